@@ -1,0 +1,76 @@
+//! Who signs: a port of two methods. An issuer is asked to move one order one step; all state is
+//! in the checkpoint that the caller keeps, so a step may be repeated after any crash.
+
+use crate::domain::{IssuerConfig, Policy, RequestId, Timestamp, Version};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// What an issuer is asked for. The same for every step of one pending operation.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub vault: String,
+    pub certificate: String,
+    /// The idempotency key: one order at the CA for one request id, however often it is asked.
+    pub request_id: RequestId,
+    /// The version that the certificate will have; names the sealed key.
+    pub version: Version,
+    /// PKCS#10, DER.
+    pub csr: Vec<u8>,
+    pub policy: Policy,
+    /// When the operation began: "now" for everything that must come out the same on a repeat.
+    pub created: Timestamp,
+    /// The issuer object; `None` for `Self`.
+    pub issuer: Option<IssuerConfig>,
+    /// The private key of the certificate, sealed; only an issuer that signs with the
+    /// certificate's own key opens it.
+    pub sealed_key: Vec<u8>,
+}
+
+/// What an issuer wants to be told again at the next step. Empty at the first. At most 64 KiB.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Checkpoint(pub Vec<u8>);
+
+/// Where an order stands after a step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Not yet; the checkpoint is saved before the next step, which comes after `again`.
+    Pending { checkpoint: Checkpoint, details: Option<String>, again: Duration },
+    /// X.509, DER, in any order; the service checks the chain before it believes it.
+    Issued { chain: Vec<Vec<u8>> },
+    /// The CA's own verdict: the order is over.
+    Failed { class: FailureClass, message: String },
+    /// The cancellation took effect.
+    Cancelled,
+}
+
+/// Whose fault a failure was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FailureClass {
+    /// The requester's: the CA refused what was asked.
+    RequestRejected,
+    /// The issuer's: account, configuration or the CA itself.
+    IssuerError,
+}
+
+/// The call failed and the fate of the order is unknown: the same step is repeated later. Only a
+/// verdict ([`Step::Failed`]) or the deadline ends an operation.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuerError {
+    /// `after` is what the CA asked for; `None` leaves the wait to the service. The text of
+    /// `source` is shown to the caller in `status_details`, so it holds no secret.
+    #[error("{source}")]
+    Retry { after: Option<Duration>, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The issuer object cannot work as it is; shown in `status_details` too.
+    #[error("{source}")]
+    Misconfigured { source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+/// What a certificate authority does for certmint. Every step is safe to repeat.
+#[async_trait]
+pub trait Issuer: Send + Sync + 'static {
+    /// Starts or continues the order.
+    async fn advance(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError>;
+
+    /// Asks for the cancellation. [`Step::Issued`] is a right answer: the CA was faster.
+    async fn cancel(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError>;
+}

@@ -1,0 +1,9 @@
+//! certmint: a certificate service with a gRPC contract and the REST API of Key Vault certificates.
+//!
+//! The map: `transport` parses and answers, `service` holds the use cases, `domain` the rules;
+//! `store` and `issuer` are ports with adapters, `keys` makes and guards keys, `worker` moves
+//! pending operations on, `app` puts it all together. `ARCHITECTURE.md` has the arrows.
+#![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic"))]
+
+pub mod domain;
+pub mod store;

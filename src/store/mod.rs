@@ -1,0 +1,113 @@
+//! Where records live: a port of six methods. Every write is one [`Batch`], so there is one way
+//! to be atomic; every order in which something is looked up is a key or a due time.
+
+use crate::domain::Timestamp;
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+/// A position in the one order of all writes. Later commits have higher revisions, and a revision
+/// becomes visible only after every lower one (`docs/decisions/0002-revision-order.md`).
+pub type Revision = u64;
+
+/// A stored value with the revision that wrote it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Record {
+    pub key: String,
+    pub revision: Revision,
+    /// Versioned JSON; secrets inside are sealed.
+    pub body: Vec<u8>,
+    /// When a worker should look at it next; `None` is never.
+    pub due: Option<Timestamp>,
+}
+
+/// One write. `expected` is the revision that the writer read; `None` means "must not exist".
+#[derive(Clone, Debug)]
+pub struct Put {
+    pub key: String,
+    pub expected: Option<Revision>,
+    pub body: Vec<u8>,
+    pub due: Option<Timestamp>,
+}
+
+/// One removal; refused unless the record is still at `expected`.
+#[derive(Clone, Debug)]
+pub struct Delete {
+    pub key: String,
+    pub expected: Revision,
+}
+
+/// A fact that followers of the log read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    pub revision: Revision,
+    pub body: Vec<u8>,
+}
+
+/// Written all or nothing. Takes one revision for each event, and one where there is none; the
+/// records get the last of them.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub puts: Vec<Put>,
+    pub deletes: Vec<Delete>,
+    /// Bodies of the events, in order.
+    pub events: Vec<Vec<u8>>,
+}
+
+impl Batch {
+    /// How many revisions this batch takes: each event its own, so that a page can end anywhere.
+    pub fn revisions(&self) -> Revision {
+        self.events.len().max(1) as Revision
+    }
+}
+
+/// A part of the log.
+#[derive(Clone, Debug)]
+pub struct EventPage {
+    /// Oldest first, all with a revision above the asked one, none left out between them.
+    pub events: Vec<Event>,
+    /// The log holds every event above this revision; what is at or below may be trimmed. A cursor
+    /// below it cannot be continued.
+    pub trimmed: Revision,
+    /// The revision of the newest commit that this page could see.
+    pub head: Revision,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else wrote first: read again, decide again.
+    #[error("record {0} was changed by another writer")]
+    Conflict(String),
+    /// Nothing of the batch was written, and waiting may help (busy, disk full, connection lost).
+    #[error("the store is not available: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store is damaged or not understood; waiting does not help.
+    #[error("the store failed: {0}")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What every back end promises; `tests/store` holds each promise as a function.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The record as of now; sees every commit that was acknowledged before the call.
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError>;
+
+    /// Records whose key begins with `prefix` and is greater than `after`, in key order (byte
+    /// order), at most `limit`.
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError>;
+
+    /// All or nothing, durable when it returns. Answers the revision that the records got (the
+    /// highest of the batch). A key may stand in a batch only once.
+    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError>;
+
+    /// Takes up to `limit` records that are due at `now`, soonest first, away from other workers
+    /// until `until`. Each comes back with a new revision, and that revision is the lease: a
+    /// holder that comes too late fails its commit with [`StoreError::Conflict`].
+    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError>;
+
+    /// The log after `after`, at most `limit` events.
+    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError>;
+
+    /// A doorbell: changes after a commit. It says when to look, never what happened.
+    fn head(&self) -> watch::Receiver<Revision>;
+}
