@@ -3,7 +3,9 @@
 //! The map: `transport` parses and answers, `service` holds the use cases, `domain` the rules;
 //! `store` and `issuer` are ports with adapters, `keys` makes and guards keys, `worker` moves
 //! pending operations on, `app` puts it all together. `ARCHITECTURE.md` has the arrows.
-#![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic"))]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 pub mod domain;
+pub mod issuer;
+pub mod keys;
 pub mod store;

@@ -1,11 +1,26 @@
-//! The rules.
+//! The rules, and nothing else: no async, no I/O, no clock, no wire format.
 
+pub mod blob;
+pub mod certificate;
 pub mod error;
+pub mod issuer;
 pub mod name;
+pub mod pending;
+pub mod policy;
+pub mod policy_input;
+pub mod san;
+pub mod subject;
 pub mod time;
+
+pub use blob::Blob;
+pub use certificate::{Certificate, CertificateEntry, Tags};
 pub use error::{Detail, Error, Reason};
+pub use issuer::{Authority, Credentials, IssuerConfig, IssuerInput};
 pub use name::{CertificateName, IssuerName, RequestId, VaultName, Version};
+pub use pending::{Operation, OperationError, Status};
+pub use policy::Policy;
+pub use policy_input::PolicyInput;
 pub use time::Timestamp;
 
-/// Answer.
+/// What every use case answers with when it refuses or cannot.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,62 @@
+//! An issuer object: a certificate authority that a vault can ask.
+
+use super::blob::Blob;
+use super::{IssuerName, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The issuer object as it is kept.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct IssuerConfig {
+    pub name: IssuerName,
+    /// As it was written; compares without case.
+    pub provider: String,
+    pub credentials: Credentials,
+    pub organization: Option<Organization>,
+    pub enabled: bool,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    /// Set where the provider signs with a key that certmint keeps.
+    pub authority: Option<Authority>,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Credentials {
+    pub account_id: Option<String>,
+    /// Sealed; never answered.
+    pub sealed_password: Option<Blob>,
+}
+
+/// `org_details` of Key Vault.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Organization {
+    pub id: Option<String>,
+    pub administrators: Vec<Administrator>,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Administrator {
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub email: Option<String>,
+    pub phone: Option<String>,
+}
+
+/// The keys and certificates of a built-in certificate authority.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Authority {
+    /// The certificate that signs leaves first, the root last: X.509, DER.
+    pub chain: Vec<Blob>,
+    /// The key of the first one: PKCS#8, sealed.
+    pub sealed_key: Blob,
+}
+
+/// What a caller sends to set or change an issuer; missing members stay as they are on a change.
+#[derive(Clone, Default)]
+pub struct IssuerInput {
+    pub provider: Option<String>,
+    pub account_id: Option<String>,
+    /// In the clear on its way to be sealed.
+    pub password: Option<zeroize::Zeroizing<String>>,
+    pub organization: Option<Organization>,
+    pub enabled: Option<bool>,
+}

@@ -1,0 +1,337 @@
+//! The pending operation: a state machine with one door. `docs/pending.md` shows it as a picture;
+//! the test below prints the whole table.
+
+use super::blob::Blob;
+use super::policy::IssuerParameters;
+use super::{CertificateName, Error, Reason, RequestId, Result, Timestamp, VaultName, Version};
+use super::{Detail, policy};
+use serde::{Deserialize, Serialize};
+
+/// The operation that creates a version of a certificate.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    pub vault: VaultName,
+    pub certificate: CertificateName,
+    pub request_id: RequestId,
+    /// The version that it creates.
+    pub version: Version,
+    pub issuer: IssuerParameters,
+    /// PKCS#10, DER.
+    pub csr: Blob,
+    pub preserve_cert_order: Option<bool>,
+    pub cancellation_requested: bool,
+    pub state: State,
+    /// Rises by one with every change that a caller can see.
+    pub revision: u64,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+}
+
+/// Where the operation stands, with what is true only there.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum State {
+    /// Nobody issues: a person merges.
+    AwaitingMerge,
+    /// The issuer is asked. `note` is what it said last, if it said something.
+    Issuing { note: Option<String> },
+    /// The version exists.
+    Completed,
+    /// The cancellation took effect.
+    Cancelled,
+    /// The issuer refused, or could not, or the time ran out.
+    Failed { error: OperationError },
+}
+
+/// Why an operation failed, in the words of the wire.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct OperationError {
+    pub code: String,
+    pub message: String,
+}
+
+/// The four words that callers know.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+pub enum Status {
+    InProgress,
+    Completed,
+    Cancelled,
+    Failed,
+}
+
+impl Status {
+    /// The word of the REST wire; clients compare it letter by letter (contract rule 1).
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::InProgress => "inProgress",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What can happen to an operation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// A caller wishes it ended.
+    CancelRequested,
+    /// The issuer, or for a manual one the worker, granted that.
+    CancelConfirmed,
+    /// The issuer said something that is worth showing, or nothing any more.
+    Noted(Option<String>),
+    /// The issuer signed.
+    Issued,
+    /// The issuer refused, or the deadline passed.
+    Failed(OperationError),
+    /// A caller brought the certificate.
+    Merged,
+}
+
+/// What the log tells about an operation; the operation is in full.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    pub kind: TransitionKind,
+    /// After it; before it for `Deleted` and `Overwritten`.
+    pub operation: Operation,
+    /// Before it; none for `Created`.
+    pub previous: Option<Status>,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum TransitionKind {
+    Created,
+    Updated,
+    Deleted,
+    Overwritten,
+}
+
+const MANUAL_DETAILS: &str = "Pending certificate created. Please Perform Merge to complete the request.";
+const ISSUING_DETAILS: &str = "Pending certificate created. Certificate request is in progress. This may take some time based on the issuer provider. Please check again later";
+
+impl Operation {
+    pub fn status(&self) -> Status {
+        match self.state {
+            State::AwaitingMerge | State::Issuing { .. } => Status::InProgress,
+            State::Completed => Status::Completed,
+            State::Cancelled => Status::Cancelled,
+            State::Failed { .. } => Status::Failed,
+        }
+    }
+
+    pub fn in_progress(&self) -> bool {
+        self.status() == Status::InProgress
+    }
+
+    /// `status_details` of the wire: a sentence while in progress, empty once cancelled or failed,
+    /// absent when completed.
+    pub fn status_details(&self) -> Option<String> {
+        match &self.state {
+            State::AwaitingMerge => Some(MANUAL_DETAILS.to_owned()),
+            State::Issuing { note: None } => Some(ISSUING_DETAILS.to_owned()),
+            State::Issuing { note: Some(note) } => Some(format!("{ISSUING_DETAILS}. {note}")),
+            State::Completed => None,
+            State::Cancelled | State::Failed { .. } => Some(String::new()),
+        }
+    }
+
+    pub fn error(&self) -> Option<&OperationError> {
+        match &self.state {
+            State::Failed { error } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The state in which an operation of this issuer begins.
+    pub fn initial_state(issuer: &IssuerParameters) -> State {
+        if issuer.is_manual() { State::AwaitingMerge } else { State::Issuing { note: None } }
+    }
+
+    /// The operation as its creation answered it, whatever happened since: what a repeat of the
+    /// creation is told (a 202 always says `inProgress`, contract rule 2).
+    #[must_use]
+    pub fn as_created(&self) -> Self {
+        Self {
+            state: Self::initial_state(&self.issuer),
+            cancellation_requested: false,
+            revision: 1,
+            updated: self.created,
+            ..self.clone()
+        }
+    }
+
+    /// The operation after `event`, or why that is not possible. An event that changes nothing
+    /// answers the operation as it is, with the same revision.
+    pub fn apply(self, event: Event, now: Timestamp) -> Result<Self> {
+        use {Event as E, State as S};
+        let mut cancellation_requested = self.cancellation_requested;
+        let state = match (self.state.clone(), event) {
+            (state @ (S::AwaitingMerge | S::Issuing { .. }), E::CancelRequested) => {
+                cancellation_requested = true;
+                state
+            }
+            (S::AwaitingMerge | S::Issuing { .. }, E::CancelConfirmed) if cancellation_requested => S::Cancelled,
+            (S::Issuing { .. }, E::Noted(note)) => S::Issuing { note },
+            (S::Issuing { .. }, E::Issued) => S::Completed,
+            (S::Issuing { .. }, E::Failed(error)) => S::Failed { error },
+            (S::AwaitingMerge | S::Failed { .. } | S::Cancelled, E::Merged) => S::Completed,
+            (S::Issuing { .. }, E::Merged) => return Err(self.merge_forbidden()),
+            (_, event) => return Err(self.refused(&event)),
+        };
+        if state == self.state && cancellation_requested == self.cancellation_requested {
+            return Ok(self);
+        }
+        Ok(Self { state, cancellation_requested, revision: self.revision + 1, updated: now, ..self })
+    }
+
+    fn precondition(&self, kind: &'static str) -> Detail {
+        Detail::Precondition {
+            kind,
+            subject: self.certificate.to_string(),
+            description: format!("request_id {} is {}", self.request_id, self.status().word()),
+        }
+    }
+
+    fn merge_forbidden(&self) -> Error {
+        // The wording, "progess" included, is the documented one (scenario 7).
+        let message = format!(
+            "Merge is forbidden on pending object created with issuer : {} while it is in progess.",
+            self.issuer.name
+        );
+        Error::new(Reason::MergeForbidden, message).with(self.precondition("MERGE_FORBIDDEN"))
+    }
+
+    fn refused(&self, event: &Event) -> Error {
+        let message = match event {
+            Event::CancelRequested => "Pending status must be in progress to allow update.".to_owned(),
+            Event::Merged => format!(
+                "The pending certificate {} is completed: there is nothing to merge into. Create a new version first.",
+                self.certificate
+            ),
+            _ => format!("This is not possible while the pending certificate is {}.", self.status().word()),
+        };
+        Error::new(Reason::PendingNotInProgress, message).with(self.precondition("PENDING_NOT_IN_PROGRESS"))
+    }
+
+    /// The refusal of a create or an import while this operation is in progress (scenario 6).
+    pub fn in_the_way(&self) -> Error {
+        Error::new(
+            Reason::PendingInProgress,
+            "A new key vault certificate can not be created or imported while a pending key vault certificate's status is inProgress.",
+        )
+        .with(Detail::Resource { kind: "pending", name: self.certificate.to_string() })
+        .with(self.precondition("PENDING_IN_PROGRESS"))
+        .with(Detail::Fact { key: "requestId", value: self.request_id.to_string() })
+    }
+}
+
+/// The refusal where there is no pending operation, or another one than asked (scenario 5).
+pub fn not_found(name: &CertificateName) -> Error {
+    Error::new(Reason::PendingNotFound, format!("Pending certificate not found: {name}"))
+        .with(Detail::Resource { kind: "pending", name: name.to_string() })
+}
+
+/// A name for the issuer-less case, so that callers need not know the word.
+pub fn manual_issuer() -> IssuerParameters {
+    IssuerParameters { name: policy::UNKNOWN.to_owned(), certificate_type: None, certificate_transparency: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operation(state: State, cancellation_requested: bool) -> Operation {
+        Operation {
+            vault: VaultName::default_vault(),
+            certificate: CertificateName::parse("mycert1").unwrap(),
+            request_id: RequestId::parse("a76827a18b63421c917da80f28e9913d").unwrap(),
+            version: Version::parse("b76827a18b63421c917da80f28e9913d").unwrap(),
+            issuer: IssuerParameters { name: "mydigicert".into(), ..manual_issuer() },
+            csr: Blob::default(),
+            preserve_cert_order: None,
+            cancellation_requested,
+            state,
+            revision: 1,
+            created: Timestamp(0),
+            updated: Timestamp(0),
+        }
+    }
+
+    fn error() -> OperationError {
+        OperationError { code: "c".into(), message: "m".into() }
+    }
+
+    fn states() -> Vec<(&'static str, Operation)> {
+        vec![
+            ("awaiting merge", operation(State::AwaitingMerge, false)),
+            ("awaiting merge, cancel requested", operation(State::AwaitingMerge, true)),
+            ("issuing", operation(State::Issuing { note: None }, false)),
+            ("issuing, cancel requested", operation(State::Issuing { note: None }, true)),
+            ("completed", operation(State::Completed, false)),
+            ("cancelled", operation(State::Cancelled, true)),
+            ("failed", operation(State::Failed { error: error() }, false)),
+        ]
+    }
+
+    fn events() -> Vec<(char, Event)> {
+        vec![
+            ('R', Event::CancelRequested),
+            ('K', Event::CancelConfirmed),
+            ('N', Event::Noted(Some("n".into()))),
+            ('I', Event::Issued),
+            ('F', Event::Failed(error())),
+            ('M', Event::Merged),
+        ]
+    }
+
+    /// The whole machine on one screen. Rows are states, columns are cancel Requested, cancel
+    /// Konfirmed, Noted, Issued, Failed, Merged; `p` in progress, `C` completed, `X` cancelled,
+    /// `F` failed, `=` allowed and nothing changes, `3` merge forbidden, `.` refused.
+    #[test]
+    fn every_state_decides_every_event() {
+        let mut table = String::new();
+        for (name, before) in states() {
+            let row: String = events()
+                .into_iter()
+                .map(|(_, event)| match before.clone().apply(event, Timestamp(1)) {
+                    Ok(after) if after == before => '=',
+                    Ok(after) => {
+                        assert_eq!(after.revision, before.revision + 1, "every visible change has a new revision");
+                        match after.status() {
+                            Status::InProgress => 'p',
+                            Status::Completed => 'C',
+                            Status::Cancelled => 'X',
+                            Status::Failed => 'F',
+                        }
+                    }
+                    Err(error) if error.reason == Reason::MergeForbidden => '3',
+                    Err(_) => '.',
+                })
+                .collect();
+            table.push_str(&format!("{row} {name}\n"));
+        }
+        println!("RKNIFM\n{table}");
+        assert_eq!(
+            table,
+            "p....C awaiting merge\n\
+             =X...C awaiting merge, cancel requested\n\
+             p.pCF3 issuing\n\
+             =XpCF3 issuing, cancel requested\n\
+             ...... completed\n\
+             .....C cancelled\n\
+             .....C failed\n"
+        );
+    }
+
+    #[test]
+    fn the_texts_are_the_documented_ones() {
+        let issuing = operation(State::Issuing { note: None }, false);
+        assert_eq!(issuing.status_details().as_deref(), Some(ISSUING_DETAILS));
+        assert_eq!(
+            issuing.clone().apply(Event::Merged, Timestamp(0)).unwrap_err().message,
+            "Merge is forbidden on pending object created with issuer : mydigicert while it is in progess."
+        );
+        assert_eq!(operation(State::Completed, false).status_details(), None);
+        assert_eq!(operation(State::Failed { error: error() }, false).status_details().as_deref(), Some(""));
+    }
+}

@@ -1,0 +1,216 @@
+//! The policy of a certificate, complete: every member has a value and every value is allowed.
+//! Names, defaults and limits are those of Key Vault (contract sections 3, 5 and 10).
+
+use super::Timestamp;
+use super::san::SubjectAlternativeNames;
+use serde::{Deserialize, Serialize};
+
+/// How a certificate is made and kept.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    pub key: KeyProperties,
+    pub content_type: ContentType,
+    pub x509: X509Properties,
+    pub lifetime_actions: Vec<LifetimeAction>,
+    pub issuer: IssuerParameters,
+    pub enabled: bool,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct KeyProperties {
+    pub exportable: bool,
+    pub key_type: KeyType,
+    pub reuse_key: bool,
+}
+
+/// The type of a key with its size.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+pub enum KeyType {
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
+    P256,
+    P384,
+    P521,
+}
+
+impl KeyType {
+    /// `kty` on the wire.
+    pub fn kty(self) -> &'static str {
+        match self {
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => "RSA",
+            Self::P256 | Self::P384 | Self::P521 => "EC",
+        }
+    }
+
+    /// `crv` on the wire; none for RSA.
+    pub fn curve(self) -> Option<&'static str> {
+        match self {
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => None,
+            Self::P256 => Some("P-256"),
+            Self::P384 => Some("P-384"),
+            Self::P521 => Some("P-521"),
+        }
+    }
+
+    /// `key_size` on the wire, in bits.
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::Rsa2048 => 2048,
+            Self::Rsa3072 => 3072,
+            Self::Rsa4096 => 4096,
+            Self::P256 => 256,
+            Self::P384 => 384,
+            Self::P521 => 521,
+        }
+    }
+
+    pub fn is_rsa(self) -> bool {
+        self.curve().is_none()
+    }
+}
+
+/// The form in which the secret is handed out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum ContentType {
+    #[serde(rename = "application/x-pkcs12")]
+    Pkcs12,
+    #[serde(rename = "application/x-pem-file")]
+    Pem,
+}
+
+impl ContentType {
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Pkcs12 => "application/x-pkcs12",
+            Self::Pem => "application/x-pem-file",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct X509Properties {
+    /// The name as it was written; empty where only alternative names are given.
+    pub subject: String,
+    /// `None` where the caller sent none; an empty one is echoed as `{}`.
+    pub sans: Option<SubjectAlternativeNames>,
+    /// Object identifiers in dotted form.
+    pub ekus: Vec<String>,
+    /// Sorted by name without case, each once.
+    pub key_usage: Vec<KeyUsage>,
+    pub validity_months: u32,
+    pub ca: bool,
+}
+
+/// A use of a key; the discriminant is its bit in the KeyUsage extension (RFC 5280 section 4.2.1.3).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+pub enum KeyUsage {
+    DigitalSignature = 0,
+    NonRepudiation = 1,
+    KeyEncipherment = 2,
+    DataEncipherment = 3,
+    KeyAgreement = 4,
+    KeyCertSign = 5,
+    CrlSign = 6,
+    EncipherOnly = 7,
+    DecipherOnly = 8,
+}
+
+impl KeyUsage {
+    /// In the order of the wire: by name, without case.
+    pub const ALL: [Self; 9] = [
+        Self::CrlSign,
+        Self::DataEncipherment,
+        Self::DecipherOnly,
+        Self::DigitalSignature,
+        Self::EncipherOnly,
+        Self::KeyAgreement,
+        Self::KeyCertSign,
+        Self::KeyEncipherment,
+        Self::NonRepudiation,
+    ];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DigitalSignature => "digitalSignature",
+            Self::NonRepudiation => "nonRepudiation",
+            Self::KeyEncipherment => "keyEncipherment",
+            Self::DataEncipherment => "dataEncipherment",
+            Self::KeyAgreement => "keyAgreement",
+            Self::KeyCertSign => "keyCertSign",
+            Self::CrlSign => "cRLSign",
+            Self::EncipherOnly => "encipherOnly",
+            Self::DecipherOnly => "decipherOnly",
+        }
+    }
+
+    /// From the name in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|usage| usage.name().eq_ignore_ascii_case(text))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct LifetimeAction {
+    pub trigger: Trigger,
+    pub action: Action,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum Trigger {
+    /// 1 to 99.
+    LifetimePercentage(u32),
+    /// 1 to 27 for each month of validity.
+    DaysBeforeExpiry(u32),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum Action {
+    EmailContacts,
+    AutoRenew,
+}
+
+impl Action {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EmailContacts => "EmailContacts",
+            Self::AutoRenew => "AutoRenew",
+        }
+    }
+
+    /// From the name in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::EmailContacts, Self::AutoRenew].into_iter().find(|action| action.name().eq_ignore_ascii_case(text))
+    }
+}
+
+/// The issuer that a policy names, and how to ask it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct IssuerParameters {
+    /// As it was written: `Self`, `Unknown` (in any case), or the name of an issuer object.
+    pub name: String,
+    /// `cty`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_type: Option<String>,
+    /// `cert_transparency`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_transparency: Option<bool>,
+}
+
+/// The name for "nobody: a person merges what a CA returned".
+pub const UNKNOWN: &str = "Unknown";
+
+impl IssuerParameters {
+    /// Whether the certificate is merged by hand.
+    pub fn is_manual(&self) -> bool {
+        self.name.eq_ignore_ascii_case(UNKNOWN)
+    }
+
+    /// Whether the certificate signs itself.
+    pub fn is_self(&self) -> bool {
+        self.name.eq_ignore_ascii_case("Self")
+    }
+}

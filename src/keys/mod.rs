@@ -1,0 +1,1 @@
+//! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
