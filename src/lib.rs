@@ -8,4 +8,5 @@
 pub mod domain;
 pub mod issuer;
 pub mod keys;
+pub mod proto;
 pub mod store;

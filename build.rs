@@ -1,0 +1,39 @@
+//! Compiles `proto/` to Rust and to a descriptor set for reflection. Needs no `protoc`.
+
+use prost::Message;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+const ROOT: &str = "proto";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={ROOT}");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+
+    let mut compiler = protox::Compiler::new([ROOT])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(proto_files(&Path::new(ROOT).join("certmint/v1"))?)?;
+
+    // The bytes come from protox itself: prost-types would drop the custom options.
+    let bytes = compiler.encode_file_descriptor_set();
+    fs::write(out.join("certmint.fds.bin"), &bytes)?;
+
+    tonic_prost_build::configure()
+        .generate_default_stubs(false)
+        // DER is handed on, not changed: `Bytes` clones without a copy.
+        .bytes(".certmint.v1")
+        // These hold secrets; `src/proto.rs` writes their Debug by hand.
+        .skip_debug([".certmint.v1.IssuerCredentials", ".certmint.v1.MergeCertificateRequest"])
+        .compile_fds(prost_types::FileDescriptorSet::decode(bytes.as_slice())?)?;
+    Ok(())
+}
+
+/// Every `.proto` of a folder, in the order of their names so that a build can be repeated.
+fn proto_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "proto"));
+    files.sort();
+    Ok(files)
+}

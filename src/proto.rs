@@ -1,0 +1,203 @@
+//! The gRPC contract: what `build.rs` makes of `proto/`, the descriptor set that reflection serves,
+//! and the Debug of messages that hold secrets.
+
+use prost::Message;
+use std::fmt;
+
+/// Messages, clients and servers of the package `certmint.v1`.
+#[expect(
+    clippy::allow_attributes,
+    clippy::disallowed_types,
+    clippy::doc_lazy_continuation,
+    clippy::large_enum_variant,
+    reason = "generated code"
+)]
+pub mod v1 {
+    tonic::include_proto!("certmint.v1");
+}
+
+/// The encoded `FileDescriptorSet` of the contract and its imports, with comments and custom options.
+pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/certmint.fds.bin"));
+
+/// Every method of the contract by its full name (`certmint.v1.CertificateService.GetPending`),
+/// with the Azure Key Vault URIs of its `rest` option (`GET /certificates/{certificate_name}/pending`);
+/// none where the method has no such URI. In the order of the contract.
+#[expect(clippy::expect_used, reason = "the bytes are a part of the program, and a test decodes them")]
+pub fn rest_options() -> Vec<(String, Vec<String>)> {
+    let set = RestSet::decode(DESCRIPTOR_SET).expect("the descriptor set of the build is well-formed");
+    let mut methods = Vec::new();
+    for file in set.files {
+        for service in file.services {
+            for method in service.methods {
+                let name = format!("{}.{}.{}", file.package, service.name, method.name);
+                methods.push((name, method.options.unwrap_or_default().rest));
+            }
+        }
+    }
+    methods
+}
+
+// The parts of google/protobuf/descriptor.proto that lead to the `rest` option. prost-types cannot
+// be used: it drops options that it does not know.
+
+#[derive(Clone, PartialEq, Message)]
+struct RestSet {
+    #[prost(message, repeated, tag = "1")]
+    files: Vec<RestFile>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RestFile {
+    #[prost(string, tag = "2")]
+    package: String,
+    #[prost(message, repeated, tag = "6")]
+    services: Vec<RestService>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RestService {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, repeated, tag = "2")]
+    methods: Vec<RestMethod>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RestMethod {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "4")]
+    options: Option<RestMethodOptions>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RestMethodOptions {
+    #[prost(string, repeated, tag = "50100")]
+    rest: Vec<String>,
+}
+
+impl fmt::Debug for v1::IssuerCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account_id, password } = self;
+        f.debug_struct("IssuerCredentials")
+            .field("account_id", account_id)
+            .field("password", &Hidden(password.len()))
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::MergeCertificateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vault_name, certificate_name, x509_certificates, attributes, tags, request_id } = self;
+        let hidden: Vec<Hidden> = x509_certificates.iter().map(|entry| Hidden(entry.len())).collect();
+        f.debug_struct("MergeCertificateRequest")
+            .field("vault_name", vault_name)
+            .field("certificate_name", certificate_name)
+            .field("x509_certificates", &hidden)
+            .field("attributes", attributes)
+            .field("tags", tags)
+            .field("request_id", request_id)
+            .finish()
+    }
+}
+
+/// Stands for a secret of so many bytes; tells only whether there is one.
+struct Hidden(usize);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 == 0 { "(empty)" } else { "(hidden)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost_types::FileDescriptorSet;
+
+    #[test]
+    fn the_rest_options_survive_into_the_descriptor_set() {
+        let listed: Vec<String> = rest_options()
+            .into_iter()
+            .map(|(method, uris)| format!("{} = {}", method.trim_start_matches("certmint.v1."), uris.join(", ")))
+            .collect();
+        assert_eq!(
+            listed,
+            [
+                "CertificateService.CreateCertificate = POST /certificates/{certificate_name}/create",
+                "CertificateService.GetPending = GET /certificates/{certificate_name}/pending",
+                "CertificateService.ListPending = ",
+                "CertificateService.CancelPending = PATCH /certificates/{certificate_name}/pending",
+                "CertificateService.DeletePending = DELETE /certificates/{certificate_name}/pending",
+                "CertificateService.MergeCertificate = POST /certificates/{certificate_name}/pending/merge",
+                "CertificateService.WatchPending = ",
+                "CertificateService.GetCertificate = \
+                 GET /certificates/{certificate_name}/{certificate_version}, GET /certificates/{certificate_name}",
+                "CertificateAdminService.SetIssuer = PUT /certificates/issuers/{issuer_name}",
+                "CertificateAdminService.UpdateIssuer = PATCH /certificates/issuers/{issuer_name}",
+                "CertificateAdminService.GetIssuer = GET /certificates/issuers/{issuer_name}",
+                "CertificateAdminService.ListIssuers = GET /certificates/issuers",
+                "CertificateAdminService.DeleteIssuer = DELETE /certificates/issuers/{issuer_name}",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_descriptor_set_has_comments_and_imports() {
+        let set = FileDescriptorSet::decode(DESCRIPTOR_SET).unwrap();
+        let names: Vec<&str> = set.file.iter().map(|file| file.name()).collect();
+        assert!(names.contains(&"certmint/v1/errors.proto"), "{names:?}");
+        assert!(names.contains(&"google/protobuf/timestamp.proto"), "{names:?}");
+        let ours = set.file.iter().filter(|file| file.package() == "certmint.v1");
+        for file in ours {
+            let comments = file.source_code_info.iter().flat_map(|info| &info.location);
+            assert!(comments.clone().any(|location| location.leading_comments.is_some()), "{}", file.name());
+        }
+    }
+
+    #[test]
+    fn no_debug_output_holds_a_password() {
+        let password = "correct horse battery staple";
+        let credentials = v1::IssuerCredentials { account_id: "account-7".into(), password: password.into() };
+        let issuer = v1::Issuer { credentials: Some(credentials.clone()), ..Default::default() };
+        let set = v1::SetIssuerRequest { issuer: Some(issuer.clone()), ..Default::default() };
+        let update = v1::UpdateIssuerRequest { issuer: Some(issuer.clone()), ..Default::default() };
+        let shown = [
+            format!("{credentials:?}"),
+            format!("{credentials:#?}"),
+            format!("{issuer:?}"),
+            format!("{set:?}"),
+            format!("{update:?}"),
+            format!("{:?}", tonic::Request::new(set.clone())),
+        ];
+        for text in shown {
+            assert!(text.contains("account-7") && text.contains("(hidden)"), "{text}");
+            assert!(!text.contains("horse"), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_debug_output_holds_what_a_merge_sends() {
+        let request = v1::MergeCertificateRequest {
+            certificate_name: "web".into(),
+            x509_certificates: vec![b"-----BEGIN PRIVATE KEY-----".as_slice().into()],
+            ..Default::default()
+        };
+        let text = format!("{request:?}");
+        assert!(text.contains("\"web\"") && text.contains("[(hidden)]"), "{text}");
+        assert!(!text.contains("PRIVATE KEY"), "{text}");
+    }
+
+    /// A new secret field has to come with a Debug of its own.
+    #[test]
+    fn only_messages_with_a_debug_of_their_own_have_a_field_called_password() {
+        let set = FileDescriptorSet::decode(DESCRIPTOR_SET).unwrap();
+        let messages =
+            set.file.iter().filter(|file| file.package() == "certmint.v1").flat_map(|file| &file.message_type);
+        let holders: Vec<&str> = messages
+            .filter(|message| message.field.iter().any(|field| field.name().contains("password")))
+            .map(|message| message.name())
+            .collect();
+        assert_eq!(holders, ["IssuerCredentials"]);
+    }
+}
