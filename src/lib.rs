@@ -9,4 +9,6 @@ pub mod domain;
 pub mod issuer;
 pub mod keys;
 pub mod proto;
+pub mod service;
 pub mod store;
+pub mod worker;

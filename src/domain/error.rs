@@ -23,6 +23,8 @@ pub enum Reason {
     ServerDraining,
     WatchMaxAge,
     StoreUnavailable,
+    /// The caller's own deadline passed.
+    DeadlineExceeded,
     NotSupported,
     Internal,
 }

@@ -106,6 +106,15 @@ pub enum TransitionKind {
     Overwritten,
 }
 
+impl Transition {
+    /// The end of an operation's existence. It counts as a change, so it has a revision above every
+    /// state that was seen.
+    pub fn gone(kind: TransitionKind, operation: Operation, at: Timestamp) -> Self {
+        let previous = Some(operation.status());
+        Self { kind, operation: Operation { revision: operation.revision + 1, ..operation }, previous, at }
+    }
+}
+
 const MANUAL_DETAILS: &str = "Pending certificate created. Please Perform Merge to complete the request.";
 const ISSUING_DETAILS: &str = "Pending certificate created. Certificate request is in progress. This may take some time based on the issuer provider. Please check again later";
 

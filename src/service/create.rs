@@ -1,0 +1,321 @@
+//! Starting the creation of a certificate: the intent is durable before anybody is asked.
+
+use super::records::{self, PendingRecord, RequestRecord, key};
+use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use crate::domain::pending::{State, Transition, TransitionKind};
+use crate::domain::{
+    Blob, Certificate, CertificateEntry, CertificateName, Detail, Error, IssuerConfig, IssuerName, Operation, Policy,
+    PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
+};
+use crate::keys::{self, NewKey, SealContext};
+use crate::store::{Batch, Delete, Record};
+
+/// What a caller asks for.
+#[derive(Clone, Debug)]
+pub struct CreateRequest {
+    pub vault: VaultName,
+    pub name: CertificateName,
+    /// `None` keeps the policy that the certificate has.
+    pub policy: Option<PolicyInput>,
+    pub enabled: Option<bool>,
+    pub tags: Option<Tags>,
+    pub preserve_cert_order: Option<bool>,
+    /// Chosen by the caller to make the call safe to repeat.
+    pub request_id: Option<RequestId>,
+    /// What a REST client calls its request; a repeat with the same value and the same content is
+    /// recognised for a while.
+    pub client_request_id: Option<String>,
+}
+
+/// The operation, and where to watch from.
+#[derive(Clone, Debug)]
+pub struct Created {
+    pub operation: Operation,
+    /// Everything after the operation's creation comes after this token.
+    pub resume_token: String,
+}
+
+/// What was read before the decision.
+struct Before {
+    entry: Option<(Record, CertificateEntry)>,
+    pending: Option<(Record, PendingRecord)>,
+}
+
+/// A key is expensive: it is made once, however often the commit has to be tried.
+struct Prepared {
+    policy: Policy,
+    request_id: RequestId,
+    version: Version,
+    key: NewKey,
+}
+
+impl Service {
+    /// Stores a new pending operation and answers it; the issuer is asked in the background.
+    ///
+    /// Refused with [`Reason::PendingInProgress`] while another one is in progress, with
+    /// [`Reason::BadParameter`] where the policy or the issuer is wrong, with
+    /// [`Reason::Throttled`] where key generation is at its limit.
+    pub async fn create(&self, request: CreateRequest) -> Result<Created> {
+        if let Some(tags) = &request.tags {
+            certificate::check_tags(tags)?;
+        }
+        let fingerprint = fingerprint(&request)?;
+        let mut prepared: Option<Prepared> = None;
+        for _ in 0..CONFLICT_ATTEMPTS {
+            if let Some(repeated) = self.repeated(&request, &fingerprint).await? {
+                return Ok(repeated);
+            }
+            let before = self.before_create(&request).await?;
+            if let Some((_, pending)) = &before.pending
+                && pending.operation.in_progress()
+            {
+                return Err(pending.operation.in_the_way());
+            }
+            if prepared.is_none() {
+                prepared = Some(self.prepare(&request, &before).await?);
+            }
+            if let Some(prepared) = &prepared
+                && let Some(created) = self.commit_create(&request, &fingerprint, before, prepared).await?
+            {
+                return Ok(created);
+            }
+        }
+        Err(contended())
+    }
+
+    async fn before_create(&self, request: &CreateRequest) -> Result<Before> {
+        let entry = self.load(&key::certificate(&request.vault, &request.name)).await?;
+        let pending = self.load(&key::pending(&request.vault, &request.name)).await?;
+        Ok(Before { entry, pending })
+    }
+
+    /// The answer of the same request, if it was made before.
+    async fn repeated(&self, request: &CreateRequest, fingerprint: &str) -> Result<Option<Created>> {
+        if let Some(id) = request.request_id
+            && let Some((_, known)) = self.load::<RequestRecord>(&key::request(&request.vault, id)).await?
+        {
+            let resume_token = self.token_before_read();
+            if known.fingerprint != fingerprint {
+                return Err(Error::new(
+                    Reason::RequestIdReused,
+                    format!("The request_id {id} was used for another request. Choose a new one, or repeat the same request."),
+                )
+                .with(Detail::Resource { kind: "pending", name: known.certificate.to_string() }));
+            }
+            return match self.current(&request.vault, &known).await? {
+                Some(operation) => Ok(Some(Created { operation, resume_token })),
+                None => Err(crate::domain::pending::not_found(&request.name)),
+            };
+        }
+        let Some(client_request_id) = &request.client_request_id else { return Ok(None) };
+        let repeat = self.load::<RequestRecord>(&key::repeat(&request.vault, client_request_id)).await?;
+        let Some((_, known)) = repeat else { return Ok(None) };
+        let resume_token = self.token_before_read();
+        // Another content under the same id is another request: clients reuse correlation ids.
+        if known.fingerprint != fingerprint || known.created.plus(self.limits.repeat_memory) <= self.now() {
+            return Ok(None);
+        }
+        let current = self.current(&request.vault, &known).await?;
+        Ok(current.map(|operation| Created { operation: operation.as_created(), resume_token }))
+    }
+
+    async fn current(&self, vault: &VaultName, known: &RequestRecord) -> Result<Option<Operation>> {
+        let pending = self.load::<PendingRecord>(&key::pending(vault, &known.certificate)).await?;
+        Ok(pending.map(|(_, pending)| pending.operation).filter(|found| found.request_id == known.request_id))
+    }
+
+    async fn prepare(&self, request: &CreateRequest, before: &Before) -> Result<Prepared> {
+        let now = self.now();
+        let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
+        let mut policy = match (&request.policy, stored) {
+            (Some(input), _) => input.clone().complete(now)?,
+            (None, Some(stored)) => Policy { updated: now, ..stored.clone() },
+            (None, None) => PolicyInput::default().complete(now)?,
+        };
+        if let Some(stored) = stored {
+            policy.created = stored.created;
+        }
+        self.check_issuer(&request.vault, &policy).await?;
+        let version = Version::from_uuid(keys::random_id());
+        let reuse = self.reusable_key(request, before, &policy).await?;
+        let context = SealContext::certificate_key(&request.vault, &request.name, version);
+        let key = self.keys.create(&policy, context, reuse).await?;
+        let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(keys::random_id()));
+        Ok(Prepared { policy, request_id, version, key })
+    }
+
+    /// The issuer must be there before the operation begins: a name that nobody answers to is the
+    /// caller's mistake.
+    async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<()> {
+        let issuer = &policy.issuer;
+        if issuer.is_manual() || issuer.is_self() {
+            return Ok(());
+        }
+        let name = IssuerName::parse(&issuer.name)?;
+        let Some((_, config)) = self.load::<IssuerConfig>(&key::issuer(vault, &name)).await? else {
+            return Err(Error::field(
+                "policy.issuer.name",
+                format!("There is no issuer named {name} in this vault: set it first (PUT /certificates/issuers/{name}), or use Self or Unknown."),
+            )
+            .with(Detail::Resource { kind: "issuer", name: name.to_string() }));
+        };
+        if !config.enabled {
+            return Err(Error::field(
+                "policy.issuer.name",
+                format!("The issuer {name} is disabled: enable it, or use another one."),
+            ));
+        }
+        if self.issuers.get(&config.provider).is_none() {
+            return Err(Error::field(
+                "policy.issuer.name",
+                format!("The issuer {name} has the provider {}, which this server does not offer.", config.provider),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn reusable_key(
+        &self,
+        request: &CreateRequest,
+        before: &Before,
+        policy: &Policy,
+    ) -> Result<Option<(Blob, SealContext)>> {
+        let latest = before.entry.as_ref().and_then(|(_, entry)| Some((entry.latest?, entry.policy.key.key_type)));
+        let Some((latest, key_type)) = latest else { return Ok(None) };
+        if !policy.key.reuse_key || key_type != policy.key.key_type {
+            return Ok(None);
+        }
+        let version = self.load::<Certificate>(&key::version(&request.vault, &request.name, latest)).await?;
+        Ok(version.map(|(_, version)| {
+            (version.sealed_key, SealContext::certificate_key(&request.vault, &request.name, latest))
+        }))
+    }
+
+    async fn commit_create(
+        &self,
+        request: &CreateRequest,
+        fingerprint: &str,
+        before: Before,
+        prepared: &Prepared,
+    ) -> Result<Option<Created>> {
+        let now = self.now();
+        let pending = new_pending(request, prepared, now, now.plus(self.limits.issuing_deadline));
+        let mut batch = Batch::default();
+
+        let entry_revision = before.entry.as_ref().map(|(record, _)| record.revision);
+        let entry = next_entry(request, before.entry.map(|(_, entry)| entry), prepared, now);
+        batch.puts.push(put(key::certificate(&request.vault, &request.name), entry_revision, &entry, None)?);
+
+        let mut pending_revision = None;
+        if let Some((record, old)) = before.pending {
+            pending_revision = Some(record.revision);
+            let overwritten = Transition::gone(TransitionKind::Overwritten, old.operation, now);
+            batch.events.push(records::encode(&overwritten)?);
+        }
+        let operation = pending.operation.clone();
+        batch.events.push(records::encode(&Transition {
+            kind: TransitionKind::Created,
+            operation: operation.clone(),
+            previous: None,
+            at: now,
+        })?);
+        let due = matches!(operation.state, State::Issuing { .. }).then_some(now);
+        batch.puts.push(put(key::pending(&request.vault, &request.name), pending_revision, &pending, due)?);
+        self.remember(&mut batch, request, fingerprint, operation.request_id, now).await?;
+
+        let committed = self.try_commit(batch).await?;
+        Ok(committed.map(|revision| Created { operation, resume_token: self.hub.token(revision) }))
+    }
+
+    /// Keeps what a repeat of this request will look for.
+    async fn remember(
+        &self,
+        batch: &mut Batch,
+        request: &CreateRequest,
+        fingerprint: &str,
+        request_id: RequestId,
+        now: Timestamp,
+    ) -> Result<()> {
+        let record = RequestRecord {
+            certificate: request.name.clone(),
+            request_id,
+            fingerprint: fingerprint.to_owned(),
+            created: now,
+        };
+        let due = Some(now.plus(self.limits.request_memory));
+        batch.puts.push(put(key::request(&request.vault, request_id), None, &record, due)?);
+        if let Some(client_request_id) = &request.client_request_id {
+            let place = key::repeat(&request.vault, client_request_id);
+            let expected = self.store.get(&place).await?.map(|record| record.revision);
+            batch.puts.push(put(place, expected, &record, Some(now.plus(self.limits.repeat_memory)))?);
+        }
+        Ok(())
+    }
+}
+
+fn new_pending(request: &CreateRequest, prepared: &Prepared, now: Timestamp, deadline: Timestamp) -> PendingRecord {
+    let Prepared { policy, request_id, version, key } = prepared;
+    PendingRecord {
+        operation: Operation {
+            vault: request.vault.clone(),
+            certificate: request.name.clone(),
+            request_id: *request_id,
+            version: *version,
+            issuer: policy.issuer.clone(),
+            csr: Blob(key.csr.clone()),
+            preserve_cert_order: request.preserve_cert_order,
+            cancellation_requested: false,
+            state: Operation::initial_state(&policy.issuer),
+            revision: 1,
+            created: now,
+            updated: now,
+        },
+        policy: policy.clone(),
+        sealed_key: key.sealed_key.clone(),
+        checkpoint: Blob::default(),
+        attempts: 0,
+        deadline,
+        enabled: request.enabled.unwrap_or(true),
+        tags: request.tags.clone(),
+    }
+}
+
+fn next_entry(
+    request: &CreateRequest,
+    before: Option<CertificateEntry>,
+    prepared: &Prepared,
+    now: Timestamp,
+) -> CertificateEntry {
+    match before {
+        Some(entry) => CertificateEntry {
+            policy: prepared.policy.clone(),
+            tags: request.tags.clone().or(entry.tags),
+            preserve_cert_order: request.preserve_cert_order.or(entry.preserve_cert_order),
+            updated: now,
+            ..entry
+        },
+        None => CertificateEntry {
+            vault: request.vault.clone(),
+            name: request.name.clone(),
+            policy: prepared.policy.clone(),
+            tags: request.tags.clone(),
+            latest: None,
+            first_version: prepared.version,
+            preserve_cert_order: request.preserve_cert_order,
+            created: now,
+            updated: now,
+        },
+    }
+}
+
+/// What makes two requests the same one.
+fn fingerprint(request: &CreateRequest) -> Result<String> {
+    let CreateRequest { vault, name, policy, enabled, tags, preserve_cert_order, request_id: _, client_request_id: _ } =
+        request;
+    let parts =
+        serde_json::to_vec(&(vault, name.key(), policy, enabled, tags, preserve_cert_order)).map_err(|error| {
+            tracing::error!(%error, "a request could not be written as JSON");
+            Error::internal()
+        })?;
+    Ok(records::hex(&keys::digest::sha256(&[&parts])))
+}

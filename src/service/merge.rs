@@ -1,0 +1,113 @@
+//! Completing an operation with a certificate that was issued elsewhere.
+
+use super::certificates::CertificateView;
+use super::pending::{PendingRef, updated};
+use super::records::{PendingRecord, key};
+use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use crate::domain::pending::Event;
+use crate::domain::{Blob, Certificate, CertificateEntry, Error, Result, Tags, Timestamp, certificate};
+use crate::keys::chain::{self, OrderedChain};
+use crate::store::{Batch, Put, Record};
+
+/// What a caller brings.
+#[derive(Clone, Debug)]
+pub struct MergeRequest {
+    pub wanted: PendingRef,
+    /// The chain, leaf first: X.509 DER, or what people send in its place (`keys::chain`).
+    pub x5c: Vec<Vec<u8>>,
+    /// What the creation said, where it is missing.
+    pub enabled: Option<bool>,
+    pub tags: Option<Tags>,
+}
+
+impl Service {
+    /// Stores the version and completes the operation in one commit.
+    ///
+    /// Refused with [`crate::domain::Reason::MergeForbidden`] while an issuer is at work, with
+    /// [`crate::domain::Reason::MergeKeyMismatch`] where no certificate holds the key of the
+    /// request, with [`crate::domain::Reason::BadParameter`] where the chain is not one.
+    pub async fn merge(&self, request: MergeRequest) -> Result<CertificateView> {
+        if let Some(tags) = &request.tags {
+            certificate::check_tags(tags)?;
+        }
+        let mut parsed = None;
+        for _ in 0..CONFLICT_ATTEMPTS {
+            let (record, pending) = self.load_pending(&request.wanted).await?;
+            let now = self.now();
+            let before = pending.operation.clone();
+            let operation = before.clone().apply(Event::Merged, now)?;
+            if parsed.is_none() {
+                let entries = request.x5c.clone();
+                parsed = Some(self.keys.run(move || chain::parse(&entries)).await??);
+            }
+            let chain = chain::merge_order(
+                parsed.as_deref().unwrap_or_default(),
+                &operation.csr.0,
+                operation.preserve_cert_order.unwrap_or(false),
+                now,
+            )?;
+            let pending = PendingRecord {
+                operation,
+                enabled: request.enabled.unwrap_or(pending.enabled),
+                tags: request.tags.clone().or(pending.tags),
+                ..pending
+            };
+            let completion = self.completion(&record, pending, chain, now).await?;
+            let mut batch = completion.batch;
+            batch.events.push(updated(&completion.pending.operation, &before)?);
+            if self.try_commit(batch).await?.is_some() {
+                return Ok(CertificateView::issued(completion.certificate, completion.entry, true));
+            }
+        }
+        Err(contended())
+    }
+
+    /// The writes that make a version out of a completed operation.
+    pub(super) async fn completion(
+        &self,
+        record: &Record,
+        pending: PendingRecord,
+        chain: OrderedChain,
+        now: Timestamp,
+    ) -> Result<Completion> {
+        let operation = &pending.operation;
+        let entry_key = key::certificate(&operation.vault, &operation.certificate);
+        let Some((entry_record, entry)) = self.load::<CertificateEntry>(&entry_key).await? else {
+            tracing::error!(certificate = %operation.certificate, "a pending operation has no certificate entry");
+            return Err(Error::internal());
+        };
+        let certificate = Certificate {
+            vault: operation.vault.clone(),
+            name: entry.name.clone(),
+            version: operation.version,
+            cer: Blob(chain.leaf),
+            chain: chain.rest.into_iter().map(Blob).collect(),
+            sealed_key: pending.sealed_key.clone(),
+            content_type: pending.policy.content_type,
+            exportable: pending.policy.key.exportable,
+            enabled: pending.enabled,
+            not_before: chain.not_before,
+            expires: chain.expires,
+            created: now,
+            updated: now,
+            tags: pending.tags.clone(),
+            preserve_cert_order: operation.preserve_cert_order,
+        };
+        let entry = CertificateEntry { latest: Some(operation.version), updated: now, ..entry };
+        let version_key = key::version(&operation.vault, &operation.certificate, operation.version);
+        let puts: Vec<Put> = vec![
+            put(version_key, None, &certificate, None)?,
+            put(entry_key, Some(entry_record.revision), &entry, None)?,
+            put(record.key.clone(), Some(record.revision), &pending, None)?,
+        ];
+        Ok(Completion { batch: Batch { puts, ..Batch::default() }, pending, certificate, entry })
+    }
+}
+
+/// A version about to be committed.
+pub(super) struct Completion {
+    pub(super) batch: Batch,
+    pub(super) pending: PendingRecord,
+    pub(super) certificate: Certificate,
+    pub(super) entry: CertificateEntry,
+}

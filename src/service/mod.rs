@@ -1,0 +1,147 @@
+//! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
+//! commits one batch; where somebody else was faster it reads again and decides again.
+
+mod certificates;
+mod create;
+mod issuers;
+mod merge;
+mod pending;
+mod records;
+mod step;
+pub mod watch;
+mod work;
+
+pub use certificates::CertificateView;
+pub use create::{CreateRequest, Created};
+pub use issuers::IssuerPage;
+pub use merge::MergeRequest;
+pub use pending::{ListPending, PendingPage, PendingRef};
+pub use step::Due;
+
+use crate::clock::Clock;
+use crate::domain::{Error, Reason, Result, Timestamp};
+use crate::issuer::Issuers;
+use crate::keys::Keys;
+use crate::store::{Batch, Put, Record, Revision, Store, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a use case decides again after another writer was faster.
+const CONFLICT_ATTEMPTS: usize = 16;
+
+/// Work that is due within this time rings the worker.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Times and counts of the use cases.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// An issuer that has not decided after this long has failed.
+    pub issuing_deadline: Duration,
+    /// How long one claim of due work lasts; the step is cut before it runs out.
+    pub lease: Duration,
+    /// How long a `request_id` is remembered after its creation.
+    pub request_memory: Duration,
+    /// How long a repeated REST request is recognised by its `x-ms-client-request-id`.
+    pub repeat_memory: Duration,
+    pub watch: watch::WatchLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            issuing_deadline: Duration::from_secs(30 * 24 * 3600),
+            lease: Duration::from_secs(90),
+            request_memory: Duration::from_secs(24 * 3600),
+            repeat_memory: Duration::from_secs(15 * 60),
+            watch: watch::WatchLimits::default(),
+        }
+    }
+}
+
+/// All use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    store: Arc<dyn Store>,
+    issuers: Issuers,
+    keys: Arc<Keys>,
+    clock: Arc<dyn Clock>,
+    limits: Arc<Limits>,
+    hub: Arc<watch::Hub>,
+    work: Arc<work::Work>,
+}
+
+impl Service {
+    /// Reads what the store has to say about its log. Fails where the store is not available.
+    pub async fn new(
+        store: Arc<dyn Store>,
+        issuers: Issuers,
+        keys: Arc<Keys>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+    ) -> Result<Self> {
+        let hub = watch::Hub::new(&*store, &limits.watch).await?;
+        Ok(Self { store, issuers, keys, clock, limits: Arc::new(limits), hub: Arc::new(hub), work: Arc::default() })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn load<T: records::Stored>(&self, key: &str) -> Result<Option<(Record, T)>> {
+        let Some(record) = self.store.get(key).await? else { return Ok(None) };
+        let value = records::read(&record)?;
+        Ok(Some((record, value)))
+    }
+
+    /// A resume token for everything after now: taken before the read it is answered with, so
+    /// that nothing falls between the two.
+    fn token_before_read(&self) -> String {
+        self.hub.token(*self.store.head().borrow())
+    }
+
+    /// Commits; `None` where another writer was faster and the caller has to decide again.
+    async fn try_commit(&self, batch: Batch) -> Result<Option<Revision>> {
+        let due = batch.puts.iter().filter_map(|put| put.due).min();
+        match self.store.commit(batch).await {
+            Ok(revision) => {
+                // What is due later is found by the worker's regular look.
+                if let Some(due) = due.filter(|due| *due <= self.now().plus(SOON)) {
+                    self.work.hint(due);
+                }
+                Ok(Some(revision))
+            }
+            Err(StoreError::Conflict(key)) => {
+                tracing::debug!(key, "another writer was faster");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A put of a value.
+fn put<T: records::Stored>(key: String, expected: Option<Revision>, value: &T, due: Option<Timestamp>) -> Result<Put> {
+    Ok(Put { key, expected, body: records::encode(value)?, due })
+}
+
+fn contended() -> Error {
+    Error::new(Reason::StoreUnavailable, "Too many callers change this object at the same time. Repeat the request.")
+        .retry_after(Duration::from_secs(1))
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(_) => contended(),
+            StoreError::Unavailable(cause) => {
+                tracing::error!(cause, "the store is not available");
+                Self::new(Reason::StoreUnavailable, "The store is not available at the moment. Repeat the request.")
+                    .retry_after(Duration::from_secs(2))
+            }
+            StoreError::Broken(cause) => {
+                tracing::error!(cause, "the store failed");
+                Self::internal()
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What is stored, under which key. Bodies are JSON with a format number; a body of a newer format
+//! is refused, one of an older format is read for ever.
+
+use crate::domain::{
+    Blob, Certificate, CertificateEntry, CertificateName, Error, IssuerConfig, IssuerName, Operation, Policy,
+    RequestId, Result, Tags, Timestamp, VaultName, Version,
+};
+use crate::store::Record;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The format that this version writes.
+const FORMAT: u32 = 1;
+
+/// A stored body: the format beside the value.
+#[derive(Serialize, Deserialize)]
+struct Body<T> {
+    format: u32,
+    value: T,
+}
+
+/// A pending operation with what only the service needs of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct PendingRecord {
+    pub(super) operation: Operation,
+    /// The policy as it was when the operation began.
+    pub(super) policy: Policy,
+    pub(super) sealed_key: Blob,
+    /// What the issuer wants to be told again.
+    pub(super) checkpoint: Blob,
+    /// Steps in a row that brought nothing.
+    pub(super) attempts: u32,
+    /// The operation fails when the issuer has not decided by then.
+    pub(super) deadline: Timestamp,
+    /// For the version that will be.
+    pub(super) enabled: bool,
+    pub(super) tags: Option<Tags>,
+}
+
+/// Where the operation of a request id is found, and what was asked with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RequestRecord {
+    pub(super) certificate: CertificateName,
+    pub(super) request_id: RequestId,
+    /// SHA-256 of the request, in hex: the same id with another request is refused.
+    pub(super) fingerprint: String,
+    pub(super) created: Timestamp,
+}
+
+/// The kinds of records that become due.
+pub(super) enum DueKind {
+    Pending,
+    Tombstone,
+    Request,
+    Unknown,
+}
+
+pub(super) mod key {
+    use super::*;
+
+    pub(in crate::service) const PENDING: &str = "pending/";
+    const TOMBSTONE: &str = "orders/";
+    const REQUEST: &str = "requests/";
+    const REPEAT: &str = "repeats/";
+
+    pub(in crate::service) fn pending(vault: &VaultName, name: &CertificateName) -> String {
+        format!("{PENDING}{vault}/{}", name.key())
+    }
+
+    pub(in crate::service) fn pendings_of(vault: Option<&VaultName>) -> String {
+        vault.map_or_else(|| PENDING.to_owned(), |vault| format!("{PENDING}{vault}/"))
+    }
+
+    pub(in crate::service) fn certificate(vault: &VaultName, name: &CertificateName) -> String {
+        format!("certificates/{vault}/{}", name.key())
+    }
+
+    pub(in crate::service) fn version(vault: &VaultName, name: &CertificateName, version: Version) -> String {
+        format!("versions/{vault}/{}/{version}", name.key())
+    }
+
+    pub(in crate::service) fn issuer(vault: &VaultName, name: &IssuerName) -> String {
+        format!("issuers/{vault}/{}", name.key())
+    }
+
+    pub(in crate::service) fn issuers_of(vault: &VaultName) -> String {
+        format!("issuers/{vault}/")
+    }
+
+    pub(in crate::service) fn request(vault: &VaultName, id: RequestId) -> String {
+        format!("{REQUEST}{vault}/{id}")
+    }
+
+    /// A repeat over REST: what the client calls its request, hashed because it is free text.
+    pub(in crate::service) fn repeat(vault: &VaultName, client_request_id: &str) -> String {
+        let digest = crate::keys::digest::sha256(&[client_request_id.as_bytes()]);
+        format!("{REPEAT}{vault}/{}", hex(&digest[..16]))
+    }
+
+    /// An order to be cancelled at the issuer after its operation was deleted.
+    pub(in crate::service) fn tombstone(vault: &VaultName, id: RequestId) -> String {
+        format!("{TOMBSTONE}{vault}/{id}")
+    }
+
+    pub(in crate::service) fn kind(key: &str) -> DueKind {
+        if key.starts_with(PENDING) {
+            DueKind::Pending
+        } else if key.starts_with(TOMBSTONE) {
+            DueKind::Tombstone
+        } else if key.starts_with(REQUEST) || key.starts_with(REPEAT) {
+            DueKind::Request
+        } else {
+            DueKind::Unknown
+        }
+    }
+}
+
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A value that stands under a key.
+pub(super) trait Stored: Serialize + DeserializeOwned {}
+impl Stored for PendingRecord {}
+impl Stored for RequestRecord {}
+impl Stored for CertificateEntry {}
+impl Stored for Certificate {}
+impl Stored for IssuerConfig {}
+impl Stored for crate::domain::pending::Transition {}
+
+pub(super) fn encode<T: Stored>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(&Body { format: FORMAT, value }).map_err(|error| {
+        tracing::error!(%error, "a record could not be written as JSON");
+        Error::internal()
+    })
+}
+
+pub(super) fn decode<T: Stored>(what: &str, body: &[u8]) -> Result<T> {
+    match serde_json::from_slice::<Body<T>>(body) {
+        Ok(Body { format, value }) if (1..=FORMAT).contains(&format) => Ok(value),
+        Ok(Body { format, .. }) => {
+            tracing::error!(record = what, format, known = FORMAT, "a record has a format of a newer version");
+            Err(Error::internal())
+        }
+        Err(error) => {
+            tracing::error!(record = what, %error, "a record is not readable");
+            Err(Error::internal())
+        }
+    }
+}
+
+/// The value of a record beside its revision.
+pub(super) fn read<T: Stored>(record: &Record) -> Result<T> {
+    decode(&record.key, &record.body)
+}

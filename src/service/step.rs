@@ -1,0 +1,338 @@
+//! One step of due work. A step is claimed, done once, and committed against the claim: whoever
+//! changed the record in between wins, and the step is simply due again, which every issuer bears.
+
+use super::pending::updated;
+use super::records::{self, DueKind, PendingRecord, RequestRecord, key};
+use super::{Service, put};
+use crate::domain::pending::{Event, State};
+use crate::domain::{Blob, IssuerConfig, IssuerName, OperationError, RequestId, Result, Timestamp};
+use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
+use crate::keys::chain;
+use crate::store::{Batch, Delete, Record};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Work that was claimed; only good for [`Service::step`].
+#[derive(Debug)]
+pub struct Due {
+    record: Record,
+    until: Timestamp,
+}
+
+/// What a step found out about an order.
+enum Outcome {
+    /// Still open: what to keep, what to show, when to ask again.
+    Open {
+        checkpoint: Checkpoint,
+        note: Option<String>,
+        again: Duration,
+        progress: bool,
+    },
+    Issued(Vec<Vec<u8>>),
+    Ended(Event),
+}
+
+/// Waits after fruitless steps, in seconds; the last one repeats (issuers.md section 8).
+const BACKOFF: [u64; 6] = [1, 2, 5, 15, 30, 60];
+/// A wait without progress lies between these.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(6 * 3600));
+/// Longest words of an issuer that are shown to callers, in characters.
+const MAX_NOTE: usize = 500;
+
+impl Service {
+    /// Takes up to `limit` due records for the length of one lease.
+    pub async fn claim(&self, limit: usize) -> Result<Vec<Due>> {
+        let now = self.now();
+        let until = now.plus(self.limits.lease);
+        let records = self.store.claim(now, until, limit).await?;
+        Ok(records.into_iter().map(|record| Due { record, until }).collect())
+    }
+
+    /// When there may be due work: at once where something was hinted, `None` where nothing was.
+    pub fn next_due(&self) -> Option<Duration> {
+        let due = self.work.take()?;
+        Some(Duration::from_millis(u64::try_from(due.0.saturating_sub(self.now().0)).unwrap_or(0)))
+    }
+
+    /// Ends when there is work earlier than was known before.
+    pub async fn work_rang(&self) {
+        self.work.rung().await;
+    }
+
+    /// Does one step of claimed work. An error leaves the record due again when its lease ends.
+    pub async fn step(&self, due: Due) -> Result<()> {
+        match key::kind(&due.record.key) {
+            DueKind::Pending => self.step_pending(due).await,
+            DueKind::Tombstone => self.step_tombstone(due).await,
+            DueKind::Request => self.forget_request(due).await,
+            DueKind::Unknown => {
+                tracing::error!(key = due.record.key, "a record is due that nobody handles");
+                Ok(())
+            }
+        }
+    }
+
+    async fn step_pending(&self, due: Due) -> Result<()> {
+        let record = &due.record;
+        let mut pending: PendingRecord = records::read(record)?;
+        let before = pending.operation.clone();
+        let now = self.now();
+        let outcome = match &before.state {
+            State::AwaitingMerge if before.cancellation_requested => Outcome::Ended(Event::CancelConfirmed),
+            State::Issuing { .. } if pending.deadline <= now => Outcome::Ended(Event::Failed(overdue(&before.state))),
+            State::Issuing { .. } => self.ask(&pending, due.until).await,
+            // Nothing to do any more: the record stops being due.
+            _ => return self.save(record, &pending, None, None).await,
+        };
+        match outcome {
+            Outcome::Open { checkpoint, note, again, progress } => {
+                pending.checkpoint = Blob(checkpoint.0);
+                pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
+                pending.operation = before.clone().apply(Event::Noted(note), now)?;
+                let event = (pending.operation != before).then(|| updated(&pending.operation, &before)).transpose()?;
+                let due = now.plus(again).min(pending.deadline);
+                self.save(record, &pending, Some(due), event).await
+            }
+            Outcome::Ended(event) => {
+                pending.operation = before.clone().apply(event, now)?;
+                let event = updated(&pending.operation, &before)?;
+                self.save(record, &pending, None, Some(event)).await
+            }
+            Outcome::Issued(chain) => self.complete(record, pending, chain).await,
+        }
+    }
+
+    /// Believes the issuer only after its chain was checked against the request.
+    async fn complete(&self, record: &Record, mut pending: PendingRecord, chain: Vec<Vec<u8>>) -> Result<()> {
+        let before = pending.operation.clone();
+        let now = self.now();
+        let (csr, policy) = (before.csr.0.clone(), pending.policy.clone());
+        let checked = self.keys.run(move || chain::check_issued(chain, &csr, &policy, now)).await?;
+        match checked {
+            Ok(chain) => {
+                pending.operation = before.clone().apply(Event::Issued, now)?;
+                let completion = self.completion(record, pending, chain, now).await?;
+                let mut batch = completion.batch;
+                batch.events.push(updated(&completion.pending.operation, &before)?);
+                self.try_commit(batch).await.map(|_| ())
+            }
+            Err(problem) => {
+                let error = failure(
+                    FailureClass::IssuerError,
+                    &format!("The issuer returned a certificate that does not fit: {problem}"),
+                );
+                pending.operation = before.clone().apply(Event::Failed(error), now)?;
+                let event = updated(&pending.operation, &before)?;
+                self.save(record, &pending, None, Some(event)).await
+            }
+        }
+    }
+
+    async fn save(
+        &self,
+        record: &Record,
+        pending: &PendingRecord,
+        due: Option<Timestamp>,
+        event: Option<Vec<u8>>,
+    ) -> Result<()> {
+        let puts = vec![put(record.key.clone(), Some(record.revision), pending, due)?];
+        let batch = Batch { puts, events: event.into_iter().collect(), ..Batch::default() };
+        // A refused commit is no fault: the caller who changed the record made it due again.
+        self.try_commit(batch).await.map(|_| ())
+    }
+
+    /// One call of the issuer, cut before the lease runs out.
+    async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Outcome {
+        let operation = &pending.operation;
+        let (issuer, config) = match self.find_issuer(pending).await {
+            Ok(found) => found,
+            Err(problem) => return open(pending, Some(problem), None),
+        };
+        let order = order(pending, config);
+        let checkpoint = Checkpoint(pending.checkpoint.0.clone());
+        let time = Duration::from_millis(u64::try_from(until.0 - self.now().0).unwrap_or(0)).mul_f32(0.8);
+        let call = async {
+            if operation.cancellation_requested {
+                issuer.cancel(&order, &checkpoint).await
+            } else {
+                issuer.advance(&order, &checkpoint).await
+            }
+        };
+        match tokio::time::timeout(time, call).await {
+            Ok(Ok(Step::Pending { checkpoint: next, details, again })) => {
+                let progress = next != checkpoint;
+                // Only an order that moved may go on at once; the others would turn in circles.
+                let least = if progress { Duration::ZERO } else { AGAIN.0 };
+                let note = details.map(|text| shown(&text));
+                Outcome::Open { progress, checkpoint: next, note, again: again.clamp(least, AGAIN.1) }
+            }
+            Ok(Ok(Step::Issued { chain })) => Outcome::Issued(chain),
+            Ok(Ok(Step::Failed { class, message })) => Outcome::Ended(Event::Failed(failure(class, &message))),
+            Ok(Ok(Step::Cancelled)) if operation.cancellation_requested => Outcome::Ended(Event::CancelConfirmed),
+            Ok(Ok(Step::Cancelled)) => Outcome::Ended(Event::Failed(failure(
+                FailureClass::IssuerError,
+                "The issuer cancelled the order without being asked.",
+            ))),
+            Ok(Err(IssuerError::Retry { after, source })) => {
+                tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer could not be asked; will retry");
+                open(pending, Some(format!("The last attempt did not succeed and will be repeated: {source}")), after)
+            }
+            Ok(Err(IssuerError::Misconfigured { source })) => {
+                tracing::error!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer is misconfigured; will retry");
+                open(
+                    pending,
+                    Some(format!("The issuer is misconfigured, correct it and the request will go on: {source}")),
+                    None,
+                )
+            }
+            Err(_) => open(pending, Some("The issuer did not answer in time; will be asked again.".to_owned()), None),
+        }
+    }
+
+    async fn find_issuer(&self, pending: &PendingRecord) -> Result<(Arc<dyn Issuer>, Option<IssuerConfig>), String> {
+        let parameters = &pending.operation.issuer;
+        if parameters.is_self() {
+            return Ok((self.issuers.self_signed(), None));
+        }
+        let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
+        let name = IssuerName::parse(&parameters.name).map_err(|_| missing())?;
+        let found = self.load::<IssuerConfig>(&key::issuer(&pending.operation.vault, &name)).await;
+        let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
+        match self.issuers.get(&config.provider) {
+            Some(issuer) => Ok((issuer, Some(config))),
+            None => Err(format!("The provider {} of the issuer is not offered by this server.", config.provider)),
+        }
+    }
+
+    /// An order whose operation was deleted: told to the CA until it answered.
+    async fn step_tombstone(&self, due: Due) -> Result<()> {
+        let record = &due.record;
+        let mut pending: PendingRecord = records::read(record)?;
+        pending.operation.cancellation_requested = true;
+        let now = self.now();
+        let outcome = if pending.deadline <= now { None } else { Some(self.ask(&pending, due.until).await) };
+        if let Some(Outcome::Open { checkpoint, again, progress, .. }) = outcome {
+            pending.checkpoint = Blob(checkpoint.0);
+            pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
+            return self.save(record, &pending, Some(now.plus(again)), None).await;
+        }
+        let operation = &pending.operation;
+        if matches!(outcome, Some(Outcome::Issued(_))) {
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "a certificate was issued for a pending operation that had been deleted");
+        }
+        self.remove(record).await
+    }
+
+    /// A remembered request whose time is over; kept while its operation is still there.
+    async fn forget_request(&self, due: Due) -> Result<()> {
+        let known: RequestRecord = records::read(&due.record)?;
+        let vault = due.record.key.split('/').nth(1).unwrap_or_default();
+        let vault = crate::domain::VaultName::parse(vault)?;
+        let pending = self.load::<PendingRecord>(&key::pending(&vault, &known.certificate)).await?;
+        let alive = pending.is_some_and(|(_, pending)| pending.operation.request_id == known.request_id);
+        if alive && due.record.key == key::request(&vault, known.request_id) {
+            let again = Some(self.now().plus(self.limits.request_memory));
+            let puts = vec![put(due.record.key.clone(), Some(due.record.revision), &known, again)?];
+            return self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ());
+        }
+        self.remove(&due.record).await
+    }
+
+    async fn remove(&self, record: &Record) -> Result<()> {
+        let deletes = vec![Delete { key: record.key.clone(), expected: record.revision }];
+        self.try_commit(Batch { deletes, ..Batch::default() }).await.map(|_| ())
+    }
+}
+
+fn order(pending: &PendingRecord, issuer: Option<IssuerConfig>) -> Order {
+    let operation = &pending.operation;
+    Order {
+        vault: operation.vault.clone(),
+        certificate: operation.certificate.clone(),
+        request_id: operation.request_id,
+        version: operation.version,
+        csr: operation.csr.0.clone(),
+        policy: pending.policy.clone(),
+        created: operation.created,
+        issuer,
+        sealed_key: pending.sealed_key.0.clone(),
+    }
+}
+
+/// The order stays open after a step that brought nothing.
+fn open(pending: &PendingRecord, note: Option<String>, after: Option<Duration>) -> Outcome {
+    let step = usize::try_from(pending.attempts).unwrap_or(usize::MAX).min(BACKOFF.len() - 1);
+    let again = after.unwrap_or_else(|| jittered(Duration::from_secs(BACKOFF[step]), pending.operation.request_id));
+    Outcome::Open {
+        checkpoint: Checkpoint(pending.checkpoint.0.clone()),
+        note: note.map(|text| shown(&text)),
+        again: again.clamp(AGAIN.0, AGAIN.1),
+        progress: false,
+    }
+}
+
+/// 80 to 120 % of the wait, another share for each operation, so that a CA that comes back is not
+/// met by all at once.
+fn jittered(wait: Duration, id: RequestId) -> Duration {
+    let share =
+        id.to_string().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 401;
+    wait.mul_f64(0.8 + f64::from(share) / 1000.0)
+}
+
+/// The scenario's two codes: whose fault it was.
+fn failure(class: FailureClass, message: &str) -> OperationError {
+    let code = match class {
+        FailureClass::RequestRejected => "Request rejected",
+        FailureClass::IssuerError => "Certificate issuer error",
+    };
+    OperationError { code: code.to_owned(), message: shown(message) }
+}
+
+fn overdue(state: &State) -> OperationError {
+    let last = match state {
+        State::Issuing { note: Some(note) } => format!(" {note}"),
+        _ => String::new(),
+    };
+    failure(
+        FailureClass::IssuerError,
+        &format!("The issuer did not decide before the deadline of the operation.{last}"),
+    )
+}
+
+/// Words of an issuer: one line, of bounded length.
+fn shown(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NOTE).collect();
+    line.trim().to_owned()
+}
+
+/// Why a step failed, for the log of the worker.
+impl Due {
+    pub fn key(&self) -> &str {
+        &self.record.key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_stays_near_the_wait() {
+        for id in ["a76827a18b63421c917da80f28e9913d", "ffffffffffffffffffffffffffffffff"] {
+            let wait = jittered(Duration::from_secs(10), RequestId::parse(id).unwrap());
+            assert!((8.0..=12.001).contains(&wait.as_secs_f64()), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn words_of_an_issuer_are_one_short_line() {
+        assert_eq!(shown("a\r\nb\n"), "a  b");
+        assert_eq!(shown(&"x".repeat(9999)).len(), MAX_NOTE);
+    }
+
+    #[test]
+    fn the_codes_are_the_documented_ones() {
+        assert_eq!(failure(FailureClass::RequestRejected, "m").code, "Request rejected");
+        assert_eq!(failure(FailureClass::IssuerError, "m").code, "Certificate issuer error");
+    }
+}

@@ -1,0 +1,111 @@
+//! What a subscriber wants to see.
+
+use crate::domain::{CertificateName, Error, Operation, RequestId, Result, Status, VaultName};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// Most names of one watch.
+pub const MAX_NAMES: usize = 1000;
+
+/// What a snapshot holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Snapshot {
+    None,
+    InProgress,
+    All,
+}
+
+/// A watch as a caller asks for it; the filters are combined with "and".
+#[derive(Clone, Debug)]
+pub struct WatchRequest {
+    /// `None`: every vault.
+    pub vault: Option<VaultName>,
+    /// Empty: every name. At most [`MAX_NAMES`].
+    pub names: Vec<CertificateName>,
+    /// Compares without case.
+    pub prefix: String,
+    pub request_id: Option<RequestId>,
+    /// Empty: every status. Compared with the status that an event carries.
+    pub statuses: Vec<Status>,
+    /// Empty: begin with the snapshot.
+    pub resume_token: String,
+    /// `None`: all where names or a request id are given, else those in progress.
+    pub snapshot: Option<Snapshot>,
+    /// End when every operation that was shown has ended.
+    pub until_terminal: bool,
+    /// `None`: the default; brought between the limits.
+    pub heartbeat: Option<Duration>,
+    /// When the caller's patience ends.
+    pub deadline: Option<Duration>,
+}
+
+impl WatchRequest {
+    pub(super) fn check(&self) -> Result<()> {
+        if self.names.len() > MAX_NAMES {
+            return Err(Error::field(
+                "certificate_names",
+                format!("More than {MAX_NAMES} names: watch by prefix, or open another stream."),
+            ));
+        }
+        if self.until_terminal && self.names.is_empty() && self.request_id.is_none() {
+            return Err(Error::field(
+                "until_terminal",
+                "It needs certificate_names or request_id: a whole vault never ends.",
+            ));
+        }
+        if self.request_id.is_some() && self.vault.is_none() {
+            return Err(Error::field("request_id", "It is unique in a vault only: name the vault."));
+        }
+        Ok(())
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.snapshot.unwrap_or(if self.names.is_empty() && self.request_id.is_none() {
+            Snapshot::InProgress
+        } else {
+            Snapshot::All
+        })
+    }
+}
+
+/// The filter in the form in which events are asked.
+#[derive(Debug)]
+pub(super) struct Filter {
+    vault: Option<VaultName>,
+    names: HashSet<String>,
+    prefix: String,
+    request_id: Option<RequestId>,
+    statuses: Vec<Status>,
+}
+
+impl Filter {
+    pub(super) fn new(request: &WatchRequest) -> Self {
+        Self {
+            vault: request.vault.clone(),
+            names: request.names.iter().map(CertificateName::key).collect(),
+            prefix: request.prefix.to_ascii_lowercase(),
+            request_id: request.request_id,
+            statuses: request.statuses.clone(),
+        }
+    }
+
+    /// Whether the operation is one of those that are watched, in whatever status.
+    pub(super) fn concerns(&self, operation: &Operation) -> bool {
+        if self.vault.as_ref().is_some_and(|vault| *vault != operation.vault) {
+            return false;
+        }
+        if self.request_id.is_some_and(|id| id != operation.request_id) {
+            return false;
+        }
+        if self.names.is_empty() && self.prefix.is_empty() {
+            return true;
+        }
+        let name = operation.certificate.key();
+        (self.names.is_empty() || self.names.contains(&name)) && name.starts_with(&self.prefix)
+    }
+
+    /// Whether this status is to be shown.
+    pub(super) fn shows(&self, status: Status) -> bool {
+        self.statuses.is_empty() || self.statuses.contains(&status)
+    }
+}

@@ -1,0 +1,248 @@
+//! What all streams of a process share: one tail of the log, the ring, the index, the limits.
+
+use super::Subscriber;
+use super::filter::WatchRequest;
+use super::index::{Index, Interest};
+use super::ring::{LogEvent, Ring};
+use super::token::Tokens;
+use crate::domain::{CertificateName, Detail, Error, Reason, Result};
+use crate::service::records;
+use crate::store::{Event, Revision, Store};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Limits of watch streams.
+#[derive(Clone, Debug)]
+pub struct WatchLimits {
+    /// Streams of one connection; lower than the HTTP/2 limit, at which clients wait without a word.
+    pub per_connection: usize,
+    pub per_principal: usize,
+    pub total: usize,
+    /// Events kept in memory.
+    pub ring: usize,
+    /// Events or records of one look at the store.
+    pub page: usize,
+    pub heartbeat: Duration,
+    pub heartbeat_least: Duration,
+    pub heartbeat_most: Duration,
+    /// A stream is closed, to be resumed, at this age, give or take 10 %.
+    pub max_age: Duration,
+}
+
+impl Default for WatchLimits {
+    fn default() -> Self {
+        Self {
+            per_connection: 256,
+            per_principal: 1000,
+            total: 100_000,
+            ring: 10_000,
+            page: 500,
+            heartbeat: Duration::from_secs(30),
+            heartbeat_least: Duration::from_secs(5),
+            heartbeat_most: Duration::from_secs(600),
+            max_age: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// The shared part of all watches.
+#[derive(Debug)]
+pub struct Hub {
+    tokens: Tokens,
+    ring: RwLock<Ring>,
+    index: RwLock<Index>,
+    places: Mutex<Places>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    next: u64,
+    total: usize,
+    connections: HashMap<u64, usize>,
+    principals: HashMap<String, usize>,
+}
+
+impl Hub {
+    pub(in crate::service) async fn new(store: &dyn Store, limits: &WatchLimits) -> Result<Self> {
+        let tokens = Tokens::new(store.epoch().await?);
+        // The tail begins at the present; what is older is read from the store by who wants it.
+        let head = *store.head().borrow();
+        Ok(Self {
+            tokens,
+            ring: RwLock::new(Ring::new(head, limits.ring)),
+            index: RwLock::default(),
+            places: Mutex::default(),
+        })
+    }
+
+    pub(in crate::service) fn token(&self, revision: Revision) -> String {
+        self.tokens.write(revision)
+    }
+
+    pub(super) fn read_token(&self, token: &str) -> Result<Revision> {
+        self.tokens.read(token)
+    }
+
+    /// Follows the log until `shutdown`. One for a process.
+    pub(in crate::service) async fn tail(&self, store: &dyn Store, page: usize, shutdown: CancellationToken) {
+        let mut doorbell = store.head();
+        loop {
+            doorbell.mark_unchanged(); // before the read: a commit during it rings again
+            let more = match self.pull(store, page).await {
+                Ok(more) => more,
+                Err(error) => {
+                    tracing::error!(%error, "the log cannot be read; will retry");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    true
+                }
+            };
+            if shutdown.is_cancelled() {
+                return;
+            }
+            if !more {
+                tokio::select! {
+                    rung = doorbell.changed() => if rung.is_err() { return },
+                    () = shutdown.cancelled() => return,
+                }
+            }
+        }
+    }
+
+    /// One page of the log into the ring; whether there is more.
+    async fn pull(&self, store: &dyn Store, page: usize) -> Result<bool> {
+        let cursor = read(&self.ring).head();
+        let log = store.events(cursor, page).await?;
+        let more = log.events.len() == page;
+        let events = log.events.iter().map(|event| self.decode(event).map(Arc::new)).collect::<Result<Vec<_>>>()?;
+        let head = if more { 0 } else { log.head };
+        write(&self.ring).extend(events.clone(), head);
+        let index = read(&self.index);
+        for event in &events {
+            index.wake(&event.transition.operation);
+        }
+        Ok(more)
+    }
+
+    pub(super) fn decode(&self, event: &Event) -> Result<LogEvent> {
+        let transition = records::decode("an event of the log", &event.body)?;
+        Ok(LogEvent::new(event.revision, transition, self.token(event.revision)))
+    }
+
+    pub(super) fn next(
+        &self,
+        cursor: Revision,
+        matches: impl Fn(&LogEvent) -> bool,
+    ) -> Option<(Revision, Option<Arc<LogEvent>>)> {
+        read(&self.ring).next(cursor, matches)
+    }
+
+    pub(super) fn head(&self) -> Revision {
+        read(&self.ring).head()
+    }
+
+    /// A place among the streams, given back when it is dropped.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        who: &Subscriber,
+        request: &WatchRequest,
+        limits: &WatchLimits,
+    ) -> Result<Place> {
+        let id = lock(&self.places).take(who, limits)?;
+        let bell = Arc::new(Notify::new());
+        let interests = interests(request);
+        write(&self.index).insert(id, &interests, &bell);
+        Ok(Place { hub: self.clone(), id, who: who.clone(), interests, bell })
+    }
+
+    /// How many streams are open.
+    pub fn streams(&self) -> usize {
+        lock(&self.places).total
+    }
+}
+
+impl Places {
+    fn take(&mut self, who: &Subscriber, limits: &WatchLimits) -> Result<u64> {
+        let connection = self.connections.get(&who.connection).copied().unwrap_or(0);
+        let principal = self.principals.get(&who.principal).copied().unwrap_or(0);
+        for (count, limit, subject) in [
+            (connection, limits.per_connection, "streams of this connection"),
+            (principal, limits.per_principal, "streams of this caller"),
+            (self.total, limits.total, "streams of this server"),
+        ] {
+            if count >= limit {
+                let description = format!("at most {limit} {subject}");
+                return Err(Error::new(
+                    Reason::WatchLimitExceeded,
+                    format!("Too many watch streams: {description}. Watch many operations on one stream."),
+                )
+                .with(Detail::Quota { subject: subject.to_owned(), description })
+                .retry_after(Duration::from_secs(30)));
+            }
+        }
+        self.total += 1;
+        *self.connections.entry(who.connection).or_default() += 1;
+        *self.principals.entry(who.principal.clone()).or_default() += 1;
+        self.next += 1;
+        Ok(self.next)
+    }
+
+    fn give_back(&mut self, who: &Subscriber) {
+        self.total -= 1;
+        if let Some(count) = self.connections.get_mut(&who.connection) {
+            *count -= 1;
+            if *count == 0 {
+                self.connections.remove(&who.connection);
+            }
+        }
+        if let Some(count) = self.principals.get_mut(&who.principal) {
+            *count -= 1;
+            if *count == 0 {
+                self.principals.remove(&who.principal);
+            }
+        }
+    }
+}
+
+/// A stream's place: its bell, and its share of the limits.
+#[derive(Debug)]
+pub(super) struct Place {
+    hub: Arc<Hub>,
+    pub(super) id: u64,
+    who: Subscriber,
+    interests: Vec<Interest>,
+    pub(super) bell: Arc<Notify>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        write(&self.hub.index).remove(self.id, &self.interests);
+        lock(&self.hub.places).give_back(&self.who);
+    }
+}
+
+fn interests(request: &WatchRequest) -> Vec<Interest> {
+    let vault = request.vault.as_ref().map(|vault| vault.as_str().to_owned());
+    let names: Vec<String> = request.names.iter().map(CertificateName::key).collect();
+    match (vault, names.is_empty()) {
+        (None, true) => vec![Interest::Everything],
+        (Some(vault), true) => vec![Interest::Vault(vault)],
+        (None, false) => names.into_iter().map(Interest::NameAnywhere).collect(),
+        (Some(vault), false) => names.into_iter().map(|name| Interest::Name(vault.clone(), name)).collect(),
+    }
+}
+
+// A panic while one of these locks is held leaves data that is still whole: go on with it.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

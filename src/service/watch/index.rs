@@ -1,0 +1,61 @@
+//! Whom an event concerns: streams by the names they watch, so that an event for one certificate
+//! wakes one stream and not a hundred thousand.
+
+use crate::domain::Operation;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// How one stream is found.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Interest {
+    Everything,
+    Vault(String),
+    /// Vault and name in lower case.
+    Name(String, String),
+    /// A name in lower case in any vault.
+    NameAnywhere(String),
+}
+
+/// The bells of all streams.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    bells: HashMap<Interest, HashMap<u64, Arc<Notify>>>,
+}
+
+impl Index {
+    pub(super) fn insert(&mut self, id: u64, interests: &[Interest], bell: &Arc<Notify>) {
+        for interest in interests {
+            self.bells.entry(interest.clone()).or_default().insert(id, bell.clone());
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: u64, interests: &[Interest]) {
+        for interest in interests {
+            if let Some(streams) = self.bells.get_mut(interest) {
+                streams.remove(&id);
+                if streams.is_empty() {
+                    self.bells.remove(interest);
+                }
+            }
+        }
+    }
+
+    /// Wakes every stream that the operation may concern. A bell keeps one ring, so a stream that
+    /// looks at the ring at this moment looks once more.
+    pub(super) fn wake(&self, operation: &Operation) {
+        let vault = operation.vault.as_str().to_owned();
+        let name = operation.certificate.key();
+        let interests = [
+            Interest::Everything,
+            Interest::Vault(vault.clone()),
+            Interest::Name(vault, name.clone()),
+            Interest::NameAnywhere(name),
+        ];
+        for interest in &interests {
+            for bell in self.bells.get(interest).into_iter().flat_map(HashMap::values) {
+                bell.notify_one();
+            }
+        }
+    }
+}

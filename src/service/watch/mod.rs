@@ -1,0 +1,30 @@
+//! Following pending operations: a cursor over the durable log. There is no queue for a
+//! subscriber, so nothing overflows and nobody lags: who is slow reads the log from the store.
+
+mod filter;
+mod hub;
+mod index;
+mod ring;
+mod stream;
+mod token;
+
+pub use filter::{Snapshot, WatchRequest};
+pub use hub::{Hub, WatchLimits};
+pub use ring::LogEvent;
+pub use stream::{Bookmark, WatchItem, WatchStream};
+
+use crate::domain::Operation;
+
+/// Who holds a stream, for the limits.
+#[derive(Clone, Debug)]
+pub struct Subscriber {
+    /// The caller, as authentication names him.
+    pub principal: String,
+    /// The connection that carries the stream.
+    pub connection: u64,
+}
+
+/// Whether an event or a state that a caller may see matches, and whether it ended.
+fn ended(operation: &Operation) -> bool {
+    !operation.in_progress()
+}

@@ -1,0 +1,382 @@
+//! One stream: a snapshot or a replay, a bookmark, then every matching event as it is committed.
+
+use super::filter::{Filter, Snapshot, WatchRequest};
+use super::hub::Place;
+use super::ring::LogEvent;
+use super::token::expired;
+use super::{Subscriber, ended};
+use crate::domain::pending::TransitionKind;
+use crate::domain::{Error, Operation, Reason, RequestId, Result};
+use crate::service::Service;
+use crate::service::records::{self, PendingRecord, RequestRecord, key};
+use crate::store::Revision;
+use futures_util::Stream;
+use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Why a bookmark was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Bookmark {
+    CaughtUp,
+    Heartbeat,
+    Closing,
+}
+
+/// One message of a stream.
+#[derive(Clone, Debug)]
+pub enum WatchItem {
+    /// Part of the snapshot; not resumable, so it has no token.
+    Snapshot(Box<Operation>),
+    /// A transition, with its token.
+    Event(Arc<LogEvent>),
+    /// Everything up to the token was sent.
+    Bookmark { kind: Bookmark, resume_token: String },
+}
+
+/// Ends with `Ok` only for `until_terminal`; every other end is an error that says what to do.
+pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem>> + Send>>;
+
+/// What a stream carries from one message to the next.
+struct Session {
+    service: Service,
+    filter: Filter,
+    place: Place,
+    page: usize,
+    until_terminal: bool,
+    /// Everything up to here was sent or did not match.
+    cursor: Revision,
+    /// Operations that the snapshot showed in a state newer than its revision, with that state.
+    ahead: HashMap<RequestId, u64>,
+    /// Operations that were shown and have not ended; only kept for `until_terminal`.
+    open: HashSet<RequestId>,
+    shown: bool,
+}
+
+impl Service {
+    /// Follows the log until `shutdown`; every process runs one.
+    pub async fn tail(&self, shutdown: CancellationToken) {
+        self.hub.tail(&*self.store, self.limits.watch.page, shutdown).await;
+    }
+
+    /// How many watch streams are open.
+    pub fn streams(&self) -> usize {
+        self.hub.streams()
+    }
+
+    /// Opens a stream. `closing` ends it with a closing bookmark, to be resumed elsewhere.
+    pub async fn watch(
+        &self,
+        mut request: WatchRequest,
+        who: &Subscriber,
+        closing: CancellationToken,
+    ) -> Result<WatchStream> {
+        request.check()?;
+        if closing.is_cancelled() {
+            return Err(draining());
+        }
+        if let (Some(id), Some(vault)) = (request.request_id, &request.vault) {
+            // The operation's name finds it in the index.
+            let known = self.load::<RequestRecord>(&key::request(vault, id)).await?;
+            let name = known.map(|(_, known)| known.certificate);
+            match name.filter(|name| request.names.is_empty() || request.names.contains(name)) {
+                Some(name) => request.names = vec![name],
+                None => {
+                    return Err(Error::new(
+                        Reason::PendingNotFound,
+                        format!("There is no pending operation with the request_id {id}."),
+                    )
+                    .with(crate::domain::Detail::Resource { kind: "pending", name: id.to_string() }));
+                }
+            }
+        }
+        let limits = &self.limits.watch;
+        // In the index before the head is read: nothing that is committed from here on is missed.
+        let place = self.hub.enter(who, &request, limits)?;
+        let head = *self.store.head().borrow();
+        let resumed = !request.resume_token.is_empty();
+        let cursor = if resumed { self.resume(&request.resume_token).await? } else { head };
+        let snapshot = if resumed { Snapshot::None } else { request.snapshot() };
+        let timers = Timers::new(&request, limits, place.id);
+        let session = Session {
+            service: self.clone(),
+            filter: Filter::new(&request),
+            place,
+            page: limits.page,
+            until_terminal: request.until_terminal,
+            cursor,
+            ahead: HashMap::new(),
+            open: HashSet::new(),
+            shown: false,
+        };
+        Ok(session.stream(request, snapshot, head, timers, closing))
+    }
+
+    /// The position of a token that the log still reaches back to.
+    async fn resume(&self, token: &str) -> Result<Revision> {
+        let revision = self.hub.read_token(token)?;
+        let page = self.store.events(revision, 1).await?;
+        if revision < page.trimmed || revision > page.head.max(*self.store.head().borrow()) {
+            return Err(expired());
+        }
+        Ok(revision)
+    }
+}
+
+impl Session {
+    fn stream(
+        mut self,
+        request: WatchRequest,
+        snapshot: Snapshot,
+        head: Revision,
+        mut timers: Timers,
+        closing: CancellationToken,
+    ) -> WatchStream {
+        Box::pin(async_stream::try_stream! {
+            if snapshot != Snapshot::None {
+                let mut after = String::new();
+                loop {
+                    let (page, next) = self.snapshot_page(&request, snapshot, &after, head).await?;
+                    for operation in page {
+                        yield WatchItem::Snapshot(Box::new(operation));
+                    }
+                    let Some(next) = next else { break };
+                    after = next;
+                }
+            }
+            drop(request);
+            let mut goal = Some(head);
+            let mut pending = Vec::new().into_iter();
+            loop {
+                for event in pending.by_ref() {
+                    if let Some(event) = self.admit(event) {
+                        timers.sent();
+                        yield WatchItem::Event(event);
+                    }
+                }
+                if let Some(events) = self.read_on(goal).await? {
+                    pending = events.into_iter();
+                    continue;
+                }
+                if goal.take().is_some() {
+                    timers.sent();
+                    yield self.bookmark(Bookmark::CaughtUp);
+                }
+                if self.until_terminal && self.shown && self.open.is_empty() {
+                    return;
+                }
+                let end = tokio::select! {
+                    () = self.place.bell.notified() => continue,
+                    () = tokio::time::sleep_until(timers.next()) => match timers.due() {
+                        Alarm::Heartbeat => {
+                            self.skip_to_head();
+                            yield self.bookmark(Bookmark::Heartbeat);
+                            timers.sent();
+                            continue;
+                        }
+                        Alarm::Deadline => deadline_exceeded(),
+                        Alarm::Age => too_old(),
+                    },
+                    () = closing.cancelled() => draining(),
+                };
+                // What was committed before the end is still told.
+                while let Some(events) = self.read_on(None).await? {
+                    for event in events {
+                        if let Some(event) = self.admit(event) {
+                            yield WatchItem::Event(event);
+                        }
+                    }
+                }
+                yield self.bookmark(Bookmark::Closing);
+                Err(end)?;
+            }
+        })
+    }
+
+    fn bookmark(&self, kind: Bookmark) -> WatchItem {
+        WatchItem::Bookmark { kind, resume_token: self.service.hub.token(self.cursor) }
+    }
+
+    /// A page of the snapshot, and after which key the next one begins.
+    async fn snapshot_page(
+        &mut self,
+        request: &WatchRequest,
+        snapshot: Snapshot,
+        after: &str,
+        head: Revision,
+    ) -> Result<(Vec<Operation>, Option<String>)> {
+        let store = self.service.store.clone();
+        let (records, next) = match (&request.vault, request.names.is_empty()) {
+            (Some(vault), false) => {
+                let mut found = Vec::with_capacity(request.names.len());
+                for name in &request.names {
+                    found.extend(store.get(&key::pending(vault, name)).await?);
+                }
+                (found, None)
+            }
+            (vault, _) => {
+                let mut prefix = key::pendings_of(vault.as_ref());
+                if vault.is_some() {
+                    prefix.push_str(&request.prefix.to_ascii_lowercase());
+                }
+                let found = store.list(&prefix, after, self.page).await?;
+                let next = (found.len() == self.page).then(|| found.last().map(|record| record.key.clone())).flatten();
+                (found, next)
+            }
+        };
+        let mut operations = Vec::new();
+        for record in records {
+            let PendingRecord { operation, .. } = records::read(&record)?;
+            let wanted = snapshot == Snapshot::All || operation.in_progress();
+            if !wanted || !self.filter.concerns(&operation) {
+                continue;
+            }
+            if record.revision > head {
+                self.ahead.insert(operation.request_id, operation.revision);
+            }
+            self.track(&operation, ended(&operation));
+            if self.filter.shows(operation.status()) {
+                operations.push(operation);
+            }
+        }
+        Ok((operations, next))
+    }
+
+    /// The next matching events; `None` when the present was reached (with a `goal`: at least it).
+    async fn read_on(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
+        let hub = self.service.hub.clone();
+        // A ring that has not come as far as the goal would let a caller wait for a bell that
+        // nobody rings.
+        if goal.is_none_or(|goal| hub.head() >= goal)
+            && let Some((cursor, event)) =
+                hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation))
+        {
+            self.cursor = cursor;
+            return Ok(event.map(|event| vec![event]));
+        }
+        let page = self.service.store.events(self.cursor, self.page).await?;
+        if self.cursor < page.trimmed {
+            return Err(expired());
+        }
+        let full = page.events.len() == self.page;
+        let mut events = Vec::new();
+        for event in &page.events {
+            self.cursor = event.revision;
+            let event = hub.decode(event)?;
+            if self.filter.concerns(&event.transition.operation) {
+                events.push(Arc::new(event));
+            }
+        }
+        if !full {
+            self.cursor = self.cursor.max(page.head);
+        }
+        let reached = !full && events.is_empty() && goal.is_none_or(|goal| self.cursor >= goal);
+        Ok((!reached).then_some(events))
+    }
+
+    /// The event, unless the snapshot showed it or its status is not wanted.
+    fn admit(&mut self, event: Arc<LogEvent>) -> Option<Arc<LogEvent>> {
+        let operation = &event.transition.operation;
+        if self.ahead.get(&operation.request_id).is_some_and(|shown| operation.revision <= *shown) {
+            return None;
+        }
+        let gone = matches!(event.transition.kind, TransitionKind::Deleted | TransitionKind::Overwritten);
+        let over = gone || ended(operation);
+        let shows = self.filter.shows(operation.status());
+        self.track(operation, over);
+        shows.then_some(event)
+    }
+
+    fn track(&mut self, operation: &Operation, over: bool) {
+        if !self.until_terminal {
+            return;
+        }
+        self.shown = true;
+        if over {
+            self.open.remove(&operation.request_id);
+        } else {
+            self.open.insert(operation.request_id);
+        }
+    }
+
+    /// Nothing between the cursor and the head of the ring matched.
+    fn skip_to_head(&mut self) {
+        if let Some((cursor, None)) =
+            self.service.hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation))
+        {
+            self.cursor = cursor;
+        }
+    }
+}
+
+/// The clocks of one stream.
+struct Timers {
+    heartbeat: Duration,
+    beat: Instant,
+    age: Instant,
+    deadline: Option<Instant>,
+}
+
+enum Alarm {
+    Heartbeat,
+    Age,
+    Deadline,
+}
+
+impl Timers {
+    fn new(request: &WatchRequest, limits: &super::WatchLimits, id: u64) -> Self {
+        let now = Instant::now();
+        let heartbeat =
+            request.heartbeat.unwrap_or(limits.heartbeat).clamp(limits.heartbeat_least, limits.heartbeat_most);
+        // Spread by the stream's number, so that streams opened together do not act together.
+        let share = 0.9 + 0.2 * ((id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / f64::from(1 << 24));
+        let heartbeat = heartbeat.mul_f64(share);
+        Self {
+            heartbeat,
+            beat: now + heartbeat,
+            age: now + limits.max_age.mul_f64(share),
+            deadline: request.deadline.map(|patience| now + patience),
+        }
+    }
+
+    fn sent(&mut self) {
+        self.beat = Instant::now() + self.heartbeat;
+    }
+
+    fn next(&self) -> Instant {
+        let earliest = self.beat.min(self.age);
+        self.deadline.map_or(earliest, |deadline| deadline.min(earliest))
+    }
+
+    fn due(&self) -> Alarm {
+        let now = Instant::now();
+        match self.deadline {
+            Some(deadline) if deadline <= now => Alarm::Deadline,
+            _ if self.age <= now => Alarm::Age,
+            _ => Alarm::Heartbeat,
+        }
+    }
+}
+
+fn draining() -> Error {
+    Error::new(Reason::ServerDraining, "The server closes this stream. Open it again and resume with the last token.")
+        .retry_after(Duration::from_millis(500))
+}
+
+fn too_old() -> Error {
+    Error::new(
+        Reason::WatchMaxAge,
+        "The stream was open for long enough. Open it again and resume with the last token.",
+    )
+    .retry_after(Duration::from_millis(100))
+}
+
+fn deadline_exceeded() -> Error {
+    Error::new(
+        Reason::DeadlineExceeded,
+        "The deadline of the call passed. Open the stream again without one, and resume with the last token.",
+    )
+}

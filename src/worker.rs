@@ -1,0 +1,93 @@
+//! Moves pending operations on: claims what is due, does one step of each, several at a time.
+
+use crate::service::Service;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How the worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Steps at the same time; no more is claimed than there are places.
+    pub concurrency: usize,
+    /// The longest time between two looks at the store: what another process left behind, or a
+    /// lease that ran out, is found then.
+    pub poll: Duration,
+    /// How long steps may go on after the shutdown began. What is cut is due again when its lease ends.
+    pub drain: Duration,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self { concurrency: 64, poll: Duration::from_secs(1), drain: Duration::from_secs(10) }
+    }
+}
+
+/// Works until `shutdown`, then lets the steps under way end.
+pub async fn run(service: Service, options: WorkerOptions, shutdown: CancellationToken) {
+    let places = Arc::new(Semaphore::new(options.concurrency.max(1)));
+    let steps = TaskTracker::new();
+    while !shutdown.is_cancelled() {
+        let next = service.next_due();
+        let found = claim(&service, &places, &steps).await;
+        let wait = match (found, next) {
+            (Claimed::Full, _) => {
+                // Every place is taken: the next look waits for a free one.
+                tokio::select! {
+                    place = places.acquire() => drop(place),
+                    () = shutdown.cancelled() => break,
+                }
+                continue;
+            }
+            (Claimed::Failed, _) => options.poll,
+            (Claimed::All, next) => next.filter(|wait| !wait.is_zero()).unwrap_or(options.poll).min(options.poll),
+        };
+        tokio::select! {
+            () = service.work_rang() => {}
+            () = tokio::time::sleep(wait) => {}
+            () = shutdown.cancelled() => break,
+        }
+    }
+    steps.close();
+    if tokio::time::timeout(options.drain, steps.wait()).await.is_err() {
+        tracing::warn!(steps = steps.len(), "steps were cut by the shutdown; they are due again when their leases end");
+    }
+}
+
+enum Claimed {
+    /// All that was due was taken.
+    All,
+    /// There may be more than there were places.
+    Full,
+    Failed,
+}
+
+async fn claim(service: &Service, places: &Arc<Semaphore>, steps: &TaskTracker) -> Claimed {
+    let free = places.available_permits();
+    if free == 0 {
+        return Claimed::Full;
+    }
+    let due = match service.claim(free).await {
+        Ok(due) => due,
+        Err(error) => {
+            tracing::error!(%error, "due work could not be claimed; will retry");
+            return Claimed::Failed;
+        }
+    };
+    let full = due.len() == free;
+    for due in due {
+        let service = service.clone();
+        // Only this loop hands out places, and it counted them: there is one.
+        let place = places.clone().try_acquire_owned();
+        steps.spawn(async move {
+            let _place = place;
+            let key = due.key().to_owned();
+            if let Err(error) = service.step(due).await {
+                tracing::error!(key, %error, "a step failed; it is repeated when its lease ends");
+            }
+        });
+    }
+    if full { Claimed::Full } else { Claimed::All }
+}
