@@ -1,15 +1,15 @@
 //! Who signs: a port of two methods. An issuer is asked to move one order one step; all state is
 //! in the checkpoint that the caller keeps, so a step may be repeated after any crash.
 
-use crate::domain::{IssuerConfig, Policy, RequestId, Timestamp, Version};
+use crate::domain::{CertificateName, IssuerConfig, Policy, RequestId, Timestamp, VaultName, Version};
 use async_trait::async_trait;
 use std::time::Duration;
 
 /// What an issuer is asked for. The same for every step of one pending operation.
 #[derive(Clone, Debug)]
 pub struct Order {
-    pub vault: String,
-    pub certificate: String,
+    pub vault: VaultName,
+    pub certificate: CertificateName,
     /// The idempotency key: one order at the CA for one request id, however often it is asked.
     pub request_id: RequestId,
     /// The version that the certificate will have; names the sealed key.

@@ -8,7 +8,7 @@ use crate::domain::{
     PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
 };
 use crate::keys::{self, NewKey, SealContext};
-use crate::store::{Batch, Delete, Record};
+use crate::store::{Batch, Record};
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ pub use certificates::CertificateView;
 pub use create::{CreateRequest, Created};
 pub use issuers::IssuerPage;
 pub use merge::MergeRequest;
-pub use pending::{ListPending, PendingPage, PendingRef};
+pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
 pub use step::Due;
 
 use crate::clock::Clock;

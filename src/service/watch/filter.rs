@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// Most names of one watch.
-pub const MAX_NAMES: usize = 1000;
+pub(super) const MAX_NAMES: usize = 1000;
 
 /// What a snapshot holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
