@@ -1,11 +1,12 @@
 //! Subject names and alternative names as DER types (RFC 5280 sections 4.1.2.4 and 4.2.1.6).
 
 use super::defect;
+use crate::domain::attribute_type::{AttributeType, Form, is_printable};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::subject::{Attribute, AttributeValue, DistinguishedName};
 use crate::domain::{Error, Result};
 use const_oid::ObjectIdentifier;
-use der::asn1::{Any, Ia5String, PrintableStringRef};
+use der::asn1::{Any, Ia5String};
 use der::{Decode, Encode, Tag};
 use std::net::IpAddr;
 use x509_cert::attr::AttributeTypeAndValue;
@@ -14,11 +15,6 @@ use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 
 /// The user principal name of Active Directory, an `otherName` in UTF-8.
 pub const UPN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.3");
-
-/// Attributes that are PrintableString and nothing else (RFC 5280 appendix A.1, EV guidelines 9.2.4).
-const PRINTABLE_ONLY: [&str; 4] = ["2.5.4.6", "2.5.4.5", "2.5.4.46", "1.3.6.1.4.1.311.60.2.1.3"];
-/// domainComponent and emailAddress are IA5String.
-const IA5_ONLY: [&str; 2] = ["0.9.2342.19200300.100.1.25", "1.2.840.113549.1.9.1"];
 
 /// The name in DER order: text has the most specific part first, DER has it last (RFC 4514 section
 /// 2.1). Text is PrintableString where its characters allow, else UTF8String (contract section 5).
@@ -68,21 +64,15 @@ fn attribute(attribute: &Attribute) -> Result<AttributeTypeAndValue> {
     let value = match value {
         AttributeValue::Der(der) => Any::from_der(der).map_err(|_| unfit("is not DER"))?,
         AttributeValue::Text(text) => {
-            let printable = PrintableStringRef::new(text).is_ok();
-            let tag = if PRINTABLE_ONLY.contains(&oid.as_str()) {
-                if !printable {
+            let printable = text.chars().all(is_printable);
+            let tag = match AttributeType::of(oid).map_or(Form::Directory, |known| known.form) {
+                Form::Printable | Form::Country if !printable => {
                     return Err(unfit("holds a character that PrintableString does not have"));
                 }
-                Tag::PrintableString
-            } else if IA5_ONLY.contains(&oid.as_str()) {
-                if !text.is_ascii() {
-                    return Err(unfit("is not ASCII"));
-                }
-                Tag::Ia5String
-            } else if printable {
-                Tag::PrintableString
-            } else {
-                Tag::Utf8String
+                Form::Ascii if !text.is_ascii() => return Err(unfit("is not ASCII")),
+                Form::Ascii => Tag::Ia5String,
+                Form::Directory if !printable => Tag::Utf8String,
+                Form::Printable | Form::Country | Form::Directory => Tag::PrintableString,
             };
             Any::new(tag, text.as_bytes()).map_err(|_| unfit("is too long"))?
         }
@@ -157,6 +147,15 @@ mod tests {
         assert_eq!(attribute(&given).unwrap().value.to_der().unwrap(), [0x0c, 1, b'a']);
         let broken = Attribute { oid: "2.5.4.3".into(), value: AttributeValue::Der(vec![0x0c, 9, b'a']) };
         assert!(attribute(&broken).is_err());
+    }
+
+    #[test]
+    fn what_the_domain_takes_for_an_attribute_can_be_encoded() {
+        let long = |arcs: usize, arc: &str| format!("1.2.{}", vec![arc; arcs].join("."));
+        let edges = [long(7, "4294967295"), long(8, "4294967295"), long(18, "16384"), long(12, "16384"), long(1, "0")];
+        for oid in edges {
+            assert_eq!(AttributeType::oid_of(&oid).is_some(), ObjectIdentifier::new(&oid).is_ok(), "{oid}");
+        }
     }
 
     #[test]
