@@ -1,5 +1,6 @@
 //! The rules, and nothing else: no async, no I/O, no clock, no wire format.
 
+pub mod attribute_type;
 pub mod blob;
 pub mod certificate;
 pub mod error;

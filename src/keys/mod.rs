@@ -1,1 +1,179 @@
 //! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
+
+pub mod extensions;
+pub mod key_pair;
+pub mod master_keys;
+pub mod names;
+pub mod random;
+mod ready;
+pub mod request;
+pub mod seal;
+mod workers;
+
+pub use key_pair::KeyPair;
+pub use master_keys::MasterKeys;
+pub use ready::ReadyKeyOptions;
+pub use seal::{SealContext, Sealer};
+
+use crate::domain::policy::KeyType;
+use crate::domain::{Blob, Error, Policy, Result};
+use ready::ReadyKeys;
+use std::sync::Arc;
+use std::{fmt, io, thread};
+use workers::{Lane, Workers};
+
+/// How much of the machine keys may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyOptions {
+    /// How many RSA keys are made at once.
+    pub workers: usize,
+    /// How many requests may wait for a worker before the next is refused; the same number again
+    /// for short work such as signing.
+    pub queue: usize,
+    /// Keys made ahead.
+    pub ready: ReadyKeyOptions,
+}
+
+impl Default for KeyOptions {
+    /// A worker for each processor, and a queue that RSA-2048 empties in about three seconds.
+    fn default() -> Self {
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        let ready = ReadyKeyOptions { rsa_2048: 16, rsa_3072: 0, rsa_4096: 0 };
+        Self { workers, queue: workers * 32, ready }
+    }
+}
+
+/// A sealed private key, and what it was sealed for.
+#[derive(Clone, Debug)]
+pub struct SealedKey {
+    pub sealed: Blob,
+    pub context: SealContext,
+}
+
+/// What a new pending operation keeps of its key.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// PKCS#8, sealed.
+    pub sealed_key: Blob,
+    /// PKCS#10 in DER.
+    pub csr: Vec<u8>,
+}
+
+/// Work that waits, runs and is done ahead, for metrics.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyLoad {
+    pub waiting: usize,
+    pub running: usize,
+    pub ready_rsa_2048: usize,
+    pub ready_rsa_3072: usize,
+    pub ready_rsa_4096: usize,
+}
+
+/// Makes and opens keys for the services. Its threads end when it is dropped.
+pub struct Keys {
+    sealer: Arc<Sealer>,
+    workers: Workers,
+    ready: ReadyKeys,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("load", &self.load()).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// Starts the threads; the error is that of the system that could not.
+    pub fn new(sealer: Arc<Sealer>, options: KeyOptions) -> io::Result<Self> {
+        let KeyOptions { workers, queue, ready } = options;
+        let workers = Workers::start(workers, queue)?;
+        let ready = ReadyKeys::start(ready, workers.watcher())?;
+        Ok(Self { sealer, workers, ready })
+    }
+
+    /// A key for the policy, sealed for `context`, and the request that goes to the issuer. The
+    /// key is the one of `reuse` where that is of the type that the policy asks for, else new.
+    ///
+    /// [`Reason::Throttled`](crate::domain::Reason::Throttled) where too many already wait.
+    pub async fn create(&self, policy: &Policy, context: SealContext, reuse: Option<SealedKey>) -> Result<NewKey> {
+        let key_type = policy.key.key_type;
+        if key_type == KeyType::P256 && reuse.is_none() {
+            // Quicker than handing it over to another thread and back.
+            return finish(&KeyPair::generate(key_type)?, policy, &self.sealer, &context);
+        }
+        let lane = match key_type {
+            _ if reuse.is_some() => Lane::Short,
+            KeyType::P256 | KeyType::P384 | KeyType::P521 => Lane::Short,
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 if self.ready.count(key_type) > 0 => Lane::Short,
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => Lane::Long,
+        };
+        let (policy, sealer, ready) = (policy.clone(), Arc::clone(&self.sealer), self.ready.clone());
+        let job = move || {
+            let old = reuse.map(|old| open_key(&sealer, &old)).transpose()?;
+            let key = match old.filter(|key| key.key_type() == key_type).or_else(|| ready.take(key_type)) {
+                Some(key) => key,
+                None => KeyPair::generate(key_type)?,
+            };
+            finish(&key, &policy, &sealer, &context)
+        };
+        self.workers.run(lane, job).await
+    }
+
+    /// Opens a key and hands it to `work` (signing, making a certificate), away from the threads
+    /// that serve requests.
+    pub async fn with_key<T, F>(&self, key: SealedKey, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&KeyPair) -> Result<T> + Send + 'static,
+    {
+        let sealer = Arc::clone(&self.sealer);
+        self.run(move || work(&open_key(&sealer, &key)?)).await
+    }
+
+    /// Runs other work of up to some milliseconds away from the threads that serve requests.
+    pub async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T> + Send + 'static,
+    {
+        self.workers.run(Lane::Short, work).await
+    }
+
+    /// For secrets that are not keys, such as passwords of issuers: quick enough to be called
+    /// anywhere.
+    pub fn sealer(&self) -> &Arc<Sealer> {
+        &self.sealer
+    }
+
+    pub fn load(&self) -> KeyLoad {
+        let (waiting, running) = self.workers.load();
+        KeyLoad {
+            waiting,
+            running,
+            ready_rsa_2048: self.ready.count(KeyType::Rsa2048),
+            ready_rsa_3072: self.ready.count(KeyType::Rsa3072),
+            ready_rsa_4096: self.ready.count(KeyType::Rsa4096),
+        }
+    }
+}
+
+fn open_key(sealer: &Sealer, key: &SealedKey) -> Result<KeyPair> {
+    let SealedKey { sealed, context } = key;
+    let pkcs8 = sealer.open(&sealed.0, context)?;
+    KeyPair::from_pkcs8(&pkcs8).map_err(defect("a sealed key is not a key"))
+}
+
+fn finish(key: &KeyPair, policy: &Policy, sealer: &Sealer, context: &SealContext) -> Result<NewKey> {
+    let csr = request::certificate_request(key, policy)?;
+    let sealed_key = sealer.seal(&key.to_pkcs8(), context)?.into();
+    Ok(NewKey { sealed_key, csr })
+}
+
+/// A step that cannot fail on checked input did: the cause goes to the log, the caller gets the
+/// general message. `what` must not hold a secret, nor may the cause.
+pub(crate) fn defect<C: fmt::Display>(what: &'static str) -> impl FnOnce(C) -> Error {
+    move |cause| {
+        tracing::error!(cause = %cause, "{what}");
+        Error::internal()
+    }
+}

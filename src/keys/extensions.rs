@@ -1,0 +1,148 @@
+//! The X.509 extensions that a policy asks for, for requests and for certificates.
+
+use super::defect;
+use super::names::general_names;
+use crate::domain::policy::{KeyUsage as Usage, Policy};
+use crate::domain::san::SubjectAlternativeNames;
+use crate::domain::{Error, Result};
+use const_oid::{AssociatedOid, ObjectIdentifier};
+use der::Encode;
+use der::asn1::OctetString;
+use der::flagset::FlagSet;
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName};
+
+/// What a request asks for, in the order that Key Vault writes it: keyUsage, extKeyUsage,
+/// subjectAltName, basicConstraints (contract section 5). Empty lists ask for nothing.
+pub fn requested(policy: &Policy) -> Result<Vec<Extension>> {
+    let x509 = &policy.x509;
+    let mut all = Vec::with_capacity(4);
+    all.extend(key_usage(&x509.key_usage)?);
+    all.extend(extended_key_usage(&x509.ekus)?);
+    if let Some(sans) = &x509.sans {
+        all.extend(subject_alternative_names(sans, x509.subject.trim().is_empty())?);
+    }
+    all.push(basic_constraints(x509.ca, false)?);
+    Ok(all)
+}
+
+/// Critical; none for an empty list, as the extension must set at least one bit (RFC 5280 section
+/// 4.2.1.3).
+pub fn key_usage(usages: &[Usage]) -> Result<Option<Extension>> {
+    if usages.is_empty() {
+        return Ok(None);
+    }
+    let bits = usages.iter().fold(FlagSet::default(), |bits, usage| bits | flag(*usage));
+    extension(true, &KeyUsage(bits)).map(Some)
+}
+
+/// Not critical; none for an empty list. Each purpose is an object identifier in dotted form.
+pub fn extended_key_usage(purposes: &[String]) -> Result<Option<Extension>> {
+    if purposes.is_empty() {
+        return Ok(None);
+    }
+    let purposes = purposes
+        .iter()
+        .map(|text| {
+            ObjectIdentifier::new(text).map_err(|_| {
+                Error::field("policy.x509_props.ekus", format!("{text} is not an object identifier of up to 39 bytes."))
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    extension(false, &ExtendedKeyUsage(purposes)).map(Some)
+}
+
+/// Critical where the subject is empty (RFC 5280 section 4.2.1.6); none where there are no names.
+pub fn subject_alternative_names(names: &SubjectAlternativeNames, critical: bool) -> Result<Option<Extension>> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    extension(critical, &SubjectAltName(general_names(names)?)).map(Some)
+}
+
+/// An empty sequence where it is not a CA.
+pub fn basic_constraints(ca: bool, critical: bool) -> Result<Extension> {
+    extension(critical, &BasicConstraints { ca, path_len_constraint: None })
+}
+
+/// Any extension from its value.
+pub fn extension<V: AssociatedOid + Encode>(critical: bool, value: &V) -> Result<Extension> {
+    let value = value
+        .to_der()
+        .and_then(OctetString::new)
+        .map_err(defect("an extension of a certificate could not be encoded"))?;
+    Ok(Extension { extn_id: V::OID, critical, extn_value: value })
+}
+
+fn flag(usage: Usage) -> KeyUsages {
+    match usage {
+        Usage::DigitalSignature => KeyUsages::DigitalSignature,
+        Usage::NonRepudiation => KeyUsages::NonRepudiation,
+        Usage::KeyEncipherment => KeyUsages::KeyEncipherment,
+        Usage::DataEncipherment => KeyUsages::DataEncipherment,
+        Usage::KeyAgreement => KeyUsages::KeyAgreement,
+        Usage::KeyCertSign => KeyUsages::KeyCertSign,
+        Usage::CrlSign => KeyUsages::CRLSign,
+        Usage::EncipherOnly => KeyUsages::EncipherOnly,
+        Usage::DecipherOnly => KeyUsages::DecipherOnly,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{PolicyInput, Timestamp};
+
+    fn policy(input: PolicyInput) -> Policy {
+        input.complete(Timestamp(0)).unwrap()
+    }
+
+    fn sans() -> Option<SubjectAlternativeNames> {
+        Some(SubjectAlternativeNames { dns_names: vec!["a.example".into()], ..Default::default() })
+    }
+
+    fn summary(policy: &Policy) -> Vec<(String, bool)> {
+        requested(policy).unwrap().iter().map(|e| (e.extn_id.to_string(), e.critical)).collect()
+    }
+
+    #[test]
+    fn the_order_is_that_of_key_vault() {
+        let policy = policy(PolicyInput { subject: Some("CN=a".into()), sans: sans(), ..Default::default() });
+        let expected = [("2.5.29.15", true), ("2.5.29.37", false), ("2.5.29.17", false), ("2.5.29.19", false)];
+        assert_eq!(summary(&policy), expected.map(|(oid, critical)| (oid.to_owned(), critical)));
+    }
+
+    #[test]
+    fn alternative_names_are_critical_without_a_subject() {
+        let policy = policy(PolicyInput { subject: Some(" ".into()), sans: sans(), ..Default::default() });
+        assert!(summary(&policy).contains(&("2.5.29.17".to_owned(), true)));
+    }
+
+    #[test]
+    fn empty_lists_ask_for_nothing() {
+        let policy = policy(PolicyInput {
+            subject: Some("CN=a".into()),
+            sans: Some(SubjectAlternativeNames::default()),
+            ekus: Some(Vec::new()),
+            key_usage: Some(Vec::new()),
+            ..Default::default()
+        });
+        assert_eq!(summary(&policy), [("2.5.29.19".to_owned(), false)]);
+    }
+
+    #[test]
+    fn every_key_usage_sets_its_bit() {
+        for usage in Usage::ALL {
+            let value = key_usage(&[usage]).unwrap().unwrap().extn_value.into_bytes();
+            let bit = usage as usize;
+            assert_eq!(value[3 + bit / 8], 0x80 >> (bit % 8), "{usage:?}");
+            assert_eq!(usize::from(value[2]), 7 - bit % 8, "{usage:?} has no more bits than it needs");
+        }
+    }
+
+    #[test]
+    fn a_ca_says_so() {
+        assert_eq!(basic_constraints(false, false).unwrap().extn_value.as_bytes(), [0x30, 0]);
+        assert_eq!(basic_constraints(true, false).unwrap().extn_value.as_bytes(), [0x30, 3, 1, 1, 0xff]);
+    }
+}

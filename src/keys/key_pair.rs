@@ -1,0 +1,200 @@
+//! A private key in memory: made or read by aws-lc, which zeroes it when it is dropped.
+
+use super::defect;
+use crate::domain::policy::KeyType;
+use crate::domain::{Error, Result};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{self, KeySize};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, KeyPair as _, RSA_PKCS1_SHA256,
+};
+use const_oid::db::rfc5912::{ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ECDSA_WITH_SHA_512, SHA_256_WITH_RSA_ENCRYPTION};
+use der::asn1::Any;
+use std::fmt;
+use x509_cert::spki::AlgorithmIdentifierOwned;
+use zeroize::Zeroizing;
+
+/// A private key of one of the types that a policy can ask for.
+pub struct KeyPair {
+    key_type: KeyType,
+    key: Key,
+    public_key: Vec<u8>,
+}
+
+enum Key {
+    Rsa(rsa::KeyPair),
+    Ec(EcdsaKeyPair),
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyPair({:?})", self.key_type)
+    }
+}
+
+impl KeyPair {
+    /// A new key. Takes the time of a core: about 0.02 ms for P-256, 0.1 s for RSA-2048, 1 s for
+    /// RSA-4096.
+    pub fn generate(key_type: KeyType) -> Result<Self> {
+        let key = match plan(key_type) {
+            Plan::Rsa(size) => rsa::KeyPair::generate(size).map(Key::Rsa),
+            Plan::Ec(algorithm) => EcdsaKeyPair::generate(algorithm).map(Key::Ec),
+        };
+        Self::new(key_type, key.map_err(defect("a key could not be generated"))?)
+    }
+
+    /// From PKCS#8 (RFC 5958), without a password. The parts of the key are checked against each
+    /// other. The error is the caller's: neither RSA of 2048, 3072 or 4096 bits nor EC on P-256,
+    /// P-384 or P-521, or not a key at all.
+    pub fn from_pkcs8(der: &[u8]) -> Result<Self> {
+        if let Ok(key) = rsa::KeyPair::from_pkcs8(der) {
+            let key_type = match key.public_modulus_len() {
+                256 => KeyType::Rsa2048,
+                384 => KeyType::Rsa3072,
+                512 => KeyType::Rsa4096,
+                bytes => {
+                    return Err(Error::bad_parameter(format!(
+                        "The RSA key has about {} bits. Use 2048, 3072 or 4096.",
+                        bytes * 8
+                    )));
+                }
+            };
+            return Self::new(key_type, Key::Rsa(key));
+        }
+        for key_type in [KeyType::P256, KeyType::P384, KeyType::P521] {
+            if let Plan::Ec(algorithm) = plan(key_type)
+                && let Ok(key) = EcdsaKeyPair::from_pkcs8(algorithm, der)
+            {
+                return Self::new(key_type, Key::Ec(key));
+            }
+        }
+        Err(Error::bad_parameter(
+            "The private key cannot be used. It must be a valid PKCS#8 key without a password: RSA of 2048, 3072 or 4096 bits, or EC on P-256, P-384 or P-521.",
+        ))
+    }
+
+    /// PKCS#8 (RFC 5958) in DER, without a password; zeroed when it is dropped.
+    #[expect(clippy::expect_used, reason = "writing out a checked key fails only where memory ran out")]
+    pub fn to_pkcs8(&self) -> Zeroizing<Vec<u8>> {
+        match &self.key {
+            Key::Rsa(key) => {
+                let der: Pkcs8V1Der<'_> = key.as_der().expect("an RSA key has a PKCS#8 form");
+                Zeroizing::new(der.as_ref().to_vec())
+            }
+            Key::Ec(key) => Zeroizing::new(key.to_pkcs8v1().expect("an EC key has a PKCS#8 form").as_ref().to_vec()),
+        }
+    }
+
+    /// The SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7).
+    pub fn public_key_der(&self) -> Vec<u8> {
+        self.public_key.clone()
+    }
+
+    pub fn key_type(&self) -> KeyType {
+        self.key_type
+    }
+
+    /// What [`KeyPair::sign`] signs with: sha256WithRSAEncryption, or ECDSA with the SHA-2 of the
+    /// size of the curve (RFC 4055 section 5, RFC 5758 section 3.2).
+    pub fn algorithm(&self) -> AlgorithmIdentifierOwned {
+        let (oid, parameters) = match self.key_type {
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => (SHA_256_WITH_RSA_ENCRYPTION, Some(Any::null())),
+            KeyType::P256 => (ECDSA_WITH_SHA_256, None),
+            KeyType::P384 => (ECDSA_WITH_SHA_384, None),
+            KeyType::P521 => (ECDSA_WITH_SHA_512, None),
+        };
+        AlgorithmIdentifierOwned { oid, parameters }
+    }
+
+    /// Hashes and signs; PKCS#1 v1.5 for RSA, the DER form of X.509 for ECDSA.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+        let random = SystemRandom::new();
+        match &self.key {
+            Key::Rsa(key) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map(|()| signature)
+            }
+            Key::Ec(key) => key.sign(&random, message).map(|signature| signature.as_ref().to_vec()),
+        }
+        .map_err(defect("a key could not sign"))
+    }
+
+    fn new(key_type: KeyType, key: Key) -> Result<Self> {
+        let der: Result<PublicKeyX509Der<'_>, _> = match &key {
+            Key::Rsa(key) => key.public_key().as_der(),
+            Key::Ec(key) => key.public_key().as_der(),
+        };
+        let public_key = der.map_err(defect("a public key could not be encoded"))?.as_ref().to_vec();
+        Ok(Self { key_type, key, public_key })
+    }
+}
+
+enum Plan {
+    Rsa(KeySize),
+    Ec(&'static EcdsaSigningAlgorithm),
+}
+
+fn plan(key_type: KeyType) -> Plan {
+    match key_type {
+        KeyType::Rsa2048 => Plan::Rsa(KeySize::Rsa2048),
+        KeyType::Rsa3072 => Plan::Rsa(KeySize::Rsa3072),
+        KeyType::Rsa4096 => Plan::Rsa(KeySize::Rsa4096),
+        KeyType::P256 => Plan::Ec(&ECDSA_P256_SHA256_ASN1_SIGNING),
+        KeyType::P384 => Plan::Ec(&ECDSA_P384_SHA384_ASN1_SIGNING),
+        KeyType::P521 => Plan::Ec(&ECDSA_P521_SHA512_ASN1_SIGNING),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::signature::{self, UnparsedPublicKey};
+    use der::Decode;
+    use x509_cert::spki::SubjectPublicKeyInfoOwned;
+
+    const ALL: [KeyType; 6] =
+        [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096, KeyType::P256, KeyType::P384, KeyType::P521];
+
+    fn verifies(key: &KeyPair, message: &[u8], signed: &[u8]) -> bool {
+        let public = SubjectPublicKeyInfoOwned::from_der(&key.public_key_der()).unwrap();
+        let bytes = public.subject_public_key.raw_bytes();
+        let algorithm: &dyn signature::VerificationAlgorithm = match key.key_type() {
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => &signature::RSA_PKCS1_2048_8192_SHA256,
+            KeyType::P256 => &signature::ECDSA_P256_SHA256_ASN1,
+            KeyType::P384 => &signature::ECDSA_P384_SHA384_ASN1,
+            KeyType::P521 => &signature::ECDSA_P521_SHA512_ASN1,
+        };
+        UnparsedPublicKey::new(algorithm, bytes).verify(message, signed).is_ok()
+    }
+
+    #[test]
+    fn every_type_signs_and_survives_pkcs8() {
+        for key_type in ALL {
+            let key = KeyPair::generate(key_type).unwrap();
+            assert_eq!(key.key_type(), key_type);
+            let again = KeyPair::from_pkcs8(&key.to_pkcs8()).unwrap();
+            assert_eq!(again.key_type(), key_type);
+            assert_eq!(again.public_key_der(), key.public_key_der());
+            let signed = again.sign(b"message").unwrap();
+            assert!(verifies(&key, b"message", &signed), "{key_type:?}");
+            assert!(!verifies(&key, b"massage", &signed), "{key_type:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let mut broken = KeyPair::generate(KeyType::P256).unwrap().to_pkcs8();
+        broken.truncate(40);
+        for bytes in [&b""[..], b"-----BEGIN PRIVATE KEY-----", &broken] {
+            assert!(KeyPair::from_pkcs8(bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_type_alone() {
+        let key = KeyPair::generate(KeyType::P384).unwrap();
+        assert_eq!(format!("{key:?}"), "KeyPair(P384)");
+    }
+}

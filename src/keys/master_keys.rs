@@ -1,0 +1,252 @@
+//! The master keys that wrap data keys: a text file or variable with one `id base64` per line, the
+//! last line the newest.
+
+use super::random::fill;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::fmt::{self, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+const KEY_LEN: usize = 32;
+/// More than a thousand keys; a larger file is not one of ours.
+const MAX_FILE: u64 = 64 * 1024;
+
+const HEADER: &str = "\
+# Master keys of certmint. Each line is `id base64`, 32 bytes each; the last one seals, all open.
+# To rotate, add a line: id, a space, and the output of `openssl rand -base64 32`.
+# Whoever has this file and the store can read every private key: guard it, and back it up apart.
+";
+
+/// Why the server cannot start with these master keys. Never holds a key.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    #[error("the file of master keys {path} cannot be {action}: {source}", path = path.display())]
+    Io { path: PathBuf, action: &'static str, source: io::Error },
+    #[error(
+        "the file of master keys {path} may be read by others (mode {mode:04o}). Run: chmod 600 {path}",
+        path = path.display()
+    )]
+    Exposed { path: PathBuf, mode: u32 },
+    #[error("the file of master keys {path} is not valid: {source}", path = path.display())]
+    File { path: PathBuf, source: MasterKeyTextError },
+}
+
+/// What is wrong with the text.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub enum MasterKeyTextError {
+    #[error("line {line}: {problem}")]
+    Line { line: usize, problem: &'static str },
+    #[error("it holds no key")]
+    Empty,
+}
+
+/// At least one key; the last is the newest.
+pub struct MasterKeys(Vec<(String, Zeroizing<[u8; KEY_LEN]>)>);
+
+impl fmt::Debug for MasterKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(id, _)| id)).finish()
+    }
+}
+
+impl MasterKeys {
+    /// Reads the file; makes it with one random key where there is none. Where two processes start
+    /// at once, one makes it and both read it.
+    pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
+        match File::open(path) {
+            Ok(file) => Self::read(file, path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                create(path).map_err(io_error(path, "made"))?;
+                Self::read(File::open(path).map_err(io_error(path, "read"))?, path)
+            }
+            Err(error) => Err(io_error(path, "read")(error)),
+        }
+    }
+
+    /// From text: one `id base64` per line. Blank lines and lines that begin with `#` do not count.
+    pub fn from_text(text: &str) -> Result<Self, MasterKeyTextError> {
+        let mut keys: Vec<(String, Zeroizing<[u8; KEY_LEN]>)> = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let problem = |problem| MasterKeyTextError::Line { line: index + 1, problem };
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let mut words = line.split_ascii_whitespace();
+            let (Some(id), Some(key), None) = (words.next(), words.next(), words.next()) else {
+                return Err(problem("a line is an id, a space and a key in base64"));
+            };
+            if id.len() > 32 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+                return Err(problem("the id has up to 32 letters, digits, - _ and ."));
+            }
+            if keys.iter().any(|(other, _)| other == id) {
+                return Err(problem("the id stands on an earlier line too"));
+            }
+            let bytes = STANDARD.decode(key).map(Zeroizing::new).map_err(|_| problem("the key is not base64"))?;
+            let bytes = <[u8; KEY_LEN]>::try_from(bytes.as_slice())
+                .map_err(|_| problem("the key does not have 32 bytes (44 characters of base64)"))?;
+            keys.push((id.to_owned(), Zeroizing::new(bytes)));
+        }
+        if keys.is_empty() { Err(MasterKeyTextError::Empty) } else { Ok(Self(keys)) }
+    }
+
+    /// One key that lives as long as the process: what it sealed cannot be opened after a restart.
+    pub fn random() -> Self {
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        fill(&mut *key);
+        Self(vec![(random_key_id(), key)])
+    }
+
+    /// The id of the key that seals.
+    pub fn newest(&self) -> &str {
+        self.0.last().map_or("", |(id, _)| id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8; KEY_LEN])> {
+        self.0.iter().map(|(id, key)| (id.as_str(), &**key))
+    }
+
+    fn read(file: File, path: &Path) -> Result<Self, MasterKeyError> {
+        // The mode of the open file, not of the path, which could be another file by now.
+        let mode = file.metadata().map_err(io_error(path, "read"))?.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
+        }
+        let mut text = Zeroizing::new(String::with_capacity(4096));
+        file.take(MAX_FILE).read_to_string(&mut text).map_err(io_error(path, "read"))?;
+        Self::from_text(&text).map_err(|source| MasterKeyError::File { path: path.to_owned(), source })
+    }
+}
+
+/// Appears whole or not at all, and never replaces a file that another process made meanwhile.
+fn create(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temporary = folder.join(format!(".master-keys-{}", super::random::random_id().simple()));
+    let made = write_new(&temporary).and_then(|()| match fs::hard_link(&temporary, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Some file systems have no links.
+        Err(_) if !path.exists() => fs::rename(&temporary, path),
+        other => other,
+    });
+    let removed = match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    made.and(removed).and_then(|()| File::open(folder)?.sync_all())
+}
+
+fn write_new(path: &Path) -> io::Result<()> {
+    let keys = MasterKeys::random();
+    let mut text = Zeroizing::new(String::with_capacity(512));
+    text.push_str(HEADER);
+    for (id, key) in keys.iter() {
+        let encoded = Zeroizing::new(STANDARD.encode(key));
+        writeln!(text, "{id} {}", *encoded).map_err(io::Error::other)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn random_key_id() -> String {
+    let mut id = super::random::random_id().simple().to_string();
+    id.truncate(8);
+    id
+}
+
+fn io_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> MasterKeyError {
+    move |source| MasterKeyError::Io { path: path.to_owned(), action, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn the_file_is_made_once_and_only_its_owner_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.keys");
+        let first = MasterKeys::load_or_create(&path).unwrap();
+        let again = MasterKeys::load_or_create(&path).unwrap();
+        assert!(first.iter().eq(again.iter()));
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    #[test]
+    fn processes_that_start_at_once_have_the_same_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.keys");
+        let ids: std::collections::HashSet<String> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| MasterKeys::load_or_create(&path).unwrap())).collect();
+            starts.into_iter().map(|start| start.join().unwrap().newest().to_owned()).collect()
+        });
+        assert_eq!(ids.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.keys");
+        MasterKeys::load_or_create(&path).unwrap();
+        for exposed in [0o640, 0o604, 0o620, 0o777] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(exposed)).unwrap();
+            let message = MasterKeys::load_or_create(&path).unwrap_err().to_string();
+            assert!(message.ends_with(&format!("Run: chmod 600 {}", path.display())), "{message}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        assert!(MasterKeys::load_or_create(&path).is_ok());
+    }
+
+    #[test]
+    fn the_newest_is_the_last_line() {
+        let keys = MasterKeys::from_text(&format!("# one\r\n\nold {KEY}\r\n  2026-10 {KEY}\n")).unwrap();
+        assert_eq!(keys.newest(), "2026-10");
+        assert_eq!(format!("{keys:?}"), r#"["old", "2026-10"]"#);
+    }
+
+    #[test]
+    fn text_that_is_wrong_is_refused_with_its_line() {
+        for (text, message) in [
+            (String::new(), "it holds no key"),
+            ("# nothing\n".to_owned(), "it holds no key"),
+            (format!("\n{KEY}"), "line 2: a line is an id, a space and a key in base64"),
+            (format!("a {KEY} b"), "line 1: a line is an id, a space and a key in base64"),
+            (format!("a/b {KEY}"), "line 1: the id has up to 32 letters, digits, - _ and ."),
+            (format!("a {KEY}\na {KEY}"), "line 2: the id stands on an earlier line too"),
+            ("a ????".to_owned(), "line 1: the key is not base64"),
+            ("a AAAA".to_owned(), "line 1: the key does not have 32 bytes (44 characters of base64)"),
+        ] {
+            assert_eq!(MasterKeys::from_text(&text).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_broken_file_is_named_but_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.keys");
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .unwrap()
+            .write_all(b"a s3cret")
+            .unwrap();
+        let message = MasterKeys::load_or_create(&path).unwrap_err().to_string();
+        assert!(message.contains("master.keys is not valid: line 1"), "{message}");
+        assert!(!message.contains("s3cret"));
+        let message = MasterKeys::load_or_create(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("may be read by others") || message.contains("cannot be read"), "{message}");
+    }
+}

@@ -1,0 +1,29 @@
+//! The one home of randomness: the generator of aws-lc, seeded by the operating system.
+
+use uuid::{Builder, Uuid};
+
+/// Fills the slice with random bytes that are fit for keys.
+#[expect(clippy::expect_used, reason = "without randomness nothing may go on; aws-lc aborts before it answers this")]
+pub fn fill(bytes: &mut [u8]) {
+    aws_lc_rs::rand::fill(bytes).expect("the generator of random numbers works");
+}
+
+/// A random identifier (UUID version 4, RFC 9562 section 5.4), for request ids and versions.
+pub fn random_id() -> Uuid {
+    let mut bytes = [0; 16];
+    fill(&mut bytes);
+    Builder::from_random_bytes(bytes).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_are_version_4_and_differ() {
+        let ids: HashSet<Uuid> = (0..1000).map(|_| random_id()).collect();
+        assert_eq!(ids.len(), 1000);
+        assert!(ids.iter().all(|id| id.get_version_num() == 4));
+    }
+}

@@ -1,0 +1,164 @@
+//! RSA keys made ahead, while nothing else needs the processor: a burst of requests then takes
+//! milliseconds instead of seconds.
+
+use super::KeyPair;
+use super::workers::IdleWatcher;
+use crate::domain::policy::KeyType;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// How many keys of each size are kept ready; 0 keeps none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ReadyKeyOptions {
+    pub rsa_2048: usize,
+    pub rsa_3072: usize,
+    pub rsa_4096: usize,
+}
+
+struct Shelf {
+    key_type: KeyType,
+    room: usize,
+    keys: VecDeque<KeyPair>,
+}
+
+struct Shared {
+    shelves: Mutex<(Vec<Shelf>, bool)>,
+    /// A key was taken, or the end has come.
+    taken: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, (Vec<Shelf>, bool)> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a key is missing and says of which type; none at the end.
+    fn missing(&self) -> Option<KeyType> {
+        let mut guard = self.lock();
+        loop {
+            let (shelves, stopping) = &*guard;
+            if *stopping {
+                return None;
+            }
+            if let Some(shelf) = shelves.iter().find(|shelf| shelf.keys.len() < shelf.room) {
+                return Some(shelf.key_type);
+            }
+            guard = self.taken.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn put(&self, key: KeyPair) {
+        let (shelves, _) = &mut *self.lock();
+        if let Some(shelf) = shelves.iter_mut().find(|shelf| shelf.key_type == key.key_type()) {
+            shelf.keys.push_back(key);
+        }
+    }
+
+    fn fill(&self, idle: &IdleWatcher) {
+        while let Some(key_type) = self.missing()
+            && idle.wait()
+        {
+            // A generator that fails would fail again at once; requests make their own keys then.
+            let Ok(key) = KeyPair::generate(key_type) else { return };
+            self.put(key);
+        }
+    }
+}
+
+/// The keys; each is given out once. The thread that fills the shelves ends when this is dropped.
+#[derive(Clone)]
+pub(crate) struct ReadyKeys(Arc<Guard>);
+
+struct Guard(Arc<Shared>);
+
+impl ReadyKeys {
+    /// One thread of its own makes the keys, one at a time and only while `idle`: a request never
+    /// waits for it, it shares the processor with at most one key that has already begun.
+    pub(crate) fn start(options: ReadyKeyOptions, idle: IdleWatcher) -> io::Result<Self> {
+        let ReadyKeyOptions { rsa_2048, rsa_3072, rsa_4096 } = options;
+        let shelves: Vec<Shelf> =
+            [(KeyType::Rsa2048, rsa_2048), (KeyType::Rsa3072, rsa_3072), (KeyType::Rsa4096, rsa_4096)]
+                .into_iter()
+                .filter(|(_, room)| *room > 0)
+                .map(|(key_type, room)| Shelf { key_type, room, keys: VecDeque::new() })
+                .collect();
+        let none = shelves.is_empty();
+        let shared = Arc::new(Shared { shelves: Mutex::new((shelves, false)), taken: Condvar::new() });
+        let keys = Self(Arc::new(Guard(Arc::clone(&shared))));
+        if !none {
+            thread::Builder::new().name("keys-ready".to_owned()).spawn(move || shared.fill(&idle))?;
+        }
+        Ok(keys)
+    }
+
+    /// The oldest key of the type, if one is ready.
+    pub(crate) fn take(&self, key_type: KeyType) -> Option<KeyPair> {
+        let shared = &self.0.0;
+        let key = shared.lock().0.iter_mut().find(|shelf| shelf.key_type == key_type)?.keys.pop_front();
+        shared.taken.notify_all();
+        key
+    }
+
+    pub(crate) fn count(&self, key_type: KeyType) -> usize {
+        self.0.0.lock().0.iter().find(|shelf| shelf.key_type == key_type).map_or(0, |shelf| shelf.keys.len())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.lock().1 = true;
+        self.0.taken.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::workers::{Lane, Workers};
+    use std::time::{Duration, Instant};
+
+    const ONE: ReadyKeyOptions = ReadyKeyOptions { rsa_2048: 1, rsa_3072: 0, rsa_4096: 0 };
+
+    fn wait_for(keys: &ReadyKeys) -> KeyPair {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            match keys.take(KeyType::Rsa2048) {
+                Some(key) => return key,
+                None if Instant::now() > until => panic!("no key became ready"),
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    #[test]
+    fn shelves_are_filled_again_and_no_key_is_given_twice() {
+        let workers = Workers::start(1, 1).unwrap();
+        let keys = ReadyKeys::start(ONE, workers.watcher()).unwrap();
+        assert_ne!(wait_for(&keys).public_key_der(), wait_for(&keys).public_key_der());
+        assert!(keys.take(KeyType::Rsa3072).is_none());
+        assert!(keys.take(KeyType::P256).is_none());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_made_while_there_is_other_work() {
+        let workers = Workers::start(1, 1).unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let other = workers.run(Lane::Long, move || {
+            let _ = begun.send(());
+            let _ = held.recv();
+            Ok(())
+        });
+        let mut other = Box::pin(other);
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut other).await.is_err());
+        begins.recv().unwrap();
+        let keys = ReadyKeys::start(ONE, workers.watcher()).unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(keys.count(KeyType::Rsa2048), 0);
+        drop(release);
+        other.await.unwrap();
+        wait_for(&keys);
+    }
+}

@@ -1,0 +1,235 @@
+//! Sealing of secrets at rest: AES-256-GCM with a fresh data key for each record, and the data key
+//! wrapped by a master key. What is sealed opens only where it was sealed for.
+//!
+//! The form, version 1: the byte 1; the length of the master key's id (1 byte) and the id; the
+//! wrapped data key (nonce 12, key 32, tag 16); the value (nonce 12, ciphertext, tag 16).
+
+use super::defect;
+use super::master_keys::MasterKeys;
+use super::random::fill;
+use crate::domain::{Error, Reason, Result, VaultName};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use std::collections::HashMap;
+use std::fmt;
+use zeroize::Zeroizing;
+
+const VERSION: u8 = 1;
+const KEY_LEN: usize = 32;
+const TAG_LEN: usize = 16;
+const WRAPPED_LEN: usize = NONCE_LEN + KEY_LEN + TAG_LEN;
+
+/// Where a sealed value belongs; it opens nowhere else, so that it cannot be moved to another
+/// vault, object, version or field by whoever can write to the store.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SealContext {
+    vault: String,
+    name: String,
+    id: String,
+    field: &'static str,
+}
+
+impl SealContext {
+    /// `name` is that of the certificate or issuer, without case; `id` is the version or request
+    /// id; `field` says what the value is (`key`, `issuer.password`).
+    pub fn new(vault: &VaultName, name: &str, id: &str, field: &'static str) -> Self {
+        Self { vault: vault.as_str().to_owned(), name: name.to_ascii_lowercase(), id: id.to_owned(), field }
+    }
+
+    /// The associated data: each part after its length, so that no two contexts look alike.
+    fn encode(&self, purpose: &str) -> Vec<u8> {
+        let Self { vault, name, id, field } = self;
+        let mut bytes = Vec::with_capacity(64 + vault.len() + name.len() + id.len());
+        for part in [purpose, vault, name, id, field] {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes
+    }
+}
+
+/// Seals with the newest master key, opens with any that is known.
+pub struct Sealer {
+    keys: HashMap<String, RandomizedNonceKey>,
+    newest: String,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut ids: Vec<_> = self.keys.keys().collect();
+        ids.sort();
+        f.debug_struct("Sealer").field("keys", &ids).field("newest", &self.newest).finish()
+    }
+}
+
+impl Sealer {
+    pub fn new(keys: MasterKeys) -> Self {
+        let newest = keys.newest().to_owned();
+        let keys = keys.iter().map(|(id, key)| (id.to_owned(), cipher(key))).collect();
+        Self { keys, newest }
+    }
+
+    /// The sealed form; 90 bytes and the length of the key id longer than the value. Nonces are
+    /// random: a master key may seal 2^32 values (NIST SP 800-38D section 8.3), then rotate it.
+    pub fn seal(&self, value: &[u8], context: &SealContext) -> Result<Vec<u8>> {
+        let Some(master) = self.keys.get(&self.newest) else { return Err(Error::internal()) };
+        let failed = "a value could not be sealed";
+        let mut data_key = Zeroizing::new([0; KEY_LEN]);
+        fill(&mut *data_key);
+
+        let id_len = u8::try_from(self.newest.len()).map_err(defect(failed))?;
+        let mut sealed = Vec::with_capacity(2 + self.newest.len() + WRAPPED_LEN + NONCE_LEN + value.len() + TAG_LEN);
+        sealed.extend_from_slice(&[VERSION, id_len]);
+        sealed.extend_from_slice(self.newest.as_bytes());
+        append(&mut sealed, master, &*data_key, &context.encode(WRAP)).map_err(defect(failed))?;
+        append(&mut sealed, &cipher(&data_key), value, &context.encode(VALUE)).map_err(defect(failed))?;
+        Ok(sealed)
+    }
+
+    /// The value. The error never says why: unknown master key, another context and damage look
+    /// alike.
+    pub fn open(&self, sealed: &[u8], context: &SealContext) -> Result<Zeroizing<Vec<u8>>> {
+        self.try_open(sealed, context).ok_or_else(|| {
+            Error::new(
+                Reason::Internal,
+                "A sealed value could not be opened. The server needs the master key that sealed it, and the value unchanged in its place.",
+            )
+        })
+    }
+
+    fn try_open(&self, sealed: &[u8], context: &SealContext) -> Option<Zeroizing<Vec<u8>>> {
+        let rest = sealed.strip_prefix(&[VERSION])?;
+        let (&id_len, rest) = rest.split_first()?;
+        let (id, rest) = rest.split_at_checked(usize::from(id_len))?;
+        let (wrapped, value) = rest.split_at_checked(WRAPPED_LEN)?;
+        let master = self.keys.get(std::str::from_utf8(id).ok()?)?;
+        let data_key = unlock(wrapped, master, &context.encode(WRAP))?;
+        unlock(value, &cipher(data_key.as_slice().try_into().ok()?), &context.encode(VALUE))
+    }
+}
+
+/// What the two ciphertexts are for is part of their associated data: neither passes for the other.
+const WRAP: &str = "certmint data key 1";
+const VALUE: &str = "certmint value 1";
+
+#[expect(clippy::expect_used, reason = "the length of the key is right by its type, and nothing else is refused")]
+fn cipher(key: &[u8; KEY_LEN]) -> RandomizedNonceKey {
+    RandomizedNonceKey::new(&AES_256_GCM, key).expect("32 bytes are a key of AES-256-GCM")
+}
+
+/// Adds nonce, ciphertext and tag. The plain value is encrypted where it lies in `to`, which has
+/// room for it and is never moved while it is plain.
+fn append(
+    to: &mut Vec<u8>,
+    key: &RandomizedNonceKey,
+    value: &[u8],
+    aad: &[u8],
+) -> Result<(), aws_lc_rs::error::Unspecified> {
+    let start = to.len();
+    to.reserve(NONCE_LEN + value.len() + TAG_LEN);
+    to.extend_from_slice(&[0; NONCE_LEN]);
+    to.extend_from_slice(value);
+    let (nonce, tag) = key.seal_in_place_separate_tag(Aad::from(aad), &mut to[start + NONCE_LEN..])?;
+    to[start..start + NONCE_LEN].copy_from_slice(nonce.as_ref());
+    to.extend_from_slice(tag.as_ref());
+    Ok(())
+}
+
+fn unlock(sealed: &[u8], key: &RandomizedNonceKey, aad: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>()?;
+    let mut value = Zeroizing::new(ciphertext.to_vec());
+    let length = key.open_in_place(Nonce::from(nonce), Aad::from(aad), &mut value).ok()?.len();
+    value.truncate(length);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "a AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    const SECOND: &str = "b AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+    fn sealer(text: &str) -> Sealer {
+        Sealer::new(MasterKeys::from_text(text).unwrap())
+    }
+
+    fn context(vault: &str, name: &str, id: &str, field: &'static str) -> SealContext {
+        SealContext::new(&VaultName::parse(vault).unwrap(), name, id, field)
+    }
+
+    #[test]
+    fn a_value_opens_where_it_was_sealed() {
+        let sealer = Sealer::new(MasterKeys::random());
+        for value in [&b""[..], b"secret", &[7; 100_000]] {
+            let sealed = sealer.seal(value, &context("v", "Web", "1", "key")).unwrap();
+            assert_eq!(sealer.open(&sealed, &context("v", "wEB", "1", "key")).unwrap().as_slice(), value);
+            assert_eq!(sealed.len(), value.len() + 90 + sealer.newest.len());
+        }
+    }
+
+    #[test]
+    fn a_value_that_was_moved_is_refused() {
+        let sealer = sealer(FIRST);
+        let sealed = sealer.seal(b"secret", &context("v", "web", "12", "key")).unwrap();
+        for other in [
+            context("w", "web", "12", "key"),
+            context("v", "web1", "2", "key"),
+            context("v", "we", "b12", "key"),
+            context("v", "web", "13", "key"),
+            context("v", "web", "12", "secret"),
+            context("v", "web", "12k", "ey"),
+        ] {
+            assert!(sealer.open(&sealed, &other).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn damage_at_any_byte_is_refused_and_nothing_is_said_of_it() {
+        let sealer = sealer(&format!("{FIRST}\n{SECOND}"));
+        let place = context("v", "web", "1", "key");
+        let sealed = sealer.seal(b"secret", &place).unwrap();
+        let mut messages = std::collections::HashSet::new();
+        for at in 0..sealed.len() {
+            for bit in 0..8 {
+                let mut damaged = sealed.clone();
+                damaged[at] ^= 1 << bit;
+                messages.insert(sealer.open(&damaged, &place).expect_err("damaged").message);
+            }
+            messages.insert(sealer.open(&sealed[..at], &place).expect_err("cut").message);
+        }
+        messages.insert(sealer.open(&[&sealed[..], &[0]].concat(), &place).expect_err("longer").message);
+        messages.insert(sealer.open(&sealed, &context("v", "x", "1", "key")).expect_err("moved").message);
+        assert_eq!(messages.len(), 1, "{messages:?}");
+    }
+
+    #[test]
+    fn the_newest_master_key_seals_and_the_older_still_opens() {
+        let place = context("v", "web", "1", "key");
+        let old = sealer(FIRST).seal(b"old", &place).unwrap();
+        let rotated = sealer(&format!("{FIRST}\n{SECOND}\n"));
+        assert_eq!(rotated.open(&old, &place).unwrap().as_slice(), b"old");
+        let new = rotated.seal(b"new", &place).unwrap();
+        assert_eq!(sealer(SECOND).open(&new, &place).unwrap().as_slice(), b"new");
+        assert!(sealer(FIRST).open(&new, &place).is_err());
+        assert!(sealer(SECOND).open(&old, &place).is_err());
+    }
+
+    #[test]
+    fn the_same_value_never_looks_the_same() {
+        let (sealer, place) = (sealer(FIRST), context("v", "web", "1", "key"));
+        assert_ne!(sealer.seal(b"secret", &place).unwrap(), sealer.seal(b"secret", &place).unwrap());
+    }
+
+    /// What version 1 sealed must open for ever.
+    #[test]
+    fn the_recorded_form_of_version_1_opens() {
+        let sealed = include_bytes!("../../tests/data/sealed-v1.bin");
+        let opened = sealer(FIRST).open(sealed, &context("vault", "web", "0123", "key")).unwrap();
+        assert_eq!(opened.as_slice(), b"recorded");
+    }
+
+    #[test]
+    fn debug_shows_the_ids_alone() {
+        assert_eq!(format!("{:?}", sealer(FIRST)), r#"Sealer { keys: ["a"], newest: "a" }"#);
+    }
+}
