@@ -1,9 +1,12 @@
-//! Where records live: a port of six methods. Every write is one [`Batch`], so there is one way
-//! to be atomic; every order in which something is looked up is a key or a due time.
+//! Where records live: a port of six methods for the data and two for the upkeep of the log. Every
+//! write is one [`Batch`], so there is one way to be atomic; every order in which something is
+//! looked up is a key or a due time.
 
 use crate::domain::Timestamp;
 use async_trait::async_trait;
 use tokio::sync::watch;
+
+pub mod sqlite;
 
 /// A position in the one order of all writes. Later commits have higher revisions, and a revision
 /// becomes visible only after every lower one (`docs/decisions/0002-revision-order.md`).
@@ -78,10 +81,13 @@ pub enum StoreError {
     /// Somebody else wrote first: read again, decide again.
     #[error("record {0} was changed by another writer")]
     Conflict(String),
-    /// Nothing of the batch was written, and waiting may help (busy, disk full, connection lost).
+    /// Not acknowledged, and waiting may help (busy, disk full, connection lost). Nothing of the
+    /// batch is visible; only where the process or the connection dies in the very COMMIT may it
+    /// turn up after the restart, so a repeat begins with reading, never with the old revisions.
     #[error("the store is not available: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The store is damaged or not understood; waiting does not help.
+    /// The store is damaged or not understood, or the batch breaks a rule of the store (a key
+    /// twice, a body above the limit); waiting does not help.
     #[error("the store failed: {0}")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -97,17 +103,29 @@ pub trait Store: Send + Sync + 'static {
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError>;
 
     /// All or nothing, durable when it returns. Answers the revision that the records got (the
-    /// highest of the batch). A key may stand in a batch only once.
+    /// highest of the batch). A key may stand in a batch only once. A caller that stops waiting
+    /// does not take the batch back.
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError>;
 
     /// Takes up to `limit` records that are due at `now`, soonest first, away from other workers
     /// until `until`. Each comes back with a new revision, and that revision is the lease: a
-    /// holder that comes too late fails its commit with [`StoreError::Conflict`].
+    /// holder that comes too late fails its commit with [`StoreError::Conflict`]. A claim that
+    /// takes nothing writes nothing, so an idle worker costs no disk.
     async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError>;
 
     /// The log after `after`, at most `limit` events.
     async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError>;
 
-    /// A doorbell: changes after a commit. It says when to look, never what happened.
+    /// A doorbell: changes after a commit (a claim alone need not ring). It says when to look,
+    /// never what happened. Its value is the revision of a commit that readers can see by now.
     fn head(&self) -> watch::Receiver<Revision>;
+
+    /// Removes events from the old end of the log: at most `limit`, only such as were committed
+    /// before `before`, and never so many that fewer than `keep_at_least` stay. Answers how many
+    /// went; the caller repeats until that is below `limit`, so that no step is a long one.
+    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError>;
+
+    /// Which history the revisions belong to: 32 hex digits drawn when the database was made. A
+    /// revision of another epoch says nothing about this log.
+    async fn epoch(&self) -> Result<String, StoreError>;
 }

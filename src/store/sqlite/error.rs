@@ -1,0 +1,113 @@
+//! What went wrong in the embedded store, and whether waiting may help.
+
+use crate::store::StoreError;
+use rusqlite::ErrorCode;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Faults that SQLite itself does not name.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("cannot open {}", path.display())]
+    Open { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{} is in use by another process, which holds {}", path.display(), lock.display())]
+    InUse { path: PathBuf, lock: PathBuf },
+    #[error("{} is an SQLite database, but not one of certmint (its application_id is {found:#010x})", path.display())]
+    Foreign { path: PathBuf, found: i64 },
+    #[error(
+        "{} was written by a newer certmint (schema {found}, this one knows up to {known}): start the newer one",
+        path.display()
+    )]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{} cannot have a write-ahead log (journal mode is {mode}); is it on a network file system?", path.display())]
+    NoWal { path: PathBuf, mode: String },
+    #[error("the body of {key} has {size} bytes, the limit is {limit}")]
+    BodyTooLarge { key: String, size: usize, limit: usize },
+    #[error("{0} stands twice in one batch")]
+    KeyTwice(String),
+    #[error("the threads of the store have stopped")]
+    Stopped,
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        let waiting_helps = match &fault {
+            Fault::Open { source, .. } => source.downcast_ref().is_none_or(waiting_helps),
+            Fault::InUse { .. } | Fault::Stopped => true,
+            Fault::Foreign { .. }
+            | Fault::Newer { .. }
+            | Fault::NoWal { .. }
+            | Fault::BodyTooLarge { .. }
+            | Fault::KeyTwice(_) => false,
+        };
+        if waiting_helps { Self::Unavailable(Box::new(fault)) } else { Self::Broken(Box::new(fault)) }
+    }
+}
+
+pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
+    if waiting_helps(&error) { StoreError::Unavailable(Box::new(error)) } else { StoreError::Broken(Box::new(error)) }
+}
+
+/// The same cause, told to every batch of a group.
+pub(super) fn shared_error(error: &Arc<rusqlite::Error>) -> StoreError {
+    let cause = Box::new(Arc::clone(error));
+    if waiting_helps(error) { StoreError::Unavailable(cause) } else { StoreError::Broken(cause) }
+}
+
+fn waiting_helps(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::OutOfMemory
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::FileLockingProtocolFailed
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    fn told(code: std::ffi::c_int) -> StoreError {
+        store_error(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn what_may_pass_is_unavailable_and_what_stays_is_broken() {
+        for code in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_BUSY_SNAPSHOT,
+            ffi::SQLITE_LOCKED,
+            ffi::SQLITE_IOERR,
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_NOMEM,
+        ] {
+            assert!(matches!(told(code), StoreError::Unavailable(_)), "{code}");
+        }
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_SCHEMA, ffi::SQLITE_ERROR] {
+            assert!(matches!(told(code), StoreError::Broken(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_judged_by_its_cause() {
+        let open = |code| {
+            let source = Box::new(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            StoreError::from(Fault::Open { path: "x".into(), source })
+        };
+        assert!(matches!(open(ffi::SQLITE_NOTADB), StoreError::Broken(_)));
+        assert!(matches!(open(ffi::SQLITE_BUSY), StoreError::Unavailable(_)));
+    }
+}

@@ -1,0 +1,41 @@
+//! The database file: made readable for its owner alone, and held by one process at a time.
+
+use super::error::Fault;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The right to use a database file. Ends when it is dropped, or with the process.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    /// Where the file really is: two names of one file must meet at one lock.
+    pub(super) path: PathBuf,
+    _lock: File,
+}
+
+impl Claimed {
+    /// Makes the file where there is none, and locks the `.lock` file beside it. SQLite's own
+    /// locks do not serve: they let two writers take turns, and each counts revisions by itself.
+    pub(super) fn new(path: &Path) -> Result<Self, Fault> {
+        let failed = |error: io::Error| Fault::Open { path: path.to_owned(), source: Box::new(error) };
+        private_file(path).map_err(failed)?;
+        let path = fs::canonicalize(path).map_err(failed)?;
+        let mut lock = path.clone().into_os_string();
+        lock.push(".lock");
+        let lock = PathBuf::from(lock);
+        let file = private_file(&lock).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: file }),
+            Err(TryLockError::WouldBlock) => Err(Fault::InUse { path, lock }),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

@@ -1,0 +1,181 @@
+//! The embedded store: one SQLite file, one thread that writes, several that read.
+//!
+//! Why SQLite and how it is set up: `docs/decisions/0003-sqlite-embedded.md`. Operators may read
+//! the file with `sqlite3` while the server runs.
+
+mod error;
+mod file;
+mod options;
+mod queue;
+mod reader;
+mod schema;
+mod writer;
+
+pub use options::{Now, SqliteOptions};
+
+use super::{Batch, EventPage, Record, Revision, Store, StoreError};
+use crate::domain::Timestamp;
+use async_trait::async_trait;
+use error::{Fault, store_error};
+use file::Claimed;
+use queue::Threads;
+use rusqlite::Connection;
+use std::collections::HashSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use tokio::sync::{oneshot, watch};
+use writer::{Job, Request, Writer};
+
+/// A [`Store`] in one file. Dropping it finishes the queued writes, empties the write-ahead log
+/// into the file and frees it for another process; that blocks for as long as the disk takes.
+pub struct Sqlite {
+    // Dropped in this order: the last connection to close is the writer's, which then empties
+    // the write-ahead log; the file is free only after that.
+    readers: Option<Threads<Job>>,
+    writer: Threads<Request>,
+    doorbell: watch::Sender<Revision>,
+    epoch: String,
+    max_body: usize,
+    file: Option<Claimed>,
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.file.as_ref().map(|file| &file.path);
+        f.debug_struct("Sqlite").field("path", &path).field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl Sqlite {
+    /// Opens the database, and makes it where there is none (mode 0600; the folder must exist).
+    /// Blocks while it reads.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where another process has it open or the file system refuses;
+    /// [`StoreError::Broken`] where it is not a database of certmint, or of a newer certmint.
+    pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+        let file = Claimed::new(path)?;
+        let opened = schema::open_writer(&file.path, &options)?;
+        let connections = (0..options.readers.max(1))
+            .map(|_| schema::open_reader(&file.path, &options))
+            .collect::<Result<Vec<_>, _>>()?;
+        let readers = Threads::many("store-reader", options.read_queue, connections, |connection, job: Job| {
+            job(connection);
+        })
+        .map_err(|e| no_thread(&file.path, e))?;
+        Self::start(opened, &options, Some(readers), Some(file))
+    }
+
+    /// A database that is gone when it is dropped, for tests. One thread reads and writes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where there is no memory or no thread.
+    pub fn open_in_memory() -> Result<Self, StoreError> {
+        Self::start(schema::open_in_memory().map_err(store_error)?, &SqliteOptions::default(), None, None)
+    }
+
+    fn start(
+        (connection, meta, epoch): (Connection, schema::Meta, String),
+        options: &SqliteOptions,
+        readers: Option<Threads<Job>>,
+        file: Option<Claimed>,
+    ) -> Result<Self, StoreError> {
+        let doorbell = watch::Sender::new(reader::revision(meta.head));
+        let writer = Writer {
+            connection,
+            meta,
+            group: options.group.max(1),
+            now: options.now.clone(),
+            doorbell: doorbell.clone(),
+        };
+        let writer = Threads::one("store-writer", options.write_queue, |requests| writer.run(requests))
+            .map_err(|e| no_thread(file.as_ref().map_or(Path::new(":memory:"), |file| &file.path), e))?;
+        Ok(Self { readers, writer, doorbell, epoch, max_body: options.max_body, file })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            if !answer.is_closed() {
+                let _ = answer.send(query(connection));
+            }
+        });
+        match &self.readers {
+            Some(readers) => readers.send(job).await?,
+            None => self.writer.send(Request::Read(job)).await?,
+        }
+        answered.await.map_err(|_| Fault::Stopped)?.map_err(store_error)
+    }
+
+    async fn write<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(request(answer)).await?;
+        answered.await.map_err(|_| Fault::Stopped)?
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        let key = key.to_owned();
+        self.read(move |connection| reader::get(connection, &key)).await
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let (prefix, after) = (prefix.to_owned(), after.to_owned());
+        self.read(move |connection| reader::list(connection, &prefix, &after, limit)).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        check(&batch, self.max_body)?;
+        self.write(|answer| Request::Commit(batch, answer)).await
+    }
+
+    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.write(|answer| Request::Claim { now, until, limit, answer }).await
+    }
+
+    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
+        self.read(move |connection| reader::events(connection, after, limit)).await
+    }
+
+    fn head(&self) -> watch::Receiver<Revision> {
+        self.doorbell.subscribe()
+    }
+
+    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
+        self.write(|answer| Request::Trim { before, keep_at_least, limit, answer }).await
+    }
+
+    async fn epoch(&self) -> Result<String, StoreError> {
+        Ok(self.epoch.clone())
+    }
+}
+
+/// What can be refused without asking the database.
+fn check(batch: &Batch, limit: usize) -> Result<(), Fault> {
+    let Batch { puts, deletes, events } = batch;
+    let bodies = puts.iter().map(|put| (put.key.as_str(), &put.body));
+    for (key, body) in bodies.chain(events.iter().map(|body| ("an event", body))) {
+        if body.len() > limit {
+            return Err(Fault::BodyTooLarge { key: key.to_owned(), size: body.len(), limit });
+        }
+    }
+    let mut seen = HashSet::with_capacity(puts.len() + deletes.len());
+    for key in puts.iter().map(|put| &put.key).chain(deletes.iter().map(|delete| &delete.key)) {
+        if !seen.insert(key) {
+            return Err(Fault::KeyTwice(key.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn no_thread(path: &Path, error: std::io::Error) -> Fault {
+    Fault::Open { path: PathBuf::from(path), source: Box::new(error) }
+}

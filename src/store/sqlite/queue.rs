@@ -1,0 +1,78 @@
+//! Threads behind a bounded queue, joined when the queue is dropped.
+
+use super::error::Fault;
+use crate::store::StoreError;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use tokio::sync::mpsc;
+
+/// Threads that work off one queue. Dropping it lets them finish what is queued, then waits for them.
+pub(super) struct Threads<J> {
+    queue: Option<mpsc::Sender<J>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<J: Send + 'static> Threads<J> {
+    /// One thread that takes jobs as it likes.
+    pub(super) fn one(
+        name: &str,
+        places: usize,
+        work: impl FnOnce(mpsc::Receiver<J>) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(places_within_bounds(places));
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || work(jobs))?;
+        Ok(Self { queue: Some(queue), threads: vec![thread] })
+    }
+
+    /// A thread for each state; each job goes to one that is free.
+    pub(super) fn many<S: Send + 'static>(
+        name: &str,
+        places: usize,
+        states: Vec<S>,
+        work: fn(&S, J),
+    ) -> io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(places_within_bounds(places));
+        let jobs = Arc::new(Mutex::new(jobs));
+        // Made first, so that those already started are joined where a later one fails to start.
+        let mut all = Self { queue: Some(queue), threads: Vec::with_capacity(states.len()) };
+        for state in states {
+            let jobs = Arc::clone(&jobs);
+            all.threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || {
+                while let Some(job) = next(&jobs) {
+                    work(&state, job);
+                }
+            })?);
+        }
+        Ok(all)
+    }
+
+    /// Waits for a place in the queue; that is the back-pressure.
+    pub(super) async fn send(&self, job: J) -> Result<(), StoreError> {
+        match &self.queue {
+            Some(queue) => queue.send(job).await.map_err(|_| Fault::Stopped.into()),
+            None => Err(Fault::Stopped.into()),
+        }
+    }
+}
+
+/// The lock is held while waiting, so idle threads wait for it in line behind the one that waits
+/// for a job; it is free again before the job runs.
+fn next<J>(jobs: &Mutex<mpsc::Receiver<J>>) -> Option<J> {
+    jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
+}
+
+/// tokio refuses a queue of none and of very many places with a panic.
+fn places_within_bounds(places: usize) -> usize {
+    places.clamp(1, 1 << 20)
+}
+
+impl<J> Drop for Threads<J> {
+    fn drop(&mut self) {
+        self.queue = None;
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has nothing left to wait for.
+            let _ = thread.join();
+        }
+    }
+}

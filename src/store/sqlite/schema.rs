@@ -1,0 +1,173 @@
+//! Connections, the tables, and how a database comes to the newest version of them.
+
+use super::error::Fault;
+use super::options::SqliteOptions;
+use rusqlite::{Connection, Row};
+use std::path::Path;
+
+/// "CMNT": tells `file` and us whose database this is.
+const APPLICATION_ID: i64 = 0x434d_4e54;
+
+/// Schema version n is reached by the first n steps. A step that was released is never edited.
+///
+/// `records` keeps its rowid: with bodies of some kB, WITHOUT ROWID read at a third of the speed
+/// and took twice the space (`docs/decisions/0003-sqlite-embedded.md`).
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE records (
+        key      TEXT NOT NULL PRIMARY KEY,
+        revision INTEGER NOT NULL,
+        due      INTEGER,
+        body     ANY NOT NULL
+    ) STRICT;
+    CREATE INDEX records_due ON records (due, key) WHERE due IS NOT NULL;
+    CREATE TABLE events (
+        revision INTEGER PRIMARY KEY,
+        at       INTEGER NOT NULL,
+        body     ANY NOT NULL
+    ) STRICT;
+    CREATE TABLE meta (
+        id      INTEGER PRIMARY KEY CHECK (id = 1),
+        epoch   TEXT NOT NULL,
+        head    INTEGER NOT NULL,
+        trimmed INTEGER NOT NULL,
+        events  INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO meta VALUES (1, lower(hex(randomblob(16))), 0, 0, 0);
+"];
+
+/// What the store knows about its log; one row, written with every transaction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Meta {
+    /// The newest revision.
+    pub(super) head: i64,
+    /// The newest revision that trimming removed.
+    pub(super) trimmed: i64,
+    /// How many events the log holds: counted along, as counting a long log takes seconds.
+    pub(super) events: i64,
+}
+
+pub(super) const META: &str = "\
+-- meta
+SELECT head, trimmed, events FROM meta WHERE id = 1";
+
+impl Meta {
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { head: row.get(0)?, trimmed: row.get(1)?, events: row.get(2)? })
+    }
+}
+
+/// Opens the writer's connection and brings the tables up to date. Answers the epoch, too.
+pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Result<(Connection, Meta, String), Fault> {
+    let mut connection = Connection::open(path).map_err(|e| cannot_open(path, e))?;
+    check_owner(&connection, path)?;
+    let mode = set_up_writer(&connection, options).map_err(|e| cannot_open(path, e))?;
+    if mode != "wal" {
+        return Err(Fault::NoWal { path: path.to_owned(), mode });
+    }
+    migrate(&mut connection).map_err(|e| cannot_open(path, e))?;
+    // After kill -9 the write-ahead log may hold a commit that was written but not yet flushed.
+    // Readers are about to see it, so it must not get lost any more: a checkpoint flushes it.
+    query_pragma(&connection, "PRAGMA wal_checkpoint(PASSIVE)").map_err(|e| cannot_open(path, e))?;
+    finish(connection).map_err(|e| cannot_open(path, e))
+}
+
+/// A database that ends with its connection.
+pub(super) fn open_in_memory() -> rusqlite::Result<(Connection, Meta, String)> {
+    let mut connection = Connection::open_in_memory()?;
+    connection.execute_batch("PRAGMA trusted_schema = OFF;")?;
+    migrate(&mut connection)?;
+    finish(connection)
+}
+
+pub(super) fn open_reader(path: &Path, options: &SqliteOptions) -> Result<Connection, Fault> {
+    let open = || {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(options.busy_timeout)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.pragma_update(None, "mmap_size", i64::try_from(options.mmap).unwrap_or(i64::MAX))?;
+        // 4 MiB of pages: what is read often; the rest is mapped.
+        connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -4096; PRAGMA query_only = ON;")?;
+        Ok(connection)
+    };
+    open().map_err(|e| cannot_open(path, e))
+}
+
+/// More than there are different statements, so that none is prepared twice.
+const STATEMENTS: usize = 32;
+
+fn finish(connection: Connection) -> rusqlite::Result<(Connection, Meta, String)> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let meta = connection.query_row(META, [], Meta::of)?;
+    let epoch = connection.query_row("-- epoch\nSELECT epoch FROM meta WHERE id = 1", [], |row| row.get(0))?;
+    Ok((connection, meta, epoch))
+}
+
+/// Refuses what is not ours before anything is changed in it.
+fn check_owner(connection: &Connection, path: &Path) -> Result<(), Fault> {
+    let read = || {
+        let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let objects: i64 =
+            connection.query_row("-- check_owner\nSELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((id, version, objects))
+    };
+    let (id, version, objects) = read().map_err(|e| cannot_open(path, e))?;
+    let empty = id == 0 && version == 0 && objects == 0;
+    if !empty && id != APPLICATION_ID {
+        return Err(Fault::Foreign { path: path.to_owned(), found: id });
+    }
+    let known = MIGRATIONS.len() as i64;
+    if version > known {
+        return Err(Fault::Newer { path: path.to_owned(), found: version, known });
+    }
+    Ok(())
+}
+
+/// Answers the journal mode that the file got.
+fn set_up_writer(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<String> {
+    connection.busy_timeout(options.busy_timeout)?;
+    // The page size holds for a new file only, and must come before the journal mode.
+    connection.execute_batch("PRAGMA page_size = 8192; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384;")?;
+    let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    // FULL flushes the log at each commit. The last two matter on macOS, where fsync does not reach the disk.
+    for pragma in [
+        "PRAGMA synchronous = FULL",
+        "PRAGMA fullfsync = ON",
+        "PRAGMA checkpoint_fullfsync = ON",
+        "PRAGMA journal_size_limit = 67108864",
+    ] {
+        query_pragma(connection, pragma)?;
+    }
+    if let Some(bytes) = options.max_file {
+        let page: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))?.max(1).unsigned_abs();
+        let pages = i64::try_from((bytes / page).max(1)).unwrap_or(i64::MAX);
+        query_pragma(connection, &format!("PRAGMA max_page_count = {pages}"))?;
+    }
+    Ok(mode)
+}
+
+/// Some pragmas answer a row and some do not.
+fn query_pragma(connection: &Connection, pragma: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(pragma)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for (number, step) in (1_i64..).zip(MIGRATIONS) {
+        if number > version {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", number)?;
+            transaction.commit()?;
+        }
+    }
+    Ok(())
+}
+
+fn cannot_open(path: &Path, error: rusqlite::Error) -> Fault {
+    Fault::Open { path: path.to_owned(), source: Box::new(error) }
+}

@@ -1,0 +1,329 @@
+//! The one thread that writes. It takes everything that waits into one transaction (group
+//! commit), and answers when that transaction is on the disk.
+
+use super::error::{shared_error, store_error};
+use super::options::Now;
+use super::reader::{integer, record, revision, text_or_blob};
+use super::schema::Meta;
+use crate::domain::Timestamp;
+use crate::store::{Batch, Delete, Put, Record, Revision, StoreError};
+use rusqlite::{Connection, params};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+const BEGIN: &str = "-- begin\nBEGIN IMMEDIATE";
+const COMMIT: &str = "-- commit\nCOMMIT";
+const ROLLBACK: &str = "-- rollback\nROLLBACK";
+const SAVEPOINT: &str = "-- savepoint\nSAVEPOINT batch";
+const RELEASE: &str = "-- release\nRELEASE batch";
+const ROLLBACK_TO: &str = "-- rollback_to\nROLLBACK TO batch";
+
+const NOW: &str = "\
+-- now
+SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+const INSERT: &str = "\
+-- insert
+INSERT INTO records (key, revision, due, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO NOTHING";
+const UPDATE: &str = "\
+-- update
+UPDATE records SET revision = ?2, due = ?3, body = ?4 WHERE key = ?1 AND revision = ?5";
+const DELETE: &str = "\
+-- delete
+DELETE FROM records WHERE key = ?1 AND revision = ?2";
+const APPEND: &str = "\
+-- append
+INSERT INTO events (revision, at, body) VALUES (?1, ?2, ?3)";
+const DUE: &str = "\
+-- due
+SELECT key, revision, due, body FROM records WHERE due <= ?1 ORDER BY due, key LIMIT ?2";
+const LEASE: &str = "\
+-- lease
+UPDATE records SET revision = ?2, due = ?3 WHERE key = ?1";
+const OLDEST: &str = "\
+-- oldest
+SELECT revision, at FROM events ORDER BY revision LIMIT ?1";
+const TRIM: &str = "\
+-- trim
+DELETE FROM events WHERE revision <= ?1";
+const SAVE: &str = "\
+-- save
+UPDATE meta SET head = ?1, trimmed = ?2, events = ?3 WHERE id = 1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[INSERT, UPDATE, DELETE, APPEND, DUE, LEASE, OLDEST, TRIM, SAVE];
+
+pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// A read that runs on some connection and answers by itself.
+pub(super) type Job = Box<dyn FnOnce(&Connection) + Send>;
+
+pub(super) enum Request {
+    Commit(Batch, Answer<Revision>),
+    Claim {
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+        answer: Answer<Vec<Record>>,
+    },
+    Trim {
+        before: Timestamp,
+        keep_at_least: u64,
+        limit: usize,
+        answer: Answer<u64>,
+    },
+    /// A database in memory has one connection, so the writer reads too.
+    Read(Job),
+}
+
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    /// As of the last transaction that was committed.
+    pub(super) meta: Meta,
+    /// Requests in one transaction, at most.
+    pub(super) group: usize,
+    pub(super) now: Option<Now>,
+    pub(super) doorbell: watch::Sender<Revision>,
+}
+
+impl Writer {
+    /// Works until the other end of the queue is gone and the queue is empty.
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.blocking_recv() {
+            let mut group = vec![first];
+            while group.len() < self.group {
+                let Ok(next) = requests.try_recv() else { break };
+                group.push(next);
+            }
+            self.serve(group);
+        }
+    }
+
+    fn serve(&mut self, group: Vec<Request>) {
+        let (reads, writes): (Vec<_>, Vec<_>) = group.into_iter().partition(|one| matches!(one, Request::Read(_)));
+        if !writes.is_empty() {
+            self.write(writes);
+        }
+        for read in reads {
+            if let Request::Read(job) = read {
+                job(&self.connection);
+            }
+        }
+    }
+
+    /// One transaction. Nobody is answered before it ended, not even who was refused: a refusal
+    /// may rest on what a neighbour wrote.
+    fn write(&mut self, requests: Vec<Request>) {
+        let mut group = Group { connection: &self.connection, meta: self.meta, rings: false, lost: None };
+        let at = group.begin(self.now.as_ref());
+        let mut answers: Vec<Deferred> = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(match request {
+                Request::Commit(batch, answer) => {
+                    let result = group.attempt(|connection, meta| commit(connection, meta, at, batch));
+                    group.rings |= matches!(result, Some(Ok(_)));
+                    defer(answer, result)
+                }
+                Request::Claim { now, until, limit, answer } => {
+                    defer(answer, group.attempt(|connection, meta| claim(connection, meta, now, until, limit)))
+                }
+                Request::Trim { before, keep_at_least, limit, answer } => defer(
+                    answer,
+                    group.attempt(|connection, meta| trim(connection, meta, before, keep_at_least, limit)),
+                ),
+                Request::Read(_) => continue,
+            });
+        }
+        group.end(self.meta);
+        let Group { meta, rings, lost, connection: _ } = group;
+        if lost.is_none() {
+            self.meta = meta;
+        } else {
+            // Where the flush of a COMMIT failed, a crash may still bring the transaction back.
+            // Its revisions are not given out a second time.
+            self.meta.head = meta.head;
+        }
+        if rings && lost.is_none() {
+            self.doorbell.send_replace(revision(meta.head));
+        }
+        for answer in answers {
+            answer(lost.as_ref());
+        }
+    }
+}
+
+/// A transaction with a savepoint for each request.
+struct Group<'c> {
+    connection: &'c Connection,
+    /// As of the request that was done last.
+    meta: Meta,
+    rings: bool,
+    /// Why nothing of this transaction will be there.
+    lost: Option<Arc<rusqlite::Error>>,
+}
+
+impl Group<'_> {
+    /// Answers the time of the commit.
+    fn begin(&mut self, now: Option<&Now>) -> Timestamp {
+        let begun = execute(self.connection, BEGIN).and_then(|()| match now {
+            Some(now) => Ok(now()),
+            None => self.connection.prepare_cached(NOW)?.query_row([], |row| row.get(0)).map(Timestamp),
+        });
+        begun.unwrap_or_else(|error| {
+            self.lost = Some(Arc::new(error));
+            Timestamp::default()
+        })
+    }
+
+    /// Does it, or leaves no trace of it. `None` where the whole transaction is lost.
+    fn attempt<T>(
+        &mut self,
+        act: impl FnOnce(&Connection, &mut Meta) -> rusqlite::Result<Result<T, StoreError>>,
+    ) -> Option<Result<T, StoreError>> {
+        if self.lost.is_some() {
+            return None;
+        }
+        let before = self.meta;
+        let done = execute(self.connection, SAVEPOINT).and_then(|()| act(self.connection, &mut self.meta));
+        if let Ok(Ok(value)) = done {
+            return match execute(self.connection, RELEASE) {
+                Ok(()) => Some(Ok(value)),
+                Err(error) => self.lose(error),
+            };
+        }
+        self.meta = before;
+        // A full disk and some other faults make SQLite roll back everything by itself.
+        if self.connection.is_autocommit() {
+            return self.lose(done.err().unwrap_or(rusqlite::Error::InvalidQuery));
+        }
+        if let Err(error) = execute(self.connection, ROLLBACK_TO).and_then(|()| execute(self.connection, RELEASE)) {
+            return self.lose(error);
+        }
+        Some(done.unwrap_or_else(|error| Err(store_error(error))))
+    }
+
+    fn lose<T>(&mut self, error: rusqlite::Error) -> Option<Result<T, StoreError>> {
+        self.lost = Some(Arc::new(error));
+        None
+    }
+
+    /// Makes it durable where something was written. Where nothing was, nothing is flushed.
+    fn end(&mut self, start: Meta) {
+        if self.lost.is_none() && self.meta != start {
+            let saved = save(self.connection, self.meta).and_then(|()| execute(self.connection, COMMIT));
+            self.lost = saved.err().map(Arc::new);
+        }
+        if !self.connection.is_autocommit()
+            && let Err(error) = execute(self.connection, ROLLBACK)
+            && self.lost.is_none()
+        {
+            self.lost = Some(Arc::new(error));
+        }
+    }
+}
+
+fn commit(
+    connection: &Connection,
+    meta: &mut Meta,
+    at: Timestamp,
+    batch: Batch,
+) -> rusqlite::Result<Result<Revision, StoreError>> {
+    let first = meta.head + 1;
+    meta.head += integer(batch.revisions());
+    meta.events += integer(batch.events.len());
+    let Batch { puts, deletes, events } = batch;
+    for Put { key, expected, body, due } in puts {
+        let due = due.map(|due| due.0);
+        let body = text_or_blob(&body);
+        let written = match expected {
+            None => connection.prepare_cached(INSERT)?.execute(params![key, meta.head, due, body])?,
+            Some(old) => {
+                connection.prepare_cached(UPDATE)?.execute(params![key, meta.head, due, body, integer(old)])?
+            }
+        };
+        if written == 0 {
+            return Ok(Err(StoreError::Conflict(key)));
+        }
+    }
+    for Delete { key, expected } in deletes {
+        if connection.prepare_cached(DELETE)?.execute(params![key, integer(expected)])? == 0 {
+            return Ok(Err(StoreError::Conflict(key)));
+        }
+    }
+    let mut append = connection.prepare_cached(APPEND)?;
+    for (number, body) in (first..).zip(&events) {
+        append.execute(params![number, at.0, text_or_blob(body)])?;
+    }
+    Ok(Ok(revision(meta.head)))
+}
+
+fn claim(
+    connection: &Connection,
+    meta: &mut Meta,
+    now: Timestamp,
+    until: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<Result<Vec<Record>, StoreError>> {
+    let mut claimed: Vec<Record> =
+        connection.prepare_cached(DUE)?.query_map(params![now.0, integer(limit)], record)?.collect::<Result<_, _>>()?;
+    if claimed.is_empty() {
+        return Ok(Ok(claimed));
+    }
+    meta.head += 1;
+    let mut lease = connection.prepare_cached(LEASE)?;
+    for record in &mut claimed {
+        record.revision = revision(meta.head);
+        record.due = Some(until);
+        lease.execute(params![record.key, meta.head, until.0])?;
+    }
+    Ok(Ok(claimed))
+}
+
+fn trim(
+    connection: &Connection,
+    meta: &mut Meta,
+    before: Timestamp,
+    keep_at_least: u64,
+    limit: usize,
+) -> rusqlite::Result<Result<u64, StoreError>> {
+    let may_go = meta.events.saturating_sub(integer(keep_at_least)).min(integer(limit)).max(0);
+    let mut last = None;
+    let mut oldest = connection.prepare_cached(OLDEST)?;
+    let mut rows = oldest.query([may_go])?;
+    while let Some(row) = rows.next()? {
+        // A clock that was set back leaves a young event before old ones: those wait for it.
+        if row.get::<_, i64>(1)? >= before.0 {
+            break;
+        }
+        last = Some(row.get(0)?);
+    }
+    drop(rows);
+    let Some(last) = last else { return Ok(Ok(0)) };
+    let gone = connection.prepare_cached(TRIM)?.execute([last])?;
+    meta.trimmed = last;
+    meta.events -= integer(gone);
+    Ok(Ok(gone as u64))
+}
+
+fn save(connection: &Connection, meta: Meta) -> rusqlite::Result<()> {
+    let Meta { head, trimmed, events } = meta;
+    connection.prepare_cached(SAVE)?.execute([head, trimmed, events]).map(drop)
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// Waits to hear whether the transaction was lost.
+type Deferred = Box<dyn FnOnce(Option<&Arc<rusqlite::Error>>)>;
+
+fn defer<T: 'static>(answer: Answer<T>, result: Option<Result<T, StoreError>>) -> Deferred {
+    Box::new(move |lost| {
+        let told = match (lost, result) {
+            (None, Some(result)) => result,
+            (Some(error), _) => Err(shared_error(error)),
+            (None, None) => Err(store_error(rusqlite::Error::InvalidQuery)),
+        };
+        // Who does not wait any more need not be told.
+        let _ = answer.send(told);
+    })
+}
