@@ -1,5 +1,6 @@
 //! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
 
+pub mod digest;
 pub mod extensions;
 pub mod key_pair;
 pub mod master_keys;
@@ -12,6 +13,7 @@ mod workers;
 
 pub use key_pair::KeyPair;
 pub use master_keys::MasterKeys;
+pub use random::random_id;
 pub use ready::ReadyKeyOptions;
 pub use seal::{SealContext, Sealer};
 

@@ -5,6 +5,7 @@ use super::records::{PendingRecord, key};
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Detail, Error, Reason, Result, Timestamp, VaultName, Version,
 };
+use crate::keys::chain;
 use std::time::Duration;
 
 /// A certificate as callers see it: an issued version, or the disabled placeholder of a creation
@@ -16,6 +17,8 @@ pub struct CertificateView {
     pub version: Version,
     /// `None`: the placeholder.
     pub issued: Option<Certificate>,
+    /// SHA-1 of the certificate; all zero for the placeholder.
+    pub thumbprint: [u8; 20],
     /// Policy and dates of the whole; `None` where a version was asked for by name.
     pub entry: Option<CertificateEntry>,
     pub has_pending: bool,
@@ -30,6 +33,7 @@ impl CertificateView {
             name: entry.name.clone(),
             version: certificate.version,
             projected: (certificate.not_before, certificate.expires),
+            thumbprint: chain::thumbprint(&certificate.cer.0),
             issued: Some(certificate),
             entry: Some(entry),
             has_pending,
@@ -43,6 +47,7 @@ impl CertificateView {
             name: entry.name.clone(),
             version: entry.first_version,
             issued: None,
+            thumbprint: [0; 20],
             // What Key Vault shows: ten minutes back, and the validity that was asked for.
             projected: (
                 created.minus(Duration::from_secs(600)),
@@ -83,6 +88,7 @@ impl Service {
                 name: certificate.name.clone(),
                 version,
                 projected: (certificate.not_before, certificate.expires),
+                thumbprint: chain::thumbprint(&certificate.cer.0),
                 issued: Some(certificate),
                 entry: None,
                 has_pending: false,

@@ -7,7 +7,7 @@ use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Detail, Error, IssuerConfig, IssuerName, Operation, Policy,
     PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
 };
-use crate::keys::{self, NewKey, SealContext};
+use crate::keys::{self, NewKey, SealContext, SealedKey};
 use crate::store::{Batch, Record};
 
 /// What a caller asks for.
@@ -138,7 +138,7 @@ impl Service {
         self.check_issuer(&request.vault, &policy).await?;
         let version = Version::from_uuid(keys::random_id());
         let reuse = self.reusable_key(request, before, &policy).await?;
-        let context = SealContext::certificate_key(&request.vault, &request.name, version);
+        let context = key_context(request, version);
         let key = self.keys.create(&policy, context, reuse).await?;
         let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(keys::random_id()));
         Ok(Prepared { policy, request_id, version, key })
@@ -179,16 +179,14 @@ impl Service {
         request: &CreateRequest,
         before: &Before,
         policy: &Policy,
-    ) -> Result<Option<(Blob, SealContext)>> {
+    ) -> Result<Option<SealedKey>> {
         let latest = before.entry.as_ref().and_then(|(_, entry)| Some((entry.latest?, entry.policy.key.key_type)));
         let Some((latest, key_type)) = latest else { return Ok(None) };
         if !policy.key.reuse_key || key_type != policy.key.key_type {
             return Ok(None);
         }
         let version = self.load::<Certificate>(&key::version(&request.vault, &request.name, latest)).await?;
-        Ok(version.map(|(_, version)| {
-            (version.sealed_key, SealContext::certificate_key(&request.vault, &request.name, latest))
-        }))
+        Ok(version.map(|(_, version)| SealedKey { sealed: version.sealed_key, context: key_context(request, latest) }))
     }
 
     async fn commit_create(
@@ -251,6 +249,10 @@ impl Service {
         }
         Ok(())
     }
+}
+
+fn key_context(request: &CreateRequest, version: Version) -> SealContext {
+    SealContext::certificate_key(request.vault.as_str(), request.name.as_str(), version)
 }
 
 fn new_pending(request: &CreateRequest, prepared: &Prepared, now: Timestamp, deadline: Timestamp) -> PendingRecord {

@@ -3,10 +3,11 @@
 use super::records::{self, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended, put};
 use crate::domain::issuer::{Administrator, Organization};
+use crate::domain::policy::KeyType;
 use crate::domain::{
     Authority, Blob, Credentials, Detail, Error, IssuerConfig, IssuerInput, IssuerName, Reason, Result, VaultName,
 };
-use crate::keys::{self, SealContext};
+use crate::keys::{SealContext, authority};
 use crate::store::{Batch, Delete, Revision};
 
 /// The provider whose keys this server makes itself.
@@ -150,8 +151,8 @@ impl Service {
 
     fn seal_password(&self, vault: &VaultName, name: &IssuerName, input: &IssuerInput) -> Result<Option<Blob>> {
         let Some(password) = &input.password else { return Ok(None) };
-        let context = SealContext::issuer_password(vault, name);
-        self.keys.seal(password.as_bytes(), &context).map(Some)
+        let context = SealContext::new(vault, name.as_str(), "", "issuer.password");
+        Ok(Some(Blob(self.keys.sealer().seal(password.as_bytes(), &context)?)))
     }
 
     /// A built-in authority gets its keys when it is first set, and keeps them.
@@ -169,16 +170,20 @@ impl Service {
                 ));
             }
         };
-        let organization = issuer.organization.as_ref().and_then(|organization| organization.id.clone());
-        let authority: Authority = keys::authority::create(
-            &self.keys,
-            vault,
-            &issuer.name,
-            organization.as_deref(),
-            with_intermediate,
-            self.now(),
-        )
-        .await?;
+        let (sealer, vault, name) = (self.keys.sealer().clone(), vault.clone(), issuer.name.clone());
+        let (organization, now) = (issuer.organization.clone(), self.now());
+        let make = move || {
+            authority::create_authority(
+                &sealer,
+                &vault,
+                &name,
+                organization.as_ref(),
+                with_intermediate,
+                KeyType::P256,
+                now,
+            )
+        };
+        let authority: Authority = self.keys.run(make).await?;
         issuer.authority = Some(authority);
         Ok(())
     }

@@ -107,7 +107,7 @@ impl Service {
         let before = pending.operation.clone();
         let now = self.now();
         let (csr, policy) = (before.csr.0.clone(), pending.policy.clone());
-        let checked = self.keys.run(move || chain::check_issued(&chain, &csr, &policy, now)).await?;
+        let checked = self.keys.run(move || Ok(chain::check_issued(&chain, &csr, &policy, now))).await?;
         match checked {
             Ok(chain) => {
                 pending.operation = before.clone().apply(Event::Issued, now)?;
