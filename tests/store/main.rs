@@ -1,6 +1,5 @@
 //! What every store must do: one promise per function, one line per store. Beside it what the
 //! embedded store promises of its file.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod claims;
 mod crash;
