@@ -192,14 +192,14 @@ impl Service {
     async fn find_issuer(&self, pending: &PendingRecord) -> Result<(Arc<dyn Issuer>, Option<IssuerConfig>), String> {
         let parameters = &pending.operation.issuer;
         if parameters.is_self() {
-            return Ok((self.issuers.self_signed(), None));
+            return Ok((self.issuers.self_signed().clone(), None));
         }
         let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
         let name = IssuerName::parse(&parameters.name).map_err(|_| missing())?;
         let found = self.load::<IssuerConfig>(&key::issuer(&pending.operation.vault, &name)).await;
         let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
         match self.issuers.get(&config.provider) {
-            Some(issuer) => Ok((issuer, Some(config))),
+            Some(issuer) => Ok((issuer.clone(), Some(config))),
             None => Err(format!("The provider {} of the issuer is not offered by this server.", config.provider)),
         }
     }
