@@ -5,10 +5,12 @@
 //! pending operations on, `app` puts it all together. `ARCHITECTURE.md` has the arrows.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+pub mod clock;
 pub mod domain;
 pub mod issuer;
 pub mod keys;
 pub mod proto;
 pub mod service;
 pub mod store;
+pub mod telemetry;
 pub mod worker;

@@ -3,6 +3,7 @@
 pub mod attribute_type;
 pub mod blob;
 pub mod certificate;
+pub mod duration;
 pub mod error;
 pub mod issuer;
 pub mod name;
