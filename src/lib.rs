@@ -6,6 +6,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod issuer;
 pub mod keys;
@@ -13,4 +14,5 @@ pub mod proto;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod transport;
 pub mod worker;

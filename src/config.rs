@@ -1,0 +1,255 @@
+//! The configuration: every setting with its default, and the TOML file it is read from.
+
+mod base_domain;
+
+pub use base_domain::BaseDomain;
+
+use crate::domain::duration;
+use crate::telemetry::{LogFormat, LogOptions};
+use crate::transport::listener::ListenerOptions;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// All settings of a server. Unknown keys of the file are refused: a misspelt limit must not be a missing one.
+///
+/// Durations are texts such as `"250ms"`, `"30s"`, `"10m"`, `"24h"`, `"90d"`.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the embedded store, the master key and, in development, the CA live. Default `certmint-data`.
+    pub data_dir: PathBuf,
+    /// The address and port of the TLS listener. Default `127.0.0.1:8443`.
+    pub listen: SocketAddr,
+    /// The domain whose first label to the left names a vault: `team-a.localhost` is the vault `team-a`.
+    /// Any other host is the default vault. Default `localhost`.
+    pub base_domain: BaseDomain,
+    /// Development mode: own CA, any bearer token, loopback only. Default off.
+    pub dev: bool,
+    /// The certificate of the port; needed outside development mode.
+    pub tls: Option<TlsFiles>,
+    /// What callers may ask for, and how much is done at once.
+    pub limits: Limits,
+    /// The port.
+    pub listener: ListenerOptions,
+    /// The log.
+    pub log: LogOptions,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("certmint-data"),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
+            base_domain: BaseDomain::default(),
+            dev: false,
+            tls: None,
+            limits: Limits::default(),
+            listener: ListenerOptions::default(),
+            log: LogOptions::default(),
+        }
+    }
+}
+
+/// PEM files of the port's certificate.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// The key of the leaf.
+    pub key: PathBuf,
+}
+
+/// Limits on callers and on our own work.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The largest body of a REST request and the largest gRPC message taken, in bytes. Default 1 MiB.
+    pub request_body_bytes: NonZeroUsize,
+    /// How long the body of a request may take to come. Default 30 s.
+    #[serde(with = "duration")]
+    pub body_read_timeout: Duration,
+    /// How long a call that is no stream may take. Default 60 s.
+    #[serde(with = "duration")]
+    pub request_timeout: Duration,
+    /// Open watch streams of one connection. Default 256; must stay below `listener.max_concurrent_streams`.
+    pub watch_streams_per_connection: NonZeroUsize,
+    /// Open watch streams of one principal. Default 1000.
+    pub watch_streams_per_principal: NonZeroUsize,
+    /// Open watch streams of the process. Default 100,000.
+    pub watch_streams: NonZeroUsize,
+    /// Key generations that may wait; one more is answered 429. Default 256, about 11 s of RSA-2048 on two cores.
+    pub key_queue: NonZeroUsize,
+    /// Pending operations that the worker moves on at the same time. Default 64.
+    pub worker_concurrency: NonZeroUsize,
+    /// Events are kept at least this long, so that a watcher can resume. Default 24 h.
+    #[serde(with = "duration")]
+    pub event_retention: Duration,
+    /// Events that are kept however old they are. Default 100,000.
+    pub events_kept: NonZeroUsize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_body_bytes: at_least_one(1024 * 1024),
+            body_read_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(60),
+            watch_streams_per_connection: at_least_one(256),
+            watch_streams_per_principal: at_least_one(1000),
+            watch_streams: at_least_one(100_000),
+            key_queue: at_least_one(256),
+            worker_concurrency: at_least_one(64),
+            event_retention: Duration::from_secs(24 * 3600),
+            events_kept: at_least_one(100_000),
+        }
+    }
+}
+
+/// What the command line said; each wins over the file.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Overrides {
+    pub data_dir: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+    pub base_domain: Option<BaseDomain>,
+    pub dev: Option<bool>,
+    pub log_format: Option<LogFormat>,
+    pub log_filter: Option<String>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// The text says line, column and what was expected.
+    #[error("the configuration file {} cannot be used:\n{source}", path.display())]
+    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("in development mode the server listens on loopback only, not on {0}; use 127.0.0.1 or [::1]")]
+    DevOnNetwork(SocketAddr),
+    #[error(
+        "limits.watch_streams_per_connection ({watch}) must be below listener.max_concurrent_streams ({http}): at the \
+         HTTP/2 limit a client waits without an error"
+    )]
+    WatchAboveHttp { watch: usize, http: u32 },
+}
+
+impl Config {
+    /// The defaults, then the file, then the command line; then what must hold between settings.
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let mut config = match file {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+                toml::from_str(&text)
+                    .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?
+            }
+        };
+        let Overrides { data_dir, listen, base_domain, dev, log_format, log_filter } = overrides;
+        replace(&mut config.data_dir, data_dir);
+        replace(&mut config.listen, listen);
+        replace(&mut config.base_domain, base_domain);
+        replace(&mut config.dev, dev);
+        replace(&mut config.log.format, log_format);
+        replace(&mut config.log.filter, log_filter);
+
+        if config.dev && !config.listen.ip().is_loopback() {
+            return Err(ConfigError::DevOnNetwork(config.listen));
+        }
+        let (watch, http) = (config.limits.watch_streams_per_connection.get(), config.listener.max_concurrent_streams);
+        if u32::try_from(watch).is_ok_and(|watch| watch < http) {
+            Ok(config)
+        } else {
+            Err(ConfigError::WatchAboveHttp { watch, http })
+        }
+    }
+}
+
+fn replace<T>(setting: &mut T, with: Option<T>) {
+    if let Some(value) = with {
+        *setting = value;
+    }
+}
+
+/// For the defaults above, which are not zero.
+const fn at_least_one(value: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(value) {
+        Some(value) => value,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("certmint.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::load(Some(&file), Overrides::default())
+    }
+
+    #[test]
+    fn without_a_file_the_defaults_hold() {
+        let config = Config::load(None, Overrides::default()).unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(load("").unwrap(), Config::default());
+        assert_eq!(config.limits.request_body_bytes.get(), 1_048_576);
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8443");
+    }
+
+    #[test]
+    fn the_file_wins_over_defaults_and_the_command_line_over_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("certmint.toml");
+        let text = "listen = '[::1]:1'\nbase_domain = 'Vault.Example.'\n[limits]\nevent_retention = '90d'\nkey_queue = 7\n\
+                    [listener]\nmax_age = '5m'\n[log]\nformat = 'json'\n[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'";
+        std::fs::write(&file, text).unwrap();
+        let overrides = Overrides {
+            listen: Some("127.0.0.1:2".parse().unwrap()),
+            dev: Some(true),
+            log_filter: Some("debug".to_owned()),
+            ..Overrides::default()
+        };
+        let config = Config::load(Some(&file), overrides).unwrap();
+        assert_eq!((config.listen.port(), config.dev, config.base_domain.as_str()), (2, true, "vault.example"));
+        assert_eq!(config.limits.event_retention, Duration::from_secs(90 * 86_400));
+        assert_eq!((config.limits.key_queue.get(), config.limits.events_kept.get()), (7, 100_000));
+        assert_eq!(config.listener.max_age, Duration::from_secs(300));
+        assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "debug"));
+        assert_eq!(config.tls.unwrap().key, Path::new("k.pem"));
+    }
+
+    #[test]
+    fn errors_name_the_file_the_line_and_the_key() {
+        for (text, line, part) in [
+            ("dev = true\nlisen = '127.0.0.1:1'", "line 2", "unknown field `lisen`"),
+            ("\n\n[limits]\nkey_que = 1", "line 4", "unknown field `key_que`"),
+            ("[limits]\nkey_queue = 0", "line 2", "nonzero"),
+            ("[listener]\nmax_age = '5 minutes'", "line 2", "`5 minutes` is not a duration"),
+            ("listen = 'localhost'", "line 1", "invalid socket address"),
+            ("base_domain = 'a..b'", "line 1", "is no domain"),
+            ("dev = ", "line 1", "TOML parse error"),
+            ("[tls]\nkey = 'k.pem'", "line 1", "missing field `certificate`"),
+        ] {
+            let message = load(text).unwrap_err().to_string();
+            assert!(message.contains("certmint.toml") && message.contains(line) && message.contains(part), "{message}");
+        }
+        let missing = Config::load(Some(Path::new("/nowhere/c.toml")), Overrides::default()).unwrap_err().to_string();
+        assert!(missing.contains("/nowhere/c.toml") && missing.contains("No such file"), "{missing}");
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        let message = load("dev = true\nlisten = '0.0.0.0:8443'").unwrap_err().to_string();
+        assert!(message.contains("loopback only, not on 0.0.0.0:8443"), "{message}");
+        let message = load("[limits]\nwatch_streams_per_connection = 1024").unwrap_err().to_string();
+        assert!(message.contains("must be below listener.max_concurrent_streams (1024)"), "{message}");
+    }
+}

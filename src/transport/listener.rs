@@ -1,0 +1,163 @@
+//! The one TLS port: an accept loop of our own, so that limits, ages and the server's stop hold for every connection.
+//!
+//! gRPC, gRPC-Web and REST share it: ALPN chooses HTTP/2 or HTTP/1.1, the application behind it sees requests alone.
+
+mod admission;
+mod connection;
+mod guarded;
+mod open_files;
+mod options;
+
+pub use admission::ListenerStats;
+pub use connection::ConnectionInfo;
+pub use open_files::raise_open_file_limit;
+pub use options::ListenerOptions;
+
+use admission::{Admission, Hush, Refusal};
+use connection::Shared;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A bound port that serves nobody yet.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    address: SocketAddr,
+    options: ListenerOptions,
+    admission: Arc<Admission>,
+}
+
+/// Reads the counters of a port, also while it serves.
+#[derive(Clone, Debug)]
+pub struct StatsReader(Arc<Admission>);
+
+impl StatsReader {
+    /// The counters now.
+    pub fn read(&self) -> ListenerStats {
+        self.0.stats()
+    }
+}
+
+impl Listener {
+    /// Binds the port; connections wait in the system's queue until [`Listener::serve`].
+    pub async fn bind(address: SocketAddr, options: ListenerOptions) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address).await?;
+        let admission = Admission::new(options.max_connections, options.max_connections_per_peer);
+        Ok(Self { address: tcp.local_addr()?, tcp, options, admission })
+    }
+
+    /// Where the port is; the real number where port 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Access to the counters.
+    pub fn stats(&self) -> StatsReader {
+        StatsReader(Arc::clone(&self.admission))
+    }
+
+    /// Serves `app` until `shutdown` is cancelled and the connections have ended.
+    ///
+    /// At the stop the port is closed, each connection is asked to go (GOAWAY, `Connection: close`) and its
+    /// [`ConnectionInfo::closing`] is cancelled. What is open after `drain` is cut; the answer comes after `hard_stop`
+    /// at the latest, counted from the stop. Where this future is dropped, its connections drain in the background.
+    pub async fn serve<S, B>(self, tls: Arc<rustls::ServerConfig>, app: S, shutdown: CancellationToken)
+    where
+        S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let Self { tcp, address, options, admission } = self;
+        let stop = shutdown.child_token();
+        let _stop_with_us = stop.clone().drop_guard();
+        let hard_stop = options.hard_stop;
+        let tasks = TaskTracker::new();
+        let shared = Arc::new(Shared { options, tls: tls.into(), app, tasks: tasks.clone() });
+        let mut accepting = Accepting { tcp, admission, errors: Hush::default(), refusals: Hush::default() };
+        let mut id = 0;
+        while let Some((stream, peer, permit)) = accepting.next(&stop).await {
+            id += 1;
+            // Children of the port's token, so that requests of one connection never contend for another's.
+            let drain = stop.child_token();
+            let info = ConnectionInfo { id, peer, closing: drain.child_token(), drain };
+            tasks.spawn(connection::run(stream, Arc::clone(&shared), info, permit));
+        }
+        drop(accepting);
+        tasks.close();
+        tracing::info!(%address, tasks = tasks.len(), "The port is closed; waiting for open requests");
+        if timeout(hard_stop, tasks.wait()).await.is_err() {
+            tracing::warn!(%address, tasks = tasks.len(), "Requests are still running after the hard stop");
+        }
+    }
+}
+
+struct Accepting {
+    tcp: TcpListener,
+    admission: Arc<Admission>,
+    errors: Hush,
+    refusals: Hush,
+}
+
+impl Accepting {
+    /// The next connection that is let in; `None` when the server stops.
+    async fn next(&mut self, stop: &CancellationToken) -> Option<(TcpStream, SocketAddr, admission::Permit)> {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.cancelled() => return None,
+                accepted = self.tcp.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => match self.admission.admit(peer.ip()) {
+                    Ok(permit) => {
+                        // Failure means that the peer is gone already; the handshake finds out.
+                        let _ = stream.set_nodelay(true);
+                        return Some((stream, peer, permit));
+                    }
+                    Err(refusal) => self.log_refusal(refusal, peer),
+                },
+                Err(error) if is_of_peer(&error) => {}
+                Err(error) => {
+                    self.admission.counters.accept_errors.fetch_add(1, Relaxed);
+                    if let Some(kept_back) = self.errors.line(Instant::now()) {
+                        tracing::error!(%error, kept_back, "Cannot accept connections; trying again every 200 ms");
+                    }
+                    // Without a pause the loop would spin: the connection stays in the queue, and so does the error.
+                    tokio::select! {
+                        () = stop.cancelled() => return None,
+                        () = sleep(Duration::from_millis(200)) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn log_refusal(&mut self, refusal: Refusal, peer: SocketAddr) {
+        let Some(kept_back) = self.refusals.line(Instant::now()) else { return };
+        let limit = match refusal {
+            Refusal::Total => "max_connections",
+            Refusal::Peer => "max_connections_per_peer",
+        };
+        tracing::warn!(%peer, limit, kept_back, "Closed a connection: a limit is reached");
+    }
+}
+
+/// Errors of accept(2) that belong to one connection and say nothing about the next.
+fn is_of_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

@@ -1,0 +1,4 @@
+//! What the network sees: one TLS port, and behind it the faces of the service.
+
+pub mod listener;
+pub mod tls;

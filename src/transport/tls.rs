@@ -1,0 +1,76 @@
+//! TLS of the port: versions, ciphers and certificates for gRPC and REST on one socket.
+
+mod dev;
+mod dev_resolver;
+
+pub use dev::DevCa;
+pub use dev_resolver::DevCertificates;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ResolvesServerCert;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why there is no TLS. The message names the file and, where there is one, the cure; it never holds key material.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{} holds no {what} in PEM form", path.display())]
+    NotPem { path: PathBuf, what: &'static str },
+    #[error("others than its owner may use {0} (mode {mode:03o}); run: chmod 600 {0}", path.display())]
+    Exposed { path: PathBuf, mode: u32 },
+    #[error("{0} cannot be used: {problem}; move it and its key away and start again to have new ones made", path.display())]
+    UnusableCa { path: PathBuf, problem: &'static str },
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    #[error("cannot use the certificate and its key: {0}")]
+    Rustls(#[from] rustls::Error),
+}
+
+/// TLS with one certificate from files: the chain, leaf first, and the leaf's key (PKCS#8, SEC1 or PKCS#1), as PEM.
+///
+/// The key must belong to the leaf. The files are read once; a new certificate needs a restart.
+pub fn from_pem_files(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let certificates = CertificateDer::pem_slice_iter(&read(chain)?).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.ok().filter(|found| !found.is_empty());
+    let certificates = certificates.ok_or_else(|| TlsError::NotPem { path: chain.to_owned(), what: "certificate" })?;
+    let private = zeroize::Zeroizing::new(read(key)?);
+    let private = PrivateKeyDer::from_pem_slice(&private)
+        .map_err(|_| TlsError::NotPem { path: key.to_owned(), what: "private key" })?;
+    from_der(certificates, private)
+}
+
+/// TLS with one certificate from memory: the chain, leaf first, and the leaf's key.
+pub fn from_der(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = aws_lc_rs::default_provider();
+    let certified = rustls::sign::CertifiedKey::from_der(chain, key, &provider)?;
+    with_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
+}
+
+/// TLS with certificates chosen for each handshake.
+///
+/// TLS 1.2 and 1.3 on aws-lc-rs, ALPN `h2` and `http/1.1`, no early data (it could be replayed), and tickets without
+/// state, so that clients that return after a rotation resume.
+pub fn with_resolver(certificates: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    Ok(Arc::new(config))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+}

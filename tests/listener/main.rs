@@ -1,0 +1,7 @@
+//! The port, over real TLS on loopback: protocols, limits, slow peers, ages, and a stop that ends in time.
+
+mod drain;
+mod hostile;
+mod limits;
+mod protocols;
+mod support;
