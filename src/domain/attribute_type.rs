@@ -86,7 +86,7 @@ impl AttributeType {
 fn is_encodable(oid: &str) -> bool {
     let arcs = || oid.split('.').filter_map(|arc| arc.parse::<u32>().ok());
     let bytes = |arc: u32| (32 - arc.leading_zeros()).div_ceil(7).max(1);
-    is_oid(oid) && arcs().nth(1).is_some_and(|arc| arc < 40) && 1 + arcs().skip(2).map(bytes).sum::<u32>() <= 39
+    is_oid(oid) && arcs().nth(1).is_some_and(|arc| arc < 40) && arcs().skip(2).map(bytes).sum::<u32>() < 39
 }
 
 /// The characters of PrintableString (X.680 section 41.4).

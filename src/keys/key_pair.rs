@@ -10,10 +10,15 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
     EcdsaSigningAlgorithm, KeyPair as _, RSA_PKCS1_SHA256,
 };
-use const_oid::db::rfc5912::{ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ECDSA_WITH_SHA_512, SHA_256_WITH_RSA_ENCRYPTION};
-use der::asn1::Any;
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5912::{
+    ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ECDSA_WITH_SHA_512, ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1,
+    SECP_384_R_1, SECP_521_R_1, SHA_256_WITH_RSA_ENCRYPTION,
+};
+use der::asn1::{Any, AnyRef};
+use der::{Decode, SliceReader, Tag, Tagged};
 use std::fmt;
-use x509_cert::spki::AlgorithmIdentifierOwned;
+use x509_cert::spki::{AlgorithmIdentifierOwned, AlgorithmIdentifierRef};
 use zeroize::Zeroizing;
 
 /// A private key of one of the types that a policy can ask for.
@@ -49,30 +54,29 @@ impl KeyPair {
     /// other. The error is the caller's: neither RSA of 2048, 3072 or 4096 bits nor EC on P-256,
     /// P-384 or P-521, or not a key at all.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self> {
-        if let Ok(key) = rsa::KeyPair::from_pkcs8(der) {
-            let key_type = match key.public_modulus_len() {
-                256 => KeyType::Rsa2048,
-                384 => KeyType::Rsa3072,
-                512 => KeyType::Rsa4096,
-                bytes => {
-                    return Err(Error::bad_parameter(format!(
-                        "The RSA key has about {} bits. Use 2048, 3072 or 4096.",
-                        bytes * 8
-                    )));
-                }
-            };
-            return Self::new(key_type, Key::Rsa(key));
-        }
-        for key_type in [KeyType::P256, KeyType::P384, KeyType::P521] {
-            if let Plan::Ec(algorithm) = plan(key_type)
-                && let Ok(key) = EcdsaKeyPair::from_pkcs8(algorithm, der)
-            {
-                return Self::new(key_type, Key::Ec(key));
+        let refused = |_| unusable();
+        match algorithm_of(der).ok_or_else(unusable)? {
+            (RSA_ENCRYPTION, _) => {
+                let key = rsa::KeyPair::from_pkcs8(der).map_err(refused)?;
+                let key_type = match key.public_modulus_len() {
+                    256 => KeyType::Rsa2048,
+                    384 => KeyType::Rsa3072,
+                    512 => KeyType::Rsa4096,
+                    _ => return Err(unusable()),
+                };
+                Self::new(key_type, Key::Rsa(key))
             }
+            (ID_EC_PUBLIC_KEY, Some(curve)) => {
+                let (key_type, algorithm) = match curve {
+                    SECP_256_R_1 => (KeyType::P256, &ECDSA_P256_SHA256_ASN1_SIGNING),
+                    SECP_384_R_1 => (KeyType::P384, &ECDSA_P384_SHA384_ASN1_SIGNING),
+                    SECP_521_R_1 => (KeyType::P521, &ECDSA_P521_SHA512_ASN1_SIGNING),
+                    _ => return Err(unusable()),
+                };
+                Self::new(key_type, Key::Ec(EcdsaKeyPair::from_pkcs8(algorithm, der).map_err(refused)?))
+            }
+            _ => Err(unusable()),
         }
-        Err(Error::bad_parameter(
-            "The private key cannot be used. It must be a valid PKCS#8 key without a password: RSA of 2048, 3072 or 4096 bits, or EC on P-256, P-384 or P-521.",
-        ))
     }
 
     /// PKCS#8 (RFC 5958) in DER, without a password; zeroed when it is dropped.
@@ -131,6 +135,21 @@ impl KeyPair {
     }
 }
 
+/// The algorithm that a PKCS#8 key names, and its curve: aws-lc must be told which it is.
+fn algorithm_of(der: &[u8]) -> Option<(ObjectIdentifier, Option<ObjectIdentifier>)> {
+    let outer = AnyRef::from_der(der).ok().filter(|any| any.tag() == Tag::Sequence)?;
+    let mut inside = SliceReader::new(outer.value()).ok()?;
+    u8::decode(&mut inside).ok()?;
+    let AlgorithmIdentifierRef { oid, parameters } = AlgorithmIdentifierRef::decode(&mut inside).ok()?;
+    Some((oid, parameters.and_then(|parameters| parameters.decode_as::<ObjectIdentifier>().ok())))
+}
+
+fn unusable() -> Error {
+    Error::bad_parameter(
+        "The private key cannot be used. It must be a valid PKCS#8 key without a password: RSA of 2048, 3072 or 4096 bits, or EC on P-256, P-384 or P-521.",
+    )
+}
+
 enum Plan {
     Rsa(KeySize),
     Ec(&'static EcdsaSigningAlgorithm),
@@ -151,7 +170,6 @@ fn plan(key_type: KeyType) -> Plan {
 mod tests {
     use super::*;
     use aws_lc_rs::signature::{self, UnparsedPublicKey};
-    use der::Decode;
     use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
     const ALL: [KeyType; 6] =
@@ -190,6 +208,32 @@ mod tests {
         for bytes in [&b""[..], b"-----BEGIN PRIVATE KEY-----", &broken] {
             assert!(KeyPair::from_pkcs8(bytes).is_err());
         }
+    }
+
+    #[test]
+    fn keys_of_openssl_are_read_if_a_policy_can_ask_for_their_type() {
+        let bits_1024 = key_of_openssl(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]);
+        let p256k = key_of_openssl(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"]);
+        let ed25519 = key_of_openssl(&["-algorithm", "ED25519"]);
+        for der in [bits_1024, p256k, ed25519] {
+            let error = KeyPair::from_pkcs8(&der).expect_err("not of a known type");
+            assert!(error.message.contains("RSA of 2048, 3072 or 4096 bits"), "{error}");
+        }
+        for (key_type, curve) in [(KeyType::P256, "P-256"), (KeyType::P384, "P-384"), (KeyType::P521, "P-521")] {
+            let der = key_of_openssl(&["-algorithm", "EC", "-pkeyopt", &format!("ec_paramgen_curve:{curve}")]);
+            assert_eq!(KeyPair::from_pkcs8(&der).unwrap().key_type(), key_type);
+        }
+        let der = key_of_openssl(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
+        assert_eq!(KeyPair::from_pkcs8(&der).unwrap().key_type(), KeyType::Rsa2048);
+    }
+
+    fn key_of_openssl(arguments: &[&str]) -> Vec<u8> {
+        let output = std::process::Command::new("openssl").arg("genpkey").args(arguments).output();
+        let output = output.expect("openssl is installed");
+        let pem = String::from_utf8(output.stdout).unwrap();
+        let (label, der) = der::pem::decode_vec(pem.as_bytes()).expect("openssl makes a key");
+        assert_eq!(label, "PRIVATE KEY");
+        der
     }
 
     #[test]

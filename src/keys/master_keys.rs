@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 const KEY_LEN: usize = 32;
 /// More than a thousand keys; a larger file is not one of ours.
-const MAX_FILE: u64 = 64 * 1024;
+const MAX_FILE: usize = 64 * 1024;
 
 const HEADER: &str = "\
 # Master keys of certmint. Each line is `id base64`, 32 bytes each; the last one seals, all open.
@@ -41,6 +41,8 @@ pub enum MasterKeyTextError {
     Line { line: usize, problem: &'static str },
     #[error("it holds no key")]
     Empty,
+    #[error("it is larger than {MAX_FILE} bytes")]
+    TooLarge,
 }
 
 /// At least one key; the last is the newest.
@@ -115,9 +117,14 @@ impl MasterKeys {
         if mode & 0o077 != 0 {
             return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
         }
-        let mut text = Zeroizing::new(String::with_capacity(4096));
-        file.take(MAX_FILE).read_to_string(&mut text).map_err(io_error(path, "read"))?;
-        Self::from_text(&text).map_err(|source| MasterKeyError::File { path: path.to_owned(), source })
+        let invalid = |source| MasterKeyError::File { path: path.to_owned(), source };
+        // Room for all of it, so that no copy is left behind when it grows.
+        let mut text = Zeroizing::new(String::with_capacity(MAX_FILE + 1));
+        file.take(MAX_FILE as u64 + 1).read_to_string(&mut text).map_err(io_error(path, "read"))?;
+        if text.len() > MAX_FILE {
+            return Err(invalid(MasterKeyTextError::TooLarge));
+        }
+        Self::from_text(&text).map_err(invalid)
     }
 }
 
@@ -246,7 +253,8 @@ mod tests {
         let message = MasterKeys::load_or_create(&path).unwrap_err().to_string();
         assert!(message.contains("master.keys is not valid: line 1"), "{message}");
         assert!(!message.contains("s3cret"));
-        let message = MasterKeys::load_or_create(folder.path()).unwrap_err().to_string();
-        assert!(message.contains("may be read by others") || message.contains("cannot be read"), "{message}");
+        fs::write(&path, format!("a {KEY}\n{}", "# x\n".repeat(MAX_FILE / 4))).unwrap();
+        let message = MasterKeys::load_or_create(&path).unwrap_err().to_string();
+        assert!(message.ends_with("it is larger than 65536 bytes"), "{message}");
     }
 }
