@@ -1,8 +1,13 @@
 //! Who signs: a port of two methods. An issuer is asked to move one order one step; all state is
 //! in the checkpoint that the caller keeps, so a step may be repeated after any crash.
 
-use crate::domain::{CertificateName, IssuerConfig, Policy, RequestId, Timestamp, VaultName, Version};
+pub mod local_ca;
+pub mod self_signed;
+pub mod test;
+
+use crate::domain::{self, CertificateName, IssuerConfig, Policy, Reason, RequestId, Timestamp, VaultName, Version};
 use async_trait::async_trait;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What an issuer is asked for. The same for every step of one pending operation.
@@ -73,4 +78,58 @@ pub trait Issuer: Send + Sync + 'static {
 
     /// Asks for the cancellation. [`Step::Issued`] is a right answer: the CA was faster.
     async fn cancel(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError>;
+}
+
+/// Who signs for which provider. Providers compare without case, as in Key Vault.
+#[derive(Clone)]
+pub struct Issuers {
+    self_signed: Arc<dyn Issuer>,
+    providers: Vec<(&'static str, Arc<dyn Issuer>)>,
+}
+
+impl Issuers {
+    /// Only `Self`, which is no provider: it has no issuer object.
+    pub fn new(self_signed: Arc<dyn Issuer>) -> Self {
+        Self { self_signed, providers: Vec::new() }
+    }
+
+    /// Adds a provider; a second one of the same name takes its place.
+    #[must_use]
+    pub fn with(mut self, provider: &'static str, issuer: Arc<dyn Issuer>) -> Self {
+        self.providers.retain(|(name, _)| !name.eq_ignore_ascii_case(provider));
+        self.providers.push((provider, issuer));
+        self
+    }
+
+    /// The issuer of a provider, if it is there.
+    pub fn get(&self, provider: &str) -> Option<&Arc<dyn Issuer>> {
+        self.providers.iter().find(|(name, _)| name.eq_ignore_ascii_case(provider)).map(|(_, issuer)| issuer)
+    }
+
+    /// The issuer of policies that name `Self`.
+    pub fn self_signed(&self) -> &Arc<dyn Issuer> {
+        &self.self_signed
+    }
+
+    /// The names of the providers, in the order in which they were added.
+    pub fn providers(&self) -> Vec<&'static str> {
+        self.providers.iter().map(|(name, _)| *name).collect()
+    }
+}
+
+/// Runs what an issuer in this process does with keys, on a thread that may be busy for long, and
+/// says what came of it: a refusal of the request is a verdict, anything else is tried again.
+pub(crate) async fn sign_apart<W>(work: W) -> Result<Step, IssuerError>
+where
+    W: FnOnce() -> domain::Result<Vec<Vec<u8>>> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(chain)) => Ok(Step::Issued { chain }),
+        Ok(Err(refusal)) if refusal.reason == Reason::BadParameter => {
+            Ok(Step::Failed { class: FailureClass::RequestRejected, message: refusal.message })
+        }
+        Ok(Err(error)) => Err(IssuerError::Retry { after: None, source: error.into() }),
+        // The runtime ends, or a defect; a panic has told the log about itself.
+        Err(_) => Err(IssuerError::Retry { after: None, source: "The certificate could not be signed.".into() }),
+    }
 }

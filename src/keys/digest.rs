@@ -13,3 +13,10 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     out.copy_from_slice(context.finish().as_ref());
     out
 }
+
+/// SHA-1, for identifiers that are defined by it (`x5t`, key identifiers); it proves nothing.
+pub fn sha1(bytes: &[u8]) -> [u8; 20] {
+    let mut out = [0; 20];
+    out.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref());
+    out
+}

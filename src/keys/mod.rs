@@ -1,14 +1,21 @@
 //! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
 
+mod asn1;
+pub mod authority;
+mod bundle;
+pub mod certificate;
+pub mod chain;
 pub mod digest;
 pub mod extensions;
 pub mod key_pair;
 pub mod master_keys;
 pub mod names;
+mod pkcs12;
 pub mod random;
 mod ready;
 pub mod request;
 pub mod seal;
+mod signature;
 mod workers;
 
 pub use key_pair::KeyPair;
@@ -159,7 +166,8 @@ impl Keys {
     }
 }
 
-fn open_key(sealer: &Sealer, key: &SealedKey) -> Result<KeyPair> {
+/// The key, opened. A defect, never the caller's fault, where what was sealed is no key.
+pub(crate) fn open_key(sealer: &Sealer, key: &SealedKey) -> Result<KeyPair> {
     let SealedKey { sealed, context } = key;
     let pkcs8 = sealer.open(&sealed.0, context)?;
     KeyPair::from_pkcs8(&pkcs8).map_err(defect("a sealed key is not a key"))

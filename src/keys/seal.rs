@@ -7,7 +7,7 @@
 use super::defect;
 use super::master_keys::MasterKeys;
 use super::random::fill;
-use crate::domain::{Error, Reason, Result, VaultName};
+use crate::domain::{Error, Reason, Result, VaultName, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use std::collections::HashMap;
 use std::fmt;
@@ -32,7 +32,21 @@ impl SealContext {
     /// `name` is that of the certificate or issuer, without case; `id` is the version or request
     /// id; `field` says what the value is (`key`, `issuer.password`).
     pub fn new(vault: &VaultName, name: &str, id: &str, field: &'static str) -> Self {
-        Self { vault: vault.as_str().to_owned(), name: name.to_ascii_lowercase(), id: id.to_owned(), field }
+        Self::of(vault.as_str(), name, id.to_owned(), field)
+    }
+
+    /// The private key of a version of a certificate.
+    pub fn certificate_key(vault: &str, certificate: &str, version: Version) -> Self {
+        Self::of(vault, certificate, version.to_string(), "key")
+    }
+
+    /// The private key of the built-in authority that an issuer object holds.
+    pub fn authority_key(vault: &str, issuer: &str) -> Self {
+        Self::of(vault, issuer, String::new(), "issuer.key")
+    }
+
+    fn of(vault: &str, name: &str, id: String, field: &'static str) -> Self {
+        Self { vault: vault.to_ascii_lowercase(), name: name.to_ascii_lowercase(), id, field }
     }
 
     /// The associated data: each part after its length, so that no two contexts look alike.

@@ -1,0 +1,79 @@
+//! `LocalCA`: a certificate authority whose key certmint keeps, sealed in the issuer object.
+
+use super::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step, sign_apart};
+use crate::domain::{self, Authority};
+use crate::keys::authority::Signer;
+use crate::keys::certificate::{Request, requested_key};
+use crate::keys::{SealContext, SealedKey, Sealer, open_key};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Signs at once with the authority of the order's issuer object. The answer is the leaf, the
+/// intermediate if there is one, and the root. A repeat signs the same content again.
+pub struct LocalCa {
+    sealer: Arc<Sealer>,
+}
+
+impl LocalCa {
+    /// `sealer` opens the keys of authorities.
+    pub fn new(sealer: Arc<Sealer>) -> Self {
+        Self { sealer }
+    }
+}
+
+#[async_trait]
+impl Issuer for LocalCa {
+    async fn advance(&self, order: &Order, _checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
+        if order.policy.x509.ca {
+            return Ok(Step::Failed {
+                class: FailureClass::RequestRejected,
+                message: "The built-in CA signs no further CAs: set policy.x509_props.basic_constraints.ca to false."
+                    .to_owned(),
+            });
+        }
+        let Some((issuer, authority)) =
+            order.issuer.as_ref().and_then(|issuer| Some((issuer, issuer.authority.as_ref()?)))
+        else {
+            return Err(misconfigured("The issuer has no CA key and certificate. Set the issuer again to make them."));
+        };
+        let signer = match authority.chain.first().map(|certificate| Signer::read(&certificate.0)) {
+            Some(Ok(signer)) => signer,
+            _ => return Err(misconfigured("The CA certificate of the issuer can not be read.")),
+        };
+        if signer.not_after() <= order.created {
+            return Err(misconfigured("The CA certificate of the issuer has expired. Make a new issuer."));
+        }
+        let context = SealContext::authority_key(order.vault.as_str(), issuer.name.as_str());
+        let (sealer, order, authority) = (Arc::clone(&self.sealer), order.clone(), authority.clone());
+        sign_apart(move || sign(&sealer, context, &signer, &authority, &order)).await
+    }
+
+    /// Nothing was asked of anybody, so nothing is left to undo.
+    async fn cancel(&self, _order: &Order, _checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
+        Ok(Step::Cancelled)
+    }
+}
+
+fn sign(
+    sealer: &Sealer,
+    context: SealContext,
+    signer: &Signer,
+    authority: &Authority,
+    order: &Order,
+) -> domain::Result<Vec<Vec<u8>>> {
+    let key = open_key(sealer, &SealedKey { sealed: authority.sealed_key.clone(), context })?;
+    let public_key = requested_key(&order.csr)?;
+    let request = Request {
+        policy: &order.policy,
+        public_key: &public_key,
+        request_id: order.request_id,
+        version: order.version,
+        created: order.created,
+    };
+    let leaf = signer.issue(&request, &key)?;
+    Ok([leaf].into_iter().chain(authority.chain.iter().map(|certificate| certificate.0.clone())).collect())
+}
+
+fn misconfigured(problem: &'static str) -> IssuerError {
+    IssuerError::Misconfigured { source: problem.into() }
+}

@@ -1,0 +1,47 @@
+//! `Self`: the certificate is signed with its own key.
+
+use super::{Checkpoint, Issuer, IssuerError, Order, Step, sign_apart};
+use crate::domain;
+use crate::keys::certificate::{self, Request};
+use crate::keys::{SealContext, SealedKey, Sealer, open_key};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Signs at once; a repeat signs the same content again.
+pub struct SelfSigned {
+    sealer: Arc<Sealer>,
+}
+
+impl SelfSigned {
+    /// `sealer` opens the keys of certificates.
+    pub fn new(sealer: Arc<Sealer>) -> Self {
+        Self { sealer }
+    }
+}
+
+#[async_trait]
+impl Issuer for SelfSigned {
+    async fn advance(&self, order: &Order, _checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
+        let (sealer, order) = (Arc::clone(&self.sealer), order.clone());
+        sign_apart(move || sign(&sealer, &order)).await
+    }
+
+    /// Nothing was asked of anybody, so nothing is left to undo.
+    async fn cancel(&self, _order: &Order, _checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
+        Ok(Step::Cancelled)
+    }
+}
+
+fn sign(sealer: &Sealer, order: &Order) -> domain::Result<Vec<Vec<u8>>> {
+    let context = SealContext::certificate_key(order.vault.as_str(), order.certificate.as_str(), order.version);
+    let key = open_key(sealer, &SealedKey { sealed: order.sealed_key.clone().into(), context })?;
+    let public_key = key.public_key_der();
+    let request = Request {
+        policy: &order.policy,
+        public_key: &public_key,
+        request_id: order.request_id,
+        version: order.version,
+        created: order.created,
+    };
+    Ok(vec![certificate::self_signed(&request, &key)?])
+}

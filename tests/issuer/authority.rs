@@ -1,0 +1,150 @@
+//! The built-in CA: its own certificates, and leaves that others verify under it.
+
+use crate::openssl::OpenSsl;
+use crate::orders::{KEY_TYPES, NOW, World, named};
+use certmint::domain::issuer::Organization;
+use certmint::domain::policy::{KeyType, KeyUsage};
+use certmint::domain::san::SubjectAlternativeNames;
+use certmint::domain::{IssuerName, PolicyInput, VaultName};
+use certmint::keys::authority::create_authority;
+use certmint::keys::chain::thumbprint;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+fn input() -> PolicyInput {
+    let sans = SubjectAlternativeNames { dns_names: vec!["www.a.example".into()], ..Default::default() };
+    PolicyInput { sans: Some(sans), ..named("CN=www.a.example") }
+}
+
+fn key_ids(certificate: &X509Certificate<'_>) -> (Vec<u8>, Vec<u8>) {
+    let (mut authority, mut subject) = (Vec::new(), Vec::new());
+    for extension in certificate.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(id) => authority = id.key_identifier.as_ref().unwrap().0.to_vec(),
+            ParsedExtension::SubjectKeyIdentifier(id) => subject = id.0.to_vec(),
+            _ => {}
+        }
+    }
+    (authority, subject)
+}
+
+#[tokio::test]
+async fn openssl_verifies_leaves_of_every_kind_of_key_strictly() {
+    let (world, openssl) = (World::new(), OpenSsl::new());
+    for (with_intermediate, ca_key) in [(false, KeyType::P256), (true, KeyType::P384), (true, KeyType::Rsa2048)] {
+        let config = world.local_ca(with_intermediate, ca_key, Some("Example CA"));
+        for key_type in KEY_TYPES {
+            let chain = world.issue(&world.order(key_type, input(), Some(config.clone()))).await;
+            assert_eq!(chain.len(), if with_intermediate { 3 } else { 2 });
+            for (index, der) in chain.iter().enumerate() {
+                openssl.write("one.der", der);
+                openssl.run(&format!("x509 -inform DER -in one.der -out {index}.pem"));
+            }
+            let untrusted = if with_intermediate { "-untrusted 1.pem" } else { "" };
+            let root = chain.len() - 1;
+            for purpose in ["sslserver", "sslclient"] {
+                openssl.run(&format!(
+                    "verify -x509_strict -check_ss_sig -purpose {purpose} -verify_hostname www.a.example -attime {} -CAfile {root}.pem {untrusted} 0.pem",
+                    NOW.seconds()
+                ));
+            }
+            let (ok, text) = openssl.ask(&format!(
+                "verify -verify_hostname other.example -attime {} -CAfile {root}.pem {untrusted} 0.pem",
+                NOW.seconds()
+            ));
+            assert!(!ok && text.contains("hostname mismatch"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_certificates_are_linked_by_key_identifiers_and_bounded_by_path_lengths() {
+    let world = World::new();
+    let config = world.local_ca(true, KeyType::P256, Some("Example CA"));
+    let chain = world.issue(&world.order(KeyType::P256, input(), Some(config))).await;
+    let [leaf, middle, root] = [0, 1, 2].map(|index: usize| X509Certificate::from_der(&chain[index]).unwrap().1);
+    assert_eq!(root.subject().to_string(), "CN=Example CA");
+    assert_eq!(middle.subject().to_string(), "CN=Example CA Issuing");
+    let ids = [&leaf, &middle, &root].map(key_ids);
+    assert_eq!(ids[0].0, ids[1].1);
+    assert_eq!(ids[1].0, ids[2].1);
+    assert_eq!(ids[2].0, ids[2].1);
+    for (certificate, (_, subject)) in [&leaf, &middle, &root].into_iter().zip(&ids) {
+        // Which is SHA-1 of the bits of the key (RFC 5280 section 4.2.1.2); `thumbprint` is any SHA-1.
+        assert_eq!(subject[..], thumbprint(&certificate.public_key().subject_public_key.data));
+    }
+    for (certificate, length) in [(&middle, 0), (&root, 1)] {
+        let constraints = certificate.basic_constraints().unwrap().unwrap();
+        assert!(constraints.critical && constraints.value.ca);
+        assert_eq!(constraints.value.path_len_constraint, Some(length));
+        let usage = certificate.key_usage().unwrap().unwrap();
+        assert!(usage.critical && usage.value.key_cert_sign() && usage.value.crl_sign());
+        assert_eq!(usage.value.flags.count_ones(), 2);
+        assert_eq!(certificate.raw_serial().len(), 16);
+        assert_eq!(certificate.validity().not_before.timestamp(), NOW.seconds() - 600);
+        assert_eq!(certificate.validity().not_after.timestamp(), NOW.plus_months(240).seconds());
+    }
+    assert!(!leaf.is_ca());
+}
+
+#[tokio::test]
+async fn a_leaf_never_outlives_the_authority() {
+    let world = World::new();
+    let config = world.local_ca(false, KeyType::P256, None);
+    let input = PolicyInput { validity_months: Some(1200), ..input() };
+    let chain = world.issue(&world.order(KeyType::P256, input, Some(config))).await;
+    let leaf = X509Certificate::from_der(&chain[0]).unwrap().1;
+    assert_eq!(leaf.validity().not_after.timestamp(), NOW.plus_months(240).seconds());
+}
+
+#[tokio::test]
+async fn a_leaf_has_the_uses_of_the_policy_but_those_of_a_ca() {
+    let world = World::new();
+    let config = world.local_ca(false, KeyType::P256, None);
+    let all = KeyUsage::ALL.iter().map(|usage| usage.name().to_owned()).collect();
+    let ekus = vec!["1.3.6.1.5.5.7.3.4".to_owned()];
+    let input = PolicyInput { key_usage: Some(all), ekus: Some(ekus), ..input() };
+    let chain = world.issue(&world.order(KeyType::P256, input, Some(config))).await;
+    let leaf = X509Certificate::from_der(&chain[0]).unwrap().1;
+    let usage = leaf.key_usage().unwrap().unwrap().value;
+    assert!(!usage.key_cert_sign() && !usage.crl_sign());
+    assert_eq!(usage.flags.count_ones(), 7);
+    let purposes = leaf.extended_key_usage().unwrap().unwrap().value;
+    assert!(purposes.email_protection && !purposes.server_auth);
+}
+
+#[tokio::test]
+async fn one_policy_may_only_have_uses_of_a_ca() {
+    let world = World::new();
+    let config = world.local_ca(false, KeyType::P256, None);
+    let input = PolicyInput { key_usage: Some(vec!["keyCertSign".to_owned()]), ..input() };
+    let chain = world.issue(&world.order(KeyType::P256, input, Some(config))).await;
+    assert!(X509Certificate::from_der(&chain[0]).unwrap().1.key_usage().unwrap().is_none());
+}
+
+#[test]
+fn the_root_is_named_after_the_organization_or_the_issuer() {
+    let world = World::new();
+    let create = |issuer: &str, id: Option<&str>| {
+        let organization = Organization { id: id.map(Into::into), administrators: Vec::new() };
+        create_authority(
+            &world.sealer,
+            &VaultName::default_vault(),
+            &IssuerName::parse(issuer).unwrap(),
+            Some(&organization),
+            false,
+            KeyType::P256,
+            NOW,
+        )
+    };
+    let name = |issuer: &str, id: Option<&str>| {
+        let authority = create(issuer, id).unwrap();
+        X509Certificate::from_der(&authority.chain[0].0).unwrap().1.subject().to_string()
+    };
+    assert_eq!(name("corp", None), "CN=corp CA (default)");
+    assert_eq!(name("corp", Some("  ")), "CN=corp CA (default)");
+    assert_eq!(name("corp", Some("Zürich Root")), "CN=Zürich Root");
+    assert_eq!(name(&"i".repeat(127), None), format!("CN={}", "i".repeat(64)));
+    let error = create("corp", Some(&"x".repeat(65))).unwrap_err();
+    assert!(error.message.contains("org_details.id"), "{error}");
+}

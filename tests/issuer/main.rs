@@ -1,0 +1,9 @@
+//! Issuers and chains, held against OpenSSL and a second X.509 library.
+
+mod authority;
+mod certificates;
+mod chain_order;
+mod chain_parse;
+mod conformance;
+mod openssl;
+mod orders;

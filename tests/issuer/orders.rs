@@ -1,0 +1,101 @@
+//! Orders as the service makes them, and the issuers that are tested.
+
+use certmint::domain::issuer::{Credentials, Organization};
+use certmint::domain::policy::KeyType;
+use certmint::domain::{
+    CertificateName, IssuerConfig, IssuerName, PolicyInput, RequestId, Timestamp, VaultName, Version,
+};
+use certmint::issuer::local_ca::LocalCa;
+use certmint::issuer::self_signed::SelfSigned;
+use certmint::issuer::test::TestIssuer;
+use certmint::issuer::{Checkpoint, Issuer, Issuers, Order, Step};
+use certmint::keys::authority::create_authority;
+use certmint::keys::{KeyPair, MasterKeys, SealContext, Sealer, request};
+use std::sync::Arc;
+
+/// 2026-11-23T10:00:00Z.
+pub(crate) const NOW: Timestamp = Timestamp(1_795_428_000_000);
+
+pub(crate) const KEY_TYPES: [KeyType; 6] =
+    [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096, KeyType::P256, KeyType::P384, KeyType::P521];
+
+pub(crate) struct World {
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) issuers: Issuers,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+        let own: Arc<dyn Issuer> = Arc::new(SelfSigned::new(Arc::clone(&sealer)));
+        let issuers = Issuers::new(Arc::clone(&own))
+            .with("LocalCA", Arc::new(LocalCa::new(Arc::clone(&sealer))))
+            .with("Test", Arc::new(TestIssuer::new(own)));
+        Self { sealer, issuers }
+    }
+
+    pub(crate) fn issuer(&self, order: &Order) -> &dyn Issuer {
+        let found = order.issuer.as_ref().map(|issuer| self.issuers.get(&issuer.provider).unwrap());
+        &**found.unwrap_or(self.issuers.self_signed())
+    }
+
+    /// An order with a key of its own.
+    pub(crate) fn order(&self, key_type: KeyType, input: PolicyInput, issuer: Option<IssuerConfig>) -> Order {
+        let input = PolicyInput {
+            kty: Some(key_type.kty().into()),
+            key_size: Some(i64::from(key_type.bits())),
+            curve: key_type.curve().map(Into::into),
+            ..input
+        };
+        let policy = input.complete(NOW).unwrap();
+        let key = KeyPair::generate(key_type).unwrap();
+        let version = Version::parse("b76827a18b63421c917da80f28e9913d").unwrap();
+        let context = SealContext::new(&VaultName::default_vault(), "mycert1", &version.to_string(), "key");
+        Order {
+            vault: VaultName::default_vault(),
+            certificate: CertificateName::parse("MyCert1").unwrap(),
+            request_id: RequestId::parse("a76827a18b63421c917da80f28e9913d").unwrap(),
+            version,
+            csr: request::certificate_request(&key, &policy).unwrap(),
+            sealed_key: self.sealer.seal(&key.to_pkcs8(), &context).unwrap(),
+            policy,
+            created: NOW,
+            issuer,
+        }
+    }
+
+    pub(crate) fn local_ca(&self, with_intermediate: bool, key_type: KeyType, id: Option<&str>) -> IssuerConfig {
+        let organization = Organization { id: id.map(Into::into), administrators: Vec::new() };
+        let mut issuer = issuer("LocalCA", None);
+        let vault = VaultName::default_vault();
+        let authority =
+            create_authority(&self.sealer, &vault, &issuer.name, Some(&organization), with_intermediate, key_type, NOW);
+        issuer.authority = Some(authority.unwrap());
+        issuer
+    }
+
+    /// The chain of an order that is issued at once.
+    pub(crate) async fn issue(&self, order: &Order) -> Vec<Vec<u8>> {
+        match self.issuer(order).advance(order, &Checkpoint::default()).await.unwrap() {
+            Step::Issued { chain } => chain,
+            other => panic!("not issued: {other:?}"),
+        }
+    }
+}
+
+pub(crate) fn issuer(provider: &str, account: Option<&str>) -> IssuerConfig {
+    IssuerConfig {
+        name: IssuerName::parse("MyIssuer").unwrap(),
+        provider: provider.into(),
+        credentials: Credentials { account_id: account.map(Into::into), sealed_password: None },
+        organization: None,
+        enabled: true,
+        created: NOW,
+        updated: NOW,
+        authority: None,
+    }
+}
+
+pub(crate) fn named(subject: &str) -> PolicyInput {
+    PolicyInput { subject: Some(subject.into()), ..Default::default() }
+}
