@@ -1,0 +1,32 @@
+//! Keeps the event log at its agreed length.
+
+use super::UPKEEP_EVERY;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Limits;
+use crate::store::Store;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Events removed in one transaction, so that writers never wait long.
+const STEP: usize = 1000;
+
+/// Trims what is older than the retention and above the count that is kept, until `shutdown`.
+pub(super) async fn run(store: Arc<dyn Store>, limits: Limits, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(UPKEEP_EVERY) => {}
+        }
+        let before = SystemClock.now().minus(limits.event_retention);
+        loop {
+            match store.trim(before, limits.events_kept.get() as u64, STEP).await {
+                Ok(removed) if removed >= STEP as u64 && !shutdown.is_cancelled() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "the event log could not be trimmed; will retry");
+                    break;
+                }
+            }
+        }
+    }
+}
