@@ -144,9 +144,9 @@ async fn build(config: &Config) -> Result<(Service, Arc<dyn Store>), AppError> {
     let store = Sqlite::open(&config.data_dir.join("certmint.db"), SqliteOptions::default())
         .map_err(part("the store cannot be opened"))?;
     let store: Arc<dyn Store> = Arc::new(store);
-    let mut issuers = Issuers::new(Arc::new(SelfSigned::new(sealer.clone()))).with("LocalCA", Arc::new(LocalCa::new(sealer.clone())));
+    let mut issuers = Issuers::new(Arc::new(SelfSigned::new(sealer.clone()))).with("LocalCA", Arc::new(LocalCa::new(sealer)));
     if config.dev {
-        issuers = issuers.with("Test", Arc::new(TestIssuer::new(sealer)));
+        issuers = issuers.with("Test", Arc::new(TestIssuer::new(issuers.self_signed().clone())));
     }
     let limits = service::Limits {
         watch: WatchLimits {
