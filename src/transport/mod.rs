@@ -1,4 +1,5 @@
 //! What the network sees: one TLS port, and behind it the faces of the service.
 
+pub mod errors;
 pub mod listener;
 pub mod tls;

@@ -1,0 +1,109 @@
+//! The one table of what an error is on each wire. Both faces look up by reason, never by gRPC
+//! code: one gRPC code stands for several HTTP statuses. `docs/errors.md` shows it to readers.
+
+use crate::domain::Reason;
+use http::StatusCode;
+use tonic::Code;
+
+/// What one reason is called on the wires.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Row {
+    pub reason: Reason,
+    /// `reason` of `google.rpc.ErrorInfo`: the name of a value of `certmint.v1.ErrorReason`
+    /// without its prefix.
+    pub wire: &'static str,
+    pub code: Code,
+    pub http: StatusCode,
+    /// `error.code` of the REST body.
+    pub azure: &'static str,
+    /// `error.innererror.code` of the REST body, where there is one.
+    pub inner: Option<&'static str>,
+}
+
+const fn entry(reason: Reason, wire: &'static str, code: Code, http: StatusCode, azure: &'static str) -> Row {
+    Row { reason, wire, code, http, azure, inner: None }
+}
+
+/// Every reason, in the order of `Reason`.
+pub static TABLE: [Row; 19] = {
+    use {Code as C, Reason as R, StatusCode as S};
+    [
+        entry(R::BadParameter, "BAD_PARAMETER", C::InvalidArgument, S::BAD_REQUEST, "BadParameter"),
+        entry(R::Unauthenticated, "UNAUTHENTICATED", C::Unauthenticated, S::UNAUTHORIZED, "Unauthorized"),
+        entry(R::CertificateNotFound, "CERTIFICATE_NOT_FOUND", C::NotFound, S::NOT_FOUND, "CertificateNotFound"),
+        entry(R::PendingNotFound, "PENDING_NOT_FOUND", C::NotFound, S::NOT_FOUND, "PendingCertificateNotFound"),
+        entry(R::IssuerNotFound, "ISSUER_NOT_FOUND", C::NotFound, S::NOT_FOUND, "CertificateIssuerNotFound"),
+        entry(R::PendingInProgress, "PENDING_IN_PROGRESS", C::Aborted, S::CONFLICT, "Forbidden"),
+        // The document says 400 where today's Azure says 403 (contract section 13).
+        entry(
+            R::PendingNotInProgress,
+            "PENDING_NOT_IN_PROGRESS",
+            C::FailedPrecondition,
+            S::BAD_REQUEST,
+            "BadParameter",
+        ),
+        entry(R::MergeForbidden, "MERGE_FORBIDDEN", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
+        entry(R::MergeKeyMismatch, "MERGE_KEY_MISMATCH", C::InvalidArgument, S::BAD_REQUEST, "BadParameter"),
+        entry(R::RequestIdReused, "REQUEST_ID_REUSED", C::AlreadyExists, S::CONFLICT, "Conflict"),
+        entry(R::Throttled, "THROTTLED", C::ResourceExhausted, S::TOO_MANY_REQUESTS, "Throttled"),
+        entry(R::WatchLimitExceeded, "WATCH_LIMIT_EXCEEDED", C::ResourceExhausted, S::TOO_MANY_REQUESTS, "Throttled"),
+        entry(R::ResumeTokenExpired, "RESUME_TOKEN_EXPIRED", C::OutOfRange, S::GONE, "ResumeTokenExpired"),
+        entry(R::ServerDraining, "SERVER_DRAINING", C::Unavailable, S::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        entry(R::WatchMaxAge, "WATCH_MAX_AGE", C::Unavailable, S::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        entry(R::StoreUnavailable, "STORE_UNAVAILABLE", C::Unavailable, S::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        entry(R::DeadlineExceeded, "DEADLINE_EXCEEDED", C::DeadlineExceeded, S::GATEWAY_TIMEOUT, "GatewayTimeout"),
+        entry(R::NotSupported, "NOT_SUPPORTED", C::Unimplemented, S::NOT_IMPLEMENTED, "NotSupported"),
+        entry(R::Internal, "INTERNAL", C::Internal, S::INTERNAL_SERVER_ERROR, "InternalServerError"),
+    ]
+};
+
+/// The row of a reason.
+pub fn row(reason: Reason) -> &'static Row {
+    // Written out, so that a new reason does not compile without a row.
+    let index = match reason {
+        Reason::BadParameter => 0,
+        Reason::Unauthenticated => 1,
+        Reason::CertificateNotFound => 2,
+        Reason::PendingNotFound => 3,
+        Reason::IssuerNotFound => 4,
+        Reason::PendingInProgress => 5,
+        Reason::PendingNotInProgress => 6,
+        Reason::MergeForbidden => 7,
+        Reason::MergeKeyMismatch => 8,
+        Reason::RequestIdReused => 9,
+        Reason::Throttled => 10,
+        Reason::WatchLimitExceeded => 11,
+        Reason::ResumeTokenExpired => 12,
+        Reason::ServerDraining => 13,
+        Reason::WatchMaxAge => 14,
+        Reason::StoreUnavailable => 15,
+        Reason::DeadlineExceeded => 16,
+        Reason::NotSupported => 17,
+        Reason::Internal => 18,
+    };
+    &TABLE[index]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::v1::ErrorReason;
+
+    #[test]
+    fn each_reason_finds_its_own_row() {
+        for entry in &TABLE {
+            assert_eq!(row(entry.reason), entry);
+        }
+    }
+
+    /// `DEADLINE_EXCEEDED` alone has no value in the contract: its gRPC code says it all.
+    #[test]
+    fn the_names_are_those_of_the_contract() {
+        let ours: Vec<&str> = TABLE.iter().map(|row| row.wire).filter(|name| *name != "DEADLINE_EXCEEDED").collect();
+        let contract: Vec<&str> = (1..=100)
+            .filter_map(|number| ErrorReason::try_from(number).ok())
+            .map(|reason| reason.as_str_name().trim_start_matches("ERROR_REASON_"))
+            .collect();
+        assert_eq!(ours, contract);
+    }
+}
