@@ -1,0 +1,56 @@
+//! Who calls: from the credentials of a request to a principal, before anything else is looked at.
+
+use http::{HeaderMap, header::AUTHORIZATION};
+
+/// A caller whose credentials were accepted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Principal {
+    /// What limits and logs know the caller by.
+    pub name: String,
+}
+
+/// How callers prove who they are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Auth {
+    /// Development: any bearer token is good, and everybody is the principal `dev`. A token has to
+    /// be there all the same: the Azure SDKs keep back the body of their first request until they
+    /// were challenged (contract section 2).
+    Dev,
+}
+
+impl Auth {
+    /// The caller; `None` where the request has no bearer token or one that is not accepted.
+    pub fn authenticate(self, headers: &HeaderMap) -> Option<Principal> {
+        let token = bearer(headers)?;
+        match self {
+            Self::Dev => (!token.is_empty()).then(|| Principal { name: "dev".to_owned() }),
+        }
+    }
+}
+
+/// The token of `Authorization: Bearer <token>`; the scheme compares without case (RFC 9110 section 11.1).
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(AUTHORIZATION)?.as_bytes().trim_ascii();
+    let (scheme, token) = value.split_at_checked(6)?;
+    let separated = token.first().is_some_and(u8::is_ascii_whitespace);
+    (separated && scheme.eq_ignore_ascii_case(b"bearer")).then(|| token.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn only_a_bearer_token_opens_the_door() {
+        let accepted = |value: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.extend(value.map(|value| (AUTHORIZATION, HeaderValue::from_static(value))));
+            Auth::Dev.authenticate(&headers).is_some()
+        };
+        assert!(accepted(Some("Bearer x")) && accepted(Some("bearer  eyJ.a.b ")));
+        for bad in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Basic eDp5"), Some("Bearerx")] {
+            assert!(!accepted(bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The host that a client used: which vault it names, and what identifiers are built from.
+
+use crate::domain::{Error, Result, VaultName};
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::Authority;
+
+/// The host of one request.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Host and port, as the client wrote them.
+    authority: String,
+    vault: VaultName,
+    /// Host and port of the domain that the vault is a label of; the host itself where it is none.
+    parent: String,
+}
+
+impl Host {
+    /// Reads `:authority`, or `Host` over HTTP/1.1; headers of proxies are not believed. A host
+    /// `{label}.{base_domain}` names the vault `label`, every other one the default vault.
+    ///
+    /// # Errors
+    /// Where the host is missing or not one, or the label is no name of a vault.
+    pub fn of(request: &Parts, base_domain: &str) -> Result<Self> {
+        let header = || request.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let text = request.uri.authority().map(Authority::as_str).or_else(header);
+        let authority = text.and_then(|text| text.parse::<Authority>().ok()).filter(|host| !host.as_str().contains('@'));
+        let Some(authority) = authority else {
+            return Err(Error::bad_parameter("The request has no valid Host header."));
+        };
+        Self::parse(&authority, base_domain)
+    }
+
+    /// Stands in where the request has no usable host: the challenge must come before the refusal.
+    pub fn unknown(base_domain: &str) -> Self {
+        let text = base_domain.to_owned();
+        Self { vault: VaultName::default_vault(), parent: text.clone(), authority: text }
+    }
+
+    fn parse(authority: &Authority, base_domain: &str) -> Result<Self> {
+        let (host, text) = (authority.host(), authority.as_str());
+        let Some(label) = label(host, base_domain) else {
+            let text = text.to_owned();
+            return Ok(Self { vault: VaultName::default_vault(), parent: text.clone(), authority: text });
+        };
+        // The rest of the text is the parent domain, with the port that the client wrote.
+        let parent = text.get(label.len() + 1..).unwrap_or_default().to_owned();
+        Ok(Self { vault: VaultName::parse(label)?, parent, authority: text.to_owned() })
+    }
+
+    pub fn vault(&self) -> &VaultName {
+        &self.vault
+    }
+
+    /// Host and port: what follows `https://` in identifiers.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// What a client compares its own host with before it sends a token (contract section 2).
+    pub fn parent(&self) -> &str {
+        &self.parent
+    }
+}
+
+/// `label` of `label.base`; a label has no dot.
+fn label<'a>(host: &'a str, base_domain: &str) -> Option<&'a str> {
+    let at = host.len().checked_sub(base_domain.len() + 1)?;
+    let (label, rest) = host.split_at_checked(at)?;
+    let fits = rest.strip_prefix('.')?.eq_ignore_ascii_case(base_domain) && !label.is_empty() && !label.contains('.');
+    fits.then_some(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(text: &str) -> Option<(String, String)> {
+        let (parts, ()) = http::Request::builder().header(HOST, text).body(()).unwrap().into_parts();
+        let host = Host::of(&parts, "localhost").ok()?;
+        Some((host.vault().to_string(), host.parent().to_owned()))
+    }
+
+    #[test]
+    fn the_first_label_is_the_vault() {
+        let is = |text: &str, vault: &str, parent: &str| {
+            assert_eq!(host(text), Some((vault.to_owned(), parent.to_owned())), "{text}");
+        };
+        is("v1.localhost:8443", "v1", "localhost:8443");
+        is("V1.LocalHost", "v1", "LocalHost");
+        is("localhost:8443", "default", "localhost:8443");
+        is("127.0.0.1:8443", "default", "127.0.0.1:8443");
+        is("[::1]:8443", "default", "[::1]:8443");
+        is("a.b.localhost", "default", "a.b.localhost");
+        is("xlocalhost", "default", "xlocalhost");
+        is("vault.example.com", "default", "vault.example.com");
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        for bad in ["", "a b", "user@localhost", "a_b.localhost", "-a.localhost", "a\"b"] {
+            assert_eq!(host(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_authority_of_http_2_comes_first() {
+        let request = http::Request::builder().uri("https://v2.localhost/x").header(HOST, "v1.localhost");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(Host::of(&parts, "localhost").unwrap().vault().as_str(), "v2");
+    }
+}

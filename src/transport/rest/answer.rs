@@ -1,0 +1,126 @@
+//! Answers: the headers that every one of them has, and the few that some have.
+
+use super::super::host::Host;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LOCATION, PRAGMA, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// What a client waits between two looks at an operation in progress, in seconds (contract rule 18).
+const POLL_INTERVAL: HeaderValue = HeaderValue::from_static("10");
+
+pub(super) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const EXPIRED: HeaderValue = HeaderValue::from_static("-1");
+const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000;includeSubDomains");
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// An answer without the headers that all have; [`Answer::finish`] adds those.
+pub(super) struct Answer(Response);
+
+impl Answer {
+    pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Self {
+        Self::new(status, JSON, Body::from(Bytes::from(body)))
+    }
+
+    pub(super) fn new(status: StatusCode, content_type: HeaderValue, body: Body) -> Self {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        response.headers_mut().reserve(12);
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        Self(response)
+    }
+
+    pub(super) fn header(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.headers_mut().insert(name, value);
+    }
+
+    /// Tells a client that the operation is not over.
+    pub(super) fn poll_again(mut self) -> Self {
+        self.header(RETRY_AFTER, POLL_INTERVAL);
+        self
+    }
+
+    pub(super) fn location(mut self, url: String) -> Self {
+        // Made of names and a host that were checked: it is always a header value.
+        if let Ok(url) = HeaderValue::try_from(url) {
+            self.header(LOCATION, url);
+        }
+        self
+    }
+
+    /// The response with the headers of every answer; `client_request_id` is echoed.
+    pub(super) fn finish(self, client_request_id: Option<HeaderValue>) -> Response {
+        let mut response = self.0;
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, NO_CACHE);
+        headers.insert(PRAGMA, NO_CACHE);
+        headers.insert(EXPIRES, EXPIRED);
+        headers.insert(STRICT_TRANSPORT_SECURITY, TLS_ONLY);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        let id = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut text);
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if let Some(id) = client_request_id {
+            headers.insert(CLIENT_REQUEST_ID, id);
+        }
+        response
+    }
+}
+
+/// A body as JSON. The models are plain structs of strings and numbers: nothing in them can fail.
+#[expect(clippy::expect_used, reason = "no model has a map with keys that are no strings, or a Serialize of its own")]
+pub(super) fn json<T: Serialize>(body: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut bytes, body).expect("a model of plain members is always JSON");
+    bytes
+}
+
+/// Writes the identifiers of one answer: absolute, from the host that the client used.
+#[derive(Clone, Debug)]
+pub(super) struct Links {
+    base: String,
+    api_version: &'static str,
+}
+
+impl Links {
+    pub(super) fn new(host: &Host, api_version: &'static str) -> Self {
+        Self { base: format!("https://{}", host.authority()), api_version }
+    }
+
+    pub(super) fn api_version(&self) -> &'static str {
+        self.api_version
+    }
+
+    /// `https://{host}/{collection}/{parts joined by /}`.
+    pub(super) fn id(&self, collection: &str, parts: &[&str]) -> String {
+        let length = parts.iter().map(|part| part.len() + 1).sum::<usize>();
+        let mut url = String::with_capacity(self.base.len() + collection.len() + length + 80);
+        url.push_str(&self.base);
+        url.push('/');
+        url.push_str(collection);
+        for part in parts {
+            url.push('/');
+            url.push_str(part);
+        }
+        url
+    }
+
+    /// The address under which a client reads the object of that id.
+    pub(super) fn url(&self, collection: &str, parts: &[&str]) -> String {
+        let mut url = self.id(collection, parts);
+        url.push_str("?api-version=");
+        url.push_str(self.api_version);
+        url
+    }
+}

@@ -1,0 +1,159 @@
+//! What is answered where a request is refused: the status and the error body of Key Vault.
+
+use super::super::errors::row;
+use super::super::host::Host;
+use super::answer::{self, Answer};
+use super::{API_VERSIONS, LATEST_API_VERSION};
+use crate::domain::{Detail, Error, Reason};
+use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde::Serialize;
+use std::time::Duration;
+
+/// A refusal on its way out. Reasons of the domain come with their row of the table of errors;
+/// what only HTTP knows (paths, methods, bodies) is made here.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    inner: Option<&'static str>,
+    message: String,
+    retry_after: Option<Duration>,
+    header: Option<(HeaderName, String)>,
+}
+
+impl Failure {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, inner: None, message: message.into(), retry_after: None, header: None }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// No credentials, or not valid ones. The form of the header is what the clients' parsers bear:
+    /// this order, quotes, comma and space (contract section 2).
+    pub(super) fn challenge(host: &Host) -> Self {
+        let row = row(Reason::Unauthenticated);
+        let challenge = format!(
+            "Bearer authorization=\"https://{}/certmint\", resource=\"https://{}\"",
+            host.authority(),
+            host.parent()
+        );
+        Self {
+            header: Some((WWW_AUTHENTICATE, challenge)),
+            ..Self::new(row.http, row.azure, "AKV10000: Request is missing a Bearer or PoP token.")
+        }
+    }
+
+    pub(super) fn no_api_version() -> Self {
+        Error::bad_parameter(format!(
+            "The query parameter api-version is missing. Add ?api-version={LATEST_API_VERSION}; known are {}.",
+            API_VERSIONS.join(", ")
+        ))
+        .into()
+    }
+
+    pub(super) fn unknown_api_version(given: &str) -> Self {
+        let shown: String = given.chars().filter(|c| !c.is_control()).take(40).collect();
+        Error::bad_parameter(format!(
+            "The specified version ({shown}) is not recognized. Consider using the latest supported version ({LATEST_API_VERSION})."
+        ))
+        .into()
+    }
+
+    pub(super) fn no_such_path() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", "This server answers nothing at this path. docs/api.md lists the paths.")
+    }
+
+    pub(super) fn method_not_allowed(method: &Method, allowed: &[&str]) -> Self {
+        let method = method.as_str();
+        let message = format!("HTTP {} not allowed", method.get(..20).unwrap_or(method));
+        Self {
+            header: Some((ALLOW, allowed.join(", "))),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+        }
+    }
+
+    pub(super) fn body_too_large(limit: usize) -> Self {
+        let message = format!("The body of the request is larger than {limit} bytes.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", message)
+    }
+
+    pub(super) fn body_too_slow(limit: Duration) -> Self {
+        let message = format!("The body of the request did not arrive within {} seconds.", limit.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", message)
+    }
+
+    pub(super) fn not_json_type() -> Self {
+        let message = "The body of the request must be JSON: send it with Content-Type: application/json.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
+    /// The error member of the body, for streams.
+    pub(super) fn body(&self) -> Vec<u8> {
+        answer::json(&Body {
+            error: Inner {
+                code: self.code,
+                message: &self.message,
+                innererror: self.inner.map(|code| InnerError { code }),
+            },
+        })
+    }
+
+    pub(super) fn answer(self) -> Answer {
+        let body = self.body();
+        let mut answer = Answer::json(self.status, body);
+        if let Some(after) = self.retry_after {
+            // Whole seconds, rounded up: a client that comes earlier is refused again.
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            answer.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if let Some((name, value)) = self.header
+            && let Ok(value) = HeaderValue::try_from(value)
+        {
+            answer.header(name, value);
+        }
+        answer
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let row = row(error.reason);
+        let message = all_problems(&error).unwrap_or(error.message);
+        Self { inner: row.inner, retry_after: error.retry_after, ..Self::new(row.http, row.azure, message) }
+    }
+}
+
+/// REST has no list of problems: where there are several, the message names them all.
+fn all_problems(error: &Error) -> Option<String> {
+    let fields: Vec<String> = error
+        .details
+        .iter()
+        .filter_map(|detail| match detail {
+            Detail::Field { path, problem } => Some(format!("Property {path} has invalid value. {problem}")),
+            _ => None,
+        })
+        .take(20)
+        .collect();
+    (fields.len() > 1).then(|| fields.join(" "))
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Inner<'a>,
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    innererror: Option<InnerError>,
+}
+
+#[derive(Serialize)]
+struct InnerError {
+    code: &'static str,
+}

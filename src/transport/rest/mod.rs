@@ -1,0 +1,75 @@
+//! The Key Vault face: the REST API of Azure Key Vault certificates over the use cases.
+//!
+//! Every request goes the same way: credentials, host, address, version, route, body, use case,
+//! answer. The challenge comes before everything else, in every mode (contract rule 9).
+
+mod address;
+mod answer;
+mod body;
+mod certificates;
+mod failure;
+mod gateway;
+mod issuers;
+mod model;
+mod pending;
+mod routes;
+mod watch;
+
+pub use gateway::router;
+pub use routes::{Endpoint, ROUTES, Route};
+
+use super::auth::Auth;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The versions of the API that are answered, all alike: what a client may ask for differs between
+/// them, what it gets does not (contract section 1).
+pub const API_VERSIONS: [&str; 18] = [
+    "2016-10-01",
+    "7.0",
+    "7.1",
+    "7.2",
+    "7.3",
+    "7.4",
+    "7.5",
+    "7.6-preview.1",
+    "7.6-preview.2",
+    "7.6",
+    "2025-06-01-preview",
+    "2025-06-01",
+    "2025-07-01",
+    "2026-01-01-preview",
+    "2026-03-01-preview",
+    LATEST_API_VERSION,
+    "2026-05-01-preview",
+    "2026-07-01-preview",
+];
+
+/// The newest version that is no preview.
+pub const LATEST_API_VERSION: &str = "2026-04-01";
+
+/// How the gateway behaves.
+#[derive(Clone, Debug)]
+pub struct RestOptions {
+    pub auth: Auth,
+    /// A host `{vault}.{base_domain}` names a vault.
+    pub base_domain: String,
+    /// Longest body of a request, in bytes.
+    pub body_limit: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Ends the event streams, for the stop of the server.
+    pub closing: CancellationToken,
+}
+
+impl RestOptions {
+    pub fn new(auth: Auth) -> Self {
+        Self {
+            auth,
+            base_domain: "localhost".to_owned(),
+            body_limit: 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            closing: CancellationToken::new(),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What is answered where. The table is the router: a request is matched against it from top to
+//! bottom, and a test holds it against the contract of the gRPC face.
+
+use super::failure::Failure;
+use http::Method;
+use std::borrow::Cow;
+
+/// A use case behind the gateway.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Endpoint {
+    ListIssuers,
+    GetIssuer,
+    SetIssuer,
+    UpdateIssuer,
+    DeleteIssuer,
+    IssuerCa,
+    Create,
+    GetPending,
+    CancelPending,
+    DeletePending,
+    Merge,
+    Watch,
+    GetCertificate,
+    GetVersion,
+}
+
+/// A method on a path.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub method: Method,
+    /// `{...}` stands for one segment.
+    pub path: &'static str,
+    pub endpoint: Endpoint,
+}
+
+/// All routes; `issuers` wins over names, and named parts win over versions (contract section 4).
+pub static ROUTES: [Route; 14] = [
+    at(Method::GET, "/certificates/issuers", Endpoint::ListIssuers),
+    at(Method::GET, "/certificates/issuers/{issuer_name}", Endpoint::GetIssuer),
+    at(Method::PUT, "/certificates/issuers/{issuer_name}", Endpoint::SetIssuer),
+    at(Method::PATCH, "/certificates/issuers/{issuer_name}", Endpoint::UpdateIssuer),
+    at(Method::DELETE, "/certificates/issuers/{issuer_name}", Endpoint::DeleteIssuer),
+    at(Method::GET, "/certificates/issuers/{issuer_name}/ca", Endpoint::IssuerCa),
+    at(Method::POST, "/certificates/{certificate_name}/create", Endpoint::Create),
+    at(Method::GET, "/certificates/{certificate_name}/pending", Endpoint::GetPending),
+    at(Method::PATCH, "/certificates/{certificate_name}/pending", Endpoint::CancelPending),
+    at(Method::DELETE, "/certificates/{certificate_name}/pending", Endpoint::DeletePending),
+    at(Method::POST, "/certificates/{certificate_name}/pending/merge", Endpoint::Merge),
+    at(Method::GET, "/certificates/{certificate_name}/pending/watch", Endpoint::Watch),
+    at(Method::GET, "/certificates/{certificate_name}", Endpoint::GetCertificate),
+    at(Method::GET, "/certificates/{certificate_name}/{certificate_version}", Endpoint::GetVersion),
+];
+
+/// Words after a name that are never a version, whether they are answered here or not.
+const NO_VERSIONS: [&str; 6] = ["backup", "create", "import", "pending", "policy", "versions"];
+
+const fn at(method: Method, path: &'static str, endpoint: Endpoint) -> Route {
+    Route { method, path, endpoint }
+}
+
+/// A route with what stands in the place of its `{...}`, in order; empty where it has fewer.
+#[derive(Debug)]
+pub(super) struct Match<'a> {
+    pub(super) endpoint: Endpoint,
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+}
+
+/// Finds the route: 404 where no path fits, 405 with `Allow` where only the method does not.
+pub(super) fn find<'a>(method: &Method, segments: &'a [Cow<'_, str>]) -> Result<Match<'a>, Failure> {
+    let mut allowed: Vec<&str> = Vec::new();
+    for route in &ROUTES {
+        let Some([name, version]) = route.captures(segments) else { continue };
+        if route.method == *method {
+            return Ok(Match { endpoint: route.endpoint, name, version });
+        }
+        allowed.push(route.method.as_str());
+    }
+    if allowed.is_empty() { Err(Failure::no_such_path()) } else { Err(Failure::method_not_allowed(method, &allowed)) }
+}
+
+impl Route {
+    fn captures<'a>(&self, segments: &'a [Cow<'_, str>]) -> Option<[&'a str; 2]> {
+        let mut captured = [""; 2];
+        let mut places = captured.iter_mut();
+        let mut segments = segments.iter();
+        for part in self.path.split('/').skip(1) {
+            let segment = segments.next()?.as_ref();
+            if part.starts_with('{') {
+                let no_version = || NO_VERSIONS.iter().any(|word| segment.eq_ignore_ascii_case(word));
+                if part == "{certificate_version}" && no_version() {
+                    return None;
+                }
+                *places.next()? = segment;
+            } else if !segment.eq_ignore_ascii_case(part) {
+                return None;
+            }
+        }
+        segments.next().is_none().then_some(captured)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn found(method: Method, path: &str) -> String {
+        let uri = path.parse().unwrap();
+        let address = super::super::address::Address::of(&uri);
+        match find(&method, &address.segments) {
+            Ok(Match { endpoint, name, version }) => format!("{endpoint:?} {name} {version}"),
+            Err(failure) => failure.status().as_u16().to_string(),
+        }
+    }
+
+    #[test]
+    fn each_address_finds_its_endpoint() {
+        for (method, path, expected) in [
+            (Method::POST, "/certificates/web/create", "Create web "),
+            (Method::GET, "/Certificates/web//PENDING/", "GetPending web "),
+            (Method::GET, "/certificates/web/", "GetCertificate web "),
+            (Method::GET, "/certificates/web/0123", "GetVersion web 0123"),
+            (Method::GET, "/certificates/issuers/", "ListIssuers  "),
+            (Method::GET, "/certificates/issuers/pending", "GetIssuer pending "),
+            (Method::GET, "/certificates/issuers/x/ca", "IssuerCa x "),
+            (Method::POST, "/certificates/issuers/create", "Create issuers "),
+            (Method::POST, "/certificates//create", "405"),
+            (Method::PUT, "/certificates/issuers/", "405"),
+            (Method::GET, "/certificates/web/create", "405"),
+            (Method::GET, "/certificates/web/versions", "404"),
+            (Method::POST, "/certificates/web/import", "404"),
+            (Method::GET, "/certificates/web/pending/merge/x", "404"),
+            (Method::GET, "/", "404"),
+            (Method::GET, "/secrets/web", "404"),
+        ] {
+            assert_eq!(found(method.clone(), path), expected, "{method} {path}");
+        }
+    }
+
+    /// Ours beyond Key Vault's API.
+    const EXTENSIONS: [&str; 2] =
+        ["GET /certificates/issuers/{issuer_name}/ca", "GET /certificates/{certificate_name}/pending/watch"];
+
+    #[test]
+    fn the_routes_are_those_of_the_contract() {
+        let ours: BTreeSet<String> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+        let contract = crate::proto::rest_options().into_iter().flat_map(|(_, uris)| uris);
+        let contract: BTreeSet<String> = contract.chain(EXTENSIONS.map(str::to_owned)).collect();
+        assert_eq!(ours, contract);
+    }
+}
