@@ -24,7 +24,8 @@ impl Host {
     pub fn of(request: &Parts, base_domain: &str) -> Result<Self> {
         let header = || request.headers.get(HOST).and_then(|host| host.to_str().ok());
         let text = request.uri.authority().map(Authority::as_str).or_else(header);
-        let authority = text.and_then(|text| text.parse::<Authority>().ok()).filter(|host| !host.as_str().contains('@'));
+        let authority =
+            text.and_then(|text| text.parse::<Authority>().ok()).filter(|host| !host.as_str().contains('@'));
         let Some(authority) = authority else {
             return Err(Error::bad_parameter("The request has no valid Host header."));
         };

@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn slashes_and_encodings_do_not_matter() {
-        let uri = "//certificates/my%43ert//pending/?api%2Dversion=7.4&%24skiptoken=a%3D%3D&x&API-VERSION=9".parse().unwrap();
+        let uri =
+            "//certificates/my%43ert//pending/?api%2Dversion=7.4&%24skiptoken=a%3D%3D&x&API-VERSION=9".parse().unwrap();
         let address = Address::of(&uri);
         assert_eq!(address.segments, ["certificates", "myCert", "pending"]);
         assert_eq!(address.query("api-version"), Some("7.4"));

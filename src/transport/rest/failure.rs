@@ -63,7 +63,11 @@ impl Failure {
     }
 
     pub(super) fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", "This server answers nothing at this path. docs/api.md lists the paths.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            "This server answers nothing at this path. docs/api.md lists the paths.",
+        )
     }
 
     pub(super) fn method_not_allowed(method: &Method, allowed: &[&str]) -> Self {

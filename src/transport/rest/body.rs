@@ -1,0 +1,149 @@
+//! The body of a request: bounded in size and time, and JSON.
+
+use super::RestOptions;
+use super::failure::Failure;
+use crate::domain::Error;
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+/// Reads a body as `T`. No body is an empty object: the clients send none where they have nothing
+/// to say.
+pub(super) async fn read<T: DeserializeOwned + Default>(
+    headers: &HeaderMap,
+    body: Body,
+    options: &RestOptions,
+) -> Result<T, Failure> {
+    if body.is_end_stream() {
+        return Ok(T::default());
+    }
+    if !is_json(headers) {
+        return Err(Failure::not_json_type());
+    }
+    let patience = options.body_timeout;
+    let bytes = tokio::time::timeout(patience, collect(body, options.body_limit))
+        .await
+        .map_err(|_| Failure::body_too_slow(patience))??;
+    if bytes.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    parse(&bytes)
+}
+
+/// No type at all is taken for JSON; parameters such as the charset do not matter (RFC 8259
+/// section 8.1 knows UTF-8 only).
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let media_type = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    media_type.is_empty() || media_type.eq_ignore_ascii_case(b"application/json")
+}
+
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(Failure::body_too_large(limit));
+    }
+    let mut collected = BytesMut::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            tracing::debug!(%error, "the body of a request could not be read");
+            Error::bad_parameter("The body of the request ended before it was complete.")
+        })?;
+        if let Some(data) = frame.data_ref() {
+            if collected.len() + data.len() > limit {
+                return Err(Failure::body_too_large(limit));
+            }
+            collected.extend_from_slice(data);
+        }
+    }
+    Ok(collected.freeze())
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    match serde_json::from_slice(bytes) {
+        Ok(value) => Ok(value),
+        Err(error) if is_duplicate(&error) => {
+            // Of a member that stands twice the last one counts, as most JSON readers have it.
+            let last_ones: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| refusal(&error))?;
+            serde_json::from_value(last_ones).map_err(|error| refusal(&error))
+        }
+        Err(error) => Err(refusal(&error)),
+    }
+}
+
+fn is_duplicate(error: &serde_json::Error) -> bool {
+    error.classify() == Category::Data && error.to_string().starts_with("duplicate field")
+}
+
+/// What is wrong and where. The text of the parser may quote the body, which may hold a password,
+/// so only what was expected is taken from it.
+fn refusal(error: &serde_json::Error) -> Failure {
+    let place = match (error.line(), error.column()) {
+        (0, _) => String::new(),
+        (line, column) => format!(" at line {line}, column {column}"),
+    };
+    let message = match error.classify() {
+        Category::Data => {
+            let text = error.to_string();
+            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+            let expected = text.rsplit_once(", expected ").map_or("another type", |(_, expected)| expected);
+            format!("The body of the request has a member of the wrong type{place}: {expected} is expected.")
+        }
+        Category::Eof => format!("The body of the request is not complete JSON: it ends{place}."),
+        Category::Syntax | Category::Io => format!("The body of the request is not valid JSON{place}."),
+    };
+    Error::bad_parameter(message).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default)]
+    struct Sample {
+        a: Option<i64>,
+        pwd: Option<String>,
+    }
+
+    fn message(text: &str) -> String {
+        String::from_utf8(parse::<Sample>(text.as_bytes()).unwrap_err().body()).unwrap()
+    }
+
+    #[test]
+    fn unknown_members_nulls_and_duplicates_are_borne() {
+        let sample: Sample = parse(br#"{"a":1,"b":[{}],"pwd":null,"a":2}"#).unwrap();
+        assert_eq!(sample, Sample { a: Some(2), pwd: None });
+    }
+
+    #[test]
+    fn the_place_is_named_and_no_value_is() {
+        let bad = message("{\n \"pwd\": {\"hunter2\": 1}}");
+        assert!(bad.contains("at line 2, column 9: a string is expected"), "{bad}");
+        let bad = message("{\"a\": \"hunter2, expected nothing\"}");
+        assert!(bad.contains("i64 is expected") && !bad.contains("hunter2"), "{bad}");
+        assert!(
+            message("{\"pwd\": hunter2}").contains("not valid JSON at line 1, column 9"),
+            "{}",
+            message("{\"pwd\": hunter2}")
+        );
+        assert!(message("{\"a\": 1").contains("not complete JSON: it ends at line 1, column 7"));
+    }
+
+    #[test]
+    fn the_type_may_be_missing_or_json() {
+        let accepted = |value: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.extend(value.map(|value| (CONTENT_TYPE, http::HeaderValue::from_static(value))));
+            is_json(&headers)
+        };
+        assert!(accepted(None) && accepted(Some("application/json")) && accepted(Some("Application/JSON; charset=x")));
+        assert!(!accepted(Some("text/plain")) && !accepted(Some("application/jsonx")));
+    }
+}

@@ -1,0 +1,53 @@
+//! Creating and reading certificates.
+
+use super::answer::{Answer, CLIENT_REQUEST_ID, json};
+use super::failure::Failure;
+use super::gateway::Call;
+use super::model::certificate::{CertificateAnswer, Shape};
+use super::model::operation::OperationAnswer;
+use super::model::requests::CreateBody;
+use crate::domain::{CertificateName, Tags, Version};
+use crate::service::CreateRequest;
+use axum::body::Body;
+use http::StatusCode;
+
+/// Longest `x-ms-client-request-id` by which a repeat is recognised; a longer one is only echoed.
+const MAX_CLIENT_REQUEST_ID: usize = 128;
+
+pub(super) async fn create(call: &Call<'_>, name: &str, body: Body) -> Result<Answer, Failure> {
+    let name = CertificateName::parse(name)?;
+    let CreateBody { policy, attributes, tags, preserve_cert_order } = call.body(body).await?;
+    let request = CreateRequest {
+        vault: call.vault(),
+        name,
+        policy: policy.and_then(|policy| policy.into_input()),
+        enabled: attributes.unwrap_or_default().enabled,
+        tags: tags.map(Tags::from),
+        preserve_cert_order,
+        request_id: None,
+        client_request_id: client_request_id(call),
+    };
+    let operation = call.service.create(request).await?.operation;
+    let name = operation.certificate.as_str();
+    let location =
+        format!("{}&request_id={}", call.links.url("certificates", &[name, "pending"]), operation.request_id);
+    let body = json(&OperationAnswer::new(&operation, &call.links));
+    Ok(Answer::json(StatusCode::ACCEPTED, body).location(location).poll_again())
+}
+
+pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
+    let name = CertificateName::parse(name)?;
+    let view = call.service.certificate(&call.vault(), &name).await?;
+    Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, Shape::Whole, &call.links))))
+}
+
+pub(super) async fn get_version(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
+    let (name, version) = (CertificateName::parse(name)?, Version::parse(version)?);
+    let view = call.service.certificate_version(&call.vault(), &name, version).await?;
+    Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, Shape::Version, &call.links))))
+}
+
+fn client_request_id(call: &Call<'_>) -> Option<String> {
+    let id = call.parts.headers.get(CLIENT_REQUEST_ID)?.to_str().ok()?;
+    (1..=MAX_CLIENT_REQUEST_ID).contains(&id.len()).then(|| id.to_owned())
+}

@@ -1,0 +1,123 @@
+//! The way of one request through the gateway, and the net under it.
+
+use super::super::auth::Principal;
+use super::super::host::Host;
+use super::address::Address;
+use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
+use super::failure::Failure;
+use super::routes::{self, Endpoint, Match};
+use super::{API_VERSIONS, RestOptions, body, certificates, issuers, pending, watch};
+use crate::domain::{Error, VaultName};
+use crate::service::Service;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use futures_util::FutureExt;
+use http::request::Parts;
+use http::{HeaderName, Method};
+use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+/// Stands for the method of a POST, for clients that can send no other (contract section 1).
+const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method");
+
+/// The REST face as a router that answers every path; merge it under the routes of other faces.
+pub fn router(service: Service, options: RestOptions) -> Router {
+    let gateway = Arc::new(Gateway { service, options });
+    Router::new().fallback_service(tower::service_fn(move |request| {
+        let gateway = Arc::clone(&gateway);
+        async move { Ok::<_, Infallible>(gateway.answer(request).await) }
+    }))
+}
+
+struct Gateway {
+    service: Service,
+    options: RestOptions,
+}
+
+/// A request that passed credentials, host and version, and what its use case needs.
+pub(super) struct Call<'a> {
+    pub(super) service: &'a Service,
+    pub(super) options: &'a RestOptions,
+    pub(super) principal: Principal,
+    pub(super) links: Links,
+    pub(super) parts: &'a Parts,
+    pub(super) address: &'a Address<'a>,
+    vault: &'a VaultName,
+}
+
+impl Call<'_> {
+    pub(super) fn vault(&self) -> VaultName {
+        self.vault.clone()
+    }
+
+    pub(super) async fn body<T: DeserializeOwned + Default>(&self, body: Body) -> Result<T, Failure> {
+        body::read(&self.parts.headers, body, self.options).await
+    }
+}
+
+impl Gateway {
+    async fn answer(&self, request: Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let client_request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
+        // A defect in one request must not take the others of its connection along.
+        let handled = AssertUnwindSafe(self.handle(&parts, body)).catch_unwind().await;
+        let answer = match handled {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => failure.answer(),
+            Err(_) => {
+                tracing::error!(method = %parts.method, path = parts.uri.path(), "a request made the server panic");
+                Failure::from(Error::internal()).answer()
+            }
+        };
+        answer.finish(client_request_id)
+    }
+
+    async fn handle(&self, parts: &Parts, body: Body) -> Result<Answer, Failure> {
+        let Self { service, options } = self;
+        let host = Host::of(parts, &options.base_domain);
+        let Some(principal) = options.auth.authenticate(&parts.headers) else {
+            return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));
+        };
+        let host = host?;
+        let address = Address::of(&parts.uri);
+        let links = Links::new(&host, api_version(&address)?);
+        let method = method(parts)?;
+        let Match { endpoint, name, version } = routes::find(&method, &address.segments)?;
+        let call = Call { service, options, principal, links, parts, address: &address, vault: host.vault() };
+        match endpoint {
+            Endpoint::GetPending => pending::get(&call, name).await,
+            Endpoint::Create => certificates::create(&call, name, body).await,
+            Endpoint::GetCertificate => certificates::get(&call, name).await,
+            Endpoint::GetVersion => certificates::get_version(&call, name, version).await,
+            Endpoint::CancelPending => pending::cancel(&call, name, body).await,
+            Endpoint::DeletePending => pending::delete(&call, name).await,
+            Endpoint::Merge => pending::merge(&call, name, body).await,
+            Endpoint::Watch => watch::watch(&call, name).await,
+            Endpoint::ListIssuers => issuers::list(&call).await,
+            Endpoint::GetIssuer => issuers::get(&call, name).await,
+            Endpoint::SetIssuer => issuers::set(&call, name, body).await,
+            Endpoint::UpdateIssuer => issuers::update(&call, name, body).await,
+            Endpoint::DeleteIssuer => issuers::delete(&call, name).await,
+            Endpoint::IssuerCa => issuers::ca(&call, name).await,
+        }
+    }
+}
+
+fn api_version(address: &Address<'_>) -> Result<&'static str, Failure> {
+    let given = address.query("api-version").ok_or_else(Failure::no_api_version)?;
+    let known = API_VERSIONS.into_iter().find(|known| known.eq_ignore_ascii_case(given));
+    known.ok_or_else(|| Failure::unknown_api_version(given))
+}
+
+fn method(parts: &Parts) -> Result<Method, Failure> {
+    let asked = parts.headers.get(METHOD_OVERRIDE).filter(|_| parts.method == Method::POST);
+    let Some(asked) = asked else { return Ok(parts.method.clone()) };
+    let known = [Method::PATCH, Method::PUT, Method::DELETE]
+        .into_iter()
+        .find(|method| asked.as_bytes().eq_ignore_ascii_case(method.as_str().as_bytes()));
+    known.ok_or_else(|| Error::bad_parameter("The header X-HTTP-Method can be PATCH, PUT or DELETE.").into())
+}

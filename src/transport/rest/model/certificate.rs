@@ -1,0 +1,107 @@
+//! The certificate bundle in answers.
+
+use super::super::answer::Links;
+use super::Reference;
+use super::policy::PolicyAnswer;
+use crate::domain::{Certificate, Tags};
+use crate::service::CertificateView;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Serialize;
+use sha1::{Digest, Sha1};
+
+/// What Key Vault says of a vault with soft delete and without purge protection (contract section 5).
+const RECOVERY_LEVEL: &str = "Recoverable+Purgeable";
+const RECOVERABLE_DAYS: u32 = 90;
+
+/// Which members a bundle has (contract section 3, "which members when").
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Shape {
+    /// With policy and pending operation.
+    Whole,
+    /// One version: without both.
+    Version,
+}
+
+/// A certificate, or the disabled placeholder of one that was never completed.
+#[derive(Serialize)]
+pub(crate) struct CertificateAnswer<'a> {
+    id: String,
+    #[serde(flatten)]
+    issued: Option<IssuedAnswer>,
+    attributes: AttributesAnswer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a Tags>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<PolicyAnswer<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<Reference>,
+    #[serde(rename = "preserveCertOrder", skip_serializing_if = "Option::is_none")]
+    preserve_cert_order: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct IssuedAnswer {
+    kid: String,
+    sid: String,
+    x5t: String,
+    cer: String,
+}
+
+#[derive(Serialize)]
+struct AttributesAnswer {
+    enabled: bool,
+    nbf: i64,
+    exp: i64,
+    created: i64,
+    updated: i64,
+    #[serde(rename = "recoveryLevel")]
+    recovery_level: &'static str,
+    #[serde(rename = "recoverableDays")]
+    recoverable_days: u32,
+}
+
+impl<'a> CertificateAnswer<'a> {
+    pub(crate) fn new(view: &'a CertificateView, shape: Shape, links: &Links) -> Self {
+        let CertificateView { vault: _, name, version, issued, entry, has_pending, projected } = view;
+        let version = version.to_string();
+        let whole = shape == Shape::Whole;
+        let created = issued.as_ref().map(|issued| (issued.created, issued.updated));
+        let (created, updated) =
+            created.or_else(|| entry.as_ref().map(|entry| (entry.created, entry.updated))).unwrap_or(*projected);
+        let (tags, preserve_cert_order) = match (issued, entry) {
+            (Some(issued), _) => (issued.tags.as_ref(), issued.preserve_cert_order),
+            (None, Some(entry)) => (entry.tags.as_ref(), entry.preserve_cert_order),
+            (None, None) => (None, None),
+        };
+        Self {
+            id: links.id("certificates", &[name.as_str(), &version]),
+            attributes: AttributesAnswer {
+                enabled: issued.as_ref().is_some_and(|issued| issued.enabled),
+                nbf: projected.0.seconds(),
+                exp: projected.1.seconds(),
+                created: created.seconds(),
+                updated: updated.seconds(),
+                recovery_level: RECOVERY_LEVEL,
+                recoverable_days: RECOVERABLE_DAYS,
+            },
+            tags,
+            policy: entry.as_ref().filter(|_| whole).map(|entry| PolicyAnswer::new(&entry.policy, name, links)),
+            pending: (whole && *has_pending)
+                .then(|| Reference { id: links.id("certificates", &[name.as_str(), "pending"]) }),
+            preserve_cert_order,
+            issued: issued.as_ref().map(|issued| IssuedAnswer::new(issued, name.as_str(), &version, links)),
+        }
+    }
+}
+
+impl IssuedAnswer {
+    fn new(certificate: &Certificate, name: &str, version: &str, links: &Links) -> Self {
+        Self {
+            kid: links.id("keys", &[name, version]),
+            sid: links.id("secrets", &[name, version]),
+            x5t: URL_SAFE_NO_PAD.encode(Sha1::digest(&certificate.cer.0)),
+            cer: STANDARD.encode(&certificate.cer.0),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Issuer objects in answers. The password is never among their members.
+
+use super::super::answer::Links;
+use super::Attributes;
+use crate::domain::issuer::{Administrator, Organization};
+use crate::domain::{Credentials, IssuerConfig};
+use serde::Serialize;
+
+/// An issuer.
+#[derive(Serialize)]
+pub(crate) struct IssuerAnswer<'a> {
+    id: String,
+    provider: &'a str,
+    credentials: CredentialsAnswer<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    org_details: Option<OrganizationAnswer<'a>>,
+    attributes: Attributes,
+}
+
+#[derive(Serialize)]
+struct CredentialsAnswer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct OrganizationAnswer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    /// Always 0 in the real service, and always there.
+    zip: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    admin_details: Vec<AdministratorAnswer<'a>>,
+}
+
+#[derive(Serialize)]
+struct AdministratorAnswer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'a str>,
+}
+
+/// A page of a list.
+#[derive(Serialize)]
+pub(crate) struct IssuerList<'a> {
+    pub(crate) value: Vec<IssuerItem<'a>>,
+    /// `null` on the last page, absolute before (contract rule 15).
+    #[serde(rename = "nextLink")]
+    pub(crate) next_link: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct IssuerItem<'a> {
+    id: String,
+    provider: &'a str,
+}
+
+impl<'a> IssuerItem<'a> {
+    pub(crate) fn new(issuer: &'a IssuerConfig, links: &Links) -> Self {
+        Self { id: links.id("certificates", &["issuers", issuer.name.as_str()]), provider: &issuer.provider }
+    }
+}
+
+impl<'a> IssuerAnswer<'a> {
+    pub(crate) fn new(issuer: &'a IssuerConfig, links: &Links) -> Self {
+        let IssuerConfig { name, provider, credentials, organization, enabled, created, updated, authority: _ } =
+            issuer;
+        let Credentials { account_id, sealed_password: _ } = credentials;
+        Self {
+            id: links.id("certificates", &["issuers", name.as_str()]),
+            provider,
+            credentials: CredentialsAnswer { account_id: account_id.as_deref() },
+            org_details: organization.as_ref().map(OrganizationAnswer::from),
+            attributes: Attributes::new(*enabled, *created, *updated),
+        }
+    }
+}
+
+impl<'a> From<&'a Organization> for OrganizationAnswer<'a> {
+    fn from(organization: &'a Organization) -> Self {
+        let Organization { id, administrators } = organization;
+        let admin_details = administrators.iter().map(AdministratorAnswer::from).collect();
+        Self { id: id.as_deref(), zip: 0, admin_details }
+    }
+}
+
+impl<'a> From<&'a Administrator> for AdministratorAnswer<'a> {
+    fn from(administrator: &'a Administrator) -> Self {
+        let Administrator { first_name, last_name, email, phone } = administrator;
+        Self {
+            first_name: first_name.as_deref(),
+            last_name: last_name.as_deref(),
+            email: email.as_deref(),
+            phone: phone.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The JSON of Key Vault: what is read from requests, and what answers are made of. Members stand in
+//! the order of the real service.
+
+pub(super) mod certificate;
+pub(super) mod issuer;
+pub(super) mod operation;
+pub(super) mod policy;
+pub(super) mod requests;
+
+use crate::domain::Timestamp;
+use serde::Serialize;
+
+/// An object that says no more than where to find another one.
+#[derive(Serialize)]
+pub(super) struct Reference {
+    pub(super) id: String,
+}
+
+/// `enabled` with two times: the attributes of policies and issuers.
+#[derive(Serialize)]
+pub(super) struct Attributes {
+    enabled: bool,
+    created: i64,
+    updated: i64,
+}
+
+impl Attributes {
+    fn new(enabled: bool, created: Timestamp, updated: Timestamp) -> Self {
+        Self { enabled, created: created.seconds(), updated: updated.seconds() }
+    }
+}

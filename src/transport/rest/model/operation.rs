@@ -1,0 +1,57 @@
+//! The pending operation in answers.
+
+use super::super::answer::Links;
+use crate::domain::{Operation, OperationError, Status};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::Serialize;
+
+/// An operation; members that say nothing are left out.
+#[derive(Serialize)]
+pub(crate) struct OperationAnswer<'a> {
+    id: String,
+    issuer: IssuerName<'a>,
+    csr: String,
+    cancellation_requested: bool,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_details: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorAnswer<'a>>,
+    /// Only where the request had it (contract section 1).
+    #[serde(rename = "preserveCertOrder", skip_serializing_if = "Option::is_none")]
+    preserve_cert_order: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    request_id: String,
+}
+
+/// The name alone, whatever else the policy says of the issuer (contract section 3).
+#[derive(Serialize)]
+struct IssuerName<'a> {
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct ErrorAnswer<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+impl<'a> OperationAnswer<'a> {
+    pub(crate) fn new(operation: &'a Operation, links: &Links) -> Self {
+        let name = operation.certificate.as_str();
+        let status = operation.status();
+        Self {
+            id: links.id("certificates", &[name, "pending"]),
+            issuer: IssuerName { name: &operation.issuer.name },
+            csr: STANDARD.encode(&operation.csr.0),
+            cancellation_requested: operation.cancellation_requested,
+            status: status.word(),
+            status_details: operation.status_details(),
+            error: operation.error().map(|OperationError { code, message }| ErrorAnswer { code, message }),
+            preserve_cert_order: operation.preserve_cert_order,
+            target: (status == Status::Completed).then(|| links.url("certificates", &[name])),
+            request_id: operation.request_id.to_string(),
+        }
+    }
+}

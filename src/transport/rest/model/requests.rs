@@ -1,0 +1,110 @@
+//! Bodies of requests. Every member may be missing or null, and an empty object says nothing: the
+//! clients send plenty of both (contract rule 16).
+
+use super::policy::PolicyBody;
+use crate::domain::issuer::{Administrator, Organization};
+use crate::domain::{IssuerInput, Tags};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+/// `POST /certificates/{name}/create`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct CreateBody {
+    pub(crate) policy: Option<PolicyBody>,
+    pub(crate) attributes: Option<AttributesBody>,
+    pub(crate) tags: Option<TagsBody>,
+    #[serde(rename = "preserveCertOrder")]
+    pub(crate) preserve_cert_order: Option<bool>,
+}
+
+/// `PATCH /certificates/{name}/pending`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct CancelBody {
+    pub(crate) cancellation_requested: Option<bool>,
+}
+
+/// `POST /certificates/{name}/pending/merge`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct MergeBody {
+    pub(crate) x5c: Option<Vec<String>>,
+    pub(crate) attributes: Option<AttributesBody>,
+    pub(crate) tags: Option<TagsBody>,
+}
+
+/// Only `enabled` is read: the times of a certificate are its own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct AttributesBody {
+    pub(crate) enabled: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct TagsBody(BTreeMap<String, Option<String>>);
+
+impl From<TagsBody> for Tags {
+    fn from(tags: TagsBody) -> Self {
+        tags.0.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+/// `PUT` and `PATCH /certificates/issuers/{name}`. It holds a password, so it has no `Debug`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct IssuerBody {
+    provider: Option<String>,
+    credentials: Option<CredentialsBody>,
+    org_details: Option<OrganizationBody>,
+    attributes: Option<AttributesBody>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CredentialsBody {
+    account_id: Option<String>,
+    pwd: Option<Zeroizing<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OrganizationBody {
+    id: Option<String>,
+    admin_details: Option<Vec<AdministratorBody>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AdministratorBody {
+    first_name: Option<String>,
+    last_name: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+}
+
+impl From<IssuerBody> for IssuerInput {
+    fn from(body: IssuerBody) -> Self {
+        let IssuerBody { provider, credentials, org_details, attributes } = body;
+        let CredentialsBody { account_id, pwd } = credentials.unwrap_or_default();
+        let organization = org_details.map(Organization::from).filter(|given| *given != Organization::default());
+        Self { provider, account_id, password: pwd, organization, enabled: attributes.unwrap_or_default().enabled }
+    }
+}
+
+impl From<OrganizationBody> for Organization {
+    fn from(body: OrganizationBody) -> Self {
+        let OrganizationBody { id, admin_details } = body;
+        let administrators = admin_details.unwrap_or_default().into_iter().map(Administrator::from).collect();
+        Self { id, administrators }
+    }
+}
+
+impl From<AdministratorBody> for Administrator {
+    fn from(body: AdministratorBody) -> Self {
+        let AdministratorBody { first_name, last_name, email, phone } = body;
+        Self { first_name, last_name, email, phone }
+    }
+}

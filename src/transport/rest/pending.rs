@@ -1,0 +1,160 @@
+//! The pending operation: read, cancel, delete, merge.
+
+use super::answer::{Answer, json};
+use super::failure::Failure;
+use super::gateway::Call;
+use super::model::certificate::{CertificateAnswer, Shape};
+use super::model::operation::OperationAnswer;
+use super::model::requests::{CancelBody, MergeBody};
+use crate::domain::{CertificateName, Error, Operation, RequestId, Tags, pending};
+use crate::service::{MergeRequest, PendingRef};
+use axum::body::Body;
+use base64::Engine;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+
+pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
+    let (operation, _) = call.service.pending(&wanted(call, name)?).await?;
+    if !wants_request_file(&call.parts.headers) {
+        return Ok(answer(call, &operation));
+    }
+    let answer = Answer::new(
+        StatusCode::OK,
+        HeaderValue::from_static("application/pkcs10; charset=utf-8"),
+        Body::from(base64::engine::general_purpose::STANDARD.encode(&operation.csr.0)),
+    );
+    Ok(if operation.in_progress() { answer.poll_again() } else { answer })
+}
+
+pub(super) async fn cancel(call: &Call<'_>, name: &str, body: Body) -> Result<Answer, Failure> {
+    let wanted = wanted(call, name)?;
+    let CancelBody { cancellation_requested } = call.body(body).await?;
+    match cancellation_requested {
+        Some(true) => {
+            let (operation, _) = call.service.cancel(&wanted).await?;
+            Ok(Answer::json(StatusCode::OK, json(&OperationAnswer::new(&operation, &call.links))))
+        }
+        Some(false) => Err(Error::field(
+            "cancellation_requested",
+            "A cancellation that was requested cannot be taken back: it can only be true.",
+        )
+        .into()),
+        None => Err(Error::field("cancellation_requested", "It is required, and can only be true.").into()),
+    }
+}
+
+pub(super) async fn delete(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
+    let operation = call.service.delete_pending(&wanted(call, name)?).await?;
+    Ok(Answer::json(StatusCode::OK, json(&OperationAnswer::new(&operation, &call.links))))
+}
+
+pub(super) async fn merge(call: &Call<'_>, name: &str, body: Body) -> Result<Answer, Failure> {
+    let wanted = wanted(call, name)?;
+    let MergeBody { x5c, attributes, tags } = call.body(body).await?;
+    let x5c = match chain(x5c) {
+        Ok(x5c) => x5c,
+        Err(problem) => {
+            // The operation is looked up before the chain is read (contract section 9).
+            call.service.pending(&wanted).await?;
+            return Err(problem.into());
+        }
+    };
+    let request =
+        MergeRequest { wanted, x5c, enabled: attributes.unwrap_or_default().enabled, tags: tags.map(Tags::from) };
+    let view = call.service.merge(request).await?;
+    let location = call.links.url("certificates", &[view.name.as_str()]);
+    let body = json(&CertificateAnswer::new(&view, Shape::Whole, &call.links));
+    Ok(Answer::json(StatusCode::CREATED, body).location(location))
+}
+
+/// The operation that is meant. A `request_id` is a filter: one that no operation can have finds none.
+pub(super) fn wanted(call: &Call<'_>, name: &str) -> Result<PendingRef, Failure> {
+    let name = CertificateName::parse(name)?;
+    let request_id = match call.address.query("request_id").map(RequestId::parse) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(_)) => return Err(pending::not_found(&name).into()),
+    };
+    Ok(PendingRef { vault: call.vault(), name, request_id })
+}
+
+fn answer(call: &Call<'_>, operation: &Operation) -> Answer {
+    let answer = Answer::json(StatusCode::OK, json(&OperationAnswer::new(operation, &call.links)));
+    if operation.in_progress() { answer.poll_again() } else { answer }
+}
+
+/// Whether the client would rather have the signing request than the operation: the first type of
+/// its list that is known here decides.
+fn wants_request_file(headers: &HeaderMap) -> bool {
+    let Some(accept) = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()) else { return false };
+    let types = accept.split(',').map(|entry| entry.split(';').next().unwrap_or_default().trim());
+    let known = ["application/pkcs10", "application/json", "application/*", "*/*"];
+    let mut first = types.filter_map(|entry| known.iter().find(|known| known.eq_ignore_ascii_case(entry)));
+    first.next() == Some(&known[0])
+}
+
+/// The entries of `x5c` as bytes. What they hold is the service's business: DER, PEM text, PKCS#7
+/// or PKCS#12.
+fn chain(x5c: Option<Vec<String>>) -> Result<Vec<Vec<u8>>, Error> {
+    let x5c = x5c.ok_or_else(|| {
+        Error::field("x5c", "It is required: the certificates as base64 strings, the issued one first.")
+    })?;
+    if x5c.is_empty() {
+        return Err(Error::field("x5c", "It is empty: send the certificates as base64 strings, the issued one first."));
+    }
+    x5c.into_iter().enumerate().map(|(index, entry)| chain_entry(index, entry)).collect()
+}
+
+fn chain_entry(index: usize, entry: String) -> Result<Vec<u8>, Error> {
+    if entry.trim_start().starts_with("-----BEGIN") {
+        return Ok(entry.into_bytes());
+    }
+    let text: Vec<u8> = entry.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let decoded = [&STANDARD, &URL_SAFE]
+        .into_iter()
+        .find_map(|alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(&text).ok())
+        .filter(|bytes| !bytes.is_empty());
+    decoded.ok_or_else(|| Error::field(format!("x5c[{index}]"), "It is neither base64 nor a PEM text."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read_in_all_its_forms() {
+        let bytes = vec![0xfb, 0xff, 0xfe, 0x01];
+        for text in ["+//+AQ==", "+//+AQ", "-__-AQ==", "-__-AQ", "+//+\r\n AQ==\n"] {
+            assert_eq!(chain(Some(vec![text.into()])).unwrap(), [bytes.clone()], "{text}");
+        }
+        let pem = "\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(chain(Some(vec![pem.into()])).unwrap(), [pem.as_bytes()]);
+    }
+
+    #[test]
+    fn what_is_no_chain_is_named() {
+        let problem = |x5c: Option<Vec<&str>>| {
+            chain(x5c.map(|all| all.into_iter().map(str::to_owned).collect())).unwrap_err().message
+        };
+        assert!(problem(None).contains("Property x5c has") && problem(Some(vec![])).contains("empty"));
+        assert!(problem(Some(vec!["AAAA", "no base64!"])).contains("x5c[1]"));
+        assert!(problem(Some(vec![""])).contains("x5c[0]"));
+    }
+
+    #[test]
+    fn the_first_known_type_of_accept_decides() {
+        let wants = |accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            wants_request_file(&headers)
+        };
+        assert!(wants("application/pkcs10") && wants("text/html, Application/PKCS10;q=0.9, */*"));
+        assert!(!wants("application/json, application/pkcs10") && !wants("*/*") && !wants("text/html"));
+    }
+}

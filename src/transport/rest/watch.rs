@@ -1,0 +1,130 @@
+//! `GET /certificates/{name}/pending/watch`: the transitions of one certificate's operations as
+//! Server-Sent Events (WHATWG HTML section 9.2), from the same log as the gRPC stream.
+//!
+//! `event` is the kind (`snapshot`, `created`, `updated`, `deleted`, `overwritten`, `bookmark`,
+//! `error`, `end`), `id` the resume token, `data` the operation as GET pending answers it.
+
+use super::answer::{Answer, Links, json};
+use super::failure::Failure;
+use super::gateway::Call;
+use super::model::operation::OperationAnswer;
+use super::pending::wanted;
+use crate::domain::pending::TransitionKind;
+use crate::domain::{Error, Operation};
+use crate::service::PendingRef;
+use crate::service::watch::{Bookmark, Snapshot, Subscriber, WatchItem, WatchRequest, WatchStream};
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+use std::convert::Infallible;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// How long a browser waits before it connects again, in milliseconds. It also opens the stream:
+/// proxies hold back an answer without a first byte.
+const OPENING: &[u8] = b"retry: 1000\n\n";
+
+pub(super) async fn watch(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
+    let PendingRef { vault, name, request_id } = wanted(call, name)?;
+    let resume = call.parts.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+    let request = WatchRequest {
+        vault: Some(vault),
+        names: vec![name],
+        prefix: String::new(),
+        request_id,
+        statuses: Vec::new(),
+        resume_token: resume.unwrap_or_default().to_owned(),
+        snapshot: snapshot(call.address.query("snapshot"))?,
+        until_terminal: flag("until_terminal", call.address.query("until_terminal"))?,
+        heartbeat: None,
+        deadline: None,
+    };
+    let who = Subscriber { principal: call.principal.name.clone(), connection: 0 };
+    let items = call.service.watch(request, &who, call.options.closing.child_token()).await?;
+    let body = Body::from_stream(events(items, call.links.clone()));
+    Ok(Answer::new(StatusCode::OK, HeaderValue::from_static("text/event-stream"), body))
+}
+
+fn events(items: WatchStream, links: Links) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send {
+    let opening = futures_util::stream::once(std::future::ready(Bytes::from_static(OPENING)));
+    let mut failed = false;
+    // The end without an error is told too: a browser would take it for a lost connection.
+    let items = items.map(Some).chain(futures_util::stream::once(std::future::ready(None)));
+    let told = items.filter_map(move |item| {
+        let event = match item {
+            Some(Ok(item)) => Some(encoded(&item, &links)),
+            Some(Err(error)) => {
+                failed = true;
+                Some(event("error", None, &Failure::from(error).body()))
+            }
+            None => (!failed).then(|| event("end", None, b"{}")),
+        };
+        std::future::ready(event)
+    });
+    opening.chain(told).map(Ok)
+}
+
+fn encoded(item: &WatchItem, links: &Links) -> Bytes {
+    let operation = |operation: &Operation| json(&OperationAnswer::new(operation, links));
+    match item {
+        WatchItem::Snapshot(shown) => event("snapshot", None, &operation(shown)),
+        WatchItem::Event(logged) => {
+            let kind = match logged.transition.kind {
+                TransitionKind::Created => "created",
+                TransitionKind::Updated => "updated",
+                TransitionKind::Deleted => "deleted",
+                TransitionKind::Overwritten => "overwritten",
+            };
+            event(kind, Some(&logged.resume_token), &operation(&logged.transition.operation))
+        }
+        WatchItem::Bookmark { kind, resume_token } => {
+            let reason = match kind {
+                Bookmark::CaughtUp => "caughtUp",
+                Bookmark::Heartbeat => "heartbeat",
+                Bookmark::Closing => "closing",
+            };
+            event("bookmark", Some(resume_token), &json(&BookmarkAnswer { reason }))
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct BookmarkAnswer {
+    reason: &'static str,
+}
+
+/// One event. JSON as it is written here has no line breaks, so it is one line of `data`.
+fn event(kind: &str, id: Option<&str>, data: &[u8]) -> Bytes {
+    let mut text = Vec::with_capacity(data.len() + 96);
+    if let Some(id) = id {
+        text.extend_from_slice(b"id: ");
+        text.extend_from_slice(id.as_bytes());
+        text.push(b'\n');
+    }
+    text.extend_from_slice(b"event: ");
+    text.extend_from_slice(kind.as_bytes());
+    text.extend_from_slice(b"\ndata: ");
+    text.extend_from_slice(data);
+    text.extend_from_slice(b"\n\n");
+    text.into()
+}
+
+fn snapshot(text: Option<&str>) -> Result<Option<Snapshot>, Error> {
+    match text {
+        None => Ok(None),
+        Some("none") => Ok(Some(Snapshot::None)),
+        Some("inProgress") => Ok(Some(Snapshot::InProgress)),
+        Some("all") => Ok(Some(Snapshot::All)),
+        Some(_) => Err(Error::field("snapshot", "Use none, inProgress or all.")),
+    }
+}
+
+fn flag(name: &'static str, text: Option<&str>) -> Result<bool, Error> {
+    match text {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Error::field(name, "Use true or false.")),
+    }
+}
