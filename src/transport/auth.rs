@@ -15,7 +15,7 @@ pub enum Auth {
     /// Development: any bearer token is good, and everybody is the principal `dev`. A token has to
     /// be there all the same: the Azure SDKs keep back the body of their first request until they
     /// were challenged (contract section 2).
-    Dev,
+    Development,
 }
 
 impl Auth {
@@ -23,7 +23,7 @@ impl Auth {
     pub fn authenticate(self, headers: &HeaderMap) -> Option<Principal> {
         let token = bearer(headers)?;
         match self {
-            Self::Dev => (!token.is_empty()).then(|| Principal { name: "dev".to_owned() }),
+            Self::Development => (!token.is_empty()).then(|| Principal { name: "dev".to_owned() }),
         }
     }
 }
@@ -46,7 +46,7 @@ mod tests {
         let accepted = |value: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             headers.extend(value.map(|value| (AUTHORIZATION, HeaderValue::from_static(value))));
-            Auth::Dev.authenticate(&headers).is_some()
+            Auth::Development.authenticate(&headers).is_some()
         };
         assert!(accepted(Some("Bearer x")) && accepted(Some("bearer  eyJ.a.b ")));
         for bad in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Basic eDp5"), Some("Bearerx")] {

@@ -98,10 +98,6 @@ impl Links {
         Self { base: format!("https://{}", host.authority()), api_version }
     }
 
-    pub(super) fn api_version(&self) -> &'static str {
-        self.api_version
-    }
-
     /// `https://{host}/{collection}/{parts joined by /}`.
     pub(super) fn id(&self, collection: &str, parts: &[&str]) -> String {
         let length = parts.iter().map(|part| part.len() + 1).sum::<usize>();

@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_place_is_named_and_no_value_is() {
         let bad = message("{\n \"pwd\": {\"hunter2\": 1}}");
-        assert!(bad.contains("at line 2, column 9: a string is expected"), "{bad}");
+        assert!(bad.contains("at line 2, column 8: a string is expected"), "{bad}");
         let bad = message("{\"a\": \"hunter2, expected nothing\"}");
         assert!(bad.contains("i64 is expected") && !bad.contains("hunter2"), "{bad}");
         assert!(

@@ -19,7 +19,8 @@ pub(super) struct Failure {
     inner: Option<&'static str>,
     message: String,
     retry_after: Option<Duration>,
-    header: Option<(HeaderName, String)>,
+    /// Boxed to keep the way of the good answers short.
+    header: Option<Box<(HeaderName, String)>>,
 }
 
 impl Failure {
@@ -27,6 +28,7 @@ impl Failure {
         Self { status, code, inner: None, message: message.into(), retry_after: None, header: None }
     }
 
+    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }
@@ -41,7 +43,7 @@ impl Failure {
             host.parent()
         );
         Self {
-            header: Some((WWW_AUTHENTICATE, challenge)),
+            header: Some(Box::new((WWW_AUTHENTICATE, challenge))),
             ..Self::new(row.http, row.azure, "AKV10000: Request is missing a Bearer or PoP token.")
         }
     }
@@ -74,7 +76,7 @@ impl Failure {
         let method = method.as_str();
         let message = format!("HTTP {} not allowed", method.get(..20).unwrap_or(method));
         Self {
-            header: Some((ALLOW, allowed.join(", "))),
+            header: Some(Box::new((ALLOW, allowed.join(", ")))),
             ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
         }
     }
@@ -113,7 +115,7 @@ impl Failure {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             answer.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
-        if let Some((name, value)) = self.header
+        if let Some((name, value)) = self.header.map(|header| *header)
             && let Ok(value) = HeaderValue::try_from(value)
         {
             answer.header(name, value);

@@ -4,6 +4,7 @@
 //! `event` is the kind (`snapshot`, `created`, `updated`, `deleted`, `overwritten`, `bookmark`,
 //! `error`, `end`), `id` the resume token, `data` the operation as GET pending answers it.
 
+use super::super::listener::ConnectionInfo;
 use super::answer::{Answer, Links, json};
 use super::failure::Failure;
 use super::gateway::Call;
@@ -41,8 +42,13 @@ pub(super) async fn watch(call: &Call<'_>, name: &str) -> Result<Answer, Failure
         heartbeat: None,
         deadline: None,
     };
-    let who = Subscriber { principal: call.principal.name.clone(), connection: 0 };
-    let items = call.service.watch(request, &who, call.options.closing.child_token()).await?;
+    // Without a port of ours below (in a test) only the server's stop ends the stream.
+    let (connection, closing) = match call.parts.extensions.get::<ConnectionInfo>() {
+        Some(info) => (info.id, info.closing.clone()),
+        None => (0, call.options.closing.clone()),
+    };
+    let who = Subscriber { principal: call.principal.name.clone(), connection };
+    let items = call.service.watch(request, &who, closing).await?;
     let body = Body::from_stream(events(items, call.links.clone()));
     Ok(Answer::new(StatusCode::OK, HeaderValue::from_static("text/event-stream"), body))
 }

@@ -8,7 +8,6 @@ use crate::service::CertificateView;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
-use sha1::{Digest, Sha1};
 
 /// What Key Vault says of a vault with soft delete and without purge protection (contract section 5).
 const RECOVERY_LEVEL: &str = "Recoverable+Purgeable";
@@ -63,7 +62,7 @@ struct AttributesAnswer {
 
 impl<'a> CertificateAnswer<'a> {
     pub(crate) fn new(view: &'a CertificateView, shape: Shape, links: &Links) -> Self {
-        let CertificateView { vault: _, name, version, issued, entry, has_pending, projected } = view;
+        let CertificateView { vault: _, name, version, issued, thumbprint, entry, has_pending, projected } = view;
         let version = version.to_string();
         let whole = shape == Shape::Whole;
         let created = issued.as_ref().map(|issued| (issued.created, issued.updated));
@@ -90,17 +89,17 @@ impl<'a> CertificateAnswer<'a> {
             pending: (whole && *has_pending)
                 .then(|| Reference { id: links.id("certificates", &[name.as_str(), "pending"]) }),
             preserve_cert_order,
-            issued: issued.as_ref().map(|issued| IssuedAnswer::new(issued, name.as_str(), &version, links)),
+            issued: issued.as_ref().map(|issued| IssuedAnswer::new(issued, thumbprint, name.as_str(), &version, links)),
         }
     }
 }
 
 impl IssuedAnswer {
-    fn new(certificate: &Certificate, name: &str, version: &str, links: &Links) -> Self {
+    fn new(certificate: &Certificate, thumbprint: &[u8; 20], name: &str, version: &str, links: &Links) -> Self {
         Self {
             kid: links.id("keys", &[name, version]),
             sid: links.id("secrets", &[name, version]),
-            x5t: URL_SAFE_NO_PAD.encode(Sha1::digest(&certificate.cer.0)),
+            x5t: URL_SAFE_NO_PAD.encode(thumbprint),
             cer: STANDARD.encode(&certificate.cer.0),
         }
     }

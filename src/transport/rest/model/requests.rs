@@ -66,7 +66,7 @@ pub(crate) struct IssuerBody {
 #[serde(default)]
 struct CredentialsBody {
     account_id: Option<String>,
-    pwd: Option<Zeroizing<String>>,
+    pwd: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -90,7 +90,13 @@ impl From<IssuerBody> for IssuerInput {
         let IssuerBody { provider, credentials, org_details, attributes } = body;
         let CredentialsBody { account_id, pwd } = credentials.unwrap_or_default();
         let organization = org_details.map(Organization::from).filter(|given| *given != Organization::default());
-        Self { provider, account_id, password: pwd, organization, enabled: attributes.unwrap_or_default().enabled }
+        Self {
+            provider,
+            account_id,
+            password: pwd.map(Zeroizing::new),
+            organization,
+            enabled: attributes.unwrap_or_default().enabled,
+        }
     }
 }
 
