@@ -5,10 +5,10 @@ mod upkeep;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{BaseDomain, Config, ConfigError, Overrides};
-use crate::issuer::Issuers;
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
+use crate::issuer::{Issuer, Issuers};
 use crate::keys::{KeyOptions, Keys, MasterKeys, Sealer};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service};
@@ -71,7 +71,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let now = OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let ca = tls::DevCa::load_or_create(&config.data_dir, now).map_err(part("the development CA cannot be used"))?;
     let ca_file = ca.path().to_owned();
-    let clock = || OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let clock =
+        || OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let certificates = tls::DevCertificates::new(ca, config.base_domain.as_str(), clock)
         .map_err(part("the server certificate cannot be made"))?;
     let tls = tls::with_resolver(Arc::new(certificates)).map_err(part("TLS cannot be set up"))?;
@@ -137,16 +138,18 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
 
 /// The use cases over the embedded store.
 async fn build(config: &Config) -> Result<(Service, Arc<dyn Store>), AppError> {
-    let master_keys = MasterKeys::load_or_create(&config.data_dir.join("master.key")).map_err(part("the master key cannot be used"))?;
+    let master_keys = MasterKeys::load_or_create(&config.data_dir.join("master.key"))
+        .map_err(part("the master key cannot be used"))?;
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = KeyOptions { queue: config.limits.key_queue.get(), ..KeyOptions::default() };
     let keys = Keys::new(sealer.clone(), options).map_err(part("the key threads cannot be started"))?;
     let store = Sqlite::open(&config.data_dir.join("certmint.db"), SqliteOptions::default())
         .map_err(part("the store cannot be opened"))?;
     let store: Arc<dyn Store> = Arc::new(store);
-    let mut issuers = Issuers::new(Arc::new(SelfSigned::new(sealer.clone()))).with("LocalCA", Arc::new(LocalCa::new(sealer)));
+    let self_signed: Arc<dyn Issuer> = Arc::new(SelfSigned::new(sealer.clone()));
+    let mut issuers = Issuers::new(self_signed.clone()).with("LocalCA", Arc::new(LocalCa::new(sealer)));
     if config.dev {
-        issuers = issuers.with("Test", Arc::new(TestIssuer::new(issuers.self_signed().clone())));
+        issuers = issuers.with("Test", Arc::new(TestIssuer::new(self_signed)));
     }
     let limits = service::Limits {
         watch: WatchLimits {
@@ -200,7 +203,8 @@ fn announce(address: SocketAddr, config: &Config, ca: &Path) {
 }
 
 async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be received; stop the server with SIGKILL, nothing is lost by it");
         return;
     };

@@ -5,6 +5,8 @@
 //! pending operations on, `app` puts it all together. `ARCHITECTURE.md` has the arrows.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

@@ -1,2 +1,19 @@
-//! The binary.
-fn main() {}
+//! The binary: reads the command line, and hands over.
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+use certmint::cli::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(arguments) => match certmint::app::serve(arguments).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}

@@ -1,0 +1,167 @@
+//! `certmint.v1.CertificateAdminService`: the issuers of a vault.
+#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
+
+use super::call::filled;
+use super::certificates::{open, page_size};
+use super::reply;
+use super::status::status;
+use crate::domain::issuer::{Administrator, IssuerInput, Organization};
+use crate::domain::{Error, IssuerName, Result};
+use crate::proto::v1::{self, certificate_admin_service_server::CertificateAdminService};
+use crate::service::Service;
+use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
+
+/// Answers the calls of one service.
+pub(super) struct Admin(pub(super) Service);
+
+/// What a message says about an issuer; output-only fields are not read.
+fn input(issuer: Option<v1::Issuer>) -> Result<IssuerInput> {
+    let Some(issuer) = issuer else { return Err(Error::field("issuer", "It is required.")) };
+    let v1::Issuer {
+        id: _,
+        vault_name: _,
+        issuer_name: _,
+        provider,
+        credentials,
+        organization,
+        attributes,
+        ca_certificates: _,
+    } = issuer;
+    let v1::IssuerCredentials { account_id, password } = credentials.unwrap_or_default();
+    Ok(IssuerInput {
+        provider: filled(provider),
+        account_id: filled(account_id),
+        password: filled(password).map(Zeroizing::new),
+        organization: organization.map(|organization| {
+            let v1::OrganizationDetails { id, administrators } = organization;
+            Organization { id: filled(id), administrators: administrators.into_iter().map(administrator).collect() }
+        }),
+        enabled: attributes.and_then(|attributes| attributes.enabled),
+    })
+}
+
+fn administrator(administrator: v1::AdministratorDetails) -> Administrator {
+    let v1::AdministratorDetails { first_name, last_name, email, phone } = administrator;
+    Administrator {
+        first_name: filled(first_name),
+        last_name: filled(last_name),
+        email: filled(email),
+        phone: filled(phone),
+    }
+}
+
+/// Keeps what the mask names; a name that the contract does not have is refused.
+fn masked(input: IssuerInput, mask: Option<prost_types::FieldMask>) -> Result<IssuerInput> {
+    let Some(mask) = mask else { return Ok(input) };
+    let mut kept = IssuerInput::default();
+    for path in &mask.paths {
+        match path.as_str() {
+            "provider" => kept.provider.clone_from(&input.provider),
+            "credentials" => {
+                kept.account_id.clone_from(&input.account_id);
+                kept.password.clone_from(&input.password);
+            }
+            "credentials.account_id" => kept.account_id.clone_from(&input.account_id),
+            "credentials.password" => kept.password.clone_from(&input.password),
+            "organization" => kept.organization.clone_from(&input.organization),
+            "attributes" | "attributes.enabled" => kept.enabled = input.enabled,
+            other => {
+                return Err(Error::field(
+                    "update_mask",
+                    format!("{} is not a field that can be written.", other.chars().take(60).collect::<String>()),
+                ));
+            }
+        }
+    }
+    Ok(kept)
+}
+
+impl Admin {
+    async fn set(&self, request: Request<v1::SetIssuerRequest>) -> Result<v1::SetIssuerResponse> {
+        let (call, message) = open(request)?;
+        let v1::SetIssuerRequest { vault_name, issuer_name, issuer } = message;
+        let vault = call.vault(&vault_name)?;
+        let issuer = self.0.set_issuer(&vault, &IssuerName::parse(&issuer_name)?, input(issuer)?).await?;
+        Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
+    }
+
+    async fn update(&self, request: Request<v1::UpdateIssuerRequest>) -> Result<v1::UpdateIssuerResponse> {
+        let (call, message) = open(request)?;
+        let v1::UpdateIssuerRequest { vault_name, issuer_name, issuer, update_mask } = message;
+        let vault = call.vault(&vault_name)?;
+        let input = masked(input(issuer)?, update_mask)?;
+        let issuer = self.0.update_issuer(&vault, &IssuerName::parse(&issuer_name)?, input).await?;
+        Ok(v1::UpdateIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
+    }
+
+    async fn get(&self, request: Request<v1::GetIssuerRequest>) -> Result<v1::GetIssuerResponse> {
+        let (call, message) = open(request)?;
+        let v1::GetIssuerRequest { vault_name, issuer_name } = message;
+        let vault = call.vault(&vault_name)?;
+        let issuer = self.0.issuer(&vault, &IssuerName::parse(&issuer_name)?).await?;
+        Ok(v1::GetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
+    }
+
+    async fn list(&self, request: Request<v1::ListIssuersRequest>) -> Result<v1::ListIssuersResponse> {
+        let (call, message) = open(request)?;
+        let v1::ListIssuersRequest { vault_name, page_size: size, page_token } = message;
+        let page = self.0.issuers(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
+        let base = call.base();
+        let item = |issuer: crate::domain::IssuerConfig| v1::IssuerItem {
+            id: format!("{base}/certificates/issuers/{}", issuer.name),
+            issuer_name: issuer.name.to_string(),
+            provider: issuer.provider,
+        };
+        Ok(v1::ListIssuersResponse {
+            issuers: page.issuers.into_iter().map(item).collect(),
+            next_page_token: page.next_page_token,
+        })
+    }
+
+    async fn delete(&self, request: Request<v1::DeleteIssuerRequest>) -> Result<v1::DeleteIssuerResponse> {
+        let (call, message) = open(request)?;
+        let v1::DeleteIssuerRequest { vault_name, issuer_name } = message;
+        let vault = call.vault(&vault_name)?;
+        let issuer = self.0.delete_issuer(&vault, &IssuerName::parse(&issuer_name)?).await?;
+        Ok(v1::DeleteIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
+    }
+}
+
+#[tonic::async_trait]
+impl CertificateAdminService for Admin {
+    async fn set_issuer(
+        &self,
+        request: Request<v1::SetIssuerRequest>,
+    ) -> Result<Response<v1::SetIssuerResponse>, Status> {
+        self.set(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn update_issuer(
+        &self,
+        request: Request<v1::UpdateIssuerRequest>,
+    ) -> Result<Response<v1::UpdateIssuerResponse>, Status> {
+        self.update(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_issuer(
+        &self,
+        request: Request<v1::GetIssuerRequest>,
+    ) -> Result<Response<v1::GetIssuerResponse>, Status> {
+        self.get(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_issuers(
+        &self,
+        request: Request<v1::ListIssuersRequest>,
+    ) -> Result<Response<v1::ListIssuersResponse>, Status> {
+        self.list(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn delete_issuer(
+        &self,
+        request: Request<v1::DeleteIssuerRequest>,
+    ) -> Result<Response<v1::DeleteIssuerResponse>, Status> {
+        self.delete(request).await.map(Response::new).map_err(status)
+    }
+}

@@ -1,0 +1,219 @@
+//! `certmint.v1.CertificateService`, but for its stream.
+#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
+
+use super::call::{Call, optional_id};
+use super::status::status;
+use super::{policy, reply, watch};
+use crate::domain::{CertificateName, Error, Result, Tags, Version};
+use crate::proto::v1::{self, certificate_service_server::CertificateService};
+use crate::service::{CreateRequest, ListPending, MAX_PAGE, MergeRequest, Service};
+use std::collections::HashMap;
+use tonic::{Request, Response, Status};
+
+/// Answers the calls of one service.
+pub(super) struct Certificates(pub(super) Service);
+
+/// The surroundings and the message of a call.
+pub(super) fn open<T>(request: Request<T>) -> Result<(Call, T)> {
+    let call = request.extensions().get::<Call>().cloned();
+    // `front` puts it into every request; without it the server is put together wrongly.
+    let call = call.ok_or_else(|| {
+        tracing::error!("a call came without its surroundings");
+        Error::internal()
+    })?;
+    Ok((call, request.into_inner()))
+}
+
+fn tags(tags: HashMap<String, String>) -> Option<Tags> {
+    (!tags.is_empty()).then(|| tags.into_iter().collect())
+}
+
+fn enabled(attributes: Option<v1::CertificateAttributes>) -> Option<bool> {
+    attributes.and_then(|attributes| attributes.enabled)
+}
+
+/// The size of a page: 100 where none is asked for.
+pub(super) fn page_size(asked: i32) -> Result<usize> {
+    match usize::try_from(asked) {
+        Ok(0) => Ok(100),
+        Ok(size) if size <= MAX_PAGE => Ok(size),
+        _ => Err(Error::field("page_size", format!("{asked} is out of range: use 1 to {MAX_PAGE}, or 0 for 100."))),
+    }
+}
+
+impl Certificates {
+    async fn create(&self, request: Request<v1::CreateCertificateRequest>) -> Result<v1::CreateCertificateResponse> {
+        let (call, message) = open(request)?;
+        let v1::CreateCertificateRequest {
+            vault_name,
+            certificate_name,
+            policy,
+            attributes,
+            tags: labels,
+            preserve_cert_order,
+            request_id,
+        } = message;
+        let created = self
+            .0
+            .create(CreateRequest {
+                vault: call.vault(&vault_name)?,
+                name: CertificateName::parse(&certificate_name)?,
+                policy: policy.map(policy::input).transpose()?,
+                enabled: enabled(attributes),
+                tags: tags(labels),
+                preserve_cert_order,
+                request_id: optional_id(&request_id)?,
+                client_request_id: None,
+            })
+            .await?;
+        Ok(v1::CreateCertificateResponse {
+            operation: Some(reply::operation(&created.operation, &call.base(), true)),
+            resume_token: created.resume_token,
+        })
+    }
+
+    async fn get(&self, request: Request<v1::GetPendingRequest>) -> Result<v1::GetPendingResponse> {
+        let (call, message) = open(request)?;
+        let v1::GetPendingRequest { vault_name, certificate_name, request_id } = message;
+        let wanted = call.pending(&vault_name, &certificate_name, &request_id)?;
+        let (operation, resume_token) = self.0.pending(&wanted).await?;
+        let operation = Some(reply::operation(&operation, &call.base(), true));
+        Ok(v1::GetPendingResponse { operation, resume_token })
+    }
+
+    async fn list(&self, request: Request<v1::ListPendingRequest>) -> Result<v1::ListPendingResponse> {
+        let (call, message) = open(request)?;
+        let v1::ListPendingRequest { vault_name, certificate_name_prefix, statuses, page_size: size, page_token } =
+            message;
+        let page = self
+            .0
+            .list_pending(&ListPending {
+                vault: call.vault_or_all(&vault_name)?,
+                prefix: certificate_name_prefix,
+                statuses: watch::statuses(&statuses)?,
+                page_size: page_size(size)?,
+                page_token,
+            })
+            .await?;
+        let base = call.base();
+        Ok(v1::ListPendingResponse {
+            operations: page.operations.iter().map(|operation| reply::operation(operation, &base, true)).collect(),
+            next_page_token: page.next_page_token,
+            resume_token: page.resume_token,
+        })
+    }
+
+    async fn cancel(&self, request: Request<v1::CancelPendingRequest>) -> Result<v1::CancelPendingResponse> {
+        let (call, message) = open(request)?;
+        let v1::CancelPendingRequest { vault_name, certificate_name, request_id } = message;
+        let wanted = call.pending(&vault_name, &certificate_name, &request_id)?;
+        let (operation, resume_token) = self.0.cancel(&wanted).await?;
+        let operation = Some(reply::operation(&operation, &call.base(), true));
+        Ok(v1::CancelPendingResponse { operation, resume_token })
+    }
+
+    async fn delete(&self, request: Request<v1::DeletePendingRequest>) -> Result<v1::DeletePendingResponse> {
+        let (call, message) = open(request)?;
+        let v1::DeletePendingRequest { vault_name, certificate_name, request_id } = message;
+        let wanted = call.pending(&vault_name, &certificate_name, &request_id)?;
+        let operation = self.0.delete_pending(&wanted).await?;
+        Ok(v1::DeletePendingResponse { operation: Some(reply::operation(&operation, &call.base(), true)) })
+    }
+
+    async fn merge(&self, request: Request<v1::MergeCertificateRequest>) -> Result<v1::MergeCertificateResponse> {
+        let (call, message) = open(request)?;
+        let v1::MergeCertificateRequest {
+            vault_name,
+            certificate_name,
+            x509_certificates,
+            attributes,
+            tags: labels,
+            request_id,
+        } = message;
+        let view = self
+            .0
+            .merge(MergeRequest {
+                wanted: call.pending(&vault_name, &certificate_name, &request_id)?,
+                x5c: x509_certificates.into_iter().map(Into::into).collect(),
+                enabled: enabled(attributes),
+                tags: tags(labels),
+            })
+            .await?;
+        Ok(v1::MergeCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
+    }
+
+    async fn certificate(&self, request: Request<v1::GetCertificateRequest>) -> Result<v1::GetCertificateResponse> {
+        let (call, message) = open(request)?;
+        let v1::GetCertificateRequest { vault_name, certificate_name, certificate_version } = message;
+        let (vault, name) = (call.vault(&vault_name)?, CertificateName::parse(&certificate_name)?);
+        let view = if certificate_version.is_empty() {
+            self.0.certificate(&vault, &name).await?
+        } else {
+            self.0.certificate_version(&vault, &name, Version::parse(&certificate_version)?).await?
+        };
+        Ok(v1::GetCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
+    }
+}
+
+#[tonic::async_trait]
+impl CertificateService for Certificates {
+    type WatchPendingStream = tonic::codegen::BoxStream<v1::WatchPendingResponse>;
+
+    async fn create_certificate(
+        &self,
+        request: Request<v1::CreateCertificateRequest>,
+    ) -> Result<Response<v1::CreateCertificateResponse>, Status> {
+        self.create(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_pending(
+        &self,
+        request: Request<v1::GetPendingRequest>,
+    ) -> Result<Response<v1::GetPendingResponse>, Status> {
+        self.get(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_pending(
+        &self,
+        request: Request<v1::ListPendingRequest>,
+    ) -> Result<Response<v1::ListPendingResponse>, Status> {
+        self.list(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn cancel_pending(
+        &self,
+        request: Request<v1::CancelPendingRequest>,
+    ) -> Result<Response<v1::CancelPendingResponse>, Status> {
+        self.cancel(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn delete_pending(
+        &self,
+        request: Request<v1::DeletePendingRequest>,
+    ) -> Result<Response<v1::DeletePendingResponse>, Status> {
+        self.delete(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn merge_certificate(
+        &self,
+        request: Request<v1::MergeCertificateRequest>,
+    ) -> Result<Response<v1::MergeCertificateResponse>, Status> {
+        self.merge(request).await.map(Response::new).map_err(status)
+    }
+
+    /// `front` answers this method itself, with messages that are encoded once for all streams.
+    async fn watch_pending(
+        &self,
+        _: Request<v1::WatchPendingRequest>,
+    ) -> Result<Response<Self::WatchPendingStream>, Status> {
+        tracing::error!("a watch came past its own handler");
+        Err(status(Error::internal()))
+    }
+
+    async fn get_certificate(
+        &self,
+        request: Request<v1::GetCertificateRequest>,
+    ) -> Result<Response<v1::GetCertificateResponse>, Status> {
+        self.certificate(request).await.map(Response::new).map_err(status)
+    }
+}

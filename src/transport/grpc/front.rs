@@ -1,0 +1,117 @@
+//! In front of the generated services: what every call gets, the deadline of unary calls, and the
+//! one method that has a codec of its own.
+#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
+
+use super::GrpcOptions;
+use super::call::Call;
+use super::status::{is_undecodable, status, undecodable};
+use super::watch::{Encoded, Watch};
+use crate::domain::{Error, Reason};
+use crate::service::Service;
+use crate::transport::host::Host;
+use crate::transport::listener::ConnectionInfo;
+use futures_util::future::BoxFuture;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
+
+const WATCH: &str = "/certmint.v1.CertificateService/WatchPending";
+
+/// The whole gRPC face as one service.
+#[derive(Clone)]
+pub(super) struct Front {
+    service: Service,
+    routes: Routes,
+    options: Arc<GrpcOptions>,
+}
+
+impl Front {
+    pub(super) fn new(service: Service, routes: Routes, options: GrpcOptions) -> Self {
+        Self { service, routes, options: Arc::new(options) }
+    }
+
+    async fn answer(mut self, request: http::Request<Body>) -> http::Response<Body> {
+        let (mut parts, body) = request.into_parts();
+        let host = match Host::of(&parts, &self.options.base_domain) {
+            Ok(host) => host,
+            Err(error) => return status(error).into_http(),
+        };
+        let call = Call::new(host, parts.extensions.get::<ConnectionInfo>());
+        parts.extensions.insert(call);
+        let patience = parts.headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
+        let request = http::Request::from_parts(parts, body);
+        if request.uri().path() == WATCH {
+            // The stream keeps its own deadline: this one would end at the headers.
+            let watch = Watch { service: self.service, deadline: patience };
+            return tonic::server::Grpc::new(Encoded)
+                .apply_max_message_size_config(Some(self.options.message_limit), None)
+                .server_streaming(watch, request)
+                .await;
+        }
+        let time = patience.unwrap_or(self.options.call_timeout).min(self.options.call_timeout);
+        match tokio::time::timeout(time, tower::Service::call(&mut self.routes, request)).await {
+            Ok(Ok(response)) => readable(response),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a call failed outside of its handler");
+                status(Error::internal()).into_http()
+            }
+            Err(_) => status(Error::new(Reason::DeadlineExceeded, "The deadline of the call passed.")).into_http(),
+        }
+    }
+}
+
+/// A message that cannot be decoded is the caller's mistake, not the server's.
+fn readable(response: http::Response<Body>) -> http::Response<Body> {
+    match Status::from_header_map(response.headers()) {
+        Some(refused) if is_undecodable(&refused) => undecodable().into_http(),
+        _ => response,
+    }
+}
+
+impl tower::Service<http::Request<Body>> for Front {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move { Ok(this.answer(request).await) })
+    }
+}
+
+/// `grpc-timeout`: up to eight digits and a unit (gRPC over HTTP/2, "Requests").
+fn timeout(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = number.parse().ok().filter(|_| (1..=8).contains(&number.len()))?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_the_protocol_says() {
+        assert_eq!(timeout("20S"), Some(Duration::from_secs(20)));
+        assert_eq!(timeout("99999999m"), Some(Duration::from_millis(99_999_999)));
+        for bad in ["", "S", "1", "123456789S", "-1S", "1x", "1é"] {
+            assert_eq!(timeout(bad), None, "{bad}");
+        }
+    }
+}

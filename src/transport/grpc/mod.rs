@@ -1,0 +1,96 @@
+//! The gRPC contract over the use cases: parse, ask, translate. Nothing behind it validates again.
+
+mod admin;
+mod call;
+mod certificates;
+mod front;
+mod policy;
+mod reply;
+mod status;
+mod watch;
+
+use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
+use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
+use crate::service::Service;
+use front::Front;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tower::Layer;
+
+/// How the gRPC face behaves.
+#[derive(Clone, Debug)]
+pub struct GrpcOptions {
+    /// A host `{vault}.{base_domain}` names a vault.
+    pub base_domain: String,
+    /// Largest message that is taken, in bytes.
+    pub message_limit: usize,
+    /// How long a call that is no stream may take; a shorter `grpc-timeout` wins.
+    pub call_timeout: Duration,
+    /// Turns health to NOT_SERVING, for the stop of the server.
+    pub closing: CancellationToken,
+}
+
+impl Default for GrpcOptions {
+    fn default() -> Self {
+        Self {
+            base_domain: "localhost".to_owned(),
+            message_limit: 1024 * 1024,
+            call_timeout: Duration::from_secs(60),
+            closing: CancellationToken::new(),
+        }
+    }
+}
+
+/// Largest message that is sent, in bytes.
+const SEND_LIMIT: usize = 4 * 1024 * 1024;
+
+/// The services of the contract, health, and reflection in both versions; gRPC-Web too.
+pub fn routes(service: Service, options: GrpcOptions) -> axum::Router {
+    let certificates = CertificateServiceServer::new(certificates::Certificates(service.clone()))
+        .max_decoding_message_size(options.message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
+    let admin = CertificateAdminServiceServer::new(admin::Admin(service.clone()))
+        .max_decoding_message_size(options.message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(reporter, options.closing.clone()));
+    let routes = Routes::new(certificates).add_service(admin).add_service(health);
+    let routes = with_reflection(routes.clone()).unwrap_or_else(|error| {
+        // The descriptor set is a part of the program: a test holds that this does not happen.
+        tracing::error!(%error, "reflection is not offered");
+        routes
+    });
+    let front = Front::new(service, routes.prepare(), options);
+    axum::Router::new().fallback_service(tonic_web::GrpcWebLayer::new().layer(front))
+}
+
+async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {
+    for name in ["", CERTIFICATES, ADMIN] {
+        reporter.set_service_status(name, ServingStatus::Serving).await;
+    }
+    closing.cancelled().await;
+    for name in ["", CERTIFICATES, ADMIN] {
+        reporter.set_service_status(name, ServingStatus::NotServing).await;
+    }
+}
+
+/// Health and error details are described too, so that tools can call the one and read the other.
+fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::Error> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(crate::proto::DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_descriptor_sets_can_be_reflected() {
+        super::with_reflection(tonic::service::Routes::default()).unwrap();
+    }
+}

@@ -1,0 +1,129 @@
+//! Answers: operations, certificates and issuers as the contract shows them.
+
+use super::policy::{self, time};
+use crate::domain::issuer::{Administrator, Organization};
+use crate::domain::{Blob, IssuerConfig, Operation, OperationError, Status};
+use crate::proto::v1;
+use crate::service::CertificateView;
+
+pub(super) fn status_number(status: Status) -> i32 {
+    match status {
+        Status::InProgress => v1::PendingStatus::InProgress,
+        Status::Completed => v1::PendingStatus::Completed,
+        Status::Cancelled => v1::PendingStatus::Cancelled,
+        Status::Failed => v1::PendingStatus::Failed,
+    }
+    .into()
+}
+
+/// An operation; identifiers begin with `base`.
+pub(super) fn operation(operation: &Operation, base: &str, with_csr: bool) -> v1::PendingOperation {
+    let name = &operation.certificate;
+    let completed = operation.status() == Status::Completed;
+    v1::PendingOperation {
+        id: format!("{base}/certificates/{name}/pending"),
+        vault_name: operation.vault.to_string(),
+        certificate_name: name.to_string(),
+        request_id: operation.request_id.to_string(),
+        issuer: Some(policy::issuer(&operation.issuer)),
+        csr: if with_csr { operation.csr.0.clone().into() } else { Default::default() },
+        cancellation_requested: operation.cancellation_requested,
+        status: status_number(operation.status()),
+        status_details: operation.status_details().unwrap_or_default(),
+        error: operation.error().map(|OperationError { code, message }| v1::OperationError {
+            code: code.clone(),
+            message: message.clone(),
+            inner_error: None,
+        }),
+        target: if completed { format!("{base}/certificates/{name}") } else { String::new() },
+        certificate_version: if completed { operation.version.to_string() } else { String::new() },
+        create_time: Some(time(operation.created)),
+        update_time: Some(time(operation.updated)),
+        revision: i64::try_from(operation.revision).unwrap_or(i64::MAX),
+    }
+}
+
+/// A version, or the placeholder of a creation that has brought none.
+pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate {
+    let CertificateView { vault, name, version, issued, thumbprint, entry, has_pending, projected } = view;
+    let at = |collection: &str| format!("{base}/{collection}/{name}/{version}");
+    let entry_tags = entry.as_ref().and_then(|entry| entry.tags.clone());
+    let created = entry.as_ref().map_or((projected.0, projected.0), |entry| (entry.created, entry.updated));
+    let mut certificate = v1::Certificate {
+        id: at("certificates"),
+        vault_name: vault.to_string(),
+        certificate_name: name.to_string(),
+        certificate_version: version.to_string(),
+        policy: entry.as_ref().map(|entry| policy::reply(&entry.policy, format!("{base}/certificates/{name}/policy"))),
+        attributes: Some(v1::CertificateAttributes {
+            enabled: Some(false),
+            not_before: Some(time(projected.0)),
+            expires: Some(time(projected.1)),
+            created: Some(time(created.0)),
+            updated: Some(time(created.1)),
+            ..v1::CertificateAttributes::default()
+        }),
+        preserve_cert_order: entry.as_ref().and_then(|entry| entry.preserve_cert_order),
+        pending_id: if has_pending { format!("{base}/certificates/{name}/pending") } else { String::new() },
+        tags: entry_tags.unwrap_or_default().into_iter().collect(),
+        ..v1::Certificate::default()
+    };
+    if let Some(issued) = issued {
+        certificate.key_id = at("keys");
+        certificate.secret_id = at("secrets");
+        certificate.thumbprint = thumbprint.to_vec().into();
+        certificate.cer = issued.cer.0.into();
+        certificate.chain = issued.chain.into_iter().map(|Blob(der)| der.into()).collect();
+        certificate.content_type = issued.content_type.media_type().to_owned();
+        certificate.tags = issued.tags.unwrap_or_default().into_iter().collect();
+        certificate.preserve_cert_order = issued.preserve_cert_order;
+        certificate.attributes = Some(v1::CertificateAttributes {
+            enabled: Some(issued.enabled),
+            not_before: Some(time(issued.not_before)),
+            expires: Some(time(issued.expires)),
+            created: Some(time(issued.created)),
+            updated: Some(time(issued.updated)),
+            ..v1::CertificateAttributes::default()
+        });
+    }
+    certificate
+}
+
+/// An issuer without its password.
+pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issuer {
+    let IssuerConfig { name, provider, credentials, organization, enabled, created, updated, authority } = config;
+    v1::Issuer {
+        id: format!("{base}/certificates/issuers/{name}"),
+        vault_name: vault.to_owned(),
+        issuer_name: name.to_string(),
+        provider,
+        credentials: Some(v1::IssuerCredentials {
+            account_id: credentials.account_id.unwrap_or_default(),
+            password: String::new(),
+        }),
+        organization: organization.map(|Organization { id, administrators }| v1::OrganizationDetails {
+            id: id.unwrap_or_default(),
+            administrators: administrators.into_iter().map(administrator).collect(),
+        }),
+        attributes: Some(v1::IssuerAttributes {
+            enabled: Some(enabled),
+            created: Some(time(created)),
+            updated: Some(time(updated)),
+        }),
+        ca_certificates: authority
+            .into_iter()
+            .flat_map(|authority| authority.chain)
+            .map(|Blob(der)| der.into())
+            .collect(),
+    }
+}
+
+fn administrator(administrator: Administrator) -> v1::AdministratorDetails {
+    let Administrator { first_name, last_name, email, phone } = administrator;
+    v1::AdministratorDetails {
+        first_name: first_name.unwrap_or_default(),
+        last_name: last_name.unwrap_or_default(),
+        email: email.unwrap_or_default(),
+        phone: phone.unwrap_or_default(),
+    }
+}

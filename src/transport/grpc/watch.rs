@@ -1,0 +1,200 @@
+//! `WatchPending`: the stream of the use case in messages that are encoded once for all streams.
+#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
+
+use super::call::Call;
+use super::certificates::open;
+use super::policy::time;
+use super::reply;
+use super::status::{status, undecodable};
+use crate::clock::{Clock, SystemClock};
+use crate::domain::pending::TransitionKind;
+use crate::domain::{CertificateName, Error, Operation, Result, Status as PendingStatus};
+use crate::proto::v1::{self, watch_pending_response::Payload};
+use crate::service::Service;
+use crate::service::watch::{Bookmark, LogEvent, Snapshot, WatchItem, WatchRequest};
+use bytes::{BufMut, Bytes};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use prost::Message;
+use std::pin::Pin;
+use std::time::Duration;
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::{Request, Response, Status};
+
+/// Messages that are bytes already; a stream that waits holds no buffer (8 KiB each otherwise).
+#[derive(Clone, Copy, Default)]
+pub(super) struct Encoded;
+
+impl Codec for Encoded {
+    type Encode = Bytes;
+    type Decode = v1::WatchPendingRequest;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Encoded {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.reserve(item.len());
+        buffer.put_slice(&item);
+        Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(0, 32 * 1024)
+    }
+}
+
+impl Decoder for Encoded {
+    type Item = v1::WatchPendingRequest;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
+        v1::WatchPendingRequest::decode(buffer).map(Some).map_err(|_| undecodable())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(256, 32 * 1024)
+    }
+}
+
+/// The handler of the one method.
+#[derive(Clone)]
+pub(super) struct Watch {
+    pub(super) service: Service,
+    pub(super) deadline: Option<Duration>,
+}
+
+type Messages = Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Status>> + Send>>;
+
+impl tonic::server::ServerStreamingService<v1::WatchPendingRequest> for Watch {
+    type Response = Bytes;
+    type ResponseStream = Messages;
+    type Future = BoxFuture<'static, Result<Response<Messages>, Status>>;
+
+    fn call(&mut self, request: Request<v1::WatchPendingRequest>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move { this.open(request).await.map(Response::new).map_err(status) })
+    }
+}
+
+impl Watch {
+    async fn open(self, request: Request<v1::WatchPendingRequest>) -> Result<Messages> {
+        let (call, message) = open(request)?;
+        let include_csr = message.include_csr;
+        let wanted = parse(&call, message, self.deadline)?;
+        let stream = self.service.watch(wanted, &call.subscriber, call.closing.clone()).await?;
+        let base = call.base();
+        Ok(Box::pin(stream.map(move |item| item.map(|item| encode(item, &base, include_csr)).map_err(status))))
+    }
+}
+
+fn parse(call: &Call, message: v1::WatchPendingRequest, deadline: Option<Duration>) -> Result<WatchRequest> {
+    let v1::WatchPendingRequest {
+        vault_name,
+        certificate_names,
+        certificate_name_prefix,
+        request_id,
+        statuses: numbers,
+        resume_token,
+        snapshot,
+        until_terminal,
+        heartbeat_interval,
+        include_csr: _,
+    } = message;
+    let snapshot = match v1::WatchSnapshot::try_from(snapshot) {
+        Ok(v1::WatchSnapshot::Unspecified) => None,
+        Ok(v1::WatchSnapshot::None) => Some(Snapshot::None),
+        Ok(v1::WatchSnapshot::InProgress) => Some(Snapshot::InProgress),
+        Ok(v1::WatchSnapshot::All) => Some(Snapshot::All),
+        Err(_) => return Err(Error::field("snapshot", format!("{snapshot} is not a value of this enum."))),
+    };
+    let heartbeat = heartbeat_interval
+        .map(|interval| Duration::try_from(interval).map_err(|_| Error::field("heartbeat_interval", "It is negative.")))
+        .transpose()?;
+    Ok(WatchRequest {
+        vault: call.vault_or_all(&vault_name)?,
+        names: certificate_names.iter().map(|name| CertificateName::parse(name)).collect::<Result<_>>()?,
+        prefix: certificate_name_prefix,
+        request_id: super::call::optional_id(&request_id)?,
+        statuses: statuses(&numbers)?,
+        resume_token,
+        snapshot,
+        until_terminal,
+        heartbeat,
+        deadline,
+    })
+}
+
+/// The statuses of a filter; a number without a name is refused.
+pub(super) fn statuses(numbers: &[i32]) -> Result<Vec<PendingStatus>> {
+    numbers
+        .iter()
+        .map(|number| match v1::PendingStatus::try_from(*number) {
+            Ok(v1::PendingStatus::InProgress) => Ok(PendingStatus::InProgress),
+            Ok(v1::PendingStatus::Completed) => Ok(PendingStatus::Completed),
+            Ok(v1::PendingStatus::Cancelled) => Ok(PendingStatus::Cancelled),
+            Ok(v1::PendingStatus::Failed) => Ok(PendingStatus::Failed),
+            Ok(v1::PendingStatus::Unspecified) | Err(_) => {
+                Err(Error::field("statuses", format!("{number} is not a status that an operation can have.")))
+            }
+        })
+        .collect()
+}
+
+fn encode(item: WatchItem, base: &str, include_csr: bool) -> Bytes {
+    match item {
+        WatchItem::Snapshot(operation) => bytes(String::new(), snapshot(&operation, base, include_csr)),
+        WatchItem::Event(event) => event.encoded(usize::from(include_csr), base, || {
+            bytes(event.resume_token.clone(), transition(&event, base, include_csr))
+        }),
+        WatchItem::Bookmark { kind, resume_token } => {
+            let reason = match kind {
+                Bookmark::CaughtUp => v1::BookmarkReason::CaughtUp,
+                Bookmark::Heartbeat => v1::BookmarkReason::Heartbeat,
+                Bookmark::Closing => v1::BookmarkReason::Closing,
+            };
+            let server_time = Some(time(SystemClock.now()));
+            bytes(resume_token, Payload::Bookmark(v1::WatchBookmark { reason: reason.into(), server_time }))
+        }
+    }
+}
+
+fn bytes(resume_token: String, payload: Payload) -> Bytes {
+    v1::WatchPendingResponse { resume_token, payload: Some(payload) }.encode_to_vec().into()
+}
+
+fn snapshot(operation: &Operation, base: &str, include_csr: bool) -> Payload {
+    Payload::Event(v1::PendingEvent {
+        r#type: v1::PendingEventType::Snapshot.into(),
+        operation: Some(reply::operation(operation, base, include_csr)),
+        previous_status: v1::PendingStatus::Unspecified.into(),
+        event_time: Some(time(operation.updated)),
+    })
+}
+
+fn transition(event: &LogEvent, base: &str, include_csr: bool) -> Payload {
+    let transition = &event.transition;
+    let kind = match transition.kind {
+        TransitionKind::Created => v1::PendingEventType::Created,
+        TransitionKind::Updated => v1::PendingEventType::Updated,
+        TransitionKind::Deleted => v1::PendingEventType::Deleted,
+        TransitionKind::Overwritten => v1::PendingEventType::Overwritten,
+    };
+    Payload::Event(v1::PendingEvent {
+        r#type: kind.into(),
+        operation: Some(reply::operation(&transition.operation, base, include_csr)),
+        previous_status: transition.previous.map_or(0, reply::status_number),
+        event_time: Some(time(transition.at)),
+    })
+}
