@@ -1,13 +1,14 @@
-//! The binary: reads the command line, and hands over.
-#![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+//! The binary: arguments in, exit code out.
 
-use certmint::cli::{Cli, Command};
+use certmint::cli::{self, Cli, Command};
 use clap::Parser;
 use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match Cli::parse().command {
+    let Cli { command, options } = Cli::parse();
+    match command {
+        Command::Client(command) => cli::run_client(options, command).await,
         Command::Serve(arguments) => match certmint::app::serve(arguments).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

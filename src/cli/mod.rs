@@ -1,23 +1,154 @@
-//! The command line.
+//! The command line: the client commands, which speak gRPC to a server, and the arguments of `serve`.
 
+mod ca;
+mod certificates;
+mod connection;
+mod create;
+mod data_dir;
+mod doctor;
+mod failure;
+mod issuer;
+mod issuer_input;
+mod json;
+mod merge;
+mod options;
+mod output;
+mod pem;
+mod pending;
+mod policy;
 mod serve;
+mod status;
+mod text;
+mod tls_probe;
+mod trust;
+mod wait;
+mod watch;
+mod watcher;
 
+pub use options::{ClientOptions, OutputFormat, Secret};
 pub use serve::{DEFAULT_DATA_DIR, LogForm, ServeArgs};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use connection::Session;
+use failure::{Exit, Failure};
+use output::Output;
+use std::process::ExitCode;
 
-/// A self-hosted certificate service.
+type Result<T> = std::result::Result<T, Box<Failure>>;
+
+/// A self-hosted certificate service: the server, and a client of its gRPC API.
 #[derive(Debug, Parser)]
-#[command(name = "certmint", version, propagate_version = true)]
+#[command(
+    name = "certmint",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not found, 4 in conflict with the present \
+                  state, 5 the operation failed, 6 the operation was cancelled, 7 unreachable, too busy or out of time."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// The options of client commands.
+    #[command(flatten)]
+    pub options: ClientOptions,
 }
 
-/// The commands.
+/// The commands: one runs the server, the others are its clients.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server
     Serve(ServeArgs),
+    /// A client command.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// The commands that [`run_client`] carries out.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Start the creation of a certificate, or of a new version of it
+    Create(Box<create::CreateArgs>),
+    /// Look at, cancel and delete pending operations
+    #[command(subcommand)]
+    Pending(pending::PendingCommand),
+    /// Complete a pending operation with a certificate that was issued elsewhere
+    Merge(merge::MergeArgs),
+    /// Print transitions of pending operations as they happen
+    Watch(watch::WatchArgs),
+    /// Print a certificate
+    Get(certificates::GetArgs),
+    /// Print the signing request of a pending operation as PEM
+    Csr(certificates::CsrArgs),
+    /// Set up certificate authorities
+    #[command(subcommand)]
+    Issuer(issuer::IssuerCommand),
+    /// Certificates of authorities
+    #[command(subcommand)]
+    Ca(ca::CaCommand),
+    /// Check the connection to a server, and the server
+    Doctor(doctor::DoctorArgs),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Carries out a client command: results go to standard output, all else to standard error.
+/// The exit code says how it ended; `docs/cli.md` lists them.
+pub async fn run_client(options: ClientOptions, command: ClientCommand) -> ExitCode {
+    let output = Output::new(options.output);
+    let ended = match dispatch(&options, command, output).await {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output.failure(&failure, options.verbose);
+            failure.exit
+        }
+    };
+    ended.into()
+}
+
+async fn dispatch(options: &ClientOptions, command: ClientCommand, output: Output) -> Result<Exit> {
+    match command {
+        ClientCommand::Create(args) => create::run(&Session::open(options).await?, output, *args).await,
+        ClientCommand::Pending(command) => pending::run(&Session::open(options).await?, output, command).await,
+        // The file is read first: a wrong path needs no server to be found out.
+        ClientCommand::Merge(args) => {
+            let prepared = args.prepare()?;
+            merge::run(&Session::open(options).await?, output, prepared).await
+        }
+        ClientCommand::Watch(args) => watch::run(&Session::open(options).await?, output, args).await,
+        ClientCommand::Get(args) => certificates::get(&Session::open(options).await?, output, args).await,
+        ClientCommand::Csr(args) => certificates::csr(&Session::open(options).await?, output, args).await,
+        ClientCommand::Issuer(command) => {
+            let prepared = command.prepare()?;
+            issuer::run(&Session::open(options).await?, output, prepared).await
+        }
+        ClientCommand::Ca(ca::CaCommand::Export(args)) => ca::export(options, output, args).await,
+        ClientCommand::Doctor(args) => doctor::run(options, output, args).await,
+        ClientCommand::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "certmint", &mut script);
+            output.raw(&script)?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_debug_output_of_the_arguments_holds_the_token() {
+        let cli = Cli::try_parse_from(["certmint", "--token", "hunter2", "pending", "list"]).unwrap();
+        let text = format!("{cli:?}");
+        assert!(text.contains("(hidden)") && !text.contains("hunter2"), "{text}");
+    }
 }

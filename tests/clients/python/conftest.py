@@ -65,11 +65,13 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def stubs(tmp_path_factory):
     """The client code of the contract, generated from its proto files."""
+    import grpc_tools
     from grpc_tools import protoc
 
+    well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
     out = tmp_path_factory.mktemp("stubs")
     protos = sorted(str(path) for path in (ROOT / "proto/certmint/v1").glob("*.proto"))
-    arguments = ["protoc", f"-I{ROOT / 'proto'}", f"--python_out={out}", f"--grpc_python_out={out}", *protos]
+    arguments = ["protoc", f"-I{ROOT / 'proto'}", f"-I{well_known}", f"--python_out={out}", f"--grpc_python_out={out}", *protos]
     assert protoc.main(arguments) == 0
     sys.path.insert(0, str(out))
     return out

@@ -1,0 +1,87 @@
+//! `certmint create`.
+
+use super::connection::{Repeat, Session};
+use super::failure::{Exit, Failure};
+use super::output::Output;
+use super::policy::PolicyArgs;
+use super::wait;
+use super::{Result, json, text};
+use crate::proto::v1::{CertificateAttributes, CreateCertificateRequest, GetPendingRequest, PendingOperation};
+use serde_json::json;
+
+/// Arguments of `certmint create`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CreateArgs {
+    /// The certificate: 1 to 127 letters, digits and hyphens
+    name: String,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
+
+    /// A tag of the certificate [repeatable]
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tag)]
+    tags: Vec<(String, String)>,
+
+    /// Create it disabled
+    #[arg(long)]
+    disabled: bool,
+
+    /// A UUID that makes the command safe to repeat
+    #[arg(long, value_name = "UUID")]
+    request_id: Option<String>,
+
+    /// Wait for the end of the operation
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(super) async fn run(session: &Session, output: Output, args: CreateArgs) -> Result<Exit> {
+    let CreateArgs { name, policy, tags, disabled, request_id, wait } = args;
+    let chosen_id = request_id.is_some();
+    let request = CreateCertificateRequest {
+        vault_name: session.vault(),
+        certificate_name: name,
+        policy: policy.into_policy(),
+        attributes: disabled.then(|| CertificateAttributes { enabled: Some(false), ..Default::default() }),
+        tags: tags.into_iter().collect(),
+        preserve_cert_order: None,
+        request_id: request_id.unwrap_or_default(),
+    };
+    // Without an identifier of the caller a second call would meet the operation of the first.
+    let repeat = if chosen_id { Repeat::Safe } else { Repeat::Never };
+    let answer = session.call(repeat, request, async |mut client, request| client.create_certificate(request).await);
+    let answer = answer.await?;
+    let mut operation = answer.operation.ok_or_else(|| Failure::incomplete_answer("operation"))?;
+    let mut resume_token = answer.resume_token;
+    if wait {
+        if chosen_id {
+            // A repeat answers the operation as it began, whatever happened since.
+            (operation, resume_token) = present_state(session, &operation).await?;
+        }
+        (operation, resume_token) = wait::until_end(session, output, operation, resume_token).await?;
+    }
+    output.result(
+        || json!({ "operation": json::operation(&operation), "resume_token": resume_token }),
+        || text::operation(&operation),
+    )?;
+    if wait { wait::verdict(&operation) } else { Ok(Exit::Done) }
+}
+
+async fn present_state(session: &Session, operation: &PendingOperation) -> Result<(PendingOperation, String)> {
+    let request = GetPendingRequest {
+        vault_name: session.vault(),
+        certificate_name: operation.certificate_name.clone(),
+        request_id: operation.request_id.clone(),
+    };
+    let rpc = session.call(Repeat::Safe, request, async |mut client, request| client.get_pending(request).await);
+    let answer = rpc.await?;
+    let operation = answer.operation.ok_or_else(|| Failure::incomplete_answer("operation"))?;
+    Ok((operation, answer.resume_token))
+}
+
+pub(super) fn tag(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}

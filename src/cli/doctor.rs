@@ -1,0 +1,268 @@
+//! `certmint doctor`: checks the way to a server and the server, one thing after the other. Changes nothing.
+
+use super::connection::Session;
+use super::failure::{Exit, Failure};
+use super::options::ClientOptions;
+use super::output::Output;
+use super::trust::{self, Trust};
+use super::{Result, data_dir, text, tls_probe};
+use crate::clock::{Clock, SystemClock};
+use crate::proto;
+use crate::proto::v1::{WatchPendingRequest, WatchSnapshot, watch_pending_response::Payload};
+use prost::Message;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::timeout;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
+
+/// Of each check, where `--timeout` says nothing.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+/// A certificate of the server that ends sooner is worth a word.
+const SOON: u64 = 7 * 86_400;
+/// More than this and new certificates may look as if they were not valid yet.
+const MAX_SKEW_SECONDS: f64 = 60.0;
+const SERVICES: [&str; 2] = ["certmint.v1.CertificateService", "certmint.v1.CertificateAdminService"];
+
+/// Arguments of `certmint doctor`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Check the rights of the data folder of a server on this machine too
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+pub(super) async fn run(options: &ClientOptions, output: Output, args: DoctorArgs) -> Result<Exit> {
+    let mut report = Report::default();
+    let reached = server(options, &mut report).await;
+    if let Some(folder) = &args.data_dir {
+        report.add("data folder", folder_rights(folder));
+    }
+    output.result(|| report.to_json(), || report.to_text())?;
+    Ok(match (report.is_well(), reached) {
+        (true, _) => Exit::Done,
+        (false, true) => Exit::Error,
+        (false, false) => Exit::Unavailable,
+    })
+}
+
+/// What a check found, or what is wrong and what to do.
+type Finding = std::result::Result<String, (String, String)>;
+
+/// Whether a connection stood.
+async fn server(options: &ClientOptions, report: &mut Report) -> bool {
+    let limit = options.timeout.unwrap_or(CHECK_TIMEOUT);
+    let trust = match Trust::load(options) {
+        Ok(trust) => trust,
+        Err(failure) => {
+            report.add("trusted authorities", Err(told(*failure)));
+            return false;
+        }
+    };
+    report.add("trusted authorities", Ok(format!("{} of {}", trust.certificates.len(), trust.origin)));
+
+    let uri = options.server.parse::<http::Uri>().unwrap_or_default();
+    let (host, port) = (uri.host().unwrap_or_default().to_owned(), uri.port_u16().unwrap_or(443));
+    let stream = match timeout(limit, tls_probe::connect(&host, port)).await {
+        Ok(Ok((stream, address))) => {
+            report.add("address", Ok(format!("{} answers at {address}", options.server)));
+            stream
+        }
+        failed => {
+            let why = failed
+                .map_or_else(|_| "no answer".to_owned(), |it| it.map_or_else(|e| e.to_string(), |_| String::new()));
+            let advice = "is the server running there, and --server right? start one with: certmint serve --dev";
+            report.add("address", Err((format!("{}: {why}", options.server), advice.to_owned())));
+            return false;
+        }
+    };
+    match timeout(limit, tls_probe::handshake(stream, &host, &trust)).await {
+        Ok(Ok(shown)) => report.add("TLS", certificate(&shown)),
+        Ok(Err(error)) => {
+            let advice = trust::advice(&error).unwrap_or_else(|| "is there a TLS server on this port?".to_owned());
+            report.add("TLS", Err((error.to_string(), advice)));
+            return false;
+        }
+        Err(_elapsed) => {
+            let advice = "is there a TLS server on this port?".to_owned();
+            report.add("TLS", Err(("no answer to the greeting".to_owned(), advice)));
+            return false;
+        }
+    }
+    let session = match Session::open(options).await {
+        Ok(session) => session,
+        Err(failure) => {
+            report.add("gRPC", Err(told(*failure)));
+            return false;
+        }
+    };
+    report.add("health", within(limit, health(&session)).await);
+    report.add("contract", within(limit, contract(&session)).await);
+    report.add("clock", within(limit, clock(&session)).await);
+    true
+}
+
+fn certificate(shown: &tls_probe::Shown) -> Finding {
+    let names = shown.names.join(", ");
+    let now = u64::try_from(SystemClock.now().seconds()).unwrap_or(0);
+    match shown.ends {
+        Some(ends) if ends < now.saturating_add(SOON) => {
+            let hours = ends.saturating_sub(now) / 3600;
+            Ok(format!("trusted, for {names}; ends in {hours} hours"))
+        }
+        Some(ends) => Ok(format!("trusted, for {names}; ends in {} days", (ends - now) / 86_400)),
+        None => Ok("trusted".to_owned()),
+    }
+}
+
+async fn health(session: &Session) -> Finding {
+    let mut client = HealthClient::new(session.channel());
+    for service in ["", SERVICES[0]] {
+        let request = session.request(HealthCheckRequest { service: service.to_owned() });
+        let answer = client.check(request).await.map_err(|status| told(*<Box<Failure>>::from(status)))?;
+        let status = ServingStatus::try_from(answer.into_inner().status);
+        if status != Ok(ServingStatus::Serving) {
+            let what = if service.is_empty() { "the server" } else { service };
+            let problem = format!("{what} is not serving");
+            return Err((problem, "it starts or stops, or cannot reach its store: see its log".to_owned()));
+        }
+    }
+    Ok("serving".to_owned())
+}
+
+/// Compares the methods that the server describes with those that this client was built with.
+async fn contract(session: &Session) -> Finding {
+    let failed = |problem: String| (problem, "use a client and a server of the same version".to_owned());
+    let mut theirs = BTreeSet::new();
+    for service in SERVICES {
+        let message = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(MessageRequest::FileContainingSymbol(service.to_owned())),
+        };
+        let request = session.request(tokio_stream::once(message));
+        let answer = ServerReflectionClient::new(session.channel()).server_reflection_info(request).await;
+        let mut stream = answer.map_err(|status| told(*<Box<Failure>>::from(status)))?.into_inner();
+        let answer = stream.message().await.map_err(|status| told(*<Box<Failure>>::from(status)))?;
+        let files = match answer.and_then(|it| it.message_response) {
+            Some(MessageResponse::FileDescriptorResponse(it)) => it.file_descriptor_proto,
+            _ => return Err(failed(format!("the server does not describe {service}"))),
+        };
+        for file in files {
+            let file = FileDescriptorProto::decode(file.as_slice()).map_err(|error| failed(error.to_string()))?;
+            theirs.extend(methods(&file));
+        }
+    }
+    let own = FileDescriptorSet::decode(proto::DESCRIPTOR_SET).map_err(|error| failed(error.to_string()))?;
+    let ours: BTreeSet<String> = own.file.iter().flat_map(methods).collect();
+    let missing: Vec<&str> = ours.difference(&theirs).map(String::as_str).collect();
+    let more = theirs.difference(&ours).count();
+    match (missing.is_empty(), more) {
+        (false, _) => Err(failed(format!("the server does not have {}", missing.join(", ")))),
+        (true, 0) => {
+            Ok(format!("the same {} methods as this client, version {}", ours.len(), env!("CARGO_PKG_VERSION")))
+        }
+        (true, more) => Ok(format!("all {} methods of this client, and {more} newer ones", ours.len())),
+    }
+}
+
+fn methods(file: &FileDescriptorProto) -> Vec<String> {
+    let ours = (file.package() == "certmint.v1").then_some(&file.service).into_iter().flatten();
+    ours.flat_map(|service| service.method.iter().map(move |method| format!("{}.{}", service.name(), method.name())))
+        .collect()
+}
+
+/// The first bookmark of a watch tells the time of the server.
+async fn clock(session: &Session) -> Finding {
+    let told = |failure: Box<Failure>| told(*failure);
+    let request =
+        WatchPendingRequest { vault_name: session.vault(), snapshot: WatchSnapshot::None.into(), ..Default::default() };
+    let mut client = session.watch_client().await.map_err(told)?;
+    let asked = SystemClock.now().0;
+    let answer = client.watch_pending(session.request(request)).await.map_err(|status| told(status.into()))?;
+    let mut stream = answer.into_inner();
+    let bookmark = loop {
+        let message = stream.message().await.map_err(|status| told(status.into()))?;
+        match message.map(|it| it.payload) {
+            Some(Some(Payload::Bookmark(bookmark))) => break bookmark,
+            Some(_) => {}
+            None => return Err(told(Failure::incomplete_answer("bookmark"))),
+        }
+    };
+    let answered = SystemClock.now().0;
+    let theirs = bookmark.server_time.ok_or_else(|| told(Failure::incomplete_answer("time")))?;
+    let theirs = theirs.seconds as f64 + f64::from(theirs.nanos) / 1e9;
+    // The server looked at its clock somewhere between the question and the answer.
+    let ours = (asked + answered) as f64 / 2000.0;
+    let skew = theirs - ours;
+    let finding = format!("the server is {:.1} s {}", skew.abs(), if skew < 0.0 { "behind" } else { "ahead" });
+    if skew.abs() <= MAX_SKEW_SECONDS {
+        Ok(finding)
+    } else {
+        Err((finding, "set both clocks by NTP: certificates may look as if they were not valid yet".to_owned()))
+    }
+}
+
+fn folder_rights(folder: &Path) -> Finding {
+    match data_dir::exposed(folder) {
+        Ok(found) if found.is_empty() => Ok(format!("{} is closed to others", folder.display())),
+        Ok(found) => {
+            let open: Vec<String> =
+                found.iter().map(|(path, mode, _)| format!("{} (mode {mode:04o})", path.display())).collect();
+            let commands: Vec<&str> = found.iter().map(|(_, _, command)| command.as_str()).collect();
+            Err((format!("open to others: {}", open.join(", ")), commands.join(" && ")))
+        }
+        Err(error) => {
+            let advice = "give the folder of --data-dir of the server, and run this as its user".to_owned();
+            Err((format!("cannot read {}: {error}", folder.display()), advice))
+        }
+    }
+}
+
+async fn within(limit: Duration, check: impl Future<Output = Finding>) -> Finding {
+    timeout(limit, check)
+        .await
+        .unwrap_or_else(|_elapsed| Err(("no answer".to_owned(), "see the log of the server".to_owned())))
+}
+
+fn told(failure: Failure) -> (String, String) {
+    (failure.message, failure.advice.unwrap_or_else(|| "see the log of the server".to_owned()))
+}
+
+#[derive(Default)]
+struct Report(Vec<(&'static str, Finding)>);
+
+impl Report {
+    fn add(&mut self, name: &'static str, finding: Finding) {
+        self.0.push((name, finding));
+    }
+
+    fn is_well(&self) -> bool {
+        self.0.iter().all(|(_, finding)| finding.is_ok())
+    }
+
+    fn to_json(&self) -> Value {
+        let checks: Vec<Value> = self
+            .0
+            .iter()
+            .map(|(name, finding)| match finding {
+                Ok(detail) => json!({ "name": name, "ok": true, "detail": detail, "advice": null }),
+                Err((problem, advice)) => json!({ "name": name, "ok": false, "detail": problem, "advice": advice }),
+            })
+            .collect();
+        json!({ "ok": self.is_well(), "checks": checks })
+    }
+
+    fn to_text(&self) -> String {
+        let line = |(name, finding): &(&str, Finding)| match finding {
+            Ok(detail) => format!("ok    {name}: {}\n", text::printable(detail)),
+            Err((problem, advice)) => format!("fail  {name}: {problem}\n      what to do: {advice}\n"),
+        };
+        self.0.iter().map(line).collect()
+    }
+}

@@ -1,0 +1,147 @@
+//! The values of an issuer as command line options, the password from where no one else sees it.
+
+use super::Result;
+use super::failure::Failure;
+use super::trust::unreadable;
+use crate::proto::v1::{AdministratorDetails, Issuer, IssuerAttributes, IssuerCredentials, OrganizationDetails};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// A password is no file of this size.
+const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
+
+/// What `issuer set` and `issuer update` have in common.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ValueArgs {
+    /// The account at the provider
+    #[arg(long, value_name = "ID")]
+    account_id: Option<String>,
+
+    /// Read the password from standard input
+    #[arg(long, conflicts_with = "password_file")]
+    password_stdin: bool,
+
+    /// Read the password from a file
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+
+    /// The identifier of the organization
+    #[arg(long, value_name = "ID")]
+    organization_id: Option<String>,
+
+    /// An administrator: "FIRST LAST <EMAIL> PHONE", each part may be missing [repeatable]
+    #[arg(long = "admin", value_name = "PERSON", value_parser = administrator)]
+    administrators: Vec<AdministratorDetails>,
+
+    /// No certificate may be ordered from it
+    #[arg(long, conflicts_with = "enabled")]
+    disabled: bool,
+
+    /// Certificates may be ordered from it
+    #[arg(long)]
+    enabled: bool,
+}
+
+impl ValueArgs {
+    /// The values that were given; the others are left out of the message.
+    pub(super) fn into_issuer(self, provider: Option<String>) -> Result<Issuer> {
+        let Self { account_id, password_stdin, password_file, organization_id, administrators, disabled, enabled } =
+            self;
+        let password = match (password_stdin, password_file) {
+            (true, _) => Some(password(io::stdin().lock()).map_err(|error| unreadable(Path::new("-"), &error))?),
+            (false, Some(file)) => {
+                let read = File::open(&file).and_then(password);
+                Some(read.map_err(|error| unreadable(&file, &error))?)
+            }
+            (false, None) => None,
+        };
+        if password.as_ref().is_some_and(|password| password.is_empty()) {
+            return Err(Failure::usage("the password is empty"));
+        }
+        let credentials = (account_id.is_some() || password.is_some()).then(|| IssuerCredentials {
+            account_id: account_id.unwrap_or_default(),
+            password: password.map(|password| password.to_string()).unwrap_or_default(),
+        });
+        let organization = (organization_id.is_some() || !administrators.is_empty())
+            .then(|| OrganizationDetails { id: organization_id.unwrap_or_default(), administrators });
+        let attributes =
+            (disabled || enabled).then(|| IssuerAttributes { enabled: Some(enabled), ..Default::default() });
+        Ok(Issuer {
+            provider: provider.unwrap_or_default(),
+            credentials,
+            organization,
+            attributes,
+            ..Default::default()
+        })
+    }
+}
+
+/// The text without the line end that editors and `echo` put behind it.
+fn password(source: impl Read) -> io::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    source.take(MAX_PASSWORD_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_PASSWORD_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "too large for a password"));
+    }
+    let length = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(length);
+    Ok(text)
+}
+
+/// `First Last <email> phone`.
+fn administrator(text: &str) -> std::result::Result<AdministratorDetails, String> {
+    let wrong = || "write \"FIRST LAST <EMAIL> PHONE\"".to_owned();
+    let (names, email, phone) = match text.split_once('<') {
+        None => (text.trim(), "", ""),
+        Some((names, rest)) => {
+            let (email, phone) = rest.split_once('>').ok_or_else(wrong)?;
+            (names.trim(), email.trim(), phone.trim())
+        }
+    };
+    let (first, last) = names.split_once(char::is_whitespace).unwrap_or((names, ""));
+    if [first, email, phone].iter().all(|part| part.is_empty()) {
+        return Err(wrong());
+    }
+    Ok(AdministratorDetails {
+        first_name: first.to_owned(),
+        last_name: last.trim().to_owned(),
+        email: email.to_owned(),
+        phone: phone.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> [String; 4] {
+        let AdministratorDetails { first_name, last_name, email, phone } = administrator(text).unwrap();
+        [first_name, last_name, email, phone]
+    }
+
+    #[test]
+    fn administrators_are_names_an_address_and_a_number() {
+        assert_eq!(
+            parts("Ann de Vries <ann@example.com> +31 20 1"),
+            ["Ann", "de Vries", "ann@example.com", "+31 20 1"]
+        );
+        assert_eq!(parts("<ann@example.com>"), ["", "", "ann@example.com", ""]);
+        assert_eq!(parts("Ann"), ["Ann", "", "", ""]);
+        assert!(administrator("").is_err() && administrator("Ann <ann@example.com").is_err());
+    }
+
+    #[test]
+    fn a_password_loses_its_line_end_and_nothing_else() {
+        assert_eq!(password(&b" two words \r\n"[..]).unwrap().as_str(), " two words ");
+        assert!(password(&vec![b'a'; 65_537][..]).is_err());
+    }
+
+    #[test]
+    fn only_what_was_given_is_in_the_message() {
+        let issuer = ValueArgs { disabled: true, ..Default::default() }.into_issuer(None).unwrap();
+        assert_eq!((&issuer.credentials, &issuer.organization), (&None, &None));
+        assert_eq!(issuer.attributes.unwrap().enabled, Some(false));
+    }
+}

@@ -1,0 +1,129 @@
+//! A gRPC status as a failure of a command: what it says, its exit code, and what to do.
+
+use super::failure::{Exit, Failure, chain};
+use std::error::Error;
+use std::time::Duration;
+use tonic::Code;
+use tonic_types::StatusExt;
+
+#[expect(clippy::disallowed_types, reason = "the command line is a client of gRPC: this is where statuses end")]
+pub(super) type Status = tonic::Status;
+
+/// The domain of the reasons of the contract.
+const DOMAIN: &str = "certmint.v1";
+
+impl From<Status> for Box<Failure> {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let reason = reason(&status);
+        let code = status.code();
+        let message = match status.message() {
+            "" => format!("the server answered {}", code_name(code)),
+            message => message.to_owned(),
+        };
+        let mut failure = Failure::new(exit(&status), message);
+        failure.advice = advice(reason.as_deref(), code).map(str::to_owned);
+        failure.code = Some(code_name(code));
+        failure.retry_after = retry_delay(&status);
+        if let Some(bad) = details.bad_request() {
+            failure.violations =
+                bad.field_violations.iter().map(|it| (it.field.clone(), it.description.clone())).collect();
+        }
+        if let Some(resource) = details.resource_info().filter(|it| !it.resource_name.is_empty()) {
+            failure.facts.insert("resource".to_owned(), resource.resource_name.clone());
+        }
+        for violation in details.precondition_failure().iter().flat_map(|it| &it.violations) {
+            failure.facts.insert("precondition".to_owned(), violation.description.clone());
+        }
+        for violation in details.quota_failure().iter().flat_map(|it| &it.violations) {
+            failure.facts.insert("quota".to_owned(), violation.description.clone());
+        }
+        for (name, value) in details.error_info().iter().flat_map(|it| &it.metadata) {
+            // How the REST face answers is of no use here.
+            if name != "httpStatus" && name != "azureCode" {
+                failure.facts.insert(name.clone(), value.clone());
+            }
+        }
+        // A wrapper often repeats what the detail says.
+        failure.facts.retain(|_, value| !value.is_empty() && *value != failure.message);
+        failure.reason = reason;
+        failure.causes = status.source().map(chain).unwrap_or_default();
+        failure.boxed()
+    }
+}
+
+/// The reason of the contract, where the status carries one.
+pub(super) fn reason(status: &Status) -> Option<String> {
+    let info = status.get_details_error_info()?;
+    (info.domain == DOMAIN).then_some(info.reason)
+}
+
+/// What RetryInfo says.
+pub(super) fn retry_delay(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info()?.retry_delay
+}
+
+/// Whether a watch may go on after this: the server said so, or the connection was cut, which
+/// clients report with any of these codes.
+pub(super) fn is_interruption(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled)
+}
+
+fn exit(status: &Status) -> Exit {
+    match status.code() {
+        Code::NotFound => Exit::NotFound,
+        Code::Aborted | Code::AlreadyExists | Code::FailedPrecondition => Exit::Conflict,
+        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => Exit::Unavailable,
+        // Made on this side: a cut connection, or the deadline of the call.
+        Code::Unknown | Code::Cancelled | Code::Internal if status.source().is_some() => Exit::Unavailable,
+        _ => Exit::Error,
+    }
+}
+
+fn advice(reason: Option<&str>, code: Code) -> Option<&'static str> {
+    Some(match reason {
+        Some("PENDING_IN_PROGRESS") => {
+            "wait for it: certmint watch --name NAME --until-terminal; or stop it: certmint pending cancel NAME"
+        }
+        Some("PENDING_NOT_IN_PROGRESS") => "look at it: certmint pending show NAME",
+        Some("MERGE_FORBIDDEN") => "wait for its issuer, or cancel it first: certmint pending cancel NAME",
+        Some("MERGE_KEY_MISMATCH") => "sign the request that `certmint csr NAME` prints",
+        Some("REQUEST_ID_REUSED") => "choose another --request-id, or repeat the first call exactly",
+        Some("CERTIFICATE_NOT_FOUND") => "check the name and --vault, or create it: certmint create NAME",
+        Some("PENDING_NOT_FOUND") => "see what there is: certmint pending list",
+        Some("ISSUER_NOT_FOUND") => "see what there is: certmint issuer list",
+        Some("UNAUTHENTICATED") => "set CERTMINT_TOKEN to a valid bearer token",
+        Some("THROTTLED" | "WATCH_LIMIT_EXCEEDED") => "try again later, with fewer calls or streams at a time",
+        Some("RESUME_TOKEN_EXPIRED") => "watch again without --resume",
+        Some("SERVER_DRAINING" | "WATCH_MAX_AGE" | "STORE_UNAVAILABLE") => "try again",
+        Some("INTERNAL") => "a defect of the server: its log says more",
+        _ => match code {
+            Code::Unimplemented => "is it a certmint server, and not older than this client? `certmint doctor` tells",
+            Code::Unavailable => "is the server running? `certmint doctor` tells",
+            _ => return None,
+        },
+    })
+}
+
+/// The name of a code as the gRPC specification writes it.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,257 @@
+//! Results as text for people.
+
+use super::json::{self, pending_status};
+use crate::proto::v1::{
+    Certificate, Issuer, IssuerItem, OperationError, PendingEvent, PendingOperation, PendingStatus, X509Properties,
+};
+use std::fmt::Write;
+use x509_cert::der::Decode;
+
+/// Without what could steer a terminal: texts of servers and CAs are printed, and are not ours.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// The status in words.
+pub(super) fn status(value: i32) -> String {
+    pending_status(value).to_lowercase().replace('_', " ")
+}
+
+pub(super) fn operation(operation: &PendingOperation) -> String {
+    let mut lines = Lines::default();
+    lines.add("certificate", &operation.certificate_name);
+    lines.add("status", &status_of(operation));
+    lines.add("details", &operation.status_details);
+    if let Some(error) = &operation.error {
+        lines.add("error", &error_line(error));
+    }
+    lines.add("version", &operation.certificate_version);
+    lines.add("issuer", operation.issuer.as_ref().map_or("", |issuer| issuer.name.as_str()));
+    lines.add("request id", &operation.request_id);
+    lines.add("vault", &operation.vault_name);
+    lines.add("created", &time(operation.create_time.as_ref()));
+    lines.add("updated", &time(operation.update_time.as_ref()));
+    lines.add("id", &operation.id);
+    lines.end()
+}
+
+pub(super) fn operations(operations: &[PendingOperation]) -> String {
+    let rows = operations.iter().map(|it| {
+        [
+            it.certificate_name.clone(),
+            status_of(it),
+            it.issuer.as_ref().map(|issuer| issuer.name.clone()).unwrap_or_default(),
+            it.request_id.clone(),
+            time(it.update_time.as_ref()),
+        ]
+    });
+    table(["NAME", "STATUS", "ISSUER", "REQUEST ID", "UPDATED"], rows)
+}
+
+/// One line for an event of a watch; the resume token is last.
+pub(super) fn event(event: &PendingEvent, resume_token: &str) -> String {
+    let fallback = PendingOperation::default();
+    let operation = event.operation.as_ref().unwrap_or(&fallback);
+    let mut line = format!(
+        "{}  {}  {}  ",
+        time(event.event_time.as_ref()),
+        operation.certificate_name,
+        json::event_type(event.r#type).to_lowercase()
+    );
+    let unspecified = i32::from(PendingStatus::Unspecified);
+    if event.previous_status != unspecified && event.previous_status != operation.status {
+        line.push_str(&format!("{} -> ", status(event.previous_status)));
+    }
+    line.push_str(&status_of(operation));
+    for (name, value) in [("version", &operation.certificate_version), ("request_id", &operation.request_id)] {
+        if !value.is_empty() {
+            line.push_str(&format!("  {name}={value}"));
+        }
+    }
+    if let Some(error) = &operation.error {
+        line.push_str(&format!("  error={}", error_line(error)));
+    }
+    if !resume_token.is_empty() {
+        line.push_str(&format!("  token={resume_token}"));
+    }
+    // An event is one line, whatever a CA writes into its messages.
+    line.replace('\n', " ")
+}
+
+pub(super) fn certificate(certificate: &Certificate) -> String {
+    let mut lines = Lines::default();
+    lines.add("certificate", &certificate.certificate_name);
+    lines.add("version", &certificate.certificate_version);
+    if certificate.cer.is_empty() {
+        lines.add("state", "not issued");
+    }
+    if let Some(false) = certificate.attributes.as_ref().and_then(|it| it.enabled) {
+        lines.add("enabled", "no");
+    }
+    match x509_cert::Certificate::from_der(&certificate.cer) {
+        Ok(x509) => {
+            let tbs = x509.tbs_certificate();
+            lines.add("subject", &tbs.subject().to_string());
+            lines.add("issued by", &tbs.issuer().to_string());
+            lines.add("serial", &tbs.serial_number().to_string());
+        }
+        Err(_) => {
+            let subject = certificate.policy.as_ref().and_then(|it| it.x509_properties.as_ref());
+            lines.add("subject", subject.map_or("", |it| it.subject.as_str()));
+        }
+    }
+    let x509 = certificate.policy.as_ref().and_then(|it| it.x509_properties.as_ref());
+    lines.add("names", &x509.map(names).unwrap_or_default());
+    if let Some(attributes) = &certificate.attributes {
+        lines.add("not before", &time(attributes.not_before.as_ref()));
+        lines.add("not after", &time(attributes.expires.as_ref()));
+    }
+    lines.add("thumbprint", &hex(&certificate.thumbprint));
+    if !certificate.chain.is_empty() {
+        lines.add("chain", &format!("{} certificates above it", certificate.chain.len()));
+    }
+    let mut tags: Vec<String> = certificate.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    tags.sort();
+    lines.add("tags", &tags.join(", "));
+    lines.add("vault", &certificate.vault_name);
+    lines.add("id", &certificate.id);
+    lines.end()
+}
+
+pub(super) fn issuer(issuer: &Issuer) -> String {
+    let mut lines = Lines::default();
+    lines.add("issuer", &issuer.issuer_name);
+    lines.add("provider", &issuer.provider);
+    if let Some(false) = issuer.attributes.as_ref().and_then(|it| it.enabled) {
+        lines.add("enabled", "no");
+    }
+    lines.add("account", issuer.credentials.as_ref().map_or("", |it| it.account_id.as_str()));
+    if let Some(organization) = &issuer.organization {
+        lines.add("organization", &organization.id);
+        for it in &organization.administrators {
+            let parts = [it.first_name.as_str(), &it.last_name, &it.email, &it.phone];
+            lines
+                .add("administrator", &parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "));
+        }
+    }
+    if let Some(attributes) = &issuer.attributes {
+        lines.add("created", &time(attributes.created.as_ref()));
+        lines.add("updated", &time(attributes.updated.as_ref()));
+    }
+    if !issuer.ca_certificates.is_empty() {
+        let how = format!("{}; print them: certmint ca export --issuer NAME", issuer.ca_certificates.len());
+        lines.add("CA certificates", &how);
+    }
+    lines.add("vault", &issuer.vault_name);
+    lines.add("id", &issuer.id);
+    lines.end()
+}
+
+pub(super) fn issuers(issuers: &[IssuerItem]) -> String {
+    table(["NAME", "PROVIDER"], issuers.iter().map(|it| [it.issuer_name.clone(), it.provider.clone()]))
+}
+
+/// `CODE: MESSAGE`, then the errors below it.
+pub(super) fn error_line(error: &OperationError) -> String {
+    let mut line = format!("{}: {}", error.code, error.message);
+    let mut inner = error.inner_error.as_deref();
+    while let Some(error) = inner {
+        line.push_str(&format!(" ({}: {})", error.code, error.message));
+        inner = error.inner_error.as_deref();
+    }
+    line
+}
+
+fn status_of(operation: &PendingOperation) -> String {
+    let status = status(operation.status);
+    let asked = operation.cancellation_requested && operation.status == i32::from(PendingStatus::InProgress);
+    if asked { format!("{status} (cancellation requested)") } else { status }
+}
+
+fn names(x509: &X509Properties) -> String {
+    let Some(names) = &x509.subject_alternative_names else { return String::new() };
+    [&names.dns_names, &names.ip_addresses, &names.emails, &names.uris, &names.upns]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn time(time: Option<&prost_types::Timestamp>) -> String {
+    time.map(ToString::to_string).unwrap_or_default()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
+}
+
+/// Names and values, the values below each other; empty ones are left out.
+#[derive(Default)]
+struct Lines(Vec<(&'static str, String)>);
+
+impl Lines {
+    fn add(&mut self, name: &'static str, value: &str) {
+        if !value.is_empty() {
+            self.0.push((name, value.replace('\n', " ")));
+        }
+    }
+
+    fn end(self) -> String {
+        let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        self.0.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+    }
+}
+
+fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    rows.iter()
+        .map(|row| {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_not_printed() {
+        assert_eq!(printable("a\u{1b}[2Jb\r\nc\u{9b}"), "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}");
+    }
+
+    #[test]
+    fn an_event_is_one_line_with_its_token_last() {
+        let error = OperationError { code: "c".into(), message: "two\nlines".into(), inner_error: None };
+        let operation = PendingOperation {
+            certificate_name: "web".into(),
+            status: PendingStatus::Failed.into(),
+            error: Some(error),
+            ..Default::default()
+        };
+        let it = PendingEvent {
+            r#type: 3,
+            operation: Some(operation),
+            previous_status: PendingStatus::InProgress.into(),
+            event_time: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+        };
+        assert_eq!(
+            event(&it, "t1"),
+            "2023-11-14T22:13:20Z  web  updated  in progress -> failed  error=c: two lines  token=t1"
+        );
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a".to_owned(), "LocalCA".to_owned()], ["long-name".to_owned(), "x".to_owned()]];
+        assert_eq!(table(["NAME", "P"], rows.into_iter()), "NAME       P\na          LocalCA\nlong-name  x\n");
+    }
+}
