@@ -57,14 +57,14 @@ pub(super) async fn delete(call: &Call<'_>, name: &str) -> Result<Answer, Failur
 pub(super) async fn merge(call: &Call<'_>, name: &str, body: Body) -> Result<Answer, Failure> {
     let wanted = wanted(call, name)?;
     let MergeBody { x5c, attributes, tags } = call.body(body).await?;
-    let x5c = match chain(x5c) {
-        Ok(x5c) => x5c,
-        Err(problem) => {
-            // The operation is looked up before the chain is read (contract section 9).
-            call.service.pending(&wanted).await?;
-            return Err(problem.into());
-        }
+    let Some(x5c) = x5c else {
+        // The operation is looked up before the chain is asked for (contract section 9).
+        call.service.pending(&wanted).await?;
+        return Err(
+            Error::field("x5c", "It is required: the certificates as base64 strings, the issued one first.").into()
+        );
     };
+    let x5c = x5c.into_iter().map(decoded).collect();
     let request =
         MergeRequest { wanted, x5c, enabled: attributes.unwrap_or_default().enabled, tags: tags.map(Tags::from) };
     let view = call.service.merge(request).await?;
@@ -99,28 +99,12 @@ fn wants_request_file(headers: &HeaderMap) -> bool {
     first.next() == Some(&known[0])
 }
 
-/// The entries of `x5c` as bytes. What they hold is the service's business: DER, PEM text, PKCS#7
-/// or PKCS#12.
-fn chain(x5c: Option<Vec<String>>) -> Result<Vec<Vec<u8>>, Error> {
-    let x5c = x5c.ok_or_else(|| {
-        Error::field("x5c", "It is required: the certificates as base64 strings, the issued one first.")
-    })?;
-    if x5c.is_empty() {
-        return Err(Error::field("x5c", "It is empty: send the certificates as base64 strings, the issued one first."));
-    }
-    x5c.into_iter().enumerate().map(|(index, entry)| chain_entry(index, entry)).collect()
-}
-
-fn chain_entry(index: usize, entry: String) -> Result<Vec<u8>, Error> {
-    if entry.trim_start().starts_with("-----BEGIN") {
-        return Ok(entry.into_bytes());
-    }
+/// An entry of `x5c` as bytes, whichever base64 it is in. What is not base64 stays text: the keys
+/// know PEM, and can say what is wrong with the rest.
+fn decoded(entry: String) -> Vec<u8> {
     let text: Vec<u8> = entry.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let decoded = [&STANDARD, &URL_SAFE]
-        .into_iter()
-        .find_map(|alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(&text).ok())
-        .filter(|bytes| !bytes.is_empty());
-    decoded.ok_or_else(|| Error::field(format!("x5c[{index}]"), "It is neither base64 nor a PEM text."))
+    let decode = |alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(&text).ok();
+    [&STANDARD, &URL_SAFE].into_iter().find_map(decode).unwrap_or_else(|| entry.into_bytes())
 }
 
 #[cfg(test)]
@@ -131,20 +115,11 @@ mod tests {
     fn base64_is_read_in_all_its_forms() {
         let bytes = vec![0xfb, 0xff, 0xfe, 0x01];
         for text in ["+//+AQ==", "+//+AQ", "-__-AQ==", "-__-AQ", "+//+\r\n AQ==\n"] {
-            assert_eq!(chain(Some(vec![text.into()])).unwrap(), [bytes.clone()], "{text}");
+            assert_eq!(decoded(text.into()), bytes, "{text}");
         }
-        let pem = "\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert_eq!(chain(Some(vec![pem.into()])).unwrap(), [pem.as_bytes()]);
-    }
-
-    #[test]
-    fn what_is_no_chain_is_named() {
-        let problem = |x5c: Option<Vec<&str>>| {
-            chain(x5c.map(|all| all.into_iter().map(str::to_owned).collect())).unwrap_err().message
-        };
-        assert!(problem(None).contains("Property x5c has") && problem(Some(vec![])).contains("empty"));
-        assert!(problem(Some(vec!["AAAA", "no base64!"])).contains("x5c[1]"));
-        assert!(problem(Some(vec![""])).contains("x5c[0]"));
+        for text in ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no base64!"] {
+            assert_eq!(decoded(text.into()), text.as_bytes());
+        }
     }
 
     #[test]

@@ -1,0 +1,28 @@
+//! The REST face against the documents: raw requests in, whole responses out, over a real service.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_bodies;
+mod bad_chains;
+mod bad_policies;
+mod bad_requests;
+mod ca;
+mod certificates;
+mod client;
+mod issuers;
+mod repeats;
+mod request_forms;
+mod s01_create_with_an_issuer;
+mod s02_pending_in_progress;
+mod s03_pending_completed;
+mod s04_pending_cancelled_or_failed;
+mod s05_pending_deleted_or_overwritten;
+mod s06_create_while_in_progress;
+mod s07_merge_with_an_issuer;
+mod s08_request_cancellation;
+mod s09_delete_pending;
+mod s10_create_manually;
+mod s11_merge;
+mod vaults;
+mod watch;

@@ -1,0 +1,45 @@
+//! A service as the server runs it, in this process: real keys, a store, a worker and the tail of
+//! the log. It stops when it is dropped.
+
+use certmint::clock::SystemClock;
+use certmint::issuer::Issuers;
+use certmint::issuer::local_ca::LocalCa;
+use certmint::issuer::self_signed::SelfSigned;
+use certmint::issuer::test::TestIssuer;
+use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::service::{Limits, Service};
+use certmint::store::Store;
+use certmint::store::sqlite::Sqlite;
+use certmint::worker::{self, WorkerOptions};
+use std::sync::Arc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub(crate) struct TestService {
+    pub(crate) service: Service,
+    _stop: DropGuard,
+}
+
+/// Starts a service on SQLite in memory.
+pub(crate) async fn start() -> TestService {
+    start_on(Arc::new(Sqlite::open_in_memory().unwrap()), MasterKeys::random(), Limits::default()).await
+}
+
+/// Starts a service on a store; what was sealed with `keys` before can be opened again.
+pub(crate) async fn start_on(store: Arc<dyn Store>, keys: MasterKeys, limits: Limits) -> TestService {
+    let sealer = Arc::new(Sealer::new(keys));
+    let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+    let keys = Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap();
+    let self_signed = Arc::new(SelfSigned::new(sealer.clone()));
+    let local_ca = Arc::new(LocalCa::new(sealer));
+    let issuers = Issuers::new(self_signed.clone())
+        .with("LocalCA", local_ca)
+        .with("Test", Arc::new(TestIssuer::new(self_signed)));
+    let service = Service::new(store, issuers, Arc::new(keys), Arc::new(SystemClock), limits).await.unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(worker::run(service.clone(), WorkerOptions::default(), stop.clone()));
+    tokio::spawn({
+        let (service, stop) = (service.clone(), stop.clone());
+        async move { service.tail(stop).await }
+    });
+    TestService { service, _stop: stop.drop_guard() }
+}
