@@ -41,7 +41,6 @@ type Result<T> = std::result::Result<T, Box<Failure>>;
 #[command(
     name = "certmint",
     version,
-    propagate_version = true,
     after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not found, 4 in conflict with the present \
                   state, 5 the operation failed, 6 the operation was cancelled, 7 unreachable, too busy or out of time."
 )]
