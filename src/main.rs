@@ -1,4 +1,5 @@
-//! The binary: arguments in, exit code out.
+//! The binary: reads the command line, and hands over.
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use certmint::cli::{self, Cli, Command};
 use clap::Parser;
@@ -8,7 +9,6 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     let Cli { command, options } = Cli::parse();
     match command {
-        Command::Client(command) => cli::run_client(options, command).await,
         Command::Serve(arguments) => match certmint::app::serve(arguments).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -16,5 +16,6 @@ async fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Command::Client(command) => cli::run_client(options, command).await,
     }
 }

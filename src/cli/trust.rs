@@ -63,7 +63,8 @@ pub(super) fn unreadable(file: &Path, error: &io::Error) -> Box<Failure> {
 /// What to do about an error of TLS, if there is one in the chain.
 pub(super) fn advice(error: &(dyn Error + 'static)) -> Option<String> {
     Some(match tls_error(error)? {
-        TlsError::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // A bad signature: another CA of the same name, such as that of a data folder that was made anew.
+        TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "the server's certificate is not of a trusted CA: give that CA with --ca FILE (a development server \
              keeps it as ca.pem in its data folder)"
                 .to_owned()

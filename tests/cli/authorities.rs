@@ -1,0 +1,92 @@
+//! Certificates and requests as PEM, and the issuers.
+
+use crate::fake::Fake;
+use serde_json::json;
+use x509_parser::pem::Pem;
+use x509_parser::prelude::{FromDer, X509CertificationRequest};
+
+/// The blocks of a PEM text as another library reads them.
+fn blocks(text: &str) -> Vec<Pem> {
+    Pem::iter_from_buffer(text.as_bytes()).map(|block| block.unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn csr_prints_a_request_that_others_can_read() {
+    let fake = Fake::start().await;
+    let text = fake.run(&["csr", "web"]).await;
+    let blocks = blocks(&text.out);
+    assert_eq!((blocks.len(), blocks[0].label.as_str()), (1, "CERTIFICATE REQUEST"));
+    assert_eq!(blocks[0].contents, fake.csr);
+    let (_, request) = X509CertificationRequest::from_der(&blocks[0].contents).unwrap();
+    request.verify_signature().unwrap();
+    let value = fake.run(&["csr", "web", "--output", "json"]).await.json();
+    assert_eq!((&value["certificate_name"], &value["pem"]), (&json!("web"), &json!(text.out)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn get_prints_the_certificate_and_then_its_chain() {
+    let fake = Fake::start().await;
+    let text = fake.run(&["get", "web", "--pem"]).await;
+    let contents: Vec<Vec<u8>> = blocks(&text.out).into_iter().map(|block| block.contents).collect();
+    assert_eq!(contents, [fake.cer.clone(), fake.root.clone()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_built_in_ca_is_exported_with_its_root_last() {
+    let fake = Fake::start().await;
+    let contents = |text: &str| -> Vec<Vec<u8>> { blocks(text).into_iter().map(|block| block.contents).collect() };
+    let all = fake.run(&["ca", "export", "--issuer", "ca"]).await;
+    assert_eq!(contents(&all.out), [fake.cer.clone(), fake.root.clone()]);
+    let root = fake.run(&["ca", "export", "--issuer", "ca", "--root"]).await;
+    assert_eq!(contents(&root.out), std::slice::from_ref(&fake.root));
+    let none = fake.run(&["ca", "export", "--issuer", "remote"]).await;
+    assert_eq!((none.code, none.out.as_str()), (3, ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ca_of_the_server_is_exported_without_a_connection() {
+    let fake = Fake::start().await;
+    let folder = fake.folder.path().to_str().unwrap();
+    let text = fake.run(&["ca", "export", "--data-dir", folder, "--server", "https://localhost:1"]).await;
+    assert_eq!(blocks(&text.out)[0].contents, fake.root);
+    let file = fake.folder.path().join("out.pem");
+    let written = fake.run(&["ca", "export", "--out", file.to_str().unwrap()]).await;
+    assert_eq!(written.code, 0, "{written:?}");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), text.out);
+    let value = fake.run(&["ca", "export", "--output", "json"]).await.json();
+    assert_eq!(value, json!({ "pem": text.out }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_read_from_standard_input_or_a_file_and_never_printed() {
+    let fake = Fake::start().await;
+    let arguments = ["issuer", "set", "ca", "--provider", "Test", "--account-id", "complete", "--password-stdin"];
+    let admin = ["--organization-id", "org", "--admin", "Ann Lee <ann@example.com> 1", "--disabled"];
+    let set = fake.run_with_input(&[&arguments[..], &admin[..]].concat(), b"hunter2\n").await;
+    assert_eq!(set.code, 0, "{set:?}");
+    std::fs::write(fake.folder.path().join("password"), "hunter3").unwrap();
+    let update = fake.run(&["issuer", "update", "ca", "--password-file", "password", "--output", "json"]).await;
+    assert_eq!(update.code, 0, "{update:?}");
+    let part = fake.part();
+    let sent = &part.set[0];
+    let credentials = sent.credentials.as_ref().unwrap();
+    assert_eq!((credentials.account_id.as_str(), credentials.password.as_str()), ("complete", "hunter2"));
+    assert_eq!((sent.provider.as_str(), sent.attributes.as_ref().unwrap().enabled), ("Test", Some(false)));
+    let organization = sent.organization.as_ref().unwrap();
+    assert_eq!((organization.id.as_str(), organization.administrators[0].email.as_str()), ("org", "ann@example.com"));
+    let updated = part.updated[0].issuer.as_ref().unwrap();
+    assert_eq!((updated.credentials.as_ref().unwrap().password.as_str(), &updated.attributes), ("hunter3", &None));
+    for ended in [&set, &update] {
+        assert!(!ended.out.contains("hunter") && !ended.err.contains("hunter"), "{ended:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn issuers_are_listed_and_shown() {
+    let fake = Fake::start().await;
+    assert_eq!(fake.run(&["issuer", "list"]).await.out, "NAME  PROVIDER\nca    LocalCA\n");
+    let value = fake.run(&["issuer", "show", "ca", "--output", "json"]).await.json();
+    assert_eq!(value["issuer"]["credentials"], json!({ "account_id": "account" }));
+    let deleted = fake.run(&["issuer", "delete", "ca"]).await;
+    assert!(deleted.code == 0 && deleted.out.contains("provider         LocalCA"), "{deleted:?}");
+}

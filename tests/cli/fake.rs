@@ -1,0 +1,439 @@
+//! A server of the contract over TLS that answers as a test tells it and remembers what it was asked.
+
+use certmint::clock::{Clock, SystemClock};
+use certmint::proto::v1::certificate_admin_service_server::{CertificateAdminService, CertificateAdminServiceServer};
+use certmint::proto::v1::certificate_service_server::{CertificateService, CertificateServiceServer};
+use certmint::proto::v1::*;
+use prost_types::Timestamp;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use std::collections::VecDeque;
+use std::io::Write;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+pub(crate) type Item = Result<WatchPendingResponse, Status>;
+pub(crate) const REQUEST_ID: &str = "0123456789abcdef0123456789abcdef";
+
+/// What was asked, and what to answer.
+#[derive(Default)]
+pub(crate) struct Part {
+    pub(crate) created: Vec<CreateCertificateRequest>,
+    pub(crate) merged: Vec<MergeCertificateRequest>,
+    pub(crate) set: Vec<Issuer>,
+    pub(crate) updated: Vec<UpdateIssuerRequest>,
+    pub(crate) watched: Vec<WatchPendingRequest>,
+    pub(crate) tokens: Vec<Option<String>>,
+    /// Operations asked for by GetPending and DeletePending.
+    pub(crate) reads: usize,
+    pub(crate) deletions: usize,
+    /// One for each stream; the last item decides how it ends. Without one the stream stays open.
+    pub(crate) streams: VecDeque<Vec<Item>>,
+    /// Answers of GetPending before the usual one.
+    pub(crate) refusals: VecDeque<Status>,
+    /// How far the clock of the server is off, in seconds.
+    pub(crate) clock_skew: i64,
+}
+
+/// A running server and the folder with its CA.
+pub(crate) struct Fake {
+    pub(crate) part: Arc<Mutex<Part>>,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) url: String,
+    pub(crate) csr: Vec<u8>,
+    pub(crate) cer: Vec<u8>,
+    pub(crate) root: Vec<u8>,
+}
+
+impl Fake {
+    pub(crate) async fn start() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let csr = params.serialize_request(&key).unwrap().der().to_vec();
+        let leaf = params.signed_by(&key, &ca).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), ca.pem()).unwrap();
+
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}", socket.local_addr().unwrap().port());
+        let part = Arc::new(Mutex::new(Part::default()));
+        let (cer, root) = (leaf.der().to_vec(), ca.der().to_vec());
+        let service = Service { part: part.clone(), csr: csr.clone(), chain: vec![cer.clone(), root.clone()] };
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(certmint::proto::DESCRIPTOR_SET)
+            .build_v1()
+            .unwrap();
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_serving::<CertificateServiceServer<Service>>().await;
+        let identity = Identity::from_pem(leaf.pem(), key.serialize_pem());
+        let server = Server::builder()
+            .tls_config(ServerTlsConfig::new().identity(identity))
+            .unwrap()
+            .add_service(CertificateServiceServer::new(service.clone()))
+            .add_service(CertificateAdminServiceServer::new(service))
+            .add_service(reflection)
+            .add_service(health)
+            .serve_with_incoming(TcpListenerStream::new(socket));
+        tokio::spawn(server);
+        Self { part, folder, url, csr, cer, root }
+    }
+
+    pub(crate) fn part(&self) -> std::sync::MutexGuard<'_, Part> {
+        self.part.lock().unwrap()
+    }
+
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// Adds a stream that answers a watch.
+    pub(crate) fn stream(&self, items: impl IntoIterator<Item = Item>) {
+        self.part().streams.push_back(items.into_iter().collect());
+    }
+
+    /// The binary, pointed at this server.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = bare(arguments);
+        command.current_dir(self.folder.path()).env("CERTMINT_SERVER", &self.url).env("CERTMINT_CA", self.ca());
+        command
+    }
+
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        ended(self.command(arguments)).await
+    }
+
+    pub(crate) async fn run_with_input(&self, arguments: &[&str], input: &'static [u8]) -> Ended {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let waiting = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            child.stdin.take().unwrap().write_all(input).unwrap();
+            child.wait_with_output().unwrap()
+        });
+        Ended::from(waiting.await.unwrap())
+    }
+}
+
+/// The binary without any setting of the environment.
+pub(crate) fn bare(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_certmint"));
+    for name in ["CERTMINT_SERVER", "CERTMINT_CA", "CERTMINT_VAULT", "CERTMINT_TOKEN"] {
+        command.env_remove(name);
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+pub(crate) async fn ended(mut command: Command) -> Ended {
+    Ended::from(tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap())
+}
+
+/// How the binary ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ended {
+    /// Standard output as JSON; that it is the only thing on it is part of the promise.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// One JSON object per line.
+    pub(crate) fn lines(&self) -> Vec<serde_json::Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub(crate) fn error(&self) -> serde_json::Value {
+        let value: serde_json::Value =
+            serde_json::from_str(&self.err).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        value["error"].clone()
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+pub(crate) fn refusal(code: Code, reason: &str, message: &str) -> Status {
+    refusal_with(code, reason, message, |_| {})
+}
+
+pub(crate) fn refusal_with(code: Code, reason: &str, message: &str, more: impl FnOnce(&mut ErrorDetails)) -> Status {
+    let metadata = [("httpStatus".to_owned(), "400".to_owned())];
+    let mut details = ErrorDetails::with_error_info(reason, "certmint.v1", metadata);
+    more(&mut details);
+    Status::with_error_details(code, message, details)
+}
+
+pub(crate) fn draining() -> Status {
+    refusal_with(Code::Unavailable, "SERVER_DRAINING", "the server is stopping", |details| {
+        details.set_retry_info(Some(Duration::from_millis(20)));
+    })
+}
+
+pub(crate) fn operation(name: &str, status: PendingStatus, revision: i64) -> PendingOperation {
+    PendingOperation {
+        id: format!("https://localhost/certificates/{name}/pending"),
+        vault_name: "default".into(),
+        certificate_name: name.into(),
+        request_id: REQUEST_ID.into(),
+        issuer: Some(IssuerParameters { name: "ca".into(), ..Default::default() }),
+        status: status.into(),
+        create_time: Some(Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+        revision,
+        ..Default::default()
+    }
+}
+
+pub(crate) fn event(kind: PendingEventType, operation: PendingOperation, token: &str) -> Item {
+    let event = PendingEvent {
+        r#type: kind.into(),
+        operation: Some(operation),
+        event_time: Some(Timestamp { seconds: 1_700_000_001, nanos: 0 }),
+        ..Default::default()
+    };
+    Ok(WatchPendingResponse {
+        resume_token: token.into(),
+        payload: Some(watch_pending_response::Payload::Event(event)),
+    })
+}
+
+pub(crate) fn bookmark(reason: BookmarkReason, token: &str, seconds: i64) -> Item {
+    let server_time = Some(Timestamp { seconds, nanos: 0 });
+    let bookmark = WatchBookmark { reason: reason.into(), server_time };
+    Ok(WatchPendingResponse {
+        resume_token: token.into(),
+        payload: Some(watch_pending_response::Payload::Bookmark(bookmark)),
+    })
+}
+
+#[derive(Clone)]
+struct Service {
+    part: Arc<Mutex<Part>>,
+    csr: Vec<u8>,
+    chain: Vec<Vec<u8>>,
+}
+
+impl Service {
+    fn part(&self) -> std::sync::MutexGuard<'_, Part> {
+        self.part.lock().unwrap()
+    }
+
+    fn operation(&self, name: &str) -> PendingOperation {
+        PendingOperation { csr: self.csr.clone().into(), ..operation(name, PendingStatus::InProgress, 1) }
+    }
+
+    fn certificate(&self, name: &str) -> Certificate {
+        let issued = name != "placeholder";
+        Certificate {
+            certificate_name: name.into(),
+            certificate_version: "00ff".into(),
+            cer: if issued { self.chain[0].clone().into() } else { Default::default() },
+            chain: if issued { vec![self.chain[1].clone().into()] } else { Vec::new() },
+            thumbprint: vec![0xab, 0x01].into(),
+            attributes: Some(CertificateAttributes { enabled: Some(issued), ..Default::default() }),
+            ..Default::default()
+        }
+    }
+}
+
+fn missing(name: &str) -> Status {
+    refusal_with(Code::NotFound, "PENDING_NOT_FOUND", "Pending certificate not found: none", |details| {
+        details.set_resource_info("pending", name, "", "");
+    })
+}
+
+#[tonic::async_trait]
+impl CertificateService for Service {
+    type WatchPendingStream = Pin<Box<dyn Stream<Item = Item> + Send>>;
+
+    async fn create_certificate(
+        &self,
+        request: Request<CreateCertificateRequest>,
+    ) -> Result<Response<CreateCertificateResponse>, Status> {
+        let token = request.metadata().get("authorization").map(|it| it.to_str().unwrap().to_owned());
+        let request = request.into_inner();
+        let name = request.certificate_name.clone();
+        let mut part = self.part();
+        part.tokens.push(token);
+        part.created.push(request);
+        match name.as_str() {
+            "busy" => Err(refusal(Code::Aborted, "PENDING_IN_PROGRESS", "An operation is in progress.")),
+            "bad" => Err(refusal_with(Code::InvalidArgument, "BAD_PARAMETER", "The policy is wrong.", |details| {
+                details.add_bad_request_violation("policy.x509_properties.subject", "not an X.500 name");
+            })),
+            _ => Ok(Response::new(CreateCertificateResponse {
+                operation: Some(self.operation(&name)),
+                resume_token: "t-create".into(),
+            })),
+        }
+    }
+
+    async fn get_pending(&self, request: Request<GetPendingRequest>) -> Result<Response<GetPendingResponse>, Status> {
+        let name = request.into_inner().certificate_name;
+        let refused = {
+            let mut part = self.part();
+            part.reads += 1;
+            part.refusals.pop_front()
+        };
+        if let Some(status) = refused {
+            return Err(status);
+        }
+        match name.as_str() {
+            "none" => return Err(missing(&name)),
+            "slow" => tokio::time::sleep(Duration::from_secs(20)).await,
+            _ => {}
+        }
+        Ok(Response::new(GetPendingResponse { operation: Some(self.operation(&name)), resume_token: "t-get".into() }))
+    }
+
+    async fn list_pending(
+        &self,
+        request: Request<ListPendingRequest>,
+    ) -> Result<Response<ListPendingResponse>, Status> {
+        let (name, next) = match request.into_inner().page_token.as_str() {
+            "" => ("first", "page-2"),
+            "page-2" => ("second", ""),
+            other => return Err(Status::invalid_argument(other)),
+        };
+        Ok(Response::new(ListPendingResponse {
+            operations: vec![self.operation(name)],
+            next_page_token: next.into(),
+            resume_token: "t-list".into(),
+        }))
+    }
+
+    async fn cancel_pending(
+        &self,
+        request: Request<CancelPendingRequest>,
+    ) -> Result<Response<CancelPendingResponse>, Status> {
+        let mut operation = self.operation(&request.into_inner().certificate_name);
+        operation.cancellation_requested = true;
+        Ok(Response::new(CancelPendingResponse { operation: Some(operation), resume_token: "t-cancel".into() }))
+    }
+
+    async fn delete_pending(
+        &self,
+        request: Request<DeletePendingRequest>,
+    ) -> Result<Response<DeletePendingResponse>, Status> {
+        self.part().deletions += 1;
+        match request.into_inner().certificate_name.as_str() {
+            "drained" => Err(draining()),
+            name => Ok(Response::new(DeletePendingResponse { operation: Some(self.operation(name)) })),
+        }
+    }
+
+    async fn merge_certificate(
+        &self,
+        request: Request<MergeCertificateRequest>,
+    ) -> Result<Response<MergeCertificateResponse>, Status> {
+        let request = request.into_inner();
+        let certificate = Some(self.certificate(&request.certificate_name));
+        self.part().merged.push(request);
+        Ok(Response::new(MergeCertificateResponse { certificate }))
+    }
+
+    async fn watch_pending(
+        &self,
+        request: Request<WatchPendingRequest>,
+    ) -> Result<Response<Self::WatchPendingStream>, Status> {
+        let mut part = self.part();
+        part.watched.push(request.into_inner());
+        match part.streams.pop_front() {
+            // A stream that has nothing but an error is refused at once, as real ones are.
+            Some(mut items) if items.len() == 1 && items[0].is_err() => match items.remove(0) {
+                Err(status) => Err(status),
+                Ok(_) => unreachable!("the guard says so"),
+            },
+            Some(items) => Ok(Response::new(Box::pin(tokio_stream::iter(items)))),
+            None => {
+                let now = SystemClock.now().seconds() + part.clock_skew;
+                let first = tokio_stream::iter([bookmark(BookmarkReason::CaughtUp, "t-now", now)]);
+                Ok(Response::new(Box::pin(first.chain(tokio_stream::pending()))))
+            }
+        }
+    }
+
+    async fn get_certificate(
+        &self,
+        request: Request<GetCertificateRequest>,
+    ) -> Result<Response<GetCertificateResponse>, Status> {
+        let certificate = Some(self.certificate(&request.into_inner().certificate_name));
+        Ok(Response::new(GetCertificateResponse { certificate }))
+    }
+}
+
+impl Service {
+    /// The issuer with what a real server never answers left in, to see that it is not printed.
+    fn issuer(&self, name: &str) -> Issuer {
+        Issuer {
+            issuer_name: name.into(),
+            provider: "LocalCA".into(),
+            credentials: Some(IssuerCredentials { account_id: "account".into(), password: "hunter2".into() }),
+            ca_certificates: if name == "remote" {
+                Vec::new()
+            } else {
+                self.chain.iter().cloned().map(Into::into).collect()
+            },
+            ..Default::default()
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl CertificateAdminService for Service {
+    async fn set_issuer(&self, request: Request<SetIssuerRequest>) -> Result<Response<SetIssuerResponse>, Status> {
+        let request = request.into_inner();
+        let issuer = Some(self.issuer(&request.issuer_name));
+        self.part().set.extend(request.issuer);
+        Ok(Response::new(SetIssuerResponse { issuer }))
+    }
+
+    async fn update_issuer(
+        &self,
+        request: Request<UpdateIssuerRequest>,
+    ) -> Result<Response<UpdateIssuerResponse>, Status> {
+        let request = request.into_inner();
+        let issuer = Some(self.issuer(&request.issuer_name));
+        self.part().updated.push(request);
+        Ok(Response::new(UpdateIssuerResponse { issuer }))
+    }
+
+    async fn get_issuer(&self, request: Request<GetIssuerRequest>) -> Result<Response<GetIssuerResponse>, Status> {
+        let issuer = Some(self.issuer(&request.into_inner().issuer_name));
+        Ok(Response::new(GetIssuerResponse { issuer }))
+    }
+
+    async fn list_issuers(&self, _: Request<ListIssuersRequest>) -> Result<Response<ListIssuersResponse>, Status> {
+        let issuers = vec![IssuerItem { issuer_name: "ca".into(), provider: "LocalCA".into(), ..Default::default() }];
+        Ok(Response::new(ListIssuersResponse { issuers, next_page_token: String::new() }))
+    }
+
+    async fn delete_issuer(
+        &self,
+        request: Request<DeleteIssuerRequest>,
+    ) -> Result<Response<DeleteIssuerResponse>, Status> {
+        let issuer = Some(self.issuer(&request.into_inner().issuer_name));
+        Ok(Response::new(DeleteIssuerResponse { issuer }))
+    }
+}

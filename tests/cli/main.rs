@@ -1,0 +1,10 @@
+//! The command line as scripts see it: the real binary against a server that plays a part.
+#![expect(clippy::disallowed_types, reason = "the server of these tests answers with statuses")]
+
+mod authorities;
+mod calls;
+mod doctor;
+mod errors;
+mod fake;
+mod wait;
+mod watch;
