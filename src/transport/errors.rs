@@ -106,4 +106,20 @@ mod tests {
             .collect();
         assert_eq!(ours, contract);
     }
+
+    #[test]
+    fn the_page_of_errors_has_every_row() {
+        let page = include_str!("../../docs/errors.md");
+        for Row { reason: _, wire, code, http, azure, inner: _ } in &TABLE {
+            let code = format!("{code:?}").chars().fold(String::new(), |mut name, c| {
+                if c.is_uppercase() && !name.is_empty() {
+                    name.push('_');
+                }
+                name.push(c.to_ascii_uppercase());
+                name
+            });
+            let row = format!("| `{wire}` | `{code}` | {} | `{azure}` |", http.as_u16());
+            assert!(page.contains(&row), "{row}");
+        }
+    }
 }

@@ -40,8 +40,10 @@ impl Client {
     }
 
     pub(crate) async fn with(change: impl Fn(RestOptions) -> RestOptions) -> Self {
-        let service = service::start().await;
-        let options = change(RestOptions::new(Auth::Development));
+        Self::over(service::start().await, change(RestOptions::new(Auth::Development)))
+    }
+
+    pub(crate) fn over(service: TestService, options: RestOptions) -> Self {
         Self { router: router(service.service.clone(), options), _service: service }
     }
 

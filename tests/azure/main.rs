@@ -10,6 +10,7 @@ mod bad_requests;
 mod ca;
 mod certificates;
 mod client;
+mod faults;
 mod issuers;
 mod repeats;
 mod request_forms;
