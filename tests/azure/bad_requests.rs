@@ -5,6 +5,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Request;
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::Poll;
 use std::time::Duration;
 
 const TOKEN: (&str, &str) = ("authorization", "Bearer token");
@@ -102,6 +105,28 @@ async fn a_wrong_method_is_not_allowed() {
     "#);
     client.send("POST /certificates//create", "").await.is_refusal(405, "MethodNotAllowed", "HTTP POST not allowed");
     client.send("PUT /certificates/issuers/", "{}").await.is_refusal(405, "MethodNotAllowed", "HTTP PUT not allowed");
+}
+
+#[tokio::test]
+async fn a_head_has_no_body() {
+    let client = Client::start().await;
+    let reply = client.raw("HEAD /certificates/mycert1?api-version=7.4", &[TOKEN], "").await;
+    assert_eq!((reply.status, reply.body.as_str()), (405, ""));
+}
+
+/// A connection that is closed while its client still sends takes the answer with it.
+#[tokio::test]
+async fn a_body_that_nobody_wants_is_read_to_its_end() {
+    let client = Client::start().await;
+    let left = Arc::new(AtomicUsize::new(40));
+    let counter = left.clone();
+    let parts = futures_util::stream::poll_fn(move |_| {
+        let more = counter.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        Poll::Ready(more.then(|| Ok::<_, Infallible>(Bytes::from(vec![b' '; 100_000]))))
+    });
+    let request = Request::post("/certificates/mycert1/create").header("host", HOST);
+    client.call(request.body(Body::from_stream(parts)).unwrap()).await.is_refusal(401, "Unauthorized", "");
+    assert_eq!(left.load(SeqCst), 0);
 }
 
 #[tokio::test]

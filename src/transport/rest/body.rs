@@ -11,12 +11,17 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use std::time::Duration;
+
+/// Most bytes that are thrown away for a good answer, and how long that may take.
+const DISCARD_LIMIT: usize = 8 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// Reads a body as `T`. No body is an empty object: the clients send none where they have nothing
 /// to say.
 pub(super) async fn read<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
-    body: Body,
+    body: &mut Body,
     options: &RestOptions,
 ) -> Result<T, Failure> {
     if body.is_end_stream() {
@@ -35,6 +40,21 @@ pub(super) async fn read<T: DeserializeOwned + Default>(
     parse(&bytes)
 }
 
+/// Reads what is left of a body and throws it away, within bounds: a connection that is closed while
+/// its client still sends takes the answer with it.
+pub(super) async fn discard(body: &mut Body) {
+    let throw_away = async {
+        let mut left = DISCARD_LIMIT;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { return };
+            left = rest;
+        }
+    };
+    // Whoever is slower than this does not read the answer either.
+    let _ = tokio::time::timeout(DISCARD_TIME, throw_away).await;
+}
+
 /// No type at all is taken for JSON; parameters such as the charset do not matter (RFC 8259
 /// section 8.1 knows UTF-8 only).
 fn is_json(headers: &HeaderMap) -> bool {
@@ -43,7 +63,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.is_empty() || media_type.eq_ignore_ascii_case(b"application/json")
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Failure::body_too_large(limit));

@@ -14,7 +14,7 @@ use http::StatusCode;
 /// Longest `x-ms-client-request-id` by which a repeat is recognised; a longer one is only echoed.
 const MAX_CLIENT_REQUEST_ID: usize = 128;
 
-pub(super) async fn create(call: &Call<'_>, name: &str, body: Body) -> Result<Answer, Failure> {
+pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = CertificateName::parse(name)?;
     let CreateBody { policy, attributes, tags, preserve_cert_order } = call.body(body).await?;
     let request = CreateRequest {

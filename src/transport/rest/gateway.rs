@@ -14,8 +14,10 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt;
+use http::header::EXPECT;
 use http::request::Parts;
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, StatusCode};
+use http_body::Body as _;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -54,17 +56,17 @@ impl Call<'_> {
         self.vault.clone()
     }
 
-    pub(super) async fn body<T: DeserializeOwned + Default>(&self, body: Body) -> Result<T, Failure> {
+    pub(super) async fn body<T: DeserializeOwned + Default>(&self, body: &mut Body) -> Result<T, Failure> {
         body::read(&self.parts.headers, body, self.options).await
     }
 }
 
 impl Gateway {
     async fn answer(&self, request: Request) -> Response {
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let client_request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
         // A defect in one request must not take the others of its connection along.
-        let handled = AssertUnwindSafe(self.handle(&parts, body)).catch_unwind().await;
+        let handled = AssertUnwindSafe(self.handle(&parts, &mut body)).catch_unwind().await;
         let answer = match handled {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => failure.answer(),
@@ -73,10 +75,17 @@ impl Gateway {
                 Failure::from(Error::internal()).answer()
             }
         };
-        answer.finish(client_request_id)
+        let response = answer.finish(client_request_id);
+        // A client that waits for "100 Continue" has sent nothing, and need not after a challenge.
+        let waits = response.status() == StatusCode::UNAUTHORIZED && parts.headers.contains_key(EXPECT);
+        if !body.is_end_stream() && !waits {
+            body::discard(&mut body).await;
+        }
+        // HTTP/2 takes a body after HEAD for a broken stream.
+        if parts.method == Method::HEAD { response.map(|_| Body::empty()) } else { response }
     }
 
-    async fn handle(&self, parts: &Parts, body: Body) -> Result<Answer, Failure> {
+    async fn handle(&self, parts: &Parts, body: &mut Body) -> Result<Answer, Failure> {
         let Self { service, options } = self;
         let host = Host::of(parts, &options.base_domain);
         let Some(principal) = options.auth.authenticate(&parts.headers) else {

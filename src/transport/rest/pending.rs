@@ -32,7 +32,7 @@ pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> 
     Ok(if operation.in_progress() { answer.poll_again() } else { answer })
 }
 
-pub(super) async fn cancel(call: &Call<'_>, name: &str, body: Body) -> Result<Answer, Failure> {
+pub(super) async fn cancel(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let wanted = wanted(call, name)?;
     let CancelBody { cancellation_requested } = call.body(body).await?;
     match cancellation_requested {
@@ -54,7 +54,7 @@ pub(super) async fn delete(call: &Call<'_>, name: &str) -> Result<Answer, Failur
     Ok(Answer::json(StatusCode::OK, json(&OperationAnswer::new(&operation, &call.links))))
 }
 
-pub(super) async fn merge(call: &Call<'_>, name: &str, body: Body) -> Result<Answer, Failure> {
+pub(super) async fn merge(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let wanted = wanted(call, name)?;
     let MergeBody { x5c, attributes, tags } = call.body(body).await?;
     let Some(x5c) = x5c else {
