@@ -22,7 +22,8 @@ impl From<Status> for Box<Failure> {
             message => message.to_owned(),
         };
         let mut failure = Failure::new(exit(&status), message);
-        failure.advice = advice(reason.as_deref(), code).map(str::to_owned);
+        let resource = details.resource_info().map_or("", |it| it.resource_name.as_str());
+        failure.advice = advice(reason.as_deref(), code).map(|advice| about(advice, resource));
         failure.code = Some(code_name(code));
         failure.retry_after = retry_delay(&status);
         if let Some(bad) = details.bad_request() {
@@ -103,6 +104,12 @@ fn advice(reason: Option<&str>, code: Code) -> Option<&'static str> {
             _ => return None,
         },
     })
+}
+
+/// The advice for the resource that the server named; commands are copied, so only what is a name goes into them.
+fn about(advice: &str, resource: &str) -> String {
+    let is_name = !resource.is_empty() && resource.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if is_name && !resource.starts_with('-') { advice.replace("NAME", resource) } else { advice.to_owned() }
 }
 
 /// The name of a code as the gRPC specification writes it.

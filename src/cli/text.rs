@@ -162,7 +162,8 @@ pub(super) fn error_line(error: &OperationError) -> String {
     line
 }
 
-fn status_of(operation: &PendingOperation) -> String {
+/// The status in words, and whether a cancellation was requested.
+pub(super) fn status_of(operation: &PendingOperation) -> String {
     let status = status(operation.status);
     let asked = operation.cancellation_requested && operation.status == i32::from(PendingStatus::InProgress);
     if asked { format!("{status} (cancellation requested)") } else { status }

@@ -76,7 +76,7 @@ async fn follow(
         match watcher.next().await? {
             News::Message(message) => {
                 let Some(Payload::Event(event)) = message.payload else { continue };
-                let Some(operation) = event.operation else { continue };
+                let Some(mut operation) = event.operation else { continue };
                 // The filter names it; an older server may not know the filter.
                 if operation.request_id != last.request_id {
                     continue;
@@ -85,6 +85,8 @@ async fn follow(
                     let message = format!("the operation of {} was {how} before it ended", operation.certificate_name);
                     return Err(Failure::new(Exit::NotFound, message).boxed());
                 }
+                // A watch leaves it out, since it never changes.
+                operation.csr.clone_from(&last.csr);
                 display.state(&operation);
                 if has_ended(&operation) {
                     return Ok((operation, watcher.resume_token().to_owned()));
@@ -144,7 +146,7 @@ impl Display {
     }
 
     fn state(&self, operation: &PendingOperation) {
-        let mut line = format!("{}: {}", operation.certificate_name, text::status(operation.status));
+        let mut line = format!("{}: {}", operation.certificate_name, text::status_of(operation));
         if !operation.status_details.is_empty() {
             line.push_str(&format!(", {}", operation.status_details));
         }

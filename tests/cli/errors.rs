@@ -1,8 +1,9 @@
 //! Errors: exit codes, what is said, and in which form.
 
-use crate::fake::{Fake, bare, draining, ended};
+use crate::fake::{Fake, bare, draining, ended, refusal_with};
 use serde_json::json;
 use std::time::Instant;
+use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_says_what_to_do() {
@@ -124,4 +125,16 @@ async fn causes_are_told_only_when_asked_for() {
     let plain = fake.run(&["pending", "list", "--server", &url]).await;
     let verbose = fake.run(&["pending", "list", "--server", &url, "--verbose"]).await;
     assert!(!plain.err.contains("  cause: ") && verbose.err.contains("  cause: "), "{plain:?} {verbose:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn advice_names_the_certificate_unless_that_is_no_name() {
+    let fake = Fake::start().await;
+    for (resource, command) in [("web", "certmint create web\n"), ("a;b", "certmint create NAME\n")] {
+        fake.part().refusals.push_back(refusal_with(Code::NotFound, "CERTIFICATE_NOT_FOUND", "no", |details| {
+            details.set_resource_info("certificate", resource, "", "");
+        }));
+        let ended = fake.run(&["pending", "show", "web"]).await;
+        assert!(ended.code == 3 && ended.err.ends_with(command), "{}", ended.err);
+    }
 }

@@ -1,6 +1,8 @@
 //! `certmint create --wait`: the exit code says how the operation ended.
 
 use crate::fake::{Fake, REQUEST_ID, draining, event, operation, refusal};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use certmint::proto::v1::PendingEventType::{Deleted, Snapshot, Updated};
 use certmint::proto::v1::PendingStatus::{Cancelled, Completed, Failed, InProgress};
 use certmint::proto::v1::{OperationError, PendingOperation, PendingStatus};
@@ -42,6 +44,8 @@ async fn json_is_the_last_state_and_nothing_else() {
         (value["operation"]["status"].as_str(), value["resume_token"].as_str()),
         (Some("COMPLETED"), Some("t2"))
     );
+    // Watches do not repeat the signing request.
+    assert_eq!(value["operation"]["csr"], STANDARD.encode(&fake.csr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
