@@ -1,22 +1,20 @@
 //! A server of the contract over TLS that answers as a test tells it and remembers what it was asked.
 
-use certmint::clock::{Clock, SystemClock};
-use certmint::proto::v1::certificate_admin_service_server::{CertificateAdminService, CertificateAdminServiceServer};
-use certmint::proto::v1::certificate_service_server::{CertificateService, CertificateServiceServer};
+use crate::service::Service;
+use certmint::proto::v1::certificate_admin_service_server::CertificateAdminServiceServer;
+use certmint::proto::v1::certificate_service_server::CertificateServiceServer;
 use certmint::proto::v1::*;
 use prost_types::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_stream::wrappers::TcpListenerStream;
-use tokio_stream::{Stream, StreamExt};
 use tonic::transport::{Identity, Server, ServerTlsConfig};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 pub(crate) type Item = Result<WatchPendingResponse, Status>;
@@ -225,215 +223,4 @@ pub(crate) fn bookmark(reason: BookmarkReason, token: &str, seconds: i64) -> Ite
         resume_token: token.into(),
         payload: Some(watch_pending_response::Payload::Bookmark(bookmark)),
     })
-}
-
-#[derive(Clone)]
-struct Service {
-    part: Arc<Mutex<Part>>,
-    csr: Vec<u8>,
-    chain: Vec<Vec<u8>>,
-}
-
-impl Service {
-    fn part(&self) -> std::sync::MutexGuard<'_, Part> {
-        self.part.lock().unwrap()
-    }
-
-    fn operation(&self, name: &str) -> PendingOperation {
-        PendingOperation { csr: self.csr.clone().into(), ..operation(name, PendingStatus::InProgress, 1) }
-    }
-
-    fn certificate(&self, name: &str) -> Certificate {
-        let issued = name != "placeholder";
-        Certificate {
-            certificate_name: name.into(),
-            certificate_version: "00ff".into(),
-            cer: if issued { self.chain[0].clone().into() } else { Default::default() },
-            chain: if issued { vec![self.chain[1].clone().into()] } else { Vec::new() },
-            thumbprint: vec![0xab, 0x01].into(),
-            attributes: Some(CertificateAttributes { enabled: Some(issued), ..Default::default() }),
-            ..Default::default()
-        }
-    }
-}
-
-fn missing(name: &str) -> Status {
-    refusal_with(Code::NotFound, "PENDING_NOT_FOUND", "Pending certificate not found: none", |details| {
-        details.set_resource_info("pending", name, "", "");
-    })
-}
-
-#[tonic::async_trait]
-impl CertificateService for Service {
-    type WatchPendingStream = Pin<Box<dyn Stream<Item = Item> + Send>>;
-
-    async fn create_certificate(
-        &self,
-        request: Request<CreateCertificateRequest>,
-    ) -> Result<Response<CreateCertificateResponse>, Status> {
-        let token = request.metadata().get("authorization").map(|it| it.to_str().unwrap().to_owned());
-        let request = request.into_inner();
-        let name = request.certificate_name.clone();
-        let mut part = self.part();
-        part.tokens.push(token);
-        part.created.push(request);
-        match name.as_str() {
-            "busy" => Err(refusal(Code::Aborted, "PENDING_IN_PROGRESS", "An operation is in progress.")),
-            "bad" => Err(refusal_with(Code::InvalidArgument, "BAD_PARAMETER", "The policy is wrong.", |details| {
-                details.add_bad_request_violation("policy.x509_properties.subject", "not an X.500 name");
-            })),
-            _ => Ok(Response::new(CreateCertificateResponse {
-                operation: Some(self.operation(&name)),
-                resume_token: "t-create".into(),
-            })),
-        }
-    }
-
-    async fn get_pending(&self, request: Request<GetPendingRequest>) -> Result<Response<GetPendingResponse>, Status> {
-        let name = request.into_inner().certificate_name;
-        let refused = {
-            let mut part = self.part();
-            part.reads += 1;
-            part.refusals.pop_front()
-        };
-        if let Some(status) = refused {
-            return Err(status);
-        }
-        match name.as_str() {
-            "none" => return Err(missing(&name)),
-            "slow" => tokio::time::sleep(Duration::from_secs(20)).await,
-            _ => {}
-        }
-        Ok(Response::new(GetPendingResponse { operation: Some(self.operation(&name)), resume_token: "t-get".into() }))
-    }
-
-    async fn list_pending(
-        &self,
-        request: Request<ListPendingRequest>,
-    ) -> Result<Response<ListPendingResponse>, Status> {
-        let (name, next) = match request.into_inner().page_token.as_str() {
-            "" => ("first", "page-2"),
-            "page-2" => ("second", ""),
-            other => return Err(Status::invalid_argument(other)),
-        };
-        Ok(Response::new(ListPendingResponse {
-            operations: vec![self.operation(name)],
-            next_page_token: next.into(),
-            resume_token: "t-list".into(),
-        }))
-    }
-
-    async fn cancel_pending(
-        &self,
-        request: Request<CancelPendingRequest>,
-    ) -> Result<Response<CancelPendingResponse>, Status> {
-        let mut operation = self.operation(&request.into_inner().certificate_name);
-        operation.cancellation_requested = true;
-        Ok(Response::new(CancelPendingResponse { operation: Some(operation), resume_token: "t-cancel".into() }))
-    }
-
-    async fn delete_pending(
-        &self,
-        request: Request<DeletePendingRequest>,
-    ) -> Result<Response<DeletePendingResponse>, Status> {
-        self.part().deletions += 1;
-        match request.into_inner().certificate_name.as_str() {
-            "drained" => Err(draining()),
-            name => Ok(Response::new(DeletePendingResponse { operation: Some(self.operation(name)) })),
-        }
-    }
-
-    async fn merge_certificate(
-        &self,
-        request: Request<MergeCertificateRequest>,
-    ) -> Result<Response<MergeCertificateResponse>, Status> {
-        let request = request.into_inner();
-        let certificate = Some(self.certificate(&request.certificate_name));
-        self.part().merged.push(request);
-        Ok(Response::new(MergeCertificateResponse { certificate }))
-    }
-
-    async fn watch_pending(
-        &self,
-        request: Request<WatchPendingRequest>,
-    ) -> Result<Response<Self::WatchPendingStream>, Status> {
-        let mut part = self.part();
-        part.watched.push(request.into_inner());
-        match part.streams.pop_front() {
-            // A stream that has nothing but an error is refused at once, as real ones are.
-            Some(mut items) if items.len() == 1 && items[0].is_err() => match items.remove(0) {
-                Err(status) => Err(status),
-                Ok(_) => unreachable!("the guard says so"),
-            },
-            Some(items) => Ok(Response::new(Box::pin(tokio_stream::iter(items)))),
-            None => {
-                let now = SystemClock.now().seconds() + part.clock_skew;
-                let first = tokio_stream::iter([bookmark(BookmarkReason::CaughtUp, "t-now", now)]);
-                Ok(Response::new(Box::pin(first.chain(tokio_stream::pending()))))
-            }
-        }
-    }
-
-    async fn get_certificate(
-        &self,
-        request: Request<GetCertificateRequest>,
-    ) -> Result<Response<GetCertificateResponse>, Status> {
-        let certificate = Some(self.certificate(&request.into_inner().certificate_name));
-        Ok(Response::new(GetCertificateResponse { certificate }))
-    }
-}
-
-impl Service {
-    /// The issuer with what a real server never answers left in, to see that it is not printed.
-    fn issuer(&self, name: &str) -> Issuer {
-        Issuer {
-            issuer_name: name.into(),
-            provider: "LocalCA".into(),
-            credentials: Some(IssuerCredentials { account_id: "account".into(), password: "hunter2".into() }),
-            ca_certificates: if name == "remote" {
-                Vec::new()
-            } else {
-                self.chain.iter().cloned().map(Into::into).collect()
-            },
-            ..Default::default()
-        }
-    }
-}
-
-#[tonic::async_trait]
-impl CertificateAdminService for Service {
-    async fn set_issuer(&self, request: Request<SetIssuerRequest>) -> Result<Response<SetIssuerResponse>, Status> {
-        let request = request.into_inner();
-        let issuer = Some(self.issuer(&request.issuer_name));
-        self.part().set.extend(request.issuer);
-        Ok(Response::new(SetIssuerResponse { issuer }))
-    }
-
-    async fn update_issuer(
-        &self,
-        request: Request<UpdateIssuerRequest>,
-    ) -> Result<Response<UpdateIssuerResponse>, Status> {
-        let request = request.into_inner();
-        let issuer = Some(self.issuer(&request.issuer_name));
-        self.part().updated.push(request);
-        Ok(Response::new(UpdateIssuerResponse { issuer }))
-    }
-
-    async fn get_issuer(&self, request: Request<GetIssuerRequest>) -> Result<Response<GetIssuerResponse>, Status> {
-        let issuer = Some(self.issuer(&request.into_inner().issuer_name));
-        Ok(Response::new(GetIssuerResponse { issuer }))
-    }
-
-    async fn list_issuers(&self, _: Request<ListIssuersRequest>) -> Result<Response<ListIssuersResponse>, Status> {
-        let issuers = vec![IssuerItem { issuer_name: "ca".into(), provider: "LocalCA".into(), ..Default::default() }];
-        Ok(Response::new(ListIssuersResponse { issuers, next_page_token: String::new() }))
-    }
-
-    async fn delete_issuer(
-        &self,
-        request: Request<DeleteIssuerRequest>,
-    ) -> Result<Response<DeleteIssuerResponse>, Status> {
-        let issuer = Some(self.issuer(&request.into_inner().issuer_name));
-        Ok(Response::new(DeleteIssuerResponse { issuer }))
-    }
 }

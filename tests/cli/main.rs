@@ -6,5 +6,6 @@ mod calls;
 mod doctor;
 mod errors;
 mod fake;
+mod service;
 mod wait;
 mod watch;
