@@ -102,6 +102,10 @@ fn wants_request_file(headers: &HeaderMap) -> bool {
 /// An entry of `x5c` as bytes, whichever base64 it is in. What is not base64 stays text: the keys
 /// know PEM, and can say what is wrong with the rest.
 fn decoded(entry: String) -> Vec<u8> {
+    // Without its spaces a PEM text can be base64 for URLs.
+    if entry.contains("-----BEGIN ") {
+        return entry.into_bytes();
+    }
     let text: Vec<u8> = entry.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let decode = |alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(&text).ok();
     [&STANDARD, &URL_SAFE].into_iter().find_map(decode).unwrap_or_else(|| entry.into_bytes())
