@@ -20,7 +20,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where the embedded store, the master key and, in development, the CA live. Default `certmint-data`.
+    /// Where the embedded store, the master key and, in development, the CA live. Default `.certmint`.
     pub data_dir: PathBuf,
     /// The address and port of the TLS listener. Default `127.0.0.1:8443`.
     pub listen: SocketAddr,
@@ -42,7 +42,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            data_dir: PathBuf::from("certmint-data"),
+            data_dir: PathBuf::from(".certmint"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
             base_domain: BaseDomain::default(),
             dev: false,
