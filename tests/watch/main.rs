@@ -1,0 +1,11 @@
+//! The watch against its own log: a randomised run that an oracle judges afterwards, and the ends
+//! that a stream can have.
+
+mod dice;
+
+mod model;
+mod oracle;
+mod random_run;
+mod watcher;
+mod world;
+mod writer;
