@@ -2,6 +2,7 @@
 //! that a stream can have.
 
 mod dice;
+mod ends;
 
 mod model;
 mod oracle;

@@ -33,7 +33,7 @@ pub(crate) struct Shared {
 fn limits() -> WatchLimits {
     WatchLimits {
         ring: 8,
-        page: 7,
+        page: 5,
         heartbeat: Duration::from_millis(100),
         heartbeat_least: Duration::from_millis(10),
         heartbeat_most: Duration::from_millis(150),
@@ -109,7 +109,7 @@ async fn write(shared: Shared, mut dice: Dice, quiet: CancellationToken) {
             shared.created.lock().unwrap().push(created);
         }
         drop(place);
-        sleep(Duration::from_millis(dice.below(12) as u64)).await;
+        sleep(Duration::from_millis(dice.below(8) as u64)).await;
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn run(shared: Shared, mut dice: Dice, number: usize) -> Vec<Co
             request = any_request(&shared, &mut dice);
         }
         // Another filter may go on from the same token; a new start forgets it.
-        if dice.percent(35) {
+        if dice.percent(50) {
             token.clear();
         }
     }
@@ -72,8 +72,8 @@ async fn listen(
     dice: &mut Dice,
     token: &mut String,
 ) {
-    let stays = if dice.percent(50) { usize::MAX } else { dice.below(40) };
-    let slow = dice.percent(30);
+    let stays = if dice.percent(40) { usize::MAX } else { dice.below(40) };
+    let slow = dice.percent(50);
     let mut caught_up = false;
     while connection.seen.len() < stays {
         let item = tokio::select! {
@@ -107,8 +107,14 @@ async fn listen(
                 Seen::Bookmark { kind, at: (!resume_token.is_empty()).then(|| position(&resume_token)) }
             }
         });
+        // Slow where it is dangerous: in the middle of a snapshot, and after a bookmark.
+        let pause = match connection.seen.last() {
+            Some(Seen::Snapshot(_)) => 5,
+            Some(Seen::Bookmark { .. }) => 80,
+            _ => 20,
+        };
         if slow && dice.percent(50) {
-            tokio::time::sleep(Duration::from_millis(dice.below(30) as u64)).await;
+            tokio::time::sleep(Duration::from_millis(dice.below(pause) as u64)).await;
         }
     }
     connection.heads.end = head(store).await;
@@ -155,7 +161,7 @@ fn any_request(shared: &Shared, dice: &mut Dice) -> WatchRequest {
         },
         resume_token: String::new(),
         snapshot: dice.one_of(&[None, Some(Snapshot::None), Some(Snapshot::InProgress), Some(Snapshot::All)]),
-        heartbeat: dice.percent(50).then(|| Duration::from_millis(dice.below(200) as u64)),
+        heartbeat: dice.percent(50).then(|| Duration::from_millis(dice.below(60) as u64)),
         deadline: dice.percent(15).then(|| Duration::from_millis(dice.below(400) as u64)),
     }
 }

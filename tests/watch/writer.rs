@@ -5,8 +5,11 @@ use crate::world::{ISSUERS, Life, VAULTS};
 use certmint::domain::{CertificateName, PolicyInput, Reason, RequestId, VaultName};
 use certmint::service::{CreateRequest, PendingRef};
 
-pub(crate) const NAMES: [&str; 10] =
-    ["web-0", "web-1", "Web-2", "web-30", "web-31", "api-0", "api-1", "API-2", "x", "web"];
+#[rustfmt::skip]
+pub(crate) const NAMES: [&str; 20] = [
+    "web-0", "web-1", "Web-2", "web-30", "web-31", "web-32", "api-0", "api-1", "API-2", "api-3",
+    "x", "web", "a", "b", "c", "d", "e", "f", "g", "h",
+];
 
 /// One random act; answers the operation that it created.
 pub(crate) async fn act(life: &Life, dice: &mut Dice) -> Option<(VaultName, RequestId)> {
