@@ -118,6 +118,10 @@ impl Hub {
         let more = log.events.len() == page;
         let events = log.events.iter().map(|event| self.decode(event).map(Arc::new)).collect::<Result<Vec<_>>>()?;
         let head = if more { 0 } else { log.head };
+        if cursor < log.trimmed {
+            // Events went before they were read here: streams ask the store, which knows of the gap.
+            write(&self.ring).restart(log.trimmed);
+        }
         write(&self.ring).extend(events.clone(), head);
         let index = read(&self.index);
         for event in &events {

@@ -6,6 +6,7 @@ mod hub;
 mod index;
 mod ring;
 mod stream;
+mod timers;
 mod token;
 
 pub use filter::{Snapshot, WatchRequest};

@@ -49,6 +49,13 @@ impl Ring {
         self.head
     }
 
+    /// Forgets everything and goes on after `floor`.
+    pub(super) fn restart(&mut self, floor: Revision) {
+        self.events.clear();
+        self.floor = floor;
+        self.head = self.head.max(floor);
+    }
+
     /// Adds what the log brought; revisions without an event only move the head.
     pub(super) fn extend(&mut self, events: Vec<Arc<LogEvent>>, head: Revision) {
         for event in events {

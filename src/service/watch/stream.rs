@@ -3,19 +3,18 @@
 use super::filter::{Filter, Snapshot, WatchRequest};
 use super::hub::Place;
 use super::ring::LogEvent;
+use super::timers::{Timers, draining};
 use super::token::expired;
 use super::{Subscriber, ended};
 use crate::domain::pending::TransitionKind;
 use crate::domain::{Error, Operation, Reason, RequestId, Result};
 use crate::service::Service;
 use crate::service::records::{self, PendingRecord, RequestRecord, key};
-use crate::store::Revision;
+use crate::store::{Record, Revision};
 use futures_util::Stream;
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Why a bookmark was sent.
@@ -93,6 +92,9 @@ impl Service {
                 }
             }
         }
+        // A name that is given twice is still one certificate.
+        let mut once = HashSet::new();
+        request.names.retain(|name| once.insert(name.key()));
         let limits = &self.limits.watch;
         // In the index before the head is read: nothing that is committed from here on is missed.
         let place = self.hub.enter(who, &request, limits)?;
@@ -100,7 +102,7 @@ impl Service {
         let resumed = !request.resume_token.is_empty();
         let cursor = if resumed { self.resume(&request.resume_token).await? } else { head };
         let snapshot = if resumed { Snapshot::None } else { request.snapshot() };
-        let timers = Timers::new(&request, limits, place.id);
+        let timers = Timers::new(&request, limits, place.id, closing);
         let session = Session {
             service: self.clone(),
             filter: Filter::new(&request),
@@ -110,9 +112,10 @@ impl Service {
             cursor,
             ahead: HashMap::new(),
             open: HashSet::new(),
-            shown: false,
+            // What a request id names has existed: where it is not open, it is over.
+            shown: request.request_id.is_some(),
         };
-        Ok(session.stream(request, snapshot, head, timers, closing))
+        Ok(session.stream(request, snapshot, head, timers))
     }
 
     /// The position of a token that the log still reaches back to.
@@ -127,18 +130,17 @@ impl Service {
 }
 
 impl Session {
-    fn stream(
-        mut self,
-        request: WatchRequest,
-        snapshot: Snapshot,
-        head: Revision,
-        mut timers: Timers,
-        closing: CancellationToken,
-    ) -> WatchStream {
+    fn stream(mut self, request: WatchRequest, snapshot: Snapshot, head: Revision, mut timers: Timers) -> WatchStream {
         Box::pin(async_stream::try_stream! {
+            let mut goal = Some(head);
             if snapshot != Snapshot::None {
                 let mut after = String::new();
                 loop {
+                    if let Some(end) = timers.over() {
+                        // Half a snapshot cannot be resumed, so this bookmark has no token.
+                        yield WatchItem::Bookmark { kind: Bookmark::Closing, resume_token: String::new() };
+                        Err(end)?;
+                    }
                     let (page, next) = self.snapshot_page(&request, snapshot, &after, head).await?;
                     for operation in page {
                         yield WatchItem::Snapshot(Box::new(operation));
@@ -146,16 +148,20 @@ impl Session {
                     let Some(next) = next else { break };
                     after = next;
                 }
+            } else if self.until_terminal && (request.request_id.is_some() || !request.resume_token.is_empty()) {
+                goal = Some(head.max(self.find_open(&request).await?));
             }
             drop(request);
-            let mut goal = Some(head);
             let mut pending = Vec::new().into_iter();
-            loop {
+            let end = loop {
                 for event in pending.by_ref() {
                     if let Some(event) = self.admit(event) {
                         timers.sent();
                         yield WatchItem::Event(event);
                     }
+                }
+                if let Some(end) = timers.over() {
+                    break end;
                 }
                 if let Some(events) = self.read_on(goal).await? {
                     pending = events.into_iter();
@@ -168,31 +174,28 @@ impl Session {
                 if self.until_terminal && self.shown && self.open.is_empty() {
                     return;
                 }
-                let end = tokio::select! {
+                tokio::select! {
                     () = self.place.bell.notified() => continue,
-                    () = tokio::time::sleep_until(timers.next()) => match timers.due() {
-                        Alarm::Heartbeat => {
-                            self.skip_to_head();
-                            yield self.bookmark(Bookmark::Heartbeat);
-                            timers.sent();
-                            continue;
-                        }
-                        Alarm::Deadline => deadline_exceeded(),
-                        Alarm::Age => too_old(),
-                    },
-                    () = closing.cancelled() => draining(),
-                };
-                // What was committed before the end is still told.
-                while let Some(events) = self.read_on(None).await? {
-                    for event in events {
-                        if let Some(event) = self.admit(event) {
-                            yield WatchItem::Event(event);
-                        }
+                    () = timers.rang() => {}
+                }
+                if timers.over().is_none() && timers.beat_is_due() {
+                    self.skip_to_head();
+                    yield self.bookmark(Bookmark::Heartbeat);
+                    timers.sent();
+                }
+            };
+            // What was known before the end is still told; a long replay is left to the next stream.
+            let last = if goal.is_none() { self.service.hub.head() } else { 0 };
+            while self.cursor < last {
+                let Some(events) = self.read_on(None).await? else { break };
+                for event in events {
+                    if let Some(event) = self.admit(event) {
+                        yield WatchItem::Event(event);
                     }
                 }
-                yield self.bookmark(Bookmark::Closing);
-                Err(end)?;
             }
+            yield self.bookmark(Bookmark::Closing);
+            Err(end)?;
         })
     }
 
@@ -208,25 +211,7 @@ impl Session {
         after: &str,
         head: Revision,
     ) -> Result<(Vec<Operation>, Option<String>)> {
-        let store = self.service.store.clone();
-        let (records, next) = match (&request.vault, request.names.is_empty()) {
-            (Some(vault), false) => {
-                let mut found = Vec::with_capacity(request.names.len());
-                for name in &request.names {
-                    found.extend(store.get(&key::pending(vault, name)).await?);
-                }
-                (found, None)
-            }
-            (vault, _) => {
-                let mut prefix = key::pendings_of(vault.as_ref());
-                if vault.is_some() {
-                    prefix.push_str(&request.prefix.to_ascii_lowercase());
-                }
-                let found = store.list(&prefix, after, self.page).await?;
-                let next = (found.len() == self.page).then(|| found.last().map(|record| record.key.clone())).flatten();
-                (found, next)
-            }
-        };
+        let (records, next) = self.records(request, after).await?;
         let mut operations = Vec::new();
         for record in records {
             let PendingRecord { operation, .. } = records::read(&record)?;
@@ -243,6 +228,47 @@ impl Session {
             }
         }
         Ok((operations, next))
+    }
+
+    /// A page of the records that the request may concern, and after which key the next one begins.
+    async fn records(&self, request: &WatchRequest, after: &str) -> Result<(Vec<Record>, Option<String>)> {
+        let store = &self.service.store;
+        match (&request.vault, request.names.is_empty()) {
+            (Some(vault), false) => {
+                let mut found = Vec::with_capacity(request.names.len());
+                for name in &request.names {
+                    found.extend(store.get(&key::pending(vault, name)).await?);
+                }
+                Ok((found, None))
+            }
+            (vault, _) => {
+                let mut prefix = key::pendings_of(vault.as_ref());
+                if vault.is_some() {
+                    prefix.push_str(&request.prefix.to_ascii_lowercase());
+                }
+                let found = store.list(&prefix, after, self.page).await?;
+                let next = (found.len() == self.page).then(|| found.last().map(|record| record.key.clone())).flatten();
+                Ok((found, next))
+            }
+        }
+    }
+
+    /// Which operations of a stream without a snapshot have yet to end: those that ended before its
+    /// position are told by no event. Answers how far the log has to be read to know what was found.
+    async fn find_open(&mut self, request: &WatchRequest) -> Result<Revision> {
+        let (mut after, mut known) = (String::new(), 0);
+        loop {
+            let (records, next) = self.records(request, &after).await?;
+            for record in records {
+                let PendingRecord { operation, .. } = records::read(&record)?;
+                if self.filter.concerns(&operation) {
+                    known = known.max(record.revision);
+                    self.track(&operation, ended(&operation));
+                }
+            }
+            let Some(next) = next else { return Ok(known) };
+            after = next;
+        }
     }
 
     /// The next matching events; `None` when the present was reached (with a `goal`: at least it).
@@ -310,73 +336,4 @@ impl Session {
             self.cursor = cursor;
         }
     }
-}
-
-/// The clocks of one stream.
-struct Timers {
-    heartbeat: Duration,
-    beat: Instant,
-    age: Instant,
-    deadline: Option<Instant>,
-}
-
-enum Alarm {
-    Heartbeat,
-    Age,
-    Deadline,
-}
-
-impl Timers {
-    fn new(request: &WatchRequest, limits: &super::WatchLimits, id: u64) -> Self {
-        let now = Instant::now();
-        let heartbeat =
-            request.heartbeat.unwrap_or(limits.heartbeat).clamp(limits.heartbeat_least, limits.heartbeat_most);
-        // Spread by the stream's number, so that streams opened together do not act together.
-        let share = 0.9 + 0.2 * ((id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / f64::from(1 << 24));
-        let heartbeat = heartbeat.mul_f64(share);
-        Self {
-            heartbeat,
-            beat: now + heartbeat,
-            age: now + limits.max_age.mul_f64(share),
-            deadline: request.deadline.map(|patience| now + patience),
-        }
-    }
-
-    fn sent(&mut self) {
-        self.beat = Instant::now() + self.heartbeat;
-    }
-
-    fn next(&self) -> Instant {
-        let earliest = self.beat.min(self.age);
-        self.deadline.map_or(earliest, |deadline| deadline.min(earliest))
-    }
-
-    fn due(&self) -> Alarm {
-        let now = Instant::now();
-        match self.deadline {
-            Some(deadline) if deadline <= now => Alarm::Deadline,
-            _ if self.age <= now => Alarm::Age,
-            _ => Alarm::Heartbeat,
-        }
-    }
-}
-
-fn draining() -> Error {
-    Error::new(Reason::ServerDraining, "The server closes this stream. Open it again and resume with the last token.")
-        .retry_after(Duration::from_millis(500))
-}
-
-fn too_old() -> Error {
-    Error::new(
-        Reason::WatchMaxAge,
-        "The stream was open for long enough. Open it again and resume with the last token.",
-    )
-    .retry_after(Duration::from_millis(100))
-}
-
-fn deadline_exceeded() -> Error {
-    Error::new(
-        Reason::DeadlineExceeded,
-        "The deadline of the call passed. Open the stream again without one, and resume with the last token.",
-    )
 }

@@ -1,0 +1,12 @@
+//! The watch against its own log: a randomised run that an oracle judges afterwards, and the ends
+//! that a stream can have.
+
+mod dice;
+mod ends;
+
+mod model;
+mod oracle;
+mod random_run;
+mod watcher;
+mod world;
+mod writer;
