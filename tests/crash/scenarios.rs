@@ -1,0 +1,143 @@
+//! What callers do. Every act is one that a caller repeats when its answer was lost.
+
+use crate::world::World;
+use certmint::domain::{
+    CertificateName, Error, IssuerInput, IssuerName, Operation, PolicyInput, Reason, RequestId, Result, VaultName,
+};
+use certmint::service::{CreateRequest, MergeRequest, PendingRef, Service};
+use std::process::Command;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Scenario {
+    Issue,
+    Cancel,
+    Delete,
+    Merge,
+    Overwrite,
+}
+
+pub(crate) const FIRST: &str = "a76827a18b63421c917da80f28e9913d";
+pub(crate) const SECOND: &str = "b76827a18b63421c917da80f28e9913d";
+
+impl Scenario {
+    pub(crate) async fn play(self, world: &World, service: &Service) -> Result<()> {
+        match self {
+            Self::Issue => {
+                set_issuer(service, "issues").await?;
+                create(service, FIRST, "issues").await?;
+                world.work(service).await
+            }
+            Self::Cancel => {
+                set_issuer(service, "waits").await?;
+                create(service, FIRST, "waits").await?;
+                one_step(service).await?;
+                told(service.cancel(&wanted(FIRST)).await.map(|_| ()), Reason::PendingNotInProgress)?;
+                world.work(service).await
+            }
+            Self::Delete => {
+                set_issuer(service, "waits").await?;
+                match create(service, FIRST, "waits").await {
+                    // The deletion was done, and only its answer was lost.
+                    Err(error) if error.reason == Reason::PendingNotFound => return world.work(service).await,
+                    other => other?,
+                };
+                one_step(service).await?;
+                told(service.delete_pending(&wanted(FIRST)).await.map(|_| ()), Reason::PendingNotFound)?;
+                world.work(service).await
+            }
+            Self::Merge => {
+                let operation = create(service, FIRST, "Unknown").await?;
+                if operation.in_progress() {
+                    let x5c = vec![signed(&operation.csr.0)];
+                    service.merge(MergeRequest { wanted: wanted(FIRST), x5c, enabled: None, tags: None }).await?;
+                }
+                world.work(service).await
+            }
+            Self::Overwrite => {
+                set_issuer(service, "refuses").await?;
+                match create(service, FIRST, "refuses").await {
+                    // The second creation has already taken its place.
+                    Err(error) if error.reason == Reason::PendingNotFound => {}
+                    other => {
+                        other?;
+                        world.work(service).await?;
+                    }
+                }
+                create(service, SECOND, "Self").await?;
+                world.work(service).await
+            }
+        }
+    }
+}
+
+pub(crate) fn vault() -> VaultName {
+    VaultName::default_vault()
+}
+
+pub(crate) fn name() -> CertificateName {
+    CertificateName::parse("crash").unwrap()
+}
+
+fn wanted(id: &str) -> PendingRef {
+    PendingRef { vault: vault(), name: name(), request_id: Some(RequestId::parse(id).unwrap()) }
+}
+
+/// A repeat is told that the first one was done.
+fn told(answer: Result<()>, already: Reason) -> Result<()> {
+    match answer {
+        Err(Error { reason, .. }) if reason == already => Ok(()),
+        other => other,
+    }
+}
+
+async fn set_issuer(service: &Service, account: &str) -> Result<()> {
+    let input = IssuerInput {
+        provider: Some("Counting".to_owned()),
+        account_id: Some(account.to_owned()),
+        ..IssuerInput::default()
+    };
+    service.set_issuer(&vault(), &IssuerName::parse(account)?, input).await.map(|_| ())
+}
+
+async fn create(service: &Service, id: &str, issuer: &str) -> Result<Operation> {
+    let policy = PolicyInput {
+        kty: Some("EC".to_owned()),
+        subject: Some("CN=crash.example".to_owned()),
+        issuer_name: Some(issuer.to_owned()),
+        ..PolicyInput::default()
+    };
+    let request = CreateRequest {
+        vault: vault(),
+        name: name(),
+        policy: Some(policy),
+        enabled: None,
+        tags: None,
+        preserve_cert_order: None,
+        request_id: Some(RequestId::parse(id)?),
+        client_request_id: None,
+    };
+    service.create(request).await.map(|created| created.operation)
+}
+
+/// The order is placed, so that its end has to reach the authority.
+async fn one_step(service: &Service) -> Result<()> {
+    for due in service.claim(16).await? {
+        service.step(due).await?;
+    }
+    Ok(())
+}
+
+/// The request signed by a throw-away authority of openssl.
+fn signed(csr: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("csr.der"), csr).unwrap();
+    let openssl = |arguments: &str| {
+        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    openssl(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=Root -days 9999 -keyout ca.key -out ca.pem",
+    );
+    openssl("x509 -req -inform DER -in csr.der -CA ca.pem -CAkey ca.key -days 9999 -outform DER -out leaf.der");
+    std::fs::read(folder.path().join("leaf.der")).unwrap()
+}
