@@ -20,7 +20,6 @@ use error::{Fault, store_error};
 use file::Claimed;
 use queue::Threads;
 use rusqlite::Connection;
-use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tokio::sync::{oneshot, watch};
@@ -160,20 +159,17 @@ impl Store for Sqlite {
 
 /// What can be refused without asking the database.
 fn check(batch: &Batch, limit: usize) -> Result<(), Fault> {
-    let Batch { puts, deletes, events } = batch;
+    let Batch { puts, deletes: _, events } = batch;
     let bodies = puts.iter().map(|put| (put.key.as_str(), &put.body));
     for (key, body) in bodies.chain(events.iter().map(|body| ("an event", body))) {
         if body.len() > limit {
             return Err(Fault::BodyTooLarge { key: key.to_owned(), size: body.len(), limit });
         }
     }
-    let mut seen = HashSet::with_capacity(puts.len() + deletes.len());
-    for key in puts.iter().map(|put| &put.key).chain(deletes.iter().map(|delete| &delete.key)) {
-        if !seen.insert(key) {
-            return Err(Fault::KeyTwice(key.clone()));
-        }
+    match batch.repeated_key() {
+        Some(key) => Err(Fault::KeyTwice(key.to_owned())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn no_thread(path: &Path, error: std::io::Error) -> Fault {
