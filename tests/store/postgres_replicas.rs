@@ -238,6 +238,7 @@ async fn tls_to_the_database_is_as_strict_as_its_mode_says() {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.distinguished_name.push(rcgen::DnType::OrganizationName, "stranger");
     std::fs::write(&stranger, params.self_signed(&key).unwrap().pem()).unwrap();
     let stranger = stranger.display();
     let url =

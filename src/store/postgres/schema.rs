@@ -74,7 +74,12 @@ const MIGRATIONS: &[Migration] = &[Migration {
 const SERVER: &str = "\
 -- server
 SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_database()::text,
-       current_setting('server_encoding'), current_setting('fsync') = 'on', to_regclass('certmint') IS NOT NULL";
+       current_setting('server_encoding'), current_setting('fsync') = 'on'";
+
+/// Asks the table of tables: `to_regclass` answers from what the session knew before it waited for the lock.
+const OURS: &str = "\
+-- ours
+SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'certmint' AND relnamespace = current_schema()::regnamespace)";
 
 const VERSION: &str = "\
 -- version
@@ -100,7 +105,7 @@ UPDATE certmint SET epoch = replace(gen_random_uuid()::text, '-', '') WHERE id =
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[LOCK_REVISIONS, LOCK_SCHEMA, SERVER, VERSION, STRANGERS, SAVE_VERSION, RENEW_EPOCH];
+    &[LOCK_REVISIONS, LOCK_SCHEMA, SERVER, OURS, VERSION, STRANGERS, SAVE_VERSION, RENEW_EPOCH];
 
 /// Checks the server and the tables, and brings these up to date where `migrate` allows it. Answers the
 /// version of the schema.
@@ -143,7 +148,7 @@ async fn prepare_locked(client: &Client, database: &str, migrate: bool) -> Resul
     let known = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
     // A role that may only read and write rows takes the lock too: whoever starts now waits for whoever migrates.
     client.query(LOCK_SCHEMA, &[]).await?;
-    let ours: bool = client.query_one(SERVER, &[]).await?.try_get(5)?;
+    let ours: bool = client.query_one(OURS, &[]).await?.try_get(0)?;
     let (version, needs) = if ours {
         let row = client.query_one(VERSION, &[]).await?;
         (row.try_get::<_, i32>(0)?, row.try_get::<_, i32>(1)?)

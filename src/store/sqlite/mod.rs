@@ -65,6 +65,21 @@ impl Sqlite {
         Self::start(opened, &options, Some(readers), Some(file))
     }
 
+    /// Gives a file that was restored from a backup a new epoch, so that resume tokens of clients that saw more than
+    /// the backup holds are refused. Answers it.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`]; and [`StoreError::Unavailable`] where there is no such file.
+    pub fn renew_epoch(path: &Path, options: SqliteOptions) -> Result<String, StoreError> {
+        if !path.exists() {
+            let source = Box::new(std::io::Error::from(std::io::ErrorKind::NotFound));
+            return Err(Fault::Open { path: path.to_owned(), source }.into());
+        }
+        let file = Claimed::new(path)?;
+        let (connection, ..) = schema::open_writer(&file.path, &options)?;
+        schema::renew_epoch(&connection).map_err(store_error)
+    }
+
     /// A database that is gone when it is dropped, for tests. One thread reads and writes.
     ///
     /// # Errors
