@@ -9,6 +9,7 @@ mod naive;
 mod postgres;
 mod postgres_faults;
 mod postgres_replicas;
+mod postgres_serve;
 mod postgres_speed;
 mod proxy;
 mod race;
