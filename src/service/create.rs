@@ -69,7 +69,9 @@ impl Service {
             if let Some((_, pending)) = &before.pending
                 && pending.operation.in_progress()
             {
-                return Err(pending.operation.in_the_way());
+                // The same request may have got there between the two reads.
+                let repeated = self.repeated(&request, &fingerprint).await?;
+                return repeated.ok_or_else(|| pending.operation.in_the_way());
             }
             if prepared.is_none() {
                 prepared = Some(self.prepare(&request, &before).await?);
