@@ -3,6 +3,7 @@
 //! Why SQLite and how it is set up: `docs/decisions/0003-sqlite-embedded.md`. Operators may read
 //! the file with `sqlite3` while the server runs.
 
+mod epoch;
 mod error;
 mod file;
 mod options;
@@ -11,6 +12,7 @@ mod reader;
 mod schema;
 mod writer;
 
+pub use epoch::new_epoch;
 pub use options::{Now, SqliteOptions};
 
 use super::{Batch, EventPage, Record, Revision, Store, StoreError};

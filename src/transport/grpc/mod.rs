@@ -3,6 +3,7 @@
 mod admin;
 mod call;
 mod certificates;
+mod door;
 mod front;
 mod policy;
 mod reply;
@@ -12,6 +13,8 @@ mod watch;
 use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
 use crate::service::Service;
+use crate::transport::auth::Auth;
+use door::Door;
 use front::Front;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +31,9 @@ pub struct GrpcOptions {
     pub message_limit: usize,
     /// How long a call that is no stream may take; a shorter `grpc-timeout` wins.
     pub call_timeout: Duration,
+    pub auth: Auth,
+    /// Whether reflection needs no credentials: it shows the contract, no data.
+    pub open_reflection: bool,
     /// Turns health to NOT_SERVING, for the stop of the server.
     pub closing: CancellationToken,
 }
@@ -38,6 +44,8 @@ impl Default for GrpcOptions {
             base_domain: "localhost".to_owned(),
             message_limit: 1024 * 1024,
             call_timeout: Duration::from_secs(60),
+            auth: Auth::Development,
+            open_reflection: true,
             closing: CancellationToken::new(),
         }
     }
@@ -62,8 +70,9 @@ pub fn routes(service: Service, options: GrpcOptions) -> axum::Router {
         tracing::error!(%error, "reflection is not offered");
         routes
     });
-    let front = Front::new(service, routes.prepare(), options);
-    axum::Router::new().fallback_service(tonic_web::GrpcWebLayer::new().layer(front))
+    let front = Front::new(service.clone(), routes.prepare(), options.clone());
+    let door = Door::new(front, service, options);
+    axum::Router::new().fallback_service(tonic_web::GrpcWebLayer::new().layer(door))
 }
 
 async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {

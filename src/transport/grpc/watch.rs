@@ -12,6 +12,8 @@ use crate::domain::{CertificateName, Error, Operation, Result, Status as Pending
 use crate::proto::v1::{self, watch_pending_response::Payload};
 use crate::service::Service;
 use crate::service::watch::{Bookmark, LogEvent, Snapshot, WatchItem, WatchRequest};
+use crate::transport::auth::until_revoked;
+use crate::transport::errors::row;
 use bytes::{BufMut, Bytes};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -94,8 +96,14 @@ impl Watch {
         let include_csr = message.include_csr;
         let wanted = parse(&call, message, self.deadline)?;
         let stream = self.service.watch(wanted, &call.subscriber, call.closing.clone()).await?;
+        let stream = until_revoked(stream, &call.principal);
+        let metrics = self.service.metrics().clone();
+        let ended = move |error: Error| {
+            metrics.watch_ended(row(error.reason).wire);
+            status(error)
+        };
         let base = call.base();
-        Ok(Box::pin(stream.map(move |item| item.map(|item| encode(item, &base, include_csr)).map_err(status))))
+        Ok(Box::pin(stream.map(move |item| item.map(|item| encode(item, &base, include_csr)).map_err(&ended))))
     }
 }
 
