@@ -1,23 +1,23 @@
-//! The composition root: the only file that names concrete stores and issuers. Builds the server
-//! from its configuration, runs it, and takes it down in order.
+//! The composition root: with `app/store.rs` the only file that names concrete stores and issuers. Builds the
+//! server from its configuration, runs it, and takes it down in order.
 
 mod door;
 mod observed_store;
 mod signals;
+mod store;
 mod upkeep;
 
 use crate::clock::SystemClock;
-use crate::config::{BaseDomain, Config, ConfigError, Overrides};
+use crate::config::{BaseDomain, Config, ConfigError, Overrides, StoreUrl};
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
 use crate::issuer::{Issuer, Issuers};
-use crate::keys::{KeyOptions, Keys, MasterKeys, Sealer};
+use crate::keys::{KeyOptions, Keys, Sealer};
 use crate::metrics::{Metrics, Port};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service};
 use crate::store::Store;
-use crate::store::sqlite::{self, Sqlite, SqliteOptions};
 use crate::transport;
 use crate::transport::admin::{AdminPort, Probes};
 use crate::transport::auth::Auth;
@@ -33,7 +33,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 /// Why the server did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +43,6 @@ pub enum AppError {
     DataDir { path: PathBuf, source: std::io::Error },
     #[error("cannot listen on {address}: {source}; choose another port with {option}")]
     Listen { address: SocketAddr, option: &'static str, source: std::io::Error },
-    #[error(
-        "{MASTER_KEYS_VARIABLE} is set, and so is master_key_file in [keys]: it is not clear which master keys are \
-         meant; take one of them away"
-    )]
-    TwoMasterKeys,
     #[error("{what}: {source}")]
     Part { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
 }
@@ -56,9 +50,6 @@ pub enum AppError {
 fn part<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> AppError {
     move |source| AppError::Part { what, source: source.into() }
 }
-
-/// Master keys in the form of the file; takes the place of the file.
-const MASTER_KEYS_VARIABLE: &str = "CERTMINT_MASTER_KEYS";
 
 /// Runs the server until it is told to stop (SIGTERM or SIGINT).
 ///
@@ -122,18 +113,6 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Gives the database of a data folder a new epoch, after it was restored from a backup.
-///
-/// # Errors
-/// Where there is none, or a server has it open.
-pub fn new_epoch(data_dir: &Path) -> Result<String, AppError> {
-    sqlite::new_epoch(&database(data_dir)).map_err(part("the store cannot have a new epoch"))
-}
-
-fn database(data_dir: &Path) -> PathBuf {
-    data_dir.join("certmint.db")
-}
-
 async fn admin_port(
     config: &Config,
     probes: &Probes,
@@ -166,7 +145,7 @@ fn worker_options(config: &Config) -> WorkerOptions {
 }
 
 fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {
-    let cli::ServeArgs { dev, data_dir, listen, admin_listen, base_domain, config, log_format } = arguments;
+    let cli::ServeArgs { dev, data_dir, listen, admin_listen, base_domain, config, store, log_format } = arguments;
     let base_domain = base_domain
         .map(|text| text.parse::<BaseDomain>())
         .transpose()
@@ -177,6 +156,7 @@ fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {
         base_domain,
         dev: dev.then_some(true),
         admin_listen,
+        store: store_url(store)?,
         log_format: log_format.map(|form| match form {
             cli::LogForm::Text => telemetry::LogFormat::Text,
             cli::LogForm::Json => telemetry::LogFormat::Json,
@@ -184,6 +164,39 @@ fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {
         log_filter: None,
     };
     Ok(Config::load(config.as_deref(), overrides)?)
+}
+
+fn store_url(given: Option<cli::Secret>) -> Result<Option<StoreUrl>, AppError> {
+    given.map(|text| text.reveal().parse()).transpose().map_err(part("--store cannot be used"))
+}
+
+/// The configuration of a command that works on the store alone.
+fn store_configuration(arguments: cli::StoreArgs) -> Result<Config, AppError> {
+    let cli::StoreArgs { data_dir, store, config } = arguments;
+    let overrides = Overrides { data_dir, store: store_url(store)?, ..Overrides::default() };
+    let config = Config::load(config.as_deref(), overrides)?;
+    telemetry::init(&config.log).map_err(part("the log cannot be set up"))?;
+    Ok(config)
+}
+
+/// Brings the tables of the store up to date.
+///
+/// # Errors
+/// Where the store cannot be opened, or is of a newer version.
+pub async fn migrate(arguments: cli::StoreArgs) -> Result<(), AppError> {
+    let told = store::migrate(&store_configuration(arguments)?).await?;
+    say(&format!("{told}\n"));
+    Ok(())
+}
+
+/// Gives the store a new epoch, after it was restored from a backup.
+///
+/// # Errors
+/// Where the store cannot be opened; the embedded one also where a server has it open.
+pub async fn new_epoch(arguments: cli::StoreArgs) -> Result<(), AppError> {
+    let epoch = store::new_epoch(&store_configuration(arguments)?).await?;
+    say(&format!("the epoch is now {epoch}; resume tokens from before are refused\n"));
+    Ok(())
 }
 
 /// The folder is its owner's alone: it holds keys.
@@ -196,15 +209,14 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
         .map_err(|source| AppError::DataDir { path: path.to_owned(), source })
 }
 
-/// The use cases over the embedded store.
+/// The use cases over the store.
 async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Arc<dyn Store>), AppError> {
-    let sealer = Arc::new(Sealer::new(master_keys(config)?));
+    let store = store::open(config).await?;
+    let master_keys = store::master_keys(config, &*store)?;
+    let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
+    let sealer = Arc::new(Sealer::new(master_keys));
     let options = KeyOptions { queue: config.limits.key_queue.get(), ..KeyOptions::default() };
     let keys = Keys::new(sealer.clone(), options).map_err(part("the key threads cannot be started"))?;
-    let store = Sqlite::open(&database(&config.data_dir), SqliteOptions::default())
-        .map_err(part("the store cannot be opened"))?;
-    let store: Arc<dyn Store> =
-        Arc::new(observed_store::ObservedStore { inner: Arc::new(store), metrics: metrics.clone() });
     let self_signed: Arc<dyn Issuer> = Arc::new(SelfSigned::new(sealer.clone()));
     let mut issuers = Issuers::new(self_signed.clone()).with("LocalCA", Arc::new(LocalCa::new(sealer)));
     if config.dev {
@@ -223,20 +235,6 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Arc<
         .await
         .map_err(part("the service cannot be started"))?;
     Ok((service.counting_in(metrics.clone()), store))
-}
-
-/// From the environment, from a file that is there, or from the data folder, where the first start makes them.
-fn master_keys(config: &Config) -> Result<MasterKeys, AppError> {
-    let text = std::env::var(MASTER_KEYS_VARIABLE).ok().map(Zeroizing::new).filter(|text| !text.trim().is_empty());
-    match (text, &config.keys.master_key_file) {
-        (Some(_), Some(_)) => Err(AppError::TwoMasterKeys),
-        (Some(text), None) => {
-            MasterKeys::from_text(&text).map_err(part("the master keys of CERTMINT_MASTER_KEYS cannot be used"))
-        }
-        (None, Some(file)) => MasterKeys::load(file).map_err(part("the master keys cannot be used")),
-        (None, None) => MasterKeys::load_or_create(&config.data_dir.join("master.key"))
-            .map_err(part("the master key cannot be used")),
-    }
 }
 
 fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> GrpcOptions {
@@ -271,6 +269,10 @@ fn announce(address: SocketAddr, config: &Config, door: &door::Door, admin: Opti
     if let Some(admin) = admin {
         text.push_str(&format!("operators: http://{admin}/readyz and /metrics\n"));
     }
+    say(&text);
+}
+
+fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     // A closed standard output is no reason not to serve.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -2,9 +2,11 @@
 
 mod base_domain;
 mod operation;
+mod store;
 
 pub use base_domain::BaseDomain;
 pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, KeySettings, ShutdownSettings};
+pub use store::{StoreConfig, StoreUrl};
 
 use crate::domain::duration;
 use crate::telemetry::{LogFormat, LogOptions};
@@ -31,6 +33,8 @@ pub struct Config {
     pub base_domain: BaseDomain,
     /// Development mode: own CA, any bearer token, loopback only. Default off.
     pub dev: bool,
+    /// Where records live. Default: the embedded store in the data folder.
+    pub store: StoreConfig,
     /// The certificate of the port; needed outside development mode.
     pub tls: Option<TlsFiles>,
     /// Who may call.
@@ -56,6 +60,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
             base_domain: BaseDomain::default(),
             dev: false,
+            store: StoreConfig::default(),
             tls: None,
             auth: AuthSettings::default(),
             keys: KeySettings::default(),
@@ -132,6 +137,7 @@ pub struct Overrides {
     pub base_domain: Option<BaseDomain>,
     pub dev: Option<bool>,
     pub admin_listen: Option<AdminListen>,
+    pub store: Option<StoreUrl>,
     pub log_format: Option<LogFormat>,
     pub log_filter: Option<String>,
 }
@@ -175,12 +181,15 @@ impl Config {
                     .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?
             }
         };
-        let Overrides { data_dir, listen, base_domain, dev, admin_listen, log_format, log_filter } = overrides;
+        let Overrides { data_dir, listen, base_domain, dev, admin_listen, store, log_format, log_filter } = overrides;
         replace(&mut config.data_dir, data_dir);
         replace(&mut config.listen, listen);
         replace(&mut config.base_domain, base_domain);
         replace(&mut config.dev, dev);
         replace(&mut config.admin.listen, admin_listen);
+        if let Some(url) = store {
+            config.store.url = Some(url);
+        }
         replace(&mut config.log.format, log_format);
         replace(&mut config.log.filter, log_filter);
 

@@ -1,7 +1,7 @@
 //! The binary: reads the command line, and hands over.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
-use certmint::cli::{self, Cli, Command, StoreCommand};
+use certmint::cli::{self, Cli, Command};
 use clap::Parser;
 use std::error::Error;
 use std::process::ExitCode;
@@ -10,29 +10,16 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     let Cli { command, options } = Cli::parse();
     match command {
-        Command::Serve(arguments) => match certmint::app::serve(arguments).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                tell(&error);
-                ExitCode::FAILURE
-            }
-        },
-        Command::Store(StoreCommand::NewEpoch { data_dir }) => match certmint::app::new_epoch(&data_dir) {
-            Ok(epoch) => {
-                eprintln!("new epoch: {epoch}; resume tokens from before are refused from now on");
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                tell(&error);
-                ExitCode::FAILURE
-            }
-        },
+        Command::Serve(arguments) => ended(certmint::app::serve(*arguments).await),
+        Command::Migrate(arguments) => ended(certmint::app::migrate(arguments).await),
+        Command::NewEpoch(arguments) => ended(certmint::app::new_epoch(arguments).await),
         Command::Client(command) => cli::run_client(options, command).await,
     }
 }
 
 /// The error and its causes; what a wrapper says already is not said again.
-fn tell(error: &dyn Error) {
+fn ended(how: Result<(), certmint::app::AppError>) -> ExitCode {
+    let Err(error) = how else { return ExitCode::SUCCESS };
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
@@ -44,4 +31,5 @@ fn tell(error: &dyn Error) {
         cause = next.source();
     }
     eprintln!("error: {text}");
+    ExitCode::FAILURE
 }

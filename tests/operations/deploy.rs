@@ -54,7 +54,7 @@ fn configurations_load_and_have_what_a_server_for_others_needs() {
 }
 
 /// Environment variables that the program reads besides those of its options.
-const OTHERS: [&str; 3] = ["CERTMINT_LOG", "CERTMINT_MASTER_KEYS", "CERTMINT_STORE"];
+const OTHERS: [&str; 3] = ["CERTMINT_LOG", "CERTMINT_MASTER_KEYS", "CERTMINT_STORE_PASSWORD"];
 
 #[test]
 fn variables_and_options_exist() {

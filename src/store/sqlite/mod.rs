@@ -3,7 +3,6 @@
 //! Why SQLite and how it is set up: `docs/decisions/0003-sqlite-embedded.md`. Operators may read
 //! the file with `sqlite3` while the server runs.
 
-mod epoch;
 mod error;
 mod file;
 mod options;
@@ -12,7 +11,6 @@ mod reader;
 mod schema;
 mod writer;
 
-pub use epoch::new_epoch;
 pub use options::{Now, SqliteOptions};
 
 use super::{Batch, EventPage, Record, Revision, Store, StoreError};
@@ -22,7 +20,6 @@ use error::{Fault, store_error};
 use file::Claimed;
 use queue::Threads;
 use rusqlite::Connection;
-use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tokio::sync::{oneshot, watch};
@@ -66,6 +63,21 @@ impl Sqlite {
         })
         .map_err(|e| no_thread(&file.path, e))?;
         Self::start(opened, &options, Some(readers), Some(file))
+    }
+
+    /// Gives a file that was restored from a backup a new epoch, so that resume tokens of clients that saw more than
+    /// the backup holds are refused. Answers it.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`]; and [`StoreError::Unavailable`] where there is no such file.
+    pub fn renew_epoch(path: &Path, options: SqliteOptions) -> Result<String, StoreError> {
+        if !path.exists() {
+            let source = Box::new(std::io::Error::from(std::io::ErrorKind::NotFound));
+            return Err(Fault::Open { path: path.to_owned(), source }.into());
+        }
+        let file = Claimed::new(path)?;
+        let (connection, ..) = schema::open_writer(&file.path, &options)?;
+        schema::renew_epoch(&connection).map_err(store_error)
     }
 
     /// A database that is gone when it is dropped, for tests. One thread reads and writes.
@@ -162,20 +174,17 @@ impl Store for Sqlite {
 
 /// What can be refused without asking the database.
 fn check(batch: &Batch, limit: usize) -> Result<(), Fault> {
-    let Batch { puts, deletes, events } = batch;
+    let Batch { puts, deletes: _, events } = batch;
     let bodies = puts.iter().map(|put| (put.key.as_str(), &put.body));
     for (key, body) in bodies.chain(events.iter().map(|body| ("an event", body))) {
         if body.len() > limit {
             return Err(Fault::BodyTooLarge { key: key.to_owned(), size: body.len(), limit });
         }
     }
-    let mut seen = HashSet::with_capacity(puts.len() + deletes.len());
-    for key in puts.iter().map(|put| &put.key).chain(deletes.iter().map(|delete| &delete.key)) {
-        if !seen.insert(key) {
-            return Err(Fault::KeyTwice(key.clone()));
-        }
+    match batch.repeated_key() {
+        Some(key) => Err(Fault::KeyTwice(key.to_owned())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn no_thread(path: &Path, error: std::io::Error) -> Fault {
