@@ -117,3 +117,33 @@ async fn a_restart_still_knows_what_is_in_progress() {
     let text = admin(&server, "/metrics").await.1;
     assert!(!text.contains("certmint_operation_transitions_total{"), "what happened before is not counted again");
 }
+
+#[test]
+fn every_metric_that_the_documents_name_exists() {
+    let metrics = certmint::metrics::Metrics::new();
+    let (get, now) = (http::Method::GET, Duration::ZERO);
+    metrics.http(&get, "none", http::StatusCode::OK, now);
+    metrics.grpc("unknown", "OK", Some(now));
+    metrics.unauthenticated("rest");
+    metrics.store("get", "ok", now);
+    metrics.issuer("Self", "issued", now);
+    metrics.watch_ended("OK");
+    metrics.reloaded("tls", true);
+    metrics.set_port(certmint::metrics::Port::default());
+    metrics.set_keys(certmint::metrics::KeyQueue::default());
+    let seen = certmint::metrics::Seen { id: 1, issuer: "Self", transition: "created", open: true };
+    metrics.operations.seen(seen);
+    let text = metrics.text();
+    let page = include_str!("../../docs/operations.md");
+    let words = page.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+    let named: std::collections::BTreeSet<&str> = words
+        .filter(|word| word.starts_with("certmint_") || word.starts_with("process_"))
+        .filter(|word| !word.ends_with('_'))
+        .collect();
+    assert!(named.len() > 30, "{named:?}");
+    for name in named {
+        let exists = |name: &str| text.contains(&format!("# TYPE {name} "));
+        let family = ["_total", "_count", "_bucket", "_info"].iter().find_map(|end| name.strip_suffix(end));
+        assert!(exists(name) || family.is_some_and(exists), "{name}");
+    }
+}
