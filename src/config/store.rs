@@ -48,7 +48,8 @@ pub struct StoreConfig {
     /// How long an answer may take before the connection is given up. Default 20 s.
     #[serde(with = "duration")]
     pub answer_timeout: Duration,
-    /// For how long what failed with its connection is repeated, where that is safe. Default 10 s.
+    /// For how long what failed with its connection is repeated, where that is safe. Default 10 s, at most 5
+    /// minutes.
     #[serde(with = "duration")]
     pub retry_for: Duration,
     /// Silence on a connection before the first probe. Default 10 s.

@@ -9,6 +9,8 @@ mod observe;
 mod pending;
 mod records;
 mod step;
+#[cfg(test)]
+mod stored_formats;
 pub mod watch;
 mod work;
 

@@ -109,6 +109,14 @@ impl Postgres {
         &self.folder
     }
 
+    /// Runs a program of PostgreSQL against this server.
+    pub(crate) fn run(&self, name: &str, arguments: &[&str]) {
+        let port = self.port.to_string();
+        let connection = [("PGHOST", "127.0.0.1"), ("PGPORT", &port), ("PGUSER", USER), ("PGPASSWORD", PASSWORD)];
+        let done = program(name).envs(connection).args(arguments).output().unwrap();
+        assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
     /// The process id of the server.
     pub(crate) fn pid(&self) -> u32 {
         self.server.as_ref().unwrap().id()
@@ -243,5 +251,5 @@ fn free_port() -> u16 {
 const _: fn() = || {
     let _ = (Postgres::start, Postgres::start_with, Postgres::url, Postgres::fresh, Postgres::admin, Postgres::port);
     let _ = (Postgres::folder, Postgres::pid, Postgres::stop, Postgres::kill9, Postgres::restart, Postgres::set);
-    let _ = (Postgres::log, give_away, connect, PASSWORD);
+    let _ = (Postgres::log, Postgres::run, give_away, connect, PASSWORD);
 };

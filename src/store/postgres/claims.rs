@@ -11,6 +11,7 @@ use crate::domain::Timestamp;
 use crate::store::Record;
 use futures_util::future::{join, join3, join5, try_join3, try_join4};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_postgres::Statement;
 
@@ -62,7 +63,10 @@ DELETE FROM commits WHERE head IN (
 pub(super) const STATEMENTS: &[&str] = &[DUE, LEASE, LOCK_LOG, TRIM, FORGET];
 
 /// Rows of `commits` that one trim forgets, at most.
-const FORGET_AT_ONCE: i64 = 10_000;
+const FORGET_AT_ONCE: i64 = 100_000;
+
+/// As the statement says.
+pub(super) const REMEMBERED: Duration = Duration::from_secs(600);
 
 pub(super) struct Claims {
     connector: Arc<Connector>,

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 /// Why the database did not do what it was asked. No text of it holds a password: neither the
 /// address nor an error of the driver shows one.
@@ -121,10 +121,13 @@ impl Fault {
         }
     }
 
-    /// Whether the connection that answered so can be used again.
+    /// Whether the server refused a statement and goes on. Where it ended the session, or said nothing, the connection
+    /// is of no use, and a COMMIT is in doubt.
     pub(super) fn spares_the_connection(&self) -> bool {
         match self {
-            Self::Database(Chain(error)) => error.code().is_some_and(|state| !state.code().starts_with("57P")),
+            Self::Database(Chain(error)) => {
+                error.as_db_error().is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error))
+            }
             _ => false,
         }
     }

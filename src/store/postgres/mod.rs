@@ -129,7 +129,9 @@ impl Postgres {
     }
 }
 
-async fn prepare(url: DatabaseUrl, options: PostgresOptions) -> Result<(Connector, i32), StoreError> {
+async fn prepare(url: DatabaseUrl, mut options: PostgresOptions) -> Result<(Connector, i32), StoreError> {
+    // The outcome of a COMMIT can be asked for as long as its row is there.
+    options.retry_for = options.retry_for.min(claims::REMEMBERED / 2);
     let tls = Tls::new(&url).map_err(|error| StoreError::Broken(Box::new(error)))?;
     if url.is_exposed() {
         tracing::warn!(database = %url, "the database is reached over a network without a check of its certificate: use sslmode=verify-full");

@@ -38,7 +38,8 @@ pub struct PostgresOptions {
     /// server, which usually come first. Default 20 s.
     pub answer_timeout: Duration,
     /// For how long reads, and writes that are known not to be committed, are repeated after a lost
-    /// connection or a rolled back transaction, and a lost COMMIT is asked for. Default 10 s.
+    /// connection or a rolled back transaction, and a lost COMMIT is asked for. Default 10 s, at
+    /// most 5 minutes.
     pub retry_for: Duration,
     /// Silence on a TCP connection before the first probe. Default 10 s.
     pub keepalive_idle: Duration,
