@@ -1,24 +1,29 @@
 //! The composition root: with `app/store.rs` the only file that names concrete stores and issuers. Builds the
 //! server from its configuration, runs it, and takes it down in order.
 
+mod door;
+mod observed_store;
+mod signals;
 mod store;
 mod upkeep;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::{BaseDomain, Config, ConfigError, Overrides, StoreUrl};
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
 use crate::issuer::{Issuer, Issuers};
 use crate::keys::{KeyOptions, Keys, Sealer};
+use crate::metrics::{Metrics, Port};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service};
 use crate::store::Store;
+use crate::transport;
+use crate::transport::admin::{AdminPort, Probes};
 use crate::transport::auth::Auth;
 use crate::transport::grpc::{self, GrpcOptions};
-use crate::transport::listener::{Listener, raise_open_file_limit};
+use crate::transport::listener::{Listener, ListenerStats, StatsReader, raise_open_file_limit};
 use crate::transport::rest::{self, RestOptions};
-use crate::transport::{self, tls};
 use crate::worker::{self, WorkerOptions};
 use crate::{cli, telemetry};
 use std::fs;
@@ -27,8 +32,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use time::OffsetDateTime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Why the server did not start. Each says what to do.
@@ -36,12 +39,10 @@ use tokio_util::sync::CancellationToken;
 pub enum AppError {
     #[error("{0}")]
     Config(#[from] ConfigError),
-    #[error("authentication of callers is not available yet, so the server runs in development mode only: add --dev")]
-    NoAuthentication,
     #[error("cannot make the data folder {}: {source}", path.display())]
     DataDir { path: PathBuf, source: std::io::Error },
-    #[error("cannot listen on {address}: {source}; choose another port with --listen")]
-    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot listen on {address}: {source}; choose another port with {option}")]
+    Listen { address: SocketAddr, option: &'static str, source: std::io::Error },
     #[error("{what}: {source}")]
     Part { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
 }
@@ -58,56 +59,93 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let config = configuration(arguments)?;
     telemetry::init(&config.log).map_err(part("the log cannot be set up"))?;
     if !config.dev {
-        return Err(AppError::NoAuthentication);
+        config.for_others()?;
     }
     raise_open_file_limit();
     make_folder(&config.data_dir)?;
     let address = config.listen;
-    let listener = Listener::bind(address, config.listener.clone())
-        .await
-        .map_err(|source| AppError::Listen { address, source })?;
+    let failed = |source| AppError::Listen { address, option: "--listen", source };
+    let listener = Listener::bind(address, config.listener.clone()).await.map_err(failed)?;
     let address = listener.local_addr();
 
-    let now = OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let ca = tls::DevCa::load_or_create(&config.data_dir, now).map_err(part("the development CA cannot be used"))?;
-    let ca_file = ca.path().to_owned();
-    let clock =
-        || OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let certificates = tls::DevCertificates::new(ca, config.base_domain.as_str(), clock)
-        .map_err(part("the server certificate cannot be made"))?;
-    let tls = tls::with_resolver(Arc::new(certificates)).map_err(part("TLS cannot be set up"))?;
-
-    let (service, store) = build(&config).await?;
-    let stop = CancellationToken::new();
+    let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
     let background = CancellationToken::new();
-    let tail = tokio::spawn({
-        let (service, background) = (service.clone(), background.clone());
-        async move { service.tail(background).await }
-    });
-    let options = WorkerOptions { concurrency: config.limits.worker_concurrency.get(), ..WorkerOptions::default() };
-    let worker = tokio::spawn(worker::run(service.clone(), options, background.clone()));
-    let upkeep = tokio::spawn(upkeep::run(store, config.limits.clone(), background.clone()));
+    let metrics = Arc::new(Metrics::new());
+    let probes = Probes::new(metrics.clone(), draining.clone(), config.admin.store_timeout, config.admin.tail_lag);
+    // Open before the store is, so that a long start can be seen; it ends with this function.
+    let admin = admin_port(&config, &probes).await?;
+    count_connections(&metrics, listener.stats());
+    let door = door::open(&config, &metrics)?;
+
+    let (service, store) = build(&config, &metrics).await?;
+    let mut tasks = vec![
+        tokio::spawn({
+            let (service, background) = (service.clone(), background.clone());
+            async move { service.tail(background).await }
+        }),
+        tokio::spawn(worker::run(service.clone(), worker_options(&config), background.clone())),
+        tokio::spawn(upkeep::run(store, config.limits.clone(), background.clone())),
+        tokio::spawn(upkeep::count_history(service.clone(), background.clone())),
+    ];
+    tasks.extend(door.reload(metrics, background.clone()));
 
     let app = transport::app(
-        grpc::routes(service.clone(), grpc_options(&config, &stop)),
-        rest::router(service.clone(), rest_options(&config, &stop)),
+        grpc::routes(service.clone(), grpc_options(&config, &door.auth, &draining)),
+        rest::router(service.clone(), rest_options(&config, &door.auth, &stop)),
     );
-    announce(address, &config, &ca_file);
-    tokio::spawn(stop_on_signal(stop.clone()));
-    listener.serve(tls, app, stop).await;
+    // Heard from here on; who reads the announcement may send one.
+    let signals = signals::Signals::listen().map_err(part("signals cannot be received"))?;
+    announce(address, &config, &door, admin.as_ref().map(|(address, _)| *address));
+    tokio::spawn(signals.stop(draining, config.shutdown.delay(config.dev), stop.clone()));
+    probes.started(service);
+    listener.serve(door.tls, app, stop).await;
 
     background.cancel();
-    for task in [tail, worker, upkeep] {
+    for task in tasks {
         if let Err(error) = task.await {
             tracing::error!(%error, "a background task ended badly");
         }
+    }
+    if let Some((_, admin)) = admin {
+        admin.abort();
     }
     tracing::info!("stopped");
     Ok(())
 }
 
+async fn admin_port(
+    config: &Config,
+    probes: &Probes,
+) -> Result<Option<(SocketAddr, tokio::task::JoinHandle<()>)>, AppError> {
+    let Some(address) = config.admin.listen.address(config.dev) else { return Ok(None) };
+    let failed = |source| AppError::Listen { address, option: "--admin-listen", source };
+    let port = AdminPort::bind(address).await.map_err(failed)?;
+    Ok(Some((port.local_addr(), tokio::spawn(port.serve(probes.router())))))
+}
+
+fn count_connections(metrics: &Metrics, port: StatsReader) {
+    metrics.before_text(move |metrics| {
+        let ListenerStats { open, accepted, refused_total, refused_peer, handshakes_failed, accept_errors, aged, cut } =
+            port.read();
+        metrics.set_port(Port {
+            open,
+            accepted,
+            refused_total,
+            refused_peer,
+            handshakes_failed,
+            accept_errors,
+            aged,
+            cut,
+        });
+    });
+}
+
+fn worker_options(config: &Config) -> WorkerOptions {
+    WorkerOptions { concurrency: config.limits.worker_concurrency.get(), ..WorkerOptions::default() }
+}
+
 fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {
-    let cli::ServeArgs { dev, data_dir, listen, base_domain, config, store, log_format } = arguments;
+    let cli::ServeArgs { dev, data_dir, listen, admin_listen, base_domain, config, store, log_format } = arguments;
     let base_domain = base_domain
         .map(|text| text.parse::<BaseDomain>())
         .transpose()
@@ -117,6 +155,7 @@ fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {
         listen,
         base_domain,
         dev: dev.then_some(true),
+        admin_listen,
         store: store_url(store)?,
         log_format: log_format.map(|form| match form {
             cli::LogForm::Text => telemetry::LogFormat::Text,
@@ -171,9 +210,10 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
 }
 
 /// The use cases over the store.
-async fn build(config: &Config) -> Result<(Service, Arc<dyn Store>), AppError> {
+async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Arc<dyn Store>), AppError> {
     let store = store::open(config).await?;
     let master_keys = store::master_keys(config, &*store)?;
+    let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = KeyOptions { queue: config.limits.key_queue.get(), ..KeyOptions::default() };
     let keys = Keys::new(sealer.clone(), options).map_err(part("the key threads cannot be started"))?;
@@ -194,40 +234,41 @@ async fn build(config: &Config) -> Result<(Service, Arc<dyn Store>), AppError> {
     let service = Service::new(store.clone(), issuers, Arc::new(keys), Arc::new(SystemClock), limits)
         .await
         .map_err(part("the service cannot be started"))?;
-    Ok((service, store))
+    Ok((service.counting_in(metrics.clone()), store))
 }
 
-fn grpc_options(config: &Config, stop: &CancellationToken) -> GrpcOptions {
+fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> GrpcOptions {
     GrpcOptions {
         base_domain: config.base_domain.as_str().to_owned(),
         message_limit: config.limits.request_body_bytes.get(),
         call_timeout: config.limits.request_timeout,
-        closing: stop.clone(),
+        auth: auth.clone(),
+        open_reflection: config.auth.open_reflection,
+        closing: draining.clone(),
     }
 }
 
-fn rest_options(config: &Config, stop: &CancellationToken) -> RestOptions {
+fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToken) -> RestOptions {
     RestOptions {
         base_domain: config.base_domain.as_str().to_owned(),
         body_limit: config.limits.request_body_bytes.get(),
         body_timeout: config.limits.body_read_timeout,
         closing: stop.clone(),
-        ..RestOptions::new(Auth::Development)
+        ..RestOptions::new(auth.clone())
     }
 }
 
 /// What a person copies to begin. Written once, after the port is open.
-fn announce(address: SocketAddr, config: &Config, ca: &Path) {
-    let (port, ca) = (address.port(), ca.display());
-    let base = format!("https://{}:{port}", config.base_domain.as_str());
-    let text = format!(
-        "certmint {version} listens on {base} (development mode, data in {data})\n\n\
-         curl:     curl --cacert {ca} -H 'Authorization: Bearer dev' -H 'Content-Type: application/json' '{base}/certificates/web/create?api-version=7.4' -d '{{\"policy\":{{\"x509_props\":{{\"subject\":\"CN=web.example\"}},\"issuer\":{{\"name\":\"Self\"}}}}}}'\n\
-         grpcurl:  grpcurl -cacert {ca} -d '{{\"certificate_name\":\"web\"}}' localhost:{port} certmint.v1.CertificateService/GetPending\n\
-         certmint: certmint --server {base} --ca {ca} watch\n\n",
-        version = env!("CARGO_PKG_VERSION"),
-        data = config.data_dir.display(),
-    );
+fn announce(address: SocketAddr, config: &Config, door: &door::Door, admin: Option<SocketAddr>) {
+    let (version, data) = (env!("CARGO_PKG_VERSION"), config.data_dir.display());
+    let base = format!("https://{}:{}", config.base_domain.as_str(), address.port());
+    let mut text = match &door.dev_ca {
+        Some(ca) => for_development(&base, address.port(), &ca.display().to_string(), &data.to_string()),
+        None => format!("certmint {version} listens on {address} for {base} (data in {data})\n"),
+    };
+    if let Some(admin) = admin {
+        text.push_str(&format!("operators: http://{admin}/readyz and /metrics\n"));
+    }
     say(&text);
 }
 
@@ -237,23 +278,14 @@ fn say(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be received; stop the server with SIGKILL, nothing is lost by it");
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping: open requests may end; a second signal ends the process at once");
-    stop.cancel();
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    std::process::exit(130);
+fn for_development(base: &str, port: u16, ca: &str, data: &str) -> String {
+    format!(
+        "certmint {version} listens on {base} (development mode, data in {data})\n\n\
+         curl:     curl --cacert {ca} -H 'Authorization: Bearer dev' -H 'Content-Type: application/json' '{base}/certificates/web/create?api-version=7.4' -d '{{\"policy\":{{\"x509_props\":{{\"subject\":\"CN=web.example\"}},\"issuer\":{{\"name\":\"Self\"}}}}}}'\n\
+         grpcurl:  grpcurl -cacert {ca} -d '{{\"certificate_name\":\"web\"}}' localhost:{port} certmint.v1.CertificateService/GetPending\n\
+         certmint: certmint --server {base} --ca {ca} watch\n\n",
+        version = env!("CARGO_PKG_VERSION"),
+    )
 }
 
 /// Waits between two looks at the age of the log.

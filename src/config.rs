@@ -1,9 +1,11 @@
 //! The configuration: every setting with its default, and the TOML file it is read from.
 
 mod base_domain;
+mod operation;
 mod store;
 
 pub use base_domain::BaseDomain;
+pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, KeySettings, ShutdownSettings};
 pub use store::{StoreConfig, StoreUrl};
 
 use crate::domain::duration;
@@ -35,6 +37,14 @@ pub struct Config {
     pub store: StoreConfig,
     /// The certificate of the port; needed outside development mode.
     pub tls: Option<TlsFiles>,
+    /// Who may call.
+    pub auth: AuthSettings,
+    /// Where the master keys are.
+    pub keys: KeySettings,
+    /// The port for operators.
+    pub admin: AdminSettings,
+    /// How the server stops.
+    pub shutdown: ShutdownSettings,
     /// What callers may ask for, and how much is done at once.
     pub limits: Limits,
     /// The port.
@@ -52,6 +62,10 @@ impl Default for Config {
             dev: false,
             store: StoreConfig::default(),
             tls: None,
+            auth: AuthSettings::default(),
+            keys: KeySettings::default(),
+            admin: AdminSettings::default(),
+            shutdown: ShutdownSettings::default(),
             limits: Limits::default(),
             listener: ListenerOptions::default(),
             log: LogOptions::default(),
@@ -122,6 +136,7 @@ pub struct Overrides {
     pub listen: Option<SocketAddr>,
     pub base_domain: Option<BaseDomain>,
     pub dev: Option<bool>,
+    pub admin_listen: Option<AdminListen>,
     pub store: Option<StoreUrl>,
     pub log_format: Option<LogFormat>,
     pub log_filter: Option<String>,
@@ -137,6 +152,16 @@ pub enum ConfigError {
     Parse { path: PathBuf, source: Box<toml::de::Error> },
     #[error("in development mode the server listens on loopback only, not on {0}; use 127.0.0.1 or [::1]")]
     DevOnNetwork(SocketAddr),
+    #[error(
+        "outside development mode callers must prove who they are: set tokens_file in [auth] (make a token with \
+         `certmint token new NAME`), or add --dev on a machine of your own"
+    )]
+    NoAuthentication,
+    #[error(
+        "outside development mode the port needs a certificate: set certificate and key in [tls], or add --dev on a \
+         machine of your own"
+    )]
+    NoCertificate,
     #[error(
         "limits.watch_streams_per_connection ({watch}) must be below listener.max_concurrent_streams ({http}): at the \
          HTTP/2 limit a client waits without an error"
@@ -156,11 +181,12 @@ impl Config {
                     .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?
             }
         };
-        let Overrides { data_dir, listen, base_domain, dev, store, log_format, log_filter } = overrides;
+        let Overrides { data_dir, listen, base_domain, dev, admin_listen, store, log_format, log_filter } = overrides;
         replace(&mut config.data_dir, data_dir);
         replace(&mut config.listen, listen);
         replace(&mut config.base_domain, base_domain);
         replace(&mut config.dev, dev);
+        replace(&mut config.admin.listen, admin_listen);
         if let Some(url) = store {
             config.store.url = Some(url);
         }
@@ -176,6 +202,14 @@ impl Config {
         } else {
             Err(ConfigError::WatchAboveHttp { watch, http })
         }
+    }
+}
+
+impl Config {
+    /// What the server needs beside development mode: the certificate of the port, and the tokens.
+    pub fn for_others(&self) -> Result<(&TlsFiles, &Path), ConfigError> {
+        let tokens = self.auth.tokens_file.as_deref().ok_or(ConfigError::NoAuthentication)?;
+        Ok((self.tls.as_ref().ok_or(ConfigError::NoCertificate)?, tokens))
     }
 }
 
@@ -245,6 +279,8 @@ mod tests {
             ("listen = 'localhost'", "line 1", "invalid socket address"),
             ("base_domain = 'a..b'", "line 1", "is no domain"),
             ("dev = ", "line 1", "TOML parse error"),
+            ("[admin]\nlisten = 'here'", "line 2", "`here` is no address and port"),
+            ("[auth]\ntoken_file = 't'", "line 2", "unknown field `token_file`"),
             ("[tls]\nkey = 'k.pem'", "line 1", "missing field `certificate`"),
         ] {
             let message = load(text).unwrap_err().to_string();

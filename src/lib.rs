@@ -12,6 +12,7 @@ pub mod config;
 pub mod domain;
 pub mod issuer;
 pub mod keys;
+pub mod metrics;
 pub mod proto;
 pub mod service;
 pub mod store;

@@ -3,6 +3,7 @@
 
 use certmint::cli::{self, Cli, Command};
 use clap::Parser;
+use std::error::Error;
 use std::process::ExitCode;
 
 #[tokio::main]
@@ -16,12 +17,19 @@ async fn main() -> ExitCode {
     }
 }
 
+/// The error and its causes; what a wrapper says already is not said again.
 fn ended(how: Result<(), certmint::app::AppError>) -> ExitCode {
-    match how {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+    let Err(error) = how else { return ExitCode::SUCCESS };
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let words = next.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
         }
+        cause = next.source();
     }
+    eprintln!("error: {text}");
+    ExitCode::FAILURE
 }

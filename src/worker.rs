@@ -1,5 +1,6 @@
 //! Moves pending operations on: claims what is due, does one step of each, several at a time.
 
+use crate::metrics::Metrics;
 use crate::service::Service;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,23 @@ pub async fn run(service: Service, options: WorkerOptions, shutdown: Cancellatio
     }
 }
 
+/// A step that runs; dropped when it ended, in a panic too.
+struct Running<'a>(&'a Metrics);
+
+impl<'a> Running<'a> {
+    fn begin(metrics: &'a Metrics) -> Self {
+        metrics.worker_running.inc();
+        metrics.worker_steps.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.worker_running.dec();
+    }
+}
+
 enum Claimed {
     /// All that was due was taken.
     All,
@@ -77,6 +95,7 @@ async fn claim(service: &Service, places: &Arc<Semaphore>, steps: &TaskTracker) 
         }
     };
     let full = due.len() == free;
+    service.metrics().worker_saturated.set(full.into());
     for due in due {
         let service = service.clone();
         // Only this loop hands out places, and it counted them: there is one.
@@ -84,7 +103,10 @@ async fn claim(service: &Service, places: &Arc<Semaphore>, steps: &TaskTracker) 
         steps.spawn(async move {
             let _place = place;
             let key = due.key().to_owned();
+            let metrics = service.metrics().clone();
+            let _running = Running::begin(&metrics);
             if let Err(error) = service.step(due).await {
+                metrics.worker_steps_failed.inc();
                 tracing::error!(key, %error, "a step failed; it is repeated when its lease ends");
             }
         });

@@ -89,6 +89,21 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
     ("src/worker.rs", &["crate::store", "crate::issuer", "crate::transport", "crate::keys", "tonic::", "axum::"]),
     ("src/transport", &["crate::store", "crate::issuer", "crate::keys", "crate::app", "crate::worker", "rusqlite::"]),
+    ("src/metrics", &["crate::", "tokio::", "tonic::", "axum::", "rusqlite::", "async fn"]),
+    (
+        "src/metrics.rs",
+        &[
+            "crate::app",
+            "crate::cli",
+            "crate::domain",
+            "crate::issuer",
+            "crate::keys",
+            "crate::service",
+            "crate::store",
+            "crate::transport",
+            "crate::worker",
+        ],
+    ),
     (
         "src/cli",
         &[

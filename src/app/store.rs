@@ -21,10 +21,14 @@ const MASTER_KEYS: &str = "CERTMINT_MASTER_KEYS";
 enum SharedStoreError {
     #[error(
         "the database is in use already, and {} does not exist: a new master key could not open what others sealed; \
-         copy the file from another replica or set {MASTER_KEYS}",
+         copy the file from another replica, or set master_key_file in [keys] or {MASTER_KEYS}",
         path.display()
     )]
     NoMasterKey { path: PathBuf },
+    #[error(
+        "{MASTER_KEYS} is set, and so is master_key_file in [keys]: it is not clear which are meant; take one away"
+    )]
+    TwoMasterKeys,
 }
 
 pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, AppError> {
@@ -60,11 +64,18 @@ pub(super) async fn new_epoch(config: &Config) -> Result<String, AppError> {
     }
 }
 
-/// From the environment, or from the file in the data folder, which the first start makes. Where a database
-/// is shared and in use, a missing file is not replaced.
+/// From the environment, from a file that is there, or from the data folder, where the first start makes one. Where a
+/// database is shared and in use, a missing file is not replaced.
 pub(super) fn master_keys(config: &Config, store: &dyn Store) -> Result<MasterKeys, AppError> {
-    if let Ok(text) = std::env::var(MASTER_KEYS).map(Zeroizing::new) {
+    let text = std::env::var(MASTER_KEYS).ok().map(Zeroizing::new).filter(|text| !text.trim().is_empty());
+    if let Some(text) = text {
+        if config.keys.master_key_file.is_some() {
+            return Err(part("the master keys cannot be used")(SharedStoreError::TwoMasterKeys));
+        }
         return MasterKeys::from_text(&text).map_err(part("the master keys in CERTMINT_MASTER_KEYS cannot be used"));
+    }
+    if let Some(file) = &config.keys.master_key_file {
+        return MasterKeys::load(file).map_err(part("the master keys cannot be used"));
     }
     let path = config.data_dir.join("master.key");
     let cannot = "the master key cannot be used";

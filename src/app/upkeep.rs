@@ -3,12 +3,24 @@
 use super::UPKEEP_EVERY;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Limits;
+use crate::service::Service;
 use crate::store::Store;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Events removed in one transaction, so that writers never wait long.
 const STEP: usize = 1000;
+
+/// Learns from the kept log what is in progress, for the metrics; once, beside everything else.
+pub(super) async fn count_history(service: Service, shutdown: CancellationToken) {
+    let counted = tokio::select! {
+        () = shutdown.cancelled() => return,
+        counted = service.count_history() => counted,
+    };
+    if let Err(error) = counted {
+        tracing::warn!(%error, "the older part of the log could not be counted; certmint_operations_in_progress is too low");
+    }
+}
 
 /// Trims what is older than the retention and above the count that is kept, until `shutdown`.
 pub(super) async fn run(store: Arc<dyn Store>, limits: Limits, shutdown: CancellationToken) {

@@ -52,7 +52,7 @@ impl Session {
         let endpoint = endpoint(&options.server, &trust)
             .map_err(|error| Failure::new(Exit::Usage, "cannot use --server").caused_by(&error).boxed())?;
         let channel = connect(&endpoint, &options.server, options.timeout).await?;
-        let token = options.token.as_ref().map(bearer).transpose()?;
+        let token = options.token()?.as_ref().map(bearer).transpose()?;
         Ok(Self {
             endpoint,
             channel,

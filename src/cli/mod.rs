@@ -7,6 +7,7 @@ mod create;
 mod data_dir;
 mod doctor;
 mod failure;
+mod health;
 mod issuer;
 mod issuer_input;
 mod json;
@@ -20,6 +21,7 @@ mod serve;
 mod status;
 mod text;
 mod tls_probe;
+mod token;
 mod trust;
 mod wait;
 mod watch;
@@ -91,6 +93,11 @@ pub enum ClientCommand {
     Ca(ca::CaCommand),
     /// Check the connection to a server, and the server
     Doctor(doctor::DoctorArgs),
+    /// Ask a server on this machine whether it lives, or is ready: 0 yes, 1 no
+    Health(health::HealthArgs),
+    /// Make bearer tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -130,6 +137,8 @@ async fn dispatch(options: &ClientOptions, command: ClientCommand, output: Outpu
         }
         ClientCommand::Ca(ca::CaCommand::Export(args)) => ca::export(options, output, args).await,
         ClientCommand::Doctor(args) => doctor::run(options, output, args).await,
+        ClientCommand::Health(args) => health::run(output, args).await,
+        ClientCommand::Token(token::TokenCommand::New(args)) => token::new(output, &args),
         ClientCommand::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "certmint", &mut script);

@@ -1,5 +1,6 @@
 //! What every client command takes: where the server is, whom to trust, and how to print.
 
+use super::failure::Failure;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -47,6 +48,17 @@ pub struct ClientOptions {
     )]
     pub token: Option<Secret>,
 
+    /// File with the bearer token
+    #[arg(
+        long,
+        global = true,
+        env = "CERTMINT_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with = "token",
+        help_heading = "Connection"
+    )]
+    pub token_file: Option<PathBuf>,
+
     /// Give up after this long (500ms, 30s, 5m, 1h) [default: 30s for a call, never for --wait and watch]
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, help_heading = "Connection")]
     pub timeout: Option<Duration>,
@@ -92,6 +104,25 @@ impl FromStr for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(hidden)")
+    }
+}
+
+impl ClientOptions {
+    /// The token that was given, or that the file holds.
+    pub(super) fn token(&self) -> Result<Option<Secret>, Box<Failure>> {
+        match (&self.token, &self.token_file) {
+            (Some(token), _) => Ok(Some(token.clone())),
+            (None, None) => Ok(None),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file).map(zeroize::Zeroizing::new);
+                let text = text.map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+                let token = text.trim();
+                if token.is_empty() {
+                    return Err(Failure::usage(format!("{} holds no token", file.display())));
+                }
+                Ok(Some(Secret(token.to_owned())))
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! composition root's.
 
 use super::Secret;
+use crate::config::AdminListen;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -11,7 +12,8 @@ pub const DEFAULT_DATA_DIR: &str = ".certmint";
 /// Arguments of `certmint serve`. Each wins over the configuration file; what is absent is left to it.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ServeArgs {
-    /// Development mode: a CA of its own, any bearer token, loopback only
+    /// Development mode: a CA of its own, any bearer token, loopback only; without it the configuration file must
+    /// have [auth] and [tls]
     #[arg(long)]
     pub dev: bool,
 
@@ -22,6 +24,10 @@ pub struct ServeArgs {
     /// The address and port of the listener
     #[arg(long, value_name = "ADDR:PORT", env = "CERTMINT_LISTEN")]
     pub listen: Option<SocketAddr>,
+
+    /// The address and port for operators (/livez, /readyz, /metrics), or `off` [default: 127.0.0.1:9443; off with --dev]
+    #[arg(long, value_name = "ADDR:PORT", env = "CERTMINT_ADMIN_LISTEN")]
+    pub admin_listen: Option<AdminListen>,
 
     /// The domain under which a first label names a vault
     #[arg(long, value_name = "DOMAIN", env = "CERTMINT_BASE_DOMAIN")]

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub enum Reason {
     BadParameter,
     Unauthenticated,
+    /// They were good when the stream was opened.
+    CredentialsExpired,
     CertificateNotFound,
     PendingNotFound,
     IssuerNotFound,

@@ -129,6 +129,11 @@ macro_rules! hex_id {
                 Self(uuid)
             }
 
+            /// The same as a number.
+            pub fn as_u128(&self) -> u128 {
+                self.0.as_u128()
+            }
+
             /// 32 hex digits, with or without the dashes of a UUID, in any case; not all zero.
             pub fn parse(text: &str) -> Result<Self> {
                 match Uuid::try_parse(text) {

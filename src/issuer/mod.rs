@@ -106,6 +106,11 @@ impl Issuers {
         self.providers.iter().find(|(name, _)| name.eq_ignore_ascii_case(provider)).map(|(_, issuer)| issuer)
     }
 
+    /// A provider's name as it was added.
+    pub fn name_of(&self, provider: &str) -> Option<&'static str> {
+        self.providers.iter().map(|(name, _)| *name).find(|name| name.eq_ignore_ascii_case(provider))
+    }
+
     /// The issuer of policies that name `Self`.
     pub fn self_signed(&self) -> &Arc<dyn Issuer> {
         &self.self_signed

@@ -59,13 +59,19 @@ impl MasterKeys {
     /// at once, one makes it and both read it.
     pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
         match File::open(path) {
-            Ok(file) => Self::read(file, path),
+            Ok(file) => Self::read(file, path, 0o077),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 create(path).map_err(io_error(path, "made"))?;
-                Self::read(File::open(path).map_err(io_error(path, "read"))?, path)
+                Self::read(File::open(path).map_err(io_error(path, "read"))?, path, 0o077)
             }
             Err(error) => Err(io_error(path, "read")(error)),
         }
+    }
+
+    /// Reads a file that is there already. It is another's to make, so its group may read it: that is how secrets
+    /// are handed to containers that do not run as root.
+    pub fn load(path: &Path) -> Result<Self, MasterKeyError> {
+        Self::read(File::open(path).map_err(io_error(path, "read"))?, path, 0o037)
     }
 
     /// From text: one `id base64` per line. Blank lines and lines that begin with `#` do not count.
@@ -111,10 +117,11 @@ impl MasterKeys {
         self.0.iter().map(|(id, key)| (id.as_str(), &**key))
     }
 
-    fn read(file: File, path: &Path) -> Result<Self, MasterKeyError> {
+    /// `closed` are the rights that nobody may have.
+    fn read(file: File, path: &Path, closed: u32) -> Result<Self, MasterKeyError> {
         // The mode of the open file, not of the path, which could be another file by now.
         let mode = file.metadata().map_err(io_error(path, "read"))?.mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        if mode & closed != 0 {
             return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
         }
         let invalid = |source| MasterKeyError::File { path: path.to_owned(), source };
@@ -213,6 +220,19 @@ mod tests {
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
         assert!(MasterKeys::load_or_create(&path).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_others_is_read_but_never_made_and_its_group_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let message = MasterKeys::load(&path).unwrap_err().to_string();
+        assert!(message.contains("cannot be read: No such file") && !path.exists(), "{message}");
+        fs::write(&path, format!("a {KEY}\n")).unwrap();
+        for (mode, good) in [(0o440, true), (0o640, true), (0o444, false), (0o660, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(MasterKeys::load(&path).is_ok(), good, "{mode:o}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod certificates;
 mod create;
 mod issuers;
 mod merge;
+mod observe;
 mod pending;
 mod records;
 mod step;
@@ -17,6 +18,7 @@ pub use certificates::CertificateView;
 pub use create::{CreateRequest, Created};
 pub use issuers::IssuerPage;
 pub use merge::MergeRequest;
+pub use observe::Health;
 pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
 pub use step::Due;
 
@@ -24,6 +26,7 @@ use crate::clock::Clock;
 use crate::domain::{Error, Reason, Result, Timestamp};
 use crate::issuer::Issuers;
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::store::{Batch, Put, Record, Revision, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +73,7 @@ pub struct Service {
     limits: Arc<Limits>,
     hub: Arc<watch::Hub>,
     work: Arc<work::Work>,
+    metrics: Arc<Metrics>,
 }
 
 impl Service {
@@ -82,7 +86,9 @@ impl Service {
         limits: Limits,
     ) -> Result<Self> {
         let hub = watch::Hub::new(&*store, &limits.watch).await?;
-        Ok(Self { store, issuers, keys, clock, limits: Arc::new(limits), hub: Arc::new(hub), work: Arc::default() })
+        let (limits, hub) = (Arc::new(limits), Arc::new(hub));
+        let metrics = Arc::default();
+        Ok(Self { store, issuers, keys, clock, limits, hub, work: Arc::default(), metrics })
     }
 
     fn now(&self) -> Timestamp {

@@ -10,7 +10,8 @@ use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
 use crate::keys::chain;
 use crate::store::{Batch, Delete, Record};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::time::error::Elapsed;
 
 /// Work that was claimed; only good for [`Service::step`].
 #[derive(Debug)]
@@ -148,6 +149,7 @@ impl Service {
             Ok(found) => found,
             Err(problem) => return open(pending, Some(problem), None),
         };
+        let provider = config.as_ref().and_then(|config| self.issuers.name_of(&config.provider)).unwrap_or("Self");
         let order = order(pending, config);
         let checkpoint = Checkpoint(pending.checkpoint.0.clone());
         let time = Duration::from_millis(u64::try_from(until.0 - self.now().0).unwrap_or(0)).mul_f32(0.8);
@@ -158,7 +160,10 @@ impl Service {
                 issuer.advance(&order, &checkpoint).await
             }
         };
-        match tokio::time::timeout(time, call).await {
+        let begun = Instant::now();
+        let answer = tokio::time::timeout(time, call).await;
+        self.metrics.issuer(provider, outcome_of(&answer), begun.elapsed());
+        match answer {
             Ok(Ok(Step::Pending { checkpoint: next, details, again })) => {
                 let progress = next != checkpoint;
                 // Only an order that moved may go on at once; the others would turn in circles.
@@ -241,6 +246,19 @@ impl Service {
     async fn remove(&self, record: &Record) -> Result<()> {
         let deletes = vec![Delete { key: record.key.clone(), expected: record.revision }];
         self.try_commit(Batch { deletes, ..Batch::default() }).await.map(|_| ())
+    }
+}
+
+/// The outcome of a call, for the counts.
+fn outcome_of(answer: &Result<Result<Step, IssuerError>, Elapsed>) -> &'static str {
+    match answer {
+        Ok(Ok(Step::Pending { .. })) => "pending",
+        Ok(Ok(Step::Issued { .. })) => "issued",
+        Ok(Ok(Step::Failed { .. })) => "failed",
+        Ok(Ok(Step::Cancelled)) => "cancelled",
+        Ok(Err(IssuerError::Retry { .. })) => "retry",
+        Ok(Err(IssuerError::Misconfigured { .. })) => "misconfigured",
+        Err(_) => "timeout",
     }
 }
 

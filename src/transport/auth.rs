@@ -1,31 +1,57 @@
 //! Who calls: from the credentials of a request to a principal, before anything else is looked at.
 
-use http::{HeaderMap, header::AUTHORIZATION};
+mod stream;
+mod tokens;
 
-/// A caller whose credentials were accepted.
-#[derive(Clone, Debug, Eq, PartialEq)]
+pub use tokens::{Tokens, TokensError};
+
+pub(super) use stream::until_revoked;
+
+use http::{HeaderMap, header::AUTHORIZATION};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A caller whose credentials were accepted. Everyone may do everything in every vault.
+#[derive(Clone, Debug)]
 pub struct Principal {
     /// What limits and logs know the caller by.
     pub name: String,
+    /// Cancelled when the credentials are no longer accepted: streams end then.
+    pub revoked: CancellationToken,
 }
 
 /// How callers prove who they are.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Auth {
-    /// Development: any bearer token is good, and everybody is the principal `dev`. A token has to
+    /// Development: any bearer token is good, and everybody is the principal `dev`. Over REST a token has to
     /// be there all the same: the Azure SDKs keep back the body of their first request until they
-    /// were challenged (contract section 2).
+    /// were challenged (contract section 2). Over gRPC none is asked for.
     Development,
+    /// Bearer tokens whose hashes stand in a file.
+    Tokens(Arc<Tokens>),
 }
 
 impl Auth {
     /// The caller; `None` where the request has no bearer token or one that is not accepted.
-    pub fn authenticate(self, headers: &HeaderMap) -> Option<Principal> {
+    pub fn authenticate(&self, headers: &HeaderMap) -> Option<Principal> {
         let token = bearer(headers)?;
         match self {
-            Self::Development => (!token.is_empty()).then(|| Principal { name: "dev".to_owned() }),
+            Self::Development => (!token.is_empty()).then(anybody),
+            Self::Tokens(tokens) => tokens.find(token),
         }
     }
+
+    /// Like [`Auth::authenticate`], for gRPC, where development needs no token.
+    pub(super) fn authenticate_call(&self, headers: &HeaderMap) -> Option<Principal> {
+        match self {
+            Self::Development => Some(anybody()),
+            Self::Tokens(_) => self.authenticate(headers),
+        }
+    }
+}
+
+fn anybody() -> Principal {
+    Principal { name: "dev".to_owned(), revoked: CancellationToken::new() }
 }
 
 /// The token of `Authorization: Bearer <token>`; the scheme compares without case (RFC 9110 section 11.1).

@@ -25,11 +25,12 @@ const fn entry(reason: Reason, wire: &'static str, code: Code, http: StatusCode,
 }
 
 /// Every reason, in the order of `Reason`.
-pub static TABLE: [Row; 20] = {
+pub static TABLE: [Row; 21] = {
     use {Code as C, Reason as R, StatusCode as S};
     [
         entry(R::BadParameter, "BAD_PARAMETER", C::InvalidArgument, S::BAD_REQUEST, "BadParameter"),
         entry(R::Unauthenticated, "UNAUTHENTICATED", C::Unauthenticated, S::UNAUTHORIZED, "Unauthorized"),
+        entry(R::CredentialsExpired, "CREDENTIALS_EXPIRED", C::Unauthenticated, S::UNAUTHORIZED, "Unauthorized"),
         entry(R::CertificateNotFound, "CERTIFICATE_NOT_FOUND", C::NotFound, S::NOT_FOUND, "CertificateNotFound"),
         entry(R::PendingNotFound, "PENDING_NOT_FOUND", C::NotFound, S::NOT_FOUND, "PendingCertificateNotFound"),
         entry(R::IssuerNotFound, "ISSUER_NOT_FOUND", C::NotFound, S::NOT_FOUND, "CertificateIssuerNotFound"),
@@ -70,24 +71,25 @@ pub fn row(reason: Reason) -> &'static Row {
     let index = match reason {
         Reason::BadParameter => 0,
         Reason::Unauthenticated => 1,
-        Reason::CertificateNotFound => 2,
-        Reason::PendingNotFound => 3,
-        Reason::IssuerNotFound => 4,
-        Reason::PendingInProgress => 5,
-        Reason::PendingNotInProgress => 6,
-        Reason::MergeForbidden => 7,
-        Reason::MergeKeyMismatch => 8,
-        Reason::RequestIdReused => 9,
-        Reason::MessageTooLarge => 10,
-        Reason::Throttled => 11,
-        Reason::WatchLimitExceeded => 12,
-        Reason::ResumeTokenExpired => 13,
-        Reason::ServerDraining => 14,
-        Reason::WatchMaxAge => 15,
-        Reason::StoreUnavailable => 16,
-        Reason::DeadlineExceeded => 17,
-        Reason::NotSupported => 18,
-        Reason::Internal => 19,
+        Reason::CredentialsExpired => 2,
+        Reason::CertificateNotFound => 3,
+        Reason::PendingNotFound => 4,
+        Reason::IssuerNotFound => 5,
+        Reason::PendingInProgress => 6,
+        Reason::PendingNotInProgress => 7,
+        Reason::MergeForbidden => 8,
+        Reason::MergeKeyMismatch => 9,
+        Reason::RequestIdReused => 10,
+        Reason::MessageTooLarge => 11,
+        Reason::Throttled => 12,
+        Reason::WatchLimitExceeded => 13,
+        Reason::ResumeTokenExpired => 14,
+        Reason::ServerDraining => 15,
+        Reason::WatchMaxAge => 16,
+        Reason::StoreUnavailable => 17,
+        Reason::DeadlineExceeded => 18,
+        Reason::NotSupported => 19,
+        Reason::Internal => 20,
     };
     &TABLE[index]
 }

@@ -1,5 +1,7 @@
 //! What the network sees: one TLS port, and behind it the faces of the service.
 
+pub mod admin;
+mod audit;
 pub mod auth;
 pub mod errors;
 pub mod grpc;

@@ -2,14 +2,14 @@
 
 mod dev;
 mod dev_resolver;
+mod files;
 
 pub use dev::DevCa;
 pub use dev_resolver::DevCertificates;
+pub use files::FileCertificates;
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ResolvesServerCert;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,33 +28,12 @@ pub enum TlsError {
     Exposed { path: PathBuf, mode: u32 },
     #[error("{0} cannot be used: {problem}; move it and its key away and start again to have new ones made", path.display())]
     UnusableCa { path: PathBuf, problem: &'static str },
+    #[error("everybody may use {0} (mode {mode:03o}); run: chmod o-rwx {0}", path.display())]
+    Open { path: PathBuf, mode: u32 },
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
     #[error("cannot use the certificate and its key: {0}")]
     Rustls(#[from] rustls::Error),
-}
-
-/// TLS with one certificate from files: the chain, leaf first, and the leaf's key (PKCS#8, SEC1 or PKCS#1), as PEM.
-///
-/// The key must belong to the leaf. The files are read once; a new certificate needs a restart.
-pub fn from_pem_files(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let certificates = CertificateDer::pem_slice_iter(&read(chain)?).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.ok().filter(|found| !found.is_empty());
-    let certificates = certificates.ok_or_else(|| TlsError::NotPem { path: chain.to_owned(), what: "certificate" })?;
-    let private = zeroize::Zeroizing::new(read(key)?);
-    let private = PrivateKeyDer::from_pem_slice(&private)
-        .map_err(|_| TlsError::NotPem { path: key.to_owned(), what: "private key" })?;
-    from_der(certificates, private)
-}
-
-/// TLS with one certificate from memory: the chain, leaf first, and the leaf's key.
-pub fn from_der(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<ServerConfig>, TlsError> {
-    let provider = aws_lc_rs::default_provider();
-    let certified = rustls::sign::CertifiedKey::from_der(chain, key, &provider)?;
-    with_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
 }
 
 /// TLS with certificates chosen for each handshake.

@@ -10,7 +10,7 @@ use crate::service::records;
 use crate::store::{Event, Revision, Store};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +55,10 @@ pub struct Hub {
     ring: RwLock<Ring>,
     index: RwLock<Index>,
     places: Mutex<Places>,
+    /// Where the tail began.
+    start: Revision,
+    /// Since when the log is known to be ahead of the ring.
+    behind: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +79,8 @@ impl Hub {
             ring: RwLock::new(Ring::new(head, limits.ring)),
             index: RwLock::default(),
             places: Mutex::default(),
+            start: head,
+            behind: Mutex::default(),
         })
     }
 
@@ -86,12 +92,18 @@ impl Hub {
         self.tokens.read(token)
     }
 
-    /// Follows the log until `shutdown`. One for a process.
-    pub(in crate::service) async fn tail(&self, store: &dyn Store, page: usize, shutdown: CancellationToken) {
+    /// Follows the log until `shutdown`, and shows `observe` each event. One for a process.
+    pub(in crate::service) async fn tail(
+        &self,
+        store: &dyn Store,
+        page: usize,
+        observe: &(dyn Fn(&LogEvent) + Sync),
+        shutdown: CancellationToken,
+    ) {
         let mut doorbell = store.head();
         loop {
             doorbell.mark_unchanged(); // before the read: a commit during it rings again
-            let more = match self.pull(store, page).await {
+            let more = match self.pull(store, page, observe).await {
                 Ok(more) => more,
                 Err(error) => {
                     tracing::error!(%error, "the log cannot be read; will retry");
@@ -103,6 +115,7 @@ impl Hub {
                 return;
             }
             if !more {
+                *lock(&self.behind) = None;
                 tokio::select! {
                     rung = doorbell.changed() => if rung.is_err() { return },
                     () = shutdown.cancelled() => return,
@@ -112,7 +125,7 @@ impl Hub {
     }
 
     /// One page of the log into the ring; whether there is more.
-    async fn pull(&self, store: &dyn Store, page: usize) -> Result<bool> {
+    async fn pull(&self, store: &dyn Store, page: usize, observe: &(dyn Fn(&LogEvent) + Sync)) -> Result<bool> {
         let cursor = read(&self.ring).head();
         let log = store.events(cursor, page).await?;
         let more = log.events.len() == page;
@@ -127,10 +140,12 @@ impl Hub {
         for event in &events {
             index.wake(&event.transition.operation);
         }
+        drop(index);
+        events.iter().for_each(|event| observe(event));
         Ok(more)
     }
 
-    pub(super) fn decode(&self, event: &Event) -> Result<LogEvent> {
+    pub(in crate::service) fn decode(&self, event: &Event) -> Result<LogEvent> {
         let transition = records::decode("an event of the log", &event.body)?;
         Ok(LogEvent::new(event.revision, transition, self.token(event.revision)))
     }
@@ -143,7 +158,22 @@ impl Hub {
         read(&self.ring).next(cursor, matches)
     }
 
-    pub(super) fn head(&self) -> Revision {
+    /// The head of the log when this process began to follow it.
+    pub(in crate::service) fn start(&self) -> Revision {
+        self.start
+    }
+
+    /// For how long the log, whose head is `head`, has been ahead of the ring, as far as anybody looked.
+    pub(in crate::service) fn lag(&self, head: Revision) -> Duration {
+        let mut behind = lock(&self.behind);
+        if self.head() >= head {
+            *behind = None;
+        }
+        let ahead = self.head() < head;
+        if ahead { behind.get_or_insert_with(Instant::now).elapsed() } else { Duration::ZERO }
+    }
+
+    pub(in crate::service) fn head(&self) -> Revision {
         read(&self.ring).head()
     }
 

@@ -58,7 +58,8 @@ struct Session {
 impl Service {
     /// Follows the log until `shutdown`; every process runs one.
     pub async fn tail(&self, shutdown: CancellationToken) {
-        self.hub.tail(&*self.store, self.limits.watch.page, shutdown).await;
+        let observe = |event: &LogEvent| self.count(event);
+        self.hub.tail(&*self.store, self.limits.watch.page, &observe, shutdown).await;
     }
 
     /// How many watch streams are open.
@@ -157,6 +158,7 @@ impl Session {
                 for event in pending.by_ref() {
                     if let Some(event) = self.admit(event) {
                         timers.sent();
+                        self.service.metrics.watch_delivered.inc();
                         yield WatchItem::Event(event);
                     }
                 }

@@ -6,7 +6,7 @@ use super::certificates::{open, page_size};
 use super::reply;
 use super::status::status;
 use crate::domain::issuer::{Administrator, IssuerInput, Organization};
-use crate::domain::{Error, IssuerName, Result};
+use crate::domain::{Error, Result};
 use crate::proto::v1::{self, certificate_admin_service_server::CertificateAdminService};
 use crate::service::Service;
 use tonic::{Request, Response, Status};
@@ -82,7 +82,7 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::SetIssuerRequest { vault_name, issuer_name, issuer } = message;
         let vault = call.vault(&vault_name)?;
-        let issuer = self.0.set_issuer(&vault, &IssuerName::parse(&issuer_name)?, input(issuer)?).await?;
+        let issuer = self.0.set_issuer(&vault, &call.issuer(&issuer_name)?, input(issuer)?).await?;
         Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 
@@ -91,7 +91,7 @@ impl Admin {
         let v1::UpdateIssuerRequest { vault_name, issuer_name, issuer, update_mask } = message;
         let vault = call.vault(&vault_name)?;
         let input = masked(input(issuer)?, update_mask)?;
-        let issuer = self.0.update_issuer(&vault, &IssuerName::parse(&issuer_name)?, input).await?;
+        let issuer = self.0.update_issuer(&vault, &call.issuer(&issuer_name)?, input).await?;
         Ok(v1::UpdateIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 
@@ -99,7 +99,7 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::GetIssuerRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name)?;
-        let issuer = self.0.issuer(&vault, &IssuerName::parse(&issuer_name)?).await?;
+        let issuer = self.0.issuer(&vault, &call.issuer(&issuer_name)?).await?;
         Ok(v1::GetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 
@@ -123,7 +123,7 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::DeleteIssuerRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name)?;
-        let issuer = self.0.delete_issuer(&vault, &IssuerName::parse(&issuer_name)?).await?;
+        let issuer = self.0.delete_issuer(&vault, &call.issuer(&issuer_name)?).await?;
         Ok(v1::DeleteIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 }

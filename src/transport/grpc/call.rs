@@ -1,10 +1,14 @@
 //! What every call carries beside its message: the host that the client used, and who calls.
 
-use crate::domain::{CertificateName, RequestId, Result, VaultName};
+use super::door::Caller;
+use crate::domain::{CertificateName, IssuerName, RequestId, Result, VaultName};
 use crate::service::PendingRef;
 use crate::service::watch::Subscriber;
+use crate::transport::audit::About;
+use crate::transport::auth::Principal;
 use crate::transport::host::Host;
 use crate::transport::listener::ConnectionInfo;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// The surroundings of one call; `front` puts it into every request.
@@ -14,22 +18,47 @@ pub(super) struct Call {
     pub(super) subscriber: Subscriber,
     /// Ends streams: the connection is to close, or the server.
     pub(super) closing: CancellationToken,
+    pub(super) principal: Principal,
+    about: Arc<Mutex<About>>,
 }
 
 impl Call {
-    pub(super) fn new(host: Host, connection: Option<&ConnectionInfo>) -> Self {
+    /// `door` put the caller into the extensions of the request, the listener its connection.
+    pub(super) fn new(host: Host, extensions: &http::Extensions) -> Self {
+        let connection = extensions.get::<ConnectionInfo>();
         let (id, closing) = match connection {
             Some(ConnectionInfo { id, closing, .. }) => (*id, closing.clone()),
             None => (0, CancellationToken::new()),
         };
-        // In development mode everybody is one principal, as over REST.
-        let subscriber = Subscriber { principal: "dev".to_owned(), connection: id };
-        Self { host, subscriber, closing }
+        let Caller { principal, about } = extensions.get::<Caller>().cloned().unwrap_or_default();
+        let subscriber = Subscriber { principal: principal.name.clone(), connection: id };
+        Self { host, subscriber, closing, principal, about }
     }
 
     /// The vault that a message names, else the one of the host.
     pub(super) fn vault(&self, name: &str) -> Result<VaultName> {
-        if name.is_empty() { Ok(self.host.vault().clone()) } else { VaultName::parse(name) }
+        let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
+        vault.as_str().clone_into(&mut self.about().vault);
+        Ok(vault)
+    }
+
+    /// The certificate that a message names.
+    pub(super) fn certificate(&self, name: &str) -> Result<CertificateName> {
+        let name = CertificateName::parse(name)?;
+        name.as_str().clone_into(&mut self.about().name);
+        Ok(name)
+    }
+
+    /// The issuer that a message names.
+    pub(super) fn issuer(&self, name: &str) -> Result<IssuerName> {
+        let name = IssuerName::parse(name)?;
+        name.as_str().clone_into(&mut self.about().name);
+        Ok(name)
+    }
+
+    fn about(&self) -> std::sync::MutexGuard<'_, About> {
+        // Whole texts are put in: nothing half done can be seen.
+        self.about.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Like [`Call::vault`], where `-` is every vault.
@@ -40,7 +69,7 @@ impl Call {
     pub(super) fn pending(&self, vault: &str, name: &str, request_id: &str) -> Result<PendingRef> {
         Ok(PendingRef {
             vault: self.vault(vault)?,
-            name: CertificateName::parse(name)?,
+            name: self.certificate(name)?,
             request_id: optional_id(request_id)?,
         })
     }

@@ -4,7 +4,7 @@
 use super::call::{Call, optional_id};
 use super::status::status;
 use super::{policy, reply, watch};
-use crate::domain::{CertificateName, Error, Result, Tags, Version};
+use crate::domain::{Error, Result, Tags, Version};
 use crate::proto::v1::{self, certificate_service_server::CertificateService};
 use crate::service::{CreateRequest, ListPending, MAX_PAGE, MergeRequest, Service};
 use std::collections::HashMap;
@@ -57,7 +57,7 @@ impl Certificates {
             .0
             .create(CreateRequest {
                 vault: call.vault(&vault_name)?,
-                name: CertificateName::parse(&certificate_name)?,
+                name: call.certificate(&certificate_name)?,
                 policy: policy.map(policy::input).transpose()?,
                 enabled: enabled(attributes),
                 tags: tags(labels),
@@ -145,7 +145,7 @@ impl Certificates {
     async fn certificate(&self, request: Request<v1::GetCertificateRequest>) -> Result<v1::GetCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::GetCertificateRequest { vault_name, certificate_name, certificate_version } = message;
-        let (vault, name) = (call.vault(&vault_name)?, CertificateName::parse(&certificate_name)?);
+        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
         let view = if certificate_version.is_empty() {
             self.0.certificate(&vault, &name).await?
         } else {

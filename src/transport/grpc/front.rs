@@ -10,7 +10,6 @@ use super::watch::{Encoded, Watch};
 use crate::domain::{Error, Reason};
 use crate::service::Service;
 use crate::transport::host::Host;
-use crate::transport::listener::ConnectionInfo;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::convert::Infallible;
@@ -43,7 +42,7 @@ impl Front {
             Ok(host) => host,
             Err(error) => return status(error).into_http(),
         };
-        let call = Call::new(host, parts.extensions.get::<ConnectionInfo>());
+        let call = Call::new(host, &parts.extensions);
         let closing = call.closing.clone();
         parts.extensions.insert(call);
         let patience = parts.headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));

@@ -4,6 +4,7 @@ mod admin;
 mod bare;
 mod call;
 mod certificates;
+mod door;
 mod ending;
 mod front;
 mod policy;
@@ -14,6 +15,8 @@ mod watch;
 use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
 use crate::service::Service;
+use crate::transport::auth::Auth;
+use door::Door;
 use front::Front;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -34,6 +37,9 @@ pub struct GrpcOptions {
     pub message_limit: usize,
     /// How long a call that is no stream may take; a shorter `grpc-timeout` wins.
     pub call_timeout: Duration,
+    pub auth: Auth,
+    /// Whether reflection needs no credentials: it shows the contract, no data.
+    pub open_reflection: bool,
     /// Turns health to NOT_SERVING, for the stop of the server.
     pub closing: CancellationToken,
 }
@@ -44,6 +50,8 @@ impl Default for GrpcOptions {
             base_domain: "localhost".to_owned(),
             message_limit: 1024 * 1024,
             call_timeout: Duration::from_secs(60),
+            auth: Auth::Development,
+            open_reflection: true,
             closing: CancellationToken::new(),
         }
     }
@@ -68,8 +76,8 @@ pub fn routes(service: Service, options: GrpcOptions) -> axum::Router {
         tracing::error!(%error, "reflection is not offered");
         routes
     });
-    let front = Front::new(service, routes.prepare(), options);
-    let web = tonic_web::GrpcWebLayer::new().layer(front);
+    let front = Front::new(service.clone(), routes.prepare(), options.clone());
+    let web = tonic_web::GrpcWebLayer::new().layer(Door::new(front, service, options));
     axum::Router::new().fallback_service(MapResponseLayer::new(in_words).layer(web))
 }
 

@@ -13,6 +13,8 @@ use crate::domain::{CertificateName, Error, Operation, Result, Status as Pending
 use crate::proto::v1::{self, watch_pending_response::Payload};
 use crate::service::Service;
 use crate::service::watch::{Bookmark, LogEvent, Snapshot, WatchItem, WatchRequest};
+use crate::transport::auth::until_revoked;
+use crate::transport::errors::row;
 use bytes::{BufMut, Bytes};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -97,8 +99,14 @@ impl Watch {
         let patience = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let wanted = parse(&call, message, patience)?;
         let stream = self.service.watch(wanted, &call.subscriber, call.closing.clone()).await?;
+        let stream = until_revoked(stream, &call.principal);
+        let metrics = self.service.metrics().clone();
+        let ended = move |error: Error| {
+            metrics.watch_ended(row(error.reason).wire);
+            status(error)
+        };
         let base = call.base();
-        Ok(Box::pin(stream.map(move |item| item.map(|item| encode(item, &base, include_csr)).map_err(status))))
+        Ok(Box::pin(stream.map(move |item| item.map(|item| encode(item, &base, include_csr)).map_err(&ended))))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The way of one request through the gateway, and the net under it.
 
+use super::super::audit::About;
 use super::super::auth::Principal;
 use super::super::host::Host;
 use super::address::Address;
@@ -22,6 +23,7 @@ use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Stands for the method of a POST, for clients that can send no other (contract section 1).
 const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method");
@@ -63,10 +65,12 @@ impl Call<'_> {
 
 impl Gateway {
     async fn answer(&self, request: Request) -> Response {
+        let begun = Instant::now();
         let (parts, mut body) = request.into_parts();
+        let mut about = About::default();
         let client_request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
         // A defect in one request must not take the others of its connection along.
-        let handled = AssertUnwindSafe(self.handle(&parts, &mut body)).catch_unwind().await;
+        let handled = AssertUnwindSafe(self.handle(&parts, &mut body, &mut about)).catch_unwind().await;
         let answer = match handled {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => failure.answer(),
@@ -76,6 +80,11 @@ impl Gateway {
             }
         };
         let response = answer.finish(client_request_id);
+        let metrics = self.service.metrics();
+        metrics.http(&parts.method, about.action, response.status(), begun.elapsed());
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            about.tell("rest", &parts, response.status().as_str());
+        }
         // A client that waits for "100 Continue" has sent nothing, and need not after a challenge.
         let waits = response.status() == StatusCode::UNAUTHORIZED && parts.headers.contains_key(EXPECT);
         if !body.is_end_stream() && !waits {
@@ -85,17 +94,22 @@ impl Gateway {
         if parts.method == Method::HEAD { response.map(|_| Body::empty()) } else { response }
     }
 
-    async fn handle(&self, parts: &Parts, body: &mut Body) -> Result<Answer, Failure> {
+    async fn handle(&self, parts: &Parts, body: &mut Body, about: &mut About) -> Result<Answer, Failure> {
         let Self { service, options } = self;
         let host = Host::of(parts, &options.base_domain);
         let Some(principal) = options.auth.authenticate(&parts.headers) else {
+            service.metrics().unauthenticated("rest");
             return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));
         };
+        about.principal.clone_from(&principal.name);
         let host = host?;
+        host.vault().as_str().clone_into(&mut about.vault);
         let address = Address::of(&parts.uri);
         let links = Links::new(&host, api_version(&address)?);
         let method = method(parts)?;
-        let Match { endpoint, name, version } = routes::find(&method, &address.segments)?;
+        let Match { endpoint, path, name, version } = routes::find(&method, &address.segments)?;
+        about.action = path;
+        name.clone_into(&mut about.name);
         let call = Call { service, options, principal, links, parts, address: &address, vault: host.vault() };
         match endpoint {
             Endpoint::GetPending => pending::get(&call, name).await,

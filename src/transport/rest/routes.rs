@@ -62,6 +62,8 @@ const fn at(method: Method, path: &'static str, endpoint: Endpoint) -> Route {
 #[derive(Debug)]
 pub(super) struct Match<'a> {
     pub(super) endpoint: Endpoint,
+    /// The template of the path.
+    pub(super) path: &'static str,
     pub(super) name: &'a str,
     pub(super) version: &'a str,
 }
@@ -72,7 +74,7 @@ pub(super) fn find<'a>(method: &Method, segments: &'a [Cow<'_, str>]) -> Result<
     for route in &ROUTES {
         let Some([name, version]) = route.captures(segments) else { continue };
         if route.method == *method {
-            return Ok(Match { endpoint: route.endpoint, name, version });
+            return Ok(Match { endpoint: route.endpoint, path: route.path, name, version });
         }
         allowed.push(route.method.as_str());
     }
@@ -109,7 +111,7 @@ mod tests {
         let uri = path.parse().unwrap();
         let address = super::super::address::Address::of(&uri);
         match find(&method, &address.segments) {
-            Ok(Match { endpoint, name, version }) => format!("{endpoint:?} {name} {version}"),
+            Ok(Match { endpoint, path: _, name, version }) => format!("{endpoint:?} {name} {version}"),
             Err(failure) => failure.status().as_u16().to_string(),
         }
     }

@@ -4,6 +4,8 @@
 //! `event` is the kind (`snapshot`, `created`, `updated`, `deleted`, `overwritten`, `bookmark`,
 //! `error`, `end`), `id` the resume token, `data` the operation as GET pending answers it.
 
+use super::super::auth::until_revoked;
+use super::super::errors::row;
 use super::super::listener::ConnectionInfo;
 use super::answer::{Answer, Links, json};
 use super::failure::Failure;
@@ -48,7 +50,13 @@ pub(super) async fn watch(call: &Call<'_>, name: &str) -> Result<Answer, Failure
         None => (0, call.options.closing.clone()),
     };
     let who = Subscriber { principal: call.principal.name.clone(), connection };
-    let items = call.service.watch(request, &who, closing).await?;
+    let items = until_revoked(call.service.watch(request, &who, closing).await?, &call.principal);
+    let metrics = call.service.metrics().clone();
+    let items = Box::pin(items.inspect(move |item| {
+        if let Err(error) = item {
+            metrics.watch_ended(row(error.reason).wire);
+        }
+    }));
     let body = Body::from_stream(events(items, call.links.clone()));
     Ok(Answer::new(StatusCode::OK, HeaderValue::from_static("text/event-stream"), body))
 }

@@ -1,0 +1,154 @@
+//! Settings of running the server: the operators' port, who may call, where master keys are, how it stops.
+
+use crate::domain::duration;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The port for operators: `/livez`, `/readyz` and `/metrics` over plain HTTP.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminSettings {
+    /// An address and port, or `off`. Default `127.0.0.1:9443`; off in development mode, where many servers may run
+    /// on one machine. Whoever reaches it reads the metrics.
+    pub listen: AdminListen,
+    /// How long the store may take to answer before the server is not ready. Default 2 s.
+    #[serde(with = "duration")]
+    pub store_timeout: Duration,
+    /// For how long the streams may be behind the log before the server is not ready. Default 10 s.
+    #[serde(with = "duration")]
+    pub tail_lag: Duration,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self { listen: AdminListen::Default, store_timeout: Duration::from_secs(2), tail_lag: Duration::from_secs(10) }
+    }
+}
+
+/// Where the operators' port is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AdminListen {
+    /// As the mode has it.
+    #[default]
+    Default,
+    Off,
+    At(SocketAddr),
+}
+
+impl AdminListen {
+    /// The address, if there is a port.
+    pub fn address(self, dev: bool) -> Option<SocketAddr> {
+        match self {
+            Self::At(address) => Some(address),
+            Self::Default if !dev => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9443))),
+            Self::Default | Self::Off => None,
+        }
+    }
+}
+
+impl FromStr for AdminListen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "default" => Ok(Self::Default),
+            address => address
+                .parse()
+                .map(Self::At)
+                .map_err(|_| format!("`{address}` is no address and port, such as 127.0.0.1:9443, and not `off`")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for AdminListen {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for AdminListen {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Default => to.serialize_str("default"),
+            Self::Off => to.serialize_str("off"),
+            Self::At(address) => to.collect_str(address),
+        }
+    }
+}
+
+/// Who may call. Every principal may do everything in every vault.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthSettings {
+    /// Lines of `principal sha256-hex`, one for each bearer token; needed outside development mode. Read again when it
+    /// changes.
+    pub tokens_file: Option<PathBuf>,
+    /// Whether gRPC reflection needs no token: it shows the contract, no data. Default true.
+    pub open_reflection: bool,
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self { tokens_file: None, open_reflection: true }
+    }
+}
+
+/// Where the master keys are.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeySettings {
+    /// A file of master keys that is there already; replicas share one. Default `master.key` in the data folder, made
+    /// at the first start. The environment's `CERTMINT_MASTER_KEYS` holds the same text and takes its place.
+    pub master_key_file: Option<PathBuf>,
+}
+
+/// How the server stops.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShutdownSettings {
+    /// How long new connections are still taken after readiness and health have turned, so that balancers notice.
+    /// Default 5 s; none in development mode.
+    pub delay: Option<Delay>,
+}
+
+impl ShutdownSettings {
+    /// The wait of this mode.
+    pub fn delay(&self, dev: bool) -> Duration {
+        match &self.delay {
+            Some(Delay(delay)) => *delay,
+            None if dev => Duration::ZERO,
+            None => Duration::from_secs(5),
+        }
+    }
+}
+
+/// A duration that is set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Delay(#[serde(with = "duration")] pub Duration);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operators_port_is_where_it_was_put_or_where_the_mode_has_it() {
+        let address = |text: &str, dev| text.parse::<AdminListen>().unwrap().address(dev).map(|at| at.to_string());
+        assert_eq!(address("default", false).as_deref(), Some("127.0.0.1:9443"));
+        assert_eq!((address("default", true), address("off", false)), (None, None));
+        assert_eq!(address("[::]:1", true).as_deref(), Some("[::]:1"));
+        assert!("localhost:1".parse::<AdminListen>().unwrap_err().contains("not `off`"));
+    }
+
+    #[test]
+    fn the_delay_is_short_in_development_unless_it_was_asked_for() {
+        let asked: ShutdownSettings = toml::from_str("delay = '2s'").unwrap();
+        assert_eq!((asked.delay(true), asked.delay(false)), (Duration::from_secs(2), Duration::from_secs(2)));
+        let none = ShutdownSettings::default();
+        assert_eq!((none.delay(true), none.delay(false)), (Duration::ZERO, Duration::from_secs(5)));
+    }
+}

@@ -1,0 +1,66 @@
+//! The accept loop of the operators' port: few connections, none of them for long.
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+/// Open connections; more wait in the system's queue. Probes and scrapers are few.
+const CONNECTIONS: usize = 64;
+/// How long a connection may be silent before or between requests.
+const IDLE: Duration = Duration::from_secs(75);
+/// How long one connection may last, whatever it does.
+const LIFE: Duration = Duration::from_secs(3600);
+
+/// A bound port.
+#[derive(Debug)]
+pub struct AdminPort {
+    tcp: TcpListener,
+    address: SocketAddr,
+}
+
+impl AdminPort {
+    /// Binds it.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address).await?;
+        Ok(Self { address: tcp.local_addr()?, tcp })
+    }
+
+    /// Where it is; the real number where port 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until the task is dropped.
+    pub async fn serve(self, router: Router) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        while let Ok(place) = places.clone().acquire_owned().await {
+            let stream = match self.tcp.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::debug!(%error, "the operators' port cannot accept a connection");
+                    // Out of file descriptors, say: without a pause the loop would spin.
+                    sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
+            };
+            let service = TowerToHyperService::new(router.clone());
+            tokio::spawn(async move {
+                let _place = place;
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(IDLE)
+                    .max_buf_size(16 * 1024)
+                    .serve_connection(TokioIo::new(stream), service);
+                // How a probe's connection ends is nobody's business.
+                let _ = timeout(LIFE, connection).await;
+            });
+        }
+    }
+}

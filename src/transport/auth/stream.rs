@@ -1,0 +1,32 @@
+//! The end of a stream whose caller is no longer known.
+
+use super::Principal;
+use crate::domain::{Error, Reason};
+use crate::service::watch::WatchStream;
+use futures_util::StreamExt;
+
+/// The stream, until its caller's credentials are withdrawn: then one error and nothing more.
+pub(in crate::transport) fn until_revoked(mut stream: WatchStream, principal: &Principal) -> WatchStream {
+    let revoked = principal.revoked.clone();
+    Box::pin(async_stream::stream! {
+        loop {
+            let item = tokio::select! {
+                biased;
+                () = revoked.cancelled() => {
+                    yield Err(expired());
+                    return;
+                }
+                item = stream.next() => item,
+            };
+            let Some(item) = item else { return };
+            yield item;
+        }
+    })
+}
+
+fn expired() -> Error {
+    Error::new(
+        Reason::CredentialsExpired,
+        "The credentials of this stream are no longer accepted. Open it again with others, and resume with the last token.",
+    )
+}

@@ -1,0 +1,208 @@
+//! The door of the gRPC face: who calls, how long it took, and a line where something was to change.
+#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
+
+use super::GrpcOptions;
+use super::front::Front;
+use super::status::status;
+use crate::domain::{Error, Reason};
+use crate::service::Service;
+use crate::transport::audit::About;
+use crate::transport::auth::{Auth, Principal};
+use crate::transport::listener::ConnectionInfo;
+use futures_util::future::BoxFuture;
+use prost::Message;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::body::Body;
+
+/// Who calls, and what about; an extension of every request that passed.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) principal: Principal,
+    pub(super) about: Arc<Mutex<About>>,
+}
+
+impl Default for Caller {
+    /// Where there is no door, as in tests of single services.
+    fn default() -> Self {
+        let principal = Principal { name: "nobody".to_owned(), revoked: CancellationToken::new() };
+        Self { principal, about: Arc::default() }
+    }
+}
+
+/// In front of [`Front`].
+#[derive(Clone)]
+pub(super) struct Door {
+    front: Front,
+    service: Service,
+    auth: Auth,
+    open_reflection: bool,
+}
+
+impl Door {
+    pub(super) fn new(front: Front, service: Service, options: GrpcOptions) -> Self {
+        let GrpcOptions { auth, open_reflection, .. } = options;
+        Self { front, service, auth, open_reflection }
+    }
+
+    /// Health is for everybody: balancers have no credentials.
+    fn is_open(&self, path: &str) -> bool {
+        path.starts_with("/grpc.health.") || self.open_reflection && path.starts_with("/grpc.reflection.")
+    }
+
+    async fn answer(mut self, mut request: http::Request<Body>) -> http::Response<Body> {
+        let begun = Instant::now();
+        let method = Method::of(request.uri().path());
+        let who = self.auth.authenticate_call(request.headers());
+        let caller = match who {
+            Some(principal) => Caller { principal, ..Caller::default() },
+            None if self.is_open(request.uri().path()) => Caller::default(),
+            None => {
+                self.service.metrics().unauthenticated("grpc");
+                let response = status(unauthenticated()).into_http();
+                self.service.metrics().grpc(method.name, code(&response), None);
+                return response;
+            }
+        };
+        let connection = request.extensions().get::<ConnectionInfo>().cloned();
+        request.extensions_mut().insert(caller.clone());
+        let Ok(response) = tower::Service::call(&mut self.front, request).await;
+        let (code, took) = (code(&response), (!method.streams).then(|| begun.elapsed()));
+        self.service.metrics().grpc(method.name, code, took);
+        if method.changes {
+            let mut about = caller.about.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            about.principal = caller.principal.name;
+            about.action = method.name;
+            about.tell_of("grpc", "POST", connection.as_ref(), code);
+        }
+        response
+    }
+}
+
+impl tower::Service<http::Request<Body>> for Door {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move { Ok(this.answer(request).await) })
+    }
+}
+
+fn unauthenticated() -> Error {
+    Error::new(
+        Reason::Unauthenticated,
+        "The call has no bearer token, or one that is not accepted. Send the metadata `authorization: Bearer TOKEN`.",
+    )
+}
+
+/// A method of the services that are offered here.
+#[derive(Clone, Copy, Debug)]
+struct Method {
+    /// `certmint.v1.CertificateService/GetPending`.
+    name: &'static str,
+    streams: bool,
+    /// It is not marked as free of side effects.
+    changes: bool,
+}
+
+impl Method {
+    /// The method of a path; all that are not known are one.
+    fn of(path: &str) -> Self {
+        static KNOWN: OnceLock<HashMap<&'static str, Method>> = OnceLock::new();
+        let unknown = Self { name: "unknown", streams: false, changes: false };
+        let known = KNOWN.get_or_init(methods);
+        path.strip_prefix('/').and_then(|name| known.get(name)).copied().unwrap_or(unknown)
+    }
+}
+
+/// Read once from the descriptors; the names then live as long as the process.
+fn methods() -> HashMap<&'static str, Method> {
+    let mut methods = HashMap::new();
+    let reflection =
+        [tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET, tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET];
+    let others = [tonic_health::pb::FILE_DESCRIPTOR_SET].into_iter().chain(reflection);
+    for (bytes, ours) in [(crate::proto::DESCRIPTOR_SET, true)].into_iter().chain(others.map(|bytes| (bytes, false))) {
+        let Ok(set) = prost_types::FileDescriptorSet::decode(bytes) else {
+            tracing::error!("a descriptor set cannot be read; its methods are counted as unknown");
+            continue;
+        };
+        for file in set.file {
+            for service in &file.service {
+                for method in &service.method {
+                    let name = format!("{}.{}/{}", file.package(), service.name(), method.name());
+                    let name: &'static str = name.leak();
+                    let level = method.options.as_ref().map(|options| options.idempotency_level());
+                    let reads = level == Some(prost_types::method_options::IdempotencyLevel::NoSideEffects);
+                    let streams = method.server_streaming();
+                    methods.insert(name, Method { name, streams, changes: ours && !reads && !streams });
+                }
+            }
+        }
+    }
+    methods
+}
+
+/// The code of an answer that has ended with its head; that of one with messages comes at its end, and is `OK` here.
+fn code(response: &http::Response<Body>) -> &'static str {
+    match Status::from_header_map(response.headers()).map(|status| status.code()) {
+        None => "OK",
+        Some(code) => name(code),
+    }
+}
+
+fn name(code: tonic::Code) -> &'static str {
+    use tonic::Code;
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_known_by_name_and_by_what_they_do() {
+        let of = |path: &str| {
+            let Method { name, streams, changes } = Method::of(path);
+            (name, streams, changes)
+        };
+        let service = |method: &str| format!("/certmint.v1.CertificateService/{method}");
+        assert_eq!(of(&service("GetPending")), ("certmint.v1.CertificateService/GetPending", false, false));
+        assert!(of(&service("CreateCertificate")).2 && of(&service("DeletePending")).2);
+        assert_eq!(of(&service("WatchPending")), ("certmint.v1.CertificateService/WatchPending", true, false));
+        assert_eq!(of("/grpc.health.v1.Health/Check").0, "grpc.health.v1.Health/Check");
+        assert_eq!(of(&service("NoSuch")).0, "unknown");
+        assert_eq!(
+            of("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo").0,
+            "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+        );
+    }
+}

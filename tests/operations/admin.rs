@@ -1,0 +1,149 @@
+//! The operators' port: probes, metrics, and the command that asks it.
+
+use crate::clients::{CREATE, admin, create, get, grpc, rest, until, watch};
+use crate::server::{ALICE, Place, Server};
+use std::process::Command;
+use std::time::Duration;
+
+fn health(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_certmint")).arg("health").args(arguments).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+#[tokio::test]
+async fn probes_answer_and_the_command_tells_by_its_exit_code() {
+    let place = Place::new("");
+    let server = place.start();
+    assert_eq!(admin(&server, "/livez").await, ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned()));
+    until("ready", Duration::from_secs(5), async || admin(&server, "/readyz").await.0 == "HTTP/1.1 200 OK").await;
+    assert_eq!(admin(&server, "/readyz").await.1, r#"{"ready":true,"reasons":[]}"#);
+    assert!(admin(&server, "/").await.0.contains("404"));
+    let url = format!("http://{}", server.admin);
+    assert_eq!(health(&["--admin", &url]), (Some(0), "alive\n".to_owned()));
+    assert_eq!(health(&["--ready", "--admin", &url]), (Some(0), "ready\n".to_owned()));
+    drop(server);
+    let (code, message) = health(&["--admin", &url]);
+    assert!(code == Some(1) && message.contains("no answer from"), "{message}");
+}
+
+#[tokio::test]
+async fn the_port_can_be_moved_and_turned_off() {
+    let place = Place::new("");
+    let mut command = place.command();
+    command.args(["--admin-listen", "127.0.0.1:0"]);
+    assert!(admin(&Server::start(command, place.file("log")), "/livez").await.0.contains("200"));
+    let (code, message) = health(&["--admin", "https://127.0.0.1:1"]);
+    assert!(code == Some(2) && message.contains("plain HTTP"), "{message}");
+}
+
+/// The value of a sample, by its name and labels.
+fn sample(text: &str, name: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{name} is missing:\n{text}")).parse().unwrap()
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let place = Place::new("");
+    let server = place.start();
+    let mut client = grpc(&server, &place, Some(ALICE)).await;
+    let (mut stream, _) = watch(&mut client, "").await.unwrap();
+    rest(&server, &place, Some(ALICE), "POST", "/certificates/web/create?api-version=7.4", CREATE).await;
+    client.create_certificate(create("api")).await.unwrap();
+    let manual = CREATE.replace("Self", "Unknown");
+    rest(&server, &place, Some(ALICE), "POST", "/certificates/mail/create?api-version=7.4", &manual).await;
+    get(&server, &place, None, "/certificates/web?api-version=7.4").await;
+    get(&server, &place, Some(ALICE), "/certificates/a/b/c/d?api-version=7.4").await;
+    // Three that are created and two that complete.
+    for _ in 0..5 {
+        tokio::time::timeout(Duration::from_secs(20), stream.message()).await.unwrap().unwrap().unwrap();
+    }
+    // A span of the worker may end after its commit was seen.
+    until("steps end", Duration::from_secs(5), async || {
+        sample(&admin(&server, "/metrics").await.1, "certmint_worker_steps_running") == 0.0
+    })
+    .await;
+    let text = admin(&server, "/metrics").await.1;
+    let create = r#"method="POST",route="/certificates/{certificate_name}/create""#;
+    for (name, value) in [
+        (r#"certmint_operation_transitions_total{issuer="Self",transition="created"}"#, 2.0),
+        (r#"certmint_operation_transitions_total{issuer="Self",transition="completed"}"#, 2.0),
+        (r#"certmint_operations_in_progress{issuer="Unknown"}"#, 1.0),
+        (r#"certmint_operations_in_progress{issuer="Self"}"#, 0.0),
+        (&format!(r#"certmint_http_requests_total{{{create},status="202"}}"#), 2.0),
+        (&format!("certmint_http_request_duration_seconds_count{{{create}}}"), 2.0),
+        (r#"certmint_http_requests_total{method="GET",route="none",status="401"}"#, 1.0),
+        (r#"certmint_http_requests_total{method="GET",route="none",status="404"}"#, 1.0),
+        (r#"certmint_grpc_requests_total{method="certmint.v1.CertificateService/CreateCertificate",code="OK"}"#, 1.0),
+        (r#"certmint_grpc_requests_total{method="certmint.v1.CertificateService/WatchPending",code="OK"}"#, 1.0),
+        (r#"certmint_unauthenticated_requests_total{face="rest"}"#, 1.0),
+        (r#"certmint_issuer_call_duration_seconds_count{provider="Self",outcome="issued"}"#, 2.0),
+        (r#"certmint_key_jobs{state="waiting"}"#, 0.0),
+        ("certmint_watch_streams", 1.0),
+        ("certmint_watch_events_delivered_total", 5.0),
+        ("certmint_watch_event_age_seconds_count", 5.0),
+        ("certmint_watch_tail_lag_seconds", 0.0),
+        ("certmint_worker_saturated", 0.0),
+    ] {
+        assert_eq!(sample(&text, name), value, "{name}\n{text}");
+    }
+    assert!(sample(&text, r#"certmint_store_call_duration_seconds_count{call="commit",outcome="ok"}"#) >= 5.0);
+    assert!(sample(&text, "certmint_connections_accepted_total") >= 5.0);
+    assert!(sample(&text, "process_resident_memory_bytes") > 1e6);
+    assert!(sample(&text, "certmint_tls_certificate_not_after_timestamp_seconds") > 1.7e9);
+    let revisions = ["certmint_watch_tail_revision", "certmint_store_head_revision"].map(|name| sample(&text, name));
+    assert!(revisions[0] >= 5.0 && revisions[0] == revisions[1], "{revisions:?}");
+    // Texts of callers are nowhere.
+    assert!(!text.contains("mail") && !text.contains("/a/b/c/d"), "{text}");
+}
+
+#[tokio::test]
+async fn a_restart_still_knows_what_is_in_progress() {
+    let place = Place::new("");
+    let manual = CREATE.replace("Self", "Unknown");
+    {
+        let server = place.start();
+        for name in ["one", "two"] {
+            let path = format!("/certificates/{name}/create?api-version=7.4");
+            rest(&server, &place, Some(ALICE), "POST", &path, &manual).await;
+        }
+        rest(&server, &place, Some(ALICE), "DELETE", "/certificates/two/pending?api-version=7.4", "").await;
+    }
+    let server = place.start();
+    until("the older log is counted", Duration::from_secs(10), async || {
+        admin(&server, "/metrics").await.1.contains("certmint_operations_in_progress{issuer=\"Unknown\"} 1\n")
+    })
+    .await;
+    let text = admin(&server, "/metrics").await.1;
+    assert!(!text.contains("certmint_operation_transitions_total{"), "what happened before is not counted again");
+}
+
+#[test]
+fn every_metric_that_the_documents_name_exists() {
+    let metrics = certmint::metrics::Metrics::new();
+    let (get, now) = (http::Method::GET, Duration::ZERO);
+    metrics.http(&get, "none", http::StatusCode::OK, now);
+    metrics.grpc("unknown", "OK", Some(now));
+    metrics.unauthenticated("rest");
+    metrics.store("get", "ok", now);
+    metrics.issuer("Self", "issued", now);
+    metrics.watch_ended("OK");
+    metrics.reloaded("tls", true);
+    metrics.set_port(certmint::metrics::Port::default());
+    metrics.set_keys(certmint::metrics::KeyQueue::default());
+    let seen = certmint::metrics::Seen { id: 1, issuer: "Self", transition: "created", open: true };
+    metrics.operations.seen(seen);
+    let text = metrics.text();
+    let page = include_str!("../../docs/operations.md");
+    let words = page.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+    let named: std::collections::BTreeSet<&str> = words
+        .filter(|word| word.starts_with("certmint_") || word.starts_with("process_"))
+        .filter(|word| !word.ends_with('_'))
+        .collect();
+    assert!(named.len() > 30, "{named:?}");
+    for name in named {
+        let exists = |name: &str| text.contains(&format!("# TYPE {name} "));
+        let family = ["_total", "_count", "_bucket", "_info"].iter().find_map(|end| name.strip_suffix(end));
+        assert!(exists(name) || family.is_some_and(exists), "{name}");
+    }
+}

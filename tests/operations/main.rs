@@ -1,0 +1,17 @@
+//! The server as it is run for others: outside development mode, with tokens, a certificate of its own, the
+//! operators' port, an orderly stop, and a store that comes back from a backup.
+#![expect(clippy::disallowed_types, reason = "the clients of these tests take statuses apart")]
+
+mod admin;
+mod auth;
+mod backup;
+mod clients;
+mod deploy;
+mod drain;
+mod readiness;
+mod reload;
+mod server;
+mod start;
+#[expect(dead_code, reason = "other test binaries use the rest")]
+#[path = "../support/mod.rs"]
+mod support;

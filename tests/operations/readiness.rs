@@ -1,0 +1,121 @@
+//! What makes a server not ready: a store that does not answer, and streams that do not see the log.
+
+use crate::support::service::start_on;
+use async_trait::async_trait;
+use certmint::domain::Timestamp;
+use certmint::keys::MasterKeys;
+use certmint::metrics::Metrics;
+use certmint::service::Limits;
+use certmint::store::sqlite::Sqlite;
+use certmint::store::{Batch, EventPage, Put, Record, Revision, Store, StoreError};
+use certmint::transport::admin::Probes;
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+const WELL: u8 = 0;
+const FAILS: u8 = 1;
+const HANGS: u8 = 2;
+/// Only the log cannot be read on.
+const LOG_HANGS: u8 = 3;
+
+struct Moody {
+    inner: Sqlite,
+    mood: AtomicU8,
+}
+
+impl Moody {
+    async fn suffer(&self) -> Result<(), StoreError> {
+        match self.mood.load(SeqCst) {
+            FAILS => Err(StoreError::Unavailable("the disk is full".into())),
+            HANGS => std::future::pending().await,
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Moody {
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        self.suffer().await?;
+        self.inner.get(key).await
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.list(prefix, after, limit).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        self.inner.commit(batch).await
+    }
+
+    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.claim(now, until, limit).await
+    }
+
+    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
+        // The tail reads pages, the probe one event.
+        if self.mood.load(SeqCst) == LOG_HANGS && limit > 1 {
+            std::future::pending::<()>().await;
+        }
+        self.inner.events(after, limit).await
+    }
+
+    fn head(&self) -> watch::Receiver<Revision> {
+        self.inner.head()
+    }
+
+    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
+        self.inner.trim(before, keep_at_least, limit).await
+    }
+
+    async fn epoch(&self) -> Result<String, StoreError> {
+        self.inner.epoch().await
+    }
+}
+
+async fn readyz(probes: &Probes) -> (u16, String) {
+    let request = http::Request::get("/readyz").body(axum::body::Body::empty()).unwrap();
+    let response = probes.router().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn readiness_says_what_stands_in_the_way() {
+    let metrics = Arc::new(Metrics::new());
+    let draining = CancellationToken::new();
+    let patience = Duration::from_millis(100);
+    let probes = Probes::new(metrics.clone(), draining.clone(), patience, patience);
+    let starting = r#"{"ready":false,"reasons":[{"reason":"starting","detail":"the store is not open yet"}]}"#;
+    assert_eq!(readyz(&probes).await, (503, starting.to_owned()));
+
+    let store = Arc::new(Moody { inner: Sqlite::open_in_memory().unwrap(), mood: AtomicU8::new(WELL) });
+    let test = start_on(store.clone(), MasterKeys::random(), Limits::default()).await;
+    probes.started(test.service.clone());
+    assert_eq!(readyz(&probes).await, (200, r#"{"ready":true,"reasons":[]}"#.to_owned()));
+    assert!(metrics.text().contains("certmint_ready 1\n"));
+
+    for (mood, detail) in [(FAILS, "the disk is full"), (HANGS, "no answer within 100 ms")] {
+        store.mood.store(mood, SeqCst);
+        let (status, body) = readyz(&probes).await;
+        assert!(status == 503 && body.contains(r#""reason":"store""#) && body.contains(detail), "{body}");
+    }
+    assert!(metrics.text().contains("certmint_ready 0\n"));
+
+    store.mood.store(LOG_HANGS, SeqCst);
+    let put = Put { key: "test/x".to_owned(), expected: None, body: b"{}".to_vec(), due: None };
+    store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
+    assert_eq!(readyz(&probes).await.0, 200, "a moment behind is nothing");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (status, body) = readyz(&probes).await;
+    assert!(status == 503 && body.contains(r#""reason":"tail""#), "{body}");
+
+    draining.cancel();
+    assert!(readyz(&probes).await.1.starts_with(r#"{"ready":false,"reasons":[{"reason":"draining""#));
+}

@@ -1,0 +1,71 @@
+//! Tokens and certificate that change while the server runs.
+
+use crate::clients::{create, get, grpc, reason, until, watch};
+use crate::server::{ALICE, BOB, Place};
+use certmint::proto::v1::watch_pending_response::Payload;
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+use tonic::Code;
+
+const PATH: &str = "/certificates/issuers?api-version=7.4";
+const SOON: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn streams_of_a_removed_token_end_and_those_of_others_go_on() {
+    let place = Place::new("");
+    let server = place.start();
+    let (mut alice, mut bob) = (grpc(&server, &place, Some(ALICE)).await, grpc(&server, &place, Some(BOB)).await);
+    let (mut of_alice, _) = watch(&mut alice, "").await.unwrap();
+    let (mut of_bob, _) = watch(&mut bob, "").await.unwrap();
+    let events = tokio::spawn({
+        let path = "/certificates/web/pending/watch?api-version=7.4".to_owned();
+        let (server, place) = (server.address, place.file("tls.crt"));
+        async move { crate::clients::event_stream(server, &place, ALICE, &path).await }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    // No signal: the change is found by looking.
+    place.write_tokens(&[("bob", BOB)]);
+    let changed = Instant::now();
+    let end = tokio::time::timeout(SOON, of_alice.message()).await.expect("the stream ends").unwrap_err();
+    assert_eq!((end.code(), reason(&end).as_str()), (Code::Unauthenticated, "CREDENTIALS_EXPIRED"));
+    assert!(changed.elapsed() < Duration::from_secs(60), "{:?}", changed.elapsed());
+    let told = tokio::time::timeout(SOON, events).await.unwrap().unwrap();
+    assert!(told.contains("event: error") && told.contains("no longer accepted"), "{told}");
+
+    let refused = alice.create_certificate(create("web")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    assert!(get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 401"));
+    bob.create_certificate(create("web")).await.unwrap();
+    let event = tokio::time::timeout(SOON, of_bob.message()).await.unwrap().unwrap().unwrap();
+    assert!(matches!(event.payload, Some(Payload::Event(_))), "{event:?}");
+}
+
+#[tokio::test]
+async fn a_broken_file_of_tokens_changes_nothing_and_is_told_in_the_log() {
+    let place = Place::new("");
+    let server = place.start();
+    std::fs::write(place.file("tokens"), "alice oops\n").unwrap();
+    server.signal(Signal::HUP);
+    until("the log tells", SOON, async || server.log().contains("cannot be used; what was read before stays")).await;
+    assert!(get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 200"));
+    place.write_tokens(&[("carol", "carols-token")]);
+    server.signal(Signal::HUP);
+    until("carol is let in", SOON, async || {
+        get(&server, &place, Some("carols-token"), PATH).await.starts_with("HTTP/1.1 200")
+    })
+    .await;
+    assert!(get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 401"));
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_to_new_connections() {
+    let place = Place::new("");
+    let server = place.start();
+    let shown = async || crate::clients::shown_certificate(server.address).await;
+    let first = shown().await;
+    place.write_certificate();
+    until("the new certificate", SOON, async || shown().await != first).await;
+    // The client of the tests trusts the new file alone.
+    assert!(get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 200"));
+}

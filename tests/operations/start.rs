@@ -1,0 +1,85 @@
+//! Starts that are refused, each with what to do.
+
+use crate::clients::{CREATE, rest};
+use crate::server::{ALICE, Place, ended};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+const MASTER_KEY: &str = "one AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+#[test]
+fn outside_development_mode_a_server_without_tokens_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_certmint"));
+    let message = ended(command.args(["serve", "--data-dir"]).arg(folder.path()));
+    assert!(message.contains("set tokens_file in [auth]") && message.contains("certmint token new"), "{message}");
+}
+
+#[test]
+fn outside_development_mode_a_server_without_a_certificate_does_not_start() {
+    let place = Place::new("");
+    fs::write(place.file("certmint.toml"), place.auth("")).unwrap();
+    let message = place.refused();
+    assert!(message.contains("set certificate and key in [tls]"), "{message}");
+}
+
+#[test]
+fn files_that_cannot_be_trusted_stop_the_start() {
+    let place = Place::new("");
+    for (file, mode, cure) in [("tokens", 0o666, "chmod go-w"), ("tls.key", 0o604, "chmod o-rwx")] {
+        fs::set_permissions(place.file(file), fs::Permissions::from_mode(mode)).unwrap();
+        let message = place.refused();
+        assert!(message.contains(cure) && message.contains(file), "{message}");
+        fs::set_permissions(place.file(file), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::write(place.file("tokens"), "alice not-a-hash\n").unwrap();
+    let message = place.refused();
+    assert!(message.contains("line 1: the second word is not a SHA-256"), "{message}");
+}
+
+#[test]
+fn master_keys_come_from_one_place_only() {
+    let place = Place::new("");
+    let keys = place.file("keys");
+    place.configure(&format!("[keys]\nmaster_key_file = '{}'", keys.display()));
+    let message = place.refused();
+    assert!(message.contains("keys cannot be read: No such file"), "{message}");
+    assert!(!keys.exists(), "replicas must not make a key each");
+    fs::write(&keys, MASTER_KEY).unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o440)).unwrap();
+    let message = ended(place.command().env("CERTMINT_MASTER_KEYS", MASTER_KEY));
+    assert!(message.contains("CERTMINT_MASTER_KEYS is set, and so is master_key_file"), "{message}");
+    place.configure("");
+    let message = ended(place.command().env("CERTMINT_MASTER_KEYS", "one s3cret"));
+    assert!(message.contains("line 1: the key is not base64") && !message.contains("s3cret"), "{message}");
+}
+
+#[tokio::test]
+async fn what_one_sealed_with_a_key_from_a_file_another_opens_with_it_from_the_environment() {
+    let place = Place::new("");
+    fs::write(place.file("keys"), MASTER_KEY).unwrap();
+    fs::set_permissions(place.file("keys"), fs::Permissions::from_mode(0o600)).unwrap();
+    place.configure(&format!("[keys]\nmaster_key_file = '{}'", place.file("keys").display()));
+    let issuer = "/certificates/issuers/ours?api-version=7.4";
+    {
+        let server = place.start();
+        let set = rest(&server, &place, Some(ALICE), "PUT", issuer, r#"{"provider":"LocalCA"}"#).await;
+        assert!(set.starts_with("HTTP/1.1 200"), "{set}");
+    }
+    assert!(!place.file("data/master.key").exists());
+    place.configure("");
+    let mut command = place.command();
+    command.env("CERTMINT_MASTER_KEYS", MASTER_KEY);
+    let server = crate::server::Server::start(command, place.file("log"));
+    // Signing opens the CA's key.
+    let body = CREATE.replace("\"Self\"", "\"ours\"");
+    let created = rest(&server, &place, Some(ALICE), "POST", "/certificates/web/create?api-version=7.4", &body).await;
+    assert!(created.starts_with("HTTP/1.1 202"), "{created}");
+    crate::clients::until("the CA signs", std::time::Duration::from_secs(20), async || {
+        let path = "/certificates/web/pending?api-version=7.4";
+        crate::clients::get(&server, &place, Some(ALICE), path).await.contains(r#""status":"completed""#)
+    })
+    .await;
+    assert!(!place.file("data/master.key").exists());
+}
