@@ -69,7 +69,9 @@ impl Service {
             if let Some((_, pending)) = &before.pending
                 && pending.operation.in_progress()
             {
-                return Err(pending.operation.in_the_way());
+                // The same request may have got there between the two reads.
+                let repeated = self.repeated(&request, &fingerprint).await?;
+                return repeated.ok_or_else(|| pending.operation.in_the_way());
             }
             if prepared.is_none() {
                 prepared = Some(self.prepare(&request, &before).await?);
@@ -89,12 +91,12 @@ impl Service {
         Ok(Before { entry, pending })
     }
 
-    /// The answer of the same request, if it was made before.
+    /// The answer of the same request, if it was made before: to the letter, and with a token for
+    /// everything since, because the caller may have missed it all.
     async fn repeated(&self, request: &CreateRequest, fingerprint: &str) -> Result<Option<Created>> {
         if let Some(id) = request.request_id
-            && let Some((_, known)) = self.load::<RequestRecord>(&key::request(&request.vault, id)).await?
+            && let Some((record, known)) = self.load::<RequestRecord>(&key::request(&request.vault, id)).await?
         {
-            let resume_token = self.token_before_read();
             if known.fingerprint != fingerprint {
                 return Err(Error::new(
                     Reason::RequestIdReused,
@@ -102,21 +104,31 @@ impl Service {
                 )
                 .with(Detail::Resource { kind: "pending", name: known.certificate.to_string() }));
             }
-            return match self.current(&request.vault, &known).await? {
-                Some(operation) => Ok(Some(Created { operation, resume_token })),
-                None => Err(crate::domain::pending::not_found(&request.name)),
-            };
+            let created = self.created_before(&request.vault, &record, &known).await?;
+            return created.map(Some).ok_or_else(|| crate::domain::pending::not_found(&request.name));
         }
         let Some(client_request_id) = &request.client_request_id else { return Ok(None) };
         let repeat = self.load::<RequestRecord>(&key::repeat(&request.vault, client_request_id)).await?;
-        let Some((_, known)) = repeat else { return Ok(None) };
-        let resume_token = self.token_before_read();
+        let Some((record, known)) = repeat else { return Ok(None) };
         // Another content under the same id is another request: clients reuse correlation ids.
         if known.fingerprint != fingerprint || known.created.plus(self.limits.repeat_memory) <= self.now() {
             return Ok(None);
         }
-        let current = self.current(&request.vault, &known).await?;
-        Ok(current.map(|operation| Created { operation: operation.as_created(), resume_token }))
+        self.created_before(&request.vault, &record, &known).await
+    }
+
+    /// What the commit that wrote `record` answered, while its operation is there.
+    async fn created_before(
+        &self,
+        vault: &VaultName,
+        record: &Record,
+        known: &RequestRecord,
+    ) -> Result<Option<Created>> {
+        let created = |operation: Operation| Created {
+            operation: operation.as_created(),
+            resume_token: self.hub.token(record.revision),
+        };
+        Ok(self.current(vault, known).await?.map(created))
     }
 
     async fn current(&self, vault: &VaultName, known: &RequestRecord) -> Result<Option<Operation>> {

@@ -40,7 +40,11 @@ while [ -n "$pid" ] && [ -e "$1/data/postmaster.pid" ] && [ "$tries" -lt 100 ]; 
     tries=$((tries + 1))
     [ "$tries" -lt 50 ] || signal=QUIT
 done
-rm -rf "$1"
+# An initdb that was left alone may still be filling it.
+while [ -e "$1" ] && [ "$tries" -lt 200 ]; do
+    rm -rf "$1" 2>/dev/null && [ ! -e "$1" ] || sleep 0.1
+    tries=$((tries + 1))
+done
 "#;
 
 impl Postgres {

@@ -1,11 +1,12 @@
 //! `WatchPending`: the stream of the use case in messages that are encoded once for all streams.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
+use super::bare::undecodable;
 use super::call::Call;
 use super::certificates::open;
 use super::policy::time;
 use super::reply;
-use super::status::{status, undecodable};
+use super::status::status;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::pending::TransitionKind;
 use crate::domain::{CertificateName, Error, Operation, Result, Status as PendingStatus};
@@ -20,6 +21,7 @@ use futures_util::future::BoxFuture;
 use prost::Message;
 use std::pin::Pin;
 use std::time::Duration;
+use tokio::time::Instant;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Request, Response, Status};
 
@@ -62,7 +64,7 @@ impl Decoder for Encoded {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
-        v1::WatchPendingRequest::decode(buffer).map(Some).map_err(|_| undecodable())
+        v1::WatchPendingRequest::decode(buffer).map(Some).map_err(|_| status(undecodable()))
     }
 
     fn buffer_settings(&self) -> BufferSettings {
@@ -74,7 +76,7 @@ impl Decoder for Encoded {
 #[derive(Clone)]
 pub(super) struct Watch {
     pub(super) service: Service,
-    pub(super) deadline: Option<Duration>,
+    pub(super) deadline: Option<Instant>,
 }
 
 type Messages = Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Status>> + Send>>;
@@ -94,7 +96,8 @@ impl Watch {
     async fn open(self, request: Request<v1::WatchPendingRequest>) -> Result<Messages> {
         let (call, message) = open(request)?;
         let include_csr = message.include_csr;
-        let wanted = parse(&call, message, self.deadline)?;
+        let patience = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let wanted = parse(&call, message, patience)?;
         let stream = self.service.watch(wanted, &call.subscriber, call.closing.clone()).await?;
         let stream = until_revoked(stream, &call.principal);
         let metrics = self.service.metrics().clone();
