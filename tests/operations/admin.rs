@@ -27,7 +27,7 @@ async fn probes_answer_and_the_command_tells_by_its_exit_code() {
 }
 
 #[tokio::test]
-async fn the_port_can_be_moved_and_turned_off() {
+async fn the_port_can_be_moved_and_an_address_of_another_kind_is_refused() {
     let place = Place::new("");
     let mut command = place.command();
     command.args(["--admin-listen", "127.0.0.1:0"]);

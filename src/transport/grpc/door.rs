@@ -45,8 +45,7 @@ pub(super) struct Door {
 
 impl Door {
     pub(super) fn new(front: Front, service: Service, options: GrpcOptions) -> Self {
-        let GrpcOptions { auth, open_reflection, .. } = options;
-        Self { front, service, auth, open_reflection }
+        Self { front, service, auth: options.auth, open_reflection: options.open_reflection }
     }
 
     /// Health is for everybody: balancers have no credentials.
