@@ -93,7 +93,7 @@ fn advice(reason: Option<&str>, code: Code) -> Option<&'static str> {
         Some("CERTIFICATE_NOT_FOUND") => "check the name and --vault, or create it: certmint create NAME",
         Some("PENDING_NOT_FOUND") => "see what there is: certmint pending list",
         Some("ISSUER_NOT_FOUND") => "see what there is: certmint issuer list",
-        Some("UNAUTHENTICATED") => "set CERTMINT_TOKEN to a valid bearer token",
+        Some("UNAUTHENTICATED" | "CREDENTIALS_EXPIRED") => "set CERTMINT_TOKEN to a valid bearer token",
         Some("THROTTLED" | "WATCH_LIMIT_EXCEEDED") => "try again later, with fewer calls or streams at a time",
         Some("RESUME_TOKEN_EXPIRED") => "watch again without --resume",
         Some("SERVER_DRAINING" | "WATCH_MAX_AGE" | "STORE_UNAVAILABLE") => "try again",

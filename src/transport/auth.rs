@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Principal {
     /// What limits and logs know the caller by.
     pub name: String,
-    /// Cancelled when the credentials are no longer accepted: streams end then.
-    pub revoked: CancellationToken,
+    /// Cancelled when the credentials are no longer accepted: streams end then. `None` where that cannot happen.
+    pub revoked: Option<CancellationToken>,
 }
 
 /// How callers prove who they are.
@@ -51,7 +51,7 @@ impl Auth {
 }
 
 fn anybody() -> Principal {
-    Principal { name: "dev".to_owned(), revoked: CancellationToken::new() }
+    Principal { name: "dev".to_owned(), revoked: None }
 }
 
 /// The token of `Authorization: Bearer <token>`; the scheme compares without case (RFC 9110 section 11.1).

@@ -7,7 +7,8 @@ use futures_util::StreamExt;
 
 /// The stream, until its caller's credentials are withdrawn: then one error and nothing more.
 pub(in crate::transport) fn until_revoked(mut stream: WatchStream, principal: &Principal) -> WatchStream {
-    let revoked = principal.revoked.clone();
+    // Nothing is held for a stream that no one can end this way.
+    let Some(revoked) = principal.revoked.clone() else { return stream };
     Box::pin(async_stream::stream! {
         loop {
             let item = tokio::select! {

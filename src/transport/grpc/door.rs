@@ -16,7 +16,6 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 
@@ -30,7 +29,7 @@ pub(super) struct Caller {
 impl Default for Caller {
     /// Where there is no door, as in tests of single services.
     fn default() -> Self {
-        let principal = Principal { name: "nobody".to_owned(), revoked: CancellationToken::new() };
+        let principal = Principal { name: "nobody".to_owned(), revoked: None };
         Self { principal, about: Arc::default() }
     }
 }
@@ -46,8 +45,7 @@ pub(super) struct Door {
 
 impl Door {
     pub(super) fn new(front: Front, service: Service, options: GrpcOptions) -> Self {
-        let GrpcOptions { auth, open_reflection, .. } = options;
-        Self { front, service, auth, open_reflection }
+        Self { front, service, auth: options.auth, open_reflection: options.open_reflection }
     }
 
     /// Health is for everybody: balancers have no credentials.

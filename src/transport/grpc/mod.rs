@@ -77,7 +77,8 @@ pub fn routes(service: Service, options: GrpcOptions) -> axum::Router {
         routes
     });
     let front = Front::new(service.clone(), routes.prepare(), options.clone());
-    let web = tonic_web::GrpcWebLayer::new().layer(Door::new(front, service, options));
+    let door = Door::new(front, service, options);
+    let web = tonic_web::GrpcWebLayer::new().layer(door);
     axum::Router::new().fallback_service(MapResponseLayer::new(in_words).layer(web))
 }
 
