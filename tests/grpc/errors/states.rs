@@ -89,7 +89,7 @@ async fn no_cancellation(server: &Server) -> Tried {
 async fn many_keys(server: &Server) -> Tried {
     let mut tried = Tried::default();
     let rest = server.rest("localhost");
-    let body = r#"{"policy":{"key_props":{"kty":"RSA","key_size":2048},"x509_props":{"subject":"CN=a"}}}"#;
+    let body = r#"{"policy":{"key_props":{"kty":"RSA","key_size":3072},"x509_props":{"subject":"CN=a"}}}"#;
     let uris = (0..12).map(|number| format!("POST /certificates/by-rest-{number}/create"));
     let replies = join_all(uris.map(async |uri| rest.send(&uri, body).await)).await;
     for reply in replies.iter().filter(|reply| reply.status != 202) {

@@ -61,7 +61,7 @@ async fn a_watch_until_the_end_waits_for_an_operation_that_is_still_to_come() {
 #[tokio::test]
 async fn a_heartbeat_comes_when_nothing_matches_and_its_token_is_the_present() {
     let beats = WatchLimits {
-        heartbeat: Duration::from_millis(150),
+        heartbeat: Duration::from_millis(400),
         heartbeat_least: Duration::from_millis(10),
         ..WatchLimits::default()
     };
@@ -70,18 +70,25 @@ async fn a_heartbeat_comes_when_nothing_matches_and_its_token_is_the_present() {
     assert_eq!(stream.said(1).await, ["caught up"]);
     server.certificates().await.create_certificate(create("other", "Self")).await.unwrap();
     watched(&server, until_terminal("other")).await;
-    assert_eq!(stream.said(1).await, ["heartbeat"]);
-    let beat = stream.next().await;
-    assert_eq!(short(&beat), "heartbeat");
-    let everything = WatchPendingRequest { resume_token: beat.resume_token, ..WatchPendingRequest::default() };
-    let mut after = Watch::open(&server, everything).await;
-    assert_eq!(after.said(1).await, ["caught up"], "what the other operation did lies before the token");
+    // The first beats may be from before; then comes one whose token has all of it behind it.
+    let mut attempts = 0;
+    loop {
+        let beat = stream.next().await;
+        assert_eq!(short(&beat), "heartbeat");
+        let everything = WatchPendingRequest { resume_token: beat.resume_token, ..WatchPendingRequest::default() };
+        if Watch::open(&server, everything).await.said(1).await == ["caught up"] {
+            break;
+        }
+        attempts += 1;
+        assert!(attempts < 10, "the token of the heartbeat stands still");
+    }
 
     let interval = Some(prost_types::Duration { seconds: 0, nanos: 30_000_000 });
     let mut quick = Watch::open(&server, WatchPendingRequest { heartbeat_interval: interval, ..watch("web") }).await;
+    assert_eq!(quick.said(1).await, ["caught up"]);
     let begun = Instant::now();
-    assert_eq!(quick.said(4).await, ["caught up", "heartbeat", "heartbeat", "heartbeat"]);
-    assert!(begun.elapsed() < Duration::from_millis(400), "the client chooses the interval: {:?}", begun.elapsed());
+    assert_eq!(quick.said(4).await, ["heartbeat"; 4]);
+    assert!(begun.elapsed() < Duration::from_millis(4 * 360), "the client chooses: {:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -168,7 +175,7 @@ async fn the_deadline_of_the_call_holds_for_the_stream() {
     let begun = Instant::now();
     let answer = soon("the deadline", call.whole(&server.h2().await, &watch("web"))).await;
     let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(10), "{took:?}");
     let told: Vec<WatchPendingResponse> =
         answer.messages.iter().map(|message| prost::Message::decode(message.clone()).unwrap()).collect();
     assert_eq!(shorts(&told), ["caught up", "closing"]);
