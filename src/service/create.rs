@@ -136,11 +136,11 @@ impl Service {
             policy.created = stored.created;
         }
         self.check_issuer(&request.vault, &policy).await?;
-        let version = Version::from_uuid(keys::random_id());
+        let version = Version::from_uuid(self.keys.new_id());
         let reuse = self.reusable_key(request, before, &policy).await?;
         let context = key_context(request, version);
         let key = self.keys.create(&policy, context, reuse).await?;
-        let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(keys::random_id()));
+        let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(self.keys.new_id()));
         Ok(Prepared { policy, request_id, version, key })
     }
 

@@ -31,11 +31,16 @@ async fn in_memory() -> Opened {
     Opened { store: Box::new(Sqlite::open_in_memory().unwrap()), _place: Box::new(()) }
 }
 
+async fn inline() -> Opened {
+    Opened { store: Box::new(Sqlite::open_inline(SqliteOptions::default()).unwrap()), _place: Box::new(()) }
+}
+
 /// A line for each store: the name of its tests and the function that opens it.
 macro_rules! stores {
     ($($promises:tt)*) => {
         conformance!(sqlite_file, in_a_file, $($promises)*);
         conformance!(sqlite_memory, in_memory, $($promises)*);
+        conformance!(sqlite_inline, inline, $($promises)*);
     };
 }
 

@@ -104,6 +104,7 @@ impl Hub {
             }
             if !more {
                 tokio::select! {
+                    biased; // one order, so that a simulation repeats itself
                     rung = doorbell.changed() => if rung.is_err() { return },
                     () = shutdown.cancelled() => return,
                 }
