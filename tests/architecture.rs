@@ -197,6 +197,38 @@ fn nothing_is_left_for_later() {
     assert!(found.is_empty(), "unfinished work:\n{}", found.join("\n"));
 }
 
+#[test]
+fn every_document_that_is_named_exists() {
+    let mut missing = Vec::new();
+    for folder in ["src", "tests", "benches", "proto"] {
+        for file in files(Path::new(folder)) {
+            let Ok(text) = fs::read_to_string(&file) else { continue };
+            for rest in text.split("docs/").skip(1) {
+                let name: String =
+                    rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "/-_.".contains(*c)).collect();
+                let name = name.trim_end_matches('.');
+                if name.ends_with(".md") && !Path::new("docs").join(name).is_file() {
+                    missing.push(format!("{}: docs/{name}", file.display()));
+                }
+            }
+        }
+    }
+    let documents = files(Path::new("docs")).into_iter().chain(files(Path::new(".")).into_iter().filter(|file| {
+        file.parent() == Some(Path::new(".")) && file.extension().is_some_and(|extension| extension == "md")
+    }));
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap_or_default();
+        for rest in text.split("](").skip(1) {
+            let target = rest.split([')', '#']).next().unwrap_or_default();
+            let folder = document.parent().unwrap_or(Path::new("."));
+            if !target.is_empty() && !target.contains("://") && !folder.join(target).exists() {
+                missing.push(format!("{}: {target}", document.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "documents that are named and not there:\n{}", missing.join("\n"));
+}
+
 /// The lines of a file without comments, with their numbers; test modules count too.
 fn code_lines(file: &Path) -> Vec<(usize, String)> {
     let text = fs::read_to_string(file).unwrap();
@@ -218,7 +250,7 @@ fn files(place: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(place) else { return Vec::new() };
     entries
         .map(|entry| entry.unwrap().path())
-        .filter(|path| !path.ends_with("node_modules"))
+        .filter(|path| !["node_modules", "target", ".git", ".venv"].iter().any(|folder| path.ends_with(folder)))
         .flat_map(|path| files(&path))
         .collect()
 }

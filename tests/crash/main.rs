@@ -3,6 +3,7 @@
 
 mod authority;
 mod faults;
+mod kill;
 mod oracle;
 mod scenarios;
 mod world;

@@ -38,7 +38,9 @@ async fn reopening_keeps_everything() {
     drop(store);
 
     let store = open(&path);
-    assert_eq!(store.get("a").await.unwrap(), Some(held.clone()));
+    // The lease ended with its process: the record is due as it was before the claim.
+    let freed = certmint::store::Record { due: Some(at(5)), ..held.clone() };
+    assert_eq!(store.get("a").await.unwrap(), Some(freed));
     let page = store.events(0, 9).await.unwrap();
     assert_eq!(bodies(&page.events), ["y", "z"]);
     assert_eq!((page.trimmed, page.head), (kept - 2, held.revision));
@@ -46,6 +48,46 @@ async fn reopening_keeps_everything() {
     assert_eq!(store.epoch().await.unwrap(), epoch);
     assert!(create(&store, "b", "").await > held.revision);
     assert_eq!(store.trim(at(i64::MAX), 1, 9).await.unwrap(), 1, "the count of events was kept");
+}
+
+#[tokio::test]
+async fn leases_end_with_the_process_that_held_them() {
+    let (_folder, path) = place();
+    let store = open(&path);
+    for (key, due) in [("claimed", Some(at(5))), ("claimed twice", Some(at(6))), ("done", Some(at(7))), ("never", None)]
+    {
+        store.commit(puts([Put { due, ..new(key, "") }])).await.unwrap();
+    }
+    store.claim(at(6), at(8), 2).await.unwrap();
+    let held = store.claim(at(8), at(100_000), 9).await.unwrap();
+    assert_eq!(held.iter().map(|record| record.key.as_str()).collect::<Vec<_>>(), ["done", "claimed", "claimed twice"]);
+    store.commit(puts([Put { due: Some(at(90)), ..change("done", held[0].revision, "") }])).await.unwrap();
+    drop(store);
+
+    let store = open(&path);
+    let due = store.claim(at(50), at(60), 9).await.unwrap();
+    assert_eq!(due.iter().map(|record| record.key.as_str()).collect::<Vec<_>>(), ["claimed", "claimed twice"]);
+    assert_eq!(store.get("done").await.unwrap().unwrap().due, Some(at(90)));
+    assert_eq!(store.get("never").await.unwrap().unwrap().due, None);
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_brought_up_to_date() {
+    let (_folder, path) = place();
+    let store = open(&path);
+    let made = create(&store, "a", "1").await;
+    drop(store);
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "DROP INDEX records_leased; ALTER TABLE records DROP COLUMN leased_from; PRAGMA user_version = 1;",
+        )
+        .unwrap();
+
+    let store = open(&path);
+    assert_eq!(store.get("a").await.unwrap().unwrap().revision, made);
+    store.commit(puts([Put { due: Some(at(5)), ..new("b", "") }])).await.unwrap();
+    assert_eq!(store.claim(at(5), at(9), 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -175,7 +217,7 @@ async fn the_file_is_set_up_as_the_decision_says() {
     let number =
         |pragma: &str| operator.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(text("journal_mode"), "wal");
-    assert_eq!((number("page_size"), number("application_id"), number("user_version")), (8192, 0x434d_4e54, 1));
+    assert_eq!((number("page_size"), number("application_id"), number("user_version")), (8192, 0x434d_4e54, 2));
     assert_eq!(text("integrity_check"), "ok");
     drop(store);
 }

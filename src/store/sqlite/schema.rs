@@ -12,7 +12,8 @@ const APPLICATION_ID: i64 = 0x434d_4e54;
 ///
 /// `records` keeps its rowid: with bodies of some kB, WITHOUT ROWID read at a third of the speed
 /// and took twice the space (`docs/decisions/0003-sqlite-embedded.md`).
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE records (
         key      TEXT NOT NULL PRIMARY KEY,
         revision INTEGER NOT NULL,
@@ -33,7 +34,18 @@ const MIGRATIONS: &[&str] = &["
         events  INTEGER NOT NULL
     ) STRICT;
     INSERT INTO meta VALUES (1, lower(hex(randomblob(16))), 0, 0, 0);
-"];
+",
+    "
+    -- When a claimed record was due before its lease; NULL where it is not claimed.
+    ALTER TABLE records ADD COLUMN leased_from INTEGER;
+    CREATE INDEX records_leased ON records (leased_from) WHERE leased_from IS NOT NULL;
+",
+];
+
+/// The file is this process's alone, so whoever held a lease is gone: what it had claimed is due as before.
+const END_LEASES: &str = "\
+-- end_leases
+UPDATE records SET due = leased_from, leased_from = NULL WHERE leased_from IS NOT NULL";
 
 /// What the store knows about its log; one row, written with every transaction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,6 +77,7 @@ pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Result<(Conne
         return Err(Fault::NoWal { path: path.to_owned(), mode });
     }
     migrate(&mut connection).map_err(|e| cannot_open(path, e))?;
+    connection.execute(END_LEASES, []).map_err(|e| cannot_open(path, e))?;
     // After kill -9 the write-ahead log may hold a commit that was written but not yet flushed.
     // Readers are about to see it, so it must not get lost any more: a checkpoint flushes it.
     query_pragma(&connection, "PRAGMA wal_checkpoint(PASSIVE)").map_err(|e| cannot_open(path, e))?;

@@ -26,7 +26,7 @@ const INSERT: &str = "\
 INSERT INTO records (key, revision, due, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO NOTHING";
 const UPDATE: &str = "\
 -- update
-UPDATE records SET revision = ?2, due = ?3, body = ?4 WHERE key = ?1 AND revision = ?5";
+UPDATE records SET revision = ?2, due = ?3, leased_from = NULL, body = ?4 WHERE key = ?1 AND revision = ?5";
 const DELETE: &str = "\
 -- delete
 DELETE FROM records WHERE key = ?1 AND revision = ?2";
@@ -38,7 +38,7 @@ const DUE: &str = "\
 SELECT key, revision, due, body FROM records WHERE due <= ?1 ORDER BY due, key LIMIT ?2";
 const LEASE: &str = "\
 -- lease
-UPDATE records SET revision = ?2, due = ?3 WHERE key = ?1";
+UPDATE records SET revision = ?2, due = ?3, leased_from = coalesce(leased_from, due) WHERE key = ?1";
 const OLDEST: &str = "\
 -- oldest
 SELECT revision, at FROM events ORDER BY revision LIMIT ?1";
