@@ -6,7 +6,7 @@ use crate::replica::{Door, Replica};
 use crate::watcher;
 use crate::world::{Sight, World, vault};
 use certmint::domain::{
-    CertificateName, Error, IssuerInput, IssuerName, Operation, PolicyInput, Reason, RequestId, Result,
+    CertificateName, Detail, Error, IssuerInput, IssuerName, Operation, PolicyInput, Reason, RequestId, Result,
 };
 use certmint::service::{CreateRequest, Created, MergeRequest, PendingRef, Service};
 use std::sync::Arc;
@@ -76,6 +76,7 @@ impl Caller {
         for _ in 0..TRIES {
             match self.once(&call).await {
                 None | Some(Err(Error { reason: Reason::StoreUnavailable, .. })) => {
+                    self.world.note("a caller repeats ".to_owned());
                     sleep(self.world.up_to(Duration::from_secs(3))).await;
                 }
                 answer => return answer,
@@ -84,40 +85,59 @@ impl Caller {
         None
     }
 
+    /// Creates, and at times asks for the same again though it was answered.
     async fn create(&self, name: &CertificateName) {
         let issuer = match self.world.below(8) {
             0 => "Unknown",
             1 => "Self",
             _ => ACCOUNTS[self.world.below(ACCOUNTS.len())],
         };
-        let id = self.world.percent(75).then(|| RequestId::from_uuid(self.world.new_id()));
-        let request = CreateRequest {
-            client_request_id: self.world.percent(30).then(|| self.world.new_id().to_string()),
-            ..request(name, issuer, id)
-        };
+        let id = self.world.percent(65).then(|| RequestId::from_uuid(self.world.new_id()));
+        let client_request_id = self.world.percent(70).then(|| self.world.new_id().to_string());
+        let recognised = id.is_some() || client_request_id.is_some();
+        let act = self.world.next_act(recognised);
+        let request = CreateRequest { client_request_id, ..request(name, issuer, id, act) };
+        let mut mine = self.create_once(&request, id).await;
+        while recognised && mine.is_some() && self.world.percent(30) {
+            sleep(self.world.up_to(Duration::from_secs(5))).await;
+            mine = self.create_once(&request, mine).await;
+        }
+    }
+
+    /// `mine`: the operation of this request, if it is known. Answers it if it is there.
+    async fn create_once(&self, request: &CreateRequest, mine: Option<RequestId>) -> Option<RequestId> {
         let from = self.world.server.told();
         let answer = self.insist(|service| {
             let request = request.clone();
             async move { service.create(request).await }
         });
-        match answer.await {
-            Some(Ok(Created { operation, resume_token })) => {
-                if id.is_some_and(|id| id != operation.request_id) {
-                    self.world.broken(format!("the creation {id:?} was answered with {}", operation.request_id));
+        match answer.await? {
+            Ok(Created { operation, resume_token }) => {
+                let id = operation.request_id;
+                if request.request_id.is_some_and(|chosen| chosen != id) {
+                    self.world.broken(format!("the creation {:?} was answered with {id}", request.request_id));
                 }
-                self.world.note(format!("created {}", operation.request_id));
-                self.world.knowledge.lock().unwrap().created.push(operation.request_id);
+                self.world.note(format!("created {id}"));
+                self.world.knowledge.lock().unwrap().created.push(id);
                 if self.world.percent(50) {
-                    self.watchers.follow(self, name, resume_token);
+                    self.watchers.follow(self, &request.name, resume_token);
                 }
+                Some(id)
             }
-            Some(Err(error)) => match error.reason {
-                Reason::PendingInProgress => self.world.observe(name, from, Sight::Busy),
-                // Done before, and gone since.
-                Reason::PendingNotFound if id.is_some() => self.world.observe(name, from, Sight::Absent(id)),
-                _ => self.unexpected("create", &error),
-            },
-            None => {}
+            Err(error) => {
+                match error.reason {
+                    Reason::PendingInProgress if mine.is_some_and(|mine| is_about(&error, mine)) => {
+                        self.world.broken(format!("a repeat was refused because of itself: {error:?}"));
+                    }
+                    Reason::PendingInProgress => self.world.observe(&request.name, from, Sight::Busy),
+                    // Done before, and gone since.
+                    Reason::PendingNotFound if request.request_id.is_some() => {
+                        self.world.observe(&request.name, from, Sight::Absent(request.request_id));
+                    }
+                    _ => self.unexpected("create", &error),
+                }
+                None
+            }
         }
     }
 
@@ -170,7 +190,7 @@ impl Caller {
 
     async fn merge(&self, name: &CertificateName) {
         let Some(found) = self.look(name, None).await else { return };
-        let policy = policy(&found.issuer.name).complete(found.created).unwrap();
+        let policy = policy(&found.issuer.name, 0).complete(found.created).unwrap();
         let x5c = signed(&found.csr.0, &policy, found.request_id, found.version, found.created);
         let id = self.world.percent(50).then_some(found.request_id);
         let request = MergeRequest { wanted: wanted(name, id), x5c, enabled: None, tags: None };
@@ -246,6 +266,11 @@ impl Caller {
     }
 }
 
+fn is_about(error: &Error, id: RequestId) -> bool {
+    let id = id.to_string();
+    error.details.iter().any(|detail| matches!(detail, Detail::Fact { key: "requestId", value } if *value == id))
+}
+
 pub(crate) fn name(number: usize) -> CertificateName {
     CertificateName::parse(["web", "Web-1", "api"][number]).unwrap()
 }
@@ -254,20 +279,27 @@ fn wanted(name: &CertificateName, request_id: Option<RequestId>) -> PendingRef {
     PendingRef { vault: vault(), name: name.clone(), request_id }
 }
 
-fn policy(issuer: &str) -> PolicyInput {
+/// The act is written where the log shows it again.
+fn policy(issuer: &str, act: usize) -> PolicyInput {
     PolicyInput {
         kty: Some("EC".to_owned()),
         subject: Some("CN=sim.example".to_owned()),
         issuer_name: Some(issuer.to_owned()),
+        certificate_type: Some(act.to_string()),
         ..PolicyInput::default()
     }
 }
 
-fn request(name: &CertificateName, issuer: &str, request_id: Option<RequestId>) -> CreateRequest {
+pub(crate) fn request(
+    name: &CertificateName,
+    issuer: &str,
+    request_id: Option<RequestId>,
+    act: usize,
+) -> CreateRequest {
     CreateRequest {
         vault: vault(),
         name: name.clone(),
-        policy: Some(policy(issuer)),
+        policy: Some(policy(issuer, act)),
         enabled: None,
         tags: None,
         preserve_cert_order: None,

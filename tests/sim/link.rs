@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How often a replica looks for commits that no poke told it of.
+/// How often a replica looks for commits that no poke told it of; in calm weather, which is long, seldom.
 const LOOK: Duration = Duration::from_millis(700);
 
 pub(crate) struct Link {
@@ -47,7 +47,7 @@ impl Link {
     }
 
     /// A call that writes: once it is on its way it is done, whatever becomes of the caller.
-    async fn tell<T, F>(&self, what: &str, call: F) -> Result<T, StoreError>
+    async fn tell<T, F>(&self, call: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -57,22 +57,23 @@ impl Link {
         if fault == Fault::Before {
             there.pass().await;
             self.alive().await;
-            self.world.note(format!("{replica} {what}: fails"));
+            self.world.note(format!("{replica} fails before"));
             return Err(unavailable());
         }
         let (answer, answered) = oneshot::channel();
         let ghost = fault == Fault::Ghost;
         let late = Delay::Sleep(if ghost { self.world.up_to(Duration::from_secs(3)) } else { Duration::ZERO });
         tokio::spawn({
-            let (world, what) = (self.world.clone(), what.to_owned());
+            let world = self.world.clone();
             async move {
                 there.pass().await;
                 if ghost {
                     late.pass().await;
                 }
                 let result = call.await;
-                let told = result.as_ref().map(drop).map_err(ToString::to_string);
-                world.note(format!("{replica} {what}: {fault:?} {told:?} head {}", world.server.head()));
+                if fault != Fault::None {
+                    world.note(format!("{replica} fails though done: {fault:?} {}", result.is_ok()));
+                }
                 // The caller may be gone.
                 let _ = answer.send(result);
             }
@@ -99,6 +100,13 @@ impl Link {
     }
 }
 
+fn told(result: &Result<Revision, StoreError>) -> String {
+    match result {
+        Ok(revision) => revision.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
 fn unavailable() -> StoreError {
     StoreError::Unavailable("the connection broke".into())
 }
@@ -113,7 +121,7 @@ fn ring(bell: &watch::Sender<Revision>, head: Revision) {
 
 async fn poll(world: Arc<World>, bell: std::sync::Weak<watch::Sender<Revision>>, dead: CancellationToken) {
     while !dead.is_cancelled() {
-        sleep(LOOK).await;
+        sleep(if world.calm() { LOOK * 8 } else { LOOK }).await;
         let Some(bell) = bell.upgrade() else { return };
         ring(&bell, world.server.head());
     }
@@ -144,24 +152,35 @@ impl Store for Link {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
-        let keys: Vec<&str> = batch.puts.iter().map(|put| put.key.as_str()).collect();
-        let gone: Vec<&str> = batch.deletes.iter().map(|delete| delete.key.as_str()).collect();
-        let what = format!("commit {keys:?} without {gone:?} events {}", batch.events.len());
-        let world = self.world.clone();
-        let revision = self
-            .tell(&what, async move {
-                let revision = world.server.commit(batch).await?;
+        let (world, replica) = (self.world.clone(), self.replica);
+        let commit = async move {
+            let puts = batch.puts.iter().map(|put| (put.key.as_str(), put.due));
+            let deletes = batch.deletes.iter().map(|delete| (delete.key.as_str(), None));
+            let keys: Vec<_> = puts.chain(deletes).map(|(key, due)| format!("{key} {due:?}")).collect();
+            let events = batch.events.len();
+            let result = world.server.commit(batch).await;
+            world.note(format!("{replica} commits {keys:?} and {events} events: {}", told(&result)));
+            if let Ok(revision) = result {
                 poke(&world, revision);
-                Ok(revision)
-            })
-            .await?;
+            }
+            result
+        };
+        let revision = self.tell(commit).await?;
         ring(&self.bell, revision);
         Ok(revision)
     }
 
     async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let world = self.world.clone();
-        self.tell("claim", async move { world.server.claim(now, until, limit).await }).await
+        let (world, replica) = (self.world.clone(), self.replica);
+        let claim = async move {
+            let claimed = world.server.claim(now, until, limit).await?;
+            if !claimed.is_empty() {
+                let keys: Vec<_> = claimed.iter().map(|record| record.key.as_str()).collect();
+                world.note(format!("{replica} claims {keys:?} until {until:?}"));
+            }
+            Ok(claimed)
+        };
+        self.tell(claim).await
     }
 
     async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
@@ -174,7 +193,7 @@ impl Store for Link {
 
     async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
         let world = self.world.clone();
-        self.tell("trim", async move { world.server.trim(before, keep_at_least, limit).await }).await
+        self.tell(async move { world.server.trim(before, keep_at_least, limit).await }).await
     }
 
     async fn epoch(&self) -> Result<String, StoreError> {

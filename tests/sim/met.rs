@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 /// A part of a line of the trace, for each thing that has to have happened.
-const THINGS: [&str; 20] = [
+const THINGS: [&str; 21] = [
     " starts",
     " crashes",
     " stops",
     " clock ",
     " order ",
     " cancel ",
-    ": fails",
-    ": After Ok",
-    ": Ghost Ok",
+    "fails before",
+    "though done: After true",
+    "though done: Ghost true",
+    "repeats ",
     "was changed by another writer",
     "created ",
     "merged ",

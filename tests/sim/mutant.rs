@@ -17,6 +17,8 @@ pub(crate) enum Mutant {
     OrdersAnew,
     /// The adapter says that it cancelled, without asking.
     PretendsToCancel,
+    /// Nothing tells that a creation was repeated.
+    ForgetsRepeats,
     /// Replicas rely on pokes that get lost.
     NeverPolls,
 }

@@ -51,6 +51,11 @@ fn an_adapter_that_pretends_to_cancel_is_found() {
 }
 
 #[test]
+fn a_repeat_that_is_not_recognised_is_found() {
+    found(Mutant::ForgetsRepeats, 200, "was begun again by its own repeat");
+}
+
+#[test]
 fn a_replica_that_never_polls_is_found() {
-    found(Mutant::NeverPolls, 50, "it");
+    found(Mutant::NeverPolls, 50, "it saw");
 }

@@ -59,6 +59,12 @@ impl Weather {
 }
 
 impl Profile {
+    /// A lease keeps two steps of one operation apart only where clocks differ by less than the
+    /// part of it that no call of an issuer uses.
+    pub(crate) fn clocks_agree(&self) -> bool {
+        self.skew * 10 <= self.lease
+    }
+
     pub(crate) fn draw(dice: &mut Dice) -> Self {
         let seconds = Duration::from_secs;
         Self {

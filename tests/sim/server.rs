@@ -82,6 +82,7 @@ impl Server {
     pub(crate) async fn commit(&self, mut batch: Batch) -> Result<Revision, StoreError> {
         match self.mutant {
             Some(Mutant::ForgetsTombstones) => batch.puts.retain(|put| !put.key.starts_with("orders/")),
+            Some(Mutant::ForgetsRepeats) => batch.puts.retain(|put| !put.key.starts_with("repeats/")),
             Some(Mutant::IgnoresConflicts) => self.make_it_fit(&mut batch).await,
             Some(Mutant::LosesEvents) if self.head().is_multiple_of(7) => batch.events.truncate(1),
             Some(Mutant::LosesCommits) if self.head().is_multiple_of(11) && !batch.events.is_empty() => {

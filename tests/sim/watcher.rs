@@ -20,8 +20,10 @@ pub(crate) struct Chain {
     pub(crate) snapshot: Snapshot,
     /// The position of the token that it began with; none where it began at the present.
     pub(crate) begun: Option<Revision>,
-    /// The head of the log around the opening of a chain without a token.
-    pub(crate) opened: (Revision, Revision),
+    /// The head of the log when a chain without a token had been opened.
+    pub(crate) opened: Revision,
+    /// The head of the log when its snapshot was complete.
+    pub(crate) settled: Option<Revision>,
     pub(crate) items: Vec<Item>,
     /// The last position, by its token.
     pub(crate) position: Option<Revision>,
@@ -33,6 +35,8 @@ pub(crate) struct Chain {
 pub(crate) enum Item {
     Snapshot(Box<Operation>),
     Event(Revision, Box<Transition>),
+    /// A new connection: what the snapshot had shown ahead of its position may come again.
+    Resumed,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -121,7 +125,8 @@ impl Watcher {
             names: self.names.clone(),
             snapshot: if begun.is_some() { Snapshot::None } else { self.snapshot },
             begun,
-            opened: (0, 0),
+            opened: 0,
+            settled: None,
             items: Vec::new(),
             position: begun,
             caught_up: false,
@@ -134,6 +139,8 @@ impl Watcher {
             match self.connect(chain, token).await {
                 Cut::Over => return End::Over,
                 Cut::Finished => return End::Finished,
+                // The log was trimmed beyond the snapshot while it was read.
+                Cut::Expired if token.is_empty() => return End::Lost,
                 Cut::Expired => {
                     let trimmed = self.caller.world.server.trimmed().await;
                     if trimmed <= position(token) {
@@ -156,13 +163,16 @@ impl Watcher {
         };
         let who = Subscriber { principal: "sim".to_owned(), connection: 1 };
         let request = WatchRequest { resume_token: token.clone(), ..self.request() };
-        chain.opened.0 = door_head(&door);
         let opened = tokio::select! {
             biased;
             () = door.dead.cancelled() => return Cut::Broken,
             opened = door.service.watch(request, &who, door.closing.clone()) => opened,
         };
-        chain.opened.1 = world.server.head();
+        if token.is_empty() {
+            chain.opened = world.server.head();
+        } else {
+            chain.items.push(Item::Resumed);
+        }
         let mut stream = match opened {
             Ok(stream) => stream,
             Err(error) => return self.failed(&error),
@@ -181,7 +191,12 @@ impl Watcher {
                 () = world.over.cancelled() => return Cut::Over,
             };
             match item {
-                Some(Ok(item)) => write_down(chain, token, item),
+                Some(Ok(item)) => {
+                    if !matches!(item, WatchItem::Snapshot(_)) {
+                        chain.settled.get_or_insert(world.server.head());
+                    }
+                    write_down(chain, token, item);
+                }
                 Some(Err(error)) => return self.failed(&error),
                 None => return Cut::Finished,
             }
@@ -218,10 +233,6 @@ impl Watcher {
 /// A stream has heartbeats: one that says nothing for an hour is stuck.
 async fn next(stream: &mut WatchStream) -> Option<certmint::domain::Result<WatchItem>> {
     timeout(Duration::from_secs(3600), stream.next()).await.expect("a stream is stuck")
-}
-
-fn door_head(door: &crate::replica::Door) -> Revision {
-    *door.store.head().borrow()
 }
 
 fn write_down(chain: &mut Chain, token: &mut String, item: WatchItem) {

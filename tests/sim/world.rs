@@ -41,6 +41,8 @@ pub(crate) struct Knowledge {
     pub(crate) deleted: Vec<RequestId>,
     pub(crate) merged: Vec<RequestId>,
     pub(crate) observed: Vec<Observed>,
+    /// Creations by number, and whether a repeat of each is recognised.
+    pub(crate) acts: Vec<bool>,
 }
 
 /// An answer about a name, and between which lengths of the log it was given.
@@ -194,6 +196,13 @@ impl World {
 
     pub(crate) fn take(&self) -> (Vec<String>, Vec<String>) {
         (std::mem::take(&mut self.broken.lock().unwrap()), std::mem::take(&mut self.trace.lock().unwrap()))
+    }
+
+    /// Creations have a number, so that the log tells which of them made an operation.
+    pub(crate) fn next_act(&self, recognised: bool) -> usize {
+        let acts = &mut self.knowledge.lock().unwrap().acts;
+        acts.push(recognised);
+        acts.len() - 1
     }
 
     pub(crate) fn observe(&self, name: &CertificateName, from: usize, what: Sight) {

@@ -1,6 +1,7 @@
 //! What callers were told is what happened.
 
 use super::{History, is_gone};
+use crate::server::Told;
 use crate::world::{Observed, Sight, World};
 use certmint::domain::pending::{Transition, TransitionKind};
 use certmint::domain::{RequestId, Status};
@@ -20,6 +21,7 @@ pub(super) fn judge(world: &World, history: &History) -> Vec<String> {
     expect(&knowledge.cancelled, "to be cancelled", |transition| transition.operation.cancellation_requested);
     expect(&knowledge.deleted, "deleted", |transition| transition.kind == TransitionKind::Deleted);
     expect(&knowledge.merged, "merged", |transition| transition.operation.status() == Status::Completed);
+    broken.extend(overwritten_by_itself(history, &knowledge.acts));
     let states = States::of(history);
     for observed in &knowledge.observed {
         if !states.of_name(observed).any(|state| agrees(state, &observed.what)) {
@@ -27,6 +29,17 @@ pub(super) fn judge(world: &World, history: &History) -> Vec<String> {
         }
     }
     broken
+}
+
+/// A repeat of a creation that is recognised by an id does not begin again what has ended.
+fn overwritten_by_itself(history: &History, acts: &[bool]) -> Vec<String> {
+    let act = |told: &Told| {
+        let number = told.transition.operation.issuer.certificate_type.as_ref()?;
+        number.parse::<usize>().ok().filter(|number| acts.get(*number) == Some(&true))
+    };
+    let pairs = history.all.windows(2).filter(|pair| pair[0].transition.kind == TransitionKind::Overwritten);
+    let same = pairs.filter(|pair| act(&pair[0]).is_some() && act(&pair[0]) == act(&pair[1]));
+    same.map(|pair| format!("{} was begun again by its own repeat", pair[0].transition.operation.request_id)).collect()
 }
 
 /// Of each name: from which transition on which operation was there, and in which state.

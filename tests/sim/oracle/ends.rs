@@ -62,7 +62,7 @@ pub(super) async fn versions_and_orders(world: &World, history: &History) -> Vec
     let mut orders: BTreeMap<RequestId, usize> = BTreeMap::new();
     for placed in world.authority.orders() {
         *orders.entry(placed.request_id).or_default() += 1;
-        broken.extend(judge_order(history, &placed));
+        broken.extend(judge_order(history, &placed, world.profile.clocks_agree()));
     }
     broken.extend(
         orders.into_iter().filter(|(_, count)| *count > 1).map(|(id, count)| format!("{count} orders for {id}")),
@@ -87,7 +87,7 @@ fn by_issuer(transition: &Transition) -> bool {
         && transition.previous == Some(Status::InProgress)
 }
 
-fn judge_order(history: &History, placed: &Placed) -> Option<String> {
+fn judge_order(history: &History, placed: &Placed, clocks_agree: bool) -> Option<String> {
     let id = placed.request_id;
     let Some(first) = history.of.get(&id).and_then(|indices| indices.first()) else {
         return Some(format!("an order for {id}, which nobody created"));
@@ -98,5 +98,6 @@ fn judge_order(history: &History, placed: &Placed) -> Option<String> {
     if history.all[*first].transition.operation.csr.0 != placed.csr {
         return Some(format!("the order for {id} has another request"));
     }
-    (placed.stage == Stage::Open).then(|| format!("the order for {id} is still open, and nobody will end it"))
+    (clocks_agree && placed.stage == Stage::Open)
+        .then(|| format!("the order for {id} is still open, and nobody will end it"))
 }

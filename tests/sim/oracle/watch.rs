@@ -31,8 +31,14 @@ impl Judge<'_> {
     fn events(&self) -> impl Iterator<Item = Revision> {
         self.chain.items.iter().filter_map(|item| match item {
             Item::Event(at, _) => Some(*at),
-            Item::Snapshot(_) => None,
+            Item::Snapshot(_) | Item::Resumed => None,
         })
+    }
+
+    /// Those of the connection that had the snapshot.
+    fn first_events(&self) -> impl Iterator<Item = Revision> {
+        let first = self.chain.items.iter().take_while(|item| !matches!(item, Item::Resumed));
+        first.filter_map(|item| if let Item::Event(at, _) = item { Some(*at) } else { None })
     }
 
     /// Up to where the chain has to know everything.
@@ -68,6 +74,7 @@ impl Judge<'_> {
                     }
                     last = *at;
                 }
+                Item::Resumed => {}
             }
         }
         broken
@@ -101,10 +108,12 @@ impl Judge<'_> {
             let missing: Vec<&&Told> = all.iter().filter(|told| !seen(told)).collect();
             let problem = match shown.get(id) {
                 Some(state) => missing.iter().any(|told| told.transition.operation.revision > state.revision),
-                None => missing.last().is_some_and(|last| !self.may_be_unknown(last, &all)),
+                None => missing.last().is_some_and(|last| !self.may_be_unknown(last, *id)),
             };
             let twice = shown.get(id).is_some_and(|state| {
-                all.iter().any(|told| seen(&told) && told.transition.operation.revision <= state.revision)
+                self.first_events().any(|at| {
+                    all.iter().any(|told| told.at == at && told.transition.operation.revision <= state.revision)
+                })
             });
             if problem || twice {
                 let shown = shown.get(id).map(|operation| operation.revision);
@@ -116,12 +125,20 @@ impl Judge<'_> {
     }
 
     /// What came before the stream was opened and was over before, or while, the snapshot was read.
-    fn may_be_unknown(&self, last_missing: &Told, all: &[&Told]) -> bool {
+    fn may_be_unknown(&self, last_missing: &Told, id: RequestId) -> bool {
         let over = |told: &Told| {
             let transition = &told.transition;
             is_gone(transition) || self.chain.snapshot == Snapshot::InProgress && !transition.operation.in_progress()
         };
-        last_missing.at <= self.chain.opened.1 && all.iter().any(|told| told.at >= last_missing.at && over(told))
+        let before = last_missing.at <= self.chain.opened;
+        let none = self.chain.snapshot == Snapshot::None;
+        before
+            && (none || {
+                let settled = self.chain.settled.unwrap_or(Revision::MAX);
+                let mut since =
+                    self.history.operation(id).filter(|told| told.at >= last_missing.at && told.at <= settled);
+                since.any(over)
+            })
     }
 
     /// Who is connected at the end has caught up; who was told that all is over, all was over.
@@ -129,34 +146,37 @@ impl Judge<'_> {
         match self.chain.end {
             End::Over if !self.chain.caught_up => Some("it never caught up".to_owned()),
             End::Finished => {
-                let ids = self.chain.items.iter().map(|item| match item {
-                    Item::Snapshot(operation) => operation.request_id,
-                    Item::Event(_, transition) => transition.operation.request_id,
+                let ids = self.chain.items.iter().filter_map(|item| match item {
+                    Item::Snapshot(operation) => Some(operation.request_id),
+                    Item::Event(_, transition) => Some(transition.operation.request_id),
+                    Item::Resumed => None,
                 });
                 let position = self.chain.position.unwrap_or(0);
                 let open = |id: &RequestId| {
                     let last = self.history.operation(*id).rfind(|told| told.at <= position);
                     last.is_some_and(|told| !is_gone(&told.transition) && told.transition.operation.in_progress())
                 };
-                ids.into_iter().find(open).map(|id| format!("it was finished, and {id} had not ended"))
+                let mut ids = ids;
+                ids.find(open).map(|id| format!("it was finished, and {id} had not ended"))
             }
             End::Over | End::Lost => None,
         }
     }
 
     fn told(&self) -> String {
-        let Chain { names, snapshot, begun, opened, items, position, caught_up, end } = self.chain;
+        let Chain { names, snapshot, begun, opened, settled, items, position, caught_up, end } = self.chain;
         let items: Vec<String> = items
             .iter()
             .map(|item| match item {
                 Item::Snapshot(operation) => format!("snapshot {}/{}", operation.request_id, operation.revision),
+                Item::Resumed => "resumed".to_owned(),
                 Item::Event(at, transition) => {
                     format!("{at} {}/{}", transition.operation.request_id, transition.operation.revision)
                 }
             })
             .collect();
         format!(
-            "{names:?} {snapshot:?} begun {begun:?} opened {opened:?} at {position:?} caught up {caught_up} {end:?} {items:?}"
+            "{names:?} {snapshot:?} begun {begun:?} opened {opened:?} settled {settled:?} at {position:?} caught up {caught_up} {end:?} {items:?}"
         )
     }
 }
