@@ -47,7 +47,7 @@ struct Before {
 
 /// Whether the request was made before.
 enum Earlier {
-    Answered(Created),
+    Answered(Box<Created>),
     No { repeat: Option<Revision> },
 }
 
@@ -73,7 +73,7 @@ impl Service {
         let mut prepared: Option<Prepared> = None;
         for _ in 0..CONFLICT_ATTEMPTS {
             let repeat = match self.repeated(&request, &fingerprint).await? {
-                Earlier::Answered(created) => return Ok(created),
+                Earlier::Answered(created) => return Ok(*created),
                 Earlier::No { repeat } => repeat,
             };
             let before = self.before_create(&request, repeat).await?;
@@ -82,7 +82,7 @@ impl Service {
             {
                 // It may be this request's own: an earlier try that was committed between the reads.
                 return match self.repeated(&request, &fingerprint).await? {
-                    Earlier::Answered(created) => Ok(created),
+                    Earlier::Answered(created) => Ok(*created),
                     Earlier::No { .. } => Err(pending.operation.in_the_way()),
                 };
             }
@@ -118,7 +118,7 @@ impl Service {
                 .with(Detail::Resource { kind: "pending", name: known.certificate.to_string() }));
             }
             return match self.current(&request.vault, &known).await? {
-                Some(operation) => Ok(Earlier::Answered(Created { operation, resume_token })),
+                Some(operation) => Ok(Earlier::Answered(Box::new(Created { operation, resume_token }))),
                 None => Err(crate::domain::pending::not_found(&request.name)),
             };
         }
@@ -133,8 +133,9 @@ impl Service {
             return Ok(other);
         }
         let current = self.current(&request.vault, &known).await?;
-        Ok(current
-            .map_or(other, |operation| Earlier::Answered(Created { operation: operation.as_created(), resume_token })))
+        Ok(current.map_or(other, |operation| {
+            Earlier::Answered(Box::new(Created { operation: operation.as_created(), resume_token }))
+        }))
     }
 
     async fn current(&self, vault: &VaultName, known: &RequestRecord) -> Result<Option<Operation>> {

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// Account ids, and so how the authority takes an order.
-pub(crate) const ACCOUNTS: [&str; 5] = ["quick", "slow", "refuses", "holds", "stubborn"];
+pub(crate) const ACCOUNTS: [&str; 6] = ["quick", "slow", "refuses", "gives-up", "holds", "stubborn"];
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Stage {
@@ -66,6 +66,8 @@ impl Authority {
                 placed.looks -= 1;
             } else if placed.account == "refuses" {
                 placed.stage = Stage::Refused;
+            } else if placed.account == "gives-up" {
+                placed.stage = Stage::Cancelled;
             } else {
                 placed.stage = Stage::Issued;
                 placed.chain = signed(&order.csr, &order.policy, order.request_id, order.version, order.created);
@@ -134,7 +136,7 @@ impl Adapter {
         there.pass().await;
         self.alive().await;
         if fault == Fault::Before {
-            return Err(retry());
+            return Err(if self.world.percent(20) { misconfigured() } else { retry() });
         }
         let answer = act();
         if fault == Fault::Ghost {
@@ -172,6 +174,10 @@ impl Adapter {
             }
         }
     }
+}
+
+fn misconfigured() -> IssuerError {
+    IssuerError::Misconfigured { source: "the account is locked".into() }
 }
 
 fn retry() -> IssuerError {

@@ -118,6 +118,9 @@ impl Caller {
                     self.world.broken(format!("the creation {:?} was answered with {id}", request.request_id));
                 }
                 self.world.note(format!("created {id}"));
+                if request.request_id.is_some() {
+                    self.world.told_with(&operation, &resume_token);
+                }
                 self.world.knowledge.lock().unwrap().created.push(id);
                 if self.world.percent(50) {
                     self.watchers.follow(self, &request.name, resume_token);
@@ -145,7 +148,8 @@ impl Caller {
         let from = self.world.server.told();
         let wanted = wanted(name, id);
         match self.once(async |service: Service| service.pending(&wanted).await).await? {
-            Ok((operation, _)) => {
+            Ok((operation, token)) => {
+                self.world.told_with(&operation, &token);
                 self.world.observe(name, from, Sight::There(operation.request_id, operation.revision));
                 Some(operation)
             }
@@ -169,7 +173,10 @@ impl Caller {
     async fn cancel(&self, name: &CertificateName) {
         let wanted = self.meant(name).await;
         match self.insist(async |service: Service| service.cancel(&wanted).await).await {
-            Some(Ok((operation, _))) => self.world.knowledge.lock().unwrap().cancelled.push(operation.request_id),
+            Some(Ok((operation, token))) => {
+                self.world.told_with(&operation, &token);
+                self.world.knowledge.lock().unwrap().cancelled.push(operation.request_id);
+            }
             Some(Err(error)) => match error.reason {
                 Reason::PendingNotFound | Reason::PendingNotInProgress => {}
                 _ => self.unexpected("cancel", &error),

@@ -30,7 +30,7 @@ use std::thread;
 use std::time::Instant;
 
 /// Runs of the short test.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 150;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))

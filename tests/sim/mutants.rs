@@ -17,37 +17,37 @@ fn found(mutant: Mutant, within: u64, about: &str) {
 
 #[test]
 fn a_store_that_numbers_before_it_commits_is_found() {
-    found(Mutant::NumbersBeforeCommit, 50, "it saw");
+    found(Mutant::NumbersBeforeCommit, 200, "caught up");
 }
 
 #[test]
 fn a_store_that_ignores_conflicts_is_found() {
-    found(Mutant::IgnoresConflicts, 50, "a gap in the revisions");
+    found(Mutant::IgnoresConflicts, 200, "a gap in the revisions");
 }
 
 #[test]
 fn a_store_that_loses_an_event_is_found() {
-    found(Mutant::LosesEvents, 50, "a change of what was never created");
+    found(Mutant::LosesEvents, 200, "a change of what was never created");
 }
 
 #[test]
 fn a_store_that_acknowledges_what_it_did_not_write_is_found() {
-    found(Mutant::LosesCommits, 50, "was acknowledged as");
+    found(Mutant::LosesCommits, 200, "was acknowledged as");
 }
 
 #[test]
 fn an_order_that_nobody_cancels_is_found() {
-    found(Mutant::ForgetsTombstones, 50, "is still open");
+    found(Mutant::ForgetsTombstones, 200, "is still open");
 }
 
 #[test]
 fn an_adapter_that_orders_anew_is_found() {
-    found(Mutant::OrdersAnew, 50, "orders for");
+    found(Mutant::OrdersAnew, 200, "orders for");
 }
 
 #[test]
 fn an_adapter_that_pretends_to_cancel_is_found() {
-    found(Mutant::PretendsToCancel, 50, "is still open");
+    found(Mutant::PretendsToCancel, 200, "is still open");
 }
 
 #[test]
@@ -57,5 +57,5 @@ fn a_repeat_that_is_not_recognised_is_found() {
 
 #[test]
 fn a_replica_that_never_polls_is_found() {
-    found(Mutant::NeverPolls, 50, "it saw");
+    found(Mutant::NeverPolls, 200, "caught up");
 }

@@ -156,9 +156,9 @@ pub(crate) async fn shake_clocks(world: Arc<World>, replicas: Vec<Arc<Replica>>)
     for replica in &replicas {
         replica.clock.set_offset(offset());
     }
-    while world.profile.jumps {
+    loop {
         sleep(world.up_to(Duration::from_secs(20))).await;
-        if world.calm() {
+        if world.calm() || !world.profile.jumps {
             return;
         }
         let replica = &replicas[world.below(replicas.len())];
@@ -170,9 +170,9 @@ pub(crate) async fn shake_clocks(world: Arc<World>, replicas: Vec<Arc<Replica>>)
 
 /// What `upkeep` does in the server: the old end of the log goes.
 pub(crate) async fn trim(world: Arc<World>, replicas: Vec<Arc<Replica>>) {
-    while world.profile.trims {
+    loop {
         sleep(world.up_to(Duration::from_secs(10))).await;
-        if world.calm() {
+        if world.calm() || !world.profile.trims {
             return;
         }
         let Some(door) = replicas[world.below(replicas.len())].door() else { continue };

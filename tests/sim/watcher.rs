@@ -254,7 +254,7 @@ fn write_down(chain: &mut Chain, token: &mut String, item: WatchItem) {
 }
 
 /// The position inside a token. Clients must not look; an oracle has to.
-fn position(token: &str) -> Revision {
+pub(crate) fn position(token: &str) -> Revision {
     let bytes = URL_SAFE_NO_PAD.decode(token).unwrap();
     Revision::from_be_bytes(bytes[1..9].try_into().unwrap())
 }

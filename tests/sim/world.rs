@@ -5,8 +5,10 @@ use crate::dice::Dice;
 use crate::mutant::Mutant;
 use crate::profile::{Profile, Weather};
 use crate::server::Server;
+use crate::watcher::position;
 use certmint::clock::Clock;
-use certmint::domain::{CertificateName, RequestId, Timestamp, VaultName};
+use certmint::domain::{CertificateName, Operation, RequestId, Timestamp, VaultName};
+use certmint::store::Revision;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,6 +43,8 @@ pub(crate) struct Knowledge {
     pub(crate) deleted: Vec<RequestId>,
     pub(crate) merged: Vec<RequestId>,
     pub(crate) observed: Vec<Observed>,
+    /// Answers with an operation, its revision, and the position of the token beside it.
+    pub(crate) tokens: Vec<(RequestId, u64, Revision)>,
     /// Creations by number, and whether a repeat of each is recognised.
     pub(crate) acts: Vec<bool>,
 }
@@ -196,6 +200,12 @@ impl World {
 
     pub(crate) fn take(&self) -> (Vec<String>, Vec<String>) {
         (std::mem::take(&mut self.broken.lock().unwrap()), std::mem::take(&mut self.trace.lock().unwrap()))
+    }
+
+    /// Whatever happened after this state has to come after the token.
+    pub(crate) fn told_with(&self, operation: &Operation, token: &str) {
+        let answer = (operation.request_id, operation.revision, position(token));
+        self.knowledge.lock().unwrap().tokens.push(answer);
     }
 
     /// Creations have a number, so that the log tells which of them made an operation.

@@ -22,6 +22,12 @@ pub(super) fn judge(world: &World, history: &History) -> Vec<String> {
     expect(&knowledge.deleted, "deleted", |transition| transition.kind == TransitionKind::Deleted);
     expect(&knowledge.merged, "merged", |transition| transition.operation.status() == Status::Completed);
     broken.extend(overwritten_by_itself(history, &knowledge.acts));
+    for (id, revision, token) in &knowledge.tokens {
+        let later = history.operation(*id).find(|told| told.transition.operation.revision > *revision);
+        if later.is_some_and(|told| told.at <= *token) {
+            broken.push(format!("{id} was shown in revision {revision} with the token {token}, which hides {later:?}"));
+        }
+    }
     let states = States::of(history);
     for observed in &knowledge.observed {
         if !states.of_name(observed).any(|state| agrees(state, &observed.what)) {
