@@ -10,17 +10,33 @@ for pair in "${needed[@]}"; do
 done
 # Debian ships the venv module as a package of its own.
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-if [ "${#missing[@]}" -eq 0 ]; then
+# Its programs are not in the path; the tests start a server of their own.
+postgresql=no
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || postgresql=yes
+if [ "${#missing[@]}" -eq 0 ] && [ "$postgresql" = no ]; then
     exit 0
 fi
 root=()
 if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null 2>&1 || {
+        [ "$postgresql" = no ] || missing+=(postgresql)
         echo "These packages are missing and need root to install: ${missing[*]}" >&2
         exit 1
     }
     root=(sudo)
 fi
-echo "Installing: ${missing[*]}"
+install() {
+    echo "Installing: $*"
+    DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "$@"
+}
 "${root[@]}" apt-get update -qq
-DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
+if [ "$postgresql" = yes ]; then
+    # Without a server for the whole system: the package asks this file before it makes and starts one.
+    install postgresql-common
+    settings=/etc/postgresql-common/createcluster.conf
+    "${root[@]}" sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' "$settings"
+    missing+=(postgresql)
+fi
+if [ "${#missing[@]}" -gt 0 ]; then
+    install "${missing[@]}"
+fi

@@ -1,19 +1,19 @@
-//! The composition root: the only file that names concrete stores and issuers. Builds the server
-//! from its configuration, runs it, and takes it down in order.
+//! The composition root: with `app/store.rs` the only file that names concrete stores and issuers. Builds the
+//! server from its configuration, runs it, and takes it down in order.
 
+mod store;
 mod upkeep;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{BaseDomain, Config, ConfigError, Overrides};
+use crate::config::{BaseDomain, Config, ConfigError, Overrides, StoreUrl};
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
 use crate::issuer::{Issuer, Issuers};
-use crate::keys::{KeyOptions, Keys, MasterKeys, Sealer};
+use crate::keys::{KeyOptions, Keys, Sealer};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service};
 use crate::store::Store;
-use crate::store::sqlite::{Sqlite, SqliteOptions};
 use crate::transport::auth::Auth;
 use crate::transport::grpc::{self, GrpcOptions};
 use crate::transport::listener::{Listener, raise_open_file_limit};
@@ -107,7 +107,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
 }
 
 fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {
-    let cli::ServeArgs { dev, data_dir, listen, base_domain, config, log_format } = arguments;
+    let cli::ServeArgs { dev, data_dir, listen, base_domain, config, store, log_format } = arguments;
     let base_domain = base_domain
         .map(|text| text.parse::<BaseDomain>())
         .transpose()
@@ -117,6 +117,7 @@ fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {
         listen,
         base_domain,
         dev: dev.then_some(true),
+        store: store_url(store)?,
         log_format: log_format.map(|form| match form {
             cli::LogForm::Text => telemetry::LogFormat::Text,
             cli::LogForm::Json => telemetry::LogFormat::Json,
@@ -124,6 +125,39 @@ fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {
         log_filter: None,
     };
     Ok(Config::load(config.as_deref(), overrides)?)
+}
+
+fn store_url(given: Option<cli::Secret>) -> Result<Option<StoreUrl>, AppError> {
+    given.map(|text| text.reveal().parse()).transpose().map_err(part("--store cannot be used"))
+}
+
+/// The configuration of a command that works on the store alone.
+fn store_configuration(arguments: cli::StoreArgs) -> Result<Config, AppError> {
+    let cli::StoreArgs { data_dir, store, config } = arguments;
+    let overrides = Overrides { data_dir, store: store_url(store)?, ..Overrides::default() };
+    let config = Config::load(config.as_deref(), overrides)?;
+    telemetry::init(&config.log).map_err(part("the log cannot be set up"))?;
+    Ok(config)
+}
+
+/// Brings the tables of the store up to date.
+///
+/// # Errors
+/// Where the store cannot be opened, or is of a newer version.
+pub async fn migrate(arguments: cli::StoreArgs) -> Result<(), AppError> {
+    let told = store::migrate(&store_configuration(arguments)?).await?;
+    say(&format!("{told}\n"));
+    Ok(())
+}
+
+/// Gives the store a new epoch, after it was restored from a backup.
+///
+/// # Errors
+/// Where the store cannot be opened; the embedded one also where a server has it open.
+pub async fn new_epoch(arguments: cli::StoreArgs) -> Result<(), AppError> {
+    let epoch = store::new_epoch(&store_configuration(arguments)?).await?;
+    say(&format!("the epoch is now {epoch}; resume tokens from before are refused\n"));
+    Ok(())
 }
 
 /// The folder is its owner's alone: it holds keys.
@@ -136,16 +170,13 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
         .map_err(|source| AppError::DataDir { path: path.to_owned(), source })
 }
 
-/// The use cases over the embedded store.
+/// The use cases over the store.
 async fn build(config: &Config) -> Result<(Service, Arc<dyn Store>), AppError> {
-    let master_keys = MasterKeys::load_or_create(&config.data_dir.join("master.key"))
-        .map_err(part("the master key cannot be used"))?;
+    let store = store::open(config).await?;
+    let master_keys = store::master_keys(config, &*store)?;
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = KeyOptions { queue: config.limits.key_queue.get(), ..KeyOptions::default() };
     let keys = Keys::new(sealer.clone(), options).map_err(part("the key threads cannot be started"))?;
-    let store = Sqlite::open(&config.data_dir.join("certmint.db"), SqliteOptions::default())
-        .map_err(part("the store cannot be opened"))?;
-    let store: Arc<dyn Store> = Arc::new(store);
     let self_signed: Arc<dyn Issuer> = Arc::new(SelfSigned::new(sealer.clone()));
     let mut issuers = Issuers::new(self_signed.clone()).with("LocalCA", Arc::new(LocalCa::new(sealer)));
     if config.dev {
@@ -197,6 +228,10 @@ fn announce(address: SocketAddr, config: &Config, ca: &Path) {
         version = env!("CARGO_PKG_VERSION"),
         data = config.data_dir.display(),
     );
+    say(&text);
+}
+
+fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     // A closed standard output is no reason not to serve.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,8 +1,10 @@
 //! The configuration: every setting with its default, and the TOML file it is read from.
 
 mod base_domain;
+mod store;
 
 pub use base_domain::BaseDomain;
+pub use store::{StoreConfig, StoreUrl};
 
 use crate::domain::duration;
 use crate::telemetry::{LogFormat, LogOptions};
@@ -29,6 +31,8 @@ pub struct Config {
     pub base_domain: BaseDomain,
     /// Development mode: own CA, any bearer token, loopback only. Default off.
     pub dev: bool,
+    /// Where records live. Default: the embedded store in the data folder.
+    pub store: StoreConfig,
     /// The certificate of the port; needed outside development mode.
     pub tls: Option<TlsFiles>,
     /// What callers may ask for, and how much is done at once.
@@ -46,6 +50,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
             base_domain: BaseDomain::default(),
             dev: false,
+            store: StoreConfig::default(),
             tls: None,
             limits: Limits::default(),
             listener: ListenerOptions::default(),
@@ -117,6 +122,7 @@ pub struct Overrides {
     pub listen: Option<SocketAddr>,
     pub base_domain: Option<BaseDomain>,
     pub dev: Option<bool>,
+    pub store: Option<StoreUrl>,
     pub log_format: Option<LogFormat>,
     pub log_filter: Option<String>,
 }
@@ -150,11 +156,14 @@ impl Config {
                     .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?
             }
         };
-        let Overrides { data_dir, listen, base_domain, dev, log_format, log_filter } = overrides;
+        let Overrides { data_dir, listen, base_domain, dev, store, log_format, log_filter } = overrides;
         replace(&mut config.data_dir, data_dir);
         replace(&mut config.listen, listen);
         replace(&mut config.base_domain, base_domain);
         replace(&mut config.dev, dev);
+        if let Some(url) = store {
+            config.store.url = Some(url);
+        }
         replace(&mut config.log.format, log_format);
         replace(&mut config.log.filter, log_filter);
 

@@ -9,13 +9,19 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     let Cli { command, options } = Cli::parse();
     match command {
-        Command::Serve(arguments) => match certmint::app::serve(arguments).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {error}");
-                ExitCode::FAILURE
-            }
-        },
+        Command::Serve(arguments) => ended(certmint::app::serve(*arguments).await),
+        Command::Migrate(arguments) => ended(certmint::app::migrate(arguments).await),
+        Command::NewEpoch(arguments) => ended(certmint::app::new_epoch(arguments).await),
         Command::Client(command) => cli::run_client(options, command).await,
+    }
+}
+
+fn ended(how: Result<(), certmint::app::AppError>) -> ExitCode {
+    match how {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
 }

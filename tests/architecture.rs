@@ -27,6 +27,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "tonic::",
             "axum::",
             "rusqlite::",
+            "tokio_postgres::",
             "async fn",
             "SystemTime",
             "now_utc",
@@ -45,7 +46,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "axum::",
         ],
     ),
-    ("src/store/mod.rs", &["rusqlite::"]),
+    ("src/store/mod.rs", &["rusqlite::", "tokio_postgres::"]),
     (
         "src/issuer",
         &["crate::service", "crate::transport", "crate::proto", "crate::store", "crate::app", "tonic::", "axum::"],
@@ -71,6 +72,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "crate::app",
             "crate::config",
             "crate::worker",
+            "store::postgres",
             "store::sqlite",
             "store::Sqlite",
             "issuer::self_signed",
@@ -82,6 +84,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "tonic::",
             "axum::",
             "rusqlite::",
+            "tokio_postgres::",
         ],
     ),
     ("src/worker.rs", &["crate::store", "crate::issuer", "crate::transport", "crate::keys", "tonic::", "axum::"]),
@@ -102,7 +105,7 @@ const NEVER: &[(&str, &[&str])] = &[
 
 /// Adapters do not know each other.
 const ADAPTERS: &[(&str, &[&str])] =
-    &[("src/issuer", &["self_signed", "local_ca", "test"]), ("src/store", &["sqlite"])];
+    &[("src/issuer", &["self_signed", "local_ca", "test"]), ("src/store", &["postgres", "sqlite"])];
 
 #[test]
 fn arrows_point_one_way() {

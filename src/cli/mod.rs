@@ -26,7 +26,7 @@ mod watch;
 mod watcher;
 
 pub use options::{ClientOptions, OutputFormat, Secret};
-pub use serve::{DEFAULT_DATA_DIR, LogForm, ServeArgs};
+pub use serve::{DEFAULT_DATA_DIR, LogForm, ServeArgs, StoreArgs};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use connection::Session;
@@ -57,7 +57,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
+    /// Bring the tables of a store up to date, and make them where there are none
+    Migrate(StoreArgs),
+    /// After a restore from a backup and before the start: make resume tokens of clients that saw more invalid
+    NewEpoch(StoreArgs),
     /// A client command.
     #[command(flatten)]
     Client(ClientCommand),

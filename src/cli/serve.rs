@@ -1,5 +1,7 @@
-//! The arguments of `certmint serve`; the act itself is the composition root's.
+//! The arguments of `certmint serve` and of the commands for its store; the acts themselves are the
+//! composition root's.
 
+use super::Secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -29,9 +31,31 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "CERTMINT_CONFIG")]
     pub config: Option<PathBuf>,
 
+    /// A PostgreSQL database instead of the embedded store: postgres://user@host/database; its password comes from
+    /// CERTMINT_STORE_PASSWORD or the configuration file
+    #[arg(long, value_name = "URL", env = "CERTMINT_STORE", hide_env_values = true)]
+    pub store: Option<Secret>,
+
     /// The form of the log
     #[arg(long, value_enum, value_name = "FORM", env = "CERTMINT_LOG_FORMAT")]
     pub log_format: Option<LogForm>,
+}
+
+/// Arguments of `certmint migrate` and `certmint new-epoch`: which store is meant.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct StoreArgs {
+    /// Where the embedded store lives
+    #[arg(long, value_name = "DIR", env = "CERTMINT_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// A PostgreSQL database instead: postgres://user@host/database; its password comes from CERTMINT_STORE_PASSWORD or
+    /// the configuration file
+    #[arg(long, value_name = "URL", env = "CERTMINT_STORE", hide_env_values = true)]
+    pub store: Option<Secret>,
+
+    /// Configuration file
+    #[arg(long, value_name = "FILE", env = "CERTMINT_CONFIG")]
+    pub config: Option<PathBuf>,
 }
 
 /// The form of the log.

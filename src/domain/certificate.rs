@@ -11,6 +11,9 @@ pub type Tags = BTreeMap<String, String>;
 
 /// Most tags of one certificate (contract section 10).
 pub const MAX_TAGS: usize = 15;
+/// For how many days a deletion can be undone: what Key Vault says of a vault with soft delete and
+/// without purge protection (contract section 5).
+pub const RECOVERABLE_DAYS: u8 = 90;
 /// Longest name or value of a tag in characters.
 pub const MAX_TAG_LENGTH: usize = 256;
 

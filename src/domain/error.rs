@@ -17,6 +17,8 @@ pub enum Reason {
     MergeForbidden,
     MergeKeyMismatch,
     RequestIdReused,
+    /// The body of a request, or the message of a call, is above the limit.
+    MessageTooLarge,
     Throttled,
     WatchLimitExceeded,
     ResumeTokenExpired,

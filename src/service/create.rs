@@ -107,9 +107,8 @@ impl Service {
     /// The answer of the same request, if it was made before.
     async fn repeated(&self, request: &CreateRequest, fingerprint: &str) -> Result<Earlier> {
         if let Some(id) = request.request_id
-            && let Some((_, known)) = self.load::<RequestRecord>(&key::request(&request.vault, id)).await?
+            && let Some((record, known)) = self.load::<RequestRecord>(&key::request(&request.vault, id)).await?
         {
-            let resume_token = self.token_before_read();
             if known.fingerprint != fingerprint {
                 return Err(Error::new(
                     Reason::RequestIdReused,

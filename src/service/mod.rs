@@ -8,6 +8,8 @@ mod merge;
 mod pending;
 mod records;
 mod step;
+#[cfg(test)]
+mod stored_formats;
 pub mod watch;
 mod work;
 

@@ -32,7 +32,7 @@ pub(super) struct PendingRecord {
     /// Steps in a row that brought nothing.
     pub(super) attempts: u32,
     /// When the record was to be due, as planned with this body; see [`PendingRecord::lease`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) planned: Option<Timestamp>,
     /// The operation fails when the issuer has not decided by then.
     pub(super) deadline: Timestamp,

@@ -4,8 +4,10 @@
 
 use crate::domain::Timestamp;
 use async_trait::async_trait;
+use std::collections::HashSet;
 use tokio::sync::watch;
 
+pub mod postgres;
 pub mod sqlite;
 
 /// A position in the one order of all writes. Later commits have higher revisions, and a revision
@@ -60,6 +62,14 @@ impl Batch {
     /// How many revisions this batch takes: each event its own, so that a page can end anywhere.
     pub fn revisions(&self) -> Revision {
         self.events.len().max(1) as Revision
+    }
+
+    /// A key that stands in it more than once, which no store takes.
+    pub fn repeated_key(&self) -> Option<&str> {
+        let Self { puts, deletes, events: _ } = self;
+        let mut seen = HashSet::with_capacity(puts.len() + deletes.len());
+        let keys = puts.iter().map(|put| &put.key).chain(deletes.iter().map(|delete| &delete.key));
+        keys.map(String::as_str).find(|key| !seen.insert(*key))
     }
 }
 

@@ -1,13 +1,21 @@
 //! What every store must do: one promise per function, one line per store. Beside it what the
-//! embedded store promises of its file.
+//! embedded store promises of its file, and the other of its database.
 
 mod claims;
 mod crash;
 mod faults;
 mod log;
 mod naive;
+mod postgres;
+mod postgres_faults;
+mod postgres_replicas;
+mod postgres_serve;
+mod postgres_speed;
+mod proxy;
 mod race;
 mod records;
+#[path = "../support/postgres.rs"]
+mod server;
 mod sqlite;
 
 use certmint::domain::Timestamp;
@@ -35,12 +43,18 @@ async fn inline() -> Opened {
     Opened { store: Box::new(Sqlite::open_inline(SqliteOptions::default()).unwrap()), _place: Box::new(()) }
 }
 
+async fn in_postgres() -> Opened {
+    let store = postgres::open(&postgres::shared().fresh().await).await;
+    Opened { store: Box::new(store), _place: Box::new(()) }
+}
+
 /// A line for each store: the name of its tests and the function that opens it.
 macro_rules! stores {
     ($($promises:tt)*) => {
         conformance!(sqlite_file, in_a_file, $($promises)*);
         conformance!(sqlite_memory, in_memory, $($promises)*);
         conformance!(sqlite_inline, inline, $($promises)*);
+        conformance!(postgresql, in_postgres, $($promises)*);
     };
 }
 

@@ -109,6 +109,20 @@ async fn two_databases_have_two_epochs() {
 }
 
 #[tokio::test]
+async fn a_restored_file_gets_a_new_epoch() {
+    let (_folder, path) = place();
+    let missing = Sqlite::renew_epoch(&path, SqliteOptions::default()).unwrap_err();
+    assert!(matches!(missing, StoreError::Unavailable(_)) && !path.exists(), "{missing}");
+    let store = open(&path);
+    let before = store.epoch().await.unwrap();
+    Sqlite::renew_epoch(&path, SqliteOptions::default()).unwrap_err();
+    drop(store);
+    let renewed = Sqlite::renew_epoch(&path, SqliteOptions::default()).unwrap();
+    assert!(renewed.len() == 32 && renewed != before, "{renewed}");
+    assert_eq!(open(&path).epoch().await.unwrap(), renewed);
+}
+
+#[tokio::test]
 async fn a_clean_close_leaves_one_file_and_its_lock() {
     let (folder, path) = place();
     let store = open(&path);

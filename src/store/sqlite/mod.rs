@@ -20,7 +20,6 @@ use error::{Fault, store_error};
 use file::Claimed;
 use queue::Threads;
 use rusqlite::Connection;
-use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -86,6 +85,21 @@ impl Sqlite {
         let writer = Writer { connection, meta, group: 1, now: options.now, doorbell: doorbell.clone() };
         let engine = Engine::Caller(Mutex::new(writer));
         Ok(Self { readers: None, engine, doorbell, epoch, max_body: options.max_body, file: None })
+    }
+
+    /// Gives a file that was restored from a backup a new epoch, so that resume tokens of clients that saw more than
+    /// the backup holds are refused. Answers it.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`]; and [`StoreError::Unavailable`] where there is no such file.
+    pub fn renew_epoch(path: &Path, options: SqliteOptions) -> Result<String, StoreError> {
+        if !path.exists() {
+            let source = Box::new(std::io::Error::from(std::io::ErrorKind::NotFound));
+            return Err(Fault::Open { path: path.to_owned(), source }.into());
+        }
+        let file = Claimed::new(path)?;
+        let (connection, ..) = schema::open_writer(&file.path, &options)?;
+        schema::renew_epoch(&connection).map_err(store_error)
     }
 
     /// A database that is gone when it is dropped, for tests. One thread reads and writes.
@@ -193,20 +207,17 @@ impl Store for Sqlite {
 
 /// What can be refused without asking the database.
 fn check(batch: &Batch, limit: usize) -> Result<(), Fault> {
-    let Batch { puts, deletes, events } = batch;
+    let Batch { puts, deletes: _, events } = batch;
     let bodies = puts.iter().map(|put| (put.key.as_str(), &put.body));
     for (key, body) in bodies.chain(events.iter().map(|body| ("an event", body))) {
         if body.len() > limit {
             return Err(Fault::BodyTooLarge { key: key.to_owned(), size: body.len(), limit });
         }
     }
-    let mut seen = HashSet::with_capacity(puts.len() + deletes.len());
-    for key in puts.iter().map(|put| &put.key).chain(deletes.iter().map(|delete| &delete.key)) {
-        if !seen.insert(key) {
-            return Err(Fault::KeyTwice(key.clone()));
-        }
+    match batch.repeated_key() {
+        Some(key) => Err(Fault::KeyTwice(key.to_owned())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn no_thread(path: &Path, error: std::io::Error) -> Fault {

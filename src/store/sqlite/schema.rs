@@ -106,6 +106,15 @@ pub(super) fn open_reader(path: &Path, options: &SqliteOptions) -> Result<Connec
     open().map_err(|e| cannot_open(path, e))
 }
 
+/// Answers the new epoch.
+pub(super) fn renew_epoch(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row(RENEW_EPOCH, [], |row| row.get(0))
+}
+
+const RENEW_EPOCH: &str = "\
+-- renew_epoch
+UPDATE meta SET epoch = lower(hex(randomblob(16))) WHERE id = 1 RETURNING epoch";
+
 /// More than there are different statements, so that none is prepared twice.
 const STATEMENTS: usize = 32;
 

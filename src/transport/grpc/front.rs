@@ -1,21 +1,24 @@
-//! In front of the generated services: what every call gets, the deadline of unary calls, and the
-//! one method that has a codec of its own.
-#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
+//! In front of the generated services: what every call gets, its deadline, the net under it, and
+//! the one method that has a codec of its own.
 
 use super::GrpcOptions;
+use super::bare::explained;
 use super::call::Call;
-use super::status::{is_undecodable, status, undecodable};
+use super::ending::{ending, ending_request};
+use super::status::status;
 use super::watch::{Encoded, Watch};
 use crate::domain::{Error, Reason};
 use crate::service::Service;
 use crate::transport::host::Host;
 use crate::transport::listener::ConnectionInfo;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tonic::Status;
+use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tonic::service::Routes;
 
@@ -34,41 +37,56 @@ impl Front {
         Self { service, routes, options: Arc::new(options) }
     }
 
-    async fn answer(mut self, request: http::Request<Body>) -> http::Response<Body> {
+    async fn answer(self, request: http::Request<Body>) -> http::Response<Body> {
         let (mut parts, body) = request.into_parts();
         let host = match Host::of(&parts, &self.options.base_domain) {
             Ok(host) => host,
             Err(error) => return status(error).into_http(),
         };
         let call = Call::new(host, parts.extensions.get::<ConnectionInfo>());
+        let closing = call.closing.clone();
         parts.extensions.insert(call);
         let patience = parts.headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
-        let request = http::Request::from_parts(parts, body);
+        let deadline = patience.map(|patience| Instant::now() + patience);
+        // It ends at the headers of the answer; a stream keeps the caller's own deadline after them.
+        let limit = Instant::now() + self.options.call_timeout;
+        let path = parts.uri.path().to_owned();
+        let mut request = http::Request::from_parts(parts, body);
+        // Health and reflection: the streams of ours end by themselves.
+        let foreign = path.starts_with("/grpc.");
+        if foreign {
+            request = ending_request(request, closing.clone(), deadline);
+        }
+        let handled = self.handle(request, deadline);
+        // A defect in one call must not take the others of its connection along.
+        let handled =
+            AssertUnwindSafe(timeout_at(deadline.map_or(limit, |own| own.min(limit)), handled)).catch_unwind();
+        match handled.await {
+            Ok(Ok(response)) if foreign => ending(explained(response, &path), closing, deadline),
+            Ok(Ok(response)) => explained(response, &path),
+            Ok(Err(_)) => status(Error::new(Reason::DeadlineExceeded, "The deadline of the call passed.")).into_http(),
+            Err(_) => {
+                tracing::error!(path, "a call made the server panic");
+                status(Error::internal()).into_http()
+            }
+        }
+    }
+
+    async fn handle(mut self, request: http::Request<Body>, deadline: Option<Instant>) -> http::Response<Body> {
         if request.uri().path() == WATCH {
-            // The stream keeps its own deadline: this one would end at the headers.
-            let watch = Watch { service: self.service, deadline: patience };
+            let watch = Watch { service: self.service, deadline };
             return tonic::server::Grpc::new(Encoded)
                 .apply_max_message_size_config(Some(self.options.message_limit), None)
                 .server_streaming(watch, request)
                 .await;
         }
-        let time = patience.unwrap_or(self.options.call_timeout).min(self.options.call_timeout);
-        match tokio::time::timeout(time, tower::Service::call(&mut self.routes, request)).await {
-            Ok(Ok(response)) => readable(response),
-            Ok(Err(error)) => {
+        match tower::Service::call(&mut self.routes, request).await {
+            Ok(response) => response,
+            Err(error) => {
                 tracing::error!(%error, "a call failed outside of its handler");
                 status(Error::internal()).into_http()
             }
-            Err(_) => status(Error::new(Reason::DeadlineExceeded, "The deadline of the call passed.")).into_http(),
         }
-    }
-}
-
-/// A message that cannot be decoded is the caller's mistake, not the server's.
-fn readable(response: http::Response<Body>) -> http::Response<Body> {
-    match Status::from_header_map(response.headers()) {
-        Some(refused) if is_undecodable(&refused) => undecodable().into_http(),
-        _ => response,
     }
 }
 

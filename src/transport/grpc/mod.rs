@@ -1,8 +1,10 @@
 //! The gRPC contract over the use cases: parse, ask, translate. Nothing behind it validates again.
 
 mod admin;
+mod bare;
 mod call;
 mod certificates;
+mod ending;
 mod front;
 mod policy;
 mod reply;
@@ -13,11 +15,15 @@ use crate::proto::v1::certificate_admin_service_server::{CertificateAdminService
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
 use crate::service::Service;
 use front::Front;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tower::Layer;
+use tower::util::MapResponseLayer;
 
 /// How the gRPC face behaves.
 #[derive(Clone, Debug)]
@@ -63,7 +69,22 @@ pub fn routes(service: Service, options: GrpcOptions) -> axum::Router {
         routes
     });
     let front = Front::new(service, routes.prepare(), options);
-    axum::Router::new().fallback_service(tonic_web::GrpcWebLayer::new().layer(front))
+    let web = tonic_web::GrpcWebLayer::new().layer(front);
+    axum::Router::new().fallback_service(MapResponseLayer::new(in_words).layer(web))
+}
+
+/// What is neither gRPC over HTTP/2 nor gRPC-Web gets a bare HTTP status from the layer of gRPC-Web.
+fn in_words(response: http::Response<Body>) -> http::Response<Body> {
+    let text = match response.status() {
+        StatusCode::BAD_REQUEST => {
+            "gRPC needs HTTP/2. Over HTTP/1.1 use gRPC-Web (Content-Type: application/grpc-web+proto).\n"
+        }
+        StatusCode::METHOD_NOT_ALLOWED => "A gRPC-Web call is a POST.\n",
+        _ => return response,
+    };
+    let mut response = response.map(|_| Body::new(http_body_util::Full::from(text)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
 }
 
 async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {
@@ -76,13 +97,17 @@ async fn report_health(reporter: tonic_health::server::HealthReporter, closing: 
     }
 }
 
-/// Health and error details are described too, so that tools can call the one and read the other.
+/// Health and error details are described too, so that tools can call the one and read the other;
+/// and each version of reflection lists the other one.
 fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::Error> {
     let builder = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(crate::proto::DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
+            .include_reflection_service(false)
     };
     Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }

@@ -1,8 +1,9 @@
 //! Answers: operations, certificates and issuers as the contract shows them.
 
 use super::policy::{self, time};
+use crate::domain::certificate::RECOVERABLE_DAYS;
 use crate::domain::issuer::{Administrator, Organization};
-use crate::domain::{Blob, IssuerConfig, Operation, OperationError, Status};
+use crate::domain::{Blob, IssuerConfig, Operation, OperationError, Status, Timestamp};
 use crate::proto::v1;
 use crate::service::CertificateView;
 
@@ -55,14 +56,7 @@ pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate 
         certificate_name: name.to_string(),
         certificate_version: version.to_string(),
         policy: entry.as_ref().map(|entry| policy::reply(&entry.policy, format!("{base}/certificates/{name}/policy"))),
-        attributes: Some(v1::CertificateAttributes {
-            enabled: Some(false),
-            not_before: Some(time(projected.0)),
-            expires: Some(time(projected.1)),
-            created: Some(time(created.0)),
-            updated: Some(time(created.1)),
-            ..v1::CertificateAttributes::default()
-        }),
+        attributes: Some(attributes(false, projected, created)),
         preserve_cert_order: entry.as_ref().and_then(|entry| entry.preserve_cert_order),
         pending_id: if has_pending { format!("{base}/certificates/{name}/pending") } else { String::new() },
         tags: entry_tags.unwrap_or_default().into_iter().collect(),
@@ -77,16 +71,27 @@ pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate 
         certificate.content_type = issued.content_type.media_type().to_owned();
         certificate.tags = issued.tags.unwrap_or_default().into_iter().collect();
         certificate.preserve_cert_order = issued.preserve_cert_order;
-        certificate.attributes = Some(v1::CertificateAttributes {
-            enabled: Some(issued.enabled),
-            not_before: Some(time(issued.not_before)),
-            expires: Some(time(issued.expires)),
-            created: Some(time(issued.created)),
-            updated: Some(time(issued.updated)),
-            ..v1::CertificateAttributes::default()
-        });
+        let (valid, dates) = ((issued.not_before, issued.expires), (issued.created, issued.updated));
+        certificate.attributes = Some(attributes(issued.enabled, valid, dates));
     }
     certificate
+}
+
+/// `valid` is from when to when, `dates` when it was created and last changed.
+fn attributes(
+    enabled: bool,
+    valid: (Timestamp, Timestamp),
+    dates: (Timestamp, Timestamp),
+) -> v1::CertificateAttributes {
+    v1::CertificateAttributes {
+        enabled: Some(enabled),
+        not_before: Some(time(valid.0)),
+        expires: Some(time(valid.1)),
+        created: Some(time(dates.0)),
+        updated: Some(time(dates.1)),
+        recoverable_days: RECOVERABLE_DAYS.into(),
+        recovery_level: v1::DeletionRecoveryLevel::RecoverablePurgeable.into(),
+    }
 }
 
 /// An issuer without its password.

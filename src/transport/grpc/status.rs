@@ -4,14 +4,19 @@
 use crate::domain::{Detail, Error};
 use crate::transport::errors::row;
 use std::collections::HashMap;
+use tonic::Status;
 use tonic::metadata::MetadataValue;
-use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// The domain of `google.rpc.ErrorInfo`.
 pub(super) const DOMAIN: &str = "certmint.v1";
-/// A status travels in a header, and clients take 8 KiB of headers.
+/// A status travels in a header, and some clients take 8 KiB of headers: the message in its
+/// percent-encoded form, then the same message and all details in base64, below 4 KiB before it.
 const MAX_MESSAGE: usize = 1024;
+/// One text of a detail.
+const MAX_TEXT: usize = 256;
+/// All texts of the details together.
+const MAX_TEXTS: usize = 2048;
 const MAX_VIOLATIONS: usize = 20;
 
 /// Key Vault's names of members, and the contract's.
@@ -34,7 +39,7 @@ const FIELDS: [(&str, &str); 16] = [
     ("action_type", "action"),
 ];
 
-/// The status with every detail that the error has.
+/// The status with every detail that the error has, as far as there is room.
 pub(super) fn status(error: Error) -> Status {
     let row = row(error.reason);
     let mut facts = HashMap::from([
@@ -42,7 +47,11 @@ pub(super) fn status(error: Error) -> Status {
         ("azureCode".to_owned(), row.azure.to_owned()),
     ]);
     let mut details = ErrorDetails::new();
+    let mut room = MAX_TEXTS;
     for detail in error.details {
+        let detail = cut(detail);
+        let Some(left) = room.checked_sub(length(&detail)) else { break };
+        room = left;
         match detail {
             Detail::Field { path, problem } => {
                 if details.bad_request().is_none_or(|bad| bad.field_violations.len() < MAX_VIOLATIONS) {
@@ -67,7 +76,7 @@ pub(super) fn status(error: Error) -> Status {
     if let Some(after) = error.retry_after {
         details.set_retry_info(Some(after));
     }
-    let mut status = Status::with_error_details(row.code, shortened(error.message), details);
+    let mut status = Status::with_error_details(row.code, shortened(error.message, MAX_MESSAGE), details);
     if let Some(after) = error.retry_after
         && let Ok(value) = MetadataValue::try_from(after.as_millis().to_string())
     {
@@ -76,22 +85,45 @@ pub(super) fn status(error: Error) -> Status {
     status
 }
 
-/// What tonic itself refuses as "internal" though the caller sent it.
-pub(super) fn undecodable() -> Status {
-    status(Error::bad_parameter("The message is not a valid protobuf message of this method."))
-}
-
-/// Whether a status says that a message could not be decoded.
-pub(super) fn is_undecodable(status: &Status) -> bool {
-    status.code() == Code::Internal && status.message().contains("decode Protobuf")
-}
-
-fn shortened(mut message: String) -> String {
-    if message.len() > MAX_MESSAGE {
-        let end = (0..=MAX_MESSAGE).rev().find(|end| message.is_char_boundary(*end)).unwrap_or(0);
-        message.truncate(end);
+fn cut(detail: Detail) -> Detail {
+    let cut = |text| shortened(text, MAX_TEXT);
+    match detail {
+        Detail::Field { path, problem } => Detail::Field { path: cut(path), problem: cut(problem) },
+        Detail::Resource { kind, name } => Detail::Resource { kind, name: cut(name) },
+        Detail::Precondition { kind, subject, description } => {
+            Detail::Precondition { kind, subject: cut(subject), description: cut(description) }
+        }
+        Detail::Quota { subject, description } => {
+            Detail::Quota { subject: cut(subject), description: cut(description) }
+        }
+        Detail::Fact { key, value } => Detail::Fact { key, value: cut(value) },
     }
-    message
+}
+
+/// What a detail takes on the wire, about: a path can be longer in the words of the contract.
+fn length(detail: &Detail) -> usize {
+    let texts = match detail {
+        Detail::Field { path, problem } => field(path).len() + problem.len(),
+        Detail::Resource { kind, name } => kind.len() + name.len(),
+        Detail::Precondition { kind, subject, description } => kind.len() + subject.len() + description.len(),
+        Detail::Quota { subject, description } => subject.len() + description.len(),
+        Detail::Fact { key, value } => key.len() + value.len(),
+    };
+    texts + 8
+}
+
+/// As much of the text as its percent-encoded form has room for.
+fn shortened(mut text: String, room: usize) -> String {
+    let encoded = |c: char| if matches!(c, ' '..='~') && c != '%' { 1 } else { 3 * c.len_utf8() };
+    let mut taken = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        taken += encoded(*c);
+        taken > room
+    });
+    if let Some(end) = end.map(|(at, _)| at) {
+        text.truncate(end);
+    }
+    text
 }
 
 /// `policy.x509_props.sans.dns_names[0]` in the contract's words.
@@ -108,6 +140,7 @@ fn field(path: &str) -> String {
 mod tests {
     use super::*;
     use crate::domain::Reason;
+    use tonic::Code;
 
     #[test]
     fn paths_are_in_the_words_of_the_contract() {
@@ -128,9 +161,26 @@ mod tests {
 
     #[test]
     fn a_status_stays_small() {
-        let mut error = Error::bad_parameter("ä".repeat(5000));
-        error.details = (0..200).map(|n| Detail::Field { path: n.to_string(), problem: "p".into() }).collect();
+        for letter in ["x", "ä", "%", "\u{1f512}"] {
+            let mut error = Error::bad_parameter(letter.repeat(5000));
+            let field = |n: usize| Detail::Field { path: n.to_string(), problem: letter.repeat(n * 10) };
+            error.details = (0..200).map(field).collect();
+            let status = status(error);
+            let header = status.clone().into_http::<()>().headers()["grpc-message"].len();
+            assert!(header <= MAX_MESSAGE && header > MAX_MESSAGE - 12, "{header}");
+            assert!(status.details().len() < 4096, "{}", status.details().len());
+            assert!(status.get_details_bad_request().unwrap().field_violations.len() > 5);
+        }
+    }
+
+    #[test]
+    fn the_facts_of_a_status_are_there_whatever_else_is() {
+        let mut error = Error::bad_parameter("m").retry_after(std::time::Duration::from_millis(7));
+        error.details = vec![Detail::Resource { kind: "issuer", name: "x".repeat(9000) }; 50];
         let status = status(error);
-        assert!(status.message().len() <= MAX_MESSAGE && status.details().len() < 4096);
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.metadata["azureCode"].as_str()), ("BAD_PARAMETER", "BadParameter"));
+        assert_eq!(status.metadata().get("grpc-retry-pushback-ms").unwrap(), "7");
+        assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(std::time::Duration::from_millis(7)));
     }
 }

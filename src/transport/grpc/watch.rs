@@ -1,11 +1,12 @@
 //! `WatchPending`: the stream of the use case in messages that are encoded once for all streams.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
+use super::bare::undecodable;
 use super::call::Call;
 use super::certificates::open;
 use super::policy::time;
 use super::reply;
-use super::status::{status, undecodable};
+use super::status::status;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::pending::TransitionKind;
 use crate::domain::{CertificateName, Error, Operation, Result, Status as PendingStatus};
@@ -18,6 +19,7 @@ use futures_util::future::BoxFuture;
 use prost::Message;
 use std::pin::Pin;
 use std::time::Duration;
+use tokio::time::Instant;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Request, Response, Status};
 
@@ -60,7 +62,7 @@ impl Decoder for Encoded {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
-        v1::WatchPendingRequest::decode(buffer).map(Some).map_err(|_| undecodable())
+        v1::WatchPendingRequest::decode(buffer).map(Some).map_err(|_| status(undecodable()))
     }
 
     fn buffer_settings(&self) -> BufferSettings {
@@ -72,7 +74,7 @@ impl Decoder for Encoded {
 #[derive(Clone)]
 pub(super) struct Watch {
     pub(super) service: Service,
-    pub(super) deadline: Option<Duration>,
+    pub(super) deadline: Option<Instant>,
 }
 
 type Messages = Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Status>> + Send>>;
@@ -92,7 +94,8 @@ impl Watch {
     async fn open(self, request: Request<v1::WatchPendingRequest>) -> Result<Messages> {
         let (call, message) = open(request)?;
         let include_csr = message.include_csr;
-        let wanted = parse(&call, message, self.deadline)?;
+        let patience = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let wanted = parse(&call, message, patience)?;
         let stream = self.service.watch(wanted, &call.subscriber, call.closing.clone()).await?;
         let base = call.base();
         Ok(Box::pin(stream.map(move |item| item.map(|item| encode(item, &base, include_csr)).map_err(status))))

@@ -82,8 +82,7 @@ impl Failure {
     }
 
     pub(super) fn body_too_large(limit: usize) -> Self {
-        let message = format!("The body of the request is larger than {limit} bytes.");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", message)
+        Error::new(Reason::MessageTooLarge, format!("The body of the request is larger than {limit} bytes.")).into()
     }
 
     pub(super) fn body_too_slow(limit: Duration) -> Self {

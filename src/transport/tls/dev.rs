@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use std::fmt;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,11 +42,15 @@ impl DevCa {
         let (path, key_path) = (folder.join(CERTIFICATE), folder.join(KEY));
         fs::create_dir_all(folder).map_err(|source| TlsError::Write { path: folder.to_owned(), source })?;
         if !exists(&key_path)? {
-            if exists(&path)? {
+            let certified = exists(&path)?;
+            // Another process that starts at the same time makes the key first, so it is looked for last.
+            if certified && !exists(&key_path)? {
                 return Err(TlsError::UnusableCa { path, problem: "its key, ca-key.pem, is missing" });
             }
-            let key = Zeroizing::new(KeyPair::generate()?.serialize_pem());
-            write_new(&key_path, key.as_bytes(), 0o600)?;
+            if !certified {
+                let key = Zeroizing::new(KeyPair::generate()?.serialize_pem());
+                write_new(&key_path, key.as_bytes(), 0o600)?;
+            }
         }
         let key = load_key(&key_path)?;
         let params = authority(&key, now);
@@ -154,21 +158,30 @@ fn exists(path: &Path) -> Result<bool, TlsError> {
     path.try_exists().map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }
 
-/// Writes the whole file or none: a crash must not leave half a key behind.
+/// Writes the whole file or none: a crash must not leave half a key behind. Never replaces a file that another
+/// process made meanwhile: whoever was later reads what is there.
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), TlsError> {
-    let part = path.with_extension("part");
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // A name of its own, so that nobody else writes to it.
+    let part = folder.join(format!(".dev-ca-{}.part", uuid::Uuid::new_v4().simple()));
     let write = || {
-        // What a crash left behind may have another mode.
-        if part.try_exists()? {
-            fs::remove_file(&part)?;
-        }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&part, path)?;
-        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        match fs::hard_link(&part, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            // Some file systems have no links.
+            Err(_) if !path.exists() => fs::rename(&part, path),
+            other => other,
+        }
     };
-    write().map_err(|source| TlsError::Write { path: path.to_owned(), source })
+    let made = write();
+    let removed = match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    let synced = made.and(removed).and_then(|()| fs::File::open(folder)?.sync_all());
+    synced.map_err(|source| TlsError::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -191,6 +204,20 @@ mod tests {
         assert_eq!(made.not_after, read.not_after);
         assert!(!format!("{read:?}").contains("PRIVATE"));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "no partial files stay");
+    }
+
+    #[test]
+    fn processes_that_start_at_once_have_the_same_authority() {
+        for _ in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            let made: Vec<String> = std::thread::scope(|scope| {
+                let start = || DevCa::load_or_create(folder.path(), now()).unwrap().pem().to_owned();
+                let starts: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+                starts.into_iter().map(|start| start.join().unwrap()).collect()
+            });
+            assert!(made.iter().all(|pem| *pem == made[0]));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no partial files stay");
+        }
     }
 
     #[test]
@@ -227,10 +254,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         DevCa::load_or_create(folder.path(), now()).unwrap();
         fs::remove_file(folder.path().join(CERTIFICATE)).unwrap();
-        fs::write(folder.path().join("ca.part"), "half").unwrap();
         let ca = DevCa::load_or_create(folder.path(), now()).unwrap();
         assert!(ca.pem().starts_with("-----BEGIN CERTIFICATE-----"));
-        assert!(!folder.path().join("ca.part").exists());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::super::answer::Links;
 use super::Reference;
 use super::policy::PolicyAnswer;
+use crate::domain::certificate::RECOVERABLE_DAYS;
 use crate::domain::{Certificate, Tags};
 use crate::service::CertificateView;
 use base64::Engine;
@@ -11,7 +12,6 @@ use serde::Serialize;
 
 /// What Key Vault says of a vault with soft delete and without purge protection (contract section 5).
 const RECOVERY_LEVEL: &str = "Recoverable+Purgeable";
-const RECOVERABLE_DAYS: u32 = 90;
 
 /// Which members a bundle has (contract section 3, "which members when").
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,7 +57,7 @@ struct AttributesAnswer {
     #[serde(rename = "recoveryLevel")]
     recovery_level: &'static str,
     #[serde(rename = "recoverableDays")]
-    recoverable_days: u32,
+    recoverable_days: u8,
 }
 
 impl<'a> CertificateAnswer<'a> {

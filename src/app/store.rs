@@ -1,0 +1,161 @@
+//! Which store the configuration means, and what several replicas of one store have to share.
+
+use super::{AppError, part};
+use crate::config::{Config, StoreConfig, StoreUrl};
+use crate::keys::MasterKeys;
+use crate::store::Store;
+use crate::store::postgres::{DatabaseUrl, Postgres, PostgresOptions};
+use crate::store::sqlite::{Sqlite, SqliteOptions};
+use std::path::PathBuf;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The password of the database, for those who have no file for it.
+const PASSWORD: &str = "CERTMINT_STORE_PASSWORD";
+
+/// The master keys themselves, in the form of their file: for replicas without a common folder.
+const MASTER_KEYS: &str = "CERTMINT_MASTER_KEYS";
+
+/// Why replicas that share a database cannot start.
+#[derive(Debug, thiserror::Error)]
+enum SharedStoreError {
+    #[error(
+        "the database is in use already, and {} does not exist: a new master key could not open what others sealed; \
+         copy the file from another replica or set {MASTER_KEYS}",
+        path.display()
+    )]
+    NoMasterKey { path: PathBuf },
+}
+
+pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, AppError> {
+    let cannot = "the store cannot be opened";
+    Ok(match &config.store.url {
+        None => Arc::new(Sqlite::open(&file(config), SqliteOptions::default()).map_err(part(cannot))?),
+        Some(url) => Arc::new(Postgres::open(address(url)?, options(&config.store)).await.map_err(part(cannot))?),
+    })
+}
+
+/// Answers what was done, for a person.
+pub(super) async fn migrate(config: &Config) -> Result<String, AppError> {
+    let cannot = "the store cannot be migrated";
+    match &config.store.url {
+        None => {
+            drop(Sqlite::open(&file(config), SqliteOptions::default()).map_err(part(cannot))?);
+            Ok(format!("{} is up to date", file(config).display()))
+        }
+        Some(url) => {
+            let address = address(url)?;
+            let shown = address.to_string();
+            let version = Postgres::migrate(address, options(&config.store)).await.map_err(part(cannot))?;
+            Ok(format!("{shown} is up to date (schema {version})"))
+        }
+    }
+}
+
+pub(super) async fn new_epoch(config: &Config) -> Result<String, AppError> {
+    let cannot = "the store cannot be given a new epoch";
+    match &config.store.url {
+        None => Sqlite::renew_epoch(&file(config), SqliteOptions::default()).map_err(part(cannot)),
+        Some(url) => Postgres::renew_epoch(address(url)?, options(&config.store)).await.map_err(part(cannot)),
+    }
+}
+
+/// From the environment, or from the file in the data folder, which the first start makes. Where a database
+/// is shared and in use, a missing file is not replaced.
+pub(super) fn master_keys(config: &Config, store: &dyn Store) -> Result<MasterKeys, AppError> {
+    if let Ok(text) = std::env::var(MASTER_KEYS).map(Zeroizing::new) {
+        return MasterKeys::from_text(&text).map_err(part("the master keys in CERTMINT_MASTER_KEYS cannot be used"));
+    }
+    let path = config.data_dir.join("master.key");
+    let cannot = "the master key cannot be used";
+    if config.store.url.is_some() && *store.head().borrow() > 0 && !path.exists() {
+        return Err(part(cannot)(SharedStoreError::NoMasterKey { path }));
+    }
+    MasterKeys::load_or_create(&path).map_err(part(cannot))
+}
+
+fn file(config: &Config) -> PathBuf {
+    config.data_dir.join("certmint.db")
+}
+
+fn address(url: &StoreUrl) -> Result<DatabaseUrl, AppError> {
+    let mut address: DatabaseUrl = url.reveal().parse().map_err(part("the address of the store cannot be used"))?;
+    if let Ok(password) = std::env::var(PASSWORD).map(Zeroizing::new) {
+        address.set_password(&password);
+    }
+    Ok(address)
+}
+
+fn options(config: &StoreConfig) -> PostgresOptions {
+    let StoreConfig {
+        url: _,
+        password_file,
+        migrate,
+        readers,
+        read_queue,
+        write_queue,
+        group,
+        group_bytes,
+        max_body,
+        connect_timeout,
+        statement_timeout,
+        lock_timeout,
+        idle_in_transaction_timeout,
+        answer_timeout,
+        retry_for,
+        keepalive_idle,
+        keepalive_interval,
+        keepalive_retries,
+        poll,
+        poke,
+    } = config.clone();
+    PostgresOptions {
+        password_file,
+        migrate,
+        readers: readers.get(),
+        read_queue: read_queue.get(),
+        write_queue: write_queue.get(),
+        group: group.get(),
+        group_bytes: group_bytes.get(),
+        max_body: max_body.get(),
+        connect_timeout,
+        statement_timeout,
+        lock_timeout,
+        idle_in_transaction_timeout,
+        answer_timeout,
+        retry_for,
+        keepalive_idle,
+        keepalive_interval,
+        keepalive_retries: keepalive_retries.get(),
+        poll,
+        poke,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_configuration_are_those_of_the_store() {
+        assert_eq!(options(&StoreConfig::default()), PostgresOptions::default());
+    }
+
+    #[test]
+    fn a_shared_database_in_use_gets_no_second_master_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+        config.store.url = Some("postgres://u@h/d".parse().unwrap());
+        let store = Sqlite::open_in_memory().unwrap();
+        let keys = master_keys(&config, &store).unwrap();
+        assert_eq!(master_keys(&config, &store).unwrap().newest(), keys.newest());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(store.commit(crate::store::Batch::default())).unwrap();
+        assert_eq!(master_keys(&config, &store).unwrap().newest(), keys.newest());
+        std::fs::remove_file(folder.path().join("master.key")).unwrap();
+        let message = master_keys(&config, &store).unwrap_err().to_string();
+        assert!(message.contains("copy the file from another replica"), "{message}");
+        config.store.url = None;
+        master_keys(&config, &store).unwrap();
+    }
+}

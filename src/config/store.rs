@@ -1,0 +1,155 @@
+//! Where records live: the embedded store, or a PostgreSQL database with how it is used.
+
+use super::at_least_one;
+use crate::domain::duration;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The store. Without `url` it is the embedded one in the data folder, and the other settings mean nothing.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// A PostgreSQL database that several replicas may share: `postgres://user@host:5432/database?sslmode=verify-full`.
+    /// Default none.
+    pub url: Option<StoreUrl>,
+    /// A file with the password of the database, read again for each connection. Default none; the variable
+    /// `CERTMINT_STORE_PASSWORD` serves as well.
+    pub password_file: Option<PathBuf>,
+    /// Bring the tables up to date at the start. Default yes; with no, `certmint migrate` has to be run.
+    pub migrate: bool,
+    /// Connections that read; three more do the rest. Default 4.
+    pub readers: NonZeroUsize,
+    /// Reads that may be under way. Default 1,024.
+    pub read_queue: NonZeroUsize,
+    /// Writes that may wait. Default 1,024.
+    pub write_queue: NonZeroUsize,
+    /// Writes that share a transaction, at most. Default 256.
+    pub group: NonZeroUsize,
+    /// Bytes that share a transaction, at most; a larger write goes alone. Default 8 MiB.
+    pub group_bytes: NonZeroUsize,
+    /// Bytes of one record or event, at most. Default 4 MiB.
+    pub max_body: NonZeroUsize,
+    /// How long a new connection may take. Default 5 s.
+    #[serde(with = "duration")]
+    pub connect_timeout: Duration,
+    /// How long the database may work on one statement. Default 10 s.
+    #[serde(with = "duration")]
+    pub statement_timeout: Duration,
+    /// How long a statement may wait for a lock. Default 5 s.
+    #[serde(with = "duration")]
+    pub lock_timeout: Duration,
+    /// When the database ends the transaction of a replica that says nothing more. Default 5 s.
+    #[serde(with = "duration")]
+    pub idle_in_transaction_timeout: Duration,
+    /// How long an answer may take before the connection is given up. Default 20 s.
+    #[serde(with = "duration")]
+    pub answer_timeout: Duration,
+    /// For how long what failed with its connection is repeated, where that is safe. Default 10 s, at most 5
+    /// minutes.
+    #[serde(with = "duration")]
+    pub retry_for: Duration,
+    /// Silence on a connection before the first probe. Default 10 s.
+    #[serde(with = "duration")]
+    pub keepalive_idle: Duration,
+    /// Between two probes. Default 5 s.
+    #[serde(with = "duration")]
+    pub keepalive_interval: Duration,
+    /// Probes without an answer that end the connection. Default 3.
+    pub keepalive_retries: NonZeroU32,
+    /// How often a replica looks for commits of others, whatever it hears. Default 200 ms.
+    #[serde(with = "duration")]
+    pub poll: Duration,
+    /// The least time between two notes to other replicas that there is something new. Default 20 ms.
+    #[serde(with = "duration")]
+    pub poke: Duration,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            password_file: None,
+            migrate: true,
+            readers: at_least_one(4),
+            read_queue: at_least_one(1024),
+            write_queue: at_least_one(1024),
+            group: at_least_one(256),
+            group_bytes: at_least_one(8 << 20),
+            max_body: at_least_one(4 << 20),
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(5),
+            idle_in_transaction_timeout: Duration::from_secs(5),
+            answer_timeout: Duration::from_secs(20),
+            retry_for: Duration::from_secs(10),
+            keepalive_idle: Duration::from_secs(10),
+            keepalive_interval: Duration::from_secs(5),
+            keepalive_retries: NonZeroU32::MIN.saturating_add(2),
+            poll: Duration::from_millis(200),
+            poke: Duration::from_millis(20),
+        }
+    }
+}
+
+/// The address of a database as it was written, perhaps with a password in it; so nothing shows it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct StoreUrl(String);
+
+impl StoreUrl {
+    /// The address itself. Not for the log.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for StoreUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(
+                "the address of a store looks like postgres://user@host:5432/database; without one the embedded store is used",
+            )
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://(hidden)")
+    }
+}
+
+impl<'de> Deserialize<'de> for StoreUrl {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for StoreUrl {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str("postgres://(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_but_never_shown() {
+        let config: StoreConfig =
+            toml::from_str("url = 'postgres://u:hunter2@h/d'\nmigrate = false\npoll = '1s'").unwrap();
+        assert_eq!(config.url.as_ref().unwrap().reveal(), "postgres://u:hunter2@h/d");
+        assert_eq!((config.migrate, config.poll, config.group.get()), (false, Duration::from_secs(1), 256));
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let other = toml::from_str::<StoreConfig>("url = 'mysql://u:hunter2@h/d'").unwrap_err().message().to_owned();
+        assert!(other.contains("looks like postgres://"), "{other}");
+    }
+}

@@ -1,0 +1,154 @@
+//! The doorbell: rung at once for commits of this replica, and for those of others when the head that is
+//! read every now and then has moved. A note of another replica makes that look happen sooner; it may get lost.
+
+use super::connect::{Connector, Session};
+use super::error::Fault;
+use super::reader::revision;
+use crate::store::Revision;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+const LISTEN: &str = "-- listen\nLISTEN certmint";
+
+/// On a connection of its own and after the commit: inside a writing transaction it would make all
+/// commits of the whole server wait for each other.
+const POKE: &str = "-- poke\nNOTIFY certmint";
+
+/// A note is no data: it need not be on the disk.
+const LIGHT: &str = "-- light\nSET synchronous_commit = off";
+
+const LOOK: &str = "\
+-- look
+SELECT (SELECT max(head) FROM commits), epoch FROM certmint WHERE id = 1";
+
+/// What everyone in the process shares about the head.
+pub(super) struct Bell {
+    pub(super) head: watch::Sender<Revision>,
+    pub(super) epoch: String,
+    /// This replica committed something that others should be told of.
+    news: Notify,
+    /// Another replica said that there is something new, or the connection ended.
+    heard: Arc<Notify>,
+    restored: AtomicBool,
+}
+
+impl Bell {
+    pub(super) fn new(head: Revision, epoch: String) -> Self {
+        Self {
+            head: watch::Sender::new(head),
+            epoch,
+            news: Notify::new(),
+            heard: Arc::default(),
+            restored: AtomicBool::new(false),
+        }
+    }
+
+    /// A commit that readers can see by now.
+    pub(super) fn committed(&self, head: Revision) {
+        self.ring(head);
+        self.news.notify_one();
+    }
+
+    /// Refuses to go on where the database was restored under a running process: its revisions are of
+    /// another history than the tokens that were given out.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        if self.restored.load(Ordering::Relaxed) { Err(Fault::OtherEpoch) } else { Ok(()) }
+    }
+
+    pub(super) fn found_another_epoch(&self) {
+        if !self.restored.swap(true, Ordering::Relaxed) {
+            tracing::error!("the database has another epoch: it was restored meanwhile; restart this replica");
+        }
+    }
+
+    fn ring(&self, head: Revision) {
+        self.head.send_if_modified(|known| {
+            let newer = head > *known;
+            *known = head.max(*known);
+            newer
+        });
+    }
+
+    /// Listens and looks until `stop`, over as many connections as it takes.
+    pub(super) async fn run(&self, connector: &Connector, stop: CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        let mut quiet = false;
+        loop {
+            let fault = tokio::select! {
+                () = stop.cancelled() => return,
+                ended = self.follow(connector, &mut pause) => ended,
+            };
+            if !quiet {
+                tracing::warn!(%fault, "news of other replicas cannot be heard; will connect again");
+            }
+            quiet = pause > FIRST_PAUSE;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    async fn follow(&self, connector: &Connector, pause: &mut Duration) -> Fault {
+        let session = match self.open(connector).await {
+            Ok(session) => session,
+            Err(fault) => return fault,
+        };
+        *pause = FIRST_PAUSE;
+        tokio::select! {
+            fault = self.look_again_and_again(&session, connector.options.poll) => fault,
+            fault = self.tell_others(&session, connector.options.poke) => fault,
+        }
+    }
+
+    async fn open(&self, connector: &Connector) -> Result<Session, Fault> {
+        let session = connector.connect_listener(self.heard.clone()).await?;
+        session.answer(session.client.batch_execute(LIGHT)).await?;
+        session.answer(session.client.batch_execute(LISTEN)).await?;
+        Ok(session)
+    }
+
+    async fn look_again_and_again(&self, session: &Session, every: Duration) -> Fault {
+        let look = match session.answer(session.client.prepare(LOOK)).await {
+            Ok(look) => look,
+            Err(fault) => return fault,
+        };
+        loop {
+            match session
+                .answer(session.client.query_one(&look, &[]))
+                .await
+                .and_then(|row| Ok((row.try_get::<_, Option<i64>>(0)?.unwrap_or(0), row.try_get::<_, String>(1)?)))
+            {
+                Ok((_, epoch)) if epoch != self.epoch => self.found_another_epoch(),
+                Ok((head, _)) => self.ring(revision(head)),
+                Err(fault) => return fault,
+            }
+            // The time is the truth; the note only makes it shorter.
+            let _ = tokio::time::timeout(every, self.heard.notified()).await;
+        }
+    }
+
+    async fn tell_others(&self, session: &Session, least: Duration) -> Fault {
+        loop {
+            self.news.notified().await;
+            if let Err(fault) = session.answer(session.client.batch_execute(POKE)).await {
+                // Who was to be told looks by himself before long.
+                return fault;
+            }
+            tokio::time::sleep(least).await;
+        }
+    }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The head and the epoch, before there is a bell.
+pub(super) async fn look(session: &Session) -> Result<(Revision, String), Fault> {
+    let row = session.answer(session.client.query_one(LOOK, &[])).await?;
+    Ok((revision(row.try_get::<_, Option<i64>>(0)?.unwrap_or(0)), row.try_get(1)?))
+}

@@ -1,0 +1,205 @@
+//! The store for many replicas: a PostgreSQL database that all of them write to.
+//!
+//! Why it is as it is: `docs/decisions/0007-postgresql.md`; how to run it: `docs/operations.md`. Operators may
+//! read the views `readable_records` and `readable_events` while replicas run.
+
+mod address;
+mod bell;
+mod claims;
+mod connect;
+mod error;
+mod group;
+mod keys;
+mod options;
+mod reader;
+mod schema;
+mod tls;
+mod writer;
+
+pub use address::{DatabaseUrl, DatabaseUrlError};
+pub use options::PostgresOptions;
+
+use super::{Batch, EventPage, Record, Revision, Store, StoreError};
+use crate::domain::Timestamp;
+use async_trait::async_trait;
+use bell::Bell;
+use claims::Claims;
+use connect::{Connector, Job};
+use error::Fault;
+use group::Waiting;
+use reader::Readers;
+use std::fmt;
+use std::sync::Arc;
+use tls::Tls;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use writer::Writer;
+
+/// A key is part of an index entry, which has its limit at a third of a page.
+const MAX_KEY: usize = 2000;
+
+/// A [`Store`] in a PostgreSQL database, shared with other replicas. Needs a tokio runtime. When it is
+/// dropped, what is queued is still written as long as the runtime lives.
+pub struct Postgres {
+    connector: Arc<Connector>,
+    readers: Readers,
+    claims: Arc<Claims>,
+    writes: mpsc::Sender<Waiting>,
+    bell: Arc<Bell>,
+    _stop: DropGuard,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connector, bell, readers: _, claims: _, writes: _, _stop } = self;
+        f.debug_struct("Postgres").field("url", &connector.url).field("epoch", &bell.epoch).finish_non_exhaustive()
+    }
+}
+
+impl Postgres {
+    /// Connects, checks that it is a database of ours on a server that is new enough, and brings its tables up to
+    /// date unless the options say no. Does not wait for a database that is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the database cannot be reached or refuses the password;
+    /// [`StoreError::Broken`] where it is another program's, of a newer certmint, or on an old server.
+    pub async fn open(url: DatabaseUrl, options: PostgresOptions) -> Result<Self, StoreError> {
+        let (connector, _) = prepare(url, options).await?;
+        let connector = Arc::new(connector);
+        let first = connector.connect(Job::SetUp).await?;
+        let (head, epoch) = bell::look(&first).await?;
+        drop(first);
+
+        let stop = CancellationToken::new();
+        let bell = Arc::new(Bell::new(head, epoch.clone()));
+        tokio::spawn({
+            let (bell, connector, stop) = (bell.clone(), connector.clone(), stop.clone());
+            async move { bell.run(&connector, stop).await }
+        });
+        let (writes, queue) = mpsc::channel(connector.options.write_queue.clamp(1, 1 << 20));
+        tokio::spawn(Writer::new(connector.clone(), bell.clone()).run(queue));
+        Ok(Self {
+            readers: Readers::new(connector.clone()),
+            claims: Arc::new(Claims::new(connector.clone(), epoch)),
+            connector,
+            writes,
+            bell,
+            _stop: stop.drop_guard(),
+        })
+    }
+
+    /// Brings the tables up to date and does no more. Answers the version of the schema.
+    ///
+    /// # Errors
+    /// As [`Postgres::open`].
+    pub async fn migrate(url: DatabaseUrl, options: PostgresOptions) -> Result<i32, StoreError> {
+        let (_, version) = prepare(url, PostgresOptions { migrate: true, ..options }).await?;
+        Ok(version)
+    }
+
+    /// Gives a database that was restored from a backup a new epoch, so that resume tokens of clients that saw more
+    /// than the backup holds are refused. To be called while no replica runs. Answers the epoch.
+    ///
+    /// # Errors
+    /// As [`Postgres::open`].
+    pub async fn renew_epoch(url: DatabaseUrl, options: PostgresOptions) -> Result<String, StoreError> {
+        let (connector, _) = prepare(url, options).await?;
+        Ok(schema::renew_epoch(&connector.connect(Job::SetUp).await?.client).await?)
+    }
+
+    fn check(&self, batch: &Batch) -> Result<(), Fault> {
+        let limit = self.connector.options.max_body;
+        let Batch { puts, deletes: _, events } = batch;
+        let bodies = puts.iter().map(|put| (put.key.as_str(), &put.body));
+        for (key, body) in bodies.chain(events.iter().map(|body| ("an event", body))) {
+            if body.len() > limit {
+                return Err(Fault::BodyTooLarge { key: key.to_owned(), size: body.len(), limit });
+            }
+        }
+        for put in puts {
+            let size = keys::stored(&put.key).len();
+            if size > MAX_KEY {
+                return Err(Fault::KeyTooLong { key: put.key.clone(), size, limit: MAX_KEY });
+            }
+        }
+        match batch.repeated_key() {
+            Some(key) => Err(Fault::KeyTwice(key.to_owned())),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn prepare(url: DatabaseUrl, mut options: PostgresOptions) -> Result<(Connector, i32), StoreError> {
+    // The outcome of a COMMIT can be asked for as long as its row is there.
+    options.retry_for = options.retry_for.min(claims::REMEMBERED / 2);
+    let tls = Tls::new(&url).map_err(|error| StoreError::Broken(Box::new(error)))?;
+    if url.is_exposed() {
+        tracing::warn!(database = %url, "the database is reached over a network without a check of its certificate: use sslmode=verify-full");
+    }
+    let migrate = options.migrate;
+    let connector = Connector::new(url, options, tls);
+    let session = connector.connect(Job::SetUp).await?;
+    let version = schema::prepare(&session, migrate).await?;
+    drop(session);
+    Ok((connector, version))
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        self.bell.check()?;
+        Ok(self.readers.get(key).await?)
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.bell.check()?;
+        Ok(self.readers.list(prefix, after, limit).await?)
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        self.check(&batch)?;
+        let (answer, answered) = oneshot::channel();
+        self.writes.send(Waiting { batch, answer }).await.map_err(|_| Fault::Stopped)?;
+        answered.await.map_err(|_| Fault::Stopped)?
+    }
+
+    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.bell.check()?;
+        let claims = self.claims.clone();
+        let claimed = tokio::spawn(async move { claims.claim(now, until, limit).await });
+        Ok(claimed.await.map_err(|_| Fault::Stopped)??)
+    }
+
+    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
+        self.bell.check()?;
+        Ok(self.readers.events(after, limit).await?)
+    }
+
+    fn head(&self) -> watch::Receiver<Revision> {
+        self.bell.head.subscribe()
+    }
+
+    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
+        self.bell.check()?;
+        let claims = self.claims.clone();
+        let trimmed = tokio::spawn(async move { claims.trim(before, keep_at_least, limit).await });
+        Ok(trimmed.await.map_err(|_| Fault::Stopped)??)
+    }
+
+    async fn epoch(&self) -> Result<String, StoreError> {
+        Ok(self.bell.epoch.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_statement_begins_with_its_name() {
+        for sql in [reader::STATEMENTS, writer::STATEMENTS, claims::STATEMENTS, schema::STATEMENTS].concat() {
+            let name = sql.lines().next().and_then(|line| line.strip_prefix("-- "));
+            assert!(name.is_some_and(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')), "{sql}");
+        }
+    }
+}

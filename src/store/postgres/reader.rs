@@ -1,0 +1,248 @@
+//! The reads: each is one statement, so one snapshot, and may be repeated. A few connections carry many
+//! reads at once.
+
+use super::connect::{Connector, Job, Session};
+use super::error::{Cure, Fault};
+use super::keys;
+use crate::domain::Timestamp;
+use crate::store::{Event, EventPage, Record, Revision};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
+
+const GET: &str = "\
+-- get
+SELECT key, revision, due, body FROM records WHERE key = $1";
+
+const LIST: &str = "\
+-- list
+SELECT key, revision, due, body FROM records WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3";
+
+const LIST_TO_THE_END: &str = "\
+-- list_to_the_end
+SELECT key, revision, due, body FROM records WHERE key >= $1 ORDER BY key LIMIT $2";
+
+const EVENTS: &str = "\
+-- events
+SELECT certmint.trimmed, (SELECT max(head) FROM commits), page.revision, page.body
+FROM certmint LEFT JOIN LATERAL (
+    SELECT revision, body FROM events WHERE revision > $1 ORDER BY revision LIMIT $2
+) AS page ON true
+WHERE certmint.id = 1
+ORDER BY page.revision";
+
+#[derive(Clone, Copy)]
+enum Read {
+    Get,
+    List,
+    ListToTheEnd,
+    Events,
+}
+
+pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Connections for reading, made when they are needed.
+pub(super) struct Readers {
+    connector: Arc<Connector>,
+    lanes: Vec<Lane>,
+    places: Semaphore,
+}
+
+#[derive(Default)]
+struct Lane {
+    session: Mutex<Option<Arc<ReadSession>>>,
+    busy: AtomicUsize,
+}
+
+struct ReadSession {
+    session: Session,
+    get: Statement,
+    list: Statement,
+    list_to_the_end: Statement,
+    events: Statement,
+}
+
+impl ReadSession {
+    async fn open(connector: &Connector) -> Result<Self, Fault> {
+        let session = connector.connect(Job::Read).await?;
+        let prepare = |sql| session.client.prepare(sql);
+        let (get, list, list_to_the_end, events) = session
+            .answer(futures_util::future::try_join4(
+                prepare(GET),
+                prepare(LIST),
+                prepare(LIST_TO_THE_END),
+                prepare(EVENTS),
+            ))
+            .await?;
+        Ok(Self { session, get, list, list_to_the_end, events })
+    }
+
+    fn statement(&self, read: Read) -> &Statement {
+        match read {
+            Read::Get => &self.get,
+            Read::List => &self.list,
+            Read::ListToTheEnd => &self.list_to_the_end,
+            Read::Events => &self.events,
+        }
+    }
+}
+
+impl Readers {
+    pub(super) fn new(connector: Arc<Connector>) -> Self {
+        let lanes = (0..connector.options.readers.max(1)).map(|_| Lane::default()).collect();
+        let places = Semaphore::new(connector.options.read_queue.clamp(1, Semaphore::MAX_PERMITS));
+        Self { connector, lanes, places }
+    }
+
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Record>, Fault> {
+        let rows = self.read(Read::Get, &[&keys::stored(key)]).await?;
+        rows.first().map(record).transpose()
+    }
+
+    pub(super) async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, Fault> {
+        // One lower bound: `after` with a zero character is the first key behind `after`.
+        let from = if after >= prefix { format!("{after}\0") } else { prefix.to_owned() };
+        let (from, limit) = (keys::stored(&from), integer(limit));
+        let rows = match keys::end_of_prefix(prefix) {
+            Some(end) => self.read(Read::List, &[&from, &keys::stored(&end), &limit]).await?,
+            None => self.read(Read::ListToTheEnd, &[&from, &limit]).await?,
+        };
+        rows.iter().map(record).collect()
+    }
+
+    pub(super) async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, Fault> {
+        let rows = self.read(Read::Events, &[&integer(after), &integer(limit)]).await?;
+        let mut page = EventPage { events: Vec::with_capacity(rows.len()), trimmed: 0, head: 0 };
+        for row in rows {
+            page.trimmed = revision(row.try_get(0)?);
+            page.head = revision(row.try_get::<_, Option<i64>>(1)?.unwrap_or(0));
+            if let Some(number) = row.try_get::<_, Option<i64>>(2)? {
+                page.events.push(Event { revision: revision(number), body: row.try_get(3)? });
+            }
+        }
+        Ok(page)
+    }
+
+    /// Asks once more where the connection was lost or the server went down, until `retry_for` is over.
+    async fn read(&self, read: Read, parameters: Parameters<'_>) -> Result<Vec<Row>, Fault> {
+        let _place = self.places.acquire().await.map_err(|_| Fault::Stopped)?;
+        let deadline = Instant::now() + self.connector.options.retry_for;
+        let mut pause = Pause::default();
+        loop {
+            let fault = match self.ask(read, parameters).await {
+                Ok(rows) => return Ok(rows),
+                Err(fault) => fault,
+            };
+            if fault.cure() != Cure::Repeat || !pause.before(deadline).await {
+                return Err(fault);
+            }
+        }
+    }
+
+    async fn ask(&self, read: Read, parameters: Parameters<'_>) -> Result<Vec<Row>, Fault> {
+        let lane = self.least_busy();
+        let _busy = Busy::on(&lane.busy);
+        let open = lane.session(&self.connector).await?;
+        let asked = open.session.client.query(open.statement(read), parameters);
+        let answer = open.session.answer(asked).await;
+        if answer.as_ref().is_err_and(|fault| !fault.spares_the_connection()) {
+            lane.forget(&open).await;
+        }
+        answer
+    }
+
+    fn least_busy(&self) -> &Lane {
+        let mut best = &self.lanes[0];
+        for lane in &self.lanes[1..] {
+            if lane.busy.load(Ordering::Relaxed) < best.busy.load(Ordering::Relaxed) {
+                best = lane;
+            }
+        }
+        best
+    }
+}
+
+impl Lane {
+    async fn session(&self, connector: &Connector) -> Result<Arc<ReadSession>, Fault> {
+        let mut place = self.session.lock().await;
+        match &*place {
+            Some(open) if !open.session.is_closed() => Ok(open.clone()),
+            _ => {
+                let open = Arc::new(ReadSession::open(connector).await?);
+                *place = Some(open.clone());
+                Ok(open)
+            }
+        }
+    }
+
+    /// Unless somebody has already put another one in its place.
+    async fn forget(&self, failed: &Arc<ReadSession>) {
+        let mut place = self.session.lock().await;
+        if place.as_ref().is_some_and(|open| Arc::ptr_eq(open, failed)) {
+            *place = None;
+        }
+    }
+}
+
+/// Counts a read for as long as it lasts, also where its caller goes away.
+struct Busy<'a>(&'a AtomicUsize);
+
+impl<'a> Busy<'a> {
+    fn on(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Longer and longer waits between attempts.
+pub(super) struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(Duration::from_millis(10))
+    }
+}
+
+impl Pause {
+    /// Waits; false where the time is over.
+    pub(super) async fn before(&mut self, deadline: Instant) -> bool {
+        if Instant::now() + self.0 > deadline {
+            return false;
+        }
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Duration::from_secs(1));
+        true
+    }
+}
+
+/// A row of (key, revision, due, body).
+fn record(row: &Row) -> Result<Record, Fault> {
+    Ok(Record {
+        key: keys::original(row.try_get(0)?),
+        revision: revision(row.try_get(1)?),
+        due: row.try_get::<_, Option<i64>>(2)?.map(Timestamp),
+        body: row.try_get(3)?,
+    })
+}
+
+/// PostgreSQL counts with a sign. No revision and no count of ours reaches the end of that.
+pub(super) fn integer(unsigned: impl TryInto<i64>) -> i64 {
+    unsigned.try_into().unwrap_or(i64::MAX)
+}
+
+pub(super) fn revision(stored: i64) -> Revision {
+    stored.max(0).unsigned_abs()
+}
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[GET, LIST, LIST_TO_THE_END, EVENTS];

@@ -1,0 +1,61 @@
+//! What works behind the faces: the service with its keys and store, the worker, the tail of the log.
+
+use certmint::clock::SystemClock;
+use certmint::issuer::Issuers;
+use certmint::issuer::local_ca::LocalCa;
+use certmint::issuer::self_signed::SelfSigned;
+use certmint::issuer::test::TestIssuer;
+use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::service::{Limits, Service};
+use certmint::store::Store;
+use certmint::worker::{self, WorkerOptions};
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Stops when it is dropped.
+pub(crate) struct Background {
+    store: Arc<dyn Store>,
+    tasks: Vec<JoinHandle<()>>,
+    stop: DropGuard,
+}
+
+impl Background {
+    pub(crate) async fn start(
+        store: Arc<dyn Store>,
+        keys: MasterKeys,
+        key_queue: usize,
+        limits: Limits,
+    ) -> (Self, Service) {
+        let sealer = Arc::new(Sealer::new(keys));
+        let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+        let options = KeyOptions { ready, workers: 2, queue: key_queue };
+        let keys = Arc::new(Keys::new(sealer.clone(), options).unwrap());
+        let self_signed = Arc::new(SelfSigned::new(sealer.clone()));
+        let issuers = Issuers::new(self_signed.clone())
+            .with("LocalCA", Arc::new(LocalCa::new(sealer)))
+            .with("Test", Arc::new(TestIssuer::new(self_signed)));
+        let service = Service::new(store.clone(), issuers, keys, Arc::new(SystemClock), limits).await.unwrap();
+        let stop = CancellationToken::new();
+        let tasks = vec![
+            tokio::spawn(worker::run(service.clone(), WorkerOptions::default(), stop.clone())),
+            tokio::spawn({
+                let (service, stop) = (service.clone(), stop.clone());
+                async move { service.tail(stop).await }
+            }),
+        ];
+        (Self { store, tasks, stop: stop.drop_guard() }, service)
+    }
+
+    /// Ends when nobody holds the store any more: it can be opened again.
+    pub(crate) async fn stopped(self) {
+        let Self { store, tasks, stop } = self;
+        drop(stop);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        while Arc::strong_count(&store) > 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+}

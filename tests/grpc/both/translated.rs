@@ -1,0 +1,317 @@
+//! What the gRPC face answers in the words of the REST face. What REST has no member for is left
+//! out here, and named: [`GRPC_ALONE`] is the whole list.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use certmint::proto::v1::{self, lifetime_action::Trigger};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// The members that only the gRPC face has; `docs/api.md` says so too.
+pub(super) const GRPC_ALONE: [&str; 11] = [
+    "Certificate.certificate_name",
+    "Certificate.certificate_version",
+    "Certificate.chain",
+    "Certificate.content_type",
+    "Certificate.vault_name",
+    "PendingOperation.certificate_name",
+    "PendingOperation.certificate_version",
+    "PendingOperation.create_time and update_time",
+    "PendingOperation.issuer.certificate_type",
+    "PendingOperation.revision",
+    "PendingOperation.vault_name",
+];
+
+/// Translates, and remembers what was left out.
+#[derive(Default)]
+pub(super) struct Translation {
+    pub(super) left_out: BTreeSet<&'static str>,
+}
+
+impl Translation {
+    fn leave_out(&mut self, name: &'static str, present: bool) {
+        if present {
+            self.left_out.insert(name);
+        }
+    }
+
+    pub(super) fn operation(&mut self, operation: v1::PendingOperation) -> Value {
+        let v1::PendingOperation {
+            id,
+            vault_name,
+            certificate_name,
+            request_id,
+            issuer,
+            csr,
+            cancellation_requested,
+            status,
+            status_details,
+            error,
+            target,
+            certificate_version,
+            create_time,
+            update_time,
+            revision,
+        } = operation;
+        let v1::IssuerParameters { name, certificate_type, certificate_transparency: _ } = issuer.unwrap();
+        self.leave_out("PendingOperation.vault_name", !vault_name.is_empty());
+        self.leave_out("PendingOperation.certificate_name", !certificate_name.is_empty());
+        self.leave_out("PendingOperation.certificate_version", !certificate_version.is_empty());
+        self.leave_out("PendingOperation.create_time and update_time", create_time.is_some() && update_time.is_some());
+        self.leave_out("PendingOperation.revision", revision > 0);
+        self.leave_out("PendingOperation.issuer.certificate_type", !certificate_type.is_empty());
+        let status = v1::PendingStatus::try_from(status).unwrap();
+        let word = match status {
+            v1::PendingStatus::InProgress => "inProgress",
+            v1::PendingStatus::Completed => "completed",
+            v1::PendingStatus::Cancelled => "cancelled",
+            v1::PendingStatus::Failed => "failed",
+            v1::PendingStatus::Unspecified => panic!("never sent"),
+        };
+        let mut members = json!({
+            "id": id,
+            "issuer": {"name": name},
+            "csr": STANDARD.encode(csr),
+            "cancellation_requested": cancellation_requested,
+            "status": word,
+            "request_id": request_id,
+        });
+        // A text is empty over gRPC where REST leaves the member out.
+        let completed = status == v1::PendingStatus::Completed;
+        assert_eq!(completed, !target.is_empty());
+        if completed {
+            assert_eq!(status_details, "");
+            members["target"] = target.into();
+        } else {
+            members["status_details"] = status_details.into();
+        }
+        if let Some(v1::OperationError { code, message, inner_error }) = error {
+            assert_eq!(inner_error, None);
+            members["error"] = json!({"code": code, "message": message});
+        }
+        members
+    }
+
+    pub(super) fn certificate(&mut self, certificate: v1::Certificate) -> Value {
+        let v1::Certificate {
+            id,
+            vault_name,
+            certificate_name,
+            certificate_version,
+            key_id,
+            secret_id,
+            thumbprint,
+            cer,
+            chain,
+            content_type,
+            policy,
+            attributes,
+            tags,
+            preserve_cert_order,
+            pending_id,
+        } = certificate;
+        self.leave_out("Certificate.vault_name", !vault_name.is_empty());
+        self.leave_out("Certificate.certificate_name", !certificate_name.is_empty());
+        self.leave_out("Certificate.certificate_version", !certificate_version.is_empty());
+        self.leave_out("Certificate.chain", !chain.is_empty());
+        self.leave_out("Certificate.content_type", !content_type.is_empty());
+        let mut members = json!({"id": id, "attributes": attributes_of_certificate(attributes.unwrap())});
+        let mut set = |name: &str, present: bool, value: Value| {
+            if present {
+                members[name] = value;
+            }
+        };
+        set("kid", !key_id.is_empty(), key_id.clone().into());
+        set("sid", !secret_id.is_empty(), secret_id.clone().into());
+        set("x5t", !thumbprint.is_empty(), URL_SAFE_NO_PAD.encode(thumbprint).into());
+        set("cer", !cer.is_empty(), STANDARD.encode(&cer).into());
+        set("tags", !tags.is_empty(), json!(tags));
+        set("preserveCertOrder", preserve_cert_order.is_some(), json!(preserve_cert_order));
+        set("pending", !pending_id.is_empty(), json!({"id": pending_id}));
+        if let Some(policy) = policy {
+            set("policy", true, self::policy(policy));
+        }
+        members
+    }
+}
+
+fn seconds(time: Option<prost_types::Timestamp>) -> Value {
+    time.map(|time| time.seconds).into()
+}
+
+fn attributes_of_certificate(attributes: v1::CertificateAttributes) -> Value {
+    let v1::CertificateAttributes { enabled, not_before, expires, created, updated, recoverable_days, recovery_level } =
+        attributes;
+    assert_eq!(recovery_level, i32::from(v1::DeletionRecoveryLevel::RecoverablePurgeable));
+    json!({
+        "enabled": enabled.unwrap(),
+        "nbf": seconds(not_before),
+        "exp": seconds(expires),
+        "created": seconds(created),
+        "updated": seconds(updated),
+        "recoveryLevel": "Recoverable+Purgeable",
+        "recoverableDays": recoverable_days,
+    })
+}
+
+fn policy(policy: v1::CertificatePolicy) -> Value {
+    let v1::CertificatePolicy {
+        id,
+        key_properties,
+        secret_properties,
+        x509_properties,
+        lifetime_actions,
+        issuer,
+        attributes,
+    } = policy;
+    let v1::CertificateAttributes {
+        enabled,
+        not_before: None,
+        expires: None,
+        created,
+        updated,
+        recoverable_days: 0,
+        recovery_level: 0,
+    } = attributes.unwrap()
+    else {
+        panic!("a policy has three attributes")
+    };
+    json!({
+        "id": id,
+        "key_props": key(key_properties.unwrap()),
+        "secret_props": {"contentType": secret_properties.unwrap().content_type},
+        "x509_props": x509(x509_properties.unwrap()),
+        "lifetime_actions": lifetime_actions.into_iter().map(lifetime).collect::<Vec<_>>(),
+        "issuer": issuer_of_policy(issuer.unwrap()),
+        "attributes": {"enabled": enabled, "created": seconds(created), "updated": seconds(updated)},
+    })
+}
+
+fn key(key: v1::KeyProperties) -> Value {
+    let v1::KeyProperties { exportable, key_type, key_size, reuse_key, curve } = key;
+    let kty = match v1::KeyType::try_from(key_type).unwrap() {
+        v1::KeyType::Ec => "EC",
+        v1::KeyType::Rsa => "RSA",
+        other => panic!("{other:?} is never answered"),
+    };
+    let mut members =
+        json!({"exportable": exportable.unwrap(), "kty": kty, "key_size": key_size, "reuse_key": reuse_key.unwrap()});
+    let curve = match v1::KeyCurve::try_from(curve).unwrap() {
+        v1::KeyCurve::Unspecified => return members,
+        v1::KeyCurve::P256 => "P-256",
+        v1::KeyCurve::P384 => "P-384",
+        v1::KeyCurve::P521 => "P-521",
+        v1::KeyCurve::P256k => panic!("never answered"),
+    };
+    members["crv"] = curve.into();
+    members
+}
+
+fn x509(x509: v1::X509Properties) -> Value {
+    let v1::X509Properties { subject, ekus, subject_alternative_names, key_usages, validity_months, basic_constraints } =
+        x509;
+    let usages: Vec<String> = key_usages
+        .into_iter()
+        .map(|usage| {
+            let name = v1::KeyUsage::try_from(usage).unwrap().as_str_name().trim_start_matches("KEY_USAGE_");
+            if name == "CRL_SIGN" { "cRLSign".to_owned() } else { camel_case(name) }
+        })
+        .collect();
+    let mut members = json!({
+        "subject": subject,
+        "ekus": ekus,
+        "key_usage": usages,
+        "validity_months": validity_months,
+        "basic_constraints": {"ca": basic_constraints.unwrap().ca},
+    });
+    if let Some(names) = subject_alternative_names {
+        let v1::SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses } = names;
+        let lists = [
+            ("emails", emails),
+            ("dns_names", dns_names),
+            ("upns", upns),
+            ("uris", uris),
+            ("ipAddresses", ip_addresses),
+        ];
+        let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
+        members["sans"] = lists.map(|(name, list)| (name.to_owned(), json!(list))).collect::<Map<_, _>>().into();
+    }
+    members
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_').map(str::to_ascii_lowercase);
+    let first = words.next().unwrap_or_default();
+    words.fold(first, |name, word| name + &word[..1].to_ascii_uppercase() + &word[1..])
+}
+
+fn lifetime(action: v1::LifetimeAction) -> Value {
+    let v1::LifetimeAction { trigger, action } = action;
+    let trigger = match trigger.unwrap() {
+        Trigger::LifetimePercentage(percentage) => json!({"lifetime_percentage": percentage}),
+        Trigger::DaysBeforeExpiry(days) => json!({"days_before_expiry": days}),
+    };
+    let action = match v1::LifetimeActionType::try_from(action).unwrap() {
+        v1::LifetimeActionType::EmailContacts => "EmailContacts",
+        v1::LifetimeActionType::AutoRenew => "AutoRenew",
+        v1::LifetimeActionType::Unspecified => panic!("never sent"),
+    };
+    json!({"trigger": trigger, "action": {"action_type": action}})
+}
+
+fn issuer_of_policy(issuer: v1::IssuerParameters) -> Value {
+    let v1::IssuerParameters { name, certificate_type, certificate_transparency } = issuer;
+    let mut members = json!({"name": name});
+    if !certificate_type.is_empty() {
+        members["cty"] = certificate_type.into();
+    }
+    if let Some(transparency) = certificate_transparency {
+        members["cert_transparency"] = transparency.into();
+    }
+    members
+}
+
+/// An issuer; its CA certificates have a path of their own over REST.
+pub(super) fn issuer(issuer: v1::Issuer) -> Value {
+    let v1::Issuer {
+        id,
+        vault_name: _,
+        issuer_name: _,
+        provider,
+        credentials,
+        organization,
+        attributes,
+        ca_certificates: _,
+    } = issuer;
+    let v1::IssuerCredentials { account_id, password } = credentials.unwrap();
+    assert_eq!(password, "", "it is never answered");
+    let v1::IssuerAttributes { enabled, created, updated } = attributes.unwrap();
+    let mut credentials = Map::new();
+    if !account_id.is_empty() {
+        credentials.insert("account_id".to_owned(), account_id.into());
+    }
+    let mut members = json!({
+        "id": id,
+        "provider": provider,
+        "credentials": credentials,
+        "attributes": {"enabled": enabled, "created": seconds(created), "updated": seconds(updated)},
+    });
+    if let Some(v1::OrganizationDetails { id, administrators }) = organization {
+        let mut details = Map::new();
+        if !id.is_empty() {
+            details.insert("id".to_owned(), id.into());
+        }
+        details.insert("admin_details".to_owned(), administrators.into_iter().map(administrator).collect());
+        // Key Vault's constant, which means nothing.
+        details.insert("zip".to_owned(), 0.into());
+        members["org_details"] = details.into();
+    }
+    members
+}
+
+fn administrator(administrator: v1::AdministratorDetails) -> Value {
+    let v1::AdministratorDetails { first_name, last_name, email, phone } = administrator;
+    let members = [("first_name", first_name), ("last_name", last_name), ("email", email), ("phone", phone)];
+    let members = members.into_iter().filter(|(_, text)| !text.is_empty());
+    members.map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<_, _>>().into()
+}

@@ -1,0 +1,98 @@
+//! Time limits of calls that are no streams, and clients that take their time.
+
+use crate::raw::{Call, framed};
+use crate::refusal::{self, status_of};
+use crate::requests::get;
+use crate::server::{Server, Setup, soon};
+use bytes::Bytes;
+use certmint::transport::grpc::GrpcOptions;
+use prost::Message;
+use std::time::{Duration, Instant};
+
+const EXCEEDED: &str = "DeadlineExceeded: The deadline of the call passed.
+    reason: DEADLINE_EXCEEDED of certmint.v1
+    azureCode: GatewayTimeout
+    httpStatus: 504";
+
+/// A call whose message does not come.
+async fn silent(server: &Server, call: Call) -> Duration {
+    let begun = Instant::now();
+    let (answer, _message) = call.open(&server.h2().await).await;
+    let (parts, _) = soon("the refusal", answer).await.unwrap().into_parts();
+    let status = refusal::in_headers(&parts.headers);
+    refusal::is(Err::<(), _>(status), EXCEEDED);
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn the_callers_deadline_ends_a_call_with_its_own_code() {
+    let server = Server::start().await;
+    for (text, least) in [("300m", 300), ("250000u", 250), ("1S", 1000)] {
+        let took = silent(&server, Call::to("CertificateService/GetPending").header("grpc-timeout", text)).await;
+        let least = Duration::from_millis(least);
+        assert!(took >= least && took < least + Duration::from_millis(1500), "{text}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_of_nothing_is_over_at_once() {
+    let server = Server::start().await;
+    for method in ["CertificateService/GetPending", "CertificateService/WatchPending"] {
+        silent(&server, Call::to(method).header("grpc-timeout", "1n")).await;
+    }
+}
+
+/// What a client sends and never ends is bounded by the server, streams too.
+#[tokio::test]
+async fn a_message_that_does_not_come_is_not_waited_for_for_ever() {
+    let grpc = GrpcOptions { call_timeout: Duration::from_millis(300), ..GrpcOptions::default() };
+    let server = Server::with(Setup { grpc, ..Setup::default() }).await;
+    for method in ["CertificateService/GetPending", "CertificateService/WatchPending", "grpc.health.v1.Health/Check"] {
+        silent(&server, Call::to(method)).await;
+        silent(&server, Call::to(method).header("grpc-timeout", "10S")).await;
+    }
+    assert_eq!(server.service.streams(), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_drips_is_not_waited_for_for_ever() {
+    let grpc = GrpcOptions { call_timeout: Duration::from_millis(400), ..GrpcOptions::default() };
+    let server = Server::with(Setup { grpc, ..Setup::default() }).await;
+    for method in ["CertificateService/CreateCertificate", "CertificateService/WatchPending"] {
+        let (answer, mut stream) = Call::to(method).open(&server.h2().await).await;
+        let dripping = tokio::spawn(async move {
+            for byte in framed(&[b' '; 1000]) {
+                if stream.send_data(Bytes::from(vec![byte]), false).is_err() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let (parts, _) = soon("the refusal", answer).await.unwrap().into_parts();
+        refusal::is(Err::<(), _>(refusal::in_headers(&parts.headers)), EXCEEDED);
+        dripping.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_watch_may_last_longer_than_a_call() {
+    let grpc = GrpcOptions { call_timeout: Duration::from_millis(200), ..GrpcOptions::default() };
+    let server = Server::with(Setup { grpc, ..Setup::default() }).await;
+    let mut stream = crate::watch::stream::Watch::open(&server, crate::requests::watch("web")).await;
+    assert_eq!(stream.said(1).await, ["caught up"]);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let created = crate::requests::create("web", "Unknown");
+    server.certificates().await.create_certificate(created).await.unwrap();
+    assert_eq!(stream.said(1).await, ["created web r1: in progress"]);
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_none_is_no_deadline() {
+    let server = Server::start().await;
+    let client = server.h2().await;
+    for text in ["nonsense", "1x", "123456789S", "-1S"] {
+        let call = Call::to("CertificateService/GetPending").header("grpc-timeout", text);
+        let answer = call.whole_bytes(&client, framed(&get("web").encode_to_vec())).await;
+        assert_eq!(refusal::reason(&status_of(&answer)), "PENDING_NOT_FOUND", "{text}");
+    }
+}

@@ -1,0 +1,194 @@
+//! A whole server in this process: service, worker, both faces, and the real listener with TLS on a
+//! free port of loopback.
+
+use crate::background::Background;
+use bytes::Bytes;
+use certmint::clock::{Clock, SystemClock};
+use certmint::keys::MasterKeys;
+use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
+use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
+use certmint::service::{Limits, Service};
+use certmint::store::Store;
+use certmint::store::sqlite::{Sqlite, SqliteOptions};
+use certmint::transport::grpc::{self, GrpcOptions};
+use certmint::transport::listener::{Listener, ListenerOptions, StatsReader};
+use certmint::transport::rest::{self, RestOptions};
+use certmint::transport::tls::{self, DevCa, DevCertificates};
+use certmint::transport::{self, auth::Auth};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+/// What a test changes of the server that it starts.
+#[derive(Default)]
+pub(crate) struct Setup {
+    /// SQLite in memory where there is none.
+    pub(crate) store: Option<Arc<dyn Store>>,
+    /// Random where there are none.
+    pub(crate) keys: Option<MasterKeys>,
+    /// How many keys may wait to be made.
+    pub(crate) key_queue: Option<usize>,
+    pub(crate) limits: Limits,
+    pub(crate) listener: ListenerOptions,
+    /// Its `closing` is set by the server.
+    pub(crate) grpc: GrpcOptions,
+    /// How long a body may take over REST.
+    pub(crate) body_timeout: Option<Duration>,
+}
+
+/// A server that runs until it is stopped or dropped.
+pub(crate) struct Server {
+    pub(crate) service: Service,
+    pub(crate) port: u16,
+    pub(crate) stats: StatsReader,
+    pub(crate) stop: CancellationToken,
+    ca_pem: String,
+    served: JoinHandle<()>,
+    background: Background,
+    /// Ends the server with the test.
+    _stop: DropGuard,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let Setup { store, keys, key_queue, limits, listener, grpc, body_timeout } = setup;
+        let store = store.unwrap_or_else(|| Arc::new(Sqlite::open_in_memory().unwrap()));
+        let keys = keys.unwrap_or_else(MasterKeys::random);
+        let (background, service) = Background::start(store, keys, key_queue.unwrap_or(256), limits).await;
+
+        let folder = tempfile::tempdir().unwrap();
+        let now = || OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap();
+        let ca = DevCa::load_or_create(folder.path(), now()).unwrap();
+        let ca_pem = ca.pem().to_owned();
+        let tls = tls::with_resolver(Arc::new(DevCertificates::new(ca, "localhost", now).unwrap())).unwrap();
+        let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(address, listener).await.unwrap();
+        let (port, stats, stop) = (listener.local_addr().port(), listener.stats(), CancellationToken::new());
+        let mut rest = RestOptions { closing: stop.clone(), ..RestOptions::new(Auth::Development) };
+        rest.body_timeout = body_timeout.unwrap_or(rest.body_timeout);
+        let app = transport::app(
+            grpc::routes(service.clone(), GrpcOptions { closing: stop.clone(), ..grpc }),
+            rest::router(service.clone(), rest),
+        );
+        let served = tokio::spawn(listener.serve(tls, app, stop.clone()));
+        let _stop = stop.clone().drop_guard();
+        Self { service, port, stats, stop, ca_pem, served, background, _stop }
+    }
+
+    /// A server on a database in a folder, which another one can go on with after [`Server::end`].
+    pub(crate) async fn on_file(folder: &Path, limits: Limits) -> Self {
+        let store = Arc::new(Sqlite::open(&folder.join("certmint.db"), SqliteOptions::default()).unwrap());
+        let keys = Some(MasterKeys::load_or_create(&folder.join("master.key")).unwrap());
+        Self::with(Setup { store: Some(store), keys, limits, listener: quick(), ..Setup::default() }).await
+    }
+
+    /// Stops the server as a signal does; how long that took.
+    pub(crate) async fn end(self) -> Duration {
+        let Self { service, stop, served, background, .. } = self;
+        let begun = Instant::now();
+        stop.cancel();
+        served.await.unwrap();
+        let took = begun.elapsed();
+        drop(service);
+        background.stopped().await;
+        took
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn channel(&self) -> Channel {
+        self.channel_to("localhost").await
+    }
+
+    /// A connection whose calls have the authority `host`, with the port.
+    pub(crate) async fn channel_to(&self, host: &str) -> Channel {
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.ca_pem)).domain_name(host);
+        let endpoint = Endpoint::from_shared(format!("https://127.0.0.1:{}", self.port)).unwrap();
+        let origin = format!("https://{host}:{}", self.port).parse().unwrap();
+        endpoint.origin(origin).tls_config(tls).unwrap().connect().await.unwrap()
+    }
+
+    pub(crate) async fn certificates(&self) -> CertificateServiceClient<Channel> {
+        CertificateServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn issuers(&self) -> CertificateAdminServiceClient<Channel> {
+        CertificateAdminServiceClient::new(self.channel().await)
+    }
+
+    /// TLS to the port, offering these protocols.
+    pub(crate) async fn tls(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let tcp = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap()
+    }
+
+    /// HTTP/2 without a library between: for what clients hide.
+    pub(crate) async fn h2(&self) -> h2::client::SendRequest<Bytes> {
+        self.h2_with(Self::wide()).await
+    }
+
+    /// Takes many unread frames of many streams, as the clients of the libraries do.
+    pub(crate) fn wide() -> h2::client::Builder {
+        let mut builder = h2::client::Builder::new();
+        builder.initial_connection_window_size(1 << 26);
+        builder
+    }
+
+    pub(crate) async fn h2_with(&self, builder: h2::client::Builder) -> h2::client::SendRequest<Bytes> {
+        let (sender, connection) = builder.handshake(self.tls(&["h2"]).await).await.unwrap();
+        tokio::spawn(connection);
+        sender.ready().await.unwrap()
+    }
+
+    /// Waits until `done`, because the server acts after the client has seen the effect.
+    pub(crate) async fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+        for _ in 0..1000 {
+            if done(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("not within 10 s: {what}");
+    }
+}
+
+/// Drains short enough for tests, long enough for a busy machine.
+pub(crate) fn quick() -> ListenerOptions {
+    ListenerOptions {
+        drain: Duration::from_millis(3000),
+        hard_stop: Duration::from_millis(6000),
+        ..ListenerOptions::default()
+    }
+}
+
+/// Fails the test where something takes too long.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(20), future).await {
+        Ok(value) => value,
+        Err(_) => panic!("not within 20 s: {what}"),
+    }
+}

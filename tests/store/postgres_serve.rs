@@ -1,0 +1,157 @@
+//! The binary on PostgreSQL: several processes share a database and a data folder from the first start on.
+
+use super::postgres::shared;
+use super::server;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_certmint");
+
+/// A replica; killed when the test ends, however it ends.
+struct Replica {
+    process: Child,
+    port: u16,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The binary with nothing from this process's environment but what it is given.
+fn certmint(data: &Path, url: &str) -> Command {
+    let mut command = Command::new(BINARY);
+    // The password is in the environment alone, as it should be.
+    let bare = url.replace(":c0rrect%20horse%2F%40@", "@");
+    command
+        .env_clear()
+        .env("CERTMINT_DATA_DIR", data)
+        .env("CERTMINT_STORE", bare)
+        .env("CERTMINT_STORE_PASSWORD", server::PASSWORD)
+        .stdin(Stdio::null());
+    command
+}
+
+fn serve(data: &Path, url: &str) -> Child {
+    certmint(data, url)
+        .args(["serve", "--dev", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn ready(mut process: Child) -> Replica {
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let port = line.split("https://localhost:").nth(1).and_then(|rest| rest.split(' ').next()).map(str::parse);
+    let Some(Ok(port)) = port else {
+        let mut log = String::new();
+        let _ = process.kill();
+        process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        panic!("the server did not start: {line}{log}");
+    };
+    Replica { process, port }
+}
+
+fn client(data: &Path, replica: &Replica, arguments: &[&str]) -> Output {
+    Command::new(BINARY)
+        .env_clear()
+        .args(["--server", &format!("https://localhost:{}", replica.port), "--token", "t"])
+        .arg("--ca")
+        .arg(data.join("ca.pem"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test]
+async fn replicas_that_start_together_share_database_key_and_authority() {
+    let url = shared().fresh().await;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let started = [serve(&data, &url), serve(&data, &url), serve(&data, &url)];
+    let replicas = started.map(ready);
+    let made = client(
+        &data,
+        &replicas[0],
+        &[
+            "create",
+            "web",
+            "--subject",
+            "CN=web.example",
+            "--issuer",
+            "Self",
+            "--key-type",
+            "ec",
+            "--curve",
+            "P-256",
+            "--wait",
+        ],
+    );
+    assert!(made.status.success(), "{}", text(&made));
+    for replica in &replicas {
+        let found = client(&data, replica, &["get", "web"]);
+        assert!(found.status.success() && text(&found).contains("web"), "{}", text(&found));
+        let line = std::fs::read(format!("/proc/{}/cmdline", replica.process.id())).unwrap();
+        assert!(!String::from_utf8_lossy(&line).contains("horse"));
+    }
+    assert!(!data.join("certmint.db").exists(), "the embedded store is not used beside it");
+}
+
+#[tokio::test]
+async fn operators_migrate_and_renew_the_epoch_by_command() {
+    let url = shared().fresh().await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = |command: &str| certmint(folder.path(), &url).arg(command).output().unwrap();
+    let migrated = run("migrate");
+    assert!(migrated.status.success() && text(&migrated).contains("is up to date (schema 1)"), "{}", text(&migrated));
+    let operator = server::connect(&url).await;
+    let epoch = async || -> String { operator.query_one("SELECT epoch FROM certmint", &[]).await.unwrap().get(0) };
+    let before = epoch().await;
+    let renewed = run("new-epoch");
+    let after = epoch().await;
+    assert!(
+        renewed.status.success() && text(&renewed).contains(&format!("the epoch is now {after}")),
+        "{}",
+        text(&renewed)
+    );
+    assert_ne!(before, after);
+    operator.batch_execute("UPDATE certmint SET version = 99, needs = 99").await.unwrap();
+    for command in ["migrate", "new-epoch"] {
+        let refused = run(command);
+        assert!(!refused.status.success() && text(&refused).contains("newer certmint"), "{}", text(&refused));
+        assert!(!text(&refused).contains("horse"));
+    }
+    let mut refused = serve(folder.path(), &url);
+    assert!(!refused.wait().unwrap().success());
+    let mut log = String::new();
+    refused.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("newer certmint") && !log.contains("horse"), "{log}");
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_without_being_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    for address in ["mysql://u:hunter2@h/d", "postgres://u:hunter2@h:port/d", "postgres://u:hunter2@h"] {
+        let refused = Command::new(BINARY)
+            .env_clear()
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--store", address, "--data-dir"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        let told = text(&refused);
+        assert!(
+            !refused.status.success() && told.contains("postgres://user@host") | told.contains("invalid"),
+            "{told}"
+        );
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
