@@ -104,7 +104,8 @@ impl Service {
         Ok(Before { repeat, entry, pending })
     }
 
-    /// The answer of the same request, if it was made before.
+    /// The answer of the same request, if it was made before: to the letter, and with a token for
+    /// everything since, because the caller may have missed it all.
     async fn repeated(&self, request: &CreateRequest, fingerprint: &str) -> Result<Earlier> {
         if let Some(id) = request.request_id
             && let Some((record, known)) = self.load::<RequestRecord>(&key::request(&request.vault, id)).await?
@@ -116,25 +117,33 @@ impl Service {
                 )
                 .with(Detail::Resource { kind: "pending", name: known.certificate.to_string() }));
             }
-            return match self.current(&request.vault, &known).await? {
-                Some(operation) => Ok(Earlier::Answered(Box::new(Created { operation, resume_token }))),
-                None => Err(crate::domain::pending::not_found(&request.name)),
-            };
+            let created = self.created_before(&request.vault, &record, &known).await?;
+            return created.map(Earlier::Answered).ok_or_else(|| crate::domain::pending::not_found(&request.name));
         }
         let none = Earlier::No { repeat: None };
         let Some(client_request_id) = &request.client_request_id else { return Ok(none) };
         let repeat = self.load::<RequestRecord>(&key::repeat(&request.vault, client_request_id)).await?;
         let Some((record, known)) = repeat else { return Ok(none) };
         let other = Earlier::No { repeat: Some(record.revision) };
-        let resume_token = self.token_before_read();
         // Another content under the same id is another request: clients reuse correlation ids.
         if known.fingerprint != fingerprint || known.created.plus(self.limits.repeat_memory) <= self.now() {
             return Ok(other);
         }
-        let current = self.current(&request.vault, &known).await?;
-        Ok(current.map_or(other, |operation| {
-            Earlier::Answered(Box::new(Created { operation: operation.as_created(), resume_token }))
-        }))
+        let created = self.created_before(&request.vault, &record, &known).await?;
+        Ok(created.map_or(other, Earlier::Answered))
+    }
+
+    /// What the commit that wrote `record` answered, while its operation is there.
+    async fn created_before(
+        &self,
+        vault: &VaultName,
+        record: &Record,
+        known: &RequestRecord,
+    ) -> Result<Option<Box<Created>>> {
+        let created = |operation: Operation| {
+            Box::new(Created { operation: operation.as_created(), resume_token: self.hub.token(record.revision) })
+        };
+        Ok(self.current(vault, known).await?.map(created))
     }
 
     async fn current(&self, vault: &VaultName, known: &RequestRecord) -> Result<Option<Operation>> {

@@ -118,9 +118,7 @@ impl Caller {
                     self.world.broken(format!("the creation {:?} was answered with {id}", request.request_id));
                 }
                 self.world.note(format!("created {id}"));
-                if request.request_id.is_some() {
-                    self.world.told_with(&operation, &resume_token);
-                }
+                self.world.told_with(&operation, &resume_token);
                 self.world.knowledge.lock().unwrap().created.push(id);
                 if self.world.percent(50) {
                     self.watchers.follow(self, &request.name, resume_token);
