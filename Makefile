@@ -8,10 +8,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DATA ?= .certmint
 LISTEN ?= 127.0.0.1:8443
 VENV := .venv
+SOAK_SEEDS ?= 20000
+SOAK_FIRST ?= $(shell date +%s)
 TOOLS := tests/tools/node_modules/.bin
 CARGO := cargo
 
-.PHONY: help run demo test check bench build dist test-rust test-clients setup setup-debian setup-python setup-node
+.PHONY: help run demo test soak check bench build dist test-rust test-clients setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -43,6 +45,9 @@ test-rust: setup-debian ## The Rust tests.
 test-clients: setup-debian setup-python ## The unmodified Azure SDK for Python and a Python gRPC client against the built binary.
 	$(CARGO) build --locked
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
+
+soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, each repeatable by the seed that is printed.
+	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --test sim whatever_breaks -- --nocapture
 
 bench: setup-debian ## Measures, each figure beside the bare thing in the same run; see docs/benchmarks.md.
 	$(CARGO) build --release --locked

@@ -37,6 +37,7 @@ pub async fn run(service: Service, options: WorkerOptions, shutdown: Cancellatio
             (Claimed::Full, _) => {
                 // Every place is taken: the next look waits for a free one.
                 tokio::select! {
+                    biased; // one order, so that a simulation repeats itself
                     place = places.acquire() => drop(place),
                     () = shutdown.cancelled() => break,
                 }
@@ -46,9 +47,10 @@ pub async fn run(service: Service, options: WorkerOptions, shutdown: Cancellatio
             (Claimed::All, next) => next.filter(|wait| !wait.is_zero()).unwrap_or(options.poll).min(options.poll),
         };
         tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
             () = service.work_rang() => {}
             () = tokio::time::sleep(wait) => {}
-            () = shutdown.cancelled() => break,
         }
     }
     steps.close();

@@ -29,6 +29,7 @@ use crate::domain::{Blob, Error, Policy, Result};
 use ready::ReadyKeys;
 use std::sync::Arc;
 use std::{fmt, io, thread};
+use uuid::Uuid;
 use workers::{Lane, Workers};
 
 /// How much of the machine keys may take.
@@ -78,10 +79,15 @@ pub struct KeyLoad {
     pub ready_rsa_4096: usize,
 }
 
+/// Where request ids and versions come from.
+pub type NewId = Arc<dyn Fn() -> Uuid + Send + Sync>;
+
 /// Makes and opens keys for the services. Its threads end when it is dropped.
 pub struct Keys {
     sealer: Arc<Sealer>,
-    workers: Workers,
+    new_id: NewId,
+    /// `None`: work runs where it is asked for.
+    workers: Option<Workers>,
     ready: ReadyKeys,
 }
 
@@ -97,7 +103,18 @@ impl Keys {
         let KeyOptions { workers, queue, ready } = options;
         let workers = Workers::start(workers, queue)?;
         let ready = ReadyKeys::start(ready, workers.watcher())?;
-        Ok(Self { sealer, workers, ready })
+        Ok(Self { sealer, new_id: Arc::new(random_id), workers: Some(workers), ready })
+    }
+
+    /// Without threads: all work is done, and paid for, by who asks for it, and nothing is made
+    /// ahead. For runs that have to be repeatable; `new_id` is their source of ids.
+    pub fn inline(sealer: Arc<Sealer>, new_id: NewId) -> Self {
+        Self { sealer, new_id, workers: None, ready: ReadyKeys::none() }
+    }
+
+    /// A new request id or version: random but for [`Keys::inline`].
+    pub fn new_id(&self) -> Uuid {
+        (self.new_id)()
     }
 
     /// A key for the policy, sealed for `context`, and the request that goes to the issuer. The
@@ -125,7 +142,7 @@ impl Keys {
             };
             finish(&key, &policy, &sealer, &context)
         };
-        self.workers.run(lane, job).await
+        self.run_in(lane, job).await
     }
 
     /// Opens a key and hands it to `work` (signing, making a certificate), away from the threads
@@ -145,7 +162,18 @@ impl Keys {
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
     {
-        self.workers.run(Lane::Short, work).await
+        self.run_in(Lane::Short, work).await
+    }
+
+    async fn run_in<T, F>(&self, lane: Lane, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T> + Send + 'static,
+    {
+        match &self.workers {
+            Some(workers) => workers.run(lane, work).await,
+            None => work(),
+        }
     }
 
     /// For secrets that are not keys, such as passwords of issuers: quick enough to be called
@@ -155,7 +183,7 @@ impl Keys {
     }
 
     pub fn load(&self) -> KeyLoad {
-        let (waiting, running) = self.workers.load();
+        let (waiting, running) = self.workers.as_ref().map_or((0, 0), Workers::load);
         KeyLoad {
             waiting,
             running,

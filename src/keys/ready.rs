@@ -85,12 +85,22 @@ impl ReadyKeys {
                 .map(|(key_type, room)| Shelf { key_type, room, keys: VecDeque::new() })
                 .collect();
         let none = shelves.is_empty();
-        let shared = Arc::new(Shared { shelves: Mutex::new((shelves, false)), taken: Condvar::new() });
-        let keys = Self(Arc::new(Guard(Arc::clone(&shared))));
+        let keys = Self::with(shelves);
         if !none {
+            let shared = Arc::clone(&keys.0.0);
             thread::Builder::new().name("keys-ready".to_owned()).spawn(move || shared.fill(&idle))?;
         }
         Ok(keys)
+    }
+
+    /// No shelf, no thread.
+    pub(crate) fn none() -> Self {
+        Self::with(Vec::new())
+    }
+
+    fn with(shelves: Vec<Shelf>) -> Self {
+        let shared = Shared { shelves: Mutex::new((shelves, false)), taken: Condvar::new() };
+        Self(Arc::new(Guard(Arc::new(shared))))
     }
 
     /// The oldest key of the type, if one is ready.

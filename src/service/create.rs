@@ -1,14 +1,14 @@
 //! Starting the creation of a certificate: the intent is durable before anybody is asked.
 
 use super::records::{self, PendingRecord, RequestRecord, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use super::{CONFLICT_ATTEMPTS, Limits, Service, contended, put};
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Detail, Error, IssuerConfig, IssuerName, Operation, Policy,
     PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
 };
 use crate::keys::{self, NewKey, SealContext, SealedKey};
-use crate::store::{Batch, Record};
+use crate::store::{Batch, Record, Revision};
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
@@ -37,8 +37,18 @@ pub struct Created {
 
 /// What was read before the decision.
 struct Before {
+    /// The record by which a REST repeat is recognised, where it is there for another request. As
+    /// it was before everything else was read: a try of this request that is committed since then
+    /// is met as a conflict.
+    repeat: Option<Revision>,
     entry: Option<(Record, CertificateEntry)>,
     pending: Option<(Record, PendingRecord)>,
+}
+
+/// Whether the request was made before.
+enum Earlier {
+    Answered(Box<Created>),
+    No { repeat: Option<Revision> },
 }
 
 /// A key is expensive: it is made once, however often the commit has to be tried.
@@ -62,16 +72,19 @@ impl Service {
         let fingerprint = fingerprint(&request)?;
         let mut prepared: Option<Prepared> = None;
         for _ in 0..CONFLICT_ATTEMPTS {
-            if let Some(repeated) = self.repeated(&request, &fingerprint).await? {
-                return Ok(repeated);
-            }
-            let before = self.before_create(&request).await?;
+            let repeat = match self.repeated(&request, &fingerprint).await? {
+                Earlier::Answered(created) => return Ok(*created),
+                Earlier::No { repeat } => repeat,
+            };
+            let before = self.before_create(&request, repeat).await?;
             if let Some((_, pending)) = &before.pending
                 && pending.operation.in_progress()
             {
-                // The same request may have got there between the two reads.
-                let repeated = self.repeated(&request, &fingerprint).await?;
-                return repeated.ok_or_else(|| pending.operation.in_the_way());
+                // It may be this request's own: an earlier try that was committed between the reads.
+                return match self.repeated(&request, &fingerprint).await? {
+                    Earlier::Answered(created) => Ok(*created),
+                    Earlier::No { .. } => Err(pending.operation.in_the_way()),
+                };
             }
             if prepared.is_none() {
                 prepared = Some(self.prepare(&request, &before).await?);
@@ -85,15 +98,15 @@ impl Service {
         Err(contended())
     }
 
-    async fn before_create(&self, request: &CreateRequest) -> Result<Before> {
+    async fn before_create(&self, request: &CreateRequest, repeat: Option<Revision>) -> Result<Before> {
         let entry = self.load(&key::certificate(&request.vault, &request.name)).await?;
         let pending = self.load(&key::pending(&request.vault, &request.name)).await?;
-        Ok(Before { entry, pending })
+        Ok(Before { repeat, entry, pending })
     }
 
     /// The answer of the same request, if it was made before: to the letter, and with a token for
     /// everything since, because the caller may have missed it all.
-    async fn repeated(&self, request: &CreateRequest, fingerprint: &str) -> Result<Option<Created>> {
+    async fn repeated(&self, request: &CreateRequest, fingerprint: &str) -> Result<Earlier> {
         if let Some(id) = request.request_id
             && let Some((record, known)) = self.load::<RequestRecord>(&key::request(&request.vault, id)).await?
         {
@@ -105,16 +118,19 @@ impl Service {
                 .with(Detail::Resource { kind: "pending", name: known.certificate.to_string() }));
             }
             let created = self.created_before(&request.vault, &record, &known).await?;
-            return created.map(Some).ok_or_else(|| crate::domain::pending::not_found(&request.name));
+            return created.map(Earlier::Answered).ok_or_else(|| crate::domain::pending::not_found(&request.name));
         }
-        let Some(client_request_id) = &request.client_request_id else { return Ok(None) };
+        let none = Earlier::No { repeat: None };
+        let Some(client_request_id) = &request.client_request_id else { return Ok(none) };
         let repeat = self.load::<RequestRecord>(&key::repeat(&request.vault, client_request_id)).await?;
-        let Some((record, known)) = repeat else { return Ok(None) };
+        let Some((record, known)) = repeat else { return Ok(none) };
+        let other = Earlier::No { repeat: Some(record.revision) };
         // Another content under the same id is another request: clients reuse correlation ids.
         if known.fingerprint != fingerprint || known.created.plus(self.limits.repeat_memory) <= self.now() {
-            return Ok(None);
+            return Ok(other);
         }
-        self.created_before(&request.vault, &record, &known).await
+        let created = self.created_before(&request.vault, &record, &known).await?;
+        Ok(created.map_or(other, Earlier::Answered))
     }
 
     /// What the commit that wrote `record` answered, while its operation is there.
@@ -123,10 +139,9 @@ impl Service {
         vault: &VaultName,
         record: &Record,
         known: &RequestRecord,
-    ) -> Result<Option<Created>> {
-        let created = |operation: Operation| Created {
-            operation: operation.as_created(),
-            resume_token: self.hub.token(record.revision),
+    ) -> Result<Option<Box<Created>>> {
+        let created = |operation: Operation| {
+            Box::new(Created { operation: operation.as_created(), resume_token: self.hub.token(record.revision) })
         };
         Ok(self.current(vault, known).await?.map(created))
     }
@@ -148,11 +163,11 @@ impl Service {
             policy.created = stored.created;
         }
         self.check_issuer(&request.vault, &policy).await?;
-        let version = Version::from_uuid(keys::random_id());
+        let version = Version::from_uuid(self.keys.new_id());
         let reuse = self.reusable_key(request, before, &policy).await?;
         let context = key_context(request, version);
         let key = self.keys.create(&policy, context, reuse).await?;
-        let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(keys::random_id()));
+        let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(self.keys.new_id()));
         Ok(Prepared { policy, request_id, version, key })
     }
 
@@ -209,7 +224,7 @@ impl Service {
         prepared: &Prepared,
     ) -> Result<Option<Created>> {
         let now = self.now();
-        let pending = new_pending(request, prepared, now, now.plus(self.limits.issuing_deadline));
+        let mut pending = new_pending(request, prepared, now, now.plus(self.limits.issuing_deadline));
         let mut batch = Batch::default();
 
         let entry_revision = before.entry.as_ref().map(|(record, _)| record.revision);
@@ -230,37 +245,38 @@ impl Service {
             at: now,
         })?);
         let due = matches!(operation.state, State::Issuing { .. }).then_some(now);
+        pending.planned = due;
         batch.puts.push(put(key::pending(&request.vault, &request.name), pending_revision, &pending, due)?);
-        self.remember(&mut batch, request, fingerprint, operation.request_id, now).await?;
+        remember(&mut batch, request, fingerprint, operation.request_id, now, before.repeat, &self.limits)?;
 
         let committed = self.try_commit(batch).await?;
         Ok(committed.map(|revision| Created { operation, resume_token: self.hub.token(revision) }))
     }
+}
 
-    /// Keeps what a repeat of this request will look for.
-    async fn remember(
-        &self,
-        batch: &mut Batch,
-        request: &CreateRequest,
-        fingerprint: &str,
-        request_id: RequestId,
-        now: Timestamp,
-    ) -> Result<()> {
-        let record = RequestRecord {
-            certificate: request.name.clone(),
-            request_id,
-            fingerprint: fingerprint.to_owned(),
-            created: now,
-        };
-        let due = Some(now.plus(self.limits.request_memory));
-        batch.puts.push(put(key::request(&request.vault, request_id), None, &record, due)?);
-        if let Some(client_request_id) = &request.client_request_id {
-            let place = key::repeat(&request.vault, client_request_id);
-            let expected = self.store.get(&place).await?.map(|record| record.revision);
-            batch.puts.push(put(place, expected, &record, Some(now.plus(self.limits.repeat_memory)))?);
-        }
-        Ok(())
+/// Keeps what a repeat of this request will look for.
+fn remember(
+    batch: &mut Batch,
+    request: &CreateRequest,
+    fingerprint: &str,
+    request_id: RequestId,
+    now: Timestamp,
+    repeat: Option<Revision>,
+    limits: &Limits,
+) -> Result<()> {
+    let record = RequestRecord {
+        certificate: request.name.clone(),
+        request_id,
+        fingerprint: fingerprint.to_owned(),
+        created: now,
+    };
+    let due = Some(now.plus(limits.request_memory));
+    batch.puts.push(put(key::request(&request.vault, request_id), None, &record, due)?);
+    if let Some(client_request_id) = &request.client_request_id {
+        let due = Some(now.plus(limits.repeat_memory));
+        batch.puts.push(put(key::repeat(&request.vault, client_request_id), repeat, &record, due)?);
     }
+    Ok(())
 }
 
 fn key_context(request: &CreateRequest, version: Version) -> SealContext {
@@ -288,6 +304,7 @@ fn new_pending(request: &CreateRequest, prepared: &Prepared, now: Timestamp, dea
         sealed_key: key.sealed_key.clone(),
         checkpoint: Blob::default(),
         attempts: 0,
+        planned: None,
         deadline,
         enabled: request.enabled.unwrap_or(true),
         tags: request.tags.clone(),

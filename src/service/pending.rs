@@ -69,9 +69,10 @@ impl Service {
             if operation == before {
                 return Ok((operation, self.hub.token(record.revision)));
             }
-            let pending = PendingRecord { operation: operation.clone(), attempts: 0, ..pending };
+            let mut pending = PendingRecord { operation: operation.clone(), ..pending };
+            let due = pending.hurry(&record, now, self.limits.lease);
             let batch = Batch {
-                puts: vec![put(record.key, Some(record.revision), &pending, Some(now))?],
+                puts: vec![put(record.key, Some(record.revision), &pending, Some(due))?],
                 events: vec![updated(&operation, &before)?],
                 ..Batch::default()
             };
@@ -86,9 +87,10 @@ impl Service {
     /// in progress is told in the background.
     pub async fn delete_pending(&self, wanted: &PendingRef) -> Result<Operation> {
         for _ in 0..CONFLICT_ATTEMPTS {
-            let (record, pending) = self.load_pending(wanted).await?;
+            let (record, mut pending) = self.load_pending(wanted).await?;
             let now = self.now();
             let operation = pending.operation.clone();
+            let due = pending.hurry(&record, now, self.limits.lease);
             let mut batch = Batch {
                 deletes: vec![Delete { key: record.key, expected: record.revision }],
                 events: vec![records::encode(&Transition::gone(TransitionKind::Deleted, operation.clone(), now))?],
@@ -96,8 +98,7 @@ impl Service {
             };
             if operation.in_progress() && !operation.issuer.is_manual() {
                 let tombstone = key::tombstone(&wanted.vault, operation.request_id);
-                let pending = PendingRecord { attempts: 0, ..pending };
-                batch.puts.push(put(tombstone, None, &pending, Some(now))?);
+                batch.puts.push(put(tombstone, None, &pending, Some(due))?);
             }
             if self.try_commit(batch).await?.is_some() {
                 return Ok(operation);

@@ -8,6 +8,7 @@ use crate::domain::{
 use crate::store::Record;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The format that this version writes.
 const FORMAT: u32 = 1;
@@ -30,11 +31,34 @@ pub(super) struct PendingRecord {
     pub(super) checkpoint: Blob,
     /// Steps in a row that brought nothing.
     pub(super) attempts: u32,
+    /// When the record was to be due, as planned with this body; see [`PendingRecord::lease`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) planned: Option<Timestamp>,
     /// The operation fails when the issuer has not decided by then.
     pub(super) deadline: Timestamp,
     /// For the version that will be.
     pub(super) enabled: bool,
     pub(super) tags: Option<Tags>,
+}
+
+impl PendingRecord {
+    /// Until when a step may be under way: a claim moves the due time of the record and leaves the
+    /// body alone. Until then the authority may still hear from that step, whatever happened to
+    /// the record meanwhile, so nobody else is sent to it.
+    pub(super) fn lease(&self, record: &Record) -> Option<Timestamp> {
+        self.planned.and_then(|planned| record.due.filter(|due| *due != planned))
+    }
+
+    /// Makes it due now, or when the step that may be under way is over: at most `lease` from now,
+    /// whatever another clock made of it. Answers when.
+    pub(super) fn hurry(&mut self, record: &Record, now: Timestamp, lease: Duration) -> Timestamp {
+        self.attempts = 0;
+        if let Some(end) = self.lease(record) {
+            return end.min(now.plus(lease));
+        }
+        self.planned = Some(now);
+        now
+    }
 }
 
 /// Where the operation of a request id is found, and what was asked with it.

@@ -5,7 +5,7 @@ use super::pending::updated;
 use super::records::{self, DueKind, PendingRecord, RequestRecord, key};
 use super::{Service, put};
 use crate::domain::pending::{Event, State};
-use crate::domain::{Blob, IssuerConfig, IssuerName, OperationError, RequestId, Result, Timestamp};
+use crate::domain::{Blob, IssuerConfig, IssuerName, Operation, OperationError, RequestId, Result, Timestamp};
 use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
 use crate::keys::chain;
 use crate::store::{Batch, Delete, Record};
@@ -31,6 +31,8 @@ enum Outcome {
     },
     Issued(Vec<Vec<u8>>),
     Ended(Event),
+    /// The lease was over before the issuer was asked: by now the work is another's.
+    TooLate,
 }
 
 /// Waits after fruitless steps, in seconds; the last one repeats (issuers.md section 8).
@@ -83,28 +85,26 @@ impl Service {
             State::Issuing { .. } if pending.deadline <= now => Outcome::Ended(Event::Failed(overdue(&before.state))),
             State::Issuing { .. } => self.ask(&pending, due.until).await,
             // Nothing to do any more: the record stops being due.
-            _ => return self.save(record, &pending, None, None).await,
+            _ => return self.save(record, pending, None, None).await.map(|_| ()),
         };
-        match outcome {
+        let saved = match outcome {
             Outcome::Open { checkpoint, note, again, progress } => {
                 pending.checkpoint = Blob(checkpoint.0);
                 pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
                 pending.operation = before.clone().apply(Event::Noted(note), now)?;
                 let event = (pending.operation != before).then(|| updated(&pending.operation, &before)).transpose()?;
                 let due = now.plus(again).min(pending.deadline);
-                self.save(record, &pending, Some(due), event).await
+                self.save(record, pending, Some(due), event).await?
             }
-            Outcome::Ended(event) => {
-                pending.operation = before.clone().apply(event, now)?;
-                let event = updated(&pending.operation, &before)?;
-                self.save(record, &pending, None, Some(event)).await
-            }
-            Outcome::Issued(chain) => self.complete(record, pending, chain).await,
-        }
+            Outcome::Ended(event) => self.end(record, pending, event, now).await?,
+            Outcome::Issued(chain) => self.complete(record, pending, chain).await?,
+            Outcome::TooLate => return Ok(()),
+        };
+        if saved { Ok(()) } else { self.hand_over(&before, due.until).await }
     }
 
     /// Believes the issuer only after its chain was checked against the request.
-    async fn complete(&self, record: &Record, mut pending: PendingRecord, chain: Vec<Vec<u8>>) -> Result<()> {
+    async fn complete(&self, record: &Record, mut pending: PendingRecord, chain: Vec<Vec<u8>>) -> Result<bool> {
         let before = pending.operation.clone();
         let now = self.now();
         let (csr, policy) = (before.csr.0.clone(), pending.policy.clone());
@@ -115,31 +115,53 @@ impl Service {
                 let completion = self.completion(record, pending, chain, now).await?;
                 let mut batch = completion.batch;
                 batch.events.push(updated(&completion.pending.operation, &before)?);
-                self.try_commit(batch).await.map(|_| ())
+                Ok(self.try_commit(batch).await?.is_some())
             }
             Err(problem) => {
                 let error = failure(
                     FailureClass::IssuerError,
                     &format!("The issuer returned a certificate that does not fit: {problem}"),
                 );
-                pending.operation = before.clone().apply(Event::Failed(error), now)?;
-                let event = updated(&pending.operation, &before)?;
-                self.save(record, &pending, None, Some(event)).await
+                self.end(record, pending, Event::Failed(error), now).await
             }
         }
     }
 
+    async fn end(&self, record: &Record, mut pending: PendingRecord, event: Event, now: Timestamp) -> Result<bool> {
+        let before = pending.operation.clone();
+        pending.operation = before.clone().apply(event, now)?;
+        let event = updated(&pending.operation, &before)?;
+        self.save(record, pending, None, Some(event)).await
+    }
+
+    /// False where somebody else changed the record meanwhile, which is no fault.
     async fn save(
         &self,
         record: &Record,
-        pending: &PendingRecord,
+        mut pending: PendingRecord,
         due: Option<Timestamp>,
         event: Option<Vec<u8>>,
-    ) -> Result<()> {
-        let puts = vec![put(record.key.clone(), Some(record.revision), pending, due)?];
+    ) -> Result<bool> {
+        pending.planned = due;
+        let puts = vec![put(record.key.clone(), Some(record.revision), &pending, due)?];
         let batch = Batch { puts, events: event.into_iter().collect(), ..Batch::default() };
-        // A refused commit is no fault: the caller who changed the record made it due again.
-        self.try_commit(batch).await.map(|_| ())
+        Ok(self.try_commit(batch).await?.is_some())
+    }
+
+    /// Who cancels or deletes an operation during a step waits for its end, so that the authority
+    /// does not hear of the end first and of the order then: this is the end. Where it never
+    /// comes, because the process died, the lease runs out.
+    async fn hand_over(&self, operation: &Operation, until: Timestamp) -> Result<()> {
+        let pending = key::pending(&operation.vault, &operation.certificate);
+        for place in [pending, key::tombstone(&operation.vault, operation.request_id)] {
+            let Some((record, pending)) = self.load::<PendingRecord>(&place).await? else { continue };
+            // A lease that ends later is that of another step.
+            let waits = pending.lease(&record).is_some_and(|end| end <= until);
+            if waits && pending.operation.request_id == operation.request_id {
+                self.save(&record, pending, Some(self.now()), None).await?;
+            }
+        }
+        Ok(())
     }
 
     /// One call of the issuer, cut before the lease runs out.
@@ -153,6 +175,10 @@ impl Service {
         let order = order(pending, config);
         let checkpoint = Checkpoint(pending.checkpoint.0.clone());
         let time = Duration::from_millis(u64::try_from(until.0 - self.now().0).unwrap_or(0)).mul_f32(0.8);
+        if time.is_zero() {
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store was slower than the lease; the issuer was not asked");
+            return Outcome::TooLate;
+        }
         let call = async {
             if operation.cancellation_requested {
                 issuer.cancel(&order, &checkpoint).await
@@ -219,7 +245,10 @@ impl Service {
         if let Some(Outcome::Open { checkpoint, again, progress, .. }) = outcome {
             pending.checkpoint = Blob(checkpoint.0);
             pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
-            return self.save(record, &pending, Some(now.plus(again)), None).await;
+            return self.save(record, pending, Some(now.plus(again)), None).await.map(|_| ());
+        }
+        if matches!(outcome, Some(Outcome::TooLate)) {
+            return Ok(());
         }
         let operation = &pending.operation;
         if matches!(outcome, Some(Outcome::Issued(_))) {

@@ -39,6 +39,10 @@ async fn in_memory() -> Opened {
     Opened { store: Box::new(Sqlite::open_in_memory().unwrap()), _place: Box::new(()) }
 }
 
+async fn inline() -> Opened {
+    Opened { store: Box::new(Sqlite::open_inline(SqliteOptions::default()).unwrap()), _place: Box::new(()) }
+}
+
 async fn in_postgres() -> Opened {
     let store = postgres::open(&postgres::shared().fresh().await).await;
     Opened { store: Box::new(store), _place: Box::new(()) }
@@ -49,6 +53,7 @@ macro_rules! stores {
     ($($promises:tt)*) => {
         conformance!(sqlite_file, in_a_file, $($promises)*);
         conformance!(sqlite_memory, in_memory, $($promises)*);
+        conformance!(sqlite_inline, inline, $($promises)*);
         conformance!(postgresql, in_postgres, $($promises)*);
     };
 }

@@ -117,6 +117,7 @@ impl Hub {
             if !more {
                 *lock(&self.behind) = None;
                 tokio::select! {
+                    biased; // one order, so that a simulation repeats itself
                     rung = doorbell.changed() => if rung.is_err() { return },
                     () = shutdown.cancelled() => return,
                 }

@@ -2,7 +2,7 @@
 //! wakes one stream and not a hundred thousand.
 
 use crate::domain::Operation;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -20,7 +20,8 @@ pub(super) enum Interest {
 /// The bells of all streams.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    bells: HashMap<Interest, HashMap<u64, Arc<Notify>>>,
+    /// The inner maps are ordered: streams wake in the order in which they were opened, in every run.
+    bells: HashMap<Interest, BTreeMap<u64, Arc<Notify>>>,
 }
 
 impl Index {
@@ -53,7 +54,7 @@ impl Index {
             Interest::NameAnywhere(name),
         ];
         for interest in &interests {
-            for bell in self.bells.get(interest).into_iter().flat_map(HashMap::values) {
+            for bell in self.bells.get(interest).into_iter().flat_map(BTreeMap::values) {
                 bell.notify_one();
             }
         }

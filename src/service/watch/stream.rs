@@ -177,6 +177,7 @@ impl Session {
                     return;
                 }
                 tokio::select! {
+                    biased; // one order, so that a simulation repeats itself
                     () = self.place.bell.notified() => continue,
                     () = timers.rang() => {}
                 }

@@ -62,8 +62,9 @@ impl Timers {
         let earliest = self.beat.min(self.age);
         let next = self.deadline.map_or(earliest, |deadline| deadline.min(earliest));
         tokio::select! {
-            () = tokio::time::sleep_until(next) => {}
+            biased; // one order, so that a simulation repeats itself
             () = self.closing.cancelled() => {}
+            () = tokio::time::sleep_until(next) => {}
         }
     }
 }

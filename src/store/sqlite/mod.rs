@@ -22,6 +22,7 @@ use queue::Threads;
 use rusqlite::Connection;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use tokio::sync::{oneshot, watch};
 use writer::{Job, Request, Writer};
 
@@ -31,11 +32,18 @@ pub struct Sqlite {
     // Dropped in this order: the last connection to close is the writer's, which then empties
     // the write-ahead log; the file is free only after that.
     readers: Option<Threads<Job>>,
-    writer: Threads<Request>,
+    engine: Engine,
     doorbell: watch::Sender<Revision>,
     epoch: String,
     max_body: usize,
     file: Option<Claimed>,
+}
+
+/// Who writes.
+enum Engine {
+    Thread(Threads<Request>),
+    /// The caller, one request a transaction.
+    Caller(Mutex<Writer>),
 }
 
 impl fmt::Debug for Sqlite {
@@ -63,6 +71,20 @@ impl Sqlite {
         })
         .map_err(|e| no_thread(&file.path, e))?;
         Self::start(opened, &options, Some(readers), Some(file))
+    }
+
+    /// A database that is gone when it is dropped, without a thread: each call does its work where
+    /// it is made and never waits, so a run with one seed and one clock repeats itself. Of the
+    /// options only `max_body` and `now` matter.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where there is no memory.
+    pub fn open_inline(options: SqliteOptions) -> Result<Self, StoreError> {
+        let (connection, meta, epoch) = schema::open_in_memory().map_err(store_error)?;
+        let doorbell = watch::Sender::new(reader::revision(meta.head));
+        let writer = Writer { connection, meta, group: 1, now: options.now, doorbell: doorbell.clone() };
+        let engine = Engine::Caller(Mutex::new(writer));
+        Ok(Self { readers: None, engine, doorbell, epoch, max_body: options.max_body, file: None })
     }
 
     /// Gives a file that was restored from a backup a new epoch, so that resume tokens of clients that saw more than
@@ -104,7 +126,7 @@ impl Sqlite {
         };
         let writer = Threads::one("store-writer", options.write_queue, |requests| writer.run(requests))
             .map_err(|e| no_thread(file.as_ref().map_or(Path::new(":memory:"), |file| &file.path), e))?;
-        Ok(Self { readers, writer, doorbell, epoch, max_body: options.max_body, file })
+        Ok(Self { readers, engine: Engine::Thread(writer), doorbell, epoch, max_body: options.max_body, file })
     }
 
     async fn read<T: Send + 'static>(
@@ -119,7 +141,7 @@ impl Sqlite {
         });
         match &self.readers {
             Some(readers) => readers.send(job).await?,
-            None => self.writer.send(Request::Read(job)).await?,
+            None => self.send(Request::Read(job)).await?,
         }
         answered.await.map_err(|_| Fault::Stopped)?.map_err(store_error)
     }
@@ -129,8 +151,19 @@ impl Sqlite {
         request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.writer.send(request(answer)).await?;
+        self.send(request(answer)).await?;
         answered.await.map_err(|_| Fault::Stopped)?
+    }
+
+    async fn send(&self, request: Request) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Thread(writer) => writer.send(request).await,
+            Engine::Caller(writer) => {
+                // A panic in a transaction leaves it open, and the next one fails: go on with it.
+                writer.lock().unwrap_or_else(PoisonError::into_inner).serve(vec![request]);
+                Ok(())
+            }
+        }
     }
 }
 

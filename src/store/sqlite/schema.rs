@@ -2,6 +2,7 @@
 
 use super::error::Fault;
 use super::options::SqliteOptions;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Row};
 use std::path::Path;
 
@@ -96,7 +97,7 @@ pub(super) fn open_reader(path: &Path, options: &SqliteOptions) -> Result<Connec
     let open = || {
         let connection = Connection::open(path)?;
         connection.busy_timeout(options.busy_timeout)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        keep_statements(&connection)?;
         connection.pragma_update(None, "mmap_size", i64::try_from(options.mmap).unwrap_or(i64::MAX))?;
         // 4 MiB of pages: what is read often; the rest is mapped.
         connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -4096; PRAGMA query_only = ON;")?;
@@ -117,8 +118,15 @@ UPDATE meta SET epoch = lower(hex(randomblob(16))) WHERE id = 1 RETURNING epoch"
 /// More than there are different statements, so that none is prepared twice.
 const STATEMENTS: usize = 32;
 
-fn finish(connection: Connection) -> rusqlite::Result<(Connection, Meta, String)> {
+/// A statement is prepared once. Without the guarantee SQLite prepares those with a range anew
+/// whenever they get another bound, to look for a better plan; ours have but one.
+fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
+fn finish(connection: Connection) -> rusqlite::Result<(Connection, Meta, String)> {
+    keep_statements(&connection)?;
     let meta = connection.query_row(META, [], Meta::of)?;
     let epoch = connection.query_row("-- epoch\nSELECT epoch FROM meta WHERE id = 1", [], |row| row.get(0))?;
     Ok((connection, meta, epoch))

@@ -98,7 +98,7 @@ impl Writer {
         }
     }
 
-    fn serve(&mut self, group: Vec<Request>) {
+    pub(super) fn serve(&mut self, group: Vec<Request>) {
         let (reads, writes): (Vec<_>, Vec<_>) = group.into_iter().partition(|one| matches!(one, Request::Read(_)));
         if !writes.is_empty() {
             self.write(writes);

@@ -1,0 +1,227 @@
+//! What the simulation found, each as a test of its own.
+
+use crate::caller::{name, request};
+use crate::world::vault;
+use async_trait::async_trait;
+use certmint::clock::ManualClock;
+use certmint::domain::{IssuerInput, IssuerName, Operation, RequestId, Timestamp};
+use certmint::issuer::self_signed::SelfSigned;
+use certmint::issuer::{Checkpoint, Issuer, IssuerError, Issuers, Order, Step};
+use certmint::keys::{Keys, MasterKeys, Sealer, random_id};
+use certmint::service::{CreateRequest, Limits, PendingRef, Service};
+use certmint::store::sqlite::{Sqlite, SqliteOptions};
+use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
+use futures_util::future::BoxFuture;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, yield_now};
+
+/// Orders take as long as the test wants; what arrived is written down.
+struct Slow {
+    gate: Semaphore,
+    heard: Mutex<Vec<&'static str>>,
+}
+
+#[async_trait]
+impl Issuer for Slow {
+    async fn advance(&self, _: &Order, _: &Checkpoint) -> Result<Step, IssuerError> {
+        self.gate.acquire().await.unwrap().forget();
+        self.heard.lock().unwrap().push("order");
+        let checkpoint = Checkpoint(b"ordered".to_vec());
+        Ok(Step::Pending { checkpoint, details: None, again: Duration::from_secs(5) })
+    }
+
+    async fn cancel(&self, _: &Order, _: &Checkpoint) -> Result<Step, IssuerError> {
+        self.heard.lock().unwrap().push("cancel");
+        Ok(Step::Cancelled)
+    }
+}
+
+/// Two replicas on one store, and an operation whose order is on its way from the first one.
+struct Scene {
+    slow: Arc<Slow>,
+    clock: Arc<ManualClock>,
+    other: Service,
+    wanted: PendingRef,
+    step: JoinHandle<certmint::domain::Result<()>>,
+}
+
+async fn an_order_on_its_way() -> Scene {
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open_inline(SqliteOptions::default()).unwrap());
+    let slow = Arc::new(Slow { gate: Semaphore::new(0), heard: Mutex::default() });
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+    let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+    let replica = async || {
+        let keys = Keys::inline(sealer.clone(), Arc::new(random_id));
+        let issuers = Issuers::new(slow.clone()).with("Slow", slow.clone());
+        Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), Limits::default()).await.unwrap()
+    };
+    let (one, other) = (replica().await, replica().await);
+    let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
+    one.set_issuer(&vault(), &IssuerName::parse("slow").unwrap(), input).await.unwrap();
+    let id = RequestId::from_uuid(random_id());
+    one.create(request(&name(0), "slow", Some(id), 0)).await.unwrap();
+    let due = one.claim(9).await.unwrap().remove(0);
+    let step = tokio::spawn(async move { one.step(due).await });
+    yield_now().await;
+    let wanted = PendingRef { vault: vault(), name: name(0), request_id: Some(id) };
+    Scene { slow, clock, other, wanted, step }
+}
+
+impl Scene {
+    /// What the other replica finds to do, done.
+    async fn work(&self) {
+        for due in self.other.claim(9).await.unwrap() {
+            self.other.step(due).await.unwrap();
+        }
+    }
+
+    /// The order arrives, and the step of the first replica ends.
+    async fn arrives(&mut self) {
+        self.slow.gate.add_permits(1);
+        (&mut self.step).await.unwrap().unwrap();
+    }
+
+    fn heard(&self) -> Vec<&'static str> {
+        self.slow.heard.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn a_cancellation_does_not_overtake_an_order_on_its_way() {
+    let mut scene = an_order_on_its_way().await;
+    scene.other.cancel(&scene.wanted).await.unwrap();
+    scene.work().await;
+    assert_eq!(scene.heard(), [""; 0], "the authority would forget the cancellation, and then get the order");
+    scene.arrives().await;
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"], "at once when the order had arrived");
+}
+
+#[tokio::test]
+async fn a_deletion_does_not_overtake_an_order_on_its_way() {
+    let mut scene = an_order_on_its_way().await;
+    // The cancellation first: it must not hide that an order is on its way.
+    scene.other.cancel(&scene.wanted).await.unwrap();
+    scene.other.delete_pending(&scene.wanted).await.unwrap();
+    scene.work().await;
+    assert_eq!(scene.heard(), [""; 0]);
+    scene.arrives().await;
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"]);
+}
+
+#[tokio::test]
+async fn a_cancellation_waits_for_no_replica_that_died_longer_than_its_lease() {
+    let scene = an_order_on_its_way().await;
+    scene.other.cancel(&scene.wanted).await.unwrap();
+    scene.step.abort();
+    scene.clock.advance(Limits::default().lease);
+    scene.work().await;
+    assert_eq!(scene.heard(), ["cancel"]);
+}
+
+#[tokio::test]
+async fn a_claim_that_arrives_after_its_lease_is_not_acted_upon() {
+    let scene = an_order_on_its_way().await;
+    scene.step.abort();
+    scene.slow.gate.add_permits(9);
+    scene.clock.advance(Limits::default().lease);
+    let late = scene.other.claim(9).await.unwrap().remove(0);
+    scene.clock.advance(Limits::default().lease);
+    scene.other.step(late).await.unwrap();
+    assert_eq!(scene.heard(), [""; 0]);
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order"]);
+}
+
+/// A store on which something happens when a creation has looked whether it is a repeat.
+struct Between {
+    inner: Sqlite,
+    then: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+#[async_trait]
+impl Store for Between {
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        let answer = self.inner.get(key).await;
+        let looked = key.starts_with("requests/") || key.starts_with("repeats/");
+        let then = self.then.lock().unwrap().take_if(|_| looked);
+        if let Some(then) = then {
+            then.await;
+        }
+        answer
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.list(prefix, after, limit).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        self.inner.commit(batch).await
+    }
+
+    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.claim(now, until, limit).await
+    }
+
+    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
+        self.inner.events(after, limit).await
+    }
+
+    fn head(&self) -> watch::Receiver<Revision> {
+        self.inner.head()
+    }
+
+    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
+        self.inner.trim(before, keep_at_least, limit).await
+    }
+
+    async fn epoch(&self) -> Result<String, StoreError> {
+        self.inner.epoch().await
+    }
+}
+
+/// A creation, whose first try is committed (and, if so wanted, completed) while the second one is
+/// between its reads. Answers what the second one is told, and how many events the log has.
+async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize) {
+    let inner = Sqlite::open_inline(SqliteOptions::default()).unwrap();
+    let store = Arc::new(Between { inner, then: Mutex::default() });
+    let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+    let issuers = Issuers::new(Arc::new(SelfSigned::new(sealer.clone())));
+    let keys = Arc::new(Keys::inline(sealer, Arc::new(random_id)));
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+    let service = Service::new(store.clone(), issuers, keys, clock, Limits::default()).await.unwrap();
+    let first = {
+        let (service, request) = (service.clone(), request.clone());
+        async move {
+            service.create(request).await.unwrap();
+            if completed {
+                for due in service.claim(9).await.unwrap() {
+                    service.step(due).await.unwrap();
+                }
+            }
+        }
+    };
+    *store.then.lock().unwrap() = Some(Box::pin(first));
+    let second = service.create(request).await.unwrap().operation;
+    (second, store.events(0, 99).await.unwrap().events.len())
+}
+
+#[tokio::test]
+async fn a_repeat_is_not_refused_because_of_its_own_first_try() {
+    let id = RequestId::from_uuid(random_id());
+    let (told, events) = two_tries(request(&name(0), "Unknown", Some(id), 0), false).await;
+    assert_eq!((told.request_id, events), (id, 1));
+    let by_client = CreateRequest { client_request_id: Some("once".to_owned()), ..request(&name(0), "Self", None, 0) };
+    let (told, events) = two_tries(by_client, false).await;
+    assert_eq!((told.revision, events), (1, 1));
+}
+
+#[tokio::test]
+async fn a_repeat_does_not_begin_again_what_its_first_try_completed() {
+    let by_client = CreateRequest { client_request_id: Some("once".to_owned()), ..request(&name(0), "Self", None, 0) };
+    let (_, events) = two_tries(by_client, true).await;
+    assert_eq!(events, 2, "created and completed, and not overwritten");
+}

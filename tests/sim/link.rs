@@ -1,0 +1,202 @@
+//! The store as one replica sees it: far away, late, failing, and with a doorbell of its own.
+
+use crate::mutant::Mutant;
+use crate::world::{Delay, Fate, Fault, World};
+use async_trait::async_trait;
+use certmint::domain::Timestamp;
+use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How often a replica looks for commits that no poke told it of; in calm weather, which is long, seldom.
+const LOOK: Duration = Duration::from_millis(700);
+
+pub(crate) struct Link {
+    world: Arc<World>,
+    replica: usize,
+    bell: Arc<watch::Sender<Revision>>,
+    /// The process died: no call of it comes back.
+    dead: CancellationToken,
+}
+
+impl Link {
+    pub(crate) fn new(world: &Arc<World>, replica: usize, dead: CancellationToken) -> Self {
+        let bell = Arc::new(watch::Sender::new(world.server.head()));
+        world.server.listen(&bell);
+        if world.mutant != Some(Mutant::NeverPolls) {
+            tokio::spawn(poll(world.clone(), Arc::downgrade(&bell), dead.clone()));
+        }
+        Self { world: world.clone(), replica, bell, dead }
+    }
+
+    /// A call that only reads.
+    async fn ask<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let Fate { there, back, fault } = self.depart().await;
+        there.pass().await;
+        self.alive().await;
+        if fault != Fault::None {
+            return Err(unavailable());
+        }
+        let answer = call.await;
+        back.pass().await;
+        self.alive().await;
+        answer
+    }
+
+    /// A call that writes: once it is on its way it is done, whatever becomes of the caller.
+    async fn tell<T, F>(&self, call: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let Fate { there, back, fault } = self.depart().await;
+        let replica = self.replica;
+        if fault == Fault::Before {
+            there.pass().await;
+            self.alive().await;
+            self.world.note(format!("{replica} fails before"));
+            return Err(unavailable());
+        }
+        let (answer, answered) = oneshot::channel();
+        let ghost = fault == Fault::Ghost;
+        let late = Delay::Sleep(if ghost { self.world.up_to(Duration::from_secs(3)) } else { Duration::ZERO });
+        tokio::spawn({
+            let world = self.world.clone();
+            async move {
+                there.pass().await;
+                if ghost {
+                    late.pass().await;
+                }
+                let result = call.await;
+                if fault != Fault::None {
+                    world.note(format!("{replica} fails though done: {fault:?} {}", result.is_ok()));
+                }
+                // The caller may be gone.
+                let _ = answer.send(result);
+            }
+        });
+        if ghost {
+            return Err(unavailable());
+        }
+        let answer = answered.await.map_err(|_| unavailable())?;
+        back.pass().await;
+        self.alive().await;
+        if fault == Fault::After { Err(unavailable()) } else { answer }
+    }
+
+    async fn depart(&self) -> Fate {
+        self.alive().await;
+        self.world.count_call().await;
+        self.world.fate(self.world.profile.store)
+    }
+
+    async fn alive(&self) {
+        if self.dead.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn told(result: &Result<Revision, StoreError>) -> String {
+    match result {
+        Ok(revision) => revision.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("the connection broke".into())
+}
+
+fn ring(bell: &watch::Sender<Revision>, head: Revision) {
+    bell.send_if_modified(|seen| {
+        let newer = head > *seen;
+        *seen = head.max(*seen);
+        newer
+    });
+}
+
+async fn poll(world: Arc<World>, bell: std::sync::Weak<watch::Sender<Revision>>, dead: CancellationToken) {
+    while !dead.is_cancelled() {
+        sleep(if world.calm() { LOOK * 8 } else { LOOK }).await;
+        let Some(bell) = bell.upgrade() else { return };
+        ring(&bell, world.server.head());
+    }
+}
+
+/// After a commit the other replicas are told, if nothing gets lost.
+fn poke(world: &Arc<World>, revision: Revision) {
+    for bell in world.server.listeners() {
+        if !world.percent(world.profile.pokes) {
+            continue;
+        }
+        let after = world.up_to(Duration::from_millis(30));
+        tokio::spawn(async move {
+            sleep(after).await;
+            ring(&bell, revision);
+        });
+    }
+}
+
+#[async_trait]
+impl Store for Link {
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        self.ask(self.world.server.get(key)).await
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.ask(self.world.server.list(prefix, after, limit)).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        let (world, replica) = (self.world.clone(), self.replica);
+        let commit = async move {
+            let puts = batch.puts.iter().map(|put| (put.key.as_str(), put.due));
+            let deletes = batch.deletes.iter().map(|delete| (delete.key.as_str(), None));
+            let keys: Vec<_> = puts.chain(deletes).map(|(key, due)| format!("{key} {due:?}")).collect();
+            let events = batch.events.len();
+            let result = world.server.commit(batch).await;
+            world.note(format!("{replica} commits {keys:?} and {events} events: {}", told(&result)));
+            if let Ok(revision) = result {
+                poke(&world, revision);
+            }
+            result
+        };
+        let revision = self.tell(commit).await?;
+        ring(&self.bell, revision);
+        Ok(revision)
+    }
+
+    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let (world, replica) = (self.world.clone(), self.replica);
+        let claim = async move {
+            let claimed = world.server.claim(now, until, limit).await?;
+            if !claimed.is_empty() {
+                let keys: Vec<_> = claimed.iter().map(|record| record.key.as_str()).collect();
+                world.note(format!("{replica} claims {keys:?} until {until:?}"));
+            }
+            Ok(claimed)
+        };
+        self.tell(claim).await
+    }
+
+    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
+        self.ask(self.world.server.events(after, limit)).await
+    }
+
+    fn head(&self) -> watch::Receiver<Revision> {
+        self.bell.subscribe()
+    }
+
+    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
+        let world = self.world.clone();
+        self.tell(async move { world.server.trim(before, keep_at_least, limit).await }).await
+    }
+
+    async fn epoch(&self) -> Result<String, StoreError> {
+        self.ask(self.world.server.epoch()).await
+    }
+}

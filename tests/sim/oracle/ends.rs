@@ -1,0 +1,103 @@
+//! How everything ends: no operation in progress, nothing due, one version and one order for each
+//! operation that completed.
+
+use super::{History, is_gone};
+use crate::authority::{Placed, Stage};
+use crate::server::read;
+use crate::world::World;
+use certmint::domain::pending::{Transition, TransitionKind};
+use certmint::domain::{CertificateEntry, RequestId, Status, Version};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether every operation has ended, and the authority was told of all that were deleted.
+pub(crate) async fn everything_ended(world: &World) -> bool {
+    let open = History::of(world);
+    let ended = open.of.keys().all(|id| open.operation(*id).next_back().is_none_or(|told| has_ended(&told.transition)));
+    ended && world.server.all("orders/").await.is_empty()
+}
+
+fn has_ended(transition: &Transition) -> bool {
+    is_gone(transition) || !transition.operation.in_progress()
+}
+
+/// After everything was deleted and forgotten.
+pub(crate) async fn nothing_is_due(world: &World) -> Vec<String> {
+    let left = world.server.all("").await.into_iter();
+    let left = left.filter(|record| record.due.is_some() || record.key.starts_with("pending/"));
+    left.map(|record| format!("{} is left, due {:?}", record.key, record.due)).collect()
+}
+
+pub(super) async fn versions_and_orders(world: &World, history: &History) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut completed: BTreeSet<String> = BTreeSet::new();
+    let mut latest: BTreeMap<String, Version> = BTreeMap::new();
+    for told in &history.all {
+        let Transition { kind, operation, .. } = &told.transition;
+        if *kind == TransitionKind::Updated && operation.status() == Status::Completed {
+            completed.insert(format!(
+                "versions/{}/{}/{}",
+                operation.vault,
+                operation.certificate.key(),
+                operation.version
+            ));
+            latest
+                .insert(format!("certificates/{}/{}", operation.vault, operation.certificate.key()), operation.version);
+        }
+    }
+    let stored: BTreeSet<String> = world.server.all("versions/").await.into_iter().map(|record| record.key).collect();
+    for one in stored.symmetric_difference(&completed) {
+        broken.push(format!("{one} is stored or completed, and not both"));
+    }
+    for record in world.server.all("certificates/").await {
+        let entry: CertificateEntry = read(&record.body);
+        if entry.latest != latest.get(&record.key).copied() {
+            broken.push(format!(
+                "{} has the latest version {:?}, not {:?}",
+                record.key,
+                entry.latest,
+                latest.get(&record.key)
+            ));
+        }
+    }
+    let mut orders: BTreeMap<RequestId, usize> = BTreeMap::new();
+    for placed in world.authority.orders() {
+        *orders.entry(placed.request_id).or_default() += 1;
+        broken.extend(judge_order(history, &placed, world.profile.clocks_agree()));
+    }
+    broken.extend(
+        orders.into_iter().filter(|(_, count)| *count > 1).map(|(id, count)| format!("{count} orders for {id}")),
+    );
+    for (id, indices) in &history.of {
+        let issued = indices.iter().map(|index| &history.all[*index].transition).any(by_issuer);
+        let ordered =
+            world.authority.orders().iter().any(|placed| placed.request_id == *id && placed.stage == Stage::Issued);
+        if issued && !ordered {
+            broken.push(format!("{id} was completed by an authority that did not issue it"));
+        }
+    }
+    broken
+}
+
+/// Completed straight out of progress, and not merged by a person.
+fn by_issuer(transition: &Transition) -> bool {
+    let operation = &transition.operation;
+    !operation.issuer.is_manual()
+        && operation.status() == Status::Completed
+        && transition.kind == TransitionKind::Updated
+        && transition.previous == Some(Status::InProgress)
+}
+
+fn judge_order(history: &History, placed: &Placed, clocks_agree: bool) -> Option<String> {
+    let id = placed.request_id;
+    let Some(first) = history.of.get(&id).and_then(|indices| indices.first()) else {
+        return Some(format!("an order for {id}, which nobody created"));
+    };
+    if *first >= placed.told {
+        return Some(format!("the order for {id} came before its creation was durable"));
+    }
+    if history.all[*first].transition.operation.csr.0 != placed.csr {
+        return Some(format!("the order for {id} has another request"));
+    }
+    (clocks_agree && placed.stage == Stage::Open)
+        .then(|| format!("the order for {id} is still open, and nobody will end it"))
+}

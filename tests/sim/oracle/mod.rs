@@ -1,0 +1,55 @@
+//! The judge. Works from what was committed, and holds against it what everybody was told.
+
+mod acknowledged;
+mod ends;
+mod log;
+mod watch;
+
+pub(crate) use ends::{everything_ended, nothing_is_due};
+
+use crate::server::Told;
+use crate::watcher::Chain;
+use crate::world::World;
+use certmint::domain::RequestId;
+use certmint::domain::pending::{Transition, TransitionKind};
+use std::collections::BTreeMap;
+
+/// All transitions, and those of each operation, as indices.
+pub(crate) struct History {
+    pub(crate) all: Vec<Told>,
+    pub(crate) of: BTreeMap<RequestId, Vec<usize>>,
+}
+
+impl History {
+    pub(crate) fn of(world: &World) -> Self {
+        let all = world.server.history();
+        let mut of: BTreeMap<RequestId, Vec<usize>> = BTreeMap::new();
+        for (index, told) in all.iter().enumerate() {
+            of.entry(told.transition.operation.request_id).or_default().push(index);
+        }
+        Self { all, of }
+    }
+
+    pub(crate) fn operation(&self, id: RequestId) -> impl DoubleEndedIterator<Item = &Told> {
+        self.of.get(&id).into_iter().flatten().map(|index| &self.all[*index])
+    }
+}
+
+pub(crate) fn is_gone(transition: &Transition) -> bool {
+    matches!(transition.kind, TransitionKind::Deleted | TransitionKind::Overwritten)
+}
+
+/// Tells the world what is broken.
+pub(crate) async fn judge(world: &World, chains: &[Chain]) {
+    let history = History::of(world);
+    for Told { transition, .. } in &history.all {
+        world.note(format!("told {:?} {:?}", transition.kind, transition.operation.status()));
+    }
+    for chain in chains {
+        world.note(format!("chain {:?} of {}", chain.end, chain.items.len()));
+    }
+    for told in [log::judge(&history), acknowledged::judge(world, &history), watch::judge(&history, chains)] {
+        told.into_iter().for_each(|what| world.broken(what));
+    }
+    ends::versions_and_orders(world, &history).await.into_iter().for_each(|what| world.broken(what));
+}

@@ -1,0 +1,116 @@
+//! One run: a seed in, a story and a judgement out.
+
+use crate::caller::Caller;
+use crate::mutant::Mutant;
+use crate::oracle;
+use crate::replica::{self, DEADLINE, MEMORY, Replica};
+use crate::watcher::Gallery;
+use crate::world::World;
+use certmint::keys::{MasterKeys, Sealer};
+use std::cell::Cell;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// What came of a run.
+pub(crate) struct Outcome {
+    pub(crate) seed: u64,
+    /// Empty: all is well.
+    pub(crate) broken: Vec<String>,
+    /// What happened, a line for each step, with the simulated time in milliseconds.
+    pub(crate) trace: Vec<String>,
+}
+
+/// How long everything may take to end after the last fault, in simulated time.
+const PEACE: Duration = Duration::from_secs(1500);
+
+thread_local! {
+    static PANICS: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(crate) fn run(seed: u64, mutant: Option<Mutant>) -> Outcome {
+    count_panics();
+    PANICS.set(0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (mut broken, trace) = runtime.block_on(async {
+        let world = World::new(seed, mutant);
+        simulate(&world).await;
+        world.take()
+    });
+    if PANICS.get() > 0 {
+        broken.push(format!("{} panics", PANICS.get()));
+    }
+    Outcome { seed, broken, trace }
+}
+
+/// A task that panics is caught by the runtime, and must not go unnoticed.
+fn count_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.set(PANICS.get() + 1);
+            tell(panic);
+        }));
+    });
+}
+
+async fn simulate(world: &Arc<World>) {
+    world.note(format!("{:?}", world.profile));
+    let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+    let replicas: Vec<_> = (0..world.profile.replicas).map(|number| Arc::new(Replica::new(world, number))).collect();
+    for replica in &replicas {
+        tokio::spawn(replica.clone().supervise(world.clone(), sealer.clone()));
+    }
+    let caller = Caller { world: world.clone(), replicas: replicas.clone(), watchers: Gallery::default() };
+    caller.set_issuers().await;
+    weather(world, &replicas, &caller).await;
+    world.set_calm(true);
+    world.note("calm".to_owned());
+    for replica in &replicas {
+        replica.clock.set_offset(0);
+    }
+    peace(world, &caller).await;
+    // Watchers have heard of it.
+    sleep(Duration::from_secs(60)).await;
+    // The deadline of what nobody decides, and the end of every memory.
+    caller.delete_all().await;
+    for replica in &replicas {
+        replica.clock.set_offset((MEMORY + DEADLINE).as_millis() as i64 * 2);
+    }
+    sleep(world.profile.lease + Duration::from_secs(60)).await;
+    oracle::nothing_is_due(world).await.into_iter().for_each(|what| world.broken(what));
+    world.over.cancel();
+    let chains = caller.watchers.close().await;
+    oracle::judge(world, &chains).await;
+}
+
+/// Callers and faults.
+async fn weather(world: &Arc<World>, replicas: &[Arc<Replica>], caller: &Caller) {
+    world.set_calm(false);
+    tokio::spawn(replica::shake_clocks(world.clone(), replicas.to_vec()));
+    tokio::spawn(replica::trim(world.clone(), replicas.to_vec()));
+    for _ in 0..world.profile.watchers {
+        caller.watchers.open(caller);
+    }
+    let callers: Vec<_> = (0..world.profile.callers).map(|_| tokio::spawn(caller.clone().run())).collect();
+    for caller in callers {
+        if timeout(Duration::from_secs(100_000), caller).await.is_err() {
+            world.broken("a caller is stuck".to_owned());
+        }
+    }
+}
+
+/// No more faults: everything ends.
+async fn peace(world: &Arc<World>, caller: &Caller) {
+    let mut passed = Duration::ZERO;
+    while passed < PEACE {
+        sleep(Duration::from_secs(20)).await;
+        passed += Duration::from_secs(20);
+        if oracle::everything_ended(world).await {
+            return;
+        }
+        caller.cancel_the_held().await;
+    }
+    world.broken("something has not ended".to_owned());
+}
