@@ -8,6 +8,7 @@ mod file;
 mod options;
 mod queue;
 mod reader;
+mod recent;
 mod schema;
 mod writer;
 
@@ -19,10 +20,12 @@ use async_trait::async_trait;
 use error::{Fault, store_error};
 use file::Claimed;
 use queue::Threads;
+use recent::{Found, Recent};
 use rusqlite::Connection;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 use writer::{Job, Request, Writer};
 
@@ -34,6 +37,7 @@ pub struct Sqlite {
     readers: Option<Threads<Job>>,
     writer: Threads<Request>,
     doorbell: watch::Sender<Revision>,
+    recent: Arc<Recent>,
     epoch: String,
     max_body: usize,
     file: Option<Claimed>,
@@ -81,16 +85,18 @@ impl Sqlite {
         file: Option<Claimed>,
     ) -> Result<Self, StoreError> {
         let doorbell = watch::Sender::new(reader::revision(meta.head));
+        let recent = Arc::new(Recent::new(options.recent));
         let writer = Writer {
             connection,
             meta,
             group: options.group.max(1),
             now: options.now.clone(),
             doorbell: doorbell.clone(),
+            recent: recent.clone(),
         };
         let writer = Threads::one("store-writer", options.write_queue, |requests| writer.run(requests))
             .map_err(|e| no_thread(file.as_ref().map_or(Path::new(":memory:"), |file| &file.path), e))?;
-        Ok(Self { readers, writer, doorbell, epoch, max_body: options.max_body, file })
+        Ok(Self { readers, writer, doorbell, recent, epoch, max_body: options.max_body, file })
     }
 
     async fn read<T: Send + 'static>(
@@ -123,8 +129,16 @@ impl Sqlite {
 #[async_trait]
 impl Store for Sqlite {
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        let ticket = match self.recent.find(key) {
+            Found::Known(record) => return Ok(Some((*record).clone())),
+            Found::Unknown(ticket) => ticket,
+        };
         let key = key.to_owned();
-        self.read(move |connection| reader::get(connection, &key)).await
+        let found = self.read(move |connection| reader::get(connection, &key)).await?;
+        if let (Some(ticket), Some(record)) = (ticket, &found) {
+            self.recent.keep(ticket, record);
+        }
+        Ok(found)
     }
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {

@@ -4,6 +4,7 @@
 use super::error::{shared_error, store_error};
 use super::options::Now;
 use super::reader::{integer, record, revision, text_or_blob};
+use super::recent::Recent;
 use super::schema::Meta;
 use crate::domain::Timestamp;
 use crate::store::{Batch, Delete, Put, Record, Revision, StoreError};
@@ -83,6 +84,7 @@ pub(super) struct Writer {
     pub(super) group: usize,
     pub(super) now: Option<Now>,
     pub(super) doorbell: watch::Sender<Revision>,
+    pub(super) recent: Arc<Recent>,
 }
 
 impl Writer {
@@ -113,18 +115,23 @@ impl Writer {
     /// One transaction. Nobody is answered before it ended, not even who was refused: a refusal
     /// may rest on what a neighbour wrote.
     fn write(&mut self, requests: Vec<Request>) {
-        let mut group = Group { connection: &self.connection, meta: self.meta, rings: false, lost: None };
+        let mut group =
+            Group { connection: &self.connection, meta: self.meta, touched: Vec::new(), rings: false, lost: None };
         let at = group.begin(self.now.as_ref());
         let mut answers: Vec<Deferred> = Vec::with_capacity(requests.len());
         for request in requests {
             answers.push(match request {
                 Request::Commit(batch, answer) => {
+                    group.touched.extend(keys(&batch));
                     let result = group.attempt(|connection, meta| commit(connection, meta, at, batch));
                     group.rings |= matches!(result, Some(Ok(_)));
                     defer(answer, result)
                 }
                 Request::Claim { now, until, limit, answer } => {
-                    defer(answer, group.attempt(|connection, meta| claim(connection, meta, now, until, limit)))
+                    let result = group.attempt(|connection, meta| claim(connection, meta, now, until, limit));
+                    let claimed = result.iter().flatten().flatten().map(|record| record.key.clone());
+                    group.touched.extend(claimed);
+                    defer(answer, result)
                 }
                 Request::Trim { before, keep_at_least, limit, answer } => defer(
                     answer,
@@ -133,8 +140,10 @@ impl Writer {
                 Request::Read(_) => continue,
             });
         }
+        self.recent.close(std::mem::take(&mut group.touched));
         group.end(self.meta);
-        let Group { meta, rings, lost, connection: _ } = group;
+        self.recent.open();
+        let Group { meta, rings, lost, connection: _, touched: _ } = group;
         if lost.is_none() {
             self.meta = meta;
         } else {
@@ -156,6 +165,8 @@ struct Group<'c> {
     connection: &'c Connection,
     /// As of the request that was done last.
     meta: Meta,
+    /// Keys of records that it may change.
+    touched: Vec<String>,
     rings: bool,
     /// Why nothing of this transaction will be there.
     lost: Option<Arc<rusqlite::Error>>,
@@ -219,6 +230,10 @@ impl Group<'_> {
             self.lost = Some(Arc::new(error));
         }
     }
+}
+
+fn keys(batch: &Batch) -> impl Iterator<Item = String> {
+    batch.puts.iter().map(|put| &put.key).chain(batch.deletes.iter().map(|delete| &delete.key)).cloned()
 }
 
 fn commit(
