@@ -89,7 +89,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let upkeep = tokio::spawn(upkeep::run(store, config.limits.clone(), background.clone()));
 
     let app = transport::app(
-        grpc::routes(service.clone(), grpc_options(&config, &stop)),
+        grpc::face(service.clone(), grpc_options(&config, &stop)),
         rest::router(service.clone(), rest_options(&config, &stop)),
     );
     announce(address, &config, &ca_file);

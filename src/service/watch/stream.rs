@@ -9,10 +9,10 @@ use super::{Subscriber, ended};
 use crate::domain::pending::TransitionKind;
 use crate::domain::{Error, Operation, Reason, RequestId, Result};
 use crate::service::Service;
-use crate::service::records::{self, PendingRecord, RequestRecord, key};
+use crate::service::records::{self, RequestRecord, ShownPending, key};
 use crate::store::{Record, Revision};
 use futures_util::Stream;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -49,10 +49,19 @@ struct Session {
     /// Everything up to here was sent or did not match.
     cursor: Revision,
     /// Operations that the snapshot showed in a state newer than its revision, with that state.
-    ahead: HashMap<RequestId, u64>,
+    ahead: BTreeMap<RequestId, u64>,
     /// Operations that were shown and have not ended; only kept for `until_terminal`.
-    open: HashSet<RequestId>,
+    open: BTreeSet<RequestId>,
     shown: bool,
+}
+
+/// What the ring has behind a cursor.
+enum InRing {
+    Event(Arc<LogEvent>),
+    /// The present was reached.
+    Nothing,
+    /// The ring does not reach: the store has to be asked.
+    Behind,
 }
 
 impl Service {
@@ -110,12 +119,12 @@ impl Service {
             page: limits.page,
             until_terminal: request.until_terminal,
             cursor,
-            ahead: HashMap::new(),
-            open: HashSet::new(),
+            ahead: BTreeMap::new(),
+            open: BTreeSet::new(),
             // What a request id names has existed: where it is not open, it is over.
             shown: request.request_id.is_some(),
         };
-        Ok(session.stream(request, snapshot, head, timers))
+        Ok(session.stream(Box::new(request), snapshot, head, timers))
     }
 
     /// The position of a token that the log still reaches back to.
@@ -130,7 +139,14 @@ impl Service {
 }
 
 impl Session {
-    fn stream(mut self, request: WatchRequest, snapshot: Snapshot, head: Revision, mut timers: Timers) -> WatchStream {
+    /// What happens once for a stream is in boxes of its own, which are gone when the stream waits for events.
+    fn stream(
+        mut self,
+        request: Box<WatchRequest>,
+        snapshot: Snapshot,
+        head: Revision,
+        mut timers: Timers,
+    ) -> WatchStream {
         Box::pin(async_stream::try_stream! {
             let mut goal = Some(head);
             if snapshot != Snapshot::None {
@@ -141,7 +157,7 @@ impl Session {
                         yield WatchItem::Bookmark { kind: Bookmark::Closing, resume_token: String::new() };
                         Err(end)?;
                     }
-                    let (page, next) = self.snapshot_page(&request, snapshot, &after, head).await?;
+                    let (page, next) = Box::pin(self.snapshot_page(&request, snapshot, &after, head)).await?;
                     for operation in page {
                         yield WatchItem::Snapshot(Box::new(operation));
                     }
@@ -149,7 +165,7 @@ impl Session {
                     after = next;
                 }
             } else if self.until_terminal && (request.request_id.is_some() || !request.resume_token.is_empty()) {
-                goal = Some(head.max(self.find_open(&request).await?));
+                goal = Some(head.max(Box::pin(self.find_open(&request)).await?));
             }
             drop(request);
             let mut pending = Vec::new().into_iter();
@@ -163,9 +179,19 @@ impl Session {
                 if let Some(end) = timers.over() {
                     break end;
                 }
-                if let Some(events) = self.read_on(goal).await? {
-                    pending = events.into_iter();
-                    continue;
+                match self.next_in_ring(goal) {
+                    InRing::Event(event) => {
+                        if let Some(event) = self.admit(event) {
+                            timers.sent();
+                            yield WatchItem::Event(event);
+                        }
+                        continue;
+                    }
+                    InRing::Nothing => {}
+                    InRing::Behind => if let Some(events) = Box::pin(self.read_on(goal)).await? {
+                        pending = events.into_iter();
+                        continue;
+                    },
                 }
                 if goal.take().is_some() {
                     timers.sent();
@@ -175,6 +201,7 @@ impl Session {
                     return;
                 }
                 tokio::select! {
+                    biased;
                     () = self.place.bell.notified() => continue,
                     () = timers.rang() => {}
                 }
@@ -187,7 +214,14 @@ impl Session {
             // What was known before the end is still told; a long replay is left to the next stream.
             let last = if goal.is_none() { self.service.hub.head() } else { 0 };
             while self.cursor < last {
-                let Some(events) = self.read_on(None).await? else { break };
+                let events = match self.next_in_ring(None) {
+                    InRing::Event(event) => vec![event],
+                    InRing::Nothing => break,
+                    InRing::Behind => match Box::pin(self.read_on(None)).await? {
+                        Some(events) => events,
+                        None => break,
+                    },
+                };
                 for event in events {
                     if let Some(event) = self.admit(event) {
                         yield WatchItem::Event(event);
@@ -214,7 +248,7 @@ impl Session {
         let (records, next) = self.records(request, after).await?;
         let mut operations = Vec::new();
         for record in records {
-            let PendingRecord { operation, .. } = records::read(&record)?;
+            let ShownPending { operation } = records::read(&record)?;
             let wanted = snapshot == Snapshot::All || operation.in_progress();
             if !wanted || !self.filter.concerns(&operation) {
                 continue;
@@ -260,7 +294,7 @@ impl Session {
         loop {
             let (records, next) = self.records(request, &after).await?;
             for record in records {
-                let PendingRecord { operation, .. } = records::read(&record)?;
+                let ShownPending { operation } = records::read(&record)?;
                 if self.filter.concerns(&operation) {
                     known = known.max(record.revision);
                     self.track(&operation, ended(&operation));
@@ -271,18 +305,22 @@ impl Session {
         }
     }
 
-    /// The next matching events; `None` when the present was reached (with a `goal`: at least it).
-    async fn read_on(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
-        let hub = self.service.hub.clone();
+    /// The next matching event of the ring.
+    fn next_in_ring(&mut self, goal: Option<Revision>) -> InRing {
+        let hub = &self.service.hub;
         // A ring that has not come as far as the goal would let a caller wait for a bell that
         // nobody rings.
-        if goal.is_none_or(|goal| hub.head() >= goal)
-            && let Some((cursor, event)) =
-                hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation))
-        {
-            self.cursor = cursor;
-            return Ok(event.map(|event| vec![event]));
+        if goal.is_some_and(|goal| hub.head() < goal) {
+            return InRing::Behind;
         }
+        let found = hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation));
+        let Some((cursor, event)) = found else { return InRing::Behind };
+        self.cursor = cursor;
+        event.map_or(InRing::Nothing, InRing::Event)
+    }
+
+    /// The next matching events of the store; `None` when the present was reached (with a `goal`: at least it).
+    async fn read_on(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
         let page = self.service.store.events(self.cursor, self.page).await?;
         if self.cursor < page.trimmed {
             return Err(expired());
@@ -291,7 +329,7 @@ impl Session {
         let mut events = Vec::new();
         for event in &page.events {
             self.cursor = event.revision;
-            let event = hub.decode(event)?;
+            let event = self.service.hub.decode(event)?;
             if self.filter.concerns(&event.transition.operation) {
                 events.push(Arc::new(event));
             }

@@ -5,7 +5,7 @@
 use super::GrpcOptions;
 use super::call::Call;
 use super::status::{is_undecodable, status, undecodable};
-use super::watch::{Encoded, Watch};
+use super::watch;
 use crate::domain::{Error, Reason};
 use crate::service::Service;
 use crate::transport::host::Host;
@@ -23,20 +23,23 @@ const WATCH: &str = "/certmint.v1.CertificateService/WatchPending";
 
 /// The whole gRPC face as one service.
 #[derive(Clone)]
-pub(super) struct Front {
+pub(super) struct Front(Arc<Parts>);
+
+struct Parts {
     service: Service,
     routes: Routes,
-    options: Arc<GrpcOptions>,
+    options: GrpcOptions,
 }
 
 impl Front {
     pub(super) fn new(service: Service, routes: Routes, options: GrpcOptions) -> Self {
-        Self { service, routes, options: Arc::new(options) }
+        Self(Arc::new(Parts { service, routes, options }))
     }
 
-    async fn answer(mut self, request: http::Request<Body>) -> http::Response<Body> {
+    pub(super) async fn answer(self, request: http::Request<Body>) -> http::Response<Body> {
+        let Parts { service, routes, options } = &*self.0;
         let (mut parts, body) = request.into_parts();
-        let host = match Host::of(&parts, &self.options.base_domain) {
+        let host = match Host::of(&parts, &options.base_domain) {
             Ok(host) => host,
             Err(error) => return status(error).into_http(),
         };
@@ -46,14 +49,10 @@ impl Front {
         let request = http::Request::from_parts(parts, body);
         if request.uri().path() == WATCH {
             // The stream keeps its own deadline: this one would end at the headers.
-            let watch = Watch { service: self.service, deadline: patience };
-            return tonic::server::Grpc::new(Encoded)
-                .apply_max_message_size_config(Some(self.options.message_limit), None)
-                .server_streaming(watch, request)
-                .await;
+            return Box::pin(watch::answer(service, request, patience, options.message_limit)).await;
         }
-        let time = patience.unwrap_or(self.options.call_timeout).min(self.options.call_timeout);
-        match tokio::time::timeout(time, tower::Service::call(&mut self.routes, request)).await {
+        let time = patience.unwrap_or(options.call_timeout).min(options.call_timeout);
+        match tokio::time::timeout(time, tower::Service::call(&mut routes.clone(), request)).await {
             Ok(Ok(response)) => readable(response),
             Ok(Err(error)) => {
                 tracing::error!(%error, "a call failed outside of its handler");
