@@ -68,16 +68,14 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
         .map_err(|source| AppError::Listen { address, source })?;
     let address = listener.local_addr();
 
-    let now = OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let ca = tls::DevCa::load_or_create(&config.data_dir, now).map_err(part("the development CA cannot be used"))?;
-    let ca_file = ca.path().to_owned();
-    let clock =
-        || OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let certificates = tls::DevCertificates::new(ca, config.base_domain.as_str(), clock)
-        .map_err(part("the server certificate cannot be made"))?;
-    let tls = tls::with_resolver(Arc::new(certificates)).map_err(part("TLS cannot be set up"))?;
-
-    let (service, store) = build(&config).await?;
+    // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
+    let tls = tokio::task::spawn_blocking({
+        let config = config.clone();
+        move || development_tls(&config)
+    });
+    let built = build(&config).await;
+    let (tls, ca_file) = tls.await.map_err(part("TLS cannot be set up"))??;
+    let (service, store) = built?;
     let stop = CancellationToken::new();
     let background = CancellationToken::new();
     let tail = tokio::spawn({
@@ -104,6 +102,16 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// TLS with the certificates of the development CA, and where that CA's own certificate is.
+fn development_tls(config: &Config) -> Result<(Arc<rustls::ServerConfig>, PathBuf), AppError> {
+    let now = || OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let ca = tls::DevCa::load_or_create(&config.data_dir, now()).map_err(part("the development CA cannot be used"))?;
+    let ca_file = ca.path().to_owned();
+    let certificates = tls::DevCertificates::new(ca, config.base_domain.as_str(), now)
+        .map_err(part("the server certificate cannot be made"))?;
+    Ok((tls::with_resolver(Arc::new(certificates)).map_err(part("TLS cannot be set up"))?, ca_file))
 }
 
 fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {

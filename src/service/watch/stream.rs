@@ -55,15 +55,6 @@ struct Session {
     shown: bool,
 }
 
-/// What the ring has behind a cursor.
-enum InRing {
-    Event(Arc<LogEvent>),
-    /// The present was reached.
-    Nothing,
-    /// The ring does not reach: the store has to be asked.
-    Behind,
-}
-
 impl Service {
     /// Follows the log until `shutdown`; every process runs one.
     pub async fn tail(&self, shutdown: CancellationToken) {
@@ -139,7 +130,8 @@ impl Service {
 }
 
 impl Session {
-    /// What happens once for a stream is in boxes of its own, which are gone when the stream waits for events.
+    /// Ten thousand of these wait at the same time, so what they hold is kept small: what happens once is in boxes
+    /// that go, and no error is held where something is sent.
     fn stream(
         mut self,
         request: Box<WatchRequest>,
@@ -147,89 +139,91 @@ impl Session {
         head: Revision,
         mut timers: Timers,
     ) -> WatchStream {
-        Box::pin(async_stream::try_stream! {
+        Box::pin(async_stream::stream! {
             let mut goal = Some(head);
-            if snapshot != Snapshot::None {
-                let mut after = String::new();
+            let end = 'told: {
+                if snapshot != Snapshot::None {
+                    let mut after = String::new();
+                    loop {
+                        if timers.over().is_some() {
+                            // Half a snapshot cannot be resumed, so this bookmark has no token.
+                            yield Ok(WatchItem::Bookmark { kind: Bookmark::Closing, resume_token: String::new() });
+                            break 'told timers.over();
+                        }
+                        let (page, next) = match Box::pin(self.snapshot_page(&request, snapshot, &after, head)).await {
+                            Ok(found) => found,
+                            Err(error) => break 'told Some(error),
+                        };
+                        for operation in page {
+                            yield Ok(WatchItem::Snapshot(operation));
+                        }
+                        let Some(next) = next else { break };
+                        after = next;
+                    }
+                } else if self.until_terminal && (request.request_id.is_some() || !request.resume_token.is_empty()) {
+                    match Box::pin(self.find_open(&request)).await {
+                        Ok(known) => goal = Some(head.max(known)),
+                        Err(error) => break 'told Some(error),
+                    }
+                }
+                drop(request);
+                let mut pending = Vec::new().into_iter();
                 loop {
-                    if let Some(end) = timers.over() {
-                        // Half a snapshot cannot be resumed, so this bookmark has no token.
-                        yield WatchItem::Bookmark { kind: Bookmark::Closing, resume_token: String::new() };
-                        Err(end)?;
-                    }
-                    let (page, next) = Box::pin(self.snapshot_page(&request, snapshot, &after, head)).await?;
-                    for operation in page {
-                        yield WatchItem::Snapshot(Box::new(operation));
-                    }
-                    let Some(next) = next else { break };
-                    after = next;
-                }
-            } else if self.until_terminal && (request.request_id.is_some() || !request.resume_token.is_empty()) {
-                goal = Some(head.max(Box::pin(self.find_open(&request)).await?));
-            }
-            drop(request);
-            let mut pending = Vec::new().into_iter();
-            let end = loop {
-                for event in pending.by_ref() {
-                    if let Some(event) = self.admit(event) {
-                        timers.sent();
-                        yield WatchItem::Event(event);
-                    }
-                }
-                if let Some(end) = timers.over() {
-                    break end;
-                }
-                match self.next_in_ring(goal) {
-                    InRing::Event(event) => {
+                    for event in pending.by_ref() {
                         if let Some(event) = self.admit(event) {
                             timers.sent();
-                            yield WatchItem::Event(event);
+                            yield Ok(WatchItem::Event(event));
                         }
-                        continue;
                     }
-                    InRing::Nothing => {}
-                    InRing::Behind => if let Some(events) = Box::pin(self.read_on(goal)).await? {
-                        pending = events.into_iter();
-                        continue;
-                    },
+                    if timers.over().is_some() {
+                        break;
+                    }
+                    match self.next_events(goal).await {
+                        Ok(Some(events)) => {
+                            pending = events.into_iter();
+                            continue;
+                        }
+                        Ok(None) => {}
+                        Err(error) => break 'told Some(error),
+                    }
+                    if goal.take().is_some() {
+                        timers.sent();
+                        yield Ok(self.bookmark(Bookmark::CaughtUp));
+                    }
+                    if self.until_terminal && self.shown && self.open.is_empty() {
+                        break 'told None;
+                    }
+                    tokio::select! {
+                        biased;
+                        () = self.place.bell.notified() => continue,
+                        () = timers.rang() => {}
+                    }
+                    if timers.over().is_none() && timers.beat_is_due() {
+                        self.skip_to_head();
+                        yield Ok(self.bookmark(Bookmark::Heartbeat));
+                        timers.sent();
+                    }
                 }
-                if goal.take().is_some() {
-                    timers.sent();
-                    yield self.bookmark(Bookmark::CaughtUp);
+                // What was known before the end is still told; a long replay is left to the next stream.
+                let last = if goal.is_none() { self.service.hub.head() } else { 0 };
+                while self.cursor < last {
+                    let events = match self.next_events(None).await {
+                        Ok(Some(events)) => events,
+                        Ok(None) => break,
+                        Err(error) => break 'told Some(error),
+                    };
+                    for event in events {
+                        if let Some(event) = self.admit(event) {
+                            yield Ok(WatchItem::Event(event));
+                        }
+                    }
                 }
-                if self.until_terminal && self.shown && self.open.is_empty() {
-                    return;
-                }
-                tokio::select! {
-                    biased;
-                    () = self.place.bell.notified() => continue,
-                    () = timers.rang() => {}
-                }
-                if timers.over().is_none() && timers.beat_is_due() {
-                    self.skip_to_head();
-                    yield self.bookmark(Bookmark::Heartbeat);
-                    timers.sent();
-                }
+                yield Ok(self.bookmark(Bookmark::Closing));
+                timers.over()
             };
-            // What was known before the end is still told; a long replay is left to the next stream.
-            let last = if goal.is_none() { self.service.hub.head() } else { 0 };
-            while self.cursor < last {
-                let events = match self.next_in_ring(None) {
-                    InRing::Event(event) => vec![event],
-                    InRing::Nothing => break,
-                    InRing::Behind => match Box::pin(self.read_on(None)).await? {
-                        Some(events) => events,
-                        None => break,
-                    },
-                };
-                for event in events {
-                    if let Some(event) = self.admit(event) {
-                        yield WatchItem::Event(event);
-                    }
-                }
+            if let Some(error) = end {
+                yield Err(error);
             }
-            yield self.bookmark(Bookmark::Closing);
-            Err(end)?;
         })
     }
 
@@ -237,14 +231,15 @@ impl Session {
         WatchItem::Bookmark { kind, resume_token: self.service.hub.token(self.cursor) }
     }
 
-    /// A page of the snapshot, and after which key the next one begins.
+    /// A page of the snapshot, and after which key the next one begins. Boxed: who takes one out of the page needs
+    /// no room for a whole operation for as long as the stream lives.
     async fn snapshot_page(
         &mut self,
         request: &WatchRequest,
         snapshot: Snapshot,
         after: &str,
         head: Revision,
-    ) -> Result<(Vec<Operation>, Option<String>)> {
+    ) -> Result<(Vec<Box<Operation>>, Option<String>)> {
         let (records, next) = self.records(request, after).await?;
         let mut operations = Vec::new();
         for record in records {
@@ -258,7 +253,7 @@ impl Session {
             }
             self.track(&operation, ended(&operation));
             if self.filter.shows(operation.status()) {
-                operations.push(operation);
+                operations.push(Box::new(operation));
             }
         }
         Ok((operations, next))
@@ -305,21 +300,23 @@ impl Session {
         }
     }
 
-    /// The next matching event of the ring.
-    fn next_in_ring(&mut self, goal: Option<Revision>) -> InRing {
+    /// The next matching events; `None` when the present was reached (with a `goal`: at least it).
+    async fn next_events(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
         let hub = &self.service.hub;
         // A ring that has not come as far as the goal would let a caller wait for a bell that
         // nobody rings.
-        if goal.is_some_and(|goal| hub.head() < goal) {
-            return InRing::Behind;
+        if goal.is_none_or(|goal| hub.head() >= goal)
+            && let Some((cursor, event)) =
+                hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation))
+        {
+            self.cursor = cursor;
+            return Ok(event.map(|event| vec![event]));
         }
-        let found = hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation));
-        let Some((cursor, event)) = found else { return InRing::Behind };
-        self.cursor = cursor;
-        event.map_or(InRing::Nothing, InRing::Event)
+        // Not every stream needs the room for this, and few do for long.
+        Box::pin(self.read_on(goal)).await
     }
 
-    /// The next matching events of the store; `None` when the present was reached (with a `goal`: at least it).
+    /// The same out of the store.
     async fn read_on(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
         let page = self.service.store.events(self.cursor, self.page).await?;
         if self.cursor < page.trimmed {

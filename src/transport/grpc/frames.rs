@@ -32,19 +32,19 @@ pub(super) struct Frames<S> {
 }
 
 enum State<S> {
-    Open(Pin<Box<S>>),
+    Open(S),
     /// The stream has ended with this.
     Closing(Status),
     Closed,
 }
 
-impl<S: Stream<Item = Result<Bytes, Status>>> Frames<S> {
-    pub(super) fn new(messages: Pin<Box<S>>) -> Self {
+impl<S: Stream<Item = Result<Bytes, Status>> + Unpin> Frames<S> {
+    pub(super) fn new(messages: S) -> Self {
         Self { state: State::Open(messages) }
     }
 }
 
-impl<S: Stream<Item = Result<Bytes, Status>>> Body for Frames<S> {
+impl<S: Stream<Item = Result<Bytes, Status>> + Unpin> Body for Frames<S> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -52,7 +52,7 @@ impl<S: Stream<Item = Result<Bytes, Status>>> Body for Frames<S> {
         let mut ready = Ready::None;
         loop {
             match &mut self.state {
-                State::Open(messages) => match messages.as_mut().poll_next(cx) {
+                State::Open(messages) => match Pin::new(messages).poll_next(cx) {
                     Poll::Pending if ready.is_empty() => return Poll::Pending,
                     Poll::Pending => break,
                     Poll::Ready(Some(Ok(message))) => {
@@ -153,7 +153,7 @@ mod tests {
             Some(Poll::Ready(item)) => Poll::Ready(Some(item)),
             None => Poll::Ready(None),
         });
-        Frames::new(Box::pin(stream.fuse()))
+        Frames::new(stream.fuse())
     }
 
     async fn frames(mut body: impl Body<Data = Bytes, Error = Infallible> + Unpin) -> Vec<String> {

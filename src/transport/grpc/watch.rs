@@ -60,7 +60,7 @@ async fn open(
     let stream = service.watch(wanted, &call.subscriber, call.closing.clone()).await.map_err(status)?;
     let base = call.base();
     let messages = stream.map(move |item| item.map(|item| encode(item, &base, include_csr)).map_err(status));
-    Ok(Body::new(Frames::new(Box::pin(messages))))
+    Ok(Body::new(Frames::new(messages)))
 }
 
 /// Decodes the one message of the request.
