@@ -141,10 +141,13 @@ impl Stored for IssuerConfig {}
 impl Stored for crate::domain::pending::Transition {}
 
 pub(super) fn encode<T: Stored + Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(&Body { format: FORMAT, value }).map_err(|error| {
+    // Most records fit; growing step by step would copy each of them several times.
+    let mut body = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut body, &Body { format: FORMAT, value }).map_err(|error| {
         tracing::error!(%error, "a record could not be written as JSON");
         Error::internal()
-    })
+    })?;
+    Ok(body)
 }
 
 pub(super) fn decode<T: Stored>(what: &str, body: &[u8]) -> Result<T> {
