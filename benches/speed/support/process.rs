@@ -1,9 +1,12 @@
 //! A process that is measured from outside: its processor time, its memory, its end.
 
 use super::Failure;
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
@@ -11,6 +14,8 @@ use std::{env, fs};
 pub(crate) struct Process {
     child: Child,
     output: BufReader<ChildStdout>,
+    /// The time of each thread when it was last looked at: what a thread that has ended took stays counted.
+    threads: Mutex<HashMap<OsString, u64>>,
 }
 
 impl Process {
@@ -18,7 +23,7 @@ impl Process {
     pub(crate) fn start(mut command: Command) -> Result<Self, Failure> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let output = child.stdout.take().ok_or("the child has no standard output")?;
-        Ok(Self { child, output: BufReader::new(output) })
+        Ok(Self { child, output: BufReader::new(output), threads: Mutex::default() })
     }
 
     /// The next line that it writes.
@@ -30,9 +35,18 @@ impl Process {
         }
     }
 
-    /// All threads of it, in user and system.
+    /// All threads of it, in user and system: from the scheduler, in nanoseconds, since an event to a thousand streams
+    /// takes less than the hundredth of a second that `/proc/PID/stat` counts in.
     pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
-        cpu_of(&self.child.id().to_string())
+        let mut threads = self.threads.lock().map_err(|_| "a look at the threads panicked")?;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let thread = thread?;
+            // It may end between the two reads.
+            let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else { continue };
+            let time = text.split_whitespace().next().unwrap_or("0").parse()?;
+            threads.insert(thread.file_name(), time);
+        }
+        Ok(Duration::from_nanos(threads.values().sum()))
     }
 
     /// Resident memory in bytes, the pages of the program's file among them.
@@ -74,18 +88,6 @@ pub(crate) fn own_cpu() -> Result<Duration, Failure> {
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     let fields = after_name.split_whitespace().skip(11).take(2);
     Ok(Duration::from_millis(10 * fields.map(str::parse::<u64>).sum::<Result<u64, _>>()?))
-}
-
-/// From the scheduler, in nanoseconds: an event to a thousand streams takes less than a hundredth of a second. Threads
-/// that have ended are missing; those of a server live as long as it does.
-fn cpu_of(process: &str) -> Result<Duration, Failure> {
-    let mut sum = 0;
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        // A thread may end between the two reads.
-        let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-        sum += text.split_whitespace().next().unwrap_or("0").parse::<u64>()?;
-    }
-    Ok(Duration::from_nanos(sum))
 }
 
 /// The program that is measured: `CERTMINT_BINARY`, or the one that cargo built with this one.
