@@ -75,9 +75,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     // Open before the store is, so that a long start can be seen; it ends with this function.
     let admin = admin_port(&config, &probes).await?;
     count_connections(&metrics, listener.stats());
-    let door = door::open(&config, &metrics)?;
-
-    let (service, store) = build(&config, &metrics).await?;
+    // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
+    let (door, (service, store)) = tokio::try_join!(open_door(&config, &metrics), build(&config, &metrics))?;
     let mut tasks = vec![
         tokio::spawn({
             let (service, background) = (service.clone(), background.clone());
@@ -90,7 +89,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.extend(door.reload(metrics, background.clone()));
 
     let app = transport::app(
-        grpc::routes(service.clone(), grpc_options(&config, &door.auth, &draining)),
+        grpc::face(service.clone(), grpc_options(&config, &door.auth, &draining)),
         rest::router(service.clone(), rest_options(&config, &door.auth, &stop)),
     );
     // Heard from here on; who reads the announcement may send one.
@@ -111,6 +110,11 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn open_door(config: &Config, metrics: &Arc<Metrics>) -> Result<door::Door, AppError> {
+    let (config, metrics) = (config.clone(), metrics.clone());
+    tokio::task::spawn_blocking(move || door::open(&config, &metrics)).await.map_err(part("TLS cannot be set up"))?
 }
 
 async fn admin_port(

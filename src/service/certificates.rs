@@ -1,7 +1,7 @@
 //! Reading certificates.
 
 use super::Service;
-use super::records::{PendingRecord, key};
+use super::records::{ShownPending, key};
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Detail, Error, Reason, Result, Timestamp, VaultName, Version,
 };
@@ -96,7 +96,7 @@ impl Service {
         }
         let entry = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
         let (_, entry) = entry.ok_or_else(|| not_found(name))?;
-        let pending = self.load::<PendingRecord>(&key::pending(vault, name)).await?;
+        let pending = self.load::<ShownPending>(&key::pending(vault, name)).await?;
         let pending_version = pending.map(|(_, pending)| pending.operation.version);
         if entry.first_version == version && entry.latest.is_none() || pending_version == Some(version) {
             return Ok(CertificateView { version, ..CertificateView::placeholder(entry, pending_version.is_some()) });

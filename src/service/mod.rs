@@ -128,7 +128,12 @@ impl Service {
 }
 
 /// A put of a value.
-fn put<T: records::Stored>(key: String, expected: Option<Revision>, value: &T, due: Option<Timestamp>) -> Result<Put> {
+fn put<T: records::Stored + serde::Serialize>(
+    key: String,
+    expected: Option<Revision>,
+    value: &T,
+    due: Option<Timestamp>,
+) -> Result<Put> {
     Ok(Put { key, expected, body: records::encode(value)?, due })
 }
 

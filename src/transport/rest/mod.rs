@@ -15,7 +15,7 @@ mod pending;
 mod routes;
 mod watch;
 
-pub use gateway::router;
+pub use gateway::{Face, router};
 pub use routes::{Endpoint, ROUTES, Route};
 
 use super::auth::Auth;
