@@ -7,7 +7,6 @@ mod signals;
 mod store;
 mod upkeep;
 
-use crate::clock::SystemClock;
 use crate::config::{BaseDomain, Config, ConfigError, Overrides, StoreUrl};
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::self_signed::SelfSigned;
@@ -32,6 +31,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use store::Opened;
 use tokio_util::sync::CancellationToken;
 
 /// Why the server did not start. Each says what to do.
@@ -76,14 +76,14 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let admin = admin_port(&config, &probes).await?;
     count_connections(&metrics, listener.stats());
     // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
-    let (door, (service, store)) = tokio::try_join!(open_door(&config, &metrics), build(&config, &metrics))?;
+    let (door, (service, opened)) = tokio::try_join!(open_door(&config, &metrics), build(&config, &metrics))?;
     let mut tasks = vec![
         tokio::spawn({
             let (service, background) = (service.clone(), background.clone());
             async move { service.tail(background).await }
         }),
         tokio::spawn(worker::run(service.clone(), worker_options(&config), background.clone())),
-        tokio::spawn(upkeep::run(store, config.limits.clone(), background.clone())),
+        tokio::spawn(upkeep::run(opened, config.limits.clone(), background.clone())),
         tokio::spawn(upkeep::count_history(service.clone(), background.clone())),
     ];
     tasks.extend(door.reload(metrics, background.clone()));
@@ -214,8 +214,8 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
 }
 
 /// The use cases over the store.
-async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Arc<dyn Store>), AppError> {
-    let store = store::open(config).await?;
+async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Opened), AppError> {
+    let Opened { store, clock } = store::open(config).await?;
     let master_keys = store::master_keys(config, &*store)?;
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
@@ -233,12 +233,14 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Arc<
             total: config.limits.watch_streams.get(),
             ..WatchLimits::default()
         },
+        lease: config.limits.work_lease,
+        slow_calls_per_issuer: config.limits.slow_calls_per_issuer.get(),
         ..service::Limits::default()
     };
-    let service = Service::new(store.clone(), issuers, Arc::new(keys), Arc::new(SystemClock), limits)
+    let service = Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), limits)
         .await
         .map_err(part("the service cannot be started"))?;
-    Ok((service.counting_in(metrics.clone()), store))
+    Ok((service.counting_in(metrics.clone()), Opened { store, clock }))
 }
 
 fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> GrpcOptions {

@@ -8,6 +8,8 @@ mod merge;
 mod observe;
 mod pending;
 mod records;
+mod set_back;
+mod slow;
 mod step;
 #[cfg(test)]
 mod stored_formats;
@@ -44,6 +46,8 @@ pub struct Limits {
     pub issuing_deadline: Duration,
     /// How long one claim of due work lasts; the step is cut before it runs out.
     pub lease: Duration,
+    /// Calls of one issuer that may take longer than a second before its further operations wait.
+    pub slow_calls_per_issuer: usize,
     /// How long a `request_id` is remembered after its creation.
     pub request_memory: Duration,
     /// How long a repeated REST request is recognised by its `x-ms-client-request-id`.
@@ -56,6 +60,7 @@ impl Default for Limits {
         Self {
             issuing_deadline: Duration::from_secs(30 * 24 * 3600),
             lease: Duration::from_secs(90),
+            slow_calls_per_issuer: 16,
             request_memory: Duration::from_secs(24 * 3600),
             repeat_memory: Duration::from_secs(15 * 60),
             watch: watch::WatchLimits::default(),
@@ -73,6 +78,8 @@ pub struct Service {
     limits: Arc<Limits>,
     hub: Arc<watch::Hub>,
     work: Arc<work::Work>,
+    slow: Arc<slow::SlowCalls>,
+    latest: Arc<set_back::Latest>,
     metrics: Arc<Metrics>,
 }
 
@@ -86,9 +93,18 @@ impl Service {
         limits: Limits,
     ) -> Result<Self> {
         let hub = watch::Hub::new(&*store, &limits.watch).await?;
-        let (limits, hub) = (Arc::new(limits), Arc::new(hub));
-        let metrics = Arc::default();
-        Ok(Self { store, issuers, keys, clock, limits, hub, work: Arc::default(), metrics })
+        Ok(Self {
+            store,
+            issuers,
+            keys,
+            clock,
+            limits: Arc::new(limits),
+            hub: Arc::new(hub),
+            work: Arc::default(),
+            slow: Arc::default(),
+            latest: Arc::default(),
+            metrics: Arc::default(),
+        })
     }
 
     fn now(&self) -> Timestamp {

@@ -89,7 +89,7 @@ pub(super) mod key {
     use super::*;
 
     pub(in crate::service) const PENDING: &str = "pending/";
-    const TOMBSTONE: &str = "orders/";
+    pub(in crate::service) const TOMBSTONE: &str = "orders/";
     const REQUEST: &str = "requests/";
     const REPEAT: &str = "repeats/";
 
