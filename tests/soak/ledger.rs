@@ -23,6 +23,15 @@ pub(crate) enum Fact {
     },
 }
 
+impl Fact {
+    pub(crate) fn request_id(&self) -> &String {
+        match self {
+            Self::Stood { operation, .. } => &operation.request_id,
+            Self::Deleted { request_id, .. } | Self::Merged { request_id, .. } => request_id,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger(Arc<Mutex<Vec<Fact>>>);
 

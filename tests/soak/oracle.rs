@@ -153,7 +153,7 @@ fn stands(fact: &Fact, story: &Story) {
             of(request_id).iter().any(|event| event.operation.as_ref().unwrap().certificate_version == *version)
         }
     };
-    assert!(found, "acknowledged, but the log says otherwise: {fact:?}");
+    assert!(found, "acknowledged, but the log says otherwise: {fact:?}\nthe log: {:#?}", of(fact.request_id()));
 }
 
 /// Name and version of every completed operation.

@@ -7,6 +7,7 @@ mod ends;
 mod model;
 mod oracle;
 mod random_run;
+mod replica;
 mod watcher;
 mod world;
 mod writer;

@@ -99,9 +99,9 @@ impl Service {
         let limits = &self.limits.watch;
         // In the index before the head is read: nothing that is committed from here on is missed.
         let place = self.hub.enter(who, &request, limits)?;
-        let head = *self.store.head().borrow();
+        let known = *self.store.head().borrow();
         let resumed = !request.resume_token.is_empty();
-        let cursor = if resumed { self.resume(&request.resume_token).await? } else { head };
+        let (cursor, head) = if resumed { self.resume(&request.resume_token, known).await? } else { (known, known) };
         let snapshot = if resumed { Snapshot::None } else { request.snapshot() };
         let timers = Timers::new(&request, limits, place.id, closing);
         let session = Session {
@@ -119,14 +119,16 @@ impl Service {
         Ok(session.stream(Box::new(request), snapshot, head, timers))
     }
 
-    /// The position of a token that the log still reaches back to.
-    async fn resume(&self, token: &str) -> Result<Revision> {
+    /// The position of a token that the log still reaches back to, and the present of the log. What this process
+    /// has `known` of it may lag behind what another replica has acknowledged.
+    async fn resume(&self, token: &str, known: Revision) -> Result<(Revision, Revision)> {
         let revision = self.hub.read_token(token)?;
         let page = self.store.events(revision, 1).await?;
-        if revision < page.trimmed || revision > page.head.max(*self.store.head().borrow()) {
+        let head = page.head.max(known);
+        if revision < page.trimmed || revision > head {
             return Err(expired());
         }
-        Ok(revision)
+        Ok((revision, head))
     }
 }
 

@@ -1,0 +1,97 @@
+//! A replica that has not yet heard what another one committed.
+
+use crate::world::{Life, set_issuers};
+use crate::writer::request;
+use async_trait::async_trait;
+use certmint::clock::SystemClock;
+use certmint::domain::{CertificateName, Timestamp, VaultName};
+use certmint::issuer::Issuers;
+use certmint::issuer::self_signed::SelfSigned;
+use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::service::watch::{Bookmark, Snapshot, Subscriber, WatchItem, WatchLimits, WatchRequest};
+use certmint::service::{Limits, Service};
+use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
+use futures_util::StreamExt;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The same store, behind a doorbell that does not ring.
+struct Deaf {
+    inner: Arc<dyn Store>,
+    silent: watch::Sender<Revision>,
+}
+
+#[async_trait]
+impl Store for Deaf {
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        self.inner.get(key).await
+    }
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.list(prefix, after, limit).await
+    }
+    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        self.inner.commit(batch).await
+    }
+    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.claim(now, until, limit).await
+    }
+    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
+        self.inner.events(after, limit).await
+    }
+    fn head(&self) -> watch::Receiver<Revision> {
+        self.silent.subscribe()
+    }
+    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
+        self.inner.trim(before, keep_at_least, limit).await
+    }
+    async fn epoch(&self) -> Result<String, StoreError> {
+        self.inner.epoch().await
+    }
+}
+
+#[tokio::test]
+async fn a_resumed_stream_is_caught_up_with_the_log_and_not_with_what_its_replica_has_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+    let one = Life::begin(&folder.path().join("certmint.db"), &sealer, WatchLimits::default()).await;
+    set_issuers(&one.service).await;
+    let vault = VaultName::default_vault();
+    let create = async |name: &str| {
+        let name = CertificateName::parse(name).unwrap();
+        one.service.create(request(vault.clone(), name, "hold")).await.unwrap()
+    };
+    let token = create("before").await.resume_token;
+
+    let silent = watch::Sender::new(*one.store.head().borrow());
+    let store: Arc<dyn Store> = Arc::new(Deaf { inner: one.store.clone(), silent });
+    let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+    let keys = Arc::new(Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap());
+    let issuers = Issuers::new(Arc::new(SelfSigned::new(sealer)));
+    let two = Service::new(store, issuers, keys, Arc::new(SystemClock), Limits::default()).await.unwrap();
+    create("after").await;
+
+    let wanted = WatchRequest {
+        vault: Some(vault.clone()),
+        names: Vec::new(),
+        prefix: String::new(),
+        request_id: None,
+        statuses: Vec::new(),
+        resume_token: token,
+        snapshot: Some(Snapshot::None),
+        until_terminal: false,
+        heartbeat: None,
+        deadline: None,
+    };
+    let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
+    let mut stream = two.watch(wanted, &who, CancellationToken::new()).await.unwrap();
+    let mut told = Vec::new();
+    loop {
+        match stream.next().await.unwrap().unwrap() {
+            WatchItem::Event(event) => told.push(event.transition.operation.certificate.to_string()),
+            WatchItem::Bookmark { kind: Bookmark::CaughtUp, .. } => break,
+            _ => {}
+        }
+    }
+    assert!(told.contains(&"after".to_owned()), "caught up, and told of no more than {told:?}");
+}
