@@ -1,6 +1,9 @@
 //! The gRPC contract: what `build.rs` makes of `proto/`, the descriptor set that reflection serves,
 //! and the Debug of messages that hold secrets.
 
+mod hidden;
+
+use hidden::Hidden;
 use prost::Message;
 use std::fmt;
 
@@ -101,15 +104,6 @@ impl fmt::Debug for v1::MergeCertificateRequest {
     }
 }
 
-/// Stands for a secret of so many bytes; tells only whether there is one.
-struct Hidden(usize);
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0 == 0 { "(empty)" } else { "(hidden)" })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +125,7 @@ mod tests {
                 "CertificateService.DeletePending = DELETE /certificates/{certificate_name}/pending",
                 "CertificateService.MergeCertificate = POST /certificates/{certificate_name}/pending/merge",
                 "CertificateService.WatchPending = ",
+                "CertificateService.ImportCertificate = POST /certificates/{certificate_name}/import",
                 "CertificateService.GetCertificate = \
                  GET /certificates/{certificate_name}/{certificate_version}, GET /certificates/{certificate_name}",
                 "CertificateAdminService.SetIssuer = PUT /certificates/issuers/{issuer_name}",
@@ -138,6 +133,18 @@ mod tests {
                 "CertificateAdminService.GetIssuer = GET /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.ListIssuers = GET /certificates/issuers",
                 "CertificateAdminService.DeleteIssuer = DELETE /certificates/issuers/{issuer_name}",
+                "KeyService.GetKey = GET /keys/{key_name}/{key_version}, GET /keys/{key_name}",
+                "KeyService.ListKeys = GET /keys",
+                "KeyService.ListKeyVersions = GET /keys/{key_name}/versions",
+                "KeyService.Sign = POST /keys/{key_name}/{key_version}/sign, POST /keys/{key_name}/sign",
+                "KeyService.Verify = POST /keys/{key_name}/{key_version}/verify, POST /keys/{key_name}/verify",
+                "KeyService.Encrypt = POST /keys/{key_name}/{key_version}/encrypt, POST /keys/{key_name}/encrypt",
+                "KeyService.Decrypt = POST /keys/{key_name}/{key_version}/decrypt, POST /keys/{key_name}/decrypt",
+                "KeyService.WrapKey = POST /keys/{key_name}/{key_version}/wrapkey, POST /keys/{key_name}/wrapkey",
+                "KeyService.UnwrapKey = POST /keys/{key_name}/{key_version}/unwrapkey, POST /keys/{key_name}/unwrapkey",
+                "SecretService.GetSecret = GET /secrets/{secret_name}/{secret_version}, GET /secrets/{secret_name}",
+                "SecretService.ListSecrets = GET /secrets",
+                "SecretService.ListSecretVersions = GET /secrets/{secret_name}/versions",
             ]
         );
     }
@@ -198,6 +205,6 @@ mod tests {
             .filter(|message| message.field.iter().any(|field| field.name().contains("password")))
             .map(|message| message.name())
             .collect();
-        assert_eq!(holders, ["IssuerCredentials"]);
+        assert_eq!(holders, ["ImportCertificateRequest", "IssuerCredentials"]);
     }
 }

@@ -1,7 +1,7 @@
 //! A certificate: the entry under its name, and its versions.
 
 use super::blob::Blob;
-use super::policy::{ContentType, Policy};
+use super::policy::{ContentType, KeyUsage, Policy};
 use super::{CertificateName, Error, Result, Timestamp, VaultName, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -59,6 +59,10 @@ pub struct Certificate {
     pub sealed_key: Blob,
     pub content_type: ContentType,
     pub exportable: bool,
+    /// What the policy said of the key when the version was made; of one that was stored without
+    /// it, the certificate's own extension counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_usage: Option<Vec<KeyUsage>>,
     pub enabled: bool,
     pub not_before: Timestamp,
     pub expires: Timestamp,

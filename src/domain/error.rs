@@ -27,6 +27,12 @@ pub enum Reason {
     DeadlineExceeded,
     NotSupported,
     Internal,
+    SecretNotFound,
+    KeyNotFound,
+    SecretDisabled,
+    KeyDisabled,
+    /// The key's usage, or its time, does not allow it.
+    KeyOperationForbidden,
 }
 
 /// What a program can read of an error beside its reason.

@@ -146,7 +146,7 @@ impl Service {
 
     /// The issuer must be there before the operation begins: a name that nobody answers to is the
     /// caller's mistake.
-    async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<()> {
+    pub(super) async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<()> {
         let issuer = &policy.issuer;
         if issuer.is_manual() || issuer.is_self() {
             return Ok(());

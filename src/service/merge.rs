@@ -85,6 +85,7 @@ impl Service {
             sealed_key: pending.sealed_key.clone(),
             content_type: pending.policy.content_type,
             exportable: pending.policy.key.exportable,
+            key_usage: Some(pending.policy.x509.key_usage.clone()),
             enabled: pending.enabled,
             not_before: chain.not_before,
             expires: chain.expires,

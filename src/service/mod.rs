@@ -3,19 +3,27 @@
 
 mod certificates;
 mod create;
+mod faces;
+mod import;
 mod issuers;
+mod key_face;
 mod merge;
 mod pending;
 mod records;
+mod secret_face;
 mod step;
 pub mod watch;
 mod work;
 
 pub use certificates::CertificateView;
 pub use create::{CreateRequest, Created};
+pub use faces::{FacePage, FaceRef};
+pub use import::ImportRequest;
 pub use issuers::IssuerPage;
+pub use key_face::{KeyResult, KeyView};
 pub use merge::MergeRequest;
 pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
+pub use secret_face::SecretView;
 pub use step::Due;
 
 use crate::clock::Clock;

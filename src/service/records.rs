@@ -79,6 +79,14 @@ pub(super) mod key {
         format!("versions/{vault}/{}/{version}", name.key())
     }
 
+    pub(in crate::service) fn certificates_of(vault: &VaultName) -> String {
+        format!("certificates/{vault}/")
+    }
+
+    pub(in crate::service) fn versions_of(vault: &VaultName, name: &CertificateName) -> String {
+        format!("versions/{vault}/{}/", name.key())
+    }
+
     pub(in crate::service) fn issuer(vault: &VaultName, name: &IssuerName) -> String {
         format!("issuers/{vault}/{}", name.key())
     }

@@ -20,12 +20,17 @@ pub struct Row {
     pub inner: Option<&'static str>,
 }
 
+const fn with_inner(row: Row, inner: &'static str) -> Row {
+    let Row { reason, wire, code, http, azure, inner: _ } = row;
+    Row { reason, wire, code, http, azure, inner: Some(inner) }
+}
+
 const fn entry(reason: Reason, wire: &'static str, code: Code, http: StatusCode, azure: &'static str) -> Row {
     Row { reason, wire, code, http, azure, inner: None }
 }
 
 /// Every reason, in the order of `Reason`.
-pub static TABLE: [Row; 19] = {
+pub static TABLE: [Row; 24] = {
     use {Code as C, Reason as R, StatusCode as S};
     [
         entry(R::BadParameter, "BAD_PARAMETER", C::InvalidArgument, S::BAD_REQUEST, "BadParameter"),
@@ -54,6 +59,26 @@ pub static TABLE: [Row; 19] = {
         entry(R::DeadlineExceeded, "DEADLINE_EXCEEDED", C::DeadlineExceeded, S::GATEWAY_TIMEOUT, "GatewayTimeout"),
         entry(R::NotSupported, "NOT_SUPPORTED", C::Unimplemented, S::NOT_IMPLEMENTED, "NotSupported"),
         entry(R::Internal, "INTERNAL", C::Internal, S::INTERNAL_SERVER_ERROR, "InternalServerError"),
+        entry(R::SecretNotFound, "SECRET_NOT_FOUND", C::NotFound, S::NOT_FOUND, "SecretNotFound"),
+        entry(R::KeyNotFound, "KEY_NOT_FOUND", C::NotFound, S::NOT_FOUND, "KeyNotFound"),
+        with_inner(
+            entry(R::SecretDisabled, "SECRET_DISABLED", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
+            "SecretDisabled",
+        ),
+        with_inner(
+            entry(R::KeyDisabled, "KEY_DISABLED", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
+            "KeyDisabled",
+        ),
+        with_inner(
+            entry(
+                R::KeyOperationForbidden,
+                "KEY_OPERATION_FORBIDDEN",
+                C::FailedPrecondition,
+                S::FORBIDDEN,
+                "Forbidden",
+            ),
+            "KeyOperationForbidden",
+        ),
     ]
 };
 
@@ -80,6 +105,11 @@ pub fn row(reason: Reason) -> &'static Row {
         Reason::DeadlineExceeded => 16,
         Reason::NotSupported => 17,
         Reason::Internal => 18,
+        Reason::SecretNotFound => 19,
+        Reason::KeyNotFound => 20,
+        Reason::SecretDisabled => 21,
+        Reason::KeyDisabled => 22,
+        Reason::KeyOperationForbidden => 23,
     };
     &TABLE[index]
 }

@@ -25,6 +25,7 @@ pub(crate) const REQUEST_ID: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) struct Part {
     pub(crate) created: Vec<CreateCertificateRequest>,
     pub(crate) merged: Vec<MergeCertificateRequest>,
+    pub(crate) imported: Vec<ImportCertificateRequest>,
     pub(crate) set: Vec<Issuer>,
     pub(crate) updated: Vec<UpdateIssuerRequest>,
     pub(crate) watched: Vec<WatchPendingRequest>,

@@ -137,6 +137,16 @@ impl CertificateService for Service {
         Ok(Response::new(MergeCertificateResponse { certificate }))
     }
 
+    async fn import_certificate(
+        &self,
+        request: Request<ImportCertificateRequest>,
+    ) -> Result<Response<ImportCertificateResponse>, Status> {
+        let request = request.into_inner();
+        let certificate = Some(self.certificate(&request.certificate_name));
+        self.part().imported.push(request);
+        Ok(Response::new(ImportCertificateResponse { certificate }))
+    }
+
     async fn watch_pending(
         &self,
         request: Request<WatchPendingRequest>,

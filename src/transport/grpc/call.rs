@@ -1,6 +1,6 @@
 //! What every call carries beside its message: the host that the client used, and who calls.
 
-use crate::domain::{CertificateName, RequestId, Result, VaultName};
+use crate::domain::{CertificateName, RequestId, Result, VaultName, Version};
 use crate::service::PendingRef;
 use crate::service::watch::Subscriber;
 use crate::transport::host::Host;
@@ -53,6 +53,10 @@ impl Call {
 
 pub(super) fn optional_id(text: &str) -> Result<Option<RequestId>> {
     if text.is_empty() { Ok(None) } else { RequestId::parse(text).map(Some) }
+}
+
+pub(super) fn optional_version(text: &str) -> Result<Option<Version>> {
+    if text.is_empty() { Ok(None) } else { Version::parse(text).map(Some) }
 }
 
 /// A text that is absent where it is empty, as proto3 has it.

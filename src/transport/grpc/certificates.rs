@@ -3,7 +3,7 @@
 
 use super::call::{Call, optional_id};
 use super::status::status;
-use super::{policy, reply, watch};
+use super::{import, policy, reply, watch};
 use crate::domain::{CertificateName, Error, Result, Tags, Version};
 use crate::proto::v1::{self, certificate_service_server::CertificateService};
 use crate::service::{CreateRequest, ListPending, MAX_PAGE, MergeRequest, Service};
@@ -24,11 +24,11 @@ pub(super) fn open<T>(request: Request<T>) -> Result<(Call, T)> {
     Ok((call, request.into_inner()))
 }
 
-fn tags(tags: HashMap<String, String>) -> Option<Tags> {
+pub(super) fn tags(tags: HashMap<String, String>) -> Option<Tags> {
     (!tags.is_empty()).then(|| tags.into_iter().collect())
 }
 
-fn enabled(attributes: Option<v1::CertificateAttributes>) -> Option<bool> {
+pub(super) fn enabled(attributes: Option<v1::CertificateAttributes>) -> Option<bool> {
     attributes.and_then(|attributes| attributes.enabled)
 }
 
@@ -142,6 +142,12 @@ impl Certificates {
         Ok(v1::MergeCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
+    async fn import(&self, request: Request<v1::ImportCertificateRequest>) -> Result<v1::ImportCertificateResponse> {
+        let (call, message) = open(request)?;
+        let view = self.0.import(import::request(&call, message)?).await?;
+        Ok(v1::ImportCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
+    }
+
     async fn certificate(&self, request: Request<v1::GetCertificateRequest>) -> Result<v1::GetCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::GetCertificateRequest { vault_name, certificate_name, certificate_version } = message;
@@ -208,6 +214,13 @@ impl CertificateService for Certificates {
     ) -> Result<Response<Self::WatchPendingStream>, Status> {
         tracing::error!("a watch came past its own handler");
         Err(status(Error::internal()))
+    }
+
+    async fn import_certificate(
+        &self,
+        request: Request<v1::ImportCertificateRequest>,
+    ) -> Result<Response<v1::ImportCertificateResponse>, Status> {
+        self.import(request).await.map(Response::new).map_err(status)
     }
 
     async fn get_certificate(

@@ -4,13 +4,18 @@ mod admin;
 mod call;
 mod certificates;
 mod front;
+mod import;
+mod keys;
 mod policy;
 mod reply;
+mod secrets;
 mod status;
 mod watch;
 
 use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
+use crate::proto::v1::key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS};
+use crate::proto::v1::secret_service_server::{SERVICE_NAME as SECRETS, SecretServiceServer};
 use crate::service::Service;
 use front::Front;
 use std::time::Duration;
@@ -54,9 +59,16 @@ pub fn routes(service: Service, options: GrpcOptions) -> axum::Router {
     let admin = CertificateAdminServiceServer::new(admin::Admin(service.clone()))
         .max_decoding_message_size(options.message_limit)
         .max_encoding_message_size(SEND_LIMIT);
+    let secrets = SecretServiceServer::new(secrets::Secrets(service.clone()))
+        .max_decoding_message_size(options.message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
+    let keys = KeyServiceServer::new(keys::Keys(service.clone()))
+        .max_decoding_message_size(options.message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(reporter, options.closing.clone()));
-    let routes = Routes::new(certificates).add_service(admin).add_service(health);
+    let routes =
+        Routes::new(certificates).add_service(admin).add_service(secrets).add_service(keys).add_service(health);
     let routes = with_reflection(routes.clone()).unwrap_or_else(|error| {
         // The descriptor set is a part of the program: a test holds that this does not happen.
         tracing::error!(%error, "reflection is not offered");
@@ -67,11 +79,11 @@ pub fn routes(service: Service, options: GrpcOptions) -> axum::Router {
 }
 
 async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {
-    for name in ["", CERTIFICATES, ADMIN] {
+    for name in ["", CERTIFICATES, ADMIN, SECRETS, KEYS] {
         reporter.set_service_status(name, ServingStatus::Serving).await;
     }
     closing.cancelled().await;
-    for name in ["", CERTIFICATES, ADMIN] {
+    for name in ["", CERTIFICATES, ADMIN, SECRETS, KEYS] {
         reporter.set_service_status(name, ServingStatus::NotServing).await;
     }
 }

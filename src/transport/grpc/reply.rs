@@ -2,7 +2,7 @@
 
 use super::policy::{self, time};
 use crate::domain::issuer::{Administrator, Organization};
-use crate::domain::{Blob, IssuerConfig, Operation, OperationError, Status};
+use crate::domain::{Blob, Certificate, IssuerConfig, Operation, OperationError, Status};
 use crate::proto::v1;
 use crate::service::CertificateView;
 
@@ -87,6 +87,18 @@ pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate 
         });
     }
     certificate
+}
+
+/// The attributes of a version on its secret and key faces.
+pub(super) fn version_attributes(certificate: &Certificate) -> v1::CertificateAttributes {
+    v1::CertificateAttributes {
+        enabled: Some(certificate.enabled),
+        not_before: Some(time(certificate.not_before)),
+        expires: Some(time(certificate.expires)),
+        created: Some(time(certificate.created)),
+        updated: Some(time(certificate.updated)),
+        ..v1::CertificateAttributes::default()
+    }
 }
 
 /// An issuer without its password.

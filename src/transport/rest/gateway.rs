@@ -6,7 +6,7 @@ use super::address::Address;
 use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
 use super::routes::{self, Endpoint, Match};
-use super::{API_VERSIONS, RestOptions, body, certificates, issuers, pending, watch};
+use super::{API_VERSIONS, RestOptions, body, certificates, faces, issuers, pending, watch};
 use crate::domain::{Error, VaultName};
 use crate::service::Service;
 use axum::Router;
@@ -112,6 +112,16 @@ impl Gateway {
             Endpoint::UpdateIssuer => issuers::update(&call, name, body).await,
             Endpoint::DeleteIssuer => issuers::delete(&call, name).await,
             Endpoint::IssuerCa => issuers::ca(&call, name).await,
+            Endpoint::Import => certificates::import(&call, name, body).await,
+            Endpoint::ListSecrets => faces::secrets(&call).await,
+            Endpoint::GetSecret => faces::secret(&call, name, version).await,
+            Endpoint::ListSecretVersions => faces::secret_versions(&call, name).await,
+            Endpoint::ListKeys => faces::keys(&call).await,
+            Endpoint::GetKey => faces::key(&call, name, version).await,
+            Endpoint::ListKeyVersions => faces::key_versions(&call, name).await,
+            Endpoint::UseKey(operation) => faces::use_key(&call, operation, name, version, body).await,
+            Endpoint::RefuseSecret(operation) => faces::refuse_secret(&call, name, operation).await,
+            Endpoint::RefuseKey(operation) => faces::refuse_key(&call, name, operation).await,
         }
     }
 }

@@ -7,6 +7,8 @@ mod address;
 mod answer;
 mod body;
 mod certificates;
+mod face_routes;
+mod faces;
 mod failure;
 mod gateway;
 mod issuers;

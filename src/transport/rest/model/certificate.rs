@@ -48,7 +48,7 @@ struct IssuedAnswer {
 }
 
 #[derive(Serialize)]
-struct AttributesAnswer {
+pub(crate) struct AttributesAnswer {
     enabled: bool,
     nbf: i64,
     exp: i64,
@@ -90,6 +90,21 @@ impl<'a> CertificateAnswer<'a> {
                 .then(|| Reference { id: links.id("certificates", &[name.as_str(), "pending"]) }),
             preserve_cert_order,
             issued: issued.as_ref().map(|issued| IssuedAnswer::new(issued, thumbprint, name.as_str(), &version, links)),
+        }
+    }
+}
+
+impl AttributesAnswer {
+    /// Of a version on its secret and key faces.
+    pub(crate) fn of(certificate: &Certificate) -> Self {
+        Self {
+            enabled: certificate.enabled,
+            nbf: certificate.not_before.seconds(),
+            exp: certificate.expires.seconds(),
+            created: certificate.created.seconds(),
+            updated: certificate.updated.seconds(),
+            recovery_level: RECOVERY_LEVEL,
+            recoverable_days: RECOVERABLE_DAYS,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! the order of the real service.
 
 pub(super) mod certificate;
+pub(super) mod face;
 pub(super) mod issuer;
 pub(super) mod operation;
 pub(super) mod policy;
