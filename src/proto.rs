@@ -101,6 +101,23 @@ impl fmt::Debug for v1::MergeCertificateRequest {
     }
 }
 
+impl fmt::Debug for v1::BackupCertificateResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { value } = self;
+        f.debug_struct("BackupCertificateResponse").field("value", &Hidden(value.len())).finish()
+    }
+}
+
+impl fmt::Debug for v1::RestoreCertificateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vault_name, value } = self;
+        f.debug_struct("RestoreCertificateRequest")
+            .field("vault_name", vault_name)
+            .field("value", &Hidden(value.len()))
+            .finish()
+    }
+}
+
 /// Stands for a secret of so many bytes; tells only whether there is one.
 struct Hidden(usize);
 
@@ -133,11 +150,30 @@ mod tests {
                 "CertificateService.WatchPending = ",
                 "CertificateService.GetCertificate = \
                  GET /certificates/{certificate_name}/{certificate_version}, GET /certificates/{certificate_name}",
+                "CertificateService.ListCertificates = GET /certificates",
+                "CertificateService.ListCertificateVersions = GET /certificates/{certificate_name}/versions",
+                "CertificateService.UpdateCertificate = \
+                 PATCH /certificates/{certificate_name}/{certificate_version}, PATCH /certificates/{certificate_name}",
+                "CertificateService.DeleteCertificate = DELETE /certificates/{certificate_name}",
+                "CertificateService.GetDeletedCertificate = GET /deletedcertificates/{certificate_name}",
+                "CertificateService.ListDeletedCertificates = GET /deletedcertificates",
+                "CertificateService.RecoverDeletedCertificate = POST /deletedcertificates/{certificate_name}/recover",
+                "CertificateService.PurgeDeletedCertificate = DELETE /deletedcertificates/{certificate_name}",
+                "CertificateService.BackupCertificate = POST /certificates/{certificate_name}/backup",
+                "CertificateService.RestoreCertificate = POST /certificates/restore",
+                "CertificateService.GetCertificatePolicy = GET /certificates/{certificate_name}/policy",
+                "CertificateService.UpdateCertificatePolicy = PATCH /certificates/{certificate_name}/policy",
                 "CertificateAdminService.SetIssuer = PUT /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.UpdateIssuer = PATCH /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.GetIssuer = GET /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.ListIssuers = GET /certificates/issuers",
                 "CertificateAdminService.DeleteIssuer = DELETE /certificates/issuers/{issuer_name}",
+                "CertificateAdminService.SetContacts = PUT /certificates/contacts",
+                "CertificateAdminService.GetContacts = GET /certificates/contacts",
+                "CertificateAdminService.DeleteContacts = DELETE /certificates/contacts",
+                "VaultService.CreateVault = ",
+                "VaultService.GetVault = ",
+                "VaultService.ListVaults = ",
             ]
         );
     }
@@ -186,6 +222,16 @@ mod tests {
         let text = format!("{request:?}");
         assert!(text.contains("\"web\"") && text.contains("[(hidden)]"), "{text}");
         assert!(!text.contains("PRIVATE KEY"), "{text}");
+    }
+
+    #[test]
+    fn no_debug_output_holds_a_backup() {
+        let value = bytes::Bytes::from_static(b"certmint-backup");
+        let response = v1::BackupCertificateResponse { value: value.clone() };
+        let request = v1::RestoreCertificateRequest { vault_name: "team-a".into(), value };
+        for text in [format!("{response:?}"), format!("{request:?}")] {
+            assert!(text.contains("(hidden)") && !text.contains("certmint"), "{text}");
+        }
     }
 
     /// A new secret field has to come with a Debug of its own.

@@ -12,11 +12,16 @@ pub enum Reason {
     CertificateNotFound,
     PendingNotFound,
     IssuerNotFound,
+    ContactsNotFound,
+    VaultNotFound,
     PendingInProgress,
     PendingNotInProgress,
     MergeForbidden,
     MergeKeyMismatch,
+    AlreadyExists,
     RequestIdReused,
+    DeletedButRecoverable,
+    PurgeProtected,
     Throttled,
     WatchLimitExceeded,
     ResumeTokenExpired,
@@ -27,6 +32,10 @@ pub enum Reason {
     DeadlineExceeded,
     NotSupported,
     Internal,
+    /// The records of a certificate are being removed.
+    BeingDeleted,
+    /// A backup that cannot be read.
+    MalformedBackup,
 }
 
 /// What a program can read of an error beside its reason.

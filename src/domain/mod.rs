@@ -3,19 +3,23 @@
 pub mod attribute_type;
 pub mod blob;
 pub mod certificate;
+pub mod contact;
 pub mod duration;
 pub mod error;
 pub mod issuer;
 pub mod name;
 pub mod pending;
 pub mod policy;
+pub mod policy_change;
 pub mod policy_input;
 pub mod san;
 pub mod subject;
 pub mod time;
+pub mod vault;
 
 pub use blob::Blob;
-pub use certificate::{Certificate, CertificateEntry, Tags};
+pub use certificate::{Certificate, CertificateEntry, EntryState, Tags, VersionSummary};
+pub use contact::{Contact, Contacts};
 pub use error::{Detail, Error, Reason};
 pub use issuer::{Authority, Credentials, IssuerConfig, IssuerInput};
 pub use name::{CertificateName, IssuerName, RequestId, VaultName, Version};
@@ -23,6 +27,7 @@ pub use pending::{Operation, OperationError, Status};
 pub use policy::Policy;
 pub use policy_input::PolicyInput;
 pub use time::Timestamp;
+pub use vault::{Recovery, RecoveryLevel, RetentionDays, Vault, VaultSettings};
 
 /// What every use case answers with when it refuses or cannot.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

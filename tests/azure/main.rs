@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backups;
 mod bad_bodies;
 mod bad_chains;
 mod bad_policies;
@@ -10,8 +11,13 @@ mod bad_requests;
 mod ca;
 mod certificates;
 mod client;
+mod contacts;
+mod deleted;
 mod faults;
 mod issuers;
+mod lists;
+mod new_versions;
+mod policies;
 mod repeats;
 mod request_forms;
 mod s01_create_with_an_issuer;
@@ -25,5 +31,7 @@ mod s08_request_cancellation;
 mod s09_delete_pending;
 mod s10_create_manually;
 mod s11_merge;
+mod updates;
+mod vault_rules;
 mod vaults;
 mod watch;

@@ -47,6 +47,11 @@ fn missing(name: &str) -> Status {
     })
 }
 
+/// The management commands are tested against a real server (`management.rs`).
+fn not_asked() -> Status {
+    Status::unimplemented("this server is not asked for that")
+}
+
 #[tonic::async_trait]
 impl CertificateService for Service {
     type WatchPendingStream = Pin<Box<dyn Stream<Item = Item> + Send>>;
@@ -165,6 +170,90 @@ impl CertificateService for Service {
         let certificate = Some(self.certificate(&request.into_inner().certificate_name));
         Ok(Response::new(GetCertificateResponse { certificate }))
     }
+
+    async fn list_certificates(
+        &self,
+        _: Request<ListCertificatesRequest>,
+    ) -> Result<Response<ListCertificatesResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn list_certificate_versions(
+        &self,
+        _: Request<ListCertificateVersionsRequest>,
+    ) -> Result<Response<ListCertificateVersionsResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn update_certificate(
+        &self,
+        _: Request<UpdateCertificateRequest>,
+    ) -> Result<Response<UpdateCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn delete_certificate(
+        &self,
+        _: Request<DeleteCertificateRequest>,
+    ) -> Result<Response<DeleteCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn get_deleted_certificate(
+        &self,
+        _: Request<GetDeletedCertificateRequest>,
+    ) -> Result<Response<GetDeletedCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn list_deleted_certificates(
+        &self,
+        _: Request<ListDeletedCertificatesRequest>,
+    ) -> Result<Response<ListDeletedCertificatesResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn recover_deleted_certificate(
+        &self,
+        _: Request<RecoverDeletedCertificateRequest>,
+    ) -> Result<Response<RecoverDeletedCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn purge_deleted_certificate(
+        &self,
+        _: Request<PurgeDeletedCertificateRequest>,
+    ) -> Result<Response<PurgeDeletedCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn backup_certificate(
+        &self,
+        _: Request<BackupCertificateRequest>,
+    ) -> Result<Response<BackupCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn restore_certificate(
+        &self,
+        _: Request<RestoreCertificateRequest>,
+    ) -> Result<Response<RestoreCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn get_certificate_policy(
+        &self,
+        _: Request<GetCertificatePolicyRequest>,
+    ) -> Result<Response<GetCertificatePolicyResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn update_certificate_policy(
+        &self,
+        _: Request<UpdateCertificatePolicyRequest>,
+    ) -> Result<Response<UpdateCertificatePolicyResponse>, Status> {
+        Err(not_asked())
+    }
 }
 
 impl Service {
@@ -219,5 +308,20 @@ impl CertificateAdminService for Service {
     ) -> Result<Response<DeleteIssuerResponse>, Status> {
         let issuer = Some(self.issuer(&request.into_inner().issuer_name));
         Ok(Response::new(DeleteIssuerResponse { issuer }))
+    }
+
+    async fn set_contacts(&self, _: Request<SetContactsRequest>) -> Result<Response<SetContactsResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn get_contacts(&self, _: Request<GetContactsRequest>) -> Result<Response<GetContactsResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn delete_contacts(
+        &self,
+        _: Request<DeleteContactsRequest>,
+    ) -> Result<Response<DeleteContactsResponse>, Status> {
+        Err(not_asked())
     }
 }
