@@ -4,6 +4,7 @@ use crate::fake::{Item, Part, bookmark, draining, operation, refusal, refusal_wi
 use certmint::clock::{Clock, SystemClock};
 use certmint::proto::v1::certificate_admin_service_server::CertificateAdminService;
 use certmint::proto::v1::certificate_service_server::CertificateService;
+use certmint::proto::v1::vault_service_server::VaultService;
 use certmint::proto::v1::*;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -322,6 +323,21 @@ impl CertificateAdminService for Service {
         &self,
         _: Request<DeleteContactsRequest>,
     ) -> Result<Response<DeleteContactsResponse>, Status> {
+        Err(not_asked())
+    }
+}
+
+#[tonic::async_trait]
+impl VaultService for Service {
+    async fn create_vault(&self, _: Request<CreateVaultRequest>) -> Result<Response<CreateVaultResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn get_vault(&self, _: Request<GetVaultRequest>) -> Result<Response<GetVaultResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn list_vaults(&self, _: Request<ListVaultsRequest>) -> Result<Response<ListVaultsResponse>, Status> {
         Err(not_asked())
     }
 }
