@@ -11,7 +11,7 @@ use crate::issuer::test::TestIssuer;
 use crate::issuer::{Issuer, Issuers};
 use crate::keys::{KeyOptions, Keys, MasterKeys, Sealer};
 use crate::service::watch::WatchLimits;
-use crate::service::{self, Service};
+use crate::service::{self, Service, VaultOptions};
 use crate::store::Store;
 use crate::store::sqlite::{Sqlite, SqliteOptions};
 use crate::transport::auth::Auth;
@@ -86,7 +86,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     });
     let options = WorkerOptions { concurrency: config.limits.worker_concurrency.get(), ..WorkerOptions::default() };
     let worker = tokio::spawn(worker::run(service.clone(), options, background.clone()));
-    let upkeep = tokio::spawn(upkeep::run(store, config.limits.clone(), background.clone()));
+    let upkeep = tokio::spawn(upkeep::run(store, service.clone(), config.limits.clone(), background.clone()));
 
     let app = transport::app(
         grpc::routes(service.clone(), grpc_options(&config, &stop)),
@@ -158,6 +158,12 @@ async fn build(config: &Config) -> Result<(Service, Arc<dyn Store>), AppError> {
             total: config.limits.watch_streams.get(),
             ..WatchLimits::default()
         },
+        backup_bytes: config.limits.backup_bytes.get(),
+        vaults: VaultOptions {
+            on_demand: config.vaults.on_demand.unwrap_or(config.dev),
+            defaults: config.vaults.defaults(),
+            named: config.vaults.settings(),
+        },
         ..service::Limits::default()
     };
     let service = Service::new(store.clone(), issuers, Arc::new(keys), Arc::new(SystemClock), limits)
@@ -170,6 +176,7 @@ fn grpc_options(config: &Config, stop: &CancellationToken) -> GrpcOptions {
     GrpcOptions {
         base_domain: config.base_domain.as_str().to_owned(),
         message_limit: config.limits.request_body_bytes.get(),
+        backup_limit: config.limits.backup_bytes.get(),
         call_timeout: config.limits.request_timeout,
         closing: stop.clone(),
     }
@@ -179,6 +186,7 @@ fn rest_options(config: &Config, stop: &CancellationToken) -> RestOptions {
     RestOptions {
         base_domain: config.base_domain.as_str().to_owned(),
         body_limit: config.limits.request_body_bytes.get(),
+        backup_limit: config.limits.backup_bytes.get(),
         body_timeout: config.limits.body_read_timeout,
         closing: stop.clone(),
         ..RestOptions::new(Auth::Development)
@@ -221,5 +229,5 @@ async fn stop_on_signal(stop: CancellationToken) {
     std::process::exit(130);
 }
 
-/// Waits between two looks at the age of the log.
+/// Waits between two looks at the age of the log and at the vaults that others made.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);

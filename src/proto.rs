@@ -104,6 +104,23 @@ impl fmt::Debug for v1::MergeCertificateRequest {
     }
 }
 
+impl fmt::Debug for v1::BackupCertificateResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { value } = self;
+        f.debug_struct("BackupCertificateResponse").field("value", &Hidden(value.len())).finish()
+    }
+}
+
+impl fmt::Debug for v1::RestoreCertificateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vault_name, value } = self;
+        f.debug_struct("RestoreCertificateRequest")
+            .field("vault_name", vault_name)
+            .field("value", &Hidden(value.len()))
+            .finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,11 +145,27 @@ mod tests {
                 "CertificateService.ImportCertificate = POST /certificates/{certificate_name}/import",
                 "CertificateService.GetCertificate = \
                  GET /certificates/{certificate_name}/{certificate_version}, GET /certificates/{certificate_name}",
+                "CertificateService.ListCertificates = GET /certificates",
+                "CertificateService.ListCertificateVersions = GET /certificates/{certificate_name}/versions",
+                "CertificateService.UpdateCertificate = \
+                 PATCH /certificates/{certificate_name}/{certificate_version}, PATCH /certificates/{certificate_name}",
+                "CertificateService.DeleteCertificate = DELETE /certificates/{certificate_name}",
+                "CertificateService.GetDeletedCertificate = GET /deletedcertificates/{certificate_name}",
+                "CertificateService.ListDeletedCertificates = GET /deletedcertificates",
+                "CertificateService.RecoverDeletedCertificate = POST /deletedcertificates/{certificate_name}/recover",
+                "CertificateService.PurgeDeletedCertificate = DELETE /deletedcertificates/{certificate_name}",
+                "CertificateService.BackupCertificate = POST /certificates/{certificate_name}/backup",
+                "CertificateService.RestoreCertificate = POST /certificates/restore",
+                "CertificateService.GetCertificatePolicy = GET /certificates/{certificate_name}/policy",
+                "CertificateService.UpdateCertificatePolicy = PATCH /certificates/{certificate_name}/policy",
                 "CertificateAdminService.SetIssuer = PUT /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.UpdateIssuer = PATCH /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.GetIssuer = GET /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.ListIssuers = GET /certificates/issuers",
                 "CertificateAdminService.DeleteIssuer = DELETE /certificates/issuers/{issuer_name}",
+                "CertificateAdminService.SetContacts = PUT /certificates/contacts",
+                "CertificateAdminService.GetContacts = GET /certificates/contacts",
+                "CertificateAdminService.DeleteContacts = DELETE /certificates/contacts",
                 "KeyService.GetKey = GET /keys/{key_name}/{key_version}, GET /keys/{key_name}",
                 "KeyService.ListKeys = GET /keys",
                 "KeyService.ListKeyVersions = GET /keys/{key_name}/versions",
@@ -145,6 +178,9 @@ mod tests {
                 "SecretService.GetSecret = GET /secrets/{secret_name}/{secret_version}, GET /secrets/{secret_name}",
                 "SecretService.ListSecrets = GET /secrets",
                 "SecretService.ListSecretVersions = GET /secrets/{secret_name}/versions",
+                "VaultService.CreateVault = ",
+                "VaultService.GetVault = ",
+                "VaultService.ListVaults = ",
             ]
         );
     }
@@ -193,6 +229,16 @@ mod tests {
         let text = format!("{request:?}");
         assert!(text.contains("\"web\"") && text.contains("[(hidden)]"), "{text}");
         assert!(!text.contains("PRIVATE KEY"), "{text}");
+    }
+
+    #[test]
+    fn no_debug_output_holds_a_backup() {
+        let value = bytes::Bytes::from_static(b"certmint-backup");
+        let response = v1::BackupCertificateResponse { value: value.clone() };
+        let request = v1::RestoreCertificateRequest { vault_name: "team-a".into(), value };
+        for text in [format!("{response:?}"), format!("{request:?}")] {
+            assert!(text.contains("(hidden)") && !text.contains("certmint"), "{text}");
+        }
     }
 
     /// A new secret field has to come with a Debug of its own.

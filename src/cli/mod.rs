@@ -1,8 +1,10 @@
 //! The command line: the client commands, which speak gRPC to a server, and the arguments of `serve`.
 
+mod backup;
 mod ca;
 mod certificates;
 mod connection;
+mod contacts;
 mod create;
 mod data_dir;
 mod doctor;
@@ -10,17 +12,20 @@ mod failure;
 mod issuer;
 mod issuer_input;
 mod json;
+mod manage;
 mod merge;
 mod options;
 mod output;
 mod pem;
 mod pending;
+mod policies;
 mod policy;
 mod serve;
 mod status;
 mod text;
 mod tls_probe;
 mod trust;
+mod vault;
 mod wait;
 mod watch;
 mod watcher;
@@ -77,6 +82,34 @@ pub enum ClientCommand {
     Watch(watch::WatchArgs),
     /// Print a certificate
     Get(certificates::GetArgs),
+    /// List the certificates of the vault
+    List(manage::ListArgs),
+    /// List the versions of a certificate, newest first
+    Versions(manage::NameArgs),
+    /// Change tags of a certificate, or whether it may be used
+    Update(manage::UpdateArgs),
+    /// Delete a certificate with all its versions; it can be recovered
+    Delete(manage::NameArgs),
+    /// Look at deleted certificates
+    #[command(subcommand)]
+    Deleted(manage::DeletedCommand),
+    /// Bring a deleted certificate back
+    Recover(manage::NameArgs),
+    /// Remove a deleted certificate for good
+    Purge(manage::NameArgs),
+    /// Look at and change the policy of a certificate
+    #[command(subcommand)]
+    Policy(policies::PolicyCommand),
+    /// Write a certificate with all versions and keys into a sealed file
+    Backup(backup::BackupArgs),
+    /// Bring a certificate back from such a file
+    Restore(backup::RestoreArgs),
+    /// The contacts of the vault
+    #[command(subcommand)]
+    Contacts(contacts::ContactsCommand),
+    /// Vaults
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// Print the signing request of a pending operation as PEM
     Csr(certificates::CsrArgs),
     /// Set up certificate authorities
@@ -119,6 +152,21 @@ async fn dispatch(options: &ClientOptions, command: ClientCommand, output: Outpu
         }
         ClientCommand::Watch(args) => watch::run(&Session::open(options).await?, output, args).await,
         ClientCommand::Get(args) => certificates::get(&Session::open(options).await?, output, args).await,
+        ClientCommand::List(args) => manage::list(&Session::open(options).await?, output, args).await,
+        ClientCommand::Versions(args) => manage::versions(&Session::open(options).await?, output, args).await,
+        ClientCommand::Update(args) => manage::update(&Session::open(options).await?, output, args).await,
+        ClientCommand::Delete(args) => manage::delete(&Session::open(options).await?, output, args).await,
+        ClientCommand::Deleted(command) => manage::deleted(&Session::open(options).await?, output, command).await,
+        ClientCommand::Recover(args) => manage::recover(&Session::open(options).await?, output, args).await,
+        ClientCommand::Purge(args) => manage::purge(&Session::open(options).await?, output, args).await,
+        ClientCommand::Policy(command) => policies::run(&Session::open(options).await?, output, command).await,
+        ClientCommand::Backup(args) => backup::backup(&Session::open(options).await?, output, args).await,
+        ClientCommand::Restore(args) => {
+            let prepared = args.prepare()?;
+            backup::restore(&Session::open(options).await?, output, prepared).await
+        }
+        ClientCommand::Contacts(command) => contacts::run(&Session::open(options).await?, output, command).await,
+        ClientCommand::Vault(command) => vault::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Csr(args) => certificates::csr(&Session::open(options).await?, output, args).await,
         ClientCommand::Issuer(command) => {
             let prepared = command.prepare()?;

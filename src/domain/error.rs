@@ -12,11 +12,16 @@ pub enum Reason {
     CertificateNotFound,
     PendingNotFound,
     IssuerNotFound,
+    ContactsNotFound,
+    VaultNotFound,
     PendingInProgress,
     PendingNotInProgress,
     MergeForbidden,
     MergeKeyMismatch,
+    AlreadyExists,
     RequestIdReused,
+    DeletedButRecoverable,
+    PurgeProtected,
     Throttled,
     WatchLimitExceeded,
     ResumeTokenExpired,
@@ -30,6 +35,10 @@ pub enum Reason {
     SecretNotFound,
     KeyNotFound,
     SecretDisabled,
+    /// The records of a certificate are being removed.
+    BeingDeleted,
+    /// A backup that cannot be read.
+    MalformedBackup,
     KeyDisabled,
     /// The key's usage, or its time, does not allow it.
     KeyOperationForbidden,

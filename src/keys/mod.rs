@@ -2,6 +2,7 @@
 
 mod asn1;
 pub mod authority;
+pub mod backup;
 mod bundle;
 pub mod certificate;
 pub mod chain;
@@ -138,7 +139,6 @@ impl Keys {
             return finish(&KeyPair::generate(key_type)?, policy, &self.sealer, &context);
         }
         let lane = match key_type {
-            _ if reuse.is_some() => Lane::Short,
             KeyType::P256 | KeyType::P384 | KeyType::P521 | KeyType::P256K => Lane::Short,
             KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 if self.ready.count(key_type) > 0 => Lane::Short,
             KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => Lane::Long,

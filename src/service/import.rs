@@ -2,12 +2,13 @@
 
 use super::certificates::CertificateView;
 use super::records::{self, PendingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use super::{CONFLICT_ATTEMPTS, Service, contended, deleted, put};
 use crate::domain::pending::{Transition, TransitionKind};
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, CertificateName, Policy, PolicyInput, Result, Tags, VaultName, Version,
-    certificate,
+    Blob, Certificate, CertificateEntry, CertificateName, EntryState, Policy, PolicyInput, Result, Tags, VaultName,
+    Version, VersionSummary, certificate,
 };
+use crate::keys::chain;
 use crate::keys::{self, ImportValue, ImportedKey, SealContext};
 use crate::store::{Batch, Delete, Record};
 use zeroize::Zeroizing;
@@ -40,7 +41,8 @@ impl Service {
     /// creation is in progress, and with
     /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) or
     /// [`Reason::MergeKeyMismatch`](crate::domain::Reason::MergeKeyMismatch) for what cannot be
-    /// read (`keys::import`). An operation that has ended is overwritten, as by a creation.
+    /// read (`keys::import`). An operation that has ended is overwritten, as by a creation; the
+    /// name of a deleted certificate is taken.
     pub async fn import(&self, request: ImportRequest) -> Result<CertificateView> {
         let ImportRequest { vault, name, value, password, policy, enabled, tags, preserve_cert_order } = request;
         if let Some(tags) = &tags {
@@ -51,6 +53,9 @@ impl Service {
         for _ in 0..CONFLICT_ATTEMPTS {
             let entry = self.load::<CertificateEntry>(&key::certificate(&vault, &name)).await?;
             let pending = self.load::<PendingRecord>(&key::pending(&vault, &name)).await?;
+            if let Some((_, entry)) = &entry {
+                deleted::refuse_taken(entry)?;
+            }
             if let Some((_, pending)) = &pending
                 && pending.operation.in_progress()
             {
@@ -106,6 +111,7 @@ impl Service {
         let (vault, name, version) = (&certificate.vault, &certificate.name, certificate.version);
         let mut batch = Batch::default();
         batch.puts.push(put(key::version(vault, name, version), None, &certificate, None)?);
+        let summary = Some(VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0)));
         let revision = before.as_ref().map(|(record, _)| record.revision);
         let entry = match before {
             Some((_, entry)) => CertificateEntry {
@@ -113,6 +119,7 @@ impl Service {
                 tags: certificate.tags.clone().or(entry.tags),
                 preserve_cert_order: certificate.preserve_cert_order.or(entry.preserve_cert_order),
                 latest: Some(version),
+                summary,
                 updated: now,
                 ..entry
             },
@@ -126,6 +133,8 @@ impl Service {
                 preserve_cert_order: certificate.preserve_cert_order,
                 created: now,
                 updated: now,
+                summary,
+                state: EntryState::Live,
             },
         };
         batch.puts.push(put(key::certificate(vault, name), revision, &entry, None)?);
@@ -135,6 +144,7 @@ impl Service {
             batch.deletes.push(Delete { key: record.key, expected: record.revision });
         }
         let committed = self.try_commit(batch).await?;
-        Ok(committed.map(|_| CertificateView::issued(certificate, entry, false)))
+        let recovery = self.recovery(&certificate.vault);
+        Ok(committed.map(|_| CertificateView::issued(certificate, entry, false).with(recovery)))
     }
 }

@@ -29,8 +29,12 @@ const fn entry(reason: Reason, wire: &'static str, code: Code, http: StatusCode,
     Row { reason, wire, code, http, azure, inner: None }
 }
 
+const fn with_inner(row: Row, inner: &'static str) -> Row {
+    Row { inner: Some(inner), ..row }
+}
+
 /// Every reason, in the order of `Reason`.
-pub static TABLE: [Row; 24] = {
+pub static TABLE: [Row; 31] = {
     use {Code as C, Reason as R, StatusCode as S};
     [
         entry(R::BadParameter, "BAD_PARAMETER", C::InvalidArgument, S::BAD_REQUEST, "BadParameter"),
@@ -38,6 +42,8 @@ pub static TABLE: [Row; 24] = {
         entry(R::CertificateNotFound, "CERTIFICATE_NOT_FOUND", C::NotFound, S::NOT_FOUND, "CertificateNotFound"),
         entry(R::PendingNotFound, "PENDING_NOT_FOUND", C::NotFound, S::NOT_FOUND, "PendingCertificateNotFound"),
         entry(R::IssuerNotFound, "ISSUER_NOT_FOUND", C::NotFound, S::NOT_FOUND, "CertificateIssuerNotFound"),
+        entry(R::ContactsNotFound, "CONTACTS_NOT_FOUND", C::NotFound, S::NOT_FOUND, "ContactsNotFound"),
+        entry(R::VaultNotFound, "VAULT_NOT_FOUND", C::NotFound, S::NOT_FOUND, "VaultNotFound"),
         entry(R::PendingInProgress, "PENDING_IN_PROGRESS", C::Aborted, S::CONFLICT, "Forbidden"),
         // The document says 400 where today's Azure says 403 (contract section 13).
         entry(
@@ -49,7 +55,13 @@ pub static TABLE: [Row; 24] = {
         ),
         entry(R::MergeForbidden, "MERGE_FORBIDDEN", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
         entry(R::MergeKeyMismatch, "MERGE_KEY_MISMATCH", C::InvalidArgument, S::BAD_REQUEST, "BadParameter"),
+        entry(R::AlreadyExists, "ALREADY_EXISTS", C::AlreadyExists, S::CONFLICT, "Conflict"),
         entry(R::RequestIdReused, "REQUEST_ID_REUSED", C::AlreadyExists, S::CONFLICT, "Conflict"),
+        with_inner(
+            entry(R::DeletedButRecoverable, "DELETED_BUT_RECOVERABLE", C::FailedPrecondition, S::CONFLICT, "Conflict"),
+            "ObjectIsDeletedButRecoverable",
+        ),
+        entry(R::PurgeProtected, "PURGE_PROTECTED", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
         entry(R::Throttled, "THROTTLED", C::ResourceExhausted, S::TOO_MANY_REQUESTS, "Throttled"),
         entry(R::WatchLimitExceeded, "WATCH_LIMIT_EXCEEDED", C::ResourceExhausted, S::TOO_MANY_REQUESTS, "Throttled"),
         entry(R::ResumeTokenExpired, "RESUME_TOKEN_EXPIRED", C::OutOfRange, S::GONE, "ResumeTokenExpired"),
@@ -65,6 +77,11 @@ pub static TABLE: [Row; 24] = {
             entry(R::SecretDisabled, "SECRET_DISABLED", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
             "SecretDisabled",
         ),
+        with_inner(
+            entry(R::BeingDeleted, "BEING_DELETED", C::Aborted, S::CONFLICT, "Conflict"),
+            "ObjectIsBeingDeleted",
+        ),
+        entry(R::MalformedBackup, "MALFORMED_BACKUP", C::InvalidArgument, S::BAD_REQUEST, "Malformed backup blob"),
         with_inner(
             entry(R::KeyDisabled, "KEY_DISABLED", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
             "KeyDisabled",
@@ -91,25 +108,32 @@ pub fn row(reason: Reason) -> &'static Row {
         Reason::CertificateNotFound => 2,
         Reason::PendingNotFound => 3,
         Reason::IssuerNotFound => 4,
-        Reason::PendingInProgress => 5,
-        Reason::PendingNotInProgress => 6,
-        Reason::MergeForbidden => 7,
-        Reason::MergeKeyMismatch => 8,
-        Reason::RequestIdReused => 9,
-        Reason::Throttled => 10,
-        Reason::WatchLimitExceeded => 11,
-        Reason::ResumeTokenExpired => 12,
-        Reason::ServerDraining => 13,
-        Reason::WatchMaxAge => 14,
-        Reason::StoreUnavailable => 15,
-        Reason::DeadlineExceeded => 16,
-        Reason::NotSupported => 17,
-        Reason::Internal => 18,
-        Reason::SecretNotFound => 19,
-        Reason::KeyNotFound => 20,
-        Reason::SecretDisabled => 21,
-        Reason::KeyDisabled => 22,
-        Reason::KeyOperationForbidden => 23,
+        Reason::ContactsNotFound => 5,
+        Reason::VaultNotFound => 6,
+        Reason::PendingInProgress => 7,
+        Reason::PendingNotInProgress => 8,
+        Reason::MergeForbidden => 9,
+        Reason::MergeKeyMismatch => 10,
+        Reason::AlreadyExists => 11,
+        Reason::RequestIdReused => 12,
+        Reason::DeletedButRecoverable => 13,
+        Reason::PurgeProtected => 14,
+        Reason::Throttled => 15,
+        Reason::WatchLimitExceeded => 16,
+        Reason::ResumeTokenExpired => 17,
+        Reason::ServerDraining => 18,
+        Reason::WatchMaxAge => 19,
+        Reason::StoreUnavailable => 20,
+        Reason::DeadlineExceeded => 21,
+        Reason::NotSupported => 22,
+        Reason::Internal => 23,
+        Reason::SecretNotFound => 24,
+        Reason::KeyNotFound => 25,
+        Reason::SecretDisabled => 26,
+        Reason::BeingDeleted => 27,
+        Reason::MalformedBackup => 28,
+        Reason::KeyDisabled => 29,
+        Reason::KeyOperationForbidden => 30,
     };
     &TABLE[index]
 }

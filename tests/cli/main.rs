@@ -6,6 +6,7 @@ mod calls;
 mod doctor;
 mod errors;
 mod fake;
+mod management;
 mod service;
 mod wait;
 mod watch;

@@ -1,10 +1,11 @@
 //! What every call carries beside its message: the host that the client used, and who calls.
 
 use crate::domain::{CertificateName, RequestId, Result, VaultName, Version};
-use crate::service::PendingRef;
 use crate::service::watch::Subscriber;
+use crate::service::{PendingRef, Vaults};
 use crate::transport::host::Host;
 use crate::transport::listener::ConnectionInfo;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// The surroundings of one call; `front` puts it into every request.
@@ -14,22 +15,24 @@ pub(super) struct Call {
     pub(super) subscriber: Subscriber,
     /// Ends streams: the connection is to close, or the server.
     pub(super) closing: CancellationToken,
+    vaults: Arc<Vaults>,
 }
 
 impl Call {
-    pub(super) fn new(host: Host, connection: Option<&ConnectionInfo>) -> Self {
+    pub(super) fn new(host: Host, connection: Option<&ConnectionInfo>, vaults: Arc<Vaults>) -> Self {
         let (id, closing) = match connection {
             Some(ConnectionInfo { id, closing, .. }) => (*id, closing.clone()),
             None => (0, CancellationToken::new()),
         };
         // In development mode everybody is one principal, as over REST.
         let subscriber = Subscriber { principal: "dev".to_owned(), connection: id };
-        Self { host, subscriber, closing }
+        Self { host, subscriber, closing, vaults }
     }
 
-    /// The vault that a message names, else the one of the host.
+    /// The vault that a message names, else the one of the host; refused where there is none.
     pub(super) fn vault(&self, name: &str) -> Result<VaultName> {
-        if name.is_empty() { Ok(self.host.vault().clone()) } else { VaultName::parse(name) }
+        let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
+        self.vaults.vault(&vault).map(|known| known.name)
     }
 
     /// Like [`Call::vault`], where `-` is every vault.

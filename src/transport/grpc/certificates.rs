@@ -229,4 +229,88 @@ impl CertificateService for Certificates {
     ) -> Result<Response<v1::GetCertificateResponse>, Status> {
         self.certificate(request).await.map(Response::new).map_err(status)
     }
+
+    async fn list_certificates(
+        &self,
+        request: Request<v1::ListCertificatesRequest>,
+    ) -> Result<Response<v1::ListCertificatesResponse>, Status> {
+        self.listed(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_certificate_versions(
+        &self,
+        request: Request<v1::ListCertificateVersionsRequest>,
+    ) -> Result<Response<v1::ListCertificateVersionsResponse>, Status> {
+        self.versions(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn update_certificate(
+        &self,
+        request: Request<v1::UpdateCertificateRequest>,
+    ) -> Result<Response<v1::UpdateCertificateResponse>, Status> {
+        self.update(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn delete_certificate(
+        &self,
+        request: Request<v1::DeleteCertificateRequest>,
+    ) -> Result<Response<v1::DeleteCertificateResponse>, Status> {
+        self.remove(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_deleted_certificate(
+        &self,
+        request: Request<v1::GetDeletedCertificateRequest>,
+    ) -> Result<Response<v1::GetDeletedCertificateResponse>, Status> {
+        self.deleted(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_deleted_certificates(
+        &self,
+        request: Request<v1::ListDeletedCertificatesRequest>,
+    ) -> Result<Response<v1::ListDeletedCertificatesResponse>, Status> {
+        self.list_deleted(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn recover_deleted_certificate(
+        &self,
+        request: Request<v1::RecoverDeletedCertificateRequest>,
+    ) -> Result<Response<v1::RecoverDeletedCertificateResponse>, Status> {
+        self.recover(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn purge_deleted_certificate(
+        &self,
+        request: Request<v1::PurgeDeletedCertificateRequest>,
+    ) -> Result<Response<v1::PurgeDeletedCertificateResponse>, Status> {
+        self.purge(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn backup_certificate(
+        &self,
+        request: Request<v1::BackupCertificateRequest>,
+    ) -> Result<Response<v1::BackupCertificateResponse>, Status> {
+        self.backup(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn restore_certificate(
+        &self,
+        request: Request<v1::RestoreCertificateRequest>,
+    ) -> Result<Response<v1::RestoreCertificateResponse>, Status> {
+        self.restore(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_certificate_policy(
+        &self,
+        request: Request<v1::GetCertificatePolicyRequest>,
+    ) -> Result<Response<v1::GetCertificatePolicyResponse>, Status> {
+        self.policy(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn update_certificate_policy(
+        &self,
+        request: Request<v1::UpdateCertificatePolicyRequest>,
+    ) -> Result<Response<v1::UpdateCertificatePolicyResponse>, Status> {
+        self.update_policy(request).await.map(Response::new).map_err(status)
+    }
 }

@@ -20,18 +20,21 @@ use tonic::body::Body;
 use tonic::service::Routes;
 
 const WATCH: &str = "/certmint.v1.CertificateService/WatchPending";
+const RESTORE: &str = "/certmint.v1.CertificateService/RestoreCertificate";
 
 /// The whole gRPC face as one service.
 #[derive(Clone)]
 pub(super) struct Front {
     service: Service,
     routes: Routes,
+    /// For the one method whose messages may be larger.
+    restore: Routes,
     options: Arc<GrpcOptions>,
 }
 
 impl Front {
-    pub(super) fn new(service: Service, routes: Routes, options: GrpcOptions) -> Self {
-        Self { service, routes, options: Arc::new(options) }
+    pub(super) fn new(service: Service, routes: Routes, restore: Routes, options: GrpcOptions) -> Self {
+        Self { service, routes, restore, options: Arc::new(options) }
     }
 
     async fn answer(mut self, request: http::Request<Body>) -> http::Response<Body> {
@@ -40,7 +43,7 @@ impl Front {
             Ok(host) => host,
             Err(error) => return status(error).into_http(),
         };
-        let call = Call::new(host, parts.extensions.get::<ConnectionInfo>());
+        let call = Call::new(host, parts.extensions.get::<ConnectionInfo>(), self.service.vaults().clone());
         parts.extensions.insert(call);
         let patience = parts.headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
         let request = http::Request::from_parts(parts, body);
@@ -53,7 +56,8 @@ impl Front {
                 .await;
         }
         let time = patience.unwrap_or(self.options.call_timeout).min(self.options.call_timeout);
-        match tokio::time::timeout(time, tower::Service::call(&mut self.routes, request)).await {
+        let routes = if request.uri().path() == RESTORE { &mut self.restore } else { &mut self.routes };
+        match tokio::time::timeout(time, tower::Service::call(routes, request)).await {
             Ok(Ok(response)) => readable(response),
             Ok(Err(error)) => {
                 tracing::error!(%error, "a call failed outside of its handler");

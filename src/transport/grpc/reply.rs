@@ -2,9 +2,11 @@
 
 use super::policy::{self, time};
 use crate::domain::issuer::{Administrator, Organization};
-use crate::domain::{Blob, Certificate, IssuerConfig, Operation, OperationError, Status};
+use crate::domain::{
+    Blob, Certificate, Contact, Contacts, IssuerConfig, Operation, OperationError, Recovery, RecoveryLevel, Status,
+};
 use crate::proto::v1;
-use crate::service::CertificateView;
+use crate::service::{CertificateView, DeletedItem, DeletedView, Item};
 
 pub(super) fn status_number(status: Status) -> i32 {
     match status {
@@ -45,7 +47,7 @@ pub(super) fn operation(operation: &Operation, base: &str, with_csr: bool) -> v1
 
 /// A version, or the placeholder of a creation that has brought none.
 pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate {
-    let CertificateView { vault, name, version, issued, thumbprint, entry, has_pending, projected } = view;
+    let CertificateView { vault, name, version, issued, thumbprint, entry, has_pending, projected, recovery } = view;
     let at = |collection: &str| format!("{base}/{collection}/{name}/{version}");
     let entry_tags = entry.as_ref().and_then(|entry| entry.tags.clone());
     let created = entry.as_ref().map_or((projected.0, projected.0), |entry| (entry.created, entry.updated));
@@ -61,7 +63,8 @@ pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate 
             expires: Some(time(projected.1)),
             created: Some(time(created.0)),
             updated: Some(time(created.1)),
-            ..v1::CertificateAttributes::default()
+            recoverable_days: days(recovery),
+            recovery_level: level(recovery.level),
         }),
         preserve_cert_order: entry.as_ref().and_then(|entry| entry.preserve_cert_order),
         pending_id: if has_pending { format!("{base}/certificates/{name}/pending") } else { String::new() },
@@ -83,7 +86,8 @@ pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate 
             expires: Some(time(issued.expires)),
             created: Some(time(issued.created)),
             updated: Some(time(issued.updated)),
-            ..v1::CertificateAttributes::default()
+            recoverable_days: days(recovery),
+            recovery_level: level(recovery.level),
         });
     }
     certificate
@@ -99,6 +103,77 @@ pub(super) fn version_attributes(certificate: &Certificate) -> v1::CertificateAt
         updated: Some(time(certificate.updated)),
         ..v1::CertificateAttributes::default()
     }
+}
+
+fn days(recovery: Recovery) -> i32 {
+    i32::try_from(recovery.days).unwrap_or(i32::MAX)
+}
+
+fn level(level: RecoveryLevel) -> i32 {
+    use v1::DeletionRecoveryLevel as L;
+    match level {
+        RecoveryLevel::RecoverablePurgeable => L::RecoverablePurgeable,
+        RecoveryLevel::Recoverable => L::Recoverable,
+        RecoveryLevel::CustomizedRecoverablePurgeable => L::CustomizedRecoverablePurgeable,
+        RecoveryLevel::CustomizedRecoverable => L::CustomizedRecoverable,
+    }
+    .into()
+}
+
+/// A certificate in a list; `of_versions` puts the version into its identifier.
+pub(super) fn item(item: Item, base: &str, of_versions: bool) -> v1::CertificateItem {
+    let Item { vault, name, version, thumbprint, enabled, not_before, expires, created, updated, tags } = item;
+    let id = format!("{base}/certificates/{name}");
+    v1::CertificateItem {
+        id: if of_versions { format!("{id}/{version}") } else { id },
+        vault_name: vault.to_string(),
+        certificate_name: name.to_string(),
+        certificate_version: version.to_string(),
+        attributes: Some(v1::CertificateAttributes {
+            enabled: Some(enabled),
+            not_before: Some(time(not_before)),
+            expires: Some(time(expires)),
+            created: Some(time(created)),
+            updated: Some(time(updated)),
+            ..v1::CertificateAttributes::default()
+        }),
+        tags: tags.unwrap_or_default().into_iter().collect(),
+        thumbprint: thumbprint.unwrap_or_default().into(),
+    }
+}
+
+/// A deleted certificate.
+pub(super) fn deleted(view: DeletedView, base: &str) -> v1::DeletedCertificate {
+    let DeletedView { certificate: view, deleted, purge } = view;
+    let recovery_id = format!("{base}/deletedcertificates/{}", view.name);
+    v1::DeletedCertificate {
+        certificate: Some(certificate(view, base)),
+        recovery_id,
+        deleted_time: Some(time(deleted)),
+        scheduled_purge_time: Some(time(purge)),
+    }
+}
+
+/// A deleted certificate in a list.
+pub(super) fn deleted_item(entry: DeletedItem, base: &str) -> v1::DeletedCertificateItem {
+    let DeletedItem { item: certificate, deleted, purge } = entry;
+    let recovery_id = format!("{base}/deletedcertificates/{}", certificate.name);
+    v1::DeletedCertificateItem {
+        item: Some(item(certificate, base, false)),
+        recovery_id,
+        deleted_time: Some(time(deleted)),
+        scheduled_purge_time: Some(time(purge)),
+    }
+}
+
+/// The contacts of a vault.
+pub(super) fn contacts(contacts: &Contacts, base: &str) -> v1::Contacts {
+    let contact = |Contact { email, name, phone }: &Contact| v1::Contact {
+        email: email.clone(),
+        name: name.clone().unwrap_or_default(),
+        phone: phone.clone().unwrap_or_default(),
+    };
+    v1::Contacts { id: format!("{base}/certificates/contacts"), contacts: contacts.iter().map(contact).collect() }
 }
 
 /// An issuer without its password.

@@ -15,7 +15,7 @@ const MAX_MESSAGE: usize = 1024;
 const MAX_VIOLATIONS: usize = 20;
 
 /// Key Vault's names of members, and the contract's.
-const FIELDS: [(&str, &str); 18] = [
+const FIELDS: [(&str, &str); 20] = [
     ("x509_props", "x509_properties"),
     ("key_props", "key_properties"),
     ("secret_props", "secret_properties"),
@@ -34,6 +34,8 @@ const FIELDS: [(&str, &str); 18] = [
     ("action_type", "action"),
     ("alg", "algorithm"),
     ("outContentType", "out_content_type"),
+    ("nbf", "not_before"),
+    ("exp", "expires"),
 ];
 
 /// The status with every detail that the error has.

@@ -36,6 +36,22 @@ pub enum Endpoint {
     RefuseSecret(&'static str),
     /// A write that Key Vault has for keys.
     RefuseKey(&'static str),
+    ListCertificates,
+    ListVersions,
+    UpdateCertificate,
+    UpdateVersion,
+    GetPolicy,
+    UpdatePolicy,
+    DeleteCertificate,
+    ListDeleted,
+    GetDeleted,
+    Recover,
+    Purge,
+    Backup,
+    Restore,
+    SetContacts,
+    GetContacts,
+    DeleteContacts,
 }
 
 /// A method on a path.
@@ -47,8 +63,8 @@ pub struct Route {
     pub endpoint: Endpoint,
 }
 
-/// The routes of certificates; `issuers` wins over names, and named parts win over versions (contract section 4).
-pub static ROUTES: [Route; 15] = [
+/// The routes of certificates; `issuers`, `contacts` and `restore` win over names, and named parts win over versions (contract section 4).
+pub static ROUTES: [Route; 31] = [
     at(Method::GET, "/certificates/issuers", Endpoint::ListIssuers),
     at(Method::GET, "/certificates/issuers/{issuer_name}", Endpoint::GetIssuer),
     at(Method::PUT, "/certificates/issuers/{issuer_name}", Endpoint::SetIssuer),
@@ -62,8 +78,24 @@ pub static ROUTES: [Route; 15] = [
     at(Method::DELETE, "/certificates/{certificate_name}/pending", Endpoint::DeletePending),
     at(Method::POST, "/certificates/{certificate_name}/pending/merge", Endpoint::Merge),
     at(Method::GET, "/certificates/{certificate_name}/pending/watch", Endpoint::Watch),
+    at(Method::PUT, "/certificates/contacts", Endpoint::SetContacts),
+    at(Method::GET, "/certificates/contacts", Endpoint::GetContacts),
+    at(Method::DELETE, "/certificates/contacts", Endpoint::DeleteContacts),
+    at(Method::POST, "/certificates/restore", Endpoint::Restore),
+    at(Method::GET, "/certificates", Endpoint::ListCertificates),
+    at(Method::GET, "/certificates/{certificate_name}/versions", Endpoint::ListVersions),
+    at(Method::GET, "/certificates/{certificate_name}/policy", Endpoint::GetPolicy),
+    at(Method::PATCH, "/certificates/{certificate_name}/policy", Endpoint::UpdatePolicy),
+    at(Method::POST, "/certificates/{certificate_name}/backup", Endpoint::Backup),
     at(Method::GET, "/certificates/{certificate_name}", Endpoint::GetCertificate),
+    at(Method::PATCH, "/certificates/{certificate_name}", Endpoint::UpdateCertificate),
+    at(Method::DELETE, "/certificates/{certificate_name}", Endpoint::DeleteCertificate),
     at(Method::GET, "/certificates/{certificate_name}/{certificate_version}", Endpoint::GetVersion),
+    at(Method::PATCH, "/certificates/{certificate_name}/{certificate_version}", Endpoint::UpdateVersion),
+    at(Method::GET, "/deletedcertificates", Endpoint::ListDeleted),
+    at(Method::GET, "/deletedcertificates/{certificate_name}", Endpoint::GetDeleted),
+    at(Method::DELETE, "/deletedcertificates/{certificate_name}", Endpoint::Purge),
+    at(Method::POST, "/deletedcertificates/{certificate_name}/recover", Endpoint::Recover),
 ];
 
 /// Words after a name that are never a version, whether they are answered here or not.
@@ -143,7 +175,20 @@ mod tests {
             (Method::POST, "/certificates//create", "405"),
             (Method::PUT, "/certificates/issuers/", "405"),
             (Method::GET, "/certificates/web/create", "405"),
-            (Method::GET, "/certificates/web/versions", "404"),
+            (Method::GET, "/certificates/", "ListCertificates  "),
+            (Method::GET, "/certificates/contacts", "GetContacts  "),
+            (Method::POST, "/certificates/restore/", "Restore  "),
+            (Method::GET, "/certificates/web/versions", "ListVersions web "),
+            (Method::GET, "/certificates/web/Policy", "GetPolicy web "),
+            (Method::POST, "/certificates/web/backup", "Backup web "),
+            (Method::PATCH, "/certificates/web/", "UpdateCertificate web "),
+            (Method::PATCH, "/certificates/web/0123", "UpdateVersion web 0123"),
+            (Method::DELETE, "/certificates/web", "DeleteCertificate web "),
+            (Method::GET, "/DeletedCertificates", "ListDeleted  "),
+            (Method::DELETE, "/deletedcertificates/web", "Purge web "),
+            (Method::POST, "/deletedcertificates/web/recover", "Recover web "),
+            (Method::PUT, "/certificates/web", "405"),
+            (Method::DELETE, "/certificates/web/0123", "405"),
             (Method::POST, "/certificates/web/import", "Import web "),
             (Method::GET, "/certificates/web/import", "405"),
             (Method::GET, "/certificates/web/pending/merge/x", "404"),

@@ -9,10 +9,6 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
 
-/// What Key Vault says of a vault with soft delete and without purge protection (contract section 5).
-const RECOVERY_LEVEL: &str = "Recoverable+Purgeable";
-const RECOVERABLE_DAYS: u32 = 90;
-
 /// Which members a bundle has (contract section 3, "which members when").
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Shape {
@@ -20,6 +16,8 @@ pub(crate) enum Shape {
     Whole,
     /// One version: without both.
     Version,
+    /// One version that was changed: without policy.
+    Changed,
 }
 
 /// A certificate, or the disabled placeholder of one that was never completed.
@@ -62,9 +60,10 @@ pub(crate) struct AttributesAnswer {
 
 impl<'a> CertificateAnswer<'a> {
     pub(crate) fn new(view: &'a CertificateView, shape: Shape, links: &Links) -> Self {
-        let CertificateView { vault: _, name, version, issued, thumbprint, entry, has_pending, projected } = view;
+        let CertificateView { vault: _, name, version, issued, thumbprint, entry, has_pending, projected, recovery } =
+            view;
         let version = version.to_string();
-        let whole = shape == Shape::Whole;
+        let (with_policy, with_pending) = (shape == Shape::Whole, shape != Shape::Version);
         let created = issued.as_ref().map(|issued| (issued.created, issued.updated));
         let (created, updated) =
             created.or_else(|| entry.as_ref().map(|entry| (entry.created, entry.updated))).unwrap_or(*projected);
@@ -81,12 +80,12 @@ impl<'a> CertificateAnswer<'a> {
                 exp: projected.1.seconds(),
                 created: created.seconds(),
                 updated: updated.seconds(),
-                recovery_level: RECOVERY_LEVEL,
-                recoverable_days: RECOVERABLE_DAYS,
+                recovery_level: recovery.level.word(),
+                recoverable_days: recovery.days,
             },
             tags,
-            policy: entry.as_ref().filter(|_| whole).map(|entry| PolicyAnswer::new(&entry.policy, name, links)),
-            pending: (whole && *has_pending)
+            policy: entry.as_ref().filter(|_| with_policy).map(|entry| PolicyAnswer::new(&entry.policy, name, links)),
+            pending: (with_pending && *has_pending)
                 .then(|| Reference { id: links.id("certificates", &[name.as_str(), "pending"]) }),
             preserve_cert_order,
             issued: issued.as_ref().map(|issued| IssuedAnswer::new(issued, thumbprint, name.as_str(), &version, links)),
