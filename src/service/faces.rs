@@ -7,6 +7,12 @@ use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Detail, Error, Reason, Result, VaultName, Version,
 };
 
+/// Records read at once, at least.
+const MORE: usize = 100;
+/// Most records that one page looks at: where nearly all certificates wait for their first version,
+/// the page ends early, with a token.
+const MAX_SCAN: usize = 1000;
+
 /// One of the two faces.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Face {
@@ -22,7 +28,8 @@ pub struct FaceRef {
     pub version: Option<Version>,
 }
 
-/// A page of a list of secrets or keys.
+/// A page of a list of secrets or keys. It may hold fewer than were asked for; only without a token
+/// it is the last one.
 #[derive(Clone, Debug)]
 pub struct FacePage {
     /// The newest version of each name, or the versions of one.
@@ -59,20 +66,22 @@ impl Service {
             }
         };
         let mut certificates: Vec<Certificate> = Vec::new();
+        let mut looked_at = 0;
         loop {
-            let page = self.store.list(&prefix, &after, size + 1).await?;
-            let full = page.len() == size + 1;
+            let page = self.store.list(&prefix, &after, size.max(MORE)).await?;
+            let full = page.len() == size.max(MORE);
             for record in page {
+                if certificates.len() == size || looked_at == MAX_SCAN {
+                    let next_page_token = after.strip_prefix(&prefix).unwrap_or_default().to_owned();
+                    return Ok(FacePage { certificates, next_page_token });
+                }
+                looked_at += 1;
                 let entry: CertificateEntry = records::read(&record)?;
                 after = record.key;
                 let Some(latest) = entry.latest else { continue };
                 let found = self.load::<Certificate>(&key::version(vault, &entry.name, latest)).await?;
-                // Deleted between the two reads.
-                let Some((_, certificate)) = found else { continue };
-                if certificates.len() == size {
-                    return Ok(page_of(certificates, |last| last.name.key()));
-                }
-                certificates.push(certificate);
+                // One that was deleted between the two reads is not there any more.
+                certificates.extend(found.map(|(_, certificate)| certificate));
             }
             if !full {
                 return Ok(FacePage { certificates, next_page_token: String::new() });
@@ -122,16 +131,9 @@ impl Service {
         }
         let more = records.len() > size;
         let certificates = records.iter().take(size).map(records::read).collect::<Result<Vec<Certificate>>>()?;
-        if more {
-            return Ok(page_of(certificates, |last| last.version.to_string()));
-        }
-        Ok(FacePage { certificates, next_page_token: String::new() })
+        let next_page_token = certificates.last().filter(|_| more).map(|last| last.version.to_string());
+        Ok(FacePage { certificates, next_page_token: next_page_token.unwrap_or_default() })
     }
-}
-
-fn page_of(certificates: Vec<Certificate>, token: impl Fn(&Certificate) -> String) -> FacePage {
-    let next_page_token = certificates.last().map(token).unwrap_or_default();
-    FacePage { certificates, next_page_token }
 }
 
 fn bad_token() -> Error {
