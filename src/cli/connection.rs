@@ -7,6 +7,8 @@ use super::status::{self, Status};
 use super::trust::{self, Trust};
 use crate::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use crate::proto::v1::certificate_service_client::CertificateServiceClient;
+use crate::proto::v1::key_service_client::KeyServiceClient;
+use crate::proto::v1::secret_service_client::SecretServiceClient;
 use crate::proto::v1::vault_service_client::VaultServiceClient;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -122,6 +124,28 @@ impl Session {
         rpc: impl AsyncFn(VaultServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
     ) -> Result<R> {
         let client = VaultServiceClient::new(self.channel());
+        self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
+    }
+
+    /// Calls `SecretService`.
+    pub(super) async fn call_secrets<M: Clone, R>(
+        &self,
+        repeat: Repeat,
+        message: M,
+        rpc: impl AsyncFn(SecretServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
+    ) -> Result<R> {
+        let client = SecretServiceClient::new(self.channel());
+        self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
+    }
+
+    /// Calls `KeyService`.
+    pub(super) async fn call_keys<M: Clone, R>(
+        &self,
+        repeat: Repeat,
+        message: M,
+        rpc: impl AsyncFn(KeyServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
+    ) -> Result<R> {
+        let client = KeyServiceClient::new(self.channel());
         self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
     }
 

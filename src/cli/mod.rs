@@ -8,10 +8,13 @@ mod contacts;
 mod create;
 mod data_dir;
 mod doctor;
+mod export;
 mod failure;
+mod import;
 mod issuer;
 mod issuer_input;
 mod json;
+mod key;
 mod manage;
 mod merge;
 mod options;
@@ -78,6 +81,13 @@ pub enum ClientCommand {
     Pending(pending::PendingCommand),
     /// Complete a pending operation with a certificate that was issued elsewhere
     Merge(merge::MergeArgs),
+    /// Import a certificate with its private key
+    Import(import::ImportArgs),
+    /// Print a certificate with its private key
+    Export(export::ExportArgs),
+    /// Use the private key where it is
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Print transitions of pending operations as they happen
     Watch(watch::WatchArgs),
     /// Print a certificate
@@ -150,6 +160,12 @@ async fn dispatch(options: &ClientOptions, command: ClientCommand, output: Outpu
             let prepared = args.prepare()?;
             merge::run(&Session::open(options).await?, output, prepared).await
         }
+        ClientCommand::Import(args) => {
+            let prepared = args.prepare()?;
+            import::run(&Session::open(options).await?, output, prepared).await
+        }
+        ClientCommand::Export(args) => export::run(&Session::open(options).await?, output, args).await,
+        ClientCommand::Key(command) => key::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Watch(args) => watch::run(&Session::open(options).await?, output, args).await,
         ClientCommand::Get(args) => certificates::get(&Session::open(options).await?, output, args).await,
         ClientCommand::List(args) => manage::list(&Session::open(options).await?, output, args).await,

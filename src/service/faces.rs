@@ -4,8 +4,15 @@
 use super::Service;
 use super::records::{self, key};
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, Detail, Error, Reason, Result, VaultName, Version,
+    Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Recovery, Result, VaultName,
+    Version,
 };
+
+/// Records read at once, at least.
+const MORE: usize = 100;
+/// Most records that one page looks at: where nearly all certificates wait for their first version,
+/// the page ends early, with a token.
+const MAX_SCAN: usize = 1000;
 
 /// One of the two faces.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,27 +29,28 @@ pub struct FaceRef {
     pub version: Option<Version>,
 }
 
-/// A page of a list of secrets or keys.
+/// A page of a list of secrets or keys. It may hold fewer than were asked for; only without a token
+/// it is the last one.
 #[derive(Clone, Debug)]
 pub struct FacePage {
     /// The newest version of each name, or the versions of one.
     pub certificates: Vec<Certificate>,
     /// Empty on the last page.
     pub next_page_token: String,
+    /// How far a deletion can be undone in this vault.
+    pub recovery: Recovery,
 }
 
 impl Service {
     /// The version that is meant; not found where no creation of it has completed.
     pub(super) async fn face(&self, wanted: &FaceRef, face: Face) -> Result<Certificate> {
         let FaceRef { vault, name, version } = wanted;
-        let version = match version {
-            Some(version) => Some(*version),
-            None => {
-                let entry = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
-                entry.and_then(|(_, entry)| entry.latest)
-            }
+        // Of a deleted certificate the versions are still there, and are nobody's.
+        let entry = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        let live = entry.filter(|(_, entry)| entry.state == EntryState::Live);
+        let Some(version) = live.and_then(|(_, entry)| version.or(entry.latest)) else {
+            return Err(face.not_found(name));
         };
-        let Some(version) = version else { return Err(face.not_found(name)) };
         match self.load::<Certificate>(&key::version(vault, name, version)).await? {
             Some((_, certificate)) => Ok(certificate),
             None => Err(face.not_found(name)),
@@ -59,23 +67,26 @@ impl Service {
             }
         };
         let mut certificates: Vec<Certificate> = Vec::new();
+        let mut looked_at = 0;
         loop {
-            let page = self.store.list(&prefix, &after, size + 1).await?;
-            let full = page.len() == size + 1;
+            let page = self.store.list(&prefix, &after, size.max(MORE)).await?;
+            let full = page.len() == size.max(MORE);
             for record in page {
+                if certificates.len() == size || looked_at == MAX_SCAN {
+                    let next_page_token = after.strip_prefix(&prefix).unwrap_or_default().to_owned();
+                    return Ok(FacePage { certificates, next_page_token, recovery: self.recovery(vault) });
+                }
+                looked_at += 1;
                 let entry: CertificateEntry = records::read(&record)?;
                 after = record.key;
-                let Some(latest) = entry.latest else { continue };
+                let Some(latest) = entry.latest.filter(|_| entry.state == EntryState::Live) else { continue };
                 let found = self.load::<Certificate>(&key::version(vault, &entry.name, latest)).await?;
-                // Deleted between the two reads.
-                let Some((_, certificate)) = found else { continue };
-                if certificates.len() == size {
-                    return Ok(page_of(certificates, |last| last.name.key()));
-                }
-                certificates.push(certificate);
+                // One that was deleted between the two reads is not there any more.
+                certificates.extend(found.map(|(_, certificate)| certificate));
             }
             if !full {
-                return Ok(FacePage { certificates, next_page_token: String::new() });
+                let recovery = self.recovery(vault);
+                return Ok(FacePage { certificates, next_page_token: String::new(), recovery });
             }
         }
     }
@@ -116,22 +127,20 @@ impl Service {
                 Version::parse(token).map(|version| key::version(vault, name, version)).map_err(|_| bad_token())?
             }
         };
+        let entry = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        if entry.is_none_or(|(_, entry)| entry.state != EntryState::Live) {
+            return Err(face.not_found(name));
+        }
         let records = self.store.list(&key::versions_of(vault, name), &after, size + 1).await?;
         if records.is_empty() && token.is_empty() {
             return Err(face.not_found(name));
         }
         let more = records.len() > size;
         let certificates = records.iter().take(size).map(records::read).collect::<Result<Vec<Certificate>>>()?;
-        if more {
-            return Ok(page_of(certificates, |last| last.version.to_string()));
-        }
-        Ok(FacePage { certificates, next_page_token: String::new() })
+        let next_page_token = certificates.last().filter(|_| more).map(|last| last.version.to_string());
+        let next_page_token = next_page_token.unwrap_or_default();
+        Ok(FacePage { certificates, next_page_token, recovery: self.recovery(vault) })
     }
-}
-
-fn page_of(certificates: Vec<Certificate>, token: impl Fn(&Certificate) -> String) -> FacePage {
-    let next_page_token = certificates.last().map(token).unwrap_or_default();
-    FacePage { certificates, next_page_token }
 }
 
 fn bad_token() -> Error {

@@ -5,8 +5,8 @@ use super::faces::{Face, FaceRef};
 use super::secret_face::sealed_key;
 use crate::domain::policy::KeyUsage;
 use crate::domain::{
-    Certificate, Detail, EncryptionAlgorithm, Error, KeyOperation, PublicKey, Reason, Result, SignatureAlgorithm,
-    Version,
+    Certificate, Detail, EncryptionAlgorithm, Error, KeyOperation, PublicKey, Reason, Recovery, Result,
+    SignatureAlgorithm, Version,
 };
 use crate::keys::jwk;
 use crate::keys::operations;
@@ -18,6 +18,8 @@ pub struct KeyView {
     pub certificate: Certificate,
     pub public: PublicKey,
     pub operations: Vec<KeyOperation>,
+    /// How far a deletion can be undone.
+    pub recovery: Recovery,
 }
 
 /// What came out of an operation, and which version did it.
@@ -29,7 +31,7 @@ pub struct KeyResult {
 impl Service {
     /// The public half. [`Reason::KeyNotFound`], [`Reason::KeyDisabled`].
     pub async fn key(&self, wanted: &FaceRef) -> Result<KeyView> {
-        let view = key_view(self.face(wanted, Face::Key).await?)?;
+        let view = key_view(self.face(wanted, Face::Key).await?, self.recovery(&wanted.vault))?;
         if !view.certificate.enabled {
             return Err(Face::Key.disabled(&view.certificate, "get"));
         }
@@ -105,7 +107,7 @@ impl Service {
 
     /// The key, where it may do this now.
     async fn usable(&self, wanted: &FaceRef, operation: KeyOperation) -> Result<KeyView> {
-        let view = key_view(self.face(wanted, Face::Key).await?)?;
+        let view = key_view(self.face(wanted, Face::Key).await?, self.recovery(&wanted.vault))?;
         let (certificate, name) = (&view.certificate, operation.name());
         if !certificate.enabled {
             return Err(Face::Key.disabled(certificate, name));
@@ -129,12 +131,12 @@ impl Service {
 
 /// A version as a key. The usage is that of the policy; of a version that was stored without it,
 /// that of the certificate.
-fn key_view(certificate: Certificate) -> Result<KeyView> {
+fn key_view(certificate: Certificate, recovery: Recovery) -> Result<KeyView> {
     let public = jwk::of_certificate(&certificate.cer.0)?;
     let usages: Vec<KeyUsage> =
         certificate.key_usage.clone().unwrap_or_else(|| jwk::usages_of_certificate(&certificate.cer.0));
     let operations = KeyOperation::allowed(public.key_type, &usages);
-    Ok(KeyView { certificate, public, operations })
+    Ok(KeyView { certificate, public, operations, recovery })
 }
 
 fn check_digest(view: &KeyView, algorithm: SignatureAlgorithm, digest: &[u8], member: &str) -> Result<()> {

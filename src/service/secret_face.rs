@@ -4,7 +4,7 @@
 use super::Service;
 use super::faces::{Face, FaceRef};
 use crate::domain::policy::ContentType;
-use crate::domain::{Blob, Certificate, Error, Result};
+use crate::domain::{Blob, Certificate, Error, Recovery, Result};
 use crate::keys::export::{Exported, as_pem, as_pkcs12};
 use crate::keys::{KeyPair, SealContext, SealedKey};
 use std::fmt;
@@ -17,6 +17,8 @@ pub struct SecretView {
     pub form: ContentType,
     /// PKCS #12 in base64, or PEM text.
     pub value: Zeroizing<String>,
+    /// How far a deletion can be undone.
+    pub recovery: Recovery,
 }
 
 impl fmt::Debug for SecretView {
@@ -57,7 +59,8 @@ impl Service {
             with_key = certificate.exportable,
             "a secret was read"
         );
-        Ok(SecretView { certificate, form, value })
+        let recovery = self.recovery(&certificate.vault);
+        Ok(SecretView { certificate, form, value, recovery })
     }
 
     async fn exported(&self, certificate: &Certificate, form: ContentType) -> Result<Zeroizing<String>> {

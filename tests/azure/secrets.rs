@@ -241,3 +241,55 @@ async fn nothing_leaks_from_one_vault_to_another() {
         assert_eq!(list.body, r#"{"value":[],"nextLink":null}"#);
     }
 }
+
+#[tokio::test]
+async fn a_deleted_certificate_has_neither_face_until_it_is_recovered() {
+    let client = Client::start().await;
+    let body = Pfx::new(P256, "").body();
+    let bundle = client.must("POST /certificates/mycert1/import", &body).await;
+    client.must("DELETE /certificates/mycert1", "").await;
+    for request in [
+        "GET /secrets/mycert1".to_owned(),
+        format!("GET {}", path(&bundle, "sid")),
+        "GET /secrets/mycert1/versions".into(),
+    ] {
+        client.send(&request, "").await.is_refusal(404, "SecretNotFound", "mycert1");
+    }
+    client.send(&format!("GET {}", path(&bundle, "kid")), "").await.is_refusal(404, "KeyNotFound", "mycert1");
+    assert_eq!(client.must("GET /secrets", "").await["value"], json!([]));
+    client.send("POST /certificates/mycert1/import", &body).await.is_refusal(
+        409,
+        "Conflict",
+        "currently in a deleted but recoverable state",
+    );
+    client.must("POST /deletedcertificates/mycert1/recover", "").await;
+    client.must(&format!("GET {}", path(&bundle, "sid")), "").await;
+}
+
+#[tokio::test]
+async fn a_restored_certificate_has_the_same_secret_and_the_same_operations() {
+    let client = Client::start().await;
+    let body = json!({"value": Pfx::new(RSA, "-addext keyUsage=digitalSignature").pem()});
+    client.must("POST /certificates/mycert1/import", &body.to_string()).await;
+    let (secret, key) = (client.must("GET /secrets/mycert1", "").await, client.must("GET /keys/mycert1", "").await);
+    let backup = client.must("POST /certificates/mycert1/backup", "").await;
+    client.must("DELETE /certificates/mycert1", "").await;
+    client.send("DELETE /deletedcertificates/mycert1", "").await;
+    client.must("POST /certificates/restore", &backup.to_string()).await;
+    assert_eq!(client.must("GET /secrets/mycert1", "").await["value"], secret["value"]);
+    assert_eq!(client.must("GET /keys/mycert1", "").await["key"], key["key"]);
+}
+
+#[tokio::test]
+async fn an_imported_certificate_is_listed_and_can_be_changed() {
+    let client = Client::start().await;
+    client.must("POST /certificates/mycert1/import", &Pfx::new(P256, "").body()).await;
+    let list = client.must("GET /certificates", "").await;
+    assert_eq!(
+        (list["value"].as_array().unwrap().len(), &list["value"][0]["attributes"]["enabled"]),
+        (1, &json!(true))
+    );
+    client.must("PATCH /certificates/mycert1", r#"{"attributes":{"enabled":false}}"#).await;
+    client.send("GET /secrets/mycert1", "").await.is_refusal(403, "Forbidden", "disabled secret");
+    client.send("GET /keys/mycert1", "").await.is_refusal(403, "Forbidden", "disabled key");
+}

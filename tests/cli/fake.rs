@@ -3,6 +3,8 @@
 use crate::service::Service;
 use certmint::proto::v1::certificate_admin_service_server::CertificateAdminServiceServer;
 use certmint::proto::v1::certificate_service_server::CertificateServiceServer;
+use certmint::proto::v1::key_service_server::KeyServiceServer;
+use certmint::proto::v1::secret_service_server::SecretServiceServer;
 use certmint::proto::v1::vault_service_server::VaultServiceServer;
 use certmint::proto::v1::*;
 use prost_types::Timestamp;
@@ -81,7 +83,9 @@ impl Fake {
             .unwrap()
             .add_service(CertificateServiceServer::new(service.clone()))
             .add_service(CertificateAdminServiceServer::new(service.clone()))
-            .add_service(VaultServiceServer::new(service))
+            .add_service(VaultServiceServer::new(service.clone()))
+            .add_service(SecretServiceServer::new(service.clone()))
+            .add_service(KeyServiceServer::new(service))
             .add_service(reflection)
             .add_service(health)
             .serve_with_incoming(TcpListenerStream::new(socket));

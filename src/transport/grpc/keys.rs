@@ -8,7 +8,8 @@ use super::reply;
 use super::secrets::wanted;
 use super::status::status;
 use crate::domain::{
-    Certificate, CertificateName, EncryptionAlgorithm, Error, KeyNumbers, KeyOperation, Result, SignatureAlgorithm,
+    Certificate, CertificateName, EncryptionAlgorithm, Error, KeyNumbers, KeyOperation, Recovery, Result,
+    SignatureAlgorithm,
 };
 use crate::proto::v1::{self, key_service_server::KeyService};
 use crate::service::{FaceRef, KeyResult, KeyView, Service};
@@ -43,7 +44,11 @@ impl Keys {
         let page = self.0.face_list(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListKeysResponse {
-            keys: page.certificates.into_iter().map(|certificate| item(certificate, &base, false)).collect(),
+            keys: page
+                .certificates
+                .into_iter()
+                .map(|certificate| item(certificate, page.recovery, &base, false))
+                .collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -55,7 +60,11 @@ impl Keys {
         let page = self.0.key_versions(&vault, &name, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListKeyVersionsResponse {
-            keys: page.certificates.into_iter().map(|certificate| item(certificate, &base, true)).collect(),
+            keys: page
+                .certificates
+                .into_iter()
+                .map(|certificate| item(certificate, page.recovery, &base, true))
+                .collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -173,7 +182,7 @@ fn operation_number(operation: KeyOperation) -> i32 {
 }
 
 fn key(view: KeyView, base: &str) -> v1::Key {
-    let KeyView { certificate, public, operations } = view;
+    let KeyView { certificate, public, operations, recovery } = view;
     let (name, version) = (certificate.name.to_string(), certificate.version.to_string());
     let mut jwk = v1::JsonWebKey {
         key_id: format!("{base}/keys/{name}/{version}"),
@@ -191,19 +200,19 @@ fn key(view: KeyView, base: &str) -> v1::Key {
         vault_name: certificate.vault.to_string(),
         key_name: name,
         key_version: version,
-        attributes: Some(reply::version_attributes(&certificate)),
+        attributes: Some(reply::version_attributes(&certificate, recovery)),
         tags: certificate.tags.unwrap_or_default().into_iter().collect(),
     }
 }
 
-fn item(certificate: Certificate, base: &str, with_version: bool) -> v1::KeyItem {
+fn item(certificate: Certificate, recovery: Recovery, base: &str, with_version: bool) -> v1::KeyItem {
     let (name, version) = (certificate.name.to_string(), certificate.version.to_string());
     let id = format!("{base}/keys/{name}");
     v1::KeyItem {
         key_id: if with_version { format!("{id}/{version}") } else { id },
         key_name: name,
         key_version: version,
-        attributes: Some(reply::version_attributes(&certificate)),
+        attributes: Some(reply::version_attributes(&certificate, recovery)),
         tags: certificate.tags.unwrap_or_default().into_iter().collect(),
     }
 }

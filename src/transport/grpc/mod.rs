@@ -82,8 +82,12 @@ pub fn routes(service: Service, options: GrpcOptions) -> axum::Router {
         .max_encoding_message_size(SEND_LIMIT);
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(reporter, options.closing.clone()));
-    let routes =
-        Routes::new(certificates(options.message_limit)).add_service(admin).add_service(vaults).add_service(secrets).add_service(keys).add_service(health);
+    let routes = Routes::new(certificates(options.message_limit))
+        .add_service(admin)
+        .add_service(vaults)
+        .add_service(secrets)
+        .add_service(keys)
+        .add_service(health);
     let restore = Routes::new(certificates(options.message_limit.max(backup)));
     let routes = with_reflection(routes.clone()).unwrap_or_else(|error| {
         // The descriptor set is a part of the program: a test holds that this does not happen.

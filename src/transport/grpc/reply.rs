@@ -94,14 +94,15 @@ pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate 
 }
 
 /// The attributes of a version on its secret and key faces.
-pub(super) fn version_attributes(certificate: &Certificate) -> v1::CertificateAttributes {
+pub(super) fn version_attributes(certificate: &Certificate, recovery: Recovery) -> v1::CertificateAttributes {
     v1::CertificateAttributes {
         enabled: Some(certificate.enabled),
         not_before: Some(time(certificate.not_before)),
         expires: Some(time(certificate.expires)),
         created: Some(time(certificate.created)),
         updated: Some(time(certificate.updated)),
-        ..v1::CertificateAttributes::default()
+        recoverable_days: days(recovery),
+        recovery_level: level(recovery.level),
     }
 }
 

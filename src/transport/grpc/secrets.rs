@@ -6,7 +6,7 @@ use super::certificates::{open, page_size};
 use super::reply;
 use super::status::status;
 use crate::domain::policy::ContentType;
-use crate::domain::{Certificate, CertificateName, Error, Result};
+use crate::domain::{Certificate, CertificateName, Error, Recovery, Result};
 use crate::proto::v1::secret::Content;
 use crate::proto::v1::{self, secret_service_server::SecretService};
 use crate::service::{FaceRef, SecretView, Service};
@@ -32,7 +32,11 @@ impl Secrets {
         let page = self.0.face_list(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListSecretsResponse {
-            secrets: page.certificates.into_iter().map(|certificate| item(certificate, &base, false)).collect(),
+            secrets: page
+                .certificates
+                .into_iter()
+                .map(|certificate| item(certificate, page.recovery, &base, false))
+                .collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -47,7 +51,11 @@ impl Secrets {
         let page = self.0.secret_versions(&vault, &name, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListSecretVersionsResponse {
-            secrets: page.certificates.into_iter().map(|certificate| item(certificate, &base, true)).collect(),
+            secrets: page
+                .certificates
+                .into_iter()
+                .map(|certificate| item(certificate, page.recovery, &base, true))
+                .collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -65,7 +73,7 @@ fn form(text: &str) -> Result<ContentType> {
 }
 
 fn secret(view: SecretView, base: &str) -> Result<v1::Secret> {
-    let SecretView { certificate, form, value } = view;
+    let SecretView { certificate, form, value, recovery } = view;
     let content = match form {
         ContentType::Pem => Content::Pem(value.to_string()),
         ContentType::Pkcs12 => Content::Pkcs12(
@@ -86,13 +94,13 @@ fn secret(view: SecretView, base: &str) -> Result<v1::Secret> {
         secret_version: version.to_string(),
         content: Some(content),
         content_type: form.media_type().to_owned(),
-        attributes: Some(reply::version_attributes(&certificate)),
+        attributes: Some(reply::version_attributes(&certificate, recovery)),
         key_id: format!("{base}/keys/{name}/{version}"),
         tags: certificate.tags.unwrap_or_default().into_iter().collect(),
     })
 }
 
-fn item(certificate: Certificate, base: &str, with_version: bool) -> v1::SecretItem {
+fn item(certificate: Certificate, recovery: Recovery, base: &str, with_version: bool) -> v1::SecretItem {
     let (name, version) = (certificate.name.to_string(), certificate.version.to_string());
     let id = format!("{base}/secrets/{name}");
     v1::SecretItem {
@@ -100,7 +108,7 @@ fn item(certificate: Certificate, base: &str, with_version: bool) -> v1::SecretI
         secret_name: name,
         secret_version: version,
         content_type: certificate.content_type.media_type().to_owned(),
-        attributes: Some(reply::version_attributes(&certificate)),
+        attributes: Some(reply::version_attributes(&certificate, recovery)),
         tags: certificate.tags.unwrap_or_default().into_iter().collect(),
     }
 }

@@ -29,14 +29,14 @@ pub(super) async fn secret(call: &Call<'_>, name: &str, version: &str) -> Result
 pub(super) async fn secrets(call: &Call<'_>) -> Result<Answer, Failure> {
     let (size, token) = paging(call)?;
     let page = call.service.face_list(&call.vault(), size, token).await.map_err(bad_token)?;
-    Ok(list(call, "secrets", &[], &page, size, |item| SecretItem::new(item, false, &call.links)))
+    Ok(list(call, "secrets", &[], &page, size, |item| SecretItem::new(item, page.recovery, false, &call.links)))
 }
 
 pub(super) async fn secret_versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let ((size, token), name) = (paging(call)?, CertificateName::parse(name)?);
     let page = call.service.secret_versions(&call.vault(), &name, size, token).await.map_err(bad_token)?;
     let path = [name.as_str(), "versions"];
-    Ok(list(call, "secrets", &path, &page, size, |item| SecretItem::new(item, true, &call.links)))
+    Ok(list(call, "secrets", &path, &page, size, |item| SecretItem::new(item, page.recovery, true, &call.links)))
 }
 
 pub(super) async fn key(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
@@ -47,14 +47,14 @@ pub(super) async fn key(call: &Call<'_>, name: &str, version: &str) -> Result<An
 pub(super) async fn keys(call: &Call<'_>) -> Result<Answer, Failure> {
     let (size, token) = paging(call)?;
     let page = call.service.face_list(&call.vault(), size, token).await.map_err(bad_token)?;
-    Ok(list(call, "keys", &[], &page, size, |item| KeyItem::new(item, false, &call.links)))
+    Ok(list(call, "keys", &[], &page, size, |item| KeyItem::new(item, page.recovery, false, &call.links)))
 }
 
 pub(super) async fn key_versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let ((size, token), name) = (paging(call)?, CertificateName::parse(name)?);
     let page = call.service.key_versions(&call.vault(), &name, size, token).await.map_err(bad_token)?;
     let path = [name.as_str(), "versions"];
-    Ok(list(call, "keys", &path, &page, size, |item| KeyItem::new(item, true, &call.links)))
+    Ok(list(call, "keys", &path, &page, size, |item| KeyItem::new(item, page.recovery, true, &call.links)))
 }
 
 pub(super) async fn use_key(

@@ -3,7 +3,7 @@
 use super::super::answer::Links;
 use super::Reference;
 use super::policy::PolicyAnswer;
-use crate::domain::{Certificate, Tags};
+use crate::domain::{Certificate, Recovery, Tags};
 use crate::service::CertificateView;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -95,15 +95,15 @@ impl<'a> CertificateAnswer<'a> {
 
 impl AttributesAnswer {
     /// Of a version on its secret and key faces.
-    pub(crate) fn of(certificate: &Certificate) -> Self {
+    pub(crate) fn of(certificate: &Certificate, recovery: Recovery) -> Self {
         Self {
             enabled: certificate.enabled,
             nbf: certificate.not_before.seconds(),
             exp: certificate.expires.seconds(),
             created: certificate.created.seconds(),
             updated: certificate.updated.seconds(),
-            recovery_level: RECOVERY_LEVEL,
-            recoverable_days: RECOVERABLE_DAYS,
+            recovery_level: recovery.level.word(),
+            recoverable_days: recovery.days,
         }
     }
 }

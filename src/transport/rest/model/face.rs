@@ -2,7 +2,7 @@
 
 use super::super::answer::Links;
 use super::certificate::AttributesAnswer;
-use crate::domain::{Certificate, KeyNumbers, KeyOperation, Tags};
+use crate::domain::{Certificate, KeyNumbers, KeyOperation, Recovery, Tags};
 use crate::service::{KeyView, SecretView};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
@@ -23,14 +23,14 @@ pub(crate) struct SecretAnswer<'a> {
 
 impl<'a> SecretAnswer<'a> {
     pub(crate) fn new(view: &'a SecretView, links: &Links) -> Self {
-        let SecretView { certificate, form, value } = view;
+        let SecretView { certificate, form, value, recovery } = view;
         let (name, version) = (certificate.name.as_str(), certificate.version.to_string());
         Self {
             value,
             content_type: form.media_type(),
             id: links.id("secrets", &[name, &version]),
             managed: true,
-            attributes: AttributesAnswer::of(certificate),
+            attributes: AttributesAnswer::of(certificate, *recovery),
             tags: certificate.tags.as_ref(),
             kid: links.id("keys", &[name, &version]),
         }
@@ -50,12 +50,12 @@ pub(crate) struct SecretItem<'a> {
 }
 
 impl<'a> SecretItem<'a> {
-    pub(crate) fn new(certificate: &'a Certificate, with_version: bool, links: &Links) -> Self {
+    pub(crate) fn new(certificate: &'a Certificate, recovery: Recovery, with_version: bool, links: &Links) -> Self {
         Self {
             content_type: certificate.content_type.media_type(),
             id: id("secrets", certificate, with_version, links),
             managed: true,
-            attributes: AttributesAnswer::of(certificate),
+            attributes: AttributesAnswer::of(certificate, recovery),
             tags: certificate.tags.as_ref(),
         }
     }
@@ -91,7 +91,7 @@ struct JwkAnswer {
 
 impl<'a> KeyAnswer<'a> {
     pub(crate) fn new(view: &'a KeyView, links: &Links) -> Self {
-        let KeyView { certificate, public, operations } = view;
+        let KeyView { certificate, public, operations, recovery } = view;
         let number = |bytes: &[u8]| Some(URL_SAFE_NO_PAD.encode(bytes));
         let (n, e, x, y) = match &public.numbers {
             KeyNumbers::Rsa { n, e } => (number(n), number(e), None, None),
@@ -108,7 +108,7 @@ impl<'a> KeyAnswer<'a> {
                 x,
                 y,
             },
-            attributes: AttributesAnswer::of(certificate),
+            attributes: AttributesAnswer::of(certificate, *recovery),
             tags: certificate.tags.as_ref(),
             managed: true,
         }
@@ -126,10 +126,10 @@ pub(crate) struct KeyItem<'a> {
 }
 
 impl<'a> KeyItem<'a> {
-    pub(crate) fn new(certificate: &'a Certificate, with_version: bool, links: &Links) -> Self {
+    pub(crate) fn new(certificate: &'a Certificate, recovery: Recovery, with_version: bool, links: &Links) -> Self {
         Self {
             kid: id("keys", certificate, with_version, links),
-            attributes: AttributesAnswer::of(certificate),
+            attributes: AttributesAnswer::of(certificate, recovery),
             tags: certificate.tags.as_ref(),
             managed: true,
         }
