@@ -5,7 +5,7 @@ use super::pending::{PendingRef, updated};
 use super::records::{PendingRecord, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended, put};
 use crate::domain::pending::Event;
-use crate::domain::{Blob, Certificate, CertificateEntry, Error, Result, Tags, Timestamp, certificate};
+use crate::domain::{Blob, Certificate, CertificateEntry, Error, Result, Tags, Timestamp, VersionSummary, certificate};
 use crate::keys::chain::{self, OrderedChain};
 use crate::store::{Batch, Put, Record};
 
@@ -56,7 +56,8 @@ impl Service {
             let mut batch = completion.batch;
             batch.events.push(updated(&completion.pending.operation, &before)?);
             if self.try_commit(batch).await?.is_some() {
-                return Ok(CertificateView::issued(completion.certificate, completion.entry, true));
+                let recovery = self.recovery(&request.wanted.vault);
+                return Ok(CertificateView::issued(completion.certificate, completion.entry, true).with(recovery));
             }
         }
         Err(contended())
@@ -85,6 +86,7 @@ impl Service {
             sealed_key: pending.sealed_key.clone(),
             content_type: pending.policy.content_type,
             exportable: pending.policy.key.exportable,
+            key_usage: Some(pending.policy.x509.key_usage.clone()),
             enabled: pending.enabled,
             not_before: chain.not_before,
             expires: chain.expires,
@@ -93,7 +95,8 @@ impl Service {
             tags: pending.tags.clone(),
             preserve_cert_order: operation.preserve_cert_order,
         };
-        let entry = CertificateEntry { latest: Some(operation.version), updated: now, ..entry };
+        let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
+        let entry = CertificateEntry { latest: Some(operation.version), summary: Some(summary), updated: now, ..entry };
         let version_key = key::version(&operation.vault, &operation.certificate, operation.version);
         let puts: Vec<Put> = vec![
             put(version_key, None, &certificate, None)?,

@@ -16,7 +16,7 @@ use tokio::time::error::Elapsed;
 /// Work that was claimed; only good for [`Service::step`].
 #[derive(Debug)]
 pub struct Due {
-    record: Record,
+    pub(super) record: Record,
     until: Timestamp,
 }
 
@@ -68,6 +68,8 @@ impl Service {
             DueKind::Pending => self.step_pending(due).await,
             DueKind::Tombstone => self.step_tombstone(due).await,
             DueKind::Request => self.forget_request(due).await,
+            DueKind::Deleted => self.purge_overdue(due).await,
+            DueKind::Leaving => self.finish_leaving(due).await,
             DueKind::Unknown => {
                 tracing::error!(key = due.record.key, "a record is due that nobody handles");
                 Ok(())

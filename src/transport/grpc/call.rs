@@ -1,9 +1,9 @@
 //! What every call carries beside its message: the host that the client used, and who calls.
 
 use super::door::Caller;
-use crate::domain::{CertificateName, IssuerName, RequestId, Result, VaultName};
-use crate::service::PendingRef;
+use crate::domain::{CertificateName, IssuerName, RequestId, Result, VaultName, Version};
 use crate::service::watch::Subscriber;
+use crate::service::{PendingRef, Vaults};
 use crate::transport::audit::About;
 use crate::transport::auth::Principal;
 use crate::transport::host::Host;
@@ -20,11 +20,12 @@ pub(super) struct Call {
     pub(super) closing: CancellationToken,
     pub(super) principal: Principal,
     about: Arc<Mutex<About>>,
+    vaults: Arc<Vaults>,
 }
 
 impl Call {
     /// `door` put the caller into the extensions of the request, the listener its connection.
-    pub(super) fn new(host: Host, extensions: &http::Extensions) -> Self {
+    pub(super) fn new(host: Host, extensions: &http::Extensions, vaults: Arc<Vaults>) -> Self {
         let connection = extensions.get::<ConnectionInfo>();
         let (id, closing) = match connection {
             Some(ConnectionInfo { id, closing, .. }) => (*id, closing.clone()),
@@ -32,12 +33,19 @@ impl Call {
         };
         let Caller { principal, about } = extensions.get::<Caller>().cloned().unwrap_or_default();
         let subscriber = Subscriber { principal: principal.name.clone(), connection: id };
-        Self { host, subscriber, closing, principal, about }
+        Self { host, subscriber, closing, principal, about, vaults }
     }
 
-    /// The vault that a message names, else the one of the host.
+    /// The vault that a message names, else the one of the host; refused where there is none.
     pub(super) fn vault(&self, name: &str) -> Result<VaultName> {
         let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
+        vault.as_str().clone_into(&mut self.about().vault);
+        self.vaults.vault(&vault).map(|known| known.name)
+    }
+
+    /// The vault that a message is about to make.
+    pub(super) fn new_vault(&self, name: &str) -> Result<VaultName> {
+        let vault = VaultName::parse(name)?;
         vault.as_str().clone_into(&mut self.about().vault);
         Ok(vault)
     }
@@ -82,6 +90,10 @@ impl Call {
 
 pub(super) fn optional_id(text: &str) -> Result<Option<RequestId>> {
     if text.is_empty() { Ok(None) } else { RequestId::parse(text).map(Some) }
+}
+
+pub(super) fn optional_version(text: &str) -> Result<Option<Version>> {
+    if text.is_empty() { Ok(None) } else { Version::parse(text).map(Some) }
 }
 
 /// A text that is absent where it is empty, as proto3 has it.

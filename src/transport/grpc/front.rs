@@ -22,18 +22,21 @@ use tonic::body::Body;
 use tonic::service::Routes;
 
 const WATCH: &str = "/certmint.v1.CertificateService/WatchPending";
+const RESTORE: &str = "/certmint.v1.CertificateService/RestoreCertificate";
 
 /// The whole gRPC face as one service.
 #[derive(Clone)]
 pub(super) struct Front {
     service: Service,
     routes: Routes,
+    /// For the one method whose messages may be larger.
+    restore: Routes,
     options: Arc<GrpcOptions>,
 }
 
 impl Front {
-    pub(super) fn new(service: Service, routes: Routes, options: GrpcOptions) -> Self {
-        Self { service, routes, options: Arc::new(options) }
+    pub(super) fn new(service: Service, routes: Routes, restore: Routes, options: GrpcOptions) -> Self {
+        Self { service, routes, restore, options: Arc::new(options) }
     }
 
     async fn answer(self, request: http::Request<Body>) -> http::Response<Body> {
@@ -42,7 +45,7 @@ impl Front {
             Ok(host) => host,
             Err(error) => return status(error).into_http(),
         };
-        let call = Call::new(host, &parts.extensions);
+        let call = Call::new(host, &parts.extensions, self.service.vaults().clone());
         let closing = call.closing.clone();
         parts.extensions.insert(call);
         let patience = parts.headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
@@ -79,7 +82,8 @@ impl Front {
                 .server_streaming(watch, request)
                 .await;
         }
-        match tower::Service::call(&mut self.routes, request).await {
+        let routes = if request.uri().path() == RESTORE { &mut self.restore } else { &mut self.routes };
+        match tower::Service::call(routes, request).await {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "a call failed outside of its handler");
