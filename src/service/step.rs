@@ -114,7 +114,8 @@ impl Service {
         match checked {
             Ok(chain) => {
                 pending.operation = before.clone().apply(Event::Issued, now)?;
-                let completion = self.completion(record, pending, chain, now).await?;
+                // Deleted meanwhile: there is nothing to complete.
+                let Some(completion) = self.completion(record, pending, chain, now).await? else { return Ok(false) };
                 let mut batch = completion.batch;
                 batch.events.push(updated(&completion.pending.operation, &before)?);
                 Ok(self.try_commit(batch).await?.is_some())
