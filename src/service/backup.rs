@@ -133,7 +133,9 @@ impl Service {
         let puts = vec![put(entry_key, Some(first), &entry, None)?];
         let deletes = vec![Delete { key: key::leaving(vault, &name), expected: guard }];
         self.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.ok_or_else(contended)?;
-        self.view(entry, false).await
+        let newest = versions.into_iter().find(|version| Some(version.version) == entry.latest);
+        let newest = newest.ok_or_else(backup::corrupt)?;
+        Ok(CertificateView::issued(newest, entry, false).with(self.recovery(vault)))
     }
 }
 

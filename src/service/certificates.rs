@@ -109,16 +109,19 @@ impl Service {
         Ok(CertificateView::issued(certificate, entry, has_pending).with(recovery))
     }
 
-    /// The newest version of an entry, which must be there.
+    /// The newest version of an entry. It was purged where it is gone by now: records are read one
+    /// after the other.
     pub(super) async fn newest(&self, entry: &CertificateEntry, latest: Version) -> Result<Certificate> {
-        let CertificateEntry { vault, name, .. } = entry;
-        match self.load::<Certificate>(&key::version(vault, name, latest)).await? {
-            Some((_, certificate)) => Ok(certificate),
-            None => {
-                tracing::error!(%vault, certificate = %name, version = %latest, "the newest version of a certificate is missing");
-                Err(Error::internal())
-            }
+        let (vault, name) = (&entry.vault, &entry.name);
+        if let Some((_, certificate)) = self.load::<Certificate>(&key::version(vault, name, latest)).await? {
+            return Ok(certificate);
         }
+        let now = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        if now.is_some_and(|(_, now)| now.latest == entry.latest && now.state != EntryState::Leaving) {
+            tracing::error!(%vault, certificate = %name, version = %latest, "the newest version of a certificate is missing");
+            return Err(Error::internal());
+        }
+        Err(not_found(name))
     }
 }
 

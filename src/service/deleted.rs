@@ -40,8 +40,9 @@ impl Service {
                 Some((record, pending)) => put_to_sleep(&mut batch, record, pending, at)?,
                 None => false,
             };
+            // Read before: somebody may purge it right after.
+            let certificate = self.view(entry, kept).await?;
             if self.try_commit(batch).await?.is_some() {
-                let certificate = self.view(entry, kept).await?;
                 return Ok(DeletedView { certificate, deleted: at, purge });
             }
         }
@@ -54,7 +55,12 @@ impl Service {
         let Some((_, entry)) = found else { return Err(not_deleted(name)) };
         let EntryState::Deleted { at: deleted, purge } = entry.state else { return Err(not_deleted(name)) };
         let kept = self.store.get(&key::kept(vault, name)).await?.is_some();
-        Ok(DeletedView { certificate: self.view(entry, kept).await?, deleted, purge })
+        match self.view(entry, kept).await {
+            Ok(certificate) => Ok(DeletedView { certificate, deleted, purge }),
+            // Purged between the two reads.
+            Err(error) if error.reason == Reason::CertificateNotFound => Err(not_deleted(name)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Brings a deleted certificate back with all its versions.
@@ -76,8 +82,9 @@ impl Service {
             if let Some((record, pending)) = kept {
                 wake(&mut batch, record, pending, self.now())?;
             }
+            let view = self.view(entry, has_pending).await?;
             if self.try_commit(batch).await?.is_some() {
-                return self.view(entry, has_pending).await;
+                return Ok(view);
             }
         }
         Err(contended())

@@ -4,8 +4,8 @@
 use super::records::{self, DeletedRecord, key};
 use super::{Service, pending};
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, EntryState, Error, Result, Tags, Timestamp, VaultName, Version,
-    VersionSummary,
+    Certificate, CertificateEntry, CertificateName, EntryState, Error, Reason, Result, Tags, Timestamp, VaultName,
+    Version, VersionSummary,
 };
 use crate::keys::chain;
 use crate::store::Record;
@@ -79,7 +79,7 @@ impl Service {
             for record in records {
                 let entry: CertificateEntry = records::read(&record)?;
                 let shown = entry.state == EntryState::Live && (*include_pending || entry.latest.is_some());
-                let item = if shown { Some(self.item(entry).await?) } else { None };
+                let item = if shown { self.item(entry).await? } else { None };
                 page.take(&record, item);
             }
         }
@@ -116,7 +116,7 @@ impl Service {
                 let entry = self.load::<CertificateEntry>(&key::certificate(&vault, &name)).await?;
                 let item = match entry.map(|(_, entry)| (entry.state, entry)) {
                     Some((EntryState::Deleted { at, purge }, entry)) if *include_pending || entry.latest.is_some() => {
-                        Some(DeletedItem { item: self.item(entry).await?, deleted: at, purge })
+                        self.item(entry).await?.map(|item| DeletedItem { item, deleted: at, purge })
                     }
                     // Not to be shown, or recovered or purged since the page was read.
                     _ => None,
@@ -128,16 +128,21 @@ impl Service {
     }
 
     /// What a list shows of an entry; the version is read only where the entry does not say it.
-    async fn item(&self, entry: CertificateEntry) -> Result<Item> {
+    /// `None` where it was purged since the page was read.
+    async fn item(&self, entry: CertificateEntry) -> Result<Option<Item>> {
         let summary = match (entry.current_summary(), entry.latest) {
             (Some(summary), _) => summary.clone(),
             (None, Some(latest)) => {
-                let certificate = self.newest(&entry, latest).await?;
+                let certificate = match self.newest(&entry, latest).await {
+                    Ok(certificate) => certificate,
+                    Err(error) if error.reason == Reason::CertificateNotFound => return Ok(None),
+                    Err(error) => return Err(error),
+                };
                 VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0))
             }
-            (None, None) => return Ok(Item::placeholder(entry)),
+            (None, None) => return Ok(Some(Item::placeholder(entry))),
         };
-        Ok(Item::of(entry.vault, entry.name, summary))
+        Ok(Some(Item::of(entry.vault, entry.name, summary)))
     }
 }
 

@@ -113,7 +113,8 @@ impl Service {
         match checked {
             Ok(chain) => {
                 pending.operation = before.clone().apply(Event::Issued, now)?;
-                let completion = self.completion(record, pending, chain, now).await?;
+                // Deleted meanwhile: there is nothing to complete.
+                let Some(completion) = self.completion(record, pending, chain, now).await? else { return Ok(()) };
                 let mut batch = completion.batch;
                 batch.events.push(updated(&completion.pending.operation, &before)?);
                 self.try_commit(batch).await.map(|_| ())

@@ -4,6 +4,7 @@
 mod grpc;
 mod lists;
 mod many_versions;
+mod races;
 mod scheduled_purge;
 mod vaults;
 mod world;

@@ -57,6 +57,11 @@ impl Counting {
         let all = self.inner.list("", "", usize::MAX).await.unwrap();
         all.into_iter().map(|record| record.key).filter(|key| !key.starts_with("requests/")).collect()
     }
+
+    pub(crate) async fn body(&self, key: &str) -> Option<serde_json::Value> {
+        let found = self.inner.get(key).await.unwrap();
+        found.map(|record| serde_json::from_slice(&record.body).unwrap())
+    }
 }
 
 #[async_trait]
