@@ -20,6 +20,11 @@ pub struct Row {
     pub inner: Option<&'static str>,
 }
 
+const fn with_inner(row: Row, inner: &'static str) -> Row {
+    let Row { reason, wire, code, http, azure, inner: _ } = row;
+    Row { reason, wire, code, http, azure, inner: Some(inner) }
+}
+
 const fn entry(reason: Reason, wire: &'static str, code: Code, http: StatusCode, azure: &'static str) -> Row {
     Row { reason, wire, code, http, azure, inner: None }
 }
