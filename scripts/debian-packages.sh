@@ -8,6 +8,8 @@ missing=()
 for pair in "${needed[@]}"; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
 done
+# It has no command; the tests set the clocks of servers with it.
+compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
 # Debian ships the venv module as a package of its own.
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 # Its programs are not in the path; the tests start a server of their own.

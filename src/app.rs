@@ -7,7 +7,6 @@ mod signals;
 mod store;
 mod upkeep;
 
-use crate::clock::SystemClock;
 use crate::config::{BaseDomain, Config, ConfigError, Overrides, StoreUrl};
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::self_signed::SelfSigned;
@@ -32,6 +31,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use store::Opened;
 use tokio_util::sync::CancellationToken;
 
 /// Why the server did not start. Each says what to do.
@@ -75,22 +75,21 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     // Open before the store is, so that a long start can be seen; it ends with this function.
     let admin = admin_port(&config, &probes).await?;
     count_connections(&metrics, listener.stats());
-    let door = door::open(&config, &metrics)?;
-
-    let (service, store) = build(&config, &metrics).await?;
+    // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
+    let (door, (service, opened)) = tokio::try_join!(open_door(&config, &metrics), build(&config, &metrics))?;
     let mut tasks = vec![
         tokio::spawn({
             let (service, background) = (service.clone(), background.clone());
             async move { service.tail(background).await }
         }),
         tokio::spawn(worker::run(service.clone(), worker_options(&config), background.clone())),
-        tokio::spawn(upkeep::run(store, service.clone(), config.limits.clone(), background.clone())),
+        tokio::spawn(upkeep::run(opened, service.clone(), config.limits.clone(), background.clone())),
         tokio::spawn(upkeep::count_history(service.clone(), background.clone())),
     ];
     tasks.extend(door.reload(metrics, background.clone()));
 
     let app = transport::app(
-        grpc::routes(service.clone(), grpc_options(&config, &door.auth, &draining)),
+        grpc::face(service.clone(), grpc_options(&config, &door.auth, &draining)),
         rest::router(service.clone(), rest_options(&config, &door.auth, &stop)),
     );
     // Heard from here on; who reads the announcement may send one.
@@ -111,6 +110,11 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn open_door(config: &Config, metrics: &Arc<Metrics>) -> Result<door::Door, AppError> {
+    let (config, metrics) = (config.clone(), metrics.clone());
+    tokio::task::spawn_blocking(move || door::open(&config, &metrics)).await.map_err(part("TLS cannot be set up"))?
 }
 
 async fn admin_port(
@@ -210,8 +214,8 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
 }
 
 /// The use cases over the store.
-async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Arc<dyn Store>), AppError> {
-    let store = store::open(config).await?;
+async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Opened), AppError> {
+    let Opened { store, clock } = store::open(config).await?;
     let master_keys = store::master_keys(config, &*store)?;
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
@@ -235,12 +239,14 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Arc<
             defaults: config.vaults.defaults(),
             named: config.vaults.settings(),
         },
+        lease: config.limits.work_lease,
+        slow_calls_per_issuer: config.limits.slow_calls_per_issuer.get(),
         ..service::Limits::default()
     };
-    let service = Service::new(store.clone(), issuers, Arc::new(keys), Arc::new(SystemClock), limits)
+    let service = Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), limits)
         .await
         .map_err(part("the service cannot be started"))?;
-    Ok((service.counting_in(metrics.clone()), store))
+    Ok((service.counting_in(metrics.clone()), Opened { store, clock }))
 }
 
 fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> GrpcOptions {

@@ -113,6 +113,13 @@ pub struct Limits {
     pub key_queue: NonZeroUsize,
     /// Pending operations that the worker moves on at the same time. Default 64.
     pub worker_concurrency: NonZeroUsize,
+    /// How long work belongs to the replica that took it; one that dies is succeeded after this time. A step is cut
+    /// at 80 % of it. Default 90 s.
+    #[serde(with = "duration")]
+    pub work_lease: Duration,
+    /// Calls of one issuer that may take longer than a second at the same time. While there are as many, further
+    /// operations of this issuer wait, and those of others do not. Default 16.
+    pub slow_calls_per_issuer: NonZeroUsize,
     /// Events are kept at least this long, so that a watcher can resume. Default 24 h.
     #[serde(with = "duration")]
     pub event_retention: Duration,
@@ -132,6 +139,8 @@ impl Default for Limits {
             watch_streams: at_least_one(100_000),
             key_queue: at_least_one(256),
             worker_concurrency: at_least_one(64),
+            work_lease: Duration::from_secs(90),
+            slow_calls_per_issuer: at_least_one(16),
             event_retention: Duration::from_secs(24 * 3600),
             events_kept: at_least_one(100_000),
         }

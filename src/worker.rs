@@ -13,6 +13,8 @@ use tokio_util::task::TaskTracker;
 pub struct WorkerOptions {
     /// Steps at the same time; no more is claimed than there are places.
     pub concurrency: usize,
+    /// Steps that took longer than a second, and wait for an issuer beside those places.
+    pub waiting: usize,
     /// The longest time between two looks at the store: what another process left behind, or a
     /// lease that ran out, is found then.
     pub poll: Duration,
@@ -22,17 +24,18 @@ pub struct WorkerOptions {
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { concurrency: 64, poll: Duration::from_secs(1), drain: Duration::from_secs(10) }
+        Self { concurrency: 64, waiting: 1024, poll: Duration::from_secs(1), drain: Duration::from_secs(10) }
     }
 }
 
 /// Works until `shutdown`, then lets the steps under way end.
 pub async fn run(service: Service, options: WorkerOptions, shutdown: CancellationToken) {
     let places = Arc::new(Semaphore::new(options.concurrency.max(1)));
+    let waiting = Arc::new(Semaphore::new(options.waiting.max(1)));
     let steps = TaskTracker::new();
     while !shutdown.is_cancelled() {
         let next = service.next_due();
-        let found = claim(&service, &places, &steps).await;
+        let found = claim(&service, &places, &waiting, &steps).await;
         let wait = match (found, next) {
             (Claimed::Full, _) => {
                 // Every place is taken: the next look waits for a free one.
@@ -59,6 +62,9 @@ pub async fn run(service: Service, options: WorkerOptions, shutdown: Cancellatio
     }
 }
 
+/// A step that takes longer waits for somebody.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// A step that runs; dropped when it ended, in a panic too.
 struct Running<'a>(&'a Metrics);
 
@@ -84,7 +90,7 @@ enum Claimed {
     Failed,
 }
 
-async fn claim(service: &Service, places: &Arc<Semaphore>, steps: &TaskTracker) -> Claimed {
+async fn claim(service: &Service, places: &Arc<Semaphore>, waiting: &Arc<Semaphore>, steps: &TaskTracker) -> Claimed {
     let free = places.available_permits();
     if free == 0 {
         return Claimed::Full;
@@ -102,12 +108,23 @@ async fn claim(service: &Service, places: &Arc<Semaphore>, steps: &TaskTracker) 
         let service = service.clone();
         // Only this loop hands out places, and it counted them: there is one.
         let place = places.clone().try_acquire_owned();
+        let waiting = waiting.clone();
         steps.spawn(async move {
-            let _place = place;
             let key = due.key().to_owned();
             let metrics = service.metrics().clone();
             let _running = Running::begin(&metrics);
-            if let Err(error) = service.step(due).await {
+            let mut step = std::pin::pin!(service.step(due));
+            let done = tokio::select! {
+                biased;
+                done = &mut step => done,
+                () = tokio::time::sleep(SLOW) => {
+                    // Whoever only waits lets others work, as long as there is room to wait.
+                    let room = waiting.try_acquire();
+                    let _place = room.is_err().then_some(place);
+                    step.await
+                }
+            };
+            if let Err(error) = done {
                 metrics.worker_steps_failed.inc();
                 tracing::error!(key, %error, "a step failed; it is repeated when its lease ends");
             }

@@ -1,10 +1,12 @@
 //! Which store the configuration means, and what several replicas of one store have to share.
 
 use super::{AppError, part};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StoreConfig, StoreUrl};
+use crate::domain::Timestamp;
 use crate::keys::MasterKeys;
 use crate::store::Store;
-use crate::store::postgres::{DatabaseUrl, Postgres, PostgresOptions};
+use crate::store::postgres::{DatabaseTime, DatabaseUrl, Postgres, PostgresOptions};
 use crate::store::sqlite::{Sqlite, SqliteOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,11 +33,32 @@ enum SharedStoreError {
     TwoMasterKeys,
 }
 
-pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, AppError> {
+/// A store, and the clock that goes with it: where replicas share a database, they share its clock too.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+struct DatabaseClock(DatabaseTime);
+
+impl Clock for DatabaseClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+pub(super) async fn open(config: &Config) -> Result<Opened, AppError> {
     let cannot = "the store cannot be opened";
     Ok(match &config.store.url {
-        None => Arc::new(Sqlite::open(&file(config), SqliteOptions::default()).map_err(part(cannot))?),
-        Some(url) => Arc::new(Postgres::open(address(url)?, options(&config.store)).await.map_err(part(cannot))?),
+        None => {
+            let store = Sqlite::open(&file(config), SqliteOptions::default()).map_err(part(cannot))?;
+            Opened { store: Arc::new(store), clock: Arc::new(SystemClock) }
+        }
+        Some(url) => {
+            let store = Postgres::open(address(url)?, options(&config.store)).await.map_err(part(cannot))?;
+            let clock = Arc::new(DatabaseClock(store.time()));
+            Opened { store: Arc::new(store), clock }
+        }
     })
 }
 

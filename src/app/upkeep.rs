@@ -1,11 +1,9 @@
 //! Keeps the event log at its agreed length, and the list of vaults up to date.
 
 use super::UPKEEP_EVERY;
-use crate::clock::{Clock, SystemClock};
+use super::store::Opened;
 use crate::config::Limits;
 use crate::service::Service;
-use crate::store::Store;
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Events removed in one transaction, so that writers never wait long.
@@ -24,7 +22,8 @@ pub(super) async fn count_history(service: Service, shutdown: CancellationToken)
 
 /// Trims what is older than the retention and above the count that is kept, until `shutdown`; learns
 /// of vaults that other processes made.
-pub(super) async fn run(store: Arc<dyn Store>, service: Service, limits: Limits, shutdown: CancellationToken) {
+pub(super) async fn run(opened: Opened, service: Service, limits: Limits, shutdown: CancellationToken) {
+    let Opened { store, clock } = opened;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -33,7 +32,7 @@ pub(super) async fn run(store: Arc<dyn Store>, service: Service, limits: Limits,
         if let Err(error) = service.refresh_vaults().await {
             tracing::warn!(%error, "the vaults could not be read; will retry");
         }
-        let before = SystemClock.now().minus(limits.event_retention);
+        let before = clock.now().minus(limits.event_retention);
         loop {
             match store.trim(before, limits.events_kept.get() as u64, STEP).await {
                 Ok(removed) if removed >= STEP as u64 && !shutdown.is_cancelled() => {}

@@ -84,20 +84,22 @@ pub trait Issuer: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Issuers {
     self_signed: Arc<dyn Issuer>,
-    providers: Vec<(&'static str, Arc<dyn Issuer>)>,
+    /// Shared, since the service is cloned for every call.
+    providers: Arc<Vec<(&'static str, Arc<dyn Issuer>)>>,
 }
 
 impl Issuers {
     /// Only `Self`, which is no provider: it has no issuer object.
     pub fn new(self_signed: Arc<dyn Issuer>) -> Self {
-        Self { self_signed, providers: Vec::new() }
+        Self { self_signed, providers: Arc::default() }
     }
 
     /// Adds a provider; a second one of the same name takes its place.
     #[must_use]
     pub fn with(mut self, provider: &'static str, issuer: Arc<dyn Issuer>) -> Self {
-        self.providers.retain(|(name, _)| !name.eq_ignore_ascii_case(provider));
-        self.providers.push((provider, issuer));
+        let providers = Arc::make_mut(&mut self.providers);
+        providers.retain(|(name, _)| !name.eq_ignore_ascii_case(provider));
+        providers.push((provider, issuer));
         self
     }
 

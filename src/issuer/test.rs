@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The account id decides, without case: `hold` stays in progress until it is cancelled, `fail`
-/// fails by the issuer's fault, `reject` by the requester's; every other one, and none, completes.
+/// fails by the issuer's fault, `reject` by the requester's, `stuck` never answers; every other one,
+/// and none, completes.
 pub struct TestIssuer {
     complete: Arc<dyn Issuer>,
 }
@@ -40,6 +41,7 @@ impl Issuer for TestIssuer {
                 class: FailureClass::RequestRejected,
                 message: "The test issuer rejected the request, as its account id says.".to_owned(),
             }),
+            "stuck" => std::future::pending().await,
             _ => self.complete.advance(order, checkpoint).await,
         }
     }

@@ -38,6 +38,7 @@ use crate::domain::{Blob, CertificateFacts, Error, Policy, Result, Timestamp};
 use chain::OrderedChain;
 use ready::ReadyKeys;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fmt, io, thread};
 use uuid::Uuid;
 use workers::{Lane, Workers};
@@ -54,6 +55,9 @@ pub struct KeyOptions {
     /// Keys made ahead.
     pub ready: ReadyKeyOptions,
 }
+
+/// Keys are made ahead only after this: a server that starts has better things to do.
+const HEAD_START: Duration = Duration::from_secs(1);
 
 impl Default for KeyOptions {
     /// A worker for each processor, and a queue that RSA-2048 empties in about three seconds.
@@ -130,7 +134,7 @@ impl Keys {
     pub fn new(sealer: Arc<Sealer>, options: KeyOptions) -> io::Result<Self> {
         let KeyOptions { workers, queue, ready } = options;
         let workers = Workers::start(workers, queue)?;
-        let ready = ReadyKeys::start(ready, workers.watcher())?;
+        let ready = ReadyKeys::start(ready, workers.watcher(), HEAD_START)?;
         Ok(Self { sealer, new_id: Arc::new(random_id), workers: Some(workers), ready })
     }
 

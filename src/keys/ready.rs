@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// How many keys of each size are kept ready; 0 keeps none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,7 +57,9 @@ impl Shared {
         }
     }
 
-    fn fill(&self, idle: &IdleWatcher) {
+    fn fill(&self, idle: &IdleWatcher, after: Duration) {
+        let waited = self.taken.wait_timeout_while(self.lock(), after, |(_, stopping)| !*stopping);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
         while let Some(key_type) = self.missing()
             && idle.wait()
         {
@@ -75,8 +78,9 @@ struct Guard(Arc<Shared>);
 
 impl ReadyKeys {
     /// One thread of its own makes the keys, one at a time and only while `idle`: a request never
-    /// waits for it, it shares the processor with at most one key that has already begun.
-    pub(crate) fn start(options: ReadyKeyOptions, idle: IdleWatcher) -> io::Result<Self> {
+    /// waits for it, it shares the processor with at most one key that has already begun. The first
+    /// is begun `after` this long.
+    pub(crate) fn start(options: ReadyKeyOptions, idle: IdleWatcher, after: Duration) -> io::Result<Self> {
         let ReadyKeyOptions { rsa_2048, rsa_3072, rsa_4096 } = options;
         let shelves: Vec<Shelf> =
             [(KeyType::Rsa2048, rsa_2048), (KeyType::Rsa3072, rsa_3072), (KeyType::Rsa4096, rsa_4096)]
@@ -88,7 +92,7 @@ impl ReadyKeys {
         let keys = Self::with(shelves);
         if !none {
             let shared = Arc::clone(&keys.0.0);
-            thread::Builder::new().name("keys-ready".to_owned()).spawn(move || shared.fill(&idle))?;
+            thread::Builder::new().name("keys-ready".to_owned()).spawn(move || shared.fill(&idle, after))?;
         }
         Ok(keys)
     }
@@ -127,7 +131,7 @@ impl Drop for Guard {
 mod tests {
     use super::*;
     use crate::keys::workers::{Lane, Workers};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     const ONE: ReadyKeyOptions = ReadyKeyOptions { rsa_2048: 1, rsa_3072: 0, rsa_4096: 0 };
 
@@ -145,7 +149,7 @@ mod tests {
     #[test]
     fn shelves_are_filled_again_and_no_key_is_given_twice() {
         let workers = Workers::start(1, 1).unwrap();
-        let keys = ReadyKeys::start(ONE, workers.watcher()).unwrap();
+        let keys = ReadyKeys::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
         assert_ne!(wait_for(&keys).public_key_der(), wait_for(&keys).public_key_der());
         assert!(keys.take(KeyType::Rsa3072).is_none());
         assert!(keys.take(KeyType::P256).is_none());
@@ -164,7 +168,7 @@ mod tests {
         let mut other = Box::pin(other);
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut other).await.is_err());
         begins.recv().unwrap();
-        let keys = ReadyKeys::start(ONE, workers.watcher()).unwrap();
+        let keys = ReadyKeys::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(keys.count(KeyType::Rsa2048), 0);
         drop(release);

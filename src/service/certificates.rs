@@ -1,7 +1,7 @@
 //! Reading certificates.
 
 use super::Service;
-use super::records::{PendingRecord, key};
+use super::records::{ShownPending, key};
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Recovery, Result, Timestamp,
     VaultName, Version,
@@ -84,7 +84,7 @@ impl Service {
             return Ok(CertificateView { entry: None, ..CertificateView::issued(certificate, entry, false) }
                 .with(self.recovery(vault)));
         }
-        let pending = self.load::<PendingRecord>(&key::pending(vault, name)).await?;
+        let pending = self.load::<ShownPending>(&key::pending(vault, name)).await?;
         let pending_version = pending.map(|(_, pending)| pending.operation.version);
         if entry.first_version == version && entry.latest.is_none() || pending_version == Some(version) {
             let placeholder = CertificateView::placeholder(entry, pending_version.is_some());

@@ -1,6 +1,6 @@
 //! Starting the creation of a certificate: the intent is durable before anybody is asked.
 
-use super::records::{self, PendingRecord, RequestRecord, key};
+use super::records::{self, PendingRecord, RequestRecord, ShownPending, key};
 use super::{CONFLICT_ATTEMPTS, Limits, Service, contended, deleted, put};
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::{
@@ -150,7 +150,7 @@ impl Service {
     }
 
     async fn current(&self, vault: &VaultName, known: &RequestRecord) -> Result<Option<Operation>> {
-        let pending = self.load::<PendingRecord>(&key::pending(vault, &known.certificate)).await?;
+        let pending = self.load::<ShownPending>(&key::pending(vault, &known.certificate)).await?;
         Ok(pending.map(|(_, pending)| pending.operation).filter(|found| found.request_id == known.request_id))
     }
 

@@ -17,6 +17,8 @@ mod pending;
 mod purge;
 mod records;
 mod secret_face;
+mod set_back;
+mod slow;
 mod step;
 #[cfg(test)]
 mod stored_formats;
@@ -63,6 +65,8 @@ pub struct Limits {
     pub issuing_deadline: Duration,
     /// How long one claim of due work lasts; the step is cut before it runs out.
     pub lease: Duration,
+    /// Calls of one issuer that may take longer than a second before its further operations wait.
+    pub slow_calls_per_issuer: usize,
     /// How long a `request_id` is remembered after its creation.
     pub request_memory: Duration,
     /// How long a repeated REST request is recognised by its `x-ms-client-request-id`.
@@ -78,6 +82,7 @@ impl Default for Limits {
         Self {
             issuing_deadline: Duration::from_secs(30 * 24 * 3600),
             lease: Duration::from_secs(90),
+            slow_calls_per_issuer: 16,
             request_memory: Duration::from_secs(24 * 3600),
             repeat_memory: Duration::from_secs(15 * 60),
             // In base64 it still fits into a gRPC message that clients take without further ado (4 MiB).
@@ -99,6 +104,8 @@ pub struct Service {
     vaults: Arc<Vaults>,
     hub: Arc<watch::Hub>,
     work: Arc<work::Work>,
+    slow: Arc<slow::SlowCalls>,
+    latest: Arc<set_back::Latest>,
     metrics: Arc<Metrics>,
 }
 
@@ -114,9 +121,19 @@ impl Service {
         let hub = watch::Hub::new(&*store, &limits.watch).await?;
         let vaults = Arc::new(Vaults::new(limits.vaults.clone()));
         vaults.refresh(&*store).await?;
-        let (limits, hub) = (Arc::new(limits), Arc::new(hub));
-        let (work, metrics) = (Arc::default(), Arc::default());
-        Ok(Self { store, issuers, keys, clock, limits, vaults, hub, work, metrics })
+        Ok(Self {
+            store,
+            issuers,
+            keys,
+            clock,
+            limits: Arc::new(limits),
+            vaults,
+            hub: Arc::new(hub),
+            work: Arc::default(),
+            slow: Arc::default(),
+            latest: Arc::default(),
+            metrics: Arc::default(),
+        })
     }
 
     fn now(&self) -> Timestamp {
@@ -156,7 +173,12 @@ impl Service {
 }
 
 /// A put of a value.
-fn put<T: records::Stored>(key: String, expected: Option<Revision>, value: &T, due: Option<Timestamp>) -> Result<Put> {
+fn put<T: records::Stored + serde::Serialize>(
+    key: String,
+    expected: Option<Revision>,
+    value: &T,
+    due: Option<Timestamp>,
+) -> Result<Put> {
     Ok(Put { key, expected, body: records::encode(value)?, due })
 }
 

@@ -1,6 +1,6 @@
 //! Reading, listing, cancelling and deleting pending operations.
 
-use super::records::{self, PendingRecord, key};
+use super::records::{self, PendingRecord, ShownPending, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended, put};
 use crate::domain::pending::{Event, Transition, TransitionKind, not_found};
 use crate::domain::{CertificateName, Error, Operation, RequestId, Result, Status, VaultName};
@@ -47,8 +47,16 @@ impl Service {
     /// where there is none, or another than `request_id` says.
     pub async fn pending(&self, wanted: &PendingRef) -> Result<(Operation, String)> {
         let token = self.token_before_read();
-        let (_, pending) = self.load_pending(wanted).await?;
-        Ok((pending.operation, token))
+        Ok((self.operation(wanted).await?, token))
+    }
+
+    /// The operation alone; errors as [`Service::pending`].
+    pub async fn operation(&self, wanted: &PendingRef) -> Result<Operation> {
+        let found = self.load::<ShownPending>(&key::pending(&wanted.vault, &wanted.name)).await?;
+        found
+            .map(|(_, shown)| shown.operation)
+            .filter(|operation| wanted.request_id.is_none_or(|id| id == operation.request_id))
+            .ok_or_else(|| not_found(&wanted.name))
     }
 
     pub(super) async fn load_pending(&self, wanted: &PendingRef) -> Result<(Record, PendingRecord)> {
@@ -122,7 +130,7 @@ impl Service {
             let page = self.store.list(&scan, &after, MAX_PAGE).await?;
             let full = page.len() == MAX_PAGE;
             for record in page {
-                let PendingRecord { operation, .. } = records::read(&record)?;
+                let ShownPending { operation } = records::read(&record)?;
                 let wanted_status = wanted.statuses.is_empty() || wanted.statuses.contains(&operation.status());
                 if wanted_status && operation.certificate.key().starts_with(&name_prefix) {
                     if operations.len() == wanted.page_size.clamp(1, MAX_PAGE) {

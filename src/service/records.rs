@@ -61,6 +61,12 @@ impl PendingRecord {
     }
 }
 
+/// Of a pending record what callers see; the rest, the sealed key among it, is passed over.
+#[derive(Deserialize)]
+pub(super) struct ShownPending {
+    pub(super) operation: Operation,
+}
+
 /// Where the operation of a request id is found, and what was asked with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct RequestRecord {
@@ -99,7 +105,7 @@ pub(super) mod key {
     use super::*;
 
     pub(in crate::service) const PENDING: &str = "pending/";
-    const TOMBSTONE: &str = "orders/";
+    pub(in crate::service) const TOMBSTONE: &str = "orders/";
     const REQUEST: &str = "requests/";
     const REPEAT: &str = "repeats/";
     const DELETED: &str = "deleted/";
@@ -205,8 +211,9 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// A value that stands under a key.
-pub(super) trait Stored: Serialize + DeserializeOwned {}
+pub(super) trait Stored: DeserializeOwned {}
 impl Stored for PendingRecord {}
+impl Stored for ShownPending {}
 impl Stored for RequestRecord {}
 impl Stored for DeletedRecord {}
 impl Stored for LeavingRecord {}
@@ -217,11 +224,14 @@ impl Stored for Certificate {}
 impl Stored for IssuerConfig {}
 impl Stored for crate::domain::pending::Transition {}
 
-pub(super) fn encode<T: Stored>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(&Body { format: FORMAT, value }).map_err(|error| {
+pub(super) fn encode<T: Stored + Serialize>(value: &T) -> Result<Vec<u8>> {
+    // Most records fit; growing step by step would copy each of them several times.
+    let mut body = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut body, &Body { format: FORMAT, value }).map_err(|error| {
         tracing::error!(%error, "a record could not be written as JSON");
         Error::internal()
-    })
+    })?;
+    Ok(body)
 }
 
 pub(super) fn decode<T: Stored>(what: &str, body: &[u8]) -> Result<T> {

@@ -3,7 +3,7 @@
 
 use super::pending::updated;
 use super::records::{self, DueKind, PendingRecord, RequestRecord, key};
-use super::{Service, put};
+use super::{Service, put, slow};
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, IssuerConfig, IssuerName, Operation, OperationError, RequestId, Result, Timestamp};
 use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
@@ -46,6 +46,7 @@ impl Service {
     /// Takes up to `limit` due records for the length of one lease.
     pub async fn claim(&self, limit: usize) -> Result<Vec<Due>> {
         let now = self.now();
+        self.follow_the_clock(now).await?;
         let until = now.plus(self.limits.lease);
         let records = self.store.claim(now, until, limit).await?;
         Ok(records.into_iter().map(|record| Due { record, until }).collect())
@@ -174,6 +175,15 @@ impl Service {
             Ok(found) => found,
             Err(problem) => return open(pending, Some(problem), None),
         };
+        let called = slow::name(operation);
+        if self.slow.is_stuck(&called, self.limits.slow_calls_per_issuer) {
+            // Not asked, so nothing new to tell.
+            let note = match &operation.state {
+                State::Issuing { note } => note.clone(),
+                _ => None,
+            };
+            return open(pending, note, None);
+        }
         let provider = config.as_ref().and_then(|config| self.issuers.name_of(&config.provider)).unwrap_or("Self");
         let order = order(pending, config);
         let checkpoint = Checkpoint(pending.checkpoint.0.clone());
@@ -190,7 +200,7 @@ impl Service {
             }
         };
         let begun = Instant::now();
-        let answer = tokio::time::timeout(time, call).await;
+        let answer = tokio::time::timeout(time, self.slow.watch(&called, call)).await;
         self.metrics.issuer(provider, outcome_of(&answer), begun.elapsed());
         match answer {
             Ok(Ok(Step::Pending { checkpoint: next, details, again })) => {

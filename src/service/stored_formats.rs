@@ -4,6 +4,7 @@
 use super::records::{self, PendingRecord, RequestRecord, Stored};
 use crate::domain::pending::Transition;
 use crate::domain::{Certificate, CertificateEntry, IssuerConfig};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// What the version of format 1 wrote: operations of each state, a tombstone, certificates, issuers with and
@@ -25,7 +26,7 @@ fn missing(place: &str, old: &Value, new: &Value) -> Vec<String> {
     }
 }
 
-fn read_and_write<T: Stored>(place: &str, body: &Value) -> Vec<String> {
+fn read_and_write<T: Stored + Serialize>(place: &str, body: &Value) -> Vec<String> {
     let value: T = records::decode(place, body.to_string().as_bytes()).unwrap();
     let again: Value = serde_json::from_slice(&records::encode(&value).unwrap()).unwrap();
     missing(place, &body["value"], &again["value"])

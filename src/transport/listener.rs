@@ -67,7 +67,8 @@ impl Listener {
         StatsReader(Arc::clone(&self.admission))
     }
 
-    /// Serves `app` until `shutdown` is cancelled and the connections have ended.
+    /// Serves `app` until `shutdown` is cancelled and the connections have ended. `app` must always be ready, as the
+    /// routers of axum are.
     ///
     /// At the stop the port is closed, each connection is asked to go (GOAWAY, `Connection: close`) and its
     /// [`ConnectionInfo::closing`] is cancelled. What is open after `drain` is cut; the answer comes after `hard_stop`

@@ -10,43 +10,47 @@ pub mod listener;
 pub mod rest;
 pub mod tls;
 
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use std::convert::Infallible;
+use std::error::Error;
 use std::task::{Context, Poll};
 use tower::Service;
 
 /// Both faces behind one port: `application/grpc…` is a call of the contract, all else is REST.
 #[derive(Clone)]
 pub struct App {
-    grpc: axum::Router,
-    rest: axum::Router,
+    grpc: grpc::Face,
+    rest: rest::Face,
 }
 
 /// Puts the faces together.
-pub fn app(grpc: axum::Router, rest: axum::Router) -> App {
+pub fn app(grpc: grpc::Face, rest: rest::Face) -> App {
     App { grpc, rest }
 }
 
 impl<B> Service<Request<B>> for App
 where
-    axum::Router: Service<Request<B>, Response = Response<axum::body::Body>, Error = Infallible>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    type Response = Response<axum::body::Body>;
+    type Response = Response<Body>;
     type Error = Infallible;
-    type Future = <axum::Router as Service<Request<B>>>::Future;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let kind = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
-        let face = if kind.is_some_and(|kind| kind.starts_with(b"application/grpc")) {
-            &mut self.grpc
+        let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if content_type.is_some_and(grpc::Face::speaks) {
+            self.grpc.call(request)
         } else {
-            &mut self.rest
-        };
-        face.call(request)
+            self.rest.call(request.map(Body::new))
+        }
     }
 }

@@ -2,10 +2,9 @@
 //! run has fixed names.
 
 use crate::support::service::{self, TestService};
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use certmint::transport::auth::Auth;
-use certmint::transport::rest::{RestOptions, router};
+use certmint::transport::rest::{Face, RestOptions, router};
 use http::{HeaderMap, Request};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -23,7 +22,7 @@ const EVERYWHERE: [(&str, &str); 5] = [
 ];
 
 pub(crate) struct Client {
-    pub(crate) router: Router,
+    pub(crate) router: Face,
     _service: TestService,
 }
 

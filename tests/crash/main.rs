@@ -2,6 +2,7 @@
 //! finishes: one order at the authority, one version, every transition told once.
 
 mod authority;
+mod clock;
 mod faults;
 mod kill;
 mod oracle;

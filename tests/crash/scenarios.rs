@@ -92,7 +92,7 @@ fn told(answer: Result<()>, already: Reason) -> Result<()> {
     }
 }
 
-async fn set_issuer(service: &Service, account: &str) -> Result<()> {
+pub(crate) async fn set_issuer(service: &Service, account: &str) -> Result<()> {
     let input = IssuerInput {
         provider: Some("Counting".to_owned()),
         account_id: Some(account.to_owned()),
@@ -101,7 +101,7 @@ async fn set_issuer(service: &Service, account: &str) -> Result<()> {
     service.set_issuer(&vault(), &IssuerName::parse(account)?, input).await.map(|_| ())
 }
 
-async fn create(service: &Service, id: &str, issuer: &str) -> Result<Operation> {
+pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<Operation> {
     let policy = PolicyInput {
         kty: Some("EC".to_owned()),
         subject: Some("CN=crash.example".to_owned()),
@@ -122,7 +122,7 @@ async fn create(service: &Service, id: &str, issuer: &str) -> Result<Operation> 
 }
 
 /// The order is placed, so that its end has to reach the authority.
-async fn one_step(service: &Service) -> Result<()> {
+pub(crate) async fn one_step(service: &Service) -> Result<()> {
     for due in service.claim(16).await? {
         service.step(due).await?;
     }

@@ -65,6 +65,12 @@ impl World {
     }
 
     async fn life(&self, scenario: Scenario) -> Result<()> {
+        let service = self.service().await?;
+        scenario.play(self, &service).await
+    }
+
+    /// A service that was just started.
+    pub(crate) async fn service(&self) -> Result<Service> {
         let store: Arc<dyn Store> = Arc::new(FaultyStore { inner: self.open(), faults: self.faults.clone() });
         let signs = Arc::new(SelfSigned::new(self.sealer.clone()));
         let authority = Authority { books: self.books.clone(), signs: signs.clone() };
@@ -74,8 +80,7 @@ impl World {
         let keys = Keys::new(self.sealer.clone(), KeyOptions { workers: 1, queue: 8, ready }).unwrap();
         let issuers = Issuers::new(signs).with("Counting", faulty);
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let service = Service::new(store, issuers, Arc::new(keys), clock, Limits::default()).await?;
-        scenario.play(self, &service).await
+        Service::new(store, issuers, Arc::new(keys), clock, Limits::default()).await
     }
 
     /// Does everything that is due, again and again with time passing, until nothing is due for longer than

@@ -82,7 +82,7 @@ impl Server {
         let mut rest = RestOptions { closing: stop.clone(), ..RestOptions::new(Auth::Development) };
         rest.body_timeout = body_timeout.unwrap_or(rest.body_timeout);
         let app = transport::app(
-            grpc::routes(service.clone(), GrpcOptions { closing: stop.clone(), ..grpc }),
+            grpc::face(service.clone(), GrpcOptions { closing: stop.clone(), ..grpc }),
             rest::router(service.clone(), rest),
         );
         let served = tokio::spawn(listener.serve(tls, app, stop.clone()));

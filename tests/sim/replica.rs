@@ -120,6 +120,7 @@ impl Life {
         let ids = world.clone();
         let keys = Keys::inline(sealer.clone(), Arc::new(move || ids.new_id()));
         let limits = Limits {
+            slow_calls_per_issuer: 16,
             issuing_deadline: DEADLINE,
             lease: profile.lease,
             request_memory: MEMORY,
@@ -137,8 +138,12 @@ impl Life {
         let service = Service::new(store.clone(), issuers, Arc::new(keys), replica.clock.clone(), limits).await;
         let service = service.inspect_err(|_| dead.cancel())?;
         let stop = CancellationToken::new();
-        let options =
-            WorkerOptions { concurrency: profile.concurrency, poll: profile.poll, drain: Duration::from_secs(10) };
+        let options = WorkerOptions {
+            concurrency: profile.concurrency,
+            poll: profile.poll,
+            drain: Duration::from_secs(10),
+            waiting: 1024,
+        };
         let tasks = vec![
             tokio::spawn(worker::run(service.clone(), options, stop.clone())),
             tokio::spawn({

@@ -132,6 +132,7 @@ stores! {
         a_chain_of_changes_in_one_burst_holds
         a_tailing_reader_misses_nothing_and_sees_commit_order
         what_is_acknowledged_is_below_the_head
+        a_reader_never_sees_less_than_was_acknowledged_or_shown
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use certmint::store::StoreError;
 use futures_util::future::{join, join_all};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(crate) async fn of_two_writers_of_one_key_exactly_one_wins(s: &dyn Store) {
@@ -126,4 +127,42 @@ pub(crate) async fn what_is_acknowledged_is_below_the_head(s: &dyn Store) {
         }
     };
     join_all((0..8).map(writer)).await;
+}
+
+/// What was read lately may be kept in memory; nobody may notice it.
+pub(crate) async fn a_reader_never_sees_less_than_was_acknowledged_or_shown(s: &dyn Store) {
+    const CHANGES: u64 = 300;
+    let first = create(s, "polled", "0").await;
+    let (acknowledged, done) = (AtomicU64::new(first), AtomicBool::new(false));
+    let writer = async {
+        let mut revision = first;
+        for number in 1..=CHANGES {
+            let body = number.to_string();
+            let mut batch = puts([Put { due: Some(at(1)), ..change("polled", revision, &body) }]);
+            batch.events.push(body.into());
+            revision = s.commit(batch).await.unwrap();
+            acknowledged.store(revision, Ordering::SeqCst);
+            if number % 3 == 0 {
+                let claimed = s.claim(at(2), at(1), 10).await.unwrap();
+                revision = claimed[0].revision;
+                acknowledged.store(revision, Ordering::SeqCst);
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+    };
+    let reader = async |_: usize| {
+        let (mut seen, mut cursor) = (0, 0);
+        while !done.load(Ordering::SeqCst) {
+            let told = acknowledged.load(Ordering::SeqCst);
+            let read = s.get("polled").await.unwrap().unwrap().revision;
+            assert!(read >= told, "read {read} after {told} was acknowledged");
+            assert!(read >= seen, "read {read} after {seen} was shown");
+            cursor = s.events(cursor, 1000).await.unwrap().events.last().map_or(cursor, |event| event.revision);
+            seen = read.max(cursor);
+            tokio::task::yield_now().await;
+        }
+    };
+    join(writer, join_all((0..4).map(reader))).await;
+    let last = s.get("polled").await.unwrap().unwrap();
+    assert_eq!((last.body, last.revision), (CHANGES.to_string().into_bytes(), acknowledged.into_inner()));
 }

@@ -55,6 +55,37 @@ impl Postgres {
 
     /// A server with these settings (`name=value`).
     pub(crate) fn start_with(settings: &[&str]) -> Self {
+        Self::make(settings.iter().map(|&setting| setting.to_owned()).collect(), |folder| {
+            let mut initdb = program("initdb");
+            initdb
+                .arg(format!("--pgdata={}", folder.join("data").display()))
+                .arg(format!("--username={USER}"))
+                .arg(format!("--pwfile={}", folder.join("password").display()))
+                // A default order that is not that of the bytes, as most installations have one.
+                .args(["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en"])
+                .args(["--auth-host=scram-sha-256", "--auth-local=trust", "--no-sync", "--no-instructions"]);
+            initdb
+        })
+    }
+
+    /// A copy of this server that follows it.
+    pub(crate) fn standby(&self) -> Self {
+        Self::make(self.settings.clone(), |folder| {
+            let mut copy = program("pg_basebackup");
+            copy.arg("--pgdata").arg(folder.join("data")).arg("--dbname").arg(self.url("postgres"));
+            copy.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"]);
+            copy
+        })
+    }
+
+    /// Makes a standby a server that takes writes.
+    pub(crate) async fn promote(&self) {
+        let admin = self.admin("postgres").await;
+        let promoted = admin.query_one("SELECT pg_promote(true, 60)", &[]).await.unwrap();
+        assert!(promoted.get::<_, bool>(0), "the standby is not promoted: {}", self.log());
+    }
+
+    fn make(settings: Vec<String>, fill: impl FnOnce(&Path) -> Command) -> Self {
         let folder = tempfile::Builder::new().prefix("certmint-pg-").tempdir().unwrap().keep();
         let guard = Command::new("/bin/sh")
             .args(["-c", GUARD, "guard"])
@@ -69,17 +100,8 @@ impl Postgres {
         fs::write(folder.join("password"), PASSWORD).unwrap();
         give_away(&folder);
         give_away(&folder.join("password"));
-        let made = program("initdb")
-            .arg(format!("--pgdata={}", folder.join("data").display()))
-            .arg(format!("--username={USER}"))
-            .arg(format!("--pwfile={}", folder.join("password").display()))
-            // A default order that is not that of the bytes, as most installations have one.
-            .args(["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en"])
-            .args(["--auth-host=scram-sha-256", "--auth-local=trust", "--no-sync", "--no-instructions"])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let made = fill(&folder).output().unwrap();
+        assert!(made.status.success(), "no server is made: {}", String::from_utf8_lossy(&made.stderr));
         let mut server =
             Self { folder, port: free_port(), settings, server: None, guard, databases: AtomicU32::new(0) };
         server.launch();
@@ -182,7 +204,8 @@ impl Postgres {
     fn is_ready(&self, pid: u32) -> bool {
         let Ok(text) = fs::read_to_string(self.folder.join("data/postmaster.pid")) else { return false };
         let lines: Vec<&str> = text.lines().collect();
-        lines.first() == Some(&pid.to_string().as_str()) && lines.get(7).is_some_and(|state| state.trim() == "ready")
+        lines.first() == Some(&pid.to_string().as_str())
+            && lines.get(7).is_some_and(|state| matches!(state.trim(), "ready" | "standby"))
     }
 
     /// What the server wrote.
@@ -255,5 +278,5 @@ fn free_port() -> u16 {
 const _: fn() = || {
     let _ = (Postgres::start, Postgres::start_with, Postgres::url, Postgres::fresh, Postgres::admin, Postgres::port);
     let _ = (Postgres::folder, Postgres::pid, Postgres::stop, Postgres::kill9, Postgres::restart, Postgres::set);
-    let _ = (Postgres::log, Postgres::run, give_away, connect, PASSWORD);
+    let _ = (Postgres::standby, Postgres::promote, Postgres::log, Postgres::run, give_away, connect, PASSWORD);
 };

@@ -1,7 +1,7 @@
 //! What a subscriber wants to see.
 
 use crate::domain::{CertificateName, Error, Operation, RequestId, Result, Status, VaultName};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Most names of one watch.
@@ -72,7 +72,7 @@ impl WatchRequest {
 #[derive(Debug)]
 pub(super) struct Filter {
     vault: Option<VaultName>,
-    names: HashSet<String>,
+    names: BTreeSet<String>,
     prefix: String,
     request_id: Option<RequestId>,
     statuses: Vec<Status>,

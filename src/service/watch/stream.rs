@@ -9,10 +9,10 @@ use super::{Subscriber, ended};
 use crate::domain::pending::TransitionKind;
 use crate::domain::{Error, Operation, Reason, RequestId, Result};
 use crate::service::Service;
-use crate::service::records::{self, PendingRecord, RequestRecord, key};
+use crate::service::records::{self, RequestRecord, ShownPending, key};
 use crate::store::{Record, Revision};
 use futures_util::Stream;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -49,9 +49,9 @@ struct Session {
     /// Everything up to here was sent or did not match.
     cursor: Revision,
     /// Operations that the snapshot showed in a state newer than its revision, with that state.
-    ahead: HashMap<RequestId, u64>,
+    ahead: BTreeMap<RequestId, u64>,
     /// Operations that were shown and have not ended; only kept for `until_terminal`.
-    open: HashSet<RequestId>,
+    open: BTreeSet<RequestId>,
     shown: bool,
 }
 
@@ -111,12 +111,12 @@ impl Service {
             page: limits.page,
             until_terminal: request.until_terminal,
             cursor,
-            ahead: HashMap::new(),
-            open: HashSet::new(),
+            ahead: BTreeMap::new(),
+            open: BTreeSet::new(),
             // What a request id names has existed: where it is not open, it is over.
             shown: request.request_id.is_some(),
         };
-        Ok(session.stream(request, snapshot, head, timers))
+        Ok(session.stream(Box::new(request), snapshot, head, timers))
     }
 
     /// The position of a token that the log still reaches back to.
@@ -131,74 +131,102 @@ impl Service {
 }
 
 impl Session {
-    fn stream(mut self, request: WatchRequest, snapshot: Snapshot, head: Revision, mut timers: Timers) -> WatchStream {
-        Box::pin(async_stream::try_stream! {
+    /// Ten thousand of these wait at the same time, so what they hold is kept small: what happens once is in boxes
+    /// that go, and no error is held where something is sent.
+    fn stream(
+        mut self,
+        request: Box<WatchRequest>,
+        snapshot: Snapshot,
+        head: Revision,
+        mut timers: Timers,
+    ) -> WatchStream {
+        Box::pin(async_stream::stream! {
             let mut goal = Some(head);
-            if snapshot != Snapshot::None {
-                let mut after = String::new();
+            let end = 'told: {
+                if snapshot != Snapshot::None {
+                    let mut after = String::new();
+                    loop {
+                        if timers.over().is_some() {
+                            // Half a snapshot cannot be resumed, so this bookmark has no token.
+                            yield Ok(WatchItem::Bookmark { kind: Bookmark::Closing, resume_token: String::new() });
+                            break 'told timers.over();
+                        }
+                        let (page, next) = match Box::pin(self.snapshot_page(&request, snapshot, &after, head)).await {
+                            Ok(found) => found,
+                            Err(error) => break 'told Some(error),
+                        };
+                        for operation in page {
+                            yield Ok(WatchItem::Snapshot(operation));
+                        }
+                        let Some(next) = next else { break };
+                        after = next;
+                    }
+                } else if self.until_terminal && (request.request_id.is_some() || !request.resume_token.is_empty()) {
+                    match Box::pin(self.find_open(&request)).await {
+                        Ok(known) => goal = Some(head.max(known)),
+                        Err(error) => break 'told Some(error),
+                    }
+                }
+                drop(request);
+                let mut pending = Vec::new().into_iter();
                 loop {
-                    if let Some(end) = timers.over() {
-                        // Half a snapshot cannot be resumed, so this bookmark has no token.
-                        yield WatchItem::Bookmark { kind: Bookmark::Closing, resume_token: String::new() };
-                        Err(end)?;
+                    for event in pending.by_ref() {
+                        if let Some(event) = self.admit(event) {
+                            timers.sent();
+                            self.service.metrics.watch_delivered.inc();
+                            yield Ok(WatchItem::Event(event));
+                        }
                     }
-                    let (page, next) = self.snapshot_page(&request, snapshot, &after, head).await?;
-                    for operation in page {
-                        yield WatchItem::Snapshot(Box::new(operation));
+                    if timers.over().is_some() {
+                        break;
                     }
-                    let Some(next) = next else { break };
-                    after = next;
-                }
-            } else if self.until_terminal && (request.request_id.is_some() || !request.resume_token.is_empty()) {
-                goal = Some(head.max(self.find_open(&request).await?));
-            }
-            drop(request);
-            let mut pending = Vec::new().into_iter();
-            let end = loop {
-                for event in pending.by_ref() {
-                    if let Some(event) = self.admit(event) {
+                    match self.next_events(goal).await {
+                        Ok(Some(events)) => {
+                            pending = events.into_iter();
+                            continue;
+                        }
+                        Ok(None) => {}
+                        Err(error) => break 'told Some(error),
+                    }
+                    if goal.take().is_some() {
                         timers.sent();
-                        self.service.metrics.watch_delivered.inc();
-                        yield WatchItem::Event(event);
+                        yield Ok(self.bookmark(Bookmark::CaughtUp));
+                    }
+                    if self.until_terminal && self.shown && self.open.is_empty() {
+                        break 'told None;
+                    }
+                    tokio::select! {
+                        biased; // one order, so that a simulation repeats itself
+                        () = self.place.bell.notified() => continue,
+                        () = timers.rang() => {}
+                    }
+                    if timers.over().is_none() && timers.beat_is_due() {
+                        self.skip_to_head();
+                        yield Ok(self.bookmark(Bookmark::Heartbeat));
+                        timers.sent();
                     }
                 }
-                if let Some(end) = timers.over() {
-                    break end;
+                // What was known before the end is still told; a long replay is left to the next stream.
+                let last = if goal.is_none() { self.service.hub.head() } else { 0 };
+                while self.cursor < last {
+                    let events = match self.next_events(None).await {
+                        Ok(Some(events)) => events,
+                        Ok(None) => break,
+                        Err(error) => break 'told Some(error),
+                    };
+                    for event in events {
+                        if let Some(event) = self.admit(event) {
+                            self.service.metrics.watch_delivered.inc();
+                            yield Ok(WatchItem::Event(event));
+                        }
+                    }
                 }
-                if let Some(events) = self.read_on(goal).await? {
-                    pending = events.into_iter();
-                    continue;
-                }
-                if goal.take().is_some() {
-                    timers.sent();
-                    yield self.bookmark(Bookmark::CaughtUp);
-                }
-                if self.until_terminal && self.shown && self.open.is_empty() {
-                    return;
-                }
-                tokio::select! {
-                    biased; // one order, so that a simulation repeats itself
-                    () = self.place.bell.notified() => continue,
-                    () = timers.rang() => {}
-                }
-                if timers.over().is_none() && timers.beat_is_due() {
-                    self.skip_to_head();
-                    yield self.bookmark(Bookmark::Heartbeat);
-                    timers.sent();
-                }
+                yield Ok(self.bookmark(Bookmark::Closing));
+                timers.over()
             };
-            // What was known before the end is still told; a long replay is left to the next stream.
-            let last = if goal.is_none() { self.service.hub.head() } else { 0 };
-            while self.cursor < last {
-                let Some(events) = self.read_on(None).await? else { break };
-                for event in events {
-                    if let Some(event) = self.admit(event) {
-                        yield WatchItem::Event(event);
-                    }
-                }
+            if let Some(error) = end {
+                yield Err(error);
             }
-            yield self.bookmark(Bookmark::Closing);
-            Err(end)?;
         })
     }
 
@@ -206,18 +234,19 @@ impl Session {
         WatchItem::Bookmark { kind, resume_token: self.service.hub.token(self.cursor) }
     }
 
-    /// A page of the snapshot, and after which key the next one begins.
+    /// A page of the snapshot, and after which key the next one begins. Boxed: who takes one out of the page needs
+    /// no room for a whole operation for as long as the stream lives.
     async fn snapshot_page(
         &mut self,
         request: &WatchRequest,
         snapshot: Snapshot,
         after: &str,
         head: Revision,
-    ) -> Result<(Vec<Operation>, Option<String>)> {
+    ) -> Result<(Vec<Box<Operation>>, Option<String>)> {
         let (records, next) = self.records(request, after).await?;
         let mut operations = Vec::new();
         for record in records {
-            let PendingRecord { operation, .. } = records::read(&record)?;
+            let ShownPending { operation } = records::read(&record)?;
             let wanted = snapshot == Snapshot::All || operation.in_progress();
             if !wanted || !self.filter.concerns(&operation) {
                 continue;
@@ -227,7 +256,7 @@ impl Session {
             }
             self.track(&operation, ended(&operation));
             if self.filter.shows(operation.status()) {
-                operations.push(operation);
+                operations.push(Box::new(operation));
             }
         }
         Ok((operations, next))
@@ -263,7 +292,7 @@ impl Session {
         loop {
             let (records, next) = self.records(request, &after).await?;
             for record in records {
-                let PendingRecord { operation, .. } = records::read(&record)?;
+                let ShownPending { operation } = records::read(&record)?;
                 if self.filter.concerns(&operation) {
                     known = known.max(record.revision);
                     self.track(&operation, ended(&operation));
@@ -275,8 +304,8 @@ impl Session {
     }
 
     /// The next matching events; `None` when the present was reached (with a `goal`: at least it).
-    async fn read_on(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
-        let hub = self.service.hub.clone();
+    async fn next_events(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
+        let hub = &self.service.hub;
         // A ring that has not come as far as the goal would let a caller wait for a bell that
         // nobody rings.
         if goal.is_none_or(|goal| hub.head() >= goal)
@@ -286,6 +315,12 @@ impl Session {
             self.cursor = cursor;
             return Ok(event.map(|event| vec![event]));
         }
+        // Not every stream needs the room for this, and few do for long.
+        Box::pin(self.read_on(goal)).await
+    }
+
+    /// The same out of the store.
+    async fn read_on(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
         let page = self.service.store.events(self.cursor, self.page).await?;
         if self.cursor < page.trimmed {
             return Err(expired());
@@ -294,7 +329,7 @@ impl Session {
         let mut events = Vec::new();
         for event in &page.events {
             self.cursor = event.revision;
-            let event = hub.decode(event)?;
+            let event = self.service.hub.decode(event)?;
             if self.filter.concerns(&event.transition.operation) {
                 events.push(Arc::new(event));
             }

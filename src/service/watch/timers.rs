@@ -3,9 +3,10 @@
 use super::filter::WatchRequest;
 use super::hub::WatchLimits;
 use crate::domain::{Error, Reason};
+use std::pin::Pin;
 use std::time::Duration;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// The clocks of one stream.
 pub(super) struct Timers {
@@ -14,6 +15,9 @@ pub(super) struct Timers {
     age: Instant,
     deadline: Option<Instant>,
     closing: CancellationToken,
+    /// Both wait through all messages: setting them anew for each would cost more than the message.
+    closed: Pin<Box<WaitForCancellationFutureOwned>>,
+    alarm: Pin<Box<Sleep>>,
 }
 
 impl Timers {
@@ -24,13 +28,12 @@ impl Timers {
         // Spread by the stream's number, so that streams opened together do not act together.
         let share = 0.9 + 0.2 * ((id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / f64::from(1 << 24));
         let heartbeat = heartbeat.mul_f64(share);
-        Self {
-            heartbeat,
-            beat: now + heartbeat,
-            age: now + limits.max_age.mul_f64(share),
-            deadline: request.deadline.map(|patience| now + patience),
-            closing,
-        }
+        let beat = now + heartbeat;
+        let age = now + limits.max_age.mul_f64(share);
+        let deadline = request.deadline.map(|patience| now + patience);
+        let closed = Box::pin(closing.clone().cancelled_owned());
+        let alarm = Box::pin(sleep_until(earliest(beat, age, deadline)));
+        Self { heartbeat, beat, age, deadline, closing, closed, alarm }
     }
 
     /// Something was sent: the next heartbeat is a whole interval away.
@@ -58,15 +61,26 @@ impl Timers {
     }
 
     /// Ends when a heartbeat is due or the stream has to end.
-    pub(super) async fn rang(&self) {
-        let earliest = self.beat.min(self.age);
-        let next = self.deadline.map_or(earliest, |deadline| deadline.min(earliest));
-        tokio::select! {
-            biased; // one order, so that a simulation repeats itself
-            () = self.closing.cancelled() => {}
-            () = tokio::time::sleep_until(next) => {}
+    pub(super) async fn rang(&mut self) {
+        loop {
+            tokio::select! {
+                biased; // one order, so that a simulation repeats itself
+                () = &mut self.closed => return,
+                () = &mut self.alarm => {}
+            }
+            // What was sent since the alarm was set has put the heartbeat off.
+            let next = earliest(self.beat, self.age, self.deadline);
+            if next <= Instant::now() {
+                return;
+            }
+            self.alarm.as_mut().reset(next);
         }
     }
+}
+
+fn earliest(beat: Instant, age: Instant, deadline: Option<Instant>) -> Instant {
+    let earliest = beat.min(age);
+    deadline.map_or(earliest, |deadline| deadline.min(earliest))
 }
 
 pub(super) fn draining() -> Error {

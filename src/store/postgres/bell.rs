@@ -4,11 +4,13 @@
 use super::connect::{Connector, Session};
 use super::error::Fault;
 use super::reader::revision;
+use super::time::{DatabaseTime, Reading};
 use crate::store::Revision;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
+use tokio_postgres::Row;
 use tokio_util::sync::CancellationToken;
 
 const LISTEN: &str = "-- listen\nLISTEN certmint";
@@ -22,12 +24,14 @@ const LIGHT: &str = "-- light\nSET synchronous_commit = off";
 
 const LOOK: &str = "\
 -- look
-SELECT (SELECT max(head) FROM commits), epoch FROM certmint WHERE id = 1";
+SELECT (SELECT max(head) FROM commits), epoch, (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+FROM certmint WHERE id = 1";
 
 /// What everyone in the process shares about the head.
 pub(super) struct Bell {
     pub(super) head: watch::Sender<Revision>,
     pub(super) epoch: String,
+    pub(super) time: DatabaseTime,
     /// This replica committed something that others should be told of.
     news: Notify,
     /// Another replica said that there is something new, or the connection ended.
@@ -36,10 +40,12 @@ pub(super) struct Bell {
 }
 
 impl Bell {
-    pub(super) fn new(head: Revision, epoch: String) -> Self {
+    pub(super) fn new(seen: Seen) -> Self {
+        let Seen { head, epoch, time } = seen;
         Self {
             head: watch::Sender::new(head),
             epoch,
+            time: DatabaseTime::new(time),
             news: Notify::new(),
             heard: Arc::default(),
             restored: AtomicBool::new(false),
@@ -118,13 +124,13 @@ impl Bell {
             Err(fault) => return fault,
         };
         loop {
-            match session
-                .answer(session.client.query_one(&look, &[]))
-                .await
-                .and_then(|row| Ok((row.try_get::<_, Option<i64>>(0)?.unwrap_or(0), row.try_get::<_, String>(1)?)))
-            {
-                Ok((_, epoch)) if epoch != self.epoch => self.found_another_epoch(),
-                Ok((head, _)) => self.ring(revision(head)),
+            let sent = Instant::now();
+            match session.answer(session.client.query_one(&look, &[])).await.and_then(|row| Seen::read(&row, sent)) {
+                Ok(Seen { epoch, .. }) if epoch != self.epoch => self.found_another_epoch(),
+                Ok(Seen { head, epoch: _, time }) => {
+                    self.time.correct(time);
+                    self.ring(head);
+                }
                 Err(fault) => return fault,
             }
             // The time is the truth; the note only makes it shorter.
@@ -147,8 +153,25 @@ impl Bell {
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The head and the epoch, before there is a bell.
-pub(super) async fn look(session: &Session) -> Result<(Revision, String), Fault> {
-    let row = session.answer(session.client.query_one(LOOK, &[])).await?;
-    Ok((revision(row.try_get::<_, Option<i64>>(0)?.unwrap_or(0)), row.try_get(1)?))
+/// What one look at the database shows.
+pub(super) struct Seen {
+    pub(super) head: Revision,
+    pub(super) epoch: String,
+    time: Reading,
+}
+
+impl Seen {
+    fn read(row: &Row, sent: Instant) -> Result<Self, Fault> {
+        Ok(Self {
+            head: revision(row.try_get::<_, Option<i64>>(0)?.unwrap_or(0)),
+            epoch: row.try_get(1)?,
+            time: Reading::between(sent, Instant::now(), row.try_get(2)?),
+        })
+    }
+}
+
+/// A look before there is a bell.
+pub(super) async fn look(session: &Session) -> Result<Seen, Fault> {
+    let sent = Instant::now();
+    Seen::read(&session.answer(session.client.query_one(LOOK, &[])).await?, sent)
 }

@@ -13,11 +13,13 @@ mod keys;
 mod options;
 mod reader;
 mod schema;
+mod time;
 mod tls;
 mod writer;
 
 pub use address::{DatabaseUrl, DatabaseUrlError};
 pub use options::PostgresOptions;
+pub use time::DatabaseTime;
 
 use super::{Batch, EventPage, Record, Revision, Store, StoreError};
 use crate::domain::Timestamp;
@@ -67,11 +69,12 @@ impl Postgres {
         let (connector, _) = prepare(url, options).await?;
         let connector = Arc::new(connector);
         let first = connector.connect(Job::SetUp).await?;
-        let (head, epoch) = bell::look(&first).await?;
+        let seen = bell::look(&first).await?;
         drop(first);
 
         let stop = CancellationToken::new();
-        let bell = Arc::new(Bell::new(head, epoch.clone()));
+        let epoch = seen.epoch.clone();
+        let bell = Arc::new(Bell::new(seen));
         tokio::spawn({
             let (bell, connector, stop) = (bell.clone(), connector.clone(), stop.clone());
             async move { bell.run(&connector, stop).await }
@@ -105,6 +108,11 @@ impl Postgres {
     pub async fn renew_epoch(url: DatabaseUrl, options: PostgresOptions) -> Result<String, StoreError> {
         let (connector, _) = prepare(url, options).await?;
         Ok(schema::renew_epoch(&connector.connect(Job::SetUp).await?.client).await?)
+    }
+
+    /// The clock of the database, for what replicas write down for each other.
+    pub fn time(&self) -> DatabaseTime {
+        self.bell.time.clone()
     }
 
     fn check(&self, batch: &Batch) -> Result<(), Fault> {

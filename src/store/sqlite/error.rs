@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// Faults that SQLite itself does not name.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
-    #[error("cannot open {}", path.display())]
+    #[error("cannot open {}: {source}", path.display())]
     Open { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{} is in use by another process, which holds {}", path.display(), lock.display())]
     InUse { path: PathBuf, lock: PathBuf },

@@ -8,6 +8,7 @@ mod file;
 mod options;
 mod queue;
 mod reader;
+mod recent;
 mod schema;
 mod writer;
 
@@ -19,10 +20,11 @@ use async_trait::async_trait;
 use error::{Fault, store_error};
 use file::Claimed;
 use queue::Threads;
+use recent::{Found, Recent};
 use rusqlite::Connection;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{oneshot, watch};
 use writer::{Job, Request, Writer};
 
@@ -34,6 +36,7 @@ pub struct Sqlite {
     readers: Option<Threads<Job>>,
     engine: Engine,
     doorbell: watch::Sender<Revision>,
+    recent: Arc<Recent>,
     epoch: String,
     max_body: usize,
     file: Option<Claimed>,
@@ -75,16 +78,18 @@ impl Sqlite {
 
     /// A database that is gone when it is dropped, without a thread: each call does its work where
     /// it is made and never waits, so a run with one seed and one clock repeats itself. Of the
-    /// options only `max_body` and `now` matter.
+    /// options only `max_body`, `recent` and `now` matter.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where there is no memory.
     pub fn open_inline(options: SqliteOptions) -> Result<Self, StoreError> {
         let (connection, meta, epoch) = schema::open_in_memory().map_err(store_error)?;
         let doorbell = watch::Sender::new(reader::revision(meta.head));
-        let writer = Writer { connection, meta, group: 1, now: options.now, doorbell: doorbell.clone() };
+        let recent = Arc::new(Recent::new(options.recent));
+        let writer =
+            Writer { connection, meta, group: 1, now: options.now, doorbell: doorbell.clone(), recent: recent.clone() };
         let engine = Engine::Caller(Mutex::new(writer));
-        Ok(Self { readers: None, engine, doorbell, epoch, max_body: options.max_body, file: None })
+        Ok(Self { readers: None, engine, doorbell, recent, epoch, max_body: options.max_body, file: None })
     }
 
     /// Gives a file that was restored from a backup a new epoch, so that resume tokens of clients that saw more than
@@ -117,16 +122,19 @@ impl Sqlite {
         file: Option<Claimed>,
     ) -> Result<Self, StoreError> {
         let doorbell = watch::Sender::new(reader::revision(meta.head));
+        let recent = Arc::new(Recent::new(options.recent));
         let writer = Writer {
             connection,
             meta,
             group: options.group.max(1),
             now: options.now.clone(),
             doorbell: doorbell.clone(),
+            recent: recent.clone(),
         };
         let writer = Threads::one("store-writer", options.write_queue, |requests| writer.run(requests))
             .map_err(|e| no_thread(file.as_ref().map_or(Path::new(":memory:"), |file| &file.path), e))?;
-        Ok(Self { readers, engine: Engine::Thread(writer), doorbell, epoch, max_body: options.max_body, file })
+        let engine = Engine::Thread(writer);
+        Ok(Self { readers, engine, doorbell, recent, epoch, max_body: options.max_body, file })
     }
 
     async fn read<T: Send + 'static>(
@@ -170,8 +178,16 @@ impl Sqlite {
 #[async_trait]
 impl Store for Sqlite {
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        let ticket = match self.recent.find(key) {
+            Found::Known(record) => return Ok(Some((*record).clone())),
+            Found::Unknown(ticket) => ticket,
+        };
         let key = key.to_owned();
-        self.read(move |connection| reader::get(connection, &key)).await
+        let found = self.read(move |connection| reader::get(connection, &key)).await?;
+        if let (Some(ticket), Some(record)) = (ticket, &found) {
+            self.recent.keep(ticket, record);
+        }
+        Ok(found)
     }
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {

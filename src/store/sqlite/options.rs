@@ -30,6 +30,8 @@ pub struct SqliteOptions {
     /// Bytes of the file that each reader maps into memory; 0 reads through the page cache of the
     /// connection alone. Default 256 MiB (address space, not memory).
     pub mmap: u64,
+    /// Bytes of records read lately that are kept in memory, about; 0 keeps none. Default 8 MiB.
+    pub recent: usize,
     /// The clock for commit times. Default: the clock of SQLite, as a server would use its own.
     pub now: Option<Now>,
 }
@@ -45,6 +47,7 @@ impl Default for SqliteOptions {
             max_file: None,
             busy_timeout: Duration::from_secs(5),
             mmap: 256 << 20,
+            recent: 8 << 20,
             now: None,
         }
     }
@@ -52,7 +55,8 @@ impl Default for SqliteOptions {
 
 impl fmt::Debug for SqliteOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { readers, read_queue, write_queue, group, max_body, max_file, busy_timeout, mmap, now } = self;
+        let Self { readers, read_queue, write_queue, group, max_body, max_file, busy_timeout, mmap, recent, now } =
+            self;
         f.debug_struct("SqliteOptions")
             .field("readers", readers)
             .field("read_queue", read_queue)
@@ -62,6 +66,7 @@ impl fmt::Debug for SqliteOptions {
             .field("max_file", max_file)
             .field("busy_timeout", busy_timeout)
             .field("mmap", mmap)
+            .field("recent", recent)
             .field("now", &now.as_ref().map(|_| "given"))
             .finish()
     }

@@ -4,32 +4,33 @@
 use super::error::{shared_error, store_error};
 use super::options::Now;
 use super::reader::{integer, record, revision, text_or_blob};
+use super::recent::Recent;
 use super::schema::Meta;
 use crate::domain::Timestamp;
 use crate::store::{Batch, Delete, Put, Record, Revision, StoreError};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 const BEGIN: &str = "-- begin\nBEGIN IMMEDIATE";
 const COMMIT: &str = "-- commit\nCOMMIT";
 const ROLLBACK: &str = "-- rollback\nROLLBACK";
-const SAVEPOINT: &str = "-- savepoint\nSAVEPOINT batch";
-const RELEASE: &str = "-- release\nRELEASE batch";
-const ROLLBACK_TO: &str = "-- rollback_to\nROLLBACK TO batch";
 
 const NOW: &str = "\
 -- now
 SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+const PRESENT: &str = "\
+-- present
+SELECT revision FROM records WHERE key = ?1";
 const INSERT: &str = "\
 -- insert
-INSERT INTO records (key, revision, due, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO NOTHING";
+INSERT INTO records (key, revision, due, body) VALUES (?1, ?2, ?3, ?4)";
 const UPDATE: &str = "\
 -- update
-UPDATE records SET revision = ?2, due = ?3, leased_from = NULL, body = ?4 WHERE key = ?1 AND revision = ?5";
+UPDATE records SET revision = ?2, due = ?3, leased_from = NULL, body = ?4 WHERE key = ?1";
 const DELETE: &str = "\
 -- delete
-DELETE FROM records WHERE key = ?1 AND revision = ?2";
+DELETE FROM records WHERE key = ?1";
 const APPEND: &str = "\
 -- append
 INSERT INTO events (revision, at, body) VALUES (?1, ?2, ?3)";
@@ -50,7 +51,7 @@ const SAVE: &str = "\
 UPDATE meta SET head = ?1, trimmed = ?2, events = ?3 WHERE id = 1";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[INSERT, UPDATE, DELETE, APPEND, DUE, LEASE, OLDEST, TRIM, SAVE];
+pub(super) const STATEMENTS: &[&str] = &[PRESENT, INSERT, UPDATE, DELETE, APPEND, DUE, LEASE, OLDEST, TRIM, SAVE];
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -83,6 +84,7 @@ pub(super) struct Writer {
     pub(super) group: usize,
     pub(super) now: Option<Now>,
     pub(super) doorbell: watch::Sender<Revision>,
+    pub(super) recent: Arc<Recent>,
 }
 
 impl Writer {
@@ -113,18 +115,23 @@ impl Writer {
     /// One transaction. Nobody is answered before it ended, not even who was refused: a refusal
     /// may rest on what a neighbour wrote.
     fn write(&mut self, requests: Vec<Request>) {
-        let mut group = Group { connection: &self.connection, meta: self.meta, rings: false, lost: None };
+        let mut group =
+            Group { connection: &self.connection, meta: self.meta, touched: Vec::new(), rings: false, lost: None };
         let at = group.begin(self.now.as_ref());
         let mut answers: Vec<Deferred> = Vec::with_capacity(requests.len());
         for request in requests {
             answers.push(match request {
                 Request::Commit(batch, answer) => {
+                    group.touched.extend(keys(&batch));
                     let result = group.attempt(|connection, meta| commit(connection, meta, at, batch));
                     group.rings |= matches!(result, Some(Ok(_)));
                     defer(answer, result)
                 }
                 Request::Claim { now, until, limit, answer } => {
-                    defer(answer, group.attempt(|connection, meta| claim(connection, meta, now, until, limit)))
+                    let result = group.attempt(|connection, meta| claim(connection, meta, now, until, limit));
+                    let claimed = result.iter().flatten().flatten().map(|record| record.key.clone());
+                    group.touched.extend(claimed);
+                    defer(answer, result)
                 }
                 Request::Trim { before, keep_at_least, limit, answer } => defer(
                     answer,
@@ -133,8 +140,10 @@ impl Writer {
                 Request::Read(_) => continue,
             });
         }
+        self.recent.close(std::mem::take(&mut group.touched));
         group.end(self.meta);
-        let Group { meta, rings, lost, connection: _ } = group;
+        self.recent.open();
+        let Group { meta, rings, lost, connection: _, touched: _ } = group;
         if lost.is_none() {
             self.meta = meta;
         } else {
@@ -151,11 +160,14 @@ impl Writer {
     }
 }
 
-/// A transaction with a savepoint for each request.
+/// A transaction of several requests. A request is refused before it writes, so there is nothing to
+/// take back; a savepoint for each would copy every page that is touched once more.
 struct Group<'c> {
     connection: &'c Connection,
     /// As of the request that was done last.
     meta: Meta,
+    /// Keys of records that it may change.
+    touched: Vec<String>,
     rings: bool,
     /// Why nothing of this transaction will be there.
     lost: Option<Arc<rusqlite::Error>>,
@@ -174,7 +186,8 @@ impl Group<'_> {
         })
     }
 
-    /// Does it, or leaves no trace of it. `None` where the whole transaction is lost.
+    /// Does it, or refuses it before anything was written. `None` where the whole transaction is lost, as it is with
+    /// the first fault of the database.
     fn attempt<T>(
         &mut self,
         act: impl FnOnce(&Connection, &mut Meta) -> rusqlite::Result<Result<T, StoreError>>,
@@ -183,27 +196,18 @@ impl Group<'_> {
             return None;
         }
         let before = self.meta;
-        let done = execute(self.connection, SAVEPOINT).and_then(|()| act(self.connection, &mut self.meta));
-        if let Ok(Ok(value)) = done {
-            return match execute(self.connection, RELEASE) {
-                Ok(()) => Some(Ok(value)),
-                Err(error) => self.lose(error),
-            };
+        match act(self.connection, &mut self.meta) {
+            Ok(Ok(value)) => Some(Ok(value)),
+            Ok(Err(refused)) => {
+                self.meta = before;
+                Some(Err(refused))
+            }
+            Err(error) => {
+                self.meta = before;
+                self.lost = Some(Arc::new(error));
+                None
+            }
         }
-        self.meta = before;
-        // A full disk and some other faults make SQLite roll back everything by itself.
-        if self.connection.is_autocommit() {
-            return self.lose(done.err().unwrap_or(rusqlite::Error::InvalidQuery));
-        }
-        if let Err(error) = execute(self.connection, ROLLBACK_TO).and_then(|()| execute(self.connection, RELEASE)) {
-            return self.lose(error);
-        }
-        Some(done.unwrap_or_else(|error| Err(store_error(error))))
-    }
-
-    fn lose<T>(&mut self, error: rusqlite::Error) -> Option<Result<T, StoreError>> {
-        self.lost = Some(Arc::new(error));
-        None
     }
 
     /// Makes it durable where something was written. Where nothing was, nothing is flushed.
@@ -221,6 +225,10 @@ impl Group<'_> {
     }
 }
 
+fn keys(batch: &Batch) -> impl Iterator<Item = String> {
+    batch.puts.iter().map(|put| &put.key).chain(batch.deletes.iter().map(|delete| &delete.key)).cloned()
+}
+
 fn commit(
     connection: &Connection,
     meta: &mut Meta,
@@ -231,23 +239,22 @@ fn commit(
     meta.head += integer(batch.revisions());
     meta.events += integer(batch.events.len());
     let Batch { puts, deletes, events } = batch;
-    for Put { key, expected, body, due } in puts {
-        let due = due.map(|due| due.0);
-        let body = text_or_blob(&body);
-        let written = match expected {
-            None => connection.prepare_cached(INSERT)?.execute(params![key, meta.head, due, body])?,
-            Some(old) => {
-                connection.prepare_cached(UPDATE)?.execute(params![key, meta.head, due, body, integer(old)])?
-            }
-        };
-        if written == 0 {
-            return Ok(Err(StoreError::Conflict(key)));
+    let expected = puts.iter().map(|put| (&put.key, put.expected));
+    let expected = expected.chain(deletes.iter().map(|delete| (&delete.key, Some(delete.expected))));
+    let mut present = connection.prepare_cached(PRESENT)?;
+    for (key, expected) in expected {
+        let found: Option<i64> = present.query_row([key], |row| row.get(0)).optional()?;
+        if found != expected.map(integer) {
+            return Ok(Err(StoreError::Conflict(key.clone())));
         }
     }
-    for Delete { key, expected } in deletes {
-        if connection.prepare_cached(DELETE)?.execute(params![key, integer(expected)])? == 0 {
-            return Ok(Err(StoreError::Conflict(key)));
-        }
+    for Put { key, expected, body, due } in puts {
+        let sql = if expected.is_none() { INSERT } else { UPDATE };
+        let due = due.map(|due| due.0);
+        connection.prepare_cached(sql)?.execute(params![key, meta.head, due, text_or_blob(&body)])?;
+    }
+    for Delete { key, expected: _ } in deletes {
+        connection.prepare_cached(DELETE)?.execute([key])?;
     }
     let mut append = connection.prepare_cached(APPEND)?;
     for (number, body) in (first..).zip(&events) {

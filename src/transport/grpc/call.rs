@@ -15,58 +15,63 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) host: Host,
-    pub(super) subscriber: Subscriber,
     /// Ends streams: the connection is to close, or the server.
     pub(super) closing: CancellationToken,
     pub(super) principal: Principal,
-    about: Arc<Mutex<About>>,
+    connection: u64,
+    about: Option<Arc<Mutex<About>>>,
     vaults: Arc<Vaults>,
 }
 
 impl Call {
     /// `door` put the caller into the extensions of the request, the listener its connection.
-    pub(super) fn new(host: Host, extensions: &http::Extensions, vaults: Arc<Vaults>) -> Self {
-        let connection = extensions.get::<ConnectionInfo>();
-        let (id, closing) = match connection {
+    pub(super) fn new(host: Host, extensions: &mut http::Extensions, vaults: Arc<Vaults>) -> Self {
+        let (connection, closing) = match extensions.get::<ConnectionInfo>() {
             Some(ConnectionInfo { id, closing, .. }) => (*id, closing.clone()),
             None => (0, CancellationToken::new()),
         };
-        let Caller { principal, about } = extensions.get::<Caller>().cloned().unwrap_or_default();
-        let subscriber = Subscriber { principal: principal.name.clone(), connection: id };
-        Self { host, subscriber, closing, principal, about, vaults }
+        let Caller { principal, about } = extensions.remove::<Caller>().unwrap_or_default();
+        Self { host, closing, principal, connection, about, vaults }
+    }
+
+    /// Who watches, for the limits.
+    pub(super) fn subscriber(&self) -> Subscriber {
+        Subscriber { principal: self.principal.name.clone(), connection: self.connection }
     }
 
     /// The vault that a message names, else the one of the host; refused where there is none.
     pub(super) fn vault(&self, name: &str) -> Result<VaultName> {
         let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
-        vault.as_str().clone_into(&mut self.about().vault);
+        self.note(|about| vault.as_str().clone_into(&mut about.vault));
         self.vaults.vault(&vault).map(|known| known.name)
     }
 
     /// The vault that a message is about to make.
     pub(super) fn new_vault(&self, name: &str) -> Result<VaultName> {
         let vault = VaultName::parse(name)?;
-        vault.as_str().clone_into(&mut self.about().vault);
+        self.note(|about| vault.as_str().clone_into(&mut about.vault));
         Ok(vault)
     }
 
     /// The certificate that a message names.
     pub(super) fn certificate(&self, name: &str) -> Result<CertificateName> {
         let name = CertificateName::parse(name)?;
-        name.as_str().clone_into(&mut self.about().name);
+        self.note(|about| name.as_str().clone_into(&mut about.name));
         Ok(name)
     }
 
     /// The issuer that a message names.
     pub(super) fn issuer(&self, name: &str) -> Result<IssuerName> {
         let name = IssuerName::parse(name)?;
-        name.as_str().clone_into(&mut self.about().name);
+        self.note(|about| name.as_str().clone_into(&mut about.name));
         Ok(name)
     }
 
-    fn about(&self) -> std::sync::MutexGuard<'_, About> {
-        // Whole texts are put in: nothing half done can be seen.
-        self.about.lock().unwrap_or_else(PoisonError::into_inner)
+    fn note(&self, note: impl FnOnce(&mut About)) {
+        if let Some(about) = &self.about {
+            // Whole texts are put in: nothing half done can be seen.
+            note(&mut about.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 
     /// Like [`Call::vault`], where `-` is every vault.

@@ -15,13 +15,14 @@ pub(super) struct Certificates(pub(super) Service);
 
 /// The surroundings and the message of a call.
 pub(super) fn open<T>(request: Request<T>) -> Result<(Call, T)> {
-    let call = request.extensions().get::<Call>().cloned();
-    // `front` puts it into every request; without it the server is put together wrongly.
-    let call = call.ok_or_else(|| {
-        tracing::error!("a call came without its surroundings");
-        Error::internal()
-    })?;
-    Ok((call, request.into_inner()))
+    let (_, mut extensions, message) = request.into_parts();
+    Ok((extensions.remove::<Call>().ok_or_else(without_call)?, message))
+}
+
+/// `front` puts the surroundings into every request; without them the server is put together wrongly.
+pub(super) fn without_call() -> Error {
+    tracing::error!("a call came without its surroundings");
+    Error::internal()
 }
 
 pub(super) fn tags(tags: HashMap<String, String>) -> Option<Tags> {

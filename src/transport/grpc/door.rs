@@ -23,20 +23,23 @@ use tonic::body::Body;
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) principal: Principal,
-    pub(super) about: Arc<Mutex<About>>,
+    /// `None` where no line will be written.
+    pub(super) about: Option<Arc<Mutex<About>>>,
 }
 
 impl Default for Caller {
     /// Where there is no door, as in tests of single services.
     fn default() -> Self {
         let principal = Principal { name: "nobody".to_owned(), revoked: None };
-        Self { principal, about: Arc::default() }
+        Self { principal, about: None }
     }
 }
 
 /// In front of [`Front`].
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct Door(Arc<Parts>);
+
+struct Parts {
     front: Front,
     service: Service,
     auth: Auth,
@@ -45,38 +48,37 @@ pub(super) struct Door {
 
 impl Door {
     pub(super) fn new(front: Front, service: Service, options: GrpcOptions) -> Self {
-        Self { front, service, auth: options.auth, open_reflection: options.open_reflection }
+        let GrpcOptions { auth, open_reflection, .. } = options;
+        Self(Arc::new(Parts { front, service, auth, open_reflection }))
     }
 
     /// Health is for everybody: balancers have no credentials.
     fn is_open(&self, path: &str) -> bool {
-        path.starts_with("/grpc.health.") || self.open_reflection && path.starts_with("/grpc.reflection.")
+        path.starts_with("/grpc.health.") || self.0.open_reflection && path.starts_with("/grpc.reflection.")
     }
 
-    async fn answer(mut self, mut request: http::Request<Body>) -> http::Response<Body> {
+    pub(super) async fn answer(self, mut request: http::Request<Body>) -> http::Response<Body> {
         let begun = Instant::now();
+        let Parts { front, service, auth, .. } = &*self.0;
         let method = Method::of(request.uri().path());
-        let who = self.auth.authenticate_call(request.headers());
-        let caller = match who {
-            Some(principal) => Caller { principal, ..Caller::default() },
+        let caller = match auth.authenticate_call(request.headers()) {
+            Some(principal) => Caller { principal, about: None },
             None if self.is_open(request.uri().path()) => Caller::default(),
             None => {
-                self.service.metrics().unauthenticated("grpc");
+                service.metrics().unauthenticated("grpc");
                 let response = status(unauthenticated()).into_http();
-                self.service.metrics().grpc(method.name, code(&response), None);
+                service.metrics().grpc(method.name, code(&response), None);
                 return response;
             }
         };
-        let connection = request.extensions().get::<ConnectionInfo>().cloned();
-        request.extensions_mut().insert(caller.clone());
-        let Ok(response) = tower::Service::call(&mut self.front, request).await;
+        let audit = method.changes.then(|| Audit::of(&caller, &request));
+        let about = audit.as_ref().map(|audit| audit.about.clone());
+        request.extensions_mut().insert(Caller { about, ..caller });
+        let response = front.answer(request).await;
         let (code, took) = (code(&response), (!method.streams).then(|| begun.elapsed()));
-        self.service.metrics().grpc(method.name, code, took);
-        if method.changes {
-            let mut about = caller.about.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            about.principal = caller.principal.name;
-            about.action = method.name;
-            about.tell_of("grpc", "POST", connection.as_ref(), code);
+        service.metrics().grpc(method.name, code, took);
+        if let Some(audit) = audit {
+            audit.tell(method.name, code);
         }
         response
     }
@@ -94,6 +96,26 @@ impl tower::Service<http::Request<Body>> for Door {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let this = self.clone();
         Box::pin(async move { Ok(this.answer(request).await) })
+    }
+}
+
+/// What the line of a call needs beside its outcome. Calls that only read have none.
+struct Audit {
+    principal: String,
+    about: Arc<Mutex<About>>,
+    connection: Option<ConnectionInfo>,
+}
+
+impl Audit {
+    fn of(caller: &Caller, request: &http::Request<Body>) -> Self {
+        let connection = request.extensions().get::<ConnectionInfo>().cloned();
+        Self { principal: caller.principal.name.clone(), about: Arc::default(), connection }
+    }
+
+    fn tell(self, action: &'static str, code: &str) {
+        let Self { principal, about, connection } = self;
+        let About { vault, name, .. } = about.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        About { principal, vault, name, action }.tell_of("grpc", "POST", connection.as_ref(), code);
     }
 }
 

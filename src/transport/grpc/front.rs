@@ -1,21 +1,18 @@
 //! In front of the generated services: what every call gets, its deadline, the net under it, and
-//! the one method that has a codec of its own.
+//! the one method that has a body of its own.
 
 use super::GrpcOptions;
 use super::bare::explained;
 use super::call::Call;
 use super::ending::{ending, ending_request};
 use super::status::status;
-use super::watch::{Encoded, Watch};
+use super::watch;
 use crate::domain::{Error, Reason};
 use crate::service::Service;
 use crate::transport::host::Host;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
@@ -26,32 +23,35 @@ const RESTORE: &str = "/certmint.v1.CertificateService/RestoreCertificate";
 
 /// The whole gRPC face as one service.
 #[derive(Clone)]
-pub(super) struct Front {
+pub(super) struct Front(Arc<Parts>);
+
+struct Parts {
     service: Service,
     routes: Routes,
     /// For the one method whose messages may be larger.
     restore: Routes,
-    options: Arc<GrpcOptions>,
+    options: GrpcOptions,
 }
 
 impl Front {
     pub(super) fn new(service: Service, routes: Routes, restore: Routes, options: GrpcOptions) -> Self {
-        Self { service, routes, restore, options: Arc::new(options) }
+        Self(Arc::new(Parts { service, routes, restore, options }))
     }
 
-    async fn answer(self, request: http::Request<Body>) -> http::Response<Body> {
+    pub(super) async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
+        let options = &self.0.options;
         let (mut parts, body) = request.into_parts();
-        let host = match Host::of(&parts, &self.options.base_domain) {
+        let host = match Host::of(&parts, &options.base_domain) {
             Ok(host) => host,
             Err(error) => return status(error).into_http(),
         };
-        let call = Call::new(host, &parts.extensions, self.service.vaults().clone());
+        let call = Call::new(host, &mut parts.extensions, self.0.service.vaults().clone());
         let closing = call.closing.clone();
         parts.extensions.insert(call);
         let patience = parts.headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
         let deadline = patience.map(|patience| Instant::now() + patience);
         // It ends at the headers of the answer; a stream keeps the caller's own deadline after them.
-        let limit = Instant::now() + self.options.call_timeout;
+        let limit = Instant::now() + options.call_timeout;
         let path = parts.uri.path().to_owned();
         let mut request = http::Request::from_parts(parts, body);
         // Health and reflection: the streams of ours end by themselves.
@@ -74,37 +74,19 @@ impl Front {
         }
     }
 
-    async fn handle(mut self, request: http::Request<Body>, deadline: Option<Instant>) -> http::Response<Body> {
+    async fn handle(&self, request: http::Request<Body>, deadline: Option<Instant>) -> http::Response<Body> {
+        let Parts { service, routes, restore, options } = &*self.0;
         if request.uri().path() == WATCH {
-            let watch = Watch { service: self.service, deadline };
-            return tonic::server::Grpc::new(Encoded)
-                .apply_max_message_size_config(Some(self.options.message_limit), None)
-                .server_streaming(watch, request)
-                .await;
+            return Box::pin(watch::answer(service, request, deadline, options.message_limit)).await;
         }
-        let routes = if request.uri().path() == RESTORE { &mut self.restore } else { &mut self.routes };
-        match tower::Service::call(routes, request).await {
+        let routes = if request.uri().path() == RESTORE { restore } else { routes };
+        match tower::Service::call(&mut routes.clone(), request).await {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "a call failed outside of its handler");
                 status(Error::internal()).into_http()
             }
         }
-    }
-}
-
-impl tower::Service<http::Request<Body>> for Front {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let this = self.clone();
-        Box::pin(async move { Ok(this.answer(request).await) })
     }
 }
 

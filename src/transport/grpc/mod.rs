@@ -6,6 +6,7 @@ mod call;
 mod certificates;
 mod door;
 mod ending;
+mod frames;
 mod front;
 mod import;
 mod keys;
@@ -27,15 +28,17 @@ use crate::service::Service;
 use crate::transport::auth::Auth;
 use door::Door;
 use front::Front;
-use http::StatusCode;
+use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{StatusCode, Version};
+use std::convert::Infallible;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tower::Layer;
-use tower::util::MapResponseLayer;
 
 /// How the gRPC face behaves.
 #[derive(Clone, Debug)]
@@ -75,7 +78,7 @@ const SEND_LIMIT: usize = 4 * 1024 * 1024;
 const BESIDE_BACKUP: usize = 4 * 1024;
 
 /// The services of the contract, health, and reflection in both versions; gRPC-Web too.
-pub fn routes(service: Service, options: GrpcOptions) -> axum::Router {
+pub fn face(service: Service, options: GrpcOptions) -> Face {
     let backup = options.backup_limit.saturating_add(BESIDE_BACKUP);
     let certificates = |limit: usize| {
         CertificateServiceServer::new(certificates::Certificates(service.clone()))
@@ -108,10 +111,47 @@ pub fn routes(service: Service, options: GrpcOptions) -> axum::Router {
         tracing::error!(%error, "reflection is not offered");
         routes
     });
-    let front = Front::new(service.clone(), routes.prepare(), restore.prepare(), options.clone());
-    let door = Door::new(front, service, options);
-    let web = tonic_web::GrpcWebLayer::new().layer(door);
-    axum::Router::new().fallback_service(MapResponseLayer::new(in_words).layer(web))
+    Face(Door::new(Front::new(service.clone(), routes.prepare(), restore.prepare(), options.clone()), service, options))
+}
+
+/// The gRPC face. Cheap to clone.
+#[derive(Clone)]
+pub struct Face(Door);
+
+impl Face {
+    /// Whether a request with this content type is for this face.
+    pub fn speaks(content_type: &[u8]) -> bool {
+        content_type.starts_with(b"application/grpc")
+    }
+}
+
+impl<B> tower::Service<http::Request<B>> for Face
+where
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = http::Response<axum::body::Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Answers a call of gRPC, or of gRPC-Web by way of its translation.
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let door = self.0.clone();
+        let request = request.map(Body::new);
+        let content_type = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        if request.version() == Version::HTTP_2 && !content_type.starts_with(b"application/grpc-web") {
+            return Box::pin(async move { Ok(door.answer(request).await.map(axum::body::Body::new)) });
+        }
+        let mut web = tonic_web::GrpcWebLayer::new().layer(door);
+        Box::pin(async move {
+            let response = tower::Service::call(&mut web, request).await?;
+            Ok(in_words(response).map(axum::body::Body::new))
+        })
+    }
 }
 
 /// What is neither gRPC over HTTP/2 nor gRPC-Web gets a bare HTTP status from the layer of gRPC-Web.

@@ -3,7 +3,8 @@
 
 use super::bare::undecodable;
 use super::call::Call;
-use super::certificates::open;
+use super::certificates::without_call;
+use super::frames::{Frames, framed};
 use super::policy::time;
 use super::reply;
 use super::status::status;
@@ -15,51 +16,81 @@ use crate::service::Service;
 use crate::service::watch::{Bookmark, LogEvent, Snapshot, WatchItem, WatchRequest};
 use crate::transport::auth::until_revoked;
 use crate::transport::errors::row;
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use prost::Message;
-use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::Instant;
-use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::{Request, Response, Status};
+use tonic::body::Body;
+use tonic::codec::{BufferSettings, DecodeBuf, Decoder};
+use tonic::metadata::MetadataValue;
+use tonic::{Status, Streaming};
 
-/// Messages that are bytes already; a stream that waits holds no buffer (8 KiB each otherwise).
-#[derive(Clone, Copy, Default)]
-pub(super) struct Encoded;
+const GRPC_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
+const ENCODING: &str = "grpc-encoding";
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
-impl Codec for Encoded {
-    type Encode = Bytes;
-    type Decode = v1::WatchPendingRequest;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Encoded {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.reserve(item.len());
-        buffer.put_slice(&item);
-        Ok(())
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(0, 32 * 1024)
+/// Opens the stream that a request asks for, and answers with it.
+pub(super) async fn answer(
+    service: &Service,
+    request: http::Request<Body>,
+    deadline: Option<Instant>,
+    message_limit: usize,
+) -> http::Response<Body> {
+    match open(service, request, deadline, message_limit).await {
+        Ok(body) => {
+            let mut response = http::Response::new(body);
+            response.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
+            response
+        }
+        Err(status) => status.into_http(),
     }
 }
 
-impl Decoder for Encoded {
+async fn open(
+    service: &Service,
+    request: http::Request<Body>,
+    deadline: Option<Instant>,
+    message_limit: usize,
+) -> Result<Body, Status> {
+    let (mut parts, body) = request.into_parts();
+    if let Some(encoding) = parts.headers.get(ENCODING).filter(|encoding| *encoding != "identity") {
+        return Err(compressed(encoding));
+    }
+    // The whole request is read before the answer begins, as of calls with one answer.
+    let mut messages = Streaming::new_request(Requests, body, None, Some(message_limit));
+    let message = messages.message().await?.ok_or_else(|| Status::internal("Missing request message."))?;
+    messages.trailers().await?;
+    let call = parts.extensions.remove::<Call>().ok_or_else(|| status(without_call()))?;
+    let include_csr = message.include_csr;
+    let patience = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let wanted = parse(&call, message, patience).map_err(status)?;
+    let stream = service.watch(wanted, &call.subscriber(), call.closing.clone()).await.map_err(status)?;
+    let stream = until_revoked(stream, &call.principal);
+    let metrics = service.metrics().clone();
+    let ended = move |error: Error| {
+        metrics.watch_ended(row(error.reason).wire);
+        status(error)
+    };
+    let base = call.base();
+    let messages = stream.map(move |item| item.map(|item| encode(item, &base, include_csr)).map_err(&ended));
+    Ok(Body::new(Frames::new(messages)))
+}
+
+/// In the words of the framework, which the caller gets from every other method.
+fn compressed(encoding: &HeaderValue) -> Status {
+    let encoding = String::from_utf8_lossy(encoding.as_bytes());
+    let mut refused = Status::unimplemented(format!("Content is compressed with `{encoding}` which isn't supported"));
+    refused.metadata_mut().insert(ACCEPT_ENCODING, MetadataValue::from_static("identity"));
+    refused
+}
+
+/// Decodes the one message of the request.
+struct Requests;
+
+impl Decoder for Requests {
     type Item = v1::WatchPendingRequest;
     type Error = Status;
 
@@ -69,44 +100,6 @@ impl Decoder for Encoded {
 
     fn buffer_settings(&self) -> BufferSettings {
         BufferSettings::new(256, 32 * 1024)
-    }
-}
-
-/// The handler of the one method.
-#[derive(Clone)]
-pub(super) struct Watch {
-    pub(super) service: Service,
-    pub(super) deadline: Option<Instant>,
-}
-
-type Messages = Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Status>> + Send>>;
-
-impl tonic::server::ServerStreamingService<v1::WatchPendingRequest> for Watch {
-    type Response = Bytes;
-    type ResponseStream = Messages;
-    type Future = BoxFuture<'static, Result<Response<Messages>, Status>>;
-
-    fn call(&mut self, request: Request<v1::WatchPendingRequest>) -> Self::Future {
-        let this = self.clone();
-        Box::pin(async move { this.open(request).await.map(Response::new).map_err(status) })
-    }
-}
-
-impl Watch {
-    async fn open(self, request: Request<v1::WatchPendingRequest>) -> Result<Messages> {
-        let (call, message) = open(request)?;
-        let include_csr = message.include_csr;
-        let patience = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let wanted = parse(&call, message, patience)?;
-        let stream = self.service.watch(wanted, &call.subscriber, call.closing.clone()).await?;
-        let stream = until_revoked(stream, &call.principal);
-        let metrics = self.service.metrics().clone();
-        let ended = move |error: Error| {
-            metrics.watch_ended(row(error.reason).wire);
-            status(error)
-        };
-        let base = call.base();
-        Ok(Box::pin(stream.map(move |item| item.map(|item| encode(item, &base, include_csr)).map_err(&ended))))
     }
 }
 
@@ -182,7 +175,7 @@ fn encode(item: WatchItem, base: &str, include_csr: bool) -> Bytes {
 }
 
 fn bytes(resume_token: String, payload: Payload) -> Bytes {
-    v1::WatchPendingResponse { resume_token, payload: Some(payload) }.encode_to_vec().into()
+    framed(&v1::WatchPendingResponse { resume_token, payload: Some(payload) })
 }
 
 fn snapshot(operation: &Operation, base: &str, include_csr: bool) -> Payload {

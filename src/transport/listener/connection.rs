@@ -22,7 +22,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::util::{Oneshot, ServiceExt};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -169,7 +168,8 @@ fn text(error: impl Error) -> String {
     line
 }
 
-/// The application with the connection's facts put into every request.
+/// The application with the connection's facts put into every request. It is always ready: what waits for that would
+/// lie in every open stream.
 struct App<S> {
     inner: S,
     info: ConnectionInfo,
@@ -181,11 +181,11 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Oneshot<S, Request<Incoming>>;
+    type Future = S::Future;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.info.clone());
-        self.inner.clone().oneshot(request)
+        self.inner.clone().call(request)
     }
 }
 

@@ -13,11 +13,11 @@ use super::{
 };
 use crate::domain::{Error, VaultName};
 use crate::service::Service;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::header::EXPECT;
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// Stands for the method of a POST, for clients that can send no other (contract section 1).
@@ -34,13 +35,28 @@ const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method");
 /// What a body with a backup has beside it, in bytes, at most.
 const BESIDE_BACKUP: usize = 4 * 1024;
 
-/// The REST face as a router that answers every path; merge it under the routes of other faces.
-pub fn router(service: Service, options: RestOptions) -> Router {
-    let gateway = Arc::new(Gateway { service, options });
-    Router::new().fallback_service(tower::service_fn(move |request| {
-        let gateway = Arc::clone(&gateway);
-        async move { Ok::<_, Infallible>(gateway.answer(request).await) }
-    }))
+/// The REST face; it answers every path.
+pub fn router(service: Service, options: RestOptions) -> Face {
+    Face(Arc::new(Gateway { service, options }))
+}
+
+/// The REST face. Cheap to clone.
+#[derive(Clone)]
+pub struct Face(Arc<Gateway>);
+
+impl tower::Service<Request> for Face {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let gateway = Arc::clone(&self.0);
+        Box::pin(async move { Ok(gateway.answer(request).await) })
+    }
 }
 
 struct Gateway {

@@ -22,7 +22,7 @@ mod routes;
 mod update;
 mod watch;
 
-pub use gateway::router;
+pub use gateway::{Face, router};
 pub use routes::{Endpoint, ROUTES, Route};
 
 use super::auth::Auth;

@@ -21,7 +21,7 @@ pub(super) const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true);
 
 pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let (operation, _) = call.service.pending(&wanted(call, name)?).await?;
+    let operation = call.service.operation(&wanted(call, name)?).await?;
     if !wants_request_file(&call.parts.headers) {
         return Ok(answer(call, &operation));
     }
@@ -60,7 +60,7 @@ pub(super) async fn merge(call: &Call<'_>, name: &str, body: &mut Body) -> Resul
     let MergeBody { x5c, attributes, tags } = call.body(body).await?;
     let Some(x5c) = x5c else {
         // The operation is looked up before the chain is asked for (contract section 9).
-        call.service.pending(&wanted).await?;
+        call.service.operation(&wanted).await?;
         return Err(
             Error::field("x5c", "It is required: the certificates as base64 strings, the issued one first.").into()
         );

@@ -1,0 +1,19 @@
+//! The bare things, run by this program as a process of its own: `bare server FOLDER`, or
+//! `bare create|rsa|rsa-burst CALLERS MILLISECONDS`.
+
+mod creations;
+mod server;
+mod service;
+
+use crate::support::Failure;
+use std::path::Path;
+use std::time::Duration;
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["server", folder] => server::run(Path::new(folder)),
+        [kind, callers, millis] => creations::run(kind, callers.parse()?, Duration::from_millis(millis.parse()?)),
+        _ => Err("bare: unknown arguments".into()),
+    }
+}

@@ -1,0 +1,92 @@
+//! A clock that was set back: what was written down as due in the time before is due in the time after.
+
+use super::records::{self, PendingRecord, key};
+use super::{Service, put};
+use crate::domain::{Result, Timestamp};
+use crate::store::{Batch, Put, Record};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// Corrections of a clock that is kept right are smaller.
+const NOTEWORTHY: Duration = Duration::from_secs(10);
+/// Records of one look.
+const PAGE: usize = 500;
+
+/// The latest time that was seen.
+#[derive(Debug)]
+pub(super) struct Latest(AtomicI64);
+
+impl Default for Latest {
+    fn default() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+}
+
+impl Latest {
+    /// By how much the clock was set back since the last call; told once.
+    fn set_back(&self, now: Timestamp) -> Option<Duration> {
+        let latest = self.0.fetch_max(now.0, Ordering::AcqRel);
+        let back = Duration::from_millis(u64::try_from(latest.saturating_sub(now.0)).unwrap_or(0));
+        (back > NOTEWORTHY).then(|| {
+            self.0.store(now.0, Ordering::Release);
+            back
+        })
+    }
+}
+
+impl Service {
+    /// Brings due times along where the clock was set back; without it, work that waits for a second would wait for
+    /// as long as the clock was wrong. Every record of an operation is looked at, which is right for something rare.
+    pub(super) async fn follow_the_clock(&self, now: Timestamp) -> Result<()> {
+        let Some(back) = self.latest.set_back(now) else { return Ok(()) };
+        tracing::warn!(seconds = back.as_secs(), "the clock was set back; due times follow it");
+        let shifted = self.shift(now, back).await;
+        if shifted.is_err() {
+            // The next claim finds the clock set back once more.
+            self.latest.0.fetch_max(now.plus(back).0, Ordering::AcqRel);
+        }
+        shifted
+    }
+
+    async fn shift(&self, now: Timestamp, back: Duration) -> Result<()> {
+        for prefix in [key::PENDING, key::TOMBSTONE] {
+            let mut after = String::new();
+            loop {
+                let page = self.store.list(prefix, &after, PAGE).await?;
+                let Some(last) = page.last().map(|record| record.key.clone()) else { break };
+                for record in page {
+                    let Some(due) = record.due.filter(|due| *due > now) else { continue };
+                    let Some(put) = shifted(record, due.minus(back)) else { continue };
+                    self.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?;
+                }
+                after = last;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is held by a step under way is repeated: its commit finds another revision. What cannot be read was logged.
+fn shifted(record: Record, due: Timestamp) -> Option<Put> {
+    let pending: PendingRecord = records::read(&record).ok()?;
+    if pending.lease(&record).is_some() {
+        let Record { key, revision, body, due: _ } = record;
+        return Some(Put { key, expected: Some(revision), body, due: Some(due) });
+    }
+    let pending = PendingRecord { planned: Some(due), ..pending };
+    put(record.key, Some(record.revision), &pending, Some(due)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_is_noticed_once() {
+        let latest = Latest::default();
+        let at = |seconds| latest.set_back(Timestamp::from_seconds(seconds));
+        assert_eq!([at(5000), at(8600), at(8599)], [None; 3]);
+        assert_eq!(at(5000), Some(Duration::from_secs(3600)));
+        assert_eq!([at(5000), at(5001)], [None; 2]);
+    }
+}

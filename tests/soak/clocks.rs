@@ -1,0 +1,85 @@
+//! Clocks that are wrong: they jump, or differ between replicas.
+
+use crate::cluster::{CONFIG, Cluster, set_issuer};
+use crate::dice::{Dice, rounds};
+use crate::load::request;
+use crate::replicas::ends_completed;
+use crate::world::{World, turn};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The environment in which a process is told the time that stands in `file`, from its next look on. Its steady
+/// clock, by which it measures durations, is left alone, as when an operator sets the clock.
+fn told_by(file: &Path) -> Vec<(String, String)> {
+    let library = library().expect("libfaketime is not installed; scripts/debian-packages.sh does it");
+    let pairs = [
+        ("LD_PRELOAD", library.display().to_string()),
+        ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// In the folder of the machine's architecture.
+fn library() -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").ok()?.flatten();
+    folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.exists())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_an_hour_forward_and_back_holds_nothing_up() {
+    let turn = turn().await;
+    let folder = tempfile::tempdir().unwrap();
+    let clock = folder.path().join("clock");
+    fs::write(&clock, "+0").unwrap();
+    let cluster = Cluster::start(1, None, CONFIG, |_| told_by(&clock)).await;
+    let world = World::on(cluster, None, turn).await;
+    let mut operator = world.cluster.caller("operator", 1);
+    let mut dice = Dice::of("clock", 0);
+    for round in 0..rounds(1) {
+        world.work(500 + dice.below(500)).await;
+        fs::write(&clock, "+3600").unwrap();
+        // Waits for an answer that does not come, is cut, and is to be asked again in the wrong time.
+        let name = format!("waits-{round}");
+        let waits = operator.create_certificate(request(&name, "", "sticks")).await.unwrap().operation.unwrap();
+        world.work(4_000).await;
+        fs::write(&clock, "+0").unwrap();
+        set_issuer(&mut operator, "sticks", "Test", "complete").await;
+        ends_completed(&mut operator, &name, &waits.request_id, Duration::from_secs(40)).await;
+        set_issuer(&mut operator, "sticks", "Test", "stuck").await;
+    }
+    world.finish("a clock that jumps").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_with_skewed_clocks_are_safe_and_succeed_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    // As far as their own TLS certificates, which begin ten minutes before they are made, let clients in.
+    let skews = ["-480", "+480"];
+    let clocks: Vec<PathBuf> = (0..2).map(|number| folder.path().join(format!("clock-{number}"))).collect();
+    for (clock, skew) in clocks.iter().zip(skews) {
+        fs::write(clock, skew).unwrap();
+    }
+    let mut world = World::skewed(2, |number| told_by(&clocks[number])).await;
+    let mut dice = Dice::of("skew", 0);
+    for round in 0..rounds(2) {
+        world.work(500 + dice.below(700)).await;
+        let (victim, survivor) = if round % 2 == 0 { (1, 0) } else { (0, 1) };
+        // Waits for an answer, in the lease and by the clock of the one that dies.
+        let name = format!("waits-{round}");
+        let mut asked = world.cluster.fleet.only(&[victim]).caller(Dice::of("victim", round));
+        let waits = asked.create_certificate(request(&name, "", "sticks")).await.unwrap().operation.unwrap();
+        world.work(500).await;
+        world.cluster.replicas[victim].server.kill9();
+        let mut survivor = world.cluster.fleet.only(&[survivor]).caller(Dice::of("survivor", round));
+        set_issuer(&mut survivor, "sticks", "Test", "complete").await;
+        ends_completed(&mut survivor, &name, &waits.request_id, Duration::from_secs(40)).await;
+        set_issuer(&mut survivor, "sticks", "Test", "stuck").await;
+        world.cluster.replicas[victim].server.start();
+        world.cluster.all_ready().await;
+    }
+    world.finish("skewed clocks").await;
+}

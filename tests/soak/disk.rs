@@ -1,0 +1,179 @@
+//! A disk that is full, or that may not be written to, under the embedded store.
+
+use crate::client::reason;
+use crate::cluster::{CONFIG, Cluster};
+use crate::dice::{Dice, rounds};
+use crate::load::request;
+use crate::process::is_root;
+use crate::replicas::ends_completed;
+use crate::world::{World, turn};
+use certmint::proto::v1::GetPendingRequest;
+use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A file system of a few MB in memory, gone with this value.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None where this system does not let us; says why.
+    fn at(folder: &Path) -> Option<Self> {
+        if !is_root() {
+            eprintln!("soak: skipped, because only root may mount a small file system");
+            return None;
+        }
+        fs::create_dir_all(folder).unwrap();
+        let mounted = mount(&["-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs"], folder);
+        if let Err(problem) = mounted {
+            eprintln!("soak: skipped, because a small file system cannot be mounted here: {problem}");
+            return None;
+        }
+        Some(Self(folder.to_owned()))
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) {
+        let mut file = fs::File::create(self.0.join("filler")).unwrap();
+        let mut piece = 1 << 16;
+        while piece > 0 {
+            if file.write_all(&vec![1; piece]).is_err() {
+                piece /= 2;
+            }
+        }
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.0.join("filler")).unwrap();
+    }
+
+    fn writable(&self, yes: bool) {
+        mount(&["-o", if yes { "remount,rw" } else { "remount,ro" }], &self.0).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the server may still be about to end.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn mount(arguments: &[&str], folder: &Path) -> Result<(), String> {
+    let output = Command::new("mount").args(arguments).arg(folder).output().map_err(|error| error.to_string())?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+}
+
+fn undamaged(data: &Path) {
+    let database = rusqlite::Connection::open(data.join("certmint.db")).unwrap();
+    let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_told_and_nothing_is_damaged() {
+    let turn = turn().await;
+    let mut cluster = Cluster::prepare(1, None, CONFIG, |_| Vec::new()).await;
+    let Some(disk) = SmallDisk::at(&cluster.data()) else { return };
+    cluster.replicas[0].server.start();
+    cluster.all_ready().await;
+    cluster.connect();
+    cluster.set_issuers().await;
+    let mut world = World::on(cluster, None, turn).await;
+    let mut dice = Dice::of("disk", 0);
+    for round in 0..rounds(2) {
+        world.work(300 + dice.below(500)).await;
+        disk.fill();
+        let message = refused(&world, round).await;
+        assert!(message.contains("not available at the moment"), "{message}");
+        let log = world.cluster.replicas[0].server.log();
+        assert!(log.contains("full"), "the log does not say that the disk is full:\n{log}");
+        // What is there can be read.
+        let mut caller = world.cluster.caller("reader", round);
+        let wanted = GetPendingRequest { certificate_name: "nobody".to_owned(), ..GetPendingRequest::default() };
+        let status = caller.get_pending(wanted).await.unwrap_err();
+        assert_eq!(reason(&status).as_deref(), Some("PENDING_NOT_FOUND"));
+        if dice.percent(50) || round == 0 {
+            // Killed in this state, it needs no more room than it has to say what is wrong, or to go on.
+            let server = &mut world.cluster.replicas[0].server;
+            server.kill9();
+            server.start();
+            world.work(500).await;
+            if let Some(status) = world.cluster.replicas[0].server.ended() {
+                let log = world.cluster.replicas[0].server.log();
+                let last = log.lines().last().unwrap();
+                let says_why = last.contains("full") || last.contains("space");
+                assert!(!status.success() && last.starts_with("error: ") && says_why, "{status}\n{log}");
+                world.cluster.replicas[0].server.kill9();
+            }
+        }
+        disk.make_room();
+        world.cluster.heal().await;
+        let name = format!("room-{round}");
+        let mut caller = world.cluster.caller("room", round);
+        let created = caller.create_certificate(request(&name, "", "Self")).await.unwrap().operation.unwrap();
+        ends_completed(&mut caller, &name, &created.request_id, Duration::from_secs(20)).await;
+    }
+    let data = world.cluster.data();
+    world.finish("a full disk").await;
+    undamaged(&data);
+}
+
+/// Asks until the full disk is noticed: what has room in a page that is there already goes through.
+async fn refused(world: &World, round: u64) -> String {
+    let (ca, port) = (world.cluster.data().join("ca.pem"), world.cluster.replicas[0].server.port);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut dice = Dice::of("full", round);
+    loop {
+        let channel = crate::client::endpoint(&ca, port).connect_lazy();
+        let asked = request(&format!("full-{round}-{}", dice.below(1 << 30)), "", "Self");
+        match CertificateServiceClient::new(channel).create_certificate(asked).await {
+            Err(status) if reason(&status).as_deref() == Some("STORE_UNAVAILABLE") => {
+                return status.message().to_owned();
+            }
+            Err(status) => assert!(reason(&status).is_none(), "a full disk is answered {status:?}"),
+            Ok(_) => {}
+        }
+        assert!(Instant::now() < deadline, "the full disk is not noticed");
+    }
+}
+
+/// At the start, because no system makes a file system read-only while somebody writes to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_may_not_be_written_to_is_told_at_the_start() {
+    let _turn = turn().await;
+    let mut cluster = Cluster::prepare(1, None, CONFIG, |_| Vec::new()).await;
+    let Some(disk) = SmallDisk::at(&cluster.data()) else { return };
+    cluster.replicas[0].server.start();
+    cluster.all_ready().await;
+    cluster.connect();
+    cluster.set_issuers().await;
+    let mut caller = cluster.caller("before", 0);
+    let created = caller.create_certificate(request("before", "", "Self")).await.unwrap().operation.unwrap();
+    ends_completed(&mut caller, "before", &created.request_id, Duration::from_secs(20)).await;
+    let server = &mut cluster.replicas[0].server;
+    assert!(server.terminate().await.success());
+    disk.writable(false);
+    server.start();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let how = loop {
+        if let Some(how) = server.ended() {
+            break how;
+        }
+        assert!(Instant::now() < deadline, "it does not end, and cannot work:\n{}", server.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let log = server.log();
+    let last = log.lines().last().unwrap_or_default();
+    assert!(!how.success() && last.starts_with("error: ") && last.to_lowercase().contains("read"), "{how}: {log}");
+    assert!(last.contains("certmint.db"), "it does not say which file: {last}");
+    server.kill9();
+    disk.writable(true);
+    server.start();
+    cluster.all_ready().await;
+    let mut caller = cluster.caller("after", 0);
+    ends_completed(&mut caller, "before", &created.request_id, Duration::from_secs(20)).await;
+    undamaged(&cluster.data());
+}
