@@ -2,14 +2,13 @@
 #![expect(clippy::disallowed_types, reason = "a client of the contract gets tonic::Status")]
 
 use crate::world::{World, create};
-use axum::Router;
 use certmint::domain::{RetentionDays, VaultSettings};
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
 use certmint::proto::v1::vault_service_client::VaultServiceClient;
 use certmint::proto::v1::*;
 use certmint::service::{Limits, VaultOptions};
-use certmint::transport::grpc::{GrpcOptions, routes};
+use certmint::transport::grpc::{Face, GrpcOptions, face};
 use prost_types::FieldMask;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -17,21 +16,21 @@ use tonic_types::StatusExt;
 
 struct Client {
     world: World,
-    certificates: CertificateServiceClient<Router>,
-    admin: CertificateAdminServiceClient<Router>,
-    vaults: VaultServiceClient<Router>,
+    certificates: CertificateServiceClient<Face>,
+    admin: CertificateAdminServiceClient<Face>,
+    vaults: VaultServiceClient<Face>,
 }
 
 async fn client_with(limits: Limits) -> Client {
     let backup_limit = limits.backup_bytes;
     let world = World::new(limits).await;
-    let router = routes(world.service.clone(), GrpcOptions { backup_limit, ..GrpcOptions::default() });
+    let face = face(world.service.clone(), GrpcOptions { backup_limit, ..GrpcOptions::default() });
     let origin = || "https://localhost:8443".parse().unwrap();
     Client {
         world,
-        certificates: CertificateServiceClient::with_origin(router.clone(), origin()),
-        admin: CertificateAdminServiceClient::with_origin(router.clone(), origin()),
-        vaults: VaultServiceClient::with_origin(router, origin()),
+        certificates: CertificateServiceClient::with_origin(face.clone(), origin()),
+        admin: CertificateAdminServiceClient::with_origin(face.clone(), origin()),
+        vaults: VaultServiceClient::with_origin(face, origin()),
     }
 }
 
