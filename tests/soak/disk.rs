@@ -12,10 +12,11 @@ use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// A file system of a few MB in memory, gone with this value.
+/// A file system in memory, gone with this value: room for a write-ahead log of the usual 8 MB, twice, and what
+/// comes of it.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
@@ -26,7 +27,7 @@ impl SmallDisk {
             return None;
         }
         fs::create_dir_all(folder).unwrap();
-        let mounted = mount(&["-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs"], folder);
+        let mounted = mount(&["-t", "tmpfs", "-o", "size=48m,mode=0700", "tmpfs"], folder);
         if let Err(problem) = mounted {
             eprintln!("soak: skipped, because a small file system cannot be mounted here: {problem}");
             return None;
@@ -100,8 +101,7 @@ async fn a_full_disk_is_told_and_nothing_is_damaged() {
             let server = &mut world.cluster.replicas[0].server;
             server.kill9();
             server.start();
-            world.work(500).await;
-            if let Some(status) = world.cluster.replicas[0].server.ended() {
+            if let Some(status) = ended_or_answers(&mut world).await {
                 let log = world.cluster.replicas[0].server.log();
                 let last = log.lines().last().unwrap();
                 let says_why = last.contains("full") || last.contains("space");
@@ -119,6 +119,25 @@ async fn a_full_disk_is_told_and_nothing_is_damaged() {
     let data = world.cluster.data();
     world.finish("a full disk").await;
     undamaged(&data);
+}
+
+/// Waits until the server that was started answers, or ends by itself: with what status.
+async fn ended_or_answers(world: &mut World) -> Option<ExitStatus> {
+    let (ca, port) = (world.cluster.data().join("ca.pem"), world.cluster.replicas[0].server.port);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(status) = world.cluster.replicas[0].server.ended() {
+            return Some(status);
+        }
+        let channel = crate::client::endpoint(&ca, port).connect_lazy();
+        let wanted = GetPendingRequest { certificate_name: "nobody".to_owned(), ..GetPendingRequest::default() };
+        let answer = CertificateServiceClient::new(channel).get_pending(wanted).await;
+        if answer.is_err_and(|status| reason(&status).is_some()) {
+            return None;
+        }
+        assert!(Instant::now() < deadline, "it neither answers nor ends:\n{}", world.cluster.replicas[0].server.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Asks until the full disk is noticed: what has room in a page that is there already goes through.
