@@ -24,7 +24,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         // DER is handed on, not changed: `Bytes` clones without a copy.
         .bytes(".certmint.v1")
         // These hold secrets; `src/proto.rs` writes their Debug by hand.
-        .skip_debug([".certmint.v1.IssuerCredentials", ".certmint.v1.MergeCertificateRequest"])
+        .skip_debug([
+            ".certmint.v1.BackupCertificateResponse",
+            ".certmint.v1.DecryptResponse",
+            ".certmint.v1.EncryptRequest",
+            ".certmint.v1.ImportCertificateRequest",
+            ".certmint.v1.IssuerCredentials",
+            ".certmint.v1.MergeCertificateRequest",
+            ".certmint.v1.RestoreCertificateRequest",
+            ".certmint.v1.Secret",
+            ".certmint.v1.UnwrapKeyResponse",
+            ".certmint.v1.WrapKeyRequest",
+        ])
         .compile_fds(prost_types::FileDescriptorSet::decode(bytes.as_slice())?)?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::issuer::{Issuer, Issuers};
 use crate::keys::{KeyOptions, Keys, Sealer};
 use crate::metrics::{Metrics, Port};
 use crate::service::watch::WatchLimits;
-use crate::service::{self, Service};
+use crate::service::{self, Service, VaultOptions};
 use crate::store::Store;
 use crate::transport;
 use crate::transport::admin::{AdminPort, Probes};
@@ -83,7 +83,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
             async move { service.tail(background).await }
         }),
         tokio::spawn(worker::run(service.clone(), worker_options(&config), background.clone())),
-        tokio::spawn(upkeep::run(opened, config.limits.clone(), background.clone())),
+        tokio::spawn(upkeep::run(opened, service.clone(), config.limits.clone(), background.clone())),
         tokio::spawn(upkeep::count_history(service.clone(), background.clone())),
     ];
     tasks.extend(door.reload(metrics, background.clone()));
@@ -233,6 +233,12 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
             total: config.limits.watch_streams.get(),
             ..WatchLimits::default()
         },
+        backup_bytes: config.limits.backup_bytes.get(),
+        vaults: VaultOptions {
+            on_demand: config.vaults.on_demand.unwrap_or(config.dev),
+            defaults: config.vaults.defaults(),
+            named: config.vaults.settings(),
+        },
         lease: config.limits.work_lease,
         slow_calls_per_issuer: config.limits.slow_calls_per_issuer.get(),
         ..service::Limits::default()
@@ -247,6 +253,7 @@ fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> G
     GrpcOptions {
         base_domain: config.base_domain.as_str().to_owned(),
         message_limit: config.limits.request_body_bytes.get(),
+        backup_limit: config.limits.backup_bytes.get(),
         call_timeout: config.limits.request_timeout,
         auth: auth.clone(),
         open_reflection: config.auth.open_reflection,
@@ -258,6 +265,7 @@ fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToken) -> RestO
     RestOptions {
         base_domain: config.base_domain.as_str().to_owned(),
         body_limit: config.limits.request_body_bytes.get(),
+        backup_limit: config.limits.backup_bytes.get(),
         body_timeout: config.limits.body_read_timeout,
         closing: stop.clone(),
         ..RestOptions::new(auth.clone())
@@ -294,5 +302,5 @@ fn for_development(base: &str, port: u16, ca: &str, data: &str) -> String {
     )
 }
 
-/// Waits between two looks at the age of the log.
+/// Waits between two looks at the age of the log and at the vaults that others made.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);

@@ -3,10 +3,12 @@
 mod base_domain;
 mod operation;
 mod store;
+mod vaults;
 
 pub use base_domain::BaseDomain;
 pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, KeySettings, ShutdownSettings};
 pub use store::{StoreConfig, StoreUrl};
+pub use vaults::{VaultConfig, VaultsConfig};
 
 use crate::domain::duration;
 use crate::telemetry::{LogFormat, LogOptions};
@@ -45,6 +47,8 @@ pub struct Config {
     pub admin: AdminSettings,
     /// How the server stops.
     pub shutdown: ShutdownSettings,
+    /// The vaults.
+    pub vaults: VaultsConfig,
     /// What callers may ask for, and how much is done at once.
     pub limits: Limits,
     /// The port.
@@ -66,6 +70,7 @@ impl Default for Config {
             keys: KeySettings::default(),
             admin: AdminSettings::default(),
             shutdown: ShutdownSettings::default(),
+            vaults: VaultsConfig::default(),
             limits: Limits::default(),
             listener: ListenerOptions::default(),
             log: LogOptions::default(),
@@ -89,6 +94,9 @@ pub struct TlsFiles {
 pub struct Limits {
     /// The largest body of a REST request and the largest gRPC message taken, in bytes. Default 1 MiB.
     pub request_body_bytes: NonZeroUsize,
+    /// The largest backup of one certificate, in bytes; a request that brings one may be so large. Default 3 MiB, about
+    /// a thousand versions with RSA-2048 keys; more does not fit into what gRPC clients take without further ado.
+    pub backup_bytes: NonZeroUsize,
     /// How long the body of a request may take to come. Default 30 s.
     #[serde(with = "duration")]
     pub body_read_timeout: Duration,
@@ -123,6 +131,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             request_body_bytes: at_least_one(1024 * 1024),
+            backup_bytes: at_least_one(3 * 1024 * 1024),
             body_read_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),
             watch_streams_per_connection: at_least_one(256),
@@ -261,6 +270,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("certmint.toml");
         let text = "listen = '[::1]:1'\nbase_domain = 'Vault.Example.'\n[limits]\nevent_retention = '90d'\nkey_queue = 7\n\
+                    [vaults]\nretention_days = 30\n[vaults.named.Team-A]\npurge_protection = true\n\
                     [listener]\nmax_age = '5m'\n[log]\nformat = 'json'\n[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'";
         std::fs::write(&file, text).unwrap();
         let overrides = Overrides {
@@ -276,6 +286,10 @@ mod tests {
         assert_eq!(config.listener.max_age, Duration::from_secs(300));
         assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "debug"));
         assert_eq!(config.tls.unwrap().key, Path::new("k.pem"));
+        let vaults = config.vaults.settings();
+        let (name, settings) = vaults.first_key_value().unwrap();
+        assert_eq!((name.as_str(), settings.retention_days.get(), settings.purge_protection), ("team-a", 30, true));
+        assert_eq!((config.vaults.on_demand, config.vaults.defaults().purge_protection), (None, false));
     }
 
     #[test]
@@ -290,6 +304,9 @@ mod tests {
             ("dev = ", "line 1", "TOML parse error"),
             ("[admin]\nlisten = 'here'", "line 2", "`here` is no address and port"),
             ("[auth]\ntoken_file = 't'", "line 2", "unknown field `token_file`"),
+            ("[vaults]\nretention_days = 91", "line 2", "91 is out of range: use 7 to 90"),
+            ("[vaults.named.a]\nretention = 7", "line 2", "unknown field `retention`"),
+            ("[vaults.named.a_b]\nretention_days = 7", "line 1", "The vault name is invalid"),
             ("[tls]\nkey = 'k.pem'", "line 1", "missing field `certificate`"),
         ] {
             let message = load(text).unwrap_err().to_string();

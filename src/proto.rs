@@ -1,6 +1,9 @@
 //! The gRPC contract: what `build.rs` makes of `proto/`, the descriptor set that reflection serves,
 //! and the Debug of messages that hold secrets.
 
+mod hidden;
+
+use hidden::Hidden;
 use prost::Message;
 use std::fmt;
 
@@ -101,12 +104,20 @@ impl fmt::Debug for v1::MergeCertificateRequest {
     }
 }
 
-/// Stands for a secret of so many bytes; tells only whether there is one.
-struct Hidden(usize);
-
-impl fmt::Debug for Hidden {
+impl fmt::Debug for v1::BackupCertificateResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0 == 0 { "(empty)" } else { "(hidden)" })
+        let Self { value } = self;
+        f.debug_struct("BackupCertificateResponse").field("value", &Hidden(value.len())).finish()
+    }
+}
+
+impl fmt::Debug for v1::RestoreCertificateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vault_name, value } = self;
+        f.debug_struct("RestoreCertificateRequest")
+            .field("vault_name", vault_name)
+            .field("value", &Hidden(value.len()))
+            .finish()
     }
 }
 
@@ -131,13 +142,45 @@ mod tests {
                 "CertificateService.DeletePending = DELETE /certificates/{certificate_name}/pending",
                 "CertificateService.MergeCertificate = POST /certificates/{certificate_name}/pending/merge",
                 "CertificateService.WatchPending = ",
+                "CertificateService.ImportCertificate = POST /certificates/{certificate_name}/import",
                 "CertificateService.GetCertificate = \
                  GET /certificates/{certificate_name}/{certificate_version}, GET /certificates/{certificate_name}",
+                "CertificateService.ListCertificates = GET /certificates",
+                "CertificateService.ListCertificateVersions = GET /certificates/{certificate_name}/versions",
+                "CertificateService.UpdateCertificate = \
+                 PATCH /certificates/{certificate_name}/{certificate_version}, PATCH /certificates/{certificate_name}",
+                "CertificateService.DeleteCertificate = DELETE /certificates/{certificate_name}",
+                "CertificateService.GetDeletedCertificate = GET /deletedcertificates/{certificate_name}",
+                "CertificateService.ListDeletedCertificates = GET /deletedcertificates",
+                "CertificateService.RecoverDeletedCertificate = POST /deletedcertificates/{certificate_name}/recover",
+                "CertificateService.PurgeDeletedCertificate = DELETE /deletedcertificates/{certificate_name}",
+                "CertificateService.BackupCertificate = POST /certificates/{certificate_name}/backup",
+                "CertificateService.RestoreCertificate = POST /certificates/restore",
+                "CertificateService.GetCertificatePolicy = GET /certificates/{certificate_name}/policy",
+                "CertificateService.UpdateCertificatePolicy = PATCH /certificates/{certificate_name}/policy",
                 "CertificateAdminService.SetIssuer = PUT /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.UpdateIssuer = PATCH /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.GetIssuer = GET /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.ListIssuers = GET /certificates/issuers",
                 "CertificateAdminService.DeleteIssuer = DELETE /certificates/issuers/{issuer_name}",
+                "CertificateAdminService.SetContacts = PUT /certificates/contacts",
+                "CertificateAdminService.GetContacts = GET /certificates/contacts",
+                "CertificateAdminService.DeleteContacts = DELETE /certificates/contacts",
+                "KeyService.GetKey = GET /keys/{key_name}/{key_version}, GET /keys/{key_name}",
+                "KeyService.ListKeys = GET /keys",
+                "KeyService.ListKeyVersions = GET /keys/{key_name}/versions",
+                "KeyService.Sign = POST /keys/{key_name}/{key_version}/sign, POST /keys/{key_name}/sign",
+                "KeyService.Verify = POST /keys/{key_name}/{key_version}/verify, POST /keys/{key_name}/verify",
+                "KeyService.Encrypt = POST /keys/{key_name}/{key_version}/encrypt, POST /keys/{key_name}/encrypt",
+                "KeyService.Decrypt = POST /keys/{key_name}/{key_version}/decrypt, POST /keys/{key_name}/decrypt",
+                "KeyService.WrapKey = POST /keys/{key_name}/{key_version}/wrapkey, POST /keys/{key_name}/wrapkey",
+                "KeyService.UnwrapKey = POST /keys/{key_name}/{key_version}/unwrapkey, POST /keys/{key_name}/unwrapkey",
+                "SecretService.GetSecret = GET /secrets/{secret_name}/{secret_version}, GET /secrets/{secret_name}",
+                "SecretService.ListSecrets = GET /secrets",
+                "SecretService.ListSecretVersions = GET /secrets/{secret_name}/versions",
+                "VaultService.CreateVault = ",
+                "VaultService.GetVault = ",
+                "VaultService.ListVaults = ",
             ]
         );
     }
@@ -188,6 +231,16 @@ mod tests {
         assert!(!text.contains("PRIVATE KEY"), "{text}");
     }
 
+    #[test]
+    fn no_debug_output_holds_a_backup() {
+        let value = bytes::Bytes::from_static(b"certmint-backup");
+        let response = v1::BackupCertificateResponse { value: value.clone() };
+        let request = v1::RestoreCertificateRequest { vault_name: "team-a".into(), value };
+        for text in [format!("{response:?}"), format!("{request:?}")] {
+            assert!(text.contains("(hidden)") && !text.contains("certmint"), "{text}");
+        }
+    }
+
     /// A new secret field has to come with a Debug of its own.
     #[test]
     fn only_messages_with_a_debug_of_their_own_have_a_field_called_password() {
@@ -198,6 +251,6 @@ mod tests {
             .filter(|message| message.field.iter().any(|field| field.name().contains("password")))
             .map(|message| message.name())
             .collect();
-        assert_eq!(holders, ["IssuerCredentials"]);
+        assert_eq!(holders, ["ImportCertificateRequest", "IssuerCredentials"]);
     }
 }

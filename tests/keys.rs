@@ -14,8 +14,8 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
-const ALL: [KeyType; 6] =
-    [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096, KeyType::P256, KeyType::P384, KeyType::P521];
+const ALL: [KeyType; 7] =
+    [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096, KeyType::P256, KeyType::P384, KeyType::P521, KeyType::P256K];
 
 fn input(key_type: KeyType, subject: &str) -> PolicyInput {
     PolicyInput {
@@ -64,6 +64,7 @@ fn requests_of_every_key_type_verify() {
         (KeyType::P256, "ecdsa-with-SHA256", "NIST CURVE: P-256"),
         (KeyType::P384, "ecdsa-with-SHA384", "NIST CURVE: P-384"),
         (KeyType::P521, "ecdsa-with-SHA512", "NIST CURVE: P-521"),
+        (KeyType::P256K, "ecdsa-with-SHA256", "ASN1 OID: secp256k1"),
     ] {
         let der = request(&complete(input(key_type, "CN=www.example.com")));
         let text = openssl(&der);
@@ -71,8 +72,8 @@ fn requests_of_every_key_type_verify() {
         says(&text, key);
         let (rest, parsed) = X509CertificationRequest::from_der(&der).unwrap();
         assert!(rest.is_empty());
-        // The other library does not know the signature of P-521.
-        if key_type != KeyType::P521 {
+        // The other library does not know the signatures of these.
+        if !matches!(key_type, KeyType::P521 | KeyType::P256K) {
             parsed.verify_signature().unwrap();
         }
         assert_eq!(parsed.certification_request_info.subject.to_string(), "CN=www.example.com");

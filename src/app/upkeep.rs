@@ -1,4 +1,4 @@
-//! Keeps the event log at its agreed length.
+//! Keeps the event log at its agreed length, and the list of vaults up to date.
 
 use super::UPKEEP_EVERY;
 use super::store::Opened;
@@ -20,13 +20,17 @@ pub(super) async fn count_history(service: Service, shutdown: CancellationToken)
     }
 }
 
-/// Trims what is older than the retention and above the count that is kept, until `shutdown`.
-pub(super) async fn run(opened: Opened, limits: Limits, shutdown: CancellationToken) {
+/// Trims what is older than the retention and above the count that is kept, until `shutdown`; learns
+/// of vaults that other processes made.
+pub(super) async fn run(opened: Opened, service: Service, limits: Limits, shutdown: CancellationToken) {
     let Opened { store, clock } = opened;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(UPKEEP_EVERY) => {}
+        }
+        if let Err(error) = service.refresh_vaults().await {
+            tracing::warn!(%error, "the vaults could not be read; will retry");
         }
         let before = clock.now().minus(limits.event_retention);
         loop {

@@ -7,6 +7,9 @@ use super::status::{self, Status};
 use super::trust::{self, Trust};
 use crate::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use crate::proto::v1::certificate_service_client::CertificateServiceClient;
+use crate::proto::v1::key_service_client::KeyServiceClient;
+use crate::proto::v1::secret_service_client::SecretServiceClient;
+use crate::proto::v1::vault_service_client::VaultServiceClient;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -110,6 +113,39 @@ impl Session {
         rpc: impl AsyncFn(CertificateAdminServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
     ) -> Result<R> {
         let client = CertificateAdminServiceClient::new(self.channel()).max_decoding_message_size(MAX_ANSWER_BYTES);
+        self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
+    }
+
+    /// Calls `VaultService`.
+    pub(super) async fn call_vaults<M: Clone, R>(
+        &self,
+        repeat: Repeat,
+        message: M,
+        rpc: impl AsyncFn(VaultServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
+    ) -> Result<R> {
+        let client = VaultServiceClient::new(self.channel());
+        self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
+    }
+
+    /// Calls `SecretService`.
+    pub(super) async fn call_secrets<M: Clone, R>(
+        &self,
+        repeat: Repeat,
+        message: M,
+        rpc: impl AsyncFn(SecretServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
+    ) -> Result<R> {
+        let client = SecretServiceClient::new(self.channel());
+        self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
+    }
+
+    /// Calls `KeyService`.
+    pub(super) async fn call_keys<M: Clone, R>(
+        &self,
+        repeat: Repeat,
+        message: M,
+        rpc: impl AsyncFn(KeyServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
+    ) -> Result<R> {
+        let client = KeyServiceClient::new(self.channel());
         self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
     }
 

@@ -79,7 +79,7 @@ impl ValueArgs {
 }
 
 /// The text without the line end that editors and `echo` put behind it.
-fn password(source: impl Read) -> io::Result<Zeroizing<String>> {
+pub(super) fn password(source: impl Read) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     source.take(MAX_PASSWORD_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_PASSWORD_BYTES {

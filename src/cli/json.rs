@@ -3,6 +3,8 @@
 //! Times are RFC 3339 texts, bytes standard base64, enums the names of the contract without their
 //! prefix; what a message leaves out is `null`. `docs/cli.md` documents it.
 
+pub(super) mod manage;
+
 use crate::proto::v1::{
     BookmarkReason, Certificate, CertificateAttributes, CertificatePolicy, DeletionRecoveryLevel, Issuer,
     IssuerAttributes, IssuerItem, IssuerParameters, KeyCurve, KeyProperties, KeyType, KeyUsage, LifetimeAction,
@@ -183,7 +185,7 @@ fn certificate_attributes(message: &CertificateAttributes) -> Value {
     })
 }
 
-fn certificate_policy(message: &CertificatePolicy) -> Value {
+pub(super) fn certificate_policy(message: &CertificatePolicy) -> Value {
     let CertificatePolicy {
         id,
         key_properties,

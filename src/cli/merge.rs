@@ -58,7 +58,8 @@ pub(super) async fn run(session: &Session, output: Output, mut request: MergeCer
     Ok(Exit::Done)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+/// A file, or standard input for `-`, as it is.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
         io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes)
@@ -69,7 +70,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         Err(error) => Err(unreadable(path, &error)),
         Ok(0) => Err(Failure::usage(format!("{} is empty", path.display()))),
         Ok(_) if bytes.len() as u64 > MAX_BYTES => {
-            Err(Failure::usage(format!("{} is larger than 1 MiB: that is no chain", path.display())))
+            Err(Failure::usage(format!("{} is larger than 1 MiB: that is no certificate", path.display())))
         }
         Ok(_) => Ok(bytes),
     }

@@ -1,21 +1,28 @@
 //! The command line: the client commands, which speak gRPC to a server, and the arguments of `serve`.
 
+mod backup;
 mod ca;
 mod certificates;
 mod connection;
+mod contacts;
 mod create;
 mod data_dir;
 mod doctor;
+mod export;
 mod failure;
 mod health;
+mod import;
 mod issuer;
 mod issuer_input;
 mod json;
+mod key;
+mod manage;
 mod merge;
 mod options;
 mod output;
 mod pem;
 mod pending;
+mod policies;
 mod policy;
 mod serve;
 mod status;
@@ -23,6 +30,7 @@ mod text;
 mod tls_probe;
 mod token;
 mod trust;
+mod vault;
 mod wait;
 mod watch;
 mod watcher;
@@ -79,10 +87,45 @@ pub enum ClientCommand {
     Pending(pending::PendingCommand),
     /// Complete a pending operation with a certificate that was issued elsewhere
     Merge(merge::MergeArgs),
+    /// Import a certificate with its private key
+    Import(import::ImportArgs),
+    /// Print a certificate with its private key
+    Export(export::ExportArgs),
+    /// Use the private key where it is
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Print transitions of pending operations as they happen
     Watch(watch::WatchArgs),
     /// Print a certificate
     Get(certificates::GetArgs),
+    /// List the certificates of the vault
+    List(manage::ListArgs),
+    /// List the versions of a certificate, newest first
+    Versions(manage::NameArgs),
+    /// Change tags of a certificate, or whether it may be used
+    Update(manage::UpdateArgs),
+    /// Delete a certificate with all its versions; it can be recovered
+    Delete(manage::NameArgs),
+    /// Look at deleted certificates
+    #[command(subcommand)]
+    Deleted(manage::DeletedCommand),
+    /// Bring a deleted certificate back
+    Recover(manage::NameArgs),
+    /// Remove a deleted certificate for good
+    Purge(manage::NameArgs),
+    /// Look at and change the policy of a certificate
+    #[command(subcommand)]
+    Policy(policies::PolicyCommand),
+    /// Write a certificate with all versions and keys into a sealed file
+    Backup(backup::BackupArgs),
+    /// Bring a certificate back from such a file
+    Restore(backup::RestoreArgs),
+    /// The contacts of the vault
+    #[command(subcommand)]
+    Contacts(contacts::ContactsCommand),
+    /// Vaults
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// Print the signing request of a pending operation as PEM
     Csr(certificates::CsrArgs),
     /// Set up certificate authorities
@@ -128,8 +171,29 @@ async fn dispatch(options: &ClientOptions, command: ClientCommand, output: Outpu
             let prepared = args.prepare()?;
             merge::run(&Session::open(options).await?, output, prepared).await
         }
+        ClientCommand::Import(args) => {
+            let prepared = args.prepare()?;
+            import::run(&Session::open(options).await?, output, prepared).await
+        }
+        ClientCommand::Export(args) => export::run(&Session::open(options).await?, output, args).await,
+        ClientCommand::Key(command) => key::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Watch(args) => watch::run(&Session::open(options).await?, output, args).await,
         ClientCommand::Get(args) => certificates::get(&Session::open(options).await?, output, args).await,
+        ClientCommand::List(args) => manage::list(&Session::open(options).await?, output, args).await,
+        ClientCommand::Versions(args) => manage::versions(&Session::open(options).await?, output, args).await,
+        ClientCommand::Update(args) => manage::update(&Session::open(options).await?, output, args).await,
+        ClientCommand::Delete(args) => manage::delete(&Session::open(options).await?, output, args).await,
+        ClientCommand::Deleted(command) => manage::deleted(&Session::open(options).await?, output, command).await,
+        ClientCommand::Recover(args) => manage::recover(&Session::open(options).await?, output, args).await,
+        ClientCommand::Purge(args) => manage::purge(&Session::open(options).await?, output, args).await,
+        ClientCommand::Policy(command) => policies::run(&Session::open(options).await?, output, command).await,
+        ClientCommand::Backup(args) => backup::backup(&Session::open(options).await?, output, args).await,
+        ClientCommand::Restore(args) => {
+            let prepared = args.prepare()?;
+            backup::restore(&Session::open(options).await?, output, prepared).await
+        }
+        ClientCommand::Contacts(command) => contacts::run(&Session::open(options).await?, output, command).await,
+        ClientCommand::Vault(command) => vault::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Csr(args) => certificates::csr(&Session::open(options).await?, output, args).await,
         ClientCommand::Issuer(command) => {
             let prepared = command.prepare()?;

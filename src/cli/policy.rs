@@ -97,7 +97,7 @@ enum KeyUsageArg {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum ContentTypeArg {
+pub(super) enum ContentTypeArg {
     #[value(name = "pkcs12", alias = "application/x-pkcs12")]
     Pkcs12,
     #[value(name = "pem", alias = "application/x-pem-file")]
@@ -263,7 +263,7 @@ impl From<KeyUsageArg> for KeyUsage {
 }
 
 impl ContentTypeArg {
-    fn media_type(self) -> &'static str {
+    pub(super) fn media_type(self) -> &'static str {
         match self {
             Self::Pkcs12 => "application/x-pkcs12",
             Self::Pem => "application/x-pem-file",

@@ -94,6 +94,13 @@ fn advice(reason: Option<&str>, code: Code) -> Option<&'static str> {
         Some("PENDING_NOT_FOUND") => "see what there is: certmint pending list",
         Some("ISSUER_NOT_FOUND") => "see what there is: certmint issuer list",
         Some("UNAUTHENTICATED" | "CREDENTIALS_EXPIRED") => "set CERTMINT_TOKEN to a valid bearer token",
+        Some("CONTACTS_NOT_FOUND") => "set them: certmint contacts set EMAIL",
+        Some("VAULT_NOT_FOUND") => "see what there is: certmint vault list; or make it: certmint vault create NAME",
+        Some("DELETED_BUT_RECOVERABLE") => {
+            "bring it back: certmint recover NAME; or free the name: certmint purge NAME"
+        }
+        Some("PURGE_PROTECTED") => "see when it goes by itself: certmint deleted show NAME",
+        Some("BEING_DELETED") => "try again in a moment",
         Some("THROTTLED" | "WATCH_LIMIT_EXCEEDED") => "try again later, with fewer calls or streams at a time",
         Some("RESUME_TOKEN_EXPIRED") => "watch again without --resume",
         Some("SERVER_DRAINING" | "WATCH_MAX_AGE" | "STORE_UNAVAILABLE") => "try again",

@@ -1,5 +1,7 @@
 //! Results as text for people.
 
+pub(super) mod manage;
+
 use super::json::{self, pending_status};
 use crate::proto::v1::{
     Certificate, Issuer, IssuerItem, OperationError, PendingEvent, PendingOperation, PendingStatus, X509Properties,

@@ -1,19 +1,17 @@
 //! A certificate: the entry under its name, and its versions.
 
 use super::blob::Blob;
-use super::policy::{ContentType, Policy};
+use super::policy::{ContentType, KeyUsage, Policy};
 use super::{CertificateName, Error, Result, Timestamp, VaultName, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Labels of a certificate.
 pub type Tags = BTreeMap<String, String>;
 
 /// Most tags of one certificate (contract section 10).
 pub const MAX_TAGS: usize = 15;
-/// For how many days a deletion can be undone: what Key Vault says of a vault with soft delete and
-/// without purge protection (contract section 5).
-pub const RECOVERABLE_DAYS: u8 = 90;
 /// Longest name or value of a tag in characters.
 pub const MAX_TAG_LENGTH: usize = 256;
 
@@ -46,6 +44,84 @@ pub struct CertificateEntry {
     pub preserve_cert_order: Option<bool>,
     pub created: Timestamp,
     pub updated: Timestamp,
+    /// What lists show of `latest`, so that a page of a list reads no versions. Believed only while
+    /// it is about `latest`.
+    #[serde(default)]
+    pub summary: Option<VersionSummary>,
+    #[serde(default)]
+    pub state: EntryState,
+}
+
+impl CertificateEntry {
+    /// What lists show of the newest version; `None` where that has to be read.
+    pub fn current_summary(&self) -> Option<&VersionSummary> {
+        self.summary.as_ref().filter(|summary| Some(summary.version) == self.latest)
+    }
+
+    /// From when to when a certificate that was never completed will about be valid: what Key Vault
+    /// shows, ten minutes back and the validity that was asked for.
+    pub fn projected(&self) -> (Timestamp, Timestamp) {
+        let Self { created, policy, .. } = self;
+        (created.minus(Duration::from_secs(600)), created.plus_months(policy.x509.validity_months))
+    }
+}
+
+/// Whether the name is in use, deleted, or neither any more.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub enum EntryState {
+    #[default]
+    Live,
+    /// Deleted and recoverable. The versions stay where they are.
+    Deleted { at: Timestamp, purge: Timestamp },
+    /// The versions are being removed, or are not all there yet; the name is taken until the end.
+    Leaving,
+}
+
+/// What lists show of a version.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct VersionSummary {
+    pub version: Version,
+    /// SHA-1 of the certificate.
+    pub thumbprint: Blob,
+    pub enabled: bool,
+    pub not_before: Timestamp,
+    pub expires: Timestamp,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    pub tags: Option<Tags>,
+}
+
+impl VersionSummary {
+    pub fn of(certificate: &Certificate, thumbprint: [u8; 20]) -> Self {
+        let Certificate {
+            vault: _,
+            name: _,
+            version,
+            cer: _,
+            chain: _,
+            sealed_key: _,
+            content_type: _,
+            exportable: _,
+            key_usage: _,
+            enabled,
+            not_before,
+            expires,
+            created,
+            updated,
+            tags,
+            preserve_cert_order: _,
+        } = certificate;
+        Self {
+            version: *version,
+            thumbprint: Blob(thumbprint.to_vec()),
+            enabled: *enabled,
+            not_before: *not_before,
+            expires: *expires,
+            created: *created,
+            updated: *updated,
+            tags: tags.clone(),
+        }
+    }
 }
 
 /// One version: the certificate, its chain and its sealed key.
@@ -62,6 +138,10 @@ pub struct Certificate {
     pub sealed_key: Blob,
     pub content_type: ContentType,
     pub exportable: bool,
+    /// What the policy said of the key when the version was made; of one that was stored without
+    /// it, the certificate's own extension counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_usage: Option<Vec<KeyUsage>>,
     pub enabled: bool,
     pub not_before: Timestamp,
     pub expires: Timestamp,

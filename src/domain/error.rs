@@ -14,13 +14,18 @@ pub enum Reason {
     CertificateNotFound,
     PendingNotFound,
     IssuerNotFound,
+    ContactsNotFound,
+    VaultNotFound,
     PendingInProgress,
     PendingNotInProgress,
     MergeForbidden,
     MergeKeyMismatch,
+    AlreadyExists,
     RequestIdReused,
     /// The body of a request, or the message of a call, is above the limit.
     MessageTooLarge,
+    DeletedButRecoverable,
+    PurgeProtected,
     Throttled,
     WatchLimitExceeded,
     ResumeTokenExpired,
@@ -31,6 +36,16 @@ pub enum Reason {
     DeadlineExceeded,
     NotSupported,
     Internal,
+    SecretNotFound,
+    KeyNotFound,
+    SecretDisabled,
+    /// The records of a certificate are being removed.
+    BeingDeleted,
+    /// A backup that cannot be read.
+    MalformedBackup,
+    KeyDisabled,
+    /// The key's usage, or its time, does not allow it.
+    KeyOperationForbidden,
 }
 
 /// What a program can read of an error beside its reason.

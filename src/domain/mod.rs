@@ -3,26 +3,37 @@
 pub mod attribute_type;
 pub mod blob;
 pub mod certificate;
+pub mod contact;
 pub mod duration;
 pub mod error;
+pub mod imported_policy;
 pub mod issuer;
+pub mod key_operation;
 pub mod name;
 pub mod pending;
 pub mod policy;
+pub mod policy_change;
 pub mod policy_input;
+pub mod public_key;
 pub mod san;
 pub mod subject;
 pub mod time;
+pub mod vault;
 
 pub use blob::Blob;
-pub use certificate::{Certificate, CertificateEntry, Tags};
+pub use certificate::{Certificate, CertificateEntry, EntryState, Tags, VersionSummary};
+pub use contact::{Contact, Contacts};
 pub use error::{Detail, Error, Reason};
+pub use imported_policy::CertificateFacts;
 pub use issuer::{Authority, Credentials, IssuerConfig, IssuerInput};
+pub use key_operation::{EncryptionAlgorithm, KeyOperation, SignatureAlgorithm};
 pub use name::{CertificateName, IssuerName, RequestId, VaultName, Version};
 pub use pending::{Operation, OperationError, Status};
 pub use policy::Policy;
 pub use policy_input::PolicyInput;
+pub use public_key::{KeyNumbers, PublicKey};
 pub use time::Timestamp;
+pub use vault::{Recovery, RecoveryLevel, RetentionDays, Vault, VaultSettings};
 
 /// What every use case answers with when it refuses or cannot.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -34,6 +34,8 @@ pub enum KeyType {
     P256,
     P384,
     P521,
+    /// secp256k1.
+    P256K,
 }
 
 impl KeyType {
@@ -41,7 +43,7 @@ impl KeyType {
     pub fn kty(self) -> &'static str {
         match self {
             Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => "RSA",
-            Self::P256 | Self::P384 | Self::P521 => "EC",
+            Self::P256 | Self::P384 | Self::P521 | Self::P256K => "EC",
         }
     }
 
@@ -52,6 +54,7 @@ impl KeyType {
             Self::P256 => Some("P-256"),
             Self::P384 => Some("P-384"),
             Self::P521 => Some("P-521"),
+            Self::P256K => Some("P-256K"),
         }
     }
 
@@ -61,7 +64,7 @@ impl KeyType {
             Self::Rsa2048 => 2048,
             Self::Rsa3072 => 3072,
             Self::Rsa4096 => 4096,
-            Self::P256 => 256,
+            Self::P256 | Self::P256K => 256,
             Self::P384 => 384,
             Self::P521 => 521,
         }
@@ -87,6 +90,11 @@ impl ContentType {
             Self::Pkcs12 => "application/x-pkcs12",
             Self::Pem => "application/x-pem-file",
         }
+    }
+
+    /// From the media type in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pkcs12, Self::Pem].into_iter().find(|known| known.media_type().eq_ignore_ascii_case(text))
     }
 }
 

@@ -178,9 +178,10 @@ fn elliptic(size: Option<i64>, curve: Option<&str>, bad: &mut Problems) -> KeyTy
         }
     };
     let Some(curve) = curve else { return by_size.unwrap_or(KeyType::P256) };
-    let by_name = [KeyType::P256, KeyType::P384, KeyType::P521].into_iter().find(|key| key.curve() == Some(curve));
+    let curves = [KeyType::P256, KeyType::P384, KeyType::P521, KeyType::P256K];
+    let by_name = curves.into_iter().find(|key| key.curve() == Some(curve));
     match (by_name, by_size) {
-        (Some(name), Some(size)) if name != size => {
+        (Some(name), Some(size)) if name.bits() != size.bits() => {
             bad.add(
                 "key_props.key_size",
                 format!("{} does not fit the curve {curve}: leave key_size out.", size.bits()),
@@ -189,7 +190,10 @@ fn elliptic(size: Option<i64>, curve: Option<&str>, bad: &mut Problems) -> KeyTy
         }
         (Some(name), _) => name,
         (None, _) => {
-            bad.add("key_props.crv", format!("{} is not a supported curve: use P-256, P-384 or P-521.", shown(curve)));
+            bad.add(
+                "key_props.crv",
+                format!("{} is not a supported curve: use P-256, P-384, P-521 or P-256K.", shown(curve)),
+            );
             KeyType::P256
         }
     }
@@ -198,10 +202,7 @@ fn elliptic(size: Option<i64>, curve: Option<&str>, bad: &mut Problems) -> KeyTy
 fn parse_content_type(text: Option<&str>, bad: &mut Problems) -> ContentType {
     match text {
         None | Some("") => ContentType::Pkcs12,
-        Some(text) => match [ContentType::Pkcs12, ContentType::Pem]
-            .into_iter()
-            .find(|known| known.media_type().eq_ignore_ascii_case(text))
-        {
+        Some(text) => match ContentType::parse(text) {
             Some(known) => known,
             None => {
                 bad.add(

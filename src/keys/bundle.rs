@@ -2,7 +2,7 @@
 //! all become a list of X.509 certificates in DER.
 
 use super::asn1::{BIT_STRING, Element, INTEGER, OCTET_STRING, OID, SEQUENCE, SET, context};
-use super::pkcs12;
+use super::{pem, pkcs12};
 use crate::domain::{Detail, Error, Reason, Result};
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -39,15 +39,18 @@ pub fn parse(entries: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
     Ok(reader.found)
 }
 
+/// What Key Vault says where key and certificate do not belong together.
+pub(crate) fn key_mismatch_message() -> &'static str {
+    "The public key of the end-entity certificate in the specified X.509 certificate content does not match the public part of the specified private key. Please check if certificate is valid."
+}
+
 /// The refusal for a leaf that does not belong to the key (contract section 9).
 pub(crate) fn key_mismatch() -> Error {
-    Error::new(
-        Reason::MergeKeyMismatch,
-        "The public key of the end-entity certificate in the specified X.509 certificate content does not match the public part of the specified private key. Please check if certificate is valid.",
-    )
-    .with(Detail::Field {
+    Error::new(Reason::MergeKeyMismatch, key_mismatch_message()).with(Detail::Field {
         path: "x5c".to_owned(),
-        problem: "No certificate in the list was issued for the certificate signing request of this pending certificate.".to_owned(),
+        problem:
+            "No certificate in the list was issued for the certificate signing request of this pending certificate."
+                .to_owned(),
     })
 }
 
@@ -84,13 +87,11 @@ impl Reader {
     }
 
     fn pem(&mut self, text: &str) -> Read {
-        let mut rest = text;
-        while let Some((_, after)) = rest.split_once("-----BEGIN ") {
-            let (label, after) = after.split_once("-----").ok_or("A PEM line is not complete: it ends with -----.")?;
+        let known = |label: &str| {
             if label.contains("PRIVATE KEY") {
                 return Err(HAS_KEY.to_owned());
             }
-            let label = match label {
+            match label {
                 "CERTIFICATE"
                 | "X509 CERTIFICATE"
                 | "TRUSTED CERTIFICATE"
@@ -101,16 +102,16 @@ impl Reader {
                 | "NEW CERTIFICATE REQUEST"
                 | "PUBLIC KEY"
                 | "X509 CRL"
-                | "PKCS12" => label,
-                _ => return Err(format!("A PEM block is not of the kind CERTIFICATE or PKCS7. {SEND}")),
-            };
-            let end = format!("-----END {label}-----");
-            let (body, after) = after.split_once(&end).ok_or_else(|| format!("A PEM block has no line {end}."))?;
-            let bytes = decode_base64(body)
-                .ok_or_else(|| format!("The text between the lines of a PEM block {label} is not base64."))?;
+                | "PKCS12" => Ok(()),
+                _ => Err(format!("A PEM block is not of the kind CERTIFICATE or PKCS7. {SEND}")),
+            }
+        };
+        let mut rest = text;
+        while let Some((block, after)) = pem::next(rest, known)? {
+            let bytes = block.decode()?;
             match Element::first(&bytes) {
                 // OpenSSL writes its own trust settings behind the certificate.
-                Some((certificate, _)) if label == "TRUSTED CERTIFICATE" => self.der(certificate.whole)?,
+                Some((certificate, _)) if block.label == "TRUSTED CERTIFICATE" => self.der(certificate.whole)?,
                 _ => self.der(&bytes)?,
             }
             rest = after;
@@ -164,7 +165,7 @@ impl Reader {
 // Says what happened without a byte of what was pasted.
 const HAS_KEY: &str = "This holds a private key, which is not wanted here: the key of a pending certificate is already in the vault. Send certificates only, and replace that key if it was in use.";
 
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let alphabet = if compact.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

@@ -39,9 +39,28 @@ pub struct OrderedChain {
 /// `MergeKeyMismatch` where no certificate has the key of `csr_der`; `BadParameter` for a leaf that
 /// has expired, and for a certificate that does not belong to the chain.
 pub fn merge_order(chain: &[Vec<u8>], csr_der: &[u8], preserve_order: bool, now: Timestamp) -> Result<OrderedChain> {
-    order(chain, csr_der, preserve_order, now).map(|(ordered, _)| ordered).map_err(|defect| match defect {
+    let ordered = requested_key(csr_der).and_then(|key| order(chain, &key, Strays::Refused, preserve_order, now));
+    ordered.map(|(ordered, _)| ordered).map_err(|defect| match defect {
         Defect::NoLeaf => key_mismatch(),
         Defect::Other(problem) => Error::field("x5c", problem),
+    })
+}
+
+/// Orders what a caller imports with its key (SubjectPublicKeyInfo, DER): the leaf, what signed it,
+/// then what belongs to neither, in the order in which it came. A vault keeps what it is given.
+///
+/// # Errors
+/// `None` where no certificate has the key; else a sentence.
+pub(crate) fn import_order(
+    chain: &[Vec<u8>],
+    key: &[u8],
+    preserve_order: bool,
+    now: Timestamp,
+) -> Result<(OrderedChain, Certificate), Option<String>> {
+    let key = SubjectPublicKeyInfoOwned::from_der(key).map_err(|_| None)?;
+    order(chain, &key, Strays::Kept, preserve_order, now).map_err(|defect| match defect {
+        Defect::NoLeaf => None,
+        Defect::Other(problem) => Some(problem),
     })
 }
 
@@ -57,7 +76,8 @@ pub fn check_issued(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<OrderedChain, String> {
-    let (ordered, leaf) = order(chain, csr_der, false, now).map_err(|defect| match defect {
+    let ordered = requested_key(csr_der).and_then(|key| order(chain, &key, Strays::Refused, false, now));
+    let (ordered, leaf) = ordered.map_err(|defect| match defect {
         Defect::NoLeaf => "No certificate of the chain has the public key of the request.".to_owned(),
         Defect::Other(problem) => problem,
     })?;
@@ -79,7 +99,25 @@ enum Defect {
     Other(String),
 }
 
-fn order(chain: &[Vec<u8>], csr: &[u8], preserve: bool, now: Timestamp) -> Result<(OrderedChain, Certificate), Defect> {
+/// What happens to certificates that signed none of the chain.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Strays {
+    Refused,
+    Kept,
+}
+
+fn requested_key(csr: &[u8]) -> Result<SubjectPublicKeyInfoOwned, Defect> {
+    let unreadable = "The certificate signing request of the pending certificate can not be read.";
+    CertReq::from_der(csr).map(|request| request.info.public_key).map_err(|_| Defect::Other(unreadable.into()))
+}
+
+fn order(
+    chain: &[Vec<u8>],
+    wanted: &SubjectPublicKeyInfoOwned,
+    strays: Strays,
+    preserve: bool,
+    now: Timestamp,
+) -> Result<(OrderedChain, Certificate), Defect> {
     if chain.len() > MAX_CERTIFICATES {
         return Err(Defect::Other(format!("There are more than {MAX_CERTIFICATES} certificates.")));
     }
@@ -91,12 +129,6 @@ fn order(chain: &[Vec<u8>], csr: &[u8], preserve: bool, now: Timestamp) -> Resul
             })?);
         }
     }
-    let Ok(request) = CertReq::from_der(csr) else {
-        return Err(Defect::Other(
-            "The certificate signing request of the pending certificate can not be read.".into(),
-        ));
-    };
-    let wanted = &request.info.public_key;
     // Of several certificates of this key (a renewal beside the old one) the one that lives longest.
     let leaf = pool
         .iter()
@@ -121,8 +153,9 @@ fn order(chain: &[Vec<u8>], csr: &[u8], preserve: bool, now: Timestamp) -> Resul
         pool = others;
         position += 1;
     }
-    if let Some(stray) = pool.first() {
-        return Err(Defect::Other(stray.explain(&ordered, chain.len())));
+    match pool.first() {
+        Some(stray) if strays == Strays::Refused => return Err(Defect::Other(stray.explain(&ordered, chain.len()))),
+        _ => ordered.extend(pool),
     }
     let leaf = ordered.remove(0);
     if preserve {

@@ -74,7 +74,7 @@ pub fn extension<V: AssociatedOid + Encode>(critical: bool, value: &V) -> Result
     Ok(Extension { extn_id: V::OID, critical, extn_value: value })
 }
 
-fn flag(usage: Usage) -> KeyUsages {
+pub(crate) fn flag(usage: Usage) -> KeyUsages {
     match usage {
         Usage::DigitalSignature => KeyUsages::DigitalSignature,
         Usage::NonRepudiation => KeyUsages::NonRepudiation,

@@ -1,5 +1,6 @@
 //! A private key in memory: made or read by aws-lc, which zeroes it when it is dropped.
 
+use super::asn1::{Element, SEQUENCE, context};
 use super::defect;
 use crate::domain::policy::KeyType;
 use crate::domain::{Error, Result};
@@ -7,8 +8,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{self, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, KeyPair as _, RSA_PKCS1_SHA256,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256K1_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
+    ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, RSA_PKCS1_SHA256,
 };
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5912::{
@@ -28,7 +29,10 @@ pub struct KeyPair {
     public_key: Vec<u8>,
 }
 
-enum Key {
+/// secp256k1 (SEC 2 section 2.4.1).
+pub(crate) const SECP_256_K_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
+
+pub(crate) enum Key {
     Rsa(rsa::KeyPair),
     Ec(EcdsaKeyPair),
 }
@@ -51,32 +55,40 @@ impl KeyPair {
     }
 
     /// From PKCS#8 (RFC 5958), without a password. The parts of the key are checked against each
-    /// other. The error is the caller's: neither RSA of 2048, 3072 or 4096 bits nor EC on P-256,
-    /// P-384 or P-521, or not a key at all.
+    /// other. The error is the caller's: neither RSA of 2048, 3072 or 4096 bits nor EC on a known
+    /// curve, or not a key at all.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self> {
         let refused = |_| unusable();
         match algorithm_of(der).ok_or_else(unusable)? {
-            (RSA_ENCRYPTION, _) => {
-                let key = rsa::KeyPair::from_pkcs8(der).map_err(refused)?;
-                let key_type = match key.public_modulus_len() {
-                    256 => KeyType::Rsa2048,
-                    384 => KeyType::Rsa3072,
-                    512 => KeyType::Rsa4096,
-                    _ => return Err(unusable()),
-                };
-                Self::new(key_type, Key::Rsa(key))
-            }
+            (RSA_ENCRYPTION, _) => Self::rsa(rsa::KeyPair::from_pkcs8(der).map_err(refused)?),
             (ID_EC_PUBLIC_KEY, Some(curve)) => {
-                let (key_type, algorithm) = match curve {
-                    SECP_256_R_1 => (KeyType::P256, &ECDSA_P256_SHA256_ASN1_SIGNING),
-                    SECP_384_R_1 => (KeyType::P384, &ECDSA_P384_SHA384_ASN1_SIGNING),
-                    SECP_521_R_1 => (KeyType::P521, &ECDSA_P521_SHA512_ASN1_SIGNING),
-                    _ => return Err(unusable()),
-                };
+                let (key_type, algorithm) = by_curve(curve).ok_or_else(unusable)?;
                 Self::new(key_type, Key::Ec(EcdsaKeyPair::from_pkcs8(algorithm, der).map_err(refused)?))
             }
             _ => Err(unusable()),
         }
+    }
+
+    /// From an RSAPrivateKey (PKCS#1, RFC 8017 appendix A.1.2), as [`KeyPair::from_pkcs8`].
+    pub fn from_pkcs1(der: &[u8]) -> Result<Self> {
+        Self::rsa(rsa::KeyPair::from_der(der).map_err(|_| unusable())?)
+    }
+
+    /// From an ECPrivateKey that names its curve (SEC 1, RFC 5915), as [`KeyPair::from_pkcs8`].
+    pub fn from_sec1(der: &[u8]) -> Result<Self> {
+        let (key_type, algorithm) = curve_of(der).and_then(by_curve).ok_or_else(unusable)?;
+        let key = EcdsaKeyPair::from_private_key_der(algorithm, der).map_err(|_| unusable())?;
+        Self::new(key_type, Key::Ec(key))
+    }
+
+    fn rsa(key: rsa::KeyPair) -> Result<Self> {
+        let key_type = match key.public_modulus_len() {
+            256 => KeyType::Rsa2048,
+            384 => KeyType::Rsa3072,
+            512 => KeyType::Rsa4096,
+            _ => return Err(unusable()),
+        };
+        Self::new(key_type, Key::Rsa(key))
     }
 
     /// PKCS#8 (RFC 5958) in DER, without a password; zeroed when it is dropped.
@@ -105,7 +117,7 @@ impl KeyPair {
     pub fn algorithm(&self) -> AlgorithmIdentifierOwned {
         let (oid, parameters) = match self.key_type {
             KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => (SHA_256_WITH_RSA_ENCRYPTION, Some(Any::null())),
-            KeyType::P256 => (ECDSA_WITH_SHA_256, None),
+            KeyType::P256 | KeyType::P256K => (ECDSA_WITH_SHA_256, None),
             KeyType::P384 => (ECDSA_WITH_SHA_384, None),
             KeyType::P521 => (ECDSA_WITH_SHA_512, None),
         };
@@ -123,6 +135,11 @@ impl KeyPair {
             Key::Ec(key) => key.sign(&random, message).map(|signature| signature.as_ref().to_vec()),
         }
         .map_err(defect("a key could not sign"))
+    }
+
+    /// The key itself, for the operations of the key face.
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
     }
 
     fn new(key_type: KeyType, key: Key) -> Result<Self> {
@@ -144,9 +161,26 @@ fn algorithm_of(der: &[u8]) -> Option<(ObjectIdentifier, Option<ObjectIdentifier
     Some((oid, parameters.and_then(|parameters| parameters.decode_as::<ObjectIdentifier>().ok())))
 }
 
+/// The curve that an ECPrivateKey names.
+fn curve_of(der: &[u8]) -> Option<ObjectIdentifier> {
+    let parts = Element::parse(der)?.children_of(SEQUENCE)?;
+    let parameters = parts.iter().find(|part| part.tag == context(0))?.explicit(0)?;
+    ObjectIdentifier::from_der(parameters.whole).ok()
+}
+
+fn by_curve(curve: ObjectIdentifier) -> Option<(KeyType, &'static EcdsaSigningAlgorithm)> {
+    Some(match curve {
+        SECP_256_R_1 => (KeyType::P256, &ECDSA_P256_SHA256_ASN1_SIGNING),
+        SECP_384_R_1 => (KeyType::P384, &ECDSA_P384_SHA384_ASN1_SIGNING),
+        SECP_521_R_1 => (KeyType::P521, &ECDSA_P521_SHA512_ASN1_SIGNING),
+        SECP_256_K_1 => (KeyType::P256K, &ECDSA_P256K1_SHA256_ASN1_SIGNING),
+        _ => return None,
+    })
+}
+
 fn unusable() -> Error {
     Error::bad_parameter(
-        "The private key cannot be used. It must be a valid PKCS#8 key without a password: RSA of 2048, 3072 or 4096 bits, or EC on P-256, P-384 or P-521.",
+        "The private key cannot be used. It must be a valid key: RSA of 2048, 3072 or 4096 bits, or EC on P-256, P-384, P-521 or P-256K, in PKCS#8, PKCS#1 or SEC 1.",
     )
 }
 
@@ -163,6 +197,7 @@ fn plan(key_type: KeyType) -> Plan {
         KeyType::P256 => Plan::Ec(&ECDSA_P256_SHA256_ASN1_SIGNING),
         KeyType::P384 => Plan::Ec(&ECDSA_P384_SHA384_ASN1_SIGNING),
         KeyType::P521 => Plan::Ec(&ECDSA_P521_SHA512_ASN1_SIGNING),
+        KeyType::P256K => Plan::Ec(&ECDSA_P256K1_SHA256_ASN1_SIGNING),
     }
 }
 
@@ -172,8 +207,15 @@ mod tests {
     use aws_lc_rs::signature::{self, UnparsedPublicKey};
     use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
-    const ALL: [KeyType; 6] =
-        [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096, KeyType::P256, KeyType::P384, KeyType::P521];
+    const ALL: [KeyType; 7] = [
+        KeyType::Rsa2048,
+        KeyType::Rsa3072,
+        KeyType::Rsa4096,
+        KeyType::P256,
+        KeyType::P384,
+        KeyType::P521,
+        KeyType::P256K,
+    ];
 
     fn verifies(key: &KeyPair, message: &[u8], signed: &[u8]) -> bool {
         let public = SubjectPublicKeyInfoOwned::from_der(&key.public_key_der()).unwrap();
@@ -183,6 +225,7 @@ mod tests {
             KeyType::P256 => &signature::ECDSA_P256_SHA256_ASN1,
             KeyType::P384 => &signature::ECDSA_P384_SHA384_ASN1,
             KeyType::P521 => &signature::ECDSA_P521_SHA512_ASN1,
+            KeyType::P256K => &signature::ECDSA_P256K1_SHA256_ASN1,
         };
         UnparsedPublicKey::new(algorithm, bytes).verify(message, signed).is_ok()
     }
@@ -213,13 +256,18 @@ mod tests {
     #[test]
     fn keys_of_openssl_are_read_if_a_policy_can_ask_for_their_type() {
         let bits_1024 = key_of_openssl(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]);
-        let p256k = key_of_openssl(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"]);
+        let brainpool = key_of_openssl(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"]);
         let ed25519 = key_of_openssl(&["-algorithm", "ED25519"]);
-        for der in [bits_1024, p256k, ed25519] {
+        for der in [bits_1024, brainpool, ed25519] {
             let error = KeyPair::from_pkcs8(&der).expect_err("not of a known type");
             assert!(error.message.contains("RSA of 2048, 3072 or 4096 bits"), "{error}");
         }
-        for (key_type, curve) in [(KeyType::P256, "P-256"), (KeyType::P384, "P-384"), (KeyType::P521, "P-521")] {
+        for (key_type, curve) in [
+            (KeyType::P256, "P-256"),
+            (KeyType::P384, "P-384"),
+            (KeyType::P521, "P-521"),
+            (KeyType::P256K, "secp256k1"),
+        ] {
             let der = key_of_openssl(&["-algorithm", "EC", "-pkeyopt", &format!("ec_paramgen_curve:{curve}")]);
             assert_eq!(KeyPair::from_pkcs8(&der).unwrap().key_type(), key_type);
         }

@@ -2,14 +2,22 @@
 
 mod asn1;
 pub mod authority;
+pub mod backup;
 mod bundle;
 pub mod certificate;
 pub mod chain;
 pub mod digest;
+pub mod export;
 pub mod extensions;
+mod facts;
+pub mod import;
+pub mod jwk;
 pub mod key_pair;
 pub mod master_keys;
+mod name_text;
 pub mod names;
+pub mod operations;
+mod pem;
 mod pkcs12;
 pub mod random;
 mod ready;
@@ -24,14 +32,17 @@ pub use random::random_id;
 pub use ready::ReadyKeyOptions;
 pub use seal::{SealContext, Sealer};
 
+use crate::domain::policy::ContentType;
 use crate::domain::policy::KeyType;
-use crate::domain::{Blob, Error, Policy, Result};
+use crate::domain::{Blob, CertificateFacts, Error, Policy, Result, Timestamp};
+use chain::OrderedChain;
 use ready::ReadyKeys;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, thread};
 use uuid::Uuid;
 use workers::{Lane, Workers};
+use zeroize::Zeroizing;
 
 /// How much of the machine keys may take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,6 +82,23 @@ pub struct NewKey {
     pub sealed_key: Blob,
     /// PKCS#10 in DER.
     pub csr: Vec<u8>,
+}
+
+/// A certificate with its key on its way in (`import::read`), and the password of either.
+pub struct ImportValue {
+    pub bytes: Zeroizing<Vec<u8>>,
+    pub password: Zeroizing<String>,
+}
+
+/// What an import keeps of it.
+#[derive(Clone, Debug)]
+pub struct ImportedKey {
+    /// PKCS#8, sealed.
+    pub sealed_key: Blob,
+    pub chain: OrderedChain,
+    pub facts: CertificateFacts,
+    /// In which form it came.
+    pub form: ContentType,
 }
 
 /// Work that waits, runs and is done ahead, for metrics.
@@ -132,8 +160,7 @@ impl Keys {
             return finish(&KeyPair::generate(key_type)?, policy, &self.sealer, &context);
         }
         let lane = match key_type {
-            _ if reuse.is_some() => Lane::Short,
-            KeyType::P256 | KeyType::P384 | KeyType::P521 => Lane::Short,
+            KeyType::P256 | KeyType::P384 | KeyType::P521 | KeyType::P256K => Lane::Short,
             KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 if self.ready.count(key_type) > 0 => Lane::Short,
             KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => Lane::Long,
         };
@@ -147,6 +174,25 @@ impl Keys {
             finish(&key, &policy, &sealer, &context)
         };
         self.run_in(lane, job).await
+    }
+
+    /// Reads a certificate with its key and seals the key for `context`. Files may ask for seconds
+    /// of key derivation, so they wait with the work that takes long.
+    pub async fn import(
+        &self,
+        value: ImportValue,
+        preserve_order: bool,
+        now: Timestamp,
+        context: SealContext,
+    ) -> Result<ImportedKey> {
+        let sealer = Arc::clone(&self.sealer);
+        let job = move || {
+            let ImportValue { bytes, password } = value;
+            let import::Imported { key, chain, facts, form } = import::read(&bytes, &password, preserve_order, now)?;
+            let sealed_key = sealer.seal(&key.to_pkcs8(), &context)?.into();
+            Ok(ImportedKey { sealed_key, chain, facts, form })
+        };
+        self.run_in(Lane::Long, job).await
     }
 
     /// Opens a key and hands it to `work` (signing, making a certificate), away from the threads

@@ -45,6 +45,11 @@ impl SealContext {
         Self::of(vault, issuer, String::new(), "issuer.key")
     }
 
+    /// A backup, which belongs to no vault: it opens wherever the master key is known.
+    pub(crate) fn backup() -> Self {
+        Self::of("", "", String::new(), "backup.1")
+    }
+
     fn of(vault: &str, name: &str, id: String, field: &'static str) -> Self {
         Self { vault: vault.to_ascii_lowercase(), name: name.to_ascii_lowercase(), id, field }
     }
@@ -114,6 +119,15 @@ impl Sealer {
     /// operation to a version, and for rotation (where both places are the same).
     pub fn reseal(&self, sealed: &[u8], from: &SealContext, to: &SealContext) -> Result<Vec<u8>> {
         self.seal(&self.open(sealed, from)?, to)
+    }
+
+    /// The id of the master key that a sealed value names, where it is not one of ours; `None`
+    /// where it is, and where the value has not even the form of a sealed one.
+    pub(crate) fn unknown_key(&self, sealed: &[u8]) -> Option<String> {
+        let (&id_len, rest) = sealed.strip_prefix(&[VERSION])?.split_first()?;
+        let id = std::str::from_utf8(rest.get(..usize::from(id_len))?).ok()?;
+        let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        (is_id && !id.is_empty() && !self.keys.contains_key(id)).then(|| id.to_owned())
     }
 
     fn try_open(&self, sealed: &[u8], context: &SealContext) -> Option<Zeroizing<Vec<u8>>> {

@@ -1,6 +1,7 @@
 //! Whether one certificate signed another: RSA (PKCS #1 v1.5 and PSS), ECDSA and Ed25519.
 
 use super::asn1::{Element, SEQUENCE};
+use super::key_pair::SECP_256_K_1;
 use aws_lc_rs::signature::{self as algorithms, UnparsedPublicKey, VerificationAlgorithm};
 use const_oid::db::{rfc5912, rfc8410};
 use der::{Encode, asn1::ObjectIdentifier};
@@ -84,6 +85,7 @@ fn ecdsa(curve: ObjectIdentifier, algorithm: ObjectIdentifier) -> Option<&'stati
         (P521, SHA_256) => &algorithms::ECDSA_P521_SHA256_ASN1,
         (P521, SHA_384) => &algorithms::ECDSA_P521_SHA384_ASN1,
         (P521, SHA_512) => &algorithms::ECDSA_P521_SHA512_ASN1,
+        (SECP_256_K_1, SHA_256) => &algorithms::ECDSA_P256K1_SHA256_ASN1,
         _ => return None,
     })
 }

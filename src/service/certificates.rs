@@ -3,10 +3,11 @@
 use super::Service;
 use super::records::{ShownPending, key};
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, Detail, Error, Reason, Result, Timestamp, VaultName, Version,
+    Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Recovery, Result, Timestamp,
+    VaultName, Version,
 };
 use crate::keys::chain;
-use std::time::Duration;
+use crate::store::Record;
 
 /// A certificate as callers see it: an issued version, or the disabled placeholder of a creation
 /// that has not brought one.
@@ -24,6 +25,8 @@ pub struct CertificateView {
     pub has_pending: bool,
     /// Of the placeholder: from when to when the certificate will about be valid.
     pub projected: (Timestamp, Timestamp),
+    /// How far a deletion can be undone.
+    pub recovery: Recovery,
 }
 
 impl CertificateView {
@@ -37,24 +40,26 @@ impl CertificateView {
             issued: Some(certificate),
             entry: Some(entry),
             has_pending,
+            recovery: Recovery::default(),
         }
     }
 
-    fn placeholder(entry: CertificateEntry, has_pending: bool) -> Self {
-        let created = entry.created;
+    /// With what the vault says of deletions.
+    pub(super) fn with(self, recovery: Recovery) -> Self {
+        Self { recovery, ..self }
+    }
+
+    pub(super) fn placeholder(entry: CertificateEntry, has_pending: bool) -> Self {
         Self {
             vault: entry.vault.clone(),
             name: entry.name.clone(),
             version: entry.first_version,
             issued: None,
             thumbprint: [0; 20],
-            // What Key Vault shows: ten minutes back, and the validity that was asked for.
-            projected: (
-                created.minus(Duration::from_secs(600)),
-                created.plus_months(entry.policy.x509.validity_months),
-            ),
+            projected: entry.projected(),
             entry: Some(entry),
             has_pending,
+            recovery: Recovery::default(),
         }
     }
 }
@@ -62,17 +67,9 @@ impl CertificateView {
 impl Service {
     /// The newest version, or the placeholder where none was completed.
     pub async fn certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<CertificateView> {
-        let entry = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
-        let (_, entry) = entry.ok_or_else(|| not_found(name))?;
+        let (_, entry) = self.live(vault, name).await?;
         let has_pending = self.store.get(&key::pending(vault, name)).await?.is_some();
-        let Some(latest) = entry.latest else { return Ok(CertificateView::placeholder(entry, has_pending)) };
-        match self.load::<Certificate>(&key::version(vault, name, latest)).await? {
-            Some((_, certificate)) => Ok(CertificateView::issued(certificate, entry, has_pending)),
-            None => {
-                tracing::error!(%vault, certificate = %name, version = %latest, "the newest version of a certificate is missing");
-                Err(Error::internal())
-            }
-        }
+        self.view(entry, has_pending).await
     }
 
     /// One version. The version of an operation that has not completed is the placeholder.
@@ -82,30 +79,53 @@ impl Service {
         name: &CertificateName,
         version: Version,
     ) -> Result<CertificateView> {
+        let (_, entry) = self.live(vault, name).await?;
         if let Some((_, certificate)) = self.load::<Certificate>(&key::version(vault, name, version)).await? {
-            return Ok(CertificateView {
-                vault: certificate.vault.clone(),
-                name: certificate.name.clone(),
-                version,
-                projected: (certificate.not_before, certificate.expires),
-                thumbprint: chain::thumbprint(&certificate.cer.0),
-                issued: Some(certificate),
-                entry: None,
-                has_pending: false,
-            });
+            return Ok(CertificateView { entry: None, ..CertificateView::issued(certificate, entry, false) }
+                .with(self.recovery(vault)));
         }
-        let entry = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
-        let (_, entry) = entry.ok_or_else(|| not_found(name))?;
         let pending = self.load::<ShownPending>(&key::pending(vault, name)).await?;
         let pending_version = pending.map(|(_, pending)| pending.operation.version);
         if entry.first_version == version && entry.latest.is_none() || pending_version == Some(version) {
-            return Ok(CertificateView { version, ..CertificateView::placeholder(entry, pending_version.is_some()) });
+            let placeholder = CertificateView::placeholder(entry, pending_version.is_some());
+            return Ok(CertificateView { version, ..placeholder }.with(self.recovery(vault)));
+        }
+        Err(not_found(name))
+    }
+
+    /// What stands under the name, unless it was deleted.
+    pub(super) async fn live(&self, vault: &VaultName, name: &CertificateName) -> Result<(Record, CertificateEntry)> {
+        let found = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        found.filter(|(_, entry)| entry.state == EntryState::Live).ok_or_else(|| not_found(name))
+    }
+
+    /// The entry with its newest version, or as the placeholder.
+    pub(super) async fn view(&self, entry: CertificateEntry, has_pending: bool) -> Result<CertificateView> {
+        let recovery = self.recovery(&entry.vault);
+        let Some(latest) = entry.latest else {
+            return Ok(CertificateView::placeholder(entry, has_pending).with(recovery));
+        };
+        let certificate = self.newest(&entry, latest).await?;
+        Ok(CertificateView::issued(certificate, entry, has_pending).with(recovery))
+    }
+
+    /// The newest version of an entry. It was purged where it is gone by now: records are read one
+    /// after the other.
+    pub(super) async fn newest(&self, entry: &CertificateEntry, latest: Version) -> Result<Certificate> {
+        let (vault, name) = (&entry.vault, &entry.name);
+        if let Some((_, certificate)) = self.load::<Certificate>(&key::version(vault, name, latest)).await? {
+            return Ok(certificate);
+        }
+        let now = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        if now.is_some_and(|(_, now)| now.latest == entry.latest && now.state != EntryState::Leaving) {
+            tracing::error!(%vault, certificate = %name, version = %latest, "the newest version of a certificate is missing");
+            return Err(Error::internal());
         }
         Err(not_found(name))
     }
 }
 
-fn not_found(name: &CertificateName) -> Error {
+pub(super) fn not_found(name: &CertificateName) -> Error {
     Error::new(
         Reason::CertificateNotFound,
         format!("A certificate with (name/id) {name} was not found in this key vault. If you recently deleted this certificate you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"),

@@ -1,11 +1,11 @@
 //! Starting the creation of a certificate: the intent is durable before anybody is asked.
 
 use super::records::{self, PendingRecord, RequestRecord, ShownPending, key};
-use super::{CONFLICT_ATTEMPTS, Limits, Service, contended, put};
+use super::{CONFLICT_ATTEMPTS, Limits, Service, contended, deleted, put};
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, CertificateName, Detail, Error, IssuerConfig, IssuerName, Operation, Policy,
-    PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
+    Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, IssuerConfig, IssuerName,
+    Operation, Policy, PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
 };
 use crate::keys::{self, NewKey, SealContext, SealedKey};
 use crate::store::{Batch, Record, Revision};
@@ -77,6 +77,9 @@ impl Service {
                 Earlier::No { repeat } => repeat,
             };
             let before = self.before_create(&request, repeat).await?;
+            if let Some((_, entry)) = &before.entry {
+                deleted::refuse_taken(entry)?;
+            }
             if let Some((_, pending)) = &before.pending
                 && pending.operation.in_progress()
             {
@@ -173,7 +176,7 @@ impl Service {
 
     /// The issuer must be there before the operation begins: a name that nobody answers to is the
     /// caller's mistake.
-    async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<()> {
+    pub(super) async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<()> {
         let issuer = &policy.issuer;
         if issuer.is_manual() || issuer.is_self() {
             return Ok(());
@@ -207,11 +210,10 @@ impl Service {
         before: &Before,
         policy: &Policy,
     ) -> Result<Option<SealedKey>> {
-        let latest = before.entry.as_ref().and_then(|(_, entry)| Some((entry.latest?, entry.policy.key.key_type)));
-        let Some((latest, key_type)) = latest else { return Ok(None) };
-        if !policy.key.reuse_key || key_type != policy.key.key_type {
-            return Ok(None);
-        }
+        let latest = before.entry.as_ref().and_then(|(_, entry)| entry.latest);
+        // Whether the key is of the type that the policy asks for is seen when it is opened: the
+        // stored policy may have changed since.
+        let Some(latest) = latest.filter(|_| policy.key.reuse_key) else { return Ok(None) };
         let version = self.load::<Certificate>(&key::version(&request.vault, &request.name, latest)).await?;
         Ok(version.map(|(_, version)| SealedKey { sealed: version.sealed_key, context: key_context(request, latest) }))
     }
@@ -335,6 +337,8 @@ fn next_entry(
             preserve_cert_order: request.preserve_cert_order,
             created: now,
             updated: now,
+            summary: None,
+            state: EntryState::Live,
         },
     }
 }

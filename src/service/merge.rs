@@ -5,7 +5,9 @@ use super::pending::{PendingRef, updated};
 use super::records::{PendingRecord, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended, put};
 use crate::domain::pending::Event;
-use crate::domain::{Blob, Certificate, CertificateEntry, Error, Result, Tags, Timestamp, certificate};
+use crate::domain::{
+    Blob, Certificate, CertificateEntry, EntryState, Error, Result, Tags, Timestamp, VersionSummary, certificate,
+};
 use crate::keys::chain::{self, OrderedChain};
 use crate::store::{Batch, Put, Record};
 
@@ -52,27 +54,33 @@ impl Service {
                 tags: request.tags.clone().or(pending.tags),
                 ..pending
             };
-            let completion = self.completion(&record, pending, chain, now).await?;
+            let Some(completion) = self.completion(&record, pending, chain, now).await? else { continue };
             let mut batch = completion.batch;
             batch.events.push(updated(&completion.pending.operation, &before)?);
             if self.try_commit(batch).await?.is_some() {
-                return Ok(CertificateView::issued(completion.certificate, completion.entry, true));
+                let recovery = self.recovery(&request.wanted.vault);
+                return Ok(CertificateView::issued(completion.certificate, completion.entry, true).with(recovery));
             }
         }
         Err(contended())
     }
 
-    /// The writes that make a version out of a completed operation.
+    /// The writes that make a version out of a completed operation; `None` where the certificate
+    /// was deleted meanwhile.
     pub(super) async fn completion(
         &self,
         record: &Record,
         pending: PendingRecord,
         chain: OrderedChain,
         now: Timestamp,
-    ) -> Result<Completion> {
+    ) -> Result<Option<Completion>> {
         let operation = &pending.operation;
         let entry_key = key::certificate(&operation.vault, &operation.certificate);
-        let Some((entry_record, entry)) = self.load::<CertificateEntry>(&entry_key).await? else {
+        let found = self.load::<CertificateEntry>(&entry_key).await?;
+        let Some((entry_record, entry)) = found.filter(|(_, entry)| entry.state == EntryState::Live) else {
+            if self.store.get(&record.key).await?.is_none_or(|now| now.revision != record.revision) {
+                return Ok(None);
+            }
             tracing::error!(certificate = %operation.certificate, "a pending operation has no certificate entry");
             return Err(Error::internal());
         };
@@ -85,6 +93,7 @@ impl Service {
             sealed_key: pending.sealed_key.clone(),
             content_type: pending.policy.content_type,
             exportable: pending.policy.key.exportable,
+            key_usage: Some(pending.policy.x509.key_usage.clone()),
             enabled: pending.enabled,
             not_before: chain.not_before,
             expires: chain.expires,
@@ -93,14 +102,15 @@ impl Service {
             tags: pending.tags.clone(),
             preserve_cert_order: operation.preserve_cert_order,
         };
-        let entry = CertificateEntry { latest: Some(operation.version), updated: now, ..entry };
+        let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
+        let entry = CertificateEntry { latest: Some(operation.version), summary: Some(summary), updated: now, ..entry };
         let version_key = key::version(&operation.vault, &operation.certificate, operation.version);
         let puts: Vec<Put> = vec![
             put(version_key, None, &certificate, None)?,
             put(entry_key, Some(entry_record.revision), &entry, None)?,
             put(record.key.clone(), Some(record.revision), &pending, None)?,
         ];
-        Ok(Completion { batch: Batch { puts, ..Batch::default() }, pending, certificate, entry })
+        Ok(Some(Completion { batch: Batch { puts, ..Batch::default() }, pending, certificate, entry }))
     }
 }
 

@@ -1,28 +1,47 @@
 //! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
 //! commits one batch; where somebody else was faster it reads again and decides again.
 
+mod backup;
 mod certificates;
+mod contacts;
 mod create;
+mod deleted;
+mod faces;
+mod import;
 mod issuers;
+mod key_face;
+mod list;
 mod merge;
 mod observe;
 mod pending;
+mod purge;
 mod records;
+mod secret_face;
 mod set_back;
 mod slow;
 mod step;
 #[cfg(test)]
 mod stored_formats;
+mod update;
+mod vaults;
 pub mod watch;
 mod work;
 
 pub use certificates::CertificateView;
 pub use create::{CreateRequest, Created};
+pub use deleted::DeletedView;
+pub use faces::{FacePage, FaceRef};
+pub use import::ImportRequest;
 pub use issuers::IssuerPage;
+pub use key_face::{KeyResult, KeyView};
+pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
 pub use merge::MergeRequest;
 pub use observe::Health;
 pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
+pub use secret_face::SecretView;
 pub use step::Due;
+pub use update::UpdateRequest;
+pub use vaults::{VaultOptions, VaultPage, Vaults};
 
 use crate::clock::Clock;
 use crate::domain::{Error, Reason, Result, Timestamp};
@@ -52,6 +71,9 @@ pub struct Limits {
     pub request_memory: Duration,
     /// How long a repeated REST request is recognised by its `x-ms-client-request-id`.
     pub repeat_memory: Duration,
+    /// Largest backup of one certificate, in bytes.
+    pub backup_bytes: usize,
+    pub vaults: VaultOptions,
     pub watch: watch::WatchLimits,
 }
 
@@ -63,6 +85,9 @@ impl Default for Limits {
             slow_calls_per_issuer: 16,
             request_memory: Duration::from_secs(24 * 3600),
             repeat_memory: Duration::from_secs(15 * 60),
+            // In base64 it still fits into a gRPC message that clients take without further ado (4 MiB).
+            backup_bytes: 3 << 20,
+            vaults: VaultOptions::default(),
             watch: watch::WatchLimits::default(),
         }
     }
@@ -76,6 +101,7 @@ pub struct Service {
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
+    vaults: Arc<Vaults>,
     hub: Arc<watch::Hub>,
     work: Arc<work::Work>,
     slow: Arc<slow::SlowCalls>,
@@ -93,12 +119,15 @@ impl Service {
         limits: Limits,
     ) -> Result<Self> {
         let hub = watch::Hub::new(&*store, &limits.watch).await?;
+        let vaults = Arc::new(Vaults::new(limits.vaults.clone()));
+        vaults.refresh(&*store).await?;
         Ok(Self {
             store,
             issuers,
             keys,
             clock,
             limits: Arc::new(limits),
+            vaults,
             hub: Arc::new(hub),
             work: Arc::default(),
             slow: Arc::default(),

@@ -77,11 +77,27 @@ pub(super) struct RequestRecord {
     pub(super) created: Timestamp,
 }
 
+/// A deleted certificate in the list of those; due when it is to be purged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DeletedRecord {
+    pub(super) vault: VaultName,
+    pub(super) name: CertificateName,
+}
+
+/// Says that the records of a name are not all there: they are removed when it is due.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct LeavingRecord {
+    pub(super) vault: VaultName,
+    pub(super) name: CertificateName,
+}
+
 /// The kinds of records that become due.
 pub(super) enum DueKind {
     Pending,
     Tombstone,
     Request,
+    Deleted,
+    Leaving,
     Unknown,
 }
 
@@ -92,6 +108,9 @@ pub(super) mod key {
     pub(in crate::service) const TOMBSTONE: &str = "orders/";
     const REQUEST: &str = "requests/";
     const REPEAT: &str = "repeats/";
+    const DELETED: &str = "deleted/";
+    const LEAVING: &str = "leaving/";
+    pub(in crate::service) const VAULTS: &str = "vaults/";
 
     pub(in crate::service) fn pending(vault: &VaultName, name: &CertificateName) -> String {
         format!("{PENDING}{vault}/{}", name.key())
@@ -107,6 +126,39 @@ pub(super) mod key {
 
     pub(in crate::service) fn version(vault: &VaultName, name: &CertificateName, version: Version) -> String {
         format!("versions/{vault}/{}/{version}", name.key())
+    }
+
+    pub(in crate::service) fn certificates_of(vault: &VaultName) -> String {
+        format!("certificates/{vault}/")
+    }
+
+    pub(in crate::service) fn versions_of(vault: &VaultName, name: &CertificateName) -> String {
+        format!("versions/{vault}/{}/", name.key())
+    }
+
+    pub(in crate::service) fn deleted(vault: &VaultName, name: &CertificateName) -> String {
+        format!("{DELETED}{vault}/{}", name.key())
+    }
+
+    pub(in crate::service) fn deleted_of(vault: &VaultName) -> String {
+        format!("{DELETED}{vault}/")
+    }
+
+    /// The pending operation of a deleted certificate.
+    pub(in crate::service) fn kept(vault: &VaultName, name: &CertificateName) -> String {
+        format!("kept/{vault}/{}", name.key())
+    }
+
+    pub(in crate::service) fn leaving(vault: &VaultName, name: &CertificateName) -> String {
+        format!("{LEAVING}{vault}/{}", name.key())
+    }
+
+    pub(in crate::service) fn contacts(vault: &VaultName) -> String {
+        format!("contacts/{vault}")
+    }
+
+    pub(in crate::service) fn vault(vault: &VaultName) -> String {
+        format!("{VAULTS}{vault}")
     }
 
     pub(in crate::service) fn issuer(vault: &VaultName, name: &IssuerName) -> String {
@@ -139,6 +191,10 @@ pub(super) mod key {
             DueKind::Tombstone
         } else if key.starts_with(REQUEST) || key.starts_with(REPEAT) {
             DueKind::Request
+        } else if key.starts_with(DELETED) {
+            DueKind::Deleted
+        } else if key.starts_with(LEAVING) {
+            DueKind::Leaving
         } else {
             DueKind::Unknown
         }
@@ -159,6 +215,10 @@ pub(super) trait Stored: DeserializeOwned {}
 impl Stored for PendingRecord {}
 impl Stored for ShownPending {}
 impl Stored for RequestRecord {}
+impl Stored for DeletedRecord {}
+impl Stored for LeavingRecord {}
+impl Stored for crate::domain::Contacts {}
+impl Stored for crate::domain::Vault {}
 impl Stored for CertificateEntry {}
 impl Stored for Certificate {}
 impl Stored for IssuerConfig {}

@@ -16,7 +16,7 @@ use tokio::time::error::Elapsed;
 /// Work that was claimed; only good for [`Service::step`].
 #[derive(Debug)]
 pub struct Due {
-    record: Record,
+    pub(super) record: Record,
     until: Timestamp,
 }
 
@@ -69,6 +69,8 @@ impl Service {
             DueKind::Pending => self.step_pending(due).await,
             DueKind::Tombstone => self.step_tombstone(due).await,
             DueKind::Request => self.forget_request(due).await,
+            DueKind::Deleted => self.purge_overdue(due).await,
+            DueKind::Leaving => self.finish_leaving(due).await,
             DueKind::Unknown => {
                 tracing::error!(key = due.record.key, "a record is due that nobody handles");
                 Ok(())
@@ -113,7 +115,8 @@ impl Service {
         match checked {
             Ok(chain) => {
                 pending.operation = before.clone().apply(Event::Issued, now)?;
-                let completion = self.completion(record, pending, chain, now).await?;
+                // Deleted meanwhile: there is nothing to complete.
+                let Some(completion) = self.completion(record, pending, chain, now).await? else { return Ok(false) };
                 let mut batch = completion.batch;
                 batch.events.push(updated(&completion.pending.operation, &before)?);
                 Ok(self.try_commit(batch).await?.is_some())

@@ -20,12 +20,17 @@ pub struct Row {
     pub inner: Option<&'static str>,
 }
 
+const fn with_inner(row: Row, inner: &'static str) -> Row {
+    let Row { reason, wire, code, http, azure, inner: _ } = row;
+    Row { reason, wire, code, http, azure, inner: Some(inner) }
+}
+
 const fn entry(reason: Reason, wire: &'static str, code: Code, http: StatusCode, azure: &'static str) -> Row {
     Row { reason, wire, code, http, azure, inner: None }
 }
 
 /// Every reason, in the order of `Reason`.
-pub static TABLE: [Row; 21] = {
+pub static TABLE: [Row; 33] = {
     use {Code as C, Reason as R, StatusCode as S};
     [
         entry(R::BadParameter, "BAD_PARAMETER", C::InvalidArgument, S::BAD_REQUEST, "BadParameter"),
@@ -34,6 +39,8 @@ pub static TABLE: [Row; 21] = {
         entry(R::CertificateNotFound, "CERTIFICATE_NOT_FOUND", C::NotFound, S::NOT_FOUND, "CertificateNotFound"),
         entry(R::PendingNotFound, "PENDING_NOT_FOUND", C::NotFound, S::NOT_FOUND, "PendingCertificateNotFound"),
         entry(R::IssuerNotFound, "ISSUER_NOT_FOUND", C::NotFound, S::NOT_FOUND, "CertificateIssuerNotFound"),
+        entry(R::ContactsNotFound, "CONTACTS_NOT_FOUND", C::NotFound, S::NOT_FOUND, "ContactsNotFound"),
+        entry(R::VaultNotFound, "VAULT_NOT_FOUND", C::NotFound, S::NOT_FOUND, "VaultNotFound"),
         entry(R::PendingInProgress, "PENDING_IN_PROGRESS", C::Aborted, S::CONFLICT, "Forbidden"),
         // The document says 400 where today's Azure says 403 (contract section 13).
         entry(
@@ -45,6 +52,7 @@ pub static TABLE: [Row; 21] = {
         ),
         entry(R::MergeForbidden, "MERGE_FORBIDDEN", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
         entry(R::MergeKeyMismatch, "MERGE_KEY_MISMATCH", C::InvalidArgument, S::BAD_REQUEST, "BadParameter"),
+        entry(R::AlreadyExists, "ALREADY_EXISTS", C::AlreadyExists, S::CONFLICT, "Conflict"),
         entry(R::RequestIdReused, "REQUEST_ID_REUSED", C::AlreadyExists, S::CONFLICT, "Conflict"),
         entry(
             R::MessageTooLarge,
@@ -53,6 +61,11 @@ pub static TABLE: [Row; 21] = {
             S::PAYLOAD_TOO_LARGE,
             "RequestBodyTooLarge",
         ),
+        with_inner(
+            entry(R::DeletedButRecoverable, "DELETED_BUT_RECOVERABLE", C::FailedPrecondition, S::CONFLICT, "Conflict"),
+            "ObjectIsDeletedButRecoverable",
+        ),
+        entry(R::PurgeProtected, "PURGE_PROTECTED", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
         entry(R::Throttled, "THROTTLED", C::ResourceExhausted, S::TOO_MANY_REQUESTS, "Throttled"),
         entry(R::WatchLimitExceeded, "WATCH_LIMIT_EXCEEDED", C::ResourceExhausted, S::TOO_MANY_REQUESTS, "Throttled"),
         entry(R::ResumeTokenExpired, "RESUME_TOKEN_EXPIRED", C::OutOfRange, S::GONE, "ResumeTokenExpired"),
@@ -62,6 +75,31 @@ pub static TABLE: [Row; 21] = {
         entry(R::DeadlineExceeded, "DEADLINE_EXCEEDED", C::DeadlineExceeded, S::GATEWAY_TIMEOUT, "GatewayTimeout"),
         entry(R::NotSupported, "NOT_SUPPORTED", C::Unimplemented, S::NOT_IMPLEMENTED, "NotSupported"),
         entry(R::Internal, "INTERNAL", C::Internal, S::INTERNAL_SERVER_ERROR, "InternalServerError"),
+        entry(R::SecretNotFound, "SECRET_NOT_FOUND", C::NotFound, S::NOT_FOUND, "SecretNotFound"),
+        entry(R::KeyNotFound, "KEY_NOT_FOUND", C::NotFound, S::NOT_FOUND, "KeyNotFound"),
+        with_inner(
+            entry(R::SecretDisabled, "SECRET_DISABLED", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
+            "SecretDisabled",
+        ),
+        with_inner(
+            entry(R::BeingDeleted, "BEING_DELETED", C::Aborted, S::CONFLICT, "Conflict"),
+            "ObjectIsBeingDeleted",
+        ),
+        entry(R::MalformedBackup, "MALFORMED_BACKUP", C::InvalidArgument, S::BAD_REQUEST, "Malformed backup blob"),
+        with_inner(
+            entry(R::KeyDisabled, "KEY_DISABLED", C::FailedPrecondition, S::FORBIDDEN, "Forbidden"),
+            "KeyDisabled",
+        ),
+        with_inner(
+            entry(
+                R::KeyOperationForbidden,
+                "KEY_OPERATION_FORBIDDEN",
+                C::FailedPrecondition,
+                S::FORBIDDEN,
+                "Forbidden",
+            ),
+            "KeyOperationForbidden",
+        ),
     ]
 };
 
@@ -75,21 +113,33 @@ pub fn row(reason: Reason) -> &'static Row {
         Reason::CertificateNotFound => 3,
         Reason::PendingNotFound => 4,
         Reason::IssuerNotFound => 5,
-        Reason::PendingInProgress => 6,
-        Reason::PendingNotInProgress => 7,
-        Reason::MergeForbidden => 8,
-        Reason::MergeKeyMismatch => 9,
-        Reason::RequestIdReused => 10,
-        Reason::MessageTooLarge => 11,
-        Reason::Throttled => 12,
-        Reason::WatchLimitExceeded => 13,
-        Reason::ResumeTokenExpired => 14,
-        Reason::ServerDraining => 15,
-        Reason::WatchMaxAge => 16,
-        Reason::StoreUnavailable => 17,
-        Reason::DeadlineExceeded => 18,
-        Reason::NotSupported => 19,
-        Reason::Internal => 20,
+        Reason::ContactsNotFound => 6,
+        Reason::VaultNotFound => 7,
+        Reason::PendingInProgress => 8,
+        Reason::PendingNotInProgress => 9,
+        Reason::MergeForbidden => 10,
+        Reason::MergeKeyMismatch => 11,
+        Reason::AlreadyExists => 12,
+        Reason::RequestIdReused => 13,
+        Reason::MessageTooLarge => 14,
+        Reason::DeletedButRecoverable => 15,
+        Reason::PurgeProtected => 16,
+        Reason::Throttled => 17,
+        Reason::WatchLimitExceeded => 18,
+        Reason::ResumeTokenExpired => 19,
+        Reason::ServerDraining => 20,
+        Reason::WatchMaxAge => 21,
+        Reason::StoreUnavailable => 22,
+        Reason::DeadlineExceeded => 23,
+        Reason::NotSupported => 24,
+        Reason::Internal => 25,
+        Reason::SecretNotFound => 26,
+        Reason::KeyNotFound => 27,
+        Reason::SecretDisabled => 28,
+        Reason::BeingDeleted => 29,
+        Reason::MalformedBackup => 30,
+        Reason::KeyDisabled => 31,
+        Reason::KeyOperationForbidden => 32,
     };
     &TABLE[index]
 }

@@ -89,7 +89,7 @@ async fn an_unknown_api_version_is_refused_with_the_latest_one() {
 #[tokio::test]
 async fn an_unknown_path_is_not_found() {
     let client = Client::start().await;
-    for request in ["GET /", "GET /secrets/mycert1", "POST /certificates/mycert1/import", "GET /certificates/a/b/c/d"] {
+    for request in ["GET /", "GET /storage/mycert1", "GET /certificates/a/b/c/d"] {
         client.send(request, "").await.is_refusal(404, "NotFound", "nothing at this path");
     }
 }

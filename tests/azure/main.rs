@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backups;
 mod bad_bodies;
 mod bad_chains;
 mod bad_policies;
@@ -10,8 +11,17 @@ mod bad_requests;
 mod ca;
 mod certificates;
 mod client;
+mod contacts;
+mod deleted;
 mod faults;
+mod import;
 mod issuers;
+mod keys;
+mod lists;
+mod mutated_bodies;
+mod new_versions;
+mod pfx;
+mod policies;
 mod repeats;
 mod request_forms;
 mod s01_create_with_an_issuer;
@@ -25,5 +35,8 @@ mod s08_request_cancellation;
 mod s09_delete_pending;
 mod s10_create_manually;
 mod s11_merge;
+mod secrets;
+mod updates;
+mod vault_rules;
 mod vaults;
 mod watch;

@@ -3,6 +3,9 @@
 use crate::service::Service;
 use certmint::proto::v1::certificate_admin_service_server::CertificateAdminServiceServer;
 use certmint::proto::v1::certificate_service_server::CertificateServiceServer;
+use certmint::proto::v1::key_service_server::KeyServiceServer;
+use certmint::proto::v1::secret_service_server::SecretServiceServer;
+use certmint::proto::v1::vault_service_server::VaultServiceServer;
 use certmint::proto::v1::*;
 use prost_types::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -25,6 +28,7 @@ pub(crate) const REQUEST_ID: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) struct Part {
     pub(crate) created: Vec<CreateCertificateRequest>,
     pub(crate) merged: Vec<MergeCertificateRequest>,
+    pub(crate) imported: Vec<ImportCertificateRequest>,
     pub(crate) set: Vec<Issuer>,
     pub(crate) updated: Vec<UpdateIssuerRequest>,
     pub(crate) watched: Vec<WatchPendingRequest>,
@@ -78,7 +82,10 @@ impl Fake {
             .tls_config(ServerTlsConfig::new().identity(identity))
             .unwrap()
             .add_service(CertificateServiceServer::new(service.clone()))
-            .add_service(CertificateAdminServiceServer::new(service))
+            .add_service(CertificateAdminServiceServer::new(service.clone()))
+            .add_service(VaultServiceServer::new(service.clone()))
+            .add_service(SecretServiceServer::new(service.clone()))
+            .add_service(KeyServiceServer::new(service))
             .add_service(reflection)
             .add_service(health)
             .serve_with_incoming(TcpListenerStream::new(socket));

@@ -4,6 +4,7 @@ use crate::fake::{Item, Part, bookmark, draining, operation, refusal, refusal_wi
 use certmint::clock::{Clock, SystemClock};
 use certmint::proto::v1::certificate_admin_service_server::CertificateAdminService;
 use certmint::proto::v1::certificate_service_server::CertificateService;
+use certmint::proto::v1::vault_service_server::VaultService;
 use certmint::proto::v1::*;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -45,6 +46,11 @@ fn missing(name: &str) -> Status {
     refusal_with(Code::NotFound, "PENDING_NOT_FOUND", "Pending certificate not found: none", |details| {
         details.set_resource_info("pending", name, "", "");
     })
+}
+
+/// The management commands are tested against a real server (`management.rs`).
+fn not_asked() -> Status {
+    Status::unimplemented("this server is not asked for that")
 }
 
 #[tonic::async_trait]
@@ -137,6 +143,16 @@ impl CertificateService for Service {
         Ok(Response::new(MergeCertificateResponse { certificate }))
     }
 
+    async fn import_certificate(
+        &self,
+        request: Request<ImportCertificateRequest>,
+    ) -> Result<Response<ImportCertificateResponse>, Status> {
+        let request = request.into_inner();
+        let certificate = Some(self.certificate(&request.certificate_name));
+        self.part().imported.push(request);
+        Ok(Response::new(ImportCertificateResponse { certificate }))
+    }
+
     async fn watch_pending(
         &self,
         request: Request<WatchPendingRequest>,
@@ -164,6 +180,90 @@ impl CertificateService for Service {
     ) -> Result<Response<GetCertificateResponse>, Status> {
         let certificate = Some(self.certificate(&request.into_inner().certificate_name));
         Ok(Response::new(GetCertificateResponse { certificate }))
+    }
+
+    async fn list_certificates(
+        &self,
+        _: Request<ListCertificatesRequest>,
+    ) -> Result<Response<ListCertificatesResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn list_certificate_versions(
+        &self,
+        _: Request<ListCertificateVersionsRequest>,
+    ) -> Result<Response<ListCertificateVersionsResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn update_certificate(
+        &self,
+        _: Request<UpdateCertificateRequest>,
+    ) -> Result<Response<UpdateCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn delete_certificate(
+        &self,
+        _: Request<DeleteCertificateRequest>,
+    ) -> Result<Response<DeleteCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn get_deleted_certificate(
+        &self,
+        _: Request<GetDeletedCertificateRequest>,
+    ) -> Result<Response<GetDeletedCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn list_deleted_certificates(
+        &self,
+        _: Request<ListDeletedCertificatesRequest>,
+    ) -> Result<Response<ListDeletedCertificatesResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn recover_deleted_certificate(
+        &self,
+        _: Request<RecoverDeletedCertificateRequest>,
+    ) -> Result<Response<RecoverDeletedCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn purge_deleted_certificate(
+        &self,
+        _: Request<PurgeDeletedCertificateRequest>,
+    ) -> Result<Response<PurgeDeletedCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn backup_certificate(
+        &self,
+        _: Request<BackupCertificateRequest>,
+    ) -> Result<Response<BackupCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn restore_certificate(
+        &self,
+        _: Request<RestoreCertificateRequest>,
+    ) -> Result<Response<RestoreCertificateResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn get_certificate_policy(
+        &self,
+        _: Request<GetCertificatePolicyRequest>,
+    ) -> Result<Response<GetCertificatePolicyResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn update_certificate_policy(
+        &self,
+        _: Request<UpdateCertificatePolicyRequest>,
+    ) -> Result<Response<UpdateCertificatePolicyResponse>, Status> {
+        Err(not_asked())
     }
 }
 
@@ -219,5 +319,35 @@ impl CertificateAdminService for Service {
     ) -> Result<Response<DeleteIssuerResponse>, Status> {
         let issuer = Some(self.issuer(&request.into_inner().issuer_name));
         Ok(Response::new(DeleteIssuerResponse { issuer }))
+    }
+
+    async fn set_contacts(&self, _: Request<SetContactsRequest>) -> Result<Response<SetContactsResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn get_contacts(&self, _: Request<GetContactsRequest>) -> Result<Response<GetContactsResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn delete_contacts(
+        &self,
+        _: Request<DeleteContactsRequest>,
+    ) -> Result<Response<DeleteContactsResponse>, Status> {
+        Err(not_asked())
+    }
+}
+
+#[tonic::async_trait]
+impl VaultService for Service {
+    async fn create_vault(&self, _: Request<CreateVaultRequest>) -> Result<Response<CreateVaultResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn get_vault(&self, _: Request<GetVaultRequest>) -> Result<Response<GetVaultResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn list_vaults(&self, _: Request<ListVaultsRequest>) -> Result<Response<ListVaultsResponse>, Status> {
+        Err(not_asked())
     }
 }

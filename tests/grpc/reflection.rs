@@ -67,7 +67,13 @@ mod ask {
     version!(v1alpha);
 }
 
-const OURS: [&str; 2] = ["certmint.v1.CertificateAdminService", "certmint.v1.CertificateService"];
+const OURS: [&str; 5] = [
+    "certmint.v1.CertificateAdminService",
+    "certmint.v1.CertificateService",
+    "certmint.v1.KeyService",
+    "certmint.v1.SecretService",
+    "certmint.v1.VaultService",
+];
 const OTHERS: [&str; 3] =
     ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 

@@ -48,7 +48,8 @@ fn samples() -> Samples {
     // 600,000 rounds, raised by hand to eight million.
     let slow = replaced(openssl.read("aes192.p12"), &[2, 3, 0x09, 0x27, 0xc0], &[2, 3, 0x7f, 0xff, 0xff]);
     openssl.write("slow.p12", &slow);
-    openssl.run("pkcs12 -export -inkey leaf.key -in leaf.pem -passout pass: -certpbe DES-EDE3-CBC -out des3.p12");
+    openssl
+        .run("pkcs12 -export -inkey leaf.key -in leaf.pem -passout pass: -certpbe CAMELLIA-256-CBC -out camellia.p12");
     openssl.run("pkey -in leaf.key -pubout -outform DER -out leaf.pub");
     openssl.run("pkey -in leaf.key -outform DER -out leaf.p8");
     openssl.run("ec -in leaf.key -outform DER -out leaf.sec1");
@@ -106,7 +107,7 @@ fn samples() -> Samples {
         ("locked.p12", "has a password"),
         ("oldlocked.p12", "has a password"),
         ("slow.p12", "too many rounds"),
-        ("des3.p12", "not supported"),
+        ("camellia.p12", "not supported"),
     ] {
         refused.push((name, openssl.read(name), sentence));
     }

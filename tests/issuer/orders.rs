@@ -16,8 +16,8 @@ use std::sync::Arc;
 /// 2026-11-23T10:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_428_000_000);
 
-pub(crate) const KEY_TYPES: [KeyType; 6] =
-    [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096, KeyType::P256, KeyType::P384, KeyType::P521];
+pub(crate) const KEY_TYPES: [KeyType; 7] =
+    [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096, KeyType::P256, KeyType::P384, KeyType::P521, KeyType::P256K];
 
 pub(crate) struct World {
     pub(crate) sealer: Arc<Sealer>,

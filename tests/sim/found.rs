@@ -8,7 +8,7 @@ use certmint::domain::{IssuerInput, IssuerName, Operation, RequestId, Timestamp}
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::{Checkpoint, Issuer, IssuerError, Issuers, Order, Step};
 use certmint::keys::{Keys, MasterKeys, Sealer, random_id};
-use certmint::service::{CreateRequest, Limits, PendingRef, Service};
+use certmint::service::{CreateRequest, Limits, PendingRef, Service, UpdateRequest};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
 use futures_util::future::BoxFuture;
@@ -110,6 +110,36 @@ async fn a_deletion_does_not_overtake_an_order_on_its_way() {
     scene.arrives().await;
     scene.work().await;
     assert_eq!(scene.heard(), ["order", "cancel"]);
+}
+
+#[tokio::test]
+async fn a_deletion_of_the_certificate_does_not_overtake_an_order_on_its_way() {
+    let mut scene = an_order_on_its_way().await;
+    scene.other.delete_certificate(&vault(), &name(0)).await.unwrap();
+    scene.work().await;
+    assert_eq!(scene.heard(), [""; 0]);
+    scene.arrives().await;
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"]);
+}
+
+#[tokio::test]
+async fn a_change_sends_no_second_order_beside_one_on_its_way() {
+    let mut scene = an_order_on_its_way().await;
+    let change = UpdateRequest {
+        vault: vault(),
+        name: name(0),
+        version: None,
+        policy: None,
+        enabled: Some(false),
+        not_before: None,
+        expires: None,
+        tags: None,
+    };
+    scene.other.update_certificate(&change).await.unwrap();
+    assert_eq!(scene.other.claim(9).await.unwrap().len(), 0);
+    scene.arrives().await;
+    assert_eq!(scene.other.claim(9).await.unwrap().len(), 1, "at once when the order had arrived");
 }
 
 #[tokio::test]

@@ -132,6 +132,7 @@ impl Life {
                 heartbeat: Duration::from_secs(10),
                 ..WatchLimits::default()
             },
+            ..Limits::default()
         };
         let issuers = Issuers::new(adapter.clone()).with("Outside", adapter);
         let service = Service::new(store.clone(), issuers, Arc::new(keys), replica.clock.clone(), limits).await;

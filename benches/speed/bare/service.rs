@@ -92,4 +92,95 @@ impl CertificateService for Bare {
     ) -> Result<Response<GetCertificateResponse>, Status> {
         not_measured()
     }
+
+    async fn import_certificate(
+        &self,
+        _: Request<ImportCertificateRequest>,
+    ) -> Result<Response<ImportCertificateResponse>, Status> {
+        not_measured()
+    }
+
+    async fn list_certificates(
+        &self,
+        _: Request<ListCertificatesRequest>,
+    ) -> Result<Response<ListCertificatesResponse>, Status> {
+        not_measured()
+    }
+
+    async fn list_certificate_versions(
+        &self,
+        _: Request<ListCertificateVersionsRequest>,
+    ) -> Result<Response<ListCertificateVersionsResponse>, Status> {
+        not_measured()
+    }
+
+    async fn update_certificate(
+        &self,
+        _: Request<UpdateCertificateRequest>,
+    ) -> Result<Response<UpdateCertificateResponse>, Status> {
+        not_measured()
+    }
+
+    async fn delete_certificate(
+        &self,
+        _: Request<DeleteCertificateRequest>,
+    ) -> Result<Response<DeleteCertificateResponse>, Status> {
+        not_measured()
+    }
+
+    async fn get_deleted_certificate(
+        &self,
+        _: Request<GetDeletedCertificateRequest>,
+    ) -> Result<Response<GetDeletedCertificateResponse>, Status> {
+        not_measured()
+    }
+
+    async fn list_deleted_certificates(
+        &self,
+        _: Request<ListDeletedCertificatesRequest>,
+    ) -> Result<Response<ListDeletedCertificatesResponse>, Status> {
+        not_measured()
+    }
+
+    async fn recover_deleted_certificate(
+        &self,
+        _: Request<RecoverDeletedCertificateRequest>,
+    ) -> Result<Response<RecoverDeletedCertificateResponse>, Status> {
+        not_measured()
+    }
+
+    async fn purge_deleted_certificate(
+        &self,
+        _: Request<PurgeDeletedCertificateRequest>,
+    ) -> Result<Response<PurgeDeletedCertificateResponse>, Status> {
+        not_measured()
+    }
+
+    async fn backup_certificate(
+        &self,
+        _: Request<BackupCertificateRequest>,
+    ) -> Result<Response<BackupCertificateResponse>, Status> {
+        not_measured()
+    }
+
+    async fn restore_certificate(
+        &self,
+        _: Request<RestoreCertificateRequest>,
+    ) -> Result<Response<RestoreCertificateResponse>, Status> {
+        not_measured()
+    }
+
+    async fn get_certificate_policy(
+        &self,
+        _: Request<GetCertificatePolicyRequest>,
+    ) -> Result<Response<GetCertificatePolicyResponse>, Status> {
+        not_measured()
+    }
+
+    async fn update_certificate_policy(
+        &self,
+        _: Request<UpdateCertificatePolicyRequest>,
+    ) -> Result<Response<UpdateCertificatePolicyResponse>, Status> {
+        not_measured()
+    }
 }

@@ -1,4 +1,4 @@
-//! `certmint.v1.CertificateAdminService`: the issuers of a vault.
+//! `certmint.v1.CertificateAdminService`: the issuers and contacts of a vault.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::filled;
@@ -6,7 +6,7 @@ use super::certificates::{open, page_size};
 use super::reply;
 use super::status::status;
 use crate::domain::issuer::{Administrator, IssuerInput, Organization};
-use crate::domain::{Error, Result};
+use crate::domain::{Contact, Contacts, Error, Result};
 use crate::proto::v1::{self, certificate_admin_service_server::CertificateAdminService};
 use crate::service::Service;
 use tonic::{Request, Response, Status};
@@ -128,6 +128,35 @@ impl Admin {
     }
 }
 
+impl Admin {
+    async fn set_contacts_of(&self, request: Request<v1::SetContactsRequest>) -> Result<v1::SetContactsResponse> {
+        let (call, message) = open(request)?;
+        let v1::SetContactsRequest { vault_name, contacts } = message;
+        let v1::Contacts { id: _, contacts } = contacts.unwrap_or_default();
+        let contact = |v1::Contact { email, name, phone }| Contact { email, name: filled(name), phone: filled(phone) };
+        let contacts = Contacts::new(contacts.into_iter().map(contact).collect())?;
+        let contacts = self.0.set_contacts(&call.vault(&vault_name)?, contacts).await?;
+        Ok(v1::SetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
+    }
+
+    async fn contacts_of(&self, request: Request<v1::GetContactsRequest>) -> Result<v1::GetContactsResponse> {
+        let (call, message) = open(request)?;
+        let v1::GetContactsRequest { vault_name } = message;
+        let contacts = self.0.contacts(&call.vault(&vault_name)?).await?;
+        Ok(v1::GetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
+    }
+
+    async fn delete_contacts_of(
+        &self,
+        request: Request<v1::DeleteContactsRequest>,
+    ) -> Result<v1::DeleteContactsResponse> {
+        let (call, message) = open(request)?;
+        let v1::DeleteContactsRequest { vault_name } = message;
+        let contacts = self.0.delete_contacts(&call.vault(&vault_name)?).await?;
+        Ok(v1::DeleteContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
+    }
+}
+
 #[tonic::async_trait]
 impl CertificateAdminService for Admin {
     async fn set_issuer(
@@ -163,5 +192,26 @@ impl CertificateAdminService for Admin {
         request: Request<v1::DeleteIssuerRequest>,
     ) -> Result<Response<v1::DeleteIssuerResponse>, Status> {
         self.delete(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn set_contacts(
+        &self,
+        request: Request<v1::SetContactsRequest>,
+    ) -> Result<Response<v1::SetContactsResponse>, Status> {
+        self.set_contacts_of(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_contacts(
+        &self,
+        request: Request<v1::GetContactsRequest>,
+    ) -> Result<Response<v1::GetContactsResponse>, Status> {
+        self.contacts_of(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn delete_contacts(
+        &self,
+        request: Request<v1::DeleteContactsRequest>,
+    ) -> Result<Response<v1::DeleteContactsResponse>, Status> {
+        self.delete_contacts_of(request).await.map(Response::new).map_err(status)
     }
 }

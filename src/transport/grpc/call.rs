@@ -1,9 +1,9 @@
 //! What every call carries beside its message: the host that the client used, and who calls.
 
 use super::door::Caller;
-use crate::domain::{CertificateName, IssuerName, RequestId, Result, VaultName};
-use crate::service::PendingRef;
+use crate::domain::{CertificateName, IssuerName, RequestId, Result, VaultName, Version};
 use crate::service::watch::Subscriber;
+use crate::service::{PendingRef, Vaults};
 use crate::transport::audit::About;
 use crate::transport::auth::Principal;
 use crate::transport::host::Host;
@@ -20,17 +20,18 @@ pub(super) struct Call {
     pub(super) principal: Principal,
     connection: u64,
     about: Option<Arc<Mutex<About>>>,
+    vaults: Arc<Vaults>,
 }
 
 impl Call {
     /// `door` put the caller into the extensions of the request, the listener its connection.
-    pub(super) fn new(host: Host, extensions: &mut http::Extensions) -> Self {
+    pub(super) fn new(host: Host, extensions: &mut http::Extensions, vaults: Arc<Vaults>) -> Self {
         let (connection, closing) = match extensions.get::<ConnectionInfo>() {
             Some(ConnectionInfo { id, closing, .. }) => (*id, closing.clone()),
             None => (0, CancellationToken::new()),
         };
         let Caller { principal, about } = extensions.remove::<Caller>().unwrap_or_default();
-        Self { host, closing, principal, connection, about }
+        Self { host, closing, principal, connection, about, vaults }
     }
 
     /// Who watches, for the limits.
@@ -38,9 +39,16 @@ impl Call {
         Subscriber { principal: self.principal.name.clone(), connection: self.connection }
     }
 
-    /// The vault that a message names, else the one of the host.
+    /// The vault that a message names, else the one of the host; refused where there is none.
     pub(super) fn vault(&self, name: &str) -> Result<VaultName> {
         let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
+        self.note(|about| vault.as_str().clone_into(&mut about.vault));
+        self.vaults.vault(&vault).map(|known| known.name)
+    }
+
+    /// The vault that a message is about to make.
+    pub(super) fn new_vault(&self, name: &str) -> Result<VaultName> {
+        let vault = VaultName::parse(name)?;
         self.note(|about| vault.as_str().clone_into(&mut about.vault));
         Ok(vault)
     }
@@ -87,6 +95,10 @@ impl Call {
 
 pub(super) fn optional_id(text: &str) -> Result<Option<RequestId>> {
     if text.is_empty() { Ok(None) } else { RequestId::parse(text).map(Some) }
+}
+
+pub(super) fn optional_version(text: &str) -> Result<Option<Version>> {
+    if text.is_empty() { Ok(None) } else { Version::parse(text).map(Some) }
 }
 
 /// A text that is absent where it is empty, as proto3 has it.

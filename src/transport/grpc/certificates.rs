@@ -3,7 +3,7 @@
 
 use super::call::{Call, optional_id};
 use super::status::status;
-use super::{policy, reply, watch};
+use super::{import, policy, reply, watch};
 use crate::domain::{Error, Result, Tags, Version};
 use crate::proto::v1::{self, certificate_service_server::CertificateService};
 use crate::service::{CreateRequest, ListPending, MAX_PAGE, MergeRequest, Service};
@@ -25,11 +25,11 @@ pub(super) fn without_call() -> Error {
     Error::internal()
 }
 
-fn tags(tags: HashMap<String, String>) -> Option<Tags> {
+pub(super) fn tags(tags: HashMap<String, String>) -> Option<Tags> {
     (!tags.is_empty()).then(|| tags.into_iter().collect())
 }
 
-fn enabled(attributes: Option<v1::CertificateAttributes>) -> Option<bool> {
+pub(super) fn enabled(attributes: Option<v1::CertificateAttributes>) -> Option<bool> {
     attributes.and_then(|attributes| attributes.enabled)
 }
 
@@ -143,6 +143,12 @@ impl Certificates {
         Ok(v1::MergeCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
+    async fn import(&self, request: Request<v1::ImportCertificateRequest>) -> Result<v1::ImportCertificateResponse> {
+        let (call, message) = open(request)?;
+        let view = self.0.import(import::request(&call, message)?).await?;
+        Ok(v1::ImportCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
+    }
+
     async fn certificate(&self, request: Request<v1::GetCertificateRequest>) -> Result<v1::GetCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::GetCertificateRequest { vault_name, certificate_name, certificate_version } = message;
@@ -211,10 +217,101 @@ impl CertificateService for Certificates {
         Err(status(Error::internal()))
     }
 
+    async fn import_certificate(
+        &self,
+        request: Request<v1::ImportCertificateRequest>,
+    ) -> Result<Response<v1::ImportCertificateResponse>, Status> {
+        self.import(request).await.map(Response::new).map_err(status)
+    }
+
     async fn get_certificate(
         &self,
         request: Request<v1::GetCertificateRequest>,
     ) -> Result<Response<v1::GetCertificateResponse>, Status> {
         self.certificate(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_certificates(
+        &self,
+        request: Request<v1::ListCertificatesRequest>,
+    ) -> Result<Response<v1::ListCertificatesResponse>, Status> {
+        self.listed(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_certificate_versions(
+        &self,
+        request: Request<v1::ListCertificateVersionsRequest>,
+    ) -> Result<Response<v1::ListCertificateVersionsResponse>, Status> {
+        self.versions(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn update_certificate(
+        &self,
+        request: Request<v1::UpdateCertificateRequest>,
+    ) -> Result<Response<v1::UpdateCertificateResponse>, Status> {
+        self.update(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn delete_certificate(
+        &self,
+        request: Request<v1::DeleteCertificateRequest>,
+    ) -> Result<Response<v1::DeleteCertificateResponse>, Status> {
+        self.remove(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_deleted_certificate(
+        &self,
+        request: Request<v1::GetDeletedCertificateRequest>,
+    ) -> Result<Response<v1::GetDeletedCertificateResponse>, Status> {
+        self.deleted(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_deleted_certificates(
+        &self,
+        request: Request<v1::ListDeletedCertificatesRequest>,
+    ) -> Result<Response<v1::ListDeletedCertificatesResponse>, Status> {
+        self.list_deleted(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn recover_deleted_certificate(
+        &self,
+        request: Request<v1::RecoverDeletedCertificateRequest>,
+    ) -> Result<Response<v1::RecoverDeletedCertificateResponse>, Status> {
+        self.recover(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn purge_deleted_certificate(
+        &self,
+        request: Request<v1::PurgeDeletedCertificateRequest>,
+    ) -> Result<Response<v1::PurgeDeletedCertificateResponse>, Status> {
+        self.purge(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn backup_certificate(
+        &self,
+        request: Request<v1::BackupCertificateRequest>,
+    ) -> Result<Response<v1::BackupCertificateResponse>, Status> {
+        self.backup(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn restore_certificate(
+        &self,
+        request: Request<v1::RestoreCertificateRequest>,
+    ) -> Result<Response<v1::RestoreCertificateResponse>, Status> {
+        self.restore(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_certificate_policy(
+        &self,
+        request: Request<v1::GetCertificatePolicyRequest>,
+    ) -> Result<Response<v1::GetCertificatePolicyResponse>, Status> {
+        self.policy(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn update_certificate_policy(
+        &self,
+        request: Request<v1::UpdateCertificatePolicyRequest>,
+    ) -> Result<Response<v1::UpdateCertificatePolicyResponse>, Status> {
+        self.update_policy(request).await.map(Response::new).map_err(status)
     }
 }

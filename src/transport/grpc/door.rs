@@ -218,6 +218,17 @@ mod tests {
         assert_eq!(of(&service("GetPending")), ("certmint.v1.CertificateService/GetPending", false, false));
         assert!(of(&service("CreateCertificate")).2 && of(&service("DeletePending")).2);
         assert_eq!(of(&service("WatchPending")), ("certmint.v1.CertificateService/WatchPending", true, false));
+        for (method, changes) in [
+            ("CertificateService/DeleteCertificate", true),
+            ("CertificateService/RestoreCertificate", true),
+            ("VaultService/CreateVault", true),
+            ("CertificateService/ListCertificates", false),
+            ("SecretService/GetSecret", false),
+            ("KeyService/Sign", false),
+        ] {
+            let (name, streams, changing) = of(&format!("/certmint.v1.{method}"));
+            assert_eq!((name, streams, changing), (format!("certmint.v1.{method}").as_str(), false, changes));
+        }
         assert_eq!(of("/grpc.health.v1.Health/Check").0, "grpc.health.v1.Health/Check");
         assert_eq!(of(&service("NoSuch")).0, "unknown");
         assert_eq!(

@@ -19,6 +19,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 
 const WATCH: &str = "/certmint.v1.CertificateService/WatchPending";
+const RESTORE: &str = "/certmint.v1.CertificateService/RestoreCertificate";
 
 /// The whole gRPC face as one service.
 #[derive(Clone)]
@@ -27,12 +28,14 @@ pub(super) struct Front(Arc<Parts>);
 struct Parts {
     service: Service,
     routes: Routes,
+    /// For the one method whose messages may be larger.
+    restore: Routes,
     options: GrpcOptions,
 }
 
 impl Front {
-    pub(super) fn new(service: Service, routes: Routes, options: GrpcOptions) -> Self {
-        Self(Arc::new(Parts { service, routes, options }))
+    pub(super) fn new(service: Service, routes: Routes, restore: Routes, options: GrpcOptions) -> Self {
+        Self(Arc::new(Parts { service, routes, restore, options }))
     }
 
     pub(super) async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
@@ -42,7 +45,7 @@ impl Front {
             Ok(host) => host,
             Err(error) => return status(error).into_http(),
         };
-        let call = Call::new(host, &mut parts.extensions);
+        let call = Call::new(host, &mut parts.extensions, self.0.service.vaults().clone());
         let closing = call.closing.clone();
         parts.extensions.insert(call);
         let patience = parts.headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
@@ -72,10 +75,11 @@ impl Front {
     }
 
     async fn handle(&self, request: http::Request<Body>, deadline: Option<Instant>) -> http::Response<Body> {
-        let Parts { service, routes, options } = &*self.0;
+        let Parts { service, routes, restore, options } = &*self.0;
         if request.uri().path() == WATCH {
             return Box::pin(watch::answer(service, request, deadline, options.message_limit)).await;
         }
+        let routes = if request.uri().path() == RESTORE { restore } else { routes };
         match tower::Service::call(&mut routes.clone(), request).await {
             Ok(response) => response,
             Err(error) => {

@@ -8,13 +8,22 @@ mod door;
 mod ending;
 mod frames;
 mod front;
+mod import;
+mod keys;
+mod management;
 mod policy;
+mod policy_mask;
 mod reply;
+mod secrets;
 mod status;
+mod vaults;
 mod watch;
 
 use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
+use crate::proto::v1::key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS};
+use crate::proto::v1::secret_service_server::{SERVICE_NAME as SECRETS, SecretServiceServer};
+use crate::proto::v1::vault_service_server::{SERVICE_NAME as VAULTS, VaultServiceServer};
 use crate::service::Service;
 use crate::transport::auth::Auth;
 use door::Door;
@@ -38,6 +47,8 @@ pub struct GrpcOptions {
     pub base_domain: String,
     /// Largest message that is taken, in bytes.
     pub message_limit: usize,
+    /// Largest backup, in bytes: a message that brings or takes one may be so large beside the rest.
+    pub backup_limit: usize,
     /// How long a call that is no stream may take; a shorter `grpc-timeout` wins.
     pub call_timeout: Duration,
     pub auth: Auth,
@@ -52,6 +63,7 @@ impl Default for GrpcOptions {
         Self {
             base_domain: "localhost".to_owned(),
             message_limit: 1024 * 1024,
+            backup_limit: 3 * 1024 * 1024,
             call_timeout: Duration::from_secs(60),
             auth: Auth::Development,
             open_reflection: true,
@@ -60,26 +72,46 @@ impl Default for GrpcOptions {
     }
 }
 
-/// Largest message that is sent, in bytes.
+/// Largest message that is sent, in bytes, where no backup may be larger.
 const SEND_LIMIT: usize = 4 * 1024 * 1024;
+/// What a message with a backup has beside it, in bytes, at most.
+const BESIDE_BACKUP: usize = 4 * 1024;
 
 /// The services of the contract, health, and reflection in both versions; gRPC-Web too.
 pub fn face(service: Service, options: GrpcOptions) -> Face {
-    let certificates = CertificateServiceServer::new(certificates::Certificates(service.clone()))
+    let backup = options.backup_limit.saturating_add(BESIDE_BACKUP);
+    let certificates = |limit: usize| {
+        CertificateServiceServer::new(certificates::Certificates(service.clone()))
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(SEND_LIMIT.max(backup))
+    };
+    let admin = CertificateAdminServiceServer::new(admin::Admin(service.clone()))
         .max_decoding_message_size(options.message_limit)
         .max_encoding_message_size(SEND_LIMIT);
-    let admin = CertificateAdminServiceServer::new(admin::Admin(service.clone()))
+    let vaults = VaultServiceServer::new(vaults::VaultCalls(service.clone()))
+        .max_decoding_message_size(options.message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
+    let secrets = SecretServiceServer::new(secrets::Secrets(service.clone()))
+        .max_decoding_message_size(options.message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
+    let keys = KeyServiceServer::new(keys::Keys(service.clone()))
         .max_decoding_message_size(options.message_limit)
         .max_encoding_message_size(SEND_LIMIT);
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(reporter, options.closing.clone()));
-    let routes = Routes::new(certificates).add_service(admin).add_service(health);
+    let routes = Routes::new(certificates(options.message_limit))
+        .add_service(admin)
+        .add_service(vaults)
+        .add_service(secrets)
+        .add_service(keys)
+        .add_service(health);
+    let restore = Routes::new(certificates(options.message_limit.max(backup)));
     let routes = with_reflection(routes.clone()).unwrap_or_else(|error| {
         // The descriptor set is a part of the program: a test holds that this does not happen.
         tracing::error!(%error, "reflection is not offered");
         routes
     });
-    Face(Door::new(Front::new(service.clone(), routes.prepare(), options.clone()), service, options))
+    Face(Door::new(Front::new(service.clone(), routes.prepare(), restore.prepare(), options.clone()), service, options))
 }
 
 /// The gRPC face. Cheap to clone.
@@ -137,11 +169,11 @@ fn in_words(response: http::Response<Body>) -> http::Response<Body> {
 }
 
 async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {
-    for name in ["", CERTIFICATES, ADMIN] {
+    for name in ["", CERTIFICATES, ADMIN, SECRETS, KEYS, VAULTS] {
         reporter.set_service_status(name, ServingStatus::Serving).await;
     }
     closing.cancelled().await;
-    for name in ["", CERTIFICATES, ADMIN] {
+    for name in ["", CERTIFICATES, ADMIN, SECRETS, KEYS, VAULTS] {
         reporter.set_service_status(name, ServingStatus::NotServing).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Policies between the contract and the domain.
 
-use crate::domain::policy::{Action, IssuerParameters, KeyUsage, LifetimeAction, Policy, Trigger};
+use crate::domain::policy::{Action, IssuerParameters, KeyType, KeyUsage, LifetimeAction, Policy, Trigger};
 use crate::domain::policy_input::{LifetimeActionInput, PolicyInput};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Result, Timestamp};
@@ -122,16 +122,10 @@ pub(super) fn reply(policy: &Policy, id: String) -> v1::CertificatePolicy {
         id,
         key_properties: Some(v1::KeyProperties {
             exportable: Some(key.exportable),
-            key_type: if key.key_type.is_rsa() { v1::KeyType::Rsa } else { v1::KeyType::Ec }.into(),
+            key_type: key_type(key.key_type).into(),
             key_size: bits,
             reuse_key: Some(key.reuse_key),
-            curve: match bits {
-                _ if key.key_type.is_rsa() => v1::KeyCurve::Unspecified,
-                256 => v1::KeyCurve::P256,
-                384 => v1::KeyCurve::P384,
-                _ => v1::KeyCurve::P521,
-            }
-            .into(),
+            curve: key_curve(key.key_type).into(),
         }),
         secret_properties: Some(v1::SecretProperties { content_type: content_type.media_type().to_owned() }),
         x509_properties: Some(v1::X509Properties {
@@ -150,6 +144,20 @@ pub(super) fn reply(policy: &Policy, id: String) -> v1::CertificatePolicy {
             updated: Some(time(*updated)),
             ..v1::CertificateAttributes::default()
         }),
+    }
+}
+
+pub(super) fn key_type(key: KeyType) -> v1::KeyType {
+    if key.is_rsa() { v1::KeyType::Rsa } else { v1::KeyType::Ec }
+}
+
+pub(super) fn key_curve(key: KeyType) -> v1::KeyCurve {
+    match key {
+        KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => v1::KeyCurve::Unspecified,
+        KeyType::P256 => v1::KeyCurve::P256,
+        KeyType::P384 => v1::KeyCurve::P384,
+        KeyType::P521 => v1::KeyCurve::P521,
+        KeyType::P256K => v1::KeyCurve::P256k,
     }
 }
 

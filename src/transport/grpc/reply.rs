@@ -1,11 +1,13 @@
 //! Answers: operations, certificates and issuers as the contract shows them.
 
 use super::policy::{self, time};
-use crate::domain::certificate::RECOVERABLE_DAYS;
 use crate::domain::issuer::{Administrator, Organization};
-use crate::domain::{Blob, IssuerConfig, Operation, OperationError, Status, Timestamp};
+use crate::domain::{
+    Blob, Certificate, Contact, Contacts, IssuerConfig, Operation, OperationError, Recovery, RecoveryLevel, Status,
+    Timestamp,
+};
 use crate::proto::v1;
-use crate::service::CertificateView;
+use crate::service::{CertificateView, DeletedItem, DeletedView, Item};
 
 pub(super) fn status_number(status: Status) -> i32 {
     match status {
@@ -46,7 +48,7 @@ pub(super) fn operation(operation: &Operation, base: &str, with_csr: bool) -> v1
 
 /// A version, or the placeholder of a creation that has brought none.
 pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate {
-    let CertificateView { vault, name, version, issued, thumbprint, entry, has_pending, projected } = view;
+    let CertificateView { vault, name, version, issued, thumbprint, entry, has_pending, projected, recovery } = view;
     let at = |collection: &str| format!("{base}/{collection}/{name}/{version}");
     let entry_tags = entry.as_ref().and_then(|entry| entry.tags.clone());
     let created = entry.as_ref().map_or((projected.0, projected.0), |entry| (entry.created, entry.updated));
@@ -56,7 +58,7 @@ pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate 
         certificate_name: name.to_string(),
         certificate_version: version.to_string(),
         policy: entry.as_ref().map(|entry| policy::reply(&entry.policy, format!("{base}/certificates/{name}/policy"))),
-        attributes: Some(attributes(false, projected, created)),
+        attributes: Some(attributes(false, projected, created, recovery)),
         preserve_cert_order: entry.as_ref().and_then(|entry| entry.preserve_cert_order),
         pending_id: if has_pending { format!("{base}/certificates/{name}/pending") } else { String::new() },
         tags: entry_tags.unwrap_or_default().into_iter().collect(),
@@ -72,7 +74,7 @@ pub(super) fn certificate(view: CertificateView, base: &str) -> v1::Certificate 
         certificate.tags = issued.tags.unwrap_or_default().into_iter().collect();
         certificate.preserve_cert_order = issued.preserve_cert_order;
         let (valid, dates) = ((issued.not_before, issued.expires), (issued.created, issued.updated));
-        certificate.attributes = Some(attributes(issued.enabled, valid, dates));
+        certificate.attributes = Some(attributes(issued.enabled, valid, dates, recovery));
     }
     certificate
 }
@@ -82,6 +84,7 @@ fn attributes(
     enabled: bool,
     valid: (Timestamp, Timestamp),
     dates: (Timestamp, Timestamp),
+    recovery: Recovery,
 ) -> v1::CertificateAttributes {
     v1::CertificateAttributes {
         enabled: Some(enabled),
@@ -89,9 +92,86 @@ fn attributes(
         expires: Some(time(valid.1)),
         created: Some(time(dates.0)),
         updated: Some(time(dates.1)),
-        recoverable_days: RECOVERABLE_DAYS.into(),
-        recovery_level: v1::DeletionRecoveryLevel::RecoverablePurgeable.into(),
+        recoverable_days: days(recovery),
+        recovery_level: level(recovery.level),
     }
+}
+
+/// The attributes of a version on its secret and key faces.
+pub(super) fn version_attributes(certificate: &Certificate, recovery: Recovery) -> v1::CertificateAttributes {
+    let Certificate { not_before, expires, created, updated, .. } = certificate;
+    attributes(certificate.enabled, (*not_before, *expires), (*created, *updated), recovery)
+}
+
+fn days(recovery: Recovery) -> i32 {
+    i32::try_from(recovery.days).unwrap_or(i32::MAX)
+}
+
+fn level(level: RecoveryLevel) -> i32 {
+    use v1::DeletionRecoveryLevel as L;
+    match level {
+        RecoveryLevel::RecoverablePurgeable => L::RecoverablePurgeable,
+        RecoveryLevel::Recoverable => L::Recoverable,
+        RecoveryLevel::CustomizedRecoverablePurgeable => L::CustomizedRecoverablePurgeable,
+        RecoveryLevel::CustomizedRecoverable => L::CustomizedRecoverable,
+    }
+    .into()
+}
+
+/// A certificate in a list; `of_versions` puts the version into its identifier.
+pub(super) fn item(item: Item, base: &str, of_versions: bool) -> v1::CertificateItem {
+    let Item { vault, name, version, thumbprint, enabled, not_before, expires, created, updated, tags } = item;
+    let id = format!("{base}/certificates/{name}");
+    v1::CertificateItem {
+        id: if of_versions { format!("{id}/{version}") } else { id },
+        vault_name: vault.to_string(),
+        certificate_name: name.to_string(),
+        certificate_version: version.to_string(),
+        attributes: Some(v1::CertificateAttributes {
+            enabled: Some(enabled),
+            not_before: Some(time(not_before)),
+            expires: Some(time(expires)),
+            created: Some(time(created)),
+            updated: Some(time(updated)),
+            ..v1::CertificateAttributes::default()
+        }),
+        tags: tags.unwrap_or_default().into_iter().collect(),
+        thumbprint: thumbprint.unwrap_or_default().into(),
+    }
+}
+
+/// A deleted certificate.
+pub(super) fn deleted(view: DeletedView, base: &str) -> v1::DeletedCertificate {
+    let DeletedView { certificate: view, deleted, purge } = view;
+    let recovery_id = format!("{base}/deletedcertificates/{}", view.name);
+    v1::DeletedCertificate {
+        certificate: Some(certificate(view, base)),
+        recovery_id,
+        deleted_time: Some(time(deleted)),
+        scheduled_purge_time: Some(time(purge)),
+    }
+}
+
+/// A deleted certificate in a list.
+pub(super) fn deleted_item(entry: DeletedItem, base: &str) -> v1::DeletedCertificateItem {
+    let DeletedItem { item: certificate, deleted, purge } = entry;
+    let recovery_id = format!("{base}/deletedcertificates/{}", certificate.name);
+    v1::DeletedCertificateItem {
+        item: Some(item(certificate, base, false)),
+        recovery_id,
+        deleted_time: Some(time(deleted)),
+        scheduled_purge_time: Some(time(purge)),
+    }
+}
+
+/// The contacts of a vault.
+pub(super) fn contacts(contacts: &Contacts, base: &str) -> v1::Contacts {
+    let contact = |Contact { email, name, phone }: &Contact| v1::Contact {
+        email: email.clone(),
+        name: name.clone().unwrap_or_default(),
+        phone: phone.clone().unwrap_or_default(),
+    };
+    v1::Contacts { id: format!("{base}/certificates/contacts"), contacts: contacts.iter().map(contact).collect() }
 }
 
 /// An issuer without its password.

@@ -20,7 +20,7 @@ const MAX_TEXTS: usize = 2048;
 const MAX_VIOLATIONS: usize = 20;
 
 /// Key Vault's names of members, and the contract's.
-const FIELDS: [(&str, &str); 16] = [
+const FIELDS: [(&str, &str); 20] = [
     ("x509_props", "x509_properties"),
     ("key_props", "key_properties"),
     ("secret_props", "secret_properties"),
@@ -37,6 +37,10 @@ const FIELDS: [(&str, &str); 16] = [
     ("ipAddresses", "ip_addresses"),
     ("key_usage", "key_usages"),
     ("action_type", "action"),
+    ("alg", "algorithm"),
+    ("outContentType", "out_content_type"),
+    ("nbf", "not_before"),
+    ("exp", "expires"),
 ];
 
 /// The status with every detail that the error has, as far as there is room.

@@ -41,6 +41,13 @@ impl Answer {
         Self(response)
     }
 
+    /// Done, and there is nothing to say.
+    pub(super) fn no_content() -> Self {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Self(response)
+    }
+
     pub(super) fn header(&mut self, name: HeaderName, value: HeaderValue) {
         self.0.headers_mut().insert(name, value);
     }

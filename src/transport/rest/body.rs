@@ -17,11 +17,12 @@ use std::time::Duration;
 const DISCARD_LIMIT: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
-/// Reads a body as `T`. No body is an empty object: the clients send none where they have nothing
+/// Reads a body of up to `limit` bytes as `T`. No body is an empty object: the clients send none where they have nothing
 /// to say.
 pub(super) async fn read<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
     body: &mut Body,
+    limit: usize,
     options: &RestOptions,
 ) -> Result<T, Failure> {
     if body.is_end_stream() {
@@ -31,9 +32,8 @@ pub(super) async fn read<T: DeserializeOwned + Default>(
         return Err(Failure::not_json_type());
     }
     let patience = options.body_timeout;
-    let bytes = tokio::time::timeout(patience, collect(body, options.body_limit))
-        .await
-        .map_err(|_| Failure::body_too_slow(patience))??;
+    let bytes =
+        tokio::time::timeout(patience, collect(body, limit)).await.map_err(|_| Failure::body_too_slow(patience))??;
     if bytes.trim_ascii().is_empty() {
         return Ok(T::default());
     }

@@ -5,11 +5,12 @@ use super::failure::Failure;
 use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
 use super::model::operation::OperationAnswer;
-use super::model::requests::CreateBody;
+use super::model::requests::{CreateBody, ImportBody};
 use crate::domain::{CertificateName, Tags, Version};
-use crate::service::CreateRequest;
+use crate::service::{CreateRequest, ImportRequest};
 use axum::body::Body;
 use http::StatusCode;
+use zeroize::Zeroizing;
 
 /// Longest `x-ms-client-request-id` by which a repeat is recognised; a longer one is only echoed.
 const MAX_CLIENT_REQUEST_ID: usize = 128;
@@ -33,6 +34,23 @@ pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
         format!("{}&request_id={}", call.links.url("certificates", &[name, "pending"]), operation.request_id);
     let body = json(&OperationAnswer::new(&operation, &call.links));
     Ok(Answer::json(StatusCode::ACCEPTED, body).location(location).poll_again())
+}
+
+pub(super) async fn import(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
+    let name = CertificateName::parse(name)?;
+    let ImportBody { value, pwd, policy, attributes, tags, preserve_cert_order } = call.body(body).await?;
+    let request = ImportRequest {
+        vault: call.vault(),
+        name,
+        value: Zeroizing::new(value.unwrap_or_default().into_bytes()),
+        password: Zeroizing::new(pwd.unwrap_or_default()),
+        policy: policy.and_then(|policy| policy.into_input()),
+        enabled: attributes.unwrap_or_default().enabled,
+        tags: tags.map(Tags::from),
+        preserve_cert_order,
+    };
+    let view = call.service.import(request).await?;
+    Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, Shape::Whole, &call.links))))
 }
 
 pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {

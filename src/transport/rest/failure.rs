@@ -81,6 +81,11 @@ impl Failure {
         }
     }
 
+    /// A write on the secret or the key of a certificate (contract section 9).
+    pub(super) fn managed(message: String) -> Self {
+        Self { inner: Some("SecretManagedByKeyVault"), ..Self::new(StatusCode::FORBIDDEN, "Forbidden", message) }
+    }
+
     pub(super) fn body_too_large(limit: usize) -> Self {
         Error::new(Reason::MessageTooLarge, format!("The body of the request is larger than {limit} bytes.")).into()
     }

@@ -7,7 +7,10 @@ use super::address::Address;
 use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
 use super::routes::{self, Endpoint, Match};
-use super::{API_VERSIONS, RestOptions, body, certificates, issuers, pending, watch};
+use super::{
+    API_VERSIONS, RestOptions, backup, body, certificates, contacts, deleted, faces, issuers, list, pending, update,
+    watch,
+};
 use crate::domain::{Error, VaultName};
 use crate::service::Service;
 use axum::body::Body;
@@ -28,6 +31,9 @@ use std::time::Instant;
 
 /// Stands for the method of a POST, for clients that can send no other (contract section 1).
 const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method");
+
+/// What a body with a backup has beside it, in bytes, at most.
+const BESIDE_BACKUP: usize = 4 * 1024;
 
 /// The REST face; it answers every path.
 pub fn router(service: Service, options: RestOptions) -> Face {
@@ -75,7 +81,13 @@ impl Call<'_> {
     }
 
     pub(super) async fn body<T: DeserializeOwned + Default>(&self, body: &mut Body) -> Result<T, Failure> {
-        body::read(&self.parts.headers, body, self.options).await
+        body::read(&self.parts.headers, body, self.options.body_limit, self.options).await
+    }
+
+    /// A body that holds a backup, in base64.
+    pub(super) async fn backup_body<T: DeserializeOwned + Default>(&self, body: &mut Body) -> Result<T, Failure> {
+        let limit = (self.options.backup_limit / 3).saturating_mul(4).saturating_add(BESIDE_BACKUP);
+        body::read(&self.parts.headers, body, limit.max(self.options.body_limit), self.options).await
     }
 }
 
@@ -120,6 +132,7 @@ impl Gateway {
         about.principal.clone_from(&principal.name);
         let host = host?;
         host.vault().as_str().clone_into(&mut about.vault);
+        service.vaults().vault(host.vault())?;
         let address = Address::of(&parts.uri);
         let links = Links::new(&host, api_version(&address)?);
         let method = method(parts)?;
@@ -142,6 +155,32 @@ impl Gateway {
             Endpoint::UpdateIssuer => issuers::update(&call, name, body).await,
             Endpoint::DeleteIssuer => issuers::delete(&call, name).await,
             Endpoint::IssuerCa => issuers::ca(&call, name).await,
+            Endpoint::Import => certificates::import(&call, name, body).await,
+            Endpoint::ListSecrets => faces::secrets(&call).await,
+            Endpoint::GetSecret => faces::secret(&call, name, version).await,
+            Endpoint::ListSecretVersions => faces::secret_versions(&call, name).await,
+            Endpoint::ListKeys => faces::keys(&call).await,
+            Endpoint::GetKey => faces::key(&call, name, version).await,
+            Endpoint::ListKeyVersions => faces::key_versions(&call, name).await,
+            Endpoint::UseKey(operation) => faces::use_key(&call, operation, name, version, body).await,
+            Endpoint::RefuseSecret(operation) => faces::refuse_secret(&call, name, operation).await,
+            Endpoint::RefuseKey(operation) => faces::refuse_key(&call, name, operation).await,
+            Endpoint::ListCertificates => list::certificates(&call).await,
+            Endpoint::ListVersions => list::versions(&call, name).await,
+            Endpoint::ListDeleted => list::deleted(&call).await,
+            Endpoint::UpdateCertificate => update::certificate(&call, name, None, body).await,
+            Endpoint::UpdateVersion => update::certificate(&call, name, Some(version), body).await,
+            Endpoint::GetPolicy => update::get_policy(&call, name).await,
+            Endpoint::UpdatePolicy => update::policy(&call, name, body).await,
+            Endpoint::DeleteCertificate => deleted::delete(&call, name).await,
+            Endpoint::GetDeleted => deleted::get(&call, name).await,
+            Endpoint::Recover => deleted::recover(&call, name).await,
+            Endpoint::Purge => deleted::purge(&call, name).await,
+            Endpoint::Backup => backup::backup(&call, name).await,
+            Endpoint::Restore => backup::restore(&call, body).await,
+            Endpoint::SetContacts => contacts::set(&call, body).await,
+            Endpoint::GetContacts => contacts::get(&call).await,
+            Endpoint::DeleteContacts => contacts::delete(&call).await,
         }
     }
 }

@@ -78,7 +78,8 @@ fn answer(call: &Call<'_>, issuer: &IssuerConfig) -> Answer {
     Answer::json(StatusCode::OK, json(&IssuerAnswer::new(issuer, &call.links)))
 }
 
-fn page_size(text: Option<&str>) -> Result<usize, Error> {
+/// How many results a page of a list has.
+pub(super) fn page_size(text: Option<&str>) -> Result<usize, Error> {
     let Some(text) = text else { return Ok(MAX_RESULTS) };
     let size = text.parse::<usize>().ok().filter(|size| (1..=MAX_RESULTS).contains(size));
     size.ok_or_else(|| Error::field("maxresults", format!("It is a whole number from 1 to {MAX_RESULTS}.")))

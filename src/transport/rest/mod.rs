@@ -5,14 +5,21 @@
 
 mod address;
 mod answer;
+mod backup;
 mod body;
 mod certificates;
+mod contacts;
+mod deleted;
+mod face_routes;
+mod faces;
 mod failure;
 mod gateway;
 mod issuers;
+mod list;
 mod model;
 mod pending;
 mod routes;
+mod update;
 mod watch;
 
 pub use gateway::{Face, router};
@@ -56,6 +63,8 @@ pub struct RestOptions {
     pub base_domain: String,
     /// Longest body of a request, in bytes.
     pub body_limit: usize,
+    /// Largest backup, in bytes; a body that brings one may be larger than others.
+    pub backup_limit: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
     /// Ends the event streams, for the stop of the server.
@@ -68,6 +77,7 @@ impl RestOptions {
             auth,
             base_domain: "localhost".to_owned(),
             body_limit: 1024 * 1024,
+            backup_limit: 3 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             closing: CancellationToken::new(),
         }

@@ -15,7 +15,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+/// Base64 of any kind of caller: padded or not.
+pub(super) const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
 

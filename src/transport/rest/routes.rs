@@ -1,7 +1,9 @@
 //! What is answered where. The table is the router: a request is matched against it from top to
 //! bottom, and a test holds it against the contract of the gRPC face.
 
+use super::face_routes::FACE_ROUTES;
 use super::failure::Failure;
+use crate::domain::KeyOperation;
 use http::Method;
 use std::borrow::Cow;
 
@@ -22,6 +24,34 @@ pub enum Endpoint {
     Watch,
     GetCertificate,
     GetVersion,
+    Import,
+    ListSecrets,
+    GetSecret,
+    ListSecretVersions,
+    ListKeys,
+    GetKey,
+    ListKeyVersions,
+    UseKey(KeyOperation),
+    /// A write that Key Vault has for secrets, by its name there.
+    RefuseSecret(&'static str),
+    /// A write that Key Vault has for keys.
+    RefuseKey(&'static str),
+    ListCertificates,
+    ListVersions,
+    UpdateCertificate,
+    UpdateVersion,
+    GetPolicy,
+    UpdatePolicy,
+    DeleteCertificate,
+    ListDeleted,
+    GetDeleted,
+    Recover,
+    Purge,
+    Backup,
+    Restore,
+    SetContacts,
+    GetContacts,
+    DeleteContacts,
 }
 
 /// A method on a path.
@@ -33,8 +63,8 @@ pub struct Route {
     pub endpoint: Endpoint,
 }
 
-/// All routes; `issuers` wins over names, and named parts win over versions (contract section 4).
-pub static ROUTES: [Route; 14] = [
+/// The routes of certificates; `issuers`, `contacts` and `restore` win over names, and named parts win over versions (contract section 4).
+pub static ROUTES: [Route; 31] = [
     at(Method::GET, "/certificates/issuers", Endpoint::ListIssuers),
     at(Method::GET, "/certificates/issuers/{issuer_name}", Endpoint::GetIssuer),
     at(Method::PUT, "/certificates/issuers/{issuer_name}", Endpoint::SetIssuer),
@@ -42,19 +72,36 @@ pub static ROUTES: [Route; 14] = [
     at(Method::DELETE, "/certificates/issuers/{issuer_name}", Endpoint::DeleteIssuer),
     at(Method::GET, "/certificates/issuers/{issuer_name}/ca", Endpoint::IssuerCa),
     at(Method::POST, "/certificates/{certificate_name}/create", Endpoint::Create),
+    at(Method::POST, "/certificates/{certificate_name}/import", Endpoint::Import),
     at(Method::GET, "/certificates/{certificate_name}/pending", Endpoint::GetPending),
     at(Method::PATCH, "/certificates/{certificate_name}/pending", Endpoint::CancelPending),
     at(Method::DELETE, "/certificates/{certificate_name}/pending", Endpoint::DeletePending),
     at(Method::POST, "/certificates/{certificate_name}/pending/merge", Endpoint::Merge),
     at(Method::GET, "/certificates/{certificate_name}/pending/watch", Endpoint::Watch),
+    at(Method::PUT, "/certificates/contacts", Endpoint::SetContacts),
+    at(Method::GET, "/certificates/contacts", Endpoint::GetContacts),
+    at(Method::DELETE, "/certificates/contacts", Endpoint::DeleteContacts),
+    at(Method::POST, "/certificates/restore", Endpoint::Restore),
+    at(Method::GET, "/certificates", Endpoint::ListCertificates),
+    at(Method::GET, "/certificates/{certificate_name}/versions", Endpoint::ListVersions),
+    at(Method::GET, "/certificates/{certificate_name}/policy", Endpoint::GetPolicy),
+    at(Method::PATCH, "/certificates/{certificate_name}/policy", Endpoint::UpdatePolicy),
+    at(Method::POST, "/certificates/{certificate_name}/backup", Endpoint::Backup),
     at(Method::GET, "/certificates/{certificate_name}", Endpoint::GetCertificate),
+    at(Method::PATCH, "/certificates/{certificate_name}", Endpoint::UpdateCertificate),
+    at(Method::DELETE, "/certificates/{certificate_name}", Endpoint::DeleteCertificate),
     at(Method::GET, "/certificates/{certificate_name}/{certificate_version}", Endpoint::GetVersion),
+    at(Method::PATCH, "/certificates/{certificate_name}/{certificate_version}", Endpoint::UpdateVersion),
+    at(Method::GET, "/deletedcertificates", Endpoint::ListDeleted),
+    at(Method::GET, "/deletedcertificates/{certificate_name}", Endpoint::GetDeleted),
+    at(Method::DELETE, "/deletedcertificates/{certificate_name}", Endpoint::Purge),
+    at(Method::POST, "/deletedcertificates/{certificate_name}/recover", Endpoint::Recover),
 ];
 
 /// Words after a name that are never a version, whether they are answered here or not.
 const NO_VERSIONS: [&str; 6] = ["backup", "create", "import", "pending", "policy", "versions"];
 
-const fn at(method: Method, path: &'static str, endpoint: Endpoint) -> Route {
+pub(super) const fn at(method: Method, path: &'static str, endpoint: Endpoint) -> Route {
     Route { method, path, endpoint }
 }
 
@@ -71,7 +118,7 @@ pub(super) struct Match<'a> {
 /// Finds the route: 404 where no path fits, 405 with `Allow` where only the method does not.
 pub(super) fn find<'a>(method: &Method, segments: &'a [Cow<'_, str>]) -> Result<Match<'a>, Failure> {
     let mut allowed: Vec<&str> = Vec::new();
-    for route in &ROUTES {
+    for route in ROUTES.iter().chain(&FACE_ROUTES) {
         let Some([name, version]) = route.captures(segments) else { continue };
         if route.method == *method {
             return Ok(Match { endpoint: route.endpoint, path: route.path, name, version });
@@ -90,7 +137,7 @@ impl Route {
             let segment = segments.next()?.as_ref();
             if part.starts_with('{') {
                 let no_version = || NO_VERSIONS.iter().any(|word| segment.eq_ignore_ascii_case(word));
-                if part == "{certificate_version}" && no_version() {
+                if part.ends_with("_version}") && no_version() {
                     return None;
                 }
                 *places.next()? = segment;
@@ -130,11 +177,34 @@ mod tests {
             (Method::POST, "/certificates//create", "405"),
             (Method::PUT, "/certificates/issuers/", "405"),
             (Method::GET, "/certificates/web/create", "405"),
-            (Method::GET, "/certificates/web/versions", "404"),
-            (Method::POST, "/certificates/web/import", "404"),
+            (Method::GET, "/certificates/", "ListCertificates  "),
+            (Method::GET, "/certificates/contacts", "GetContacts  "),
+            (Method::POST, "/certificates/restore/", "Restore  "),
+            (Method::GET, "/certificates/web/versions", "ListVersions web "),
+            (Method::GET, "/certificates/web/Policy", "GetPolicy web "),
+            (Method::POST, "/certificates/web/backup", "Backup web "),
+            (Method::PATCH, "/certificates/web/", "UpdateCertificate web "),
+            (Method::PATCH, "/certificates/web/0123", "UpdateVersion web 0123"),
+            (Method::DELETE, "/certificates/web", "DeleteCertificate web "),
+            (Method::GET, "/DeletedCertificates", "ListDeleted  "),
+            (Method::DELETE, "/deletedcertificates/web", "Purge web "),
+            (Method::POST, "/deletedcertificates/web/recover", "Recover web "),
+            (Method::PUT, "/certificates/web", "405"),
+            (Method::DELETE, "/certificates/web/0123", "405"),
+            (Method::POST, "/certificates/web/import", "Import web "),
+            (Method::GET, "/certificates/web/import", "405"),
             (Method::GET, "/certificates/web/pending/merge/x", "404"),
             (Method::GET, "/", "404"),
-            (Method::GET, "/secrets/web", "404"),
+            (Method::GET, "/secrets/", "ListSecrets  "),
+            (Method::GET, "/secrets/web/", "GetSecret web "),
+            (Method::GET, "/secrets/web/0123", "GetSecret web 0123"),
+            (Method::GET, "/secrets/web/versions", "ListSecretVersions web "),
+            (Method::PUT, "/secrets/web", "RefuseSecret(\"set\") web "),
+            (Method::POST, "/keys/web//sign", "UseKey(Sign) web "),
+            (Method::POST, "/keys/web/0123/unwrapKey", "UseKey(UnwrapKey) web 0123"),
+            (Method::POST, "/keys/web/versions/sign", "404"),
+            (Method::DELETE, "/keys/web/", "RefuseKey(\"delete\") web "),
+            (Method::GET, "/keys/web/0123/sign", "405"),
         ] {
             assert_eq!(found(method.clone(), path), expected, "{method} {path}");
         }
@@ -146,7 +216,9 @@ mod tests {
 
     #[test]
     fn the_routes_are_those_of_the_contract() {
-        let ours: BTreeSet<String> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+        let refused = |route: &&Route| matches!(route.endpoint, Endpoint::RefuseSecret(_) | Endpoint::RefuseKey(_));
+        let answered = ROUTES.iter().chain(&FACE_ROUTES).filter(|route| !refused(route));
+        let ours: BTreeSet<String> = answered.map(|route| format!("{} {}", route.method, route.path)).collect();
         let contract = crate::proto::rest_options().into_iter().flat_map(|(_, uris)| uris);
         let contract: BTreeSet<String> = contract.chain(EXTENSIONS.map(str::to_owned)).collect();
         assert_eq!(ours, contract);

@@ -135,7 +135,8 @@ fn snapshot(text: Option<&str>) -> Result<Option<Snapshot>, Error> {
     }
 }
 
-fn flag(name: &'static str, text: Option<&str>) -> Result<bool, Error> {
+/// A parameter that is `true` or `false`.
+pub(super) fn flag(name: &'static str, text: Option<&str>) -> Result<bool, Error> {
     match text {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),

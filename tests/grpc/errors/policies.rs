@@ -99,8 +99,8 @@ async fn keys(server: &Server) -> Tried {
         let key = KeyProperties { key_type: key_type.into(), ..KeyProperties::default() };
         policies.push((json!({"key_props": {"kty": word}, "x509_props": x509}), with_key(key)));
     }
-    let key = KeyProperties { key_type: KeyType::Ec.into(), curve: KeyCurve::P256k.into(), ..KeyProperties::default() };
-    policies.push((json!({"key_props": {"kty": "EC", "crv": "P-256K"}, "x509_props": x509}), with_key(key)));
+    let key = KeyProperties { key_type: KeyType::Ec.into(), curve: 99, ..KeyProperties::default() };
+    policies.push((json!({"key_props": {"kty": "EC", "crv": "P-192"}, "x509_props": x509}), with_key(key)));
     let mut tried = created(server, policies).await;
     let body = json!({"policy": {"key_props": {"kty": "DSA"}, "x509_props": x509}}).to_string();
     tried.rest(&server.rest("localhost").send("POST /certificates/mycert1/create", body).await);

@@ -3,15 +3,11 @@
 use super::super::answer::Links;
 use super::Reference;
 use super::policy::PolicyAnswer;
-use crate::domain::certificate::RECOVERABLE_DAYS;
-use crate::domain::{Certificate, Tags};
+use crate::domain::{Certificate, Recovery, Tags};
 use crate::service::CertificateView;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
-
-/// What Key Vault says of a vault with soft delete and without purge protection (contract section 5).
-const RECOVERY_LEVEL: &str = "Recoverable+Purgeable";
 
 /// Which members a bundle has (contract section 3, "which members when").
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +16,8 @@ pub(crate) enum Shape {
     Whole,
     /// One version: without both.
     Version,
+    /// One version that was changed: without policy.
+    Changed,
 }
 
 /// A certificate, or the disabled placeholder of one that was never completed.
@@ -48,7 +46,7 @@ struct IssuedAnswer {
 }
 
 #[derive(Serialize)]
-struct AttributesAnswer {
+pub(crate) struct AttributesAnswer {
     enabled: bool,
     nbf: i64,
     exp: i64,
@@ -57,14 +55,15 @@ struct AttributesAnswer {
     #[serde(rename = "recoveryLevel")]
     recovery_level: &'static str,
     #[serde(rename = "recoverableDays")]
-    recoverable_days: u8,
+    recoverable_days: u32,
 }
 
 impl<'a> CertificateAnswer<'a> {
     pub(crate) fn new(view: &'a CertificateView, shape: Shape, links: &Links) -> Self {
-        let CertificateView { vault: _, name, version, issued, thumbprint, entry, has_pending, projected } = view;
+        let CertificateView { vault: _, name, version, issued, thumbprint, entry, has_pending, projected, recovery } =
+            view;
         let version = version.to_string();
-        let whole = shape == Shape::Whole;
+        let (with_policy, with_pending) = (shape == Shape::Whole, shape != Shape::Version);
         let created = issued.as_ref().map(|issued| (issued.created, issued.updated));
         let (created, updated) =
             created.or_else(|| entry.as_ref().map(|entry| (entry.created, entry.updated))).unwrap_or(*projected);
@@ -81,15 +80,30 @@ impl<'a> CertificateAnswer<'a> {
                 exp: projected.1.seconds(),
                 created: created.seconds(),
                 updated: updated.seconds(),
-                recovery_level: RECOVERY_LEVEL,
-                recoverable_days: RECOVERABLE_DAYS,
+                recovery_level: recovery.level.word(),
+                recoverable_days: recovery.days,
             },
             tags,
-            policy: entry.as_ref().filter(|_| whole).map(|entry| PolicyAnswer::new(&entry.policy, name, links)),
-            pending: (whole && *has_pending)
+            policy: entry.as_ref().filter(|_| with_policy).map(|entry| PolicyAnswer::new(&entry.policy, name, links)),
+            pending: (with_pending && *has_pending)
                 .then(|| Reference { id: links.id("certificates", &[name.as_str(), "pending"]) }),
             preserve_cert_order,
             issued: issued.as_ref().map(|issued| IssuedAnswer::new(issued, thumbprint, name.as_str(), &version, links)),
+        }
+    }
+}
+
+impl AttributesAnswer {
+    /// Of a version on its secret and key faces.
+    pub(crate) fn of(certificate: &Certificate, recovery: Recovery) -> Self {
+        Self {
+            enabled: certificate.enabled,
+            nbf: certificate.not_before.seconds(),
+            exp: certificate.expires.seconds(),
+            created: certificate.created.seconds(),
+            updated: certificate.updated.seconds(),
+            recovery_level: recovery.level.word(),
+            recoverable_days: recovery.days,
         }
     }
 }

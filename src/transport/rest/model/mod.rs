@@ -2,7 +2,12 @@
 //! the order of the real service.
 
 pub(super) mod certificate;
+pub(super) mod contacts;
+pub(super) mod deleted;
+pub(super) mod face;
 pub(super) mod issuer;
+pub(super) mod list;
+pub(super) mod management;
 pub(super) mod operation;
 pub(super) mod policy;
 pub(super) mod requests;

@@ -100,6 +100,14 @@ impl PolicyBody {
         let input = PolicyInput::from(self);
         (input != PolicyInput::default()).then_some(input)
     }
+
+    /// As a change of what is stored: one client sends `"sans":{}` with every change, and an empty
+    /// object must not clear what is there.
+    pub(crate) fn into_change(self) -> Option<PolicyInput> {
+        let mut input = PolicyInput::from(self);
+        input.sans = input.sans.filter(|names| *names != SubjectAlternativeNames::default());
+        (input != PolicyInput::default()).then_some(input)
+    }
 }
 
 impl From<PolicyBody> for PolicyInput {

@@ -35,6 +35,29 @@ pub(crate) struct MergeBody {
     pub(crate) tags: Option<TagsBody>,
 }
 
+/// `POST /certificates/{name}/import`. It holds a private key, so it has no `Debug`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ImportBody {
+    pub(crate) value: Option<String>,
+    pub(crate) pwd: Option<String>,
+    pub(crate) policy: Option<PolicyBody>,
+    pub(crate) attributes: Option<AttributesBody>,
+    pub(crate) tags: Option<TagsBody>,
+    #[serde(rename = "preserveCertOrder")]
+    pub(crate) preserve_cert_order: Option<bool>,
+}
+
+/// `POST /keys/{name}/{version}/{operation}`. The value may be a key, so it has no `Debug`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct KeyOperationBody {
+    pub(crate) alg: Option<String>,
+    pub(crate) value: Option<String>,
+    /// Of a verification, whose `value` is the signature.
+    pub(crate) digest: Option<String>,
+}
+
 /// Only `enabled` is read: the times of a certificate are its own.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

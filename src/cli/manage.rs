@@ -1,0 +1,215 @@
+//! `certmint list`, `versions`, `update`, `delete`, `deleted`, `recover` and `purge`.
+
+use super::connection::{Repeat, Session};
+use super::failure::{Exit, Failure};
+use super::output::Output;
+use super::{Result, json, text};
+use crate::proto::v1::{
+    CertificateAttributes, CertificateItem, DeleteCertificateRequest, DeletedCertificate, DeletedCertificateItem,
+    GetDeletedCertificateRequest, ListCertificateVersionsRequest, ListCertificatesRequest,
+    ListDeletedCertificatesRequest, PurgeDeletedCertificateRequest, RecoverDeletedCertificateRequest,
+    UpdateCertificateRequest,
+};
+use prost_types::FieldMask;
+use serde_json::json;
+
+const PAGE_SIZE: i32 = 1000;
+
+/// Arguments of `certmint list` and `certmint deleted list`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ListArgs {
+    /// Also certificates of which no version was completed
+    #[arg(long)]
+    pending: bool,
+}
+
+/// Arguments of commands that take a certificate and nothing else.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NameArgs {
+    /// The certificate
+    name: String,
+}
+
+/// Arguments of `certmint update`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct UpdateArgs {
+    /// The certificate
+    name: String,
+
+    /// The version [default: the newest]
+    #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
+    version: String,
+
+    /// Let it be used
+    #[arg(long, conflicts_with = "disable")]
+    enable: bool,
+
+    /// Let it not be used
+    #[arg(long)]
+    disable: bool,
+
+    /// A tag; all tags are replaced by those that are given [repeatable]
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = super::create::tag, conflicts_with = "no_tags")]
+    tags: Vec<(String, String)>,
+
+    /// Remove all tags
+    #[arg(long)]
+    no_tags: bool,
+}
+
+/// The commands of `certmint deleted`.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum DeletedCommand {
+    /// List the deleted certificates of the vault
+    List(ListArgs),
+    /// Print a deleted certificate
+    Show(NameArgs),
+}
+
+pub(super) async fn list(session: &Session, output: Output, args: ListArgs) -> Result<Exit> {
+    let mut request = ListCertificatesRequest {
+        vault_name: session.vault(),
+        page_size: PAGE_SIZE,
+        page_token: String::new(),
+        include_pending: args.pending,
+    };
+    let mut certificates = Vec::new();
+    loop {
+        let rpc =
+            session.call(Repeat::Safe, request.clone(), async |mut client, it| client.list_certificates(it).await);
+        let page = rpc.await?;
+        certificates.extend(page.certificates);
+        if page.next_page_token.is_empty() {
+            return print_items(output, &certificates);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+pub(super) async fn versions(session: &Session, output: Output, args: NameArgs) -> Result<Exit> {
+    let mut request = ListCertificateVersionsRequest {
+        vault_name: session.vault(),
+        certificate_name: args.name,
+        page_size: PAGE_SIZE,
+        page_token: String::new(),
+    };
+    let mut certificates = Vec::new();
+    loop {
+        let rpc = session
+            .call(Repeat::Safe, request.clone(), async |mut client, it| client.list_certificate_versions(it).await);
+        let page = rpc.await?;
+        certificates.extend(page.certificates);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    // The server's order means nothing; people look for the newest.
+    let created = |item: &CertificateItem| item.attributes.and_then(|it| it.created).map(|at| (at.seconds, at.nanos));
+    certificates.sort_by_key(|item| std::cmp::Reverse(created(item)));
+    print_items(output, &certificates)
+}
+
+pub(super) async fn update(session: &Session, output: Output, args: UpdateArgs) -> Result<Exit> {
+    let UpdateArgs { name, version, enable, disable, tags, no_tags } = args;
+    let mut paths = Vec::new();
+    if enable || disable {
+        paths.push("attributes.enabled".to_owned());
+    }
+    if no_tags || !tags.is_empty() {
+        paths.push("tags".to_owned());
+    }
+    if paths.is_empty() {
+        return Err(Failure::usage("there is nothing to change: give at least one option"));
+    }
+    let request = UpdateCertificateRequest {
+        vault_name: session.vault(),
+        certificate_name: name,
+        certificate_version: version,
+        policy: None,
+        attributes: Some(CertificateAttributes { enabled: Some(enable), ..Default::default() }),
+        tags: tags.into_iter().collect(),
+        update_mask: Some(FieldMask { paths }),
+    };
+    let rpc = session.call(Repeat::Safe, request, async |mut client, it| client.update_certificate(it).await);
+    let certificate = rpc.await?.certificate.ok_or_else(|| Failure::incomplete_answer("certificate"))?;
+    output.result(|| json!({ "certificate": json::certificate(&certificate) }), || text::certificate(&certificate))?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn delete(session: &Session, output: Output, args: NameArgs) -> Result<Exit> {
+    let request = DeleteCertificateRequest { vault_name: session.vault(), certificate_name: args.name };
+    let rpc = session.call(Repeat::Never, request, async |mut client, it| client.delete_certificate(it).await);
+    print_deleted(output, rpc.await?.deleted_certificate)
+}
+
+pub(super) async fn deleted(session: &Session, output: Output, command: DeletedCommand) -> Result<Exit> {
+    match command {
+        DeletedCommand::List(args) => list_deleted(session, output, args).await,
+        DeletedCommand::Show(args) => {
+            let request = GetDeletedCertificateRequest { vault_name: session.vault(), certificate_name: args.name };
+            let rpc =
+                session.call(Repeat::Safe, request, async |mut client, it| client.get_deleted_certificate(it).await);
+            print_deleted(output, rpc.await?.deleted_certificate)
+        }
+    }
+}
+
+pub(super) async fn recover(session: &Session, output: Output, args: NameArgs) -> Result<Exit> {
+    let request = RecoverDeletedCertificateRequest { vault_name: session.vault(), certificate_name: args.name };
+    let rpc = session.call(Repeat::Never, request, async |mut client, it| client.recover_deleted_certificate(it).await);
+    let certificate = rpc.await?.certificate.ok_or_else(|| Failure::incomplete_answer("certificate"))?;
+    output.result(|| json!({ "certificate": json::certificate(&certificate) }), || text::certificate(&certificate))?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn purge(session: &Session, output: Output, args: NameArgs) -> Result<Exit> {
+    let NameArgs { name } = args;
+    let request = PurgeDeletedCertificateRequest { vault_name: session.vault(), certificate_name: name.clone() };
+    let rpc = session.call(Repeat::Never, request, async |mut client, it| client.purge_deleted_certificate(it).await);
+    rpc.await?;
+    output.result(|| json!({ "certificate_name": name, "purged": true }), || format!("{name} is gone for good"))?;
+    Ok(Exit::Done)
+}
+
+async fn list_deleted(session: &Session, output: Output, args: ListArgs) -> Result<Exit> {
+    let mut request = ListDeletedCertificatesRequest {
+        vault_name: session.vault(),
+        page_size: PAGE_SIZE,
+        page_token: String::new(),
+        include_pending: args.pending,
+    };
+    let mut certificates: Vec<DeletedCertificateItem> = Vec::new();
+    loop {
+        let rpc = session
+            .call(Repeat::Safe, request.clone(), async |mut client, it| client.list_deleted_certificates(it).await);
+        let page = rpc.await?;
+        certificates.extend(page.deleted_certificates);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    output.result(
+        || json!({ "deleted_certificates": certificates.iter().map(json::manage::deleted_item).collect::<Vec<_>>() }),
+        || text::manage::deleted_items(&certificates),
+    )?;
+    Ok(Exit::Done)
+}
+
+fn print_items(output: Output, items: &[CertificateItem]) -> Result<Exit> {
+    output.result(
+        || json!({ "certificates": items.iter().map(json::manage::item).collect::<Vec<_>>() }),
+        || text::manage::items(items),
+    )?;
+    Ok(Exit::Done)
+}
+
+fn print_deleted(output: Output, deleted: Option<DeletedCertificate>) -> Result<Exit> {
+    let deleted = deleted.ok_or_else(|| Failure::incomplete_answer("deleted certificate"))?;
+    output.result(
+        || json!({ "deleted_certificate": json::manage::deleted(&deleted) }),
+        || text::manage::deleted(&deleted),
+    )?;
+    Ok(Exit::Done)
+}

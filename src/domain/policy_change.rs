@@ -1,0 +1,146 @@
+//! Changing a stored policy: what the caller names replaces what was there, the rest stays.
+
+use super::policy::{IssuerParameters, KeyType, LifetimeAction, Policy, Trigger, X509Properties};
+use super::policy_input::{LifetimeActionInput, PolicyInput};
+use super::{Result, Timestamp};
+
+impl PolicyInput {
+    /// The stored policy with what this input names in the place of what was there, checked as a
+    /// whole. A key type that changes takes neither size nor curve from the old one.
+    pub fn change(self, stored: &Policy, now: Timestamp) -> Result<Policy> {
+        let policy = self.over(stored).complete(now)?;
+        Ok(Policy { created: stored.created, ..policy })
+    }
+
+    fn over(self, stored: &Policy) -> Self {
+        let Policy { key, content_type, x509, lifetime_actions, issuer, enabled, created: _, updated: _ } = stored;
+        let X509Properties { subject, sans, ekus, key_usage, validity_months, ca } = x509;
+        let IssuerParameters { name, certificate_type, certificate_transparency } = issuer;
+        let (kty, key_size, curve) = key_words(self.kty, self.key_size, self.curve, key.key_type);
+        Self {
+            exportable: self.exportable.or(Some(key.exportable)),
+            kty,
+            key_size,
+            curve,
+            reuse_key: self.reuse_key.or(Some(key.reuse_key)),
+            content_type: self.content_type.or_else(|| Some(content_type.media_type().to_owned())),
+            subject: self.subject.or_else(|| Some(subject.clone())),
+            sans: self.sans.or_else(|| sans.clone()),
+            ekus: self.ekus.or_else(|| Some(ekus.clone())),
+            key_usage: self.key_usage.or_else(|| Some(key_usage.iter().map(|usage| usage.name().to_owned()).collect())),
+            validity_months: self.validity_months.or(Some(i64::from(*validity_months))),
+            ca: self.ca.or(Some(*ca)),
+            lifetime_actions: self
+                .lifetime_actions
+                .or_else(|| Some(lifetime_actions.iter().map(LifetimeActionInput::from).collect())),
+            issuer_name: self.issuer_name.or_else(|| Some(name.clone())),
+            certificate_type: self.certificate_type.or_else(|| certificate_type.clone()),
+            certificate_transparency: self.certificate_transparency.or(*certificate_transparency),
+            enabled: self.enabled.or(Some(*enabled)),
+        }
+    }
+}
+
+/// Type, size and curve of the key: those of the input where they decide the type by themselves,
+/// completed from the stored type where that is still the same.
+fn key_words(
+    kty: Option<String>,
+    size: Option<i64>,
+    curve: Option<String>,
+    stored: KeyType,
+) -> (Option<String>, Option<i64>, Option<String>) {
+    let same_type = kty.as_deref().is_none_or(|kty| kty == stored.kty());
+    match (size, curve) {
+        (None, None) if same_type => {
+            let curve = stored.curve().map(str::to_owned);
+            (Some(stored.kty().to_owned()), Some(i64::from(stored.bits())), curve)
+        }
+        (Some(size), None) if same_type => (Some(stored.kty().to_owned()), Some(size), None),
+        // A curve says EC by itself; a new type stands alone.
+        (size, curve) => (kty, size, curve),
+    }
+}
+
+impl From<&LifetimeAction> for LifetimeActionInput {
+    fn from(action: &LifetimeAction) -> Self {
+        let LifetimeAction { trigger, action } = action;
+        let (lifetime_percentage, days_before_expiry) = match trigger {
+            Trigger::LifetimePercentage(percentage) => (Some(i64::from(*percentage)), None),
+            Trigger::DaysBeforeExpiry(days) => (None, Some(i64::from(*days))),
+        };
+        Self { lifetime_percentage, days_before_expiry, action: Some(action.name().to_owned()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::KeyUsage;
+    use crate::domain::san::SubjectAlternativeNames;
+
+    fn stored() -> Policy {
+        let input = PolicyInput {
+            subject: Some("CN=a".into()),
+            sans: Some(SubjectAlternativeNames { dns_names: vec!["a.example".into()], ..Default::default() }),
+            ekus: Some(vec!["1.3.6.1.5.5.7.3.1".into()]),
+            key_usage: Some(vec!["cRLSign".into()]),
+            validity_months: Some(3),
+            certificate_type: Some("OV-SSL".into()),
+            lifetime_actions: Some(vec![LifetimeActionInput {
+                days_before_expiry: Some(30),
+                action: Some("EmailContacts".into()),
+                ..Default::default()
+            }]),
+            exportable: Some(false),
+            ..PolicyInput::default()
+        };
+        input.complete(Timestamp(1000)).unwrap()
+    }
+
+    #[test]
+    fn nothing_named_changes_nothing_but_the_time() {
+        let changed = PolicyInput::default().change(&stored(), Timestamp(5000)).unwrap();
+        assert_eq!(changed, Policy { updated: Timestamp(5000), ..stored() });
+    }
+
+    #[test]
+    fn what_is_named_changes_and_the_rest_stays() {
+        let input = PolicyInput { issuer_name: Some("Self".into()), ekus: Some(Vec::new()), ..PolicyInput::default() };
+        let changed = input.change(&stored(), Timestamp(5000)).unwrap();
+        let mut expected = Policy { updated: Timestamp(5000), ..stored() };
+        expected.issuer.name = "Self".into();
+        expected.x509.ekus = Vec::new();
+        assert_eq!(changed, expected);
+        assert_eq!(changed.x509.key_usage, [KeyUsage::CrlSign]);
+    }
+
+    #[test]
+    fn a_new_key_type_takes_nothing_from_the_old_one() {
+        let change = |kty: Option<&str>, size, curve: Option<&str>, from| {
+            let input = PolicyInput {
+                kty: kty.map(Into::into),
+                key_size: size,
+                curve: curve.map(Into::into),
+                ..PolicyInput::default()
+            };
+            let mut stored = stored();
+            stored.key.key_type = from;
+            input.change(&stored, Timestamp(0)).map(|policy| policy.key.key_type).ok()
+        };
+        assert_eq!(change(Some("EC"), None, None, KeyType::Rsa3072), Some(KeyType::P256));
+        assert_eq!(change(None, None, Some("P-384"), KeyType::Rsa3072), Some(KeyType::P384));
+        assert_eq!(change(Some("RSA"), None, None, KeyType::P384), Some(KeyType::Rsa2048));
+        assert_eq!(change(Some("RSA"), None, None, KeyType::Rsa4096), Some(KeyType::Rsa4096));
+        assert_eq!(change(None, Some(4096), None, KeyType::Rsa2048), Some(KeyType::Rsa4096));
+        assert_eq!(change(None, Some(521), None, KeyType::P256), Some(KeyType::P521));
+        assert_eq!(change(None, None, Some("P-521"), KeyType::P256), Some(KeyType::P521));
+        assert_eq!(change(None, Some(256), None, KeyType::Rsa2048), None);
+    }
+
+    #[test]
+    fn the_whole_is_checked() {
+        let input = PolicyInput { validity_months: Some(1), ..PolicyInput::default() };
+        let error = input.change(&stored(), Timestamp(0)).unwrap_err();
+        assert!(error.message.contains("lifetime_actions[0].trigger.days_before_expiry"), "{error}");
+    }
+}

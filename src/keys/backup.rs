@@ -1,0 +1,170 @@
+//! The form of a backup: a mark, then one sealed value. Inside stand a header (JSON, no secrets) and
+//! numbered blobs (certificates and private keys), each once however often it is used.
+//!
+//! `certmint-backup`, the byte 1, sealed( length of the header (4 bytes, big-endian), header, then
+//! for each blob its length (4 bytes, big-endian) and its bytes ).
+
+use super::seal::{SealContext, Sealer};
+use crate::domain::{Error, Reason, Result};
+use std::collections::HashMap;
+use zeroize::Zeroizing;
+
+const MARK: &[u8] = b"certmint-backup";
+const VERSION: u8 = 1;
+
+/// The blobs of a backup while it is written; private keys among them are zeroed when it is dropped.
+#[derive(Default)]
+pub struct Blobs {
+    all: Vec<Zeroizing<Vec<u8>>>,
+    known: HashMap<[u8; 32], usize>,
+    bytes: usize,
+}
+
+impl Blobs {
+    /// The number of a blob, under which the header refers to it.
+    pub fn add(&mut self, blob: Zeroizing<Vec<u8>>) -> usize {
+        let digest = super::digest::sha256(&[&blob]);
+        *self.known.entry(digest).or_insert_with(|| {
+            self.bytes += blob.len() + 4;
+            self.all.push(blob);
+            self.all.len() - 1
+        })
+    }
+
+    /// How many bytes they take in the backup.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// Writes a backup, sealed with the newest master key.
+pub fn write(sealer: &Sealer, header: &[u8], blobs: &Blobs) -> Result<Vec<u8>> {
+    // Room for all of it, so that no copy of a key is left behind when it grows.
+    let mut plain = Zeroizing::new(Vec::with_capacity(4 + header.len() + blobs.bytes));
+    for part in std::iter::once(header).chain(blobs.all.iter().map(|blob| blob.as_slice())) {
+        let length = u32::try_from(part.len()).map_err(super::defect("a part of a backup is too long"))?;
+        plain.extend_from_slice(&length.to_be_bytes());
+        plain.extend_from_slice(part);
+    }
+    let sealed = sealer.seal(&plain, &SealContext::backup())?;
+    Ok([MARK, &[VERSION], &sealed].concat())
+}
+
+/// A backup that was opened.
+pub struct Opened {
+    plain: Zeroizing<Vec<u8>>,
+    header: std::ops::Range<usize>,
+    blobs: Vec<std::ops::Range<usize>>,
+}
+
+impl Opened {
+    pub fn header(&self) -> &[u8] {
+        &self.plain[self.header.clone()]
+    }
+
+    /// The blob of that number; refused where there is none.
+    pub fn blob(&self, number: usize) -> Result<&[u8]> {
+        self.blobs.get(number).map(|range| &self.plain[range.clone()]).ok_or_else(corrupt)
+    }
+}
+
+/// Opens a backup.
+///
+/// # Errors
+/// [`Reason::MalformedBackup`], with the id of the master key where that is not known here.
+pub fn read(sealer: &Sealer, backup: &[u8]) -> Result<Opened> {
+    let sealed = match backup.strip_prefix(MARK).and_then(<[u8]>::split_first) {
+        Some((&VERSION, sealed)) => sealed,
+        Some((version, _)) => {
+            return Err(Error::new(
+                Reason::MalformedBackup,
+                format!(
+                    "The backup has the form {version}, and this server knows up to {VERSION}: restore it with a newer version of certmint."
+                ),
+            ));
+        }
+        None => return Err(corrupt()),
+    };
+    if let Some(id) = sealer.unknown_key(sealed) {
+        return Err(Error::new(
+            Reason::MalformedBackup,
+            format!(
+                "The backup was sealed with the master key {id}, which this server does not have: add it to the server's master keys."
+            ),
+        ));
+    }
+    let plain = sealer.open(sealed, &SealContext::backup()).map_err(|_| corrupt())?;
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while at < plain.len() {
+        let length = plain.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+        let start = at + 4;
+        let end = length.and_then(|length| start.checked_add(usize::try_from(length).ok()?));
+        at = end.filter(|end| *end <= plain.len()).ok_or_else(corrupt)?;
+        parts.push(start..at);
+    }
+    let mut parts = parts.into_iter();
+    let header = parts.next().ok_or_else(corrupt)?;
+    Ok(Opened { header, blobs: parts.collect(), plain })
+}
+
+/// What Key Vault says of a backup that it cannot read (contract section 9).
+pub fn corrupt() -> Error {
+    Error::new(Reason::MalformedBackup, "Backup blob is corrupt.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::MasterKeys;
+
+    fn blob(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(bytes.to_vec())
+    }
+
+    #[test]
+    fn a_backup_comes_back_and_holds_each_blob_once() {
+        let sealer = Sealer::new(MasterKeys::random());
+        let mut blobs = Blobs::default();
+        assert_eq!([b"a", b"b", b"a"].map(|bytes| blobs.add(blob(bytes))), [0, 1, 0]);
+        let opened = read(&sealer, &write(&sealer, b"header", &blobs).unwrap()).unwrap();
+        assert_eq!(
+            (opened.header(), opened.blob(0).unwrap(), opened.blob(1).unwrap()),
+            (&b"header"[..], &b"a"[..], &b"b"[..])
+        );
+        assert!(opened.blob(2).is_err());
+    }
+
+    #[test]
+    fn no_byte_can_be_changed_and_none_left_out() {
+        let sealer = Sealer::new(MasterKeys::random());
+        let mut blobs = Blobs::default();
+        blobs.add(blob(b"secret key"));
+        let backup = write(&sealer, b"header", &blobs).unwrap();
+        assert!(!backup.windows(6).any(|window| window == b"secret" || window == b"header"));
+        for at in 0..backup.len() {
+            let mut changed = backup.clone();
+            changed[at] ^= 1;
+            let error = read(&sealer, &changed).err().unwrap_or_else(|| panic!("byte {at} does not matter"));
+            assert_eq!(error.reason, Reason::MalformedBackup);
+            assert!(read(&sealer, &backup[..at]).is_err(), "cut after {at}");
+        }
+        assert!(read(&sealer, &[&backup[..], b"x"].concat()).is_err());
+    }
+
+    #[test]
+    fn another_master_key_is_named() {
+        let (here, there) = (Sealer::new(MasterKeys::random()), MasterKeys::random());
+        let id = there.newest().to_owned();
+        let backup = write(&Sealer::new(there), b"header", &Blobs::default()).unwrap();
+        let error = read(&here, &backup).err().unwrap();
+        assert!(error.message.contains(&format!("sealed with the master key {id}")), "{error}");
+    }
+
+    #[test]
+    fn a_newer_form_is_named() {
+        let backup = [MARK, &[2], b"x"].concat();
+        let error = read(&Sealer::new(MasterKeys::random()), &backup).err().unwrap();
+        assert!(error.message.contains("has the form 2"), "{error}");
+    }
+}

@@ -1,0 +1,163 @@
+//! Writes PKCS #12 files with an empty password, for every decoder in use: 3DES and a SHA-1 MAC are
+//! what OpenSSL 3, Java, .NET, Windows and the old decoder of Go have in common. With an empty
+//! password no encryption would keep a secret; the secret is kept by who may read it.
+
+use super::super::asn1::{INTEGER, OCTET_STRING, OID, SEQUENCE, SET, context};
+use super::super::digest::{sha1, sha256};
+use super::encryption::{Hash, PURPOSE_IV, PURPOSE_KEY, PURPOSE_MAC, Password, SHA1_3DES};
+use super::{CERT_BAG, SHROUDED_KEY_BAG, X509_CERTIFICATE};
+use aws_lc_rs::hmac;
+use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::Pkcs7};
+use const_oid::db::{rfc5911, rfc5912};
+use der::asn1::ObjectIdentifier;
+use zeroize::Zeroizing;
+
+const FRIENDLY_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.20");
+const LOCAL_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.21");
+
+const BMP_STRING: u8 = 0x1e;
+const NULL: [u8; 2] = [5, 0];
+/// Rounds of key derivation, as Windows writes them.
+const ROUNDS: u16 = 2000;
+
+type Secret = Zeroizing<Vec<u8>>;
+
+/// A file with the certificates, the one of the key first, and the key where there is one (PKCS #8,
+/// DER). Java shows `name` as the alias. The same content gives the same bytes, so that whoever
+/// compares two copies of a secret sees no change where there is none.
+pub(crate) fn write(key: Option<&[u8]>, certificates: &[&[u8]], name: &str) -> Secret {
+    let leaf = certificates.first().copied().unwrap_or_default();
+    let salt = |label: &str| sha256(&[b"certmint pkcs12 salt 1", label.as_bytes(), leaf])[..8].to_vec();
+    let key_id = sha1(leaf);
+
+    let mut safes = Vec::new();
+    if let Some(key) = key {
+        let (algorithm, ciphertext) = encrypt(key, &salt("key"));
+        let shrouded = tlv(SEQUENCE, &[&algorithm, &tlv(OCTET_STRING, &[&ciphertext])]);
+        let bag = bag(SHROUDED_KEY_BAG, &shrouded, Some(&attributes(&key_id, name)));
+        safes.push(content_info(rfc5911::ID_DATA, &tlv(OCTET_STRING, &[&tlv(SEQUENCE, &[&bag])])));
+    }
+    let bags: Vec<Vec<u8>> = certificates
+        .iter()
+        .enumerate()
+        .map(|(index, der)| {
+            let value = tlv(context(0), &[&tlv(OCTET_STRING, &[der])]);
+            let value = tlv(SEQUENCE, &[&oid(X509_CERTIFICATE), &value]);
+            let own = (index == 0 && key.is_some()).then(|| attributes(&key_id, name));
+            bag(CERT_BAG, &value, own.as_deref())
+        })
+        .collect();
+    let bags: Vec<&[u8]> = bags.iter().map(Vec::as_slice).collect();
+    let (algorithm, ciphertext) = encrypt(&tlv(SEQUENCE, &bags), &salt("certificates"));
+    let info = tlv(SEQUENCE, &[&oid(rfc5911::ID_DATA), &algorithm, &tlv(0x80, &[&ciphertext])]);
+    safes.push(content_info(rfc5911::ID_ENCRYPTED_DATA, &tlv(SEQUENCE, &[&tlv(INTEGER, &[&[0]]), &info])));
+
+    let safes: Vec<&[u8]> = safes.iter().map(Vec::as_slice).collect();
+    let content = tlv(SEQUENCE, &safes);
+    let mac = mac(&content, &salt("mac"));
+    let safe = content_info(rfc5911::ID_DATA, &tlv(OCTET_STRING, &[&content]));
+    Zeroizing::new(tlv(SEQUENCE, &[&tlv(INTEGER, &[&[3]]), &safe, &mac]))
+}
+
+fn mac(content: &[u8], salt: &[u8]) -> Vec<u8> {
+    let key = Hash::SHA1.derive(&empty_password(), salt, ROUNDS.into(), PURPOSE_MAC, Hash::SHA1.length);
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key), content);
+    let algorithm = tlv(SEQUENCE, &[&oid(rfc5912::ID_SHA_1), &NULL]);
+    let info = tlv(SEQUENCE, &[&algorithm, &tlv(OCTET_STRING, &[tag.as_ref()])]);
+    tlv(SEQUENCE, &[&info, &tlv(OCTET_STRING, &[salt]), &rounds()])
+}
+
+/// The AlgorithmIdentifier and the ciphertext of pbeWithSHAAnd3-KeyTripleDES-CBC.
+fn encrypt(plain: &[u8], salt: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let password = empty_password();
+    let mut key = [0; 24];
+    key.copy_from_slice(&Hash::SHA1.derive(&password, salt, ROUNDS.into(), PURPOSE_KEY, 24));
+    let mut iv = [0; 8];
+    iv.copy_from_slice(&Hash::SHA1.derive(&password, salt, ROUNDS.into(), PURPOSE_IV, 8));
+    let cipher = cbc::Encryptor::<des::TdesEde3>::new(&key.into(), &iv.into());
+    let ciphertext = cipher.encrypt_padded_vec::<Pkcs7>(plain);
+    let parameters = tlv(SEQUENCE, &[&tlv(OCTET_STRING, &[salt]), &rounds()]);
+    (tlv(SEQUENCE, &[&oid(SHA1_3DES), &parameters]), ciphertext)
+}
+
+/// The form with its terminator, which every decoder tries.
+fn empty_password() -> Secret {
+    Password("").forms().swap_remove(0)
+}
+
+fn attributes(key_id: &[u8], name: &str) -> Vec<u8> {
+    let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let name = tlv(SEQUENCE, &[&oid(FRIENDLY_NAME), &tlv(SET, &[&tlv(BMP_STRING, &[&name])])]);
+    let key_id = tlv(SEQUENCE, &[&oid(LOCAL_KEY_ID), &tlv(SET, &[&tlv(OCTET_STRING, &[key_id])])]);
+    // DER sorts the members of a set; the shorter encoding comes first (X.690 section 11.6).
+    let mut members = [name, key_id];
+    members.sort();
+    tlv(SET, &[&members[0], &members[1]])
+}
+
+fn bag(kind: ObjectIdentifier, value: &[u8], attributes: Option<&[u8]>) -> Vec<u8> {
+    tlv(SEQUENCE, &[&oid(kind), &tlv(context(0), &[value]), attributes.unwrap_or_default()])
+}
+
+fn content_info(kind: ObjectIdentifier, content: &[u8]) -> Vec<u8> {
+    tlv(SEQUENCE, &[&oid(kind), &tlv(context(0), &[content])])
+}
+
+fn oid(oid: ObjectIdentifier) -> Vec<u8> {
+    tlv(OID, &[oid.as_bytes()])
+}
+
+fn rounds() -> Vec<u8> {
+    tlv(INTEGER, &[&ROUNDS.to_be_bytes()])
+}
+
+/// Tag, length and content in DER.
+fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let bytes = length.to_be_bytes();
+    let significant = &bytes[bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len() - 1)..];
+    let mut out = Vec::with_capacity(length + 10);
+    out.push(tag);
+    match significant {
+        [short] if *short < 0x80 => out.push(*short),
+        long => {
+            out.push(0x80 | u8::try_from(long.len()).unwrap_or(8));
+            out.extend_from_slice(long);
+        }
+    }
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Budget, read};
+    use super::*;
+    use crate::domain::policy::KeyType;
+    use crate::keys::KeyPair;
+
+    #[test]
+    fn what_is_written_is_read_back_and_the_same_each_time() {
+        let key = KeyPair::generate(KeyType::P256).unwrap().to_pkcs8();
+        let certificates = [vec![0x30, 1, 7], vec![0x30; 300], vec![0x30, 0]];
+        let listed: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
+        for key in [Some(key.as_slice()), None] {
+            let file = write(key, &listed, "web");
+            let found = read(&file, Password(""), &mut Budget::default()).ok().unwrap();
+            assert_eq!(found.certificates, certificates);
+            assert_eq!(found.keys.first().map(|key| key.as_slice()), key);
+            assert_eq!(file, write(key, &listed, "web"));
+            assert!(read(&file, Password("x"), &mut Budget::default()).is_err());
+        }
+    }
+
+    #[test]
+    fn lengths_are_written_as_short_as_they_can_be() {
+        let head = |length: usize| {
+            let whole = tlv(4, &[&vec![0; length]]);
+            whole[1..whole.len() - length].to_vec()
+        };
+        assert_eq!((head(0), head(127)), (vec![0], vec![127]));
+        assert_eq!((head(128), head(256), head(65_536)), (vec![0x81, 128], vec![0x82, 1, 0], vec![0x83, 1, 0, 0]));
+    }
+}

@@ -1,0 +1,176 @@
+//! Deleting a certificate so that it can come back. Only the entry and its pending operation move:
+//! the versions stay where they are, so it takes one small commit however many there are.
+
+use super::certificates::{CertificateView, not_found};
+use super::records::{self, DeletedRecord, PendingRecord, key};
+use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use crate::domain::pending::{State, Transition, TransitionKind};
+use crate::domain::{
+    CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Reason, Result, Timestamp, VaultName,
+};
+use crate::store::{Batch, Delete, Record};
+use std::time::Duration;
+
+/// A deleted certificate as callers see it.
+#[derive(Clone, Debug)]
+pub struct DeletedView {
+    pub certificate: CertificateView,
+    pub deleted: Timestamp,
+    /// When it will be purged.
+    pub purge: Timestamp,
+}
+
+impl Service {
+    /// Deletes a certificate with all its versions, recoverable for the retention of its vault.
+    ///
+    /// What an issuer works on is cancelled there in the background; another pending operation
+    /// sleeps with the certificate. Both are told to watchers as a deletion.
+    pub async fn delete_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<DeletedView> {
+        for _ in 0..CONFLICT_ATTEMPTS {
+            let (record, mut entry) = self.live(vault, name).await?;
+            let at = self.now();
+            let purge = at.plus(self.settings(vault).retention_days.duration());
+            entry.state = EntryState::Deleted { at, purge };
+            let listed = DeletedRecord { vault: vault.clone(), name: entry.name.clone() };
+            let mut batch = Batch::default();
+            batch.puts.push(put(record.key, Some(record.revision), &entry, None)?);
+            batch.puts.push(put(key::deleted(vault, name), None, &listed, Some(purge))?);
+            let pending = self.load::<PendingRecord>(&key::pending(vault, name)).await?;
+            let kept = match pending {
+                Some((record, pending)) => put_to_sleep(&mut batch, record, pending, at, self.limits.lease)?,
+                None => false,
+            };
+            // Read before: somebody may purge it right after.
+            let certificate = self.view(entry, kept).await?;
+            if self.try_commit(batch).await?.is_some() {
+                return Ok(DeletedView { certificate, deleted: at, purge });
+            }
+        }
+        Err(contended())
+    }
+
+    /// A deleted certificate.
+    pub async fn deleted_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<DeletedView> {
+        let found = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        let Some((_, entry)) = found else { return Err(not_deleted(name)) };
+        let EntryState::Deleted { at: deleted, purge } = entry.state else { return Err(not_deleted(name)) };
+        let kept = self.store.get(&key::kept(vault, name)).await?.is_some();
+        match self.view(entry, kept).await {
+            Ok(certificate) => Ok(DeletedView { certificate, deleted, purge }),
+            // Purged between the two reads.
+            Err(error) if error.reason == Reason::CertificateNotFound => Err(not_deleted(name)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Brings a deleted certificate back with all its versions.
+    pub async fn recover_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<CertificateView> {
+        for _ in 0..CONFLICT_ATTEMPTS {
+            let found = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+            let (record, mut entry) = found.ok_or_else(|| not_found(name))?;
+            match entry.state {
+                EntryState::Live => return Err(not_found(name)),
+                EntryState::Leaving => return Err(being_deleted()),
+                EntryState::Deleted { .. } => {}
+            }
+            entry.state = EntryState::Live;
+            let mut batch = Batch::default();
+            batch.puts.push(put(record.key, Some(record.revision), &entry, None)?);
+            batch.deletes.extend(self.removal(&key::deleted(vault, name)).await?);
+            let kept = self.load::<PendingRecord>(&key::kept(vault, name)).await?;
+            let has_pending = kept.is_some();
+            if let Some((record, pending)) = kept {
+                wake(&mut batch, record, pending, self.now())?;
+            }
+            let view = self.view(entry, has_pending).await?;
+            if self.try_commit(batch).await?.is_some() {
+                return Ok(view);
+            }
+        }
+        Err(contended())
+    }
+
+    /// The removal of a record as it is now; nothing where there is none.
+    pub(super) async fn removal(&self, key: &str) -> Result<Option<Delete>> {
+        let found = self.store.get(key).await?;
+        Ok(found.map(|Record { key, revision, .. }| Delete { key, expected: revision }))
+    }
+}
+
+/// Takes the pending operation out of sight; answers whether it will come back with the certificate.
+fn put_to_sleep(
+    batch: &mut Batch,
+    record: Record,
+    mut pending: PendingRecord,
+    now: Timestamp,
+    lease: Duration,
+) -> Result<bool> {
+    let operation = pending.operation.clone();
+    let gone = Transition::gone(TransitionKind::Deleted, operation.clone(), now);
+    batch.events.push(records::encode(&gone)?);
+    let due = pending.hurry(&record, now, lease);
+    batch.deletes.push(Delete { key: record.key, expected: record.revision });
+    let Operation { vault, certificate, request_id, .. } = &operation;
+    if operation.in_progress() && !operation.issuer.is_manual() {
+        batch.puts.push(put(key::tombstone(vault, *request_id), None, &pending, Some(due))?);
+        return Ok(false);
+    }
+    // With the revision of the deletion, so that what comes back counts on from there.
+    let pending = PendingRecord { operation: gone.operation, planned: None, ..pending };
+    batch.puts.push(put(key::kept(vault, certificate), None, &pending, None)?);
+    Ok(true)
+}
+
+/// The pending operation comes back, as a change after its deletion.
+fn wake(batch: &mut Batch, record: Record, pending: PendingRecord, now: Timestamp) -> Result<()> {
+    let before = pending.operation;
+    let operation = Operation { revision: before.revision + 1, updated: now, ..before };
+    batch.events.push(records::encode(&Transition {
+        kind: TransitionKind::Created,
+        operation: operation.clone(),
+        previous: None,
+        at: now,
+    })?);
+    batch.deletes.push(Delete { key: record.key, expected: record.revision });
+    // A cancellation that the worker had not yet confirmed.
+    let open = matches!(operation.state, State::AwaitingMerge) && operation.cancellation_requested;
+    let place = key::pending(&operation.vault, &operation.certificate);
+    let pending = PendingRecord { operation, planned: open.then_some(now), ..pending };
+    batch.puts.push(put(place, None, &pending, pending.planned)?);
+    Ok(())
+}
+
+/// Refuses a new object where the name belongs to a deleted certificate.
+pub(super) fn refuse_taken(entry: &CertificateEntry) -> Result<()> {
+    let name = &entry.name;
+    let resource = Detail::Resource { kind: "certificate", name: name.to_string() };
+    match entry.state {
+        EntryState::Live => Ok(()),
+        EntryState::Deleted { purge, .. } => Err(Error::new(
+            Reason::DeletedButRecoverable,
+            format!("Certificate {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the certificate can only be recovered or purged."),
+        )
+        .with(resource)
+        .with(Detail::Precondition {
+            kind: "DELETED_BUT_RECOVERABLE",
+            subject: name.to_string(),
+            description: format!("It will be purged at {} (seconds since 1970).", purge.seconds()),
+        })),
+        EntryState::Leaving => Err(Error::new(
+            Reason::BeingDeleted,
+            format!("Certificate {name} is currently being deleted and cannot be re-created; retry later."),
+        )
+        .with(resource)
+        .retry_after(Duration::from_secs(1))),
+    }
+}
+
+/// Refuses to purge or recover what is on its way out.
+pub(super) fn being_deleted() -> Error {
+    Error::new(Reason::BeingDeleted, "Certificate is currently being deleted.").retry_after(Duration::from_secs(1))
+}
+
+pub(super) fn not_deleted(name: &CertificateName) -> Error {
+    Error::new(Reason::CertificateNotFound, format!("Deleted Certificate not found: {name}"))
+        .with(Detail::Resource { kind: "certificate", name: name.to_string() })
+}

@@ -1,0 +1,115 @@
+//! Removing a certificate for good, in steps of bounded size: first the entry says that it is
+//! leaving, then its versions go, last the entry itself. A record that is due sees to it that
+//! what was begun is finished.
+
+use super::deleted::{being_deleted, not_deleted};
+use super::records::{self, DeletedRecord, LeavingRecord, key};
+use super::{CONFLICT_ATTEMPTS, Due, Service, contended, put};
+use crate::domain::{CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, VaultName};
+use crate::store::{Batch, Delete, Record, Revision};
+
+/// Versions that one commit removes or brings.
+pub(super) const CHUNK: usize = 100;
+
+impl Service {
+    /// Removes a deleted certificate with all its versions and keys; nothing brings it back.
+    ///
+    /// [`Reason::PurgeProtected`] where the vault forbids it before the time is over.
+    pub async fn purge_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
+        for _ in 0..CONFLICT_ATTEMPTS {
+            let found = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+            let (record, entry) = found.ok_or_else(|| not_deleted(name))?;
+            let purge = match entry.state {
+                EntryState::Live => return Err(not_deleted(name)),
+                EntryState::Leaving => return Err(being_deleted()),
+                EntryState::Deleted { purge, .. } => purge,
+            };
+            if self.settings(vault).purge_protection {
+                return Err(Error::new(
+                    Reason::PurgeProtected,
+                    format!("Operation \"purge\" is not allowed: the vault {vault} is protected against it. The certificate {name} goes by itself when its retention is over."),
+                )
+                .with(Detail::Resource { kind: "certificate", name: name.to_string() })
+                .with(Detail::Precondition {
+                    kind: "PURGE_PROTECTED",
+                    subject: name.to_string(),
+                    description: format!("It will be purged at {} (seconds since 1970).", purge.seconds()),
+                }));
+            }
+            let listed = self.removal(&key::deleted(vault, name)).await?;
+            if self.begin_leaving(record, entry, listed).await? {
+                return self.remove_all(vault, name).await;
+            }
+        }
+        Err(contended())
+    }
+
+    /// The retention of a deleted certificate is over.
+    pub(super) async fn purge_overdue(&self, due: Due) -> Result<()> {
+        let DeletedRecord { vault, name } = records::read(&due.record)?;
+        let listed = Delete { key: due.record.key, expected: due.record.revision };
+        match self.load::<CertificateEntry>(&key::certificate(&vault, &name)).await? {
+            Some((record, entry)) if matches!(entry.state, EntryState::Deleted { .. }) => {
+                tracing::info!(%vault, certificate = %name, "the retention of a deleted certificate is over: it is purged");
+                if self.begin_leaving(record, entry, Some(listed)).await? {
+                    self.remove_all(&vault, &name).await?;
+                }
+                Ok(())
+            }
+            _ => self.try_commit(Batch { deletes: vec![listed], ..Batch::default() }).await.map(|_| ()),
+        }
+    }
+
+    /// A removal, or a restore, that was cut short.
+    pub(super) async fn finish_leaving(&self, due: Due) -> Result<()> {
+        let LeavingRecord { vault, name } = records::read(&due.record)?;
+        self.remove_all(&vault, &name).await
+    }
+
+    /// From here on nobody sees the certificate; whatever happens, the worker finishes what is left.
+    async fn begin_leaving(&self, record: Record, entry: CertificateEntry, listed: Option<Delete>) -> Result<bool> {
+        let entry = CertificateEntry { state: EntryState::Leaving, ..entry };
+        let puts =
+            vec![put(record.key, Some(record.revision), &entry, None)?, self.leaving(&entry.vault, &entry.name, None)?];
+        let deletes = listed.into_iter().collect();
+        Ok(self.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.is_some())
+    }
+
+    /// The record that is due when whoever began has had the time of a lease.
+    pub(super) fn leaving(
+        &self,
+        vault: &VaultName,
+        name: &CertificateName,
+        expected: Option<Revision>,
+    ) -> Result<crate::store::Put> {
+        let record = LeavingRecord { vault: vault.clone(), name: name.clone() };
+        put(key::leaving(vault, name), expected, &record, Some(self.now().plus(self.limits.lease)))
+    }
+
+    /// Removes the versions, then what stands under the name. Two who do it at once help each other.
+    async fn remove_all(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
+        let versions = key::versions_of(vault, name);
+        let mut refused = 0;
+        while refused < CONFLICT_ATTEMPTS {
+            let Some(leaving) = self.removal(&key::leaving(vault, name)).await? else { return Ok(()) };
+            let page = self.store.list(&versions, "", CHUNK).await?;
+            let last = page.len() < CHUNK;
+            let deletes = page.into_iter().map(|Record { key, revision, .. }| Delete { key, expected: revision });
+            let mut batch = Batch { deletes: deletes.collect(), ..Batch::default() };
+            // Written or removed each time: a name that is in use again must not lose its versions.
+            if last {
+                batch.deletes.extend(self.removal(&key::certificate(vault, name)).await?);
+                batch.deletes.extend(self.removal(&key::kept(vault, name)).await?);
+                batch.deletes.push(leaving);
+            } else {
+                batch.puts.push(self.leaving(vault, name, Some(leaving.expected))?);
+            }
+            match self.try_commit(batch).await? {
+                Some(_) if last => return Ok(()),
+                Some(_) => {}
+                None => refused += 1,
+            }
+        }
+        Err(contended())
+    }
+}

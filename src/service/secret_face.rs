@@ -1,0 +1,90 @@
+//! The secret face: the certificate with its key, where the key may leave. Keys are opened here
+//! for their owner, and nowhere else.
+
+use super::Service;
+use super::faces::{Face, FaceRef};
+use crate::domain::policy::ContentType;
+use crate::domain::{Blob, Certificate, Error, Recovery, Result};
+use crate::keys::export::{Exported, as_pem, as_pkcs12};
+use crate::keys::{KeyPair, SealContext, SealedKey};
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// A secret; its value never shows in `Debug`.
+pub struct SecretView {
+    pub certificate: Certificate,
+    /// The form of the value.
+    pub form: ContentType,
+    /// PKCS #12 in base64, or PEM text.
+    pub value: Zeroizing<String>,
+    /// How far a deletion can be undone.
+    pub recovery: Recovery,
+}
+
+impl fmt::Debug for SecretView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretView").field("version", &self.certificate.version).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// The secret of a version, in the form that its policy names or in `form`. Without its key
+    /// where that is not exportable. `caller` is who is told, for the log.
+    ///
+    /// [`Reason::SecretNotFound`](crate::domain::Reason::SecretNotFound),
+    /// [`Reason::SecretDisabled`](crate::domain::Reason::SecretDisabled), and
+    /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) where a PEM secret is asked
+    /// for as PKCS #12.
+    pub async fn secret(&self, wanted: &FaceRef, form: Option<ContentType>, caller: &str) -> Result<SecretView> {
+        let certificate = self.face(wanted, Face::Secret).await?;
+        if !certificate.enabled {
+            return Err(Face::Secret.disabled(&certificate, "get"));
+        }
+        let own = certificate.content_type;
+        let form = match (own, form) {
+            (ContentType::Pem, Some(ContentType::Pkcs12)) => {
+                return Err(Error::field(
+                    "outContentType",
+                    "A secret that is kept as application/x-pem-file is answered in this form only.",
+                ));
+            }
+            (own, form) => form.unwrap_or(own),
+        };
+        let value = self.exported(&certificate, form).await?;
+        tracing::info!(
+            vault = %certificate.vault,
+            certificate = %certificate.name,
+            version = %certificate.version,
+            caller,
+            with_key = certificate.exportable,
+            "a secret was read"
+        );
+        let recovery = self.recovery(&certificate.vault);
+        Ok(SecretView { certificate, form, value, recovery })
+    }
+
+    async fn exported(&self, certificate: &Certificate, form: ContentType) -> Result<Zeroizing<String>> {
+        let (name, leaf) = (certificate.name.to_string(), certificate.cer.0.clone());
+        let chain: Vec<Vec<u8>> = certificate.chain.iter().map(|Blob(der)| der.clone()).collect();
+        let write = move |key: Option<&KeyPair>| {
+            let exported = Exported { name: &name, leaf: &leaf, chain: &chain };
+            match form {
+                ContentType::Pkcs12 => as_pkcs12(exported, key),
+                ContentType::Pem => as_pem(exported, key),
+            }
+        };
+        if !certificate.exportable {
+            return self.keys.run(move || Ok(write(None))).await;
+        }
+        self.keys.with_key(sealed_key(certificate), move |key| Ok(write(Some(key)))).await
+    }
+}
+
+/// The key of a version with the place that it was sealed for.
+pub(super) fn sealed_key(certificate: &Certificate) -> SealedKey {
+    let Certificate { vault, name, version, sealed_key, .. } = certificate;
+    SealedKey {
+        sealed: sealed_key.clone(),
+        context: SealContext::certificate_key(vault.as_str(), name.as_str(), *version),
+    }
+}

@@ -1,0 +1,191 @@
+//! Changing a certificate and its policy. What the caller does not name stays as it is.
+
+use super::certificates::{CertificateView, not_found};
+use super::records::{PendingRecord, key};
+use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use crate::domain::{
+    Certificate, CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, Timestamp, VaultName,
+    Version, VersionSummary, certificate,
+};
+use crate::keys::chain;
+use crate::store::{Batch, Record};
+
+/// What to change.
+#[derive(Clone, Debug)]
+pub struct UpdateRequest {
+    pub vault: VaultName,
+    pub name: CertificateName,
+    /// `None`: the newest.
+    pub version: Option<Version>,
+    /// Members that are named replace those of the policy; only through the newest version.
+    pub policy: Option<PolicyInput>,
+    pub enabled: Option<bool>,
+    /// The dates are the certificate's own: what is sent must be what is there, in seconds.
+    pub not_before: Option<i64>,
+    pub expires: Option<i64>,
+    /// Replaces all tags.
+    pub tags: Option<Tags>,
+}
+
+impl Service {
+    /// Changes a version: tags and whether it may be used; the policy through the newest one. Of a
+    /// certificate that was never completed it changes what the version will get.
+    ///
+    /// [`crate::domain::Reason::CertificateNotFound`] where there is no such version,
+    /// [`crate::domain::Reason::BadParameter`] for other dates than the certificate has.
+    pub async fn update_certificate(&self, request: &UpdateRequest) -> Result<CertificateView> {
+        if let Some(tags) = &request.tags {
+            certificate::check_tags(tags)?;
+        }
+        let UpdateRequest { vault, name, version, policy, .. } = request;
+        for _ in 0..CONFLICT_ATTEMPTS {
+            let (record, mut entry) = self.live(vault, name).await?;
+            let now = self.now();
+            let newest = version.is_none_or(|version| version == entry.latest.unwrap_or(entry.first_version));
+            if let Some(input) = policy {
+                if !newest {
+                    return Err(Error::field(
+                        "policy",
+                        "The policy is that of the certificate: change it through the newest version, or without a version.",
+                    ));
+                }
+                entry.policy = self.changed_policy(&entry, input, now).await?;
+            }
+            let view = match (*version).or(entry.latest) {
+                Some(wanted) if entry.latest.is_some() => self.update_version(request, &record, entry, wanted).await?,
+                Some(wanted) if wanted != entry.first_version => return Err(not_found(name)),
+                _ => self.update_placeholder(request, &record, entry).await?,
+            };
+            if let Some(view) = view {
+                let short = version.is_some() && view.issued.is_some();
+                let view = if short { CertificateView { entry: None, ..view } } else { view };
+                return Ok(view.with(self.recovery(vault)));
+            }
+        }
+        Err(contended())
+    }
+
+    async fn update_version(
+        &self,
+        request: &UpdateRequest,
+        record: &Record,
+        mut entry: CertificateEntry,
+        version: Version,
+    ) -> Result<Option<CertificateView>> {
+        let UpdateRequest { vault, name, version: _, policy, enabled, not_before, expires, tags } = request;
+        let place = key::version(vault, name, version);
+        let found = self.load::<Certificate>(&place).await?;
+        let (version_record, mut certificate) = found.ok_or_else(|| not_found(name))?;
+        check_dates((*not_before, *expires), (certificate.not_before, certificate.expires))?;
+        let now = self.now();
+        let mut batch = Batch::default();
+        if enabled.is_some() || tags.is_some() {
+            certificate.enabled = enabled.unwrap_or(certificate.enabled);
+            certificate.tags = tags.clone().or(certificate.tags);
+            certificate.updated = now;
+            batch.puts.push(put(place, Some(version_record.revision), &certificate, None)?);
+            if entry.latest == Some(version) {
+                entry.summary = Some(VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0)));
+            }
+        }
+        if policy.is_some() || !batch.puts.is_empty() {
+            entry.updated = now;
+            batch.puts.push(put(record.key.clone(), Some(record.revision), &entry, None)?);
+        }
+        if !batch.puts.is_empty() && self.try_commit(batch).await?.is_none() {
+            return Ok(None);
+        }
+        let has_pending = self.store.get(&key::pending(vault, name)).await?.is_some();
+        Ok(Some(CertificateView::issued(certificate, entry, has_pending)))
+    }
+
+    /// There is no version yet: the pending operation keeps what the version will get.
+    async fn update_placeholder(
+        &self,
+        request: &UpdateRequest,
+        record: &Record,
+        mut entry: CertificateEntry,
+    ) -> Result<Option<CertificateView>> {
+        let UpdateRequest { vault, name, version: _, policy, enabled, not_before, expires, tags } = request;
+        check_dates((*not_before, *expires), entry.projected())?;
+        let now = self.now();
+        let pending = self.load::<PendingRecord>(&key::pending(vault, name)).await?;
+        let has_pending = pending.is_some();
+        let mut batch = Batch::default();
+        match pending {
+            Some((place, pending)) if enabled.is_some() || tags.is_some() => {
+                let pending = PendingRecord {
+                    enabled: enabled.unwrap_or(pending.enabled),
+                    tags: tags.clone().or(pending.tags),
+                    ..pending
+                };
+                // A step under way loses its claim by this write, and makes the record due when it ends.
+                batch.puts.push(put(place.key, Some(place.revision), &pending, place.due)?);
+            }
+            None if enabled.is_some() => {
+                return Err(Error::field(
+                    "attributes.enabled",
+                    format!("The certificate {name} has no version and none is on its way: create one first."),
+                ));
+            }
+            _ => {}
+        }
+        if tags.is_some() || policy.is_some() || !batch.puts.is_empty() {
+            entry.tags = tags.clone().or(entry.tags);
+            entry.updated = now;
+            batch.puts.push(put(record.key.clone(), Some(record.revision), &entry, None)?);
+            if self.try_commit(batch).await?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(CertificateView::placeholder(entry, has_pending)))
+    }
+
+    /// The policy of a certificate, with the name as it is kept.
+    pub async fn policy(&self, vault: &VaultName, name: &CertificateName) -> Result<(CertificateName, Policy)> {
+        let (_, entry) = self.live(vault, name).await?;
+        Ok((entry.name, entry.policy))
+    }
+
+    /// Changes the members that the input names, for versions to come.
+    pub async fn update_policy(
+        &self,
+        vault: &VaultName,
+        name: &CertificateName,
+        input: &PolicyInput,
+    ) -> Result<(CertificateName, Policy)> {
+        for _ in 0..CONFLICT_ATTEMPTS {
+            let (record, mut entry) = self.live(vault, name).await?;
+            if *input == PolicyInput::default() {
+                return Ok((entry.name, entry.policy));
+            }
+            entry.policy = self.changed_policy(&entry, input, self.now()).await?;
+            let puts = vec![put(record.key, Some(record.revision), &entry, None)?];
+            if self.try_commit(Batch { puts, ..Batch::default() }).await?.is_some() {
+                return Ok((entry.name, entry.policy));
+            }
+        }
+        Err(contended())
+    }
+
+    /// An issuer that the input names must be there, as for a creation.
+    async fn changed_policy(&self, entry: &CertificateEntry, input: &PolicyInput, now: Timestamp) -> Result<Policy> {
+        let policy = input.clone().change(&entry.policy, now)?;
+        if policy.issuer.name != entry.policy.issuer.name {
+            self.check_issuer(&entry.vault, &policy).await?;
+        }
+        Ok(policy)
+    }
+}
+
+fn check_dates(sent: (Option<i64>, Option<i64>), there: (Timestamp, Timestamp)) -> Result<()> {
+    for (path, sent, there) in [("attributes.nbf", sent.0, there.0), ("attributes.exp", sent.1, there.1)] {
+        if sent.is_some_and(|sent| sent != there.seconds()) {
+            return Err(Error::field(
+                path,
+                format!("The dates are those of the X.509 certificate ({}): leave it out.", there.seconds()),
+            ));
+        }
+    }
+    Ok(())
+}

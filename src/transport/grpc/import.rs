@@ -1,0 +1,37 @@
+//! `ImportCertificate` between the contract and the service.
+
+use super::certificates::{enabled, tags};
+use super::{call::Call, policy};
+use crate::domain::{Error, Result};
+use crate::proto::v1::{self, import_certificate_request::Bundle};
+use crate::service::ImportRequest;
+use zeroize::Zeroizing;
+
+/// What a message asks for.
+pub(super) fn request(call: &Call, message: v1::ImportCertificateRequest) -> Result<ImportRequest> {
+    let v1::ImportCertificateRequest {
+        vault_name,
+        certificate_name,
+        bundle,
+        password,
+        policy: given,
+        attributes,
+        tags: labels,
+        preserve_cert_order,
+    } = message;
+    let value = match bundle {
+        Some(Bundle::Pkcs12(bytes)) => Zeroizing::new(bytes.to_vec()),
+        Some(Bundle::Pem(text)) => Zeroizing::new(text.into_bytes()),
+        None => return Err(Error::field("bundle", "It is required: pkcs12 or pem.")),
+    };
+    Ok(ImportRequest {
+        vault: call.vault(&vault_name)?,
+        name: call.certificate(&certificate_name)?,
+        value,
+        password: Zeroizing::new(password),
+        policy: given.map(policy::input).transpose()?,
+        enabled: enabled(attributes),
+        tags: tags(labels),
+        preserve_cert_order,
+    })
+}

@@ -1,0 +1,74 @@
+//! `certmint.v1.VaultService`: the vaults of the server.
+#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
+
+use super::certificates::{open, page_size};
+use super::policy::time;
+use super::status::status;
+use crate::domain::{Result, RetentionDays, Vault, VaultSettings};
+use crate::proto::v1::{self, vault_service_server::VaultService};
+use crate::service::Service;
+use tonic::{Request, Response, Status};
+
+/// Answers the calls of one service.
+pub(super) struct VaultCalls(pub(super) Service);
+
+fn reply(vault: Vault) -> v1::Vault {
+    let Vault { name, settings, created } = vault;
+    let VaultSettings { retention_days, purge_protection } = settings;
+    v1::Vault {
+        vault_name: name.to_string(),
+        retention_days: i32::try_from(retention_days.get()).unwrap_or(i32::MAX),
+        purge_protection,
+        created: created.map(time),
+    }
+}
+
+impl VaultCalls {
+    async fn create(&self, request: Request<v1::CreateVaultRequest>) -> Result<v1::CreateVaultResponse> {
+        let (call, message) = open(request)?;
+        let v1::CreateVaultRequest { vault_name, retention_days, purge_protection } = message;
+        let name = call.new_vault(&vault_name)?;
+        // A negative number is out of range like any other.
+        let days = retention_days.map(|days| RetentionDays::new(u32::try_from(days).unwrap_or(0))).transpose()?;
+        let vault = self.0.create_vault(&name, days, purge_protection).await?;
+        Ok(v1::CreateVaultResponse { vault: Some(reply(vault)) })
+    }
+
+    async fn get(&self, request: Request<v1::GetVaultRequest>) -> Result<v1::GetVaultResponse> {
+        let (call, message) = open(request)?;
+        let v1::GetVaultRequest { vault_name } = message;
+        let name = call.vault(&vault_name)?;
+        Ok(v1::GetVaultResponse { vault: Some(reply(self.0.vaults().vault(&name)?)) })
+    }
+
+    async fn list(&self, request: Request<v1::ListVaultsRequest>) -> Result<v1::ListVaultsResponse> {
+        let (_, message) = open(request)?;
+        let v1::ListVaultsRequest { page_size: size, page_token } = message;
+        let page = self.0.list_vaults(page_size(size)?, &page_token).await?;
+        Ok(v1::ListVaultsResponse {
+            vaults: page.vaults.into_iter().map(reply).collect(),
+            next_page_token: page.next_page_token,
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl VaultService for VaultCalls {
+    async fn create_vault(
+        &self,
+        request: Request<v1::CreateVaultRequest>,
+    ) -> Result<Response<v1::CreateVaultResponse>, Status> {
+        self.create(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_vault(&self, request: Request<v1::GetVaultRequest>) -> Result<Response<v1::GetVaultResponse>, Status> {
+        self.get(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_vaults(
+        &self,
+        request: Request<v1::ListVaultsRequest>,
+    ) -> Result<Response<v1::ListVaultsResponse>, Status> {
+        self.list(request).await.map(Response::new).map_err(status)
+    }
+}

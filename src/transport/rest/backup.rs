@@ -1,0 +1,33 @@
+//! Backup and restore.
+
+use super::answer::{Answer, json};
+use super::failure::Failure;
+use super::gateway::Call;
+use super::model::certificate::{CertificateAnswer, Shape};
+use super::model::management::{BackupAnswer, RestoreBody};
+use super::pending::LENIENT;
+use crate::domain::{CertificateName, Error, Reason};
+use axum::body::Body;
+use base64::Engine;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::StatusCode;
+
+pub(super) async fn backup(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
+    let value = call.service.backup_certificate(&call.vault(), &CertificateName::parse(name)?).await?;
+    Ok(Answer::json(StatusCode::OK, json(&BackupAnswer { value: URL_SAFE_NO_PAD.encode(value) })))
+}
+
+pub(super) async fn restore(call: &Call<'_>, body: &mut Body) -> Result<Answer, Failure> {
+    let RestoreBody { value } = call.backup_body(body).await?;
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Err(Error::field("value", "It is required: the value that a backup answered.").into());
+    };
+    let decode = |alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(value.trim()).ok();
+    let Some(bytes) = [&URL_SAFE, &STANDARD].into_iter().find_map(decode) else {
+        return Err(Error::new(Reason::MalformedBackup, "Backup blob is corrupt.").into());
+    };
+    let view = call.service.restore_certificate(&call.vault(), bytes).await?;
+    Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, Shape::Whole, &call.links))))
+}

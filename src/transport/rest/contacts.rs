@@ -1,0 +1,29 @@
+//! The contacts of a vault.
+
+use super::answer::{Answer, json};
+use super::failure::Failure;
+use super::gateway::Call;
+use super::model::contacts::{ContactsAnswer, ContactsBody};
+use crate::domain::Contacts;
+use axum::body::Body;
+use http::StatusCode;
+
+pub(super) async fn set(call: &Call<'_>, body: &mut Body) -> Result<Answer, Failure> {
+    let contacts = Contacts::try_from(call.body::<ContactsBody>(body).await?)?;
+    let contacts = call.service.set_contacts(&call.vault(), contacts).await?;
+    Ok(answer(call, &contacts))
+}
+
+pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Failure> {
+    let contacts = call.service.contacts(&call.vault()).await?;
+    Ok(answer(call, &contacts))
+}
+
+pub(super) async fn delete(call: &Call<'_>) -> Result<Answer, Failure> {
+    let contacts = call.service.delete_contacts(&call.vault()).await?;
+    Ok(answer(call, &contacts))
+}
+
+fn answer(call: &Call<'_>, contacts: &Contacts) -> Answer {
+    Answer::json(StatusCode::OK, json(&ContactsAnswer::new(contacts, &call.links)))
+}

@@ -1,0 +1,86 @@
+//! Certificates in lists.
+
+use super::super::answer::Links;
+use crate::domain::Tags;
+use crate::service::{DeletedItem, Item};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+/// A page of a list.
+#[derive(Serialize)]
+pub(crate) struct ListAnswer<T> {
+    pub(crate) value: Vec<T>,
+    /// `null` on the last page, absolute before (contract rule 15).
+    #[serde(rename = "nextLink")]
+    pub(crate) next_link: Option<String>,
+}
+
+/// A certificate without its content (contract section 3, "list items").
+#[derive(Serialize)]
+pub(crate) struct ItemAnswer<'a> {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x5t: Option<String>,
+    attributes: ItemAttributes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a Tags>,
+    /// Always there, and always empty.
+    subject: &'static str,
+}
+
+#[derive(Serialize)]
+struct ItemAttributes {
+    enabled: bool,
+    nbf: i64,
+    exp: i64,
+    created: i64,
+    updated: i64,
+}
+
+impl<'a> ItemAnswer<'a> {
+    /// `of_versions` puts the version into the identifier.
+    pub(crate) fn new(item: &'a Item, of_versions: bool, links: &Links) -> Self {
+        let Item { vault: _, name, version, thumbprint, enabled, not_before, expires, created, updated, tags } = item;
+        let version = of_versions.then(|| version.to_string());
+        let parts: Vec<&str> = std::iter::once(name.as_str()).chain(version.as_deref()).collect();
+        Self {
+            id: links.id("certificates", &parts),
+            x5t: thumbprint.as_ref().map(|bytes| URL_SAFE_NO_PAD.encode(bytes)),
+            attributes: ItemAttributes {
+                enabled: *enabled,
+                nbf: not_before.seconds(),
+                exp: expires.seconds(),
+                created: created.seconds(),
+                updated: updated.seconds(),
+            },
+            tags: tags.as_ref(),
+            subject: "",
+        }
+    }
+}
+
+/// A deleted certificate in a list.
+#[derive(Serialize)]
+pub(crate) struct DeletedItemAnswer<'a> {
+    #[serde(rename = "recoveryId")]
+    recovery_id: String,
+    #[serde(rename = "deletedDate")]
+    deleted_date: i64,
+    #[serde(rename = "scheduledPurgeDate")]
+    scheduled_purge_date: i64,
+    #[serde(flatten)]
+    item: ItemAnswer<'a>,
+}
+
+impl<'a> DeletedItemAnswer<'a> {
+    pub(crate) fn new(entry: &'a DeletedItem, links: &Links) -> Self {
+        let DeletedItem { item, deleted, purge } = entry;
+        Self {
+            recovery_id: links.id("deletedcertificates", &[item.name.as_str()]),
+            deleted_date: deleted.seconds(),
+            scheduled_purge_date: purge.seconds(),
+            item: ItemAnswer::new(item, false, links),
+        }
+    }
+}

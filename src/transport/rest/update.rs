@@ -1,0 +1,53 @@
+//! Changing certificates and policies.
+
+use super::answer::{Answer, json};
+use super::failure::Failure;
+use super::gateway::Call;
+use super::model::certificate::{CertificateAnswer, Shape};
+use super::model::management::{ChangedAttributes, UpdateBody};
+use super::model::policy::{PolicyAnswer, PolicyBody};
+use crate::domain::{CertificateName, Policy, Tags, Version};
+use crate::service::UpdateRequest;
+use axum::body::Body;
+use http::StatusCode;
+
+pub(super) async fn certificate(
+    call: &Call<'_>,
+    name: &str,
+    version: Option<&str>,
+    body: &mut Body,
+) -> Result<Answer, Failure> {
+    let name = CertificateName::parse(name)?;
+    let version = version.map(Version::parse).transpose()?;
+    let UpdateBody { policy, attributes, tags } = call.body(body).await?;
+    let ChangedAttributes { enabled, nbf, exp } = attributes.unwrap_or_default();
+    let request = UpdateRequest {
+        vault: call.vault(),
+        name,
+        version,
+        policy: policy.and_then(PolicyBody::into_change),
+        enabled,
+        not_before: nbf,
+        expires: exp,
+        tags: tags.map(Tags::from),
+    };
+    let view = call.service.update_certificate(&request).await?;
+    let shape = if version.is_some() { Shape::Changed } else { Shape::Whole };
+    Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, shape, &call.links))))
+}
+
+pub(super) async fn get_policy(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
+    let (name, policy) = call.service.policy(&call.vault(), &CertificateName::parse(name)?).await?;
+    Ok(answer(call, &name, &policy))
+}
+
+pub(super) async fn policy(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
+    let name = CertificateName::parse(name)?;
+    let input = call.body::<PolicyBody>(body).await?.into_change().unwrap_or_default();
+    let (name, policy) = call.service.update_policy(&call.vault(), &name, &input).await?;
+    Ok(answer(call, &name, &policy))
+}
+
+fn answer(call: &Call<'_>, name: &CertificateName, policy: &Policy) -> Answer {
+    Answer::json(StatusCode::OK, json(&PolicyAnswer::new(policy, name, &call.links)))
+}

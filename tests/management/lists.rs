@@ -1,0 +1,123 @@
+//! A page of a list costs what it shows.
+
+use crate::world::{World, create, named, vault};
+use certmint::service::{ItemPage, Limits, ListRequest};
+use certmint::store::{Batch, Put, Store};
+use std::sync::atomic::Ordering;
+
+fn wanted(page_token: &str) -> ListRequest {
+    ListRequest { vault: vault(), page_size: 25, page_token: page_token.into(), include_pending: false }
+}
+
+/// Copies of the entry `web` under other names: lists need no more than the entry.
+async fn copies(world: &World, names: impl Iterator<Item = String>) {
+    let entry = world.store.get("certificates/default/web").await.unwrap().unwrap();
+    let body = String::from_utf8(entry.body).unwrap();
+    let puts: Vec<Put> = names
+        .map(|name| Put {
+            key: format!("certificates/default/{name}"),
+            expected: None,
+            body: body.replace("\"name\":\"web\"", &format!("\"name\":\"{name}\"")).into_bytes(),
+            due: None,
+        })
+        .collect();
+    world.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
+}
+
+async fn page(world: &World, token: &str) -> (ItemPage, usize) {
+    world.store.reset();
+    let page = world.service.list_certificates(&wanted(token)).await.unwrap();
+    (page, world.store.read.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn a_page_reads_one_record_more_than_it_shows() {
+    let world = World::new(Limits::default()).await;
+    world.issue("web").await;
+    copies(&world, (0..5000).map(|number| format!("c{number:05}"))).await;
+    let (first, read) = page(&world, "").await;
+    assert_eq!((first.items.len(), read), (25, 26));
+    let (middle, read) = page(&world, "c02500").await;
+    assert_eq!((middle.items[0].name.as_str(), middle.items.len(), read), ("c02501", 25, 26));
+    let (last, read) = page(&world, "c04990").await;
+    assert_eq!((last.items.len(), last.next_page_token.as_str(), read), (10, "", 10));
+}
+
+#[tokio::test]
+async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
+    let world = World::new(Limits::default()).await;
+    world.issue("web").await;
+    world.service.create(create("zz", "Unknown")).await.unwrap();
+    // Three thousand that were never completed stand before the one that was.
+    let entry = world.store.get("certificates/default/zz").await.unwrap().unwrap();
+    let body = String::from_utf8(entry.body).unwrap();
+    let puts: Vec<Put> = (0..3000)
+        .map(|number| Put {
+            key: format!("certificates/default/a{number:05}"),
+            expected: None,
+            body: body.replace("\"name\":\"zz\"", &format!("\"name\":\"a{number:05}\"")).into_bytes(),
+            due: None,
+        })
+        .collect();
+    world.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
+    let (mut token, mut shown, mut pages) = (String::new(), Vec::new(), 0);
+    loop {
+        let (page, read) = page(&world, &token).await;
+        assert!(read <= 1126, "{read} records for one page");
+        shown.extend(page.items);
+        pages += 1;
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((shown.len(), pages), (1, 3));
+}
+
+#[tokio::test]
+async fn a_list_does_not_trust_a_summary_of_another_version() {
+    let world = World::new(Limits::default()).await;
+    world.issue("web").await;
+    let (before, _) = page(&world, "").await;
+    let entry = world.store.get("certificates/default/web").await.unwrap().unwrap();
+    let mut body: serde_json::Value = serde_json::from_slice(&entry.body).unwrap();
+    // As a version of certmint wrote it that knew of no summaries, and as one that forgot to change it.
+    for summary in [None, Some("a76827a18b63421c917da80f28e9913d")] {
+        let value = body["value"].as_object_mut().unwrap();
+        match summary {
+            None => drop(value.remove("summary")),
+            Some(version) => {
+                let mut stale = serde_json::to_value(before.items[0].updated).unwrap();
+                stale = serde_json::json!({"version": version, "thumbprint": "AAAA", "enabled": false, "not_before": stale,
+                    "expires": stale, "created": stale, "updated": stale, "tags": null});
+                value.insert("summary".into(), stale);
+            }
+        }
+        let revision = world.store.get("certificates/default/web").await.unwrap().unwrap().revision;
+        let put = Put {
+            key: entry.key.clone(),
+            expected: Some(revision),
+            body: serde_json::to_vec(&body).unwrap(),
+            due: None,
+        };
+        world.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
+        let (after, _) = page(&world, "").await;
+        assert_eq!(after.items, before.items);
+    }
+}
+
+#[tokio::test]
+async fn deleted_certificates_cost_the_list_of_the_others_nothing_for_ever() {
+    let world = World::new(Limits::default()).await;
+    for name in ["a", "b", "c"] {
+        world.issue(name).await;
+    }
+    world.service.delete_certificate(&vault(), &named("b")).await.unwrap();
+    let (live, _) = page(&world, "").await;
+    assert_eq!(live.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    let deleted = world.service.list_deleted(&wanted("")).await.unwrap();
+    assert_eq!(deleted.items.iter().map(|item| item.item.name.as_str()).collect::<Vec<_>>(), ["b"]);
+    world.service.purge_certificate(&vault(), &named("b")).await.unwrap();
+    let (_, read) = page(&world, "").await;
+    assert_eq!(read, 2);
+}

@@ -1,0 +1,10 @@
+//! The management of certificates below the REST face: the gRPC calls, what happens with time and
+//! after crashes, and how much work each call makes of many records.
+
+mod grpc;
+mod lists;
+mod many_versions;
+mod races;
+mod scheduled_purge;
+mod vaults;
+mod world;

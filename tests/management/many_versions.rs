@@ -1,0 +1,85 @@
+//! A certificate with hundreds of versions: deleting and recovering are one small commit, and nothing
+//! else ever writes more than a bounded number of records at once.
+
+use crate::world::{World, named, vault};
+use certmint::domain::Reason;
+use certmint::service::Limits;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const VERSIONS: usize = 250;
+const LARGEST_BATCH: usize = 104;
+
+fn largest(world: &World) -> (usize, usize) {
+    (world.store.commits.load(Ordering::SeqCst), world.store.largest.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn deleting_and_recovering_write_a_handful_of_records() {
+    let world = World::new(Limits::default()).await;
+    world.issue_many("web", VERSIONS).await;
+    let before = world.store.keys().await;
+    world.store.reset();
+    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    assert_eq!(largest(&world), (1, 4));
+    assert!(world.store.read.load(Ordering::SeqCst) < 5);
+    world.store.reset();
+    world.service.recover_certificate(&vault(), &named("web")).await.unwrap();
+    assert_eq!(largest(&world), (1, 4));
+    assert_eq!(world.store.keys().await, before);
+}
+
+#[tokio::test]
+async fn a_purge_goes_in_bounded_steps() {
+    let world = World::new(Limits::default()).await;
+    world.issue_many("web", VERSIONS).await;
+    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    world.store.reset();
+    world.service.purge_certificate(&vault(), &named("web")).await.unwrap();
+    let (commits, largest) = largest(&world);
+    assert!(commits == 4 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
+    assert_eq!(world.store.keys().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
+    let here = World::new(Limits::default()).await;
+    here.issue_many("web", VERSIONS).await;
+    let backup = here.service.backup_certificate(&vault(), &named("web")).await.unwrap();
+    let there = World::new(Limits::default()).await;
+    there.store.reset();
+    let view = there.service.restore_certificate(&vault(), backup).await.unwrap();
+    let (commits, largest) = largest(&there);
+    assert!(commits == 5 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
+    assert_eq!(view.version, here.service.certificate(&vault(), &named("web")).await.unwrap().version);
+    let mut expected = here.store.keys().await;
+    expected.retain(|key| !key.starts_with("pending/"));
+    assert_eq!(there.store.keys().await, expected);
+}
+
+/// Wherever the disk fails in a restore, nobody sees a part of it, and the name is free again later.
+#[tokio::test]
+async fn a_restore_that_is_cut_short_leaves_nothing() {
+    let here = World::new(Limits::default()).await;
+    here.issue_many("web", 120).await;
+    let backup = here.service.backup_certificate(&vault(), &named("web")).await.unwrap();
+    for commits in 0..4 {
+        let there = World::new(Limits::default()).await;
+        there.store.fail_after(commits);
+        let error = there.service.restore_certificate(&vault(), backup.clone()).await.unwrap_err();
+        assert_eq!(error.reason, Reason::StoreUnavailable);
+        there.store.heal();
+        let error = there.service.certificate(&vault(), &named("web")).await.unwrap_err();
+        assert_eq!(error.reason, Reason::CertificateNotFound);
+        if commits > 0 {
+            let error = there.service.restore_certificate(&vault(), backup.clone()).await.unwrap_err();
+            assert_eq!(error.reason, Reason::BeingDeleted);
+        }
+        there.clock.advance(Duration::from_secs(91));
+        there.work().await;
+        assert_eq!(there.store.keys().await, Vec::<String>::new(), "after {commits} commits");
+        there.service.restore_certificate(&vault(), backup.clone()).await.unwrap();
+        there.work().await;
+        there.service.certificate(&vault(), &named("web")).await.unwrap();
+    }
+}

@@ -1,0 +1,132 @@
+//! Many callers at once under few names: whatever they do, the records fit together afterwards, and
+//! nobody is told of a defect.
+
+use crate::world::{World, create, named, vault};
+use certmint::domain::{Error, Reason};
+use certmint::service::{Limits, ListRequest, PendingRef, Service, UpdateRequest};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+const NAMES: [&str; 2] = ["a", "b"];
+const CALLERS: u64 = 6;
+const CALLS: usize = 150;
+
+/// Random numbers that a run can repeat (xorshift, Marsaglia 2003).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+/// What a caller may be told.
+fn is_refusal(error: &Error) -> bool {
+    use Reason as R;
+    matches!(
+        error.reason,
+        R::CertificateNotFound
+            | R::PendingNotFound
+            | R::PendingInProgress
+            | R::DeletedButRecoverable
+            | R::BeingDeleted
+            | R::AlreadyExists
+            | R::BadParameter
+            | R::StoreUnavailable
+    )
+}
+
+async fn act(service: &Service, dice: &mut Dice) -> Result<(), Error> {
+    let name = named(NAMES[usize::try_from(dice.roll(2)).unwrap()]);
+    let vault = vault();
+    match dice.roll(12) {
+        0 | 1 => service.create(create(name.as_str(), "Self")).await.map(drop),
+        2 => service.create(create(name.as_str(), "Unknown")).await.map(drop),
+        3 | 4 => service.delete_certificate(&vault, &name).await.map(drop),
+        5 => service.recover_certificate(&vault, &name).await.map(drop),
+        6 => service.purge_certificate(&vault, &name).await,
+        7 => {
+            let tags = [("n".to_owned(), dice.roll(9).to_string())].into();
+            let request = UpdateRequest {
+                vault,
+                name,
+                version: None,
+                policy: None,
+                enabled: None,
+                not_before: None,
+                expires: None,
+                tags: Some(tags),
+            };
+            service.update_certificate(&request).await.map(drop)
+        }
+        8 => {
+            let backup = service.backup_certificate(&vault, &name).await?;
+            let _ = service.delete_certificate(&vault, &name).await;
+            let _ = service.purge_certificate(&vault, &name).await;
+            service.restore_certificate(&vault, backup).await.map(drop)
+        }
+        9 => service.delete_pending(&PendingRef { vault, name, request_id: None }).await.map(drop),
+        10 => {
+            let wanted = ListRequest { vault, page_size: 10, page_token: String::new(), include_pending: true };
+            service.list_certificates(&wanted).await?;
+            service.list_deleted(&wanted).await?;
+            service.list_versions(&wanted, &name).await.map(drop)
+        }
+        _ => {
+            for due in service.claim(8).await? {
+                service.step(due).await?;
+            }
+            service.certificate(&vault, &name).await.map(drop)
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_records_of_a_name_always_fit_together() {
+    let world = World::new(Limits::default()).await;
+    let done = Arc::new(AtomicUsize::new(0));
+    let callers = (1..=CALLERS).map(|caller| {
+        let (service, done) = (world.service.clone(), done.clone());
+        tokio::spawn(async move {
+            let mut dice = Dice(caller.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            for _ in 0..CALLS {
+                match act(&service, &mut dice).await {
+                    Ok(()) => drop(done.fetch_add(1, Ordering::Relaxed)),
+                    Err(error) => assert!(is_refusal(&error), "caller {caller}: {error:?}"),
+                }
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    assert!(done.load(Ordering::Relaxed) > 100, "only {} calls succeeded", done.load(Ordering::Relaxed));
+    world.clock.advance(Duration::from_secs(91));
+    world.work().await;
+    let keys = world.store.keys().await;
+    for name in NAMES {
+        let has = |kind: &str| keys.iter().any(|key| *key == format!("{kind}/default/{name}"));
+        let versions: Vec<&String> =
+            keys.iter().filter(|key| key.starts_with(&format!("versions/default/{name}/"))).collect();
+        assert!(!has("leaving"), "{keys:?}");
+        let Some(body) = world.store.body(&format!("certificates/default/{name}")).await else {
+            let left = ["deleted", "kept", "pending"].iter().any(|kind| has(kind));
+            assert!(!left && versions.is_empty(), "{name} is gone, but not all of it: {keys:?}");
+            continue;
+        };
+        let (entry, latest) = (&body["value"], body["value"]["latest"].as_str());
+        if let Some(latest) = latest {
+            assert!(versions.iter().any(|key| key.ends_with(latest)), "{name} {latest}: {keys:?}");
+            assert_eq!(entry["summary"]["version"], latest);
+        }
+        if entry["state"] == "Live" {
+            assert!(!has("deleted") && !has("kept"), "{name} is live: {keys:?}");
+        } else {
+            assert!(has("deleted") && !has("pending"), "{name} is deleted: {keys:?}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! A service without a worker, over a store that counts and can be made to fail, with a clock that is
+//! moved by hand.
+
+use async_trait::async_trait;
+use certmint::clock::ManualClock;
+use certmint::domain::{CertificateName, PolicyInput, Timestamp, VaultName};
+use certmint::issuer::Issuers;
+use certmint::issuer::self_signed::SelfSigned;
+use certmint::issuer::test::TestIssuer;
+use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::service::{CreateRequest, Limits, Service};
+use certmint::store::sqlite::Sqlite;
+use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+pub(crate) struct World {
+    pub(crate) service: Service,
+    pub(crate) store: Arc<Counting>,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+/// Counts what is asked of a store, and refuses commits from a chosen one on.
+pub(crate) struct Counting {
+    inner: Sqlite,
+    /// Records that were read, one by one or in lists.
+    pub(crate) read: AtomicUsize,
+    pub(crate) commits: AtomicUsize,
+    /// Writes of the largest batch.
+    pub(crate) largest: AtomicUsize,
+    /// Commits that still succeed.
+    left: AtomicUsize,
+}
+
+impl Counting {
+    /// Forgets the counts.
+    pub(crate) fn reset(&self) {
+        for counter in [&self.read, &self.commits, &self.largest] {
+            counter.store(0, Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn fail_after(&self, commits: usize) {
+        self.left.store(commits, Ordering::SeqCst);
+    }
+
+    pub(crate) fn heal(&self) {
+        self.fail_after(usize::MAX);
+    }
+
+    /// The keys of all records, but for those that only remember requests.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let all = self.inner.list("", "", usize::MAX).await.unwrap();
+        all.into_iter().map(|record| record.key).filter(|key| !key.starts_with("requests/")).collect()
+    }
+
+    pub(crate) async fn body(&self, key: &str) -> Option<serde_json::Value> {
+        let found = self.inner.get(key).await.unwrap();
+        found.map(|record| serde_json::from_slice(&record.body).unwrap())
+    }
+}
+
+#[async_trait]
+impl Store for Counting {
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        let found = self.inner.get(key).await?;
+        self.read.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
+        Ok(found)
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let found = self.inner.list(prefix, after, limit).await?;
+        self.read.fetch_add(found.len(), Ordering::SeqCst);
+        Ok(found)
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
+            return Err(StoreError::Unavailable("the disk is full".into()));
+        }
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        self.largest.fetch_max(batch.puts.len() + batch.deletes.len(), Ordering::SeqCst);
+        self.inner.commit(batch).await
+    }
+
+    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.claim(now, until, limit).await
+    }
+
+    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
+        self.inner.events(after, limit).await
+    }
+
+    fn head(&self) -> watch::Receiver<Revision> {
+        self.inner.head()
+    }
+
+    async fn trim(&self, before: Timestamp, keep: u64, limit: usize) -> Result<u64, StoreError> {
+        self.inner.trim(before, keep, limit).await
+    }
+
+    async fn epoch(&self) -> Result<String, StoreError> {
+        self.inner.epoch().await
+    }
+}
+
+impl World {
+    pub(crate) async fn new(limits: Limits) -> Self {
+        let store = Arc::new(Counting {
+            inner: Sqlite::open_in_memory().unwrap(),
+            read: AtomicUsize::new(0),
+            commits: AtomicUsize::new(0),
+            largest: AtomicUsize::new(0),
+            left: AtomicUsize::new(usize::MAX),
+        });
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+        let service = service(store.clone(), clock.clone(), limits).await;
+        Self { service, store, clock }
+    }
+
+    /// Another process on the same store.
+    pub(crate) async fn neighbour(&self, limits: Limits) -> Service {
+        service(self.store.clone(), self.clock.clone(), limits).await
+    }
+
+    /// Does all that is due now.
+    pub(crate) async fn work(&self) {
+        loop {
+            let due = self.service.claim(64).await.unwrap();
+            if due.is_empty() {
+                return;
+            }
+            for due in due {
+                self.service.step(due).await.unwrap();
+            }
+        }
+    }
+
+    pub(crate) async fn later(&self, days: u64) {
+        self.clock.advance(Duration::from_secs(days * 86_400));
+        self.work().await;
+    }
+
+    /// A completed version of a certificate that signs itself.
+    pub(crate) async fn issue(&self, name: &str) {
+        self.service.create(create(name, "Self")).await.unwrap();
+        self.work().await;
+    }
+
+    pub(crate) async fn issue_many(&self, name: &str, versions: usize) {
+        for _ in 0..versions {
+            self.issue(name).await;
+        }
+    }
+}
+
+async fn service(store: Arc<Counting>, clock: Arc<ManualClock>, limits: Limits) -> Service {
+    let sealer = Arc::new(Sealer::new(MasterKeys::from_text(KEYS).unwrap()));
+    let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+    let keys = Keys::new(sealer.clone(), KeyOptions { workers: 1, queue: 32, ready }).unwrap();
+    let signs = Arc::new(SelfSigned::new(sealer));
+    let issuers = Issuers::new(signs.clone()).with("Test", Arc::new(TestIssuer::new(signs)));
+    Service::new(store, issuers, Arc::new(keys), clock, limits).await.unwrap()
+}
+
+pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {
+    CreateRequest {
+        vault: vault(),
+        name: named(name),
+        policy: Some(PolicyInput {
+            kty: Some("EC".into()),
+            subject: Some("CN=a".into()),
+            issuer_name: Some(issuer.into()),
+            ..PolicyInput::default()
+        }),
+        enabled: None,
+        tags: None,
+        preserve_cert_order: None,
+        request_id: None,
+        client_request_id: None,
+    }
+}
+
+pub(crate) fn vault() -> VaultName {
+    VaultName::default_vault()
+}
+
+pub(crate) fn named(name: &str) -> CertificateName {
+    CertificateName::parse(name).unwrap()
+}
