@@ -38,7 +38,7 @@ fn what_was_acknowledged_survives_kill_9() {
 
 /// Eight writers that tell each acknowledgement on a line of its own.
 async fn write_until_killed(path: &Path) {
-    let store = Sqlite::open(path, SqliteOptions::default()).unwrap();
+    let store = super::sqlite::open(path);
     let writer = async |name: usize| {
         for i in 0_u64.. {
             let key = format!("{}/{name}/{i}", std::process::id());
@@ -91,7 +91,7 @@ fn whole_lines(mut out: impl BufRead) -> impl Iterator<Item = String> {
 }
 
 async fn check(path: &Path, acknowledged: &BTreeMap<Revision, String>) {
-    let store = Sqlite::open(path, SqliteOptions::default()).unwrap();
+    let store = super::sqlite::open(path);
     let log: BTreeMap<_, _> = whole_log(&store, 1000).await.into_iter().map(|e| (e.revision, e.body)).collect();
     for (revision, key) in acknowledged {
         let record = store.get(key).await.unwrap().unwrap_or_else(|| panic!("{key} was acknowledged and is gone"));

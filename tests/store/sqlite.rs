@@ -16,7 +16,15 @@ pub(crate) fn place() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
+/// A program that another test starts holds the lock of this file too, from its fork to its exec: so this waits
+/// for a moment.
 pub(crate) fn open(path: &Path) -> Sqlite {
+    for _ in 0..100 {
+        if let Ok(store) = Sqlite::open(path, SqliteOptions::default()) {
+            return store;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
     Sqlite::open(path, SqliteOptions::default()).unwrap()
 }
 
