@@ -64,7 +64,8 @@ PY
 )
 }
 
-"$binary" watch 2>/dev/null | sed -u 's/^/                    [watch] /' &
+# Not a pipe: the id has to be that of the watch, so that it ends with the demonstration.
+"$binary" watch 2>/dev/null > >(sed -u 's/^/                    [watch] /') &
 watcher=$!
 sleep 0.5
 
