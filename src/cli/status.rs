@@ -1,6 +1,7 @@
 //! A gRPC status as a failure of a command: what it says, its exit code, and what to do.
 
 use super::failure::{Exit, Failure, chain};
+use crate::proto::code_name;
 use std::error::Error;
 use std::time::Duration;
 use tonic::Code;
@@ -117,27 +118,4 @@ fn advice(reason: Option<&str>, code: Code) -> Option<&'static str> {
 fn about(advice: &str, resource: &str) -> String {
     let is_name = !resource.is_empty() && resource.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     if is_name && !resource.starts_with('-') { advice.replace("NAME", resource) } else { advice.to_owned() }
-}
-
-/// The name of a code as the gRPC specification writes it.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
