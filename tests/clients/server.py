@@ -1,0 +1,97 @@
+"""A development server for tests of clients, started from the built binary and stopped by its process id.
+
+As a program it gives one to a command in any language, and ends with the command's exit code:
+
+    python3 tests/clients/server.py COMMAND [ARGUMENT...]
+
+The command finds CERTMINT_URL, CERTMINT_CA (the file with the root to trust), CERTMINT_PORT and
+CERTMINT_DATA (the data folder) in its environment. CERTMINT_BINARY names the binary.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A development server on a free port, with its data in a folder of its own."""
+
+    def __init__(self, folder, *arguments):
+        self.folder = pathlib.Path(folder)
+        self.arguments = arguments
+        self.ca = str(self.folder / "ca.pem")
+        self.port = free_port()
+        self.url = f"https://localhost:{self.port}"
+        self.process = None
+
+    def start(self):
+        binary = os.environ.get("CERTMINT_BINARY", str(ROOT / "target/debug/certmint"))
+        command = [binary, "serve", "--dev", "--data-dir", str(self.folder), "--listen", f"127.0.0.1:{self.port}"]
+        with open(self.folder / "server.log", "ab") as log:
+            self.process = subprocess.Popen([*command, *self.arguments], stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log()
+            try:
+                context = ssl.create_default_context(cafile=self.ca)
+                with socket.create_connection(("127.0.0.1", self.port), 1) as plain:
+                    with context.wrap_socket(plain, server_hostname="localhost"):
+                        return
+            except (OSError, ssl.SSLError):
+                time.sleep(0.05)
+        self.kill()
+        raise AssertionError("the server did not answer in time")
+
+    def log(self):
+        return (self.folder / "server.log").read_text()
+
+    def environment(self):
+        """What a client program needs to find the server, beside the present environment."""
+        here = {"CERTMINT_URL": self.url, "CERTMINT_CA": self.ca}
+        return {**os.environ, **here, "CERTMINT_PORT": str(self.port), "CERTMINT_DATA": str(self.folder)}
+
+    def kill(self):
+        """As when the power goes."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            assert self.process.wait(timeout=40) == 0, self.log()
+
+
+@contextlib.contextmanager
+def running(folder, *arguments):
+    server = Server(folder, *arguments)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="certmint-") as folder, running(folder) as server:
+        return subprocess.run(sys.argv[1:], env=server.environment()).returncode
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    sys.exit(main())
