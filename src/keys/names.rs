@@ -91,9 +91,14 @@ fn unfit(member: &str, text: &str) -> Error {
     Error::field(format!("policy.x509_props.sans.{member}"), format!("\"{}\" cannot be encoded.", shown.escape_debug()))
 }
 
-/// Key Vault writes `https://a.example` as `https://a.example/`, as WHATWG and .NET normalise it.
+/// Schemes whose URIs always have a path (URL Standard, "special scheme"). `spiffe` is none of them:
+/// a trust domain with a path of `/` is no SPIFFE ID any more.
+const WITH_PATH: [&str; 5] = ["http", "https", "ftp", "ws", "wss"];
+
+/// Key Vault writes `https://a.example` as `https://a.example/`, as the URL Standard normalises it.
 fn with_path(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://").filter(|(scheme, _)| !scheme.contains(['/', '?', '#'])) else {
+    let special = |scheme: &str| WITH_PATH.iter().any(|known| known.eq_ignore_ascii_case(scheme));
+    let Some((scheme, rest)) = uri.split_once("://").filter(|(scheme, _)| special(scheme)) else {
         return uri.to_owned();
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -166,6 +171,9 @@ mod tests {
             ("https://a.example?q=1", "https://a.example/?q=1"),
             ("https://a.example#f", "https://a.example/#f"),
             ("https://a.example/b", "https://a.example/b"),
+            ("HTTPS://a.example", "HTTPS://a.example/"),
+            ("spiffe://trust.example", "spiffe://trust.example"),
+            ("spiffe://trust.example/a", "spiffe://trust.example/a"),
             ("urn:uuid:1", "urn:uuid:1"),
             ("file:///etc", "file:///etc"),
             ("mailto:a@b.example?x=://y", "mailto:a@b.example?x=://y"),
