@@ -14,7 +14,7 @@ SOAK_FIRST ?= $(shell date +%s)
 TOOLS := tests/tools/node_modules/.bin
 CARGO := cargo
 
-.PHONY: help run demo test soak check bench build dist test-rust test-clients setup setup-debian setup-python setup-node
+.PHONY: help run demo test test-postgres soak check bench build dist test-rust test-clients setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -47,6 +47,10 @@ test-clients: setup-debian setup-python ## The unmodified Azure SDK for Python a
 	$(CARGO) build --locked
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
 
+test-postgres: setup-debian tests/postgres/node_modules/.installed ## The promises of the store on PostgreSQL 16, 17 and 18 (x86-64), and the refusal of 14.
+	$(CARGO) test --locked --no-run --test store
+	scripts/test-postgres.sh "$$($(CARGO) test --locked --no-run --test store --message-format json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)"
+
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --test sim whatever_breaks -- --nocapture
 	$(CARGO) build --release --locked
@@ -71,6 +75,6 @@ $(VENV)/.installed: tests/clients/python/requirements.txt
 
 setup-node: tests/tools/node_modules/.installed
 
-tests/tools/node_modules/.installed: tests/tools/package.json tests/tools/package-lock.json
-	cd tests/tools && npm install --no-save --no-audit --no-fund --silent
+%/node_modules/.installed: %/package.json %/package-lock.json
+	cd $* && npm install --no-save --no-audit --no-fund --silent
 	touch $@

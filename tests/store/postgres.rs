@@ -240,6 +240,18 @@ async fn a_database_with_another_encoding_is_refused() {
 }
 
 #[tokio::test]
+#[ignore = "needs the programs of PostgreSQL 14: make test-postgres"]
+async fn a_server_before_15_is_refused_and_left_alone() {
+    let server = Server::start();
+    let url = server.url("postgres");
+    let said = refusal(&url).await.to_string();
+    assert!(said.contains("14.") && said.contains("15"), "{said}");
+    let operator = server::connect(&url).await;
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(operator.query_one(tables, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
 async fn what_cannot_be_reached_is_named_without_the_password() {
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -7,6 +7,7 @@ use super::*;
 use certmint::store::StoreError;
 use certmint::store::postgres::{Postgres, PostgresOptions};
 use futures_util::future::{join, join_all};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 
@@ -102,16 +103,25 @@ async fn end_connections(operator: &Client, job: &str) -> u64 {
 #[tokio::test]
 async fn nothing_is_lost_or_doubled_while_connections_are_killed() {
     let (store, operator, _) = store_and_operator().await;
-    let until = Instant::now() + Duration::from_secs(3);
+    let begun = Instant::now();
+    let (killed, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // Three seconds, or as long as a busy machine needs to see enough.
+    let enough = || {
+        let seen = killed.load(Relaxed) > 5 && answered.load(Relaxed) > 20;
+        begun.elapsed() > Duration::from_secs(if seen { 3 } else { 60 })
+    };
     let writer = async |name: usize| {
         let mut acknowledged = Vec::new();
         for i in 0.. {
-            if Instant::now() > until {
+            if enough() {
                 break;
             }
             let key = format!("{name}/{i}");
             match store.commit(Batch { puts: vec![new(&key, "")], ..events([key.as_str()]) }).await {
-                Ok(revision) => acknowledged.push((revision, key)),
+                Ok(revision) => {
+                    acknowledged.push((revision, key));
+                    answered.fetch_add(1, Relaxed);
+                }
                 Err(StoreError::Unavailable(_)) => {}
                 Err(other) => panic!("{other}"),
             }
@@ -119,17 +129,17 @@ async fn nothing_is_lost_or_doubled_while_connections_are_killed() {
         acknowledged
     };
     let killer = async {
-        let mut killed = 0;
-        while Instant::now() < until {
-            killed += end_connections(&operator, "certmint: writer").await;
+        while !enough() {
+            let ended = end_connections(&operator, "certmint: writer").await;
+            killed.fetch_add(usize::try_from(ended).unwrap(), Relaxed);
             end_connections(&operator, "certmint: reader").await;
             tokio::time::sleep(Duration::from_millis(61)).await;
         }
-        killed
     };
-    let (acknowledged, killed) = join(join_all((0..8).map(writer)), killer).await;
+    let (acknowledged, ()) = join(join_all((0..8).map(writer)), killer).await;
     let mut acknowledged = acknowledged.concat();
     acknowledged.sort();
+    let killed = killed.into_inner();
     assert!(killed > 5 && acknowledged.len() > 20, "{killed} killed, {} acknowledged", acknowledged.len());
     let log = whole_log(&store, 1000).await;
     let mut seen = std::collections::HashSet::new();

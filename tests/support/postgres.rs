@@ -61,9 +61,12 @@ impl Postgres {
                 .arg(format!("--pgdata={}", folder.join("data").display()))
                 .arg(format!("--username={USER}"))
                 .arg(format!("--pwfile={}", folder.join("password").display()))
-                // A default order that is not that of the bytes, as most installations have one.
-                .args(["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en"])
+                .args(["--encoding=UTF8", "--locale=C"])
                 .args(["--auth-host=scram-sha-256", "--auth-local=trust", "--no-sync", "--no-instructions"]);
+            // A default order that is not that of the bytes, as most installations have one.
+            if major() >= 15 {
+                initdb.args(["--locale-provider=icu", "--icu-locale=en"]);
+            }
             initdb
         })
     }
@@ -250,10 +253,24 @@ fn other_user() -> Option<(u32, u32)> {
     Some((fields.next().unwrap().parse().unwrap(), fields.next().unwrap().parse().unwrap()))
 }
 
-/// A program of the newest PostgreSQL of the system, as a user that may run it.
+/// A program of PostgreSQL, as a user that may run it: from the folder that `CERTMINT_POSTGRES`
+/// names, or of the newest version of the system.
 fn program(name: &str) -> Command {
+    let path = match std::env::var_os("CERTMINT_POSTGRES") {
+        Some(folder) => Path::new(&folder).join("bin").join(name),
+        None => installed(name).expect("PostgreSQL is not installed; scripts/debian-packages.sh does it"),
+    };
+    let mut command = Command::new(path);
+    command.current_dir("/").env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin");
+    if let Some((uid, gid)) = other_user() {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+fn installed(name: &str) -> Option<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-        .expect("PostgreSQL is not installed; scripts/debian-packages.sh does it")
+        .ok()?
         .filter_map(|entry| {
             let entry = entry.unwrap();
             let version = entry.file_name().to_str()?.parse().ok()?;
@@ -261,13 +278,15 @@ fn program(name: &str) -> Command {
         })
         .collect();
     found.sort();
-    let (_, path) = found.pop().expect("PostgreSQL is not installed; scripts/debian-packages.sh does it");
-    let mut command = Command::new(path);
-    command.current_dir("/").env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin");
-    if let Some((uid, gid)) = other_user() {
-        command.uid(uid).gid(gid);
-    }
-    command
+    Some(found.pop()?.1)
+}
+
+/// The first number of the version, of `postgres (PostgreSQL) 15.18 (Debian …)`.
+fn major() -> u32 {
+    let said = program("postgres").arg("--version").output().unwrap().stdout;
+    let said = String::from_utf8(said).unwrap();
+    let version = said.split(' ').nth(2).unwrap_or_else(|| panic!("no version in {said}"));
+    version.split('.').next().unwrap().trim().parse().unwrap()
 }
 
 fn free_port() -> u16 {
