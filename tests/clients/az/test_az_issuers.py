@@ -5,6 +5,7 @@ import concurrent.futures
 import time
 
 import pytest
+from bundles import Bundle
 from conftest import Refused
 from cryptography import x509
 from policies import policy
@@ -80,6 +81,7 @@ def until(wire, name, reached):
 
 def test_each_end_of_an_operation_ends_the_command(az, server, issuers):
     wire = Wire(server, "7.4")
+    (az.folder / "any.pem").write_bytes(Bundle("any", "P-256").pem())
     commands = [create("az-signed", "az-ca"), create("az-failed", "az-fails")]
     commands += [create("az-cancelled", "az-holds"), create("az-deleted", "az-holds")]
     with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
@@ -88,6 +90,8 @@ def test_each_end_of_an_operation_ends_the_command(az, server, issuers):
         until(wire, "az-cancelled", lambda operation: True)
         wire.send("PATCH", "/certificates/az-cancelled/pending", {"cancellation_requested": True})
         until(wire, "az-deleted", lambda operation: True)
+        with pytest.raises(Refused, match=r"(?s)Forbidden.*issuer : az-holds while it is in progess\."):
+            az.certificate("pending", "merge", "-n", "az-deleted", "-f", "any.pem")
         wire.send("DELETE", "/certificates/az-deleted/pending")
         assert signed.result()["status"] == "completed"
         assert (cancelled.result()["status"], cancelled.result()["error"]) == ("cancelled", None)
