@@ -123,6 +123,15 @@ def test_cancel_merge_and_delete_of_an_issuers_operation(client):
     assert missing.value.error.code == "PendingCertificateNotFound"
 
 
+def test_an_operation_that_is_deleted_meanwhile_ends_the_poller_as_not_found(client):
+    client.create_issuer("py-waits", "Test", account_id="hold")
+    poller = client.begin_create_certificate("py-meanwhile", policy("py-waits", "meanwhile"), _polling_interval=1)
+    client.delete_certificate_operation("py-meanwhile")
+    with pytest.raises(ResourceNotFoundError) as missing:
+        poller.result()
+    assert missing.value.error.code == "PendingCertificateNotFound"
+
+
 def test_issuers_are_kept_without_their_password(client):
     client.create_issuer("py-kept", "Test", account_id="complete", password="never shown")
     issuer = client.get_issuer("py-kept")
