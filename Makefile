@@ -13,11 +13,12 @@ SOAK_ROUNDS ?= 100
 SOAK_FIRST ?= $(shell date +%s)
 TOOLS := tests/tools/node_modules/.bin
 CARGO := cargo
+SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test soak check bench build dist test-rust test-clients setup setup-debian setup-python setup-node
+.PHONY: help run demo test soak check bench build dist test-rust test-clients test-go test-java test-rust-sdk setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 build: ## Builds the server and the command line (release).
 	$(CARGO) build --release --locked
@@ -43,9 +44,19 @@ check: setup-debian setup-node ## Formatting, lints, architecture, contract, dep
 test-rust: setup-debian ## The Rust tests.
 	$(CARGO) test --locked
 
-test-clients: setup-debian setup-python ## The unmodified Azure SDK for Python and a Python gRPC client against the built binary.
+test-clients: setup-debian setup-python test-go test-java test-rust-sdk ## Unmodified Azure SDKs and a Python gRPC client against the built binary.
 	$(CARGO) build --locked
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
+	@cat target/skipped/* 2>/dev/null || true
+
+test-go: setup-debian ## The unmodified Azure SDK for Go; skipped where Go is missing or too old.
+	$(SDK_TESTS) go
+
+test-java: setup-debian ## The unmodified Azure SDK for Java; skipped where Java or Maven is missing.
+	$(SDK_TESTS) java
+
+test-rust-sdk: setup-debian ## The unmodified Azure SDK for Rust.
+	$(SDK_TESTS) rust
 
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --test sim whatever_breaks -- --nocapture
