@@ -40,7 +40,7 @@ java)
     done
     found=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.specification.version = //p')
     at_least "$found" 17 || skip "Java: it needs Java 17, and $found is installed"
-    with_server mvn -B -ntp -q -f tests/clients/java/pom.xml test
+    with_server mvn -B -ntp -f tests/clients/java/pom.xml test
     ;;
 rust)
     with_server cargo test --locked --manifest-path tests/clients/rust/Cargo.toml --target-dir target/clients-rust
