@@ -43,7 +43,7 @@ java)
     with_server mvn -B -ntp -f tests/clients/java/pom.xml test
     ;;
 rust)
-    with_server cargo test --locked --manifest-path tests/clients/rust/Cargo.toml --target-dir target/clients-rust
+    with_server cargo test --locked --manifest-path tests/clients/rust/Cargo.toml --target-dir target/clients-rust -- --test-threads=8
     ;;
 *)
     echo "no such language: $language" >&2

@@ -32,6 +32,7 @@ func TestACertificateIsRequestedFromAnIssuerAndCompletes(t *testing.T) {
 	begun, err := client.CreateCertificate(capturing, "issued", parameters, nil)
 	must(t, err)
 
+	equal(t, "the version of HTTP", (*response).ProtoMajor, 2)
 	equal(t, "the status code", (*response).StatusCode, http.StatusAccepted)
 	equal(t, "Retry-After", (*response).Header.Get("Retry-After"), "10")
 	location := fmt.Sprintf("%s/certificates/issued/pending?api-version=2025-07-01&request_id=%s", address(vault), *begun.RequestID)
