@@ -18,7 +18,7 @@ SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debu
 .PHONY: help run demo test soak check bench build dist test-rust test-clients test-go test-java test-rust-sdk setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
 
 build: ## Builds the server and the command line (release).
 	$(CARGO) build --release --locked

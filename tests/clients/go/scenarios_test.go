@@ -28,6 +28,7 @@ func TestACertificateIsRequestedFromAnIssuerAndCompletes(t *testing.T) {
 	}, nil)
 	must(t, err)
 	parameters := azcertificates.CreateCertificateParameters{CertificatePolicy: chosen("local", "issued")}
+	parameters.CertificatePolicy.IssuerParameters.CertificateType = to("OV-SSL")
 	capturing, response := answered()
 	begun, err := client.CreateCertificate(capturing, "issued", parameters, nil)
 	must(t, err)
@@ -53,6 +54,7 @@ func TestACertificateIsRequestedFromAnIssuerAndCompletes(t *testing.T) {
 	certificate, err := client.GetCertificate(ctx, "issued", "", nil)
 	must(t, err)
 	leaf := parse(t, certificate.CER)
+	equal(t, "the type of the certificate", *certificate.Policy.IssuerParameters.CertificateType, "OV-SSL")
 	equal(t, "the subject", leaf.Subject.String(), "CN=issued.example")
 	equal(t, "the issuer of the certificate", leaf.Issuer.String(), "CN=Go Root")
 	request, err := x509.ParseCertificateRequest(begun.CSR)

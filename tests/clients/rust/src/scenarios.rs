@@ -45,7 +45,9 @@ async fn a_certificate_is_requested_from_an_issuer_and_completes() {
     };
     client.set_issuer("local", local.try_into().unwrap(), None).await.unwrap();
 
-    let mut poller = begin(&client, "issued", policy("local", "issued"));
+    let mut chosen = policy("local", "issued");
+    chosen.issuer_parameters.as_mut().unwrap().certificate_type = Some("OV-SSL".into());
+    let mut poller = begin(&client, "issued", chosen);
     let first = poller.next().await.unwrap().unwrap();
     assert_eq!(u16::from(first.status()), 202);
     let location = first.headers().get_str(&"location".into()).unwrap().to_owned();
@@ -68,7 +70,10 @@ async fn a_certificate_is_requested_from_an_issuer_and_completes() {
     let last = poller.try_collect::<Vec<_>>().await.unwrap().pop().unwrap().into_model().unwrap();
     assert_eq!(last.status(), PollerStatus::Succeeded);
     assert_eq!(last.target.unwrap(), format!("{}/certificates/issued?api-version=2025-07-01", address(VAULT)));
-    let cer = client.get_certificate("issued", None).await.unwrap().into_model().unwrap().cer.unwrap();
+    let certificate = client.get_certificate("issued", None).await.unwrap().into_model().unwrap();
+    let issuer = certificate.policy.unwrap().issuer_parameters.unwrap();
+    assert_eq!(issuer.certificate_type.as_deref(), Some("OV-SSL"));
+    let cer = certificate.cer.unwrap();
     assert_eq!(parse(&cer).subject().to_string(), "CN=issued.example");
     assert_eq!(parse(&cer).issuer().to_string(), "CN=Rust Root");
     assert_eq!(public_key(&cer), requested_key(&begun.csr.unwrap()));

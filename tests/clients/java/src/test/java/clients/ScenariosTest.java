@@ -47,7 +47,7 @@ class ScenariosTest {
     @Test
     void aCertificateIsRequestedFromAnIssuerAndCompletes() throws Exception {
         client.createIssuer(new CertificateIssuer("local", "LocalCA").setOrganizationId("Java Root"));
-        var poller = create(client, "issued", policy("local", "issued"));
+        var poller = create(client, "issued", policy("local", "issued").setCertificateType("OV-SSL"));
         var completed = poller.waitForCompletion();
         assertEquals(LongRunningOperationStatus.SUCCESSFULLY_COMPLETED, completed.getStatus());
         var operation = completed.getValue();
@@ -57,6 +57,10 @@ class ScenariosTest {
         assertTrue(operation.getRequestId().matches("[0-9a-f]{32}"));
         assertTrue(operation.getTarget().startsWith(address(VAULT) + "/certificates/issued?api-version="));
 
+        // This SDK always says what it wants of the order, and reads it back.
+        assertFalse(operation.isCertificateOrderPreserved());
+
+        assertEquals("OV-SSL", poller.getFinalResult().getPolicy().getCertificateType());
         var leaf = World.parse(poller.getFinalResult().getCer());
         assertEquals("CN=issued.example", leaf.getSubjectX500Principal().getName());
         assertEquals("CN=Java Root", leaf.getIssuerX500Principal().getName());
