@@ -13,8 +13,9 @@ SOAK_ROUNDS ?= 100
 SOAK_FIRST ?= $(shell date +%s)
 TOOLS := tests/tools/node_modules/.bin
 CARGO := cargo
+SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-postgres soak check bench build dist test-rust test-clients test-javascript test-az setup setup-debian setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-postgres soak check bench build dist setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -43,18 +44,25 @@ check: setup-debian setup-node ## Formatting, lints, architecture, contract, dep
 test-rust: setup-debian ## The Rust tests.
 	$(CARGO) test --locked
 
-test-clients: setup-debian setup-python test-javascript test-az ## Unmodified Azure SDKs, az, and a Python gRPC client against the built binary.
+test-clients: setup-debian setup-python test-javascript test-az test-go test-java test-rust-sdk ## Unmodified Azure SDKs, az, and a Python gRPC client against the built binary.
 	$(CARGO) build --locked
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
 	@cat target/skipped/* 2>/dev/null || true
 
 test-javascript: setup-debian ## The unmodified Azure SDK for JavaScript; skipped where Node.js is missing or too old.
-	$(CARGO) build --locked
-	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint tests/clients/javascript/run.sh
+	$(SDK_TESTS) javascript
 
 test-az: setup-debian ## The unmodified az command (azure-cli); skipped where it cannot be installed.
-	$(CARGO) build --locked
-	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint tests/clients/az/run.sh
+	$(SDK_TESTS) az
+
+test-go: setup-debian ## The unmodified Azure SDK for Go; skipped where Go is missing or too old.
+	$(SDK_TESTS) go
+
+test-java: setup-debian ## The unmodified Azure SDK for Java; skipped where Java or Maven is missing.
+	$(SDK_TESTS) java
+
+test-rust-sdk: setup-debian ## The unmodified Azure SDK for Rust.
+	$(SDK_TESTS) rust
 
 test-postgres: setup-debian tests/postgres/node_modules/.installed ## The promises of the store on PostgreSQL 16, 17 and 18 (x86-64), and the refusal of 14.
 	$(CARGO) test --locked --no-run --test store

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Runs the unmodified Azure SDK of one language, or az, against a development server: scripts/sdk-tests.sh javascript|az|go|java|rust.
+# CERTMINT_BINARY names the server. Where its tools are not there and cannot be installed the suite is skipped: the reason is printed,
+# and kept in target/skipped for the end of `make test-clients`.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+language=${1:?which: javascript, az, go, java or rust}
+skipped=target/skipped/$language
+
+skip() {
+    mkdir -p target/skipped
+    echo "skipped: $1" | tee "$skipped"
+    exit 0
+}
+
+# Whether version $1 is at least $2.
+at_least() {
+    printf '%s\n%s\n' "$2" "$1" | sort -V -C
+}
+
+with_server() {
+    rm -f "$skipped"
+    exec python3 tests/clients/server.py "$@"
+}
+
+case $language in
+javascript)
+    for tool in node npm; do
+        command -v "$tool" >/dev/null || skip "the Azure SDK for JavaScript: $tool is not installed"
+    done
+    found=$(node --version)
+    found=${found#v}
+    at_least "$found" 20 || skip "the Azure SDK for JavaScript: it needs Node.js 20, and $found is installed"
+    cd tests/clients/javascript
+    if [ ! node_modules/.installed -nt package-lock.json ]; then
+        npm ci
+        touch node_modules/.installed
+    fi
+    rm -f "../../../$skipped"
+    exec python3 ../server.py node --test --test-reporter spec
+    ;;
+az)
+    # An environment of its own, 750 MB.
+    venv=.venv-az
+    wanted=tests/clients/az/requirements.txt
+    found=$(python3 -c 'import platform; print(platform.python_version())')
+    at_least "$found" 3.10 || skip "az: it needs Python 3.10, and $found is installed"
+    if [ ! "$venv/.installed" -nt "$wanted" ]; then
+        python3 -m venv "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted"
+        touch "$venv/.installed"
+    fi
+    rm -f "$skipped"
+    exec "$venv/bin/python" -m pytest -q tests/clients/az
+    ;;
+go)
+    command -v go >/dev/null || skip "the Azure SDK for Go: go is not installed"
+    needed=$(sed -n 's/^go //p' tests/clients/go/go.mod)
+    # Outside of the module: inside, a go that is too old says nothing but that.
+    found=$(cd / && go env GOVERSION)
+    found=${found#go}
+    at_least "$found" "$needed" || skip "the Azure SDK for Go: it needs go $needed, and $found is installed"
+    with_server go test -C tests/clients/go -count=1 ./...
+    ;;
+java)
+    for tool in java mvn; do
+        command -v "$tool" >/dev/null || skip "the Azure SDK for Java: $tool is not installed"
+    done
+    found=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.specification.version = //p')
+    at_least "$found" 17 || skip "the Azure SDK for Java: it needs Java 17, and $found is installed"
+    with_server mvn -B -ntp -f tests/clients/java/pom.xml test
+    ;;
+rust)
+    with_server cargo test --locked --manifest-path tests/clients/rust/Cargo.toml --target-dir target/clients-rust -- --test-threads=8
+    ;;
+*)
+    echo "no such language: $language" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,9 @@
+//! The unmodified Azure SDK for Rust against a certmint server. `tests/clients/server.py` starts the server and says
+//! in the environment where it is; `scripts/sdk-tests.sh rust` runs both.
+#![cfg(test)]
+
+mod authority;
+mod faces;
+mod management;
+mod scenarios;
+mod world;
