@@ -138,7 +138,11 @@ macro_rules! hex_id {
             pub fn parse(text: &str) -> Result<Self> {
                 match Uuid::try_parse(text) {
                     Ok(uuid) if !uuid.is_nil() && text.len() <= 36 => Ok(Self(uuid)),
-                    _ => Err(Error::bad_parameter(concat!("The ", $what, " is invalid. It has 32 hexadecimal digits."))),
+                    _ => Err(Error::bad_parameter(concat!(
+                        "The ",
+                        $what,
+                        " is invalid. It has 32 hexadecimal digits, not all of them zero."
+                    ))),
                 }
             }
         }
