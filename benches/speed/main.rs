@@ -46,7 +46,7 @@ const FULL: Times = Times {
     watchers: &[1_000, 10_000],
     events: 8,
     starts: 15,
-    told: 250,
+    told: 200,
     due: 100_000,
     certificates: 300_000,
 };

@@ -18,13 +18,13 @@ WHERE key = ANY (ARRAY(
 RETURNING key, body;
 ";
 
-/// So many records, due in an order that is not that of their keys.
+/// So many records, which came to be due in the order in which they were made.
 async fn fill(url: &str, count: usize) -> Result<(), Failure> {
     let (client, count) = (connect(url).await, i64::try_from(count)?);
     client.batch_execute("-- clear\nTRUNCATE records").await?;
     let fill = "-- fill
         INSERT INTO records
-        SELECT 'pending/default/due-' || number, 0, (number * 7919) % 100000, $1::bytea
+        SELECT 'pending/default/due-' || number, 0, number, $1::bytea
         FROM generate_series(1, $2::bigint) AS number";
     client.execute(fill, &[&body(RECORD).as_bytes(), &count]).await?;
     client.batch_execute("-- settle\nVACUUM ANALYZE records").await?;

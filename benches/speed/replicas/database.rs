@@ -67,8 +67,8 @@ impl Database {
         arguments.push(format!("--file={}", file.display()));
         arguments.extend([format!("--client={clients}"), format!("--jobs={threads}")]);
         arguments.push(match until {
-            // The time of its own start is in it, and it counts whole seconds.
-            Until::Time(time) => format!("--time={}", time.as_secs().max(2)),
+            // It counts whole seconds, and those in which it connects with them.
+            Until::Time(time) => format!("--time={}", time.as_secs().max(2) + clients as u64 / 50),
             Until::Count(count) => format!("--transactions={}", count.div_ceil(clients)),
         });
         for (name, value) in variables {

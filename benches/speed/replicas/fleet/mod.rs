@@ -88,6 +88,9 @@ async fn beside(store: &str, many: &Fleet, few: &Fleet, times: Times, report: &R
     for (what, ours, theirs) in reads::measure(both.0, both.1, times).await? {
         report.add(Row::of_runs(format!("(j) {about}: {what}"), &ours, WITH_FEW, &theirs, ""));
     }
+    let what = format!("(j) {about}: a watch of all until it has caught up");
+    let (ours, theirs) = (reads::watch(&large).await?, reads::watch(&small).await?);
+    report.add(Row::of_runs(what, &ours, WITH_FEW, &theirs, "").without_rate().without_cpu());
     let after = (memory(&large).await?, memory(&small).await?);
     let text = format!(
         "{:.1} MB at rest, {:.1} MB after these reads; {WITH_FEW} {:.1} and {:.1} MB",

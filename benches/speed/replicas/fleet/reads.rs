@@ -5,9 +5,11 @@ use crate::Times;
 use crate::recorded::{client, pending_path};
 use crate::support::{Caller, Failure, Http, Run, Server, channel, client_tls, drive};
 use bytes::Bytes;
-use certmint::proto::v1::ListCertificatesRequest;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
+use certmint::proto::v1::watch_pending_response::Payload;
+use certmint::proto::v1::{BookmarkReason, ListCertificatesRequest, WatchPendingRequest};
 use http::Method;
+use std::time::{Duration, Instant};
 use tonic::transport::Channel;
 
 const CALLERS: usize = 8;
@@ -16,6 +18,20 @@ const PAGE: i32 = 25;
 /// Asks once for the operation of a certificate.
 pub(super) async fn once(server: &Server, number: usize) -> Result<(), Failure> {
     Reader::connect(server, Read::Pending, number + 1, number).await?.ask(number).await
+}
+
+/// How long a watch of everything takes until it has shown what is in progress: here nothing, among all that ended.
+pub(super) async fn watch(server: &Server) -> Result<Run, Failure> {
+    let begun = Instant::now();
+    let mut stream = client(channel(server).await?).watch_pending(WatchPendingRequest::default()).await?.into_inner();
+    let caught_up = i32::from(BookmarkReason::CaughtUp);
+    while let Some(message) = stream.message().await? {
+        if matches!(message.payload, Some(Payload::Bookmark(bookmark)) if bookmark.reason == caught_up) {
+            let elapsed = begun.elapsed();
+            return Ok(Run { elapsed, cpu: Duration::ZERO, latencies: vec![elapsed] });
+        }
+    }
+    Err("a watch ended before it had caught up".into())
 }
 
 #[derive(Clone, Copy)]
