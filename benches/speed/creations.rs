@@ -57,13 +57,7 @@ fn bare(kind: &str, callers: usize, time: Duration) -> Result<Run, Failure> {
     let mut command = Command::new(env::current_exe()?);
     command.args(["bare", kind, &callers.to_string(), &time.as_millis().to_string()]);
     let mut process = Process::start(command)?;
-    let numbers = process.line()?.split_whitespace().map(str::parse).collect::<Result<Vec<u64>, _>>()?;
-    let [elapsed, cpu, latencies @ ..] = numbers.as_slice() else { return Err("the bare process told no run".into()) };
-    Ok(Run {
-        elapsed: Duration::from_nanos(*elapsed),
-        cpu: Duration::from_nanos(*cpu),
-        latencies: latencies.iter().copied().map(Duration::from_nanos).collect(),
-    })
+    Run::of_line(&process.line()?)
 }
 
 pub(crate) async fn p256(times: Times) -> Result<Row, Failure> {

@@ -32,11 +32,8 @@ pub(crate) async fn start(recorded: &Recorded, times: Times) -> Result<Row, Fail
         bare.add(start_once(|| Server::bare(recorded.folder())).await?.1);
     }
     let what = format!("(f) from start to the first answer, {} starts", times.starts);
-    let mut row = Row::of_runs(what, &again, "bare server", &bare, "under 50 ms");
+    let mut row = Row::of_runs(what, &again, "bare server", &bare, "under 50 ms").without_rate();
     row.ours[4] = format!("over an empty folder {}", crate::support::time(first.percentile(0.5)));
-    for cells in [&mut row.ours, &mut row.ratio].into_iter().chain(row.bare.as_mut().map(|(_, cells)| cells)) {
-        cells[0] = String::new();
-    }
     Ok(row)
 }
 
@@ -54,13 +51,10 @@ pub(crate) async fn sizes() -> Result<Vec<Row>, Failure> {
     let size = |path: &Path| fs::metadata(path).map(|file| megabytes(file.len()));
     let dist = dist.and_then(|path| size(&path).ok()).unwrap_or_else(|| "not built (make dist)".to_owned());
     let file = format!("release {}, dist {dist}", size(&release)?);
-    Ok(vec![one("(f) resident memory when idle", memory, "under 25 MB"), one("(f) the binary", file, "under 15 MB")])
-}
-
-fn one(what: &str, text: String, aim: &'static str) -> Row {
-    let mut ours: [String; 5] = Default::default();
-    ours[4] = text;
-    Row { what: what.to_owned(), ours, bare: None, ratio: Default::default(), aim }
+    Ok(vec![
+        Row::text("(f) resident memory when idle", memory, "under 25 MB"),
+        Row::text("(f) the binary", file, "under 15 MB"),
+    ])
 }
 
 fn megabytes(bytes: u64) -> String {

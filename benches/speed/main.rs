@@ -9,6 +9,7 @@ mod fan_out;
 mod footprint;
 mod reads;
 mod recorded;
+mod replicas;
 mod support;
 
 use certmint::transport::listener::raise_open_file_limit;
@@ -30,6 +31,12 @@ pub(crate) struct Times {
     /// Events to all of them.
     pub(crate) events: usize,
     pub(crate) starts: usize,
+    /// Transitions whose arrival on another replica is looked at, for each way to hear of them.
+    pub(crate) told: usize,
+    /// Due records that are claimed.
+    pub(crate) due: usize,
+    /// Certificates in the store; `--certificates=COUNT` says another count.
+    pub(crate) certificates: usize,
 }
 
 const FULL: Times = Times {
@@ -39,6 +46,9 @@ const FULL: Times = Times {
     watchers: &[1_000, 10_000],
     events: 8,
     starts: 15,
+    told: 200,
+    due: 100_000,
+    certificates: 300_000,
 };
 
 const QUICK: Times = Times {
@@ -48,14 +58,19 @@ const QUICK: Times = Times {
     watchers: &[200],
     events: 2,
     starts: 2,
+    told: 20,
+    due: 5_000,
+    certificates: 5_000,
 };
 
 const NAMES: [&str; 6] = ["rest", "grpc", "create", "rsa", "watch", "footprint"];
+const COUNT: &str = "--certificates=";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.first().map(String::as_str) {
         Some("bare") => bare::run(&arguments[1..]),
+        Some("replica") if arguments.len() == 3 => replicas::run(&arguments[1], &arguments[2]),
         _ => measure(&arguments),
     };
     match done {
@@ -69,20 +84,28 @@ fn main() -> ExitCode {
 
 fn measure(arguments: &[String]) -> Result<(), Failure> {
     let (flags, names): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.starts_with("--"));
-    if let Some(unknown) = names.iter().find(|name| !NAMES.contains(&name.as_str())) {
-        return Err(format!("there is no measurement named {unknown}; there are: {}", NAMES.join(", ")).into());
+    let known = [&NAMES[..], &replicas::NAMES].concat();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("there is no measurement named {unknown}; there are: {}", known.join(", ")).into());
     }
     // cargo says --bench where figures are wanted; without it (`cargo test --benches`) it is enough that it works.
     let quick = flags.iter().any(|flag| *flag == "--quick") || !flags.iter().any(|flag| *flag == "--bench");
-    let times = if quick { QUICK } else { FULL };
+    let mut times = if quick { QUICK } else { FULL };
+    if let Some(count) = flags.iter().find_map(|flag| flag.strip_prefix(COUNT)) {
+        times.certificates = count.parse().map_err(|_| format!("{COUNT} takes a number, not {count:?}"))?;
+    }
     let wanted = |name: &str| names.is_empty() || names.iter().any(|given| *given == name);
     // The clients of ten thousand streams, and two servers at once, hold many connections.
     raise_open_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let recorded = Recorded::new().await?;
         let report = Report;
         report.begin();
+        replicas::measure(wanted, times, &report).await?;
+        if !NAMES.iter().any(|name| wanted(name)) {
+            return Ok(());
+        }
+        let recorded = Recorded::new().await?;
         if wanted("rest") {
             report.add(reads::rest(&recorded, times).await?);
         }

@@ -9,6 +9,10 @@ use crate::store::{Batch, Delete, Record};
 /// The largest page of a list.
 pub const MAX_PAGE: usize = 1000;
 
+/// Most records that one page of a list looks at: where nearly all of them are in other states than those that were
+/// asked for, the page ends early, with a token.
+const MAX_SCAN: usize = 10 * MAX_PAGE;
+
 /// A pending operation by its certificate; with a request id only that one.
 #[derive(Clone, Debug)]
 pub struct PendingRef {
@@ -115,7 +119,8 @@ impl Service {
         Err(contended())
     }
 
-    /// A page of the operations of a vault, or of all.
+    /// A page of the operations of a vault, or of all. It may hold fewer than were asked for; only without a token
+    /// it is the last one.
     pub async fn list_pending(&self, wanted: &ListPending) -> Result<PendingPage> {
         let prefix = key::pendings_of(wanted.vault.as_ref());
         let (resume_token, mut after) = match page_start(&wanted.page_token, &prefix)? {
@@ -125,27 +130,28 @@ impl Service {
         let name_prefix = wanted.prefix.to_ascii_lowercase();
         // One vault: the names are sorted, so the store can find the prefix itself.
         let scan = if wanted.vault.is_some() { format!("{prefix}{name_prefix}") } else { prefix };
-        let mut operations = Vec::new();
+        let size = wanted.page_size.clamp(1, MAX_PAGE);
+        let (mut operations, mut looked) = (Vec::new(), 0);
         loop {
-            let page = self.store.list(&scan, &after, MAX_PAGE).await?;
-            let full = page.len() == MAX_PAGE;
+            let limit = if looked == 0 { size + 1 } else { MAX_PAGE };
+            let page = self.store.list(&scan, &after, limit).await?;
+            let full = page.len() == limit;
+            looked += page.len();
             for record in page {
                 let ShownPending { operation } = records::read(&record)?;
                 let wanted_status = wanted.statuses.is_empty() || wanted.statuses.contains(&operation.status());
                 if wanted_status && operation.certificate.key().starts_with(&name_prefix) {
-                    if operations.len() == wanted.page_size.clamp(1, MAX_PAGE) {
-                        return Ok(PendingPage {
-                            operations,
-                            next_page_token: page_token(&resume_token, &after),
-                            resume_token,
-                        });
+                    if operations.len() == size {
+                        let next_page_token = page_token(&resume_token, &after);
+                        return Ok(PendingPage { operations, next_page_token, resume_token });
                     }
                     operations.push(operation);
                 }
                 after = record.key;
             }
-            if !full {
-                return Ok(PendingPage { operations, next_page_token: String::new(), resume_token });
+            if !full || looked >= MAX_SCAN {
+                let next_page_token = if full { page_token(&resume_token, &after) } else { String::new() };
+                return Ok(PendingPage { operations, next_page_token, resume_token });
             }
         }
     }

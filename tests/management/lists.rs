@@ -1,7 +1,8 @@
 //! A page of a list costs what it shows.
 
 use crate::world::{World, create, named, vault};
-use certmint::service::{ItemPage, Limits, ListRequest};
+use certmint::domain::Status;
+use certmint::service::{ItemPage, Limits, ListPending, ListRequest};
 use certmint::store::{Batch, Put, Store};
 use std::sync::atomic::Ordering;
 
@@ -72,6 +73,50 @@ async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
         }
     }
     assert_eq!((shown.len(), pages), (1, 3));
+}
+
+#[tokio::test]
+async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
+    let world = World::new(Limits::default()).await;
+    world.issue("web").await;
+    world.service.create(create("zz", "Unknown")).await.unwrap();
+    let ended = world.store.get("pending/default/web").await.unwrap().unwrap();
+    let body = String::from_utf8(ended.body).unwrap();
+    let puts = |numbers: std::ops::Range<usize>| -> Vec<Put> {
+        let copy = |number| Put {
+            key: format!("pending/default/a{number:05}"),
+            expected: None,
+            body: body.replace("\"certificate\":\"web\"", &format!("\"certificate\":\"a{number:05}\"")).into_bytes(),
+            due: None,
+        };
+        numbers.map(copy).collect()
+    };
+    world.store.commit(Batch { puts: puts(0..25_000), ..Batch::default() }).await.unwrap();
+    let mut wanted = ListPending {
+        vault: Some(vault()),
+        prefix: String::new(),
+        statuses: vec![Status::InProgress],
+        page_size: 25,
+        page_token: String::new(),
+    };
+    let (mut shown, mut pages) = (Vec::new(), 0);
+    loop {
+        world.store.reset();
+        let page = world.service.list_pending(&wanted).await.unwrap();
+        let read = world.store.read.load(Ordering::SeqCst);
+        assert!(read <= 11_026, "{read} records for one page");
+        shown.extend(page.operations.iter().map(|operation| operation.certificate.to_string()));
+        pages += 1;
+        wanted.page_token = page.next_page_token;
+        if wanted.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((shown, pages), (vec!["zz".to_owned()], 3));
+    wanted.statuses.clear();
+    world.store.reset();
+    assert_eq!(world.service.list_pending(&wanted).await.unwrap().operations.len(), 25);
+    assert_eq!(world.store.read.load(Ordering::SeqCst), 26);
 }
 
 #[tokio::test]

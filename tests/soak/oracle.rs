@@ -60,12 +60,20 @@ pub(crate) async fn settle(caller: &mut Caller, database: Option<&Client>) {
 }
 
 pub(crate) async fn in_progress(caller: &mut Caller) -> Vec<PendingOperation> {
-    let request = ListPendingRequest {
+    let mut request = ListPendingRequest {
         statuses: vec![PendingStatus::InProgress.into()],
         page_size: 1000,
         ..ListPendingRequest::default()
     };
-    caller.list_pending(request).await.unwrap().operations
+    let mut found = Vec::new();
+    loop {
+        let page = caller.list_pending(request.clone()).await.unwrap();
+        found.extend(page.operations);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            return found;
+        }
+    }
 }
 
 async fn count(database: &Client, sql: &str) -> usize {

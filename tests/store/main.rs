@@ -7,6 +7,7 @@ mod faults;
 mod log;
 mod naive;
 mod postgres;
+mod postgres_backlog;
 mod postgres_faults;
 mod postgres_replicas;
 mod postgres_serve;

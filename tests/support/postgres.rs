@@ -138,12 +138,13 @@ impl Postgres {
         &self.folder
     }
 
-    /// Runs a program of PostgreSQL against this server.
-    pub(crate) fn run(&self, name: &str, arguments: &[&str]) {
+    /// Runs a program of PostgreSQL against this server. Answers what it wrote.
+    pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> String {
         let port = self.port.to_string();
         let connection = [("PGHOST", "127.0.0.1"), ("PGPORT", &port), ("PGUSER", USER), ("PGPASSWORD", PASSWORD)];
         let done = program(name).envs(connection).args(arguments).output().unwrap();
         assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
     /// The process id of the server.

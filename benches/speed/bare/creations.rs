@@ -1,10 +1,9 @@
 //! What a creation cannot do without: a key and a request, and one row that is on the disk; or an RSA key.
 
-use crate::support::{Failure, own_cpu};
+use crate::support::{Failure, Run, own_cpu};
 use aws_lc_rs::rsa::{KeyPair as RsaKey, KeySize};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rusqlite::{Connection, params};
-use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -24,11 +23,7 @@ pub(super) fn run(kind: &str, callers: usize, time: Duration) -> Result<(), Fail
         other => return Err(format!("bare: there is no {other}").into()),
     };
     let (elapsed, cpu) = (begun.elapsed(), own_cpu()? - cpu);
-    let mut line = format!("{} {}", elapsed.as_nanos(), cpu.as_nanos());
-    for latency in latencies {
-        write!(line, " {}", latency.as_nanos())?;
-    }
-    println!("{line}");
+    println!("{}", Run { elapsed, cpu, latencies }.line()?);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Load: so many callers, each with one request under way, for so long.
 
 use super::{Failure, Process};
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -25,6 +26,27 @@ impl Run {
         self.elapsed += elapsed;
         self.cpu += cpu;
         self.latencies.extend(latencies);
+    }
+
+    /// What a process of this program tells of its run: one line of nanoseconds.
+    pub(crate) fn line(&self) -> Result<String, Failure> {
+        let Self { elapsed, cpu, latencies } = self;
+        let mut line = format!("{} {}", elapsed.as_nanos(), cpu.as_nanos());
+        for latency in latencies {
+            write!(line, " {}", latency.as_nanos())?;
+        }
+        Ok(line)
+    }
+
+    /// The same read.
+    pub(crate) fn of_line(line: &str) -> Result<Self, Failure> {
+        let numbers = line.split_whitespace().map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+        let [elapsed, cpu, latencies @ ..] = numbers.as_slice() else { return Err("a process told no run".into()) };
+        Ok(Self {
+            elapsed: Duration::from_nanos(*elapsed),
+            cpu: Duration::from_nanos(*cpu),
+            latencies: latencies.iter().copied().map(Duration::from_nanos).collect(),
+        })
     }
 
     /// In a second.

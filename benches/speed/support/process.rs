@@ -3,9 +3,9 @@
 use super::Failure;
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use std::{env, fs};
@@ -13,17 +13,24 @@ use std::{env, fs};
 /// A child that is ended when it is dropped.
 pub(crate) struct Process {
     child: Child,
+    input: ChildStdin,
     output: BufReader<ChildStdout>,
     /// The time of each thread when it was last looked at: what a thread that has ended took stays counted.
     threads: Mutex<HashMap<OsString, u64>>,
 }
 
 impl Process {
-    /// Its standard output is read by [`Process::line`], its log is dropped.
+    /// It hears [`Process::tell`]; its standard output is read by [`Process::line`], its log is dropped.
     pub(crate) fn start(mut command: Command) -> Result<Self, Failure> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let input = child.stdin.take().ok_or("the child has no standard input")?;
         let output = child.stdout.take().ok_or("the child has no standard output")?;
-        Ok(Self { child, output: BufReader::new(output), threads: Mutex::default() })
+        Ok(Self { child, input, output: BufReader::new(output), threads: Mutex::default() })
+    }
+
+    /// A line for it to read.
+    pub(crate) fn tell(&mut self, line: &str) -> Result<(), Failure> {
+        Ok(writeln!(self.input, "{line}")?)
     }
 
     /// The next line that it writes.

@@ -35,6 +35,32 @@ impl Row {
             aim,
         }
     }
+
+    /// What is no rate and no time.
+    pub(crate) fn text(what: &str, text: String, aim: &'static str) -> Self {
+        let mut ours = Cells::default();
+        ours[4] = text;
+        Self { what: what.to_owned(), ours, bare: None, ratio: Cells::default(), aim }
+    }
+
+    /// Where the processor time of one side is not known.
+    pub(crate) fn without_cpu(mut self) -> Self {
+        self.clear(3);
+        self
+    }
+
+    /// Where requests were made at a rate that was given.
+    pub(crate) fn without_rate(mut self) -> Self {
+        self.clear(0);
+        self
+    }
+
+    fn clear(&mut self, cell: usize) {
+        let bare = self.bare.as_mut().map(|(_, cells)| cells);
+        for cells in [&mut self.ours, &mut self.ratio].into_iter().chain(bare) {
+            cells[cell].clear();
+        }
+    }
 }
 
 fn cells(run: &Run) -> Cells {

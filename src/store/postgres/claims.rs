@@ -3,6 +3,7 @@
 
 use super::connect::{Backend, Connector, Job, Session};
 use super::error::Fault;
+use super::floor::Floor;
 use super::keys;
 use super::reader::{Parameters, integer, revision};
 use super::schema::LOCK_REVISIONS;
@@ -11,14 +12,14 @@ use crate::domain::Timestamp;
 use crate::store::Record;
 use futures_util::future::{join, join3, join5, try_join3, try_join4};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio_postgres::Statement;
 
 /// Rows that somebody else has locked are being claimed or changed by him: they are passed by, not waited for.
 const DUE: &str = "\
 -- due
-SELECT key, due, body FROM records WHERE due <= $1 ORDER BY due, key LIMIT $2 FOR UPDATE SKIP LOCKED";
+SELECT key, due, body FROM records WHERE due >= $3 AND due <= $1 ORDER BY due, key LIMIT $2 FOR UPDATE SKIP LOCKED";
 
 /// One revision for all records of a claim.
 const LEASE: &str = "\
@@ -34,36 +35,46 @@ const LOCK_LOG: &str = "\
 -- lock_log
 SELECT FROM certmint WHERE id = 1 FOR UPDATE";
 
-/// The oldest events up to the first that is too young, and not into the newest `$2`. A clock that was
-/// set back leaves a young event before old ones: those wait for it.
+/// The oldest events up to the first that is too young, and not into the newest `$2`, which are counted only where
+/// one is old enough. A clock that was set back leaves a young event before old ones: those wait for it. Nothing is
+/// at or below `trimmed` but index entries of what went before.
 const TRIM: &str = "\
 -- trim
 WITH oldest AS MATERIALIZED (
-    SELECT revision, at FROM events
-    WHERE revision <= (SELECT revision FROM events ORDER BY revision DESC OFFSET $2 LIMIT 1)
+    SELECT revision, at FROM events WHERE revision > (SELECT trimmed FROM certmint WHERE id = 1)
     ORDER BY revision LIMIT $3
 ), last AS MATERIALIZED (
     SELECT max(revision) AS revision FROM oldest
     WHERE revision < coalesce((SELECT min(revision) FROM oldest WHERE at >= $1), 9223372036854775807)
+      AND revision <= (SELECT revision FROM events ORDER BY revision DESC OFFSET $2 LIMIT 1)
 ), gone AS (
-    DELETE FROM events WHERE revision <= (SELECT revision FROM last) RETURNING revision
+    DELETE FROM events WHERE revision > (SELECT trimmed FROM certmint WHERE id = 1)
+      AND revision <= (SELECT revision FROM last) RETURNING revision
 ), noted AS (
     UPDATE certmint SET trimmed = greatest(trimmed, last.revision) FROM last WHERE id = 1 AND last.revision IS NOT NULL
 )
 SELECT count(*) FROM gone";
 
-/// Nobody asks any more for the outcome of a transaction this old; the newest row holds the head.
+/// Nobody asks any more for the outcome of a transaction this old; the newest row holds the head. Answers where the
+/// next one begins.
 const FORGET: &str = "\
 -- forget
-DELETE FROM commits WHERE head IN (
-    SELECT head FROM commits ORDER BY head LIMIT $1
-) AND at < clock_timestamp() - interval '10 minutes' AND head < (SELECT max(head) FROM commits)";
+WITH oldest AS MATERIALIZED (
+    SELECT head, at FROM commits WHERE head >= $2 AND head < (SELECT max(head) FROM commits) ORDER BY head LIMIT $1
+), gone AS (
+    DELETE FROM commits WHERE head >= $2 AND head <= (SELECT max(head) FROM oldest)
+      AND at < now() - interval '10 minutes'
+)
+SELECT coalesce(
+    (SELECT min(head) FROM oldest WHERE at >= now() - interval '10 minutes'), (SELECT max(head) + 1 FROM oldest), $2
+)";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[DUE, LEASE, LOCK_LOG, TRIM, FORGET];
 
-/// Rows of `commits` that one trim forgets, at most.
+/// Rows of `commits` that are forgotten at once, at most, and how often that is: the log may be trimmed in many steps.
 const FORGET_AT_ONCE: i64 = 100_000;
+const FORGET_EVERY: Duration = Duration::from_secs(30);
 
 /// As the statement says.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(600);
@@ -77,8 +88,17 @@ pub(super) struct Claims {
 #[derive(Default)]
 struct Place {
     open: Option<ClaimSession>,
+    floor: Floor,
+    forgotten: Forgotten,
     /// What the last lost connection may have left behind on the server.
     predecessor: Option<Backend>,
+}
+
+/// Below which head there is nothing in `commits` any more, and since when.
+#[derive(Default)]
+struct Forgotten {
+    below: i64,
+    last: Option<Instant>,
 }
 
 struct ClaimSession {
@@ -100,8 +120,9 @@ impl Claims {
     /// whose COMMIT is lost is not asked for: if it took place, its records come due again when the lease ends.
     pub(super) async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, Fault> {
         let mut place = self.place.lock().await;
-        let open = place.session(&self.connector).await?;
-        let claimed = open.claim(&self.epoch, now, until, limit).await;
+        place.session(&self.connector).await?;
+        let Place { open: Some(open), floor, .. } = &mut *place else { return Err(Fault::Stopped) };
+        let claimed = open.claim(&self.epoch, floor, now, until, limit).await;
         place.tidy(&claimed).await;
         claimed
     }
@@ -109,15 +130,17 @@ impl Claims {
     /// May be repeated at will, so nobody asks for the outcome of a lost COMMIT. In a task of its own, too.
     pub(super) async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, Fault> {
         let mut place = self.place.lock().await;
-        let open = place.session(&self.connector).await?;
-        let trimmed = open.trim(before, keep_at_least, limit).await;
+        place.session(&self.connector).await?;
+        let Place { open: Some(open), forgotten, .. } = &mut *place else { return Err(Fault::Stopped) };
+        let trimmed = open.trim(forgotten, before, keep_at_least, limit).await;
         place.tidy(&trimmed).await;
         trimmed
     }
 }
 
 impl Place {
-    async fn session(&mut self, connector: &Connector) -> Result<&ClaimSession, Fault> {
+    /// Sees to it that there is one.
+    async fn session(&mut self, connector: &Connector) -> Result<(), Fault> {
         if self.open.as_ref().is_none_or(|open| open.session.is_closed()) {
             self.lose();
             let open = ClaimSession::open(connector).await?;
@@ -127,7 +150,7 @@ impl Place {
             }
             self.open = Some(open);
         }
-        self.open.as_ref().ok_or(Fault::Stopped)
+        Ok(())
     }
 
     /// After an error the transaction is rolled back, or the connection given up.
@@ -162,18 +185,27 @@ impl ClaimSession {
         Ok(Self { session, due, lock_revisions, lease, lock_log, trim, forget })
     }
 
-    async fn claim(&self, epoch: &str, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, Fault> {
+    async fn claim(
+        &self,
+        epoch: &str,
+        floor: &mut Floor,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Record>, Fault> {
         let client = &self.session.client;
-        let limit = integer(limit);
+        let (most, look) = (integer(limit), floor.look(now, Instant::now()));
         let looked = async {
-            let parameters: Parameters<'_> = &[&now.0, &limit];
+            let parameters: Parameters<'_> = &[&now.0, &most, &look.lowest];
             let (begun, due) = join(client.batch_execute(BEGIN), client.query(&self.due, parameters)).await;
             begun?;
             due
         };
         let due = self.session.answer(looked).await?;
+        let looked = Instant::now();
         if due.is_empty() {
             self.end(ROLLBACK).await?;
+            floor.looked(look, now, (limit == 0).then_some(look.lowest), looked);
             return Ok(Vec::new());
         }
         let mut claimed = Vec::with_capacity(due.len());
@@ -201,6 +233,8 @@ impl ClaimSession {
         }
         let head = revision(leased.try_get(0)?);
         self.end(COMMIT).await?;
+        let last = claimed.iter().map(|(due, ..)| *due).max();
+        floor.looked(look, now, last.filter(|_| claimed.len() >= limit), looked);
         // A row that changed while it was being locked still stands where its old due time was.
         claimed.sort_by(|(one, a, _), (two, b, _)| one.cmp(two).then_with(|| a.cmp(b)));
         let record = |(_, key, body)| Record { key: keys::original(key), revision: head, due: Some(until), body };
@@ -208,27 +242,39 @@ impl ClaimSession {
     }
 
     /// Everything goes out at once.
-    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, Fault> {
+    async fn trim(
+        &self,
+        past: &mut Forgotten,
+        before: Timestamp,
+        keep_at_least: u64,
+        limit: usize,
+    ) -> Result<u64, Fault> {
         let client = &self.session.client;
         let (keep, limit) = (integer(keep_at_least), integer(limit));
+        let now = Instant::now();
+        let at_once = if past.last.is_none_or(|last| now >= last + FORGET_EVERY) { FORGET_AT_ONCE } else { 0 };
         let trimmed = async {
             let parameters: Parameters<'_> = &[&before.0, &keep, &limit];
             let (begun, locked, gone, forgotten, ended) = join5(
                 client.batch_execute(BEGIN),
                 client.query(&self.lock_log, &[]),
                 client.query_one(&self.trim, parameters),
-                client.execute(&self.forget, &[&FORGET_AT_ONCE]),
+                client.query_one(&self.forget, &[&at_once, &past.below]),
                 client.batch_execute(COMMIT),
             )
             .await;
             begun?;
             locked?;
             let gone: i64 = gone?.try_get(0)?;
-            forgotten?;
+            let below: i64 = forgotten?.try_get(0)?;
             ended?;
-            Ok::<_, tokio_postgres::Error>(revision(gone))
+            Ok::<_, tokio_postgres::Error>((revision(gone), below))
         };
-        self.session.answer(trimmed).await
+        let (gone, below) = self.session.answer(trimmed).await?;
+        if at_once > 0 {
+            *past = Forgotten { below, last: Some(now) };
+        }
+        Ok(gone)
     }
 
     async fn end(&self, how: &str) -> Result<(), Fault> {

@@ -148,7 +148,7 @@ impl Connector {
         });
         let backend = Backend { pid: 0, started: String::new() };
         let mut session = Session { client, backend, driver, answer_timeout: options.answer_timeout };
-        session.client.batch_execute(&self.settings()).await?;
+        session.client.batch_execute(&self.settings(job)).await?;
         let row = session.client.query_one(IDENTIFY, &[]).await?;
         session.backend =
             Backend { pid: row.try_get(0)?, started: row.try_get::<_, Option<_>>(1)?.unwrap_or_default() };
@@ -157,7 +157,7 @@ impl Connector {
     }
 
     /// What every session sets, whatever the server's or the role's defaults are.
-    fn settings(&self) -> String {
+    fn settings(&self, job: Job) -> String {
         let options = &self.options;
         let (statement, lock, idle) = (
             options.statement_timeout.as_millis(),
@@ -167,8 +167,10 @@ impl Connector {
         let (alive, interval, retries) =
             (options.keepalive_idle.as_secs(), options.keepalive_interval.as_secs(), options.keepalive_retries);
         // The plans: every statement of ours goes through an index, and a plan that was made when the
-        // tables were empty must still be right when they are not. Of the degrees of durability `off` alone
-        // would answer before the disk does.
+        // tables were empty must still be right when they are not. The writer joins nothing but the parts of a
+        // group, each of which may have hundreds: nested loops would compare all with all.
+        let (nested, hashed) = if matches!(job, Job::Write) { ("off", "on") } else { ("on", "off") };
+        // Of the degrees of durability `off` alone would answer before the disk does.
         format!(
             "-- settings
              SET statement_timeout = {statement};
@@ -183,7 +185,8 @@ impl Connector {
              SET plan_cache_mode = force_generic_plan;
              SET enable_seqscan = off;
              SET enable_bitmapscan = off;
-             SET enable_hashjoin = off;
+             SET enable_nestloop = {nested};
+             SET enable_hashjoin = {hashed};
              SET enable_mergejoin = off;
              DO $$ BEGIN
                IF current_setting('synchronous_commit') = 'off' THEN SET synchronous_commit = on; END IF;

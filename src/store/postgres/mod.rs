@@ -8,6 +8,7 @@ mod bell;
 mod claims;
 mod connect;
 mod error;
+mod floor;
 mod group;
 mod keys;
 mod options;

@@ -26,11 +26,12 @@ const LIST_TO_THE_END: &str = "\
 -- list_to_the_end
 SELECT key, revision, due, body FROM records WHERE key >= $1 ORDER BY key LIMIT $2";
 
+/// At and below `trimmed` there are only index entries of what went.
 const EVENTS: &str = "\
 -- events
 SELECT certmint.trimmed, (SELECT max(head) FROM commits), page.revision, page.body
 FROM certmint LEFT JOIN LATERAL (
-    SELECT revision, body FROM events WHERE revision > $1 ORDER BY revision LIMIT $2
+    SELECT revision, body FROM events WHERE revision > greatest($1, certmint.trimmed) ORDER BY revision LIMIT $2
 ) AS page ON true
 WHERE certmint.id = 1
 ORDER BY page.revision";

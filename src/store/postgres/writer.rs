@@ -35,35 +35,35 @@ SELECT FROM records WHERE key = ANY ($1::text[]) ORDER BY key FOR UPDATE";
 
 /// Under the lock of the revisions, so with a look at everything that was ever committed. No key stands in
 /// it twice. A batch with a record that is not as expected is left out whole; its first such record is named.
+///
+/// The table is joined with nothing: each key is looked up for itself, whatever the database believes of the size of
+/// the table. The joins are of the group with itself; see [`super::connect`] for how they are made.
 const WRITE: &str = "\
 -- write
 WITH batch AS MATERIALIZED (
     SELECT number::int, takes FROM unnest($1::bigint[]) WITH ORDINALITY AS batch (takes, number)
 ), item AS MATERIALIZED (
-    SELECT * FROM unnest($2::int[], $3::text[], $4::bigint[], $5::bool[], $6::bigint[], $7::bytea[])
-    WITH ORDINALITY AS item (batch, key, expected, gone, due, body, place)
+    SELECT item.*, found.revision AS found
+    FROM unnest($2::int[], $3::text[], $4::bigint[], $5::bool[], $6::bigint[], $7::bytea[])
+        WITH ORDINALITY AS item (batch, key, expected, gone, due, body, place)
+    LEFT JOIN LATERAL (SELECT revision FROM records WHERE records.key = item.key OFFSET 0) AS found ON true
 ), conflict AS MATERIALIZED (
-    SELECT DISTINCT ON (item.batch) item.batch, item.key
-    FROM item LEFT JOIN records ON records.key = item.key
-    WHERE item.expected IS DISTINCT FROM records.revision
-    ORDER BY item.batch, item.place
+    SELECT DISTINCT ON (batch) batch, key FROM item WHERE expected IS DISTINCT FROM found ORDER BY batch, place
 ), numbered AS MATERIALIZED (
     SELECT number, takes, (SELECT max(head) FROM commits) + (sum(takes) OVER (ORDER BY number))::bigint AS revision
     FROM batch WHERE number NOT IN (SELECT conflict.batch FROM conflict)
 ), committed AS (
     INSERT INTO commits (head, token) SELECT max(revision), gen_random_uuid() FROM numbered HAVING count(*) > 0
     RETURNING token
-), created AS (
+), written AS (
     INSERT INTO records (key, revision, due, body)
     SELECT item.key, numbered.revision, item.due, item.body FROM item JOIN numbered ON numbered.number = item.batch
-    WHERE item.expected IS NULL
-), changed AS (
-    UPDATE records SET revision = numbered.revision, due = item.due, body = item.body
-    FROM item JOIN numbered ON numbered.number = item.batch
-    WHERE records.key = item.key AND item.expected IS NOT NULL AND NOT item.gone
+    WHERE NOT item.gone
+    ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, due = excluded.due, body = excluded.body
 ), removed AS (
-    DELETE FROM records USING item JOIN numbered ON numbered.number = item.batch
-    WHERE records.key = item.key AND item.gone
+    DELETE FROM records WHERE key = ANY (ARRAY(
+        SELECT item.key FROM item JOIN numbered ON numbered.number = item.batch WHERE item.gone
+    ))
 ), logged AS (
     INSERT INTO events (revision, at, body)
     SELECT numbered.revision - numbered.takes + event.place,

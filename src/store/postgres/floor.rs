@@ -1,0 +1,82 @@
+//! Where a claim begins to look. What was claimed leaves its old index entry behind until the database cleans up, and
+//! beside somebody's long transaction (a dump) it may not: from the beginning, every claim would walk over all that
+//! were claimed before it.
+
+use crate::domain::Timestamp;
+use std::time::{Duration, Instant};
+
+/// Due times so close to the present are always looked at: a write takes a moment from its due time to its commit.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// A look from the beginning finds what came to be due behind the others (a clock that was set back, a claim of
+/// somebody else that was rolled back). It is made this often, unless that is a larger part of the time than a tenth.
+const WHOLE_EVERY: Duration = Duration::from_secs(1);
+const SHARE: u32 = 10;
+
+/// The lowest due time that a claim asks for, learnt from the claims before it.
+#[derive(Debug, Default)]
+pub(super) struct Floor {
+    due: i64,
+    /// When the next look goes from the beginning; at once where none did yet.
+    whole: Option<Instant>,
+}
+
+/// One look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) lowest: i64,
+    begun: Instant,
+}
+
+impl Floor {
+    pub(super) fn look(&self, now: Timestamp, at: Instant) -> Look {
+        let whole = self.whole.is_none_or(|whole| at >= whole);
+        Look { lowest: if whole { i64::MIN } else { self.due.min(now.minus(MARGIN).0) }, begun: at }
+    }
+
+    /// `last` is the last due time that a full claim took; where a claim was not full, there is nothing left below
+    /// the present.
+    pub(super) fn looked(&mut self, look: Look, now: Timestamp, last: Option<i64>, at: Instant) {
+        self.due = last.unwrap_or(now.0);
+        if look.lowest == i64::MIN {
+            self.whole = Some(at + WHOLE_EVERY.max(at.duration_since(look.begun) * SHARE));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    #[test]
+    fn a_claim_goes_on_where_the_one_before_it_ended() {
+        let (mut floor, begin) = (Floor::default(), Instant::now());
+        let first = floor.look(NOW, begin);
+        assert_eq!(first.lowest, i64::MIN);
+        floor.looked(first, NOW, Some(500_000), begin);
+        assert_eq!(floor.look(NOW, begin).lowest, 500_000);
+        floor.looked(floor.look(NOW, begin), NOW, Some(995_000), begin);
+        assert_eq!(floor.look(NOW, begin).lowest, 990_000, "what was written a moment ago would be passed over");
+        floor.looked(floor.look(NOW, begin), NOW, None, begin);
+        assert_eq!(floor.look(NOW.plus(MARGIN), begin).lowest, 1_000_000);
+    }
+
+    #[test]
+    fn a_look_from_the_beginning_comes_round_and_takes_no_more_than_a_tenth_of_the_time() {
+        let (mut floor, begin) = (Floor::default(), Instant::now());
+        floor.looked(floor.look(NOW, begin), NOW, Some(7), begin + Duration::from_millis(5));
+        let lowest = |floor: &Floor, after| floor.look(NOW, begin + Duration::from_millis(after)).lowest;
+        assert_eq!((lowest(&floor, 1004), lowest(&floor, 1005)), (7, i64::MIN));
+        floor.looked(floor.look(NOW, begin + WHOLE_EVERY * 2), NOW, Some(9), begin + WHOLE_EVERY * 3);
+        assert_eq!((lowest(&floor, 12_999), lowest(&floor, 13_000)), (9, i64::MIN));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_takes_the_floor_along() {
+        let (mut floor, begin) = (Floor::default(), Instant::now());
+        floor.looked(floor.look(NOW, begin), NOW, None, begin);
+        assert_eq!(floor.look(Timestamp(400_000), begin).lowest, 390_000);
+    }
+}
