@@ -11,10 +11,11 @@ VENV := .venv
 SOAK_SEEDS ?= 20000
 SOAK_ROUNDS ?= 100
 SOAK_FIRST ?= $(shell date +%s)
+FUZZ_SEED := $(or $(CERTMINT_FUZZ_SEED),$(shell date +%s))
 TOOLS := tests/tools/node_modules/.bin
 CARGO := cargo
 
-.PHONY: help run demo test soak check bench build dist test-rust test-clients setup setup-debian setup-python setup-node
+.PHONY: help run demo test soak fuzz-api check bench build dist test-rust test-clients setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -46,6 +47,12 @@ test-rust: setup-debian ## The Rust tests.
 test-clients: setup-debian setup-python ## The unmodified Azure SDK for Python and a Python gRPC client against the built binary.
 	$(CARGO) build --locked
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
+
+fuzz-api: setup-debian setup-python ## Random requests from the descriptions of the REST face, CERTMINT_FUZZ_SECONDS (600) for each; the seed is printed.
+	$(CARGO) build --locked
+	@echo CERTMINT_FUZZ_SEED=$(FUZZ_SEED)
+	CERTMINT_FUZZ_SECONDS=$(or $(CERTMINT_FUZZ_SECONDS),600) CERTMINT_FUZZ_SEED=$(FUZZ_SEED) \
+		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q -s tests/clients/python/test_described_api.py
 
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --test sim whatever_breaks -- --nocapture
