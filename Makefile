@@ -11,11 +11,12 @@ VENV := .venv
 SOAK_SEEDS ?= 20000
 SOAK_ROUNDS ?= 100
 SOAK_FIRST ?= $(shell date +%s)
+FUZZ_SEED := $(or $(CERTMINT_FUZZ_SEED),$(shell date +%s))
 TOOLS := tests/tools/node_modules/.bin
 CARGO := cargo
 SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-postgres soak check bench build dist setup setup-debian setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-postgres fuzz-api soak check bench build dist setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -67,6 +68,12 @@ test-rust-sdk: setup-debian ## The unmodified Azure SDK for Rust.
 test-postgres: setup-debian tests/postgres/node_modules/.installed ## The promises of the store on PostgreSQL 16, 17 and 18 (x86-64), and the refusal of 14.
 	$(CARGO) test --locked --no-run --test store
 	scripts/test-postgres.sh "$$($(CARGO) test --locked --no-run --test store --message-format json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)"
+
+fuzz-api: setup-debian setup-python ## Random requests from the descriptions of the REST face, CERTMINT_FUZZ_SECONDS (600) for each; the seed is printed.
+	$(CARGO) build --locked
+	@echo CERTMINT_FUZZ_SEED=$(FUZZ_SEED)
+	CERTMINT_FUZZ_SECONDS=$(or $(CERTMINT_FUZZ_SECONDS),600) CERTMINT_FUZZ_SEED=$(FUZZ_SEED) \
+		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q -s tests/clients/python/test_described_api.py
 
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --test sim whatever_breaks -- --nocapture

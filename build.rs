@@ -1,4 +1,5 @@
-//! Compiles `proto/` to Rust and to a descriptor set for reflection. Needs no `protoc`.
+//! Compiles `proto/` to Rust and to a descriptor set for reflection, and makes the description of the REST face small.
+//! Needs no `protoc`.
 
 use prost::Message;
 use std::error::Error;
@@ -6,10 +7,14 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 const ROOT: &str = "proto";
+const DESCRIPTION: &str = "src/transport/rest/openapi.json";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
+    println!("cargo:rerun-if-changed={DESCRIPTION}");
     let out = PathBuf::from(env::var("OUT_DIR")?);
+
+    fs::write(out.join("openapi.json"), without_white_space(&fs::read_to_string(DESCRIPTION)?))?;
 
     let mut compiler = protox::Compiler::new([ROOT])?;
     compiler.include_imports(true).include_source_info(true);
@@ -38,6 +43,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         ])
         .compile_fds(prost_types::FileDescriptorSet::decode(bytes.as_slice())?)?;
     Ok(())
+}
+
+/// JSON as it is served: the white space is for those who write it, and a third of the file.
+fn without_white_space(json: &str) -> String {
+    let (mut inside, mut escaped) = (false, false);
+    let keep = |c: &char| {
+        let kept = inside || !c.is_ascii_whitespace();
+        inside = if inside { escaped || *c != '"' } else { *c == '"' };
+        escaped = inside && !escaped && *c == '\\';
+        kept
+    };
+    json.chars().filter(keep).collect()
 }
 
 /// Every `.proto` of a folder, in the order of their names so that a build can be repeated.

@@ -25,7 +25,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR:PORT", env = "CERTMINT_LISTEN")]
     pub listen: Option<SocketAddr>,
 
-    /// The address and port for operators (/livez, /readyz, /metrics), or `off` [default: 127.0.0.1:9443; off with --dev]
+    /// The address and port for operators (/livez, /readyz, /metrics, /openapi.json), or `off` [default: 127.0.0.1:9443; off with --dev]
     #[arg(long, value_name = "ADDR:PORT", env = "CERTMINT_ADMIN_LISTEN")]
     pub admin_listen: Option<AdminListen>,
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The port for operators: `/livez`, `/readyz` and `/metrics` over plain HTTP.
+/// The port for operators: `/livez`, `/readyz`, `/metrics` and `/openapi.json` over plain HTTP.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {

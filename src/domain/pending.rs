@@ -240,6 +240,11 @@ pub fn not_found(name: &CertificateName) -> Error {
         .with(Detail::Resource { kind: "pending", name: name.to_string() })
 }
 
+/// The same where a merge asked: Key Vault writes it in another way there (contract section 9).
+pub fn not_found_to_merge(name: &CertificateName) -> Error {
+    Error { message: format!("Pending Certificate not found: {name}"), ..not_found(name) }
+}
+
 /// A name for the issuer-less case, so that callers need not know the word.
 pub fn manual_issuer() -> IssuerParameters {
     IssuerParameters { name: policy::UNKNOWN.to_owned(), certificate_type: None, certificate_transparency: None }

@@ -4,9 +4,10 @@ use super::certificates::CertificateView;
 use super::pending::{PendingRef, updated};
 use super::records::{PendingRecord, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended, put};
-use crate::domain::pending::Event;
+use crate::domain::pending::{self, Event};
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, EntryState, Error, Result, Tags, Timestamp, VersionSummary, certificate,
+    Blob, Certificate, CertificateEntry, EntryState, Error, Reason, Result, Tags, Timestamp, VersionSummary,
+    certificate,
 };
 use crate::keys::chain::{self, OrderedChain};
 use crate::store::{Batch, Put, Record};
@@ -34,7 +35,10 @@ impl Service {
         }
         let mut parsed = None;
         for _ in 0..CONFLICT_ATTEMPTS {
-            let (record, pending) = self.load_pending(&request.wanted).await?;
+            let (record, pending) = self.load_pending(&request.wanted).await.map_err(|error| match error.reason {
+                Reason::PendingNotFound => pending::not_found_to_merge(&request.wanted.name),
+                _ => error,
+            })?;
             let now = self.now();
             let before = pending.operation.clone();
             let operation = before.clone().apply(Event::Merged, now)?;

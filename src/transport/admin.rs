@@ -1,5 +1,5 @@
-//! The port for operators, plain HTTP/1.1: `/livez`, `/readyz` and `/metrics`. It is open before the store is, and
-//! closes last, so that a start and a drain can be seen.
+//! The port for operators, plain HTTP/1.1: `/livez`, `/readyz`, `/metrics` and `/openapi.json`. It is open before the
+//! store is, and closes last, so that a start and a drain can be seen.
 
 mod port;
 
@@ -7,6 +7,7 @@ pub use port::AdminPort;
 
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::service::{Health, Service};
+use crate::transport::rest::OPENAPI;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -78,6 +79,7 @@ impl Probes {
             .route("/livez", get(|| async { ([(CACHE_CONTROL, "no-store")], "ok\n") }))
             .route("/readyz", get(move || async move { ready.readyz().await }))
             .route("/metrics", get(move || async move { metrics.text() }))
+            .route("/openapi.json", get(|| async { ([(TYPE, "application/json")], OPENAPI) }))
     }
 
     async fn readyz(&self) -> Response {

@@ -2,10 +2,11 @@
 //! run has fixed names.
 
 use crate::support::service::{self, TestService};
+use crate::swagger;
 use axum::body::{Body, to_bytes};
 use certmint::transport::auth::Auth;
 use certmint::transport::rest::{Face, RestOptions, router};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Method, Request};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use tower::ServiceExt;
@@ -65,11 +66,16 @@ impl Client {
         self.call(builder.body(Body::from(body.to_owned())).unwrap()).await
     }
 
+    /// Every answer is held against the published description of the API.
     pub(crate) async fn call(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (asked(&request), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 8 << 20).await.unwrap();
-        Reply { status: parts.status.as_u16(), headers: parts.headers, body: String::from_utf8(body.into()).unwrap() }
+        let body = String::from_utf8(body.into()).unwrap();
+        let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
+        swagger::check(&method, &path, &reply);
+        reply
     }
 
     /// Sends what must succeed, to prepare a test.
@@ -113,6 +119,12 @@ impl Client {
     pub(crate) async fn create(&self, name: &str, issuer: &str) -> Value {
         self.must(&format!("POST /certificates/{name}/create"), &policy(issuer)).await
     }
+}
+
+/// The method that is meant: a POST can say that it stands for another one.
+fn asked(request: &Request<Body>) -> Method {
+    let other = request.headers().get("x-http-method").and_then(|value| value.to_str().ok()?.parse().ok());
+    other.unwrap_or_else(|| request.method().clone())
 }
 
 /// The path of an identifier.

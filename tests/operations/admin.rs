@@ -36,6 +36,20 @@ async fn the_port_can_be_moved_and_an_address_of_another_kind_is_refused() {
     assert!(code == Some(2) && message.contains("plain HTTP"), "{message}");
 }
 
+#[tokio::test]
+async fn the_description_of_the_rest_face_is_served_to_operators_and_not_to_clients() {
+    let place = Place::new("");
+    let server = place.start();
+    let (status, body) = admin(&server, "/openapi.json").await;
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    let served: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let written = include_str!("../../src/transport/rest/openapi.json");
+    assert_eq!(served, serde_json::from_str::<serde_json::Value>(written).unwrap());
+    assert_eq!(served["openapi"], "3.1.0");
+    let path = "/openapi.json?api-version=7.4";
+    assert!(get(&server, &place, Some(ALICE), path).await.starts_with("HTTP/1.1 404"));
+}
+
 /// The value of a sample, by its name and labels.
 fn sample(text: &str, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

@@ -52,6 +52,10 @@ pub const API_VERSIONS: [&str; 18] = [
     "2026-07-01-preview",
 ];
 
+/// The description of this face (OpenAPI 3.1): `openapi.json` beside this file, without white space. Tests hold it
+/// against the routes, and play its examples.
+pub const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
 /// The newest version that is no preview.
 pub const LATEST_API_VERSION: &str = "2026-04-01";
 

@@ -6,7 +6,7 @@ use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
 use super::model::operation::OperationAnswer;
 use super::model::requests::{CancelBody, MergeBody};
-use crate::domain::{CertificateName, Error, Operation, RequestId, Tags, pending};
+use crate::domain::{CertificateName, Error, Operation, Reason, RequestId, Tags, pending};
 use crate::service::{MergeRequest, PendingRef};
 use axum::body::Body;
 use base64::Engine;
@@ -60,7 +60,13 @@ pub(super) async fn merge(call: &Call<'_>, name: &str, body: &mut Body) -> Resul
     let MergeBody { x5c, attributes, tags } = call.body(body).await?;
     let Some(x5c) = x5c else {
         // The operation is looked up before the chain is asked for (contract section 9).
-        call.service.operation(&wanted).await?;
+        if let Err(error) = call.service.operation(&wanted).await {
+            return Err(match error.reason {
+                Reason::PendingNotFound => pending::not_found_to_merge(&wanted.name),
+                _ => error,
+            }
+            .into());
+        }
         return Err(
             Error::field("x5c", "It is required: the certificates as base64 strings, the issued one first.").into()
         );

@@ -215,6 +215,20 @@ mod tests {
         ["GET /certificates/issuers/{issuer_name}/ca", "GET /certificates/{certificate_name}/pending/watch"];
 
     #[test]
+    fn the_routes_are_those_of_the_description() {
+        let description: serde_json::Value = serde_json::from_slice(super::super::OPENAPI).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            described.extend(methods.as_object().unwrap().keys().map(|name| format!("{} {path}", name.to_uppercase())));
+        }
+        let ours = ROUTES.iter().chain(&FACE_ROUTES).map(|route| format!("{} {}", route.method, route.path));
+        assert_eq!(ours.collect::<BTreeSet<_>>(), described);
+        let versions = &description["components"]["parameters"]["ApiVersion"]["schema"]["enum"];
+        assert_eq!(*versions, serde_json::json!(super::super::API_VERSIONS));
+        assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
     fn the_routes_are_those_of_the_contract() {
         let refused = |route: &&Route| matches!(route.endpoint, Endpoint::RefuseSecret(_) | Endpoint::RefuseKey(_));
         let answered = ROUTES.iter().chain(&FACE_ROUTES).filter(|route| !refused(route));
