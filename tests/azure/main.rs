@@ -1,5 +1,9 @@
 //! The REST face against the documents: raw requests in, whole responses out, over a real service.
 
+#[path = "../support/mutation.rs"]
+mod mutation;
+#[path = "../support/seeds.rs"]
+mod seeds;
 #[path = "../support/mod.rs"]
 mod support;
 
