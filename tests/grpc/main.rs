@@ -2,11 +2,17 @@
 
 #[path = "../azure/ca.rs"]
 mod ca;
+#[expect(dead_code, reason = "the tests of the REST face use the rest")]
+#[path = "../azure/pfx.rs"]
+mod pfx;
 
 mod background;
 mod both;
+mod credentials;
+mod crypto;
 mod deadlines;
 mod errors;
+mod faces;
 mod health;
 mod protocol;
 mod race;
