@@ -6,6 +6,8 @@ mod mutation;
 mod seeds;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/troubled.rs"]
+mod troubled;
 
 mod backups;
 mod bad_bodies;

@@ -5,6 +5,8 @@ mod ca;
 #[expect(dead_code, reason = "the tests of the REST face use the rest")]
 #[path = "../azure/pfx.rs"]
 mod pfx;
+#[path = "../support/troubled.rs"]
+mod troubled;
 
 mod background;
 mod both;
@@ -23,6 +25,5 @@ mod requests;
 mod rest;
 mod rich;
 mod server;
-mod troubled;
 mod watch;
 mod web;

@@ -76,6 +76,10 @@ impl Names {
                 assert!(text.len() > 20, "{member}: {text}");
                 format!("<{member} {}>", number(&mut self.contents, &text)).into()
             }
+            // Public keys are random too, but for those that were imported; their length is not.
+            Value::String(text) if matches!(member, "n" | "x" | "y") => {
+                format!("<{} of {member} {}>", text.len(), number(&mut self.contents, &text)).into()
+            }
             Value::String(text) => self.text(&text).into(),
             other => other,
         }
