@@ -12,11 +12,13 @@ SOAK_SEEDS ?= 20000
 SOAK_ROUNDS ?= 100
 SOAK_FIRST ?= $(shell date +%s)
 FUZZ_SEED := $(or $(CERTMINT_FUZZ_SEED),$(shell date +%s))
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 TOOLS := tests/tools/node_modules/.bin
 CARGO := cargo
 SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-postgres fuzz-api soak check bench build dist setup setup-debian setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-postgres fuzz fuzz-api soak check bench build dist setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -37,6 +39,7 @@ test: check test-rust test-clients ## Runs every check and every test; installs 
 
 check: setup-debian setup-node ## Formatting, lints, architecture, contract, dependencies and licences.
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked --test architecture --test dependencies
 	$(TOOLS)/buf lint
@@ -79,6 +82,19 @@ soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --test sim whatever_breaks -- --nocapture
 	$(CARGO) build --release --locked
 	SOAK_ROUNDS=$(SOAK_ROUNDS) CERTMINT_BINARY=$(abspath $(TARGET))/release/certmint $(CARGO) test --locked --test soak -- --include-ignored --nocapture --test-threads=1
+
+fuzz: fuzz/.tools/bin/cargo-fuzz ## Feeds each reader of what strangers send for FUZZ_SECONDS (60) with libFuzzer; needs a C++ compiler.
+	@command -v g++ >/dev/null || FUZZING=yes scripts/debian-packages.sh
+	@# The sanitizers want flags of the nightly compiler; the installed stable one has them behind this variable.
+	export RUSTC_BOOTSTRAP=1; fuzz/.tools/bin/cargo-fuzz build; \
+	for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/corpus/$$target; \
+		fuzz/.tools/bin/cargo-fuzz run $$target fuzz/corpus/$$target tests/data/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=30 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1; \
+	done
+
+fuzz/.tools/bin/cargo-fuzz:
+	$(CARGO) install --locked --root fuzz/.tools cargo-fuzz
 
 bench: setup-debian build ## Measures, each figure beside the bare thing in the same run; see docs/benchmarks.md.
 	@# A copy: cargo bench builds the binary again, with the features that the tests need.

@@ -4,6 +4,8 @@ set -euo pipefail
 
 # command:package
 needed=(openssl:openssl python3:python3 npm:npm)
+# libFuzzer is C++; nothing else needs it.
+[ "${FUZZING:-no}" = no ] || needed+=(g++:g++)
 missing=()
 for pair in "${needed[@]}"; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")

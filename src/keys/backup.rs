@@ -46,7 +46,12 @@ pub fn write(sealer: &Sealer, header: &[u8], blobs: &Blobs) -> Result<Vec<u8>> {
         plain.extend_from_slice(&length.to_be_bytes());
         plain.extend_from_slice(part);
     }
-    let sealed = sealer.seal(&plain, &SealContext::backup())?;
+    enclose(sealer, &plain)
+}
+
+/// The mark, then `plain` sealed with the newest master key.
+pub(crate) fn enclose(sealer: &Sealer, plain: &[u8]) -> Result<Vec<u8>> {
+    let sealed = sealer.seal(plain, &SealContext::backup())?;
     Ok([MARK, &[VERSION], &sealed].concat())
 }
 

@@ -290,6 +290,11 @@ fn open_version(
     })
 }
 
+/// Whether the bytes are a backup that could be restored into the vault.
+pub(crate) fn reads_a_backup(sealer: &Sealer, value: &[u8], vault: &VaultName) -> bool {
+    open(sealer, value, vault).is_ok()
+}
+
 fn too_large(name: &CertificateName, limit: usize) -> Error {
     Error::bad_parameter(format!(
         "The backup of {name} would have more than {limit} bytes, the limit of this server (limits.backup_bytes)."

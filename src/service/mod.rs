@@ -27,6 +27,7 @@ mod vaults;
 pub mod watch;
 mod work;
 
+pub(crate) use backup::reads_a_backup;
 pub use certificates::CertificateView;
 pub use create::{CreateRequest, Created};
 pub use deleted::DeletedView;

@@ -91,113 +91,135 @@ pub(super) struct LeavingRecord {
     pub(super) name: CertificateName,
 }
 
-/// The kinds of records that become due.
-pub(super) enum DueKind {
-    Pending,
-    Tombstone,
-    Request,
-    Deleted,
-    Leaving,
-    Unknown,
+/// Declares each kind of record once, with the first part of its keys.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $prefix:literal,)+) => {
+        /// The kinds of records.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub(super) enum Kind {
+            $($(#[$doc])* $kind,)+
+        }
+
+        impl Kind {
+            pub(super) const ALL: &[Self] = &[$(Self::$kind),+];
+
+            /// How the keys of this kind begin.
+            pub(super) const fn prefix(self) -> &'static str {
+                match self {
+                    $(Self::$kind => concat!($prefix, "/"),)+
+                }
+            }
+
+            /// The kind of a record; `None` for one that this version does not know.
+            pub(super) fn of(key: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| key.starts_with(kind.prefix()))
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A name with its policy: [`CertificateEntry`].
+    Certificate = "certificates",
+    /// A version: [`Certificate`].
+    Version = "versions",
+    /// The present operation of a name: [`PendingRecord`].
+    Pending = "pending",
+    /// The pending operation of a deleted certificate.
+    Kept = "kept",
+    /// An order to be cancelled at the issuer after its operation was deleted.
+    Tombstone = "orders",
+    /// Where a request id is found: [`RequestRecord`].
+    Request = "requests",
+    /// A repeat over REST.
+    Repeat = "repeats",
+    /// [`DeletedRecord`].
+    Deleted = "deleted",
+    /// [`LeavingRecord`].
+    Leaving = "leaving",
+    Contacts = "contacts",
+    Vault = "vaults",
+    Issuer = "issuers",
 }
 
 pub(super) mod key {
     use super::*;
 
-    pub(in crate::service) const PENDING: &str = "pending/";
-    pub(in crate::service) const TOMBSTONE: &str = "orders/";
-    const REQUEST: &str = "requests/";
-    const REPEAT: &str = "repeats/";
-    const DELETED: &str = "deleted/";
-    const LEAVING: &str = "leaving/";
-    pub(in crate::service) const VAULTS: &str = "vaults/";
+    /// A key in a vault; without a name what all of the kind have in common.
+    fn named(kind: Kind, vault: &VaultName, name: &str) -> String {
+        format!("{}{vault}/{name}", kind.prefix())
+    }
 
     pub(in crate::service) fn pending(vault: &VaultName, name: &CertificateName) -> String {
-        format!("{PENDING}{vault}/{}", name.key())
+        named(Kind::Pending, vault, &name.key())
     }
 
     pub(in crate::service) fn pendings_of(vault: Option<&VaultName>) -> String {
-        vault.map_or_else(|| PENDING.to_owned(), |vault| format!("{PENDING}{vault}/"))
+        vault.map_or_else(|| Kind::Pending.prefix().to_owned(), |vault| named(Kind::Pending, vault, ""))
     }
 
     pub(in crate::service) fn certificate(vault: &VaultName, name: &CertificateName) -> String {
-        format!("certificates/{vault}/{}", name.key())
+        named(Kind::Certificate, vault, &name.key())
     }
 
     pub(in crate::service) fn version(vault: &VaultName, name: &CertificateName, version: Version) -> String {
-        format!("versions/{vault}/{}/{version}", name.key())
+        format!("{}{version}", versions_of(vault, name))
     }
 
     pub(in crate::service) fn certificates_of(vault: &VaultName) -> String {
-        format!("certificates/{vault}/")
+        named(Kind::Certificate, vault, "")
     }
 
     pub(in crate::service) fn versions_of(vault: &VaultName, name: &CertificateName) -> String {
-        format!("versions/{vault}/{}/", name.key())
+        named(Kind::Version, vault, &name.key()) + "/"
     }
 
     pub(in crate::service) fn deleted(vault: &VaultName, name: &CertificateName) -> String {
-        format!("{DELETED}{vault}/{}", name.key())
+        named(Kind::Deleted, vault, &name.key())
     }
 
     pub(in crate::service) fn deleted_of(vault: &VaultName) -> String {
-        format!("{DELETED}{vault}/")
+        named(Kind::Deleted, vault, "")
     }
 
     /// The pending operation of a deleted certificate.
     pub(in crate::service) fn kept(vault: &VaultName, name: &CertificateName) -> String {
-        format!("kept/{vault}/{}", name.key())
+        named(Kind::Kept, vault, &name.key())
     }
 
     pub(in crate::service) fn leaving(vault: &VaultName, name: &CertificateName) -> String {
-        format!("{LEAVING}{vault}/{}", name.key())
+        named(Kind::Leaving, vault, &name.key())
     }
 
     pub(in crate::service) fn contacts(vault: &VaultName) -> String {
-        format!("contacts/{vault}")
+        format!("{}{vault}", Kind::Contacts.prefix())
     }
 
     pub(in crate::service) fn vault(vault: &VaultName) -> String {
-        format!("{VAULTS}{vault}")
+        format!("{}{vault}", Kind::Vault.prefix())
     }
 
     pub(in crate::service) fn issuer(vault: &VaultName, name: &IssuerName) -> String {
-        format!("issuers/{vault}/{}", name.key())
+        named(Kind::Issuer, vault, &name.key())
     }
 
     pub(in crate::service) fn issuers_of(vault: &VaultName) -> String {
-        format!("issuers/{vault}/")
+        named(Kind::Issuer, vault, "")
     }
 
     pub(in crate::service) fn request(vault: &VaultName, id: RequestId) -> String {
-        format!("{REQUEST}{vault}/{id}")
+        named(Kind::Request, vault, &id.to_string())
     }
 
     /// A repeat over REST: what the client calls its request, hashed because it is free text.
     pub(in crate::service) fn repeat(vault: &VaultName, client_request_id: &str) -> String {
         let digest = crate::keys::digest::sha256(&[client_request_id.as_bytes()]);
-        format!("{REPEAT}{vault}/{}", hex(&digest[..16]))
+        named(Kind::Repeat, vault, &hex(&digest[..16]))
     }
 
     /// An order to be cancelled at the issuer after its operation was deleted.
     pub(in crate::service) fn tombstone(vault: &VaultName, id: RequestId) -> String {
-        format!("{TOMBSTONE}{vault}/{id}")
-    }
-
-    pub(in crate::service) fn kind(key: &str) -> DueKind {
-        if key.starts_with(PENDING) {
-            DueKind::Pending
-        } else if key.starts_with(TOMBSTONE) {
-            DueKind::Tombstone
-        } else if key.starts_with(REQUEST) || key.starts_with(REPEAT) {
-            DueKind::Request
-        } else if key.starts_with(DELETED) {
-            DueKind::Deleted
-        } else if key.starts_with(LEAVING) {
-            DueKind::Leaving
-        } else {
-            DueKind::Unknown
-        }
+        named(Kind::Tombstone, vault, &id.to_string())
     }
 }
 

@@ -1,5 +1,5 @@
 //! The secret face: the certificate with its key, where the key may leave. Keys are opened here
-//! for their owner, and nowhere else.
+//! for their owner, and nowhere else; `transport/audit` writes down who asked.
 
 use super::Service;
 use super::faces::{Face, FaceRef};
@@ -29,13 +29,13 @@ impl fmt::Debug for SecretView {
 
 impl Service {
     /// The secret of a version, in the form that its policy names or in `form`. Without its key
-    /// where that is not exportable. `caller` is who is told, for the log.
+    /// where that is not exportable.
     ///
     /// [`Reason::SecretNotFound`](crate::domain::Reason::SecretNotFound),
     /// [`Reason::SecretDisabled`](crate::domain::Reason::SecretDisabled), and
     /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) where a PEM secret is asked
     /// for as PKCS #12.
-    pub async fn secret(&self, wanted: &FaceRef, form: Option<ContentType>, caller: &str) -> Result<SecretView> {
+    pub async fn secret(&self, wanted: &FaceRef, form: Option<ContentType>) -> Result<SecretView> {
         let certificate = self.face(wanted, Face::Secret).await?;
         if !certificate.enabled {
             return Err(Face::Secret.disabled(&certificate, "get"));
@@ -51,14 +51,6 @@ impl Service {
             (own, form) => form.unwrap_or(own),
         };
         let value = self.exported(&certificate, form).await?;
-        tracing::info!(
-            vault = %certificate.vault,
-            certificate = %certificate.name,
-            version = %certificate.version,
-            caller,
-            with_key = certificate.exportable,
-            "a secret was read"
-        );
         let recovery = self.recovery(&certificate.vault);
         Ok(SecretView { certificate, form, value, recovery })
     }

@@ -1,6 +1,6 @@
 //! A clock that was set back: what was written down as due in the time before is due in the time after.
 
-use super::records::{self, PendingRecord, key};
+use super::records::{self, Kind, PendingRecord};
 use super::{Service, put};
 use crate::domain::{Result, Timestamp};
 use crate::store::{Batch, Put, Record};
@@ -49,7 +49,7 @@ impl Service {
     }
 
     async fn shift(&self, now: Timestamp, back: Duration) -> Result<()> {
-        for prefix in [key::PENDING, key::TOMBSTONE] {
+        for prefix in [Kind::Pending.prefix(), Kind::Tombstone.prefix()] {
             let mut after = String::new();
             loop {
                 let page = self.store.list(prefix, &after, PAGE).await?;

@@ -2,7 +2,7 @@
 //! changed the record in between wins, and the step is simply due again, which every issuer bears.
 
 use super::pending::updated;
-use super::records::{self, DueKind, PendingRecord, RequestRecord, key};
+use super::records::{self, Kind, PendingRecord, RequestRecord, key};
 use super::{Service, put, slow};
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, IssuerConfig, IssuerName, Operation, OperationError, RequestId, Result, Timestamp};
@@ -65,13 +65,14 @@ impl Service {
 
     /// Does one step of claimed work. An error leaves the record due again when its lease ends.
     pub async fn step(&self, due: Due) -> Result<()> {
-        match key::kind(&due.record.key) {
-            DueKind::Pending => self.step_pending(due).await,
-            DueKind::Tombstone => self.step_tombstone(due).await,
-            DueKind::Request => self.forget_request(due).await,
-            DueKind::Deleted => self.purge_overdue(due).await,
-            DueKind::Leaving => self.finish_leaving(due).await,
-            DueKind::Unknown => {
+        match Kind::of(&due.record.key) {
+            Some(Kind::Pending) => self.step_pending(due).await,
+            Some(Kind::Tombstone) => self.step_tombstone(due).await,
+            Some(Kind::Request | Kind::Repeat) => self.forget_request(due).await,
+            Some(Kind::Deleted) => self.purge_overdue(due).await,
+            Some(Kind::Leaving) => self.finish_leaving(due).await,
+            // The others are never due.
+            _ => {
                 tracing::error!(key = due.record.key, "a record is due that nobody handles");
                 Ok(())
             }

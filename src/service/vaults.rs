@@ -1,7 +1,7 @@
 //! Vaults: which there are, and how each treats deletions. Asked on every request, so they are kept
 //! in memory; there are few, and none ever changes or goes.
 
-use super::records::{self, key};
+use super::records::{self, Kind, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended, pending, put};
 use crate::domain::{Detail, Error, Reason, Recovery, Result, RetentionDays, Vault, VaultName, VaultSettings};
 use crate::store::{Batch, Store};
@@ -56,7 +56,7 @@ impl Vaults {
     pub(super) async fn refresh(&self, store: &dyn Store) -> Result<()> {
         let mut after = String::new();
         loop {
-            let page = store.list(key::VAULTS, &after, pending::MAX_PAGE).await?;
+            let page = store.list(Kind::Vault.prefix(), &after, pending::MAX_PAGE).await?;
             let full = page.len() == pending::MAX_PAGE;
             for record in page {
                 self.learn(records::read(&record)?);

@@ -1,8 +1,7 @@
 //! The key face: the public key, and what the private key does without leaving.
 
 use crate::client::{Client, HOST, Reply};
-use crate::pfx::{P256, Pfx, RSA};
-use aws_lc_rs::digest;
+use crate::pfx::{P256, Pfx, RSA, digest_of};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
@@ -13,15 +12,6 @@ async fn imported(client: &Client, key: &str, usage: &str) -> Pfx {
     let bundle = client.must("POST /certificates/mycert1/import", &pfx.body()).await;
     pfx.keep(&bundle);
     pfx
-}
-
-fn digest_of(algorithm: &str, message: &[u8]) -> Vec<u8> {
-    let hash = match &algorithm[2..5] {
-        "256" => &digest::SHA256,
-        "384" => &digest::SHA384,
-        _ => &digest::SHA512,
-    };
-    digest::digest(hash, message).as_ref().to_vec()
 }
 
 fn base64url(bytes: &[u8]) -> String {
@@ -81,38 +71,6 @@ async fn a_created_key_may_do_what_its_policy_says() {
     assert_eq!(key["key"]["key_ops"], json!(["encrypt", "decrypt"]));
 }
 
-/// Checks a signature with openssl against the certificate's key.
-fn verified_by_openssl(pfx: &Pfx, algorithm: &str, message: &[u8], signature: &[u8]) {
-    pfx.write("message", message);
-    let bits = &algorithm[2..5];
-    let signature = match &algorithm[..1] {
-        "E" => {
-            let (r, s) = signature.split_at(signature.len() / 2);
-            der(&[integer(r), integer(s)].concat(), 0x30)
-        }
-        _ => signature.to_vec(),
-    };
-    pfx.write("signature", &signature);
-    let padding = match &algorithm[..1] {
-        "P" => "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest",
-        _ => "",
-    };
-    let said = pfx.openssl(&format!("dgst -sha{bits} -verify pub.pem {padding} -signature signature message"));
-    assert!(said.contains("Verified OK"), "{algorithm}: {said}");
-}
-
-fn integer(digits: &[u8]) -> Vec<u8> {
-    let digits = &digits[digits.iter().position(|byte| *byte != 0).unwrap()..];
-    let pad: &[u8] = if digits[0] & 0x80 == 0 { &[] } else { &[0] };
-    der(&[pad, digits].concat(), 2)
-}
-
-fn der(content: &[u8], tag: u8) -> Vec<u8> {
-    let length = u8::try_from(content.len()).unwrap();
-    let head = if length < 0x80 { vec![tag, length] } else { vec![tag, 0x81, length] };
-    [head, content.to_vec()].concat()
-}
-
 #[tokio::test]
 async fn signatures_of_every_algorithm_verify_with_openssl_and_with_the_certificate() {
     for (key, algorithms) in [
@@ -129,7 +87,7 @@ async fn signatures_of_every_algorithm_verify_with_openssl_and_with_the_certific
             let reply = operate(&client, "sign", &json!({"alg": algorithm, "value": base64url(&digest)})).await;
             assert_eq!(reply.status, 200, "{algorithm} {}", reply.body);
             let signature = value(&reply.json());
-            verified_by_openssl(&pfx, algorithm, b"message", &signature);
+            pfx.verify(algorithm, b"message", &signature);
             for (signature, valid) in [(signature.clone(), true), (changed(signature), false), (vec![1], false)] {
                 let body = json!({"alg": algorithm, "digest": base64url(&digest), "value": base64url(&signature)});
                 let reply = operate(&client, "verify", &body).await;

@@ -1,7 +1,13 @@
 //! The REST face against the documents: raw requests in, whole responses out, over a real service.
 
+#[path = "../support/mutation.rs"]
+mod mutation;
+#[path = "../support/seeds.rs"]
+mod seeds;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/troubled.rs"]
+mod troubled;
 
 mod backups;
 mod bad_bodies;

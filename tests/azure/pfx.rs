@@ -1,5 +1,6 @@
 //! Certificates with their keys, made by openssl for imports, and what is checked with it.
 
+use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use std::fs;
@@ -63,10 +64,56 @@ impl Pfx {
         said
     }
 
-    /// The certificate of a bundle as `cert.pem`.
+    /// The certificate of a bundle, like [`Pfx::keep_der`].
     pub(crate) fn keep(&self, bundle: &Value) {
-        let der = STANDARD.decode(bundle["cer"].as_str().unwrap()).unwrap();
-        self.write("cert.pem", crate::ca::pem(&der).as_bytes());
+        self.keep_der(&STANDARD.decode(bundle["cer"].as_str().unwrap()).unwrap());
+    }
+
+    /// A certificate as `cert.pem`, and its key as `pub.pem`.
+    pub(crate) fn keep_der(&self, der: &[u8]) {
+        self.write("cert.pem", crate::ca::pem(der).as_bytes());
         self.openssl("x509 -in cert.pem -pubkey -noout -out pub.pem");
     }
+
+    /// Checks a signature of the key face with openssl, against the public key in `pub.pem`.
+    pub(crate) fn verify(&self, algorithm: &str, message: &[u8], signature: &[u8]) {
+        self.write("message", message);
+        let bits = &algorithm[2..5];
+        let signature = match &algorithm[..1] {
+            "E" => {
+                let (r, s) = signature.split_at(signature.len() / 2);
+                der(&[integer(r), integer(s)].concat(), 0x30)
+            }
+            _ => signature.to_vec(),
+        };
+        self.write("signature", &signature);
+        let padding = match &algorithm[..1] {
+            "P" => "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest",
+            _ => "",
+        };
+        let said = self.openssl(&format!("dgst -sha{bits} -verify pub.pem {padding} -signature signature message"));
+        assert!(said.contains("Verified OK"), "{algorithm}: {said}");
+    }
+}
+
+/// What an algorithm signs.
+pub(crate) fn digest_of(algorithm: &str, message: &[u8]) -> Vec<u8> {
+    let hash = match &algorithm[2..5] {
+        "256" => &digest::SHA256,
+        "384" => &digest::SHA384,
+        _ => &digest::SHA512,
+    };
+    digest::digest(hash, message).as_ref().to_vec()
+}
+
+fn integer(digits: &[u8]) -> Vec<u8> {
+    let digits = &digits[digits.iter().position(|byte| *byte != 0).unwrap()..];
+    let pad: &[u8] = if digits[0] & 0x80 == 0 { &[] } else { &[0] };
+    der(&[pad, digits].concat(), 2)
+}
+
+fn der(content: &[u8], tag: u8) -> Vec<u8> {
+    let length = u8::try_from(content.len()).unwrap();
+    let head = if length < 0x80 { vec![tag, length] } else { vec![tag, 0x81, length] };
+    [head, content.to_vec()].concat()
 }

@@ -2,11 +2,19 @@
 
 #[path = "../azure/ca.rs"]
 mod ca;
+#[expect(dead_code, reason = "the tests of the REST face use the rest")]
+#[path = "../azure/pfx.rs"]
+mod pfx;
+#[path = "../support/troubled.rs"]
+mod troubled;
 
 mod background;
 mod both;
+mod credentials;
+mod crypto;
 mod deadlines;
 mod errors;
+mod faces;
 mod health;
 mod protocol;
 mod race;
@@ -17,6 +25,5 @@ mod requests;
 mod rest;
 mod rich;
 mod server;
-mod troubled;
 mod watch;
 mod web;

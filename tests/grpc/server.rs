@@ -7,6 +7,8 @@ use certmint::clock::{Clock, SystemClock};
 use certmint::keys::MasterKeys;
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
+use certmint::proto::v1::key_service_client::KeyServiceClient;
+use certmint::proto::v1::secret_service_client::SecretServiceClient;
 use certmint::service::{Limits, Service};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
@@ -128,6 +130,14 @@ impl Server {
 
     pub(crate) async fn issuers(&self) -> CertificateAdminServiceClient<Channel> {
         CertificateAdminServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn secrets(&self) -> SecretServiceClient<Channel> {
+        SecretServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn keys(&self) -> KeyServiceClient<Channel> {
+        KeyServiceClient::new(self.channel().await)
     }
 
     /// TLS to the port, offering these protocols.

@@ -1,90 +1,14 @@
-//! Files that were made to hurt: no panic, bounded time, bounded memory.
+//! Files that were made to hurt: no panic, bounded time, bounded memory. Changes to good files are in `tests/parsers`.
 
 use crate::tools::import;
-use certmint::keys::chain;
 use proptest::prelude::*;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// No input takes longer, in a build without optimisation on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Files that are read without an error, one of each kind: `tests/data/seeds/README.md`.
-fn seeds() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/seeds");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|kind| ["p12", "pem", "p7b", "der"].iter().any(|k| kind == *k)));
-    files.sort();
-    assert_eq!(files.len(), 8, "{files:?}");
-    files.into_iter().map(|file| std::fs::read(file).unwrap()).collect()
-}
-
-/// One change to a file.
-#[derive(Clone, Debug)]
-enum Change {
-    Flip(usize, u8),
-    Set(usize, u8),
-    Cut(usize),
-    Remove(usize, usize),
-    Repeat(usize, usize),
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    prop_oneof![
-        4 => (any::<usize>(), 0_u8..8).prop_map(|(at, bit)| Change::Flip(at, bit)),
-        4 => (any::<usize>(), prop_oneof![Just(0), Just(0x7f), Just(0x80), Just(0xff), any::<u8>()])
-            .prop_map(|(at, byte)| Change::Set(at, byte)),
-        1 => any::<usize>().prop_map(Change::Cut),
-        1 => (any::<usize>(), 1_usize..64).prop_map(|(at, length)| Change::Remove(at, length)),
-        1 => (any::<usize>(), 1_usize..64).prop_map(|(at, length)| Change::Repeat(at, length)),
-    ]
-}
-
-fn apply(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
-    for change in changes {
-        if bytes.is_empty() {
-            return bytes;
-        }
-        let end = |at: usize, length: usize| (at + length).min(bytes.len());
-        match *change {
-            Change::Flip(at, bit) => {
-                let at = at % bytes.len();
-                bytes[at] ^= 1 << bit;
-            }
-            Change::Set(at, byte) => {
-                let at = at % bytes.len();
-                bytes[at] = byte;
-            }
-            Change::Cut(at) => bytes.truncate(at % bytes.len()),
-            Change::Remove(at, length) => {
-                let at = at % bytes.len();
-                bytes.drain(at..end(at, length));
-            }
-            Change::Repeat(at, length) => {
-                let at = at % bytes.len();
-                let part = bytes[at..end(at, length)].to_vec();
-                bytes.splice(at..at, part);
-            }
-        }
-    }
-    bytes
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, max_shrink_iters: 200, ..ProptestConfig::default() })]
-
-    #[test]
-    fn changed_files_never_panic_and_never_take_long(
-        seed in 0_usize..8,
-        changes in prop::collection::vec(change(), 1..4),
-        password in prop_oneof![Just("secret"), Just("")],
-    ) {
-        let changed = apply(seeds().swap_remove(seed), &changes);
-        let begun = Instant::now();
-        let _ = import(&changed, password);
-        let _ = chain::parse(&[changed]);
-        prop_assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
-    }
 
     #[test]
     fn bytes_of_any_kind_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
@@ -95,17 +19,6 @@ proptest! {
     fn text_of_any_kind_is_refused(text in "(-----BEGIN [A-Z ]{1,12}-----|[A-Za-z0-9+/=\n]{0,40}|-----END [A-Z ]{1,12}-----){1,6}") {
         prop_assert!(import(text.as_bytes(), "").is_err());
     }
-}
-
-#[test]
-fn the_seeds_are_what_they_seem() {
-    let mut read = 0;
-    for seed in seeds() {
-        let opened = ["secret", ""].iter().any(|password| import(&seed, password).is_ok());
-        assert!(opened || chain::parse(std::slice::from_ref(&seed)).is_ok());
-        read += usize::from(opened);
-    }
-    assert_eq!(read, 6);
 }
 
 /// DER with its length in four bytes.

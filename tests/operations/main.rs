@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_types, reason = "the clients of these tests take statuses apart")]
 
 mod admin;
+mod audit;
 mod auth;
 mod backup;
 mod clients;

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 pub(super) struct Admin(pub(super) Service);
 
 /// What a message says about an issuer; output-only fields are not read.
-fn input(issuer: Option<v1::Issuer>) -> Result<IssuerInput> {
+pub(super) fn input(issuer: Option<v1::Issuer>) -> Result<IssuerInput> {
     let Some(issuer) = issuer else { return Err(Error::field("issuer", "It is required.")) };
     let v1::Issuer {
         id: _,
@@ -52,7 +52,7 @@ fn administrator(administrator: v1::AdministratorDetails) -> Administrator {
 }
 
 /// Keeps what the mask names; a name that the contract does not have is refused.
-fn masked(input: IssuerInput, mask: Option<prost_types::FieldMask>) -> Result<IssuerInput> {
+pub(super) fn masked(input: IssuerInput, mask: Option<prost_types::FieldMask>) -> Result<IssuerInput> {
     let Some(mask) = mask else { return Ok(input) };
     let mut kept = IssuerInput::default();
     for path in &mask.paths {
@@ -77,12 +77,20 @@ fn masked(input: IssuerInput, mask: Option<prost_types::FieldMask>) -> Result<Is
     Ok(kept)
 }
 
+/// What a message says about contacts.
+pub(super) fn contacts_input(contacts: Option<v1::Contacts>) -> Result<Contacts> {
+    let v1::Contacts { id: _, contacts } = contacts.unwrap_or_default();
+    let contact = |v1::Contact { email, name, phone }| Contact { email, name: filled(name), phone: filled(phone) };
+    Contacts::new(contacts.into_iter().map(contact).collect())
+}
+
 impl Admin {
     async fn set(&self, request: Request<v1::SetIssuerRequest>) -> Result<v1::SetIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::SetIssuerRequest { vault_name, issuer_name, issuer } = message;
         let vault = call.vault(&vault_name)?;
-        let issuer = self.0.set_issuer(&vault, &call.issuer(&issuer_name)?, input(issuer)?).await?;
+        let name = call.issuer(&issuer_name)?;
+        let issuer = self.0.set_issuer(&vault, &name, input(issuer)?).await?;
         Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 
@@ -90,8 +98,9 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::UpdateIssuerRequest { vault_name, issuer_name, issuer, update_mask } = message;
         let vault = call.vault(&vault_name)?;
+        let name = call.issuer(&issuer_name)?;
         let input = masked(input(issuer)?, update_mask)?;
-        let issuer = self.0.update_issuer(&vault, &call.issuer(&issuer_name)?, input).await?;
+        let issuer = self.0.update_issuer(&vault, &name, input).await?;
         Ok(v1::UpdateIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 
@@ -132,10 +141,8 @@ impl Admin {
     async fn set_contacts_of(&self, request: Request<v1::SetContactsRequest>) -> Result<v1::SetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::SetContactsRequest { vault_name, contacts } = message;
-        let v1::Contacts { id: _, contacts } = contacts.unwrap_or_default();
-        let contact = |v1::Contact { email, name, phone }| Contact { email, name: filled(name), phone: filled(phone) };
-        let contacts = Contacts::new(contacts.into_iter().map(contact).collect())?;
-        let contacts = self.0.set_contacts(&call.vault(&vault_name)?, contacts).await?;
+        let vault = call.vault(&vault_name)?;
+        let contacts = self.0.set_contacts(&vault, contacts_input(contacts)?).await?;
         Ok(v1::SetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 

@@ -67,7 +67,7 @@ impl Call {
         Ok(name)
     }
 
-    fn note(&self, note: impl FnOnce(&mut About)) {
+    pub(super) fn note(&self, note: impl FnOnce(&mut About)) {
         if let Some(about) = &self.about {
             // Whole texts are put in: nothing half done can be seen.
             note(&mut about.lock().unwrap_or_else(PoisonError::into_inner));

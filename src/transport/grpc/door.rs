@@ -1,4 +1,5 @@
-//! The door of the gRPC face: who calls, how long it took, and a line where something was to change.
+//! The door of the gRPC face: who calls, how long it took, and a line where something was to change, a secret to be
+//! read or a key to work.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::GrpcOptions;
@@ -71,7 +72,7 @@ impl Door {
                 return response;
             }
         };
-        let audit = method.changes.then(|| Audit::of(&caller, &request));
+        let audit = method.audited.then(|| Audit::of(&caller, &request));
         let about = audit.as_ref().map(|audit| audit.about.clone());
         request.extensions_mut().insert(Caller { about, ..caller });
         let response = front.answer(request).await;
@@ -99,7 +100,7 @@ impl tower::Service<http::Request<Body>> for Door {
     }
 }
 
-/// What the line of a call needs beside its outcome. Calls that only read have none.
+/// What the line of a call needs beside its outcome. Other calls that only read have none.
 struct Audit {
     principal: String,
     about: Arc<Mutex<About>>,
@@ -114,8 +115,8 @@ impl Audit {
 
     fn tell(self, action: &'static str, code: &str) {
         let Self { principal, about, connection } = self;
-        let About { vault, name, .. } = about.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        About { principal, vault, name, action }.tell_of("grpc", "POST", connection.as_ref(), code);
+        let about = about.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        About { principal, action, ..about }.tell("grpc", "POST", connection.as_ref(), code);
     }
 }
 
@@ -132,15 +133,26 @@ struct Method {
     /// `certmint.v1.CertificateService/GetPending`.
     name: &'static str,
     streams: bool,
-    /// It is not marked as free of side effects.
-    changes: bool,
+    /// It leaves a line.
+    audited: bool,
 }
+
+/// What leaves a line although it changes nothing.
+const AUDITED_READS: [&str; 7] = [
+    "certmint.v1.SecretService/GetSecret",
+    "certmint.v1.KeyService/Sign",
+    "certmint.v1.KeyService/Verify",
+    "certmint.v1.KeyService/Encrypt",
+    "certmint.v1.KeyService/Decrypt",
+    "certmint.v1.KeyService/WrapKey",
+    "certmint.v1.KeyService/UnwrapKey",
+];
 
 impl Method {
     /// The method of a path; all that are not known are one.
     fn of(path: &str) -> Self {
         static KNOWN: OnceLock<HashMap<&'static str, Method>> = OnceLock::new();
-        let unknown = Self { name: "unknown", streams: false, changes: false };
+        let unknown = Self { name: "unknown", streams: false, audited: false };
         let known = KNOWN.get_or_init(methods);
         path.strip_prefix('/').and_then(|name| known.get(name)).copied().unwrap_or(unknown)
     }
@@ -165,7 +177,8 @@ fn methods() -> HashMap<&'static str, Method> {
                     let level = method.options.as_ref().map(|options| options.idempotency_level());
                     let reads = level == Some(prost_types::method_options::IdempotencyLevel::NoSideEffects);
                     let streams = method.server_streaming();
-                    methods.insert(name, Method { name, streams, changes: ours && !reads && !streams });
+                    let audited = ours && !streams && (!reads || AUDITED_READS.contains(&name));
+                    methods.insert(name, Method { name, streams, audited });
                 }
             }
         }
@@ -188,23 +201,25 @@ mod tests {
     #[test]
     fn methods_are_known_by_name_and_by_what_they_do() {
         let of = |path: &str| {
-            let Method { name, streams, changes } = Method::of(path);
-            (name, streams, changes)
+            let Method { name, streams, audited } = Method::of(path);
+            (name, streams, audited)
         };
         let service = |method: &str| format!("/certmint.v1.CertificateService/{method}");
         assert_eq!(of(&service("GetPending")), ("certmint.v1.CertificateService/GetPending", false, false));
         assert!(of(&service("CreateCertificate")).2 && of(&service("DeletePending")).2);
         assert_eq!(of(&service("WatchPending")), ("certmint.v1.CertificateService/WatchPending", true, false));
-        for (method, changes) in [
+        for (method, audited) in [
             ("CertificateService/DeleteCertificate", true),
             ("CertificateService/RestoreCertificate", true),
             ("VaultService/CreateVault", true),
             ("CertificateService/ListCertificates", false),
-            ("SecretService/GetSecret", false),
-            ("KeyService/Sign", false),
+            ("SecretService/GetSecret", true),
+            ("SecretService/ListSecrets", false),
+            ("KeyService/Sign", true),
+            ("KeyService/GetKey", false),
         ] {
-            let (name, streams, changing) = of(&format!("/certmint.v1.{method}"));
-            assert_eq!((name, streams, changing), (format!("certmint.v1.{method}").as_str(), false, changes));
+            let (name, streams, told) = of(&format!("/certmint.v1.{method}"));
+            assert_eq!((name, streams, told), (format!("certmint.v1.{method}").as_str(), false, audited));
         }
         assert_eq!(of("/grpc.health.v1.Health/Check").0, "grpc.health.v1.Health/Check");
         assert_eq!(of(&service("NoSuch")).0, "unknown");
@@ -212,5 +227,18 @@ mod tests {
             of("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo").0,
             "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
         );
+    }
+
+    /// Over REST every request leaves a line that is no GET, and the one that reads a secret.
+    #[test]
+    fn a_method_leaves_a_line_where_its_uri_does() {
+        let told = |uri: &String| !uri.starts_with("GET ") || uri.starts_with("GET /secrets/{secret_name}");
+        for (name, uris) in crate::proto::rest_options() {
+            let (service, method) = name.rsplit_once('.').unwrap();
+            let audited = Method::of(&format!("/{service}/{method}")).audited;
+            let uris: Vec<String> = uris.into_iter().filter(|uri| !uri.ends_with("/versions")).collect();
+            assert!(uris.iter().all(|uri| told(uri) == audited), "{name}: {uris:?}");
+        }
+        assert!(AUDITED_READS.iter().all(|name| Method::of(&format!("/{name}")).name == *name));
     }
 }

@@ -19,14 +19,15 @@ pub(super) fn request(call: &Call, message: v1::ImportCertificateRequest) -> Res
         tags: labels,
         preserve_cert_order,
     } = message;
+    let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
     let value = match bundle {
         Some(Bundle::Pkcs12(bytes)) => Zeroizing::new(bytes.to_vec()),
         Some(Bundle::Pem(text)) => Zeroizing::new(text.into_bytes()),
         None => return Err(Error::field("bundle", "It is required: pkcs12 or pem.")),
     };
     Ok(ImportRequest {
-        vault: call.vault(&vault_name)?,
-        name: call.certificate(&certificate_name)?,
+        vault,
+        name,
         value,
         password: Zeroizing::new(password),
         policy: given.map(policy::input).transpose()?,

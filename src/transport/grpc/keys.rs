@@ -134,10 +134,11 @@ impl Keys {
 
 fn named(call: &Call, wanted: &FaceRef, result: KeyResult) -> (String, Bytes) {
     let KeyResult { version, bytes } = result;
+    call.note(|about| about.version = Some(version));
     (format!("{}/keys/{}/{version}", call.base(), wanted.name), Bytes::copy_from_slice(&bytes))
 }
 
-fn signature_algorithm(number: i32) -> Result<SignatureAlgorithm> {
+pub(super) fn signature_algorithm(number: i32) -> Result<SignatureAlgorithm> {
     use v1::SignatureAlgorithm as W;
     Ok(match W::try_from(number) {
         Ok(W::Rs256) => SignatureAlgorithm::Rs256,
@@ -154,7 +155,7 @@ fn signature_algorithm(number: i32) -> Result<SignatureAlgorithm> {
     })
 }
 
-fn encryption_algorithm(number: i32) -> Result<EncryptionAlgorithm> {
+pub(super) fn encryption_algorithm(number: i32) -> Result<EncryptionAlgorithm> {
     use v1::EncryptionAlgorithm as W;
     Ok(match W::try_from(number) {
         Ok(W::Rsa15) => EncryptionAlgorithm::Rsa15,

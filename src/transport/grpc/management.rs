@@ -2,8 +2,8 @@
 
 use super::certificates::{Certificates, open, page_size, tags};
 use super::policy_mask::{self, unknown};
-use super::{policy, reply};
-use crate::domain::{Error, PolicyInput, Result, Tags, Version};
+use super::{call::optional_version, policy, reply};
+use crate::domain::{Error, PolicyInput, Result, Tags};
 use crate::proto::v1;
 use crate::service::{ListRequest, UpdateRequest};
 use prost_types::FieldMask;
@@ -11,14 +11,14 @@ use tonic::Request;
 
 /// What a mask chose of an update.
 #[derive(Debug, Default, PartialEq)]
-struct Change {
+pub(super) struct Change {
     policy: Option<PolicyInput>,
     enabled: Option<bool>,
     tags: Option<Tags>,
 }
 
 impl Change {
-    fn of(
+    pub(super) fn of(
         policy: Option<v1::CertificatePolicy>,
         enabled: Option<bool>,
         labels: Option<Tags>,
@@ -96,10 +96,8 @@ impl Certificates {
             tags: labels,
             update_mask,
         } = message;
-        let version = match certificate_version.as_str() {
-            "" => None,
-            text => Some(Version::parse(text)?),
-        };
+        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let version = optional_version(&certificate_version)?;
         let v1::CertificateAttributes {
             enabled,
             not_before,
@@ -111,8 +109,8 @@ impl Certificates {
         } = attributes.unwrap_or_default();
         let change = Change::of(policy, enabled, tags(labels), update_mask)?;
         let request = UpdateRequest {
-            vault: call.vault(&vault_name)?,
-            name: call.certificate(&certificate_name)?,
+            vault,
+            name,
             version,
             policy: change.policy,
             enabled: change.enabled,
@@ -130,8 +128,8 @@ impl Certificates {
     ) -> Result<v1::GetCertificatePolicyResponse> {
         let (call, message) = open(request)?;
         let v1::GetCertificatePolicyRequest { vault_name, certificate_name } = message;
-        let name = call.certificate(&certificate_name)?;
-        let (name, policy) = self.0.policy(&call.vault(&vault_name)?, &name).await?;
+        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let (name, policy) = self.0.policy(&vault, &name).await?;
         let id = format!("{}/certificates/{name}/policy", call.base());
         Ok(v1::GetCertificatePolicyResponse { policy: Some(policy::reply(&policy, id)) })
     }
@@ -142,10 +140,10 @@ impl Certificates {
     ) -> Result<v1::UpdateCertificatePolicyResponse> {
         let (call, message) = open(request)?;
         let v1::UpdateCertificatePolicyRequest { vault_name, certificate_name, policy, update_mask } = message;
+        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
         let policy = policy.ok_or_else(|| Error::field("policy", "It is required."))?;
         let input = policy_mask::change(policy, update_mask.as_ref().map(|mask| mask.paths.as_slice()))?;
-        let name = call.certificate(&certificate_name)?;
-        let (name, policy) = self.0.update_policy(&call.vault(&vault_name)?, &name, &input).await?;
+        let (name, policy) = self.0.update_policy(&vault, &name, &input).await?;
         let id = format!("{}/certificates/{name}/policy", call.base());
         Ok(v1::UpdateCertificatePolicyResponse { policy: Some(policy::reply(&policy, id)) })
     }
@@ -156,8 +154,8 @@ impl Certificates {
     ) -> Result<v1::DeleteCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::DeleteCertificateRequest { vault_name, certificate_name } = message;
-        let name = call.certificate(&certificate_name)?;
-        let view = self.0.delete_certificate(&call.vault(&vault_name)?, &name).await?;
+        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let view = self.0.delete_certificate(&vault, &name).await?;
         Ok(v1::DeleteCertificateResponse { deleted_certificate: Some(reply::deleted(view, &call.base())) })
     }
 
@@ -167,8 +165,8 @@ impl Certificates {
     ) -> Result<v1::GetDeletedCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::GetDeletedCertificateRequest { vault_name, certificate_name } = message;
-        let name = call.certificate(&certificate_name)?;
-        let view = self.0.deleted_certificate(&call.vault(&vault_name)?, &name).await?;
+        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let view = self.0.deleted_certificate(&vault, &name).await?;
         Ok(v1::GetDeletedCertificateResponse { deleted_certificate: Some(reply::deleted(view, &call.base())) })
     }
 
@@ -194,8 +192,8 @@ impl Certificates {
     ) -> Result<v1::RecoverDeletedCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::RecoverDeletedCertificateRequest { vault_name, certificate_name } = message;
-        let name = call.certificate(&certificate_name)?;
-        let view = self.0.recover_certificate(&call.vault(&vault_name)?, &name).await?;
+        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let view = self.0.recover_certificate(&vault, &name).await?;
         Ok(v1::RecoverDeletedCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
@@ -205,8 +203,8 @@ impl Certificates {
     ) -> Result<v1::PurgeDeletedCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::PurgeDeletedCertificateRequest { vault_name, certificate_name } = message;
-        let name = call.certificate(&certificate_name)?;
-        self.0.purge_certificate(&call.vault(&vault_name)?, &name).await?;
+        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        self.0.purge_certificate(&vault, &name).await?;
         Ok(v1::PurgeDeletedCertificateResponse {})
     }
 
@@ -216,8 +214,8 @@ impl Certificates {
     ) -> Result<v1::BackupCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::BackupCertificateRequest { vault_name, certificate_name } = message;
-        let name = call.certificate(&certificate_name)?;
-        let value = self.0.backup_certificate(&call.vault(&vault_name)?, &name).await?;
+        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let value = self.0.backup_certificate(&vault, &name).await?;
         Ok(v1::BackupCertificateResponse { value: value.into() })
     }
 
@@ -227,7 +225,12 @@ impl Certificates {
     ) -> Result<v1::RestoreCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::RestoreCertificateRequest { vault_name, value } = message;
-        let view = self.0.restore_certificate(&call.vault(&vault_name)?, value.into()).await?;
+        let restored = self.0.restore_certificate(&call.vault(&vault_name)?, value.into()).await;
+        call.note(|about| match &restored {
+            Ok(view) => view.name.as_str().clone_into(&mut about.name),
+            Err(refusal) => about.not_restored(refusal),
+        });
+        let view = restored?;
         Ok(v1::RestoreCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 }

@@ -13,11 +13,14 @@ mod keys;
 mod management;
 mod policy;
 mod policy_mask;
+mod reading;
 mod reply;
 mod secrets;
 mod status;
 mod vaults;
 mod watch;
+
+pub(crate) use reading::reads_a_message;
 
 use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};

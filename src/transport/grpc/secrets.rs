@@ -22,7 +22,8 @@ impl Secrets {
         let v1::GetSecretRequest { vault_name, secret_name, secret_version, out_content_type } = message;
         let wanted = wanted(&call, &vault_name, &secret_name, &secret_version)?;
         let form = filled(out_content_type).map(|text| form(&text)).transpose()?;
-        let view = self.0.secret(&wanted, form, &call.principal.name).await?;
+        let view = self.0.secret(&wanted, form).await?;
+        call.note(|about| about.secret(&view));
         Ok(v1::GetSecretResponse { secret: Some(secret(view, &call.base())?) })
     }
 
@@ -63,7 +64,10 @@ impl Secrets {
 
 /// A version that a call names; an empty one is the newest.
 pub(super) fn wanted(call: &Call, vault: &str, name: &str, version: &str) -> Result<FaceRef> {
-    Ok(FaceRef { vault: call.vault(vault)?, name: call.certificate(name)?, version: optional_version(version)? })
+    let (vault, name) = (call.vault(vault)?, call.certificate(name)?);
+    let version = optional_version(version)?;
+    call.note(|about| about.version = version);
+    Ok(FaceRef { vault, name, version })
 }
 
 fn form(text: &str) -> Result<ContentType> {

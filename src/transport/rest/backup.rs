@@ -28,6 +28,11 @@ pub(super) async fn restore(call: &Call<'_>, body: &mut Body) -> Result<Answer, 
     let Some(bytes) = [&URL_SAFE, &STANDARD].into_iter().find_map(decode) else {
         return Err(Error::new(Reason::MalformedBackup, "Backup blob is corrupt.").into());
     };
-    let view = call.service.restore_certificate(&call.vault(), bytes).await?;
+    let restored = call.service.restore_certificate(&call.vault(), bytes).await;
+    call.note(|about| match &restored {
+        Ok(view) => view.name.as_str().clone_into(&mut about.name),
+        Err(refusal) => about.not_restored(refusal),
+    });
+    let view = restored?;
     Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, Shape::Whole, &call.links))))
 }

@@ -84,7 +84,7 @@ async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
     Ok(collected.freeze())
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     match serde_json::from_slice(bytes) {
         Ok(value) => Ok(value),
         Err(error) if is_duplicate(&error) => {

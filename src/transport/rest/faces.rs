@@ -22,7 +22,8 @@ use zeroize::Zeroizing;
 pub(super) async fn secret(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
     let wanted = wanted(call, name, version)?;
     let form = call.address.query("outContentType").map(form).transpose()?;
-    let view = call.service.secret(&wanted, form, &call.principal.name).await?;
+    let view = call.service.secret(&wanted, form).await?;
+    call.note(|about| about.secret(&view));
     Ok(Answer::json(StatusCode::OK, json(&SecretAnswer::new(&view, &call.links))))
 }
 
@@ -83,6 +84,7 @@ pub(super) async fn use_key(
         }
     };
     let KeyResult { version, bytes } = result;
+    call.note(|about| about.version = Some(version));
     let answer = KeyResultAnswer {
         kid: call.links.id("keys", &[wanted.name.as_str(), &version.to_string()]),
         value: URL_SAFE_NO_PAD.encode(&*bytes),
@@ -121,8 +123,10 @@ async fn owner(call: &Call<'_>, name: &str, what: &str) -> Result<(), Failure> {
 }
 
 fn wanted(call: &Call<'_>, name: &str, version: &str) -> Result<FaceRef, Error> {
+    let name = CertificateName::parse(name)?;
     let version = if version.is_empty() { None } else { Some(Version::parse(version)?) };
-    Ok(FaceRef { vault: call.vault(), name: CertificateName::parse(name)?, version })
+    call.note(|about| about.version = version);
+    Ok(FaceRef { vault: call.vault(), name, version })
 }
 
 fn paging<'a>(call: &'a Call<'_>) -> Result<(usize, &'a str), Error> {
@@ -158,11 +162,11 @@ fn form(text: &str) -> Result<ContentType, Error> {
         .ok_or_else(|| Error::field("outContentType", "It can be application/x-pem-file or application/x-pkcs12."))
 }
 
-fn signature_algorithm(text: &str) -> Result<SignatureAlgorithm, Error> {
+pub(super) fn signature_algorithm(text: &str) -> Result<SignatureAlgorithm, Error> {
     SignatureAlgorithm::parse(text).ok_or_else(|| unknown(&SignatureAlgorithm::ALL.map(SignatureAlgorithm::name)))
 }
 
-fn encryption_algorithm(text: &str) -> Result<EncryptionAlgorithm, Error> {
+pub(super) fn encryption_algorithm(text: &str) -> Result<EncryptionAlgorithm, Error> {
     EncryptionAlgorithm::parse(text).ok_or_else(|| unknown(&EncryptionAlgorithm::ALL.map(EncryptionAlgorithm::name)))
 }
 
@@ -175,7 +179,7 @@ fn required(member: &str) -> Error {
 }
 
 /// A member in base64url; padding and the other alphabet are borne.
-fn bytes(member: &str, text: Option<String>) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(super) fn bytes(member: &str, text: Option<String>) -> Result<Zeroizing<Vec<u8>>, Error> {
     let text = Zeroizing::new(text.ok_or_else(|| required(member))?);
     let alphabet: &Alphabet = if text.contains(['+', '/']) { &STANDARD } else { &URL_SAFE };
     let config = GeneralPurposeConfig::new()

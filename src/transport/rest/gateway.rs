@@ -3,6 +3,7 @@
 use super::super::audit::About;
 use super::super::auth::Principal;
 use super::super::host::Host;
+use super::super::listener::ConnectionInfo;
 use super::address::Address;
 use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
@@ -11,7 +12,7 @@ use super::{
     API_VERSIONS, RestOptions, backup, body, certificates, contacts, deleted, faces, issuers, list, pending, update,
     watch,
 };
-use crate::domain::{Error, VaultName};
+use crate::domain::{CertificateName, Error, IssuerName, VaultName};
 use crate::service::Service;
 use axum::body::Body;
 use axum::extract::Request;
@@ -25,12 +26,15 @@ use http_body::Body as _;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// Stands for the method of a POST, for clients that can send no other (contract section 1).
 const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method");
+
+/// The path of a secret, which holds a private key: reading it leaves a line.
+const SECRET: &str = "/secrets/{secret_name}";
 
 /// What a body with a backup has beside it, in bytes, at most.
 const BESIDE_BACKUP: usize = 4 * 1024;
@@ -73,11 +77,17 @@ pub(super) struct Call<'a> {
     pub(super) parts: &'a Parts,
     pub(super) address: &'a Address<'a>,
     vault: &'a VaultName,
+    about: &'a Mutex<About>,
 }
 
 impl Call<'_> {
     pub(super) fn vault(&self) -> VaultName {
         self.vault.clone()
+    }
+
+    /// Puts down what the request turned out to be about.
+    pub(super) fn note(&self, note: impl FnOnce(&mut About)) {
+        noted(self.about, note);
     }
 
     pub(super) async fn body<T: DeserializeOwned + Default>(&self, body: &mut Body) -> Result<T, Failure> {
@@ -95,10 +105,10 @@ impl Gateway {
     async fn answer(&self, request: Request) -> Response {
         let begun = Instant::now();
         let (parts, mut body) = request.into_parts();
-        let mut about = About::default();
+        let about = Mutex::new(About::default());
         let client_request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
         // A defect in one request must not take the others of its connection along.
-        let handled = AssertUnwindSafe(self.handle(&parts, &mut body, &mut about)).catch_unwind().await;
+        let handled = AssertUnwindSafe(self.handle(&parts, &mut body, &about)).catch_unwind().await;
         let answer = match handled {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => failure.answer(),
@@ -108,10 +118,13 @@ impl Gateway {
             }
         };
         let response = answer.finish(client_request_id);
+        let about = about.into_inner().unwrap_or_else(PoisonError::into_inner);
         let metrics = self.service.metrics();
         metrics.http(&parts.method, about.action, response.status(), begun.elapsed());
-        if parts.method != Method::GET && parts.method != Method::HEAD {
-            about.tell("rest", &parts, response.status().as_str());
+        let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+        if !reads || about.action.starts_with(SECRET) && !about.action.ends_with("/versions") {
+            let connection = parts.extensions.get::<ConnectionInfo>();
+            about.tell("rest", parts.method.as_str(), connection, response.status().as_str());
         }
         // A client that waits for "100 Continue" has sent nothing, and need not after a challenge.
         let waits = response.status() == StatusCode::UNAUTHORIZED && parts.headers.contains_key(EXPECT);
@@ -122,24 +135,26 @@ impl Gateway {
         if parts.method == Method::HEAD { response.map(|_| Body::empty()) } else { response }
     }
 
-    async fn handle(&self, parts: &Parts, body: &mut Body, about: &mut About) -> Result<Answer, Failure> {
+    async fn handle(&self, parts: &Parts, body: &mut Body, about: &Mutex<About>) -> Result<Answer, Failure> {
         let Self { service, options } = self;
         let host = Host::of(parts, &options.base_domain);
         let Some(principal) = options.auth.authenticate(&parts.headers) else {
             service.metrics().unauthenticated("rest");
             return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));
         };
-        about.principal.clone_from(&principal.name);
+        noted(about, |about| about.principal.clone_from(&principal.name));
         let host = host?;
-        host.vault().as_str().clone_into(&mut about.vault);
+        noted(about, |about| host.vault().as_str().clone_into(&mut about.vault));
         service.vaults().vault(host.vault())?;
         let address = Address::of(&parts.uri);
         let links = Links::new(&host, api_version(&address)?);
         let method = method(parts)?;
         let Match { endpoint, path, name, version } = routes::find(&method, &address.segments)?;
-        about.action = path;
-        name.clone_into(&mut about.name);
-        let call = Call { service, options, principal, links, parts, address: &address, vault: host.vault() };
+        noted(about, |about| about.action = path);
+        if is_name(path, name) {
+            noted(about, |about| name.clone_into(&mut about.name));
+        }
+        let call = Call { service, options, principal, links, parts, address: &address, vault: host.vault(), about };
         match endpoint {
             Endpoint::GetPending => pending::get(&call, name).await,
             Endpoint::Create => certificates::create(&call, name, body).await,
@@ -183,6 +198,16 @@ impl Gateway {
             Endpoint::DeleteContacts => contacts::delete(&call).await,
         }
     }
+}
+
+fn noted(about: &Mutex<About>, note: impl FnOnce(&mut About)) {
+    // Whole texts are put in: nothing half done can be seen.
+    note(&mut about.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Whether what stands in the place of a name is one.
+fn is_name(path: &str, text: &str) -> bool {
+    if path.contains("{issuer_name}") { IssuerName::parse(text).is_ok() } else { CertificateName::parse(text).is_ok() }
 }
 
 fn api_version(address: &Address<'_>) -> Result<&'static str, Failure> {

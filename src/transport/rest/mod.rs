@@ -18,11 +18,13 @@ mod issuers;
 mod list;
 mod model;
 mod pending;
+mod reading;
 mod routes;
 mod update;
 mod watch;
 
 pub use gateway::{Face, router};
+pub(crate) use reading::reads_a_body;
 pub use routes::{Endpoint, ROUTES, Route};
 
 use super::auth::Auth;

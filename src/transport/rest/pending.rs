@@ -108,7 +108,7 @@ fn wants_request_file(headers: &HeaderMap) -> bool {
 
 /// An entry of `x5c` as bytes, whichever base64 it is in. What is not base64 stays text: the keys
 /// know PEM, and can say what is wrong with the rest.
-fn decoded(entry: String) -> Vec<u8> {
+pub(super) fn decoded(entry: String) -> Vec<u8> {
     // Without its spaces a PEM text can be base64 for URLs.
     if entry.contains("-----BEGIN ") {
         return entry.into_bytes();

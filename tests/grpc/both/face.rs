@@ -1,18 +1,22 @@
-//! One face of the server, as a caller uses it: the same words whichever it is.
+//! One face of the server, as a caller uses it: the same words whichever it is. Everything that it says is written
+//! down, so that two faces can be compared.
 #![expect(clippy::disallowed_types, reason = "a client sees tonic::Status")]
 
+use super::heard::{Calls, HeardChannel, HeardRest};
+use super::policies::{Wanted, grpc_policy, rest_policy};
 use super::translated::Translation;
 use crate::refusal;
-use crate::requests::{self, policy};
-use crate::rest::{Reply, Rest};
+use crate::requests;
+use crate::rest::Reply;
 use crate::server::Server;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
+use certmint::proto::v1::key_service_client::KeyServiceClient;
+use certmint::proto::v1::secret_service_client::SecretServiceClient;
 use certmint::proto::v1::*;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 /// What a face said: the members of the object in REST's words, or why not.
@@ -26,60 +30,81 @@ pub(super) struct Refused {
     pub(super) message: String,
 }
 
-/// Which certificate is asked for.
-#[derive(Clone, Copy)]
-pub(super) enum Wanted {
-    /// With a P-256 key.
-    Ec,
-    /// With what the documents' examples have.
-    Rsa,
-    /// With everything that a policy can say.
-    Full,
+/// An answer, and the method of the contract that gave it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Step {
+    pub(super) method: String,
+    pub(super) said: Said,
 }
 
-pub(super) enum Face<'a> {
-    Rest(Rest<'a>),
+pub(super) struct Face<'a> {
+    pub(super) side: Side<'a>,
+    calls: Calls,
+    pub(super) transcript: Vec<Step>,
+}
+
+pub(super) enum Side<'a> {
+    Rest(HeardRest<'a>),
     Grpc(Box<Grpc>),
 }
 
 pub(super) struct Grpc {
-    certificates: CertificateServiceClient<Channel>,
-    issuers: CertificateAdminServiceClient<Channel>,
+    pub(super) certificates: CertificateServiceClient<HeardChannel>,
+    pub(super) admin: CertificateAdminServiceClient<HeardChannel>,
+    pub(super) secrets: SecretServiceClient<HeardChannel>,
+    pub(super) keys: KeyServiceClient<HeardChannel>,
     pub(super) translation: Translation,
 }
 
 impl<'a> Face<'a> {
     /// The two faces, each in a vault of its own.
     pub(super) async fn both(server: &'a Server) -> [Self; 2] {
-        let channel = server.channel_to("grpc.localhost").await;
+        let calls = Calls::default();
+        let rest = HeardRest { rest: server.rest("rest.localhost"), calls: calls.clone() };
+        let rest = Self { side: Side::Rest(rest), calls, transcript: Vec::new() };
+        let calls = Calls::default();
+        let channel = HeardChannel { channel: server.channel_to("grpc.localhost").await, calls: calls.clone() };
         let grpc = Grpc {
             certificates: CertificateServiceClient::new(channel.clone()),
-            issuers: CertificateAdminServiceClient::new(channel),
+            admin: CertificateAdminServiceClient::new(channel.clone()),
+            secrets: SecretServiceClient::new(channel.clone()),
+            keys: KeyServiceClient::new(channel),
             translation: Translation::default(),
         };
-        [Self::Rest(server.rest("rest.localhost")), Self::Grpc(Box::new(grpc))]
+        [rest, Self { side: Side::Grpc(Box::new(grpc)), calls, transcript: Vec::new() }]
+    }
+
+    /// Writes down what was said to the last call.
+    pub(super) fn note(&mut self, said: Said) -> Said {
+        self.note_as(said.clone());
+        said
+    }
+
+    /// Like [`Face::note`], of an answer in which something differs each time.
+    pub(super) fn note_as(&mut self, said: Said) {
+        self.transcript.push(Step { method: self.calls.last(), said });
     }
 
     pub(super) async fn test_issuer(&mut self, name: &str, account_id: &str) {
-        match self {
-            Self::Rest(rest) => {
+        match &mut self.side {
+            Side::Rest(rest) => {
                 let body = json!({"provider": "Test", "credentials": {"account_id": account_id}});
-                rest.must(&format!("PUT /certificates/issuers/{name}"), &body.to_string()).await;
+                rest.rest.must(&format!("PUT /certificates/issuers/{name}"), &body.to_string()).await;
             }
-            Self::Grpc(grpc) => {
-                grpc.issuers.set_issuer(requests::test_issuer(name, account_id)).await.unwrap();
+            Side::Grpc(grpc) => {
+                grpc.admin.set_issuer(requests::test_issuer(name, account_id)).await.unwrap();
             }
         }
     }
 
     /// Without an issuer where the name is empty.
     pub(super) async fn create(&mut self, name: &str, issuer: &str, wanted: Wanted) -> Said {
-        match self {
-            Self::Rest(rest) => {
-                let body = json!({"policy": rest_policy(issuer, wanted), "tags": {"team": "a"}}).to_string();
-                said(&rest.send(&format!("POST /certificates/{name}/create"), body).await)
+        let said = match &mut self.side {
+            Side::Rest(rest) => {
+                let body = json!({"policy": rest_policy(issuer, wanted), "tags": {"team": "a"}});
+                said(&rest.send(&format!("POST /certificates/{name}/create"), &body).await)
             }
-            Self::Grpc(grpc) => {
+            Side::Grpc(grpc) => {
                 let request = CreateCertificateRequest {
                     certificate_name: name.into(),
                     policy: Some(grpc_policy(issuer, wanted)),
@@ -87,72 +112,93 @@ impl<'a> Face<'a> {
                     ..CreateCertificateRequest::default()
                 };
                 let answer = grpc.certificates.create_certificate(request).await;
-                grpc.operation(answer, |answer| answer.operation)
+                grpc.told(answer, |words, answer| words.operation(answer.operation.unwrap()))
             }
-        }
+        };
+        self.note(said)
+    }
+
+    /// A new version by the policy that is there.
+    pub(super) async fn create_again(&mut self, name: &str) -> Said {
+        let said = match &mut self.side {
+            Side::Rest(rest) => said(&rest.send(&format!("POST /certificates/{name}/create"), &json!({})).await),
+            Side::Grpc(grpc) => {
+                let request = CreateCertificateRequest { certificate_name: name.into(), ..Default::default() };
+                let answer = grpc.certificates.create_certificate(request).await;
+                grpc.told(answer, |words, answer| words.operation(answer.operation.unwrap()))
+            }
+        };
+        self.note(said)
     }
 
     /// With an empty request_id whichever operation there is.
     pub(super) async fn pending(&mut self, name: &str, request_id: &str) -> Said {
-        match self {
-            Self::Rest(rest) => said(&rest.send(&format!("GET {}", pending_uri(name, request_id)), "").await),
-            Self::Grpc(grpc) => {
+        let said = match &mut self.side {
+            Side::Rest(rest) => said(&rest.send(&format!("GET {}", pending_uri(name, request_id)), &Value::Null).await),
+            Side::Grpc(grpc) => {
                 let request = GetPendingRequest { request_id: request_id.into(), ..requests::get(name) };
                 let answer = grpc.certificates.get_pending(request).await;
-                grpc.operation(answer, |answer| answer.operation)
+                grpc.told(answer, |words, answer| words.operation(answer.operation.unwrap()))
             }
-        }
+        };
+        self.note(said)
     }
 
     pub(super) async fn cancel(&mut self, name: &str, request_id: &str) -> Said {
-        match self {
-            Self::Rest(rest) => {
-                let body = r#"{"cancellation_requested":true}"#;
-                said(&rest.send(&format!("PATCH {}", pending_uri(name, request_id)), body).await)
+        let said = match &mut self.side {
+            Side::Rest(rest) => {
+                let body = json!({"cancellation_requested": true});
+                said(&rest.send(&format!("PATCH {}", pending_uri(name, request_id)), &body).await)
             }
-            Self::Grpc(grpc) => {
+            Side::Grpc(grpc) => {
                 let request = CancelPendingRequest { request_id: request_id.into(), ..requests::cancel(name) };
                 let answer = grpc.certificates.cancel_pending(request).await;
-                grpc.operation(answer, |answer| answer.operation)
+                grpc.told(answer, |words, answer| words.operation(answer.operation.unwrap()))
             }
-        }
+        };
+        self.note(said)
     }
 
     pub(super) async fn delete(&mut self, name: &str, request_id: &str) -> Said {
-        match self {
-            Self::Rest(rest) => said(&rest.send(&format!("DELETE {}", pending_uri(name, request_id)), "").await),
-            Self::Grpc(grpc) => {
+        let said = match &mut self.side {
+            Side::Rest(rest) => {
+                said(&rest.send(&format!("DELETE {}", pending_uri(name, request_id)), &Value::Null).await)
+            }
+            Side::Grpc(grpc) => {
                 let request = DeletePendingRequest { request_id: request_id.into(), ..requests::delete(name) };
                 let answer = grpc.certificates.delete_pending(request).await;
-                grpc.operation(answer, |answer| answer.operation)
+                grpc.told(answer, |words, answer| words.operation(answer.operation.unwrap()))
             }
-        }
+        };
+        self.note(said)
     }
 
     pub(super) async fn merge(&mut self, name: &str, chain: &[&[u8]]) -> Said {
-        match self {
-            Self::Rest(rest) => {
-                let body = crate::ca::x5c(chain);
-                said(&rest.send(&format!("POST /certificates/{name}/pending/merge"), body).await)
+        let said = match &mut self.side {
+            Side::Rest(rest) => {
+                let body = serde_json::from_str(&crate::ca::x5c(chain)).unwrap();
+                said(&rest.send(&format!("POST /certificates/{name}/pending/merge"), &body).await)
             }
-            Self::Grpc(grpc) => {
+            Side::Grpc(grpc) => {
                 let answer = grpc.certificates.merge_certificate(requests::merge(name, chain)).await;
-                grpc.certificate(answer, |answer| answer.certificate)
+                grpc.told(answer, |words, answer| words.certificate(answer.certificate.unwrap()))
             }
-        }
+        };
+        self.note(said)
     }
 
     /// With an empty version the newest.
     pub(super) async fn certificate(&mut self, name: &str, version: &str) -> Said {
-        match self {
-            Self::Rest(rest) => said(&rest.send(&format!("GET /certificates/{name}/{version}"), "").await),
-            Self::Grpc(grpc) => {
+        let said = match &mut self.side {
+            Side::Rest(rest) => said(&rest.send(&format!("GET /certificates/{name}/{version}"), &Value::Null).await),
+            Side::Grpc(grpc) => {
                 let request =
                     GetCertificateRequest { certificate_version: version.into(), ..requests::certificate(name) };
                 let answer = grpc.certificates.get_certificate(request).await;
-                grpc.certificate(answer, |answer| answer.certificate)
+                grpc.told(answer, |words, answer| words.certificate(answer.certificate.unwrap()))
             }
-        }
+        };
+        self.note(said)
     }
 
     /// Reads the operation until it has ended.
@@ -163,6 +209,8 @@ impl<'a> Face<'a> {
             if said.as_ref().is_ok_and(|operation| operation["status"] != "inProgress") {
                 return said;
             }
+            // How often one has to look is nobody's promise.
+            self.transcript.pop();
             assert!(Instant::now() < patience, "still {said:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -170,24 +218,14 @@ impl<'a> Face<'a> {
 }
 
 impl Grpc {
-    fn operation<T>(
+    /// An answer in the words of REST.
+    pub(super) fn told<T>(
         &mut self,
         answer: Result<Response<T>, Status>,
-        of: impl FnOnce(T) -> Option<PendingOperation>,
+        tell: impl FnOnce(&mut Translation, T) -> Value,
     ) -> Said {
         match answer {
-            Ok(answer) => Ok(self.translation.operation(of(answer.into_inner()).unwrap())),
-            Err(status) => Err(refused(&status)),
-        }
-    }
-
-    fn certificate<T>(
-        &mut self,
-        answer: Result<Response<T>, Status>,
-        of: impl FnOnce(T) -> Option<Certificate>,
-    ) -> Said {
-        match answer {
-            Ok(answer) => Ok(self.translation.certificate(of(answer.into_inner()).unwrap())),
+            Ok(answer) => Ok(tell(&mut self.translation, answer.into_inner())),
             Err(status) => Err(refused(&status)),
         }
     }
@@ -199,108 +237,19 @@ pub(super) fn refused(status: &Status) -> Refused {
 }
 
 pub(super) fn said(reply: &Reply) -> Said {
-    if (200..300).contains(&reply.status) {
-        return Ok(reply.json());
+    match reply.status {
+        204 => Ok(Value::Null),
+        200..300 => Ok(reply.json()),
+        http => {
+            let (azure, message) = reply.error();
+            Err(Refused { http, azure, message })
+        }
     }
-    let (azure, message) = reply.error();
-    Err(Refused { http: reply.status, azure, message })
 }
 
 fn pending_uri(name: &str, request_id: &str) -> String {
     let query = if request_id.is_empty() { String::new() } else { format!("?request_id={request_id}") };
     format!("/certificates/{name}/pending{query}")
-}
-
-fn rest_policy(issuer: &str, wanted: Wanted) -> Value {
-    let mut policy = match wanted {
-        Wanted::Ec => json!({"key_props": {"kty": "EC"}, "x509_props": {"subject": "CN=mycert1.example"}}),
-        Wanted::Rsa => json!({
-            "key_props": {"exportable": false, "kty": "RSA", "key_size": 2048, "reuse_key": false},
-            "x509_props": {"subject": "CN=MyCertSubject1"},
-        }),
-        Wanted::Full => json!({
-            "key_props": {"exportable": true, "kty": "EC", "crv": "P-384", "reuse_key": true},
-            "secret_props": {"contentType": "application/x-pem-file"},
-            "x509_props": {
-                "subject": "CN=mycert1.example,O=Example",
-                "sans": {
-                    "emails": ["a@example.com"], "dns_names": ["a.example", "*.b.example"], "upns": ["u@example.com"],
-                    "uris": ["https://a.example/x"], "ipAddresses": ["192.0.2.1", "2001:db8::1"],
-                },
-                "ekus": ["1.3.6.1.5.5.7.3.1"],
-                "key_usage": ["digitalSignature", "cRLSign", "keyCertSign"],
-                "validity_months": 3,
-                "basic_constraints": {"ca": false},
-            },
-            "lifetime_actions": [
-                {"trigger": {"days_before_expiry": 20}, "action": {"action_type": "AutoRenew"}},
-            ],
-            "attributes": {"enabled": true},
-        }),
-    };
-    if !issuer.is_empty() {
-        policy["issuer"] = json!({"name": issuer, "cty": "OV-SSL", "cert_transparency": true});
-    }
-    policy
-}
-
-fn grpc_policy(issuer: &str, wanted: Wanted) -> CertificatePolicy {
-    let mut asked = match wanted {
-        Wanted::Ec => policy(issuer),
-        Wanted::Rsa => CertificatePolicy {
-            key_properties: Some(KeyProperties {
-                exportable: Some(false),
-                key_type: KeyType::Rsa.into(),
-                key_size: 2048,
-                reuse_key: Some(false),
-                ..KeyProperties::default()
-            }),
-            x509_properties: Some(X509Properties { subject: "CN=MyCertSubject1".into(), ..Default::default() }),
-            ..CertificatePolicy::default()
-        },
-        Wanted::Full => full(),
-    };
-    asked.issuer = (!issuer.is_empty()).then(|| IssuerParameters {
-        name: issuer.into(),
-        certificate_type: "OV-SSL".into(),
-        certificate_transparency: Some(true),
-    });
-    asked
-}
-
-fn full() -> CertificatePolicy {
-    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    CertificatePolicy {
-        id: String::new(),
-        key_properties: Some(KeyProperties {
-            exportable: Some(true),
-            key_type: KeyType::Ec.into(),
-            key_size: 0,
-            reuse_key: Some(true),
-            curve: KeyCurve::P384.into(),
-        }),
-        secret_properties: Some(SecretProperties { content_type: "application/x-pem-file".into() }),
-        x509_properties: Some(X509Properties {
-            subject: "CN=mycert1.example,O=Example".into(),
-            ekus: texts(&["1.3.6.1.5.5.7.3.1"]),
-            subject_alternative_names: Some(SubjectAlternativeNames {
-                emails: texts(&["a@example.com"]),
-                dns_names: texts(&["a.example", "*.b.example"]),
-                upns: texts(&["u@example.com"]),
-                uris: texts(&["https://a.example/x"]),
-                ip_addresses: texts(&["192.0.2.1", "2001:db8::1"]),
-            }),
-            key_usages: vec![KeyUsage::DigitalSignature.into(), KeyUsage::CrlSign.into(), KeyUsage::KeyCertSign.into()],
-            validity_months: 3,
-            basic_constraints: Some(BasicConstraints { ca: Some(false) }),
-        }),
-        lifetime_actions: vec![LifetimeAction {
-            trigger: Some(lifetime_action::Trigger::DaysBeforeExpiry(20)),
-            action: LifetimeActionType::AutoRenew.into(),
-        }],
-        issuer: None,
-        attributes: Some(CertificateAttributes { enabled: Some(true), ..CertificateAttributes::default() }),
-    }
 }
 
 /// The signing request of an operation, in base64.
@@ -312,4 +261,9 @@ pub(super) fn csr(said: &Said) -> String {
 
 pub(super) fn request_id(said: &Said) -> String {
     said.as_ref().unwrap()["request_id"].as_str().unwrap().to_owned()
+}
+
+/// The version in the identifier of a certificate.
+pub(super) fn version(said: &Said) -> String {
+    said.as_ref().unwrap()["id"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned()
 }

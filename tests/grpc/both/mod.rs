@@ -1,7 +1,15 @@
-//! The eleven scenarios over both faces of one server, and their answers compared member by member.
+//! Both faces of one server side by side: the eleven scenarios and every other call of the contract, and their answers
+//! compared member by member.
 
+mod all;
 mod compared;
 mod face;
+mod heard;
+mod issuer_calls;
 mod issuers;
+mod lists;
+mod manage;
+mod policies;
 mod scenarios;
+mod secrets_and_keys;
 mod translated;

@@ -2,12 +2,11 @@
 //! `tests/azure`; here the gRPC face has to say the same.
 
 use super::compared::compare;
-use super::face::{Face, Said, Wanted, csr, request_id};
-use super::translated::GRPC_ALONE;
+use super::face::{Face, Said, csr, request_id, version};
+use super::policies::Wanted;
 use crate::ca::{Ca, pem};
 use crate::requests::OTHER_ID;
 use crate::server::Server;
-use std::collections::BTreeSet;
 
 const NAME: &str = "mycert1";
 
@@ -45,7 +44,7 @@ async fn scenario_3_the_pending_request_completed() {
         let ended = face.ended(NAME).await;
         assert_eq!(ended.as_ref().unwrap()["status"], "completed");
         let whole = face.certificate(NAME, "").await;
-        let version = whole.as_ref().unwrap()["id"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
+        let version = version(&whole);
         vec![ended, whole, face.certificate(NAME, &version).await]
     })
     .await;
@@ -196,23 +195,4 @@ async fn what_people_send_in_the_place_of_a_chain_is_taken_by_both() {
         said
     })
     .await;
-}
-
-#[tokio::test]
-async fn what_the_grpc_face_alone_tells_is_listed_and_told() {
-    let ca = Ca::new();
-    let authority = ca.certificate();
-    let left_out = compare(&Server::start().await, async |face| {
-        let created = face.create(NAME, "Unknown", Wanted::Full).await;
-        let leaf = ca.sign(&csr(&created), 30);
-        let merged = face.merge(NAME, &[&leaf, &authority]).await;
-        vec![merged, face.pending(NAME, "").await, face.certificate(NAME, "").await]
-    })
-    .await;
-    assert_eq!(left_out, BTreeSet::from(GRPC_ALONE));
-    let page = include_str!("../../../docs/api.md");
-    for name in GRPC_ALONE {
-        let member = name.split_once('.').unwrap().1;
-        assert!(member.split(" and ").all(|member| page.contains(&format!("`{member}`"))), "docs/api.md: {name}");
-    }
 }

@@ -8,18 +8,28 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// The members that only the gRPC face has; `docs/api.md` says so too.
-pub(super) const GRPC_ALONE: [&str; 11] = [
+pub(super) const GRPC_ALONE: [&str; 21] = [
     "Certificate.certificate_name",
     "Certificate.certificate_version",
     "Certificate.chain",
     "Certificate.content_type",
     "Certificate.vault_name",
+    "CertificateItem.certificate_name",
+    "CertificateItem.certificate_version",
+    "CertificateItem.vault_name",
+    "IssuerItem.issuer_name",
+    "Key.key_name and key_version",
+    "Key.vault_name",
+    "KeyItem.key_name and key_version",
     "PendingOperation.certificate_name",
     "PendingOperation.certificate_version",
     "PendingOperation.create_time and update_time",
     "PendingOperation.issuer.certificate_type",
     "PendingOperation.revision",
     "PendingOperation.vault_name",
+    "Secret.secret_name and secret_version",
+    "Secret.vault_name",
+    "SecretItem.secret_name and secret_version",
 ];
 
 /// Translates, and remembers what was left out.
@@ -133,6 +143,144 @@ impl Translation {
         }
         members
     }
+
+    /// A certificate in a list; `subject` is Key Vault's constant, which means nothing.
+    pub(super) fn item(&mut self, item: v1::CertificateItem) -> Value {
+        let v1::CertificateItem { id, vault_name, certificate_name, certificate_version, attributes, tags, thumbprint } =
+            item;
+        self.leave_out("CertificateItem.vault_name", !vault_name.is_empty());
+        self.leave_out("CertificateItem.certificate_name", !certificate_name.is_empty());
+        self.leave_out("CertificateItem.certificate_version", !certificate_version.is_empty());
+        let v1::CertificateAttributes {
+            enabled,
+            not_before,
+            expires,
+            created,
+            updated,
+            recoverable_days: 0,
+            recovery_level: 0,
+        } = attributes.unwrap()
+        else {
+            panic!("a list says nothing of recovery")
+        };
+        let attributes = json!({
+            "enabled": enabled,
+            "nbf": seconds(not_before),
+            "exp": seconds(expires),
+            "created": seconds(created),
+            "updated": seconds(updated),
+        });
+        let mut members = json!({"id": id, "attributes": attributes, "subject": ""});
+        if !thumbprint.is_empty() {
+            members["x5t"] = URL_SAFE_NO_PAD.encode(thumbprint).into();
+        }
+        with_tags(members, tags)
+    }
+
+    pub(super) fn deleted(&mut self, deleted: v1::DeletedCertificate) -> Value {
+        let v1::DeletedCertificate { certificate, recovery_id, deleted_time, scheduled_purge_time } = deleted;
+        let members = self.certificate(certificate.unwrap());
+        with_deletion(members, recovery_id, deleted_time, scheduled_purge_time)
+    }
+
+    pub(super) fn deleted_item(&mut self, deleted: v1::DeletedCertificateItem) -> Value {
+        let v1::DeletedCertificateItem { item, recovery_id, deleted_time, scheduled_purge_time } = deleted;
+        let members = self.item(item.unwrap());
+        with_deletion(members, recovery_id, deleted_time, scheduled_purge_time)
+    }
+
+    /// A secret; `managed` is always true over REST.
+    pub(super) fn secret(&mut self, secret: v1::Secret) -> Value {
+        let v1::Secret { id, vault_name, secret_name, secret_version, content, content_type, attributes, tags, key_id } =
+            secret;
+        self.leave_out("Secret.vault_name", !vault_name.is_empty());
+        self.leave_out("Secret.secret_name and secret_version", !secret_name.is_empty() && !secret_version.is_empty());
+        let value = match content.unwrap() {
+            v1::secret::Content::Pkcs12(der) => STANDARD.encode(der),
+            v1::secret::Content::Pem(text) => text,
+        };
+        let attributes = attributes_of_certificate(attributes.unwrap());
+        let members = json!({"value": value, "contentType": content_type, "id": id, "managed": true,
+            "attributes": attributes, "kid": key_id});
+        with_tags(members, tags)
+    }
+
+    pub(super) fn secret_item(&mut self, item: v1::SecretItem) -> Value {
+        let v1::SecretItem { id, secret_name, secret_version, content_type, attributes, tags } = item;
+        let named = !secret_name.is_empty() && !secret_version.is_empty();
+        self.leave_out("SecretItem.secret_name and secret_version", named);
+        let attributes = attributes_of_certificate(attributes.unwrap());
+        with_tags(json!({"id": id, "contentType": content_type, "managed": true, "attributes": attributes}), tags)
+    }
+
+    /// A key; `managed` as for secrets.
+    pub(super) fn key(&mut self, key: v1::Key) -> Value {
+        let v1::Key { key, vault_name, key_name, key_version, attributes, tags } = key;
+        self.leave_out("Key.vault_name", !vault_name.is_empty());
+        self.leave_out("Key.key_name and key_version", !key_name.is_empty() && !key_version.is_empty());
+        let v1::JsonWebKey { key_id, key_type, key_operations, n, e, curve, x, y } = key.unwrap();
+        let operations: Vec<String> = key_operations
+            .into_iter()
+            .map(|number| {
+                let operation = v1::KeyOperation::try_from(number).unwrap();
+                camel_case(operation.as_str_name().trim_start_matches("KEY_OPERATION_"))
+            })
+            .collect();
+        let mut jwk = json!({"kid": key_id, "kty": key_type_word(key_type), "key_ops": operations});
+        if let Some(curve) = curve_word(curve) {
+            jwk["crv"] = curve.into();
+        }
+        for (member, number) in [("n", n), ("e", e), ("x", x), ("y", y)] {
+            if !number.is_empty() {
+                jwk[member] = URL_SAFE_NO_PAD.encode(number).into();
+            }
+        }
+        let attributes = attributes_of_certificate(attributes.unwrap());
+        with_tags(json!({"key": jwk, "attributes": attributes, "managed": true}), tags)
+    }
+
+    pub(super) fn key_item(&mut self, item: v1::KeyItem) -> Value {
+        let v1::KeyItem { key_id, key_name, key_version, attributes, tags } = item;
+        self.leave_out("KeyItem.key_name and key_version", !key_name.is_empty() && !key_version.is_empty());
+        let attributes = attributes_of_certificate(attributes.unwrap());
+        with_tags(json!({"kid": key_id, "attributes": attributes, "managed": true}), tags)
+    }
+
+    pub(super) fn issuer_item(&mut self, item: v1::IssuerItem) -> Value {
+        let v1::IssuerItem { id, issuer_name, provider } = item;
+        self.leave_out("IssuerItem.issuer_name", !issuer_name.is_empty());
+        json!({"id": id, "provider": provider})
+    }
+}
+
+fn with_tags(mut members: Value, tags: std::collections::HashMap<String, String>) -> Value {
+    if !tags.is_empty() {
+        members["tags"] = json!(tags);
+    }
+    members
+}
+
+fn with_deletion(
+    mut members: Value,
+    recovery_id: String,
+    deleted: Option<prost_types::Timestamp>,
+    purge: Option<prost_types::Timestamp>,
+) -> Value {
+    members["recoveryId"] = recovery_id.into();
+    members["deletedDate"] = seconds(deleted);
+    members["scheduledPurgeDate"] = seconds(purge);
+    members
+}
+
+/// The contacts of a vault.
+pub(super) fn contacts(contacts: v1::Contacts) -> Value {
+    let v1::Contacts { id, contacts } = contacts;
+    let contact = |v1::Contact { email, name, phone }| {
+        let members = [("email", email), ("name", name), ("phone", phone)];
+        let members = members.into_iter().filter(|(_, text)| !text.is_empty());
+        members.map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<String, Value>>()
+    };
+    json!({"id": id, "contacts": contacts.into_iter().map(contact).collect::<Vec<_>>()})
 }
 
 fn seconds(time: Option<prost_types::Timestamp>) -> Value {
@@ -142,19 +290,23 @@ fn seconds(time: Option<prost_types::Timestamp>) -> Value {
 fn attributes_of_certificate(attributes: v1::CertificateAttributes) -> Value {
     let v1::CertificateAttributes { enabled, not_before, expires, created, updated, recoverable_days, recovery_level } =
         attributes;
-    assert_eq!(recovery_level, i32::from(v1::DeletionRecoveryLevel::RecoverablePurgeable));
+    let recovery_level = match v1::DeletionRecoveryLevel::try_from(recovery_level).unwrap() {
+        v1::DeletionRecoveryLevel::RecoverablePurgeable => "Recoverable+Purgeable",
+        v1::DeletionRecoveryLevel::CustomizedRecoverable => "CustomizedRecoverable",
+        other => panic!("{other:?} is not of these vaults"),
+    };
     json!({
         "enabled": enabled.unwrap(),
         "nbf": seconds(not_before),
         "exp": seconds(expires),
         "created": seconds(created),
         "updated": seconds(updated),
-        "recoveryLevel": "Recoverable+Purgeable",
+        "recoveryLevel": recovery_level,
         "recoverableDays": recoverable_days,
     })
 }
 
-fn policy(policy: v1::CertificatePolicy) -> Value {
+pub(super) fn policy(policy: v1::CertificatePolicy) -> Value {
     let v1::CertificatePolicy {
         id,
         key_properties,
@@ -189,22 +341,31 @@ fn policy(policy: v1::CertificatePolicy) -> Value {
 
 fn key(key: v1::KeyProperties) -> Value {
     let v1::KeyProperties { exportable, key_type, key_size, reuse_key, curve } = key;
-    let kty = match v1::KeyType::try_from(key_type).unwrap() {
+    let kty = key_type_word(key_type);
+    let mut members =
+        json!({"exportable": exportable.unwrap(), "kty": kty, "key_size": key_size, "reuse_key": reuse_key.unwrap()});
+    if let Some(curve) = curve_word(curve) {
+        members["crv"] = curve.into();
+    }
+    members
+}
+
+fn key_type_word(number: i32) -> &'static str {
+    match v1::KeyType::try_from(number).unwrap() {
         v1::KeyType::Ec => "EC",
         v1::KeyType::Rsa => "RSA",
         other => panic!("{other:?} is never answered"),
-    };
-    let mut members =
-        json!({"exportable": exportable.unwrap(), "kty": kty, "key_size": key_size, "reuse_key": reuse_key.unwrap()});
-    let curve = match v1::KeyCurve::try_from(curve).unwrap() {
-        v1::KeyCurve::Unspecified => return members,
+    }
+}
+
+fn curve_word(number: i32) -> Option<&'static str> {
+    Some(match v1::KeyCurve::try_from(number).unwrap() {
+        v1::KeyCurve::Unspecified => return None,
         v1::KeyCurve::P256 => "P-256",
         v1::KeyCurve::P384 => "P-384",
         v1::KeyCurve::P521 => "P-521",
-        v1::KeyCurve::P256k => panic!("never answered"),
-    };
-    members["crv"] = curve.into();
-    members
+        v1::KeyCurve::P256k => "P-256K",
+    })
 }
 
 fn x509(x509: v1::X509Properties) -> Value {

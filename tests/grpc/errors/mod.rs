@@ -1,8 +1,10 @@
-//! Every row of the table of bad input in `docs/errors.md`, over both faces of a running server.
+//! Every row of the tables of bad input in `docs/errors.md`, over both faces of a running server.
 //! The page is the specification: a row that no case plays fails, and so does a case without a row.
 
 mod bodies;
 mod chains;
+mod imports;
+mod managed;
 mod names;
 mod outcome;
 mod policies;
@@ -20,7 +22,16 @@ type Play = for<'a> fn(&'a Server) -> BoxFuture<'a, Tried>;
 
 /// The inputs that somebody plays, by the text of their row.
 fn cases() -> BTreeMap<&'static str, Play> {
-    let all = [bodies::CASES, names::CASES, policies::CASES, chains::CASES, states::CASES, streams::CASES];
+    let all = [
+        bodies::CASES,
+        names::CASES,
+        policies::CASES,
+        chains::CASES,
+        states::CASES,
+        streams::CASES,
+        imports::CASES,
+        managed::CASES,
+    ];
     let mut cases = BTreeMap::new();
     for (row, play) in all.into_iter().flatten() {
         assert!(cases.insert(*row, *play).is_none(), "two cases for: {row}");

@@ -21,9 +21,9 @@ pub(super) struct Cell {
     words: Vec<String>,
 }
 
-/// Every row of the table of bad input.
+/// Every row of the tables of bad input.
 pub(super) fn rows() -> Vec<Row> {
-    let rows = lines("| input | REST | gRPC |").map(|[input, rest, grpc]| Row {
+    let rows = lines("| input | REST | gRPC |").into_iter().map(|[input, rest, grpc]| Row {
         input,
         rest: Cell::read(rest),
         grpc: Cell::read(grpc),
@@ -35,18 +35,23 @@ pub(super) fn rows() -> Vec<Row> {
 pub(super) fn reasons() -> BTreeMap<String, (String, u16, String)> {
     let plain = |cell: &str| cell.trim_matches('`').to_owned();
     lines("| reason | gRPC code | HTTP | Azure code | when | what to do |")
+        .into_iter()
         .map(|[reason, code, http, azure, _, _]| (plain(&reason), (plain(&code), http.parse().unwrap(), plain(&azure))))
         .collect()
 }
 
-/// The lines below a head, cut into cells.
-fn lines<const N: usize>(head: &str) -> impl Iterator<Item = [String; N]> {
+/// The lines below a head, cut into cells; several tables may have it.
+fn lines<const N: usize>(head: &str) -> Vec<[String; N]> {
     let page = include_str!("../../../docs/errors.md");
-    let (_, below) = page.split_once(head).unwrap_or_else(|| panic!("docs/errors.md has no table {head}"));
-    below.lines().skip(2).take_while(|line| line.starts_with('|')).map(|line| {
+    let tables = page.split(head).skip(1);
+    let rows = tables.flat_map(|below| below.lines().skip(2).take_while(|line| line.starts_with('|')));
+    let cells = rows.map(|line| {
         let cells: Vec<String> = line.trim().trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
         cells.try_into().unwrap_or_else(|cells| panic!("{N} cells are expected: {cells:?}"))
-    })
+    });
+    let cells: Vec<[String; N]> = cells.collect();
+    assert!(!cells.is_empty(), "docs/errors.md has no table {head}");
+    cells
 }
 
 impl Cell {
