@@ -4,6 +4,7 @@
 //! measurements (none is all), and `--quick` for a run that only shows that all of it works.
 
 mod bare;
+mod content;
 mod creations;
 mod fan_out;
 mod footprint;
@@ -69,8 +70,9 @@ fn main() -> ExitCode {
 
 fn measure(arguments: &[String]) -> Result<(), Failure> {
     let (flags, names): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.starts_with("--"));
-    if let Some(unknown) = names.iter().find(|name| !NAMES.contains(&name.as_str())) {
-        return Err(format!("there is no measurement named {unknown}; there are: {}", NAMES.join(", ")).into());
+    let known: Vec<&str> = NAMES.into_iter().chain(content::NAMES).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("there is no measurement named {unknown}; there are: {}", known.join(", ")).into());
     }
     // cargo says --bench where figures are wanted; without it (`cargo test --benches`) it is enough that it works.
     let quick = flags.iter().any(|flag| *flag == "--quick") || !flags.iter().any(|flag| *flag == "--bench");
@@ -91,6 +93,7 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         }
         if wanted("create") {
             report.add(creations::p256(times).await?);
+            report.add(creations::p256_over_grpc(times).await?);
         }
         if wanted("rsa") {
             report.add(creations::rsa(times).await?);
@@ -99,6 +102,11 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         if wanted("watch") {
             for count in times.watchers {
                 report.add(fan_out::watch(&recorded, times, *count).await?);
+            }
+        }
+        for name in content::NAMES {
+            if wanted(name) {
+                content::measure(name, &recorded, times, &report).await?;
             }
         }
         if wanted("footprint") {
