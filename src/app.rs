@@ -7,12 +7,12 @@ mod signals;
 mod store;
 mod upkeep;
 
-use crate::config::{BaseDomain, Config, ConfigError, Overrides, StoreUrl};
+use crate::config::{BaseDomain, Config, ConfigError, KeySettings, Overrides, StoreUrl};
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
 use crate::issuer::{Issuer, Issuers};
-use crate::keys::{KeyOptions, Keys, Sealer};
+use crate::keys::{KeyOptions, Keys, OpenedKeyOptions, ReadyKeyOptions, Sealer};
 use crate::metrics::{Metrics, Port};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service, VaultOptions};
@@ -219,7 +219,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
     let master_keys = store::master_keys(config, &*store)?;
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
-    let options = KeyOptions { queue: config.limits.key_queue.get(), ..KeyOptions::default() };
+    let options = key_options(config);
     let keys = Keys::new(sealer.clone(), options).map_err(part("the key threads cannot be started"))?;
     let self_signed: Arc<dyn Issuer> = Arc::new(SelfSigned::new(sealer.clone()));
     let mut issuers = Issuers::new(self_signed.clone()).with("LocalCA", Arc::new(LocalCa::new(sealer)));
@@ -247,6 +247,21 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
         .await
         .map_err(part("the service cannot be started"))?;
     Ok((service.counting_in(metrics.clone()), Opened { store, clock }))
+}
+
+fn key_options(config: &Config) -> KeyOptions {
+    let KeySettings { master_key_file: _, ready_rsa_2048, ready_rsa_3072, ready_rsa_4096, opened, opened_for } =
+        &config.keys;
+    KeyOptions {
+        queue: config.limits.key_queue.get(),
+        ready: ReadyKeyOptions {
+            rsa_2048: (*ready_rsa_2048).into(),
+            rsa_3072: (*ready_rsa_3072).into(),
+            rsa_4096: (*ready_rsa_4096).into(),
+        },
+        opened: OpenedKeyOptions { room: (*opened).into(), time: *opened_for },
+        ..KeyOptions::default()
+    }
 }
 
 fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> GrpcOptions {

@@ -41,7 +41,7 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Who may call.
     pub auth: AuthSettings,
-    /// Where the master keys are.
+    /// Where the master keys are, and keys made ahead.
     pub keys: KeySettings,
     /// The port for operators.
     pub admin: AdminSettings,
@@ -271,7 +271,7 @@ mod tests {
         let file = folder.path().join("certmint.toml");
         let text = "listen = '[::1]:1'\nbase_domain = 'Vault.Example.'\n[limits]\nevent_retention = '90d'\nkey_queue = 7\n\
                     [vaults]\nretention_days = 30\n[vaults.named.Team-A]\npurge_protection = true\n\
-                    [listener]\nmax_age = '5m'\n[log]\nformat = 'json'\n[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'";
+                    [listener]\nmax_age = '5m'\n[keys]\nready_rsa_4096 = 2\nopened_for = '5s'\n[log]\nformat = 'json'\n[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'";
         std::fs::write(&file, text).unwrap();
         let overrides = Overrides {
             listen: Some("127.0.0.1:2".parse().unwrap()),
@@ -284,6 +284,8 @@ mod tests {
         assert_eq!(config.limits.event_retention, Duration::from_secs(90 * 86_400));
         assert_eq!((config.limits.key_queue.get(), config.limits.events_kept.get()), (7, 100_000));
         assert_eq!(config.listener.max_age, Duration::from_secs(300));
+        assert_eq!((config.keys.ready_rsa_2048, config.keys.ready_rsa_4096), (16, 2));
+        assert_eq!((config.keys.opened, config.keys.opened_for), (64, Duration::from_secs(5)));
         assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "debug"));
         assert_eq!(config.tls.unwrap().key, Path::new("k.pem"));
         let vaults = config.vaults.settings();
@@ -302,6 +304,7 @@ mod tests {
             ("listen = 'localhost'", "line 1", "invalid socket address"),
             ("base_domain = 'a..b'", "line 1", "is no domain"),
             ("dev = ", "line 1", "TOML parse error"),
+            ("[keys]\nready_rsa_2048 = 70_000", "line 2", "integer `70000`, expected u16"),
             ("[admin]\nlisten = 'here'", "line 2", "`here` is no address and port"),
             ("[auth]\ntoken_file = 't'", "line 2", "unknown field `token_file`"),
             ("[vaults]\nretention_days = 91", "line 2", "91 is out of range: use 7 to 90"),

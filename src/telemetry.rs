@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::io::IsTerminal;
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// The variable that says what is logged; it wins over the configuration.
 pub const FILTER_VARIABLE: &str = "CERTMINT_LOG";
@@ -26,7 +27,7 @@ pub enum LogFormat {
 pub struct LogOptions {
     /// Default `text`.
     pub format: LogFormat,
-    /// What is logged, in the directives of `tracing-subscriber`, such as `info,certmint::worker=debug`.
+    /// What is logged: a level, and levels for targets, separated by commas, such as `info,certmint::worker=debug`.
     /// Default `info`. The environment's `CERTMINT_LOG` wins.
     pub filter: String,
 }
@@ -78,13 +79,23 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let refused = |error| TelemetryError::Filter { filter: filter.to_owned(), problem: format!("{error}") };
-    let filter = EnvFilter::try_new(filter).map_err(refused)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let filter = targets(filter)?;
+    // The filter decides; the lines themselves take everything.
+    let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(writer);
     Ok(match format {
-        LogFormat::Text => Box::new(lines.with_ansi(colours).finish()),
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_ansi(false).finish()),
+        LogFormat::Text => Box::new(lines.with_ansi(colours).finish().with(filter)),
+        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_ansi(false).finish().with(filter)),
     })
+}
+
+/// Targets and levels alone: filters by the values of fields would bring an engine for regular expressions along.
+fn targets(filter: &str) -> Result<Targets, TelemetryError> {
+    let parts: Vec<&str> = filter.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let refused = |problem: String| TelemetryError::Filter { filter: filter.to_owned(), problem };
+    if let Some(part) = parts.iter().find(|part| part.contains('[')) {
+        return Err(refused(format!("{part} names spans or fields")));
+    }
+    parts.join(",").parse().map_err(|error| refused(format!("{error}")))
 }
 
 #[cfg(test)]
@@ -127,7 +138,7 @@ mod tests {
 
     #[test]
     fn text_has_no_colours_where_none_are_wanted_and_the_filter_holds() {
-        let text = logged(LogFormat::Text, "warn,certmint=error", || {
+        let text = logged(LogFormat::Text, "warn, certmint=error,", || {
             tracing::warn!("not of interest");
             tracing::error!(code = 7, "of interest");
         });
@@ -138,6 +149,8 @@ mod tests {
     fn a_wrong_filter_is_refused_in_words() {
         let error = subscriber(LogFormat::Text, "certmint=loud", false, std::io::sink).err().unwrap().to_string();
         assert!(error.starts_with("`certmint=loud` is no log filter"), "{error}");
+        let error = subscriber(LogFormat::Text, "info,[request{id=7}]=debug", false, std::io::sink).err().unwrap();
+        assert!(error.to_string().contains("[request{id=7}]=debug names spans or fields"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use certmint::domain::policy::KeyType;
 use certmint::domain::san::SubjectAlternativeNames;
 use certmint::domain::{Policy, PolicyInput, Timestamp, VaultName};
 use certmint::keys::request::certificate_request;
-use certmint::keys::{KeyOptions, KeyPair, Keys, MasterKeys, ReadyKeyOptions, SealContext, SealedKey, Sealer};
+use certmint::keys::{
+    KeyOptions, KeyPair, Keys, MasterKeys, OpenedKeyOptions, ReadyKeyOptions, SealContext, SealedKey, Sealer,
+};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -175,7 +177,7 @@ fn a_policy_may_ask_for_every_use_and_for_a_ca() {
 fn keys(ready: usize) -> (Keys, Arc<Sealer>) {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
     let ready = ReadyKeyOptions { rsa_2048: ready, rsa_3072: 0, rsa_4096: 0 };
-    let options = KeyOptions { workers: 2, queue: 8, ready };
+    let options = KeyOptions { workers: 2, queue: 8, ready, ..KeyOptions::default() };
     (Keys::new(Arc::clone(&sealer), options).unwrap(), sealer)
 }
 
@@ -199,6 +201,26 @@ async fn the_sealed_key_is_the_key_of_the_request() {
         let sealed = SealedKey { sealed: made.sealed_key, context: place("1") };
         let opened = keys.with_key(sealed, |key| Ok(key.public_key_der())).await.unwrap();
         assert_eq!(opened, key.public_key_der());
+    }
+}
+
+#[tokio::test]
+async fn a_kept_key_is_opened_once_and_only_for_its_place() {
+    let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+    let opened = OpenedKeyOptions { room: 2, time: Duration::from_secs(600) };
+    let keys = Keys::new(Arc::clone(&sealer), KeyOptions { opened, ..KeyOptions::default() }).unwrap();
+    for key_type in [KeyType::P256, KeyType::Rsa2048] {
+        let key = KeyPair::generate(key_type).unwrap();
+        let sealed = sealer.seal(&key.to_pkcs8(), &place("1")).unwrap().into();
+        let sealed = SealedKey { sealed, context: place("1") };
+        // Where the key lies in memory: as long as it is kept, no other one lies there.
+        let used = |sealed: &SealedKey| {
+            keys.with_kept_key(sealed.clone(), |key| Ok((std::ptr::from_ref(key).addr(), key.public_key_der())))
+        };
+        let first = used(&sealed).await.unwrap();
+        assert_eq!(first.1, key.public_key_der());
+        assert_eq!(used(&sealed).await.unwrap(), first);
+        assert!(used(&SealedKey { context: place("2"), ..sealed.clone() }).await.is_err(), "{key_type:?}");
     }
 }
 

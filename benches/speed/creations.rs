@@ -1,16 +1,22 @@
 //! Creating: P-256 beside key, request and one durable row; RSA beside the making of the key alone.
 
 use crate::Times;
-use crate::support::{Caller, Failure, Http, Process, Row, Run, Server, client_tls, drive, time};
+use crate::recorded::{client, create};
+use crate::support::{Caller, Failure, Http, Process, Row, Run, Server, channel, client_tls, drive, time};
 use bytes::Bytes;
+use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
 use http::{Method, StatusCode};
 use std::env;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tonic::transport::Channel;
 
 const CALLERS: usize = 64;
+/// gRPC shares connections.
+const CHANNELS: usize = 8;
 /// Callers for RSA keys: enough to keep every core busy.
 const RSA_CALLERS: usize = 16;
 /// Keys that certmint has ready when it was idle.
@@ -54,8 +60,13 @@ impl Caller for Creator {
 
 /// The bare work in a process of its own: it calls itself, and tells its run on its standard output.
 fn bare(kind: &str, callers: usize, time: Duration) -> Result<Run, Failure> {
+    bare_with(kind, callers, time, None)
+}
+
+/// The same with a file that the work needs.
+pub(crate) fn bare_with(kind: &str, callers: usize, time: Duration, file: Option<&Path>) -> Result<Run, Failure> {
     let mut command = Command::new(env::current_exe()?);
-    command.args(["bare", kind, &callers.to_string(), &time.as_millis().to_string()]);
+    command.args(["bare", kind, &callers.to_string(), &time.as_millis().to_string()]).args(file);
     let mut process = Process::start(command)?;
     Run::of_line(&process.line()?)
 }
@@ -64,6 +75,41 @@ pub(crate) async fn p256(times: Times) -> Result<Row, Failure> {
     let server = Server::fresh()?;
     server.settle().await?;
     let callers = Creator::connect(&server, CALLERS, P256).await?;
+    let what = format!("(c) create, P-256, manual: REST, TLS, {CALLERS} callers");
+    beside_bare(what, &server, callers, times).await
+}
+
+struct OverGrpc {
+    client: CertificateServiceClient<Channel>,
+    names: Arc<AtomicUsize>,
+}
+
+impl Caller for OverGrpc {
+    async fn call(&mut self) -> Result<(), Failure> {
+        let name = format!("created-{}", self.names.fetch_add(1, Ordering::Relaxed));
+        let answer = self.client.create_certificate(create(&name)).await?.into_inner();
+        answer.operation.map(drop).ok_or_else(|| "CreateCertificate answered no operation".into())
+    }
+}
+
+/// The same over gRPC.
+pub(crate) async fn p256_over_grpc(times: Times) -> Result<Row, Failure> {
+    let server = Server::fresh()?;
+    server.settle().await?;
+    let names = Arc::new(AtomicUsize::new(0));
+    let mut callers = Vec::with_capacity(CALLERS);
+    for _ in 0..CHANNELS {
+        let channel = channel(&server).await?;
+        for _ in 0..CALLERS / CHANNELS {
+            callers.push(OverGrpc { client: client(channel.clone()), names: names.clone() });
+        }
+    }
+    let what = format!("(c) the same over gRPC: TLS, {CALLERS} callers on {CHANNELS} connections");
+    beside_bare(what, &server, callers, Times { turns: times.turns.div_ceil(2), ..times }).await
+}
+
+/// Callers that create, in turns with the bare work.
+async fn beside_bare<C: Caller>(what: String, server: &Server, callers: Vec<C>, times: Times) -> Result<Row, Failure> {
     let (mut callers, _) = drive(callers, &server.process, times.run.min(Duration::from_millis(500))).await?;
     let (mut ours, mut theirs) = (Run::default(), Run::default());
     for _ in 0..times.turns {
@@ -72,7 +118,6 @@ pub(crate) async fn p256(times: Times) -> Result<Row, Failure> {
         ours.add(run);
         theirs.add(bare("create", CALLERS, times.run)?);
     }
-    let what = format!("(c) create, P-256, manual: REST, TLS, {CALLERS} callers");
     Ok(Row::of_runs(what, &ours, "key, request, one durable row", &theirs, "rate at least 0.5x"))
 }
 

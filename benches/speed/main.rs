@@ -4,6 +4,7 @@
 //! measurements (none is all), and `--quick` for a run that only shows that all of it works.
 
 mod bare;
+mod content;
 mod creations;
 mod fan_out;
 mod footprint;
@@ -84,7 +85,8 @@ fn main() -> ExitCode {
 
 fn measure(arguments: &[String]) -> Result<(), Failure> {
     let (flags, names): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.starts_with("--"));
-    let known = [&NAMES[..], &replicas::NAMES].concat();
+    let of_one_server = [&NAMES[..], &content::NAMES].concat();
+    let known = [&of_one_server[..], &replicas::NAMES].concat();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("there is no measurement named {unknown}; there are: {}", known.join(", ")).into());
     }
@@ -102,7 +104,7 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         let report = Report;
         report.begin();
         replicas::measure(wanted, times, &report).await?;
-        if !NAMES.iter().any(|name| wanted(name)) {
+        if !of_one_server.iter().any(|name| wanted(name)) {
             return Ok(());
         }
         let recorded = Recorded::new().await?;
@@ -114,6 +116,7 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         }
         if wanted("create") {
             report.add(creations::p256(times).await?);
+            report.add(creations::p256_over_grpc(times).await?);
         }
         if wanted("rsa") {
             report.add(creations::rsa(times).await?);
@@ -122,6 +125,11 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         if wanted("watch") {
             for count in times.watchers {
                 report.add(fan_out::watch(&recorded, times, *count).await?);
+            }
+        }
+        for name in content::NAMES {
+            if wanted(name) {
+                content::measure(name, &recorded, times, &report).await?;
             }
         }
         if wanted("footprint") {

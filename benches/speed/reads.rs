@@ -83,7 +83,7 @@ impl Caller for OverGrpc {
 }
 
 /// The same callers against both servers, which take turns so that a busy neighbour meets both.
-async fn in_turns<C: Caller>(
+pub(crate) async fn in_turns<C: Caller>(
     (ours, mut our_callers): (&Server, Vec<C>),
     (bare, mut bare_callers): (&Server, Vec<C>),
     times: Times,

@@ -49,6 +49,16 @@ impl Recorded {
         Ok(Self(folder))
     }
 
+    /// The same with another answer of the REST face.
+    pub(crate) fn with_json(&self, json: &[u8]) -> Result<Self, Failure> {
+        let folder = TempDir::new()?;
+        for file in [ANSWER_PROTO, EVENT] {
+            fs::copy(self.folder().join(file), folder.path().join(file))?;
+        }
+        fs::write(folder.path().join(ANSWER_JSON), json)?;
+        Ok(Self(folder))
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.0.path()
     }

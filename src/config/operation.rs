@@ -97,13 +97,39 @@ impl Default for AuthSettings {
     }
 }
 
-/// Where the master keys are.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+/// Where the master keys are, how many private keys are made ahead, and how many stay opened.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeySettings {
     /// A file of master keys that is there already; replicas share one. Default `master.key` in the data folder, made
     /// at the first start. The environment's `CERTMINT_MASTER_KEYS` holds the same text and takes its place.
     pub master_key_file: Option<PathBuf>,
+    /// RSA keys of 2048 bits that are made ahead while the server is idle, and wait in memory for the next requests;
+    /// 0 makes none. Default 16.
+    pub ready_rsa_2048: u16,
+    /// The same for 3072 bits. Default 0.
+    pub ready_rsa_3072: u16,
+    /// The same for 4096 bits. Default 0.
+    pub ready_rsa_4096: u16,
+    /// Private keys that callers sign or decrypt with may stay opened in memory, so many of them; 0 opens them anew for
+    /// each use. Default 64.
+    pub opened: u16,
+    /// For so long after they were opened. Default 1 m.
+    #[serde(with = "duration")]
+    pub opened_for: Duration,
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self {
+            master_key_file: None,
+            ready_rsa_2048: 16,
+            ready_rsa_3072: 0,
+            ready_rsa_4096: 0,
+            opened: 64,
+            opened_for: Duration::from_secs(60),
+        }
+    }
 }
 
 /// How the server stops.

@@ -50,6 +50,11 @@ pub struct LifetimeActionInput {
 }
 
 impl PolicyInput {
+    /// Whether it asks for a key on P-256 in the usual words; what is wrong with it is seen by [`PolicyInput::complete`].
+    pub fn is_for_p256(&self) -> bool {
+        self.curve.as_deref() == Some("P-256") && self.kty.as_deref().is_none_or(|kty| kty == "EC")
+    }
+
     /// The complete policy, with Key Vault's defaults for what is missing (contract section 5).
     /// The error lists every bad member, not only the first.
     pub fn complete(self, now: Timestamp) -> Result<Policy> {

@@ -16,10 +16,10 @@ use const_oid::db::rfc5912::{
     ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ECDSA_WITH_SHA_512, ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1,
     SECP_384_R_1, SECP_521_R_1, SHA_256_WITH_RSA_ENCRYPTION,
 };
-use der::asn1::{Any, AnyRef};
-use der::{Decode, SliceReader, Tag, Tagged};
+use der::asn1::{Any, AnyRef, BitStringRef};
+use der::{Decode, Encode, SliceReader, Tag, Tagged};
 use std::fmt;
-use x509_cert::spki::{AlgorithmIdentifierOwned, AlgorithmIdentifierRef};
+use x509_cert::spki::{AlgorithmIdentifier, AlgorithmIdentifierOwned, AlgorithmIdentifierRef, SubjectPublicKeyInfo};
 use zeroize::Zeroizing;
 
 /// A private key of one of the types that a policy can ask for.
@@ -143,11 +143,20 @@ impl KeyPair {
     }
 
     fn new(key_type: KeyType, key: Key) -> Result<Self> {
-        let der: Result<PublicKeyX509Der<'_>, _> = match &key {
-            Key::Rsa(key) => key.public_key().as_der(),
-            Key::Ec(key) => key.public_key().as_der(),
+        let failed = "a public key could not be encoded";
+        let public_key = match &key {
+            Key::Rsa(key) => {
+                let der: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(defect(failed))?;
+                der.as_ref().to_vec()
+            }
+            // The point is there in bytes. aws-lc would compute them once more, for a tenth of the time of a new key.
+            Key::Ec(key) => {
+                let point = BitStringRef::from_bytes(key.public_key().as_ref()).map_err(defect(failed))?;
+                let curve = curve(key_type).ok_or_else(Error::internal)?;
+                let algorithm = AlgorithmIdentifier { oid: ID_EC_PUBLIC_KEY, parameters: Some(curve) };
+                SubjectPublicKeyInfo { algorithm, subject_public_key: point }.to_der().map_err(defect(failed))?
+            }
         };
-        let public_key = der.map_err(defect("a public key could not be encoded"))?.as_ref().to_vec();
         Ok(Self { key_type, key, public_key })
     }
 }
@@ -176,6 +185,16 @@ fn by_curve(curve: ObjectIdentifier) -> Option<(KeyType, &'static EcdsaSigningAl
         SECP_256_K_1 => (KeyType::P256K, &ECDSA_P256K1_SHA256_ASN1_SIGNING),
         _ => return None,
     })
+}
+
+fn curve(key_type: KeyType) -> Option<ObjectIdentifier> {
+    match key_type {
+        KeyType::P256 => Some(SECP_256_R_1),
+        KeyType::P384 => Some(SECP_384_R_1),
+        KeyType::P521 => Some(SECP_521_R_1),
+        KeyType::P256K => Some(SECP_256_K_1),
+        KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => None,
+    }
 }
 
 fn unusable() -> Error {
@@ -241,6 +260,18 @@ mod tests {
             let signed = again.sign(b"message").unwrap();
             assert!(verifies(&key, b"message", &signed), "{key_type:?}");
             assert!(!verifies(&key, b"massage", &signed), "{key_type:?}");
+        }
+    }
+
+    #[test]
+    fn a_public_key_is_encoded_as_aws_lc_has_it() {
+        for key_type in ALL {
+            let key = KeyPair::generate(key_type).unwrap();
+            let der: PublicKeyX509Der<'_> = match key.key() {
+                Key::Rsa(key) => key.public_key().as_der().unwrap(),
+                Key::Ec(key) => key.public_key().as_der().unwrap(),
+            };
+            assert_eq!(key.public_key_der(), der.as_ref(), "{key_type:?}");
         }
     }
 

@@ -16,6 +16,7 @@ pub mod key_pair;
 pub mod master_keys;
 mod name_text;
 pub mod names;
+mod opened;
 pub mod operations;
 mod pem;
 mod pkcs12;
@@ -28,6 +29,7 @@ mod workers;
 
 pub use key_pair::KeyPair;
 pub use master_keys::MasterKeys;
+pub use opened::OpenedKeyOptions;
 pub use random::random_id;
 pub use ready::ReadyKeyOptions;
 pub use seal::{SealContext, Sealer};
@@ -36,6 +38,7 @@ use crate::domain::policy::ContentType;
 use crate::domain::policy::KeyType;
 use crate::domain::{Blob, CertificateFacts, Error, Policy, Result, Timestamp};
 use chain::OrderedChain;
+use opened::OpenedKeys;
 use ready::ReadyKeys;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,17 +57,18 @@ pub struct KeyOptions {
     pub queue: usize,
     /// Keys made ahead.
     pub ready: ReadyKeyOptions,
+    /// Keys that stay opened for a while.
+    pub opened: OpenedKeyOptions,
 }
 
 /// Keys are made ahead only after this: a server that starts has better things to do.
 const HEAD_START: Duration = Duration::from_secs(1);
 
 impl Default for KeyOptions {
-    /// A worker for each processor, and a queue that RSA-2048 empties in about three seconds.
+    /// A worker for each processor, and a queue that RSA-2048 empties in about three seconds; no key is made ahead or stays opened.
     fn default() -> Self {
         let workers = thread::available_parallelism().map_or(1, usize::from);
-        let ready = ReadyKeyOptions { rsa_2048: 16, rsa_3072: 0, rsa_4096: 0 };
-        Self { workers, queue: workers * 32, ready }
+        Self { workers, queue: workers * 32, ready: ReadyKeyOptions::default(), opened: OpenedKeyOptions::default() }
     }
 }
 
@@ -121,6 +125,7 @@ pub struct Keys {
     /// `None`: work runs where it is asked for.
     workers: Option<Workers>,
     ready: ReadyKeys,
+    opened: Arc<OpenedKeys>,
 }
 
 impl fmt::Debug for Keys {
@@ -132,16 +137,17 @@ impl fmt::Debug for Keys {
 impl Keys {
     /// Starts the threads; the error is that of the system that could not.
     pub fn new(sealer: Arc<Sealer>, options: KeyOptions) -> io::Result<Self> {
-        let KeyOptions { workers, queue, ready } = options;
+        let KeyOptions { workers, queue, ready, opened } = options;
         let workers = Workers::start(workers, queue)?;
         let ready = ReadyKeys::start(ready, workers.watcher(), HEAD_START)?;
-        Ok(Self { sealer, new_id: Arc::new(random_id), workers: Some(workers), ready })
+        let opened = Arc::new(OpenedKeys::start(opened)?);
+        Ok(Self { sealer, new_id: Arc::new(random_id), workers: Some(workers), ready, opened })
     }
 
     /// Without threads: all work is done, and paid for, by who asks for it, and nothing is made
     /// ahead. For runs that have to be repeatable; `new_id` is their source of ids.
     pub fn inline(sealer: Arc<Sealer>, new_id: NewId) -> Self {
-        Self { sealer, new_id, workers: None, ready: ReadyKeys::none() }
+        Self { sealer, new_id, workers: None, ready: ReadyKeys::none(), opened: Arc::new(OpenedKeys::none()) }
     }
 
     /// A new request id or version: random but for [`Keys::inline`].
@@ -204,6 +210,29 @@ impl Keys {
     {
         let sealer = Arc::clone(&self.sealer);
         self.run(move || work(&open_key(&sealer, &key)?)).await
+    }
+
+    /// The same for a key that is likely to be used again soon: it stays opened for a while, as [`KeyOptions::opened`]
+    /// has it.
+    pub async fn with_kept_key<T, F>(&self, key: SealedKey, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&KeyPair) -> Result<T> + Send + 'static,
+    {
+        if let Some(opened) = self.opened.find(&key) {
+            if opened.key_type() == KeyType::P256 {
+                // Quicker than handing it over to another thread and back.
+                return work(&opened);
+            }
+            return self.run(move || work(&opened)).await;
+        }
+        let (sealer, kept) = (Arc::clone(&self.sealer), Arc::clone(&self.opened));
+        let job = move || {
+            let opened = Arc::new(open_key(&sealer, &key)?);
+            kept.keep(&key, &opened);
+            work(&opened)
+        };
+        self.run(job).await
     }
 
     /// Runs other work of up to some milliseconds away from the threads that serve requests.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How many keys of each size are kept ready; 0 keeps none.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// How many keys of each size are kept ready; 0, the default, keeps none.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ReadyKeyOptions {
     pub rsa_2048: usize,
     pub rsa_3072: usize,

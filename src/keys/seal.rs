@@ -55,7 +55,7 @@ impl SealContext {
     }
 
     /// The associated data: each part after its length, so that no two contexts look alike.
-    fn encode(&self, purpose: &str) -> Vec<u8> {
+    pub(super) fn encode(&self, purpose: &str) -> Vec<u8> {
         let Self { vault, name, id, field } = self;
         let mut bytes = Vec::with_capacity(64 + vault.len() + name.len() + id.len());
         for part in [purpose, vault, name, id, field] {

@@ -46,7 +46,7 @@ impl Service {
         let view = self.usable(wanted, KeyOperation::Sign).await?;
         check_digest(&view, algorithm, &digest, "value")?;
         let key = sealed_key(&view.certificate);
-        let signature = self.keys.with_key(key, move |key| operations::sign(key, algorithm, &digest)).await?;
+        let signature = self.keys.with_kept_key(key, move |key| operations::sign(key, algorithm, &digest)).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: Zeroizing::new(signature) })
     }
 
@@ -101,7 +101,7 @@ impl Service {
             return Err(Error::field("value", problem));
         }
         let key = sealed_key(&view.certificate);
-        let plain = self.keys.with_key(key, move |key| operations::decrypt(key, algorithm, &ciphertext)).await?;
+        let plain = self.keys.with_kept_key(key, move |key| operations::decrypt(key, algorithm, &ciphertext)).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: plain })
     }
 

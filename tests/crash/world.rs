@@ -77,7 +77,8 @@ impl World {
         let faulty: Arc<dyn Issuer> =
             Arc::new(FaultyIssuer { inner: Arc::new(authority), faults: self.faults.clone() });
         let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-        let keys = Keys::new(self.sealer.clone(), KeyOptions { workers: 1, queue: 8, ready }).unwrap();
+        let keys = Keys::new(self.sealer.clone(), KeyOptions { workers: 1, queue: 8, ready, ..KeyOptions::default() })
+            .unwrap();
         let issuers = Issuers::new(signs).with("Counting", faulty);
         let clock: Arc<dyn Clock> = self.clock.clone();
         Service::new(store, issuers, Arc::new(keys), clock, Limits::default()).await

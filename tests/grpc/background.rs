@@ -29,7 +29,7 @@ impl Background {
     ) -> (Self, Service) {
         let sealer = Arc::new(Sealer::new(keys));
         let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-        let options = KeyOptions { ready, workers: 2, queue: key_queue };
+        let options = KeyOptions { ready, workers: 2, queue: key_queue, ..KeyOptions::default() };
         let keys = Arc::new(Keys::new(sealer.clone(), options).unwrap());
         let self_signed = Arc::new(SelfSigned::new(sealer.clone()));
         let issuers = Issuers::new(self_signed.clone())

@@ -161,7 +161,7 @@ impl World {
 async fn service(store: Arc<Counting>, clock: Arc<ManualClock>, limits: Limits) -> Service {
     let sealer = Arc::new(Sealer::new(MasterKeys::from_text(KEYS).unwrap()));
     let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-    let keys = Keys::new(sealer.clone(), KeyOptions { workers: 1, queue: 32, ready }).unwrap();
+    let keys = Keys::new(sealer.clone(), KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() }).unwrap();
     let signs = Arc::new(SelfSigned::new(sealer));
     let issuers = Issuers::new(signs.clone()).with("Test", Arc::new(TestIssuer::new(signs)));
     Service::new(store, issuers, Arc::new(keys), clock, limits).await.unwrap()

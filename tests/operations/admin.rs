@@ -57,6 +57,20 @@ fn sample(text: &str, name: &str) -> f64 {
 }
 
 #[tokio::test]
+async fn as_many_keys_are_made_ahead_as_the_configuration_says() {
+    let place = Place::new("[keys]\nready_rsa_2048 = 1\nready_rsa_3072 = 2");
+    let server = place.start();
+    let ready = async || {
+        let text = admin(&server, "/metrics").await.1;
+        ["RSA-2048", "RSA-3072", "RSA-4096"].map(|key| sample(&text, &format!("certmint_ready_keys{{key=\"{key}\"}}")))
+    };
+    until("three keys", Duration::from_secs(60), async || ready().await == [1.0, 2.0, 0.0]).await;
+    // No more are made than there is room for.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(ready().await, [1.0, 2.0, 0.0]);
+}
+
+#[tokio::test]
 async fn metrics_count_what_happened() {
     let place = Place::new("");
     let server = place.start();

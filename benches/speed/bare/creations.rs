@@ -12,16 +12,21 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-/// Does it, and writes one line: elapsed and CPU time, then every latency, in nanoseconds.
 pub(super) fn run(kind: &str, callers: usize, time: Duration) -> Result<(), Failure> {
-    let (cpu, begun) = (own_cpu()?, Instant::now());
-    let latencies = match kind {
-        "create" => create(callers, time)?,
-        "rsa" => rsa(|_| begun.elapsed() < time, Instant::now),
+    let begun = Instant::now();
+    tell(|| match kind {
+        "create" => rows_of(callers, time, key_and_request),
+        "rsa" => Ok(on_every_core(|_| begun.elapsed() < time, Instant::now, rsa_key)),
         // All were asked for at the beginning.
-        "rsa-burst" => rsa(|made| made < callers, || begun),
-        other => return Err(format!("bare: there is no {other}").into()),
-    };
+        "rsa-burst" => Ok(on_every_core(|made| made < callers, || begun, rsa_key)),
+        other => Err(format!("bare: there is no {other}").into()),
+    })
+}
+
+/// Does it, and writes one line: elapsed and CPU time, then every latency, in nanoseconds.
+pub(super) fn tell(work: impl FnOnce() -> Result<Vec<Duration>, Failure>) -> Result<(), Failure> {
+    let (cpu, begun) = (own_cpu()?, Instant::now());
+    let latencies = work()?;
     let (elapsed, cpu) = (begun.elapsed(), own_cpu()? - cpu);
     println!("{}", Run { elapsed, cpu, latencies }.line()?);
     Ok(())
@@ -31,8 +36,12 @@ type Row = (String, Vec<u8>, Vec<u8>, oneshot::Sender<()>);
 
 const INSERT: &str = "-- insert\nINSERT INTO rows (name, key, request) VALUES (?1, ?2, ?3)";
 
-/// Callers that make a key and a request and wait for their row, all rows of a moment in one transaction.
-fn create(callers: usize, time: Duration) -> Result<Vec<Duration>, Failure> {
+/// Callers that make something (a key and a request) and wait for their row, all rows of a moment in one transaction.
+pub(super) fn rows_of(
+    callers: usize,
+    time: Duration,
+    make: impl Fn() -> Result<(Vec<u8>, Vec<u8>), Failure> + Clone + Send + Sync + 'static,
+) -> Result<Vec<Duration>, Failure> {
     let folder = TempDir::new()?;
     let connection = Connection::open(folder.path().join("rows.db"))?;
     connection.execute_batch(
@@ -46,12 +55,12 @@ fn create(callers: usize, time: Duration) -> Result<Vec<Duration>, Failure> {
         let begun = Instant::now();
         let mut tasks = JoinSet::new();
         for caller in 0..callers {
-            let rows = rows.clone();
+            let (rows, make) = (rows.clone(), make.clone());
             tasks.spawn(async move {
                 let mut latencies = Vec::new();
                 while begun.elapsed() < time {
                     let asked = Instant::now();
-                    let (key, request) = key_and_request()?;
+                    let (key, request) = make()?;
                     let (written, done) = oneshot::channel();
                     rows.send((format!("{caller}-{}", latencies.len()), key, request, written))?;
                     done.await?;
@@ -96,9 +105,17 @@ fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Row>) -> Result<
     Ok(())
 }
 
-/// A key after the other on every core, while `more` says so of the count of those begun; `asked` is when the next
-/// one was asked for.
-fn rsa(more: impl Fn(usize) -> bool + Sync, asked: impl Fn() -> Instant + Sync) -> Vec<Duration> {
+fn rsa_key() -> bool {
+    RsaKey::generate(KeySize::Rsa2048).is_ok()
+}
+
+/// One piece of work after the other on every core, while `more` says so of the count of those begun; `asked` is when
+/// the next one was asked for. What `work` refuses is not counted.
+pub(super) fn on_every_core(
+    more: impl Fn(usize) -> bool + Sync,
+    asked: impl Fn() -> Instant + Sync,
+    work: impl Fn() -> bool + Sync,
+) -> Vec<Duration> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let begun = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -108,7 +125,7 @@ fn rsa(more: impl Fn(usize) -> bool + Sync, asked: impl Fn() -> Instant + Sync) 
                     let mut latencies = Vec::new();
                     while more(begun.fetch_add(1, Ordering::Relaxed)) {
                         let asked = asked();
-                        if RsaKey::generate(KeySize::Rsa2048).is_ok() {
+                        if work() {
                             latencies.push(asked.elapsed());
                         }
                     }

@@ -1,6 +1,7 @@
 //! The bare things, run by this program as a process of its own: `bare server FOLDER`, or
-//! `bare create|rsa|rsa-burst CALLERS MILLISECONDS`.
+//! `bare create|rsa|rsa-burst|import|ES256|RS256|backup|restore CALLERS MILLISECONDS [FILE]`.
 
+mod content;
 mod creations;
 mod server;
 mod service;
@@ -14,6 +15,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     match arguments.as_slice() {
         ["server", folder] => server::run(Path::new(folder)),
         [kind, callers, millis] => creations::run(kind, callers.parse()?, Duration::from_millis(millis.parse()?)),
+        [kind, callers, millis, file] => {
+            content::run(kind, callers.parse()?, Duration::from_millis(millis.parse()?), Path::new(file))
+        }
         _ => Err("bare: unknown arguments".into()),
     }
 }

@@ -29,10 +29,11 @@ fn now() -> OffsetDateTime {
 pub(super) fn run(folder: &Path) -> Result<(), Failure> {
     let json = Bytes::from(fs::read(folder.join(ANSWER_JSON))?);
     let service = CertificateServiceServer::new(Bare::new(folder)?);
-    let app: Router = tonic::service::Routes::new(service).prepare().into_axum_router().route(
-        "/certificates/{name}/pending",
-        get(move || async move { ([(CONTENT_TYPE, "application/json; charset=utf-8")], json.clone()) }),
-    );
+    let answer = get(move || async move { ([(CONTENT_TYPE, "application/json; charset=utf-8")], json.clone()) });
+    let mut app: Router = tonic::service::Routes::new(service).prepare().into_axum_router();
+    for path in ["/certificates/{name}/pending", "/certificates", "/secrets/{name}"] {
+        app = app.route(path, answer.clone());
+    }
     let certificates = DevCertificates::new(DevCa::load_or_create(folder, now())?, "localhost", now)?;
     let tls = TlsAcceptor::from(tls::with_resolver(Arc::new(certificates))?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -44,6 +44,11 @@ impl Http {
         Ok(Self { sender, host: format!("localhost:{port}") })
     }
 
+    /// Asks another vault from here on.
+    pub(crate) fn of_vault(self, vault: &str) -> Self {
+        Self { host: format!("{vault}.{}", self.host), ..self }
+    }
+
     pub(crate) async fn send(
         &mut self,
         method: Method,

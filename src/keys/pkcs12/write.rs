@@ -10,6 +10,7 @@ use aws_lc_rs::hmac;
 use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::Pkcs7};
 use const_oid::db::{rfc5911, rfc5912};
 use der::asn1::ObjectIdentifier;
+use std::sync::LazyLock;
 use zeroize::Zeroizing;
 
 const FRIENDLY_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.20");
@@ -27,12 +28,11 @@ type Secret = Zeroizing<Vec<u8>>;
 /// compares two copies of a secret sees no change where there is none.
 pub(crate) fn write(key: Option<&[u8]>, certificates: &[&[u8]], name: &str) -> Secret {
     let leaf = certificates.first().copied().unwrap_or_default();
-    let salt = |label: &str| sha256(&[b"certmint pkcs12 salt 1", label.as_bytes(), leaf])[..8].to_vec();
     let key_id = sha1(leaf);
 
     let mut safes = Vec::new();
     if let Some(key) = key {
-        let (algorithm, ciphertext) = encrypt(key, &salt("key"));
+        let (algorithm, ciphertext) = KEY.encrypt(key);
         let shrouded = tlv(SEQUENCE, &[&algorithm, &tlv(OCTET_STRING, &[&ciphertext])]);
         let bag = bag(SHROUDED_KEY_BAG, &shrouded, Some(&attributes(&key_id, name)));
         safes.push(content_info(rfc5911::ID_DATA, &tlv(OCTET_STRING, &[&tlv(SEQUENCE, &[&bag])])));
@@ -48,36 +48,64 @@ pub(crate) fn write(key: Option<&[u8]>, certificates: &[&[u8]], name: &str) -> S
         })
         .collect();
     let bags: Vec<&[u8]> = bags.iter().map(Vec::as_slice).collect();
-    let (algorithm, ciphertext) = encrypt(&tlv(SEQUENCE, &bags), &salt("certificates"));
+    let (algorithm, ciphertext) = CERTIFICATES.encrypt(&tlv(SEQUENCE, &bags));
     let info = tlv(SEQUENCE, &[&oid(rfc5911::ID_DATA), &algorithm, &tlv(0x80, &[&ciphertext])]);
     safes.push(content_info(rfc5911::ID_ENCRYPTED_DATA, &tlv(SEQUENCE, &[&tlv(INTEGER, &[&[0]]), &info])));
 
     let safes: Vec<&[u8]> = safes.iter().map(Vec::as_slice).collect();
     let content = tlv(SEQUENCE, &safes);
-    let mac = mac(&content, &salt("mac"));
+    let mac = mac(&content);
     let safe = content_info(rfc5911::ID_DATA, &tlv(OCTET_STRING, &[&content]));
     Zeroizing::new(tlv(SEQUENCE, &[&tlv(INTEGER, &[&[3]]), &safe, &mac]))
 }
 
-fn mac(content: &[u8], salt: &[u8]) -> Vec<u8> {
-    let key = Hash::SHA1.derive(&empty_password(), salt, ROUNDS.into(), PURPOSE_MAC, Hash::SHA1.length);
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key), content);
+/// A salt, with the key and the IV that follow from it and the empty password. Whoever has a file derives the same
+/// from it, so none of this is a secret: all files share it, and its thousands of rounds are made once.
+struct Encryption {
+    salt: Vec<u8>,
+    key: [u8; 24],
+    iv: [u8; 8],
+}
+
+static KEY: LazyLock<Encryption> = LazyLock::new(|| Encryption::new("key"));
+static CERTIFICATES: LazyLock<Encryption> = LazyLock::new(|| Encryption::new("certificates"));
+static MAC: LazyLock<(Vec<u8>, hmac::Key)> = LazyLock::new(|| {
+    let salt = salt("mac");
+    let key = Hash::SHA1.derive(&empty_password(), &salt, ROUNDS.into(), PURPOSE_MAC, Hash::SHA1.length);
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
+    (salt, key)
+});
+
+fn salt(label: &str) -> Vec<u8> {
+    sha256(&[b"certmint pkcs12 salt 2", label.as_bytes()])[..8].to_vec()
+}
+
+fn mac(content: &[u8]) -> Vec<u8> {
+    let (salt, key) = &*MAC;
+    let tag = hmac::sign(key, content);
     let algorithm = tlv(SEQUENCE, &[&oid(rfc5912::ID_SHA_1), &NULL]);
     let info = tlv(SEQUENCE, &[&algorithm, &tlv(OCTET_STRING, &[tag.as_ref()])]);
     tlv(SEQUENCE, &[&info, &tlv(OCTET_STRING, &[salt]), &rounds()])
 }
 
-/// The AlgorithmIdentifier and the ciphertext of pbeWithSHAAnd3-KeyTripleDES-CBC.
-fn encrypt(plain: &[u8], salt: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let password = empty_password();
-    let mut key = [0; 24];
-    key.copy_from_slice(&Hash::SHA1.derive(&password, salt, ROUNDS.into(), PURPOSE_KEY, 24));
-    let mut iv = [0; 8];
-    iv.copy_from_slice(&Hash::SHA1.derive(&password, salt, ROUNDS.into(), PURPOSE_IV, 8));
-    let cipher = cbc::Encryptor::<des::TdesEde3>::new(&key.into(), &iv.into());
-    let ciphertext = cipher.encrypt_padded_vec::<Pkcs7>(plain);
-    let parameters = tlv(SEQUENCE, &[&tlv(OCTET_STRING, &[salt]), &rounds()]);
-    (tlv(SEQUENCE, &[&oid(SHA1_3DES), &parameters]), ciphertext)
+impl Encryption {
+    fn new(label: &str) -> Self {
+        let (password, salt) = (empty_password(), salt(label));
+        let mut key = [0; 24];
+        key.copy_from_slice(&Hash::SHA1.derive(&password, &salt, ROUNDS.into(), PURPOSE_KEY, 24));
+        let mut iv = [0; 8];
+        iv.copy_from_slice(&Hash::SHA1.derive(&password, &salt, ROUNDS.into(), PURPOSE_IV, 8));
+        Self { salt, key, iv }
+    }
+
+    /// The AlgorithmIdentifier and the ciphertext of pbeWithSHAAnd3-KeyTripleDES-CBC.
+    fn encrypt(&self, plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let Self { salt, key, iv } = self;
+        let cipher = cbc::Encryptor::<des::TdesEde3>::new(key.into(), iv.into());
+        let ciphertext = cipher.encrypt_padded_vec::<Pkcs7>(plain);
+        let parameters = tlv(SEQUENCE, &[&tlv(OCTET_STRING, &[salt]), &rounds()]);
+        (tlv(SEQUENCE, &[&oid(SHA1_3DES), &parameters]), ciphertext)
+    }
 }
 
 /// The form with its terminator, which every decoder tries.
