@@ -14,7 +14,7 @@ SOAK_FIRST ?= $(shell date +%s)
 TOOLS := tests/tools/node_modules/.bin
 CARGO := cargo
 
-.PHONY: help run demo test soak check bench build dist test-rust test-clients setup setup-debian setup-python setup-node
+.PHONY: help run demo test soak check bench build dist test-rust test-clients test-examples setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -43,9 +43,16 @@ check: setup-debian setup-node ## Formatting, lints, architecture, contract, dep
 test-rust: setup-debian ## The Rust tests.
 	$(CARGO) test --locked
 
-test-clients: setup-debian setup-python ## The unmodified Azure SDK for Python and a Python gRPC client against the built binary.
+test-clients: setup-debian setup-python test-examples ## The unmodified Azure SDK for Python and a Python gRPC client against the built binary.
 	$(CARGO) build --locked
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
+
+test-examples: setup-debian setup-python setup-node ## The programs of examples/ against a server that is killed under them; says which were skipped.
+	$(CARGO) build --locked
+	command -v grpcurl || [ -x $(TARGET)/examples/grpcurl ] || ! command -v go || \
+		GOBIN=$(abspath $(TARGET))/examples go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
+	PATH="$(abspath $(VENV)/bin):$(abspath $(TOOLS)):$(abspath $(TARGET)/examples):$$PATH" \
+		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint python -m pytest -q -rs tests/clients/examples
 
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --test sim whatever_breaks -- --nocapture

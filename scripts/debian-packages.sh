@@ -3,7 +3,7 @@
 set -euo pipefail
 
 # command:package
-needed=(openssl:openssl python3:python3 npm:npm)
+needed=(openssl:openssl python3:python3 npm:npm jq:jq)
 missing=()
 for pair in "${needed[@]}"; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
