@@ -58,3 +58,13 @@ def guarded(tmp_path_factory):
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def scripted(built, tmp_path):
+    from scripted import Scripted  # it needs what is built
+
+    server = Scripted(tmp_path)
+    server.grpc.start()
+    yield server
+    server.grpc.stop(None).wait()

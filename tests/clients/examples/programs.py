@@ -91,6 +91,12 @@ class Run:
                 command, cwd=program.home, env=environment, stdout=out, stderr=err, start_new_session=True
             )
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
     def lines(self):
         """Whole lines only."""
         return self.out.read_text().split("\n")[:-1]

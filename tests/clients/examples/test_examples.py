@@ -3,18 +3,21 @@
 import re
 
 import pytest
-from programs import Run
+from programs import PROGRAMS, Run
+
+watchers = pytest.mark.parametrize("program", [it for it in PROGRAMS if it.watches], ids=str, indirect=True)
+# The scripted server has neither reflection nor a REST face.
+generated = pytest.mark.parametrize("program", [it for it in PROGRAMS if it.builds], ids=str, indirect=True)
 
 
 @pytest.fixture
 def watched(story, program):
     """What the watch of the program said, without the words for people, by certificate."""
-    if not program.watches:
-        pytest.skip("the stream of the REST face is that of one certificate")
     lines = [line.split()[:4] for line in story.watches[program].lines()]
     return lambda name: [" ".join(words) for first, *words in lines if first == f"{program}-{name}"]
 
 
+@watchers
 def test_a_watch_over_kill_9_a_drain_and_a_restore_tells_each_transition_once_and_in_order(watched):
     assert watched("held") == [
         "#1 CREATED IN_PROGRESS",
@@ -35,7 +38,8 @@ def test_a_watch_over_kill_9_a_drain_and_a_restore_tells_each_transition_once_an
     assert watched("last") == ["#1 CREATED IN_PROGRESS", "#2 UPDATED FAILED"]
 
 
-def test_what_ended_a_watch_is_said_and_the_server_decides_when_to_come_back(story, program, watched):
+@watchers
+def test_what_ended_a_watch_is_said_and_the_server_decides_when_to_come_back(story, program):
     notes = story.watches[program].notes()
     assert "watch interrupted (SERVER_DRAINING): resuming in 0.5 s" in notes, notes
     assert notes.count("the resume token has expired: starting again from a snapshot") == 1, notes
@@ -86,7 +90,28 @@ def test_a_missing_certificate_is_said_to_be_missing(story, program):
 
 @pytest.mark.parametrize("token", ["good", "bad"])
 def test_the_token_goes_with_each_call(guarded, program, token, tmp_path):
-    run = Run(program, tmp_path, guarded, "show", "nothing", token=guarded.tokens[token])
-    assert run.wait() == 1, run.told()
+    with Run(program, tmp_path, guarded, "show", "nothing", token=guarded.tokens[token]) as run:
+        assert run.wait() == 1, run.told()
     expected = {"good": r"(NOT_?FOUND|404) Certificate_?Not_?Found:", "bad": r"(UNAUTHENTICATED|401) Una?uth"}[token]
     assert re.match(expected, run.notes(), re.IGNORECASE), run.told()
+
+
+@generated
+def test_a_watch_takes_what_a_server_may_do(scripted, program, tmp_path):
+    with Run(program, tmp_path, scripted, "watch") as run:
+        assert run.wait() == 1, run.told()
+    words = [line.split()[:4] for line in run.lines()]
+    later = ["UNRECOGNIZED", "UNRECOGNIZED"] if program.name == "java" else ["99", "42"]
+    assert words == [
+        ["a", "#1", "SNAPSHOT", "IN_PROGRESS"],
+        # half a snapshot cannot be resumed: all of it comes again
+        ["b", "#2", "SNAPSHOT", "IN_PROGRESS"],
+        ["b", "#3", "UPDATED", "IN_PROGRESS"],
+        ["c", "#1", *later],
+        # repeats
+        ["a", "#2", "UPDATED", "IN_PROGRESS"],
+        ["b", "#3", "DELETED", "IN_PROGRESS"],
+    ], run.told()
+    assert scripted.tokens == ["", "", "two"]
+    assert "watch interrupted (STORE_UNAVAILABLE): resuming in 0.3 s" in run.notes(), run.told()
+    assert re.search("^OUT_?OF_?RANGE *: so$", run.notes(), re.IGNORECASE | re.MULTILINE), run.told()
