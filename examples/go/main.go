@@ -140,17 +140,19 @@ func create(ctx context.Context, name, issuer string) error {
 		RequestId: operation.RequestId, ResumeToken: created.ResumeToken, UntilTerminal: true,
 	}
 	client = certmintv1.NewCertificateServiceClient(streams)
-	err = WatchPending(ctx, client, request, func(message *certmintv1.WatchPendingResponse) error {
+	for message, err := range WatchPending(ctx, client, request) {
+		if err != nil {
+			return err
+		}
 		if event := message.GetEvent(); event != nil {
 			operation = event.Operation
 			tell(word(event.Type), operation)
 		}
-		return nil
-	})
-	if err == nil && operation.Status != certmintv1.PendingStatus_PENDING_STATUS_COMPLETED {
-		err = fmt.Errorf("%s was not issued", name)
 	}
-	return err
+	if operation.Status != certmintv1.PendingStatus_PENDING_STATUS_COMPLETED {
+		return fmt.Errorf("%s was not issued", name)
+	}
+	return nil
 }
 
 func show(ctx context.Context, name string) error {
@@ -184,14 +186,17 @@ func watch(ctx context.Context, prefix string) error {
 	request := &certmintv1.WatchPendingRequest{
 		CertificateNamePrefix: prefix, Snapshot: certmintv1.WatchSnapshot_WATCH_SNAPSHOT_ALL,
 	}
-	return WatchPending(ctx, client, request, func(message *certmintv1.WatchPendingResponse) error {
+	for message, err := range WatchPending(ctx, client, request) {
+		if err != nil {
+			return err
+		}
 		if event := message.GetEvent(); event != nil {
 			tell(word(event.Type), event.Operation)
 		} else if message.GetBookmark().GetReason() == certmintv1.BookmarkReason_BOOKMARK_REASON_CAUGHT_UP {
 			log.Print("caught up: what follows is live")
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func tell(event string, operation *certmintv1.PendingOperation) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"log"
 	"math/rand/v2"
 	"time"
@@ -14,41 +15,25 @@ import (
 	certmintv1 "certmint.example/gen/certmint/v1"
 )
 
-// WatchPending hands events and bookmarks to handle, and goes on over broken connections and restarts of the server. It
-// tells nothing twice, and ends only where the request has until_terminal, or ctx or handle end it.
+// WatchPending yields events and bookmarks, and goes on over broken connections and restarts of the server. It tells
+// nothing twice, and ends only where the request has until_terminal, or with an error that waiting does not cure.
 //
 // To go on after a restart of this program, store the resume_token of each message once it is processed, and begin with
 // the last one in the request. In a snapshot it is empty: half a snapshot cannot be resumed.
 func WatchPending(
-	ctx context.Context,
-	client certmintv1.CertificateServiceClient,
-	request *certmintv1.WatchPendingRequest,
-	handle func(*certmintv1.WatchPendingResponse) error,
-) error {
-	w := watcher{client, proto.CloneOf(request), handle, make(map[string]int64), 0}
-	for {
-		err := w.stream(ctx)
-		rich, ok := AsRichError(err)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case !ok:
-			return err
-		case rich.Reason == "RESUME_TOKEN_EXPIRED":
-			log.Print("the resume token has expired: starting again from a snapshot")
-			w.request.ResumeToken = ""
-			clear(w.seen)
-		case isInterruption(rich.Code):
-			w.failures++
-			wait := w.backoff(rich)
-			log.Printf("watch interrupted (%s): resuming in %.1f s", nameOf(rich), wait.Seconds())
-			select {
-			case <-time.After(wait):
-			case <-ctx.Done():
-				return ctx.Err()
+	ctx context.Context, client certmintv1.CertificateServiceClient, request *certmintv1.WatchPendingRequest,
+) iter.Seq2[*certmintv1.WatchPendingResponse, error] {
+	return func(yield func(*certmintv1.WatchPendingResponse, error) bool) {
+		w := watcher{client, proto.CloneOf(request), make(map[string]int64), 0}
+		for {
+			err := w.stream(ctx, yield)
+			if err == nil {
+				return
 			}
-		default:
-			return err
+			if err = w.recover(ctx, err); err != nil {
+				yield(nil, err)
+				return
+			}
 		}
 	}
 }
@@ -56,13 +41,12 @@ func WatchPending(
 type watcher struct {
 	client   certmintv1.CertificateServiceClient
 	request  *certmintv1.WatchPendingRequest
-	handle   func(*certmintv1.WatchPendingResponse) error
 	seen     map[string]int64
 	failures int
 }
 
-// stream follows one stream to its end.
-func (w *watcher) stream(ctx context.Context) error {
+// stream follows one stream to its end, or until the caller has had enough.
+func (w *watcher) stream(ctx context.Context, yield func(*certmintv1.WatchPendingResponse, error) bool) error {
 	ctx, cancel := context.WithCancel(ctx) // without a deadline: it lasts
 	defer cancel()
 	stream, err := w.client.WatchPending(ctx, w.request)
@@ -78,15 +62,40 @@ func (w *watcher) stream(ctx context.Context) error {
 			return err
 		}
 		w.failures = 0
-		if !w.isRepeat(message.GetEvent()) {
-			if err := w.handle(message); err != nil {
-				return err
-			}
+		if !w.isRepeat(message.GetEvent()) && !yield(message, nil) {
+			return nil
 		}
 		if message.ResumeToken != "" {
 			w.request.ResumeToken = message.ResumeToken
 		}
 	}
+}
+
+// recover waits, or forgets the token, where the watch can go on after an error; else it returns the error.
+func (w *watcher) recover(ctx context.Context, err error) error {
+	rich, ok := AsRichError(err)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !ok:
+		return err
+	case rich.Reason == "RESUME_TOKEN_EXPIRED":
+		log.Print("the resume token has expired: starting again from a snapshot")
+		w.request.ResumeToken = ""
+		clear(w.seen)
+		return nil
+	case isInterruption(rich.Code):
+		w.failures++
+		wait := w.backoff(rich)
+		log.Printf("watch interrupted (%s): resuming in %.1f s", nameOf(rich), wait.Seconds())
+		select {
+		case <-time.After(wait):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
 }
 
 // isRepeat: a revision that is not above the last one of the same operation was told before.

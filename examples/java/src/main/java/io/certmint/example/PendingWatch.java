@@ -44,34 +44,19 @@ final class PendingWatch {
 
   /** Hands on events and bookmarks; returns only where the request has until_terminal. */
   void run(Consumer<WatchPendingResponse> handler) throws InterruptedException {
+    var messages = service.watchPending(request.build()); // without a deadline: it lasts
     while (true) {
+      WatchPendingResponse message;
       try {
-        stream(handler);
-        return;
-      } catch (StatusRuntimeException cause) {
-        var error = RichError.of(cause);
-        if (error.reason().equals("RESUME_TOKEN_EXPIRED")) {
-          System.err.println("the resume token has expired: starting again from a snapshot");
-          request.clearResumeToken();
-          seen.clear();
-        } else if (INTERRUPTIONS.contains(error.code())) {
-          failures++;
-          var wait = error.retryAfter() != null ? error.retryAfter() : backoff();
-          System.err.printf("watch interrupted (%s): resuming in %.1f s%n", error.name(), wait.toMillis() / 1000.0);
-          Thread.sleep(wait.toMillis());
-          channel.resetConnectBackoff(); // its own grows to two minutes
-        } else {
-          throw cause;
+        if (!messages.hasNext()) {
+          return;
         }
+        message = messages.next();
+      } catch (StatusRuntimeException cause) {
+        recover(cause);
+        messages = service.watchPending(request.build());
+        continue;
       }
-    }
-  }
-
-  /** Follows one stream to its end, without a deadline: it lasts. */
-  private void stream(Consumer<WatchPendingResponse> handler) {
-    var messages = service.watchPending(request.build());
-    while (messages.hasNext()) {
-      var message = messages.next();
       failures = 0;
       if (!(message.hasEvent() && isRepeat(message.getEvent()))) {
         handler.accept(message);
@@ -79,6 +64,24 @@ final class PendingWatch {
       if (!message.getResumeToken().isEmpty()) {
         request.setResumeToken(message.getResumeToken());
       }
+    }
+  }
+
+  /** Waits, or forgets the token, where the watch can go on after this; else throws it. */
+  private void recover(StatusRuntimeException cause) throws InterruptedException {
+    var error = RichError.of(cause);
+    if (error.reason().equals("RESUME_TOKEN_EXPIRED")) {
+      System.err.println("the resume token has expired: starting again from a snapshot");
+      request.clearResumeToken();
+      seen.clear();
+    } else if (INTERRUPTIONS.contains(error.code())) {
+      failures++;
+      var wait = error.retryAfter() != null ? error.retryAfter() : backoff();
+      System.err.printf("watch interrupted (%s): resuming in %.1f s%n", error.name(), wait.toMillis() / 1000.0);
+      Thread.sleep(wait.toMillis());
+      channel.resetConnectBackoff(); // its own grows to two minutes
+    } else {
+      throw cause;
     }
   }
 
