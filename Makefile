@@ -18,7 +18,7 @@ TOOLS := tests/tools/node_modules/.bin
 CARGO := cargo
 SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-postgres fuzz fuzz-api soak check bench build dist setup setup-debian setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-examples test-postgres fuzz fuzz-api soak check bench build dist setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -48,7 +48,7 @@ check: setup-debian setup-node ## Formatting, lints, architecture, contract, dep
 test-rust: setup-debian ## The Rust tests.
 	$(CARGO) test --locked
 
-test-clients: setup-debian setup-python test-javascript test-az test-go test-java test-rust-sdk ## Unmodified Azure SDKs, az, and a Python gRPC client against the built binary.
+test-clients: setup-debian setup-python test-javascript test-az test-go test-java test-rust-sdk test-examples ## Unmodified Azure SDKs, az, and gRPC clients against the built binary.
 	$(CARGO) build --locked
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
 	@cat target/skipped/* 2>/dev/null || true
@@ -77,6 +77,13 @@ fuzz-api: setup-debian setup-python ## Random requests from the descriptions of 
 	@echo CERTMINT_FUZZ_SEED=$(FUZZ_SEED)
 	CERTMINT_FUZZ_SECONDS=$(or $(CERTMINT_FUZZ_SECONDS),600) CERTMINT_FUZZ_SEED=$(FUZZ_SEED) \
 		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q -s tests/clients/python/test_described_api.py
+
+test-examples: setup-debian setup-python setup-node ## The programs of examples/ against a server that is killed under them; says which were skipped.
+	$(CARGO) build --locked
+	command -v grpcurl || [ -x $(TARGET)/examples/grpcurl ] || ! command -v go || \
+		GOBIN=$(abspath $(TARGET))/examples go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4 || echo "grpcurl cannot be installed"
+	PATH="$(abspath $(VENV)/bin):$(abspath $(TOOLS)):$(abspath $(TARGET)/examples):$$PATH" \
+		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint python -m pytest -q -rs tests/clients/examples
 
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --test sim whatever_breaks -- --nocapture

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 # command:package
-needed=(openssl:openssl python3:python3 npm:npm)
+needed=(openssl:openssl python3:python3 npm:npm jq:jq)
 # libFuzzer is C++; nothing else needs it.
 [ "${FUZZING:-no}" = no ] || needed+=(g++:g++)
 missing=()

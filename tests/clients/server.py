@@ -20,6 +20,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("CERTMINT_BINARY", str(ROOT / "target/debug/certmint"))
 
 
 def free_port():
@@ -39,11 +40,12 @@ class Server:
         self.url = f"https://localhost:{self.port}"
         self.process = None
 
+    def command(self):
+        return [BINARY, "serve", "--dev", "--data-dir", str(self.folder), "--listen", f"127.0.0.1:{self.port}"]
+
     def start(self):
-        binary = os.environ.get("CERTMINT_BINARY", str(ROOT / "target/debug/certmint"))
-        command = [binary, "serve", "--dev", "--data-dir", str(self.folder), "--listen", f"127.0.0.1:{self.port}"]
         with open(self.folder / "server.log", "ab") as log:
-            self.process = subprocess.Popen([*command, *self.arguments], stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.command(), *self.arguments], stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log()
