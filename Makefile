@@ -48,9 +48,8 @@ test-clients: setup-debian setup-python ## The unmodified Azure SDK for Python a
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
 
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
-	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --test sim whatever_breaks -- --nocapture
-	$(CARGO) build --release --locked
-	SOAK_ROUNDS=$(SOAK_ROUNDS) CERTMINT_BINARY=$(abspath $(TARGET))/release/certmint $(CARGO) test --locked --test soak -- --include-ignored --nocapture --test-threads=1
+	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --profile soak --test sim whatever_breaks -- --nocapture
+	SOAK_ROUNDS=$(SOAK_ROUNDS) $(CARGO) test --locked --profile soak --test soak -- --include-ignored --nocapture --test-threads=1
 
 bench: setup-debian build ## Measures, each figure beside the bare thing in the same run; see docs/benchmarks.md.
 	@# A copy: cargo bench builds the binary again, with the features that the tests need.
