@@ -86,9 +86,8 @@ test-examples: setup-debian setup-python setup-node ## The programs of examples/
 		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint python -m pytest -q -rs tests/clients/examples
 
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
-	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --test sim whatever_breaks -- --nocapture
-	$(CARGO) build --release --locked
-	SOAK_ROUNDS=$(SOAK_ROUNDS) CERTMINT_BINARY=$(abspath $(TARGET))/release/certmint $(CARGO) test --locked --test soak -- --include-ignored --nocapture --test-threads=1
+	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --profile soak --test sim whatever_breaks -- --nocapture
+	SOAK_ROUNDS=$(SOAK_ROUNDS) $(CARGO) test --locked --profile soak --test soak -- --include-ignored --nocapture --test-threads=1
 
 fuzz: fuzz/.tools/bin/cargo-fuzz ## Feeds each reader of what strangers send for FUZZ_SECONDS (60) with libFuzzer; needs a C++ compiler.
 	@command -v g++ >/dev/null || FUZZING=yes scripts/debian-packages.sh

@@ -231,6 +231,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
             per_connection: config.limits.watch_streams_per_connection.get(),
             per_principal: config.limits.watch_streams_per_principal.get(),
             total: config.limits.watch_streams.get(),
+            drain_spread: config.shutdown.spread(config.dev),
             ..WatchLimits::default()
         },
         backup_bytes: config.limits.backup_bytes.get(),
@@ -240,6 +241,8 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
             named: config.vaults.settings(),
         },
         lease: config.limits.work_lease,
+        issuing_deadline: config.limits.issuing_deadline,
+        cancelling_deadline: config.limits.cancelling_deadline,
         slow_calls_per_issuer: config.limits.slow_calls_per_issuer.get(),
         ..service::Limits::default()
     };

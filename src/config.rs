@@ -117,6 +117,13 @@ pub struct Limits {
     /// at 80 % of it. Default 90 s.
     #[serde(with = "duration")]
     pub work_lease: Duration,
+    /// An issuer that has not decided after this long has failed, and is told to cancel. Default 30 days.
+    #[serde(with = "duration")]
+    pub issuing_deadline: Duration,
+    /// How long an issuer is asked to cancel an order whose operation was deleted or failed by its deadline. Default
+    /// 30 days.
+    #[serde(with = "duration")]
+    pub cancelling_deadline: Duration,
     /// Calls of one issuer that may take longer than a second at the same time. While there are as many, further
     /// operations of this issuer wait, and those of others do not. Default 16.
     pub slow_calls_per_issuer: NonZeroUsize,
@@ -140,6 +147,8 @@ impl Default for Limits {
             key_queue: at_least_one(256),
             worker_concurrency: at_least_one(64),
             work_lease: Duration::from_secs(90),
+            issuing_deadline: Duration::from_secs(30 * 24 * 3600),
+            cancelling_deadline: Duration::from_secs(30 * 24 * 3600),
             slow_calls_per_issuer: at_least_one(16),
             event_retention: Duration::from_secs(24 * 3600),
             events_kept: at_least_one(100_000),
@@ -185,6 +194,11 @@ pub enum ConfigError {
          HTTP/2 limit a client waits without an error"
     )]
     WatchAboveHttp { watch: usize, http: u32 },
+    #[error(
+        "shutdown.spread ({}) must be below listener.drain ({}) and listener.age_grace ({}): what is open then is cut",
+        duration::to_text(*spread), duration::to_text(*drain), duration::to_text(*age_grace)
+    )]
+    SpreadAboveDrain { spread: Duration, drain: Duration, age_grace: Duration },
 }
 
 impl Config {
@@ -213,6 +227,11 @@ impl Config {
 
         if config.dev && !config.listen.ip().is_loopback() {
             return Err(ConfigError::DevOnNetwork(config.listen));
+        }
+        let (drain, age_grace) = (config.listener.drain, config.listener.age_grace);
+        let spread = config.shutdown.spread(config.dev);
+        if spread >= drain.min(age_grace) {
+            return Err(ConfigError::SpreadAboveDrain { spread, drain, age_grace });
         }
         let (watch, http) = (config.limits.watch_streams_per_connection.get(), config.listener.max_concurrent_streams);
         if u32::try_from(watch).is_ok_and(|watch| watch < http) {
@@ -325,5 +344,9 @@ mod tests {
         assert!(message.contains("loopback only, not on 0.0.0.0:8443"), "{message}");
         let message = load("[limits]\nwatch_streams_per_connection = 1024").unwrap_err().to_string();
         assert!(message.contains("must be below listener.max_concurrent_streams (1024)"), "{message}");
+        let message = load("[shutdown]\nspread = '15s'").unwrap_err().to_string();
+        assert!(message.contains("shutdown.spread (15s) must be below listener.drain (15s)"), "{message}");
+        let message = load("[listener]\nage_grace = '9s'").unwrap_err().to_string();
+        assert!(message.contains("listener.age_grace (9s): what is open then is cut"), "{message}");
     }
 }

@@ -139,6 +139,10 @@ pub struct ShutdownSettings {
     /// How long new connections are still taken after readiness and health have turned, so that balancers notice.
     /// Default 5 s; none in development mode.
     pub delay: Option<Delay>,
+    /// Over how long open watch streams are closed after that, each at a moment of its own, so that their clients do
+    /// not all come to the other replicas at once. Below `listener.drain` and `listener.age_grace`, at which what is
+    /// open is cut. Default 10 s; none in development mode.
+    pub spread: Option<Delay>,
 }
 
 impl ShutdownSettings {
@@ -148,6 +152,15 @@ impl ShutdownSettings {
             Some(Delay(delay)) => *delay,
             None if dev => Duration::ZERO,
             None => Duration::from_secs(5),
+        }
+    }
+
+    /// Over how long streams are closed in this mode.
+    pub fn spread(&self, dev: bool) -> Duration {
+        match &self.spread {
+            Some(Delay(spread)) => *spread,
+            None if dev => Duration::ZERO,
+            None => Duration::from_secs(10),
         }
     }
 }
@@ -171,10 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn the_delay_is_short_in_development_unless_it_was_asked_for() {
-        let asked: ShutdownSettings = toml::from_str("delay = '2s'").unwrap();
-        assert_eq!((asked.delay(true), asked.delay(false)), (Duration::from_secs(2), Duration::from_secs(2)));
+    fn the_stop_is_short_in_development_unless_it_was_asked_for() {
+        let seconds = Duration::from_secs;
+        let asked: ShutdownSettings = toml::from_str("delay = '2s'\nspread = '3s'").unwrap();
+        assert_eq!((asked.delay(true), asked.delay(false)), (seconds(2), seconds(2)));
+        assert_eq!((asked.spread(true), asked.spread(false)), (seconds(3), seconds(3)));
         let none = ShutdownSettings::default();
-        assert_eq!((none.delay(true), none.delay(false)), (Duration::ZERO, Duration::from_secs(5)));
+        assert_eq!((none.delay(true), none.delay(false)), (Duration::ZERO, seconds(5)));
+        assert_eq!((none.spread(true), none.spread(false)), (Duration::ZERO, seconds(10)));
     }
 }

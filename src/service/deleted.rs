@@ -37,7 +37,9 @@ impl Service {
             batch.puts.push(put(key::deleted(vault, name), None, &listed, Some(purge))?);
             let pending = self.load::<PendingRecord>(&key::pending(vault, name)).await?;
             let kept = match pending {
-                Some((record, pending)) => put_to_sleep(&mut batch, record, pending, at, self.limits.lease)?,
+                Some((record, pending)) => {
+                    put_to_sleep(&mut batch, record, pending, at, self.limits.lease, self.cancelling_until(at))?
+                }
                 None => false,
             };
             // Read before: somebody may purge it right after.
@@ -104,6 +106,7 @@ fn put_to_sleep(
     mut pending: PendingRecord,
     now: Timestamp,
     lease: Duration,
+    cancelling_until: Timestamp,
 ) -> Result<bool> {
     let operation = pending.operation.clone();
     let gone = Transition::gone(TransitionKind::Deleted, operation.clone(), now);
@@ -112,6 +115,7 @@ fn put_to_sleep(
     batch.deletes.push(Delete { key: record.key, expected: record.revision });
     let Operation { vault, certificate, request_id, .. } = &operation;
     if operation.in_progress() && !operation.issuer.is_manual() {
+        let pending = PendingRecord { deadline: cancelling_until, ..pending };
         batch.puts.push(put(key::tombstone(vault, *request_id), None, &pending, Some(due))?);
         return Ok(false);
     }

@@ -13,6 +13,7 @@ mod key_face;
 mod list;
 mod merge;
 mod observe;
+mod orders;
 mod pending;
 mod purge;
 mod records;
@@ -64,6 +65,8 @@ const SOON: Duration = Duration::from_secs(1);
 pub struct Limits {
     /// An issuer that has not decided after this long has failed.
     pub issuing_deadline: Duration,
+    /// How long an issuer is asked to cancel an order that nobody waits for any more.
+    pub cancelling_deadline: Duration,
     /// How long one claim of due work lasts; the step is cut before it runs out.
     pub lease: Duration,
     /// Calls of one issuer that may take longer than a second before its further operations wait.
@@ -82,6 +85,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             issuing_deadline: Duration::from_secs(30 * 24 * 3600),
+            cancelling_deadline: Duration::from_secs(30 * 24 * 3600),
             lease: Duration::from_secs(90),
             slow_calls_per_issuer: 16,
             request_memory: Duration::from_secs(24 * 3600),
@@ -107,6 +111,7 @@ pub struct Service {
     work: Arc<work::Work>,
     slow: Arc<slow::SlowCalls>,
     latest: Arc<set_back::Latest>,
+    writes: Arc<observe::Writes>,
     metrics: Arc<Metrics>,
 }
 
@@ -133,6 +138,7 @@ impl Service {
             work: Arc::default(),
             slow: Arc::default(),
             latest: Arc::default(),
+            writes: Arc::default(),
             metrics: Arc::default(),
         })
     }
@@ -156,7 +162,9 @@ impl Service {
     /// Commits; `None` where another writer was faster and the caller has to decide again.
     async fn try_commit(&self, batch: Batch) -> Result<Option<Revision>> {
         let due = batch.puts.iter().filter_map(|put| put.due).min();
-        match self.store.commit(batch).await {
+        let committed = self.store.commit(batch).await;
+        self.writes.note(&committed);
+        match committed {
             Ok(revision) => {
                 // What is due later is found by the worker's regular look.
                 if let Some(due) = due.filter(|due| *due <= self.now().plus(SOON)) {

@@ -5,7 +5,9 @@ use super::watch::LogEvent;
 use crate::domain::pending::TransitionKind;
 use crate::domain::{Error, Operation, Result, Status};
 use crate::metrics::{KeyQueue, Metrics, Seen, Tail};
+use crate::store::{Batch, StoreError};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A key that no record has: reading it asks the store, and moves nothing.
@@ -22,6 +24,23 @@ pub struct Health {
     pub tail_lag: Duration,
 }
 
+/// Whether the store took the last write. A store may go on to answer reads when its disk is full or read-only.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    refused: AtomicBool,
+}
+
+impl Writes {
+    /// How a write ended. One that was refused because of what it wrote says nothing about the others.
+    pub(super) fn note<T>(&self, ended: &std::result::Result<T, StoreError>) {
+        match ended {
+            Ok(_) => self.refused.store(false, Ordering::Relaxed),
+            Err(StoreError::Unavailable(_)) => self.refused.store(true, Ordering::Relaxed),
+            Err(StoreError::Conflict(_) | StoreError::Broken(_)) => {}
+        }
+    }
+}
+
 impl Service {
     /// Counts in `metrics` from here on. Call it before the service is shared.
     #[must_use]
@@ -34,12 +53,19 @@ impl Service {
         &self.metrics
     }
 
-    /// Asks the store for a record and for its head, and answers within `patience`.
+    /// Asks the store for a record and for its head, and answers within `patience`. Where the last write was refused,
+    /// it tries another one, that of nothing: who is not ready gets no writes that would tell when they are taken again.
     pub async fn health(&self, patience: Duration) -> Health {
         let asked = async {
             self.store.get(NOTHING).await?;
             let head = *self.store.head().borrow();
-            self.store.events(head, 1).await.map(|_| ())
+            self.store.events(head, 1).await?;
+            if self.writes.refused.load(Ordering::Relaxed) {
+                let tried = self.store.commit(Batch::default()).await;
+                self.writes.note(&tried);
+                tried?;
+            }
+            Ok::<(), StoreError>(())
         };
         let store = match tokio::time::timeout(patience, asked).await {
             Ok(answer) => answer.map_err(|error| error.to_string()),

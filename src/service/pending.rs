@@ -110,6 +110,7 @@ impl Service {
             };
             if operation.in_progress() && !operation.issuer.is_manual() {
                 let tombstone = key::tombstone(&wanted.vault, operation.request_id);
+                pending.deadline = self.cancelling_until(now);
                 batch.puts.push(put(tombstone, None, &pending, Some(due))?);
             }
             if self.try_commit(batch).await?.is_some() {

@@ -17,11 +17,11 @@ use tokio::time::error::Elapsed;
 #[derive(Debug)]
 pub struct Due {
     pub(super) record: Record,
-    until: Timestamp,
+    pub(super) until: Timestamp,
 }
 
 /// What a step found out about an order.
-enum Outcome {
+pub(super) enum Outcome {
     /// Still open: what to keep, what to show, when to ask again.
     Open {
         checkpoint: Checkpoint,
@@ -31,6 +31,8 @@ enum Outcome {
     },
     Issued(Vec<Vec<u8>>),
     Ended(Event),
+    /// The issuer had time until now, and is not asked.
+    Overdue,
     /// The lease was over before the issuer was asked: by now the work is another's.
     TooLate,
 }
@@ -48,7 +50,11 @@ impl Service {
         let now = self.now();
         self.follow_the_clock(now).await?;
         let until = now.plus(self.limits.lease);
-        let records = self.store.claim(now, until, limit).await?;
+        let records = self.store.claim(now, until, limit).await;
+        if records.is_err() {
+            self.writes.note(&records);
+        }
+        let records = records?;
         Ok(records.into_iter().map(|record| Due { record, until }).collect())
     }
 
@@ -86,7 +92,7 @@ impl Service {
         let now = self.now();
         let outcome = match &before.state {
             State::AwaitingMerge if before.cancellation_requested => Outcome::Ended(Event::CancelConfirmed),
-            State::Issuing { .. } if pending.deadline <= now => Outcome::Ended(Event::Failed(overdue(&before.state))),
+            State::Issuing { .. } if pending.deadline <= now => Outcome::Overdue,
             State::Issuing { .. } => self.ask(&pending, due.until).await,
             // Nothing to do any more: the record stops being due.
             _ => return self.save(record, pending, None, None).await.map(|_| ()),
@@ -102,6 +108,7 @@ impl Service {
             }
             Outcome::Ended(event) => self.end(record, pending, event, now).await?,
             Outcome::Issued(chain) => self.complete(record, pending, chain).await?,
+            Outcome::Overdue => self.fail_overdue(record, pending, now).await?,
             Outcome::TooLate => return Ok(()),
         };
         if saved { Ok(()) } else { self.hand_over(&before, due.until).await }
@@ -140,7 +147,7 @@ impl Service {
     }
 
     /// False where somebody else changed the record meanwhile, which is no fault.
-    async fn save(
+    pub(super) async fn save(
         &self,
         record: &Record,
         mut pending: PendingRecord,
@@ -170,7 +177,7 @@ impl Service {
     }
 
     /// One call of the issuer, cut before the lease runs out.
-    async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Outcome {
+    pub(super) async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Outcome {
         let operation = &pending.operation;
         let (issuer, config) = match self.find_issuer(pending).await {
             Ok(found) => found,
@@ -249,28 +256,6 @@ impl Service {
         }
     }
 
-    /// An order whose operation was deleted: told to the CA until it answered.
-    async fn step_tombstone(&self, due: Due) -> Result<()> {
-        let record = &due.record;
-        let mut pending: PendingRecord = records::read(record)?;
-        pending.operation.cancellation_requested = true;
-        let now = self.now();
-        let outcome = if pending.deadline <= now { None } else { Some(self.ask(&pending, due.until).await) };
-        if let Some(Outcome::Open { checkpoint, again, progress, .. }) = outcome {
-            pending.checkpoint = Blob(checkpoint.0);
-            pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
-            return self.save(record, pending, Some(now.plus(again)), None).await.map(|_| ());
-        }
-        if matches!(outcome, Some(Outcome::TooLate)) {
-            return Ok(());
-        }
-        let operation = &pending.operation;
-        if matches!(outcome, Some(Outcome::Issued(_))) {
-            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "a certificate was issued for a pending operation that had been deleted");
-        }
-        self.remove(record).await
-    }
-
     /// A remembered request whose time is over; kept while its operation is still there.
     async fn forget_request(&self, due: Due) -> Result<()> {
         let known: RequestRecord = records::read(&due.record)?;
@@ -286,7 +271,7 @@ impl Service {
         self.remove(&due.record).await
     }
 
-    async fn remove(&self, record: &Record) -> Result<()> {
+    pub(super) async fn remove(&self, record: &Record) -> Result<()> {
         let deletes = vec![Delete { key: record.key.clone(), expected: record.revision }];
         self.try_commit(Batch { deletes, ..Batch::default() }).await.map(|_| ())
     }
@@ -341,23 +326,12 @@ fn jittered(wait: Duration, id: RequestId) -> Duration {
 }
 
 /// The scenario's two codes: whose fault it was.
-fn failure(class: FailureClass, message: &str) -> OperationError {
+pub(super) fn failure(class: FailureClass, message: &str) -> OperationError {
     let code = match class {
         FailureClass::RequestRejected => "Request rejected",
         FailureClass::IssuerError => "Certificate issuer error",
     };
     OperationError { code: code.to_owned(), message: shown(message) }
-}
-
-fn overdue(state: &State) -> OperationError {
-    let last = match state {
-        State::Issuing { note: Some(note) } => format!(" {note}"),
-        _ => String::new(),
-    };
-    failure(
-        FailureClass::IssuerError,
-        &format!("The issuer did not decide before the deadline of the operation.{last}"),
-    )
 }
 
 /// Words of an issuer: one line, of bounded length.

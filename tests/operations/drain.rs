@@ -45,3 +45,40 @@ async fn a_second_signal_ends_the_wait() {
     server.signal(Signal::TERM);
     assert_eq!(server.ended().await, Some(130));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_are_closed_one_after_the_other_while_the_others_go_on() {
+    const SPREAD: Duration = Duration::from_secs(4);
+    let place = Place::new("[shutdown]\ndelay = '1ms'\nspread = '4s'");
+    let mut server = place.start();
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        let mut client = grpc(&server, &place, Some(ALICE)).await;
+        for _ in 0..20 {
+            streams.push(watch(&mut client, "").await.unwrap().0);
+        }
+    }
+    let stopped = Instant::now();
+    server.signal(Signal::TERM);
+    let ends = streams.into_iter().map(|mut stream| {
+        tokio::spawn(async move {
+            let closing = stream.message().await.unwrap().unwrap();
+            let end = stream.message().await.unwrap_err();
+            assert!(!closing.resume_token.is_empty());
+            assert_eq!(reason(&end), "SERVER_DRAINING");
+            stopped.elapsed()
+        })
+    });
+    let mut ended = Vec::new();
+    for end in ends {
+        ended.push(end.await.unwrap());
+    }
+    assert_eq!(server.ended().await, Some(0));
+    let all = stopped.elapsed();
+    ended.sort();
+    // Half of them later than a third of the time, and none of them cut: the drain is 15 s.
+    assert!(ended[0] < SPREAD / 2 && ended[40] > SPREAD / 3 && all < SPREAD * 2, "{ended:?}, and all after {all:?}");
+    for quarter in ended.chunks(20) {
+        assert!(quarter[19] - quarter[0] > SPREAD / 16, "a quarter of them went at once: {ended:?}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::support::service::start_on;
 use async_trait::async_trait;
-use certmint::domain::Timestamp;
+use certmint::domain::{IssuerInput, IssuerName, Reason, Timestamp, VaultName};
 use certmint::keys::MasterKeys;
 use certmint::metrics::Metrics;
 use certmint::service::Limits;
@@ -22,6 +22,8 @@ const FAILS: u8 = 1;
 const HANGS: u8 = 2;
 /// Only the log cannot be read on.
 const LOG_HANGS: u8 = 3;
+/// It can be read, as a disk that became read-only can.
+const READ_ONLY: u8 = 4;
 
 struct Moody {
     inner: Sqlite,
@@ -50,6 +52,9 @@ impl Store for Moody {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        if self.mood.load(SeqCst) == READ_ONLY {
+            return Err(StoreError::Unavailable("the disk is read-only".into()));
+        }
         self.inner.commit(batch).await
     }
 
@@ -118,4 +123,33 @@ async fn readiness_says_what_stands_in_the_way() {
 
     draining.cancel();
     assert!(readyz(&probes).await.1.starts_with(r#"{"ready":false,"reasons":[{"reason":"draining""#));
+}
+
+#[tokio::test]
+async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_them_again() {
+    let store = Arc::new(Moody { inner: Sqlite::open_in_memory().unwrap(), mood: AtomicU8::new(WELL) });
+    let test = start_on(store.clone(), MasterKeys::random(), Limits::default()).await;
+    let patience = Duration::from_secs(2);
+    let probes = Probes::new(Arc::new(Metrics::new()), CancellationToken::new(), patience, patience);
+    probes.started(test.service.clone());
+    let name = IssuerName::parse("corp").unwrap();
+    let set = || async {
+        let input = IssuerInput { provider: Some("Test".to_owned()), ..IssuerInput::default() };
+        test.service.set_issuer(&VaultName::default_vault(), &name, input).await
+    };
+    set().await.unwrap();
+    store.mood.store(READ_ONLY, SeqCst);
+    assert_eq!(readyz(&probes).await.0, 200, "nobody has noticed yet, and nobody asked in vain");
+    assert_eq!(set().await.unwrap_err().reason, Reason::StoreUnavailable);
+    for _ in 0..2 {
+        let (status, body) = readyz(&probes).await;
+        assert!(
+            status == 503 && body.contains(r#""reason":"store","detail":"the store is not available: the disk"#),
+            "{body}"
+        );
+    }
+    test.service.issuer(&VaultName::default_vault(), &name).await.unwrap();
+    store.mood.store(WELL, SeqCst);
+    assert_eq!(readyz(&probes).await.0, 200, "it finds out by itself");
+    set().await.unwrap();
 }

@@ -124,6 +124,36 @@ async fn a_deletion_of_the_certificate_does_not_overtake_an_order_on_its_way() {
 }
 
 #[tokio::test]
+async fn an_operation_that_fails_by_its_deadline_leaves_no_order_behind() {
+    let mut scene = an_order_on_its_way().await;
+    scene.arrives().await;
+    scene.clock.advance(Limits::default().issuing_deadline);
+    scene.work().await;
+    let failed = scene.other.operation(&scene.wanted).await.unwrap();
+    assert_eq!(failed.error().unwrap().code, "Certificate issuer error");
+    assert!(failed.error().unwrap().message.contains("before the deadline"), "{failed:?}");
+    assert_eq!(scene.heard(), ["order"]);
+    // What is to be told is in the store alone, as after kill -9; and nobody keeps it by deleting the operation.
+    scene.other.delete_pending(&scene.wanted).await.unwrap();
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"]);
+    scene.clock.advance(Limits::default().cancelling_deadline);
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"], "once is enough");
+}
+
+#[tokio::test]
+async fn an_order_is_cancelled_however_late_its_operation_is_deleted() {
+    let mut scene = an_order_on_its_way().await;
+    scene.arrives().await;
+    scene.clock.advance(Limits::default().issuing_deadline - Duration::from_millis(1));
+    scene.other.delete_pending(&scene.wanted).await.unwrap();
+    scene.clock.advance(Duration::from_secs(5));
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"]);
+}
+
+#[tokio::test]
 async fn a_change_sends_no_second_order_beside_one_on_its_way() {
     let mut scene = an_order_on_its_way().await;
     let change = UpdateRequest {

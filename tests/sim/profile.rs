@@ -2,6 +2,7 @@
 //! a little of everything would hide what only shows when one thing happens all the time.
 
 use crate::dice::Dice;
+use crate::replica::DEADLINE;
 use std::time::Duration;
 
 /// Chances are in percent.
@@ -30,6 +31,10 @@ pub(crate) struct Profile {
     pub(crate) ring: usize,
     pub(crate) page: usize,
     pub(crate) max_age: Duration,
+    /// When an issuer has to have decided.
+    pub(crate) deadline: Duration,
+    /// Over how long streams close.
+    pub(crate) spread: Duration,
 }
 
 /// What may happen to a call.
@@ -87,6 +92,8 @@ impl Profile {
             ring: dice.one_of(&[1, 4, 1000]),
             page: dice.one_of(&[1, 3, 100]),
             max_age: dice.one_of(&[seconds(7), seconds(60), seconds(3600)]),
+            deadline: dice.one_of(&[DEADLINE, DEADLINE, seconds(5), seconds(25)]),
+            spread: dice.one_of(&[Duration::ZERO, seconds(2)]),
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long `request_id`s are remembered: longer than any caller repeats.
 pub(crate) const MEMORY: Duration = Duration::from_secs(4 * 3600);
-/// When an issuer has to have decided.
+/// When an issuer has to have decided, where time is not short; and how long it is asked to cancel.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(8 * 3600);
 
 pub(crate) struct Replica {
@@ -121,7 +121,8 @@ impl Life {
         let keys = Keys::inline(sealer.clone(), Arc::new(move || ids.new_id()));
         let limits = Limits {
             slow_calls_per_issuer: 16,
-            issuing_deadline: DEADLINE,
+            issuing_deadline: profile.deadline,
+            cancelling_deadline: DEADLINE,
             lease: profile.lease,
             request_memory: MEMORY,
             repeat_memory: MEMORY,
@@ -129,6 +130,7 @@ impl Life {
                 ring: profile.ring,
                 page: profile.page,
                 max_age: profile.max_age,
+                drain_spread: profile.spread,
                 heartbeat: Duration::from_secs(10),
                 ..WatchLimits::default()
             },

@@ -71,8 +71,8 @@ async fn simulate(world: &Arc<World>) {
         replica.clock.set_offset(0);
     }
     peace(world, &caller).await;
-    // Watchers have heard of it.
-    sleep(Duration::from_secs(60)).await;
+    // Watchers have heard of it; a call that was on its way when the faults ended may take three leases there and back.
+    sleep(world.profile.lease * 3 + Duration::from_secs(60)).await;
     // The deadline of what nobody decides, and the end of every memory.
     caller.delete_all().await;
     for replica in &replicas {

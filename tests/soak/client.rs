@@ -48,7 +48,7 @@ impl Fleet {
     }
 
     pub(crate) fn caller(&self, dice: Dice) -> Caller {
-        Caller { fleet: self.clone(), dice, repeats: 0, odd: Vec::new() }
+        Caller { fleet: self.clone(), dice, attempt: ATTEMPT, repeats: 0, odd: Vec::new() }
     }
 }
 
@@ -104,6 +104,8 @@ pub(crate) fn may_repeat(status: &Status) -> bool {
 pub(crate) struct Caller {
     fleet: Fleet,
     pub(crate) dice: Dice,
+    /// How long one attempt may take.
+    pub(crate) attempt: Duration,
     /// Attempts of the last call before the one that was answered.
     pub(crate) repeats: usize,
     /// What calls failed with before they were answered, other than UNAVAILABLE.
@@ -145,7 +147,7 @@ impl Caller {
         self.repeats = 0;
         loop {
             let channel = self.fleet.channels[self.dice.index(self.fleet.len())].clone();
-            let status = match tokio::time::timeout(ATTEMPT, call(channel)).await {
+            let status = match tokio::time::timeout(self.attempt, call(channel)).await {
                 Ok(Ok(response)) => return Ok(response.into_inner()),
                 Ok(Err(status)) if !may_repeat(&status) => return Err(status),
                 Ok(Err(status)) => status,
@@ -167,7 +169,7 @@ impl Caller {
     ) -> Result<Streaming<WatchPendingResponse>, Status> {
         let channel = self.fleet.channels[self.dice.index(self.fleet.len())].clone();
         let mut client = CertificateServiceClient::new(channel);
-        match tokio::time::timeout(ATTEMPT, client.watch_pending(request)).await {
+        match tokio::time::timeout(self.attempt, client.watch_pending(request)).await {
             Ok(answer) => answer.map(Response::into_inner),
             Err(_) => Err(Status::cancelled("no answer in time")),
         }

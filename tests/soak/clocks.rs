@@ -3,8 +3,10 @@
 use crate::cluster::{CONFIG, Cluster, set_issuer};
 use crate::dice::{Dice, rounds};
 use crate::load::request;
+use crate::postgres::{Postgres, connect, give_away};
 use crate::replicas::ends_completed;
 use crate::world::{World, turn};
+use certmint::clock::{Clock, SystemClock};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,3 +85,51 @@ async fn replicas_with_skewed_clocks_are_safe_and_succeed_each_other() {
     }
     world.finish("skewed clocks").await;
 }
+
+/// The clock of the database is the one that counts, and those of the replicas must not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clocks_of_database_and_replicas_that_jump_an_hour_hold_nothing_up() {
+    let turn = turn().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut postgres = Postgres::start();
+    let mut clocks: Vec<PathBuf> = (0..2).map(|number| folder.path().join(format!("clock-{number}"))).collect();
+    clocks.push(postgres.folder().join("clock"));
+    for clock in &clocks {
+        fs::write(clock, "+0").unwrap();
+    }
+    give_away(&clocks[2]);
+    postgres.set_environment(told_by(&clocks[2]));
+    postgres.restart();
+    let url = postgres.fresh().await;
+    let cluster = Cluster::start(2, Some(url), CONFIG, |number| told_by(&clocks[number])).await;
+    let operator = connect(cluster.url.as_ref().unwrap()).await;
+    let world = World::on(cluster, Some(postgres), turn).await;
+    let mut caller = world.cluster.caller("operator", 1);
+    let mut dice = Dice::of("clocks", 0);
+    for round in 0..rounds(2) {
+        world.work(400 + dice.below(600)).await;
+        // The database in the first round, and then whoever the dice say.
+        let hit: Vec<&PathBuf> = clocks.iter().skip(if round == 0 { 2 } else { dice.index(3) }).collect();
+        let jump = if dice.percent(50) { "+3600" } else { "-3600" };
+        for clock in &hit {
+            fs::write(clock, jump).unwrap();
+        }
+        let name = format!("waits-{round}");
+        let waits = caller.create_certificate(request(&name, "", "sticks")).await.unwrap().operation.unwrap();
+        world.work(1_000 + dice.below(3_000)).await;
+        // It does stand in the wrong time.
+        let away: f64 = operator.query_one(AWAY, &[&(SystemClock.now().0 as f64)]).await.unwrap().get(0);
+        let expected = if hit.contains(&&clocks[2]) { jump.parse::<f64>().unwrap() } else { 0.0 };
+        assert!((away - expected).abs() < 60.0, "the clock of the database is away by {away} s, not {expected}");
+        for clock in hit {
+            fs::write(clock, "+0").unwrap();
+        }
+        set_issuer(&mut caller, "sticks", "Test", "complete").await;
+        ends_completed(&mut caller, &name, &waits.request_id, Duration::from_secs(40)).await;
+        set_issuer(&mut caller, "sticks", "Test", "stuck").await;
+    }
+    world.finish("clocks of database and replicas that jump").await;
+}
+
+/// Seconds between the clock of the database and the given one, in milliseconds.
+const AWAY: &str = "SELECT extract(epoch FROM clock_timestamp())::float8 - $1::float8 / 1000";

@@ -11,6 +11,7 @@ use certmint::proto::v1::GetPendingRequest;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
 use std::fs;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -59,7 +60,13 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         // Lazily: the server may still be about to end.
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        remove_left(&self.0);
     }
+}
+
+/// The folder of a cluster, where it could not be removed because something was mounted in it.
+pub(crate) fn remove_left(data: &Path) {
+    let _ = fs::remove_dir(data).and_then(|()| fs::remove_dir_all(data.parent().unwrap()));
 }
 
 fn mount(arguments: &[&str], folder: &Path) -> Result<(), String> {
@@ -67,14 +74,24 @@ fn mount(arguments: &[&str], folder: &Path) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
 }
 
-fn undamaged(data: &Path) {
-    let database = rusqlite::Connection::open(data.join("certmint.db")).unwrap();
+pub(crate) fn undamaged(data: &Path) {
+    // Not a new one where there is none.
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let database = rusqlite::Connection::open_with_flags(data.join("certmint.db"), flags).unwrap();
     let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_told_and_nothing_is_damaged() {
+    // A disk after the other: what is kept of very many rounds would fill one for good.
+    const OF_A_DISK: u64 = 20;
+    for first in (0..rounds(2)).step_by(usize::try_from(OF_A_DISK).unwrap()) {
+        full(first..rounds(2).min(first + OF_A_DISK)).await;
+    }
+}
+
+async fn full(rounds: Range<u64>) {
     let turn = turn().await;
     let mut cluster = Cluster::prepare(1, None, CONFIG, |_| Vec::new()).await;
     let Some(disk) = SmallDisk::at(&cluster.data()) else { return };
@@ -83,8 +100,8 @@ async fn a_full_disk_is_told_and_nothing_is_damaged() {
     cluster.connect();
     cluster.set_issuers().await;
     let mut world = World::on(cluster, None, turn).await;
-    let mut dice = Dice::of("disk", 0);
-    for round in 0..rounds(2) {
+    let mut dice = Dice::of("disk", rounds.start);
+    for round in rounds.clone() {
         world.work(300 + dice.below(500)).await;
         disk.fill();
         let message = refused(&world, round).await;
@@ -96,7 +113,7 @@ async fn a_full_disk_is_told_and_nothing_is_damaged() {
         let wanted = GetPendingRequest { certificate_name: "nobody".to_owned(), ..GetPendingRequest::default() };
         let status = caller.get_pending(wanted).await.unwrap_err();
         assert_eq!(reason(&status).as_deref(), Some("PENDING_NOT_FOUND"));
-        if dice.percent(50) || round == 0 {
+        if dice.percent(50) || round == rounds.start {
             // Killed in this state, it needs no more room than it has to say what is wrong, or to go on.
             let server = &mut world.cluster.replicas[0].server;
             server.kill9();
@@ -116,9 +133,8 @@ async fn a_full_disk_is_told_and_nothing_is_damaged() {
         let created = caller.create_certificate(request(&name, "", "Self")).await.unwrap().operation.unwrap();
         ends_completed(&mut caller, &name, &created.request_id, Duration::from_secs(20)).await;
     }
-    let data = world.cluster.data();
+    undamaged(&world.cluster.data());
     world.finish("a full disk").await;
-    undamaged(&data);
 }
 
 /// Waits until the server that was started answers, or ends by itself: with what status.
@@ -140,8 +156,8 @@ async fn ended_or_answers(world: &mut World) -> Option<ExitStatus> {
     }
 }
 
-/// Asks until the full disk is noticed: what has room in a page that is there already goes through.
-async fn refused(world: &World, round: u64) -> String {
+/// Asks until it is noticed that nothing can be written: what has room in a page that is there already goes through.
+pub(crate) async fn refused(world: &World, round: u64) -> String {
     let (ca, port) = (world.cluster.data().join("ca.pem"), world.cluster.replicas[0].server.port);
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut dice = Dice::of("full", round);
@@ -152,14 +168,14 @@ async fn refused(world: &World, round: u64) -> String {
             Err(status) if reason(&status).as_deref() == Some("STORE_UNAVAILABLE") => {
                 return status.message().to_owned();
             }
-            Err(status) => assert!(reason(&status).is_none(), "a full disk is answered {status:?}"),
+            Err(status) => assert!(reason(&status).is_none(), "it is answered {status:?}"),
             Ok(_) => {}
         }
-        assert!(Instant::now() < deadline, "the full disk is not noticed");
+        assert!(Instant::now() < deadline, "it is not noticed");
     }
 }
 
-/// At the start, because no system makes a file system read-only while somebody writes to it.
+/// At the start; `read_only.rs` is about a disk that changes under a running server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_may_not_be_written_to_is_told_at_the_start() {
     let _turn = turn().await;

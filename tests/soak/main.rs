@@ -6,6 +6,7 @@
 //! far when a fault strikes is not in the seed: repeat with more rounds.
 
 mod authority;
+mod backlog;
 mod client;
 mod clocks;
 mod cluster;
@@ -23,6 +24,7 @@ mod oracle;
 mod postgres;
 mod process;
 mod proxy;
+mod read_only;
 mod replicas;
 mod watcher;
 mod world;

@@ -1,89 +1,92 @@
-//! A start with very many pending operations.
+//! A start over very many operations in progress: ready in seconds, in bounded memory, and all of them end.
 
+use crate::backlog;
 use crate::cluster::{CONFIG, Cluster};
 use crate::dice::size;
+use crate::ledger::Ledger;
 use crate::load::request;
+use crate::oracle;
 use crate::postgres::{Postgres, connect};
 use crate::replicas::ends_completed;
+use crate::watcher::{Watcher, present};
 use crate::world::turn;
+use certmint::clock::{Clock, SystemClock};
 use std::time::{Duration, Instant};
 
-/// MB; a tenth of what all of them take as JSON.
+/// MB; a fraction of what all of them take in the store.
 const MEMORY: u64 = 200;
 const READY: Duration = Duration::from_secs(10);
+/// Less than 200 steps/s would be no work.
+const ENDED: Duration = Duration::from_secs(500);
 
-/// How much is copied.
 fn many() -> usize {
-    size(3_000, 100_000)
+    size(1_500, 100_000)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn very_many_pending_operations_in_sqlite_do_not_delay_the_start() {
+async fn very_many_operations_in_progress_in_sqlite_do_not_delay_the_start_and_end() {
     let _turn = turn().await;
-    let mut cluster = Cluster::start(1, None, CONFIG, |_| Vec::new()).await;
-    one(&cluster).await;
-    cluster.replicas[0].server.kill9();
-    let mut database = rusqlite::Connection::open(cluster.data().join("certmint.db")).unwrap();
-    let copy = database.transaction().unwrap();
-    let (key, body): (String, String) = copy
-        .query_row("SELECT key, body FROM records WHERE key LIKE 'pending/%/copied'", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .unwrap();
-    for number in 0..many() {
-        let name = format!("copied-{number}");
-        copy.execute(
-            "INSERT INTO records (key, revision, due, body) SELECT ?1, revision, 0, ?2 FROM records WHERE key = ?3",
-            (format!("{key}-{number}"), body.replace("\"copied\"", &format!("\"{name}\"")), &key),
-        )
-        .unwrap();
-    }
-    copy.commit().unwrap();
-    drop(database);
-    starts(&mut cluster, "SQLite").await;
+    starts(Cluster::start(1, None, CONFIG, |_| Vec::new()).await, "SQLite").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn very_many_pending_operations_in_postgres_do_not_delay_the_start() {
+async fn very_many_operations_in_progress_in_postgres_do_not_delay_the_start_and_end() {
     let _turn = turn().await;
     let postgres = Postgres::start();
-    let mut cluster = Cluster::on_postgres(1, postgres.fresh().await).await;
-    one(&cluster).await;
-    cluster.replicas[0].server.kill9();
-    let database = connect(cluster.url.as_ref().unwrap()).await;
-    let copy = format!(
-        r#"INSERT INTO records (key, revision, due, body)
-           SELECT key || '-' || number, revision, 0,
-                  convert_to(replace(convert_from(body, 'UTF8'), '"copied"', '"copied-' || number || '"'), 'UTF8')
-           FROM records, generate_series(0, {}) AS number WHERE key LIKE 'pending/%/copied'"#,
-        many() - 1
-    );
-    assert_eq!(database.execute(&copy, &[]).await.unwrap(), many() as u64);
-    starts(&mut cluster, "PostgreSQL").await;
+    starts(Cluster::on_postgres(1, postgres.fresh().await).await, "PostgreSQL").await;
 }
 
-/// One operation that stays in progress, to be copied.
-async fn one(cluster: &Cluster) {
-    let mut caller = cluster.caller("copied", 0);
-    caller.create_certificate(request("copied", "", "holds")).await.unwrap();
-}
+async fn starts(mut cluster: Cluster, store: &str) {
+    let beginning = present(&mut cluster.caller("beginning", 0)).await;
+    assert!(cluster.replicas[0].server.terminate().await.success());
+    let (count, begun) = (many(), Instant::now());
+    let (data, url) = (cluster.data(), cluster.url.clone());
+    backlog::make(&data, url.as_deref(), count).await;
+    let made = begun.elapsed();
 
-async fn starts(cluster: &mut Cluster, store: &str) {
     let begun = Instant::now();
     cluster.replicas[0].server.start();
     cluster.ready(0).await;
     let ready = begun.elapsed();
+    let watcher = Watcher::start(&cluster.fleet, 0, beginning.clone());
     let mut caller = cluster.caller("after", 0);
+    // The list of what is in progress reads all that is there.
+    caller.attempt = Duration::from_secs(30);
     let created = caller.create_certificate(request("after", "", "Self")).await.unwrap().operation.unwrap();
     let answered = begun.elapsed();
     // Soonest due first: it has to wait for those that are overdue, but for nothing else.
-    ends_completed(&mut caller, "after", &created.request_id, Duration::from_secs(600)).await;
+    ends_completed(&mut caller, "after", &created.request_id, ENDED).await;
+    let own = begun.elapsed();
+    while due_soon(&cluster).await > 0 {
+        assert!(begun.elapsed() < ENDED, "{} are due after {ENDED:?}", due_soon(&cluster).await);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     let (ended, memory) = (begun.elapsed(), cluster.replicas[0].server.peak_memory());
     eprintln!(
-        "soak: {} due operations in {store}: ready after {ready:?}, first creation answered after {answered:?}, \
-         all steps done after {ended:?}, {memory} MB at most",
-        many()
+        "soak: {count} operations in progress in {store}, made in {made:?}: ready after {ready:?}, first creation \
+         answered after {answered:?} and completed after {own:?}, all ended after {ended:?}, {memory} MB at most"
     );
     assert!(ready < READY && answered < READY, "ready after {ready:?}, answering after {answered:?}");
     assert!(memory < MEMORY, "{memory} MB");
+
+    let database = match &url {
+        Some(url) => Some(connect(url).await),
+        None => None,
+    };
+    let report = oracle::check(&mut caller, database.as_ref(), &beginning, &Ledger::default(), vec![watcher]).await;
+    let completing = backlog::completing(count);
+    assert_eq!((report.operations, report.completed), (count + 1, completing + 1), "{report:?}");
+}
+
+/// Operations that a worker should look at within ten minutes; the issuer that holds its orders is asked every hour.
+async fn due_soon(cluster: &Cluster) -> i64 {
+    let until = SystemClock.now().plus(Duration::from_secs(600)).0;
+    let sql = format!("SELECT count(*) FROM records WHERE due < {until} AND key LIKE 'pending/%'");
+    match &cluster.url {
+        Some(url) => connect(url).await.query_one(&sql, &[]).await.unwrap().get(0),
+        None => {
+            let database = rusqlite::Connection::open(cluster.data().join("certmint.db")).unwrap();
+            database.query_row(&sql, [], |row| row.get(0)).unwrap()
+        }
+    }
 }

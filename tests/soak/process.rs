@@ -92,6 +92,11 @@ impl Server {
         self.child.as_mut().and_then(|child| child.try_wait().unwrap())
     }
 
+    /// The last line of its log.
+    pub(crate) fn last_words(&self) -> String {
+        self.log().lines().last().unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -155,3 +155,33 @@ fn an_address_that_is_none_is_refused_without_being_shown() {
         assert!(!told.contains("hunter2"), "{told}");
     }
 }
+
+/// The database tells another version than it has: a function of its own stands before that of the system.
+#[tokio::test]
+async fn a_server_that_is_too_old_is_refused_with_its_version_and_left_alone() {
+    let url = shared().fresh().await;
+    let operator = server::connect(&url).await;
+    operator
+        .batch_execute(
+            "CREATE SCHEMA old;
+             CREATE FUNCTION old.current_setting(name text) RETURNS text LANGUAGE sql STABLE AS $$
+               SELECT CASE name WHEN 'server_version_num' THEN '140019' WHEN 'server_version' THEN '14.19'
+                                ELSE pg_catalog.current_setting(name) END $$;
+             DO $$ BEGIN
+               EXECUTE format('ALTER DATABASE %I SET search_path = old, pg_catalog, public', current_database());
+             END $$",
+        )
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for command in [&["serve", "--dev", "--listen", "127.0.0.1:0"][..], &["migrate"]] {
+        let refused = certmint(folder.path(), &url).args(command).output().unwrap();
+        let said = text(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        let last = said.lines().last().unwrap();
+        assert!(last.starts_with("error: the store cannot be "), "{said}");
+        assert!(last.ends_with("PostgreSQL 14.19 is too old: certmint needs 15 or later"), "{said}");
+    }
+    let made = "SELECT count(*) FROM pg_class WHERE relname IN ('records', 'certmint')";
+    assert_eq!(operator.query_one(made, &[]).await.unwrap().get::<_, i64>(0), 0);
+}

@@ -23,6 +23,7 @@ pub(crate) struct Postgres {
     folder: PathBuf,
     port: u16,
     settings: Vec<String>,
+    environment: Vec<(String, String)>,
     server: Option<Child>,
     guard: Child,
     databases: AtomicU32,
@@ -105,8 +106,15 @@ impl Postgres {
         give_away(&folder.join("password"));
         let made = fill(&folder).output().unwrap();
         assert!(made.status.success(), "no server is made: {}", String::from_utf8_lossy(&made.stderr));
-        let mut server =
-            Self { folder, port: free_port(), settings, server: None, guard, databases: AtomicU32::new(0) };
+        let mut server = Self {
+            folder,
+            port: free_port(),
+            settings,
+            environment: Vec::new(),
+            server: None,
+            guard,
+            databases: AtomicU32::new(0),
+        };
         server.launch();
         server
     }
@@ -180,6 +188,11 @@ impl Postgres {
         self.settings.extend(settings.iter().map(|&setting| setting.to_owned()));
     }
 
+    /// Adds to the environment, from the next start on.
+    pub(crate) fn set_environment(&mut self, environment: Vec<(String, String)>) {
+        self.environment.extend(environment);
+    }
+
     fn launch(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -191,6 +204,7 @@ impl Postgres {
             for setting in fixed.into_iter().chain(self.settings.iter().map(String::as_str)) {
                 command.args(["-c", setting]);
             }
+            command.envs(self.environment.iter().map(|(name, value)| (name, value)));
             let mut server = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
             while server.try_wait().unwrap().is_none() && Instant::now() < deadline {
                 if self.is_ready(server.id()) {
@@ -298,5 +312,14 @@ fn free_port() -> u16 {
 const _: fn() = || {
     let _ = (Postgres::start, Postgres::start_with, Postgres::url, Postgres::fresh, Postgres::admin, Postgres::port);
     let _ = (Postgres::folder, Postgres::pid, Postgres::stop, Postgres::kill9, Postgres::restart, Postgres::set);
-    let _ = (Postgres::standby, Postgres::promote, Postgres::log, Postgres::run, give_away, connect, PASSWORD);
+    let _ = (
+        Postgres::standby,
+        Postgres::promote,
+        Postgres::log,
+        Postgres::run,
+        Postgres::set_environment,
+        give_away,
+        connect,
+        PASSWORD,
+    );
 };

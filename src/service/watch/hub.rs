@@ -30,6 +30,8 @@ pub struct WatchLimits {
     pub heartbeat_most: Duration,
     /// A stream is closed, to be resumed, at this age, give or take 10 %.
     pub max_age: Duration,
+    /// Over how long the streams of a connection or server that closes go, each at a moment of its own.
+    pub drain_spread: Duration,
 }
 
 impl Default for WatchLimits {
@@ -44,6 +46,7 @@ impl Default for WatchLimits {
             heartbeat_least: Duration::from_secs(5),
             heartbeat_most: Duration::from_secs(600),
             max_age: Duration::from_secs(3600),
+            drain_spread: Duration::ZERO,
         }
     }
 }

@@ -15,6 +15,10 @@ pub(super) struct Timers {
     age: Instant,
     deadline: Option<Instant>,
     closing: CancellationToken,
+    /// How long this stream stays after `closing`, so that those of a server that stops do not all come back at once.
+    lingers: Duration,
+    /// When it goes, once `closing` was seen.
+    leaves: Option<Instant>,
     /// Both wait through all messages: setting them anew for each would cost more than the message.
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
     alarm: Pin<Box<Sleep>>,
@@ -26,14 +30,16 @@ impl Timers {
         let heartbeat =
             request.heartbeat.unwrap_or(limits.heartbeat).clamp(limits.heartbeat_least, limits.heartbeat_most);
         // Spread by the stream's number, so that streams opened together do not act together.
-        let share = 0.9 + 0.2 * ((id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / f64::from(1 << 24));
+        let part = (id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / f64::from(1 << 24);
+        let share = 0.9 + 0.2 * part;
         let heartbeat = heartbeat.mul_f64(share);
         let beat = now + heartbeat;
         let age = now + limits.max_age.mul_f64(share);
         let deadline = request.deadline.map(|patience| now + patience);
         let closed = Box::pin(closing.clone().cancelled_owned());
         let alarm = Box::pin(sleep_until(earliest(beat, age, deadline)));
-        Self { heartbeat, beat, age, deadline, closing, closed, alarm }
+        let lingers = limits.drain_spread.mul_f64(part);
+        Self { heartbeat, beat, age, deadline, closing, lingers, leaves: None, closed, alarm }
     }
 
     /// Something was sent: the next heartbeat is a whole interval away.
@@ -43,9 +49,9 @@ impl Timers {
 
     /// Why the stream has to end now, if it has to. Asked between messages too: a log that never
     /// rests must not keep a stream open.
-    pub(super) fn over(&self) -> Option<Error> {
+    pub(super) fn over(&mut self) -> Option<Error> {
         let now = Instant::now();
-        if self.closing.is_cancelled() {
+        if self.closing.is_cancelled() && *self.leaves.get_or_insert(now + self.lingers) <= now {
             Some(draining())
         } else if self.deadline.is_some_and(|deadline| deadline <= now) {
             Some(deadline_exceeded())
@@ -63,18 +69,29 @@ impl Timers {
     /// Ends when a heartbeat is due or the stream has to end.
     pub(super) async fn rang(&mut self) {
         loop {
+            // Brought forward by the closing alone.
+            let next = self.next();
+            if next < self.alarm.deadline() {
+                self.alarm.as_mut().reset(next);
+            }
             tokio::select! {
                 biased; // one order, so that a simulation repeats itself
-                () = &mut self.closed => return,
+                () = &mut self.closed, if self.leaves.is_none() => self.leaves = Some(Instant::now() + self.lingers),
                 () = &mut self.alarm => {}
             }
             // What was sent since the alarm was set has put the heartbeat off.
-            let next = earliest(self.beat, self.age, self.deadline);
+            let next = self.next();
             if next <= Instant::now() {
                 return;
             }
             self.alarm.as_mut().reset(next);
         }
+    }
+
+    /// When there is something to do.
+    fn next(&self) -> Instant {
+        let next = earliest(self.beat, self.age, self.deadline);
+        self.leaves.map_or(next, |leaves| leaves.min(next))
     }
 }
 
@@ -101,4 +118,62 @@ fn deadline_exceeded() -> Error {
         Reason::DeadlineExceeded,
         "The deadline of the call passed. Open the stream again without one, and resume with the last token.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn everything() -> WatchRequest {
+        WatchRequest {
+            vault: None,
+            names: Vec::new(),
+            prefix: String::new(),
+            request_id: None,
+            statuses: Vec::new(),
+            resume_token: String::new(),
+            snapshot: None,
+            until_terminal: false,
+            heartbeat: None,
+            deadline: None,
+        }
+    }
+
+    /// How long after the closing each stream of a few hundred goes.
+    async fn ends(spread: Duration, busy: bool) -> Vec<Duration> {
+        let limits = WatchLimits { drain_spread: spread, ..WatchLimits::default() };
+        let mut ends = Vec::new();
+        for id in 1..=400 {
+            let closing = CancellationToken::new();
+            let mut timers = Timers::new(&everything(), &limits, id, closing.clone());
+            assert!(timers.over().is_none());
+            closing.cancel();
+            let begun = Instant::now();
+            while timers.over().is_none() {
+                if busy { tokio::time::sleep(Duration::from_millis(10)).await } else { timers.rang().await }
+            }
+            assert_eq!(timers.over().unwrap().reason, Reason::ServerDraining);
+            ends.push(begun.elapsed());
+        }
+        ends
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_of_a_server_that_stops_go_one_after_the_other() {
+        // Whether a stream waits for its bell or has so much to send that it never does.
+        for busy in [false, true] {
+            let ends = ends(Duration::from_secs(10), busy).await;
+            assert!(ends.iter().all(|end| *end <= Duration::from_millis(10_050)), "{ends:?}");
+            for second in 0..10 {
+                let within = |end: &&Duration| (second..second + 1).contains(&end.as_secs());
+                let count = ends.iter().filter(within).count();
+                assert!((25..=55).contains(&count), "{count} of 400 go in second {second}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_spread_streams_go_at_once() {
+        assert!(ends(Duration::ZERO, false).await.iter().all(Duration::is_zero));
+    }
 }

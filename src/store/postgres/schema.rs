@@ -71,6 +71,9 @@ const MIGRATIONS: &[Migration] = &[Migration {
     "#,
 }];
 
+/// `server_version_num` of PostgreSQL 15.0.
+const OLDEST: i32 = 150_000;
+
 const SERVER: &str = "\
 -- server
 SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_database()::text,
@@ -130,10 +133,7 @@ pub(super) async fn renew_epoch(client: &Client) -> Result<String, Fault> {
 
 async fn check_server(client: &Client) -> Result<String, Fault> {
     let row = client.query_one(SERVER, &[]).await?;
-    let (number, found): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
-    if number < 150_000 {
-        return Err(Fault::TooOld { found });
-    }
+    refuse_old(row.try_get(0)?, row.try_get(1)?)?;
     let (database, encoding): (String, String) = (row.try_get(2)?, row.try_get(3)?);
     if encoding != "UTF8" {
         return Err(Fault::Encoding { database, found: encoding });
@@ -142,6 +142,11 @@ async fn check_server(client: &Client) -> Result<String, Fault> {
         tracing::warn!("the database runs with fsync = off: a crash of its machine may lose acknowledged writes");
     }
     Ok(database)
+}
+
+/// Whether the release is one that is tested, by its `server_version_num`. Called before any table is made or read.
+fn refuse_old(number: i32, found: String) -> Result<(), Fault> {
+    if number < OLDEST { Err(Fault::TooOld { found }) } else { Ok(()) }
 }
 
 async fn prepare_locked(client: &Client, database: &str, migrate: bool) -> Result<i32, Fault> {
@@ -176,4 +181,23 @@ async fn prepare_locked(client: &Client, database: &str, migrate: bool) -> Resul
         }
     }
     Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn releases_before_15_are_refused_in_words() {
+        for (number, found) in [(90_624, "9.6.24"), (140_019, "14.19 (Debian 14.19-1)"), (149_999, "15beta1")] {
+            let refused = refuse_old(number, found.to_owned()).unwrap_err();
+            let message = refused.to_string();
+            assert_eq!(message, format!("PostgreSQL {found} is too old: certmint needs 15 or later"));
+            assert!(matches!(StoreError::from(refused), StoreError::Broken(_)), "waiting does not help");
+        }
+        for (number, found) in [(150_000, "15.0"), (170_006, "17.6"), (180_001, "18.1")] {
+            refuse_old(number, found.to_owned()).unwrap();
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! What went wrong in the embedded store, and whether waiting may help.
 
+use super::file::refusal;
 use crate::store::StoreError;
 use rusqlite::ErrorCode;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Faults that SQLite itself does not name.
@@ -48,10 +50,46 @@ pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
     if waiting_helps(&error) { StoreError::Unavailable(Box::new(error)) } else { StoreError::Broken(Box::new(error)) }
 }
 
+/// Why nothing of a transaction is there, told to every batch of its group.
+#[derive(Debug)]
+pub(super) struct Lost {
+    error: rusqlite::Error,
+    /// What the system says, where SQLite says no more than that input or output failed.
+    system: Option<String>,
+}
+
+impl Lost {
+    pub(super) fn new(error: rusqlite::Error, database: Option<&str>) -> Self {
+        let vague = matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+        );
+        // A database in memory has an empty path.
+        let database = database.filter(|path| vague && !path.is_empty());
+        Self { system: database.and_then(|path| refusal(Path::new(path))), error }
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { error, system } = self;
+        match system {
+            Some(system) => write!(f, "{system} ({error})"),
+            None => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Lost {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
 /// The same cause, told to every batch of a group.
-pub(super) fn shared_error(error: &Arc<rusqlite::Error>) -> StoreError {
-    let cause = Box::new(Arc::clone(error));
-    if waiting_helps(error) { StoreError::Unavailable(cause) } else { StoreError::Broken(cause) }
+pub(super) fn shared_error(lost: &Arc<Lost>) -> StoreError {
+    let cause = Box::new(Arc::clone(lost));
+    if waiting_helps(&lost.error) { StoreError::Unavailable(cause) } else { StoreError::Broken(cause) }
 }
 
 fn waiting_helps(error: &rusqlite::Error) -> bool {

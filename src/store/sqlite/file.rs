@@ -2,7 +2,7 @@
 
 use super::error::Fault;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The right to use a database file. Ends when it is dropped, or with the process.
@@ -20,9 +20,7 @@ impl Claimed {
         let failed = |error: io::Error| Fault::Open { path: path.to_owned(), source: Box::new(error) };
         private_file(path).map_err(failed)?;
         let path = fs::canonicalize(path).map_err(failed)?;
-        let mut lock = path.clone().into_os_string();
-        lock.push(".lock");
-        let lock = PathBuf::from(lock);
+        let lock = lock_of(&path);
         let file = private_file(&lock).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { path, _lock: file }),
@@ -30,6 +28,20 @@ impl Claimed {
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
+}
+
+fn lock_of(database: &Path) -> PathBuf {
+    let mut lock = database.as_os_str().to_owned();
+    lock.push(".lock");
+    PathBuf::from(lock)
+}
+
+/// What the system has against writing where the database is, if anything. It is asked at the lock file: to open and
+/// close the database itself would end SQLite's own locks on it.
+pub(super) fn refusal(database: &Path) -> Option<String> {
+    let lock = lock_of(database);
+    let wrote = OpenOptions::new().write(true).open(&lock).and_then(|mut file| file.write_all(b"\n"));
+    wrote.err().map(|error| format!("{} cannot be written to: {error}", lock.display()))
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

@@ -1,7 +1,7 @@
 //! The one thread that writes. It takes everything that waits into one transaction (group
 //! commit), and answers when that transaction is on the disk.
 
-use super::error::{shared_error, store_error};
+use super::error::{Lost, shared_error, store_error};
 use super::options::Now;
 use super::reader::{integer, record, revision, text_or_blob};
 use super::recent::Recent;
@@ -144,6 +144,7 @@ impl Writer {
         group.end(self.meta);
         self.recent.open();
         let Group { meta, rings, lost, connection: _, touched: _ } = group;
+        let lost = lost.map(|error| Arc::new(Lost::new(error, self.connection.path())));
         if lost.is_none() {
             self.meta = meta;
         } else {
@@ -170,7 +171,7 @@ struct Group<'c> {
     touched: Vec<String>,
     rings: bool,
     /// Why nothing of this transaction will be there.
-    lost: Option<Arc<rusqlite::Error>>,
+    lost: Option<rusqlite::Error>,
 }
 
 impl Group<'_> {
@@ -181,7 +182,7 @@ impl Group<'_> {
             None => self.connection.prepare_cached(NOW)?.query_row([], |row| row.get(0)).map(Timestamp),
         });
         begun.unwrap_or_else(|error| {
-            self.lost = Some(Arc::new(error));
+            self.lost = Some(error);
             Timestamp::default()
         })
     }
@@ -204,7 +205,7 @@ impl Group<'_> {
             }
             Err(error) => {
                 self.meta = before;
-                self.lost = Some(Arc::new(error));
+                self.lost = Some(error);
                 None
             }
         }
@@ -214,13 +215,13 @@ impl Group<'_> {
     fn end(&mut self, start: Meta) {
         if self.lost.is_none() && self.meta != start {
             let saved = save(self.connection, self.meta).and_then(|()| execute(self.connection, COMMIT));
-            self.lost = saved.err().map(Arc::new);
+            self.lost = saved.err();
         }
         if !self.connection.is_autocommit()
             && let Err(error) = execute(self.connection, ROLLBACK)
             && self.lost.is_none()
         {
-            self.lost = Some(Arc::new(error));
+            self.lost = Some(error);
         }
     }
 }
@@ -321,7 +322,7 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 }
 
 /// Waits to hear whether the transaction was lost.
-type Deferred = Box<dyn FnOnce(Option<&Arc<rusqlite::Error>>)>;
+type Deferred = Box<dyn FnOnce(Option<&Arc<Lost>>)>;
 
 fn defer<T: 'static>(answer: Answer<T>, result: Option<Result<T, StoreError>>) -> Deferred {
     Box::new(move |lost| {

@@ -48,7 +48,8 @@ pub struct ListenerOptions {
     /// What an aged connection gets to finish its requests in. Default 60 s.
     #[serde(with = "duration")]
     pub age_grace: Duration,
-    /// What connections get to finish their requests in when the server stops. Default 10 s.
+    /// What connections get to finish their requests in when the server stops. Default 15 s; watch streams end over
+    /// the first ten of them.
     #[serde(with = "duration")]
     pub drain: Duration,
     /// After this long the server's stop does not wait for anything any more. Default 30 s.
@@ -72,7 +73,7 @@ impl Default for ListenerOptions {
             max_pending_accept_resets: 100,
             max_age: Duration::from_secs(30 * 60),
             age_grace: Duration::from_secs(60),
-            drain: Duration::from_secs(10),
+            drain: Duration::from_secs(15),
             hard_stop: Duration::from_secs(30),
         }
     }

@@ -1,0 +1,87 @@
+//! Very many operations in progress, made by the service itself on the store of a cluster that stands still.
+
+use certmint::clock::SystemClock;
+use certmint::domain::{CertificateName, PolicyInput, VaultName};
+use certmint::issuer::Issuers;
+use certmint::issuer::local_ca::LocalCa;
+use certmint::issuer::self_signed::SelfSigned;
+use certmint::issuer::test::TestIssuer;
+use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::service::{CreateRequest, Limits, Service};
+use certmint::store::Store;
+use certmint::store::postgres::{Postgres, PostgresOptions};
+use certmint::store::sqlite::{Sqlite, SqliteOptions};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Creations at the same time, so that many share a commit.
+const AT_ONCE: usize = 64;
+
+/// Of so many operations those that an issuer completes.
+pub(crate) fn completing(count: usize) -> usize {
+    (0..count).filter(|number| !["fails", "rejects", "holds"].contains(&issuer(*number))).count()
+}
+
+/// Most are issued, some fail, few wait for somebody.
+fn issuer(number: usize) -> &'static str {
+    match number % 100 {
+        0 => "holds",
+        1..4 => "fails",
+        4..7 => "rejects",
+        number => ["Self", "signs", "corp"][number % 3],
+    }
+}
+
+/// Creates `count` operations in the data folder, or in the database at `url`, and works on none.
+pub(crate) async fn make(data: &Path, url: Option<&str>, count: usize) {
+    let store: Arc<dyn Store> = match url {
+        None => Arc::new(Sqlite::open(&data.join("certmint.db"), SqliteOptions::default()).unwrap()),
+        Some(url) => Arc::new(Postgres::open(url.parse().unwrap(), PostgresOptions::default()).await.unwrap()),
+    };
+    let sealer = Arc::new(Sealer::new(MasterKeys::load(&data.join("master.key")).unwrap()));
+    let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+    let keys = Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap();
+    let own = Arc::new(SelfSigned::new(sealer.clone()));
+    let issuers = Issuers::new(own.clone())
+        .with("LocalCA", Arc::new(LocalCa::new(sealer)))
+        .with("Test", Arc::new(TestIssuer::new(own)));
+    let service = Service::new(store, issuers, Arc::new(keys), Arc::new(SystemClock), Limits::default()).await.unwrap();
+    let next = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            let (service, next) = (service.clone(), next.clone());
+            tokio::spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    service.create(request(number)).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+fn request(number: usize) -> CreateRequest {
+    let policy = PolicyInput {
+        kty: Some("EC".to_owned()),
+        subject: Some(format!("CN=waiting-{number}")),
+        issuer_name: Some(issuer(number).to_owned()),
+        ..PolicyInput::default()
+    };
+    CreateRequest {
+        vault: VaultName::default_vault(),
+        name: CertificateName::parse(&format!("waiting-{number}")).unwrap(),
+        policy: Some(policy),
+        enabled: None,
+        tags: None,
+        preserve_cert_order: None,
+        request_id: None,
+        client_request_id: None,
+    }
+}

@@ -1,0 +1,204 @@
+//! A disk that may no longer be written to while the embedded store works on it: what may be read is read, nothing
+//! acknowledged is lost, everybody is told, and where writing is possible again the server goes on.
+
+use crate::client::reason;
+use crate::cluster::{CONFIG, Cluster};
+use crate::dice::{Dice, rounds, size};
+use crate::disk::{refused, remove_left, undamaged};
+use crate::load::request;
+use crate::process::{free_port, is_root};
+use crate::replicas::ends_completed;
+use crate::world::{World, turn};
+use certmint::proto::v1::GetPendingRequest;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A small ext4 in a file. It goes with this value.
+struct Disk {
+    folder: PathBuf,
+    image: PathBuf,
+}
+
+impl Disk {
+    /// None where this system does not let us; says why.
+    fn at(folder: &Path) -> Option<Self> {
+        if !is_root() {
+            eprintln!("soak: skipped, because only root may mount a file system");
+            return None;
+        }
+        fs::create_dir_all(folder).unwrap();
+        let image = folder.with_extension("img");
+        let size = size(128, 512) << 20;
+        fs::File::create(&image).unwrap().set_len(size as u64).unwrap();
+        let disk = Self { folder: folder.to_owned(), image };
+        let made = run("mkfs.ext4", &["-q", "-F", disk.image()]).and_then(|()| disk.mount());
+        if let Err(problem) = made {
+            eprintln!("soak: skipped, because an ext4 cannot be made and mounted here: {problem}");
+            return None;
+        }
+        Some(disk)
+    }
+
+    fn image(&self) -> &str {
+        self.image.to_str().unwrap()
+    }
+
+    fn mount(&self) -> Result<(), String> {
+        run("mount", &["-o", "loop,errors=remount-ro", self.image(), self.folder.to_str().unwrap()])
+    }
+
+    /// Nobody may write to what is there, nor make anything new; who has it open already neither. But for the index of
+    /// the write-ahead log: that is memory, and a file system that turns read-only lets be written what is mapped.
+    fn immutable(&self, yes: bool) -> Result<(), String> {
+        let how = if yes { "+i" } else { "-i" };
+        let mut paths = vec![self.folder.clone()];
+        let files = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
+        paths.extend(files.filter(|path| path.is_file() && !path.to_string_lossy().ends_with("-shm")));
+        if yes {
+            paths.reverse();
+        }
+        paths.iter().try_for_each(|path| run("chattr", &[how, path.to_str().unwrap()]))
+    }
+
+    /// An error of the file system, after which it is read-only until it was checked. Says why where it cannot be
+    /// brought about.
+    fn fail(&self) -> Result<(), String> {
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let line = mounts.lines().find(|line| line.split(' ').nth(1) == self.folder.to_str()).unwrap();
+        let device = line.split(' ').next().unwrap().trim_start_matches("/dev/");
+        let switch = format!("/sys/fs/ext4/{device}/trigger_fs_error");
+        fs::write(&switch, "1").map_err(|error| format!("{switch}: {error}"))
+    }
+
+    fn repair(&self) {
+        run("umount", &[self.folder.to_str().unwrap()]).unwrap();
+        // 1: errors were found, and are corrected.
+        let checked = Command::new("e2fsck").args(["-fy", self.image()]).output().unwrap();
+        assert!(checked.status.code() < Some(2), "{}", String::from_utf8_lossy(&checked.stdout));
+        self.mount().unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = self.immutable(false);
+        // Lazily: the server may still be about to end.
+        let _ = run("umount", &["-l", self.folder.to_str().unwrap()]);
+        remove_left(&self.folder);
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+}
+
+/// A server on a disk of its own, and where its operators ask.
+async fn on_a_disk() -> Option<(Cluster, Disk, u16)> {
+    let admin = free_port();
+    let config = format!("{CONFIG}[admin]\nlisten = \"127.0.0.1:{admin}\"\n");
+    let mut cluster = Cluster::prepare(1, None, &config, |_| Vec::new()).await;
+    let disk = Disk::at(&cluster.data())?;
+    cluster.replicas[0].server.start();
+    cluster.all_ready().await;
+    cluster.connect();
+    cluster.set_issuers().await;
+    Some((cluster, disk, admin))
+}
+
+/// Status line and body of `/readyz`.
+fn readyz(admin: u16) -> String {
+    let mut tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, admin)).unwrap();
+    tcp.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+async fn until_ready(admin: u16) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !readyz(admin).starts_with("HTTP/1.1 200") {
+        assert!(Instant::now() < deadline, "{}", readyz(admin));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Callers get their documented refusal, operators the cause; who reads is answered.
+async fn everybody_is_told(world: &World, admin: u16, round: u64, cause: &str) {
+    let message = refused(world, round).await;
+    assert!(message.contains("not available at the moment"), "{message}");
+    let log = world.cluster.replicas[0].server.log();
+    assert!(log.contains("cannot be written to: ") && log.contains(cause), "the log does not say {cause:?}:\n{log}");
+    let readiness = readyz(admin);
+    assert!(readiness.starts_with("HTTP/1.1 503") && readiness.contains(r#""reason":"store""#), "{readiness}");
+    assert!(readiness.contains(cause), "{readiness}");
+    let mut caller = world.cluster.caller("reader", round);
+    let wanted = GetPendingRequest { certificate_name: "before".to_owned(), ..GetPendingRequest::default() };
+    caller.get_pending(wanted).await.unwrap();
+    let wanted = GetPendingRequest { certificate_name: "nobody".to_owned(), ..GetPendingRequest::default() };
+    let status = caller.get_pending(wanted).await.unwrap_err();
+    assert_eq!(reason(&status).as_deref(), Some("PENDING_NOT_FOUND"));
+}
+
+async fn completes(world: &World, name: &str) {
+    let mut caller = world.cluster.caller(name, 0);
+    let created = caller.create_certificate(request(name, "", "Self")).await.unwrap().operation.unwrap();
+    ends_completed(&mut caller, name, &created.request_id, Duration::from_secs(20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_turns_read_only_is_told_and_used_again_without_a_restart() {
+    let turn = turn().await;
+    let Some((cluster, disk, admin)) = on_a_disk().await else { return };
+    if let Err(problem) = disk.immutable(true).and_then(|()| disk.immutable(false)) {
+        eprintln!("soak: skipped, because files cannot be made immutable here: {problem}");
+        return;
+    }
+    let mut world = World::on(cluster, None, turn).await;
+    completes(&world, "before").await;
+    let mut dice = Dice::of("read-only", 0);
+    for round in 0..rounds(2) {
+        world.work(300 + dice.below(500)).await;
+        disk.immutable(true).unwrap();
+        everybody_is_told(&world, admin, round, "Operation not permitted").await;
+        world.work(dice.below(2_000)).await;
+        disk.immutable(false).unwrap();
+        until_ready(admin).await;
+        completes(&world, &format!("again-{round}")).await;
+        let server = &mut world.cluster.replicas[0].server;
+        assert!(server.ended().is_none(), "{}", server.log());
+    }
+    undamaged(&world.cluster.data());
+    world.finish("a disk that turns read-only").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_system_that_fails_under_load_loses_nothing_that_was_acknowledged() {
+    let turn = turn().await;
+    let Some((cluster, disk, admin)) = on_a_disk().await else { return };
+    let mut world = World::on(cluster, None, turn).await;
+    completes(&world, "before").await;
+    let mut dice = Dice::of("failing", 0);
+    for round in 0..rounds(1) {
+        world.work(300 + dice.below(500)).await;
+        if let Err(problem) = disk.fail() {
+            eprintln!("soak: skipped, because an error of the file system cannot be brought about here: {problem}");
+            return;
+        }
+        everybody_is_told(&world, admin, round, "Read-only file system").await;
+        world.work(dice.below(2_000)).await;
+        // What the system has made read-only for good takes a check, and so a restart.
+        let server = &mut world.cluster.replicas[0].server;
+        assert!(server.terminate().await.success(), "{}", server.log());
+        disk.repair();
+        world.cluster.heal().await;
+        until_ready(admin).await;
+        completes(&world, &format!("again-{round}")).await;
+    }
+    undamaged(&world.cluster.data());
+    world.finish("a file system that fails").await;
+}
