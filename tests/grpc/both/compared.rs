@@ -62,7 +62,9 @@ impl Names {
     /// Puts names in the place of identifiers, times, keys and certificates, and of the vault.
     fn value(&mut self, member: &str, value: Value) -> Value {
         match value {
-            Value::Object(members) => {
+            Value::Object(mut members) => {
+                // A map of the contract is empty or not; REST also tells tags that were emptied from none.
+                members.retain(|name, value| name != "tags" || value.as_object().is_some_and(|tags| !tags.is_empty()));
                 members.into_iter().map(|(name, value)| (name.clone(), self.value(&name, value))).collect()
             }
             Value::Array(items) => items.into_iter().map(|item| self.value(member, item)).collect(),
