@@ -80,7 +80,7 @@ fuzz-api: setup-debian setup-python ## Random requests from the descriptions of 
 
 test-examples: setup-debian setup-python setup-node ## The programs of examples/ against a server that is killed under them; says which were skipped.
 	$(CARGO) build --locked
-	command -v grpcurl || [ -x $(TARGET)/examples/grpcurl ] || ! command -v go || \
+	@command -v grpcurl >/dev/null || [ -x $(TARGET)/examples/grpcurl ] || ! command -v go >/dev/null || \
 		GOBIN=$(abspath $(TARGET))/examples go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4 || echo "grpcurl cannot be installed"
 	PATH="$(abspath $(VENV)/bin):$(abspath $(TOOLS)):$(abspath $(TARGET)/examples):$$PATH" \
 		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint python -m pytest -q -rs tests/clients/examples

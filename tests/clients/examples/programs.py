@@ -61,6 +61,7 @@ PROGRAMS = [
         ("java", "-cp", "target/certmint-example-1.jar:target/lib/*", "io.certmint.example.Main"),
         {"mvn": (), "java": (17,), "javac": (17,)},
     ),
+    Program("rust", "rust", ("target/debug/certmint-example",), {"cargo": (1, 95)}),
     Program("grpcurl", "shell", ("./grpcurl.sh",), {"grpcurl": (), "jq": ()}, builds=False),
     Program("curl", "shell", ("./curl.sh",), {"curl": (), "jq": ()}, builds=False, watches=False),
 ]
