@@ -1,6 +1,6 @@
 //! A certificate as a secret: PKCS #12 or PEM, with its key where that may leave.
 
-use super::{KeyPair, pem, pkcs12};
+use super::{pem, pkcs12};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
@@ -13,27 +13,25 @@ pub struct Exported<'a> {
     pub chain: &'a [Vec<u8>],
 }
 
-/// PKCS #12 with an empty password, in base64.
-pub fn as_pkcs12(exported: Exported<'_>, key: Option<&KeyPair>) -> Zeroizing<String> {
+/// PKCS #12 with an empty password, in base64; the key is PKCS #8.
+pub fn as_pkcs12(exported: Exported<'_>, key: Option<&[u8]>) -> Zeroizing<String> {
     let Exported { name, leaf, chain } = exported;
     let certificates: Vec<&[u8]> = std::iter::once(leaf).chain(chain.iter().map(Vec::as_slice)).collect();
-    let key = key.map(KeyPair::to_pkcs8);
-    let file = pkcs12::write(key.as_ref().map(|key| key.as_slice()), &certificates, name);
+    let file = pkcs12::write(key, &certificates, name);
     Zeroizing::new(STANDARD.encode(&*file))
 }
 
 /// PEM: the key in PKCS #8, then the certificates from the leaf upwards.
-pub fn as_pem(exported: Exported<'_>, key: Option<&KeyPair>) -> Zeroizing<String> {
+pub fn as_pem(exported: Exported<'_>, key: Option<&[u8]>) -> Zeroizing<String> {
     const KEY: &str = "PRIVATE KEY";
     const CERTIFICATE: &str = "CERTIFICATE";
     let Exported { name: _, leaf, chain } = exported;
-    let key = key.map(KeyPair::to_pkcs8);
     let certificates = || std::iter::once(leaf).chain(chain.iter().map(Vec::as_slice));
-    let length = key.as_ref().map_or(0, |key| pem::encoded_length(KEY, key.len()))
+    let length = key.map_or(0, |key| pem::encoded_length(KEY, key.len()))
         + certificates().map(|der| pem::encoded_length(CERTIFICATE, der.len())).sum::<usize>();
     let mut text = Zeroizing::new(String::with_capacity(length));
     if let Some(key) = key {
-        pem::write(&mut text, KEY, &key);
+        pem::write(&mut text, KEY, key);
     }
     certificates().for_each(|der| pem::write(&mut text, CERTIFICATE, der));
     text

@@ -201,19 +201,19 @@ impl Keys {
         self.run_in(Lane::Long, job).await
     }
 
-    /// Opens a key and hands it to `work` (signing, making a certificate), away from the threads
-    /// that serve requests.
-    pub async fn with_key<T, F>(&self, key: SealedKey, work: F) -> Result<T>
+    /// Opens a key and hands its PKCS#8 to `work`, which only writes it out, away from the threads that serve requests.
+    /// It is not read as a key: for RSA that takes longer than all the rest, and what was sealed was one.
+    pub async fn with_pkcs8<T, F>(&self, key: SealedKey, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&KeyPair) -> Result<T> + Send + 'static,
+        F: FnOnce(&[u8]) -> Result<T> + Send + 'static,
     {
         let sealer = Arc::clone(&self.sealer);
-        self.run(move || work(&open_key(&sealer, &key)?)).await
+        self.run(move || work(&sealer.open(&key.sealed.0, &key.context)?)).await
     }
 
-    /// The same for a key that is likely to be used again soon: it stays opened for a while, as [`KeyOptions::opened`]
-    /// has it.
+    /// Opens a key and hands it to `work` (signing, decrypting), away from the threads that serve requests. It is likely
+    /// to be used again soon, so it stays opened for a while, as [`KeyOptions::opened`] has it.
     pub async fn with_kept_key<T, F>(&self, key: SealedKey, work: F) -> Result<T>
     where
         T: Send + 'static,

@@ -98,9 +98,8 @@ impl OpenedKeys {
     /// Keeps a key that was just opened; where there is no room, the one that was opened first goes.
     pub(crate) fn keep(&self, sealed: &SealedKey, key: &Arc<KeyPair>) {
         let OpenedKeyOptions { room, time } = self.options;
-        if room == 0 {
-            return;
-        }
+        // A time that no clock reaches keeps none, rather than all for ever.
+        let Some(until) = Instant::now().checked_add(time).filter(|_| room > 0) else { return };
         let mut state = self.shared.lock();
         let id = id(sealed);
         if state.keys.len() >= room
@@ -110,7 +109,7 @@ impl OpenedKeys {
             state.keys.remove(&first);
         }
         let was_empty = state.keys.is_empty();
-        state.keys.insert(id, Entry { key: Arc::clone(key), until: Instant::now() + time });
+        state.keys.insert(id, Entry { key: Arc::clone(key), until });
         if was_empty {
             self.shared.changed.notify_one();
         }
@@ -194,10 +193,10 @@ mod tests {
     #[test]
     fn with_the_last_of_them_all_are_dropped_and_without_room_none_is_kept() {
         let opened = key();
-        for room in [1, 0] {
-            let keys = OpenedKeys::start(OpenedKeyOptions { room, time: LONG }).unwrap();
+        for (room, time, kept) in [(1, LONG, 1), (0, LONG, 0), (1, Duration::MAX, 0)] {
+            let keys = OpenedKeys::start(OpenedKeyOptions { room, time }).unwrap();
             keys.keep(&sealed(b"x", "a"), &opened);
-            assert_eq!((keys.count(), keys.find(&sealed(b"x", "a")).is_some()), (room, room == 1));
+            assert_eq!((keys.count(), keys.find(&sealed(b"x", "a")).is_some()), (kept, kept == 1));
             drop(keys);
             assert_eq!(Arc::strong_count(&opened), 1);
         }

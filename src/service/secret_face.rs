@@ -6,7 +6,7 @@ use super::faces::{Face, FaceRef};
 use crate::domain::policy::ContentType;
 use crate::domain::{Blob, Certificate, Error, Recovery, Result};
 use crate::keys::export::{Exported, as_pem, as_pkcs12};
-use crate::keys::{KeyPair, SealContext, SealedKey};
+use crate::keys::{SealContext, SealedKey};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -58,7 +58,7 @@ impl Service {
     async fn exported(&self, certificate: &Certificate, form: ContentType) -> Result<Zeroizing<String>> {
         let (name, leaf) = (certificate.name.to_string(), certificate.cer.0.clone());
         let chain: Vec<Vec<u8>> = certificate.chain.iter().map(|Blob(der)| der.clone()).collect();
-        let write = move |key: Option<&KeyPair>| {
+        let write = move |key: Option<&[u8]>| {
             let exported = Exported { name: &name, leaf: &leaf, chain: &chain };
             match form {
                 ContentType::Pkcs12 => as_pkcs12(exported, key),
@@ -68,7 +68,7 @@ impl Service {
         if !certificate.exportable {
             return self.keys.run(move || Ok(write(None))).await;
         }
-        self.keys.with_key(sealed_key(certificate), move |key| Ok(write(Some(key)))).await
+        self.keys.with_pkcs8(sealed_key(certificate), move |key| Ok(write(Some(key)))).await
     }
 }
 

@@ -8,7 +8,8 @@ use certmint::keys::import::Imported;
 use std::process::Command;
 
 fn pkcs12(imported: &Imported, key: Option<&KeyPair>) -> Vec<u8> {
-    STANDARD.decode(as_pkcs12(exported(imported), key).as_bytes()).unwrap()
+    let key = key.map(KeyPair::to_pkcs8);
+    STANDARD.decode(as_pkcs12(exported(imported), key.as_ref().map(|key| key.as_slice())).as_bytes()).unwrap()
 }
 
 fn exported(imported: &Imported) -> Exported<'_> {
@@ -46,7 +47,7 @@ fn a_key_that_stays_is_in_neither_form() {
 fn pem_is_the_key_then_the_chain_from_the_leaf_upwards() {
     let folder = Folder::with_chain(P256);
     let imported = import(&folder.pfx("secret", ""), "secret").unwrap();
-    let pem = as_pem(exported(&imported), Some(&imported.key));
+    let pem = as_pem(exported(&imported), Some(&imported.key.to_pkcs8()));
     assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n") && pem.ends_with(&certificates(&folder)), "{}", *pem);
     assert!(pem.lines().all(|line| line.len() <= 64) && !pem.contains('\r'));
     is_the_leaf(&folder, &import(pem.as_bytes(), "").unwrap(), "pem");

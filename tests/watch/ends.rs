@@ -33,16 +33,6 @@ impl Server {
         (created.operation, created.resume_token)
     }
 
-    async fn ended(&self, name: &str) -> (Operation, String) {
-        loop {
-            let found = self.life.service.pending(&wanted(name)).await.unwrap();
-            if found.0.status() != Status::InProgress {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
     /// Everything that a stream says until it ends, and how it ended.
     async fn watch(&self, request: WatchRequest, closing: &CancellationToken) -> (Vec<WatchItem>, Option<Reason>) {
         let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };

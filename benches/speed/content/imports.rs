@@ -42,7 +42,7 @@ async fn measure(times: Times, pkcs12: bool) -> Result<Row, Failure> {
     let (tls, names) = (client_tls(&server)?, Arc::new(AtomicUsize::new(0)));
     let (form, body) = if pkcs12 {
         let value = as_pkcs12(&mut Http::connect(&tls, server.port).await?, &material).await?;
-        ("PFX (3DES, 2,048 rounds)", import_body(&value, "application/x-pkcs12"))
+        ("PFX (3DES, 2,000 rounds)", import_body(&value, "application/x-pkcs12"))
     } else {
         ("PEM", import_body(&material.pem, "application/x-pem-file"))
     };
