@@ -2,6 +2,7 @@
 
 use crate::clients::{admin, channel, grpc, reason, until, watch};
 use crate::server::{ALICE, Place};
+use futures_util::future::join_all;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use tonic_health::pb::HealthCheckRequest;
@@ -60,7 +61,7 @@ async fn streams_are_closed_one_after_the_other_while_the_others_go_on() {
     }
     let stopped = Instant::now();
     server.signal(Signal::TERM);
-    let ends = streams.into_iter().map(|mut stream| {
+    let ends = join_all(streams.into_iter().map(|mut stream| {
         tokio::spawn(async move {
             let closing = stream.message().await.unwrap().unwrap();
             let end = stream.message().await.unwrap_err();
@@ -68,11 +69,8 @@ async fn streams_are_closed_one_after_the_other_while_the_others_go_on() {
             assert_eq!(reason(&end), "SERVER_DRAINING");
             stopped.elapsed()
         })
-    });
-    let mut ended = Vec::new();
-    for end in ends {
-        ended.push(end.await.unwrap());
-    }
+    }));
+    let mut ended: Vec<Duration> = ends.await.into_iter().map(Result::unwrap).collect();
     assert_eq!(server.ended().await, Some(0));
     let all = stopped.elapsed();
     ended.sort();

@@ -196,26 +196,34 @@ async fn a_claim_that_arrives_after_its_lease_is_not_acted_upon() {
     assert_eq!(scene.heard(), ["order"]);
 }
 
-/// A store on which something happens when a creation has looked whether it is a repeat.
+/// A store on which something happens when a creation has looked whether it is a repeat, or somebody at what is in
+/// progress.
 struct Between {
     inner: Sqlite,
     then: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+impl Between {
+    async fn looked(&self, at_it: bool) {
+        let then = self.then.lock().unwrap().take_if(|_| at_it);
+        if let Some(then) = then {
+            then.await;
+        }
+    }
 }
 
 #[async_trait]
 impl Store for Between {
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         let answer = self.inner.get(key).await;
-        let looked = key.starts_with("requests/") || key.starts_with("repeats/");
-        let then = self.then.lock().unwrap().take_if(|_| looked);
-        if let Some(then) = then {
-            then.await;
-        }
+        self.looked(key.starts_with("requests/") || key.starts_with("repeats/")).await;
         answer
     }
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.list(prefix, after, limit).await
+        let answer = self.inner.list(prefix, after, limit).await;
+        self.looked(prefix == "pending/").await;
+        answer
     }
 
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
@@ -284,4 +292,32 @@ async fn a_repeat_does_not_begin_again_what_its_first_try_completed() {
     let by_client = CreateRequest { client_request_id: Some("once".to_owned()), ..request(&name(0), "Self", None, 0) };
     let (_, events) = two_tries(by_client, true).await;
     assert_eq!(events, 2, "created and completed, and not overwritten");
+}
+
+#[tokio::test]
+async fn a_step_that_ends_while_due_times_follow_a_clock_that_was_set_back_leaves_nothing_an_hour_late() {
+    let store =
+        Arc::new(Between { inner: Sqlite::open_inline(SqliteOptions::default()).unwrap(), then: Mutex::default() });
+    let slow = Arc::new(Slow { gate: Semaphore::new(0), heard: Mutex::default() });
+    let begin = Timestamp::from_seconds(1_800_000_000);
+    let clock = Arc::new(ManualClock::at(begin.plus(Duration::from_secs(3600))));
+    let keys = Keys::inline(Arc::new(Sealer::new(MasterKeys::random())), Arc::new(random_id));
+    let issuers = Issuers::new(slow.clone());
+    let service = Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), Limits::default()).await.unwrap();
+    service.create(request(&name(0), "Self", None, 0)).await.unwrap();
+    let due = service.claim(9).await.unwrap().remove(0);
+    let step = tokio::spawn({
+        let service = service.clone();
+        async move { service.step(due).await }
+    });
+    yield_now().await;
+    clock.set(begin);
+    // The step has read the clock before it was set back, and writes after the due times were read.
+    *store.then.lock().unwrap() = Some(Box::pin(async move {
+        slow.gate.add_permits(1);
+        step.await.unwrap().unwrap();
+    }));
+    assert!(service.claim(9).await.unwrap().is_empty(), "it is to be asked again in five seconds");
+    clock.advance(Duration::from_secs(6));
+    assert_eq!(service.claim(9).await.unwrap().len(), 1);
 }

@@ -139,6 +139,11 @@ impl Caller {
         set_issuer: SetIssuerRequest => SetIssuerResponse, CertificateAdminServiceClient;
     }
 
+    /// Another one, with the same patience.
+    pub(crate) fn another(&self, number: usize) -> Self {
+        Self { attempt: self.attempt, ..self.fleet.caller(Dice::of("another", number as u64)) }
+    }
+
     async fn until_answered<T, F>(&mut self, call: impl Fn(Channel) -> F) -> Result<T, Status>
     where
         F: Future<Output = Result<Response<T>, Status>>,

@@ -25,6 +25,14 @@ fn told_by(file: &Path) -> Vec<(String, String)> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// Whole at once: a process that looks at an empty file ends.
+fn set(clock: &Path, away: &str) {
+    let part = clock.with_extension("new");
+    fs::write(&part, away).unwrap();
+    give_away(&part);
+    fs::rename(&part, clock).unwrap();
+}
+
 /// In the folder of the machine's architecture.
 fn library() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").ok()?.flatten();
@@ -36,19 +44,19 @@ async fn a_clock_that_jumps_an_hour_forward_and_back_holds_nothing_up() {
     let turn = turn().await;
     let folder = tempfile::tempdir().unwrap();
     let clock = folder.path().join("clock");
-    fs::write(&clock, "+0").unwrap();
+    set(&clock, "+0");
     let cluster = Cluster::start(1, None, CONFIG, |_| told_by(&clock)).await;
     let world = World::on(cluster, None, turn).await;
     let mut operator = world.cluster.caller("operator", 1);
     let mut dice = Dice::of("clock", 0);
     for round in 0..rounds(1) {
         world.work(500 + dice.below(500)).await;
-        fs::write(&clock, "+3600").unwrap();
+        set(&clock, "+3600");
         // Waits for an answer that does not come, is cut, and is to be asked again in the wrong time.
         let name = format!("waits-{round}");
         let waits = operator.create_certificate(request(&name, "", "sticks")).await.unwrap().operation.unwrap();
         world.work(4_000).await;
-        fs::write(&clock, "+0").unwrap();
+        set(&clock, "+0");
         set_issuer(&mut operator, "sticks", "Test", "complete").await;
         ends_completed(&mut operator, &name, &waits.request_id, Duration::from_secs(40)).await;
         set_issuer(&mut operator, "sticks", "Test", "stuck").await;
@@ -63,7 +71,7 @@ async fn replicas_with_skewed_clocks_are_safe_and_succeed_each_other() {
     let skews = ["-480", "+480"];
     let clocks: Vec<PathBuf> = (0..2).map(|number| folder.path().join(format!("clock-{number}"))).collect();
     for (clock, skew) in clocks.iter().zip(skews) {
-        fs::write(clock, skew).unwrap();
+        set(clock, skew);
     }
     let mut world = World::skewed(2, |number| told_by(&clocks[number])).await;
     let mut dice = Dice::of("skew", 0);
@@ -95,9 +103,8 @@ async fn clocks_of_database_and_replicas_that_jump_an_hour_hold_nothing_up() {
     let mut clocks: Vec<PathBuf> = (0..2).map(|number| folder.path().join(format!("clock-{number}"))).collect();
     clocks.push(postgres.folder().join("clock"));
     for clock in &clocks {
-        fs::write(clock, "+0").unwrap();
+        set(clock, "+0");
     }
-    give_away(&clocks[2]);
     postgres.set_environment(told_by(&clocks[2]));
     postgres.restart();
     let url = postgres.fresh().await;
@@ -112,7 +119,7 @@ async fn clocks_of_database_and_replicas_that_jump_an_hour_hold_nothing_up() {
         let hit: Vec<&PathBuf> = clocks.iter().skip(if round == 0 { 2 } else { dice.index(3) }).collect();
         let jump = if dice.percent(50) { "+3600" } else { "-3600" };
         for clock in &hit {
-            fs::write(clock, jump).unwrap();
+            set(clock, jump);
         }
         let name = format!("waits-{round}");
         let waits = caller.create_certificate(request(&name, "", "sticks")).await.unwrap().operation.unwrap();
@@ -122,7 +129,7 @@ async fn clocks_of_database_and_replicas_that_jump_an_hour_hold_nothing_up() {
         let expected = if hit.contains(&&clocks[2]) { jump.parse::<f64>().unwrap() } else { 0.0 };
         assert!((away - expected).abs() < 60.0, "the clock of the database is away by {away} s, not {expected}");
         for clock in hit {
-            fs::write(clock, "+0").unwrap();
+            set(clock, "+0");
         }
         set_issuer(&mut caller, "sticks", "Test", "complete").await;
         ends_completed(&mut caller, &name, &waits.request_id, Duration::from_secs(40)).await;

@@ -16,6 +16,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Longer than any lease and any wait after a failure that the tests bring about.
 const SETTLE: Duration = Duration::from_secs(90);
+/// Calls at the same time that read every certificate.
+const READERS: usize = 32;
 
 /// What the run was, for a person.
 #[derive(Debug, Default)]
@@ -177,11 +179,24 @@ fn completed(story: &Story) -> Vec<(String, String)> {
 }
 
 /// Each completed operation made one certificate, which can be read, with a serial number of its own.
-async fn every_version_once(caller: &mut Caller, completed: &[(String, String)]) {
+async fn every_version_once(caller: &Caller, completed: &[(String, String)]) {
     let versions: BTreeSet<&String> = completed.iter().map(|(_, version)| version).collect();
     assert_eq!(versions.len(), completed.len(), "a version belongs to two operations");
-    let mut serials = BTreeSet::new();
-    for (name, version) in completed {
+    let parts = completed.chunks(completed.len().div_ceil(READERS).max(1)).enumerate();
+    let readers: Vec<_> =
+        parts.map(|(number, part)| tokio::spawn(serials(caller.another(number), part.to_vec()))).collect();
+    let mut seen = BTreeSet::new();
+    for reader in readers {
+        for serial in reader.await.unwrap() {
+            assert!(seen.insert(serial.clone()), "two certificates have {serial:?}");
+        }
+    }
+}
+
+/// Issuer and serial number of each.
+async fn serials(mut caller: Caller, versions: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut serials = Vec::new();
+    for (name, version) in versions {
         let request = GetCertificateRequest {
             certificate_name: name.clone(),
             certificate_version: version.clone(),
@@ -190,9 +205,9 @@ async fn every_version_once(caller: &mut Caller, completed: &[(String, String)])
         let found = caller.get_certificate(request).await;
         let cer = found.unwrap_or_else(|status| panic!("{name} {version}: {status:?}")).certificate.unwrap().cer;
         let (_, certificate) = X509Certificate::from_der(&cer).unwrap();
-        let serial = (certificate.issuer().to_string(), certificate.raw_serial_as_string());
-        assert!(serials.insert(serial.clone()), "two certificates have {serial:?}");
+        serials.push((certificate.issuer().to_string(), certificate.raw_serial_as_string()));
     }
+    serials
 }
 
 async fn tables(database: &Client, events: usize, completed: usize) {
