@@ -231,7 +231,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
             per_connection: config.limits.watch_streams_per_connection.get(),
             per_principal: config.limits.watch_streams_per_principal.get(),
             total: config.limits.watch_streams.get(),
-            drain_spread: config.shutdown.spread(config.dev),
+            drain_spread: config.stream_spread(),
             ..WatchLimits::default()
         },
         backup_bytes: config.limits.backup_bytes.get(),

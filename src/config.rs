@@ -195,13 +195,23 @@ pub enum ConfigError {
     )]
     WatchAboveHttp { watch: usize, http: u32 },
     #[error(
-        "shutdown.spread ({}) must be below listener.drain ({}) and listener.age_grace ({}): what is open then is cut",
-        duration::to_text(*spread), duration::to_text(*drain), duration::to_text(*age_grace)
+        "shutdown.spread ({}) must be below {}, the shortest of listener.drain, listener.age_grace and \
+         listener.hard_stop: what is open then is cut",
+        duration::to_text(*spread), duration::to_text(*cut)
     )]
-    SpreadAboveDrain { spread: Duration, drain: Duration, age_grace: Duration },
+    SpreadAboveDrain { spread: Duration, cut: Duration },
 }
 
 impl Config {
+    /// Over how long the streams of a server that stops are closed.
+    pub fn stream_spread(&self) -> Duration {
+        self.shutdown.spread(self.dev, self.streams_are_cut_after())
+    }
+
+    fn streams_are_cut_after(&self) -> Duration {
+        self.listener.drain.min(self.listener.age_grace).min(self.listener.hard_stop)
+    }
+
     /// The defaults, then the file, then the command line; then what must hold between settings.
     pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
         let mut config = match file {
@@ -228,10 +238,9 @@ impl Config {
         if config.dev && !config.listen.ip().is_loopback() {
             return Err(ConfigError::DevOnNetwork(config.listen));
         }
-        let (drain, age_grace) = (config.listener.drain, config.listener.age_grace);
-        let spread = config.shutdown.spread(config.dev);
-        if spread >= drain.min(age_grace) {
-            return Err(ConfigError::SpreadAboveDrain { spread, drain, age_grace });
+        let (spread, cut) = (config.stream_spread(), config.streams_are_cut_after());
+        if spread > Duration::ZERO && spread >= cut {
+            return Err(ConfigError::SpreadAboveDrain { spread, cut });
         }
         let (watch, http) = (config.limits.watch_streams_per_connection.get(), config.listener.max_concurrent_streams);
         if u32::try_from(watch).is_ok_and(|watch| watch < http) {
@@ -345,8 +354,9 @@ mod tests {
         let message = load("[limits]\nwatch_streams_per_connection = 1024").unwrap_err().to_string();
         assert!(message.contains("must be below listener.max_concurrent_streams (1024)"), "{message}");
         let message = load("[shutdown]\nspread = '15s'").unwrap_err().to_string();
-        assert!(message.contains("shutdown.spread (15s) must be below listener.drain (15s)"), "{message}");
-        let message = load("[listener]\nage_grace = '9s'").unwrap_err().to_string();
-        assert!(message.contains("listener.age_grace (9s): what is open then is cut"), "{message}");
+        assert!(message.contains("shutdown.spread (15s) must be below 15s"), "{message}");
+        let message = load("[shutdown]\nspread = '10s'\n[listener]\nage_grace = '9s'").unwrap_err().to_string();
+        assert!(message.contains("must be below 9s, the shortest of listener.drain"), "{message}");
+        assert_eq!(load("[listener]\ndrain = '9s'").unwrap().stream_spread(), Duration::from_secs(6));
     }
 }

@@ -140,8 +140,9 @@ pub struct ShutdownSettings {
     /// Default 5 s; none in development mode.
     pub delay: Option<Delay>,
     /// Over how long open watch streams are closed after that, each at a moment of its own, so that their clients do
-    /// not all come to the other replicas at once. Below `listener.drain` and `listener.age_grace`, at which what is
-    /// open is cut. Default 10 s; none in development mode.
+    /// not all come to the other replicas at once. Below `listener.drain`, `listener.age_grace` and
+    /// `listener.hard_stop`, at which what is open is cut. Default 10 s, or two thirds of the shortest of those; none
+    /// in development mode.
     pub spread: Option<Delay>,
 }
 
@@ -155,12 +156,12 @@ impl ShutdownSettings {
         }
     }
 
-    /// Over how long streams are closed in this mode.
-    pub fn spread(&self, dev: bool) -> Duration {
+    /// Over how long streams are closed in this mode, where what is open is cut after `cut`.
+    pub fn spread(&self, dev: bool, cut: Duration) -> Duration {
         match &self.spread {
             Some(Delay(spread)) => *spread,
             None if dev => Duration::ZERO,
-            None => Duration::from_secs(10),
+            None => Duration::from_secs(10).min(cut * 2 / 3),
         }
     }
 }
@@ -188,9 +189,10 @@ mod tests {
         let seconds = Duration::from_secs;
         let asked: ShutdownSettings = toml::from_str("delay = '2s'\nspread = '3s'").unwrap();
         assert_eq!((asked.delay(true), asked.delay(false)), (seconds(2), seconds(2)));
-        assert_eq!((asked.spread(true), asked.spread(false)), (seconds(3), seconds(3)));
+        assert_eq!((asked.spread(true, seconds(15)), asked.spread(false, seconds(15))), (seconds(3), seconds(3)));
         let none = ShutdownSettings::default();
         assert_eq!((none.delay(true), none.delay(false)), (Duration::ZERO, seconds(5)));
-        assert_eq!((none.spread(true), none.spread(false)), (Duration::ZERO, seconds(10)));
+        assert_eq!((none.spread(true, seconds(15)), none.spread(false, seconds(15))), (Duration::ZERO, seconds(10)));
+        assert_eq!(none.spread(false, seconds(3)), seconds(2), "a shorter drain was asked for");
     }
 }

@@ -263,7 +263,10 @@ impl Service {
         let vault = crate::domain::VaultName::parse(vault)?;
         let pending = self.load::<PendingRecord>(&key::pending(&vault, &known.certificate)).await?;
         let alive = pending.is_some_and(|(_, pending)| pending.operation.request_id == known.request_id);
-        if alive && due.record.key == key::request(&vault, known.request_id) {
+        // The order of an operation that is gone may still wait for its cancellation: another operation of the same
+        // request_id would be taken for it.
+        let ordered = self.store.get(&key::tombstone(&vault, known.request_id)).await?.is_some();
+        if (alive || ordered) && due.record.key == key::request(&vault, known.request_id) {
             let again = Some(self.now().plus(self.limits.request_memory));
             let puts = vec![put(due.record.key.clone(), Some(due.record.revision), &known, again)?];
             return self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ());

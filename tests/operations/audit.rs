@@ -9,6 +9,7 @@ use certmint::proto::v1::import_certificate_request::Bundle;
 use certmint::proto::v1::key_service_client::KeyServiceClient;
 use certmint::proto::v1::secret_service_client::SecretServiceClient;
 use certmint::proto::v1::*;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -198,4 +199,40 @@ async fn both_faces_leave_the_same_lines_of_changes_secrets_and_keys() {
     for secret in secrets {
         assert!(secret.len() > 6 && !log.contains(secret), "{secret} is in the log");
     }
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_before_the_answer_leaves_a_line_too() {
+    // More keys than are made in the time that their callers wait.
+    const KEYS: usize = 8;
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let place = Place::new("");
+    let server = place.start();
+    let body = r#"{"policy":{"key_props":{"kty":"RSA","key_size":4096},"x509_props":{"subject":"CN=a"},"issuer":{"name":"Self"}}}"#;
+    let paths: Vec<String> = (0..KEYS).map(|i| format!("/certificates/rest{i}/create?api-version=7.4")).collect();
+    let calls = paths.iter().map(|path| rest(&server, &place, Some(ALICE), "POST", path, body));
+    join_all(calls.map(|call| tokio::time::timeout(PATIENCE, call))).await;
+    let client = CertificateServiceClient::with_interceptor(channel(&server, &place).await, bearer);
+    let calls = (0..KEYS).map(|i| {
+        let mut client = client.clone();
+        let key = KeyProperties { key_type: KeyType::Rsa.into(), key_size: 4096, ..Default::default() };
+        let create = CreateCertificateRequest {
+            certificate_name: format!("grpc{i}"),
+            policy: Some(CertificatePolicy {
+                key_properties: Some(key),
+                x509_properties: Some(X509Properties { subject: "CN=a".into(), ..Default::default() }),
+                issuer: Some(IssuerParameters { name: "Self".into(), ..Default::default() }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        async move { tokio::time::timeout(PATIENCE, client.create_certificate(create)).await.map(|_| ()) }
+    });
+    join_all(calls).await;
+    let line = |outcome: &str, name: &str| {
+        let log = server.log();
+        let mut lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.any(|line| line["outcome"] == outcome && line["name"].as_str().is_some_and(|it| it.starts_with(name)))
+    };
+    until("both lines", Duration::from_secs(20), async || line("499", "rest") && line("CANCELLED", "grpc")).await;
 }

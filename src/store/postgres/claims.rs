@@ -201,7 +201,15 @@ impl ClaimSession {
             begun?;
             due
         };
-        let due = self.session.answer(looked).await?;
+        let due = match self.session.answer(looked).await {
+            Ok(due) => due,
+            Err(fault) => {
+                if fault.spares_the_connection() {
+                    floor.failed(look, now, Instant::now());
+                }
+                return Err(fault);
+            }
+        };
         let looked = Instant::now();
         if due.is_empty() {
             self.end(ROLLBACK).await?;
@@ -233,7 +241,9 @@ impl ClaimSession {
         }
         let head = revision(leased.try_get(0)?);
         self.end(COMMIT).await?;
-        let last = claimed.iter().map(|(due, ..)| *due).max();
+        // The first of them, since one that was hurried or put off meanwhile comes with its new time: the next claim
+        // walks over these once more, and passes nothing by.
+        let last = claimed.iter().map(|(due, ..)| *due).min();
         floor.looked(look, now, last.filter(|_| claimed.len() >= limit), looked);
         // A row that changed while it was being locked still stands where its old due time was.
         claimed.sort_by(|(one, a, _), (two, b, _)| one.cmp(two).then_with(|| a.cmp(b)));

@@ -13,6 +13,10 @@ const MARGIN: Duration = Duration::from_secs(10);
 const WHOLE_EVERY: Duration = Duration::from_secs(1);
 const SHARE: u32 = 10;
 
+/// However long a look took, it may have been a pause of the database or of the network: work behind the floor waits
+/// no longer than this.
+const WHOLE_AT_MOST: Duration = Duration::from_secs(60);
+
 /// The lowest due time that a claim asks for, learnt from the claims before it.
 #[derive(Debug, Default)]
 pub(super) struct Floor {
@@ -34,14 +38,30 @@ impl Floor {
         Look { lowest: if whole { i64::MIN } else { self.due.min(now.minus(MARGIN).0) }, begun: at }
     }
 
-    /// `last` is the last due time that a full claim took; where a claim was not full, there is nothing left below
+    /// `last` is a due time up to which a full claim took everything; where a claim was not full, there is nothing left below
     /// the present.
     pub(super) fn looked(&mut self, look: Look, now: Timestamp, last: Option<i64>, at: Instant) {
         self.due = last.unwrap_or(now.0);
         if look.lowest == i64::MIN {
-            self.whole = Some(at + WHOLE_EVERY.max(at.duration_since(look.begun) * SHARE));
+            self.whole = Some(next_whole(look, at));
         }
     }
+
+    /// The database gave a look from the beginning up, because it took too long: the next ones begin near the present,
+    /// so that what comes due is claimed meanwhile.
+    pub(super) fn failed(&mut self, look: Look, now: Timestamp, at: Instant) {
+        if look.lowest == i64::MIN {
+            self.whole = Some(next_whole(look, at));
+            // The first look of this process: nothing was learnt yet.
+            if self.due == 0 {
+                self.due = now.minus(MARGIN).0;
+            }
+        }
+    }
+}
+
+fn next_whole(look: Look, at: Instant) -> Instant {
+    at + (at.duration_since(look.begun) * SHARE).clamp(WHOLE_EVERY, WHOLE_AT_MOST)
 }
 
 #[cfg(test)]
@@ -71,6 +91,18 @@ mod tests {
         assert_eq!((lowest(&floor, 1004), lowest(&floor, 1005)), (7, i64::MIN));
         floor.looked(floor.look(NOW, begin + WHOLE_EVERY * 2), NOW, Some(9), begin + WHOLE_EVERY * 3);
         assert_eq!((lowest(&floor, 12_999), lowest(&floor, 13_000)), (9, i64::MIN));
+    }
+
+    #[test]
+    fn a_look_that_was_given_up_or_paused_holds_the_next_ones_up_for_a_minute_at_most() {
+        let (mut floor, begin) = (Floor::default(), Instant::now());
+        let lowest = |floor: &Floor, after| floor.look(NOW, begin + Duration::from_secs(after)).lowest;
+        floor.failed(floor.look(NOW, begin), NOW, begin + Duration::from_secs(10));
+        assert_eq!((lowest(&floor, 69), lowest(&floor, 70)), (990_000, i64::MIN));
+        floor.looked(floor.look(NOW, begin + Duration::from_secs(70)), NOW, Some(7), begin + Duration::from_secs(85));
+        assert_eq!((lowest(&floor, 144), lowest(&floor, 145)), (7, i64::MIN));
+        floor.failed(floor.look(NOW, begin + Duration::from_secs(145)), NOW, begin + Duration::from_secs(155));
+        assert_eq!(lowest(&floor, 156), 7, "what a claim left behind is not forgotten");
     }
 
     #[test]

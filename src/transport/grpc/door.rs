@@ -72,14 +72,14 @@ impl Door {
                 return response;
             }
         };
-        let audit = method.audited.then(|| Audit::of(&caller, &request));
+        let audit = method.audited.then(|| Audit::of(method.name, &caller, &request));
         let about = audit.as_ref().map(|audit| audit.about.clone());
         request.extensions_mut().insert(Caller { about, ..caller });
         let response = front.answer(request).await;
         let (code, took) = (code(&response), (!method.streams).then(|| begun.elapsed()));
         service.metrics().grpc(method.name, code, took);
         if let Some(audit) = audit {
-            audit.tell(method.name, code);
+            audit.end(code);
         }
         response
     }
@@ -102,21 +102,37 @@ impl tower::Service<http::Request<Body>> for Door {
 
 /// What the line of a call needs beside its outcome. Other calls that only read have none.
 struct Audit {
+    action: &'static str,
     principal: String,
     about: Arc<Mutex<About>>,
     connection: Option<ConnectionInfo>,
+    told: bool,
 }
 
 impl Audit {
-    fn of(caller: &Caller, request: &http::Request<Body>) -> Self {
+    fn of(action: &'static str, caller: &Caller, request: &http::Request<Body>) -> Self {
         let connection = request.extensions().get::<ConnectionInfo>().cloned();
-        Self { principal: caller.principal.name.clone(), about: Arc::default(), connection }
+        Self { action, principal: caller.principal.name.clone(), about: Arc::default(), connection, told: false }
     }
 
-    fn tell(self, action: &'static str, code: &str) {
-        let Self { principal, about, connection } = self;
-        let about = about.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        About { principal, action, ..about }.tell("grpc", "POST", connection.as_ref(), code);
+    fn end(mut self, code: &str) {
+        self.tell(code);
+    }
+
+    fn tell(&mut self, code: &str) {
+        self.told = true;
+        let about = self.about.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let about = About { principal: self.principal.clone(), action: self.action, ..about };
+        about.tell("grpc", "POST", self.connection.as_ref(), code);
+    }
+}
+
+/// The caller went away, and the call with him: what it had begun may be done all the same.
+impl Drop for Audit {
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell("CANCELLED");
+        }
     }
 }
 

@@ -35,6 +35,8 @@ const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method");
 
 /// The path of a secret, which holds a private key: reading it leaves a line.
 const SECRET: &str = "/secrets/{secret_name}";
+/// The outcome of a request whose caller went away before the answer, as proxies call it.
+const GONE: &str = "499";
 
 /// What a body with a backup has beside it, in bytes, at most.
 const BESIDE_BACKUP: usize = 4 * 1024;
@@ -101,11 +103,45 @@ impl Call<'_> {
     }
 }
 
+/// The line of a request: that of what changes something, and of secrets that are read.
+struct Line<'a> {
+    parts: &'a Parts,
+    about: &'a Mutex<About>,
+    told: bool,
+}
+
+impl Line<'_> {
+    fn end(mut self, outcome: &str) -> &'static str {
+        self.tell(outcome)
+    }
+
+    fn tell(&mut self, outcome: &str) -> &'static str {
+        self.told = true;
+        let method = &self.parts.method;
+        let about = self.about.lock().unwrap_or_else(PoisonError::into_inner);
+        let reads = method == Method::GET || method == Method::HEAD;
+        if !reads || about.action.starts_with(SECRET) && !about.action.ends_with("/versions") {
+            about.tell("rest", method.as_str(), self.parts.extensions.get::<ConnectionInfo>(), outcome);
+        }
+        about.action
+    }
+}
+
+/// The caller went away, and the request with him: what it had begun may be done all the same.
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell(GONE);
+        }
+    }
+}
+
 impl Gateway {
     async fn answer(&self, request: Request) -> Response {
         let begun = Instant::now();
         let (parts, mut body) = request.into_parts();
         let about = Mutex::new(About::default());
+        let line = Line { parts: &parts, about: &about, told: false };
         let client_request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
         // A defect in one request must not take the others of its connection along.
         let handled = AssertUnwindSafe(self.handle(&parts, &mut body, &about)).catch_unwind().await;
@@ -118,14 +154,8 @@ impl Gateway {
             }
         };
         let response = answer.finish(client_request_id);
-        let about = about.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let metrics = self.service.metrics();
-        metrics.http(&parts.method, about.action, response.status(), begun.elapsed());
-        let reads = parts.method == Method::GET || parts.method == Method::HEAD;
-        if !reads || about.action.starts_with(SECRET) && !about.action.ends_with("/versions") {
-            let connection = parts.extensions.get::<ConnectionInfo>();
-            about.tell("rest", parts.method.as_str(), connection, response.status().as_str());
-        }
+        let action = line.end(response.status().as_str());
+        self.service.metrics().http(&parts.method, action, response.status(), begun.elapsed());
         // A client that waits for "100 Continue" has sent nothing, and need not after a challenge.
         let waits = response.status() == StatusCode::UNAUTHORIZED && parts.headers.contains_key(EXPECT);
         if !body.is_end_stream() && !waits {
