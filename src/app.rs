@@ -249,6 +249,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
     let service = Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), limits)
         .await
         .map_err(part("the service cannot be started"))?;
+    service.check_master_keys().await.map_err(part("the master keys cannot be used"))?;
     Ok((service.counting_in(metrics.clone()), Opened { store, clock }))
 }
 

@@ -18,12 +18,13 @@ const PASSWORD: &str = "CERTMINT_STORE_PASSWORD";
 /// The master keys themselves, in the form of their file: for replicas without a common folder.
 const MASTER_KEYS: &str = "CERTMINT_MASTER_KEYS";
 
-/// Why replicas that share a database cannot start.
+/// Why a server cannot start with the master keys that it would have.
 #[derive(Debug, thiserror::Error)]
-enum SharedStoreError {
+enum MasterKeysError {
     #[error(
-        "the database is in use already, and {} does not exist: a new master key could not open what others sealed; \
-         copy the file from another replica, or set master_key_file in [keys] or {MASTER_KEYS}",
+        "the store is in use already, and {} does not exist: a new master key could not open what was sealed before; \
+         copy the file from another replica or from where it was saved, or set master_key_file in [keys] or \
+         {MASTER_KEYS}",
         path.display()
     )]
     NoMasterKey { path: PathBuf },
@@ -87,13 +88,13 @@ pub(super) async fn new_epoch(config: &Config) -> Result<String, AppError> {
     }
 }
 
-/// From the environment, from a file that is there, or from the data folder, where the first start makes one. Where a
-/// database is shared and in use, a missing file is not replaced.
+/// From the environment, from a file that is there, or from the data folder, where the first start makes one. Of a
+/// store that is in use, a missing file is not replaced.
 pub(super) fn master_keys(config: &Config, store: &dyn Store) -> Result<MasterKeys, AppError> {
     let text = std::env::var(MASTER_KEYS).ok().map(Zeroizing::new).filter(|text| !text.trim().is_empty());
     if let Some(text) = text {
         if config.keys.master_key_file.is_some() {
-            return Err(part("the master keys cannot be used")(SharedStoreError::TwoMasterKeys));
+            return Err(part("the master keys cannot be used")(MasterKeysError::TwoMasterKeys));
         }
         return MasterKeys::from_text(&text).map_err(part("the master keys in CERTMINT_MASTER_KEYS cannot be used"));
     }
@@ -102,8 +103,8 @@ pub(super) fn master_keys(config: &Config, store: &dyn Store) -> Result<MasterKe
     }
     let path = config.data_dir.join("master.key");
     let cannot = "the master key cannot be used";
-    if config.store.url.is_some() && *store.head().borrow() > 0 && !path.exists() {
-        return Err(part(cannot)(SharedStoreError::NoMasterKey { path }));
+    if *store.head().borrow() > 0 && !path.exists() {
+        return Err(part(cannot)(MasterKeysError::NoMasterKey { path }));
     }
     MasterKeys::load_or_create(&path).map_err(part(cannot))
 }
@@ -176,10 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_database_in_use_gets_no_second_master_key() {
+    fn a_store_in_use_gets_no_second_master_key() {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
-        config.store.url = Some("postgres://u@h/d".parse().unwrap());
+        let config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
         let store = Sqlite::open_in_memory().unwrap();
         let keys = master_keys(&config, &store).unwrap();
         assert_eq!(master_keys(&config, &store).unwrap().newest(), keys.newest());
@@ -189,7 +189,5 @@ mod tests {
         std::fs::remove_file(folder.path().join("master.key")).unwrap();
         let message = master_keys(&config, &store).unwrap_err().to_string();
         assert!(message.contains("copy the file from another replica"), "{message}");
-        config.store.url = None;
-        master_keys(&config, &store).unwrap();
     }
 }

@@ -20,6 +20,9 @@ pub fn check_tags(tags: &Tags) -> Result<()> {
     if tags.len() > MAX_TAGS {
         return Err(Error::field("tags", format!("{} tags: at most {MAX_TAGS} are allowed.", tags.len())));
     }
+    if tags.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
+        return Err(Error::field("tags", "The character U+0000 is not allowed in a tag."));
+    }
     let long = |text: &String| text.chars().count() > MAX_TAG_LENGTH;
     match tags.iter().find(|(name, value)| long(name) || long(value) || name.is_empty()) {
         Some(_) => Err(Error::field(

@@ -41,6 +41,9 @@ impl Contacts {
                 if text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT) {
                     return Err(Error::field(path(member), format!("It is longer than {MAX_TEXT} characters.")));
                 }
+                if text.as_ref().is_some_and(|text| text.contains('\0')) {
+                    return Err(Error::field(path(member), "The character U+0000 is not allowed."));
+                }
             }
         }
         Ok(Self(contacts))

@@ -98,7 +98,7 @@ pub fn read(sealer: &Sealer, backup: &[u8]) -> Result<Opened> {
             ),
         ));
     }
-    let plain = sealer.open(sealed, &SealContext::backup()).map_err(|_| corrupt())?;
+    let plain = sealer.try_open(sealed, &SealContext::backup()).ok_or_else(corrupt)?;
     let mut parts = Vec::new();
     let mut at = 0;
     while at < plain.len() {

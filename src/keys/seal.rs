@@ -108,6 +108,8 @@ impl Sealer {
     /// alike.
     pub fn open(&self, sealed: &[u8], context: &SealContext) -> Result<Zeroizing<Vec<u8>>> {
         self.try_open(sealed, context).ok_or_else(|| {
+            let unknown_master_key = self.unknown_key(sealed);
+            tracing::error!(unknown_master_key, "a sealed value could not be opened");
             Error::new(
                 Reason::Internal,
                 "A sealed value could not be opened. The server needs the master key that sealed it, and the value unchanged in its place.",
@@ -130,7 +132,7 @@ impl Sealer {
         (is_id && !id.is_empty() && !self.keys.contains_key(id)).then(|| id.to_owned())
     }
 
-    fn try_open(&self, sealed: &[u8], context: &SealContext) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn try_open(&self, sealed: &[u8], context: &SealContext) -> Option<Zeroizing<Vec<u8>>> {
         let rest = sealed.strip_prefix(&[VERSION])?;
         let (&id_len, rest) = rest.split_first()?;
         let (id, rest) = rest.split_at_checked(usize::from(id_len))?;

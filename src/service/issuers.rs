@@ -200,8 +200,9 @@ fn merged(old: Option<Organization>, new: &Organization) -> Organization {
 
 fn check(input: &IssuerInput) -> Result<()> {
     let IssuerInput { provider, account_id, password, organization, enabled: _ } = input;
-    let long = |text: Option<&str>| text.is_some_and(|text| text.chars().count() > MAX_TEXT);
-    let refuse = |path: &str| Err(Error::field(path, format!("It is longer than {MAX_TEXT} characters.")));
+    let long = |text: Option<&str>| text.is_some_and(|text| text.chars().count() > MAX_TEXT || text.contains('\0'));
+    let refuse =
+        |path: &str| Err(Error::field(path, format!("It is longer than {MAX_TEXT} characters, or holds U+0000.")));
     if long(provider.as_deref()) {
         return refuse("provider");
     }

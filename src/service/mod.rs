@@ -11,6 +11,7 @@ mod import;
 mod issuers;
 mod key_face;
 mod list;
+mod master_keys;
 mod merge;
 mod observe;
 mod orders;

@@ -22,10 +22,15 @@ impl Host {
     /// # Errors
     /// Where the host is missing or not one, or the label is no name of a vault.
     pub fn of(request: &Parts, base_domain: &str) -> Result<Self> {
+        // One of them would be believed here, the other one by a proxy (RFC 9112 section 3.2).
+        if request.headers.get_all(HOST).iter().nth(1).is_some() {
+            return Err(Error::bad_parameter("The request has more than one Host header."));
+        }
         let header = || request.headers.get(HOST).and_then(|host| host.to_str().ok());
         let text = request.uri.authority().map(Authority::as_str).or_else(header);
-        let authority =
-            text.and_then(|text| text.parse::<Authority>().ok()).filter(|host| !host.as_str().contains('@'));
+        let authority = text
+            .and_then(|text| text.parse::<Authority>().ok())
+            .filter(|host| !host.as_str().contains('@') && has_port(host));
         let Some(authority) = authority else {
             return Err(Error::bad_parameter("The request has no valid Host header."));
         };
@@ -66,10 +71,18 @@ impl Host {
 
 /// `label` of `label.base`; a label has no dot.
 fn label<'a>(host: &'a str, base_domain: &str) -> Option<&'a str> {
+    // The dot of the root: the same host, written in full.
+    let host = host.strip_suffix('.').unwrap_or(host);
     let at = host.len().checked_sub(base_domain.len() + 1)?;
     let (label, rest) = host.split_at_checked(at)?;
     let fits = rest.strip_prefix('.')?.eq_ignore_ascii_case(base_domain) && !label.is_empty() && !label.contains('.');
     fits.then_some(label)
+}
+
+/// Whether what stands behind the host is a port, where anything does.
+fn has_port(authority: &Authority) -> bool {
+    let rest = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    rest.is_empty() || rest == ":" || authority.port_u16().is_some()
 }
 
 #[cfg(test)]
@@ -89,6 +102,7 @@ mod tests {
         };
         is("v1.localhost:8443", "v1", "localhost:8443");
         is("V1.LocalHost", "v1", "LocalHost");
+        is("v1.localhost.:8443", "v1", "localhost.:8443");
         is("localhost:8443", "default", "localhost:8443");
         is("127.0.0.1:8443", "default", "127.0.0.1:8443");
         is("[::1]:8443", "default", "[::1]:8443");
@@ -99,9 +113,18 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_refused() {
-        for bad in ["", "a b", "user@localhost", "a_b.localhost", "-a.localhost", "a\"b"] {
+        for bad in
+            ["localhost:abc", "localhost:99999", "", "a b", "user@localhost", "a_b.localhost", "-a.localhost", "a\"b"]
+        {
             assert_eq!(host(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn two_hosts_are_refused() {
+        let request = http::Request::builder().header(HOST, "v1.localhost").header(HOST, "v2.localhost");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        assert!(Host::of(&parts, "localhost").is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ async fn a_wrong_type_is_named_with_its_place_and_without_its_value() {
     let client = Client::start().await;
     let body = "{\"policy\":{\n\"key_props\":{\"key_size\":\"hunter2\"}}}";
     let reply = client.send(CREATE, body).await;
-    reply.is_refusal(400, "BadParameter", "wrong type at line 2, column 33: i64 is expected.");
+    reply.is_refusal(400, "BadParameter", "wrong type at line 2, column 33: a whole number is expected.");
     assert!(!reply.body.contains("hunter2"));
     let reply = client.send("PUT /certificates/issuers/x", r#"{"credentials":{"pwd":["hunter2"]}}"#).await;
     reply.is_refusal(400, "BadParameter", "a string is expected");

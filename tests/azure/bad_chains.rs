@@ -29,7 +29,7 @@ async fn an_empty_chain() {
 
 #[tokio::test]
 async fn a_chain_that_is_no_list() {
-    refused(|_, _| r#"{"x5c":"AAAA"}"#.to_owned(), "a sequence is expected").await;
+    refused(|_, _| r#"{"x5c":"AAAA"}"#.to_owned(), "an array is expected").await;
     refused(|_, _| r#"{"x5c":[1]}"#.to_owned(), "a string is expected").await;
 }
 

@@ -184,3 +184,18 @@ fn every_metric_that_the_documents_name_exists() {
         assert!(exists(name) || family.is_some_and(exists), "{name}");
     }
 }
+
+#[tokio::test]
+async fn silent_connections_keep_no_probe_out() {
+    let place = Place::new("");
+    let server = place.start();
+    let mut silent = Vec::new();
+    for _ in 0..70 {
+        let mut tcp = tokio::net::TcpStream::connect(server.admin).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut tcp, b"GET /livez HTTP/1.1\r\n").await.unwrap();
+        silent.push(tcp);
+    }
+    let probe = tokio::time::timeout(Duration::from_secs(5), admin(&server, "/livez"));
+    assert!(probe.await.expect("no answer").0.contains("200"));
+    drop(silent);
+}

@@ -83,3 +83,29 @@ async fn what_one_sealed_with_a_key_from_a_file_another_opens_with_it_from_the_e
     .await;
     assert!(!place.file("data/master.key").exists());
 }
+
+#[tokio::test]
+async fn a_server_does_not_start_with_other_master_keys_than_those_of_its_store() {
+    let place = Place::new("");
+    let key = place.file("data/master.key");
+    {
+        let server = place.start();
+        let path = "/certificates/web/create?api-version=7.4";
+        let created = rest(&server, &place, Some(ALICE), "POST", path, CREATE).await;
+        assert!(created.starts_with("HTTP/1.1 202"), "{created}");
+    }
+    let right = fs::read(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    let message = place.refused();
+    assert!(
+        message.contains("the store is in use already") && message.contains("master.key does not exist"),
+        "{message}"
+    );
+    assert!(!key.exists(), "a key that opens nothing was made");
+    fs::write(&key, MASTER_KEY).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let message = place.refused();
+    assert!(message.contains("sealed with other master keys"), "{message}");
+    fs::write(&key, right).unwrap();
+    drop(place.start());
+}

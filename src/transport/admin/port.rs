@@ -3,15 +3,16 @@
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-/// Open connections; more wait in the system's queue. Probes and scrapers are few.
+/// Open connections. Probes and scrapers are few; where there are more, the oldest one is cut, so that a probe gets
+/// through whatever somebody else holds open.
 const CONNECTIONS: usize = 64;
 /// How long a connection may be silent before or between requests.
 const IDLE: Duration = Duration::from_secs(75);
@@ -39,8 +40,8 @@ impl AdminPort {
 
     /// Serves until the task is dropped.
     pub async fn serve(self, router: Router) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        while let Ok(place) = places.clone().acquire_owned().await {
+        let mut open: VecDeque<AbortHandle> = VecDeque::with_capacity(CONNECTIONS);
+        loop {
             let stream = match self.tcp.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -51,8 +52,13 @@ impl AdminPort {
                 }
             };
             let service = TowerToHyperService::new(router.clone());
-            tokio::spawn(async move {
-                let _place = place;
+            open.retain(|connection| !connection.is_finished());
+            if open.len() >= CONNECTIONS
+                && let Some(oldest) = open.pop_front()
+            {
+                oldest.abort();
+            }
+            let connection = tokio::spawn(async move {
                 let connection = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(IDLE)
@@ -61,6 +67,7 @@ impl AdminPort {
                 // How a probe's connection ends is nobody's business.
                 let _ = timeout(LIFE, connection).await;
             });
+            open.push_back(connection.abort_handle());
         }
     }
 }

@@ -100,6 +100,17 @@ fn is_duplicate(error: &serde_json::Error) -> bool {
     error.classify() == Category::Data && error.to_string().starts_with("duplicate field")
 }
 
+/// The words of JSON for what the parser calls by the names of Rust.
+fn in_json(expected: &str) -> &str {
+    match expected {
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        expected if expected.starts_with("struct ") => "an object",
+        expected => expected,
+    }
+}
+
 /// What is wrong and where. The text of the parser may quote the body, which may hold a password,
 /// so only what was expected is taken from it.
 fn refusal(error: &serde_json::Error) -> Failure {
@@ -112,6 +123,7 @@ fn refusal(error: &serde_json::Error) -> Failure {
             let text = error.to_string();
             let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
             let expected = text.rsplit_once(", expected ").map_or("another type", |(_, expected)| expected);
+            let expected = in_json(expected);
             format!("The body of the request has a member of the wrong type{place}: {expected} is expected.")
         }
         Category::Eof => format!("The body of the request is not complete JSON: it ends{place}."),
@@ -147,7 +159,7 @@ mod tests {
         let bad = message("{\n \"pwd\": {\"hunter2\": 1}}");
         assert!(bad.contains("at line 2, column 8: a string is expected"), "{bad}");
         let bad = message("{\"a\": \"hunter2, expected nothing\"}");
-        assert!(bad.contains("i64 is expected") && !bad.contains("hunter2"), "{bad}");
+        assert!(bad.contains("a whole number is expected") && !bad.contains("hunter2"), "{bad}");
         assert!(
             message("{\"pwd\": hunter2}").contains("not valid JSON at line 1, column 9"),
             "{}",
