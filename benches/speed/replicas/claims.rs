@@ -51,7 +51,7 @@ pub(super) async fn measure(database: &Database, times: Times, report: &Report) 
         fill(&url, times.due).await?;
         let bare = database.pgbench(&url, BARE, &[], count, Until::Count(times.due.div_ceil(CLAIM)))?;
         let plural = if count == 1 { "" } else { "s" };
-        let what = format!("(i) {} due records, {CLAIM} to a claim, {count} replica{plural}", times.due);
+        let what = format!("(n) {} due records, {CLAIM} to a claim, {count} replica{plural}", times.due);
         let mut row = Row::of_runs(what, &ours, "pgbench, the same claims", &bare, "").without_cpu();
         row.ours[4] = format!("all after {}", time(ours.elapsed));
         if let Some((_, cells)) = &mut row.bare {

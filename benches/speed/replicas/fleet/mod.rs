@@ -80,15 +80,15 @@ async fn beside(store: &str, many: &Fleet, few: &Fleet, times: Times, report: &R
         ours.add(many.start().await?.1);
         theirs.add(few.start().await?.1);
     }
-    let what = format!("(j) {about}: from start to the first answer, {STARTS} starts");
+    let what = format!("(o) {about}: from start to the first answer, {STARTS} starts");
     report.add(Row::of_runs(what, &ours, WITH_FEW, &theirs, "").without_rate());
     let ((large, _), (small, _)) = (many.start().await?, few.start().await?);
     let at_rest = (memory(&large).await?, memory(&small).await?);
     let both = ((&large, many.filled.count), (&small, few.filled.count));
     for (what, ours, theirs) in reads::measure(both.0, both.1, times).await? {
-        report.add(Row::of_runs(format!("(j) {about}: {what}"), &ours, WITH_FEW, &theirs, ""));
+        report.add(Row::of_runs(format!("(o) {about}: {what}"), &ours, WITH_FEW, &theirs, ""));
     }
-    let what = format!("(j) {about}: a watch of all until it has caught up");
+    let what = format!("(o) {about}: a watch of all until it has caught up");
     let (ours, theirs) = (reads::watch(&large).await?, reads::watch(&small).await?);
     report.add(Row::of_runs(what, &ours, WITH_FEW, &theirs, "").without_rate().without_cpu());
     let after = (memory(&large).await?, memory(&small).await?);
@@ -96,8 +96,8 @@ async fn beside(store: &str, many: &Fleet, few: &Fleet, times: Times, report: &R
         "{:.1} MB at rest, {:.1} MB after these reads; {WITH_FEW} {:.1} and {:.1} MB",
         at_rest.0, after.0, at_rest.1, after.1
     );
-    report.add(Row::text(&format!("(j) {about}: resident memory"), text, ""));
-    report.add(Row::text(&format!("(k) on the disk, {about}"), many.filled.told(), ""));
+    report.add(Row::text(&format!("(o) {about}: resident memory"), text, ""));
+    report.add(Row::text(&format!("(p) on the disk, {about}"), many.filled.told(), ""));
     Ok(())
 }
 
