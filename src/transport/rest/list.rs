@@ -4,7 +4,8 @@ use super::answer::{Answer, json};
 use super::failure::Failure;
 use super::gateway::Call;
 use super::issuers::page_size;
-use super::model::list::{DeletedItemAnswer, ItemAnswer, ListAnswer};
+use super::model::deleted::DeletedAnswer;
+use super::model::list::{ItemAnswer, ListAnswer};
 use super::watch::flag;
 use crate::domain::{CertificateName, Error, Version};
 use crate::service::ListRequest;
@@ -31,7 +32,7 @@ pub(super) async fn versions(call: &Call<'_>, name: &str) -> Result<Answer, Fail
 pub(super) async fn deleted(call: &Call<'_>) -> Result<Answer, Failure> {
     let wanted = wanted(call, |token| CertificateName::parse(token).is_ok())?;
     let page = call.service.list_deleted(&wanted).await?;
-    let value = page.items.iter().map(|item| DeletedItemAnswer::new(item, &call.links)).collect();
+    let value = page.items.iter().map(|item| DeletedAnswer::item(item, &call.links)).collect();
     let place = call.links.url("deletedcertificates", &[]);
     Ok(answer(value, next_link(place, &wanted, &page.next_page_token)))
 }

@@ -1,13 +1,15 @@
-//! The deleted certificate in answers.
+//! Deleted certificates in answers: one of them, and an item of a list.
 
 use super::super::answer::Links;
 use super::certificate::{CertificateAnswer, Shape};
-use crate::service::DeletedView;
+use super::list::ItemAnswer;
+use crate::domain::{CertificateName, Timestamp};
+use crate::service::{DeletedItem, DeletedView};
 use serde::Serialize;
 
-/// A certificate bundle behind what is said of its deletion.
+/// What is said of a deletion, and behind it what was deleted.
 #[derive(Serialize)]
-pub(crate) struct DeletedAnswer<'a> {
+pub(crate) struct DeletedAnswer<T> {
     #[serde(rename = "recoveryId")]
     recovery_id: String,
     #[serde(rename = "deletedDate")]
@@ -15,17 +17,32 @@ pub(crate) struct DeletedAnswer<'a> {
     #[serde(rename = "scheduledPurgeDate")]
     scheduled_purge_date: i64,
     #[serde(flatten)]
-    certificate: CertificateAnswer<'a>,
+    certificate: T,
 }
 
-impl<'a> DeletedAnswer<'a> {
-    pub(crate) fn new(view: &'a DeletedView, links: &Links) -> Self {
-        let DeletedView { certificate, deleted, purge } = view;
+impl<T> DeletedAnswer<T> {
+    fn of(name: &CertificateName, (deleted, purge): (Timestamp, Timestamp), certificate: T, links: &Links) -> Self {
         Self {
-            recovery_id: links.id("deletedcertificates", &[certificate.name.as_str()]),
+            recovery_id: links.id("deletedcertificates", &[name.as_str()]),
             deleted_date: deleted.seconds(),
             scheduled_purge_date: purge.seconds(),
-            certificate: CertificateAnswer::new(certificate, Shape::Whole, links),
+            certificate,
         }
+    }
+}
+
+impl<'a> DeletedAnswer<CertificateAnswer<'a>> {
+    pub(crate) fn new(view: &'a DeletedView, links: &Links) -> Self {
+        let DeletedView { certificate, deleted, purge } = view;
+        let whole = CertificateAnswer::new(certificate, Shape::Whole, links);
+        Self::of(&certificate.name, (*deleted, *purge), whole, links)
+    }
+}
+
+impl<'a> DeletedAnswer<ItemAnswer<'a>> {
+    /// In a list.
+    pub(crate) fn item(entry: &'a DeletedItem, links: &Links) -> Self {
+        let DeletedItem { item, deleted, purge } = entry;
+        Self::of(&item.name, (*deleted, *purge), ItemAnswer::new(item, false, links), links)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::answer::Links;
 use crate::domain::Tags;
-use crate::service::{DeletedItem, Item};
+use crate::service::Item;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -56,31 +56,6 @@ impl<'a> ItemAnswer<'a> {
             },
             tags: tags.as_ref(),
             subject: "",
-        }
-    }
-}
-
-/// A deleted certificate in a list.
-#[derive(Serialize)]
-pub(crate) struct DeletedItemAnswer<'a> {
-    #[serde(rename = "recoveryId")]
-    recovery_id: String,
-    #[serde(rename = "deletedDate")]
-    deleted_date: i64,
-    #[serde(rename = "scheduledPurgeDate")]
-    scheduled_purge_date: i64,
-    #[serde(flatten)]
-    item: ItemAnswer<'a>,
-}
-
-impl<'a> DeletedItemAnswer<'a> {
-    pub(crate) fn new(entry: &'a DeletedItem, links: &Links) -> Self {
-        let DeletedItem { item, deleted, purge } = entry;
-        Self {
-            recovery_id: links.id("deletedcertificates", &[item.name.as_str()]),
-            deleted_date: deleted.seconds(),
-            scheduled_purge_date: purge.seconds(),
-            item: ItemAnswer::new(item, false, links),
         }
     }
 }
