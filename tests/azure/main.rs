@@ -1,5 +1,7 @@
 //! The REST face against the documents: raw requests in, whole responses out, over a real service.
 
+#[path = "../support/around.rs"]
+mod around;
 #[path = "../support/mutation.rs"]
 mod mutation;
 #[path = "../support/seeds.rs"]

@@ -1,5 +1,7 @@
 //! The gRPC face over the real listener: TLS, HTTP/2, and clients that hide nothing.
 
+#[path = "../support/around.rs"]
+mod around;
 #[path = "../azure/ca.rs"]
 mod ca;
 #[expect(dead_code, reason = "the tests of the REST face use the rest")]

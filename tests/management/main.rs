@@ -1,6 +1,8 @@
 //! The management of certificates below the REST face: the gRPC calls, what happens with time and
 //! after crashes, and how much work each call makes of many records.
 
+#[path = "../support/around.rs"]
+mod around;
 mod grpc;
 mod lists;
 mod many_versions;

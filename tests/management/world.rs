@@ -1,6 +1,7 @@
 //! A service without a worker, over a store that counts and can be made to fail, with a clock that is
 //! moved by hand.
 
+use crate::around::{Around, store_around};
 use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{CertificateName, PolicyInput, Timestamp, VaultName};
@@ -10,11 +11,10 @@ use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
 use certmint::service::{CreateRequest, Limits, Service};
 use certmint::store::sqlite::Sqlite;
-use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
+use certmint::store::{Batch, Record, Revision, Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
 
 const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
@@ -64,8 +64,14 @@ impl Counting {
     }
 }
 
+store_around!(Counting);
+
 #[async_trait]
-impl Store for Counting {
+impl Around for Counting {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         let found = self.inner.get(key).await?;
         self.read.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
@@ -85,26 +91,6 @@ impl Store for Counting {
         self.commits.fetch_add(1, Ordering::SeqCst);
         self.largest.fetch_max(batch.puts.len() + batch.deletes.len(), Ordering::SeqCst);
         self.inner.commit(batch).await
-    }
-
-    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(now, until, limit).await
-    }
-
-    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
-        self.inner.events(after, limit).await
-    }
-
-    fn head(&self) -> watch::Receiver<Revision> {
-        self.inner.head()
-    }
-
-    async fn trim(&self, before: Timestamp, keep: u64, limit: usize) -> Result<u64, StoreError> {
-        self.inner.trim(before, keep, limit).await
-    }
-
-    async fn epoch(&self) -> Result<String, StoreError> {
-        self.inner.epoch().await
     }
 }
 

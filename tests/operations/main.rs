@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_types, reason = "the clients of these tests take statuses apart")]
 
 mod admin;
+#[path = "../support/around.rs"]
+mod around;
 mod audit;
 mod auth;
 mod backup;

@@ -1,8 +1,9 @@
 //! What makes a server not ready: a store that does not answer, and streams that do not see the log.
 
+use crate::around::{Around, store_around};
 use crate::support::service::start_on;
 use async_trait::async_trait;
-use certmint::domain::{IssuerInput, IssuerName, Reason, Timestamp, VaultName};
+use certmint::domain::{IssuerInput, IssuerName, Reason, VaultName};
 use certmint::keys::MasterKeys;
 use certmint::metrics::Metrics;
 use certmint::service::Limits;
@@ -13,7 +14,6 @@ use http_body_util::BodyExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -40,15 +40,17 @@ impl Moody {
     }
 }
 
+store_around!(Moody);
+
 #[async_trait]
-impl Store for Moody {
+impl Around for Moody {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         self.suffer().await?;
         self.inner.get(key).await
-    }
-
-    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.list(prefix, after, limit).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
@@ -58,28 +60,12 @@ impl Store for Moody {
         self.inner.commit(batch).await
     }
 
-    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(now, until, limit).await
-    }
-
     async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
         // The tail reads pages, the probe one event.
         if self.mood.load(SeqCst) == LOG_HANGS && limit > 1 {
             std::future::pending::<()>().await;
         }
         self.inner.events(after, limit).await
-    }
-
-    fn head(&self) -> watch::Receiver<Revision> {
-        self.inner.head()
-    }
-
-    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
-        self.inner.trim(before, keep_at_least, limit).await
-    }
-
-    async fn epoch(&self) -> Result<String, StoreError> {
-        self.inner.epoch().await
     }
 }
 
@@ -115,7 +101,7 @@ async fn readiness_says_what_stands_in_the_way() {
 
     store.mood.store(LOG_HANGS, SeqCst);
     let put = Put { key: "test/x".to_owned(), expected: None, body: b"{}".to_vec(), due: None };
-    store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
+    Store::commit(&*store, Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
     assert_eq!(readyz(&probes).await.0, 200, "a moment behind is nothing");
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (status, body) = readyz(&probes).await;

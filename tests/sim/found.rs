@@ -1,5 +1,6 @@
 //! What the simulation found, each as a test of its own.
 
+use crate::around::{Around, store_around};
 use crate::caller::{name, request};
 use crate::world::vault;
 use async_trait::async_trait;
@@ -10,11 +11,11 @@ use certmint::issuer::{Checkpoint, Issuer, IssuerError, Issuers, Order, Step};
 use certmint::keys::{Keys, MasterKeys, Sealer, random_id};
 use certmint::service::{CreateRequest, Limits, PendingRef, Service, UpdateRequest};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
-use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
+use certmint::store::{Record, Store, StoreError};
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, yield_now};
 
 /// Orders take as long as the test wants; what arrived is written down.
@@ -212,8 +213,14 @@ impl Between {
     }
 }
 
+store_around!(Between);
+
 #[async_trait]
-impl Store for Between {
+impl Around for Between {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         let answer = self.inner.get(key).await;
         self.looked(key.starts_with("requests/") || key.starts_with("repeats/")).await;
@@ -224,30 +231,6 @@ impl Store for Between {
         let answer = self.inner.list(prefix, after, limit).await;
         self.looked(prefix == "pending/").await;
         answer
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
-        self.inner.commit(batch).await
-    }
-
-    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(now, until, limit).await
-    }
-
-    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
-        self.inner.events(after, limit).await
-    }
-
-    fn head(&self) -> watch::Receiver<Revision> {
-        self.inner.head()
-    }
-
-    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
-        self.inner.trim(before, keep_at_least, limit).await
-    }
-
-    async fn epoch(&self) -> Result<String, StoreError> {
-        self.inner.epoch().await
     }
 }
 
@@ -274,7 +257,7 @@ async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize
     };
     *store.then.lock().unwrap() = Some(Box::pin(first));
     let second = service.create(request).await.unwrap().operation;
-    (second, store.events(0, 99).await.unwrap().events.len())
+    (second, Store::events(&*store, 0, 99).await.unwrap().events.len())
 }
 
 #[tokio::test]

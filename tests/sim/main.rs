@@ -5,6 +5,8 @@
 //! `SIM_SEED=7 cargo test --test sim -- --nocapture` repeats one run and prints its trace;
 //! `SIM_SEEDS=100000` (with `SIM_FIRST=…`) makes a long one.
 
+#[path = "../support/around.rs"]
+mod around;
 mod authority;
 mod caller;
 #[path = "../watch/dice.rs"]

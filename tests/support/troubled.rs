@@ -1,10 +1,9 @@
 //! A store in which reading one certificate is a defect, and writing does not work.
 
+use crate::around::{Around, store_around};
 use async_trait::async_trait;
-use certmint::domain::Timestamp;
 use certmint::store::sqlite::Sqlite;
-use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
-use tokio::sync::watch;
+use certmint::store::{Batch, Record, Revision, Store, StoreError};
 
 pub(crate) struct Troubled(Sqlite);
 
@@ -14,38 +13,20 @@ impl Troubled {
     }
 }
 
+store_around!(Troubled);
+
 #[async_trait]
-impl Store for Troubled {
+impl Around for Troubled {
+    fn inner(&self) -> &dyn Store {
+        &self.0
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         assert!(!key.contains("/panic"), "a defect, on purpose");
         self.0.get(key).await
     }
 
-    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.0.list(prefix, after, limit).await
-    }
-
     async fn commit(&self, _: Batch) -> Result<Revision, StoreError> {
         Err(StoreError::Unavailable("/secret/path: no space left on device".into()))
-    }
-
-    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.0.claim(now, until, limit).await
-    }
-
-    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
-        self.0.events(after, limit).await
-    }
-
-    async fn trim(&self, before: Timestamp, keep: u64, limit: usize) -> Result<u64, StoreError> {
-        self.0.trim(before, keep, limit).await
-    }
-
-    async fn epoch(&self) -> Result<String, StoreError> {
-        self.0.epoch().await
-    }
-
-    fn head(&self) -> watch::Receiver<Revision> {
-        self.0.head()
     }
 }

@@ -1,6 +1,8 @@
 //! The watch against its own log: a randomised run that an oracle judges afterwards, and the ends
 //! that a stream can have.
 
+#[path = "../support/around.rs"]
+mod around;
 mod dice;
 mod ends;
 

@@ -1,16 +1,17 @@
 //! A replica that has not yet heard what another one committed.
 
+use crate::around::{Around, store_around};
 use crate::world::{Life, set_issuers};
 use crate::writer::request;
 use async_trait::async_trait;
 use certmint::clock::SystemClock;
-use certmint::domain::{CertificateName, Timestamp, VaultName};
+use certmint::domain::{CertificateName, VaultName};
 use certmint::issuer::Issuers;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
 use certmint::service::watch::{Bookmark, Snapshot, Subscriber, WatchItem, WatchLimits, WatchRequest};
 use certmint::service::{Limits, Service};
-use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
+use certmint::store::{Revision, Store};
 use futures_util::StreamExt;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -22,31 +23,16 @@ struct Deaf {
     silent: watch::Sender<Revision>,
 }
 
+store_around!(Deaf);
+
 #[async_trait]
-impl Store for Deaf {
-    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.inner.get(key).await
+impl Around for Deaf {
+    fn inner(&self) -> &dyn Store {
+        &*self.inner
     }
-    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.list(prefix, after, limit).await
-    }
-    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
-        self.inner.commit(batch).await
-    }
-    async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(now, until, limit).await
-    }
-    async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
-        self.inner.events(after, limit).await
-    }
+
     fn head(&self) -> watch::Receiver<Revision> {
         self.silent.subscribe()
-    }
-    async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
-        self.inner.trim(before, keep_at_least, limit).await
-    }
-    async fn epoch(&self) -> Result<String, StoreError> {
-        self.inner.epoch().await
     }
 }
 
