@@ -1,6 +1,7 @@
 //! The composition root: with `app/store.rs` the only file that names concrete stores and issuers. Builds the
 //! server from its configuration, runs it, and takes it down in order.
 
+mod doctor;
 mod door;
 mod observed_store;
 mod signals;
@@ -83,6 +84,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
             async move { service.tail(background).await }
         }),
         tokio::spawn(worker::run(service.clone(), worker_options(&config), background.clone())),
+        tokio::spawn(upkeep::authenticate(service.clone(), opened.alone, config.store.upgrade_window, background.clone())),
         tokio::spawn(upkeep::run(opened, service.clone(), config.limits.clone(), background.clone())),
         tokio::spawn(upkeep::count_history(service.clone(), background.clone())),
     ];
@@ -203,6 +205,14 @@ pub async fn new_epoch(arguments: cli::StoreArgs) -> Result<(), AppError> {
     Ok(())
 }
 
+/// Checks the records of a store, without a server, or removes one of them; answers whether all is well.
+///
+/// # Errors
+/// Where the store cannot be opened, or the record is not one to be removed.
+pub async fn doctor_store(arguments: cli::StoreDoctorArgs) -> Result<bool, AppError> {
+    doctor::store(arguments).await
+}
+
 /// The folder is its owner's alone: it holds keys.
 fn make_folder(path: &Path) -> Result<(), AppError> {
     use std::os::unix::fs::DirBuilderExt;
@@ -215,7 +225,7 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
 
 /// The use cases over the store.
 async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Opened), AppError> {
-    let Opened { store, clock } = store::open(config).await?;
+    let Opened { store, clock, alone } = store::open(config).await?;
     let master_keys = store::master_keys(config, &*store)?;
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
@@ -235,6 +245,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
             ..WatchLimits::default()
         },
         backup_bytes: config.limits.backup_bytes.get(),
+        accept_unauthenticated: config.store.accept_unauthenticated,
         vaults: VaultOptions {
             on_demand: config.vaults.on_demand.unwrap_or(config.dev),
             defaults: config.vaults.defaults(),
@@ -250,7 +261,12 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
         .await
         .map_err(part("the service cannot be started"))?;
     service.check_master_keys().await.map_err(part("the master keys cannot be used"))?;
-    Ok((service.counting_in(metrics.clone()), Opened { store, clock }))
+    if alone {
+        let cannot = "the records of the store cannot be taken over";
+        service.authenticate_records(Duration::ZERO).await.map_err(part(cannot))?;
+        service.finish_interrupted().await.map_err(part(cannot))?;
+    }
+    Ok((service.counting_in(metrics.clone()), Opened { store, clock, alone }))
 }
 
 fn key_options(config: &Config) -> KeyOptions {

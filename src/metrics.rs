@@ -65,6 +65,7 @@ pub struct Metrics {
 struct Scalars {
     connections: Gauge,
     accepted: Counter,
+    records_refused: Counter,
     aged: Counter,
     cut: Counter,
     handshakes_failed: Counter,
@@ -167,6 +168,8 @@ impl Metrics {
         add(r, "certmint_grpc_request_duration_seconds", "Time to the head of the answer", &self.grpc_seconds);
         add(r, "certmint_unauthenticated_requests", "Requests without credentials or with wrong ones", &self.refused);
         add(r, "certmint_store_call_duration_seconds", "Calls of the store", &self.store_seconds);
+        let text = "Reads of a record that does not verify: it was changed or moved outside certmint";
+        add(r, "certmint_store_records_refused", text, &self.scalars.records_refused);
         add(r, "certmint_issuer_call_duration_seconds", "Calls of issuers", &self.issuer_seconds);
         add(r, "certmint_worker_steps", "Steps of pending operations that were begun", &self.worker_steps);
         add(r, "certmint_worker_steps_failed", "Steps that ended with an error", &self.worker_steps_failed);
@@ -294,6 +297,13 @@ impl Metrics {
         }
     }
 
+    /// Sets how many times a record was refused, which its reader counts.
+    pub fn set_records_refused(&self, refused: u64) {
+        let counter = &self.scalars.records_refused;
+        counter.inc_by(refused.saturating_sub(counter.get()));
+    }
+
+    /// Sets the state of the log.
     pub fn set_tail(&self, tail: Tail) {
         let Tail { streams, revision, head, lag } = tail;
         self.scalars.streams.set(level(streams as u64));

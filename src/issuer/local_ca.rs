@@ -4,7 +4,7 @@ use super::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step, sign_apa
 use crate::domain::{self, Authority};
 use crate::keys::authority::Signer;
 use crate::keys::certificate::{Request, requested_key};
-use crate::keys::{SealContext, SealedKey, Sealer, open_key};
+use crate::keys::{SealContext, SealedKey, Sealer, open_key, public_key_of};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -61,7 +61,8 @@ fn sign(
     authority: &Authority,
     order: &Order,
 ) -> domain::Result<Vec<Vec<u8>>> {
-    let key = open_key(sealer, &SealedKey { sealed: authority.sealed_key.clone(), context })?;
+    let own = authority.chain.first().and_then(|certificate| public_key_of(&certificate.0)).unwrap_or_default();
+    let key = open_key(sealer, &SealedKey { sealed: authority.sealed_key.clone(), context, public_key: own })?;
     let public_key = requested_key(&order.csr)?;
     let request = Request {
         policy: &order.policy,

@@ -1,6 +1,7 @@
 //! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
 
 mod asn1;
+pub mod authenticator;
 pub mod authority;
 pub mod backup;
 mod bundle;
@@ -20,6 +21,7 @@ mod opened;
 pub mod operations;
 mod pem;
 mod pkcs12;
+mod public_half;
 pub mod random;
 mod ready;
 pub mod request;
@@ -27,16 +29,18 @@ pub mod seal;
 mod signature;
 mod workers;
 
+pub use authenticator::{Authenticator, Mismatch, Purpose};
 pub use key_pair::KeyPair;
 pub use master_keys::MasterKeys;
 pub use opened::OpenedKeyOptions;
+pub(crate) use public_half::of_certificate as public_key_of;
 pub use random::random_id;
 pub use ready::ReadyKeyOptions;
 pub use seal::{SealContext, Sealer};
 
 use crate::domain::policy::ContentType;
 use crate::domain::policy::KeyType;
-use crate::domain::{Blob, CertificateFacts, Error, Policy, Result, Timestamp};
+use crate::domain::{Blob, CertificateFacts, Error, Policy, Reason, Result, Timestamp};
 use chain::OrderedChain;
 use opened::OpenedKeys;
 use ready::ReadyKeys;
@@ -72,11 +76,14 @@ impl Default for KeyOptions {
     }
 }
 
-/// A sealed private key, and what it was sealed for.
+/// A sealed private key, what it was sealed for, and the public key that belongs to it.
 #[derive(Clone, Debug)]
 pub struct SealedKey {
     pub sealed: Blob,
     pub context: SealContext,
+    /// The SubjectPublicKeyInfo (DER) of the certificate or request that the key is used for: the key opens only where
+    /// it is the other half of it.
+    pub public_key: Vec<u8>,
 }
 
 /// What a new pending operation keeps of its key.
@@ -209,7 +216,7 @@ impl Keys {
         F: FnOnce(&[u8]) -> Result<T> + Send + 'static,
     {
         let sealer = Arc::clone(&self.sealer);
-        self.run(move || work(&sealer.open(&key.sealed.0, &key.context)?)).await
+        self.run(move || work(&open_pkcs8(&sealer, &key)?)).await
     }
 
     /// Opens a key and hands it to `work` (signing, decrypting), away from the threads that serve requests. It is likely
@@ -273,11 +280,25 @@ impl Keys {
     }
 }
 
-/// The key, opened. A defect, never the caller's fault, where what was sealed is no key.
+/// The key, opened. A defect, never the caller's fault, where what was sealed is no key, or not the other half of
+/// [`SealedKey::public_key`].
 pub(crate) fn open_key(sealer: &Sealer, key: &SealedKey) -> Result<KeyPair> {
-    let SealedKey { sealed, context } = key;
-    let pkcs8 = sealer.open(&sealed.0, context)?;
+    let pkcs8 = open_pkcs8(sealer, key)?;
     KeyPair::from_pkcs8(&pkcs8).map_err(defect("a sealed key is not a key"))
+}
+
+/// The PKCS#8 of the key; errors as of [`open_key`].
+pub(crate) fn open_pkcs8(sealer: &Sealer, key: &SealedKey) -> Result<Zeroizing<Vec<u8>>> {
+    let SealedKey { sealed, context, public_key } = key;
+    let pkcs8 = sealer.open(&sealed.0, context)?;
+    if public_half::belongs(&pkcs8, public_key) {
+        return Ok(pkcs8);
+    }
+    tracing::error!(place = %context, "a private key does not belong to the certificate beside it");
+    Err(Error::new(
+        Reason::Internal,
+        "The private key does not belong to the certificate that is stored with it. Restore the certificate from a backup.",
+    ))
 }
 
 fn finish(key: &KeyPair, policy: &Policy, sealer: &Sealer, context: &SealContext) -> Result<NewKey> {

@@ -1,7 +1,7 @@
 //! Issuer objects: set, change, read, list, delete.
 
-use super::records::{self, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use super::records::{Bounds, Key, List, Page, key};
+use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::policy::KeyType;
 use crate::domain::{
@@ -21,7 +21,7 @@ const MAX_ADMINISTRATORS: usize = 50;
 #[derive(Clone, Debug)]
 pub struct IssuerPage {
     pub issuers: Vec<IssuerConfig>,
-    /// The key to continue after; empty on the last page.
+    /// Empty on the last page.
     pub next_page_token: String,
 }
 
@@ -33,7 +33,7 @@ impl Service {
         let provider = self.offered(input.provider.as_deref())?;
         for _ in 0..CONFLICT_ATTEMPTS {
             let place = key::issuer(vault, name);
-            let before = self.load::<IssuerConfig>(&place).await?;
+            let before = self.load(&place).await?;
             let now = self.now();
             let old = before.as_ref().map(|(_, issuer)| issuer);
             let mut issuer = IssuerConfig {
@@ -68,7 +68,7 @@ impl Service {
         check(&input)?;
         for _ in 0..CONFLICT_ATTEMPTS {
             let place = key::issuer(vault, name);
-            let (record, mut issuer) = self.load::<IssuerConfig>(&place).await?.ok_or_else(|| not_found(name))?;
+            let (record, mut issuer) = self.load(&place).await?.ok_or_else(|| not_found(name))?;
             if input.provider.is_some() {
                 issuer.provider = self.offered(input.provider.as_deref())?;
             }
@@ -93,33 +93,27 @@ impl Service {
 
     /// The issuer, without its password.
     pub async fn issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {
-        let found = self.load::<IssuerConfig>(&key::issuer(vault, name)).await?;
+        let found = self.load(&key::issuer(vault, name)).await?;
         found.map(|(_, issuer)| issuer).ok_or_else(|| not_found(name))
     }
 
     /// Up to `page_size` issuers after the page that gave `page_token`.
     pub async fn issuers(&self, vault: &VaultName, page_size: usize, page_token: &str) -> Result<IssuerPage> {
-        let prefix = key::issuers_of(vault);
-        let after = match page_token {
-            "" => String::new(),
-            name => match IssuerName::parse(name) {
-                Ok(name) => key::issuer(vault, &name),
-                Err(_) => return Err(Error::field("page_token", "It is not a token of this list. Begin without one.")),
-            },
-        };
-        let page_size = page_size.clamp(1, super::pending::MAX_PAGE);
-        let mut page = self.store.list(&prefix, &after, page_size + 1).await?;
-        let more = page.len() > page_size;
-        page.truncate(page_size);
-        let issuers: Vec<IssuerConfig> = page.iter().map(records::read).collect::<Result<_>>()?;
-        let next_page_token = issuers.last().filter(|_| more).map(|issuer| issuer.name.key()).unwrap_or_default();
-        Ok(IssuerPage { issuers, next_page_token })
+        let paging = self.paging(List::Issuers, vec![vault.to_string()]);
+        let position = paging.position(page_token)?;
+        let mut page = Page::new(key::issuers_of(vault), position, page_size, Bounds::USUAL);
+        while let Some(found) = page.next(&*self.store, &self.records).await? {
+            for (key, issuer) in found {
+                page.take(key, issuer);
+            }
+        }
+        Ok(IssuerPage { next_page_token: paging.token(page.position()), issuers: page.items })
     }
 
     /// Removes the issuer and answers it as it was. Allowed while certificates refer to it.
     pub async fn delete_issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {
         for _ in 0..CONFLICT_ATTEMPTS {
-            let found = self.load::<IssuerConfig>(&key::issuer(vault, name)).await?;
+            let found = self.load(&key::issuer(vault, name)).await?;
             let (record, issuer) = found.ok_or_else(|| not_found(name))?;
             let deletes = vec![Delete { key: record.key, expected: record.revision }];
             if self.try_commit(Batch { deletes, ..Batch::default() }).await?.is_some() {
@@ -129,8 +123,13 @@ impl Service {
         Err(contended())
     }
 
-    async fn commit_issuer(&self, place: String, expected: Option<Revision>, issuer: &IssuerConfig) -> Result<bool> {
-        let puts = vec![put(place, expected, issuer, None)?];
+    async fn commit_issuer(
+        &self,
+        place: Key<IssuerConfig>,
+        expected: Option<Revision>,
+        issuer: &IssuerConfig,
+    ) -> Result<bool> {
+        let puts = vec![self.records.put(&place, expected, issuer, None)?];
         Ok(self.try_commit(Batch { puts, ..Batch::default() }).await?.is_some())
     }
 

@@ -2,6 +2,7 @@
 
 use super::Service;
 use super::faces::{Face, FaceRef};
+use super::records::Key;
 use super::secret_face::sealed_key;
 use crate::domain::policy::KeyUsage;
 use crate::domain::{
@@ -31,7 +32,7 @@ pub struct KeyResult {
 impl Service {
     /// The public half. [`Reason::KeyNotFound`], [`Reason::KeyDisabled`].
     pub async fn key(&self, wanted: &FaceRef) -> Result<KeyView> {
-        let view = key_view(self.face(wanted, Face::Key).await?, self.recovery(&wanted.vault))?;
+        let view = key_view(self.face(wanted, Face::Key).await?.1, self.recovery(&wanted.vault))?;
         if !view.certificate.enabled {
             return Err(Face::Key.disabled(&view.certificate, "get"));
         }
@@ -43,9 +44,9 @@ impl Service {
     /// [`Reason::KeyNotFound`], [`Reason::KeyDisabled`], [`Reason::KeyOperationForbidden`], and
     /// [`Reason::BadParameter`] for an algorithm of another kind of key and for a wrong length.
     pub async fn sign(&self, wanted: &FaceRef, algorithm: SignatureAlgorithm, digest: Vec<u8>) -> Result<KeyResult> {
-        let view = self.usable(wanted, KeyOperation::Sign).await?;
+        let (place, view) = self.usable(wanted, KeyOperation::Sign).await?;
         check_digest(&view, algorithm, &digest, "value")?;
-        let key = sealed_key(&view.certificate);
+        let key = sealed_key(&place, &view.certificate);
         let signature = self.keys.with_kept_key(key, move |key| operations::sign(key, algorithm, &digest)).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: Zeroizing::new(signature) })
     }
@@ -58,7 +59,7 @@ impl Service {
         digest: Vec<u8>,
         signature: Vec<u8>,
     ) -> Result<bool> {
-        let view = self.usable(wanted, KeyOperation::Verify).await?;
+        let (_, view) = self.usable(wanted, KeyOperation::Verify).await?;
         check_digest(&view, algorithm, &digest, "digest")?;
         self.keys.run(move || operations::verify(&view.public, algorithm, &digest, &signature)).await
     }
@@ -72,7 +73,7 @@ impl Service {
         algorithm: EncryptionAlgorithm,
         plain: Zeroizing<Vec<u8>>,
     ) -> Result<KeyResult> {
-        let view = self.usable(wanted, operation).await?;
+        let (_, view) = self.usable(wanted, operation).await?;
         let modulus = modulus(&view, algorithm)?;
         let most = modulus - algorithm.overhead();
         if plain.len() > most {
@@ -94,20 +95,21 @@ impl Service {
         algorithm: EncryptionAlgorithm,
         ciphertext: Vec<u8>,
     ) -> Result<KeyResult> {
-        let view = self.usable(wanted, operation).await?;
+        let (place, view) = self.usable(wanted, operation).await?;
         let modulus = modulus(&view, algorithm)?;
         if ciphertext.len() != modulus {
             let problem = format!("It has {} bytes: a ciphertext of this key has {modulus}.", ciphertext.len());
             return Err(Error::field("value", problem));
         }
-        let key = sealed_key(&view.certificate);
+        let key = sealed_key(&place, &view.certificate);
         let plain = self.keys.with_kept_key(key, move |key| operations::decrypt(key, algorithm, &ciphertext)).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: plain })
     }
 
-    /// The key, where it may do this now.
-    async fn usable(&self, wanted: &FaceRef, operation: KeyOperation) -> Result<KeyView> {
-        let view = key_view(self.face(wanted, Face::Key).await?, self.recovery(&wanted.vault))?;
+    /// The key, where it may do this now, and its place in the store.
+    async fn usable(&self, wanted: &FaceRef, operation: KeyOperation) -> Result<(Key<Certificate>, KeyView)> {
+        let (place, certificate) = self.face(wanted, Face::Key).await?;
+        let view = key_view(certificate, self.recovery(&wanted.vault))?;
         let (certificate, name) = (&view.certificate, operation.name());
         if !certificate.enabled {
             return Err(Face::Key.disabled(certificate, name));
@@ -125,7 +127,7 @@ impl Service {
                 return Err(forbidden(certificate, format!("Operation {name} is not allowed on an expired key.")));
             }
         }
-        Ok(view)
+        Ok((place, view))
     }
 }
 
