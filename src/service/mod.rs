@@ -29,6 +29,7 @@ mod vaults;
 pub mod watch;
 mod work;
 
+pub use crate::keys::Caller;
 pub(crate) use backup::reads_a_backup;
 pub use certificates::CertificateView;
 pub use create::{CreateRequest, Created};

@@ -6,7 +6,7 @@ use super::faces::{Face, FaceRef};
 use crate::domain::policy::ContentType;
 use crate::domain::{Blob, Certificate, Error, Recovery, Result};
 use crate::keys::export::{Exported, as_pem, as_pkcs12};
-use crate::keys::{SealContext, SealedKey};
+use crate::keys::{Caller, SealContext, SealedKey, Work};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -35,7 +35,7 @@ impl Service {
     /// [`Reason::SecretDisabled`](crate::domain::Reason::SecretDisabled), and
     /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) where a PEM secret is asked
     /// for as PKCS #12.
-    pub async fn secret(&self, wanted: &FaceRef, form: Option<ContentType>) -> Result<SecretView> {
+    pub async fn secret(&self, caller: &Caller, wanted: &FaceRef, form: Option<ContentType>) -> Result<SecretView> {
         let certificate = self.face(wanted, Face::Secret).await?;
         if !certificate.enabled {
             return Err(Face::Secret.disabled(&certificate, "get"));
@@ -50,12 +50,17 @@ impl Service {
             }
             (own, form) => form.unwrap_or(own),
         };
-        let value = self.exported(&certificate, form).await?;
+        let value = self.exported(caller, &certificate, form).await?;
         let recovery = self.recovery(&certificate.vault);
         Ok(SecretView { certificate, form, value, recovery })
     }
 
-    async fn exported(&self, certificate: &Certificate, form: ContentType) -> Result<Zeroizing<String>> {
+    async fn exported(
+        &self,
+        caller: &Caller,
+        certificate: &Certificate,
+        form: ContentType,
+    ) -> Result<Zeroizing<String>> {
         let (name, leaf) = (certificate.name.to_string(), certificate.cer.0.clone());
         let chain: Vec<Vec<u8>> = certificate.chain.iter().map(|Blob(der)| der.clone()).collect();
         let write = move |key: Option<&[u8]>| {
@@ -66,9 +71,9 @@ impl Service {
             }
         };
         if !certificate.exportable {
-            return self.keys.run(move || Ok(write(None))).await;
+            return self.keys.run(caller, Work::Small, move || Ok(write(None))).await;
         }
-        self.keys.with_pkcs8(sealed_key(certificate), move |key| Ok(write(Some(key)))).await
+        self.keys.with_pkcs8(caller, sealed_key(certificate), move |key| Ok(write(Some(key)))).await
     }
 }
 

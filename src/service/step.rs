@@ -7,7 +7,7 @@ use super::{Service, put, slow};
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, IssuerConfig, IssuerName, Operation, OperationError, RequestId, Result, Timestamp};
 use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
-use crate::keys::chain;
+use crate::keys::{Caller, Work, chain};
 use crate::store::{Batch, Delete, Record};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -119,7 +119,10 @@ impl Service {
         let before = pending.operation.clone();
         let now = self.now();
         let (csr, policy) = (before.csr.0.clone(), pending.policy.clone());
-        let checked = self.keys.run(move || Ok(chain::check_issued(&chain, &csr, &policy, now))).await?;
+        let checked = self
+            .keys
+            .run(&Caller::server(), Work::Small, move || Ok(chain::check_issued(&chain, &csr, &policy, now)))
+            .await?;
         match checked {
             Ok(chain) => {
                 pending.operation = before.clone().apply(Event::Issued, now)?;
