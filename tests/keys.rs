@@ -218,8 +218,9 @@ async fn a_kept_key_is_opened_once_and_only_for_its_place() {
         let sealed = sealer.seal(&key.to_pkcs8(), &place("1")).unwrap().into();
         let sealed = SealedKey { sealed, context: place("1") };
         // Where the key lies in memory: as long as it is kept, no other one lies there.
+        let by = caller();
         let used = |sealed: &SealedKey| {
-            keys.with_kept_key(&caller(), key_type, sealed.clone(), |key| {
+            keys.with_kept_key(&by, key_type, sealed.clone(), |key| {
                 Ok((std::ptr::from_ref(key).addr(), key.public_key_der()))
             })
         };
@@ -258,9 +259,9 @@ async fn a_burst_of_rsa_requests_is_served_from_the_keys_that_are_ready() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let policy = complete(input(KeyType::Rsa2048, "CN=a"));
-    let made = futures_util::future::try_join_all((0..4).map(|_| keys.create(&caller(), &policy, place("1"), None)))
-        .await
-        .unwrap();
+    let by = caller();
+    let made =
+        futures_util::future::try_join_all((0..4).map(|_| keys.create(&by, &policy, place("1"), None))).await.unwrap();
     let different: std::collections::HashSet<_> = made.iter().map(|made| public_key_of(&made.csr)).collect();
     assert_eq!(different.len(), 4);
 }
@@ -269,8 +270,8 @@ async fn a_burst_of_rsa_requests_is_served_from_the_keys_that_are_ready() {
 async fn more_requests_than_the_queue_holds_are_told_to_come_back() {
     let (keys, _) = keys(0);
     let policy = complete(input(KeyType::Rsa2048, "CN=a"));
-    let answers =
-        futures_util::future::join_all((0..24).map(|_| keys.create(&caller(), &policy, place("1"), None))).await;
+    let by = caller();
+    let answers = futures_util::future::join_all((0..24).map(|_| keys.create(&by, &policy, place("1"), None))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert!(made.len() >= 8, "what waited is served");
     assert!(refused.len() >= 24 - 8 - 2 - 4, "no more than queue and workers are taken: {} refused", refused.len());
