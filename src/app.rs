@@ -230,9 +230,9 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = key_options(config);
-    let keys = Keys::new(sealer.clone(), options).map_err(part("the key threads cannot be started"))?;
-    let self_signed: Arc<dyn Issuer> = Arc::new(SelfSigned::new(sealer.clone()));
-    let mut issuers = Issuers::new(self_signed.clone()).with("LocalCA", Arc::new(LocalCa::new(sealer)));
+    let keys = Arc::new(Keys::new(sealer, options).map_err(part("the key threads cannot be started"))?);
+    let self_signed: Arc<dyn Issuer> = Arc::new(SelfSigned::new(keys.clone()));
+    let mut issuers = Issuers::new(self_signed.clone()).with("LocalCA", Arc::new(LocalCa::new(keys.clone())));
     if config.dev {
         issuers = issuers.with("Test", Arc::new(TestIssuer::new(self_signed)));
     }
@@ -257,7 +257,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
         slow_calls_per_issuer: config.limits.slow_calls_per_issuer.get(),
         ..service::Limits::default()
     };
-    let service = Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), limits)
+    let service = Service::new(store.clone(), issuers, keys, clock.clone(), limits)
         .await
         .map_err(part("the service cannot be started"))?;
     service.check_master_keys().await.map_err(part("the master keys cannot be used"))?;
@@ -274,6 +274,8 @@ fn key_options(config: &Config) -> KeyOptions {
         &config.keys;
     KeyOptions {
         queue: config.limits.key_queue.get(),
+        queue_time: config.limits.key_queue_time,
+        queue_share: config.limits.key_queue_share,
         ready: ReadyKeyOptions {
             rsa_2048: (*ready_rsa_2048).into(),
             rsa_3072: (*ready_rsa_3072).into(),
@@ -302,6 +304,7 @@ fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToken) -> RestO
         body_limit: config.limits.request_body_bytes.get(),
         backup_limit: config.limits.backup_bytes.get(),
         body_timeout: config.limits.body_read_timeout,
+        request_timeout: config.limits.request_timeout,
         closing: stop.clone(),
         ..RestOptions::new(auth.clone())
     }

@@ -13,7 +13,8 @@ pub use vaults::{VaultConfig, VaultsConfig};
 use crate::domain::duration;
 use crate::telemetry::{LogFormat, LogOptions};
 use crate::transport::listener::ListenerOptions;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -109,8 +110,16 @@ pub struct Limits {
     pub watch_streams_per_principal: NonZeroUsize,
     /// Open watch streams of the process. Default 100,000.
     pub watch_streams: NonZeroUsize,
-    /// Key generations that may wait; one more is answered 429. Default 256, about 11 s of RSA-2048 on two cores.
+    /// Requests that may wait for a thread that makes keys, whatever they cost, and the same number for those that sign:
+    /// each holds memory. Default 256.
     pub key_queue: NonZeroUsize,
+    /// How long the work that waits for these threads may be expected to take. What does not fit is answered 429 at
+    /// once, or takes the place of a request of the principal with the most work waiting. Default 30 s.
+    #[serde(with = "duration")]
+    pub key_queue_time: Duration,
+    /// How much of this time one principal may fill, in percent from 1 to 100. Default 75.
+    #[serde(deserialize_with = "percent")]
+    pub key_queue_share: u8,
     /// Pending operations that the worker moves on at the same time. Default 64.
     pub worker_concurrency: NonZeroUsize,
     /// How long work belongs to the replica that took it; one that dies is succeeded after this time. A step is cut
@@ -145,6 +154,8 @@ impl Default for Limits {
             watch_streams_per_principal: at_least_one(1000),
             watch_streams: at_least_one(100_000),
             key_queue: at_least_one(256),
+            key_queue_time: Duration::from_secs(30),
+            key_queue_share: 75,
             worker_concurrency: at_least_one(64),
             work_lease: Duration::from_secs(90),
             issuing_deadline: Duration::from_secs(30 * 24 * 3600),
@@ -265,6 +276,15 @@ fn replace<T>(setting: &mut T, with: Option<T>) {
     }
 }
 
+fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    let number = u8::deserialize(from)?;
+    if (1..=100).contains(&number) {
+        Ok(number)
+    } else {
+        Err(D::Error::custom(format!("{number} is not a share in percent: use 1 to 100")))
+    }
+}
+
 /// For the defaults above, which are not zero.
 const fn at_least_one(value: usize) -> NonZeroUsize {
     match NonZeroUsize::new(value) {
@@ -328,6 +348,7 @@ mod tests {
             ("dev = true\nlisen = '127.0.0.1:1'", "line 2", "unknown field `lisen`"),
             ("\n\n[limits]\nkey_que = 1", "line 4", "unknown field `key_que`"),
             ("[limits]\nkey_queue = 0", "line 2", "nonzero"),
+            ("[limits]\nkey_queue_share = 101", "line 2", "101 is not a share in percent"),
             ("[listener]\nmax_age = '5 minutes'", "line 2", "`5 minutes` is not a duration"),
             ("listen = 'localhost'", "line 1", "invalid socket address"),
             ("base_domain = 'a..b'", "line 1", "is no domain"),

@@ -77,6 +77,8 @@ struct Scalars {
     ready: Gauge,
     tls_not_after: Gauge,
     ready_keys: Family<[(&'static str, &'static str); 1], Gauge>,
+    key_time: Family<[(&'static str, &'static str); 1], Gauge<f64, AtomicU64>>,
+    keys_not_run: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 /// The state of the port, as its own counters tell it.
@@ -97,6 +99,10 @@ pub struct Port {
 pub struct KeyQueue {
     pub waiting: usize,
     pub running: usize,
+    /// Expected time of a core for what waits, by kind of thread.
+    pub waiting_time: [(&'static str, Duration); 2],
+    /// Jobs that were not run, by cause.
+    pub not_run: [(&'static str, u64); 5],
     pub ready_rsa_2048: usize,
     pub ready_rsa_3072: usize,
     pub ready_rsa_4096: usize,
@@ -177,6 +183,14 @@ impl Metrics {
         let text = "1 while the last look found at least as much due work as there were places";
         add(r, "certmint_worker_saturated", text, &self.worker_saturated);
         add(r, "certmint_key_jobs", "Jobs of the key workers", &self.levels);
+        let text = "Time of a core that the waiting jobs of the key workers are expected to take";
+        add(r, "certmint_key_queue_seconds", text, &self.scalars.key_time);
+        add(
+            r,
+            "certmint_key_jobs_not_run",
+            "Jobs of the key workers that were not run, by cause",
+            &self.scalars.keys_not_run,
+        );
         add(r, "certmint_ready_keys", "RSA keys made ahead", &self.scalars.ready_keys);
         add(r, "certmint_watch_streams", "Watch streams that are open", &self.scalars.streams);
         add(r, "certmint_watch_events_delivered", "Events that streams were given", &self.watch_delivered);
@@ -288,7 +302,13 @@ impl Metrics {
     }
 
     pub fn set_keys(&self, keys: KeyQueue) {
-        let KeyQueue { waiting, running, ready_rsa_2048, ready_rsa_3072, ready_rsa_4096 } = keys;
+        let KeyQueue { waiting, running, waiting_time, not_run, ready_rsa_2048, ready_rsa_3072, ready_rsa_4096 } = keys;
+        for (threads, time) in waiting_time {
+            self.scalars.key_time.get_or_create(&[("threads", threads)]).set(time.as_secs_f64());
+        }
+        for (cause, count) in not_run {
+            self.scalars.keys_not_run.get_or_create(&[("cause", cause)]).inner().store(count, Relaxed);
+        }
         for (state, count) in [("waiting", waiting), ("running", running)] {
             self.levels.get_or_create(&LevelLabels { state }).set(level(count as u64));
         }

@@ -6,7 +6,7 @@ use certmint::domain::san::SubjectAlternativeNames;
 use certmint::domain::{Policy, PolicyInput, Timestamp, VaultName};
 use certmint::keys::request::certificate_request;
 use certmint::keys::{
-    KeyOptions, KeyPair, Keys, MasterKeys, OpenedKeyOptions, ReadyKeyOptions, SealContext, SealedKey, Sealer,
+    Caller, KeyOptions, KeyPair, Keys, MasterKeys, OpenedKeyOptions, ReadyKeyOptions, SealContext, SealedKey, Sealer,
 };
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -181,6 +181,10 @@ fn keys(ready: usize) -> (Keys, Arc<Sealer>) {
     (Keys::new(Arc::clone(&sealer), options).unwrap(), sealer)
 }
 
+fn caller() -> Caller {
+    Caller::new("test", None)
+}
+
 fn place(id: &str) -> SealContext {
     SealContext::new(&VaultName::default_vault(), "web", id, "key")
 }
@@ -193,17 +197,17 @@ fn public_key_of(csr: &[u8]) -> Vec<u8> {
 async fn the_sealed_key_is_the_key_of_the_request() {
     let (keys, sealer) = keys(0);
     for key_type in ALL {
-        let made = keys.create(&complete(input(key_type, "CN=a")), place("1"), None).await.unwrap();
+        let made = keys.create(&caller(), &complete(input(key_type, "CN=a")), place("1"), None).await.unwrap();
         let key = KeyPair::from_pkcs8(&sealer.open(&made.sealed_key.0, &place("1")).unwrap()).unwrap();
         assert_eq!(key.key_type(), key_type);
         assert_eq!(key.public_key_der(), public_key_of(&made.csr));
         assert!(sealer.open(&made.sealed_key.0, &place("2")).is_err());
         let public_key = public_key_of(&made.csr);
         let sealed = SealedKey { sealed: made.sealed_key, context: place("1"), public_key };
-        let opened = keys.with_pkcs8(sealed.clone(), |der| Ok(der.to_vec())).await.unwrap();
+        let opened = keys.with_pkcs8(&caller(), sealed.clone(), |der| Ok(der.to_vec())).await.unwrap();
         assert_eq!(opened, *key.to_pkcs8());
         let other = SealedKey { public_key: KeyPair::generate(key_type).unwrap().public_key_der(), ..sealed };
-        let error = keys.with_pkcs8(other, |der| Ok(der.to_vec())).await.unwrap_err();
+        let error = keys.with_pkcs8(&caller(), other, |der| Ok(der.to_vec())).await.unwrap_err();
         assert!(error.message.contains("does not belong to the certificate"), "{error}");
     }
 }
@@ -218,8 +222,11 @@ async fn a_kept_key_is_opened_once_and_only_for_its_place_and_its_certificate() 
         let sealed = sealer.seal(&key.to_pkcs8(), &place("1")).unwrap().into();
         let sealed = SealedKey { sealed, context: place("1"), public_key: key.public_key_der() };
         // Where the key lies in memory: as long as it is kept, no other one lies there.
+        let by = caller();
         let used = |sealed: &SealedKey| {
-            keys.with_kept_key(sealed.clone(), |key| Ok((std::ptr::from_ref(key).addr(), key.public_key_der())))
+            keys.with_kept_key(&by, key_type, sealed.clone(), |key| {
+                Ok((std::ptr::from_ref(key).addr(), key.public_key_der()))
+            })
         };
         let first = used(&sealed).await.unwrap();
         assert_eq!(first.1, key.public_key_der());
@@ -235,17 +242,18 @@ async fn a_reused_key_is_the_same_and_sealed_for_its_new_place() {
     let (keys, sealer) = keys(0);
     for key_type in [KeyType::Rsa2048, KeyType::P256] {
         let policy = complete(input(key_type, "CN=a"));
-        let old = keys.create(&policy, place("1"), None).await.unwrap();
+        let old = keys.create(&caller(), &policy, place("1"), None).await.unwrap();
         let public_key = public_key_of(&old.csr);
         let reuse = SealedKey { sealed: old.sealed_key.clone(), context: place("1"), public_key };
-        let new = keys.create(&policy, place("2"), Some(reuse.clone())).await.unwrap();
+        let new = keys.create(&caller(), &policy, place("2"), Some(reuse.clone())).await.unwrap();
         assert_eq!(public_key_of(&new.csr), public_key_of(&old.csr));
         sealer.open(&new.sealed_key.0, &place("2")).unwrap();
 
-        let other = keys.create(&complete(input(KeyType::P384, "CN=a")), place("3"), Some(reuse.clone())).await.unwrap();
+        let p384 = complete(input(KeyType::P384, "CN=a"));
+        let other = keys.create(&caller(), &p384, place("3"), Some(reuse.clone())).await.unwrap();
         assert_ne!(public_key_of(&other.csr), public_key_of(&old.csr), "a key of another type is not reused");
         let moved = SealedKey { context: place("9"), ..reuse };
-        assert!(keys.create(&policy, place("4"), Some(moved)).await.is_err());
+        assert!(keys.create(&caller(), &policy, place("4"), Some(moved)).await.is_err());
     }
 }
 
@@ -258,8 +266,9 @@ async fn a_burst_of_rsa_requests_is_served_from_the_keys_that_are_ready() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let policy = complete(input(KeyType::Rsa2048, "CN=a"));
+    let by = caller();
     let made =
-        futures_util::future::try_join_all((0..4).map(|_| keys.create(&policy, place("1"), None))).await.unwrap();
+        futures_util::future::try_join_all((0..4).map(|_| keys.create(&by, &policy, place("1"), None))).await.unwrap();
     let different: std::collections::HashSet<_> = made.iter().map(|made| public_key_of(&made.csr)).collect();
     assert_eq!(different.len(), 4);
 }
@@ -268,7 +277,8 @@ async fn a_burst_of_rsa_requests_is_served_from_the_keys_that_are_ready() {
 async fn more_requests_than_the_queue_holds_are_told_to_come_back() {
     let (keys, _) = keys(0);
     let policy = complete(input(KeyType::Rsa2048, "CN=a"));
-    let answers = futures_util::future::join_all((0..24).map(|_| keys.create(&policy, place("1"), None))).await;
+    let by = caller();
+    let answers = futures_util::future::join_all((0..24).map(|_| keys.create(&by, &policy, place("1"), None))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert!(made.len() >= 8, "what waited is served");
     assert!(refused.len() >= 24 - 8 - 2 - 4, "no more than queue and workers are taken: {} refused", refused.len());

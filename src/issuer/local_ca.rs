@@ -2,22 +2,22 @@
 
 use super::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step, sign_apart};
 use crate::domain::{self, Authority};
-use crate::keys::authority::Signer;
+use crate::keys::authority::{AUTHORITY_KEY, Signer};
 use crate::keys::certificate::{Request, requested_key};
-use crate::keys::{SealContext, SealedKey, Sealer, open_key, public_key_of};
+use crate::keys::{Keys, SealContext, SealedKey, Sealer, open_key, public_key_of};
 use async_trait::async_trait;
 use std::sync::Arc;
 
 /// Signs at once with the authority of the order's issuer object. The answer is the leaf, the
 /// intermediate if there is one, and the root. A repeat signs the same content again.
 pub struct LocalCa {
-    sealer: Arc<Sealer>,
+    keys: Arc<Keys>,
 }
 
 impl LocalCa {
-    /// `sealer` opens the keys of authorities.
-    pub fn new(sealer: Arc<Sealer>) -> Self {
-        Self { sealer }
+    /// `keys` opens the keys of authorities, and signs.
+    pub fn new(keys: Arc<Keys>) -> Self {
+        Self { keys }
     }
 }
 
@@ -44,8 +44,8 @@ impl Issuer for LocalCa {
             return Err(misconfigured("The CA certificate of the issuer has expired. Make a new issuer."));
         }
         let context = SealContext::authority_key(order.vault.as_str(), issuer.name.as_str());
-        let (sealer, order, authority) = (Arc::clone(&self.sealer), order.clone(), authority.clone());
-        sign_apart(move || sign(&sealer, context, &signer, &authority, &order)).await
+        let (sealer, order, authority) = (Arc::clone(self.keys.sealer()), order.clone(), authority.clone());
+        sign_apart(&self.keys, AUTHORITY_KEY, move || sign(&sealer, context, &signer, &authority, &order)).await
     }
 
     /// Nothing was asked of anybody, so nothing is left to undo.

@@ -5,7 +5,9 @@ pub mod local_ca;
 pub mod self_signed;
 pub mod test;
 
+use crate::domain::policy::KeyType;
 use crate::domain::{self, CertificateName, IssuerConfig, Policy, Reason, RequestId, Timestamp, VaultName, Version};
+use crate::keys::{Caller, Keys, Work};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,19 +126,17 @@ impl Issuers {
     }
 }
 
-/// Runs what an issuer in this process does with keys, on a thread that may be busy for long, and
-/// says what came of it: a refusal of the request is a verdict, anything else is tried again.
-pub(crate) async fn sign_apart<W>(work: W) -> Result<Step, IssuerError>
+/// Runs what an issuer in this process does with a key of `key_type` on the threads for such work, and says what came
+/// of it: a refusal of the request is a verdict, anything else is tried again.
+pub(crate) async fn sign_apart<W>(keys: &Keys, key_type: KeyType, work: W) -> Result<Step, IssuerError>
 where
     W: FnOnce() -> domain::Result<Vec<Vec<u8>>> + Send + 'static,
 {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(chain)) => Ok(Step::Issued { chain }),
-        Ok(Err(refusal)) if refusal.reason == Reason::BadParameter => {
+    match keys.run(&Caller::server(), Work::Use(key_type), work).await {
+        Ok(chain) => Ok(Step::Issued { chain }),
+        Err(refusal) if refusal.reason == Reason::BadParameter => {
             Ok(Step::Failed { class: FailureClass::RequestRejected, message: refusal.message })
         }
-        Ok(Err(error)) => Err(IssuerError::Retry { after: None, source: error.into() }),
-        // The runtime ends, or a defect; a panic has told the log about itself.
-        Err(_) => Err(IssuerError::Retry { after: None, source: "The certificate could not be signed.".into() }),
+        Err(error) => Err(IssuerError::Retry { after: None, source: error.into() }),
     }
 }

@@ -3,27 +3,27 @@
 use super::{Checkpoint, Issuer, IssuerError, Order, Step, sign_apart};
 use crate::domain;
 use crate::keys::certificate::{self, Request};
-use crate::keys::{SealContext, SealedKey, Sealer, open_key};
+use crate::keys::{Keys, SealContext, SealedKey, Sealer, open_key};
 use async_trait::async_trait;
 use std::sync::Arc;
 
 /// Signs at once; a repeat signs the same content again.
 pub struct SelfSigned {
-    sealer: Arc<Sealer>,
+    keys: Arc<Keys>,
 }
 
 impl SelfSigned {
-    /// `sealer` opens the keys of certificates.
-    pub fn new(sealer: Arc<Sealer>) -> Self {
-        Self { sealer }
+    /// `keys` opens the keys of certificates, and signs.
+    pub fn new(keys: Arc<Keys>) -> Self {
+        Self { keys }
     }
 }
 
 #[async_trait]
 impl Issuer for SelfSigned {
     async fn advance(&self, order: &Order, _checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        let (sealer, order) = (Arc::clone(&self.sealer), order.clone());
-        sign_apart(move || sign(&sealer, &order)).await
+        let (sealer, order) = (Arc::clone(self.keys.sealer()), order.clone());
+        sign_apart(&self.keys, order.policy.key.key_type, move || sign(&sealer, &order)).await
     }
 
     /// Nothing was asked of anybody, so nothing is left to undo.

@@ -13,6 +13,8 @@ use x509_cert::Certificate;
 use x509_cert::ext::pkix::{BasicConstraints, SubjectKeyIdentifier};
 use x509_cert::name::Name;
 
+/// Which keys new authorities get.
+pub const AUTHORITY_KEY: KeyType = KeyType::P256;
 /// How long an authority lives: 20 years.
 pub const LIFETIME_MONTHS: u32 = 240;
 /// Longest common name in characters (RFC 5280 appendix A.1, ub-common-name).

@@ -5,6 +5,7 @@ pub mod authenticator;
 pub mod authority;
 pub mod backup;
 mod bundle;
+mod caller;
 pub mod certificate;
 pub mod chain;
 pub mod digest;
@@ -25,11 +26,15 @@ mod public_half;
 pub mod random;
 mod ready;
 pub mod request;
+mod rounds;
 pub mod seal;
 mod signature;
+mod turns;
+mod work;
 mod workers;
 
 pub use authenticator::{Authenticator, Mismatch, Purpose};
+pub use caller::Caller;
 pub use key_pair::KeyPair;
 pub use master_keys::MasterKeys;
 pub use opened::OpenedKeyOptions;
@@ -37,6 +42,8 @@ pub(crate) use public_half::of_certificate as public_key_of;
 pub use random::random_id;
 pub use ready::ReadyKeyOptions;
 pub use seal::{SealContext, Sealer};
+pub use work::Work;
+pub use workers::{NotRun, QueueLoad};
 
 use crate::domain::policy::ContentType;
 use crate::domain::policy::KeyType;
@@ -48,7 +55,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, thread};
 use uuid::Uuid;
-use workers::{Lane, Workers};
+use workers::{QueueOptions, Workers};
 use zeroize::Zeroizing;
 
 /// How much of the machine keys may take.
@@ -56,9 +63,13 @@ use zeroize::Zeroizing;
 pub struct KeyOptions {
     /// How many RSA keys are made at once.
     pub workers: usize,
-    /// How many requests may wait for a worker before the next is refused; the same number again
-    /// for short work such as signing.
+    /// How many requests may wait for a worker, whatever they cost, before one is refused; the same
+    /// number again for short work such as signing.
     pub queue: usize,
+    /// How long the work that waits may be expected to take, before one is refused.
+    pub queue_time: Duration,
+    /// How much of that time one principal may fill, in percent.
+    pub queue_share: u8,
     /// Keys made ahead.
     pub ready: ReadyKeyOptions,
     /// Keys that stay opened for a while.
@@ -69,10 +80,17 @@ pub struct KeyOptions {
 const HEAD_START: Duration = Duration::from_secs(1);
 
 impl Default for KeyOptions {
-    /// A worker for each processor, and a queue that RSA-2048 empties in about three seconds; no key is made ahead or stays opened.
+    /// A worker for each processor, and a queue of half a minute; no key is made ahead or stays opened.
     fn default() -> Self {
         let workers = thread::available_parallelism().map_or(1, usize::from);
-        Self { workers, queue: workers * 32, ready: ReadyKeyOptions::default(), opened: OpenedKeyOptions::default() }
+        Self {
+            workers,
+            queue: 256,
+            queue_time: Duration::from_secs(30),
+            queue_share: 75,
+            ready: ReadyKeyOptions::default(),
+            opened: OpenedKeyOptions::default(),
+        }
     }
 }
 
@@ -115,8 +133,7 @@ pub struct ImportedKey {
 /// Work that waits, runs and is done ahead, for metrics.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeyLoad {
-    pub waiting: usize,
-    pub running: usize,
+    pub queue: QueueLoad,
     pub ready_rsa_2048: usize,
     pub ready_rsa_3072: usize,
     pub ready_rsa_4096: usize,
@@ -144,8 +161,8 @@ impl fmt::Debug for Keys {
 impl Keys {
     /// Starts the threads; the error is that of the system that could not.
     pub fn new(sealer: Arc<Sealer>, options: KeyOptions) -> io::Result<Self> {
-        let KeyOptions { workers, queue, ready, opened } = options;
-        let workers = Workers::start(workers, queue)?;
+        let KeyOptions { workers, queue: jobs, queue_time: time, queue_share: share, ready, opened } = options;
+        let workers = Workers::start(workers, QueueOptions { jobs, time, share })?;
         let ready = ReadyKeys::start(ready, workers.watcher(), HEAD_START)?;
         let opened = Arc::new(OpenedKeys::start(opened)?);
         Ok(Self { sealer, new_id: Arc::new(random_id), workers: Some(workers), ready, opened })
@@ -165,17 +182,24 @@ impl Keys {
     /// A key for the policy, sealed for `context`, and the request that goes to the issuer. The
     /// key is the one of `reuse` where that is of the type that the policy asks for, else new.
     ///
-    /// [`Reason::Throttled`](crate::domain::Reason::Throttled) where too many already wait.
-    pub async fn create(&self, policy: &Policy, context: SealContext, reuse: Option<SealedKey>) -> Result<NewKey> {
+    /// [`Reason::Throttled`](crate::domain::Reason::Throttled) where too much already waits, of this
+    /// caller or of all, or where it would not be done before the caller's deadline.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        policy: &Policy,
+        context: SealContext,
+        reuse: Option<SealedKey>,
+    ) -> Result<NewKey> {
         let key_type = policy.key.key_type;
         if key_type == KeyType::P256 && reuse.is_none() {
             // Quicker than handing it over to another thread and back.
             return finish(&KeyPair::generate(key_type)?, policy, &self.sealer, &context);
         }
-        let lane = match key_type {
-            KeyType::P256 | KeyType::P384 | KeyType::P521 | KeyType::P256K => Lane::Short,
-            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 if self.ready.count(key_type) > 0 => Lane::Short,
-            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => Lane::Long,
+        let work = match reuse {
+            Some(_) => Work::Reuse(key_type),
+            None if self.ready.count(key_type) > 0 => Work::Ready(key_type),
+            None => Work::Generate(key_type),
         };
         let (policy, sealer, ready) = (policy.clone(), Arc::clone(&self.sealer), self.ready.clone());
         let job = move || {
@@ -186,42 +210,44 @@ impl Keys {
             };
             finish(&key, &policy, &sealer, &context)
         };
-        self.run_in(lane, job).await
+        self.run(caller, work, job).await
     }
 
     /// Reads a certificate with its key and seals the key for `context`. Files may ask for seconds
     /// of key derivation, so they wait with the work that takes long.
     pub async fn import(
         &self,
+        caller: &Caller,
         value: ImportValue,
         preserve_order: bool,
         now: Timestamp,
         context: SealContext,
     ) -> Result<ImportedKey> {
         let sealer = Arc::clone(&self.sealer);
+        let work = Work::Import { rounds: rounds::asked_for(&value.bytes) };
         let job = move || {
             let ImportValue { bytes, password } = value;
             let import::Imported { key, chain, facts, form } = import::read(&bytes, &password, preserve_order, now)?;
             let sealed_key = sealer.seal(&key.to_pkcs8(), &context)?.into();
             Ok(ImportedKey { sealed_key, chain, facts, form })
         };
-        self.run_in(Lane::Long, job).await
+        self.run(caller, work, job).await
     }
 
     /// Opens a key and hands its PKCS#8 to `work`, which only writes it out, away from the threads that serve requests.
     /// It is not read as a key: for RSA that takes longer than all the rest, and what was sealed was one.
-    pub async fn with_pkcs8<T, F>(&self, key: SealedKey, work: F) -> Result<T>
+    pub async fn with_pkcs8<T, F>(&self, caller: &Caller, key: SealedKey, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&[u8]) -> Result<T> + Send + 'static,
     {
         let sealer = Arc::clone(&self.sealer);
-        self.run(move || work(&open_pkcs8(&sealer, &key)?)).await
+        self.run(caller, Work::Small, move || work(&open_pkcs8(&sealer, &key)?)).await
     }
 
     /// Opens a key and hands it to `work` (signing, decrypting), away from the threads that serve requests. It is likely
     /// to be used again soon, so it stays opened for a while, as [`KeyOptions::opened`] has it.
-    pub async fn with_kept_key<T, F>(&self, key: SealedKey, work: F) -> Result<T>
+    pub async fn with_kept_key<T, F>(&self, caller: &Caller, key_type: KeyType, key: SealedKey, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&KeyPair) -> Result<T> + Send + 'static,
@@ -231,7 +257,7 @@ impl Keys {
                 // Quicker than handing it over to another thread and back.
                 return work(&opened);
             }
-            return self.run(move || work(&opened)).await;
+            return self.run(caller, Work::Use(key_type), move || work(&opened)).await;
         }
         let (sealer, kept) = (Arc::clone(&self.sealer), Arc::clone(&self.opened));
         let job = move || {
@@ -239,26 +265,24 @@ impl Keys {
             kept.keep(&key, &opened);
             work(&opened)
         };
-        self.run(job).await
+        self.run(caller, Work::Use(key_type), job).await
     }
 
-    /// Runs other work of up to some milliseconds away from the threads that serve requests.
-    pub async fn run<T, F>(&self, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce() -> Result<T> + Send + 'static,
-    {
-        self.run_in(Lane::Short, work).await
+    /// Reads the certificates that somebody sends as `entries`, which may be files that ask for key derivation.
+    pub async fn certificates(&self, caller: &Caller, entries: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
+        let rounds = entries.iter().map(|entry| rounds::asked_for(entry)).fold(0, u64::saturating_add);
+        self.run(caller, Work::Read { rounds }, move || chain::parse(&entries)).await
     }
 
-    async fn run_in<T, F>(&self, lane: Lane, work: F) -> Result<T>
+    /// Does the work for `caller`, when it is his turn, away from the threads that serve requests.
+    pub async fn run<T, F>(&self, caller: &Caller, work: Work, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
     {
         match &self.workers {
-            Some(workers) => workers.run(lane, work).await,
-            None => work(),
+            Some(workers) => workers.run(caller, work, job).await,
+            None => job(),
         }
     }
 
@@ -269,10 +293,8 @@ impl Keys {
     }
 
     pub fn load(&self) -> KeyLoad {
-        let (waiting, running) = self.workers.as_ref().map_or((0, 0), Workers::load);
         KeyLoad {
-            waiting,
-            running,
+            queue: self.workers.as_ref().map(Workers::load).unwrap_or_default(),
             ready_rsa_2048: self.ready.count(KeyType::Rsa2048),
             ready_rsa_3072: self.ready.count(KeyType::Rsa3072),
             ready_rsa_4096: self.ready.count(KeyType::Rsa4096),

@@ -130,10 +130,13 @@ impl Drop for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::workers::{Lane, Workers};
+    use crate::keys::workers::{QueueOptions, Workers};
+    use crate::keys::{Caller, Work};
     use std::time::Instant;
 
     const ONE: ReadyKeyOptions = ReadyKeyOptions { rsa_2048: 1, rsa_3072: 0, rsa_4096: 0 };
+
+    const QUEUE: QueueOptions = QueueOptions { jobs: 1, time: Duration::from_secs(60), share: 100 };
 
     fn wait_for(keys: &ReadyKeys) -> KeyPair {
         let until = Instant::now() + Duration::from_secs(60);
@@ -148,7 +151,7 @@ mod tests {
 
     #[test]
     fn shelves_are_filled_again_and_no_key_is_given_twice() {
-        let workers = Workers::start(1, 1).unwrap();
+        let workers = Workers::start(1, QUEUE).unwrap();
         let keys = ReadyKeys::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
         assert_ne!(wait_for(&keys).public_key_der(), wait_for(&keys).public_key_der());
         assert!(keys.take(KeyType::Rsa3072).is_none());
@@ -157,10 +160,11 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_made_while_there_is_other_work() {
-        let workers = Workers::start(1, 1).unwrap();
+        let workers = Workers::start(1, QUEUE).unwrap();
         let (release, held) = std::sync::mpsc::channel::<()>();
         let (begun, begins) = std::sync::mpsc::channel();
-        let other = workers.run(Lane::Long, move || {
+        let caller = Caller::new("a", None);
+        let other = workers.run(&caller, Work::Generate(KeyType::Rsa2048), move || {
             let _ = begun.send(());
             let _ = held.recv();
             Ok(())

@@ -1,39 +1,93 @@
-//! Threads for work that keeps a core busy, so that the threads that serve requests never wait for
-//! it. Queues are bounded: a server that is behind says so instead of becoming slow.
+//! Threads for work that keeps a core busy, so that the threads that serve requests never wait for it. What waits is
+//! bounded in expected time, and its owners take turns: a server that is behind says so at once instead of becoming
+//! slow, and one caller's flood does not hold up another caller.
 
+use super::caller::{Caller, Owner};
 use super::defect;
+use super::turns::{Asking, Bounds, Cause, Refusal, Turns};
+use super::work::{Costs, Lane, Work};
 use crate::domain::{Detail, Error, Reason, Result};
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// How long a job takes decides where it waits, so that a signature is not behind a hundred new
-/// RSA keys.
+/// How much work may wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Lane {
-    /// A few milliseconds at most: signing, reading a key.
-    Short,
-    /// More: making RSA keys.
-    Long,
+pub(crate) struct QueueOptions {
+    /// Requests that wait at the same time for either kind of thread, however little they cost: each holds memory.
+    pub(crate) jobs: usize,
+    /// Expected time until a full queue is empty.
+    pub(crate) time: Duration,
+    /// How much of it one principal may fill, in percent.
+    pub(crate) share: u8,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+impl QueueOptions {
+    /// The bounds for so many threads.
+    fn bounds(self, threads: usize) -> Bounds {
+        let Self { jobs, time, share } = self;
+        let time = time.saturating_mul(u32::try_from(threads).unwrap_or(u32::MAX));
+        Bounds { jobs: jobs.max(1), time, share: time / 100 * u32::from(share.clamp(1, 100)) }
+    }
+}
+
+/// What waits and runs, and what was not run, for metrics.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct QueueLoad {
+    pub waiting: usize,
+    pub running: usize,
+    /// Expected time of a core for what waits.
+    pub short_time: Duration,
+    pub long_time: Duration,
+    pub not_run: NotRun,
+}
+
+/// Jobs that were not run, by cause, since the start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct NotRun {
+    pub share: u64,
+    pub full: u64,
+    pub displaced: u64,
+    pub late: u64,
+    /// Their callers had gone.
+    pub gone: u64,
+}
+
+/// Runs the job, or answers its caller with the error.
+type Job = Box<dyn FnOnce(Option<Error>) + Send>;
 
 #[derive(Default)]
 struct State {
-    short: VecDeque<Job>,
-    long: VecDeque<Job>,
-    running: usize,
+    short: Turns<(Work, Job)>,
+    long: Turns<(Work, Job)>,
+    costs: Costs,
+    not_run: NotRun,
     stopping: bool,
 }
 
 impl State {
     fn is_idle(&self) -> bool {
-        self.running == 0 && self.short.is_empty() && self.long.is_empty()
+        [&self.short, &self.long].into_iter().all(|turns| turns.running() == 0 && turns.waiting() == 0)
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut Turns<(Work, Job)> {
+        match lane {
+            Lane::Short => &mut self.short,
+            Lane::Long => &mut self.long,
+        }
+    }
+
+    fn refused(&mut self, cause: Cause) {
+        let counter = match cause {
+            Cause::Share => &mut self.not_run.share,
+            Cause::Full => &mut self.not_run.full,
+            Cause::Displaced => &mut self.not_run.displaced,
+            Cause::Late => &mut self.not_run.late,
+        };
+        *counter += 1;
     }
 }
 
@@ -43,7 +97,9 @@ struct Shared {
     work: Condvar,
     /// There is nothing to do, or the end.
     idle: Condvar,
-    queue: usize,
+    queue: QueueOptions,
+    /// Threads for jobs of both lanes.
+    threads: usize,
 }
 
 impl Shared {
@@ -52,23 +108,46 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many threads work on a lane now.
+    fn servers(&self, state: &State, lane: Lane) -> usize {
+        match lane {
+            Lane::Long => self.threads,
+            // Its own, and those that long jobs leave.
+            Lane::Short => 1 + self.threads.saturating_sub(state.long.running() + state.long.waiting()),
+        }
+    }
+
     /// Runs jobs until the end. A thread for short jobs alone makes sure that they run while long
     /// ones have all others.
     fn serve(&self, short_only: bool) {
+        let lanes: &[Lane] = if short_only { &[Lane::Short] } else { &[Lane::Long, Lane::Short] };
         let mut state = self.lock();
         while !state.stopping {
-            let long = if short_only { None } else { state.long.pop_front() };
-            let Some(job) = long.or_else(|| state.short.pop_front()) else {
+            let now = Instant::now();
+            let turn = lanes.iter().find_map(|lane| {
+                let servers = self.servers(&state, *lane);
+                state.lane(*lane).take(now, servers).map(|turn| (*lane, turn))
+            });
+            let Some((lane, turn)) = turn else {
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            state.running += 1;
+            let (work, job) = turn.job;
+            let refusal = turn.late.map(|refusal| {
+                state.refused(refusal.cause);
+                error(refusal)
+            });
+            let run = refusal.is_none();
             drop(state);
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| job(refusal))).is_err() {
                 tracing::error!("a job of the key workers panicked");
             }
+            let took = now.elapsed();
             state = self.lock();
-            state.running -= 1;
+            if run {
+                state.lane(lane).finish(turn.id, took);
+                state.costs.learn(work, took);
+            }
             if state.is_idle() {
                 self.idle.notify_all();
             }
@@ -80,14 +159,14 @@ impl Shared {
 pub(crate) struct Workers(Arc<Shared>);
 
 impl Workers {
-    /// `threads` for jobs of both kinds and one more for short jobs alone; up to `queue` jobs of
-    /// each kind wait.
-    pub(crate) fn start(threads: usize, queue: usize) -> io::Result<Self> {
+    /// `threads` for jobs of both lanes and one more for short jobs alone.
+    pub(crate) fn start(threads: usize, queue: QueueOptions) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             work: Condvar::new(),
             idle: Condvar::new(),
-            queue: queue.max(1),
+            queue,
+            threads: threads.max(1),
         });
         // Made first: where a thread cannot start, dropping it ends those that did.
         let workers = Self(Arc::clone(&shared));
@@ -98,24 +177,25 @@ impl Workers {
         Ok(workers)
     }
 
-    /// The answer of `job`, run on one of the threads. A job whose caller went away before it
-    /// began is not run. Refused with [`Reason::Throttled`] where the queue is full.
-    pub(crate) async fn run<T, F>(&self, lane: Lane, job: F) -> Result<T>
+    /// The answer of `job`, run on one of the threads when it is the caller's turn. A job whose caller went away before
+    /// it began is not run. Refused with [`Reason::Throttled`] where the queue has no room for it, or where it cannot
+    /// be done before the caller's deadline.
+    pub(crate) async fn run<T, F>(&self, caller: &Caller, work: Work, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        self.submit(
-            lane,
-            Box::new(move || {
-                if !answer.is_closed() {
-                    // The caller may have gone meanwhile; then nobody wants the answer.
-                    let _ = answer.send(job());
-                }
-            }),
-        )?;
-        answered.await.map_err(defect("a job of the key workers gave no answer"))?
+        let job = Box::new(move |refused: Option<Error>| {
+            if !answer.is_closed() {
+                // The receiver may have been dropped meanwhile; ignore the error.
+                let _ = answer.send(refused.map_or_else(job, Err));
+            }
+        });
+        let mut place = self.enter(caller, work, job)?;
+        let answered = answered.await;
+        place.held = false;
+        answered.map_err(defect("a job of the key workers gave no answer"))?
     }
 
     /// Waits until there is nothing to do; false at the end.
@@ -123,26 +203,37 @@ impl Workers {
         IdleWatcher(Arc::clone(&self.0))
     }
 
-    /// Jobs that wait, and jobs that run.
-    pub(crate) fn load(&self) -> (usize, usize) {
+    pub(crate) fn load(&self) -> QueueLoad {
         let state = self.0.lock();
-        (state.short.len() + state.long.len(), state.running)
+        QueueLoad {
+            waiting: state.short.waiting() + state.long.waiting(),
+            running: state.short.running() + state.long.running(),
+            short_time: state.short.time(),
+            long_time: state.long.time(),
+            not_run: state.not_run,
+        }
     }
 
-    fn submit(&self, lane: Lane, job: Job) -> Result<()> {
+    fn enter(&self, caller: &Caller, work: Work, job: Job) -> Result<Place> {
+        let (lane, now) = (work.lane(), Instant::now());
         let mut state = self.0.lock();
-        let queue = match lane {
-            Lane::Short => &mut state.short,
-            Lane::Long => &mut state.long,
-        };
-        if queue.len() >= self.0.queue {
-            return Err(full(self.0.queue));
+        let (cost, servers) = (state.costs.expected(work), self.0.servers(&state, lane));
+        let bounds = self.0.queue.bounds(if lane == Lane::Long { self.0.threads } else { 1 });
+        let asking = Asking { owner: caller.owner(), cost, deadline: caller.deadline(), job: (work, job) };
+        let entered = state.lane(lane).enter(asking, bounds, now, servers).map_err(|refusal| {
+            state.refused(refusal.cause);
+            error(refusal)
+        })?;
+        for (_, refusal) in &entered.displaced {
+            state.refused(refusal.cause);
         }
-        queue.push_back(job);
         drop(state);
         // All, as the one that wakes may be the one for short jobs.
         self.0.work.notify_all();
-        Ok(())
+        for ((_, job), refusal) in entered.displaced {
+            job(Some(error(refusal)));
+        }
+        Ok(Place { shared: Arc::clone(&self.0), owner: caller.owner().clone(), lane, id: entered.id, held: true })
     }
 }
 
@@ -151,6 +242,33 @@ impl Drop for Workers {
         self.0.lock().stopping = true;
         self.0.work.notify_all();
         self.0.idle.notify_all();
+    }
+}
+
+/// The place of a job in the queue; dropping it before the answer gives the place up.
+struct Place {
+    shared: Arc<Shared>,
+    owner: Owner,
+    lane: Lane,
+    id: u64,
+    held: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.held {
+            return;
+        }
+        let mut state = self.shared.lock();
+        let left = state.lane(self.lane).leave(&self.owner, self.id);
+        if left.is_some() {
+            state.not_run.gone += 1;
+        }
+        if state.is_idle() {
+            self.shared.idle.notify_all();
+        }
+        drop(state);
+        drop(left);
     }
 }
 
@@ -168,99 +286,33 @@ impl IdleWatcher {
     }
 }
 
-fn full(queue: usize) -> Error {
-    Error::new(Reason::Throttled, "The server is busy with the keys of other requests. Repeat the request later.")
-        .with(Detail::Quota {
-            subject: "keys".to_owned(),
-            description: format!("{queue} requests already wait for a free processor."),
-        })
-        .retry_after(Duration::from_secs(1))
+/// The refusal in words, with the time after which there may be room: whole seconds, as `Retry-After` has them.
+fn error(refusal: Refusal) -> Error {
+    let Refusal { cause, after } = refusal;
+    let (message, limit) = match cause {
+        Cause::Share => (
+            "Too many of your own requests for keys already wait. Repeat the request later.",
+            "Your requests that wait for a processor already take your share of the queue.",
+        ),
+        Cause::Full => (
+            "The server is busy with the keys of other requests. Repeat the request later.",
+            "The requests that wait for a processor fill the queue.",
+        ),
+        Cause::Displaced => (
+            "The server is busy, and most of what waits for keys are your own requests. Repeat the request later.",
+            "The queue is full, and requests of callers with fewer requests come first.",
+        ),
+        Cause::Late => (
+            "The server is busy with keys and could not answer before the deadline of the request. Repeat it later, or allow more time.",
+            "The requests that wait for a processor take longer than the time that this request has.",
+        ),
+    };
+    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+    Error::new(Reason::Throttled, message)
+        .with(Detail::Quota { subject: "keys".to_owned(), description: limit.to_owned() })
+        .retry_after(Duration::from_secs(seconds.max(1)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::mpsc;
-
-    /// Holds threads until it is dropped.
-    fn hold(workers: &Workers, lane: Lane) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
-        let (release, held) = mpsc::channel::<()>();
-        let (begun, begins) = mpsc::channel();
-        let job = move || {
-            begun.send(()).unwrap();
-            let _ = held.recv();
-        };
-        workers.submit(lane, Box::new(job)).unwrap();
-        (release, begins)
-    }
-
-    #[tokio::test]
-    async fn a_job_is_answered() {
-        let workers = Workers::start(1, 1).unwrap();
-        assert_eq!(workers.run(Lane::Long, || Ok(7)).await, Ok(7));
-        assert_eq!(workers.run::<(), _>(Lane::Short, || Err(Error::internal())).await, Err(Error::internal()));
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
-        let workers = Workers::start(1, 2).unwrap();
-        let (_held, begins) = hold(&workers, Lane::Long);
-        begins.recv().unwrap();
-        let _waiting = [hold(&workers, Lane::Long), hold(&workers, Lane::Long)];
-        let error = workers.run(Lane::Long, || Ok(())).await.unwrap_err();
-        assert_eq!(error.reason, Reason::Throttled);
-        assert_eq!(error.retry_after, Some(Duration::from_secs(1)));
-        assert!(matches!(&error.details[..], [Detail::Quota { subject, .. }] if subject == "keys"));
-    }
-
-    #[tokio::test]
-    async fn short_jobs_run_while_long_ones_have_every_thread() {
-        let workers = Workers::start(2, 2).unwrap();
-        let held = [hold(&workers, Lane::Long), hold(&workers, Lane::Long)];
-        held.iter().for_each(|(_, begins)| begins.recv().unwrap());
-        assert_eq!(workers.run(Lane::Short, || Ok(7)).await, Ok(7));
-        assert_eq!(workers.load(), (0, 2));
-    }
-
-    #[tokio::test]
-    async fn a_job_that_panics_is_an_error_and_the_thread_lives_on() {
-        let workers = Workers::start(1, 1).unwrap();
-        for _ in 0..4 {
-            let answer = workers.run::<(), _>(Lane::Long, || panic!("on purpose")).await;
-            assert_eq!(answer.unwrap_err().reason, Reason::Internal);
-        }
-        assert_eq!(workers.run(Lane::Long, || Ok(7)).await, Ok(7));
-    }
-
-    #[tokio::test]
-    async fn a_job_whose_caller_went_away_is_not_run() {
-        let workers = Workers::start(1, 2).unwrap();
-        let (release, begins) = hold(&workers, Lane::Long);
-        begins.recv().unwrap();
-        let (ran, runs) = mpsc::channel();
-        let abandoned = workers.run(Lane::Long, move || ran.send(()).map_err(|_| Error::internal()));
-        assert!(tokio::time::timeout(Duration::from_millis(20), abandoned).await.is_err());
-        drop(release);
-        assert_eq!(workers.run(Lane::Long, || Ok(7)).await, Ok(7));
-        assert!(runs.try_recv().is_err());
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_idleness_waits_for_every_job_and_ends_with_the_workers() {
-        let workers = Workers::start(1, 2).unwrap();
-        let (release, _begins) = hold(&workers, Lane::Long);
-        let watcher = workers.watcher();
-        let (idle, idles) = mpsc::channel();
-        let waiting = thread::spawn(move || {
-            while watcher.wait() {
-                let _ = idle.send(());
-                thread::sleep(Duration::from_millis(1));
-            }
-        });
-        assert!(idles.recv_timeout(Duration::from_millis(50)).is_err());
-        drop(release);
-        idles.recv().unwrap();
-        drop(workers);
-        waiting.join().unwrap();
-    }
-}
+#[path = "workers_tests.rs"]
+mod tests;

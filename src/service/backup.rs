@@ -12,7 +12,7 @@ use crate::domain::{
     Timestamp, VaultName, Version, VersionSummary,
 };
 use crate::keys::backup::{self, Blobs, Opened};
-use crate::keys::{SealContext, Sealer, chain, open_pkcs8};
+use crate::keys::{Caller, SealContext, Sealer, Work, chain, open_pkcs8};
 use crate::store::{Batch, Delete, Put, Record};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -56,7 +56,12 @@ impl Service {
     /// A pending operation is not a part of it.
     ///
     /// [`Reason::BadParameter`] where there is nothing to back up yet, or too much.
-    pub async fn backup_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<Vec<u8>> {
+    pub async fn backup_certificate(
+        &self,
+        caller: &Caller,
+        vault: &VaultName,
+        name: &CertificateName,
+    ) -> Result<Vec<u8>> {
         let limit = self.limits.backup_bytes;
         for _ in 0..CONFLICT_ATTEMPTS {
             let (record, entry) = self.live(vault, name).await?;
@@ -75,7 +80,7 @@ impl Service {
                 continue;
             }
             let sealer = self.keys.sealer().clone();
-            return self.keys.run(move || save(&sealer, entry, versions, limit)).await;
+            return self.keys.run(caller, Work::Small, move || save(&sealer, entry, versions, limit)).await;
         }
         Err(contended())
     }
@@ -125,7 +130,12 @@ impl Service {
     ///
     /// [`Reason::MalformedBackup`] where it cannot be read, [`Reason::AlreadyExists`] or
     /// [`Reason::DeletedButRecoverable`] where the name is in use in this vault.
-    pub async fn restore_certificate(&self, vault: &VaultName, value: Vec<u8>) -> Result<CertificateView> {
+    pub async fn restore_certificate(
+        &self,
+        caller: &Caller,
+        vault: &VaultName,
+        value: Vec<u8>,
+    ) -> Result<CertificateView> {
         let limit = self.limits.backup_bytes;
         if value.len() > limit {
             return Err(Error::bad_parameter(format!(
@@ -134,7 +144,7 @@ impl Service {
             )));
         }
         let (sealer, to) = (self.keys.sealer().clone(), vault.clone());
-        let (entry, versions) = self.keys.run(move || open(&sealer, &value, &to)).await?;
+        let (entry, versions) = self.keys.run(caller, Work::Small, move || open(&sealer, &value, &to)).await?;
         let name = entry.name.clone();
         let entry_key = key::certificate(vault, &name);
         if let Some((_, present)) = self.load(&entry_key).await? {

@@ -10,12 +10,13 @@ use crate::domain::{
     Policy, PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
 };
 use crate::keys::random::in_order;
-use crate::keys::{self, NewKey, SealContext, SealedKey, jwk};
+use crate::keys::{self, Caller, NewKey, SealContext, SealedKey, jwk};
 use crate::store::{Batch, Record, Revision};
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
 pub struct CreateRequest {
+    pub caller: Caller,
     pub vault: VaultName,
     pub name: CertificateName,
     /// `None` keeps the policy that the certificate has.
@@ -67,7 +68,8 @@ impl Service {
     ///
     /// Refused with [`Reason::PendingInProgress`] while another one is in progress, with
     /// [`Reason::BadParameter`] where the policy or the issuer is wrong, with
-    /// [`Reason::Throttled`] where key generation is at its limit.
+    /// [`Reason::Throttled`] where too much work with keys already waits, or where the key would not
+    /// be made before the caller's deadline.
     pub async fn create(&self, request: CreateRequest) -> Result<Created> {
         if let Some(tags) = &request.tags {
             certificate::check_tags(tags)?;
@@ -188,7 +190,7 @@ impl Service {
         let version = Version::from_uuid(self.keys.new_id());
         let reuse = self.reusable_key(request, before, &policy).await?;
         let context = key_context(request, version);
-        let key = self.keys.create(&policy, context, reuse).await?;
+        let key = self.keys.create(&request.caller, &policy, context, reuse).await?;
         // In the order of time: records that are made together then lie together.
         let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.keys.new_id(), now)));
         Ok(Prepared { policy, request_id, version, key })
@@ -375,8 +377,17 @@ fn key_type(version: &Certificate) -> Result<KeyType> {
 
 /// What makes two requests the same one.
 fn fingerprint(request: &CreateRequest) -> Result<String> {
-    let CreateRequest { vault, name, policy, enabled, tags, preserve_cert_order, request_id: _, client_request_id: _ } =
-        request;
+    let CreateRequest {
+        caller: _,
+        vault,
+        name,
+        policy,
+        enabled,
+        tags,
+        preserve_cert_order,
+        request_id: _,
+        client_request_id: _,
+    } = request;
     let parts =
         serde_json::to_vec(&(vault, name.key(), policy, enabled, tags, preserve_cert_order)).map_err(|error| {
             tracing::error!(%error, "a request could not be written as JSON");

@@ -9,12 +9,13 @@ use crate::domain::{
     Version, VersionSummary, certificate,
 };
 use crate::keys::chain;
-use crate::keys::{ImportValue, ImportedKey, SealContext};
+use crate::keys::{Caller, ImportValue, ImportedKey, SealContext};
 use crate::store::{Batch, Delete, Record};
 use zeroize::Zeroizing;
 
 /// What a caller brings.
 pub struct ImportRequest {
+    pub caller: Caller,
     pub vault: VaultName,
     pub name: CertificateName,
     /// PKCS #12 or PEM, or the base64 of either (`keys::import`).
@@ -44,7 +45,8 @@ impl Service {
     /// read (`keys::import`). An operation that has ended is overwritten, as by a creation; the
     /// name of a deleted certificate is taken.
     pub async fn import(&self, request: ImportRequest) -> Result<CertificateView> {
-        let ImportRequest { vault, name, value, password, policy, enabled, tags, preserve_cert_order } = request;
+        let ImportRequest { caller, vault, name, value, password, policy, enabled, tags, preserve_cert_order } =
+            request;
         if let Some(tags) = &tags {
             certificate::check_tags(tags)?;
         }
@@ -65,7 +67,7 @@ impl Service {
                 let version = Version::from_uuid(self.keys.new_id());
                 let context = SealContext::certificate_key(vault.as_str(), name.as_str(), version);
                 let preserve = preserve_cert_order.unwrap_or(false);
-                let imported = self.keys.import(value, preserve, self.now(), context).await?;
+                let imported = self.keys.import(&caller, value, preserve, self.now(), context).await?;
                 prepared = Some(Prepared { imported, version });
             }
             let Some(Prepared { imported, version }) = &prepared else { return Err(contended()) };

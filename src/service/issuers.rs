@@ -3,11 +3,10 @@
 use super::records::{Bounds, Key, List, Page, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::issuer::{Administrator, Organization};
-use crate::domain::policy::KeyType;
 use crate::domain::{
     Authority, Blob, Credentials, Detail, Error, IssuerConfig, IssuerInput, IssuerName, Reason, Result, VaultName,
 };
-use crate::keys::{SealContext, authority};
+use crate::keys::{Caller, SealContext, Work, authority};
 use crate::store::{Batch, Delete, Revision};
 
 /// The provider whose keys this server makes itself.
@@ -28,7 +27,13 @@ pub struct IssuerPage {
 impl Service {
     /// Creates the issuer or replaces it; a replaced one keeps its `created`, and a built-in
     /// authority keeps its keys. Refused where the provider is missing or not offered here.
-    pub async fn set_issuer(&self, vault: &VaultName, name: &IssuerName, input: IssuerInput) -> Result<IssuerConfig> {
+    pub async fn set_issuer(
+        &self,
+        caller: &Caller,
+        vault: &VaultName,
+        name: &IssuerName,
+        input: IssuerInput,
+    ) -> Result<IssuerConfig> {
         check(&input)?;
         let provider = self.offered(input.provider.as_deref())?;
         for _ in 0..CONFLICT_ATTEMPTS {
@@ -49,7 +54,7 @@ impl Service {
                 updated: now,
                 authority: old.and_then(|old| old.authority.clone()),
             };
-            self.give_authority(vault, &mut issuer).await?;
+            self.give_authority(caller, vault, &mut issuer).await?;
             let expected = before.map(|(record, _)| record.revision);
             if self.commit_issuer(place, expected, &issuer).await? {
                 return Ok(issuer);
@@ -61,6 +66,7 @@ impl Service {
     /// Changes what the input names and leaves the rest.
     pub async fn update_issuer(
         &self,
+        caller: &Caller,
         vault: &VaultName,
         name: &IssuerName,
         input: IssuerInput,
@@ -83,7 +89,7 @@ impl Service {
             }
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
             issuer.updated = self.now();
-            self.give_authority(vault, &mut issuer).await?;
+            self.give_authority(caller, vault, &mut issuer).await?;
             if self.commit_issuer(place, Some(record.revision), &issuer).await? {
                 return Ok(issuer);
             }
@@ -155,7 +161,7 @@ impl Service {
     }
 
     /// A built-in authority gets its keys when it is first set, and keeps them.
-    async fn give_authority(&self, vault: &VaultName, issuer: &mut IssuerConfig) -> Result<()> {
+    async fn give_authority(&self, caller: &Caller, vault: &VaultName, issuer: &mut IssuerConfig) -> Result<()> {
         if !issuer.provider.eq_ignore_ascii_case(LOCAL_CA) || issuer.authority.is_some() {
             return Ok(());
         }
@@ -178,11 +184,11 @@ impl Service {
                 &name,
                 organization.as_ref(),
                 with_intermediate,
-                KeyType::P256,
+                authority::AUTHORITY_KEY,
                 now,
             )
         };
-        let authority: Authority = self.keys.run(make).await?;
+        let authority: Authority = self.keys.run(caller, Work::Generate(authority::AUTHORITY_KEY), make).await?;
         issuer.authority = Some(authority);
         Ok(())
     }

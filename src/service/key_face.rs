@@ -9,8 +9,8 @@ use crate::domain::{
     Certificate, Detail, EncryptionAlgorithm, Error, KeyOperation, PublicKey, Reason, Recovery, Result,
     SignatureAlgorithm, Version,
 };
-use crate::keys::jwk;
 use crate::keys::operations;
+use crate::keys::{Caller, KeyPair, Work, jwk};
 use zeroize::Zeroizing;
 
 /// A key as everybody may see it.
@@ -43,17 +43,25 @@ impl Service {
     ///
     /// [`Reason::KeyNotFound`], [`Reason::KeyDisabled`], [`Reason::KeyOperationForbidden`], and
     /// [`Reason::BadParameter`] for an algorithm of another kind of key and for a wrong length.
-    pub async fn sign(&self, wanted: &FaceRef, algorithm: SignatureAlgorithm, digest: Vec<u8>) -> Result<KeyResult> {
+    pub async fn sign(
+        &self,
+        caller: &Caller,
+        wanted: &FaceRef,
+        algorithm: SignatureAlgorithm,
+        digest: Vec<u8>,
+    ) -> Result<KeyResult> {
         let (place, view) = self.usable(wanted, KeyOperation::Sign).await?;
         check_digest(&view, algorithm, &digest, "value")?;
-        let key = sealed_key(&place, &view.certificate);
-        let signature = self.keys.with_kept_key(key, move |key| operations::sign(key, algorithm, &digest)).await?;
+        let (key_type, key) = (view.public.key_type, sealed_key(&place, &view.certificate));
+        let work = move |key: &KeyPair| operations::sign(key, algorithm, &digest);
+        let signature = self.keys.with_kept_key(caller, key_type, key, work).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: Zeroizing::new(signature) })
     }
 
     /// Whether the signature over the digest is this key's; errors as of [`Service::sign`].
     pub async fn verify(
         &self,
+        caller: &Caller,
         wanted: &FaceRef,
         algorithm: SignatureAlgorithm,
         digest: Vec<u8>,
@@ -61,13 +69,16 @@ impl Service {
     ) -> Result<bool> {
         let (_, view) = self.usable(wanted, KeyOperation::Verify).await?;
         check_digest(&view, algorithm, &digest, "digest")?;
-        self.keys.run(move || operations::verify(&view.public, algorithm, &digest, &signature)).await
+        self.keys
+            .run(caller, Work::Small, move || operations::verify(&view.public, algorithm, &digest, &signature))
+            .await
     }
 
     /// Encrypts, or wraps a key: the same thing under another permission. Errors as of
     /// [`Service::sign`]; too long a text is [`Reason::BadParameter`].
     pub async fn encrypt(
         &self,
+        caller: &Caller,
         wanted: &FaceRef,
         operation: KeyOperation,
         algorithm: EncryptionAlgorithm,
@@ -82,7 +93,8 @@ impl Service {
             return Err(Error::field("value", problem));
         }
         let public = view.public;
-        let ciphertext = self.keys.run(move || operations::encrypt(&public, algorithm, &plain)).await?;
+        let ciphertext =
+            self.keys.run(caller, Work::Small, move || operations::encrypt(&public, algorithm, &plain)).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: Zeroizing::new(ciphertext) })
     }
 
@@ -90,6 +102,7 @@ impl Service {
     /// answer to every ciphertext of the right length ([`operations::decrypt`]).
     pub async fn decrypt(
         &self,
+        caller: &Caller,
         wanted: &FaceRef,
         operation: KeyOperation,
         algorithm: EncryptionAlgorithm,
@@ -101,8 +114,9 @@ impl Service {
             let problem = format!("It has {} bytes: a ciphertext of this key has {modulus}.", ciphertext.len());
             return Err(Error::field("value", problem));
         }
-        let key = sealed_key(&place, &view.certificate);
-        let plain = self.keys.with_kept_key(key, move |key| operations::decrypt(key, algorithm, &ciphertext)).await?;
+        let (key_type, key) = (view.public.key_type, sealed_key(&place, &view.certificate));
+        let work = move |key: &KeyPair| operations::decrypt(key, algorithm, &ciphertext);
+        let plain = self.keys.with_kept_key(caller, key_type, key, work).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: plain })
     }
 

@@ -9,12 +9,14 @@ use crate::domain::{
     Blob, Certificate, CertificateEntry, EntryState, Error, Reason, Result, Tags, Timestamp, VersionSummary,
     certificate,
 };
+use crate::keys::Caller;
 use crate::keys::chain::{self, OrderedChain};
 use crate::store::{Batch, Record};
 
 /// What a caller brings.
 #[derive(Clone, Debug)]
 pub struct MergeRequest {
+    pub caller: Caller,
     pub wanted: PendingRef,
     /// The chain, leaf first: X.509 DER, or what people send in its place (`keys::chain`).
     pub x5c: Vec<Vec<u8>>,
@@ -43,8 +45,7 @@ impl Service {
             let before = pending.operation.clone();
             let operation = before.clone().apply(Event::Merged, now)?;
             if parsed.is_none() {
-                let entries = request.x5c.clone();
-                parsed = Some(self.keys.run(move || chain::parse(&entries)).await?);
+                parsed = Some(self.keys.certificates(&request.caller, request.x5c.clone()).await?);
             }
             let chain = chain::merge_order(
                 parsed.as_deref().unwrap_or_default(),

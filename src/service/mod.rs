@@ -30,6 +30,7 @@ mod vaults;
 pub mod watch;
 mod work;
 
+pub use crate::keys::Caller;
 pub(crate) use backup::reads_a_backup;
 pub use authentication::Authenticated;
 pub use certificates::CertificateView;

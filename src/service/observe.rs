@@ -4,6 +4,7 @@ use super::Service;
 use super::watch::LogEvent;
 use crate::domain::pending::TransitionKind;
 use crate::domain::{Error, Operation, Result, Status};
+use crate::keys::{NotRun, QueueLoad};
 use crate::metrics::{KeyQueue, Metrics, Seen, Tail};
 use crate::store::{Batch, StoreError};
 use std::sync::Arc;
@@ -77,9 +78,13 @@ impl Service {
     /// Sets the levels that nobody counts along.
     pub fn measure(&self, metrics: &Metrics) {
         let load = self.keys.load();
+        let QueueLoad { waiting, running, short_time, long_time, not_run } = load.queue;
+        let NotRun { share, full, displaced, late, gone } = not_run;
         metrics.set_keys(KeyQueue {
-            waiting: load.waiting,
-            running: load.running,
+            waiting,
+            running,
+            waiting_time: [("short", short_time), ("long", long_time)],
+            not_run: [("share", share), ("full", full), ("displaced", displaced), ("deadline", late), ("gone", gone)],
             ready_rsa_2048: load.ready_rsa_2048,
             ready_rsa_3072: load.ready_rsa_3072,
             ready_rsa_4096: load.ready_rsa_4096,

@@ -7,7 +7,7 @@ use super::records::Key;
 use crate::domain::policy::ContentType;
 use crate::domain::{Blob, Certificate, Error, Recovery, Result};
 use crate::keys::export::{Exported, as_pem, as_pkcs12};
-use crate::keys::{SealedKey, public_key_of};
+use crate::keys::{Caller, SealedKey, Work, public_key_of};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -36,7 +36,7 @@ impl Service {
     /// [`Reason::SecretDisabled`](crate::domain::Reason::SecretDisabled), and
     /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) where a PEM secret is asked
     /// for as PKCS #12.
-    pub async fn secret(&self, wanted: &FaceRef, form: Option<ContentType>) -> Result<SecretView> {
+    pub async fn secret(&self, caller: &Caller, wanted: &FaceRef, form: Option<ContentType>) -> Result<SecretView> {
         let (place, certificate) = self.face(wanted, Face::Secret).await?;
         if !certificate.enabled {
             return Err(Face::Secret.disabled(&certificate, "get"));
@@ -51,13 +51,14 @@ impl Service {
             }
             (own, form) => form.unwrap_or(own),
         };
-        let value = self.exported(&place, &certificate, form).await?;
+        let value = self.exported(caller, &place, &certificate, form).await?;
         let recovery = self.recovery(&certificate.vault);
         Ok(SecretView { certificate, form, value, recovery })
     }
 
     async fn exported(
         &self,
+        caller: &Caller,
         place: &Key<Certificate>,
         certificate: &Certificate,
         form: ContentType,
@@ -72,9 +73,9 @@ impl Service {
             }
         };
         if !certificate.exportable {
-            return self.keys.run(move || Ok(write(None))).await;
+            return self.keys.run(caller, Work::Small, move || Ok(write(None))).await;
         }
-        self.keys.with_pkcs8(sealed_key(place, certificate), move |key| Ok(write(Some(key)))).await
+        self.keys.with_pkcs8(caller, sealed_key(place, certificate), move |key| Ok(write(Some(key)))).await
     }
 }
 

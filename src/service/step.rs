@@ -9,7 +9,7 @@ use crate::domain::{
     Blob, Error, IssuerConfig, IssuerName, Operation, OperationError, RequestId, Result, Timestamp, VaultName,
 };
 use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
-use crate::keys::chain;
+use crate::keys::{Caller, Work, chain};
 use crate::store::{Batch, Delete, Record};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -129,7 +129,10 @@ impl Service {
         let before = pending.operation.clone();
         let now = self.now();
         let (csr, policy) = (before.csr.0.clone(), pending.policy.clone());
-        let checked = self.keys.run(move || Ok(chain::check_issued(&chain, &csr, &policy, now))).await?;
+        let checked = self
+            .keys
+            .run(&Caller::server(), Work::Small, move || Ok(chain::check_issued(&chain, &csr, &policy, now)))
+            .await?;
         match checked {
             Ok(chain) => {
                 pending.operation = before.clone().apply(Event::Issued, now)?;

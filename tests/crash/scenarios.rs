@@ -4,7 +4,7 @@ use crate::world::World;
 use certmint::domain::{
     CertificateName, Error, IssuerInput, IssuerName, Operation, PolicyInput, Reason, RequestId, Result, VaultName,
 };
-use certmint::service::{CreateRequest, MergeRequest, PendingRef, Service};
+use certmint::service::{Caller, CreateRequest, MergeRequest, PendingRef, Service};
 use std::process::Command;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,7 +51,15 @@ impl Scenario {
                 let (operation, _) = service.pending(&wanted(FIRST)).await?;
                 if operation.in_progress() {
                     let x5c = vec![signed(&operation.csr.0)];
-                    service.merge(MergeRequest { wanted: wanted(FIRST), x5c, enabled: None, tags: None }).await?;
+                    service
+                        .merge(MergeRequest {
+                            caller: Caller::new("test", None),
+                            wanted: wanted(FIRST),
+                            x5c,
+                            enabled: None,
+                            tags: None,
+                        })
+                        .await?;
                 }
                 world.work(service).await
             }
@@ -98,7 +106,7 @@ pub(crate) async fn set_issuer(service: &Service, account: &str) -> Result<()> {
         account_id: Some(account.to_owned()),
         ..IssuerInput::default()
     };
-    service.set_issuer(&vault(), &IssuerName::parse(account)?, input).await.map(|_| ())
+    service.set_issuer(&Caller::new("test", None), &vault(), &IssuerName::parse(account)?, input).await.map(|_| ())
 }
 
 pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<Operation> {
@@ -109,6 +117,7 @@ pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<
         ..PolicyInput::default()
     };
     let request = CreateRequest {
+        caller: Caller::new("test", None),
         vault: vault(),
         name: name(),
         policy: Some(policy),

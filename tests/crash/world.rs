@@ -72,16 +72,16 @@ impl World {
     /// A service that was just started.
     pub(crate) async fn service(&self) -> Result<Service> {
         let store: Arc<dyn Store> = Arc::new(FaultyStore { inner: self.open(), faults: self.faults.clone() });
-        let signs = Arc::new(SelfSigned::new(self.sealer.clone()));
+        let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+        let options = KeyOptions { workers: 1, queue: 8, ready, ..KeyOptions::default() };
+        let keys = Arc::new(Keys::new(self.sealer.clone(), options).unwrap());
+        let signs = Arc::new(SelfSigned::new(keys.clone()));
         let authority = Authority { books: self.books.clone(), signs: signs.clone() };
         let faulty: Arc<dyn Issuer> =
             Arc::new(FaultyIssuer { inner: Arc::new(authority), faults: self.faults.clone() });
-        let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-        let keys = Keys::new(self.sealer.clone(), KeyOptions { workers: 1, queue: 8, ready, ..KeyOptions::default() })
-            .unwrap();
         let issuers = Issuers::new(signs).with("Counting", faulty);
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Service::new(store, issuers, Arc::new(keys), clock, Limits::default()).await
+        Service::new(store, issuers, keys, clock, Limits::default()).await
     }
 
     /// Does everything that is due, again and again with time passing, until nothing is due for longer than

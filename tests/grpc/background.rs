@@ -30,10 +30,10 @@ impl Background {
         let sealer = Arc::new(Sealer::new(keys));
         let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
         let options = KeyOptions { ready, workers: 2, queue: key_queue, ..KeyOptions::default() };
-        let keys = Arc::new(Keys::new(sealer.clone(), options).unwrap());
-        let self_signed = Arc::new(SelfSigned::new(sealer.clone()));
+        let keys = Arc::new(Keys::new(sealer, options).unwrap());
+        let self_signed = Arc::new(SelfSigned::new(keys.clone()));
         let issuers = Issuers::new(self_signed.clone())
-            .with("LocalCA", Arc::new(LocalCa::new(sealer)))
+            .with("LocalCA", Arc::new(LocalCa::new(keys.clone())))
             .with("Test", Arc::new(TestIssuer::new(self_signed)));
         let service = Service::new(store.clone(), issuers, keys, Arc::new(SystemClock), limits).await.unwrap();
         let stop = CancellationToken::new();

@@ -96,3 +96,13 @@ async fn a_deadline_that_is_none_is_no_deadline() {
         assert_eq!(refusal::reason(&status_of(&answer)), "PENDING_NOT_FOUND", "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_request_over_rest_has_a_time_limit_too() {
+    let server = Server::with(Setup { rest_timeout: Some(Duration::from_millis(1)), ..Setup::default() }).await;
+    let body = r#"{"policy":{"key_props":{"kty":"RSA","key_size":4096},"x509_props":{"subject":"CN=a"},"issuer":{"name":"Unknown"}}}"#;
+    let reply = server.rest("localhost").send("POST /certificates/web/create", body).await;
+    assert_eq!(reply.status, 504, "{}", reply.body);
+    assert_eq!(reply.json()["error"]["code"], "GatewayTimeout");
+    assert!(reply.body.contains("not done within 1ms"), "{}", reply.body);
+}

@@ -27,5 +27,6 @@ mod requests;
 mod rest;
 mod rich;
 mod server;
+mod turns;
 mod watch;
 mod web;

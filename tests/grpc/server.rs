@@ -47,6 +47,8 @@ pub(crate) struct Setup {
     pub(crate) grpc: GrpcOptions,
     /// How long a body may take over REST.
     pub(crate) body_timeout: Option<Duration>,
+    /// How long a request may take over REST.
+    pub(crate) rest_timeout: Option<Duration>,
 }
 
 /// A server that runs until it is stopped or dropped.
@@ -68,7 +70,7 @@ impl Server {
     }
 
     pub(crate) async fn with(setup: Setup) -> Self {
-        let Setup { store, keys, key_queue, limits, listener, grpc, body_timeout } = setup;
+        let Setup { store, keys, key_queue, limits, listener, grpc, body_timeout, rest_timeout } = setup;
         let store = store.unwrap_or_else(|| Arc::new(Sqlite::open_in_memory().unwrap()));
         let keys = keys.unwrap_or_else(MasterKeys::random);
         let (background, service) = Background::start(store, keys, key_queue.unwrap_or(256), limits).await;
@@ -83,6 +85,7 @@ impl Server {
         let (port, stats, stop) = (listener.local_addr().port(), listener.stats(), CancellationToken::new());
         let mut rest = RestOptions { closing: stop.clone(), ..RestOptions::new(Auth::Development) };
         rest.body_timeout = body_timeout.unwrap_or(rest.body_timeout);
+        rest.request_timeout = rest_timeout.unwrap_or(rest.request_timeout);
         let app = transport::app(
             grpc::face(service.clone(), GrpcOptions { closing: stop.clone(), ..grpc }),
             rest::router(service.clone(), rest),

@@ -10,7 +10,7 @@ use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::issuer::{Checkpoint, Issuer, Issuers, Order, Step};
 use certmint::keys::authority::create_authority;
-use certmint::keys::{KeyPair, MasterKeys, SealContext, Sealer, request};
+use certmint::keys::{KeyPair, Keys, MasterKeys, SealContext, Sealer, random_id, request};
 use std::sync::Arc;
 
 /// 2026-11-23T10:00:00Z.
@@ -27,9 +27,10 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let sealer = Arc::new(Sealer::new(MasterKeys::random()));
-        let own: Arc<dyn Issuer> = Arc::new(SelfSigned::new(Arc::clone(&sealer)));
+        let keys = Arc::new(Keys::inline(Arc::clone(&sealer), Arc::new(random_id)));
+        let own: Arc<dyn Issuer> = Arc::new(SelfSigned::new(Arc::clone(&keys)));
         let issuers = Issuers::new(Arc::clone(&own))
-            .with("LocalCA", Arc::new(LocalCa::new(Arc::clone(&sealer))))
+            .with("LocalCA", Arc::new(LocalCa::new(keys)))
             .with("Test", Arc::new(TestIssuer::new(own)));
         Self { sealer, issuers }
     }

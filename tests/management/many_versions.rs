@@ -3,7 +3,7 @@
 
 use crate::world::{World, named, vault};
 use certmint::domain::Reason;
-use certmint::service::Limits;
+use certmint::service::{Caller, Limits};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -45,10 +45,10 @@ async fn a_purge_goes_in_bounded_steps() {
 async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
     let here = World::new(Limits::default()).await;
     here.issue_many("web", VERSIONS).await;
-    let backup = here.service.backup_certificate(&vault(), &named("web")).await.unwrap();
+    let backup = here.service.backup_certificate(&Caller::new("test", None), &vault(), &named("web")).await.unwrap();
     let there = World::new(Limits::default()).await;
     there.store.reset();
-    let view = there.service.restore_certificate(&vault(), backup).await.unwrap();
+    let view = there.service.restore_certificate(&Caller::new("test", None), &vault(), backup).await.unwrap();
     let (commits, largest) = largest(&there);
     assert!(commits == 5 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
     assert_eq!(view.version, here.service.certificate(&vault(), &named("web")).await.unwrap().version);
@@ -62,23 +62,28 @@ async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
 async fn a_restore_that_is_cut_short_leaves_nothing() {
     let here = World::new(Limits::default()).await;
     here.issue_many("web", 120).await;
-    let backup = here.service.backup_certificate(&vault(), &named("web")).await.unwrap();
+    let backup = here.service.backup_certificate(&Caller::new("test", None), &vault(), &named("web")).await.unwrap();
     for commits in 0..4 {
         let there = World::new(Limits::default()).await;
         there.store.fail_after(commits);
-        let error = there.service.restore_certificate(&vault(), backup.clone()).await.unwrap_err();
+        let error =
+            there.service.restore_certificate(&Caller::new("test", None), &vault(), backup.clone()).await.unwrap_err();
         assert_eq!(error.reason, Reason::StoreUnavailable);
         there.store.heal();
         let error = there.service.certificate(&vault(), &named("web")).await.unwrap_err();
         assert_eq!(error.reason, Reason::CertificateNotFound);
         if commits > 0 {
-            let error = there.service.restore_certificate(&vault(), backup.clone()).await.unwrap_err();
+            let error = there
+                .service
+                .restore_certificate(&Caller::new("test", None), &vault(), backup.clone())
+                .await
+                .unwrap_err();
             assert_eq!(error.reason, Reason::BeingDeleted);
         }
         there.clock.advance(Duration::from_secs(91));
         there.work().await;
         assert_eq!(there.store.keys().await, Vec::<String>::new(), "after {commits} commits");
-        there.service.restore_certificate(&vault(), backup.clone()).await.unwrap();
+        there.service.restore_certificate(&Caller::new("test", None), &vault(), backup.clone()).await.unwrap();
         there.work().await;
         there.service.certificate(&vault(), &named("web")).await.unwrap();
     }

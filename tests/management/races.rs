@@ -3,7 +3,7 @@
 
 use crate::world::{World, create, named, vault};
 use certmint::domain::{Error, Reason};
-use certmint::service::{Limits, ListRequest, PendingRef, Service, UpdateRequest};
+use certmint::service::{Caller, Limits, ListRequest, PendingRef, Service, UpdateRequest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -64,10 +64,11 @@ async fn act(service: &Service, dice: &mut Dice) -> Result<(), Error> {
             service.update_certificate(&request).await.map(drop)
         }
         8 => {
-            let backup = service.backup_certificate(&vault, &name).await?;
+            let by = Caller::new("test", None);
+            let backup = service.backup_certificate(&by, &vault, &name).await?;
             let _ = service.delete_certificate(&vault, &name).await;
             let _ = service.purge_certificate(&vault, &name).await;
-            service.restore_certificate(&vault, backup).await.map(drop)
+            service.restore_certificate(&by, &vault, backup).await.map(drop)
         }
         9 => service.delete_pending(&PendingRef { vault, name, request_id: None }).await.map(drop),
         10 => {

@@ -9,7 +9,7 @@ use certmint::issuer::Issuers;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
-use certmint::service::{CreateRequest, Limits, Service, record_body};
+use certmint::service::{Caller, CreateRequest, Limits, Service, record_body};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
 use std::sync::Arc;
@@ -165,14 +165,16 @@ fn sealer() -> Sealer {
 async fn service(store: Arc<Counting>, clock: Arc<ManualClock>, limits: Limits) -> Service {
     let sealer = Arc::new(sealer());
     let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-    let keys = Keys::new(sealer.clone(), KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() }).unwrap();
-    let signs = Arc::new(SelfSigned::new(sealer));
+    let options = KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() };
+    let keys = Arc::new(Keys::new(sealer, options).unwrap());
+    let signs = Arc::new(SelfSigned::new(keys.clone()));
     let issuers = Issuers::new(signs.clone()).with("Test", Arc::new(TestIssuer::new(signs)));
-    Service::new(store, issuers, Arc::new(keys), clock, limits).await.unwrap()
+    Service::new(store, issuers, keys, clock, limits).await.unwrap()
 }
 
 pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {
     CreateRequest {
+        caller: Caller::new("test", None),
         vault: vault(),
         name: named(name),
         policy: Some(PolicyInput {

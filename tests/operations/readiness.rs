@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use certmint::domain::{IssuerInput, IssuerName, Reason, VaultName};
 use certmint::keys::MasterKeys;
 use certmint::metrics::Metrics;
-use certmint::service::Limits;
+use certmint::service::{Caller, Limits};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, EventPage, Put, Record, Revision, Store, StoreError};
 use certmint::transport::admin::Probes;
@@ -121,7 +121,7 @@ async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_th
     let name = IssuerName::parse("corp").unwrap();
     let set = || async {
         let input = IssuerInput { provider: Some("Test".to_owned()), ..IssuerInput::default() };
-        test.service.set_issuer(&VaultName::default_vault(), &name, input).await
+        test.service.set_issuer(&Caller::new("test", None), &VaultName::default_vault(), &name, input).await
     };
     set().await.unwrap();
     store.mood.store(READ_ONLY, SeqCst);

@@ -2,7 +2,7 @@
 
 use crate::place::{A, B, Life, Place, policy, vault};
 use certmint::domain::{CertificateName, PolicyInput, RequestId};
-use certmint::service::CreateRequest;
+use certmint::service::{Caller, CreateRequest};
 
 #[tokio::test]
 async fn a_version_of_another_vault_gives_no_key() {
@@ -121,6 +121,7 @@ async fn settings_of_another_vault_are_not_taken() {
 
 fn request(life: &Life, vault_name: &str, name: &str, id: &str) -> impl Future<Output = certmint::domain::Result<()>> {
     let request = CreateRequest {
+        caller: Caller::server(),
         vault: vault(vault_name),
         name: CertificateName::parse(name).unwrap(),
         policy: Some(PolicyInput {

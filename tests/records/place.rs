@@ -67,11 +67,11 @@ impl Place {
     pub(crate) async fn open(&self) -> Life {
         let sealer = Arc::new(Self::sealer());
         let opened = OpenedKeyOptions { room: 8, time: Duration::from_secs(600) };
-        let keys = Keys::new(sealer.clone(), KeyOptions { workers: 1, queue: 32, opened, ..KeyOptions::default() });
-        let issuers = Issuers::new(Arc::new(SelfSigned::new(sealer.clone())))
-            .with("LocalCA", Arc::new(LocalCa::new(sealer)));
+        let options = KeyOptions { workers: 1, queue: 32, opened, ..KeyOptions::default() };
+        let keys = Arc::new(Keys::new(sealer, options).unwrap());
+        let issuers = Issuers::new(Arc::new(SelfSigned::new(keys.clone())))
+            .with("LocalCA", Arc::new(LocalCa::new(keys.clone())));
         let store = Arc::new(Sqlite::open(&self.file(), SqliteOptions::default()).unwrap());
-        let keys = Arc::new(keys.unwrap());
         let service = Service::new(store, issuers, keys, self.clock.clone(), self.limits.clone()).await.unwrap();
         Life { service }
     }

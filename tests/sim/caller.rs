@@ -8,7 +8,7 @@ use crate::world::{Sight, World, vault};
 use certmint::domain::{
     CertificateName, Detail, Error, IssuerInput, IssuerName, Operation, PolicyInput, Reason, RequestId, Result,
 };
-use certmint::service::{CreateRequest, Created, MergeRequest, PendingRef, Service};
+use certmint::service::{self, CreateRequest, Created, MergeRequest, PendingRef, Service};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -198,7 +198,13 @@ impl Caller {
         let policy = policy(&found.issuer.name, 0).complete(found.created).unwrap();
         let x5c = signed(&found.csr.0, &policy, found.request_id, found.version, found.created);
         let id = self.world.percent(50).then_some(found.request_id);
-        let request = MergeRequest { wanted: wanted(name, id), x5c, enabled: None, tags: None };
+        let request = MergeRequest {
+            caller: service::Caller::new("test", None),
+            wanted: wanted(name, id),
+            x5c,
+            enabled: None,
+            tags: None,
+        };
         let answer = self.insist(|service| {
             let request = request.clone();
             async move { service.merge(request).await }
@@ -235,7 +241,12 @@ impl Caller {
                 ..IssuerInput::default()
             };
             let name = IssuerName::parse(account).unwrap();
-            self.door().await.service.set_issuer(&vault(), &name, input).await.unwrap();
+            self.door()
+                .await
+                .service
+                .set_issuer(&service::Caller::new("test", None), &vault(), &name, input)
+                .await
+                .unwrap();
         }
     }
 
@@ -302,6 +313,7 @@ pub(crate) fn request(
     act: usize,
 ) -> CreateRequest {
     CreateRequest {
+        caller: service::Caller::new("test", None),
         vault: vault(),
         name: name.clone(),
         policy: Some(policy(issuer, act)),

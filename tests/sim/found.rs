@@ -9,7 +9,7 @@ use certmint::domain::{IssuerInput, IssuerName, Operation, RequestId, Timestamp}
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::{Checkpoint, Issuer, IssuerError, Issuers, Order, Step};
 use certmint::keys::{Keys, MasterKeys, Sealer, random_id};
-use certmint::service::{CreateRequest, Limits, PendingRef, Service, UpdateRequest};
+use certmint::service::{self, CreateRequest, Limits, PendingRef, Service, UpdateRequest};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::store::{Record, Store, StoreError};
 use futures_util::future::BoxFuture;
@@ -60,7 +60,9 @@ async fn an_order_on_its_way() -> Scene {
     };
     let (one, other) = (replica().await, replica().await);
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
-    one.set_issuer(&vault(), &IssuerName::parse("slow").unwrap(), input).await.unwrap();
+    one.set_issuer(&service::Caller::new("test", None), &vault(), &IssuerName::parse("slow").unwrap(), input)
+        .await
+        .unwrap();
     let id = RequestId::from_uuid(random_id());
     one.create(request(&name(0), "slow", Some(id), 0)).await.unwrap();
     let due = one.claim(9).await.unwrap().remove(0);
@@ -240,8 +242,8 @@ async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize
     let inner = Sqlite::open_inline(SqliteOptions::default()).unwrap();
     let store = Arc::new(Between { inner, then: Mutex::default() });
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
-    let issuers = Issuers::new(Arc::new(SelfSigned::new(sealer.clone())));
     let keys = Arc::new(Keys::inline(sealer, Arc::new(random_id)));
+    let issuers = Issuers::new(Arc::new(SelfSigned::new(keys.clone())));
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let service = Service::new(store.clone(), issuers, keys, clock, Limits::default()).await.unwrap();
     let first = {

@@ -7,7 +7,7 @@ use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
-use certmint::service::{CreateRequest, Limits, Service};
+use certmint::service::{Caller, CreateRequest, Limits, Service};
 use certmint::store::Store;
 use certmint::store::postgres::{Postgres, PostgresOptions};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
@@ -41,12 +41,12 @@ pub(crate) async fn make(data: &Path, url: Option<&str>, count: usize) {
     };
     let sealer = Arc::new(Sealer::new(MasterKeys::load(&data.join("master.key")).unwrap()));
     let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-    let keys = Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap();
-    let own = Arc::new(SelfSigned::new(sealer.clone()));
+    let keys = Arc::new(Keys::new(sealer, KeyOptions { ready, ..KeyOptions::default() }).unwrap());
+    let own = Arc::new(SelfSigned::new(keys.clone()));
     let issuers = Issuers::new(own.clone())
-        .with("LocalCA", Arc::new(LocalCa::new(sealer)))
+        .with("LocalCA", Arc::new(LocalCa::new(keys.clone())))
         .with("Test", Arc::new(TestIssuer::new(own)));
-    let service = Service::new(store, issuers, Arc::new(keys), Arc::new(SystemClock), Limits::default()).await.unwrap();
+    let service = Service::new(store, issuers, keys, Arc::new(SystemClock), Limits::default()).await.unwrap();
     let next = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..AT_ONCE)
         .map(|_| {
@@ -75,6 +75,7 @@ fn request(number: usize) -> CreateRequest {
         ..PolicyInput::default()
     };
     CreateRequest {
+        caller: Caller::new("test", None),
         vault: VaultName::default_vault(),
         name: CertificateName::parse(&format!("waiting-{number}")).unwrap(),
         policy: Some(policy),

@@ -28,13 +28,13 @@ pub(crate) async fn start() -> TestService {
 pub(crate) async fn start_on(store: Arc<dyn Store>, keys: MasterKeys, limits: Limits) -> TestService {
     let sealer = Arc::new(Sealer::new(keys));
     let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-    let keys = Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap();
-    let self_signed = Arc::new(SelfSigned::new(sealer.clone()));
-    let local_ca = Arc::new(LocalCa::new(sealer));
+    let keys = Arc::new(Keys::new(sealer, KeyOptions { ready, ..KeyOptions::default() }).unwrap());
+    let self_signed = Arc::new(SelfSigned::new(keys.clone()));
+    let local_ca = Arc::new(LocalCa::new(keys.clone()));
     let issuers = Issuers::new(self_signed.clone())
         .with("LocalCA", local_ca)
         .with("Test", Arc::new(TestIssuer::new(self_signed)));
-    let service = Service::new(store, issuers, Arc::new(keys), Arc::new(SystemClock), limits).await.unwrap();
+    let service = Service::new(store, issuers, keys, Arc::new(SystemClock), limits).await.unwrap();
     let stop = CancellationToken::new();
     tokio::spawn(worker::run(service.clone(), WorkerOptions::default(), stop.clone()));
     tokio::spawn({

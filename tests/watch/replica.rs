@@ -52,8 +52,8 @@ async fn a_resumed_stream_is_caught_up_with_the_log_and_not_with_what_its_replic
     let silent = watch::Sender::new(*one.store.head().borrow());
     let store: Arc<dyn Store> = Arc::new(Deaf { inner: one.store.clone(), silent });
     let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-    let keys = Arc::new(Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap());
-    let issuers = Issuers::new(Arc::new(SelfSigned::new(sealer)));
+    let keys = Arc::new(Keys::new(sealer, KeyOptions { ready, ..KeyOptions::default() }).unwrap());
+    let issuers = Issuers::new(Arc::new(SelfSigned::new(keys.clone())));
     let two = Service::new(store, issuers, keys, Arc::new(SystemClock), Limits::default()).await.unwrap();
     create("after").await;
 

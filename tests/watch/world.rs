@@ -8,7 +8,7 @@ use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, Keys, ReadyKeyOptions, Sealer};
 use certmint::service::watch::WatchLimits;
-use certmint::service::{Limits, Service};
+use certmint::service::{Caller, Limits, Service};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::worker::{self, WorkerOptions};
@@ -34,13 +34,13 @@ impl Life {
     pub(crate) async fn begin(file: &Path, sealer: &Arc<Sealer>, watch: WatchLimits) -> Self {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(file, SqliteOptions::default()).unwrap());
         let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-        let keys = Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap();
-        let self_signed = Arc::new(SelfSigned::new(sealer.clone()));
+        let keys = Arc::new(Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap());
+        let self_signed = Arc::new(SelfSigned::new(keys.clone()));
         let issuers = Issuers::new(self_signed.clone()).with("Test", Arc::new(TestIssuer::new(self_signed)));
         // What a dead worker had claimed is to be due again within the run.
         let limits = Limits { lease: Duration::from_millis(500), watch, ..Limits::default() };
         let clock = Arc::new(SystemClock);
-        let service = Service::new(store.clone(), issuers, Arc::new(keys), clock, limits).await.unwrap();
+        let service = Service::new(store.clone(), issuers, keys, clock, limits).await.unwrap();
         let stop = CancellationToken::new();
         let options = WorkerOptions { poll: Duration::from_millis(100), ..WorkerOptions::default() };
         let tasks = vec![
@@ -89,7 +89,7 @@ pub(crate) async fn set_issuers(service: &Service) {
                 ..IssuerInput::default()
             };
             let (vault, name) = (VaultName::parse(vault).unwrap(), IssuerName::parse(account).unwrap());
-            service.set_issuer(&vault, &name, input).await.unwrap();
+            service.set_issuer(&Caller::new("test", None), &vault, &name, input).await.unwrap();
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use crate::world::{ISSUERS, Life, VAULTS};
 use certmint::domain::{CertificateName, PolicyInput, Reason, RequestId, VaultName};
-use certmint::service::{CreateRequest, PendingRef};
+use certmint::service::{Caller, CreateRequest, PendingRef};
 
 #[rustfmt::skip]
 pub(crate) const NAMES: [&str; 20] = [
@@ -46,6 +46,7 @@ pub(crate) fn request(vault: VaultName, name: CertificateName, issuer: &str) -> 
         ..PolicyInput::default()
     };
     CreateRequest {
+        caller: Caller::new("test", None),
         vault,
         name,
         policy: Some(policy),

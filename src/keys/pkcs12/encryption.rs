@@ -25,6 +25,9 @@ const SHA1_RC2_40: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.1135
 /// Longest salt in bytes that is worked with: a salt is hashed in every round of the old schemes.
 const MAX_SALT: usize = 1024;
 
+/// Rounds of key derivation that everything of one caller may take.
+pub(crate) const MAX_ROUNDS: u64 = 2_000_000;
+
 /// How many rounds of key derivation may still be spent. A file of today needs 2,000 to 600,000;
 /// two million take about two seconds of one processor.
 #[derive(Debug)]
@@ -32,7 +35,7 @@ pub(crate) struct Budget(u64);
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(2_000_000)
+        Self(MAX_ROUNDS)
     }
 }
 

@@ -6,7 +6,7 @@ mod encryption;
 mod mac;
 mod write;
 
-pub(crate) use encryption::{Budget, Password, Unreadable, decrypt};
+pub(crate) use encryption::{Budget, MAX_ROUNDS, Password, Unreadable, decrypt};
 pub(crate) use write::write;
 
 use super::asn1::{Element, INTEGER, OCTET_STRING, SEQUENCE};

@@ -90,7 +90,7 @@ impl Admin {
         let v1::SetIssuerRequest { vault_name, issuer_name, issuer } = message;
         let vault = call.vault(&vault_name)?;
         let name = call.issuer(&issuer_name)?;
-        let issuer = self.0.set_issuer(&vault, &name, input(issuer)?).await?;
+        let issuer = self.0.set_issuer(&call.caller(), &vault, &name, input(issuer)?).await?;
         Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 
@@ -100,7 +100,7 @@ impl Admin {
         let vault = call.vault(&vault_name)?;
         let name = call.issuer(&issuer_name)?;
         let input = masked(input(issuer)?, update_mask)?;
-        let issuer = self.0.update_issuer(&vault, &name, input).await?;
+        let issuer = self.0.update_issuer(&call.caller(), &vault, &name, input).await?;
         Ok(v1::UpdateIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 

@@ -3,12 +3,13 @@
 use super::door::Caller;
 use crate::domain::{CertificateName, IssuerName, RequestId, Result, VaultName, Version};
 use crate::service::watch::Subscriber;
-use crate::service::{PendingRef, Vaults};
+use crate::service::{self, PendingRef, Vaults};
 use crate::transport::audit::About;
 use crate::transport::auth::Principal;
 use crate::transport::host::Host;
 use crate::transport::listener::ConnectionInfo;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The surroundings of one call; `front` puts it into every request.
@@ -18,6 +19,7 @@ pub(super) struct Call {
     /// Ends streams: the connection is to close, or the server.
     pub(super) closing: CancellationToken,
     pub(super) principal: Principal,
+    deadline: Instant,
     connection: u64,
     about: Option<Arc<Mutex<About>>>,
     vaults: Arc<Vaults>,
@@ -25,13 +27,18 @@ pub(super) struct Call {
 
 impl Call {
     /// `door` put the caller into the extensions of the request, the listener its connection.
-    pub(super) fn new(host: Host, extensions: &mut http::Extensions, vaults: Arc<Vaults>) -> Self {
+    pub(super) fn new(host: Host, extensions: &mut http::Extensions, vaults: Arc<Vaults>, deadline: Instant) -> Self {
         let (connection, closing) = match extensions.get::<ConnectionInfo>() {
             Some(ConnectionInfo { id, closing, .. }) => (*id, closing.clone()),
             None => (0, CancellationToken::new()),
         };
         let Caller { principal, about } = extensions.remove::<Caller>().unwrap_or_default();
-        Self { host, closing, principal, connection, about, vaults }
+        Self { host, closing, principal, deadline, connection, about, vaults }
+    }
+
+    /// For whom work with keys is done, and until when.
+    pub(super) fn caller(&self) -> service::Caller {
+        service::Caller::new(&self.principal.name, Some(self.deadline))
     }
 
     /// Who watches, for the limits.

@@ -57,6 +57,7 @@ impl Certificates {
         let created = self
             .0
             .create(CreateRequest {
+                caller: call.caller(),
                 vault: call.vault(&vault_name)?,
                 name: call.certificate(&certificate_name)?,
                 policy: policy.map(policy::input).transpose()?,
@@ -134,6 +135,7 @@ impl Certificates {
         let view = self
             .0
             .merge(MergeRequest {
+                caller: call.caller(),
                 wanted: call.pending(&vault_name, &certificate_name, &request_id)?,
                 x5c: x509_certificates.into_iter().map(Into::into).collect(),
                 enabled: enabled(attributes),

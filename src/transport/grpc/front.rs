@@ -45,13 +45,14 @@ impl Front {
             Ok(host) => host,
             Err(error) => return status(error).into_http(),
         };
-        let call = Call::new(host, &mut parts.extensions, self.0.service.vaults().clone());
-        let closing = call.closing.clone();
-        parts.extensions.insert(call);
         let patience = parts.headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
         let deadline = patience.map(|patience| Instant::now() + patience);
         // It ends at the headers of the answer; a stream keeps the caller's own deadline after them.
         let limit = Instant::now() + options.call_timeout;
+        let ends = deadline.map_or(limit, |own| own.min(limit));
+        let call = Call::new(host, &mut parts.extensions, self.0.service.vaults().clone(), ends.into_std());
+        let closing = call.closing.clone();
+        parts.extensions.insert(call);
         let path = parts.uri.path().to_owned();
         let mut request = http::Request::from_parts(parts, body);
         // Health and reflection: the streams of ours end by themselves.
@@ -61,8 +62,7 @@ impl Front {
         }
         let handled = self.handle(request, deadline);
         // A defect in one call must not take the others of its connection along.
-        let handled =
-            AssertUnwindSafe(timeout_at(deadline.map_or(limit, |own| own.min(limit)), handled)).catch_unwind();
+        let handled = AssertUnwindSafe(timeout_at(ends, handled)).catch_unwind();
         match handled.await {
             Ok(Ok(response)) if foreign => ending(explained(response, &path), closing, deadline),
             Ok(Ok(response)) => explained(response, &path),

@@ -26,6 +26,7 @@ pub(super) fn request(call: &Call, message: v1::ImportCertificateRequest) -> Res
         None => return Err(Error::field("bundle", "It is required: pkcs12 or pem.")),
     };
     Ok(ImportRequest {
+        caller: call.caller(),
         vault,
         name,
         value,

@@ -70,16 +70,17 @@ impl Keys {
 
     async fn sign_digest(&self, request: Request<v1::SignRequest>) -> Result<v1::SignResponse> {
         let (call, wanted, algorithm, digest) = opened!(request, v1::SignRequest { algorithm, digest });
-        let result = self.0.sign(&wanted, signature_algorithm(algorithm)?, digest.into()).await?;
+        let result = self.0.sign(&call.caller(), &wanted, signature_algorithm(algorithm)?, digest.into()).await?;
         let (key_id, signature) = named(&call, &wanted, result);
         Ok(v1::SignResponse { key_id, signature })
     }
 
     async fn verify_signature(&self, request: Request<v1::VerifyRequest>) -> Result<v1::VerifyResponse> {
-        let (_, wanted, algorithm, digest, signature) =
+        let (call, wanted, algorithm, digest, signature) =
             opened!(request, v1::VerifyRequest { algorithm, digest, signature });
         let algorithm = signature_algorithm(algorithm)?;
-        Ok(v1::VerifyResponse { valid: self.0.verify(&wanted, algorithm, digest.into(), signature.into()).await? })
+        let valid = self.0.verify(&call.caller(), &wanted, algorithm, digest.into(), signature.into()).await?;
+        Ok(v1::VerifyResponse { valid })
     }
 
     async fn encrypt_text(&self, request: Request<v1::EncryptRequest>) -> Result<v1::EncryptResponse> {
@@ -115,7 +116,7 @@ impl Keys {
         plain: Bytes,
     ) -> Result<(String, Bytes)> {
         let plain = Zeroizing::new(plain.to_vec());
-        let result = self.0.encrypt(wanted, operation, encryption_algorithm(algorithm)?, plain).await?;
+        let result = self.0.encrypt(&call.caller(), wanted, operation, encryption_algorithm(algorithm)?, plain).await?;
         Ok(named(call, wanted, result))
     }
 
@@ -127,7 +128,8 @@ impl Keys {
         algorithm: i32,
         ciphertext: Bytes,
     ) -> Result<(String, Bytes)> {
-        let result = self.0.decrypt(wanted, operation, encryption_algorithm(algorithm)?, ciphertext.into()).await?;
+        let algorithm = encryption_algorithm(algorithm)?;
+        let result = self.0.decrypt(&call.caller(), wanted, operation, algorithm, ciphertext.into()).await?;
         Ok(named(call, wanted, result))
     }
 }

@@ -215,7 +215,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::BackupCertificateRequest { vault_name, certificate_name } = message;
         let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
-        let value = self.0.backup_certificate(&vault, &name).await?;
+        let value = self.0.backup_certificate(&call.caller(), &vault, &name).await?;
         Ok(v1::BackupCertificateResponse { value: value.into() })
     }
 
@@ -225,7 +225,7 @@ impl Certificates {
     ) -> Result<v1::RestoreCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::RestoreCertificateRequest { vault_name, value } = message;
-        let restored = self.0.restore_certificate(&call.vault(&vault_name)?, value.into()).await;
+        let restored = self.0.restore_certificate(&call.caller(), &call.vault(&vault_name)?, value.into()).await;
         call.note(|about| match &restored {
             Ok(view) => view.name.as_str().clone_into(&mut about.name),
             Err(refusal) => about.not_restored(refusal),

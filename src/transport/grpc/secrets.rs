@@ -22,7 +22,7 @@ impl Secrets {
         let v1::GetSecretRequest { vault_name, secret_name, secret_version, out_content_type } = message;
         let wanted = wanted(&call, &vault_name, &secret_name, &secret_version)?;
         let form = filled(out_content_type).map(|text| form(&text)).transpose()?;
-        let view = self.0.secret(&wanted, form).await?;
+        let view = self.0.secret(&call.caller(), &wanted, form).await?;
         call.note(|about| about.secret(&view));
         Ok(v1::GetSecretResponse { secret: Some(secret(view, &call.base())?) })
     }

@@ -19,6 +19,7 @@ pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
     let name = CertificateName::parse(name)?;
     let CreateBody { policy, attributes, tags, preserve_cert_order } = call.body(body).await?;
     let request = CreateRequest {
+        caller: call.caller(),
         vault: call.vault(),
         name,
         policy: policy.and_then(|policy| policy.into_input()),
@@ -40,6 +41,7 @@ pub(super) async fn import(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
     let name = CertificateName::parse(name)?;
     let ImportBody { value, pwd, policy, attributes, tags, preserve_cert_order } = call.body(body).await?;
     let request = ImportRequest {
+        caller: call.caller(),
         vault: call.vault(),
         name,
         value: Zeroizing::new(value.unwrap_or_default().into_bytes()),

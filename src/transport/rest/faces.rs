@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 pub(super) async fn secret(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
     let wanted = wanted(call, name, version)?;
     let form = call.address.query("outContentType").map(form).transpose()?;
-    let view = call.service.secret(&wanted, form).await?;
+    let view = call.service.secret(&call.caller(), &wanted, form).await?;
     call.note(|about| about.secret(&view));
     Ok(Answer::json(StatusCode::OK, json(&SecretAnswer::new(&view, &call.links))))
 }
@@ -69,18 +69,20 @@ pub(super) async fn use_key(
     let KeyOperationBody { alg, value, digest } = call.body(body).await?;
     let alg = alg.ok_or_else(|| required("alg"))?;
     let value = bytes("value", value)?;
+    let caller = call.caller();
     let result = match operation {
-        KeyOperation::Sign => call.service.sign(&wanted, signature_algorithm(&alg)?, value.to_vec()).await?,
+        KeyOperation::Sign => call.service.sign(&caller, &wanted, signature_algorithm(&alg)?, value.to_vec()).await?,
         KeyOperation::Verify => {
             let digest = bytes("digest", digest)?.to_vec();
-            let valid = call.service.verify(&wanted, signature_algorithm(&alg)?, digest, value.to_vec()).await?;
+            let valid =
+                call.service.verify(&caller, &wanted, signature_algorithm(&alg)?, digest, value.to_vec()).await?;
             return Ok(Answer::json(StatusCode::OK, json(&VerifyAnswer { value: valid })));
         }
         KeyOperation::Encrypt | KeyOperation::WrapKey => {
-            call.service.encrypt(&wanted, operation, encryption_algorithm(&alg)?, value).await?
+            call.service.encrypt(&caller, &wanted, operation, encryption_algorithm(&alg)?, value).await?
         }
         KeyOperation::Decrypt | KeyOperation::UnwrapKey => {
-            call.service.decrypt(&wanted, operation, encryption_algorithm(&alg)?, value.to_vec()).await?
+            call.service.decrypt(&caller, &wanted, operation, encryption_algorithm(&alg)?, value.to_vec()).await?
         }
     };
     let KeyResult { version, bytes } = result;

@@ -12,8 +12,8 @@ use super::{
     API_VERSIONS, RestOptions, backup, body, certificates, contacts, deleted, faces, issuers, list, pending, update,
     watch,
 };
-use crate::domain::{CertificateName, Error, IssuerName, VaultName};
-use crate::service::Service;
+use crate::domain::{CertificateName, Error, IssuerName, Reason, VaultName, duration};
+use crate::service::{Caller, Service};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -28,7 +28,8 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::time::timeout_at;
 
 /// Stands for the method of a POST, for clients that can send no other (contract section 1).
 const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method");
@@ -75,6 +76,7 @@ pub(super) struct Call<'a> {
     pub(super) service: &'a Service,
     pub(super) options: &'a RestOptions,
     pub(super) principal: Principal,
+    deadline: Instant,
     pub(super) links: Links,
     pub(super) parts: &'a Parts,
     pub(super) address: &'a Address<'a>,
@@ -85,6 +87,11 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     pub(super) fn vault(&self) -> VaultName {
         self.vault.clone()
+    }
+
+    /// For whom work with keys is done, and until when.
+    pub(super) fn caller(&self) -> Caller {
+        Caller::new(&self.principal.name, Some(self.deadline))
     }
 
     /// Puts down what the request turned out to be about.
@@ -144,10 +151,12 @@ impl Gateway {
         let line = Line { parts: &parts, about: &about, told: false };
         let client_request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
         // A defect in one request must not take the others of its connection along.
-        let handled = AssertUnwindSafe(self.handle(&parts, &mut body, &about)).catch_unwind().await;
-        let answer = match handled {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(failure)) => failure.answer(),
+        let deadline = begun + self.options.request_timeout;
+        let handled = timeout_at(deadline.into(), self.handle(&parts, &mut body, &about, deadline));
+        let answer = match AssertUnwindSafe(handled).catch_unwind().await {
+            Ok(Ok(Ok(answer))) => answer,
+            Ok(Ok(Err(failure))) => failure.answer(),
+            Ok(Err(_)) => Failure::from(out_of_time(self.options.request_timeout)).answer(),
             Err(_) => {
                 tracing::error!(method = %parts.method, path = parts.uri.path(), "a request made the server panic");
                 Failure::from(Error::internal()).answer()
@@ -165,7 +174,13 @@ impl Gateway {
         if parts.method == Method::HEAD { response.map(|_| Body::empty()) } else { response }
     }
 
-    async fn handle(&self, parts: &Parts, body: &mut Body, about: &Mutex<About>) -> Result<Answer, Failure> {
+    async fn handle(
+        &self,
+        parts: &Parts,
+        body: &mut Body,
+        about: &Mutex<About>,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
         let Self { service, options } = self;
         let host = Host::of(parts, &options.base_domain);
         let Some(principal) = options.auth.authenticate(&parts.headers) else {
@@ -184,7 +199,8 @@ impl Gateway {
         if is_name(path, name) {
             noted(about, |about| name.clone_into(&mut about.name));
         }
-        let call = Call { service, options, principal, links, parts, address: &address, vault: host.vault(), about };
+        let vault = host.vault();
+        let call = Call { service, options, principal, deadline, links, parts, address: &address, vault, about };
         match endpoint {
             Endpoint::GetPending => pending::get(&call, name).await,
             Endpoint::Create => certificates::create(&call, name, body).await,
@@ -228,6 +244,11 @@ impl Gateway {
             Endpoint::DeleteContacts => contacts::delete(&call).await,
         }
     }
+}
+
+fn out_of_time(limit: Duration) -> Error {
+    let limit = duration::to_text(limit);
+    Error::new(Reason::DeadlineExceeded, format!("The request was not done within {limit}, the limit of this server."))
 }
 
 fn noted(about: &Mutex<About>, note: impl FnOnce(&mut About)) {

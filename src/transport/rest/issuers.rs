@@ -22,14 +22,14 @@ pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> 
 pub(super) async fn set(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = IssuerName::parse(name)?;
     let input = IssuerInput::from(call.body::<IssuerBody>(body).await?);
-    let issuer = call.service.set_issuer(&call.vault(), &name, input).await?;
+    let issuer = call.service.set_issuer(&call.caller(), &call.vault(), &name, input).await?;
     Ok(answer(call, &issuer))
 }
 
 pub(super) async fn update(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = IssuerName::parse(name)?;
     let input = IssuerInput::from(call.body::<IssuerBody>(body).await?);
-    let issuer = call.service.update_issuer(&call.vault(), &name, input).await?;
+    let issuer = call.service.update_issuer(&call.caller(), &call.vault(), &name, input).await?;
     Ok(answer(call, &issuer))
 }
 

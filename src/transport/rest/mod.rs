@@ -73,6 +73,8 @@ pub struct RestOptions {
     pub backup_limit: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+    /// How long a request that is no stream may take.
+    pub request_timeout: Duration,
     /// Ends the event streams, for the stop of the server.
     pub closing: CancellationToken,
 }
@@ -85,6 +87,7 @@ impl RestOptions {
             body_limit: 1024 * 1024,
             backup_limit: 3 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(60),
             closing: CancellationToken::new(),
         }
     }

@@ -72,8 +72,13 @@ pub(super) async fn merge(call: &Call<'_>, name: &str, body: &mut Body) -> Resul
         );
     };
     let x5c = x5c.into_iter().map(decoded).collect();
-    let request =
-        MergeRequest { wanted, x5c, enabled: attributes.unwrap_or_default().enabled, tags: tags.map(Tags::from) };
+    let request = MergeRequest {
+        caller: call.caller(),
+        wanted,
+        x5c,
+        enabled: attributes.unwrap_or_default().enabled,
+        tags: tags.map(Tags::from),
+    };
     let view = call.service.merge(request).await?;
     let location = call.links.url("certificates", &[view.name.as_str()]);
     let body = json(&CertificateAnswer::new(&view, Shape::Whole, &call.links));

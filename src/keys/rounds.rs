@@ -1,0 +1,119 @@
+//! How many rounds of key derivation a file asks for, before anything of it is decrypted: what it will cost is known
+//! before it waits for a thread.
+
+use super::asn1::{Element, INTEGER, OCTET_STRING, SEQUENCE};
+use super::pkcs12::MAX_ROUNDS;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+/// Structures inside of structures that are looked at; deeper ones hold no parameters.
+const MAX_DEPTH: u8 = 24;
+const BEGIN: &str = "-----BEGIN ";
+
+/// The rounds that the visible parts of a file ask for: PKCS #12, an encrypted PKCS #8 key, either in base64 or PEM.
+/// An estimate: parts inside of encrypted ones are not seen, and nothing is refused here. Not more than
+/// [`MAX_ROUNDS`], since the reader stops there.
+pub(crate) fn asked_for(value: &[u8]) -> u64 {
+    let rounds = match value.first() {
+        Some(&SEQUENCE) => of_der(value),
+        _ => std::str::from_utf8(value).map_or(0, |text| of_text(text, true)),
+    };
+    rounds.min(MAX_ROUNDS)
+}
+
+fn of_text(text: &str, inside: bool) -> u64 {
+    if !text.contains(BEGIN) {
+        let bytes = decoded(text);
+        return match bytes.first() {
+            Some(&SEQUENCE) => of_der(&bytes),
+            _ if inside => std::str::from_utf8(&bytes).map_or(0, |text| of_text(text, false)),
+            _ => 0,
+        };
+    }
+    let blocks = text.split(BEGIN).skip(1).filter_map(|block| {
+        let body = block.split_once("-----")?.1;
+        body.split_once("-----END").map_or(Some(body), |(body, _)| Some(body))
+    });
+    blocks.map(|body| of_der(&decoded(body))).fold(0, u64::saturating_add)
+}
+
+/// What is not base64 decodes to nothing: the reader will say so.
+fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
+    let text: Zeroizing<Vec<u8>> = Zeroizing::new(text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect());
+    Zeroizing::new(STANDARD.decode(&text).unwrap_or_default())
+}
+
+fn of_der(der: &[u8]) -> u64 {
+    Element::first(der).map_or(0, |(element, _)| of_element(element, MAX_DEPTH))
+}
+
+fn of_element(element: Element<'_>, depth: u8) -> u64 {
+    let Some(deeper) = depth.checked_sub(1) else { return 0 };
+    if element.tag & 0x1f == OCTET_STRING || element.tag == 0x80 {
+        // Contents travel in octet strings, whole or in pieces.
+        let Some(bytes) = element.octets().map(Zeroizing::new) else { return 0 };
+        let inside = bytes.first() == Some(&SEQUENCE);
+        return if inside { Element::parse(&bytes).map_or(0, |inner| of_element(inner, deeper)) } else { 0 };
+    }
+    let Some(children) = element.children() else { return 0 };
+    let inside = children.iter().map(|child| of_element(*child, deeper)).fold(0, u64::saturating_add);
+    parameters(&children).saturating_add(inside)
+}
+
+/// A salt and a number of rounds: of the old schemes (RFC 7292 appendix C), of PBKDF2 (RFC 8018 appendix A.2), or of a
+/// MAC (RFC 7292 section 4). How often the rounds are run depends on the lengths of key and hash.
+fn parameters(children: &[Element<'_>]) -> u64 {
+    let at = children.windows(2).position(|pair| pair[0].tag == OCTET_STRING && pair[1].tag == INTEGER);
+    let Some(at) = at else { return 0 };
+    let rounds = u64::from(children[at + 1].unsigned().unwrap_or(u32::MAX));
+    let times = match (at, children.len()) {
+        (0, 2) => 3,
+        (0, _) => 2,
+        _ => 1,
+    };
+    rounds * times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// Files of OpenSSL with this many rounds, in all their forms.
+    fn files(rounds: &str) -> Vec<Vec<u8>> {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |arguments: &str| {
+            let status = Command::new("openssl").args(arguments.split(' ')).current_dir(&folder).output().unwrap();
+            assert!(status.status.success(), "{arguments}: {status:?}");
+        };
+        run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -subj /CN=a");
+        let export = "pkcs12 -export -inkey key.pem -in cert.pem -passout pass:pw -out file.p12";
+        run(&format!("{export} -iter {rounds} -nomac"));
+        let pfx = std::fs::read(folder.path().join("file.p12")).unwrap();
+        run(&format!("pkcs8 -topk8 -in key.pem -passout pass:pw -iter {rounds} -out key8.pem"));
+        let pem = std::fs::read(folder.path().join("key8.pem")).unwrap();
+        let text = STANDARD.encode(&pfx).into_bytes();
+        let trailing = [&pfx[..], &[0; 8]].concat();
+        vec![pfx, text, trailing, STANDARD.encode(&pem).into_bytes(), pem]
+    }
+
+    #[test]
+    fn every_form_of_a_file_tells_its_rounds_before_it_is_opened() {
+        for (few, many) in files("2000").into_iter().zip(files("300000")) {
+            let (few, many) = (asked_for(&few), asked_for(&many));
+            assert!((2000..20_000).contains(&few), "{few}");
+            assert!((300_000..=MAX_ROUNDS).contains(&many), "{many}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_asks_for_nothing_and_no_file_for_more_than_is_borne() {
+        for nothing in [&b""[..], b"0", b"\x30\x80", b"-----BEGIN X-----\n!!\n-----END X-----", &[0x30; 4096]] {
+            assert_eq!(asked_for(nothing), 0);
+        }
+        // A MAC of four billion rounds.
+        let greedy = [0x30, 0x0b, 0x30, 0, 0x04, 1, 7, 0x02, 4, 0x7f, 0xff, 0xff, 0xff];
+        assert_eq!(asked_for(&greedy), MAX_ROUNDS);
+    }
+}
