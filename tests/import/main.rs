@@ -5,4 +5,5 @@ mod export;
 mod forms;
 mod hostile;
 mod refusals;
+mod strict;
 mod tools;

@@ -83,6 +83,15 @@ impl Folder {
     }
 }
 
+/// Whether a program is installed; says which test was left out where it is not.
+pub(crate) fn there_is(program: &str, argument: &str) -> bool {
+    let there = Command::new(program).arg(argument).output().is_ok();
+    if !there {
+        eprintln!("skipped: {program} is not installed (scripts/debian-packages.sh installs what Debian has)");
+    }
+    there
+}
+
 #[expect(clippy::disallowed_methods, reason = "the certificates of openssl begin now")]
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();

@@ -56,6 +56,9 @@ pub(crate) enum Unreadable {
     TooCostly,
 }
 
+/// No password at all, as the schemes of PKCS #12 write it: no bytes, not even a terminator.
+pub(super) const NO_PASSWORD: &[u8] = &[];
+
 /// A password, which each scheme wants in its own letters.
 #[derive(Clone, Copy)]
 pub(crate) struct Password<'a>(pub(crate) &'a str);
@@ -72,7 +75,7 @@ impl Password<'_> {
         let with_terminator = self.0.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect();
         let mut forms = vec![Zeroizing::new(with_terminator)];
         if self.0.is_empty() {
-            forms.push(Zeroizing::default());
+            forms.push(Zeroizing::new(NO_PASSWORD.to_vec()));
         }
         forms
     }
