@@ -1,5 +1,6 @@
 //! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
 
+mod alternative_names;
 mod asn1;
 pub mod authority;
 pub mod backup;
@@ -14,18 +15,24 @@ pub mod import;
 pub mod jwk;
 pub mod key_pair;
 pub mod master_keys;
+mod link;
 mod name_text;
 pub mod names;
+mod oid;
 mod opened;
 pub mod operations;
 mod pem;
 mod pkcs12;
 pub mod random;
+mod reader;
 mod ready;
 pub mod request;
 pub mod seal;
 mod signature;
+mod unusable_key;
 mod workers;
+mod x509;
+mod x509_name;
 
 pub use key_pair::KeyPair;
 pub use master_keys::MasterKeys;
@@ -199,6 +206,16 @@ impl Keys {
             Ok(ImportedKey { sealed_key, chain, facts, form })
         };
         self.run_in(Lane::Long, job).await
+    }
+
+    /// Reads the certificates of a merge. Where that may ask for seconds of key derivation, it waits
+    /// with the work that takes long.
+    pub async fn read_chain(&self, entries: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
+        let cheap = move || Ok((chain::parse_cheaply(&entries), entries));
+        match self.run_in(Lane::Short, cheap).await? {
+            (Some(parsed), _) => parsed,
+            (None, entries) => self.run_in(Lane::Long, move || chain::parse(&entries)).await,
+        }
     }
 
     /// Opens a key and hands its PKCS#8 to `work`, which only writes it out, away from the threads that serve requests.

@@ -43,8 +43,7 @@ impl Service {
             let before = pending.operation.clone();
             let operation = before.clone().apply(Event::Merged, now)?;
             if parsed.is_none() {
-                let entries = request.x5c.clone();
-                parsed = Some(self.keys.run(move || chain::parse(&entries)).await?);
+                parsed = Some(self.keys.read_chain(request.x5c.clone()).await?);
             }
             let chain = chain::merge_order(
                 parsed.as_deref().unwrap_or_default(),
