@@ -159,7 +159,8 @@ fn order<'a>(
             pool.push(Link { index, certificate: read? });
         }
     }
-    let named = |link: &&Link<'a>| certificates.iter().any(|(der, is_of_key)| *is_of_key && *der == link.certificate.der);
+    let named =
+        |link: &&Link<'a>| certificates.iter().any(|(der, is_of_key)| *is_of_key && *der == link.certificate.der);
     let of_key = || pool.iter().filter(|link| link.certificate.key.same_as(wanted));
     // What the input says decides; else the first that fits, so that neither an old certificate nor a
     // placeholder of the same key is in the way.

@@ -2,8 +2,8 @@
 
 use super::asn1::{OID, SEQUENCE, tlv};
 use super::defect;
-use super::oid::oid_from_text;
 use super::names::general_names;
+use super::oid::oid_from_text;
 use crate::domain::policy::{KeyUsage as Usage, Policy};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Result};

@@ -80,10 +80,7 @@ fn only_key(found: Vec<FoundKey>, form: ContentType) -> Result<Option<KeyPair>> 
         read.push(der);
         match &only {
             Some(first) if first.public_key_der() != key.public_key_der() => {
-                return Err(problem(
-                    form,
-                    "It holds several private keys: import each certificate by itself.",
-                ));
+                return Err(problem(form, "It holds several private keys: import each certificate by itself."));
             }
             Some(_) => {}
             None => only = Some(key),
@@ -107,7 +104,9 @@ fn sentence(found: Problem) -> Error {
         Problem::Unknown | Problem::HasKey => problem(ContentType::Pkcs12, "It is neither PKCS#12 nor PEM."),
         Problem::TooMany(form) => problem(
             form,
-            format!("It holds more than {MAX_CERTIFICATES} certificates: export the certificate with its own chain alone."),
+            format!(
+                "It holds more than {MAX_CERTIFICATES} certificates: export the certificate with its own chain alone."
+            ),
         ),
         Problem::Bad(form, why) => problem(form, why),
     }

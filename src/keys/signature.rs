@@ -33,9 +33,7 @@ pub(crate) fn verify(key: &PublicKeyInfo<'_>, algorithm: &Algorithm<'_>, message
     match verified {
         Some(Ok(())) => Verdict::Right,
         Some(Err(_)) => Verdict::Wrong,
-        None => {
-            Verdict::Unchecked(format!("{} with a key of the kind {}", algorithm.text(), key.algorithm.text()))
-        }
+        None => Verdict::Unchecked(format!("{} with a key of the kind {}", algorithm.text(), key.algorithm.text())),
     }
 }
 

@@ -60,7 +60,9 @@ pub(super) fn pkcs1(der: &[u8]) -> String {
         Some(bytes.len() * 8 - usize::try_from(bytes.first()?.leading_zeros()).ok()?)
     };
     match modulus() {
-        Some(bits @ (2048 | 3072 | 4096)) => format!(" It is an RSA key of {bits} bits whose numbers do not fit together."),
+        Some(bits @ (2048 | 3072 | 4096)) => {
+            format!(" It is an RSA key of {bits} bits whose numbers do not fit together.")
+        }
         Some(bits) => format!(" It is an RSA key of {bits} bits."),
         None => String::new(),
     }

@@ -258,7 +258,8 @@ mod tests {
         assert_eq!(seconds(UTC_TIME, "7001010001Z"), Some(60));
         assert_eq!(seconds(GENERALIZED_TIME, "99991231235959Z"), Some(253_402_300_799));
         assert_eq!(seconds(UTC_TIME, "491231235959Z").map(|at| at > 2_500_000_000), Some(true));
-        for bad in ["", "70", "701301000000Z", "700132000000Z", "700101250000Z", "700101000000X", "70010100000\u{e9}Z"] {
+        for bad in ["", "70", "701301000000Z", "700132000000Z", "700101250000Z", "700101000000X", "70010100000\u{e9}Z"]
+        {
             assert_eq!(seconds(UTC_TIME, bad), None, "{bad}");
         }
     }

@@ -40,7 +40,8 @@ impl<'a> Name<'a> {
         self.parts
             .iter()
             .map(|part| {
-                let mut part: Vec<_> = part.iter().map(|attribute| (attribute.oid, Value::of(attribute.value))).collect();
+                let mut part: Vec<_> =
+                    part.iter().map(|attribute| (attribute.oid, Value::of(attribute.value))).collect();
                 part.sort();
                 part
             })
@@ -121,7 +122,8 @@ mod tests {
                 assert!(one.same_as(&other));
             }
         }
-        let [one, other] = [&same[0], &name(0x13, b"Other CA")].map(|der| Name::read(Element::parse(der).unwrap()).unwrap());
+        let different = name(0x13, b"Other CA");
+        let [one, other] = [&same[0], &different].map(|der| Name::read(Element::parse(der).unwrap()).unwrap());
         assert!(!one.same_as(&other));
     }
 

@@ -35,7 +35,8 @@ fn openssl_opens_the_pfx_without_its_legacy_provider() {
 /// The opaque values of the recording, decoded: what strict clients do with them must work with ours.
 #[test]
 fn the_pfx_opens_without_a_password_and_is_built_as_the_recorded_one() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/azure/recorded-exchanges.json"));
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/azure/recorded-exchanges.json"));
     let recorded: serde_json::Value = serde_json::from_str(&text.unwrap()).unwrap();
     let recorded = recorded["full"][8]["response_body"]["value"].as_str().unwrap();
     let recorded = strict::open(&STANDARD.decode(recorded).unwrap()).unwrap();
@@ -49,11 +50,15 @@ fn the_pfx_opens_without_a_password_and_is_built_as_the_recorded_one() {
     assert_eq!(ours.certificates, [folder.der("leaf")]);
     // The service of 2018 wrote RC2 and a MAC of one round, which it has not since 2021; Windows adds its own name of
     // the key's place, which says nothing elsewhere.
-    let as_of_today: Vec<String> = recorded.structure.iter().map(|line| {
-        line.replace("mac 1.3.14.3.2.26 salt 20 rounds 1", "mac 1.3.14.3.2.26 salt 20 rounds 2000")
-            .replace("1.2.840.113549.1.12.1.6", "1.2.840.113549.1.12.1.3")
-            .replace(" 1.3.6.1.4.1.311.17.1", "")
-    }).collect();
+    let as_of_today: Vec<String> = recorded
+        .structure
+        .iter()
+        .map(|line| {
+            line.replace("mac 1.3.14.3.2.26 salt 20 rounds 1", "mac 1.3.14.3.2.26 salt 20 rounds 2000")
+                .replace("1.2.840.113549.1.12.1.6", "1.2.840.113549.1.12.1.3")
+                .replace(" 1.3.6.1.4.1.311.17.1", "")
+        })
+        .collect();
     assert_eq!(ours.structure, as_of_today);
 }
 

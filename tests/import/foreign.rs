@@ -121,7 +121,8 @@ fn encryptions_that_are_not_supported_are_named() {
         ("-v1 PBE-SHA1-RC4-128", "RC4 of 128 bits"),
     ] {
         let providers = "-provider legacy -provider default";
-        folder.openssl(&format!("pkcs8 -topk8 -in leaf.key -passout pass:secret -out locked.key {options} {providers}"));
+        folder
+            .openssl(&format!("pkcs8 -topk8 -in leaf.key -passout pass:secret -out locked.key {options} {providers}"));
         let text = folder.text("locked.key") + &folder.text("leaf.pem");
         named(text.as_bytes(), &["not supported", name, "Export it again"]);
     }
@@ -152,7 +153,8 @@ fn the_answers_of_services_are_taken_as_they_are() {
     let (pfx, pem) = (STANDARD.encode(folder.pfx("", "")), String::from_utf8(folder.both()).unwrap());
     let leaf = folder.der("leaf");
     for text in [
-        serde_json::json!({"id": "https://v/secrets/a", "value": pfx, "contentType": "application/x-pkcs12"}).to_string(),
+        serde_json::json!({"id": "https://v/secrets/a", "value": pfx, "contentType": "application/x-pkcs12"})
+            .to_string(),
         serde_json::json!({"value": pem}).to_string(),
         serde_json::json!({"secret": {"pkcs12": pfx, "pem": null}}).to_string(),
         serde_json::json!(pfx).to_string(),

@@ -77,7 +77,8 @@ fn a_subject_may_be_empty_or_in_old_strings() {
     assert_eq!(imported("-subj /", "subjectAltName=critical,DNS:a.example").facts.subject, "");
     for (mask, expected) in [("nombstr", "CN=Z\u{fc}rich"), ("default", "CN=Z\u{fc}rich"), ("pkix", "CN=Z\u{fc}rich")] {
         let folder = Folder::self_signed(P256, "-subj /CN=a", "");
-        let config = format!("[req]\ndistinguished_name=dn\nstring_mask={mask}\nprompt=no\nutf8=yes\n[dn]\nCN=Z\u{fc}rich\n");
+        let config =
+            format!("[req]\ndistinguished_name=dn\nstring_mask={mask}\nprompt=no\nutf8=yes\n[dn]\nCN=Z\u{fc}rich\n");
         folder.write("request.cnf", config.as_bytes());
         folder.openssl("req -x509 -new -key leaf.key -config request.cnf -days 9 -out leaf.pem");
         assert_eq!(import(&folder.both(), "").unwrap().facts.subject, expected, "{mask}");

@@ -114,7 +114,9 @@ fn every_variant_of_gnutls_is_taken() {
         );
         for (form, file) in [("--outder", "ours.p12"), ("", "ours.pem")] {
             let line = format!("{line} {form} --outfile {file}");
-            folder.run("certtool", &line.split_whitespace().collect::<Vec<_>>()).unwrap_or_else(|said| panic!("{said}"));
+            folder
+                .run("certtool", &line.split_whitespace().collect::<Vec<_>>())
+                .unwrap_or_else(|said| panic!("{said}"));
             let imported = import(&folder.read(file), "secret").unwrap_or_else(|error| panic!("{line}: {error}"));
             is_the_leaf(&folder, &imported, options);
         }

@@ -215,7 +215,11 @@ fn a_signature_that_cannot_be_checked_here_is_named_and_never_called_wrong() {
         assert!(message.contains("Leave it out") && !message.contains("did not sign"), "{message}");
         // Nobody can leave it out of what an issuer answers: names and key identifiers have to fit.
         let policy = policy(SubjectAlternativeNames::default());
-        assert_eq!(check_issued(&chain, &openssl.csr("leaf"), &policy, now()).unwrap().rest, chain[1..], "{key} {options}");
+        assert_eq!(
+            check_issued(&chain, &openssl.csr("leaf"), &policy, now()).unwrap().rest,
+            chain[1..],
+            "{key} {options}"
+        );
         let stranger = OpenSsl::new();
         stranger.root("root", key, "");
         let impostor = [chain[0].clone(), stranger.der("root")];

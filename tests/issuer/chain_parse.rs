@@ -111,7 +111,10 @@ fn samples() -> Samples {
     ] {
         refused.push((name, openssl.read(name), sentence));
     }
-    files.push(("DER one after the other, with line ends", chain.clone().map(|der| [&der[..], b"\r\n\0\0"].concat()).concat()));
+    files.push((
+        "DER one after the other, with line ends",
+        chain.clone().map(|der| [&der[..], b"\r\n\0\0"].concat()).concat(),
+    ));
     files.push(("trusted", [openssl.read("trusted.pem"), openssl.read("above.pem")].concat()));
     Samples { chain, files, key, refused }
 }

@@ -178,11 +178,8 @@ pub(super) struct Hmac {
 }
 
 impl Hmac {
-    const SHA1: Self = Self {
-        algorithm: hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-        length: 20,
-        derivation: Some(pbkdf2::PBKDF2_HMAC_SHA1),
-    };
+    const SHA1: Self =
+        Self { algorithm: hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, length: 20, derivation: Some(pbkdf2::PBKDF2_HMAC_SHA1) };
     const SHA224: Self = Self { algorithm: hmac::HMAC_SHA224, length: 28, derivation: None };
     const SHA256: Self =
         Self { algorithm: hmac::HMAC_SHA256, length: 32, derivation: Some(pbkdf2::PBKDF2_HMAC_SHA256) };

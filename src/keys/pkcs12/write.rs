@@ -145,7 +145,7 @@ fn rounds() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Budget, read};
+    use super::super::{Budget, Password, read};
     use super::*;
     use crate::domain::policy::KeyType;
     use crate::keys::KeyPair;

@@ -25,7 +25,8 @@ pub(crate) const LEGACY_PEM: &str =
     "The key is encrypted in the old form of OpenSSL (DEK-Info). Write it as PKCS#8: openssl pkcs8 -topk8 -in FILE.";
 
 const SSH: &str = "This is a key of SSH, which is not X.509. Send a certificate with its key as PKCS#12 or PEM.";
-const UTF_16: &str = "The text is in UTF-16, as PowerShell and the editor of Windows write it. Save it as UTF-8 or ASCII.";
+const UTF_16: &str =
+    "The text is in UTF-16, as PowerShell and the editor of Windows write it. Save it as UTF-8 or ASCII.";
 
 fn by_mark(value: &[u8]) -> Option<&'static str> {
     const MARKS: [(&[u8], &str); 12] = [

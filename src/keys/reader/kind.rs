@@ -47,7 +47,9 @@ impl Kind {
             [INTEGER, SEQUENCE] | [INTEGER, SEQUENCE, SEQUENCE] if parts[0].unsigned() == Some(3) => Self::Pkcs12,
             [INTEGER, SEQUENCE, OCTET_STRING, ..] => Self::PrivateKey(KeyForm::Pkcs8),
             [INTEGER, OCTET_STRING, ..] => Self::PrivateKey(KeyForm::Sec1),
-            [INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER] => Self::PrivateKey(KeyForm::Pkcs1),
+            [INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER] => {
+                Self::PrivateKey(KeyForm::Pkcs1)
+            }
             [INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER] => Self::PrivateKey(KeyForm::Dsa),
             [SEQUENCE, OCTET_STRING] if is_algorithm(&parts[0]) => Self::PrivateKey(KeyForm::Encrypted),
             // A SubjectPublicKeyInfo, an RSAPublicKey or Diffie-Hellman parameters, explicit parameters of a curve.
