@@ -1,21 +1,22 @@
 //! What key derivation may cost over everything that one caller sends: the iteration counts are his.
 
 use super::encryption::Unreadable;
+use std::collections::HashMap;
 use zeroize::Zeroizing;
 
 /// Rounds that may still be spent, and what was derived with those that were. A file of NSS has
 /// 600,000 rounds for its MAC, for each encryption key and for each IV; one of GnuTLS 600,000 for its
-/// MAC, its key and each certificate. Eight million take two to six seconds of one processor.
+/// MAC, its key and each certificate. Eight million take two to five seconds of one processor.
 pub(crate) struct Budget {
     left: u64,
     exceeded: bool,
-    known: Vec<(Derivation, Zeroizing<Vec<u8>>)>,
+    known: HashMap<Derivation, Zeroizing<Vec<u8>>>,
     /// The form of the password that was right last.
     pub(super) form: usize,
 }
 
 /// What a derived key follows from, the password apart.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Eq, Hash, PartialEq)]
 pub(super) struct Derivation {
     /// The function with its hash and purpose.
     pub(super) function: (&'static str, usize, u8),
@@ -37,7 +38,7 @@ impl Budget {
     const FEW: u64 = 50_000;
 
     fn of(rounds: u64) -> Self {
-        Self { left: rounds, exceeded: false, known: Vec::new(), form: 0 }
+        Self { left: rounds, exceeded: false, known: HashMap::new(), form: 0 }
     }
 
     /// For where nothing may take long.
@@ -63,7 +64,7 @@ impl Budget {
         blocks: usize,
         derive: impl FnOnce() -> Zeroizing<Vec<u8>>,
     ) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
-        if let Some((_, key)) = self.known.iter().find(|(known, _)| *known == what) {
+        if let Some(key) = self.known.get(&what) {
             return Ok(key.clone());
         }
         let cost = u64::from(what.iterations).saturating_mul(blocks as u64);
@@ -73,7 +74,7 @@ impl Budget {
         };
         self.left = left;
         let key = derive();
-        self.known.push((what, key.clone()));
+        self.known.insert(what, key.clone());
         Ok(key)
     }
 }

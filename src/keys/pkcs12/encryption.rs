@@ -165,7 +165,11 @@ pub(super) fn pbkdf2_key(
         iterations: iterations.get(),
         length,
     };
-    budget.derive(what, length.div_ceil(hash.length), || hash.pbkdf2(password.utf8(), &salt, iterations, length))
+    // Round by round it takes twice as long.
+    let slowness = if hash.derivation.is_some() { 1 } else { 2 };
+    budget.derive(what, slowness * length.div_ceil(hash.length), || {
+        hash.pbkdf2(password.utf8(), &salt, iterations, length)
+    })
 }
 
 /// An HMAC as the function of PBKDF2 and of PBMAC1.

@@ -7,7 +7,7 @@ mod kind;
 mod text;
 
 pub(crate) use kind::KeyForm;
-pub(crate) use text::decode_base64;
+pub(crate) use text::{decode_base64, unwrapped};
 
 use super::asn1::{Element, SEQUENCE, announced_length};
 use super::pem;

@@ -31,6 +31,18 @@ fn collect(value: &mut serde_json::Value, depth: u8, found: &mut Vec<Zeroizing<S
     }
 }
 
+/// The bytes of a text: base64, or the JSON of an answer with one value in base64.
+pub(crate) fn unwrapped(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
+    match text.first()? {
+        b'{' | b'"' => match &json_values(text)?[..] {
+            [value] => decode_base64(value.as_bytes()),
+            _ => None,
+        },
+        _ => decode_base64(text),
+    }
+}
+
 /// Base64 of either alphabet, with and without padding, spaces and line ends (also those that JSON
 /// and shells write as `\n`).
 pub(crate) fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
