@@ -1,6 +1,7 @@
 //! The composition root: with `app/store.rs` the only file that names concrete stores and issuers. Builds the
 //! server from its configuration, runs it, and takes it down in order.
 
+mod core_dumps;
 mod doctor;
 mod door;
 mod observed_store;
@@ -60,6 +61,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let config = configuration(arguments)?;
     telemetry::init(&config.log).map_err(part("the log cannot be set up"))?;
     if !config.dev {
+        core_dumps::forbid();
         config.for_others()?;
     }
     raise_open_file_limit();

@@ -1,11 +1,13 @@
 //! The X.509 extensions that a policy asks for, for requests and for certificates.
 
+use super::asn1::{OID, SEQUENCE, tlv};
 use super::defect;
 use super::names::general_names;
+use super::oid::oid_from_text;
 use crate::domain::policy::{KeyUsage as Usage, Policy};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Result};
-use const_oid::{AssociatedOid, ObjectIdentifier};
+use const_oid::AssociatedOid;
 use der::Encode;
 use der::asn1::OctetString;
 use der::flagset::FlagSet;
@@ -41,15 +43,16 @@ pub fn extended_key_usage(purposes: &[String]) -> Result<Option<Extension>> {
     if purposes.is_empty() {
         return Ok(None);
     }
-    let purposes = purposes
-        .iter()
-        .map(|text| {
-            ObjectIdentifier::new(text).map_err(|_| {
-                Error::field("policy.x509_props.ekus", format!("{text} is not an object identifier of up to 39 bytes."))
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    extension(false, &ExtendedKeyUsage(purposes)).map(Some)
+    let mut value = Vec::new();
+    for text in purposes {
+        let oid = oid_from_text(text).ok_or_else(|| {
+            Error::field("policy.x509_props.ekus", format!("{text} is not an object identifier of up to 1,024 bytes."))
+        })?;
+        value.extend(tlv(OID, &[&oid]));
+    }
+    let failed = "an extension of a certificate could not be encoded";
+    let extn_value = OctetString::new(tlv(SEQUENCE, &[&value])).map_err(defect(failed))?;
+    Ok(Some(Extension { extn_id: ExtendedKeyUsage::OID, critical: false, extn_value }))
 }
 
 /// Critical where the subject is empty (RFC 5280 section 4.2.1.6); none where there are no names.

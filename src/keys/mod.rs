@@ -1,5 +1,6 @@
 //! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
 
+mod alternative_names;
 mod asn1;
 pub mod authenticator;
 pub mod authority;
@@ -15,23 +16,29 @@ mod facts;
 pub mod import;
 pub mod jwk;
 pub mod key_pair;
+mod link;
 pub mod master_keys;
 mod name_text;
 pub mod names;
+mod oid;
 mod opened;
 pub mod operations;
 mod pem;
 mod pkcs12;
 mod public_half;
 pub mod random;
+mod reader;
 mod ready;
 pub mod request;
 mod rounds;
 pub mod seal;
 mod signature;
 mod turns;
+mod unusable_key;
 mod work;
 mod workers;
+mod x509;
+mod x509_name;
 
 pub use authenticator::{Authenticator, Mismatch, Purpose};
 pub use caller::Caller;
@@ -268,10 +275,18 @@ impl Keys {
         self.run(caller, Work::Use(key_type), job).await
     }
 
-    /// Reads the certificates that somebody sends as `entries`, which may be files that ask for key derivation.
+    /// Reads the certificates that somebody sends as `entries`. Where that asks for much key derivation, it waits with the
+    /// work that takes long; how much is only known when it is read.
     pub async fn certificates(&self, caller: &Caller, entries: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
-        let rounds = entries.iter().map(|entry| rounds::asked_for(entry)).fold(0, u64::saturating_add);
-        self.run(caller, Work::Read { rounds }, move || chain::parse(&entries)).await
+        let seen = entries.iter().map(|entry| rounds::asked_for(entry)).fold(0, u64::saturating_add);
+        let cheap = move || Ok((chain::parse_cheaply(&entries), entries));
+        match self.run(caller, Work::Small, cheap).await? {
+            (Some(parsed), _) => parsed,
+            (None, entries) => {
+                let rounds = seen.max(pkcs12::Budget::FEW);
+                self.run(caller, Work::Read { rounds }, move || chain::parse(&entries)).await
+            }
+        }
     }
 
     /// Does the work for `caller`, when it is his turn, away from the threads that serve requests.

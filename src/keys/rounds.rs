@@ -2,7 +2,7 @@
 //! before it waits for a thread.
 
 use super::asn1::{Element, INTEGER, OCTET_STRING, SEQUENCE};
-use super::pkcs12::MAX_ROUNDS;
+use super::pkcs12::Budget;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -13,13 +13,13 @@ const BEGIN: &str = "-----BEGIN ";
 
 /// The rounds that the visible parts of a file ask for: PKCS #12, an encrypted PKCS #8 key, either in base64 or PEM.
 /// An estimate: parts inside of encrypted ones are not seen, and nothing is refused here. Not more than
-/// [`MAX_ROUNDS`], since the reader stops there.
+/// [`Budget::ROUNDS`], since the reader stops there.
 pub(crate) fn asked_for(value: &[u8]) -> u64 {
     let rounds = match value.first() {
         Some(&SEQUENCE) => of_der(value),
         _ => std::str::from_utf8(value).map_or(0, |text| of_text(text, true)),
     };
-    rounds.min(MAX_ROUNDS)
+    rounds.min(Budget::ROUNDS)
 }
 
 fn of_text(text: &str, inside: bool) -> u64 {
@@ -103,7 +103,7 @@ mod tests {
         for (few, many) in files("2000").into_iter().zip(files("300000")) {
             let (few, many) = (asked_for(&few), asked_for(&many));
             assert!((2000..20_000).contains(&few), "{few}");
-            assert!((300_000..=MAX_ROUNDS).contains(&many), "{many}");
+            assert!((300_000..=Budget::ROUNDS).contains(&many), "{many}");
         }
     }
 
@@ -114,6 +114,6 @@ mod tests {
         }
         // A MAC of four billion rounds.
         let greedy = [0x30, 0x0b, 0x30, 0, 0x04, 1, 7, 0x02, 4, 0x7f, 0xff, 0xff, 0xff];
-        assert_eq!(asked_for(&greedy), MAX_ROUNDS);
+        assert_eq!(asked_for(&greedy), Budget::ROUNDS);
     }
 }

@@ -4,7 +4,7 @@ use super::RestOptions;
 use super::failure::Failure;
 use crate::domain::Error;
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body::Body as _;
@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Most bytes that are thrown away for a good answer, and how long that may take.
 const DISCARD_LIMIT: usize = 8 * 1024 * 1024;
@@ -63,12 +64,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.is_empty() || media_type.eq_ignore_ascii_case(b"application/json")
 }
 
-async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
+/// The bytes are wiped when they are dropped: they may hold a password or a private key.
+async fn collect(body: &mut Body, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Failure::body_too_large(limit));
     }
-    let mut collected = BytesMut::with_capacity(announced);
+    let mut collected = Zeroizing::new(Vec::with_capacity(announced));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             tracing::debug!(%error, "the body of a request could not be read");
@@ -78,10 +80,21 @@ async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
             if collected.len() + data.len() > limit {
                 return Err(Failure::body_too_large(limit));
             }
-            collected.extend_from_slice(data);
+            append(&mut collected, data);
         }
     }
-    Ok(collected.freeze())
+    Ok(collected)
+}
+
+/// Where the buffer has to grow, the old one is wiped; a vector would leave it as it is.
+fn append(collected: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
+    let length = collected.len() + data.len();
+    if length > collected.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.max(2 * collected.capacity())));
+        larger.extend_from_slice(collected);
+        *collected = larger;
+    }
+    collected.extend_from_slice(data);
 }
 
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
