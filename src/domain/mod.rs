@@ -14,9 +14,13 @@ pub mod pending;
 pub mod policy;
 pub mod policy_change;
 pub mod policy_input;
+pub mod policy_judge;
 pub mod public_key;
+mod punycode;
 pub mod san;
+mod san_rules;
 pub mod subject;
+pub mod text;
 pub mod time;
 pub mod vault;
 

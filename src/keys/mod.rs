@@ -13,6 +13,7 @@ mod facts;
 pub mod import;
 pub mod jwk;
 pub mod key_pair;
+mod leaf_rules;
 pub mod master_keys;
 mod name_text;
 pub mod names;

@@ -1,7 +1,10 @@
 //! Subjects of certificates as text, in the words of Windows, which Key Vault shows (contract
 //! section 6): the most specific part first, `, ` between parts, quotes where a value needs them.
 
+use const_oid::ObjectIdentifier;
+use der::asn1::Any;
 use der::{Encode, Tag, Tagged};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::name::Name;
@@ -39,8 +42,22 @@ fn attribute(attribute: &AttributeTypeAndValue) -> String {
     let oid = oid.to_string();
     let keyword = KEYWORDS.iter().find(|(known, _)| *known == oid).map(|(_, keyword)| (*keyword).to_owned());
     let keyword = keyword.unwrap_or_else(|| format!("OID.{oid}"));
+    match value_text(value) {
+        Some(text) => format!("{keyword}={}", quoted(&text)),
+        None => {
+            let hex = value.to_der().unwrap_or_default().iter().fold(String::new(), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            });
+            format!("{keyword}=#{hex}")
+        }
+    }
+}
+
+/// A value of a string type as text.
+fn value_text(value: &Any) -> Option<String> {
     let bytes = value.value();
-    let text = match value.tag() {
+    match value.tag() {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString => {
             std::str::from_utf8(bytes).ok().map(str::to_owned)
         }
@@ -51,17 +68,22 @@ fn attribute(attribute: &AttributeTypeAndValue) -> String {
             String::from_utf16(&units).ok()
         }
         _ => None,
-    };
-    match text {
-        Some(text) => format!("{keyword}={}", quoted(&text)),
-        None => {
-            let hex = value.to_der().unwrap_or_default().iter().fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            });
-            format!("{keyword}=#{hex}")
-        }
     }
+}
+
+/// Whether both are the same name to those who verify (RFC 5280 section 7.1): the type of a string, the case of its
+/// letters and the number of its spaces do not count.
+pub(crate) fn is_same(one: &Name, other: &Name) -> bool {
+    comparable(one) == comparable(other)
+}
+
+/// The attributes of each part, in any order.
+fn comparable(name: &Name) -> Vec<BTreeSet<(ObjectIdentifier, Vec<u8>)>> {
+    let value = |value: &Any| match value_text(value) {
+        Some(text) => text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase().into_bytes(),
+        None => value.to_der().unwrap_or_default(),
+    };
+    name.iter_rdn().map(|part| part.iter().map(|it| (it.oid, value(&it.value))).collect()).collect()
 }
 
 fn quoted(text: &str) -> String {
@@ -99,6 +121,18 @@ mod tests {
             let shown = text(&name);
             assert_eq!(shown, written);
             assert_eq!(subject_name(&DistinguishedName::parse(&shown).unwrap()).unwrap(), name, "{shown}");
+        }
+    }
+
+    #[test]
+    fn names_are_the_same_whatever_the_case_and_the_spaces_of_their_text() {
+        let name = |text: &str| subject_name(&DistinguishedName::parse(text).unwrap()).unwrap();
+        let ca = name("CN=Example Corp Root, O=Example");
+        for same in ["CN=EXAMPLE  corp root,O=Example", "CN=#0c114578616d706c6520436f727020526f6f74,O=example"] {
+            assert!(is_same(&ca, &name(same)), "{same}");
+        }
+        for other in ["CN=Example Corp Root", "O=Example,CN=Example Corp Root", "CN=ExampleCorp Root,O=Example", ""] {
+            assert!(!is_same(&ca, &name(other)), "{other}");
         }
     }
 }
