@@ -1,6 +1,7 @@
 //! The rules, and nothing else: no async, no I/O, no clock, no wire format.
 
 pub mod attribute_type;
+pub mod authority;
 pub mod blob;
 pub mod certificate;
 pub mod contact;

@@ -126,6 +126,9 @@ impl X509Properties {
     /// The usages that a certificate of this policy may say: those of the list that the key can do, and keyCertSign
     /// only together with the CA flag (RFC 5280 section 4.2.1.9).
     pub fn usages_to_sign(&self, key: KeyType) -> Vec<KeyUsage> {
+        if self.ca && self.key_usage.is_empty() {
+            return vec![KeyUsage::CrlSign, KeyUsage::KeyCertSign];
+        }
         let possible = |usage: &KeyUsage| key.can(*usage) && (self.ca || *usage != KeyUsage::KeyCertSign);
         self.key_usage.iter().copied().filter(possible).collect()
     }

@@ -287,7 +287,7 @@ fn judge_usages(policy: &Policy, scope: Scope, bad: &mut Problems) {
              or add a usage such as digitalSignature.",
         );
     }
-    if scope.any(&[USAGES, CA]) && x509.ca && !has(KeyUsage::KeyCertSign) {
+    if scope.any(&[USAGES, CA]) && x509.ca && !x509.key_usage.is_empty() && !has(KeyUsage::KeyCertSign) {
         bad.add(
             MEMBERS[USAGES],
             "The certificate of a CA signs certificates (RFC 5280 section 4.2.1.3): add keyCertSign, or set \

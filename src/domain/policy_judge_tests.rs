@@ -1,6 +1,7 @@
 //! A row for each rule: what is asked for beside a good policy, the member that the refusal names, and its words.
 
 use super::*;
+use crate::domain::policy::KeyType;
 use crate::domain::policy_input::LifetimeActionInput;
 
 type Change = fn(&mut PolicyInput);
@@ -110,7 +111,6 @@ fn every_rule_refuses_by_the_member_and_with_the_cure() {
             "x509_props.key_usage",
             "add keyCertSign",
         ),
-        (|p| (p.ca, p.key_usage) = (Some(true), texts(&[])), "x509_props.key_usage", "add keyCertSign"),
         // The others.
         (|p| p.validity_months = Some(0), "x509_props.validity_months", "1 to 1200"),
         (|p| p.validity_months = Some(1201), "x509_props.validity_months", "1 to 1200"),
@@ -153,6 +153,7 @@ fn what_clients_of_key_vault_send_is_accepted() {
         |p| p.key_usage = texts(&[]),
         |p| (p.issuer_name, p.key_usage) = (Some("Unknown".into()), texts(&["keyCertSign"])),
         |p| p.ca = Some(true),
+        |p| (p.ca, p.key_usage) = (Some(true), texts(&[])),
         |p| (p.ca, p.key_usage) = (Some(true), texts(&["keyCertSign"])),
     ];
     for (index, change) in rows.iter().enumerate() {
@@ -185,6 +186,9 @@ fn a_certificate_says_of_the_usages_what_is_possible() {
 
 #[test]
 fn a_ca_without_a_list_of_usages_gets_those_of_a_ca() {
+    let silent = judged(|p| (p.ca, p.key_usage) = (Some(true), texts(&[]))).unwrap().x509;
+    assert_eq!(silent.key_usage, []);
+    assert_eq!(silent.usages_to_sign(KeyType::P256), [KeyUsage::CrlSign, KeyUsage::KeyCertSign]);
     let policy = judged(|p| p.ca = Some(true)).unwrap();
     assert_eq!(policy.x509.key_usage, [KeyUsage::CrlSign, KeyUsage::DigitalSignature, KeyUsage::KeyCertSign]);
 }

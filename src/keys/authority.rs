@@ -3,7 +3,7 @@
 use super::certificate::{self, BACKDATE, Request, Template, key_id, serial, sign};
 use super::extensions::{extension, key_usage};
 use super::seal::{SealContext, Sealer};
-use super::{KeyPair, defect, leaf_rules, name_text, names};
+use super::{KeyPair, defect, digest, leaf_rules, name_text, names};
 use crate::domain::issuer::{Authority, Organization};
 use crate::domain::policy::{KeyType, KeyUsage};
 use crate::domain::subject::{Attribute, AttributeValue, DistinguishedName};
@@ -77,6 +77,13 @@ pub fn numbered(common_name: &str, number: u32) -> String {
     format!("{}{number}", common_name.chars().take(room).collect::<String>().trim_end())
 }
 
+/// The common names of all certificates that an authority of this name may have.
+pub fn names(common_name: &str) -> [String; 2] {
+    let room = MAX_COMMON_NAME.saturating_sub(ISSUING.len());
+    let short: String = common_name.chars().take(room).collect();
+    [common_name.to_owned(), format!("{}{ISSUING}", short.trim_end())]
+}
+
 /// Whether `name` is the common name, with or without a number.
 pub fn is_numbered(name: &str, common_name: &str) -> bool {
     let number = name.rsplit_once(' ').and_then(|(_, number)| number.parse().ok());
@@ -106,11 +113,12 @@ pub fn check_leaf(policy: &Policy, chain: &[Blob]) -> Result<()> {
     leaf_rules::check(policy, &names)
 }
 
-/// What an authority is called in keys of records: 32 hex digits of SHA-256 over its SubjectPublicKeyInfo.
-pub fn identifier(der: &[u8]) -> Result<String> {
-    let certificate = Certificate::from_der(der).map_err(defect(UNREADABLE))?;
-    let key = certificate.tbs_certificate().subject_public_key_info().to_der().map_err(defect(UNREADABLE))?;
-    Ok(hex(&super::digest::sha256(&[&key])[..16]))
+/// What an authority is called in keys of records: 32 hex digits of SHA-256 over the SubjectPublicKeyInfo of its
+/// certificate. `None` where that cannot be read.
+pub fn identifier(der: &[u8]) -> Option<String> {
+    let certificate = Certificate::from_der(der).ok()?;
+    let key = certificate.tbs_certificate().subject_public_key_info().to_der().ok()?;
+    Some(hex(&digest::sha256(&[&key])[..16]))
 }
 
 /// The certificate of an authority that signs leaves, read once.
@@ -178,8 +186,8 @@ fn generate(
         return Ok((vec![root], root_key));
     }
     let key = KeyPair::generate(key_type)?;
-    let room = MAX_COMMON_NAME - ISSUING.len();
-    let issuing = name(&format!("{}{ISSUING}", common_name.chars().take(room).collect::<String>().trim_end()))?;
+    let [_, issuing] = names(common_name);
+    let issuing = name(&issuing)?;
     let intermediate = sign(&ca_template(issuing, &above, &key, &root_key, 0, now)?, &root_key)?;
     Ok((vec![intermediate, root], key))
 }

@@ -1,6 +1,7 @@
 //! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
 //! commits one batch; where somebody else was faster it reads again and decides again.
 
+mod authorities;
 mod backup;
 mod certificates;
 mod contacts;

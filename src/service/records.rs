@@ -1,6 +1,7 @@
 //! What is stored, under which key. Bodies are JSON with a format number; a body of a newer format
 //! is refused, one of an older format is read for ever.
 
+use crate::domain::authority::AuthorityRecord;
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Error, IssuerConfig, IssuerName, Operation, Policy,
     RequestId, Result, Tags, Timestamp, VaultName, Version,
@@ -140,6 +141,8 @@ kinds! {
     Contacts = "contacts",
     Vault = "vaults",
     Issuer = "issuers",
+    /// An authority of a built-in CA, kept apart from its issuer: [`AuthorityRecord`].
+    Authority = "authorities",
 }
 
 pub(super) mod key {
@@ -207,6 +210,15 @@ pub(super) mod key {
         named(Kind::Issuer, vault, "")
     }
 
+    /// An authority by [`crate::keys::authority::identifier`].
+    pub(in crate::service) fn authority(vault: &VaultName, id: &str) -> String {
+        named(Kind::Authority, vault, id)
+    }
+
+    pub(in crate::service) fn authorities_of(vault: &VaultName) -> String {
+        named(Kind::Authority, vault, "")
+    }
+
     pub(in crate::service) fn request(vault: &VaultName, id: RequestId) -> String {
         named(Kind::Request, vault, &id.to_string())
     }
@@ -242,6 +254,7 @@ impl Stored for crate::domain::Vault {}
 impl Stored for CertificateEntry {}
 impl Stored for Certificate {}
 impl Stored for IssuerConfig {}
+impl Stored for AuthorityRecord {}
 impl Stored for crate::domain::pending::Transition {}
 
 pub(super) fn encode<T: Stored + Serialize>(value: &T) -> Result<Vec<u8>> {

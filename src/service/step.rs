@@ -77,6 +77,7 @@ impl Service {
             Some(Kind::Request | Kind::Repeat) => self.forget_request(due).await,
             Some(Kind::Deleted) => self.purge_overdue(due).await,
             Some(Kind::Leaving) => self.finish_leaving(due).await,
+            Some(Kind::Authority) => self.erase_authority(due).await,
             // The others are never due.
             _ => {
                 tracing::error!(key = due.record.key, "a record is due that nobody handles");
@@ -122,6 +123,7 @@ impl Service {
         let checked = self.keys.run(move || Ok(chain::check_issued(&chain, &csr, &policy, now))).await?;
         match checked {
             Ok(chain) => {
+                self.note_expiry(&before, &chain).await?;
                 pending.operation = before.clone().apply(Event::Issued, now)?;
                 // Deleted meanwhile: there is nothing to complete.
                 let Some(completion) = self.completion(record, pending, chain, now).await? else { return Ok(false) };

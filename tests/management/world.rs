@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{CertificateName, PolicyInput, Timestamp, VaultName};
 use certmint::issuer::Issuers;
+use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
@@ -148,8 +149,8 @@ async fn service(store: Arc<Counting>, clock: Arc<ManualClock>, limits: Limits) 
     let sealer = Arc::new(Sealer::new(MasterKeys::from_text(KEYS).unwrap()));
     let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let keys = Keys::new(sealer.clone(), KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() }).unwrap();
-    let signs = Arc::new(SelfSigned::new(sealer));
-    let issuers = Issuers::new(signs.clone()).with("Test", Arc::new(TestIssuer::new(signs)));
+    let (local_ca, signs) = (Arc::new(LocalCa::new(sealer.clone())), Arc::new(SelfSigned::new(sealer)));
+    let issuers = Issuers::new(signs.clone()).with("LocalCA", local_ca).with("Test", Arc::new(TestIssuer::new(signs)));
     Service::new(store, issuers, Arc::new(keys), clock, limits).await.unwrap()
 }
 
