@@ -262,8 +262,7 @@ fn a_change_is_judged_by_what_it_names() {
             panic!("row {index}: {error}");
         }
     }
-    let mut renamed = PolicyInput::default();
-    renamed.issuer_name = Some("Self".into());
+    let renamed = PolicyInput { issuer_name: Some("Self".into()), ..PolicyInput::default() };
     let changed = renamed.change(&imported(), Timestamp(1)).unwrap();
     assert_eq!((changed.x509.sans.as_ref().unwrap().len(), &changed.x509.ekus), (300, &imported().x509.ekus));
 }
