@@ -14,6 +14,9 @@ use der::flagset::FlagSet;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName};
 
+/// The purpose of a time stamping authority.
+pub const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
+
 /// What a request asks for, in the order that Key Vault writes it: keyUsage, extKeyUsage,
 /// subjectAltName, basicConstraints (contract section 5). Empty lists ask for nothing.
 pub fn requested(policy: &Policy) -> Result<Vec<Extension>> {
@@ -25,6 +28,23 @@ pub fn requested(policy: &Policy) -> Result<Vec<Extension>> {
         all.extend(subject_alternative_names(sans, x509.subject.trim().is_empty())?);
     }
     all.push(basic_constraints(x509.ca, false)?);
+    Ok(all)
+}
+
+/// What a certificate says, in any order: of the usages those that it may say. The purpose of time stamps alone
+/// makes its extension critical (RFC 3161 section 2.3).
+pub fn granted(policy: &Policy) -> Result<Vec<Extension>> {
+    let mut all = requested(policy)?;
+    let usages = policy.x509.usages_to_sign(policy.key.key_type);
+    all.retain(|extension| extension.extn_id != KeyUsage::OID);
+    all.extend(key_usage(&usages)?);
+    if policy.x509.ekus == [TIME_STAMPING] {
+        all.iter_mut().filter(|extension| extension.extn_id == ExtendedKeyUsage::OID).for_each(|e| e.critical = true);
+    }
+    if policy.x509.ca {
+        // RFC 5280 section 4.2.1.9: critical in a certificate that may sign others.
+        all.iter_mut().filter(|extension| extension.extn_id == BasicConstraints::OID).for_each(|e| e.critical = true);
+    }
     Ok(all)
 }
 

@@ -16,6 +16,7 @@ mod facts;
 pub mod import;
 pub mod jwk;
 pub mod key_pair;
+mod leaf_rules;
 mod link;
 pub mod master_keys;
 mod name_text;

@@ -49,6 +49,12 @@ impl<'a> Name<'a> {
     }
 }
 
+/// Whether two names in DER are the same to those who verify (RFC 5280 section 7.1).
+pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let names = [one, other].map(|der| Element::parse(der).and_then(Name::read));
+    matches!(&names, [Some(one), Some(other)] if one.same_as(other))
+}
+
 /// A value for comparison.
 #[derive(Eq, Ord, PartialEq, PartialOrd)]
 enum Value<'a> {
@@ -97,6 +103,9 @@ pub(crate) fn latin_1(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::subject::DistinguishedName;
+    use crate::keys::names::subject_name;
+    use der::Encode;
 
     fn name(tag: u8, text: &[u8]) -> Vec<u8> {
         let length = |content: &[u8]| u8::try_from(content.len()).unwrap();
@@ -132,5 +141,17 @@ mod tests {
         let der = name(0x16, b"Z\xfcrich");
         let name = Name::read(Element::parse(&der).unwrap()).unwrap();
         assert_eq!(text(name.parts[0][0].value).as_deref(), Some("Z\u{fc}rich"));
+    }
+
+    #[test]
+    fn names_are_the_same_whatever_the_case_and_the_spaces_of_their_text() {
+        let name = |text: &str| subject_name(&DistinguishedName::parse(text).unwrap()).unwrap().to_der().unwrap();
+        let ca = name("CN=Example Corp Root, O=Example");
+        for same in ["CN=EXAMPLE  corp root,O=Example", "CN=#0c114578616d706c6520436f727020526f6f74,O=example"] {
+            assert!(is_same(&ca, &name(same)), "{same}");
+        }
+        for other in ["CN=Example Corp Root", "O=Example,CN=Example Corp Root", "CN=ExampleCorp Root,O=Example", ""] {
+            assert!(!is_same(&ca, &name(other)), "{other}");
+        }
     }
 }

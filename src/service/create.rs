@@ -180,7 +180,7 @@ impl Service {
         let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
         let mut policy = match (&request.policy, stored) {
             (Some(input), _) => input.clone().complete(now)?,
-            (None, Some(stored)) => Policy { updated: now, ..stored.clone() },
+            (None, Some(stored)) => stored.clone().renewed(now)?,
             (None, None) => PolicyInput::default().complete(now)?,
         };
         if let Some(stored) = stored {

@@ -2,6 +2,7 @@
 //! commits one batch; where somebody else was faster it reads again and decides again.
 
 mod authentication;
+mod authorities;
 mod backup;
 mod certificates;
 mod contacts;

@@ -87,6 +87,7 @@ impl Service {
             Some(Kind::Request | Kind::Repeat) => self.forget_request(due).await,
             Some(Kind::Deleted) => self.purge_overdue(due).await,
             Some(Kind::Leaving) => self.finish_leaving(due).await,
+            Some(Kind::Authority) => self.erase_authority(due).await,
             // The others are never due.
             _ => {
                 tracing::error!(key = due.record.key, "a record is due that nobody handles");
@@ -135,6 +136,7 @@ impl Service {
             .await?;
         match checked {
             Ok(chain) => {
+                self.note_expiry(&before, &chain).await?;
                 pending.operation = before.clone().apply(Event::Issued, now)?;
                 // Deleted meanwhile: there is nothing to complete.
                 let Some(completion) = self.completion(record, pending, chain, now).await? else { return Ok(false) };

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{CertificateName, PolicyInput, Timestamp, VaultName};
 use certmint::issuer::Issuers;
+use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
@@ -167,8 +168,8 @@ async fn service(store: Arc<Counting>, clock: Arc<ManualClock>, limits: Limits) 
     let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let options = KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() };
     let keys = Arc::new(Keys::new(sealer, options).unwrap());
-    let signs = Arc::new(SelfSigned::new(keys.clone()));
-    let issuers = Issuers::new(signs.clone()).with("Test", Arc::new(TestIssuer::new(signs)));
+    let (local_ca, signs) = (Arc::new(LocalCa::new(keys.clone())), Arc::new(SelfSigned::new(keys.clone())));
+    let issuers = Issuers::new(signs.clone()).with("LocalCA", local_ca).with("Test", Arc::new(TestIssuer::new(signs)));
     Service::new(store, issuers, keys, clock, limits).await.unwrap()
 }
 

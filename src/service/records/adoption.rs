@@ -6,6 +6,7 @@ use super::codec::Codec;
 use super::key;
 use super::kinds::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord, Stored};
 use super::inspection::holds_authenticated;
+use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Result, Timestamp, Vault};
 use crate::store::{Batch, Delete, Put, Record, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -231,6 +232,7 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
         Kind::Contacts => again::<Contacts>(codec, record),
         Kind::Vault => again::<Vault>(codec, record),
         Kind::Issuer => again::<IssuerConfig>(codec, record),
+        Kind::Authority => again::<AuthorityRecord>(codec, record),
         // They never were without a code.
         Kind::Meta => None,
     }

@@ -5,6 +5,7 @@ use super::codec::Codec;
 use super::key::{self, Place};
 use super::kinds::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord};
 use super::{Marker, Sweep};
+use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Certificate, CertificateEntry, Contacts, EntryState, Error, IssuerConfig, Reason, Result, Vault};
 use crate::keys::Sealer;
 use crate::store::{Batch, Delete, Record, Store, StoreError};
@@ -136,6 +137,7 @@ impl<'a> Inspection<'a> {
             Kind::Contacts => self.codec.verify::<Contacts>(record).err(),
             Kind::Vault => self.codec.verify::<Vault>(record).err(),
             Kind::Issuer => self.codec.verify::<IssuerConfig>(record).err(),
+            Kind::Authority => self.codec.verify::<AuthorityRecord>(record).err(),
             Kind::Meta => {
                 let marker = self.codec.verify::<Marker>(record).err();
                 marker.filter(|_| self.codec.verify::<Sweep>(record).is_err())
@@ -155,6 +157,7 @@ impl<'a> Inspection<'a> {
             | Kind::Contacts
             | Kind::Vault
             | Kind::Issuer
+            | Kind::Authority
             | Kind::Meta => return,
         };
         match kind {

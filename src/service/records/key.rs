@@ -3,6 +3,7 @@
 
 use super::adoption::{Marker, Sweep};
 use super::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord, ShownPending, hex};
+use crate::domain::authority::AuthorityRecord;
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, RequestId, Vault, VaultName,
     Version,
@@ -176,6 +177,15 @@ pub(in crate::service) fn issuer(vault: &VaultName, name: &IssuerName) -> Key<Is
 
 pub(in crate::service) fn issuers_of(vault: &VaultName) -> Prefix<IssuerConfig> {
     Prefix::new(named(Kind::Issuer, vault, ""))
+}
+
+/// An authority by [`crate::keys::authority::identifier`].
+pub(in crate::service) fn authority(vault: &VaultName, id: &str) -> Key<AuthorityRecord> {
+    Key::new(named(Kind::Authority, vault, id))
+}
+
+pub(in crate::service) fn authorities_of(vault: &VaultName) -> Prefix<AuthorityRecord> {
+    Prefix::new(named(Kind::Authority, vault, ""))
 }
 
 pub(in crate::service) fn request(vault: &VaultName, id: RequestId) -> Key<RequestRecord> {

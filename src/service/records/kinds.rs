@@ -3,11 +3,13 @@
 use super::adoption::{Marker, Sweep};
 use super::body;
 use super::key::Place;
+use crate::domain::authority::AuthorityRecord;
 use crate::domain::pending::Transition;
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Contacts, Error, IssuerConfig, Operation, Policy, RequestId,
     Result, Tags, Timestamp, Vault, VaultName,
 };
+use crate::keys::authority;
 use crate::store::{Record, Revision};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -139,6 +141,8 @@ kinds! {
     Contacts = "contacts",
     Vault = "vaults",
     Issuer = "issuers",
+    /// An authority of a built-in CA, kept apart from its issuer: [`AuthorityRecord`].
+    Authority = "authorities",
     /// What the store says of itself: [`Marker`], [`Sweep`].
     Meta = "meta",
 }
@@ -217,6 +221,14 @@ impl Stored for Certificate {
 impl Stored for IssuerConfig {
     fn belongs(&self, place: &Place<'_>) -> bool {
         place.kind == Kind::Issuer && place.is_named(self.name.as_str())
+    }
+}
+
+/// Its name is the identifier of the certificate that signs.
+impl Stored for AuthorityRecord {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        let signer = self.chain.first().and_then(|Blob(der)| authority::identifier(der));
+        place.kind == Kind::Authority && signer.is_some_and(|id| place.names(&self.vault, &id))
     }
 }
 

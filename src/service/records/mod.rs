@@ -16,7 +16,7 @@ pub(super) use adoption::{Adopted, Marker, Sweep, adopt, open};
 pub(super) use codec::{Codec, concerns_a_record};
 pub use codec::record_body;
 pub use inspection::{Finding, Inspection};
-pub(super) use key::{Key, Place};
+pub(super) use key::{Key, Place, Prefix};
 pub(super) use kinds::{
     DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord, ShownPending, Stored, decode_event, encode_event,
     hex,

@@ -2,6 +2,7 @@
 
 use super::RestOptions;
 use super::failure::Failure;
+use super::model::not_offered;
 use crate::domain::Error;
 use axum::body::Body;
 use bytes::Bytes;
@@ -135,6 +136,9 @@ fn refusal(error: &serde_json::Error) -> Failure {
         Category::Data => {
             let text = error.to_string();
             let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+            if let Some((path, instead)) = not_offered::sentence(text) {
+                return Error::field(path, instead).into();
+            }
             let expected = text.rsplit_once(", expected ").map_or("another type", |(_, expected)| expected);
             let expected = in_json(expected);
             format!("The body of the request has a member of the wrong type{place}: {expected} is expected.")
