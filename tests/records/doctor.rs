@@ -3,16 +3,12 @@
 use crate::place::{A, Place};
 use certmint::service::Inspection;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::Arc;
 
 /// The exit code, and what was printed.
 fn doctor(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
-    let keys = place.folder.path().join("master.key");
-    fs::write(&keys, "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
-    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    place.write_master_key();
     let mut command = Command::new(env!("CARGO_BIN_EXE_certmint"));
     command.args(["doctor", "--store", "--data-dir"]).arg(place.folder.path()).args(arguments);
     let output = command.env_remove("CERTMINT_MASTER_KEYS").output().unwrap();

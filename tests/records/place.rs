@@ -14,6 +14,8 @@ use certmint::transport::rest::{RestOptions, router};
 use http::Request;
 use rusqlite::Connection;
 use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,6 +59,13 @@ impl Place {
 
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("certmint.db")
+    }
+
+    /// Beside the store, for the binary.
+    pub(crate) fn write_master_key(&self) {
+        let path = self.folder.path().join("master.key");
+        fs::write(&path, format!("{KEYS}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     pub(crate) fn sealer() -> Sealer {

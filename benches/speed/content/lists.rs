@@ -42,6 +42,7 @@ async fn filled(folder: &Path, count: usize) -> Result<(), Failure> {
     let body = import_body(&Material::new(Kind::P256)?.pem, "application/x-pkcs12");
     import(&mut http, &name(0), body).await?;
     drop(server);
+    let sealer = Sealer::new(MasterKeys::load(&folder.join("master.key"))?);
     let store = Sqlite::open(&folder.join("certmint.db"), SqliteOptions::default())?;
     let entry = store.get(&format!("certificates/default/{}", name(0))).await?.ok_or("the import left no entry")?;
     let version = store.list("versions/default/", "", 1).await?.pop().ok_or("the import left no version")?;
@@ -51,8 +52,10 @@ async fn filled(folder: &Path, count: usize) -> Result<(), Failure> {
         let (name, other_id) = (name(number), format!("{:032x}", 1_000_000 + number));
         for record in [&entry, &version] {
             let renamed = |text: &str| text.replace(&self::name(0), &name).replace(&id, &other_id);
-            let body = renamed(std::str::from_utf8(&record.body)?).into_bytes();
-            puts.push(Put { key: renamed(&record.key), expected: None, body, due: None });
+            let body: Value = serde_json::from_str(&renamed(std::str::from_utf8(&record.body)?))?;
+            let key = renamed(&record.key);
+            let body = record_body(&sealer, &key, &body["value"]);
+            puts.push(Put { key, expected: None, body, due: None });
         }
         if puts.len() >= 2 * CHUNK || number + 1 == count {
             store.commit(Batch { puts: std::mem::take(&mut puts), ..Batch::default() }).await?;
