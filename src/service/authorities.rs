@@ -104,7 +104,9 @@ impl Service {
         let found = self.load(&key::issuer(&operation.vault, &name)).await?;
         let Some((_, issuer)) = found else { return Ok(None) };
         match &issuer.authority {
-            Some(held) if place(&operation.vault, &held.chain).is_some_and(|place| place.as_str() == wanted.as_str()) => {
+            Some(held)
+                if place(&operation.vault, &held.chain).is_some_and(|place| place.as_str() == wanted.as_str()) =>
+            {
                 self.unrecorded(&operation.vault, &issuer, held).map(Some)
             }
             _ => Ok(None),

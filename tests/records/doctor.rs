@@ -3,16 +3,12 @@
 use crate::place::{A, Place};
 use certmint::service::Inspection;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::Arc;
 
 /// The exit code, and what was printed.
 fn doctor(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
-    let keys = place.folder.path().join("master.key");
-    fs::write(&keys, "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
-    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    place.write_master_key();
     let mut command = Command::new(env!("CARGO_BIN_EXE_certmint"));
     command.args(["doctor", "--store", "--data-dir"]).arg(place.folder.path()).args(arguments);
     let output = command.env_remove("CERTMINT_MASTER_KEYS").output().unwrap();
@@ -42,7 +38,8 @@ async fn what_is_damaged_missing_or_left_over_is_named_and_removed_by_its_name()
     for line in [
         format!("fail  {damaged}: its authentication code is not that of its key and value\n"),
         format!("fail  {lost}: it is missing, and is the newest version of its certificate\n"),
-        "fail  pending/team-a/manual: it belongs to the certificate team-a/manual, whose record is missing\n".to_owned(),
+        "fail  pending/team-a/manual: it belongs to the certificate team-a/manual, whose record is missing\n"
+            .to_owned(),
     ] {
         assert!(text.contains(&line), "{line} is not in\n{text}");
     }
@@ -59,6 +56,20 @@ async fn what_is_damaged_missing_or_left_over_is_named_and_removed_by_its_name()
     let keys: Vec<&str> = report["findings"].as_array().unwrap().iter().map(|it| it["key"].as_str().unwrap()).collect();
     // The removed version is the newest of its certificate, which can be deleted and purged now.
     assert!(keys.contains(&damaged.as_str()) && !keys.contains(&"pending/team-a/manual"), "{report}");
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_wrote_after_the_mark_is_taken_over_when_an_operator_says_so() {
+    let place = Place::new();
+    place.filled().await;
+    place.strip("contacts/team-a");
+    place.open().await.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
+    let (code, text) = doctor(&place, &["--adopt"]);
+    assert!(code == Some(0) && text.contains("the next start takes the store over"), "{text}");
+    let life = place.open().await;
+    life.service.authenticate_records(std::time::Duration::ZERO).await.unwrap();
+    life.ok(A, "GET /certificates/contacts", "").await;
+    assert_eq!(place.keys("meta/"), ["meta/authenticated"]);
 }
 
 #[tokio::test]

@@ -7,4 +7,5 @@ mod edits;
 mod exportable;
 mod moves;
 mod place;
+mod start;
 mod upgrade;

@@ -14,6 +14,8 @@ use certmint::transport::rest::{RestOptions, router};
 use http::Request;
 use rusqlite::Connection;
 use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,6 +61,13 @@ impl Place {
         self.folder.path().join("certmint.db")
     }
 
+    /// Beside the store, for the binary.
+    pub(crate) fn write_master_key(&self) {
+        let path = self.folder.path().join("master.key");
+        fs::write(&path, format!("{KEYS}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
     pub(crate) fn sealer() -> Sealer {
         Sealer::new(MasterKeys::from_text(KEYS).unwrap())
     }
@@ -69,8 +78,8 @@ impl Place {
         let opened = OpenedKeyOptions { room: 8, time: Duration::from_secs(600) };
         let options = KeyOptions { workers: 1, queue: 32, opened, ..KeyOptions::default() };
         let keys = Arc::new(Keys::new(sealer, options).unwrap());
-        let issuers = Issuers::new(Arc::new(SelfSigned::new(keys.clone())))
-            .with("LocalCA", Arc::new(LocalCa::new(keys.clone())));
+        let issuers =
+            Issuers::new(Arc::new(SelfSigned::new(keys.clone()))).with("LocalCA", Arc::new(LocalCa::new(keys.clone())));
         let store = Arc::new(Sqlite::open(&self.file(), SqliteOptions::default()).unwrap());
         let service = Service::new(store, issuers, keys, self.clock.clone(), self.limits.clone()).await.unwrap();
         Life { service }
@@ -87,7 +96,9 @@ impl Place {
 
     /// The bodies of `from` under the key of `to`.
     pub(crate) fn moved(&self, from: &str, to: &str) {
-        self.sql(&format!("UPDATE records SET body = (SELECT body FROM records WHERE key = '{from}') WHERE key = '{to}'"));
+        self.sql(&format!(
+            "UPDATE records SET body = (SELECT body FROM records WHERE key = '{from}') WHERE key = '{to}'"
+        ));
     }
 
     pub(crate) fn body(&self, key: &str) -> String {
@@ -192,7 +203,8 @@ impl Life {
             .header("x-ms-client-request-id", id)
             .body(Body::from(body.to_owned()))
             .unwrap();
-        let response = router(self.service.clone(), RestOptions::new(Auth::Development)).oneshot(request).await.unwrap();
+        let response =
+            router(self.service.clone(), RestOptions::new(Auth::Development)).oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 8 << 20).await.unwrap();
         Reply { status, body: String::from_utf8(body.to_vec()).unwrap() }

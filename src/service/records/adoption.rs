@@ -3,9 +3,9 @@
 
 use super::body;
 use super::codec::Codec;
+use super::inspection::holds_authenticated;
 use super::key;
 use super::kinds::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord, Stored};
-use super::inspection::holds_authenticated;
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Result, Timestamp, Vault};
 use crate::store::{Batch, Delete, Put, Record, Store, StoreError};
@@ -31,6 +31,10 @@ pub(in crate::service) struct Sweep {
 
 impl Sweep {
     pub(super) const NAME: &str = "sweep";
+
+    pub(super) fn begin(now: Timestamp) -> Self {
+        Self { started: now }
+    }
 }
 
 /// How far a store has come.
@@ -123,7 +127,7 @@ async fn begin(store: &dyn Store, codec: &Codec, now: Timestamp) -> Result<Times
         if let Some(record) = store.get(key::sweep().as_str()).await? {
             return Ok(codec.read::<Sweep>(&record)?.started);
         }
-        let puts = vec![codec.put(&key::sweep(), None, &Sweep { started: now }, None)?];
+        let puts = vec![codec.put(&key::sweep(), None, &Sweep::begin(now), None)?];
         match store.commit(Batch { puts, ..Batch::default() }).await {
             Ok(_) => return Ok(now),
             Err(StoreError::Conflict(_)) => {}

@@ -11,10 +11,11 @@ mod inspection;
 pub(super) mod key;
 mod kinds;
 mod paging;
+mod verified;
 
 pub(super) use adoption::{Adopted, Marker, Sweep, adopt, open};
-pub(super) use codec::{Codec, concerns_a_record};
 pub use codec::record_body;
+pub(super) use codec::{Codec, concerns_a_record};
 pub use inspection::{Finding, Inspection};
 pub(super) use key::{Key, Place, Prefix};
 pub(super) use kinds::{
