@@ -13,7 +13,7 @@ use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
 use crate::issuer::{Issuer, Issuers};
 use crate::keys::{KeyOptions, Keys, OpenedKeyOptions, ReadyKeyOptions, Sealer};
-use crate::metrics::{Metrics, Port};
+use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service, VaultOptions};
 use crate::store::Store;
@@ -21,7 +21,7 @@ use crate::transport;
 use crate::transport::admin::{AdminPort, Probes};
 use crate::transport::auth::Auth;
 use crate::transport::grpc::{self, GrpcOptions};
-use crate::transport::listener::{Listener, ListenerStats, StatsReader, raise_open_file_limit};
+use crate::transport::listener::{BudgetStats, Listener, ListenerStats, Overrun, StatsReader, raise_open_file_limit};
 use crate::transport::rest::{self, RestOptions};
 use crate::worker::{self, WorkerOptions};
 use crate::{cli, telemetry};
@@ -140,6 +140,26 @@ fn count_connections(metrics: &Metrics, port: StatsReader) {
             accept_errors,
             aged,
             cut,
+        });
+        let BudgetStats {
+            bytes,
+            anonymous_bytes,
+            anonymous_requests,
+            anonymous_connections,
+            refused,
+            stalled,
+            stalled_connections,
+            displaced,
+        } = port.budget();
+        metrics.set_budget(&Budget {
+            bytes,
+            anonymous_bytes,
+            anonymous_requests,
+            anonymous_connections,
+            refused: Overrun::ALL.iter().map(|(_, name)| *name).zip(refused).collect(),
+            stalled,
+            stalled_connections,
+            displaced,
         });
     });
 }

@@ -81,20 +81,15 @@ impl Serialize for AdminListen {
 }
 
 /// Who may call. Every principal may do everything in every vault.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthSettings {
     /// Lines of `principal sha256-hex`, one for each bearer token; needed outside development mode. Read again when it
     /// changes.
     pub tokens_file: Option<PathBuf>,
-    /// Whether gRPC reflection needs no token: it shows the contract, no data. Default true.
+    /// Whether gRPC reflection needs no token: it shows the contract, no data. Default false; in development mode no
+    /// call needs one.
     pub open_reflection: bool,
-}
-
-impl Default for AuthSettings {
-    fn default() -> Self {
-        Self { tokens_file: None, open_reflection: true }
-    }
 }
 
 /// Where the master keys are, how many private keys are made ahead, and how many stay opened.

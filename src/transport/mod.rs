@@ -7,6 +7,7 @@ pub mod errors;
 pub mod grpc;
 pub mod host;
 pub mod listener;
+mod refusal;
 pub mod rest;
 pub mod tls;
 

@@ -4,12 +4,14 @@
 use super::GrpcOptions;
 use super::bare::explained;
 use super::call::Call;
+use super::door::Method;
 use super::ending::{ending, ending_request};
 use super::status::status;
 use super::watch;
 use crate::domain::{Error, Reason};
 use crate::service::Service;
 use crate::transport::host::Host;
+use crate::transport::listener::Account;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -79,6 +81,11 @@ impl Front {
         if request.uri().path() == WATCH {
             return Box::pin(watch::answer(service, request, deadline, options.message_limit)).await;
         }
+        let account = request.extensions().get::<Account>().filter(|_| Method::of(request.uri().path()).large).cloned();
+        let _turn = match &account {
+            Some(account) => Some(account.turn().await),
+            None => None,
+        };
         let routes = if request.uri().path() == RESTORE { restore } else { routes };
         match tower::Service::call(&mut routes.clone(), request).await {
             Ok(response) => response,

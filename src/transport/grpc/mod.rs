@@ -17,6 +17,7 @@ mod reading;
 mod reply;
 mod secrets;
 mod status;
+mod unary;
 mod vaults;
 mod watch;
 
@@ -28,8 +29,10 @@ use crate::proto::v1::key_service_server::{KeyServiceServer, SERVICE_NAME as KEY
 use crate::proto::v1::secret_service_server::{SERVICE_NAME as SECRETS, SecretServiceServer};
 use crate::proto::v1::vault_service_server::{SERVICE_NAME as VAULTS, VaultServiceServer};
 use crate::service::Service;
+use crate::domain::{Error, Reason};
 use crate::transport::auth::Auth;
-use door::Door;
+use crate::transport::listener::Refusal;
+use door::{Door, Method};
 use front::Front;
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -69,7 +72,7 @@ impl Default for GrpcOptions {
             backup_limit: 3 * 1024 * 1024,
             call_timeout: Duration::from_secs(60),
             auth: Auth::Development,
-            open_reflection: true,
+            open_reflection: false,
             closing: CancellationToken::new(),
         }
     }
@@ -144,15 +147,16 @@ where
     /// Answers a call of gRPC, or of gRPC-Web by way of its translation.
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let door = self.0.clone();
+        let streams = Method::of(request.uri().path()).streams;
         let request = request.map(Body::new);
         let content_type = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
         if request.version() == Version::HTTP_2 && !content_type.starts_with(b"application/grpc-web") {
-            return Box::pin(async move { Ok(door.answer(request).await.map(axum::body::Body::new)) });
+            return Box::pin(async move { Ok(unary::whole(door.answer(request).await, streams).await) });
         }
         let mut web = tonic_web::GrpcWebLayer::new().layer(door);
         Box::pin(async move {
             let response = tower::Service::call(&mut web, request).await?;
-            Ok(in_words(response).map(axum::body::Body::new))
+            Ok(unary::whole(in_words(response), streams).await)
         })
     }
 }
@@ -168,6 +172,20 @@ fn in_words(response: http::Response<Body>) -> http::Response<Body> {
     };
     let mut response = response.map(|_| Body::new(http_body_util::Full::from(text)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// The refusal of a call by a limit of the port.
+pub(super) fn refused(content_type: &HeaderValue, why: &Refusal) -> http::Response<bytes::Bytes> {
+    let error = match why {
+        Refusal::Budget(cause) => cause.error(),
+        Refusal::Fields(limit) => {
+            Error::new(Reason::MessageTooLarge, format!("The call has more than {limit} fields of metadata."))
+        }
+    };
+    let response: http::Response<Body> = status::status(error).into_http();
+    let mut response = response.map(|_| bytes::Bytes::new());
+    response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
     response
 }
 

@@ -3,7 +3,7 @@
 use super::super::audit::About;
 use super::super::auth::Principal;
 use super::super::host::Host;
-use super::super::listener::ConnectionInfo;
+use super::super::listener::{Account, ConnectionInfo};
 use super::address::Address;
 use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
@@ -158,7 +158,8 @@ impl Gateway {
         self.service.metrics().http(&parts.method, action, response.status(), begun.elapsed());
         // A client that waits for "100 Continue" has sent nothing, and need not after a challenge.
         let waits = response.status() == StatusCode::UNAUTHORIZED && parts.headers.contains_key(EXPECT);
-        if !body.is_end_stream() && !waits {
+        let admitted = parts.extensions.get::<Account>().is_none_or(|account| account.admitted().is_ok());
+        if !body.is_end_stream() && !waits && admitted {
             body::discard(&mut body).await;
         }
         // HTTP/2 takes a body after HEAD for a broken stream.
@@ -173,6 +174,10 @@ impl Gateway {
             return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));
         };
         noted(about, |about| about.principal.clone_from(&principal.name));
+        let account = parts.extensions.get::<Account>();
+        if let Some(account) = account {
+            account.identify(&principal.name).map_err(Failure::overrun)?;
+        }
         let host = host?;
         noted(about, |about| host.vault().as_str().clone_into(&mut about.vault));
         service.vaults().vault(host.vault())?;
@@ -185,6 +190,10 @@ impl Gateway {
             noted(about, |about| name.clone_into(&mut about.name));
         }
         let call = Call { service, options, principal, links, parts, address: &address, vault: host.vault(), about };
+        let _turn = match account.filter(|_| is_large(endpoint)) {
+            Some(account) => Some(account.turn().await),
+            None => None,
+        };
         match endpoint {
             Endpoint::GetPending => pending::get(&call, name).await,
             Endpoint::Create => certificates::create(&call, name, body).await,
@@ -228,6 +237,23 @@ impl Gateway {
             Endpoint::DeleteContacts => contacts::delete(&call).await,
         }
     }
+}
+
+/// Whether many large answers, or bodies, of this kind must not be in the making at once.
+fn is_large(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::Backup
+            | Endpoint::Restore
+            | Endpoint::ListCertificates
+            | Endpoint::ListVersions
+            | Endpoint::ListDeleted
+            | Endpoint::ListIssuers
+            | Endpoint::ListKeys
+            | Endpoint::ListKeyVersions
+            | Endpoint::ListSecrets
+            | Endpoint::ListSecretVersions
+    )
 }
 
 fn noted(about: &Mutex<About>, note: impl FnOnce(&mut About)) {

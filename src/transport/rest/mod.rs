@@ -23,6 +23,7 @@ mod routes;
 mod update;
 mod watch;
 
+pub(super) use failure::refused;
 pub use gateway::{Face, router};
 pub(crate) use reading::reads_a_body;
 pub use routes::{Endpoint, ROUTES, Route};
