@@ -51,6 +51,30 @@ pub(crate) async fn rest(
     String::from_utf8(answer).unwrap()
 }
 
+/// HTTP/2 without a library that reads by itself.
+pub(crate) async fn connect_h2(
+    address: std::net::SocketAddr,
+    place: &Place,
+    builder: &h2::client::Builder,
+) -> h2::client::SendRequest<bytes::Bytes> {
+    let mut roots = RootCertStore::empty();
+    let chain = std::fs::read(place.file("tls.crt")).unwrap();
+    roots.add(CertificateDer::from_pem_slice(&chain).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+    let (sender, connection) = builder.handshake(tls).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
 pub(crate) async fn get(server: &Server, place: &Place, token: Option<&str>, path: &str) -> String {
     rest(server, place, token, "GET", path, "").await
 }

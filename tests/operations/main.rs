@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod backup;
 mod clients;
+mod cost;
 mod deploy;
 mod drain;
 mod readiness;
