@@ -9,6 +9,7 @@ use crate::domain::{Error, Reason};
 use crate::service::Service;
 use crate::transport::audit::About;
 use crate::transport::auth::{Auth, Principal};
+use crate::transport::headers::one_authorization;
 use crate::transport::listener::{Account, ConnectionInfo, Overrun};
 use futures_util::future::BoxFuture;
 use prost::Message;
@@ -67,6 +68,11 @@ impl Door {
         let begun = Instant::now();
         let Parts { front, service, auth, .. } = &*self.0;
         let method = Method::of(request.uri().path());
+        if let Err(error) = one_authorization(request.headers()) {
+            let response = status(error).into_http();
+            service.metrics().grpc(method.name, code(&response), None);
+            return response;
+        }
         let account = request.extensions().get::<Account>().cloned();
         let caller = match auth.authenticate_call(request.headers()) {
             Some(principal) => Caller { principal, about: None, is_known: true },
@@ -175,7 +181,7 @@ pub(super) struct Method {
     pub(super) streams: bool,
     /// It leaves a line.
     audited: bool,
-    /// Its answer, or its request, may be large.
+    /// Its answer may be large.
     pub(super) large: bool,
 }
 
@@ -220,7 +226,7 @@ fn methods() -> HashMap<&'static str, Method> {
                     let reads = level == Some(prost_types::method_options::IdempotencyLevel::NoSideEffects);
                     let streams = method.server_streaming();
                     let audited = ours && !streams && (!reads || AUDITED_READS.contains(&name));
-                    let large = ours && ["List", "Backup", "Restore"].iter().any(|verb| method.name().starts_with(verb));
+                    let large = ours && ["List", "Backup"].iter().any(|verb| method.name().starts_with(verb));
                     methods.insert(name, Method { name, streams, audited, large });
                 }
             }

@@ -10,6 +10,7 @@ use super::status::status;
 use super::watch;
 use crate::domain::{Error, Reason};
 use crate::service::Service;
+use crate::transport::headers;
 use crate::transport::host::Host;
 use crate::transport::listener::Account;
 use futures_util::FutureExt;
@@ -43,7 +44,15 @@ impl Front {
     pub(super) async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
         let options = &self.0.options;
         let (mut parts, body) = request.into_parts();
-        let host = match Host::of(&parts, &options.base_domain) {
+        if let Err(error) = headers::no_repeats(&parts.headers) {
+            return status(error).into_http();
+        }
+        if headers::is_encoded(&parts.headers) {
+            let mut response = status(Error::new(Reason::NotSupported, headers::ENCODED)).into_http();
+            *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return response;
+        }
+        let host = match Host::of(&parts, &options.base_domain, &options.hosts) {
             Ok(host) => host,
             Err(error) => return status(error).into_http(),
         };

@@ -31,6 +31,7 @@ use crate::proto::v1::vault_service_server::{SERVICE_NAME as VAULTS, VaultServic
 use crate::service::Service;
 use crate::domain::{Error, Reason};
 use crate::transport::auth::Auth;
+use crate::transport::host::Hosts;
 use crate::transport::listener::Refusal;
 use door::{Door, Method};
 use front::Front;
@@ -51,6 +52,8 @@ use tower::Layer;
 pub struct GrpcOptions {
     /// A host `{vault}.{base_domain}` names a vault.
     pub base_domain: String,
+    /// The hosts that calls are answered for.
+    pub hosts: Hosts,
     /// Largest message that is taken, in bytes.
     pub message_limit: usize,
     /// Largest backup, in bytes: a message that brings or takes one may be so large beside the rest.
@@ -68,6 +71,7 @@ impl Default for GrpcOptions {
     fn default() -> Self {
         Self {
             base_domain: "localhost".to_owned(),
+            hosts: Hosts::Any,
             message_limit: 1024 * 1024,
             backup_limit: 3 * 1024 * 1024,
             call_timeout: Duration::from_secs(60),
@@ -80,6 +84,8 @@ impl Default for GrpcOptions {
 
 /// Largest message that is sent, in bytes, where no backup may be larger.
 const SEND_LIMIT: usize = 4 * 1024 * 1024;
+/// Largest message to health and reflection, which anybody may call: the name of a service or a symbol.
+const QUESTION_LIMIT: usize = 16 * 1024;
 /// What a message with a backup has beside it, in bytes, at most.
 const BESIDE_BACKUP: usize = 4 * 1024;
 
@@ -110,7 +116,7 @@ pub fn face(service: Service, options: GrpcOptions) -> Face {
         .add_service(vaults)
         .add_service(secrets)
         .add_service(keys)
-        .add_service(health);
+        .add_service(health.max_decoding_message_size(QUESTION_LIMIT));
     let restore = Routes::new(certificates(options.message_limit.max(backup)));
     let routes = with_reflection(routes.clone()).unwrap_or_else(|error| {
         // The descriptor set is a part of the program: a test holds that this does not happen.
@@ -211,7 +217,10 @@ fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::E
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
             .include_reflection_service(false)
     };
-    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
+    let (v1, v1alpha) = (builder().build_v1()?, builder().build_v1alpha()?);
+    let (v1, v1alpha) =
+        (v1.max_decoding_message_size(QUESTION_LIMIT), v1alpha.max_decoding_message_size(QUESTION_LIMIT));
+    Ok(routes.add_service(v1).add_service(v1alpha))
 }
 
 #[cfg(test)]

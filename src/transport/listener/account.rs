@@ -48,6 +48,7 @@ struct State {
     /// Counted as an open anonymous request.
     anonymous: bool,
     overrun: Option<Overrun>,
+    answered: bool,
     stalled: bool,
 }
 
@@ -78,7 +79,8 @@ impl Account {
             }
         };
         let overrun = charged.as_ref().err().copied();
-        let state = State { charge: charged.ok(), fixed: REQUEST, head, anonymous, overrun, stalled: false };
+        let (charge, answered, stalled) = (charged.ok(), false, false);
+        let state = State { charge, fixed: REQUEST, head, anonymous, overrun, answered, stalled };
         Self(Arc::new(Open {
             connection: Arc::clone(connection),
             number,
@@ -140,6 +142,13 @@ impl Account {
         state.settle();
     }
 
+    /// What was read of the body is held no longer, and what still comes of it will be thrown away.
+    pub fn release_body(&self) {
+        let mut state = self.0.state();
+        state.answered = true;
+        state.settle();
+    }
+
     /// Waits for a place among those who make answers that may be large.
     pub async fn turn(&self) -> Turn {
         let connection = &self.0.connection;
@@ -152,16 +161,17 @@ impl Account {
         Turn { _of_principal: of_principal, _of_all: of_all }
     }
 
-    /// So many bytes of the request's body are held.
+    /// So many bytes of the request's body are held, until the answer is there. What comes after that is a stream,
+    /// whose messages are small and do not stay.
     pub(super) fn body(&self, bytes: usize) -> Result<(), Overrun> {
         let mut state = self.0.state();
-        state.grow(bytes)
+        if state.answered { Ok(()) } else { state.grow(bytes) }
     }
 
     /// The answer is there: what the request took is over. Why it may not be sent, if it may not.
     pub(super) fn answered(&self) -> Result<(), Overrun> {
         let mut state = self.0.state();
-        state.head = 0;
+        (state.head, state.answered) = (0, true);
         state.settle();
         state.overrun.map_or(Ok(()), Err)
     }
@@ -266,6 +276,10 @@ impl Open {
     /// Ends the task of the request where the peer has not read for `patience` milliseconds.
     pub(super) fn end_if_stalled(&self, now: u64, patience: u64) -> Stall {
         let since = self.waiting.load(Relaxed);
+        if since == 0 && self.pieces.load(Relaxed) > 0 {
+            // A piece left in the moment in which the one before it had left: its time begins here.
+            self.waiting.store(now, Relaxed);
+        }
         if since == 0 || now.saturating_sub(since) < patience {
             return Stall::No;
         }

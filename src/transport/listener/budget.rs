@@ -37,7 +37,7 @@ pub struct BudgetOptions {
     /// Answers that nobody reads for `listener.write_timeout` are ended. A connection with so many of them is closed;
     /// an anonymous one at the first. Default 8.
     pub stalled_answers: usize,
-    /// Answers that may be large (backups, restores, lists) and are being made at the same time; a principal may have
+    /// Answers that may be large (backups, lists) and are being made at the same time; a principal may have
     /// half of them, the others wait their turn. Default 32.
     pub large_answers: usize,
 }

@@ -1,6 +1,7 @@
 //! What is answered where a request is refused: the status and the error body of Key Vault.
 
 use super::super::errors::row;
+use super::super::headers::ENCODED;
 use super::super::host::Host;
 use super::super::listener::{Overrun, Refusal};
 use super::answer::{self, Answer};
@@ -112,6 +113,15 @@ impl Failure {
     fn too_many_fields(limit: usize) -> Self {
         let message = format!("The request has more than {limit} header fields.");
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderFieldsTooLarge", message)
+    }
+
+    pub(super) fn encoded() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", ENCODED)
+    }
+
+    pub(super) fn too_slow(limit: Duration) -> Self {
+        let message = format!("The request took longer than {} seconds. Repeat it.", limit.as_secs_f64());
+        Error::new(Reason::DeadlineExceeded, message).into()
     }
 
     /// The error member of the body, for streams.

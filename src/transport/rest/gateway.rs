@@ -2,6 +2,7 @@
 
 use super::super::audit::About;
 use super::super::auth::Principal;
+use super::super::headers;
 use super::super::host::Host;
 use super::super::listener::{Account, ConnectionInfo};
 use super::address::Address;
@@ -29,6 +30,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
+use tokio::time::timeout;
 
 /// Stands for the method of a POST, for clients that can send no other (contract section 1).
 const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method");
@@ -144,10 +146,13 @@ impl Gateway {
         let line = Line { parts: &parts, about: &about, told: false };
         let client_request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
         // A defect in one request must not take the others of its connection along.
-        let handled = AssertUnwindSafe(self.handle(&parts, &mut body, &about)).catch_unwind().await;
+        let limit = self.options.request_timeout;
+        let handled = timeout(limit, self.handle(&parts, &mut body, &about));
+        let handled = AssertUnwindSafe(handled).catch_unwind().await;
         let answer = match handled {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(failure)) => failure.answer(),
+            Ok(Ok(Ok(answer))) => answer,
+            Ok(Ok(Err(failure))) => failure.answer(),
+            Ok(Err(_)) => Failure::too_slow(limit).answer(),
             Err(_) => {
                 tracing::error!(method = %parts.method, path = parts.uri.path(), "a request made the server panic");
                 Failure::from(Error::internal()).answer()
@@ -158,7 +163,11 @@ impl Gateway {
         self.service.metrics().http(&parts.method, action, response.status(), begun.elapsed());
         // A client that waits for "100 Continue" has sent nothing, and need not after a challenge.
         let waits = response.status() == StatusCode::UNAUTHORIZED && parts.headers.contains_key(EXPECT);
-        let admitted = parts.extensions.get::<Account>().is_none_or(|account| account.admitted().is_ok());
+        let account = parts.extensions.get::<Account>();
+        if let Some(account) = account {
+            account.release_body();
+        }
+        let admitted = account.is_none_or(|account| account.admitted().is_ok());
         if !body.is_end_stream() && !waits && admitted {
             body::discard(&mut body).await;
         }
@@ -168,7 +177,8 @@ impl Gateway {
 
     async fn handle(&self, parts: &Parts, body: &mut Body, about: &Mutex<About>) -> Result<Answer, Failure> {
         let Self { service, options } = self;
-        let host = Host::of(parts, &options.base_domain);
+        headers::one_authorization(&parts.headers)?;
+        let host = Host::of(parts, &options.base_domain, &options.hosts);
         let Some(principal) = options.auth.authenticate(&parts.headers) else {
             service.metrics().unauthenticated("rest");
             return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));
@@ -178,10 +188,17 @@ impl Gateway {
         if let Some(account) = account {
             account.identify(&principal.name).map_err(Failure::overrun)?;
         }
+        headers::no_repeats(&parts.headers)?;
+        if headers::is_encoded(&parts.headers) {
+            return Err(Failure::encoded());
+        }
         let host = host?;
         noted(about, |about| host.vault().as_str().clone_into(&mut about.vault));
         service.vaults().vault(host.vault())?;
         let address = Address::of(&parts.uri);
+        if let Some(name) = address.repeated() {
+            return Err(Error::bad_parameter(format!("The query has the parameter {name} more than once. Send it once.")).into());
+        }
         let links = Links::new(&host, api_version(&address)?);
         let method = method(parts)?;
         let Match { endpoint, path, name, version } = routes::find(&method, &address.segments)?;
@@ -239,12 +256,11 @@ impl Gateway {
     }
 }
 
-/// Whether many large answers, or bodies, of this kind must not be in the making at once.
+/// Whether many answers of this kind, which may be large, must not be in the making at once.
 fn is_large(endpoint: Endpoint) -> bool {
     matches!(
         endpoint,
         Endpoint::Backup
-            | Endpoint::Restore
             | Endpoint::ListCertificates
             | Endpoint::ListVersions
             | Endpoint::ListDeleted

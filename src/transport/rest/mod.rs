@@ -29,6 +29,7 @@ pub(crate) use reading::reads_a_body;
 pub use routes::{Endpoint, ROUTES, Route};
 
 use super::auth::Auth;
+use super::host::Hosts;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -68,12 +69,16 @@ pub struct RestOptions {
     pub auth: Auth,
     /// A host `{vault}.{base_domain}` names a vault.
     pub base_domain: String,
+    /// The hosts that requests are answered for.
+    pub hosts: Hosts,
     /// Longest body of a request, in bytes.
     pub body_limit: usize,
     /// Largest backup, in bytes; a body that brings one may be larger than others.
     pub backup_limit: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+    /// How long a request may take to the head of its answer.
+    pub request_timeout: Duration,
     /// Ends the event streams, for the stop of the server.
     pub closing: CancellationToken,
 }
@@ -83,9 +88,11 @@ impl RestOptions {
         Self {
             auth,
             base_domain: "localhost".to_owned(),
+            hosts: Hosts::Any,
             body_limit: 1024 * 1024,
             backup_limit: 3 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(60),
             closing: CancellationToken::new(),
         }
     }
