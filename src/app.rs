@@ -4,6 +4,7 @@
 mod core_dumps;
 mod doctor;
 mod door;
+mod leftovers;
 mod observed_store;
 mod signals;
 mod store;
@@ -15,15 +16,17 @@ use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
 use crate::issuer::{Issuer, Issuers};
 use crate::keys::{KeyOptions, Keys, OpenedKeyOptions, ReadyKeyOptions, Sealer};
-use crate::metrics::{Metrics, Port};
+use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service, VaultOptions};
 use crate::store::Store;
 use crate::transport;
-use crate::transport::admin::{AdminPort, Probes};
+use crate::transport::admin::{AdminHosts, AdminPort, Probes};
 use crate::transport::auth::Auth;
+use crate::transport::cors::Cors;
 use crate::transport::grpc::{self, GrpcOptions};
-use crate::transport::listener::{Listener, ListenerStats, StatsReader, raise_open_file_limit};
+use crate::transport::host::Hosts;
+use crate::transport::listener::{BudgetStats, Listener, ListenerStats, Overrun, StatsReader, raise_open_file_limit};
 use crate::transport::rest::{self, RestOptions};
 use crate::worker::{self, WorkerOptions};
 use crate::{cli, telemetry};
@@ -100,7 +103,9 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let app = transport::app(
         grpc::face(service.clone(), grpc_options(&config, &door.auth, &draining)),
         rest::router(service.clone(), rest_options(&config, &door.auth, &stop)),
-    );
+    )
+    .with_cors(Cors::new(config.cors.origins(config.dev)));
+    leftovers::remove(&config.data_dir);
     // Heard from here on; who reads the announcement may send one.
     let signals = signals::Signals::listen().map_err(part("signals cannot be received"))?;
     announce(address, &config, &door, admin.as_ref().map(|(address, _)| *address));
@@ -133,7 +138,9 @@ async fn admin_port(
     let Some(address) = config.admin.listen.address(config.dev) else { return Ok(None) };
     let failed = |source| AppError::Listen { address, option: "--admin-listen", source };
     let port = AdminPort::bind(address).await.map_err(failed)?;
-    Ok(Some((port.local_addr(), tokio::spawn(port.serve(probes.router())))))
+    let names = config.admin.hosts.iter().chain(&config.hosts).chain([&config.base_domain]);
+    let hosts = AdminHosts::new(names.map(|name| name.as_str().to_owned()).collect());
+    Ok(Some((port.local_addr(), tokio::spawn(port.serve(probes.router(), hosts)))))
 }
 
 fn count_connections(metrics: &Metrics, port: StatsReader) {
@@ -149,6 +156,26 @@ fn count_connections(metrics: &Metrics, port: StatsReader) {
             accept_errors,
             aged,
             cut,
+        });
+        let BudgetStats {
+            bytes,
+            anonymous_bytes,
+            anonymous_requests,
+            anonymous_connections,
+            refused,
+            stalled,
+            stalled_connections,
+            displaced,
+        } = port.budget();
+        metrics.set_budget(&Budget {
+            bytes,
+            anonymous_bytes,
+            anonymous_requests,
+            anonymous_connections,
+            refused: Overrun::ALL.iter().map(|(_, name)| *name).zip(refused).collect(),
+            stalled,
+            stalled_connections,
+            displaced,
         });
     });
 }
@@ -293,14 +320,24 @@ fn key_options(config: &Config) -> KeyOptions {
     }
 }
 
+/// In development a machine is called by any of its names.
+fn hosts(config: &Config) -> Hosts {
+    if config.dev {
+        Hosts::Any
+    } else {
+        Hosts::Only(config.hosts.iter().map(|host| host.as_str().to_owned()).collect())
+    }
+}
+
 fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> GrpcOptions {
     GrpcOptions {
         base_domain: config.base_domain.as_str().to_owned(),
+        hosts: hosts(config),
         message_limit: config.limits.request_body_bytes.get(),
         backup_limit: config.limits.backup_bytes.get(),
         call_timeout: config.limits.request_timeout,
         auth: auth.clone(),
-        open_reflection: config.auth.open_reflection,
+        open_reflection: config.auth.open_reflection || config.dev,
         closing: draining.clone(),
     }
 }
@@ -308,6 +345,7 @@ fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> G
 fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToken) -> RestOptions {
     RestOptions {
         base_domain: config.base_domain.as_str().to_owned(),
+        hosts: hosts(config),
         body_limit: config.limits.request_body_bytes.get(),
         backup_limit: config.limits.backup_bytes.get(),
         body_timeout: config.limits.body_read_timeout,

@@ -1,12 +1,15 @@
 //! What the server counts and measures of itself, and the text in which monitoring reads it
 //! (OpenMetrics 1.0, which Prometheus reads as well). It knows nothing of the rest: who counts calls it.
 
+mod budget;
 mod labels;
 mod operations;
 mod process;
 
+pub use budget::Budget;
 pub use operations::{Operations, Seen};
 
+use budget::BudgetMetrics;
 use labels::{CallLabels, FileLabels, GrpcLabels, GrpcMethod, HttpLabels, HttpRoute, LevelLabels, ProviderLabels};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -58,6 +61,7 @@ pub struct Metrics {
     levels: Family<LevelLabels, Gauge>,
     totals: Family<[(&'static str, &'static str); 1], Counter>,
     scalars: Scalars,
+    budget: BudgetMetrics,
 }
 
 /// Levels that are set just before the text is made.
@@ -157,6 +161,7 @@ impl Metrics {
             levels: Family::default(),
             totals: Family::default(),
             scalars: Scalars::default(),
+            budget: BudgetMetrics::default(),
         };
         this.register();
         this
@@ -208,6 +213,7 @@ impl Metrics {
         add(r, "certmint_connections_cut", "Connections cut at the end of their grace", &self.scalars.cut);
         add(r, "certmint_tls_handshakes_failed", "TLS handshakes that failed", &self.scalars.handshakes_failed);
         add(r, "certmint_accept_errors", "Failures to accept a connection", &self.scalars.accept_errors);
+        self.budget.register(r);
         let text = "When the certificate of the port ends; 0 in development mode";
         add(r, "certmint_tls_certificate_not_after_timestamp_seconds", text, &self.scalars.tls_not_after);
         add(r, "certmint_reloads", "Files that were read again, by outcome", &self.reloads);
@@ -299,6 +305,10 @@ impl Metrics {
         }
         self.totals.get_or_create(&[("limit", "total")]).inner().store(refused_total, Relaxed);
         self.totals.get_or_create(&[("limit", "peer")]).inner().store(refused_peer, Relaxed);
+    }
+
+    pub fn set_budget(&self, now: &Budget) {
+        self.budget.set(now);
     }
 
     pub fn set_keys(&self, keys: KeyQueue) {
