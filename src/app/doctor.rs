@@ -10,16 +10,22 @@ use std::sync::Arc;
 
 /// Answers whether every record is well, or the one that was named was removed.
 pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> {
-    let StoreDoctorArgs { store, remove, json } = arguments;
+    let StoreDoctorArgs { store, remove, adopt, json } = arguments;
     let config = store_configuration(store)?;
     store::must_exist(&config)?;
-    let Opened { store, clock: _, alone: _ } = store::open(&config).await?;
+    let Opened { store, clock, alone: _ } = store::open(&config).await?;
     let sealer = Arc::new(Sealer::new(store::master_keys(&config, &*store)?));
     let cannot = "the records of the store cannot be read";
     let inspection = Inspection::new(&*store, sealer).await.map_err(part(cannot))?;
     if let Some(key) = remove {
         inspection.remove(&key).await.map_err(part("nothing was removed"))?;
         say(&if json { format!("{}\n", json!({ "removed": key })) } else { format!("removed {key}\n") });
+        return Ok(true);
+    }
+    if adopt {
+        inspection.adopt(clock.now()).await.map_err(part("the store cannot be written"))?;
+        let text = "the next start takes the store over as one of a version without authentication codes\n";
+        say(&if json { format!("{}\n", json!({ "adopted": true })) } else { text.to_owned() });
         return Ok(true);
     }
     let (count, findings) = inspection.findings().await.map_err(part(cannot))?;

@@ -55,6 +55,11 @@ pub struct DoctorArgs {
     /// confirmation
     #[arg(long, value_name = "KEY", requires = "store")]
     remove: Option<String>,
+
+    /// With --store: after a version without authentication codes wrote to a store that was marked already, let the
+    /// next start take the store over once more; believes everything that is in it
+    #[arg(long, requires = "store", conflicts_with = "remove")]
+    adopt: bool,
 }
 
 /// A look at the records of a store, which needs no server.
@@ -64,6 +69,8 @@ pub struct StoreDoctorArgs {
     pub store: StoreArgs,
     /// The key of a record to be removed.
     pub remove: Option<String>,
+    /// Let the next start take the store over.
+    pub adopt: bool,
     /// Print JSON.
     pub json: bool,
 }
@@ -71,11 +78,11 @@ pub struct StoreDoctorArgs {
 impl DoctorArgs {
     /// What [`super::Cli::offline`] hands over.
     pub(super) fn of_store(&self, json: bool) -> Option<StoreDoctorArgs> {
-        let Self { data_dir, store, config, remove } = self;
+        let Self { data_dir, store, config, remove, adopt } = self;
         let url = store.as_ref()?;
         let url = (!url.reveal().is_empty()).then(|| url.clone());
         let store = StoreArgs { data_dir: data_dir.clone(), store: url, config: config.clone() }.or_environment();
-        Some(StoreDoctorArgs { store, remove: remove.clone(), json })
+        Some(StoreDoctorArgs { store, remove: remove.clone(), adopt: *adopt, json })
     }
 }
 

@@ -58,6 +58,20 @@ async fn what_is_damaged_missing_or_left_over_is_named_and_removed_by_its_name()
 }
 
 #[tokio::test]
+async fn what_an_earlier_version_wrote_after_the_mark_is_taken_over_when_an_operator_says_so() {
+    let place = Place::new();
+    place.filled().await;
+    place.strip("contacts/team-a");
+    place.open().await.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
+    let (code, text) = doctor(&place, &["--adopt"]);
+    assert!(code == Some(0) && text.contains("the next start takes the store over"), "{text}");
+    let life = place.open().await;
+    life.service.authenticate_records(std::time::Duration::ZERO).await.unwrap();
+    life.ok(A, "GET /certificates/contacts", "").await;
+    assert_eq!(place.keys("meta/"), ["meta/authenticated"]);
+}
+
+#[tokio::test]
 async fn nothing_is_removed_with_other_master_keys() {
     let place = Place::new();
     place.filled().await;

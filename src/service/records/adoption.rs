@@ -30,6 +30,10 @@ pub(in crate::service) struct Sweep {
 
 impl Sweep {
     pub(super) const NAME: &str = "sweep";
+
+    pub(super) fn begin(now: Timestamp) -> Self {
+        Self { started: now }
+    }
 }
 
 /// How far a store has come.
@@ -122,7 +126,7 @@ async fn begin(store: &dyn Store, codec: &Codec, now: Timestamp) -> Result<Times
         if let Some(record) = store.get(key::sweep().as_str()).await? {
             return Ok(codec.read::<Sweep>(&record)?.started);
         }
-        let puts = vec![codec.put(&key::sweep(), None, &Sweep { started: now }, None)?];
+        let puts = vec![codec.put(&key::sweep(), None, &Sweep::begin(now), None)?];
         match store.commit(Batch { puts, ..Batch::default() }).await {
             Ok(_) => return Ok(now),
             Err(StoreError::Conflict(_)) => {}

@@ -5,7 +5,7 @@ use super::codec::Codec;
 use super::key::{self, Place};
 use super::kinds::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord};
 use super::{Marker, Sweep};
-use crate::domain::{Certificate, CertificateEntry, Contacts, EntryState, Error, IssuerConfig, Reason, Result, Vault};
+use crate::domain::{Certificate, CertificateEntry, Contacts, EntryState, Error, IssuerConfig, Reason, Result, Timestamp, Vault};
 use crate::keys::Sealer;
 use crate::store::{Batch, Delete, Record, Store, StoreError};
 use std::collections::BTreeMap;
@@ -123,6 +123,21 @@ impl<'a> Inspection<'a> {
             Err(StoreError::Conflict(_)) => refuse("was changed meanwhile. Repeat the command."),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Lets the next start take the store over as one of a version before the codes, because such a version wrote to it
+    /// after it was marked. Everything in it is believed then: only for an operator who trusts the database.
+    ///
+    /// # Errors
+    /// Where the store is not available or somebody else changed it.
+    pub async fn adopt(&self, now: Timestamp) -> Result<()> {
+        let mut batch = Batch::default();
+        let begun = self.store.get(key::sweep().as_str()).await?.map(|record| record.revision);
+        batch.puts.push(self.codec.put(&key::sweep(), begun, &Sweep::begin(now), None)?);
+        let marker = self.store.get(key::marker().as_str()).await?;
+        batch.deletes.extend(marker.map(|Record { key, revision, .. }| Delete { key, expected: revision }));
+        self.store.commit(batch).await?;
+        Ok(())
     }
 
     fn problem(&self, kind: Kind, record: &Record) -> Option<Problem> {
