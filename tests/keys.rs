@@ -242,7 +242,8 @@ async fn a_reused_key_is_the_same_and_sealed_for_its_new_place() {
         assert_eq!(public_key_of(&new.csr), public_key_of(&old.csr));
         sealer.open(&new.sealed_key.0, &place("2")).unwrap();
 
-        let other = keys.create(&complete(input(KeyType::P384, "CN=a")), place("3"), Some(reuse.clone())).await.unwrap();
+        let other =
+            keys.create(&complete(input(KeyType::P384, "CN=a")), place("3"), Some(reuse.clone())).await.unwrap();
         assert_ne!(public_key_of(&other.csr), public_key_of(&old.csr), "a key of another type is not reused");
         let moved = SealedKey { context: place("9"), ..reuse };
         assert!(keys.create(&policy, place("4"), Some(moved)).await.is_err());

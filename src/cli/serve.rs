@@ -71,7 +71,8 @@ impl StoreArgs {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         Self {
             data_dir: data_dir.or_else(|| variable("CERTMINT_DATA_DIR").map(PathBuf::from)),
-            store: store.or_else(|| variable("CERTMINT_STORE").and_then(|url| url.into_string().ok()).map(Secret::from)),
+            store: store
+                .or_else(|| variable("CERTMINT_STORE").and_then(|url| url.into_string().ok()).map(Secret::from)),
             config: config.or_else(|| variable("CERTMINT_CONFIG").map(PathBuf::from)),
         }
     }

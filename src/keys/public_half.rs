@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn each_kind_of_key_belongs_to_its_own_public_key_alone() {
-        for key_type in [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::P256, KeyType::P384, KeyType::P521, KeyType::P256K]
+        for key_type in
+            [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::P256, KeyType::P384, KeyType::P521, KeyType::P256K]
         {
             let (one, other) = (KeyPair::generate(key_type).unwrap(), KeyPair::generate(key_type).unwrap());
             assert!(of_rsa_or_ec(&one.to_pkcs8()).is_some(), "{key_type:?}");

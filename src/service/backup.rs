@@ -151,8 +151,7 @@ impl Service {
         };
         let mut guard = first;
         for chunk in versions.chunks(CHUNK) {
-            let version =
-                |it: &Certificate| self.records.put(&key::version(vault, &name, it.version), None, it, None);
+            let version = |it: &Certificate| self.records.put(&key::version(vault, &name, it.version), None, it, None);
             let mut puts: Vec<Put> = chunk.iter().map(version).collect::<Result<_>>()?;
             puts.push(self.leaving(vault, &name, true, Some(guard))?);
             guard = self.try_commit(Batch { puts, ..Batch::default() }).await?.ok_or_else(contended)?;
@@ -190,8 +189,10 @@ fn save(
     } = entry;
     let latest = latest.ok_or_else(Error::internal)?;
     let mut blobs = Blobs::default();
-    let versions =
-        versions.into_iter().map(|(key, version)| save_version(sealer, &key, version, &mut blobs)).collect::<Result<_>>()?;
+    let versions = versions
+        .into_iter()
+        .map(|(key, version)| save_version(sealer, &key, version, &mut blobs))
+        .collect::<Result<_>>()?;
     let saved = Saved {
         name: name.to_string(),
         policy,

@@ -6,8 +6,8 @@ use super::{CONFLICT_ATTEMPTS, Limits, Service, contended};
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::policy::KeyType;
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, IssuerName, Operation,
-    Policy, PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
+    Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, IssuerName, Operation, Policy,
+    PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
 };
 use crate::keys::random::in_order;
 use crate::keys::{self, NewKey, SealContext, SealedKey, jwk};

@@ -70,9 +70,8 @@ impl Service {
         let mut page = Page::new(key::certificates_of(vault), position, *page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
             for (key, entry) in found {
-                let entry = entry.filter(|entry| {
-                    entry.state == EntryState::Live && (*include_pending || entry.latest.is_some())
-                });
+                let entry = entry
+                    .filter(|entry| entry.state == EntryState::Live && (*include_pending || entry.latest.is_some()));
                 let item = match entry {
                     Some(entry) => shown(self.item(entry).await)?,
                     None => None,

@@ -30,8 +30,8 @@ mod vaults;
 pub mod watch;
 mod work;
 
-pub(crate) use backup::reads_a_backup;
 pub use authentication::Authenticated;
+pub(crate) use backup::reads_a_backup;
 pub use certificates::CertificateView;
 pub use create::{CreateRequest, Created};
 pub use deleted::DeletedView;
@@ -42,10 +42,10 @@ pub use key_face::{KeyResult, KeyView};
 pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
 pub use merge::MergeRequest;
 pub use observe::Health;
+pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
 #[doc(hidden)]
 pub use records::record_body;
 pub use records::{Finding, Inspection};
-pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
 pub use secret_face::SecretView;
 pub use step::Due;
 pub use update::UpdateRequest;

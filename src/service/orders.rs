@@ -1,10 +1,10 @@
 //! Orders that outlive their operation, because it was deleted or its deadline passed: each is a record of its own,
 //! due until the issuer was told.
 
+use super::Service;
 use super::pending::updated;
 use super::records::{PendingRecord, key};
 use super::step::{Due, Outcome, failure};
-use super::Service;
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, OperationError, Result, Timestamp};
 use crate::issuer::FailureClass;
@@ -27,10 +27,8 @@ impl Service {
         let place = key::tombstone(&before.vault, before.request_id);
         // One that is there is of an earlier operation with this id, and so of the same order.
         let known = self.store.get(place.as_str()).await?.map(|known| known.revision);
-        let puts = vec![
-            self.records.replace(record, &pending, None)?,
-            self.records.put(&place, known, &order, Some(now))?,
-        ];
+        let puts =
+            vec![self.records.replace(record, &pending, None)?, self.records.put(&place, known, &order, Some(now))?];
         let events = vec![updated(&pending.operation, &before)?];
         Ok(self.try_commit(Batch { puts, events, ..Batch::default() }).await?.is_some())
     }

@@ -101,7 +101,11 @@ impl Service {
             let due = pending.hurry(&record, now, self.limits.lease);
             let mut batch = Batch {
                 deletes: vec![Delete { key: record.key, expected: record.revision }],
-                events: vec![records::encode_event(&Transition::gone(TransitionKind::Deleted, operation.clone(), now))?],
+                events: vec![records::encode_event(&Transition::gone(
+                    TransitionKind::Deleted,
+                    operation.clone(),
+                    now,
+                ))?],
                 ..Batch::default()
             };
             if operation.in_progress() && !operation.issuer.is_manual() {

@@ -51,7 +51,9 @@ impl Service {
         let listed = Delete { key: due.record.key, expected: due.record.revision };
         match self.load(&key::certificate(&vault, &name)).await? {
             // The time of the entry counts; the due time of a record carries no code.
-            Some((_, CertificateEntry { name, state: EntryState::Deleted { purge, .. }, .. })) if self.now() < purge => {
+            Some((_, CertificateEntry { name, state: EntryState::Deleted { purge, .. }, .. }))
+                if self.now() < purge =>
+            {
                 let listed_until = DeletedRecord { vault: vault.clone(), name: name.clone() };
                 let place = key::deleted(&vault, &name);
                 let puts = vec![self.records.put(&place, Some(listed.expected), &listed_until, Some(purge))?];

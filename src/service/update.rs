@@ -4,8 +4,8 @@ use super::certificates::{CertificateView, not_found};
 use super::records::{PendingRecord, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::{
-    CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, Timestamp, VaultName,
-    Version, VersionSummary, certificate,
+    CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, Timestamp, VaultName, Version,
+    VersionSummary, certificate,
 };
 use crate::keys::chain;
 use crate::store::{Batch, Record};

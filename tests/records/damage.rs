@@ -27,7 +27,11 @@ async fn a_certificate_whose_newest_version_is_damaged_or_lost_is_deleted_recove
         let place = Place::new();
         place.filled().await;
         let key = place.version(A, "web");
-        if lost { place.remove(&key) } else { place.write(&key, "damaged") }
+        if lost {
+            place.remove(&key)
+        } else {
+            place.write(&key, "damaged")
+        }
         let life = place.open().await;
         assert_eq!(life.send(A, "GET /certificates/web", "").await.status, 500);
         life.ok(A, "DELETE /certificates/web", "").await;

@@ -38,7 +38,8 @@ async fn what_is_damaged_missing_or_left_over_is_named_and_removed_by_its_name()
     for line in [
         format!("fail  {damaged}: its authentication code is not that of its key and value\n"),
         format!("fail  {lost}: it is missing, and is the newest version of its certificate\n"),
-        "fail  pending/team-a/manual: it belongs to the certificate team-a/manual, whose record is missing\n".to_owned(),
+        "fail  pending/team-a/manual: it belongs to the certificate team-a/manual, whose record is missing\n"
+            .to_owned(),
     ] {
         assert!(text.contains(&line), "{line} is not in\n{text}");
     }

@@ -72,7 +72,12 @@ async fn a_key_beside_the_certificate_of_another_is_not_opened_in_a_store_withou
 #[tokio::test]
 async fn a_policy_an_issuer_contacts_and_an_operation_that_were_edited_are_refused() {
     for (key, from, to, request) in [
-        ("certificates/team-a/web", r#""validity_months":12"#, r#""validity_months":99"#, "GET /certificates/web/policy"),
+        (
+            "certificates/team-a/web",
+            r#""validity_months":12"#,
+            r#""validity_months":99"#,
+            "GET /certificates/web/policy",
+        ),
         ("certificates/team-a/gone", r#""Deleted""#, r#""deleted""#, "GET /deletedcertificates/gone"),
         ("issuers/team-a/ca", r#""enabled":true"#, r#""enabled":false"#, "GET /certificates/issuers/ca"),
         ("contacts/team-a", "admin@team-a", "admin@team-x", "GET /certificates/contacts"),

@@ -77,8 +77,8 @@ impl Place {
         let sealer = Arc::new(Self::sealer());
         let opened = OpenedKeyOptions { room: 8, time: Duration::from_secs(600) };
         let keys = Keys::new(sealer.clone(), KeyOptions { workers: 1, queue: 32, opened, ..KeyOptions::default() });
-        let issuers = Issuers::new(Arc::new(SelfSigned::new(sealer.clone())))
-            .with("LocalCA", Arc::new(LocalCa::new(sealer)));
+        let issuers =
+            Issuers::new(Arc::new(SelfSigned::new(sealer.clone()))).with("LocalCA", Arc::new(LocalCa::new(sealer)));
         let store = Arc::new(Sqlite::open(&self.file(), SqliteOptions::default()).unwrap());
         let keys = Arc::new(keys.unwrap());
         let service = Service::new(store, issuers, keys, self.clock.clone(), self.limits.clone()).await.unwrap();
@@ -96,7 +96,9 @@ impl Place {
 
     /// The bodies of `from` under the key of `to`.
     pub(crate) fn moved(&self, from: &str, to: &str) {
-        self.sql(&format!("UPDATE records SET body = (SELECT body FROM records WHERE key = '{from}') WHERE key = '{to}'"));
+        self.sql(&format!(
+            "UPDATE records SET body = (SELECT body FROM records WHERE key = '{from}') WHERE key = '{to}'"
+        ));
     }
 
     pub(crate) fn body(&self, key: &str) -> String {
@@ -201,7 +203,8 @@ impl Life {
             .header("x-ms-client-request-id", id)
             .body(Body::from(body.to_owned()))
             .unwrap();
-        let response = router(self.service.clone(), RestOptions::new(Auth::Development)).oneshot(request).await.unwrap();
+        let response =
+            router(self.service.clone(), RestOptions::new(Auth::Development)).oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 8 << 20).await.unwrap();
         Reply { status, body: String::from_utf8(body.to_vec()).unwrap() }

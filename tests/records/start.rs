@@ -56,9 +56,7 @@ async fn an_interrupted_purge_is_finished_at_once() {
     let mut entry: serde_json::Value = serde_json::from_str(&place.body("certificates/team-a/gone")).unwrap();
     entry["value"]["state"] = "Leaving".into();
     let key = "leaving/team-a/gone";
-    for (key, value) in
-        [("certificates/team-a/gone", &entry["value"]), (key, &json!({"vault": A, "name": "gone"}))]
-    {
+    for (key, value) in [("certificates/team-a/gone", &entry["value"]), (key, &json!({"vault": A, "name": "gone"}))] {
         place.write(key, std::str::from_utf8(&record_body(&sealer, key, value)).unwrap());
     }
     // In a hundred years: nothing but the start makes it due.

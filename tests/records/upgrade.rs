@@ -8,8 +8,7 @@ use std::time::Duration;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What a released version wrote.
-const STORED: [&str; 2] =
-    [include_str!("../data/stored-v1.json"), include_str!("../data/stored-v1-management.json")];
+const STORED: [&str; 2] = [include_str!("../data/stored-v1.json"), include_str!("../data/stored-v1-management.json")];
 
 #[tokio::test]
 async fn a_store_of_an_earlier_version_gets_its_codes_at_the_first_start() {

@@ -114,7 +114,8 @@ pub(super) async fn pages(recorded: &Recorded, times: Times) -> Result<Vec<Row>,
     let ours = Server::certmint(folder.path(), "")?;
     ours.settle().await?;
     let mut rows = Vec::new();
-    for ((page, address), after) in pages_of(&ours, count).await?.into_iter().zip([String::new(), name(count * 9 / 10)]) {
+    for ((page, address), after) in pages_of(&ours, count).await?.into_iter().zip([String::new(), name(count * 9 / 10)])
+    {
         let mut http = Http::connect(&client_tls(&ours)?, ours.port).await?;
         let answer = ask(&mut http, Method::GET, &address, Bytes::new()).await?;
         let answers = recorded.with_json(&answer)?;

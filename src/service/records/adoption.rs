@@ -3,9 +3,9 @@
 
 use super::body;
 use super::codec::Codec;
+use super::inspection::holds_authenticated;
 use super::key;
 use super::kinds::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord, Stored};
-use super::inspection::holds_authenticated;
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Result, Timestamp, Vault};
 use crate::store::{Batch, Delete, Put, Record, Store, StoreError};
 use serde::{Deserialize, Serialize};

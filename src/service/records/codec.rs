@@ -124,9 +124,7 @@ impl Codec {
     /// As [`Codec::read`], without a word to anybody.
     pub(super) fn verify<T: Stored>(&self, record: &Record) -> Result<T, Problem> {
         let value: T = match body::verified(self.authenticator(), &record.key, &record.body) {
-            Some(value) => {
-                serde_json::from_slice(value?).map_err(|error| Problem::Unreadable(error.to_string()))?
-            }
+            Some(value) => serde_json::from_slice(value?).map_err(|error| Problem::Unreadable(error.to_string()))?,
             None => {
                 let value = body::read_plain(&record.body)?;
                 if self.is_strict() {

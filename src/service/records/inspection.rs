@@ -5,7 +5,9 @@ use super::codec::Codec;
 use super::key::{self, Place};
 use super::kinds::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord};
 use super::{Marker, Sweep};
-use crate::domain::{Certificate, CertificateEntry, Contacts, EntryState, Error, IssuerConfig, Reason, Result, Timestamp, Vault};
+use crate::domain::{
+    Certificate, CertificateEntry, Contacts, EntryState, Error, IssuerConfig, Reason, Result, Timestamp, Vault,
+};
 use crate::keys::Sealer;
 use crate::store::{Batch, Delete, Record, Store, StoreError};
 use std::collections::BTreeMap;

@@ -13,8 +13,8 @@ mod kinds;
 mod paging;
 
 pub(super) use adoption::{Adopted, Marker, Sweep, adopt, open};
-pub(super) use codec::{Codec, concerns_a_record};
 pub use codec::record_body;
+pub(super) use codec::{Codec, concerns_a_record};
 pub use inspection::{Finding, Inspection};
 pub(super) use key::{Key, Place};
 pub(super) use kinds::{

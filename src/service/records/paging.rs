@@ -89,8 +89,7 @@ impl<'a> Paging<'a> {
         let (code, position) = bytes.strip_prefix(&[FORM])?.split_at_checked(CODE_LEN)?;
         let position = std::str::from_utf8(position).ok()?;
         let authenticator = self.codec.authenticator();
-        let ours =
-            self.with_parts(position, |parts| authenticator.verifies_truncated(Purpose::PageToken, parts, code));
+        let ours = self.with_parts(position, |parts| authenticator.verifies_truncated(Purpose::PageToken, parts, code));
         ours.then(|| position.to_owned())
     }
 

@@ -67,11 +67,8 @@ async fn page_token(server: &Server) -> Tried {
     assert!(!token.is_empty());
     let uri = format!("GET /certificates/web/versions?$skiptoken={token}");
     tried.rest(&server.rest("localhost").send(&uri, "").await);
-    let request = ListCertificateVersionsRequest {
-        certificate_name: "web".into(),
-        page_token: token,
-        ..Default::default()
-    };
+    let request =
+        ListCertificateVersionsRequest { certificate_name: "web".into(), page_token: token, ..Default::default() };
     tried.grpc(server.certificates().await.list_certificate_versions(request).await);
     tried
 }
