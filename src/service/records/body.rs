@@ -128,6 +128,11 @@ pub(super) fn carries_a_code(body: &[u8]) -> bool {
     split(body).is_some()
 }
 
+/// The bytes of the value of a body that was verified before.
+pub(super) fn value_of(body: &[u8]) -> Option<&[u8]> {
+    split(body).map(|parts| parts.value)
+}
+
 /// The verified bytes of the value; `None` where the body carries no code.
 pub(super) fn verified<'a>(
     authenticator: &Authenticator,

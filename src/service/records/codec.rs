@@ -3,6 +3,7 @@
 use super::body::{self, Problem};
 use super::key::{Key, Place};
 use super::kinds::Stored;
+use super::verified::Verified;
 use crate::domain::{CertificateEntry, Detail, Error, Reason, Result, Timestamp};
 use crate::keys::{Authenticator, Sealer};
 use crate::store::{Batch, Put, Record, Revision};
@@ -23,6 +24,7 @@ pub(in crate::service) struct Codec {
     sealer: Arc<Sealer>,
     /// A body without a code is refused; never turned off again.
     strict: AtomicBool,
+    verified: Verified,
     reported: Mutex<HashSet<String>>,
     refused: AtomicU64,
 }
@@ -36,7 +38,13 @@ impl fmt::Debug for Codec {
 impl Codec {
     /// Refuses bodies without a code until [`Codec::tolerate`] is called.
     pub(in crate::service) fn new(sealer: Arc<Sealer>) -> Self {
-        Self { sealer, strict: AtomicBool::new(true), reported: Mutex::default(), refused: AtomicU64::new(0) }
+        Self {
+            sealer,
+            strict: AtomicBool::new(true),
+            verified: Verified::default(),
+            reported: Mutex::default(),
+            refused: AtomicU64::new(0),
+        }
     }
 
     /// Accepts bodies without a code: the store is of a version before them. Only before the service is shared.
@@ -123,7 +131,7 @@ impl Codec {
 
     /// As [`Codec::read`], without a word to anybody.
     pub(super) fn verify<T: Stored>(&self, record: &Record) -> Result<T, Problem> {
-        let value: T = match body::verified(self.authenticator(), &record.key, &record.body) {
+        let value: T = match self.verified_value(record) {
             Some(value) => serde_json::from_slice(value?).map_err(|error| Problem::Unreadable(error.to_string()))?,
             None => {
                 let value = body::read_plain(&record.body)?;
@@ -135,6 +143,18 @@ impl Codec {
         };
         let here = Place::of(&record.key).is_some_and(|place| value.belongs(&place));
         here.then_some(value).ok_or(Problem::Elsewhere)
+    }
+
+    /// `None` where the body carries no code.
+    fn verified_value<'a>(&self, record: &'a Record) -> Option<Result<&'a [u8], Problem>> {
+        if self.verified.holds(&record.key, &record.body) {
+            return body::value_of(&record.body).map(Ok);
+        }
+        let verified = body::verified(self.authenticator(), &record.key, &record.body)?;
+        if verified.is_ok() {
+            self.verified.keep(&record.key, &record.body);
+        }
+        Some(verified)
     }
 
     /// Whether one of our master keys made the code of a record; `None` where it carries none.

@@ -11,6 +11,7 @@ mod inspection;
 pub(super) mod key;
 mod kinds;
 mod paging;
+mod verified;
 
 pub(super) use adoption::{Adopted, Marker, Sweep, adopt, open};
 pub use codec::record_body;
