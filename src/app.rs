@@ -84,12 +84,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
             async move { service.tail(background).await }
         }),
         tokio::spawn(worker::run(service.clone(), worker_options(&config), background.clone())),
-        tokio::spawn(upkeep::authenticate(
-            service.clone(),
-            opened.alone,
-            config.store.upgrade_window,
-            background.clone(),
-        )),
+        tokio::spawn(upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone())),
         tokio::spawn(upkeep::run(opened, service.clone(), config.limits.clone(), background.clone())),
         tokio::spawn(upkeep::count_history(service.clone(), background.clone())),
     ];
