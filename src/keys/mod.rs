@@ -24,7 +24,7 @@ mod pkcs12;
 pub mod random;
 mod ready;
 pub mod request;
-mod rounds;
+pub(crate) mod rounds;
 pub mod seal;
 mod signature;
 mod turns;

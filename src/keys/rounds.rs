@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 
 /// Structures inside of structures that are looked at; deeper ones hold no parameters.
 const MAX_DEPTH: u8 = 24;
+/// Values that are looked at: a file of today has some hundred.
+const MAX_VALUES: u32 = 20_000;
 const BEGIN: &str = "-----BEGIN ";
 
 /// The rounds that the visible parts of a file ask for: PKCS #12, an encrypted PKCS #8 key, either in base64 or PEM.
@@ -45,19 +47,21 @@ fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
 }
 
 fn of_der(der: &[u8]) -> u64 {
-    Element::first(der).map_or(0, |(element, _)| of_element(element, MAX_DEPTH))
+    let mut left = MAX_VALUES;
+    Element::first(der).map_or(0, |(element, _)| of_element(element, MAX_DEPTH, &mut left))
 }
 
-fn of_element(element: Element<'_>, depth: u8) -> u64 {
-    let Some(deeper) = depth.checked_sub(1) else { return 0 };
+fn of_element(element: Element<'_>, depth: u8, left: &mut u32) -> u64 {
+    let (Some(deeper), Some(fewer)) = (depth.checked_sub(1), left.checked_sub(1)) else { return 0 };
+    *left = fewer;
     if element.tag & 0x1f == OCTET_STRING || element.tag == 0x80 {
         // Contents travel in octet strings, whole or in pieces.
         let Some(bytes) = element.octets().map(Zeroizing::new) else { return 0 };
         let inside = bytes.first() == Some(&SEQUENCE);
-        return if inside { Element::parse(&bytes).map_or(0, |inner| of_element(inner, deeper)) } else { 0 };
+        return if inside { Element::parse(&bytes).map_or(0, |inner| of_element(inner, deeper, left)) } else { 0 };
     }
     let Some(children) = element.children() else { return 0 };
-    let inside = children.iter().map(|child| of_element(*child, deeper)).fold(0, u64::saturating_add);
+    let inside = children.iter().map(|child| of_element(*child, deeper, left)).fold(0, u64::saturating_add);
     parameters(&children).saturating_add(inside)
 }
 

@@ -179,17 +179,15 @@ impl Server {
 
     /// Waits until `done`, because the server acts after the client has seen the effect.
     pub(crate) async fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
-        for _ in 0..1000 {
-            if done(self) {
-                return;
+        let acts = async {
+            while !done(self) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("not within 10 s: {what}");
+        };
+        soon(what, acts).await;
     }
 }
 
-/// Drains short enough for tests, long enough for a busy machine.
 /// Only a hang reaches it: how busy the machine is does not decide what a test says.
 pub(crate) const HANG: Duration = Duration::from_secs(60);
 

@@ -19,7 +19,7 @@ pub(crate) fn place() -> (TempDir, PathBuf) {
 /// A program that another test starts holds the lock of this file too, from its fork to its exec: so this waits
 /// for a moment.
 pub(crate) fn open(path: &Path) -> Sqlite {
-    for _ in 0..100 {
+    for _ in 0..6000 {
         if let Ok(store) = Sqlite::open(path, SqliteOptions::default()) {
             return store;
         }
