@@ -3,7 +3,7 @@
 set -euo pipefail
 
 # command:package
-needed=(openssl:openssl python3:python3 npm:npm jq:jq)
+needed=(openssl:openssl python3:python3 npm:npm jq:jq certtool:gnutls-bin pk12util:libnss3-tools)
 # libFuzzer is C++; nothing else needs it.
 [ "${FUZZING:-no}" = no ] || needed+=(g++:g++)
 missing=()

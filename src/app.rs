@@ -1,7 +1,10 @@
 //! The composition root: with `app/store.rs` the only file that names concrete stores and issuers. Builds the
 //! server from its configuration, runs it, and takes it down in order.
 
+mod core_dumps;
+mod doctor;
 mod door;
+mod leftovers;
 mod observed_store;
 mod signals;
 mod store;
@@ -13,15 +16,17 @@ use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
 use crate::issuer::{Issuer, Issuers};
 use crate::keys::{KeyOptions, Keys, OpenedKeyOptions, ReadyKeyOptions, Sealer};
-use crate::metrics::{Metrics, Port};
+use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service, VaultOptions};
 use crate::store::Store;
 use crate::transport;
-use crate::transport::admin::{AdminPort, Probes};
+use crate::transport::admin::{AdminHosts, AdminPort, Probes};
 use crate::transport::auth::Auth;
+use crate::transport::cors::Cors;
 use crate::transport::grpc::{self, GrpcOptions};
-use crate::transport::listener::{Listener, ListenerStats, StatsReader, raise_open_file_limit};
+use crate::transport::host::Hosts;
+use crate::transport::listener::{BudgetStats, Listener, ListenerStats, Overrun, StatsReader, raise_open_file_limit};
 use crate::transport::rest::{self, RestOptions};
 use crate::worker::{self, WorkerOptions};
 use crate::{cli, telemetry};
@@ -59,6 +64,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let config = configuration(arguments)?;
     telemetry::init(&config.log).map_err(part("the log cannot be set up"))?;
     if !config.dev {
+        core_dumps::forbid();
         config.for_others()?;
     }
     raise_open_file_limit();
@@ -83,6 +89,12 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
             async move { service.tail(background).await }
         }),
         tokio::spawn(worker::run(service.clone(), worker_options(&config), background.clone())),
+        tokio::spawn(upkeep::authenticate(
+            service.clone(),
+            opened.alone,
+            config.store.upgrade_window,
+            background.clone(),
+        )),
         tokio::spawn(upkeep::run(opened, service.clone(), config.limits.clone(), background.clone())),
         tokio::spawn(upkeep::count_history(service.clone(), background.clone())),
     ];
@@ -91,7 +103,9 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let app = transport::app(
         grpc::face(service.clone(), grpc_options(&config, &door.auth, &draining)),
         rest::router(service.clone(), rest_options(&config, &door.auth, &stop)),
-    );
+    )
+    .with_cors(Cors::new(config.cors.origins(config.dev)));
+    leftovers::remove(&config.data_dir);
     // Heard from here on; who reads the announcement may send one.
     let signals = signals::Signals::listen().map_err(part("signals cannot be received"))?;
     announce(address, &config, &door, admin.as_ref().map(|(address, _)| *address));
@@ -124,7 +138,9 @@ async fn admin_port(
     let Some(address) = config.admin.listen.address(config.dev) else { return Ok(None) };
     let failed = |source| AppError::Listen { address, option: "--admin-listen", source };
     let port = AdminPort::bind(address).await.map_err(failed)?;
-    Ok(Some((port.local_addr(), tokio::spawn(port.serve(probes.router())))))
+    let names = config.admin.hosts.iter().chain(&config.hosts).chain([&config.base_domain]);
+    let hosts = AdminHosts::new(names.map(|name| name.as_str().to_owned()).collect());
+    Ok(Some((port.local_addr(), tokio::spawn(port.serve(probes.router(), hosts)))))
 }
 
 fn count_connections(metrics: &Metrics, port: StatsReader) {
@@ -140,6 +156,26 @@ fn count_connections(metrics: &Metrics, port: StatsReader) {
             accept_errors,
             aged,
             cut,
+        });
+        let BudgetStats {
+            bytes,
+            anonymous_bytes,
+            anonymous_requests,
+            anonymous_connections,
+            refused,
+            stalled,
+            stalled_connections,
+            displaced,
+        } = port.budget();
+        metrics.set_budget(&Budget {
+            bytes,
+            anonymous_bytes,
+            anonymous_requests,
+            anonymous_connections,
+            refused: Overrun::ALL.iter().map(|(_, name)| *name).zip(refused).collect(),
+            stalled,
+            stalled_connections,
+            displaced,
         });
     });
 }
@@ -203,6 +239,14 @@ pub async fn new_epoch(arguments: cli::StoreArgs) -> Result<(), AppError> {
     Ok(())
 }
 
+/// Checks the records of a store, without a server, or removes one of them; answers whether all is well.
+///
+/// # Errors
+/// Where the store cannot be opened, or the record is not one to be removed.
+pub async fn doctor_store(arguments: cli::StoreDoctorArgs) -> Result<bool, AppError> {
+    doctor::store(arguments).await
+}
+
 /// The folder is its owner's alone: it holds keys.
 fn make_folder(path: &Path) -> Result<(), AppError> {
     use std::os::unix::fs::DirBuilderExt;
@@ -215,7 +259,7 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
 
 /// The use cases over the store.
 async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Opened), AppError> {
-    let Opened { store, clock } = store::open(config).await?;
+    let Opened { store, clock, alone } = store::open(config).await?;
     let master_keys = store::master_keys(config, &*store)?;
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
@@ -235,6 +279,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
             ..WatchLimits::default()
         },
         backup_bytes: config.limits.backup_bytes.get(),
+        accept_unauthenticated: config.store.accept_unauthenticated,
         vaults: VaultOptions {
             on_demand: config.vaults.on_demand.unwrap_or(config.dev),
             defaults: config.vaults.defaults(),
@@ -250,7 +295,12 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
         .await
         .map_err(part("the service cannot be started"))?;
     service.check_master_keys().await.map_err(part("the master keys cannot be used"))?;
-    Ok((service.counting_in(metrics.clone()), Opened { store, clock }))
+    if alone {
+        let cannot = "the records of the store cannot be taken over";
+        service.authenticate_records(Duration::ZERO).await.map_err(part(cannot))?;
+        service.finish_interrupted().await.map_err(part(cannot))?;
+    }
+    Ok((service.counting_in(metrics.clone()), Opened { store, clock, alone }))
 }
 
 fn key_options(config: &Config) -> KeyOptions {
@@ -270,14 +320,24 @@ fn key_options(config: &Config) -> KeyOptions {
     }
 }
 
+/// In development a machine is called by any of its names.
+fn hosts(config: &Config) -> Hosts {
+    if config.dev {
+        Hosts::Any
+    } else {
+        Hosts::Only(config.hosts.iter().map(|host| host.as_str().to_owned()).collect())
+    }
+}
+
 fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> GrpcOptions {
     GrpcOptions {
         base_domain: config.base_domain.as_str().to_owned(),
+        hosts: hosts(config),
         message_limit: config.limits.request_body_bytes.get(),
         backup_limit: config.limits.backup_bytes.get(),
         call_timeout: config.limits.request_timeout,
         auth: auth.clone(),
-        open_reflection: config.auth.open_reflection,
+        open_reflection: config.auth.open_reflection || config.dev,
         closing: draining.clone(),
     }
 }
@@ -285,6 +345,7 @@ fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> G
 fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToken) -> RestOptions {
     RestOptions {
         base_domain: config.base_domain.as_str().to_owned(),
+        hosts: hosts(config),
         body_limit: config.limits.request_body_bytes.get(),
         backup_limit: config.limits.backup_bytes.get(),
         body_timeout: config.limits.body_read_timeout,

@@ -1,11 +1,13 @@
 //! The configuration: every setting with its default, and the TOML file it is read from.
 
 mod base_domain;
+mod cors;
 mod operation;
 mod store;
 mod vaults;
 
 pub use base_domain::BaseDomain;
+pub use cors::CorsSettings;
 pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, KeySettings, ShutdownSettings};
 pub use store::{StoreConfig, StoreUrl};
 pub use vaults::{VaultConfig, VaultsConfig};
@@ -32,8 +34,11 @@ pub struct Config {
     /// The address and port of the TLS listener. Default `127.0.0.1:8443`.
     pub listen: SocketAddr,
     /// The domain whose first label to the left names a vault: `team-a.localhost` is the vault `team-a`.
-    /// Any other host is the default vault. Default `localhost`.
+    /// The base domain itself and addresses are the default vault. Default `localhost`.
     pub base_domain: BaseDomain,
+    /// Further hosts that are the default vault. Others are refused; in development mode every other host is the
+    /// default vault. Default none.
+    pub hosts: Vec<BaseDomain>,
     /// Development mode: own CA, any bearer token, loopback only. Default off.
     pub dev: bool,
     /// Where records live. Default: the embedded store in the data folder.
@@ -42,6 +47,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Who may call.
     pub auth: AuthSettings,
+    /// Which web pages may call.
+    pub cors: CorsSettings,
     /// Where the master keys are, and keys made ahead.
     pub keys: KeySettings,
     /// The port for operators.
@@ -64,10 +71,12 @@ impl Default for Config {
             data_dir: PathBuf::from(".certmint"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
             base_domain: BaseDomain::default(),
+            hosts: Vec::new(),
             dev: false,
             store: StoreConfig::default(),
             tls: None,
             auth: AuthSettings::default(),
+            cors: CorsSettings::default(),
             keys: KeySettings::default(),
             admin: AdminSettings::default(),
             shutdown: ShutdownSettings::default(),
@@ -101,7 +110,7 @@ pub struct Limits {
     /// How long the body of a request may take to come. Default 30 s.
     #[serde(with = "duration")]
     pub body_read_timeout: Duration,
-    /// How long a call that is no stream may take. Default 60 s.
+    /// How long a request or a call may take to its answer, or the beginning of its stream. Default 60 s.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
     /// Open watch streams of one connection. Default 256; must stay below `listener.max_concurrent_streams`.

@@ -8,7 +8,15 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Cli { command, options } = Cli::parse();
+    let cli = Cli::parse();
+    if let Some(arguments) = cli.doctor_of_a_store() {
+        return match certmint::app::doctor_store(arguments).await {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => ended(Err(error)),
+        };
+    }
+    let Cli { command, options } = cli;
     match command {
         Command::Serve(arguments) => ended(certmint::app::serve(*arguments).await),
         Command::Migrate(arguments) => ended(certmint::app::migrate(arguments).await),

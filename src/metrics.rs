@@ -1,12 +1,15 @@
 //! What the server counts and measures of itself, and the text in which monitoring reads it
 //! (OpenMetrics 1.0, which Prometheus reads as well). It knows nothing of the rest: who counts calls it.
 
+mod budget;
 mod labels;
 mod operations;
 mod process;
 
+pub use budget::Budget;
 pub use operations::{Operations, Seen};
 
+use budget::BudgetMetrics;
 use labels::{CallLabels, FileLabels, GrpcLabels, GrpcMethod, HttpLabels, HttpRoute, LevelLabels, ProviderLabels};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -58,6 +61,7 @@ pub struct Metrics {
     levels: Family<LevelLabels, Gauge>,
     totals: Family<[(&'static str, &'static str); 1], Counter>,
     scalars: Scalars,
+    budget: BudgetMetrics,
 }
 
 /// Levels that are set just before the text is made.
@@ -65,6 +69,7 @@ pub struct Metrics {
 struct Scalars {
     connections: Gauge,
     accepted: Counter,
+    records_refused: Counter,
     aged: Counter,
     cut: Counter,
     handshakes_failed: Counter,
@@ -156,6 +161,7 @@ impl Metrics {
             levels: Family::default(),
             totals: Family::default(),
             scalars: Scalars::default(),
+            budget: BudgetMetrics::default(),
         };
         this.register();
         this
@@ -173,6 +179,8 @@ impl Metrics {
         add(r, "certmint_grpc_request_duration_seconds", "Time to the head of the answer", &self.grpc_seconds);
         add(r, "certmint_unauthenticated_requests", "Requests without credentials or with wrong ones", &self.refused);
         add(r, "certmint_store_call_duration_seconds", "Calls of the store", &self.store_seconds);
+        let text = "Reads of a record that does not verify: it was changed or moved outside certmint";
+        add(r, "certmint_store_records_refused", text, &self.scalars.records_refused);
         add(r, "certmint_issuer_call_duration_seconds", "Calls of issuers", &self.issuer_seconds);
         add(r, "certmint_worker_steps", "Steps of pending operations that were begun", &self.worker_steps);
         add(r, "certmint_worker_steps_failed", "Steps that ended with an error", &self.worker_steps_failed);
@@ -205,6 +213,7 @@ impl Metrics {
         add(r, "certmint_connections_cut", "Connections cut at the end of their grace", &self.scalars.cut);
         add(r, "certmint_tls_handshakes_failed", "TLS handshakes that failed", &self.scalars.handshakes_failed);
         add(r, "certmint_accept_errors", "Failures to accept a connection", &self.scalars.accept_errors);
+        self.budget.register(r);
         let text = "When the certificate of the port ends; 0 in development mode";
         add(r, "certmint_tls_certificate_not_after_timestamp_seconds", text, &self.scalars.tls_not_after);
         add(r, "certmint_reloads", "Files that were read again, by outcome", &self.reloads);
@@ -298,6 +307,10 @@ impl Metrics {
         self.totals.get_or_create(&[("limit", "peer")]).inner().store(refused_peer, Relaxed);
     }
 
+    pub fn set_budget(&self, now: &Budget) {
+        self.budget.set(now);
+    }
+
     pub fn set_keys(&self, keys: KeyQueue) {
         let KeyQueue { waiting, running, waiting_time, not_run, ready_rsa_2048, ready_rsa_3072, ready_rsa_4096 } = keys;
         for (threads, time) in waiting_time {
@@ -314,6 +327,13 @@ impl Metrics {
         }
     }
 
+    /// Sets how many times a record was refused, which its reader counts.
+    pub fn set_records_refused(&self, refused: u64) {
+        let counter = &self.scalars.records_refused;
+        counter.inc_by(refused.saturating_sub(counter.get()));
+    }
+
+    /// Sets the state of the log.
     pub fn set_tail(&self, tail: Tail) {
         let Tail { streams, revision, head, lag } = tail;
         self.scalars.streams.set(level(streams as u64));

@@ -202,21 +202,25 @@ async fn the_sealed_key_is_the_key_of_the_request() {
         assert_eq!(key.key_type(), key_type);
         assert_eq!(key.public_key_der(), public_key_of(&made.csr));
         assert!(sealer.open(&made.sealed_key.0, &place("2")).is_err());
-        let sealed = SealedKey { sealed: made.sealed_key, context: place("1") };
-        let opened = keys.with_pkcs8(&caller(), sealed, |der| Ok(der.to_vec())).await.unwrap();
+        let public_key = public_key_of(&made.csr);
+        let sealed = SealedKey { sealed: made.sealed_key, context: place("1"), public_key };
+        let opened = keys.with_pkcs8(&caller(), sealed.clone(), |der| Ok(der.to_vec())).await.unwrap();
         assert_eq!(opened, *key.to_pkcs8());
+        let other = SealedKey { public_key: KeyPair::generate(key_type).unwrap().public_key_der(), ..sealed };
+        let error = keys.with_pkcs8(&caller(), other, |der| Ok(der.to_vec())).await.unwrap_err();
+        assert!(error.message.contains("does not belong to the certificate"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_kept_key_is_opened_once_and_only_for_its_place() {
+async fn a_kept_key_is_opened_once_and_only_for_its_place_and_its_certificate() {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
     let opened = OpenedKeyOptions { room: 2, time: Duration::from_secs(600) };
     let keys = Keys::new(Arc::clone(&sealer), KeyOptions { opened, ..KeyOptions::default() }).unwrap();
     for key_type in [KeyType::P256, KeyType::Rsa2048] {
         let key = KeyPair::generate(key_type).unwrap();
         let sealed = sealer.seal(&key.to_pkcs8(), &place("1")).unwrap().into();
-        let sealed = SealedKey { sealed, context: place("1") };
+        let sealed = SealedKey { sealed, context: place("1"), public_key: key.public_key_der() };
         // Where the key lies in memory: as long as it is kept, no other one lies there.
         let by = caller();
         let used = |sealed: &SealedKey| {
@@ -228,6 +232,8 @@ async fn a_kept_key_is_opened_once_and_only_for_its_place() {
         assert_eq!(first.1, key.public_key_der());
         assert_eq!(used(&sealed).await.unwrap(), first);
         assert!(used(&SealedKey { context: place("2"), ..sealed.clone() }).await.is_err(), "{key_type:?}");
+        let other = KeyPair::generate(key_type).unwrap().public_key_der();
+        assert!(used(&SealedKey { public_key: other, ..sealed.clone() }).await.is_err(), "{key_type:?}");
     }
 }
 
@@ -237,15 +243,16 @@ async fn a_reused_key_is_the_same_and_sealed_for_its_new_place() {
     for key_type in [KeyType::Rsa2048, KeyType::P256] {
         let policy = complete(input(key_type, "CN=a"));
         let old = keys.create(&caller(), &policy, place("1"), None).await.unwrap();
-        let reuse = SealedKey { sealed: old.sealed_key.clone(), context: place("1") };
+        let public_key = public_key_of(&old.csr);
+        let reuse = SealedKey { sealed: old.sealed_key.clone(), context: place("1"), public_key };
         let new = keys.create(&caller(), &policy, place("2"), Some(reuse.clone())).await.unwrap();
         assert_eq!(public_key_of(&new.csr), public_key_of(&old.csr));
         sealer.open(&new.sealed_key.0, &place("2")).unwrap();
 
-        let other =
-            keys.create(&caller(), &complete(input(KeyType::P384, "CN=a")), place("3"), Some(reuse)).await.unwrap();
+        let p384 = complete(input(KeyType::P384, "CN=a"));
+        let other = keys.create(&caller(), &p384, place("3"), Some(reuse.clone())).await.unwrap();
         assert_ne!(public_key_of(&other.csr), public_key_of(&old.csr), "a key of another type is not reused");
-        let moved = SealedKey { sealed: old.sealed_key, context: place("9") };
+        let moved = SealedKey { context: place("9"), ..reuse };
         assert!(keys.create(&caller(), &policy, place("4"), Some(moved)).await.is_err());
     }
 }

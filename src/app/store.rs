@@ -38,6 +38,8 @@ enum MasterKeysError {
 pub(super) struct Opened {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
+    /// No other process has the store open.
+    pub(super) alone: bool,
 }
 
 struct DatabaseClock(DatabaseTime);
@@ -53,14 +55,27 @@ pub(super) async fn open(config: &Config) -> Result<Opened, AppError> {
     Ok(match &config.store.url {
         None => {
             let store = Sqlite::open(&file(config), SqliteOptions::default()).map_err(part(cannot))?;
-            Opened { store: Arc::new(store), clock: Arc::new(SystemClock) }
+            Opened { store: Arc::new(store), clock: Arc::new(SystemClock), alone: true }
         }
         Some(url) => {
             let store = Postgres::open(address(url)?, options(&config.store)).await.map_err(part(cannot))?;
             let clock = Arc::new(DatabaseClock(store.time()));
-            Opened { store: Arc::new(store), clock }
+            Opened { store: Arc::new(store), clock, alone: false }
         }
     })
+}
+
+/// Refuses a folder without a store, in which opening it would make one.
+pub(super) fn must_exist(config: &Config) -> Result<(), AppError> {
+    let path = file(config);
+    if config.store.url.is_some() || path.exists() {
+        return Ok(());
+    }
+    let source = std::io::Error::new(
+        std::io::ErrorKind::NotFound,
+        format!("there is no {}; name the folder of the server with --data-dir", path.display()),
+    );
+    Err(part("the store cannot be opened")(source))
 }
 
 /// Answers what was done, for a person.
@@ -143,6 +158,8 @@ fn options(config: &StoreConfig) -> PostgresOptions {
         keepalive_retries,
         poll,
         poke,
+        upgrade_window: _,
+        accept_unauthenticated: _,
     } = config.clone();
     PostgresOptions {
         password_file,

@@ -3,7 +3,8 @@
 use super::UPKEEP_EVERY;
 use super::store::Opened;
 use crate::config::Limits;
-use crate::service::Service;
+use crate::service::{Authenticated, Service};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Events removed in one transaction, so that writers never wait long.
@@ -20,10 +21,32 @@ pub(super) async fn count_history(service: Service, shutdown: CancellationToken)
     }
 }
 
+/// Looks for records without a code are this far apart, until the window for upgrades is over.
+const LOOK_EVERY: Duration = Duration::from_secs(3600);
+
+/// Gives the records of earlier versions their codes, beside everything else, where several processes share a store;
+/// the only process of a store has done so at its start.
+pub(super) async fn authenticate(service: Service, alone: bool, window: Duration, shutdown: CancellationToken) {
+    while !alone {
+        let wait = match service.authenticate_records(window).await {
+            Ok(Authenticated::All) => return,
+            Ok(Authenticated::Until(_)) => LOOK_EVERY.min(window).max(UPKEEP_EVERY),
+            Err(error) => {
+                tracing::warn!(%error, "the records of the store could not be looked at; will retry");
+                UPKEEP_EVERY
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
 /// Trims what is older than the retention and above the count that is kept, until `shutdown`; learns
 /// of vaults that other processes made.
 pub(super) async fn run(opened: Opened, service: Service, limits: Limits, shutdown: CancellationToken) {
-    let Opened { store, clock } = opened;
+    let Opened { store, clock, alone: _ } = opened;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,

@@ -27,7 +27,7 @@ pub struct CreateArgs {
     disabled: bool,
 
     /// A UUID that makes the command safe to repeat
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     request_id: Option<String>,
 
     /// Wait for the end of the operation

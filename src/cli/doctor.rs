@@ -2,10 +2,10 @@
 
 use super::connection::Session;
 use super::failure::{Exit, Failure};
-use super::options::ClientOptions;
+use super::options::{ClientOptions, Secret};
 use super::output::Output;
 use super::trust::{self, Trust};
-use super::{Result, data_dir, text, tls_probe};
+use super::{Result, StoreArgs, data_dir, text, tls_probe};
 use crate::clock::{Clock, SystemClock};
 use crate::proto;
 use crate::proto::v1::{WatchPendingRequest, WatchSnapshot, watch_pending_response::Payload};
@@ -42,6 +42,48 @@ pub struct DoctorArgs {
     /// Check the rights of the data folder of a server on this machine too
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+
+    /// Check the records of a store instead, without a server: that of --data-dir, or of this PostgreSQL address
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    store: Option<Secret>,
+
+    /// With --store: the configuration file of the server
+    #[arg(long, value_name = "FILE", requires = "store")]
+    config: Option<PathBuf>,
+
+    /// With --store: remove the record of this key, which does not verify or belongs to nothing; its name is the
+    /// confirmation
+    #[arg(long, value_name = "KEY", requires = "store")]
+    remove: Option<String>,
+
+    /// With --store: after a version without authentication codes wrote to a store that was marked already, let the
+    /// next start take the store over once more; believes everything that is in it
+    #[arg(long, requires = "store", conflicts_with = "remove")]
+    adopt: bool,
+}
+
+/// A look at the records of a store, which needs no server.
+#[derive(Clone, Debug)]
+pub struct StoreDoctorArgs {
+    /// Which store.
+    pub store: StoreArgs,
+    /// The key of a record to be removed.
+    pub remove: Option<String>,
+    /// Let the next start take the store over.
+    pub adopt: bool,
+    /// Print JSON.
+    pub json: bool,
+}
+
+impl DoctorArgs {
+    /// What [`super::Cli::offline`] hands over.
+    pub(super) fn of_store(&self, json: bool) -> Option<StoreDoctorArgs> {
+        let Self { data_dir, store, config, remove, adopt } = self;
+        let url = store.as_ref()?;
+        let url = (!url.reveal().is_empty()).then(|| url.clone());
+        let store = StoreArgs { data_dir: data_dir.clone(), store: url, config: config.clone() }.or_environment();
+        Some(StoreDoctorArgs { store, remove: remove.clone(), adopt: *adopt, json })
+    }
 }
 
 pub(super) async fn run(options: &ClientOptions, output: Output, args: DoctorArgs) -> Result<Exit> {

@@ -17,7 +17,8 @@ pub enum IssuerCommand {
     Set {
         /// The issuer
         name: String,
-        /// `LocalCA`, a certificate authority built into the server; or `Test`, where the server allows it
+        /// `LocalCA` (or `OneCertV2-PrivateCA`), a certificate authority built into the server; or `Test`, where the
+        /// server allows it
         #[arg(long)]
         provider: String,
         #[command(flatten)]

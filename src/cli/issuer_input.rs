@@ -4,6 +4,7 @@ use super::Result;
 use super::failure::Failure;
 use super::trust::unreadable;
 use crate::proto::v1::{AdministratorDetails, Issuer, IssuerAttributes, IssuerCredentials, OrganizationDetails};
+use clap::builder::NonEmptyStringValueParser;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ValueArgs {
     /// The account at the provider
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     account_id: Option<String>,
 
     /// Read the password from standard input
@@ -28,7 +29,7 @@ pub struct ValueArgs {
     password_file: Option<PathBuf>,
 
     /// The identifier of the organization
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     organization_id: Option<String>,
 
     /// An administrator: "FIRST LAST <EMAIL> PHONE", each part may be missing [repeatable]

@@ -36,6 +36,7 @@ mod wait;
 mod watch;
 mod watcher;
 
+pub use doctor::StoreDoctorArgs;
 pub use options::{ClientOptions, OutputFormat, Secret};
 pub use serve::{DEFAULT_DATA_DIR, LogForm, ServeArgs, StoreArgs};
 
@@ -62,6 +63,16 @@ pub struct Cli {
     /// The options of client commands.
     #[command(flatten)]
     pub options: ClientOptions,
+}
+
+impl Cli {
+    /// `doctor --store`, which looks at a store and not at a server.
+    pub fn doctor_of_a_store(&self) -> Option<StoreDoctorArgs> {
+        match &self.command {
+            Command::Client(ClientCommand::Doctor(args)) => args.of_store(self.options.output == OutputFormat::Json),
+            _ => None,
+        }
+    }
 }
 
 /// The commands: one runs the server, the others are its clients.

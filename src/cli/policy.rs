@@ -5,6 +5,7 @@ use crate::proto::v1::{
     SubjectAlternativeNames, X509Properties,
 };
 use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -13,7 +14,7 @@ use std::str::FromStr;
 #[command(next_help_heading = "Policy (none of it: the present policy of the certificate)")]
 pub(super) struct PolicyArgs {
     /// The subject, as RFC 4514 text: CN=example.com,O=Example
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     subject: Option<String>,
 
     /// An alternative name: dns:, email:, ip:, uri: or upn: before it, else an address or a DNS name [repeatable]
@@ -21,11 +22,11 @@ pub(super) struct PolicyArgs {
     sans: Vec<San>,
 
     /// An issuer of the vault, `Self`, or `Unknown` for a certificate that is merged by hand (the default)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     issuer: Option<String>,
 
     /// The type of certificate at the issuer
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
     certificate_type: Option<String>,
 
     /// The type of the key
@@ -33,7 +34,7 @@ pub(super) struct PolicyArgs {
     key_type: Option<KeyTypeArg>,
 
     /// The size of the key in bits
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = positive, allow_negative_numbers = true)]
     key_size: Option<i32>,
 
     /// The curve of the key
@@ -41,7 +42,7 @@ pub(super) struct PolicyArgs {
     curve: Option<CurveArg>,
 
     /// The validity in months
-    #[arg(long, value_name = "MONTHS")]
+    #[arg(long, value_name = "MONTHS", value_parser = positive, allow_negative_numbers = true)]
     validity_months: Option<i32>,
 
     /// An extended key usage: an object identifier, or a name such as serverAuth [repeatable]
@@ -208,6 +209,12 @@ fn alternative_names(sans: Vec<San>) -> Option<SubjectAlternativeNames> {
     unless_default(names)
 }
 
+/// In a message of the contract a zero says that nothing was given; what the server takes it says itself.
+fn positive(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "use a whole number above 0, or leave the option out".to_owned())
+}
+
 /// The names of RFC 5280 section 4.2.1.12 for their identifiers; an identifier stays as it is.
 fn eku(text: &str) -> Result<String, String> {
     let arc = match text.to_ascii_lowercase().as_str() {
@@ -295,6 +302,14 @@ mod tests {
         assert_eq!(eku("ocspSigning").unwrap(), "1.3.6.1.5.5.7.3.9");
         assert_eq!(eku("1.3.6.1.4.1.311.10.3.4").unwrap(), "1.3.6.1.4.1.311.10.3.4");
         assert!(eku("server").is_err() && eku("12").is_err());
+    }
+
+    #[test]
+    fn a_number_that_says_nothing_is_refused() {
+        for bad in ["0", "-1", "", "x", "12.0", "2147483648"] {
+            assert!(positive(bad).unwrap_err().contains("above 0"), "{bad}");
+        }
+        assert_eq!(positive("12"), Ok(12));
     }
 
     #[test]

@@ -64,6 +64,20 @@ pub struct StoreArgs {
     pub config: Option<PathBuf>,
 }
 
+impl StoreArgs {
+    /// What is not given is taken from the variables that give it to a server.
+    pub(super) fn or_environment(self) -> Self {
+        let Self { data_dir, store, config } = self;
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self {
+            data_dir: data_dir.or_else(|| variable("CERTMINT_DATA_DIR").map(PathBuf::from)),
+            store: store
+                .or_else(|| variable("CERTMINT_STORE").and_then(|url| url.into_string().ok()).map(Secret::from)),
+            config: config.or_else(|| variable("CERTMINT_CONFIG").map(PathBuf::from)),
+        }
+    }
+}
+
 /// The form of the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum LogForm {

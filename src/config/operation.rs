@@ -1,5 +1,6 @@
 //! Settings of running the server: the operators' port, who may call, where master keys are, how it stops.
 
+use super::BaseDomain;
 use crate::domain::duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,6 +15,9 @@ pub struct AdminSettings {
     /// An address and port, or `off`. Default `127.0.0.1:9443`; off in development mode, where many servers may run
     /// on one machine. Whoever reaches it reads the metrics.
     pub listen: AdminListen,
+    /// Names that requests to the port may have as their host, beside addresses, `localhost`, names without a dot, and
+    /// the hosts of the TLS port. Default none.
+    pub hosts: Vec<BaseDomain>,
     /// How long the store may take to answer before the server is not ready. Default 2 s.
     #[serde(with = "duration")]
     pub store_timeout: Duration,
@@ -24,7 +28,12 @@ pub struct AdminSettings {
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self { listen: AdminListen::Default, store_timeout: Duration::from_secs(2), tail_lag: Duration::from_secs(10) }
+        Self {
+            listen: AdminListen::Default,
+            hosts: Vec::new(),
+            store_timeout: Duration::from_secs(2),
+            tail_lag: Duration::from_secs(10),
+        }
     }
 }
 
@@ -81,20 +90,15 @@ impl Serialize for AdminListen {
 }
 
 /// Who may call. Every principal may do everything in every vault.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthSettings {
     /// Lines of `principal sha256-hex`, one for each bearer token; needed outside development mode. Read again when it
     /// changes.
     pub tokens_file: Option<PathBuf>,
-    /// Whether gRPC reflection needs no token: it shows the contract, no data. Default true.
+    /// Whether gRPC reflection needs no token: it shows the contract, no data. Default false; in development mode no
+    /// call needs one.
     pub open_reflection: bool,
-}
-
-impl Default for AuthSettings {
-    fn default() -> Self {
-        Self { tokens_file: None, open_reflection: true }
-    }
 }
 
 /// Where the master keys are, how many private keys are made ahead, and how many stay opened.

@@ -66,6 +66,14 @@ pub struct StoreConfig {
     /// The least time between two notes to other replicas that there is something new. Default 20 ms.
     #[serde(with = "duration")]
     pub poke: Duration,
+    /// For how long after the first start of this version replicas of versions without authentication codes may still
+    /// write to the database; afterwards a record without a code is refused. The embedded store is one process's alone,
+    /// and needs no such time. Default 24 h.
+    #[serde(with = "duration")]
+    pub upgrade_window: Duration,
+    /// Take over a store of a version without authentication codes. Default yes; with no, a record without a code is
+    /// refused from the start, whatever the store says of itself.
+    pub accept_unauthenticated: bool,
 }
 
 impl Default for StoreConfig {
@@ -91,6 +99,8 @@ impl Default for StoreConfig {
             keepalive_retries: NonZeroU32::MIN.saturating_add(2),
             poll: Duration::from_millis(200),
             poke: Duration::from_millis(20),
+            upgrade_window: Duration::from_secs(24 * 3600),
+            accept_unauthenticated: true,
         }
     }
 }

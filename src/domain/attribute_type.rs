@@ -25,6 +25,8 @@ pub enum Form {
     Country,
     /// IA5String, which is ASCII.
     Ascii,
+    /// IA5String that is a mailbox.
+    Email,
 }
 
 const fn row(oid: &'static str, max: usize, form: Form, keywords: &'static [&'static str]) -> AttributeType {
@@ -42,7 +44,7 @@ const KNOWN: [AttributeType; 27] = [
     row("2.5.4.9", 128, Form::Directory, &["STREET", "streetAddress"]),
     row("0.9.2342.19200300.100.1.25", 255, Form::Ascii, &["DC", "domainComponent"]),
     row("0.9.2342.19200300.100.1.1", 256, Form::Directory, &["UID", "userId"]),
-    row("1.2.840.113549.1.9.1", 255, Form::Ascii, &["emailAddress", "E", "email"]),
+    row("1.2.840.113549.1.9.1", 255, Form::Email, &["emailAddress", "E", "email"]),
     row("2.5.4.5", 64, Form::Printable, &["serialNumber"]),
     row("2.5.4.12", 64, Form::Directory, &["title", "T"]),
     row("2.5.4.42", 32_768, Form::Directory, &["givenName", "GN", "G"]),

@@ -53,6 +53,10 @@ pub struct CertificateEntry {
     pub summary: Option<VersionSummary>,
     #[serde(default)]
     pub state: EntryState,
+    /// How many completed versions there are, so that a lost one is noticed; `None` where nobody counted, because a
+    /// version of certmint wrote the entry that does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<u64>,
 }
 
 impl CertificateEntry {

@@ -1,6 +1,6 @@
 //! The contacts of a vault: whom to tell about its certificates.
 
-use super::{Error, Result};
+use super::{Error, Result, text};
 use serde::{Deserialize, Serialize};
 
 /// Most contacts of one vault.
@@ -37,12 +37,12 @@ impl Contacts {
             if !is_email(email) {
                 return Err(Error::field(path("email"), "It is required: an email address such as admin@example.com."));
             }
-            for (member, text) in [("name", name), ("phone", phone)] {
-                if text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT) {
+            for (member, given) in [("name", name), ("phone", phone)] {
+                if given.as_ref().is_some_and(|given| given.chars().count() > MAX_TEXT) {
                     return Err(Error::field(path(member), format!("It is longer than {MAX_TEXT} characters.")));
                 }
-                if text.as_ref().is_some_and(|text| text.contains('\0')) {
-                    return Err(Error::field(path(member), "The character U+0000 is not allowed."));
+                if let Some(problem) = given.as_deref().and_then(text::problem) {
+                    return Err(Error::field(path(member), problem));
                 }
             }
         }
@@ -55,9 +55,10 @@ impl Contacts {
 }
 
 /// Enough to find a field that was mistaken for another; whether mail arrives only mail can tell.
-fn is_email(text: &str) -> bool {
-    let fits = text.chars().count() <= MAX_TEXT && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    fits && text.split_once('@').is_some_and(|(mailbox, host)| !mailbox.is_empty() && !host.is_empty())
+fn is_email(given: &str) -> bool {
+    let seen = !given.chars().any(char::is_whitespace) && text::unreadable(given).is_none();
+    let fits = given.chars().count() <= MAX_TEXT && seen;
+    fits && given.split_once('@').is_some_and(|(mailbox, host)| !mailbox.is_empty() && !host.is_empty())
 }
 
 #[cfg(test)]

@@ -4,6 +4,16 @@ use super::blob::Blob;
 use super::{IssuerName, Timestamp};
 use serde::{Deserialize, Serialize};
 
+/// The provider whose keys this server makes itself.
+pub const LOCAL_CA: &str = "LocalCA";
+/// What clients of Azure call it that accept only the providers of Key Vault.
+pub const LOCAL_CA_IN_AZURE: &str = "OneCertV2-PrivateCA";
+
+/// Whether the provider is this server itself, by either of its names.
+pub fn is_local_ca(provider: &str) -> bool {
+    [LOCAL_CA, LOCAL_CA_IN_AZURE].iter().any(|name| name.eq_ignore_ascii_case(provider))
+}
+
 /// The issuer object as it is kept.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct IssuerConfig {
@@ -17,6 +27,13 @@ pub struct IssuerConfig {
     pub updated: Timestamp,
     /// Set where the provider signs with a key that certmint keeps.
     pub authority: Option<Authority>,
+}
+
+impl IssuerConfig {
+    /// The authority that signs for it; none where it has a key that its provider does not use.
+    pub fn ca(&self) -> Option<&Authority> {
+        self.authority.as_ref().filter(|_| is_local_ca(&self.provider))
+    }
 }
 
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The rules, and nothing else: no async, no I/O, no clock, no wire format.
 
 pub mod attribute_type;
+pub mod authority;
 pub mod blob;
 pub mod certificate;
 pub mod contact;
@@ -14,9 +15,13 @@ pub mod pending;
 pub mod policy;
 pub mod policy_change;
 pub mod policy_input;
+pub mod policy_judge;
 pub mod public_key;
+mod punycode;
 pub mod san;
+mod san_rules;
 pub mod subject;
+pub mod text;
 pub mod time;
 pub mod vault;
 

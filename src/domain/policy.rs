@@ -73,6 +73,16 @@ impl KeyType {
     pub fn is_rsa(self) -> bool {
         self.curve().is_none()
     }
+
+    /// Whether such a key can be used so (RFC 4055 section 1.2, RFC 8813 section 3).
+    pub fn can(self, usage: KeyUsage) -> bool {
+        use KeyUsage as U;
+        match usage {
+            U::DigitalSignature | U::NonRepudiation | U::KeyCertSign | U::CrlSign => true,
+            U::KeyEncipherment | U::DataEncipherment => self.is_rsa(),
+            U::KeyAgreement | U::EncipherOnly | U::DecipherOnly => !self.is_rsa(),
+        }
+    }
 }
 
 /// The form in which the secret is handed out.
@@ -110,6 +120,18 @@ pub struct X509Properties {
     pub key_usage: Vec<KeyUsage>,
     pub validity_months: u32,
     pub ca: bool,
+}
+
+impl X509Properties {
+    /// The usages that a certificate of this policy may say: those of the list that the key can do, and keyCertSign
+    /// only together with the CA flag (RFC 5280 section 4.2.1.9).
+    pub fn usages_to_sign(&self, key: KeyType) -> Vec<KeyUsage> {
+        if self.ca && self.key_usage.is_empty() {
+            return vec![KeyUsage::CrlSign, KeyUsage::KeyCertSign];
+        }
+        let possible = |usage: &KeyUsage| key.can(*usage) && (self.ca || *usage != KeyUsage::KeyCertSign);
+        self.key_usage.iter().copied().filter(possible).collect()
+    }
 }
 
 /// A use of a key; the discriminant is its bit in the KeyUsage extension (RFC 5280 section 4.2.1.3).

@@ -2,13 +2,16 @@
 
 use super::policy::{IssuerParameters, KeyType, LifetimeAction, Policy, Trigger, X509Properties};
 use super::policy_input::{LifetimeActionInput, PolicyInput};
+use super::policy_judge::Scope;
 use super::{Result, Timestamp};
 
 impl PolicyInput {
-    /// The stored policy with what this input names in the place of what was there, checked as a
-    /// whole. A key type that changes takes neither size nor curve from the old one.
+    /// The stored policy with what this input names in the place of what was there. Judged is what it names, by itself
+    /// and against the rest; the rest alone is not, as an import may have brought what a creation would refuse. A key
+    /// type that changes takes neither size nor curve from the old one.
     pub fn change(self, stored: &Policy, now: Timestamp) -> Result<Policy> {
-        let policy = self.over(stored).complete(now)?;
+        let scope = Scope::of(&self);
+        let policy = self.over(stored).complete_in(scope, now)?;
         Ok(Policy { created: stored.created, ..policy })
     }
 

@@ -5,9 +5,10 @@ use super::policy::{
     Action, ContentType, IssuerParameters, KeyProperties, KeyType, KeyUsage, LifetimeAction, Policy, Trigger, UNKNOWN,
     X509Properties,
 };
+use super::policy_judge::{Problems, Scope, judge};
 use super::san::SubjectAlternativeNames;
-use super::subject::DistinguishedName;
-use super::{Detail, Error, Reason, Result, Timestamp};
+use super::text::shown;
+use super::{Result, Timestamp};
 use serde::Serialize;
 
 /// Longest subject in characters (contract section 10).
@@ -58,6 +59,11 @@ impl PolicyInput {
     /// The complete policy, with Key Vault's defaults for what is missing (contract section 5).
     /// The error lists every bad member, not only the first.
     pub fn complete(self, now: Timestamp) -> Result<Policy> {
+        self.complete_in(Scope::WHOLE, now)
+    }
+
+    /// As [`PolicyInput::complete`], judging the members of the scope alone.
+    pub(super) fn complete_in(self, scope: Scope, now: Timestamp) -> Result<Policy> {
         let Self {
             exportable,
             kty,
@@ -84,18 +90,17 @@ impl PolicyInput {
             IssuerParameters { name: issuer(issuer_name, &mut bad), certificate_type, certificate_transparency };
         let validity_months = validity(validity_months, &mut bad);
         let lifetime_actions = actions(lifetime_actions, &issuer, validity_months, &mut bad);
-        let subject = subject.unwrap_or_default();
-        check_names(&subject, sans.as_ref(), &mut bad);
+        let ca = ca.unwrap_or(false);
         let x509 = X509Properties {
-            subject,
+            subject: subject.unwrap_or_default(),
             sans,
-            ekus: extended_usages(ekus, &mut bad),
-            key_usage: usages(key_usage, key_type, &mut bad),
+            ekus: ekus.unwrap_or_else(|| vec!["1.3.6.1.5.5.7.3.1".to_owned(), "1.3.6.1.5.5.7.3.2".to_owned()]),
+            key_usage: usages(key_usage, key_type, ca, &mut bad),
             validity_months,
-            ca: ca.unwrap_or(false),
+            ca,
         };
-        bad.into_result()?;
-        Ok(Policy {
+        bad.keep(scope);
+        let policy = Policy {
             key: KeyProperties {
                 exportable: exportable.unwrap_or(true),
                 key_type,
@@ -108,28 +113,10 @@ impl PolicyInput {
             enabled: enabled.unwrap_or(true),
             created: now,
             updated: now,
-        })
-    }
-}
-
-/// All that is wrong with a policy, in the order of its members.
-#[derive(Default)]
-struct Problems(Vec<(String, String)>);
-
-impl Problems {
-    fn add(&mut self, path: &str, problem: impl Into<String>) {
-        self.0.push((format!("policy.{path}"), problem.into()));
-    }
-
-    fn into_result(self) -> Result<()> {
-        let Some((path, problem)) = self.0.first() else { return Ok(()) };
-        let more = match self.0.len() {
-            1 => String::new(),
-            n => format!(" ({} more invalid properties: see the details)", n - 1),
         };
-        let mut error = Error::new(Reason::BadParameter, format!("Property {path} has invalid value. {problem}{more}"));
-        error.details = self.0.into_iter().map(|(path, problem)| Detail::Field { path, problem }).collect();
-        Err(error)
+        judge(&policy, scope, &mut bad);
+        bad.into_result()?;
+        Ok(policy.without_repetitions(scope))
     }
 }
 
@@ -289,40 +276,6 @@ fn action(index: usize, input: &LifetimeActionInput, months: u32, bad: &mut Prob
     Some(LifetimeAction { trigger: trigger?, action: known? })
 }
 
-fn check_names(subject: &str, sans: Option<&SubjectAlternativeNames>, bad: &mut Problems) {
-    if subject.chars().count() > MAX_SUBJECT {
-        bad.add("x509_props.subject", format!("Longer than {MAX_SUBJECT} characters."));
-    } else if let Err(error) = DistinguishedName::parse(subject) {
-        bad.add("x509_props.subject", format!("Invalid X.500 distinguished name: {error}"));
-    }
-    let none = SubjectAlternativeNames::default();
-    let sans = sans.unwrap_or(&none);
-    for (member, problem) in sans.problems() {
-        let dot = if member.is_empty() { "" } else { "." };
-        bad.add(&format!("x509_props.sans{dot}{member}"), problem);
-    }
-    if subject.trim().is_empty() && sans.is_empty() {
-        bad.add("x509_props.subject", "Either a subject or a subject alternative name is needed.");
-    }
-}
-
-fn extended_usages(ekus: Option<Vec<String>>, bad: &mut Problems) -> Vec<String> {
-    let Some(ekus) = ekus else { return vec!["1.3.6.1.5.5.7.3.1".to_owned(), "1.3.6.1.5.5.7.3.2".to_owned()] };
-    if ekus.len() > MAX_EKUS {
-        bad.add("x509_props.ekus", format!("More than {MAX_EKUS} entries."));
-        return Vec::new();
-    }
-    for (index, oid) in ekus.iter().enumerate() {
-        if !is_oid(oid) {
-            bad.add(
-                &format!("x509_props.ekus[{index}]"),
-                format!("{} is not an object identifier such as 1.3.6.1.5.5.7.3.1.", shown(oid)),
-            );
-        }
-    }
-    ekus
-}
-
 /// Dotted form, at most 20 arcs of 32 bits, first two in range (ITU-T X.660).
 pub(crate) fn is_oid(text: &str) -> bool {
     let arcs: Option<Vec<u32>> = text
@@ -336,8 +289,9 @@ pub(crate) fn is_oid(text: &str) -> bool {
     arcs.is_some_and(|arcs| (3..=20).contains(&arcs.len()) && arcs[0] <= 2 && (arcs[0] == 2 || arcs[1] < 40))
 }
 
-fn usages(names: Option<Vec<String>>, key: KeyType, bad: &mut Problems) -> Vec<KeyUsage> {
+fn usages(names: Option<Vec<String>>, key: KeyType, ca: bool, bad: &mut Problems) -> Vec<KeyUsage> {
     let chosen: Vec<KeyUsage> = match names {
+        None if ca => vec![KeyUsage::DigitalSignature, KeyUsage::KeyCertSign, KeyUsage::CrlSign],
         None if key.is_rsa() => vec![KeyUsage::DigitalSignature, KeyUsage::KeyEncipherment],
         None => vec![KeyUsage::DigitalSignature],
         Some(names) => names
@@ -353,13 +307,4 @@ fn usages(names: Option<Vec<String>>, key: KeyType, bad: &mut Problems) -> Vec<K
             .collect(),
     };
     KeyUsage::ALL.into_iter().filter(|usage| chosen.contains(usage)).collect()
-}
-
-/// A word of a caller, short enough for a message.
-fn shown(text: &str) -> String {
-    let mut short: String = text.chars().take(60).map(|c| if c.is_control() { '?' } else { c }).collect();
-    if text.chars().count() > 60 {
-        short.push('…');
-    }
-    format!("\"{short}\"")
 }

@@ -1,6 +1,8 @@
 //! Subject alternative names of a policy (RFC 5280 section 4.2.1.6), checked once.
 
+use super::san_rules;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// How many names one policy may hold over all kinds.
@@ -35,63 +37,49 @@ impl SubjectAlternativeNames {
     /// What is wrong, as (member and index, problem); empty where nothing is.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        let mut check = |member: &str, names: &[String], problem: fn(&str) -> Option<&'static str>| {
+        let mut check = |member: &str, names: &[String], problem: fn(&str) -> Option<String>| {
             for (index, name) in names.iter().enumerate() {
                 if let Some(problem) = problem(name) {
-                    found.push((format!("{member}[{index}]"), problem.to_owned()));
+                    found.push((format!("{member}[{index}]"), problem));
                 }
             }
         };
-        check("emails", &self.emails, email_problem);
-        check("dns_names", &self.dns_names, dns_problem);
-        check("upns", &self.upns, upn_problem);
-        check("uris", &self.uris, uri_problem);
-        check("ipAddresses", &self.ip_addresses, |text| {
-            text.parse::<IpAddr>().is_err().then_some("Not an IPv4 or IPv6 address.")
-        });
+        check("emails", &self.emails, san_rules::email_problem);
+        check("dns_names", &self.dns_names, san_rules::dns_problem);
+        check("upns", &self.upns, san_rules::upn_problem);
+        check("uris", &self.uris, san_rules::uri_problem);
+        check("ipAddresses", &self.ip_addresses, san_rules::address_problem);
         if self.len() > MAX_NAMES {
-            found.push((String::new(), format!("More than {MAX_NAMES} names.")));
+            found.push((String::new(), format!("{} names: at most {MAX_NAMES} are allowed.", self.len())));
         }
         found
     }
-}
 
-fn email_problem(text: &str) -> Option<&'static str> {
-    let fits = text.len() <= 320
-        && text.bytes().all(|b| b.is_ascii_graphic())
-        && text.rsplit_once('@').is_some_and(|(local, host)| !local.is_empty() && dns_problem(host).is_none());
-    (!fits).then_some("Not an e-mail address: it needs ASCII text, an @ and a host.")
-}
-
-fn dns_problem(text: &str) -> Option<&'static str> {
-    if !text.is_ascii() {
-        return Some("Not ASCII: write an internationalised name in its xn-- form.");
+    /// Each name once, the first as it was written: a certificate says nothing twice. Hosts compare without case, and
+    /// addresses by their value.
+    #[must_use]
+    pub fn without_repetitions(self) -> Self {
+        let Self { emails, dns_names, upns, uris, ip_addresses } = self;
+        let lower = |name: &String| name.to_ascii_lowercase();
+        let mailbox = |name: &String| match name.rsplit_once('@') {
+            Some((local, host)) => format!("{local}@{}", host.to_ascii_lowercase()),
+            None => name.clone(),
+        };
+        let address = |name: &String| name.parse::<IpAddr>().map_or_else(|_| name.clone(), |value| value.to_string());
+        Self {
+            emails: each_once(emails, mailbox),
+            dns_names: each_once(dns_names, lower),
+            upns: each_once(upns, String::clone),
+            uris: each_once(uris, String::clone),
+            ip_addresses: each_once(ip_addresses, address),
+        }
     }
-    let name = text.strip_prefix("*.").unwrap_or(text);
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let fits = !name.is_empty() && text.len() <= 253 && name.split('.').all(label);
-    (!fits).then_some(
-        "Not a DNS name: labels of 1 to 63 letters, digits, - and _, 253 characters in all, * only as the first label.",
-    )
 }
 
-fn upn_problem(text: &str) -> Option<&'static str> {
-    let fits = (1..=1024).contains(&text.len()) && !text.chars().any(char::is_control);
-    (!fits).then_some("Not a user principal name: 1 to 1024 bytes without control characters.")
-}
-
-fn uri_problem(text: &str) -> Option<&'static str> {
-    let scheme = text.split_once(':').map_or("", |(scheme, rest)| if rest.is_empty() { "" } else { scheme });
-    let fits = text.len() <= 2048
-        && text.bytes().all(|b| b.is_ascii_graphic())
-        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
-    (!fits).then_some("Not an absolute URI in ASCII (RFC 3986).")
+/// The list without the entries whose `key` stands before them.
+pub(super) fn each_once(list: Vec<String>, key: impl Fn(&String) -> String) -> Vec<String> {
+    let mut seen = HashSet::new();
+    list.into_iter().filter(|entry| seen.insert(key(entry))).collect()
 }
 
 #[cfg(test)]
@@ -134,5 +122,22 @@ mod tests {
                 "ipAddresses[0]"
             ]
         );
+    }
+
+    #[test]
+    fn each_name_is_kept_once() {
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let once = SubjectAlternativeNames {
+            emails: names(&["a@b.example", "A@b.example", "a@B.example"]),
+            dns_names: names(&["B.example", "a.example", "b.example"]),
+            upns: names(&["u@a.example", "u@a.example"]),
+            uris: names(&["urn:a:b", "urn:a:b", "urn:a:B"]),
+            ip_addresses: names(&["2001:db8::1", "2001:DB8:0::1", "10.0.0.1"]),
+        }
+        .without_repetitions();
+        assert_eq!(once.emails, ["a@b.example", "A@b.example"]);
+        assert_eq!(once.dns_names, ["B.example", "a.example"]);
+        assert_eq!((once.upns.len(), once.uris.len()), (1, 2));
+        assert_eq!(once.ip_addresses, ["2001:db8::1", "10.0.0.1"]);
     }
 }

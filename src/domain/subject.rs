@@ -285,6 +285,20 @@ fn content(der: &[u8]) -> Option<(u8, &[u8])> {
     (minimal && length == content.len()).then_some((tag, content))
 }
 
+/// The text of a DER value; `None` where it is of no string type, or not of the characters of that type.
+pub(super) fn der_text(der: &[u8]) -> Option<String> {
+    let (tag, bytes) = content(der)?;
+    match tag {
+        0x0c | 0x12 | 0x13 | 0x16 => String::from_utf8(bytes.to_vec()).ok(),
+        0x14 => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
+        0x1e => {
+            let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+            String::from_utf16(&units).ok()
+        }
+        _ => None,
+    }
+}
+
 /// The rules for values; what is wrong, if anything is.
 fn check(oid: &str, word: &str, value: &AttributeValue) -> Result<(), String> {
     let known = AttributeType::of(oid);
@@ -310,14 +324,14 @@ fn check(oid: &str, word: &str, value: &AttributeValue) -> Result<(), String> {
         Form::Directory => (true, &[0x0c, 0x13]),
         Form::Printable => (printable, &[0x13]),
         Form::Country => (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic()), &[0x13]),
-        Form::Ascii => (text.is_ascii(), &[0x16]),
+        Form::Ascii | Form::Email => (text.is_ascii(), &[0x16]),
     };
     if !fits {
         return Err(match form {
             Form::Country => {
                 format!("{word} is a country code of two letters, such as US, but this is {}", shown(text))
             }
-            Form::Ascii => format!("The value of {word} must be ASCII"),
+            Form::Ascii | Form::Email => format!("The value of {word} must be ASCII"),
             _ => format!("The value of {word} may hold only letters, digits, spaces and ' ( ) + , - . / : = ?"),
         });
     }

@@ -1,14 +1,15 @@
 //! `LocalCA`: a certificate authority whose key certmint keeps, sealed in the issuer object.
 
 use super::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step, sign_apart};
-use crate::domain::{self, Authority};
-use crate::keys::authority::{AUTHORITY_KEY, Signer};
+use crate::domain::{self, Authority, Reason};
+use crate::keys::authority::{AUTHORITY_KEY, Signer, check_leaf};
 use crate::keys::certificate::{Request, requested_key};
-use crate::keys::{Keys, SealContext, SealedKey, Sealer, open_key};
+use crate::keys::{Keys, SealContext, SealedKey, Sealer, open_key, public_key_of};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// Signs at once with the authority of the order's issuer object. The answer is the leaf, the
+/// Signs at once with the authority of the order's issuer object, but nothing that would give a leaf powers of the CA
+/// (`keys::authority::check_leaf`). The answer is the leaf, the
 /// intermediate if there is one, and the root. A repeat signs the same content again.
 pub struct LocalCa {
     keys: Arc<Keys>,
@@ -24,18 +25,18 @@ impl LocalCa {
 #[async_trait]
 impl Issuer for LocalCa {
     async fn advance(&self, order: &Order, _checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        if order.policy.x509.ca {
-            return Ok(Step::Failed {
-                class: FailureClass::RequestRejected,
-                message: "The built-in CA signs no further CAs: set policy.x509_props.basic_constraints.ca to false."
-                    .to_owned(),
-            });
-        }
         let Some((issuer, authority)) =
             order.issuer.as_ref().and_then(|issuer| Some((issuer, issuer.authority.as_ref()?)))
         else {
             return Err(misconfigured("The issuer has no CA key and certificate. Set the issuer again to make them."));
         };
+        match check_leaf(&order.policy, &authority.chain) {
+            Ok(()) => {}
+            Err(refusal) if refusal.reason == Reason::BadParameter => {
+                return Ok(Step::Failed { class: FailureClass::RequestRejected, message: refusal.message });
+            }
+            Err(_) => return Err(misconfigured("The CA certificates of the issuer can not be read.")),
+        }
         let signer = match authority.chain.first().map(|certificate| Signer::read(&certificate.0)) {
             Some(Ok(signer)) => signer,
             _ => return Err(misconfigured("The CA certificate of the issuer can not be read.")),
@@ -61,7 +62,8 @@ fn sign(
     authority: &Authority,
     order: &Order,
 ) -> domain::Result<Vec<Vec<u8>>> {
-    let key = open_key(sealer, &SealedKey { sealed: authority.sealed_key.clone(), context })?;
+    let own = authority.chain.first().and_then(|certificate| public_key_of(&certificate.0)).unwrap_or_default();
+    let key = open_key(sealer, &SealedKey { sealed: authority.sealed_key.clone(), context, public_key: own })?;
     let public_key = requested_key(&order.csr)?;
     let request = Request {
         policy: &order.policy,

@@ -5,6 +5,7 @@ pub mod local_ca;
 pub mod self_signed;
 pub mod test;
 
+use crate::domain::issuer::{LOCAL_CA, is_local_ca};
 use crate::domain::policy::KeyType;
 use crate::domain::{self, CertificateName, IssuerConfig, Policy, Reason, RequestId, Timestamp, VaultName, Version};
 use crate::keys::{Caller, Keys, Work};
@@ -107,11 +108,13 @@ impl Issuers {
 
     /// The issuer of a provider, if it is there.
     pub fn get(&self, provider: &str) -> Option<&Arc<dyn Issuer>> {
+        let provider = one_word(provider);
         self.providers.iter().find(|(name, _)| name.eq_ignore_ascii_case(provider)).map(|(_, issuer)| issuer)
     }
 
     /// A provider's name as it was added.
     pub fn name_of(&self, provider: &str) -> Option<&'static str> {
+        let provider = one_word(provider);
         self.providers.iter().map(|(name, _)| *name).find(|name| name.eq_ignore_ascii_case(provider))
     }
 
@@ -124,6 +127,11 @@ impl Issuers {
     pub fn providers(&self) -> Vec<&'static str> {
         self.providers.iter().map(|(name, _)| *name).collect()
     }
+}
+
+/// The provider by its own name where it has several.
+fn one_word(provider: &str) -> &str {
+    if is_local_ca(provider) { LOCAL_CA } else { provider }
 }
 
 /// Runs what an issuer in this process does with a key of `key_type` on the threads for such work, and says what came

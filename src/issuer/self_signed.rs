@@ -34,8 +34,9 @@ impl Issuer for SelfSigned {
 
 fn sign(sealer: &Sealer, order: &Order) -> domain::Result<Vec<Vec<u8>>> {
     let context = SealContext::certificate_key(order.vault.as_str(), order.certificate.as_str(), order.version);
-    let key = open_key(sealer, &SealedKey { sealed: order.sealed_key.clone().into(), context })?;
-    let public_key = key.public_key_der();
+    let public_key = certificate::requested_key(&order.csr)?;
+    let sealed = order.sealed_key.clone().into();
+    let key = open_key(sealer, &SealedKey { sealed, context, public_key: public_key.clone() })?;
     let request = Request {
         policy: &order.policy,
         public_key: &public_key,

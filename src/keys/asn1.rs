@@ -1,6 +1,7 @@
 //! A reader of tag-length-value structures (X.690, BER): finds the borders of what strangers send,
 //! so that certificates keep their exact bytes and files with indefinite lengths can be read.
 
+pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
@@ -95,6 +96,36 @@ impl<'a> Element<'a> {
     }
 }
 
+/// Tag, length and content in DER.
+pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let bytes = length.to_be_bytes();
+    let significant = &bytes[bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len() - 1)..];
+    let mut out = Vec::with_capacity(length + 10);
+    out.push(tag);
+    match significant {
+        [short] if *short < 0x80 => out.push(*short),
+        long => {
+            out.push(0x80 | u8::try_from(long.len()).unwrap_or(8));
+            out.extend_from_slice(long);
+        }
+    }
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    out
+}
+
+/// How long the first value says it is, header included, where it has a definite length.
+pub(crate) fn announced_length(input: &[u8]) -> Option<usize> {
+    match *input.get(1)? {
+        short @ 0..=0x7f => Some(2 + usize::from(short)),
+        long => {
+            let length = input.get(2..2 + usize::from(long & 0x7f)).filter(|length| (1..=4).contains(&length.len()))?;
+            let value = length.iter().fold(0_usize, |value, byte| value << 8 | usize::from(*byte));
+            Some(2 + length.len() + value)
+        }
+    }
+}
+
 fn next(input: &[u8], depth: u8) -> Option<(Element<'_>, &[u8])> {
     let (&tag, after_tag) = input.split_first()?;
     // Tags above 30 do not occur in these formats; 0 is the end of contents, not a value.
@@ -158,5 +189,15 @@ mod tests {
         let mut deep = [0x30, 0x80].repeat(10_000);
         deep.extend([0, 0].repeat(10_000));
         assert!(Element::parse(&deep).is_none());
+    }
+
+    #[test]
+    fn lengths_are_written_as_short_as_they_can_be() {
+        let head = |length: usize| {
+            let whole = tlv(4, &[&vec![0; length]]);
+            whole[1..whole.len() - length].to_vec()
+        };
+        assert_eq!((head(0), head(127)), (vec![0], vec![127]));
+        assert_eq!((head(128), head(256), head(65_536)), (vec![0x81, 128], vec![0x82, 1, 0], vec![0x83, 1, 0, 0]));
     }
 }

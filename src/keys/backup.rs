@@ -73,11 +73,13 @@ impl Opened {
     }
 }
 
-/// Opens a backup.
+/// Opens a backup: as it was written, in base64, or as the answer that it came in (JSON).
 ///
 /// # Errors
 /// [`Reason::MalformedBackup`], with the id of the master key where that is not known here.
 pub fn read(sealer: &Sealer, backup: &[u8]) -> Result<Opened> {
+    let unwrapped = if backup.starts_with(MARK) { None } else { super::reader::unwrapped(backup) };
+    let backup = unwrapped.as_deref().map_or(backup, Vec::as_slice);
     let sealed = match backup.strip_prefix(MARK).and_then(<[u8]>::split_first) {
         Some((&VERSION, sealed)) => sealed,
         Some((version, _)) => {
@@ -155,6 +157,19 @@ mod tests {
             assert!(read(&sealer, &backup[..at]).is_err(), "cut after {at}");
         }
         assert!(read(&sealer, &[&backup[..], b"x"].concat()).is_err());
+    }
+
+    #[test]
+    fn a_backup_in_base64_or_in_the_answer_that_it_came_in_is_taken() {
+        use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
+        let sealer = Sealer::new(MasterKeys::random());
+        let backup = write(&sealer, b"header", &Blobs::default()).unwrap();
+        let text = URL_SAFE_NO_PAD.encode(&backup);
+        for wrapped in
+            [text.clone(), format!("{text}\n"), STANDARD.encode(&backup), format!("{{\"value\":\"{text}\"}}")]
+        {
+            assert_eq!(read(&sealer, wrapped.as_bytes()).unwrap().header(), b"header");
+        }
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 use super::extensions::{self, extension};
 use super::{KeyPair, defect, digest, names};
-use crate::domain::policy::KeyUsage;
 use crate::domain::subject::DistinguishedName;
-use crate::domain::{Policy, RequestId, Result, Timestamp, Version};
+use crate::domain::{Error, Policy, RequestId, Result, Timestamp, Version};
 use const_oid::AssociatedOid;
 use der::asn1::{Any, BitString, GeneralizedTime, OctetString, Uint, UtcTime};
 use der::{Decode, Encode, Sequence};
@@ -60,8 +59,19 @@ pub struct Request<'a> {
 
 /// The certificate that `key` signs for itself: subject, names, usages and validity are those of
 /// the policy, beginning ten minutes before the operation (contract section 5). X.509, DER.
+///
+/// # Errors
+/// `BadParameter` for a policy of which no certificate can be made.
 pub fn self_signed(request: &Request<'_>, key: &KeyPair) -> Result<Vec<u8>> {
-    let authority = Authority { name: subject(request.policy)?, key_id: key_id(request.public_key)? };
+    request.policy.judge()?;
+    let name = subject(request.policy)?;
+    if name.is_empty() {
+        return Err(Error::field(
+            "policy.x509_props.subject",
+            "A self-signed certificate needs one, since it is its own issuer: write one such as CN=example.com.",
+        ));
+    }
+    let authority = Authority { name, key_id: key_id(request.public_key)? };
     sign(&template(request, &authority, request.public_key, "self-signed")?, key)
 }
 
@@ -74,12 +84,8 @@ pub fn template(
     label: &'static str,
 ) -> Result<Template> {
     let Request { policy, public_key, request_id, version, created } = *request;
-    let mut extensions = extensions::requested(policy)?;
+    let mut extensions = extensions::granted(policy)?;
     extensions.sort_by_key(|extension| rank(extension.extn_id));
-    if policy.x509.ca {
-        // RFC 5280 section 4.2.1.9: critical in a certificate that may sign others.
-        extensions.iter_mut().filter(|e| e.extn_id == BasicConstraints::OID).for_each(|e| e.critical = true);
-    }
     let identity = [request_id.to_string(), version.to_string()];
     Ok(Template {
         subject: subject(policy)?,
@@ -92,13 +98,6 @@ pub fn template(
         authority_key_id: authority.key_id.clone(),
         subject_key_id: key_id(public_key)?,
     })
-}
-
-/// The uses that a certificate which is no CA may have: RFC 5280 section 4.2.1.9 forbids
-/// keyCertSign without the CA flag, and cRLSign makes no sense without it.
-pub fn end_entity_usages(usages: &[KeyUsage]) -> Vec<KeyUsage> {
-    let signs = |usage: &KeyUsage| matches!(usage, KeyUsage::KeyCertSign | KeyUsage::CrlSign);
-    usages.iter().copied().filter(|usage| !signs(usage)).collect()
 }
 
 /// Signs; the answer is X.509, DER. Whole seconds; years from 2050 on are GeneralizedTime (RFC
@@ -175,7 +174,7 @@ pub fn requested_key(csr: &[u8]) -> Result<Vec<u8>> {
     CertReq::from_der(csr).map_err(defect(broken))?.info.public_key.to_der().map_err(defect(broken))
 }
 
-fn subject(policy: &Policy) -> Result<Name> {
+pub(super) fn subject(policy: &Policy) -> Result<Name> {
     names::subject_name(&DistinguishedName::parse(&policy.x509.subject)?)
 }
 

@@ -13,10 +13,12 @@ pub struct Exported<'a> {
     pub chain: &'a [Vec<u8>],
 }
 
-/// PKCS #12 with an empty password, in base64; the key is PKCS #8.
+/// PKCS #12 without a password, in base64; the key is PKCS #8. Without a key it holds the leaf
+/// alone, as that of Key Vault does (contract section 8).
 pub fn as_pkcs12(exported: Exported<'_>, key: Option<&[u8]>) -> Zeroizing<String> {
     let Exported { name, leaf, chain } = exported;
-    let certificates: Vec<&[u8]> = std::iter::once(leaf).chain(chain.iter().map(Vec::as_slice)).collect();
+    let above = if key.is_some() { chain } else { &[] };
+    let certificates: Vec<&[u8]> = std::iter::once(leaf).chain(above.iter().map(Vec::as_slice)).collect();
     let file = pkcs12::write(key, &certificates, name);
     Zeroizing::new(STANDARD.encode(&*file))
 }

@@ -1,16 +1,21 @@
 //! The X.509 extensions that a policy asks for, for requests and for certificates.
 
+use super::asn1::{OID, SEQUENCE, tlv};
 use super::defect;
 use super::names::general_names;
+use super::oid::oid_from_text;
 use crate::domain::policy::{KeyUsage as Usage, Policy};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Result};
-use const_oid::{AssociatedOid, ObjectIdentifier};
+use const_oid::AssociatedOid;
 use der::Encode;
 use der::asn1::OctetString;
 use der::flagset::FlagSet;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName};
+
+/// The purpose of a time stamping authority.
+pub const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
 
 /// What a request asks for, in the order that Key Vault writes it: keyUsage, extKeyUsage,
 /// subjectAltName, basicConstraints (contract section 5). Empty lists ask for nothing.
@@ -23,6 +28,23 @@ pub fn requested(policy: &Policy) -> Result<Vec<Extension>> {
         all.extend(subject_alternative_names(sans, x509.subject.trim().is_empty())?);
     }
     all.push(basic_constraints(x509.ca, false)?);
+    Ok(all)
+}
+
+/// What a certificate says, in any order: of the usages those that it may say. The purpose of time stamps alone
+/// makes its extension critical (RFC 3161 section 2.3).
+pub fn granted(policy: &Policy) -> Result<Vec<Extension>> {
+    let mut all = requested(policy)?;
+    let usages = policy.x509.usages_to_sign(policy.key.key_type);
+    all.retain(|extension| extension.extn_id != KeyUsage::OID);
+    all.extend(key_usage(&usages)?);
+    if policy.x509.ekus == [TIME_STAMPING] {
+        all.iter_mut().filter(|extension| extension.extn_id == ExtendedKeyUsage::OID).for_each(|e| e.critical = true);
+    }
+    if policy.x509.ca {
+        // RFC 5280 section 4.2.1.9: critical in a certificate that may sign others.
+        all.iter_mut().filter(|extension| extension.extn_id == BasicConstraints::OID).for_each(|e| e.critical = true);
+    }
     Ok(all)
 }
 
@@ -41,15 +63,16 @@ pub fn extended_key_usage(purposes: &[String]) -> Result<Option<Extension>> {
     if purposes.is_empty() {
         return Ok(None);
     }
-    let purposes = purposes
-        .iter()
-        .map(|text| {
-            ObjectIdentifier::new(text).map_err(|_| {
-                Error::field("policy.x509_props.ekus", format!("{text} is not an object identifier of up to 39 bytes."))
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    extension(false, &ExtendedKeyUsage(purposes)).map(Some)
+    let mut value = Vec::new();
+    for text in purposes {
+        let oid = oid_from_text(text).ok_or_else(|| {
+            Error::field("policy.x509_props.ekus", format!("{text} is not an object identifier of up to 1,024 bytes."))
+        })?;
+        value.extend(tlv(OID, &[&oid]));
+    }
+    let failed = "an extension of a certificate could not be encoded";
+    let extn_value = OctetString::new(tlv(SEQUENCE, &[&value])).map_err(defect(failed))?;
+    Ok(Some(Extension { extn_id: ExtendedKeyUsage::OID, critical: false, extn_value }))
 }
 
 /// Critical where the subject is empty (RFC 5280 section 4.2.1.6); none where there are no names.

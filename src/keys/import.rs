@@ -1,15 +1,15 @@
 //! A certificate with its key, as people bring it along: PKCS #12, or PEM with a key in any of its
 //! forms, raw or in base64, with a password or without one, in any order.
 
-use super::asn1::{Element, SEQUENCE};
-use super::bundle::{MAX_CERTIFICATES, decode_base64, key_mismatch_message, signed_data_certificates};
+use super::asn1::Element;
+use super::bundle::key_mismatch_message;
 use super::chain::{self, OrderedChain};
-use super::pkcs12::{self, Budget, Password, Unreadable};
-use super::{KeyPair, facts, pem};
+use super::pkcs12::Budget;
+use super::reader::{Found, FoundKey, KeyForm, MAX_CERTIFICATES, Problem, Reader, Wanted};
+use super::x509::{PublicKeyInfo, X509};
+use super::{KeyPair, facts};
 use crate::domain::policy::ContentType;
 use crate::domain::{CertificateFacts, Detail, Error, Reason, Result, Timestamp};
-use der::Decode;
-use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
 /// Largest value in bytes, as it was sent.
@@ -30,7 +30,10 @@ pub struct Imported {
 /// Reads a value. PEM is known by its content, whatever the caller calls it. With `preserve_order`
 /// the certificates above the leaf stay in the order in which they came.
 ///
-/// Costs up to about two seconds of one processor and a few times the memory of the value: call it
+/// Of several certificates of the key the leaf is the one that a PKCS #12 file names (localKeyID),
+/// else the first of them that has not expired.
+///
+/// Costs up to some seconds of one processor and a few times the memory of the value: call it
 /// where that is right.
 ///
 /// # Errors
@@ -44,136 +47,69 @@ pub fn read(value: &[u8], password: &str, preserve_order: bool, now: Timestamp) 
     if password.chars().count() > MAX_PASSWORD {
         return Err(refusal("pwd", format!("The password is longer than {MAX_PASSWORD} characters.")));
     }
-    let mut reader = Reader { password: Password(password), budget: Budget::default(), found: Found::default() };
-    let form = reader.value(value, true)?;
-    let Found { keys, certificates } = reader.found;
-    let key = only_key(keys, form)?;
+    let mut reader = Reader::new(Wanted::KeyAndCertificates { password }, Budget::default());
+    let form = reader.read(value).map_err(sentence)?;
+    let Found { keys, certificates, others } = reader.found;
+    let key = only_key(keys, form)?.ok_or_else(|| no_key(form, certificates.is_empty(), &others))?;
     if certificates.is_empty() {
-        return Err(problem(form, "It holds no certificate: add the one that belongs to the key."));
+        let beside = others.first().map_or(String::new(), |what| format!(" beside the key, only {what}"));
+        return Err(problem(form, format!("It holds no certificate{beside}: add the one that belongs to the key.")));
     }
-    if certificates.len() > MAX_CERTIFICATES {
-        return Err(problem(form, format!("It holds more than {MAX_CERTIFICATES} certificates.")));
-    }
-    let (chain, leaf) = chain::import_order(&certificates, &key.public_key_der(), preserve_order, now)
+    let public_key = key.public_key_der();
+    let public_key = Element::parse(&public_key).and_then(PublicKeyInfo::read).ok_or_else(Error::internal)?;
+    let (chain, leaf) = chain::import_order(&certificates, &public_key, preserve_order, now)
         .map_err(|found| found.map_or_else(key_mismatch, invalid))?;
+    let leaf = X509::read(leaf).map_err(|part| invalid(format!("It can not be read: {part}.")))?;
     let facts = facts::facts(&leaf, key.key_type()).map_err(invalid)?;
     Ok(Imported { key, chain, facts, form })
 }
 
-#[derive(Default)]
-struct Found {
-    keys: Vec<KeyPair>,
-    certificates: Vec<Vec<u8>>,
-}
-
-struct Reader<'a> {
-    password: Password<'a>,
-    budget: Budget,
-    found: Found,
-}
-
-impl Reader<'_> {
-    /// `text_inside`: whether base64 may hide another text (PEM); once is enough.
-    fn value(&mut self, value: &[u8], text_inside: bool) -> Result<ContentType> {
-        let value = value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value);
-        if value.first() == Some(&SEQUENCE) && Element::parse(value).is_some() {
-            return self.pkcs12(value).map(|()| ContentType::Pkcs12);
-        }
-        let text = value.trim_ascii();
-        if text.is_empty() {
-            return Err(refusal("value", "It is required: a PKCS#12 file in base64, or PEM with the key."));
-        }
-        let text = std::str::from_utf8(text).ok();
-        if let Some(text) = text.filter(|text| text.contains("-----BEGIN ")) {
-            return self.pem(text).map(|()| ContentType::Pem);
-        }
-        match text.and_then(decode_base64).map(Zeroizing::new) {
-            Some(bytes) if text_inside && !bytes.is_empty() => self.value(&bytes, false),
-            None if text_inside => Err(refusal("value", NOT_BASE64)),
-            _ => Err(problem(ContentType::Pkcs12, "It is neither PKCS#12 nor PEM.")),
-        }
-    }
-
-    fn pkcs12(&mut self, file: &[u8]) -> Result<()> {
-        let pkcs12::Contents { keys, certificates } =
-            pkcs12::read(file, self.password, &mut self.budget).map_err(|why| unreadable(ContentType::Pkcs12, why))?;
-        for key in keys {
-            self.found.keys.push(KeyPair::from_pkcs8(&key)?);
-        }
-        certificates.into_iter().try_for_each(|der| self.certificate(der, ContentType::Pkcs12))
-    }
-
-    fn pem(&mut self, text: &str) -> Result<()> {
-        let known = |label: &str| match label {
-            "PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" | "CERTIFICATE"
-            | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" | "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA"
-            // Neither is needed, and OpenSSL writes both beside keys.
-            | "EC PARAMETERS" | "PUBLIC KEY" => Ok(()),
-            _ => Err("A PEM block is neither a private key nor a certificate.".to_owned()),
-        };
-        let mut rest = text;
-        while let Some((block, after)) = pem::next(rest, known).map_err(|why| problem(ContentType::Pem, why))? {
-            if block.has_headers() {
-                return Err(problem(
-                    ContentType::Pem,
-                    "The key is encrypted in the old form of OpenSSL. Write it as PKCS#8: openssl pkcs8 -topk8.",
-                ));
-            }
-            let bytes = block.decode().map_err(|why| problem(ContentType::Pem, why))?;
-            self.block(block.label, &bytes)?;
-            rest = after;
-        }
-        Ok(())
-    }
-
-    fn block(&mut self, label: &str, bytes: &[u8]) -> Result<()> {
-        let pem = ContentType::Pem;
-        match label {
-            "PRIVATE KEY" => self.found.keys.push(KeyPair::from_pkcs8(bytes)?),
-            "RSA PRIVATE KEY" => self.found.keys.push(KeyPair::from_pkcs1(bytes)?),
-            "EC PRIVATE KEY" => self.found.keys.push(KeyPair::from_sec1(bytes)?),
-            "ENCRYPTED PRIVATE KEY" => {
-                let key = pkcs12::encrypted_key(bytes, self.password, &mut self.budget)
-                    .map_err(|why| unreadable(pem, why))?;
-                self.found.keys.push(KeyPair::from_pkcs8(&key)?);
-            }
-            "EC PARAMETERS" | "PUBLIC KEY" => {}
-            "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA" => {
-                let certificates = signed_data_certificates(bytes)
-                    .ok_or_else(|| problem(pem, "The PKCS#7 inside can not be read."))?;
-                for certificate in certificates {
-                    self.certificate(certificate.to_vec(), pem)?;
-                }
-            }
-            "TRUSTED CERTIFICATE" => {
-                // OpenSSL writes its own trust settings behind the certificate.
-                let certificate = Element::first(bytes).map_or(bytes, |(certificate, _)| certificate.whole);
-                self.certificate(certificate.to_vec(), pem)?;
-            }
-            _ => self.certificate(bytes.to_vec(), pem)?,
-        }
-        Ok(())
-    }
-
-    fn certificate(&mut self, der: Vec<u8>, form: ContentType) -> Result<()> {
-        if Certificate::from_der(&der).is_err() {
-            return Err(problem(form, "It holds a certificate that can not be read as X.509."));
-        }
-        self.found.certificates.push(der);
-        Ok(())
-    }
-}
-
 /// The key; the same one several times counts once.
-fn only_key(keys: Vec<KeyPair>, form: ContentType) -> Result<KeyPair> {
-    let mut keys = keys.into_iter();
-    let Some(first) = keys.next() else {
-        return Err(problem(form, "It holds no private key: a certificate is imported together with its key."));
-    };
-    if keys.any(|other| other.public_key_der() != first.public_key_der()) {
-        return Err(problem(form, "It holds several private keys: import each certificate by itself."));
+fn only_key(found: Vec<FoundKey>, form: ContentType) -> Result<Option<KeyPair>> {
+    let mut only: Option<KeyPair> = None;
+    let mut read: Vec<Zeroizing<Vec<u8>>> = Vec::new();
+    for FoundKey { form: key_form, der } in found {
+        if read.contains(&der) {
+            continue;
+        }
+        let key = match key_form {
+            KeyForm::Pkcs1 => KeyPair::from_pkcs1(&der)?,
+            KeyForm::Sec1 => KeyPair::from_sec1(&der)?,
+            KeyForm::Pkcs8 | KeyForm::Encrypted | KeyForm::Dsa => KeyPair::from_pkcs8(&der)?,
+        };
+        read.push(der);
+        match &only {
+            Some(first) if first.public_key_der() != key.public_key_der() => {
+                return Err(problem(form, "It holds several private keys: import each certificate by itself."));
+            }
+            Some(_) => {}
+            None => only = Some(key),
+        }
     }
-    Ok(first)
+    Ok(only)
+}
+
+fn no_key(form: ContentType, no_certificate: bool, others: &[&str]) -> Error {
+    if let Some(what) = others.first().filter(|_| no_certificate) {
+        return problem(form, format!("It is {what}, neither a private key nor a certificate."));
+    }
+    problem(form, "It holds no private key: a certificate is imported together with its key.")
+}
+
+fn sentence(found: Problem) -> Error {
+    match found {
+        Problem::Empty => refusal("value", "It is required: a PKCS#12 file in base64, or PEM with the key."),
+        Problem::NotBase64 | Problem::Binary => refusal("value", NOT_BASE64),
+        // No key is refused here.
+        Problem::Unknown | Problem::HasKey => problem(ContentType::Pkcs12, "It is neither PKCS#12 nor PEM."),
+        Problem::TooMany(form) => problem(
+            form,
+            format!(
+                "It holds more than {MAX_CERTIFICATES} certificates: export the certificate with its own chain alone."
+            ),
+        ),
+        Problem::Bad(form, why) => problem(form, why),
+    }
 }
 
 const NOT_BASE64: &str = "The specified Base64-encoded PKCS#12 X.509 certificate content can not be read. Please check if certificate is valid, and is correctly Base64 encoded.";
@@ -189,20 +125,6 @@ fn problem(form: ContentType, why: impl AsRef<str>) -> Error {
         }
     };
     refusal("value", format!("{sentence} {}", why.as_ref()))
-}
-
-fn unreadable(form: ContentType, why: Unreadable) -> Error {
-    problem(
-        form,
-        match why {
-            Unreadable::Format => "It is damaged.",
-            Unreadable::Password => "The password is wrong, or the file is damaged.",
-            Unreadable::Scheme => {
-                "It is encrypted in a way that is not supported (supported: PBES2 with PBKDF2 and AES or 3DES, the old 3DES and RC2, MACs with SHA-1, SHA-2 and PBMAC1). Export it again with one of these."
-            }
-            Unreadable::TooCostly => "It asks for too many rounds of key derivation. Export it again with fewer.",
-        },
-    )
 }
 
 fn invalid(why: String) -> Error {

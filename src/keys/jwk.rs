@@ -1,15 +1,15 @@
 //! The public key of a certificate in the numbers of a JWK (RFC 7518 section 6).
 
+use super::asn1::OID;
 use super::key_pair::SECP_256_K_1;
+use super::x509::{PublicKeyInfo, X509};
 use super::{defect, facts};
 use crate::domain::policy::{KeyType, KeyUsage};
 use crate::domain::{Error, KeyNumbers, PublicKey, Result};
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1, SECP_384_R_1, SECP_521_R_1};
 use der::asn1::UintRef;
-use der::{Decode, Encode, Sequence};
-use x509_cert::Certificate;
-use x509_cert::spki::SubjectPublicKeyInfoOwned;
+use der::{Decode, Sequence};
 
 #[derive(Sequence)]
 struct RsaPublicKey<'a> {
@@ -21,23 +21,22 @@ struct RsaPublicKey<'a> {
 /// can ask for.
 pub fn of_certificate(der: &[u8]) -> Result<PublicKey> {
     let broken = "the public key of a certificate could not be read";
-    let certificate = Certificate::from_der(der).map_err(defect(broken))?;
-    let key = certificate.tbs_certificate().subject_public_key_info();
-    let Some((key_type, numbers)) = numbers(key) else {
+    let certificate = X509::read(der).map_err(defect(broken))?;
+    let Some((key_type, numbers)) = numbers(&certificate.key) else {
         tracing::error!("a certificate has a key of an unknown type");
         return Err(Error::internal());
     };
-    Ok(PublicKey { key_type, numbers, der: key.to_der().map_err(defect(broken))? })
+    Ok(PublicKey { key_type, numbers, der: certificate.key.whole.to_vec() })
 }
 
 /// The uses that a certificate (X.509, DER) itself names; none where it does not say.
 pub fn usages_of_certificate(der: &[u8]) -> Vec<KeyUsage> {
-    Certificate::from_der(der).ok().and_then(|certificate| facts::key_usage(&certificate).ok()).unwrap_or_default()
+    X509::read(der).ok().and_then(|certificate| facts::key_usage(&certificate).ok()).unwrap_or_default()
 }
 
-fn numbers(key: &SubjectPublicKeyInfoOwned) -> Option<(KeyType, KeyNumbers)> {
-    let bits = key.subject_public_key.as_bytes()?;
-    if key.algorithm.oid == RSA_ENCRYPTION {
+fn numbers(key: &PublicKeyInfo<'_>) -> Option<(KeyType, KeyNumbers)> {
+    let bits = key.bits;
+    if key.algorithm.is(RSA_ENCRYPTION) {
         let RsaPublicKey { modulus, exponent } = RsaPublicKey::from_der(bits).ok()?;
         let (n, e) = (modulus.as_bytes().to_vec(), exponent.as_bytes().to_vec());
         let key_type = match n.len() {
@@ -48,10 +47,11 @@ fn numbers(key: &SubjectPublicKeyInfoOwned) -> Option<(KeyType, KeyNumbers)> {
         };
         return Some((key_type, KeyNumbers::Rsa { n, e }));
     }
-    if key.algorithm.oid != ID_EC_PUBLIC_KEY {
+    if !key.algorithm.is(ID_EC_PUBLIC_KEY) {
         return None;
     }
-    let (key_type, length) = match key.algorithm.parameters.as_ref()?.decode_as::<ObjectIdentifier>().ok()? {
+    let curve = key.algorithm.parameters.filter(|curve| curve.tag == OID)?;
+    let (key_type, length) = match ObjectIdentifier::from_bytes(curve.content).ok()? {
         SECP_256_R_1 => (KeyType::P256, 32),
         SECP_384_R_1 => (KeyType::P384, 48),
         SECP_521_R_1 => (KeyType::P521, 66),

@@ -1,7 +1,7 @@
 //! A private key in memory: made or read by aws-lc, which zeroes it when it is dropped.
 
 use super::asn1::{Element, SEQUENCE, context};
-use super::defect;
+use super::{defect, unusable_key};
 use crate::domain::policy::KeyType;
 use crate::domain::{Error, Result};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
@@ -58,26 +58,27 @@ impl KeyPair {
     /// other. The error is the caller's: neither RSA of 2048, 3072 or 4096 bits nor EC on a known
     /// curve, or not a key at all.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self> {
-        let refused = |_| unusable();
-        match algorithm_of(der).ok_or_else(unusable)? {
-            (RSA_ENCRYPTION, _) => Self::rsa(rsa::KeyPair::from_pkcs8(der).map_err(refused)?),
+        let refused = || unusable(&unusable_key::pkcs8(der));
+        match algorithm_of(der).ok_or_else(refused)? {
+            (RSA_ENCRYPTION, _) => Self::rsa(rsa::KeyPair::from_pkcs8(der).map_err(|_| refused())?),
             (ID_EC_PUBLIC_KEY, Some(curve)) => {
-                let (key_type, algorithm) = by_curve(curve).ok_or_else(unusable)?;
-                Self::new(key_type, Key::Ec(EcdsaKeyPair::from_pkcs8(algorithm, der).map_err(refused)?))
+                let (key_type, algorithm) = by_curve(curve).ok_or_else(refused)?;
+                Self::new(key_type, Key::Ec(EcdsaKeyPair::from_pkcs8(algorithm, der).map_err(|_| refused())?))
             }
-            _ => Err(unusable()),
+            _ => Err(refused()),
         }
     }
 
     /// From an RSAPrivateKey (PKCS#1, RFC 8017 appendix A.1.2), as [`KeyPair::from_pkcs8`].
     pub fn from_pkcs1(der: &[u8]) -> Result<Self> {
-        Self::rsa(rsa::KeyPair::from_der(der).map_err(|_| unusable())?)
+        Self::rsa(rsa::KeyPair::from_der(der).map_err(|_| unusable(&unusable_key::pkcs1(der)))?)
     }
 
     /// From an ECPrivateKey that names its curve (SEC 1, RFC 5915), as [`KeyPair::from_pkcs8`].
     pub fn from_sec1(der: &[u8]) -> Result<Self> {
-        let (key_type, algorithm) = curve_of(der).and_then(by_curve).ok_or_else(unusable)?;
-        let key = EcdsaKeyPair::from_private_key_der(algorithm, der).map_err(|_| unusable())?;
+        let refused = || unusable(&unusable_key::sec1(der));
+        let (key_type, algorithm) = curve_of(der).and_then(by_curve).ok_or_else(refused)?;
+        let key = EcdsaKeyPair::from_private_key_der(algorithm, der).map_err(|_| refused())?;
         Self::new(key_type, Key::Ec(key))
     }
 
@@ -86,7 +87,7 @@ impl KeyPair {
             256 => KeyType::Rsa2048,
             384 => KeyType::Rsa3072,
             512 => KeyType::Rsa4096,
-            _ => return Err(unusable()),
+            bytes => return Err(unusable(&format!(" It is an RSA key of {} bits.", bytes * 8))),
         };
         Self::new(key_type, Key::Rsa(key))
     }
@@ -197,10 +198,11 @@ fn curve(key_type: KeyType) -> Option<ObjectIdentifier> {
     }
 }
 
-fn unusable() -> Error {
-    Error::bad_parameter(
-        "The private key cannot be used. It must be a valid key: RSA of 2048, 3072 or 4096 bits, or EC on P-256, P-384, P-521 or P-256K, in PKCS#8, PKCS#1 or SEC 1.",
-    )
+/// `what` is empty, or a sentence that says what the key is.
+fn unusable(what: &str) -> Error {
+    Error::bad_parameter(format!(
+        "The private key cannot be used.{what} It must be a valid key: RSA of 2048, 3072 or 4096 bits, or EC on P-256, P-384, P-521 or P-256K, in PKCS#8, PKCS#1 or SEC 1.",
+    ))
 }
 
 enum Plan {

@@ -141,6 +141,8 @@ fn create(path: &Path) -> io::Result<()> {
     let temporary = folder.join(format!(".master-keys-{}", super::random::random_id().simple()));
     let made = write_new(&temporary).and_then(|()| match fs::hard_link(&temporary, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // A process that found `path` complete has removed ours as a leftover.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => Ok(()),
         // Some file systems have no links.
         Err(_) if !path.exists() => fs::rename(&temporary, path),
         other => other,

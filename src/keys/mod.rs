@@ -1,6 +1,8 @@
 //! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
 
+mod alternative_names;
 mod asn1;
+pub mod authenticator;
 pub mod authority;
 pub mod backup;
 mod bundle;
@@ -14,27 +16,37 @@ mod facts;
 pub mod import;
 pub mod jwk;
 pub mod key_pair;
+mod leaf_rules;
+mod link;
 pub mod master_keys;
 mod name_text;
 pub mod names;
+mod oid;
 mod opened;
 pub mod operations;
 mod pem;
 mod pkcs12;
+mod public_half;
 pub mod random;
+mod reader;
 mod ready;
 pub mod request;
 pub(crate) mod rounds;
 pub mod seal;
 mod signature;
 mod turns;
+mod unusable_key;
 mod work;
 mod workers;
+mod x509;
+mod x509_name;
 
+pub use authenticator::{Authenticator, Mismatch, Purpose};
 pub use caller::Caller;
 pub use key_pair::KeyPair;
 pub use master_keys::MasterKeys;
 pub use opened::OpenedKeyOptions;
+pub(crate) use public_half::of_certificate as public_key_of;
 pub use random::random_id;
 pub use ready::ReadyKeyOptions;
 pub use seal::{SealContext, Sealer};
@@ -43,7 +55,7 @@ pub use workers::{NotRun, QueueLoad};
 
 use crate::domain::policy::ContentType;
 use crate::domain::policy::KeyType;
-use crate::domain::{Blob, CertificateFacts, Error, Policy, Result, Timestamp};
+use crate::domain::{Blob, CertificateFacts, Error, Policy, Reason, Result, Timestamp};
 use chain::OrderedChain;
 use opened::OpenedKeys;
 use ready::ReadyKeys;
@@ -90,11 +102,14 @@ impl Default for KeyOptions {
     }
 }
 
-/// A sealed private key, and what it was sealed for.
+/// A sealed private key, what it was sealed for, and the public key that belongs to it.
 #[derive(Clone, Debug)]
 pub struct SealedKey {
     pub sealed: Blob,
     pub context: SealContext,
+    /// The SubjectPublicKeyInfo (DER) of the certificate or request that the key is used for: the key opens only where
+    /// it is the other half of it.
+    pub public_key: Vec<u8>,
 }
 
 /// What a new pending operation keeps of its key.
@@ -217,7 +232,7 @@ impl Keys {
         context: SealContext,
     ) -> Result<ImportedKey> {
         let sealer = Arc::clone(&self.sealer);
-        let work = Work::Import { rounds: rounds::asked_for(&value.bytes) };
+        let work = Work::Import { rounds: rounds::asked_for([&value.bytes[..]]) };
         let job = move || {
             let ImportValue { bytes, password } = value;
             let import::Imported { key, chain, facts, form } = import::read(&bytes, &password, preserve_order, now)?;
@@ -235,7 +250,7 @@ impl Keys {
         F: FnOnce(&[u8]) -> Result<T> + Send + 'static,
     {
         let sealer = Arc::clone(&self.sealer);
-        self.run(caller, Work::Small, move || work(&sealer.open(&key.sealed.0, &key.context)?)).await
+        self.run(caller, Work::Small, move || work(&open_pkcs8(&sealer, &key)?)).await
     }
 
     /// Opens a key and hands it to `work` (signing, decrypting), away from the threads that serve requests. It is likely
@@ -261,10 +276,18 @@ impl Keys {
         self.run(caller, Work::Use(key_type), job).await
     }
 
-    /// Reads the certificates that somebody sends as `entries`, which may be files that ask for key derivation.
+    /// Reads the certificates that somebody sends as `entries`. Where that asks for much key derivation, it waits with the
+    /// work that takes long; how much is only known when it is read.
     pub async fn certificates(&self, caller: &Caller, entries: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
-        let rounds = entries.iter().map(|entry| rounds::asked_for(entry)).fold(0, u64::saturating_add);
-        self.run(caller, Work::Read { rounds }, move || chain::parse(&entries)).await
+        let seen = rounds::asked_for(entries.iter().map(Vec::as_slice));
+        let cheap = move || Ok((chain::parse_cheaply(&entries), entries));
+        match self.run(caller, Work::Small, cheap).await? {
+            (Some(parsed), _) => parsed,
+            (None, entries) => {
+                let rounds = seen.max(pkcs12::Budget::FEW);
+                self.run(caller, Work::Read { rounds }, move || chain::parse(&entries)).await
+            }
+        }
     }
 
     /// Does the work for `caller`, when it is his turn, away from the threads that serve requests.
@@ -295,11 +318,25 @@ impl Keys {
     }
 }
 
-/// The key, opened. A defect, never the caller's fault, where what was sealed is no key.
+/// The key, opened. A defect, never the caller's fault, where what was sealed is no key, or not the other half of
+/// [`SealedKey::public_key`].
 pub(crate) fn open_key(sealer: &Sealer, key: &SealedKey) -> Result<KeyPair> {
-    let SealedKey { sealed, context } = key;
-    let pkcs8 = sealer.open(&sealed.0, context)?;
+    let pkcs8 = open_pkcs8(sealer, key)?;
     KeyPair::from_pkcs8(&pkcs8).map_err(defect("a sealed key is not a key"))
+}
+
+/// The PKCS#8 of the key; errors as of [`open_key`].
+pub(crate) fn open_pkcs8(sealer: &Sealer, key: &SealedKey) -> Result<Zeroizing<Vec<u8>>> {
+    let SealedKey { sealed, context, public_key } = key;
+    let pkcs8 = sealer.open(&sealed.0, context)?;
+    if public_half::belongs(&pkcs8, public_key) {
+        return Ok(pkcs8);
+    }
+    tracing::error!(place = %context, "a private key does not belong to the certificate beside it");
+    Err(Error::new(
+        Reason::Internal,
+        "The private key does not belong to the certificate that is stored with it. Restore the certificate from a backup.",
+    ))
 }
 
 fn finish(key: &KeyPair, policy: &Policy, sealer: &Sealer, context: &SealContext) -> Result<NewKey> {

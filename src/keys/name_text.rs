@@ -1,10 +1,9 @@
 //! Subjects of certificates as text, in the words of Windows, which Key Vault shows (contract
 //! section 6): the most specific part first, `, ` between parts, quotes where a value needs them.
 
-use der::{Encode, Tag, Tagged};
+use super::oid::oid_text;
+use super::x509_name::{self, Attribute, Name};
 use std::fmt::Write;
-use x509_cert::attr::AttributeTypeAndValue;
-use x509_cert::name::Name;
 
 /// What Windows calls an attribute; `domain::subject` reads each of them.
 const KEYWORDS: [(&str, &str); 15] = [
@@ -26,36 +25,21 @@ const KEYWORDS: [(&str, &str); 15] = [
 ];
 
 /// The name as text; empty for an empty name.
-pub(crate) fn text(name: &Name) -> String {
-    let mut parts: Vec<String> =
-        name.iter_rdn().map(|part| part.iter().map(attribute).collect::<Vec<_>>().join(" + ")).collect();
+pub(crate) fn text(name: &Name<'_>) -> String {
     // DER has the most specific part last.
-    parts.reverse();
-    parts.join(", ")
+    let parts = name.parts.iter().rev();
+    parts.map(|part| part.iter().map(attribute).collect::<Vec<_>>().join(" + ")).collect::<Vec<_>>().join(", ")
 }
 
-fn attribute(attribute: &AttributeTypeAndValue) -> String {
-    let AttributeTypeAndValue { oid, value } = attribute;
-    let oid = oid.to_string();
+fn attribute(attribute: &Attribute<'_>) -> String {
+    let Attribute { oid, value } = attribute;
+    let oid = oid_text(oid).unwrap_or_else(|| "0.0".to_owned());
     let keyword = KEYWORDS.iter().find(|(known, _)| *known == oid).map(|(_, keyword)| (*keyword).to_owned());
     let keyword = keyword.unwrap_or_else(|| format!("OID.{oid}"));
-    let bytes = value.value();
-    let text = match value.tag() {
-        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString => {
-            std::str::from_utf8(bytes).ok().map(str::to_owned)
-        }
-        // Latin-1 is what was written as Teletex.
-        Tag::TeletexString => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
-        Tag::BmpString => {
-            let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
-            String::from_utf16(&units).ok()
-        }
-        _ => None,
-    };
-    match text {
+    match x509_name::text(*value) {
         Some(text) => format!("{keyword}={}", quoted(&text)),
         None => {
-            let hex = value.to_der().unwrap_or_default().iter().fold(String::new(), |mut hex, byte| {
+            let hex = value.whole.iter().fold(String::new(), |mut hex, byte| {
                 let _ = write!(hex, "{byte:02x}");
                 hex
             });
@@ -78,7 +62,9 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::domain::subject::DistinguishedName;
+    use crate::keys::asn1::Element;
     use crate::keys::names::subject_name;
+    use der::Encode;
 
     #[test]
     fn names_are_written_as_windows_does_and_read_back_the_same() {
@@ -96,7 +82,8 @@ mod tests {
             ("", ""),
         ] {
             let name = subject_name(&DistinguishedName::parse(given).unwrap()).unwrap();
-            let shown = text(&name);
+            let der = name.to_der().unwrap();
+            let shown = text(&Name::read(Element::parse(&der).unwrap()).unwrap());
             assert_eq!(shown, written);
             assert_eq!(subject_name(&DistinguishedName::parse(&shown).unwrap()).unwrap(), name, "{shown}");
         }

@@ -69,8 +69,8 @@ fn attribute(attribute: &Attribute) -> Result<AttributeTypeAndValue> {
                 Form::Printable | Form::Country if !printable => {
                     return Err(unfit("holds a character that PrintableString does not have"));
                 }
-                Form::Ascii if !text.is_ascii() => return Err(unfit("is not ASCII")),
-                Form::Ascii => Tag::Ia5String,
+                Form::Ascii | Form::Email if !text.is_ascii() => return Err(unfit("is not ASCII")),
+                Form::Ascii | Form::Email => Tag::Ia5String,
                 Form::Directory if !printable => Tag::Utf8String,
                 Form::Printable | Form::Country | Form::Directory => Tag::PrintableString,
             };

@@ -16,7 +16,8 @@ pub struct OpenedKeyOptions {
     pub time: Duration,
 }
 
-/// SHA-256 of the sealed key and of its place: who asks has read both from the store.
+/// SHA-256 of the sealed key, of its place and of the public key that it has to belong to: who asks has read them from
+/// the store, and a key that was opened for one certificate is not found for another.
 type Id = [u8; 32];
 
 struct Entry {
@@ -132,9 +133,8 @@ impl Drop for OpenedKeys {
 }
 
 fn id(sealed: &SealedKey) -> Id {
-    let SealedKey { sealed, context } = sealed;
-    // The place comes first, with the length of each part in it, so that no two pairs look alike.
-    digest::sha256(&[&context.encode("opened key"), &sealed.0])
+    let SealedKey { sealed, context, public_key } = sealed;
+    digest::sha256(&[&context.encode("opened key"), &sealed.0, public_key])
 }
 
 #[cfg(test)]
@@ -148,7 +148,7 @@ mod tests {
 
     fn sealed(bytes: &[u8], name: &str) -> SealedKey {
         let context = SealContext::new(&VaultName::parse("v").unwrap(), name, "1", "key");
-        SealedKey { sealed: Blob(bytes.to_vec()), context }
+        SealedKey { sealed: Blob(bytes.to_vec()), context, public_key: b"public".to_vec() }
     }
 
     fn key() -> Arc<KeyPair> {
@@ -156,13 +156,15 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_by_what_was_sealed_and_by_its_place() {
+    fn a_key_is_found_by_what_was_sealed_by_its_place_and_by_its_certificate() {
         let keys = OpenedKeys::start(OpenedKeyOptions { room: 2, time: LONG }).unwrap();
         let opened = key();
         keys.keep(&sealed(b"a", "web"), &opened);
         assert!(Arc::ptr_eq(&keys.find(&sealed(b"a", "web")).unwrap(), &opened));
         assert!(keys.find(&sealed(b"b", "web")).is_none());
         assert!(keys.find(&sealed(b"a", "mail")).is_none());
+        let of_another = SealedKey { public_key: b"another".to_vec(), ..sealed(b"a", "web") };
+        assert!(keys.find(&of_another).is_none());
     }
 
     #[test]

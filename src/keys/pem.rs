@@ -1,42 +1,82 @@
-//! PEM (RFC 7468): blocks out of what people paste, and blocks as OpenSSL writes them.
+//! PEM (RFC 7468): blocks out of what people paste, in any encoding around them, and blocks as
+//! OpenSSL writes them.
 
-use super::bundle::decode_base64;
+use super::reader::decode_base64;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const DASHES: &[u8] = b"-----";
+/// Longest label; what is longer is no label.
+const MAX_LABEL: usize = 64;
 
 /// One block.
 pub(crate) struct Block<'a> {
     pub(crate) label: &'a str,
     /// What stands between the two lines.
-    body: &'a str,
+    body: &'a [u8],
 }
 
 impl Block<'_> {
     /// The decoded bytes, or a sentence.
     pub(crate) fn decode(&self) -> Result<Zeroizing<Vec<u8>>, String> {
-        decode_base64(self.body)
-            .map(Zeroizing::new)
+        decode_base64(self.without_headers())
             .ok_or_else(|| format!("The text between the lines of a PEM block {} is not base64.", self.label))
     }
 
-    /// Whether it has headers inside (RFC 1421), which only old encrypted keys have.
-    pub(crate) fn has_headers(&self) -> bool {
-        self.body.contains("Proc-Type:")
+    /// Whether it is encrypted in the old form (RFC 1421, `DEK-Info`).
+    pub(crate) fn is_encrypted(&self) -> bool {
+        find(self.body, b"Proc-Type:").is_some() || find(self.body, b"DEK-Info:").is_some()
+    }
+
+    /// Headers end at the first empty line (RFC 1421 section 4.4).
+    fn without_headers(&self) -> &[u8] {
+        let body = self.body.trim_ascii_start();
+        let first = body.split(|byte| *byte == b'\n').next().unwrap_or(body);
+        if !first.contains(&b':') {
+            return body;
+        }
+        let end = [&b"\n\n"[..], b"\n\r\n"].into_iter().filter_map(|line| find(body, line)).min();
+        end.map_or(body, |end| &body[end..])
     }
 }
 
-/// The next block of a text and what follows it; none where no block begins. `known` tells which
-/// labels are wanted and what is wrong with others.
+/// Whether a block begins somewhere.
+pub(crate) fn has_block(text: &[u8]) -> bool {
+    find(text, BEGIN).is_some()
+}
+
+/// The next block of a text and what follows it; none where no block begins. `known` is asked about
+/// the label before the end is looked for.
 pub(crate) fn next<'a>(
-    text: &'a str,
+    text: &'a [u8],
     known: impl Fn(&str) -> Result<(), String>,
-) -> Result<Option<(Block<'a>, &'a str)>, String> {
-    let Some((_, after)) = text.split_once("-----BEGIN ") else { return Ok(None) };
-    let (label, after) = after.split_once("-----").ok_or("A PEM line is not complete: it ends with -----.")?;
+) -> Result<Option<(Block<'a>, &'a [u8])>, String> {
+    let Some(begin) = find(text, BEGIN) else { return Ok(None) };
+    let after = &text[begin + BEGIN.len()..];
+    let incomplete = "A PEM line is not complete: it ends with -----.";
+    let label = &after[..find(&after[..after.len().min(MAX_LABEL + DASHES.len())], DASHES).ok_or(incomplete)?];
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b" #/._-".contains(byte);
+    let text = std::str::from_utf8(label).ok().filter(|label| label.bytes().all(|byte| is_plain(&byte)));
+    let label = text.ok_or(incomplete)?;
     known(label)?;
+    let after = &after[label.len() + DASHES.len()..];
     let end = format!("-----END {label}-----");
-    let (body, rest) = after.split_once(&end).ok_or_else(|| format!("A PEM block has no line {end}."))?;
-    Ok(Some((Block { label, body }, rest)))
+    let body = find(after, end.as_bytes()).ok_or_else(|| format!("A PEM block has no line {end}."))?;
+    Ok(Some((Block { label, body: &after[..body] }, &after[body + end.len()..])))
+}
+
+/// Where `needle` begins.
+pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    let (first, rest) = needle.split_first()?;
+    let mut from = 0;
+    while let Some(at) = text[from..].iter().position(|byte| byte == first) {
+        if text[from + at + 1..].starts_with(rest) {
+            return Some(from + at);
+        }
+        from += at + 1;
+    }
+    None
 }
 
 /// Adds a block with lines of 64 characters that end with `\n`. Nothing is moved in memory, so that
@@ -72,11 +112,24 @@ mod tests {
             let expected = der::pem::encode_string("PRIVATE KEY", der::pem::LineEnding::LF, &bytes).unwrap();
             assert!(text.ends_with(&expected) || length == 0, "{text}");
             assert!(text.len() - 15 <= encoded_length("PRIVATE KEY", length));
-            let (block, rest) = next(&text, |_| Ok(())).unwrap().unwrap();
-            assert_eq!((block.label, rest), ("PRIVATE KEY", "\n"));
+            let (block, rest) = next(text.as_bytes(), |_| Ok(())).unwrap().unwrap();
+            assert_eq!((block.label, rest), ("PRIVATE KEY", &b"\n"[..]));
             if length > 0 {
                 assert_eq!(block.decode().unwrap().as_slice(), bytes);
             }
         }
+    }
+
+    #[test]
+    fn headers_and_other_encodings_around_blocks_do_not_matter() {
+        for text in [
+            &b"caf\xe9\n-----BEGIN X-----\nComment: a\r\n\r\nAQID\n-----END X-----\xff"[..],
+            b"-----BEGIN X-----AQ ID-----END X-----",
+            b"{\"a\":\"-----BEGIN X-----\\nAQID\\n-----END X-----\\n\"}",
+        ] {
+            let (block, _) = next(text, |_| Ok(())).unwrap().unwrap();
+            assert_eq!(block.decode().unwrap().as_slice(), [1, 2, 3]);
+        }
+        assert!(next(b"-----BEGIN secret\nMIIE-----", |_| Ok(())).is_err());
     }
 }

@@ -4,6 +4,7 @@
 //! The form, version 1: the byte 1; the length of the master key's id (1 byte) and the id; the
 //! wrapped data key (nonce 12, key 32, tag 16); the value (nonce 12, ciphertext, tag 16).
 
+use super::authenticator::Authenticator;
 use super::defect;
 use super::master_keys::MasterKeys;
 use super::random::fill;
@@ -18,8 +19,8 @@ const KEY_LEN: usize = 32;
 const TAG_LEN: usize = 16;
 const WRAPPED_LEN: usize = NONCE_LEN + KEY_LEN + TAG_LEN;
 
-/// Where a sealed value belongs; it opens nowhere else, so that it cannot be moved to another
-/// vault, object, version or field by whoever can write to the store.
+/// Where a sealed value belongs; it opens nowhere else. It is made of the place that was asked for, never of what a
+/// stored body says of itself, so that a value that was moved by whoever can write to the store stays closed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SealContext {
     vault: String,
@@ -38,6 +39,11 @@ impl SealContext {
     /// The private key of a version of a certificate.
     pub fn certificate_key(vault: &str, certificate: &str, version: Version) -> Self {
         Self::of(vault, certificate, version.to_string(), "key")
+    }
+
+    /// The same, of a version as a key of the store writes it.
+    pub(crate) fn key_of_version(vault: &str, certificate: &str, version: &str) -> Self {
+        Self::of(vault, certificate, version.to_owned(), "key")
     }
 
     /// The private key of the built-in authority that an issuer object holds.
@@ -66,10 +72,18 @@ impl SealContext {
     }
 }
 
+impl fmt::Display for SealContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vault, name, id, field } = self;
+        write!(f, "{vault}/{name}/{id} {field}")
+    }
+}
+
 /// Seals with the newest master key, opens with any that is known.
 pub struct Sealer {
     keys: HashMap<String, RandomizedNonceKey>,
     newest: String,
+    authenticator: Authenticator,
 }
 
 impl fmt::Debug for Sealer {
@@ -83,8 +97,14 @@ impl fmt::Debug for Sealer {
 impl Sealer {
     pub fn new(keys: MasterKeys) -> Self {
         let newest = keys.newest().to_owned();
+        let authenticator = Authenticator::new(&keys);
         let keys = keys.iter().map(|(id, key)| (id.to_owned(), cipher(key))).collect();
-        Self { keys, newest }
+        Self { keys, newest, authenticator }
+    }
+
+    /// Codes under the same master keys.
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
     }
 
     /// The sealed form; 90 bytes and the length of the key id longer than the value. Nonces are

@@ -3,16 +3,17 @@
 
 use super::certificates::CertificateView;
 use super::purge::CHUNK;
-use super::records::{self, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, deleted, put};
+use super::records::{Key, concerns_a_record, key};
+use super::secret_face::sealed_key;
+use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::policy::{ContentType, KeyUsage};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Policy, Reason, Result, Tags,
     Timestamp, VaultName, Version, VersionSummary,
 };
 use crate::keys::backup::{self, Blobs, Opened};
-use crate::keys::{Caller, SealContext, Sealer, Work, chain};
-use crate::store::{Batch, Delete, Put};
+use crate::keys::{Caller, SealContext, Sealer, Work, chain, open_pkcs8};
+use crate::store::{Batch, Delete, Put, Record};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -69,9 +70,13 @@ impl Service {
                     "The certificate {name} has no completed version yet: there is nothing to back up."
                 )));
             }
-            let versions = self.all_versions(vault, name, limit).await?;
+            let versions = match self.all_versions(vault, &entry, limit).await {
+                // It may have gone with the certificate, which is found out below.
+                Err(error) if concerns_a_record(&error) && self.is_changed(&record).await? => continue,
+                versions => versions?,
+            };
             // A version that was completed meanwhile would be missing, or be the newest and missing.
-            if self.store.get(&record.key).await?.is_none_or(|now| now.revision != record.revision) {
+            if self.is_changed(&record).await? {
                 continue;
             }
             let sealer = self.keys.sealer().clone();
@@ -80,26 +85,45 @@ impl Service {
         Err(contended())
     }
 
-    async fn all_versions(&self, vault: &VaultName, name: &CertificateName, limit: usize) -> Result<Vec<Certificate>> {
+    async fn is_changed(&self, record: &Record) -> Result<bool> {
+        Ok(self.store.get(&record.key).await?.is_none_or(|now| now.revision != record.revision))
+    }
+
+    /// All versions of a certificate; an error where one is damaged or missing.
+    async fn all_versions(
+        &self,
+        vault: &VaultName,
+        entry: &CertificateEntry,
+        limit: usize,
+    ) -> Result<Vec<(Key<Certificate>, Certificate)>> {
+        let name = &entry.name;
         let prefix = key::versions_of(vault, name);
         let (mut versions, mut after, mut bytes) = (Vec::new(), String::new(), 0);
         loop {
-            let page = self.store.list(&prefix, &after, CHUNK).await?;
+            let page = self.store.list(prefix.as_str(), &after, CHUNK).await?;
             let full = page.len() == CHUNK;
             for record in page {
-                let version: Certificate = records::read(&record)?;
+                let version: Certificate = self.records.read(&record)?;
                 // Chains are counted when the backup is written: most versions share one.
                 bytes += version.cer.0.len();
                 if bytes > limit {
                     return Err(too_large(name, limit));
                 }
-                versions.push(version);
+                versions.push((key::version(vault, name, version.version), version));
                 after = record.key;
             }
             if !full {
-                return Ok(versions);
+                break;
             }
         }
+        let newest = entry.latest.map(|latest| key::version(vault, name, latest));
+        if let Some(newest) = newest.filter(|newest| versions.iter().all(|(key, _)| key.as_str() != newest.as_str())) {
+            return Err(self.records.missing(newest.as_str()));
+        }
+        if entry.versions.is_some_and(|count| usize::try_from(count).ok() != Some(versions.len())) {
+            return Err(self.records.missing(&format!("{}(a version)", prefix.as_str())));
+        }
+        Ok(versions)
     }
 
     /// Brings a backup back under the name that the certificate had; versions keep their ids.
@@ -123,33 +147,42 @@ impl Service {
         let (entry, versions) = self.keys.run(caller, Work::Small, move || open(&sealer, &value, &to)).await?;
         let name = entry.name.clone();
         let entry_key = key::certificate(vault, &name);
-        if let Some((_, present)) = self.load::<CertificateEntry>(&entry_key).await? {
-            deleted::refuse_taken(&present)?;
+        if let Some((_, present)) = self.load(&entry_key).await? {
+            self.refuse_taken(&present).await?;
             return Err(conflict(&name));
         }
         // Hidden until all versions are there; what is cut short is removed by the worker.
         let hidden = CertificateEntry { state: EntryState::Leaving, ..entry.clone() };
-        let puts = vec![put(entry_key.clone(), None, &hidden, None)?, self.leaving(vault, &name, None)?];
-        let Some(first) = self.try_commit(Batch { puts, ..Batch::default() }).await? else {
+        let mut batch = Batch::default();
+        self.records.put_entry(&mut batch, None, &hidden)?;
+        batch.puts.push(self.leaving(vault, &name, true, None)?);
+        let Some(first) = self.try_commit(batch).await? else {
             return Err(conflict(&name));
         };
         let mut guard = first;
         for chunk in versions.chunks(CHUNK) {
-            let version = |it: &Certificate| put(key::version(vault, &name, it.version), None, it, None);
+            let version = |it: &Certificate| self.records.put(&key::version(vault, &name, it.version), None, it, None);
             let mut puts: Vec<Put> = chunk.iter().map(version).collect::<Result<_>>()?;
-            puts.push(self.leaving(vault, &name, Some(guard))?);
+            puts.push(self.leaving(vault, &name, true, Some(guard))?);
             guard = self.try_commit(Batch { puts, ..Batch::default() }).await?.ok_or_else(contended)?;
         }
-        let puts = vec![put(entry_key, Some(first), &entry, None)?];
-        let deletes = vec![Delete { key: key::leaving(vault, &name), expected: guard }];
-        self.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.ok_or_else(contended)?;
+        let deletes = vec![Delete { key: key::leaving(vault, &name).to_string(), expected: guard }];
+        let mut batch = Batch { deletes, ..Batch::default() };
+        let hidden = Record { key: entry_key.to_string(), revision: first, body: Vec::new(), due: None };
+        self.records.put_entry(&mut batch, Some(&hidden), &entry)?;
+        self.try_commit(batch).await?.ok_or_else(contended)?;
         let newest = versions.into_iter().find(|version| Some(version.version) == entry.latest);
         let newest = newest.ok_or_else(backup::corrupt)?;
         Ok(CertificateView::issued(newest, entry, false).with(self.recovery(vault)))
     }
 }
 
-fn save(sealer: &Sealer, entry: CertificateEntry, versions: Vec<Certificate>, limit: usize) -> Result<Vec<u8>> {
+fn save(
+    sealer: &Sealer,
+    entry: CertificateEntry,
+    versions: Vec<(Key<Certificate>, Certificate)>,
+    limit: usize,
+) -> Result<Vec<u8>> {
     let CertificateEntry {
         vault: _,
         name,
@@ -162,11 +195,14 @@ fn save(sealer: &Sealer, entry: CertificateEntry, versions: Vec<Certificate>, li
         updated,
         summary: _,
         state: _,
+        versions: _,
     } = entry;
     let latest = latest.ok_or_else(Error::internal)?;
     let mut blobs = Blobs::default();
-    let versions =
-        versions.into_iter().map(|version| save_version(sealer, version, &mut blobs)).collect::<Result<_>>()?;
+    let versions = versions
+        .into_iter()
+        .map(|(key, version)| save_version(sealer, &key, version, &mut blobs))
+        .collect::<Result<_>>()?;
     let saved = Saved {
         name: name.to_string(),
         policy,
@@ -186,14 +222,20 @@ fn save(sealer: &Sealer, entry: CertificateEntry, versions: Vec<Certificate>, li
     if value.len() > limit { Err(too_large(&name, limit)) } else { Ok(value) }
 }
 
-fn save_version(sealer: &Sealer, certificate: Certificate, blobs: &mut Blobs) -> Result<SavedVersion> {
+fn save_version(
+    sealer: &Sealer,
+    key: &Key<Certificate>,
+    certificate: Certificate,
+    blobs: &mut Blobs,
+) -> Result<SavedVersion> {
+    let pkcs8 = open_pkcs8(sealer, &sealed_key(key, &certificate))?;
     let Certificate {
-        vault,
-        name,
+        vault: _,
+        name: _,
         version,
         cer,
         chain,
-        sealed_key,
+        sealed_key: _,
         content_type,
         exportable,
         key_usage,
@@ -205,12 +247,11 @@ fn save_version(sealer: &Sealer, certificate: Certificate, blobs: &mut Blobs) ->
         tags,
         preserve_cert_order,
     } = certificate;
-    let context = SealContext::certificate_key(vault.as_str(), name.as_str(), version);
     Ok(SavedVersion {
         version,
         cer: blobs.add(Zeroizing::new(cer.0)),
         chain: chain.into_iter().map(|Blob(der)| blobs.add(Zeroizing::new(der))).collect(),
-        key: blobs.add(sealer.open(&sealed_key.0, &context)?),
+        key: blobs.add(pkcs8),
         content_type,
         exportable,
         key_usage,
@@ -251,6 +292,7 @@ fn open(sealer: &Sealer, value: &[u8], vault: &VaultName) -> Result<(Certificate
         updated,
         summary: Some(summary),
         state: EntryState::Live,
+        versions: u64::try_from(versions.len()).ok(),
     };
     Ok((entry, versions))
 }

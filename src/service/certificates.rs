@@ -1,7 +1,7 @@
 //! Reading certificates.
 
 use super::Service;
-use super::records::{ShownPending, key};
+use super::records::{concerns_a_record, key};
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Recovery, Result, Timestamp,
     VaultName, Version,
@@ -68,7 +68,7 @@ impl Service {
     /// The newest version, or the placeholder where none was completed.
     pub async fn certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<CertificateView> {
         let (_, entry) = self.live(vault, name).await?;
-        let has_pending = self.store.get(&key::pending(vault, name)).await?.is_some();
+        let has_pending = self.has(&key::pending(vault, name)).await?;
         self.view(entry, has_pending).await
     }
 
@@ -80,11 +80,11 @@ impl Service {
         version: Version,
     ) -> Result<CertificateView> {
         let (_, entry) = self.live(vault, name).await?;
-        if let Some((_, certificate)) = self.load::<Certificate>(&key::version(vault, name, version)).await? {
+        if let Some((_, certificate)) = self.load(&key::version(vault, name, version)).await? {
             return Ok(CertificateView { entry: None, ..CertificateView::issued(certificate, entry, false) }
                 .with(self.recovery(vault)));
         }
-        let pending = self.load::<ShownPending>(&key::pending(vault, name)).await?;
+        let pending = self.load(&key::pending(vault, name).shown()).await?;
         let pending_version = pending.map(|(_, pending)| pending.operation.version);
         if entry.first_version == version && entry.latest.is_none() || pending_version == Some(version) {
             let placeholder = CertificateView::placeholder(entry, pending_version.is_some());
@@ -95,7 +95,7 @@ impl Service {
 
     /// What stands under the name, unless it was deleted.
     pub(super) async fn live(&self, vault: &VaultName, name: &CertificateName) -> Result<(Record, CertificateEntry)> {
-        let found = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        let found = self.load(&key::certificate(vault, name)).await?;
         found.filter(|(_, entry)| entry.state == EntryState::Live).ok_or_else(|| not_found(name))
     }
 
@@ -109,17 +109,35 @@ impl Service {
         Ok(CertificateView::issued(certificate, entry, has_pending).with(recovery))
     }
 
+    /// As [`Service::view`], for what has to work where the newest version is damaged or missing: it is then shown as
+    /// a placeholder.
+    pub(super) async fn view_of_what_is_left(
+        &self,
+        entry: CertificateEntry,
+        has_pending: bool,
+    ) -> Result<CertificateView> {
+        let (version, placeholder) = (entry.latest, CertificateView::placeholder(entry.clone(), has_pending));
+        match self.view(entry, has_pending).await {
+            Err(error) if concerns_a_record(&error) => {
+                let recovery = self.recovery(&placeholder.vault);
+                let version = version.unwrap_or(placeholder.version);
+                Ok(CertificateView { version, ..placeholder }.with(recovery))
+            }
+            view => view,
+        }
+    }
+
     /// The newest version of an entry. It was purged where it is gone by now: records are read one
     /// after the other.
     pub(super) async fn newest(&self, entry: &CertificateEntry, latest: Version) -> Result<Certificate> {
         let (vault, name) = (&entry.vault, &entry.name);
-        if let Some((_, certificate)) = self.load::<Certificate>(&key::version(vault, name, latest)).await? {
+        let place = key::version(vault, name, latest);
+        if let Some((_, certificate)) = self.load(&place).await? {
             return Ok(certificate);
         }
-        let now = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        let now = self.load(&key::certificate(vault, name)).await?;
         if now.is_some_and(|(_, now)| now.latest == entry.latest && now.state != EntryState::Leaving) {
-            tracing::error!(%vault, certificate = %name, version = %latest, "the newest version of a certificate is missing");
-            return Err(Error::internal());
+            return Err(self.records.missing(place.as_str()));
         }
         Err(not_found(name))
     }

@@ -1,7 +1,7 @@
 //! The contacts of a vault: set, read, delete.
 
 use super::records::key;
-use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::{Contacts, Detail, Error, Reason, Result, VaultName};
 use crate::store::{Batch, Delete};
 
@@ -10,8 +10,8 @@ impl Service {
     pub async fn set_contacts(&self, vault: &VaultName, contacts: Contacts) -> Result<Contacts> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let place = key::contacts(vault);
-            let expected = self.store.get(&place).await?.map(|record| record.revision);
-            let puts = vec![put(place, expected, &contacts, None)?];
+            let expected = self.store.get(place.as_str()).await?.map(|record| record.revision);
+            let puts = vec![self.records.put(&place, expected, &contacts, None)?];
             if self.try_commit(Batch { puts, ..Batch::default() }).await?.is_some() {
                 return Ok(contacts);
             }
@@ -21,14 +21,14 @@ impl Service {
 
     /// [`Reason::ContactsNotFound`] where there are none.
     pub async fn contacts(&self, vault: &VaultName) -> Result<Contacts> {
-        let found = self.load::<Contacts>(&key::contacts(vault)).await?;
+        let found = self.load(&key::contacts(vault)).await?;
         found.map(|(_, contacts)| contacts).ok_or_else(|| not_found(vault))
     }
 
     /// Removes them and answers what they were.
     pub async fn delete_contacts(&self, vault: &VaultName) -> Result<Contacts> {
         for _ in 0..CONFLICT_ATTEMPTS {
-            let found = self.load::<Contacts>(&key::contacts(vault)).await?;
+            let found = self.load(&key::contacts(vault)).await?;
             let (record, contacts) = found.ok_or_else(|| not_found(vault))?;
             let deletes = vec![Delete { key: record.key, expected: record.revision }];
             if self.try_commit(Batch { deletes, ..Batch::default() }).await?.is_some() {

@@ -1,14 +1,16 @@
 //! Starting the creation of a certificate: the intent is durable before anybody is asked.
 
-use super::records::{self, PendingRecord, RequestRecord, ShownPending, key};
-use super::{CONFLICT_ATTEMPTS, Limits, Service, contended, deleted, put};
+use super::records::{self, Codec, PendingRecord, RequestRecord, key};
+use super::secret_face::sealed_key;
+use super::{CONFLICT_ATTEMPTS, Limits, Service, contended};
 use crate::domain::pending::{State, Transition, TransitionKind};
+use crate::domain::policy::KeyType;
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, IssuerConfig, IssuerName,
-    Operation, Policy, PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
+    Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, IssuerName, Operation, Policy,
+    PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
 };
 use crate::keys::random::in_order;
-use crate::keys::{self, Caller, NewKey, SealContext, SealedKey};
+use crate::keys::{self, Caller, NewKey, SealContext, SealedKey, jwk};
 use crate::store::{Batch, Record, Revision};
 
 /// What a caller asks for.
@@ -84,7 +86,7 @@ impl Service {
             };
             let before = self.before_create(&request, repeat).await?;
             if let Some((_, entry)) = &before.entry {
-                deleted::refuse_taken(entry)?;
+                self.refuse_taken(entry).await?;
             }
             if let Some((_, pending)) = &before.pending
                 && pending.operation.in_progress()
@@ -129,7 +131,7 @@ impl Service {
     /// everything since, because the caller may have missed it all.
     async fn repeated(&self, request: &CreateRequest, fingerprint: &str) -> Result<Earlier> {
         if let Some(id) = request.request_id
-            && let Some((record, known)) = self.load::<RequestRecord>(&key::request(&request.vault, id)).await?
+            && let Some((record, known)) = self.load(&key::request(&request.vault, id)).await?
         {
             if known.fingerprint != fingerprint {
                 return Err(Error::new(
@@ -143,7 +145,7 @@ impl Service {
         }
         let none = Earlier::No { repeat: None };
         let Some(client_request_id) = &request.client_request_id else { return Ok(none) };
-        let repeat = self.load::<RequestRecord>(&key::repeat(&request.vault, client_request_id)).await?;
+        let repeat = self.load(&key::repeat(&request.vault, client_request_id)).await?;
         let Some((record, known)) = repeat else { return Ok(none) };
         let other = Earlier::No { repeat: Some(record.revision) };
         // Another content under the same id is another request: clients reuse correlation ids.
@@ -161,14 +163,15 @@ impl Service {
         record: &Record,
         known: &RequestRecord,
     ) -> Result<Option<Box<Created>>> {
+        let revision = known.revision.unwrap_or(record.revision);
         let created = |operation: Operation| {
-            Box::new(Created { operation: operation.as_created(), resume_token: self.hub.token(record.revision) })
+            Box::new(Created { operation: operation.as_created(), resume_token: self.hub.token(revision) })
         };
         Ok(self.current(vault, known).await?.map(created))
     }
 
     async fn current(&self, vault: &VaultName, known: &RequestRecord) -> Result<Option<Operation>> {
-        let pending = self.load::<ShownPending>(&key::pending(vault, &known.certificate)).await?;
+        let pending = self.load(&key::pending(vault, &known.certificate).shown()).await?;
         Ok(pending.map(|(_, pending)| pending.operation).filter(|found| found.request_id == known.request_id))
     }
 
@@ -177,7 +180,7 @@ impl Service {
         let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
         let mut policy = match (&request.policy, stored) {
             (Some(input), _) => input.clone().complete(now)?,
-            (None, Some(stored)) => Policy { updated: now, ..stored.clone() },
+            (None, Some(stored)) => stored.clone().renewed(now)?,
             (None, None) => PolicyInput::default().complete(now)?,
         };
         if let Some(stored) = stored {
@@ -201,7 +204,7 @@ impl Service {
             return Ok(());
         }
         let name = IssuerName::parse(&issuer.name)?;
-        let Some((_, config)) = self.load::<IssuerConfig>(&key::issuer(vault, &name)).await? else {
+        let Some((_, config)) = self.load(&key::issuer(vault, &name)).await? else {
             return Err(Error::field(
                 "policy.issuer.name",
                 format!("There is no issuer named {name} in this vault: set it first (PUT /certificates/issuers/{name}), or use Self or Unknown."),
@@ -230,11 +233,17 @@ impl Service {
         policy: &Policy,
     ) -> Result<Option<SealedKey>> {
         let latest = before.entry.as_ref().and_then(|(_, entry)| entry.latest);
-        // Whether the key is of the type that the policy asks for is seen when it is opened: the
-        // stored policy may have changed since.
+        // A key of another type than the policy asks for by now is not used: a new one is made.
         let Some(latest) = latest.filter(|_| policy.key.reuse_key) else { return Ok(None) };
-        let version = self.load::<Certificate>(&key::version(&request.vault, &request.name, latest)).await?;
-        Ok(version.map(|(_, version)| SealedKey { sealed: version.sealed_key, context: key_context(request, latest) }))
+        let place = key::version(&request.vault, &request.name, latest);
+        let (_, version) = self.load(&place).await?.ok_or_else(|| self.records.missing(place.as_str()))?;
+        if policy.key.exportable && !version.exportable && key_type(&version)? == policy.key.key_type {
+            return Err(Error::field(
+                "policy.key_props.exportable",
+                "The key that is to be used again is not exportable, and stays so: set exportable to false, or reuse_key to false for a new key.",
+            ));
+        }
+        Ok(Some(sealed_key(&place, &version)))
     }
 
     async fn commit_create(
@@ -248,24 +257,32 @@ impl Service {
         let mut pending = new_pending(request, prepared, now, now.plus(self.limits.issuing_deadline));
         let mut batch = Batch::default();
 
-        let entry_revision = before.entry.as_ref().map(|(record, _)| record.revision);
-        let entry = next_entry(request, before.entry.map(|(_, entry)| entry), prepared, now);
-        batch.puts.push(put(key::certificate(&request.vault, &request.name), entry_revision, &entry, None)?);
+        let (there, entry) = before.entry.unzip();
+        let entry = next_entry(request, entry, prepared, now);
+        self.records.put_entry(&mut batch, there.as_ref(), &entry)?;
 
         let mut pending_revision = None;
         if let Some((record, old)) = before.pending {
             pending_revision = Some(record.revision);
             let overwritten = Transition::gone(TransitionKind::Overwritten, old.operation, now);
-            batch.events.push(records::encode(&overwritten)?);
+            batch.events.push(records::encode_event(&overwritten)?);
         }
         let due = matches!(pending.operation.state, State::Issuing { .. }).then_some(now);
         pending.planned = due;
-        batch.puts.push(put(key::pending(&request.vault, &request.name), pending_revision, &pending, due)?);
+        let place = key::pending(&request.vault, &request.name);
+        batch.puts.push(self.records.put(&place, pending_revision, &pending, due)?);
         let created =
             Transition { kind: TransitionKind::Created, operation: pending.operation, previous: None, at: now };
-        batch.events.push(records::encode(&created)?);
+        batch.events.push(records::encode_event(&created)?);
         let operation = created.operation;
-        remember(&mut batch, request, fingerprint, operation.request_id, now, before.repeat, &self.limits)?;
+        let remembered = RequestRecord {
+            certificate: request.name.clone(),
+            request_id: operation.request_id,
+            fingerprint: fingerprint.to_owned(),
+            created: now,
+            revision: None,
+        };
+        remember(&mut batch, &self.records, request, &remembered, before.repeat, &self.limits)?;
 
         let committed = self.try_commit(batch).await?;
         Ok(committed.map(|revision| Created { operation, resume_token: self.hub.token(revision) }))
@@ -275,24 +292,17 @@ impl Service {
 /// Keeps what a repeat of this request will look for.
 fn remember(
     batch: &mut Batch,
+    codec: &Codec,
     request: &CreateRequest,
-    fingerprint: &str,
-    request_id: RequestId,
-    now: Timestamp,
+    record: &RequestRecord,
     repeat: Option<Revision>,
     limits: &Limits,
 ) -> Result<()> {
-    let record = RequestRecord {
-        certificate: request.name.clone(),
-        request_id,
-        fingerprint: fingerprint.to_owned(),
-        created: now,
-    };
-    let due = Some(now.plus(limits.request_memory));
-    batch.puts.push(put(key::request(&request.vault, request_id), None, &record, due)?);
+    let due = Some(record.created.plus(limits.request_memory));
+    batch.puts.push(codec.put(&key::request(&request.vault, record.request_id), None, record, due)?);
     if let Some(client_request_id) = &request.client_request_id {
-        let due = Some(now.plus(limits.repeat_memory));
-        batch.puts.push(put(key::repeat(&request.vault, client_request_id), repeat, &record, due)?);
+        let due = Some(record.created.plus(limits.repeat_memory));
+        batch.puts.push(codec.put(&key::repeat(&request.vault, client_request_id), repeat, record, due)?);
     }
     Ok(())
 }
@@ -355,8 +365,14 @@ fn next_entry(
             updated: now,
             summary: None,
             state: EntryState::Live,
+            versions: Some(0),
         },
     }
+}
+
+/// Of which type the key of a version is.
+fn key_type(version: &Certificate) -> Result<KeyType> {
+    jwk::of_certificate(&version.cer.0).map(|key| key.key_type)
 }
 
 /// What makes two requests the same one.

@@ -2,8 +2,8 @@
 //! the versions stay where they are, so it takes one small commit however many there are.
 
 use super::certificates::{CertificateView, not_found};
-use super::records::{self, DeletedRecord, PendingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use super::records::{self, Codec, DeletedRecord, Key, PendingRecord, concerns_a_record, key};
+use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::{
     CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Reason, Result, Timestamp, VaultName,
@@ -33,17 +33,27 @@ impl Service {
             entry.state = EntryState::Deleted { at, purge };
             let listed = DeletedRecord { vault: vault.clone(), name: entry.name.clone() };
             let mut batch = Batch::default();
-            batch.puts.push(put(record.key, Some(record.revision), &entry, None)?);
-            batch.puts.push(put(key::deleted(vault, name), None, &listed, Some(purge))?);
-            let pending = self.load::<PendingRecord>(&key::pending(vault, name)).await?;
-            let kept = match pending {
-                Some((record, pending)) => {
-                    put_to_sleep(&mut batch, record, pending, at, self.limits.lease, self.cancelling_until(at))?
+            self.records.put_entry(&mut batch, Some(&record), &entry)?;
+            let place = key::deleted(vault, name);
+            // One that is there is left over: the certificate is not deleted.
+            let left_over = self.store.get(place.as_str()).await?.map(|record| record.revision);
+            batch.puts.push(self.records.put(&place, left_over, &listed, Some(purge))?);
+            let place = key::pending(vault, name);
+            let kept = match self.load(&place).await {
+                Ok(Some((record, pending))) => {
+                    let until = self.cancelling_until(at);
+                    put_to_sleep(&mut batch, &self.records, record, pending, at, self.limits.lease, until)?
                 }
-                None => false,
+                Ok(None) => false,
+                // An operation that cannot be read does not keep the certificate from being deleted; it goes.
+                Err(error) if concerns_a_record(&error) => {
+                    batch.deletes.extend(self.removal(&place).await?);
+                    false
+                }
+                Err(error) => return Err(error),
             };
             // Read before: somebody may purge it right after.
-            let certificate = self.view(entry, kept).await?;
+            let certificate = self.view_of_what_is_left(entry, kept).await?;
             if self.try_commit(batch).await?.is_some() {
                 return Ok(DeletedView { certificate, deleted: at, purge });
             }
@@ -53,10 +63,10 @@ impl Service {
 
     /// A deleted certificate.
     pub async fn deleted_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<DeletedView> {
-        let found = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        let found = self.load(&key::certificate(vault, name)).await?;
         let Some((_, entry)) = found else { return Err(not_deleted(name)) };
         let EntryState::Deleted { at: deleted, purge } = entry.state else { return Err(not_deleted(name)) };
-        let kept = self.store.get(&key::kept(vault, name)).await?.is_some();
+        let kept = self.has(&key::kept(vault, name)).await?;
         match self.view(entry, kept).await {
             Ok(certificate) => Ok(DeletedView { certificate, deleted, purge }),
             // Purged between the two reads.
@@ -68,23 +78,23 @@ impl Service {
     /// Brings a deleted certificate back with all its versions.
     pub async fn recover_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<CertificateView> {
         for _ in 0..CONFLICT_ATTEMPTS {
-            let found = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+            let found = self.load(&key::certificate(vault, name)).await?;
             let (record, mut entry) = found.ok_or_else(|| not_found(name))?;
             match entry.state {
                 EntryState::Live => return Err(not_found(name)),
-                EntryState::Leaving => return Err(being_deleted()),
+                EntryState::Leaving => return Err(self.leaving_refusal(vault, name).await?),
                 EntryState::Deleted { .. } => {}
             }
             entry.state = EntryState::Live;
             let mut batch = Batch::default();
-            batch.puts.push(put(record.key, Some(record.revision), &entry, None)?);
+            self.records.put_entry(&mut batch, Some(&record), &entry)?;
             batch.deletes.extend(self.removal(&key::deleted(vault, name)).await?);
-            let kept = self.load::<PendingRecord>(&key::kept(vault, name)).await?;
+            let kept = self.load(&key::kept(vault, name)).await?;
             let has_pending = kept.is_some();
             if let Some((record, pending)) = kept {
-                wake(&mut batch, record, pending, self.now())?;
+                wake(&mut batch, &self.records, record, pending, self.now())?;
             }
-            let view = self.view(entry, has_pending).await?;
+            let view = self.view_of_what_is_left(entry, has_pending).await?;
             if self.try_commit(batch).await?.is_some() {
                 return Ok(view);
             }
@@ -93,15 +103,60 @@ impl Service {
     }
 
     /// The removal of a record as it is now; nothing where there is none.
-    pub(super) async fn removal(&self, key: &str) -> Result<Option<Delete>> {
-        let found = self.store.get(key).await?;
+    pub(super) async fn removal<T>(&self, key: &Key<T>) -> Result<Option<Delete>> {
+        let found = self.store.get(key.as_str()).await?;
         Ok(found.map(|Record { key, revision, .. }| Delete { key, expected: revision }))
+    }
+
+    /// Refuses a new object where the name belongs to a deleted certificate, or to one that is on its way in or out.
+    pub(super) async fn refuse_taken(&self, entry: &CertificateEntry) -> Result<()> {
+        let name = &entry.name;
+        let resource = Detail::Resource { kind: "certificate", name: name.to_string() };
+        match entry.state {
+            EntryState::Live => Ok(()),
+            EntryState::Deleted { purge, .. } => Err(Error::new(
+                Reason::DeletedButRecoverable,
+                format!("Certificate {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the certificate can only be recovered or purged."),
+            )
+            .with(resource)
+            .with(Detail::Precondition {
+                kind: "DELETED_BUT_RECOVERABLE",
+                subject: name.to_string(),
+                description: format!("It will be purged at {} (seconds since 1970).", purge.seconds()),
+            })),
+            EntryState::Leaving => {
+                let what = if self.is_restoring(&entry.vault, name).await? { "restored" } else { "deleted" };
+                Err(Error::new(
+                    Reason::BeingDeleted,
+                    format!("Certificate {name} is currently being {what} and cannot be re-created; retry later."),
+                )
+                .with(resource)
+                .retry_after(Duration::from_secs(1)))
+            }
+        }
+    }
+
+    /// The refusal to purge or recover what is on its way in or out.
+    pub(super) async fn leaving_refusal(&self, vault: &VaultName, name: &CertificateName) -> Result<Error> {
+        let what = if self.is_restoring(vault, name).await? { "restored" } else { "deleted" };
+        let error = Error::new(Reason::BeingDeleted, format!("Certificate is currently being {what}."));
+        Ok(error.retry_after(Duration::from_secs(1)))
+    }
+
+    /// Whether a name is taken because of a restore, not of a removal.
+    pub(super) async fn is_restoring(&self, vault: &VaultName, name: &CertificateName) -> Result<bool> {
+        match self.load(&key::leaving(vault, name)).await {
+            Ok(leaving) => Ok(leaving.is_some_and(|(_, leaving)| leaving.restoring)),
+            Err(error) if concerns_a_record(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
 /// Takes the pending operation out of sight; answers whether it will come back with the certificate.
 fn put_to_sleep(
     batch: &mut Batch,
+    codec: &Codec,
     record: Record,
     mut pending: PendingRecord,
     now: Timestamp,
@@ -110,26 +165,26 @@ fn put_to_sleep(
 ) -> Result<bool> {
     let operation = pending.operation.clone();
     let gone = Transition::gone(TransitionKind::Deleted, operation.clone(), now);
-    batch.events.push(records::encode(&gone)?);
+    batch.events.push(records::encode_event(&gone)?);
     let due = pending.hurry(&record, now, lease);
     batch.deletes.push(Delete { key: record.key, expected: record.revision });
     let Operation { vault, certificate, request_id, .. } = &operation;
     if operation.in_progress() && !operation.issuer.is_manual() {
         let pending = PendingRecord { deadline: cancelling_until, ..pending };
-        batch.puts.push(put(key::tombstone(vault, *request_id), None, &pending, Some(due))?);
+        batch.puts.push(codec.put(&key::tombstone(vault, *request_id), None, &pending, Some(due))?);
         return Ok(false);
     }
     // With the revision of the deletion, so that what comes back counts on from there.
     let pending = PendingRecord { operation: gone.operation, planned: None, ..pending };
-    batch.puts.push(put(key::kept(vault, certificate), None, &pending, None)?);
+    batch.puts.push(codec.put(&key::kept(vault, certificate), None, &pending, None)?);
     Ok(true)
 }
 
 /// The pending operation comes back, as a change after its deletion.
-fn wake(batch: &mut Batch, record: Record, pending: PendingRecord, now: Timestamp) -> Result<()> {
+fn wake(batch: &mut Batch, codec: &Codec, record: Record, pending: PendingRecord, now: Timestamp) -> Result<()> {
     let before = pending.operation;
     let operation = Operation { revision: before.revision + 1, updated: now, ..before };
-    batch.events.push(records::encode(&Transition {
+    batch.events.push(records::encode_event(&Transition {
         kind: TransitionKind::Created,
         operation: operation.clone(),
         previous: None,
@@ -140,38 +195,8 @@ fn wake(batch: &mut Batch, record: Record, pending: PendingRecord, now: Timestam
     let open = matches!(operation.state, State::AwaitingMerge) && operation.cancellation_requested;
     let place = key::pending(&operation.vault, &operation.certificate);
     let pending = PendingRecord { operation, planned: open.then_some(now), ..pending };
-    batch.puts.push(put(place, None, &pending, pending.planned)?);
+    batch.puts.push(codec.put(&place, None, &pending, pending.planned)?);
     Ok(())
-}
-
-/// Refuses a new object where the name belongs to a deleted certificate.
-pub(super) fn refuse_taken(entry: &CertificateEntry) -> Result<()> {
-    let name = &entry.name;
-    let resource = Detail::Resource { kind: "certificate", name: name.to_string() };
-    match entry.state {
-        EntryState::Live => Ok(()),
-        EntryState::Deleted { purge, .. } => Err(Error::new(
-            Reason::DeletedButRecoverable,
-            format!("Certificate {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the certificate can only be recovered or purged."),
-        )
-        .with(resource)
-        .with(Detail::Precondition {
-            kind: "DELETED_BUT_RECOVERABLE",
-            subject: name.to_string(),
-            description: format!("It will be purged at {} (seconds since 1970).", purge.seconds()),
-        })),
-        EntryState::Leaving => Err(Error::new(
-            Reason::BeingDeleted,
-            format!("Certificate {name} is currently being deleted and cannot be re-created; retry later."),
-        )
-        .with(resource)
-        .retry_after(Duration::from_secs(1))),
-    }
-}
-
-/// Refuses to purge or recover what is on its way out.
-pub(super) fn being_deleted() -> Error {
-    Error::new(Reason::BeingDeleted, "Certificate is currently being deleted.").retry_after(Duration::from_secs(1))
 }
 
 pub(super) fn not_deleted(name: &CertificateName) -> Error {

@@ -2,17 +2,11 @@
 //! certificate is a secret and a key of the same name and version (contract section 7).
 
 use super::Service;
-use super::records::{self, key};
+use super::records::{Bounds, Key, List, Page, key, shown};
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Recovery, Result, VaultName,
     Version,
 };
-
-/// Records read at once, at least.
-const MORE: usize = 100;
-/// Most records that one page looks at: where nearly all certificates wait for their first version,
-/// the page ends early, with a token.
-const MAX_SCAN: usize = 1000;
 
 /// One of the two faces.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,53 +36,53 @@ pub struct FacePage {
 }
 
 impl Service {
-    /// The version that is meant; not found where no creation of it has completed.
-    pub(super) async fn face(&self, wanted: &FaceRef, face: Face) -> Result<Certificate> {
+    /// The version that is meant, with its key in the store; not found where no creation of it has completed.
+    pub(super) async fn face(&self, wanted: &FaceRef, face: Face) -> Result<(Key<Certificate>, Certificate)> {
         let FaceRef { vault, name, version } = wanted;
         // Of a deleted certificate the versions are still there, and are nobody's.
-        let entry = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        let entry = self.load(&key::certificate(vault, name)).await?;
         let live = entry.filter(|(_, entry)| entry.state == EntryState::Live);
         let Some(version) = live.and_then(|(_, entry)| version.or(entry.latest)) else {
             return Err(face.not_found(name));
         };
-        match self.load::<Certificate>(&key::version(vault, name, version)).await? {
-            Some((_, certificate)) => Ok(certificate),
+        let place = key::version(vault, name, version);
+        match self.load(&place).await? {
+            Some((_, certificate)) => Ok((place, certificate)),
             None => Err(face.not_found(name)),
         }
     }
 
-    /// The newest versions of the completed certificates of a vault, in the order of their names.
-    pub async fn face_list(&self, vault: &VaultName, size: usize, token: &str) -> Result<FacePage> {
-        let prefix = key::certificates_of(vault);
-        let mut after = match token {
-            "" => String::new(),
-            token => {
-                CertificateName::parse(token).map(|name| key::certificate(vault, &name)).map_err(|_| bad_token())?
-            }
-        };
-        let mut certificates: Vec<Certificate> = Vec::new();
-        let mut looked_at = 0;
-        loop {
-            let page = self.store.list(&prefix, &after, size.max(MORE)).await?;
-            let full = page.len() == size.max(MORE);
-            for record in page {
-                if certificates.len() == size || looked_at == MAX_SCAN {
-                    let next_page_token = after.strip_prefix(&prefix).unwrap_or_default().to_owned();
-                    return Ok(FacePage { certificates, next_page_token, recovery: self.recovery(vault) });
-                }
-                looked_at += 1;
-                let entry: CertificateEntry = records::read(&record)?;
-                after = record.key;
-                let Some(latest) = entry.latest.filter(|_| entry.state == EntryState::Live) else { continue };
-                let found = self.load::<Certificate>(&key::version(vault, &entry.name, latest)).await?;
-                // One that was deleted between the two reads is not there any more.
-                certificates.extend(found.map(|(_, certificate)| certificate));
-            }
-            if !full {
-                let recovery = self.recovery(vault);
-                return Ok(FacePage { certificates, next_page_token: String::new(), recovery });
+    /// The newest secrets of the completed certificates of a vault, in the order of their names.
+    pub async fn secrets(&self, vault: &VaultName, size: usize, token: &str) -> Result<FacePage> {
+        self.face_list(vault, size, token, List::Secrets).await
+    }
+
+    /// The newest keys of the completed certificates of a vault, in the order of their names.
+    pub async fn keys(&self, vault: &VaultName, size: usize, token: &str) -> Result<FacePage> {
+        self.face_list(vault, size, token, List::Keys).await
+    }
+
+    async fn face_list(&self, vault: &VaultName, size: usize, token: &str, list: List) -> Result<FacePage> {
+        let paging = self.paging(list, vec![vault.to_string()]);
+        let mut page = Page::new(key::certificates_of(vault), paging.position(token)?, size, Bounds::USUAL);
+        while let Some(found) = page.next(&*self.store, &self.records).await? {
+            for (key, entry) in found {
+                let certificate = match entry {
+                    Some(entry) => shown(self.newest_of_live(vault, &entry).await)?,
+                    None => None,
+                };
+                page.take(key, certificate);
             }
         }
+        let recovery = self.recovery(vault);
+        Ok(FacePage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
+    }
+
+    /// One that was deleted between the two reads is not there any more.
+    async fn newest_of_live(&self, vault: &VaultName, entry: &CertificateEntry) -> Result<Option<Certificate>> {
+        let Some(latest) = entry.latest.filter(|_| entry.state == EntryState::Live) else { return Ok(None) };
+        let found = self.load(&key::version(vault, &entry.name, latest)).await?;
+        Ok(found.map(|(_, certificate)| certificate))
     }
 
     /// The versions of the secret of a certificate.
@@ -121,30 +115,29 @@ impl Service {
         token: &str,
         face: Face,
     ) -> Result<FacePage> {
-        let after = match token {
-            "" => String::new(),
-            token => {
-                Version::parse(token).map(|version| key::version(vault, name, version)).map_err(|_| bad_token())?
-            }
+        let list = match face {
+            Face::Secret => List::SecretVersions,
+            Face::Key => List::KeyVersions,
         };
-        let entry = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        let paging = self.paging(list, vec![vault.to_string(), name.key()]);
+        let position = paging.position(token)?;
+        let entry = self.load(&key::certificate(vault, name)).await?;
         if entry.is_none_or(|(_, entry)| entry.state != EntryState::Live) {
             return Err(face.not_found(name));
         }
-        let records = self.store.list(&key::versions_of(vault, name), &after, size + 1).await?;
-        if records.is_empty() && token.is_empty() {
+        let (mut page, mut any) = (Page::new(key::versions_of(vault, name), position, size, Bounds::USUAL), false);
+        while let Some(found) = page.next(&*self.store, &self.records).await? {
+            for (key, certificate) in found {
+                any = true;
+                page.take(key, certificate);
+            }
+        }
+        if !any && token.is_empty() {
             return Err(face.not_found(name));
         }
-        let more = records.len() > size;
-        let certificates = records.iter().take(size).map(records::read).collect::<Result<Vec<Certificate>>>()?;
-        let next_page_token = certificates.last().filter(|_| more).map(|last| last.version.to_string());
-        let next_page_token = next_page_token.unwrap_or_default();
-        Ok(FacePage { certificates, next_page_token, recovery: self.recovery(vault) })
+        let recovery = self.recovery(vault);
+        Ok(FacePage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
     }
-}
-
-fn bad_token() -> Error {
-    Error::field("page_token", "It is not a token of this list. Begin without one.")
 }
 
 impl Face {

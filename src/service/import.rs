@@ -2,7 +2,7 @@
 
 use super::certificates::CertificateView;
 use super::records::{self, PendingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, deleted, put};
+use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::pending::{Transition, TransitionKind};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, EntryState, Policy, PolicyInput, Result, Tags, VaultName,
@@ -53,10 +53,10 @@ impl Service {
         let mut value = Some(ImportValue { bytes: value, password });
         let mut prepared: Option<Prepared> = None;
         for _ in 0..CONFLICT_ATTEMPTS {
-            let entry = self.load::<CertificateEntry>(&key::certificate(&vault, &name)).await?;
-            let pending = self.load::<PendingRecord>(&key::pending(&vault, &name)).await?;
+            let entry = self.load(&key::certificate(&vault, &name)).await?;
+            let pending = self.load(&key::pending(&vault, &name)).await?;
             if let Some((_, entry)) = &entry {
-                deleted::refuse_taken(entry)?;
+                self.refuse_taken(entry).await?;
             }
             if let Some((_, pending)) = &pending
                 && pending.operation.in_progress()
@@ -112,17 +112,18 @@ impl Service {
         let now = certificate.created;
         let (vault, name, version) = (&certificate.vault, &certificate.name, certificate.version);
         let mut batch = Batch::default();
-        batch.puts.push(put(key::version(vault, name, version), None, &certificate, None)?);
+        batch.puts.push(self.records.put(&key::version(vault, name, version), None, &certificate, None)?);
         let summary = Some(VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0)));
-        let revision = before.as_ref().map(|(record, _)| record.revision);
+        let (there, before) = before.unzip();
         let entry = match before {
-            Some((_, entry)) => CertificateEntry {
+            Some(entry) => CertificateEntry {
                 policy,
                 tags: certificate.tags.clone().or(entry.tags),
                 preserve_cert_order: certificate.preserve_cert_order.or(entry.preserve_cert_order),
                 latest: Some(version),
                 summary,
                 updated: now,
+                versions: entry.versions.map(|versions| versions + 1),
                 ..entry
             },
             None => CertificateEntry {
@@ -137,12 +138,13 @@ impl Service {
                 updated: now,
                 summary,
                 state: EntryState::Live,
+                versions: Some(1),
             },
         };
-        batch.puts.push(put(key::certificate(vault, name), revision, &entry, None)?);
+        self.records.put_entry(&mut batch, there.as_ref(), &entry)?;
         if let Some((record, old)) = pending {
             let overwritten = Transition::gone(TransitionKind::Overwritten, old.operation, now);
-            batch.events.push(records::encode(&overwritten)?);
+            batch.events.push(records::encode_event(&overwritten)?);
             batch.deletes.push(Delete { key: record.key, expected: record.revision });
         }
         let committed = self.try_commit(batch).await?;

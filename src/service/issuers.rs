@@ -1,16 +1,14 @@
 //! Issuer objects: set, change, read, list, delete.
 
-use super::records::{self, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, put};
-use crate::domain::issuer::{Administrator, Organization};
+use super::records::{Bounds, Key, List, Page, key};
+use super::{CONFLICT_ATTEMPTS, Service, contended};
+use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
 use crate::domain::{
-    Authority, Blob, Credentials, Detail, Error, IssuerConfig, IssuerInput, IssuerName, Reason, Result, VaultName,
+    Blob, Credentials, Detail, Error, IssuerConfig, IssuerInput, IssuerName, Reason, Result, VaultName, text,
 };
-use crate::keys::{Caller, SealContext, Work, authority};
-use crate::store::{Batch, Delete, Revision};
+use crate::keys::{Caller, SealContext, authority};
+use crate::store::{Batch, Delete, Put, Revision};
 
-/// The provider whose keys this server makes itself.
-const LOCAL_CA: &str = "LocalCA";
 /// Longest text of one member of an issuer object, in characters.
 const MAX_TEXT: usize = 1024;
 /// Most administrators of an organization.
@@ -20,7 +18,7 @@ const MAX_ADMINISTRATORS: usize = 50;
 #[derive(Clone, Debug)]
 pub struct IssuerPage {
     pub issuers: Vec<IssuerConfig>,
-    /// The key to continue after; empty on the last page.
+    /// Empty on the last page.
     pub next_page_token: String,
 }
 
@@ -38,7 +36,7 @@ impl Service {
         let provider = self.offered(input.provider.as_deref())?;
         for _ in 0..CONFLICT_ATTEMPTS {
             let place = key::issuer(vault, name);
-            let before = self.load::<IssuerConfig>(&place).await?;
+            let before = self.load(&place).await?;
             let now = self.now();
             let old = before.as_ref().map(|(_, issuer)| issuer);
             let mut issuer = IssuerConfig {
@@ -54,9 +52,10 @@ impl Service {
                 updated: now,
                 authority: old.and_then(|old| old.authority.clone()),
             };
-            self.give_authority(caller, vault, &mut issuer).await?;
+            old.map_or(Ok(()), |old| stays_a_ca(old, &issuer, &input))?;
+            let made = self.give_authority(caller, vault, &mut issuer).await?;
             let expected = before.map(|(record, _)| record.revision);
-            if self.commit_issuer(place, expected, &issuer).await? {
+            if self.commit_issuer(place, expected, &issuer, made).await? {
                 return Ok(issuer);
             }
         }
@@ -74,7 +73,8 @@ impl Service {
         check(&input)?;
         for _ in 0..CONFLICT_ATTEMPTS {
             let place = key::issuer(vault, name);
-            let (record, mut issuer) = self.load::<IssuerConfig>(&place).await?.ok_or_else(|| not_found(name))?;
+            let (record, old) = self.load(&place).await?.ok_or_else(|| not_found(name))?;
+            let mut issuer = old.clone();
             if input.provider.is_some() {
                 issuer.provider = self.offered(input.provider.as_deref())?;
             }
@@ -89,8 +89,9 @@ impl Service {
             }
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
             issuer.updated = self.now();
-            self.give_authority(caller, vault, &mut issuer).await?;
-            if self.commit_issuer(place, Some(record.revision), &issuer).await? {
+            stays_a_ca(&old, &issuer, &input)?;
+            let made = self.give_authority(caller, vault, &mut issuer).await?;
+            if self.commit_issuer(place, Some(record.revision), &issuer, made).await? {
                 return Ok(issuer);
             }
         }
@@ -99,58 +100,63 @@ impl Service {
 
     /// The issuer, without its password.
     pub async fn issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {
-        let found = self.load::<IssuerConfig>(&key::issuer(vault, name)).await?;
+        let found = self.load(&key::issuer(vault, name)).await?;
         found.map(|(_, issuer)| issuer).ok_or_else(|| not_found(name))
     }
 
     /// Up to `page_size` issuers after the page that gave `page_token`.
     pub async fn issuers(&self, vault: &VaultName, page_size: usize, page_token: &str) -> Result<IssuerPage> {
-        let prefix = key::issuers_of(vault);
-        let after = match page_token {
-            "" => String::new(),
-            name => match IssuerName::parse(name) {
-                Ok(name) => key::issuer(vault, &name),
-                Err(_) => return Err(Error::field("page_token", "It is not a token of this list. Begin without one.")),
-            },
-        };
-        let page_size = page_size.clamp(1, super::pending::MAX_PAGE);
-        let mut page = self.store.list(&prefix, &after, page_size + 1).await?;
-        let more = page.len() > page_size;
-        page.truncate(page_size);
-        let issuers: Vec<IssuerConfig> = page.iter().map(records::read).collect::<Result<_>>()?;
-        let next_page_token = issuers.last().filter(|_| more).map(|issuer| issuer.name.key()).unwrap_or_default();
-        Ok(IssuerPage { issuers, next_page_token })
+        let paging = self.paging(List::Issuers, vec![vault.to_string()]);
+        let position = paging.position(page_token)?;
+        let mut page = Page::new(key::issuers_of(vault), position, page_size, Bounds::USUAL);
+        while let Some(found) = page.next(&*self.store, &self.records).await? {
+            for (key, issuer) in found {
+                page.take(key, issuer);
+            }
+        }
+        Ok(IssuerPage { next_page_token: paging.token(page.position()), issuers: page.items })
     }
 
-    /// Removes the issuer and answers it as it was. Allowed while certificates refer to it.
+    /// Removes the issuer and answers it as it was. Allowed while certificates refer to it: a built-in authority is
+    /// retired, and its key stays until the last certificate that it signed has expired.
     pub async fn delete_issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {
         for _ in 0..CONFLICT_ATTEMPTS {
-            let found = self.load::<IssuerConfig>(&key::issuer(vault, name)).await?;
+            let found = self.load(&key::issuer(vault, name)).await?;
             let (record, issuer) = found.ok_or_else(|| not_found(name))?;
             let deletes = vec![Delete { key: record.key, expected: record.revision }];
-            if self.try_commit(Batch { deletes, ..Batch::default() }).await?.is_some() {
+            let puts = self.retire_authority(vault, &issuer).await?.into_iter().collect();
+            if self.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.is_some() {
                 return Ok(issuer);
             }
         }
         Err(contended())
     }
 
-    async fn commit_issuer(&self, place: String, expected: Option<Revision>, issuer: &IssuerConfig) -> Result<bool> {
-        let puts = vec![put(place, expected, issuer, None)?];
+    async fn commit_issuer(
+        &self,
+        place: Key<IssuerConfig>,
+        expected: Option<Revision>,
+        issuer: &IssuerConfig,
+        authority: Option<Put>,
+    ) -> Result<bool> {
+        let puts = [self.records.put(&place, expected, issuer, None)?].into_iter().chain(authority).collect();
         Ok(self.try_commit(Batch { puts, ..Batch::default() }).await?.is_some())
     }
 
     fn offered(&self, provider: Option<&str>) -> Result<String> {
-        let offered = self.issuers.providers().join(", ");
+        let mut offered = self.issuers.providers().join(", ");
+        if self.issuers.get(LOCAL_CA).is_some() {
+            offered.push_str(&format!(" ({LOCAL_CA_IN_AZURE} is another word for {LOCAL_CA})"));
+        }
         match provider {
             Some(provider) if self.issuers.get(provider).is_some() => Ok(provider.to_owned()),
-            Some(provider) => Err(Error::field(
-                "provider",
-                format!(
-                    "{} is not a provider of this server: use one of {offered}.",
-                    provider.chars().take(60).collect::<String>()
-                ),
-            )),
+            Some(provider) => {
+                let given: String = provider.chars().take(60).collect();
+                Err(Error::field(
+                    "provider",
+                    format!("{given} is not a provider of this server: use one of {offered}."),
+                ))
+            }
             None => Err(Error::field("provider", format!("It is required: use one of {offered}."))),
         }
     }
@@ -161,37 +167,71 @@ impl Service {
         Ok(Some(Blob(self.keys.sealer().seal(password.as_bytes(), &context)?)))
     }
 
-    /// A built-in authority gets its keys when it is first set, and keeps them.
-    async fn give_authority(&self, caller: &Caller, vault: &VaultName, issuer: &mut IssuerConfig) -> Result<()> {
-        if !issuer.provider.eq_ignore_ascii_case(LOCAL_CA) || issuer.authority.is_some() {
+    /// A built-in authority gets its keys when it is first set, and keeps them. Answers the record of a new one.
+    async fn give_authority(
+        &self,
+        caller: &Caller,
+        vault: &VaultName,
+        issuer: &mut IssuerConfig,
+    ) -> Result<Option<Put>> {
+        if !is_local_ca(&issuer.provider) || issuer.authority.is_some() {
+            return Ok(None);
+        }
+        let with_intermediate = with_intermediate(issuer.credentials.account_id.as_deref())?;
+        issuer.authority = Some(self.make_authority(caller, vault, issuer, with_intermediate).await?);
+        self.new_authority(vault, issuer)
+    }
+}
+
+fn with_intermediate(account_id: Option<&str>) -> Result<bool> {
+    match account_id {
+        None | Some("" | "root") => Ok(false),
+        Some("intermediate") => Ok(true),
+        Some(_) => Err(Error::field(
+            "credentials.account_id",
+            "A LocalCA takes \"root\" (the root signs) or \"intermediate\" (an intermediate signs).",
+        )),
+    }
+}
+
+/// What is said of a CA when it is made holds for as long as it lives: its certificates are in use, and saying something
+/// else of it would not change them. Absent members say nothing.
+fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig, input: &IssuerInput) -> Result<()> {
+    let Some(held) = &old.authority else { return Ok(()) };
+    let name = &old.name;
+    if !is_local_ca(&new.provider) {
+        if old.ca().is_none() {
             return Ok(());
         }
-        let with_intermediate = match issuer.credentials.account_id.as_deref() {
-            None | Some("" | "root") => false,
-            Some("intermediate") => true,
-            Some(_) => {
-                return Err(Error::field(
-                    "credentials.account_id",
-                    "A LocalCA takes \"root\" (the root signs) or \"intermediate\" (an intermediate signs).",
-                ));
-            }
-        };
-        let (sealer, vault, name) = (self.keys.sealer().clone(), vault.clone(), issuer.name.clone());
-        let (organization, now) = (issuer.organization.clone(), self.now());
-        let make = move || {
-            authority::create_authority(
-                &sealer,
-                &vault,
-                &name,
-                organization.as_ref(),
-                with_intermediate,
-                authority::AUTHORITY_KEY,
-                now,
-            )
-        };
-        let authority: Authority = self.keys.run(caller, Work::Generate(authority::AUTHORITY_KEY), make).await?;
-        issuer.authority = Some(authority);
-        Ok(())
+        return Err(Error::field(
+            "provider",
+            format!(
+                "The issuer {name} is a CA of this server and stays one: use another name for another provider, or delete the issuer first."
+            ),
+        ));
+    }
+    if let Some(account_id) = &input.account_id
+        && with_intermediate(Some(account_id))? != (held.chain.len() > 1)
+    {
+        let is = if held.chain.len() > 1 { "intermediate" } else { "root" };
+        return Err(Error::field(
+            "credentials.account_id",
+            format!(
+                "The CA of the issuer {name} was made with \"{is}\", and stays so: set another issuer, or delete this one first."
+            ),
+        ));
+    }
+    let id = input.organization.as_ref().and_then(|organization| organization.id.as_deref()).map(str::trim);
+    let root = held.chain.last().ok_or_else(Error::internal)?;
+    let common_name = authority::common_name_of(&root.0)?;
+    match id.filter(|id| !id.is_empty() && !authority::is_numbered(&common_name, id)) {
+        Some(_) => Err(Error::field(
+            "org_details.id",
+            format!(
+                "The CA of the issuer {name} is called {common_name}, and stays so: set another issuer, or delete this one first."
+            ),
+        )),
+        None => Ok(()),
     }
 }
 
@@ -206,37 +246,42 @@ fn merged(old: Option<Organization>, new: &Organization) -> Organization {
 
 fn check(input: &IssuerInput) -> Result<()> {
     let IssuerInput { provider, account_id, password, organization, enabled: _ } = input;
-    let long = |text: Option<&str>| text.is_some_and(|text| text.chars().count() > MAX_TEXT || text.contains('\0'));
-    let refuse =
-        |path: &str| Err(Error::field(path, format!("It is longer than {MAX_TEXT} characters, or holds U+0000.")));
-    if long(provider.as_deref()) {
-        return refuse("provider");
-    }
-    if long(account_id.as_deref()) {
-        return refuse("credentials.account_id");
-    }
-    if long(password.as_ref().map(|password| password.as_str())) {
-        return refuse("credentials.pwd");
+    let readable = |path: &str, given: Option<&str>| match given.and_then(text_problem) {
+        Some(problem) => Err(Error::field(path, problem)),
+        None => Ok(()),
+    };
+    readable("provider", provider.as_deref())?;
+    readable("credentials.account_id", account_id.as_deref())?;
+    // A password is not read by people; any character but U+0000, which databases do not take, may be in it.
+    if password.as_ref().is_some_and(|password| password.chars().count() > MAX_TEXT || password.contains('\0')) {
+        let problem = format!("It is longer than {MAX_TEXT} characters, or holds U+0000.");
+        return Err(Error::field("credentials.pwd", problem));
     }
     let Some(Organization { id, administrators }) = organization else { return Ok(()) };
-    if long(id.as_deref()) {
-        return refuse("org_details.id");
-    }
+    readable("org_details.id", id.as_deref())?;
     if administrators.len() > MAX_ADMINISTRATORS {
         return Err(Error::field(
             "org_details.admin_details",
             format!("More than {MAX_ADMINISTRATORS} administrators."),
         ));
     }
-    for Administrator { first_name, last_name, email, phone } in administrators {
-        if [first_name, last_name, email, phone].into_iter().any(|text| long(text.as_deref())) {
-            return refuse("org_details.admin_details");
+    for (index, Administrator { first_name, last_name, email, phone }) in administrators.iter().enumerate() {
+        let members = [("first_name", first_name), ("last_name", last_name), ("email", email), ("phone", phone)];
+        for (member, given) in members {
+            readable(&format!("org_details.admin_details[{index}].{member}"), given.as_deref())?;
         }
     }
     Ok(())
 }
 
-fn not_found(name: &IssuerName) -> Error {
+fn text_problem(given: &str) -> Option<String> {
+    if given.chars().count() > MAX_TEXT {
+        return Some(format!("It is longer than {MAX_TEXT} characters."));
+    }
+    text::problem(given)
+}
+
+pub(super) fn not_found(name: &IssuerName) -> Error {
     Error::new(Reason::IssuerNotFound, "Issuer not found")
         .with(Detail::Resource { kind: "issuer", name: name.to_string() })
 }

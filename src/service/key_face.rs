@@ -2,6 +2,7 @@
 
 use super::Service;
 use super::faces::{Face, FaceRef};
+use super::records::Key;
 use super::secret_face::sealed_key;
 use crate::domain::policy::KeyUsage;
 use crate::domain::{
@@ -31,7 +32,7 @@ pub struct KeyResult {
 impl Service {
     /// The public half. [`Reason::KeyNotFound`], [`Reason::KeyDisabled`].
     pub async fn key(&self, wanted: &FaceRef) -> Result<KeyView> {
-        let view = key_view(self.face(wanted, Face::Key).await?, self.recovery(&wanted.vault))?;
+        let view = key_view(self.face(wanted, Face::Key).await?.1, self.recovery(&wanted.vault))?;
         if !view.certificate.enabled {
             return Err(Face::Key.disabled(&view.certificate, "get"));
         }
@@ -49,9 +50,9 @@ impl Service {
         algorithm: SignatureAlgorithm,
         digest: Vec<u8>,
     ) -> Result<KeyResult> {
-        let view = self.usable(wanted, KeyOperation::Sign).await?;
+        let (place, view) = self.usable(wanted, KeyOperation::Sign).await?;
         check_digest(&view, algorithm, &digest, "value")?;
-        let (key_type, key) = (view.public.key_type, sealed_key(&view.certificate));
+        let (key_type, key) = (view.public.key_type, sealed_key(&place, &view.certificate));
         let work = move |key: &KeyPair| operations::sign(key, algorithm, &digest);
         let signature = self.keys.with_kept_key(caller, key_type, key, work).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: Zeroizing::new(signature) })
@@ -66,7 +67,7 @@ impl Service {
         digest: Vec<u8>,
         signature: Vec<u8>,
     ) -> Result<bool> {
-        let view = self.usable(wanted, KeyOperation::Verify).await?;
+        let (_, view) = self.usable(wanted, KeyOperation::Verify).await?;
         check_digest(&view, algorithm, &digest, "digest")?;
         self.keys
             .run(caller, Work::Small, move || operations::verify(&view.public, algorithm, &digest, &signature))
@@ -83,7 +84,7 @@ impl Service {
         algorithm: EncryptionAlgorithm,
         plain: Zeroizing<Vec<u8>>,
     ) -> Result<KeyResult> {
-        let view = self.usable(wanted, operation).await?;
+        let (_, view) = self.usable(wanted, operation).await?;
         let modulus = modulus(&view, algorithm)?;
         let most = modulus - algorithm.overhead();
         if plain.len() > most {
@@ -107,21 +108,22 @@ impl Service {
         algorithm: EncryptionAlgorithm,
         ciphertext: Vec<u8>,
     ) -> Result<KeyResult> {
-        let view = self.usable(wanted, operation).await?;
+        let (place, view) = self.usable(wanted, operation).await?;
         let modulus = modulus(&view, algorithm)?;
         if ciphertext.len() != modulus {
             let problem = format!("It has {} bytes: a ciphertext of this key has {modulus}.", ciphertext.len());
             return Err(Error::field("value", problem));
         }
-        let (key_type, key) = (view.public.key_type, sealed_key(&view.certificate));
+        let (key_type, key) = (view.public.key_type, sealed_key(&place, &view.certificate));
         let work = move |key: &KeyPair| operations::decrypt(key, algorithm, &ciphertext);
         let plain = self.keys.with_kept_key(caller, key_type, key, work).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: plain })
     }
 
-    /// The key, where it may do this now.
-    async fn usable(&self, wanted: &FaceRef, operation: KeyOperation) -> Result<KeyView> {
-        let view = key_view(self.face(wanted, Face::Key).await?, self.recovery(&wanted.vault))?;
+    /// The key, where it may do this now, and its place in the store.
+    async fn usable(&self, wanted: &FaceRef, operation: KeyOperation) -> Result<(Key<Certificate>, KeyView)> {
+        let (place, certificate) = self.face(wanted, Face::Key).await?;
+        let view = key_view(certificate, self.recovery(&wanted.vault))?;
         let (certificate, name) = (&view.certificate, operation.name());
         if !certificate.enabled {
             return Err(Face::Key.disabled(certificate, name));
@@ -139,7 +141,7 @@ impl Service {
                 return Err(forbidden(certificate, format!("Operation {name} is not allowed on an expired key.")));
             }
         }
-        Ok(view)
+        Ok((place, view))
     }
 }
 

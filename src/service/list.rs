@@ -1,26 +1,18 @@
 //! Lists of certificates, of their versions, and of deleted ones. A page reads about as many records
 //! as it shows, however many there are.
 
-use super::records::{self, DeletedRecord, key};
-use super::{Service, pending};
+use super::Service;
+use super::records::{Bounds, DeletedRecord, List, Page, key, shown};
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, EntryState, Error, Reason, Result, Tags, Timestamp, VaultName,
-    Version, VersionSummary,
+    CertificateEntry, CertificateName, EntryState, Reason, Result, Tags, Timestamp, VaultName, Version, VersionSummary,
 };
 use crate::keys::chain;
-use crate::store::Record;
-
-/// Records read at once to fill a page that the first read did not fill.
-const MORE: usize = 100;
-/// Most records that one page looks at: where nearly all of them are not to be shown, the page ends
-/// early, with a token.
-const MAX_SCAN: usize = 1000;
 
 /// What to list.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
     pub vault: VaultName,
-    /// 1 to [`pending::MAX_PAGE`].
+    /// 1 to [`MAX_PAGE`](super::MAX_PAGE).
     pub page_size: usize,
     /// From the page before; empty on the first.
     pub page_token: String,
@@ -73,58 +65,70 @@ impl Service {
     /// The certificates of a vault, each with its newest version.
     pub async fn list_certificates(&self, wanted: &ListRequest) -> Result<ItemPage> {
         let ListRequest { vault, page_size, page_token, include_pending } = wanted;
-        let after = name_token(page_token)?.map(|name| key::certificate(vault, &name));
-        let mut page = Page::new(key::certificates_of(vault), after, *page_size);
-        while let Some(records) = page.next(self).await? {
-            for record in records {
-                let entry: CertificateEntry = records::read(&record)?;
-                let shown = entry.state == EntryState::Live && (*include_pending || entry.latest.is_some());
-                let item = if shown { self.item(entry).await? } else { None };
-                page.take(&record, item);
+        let paging = self.paging(List::Certificates, scope(vault, *include_pending));
+        let position = paging.position(page_token)?;
+        let mut page = Page::new(key::certificates_of(vault), position, *page_size, Bounds::USUAL);
+        while let Some(found) = page.next(&*self.store, &self.records).await? {
+            for (key, entry) in found {
+                let entry = entry
+                    .filter(|entry| entry.state == EntryState::Live && (*include_pending || entry.latest.is_some()));
+                let item = match entry {
+                    Some(entry) => shown(self.item(entry).await)?,
+                    None => None,
+                };
+                page.take(key, item);
             }
         }
-        Ok(ItemPage { next_page_token: page.token(), items: page.items })
+        Ok(ItemPage { next_page_token: paging.token(page.position()), items: page.items })
     }
 
     /// The completed versions of a certificate, in no order that means anything.
     pub async fn list_versions(&self, wanted: &ListRequest, name: &CertificateName) -> Result<ItemPage> {
         let ListRequest { vault, page_size, page_token, include_pending: _ } = wanted;
-        let after = match page_token.as_str() {
-            "" => None,
-            text => Some(key::version(vault, name, Version::parse(text).map_err(|_| bad_token())?)),
-        };
+        let paging = self.paging(List::Versions, vec![vault.to_string(), name.key()]);
+        let position = paging.position(page_token)?;
         self.live(vault, name).await?;
-        let mut page = Page::new(key::versions_of(vault, name), after, *page_size);
-        while let Some(records) = page.next(self).await? {
-            for record in records {
-                let certificate: Certificate = records::read(&record)?;
-                let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
-                page.take(&record, Some(Item::of(certificate.vault, certificate.name, summary)));
+        let mut page = Page::new(key::versions_of(vault, name), position, *page_size, Bounds::USUAL);
+        while let Some(found) = page.next(&*self.store, &self.records).await? {
+            for (key, certificate) in found {
+                let item = certificate.map(|certificate| {
+                    let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
+                    Item::of(certificate.vault, certificate.name, summary)
+                });
+                page.take(key, item);
             }
         }
-        Ok(ItemPage { next_page_token: page.token(), items: page.items })
+        Ok(ItemPage { next_page_token: paging.token(page.position()), items: page.items })
     }
 
     /// The deleted certificates of a vault.
     pub async fn list_deleted(&self, wanted: &ListRequest) -> Result<DeletedPage> {
         let ListRequest { vault, page_size, page_token, include_pending } = wanted;
-        let after = name_token(page_token)?.map(|name| key::deleted(vault, &name));
-        let mut page = Page::new(key::deleted_of(vault), after, *page_size);
-        while let Some(records) = page.next(self).await? {
-            for record in records {
-                let DeletedRecord { vault, name } = records::read(&record)?;
-                let entry = self.load::<CertificateEntry>(&key::certificate(&vault, &name)).await?;
-                let item = match entry.map(|(_, entry)| (entry.state, entry)) {
-                    Some((EntryState::Deleted { at, purge }, entry)) if *include_pending || entry.latest.is_some() => {
-                        self.item(entry).await?.map(|item| DeletedItem { item, deleted: at, purge })
-                    }
-                    // Not to be shown, or recovered or purged since the page was read.
-                    _ => None,
+        let paging = self.paging(List::Deleted, scope(vault, *include_pending));
+        let position = paging.position(page_token)?;
+        let mut page = Page::new(key::deleted_of(vault), position, *page_size, Bounds::USUAL);
+        while let Some(found) = page.next(&*self.store, &self.records).await? {
+            for (key, listed) in found {
+                let item = match listed {
+                    Some(listed) => shown(self.deleted_item(&listed, *include_pending).await)?,
+                    None => None,
                 };
-                page.take(&record, item);
+                page.take(key, item);
             }
         }
-        Ok(DeletedPage { next_page_token: page.token(), items: page.items })
+        Ok(DeletedPage { next_page_token: paging.token(page.position()), items: page.items })
+    }
+
+    /// `None` for one that is not to be shown, or was recovered or purged since the page was read.
+    async fn deleted_item(&self, listed: &DeletedRecord, include_pending: bool) -> Result<Option<DeletedItem>> {
+        let DeletedRecord { vault, name } = listed;
+        let entry = self.load(&key::certificate(vault, name)).await?;
+        match entry.map(|(_, entry)| (entry.state, entry)) {
+            Some((EntryState::Deleted { at, purge }, entry)) if include_pending || entry.latest.is_some() => {
+                Ok(self.item(entry).await?.map(|item| DeletedItem { item, deleted: at, purge }))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What a list shows of an entry; the version is read only where the entry does not say it.
@@ -180,78 +184,7 @@ impl Item {
     }
 }
 
-fn name_token(token: &str) -> Result<Option<CertificateName>> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    CertificateName::parse(token).map(Some).map_err(|_| bad_token())
-}
-
-fn bad_token() -> Error {
-    Error::field("page_token", "It is not a token of this list. Begin without one.")
-}
-
-/// A page while it fills.
-struct Page<T> {
-    prefix: String,
-    /// The last key that was looked at.
-    after: String,
-    size: usize,
-    scanned: usize,
-    items: Vec<T>,
-    state: Filling,
-}
-
-#[derive(PartialEq)]
-enum Filling {
-    Open,
-    /// There is more behind `after`.
-    Full,
-    /// There is nothing more.
-    Ended,
-}
-
-impl<T> Page<T> {
-    fn new(prefix: String, after: Option<String>, size: usize) -> Self {
-        let size = size.clamp(1, pending::MAX_PAGE);
-        Self { prefix, after: after.unwrap_or_default(), size, scanned: 0, items: Vec::new(), state: Filling::Open }
-    }
-
-    /// The next records to look at: as many as there are places, and one more to know whether there
-    /// is another page. `None` when the page is done.
-    async fn next(&mut self, service: &Service) -> Result<Option<Vec<Record>>> {
-        if self.state == Filling::Open && self.scanned >= MAX_SCAN.max(self.size) {
-            self.state = Filling::Full;
-        }
-        if self.state != Filling::Open {
-            return Ok(None);
-        }
-        let limit = if self.scanned == 0 { self.size + 1 } else { MORE };
-        let records = service.store.list(&self.prefix, &self.after, limit).await?;
-        if records.len() < limit {
-            self.state = Filling::Ended;
-        }
-        Ok(Some(records))
-    }
-
-    /// One record that was looked at, and what it shows.
-    fn take(&mut self, record: &Record, item: Option<T>) {
-        if self.state == Filling::Full {
-            return;
-        }
-        if item.is_some() && self.items.len() == self.size {
-            self.state = Filling::Full;
-            return;
-        }
-        self.scanned += 1;
-        self.after.clone_from(&record.key);
-        self.items.extend(item);
-    }
-
-    fn token(&self) -> String {
-        match self.state {
-            Filling::Full => self.after.strip_prefix(&self.prefix).unwrap_or_default().to_owned(),
-            Filling::Open | Filling::Ended => String::new(),
-        }
-    }
+/// What a list of certificates is asked for beside the size of its pages.
+fn scope(vault: &VaultName, include_pending: bool) -> Vec<String> {
+    vec![vault.to_string(), if include_pending { "all" } else { "completed" }.to_owned()]
 }

@@ -1,8 +1,8 @@
 //! Whether the master keys are those of the store. With others a server would seal new keys that its replicas cannot
 //! open, and could open none that are there.
 
-use super::records::{self, Kind, PendingRecord};
-use super::{Service, secret_face};
+use super::Service;
+use super::records::{Kind, PendingRecord, Place, key};
 use crate::domain::{Certificate, Error, Reason, Result};
 use crate::keys::SealContext;
 use crate::store::Record;
@@ -11,9 +11,16 @@ use crate::store::Record;
 const TRIED: usize = 10;
 
 impl Service {
-    /// Refuses where the store holds private keys and none that is tried can be opened.
+    /// Refuses where the store was written with other master keys: it is not marked with these, or it holds private
+    /// keys and none that is tried can be opened.
     pub async fn check_master_keys(&self) -> Result<()> {
         let mut closed = false;
+        if let Some(record) = self.store.get(key::marker().as_str()).await? {
+            match self.records.is_ours(&record) {
+                Some(true) => return Ok(()),
+                _ => closed = true,
+            }
+        }
         for kind in [Kind::Version, Kind::Pending] {
             for record in self.store.list(kind.prefix(), "", TRIED).await? {
                 match self.opens(kind, &record) {
@@ -33,17 +40,20 @@ impl Service {
         ))
     }
 
-    /// `None` where the record cannot be read.
+    /// Whether the record was written with one of our master keys; `None` where it does not say.
     fn opens(&self, kind: Kind, record: &Record) -> Option<bool> {
-        let (sealed, context) = if kind == Kind::Version {
-            let certificate: Certificate = records::read(record).ok()?;
-            let key = secret_face::sealed_key(&certificate);
-            (key.sealed, key.context)
+        if let Some(ours) = self.records.is_ours(record) {
+            return Some(ours);
+        }
+        let place = Place::of(&record.key)?;
+        let (sealed, version) = if kind == Kind::Version {
+            let certificate: Certificate = self.records.read(record).ok()?;
+            (certificate.sealed_key, certificate.version)
         } else {
-            let PendingRecord { operation, sealed_key, .. } = records::read(record).ok()?;
-            let (vault, name) = (operation.vault.as_str(), operation.certificate.as_str());
-            (sealed_key, SealContext::certificate_key(vault, name, operation.version))
+            let PendingRecord { operation, sealed_key, .. } = self.records.read(record).ok()?;
+            (sealed_key, operation.version)
         };
+        let context = SealContext::key_of_version(place.vault, place.name, &version.to_string());
         Some(self.keys.sealer().open(&sealed.0, &context).is_ok())
     }
 }

@@ -3,7 +3,7 @@
 use super::certificates::CertificateView;
 use super::pending::{PendingRef, updated};
 use super::records::{PendingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::pending::{self, Event};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, EntryState, Error, Reason, Result, Tags, Timestamp, VersionSummary,
@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::keys::Caller;
 use crate::keys::chain::{self, OrderedChain};
-use crate::store::{Batch, Put, Record};
+use crate::store::{Batch, Record};
 
 /// What a caller brings.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl Service {
     ) -> Result<Option<Completion>> {
         let operation = &pending.operation;
         let entry_key = key::certificate(&operation.vault, &operation.certificate);
-        let found = self.load::<CertificateEntry>(&entry_key).await?;
+        let found = self.load(&entry_key).await?;
         let Some((entry_record, entry)) = found.filter(|(_, entry)| entry.state == EntryState::Live) else {
             if self.store.get(&record.key).await?.is_none_or(|now| now.revision != record.revision) {
                 return Ok(None);
@@ -108,14 +108,19 @@ impl Service {
             preserve_cert_order: operation.preserve_cert_order,
         };
         let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
-        let entry = CertificateEntry { latest: Some(operation.version), summary: Some(summary), updated: now, ..entry };
+        let entry = CertificateEntry {
+            latest: Some(operation.version),
+            summary: Some(summary),
+            updated: now,
+            versions: entry.versions.map(|versions| versions + 1),
+            ..entry
+        };
         let version_key = key::version(&operation.vault, &operation.certificate, operation.version);
-        let puts: Vec<Put> = vec![
-            put(version_key, None, &certificate, None)?,
-            put(entry_key, Some(entry_record.revision), &entry, None)?,
-            put(record.key.clone(), Some(record.revision), &pending, None)?,
-        ];
-        Ok(Some(Completion { batch: Batch { puts, ..Batch::default() }, pending, certificate, entry }))
+        let mut batch = Batch::default();
+        batch.puts.push(self.records.put(&version_key, None, &certificate, None)?);
+        self.records.put_entry(&mut batch, Some(&entry_record), &entry)?;
+        batch.puts.push(self.records.replace(record, &pending, None)?);
+        Ok(Some(Completion { batch, pending, certificate, entry }))
     }
 }
 

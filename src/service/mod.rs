@@ -1,6 +1,8 @@
 //! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
 //! commits one batch; where somebody else was faster it reads again and decides again.
 
+mod authentication;
+mod authorities;
 mod backup;
 mod certificates;
 mod contacts;
@@ -30,6 +32,7 @@ pub mod watch;
 mod work;
 
 pub use crate::keys::Caller;
+pub use authentication::Authenticated;
 pub(crate) use backup::reads_a_backup;
 pub use certificates::CertificateView;
 pub use create::{CreateRequest, Created};
@@ -42,6 +45,9 @@ pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
 pub use merge::MergeRequest;
 pub use observe::Health;
 pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
+#[doc(hidden)]
+pub use records::record_body;
+pub use records::{Finding, Inspection};
 pub use secret_face::SecretView;
 pub use step::Due;
 pub use update::UpdateRequest;
@@ -52,7 +58,8 @@ use crate::domain::{Error, Reason, Result, Timestamp};
 use crate::issuer::Issuers;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::store::{Batch, Put, Record, Revision, Store, StoreError};
+use crate::store::{Batch, Record, Revision, Store, StoreError};
+use records::{Codec, Key, List, Paging};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +86,8 @@ pub struct Limits {
     pub repeat_memory: Duration,
     /// Largest backup of one certificate, in bytes.
     pub backup_bytes: usize,
+    /// Records of versions before authentication codes are accepted, until the store is marked.
+    pub accept_unauthenticated: bool,
     pub vaults: VaultOptions,
     pub watch: watch::WatchLimits,
 }
@@ -94,6 +103,7 @@ impl Default for Limits {
             repeat_memory: Duration::from_secs(15 * 60),
             // In base64 it still fits into a gRPC message that clients take without further ado (4 MiB).
             backup_bytes: 3 << 20,
+            accept_unauthenticated: true,
             vaults: VaultOptions::default(),
             watch: watch::WatchLimits::default(),
         }
@@ -104,6 +114,7 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct Service {
     store: Arc<dyn Store>,
+    records: Arc<Codec>,
     issuers: Issuers,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
@@ -127,10 +138,13 @@ impl Service {
         limits: Limits,
     ) -> Result<Self> {
         let hub = watch::Hub::new(&*store, &limits.watch).await?;
+        let records = Arc::new(Codec::new(keys.sealer().clone()));
+        records::open(&*store, &records, limits.accept_unauthenticated, clock.now()).await?;
         let vaults = Arc::new(Vaults::new(limits.vaults.clone()));
-        vaults.refresh(&*store).await?;
+        vaults.refresh(&*store, &records).await?;
         Ok(Self {
             store,
+            records,
             issuers,
             keys,
             clock,
@@ -149,10 +163,21 @@ impl Service {
         self.clock.now()
     }
 
-    async fn load<T: records::Stored>(&self, key: &str) -> Result<Option<(Record, T)>> {
-        let Some(record) = self.store.get(key).await? else { return Ok(None) };
-        let value = records::read(&record)?;
+    /// The record under a key, and its value; an error where it does not verify.
+    async fn load<T: records::Stored>(&self, key: &Key<T>) -> Result<Option<(Record, T)>> {
+        let Some(record) = self.store.get(key.as_str()).await? else { return Ok(None) };
+        let value = self.records.read(&record)?;
         Ok(Some((record, value)))
+    }
+
+    /// Whether there is a record, of which nothing else matters.
+    async fn has<T>(&self, key: &Key<T>) -> Result<bool> {
+        Ok(self.store.get(key.as_str()).await?.is_some())
+    }
+
+    /// The tokens of a list; `scope` is what it was asked for beside the size of its pages.
+    fn paging(&self, list: List, scope: Vec<String>) -> Paging<'_> {
+        Paging::new(&self.records, list, scope)
     }
 
     /// A resume token for everything after now: taken before the read it is answered with, so
@@ -181,16 +206,6 @@ impl Service {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// A put of a value.
-fn put<T: records::Stored + serde::Serialize>(
-    key: String,
-    expected: Option<Revision>,
-    value: &T,
-    due: Option<Timestamp>,
-) -> Result<Put> {
-    Ok(Put { key, expected, body: records::encode(value)?, due })
 }
 
 fn contended() -> Error {

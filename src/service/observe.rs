@@ -90,6 +90,7 @@ impl Service {
             ready_rsa_4096: load.ready_rsa_4096,
         });
         metrics.set_tail(self.tail_state());
+        metrics.set_records_refused(self.records.refused());
     }
 
     fn tail_state(&self) -> Tail {

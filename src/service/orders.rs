@@ -1,10 +1,10 @@
 //! Orders that outlive their operation, because it was deleted or its deadline passed: each is a record of its own,
 //! due until the issuer was told.
 
+use super::Service;
 use super::pending::updated;
-use super::records::{self, PendingRecord, key};
+use super::records::{PendingRecord, key};
 use super::step::{Due, Outcome, failure};
-use super::{Service, put};
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, OperationError, Result, Timestamp};
 use crate::issuer::FailureClass;
@@ -26,11 +26,9 @@ impl Service {
         pending.planned = None;
         let place = key::tombstone(&before.vault, before.request_id);
         // One that is there is of an earlier operation with this id, and so of the same order.
-        let known = self.store.get(&place).await?.map(|known| known.revision);
-        let puts = vec![
-            put(record.key.clone(), Some(record.revision), &pending, None)?,
-            put(place, known, &order, Some(now))?,
-        ];
+        let known = self.store.get(place.as_str()).await?.map(|known| known.revision);
+        let puts =
+            vec![self.records.replace(record, &pending, None)?, self.records.put(&place, known, &order, Some(now))?];
         let events = vec![updated(&pending.operation, &before)?];
         Ok(self.try_commit(Batch { puts, events, ..Batch::default() }).await?.is_some())
     }
@@ -43,7 +41,7 @@ impl Service {
     /// Tells the issuer of such an order, until it answered or the time for that is over, too.
     pub(super) async fn step_tombstone(&self, due: Due) -> Result<()> {
         let record = &due.record;
-        let mut pending: PendingRecord = records::read(record)?;
+        let mut pending: PendingRecord = self.records.read(record)?;
         pending.operation.cancellation_requested = true;
         let now = self.now();
         let operation = &pending.operation;

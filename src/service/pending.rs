@@ -1,17 +1,13 @@
 //! Reading, listing, cancelling and deleting pending operations.
 
-use super::records::{self, PendingRecord, ShownPending, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use super::records::{self, Bounds, List, Page, PendingRecord, key};
+use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::pending::{Event, Transition, TransitionKind, not_found};
-use crate::domain::{CertificateName, Error, Operation, RequestId, Result, Status, VaultName};
+use crate::domain::{CertificateName, Operation, RequestId, Result, Status, VaultName};
 use crate::store::{Batch, Delete, Record};
 
 /// The largest page of a list.
 pub const MAX_PAGE: usize = 1000;
-
-/// Most records that one page of a list looks at: where nearly all of them are in other states than those that were
-/// asked for, the page ends early, with a token.
-const MAX_SCAN: usize = 10 * MAX_PAGE;
 
 /// A pending operation by its certificate; with a request id only that one.
 #[derive(Clone, Debug)]
@@ -56,7 +52,7 @@ impl Service {
 
     /// The operation alone; errors as [`Service::pending`].
     pub async fn operation(&self, wanted: &PendingRef) -> Result<Operation> {
-        let found = self.load::<ShownPending>(&key::pending(&wanted.vault, &wanted.name)).await?;
+        let found = self.load(&key::pending(&wanted.vault, &wanted.name).shown()).await?;
         found
             .map(|(_, shown)| shown.operation)
             .filter(|operation| wanted.request_id.is_none_or(|id| id == operation.request_id))
@@ -64,7 +60,7 @@ impl Service {
     }
 
     pub(super) async fn load_pending(&self, wanted: &PendingRef) -> Result<(Record, PendingRecord)> {
-        let found = self.load::<PendingRecord>(&key::pending(&wanted.vault, &wanted.name)).await?;
+        let found = self.load(&key::pending(&wanted.vault, &wanted.name)).await?;
         found
             .filter(|(_, pending)| wanted.request_id.is_none_or(|id| id == pending.operation.request_id))
             .ok_or_else(|| not_found(&wanted.name))
@@ -84,7 +80,7 @@ impl Service {
             let mut pending = PendingRecord { operation: operation.clone(), ..pending };
             let due = pending.hurry(&record, now, self.limits.lease);
             let batch = Batch {
-                puts: vec![put(record.key, Some(record.revision), &pending, Some(due))?],
+                puts: vec![self.records.replace(&record, &pending, Some(due))?],
                 events: vec![updated(&operation, &before)?],
                 ..Batch::default()
             };
@@ -105,13 +101,17 @@ impl Service {
             let due = pending.hurry(&record, now, self.limits.lease);
             let mut batch = Batch {
                 deletes: vec![Delete { key: record.key, expected: record.revision }],
-                events: vec![records::encode(&Transition::gone(TransitionKind::Deleted, operation.clone(), now))?],
+                events: vec![records::encode_event(&Transition::gone(
+                    TransitionKind::Deleted,
+                    operation.clone(),
+                    now,
+                ))?],
                 ..Batch::default()
             };
             if operation.in_progress() && !operation.issuer.is_manual() {
                 let tombstone = key::tombstone(&wanted.vault, operation.request_id);
                 pending.deadline = self.cancelling_until(now);
-                batch.puts.push(put(tombstone, None, &pending, Some(due))?);
+                batch.puts.push(self.records.put(&tombstone, None, &pending, Some(due))?);
             }
             if self.try_commit(batch).await?.is_some() {
                 return Ok(operation);
@@ -124,65 +124,47 @@ impl Service {
     /// it is the last one.
     pub async fn list_pending(&self, wanted: &ListPending) -> Result<PendingPage> {
         let prefix = key::pendings_of(wanted.vault.as_ref());
-        let (resume_token, mut after) = match page_start(&wanted.page_token, &prefix)? {
-            Some(start) => start,
-            None => (self.token_before_read(), String::new()),
-        };
         let name_prefix = wanted.prefix.to_ascii_lowercase();
+        let paging = self.paging(List::Pending, scope(wanted, &name_prefix));
+        // The token of the first page travels with the pages, before the position.
+        let position = paging.position(&wanted.page_token)?;
+        let position = position.as_deref().and_then(|position| position.split_once(' '));
+        let resume_token = position.map_or_else(|| self.token_before_read(), |(token, _)| token.to_owned());
         // One vault: the names are sorted, so the store can find the prefix itself.
-        let scan = if wanted.vault.is_some() { format!("{prefix}{name_prefix}") } else { prefix };
-        let size = wanted.page_size.clamp(1, MAX_PAGE);
-        let (mut operations, mut looked) = (Vec::new(), 0);
-        loop {
-            let limit = if looked == 0 { size + 1 } else { MAX_PAGE };
-            let page = self.store.list(&scan, &after, limit).await?;
-            let full = page.len() == limit;
-            looked += page.len();
-            for record in page {
-                let ShownPending { operation } = records::read(&record)?;
-                let wanted_status = wanted.statuses.is_empty() || wanted.statuses.contains(&operation.status());
-                if wanted_status && operation.certificate.key().starts_with(&name_prefix) {
-                    if operations.len() == size {
-                        let next_page_token = page_token(&resume_token, &after);
-                        return Ok(PendingPage { operations, next_page_token, resume_token });
-                    }
-                    operations.push(operation);
-                }
-                after = record.key;
-            }
-            if !full || looked >= MAX_SCAN {
-                let next_page_token = if full { page_token(&resume_token, &after) } else { String::new() };
-                return Ok(PendingPage { operations, next_page_token, resume_token });
+        let prefix = if wanted.vault.is_some() { prefix.beginning_with(&name_prefix) } else { prefix };
+        let position = position.map(|(_, position)| position.to_owned());
+        let mut page = Page::new(prefix, position, wanted.page_size, Bounds::WIDE);
+        while let Some(found) = page.next(&*self.store, &self.records).await? {
+            for (key, shown) in found {
+                let operation = shown.map(|shown| shown.operation).filter(|operation| {
+                    let wanted_status = wanted.statuses.is_empty() || wanted.statuses.contains(&operation.status());
+                    wanted_status && operation.certificate.key().starts_with(&name_prefix)
+                });
+                page.take(key, operation);
             }
         }
+        let position = page.position().map(|position| format!("{resume_token} {position}"));
+        let next_page_token = paging.token(position.as_deref());
+        Ok(PendingPage { operations: page.items, next_page_token, resume_token })
     }
+}
+
+/// What the list was asked for beside the size of its pages.
+fn scope(wanted: &ListPending, name_prefix: &str) -> Vec<String> {
+    let ListPending { vault, prefix: _, statuses, page_size: _, page_token: _ } = wanted;
+    let vault = vault.as_ref().map_or_else(String::new, ToString::to_string);
+    let mut statuses: Vec<String> = statuses.iter().map(|status| format!("{status:?}")).collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    vec![vault, name_prefix.to_owned(), statuses.join(" ")]
 }
 
 /// The event of a change.
 pub(super) fn updated(after: &Operation, before: &Operation) -> Result<Vec<u8>> {
-    records::encode(&Transition {
+    records::encode_event(&Transition {
         kind: TransitionKind::Updated,
         operation: after.clone(),
         previous: Some(before.status()),
         at: after.updated,
     })
-}
-
-/// The token of the first page travels with the pages, beside the last key.
-fn page_token(resume_token: &str, after: &str) -> String {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    URL_SAFE_NO_PAD.encode(format!("{resume_token} {after}"))
-}
-
-fn page_start(token: &str, prefix: &str) -> Result<Option<(String, String)>> {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let start = text.as_deref().and_then(|text| text.split_once(' ')).filter(|(_, after)| after.starts_with(prefix));
-    match start {
-        Some((resume_token, after)) => Ok(Some((resume_token.to_owned(), after.to_owned()))),
-        None => Err(Error::field("page_token", "It is not a token of this list. Begin without one.")),
-    }
 }

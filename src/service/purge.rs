@@ -2,11 +2,11 @@
 //! leaving, then its versions go, last the entry itself. A record that is due sees to it that
 //! what was begun is finished.
 
-use super::deleted::{being_deleted, not_deleted};
-use super::records::{self, DeletedRecord, LeavingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Due, Service, contended, put};
+use super::deleted::not_deleted;
+use super::records::{DeletedRecord, LeavingRecord, Place, key};
+use super::{CONFLICT_ATTEMPTS, Due, Service, contended};
 use crate::domain::{CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, VaultName};
-use crate::store::{Batch, Delete, Record, Revision};
+use crate::store::{Batch, Delete, Put, Record, Revision};
 
 /// Versions that one commit removes or brings.
 pub(super) const CHUNK: usize = 100;
@@ -17,11 +17,11 @@ impl Service {
     /// [`Reason::PurgeProtected`] where the vault forbids it before the time is over.
     pub async fn purge_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
         for _ in 0..CONFLICT_ATTEMPTS {
-            let found = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+            let found = self.load(&key::certificate(vault, name)).await?;
             let (record, entry) = found.ok_or_else(|| not_deleted(name))?;
             let purge = match entry.state {
                 EntryState::Live => return Err(not_deleted(name)),
-                EntryState::Leaving => return Err(being_deleted()),
+                EntryState::Leaving => return Err(self.leaving_refusal(vault, name).await?),
                 EntryState::Deleted { purge, .. } => purge,
             };
             if self.settings(vault).purge_protection {
@@ -46,9 +46,19 @@ impl Service {
 
     /// The retention of a deleted certificate is over.
     pub(super) async fn purge_overdue(&self, due: Due) -> Result<()> {
-        let DeletedRecord { vault, name } = records::read(&due.record)?;
+        // The key says all that the record does: one that is damaged keeps nothing from being purged.
+        let (vault, name) = place_of(&due.record)?;
         let listed = Delete { key: due.record.key, expected: due.record.revision };
-        match self.load::<CertificateEntry>(&key::certificate(&vault, &name)).await? {
+        match self.load(&key::certificate(&vault, &name)).await? {
+            // The time of the entry counts; the due time of a record carries no code.
+            Some((_, CertificateEntry { name, state: EntryState::Deleted { purge, .. }, .. }))
+                if self.now() < purge =>
+            {
+                let listed_until = DeletedRecord { vault: vault.clone(), name: name.clone() };
+                let place = key::deleted(&vault, &name);
+                let puts = vec![self.records.put(&place, Some(listed.expected), &listed_until, Some(purge))?];
+                self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
+            }
             Some((record, entry)) if matches!(entry.state, EntryState::Deleted { .. }) => {
                 tracing::info!(%vault, certificate = %name, "the retention of a deleted certificate is over: it is purged");
                 if self.begin_leaving(record, entry, Some(listed)).await? {
@@ -62,17 +72,21 @@ impl Service {
 
     /// A removal, or a restore, that was cut short.
     pub(super) async fn finish_leaving(&self, due: Due) -> Result<()> {
-        let LeavingRecord { vault, name } = records::read(&due.record)?;
-        self.remove_all(&vault, &name).await
+        let (vault, name) = place_of(&due.record)?;
+        match self.load(&key::certificate(&vault, &name)).await? {
+            // The entry decides: nothing of a certificate that is in use goes because of this record.
+            Some((_, entry)) if entry.state != EntryState::Leaving => self.remove(&due.record).await,
+            _ => self.remove_all(&vault, &name).await,
+        }
     }
 
     /// From here on nobody sees the certificate; whatever happens, the worker finishes what is left.
     async fn begin_leaving(&self, record: Record, entry: CertificateEntry, listed: Option<Delete>) -> Result<bool> {
         let entry = CertificateEntry { state: EntryState::Leaving, ..entry };
-        let puts =
-            vec![put(record.key, Some(record.revision), &entry, None)?, self.leaving(&entry.vault, &entry.name, None)?];
-        let deletes = listed.into_iter().collect();
-        Ok(self.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.is_some())
+        let mut batch = Batch { deletes: listed.into_iter().collect(), ..Batch::default() };
+        self.records.put_entry(&mut batch, Some(&record), &entry)?;
+        batch.puts.push(self.leaving(&entry.vault, &entry.name, false, None)?);
+        Ok(self.try_commit(batch).await?.is_some())
     }
 
     /// The record that is due when whoever began has had the time of a lease.
@@ -80,19 +94,22 @@ impl Service {
         &self,
         vault: &VaultName,
         name: &CertificateName,
+        restoring: bool,
         expected: Option<Revision>,
-    ) -> Result<crate::store::Put> {
-        let record = LeavingRecord { vault: vault.clone(), name: name.clone() };
-        put(key::leaving(vault, name), expected, &record, Some(self.now().plus(self.limits.lease)))
+    ) -> Result<Put> {
+        let record = LeavingRecord { vault: vault.clone(), name: name.clone(), restoring };
+        let due = Some(self.now().plus(self.limits.lease));
+        self.records.put(&key::leaving(vault, name), expected, &record, due)
     }
 
     /// Removes the versions, then what stands under the name. Two who do it at once help each other.
     async fn remove_all(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
         let versions = key::versions_of(vault, name);
+        let restoring = self.is_restoring(vault, name).await?;
         let mut refused = 0;
         while refused < CONFLICT_ATTEMPTS {
             let Some(leaving) = self.removal(&key::leaving(vault, name)).await? else { return Ok(()) };
-            let page = self.store.list(&versions, "", CHUNK).await?;
+            let page = self.store.list(versions.as_str(), "", CHUNK).await?;
             let last = page.len() < CHUNK;
             let deletes = page.into_iter().map(|Record { key, revision, .. }| Delete { key, expected: revision });
             let mut batch = Batch { deletes: deletes.collect(), ..Batch::default() };
@@ -102,7 +119,7 @@ impl Service {
                 batch.deletes.extend(self.removal(&key::kept(vault, name)).await?);
                 batch.deletes.push(leaving);
             } else {
-                batch.puts.push(self.leaving(vault, name, Some(leaving.expected))?);
+                batch.puts.push(self.leaving(vault, name, restoring, Some(leaving.expected))?);
             }
             match self.try_commit(batch).await? {
                 Some(_) if last => return Ok(()),
@@ -112,4 +129,9 @@ impl Service {
         }
         Err(contended())
     }
+}
+
+/// The certificate that a record belongs to.
+fn place_of(record: &Record) -> Result<(VaultName, CertificateName)> {
+    Place::of(&record.key).ok_or_else(Error::internal)?.certificate()
 }

@@ -3,10 +3,11 @@
 
 use super::Service;
 use super::faces::{Face, FaceRef};
+use super::records::Key;
 use crate::domain::policy::ContentType;
 use crate::domain::{Blob, Certificate, Error, Recovery, Result};
 use crate::keys::export::{Exported, as_pem, as_pkcs12};
-use crate::keys::{Caller, SealContext, SealedKey, Work};
+use crate::keys::{Caller, SealedKey, Work, public_key_of};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -36,7 +37,7 @@ impl Service {
     /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) where a PEM secret is asked
     /// for as PKCS #12.
     pub async fn secret(&self, caller: &Caller, wanted: &FaceRef, form: Option<ContentType>) -> Result<SecretView> {
-        let certificate = self.face(wanted, Face::Secret).await?;
+        let (place, certificate) = self.face(wanted, Face::Secret).await?;
         if !certificate.enabled {
             return Err(Face::Secret.disabled(&certificate, "get"));
         }
@@ -50,7 +51,7 @@ impl Service {
             }
             (own, form) => form.unwrap_or(own),
         };
-        let value = self.exported(caller, &certificate, form).await?;
+        let value = self.exported(caller, &place, &certificate, form).await?;
         let recovery = self.recovery(&certificate.vault);
         Ok(SecretView { certificate, form, value, recovery })
     }
@@ -58,6 +59,7 @@ impl Service {
     async fn exported(
         &self,
         caller: &Caller,
+        place: &Key<Certificate>,
         certificate: &Certificate,
         form: ContentType,
     ) -> Result<Zeroizing<String>> {
@@ -73,15 +75,17 @@ impl Service {
         if !certificate.exportable {
             return self.keys.run(caller, Work::Small, move || Ok(write(None))).await;
         }
-        self.keys.with_pkcs8(caller, sealed_key(certificate), move |key| Ok(write(Some(key)))).await
+        self.keys.with_pkcs8(caller, sealed_key(place, certificate), move |key| Ok(write(Some(key)))).await
     }
 }
 
-/// The key of a version with the place that it was sealed for.
-pub(super) fn sealed_key(certificate: &Certificate) -> SealedKey {
-    let Certificate { vault, name, version, sealed_key, .. } = certificate;
+/// The key of a version. It opens where it was sealed for the place that was asked for, and where it is the other half
+/// of the certificate.
+pub(super) fn sealed_key(place: &Key<Certificate>, certificate: &Certificate) -> SealedKey {
     SealedKey {
-        sealed: sealed_key.clone(),
-        context: SealContext::certificate_key(vault.as_str(), name.as_str(), *version),
+        sealed: certificate.sealed_key.clone(),
+        context: place.sealed_for(),
+        // Of what is no certificate there is no key.
+        public_key: public_key_of(&certificate.cer.0).unwrap_or_default(),
     }
 }

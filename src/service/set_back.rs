@@ -1,7 +1,7 @@
 //! A clock that was set back: what was written down as due in the time before is due in the time after.
 
-use super::records::{self, Kind, PendingRecord};
-use super::{CONFLICT_ATTEMPTS, Service, put};
+use super::records::{Codec, Kind, PendingRecord};
+use super::{CONFLICT_ATTEMPTS, Service};
 use crate::domain::{Result, Timestamp};
 use crate::store::{Batch, Put, Record};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -68,7 +68,7 @@ impl Service {
         for _ in 0..CONFLICT_ATTEMPTS {
             let key = record.key.clone();
             let Some(due) = record.due.filter(|due| *due > now) else { break };
-            let Some(put) = shifted(record, due.minus(back)) else { break };
+            let Some(put) = shifted(&self.records, record, due.minus(back)) else { break };
             if self.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?.is_some() {
                 break;
             }
@@ -80,14 +80,14 @@ impl Service {
 }
 
 /// What is held by a step under way is repeated: its commit finds another revision. What cannot be read was logged.
-fn shifted(record: Record, due: Timestamp) -> Option<Put> {
-    let pending: PendingRecord = records::read(&record).ok()?;
+fn shifted(codec: &Codec, record: Record, due: Timestamp) -> Option<Put> {
+    let pending: PendingRecord = codec.read(&record).ok()?;
     if pending.lease(&record).is_some() {
         let Record { key, revision, body, due: _ } = record;
         return Some(Put { key, expected: Some(revision), body, due: Some(due) });
     }
     let pending = PendingRecord { planned: Some(due), ..pending };
-    put(record.key, Some(record.revision), &pending, Some(due)).ok()
+    codec.replace(&record, &pending, Some(due)).ok()
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //! changed the record in between wins, and the step is simply due again, which every issuer bears.
 
 use super::pending::updated;
-use super::records::{self, Kind, PendingRecord, RequestRecord, key};
-use super::{Service, put, slow};
+use super::records::{Kind, PendingRecord, Place, RequestRecord, concerns_a_record, key};
+use super::{Service, slow};
 use crate::domain::pending::{Event, State};
-use crate::domain::{Blob, IssuerConfig, IssuerName, Operation, OperationError, RequestId, Result, Timestamp};
+use crate::domain::{
+    Blob, Error, IssuerConfig, IssuerName, Operation, OperationError, RequestId, Result, Timestamp, VaultName,
+};
 use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
 use crate::keys::{Caller, Work, chain};
 use crate::store::{Batch, Delete, Record};
@@ -71,12 +73,21 @@ impl Service {
 
     /// Does one step of claimed work. An error leaves the record due again when its lease ends.
     pub async fn step(&self, due: Due) -> Result<()> {
+        match self.step_of_kind(due).await {
+            // Logged once; nothing can be done for it until it is restored or removed.
+            Err(error) if concerns_a_record(&error) => Ok(()),
+            ended => ended,
+        }
+    }
+
+    async fn step_of_kind(&self, due: Due) -> Result<()> {
         match Kind::of(&due.record.key) {
             Some(Kind::Pending) => self.step_pending(due).await,
             Some(Kind::Tombstone) => self.step_tombstone(due).await,
             Some(Kind::Request | Kind::Repeat) => self.forget_request(due).await,
             Some(Kind::Deleted) => self.purge_overdue(due).await,
             Some(Kind::Leaving) => self.finish_leaving(due).await,
+            Some(Kind::Authority) => self.erase_authority(due).await,
             // The others are never due.
             _ => {
                 tracing::error!(key = due.record.key, "a record is due that nobody handles");
@@ -87,7 +98,7 @@ impl Service {
 
     async fn step_pending(&self, due: Due) -> Result<()> {
         let record = &due.record;
-        let mut pending: PendingRecord = records::read(record)?;
+        let mut pending: PendingRecord = self.records.read(record)?;
         let before = pending.operation.clone();
         let now = self.now();
         let outcome = match &before.state {
@@ -125,6 +136,7 @@ impl Service {
             .await?;
         match checked {
             Ok(chain) => {
+                self.note_expiry(&before, &chain).await?;
                 pending.operation = before.clone().apply(Event::Issued, now)?;
                 // Deleted meanwhile: there is nothing to complete.
                 let Some(completion) = self.completion(record, pending, chain, now).await? else { return Ok(false) };
@@ -158,7 +170,7 @@ impl Service {
         event: Option<Vec<u8>>,
     ) -> Result<bool> {
         pending.planned = due;
-        let puts = vec![put(record.key.clone(), Some(record.revision), &pending, due)?];
+        let puts = vec![self.records.replace(record, &pending, due)?];
         let batch = Batch { puts, events: event.into_iter().collect(), ..Batch::default() };
         Ok(self.try_commit(batch).await?.is_some())
     }
@@ -169,7 +181,7 @@ impl Service {
     async fn hand_over(&self, operation: &Operation, until: Timestamp) -> Result<()> {
         let pending = key::pending(&operation.vault, &operation.certificate);
         for place in [pending, key::tombstone(&operation.vault, operation.request_id)] {
-            let Some((record, pending)) = self.load::<PendingRecord>(&place).await? else { continue };
+            let Some((record, pending)) = self.load(&place).await? else { continue };
             // A lease that ends later is that of another step.
             let waits = pending.lease(&record).is_some_and(|end| end <= until);
             if waits && pending.operation.request_id == operation.request_id {
@@ -251,7 +263,7 @@ impl Service {
         }
         let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
         let name = IssuerName::parse(&parameters.name).map_err(|_| missing())?;
-        let found = self.load::<IssuerConfig>(&key::issuer(&pending.operation.vault, &name)).await;
+        let found = self.load(&key::issuer(&pending.operation.vault, &name)).await;
         let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
         match self.issuers.get(&config.provider) {
             Some(issuer) => Ok((issuer.clone(), Some(config))),
@@ -261,17 +273,18 @@ impl Service {
 
     /// A remembered request whose time is over; kept while its operation is still there.
     async fn forget_request(&self, due: Due) -> Result<()> {
-        let known: RequestRecord = records::read(&due.record)?;
-        let vault = due.record.key.split('/').nth(1).unwrap_or_default();
-        let vault = crate::domain::VaultName::parse(vault)?;
-        let pending = self.load::<PendingRecord>(&key::pending(&vault, &known.certificate)).await?;
+        let known: RequestRecord = self.records.read(&due.record)?;
+        let place = Place::of(&due.record.key).ok_or_else(Error::internal)?;
+        let vault = VaultName::parse(place.vault)?;
+        let pending = self.load(&key::pending(&vault, &known.certificate)).await?;
         let alive = pending.is_some_and(|(_, pending)| pending.operation.request_id == known.request_id);
         // The order of an operation that is gone may still wait for its cancellation: another operation of the same
         // request_id would be taken for it.
-        let ordered = self.store.get(&key::tombstone(&vault, known.request_id)).await?.is_some();
-        if (alive || ordered) && due.record.key == key::request(&vault, known.request_id) {
+        let ordered = self.has(&key::tombstone(&vault, known.request_id)).await?;
+        if (alive || ordered) && place.kind == Kind::Request {
             let again = Some(self.now().plus(self.limits.request_memory));
-            let puts = vec![put(due.record.key.clone(), Some(due.record.revision), &known, again)?];
+            let known = RequestRecord { revision: known.revision.or(Some(due.record.revision)), ..known };
+            let puts = vec![self.records.replace(&due.record, &known, again)?];
             return self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ());
         }
         self.remove(&due.record).await

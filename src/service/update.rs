@@ -2,10 +2,10 @@
 
 use super::certificates::{CertificateView, not_found};
 use super::records::{PendingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, put};
+use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, Timestamp, VaultName,
-    Version, VersionSummary, certificate,
+    CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, Timestamp, VaultName, Version,
+    VersionSummary, certificate,
 };
 use crate::keys::chain;
 use crate::store::{Batch, Record};
@@ -74,7 +74,7 @@ impl Service {
     ) -> Result<Option<CertificateView>> {
         let UpdateRequest { vault, name, version: _, policy, enabled, not_before, expires, tags } = request;
         let place = key::version(vault, name, version);
-        let found = self.load::<Certificate>(&place).await?;
+        let found = self.load(&place).await?;
         let (version_record, mut certificate) = found.ok_or_else(|| not_found(name))?;
         check_dates((*not_before, *expires), (certificate.not_before, certificate.expires))?;
         let now = self.now();
@@ -83,19 +83,19 @@ impl Service {
             certificate.enabled = enabled.unwrap_or(certificate.enabled);
             certificate.tags = tags.clone().or(certificate.tags);
             certificate.updated = now;
-            batch.puts.push(put(place, Some(version_record.revision), &certificate, None)?);
+            batch.puts.push(self.records.replace(&version_record, &certificate, None)?);
             if entry.latest == Some(version) {
                 entry.summary = Some(VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0)));
             }
         }
         if policy.is_some() || !batch.puts.is_empty() {
             entry.updated = now;
-            batch.puts.push(put(record.key.clone(), Some(record.revision), &entry, None)?);
+            self.records.put_entry(&mut batch, Some(record), &entry)?;
         }
         if !batch.puts.is_empty() && self.try_commit(batch).await?.is_none() {
             return Ok(None);
         }
-        let has_pending = self.store.get(&key::pending(vault, name)).await?.is_some();
+        let has_pending = self.has(&key::pending(vault, name)).await?;
         Ok(Some(CertificateView::issued(certificate, entry, has_pending)))
     }
 
@@ -109,7 +109,7 @@ impl Service {
         let UpdateRequest { vault, name, version: _, policy, enabled, not_before, expires, tags } = request;
         check_dates((*not_before, *expires), entry.projected())?;
         let now = self.now();
-        let pending = self.load::<PendingRecord>(&key::pending(vault, name)).await?;
+        let pending = self.load(&key::pending(vault, name)).await?;
         let has_pending = pending.is_some();
         let mut batch = Batch::default();
         match pending {
@@ -120,7 +120,7 @@ impl Service {
                     ..pending
                 };
                 // A step under way loses its claim by this write, and makes the record due when it ends.
-                batch.puts.push(put(place.key, Some(place.revision), &pending, place.due)?);
+                batch.puts.push(self.records.replace(&place, &pending, place.due)?);
             }
             None if enabled.is_some() => {
                 return Err(Error::field(
@@ -133,7 +133,7 @@ impl Service {
         if tags.is_some() || policy.is_some() || !batch.puts.is_empty() {
             entry.tags = tags.clone().or(entry.tags);
             entry.updated = now;
-            batch.puts.push(put(record.key.clone(), Some(record.revision), &entry, None)?);
+            self.records.put_entry(&mut batch, Some(record), &entry)?;
             if self.try_commit(batch).await?.is_none() {
                 return Ok(None);
             }
@@ -160,8 +160,9 @@ impl Service {
                 return Ok((entry.name, entry.policy));
             }
             entry.policy = self.changed_policy(&entry, input, self.now()).await?;
-            let puts = vec![put(record.key, Some(record.revision), &entry, None)?];
-            if self.try_commit(Batch { puts, ..Batch::default() }).await?.is_some() {
+            let mut batch = Batch::default();
+            self.records.put_entry(&mut batch, Some(&record), &entry)?;
+            if self.try_commit(batch).await?.is_some() {
                 return Ok((entry.name, entry.policy));
             }
         }

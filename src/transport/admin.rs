@@ -1,8 +1,10 @@
 //! The port for operators, plain HTTP/1.1: `/livez`, `/readyz`, `/metrics` and `/openapi.json`. It is open before the
 //! store is, and closes last, so that a start and a drain can be seen.
 
+mod hosts;
 mod port;
 
+pub use hosts::AdminHosts;
 pub use port::AdminPort;
 
 use crate::metrics::{CONTENT_TYPE, Metrics};

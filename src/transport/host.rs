@@ -4,6 +4,30 @@ use crate::domain::{Error, Result, VaultName};
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
+use std::net::IpAddr;
+
+/// The hosts that requests are answered for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Hosts {
+    /// All: those that name no vault are the default vault's. For development, where a machine has many names.
+    #[default]
+    Any,
+    /// The base domain, one label below it, addresses, and these names.
+    Only(Vec<String>),
+}
+
+impl Hosts {
+    /// Whether a host that is not below the base domain is answered.
+    fn has(&self, host: &str, base_domain: &str) -> bool {
+        let Self::Only(names) = self else { return true };
+        // The dot of the root: the same host, written in full.
+        let name = host.strip_suffix('.').unwrap_or(host);
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        name.eq_ignore_ascii_case(base_domain)
+            || address.parse::<IpAddr>().is_ok()
+            || names.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
 
 /// The host of one request.
 #[derive(Clone, Debug)]
@@ -20,8 +44,8 @@ impl Host {
     /// `{label}.{base_domain}` names the vault `label`, every other one the default vault.
     ///
     /// # Errors
-    /// Where the host is missing or not one, or the label is no name of a vault.
-    pub fn of(request: &Parts, base_domain: &str) -> Result<Self> {
+    /// Where the host is missing or not one, is none of `hosts`, or the label is no name of a vault.
+    pub fn of(request: &Parts, base_domain: &str, hosts: &Hosts) -> Result<Self> {
         // One of them would be believed here, the other one by a proxy (RFC 9112 section 3.2).
         if request.headers.get_all(HOST).iter().nth(1).is_some() {
             return Err(Error::bad_parameter("The request has more than one Host header."));
@@ -34,7 +58,7 @@ impl Host {
         let Some(authority) = authority else {
             return Err(Error::bad_parameter("The request has no valid Host header."));
         };
-        Self::parse(&authority, base_domain)
+        Self::parse(&authority, base_domain, hosts)
     }
 
     /// Stands in where the request has no usable host: the challenge must come before the refusal.
@@ -43,9 +67,15 @@ impl Host {
         Self { vault: VaultName::default_vault(), parent: text.clone(), authority: text }
     }
 
-    fn parse(authority: &Authority, base_domain: &str) -> Result<Self> {
+    fn parse(authority: &Authority, base_domain: &str, hosts: &Hosts) -> Result<Self> {
         let (host, text) = (authority.host(), authority.as_str());
         let Some(label) = label(host, base_domain) else {
+            if !hosts.has(host, base_domain) {
+                return Err(Error::bad_parameter(format!(
+                    "The host of the request is none of this server's. Use {base_domain} or VAULT.{base_domain}, or add \
+                     the host to `hosts` in the configuration."
+                )));
+            }
             let text = text.to_owned();
             return Ok(Self { vault: VaultName::default_vault(), parent: text.clone(), authority: text });
         };
@@ -91,7 +121,7 @@ mod tests {
 
     fn host(text: &str) -> Option<(String, String)> {
         let (parts, ()) = http::Request::builder().header(HOST, text).body(()).unwrap().into_parts();
-        let host = Host::of(&parts, "localhost").ok()?;
+        let host = Host::of(&parts, "localhost", &Hosts::Any).ok()?;
         Some((host.vault().to_string(), host.parent().to_owned()))
     }
 
@@ -121,16 +151,52 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_is_not_ours_is_refused_and_never_repeated() {
+        let hosts = Hosts::Only(vec!["certmint.internal".to_owned()]);
+        let vault = |text: &str| {
+            let (parts, ()) = http::Request::builder().header(HOST, text).body(()).unwrap().into_parts();
+            Host::of(&parts, "cm.test", &hosts).map(|host| host.vault().to_string())
+        };
+        for (text, expected) in [
+            ("cm.test", "default"),
+            ("CM.test.:8443", "default"),
+            ("team-a.cm.test:8443", "team-a"),
+            ("team-a.cm.test.", "team-a"),
+            ("127.0.0.1:8443", "default"),
+            ("[2001:db8::1]", "default"),
+            ("Certmint.Internal:1", "default"),
+        ] {
+            assert_eq!(vault(text).unwrap(), expected, "{text}");
+        }
+        for foreign in [
+            "x.team-a.cm.test",
+            "team-a..cm.test",
+            ".cm.test",
+            "..cm.test",
+            "team-a.cm.test..",
+            "xcm.test",
+            "cm.test.evil.example",
+            "evil.example:8443",
+            "localhost",
+            "a.certmint.internal",
+            "127.1",
+        ] {
+            let message = vault(foreign).unwrap_err().message;
+            assert!(!message.contains(foreign.split(':').next().unwrap()) || foreign == "localhost", "{message}");
+        }
+    }
+
+    #[test]
     fn two_hosts_are_refused() {
         let request = http::Request::builder().header(HOST, "v1.localhost").header(HOST, "v2.localhost");
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        assert!(Host::of(&parts, "localhost").is_err());
+        assert!(Host::of(&parts, "localhost", &Hosts::Any).is_err());
     }
 
     #[test]
     fn the_authority_of_http_2_comes_first() {
         let request = http::Request::builder().uri("https://v2.localhost/x").header(HOST, "v1.localhost");
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        assert_eq!(Host::of(&parts, "localhost").unwrap().vault().as_str(), "v2");
+        assert_eq!(Host::of(&parts, "localhost", &Hosts::Any).unwrap().vault().as_str(), "v2");
     }
 }

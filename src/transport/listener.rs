@@ -2,22 +2,33 @@
 //!
 //! gRPC, gRPC-Web and REST share it: ALPN chooses HTTP/2 or HTTP/1.1, the application behind it sees requests alone.
 
+mod account;
 mod admission;
+mod application;
+mod bodies;
+mod budget;
 mod connection;
+mod connections;
 mod guarded;
 mod open_files;
 mod options;
 
+pub use account::{Account, Turn};
 pub use admission::ListenerStats;
+pub use application::{AnswerLength, Refusal};
+pub use bodies::RequestBody;
+pub use budget::{BudgetOptions, BudgetStats, Overrun};
 pub use connection::ConnectionInfo;
 pub use open_files::raise_open_file_limit;
 pub use options::ListenerOptions;
 
-use admission::{Admission, Hush, Refusal};
-use connection::Shared;
+use admission::{Admission, Hush, holder};
+use budget::Budget;
+use bytes::Bytes;
+use connection::{Admitted, Shared};
+use connections::Connections;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
@@ -36,16 +47,22 @@ pub struct Listener {
     address: SocketAddr,
     options: ListenerOptions,
     admission: Arc<Admission>,
+    connections: Arc<Connections>,
 }
 
 /// Reads the counters of a port, also while it serves.
 #[derive(Clone, Debug)]
-pub struct StatsReader(Arc<Admission>);
+pub struct StatsReader(Arc<Admission>, Arc<Connections>);
 
 impl StatsReader {
     /// The counters now.
     pub fn read(&self) -> ListenerStats {
         self.0.stats()
+    }
+
+    /// What requests hold now, and what was refused.
+    pub fn budget(&self) -> BudgetStats {
+        self.1.budget.stats(self.1.anonymous())
     }
 }
 
@@ -54,7 +71,8 @@ impl Listener {
     pub async fn bind(address: SocketAddr, options: ListenerOptions) -> io::Result<Self> {
         let tcp = TcpListener::bind(address).await?;
         let admission = Admission::new(options.max_connections, options.max_connections_per_peer);
-        Ok(Self { address: tcp.local_addr()?, tcp, options, admission })
+        let connections = Connections::new(Budget::new(options.budget.clone()));
+        Ok(Self { address: tcp.local_addr()?, tcp, options, admission, connections })
     }
 
     /// Where the port is; the real number where port 0 was asked for.
@@ -64,7 +82,7 @@ impl Listener {
 
     /// Access to the counters.
     pub fn stats(&self) -> StatsReader {
-        StatsReader(Arc::clone(&self.admission))
+        StatsReader(Arc::clone(&self.admission), Arc::clone(&self.connections))
     }
 
     /// Serves `app` until `shutdown` is cancelled and the connections have ended. `app` must always be ready, as the
@@ -75,27 +93,29 @@ impl Listener {
     /// at the latest, counted from the stop. Where this future is dropped, its connections drain in the background.
     pub async fn serve<S, B>(self, tls: Arc<rustls::ServerConfig>, app: S, shutdown: CancellationToken)
     where
-        S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
-        B: Body + Send + 'static,
-        B::Data: Send,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Self { tcp, address, options, admission } = self;
+        let Self { tcp, address, options, admission, connections } = self;
         let stop = shutdown.child_token();
         let _stop_with_us = stop.clone().drop_guard();
         let hard_stop = options.hard_stop;
         let tasks = TaskTracker::new();
+        tokio::spawn(Connections::sweep(Arc::downgrade(&connections), options.write_timeout));
         let shared = Arc::new(Shared { options, tls: tls.into(), app, tasks: tasks.clone() });
-        let mut accepting = Accepting { tcp, admission, errors: Hush::default(), refusals: Hush::default() };
+        let room = Arc::clone(&connections);
+        let mut accepting = Accepting { tcp, admission, room, errors: Hush::default(), refusals: Hush::default() };
         let mut id = 0;
         while let Some((stream, peer, permit)) = accepting.next(&stop).await {
             id += 1;
             // Children of the port's token, so that requests of one connection never contend for another's.
             let drain = stop.child_token();
             let info = ConnectionInfo { id, peer, closing: drain.child_token(), drain };
-            tasks.spawn(connection::run(stream, Arc::clone(&shared), info, permit));
+            let entry = connections.enter(id, holder(peer.ip()));
+            tasks.spawn(connection::run(stream, Arc::clone(&shared), info, Admitted { permit, entry }));
         }
         drop(accepting);
         tasks.close();
@@ -109,6 +129,7 @@ impl Listener {
 struct Accepting {
     tcp: TcpListener,
     admission: Arc<Admission>,
+    room: Arc<Connections>,
     errors: Hush,
     refusals: Hush,
 }
@@ -120,7 +141,7 @@ impl Accepting {
             let accepted = tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
-                accepted = self.tcp.accept() => accepted,
+                accepted = async { self.room.room().await; self.tcp.accept().await } => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => match self.admission.admit(peer.ip()) {
@@ -147,11 +168,11 @@ impl Accepting {
         }
     }
 
-    fn log_refusal(&mut self, refusal: Refusal, peer: SocketAddr) {
+    fn log_refusal(&mut self, refusal: admission::Refusal, peer: SocketAddr) {
         let Some(kept_back) = self.refusals.line(Instant::now()) else { return };
         let limit = match refusal {
-            Refusal::Total => "max_connections",
-            Refusal::Peer => "max_connections_per_peer",
+            admission::Refusal::Total => "max_connections",
+            admission::Refusal::Peer => "max_connections_per_peer",
         };
         tracing::warn!(%peer, limit, kept_back, "Closed a connection: a limit is reached");
     }

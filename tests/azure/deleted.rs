@@ -131,11 +131,12 @@ async fn deleted_certificates_are_listed_with_their_dates() {
     ));
     let all = client.must("GET /deletedcertificates?includePending=true&maxresults=1", "").await;
     assert_eq!(all["value"][0]["recoveryId"], "https://v1.localhost:8443/deletedcertificates/never");
-    assert_eq!(
-        all["nextLink"],
-        "https://v1.localhost:8443/deletedcertificates?api-version=7.4&$skiptoken=never&maxresults=1&includePending=true"
-    );
-    let rest = client.must("GET /deletedcertificates?includePending=true&$skiptoken=never", "").await;
+    let next = all["nextLink"].as_str().unwrap();
+    let (list, rest) = next.split_once("&$skiptoken=").unwrap();
+    assert_eq!(list, "https://v1.localhost:8443/deletedcertificates?api-version=7.4");
+    let (token, rest) = rest.split_once('&').unwrap();
+    assert_eq!(rest, "maxresults=1&includePending=true");
+    let rest = client.must(&format!("GET /deletedcertificates?includePending=true&$skiptoken={token}"), "").await;
     assert_eq!((rest["value"].as_array().unwrap().len(), &rest["nextLink"]), (1, &Value::Null));
     let live = client.must("GET /certificates?includePending=true", "").await;
     assert_eq!(live["value"].as_array().unwrap().len(), 1);

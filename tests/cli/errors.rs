@@ -138,3 +138,22 @@ async fn advice_names_the_certificate_unless_that_is_no_name() {
         assert!(ended.code == 3 && ended.err.ends_with(command), "{}", ended.err);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_message_would_take_for_not_given_is_refused() {
+    let fake = Fake::start().await;
+    for (option, value) in [
+        ("--validity-months", "0"),
+        ("--validity-months", "-1"),
+        ("--key-size", "0"),
+        ("--subject", ""),
+        ("--issuer", ""),
+        ("--certificate-type", ""),
+        ("--request-id", ""),
+    ] {
+        let ended = fake.run(&["create", "web", option, value]).await;
+        assert_eq!(ended.code, 2, "{option} {value}: {ended:?}");
+        assert!(ended.err.contains(option), "{}", ended.err);
+    }
+    assert!(fake.part().created.is_empty());
+}

@@ -33,6 +33,23 @@ impl Folder {
         folder
     }
 
+    /// A folder with `leaf.key` and `leaf.pem` alone, self-signed, with the extensions (one a line).
+    pub(crate) fn self_signed(key: &str, options: &str, extensions: &str) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        let head = "[req]\ndistinguished_name=dn\n[dn]\n[ext]\n";
+        folder.write("request.cnf", format!("{head}{extensions}\n").as_bytes());
+        folder.openssl(&format!("genpkey -algorithm {key} -out leaf.key"));
+        folder.openssl(&format!(
+            "req -x509 -new -key leaf.key -config request.cnf -extensions ext -days 90 -out leaf.pem {options}"
+        ));
+        folder
+    }
+
+    /// Key and certificate in one text.
+    pub(crate) fn both(&self) -> Vec<u8> {
+        [self.read("leaf.key"), self.read("leaf.pem")].concat()
+    }
+
     /// `leaf.p12` with the whole chain.
     pub(crate) fn pfx(&self, password: &str, options: &str) -> Vec<u8> {
         self.write("password", format!("{password}\n").as_bytes());
@@ -83,11 +100,28 @@ impl Folder {
     }
 }
 
+/// Whether a program is installed; says which test was left out where it is not.
+pub(crate) fn there_is(program: &str, argument: &str) -> bool {
+    let there = Command::new(program).arg(argument).output().is_ok();
+    if !there {
+        eprintln!("skipped: {program} is not installed (scripts/debian-packages.sh installs what Debian has)");
+    }
+    there
+}
+
 #[expect(clippy::disallowed_methods, reason = "the certificates of openssl begin now")]
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap())
 }
+
+/// A file of `tests/data/import`: made by programs and people, with the password `pw`.
+pub(crate) fn given(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/data/import/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// A day on which every one of them is valid.
+pub(crate) const DAY_OF_GIVEN: Timestamp = Timestamp(1_796_000_000_000);
 
 pub(crate) fn import(value: &[u8], password: &str) -> certmint::domain::Result<Imported> {
     read(value, password, false, now())

@@ -1,11 +1,12 @@
 //! The built-in CA: its own certificates, and leaves that others verify under it.
 
 use crate::openssl::OpenSsl;
-use crate::orders::{KEY_TYPES, NOW, World, named};
+use crate::orders::{KEY_TYPES, NOW, World, issuer, named};
 use certmint::domain::issuer::Organization;
 use certmint::domain::policy::{KeyType, KeyUsage};
 use certmint::domain::san::SubjectAlternativeNames;
 use certmint::domain::{IssuerName, PolicyInput, VaultName};
+use certmint::issuer::{Checkpoint, FailureClass, Step};
 use certmint::keys::authority::create_authority;
 use certmint::keys::chain::thumbprint;
 use x509_parser::extensions::ParsedExtension;
@@ -98,28 +99,113 @@ async fn a_leaf_never_outlives_the_authority() {
 }
 
 #[tokio::test]
-async fn a_leaf_has_the_uses_of_the_policy_but_those_of_a_ca() {
+async fn a_leaf_has_the_uses_of_the_policy_that_its_key_can_do() {
     let world = World::new();
     let config = world.local_ca(false, KeyType::P256, None);
-    let all = KeyUsage::ALL.iter().map(|usage| usage.name().to_owned()).collect();
-    let ekus = vec!["1.3.6.1.5.5.7.3.4".to_owned()];
-    let input = PolicyInput { key_usage: Some(all), ekus: Some(ekus), ..input() };
-    let chain = world.issue(&world.order(KeyType::P256, input, Some(config))).await;
-    let leaf = X509Certificate::from_der(&chain[0]).unwrap().1;
-    let usage = leaf.key_usage().unwrap().unwrap().value;
-    assert!(!usage.key_cert_sign() && !usage.crl_sign());
-    assert_eq!(usage.flags.count_ones(), 7);
-    let purposes = leaf.extended_key_usage().unwrap().unwrap().value;
-    assert!(purposes.email_protection && !purposes.server_auth);
+    let uses = KeyUsage::ALL.iter().filter(|usage| !matches!(usage, KeyUsage::KeyCertSign | KeyUsage::CrlSign));
+    let uses: Vec<String> = uses.map(|usage| usage.name().to_owned()).collect();
+    for (key_type, count) in [(KeyType::P256, 5), (KeyType::Rsa2048, 4)] {
+        let ekus = vec!["1.3.6.1.5.5.7.3.4".to_owned()];
+        let input = PolicyInput { key_usage: Some(uses.clone()), ekus: Some(ekus), ..input() };
+        let chain = world.issue(&world.order(key_type, input, Some(config.clone()))).await;
+        let leaf = X509Certificate::from_der(&chain[0]).unwrap().1;
+        let usage = leaf.key_usage().unwrap().unwrap().value;
+        assert_eq!((usage.flags.count_ones(), usage.key_agreement()), (count, key_type == KeyType::P256));
+        let purposes = leaf.extended_key_usage().unwrap().unwrap().value;
+        assert!(purposes.email_protection && !purposes.server_auth);
+    }
 }
 
 #[tokio::test]
-async fn one_policy_may_only_have_uses_of_a_ca() {
+async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason() {
     let world = World::new();
-    let config = world.local_ca(false, KeyType::P256, None);
-    let input = PolicyInput { key_usage: Some(vec!["keyCertSign".to_owned()]), ..input() };
-    let chain = world.issue(&world.order(KeyType::P256, input, Some(config))).await;
-    assert!(X509Certificate::from_der(&chain[0]).unwrap().1.key_usage().unwrap().is_none());
+    let texts = |list: &[&str]| Some(list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+    let rows = [
+        (PolicyInput { ca: Some(true), ..input() }, "basic_constraints.ca to false"),
+        (PolicyInput { key_usage: texts(&["keyCertSign"]), ..input() }, "Only a CA has keyCertSign:"),
+        (PolicyInput { key_usage: texts(&["digitalSignature", "cRLSign"]), ..input() }, "Only a CA has cRLSign:"),
+        (
+            PolicyInput { key_usage: texts(&["keyCertSign", "cRLSign"]), ..input() },
+            "Only a CA has keyCertSign and cRLSign:",
+        ),
+        (PolicyInput { ekus: texts(&["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.9"]), ..input() }, "OCSPSigning"),
+        (PolicyInput { ekus: texts(&["2.5.29.37.0"]), ..input() }, "anyExtendedKeyUsage"),
+        (PolicyInput { ekus: texts(&["1.3.6.1.5.5.7.3.27"]), ..input() }, "cmcCA"),
+        (PolicyInput { ekus: texts(&["1.3.6.1.5.5.7.3.28"]), ..input() }, "cmcRA"),
+        (PolicyInput { ekus: texts(&["1.3.6.1.4.1.311.20.2.1"]), ..input() }, "request agent"),
+        (
+            PolicyInput { ekus: texts(&["1.3.6.1.5.5.7.3.8", "1.3.6.1.5.5.7.3.3"]), ..input() },
+            "timeStamping stands alone",
+        ),
+        (named("CN=Example CA"), "CA's own name"),
+        (named("CN=EXAMPLE  ca"), "CA's own name"),
+        (named("CN=#0c0a4578616d706c65204341"), "CA's own name"),
+        (named("CN=Example CA Issuing"), "CA's own name"),
+        (
+            PolicyInput {
+                ekus: texts(&["1.3.6.1.5.5.7.3.9"]),
+                key_usage: texts(&["keyCertSign"]),
+                ..named("CN=example ca")
+            },
+            "CA's own name",
+        ),
+    ];
+    let config = world.local_ca(true, KeyType::P256, Some("Example CA"));
+    for (input, reason) in rows {
+        let order = world.order(KeyType::P256, input, Some(config.clone()));
+        let step = world.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
+        let Step::Failed { class: FailureClass::RequestRejected, message } = step else { panic!("{reason}: {step:?}") };
+        assert!(message.starts_with("The built-in CA refuses the request.") && message.contains(reason), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_of_another_time_is_judged_again_before_it_is_signed() {
+    let world = World::new();
+    for config in [None, Some(world.local_ca(false, KeyType::P256, None)), Some(issuer("Test", None))] {
+        let mut order = world.order(KeyType::P256, input(), config);
+        order.policy.x509.sans.as_mut().unwrap().dns_names.push("10.0.0.1".into());
+        let step = world.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
+        let Step::Failed { class: FailureClass::RequestRejected, message } = step else { panic!("{step:?}") };
+        assert!(message.contains("dns_names[1]"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_signs_itself_without_a_name() {
+    let world = World::new();
+    for config in [None, Some(issuer("Test", None))] {
+        let order = world.order(KeyType::P256, PolicyInput { subject: None, ..input() }, config);
+        let step = world.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
+        let Step::Failed { class: FailureClass::RequestRejected, message } = step else { panic!("{step:?}") };
+        assert!(message.contains("its own issuer"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn the_purpose_of_time_stamps_alone_is_critical() {
+    let world = World::new();
+    for config in [None, Some(world.local_ca(false, KeyType::P256, None))] {
+        let input = PolicyInput { ekus: Some(vec!["1.3.6.1.5.5.7.3.8".to_owned()]), ..input() };
+        let chain = world.issue(&world.order(KeyType::P256, input, config)).await;
+        let leaf = X509Certificate::from_der(&chain[0]).unwrap().1;
+        let purposes = leaf.extended_key_usage().unwrap().unwrap();
+        assert!(purposes.critical && purposes.value.time_stamping);
+    }
+}
+
+#[tokio::test]
+async fn openssl_verifies_strictly_what_asks_for_every_usage_of_terraforms_example() {
+    let (world, openssl) = (World::new(), OpenSsl::new());
+    let all = ["cRLSign", "dataEncipherment", "digitalSignature", "keyAgreement", "keyCertSign", "keyEncipherment"];
+    let input = PolicyInput { key_usage: Some(all.map(str::to_owned).into()), ..input() };
+    let chain = world.issue(&world.order(KeyType::Rsa2048, input, None)).await;
+    openssl.write("own.der", &chain[0]);
+    openssl.run("x509 -inform DER -in own.der -out own.pem");
+    let text = openssl.run("x509 -in own.pem -noout -text");
+    assert!(text.contains("Digital Signature, Key Encipherment, Data Encipherment, CRL Sign"), "{text}");
+    assert!(!text.contains("Certificate Sign") && !text.contains("Key Agreement"), "{text}");
+    openssl.run(&format!("verify -x509_strict -attime {} -CAfile own.pem own.pem", NOW.seconds()));
 }
 
 #[test]

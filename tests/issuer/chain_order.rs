@@ -92,15 +92,26 @@ fn an_expired_leaf_is_refused_and_a_future_one_is_not() {
 }
 
 #[test]
-fn of_two_certificates_of_the_key_the_one_that_lives_longer_is_the_leaf() {
+fn of_two_certificates_of_the_key_the_first_that_fits_is_the_leaf_whatever_lives_longer() {
     let openssl = OpenSsl::new();
-    let [_, middle, root] = openssl.chain();
-    openssl.sign("leaf", "leaf", "-days 40");
-    openssl.run("x509 -req -in leaf.csr -signkey leaf.key -out leaf.pem -days 60");
-    let own = openssl.der("leaf");
-    let ordered = merge_order(std::slice::from_ref(&own), &openssl.csr("leaf"), false, now()).unwrap();
-    assert_eq!(ordered.leaf, own);
-    assert!(refusal(&[own, middle, root], &openssl.csr("leaf")).contains("does not link"));
+    let [leaf, middle, root] = openssl.chain();
+    let csr = openssl.csr("leaf");
+    openssl.run("x509 -req -in leaf.csr -signkey leaf.key -out leaf.pem -days 4000");
+    let placeholder = openssl.der("leaf");
+    openssl.sign("leaf", "middle", "-days 60");
+    let renewed = openssl.der("leaf");
+    for other in [&placeholder, &renewed] {
+        let chain = [leaf.clone(), other.clone(), middle.clone(), root.clone()];
+        let ordered = merge_order(&chain, &csr, false, now()).unwrap();
+        assert_eq!((ordered.leaf, ordered.rest), (leaf.clone(), vec![middle.clone(), root.clone()]));
+    }
+    // A placeholder by itself is a leaf; before a chain that it does not belong to it is in nobody's way.
+    assert_eq!(merge_order(&[placeholder.clone(), leaf.clone()], &csr, false, now()).unwrap().leaf, placeholder);
+    let ordered = merge_order(&[placeholder.clone(), leaf.clone(), middle, root], &csr, false, now()).unwrap();
+    assert_eq!(ordered.leaf, leaf);
+    // Nor is an old certificate before its renewal.
+    let late = Timestamp::from_seconds(now().seconds() + 31 * 86_400);
+    assert_eq!(merge_order(&[leaf, renewed.clone()], &csr, false, late).unwrap().leaf, renewed);
 }
 
 #[test]
@@ -174,14 +185,69 @@ fn every_signature_algorithm_of_the_field_is_verified() {
     }
 }
 
+/// Signatures that cannot be checked here, in the words of `genpkey` and of `x509 -req`.
+const UNCHECKED: [(&str, &str, &str); 9] = [
+    ("-algorithm ED448", "", "1.3.101.113"),
+    ("-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1", "-sha256", "1.2.840.10045.4.3.2"),
+    ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "-sha224", "1.2.840.10045.4.3.1"),
+    ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "-sha3-256", "2.16.840.1.101.3.4.3.10"),
+    ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit", "-sha256", "1.2.840.10045.4.3.2"),
+    ("-algorithm RSA -pkeyopt rsa_keygen_bits:1024", "-sha384", "1.2.840.113549.1.1.12"),
+    ("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha224", "1.2.840.113549.1.1.14"),
+    (
+        "-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
+        "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_mgf1_md:sha512",
+        "1.2.840.113549.1.1.10",
+    ),
+    ("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha1 -sigopt rsa_padding_mode:pss", "1.2.840.113549.1.1.10"),
+];
+
 #[test]
-fn an_unknown_algorithm_is_named() {
+fn a_signature_that_cannot_be_checked_here_is_named_and_never_called_wrong() {
+    for (key, options, name) in UNCHECKED {
+        let openssl = OpenSsl::new();
+        openssl.root("root", key, "");
+        openssl.request("leaf", P256);
+        openssl.sign("leaf", "root", &format!("-days 5 {options}"));
+        let chain = [openssl.der("leaf"), openssl.der("root")];
+        let message = refusal(&chain, &openssl.csr("leaf"));
+        assert!(message.contains(name) && message.contains("not supported"), "{key} {options}: {message}");
+        assert!(message.contains("Leave it out") && !message.contains("did not sign"), "{message}");
+        // Nobody can leave it out of what an issuer answers: names and key identifiers have to fit.
+        let policy = policy(SubjectAlternativeNames::default());
+        assert_eq!(
+            check_issued(&chain, &openssl.csr("leaf"), &policy, now()).unwrap().rest,
+            chain[1..],
+            "{key} {options}"
+        );
+        let stranger = OpenSsl::new();
+        stranger.root("root", key, "");
+        let impostor = [chain[0].clone(), stranger.der("root")];
+        openssl.write("ids.ext", b"authorityKeyIdentifier=keyid:always\n");
+        openssl.sign("leaf", "root", &format!("-days 5 -extfile ids.ext {options}"));
+        let impostor = [openssl.der("leaf"), impostor[1].clone()];
+        let problem = check_issued(&impostor, &openssl.csr("leaf"), &policy, now()).unwrap_err();
+        assert!(problem.contains("key identifier"), "{problem}");
+    }
+}
+
+#[test]
+fn pss_is_verified_with_a_salt_of_any_length() {
     let openssl = OpenSsl::new();
-    openssl.root("root", "-algorithm ED448", "");
+    openssl.root("root", "-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "");
     openssl.request("leaf", P256);
-    openssl.sign("leaf", "root", "-days 5");
-    let message = refusal(&[openssl.der("leaf"), openssl.der("root")], &openssl.csr("leaf"));
-    assert!(message.contains("1.3.101.113") && message.contains("not supported"), "{message}");
+    for hash in ["sha256", "sha384", "sha512"] {
+        for salt in ["0", "1", "20", "digest", "max", "auto"] {
+            let options = format!("-{hash} -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:{salt}");
+            openssl.sign("leaf", "root", &format!("-days 5 {options}"));
+            let chain = [openssl.der("leaf"), openssl.der("root")];
+            let ordered = merge_order(&chain, &openssl.csr("leaf"), false, now());
+            assert_eq!(ordered.unwrap_or_else(|error| panic!("{options}: {error}")).rest, chain[1..]);
+            let mut forged = chain.clone();
+            *forged[0].last_mut().unwrap() ^= 1;
+            assert!(refusal(&forged, &openssl.csr("leaf")).contains("did not sign it"), "{options}");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The port, over real TLS on loopback: protocols, limits, slow peers, ages, and a stop that ends in time.
 
+mod budget;
 mod drain;
 mod hostile;
 mod limits;

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{Extension, Path};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use certmint::transport::listener::{ConnectionInfo, Listener, ListenerOptions, StatsReader};
+use certmint::transport::listener::{Account, ConnectionInfo, Listener, ListenerOptions, StatsReader};
 use certmint::transport::tls::{self, DevCa, DevCertificates};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::{http1, http2};
@@ -210,8 +210,35 @@ fn app(requests: &Arc<Requests>) -> axum::Router {
         )
         .route("/endless", get(|| async { Body::from_stream(ticks(None)) }))
         .route("/watch", get(|Extension(on): Extension<ConnectionInfo>| async { Body::from_stream(ticks(Some(on))) }))
+        .route("/bytes/{count}", get(|Path(count): Path<usize>| async move { vec![b'x'; count] }))
+        .route("/as/{principal}/silent", get(silent))
+        .route("/as/{principal}/{count}", get(identified))
         .route("/panic", get(panics))
         .route("/swallow", post(|body: axum::body::Bytes| async move { body.len().to_string() }))
+}
+
+/// So many bytes, for a caller whose credentials are good.
+async fn identified(
+    Path((principal, count)): Path<(String, usize)>,
+    Extension(account): Extension<Account>,
+) -> Vec<u8> {
+    // A refusal is the business of the port.
+    let _ = account.identify(&principal);
+    vec![b'x'; count]
+}
+
+/// A stream that says something at its beginning and at its end.
+async fn silent(
+    Path(principal): Path<String>,
+    Extension(account): Extension<Account>,
+    Extension(on): Extension<ConnectionInfo>,
+) -> Body {
+    let _ = account.identify(&principal);
+    Body::from_stream(async_stream::stream! {
+        yield Ok::<_, Infallible>(Bytes::from_static(b"hello "));
+        on.closing.cancelled().await;
+        yield Ok(Bytes::from_static(b"draining"));
+    })
 }
 
 async fn panics() -> String {

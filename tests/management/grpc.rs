@@ -224,6 +224,36 @@ async fn the_policy_is_read_and_changed() {
 }
 
 #[tokio::test]
+async fn a_mask_removes_names_and_a_zero_that_it_names_is_refused() {
+    let mut client = client().await;
+    client.world.issue("web").await;
+    let names = |names: &[&str]| CertificatePolicy {
+        x509_properties: Some(X509Properties {
+            subject_alternative_names: Some(SubjectAlternativeNames {
+                dns_names: names.iter().map(|name| (*name).to_owned()).collect(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let request = |policy: CertificatePolicy, path: &str| UpdateCertificatePolicyRequest {
+        certificate_name: "web".into(),
+        policy: Some(policy),
+        update_mask: mask(&[path]),
+        ..Default::default()
+    };
+    for list in [&["a.example", "A.example"][..], &[]] {
+        let change = request(names(list), "x509_properties.subject_alternative_names");
+        let after = client.certificates.update_certificate_policy(change).await.unwrap().into_inner().policy.unwrap();
+        let kept = after.x509_properties.unwrap().subject_alternative_names.unwrap().dns_names;
+        assert_eq!(kept, list.first().map(|name| (*name).to_owned()).into_iter().collect::<Vec<_>>());
+    }
+    let zero = request(CertificatePolicy::default(), "x509_properties.validity_months");
+    refused(client.certificates.update_certificate_policy(zero).await, Code::InvalidArgument, "BAD_PARAMETER", "400");
+}
+
+#[tokio::test]
 async fn a_certificate_is_deleted_recovered_and_purged() {
     let mut client = client().await;
     client.world.issue("web").await;

@@ -2,7 +2,7 @@
 
 use crate::world::{World, create, named, vault};
 use certmint::domain::Status;
-use certmint::service::{ItemPage, Limits, ListPending, ListRequest};
+use certmint::service::{ItemPage, Limits, ListPending, ListRequest, record_body};
 use certmint::store::{Batch, Put, Store};
 use std::sync::atomic::Ordering;
 
@@ -12,16 +12,8 @@ fn wanted(page_token: &str) -> ListRequest {
 
 /// Copies of the entry `web` under other names: lists need no more than the entry.
 async fn copies(world: &World, names: impl Iterator<Item = String>) {
-    let entry = world.store.get("certificates/default/web").await.unwrap().unwrap();
-    let body = String::from_utf8(entry.body).unwrap();
-    let puts: Vec<Put> = names
-        .map(|name| Put {
-            key: format!("certificates/default/{name}"),
-            expected: None,
-            body: body.replace("\"name\":\"web\"", &format!("\"name\":\"{name}\"")).into_bytes(),
-            due: None,
-        })
-        .collect();
+    let entry = world.store.body("certificates/default/web").await.unwrap();
+    let puts: Vec<Put> = names.map(|name| world.copy("certificates", &entry, &["name"], &name)).collect();
     world.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
 }
 
@@ -31,6 +23,18 @@ async fn page(world: &World, token: &str) -> (ItemPage, usize) {
     (page, world.store.read.load(Ordering::SeqCst))
 }
 
+/// The token behind so many certificates.
+async fn token_after(world: &World, mut count: usize) -> String {
+    let mut token = String::new();
+    while count > 0 {
+        let page_size = count.min(1000);
+        let wanted = ListRequest { page_size, ..wanted(&token) };
+        token = world.service.list_certificates(&wanted).await.unwrap().next_page_token;
+        count -= page_size;
+    }
+    token
+}
+
 #[tokio::test]
 async fn a_page_reads_one_record_more_than_it_shows() {
     let world = World::new(Limits::default()).await;
@@ -38,9 +42,9 @@ async fn a_page_reads_one_record_more_than_it_shows() {
     copies(&world, (0..5000).map(|number| format!("c{number:05}"))).await;
     let (first, read) = page(&world, "").await;
     assert_eq!((first.items.len(), read), (25, 26));
-    let (middle, read) = page(&world, "c02500").await;
+    let (middle, read) = page(&world, &token_after(&world, 2501).await).await;
     assert_eq!((middle.items[0].name.as_str(), middle.items.len(), read), ("c02501", 25, 26));
-    let (last, read) = page(&world, "c04990").await;
+    let (last, read) = page(&world, &token_after(&world, 4991).await).await;
     assert_eq!((last.items.len(), last.next_page_token.as_str(), read), (10, "", 10));
 }
 
@@ -50,16 +54,9 @@ async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
     world.issue("web").await;
     world.service.create(create("zz", "Unknown")).await.unwrap();
     // Three thousand that were never completed stand before the one that was.
-    let entry = world.store.get("certificates/default/zz").await.unwrap().unwrap();
-    let body = String::from_utf8(entry.body).unwrap();
-    let puts: Vec<Put> = (0..3000)
-        .map(|number| Put {
-            key: format!("certificates/default/a{number:05}"),
-            expected: None,
-            body: body.replace("\"name\":\"zz\"", &format!("\"name\":\"a{number:05}\"")).into_bytes(),
-            due: None,
-        })
-        .collect();
+    let entry = world.store.body("certificates/default/zz").await.unwrap();
+    let copy = |number| world.copy("certificates", &entry, &["name"], &format!("a{number:05}"));
+    let puts: Vec<Put> = (0..3000).map(copy).collect();
     world.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
     let (mut token, mut shown, mut pages) = (String::new(), Vec::new(), 0);
     loop {
@@ -80,15 +77,9 @@ async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
     let world = World::new(Limits::default()).await;
     world.issue("web").await;
     world.service.create(create("zz", "Unknown")).await.unwrap();
-    let ended = world.store.get("pending/default/web").await.unwrap().unwrap();
-    let body = String::from_utf8(ended.body).unwrap();
+    let ended = world.store.body("pending/default/web").await.unwrap();
     let puts = |numbers: std::ops::Range<usize>| -> Vec<Put> {
-        let copy = |number| Put {
-            key: format!("pending/default/a{number:05}"),
-            expected: None,
-            body: body.replace("\"certificate\":\"web\"", &format!("\"certificate\":\"a{number:05}\"")).into_bytes(),
-            due: None,
-        };
+        let copy = |number| world.copy("pending", &ended, &["operation", "certificate"], &format!("a{number:05}"));
         numbers.map(copy).collect()
     };
     world.store.commit(Batch { puts: puts(0..25_000), ..Batch::default() }).await.unwrap();
@@ -142,7 +133,7 @@ async fn a_list_does_not_trust_a_summary_of_another_version() {
         let put = Put {
             key: entry.key.clone(),
             expected: Some(revision),
-            body: serde_json::to_vec(&body).unwrap(),
+            body: record_body(&world.sealer, &entry.key, &body["value"]),
             due: None,
         };
         world.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();

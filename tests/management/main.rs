@@ -3,6 +3,7 @@
 
 #[path = "../support/around.rs"]
 mod around;
+mod authorities;
 mod grpc;
 mod lists;
 mod many_versions;

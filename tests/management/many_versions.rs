@@ -1,7 +1,7 @@
 //! A certificate with hundreds of versions: deleting and recovering are one small commit, and nothing
 //! else ever writes more than a bounded number of records at once.
 
-use crate::world::{World, named, vault};
+use crate::world::{World, create, named, vault};
 use certmint::domain::Reason;
 use certmint::service::{Caller, Limits};
 use std::sync::atomic::Ordering;
@@ -79,6 +79,8 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
                 .await
                 .unwrap_err();
             assert_eq!(error.reason, Reason::BeingDeleted);
+            let words = "Certificate web is currently being restored and cannot be re-created; retry later.";
+            assert_eq!(error.message, words);
         }
         there.clock.advance(Duration::from_secs(91));
         there.work().await;
@@ -87,4 +89,29 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
         there.work().await;
         there.service.certificate(&vault(), &named("web")).await.unwrap();
     }
+}
+
+/// The only process of a store does not wait until the time of the one before it is over.
+#[tokio::test]
+async fn what_was_cut_short_is_finished_at_the_next_start() {
+    let here = World::new(Limits::default()).await;
+    here.issue_many("web", 120).await;
+    let backup = here.service.backup_certificate(&vault(), &named("web")).await.unwrap();
+    let there = World::new(Limits::default()).await;
+    there.store.fail_after(2);
+    there.service.restore_certificate(&vault(), backup.clone()).await.unwrap_err();
+    there.store.heal();
+    there.service.finish_interrupted().await.unwrap();
+    there.work().await;
+    there.service.restore_certificate(&vault(), backup).await.unwrap();
+
+    there.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    there.store.fail_after(1);
+    there.service.purge_certificate(&vault(), &named("web")).await.unwrap_err();
+    there.store.heal();
+    let error = there.service.create(create("web", "Self")).await.unwrap_err();
+    assert_eq!(error.message, "Certificate web is currently being deleted and cannot be re-created; retry later.");
+    there.service.finish_interrupted().await.unwrap();
+    there.work().await;
+    assert_eq!(there.store.keys().await, Vec::<String>::new());
 }

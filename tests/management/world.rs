@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{CertificateName, PolicyInput, Timestamp, VaultName};
 use certmint::issuer::Issuers;
+use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
-use certmint::service::{Caller, CreateRequest, Limits, Service};
+use certmint::service::{Caller, CreateRequest, Limits, Service, record_body};
 use certmint::store::sqlite::Sqlite;
-use certmint::store::{Batch, Record, Revision, Store, StoreError};
+use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,6 +20,8 @@ use std::time::Duration;
 const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 pub(crate) struct World {
+    /// With the master keys of the service.
+    pub(crate) sealer: Sealer,
     pub(crate) service: Service,
     pub(crate) store: Arc<Counting>,
     pub(crate) clock: Arc<ManualClock>,
@@ -55,7 +58,10 @@ impl Counting {
     /// The keys of all records, but for those that only remember requests.
     pub(crate) async fn keys(&self) -> Vec<String> {
         let all = self.inner.list("", "", usize::MAX).await.unwrap();
-        all.into_iter().map(|record| record.key).filter(|key| !key.starts_with("requests/")).collect()
+        all.into_iter()
+            .map(|record| record.key)
+            .filter(|key| !key.starts_with("requests/") && !key.starts_with("meta/"))
+            .collect()
     }
 
     pub(crate) async fn body(&self, key: &str) -> Option<serde_json::Value> {
@@ -105,7 +111,7 @@ impl World {
         });
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
         let service = service(store.clone(), clock.clone(), limits).await;
-        Self { service, store, clock }
+        Self { service, store, clock, sealer: sealer() }
     }
 
     /// Another process on the same store.
@@ -126,6 +132,15 @@ impl World {
         }
     }
 
+    /// A record like `body`, of another name, which the value says at `path`.
+    pub(crate) fn copy(&self, kind: &str, body: &serde_json::Value, path: &[&str], name: &str) -> Put {
+        let mut value = body["value"].clone();
+        let place = path.iter().fold(&mut value, |value, member| &mut value[*member]);
+        *place = name.into();
+        let key = format!("{kind}/default/{name}");
+        Put { expected: None, body: record_body(&self.sealer, &key, &value), due: None, key }
+    }
+
     pub(crate) async fn later(&self, days: u64) {
         self.clock.advance(Duration::from_secs(days * 86_400));
         self.work().await;
@@ -144,13 +159,17 @@ impl World {
     }
 }
 
+fn sealer() -> Sealer {
+    Sealer::new(MasterKeys::from_text(KEYS).unwrap())
+}
+
 async fn service(store: Arc<Counting>, clock: Arc<ManualClock>, limits: Limits) -> Service {
-    let sealer = Arc::new(Sealer::new(MasterKeys::from_text(KEYS).unwrap()));
+    let sealer = Arc::new(sealer());
     let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let options = KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() };
     let keys = Arc::new(Keys::new(sealer, options).unwrap());
-    let signs = Arc::new(SelfSigned::new(keys.clone()));
-    let issuers = Issuers::new(signs.clone()).with("Test", Arc::new(TestIssuer::new(signs)));
+    let (local_ca, signs) = (Arc::new(LocalCa::new(keys.clone())), Arc::new(SelfSigned::new(keys.clone())));
+    let issuers = Issuers::new(signs.clone()).with("LocalCA", local_ca).with("Test", Arc::new(TestIssuer::new(signs)));
     Service::new(store, issuers, keys, clock, limits).await.unwrap()
 }
 

@@ -27,6 +27,17 @@ pub(crate) async fn rest(
     path: &str,
     body: &str,
 ) -> String {
+    let authorization = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost:8443\r\nconnection: close\r\n{authorization}\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    talk(server, place, request.as_bytes()).await
+}
+
+/// Sends these bytes on a connection of their own, and reads until the server closes it.
+pub(crate) async fn talk(server: &Server, place: &Place, request: &[u8]) -> String {
     let mut roots = RootCertStore::empty();
     let chain = std::fs::read(place.file("tls.crt")).unwrap();
     roots.add(CertificateDer::from_pem_slice(&chain).unwrap()).unwrap();
@@ -38,17 +49,35 @@ pub(crate) async fn rest(
     let tcp = TcpStream::connect(server.address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let mut tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
-    let authorization = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: localhost:8443\r\nconnection: close\r\n{authorization}\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    tls.write_all(request.as_bytes()).await.unwrap();
+    tls.write_all(request).await.unwrap();
     let mut answer = Vec::new();
     // The end without a close_notify is an end all the same.
     let _ = tls.read_to_end(&mut answer).await;
-    String::from_utf8(answer).unwrap()
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// HTTP/2 without a library that reads by itself.
+pub(crate) async fn connect_h2(
+    address: std::net::SocketAddr,
+    place: &Place,
+    builder: &h2::client::Builder,
+) -> h2::client::SendRequest<bytes::Bytes> {
+    let mut roots = RootCertStore::empty();
+    let chain = std::fs::read(place.file("tls.crt")).unwrap();
+    roots.add(CertificateDer::from_pem_slice(&chain).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+    let (sender, connection) = builder.handshake(tls).await.unwrap();
+    tokio::spawn(connection);
+    sender
 }
 
 pub(crate) async fn get(server: &Server, place: &Place, token: Option<&str>, path: &str) -> String {
@@ -59,13 +88,19 @@ pub(crate) const CREATE: &str = r#"{"policy":{"key_props":{"kty":"EC","crv":"P-2
 
 /// The status line and the body of one answer of the operators' port.
 pub(crate) async fn admin(server: &Server, path: &str) -> (String, String) {
+    let answer = admin_as(server, &server.admin.to_string(), path).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+/// The whole answer of the operators' port to a request for this host.
+pub(crate) async fn admin_as(server: &Server, host: &str, path: &str) -> String {
     let mut tcp = TcpStream::connect(server.admin).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     tcp.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     tcp.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.lines().next().unwrap().to_owned(), body.to_owned())
+    answer
 }
 
 type Bearer = Box<dyn Fn(Request<()>) -> Result<Request<()>, Status> + Send + Sync>;

@@ -109,3 +109,12 @@ async fn a_server_does_not_start_with_other_master_keys_than_those_of_its_store(
     fs::write(&key, right).unwrap();
     drop(place.start());
 }
+
+#[test]
+fn a_server_for_others_leaves_no_core_dump() {
+    let place = Place::new("");
+    let server = place.start();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+}

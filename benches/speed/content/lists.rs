@@ -6,13 +6,17 @@ use super::faces::Asker;
 use super::material::{Kind, Material, ask, import, import_body};
 use crate::Times;
 use crate::reads::in_turns;
-use crate::recorded::Recorded;
-use crate::support::{Failure, Http, Row, Server, client_tls, time};
+use crate::recorded::{Recorded, client};
+use crate::support::{Failure, Http, Row, Server, channel, client_tls, time};
 use bytes::Bytes;
+use certmint::keys::{MasterKeys, Sealer};
+use certmint::proto::v1::ListCertificatesRequest;
+use certmint::service::record_body;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::store::{Batch, Put, Store};
 use http::Method;
 use rusqlite::{Connection, OpenFlags, params};
+use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -42,6 +46,7 @@ async fn filled(folder: &Path, count: usize) -> Result<(), Failure> {
     let body = import_body(&Material::new(Kind::P256)?.pem, "application/x-pkcs12");
     import(&mut http, &name(0), body).await?;
     drop(server);
+    let sealer = Sealer::new(MasterKeys::load(&folder.join("master.key"))?);
     let store = Sqlite::open(&folder.join("certmint.db"), SqliteOptions::default())?;
     let entry = store.get(&format!("certificates/default/{}", name(0))).await?.ok_or("the import left no entry")?;
     let version = store.list("versions/default/", "", 1).await?.pop().ok_or("the import left no version")?;
@@ -51,8 +56,10 @@ async fn filled(folder: &Path, count: usize) -> Result<(), Failure> {
         let (name, other_id) = (name(number), format!("{:032x}", 1_000_000 + number));
         for record in [&entry, &version] {
             let renamed = |text: &str| text.replace(&self::name(0), &name).replace(&id, &other_id);
-            let body = renamed(std::str::from_utf8(&record.body)?).into_bytes();
-            puts.push(Put { key: renamed(&record.key), expected: None, body, due: None });
+            let body: Value = serde_json::from_str(&renamed(std::str::from_utf8(&record.body)?))?;
+            let key = renamed(&record.key);
+            let body = record_body(&sealer, &key, &body["value"]);
+            puts.push(Put { key, expected: None, body, due: None });
         }
         if puts.len() >= 2 * CHUNK || number + 1 == count {
             store.commit(Batch { puts: std::mem::take(&mut puts), ..Batch::default() }).await?;
@@ -62,10 +69,18 @@ async fn filled(folder: &Path, count: usize) -> Result<(), Failure> {
 }
 
 /// The first page, and the address of a page behind nine tenths of the names.
-fn pages_of(count: usize) -> [(&'static str, String); 2] {
+async fn pages_of(server: &Server, count: usize) -> Result<[(&'static str, String); 2], Failure> {
+    let mut client = client(channel(server).await?);
+    let (mut left, mut page_token) = (count * 9 / 10 + 1, String::new());
+    while left > 0 {
+        let size = left.min(1000);
+        let wanted = ListCertificatesRequest { page_size: i32::try_from(size)?, page_token, ..Default::default() };
+        page_token = client.list_certificates(wanted).await?.into_inner().next_page_token;
+        left -= size;
+    }
     let first = format!("/certificates?maxresults={PAGE}&api-version=7.4");
-    let deep = format!("{first}&$skiptoken={}", name(count * 9 / 10));
-    [("the first page", first), ("a page behind nine tenths", deep)]
+    let deep = format!("{first}&$skiptoken={page_token}");
+    Ok([("the first page", first), ("a page behind nine tenths", deep)])
 }
 
 /// What SQLite takes for the rows of a page, one after the other on one connection: p50 and p99.
@@ -99,7 +114,8 @@ pub(super) async fn pages(recorded: &Recorded, times: Times) -> Result<Vec<Row>,
     let ours = Server::certmint(folder.path(), "")?;
     ours.settle().await?;
     let mut rows = Vec::new();
-    for ((page, address), after) in pages_of(count).into_iter().zip([String::new(), name(count * 9 / 10)]) {
+    for ((page, address), after) in pages_of(&ours, count).await?.into_iter().zip([String::new(), name(count * 9 / 10)])
+    {
         let mut http = Http::connect(&client_tls(&ours)?, ours.port).await?;
         let answer = ask(&mut http, Method::GET, &address, Bytes::new()).await?;
         let answers = recorded.with_json(&answer)?;

@@ -1,19 +1,18 @@
 //! The MAC of a PKCS #12 file: HMAC under a key of RFC 7292 appendix B, and PBMAC1 (RFC 9579).
 
 use super::super::asn1::{Element, SEQUENCE};
-use super::encryption::{
-    Budget, HMAC_SHA_1, HMAC_SHA_256, HMAC_SHA_384, HMAC_SHA_512, Hash, PURPOSE_MAC, Password, Unreadable, pbkdf2_key,
-};
+use super::budget::Budget;
+use super::encryption::{Hash, Hmac, Input, MAX_SALT, PURPOSE_MAC, Password, Unreadable, pbkdf2_key};
+use super::schemes::{algorithm_name, scheme_name};
 use aws_lc_rs::hmac;
 use const_oid::db::rfc5912;
 use der::asn1::ObjectIdentifier;
 
 const PBMAC1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.14");
 
-/// Longest key of PBMAC1 in bytes.
-const MAX_KEY: u32 = 64;
-/// Longest salt in bytes that is worked with.
-const MAX_SALT: usize = 1024;
+/// Longest key of PBMAC1 in bytes. RFC 9579 sets no bound, and programs write up to 256; the budget
+/// bounds what a key costs.
+const MAX_KEY: u32 = 4096;
 
 /// Checks MacData over the AuthenticatedSafe.
 pub(super) fn check(
@@ -33,15 +32,16 @@ pub(super) fn check(
         let parameters = parameters.first().ok_or(Unreadable::Format)?;
         return pbmac1(*parameters, content, &tag, password, budget);
     }
-    let (hash, algorithm) = by_hash(*name).ok_or(Unreadable::Scheme)?;
+    let (hash, algorithm) = by_hash(*name).ok_or_else(|| Unreadable::Scheme(scheme_name(*name)))?;
     let salt = salt.octets().filter(|salt| salt.len() <= MAX_SALT).ok_or(Unreadable::Format)?;
     // Absent is 1 (RFC 7292 section 4).
     let iterations = rest.first().map_or(Some(1), Element::unsigned).filter(|count| *count > 0);
     let iterations = iterations.ok_or(Unreadable::Format)?;
-    for password in password.forms() {
-        budget.charge(iterations, 1)?;
-        let key = hash.derive(&password, &salt, iterations, PURPOSE_MAC, hash.length);
+    for (form, password) in password.forms(budget.form) {
+        let input = Input { form, password: &password, salt: &salt, iterations };
+        let key = hash.derive_within(budget, &input, PURPOSE_MAC, hash.length)?;
         if hmac::verify(&hmac::Key::new(algorithm, &key), content, &tag).is_ok() {
+            budget.form = form;
             return Ok(());
         }
     }
@@ -57,8 +57,7 @@ fn pbmac1(
 ) -> Result<(), Unreadable> {
     let parameters = parameters.children_of(SEQUENCE).ok_or(Unreadable::Format)?;
     let [derivation, scheme] = parameters[..] else { return Err(Unreadable::Format) };
-    let scheme = scheme.children_of(SEQUENCE).and_then(|parts| parts.first().copied()).ok_or(Unreadable::Format)?;
-    let algorithm = by_hmac(scheme).ok_or(Unreadable::Scheme)?;
+    let algorithm = Hmac::of(scheme).ok_or_else(|| Unreadable::Scheme(algorithm_name(scheme)))?.algorithm;
     let length = key_length(derivation).filter(|length| (1..=MAX_KEY).contains(length)).ok_or(Unreadable::Format)?;
     let length = usize::try_from(length).map_err(|_| Unreadable::Format)?;
     let key = pbkdf2_key(derivation, password, length, budget)?;
@@ -81,16 +80,4 @@ fn by_hash(name: Element<'_>) -> Option<(Hash, hmac::Algorithm)> {
     .into_iter()
     .find(|(oid, ..)| name.is_oid(*oid))
     .map(|(_, hash, algorithm)| (hash, algorithm))
-}
-
-fn by_hmac(name: Element<'_>) -> Option<hmac::Algorithm> {
-    [
-        (HMAC_SHA_1, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
-        (HMAC_SHA_256, hmac::HMAC_SHA256),
-        (HMAC_SHA_384, hmac::HMAC_SHA384),
-        (HMAC_SHA_512, hmac::HMAC_SHA512),
-    ]
-    .into_iter()
-    .find(|(oid, _)| name.is_oid(*oid))
-    .map(|(_, algorithm)| algorithm)
 }

@@ -2,16 +2,20 @@
 //! every decoder in use can open. The cost of reading is bounded over everything that one caller
 //! sends: the iteration counts are his.
 
+mod budget;
 mod encryption;
 mod mac;
+mod schemes;
 mod write;
 
-pub(crate) use encryption::{Budget, MAX_ROUNDS, Password, Unreadable, decrypt};
+pub(crate) use budget::Budget;
+pub(crate) use encryption::{Password, Unreadable, decrypt};
 pub(crate) use write::write;
 
 use super::asn1::{Element, INTEGER, OCTET_STRING, SEQUENCE};
 use const_oid::db::rfc5911;
 use der::asn1::ObjectIdentifier;
+use schemes::scheme_name;
 use zeroize::Zeroizing;
 
 const KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.1");
@@ -20,45 +24,32 @@ const CERT_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.
 const SAFE_CONTENTS_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.6");
 const X509_CERTIFICATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.22.1");
 
+const LOCAL_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.21");
+
 /// Bags inside of bags, at most.
 const MAX_NESTING: u8 = 4;
-/// Most keys of one file; a file with more than one is refused anyway.
-const MAX_KEYS: usize = 8;
 
 /// What a file holds, in its order, unchecked.
 #[derive(Default)]
 pub(crate) struct Contents {
     /// PKCS #8, DER; empty where keys were not asked for.
     pub(crate) keys: Vec<Zeroizing<Vec<u8>>>,
-    /// X.509, DER.
-    pub(crate) certificates: Vec<Vec<u8>>,
+    /// The localKeyIDs of the keys, also where these were not asked for.
+    pub(crate) key_ids: Vec<Vec<u8>>,
+    pub(crate) certificates: Vec<Certificate>,
 }
 
-/// The certificates of a file without a password. Keys inside are not read.
-///
-/// # Errors
-/// A sentence for the caller: not PKCS #12, a password, an unknown encryption, too many rounds.
-pub(crate) fn certificates(file: &[u8], budget: &mut Budget) -> Result<Vec<Vec<u8>>, String> {
-    // The MAC is not checked: under an empty password it proves nothing, and a wrong password
-    // shows in the decryption.
-    let mut reader = Reader { password: Password(""), with_keys: false, budget };
-    let sentence = match reader.file(file, false) {
-        Ok(found) if found.certificates.is_empty() => "This PKCS#12 file holds no certificate.",
-        Ok(found) => return Ok(found.certificates),
-        Err(Unreadable::Format) => {
-            "The specified PKCS#12 X.509 certificate content can not be read. Please check if certificate is in valid PKCS#12 format."
-        }
-        Err(Unreadable::Password) => {
-            "This PKCS#12 file has a password. Export it again without one, or send the certificates as PEM."
-        }
-        Err(Unreadable::Scheme) => {
-            "This PKCS#12 file is encrypted in a way that is not supported (supported: PBES2 with PBKDF2 and AES, and the old 3DES and RC2-40). Send the certificates as PEM."
-        }
-        Err(Unreadable::TooCostly) => {
-            "This PKCS#12 file asks for too many rounds of key derivation. Export it again with fewer, or send the certificates as PEM."
-        }
-    };
-    Err(sentence.to_owned())
+/// A certificate of a file.
+pub(crate) struct Certificate {
+    /// X.509, DER.
+    pub(crate) der: Vec<u8>,
+    /// Which key it belongs to, where the file says so.
+    pub(crate) key_id: Option<Vec<u8>>,
+}
+
+/// The certificates of a file without a password. Keys inside are not read, the MAC is not checked.
+pub(crate) fn read_certificates(file: &[u8], budget: &mut Budget) -> Result<Contents, Unreadable> {
+    Reader { password: Password(""), with_keys: false, budget }.file(file, false)
 }
 
 /// Everything that a file holds. Where it has a MAC, the MAC must be right.
@@ -76,6 +67,7 @@ struct Reader<'a> {
 struct Bag<'a> {
     kind: Element<'a>,
     value: Element<'a>,
+    key_id: Option<Vec<u8>>,
 }
 
 impl Reader<'_> {
@@ -110,7 +102,7 @@ impl Reader<'_> {
             return self.bags(&bags, MAX_NESTING, found);
         }
         if !kind.is_oid(rfc5911::ID_ENCRYPTED_DATA) {
-            return Err(Unreadable::Scheme);
+            return Err(Unreadable::Scheme(scheme_name(kind)));
         }
         let data = content.children_of(SEQUENCE).ok_or(Unreadable::Format)?;
         let [version, info, ..] = &data[..] else { return Err(Unreadable::Format) };
@@ -123,23 +115,26 @@ impl Reader<'_> {
     }
 
     fn bags(&mut self, contents: &[u8], depth: u8, found: &mut Contents) -> Result<(), Unreadable> {
-        for Bag { kind, value } in split(contents).ok_or(Unreadable::Format)? {
+        for Bag { kind, value, key_id } in split(contents).ok_or(Unreadable::Format)? {
             if kind.is_oid(CERT_BAG) {
                 let certificate = value.children_of(SEQUENCE).ok_or(Unreadable::Format)?;
                 let [kind, value] = certificate[..] else { return Err(Unreadable::Format) };
                 if kind.is_oid(X509_CERTIFICATE) {
                     let der = value.explicit(0).and_then(|value| value.octets()).ok_or(Unreadable::Format)?;
-                    found.certificates.push(der);
+                    found.certificates.push(Certificate { der, key_id });
                 }
             } else if kind.is_oid(SAFE_CONTENTS_BAG) {
                 let depth = depth.checked_sub(1).ok_or(Unreadable::Format)?;
                 self.bags(value.whole, depth, found)?;
-            } else if self.with_keys && found.keys.len() < MAX_KEYS {
-                if kind.is_oid(KEY_BAG) {
-                    found.keys.push(Zeroizing::new(value.whole.to_vec()));
-                } else if kind.is_oid(SHROUDED_KEY_BAG) {
-                    found.keys.push(encrypted_key(value.whole, self.password, self.budget)?);
+            } else if kind.is_oid(KEY_BAG) || kind.is_oid(SHROUDED_KEY_BAG) {
+                found.key_ids.extend(key_id);
+                if !self.with_keys {
+                    continue;
                 }
+                found.keys.push(match kind.is_oid(KEY_BAG) {
+                    true => Zeroizing::new(value.whole.to_vec()),
+                    false => encrypted_key(value.whole, self.password, self.budget)?,
+                });
             }
         }
         Ok(())
@@ -152,10 +147,19 @@ fn split(contents: &[u8]) -> Option<Vec<Bag<'_>>> {
     bags.into_iter()
         .map(|bag| {
             let bag = bag.children_of(SEQUENCE)?;
-            let [kind, value, ..] = bag[..] else { return None };
-            Some(Bag { kind, value: value.explicit(0)? })
+            let [kind, value, attributes @ ..] = &bag[..] else { return None };
+            let key_id = attributes.first().and_then(local_key_id);
+            Some(Bag { kind: *kind, value: value.explicit(0)?, key_id })
         })
         .collect()
+}
+
+/// Which key a bag belongs to. Attributes of another form are not needed, whatever they are.
+fn local_key_id(attributes: &Element<'_>) -> Option<Vec<u8>> {
+    attributes.children()?.iter().find_map(|attribute| match attribute.children()?[..] {
+        [kind, values] if kind.is_oid(LOCAL_KEY_ID) => values.children()?.first()?.octets(),
+        _ => None,
+    })
 }
 
 /// The PKCS #8 key inside an EncryptedPrivateKeyInfo (RFC 5958 section 3).

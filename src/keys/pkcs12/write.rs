@@ -1,11 +1,13 @@
-//! Writes PKCS #12 files with an empty password, for every decoder in use: 3DES and a SHA-1 MAC are
-//! what OpenSSL 3, Java, .NET, Windows and the old decoder of Go have in common. With an empty
-//! password no encryption would keep a secret; the secret is kept by who may read it.
+//! Writes PKCS #12 files without a password, with the structure and the parameters of Key Vault
+//! (contract section 8): 3DES for key and certificates, a SHA-1 MAC, 2,000 rounds each. The password
+//! has no bytes at all: the other form of an empty password, a terminator alone, is refused by
+//! readers that are given no password, such as Azure's JCA provider. Such an encryption keeps no
+//! secret; access control does.
 
-use super::super::asn1::{INTEGER, OCTET_STRING, OID, SEQUENCE, SET, context};
-use super::super::digest::{sha1, sha256};
-use super::encryption::{Hash, PURPOSE_IV, PURPOSE_KEY, PURPOSE_MAC, Password, SHA1_3DES};
-use super::{CERT_BAG, SHROUDED_KEY_BAG, X509_CERTIFICATE};
+use super::super::asn1::{INTEGER, OCTET_STRING, OID, SEQUENCE, SET, context, tlv};
+use super::super::digest::sha256;
+use super::encryption::{Hash, NO_PASSWORD, PURPOSE_IV, PURPOSE_KEY, PURPOSE_MAC, SHA1_3DES};
+use super::{CERT_BAG, LOCAL_KEY_ID, SHROUDED_KEY_BAG, X509_CERTIFICATE};
 use aws_lc_rs::hmac;
 use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::Pkcs7};
 use const_oid::db::{rfc5911, rfc5912};
@@ -14,12 +16,16 @@ use std::sync::LazyLock;
 use zeroize::Zeroizing;
 
 const FRIENDLY_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.20");
-const LOCAL_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.21");
 
 const BMP_STRING: u8 = 0x1e;
 const NULL: [u8; 2] = [5, 0];
-/// Rounds of key derivation, as Windows writes them.
+/// Rounds of every key derivation.
 const ROUNDS: u16 = 2000;
+/// Lengths of salts: of the two encryptions, of the MAC.
+const SALT: usize = 8;
+const MAC_SALT: usize = 20;
+/// What Windows, and so Key Vault, writes as localKeyID: the number of the key in the file, little-endian.
+const KEY_ID: [u8; 4] = [1, 0, 0, 0];
 
 type Secret = Zeroizing<Vec<u8>>;
 
@@ -27,14 +33,11 @@ type Secret = Zeroizing<Vec<u8>>;
 /// DER). Java shows `name` as the alias. The same content gives the same bytes, so that whoever
 /// compares two copies of a secret sees no change where there is none.
 pub(crate) fn write(key: Option<&[u8]>, certificates: &[&[u8]], name: &str) -> Secret {
-    let leaf = certificates.first().copied().unwrap_or_default();
-    let key_id = sha1(leaf);
-
     let mut safes = Vec::new();
     if let Some(key) = key {
         let (algorithm, ciphertext) = KEY.encrypt(key);
         let shrouded = tlv(SEQUENCE, &[&algorithm, &tlv(OCTET_STRING, &[&ciphertext])]);
-        let bag = bag(SHROUDED_KEY_BAG, &shrouded, Some(&attributes(&key_id, name)));
+        let bag = bag(SHROUDED_KEY_BAG, &shrouded, Some(&set(&[&key_id(), &friendly_name(name)])));
         safes.push(content_info(rfc5911::ID_DATA, &tlv(OCTET_STRING, &[&tlv(SEQUENCE, &[&bag])])));
     }
     let bags: Vec<Vec<u8>> = certificates
@@ -43,7 +46,7 @@ pub(crate) fn write(key: Option<&[u8]>, certificates: &[&[u8]], name: &str) -> S
         .map(|(index, der)| {
             let value = tlv(context(0), &[&tlv(OCTET_STRING, &[der])]);
             let value = tlv(SEQUENCE, &[&oid(X509_CERTIFICATE), &value]);
-            let own = (index == 0 && key.is_some()).then(|| attributes(&key_id, name));
+            let own = (index == 0 && key.is_some()).then(|| set(&[&key_id()]));
             bag(CERT_BAG, &value, own.as_deref())
         })
         .collect();
@@ -59,7 +62,7 @@ pub(crate) fn write(key: Option<&[u8]>, certificates: &[&[u8]], name: &str) -> S
     Zeroizing::new(tlv(SEQUENCE, &[&tlv(INTEGER, &[&[3]]), &safe, &mac]))
 }
 
-/// A salt, with the key and the IV that follow from it and the empty password. Whoever has a file derives the same
+/// A salt, with the key and the IV that follow from it without a password. Whoever has a file derives the same
 /// from it, so none of this is a secret: all files share it, and its thousands of rounds are made once.
 struct Encryption {
     salt: Vec<u8>,
@@ -70,14 +73,14 @@ struct Encryption {
 static KEY: LazyLock<Encryption> = LazyLock::new(|| Encryption::new("key"));
 static CERTIFICATES: LazyLock<Encryption> = LazyLock::new(|| Encryption::new("certificates"));
 static MAC: LazyLock<(Vec<u8>, hmac::Key)> = LazyLock::new(|| {
-    let salt = salt("mac");
-    let key = Hash::SHA1.derive(&empty_password(), &salt, ROUNDS.into(), PURPOSE_MAC, Hash::SHA1.length);
+    let salt = salt("mac", MAC_SALT);
+    let key = Hash::SHA1.derive(NO_PASSWORD, &salt, ROUNDS.into(), PURPOSE_MAC, Hash::SHA1.length);
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
     (salt, key)
 });
 
-fn salt(label: &str) -> Vec<u8> {
-    sha256(&[b"certmint pkcs12 salt 2", label.as_bytes()])[..8].to_vec()
+fn salt(label: &str, length: usize) -> Vec<u8> {
+    sha256(&[b"certmint pkcs12 salt 3", label.as_bytes()])[..length].to_vec()
 }
 
 fn mac(content: &[u8]) -> Vec<u8> {
@@ -90,11 +93,11 @@ fn mac(content: &[u8]) -> Vec<u8> {
 
 impl Encryption {
     fn new(label: &str) -> Self {
-        let (password, salt) = (empty_password(), salt(label));
+        let (password, salt) = (NO_PASSWORD, salt(label, SALT));
         let mut key = [0; 24];
-        key.copy_from_slice(&Hash::SHA1.derive(&password, &salt, ROUNDS.into(), PURPOSE_KEY, 24));
+        key.copy_from_slice(&Hash::SHA1.derive(password, &salt, ROUNDS.into(), PURPOSE_KEY, 24));
         let mut iv = [0; 8];
-        iv.copy_from_slice(&Hash::SHA1.derive(&password, &salt, ROUNDS.into(), PURPOSE_IV, 8));
+        iv.copy_from_slice(&Hash::SHA1.derive(password, &salt, ROUNDS.into(), PURPOSE_IV, 8));
         Self { salt, key, iv }
     }
 
@@ -108,19 +111,20 @@ impl Encryption {
     }
 }
 
-/// The form with its terminator, which every decoder tries.
-fn empty_password() -> Secret {
-    Password("").forms().swap_remove(0)
+fn key_id() -> Vec<u8> {
+    tlv(SEQUENCE, &[&oid(LOCAL_KEY_ID), &tlv(SET, &[&tlv(OCTET_STRING, &[&KEY_ID])])])
 }
 
-fn attributes(key_id: &[u8], name: &str) -> Vec<u8> {
+fn friendly_name(name: &str) -> Vec<u8> {
     let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    let name = tlv(SEQUENCE, &[&oid(FRIENDLY_NAME), &tlv(SET, &[&tlv(BMP_STRING, &[&name])])]);
-    let key_id = tlv(SEQUENCE, &[&oid(LOCAL_KEY_ID), &tlv(SET, &[&tlv(OCTET_STRING, &[key_id])])]);
-    // DER sorts the members of a set; the shorter encoding comes first (X.690 section 11.6).
-    let mut members = [name, key_id];
-    members.sort();
-    tlv(SET, &[&members[0], &members[1]])
+    tlv(SEQUENCE, &[&oid(FRIENDLY_NAME), &tlv(SET, &[&tlv(BMP_STRING, &[&name])])])
+}
+
+/// DER sorts the members of a set (X.690 section 11.6).
+fn set(members: &[&[u8]]) -> Vec<u8> {
+    let mut members = members.to_vec();
+    members.sort_unstable();
+    tlv(SET, &members)
 }
 
 fn bag(kind: ObjectIdentifier, value: &[u8], attributes: Option<&[u8]>) -> Vec<u8> {
@@ -139,27 +143,9 @@ fn rounds() -> Vec<u8> {
     tlv(INTEGER, &[&ROUNDS.to_be_bytes()])
 }
 
-/// Tag, length and content in DER.
-fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    let bytes = length.to_be_bytes();
-    let significant = &bytes[bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len() - 1)..];
-    let mut out = Vec::with_capacity(length + 10);
-    out.push(tag);
-    match significant {
-        [short] if *short < 0x80 => out.push(*short),
-        long => {
-            out.push(0x80 | u8::try_from(long.len()).unwrap_or(8));
-            out.extend_from_slice(long);
-        }
-    }
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-    out
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Budget, read};
+    use super::super::{Budget, Password, read};
     use super::*;
     use crate::domain::policy::KeyType;
     use crate::keys::KeyPair;
@@ -172,20 +158,10 @@ mod tests {
         for key in [Some(key.as_slice()), None] {
             let file = write(key, &listed, "web");
             let found = read(&file, Password(""), &mut Budget::default()).ok().unwrap();
-            assert_eq!(found.certificates, certificates);
+            assert!(found.certificates.iter().map(|found| &found.der).eq(&certificates));
             assert_eq!(found.keys.first().map(|key| key.as_slice()), key);
             assert_eq!(file, write(key, &listed, "web"));
             assert!(read(&file, Password("x"), &mut Budget::default()).is_err());
         }
-    }
-
-    #[test]
-    fn lengths_are_written_as_short_as_they_can_be() {
-        let head = |length: usize| {
-            let whole = tlv(4, &[&vec![0; length]]);
-            whole[1..whole.len() - length].to_vec()
-        };
-        assert_eq!((head(0), head(127)), (vec![0], vec![127]));
-        assert_eq!((head(128), head(256), head(65_536)), (vec![0x81, 128], vec![0x82, 1, 0], vec![0x83, 1, 0, 0]));
     }
 }

@@ -150,7 +150,7 @@ impl Hub {
     }
 
     pub(in crate::service) fn decode(&self, event: &Event) -> Result<LogEvent> {
-        let transition = records::decode("an event of the log", &event.body)?;
+        let transition = records::decode_event(&event.body)?;
         Ok(LogEvent::new(event.revision, transition, self.token(event.revision)))
     }
 

@@ -9,7 +9,7 @@ use super::{Subscriber, ended};
 use crate::domain::pending::TransitionKind;
 use crate::domain::{Error, Operation, Reason, RequestId, Result};
 use crate::service::Service;
-use crate::service::records::{self, RequestRecord, ShownPending, key};
+use crate::service::records::{ShownPending, key};
 use crate::store::{Record, Revision};
 use futures_util::Stream;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -80,7 +80,7 @@ impl Service {
         }
         if let (Some(id), Some(vault)) = (request.request_id, &request.vault) {
             // The operation's name finds it in the index.
-            let known = self.load::<RequestRecord>(&key::request(vault, id)).await?;
+            let known = self.load(&key::request(vault, id)).await?;
             let name = known.map(|(_, known)| known.certificate);
             match name.filter(|name| request.names.is_empty() || request.names.contains(name)) {
                 Some(name) => request.names = vec![name],
@@ -248,7 +248,8 @@ impl Session {
         let (records, next) = self.records(request, after).await?;
         let mut operations = Vec::new();
         for record in records {
-            let ShownPending { operation } = records::read(&record)?;
+            // One that does not verify was logged, and keeps nobody from seeing the others.
+            let Ok(ShownPending { operation }) = self.service.records.read(&record) else { continue };
             let wanted = snapshot == Snapshot::All || operation.in_progress();
             if !wanted || !self.filter.concerns(&operation) {
                 continue;
@@ -271,16 +272,16 @@ impl Session {
             (Some(vault), false) => {
                 let mut found = Vec::with_capacity(request.names.len());
                 for name in &request.names {
-                    found.extend(store.get(&key::pending(vault, name)).await?);
+                    found.extend(store.get(key::pending(vault, name).as_str()).await?);
                 }
                 Ok((found, None))
             }
             (vault, _) => {
                 let mut prefix = key::pendings_of(vault.as_ref());
                 if vault.is_some() {
-                    prefix.push_str(&request.prefix.to_ascii_lowercase());
+                    prefix = prefix.beginning_with(&request.prefix.to_ascii_lowercase());
                 }
-                let found = store.list(&prefix, after, self.page).await?;
+                let found = store.list(prefix.as_str(), after, self.page).await?;
                 let next = (found.len() == self.page).then(|| found.last().map(|record| record.key.clone())).flatten();
                 Ok((found, next))
             }
@@ -294,7 +295,7 @@ impl Session {
         loop {
             let (records, next) = self.records(request, &after).await?;
             for record in records {
-                let ShownPending { operation } = records::read(&record)?;
+                let Ok(ShownPending { operation }) = self.service.records.read(&record) else { continue };
                 if self.filter.concerns(&operation) {
                     known = known.max(record.revision);
                     self.track(&operation, ended(&operation));

@@ -1,11 +1,16 @@
 //! The accept loop of the operators' port: few connections, none of them for long.
 
+use super::AdminHosts;
 use axum::Router;
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -39,7 +44,8 @@ impl AdminPort {
     }
 
     /// Serves until the task is dropped.
-    pub async fn serve(self, router: Router) {
+    pub async fn serve(self, router: Router, hosts: AdminHosts) {
+        let hosts = Arc::new(hosts);
         let mut open: VecDeque<AbortHandle> = VecDeque::with_capacity(CONNECTIONS);
         loop {
             let stream = match self.tcp.accept().await {
@@ -51,7 +57,16 @@ impl AdminPort {
                     continue;
                 }
             };
-            let service = TowerToHyperService::new(router.clone());
+            let (router, hosts) = (router.clone(), Arc::clone(&hosts));
+            let service = service_fn(move |request: http::Request<Incoming>| {
+                let (mut router, checked) = (router.clone(), hosts.check(request.uri(), request.headers()));
+                async move {
+                    match checked {
+                        Ok(()) => tower::Service::call(&mut router, request).await,
+                        Err(refusal) => Ok::<_, Infallible>(refusal.into_response()),
+                    }
+                }
+            });
             open.retain(|connection| !connection.is_finished());
             if open.len() >= CONNECTIONS
                 && let Some(oldest) = open.pop_front()

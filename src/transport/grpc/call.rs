@@ -32,7 +32,7 @@ impl Call {
             Some(ConnectionInfo { id, closing, .. }) => (*id, closing.clone()),
             None => (0, CancellationToken::new()),
         };
-        let Caller { principal, about } = extensions.remove::<Caller>().unwrap_or_default();
+        let Caller { principal, about, is_known: _ } = extensions.remove::<Caller>().unwrap_or_default();
         Self { host, closing, principal, deadline, connection, about, vaults }
     }
 

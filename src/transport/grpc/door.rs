@@ -9,7 +9,8 @@ use crate::domain::{Error, Reason};
 use crate::service::Service;
 use crate::transport::audit::About;
 use crate::transport::auth::{Auth, Principal};
-use crate::transport::listener::ConnectionInfo;
+use crate::transport::headers::one_authorization;
+use crate::transport::listener::{Account, ConnectionInfo, Overrun};
 use futures_util::future::BoxFuture;
 use prost::Message;
 use std::collections::HashMap;
@@ -26,15 +27,20 @@ pub(super) struct Caller {
     pub(super) principal: Principal,
     /// `None` where no line will be written.
     pub(super) about: Option<Arc<Mutex<About>>>,
+    /// Whether credentials were accepted.
+    pub(super) is_known: bool,
 }
 
 impl Default for Caller {
     /// Where there is no door, as in tests of single services.
     fn default() -> Self {
         let principal = Principal { name: "nobody".to_owned(), revoked: None };
-        Self { principal, about: None }
+        Self { principal, about: None, is_known: false }
     }
 }
+
+/// The paths of reflection, in all of its versions.
+const REFLECTION: &str = "/grpc.reflection.";
 
 /// In front of [`Front`].
 #[derive(Clone)]
@@ -55,15 +61,21 @@ impl Door {
 
     /// Health is for everybody: balancers have no credentials.
     fn is_open(&self, path: &str) -> bool {
-        path.starts_with("/grpc.health.") || self.0.open_reflection && path.starts_with("/grpc.reflection.")
+        path.starts_with("/grpc.health.") || self.0.open_reflection && path.starts_with(REFLECTION)
     }
 
     pub(super) async fn answer(self, mut request: http::Request<Body>) -> http::Response<Body> {
         let begun = Instant::now();
         let Parts { front, service, auth, .. } = &*self.0;
         let method = Method::of(request.uri().path());
+        if let Err(error) = one_authorization(request.headers()) {
+            let response = status(error).into_http();
+            service.metrics().grpc(method.name, code(&response), None);
+            return response;
+        }
+        let account = request.extensions().get::<Account>().cloned();
         let caller = match auth.authenticate_call(request.headers()) {
-            Some(principal) => Caller { principal, about: None },
+            Some(principal) => Caller { principal, about: None, is_known: true },
             None if self.is_open(request.uri().path()) => Caller::default(),
             None => {
                 service.metrics().unauthenticated("grpc");
@@ -72,6 +84,13 @@ impl Door {
                 return response;
             }
         };
+        if let Some(account) = account
+            && let Err(cause) = admit(&account, &caller, request.uri().path())
+        {
+            let response = status(cause.error()).into_http();
+            service.metrics().grpc(method.name, code(&response), None);
+            return response;
+        }
         let audit = method.audited.then(|| Audit::of(method.name, &caller, &request));
         let about = audit.as_ref().map(|audit| audit.about.clone());
         request.extensions_mut().insert(Caller { about, ..caller });
@@ -136,6 +155,21 @@ impl Drop for Audit {
     }
 }
 
+/// Puts the call at the expense of its caller.
+fn admit(account: &Account, caller: &Caller, path: &str) -> Result<(), Overrun> {
+    if caller.is_known {
+        account.identify(&caller.principal.name)?
+    } else {
+        account.admitted()?
+    }
+    if path.starts_with(REFLECTION) { account.hold(reflection_bytes()) } else { Ok(()) }
+}
+
+/// What a stream of reflection keeps: two answers that are ready, and one that is being encoded.
+fn reflection_bytes() -> usize {
+    crate::proto::DESCRIPTOR_SET.len() / 2
+}
+
 fn unauthenticated() -> Error {
     Error::new(
         Reason::Unauthenticated,
@@ -145,12 +179,14 @@ fn unauthenticated() -> Error {
 
 /// A method of the services that are offered here.
 #[derive(Clone, Copy, Debug)]
-struct Method {
+pub(super) struct Method {
     /// `certmint.v1.CertificateService/GetPending`.
     name: &'static str,
-    streams: bool,
+    pub(super) streams: bool,
     /// It leaves a line.
     audited: bool,
+    /// Its answer may be large.
+    pub(super) large: bool,
 }
 
 /// What leaves a line although it changes nothing.
@@ -166,9 +202,9 @@ const AUDITED_READS: [&str; 7] = [
 
 impl Method {
     /// The method of a path; all that are not known are one.
-    fn of(path: &str) -> Self {
+    pub(super) fn of(path: &str) -> Self {
         static KNOWN: OnceLock<HashMap<&'static str, Method>> = OnceLock::new();
-        let unknown = Self { name: "unknown", streams: false, audited: false };
+        let unknown = Self { name: "unknown", streams: false, audited: false, large: false };
         let known = KNOWN.get_or_init(methods);
         path.strip_prefix('/').and_then(|name| known.get(name)).copied().unwrap_or(unknown)
     }
@@ -194,7 +230,8 @@ fn methods() -> HashMap<&'static str, Method> {
                     let reads = level == Some(prost_types::method_options::IdempotencyLevel::NoSideEffects);
                     let streams = method.server_streaming();
                     let audited = ours && !streams && (!reads || AUDITED_READS.contains(&name));
-                    methods.insert(name, Method { name, streams, audited });
+                    let large = ours && ["List", "Backup"].iter().any(|verb| method.name().starts_with(verb));
+                    methods.insert(name, Method { name, streams, audited, large });
                 }
             }
         }
@@ -217,7 +254,7 @@ mod tests {
     #[test]
     fn methods_are_known_by_name_and_by_what_they_do() {
         let of = |path: &str| {
-            let Method { name, streams, audited } = Method::of(path);
+            let Method { name, streams, audited, large: _ } = Method::of(path);
             (name, streams, audited)
         };
         let service = |method: &str| format!("/certmint.v1.CertificateService/{method}");

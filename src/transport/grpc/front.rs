@@ -4,12 +4,15 @@
 use super::GrpcOptions;
 use super::bare::explained;
 use super::call::Call;
+use super::door::Method;
 use super::ending::{ending, ending_request};
 use super::status::status;
 use super::watch;
 use crate::domain::{Error, Reason};
 use crate::service::Service;
+use crate::transport::headers;
 use crate::transport::host::Host;
+use crate::transport::listener::Account;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -41,7 +44,15 @@ impl Front {
     pub(super) async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
         let options = &self.0.options;
         let (mut parts, body) = request.into_parts();
-        let host = match Host::of(&parts, &options.base_domain) {
+        if let Err(error) = headers::no_repeats(&parts.headers) {
+            return status(error).into_http();
+        }
+        if headers::is_encoded(&parts.headers) {
+            let mut response = status(Error::new(Reason::NotSupported, headers::ENCODED)).into_http();
+            *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return response;
+        }
+        let host = match Host::of(&parts, &options.base_domain, &options.hosts) {
             Ok(host) => host,
             Err(error) => return status(error).into_http(),
         };
@@ -79,6 +90,11 @@ impl Front {
         if request.uri().path() == WATCH {
             return Box::pin(watch::answer(service, request, deadline, options.message_limit)).await;
         }
+        let account = request.extensions().get::<Account>().filter(|_| Method::of(request.uri().path()).large).cloned();
+        let _turn = match &account {
+            Some(account) => Some(account.turn().await),
+            None => None,
+        };
         let routes = if request.uri().path() == RESTORE { restore } else { routes };
         match tower::Service::call(&mut routes.clone(), request).await {
             Ok(response) => response,

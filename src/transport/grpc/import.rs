@@ -5,7 +5,8 @@ use super::{call::Call, policy};
 use crate::domain::{Error, Result};
 use crate::proto::v1::{self, import_certificate_request::Bundle};
 use crate::service::ImportRequest;
-use zeroize::Zeroizing;
+use bytes::Bytes;
+use zeroize::{Zeroize, Zeroizing};
 
 /// What a message asks for.
 pub(super) fn request(call: &Call, message: v1::ImportCertificateRequest) -> Result<ImportRequest> {
@@ -21,7 +22,7 @@ pub(super) fn request(call: &Call, message: v1::ImportCertificateRequest) -> Res
     } = message;
     let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
     let value = match bundle {
-        Some(Bundle::Pkcs12(bytes)) => Zeroizing::new(bytes.to_vec()),
+        Some(Bundle::Pkcs12(bytes)) => own(bytes),
         Some(Bundle::Pem(text)) => Zeroizing::new(text.into_bytes()),
         None => return Err(Error::field("bundle", "It is required: pkcs12 or pem.")),
     };
@@ -36,4 +37,13 @@ pub(super) fn request(call: &Call, message: v1::ImportCertificateRequest) -> Res
         tags: tags(labels),
         preserve_cert_order,
     })
+}
+
+/// A copy that is wiped, and the message wiped where nobody else holds a part of its buffer.
+fn own(bytes: Bytes) -> Zeroizing<Vec<u8>> {
+    let copy = Zeroizing::new(bytes.to_vec());
+    if let Ok(mut message) = bytes.try_into_mut() {
+        message.as_mut().zeroize();
+    }
+    copy
 }

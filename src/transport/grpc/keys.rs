@@ -40,7 +40,7 @@ impl Keys {
     async fn list(&self, request: Request<v1::ListKeysRequest>) -> Result<v1::ListKeysResponse> {
         let (call, message) = open(request)?;
         let v1::ListKeysRequest { vault_name, page_size: size, page_token } = message;
-        let page = self.0.face_list(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
+        let page = self.0.keys(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListKeysResponse {
             keys: page

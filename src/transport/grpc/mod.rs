@@ -17,11 +17,13 @@ mod reading;
 mod reply;
 mod secrets;
 mod status;
+mod unary;
 mod vaults;
 mod watch;
 
 pub(crate) use reading::reads_a_message;
 
+use crate::domain::{Error, Reason};
 use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
 use crate::proto::v1::key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS};
@@ -29,7 +31,9 @@ use crate::proto::v1::secret_service_server::{SERVICE_NAME as SECRETS, SecretSer
 use crate::proto::v1::vault_service_server::{SERVICE_NAME as VAULTS, VaultServiceServer};
 use crate::service::Service;
 use crate::transport::auth::Auth;
-use door::Door;
+use crate::transport::host::Hosts;
+use crate::transport::listener::Refusal;
+use door::{Door, Method};
 use front::Front;
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -48,6 +52,8 @@ use tower::Layer;
 pub struct GrpcOptions {
     /// A host `{vault}.{base_domain}` names a vault.
     pub base_domain: String,
+    /// The hosts that calls are answered for.
+    pub hosts: Hosts,
     /// Largest message that is taken, in bytes.
     pub message_limit: usize,
     /// Largest backup, in bytes: a message that brings or takes one may be so large beside the rest.
@@ -65,11 +71,12 @@ impl Default for GrpcOptions {
     fn default() -> Self {
         Self {
             base_domain: "localhost".to_owned(),
+            hosts: Hosts::Any,
             message_limit: 1024 * 1024,
             backup_limit: 3 * 1024 * 1024,
             call_timeout: Duration::from_secs(60),
             auth: Auth::Development,
-            open_reflection: true,
+            open_reflection: false,
             closing: CancellationToken::new(),
         }
     }
@@ -77,6 +84,8 @@ impl Default for GrpcOptions {
 
 /// Largest message that is sent, in bytes, where no backup may be larger.
 const SEND_LIMIT: usize = 4 * 1024 * 1024;
+/// Largest message to health and reflection, which anybody may call: the name of a service or a symbol.
+const QUESTION_LIMIT: usize = 16 * 1024;
 /// What a message with a backup has beside it, in bytes, at most.
 const BESIDE_BACKUP: usize = 4 * 1024;
 
@@ -107,7 +116,7 @@ pub fn face(service: Service, options: GrpcOptions) -> Face {
         .add_service(vaults)
         .add_service(secrets)
         .add_service(keys)
-        .add_service(health);
+        .add_service(health.max_decoding_message_size(QUESTION_LIMIT));
     let restore = Routes::new(certificates(options.message_limit.max(backup)));
     let routes = with_reflection(routes.clone()).unwrap_or_else(|error| {
         // The descriptor set is a part of the program: a test holds that this does not happen.
@@ -144,15 +153,16 @@ where
     /// Answers a call of gRPC, or of gRPC-Web by way of its translation.
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let door = self.0.clone();
+        let streams = Method::of(request.uri().path()).streams;
         let request = request.map(Body::new);
         let content_type = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
         if request.version() == Version::HTTP_2 && !content_type.starts_with(b"application/grpc-web") {
-            return Box::pin(async move { Ok(door.answer(request).await.map(axum::body::Body::new)) });
+            return Box::pin(async move { Ok(unary::whole(door.answer(request).await, streams).await) });
         }
         let mut web = tonic_web::GrpcWebLayer::new().layer(door);
         Box::pin(async move {
             let response = tower::Service::call(&mut web, request).await?;
-            Ok(in_words(response).map(axum::body::Body::new))
+            Ok(unary::whole(in_words(response), streams).await)
         })
     }
 }
@@ -168,6 +178,20 @@ fn in_words(response: http::Response<Body>) -> http::Response<Body> {
     };
     let mut response = response.map(|_| Body::new(http_body_util::Full::from(text)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// The refusal of a call by a limit of the port.
+pub(super) fn refused(content_type: &HeaderValue, why: &Refusal) -> http::Response<bytes::Bytes> {
+    let error = match why {
+        Refusal::Budget(cause) => cause.error(),
+        Refusal::Fields(limit) => {
+            Error::new(Reason::MessageTooLarge, format!("The call has more than {limit} fields of metadata."))
+        }
+    };
+    let response: http::Response<Body> = status::status(error).into_http();
+    let mut response = response.map(|_| bytes::Bytes::new());
+    response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
     response
 }
 
@@ -193,7 +217,10 @@ fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::E
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
             .include_reflection_service(false)
     };
-    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
+    let (v1, v1alpha) = (builder().build_v1()?, builder().build_v1alpha()?);
+    let (v1, v1alpha) =
+        (v1.max_decoding_message_size(QUESTION_LIMIT), v1alpha.max_decoding_message_size(QUESTION_LIMIT));
+    Ok(routes.add_service(v1).add_service(v1alpha))
 }
 
 #[cfg(test)]

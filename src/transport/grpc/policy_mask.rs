@@ -17,6 +17,10 @@ pub(super) fn change(policy: v1::CertificatePolicy, paths: Option<&[String]>) ->
     let mut kept = PolicyInput::default();
     for path in paths {
         keep(&mut kept, &input, path)?;
+        if path == "x509_properties.validity_months" {
+            // A zero is what a message says without it; whoever names it is told what it may be.
+            kept.validity_months = Some(input.validity_months.unwrap_or(0));
+        }
     }
     Ok(kept)
 }

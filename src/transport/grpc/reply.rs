@@ -176,7 +176,8 @@ pub(super) fn contacts(contacts: &Contacts, base: &str) -> v1::Contacts {
 
 /// An issuer without its password.
 pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issuer {
-    let IssuerConfig { name, provider, credentials, organization, enabled, created, updated, authority } = config;
+    let ca = config.ca().cloned();
+    let IssuerConfig { name, provider, credentials, organization, enabled, created, updated, authority: _ } = config;
     v1::Issuer {
         id: format!("{base}/certificates/issuers/{name}"),
         vault_name: vault.to_owned(),
@@ -195,11 +196,7 @@ pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issue
             created: Some(time(created)),
             updated: Some(time(updated)),
         }),
-        ca_certificates: authority
-            .into_iter()
-            .flat_map(|authority| authority.chain)
-            .map(|Blob(der)| der.into())
-            .collect(),
+        ca_certificates: ca.into_iter().flat_map(|authority| authority.chain).map(|Blob(der)| der.into()).collect(),
     }
 }
 

@@ -30,7 +30,7 @@ impl Secrets {
     async fn list(&self, request: Request<v1::ListSecretsRequest>) -> Result<v1::ListSecretsResponse> {
         let (call, message) = open(request)?;
         let v1::ListSecretsRequest { vault_name, page_size: size, page_token } = message;
-        let page = self.0.face_list(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
+        let page = self.0.secrets(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListSecretsResponse {
             secrets: page

@@ -16,6 +16,7 @@ use crate::service::Service;
 use crate::service::watch::{Bookmark, LogEvent, Snapshot, WatchItem, WatchRequest};
 use crate::transport::auth::until_revoked;
 use crate::transport::errors::row;
+use crate::transport::listener::Account;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::HeaderValue;
@@ -68,6 +69,9 @@ async fn open(
     let patience = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let wanted = parse(&call, message, patience).map_err(status)?;
     let stream = service.watch(wanted, &call.subscriber(), call.closing.clone()).await.map_err(status)?;
+    if let Some(account) = parts.extensions.get::<Account>() {
+        account.limited_elsewhere();
+    }
     let stream = until_revoked(stream, &call.principal);
     let metrics = service.metrics().clone();
     let ended = move |error: Error| {

@@ -148,7 +148,7 @@ impl Hush {
 }
 
 /// The address that stands for one holder: IPv4 as it is, of IPv6 the /64.
-fn holder(peer: IpAddr) -> IpAddr {
+pub(super) fn holder(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

@@ -1,11 +1,14 @@
 //! The life of one connection: handshake, requests, and an end that comes in time.
 
 use super::admission::Permit;
+use super::application::{App, Tracked};
+use super::bodies::RequestBody;
+use super::connections::Entry;
 use super::guarded::Guarded;
 use super::options::ListenerOptions;
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use std::error::Error;
@@ -14,7 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -24,6 +27,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Encrypted bytes that wait for the peer to read.
+const TLS_BUFFER: usize = 32 * 1024;
+/// Bytes of bodies that a peer may send before they are read: for one stream, and for the connection.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 128 * 1024;
+/// Bytes of one answer that HTTP/2 takes over before it has sent them.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// What a handler can know of the connection a request came on; an extension of every request.
 #[derive(Clone, Debug)]
@@ -48,13 +59,36 @@ pub(super) struct Shared<S> {
 }
 
 /// Serves one connection until it ends. It ends soon after `info.drain` is cancelled, whatever the peer does.
-pub(super) async fn run<S, B>(tcp: TcpStream, shared: Arc<Shared<S>>, info: ConnectionInfo, permit: Permit)
+pub(super) async fn run<S, B>(tcp: TcpStream, shared: Arc<Shared<S>>, info: ConnectionInfo, admitted: Admitted)
 where
-    S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
-    B: Body + Send + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let Admitted { permit, entry } = admitted;
+    let cut = entry.connection.cut.clone();
+    tokio::select! {
+        biased;
+        // A limit of the budget: nothing of it may stay.
+        () = cut.cancelled() => {}
+        () = serve(tcp, shared, info, &permit, &entry) => {}
+    }
+}
+
+/// A connection that was let in.
+pub(super) struct Admitted {
+    pub(super) permit: Permit,
+    pub(super) entry: Entry,
+}
+
+async fn serve<S, B>(tcp: TcpStream, shared: Arc<Shared<S>>, info: ConnectionInfo, permit: &Permit, entry: &Entry)
+where
+    S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
     let (id, peer, options, counters) = (info.id, info.peer, &shared.options, permit.counters());
@@ -65,7 +99,7 @@ where
         () = info.drain.cancelled() => return,
         done = timeout_at(deadline, handshake(tcp, &shared.tls)) => done,
     };
-    let tls = match tls {
+    let mut tls = match tls {
         Ok(Ok(tls)) => tls,
         failed => {
             counters.handshakes_failed.fetch_add(1, Relaxed);
@@ -75,9 +109,18 @@ where
         }
     };
 
+    tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
     let builder = builder(&tls, options, shared.tasks.clone());
-    let io = Guarded::new(tls, Instant::now() + options.header_timeout, options.write_timeout);
-    let app = App { inner: shared.app.clone(), info: info.clone() };
+    let connection = Arc::clone(&entry.connection);
+    let opening = Instant::now() + options.header_timeout;
+    let io = Guarded::new(tls, opening, options.write_timeout, Arc::clone(&connection));
+    let app = App {
+        inner: shared.app.clone(),
+        info: info.clone(),
+        connection,
+        max_fields: options.max_header_fields,
+        requests: AtomicU64::new(0),
+    };
     let mut http = pin!(builder.serve_connection(TokioIo::new(io), app));
     let drained = tokio::select! {
         biased;
@@ -133,6 +176,7 @@ fn builder(tls: &TlsStream<TcpStream>, options: &ListenerOptions, tasks: TaskTra
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
+        .max_headers(options.max_header_fields)
         .max_buf_size(usize::try_from(header_bytes).unwrap_or(usize::MAX));
     builder
         .http2()
@@ -142,7 +186,10 @@ fn builder(tls: &TlsStream<TcpStream>, options: &ListenerOptions, tasks: TaskTra
         .keep_alive_timeout(options.keepalive_timeout)
         .max_local_error_reset_streams(options.max_local_error_resets)
         .max_pending_accept_reset_streams(options.max_pending_accept_resets)
-        .max_header_list_size(header_bytes);
+        .max_header_list_size(header_bytes)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER);
     match tls.get_ref().1.alpn_protocol() {
         Some(b"h2") => builder.http2_only(),
         Some(b"http/1.1") => builder.http1_only(),
@@ -166,39 +213,4 @@ fn text(error: impl Error) -> String {
         cause = next.source();
     }
     line
-}
-
-/// The application with the connection's facts put into every request. It is always ready: what waits for that would
-/// lie in every open stream.
-struct App<S> {
-    inner: S,
-    info: ConnectionInfo,
-}
-
-impl<S> hyper::service::Service<Request<Incoming>> for App<S>
-where
-    S: tower::Service<Request<Incoming>> + Clone,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.info.clone());
-        self.inner.clone().call(request)
-    }
-}
-
-/// Runs the tasks of HTTP/2 streams where the stop of the server can wait for them.
-#[derive(Clone)]
-struct Tracked(TaskTracker);
-
-impl<F> hyper::rt::Executor<F> for Tracked
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, task: F) {
-        self.0.spawn(task);
-    }
 }

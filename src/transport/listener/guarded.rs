@@ -1,8 +1,10 @@
 //! A byte stream that does not wait for ever: for an HTTP/2 preface that never comes, and for a peer that never reads.
 
+use super::connections::Connection;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,7 +19,17 @@ pub(super) struct Guarded<T> {
     opening: Option<Opening>,
     write_timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    connection: Arc<Connection>,
+    /// Bytes that were read since the reader last had to wait.
+    read: usize,
+    /// The reader waits until the peer has read.
+    read_waits: bool,
 }
+
+/// HTTP/2 decodes all that it can read before the first request of it is handled, and a few bytes can be many requests.
+/// So the reader has to pause after so many bytes: where the connection is anonymous, and where it is not.
+const READ_ANONYMOUS: usize = 1024;
+const READ_KNOWN: usize = 16 * 1024;
 
 /// The time before it is known that the peer speaks HTTP/2 indeed, or HTTP/1. hyper's own timers start after it.
 struct Opening {
@@ -27,15 +39,17 @@ struct Opening {
 
 impl<T> Guarded<T> {
     /// `opening`: until when the preface, or a byte that is none of it, must have come.
-    pub(super) fn new(inner: T, opening: Instant, write_timeout: Duration) -> Self {
+    pub(super) fn new(inner: T, opening: Instant, write_timeout: Duration, connection: Arc<Connection>) -> Self {
         let opening = Some(Opening { matched: 0, deadline: Box::pin(sleep_until(opening)) });
-        Self { inner, opening, write_timeout, stalled: None }
+        Self { inner, opening, write_timeout, stalled: None, connection, read: 0, read_waits: false }
     }
 
     /// Fails a write that has been pending for too long; any progress starts the time anew.
     fn watch_write<R>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if result.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() && std::mem::take(&mut self.read_waits) {
+                cx.waker().wake_by_ref();
+            }
             return result;
         }
         let timeout = self.write_timeout;
@@ -55,10 +69,35 @@ impl Opening {
     }
 }
 
+impl<T: AsyncRead + Unpin> Guarded<T> {
+    /// Reads no more than may be handled at once.
+    fn paced_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let anonymous = self.connection.is_anonymous();
+        // Nobody gets to ask for more who does not read what he has got.
+        if anonymous && self.stalled.is_some() {
+            self.read_waits = true;
+            return Poll::Pending;
+        }
+        let pace = if anonymous { READ_ANONYMOUS } else { READ_KNOWN };
+        if self.read >= pace {
+            self.read = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let room = buf.remaining().min(pace - self.read);
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+        let result = Pin::new(&mut self.inner).poll_read(cx, &mut part);
+        let read = part.filled().len();
+        buf.advance(read);
+        self.read = if result.is_pending() { 0 } else { self.read + read };
+        result
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let result = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let result = self.paced_read(cx, buf);
         let Some(opening) = &mut self.opening else { return result };
         if result.is_pending() {
             ready!(opening.deadline.as_mut().poll(cx));
@@ -103,13 +142,20 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::budget::{Budget, BudgetOptions};
+    use super::super::connections::Connections;
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    fn connection() -> Arc<Connection> {
+        let table = Connections::new(Budget::new(BudgetOptions::default()));
+        Arc::clone(&table.enter(1, [192, 0, 2, 1].into()).connection)
+    }
 
     fn guarded(capacity: usize) -> (tokio::io::DuplexStream, Guarded<tokio::io::DuplexStream>) {
         let (peer, ours) = duplex(capacity);
         let opening = Instant::now() + Duration::from_millis(200);
-        (peer, Guarded::new(ours, opening, Duration::from_millis(200)))
+        (peer, Guarded::new(ours, opening, Duration::from_millis(200), connection()))
     }
 
     #[tokio::test]

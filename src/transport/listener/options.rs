@@ -1,5 +1,6 @@
 //! The settings of the port, with the values that are shipped and why they are what they are.
 
+use super::budget::BudgetOptions;
 use crate::domain::duration;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -20,12 +21,15 @@ pub struct ListenerOptions {
     /// long an HTTP/1 connection may stay idle between requests. Default 15 s.
     #[serde(with = "duration")]
     pub header_timeout: Duration,
-    /// How long a peer may leave our bytes unread before the connection is cut. Default 60 s.
+    /// How long a peer may leave our bytes unread before the connection is cut, and how long an answer may wait for
+    /// its peer to read before it is ended. Default 60 s.
     #[serde(with = "duration")]
     pub write_timeout: Duration,
     /// The largest head of a request, in bytes. HTTP/2 is told so in SETTINGS; HTTP/1 answers 431. Default 16 KiB,
     /// never below 8 KiB.
     pub max_header_bytes: u32,
+    /// The most fields that the head of a request may have; one more is answered 431. Default 100.
+    pub max_header_fields: usize,
     /// Open HTTP/2 streams per connection. A client above it waits without an error, calls that are no streams
     /// included: limits of the application must be lower. Default 1024.
     pub max_concurrent_streams: u32,
@@ -55,6 +59,8 @@ pub struct ListenerOptions {
     /// After this long the server's stop does not wait for anything any more. Default 30 s.
     #[serde(with = "duration")]
     pub hard_stop: Duration,
+    /// What requests and their answers may make the server hold.
+    pub budget: BudgetOptions,
 }
 
 impl Default for ListenerOptions {
@@ -66,6 +72,7 @@ impl Default for ListenerOptions {
             header_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(60),
             max_header_bytes: 16 * 1024,
+            max_header_fields: 100,
             max_concurrent_streams: 1024,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
@@ -75,6 +82,7 @@ impl Default for ListenerOptions {
             age_grace: Duration::from_secs(60),
             drain: Duration::from_secs(15),
             hard_stop: Duration::from_secs(30),
+            budget: BudgetOptions::default(),
         }
     }
 }

@@ -3,6 +3,18 @@
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
+/// The parameters that are read somewhere.
+const KNOWN: [&str; 8] = [
+    "api-version",
+    "maxresults",
+    "$skiptoken",
+    "request_id",
+    "includePending",
+    "snapshot",
+    "until_terminal",
+    "outContentType",
+];
+
 /// Path and query without their encodings.
 #[derive(Debug)]
 pub(super) struct Address<'a> {
@@ -24,6 +36,12 @@ impl<'a> Address<'a> {
             })
             .collect();
         Self { segments, query }
+    }
+
+    /// A known parameter that stands more than once: one value would count here, and the other one somewhere else.
+    pub(super) fn repeated(&self) -> Option<&'static str> {
+        let count = |name: &str| self.query.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name)).count();
+        KNOWN.into_iter().find(|name| count(name) > 1)
     }
 
     /// The first value of a parameter; an empty one counts as missing. Names compare without case.
@@ -51,6 +69,15 @@ mod tests {
         assert_eq!(address.query("api-version"), Some("7.4"));
         assert_eq!(address.query("$skiptoken"), Some("a=="));
         assert_eq!((address.query("x"), address.query("y")), (None, None));
+        assert_eq!(address.repeated(), Some("api-version"));
+    }
+
+    #[test]
+    fn a_parameter_that_nobody_reads_may_stand_twice() {
+        let uri = "/certificates?api-version=7.4&x=1&x=2&maxresults=3".parse().unwrap();
+        assert_eq!(Address::of(&uri).repeated(), None);
+        let uri = "/certificates?api-version=7.4&maxresults=3&MaxResults=3".parse().unwrap();
+        assert_eq!(Address::of(&uri).repeated(), Some("maxresults"));
     }
 
     #[test]

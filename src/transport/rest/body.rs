@@ -2,9 +2,10 @@
 
 use super::RestOptions;
 use super::failure::Failure;
+use super::model::not_offered;
 use crate::domain::Error;
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body::Body as _;
@@ -12,6 +13,7 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Most bytes that are thrown away for a good answer, and how long that may take.
 const DISCARD_LIMIT: usize = 8 * 1024 * 1024;
@@ -63,12 +65,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.is_empty() || media_type.eq_ignore_ascii_case(b"application/json")
 }
 
-async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
+/// The bytes are wiped when they are dropped: they may hold a password or a private key.
+async fn collect(body: &mut Body, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Failure::body_too_large(limit));
     }
-    let mut collected = BytesMut::with_capacity(announced);
+    let mut collected = Zeroizing::new(Vec::with_capacity(announced));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             tracing::debug!(%error, "the body of a request could not be read");
@@ -78,10 +81,21 @@ async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
             if collected.len() + data.len() > limit {
                 return Err(Failure::body_too_large(limit));
             }
-            collected.extend_from_slice(data);
+            append(&mut collected, data);
         }
     }
-    Ok(collected.freeze())
+    Ok(collected)
+}
+
+/// Where the buffer has to grow, the old one is wiped; a vector would leave it as it is.
+fn append(collected: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
+    let length = collected.len() + data.len();
+    if length > collected.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.max(2 * collected.capacity())));
+        larger.extend_from_slice(collected);
+        *collected = larger;
+    }
+    collected.extend_from_slice(data);
 }
 
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
@@ -122,6 +136,9 @@ fn refusal(error: &serde_json::Error) -> Failure {
         Category::Data => {
             let text = error.to_string();
             let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+            if let Some((path, instead)) = not_offered::sentence(text) {
+                return Error::field(path, instead).into();
+            }
             let expected = text.rsplit_once(", expected ").map_or("another type", |(_, expected)| expected);
             let expected = in_json(expected);
             format!("The body of the request has a member of the wrong type{place}: {expected} is expected.")

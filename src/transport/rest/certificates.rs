@@ -17,7 +17,8 @@ const MAX_CLIENT_REQUEST_ID: usize = 128;
 
 pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = CertificateName::parse(name)?;
-    let CreateBody { policy, attributes, tags, preserve_cert_order } = call.body(body).await?;
+    let CreateBody { policy, attributes, tags, preserve_cert_order, csr: _, profile: _, validity: _, options: _ } =
+        call.body(body).await?;
     let request = CreateRequest {
         caller: call.caller(),
         vault: call.vault(),

@@ -29,13 +29,13 @@ pub(super) async fn secret(call: &Call<'_>, name: &str, version: &str) -> Result
 
 pub(super) async fn secrets(call: &Call<'_>) -> Result<Answer, Failure> {
     let (size, token) = paging(call)?;
-    let page = call.service.face_list(&call.vault(), size, token).await.map_err(bad_token)?;
+    let page = call.service.secrets(&call.vault(), size, token).await?;
     Ok(list(call, "secrets", &[], &page, size, |item| SecretItem::new(item, page.recovery, false, &call.links)))
 }
 
 pub(super) async fn secret_versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let ((size, token), name) = (paging(call)?, CertificateName::parse(name)?);
-    let page = call.service.secret_versions(&call.vault(), &name, size, token).await.map_err(bad_token)?;
+    let page = call.service.secret_versions(&call.vault(), &name, size, token).await?;
     let path = [name.as_str(), "versions"];
     Ok(list(call, "secrets", &path, &page, size, |item| SecretItem::new(item, page.recovery, true, &call.links)))
 }
@@ -47,13 +47,13 @@ pub(super) async fn key(call: &Call<'_>, name: &str, version: &str) -> Result<An
 
 pub(super) async fn keys(call: &Call<'_>) -> Result<Answer, Failure> {
     let (size, token) = paging(call)?;
-    let page = call.service.face_list(&call.vault(), size, token).await.map_err(bad_token)?;
+    let page = call.service.keys(&call.vault(), size, token).await?;
     Ok(list(call, "keys", &[], &page, size, |item| KeyItem::new(item, page.recovery, false, &call.links)))
 }
 
 pub(super) async fn key_versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let ((size, token), name) = (paging(call)?, CertificateName::parse(name)?);
-    let page = call.service.key_versions(&call.vault(), &name, size, token).await.map_err(bad_token)?;
+    let page = call.service.key_versions(&call.vault(), &name, size, token).await?;
     let path = [name.as_str(), "versions"];
     Ok(list(call, "keys", &path, &page, size, |item| KeyItem::new(item, page.recovery, true, &call.links)))
 }
@@ -133,14 +133,6 @@ fn wanted(call: &Call<'_>, name: &str, version: &str) -> Result<FaceRef, Error> 
 
 fn paging<'a>(call: &'a Call<'_>) -> Result<(usize, &'a str), Error> {
     Ok((page_size(call.address.query("maxresults"))?, call.address.query("$skiptoken").unwrap_or_default()))
-}
-
-/// The token has another name here.
-fn bad_token(error: Error) -> Error {
-    if error.message.contains("page_token") {
-        return Error::field("$skiptoken", "It is not a token of this list. Begin without one.");
-    }
-    error
 }
 
 fn list<'a, T: Serialize>(

@@ -1,12 +1,15 @@
 //! What is answered where a request is refused: the status and the error body of Key Vault.
 
 use super::super::errors::row;
+use super::super::headers::ENCODED;
 use super::super::host::Host;
+use super::super::listener::{Overrun, Refusal};
 use super::answer::{self, Answer};
 use super::{API_VERSIONS, LATEST_API_VERSION};
 use crate::domain::{Detail, Error, Reason};
+use bytes::Bytes;
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -100,6 +103,22 @@ impl Failure {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 
+    /// A limit on what requests may hold.
+    pub(super) fn overrun(cause: Overrun) -> Self {
+        let error = cause.error();
+        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, row(Reason::StoreUnavailable).azure, error.message);
+        Self { retry_after: error.retry_after, ..refusal }
+    }
+
+    fn too_many_fields(limit: usize) -> Self {
+        let message = format!("The request has more than {limit} header fields.");
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderFieldsTooLarge", message)
+    }
+
+    pub(super) fn encoded() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", ENCODED)
+    }
+
     /// The error member of the body, for streams.
     pub(super) fn body(&self) -> Vec<u8> {
         answer::json(&Body {
@@ -126,6 +145,16 @@ impl Failure {
         }
         answer
     }
+}
+
+/// The refusal of a request by a limit of the port.
+pub(in crate::transport) fn refused(why: &Refusal) -> Response<Bytes> {
+    let failure = match why {
+        Refusal::Budget(cause) => Failure::overrun(*cause),
+        Refusal::Fields(limit) => Failure::too_many_fields(*limit),
+    };
+    let body = Bytes::from(failure.body());
+    failure.answer().finish(None).map(|_| body)
 }
 
 impl From<Error> for Failure {

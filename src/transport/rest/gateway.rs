@@ -2,8 +2,9 @@
 
 use super::super::audit::About;
 use super::super::auth::Principal;
+use super::super::headers;
 use super::super::host::Host;
-use super::super::listener::ConnectionInfo;
+use super::super::listener::{Account, ConnectionInfo};
 use super::address::Address;
 use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
@@ -167,7 +168,12 @@ impl Gateway {
         self.service.metrics().http(&parts.method, action, response.status(), begun.elapsed());
         // A client that waits for "100 Continue" has sent nothing, and need not after a challenge.
         let waits = response.status() == StatusCode::UNAUTHORIZED && parts.headers.contains_key(EXPECT);
-        if !body.is_end_stream() && !waits {
+        let account = parts.extensions.get::<Account>();
+        if let Some(account) = account {
+            account.release_body();
+        }
+        let admitted = account.is_none_or(|account| account.admitted().is_ok());
+        if !body.is_end_stream() && !waits && admitted {
             body::discard(&mut body).await;
         }
         // HTTP/2 takes a body after HEAD for a broken stream.
@@ -182,16 +188,31 @@ impl Gateway {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let Self { service, options } = self;
-        let host = Host::of(parts, &options.base_domain);
+        headers::one_authorization(&parts.headers)?;
+        let host = Host::of(parts, &options.base_domain, &options.hosts);
         let Some(principal) = options.auth.authenticate(&parts.headers) else {
             service.metrics().unauthenticated("rest");
             return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));
         };
         noted(about, |about| about.principal.clone_from(&principal.name));
+        let account = parts.extensions.get::<Account>();
+        if let Some(account) = account {
+            account.identify(&principal.name).map_err(Failure::overrun)?;
+        }
+        headers::no_repeats(&parts.headers)?;
+        if headers::is_encoded(&parts.headers) {
+            return Err(Failure::encoded());
+        }
         let host = host?;
         noted(about, |about| host.vault().as_str().clone_into(&mut about.vault));
         service.vaults().vault(host.vault())?;
         let address = Address::of(&parts.uri);
+        if let Some(name) = address.repeated() {
+            return Err(Error::bad_parameter(format!(
+                "The query has the parameter {name} more than once. Send it once."
+            ))
+            .into());
+        }
         let links = Links::new(&host, api_version(&address)?);
         let method = method(parts)?;
         let Match { endpoint, path, name, version } = routes::find(&method, &address.segments)?;
@@ -201,6 +222,10 @@ impl Gateway {
         }
         let vault = host.vault();
         let call = Call { service, options, principal, deadline, links, parts, address: &address, vault, about };
+        let _turn = match account.filter(|_| is_large(endpoint)) {
+            Some(account) => Some(account.turn().await),
+            None => None,
+        };
         match endpoint {
             Endpoint::GetPending => pending::get(&call, name).await,
             Endpoint::Create => certificates::create(&call, name, body).await,
@@ -249,6 +274,22 @@ impl Gateway {
 fn out_of_time(limit: Duration) -> Error {
     let limit = duration::to_text(limit);
     Error::new(Reason::DeadlineExceeded, format!("The request was not done within {limit}, the limit of this server."))
+}
+
+/// Whether many answers of this kind, which may be large, must not be in the making at once.
+fn is_large(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::Backup
+            | Endpoint::ListCertificates
+            | Endpoint::ListVersions
+            | Endpoint::ListDeleted
+            | Endpoint::ListIssuers
+            | Endpoint::ListKeys
+            | Endpoint::ListKeyVersions
+            | Endpoint::ListSecrets
+            | Endpoint::ListSecretVersions
+    )
 }
 
 fn noted(about: &Mutex<About>, note: impl FnOnce(&mut About)) {

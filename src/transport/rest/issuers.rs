@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::gateway::Call;
 use super::model::issuer::{IssuerAnswer, IssuerItem, IssuerList};
 use super::model::requests::IssuerBody;
-use crate::domain::{Detail, Error, IssuerConfig, IssuerInput, IssuerName, Reason};
+use crate::domain::{Error, IssuerConfig, IssuerInput, IssuerName};
 use axum::body::Body;
 use der::pem::{LineEnding, encode_string};
 use http::{HeaderValue, StatusCode};
@@ -41,9 +41,6 @@ pub(super) async fn delete(call: &Call<'_>, name: &str) -> Result<Answer, Failur
 pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Failure> {
     let size = page_size(call.address.query("maxresults"))?;
     let token = call.address.query("$skiptoken").unwrap_or_default();
-    if !token.is_empty() && IssuerName::parse(token).is_err() {
-        return Err(Error::field("$skiptoken", "It is not a token of this list. Begin without one.").into());
-    }
     let page = call.service.issuers(&call.vault(), size, token).await?;
     let next_link = (!page.next_page_token.is_empty()).then(|| {
         let token = utf8_percent_encode(&page.next_page_token, NON_ALPHANUMERIC);
@@ -56,15 +53,9 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Failure> {
 /// The chain of a built-in authority as PEM, the root last: what clients have to trust.
 pub(super) async fn ca(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let name = IssuerName::parse(name)?;
-    let issuer = call.service.issuer(&call.vault(), &name).await?;
-    let Some(authority) = issuer.authority else {
-        let message =
-            format!("The issuer {name} has the provider {}, which has no CA on this server.", issuer.provider);
-        let detail = Detail::Resource { kind: "issuer", name: name.to_string() };
-        return Err(Error::new(Reason::IssuerNotFound, message).with(detail).into());
-    };
+    let chain = call.service.ca(&call.vault(), &name).await?;
     let mut text = String::new();
-    for certificate in &authority.chain {
+    for certificate in &chain {
         let pem = encode_string("CERTIFICATE", LineEnding::LF, &certificate.0).map_err(|error| {
             tracing::error!(issuer = %name, %error, "a CA certificate could not be written as PEM");
             Error::internal()

@@ -23,11 +23,13 @@ mod routes;
 mod update;
 mod watch;
 
+pub(super) use failure::refused;
 pub use gateway::{Face, router};
 pub(crate) use reading::reads_a_body;
 pub use routes::{Endpoint, ROUTES, Route};
 
 use super::auth::Auth;
+use super::host::Hosts;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -67,13 +69,15 @@ pub struct RestOptions {
     pub auth: Auth,
     /// A host `{vault}.{base_domain}` names a vault.
     pub base_domain: String,
+    /// The hosts that requests are answered for.
+    pub hosts: Hosts,
     /// Longest body of a request, in bytes.
     pub body_limit: usize,
     /// Largest backup, in bytes; a body that brings one may be larger than others.
     pub backup_limit: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
-    /// How long a request that is no stream may take.
+    /// How long a request may take to the head of its answer.
     pub request_timeout: Duration,
     /// Ends the event streams, for the stop of the server.
     pub closing: CancellationToken,
@@ -84,6 +88,7 @@ impl RestOptions {
         Self {
             auth,
             base_domain: "localhost".to_owned(),
+            hosts: Hosts::Any,
             body_limit: 1024 * 1024,
             backup_limit: 3 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),

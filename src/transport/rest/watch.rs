@@ -6,7 +6,7 @@
 
 use super::super::auth::until_revoked;
 use super::super::errors::row;
-use super::super::listener::ConnectionInfo;
+use super::super::listener::{Account, ConnectionInfo};
 use super::answer::{Answer, Links, json};
 use super::failure::Failure;
 use super::gateway::Call;
@@ -51,6 +51,9 @@ pub(super) async fn watch(call: &Call<'_>, name: &str) -> Result<Answer, Failure
     };
     let who = Subscriber { principal: call.principal.name.clone(), connection };
     let items = until_revoked(call.service.watch(request, &who, closing).await?, &call.principal);
+    if let Some(account) = call.parts.extensions.get::<Account>() {
+        account.limited_elsewhere();
+    }
     let metrics = call.service.metrics().clone();
     let items = Box::pin(items.inspect(move |item| {
         if let Err(error) = item {

@@ -170,6 +170,8 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), TlsError> {
         file.sync_all()?;
         match fs::hard_link(&part, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            // A process that found `path` complete has removed ours as a leftover.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => Ok(()),
             // Some file systems have no links.
             Err(_) if !path.exists() => fs::rename(&part, path),
             other => other,

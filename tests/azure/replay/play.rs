@@ -84,6 +84,11 @@ impl Request {
     }
 }
 
+/// Always the same, so that page tokens are.
+fn master_keys() -> MasterKeys {
+    MasterKeys::from_text("replay AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap()
+}
+
 impl<'a> Play<'a> {
     /// In a vault that keeps deleted certificates for so many days; no work is done until it is let go.
     pub(super) async fn begin(seen: &'a mut Seen, retention: u32) -> Self {
@@ -93,7 +98,7 @@ impl<'a> Play<'a> {
         let named = [(VaultName::parse("v1").unwrap(), settings)].into();
         let vaults = VaultOptions { on_demand: false, defaults: VaultSettings::default(), named };
         let limits = Limits { vaults, ..Limits::default() };
-        let service = service::start_on(store.clone(), MasterKeys::random(), limits).await;
+        let service = service::start_on(store.clone(), master_keys(), limits).await;
         Self { client: Client::over(service, RestOptions::new(Auth::Development)), store, seen }
     }
 

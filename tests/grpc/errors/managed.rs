@@ -13,7 +13,7 @@ use certmint::proto::v1::*;
 use serde_json::{Value, json};
 
 pub(super) const CASES: &[(&str, Play)] = &[
-    ("a page token of another list", |server| Box::pin(page_token(server))),
+    ("a page token of another list, vault or filter", |server| Box::pin(page_token(server))),
     ("`includePending` other than `true` and `false`", |server| Box::pin(include_pending(server))),
     ("dates in a change that are not the certificate's", |server| Box::pin(dates(server))),
     ("a policy in a change of an older version", |server| Box::pin(older_version(server))),
@@ -60,12 +60,15 @@ async fn patch(server: &Server, tried: &mut Tried, path: &str, body: Value) {
 async fn page_token(server: &Server) -> Tried {
     let mut tried = Tried::default();
     imported(server).await;
-    tried.rest(&server.rest("localhost").send("GET /certificates/web/versions?$skiptoken=web", "").await);
-    let request = ListCertificateVersionsRequest {
-        certificate_name: "web".into(),
-        page_token: "web".into(),
-        ..Default::default()
-    };
+    let mut client = server.certificates().await;
+    client.create_certificate(create("another", "Unknown")).await.unwrap();
+    let first = ListCertificatesRequest { page_size: 1, include_pending: true, ..Default::default() };
+    let token = client.list_certificates(first).await.unwrap().into_inner().next_page_token;
+    assert!(!token.is_empty());
+    let uri = format!("GET /certificates/web/versions?$skiptoken={token}");
+    tried.rest(&server.rest("localhost").send(&uri, "").await);
+    let request =
+        ListCertificateVersionsRequest { certificate_name: "web".into(), page_token: token, ..Default::default() };
     tried.grpc(server.certificates().await.list_certificate_versions(request).await);
     tried
 }

@@ -11,6 +11,7 @@ pub(super) const CASES: &[(&str, Play)] = &[
     ("a subject that is no X.500 name, or too long", |server| Box::pin(subjects(server))),
     ("neither a subject nor an alternative name", |server| Box::pin(nameless(server))),
     ("an alternative name that is none", |server| Box::pin(alternative_names(server))),
+    ("members that contradict each other", |server| Box::pin(members_against_each_other(server))),
     ("an unknown key type, size or curve", |server| Box::pin(keys(server))),
     ("a validity out of range", |server| Box::pin(validities(server))),
     ("more than 15 tags, or a long one", |server| Box::pin(tags(server))),
@@ -84,8 +85,50 @@ async fn alternative_names(server: &Server) -> Tried {
         (policy("uris", "no uri"), with_sans(SubjectAlternativeNames { uris: list("no uri"), ..none() })),
         (policy("ipAddresses", "1.2.3"), with_sans(SubjectAlternativeNames { ip_addresses: list("1.2.3"), ..none() })),
         (policy("upns", ""), with_sans(SubjectAlternativeNames { upns: list(""), ..none() })),
+        (policy("dns_names", "10.0.0.1"), with_sans(SubjectAlternativeNames { dns_names: list("10.0.0.1"), ..none() })),
+        (
+            policy("dns_names", "https://a"),
+            with_sans(SubjectAlternativeNames { dns_names: list("https://a"), ..none() }),
+        ),
+        (policy("uris", "http://[::1"), with_sans(SubjectAlternativeNames { uris: list("http://[::1"), ..none() })),
+        (policy("emails", "a..b@x"), with_sans(SubjectAlternativeNames { emails: list("a..b@x"), ..none() })),
+        (policy("emails", "a@*.x"), with_sans(SubjectAlternativeNames { emails: list("a@*.x"), ..none() })),
+        (policy("upns", "u\u{202e}@x"), with_sans(SubjectAlternativeNames { upns: list("u\u{202e}@x"), ..none() })),
     ];
     created(server, policies).await
+}
+
+/// What is asked of the certificate as a whole, for the issuer `Self` and a key on P-256.
+async fn members_against_each_other(server: &Server) -> Tried {
+    let usages = |usages: &[KeyUsage], ca: bool| X509Properties {
+        key_usages: usages.iter().map(|usage| (*usage).into()).collect(),
+        basic_constraints: Some(BasicConstraints { ca: Some(ca) }),
+        ..named("CN=a")
+    };
+    let asked = |x509: Value| json!({"key_props": {"kty": "EC"}, "x509_props": x509, "issuer": {"name": "Self"}});
+    let by_rest = |words: &[&str], ca: bool| {
+        asked(json!({"subject": "CN=a", "key_usage": words, "basic_constraints": {"ca": ca}}))
+    };
+    let nameless = X509Properties {
+        subject_alternative_names: Some(SubjectAlternativeNames {
+            dns_names: vec!["a.example".into()],
+            ..SubjectAlternativeNames::default()
+        }),
+        ..X509Properties::default()
+    };
+    let policies = vec![
+        (by_rest(&["keyCertSign"], false), usages(&[KeyUsage::KeyCertSign], false)),
+        (by_rest(&["digitalSignature"], true), usages(&[KeyUsage::DigitalSignature], true)),
+        (by_rest(&["keyEncipherment"], false), usages(&[KeyUsage::KeyEncipherment], false)),
+        (
+            by_rest(&["digitalSignature", "encipherOnly"], false),
+            usages(&[KeyUsage::DigitalSignature, KeyUsage::EncipherOnly], false),
+        ),
+        (asked(json!({"sans": {"dns_names": ["a.example"]}})), nameless),
+        (asked(json!({"subject": "CN=a\nb"})), named("CN=a\nb")),
+    ];
+    let own = |x509| CertificatePolicy { x509_properties: Some(x509), ..policy("Self") };
+    created(server, policies.into_iter().map(|(by_rest, x509)| (by_rest, own(x509))).collect()).await
 }
 
 async fn keys(server: &Server) -> Tried {

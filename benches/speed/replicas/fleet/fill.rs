@@ -4,12 +4,15 @@ use super::name;
 use crate::recorded::client;
 use crate::replicas::database::connect;
 use crate::support::{Failure, Server, channel};
+use certmint::keys::{MasterKeys, Sealer};
 use certmint::proto::v1::{CertificatePolicy, CreateCertificateRequest, IssuerParameters, KeyCurve, KeyProperties};
 use certmint::proto::v1::{GetCertificateRequest, KeyType, X509Properties};
+use certmint::service::record_body;
 use certmint::store::Store;
 use certmint::store::postgres::Postgres;
 use certmint::store::sqlite::Sqlite;
 use rusqlite::Connection;
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,8 +22,20 @@ use tempfile::TempDir;
 /// the only one that opens, and a server looks whether any does.
 const MODEL: &str = "a-model-of-all";
 
-/// A record of the model: key and body.
-pub(super) type Model = (String, String);
+/// The records of the model, keys and bodies, and what authenticates copies of them.
+pub(super) struct Models {
+    records: Vec<(String, String)>,
+    sealer: Sealer,
+}
+
+impl Models {
+    /// A record under another name.
+    fn copy(&self, (key, body): &(String, String), name: &str) -> Result<(String, Vec<u8>), Failure> {
+        let (key, body) = (key.replace(MODEL, name), serde_json::from_str::<Value>(&body.replace(MODEL, name))?);
+        let body = record_body(&self.sealer, &key, &body["value"]);
+        Ok((key, body))
+    }
+}
 
 /// What is there.
 pub(super) struct Filled {
@@ -34,7 +49,7 @@ pub(super) struct Filled {
 }
 
 /// Lets a server issue one certificate, and takes its records: entry, operation and version.
-pub(super) async fn models(data: &TempDir, settings: &str) -> Result<Vec<Model>, Failure> {
+pub(super) async fn models(data: &TempDir, settings: &str) -> Result<Models, Failure> {
     let server = Server::certmint(data.path(), settings)?;
     let mut client = client(channel(&server).await?);
     client.create_certificate(self_signed()).await?;
@@ -51,14 +66,18 @@ pub(super) async fn models(data: &TempDir, settings: &str) -> Result<Vec<Model>,
         Some(url) => Box::new(Postgres::open(url.parse()?, Default::default()).await?),
         None => Box::new(Sqlite::open(&data.path().join("certmint.db"), Default::default())?),
     };
-    let mut models = Vec::new();
+    let sealer = Sealer::new(MasterKeys::load(&data.path().join("master.key"))?);
+    let mut records = Vec::new();
     // In the order of their keys: every index grows at its end.
     for prefix in ["certificates/", "pending/", "versions/"] {
         for record in store.list(prefix, "", 10).await? {
-            models.push((record.key, String::from_utf8(record.body)?));
+            records.push((record.key, String::from_utf8(record.body)?));
         }
     }
-    if models.len() == 3 { Ok(models) } else { Err(format!("a certificate has {} records", models.len()).into()) }
+    match records.len() {
+        3 => Ok(Models { records, sealer }),
+        other => Err(format!("a certificate has {other} records").into()),
+    }
 }
 
 fn self_signed() -> CreateCertificateRequest {
@@ -76,26 +95,33 @@ fn self_signed() -> CreateCertificateRequest {
 }
 
 /// As long as the copies are.
-fn bodies(models: &[Model]) -> usize {
-    models.iter().map(|(_, body)| body.replace(MODEL, &name(0)).len()).sum()
+fn bodies(models: &Models) -> usize {
+    models.records.iter().map(|(_, body)| body.replace(MODEL, &name(0)).len()).sum()
 }
 
 const FILL: &str = "\
 -- fill
 INSERT INTO records (key, revision, body)
-SELECT replace($1, $3, name), 1, convert_to(replace($2, $3, name), 'UTF8')
-FROM (SELECT 'fleet-' || lpad(number::text, 8, '0') AS name FROM generate_series(0, $4::bigint - 1) AS number) AS names";
+SELECT key, 1, body FROM unnest($1::text[], $2::bytea[]) AS copies (key, body)";
+
+/// Rows of one statement.
+const ROWS: usize = 5_000;
 
 const SIZES: &str = "\
 -- sizes
 SELECT pg_table_size('records'), pg_indexes_size('records')";
 
-pub(super) async fn postgres(url: &str, models: &[Model], count: usize) -> Result<Filled, Failure> {
+pub(super) async fn postgres(url: &str, models: &Models, count: usize) -> Result<Filled, Failure> {
     let begun = Instant::now();
     let mut client = connect(url).await;
-    let (transaction, last) = (client.transaction().await?, i64::try_from(count)?);
-    for (key, body) in models {
-        transaction.execute(FILL, &[key, body, &MODEL, &last]).await?;
+    let transaction = client.transaction().await?;
+    for record in &models.records {
+        for begin in (0..count).step_by(ROWS) {
+            let names = (begin..count.min(begin + ROWS)).map(name);
+            let copies = names.map(|name| models.copy(record, &name)).collect::<Result<Vec<_>, _>>()?;
+            let (keys, bodies): (Vec<String>, Vec<Vec<u8>>) = copies.into_iter().unzip();
+            transaction.execute(FILL, &[&keys, &bodies]).await?;
+        }
     }
     transaction.commit().await?;
     client.batch_execute("-- settle\nVACUUM (ANALYZE) records").await?;
@@ -106,7 +132,7 @@ pub(super) async fn postgres(url: &str, models: &[Model], count: usize) -> Resul
     Ok(Filled { count, took, bodies: bodies(models), tables, indexes })
 }
 
-pub(super) fn sqlite(file: &Path, models: &[Model], count: usize) -> Result<Filled, Failure> {
+pub(super) fn sqlite(file: &Path, models: &Models, count: usize) -> Result<Filled, Failure> {
     let begun = Instant::now();
     let mut database = Connection::open(file)?;
     database.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -262144; PRAGMA journal_mode = OFF;")?;
@@ -114,10 +140,9 @@ pub(super) fn sqlite(file: &Path, models: &[Model], count: usize) -> Result<Fill
     {
         let mut insert =
             transaction.prepare("-- fill\nINSERT INTO records (key, revision, body) VALUES (?1, 1, ?2)")?;
-        for (key, body) in models {
+        for record in &models.records {
             for number in 0..count {
-                let name = name(number);
-                insert.execute((key.replace(MODEL, &name), body.replace(MODEL, &name)))?;
+                insert.execute(models.copy(record, &name(number))?)?;
             }
         }
     }

@@ -8,6 +8,7 @@ pub(super) mod face;
 pub(super) mod issuer;
 pub(super) mod list;
 pub(super) mod management;
+pub(super) mod not_offered;
 pub(super) mod operation;
 pub(super) mod policy;
 pub(super) mod requests;

@@ -2,6 +2,10 @@
 
 use super::super::answer::Links;
 use super::Attributes;
+use super::not_offered::{
+    MustStaple, NameConstraints, PathLength, PlatformManaged, PolicyOptions, PolicyProfile, PolicyValidity,
+    ReferenceOptions, ReferenceProfile, X509Validity, X509ValidityDays,
+};
 use super::requests::AttributesBody;
 use crate::domain::policy::{IssuerParameters, LifetimeAction, Policy, Trigger, X509Properties};
 use crate::domain::policy_input::LifetimeActionInput;
@@ -19,6 +23,11 @@ pub(crate) struct PolicyBody {
     lifetime_actions: Option<Vec<LifetimeBody>>,
     issuer: Option<IssuerReferenceBody>,
     attributes: Option<AttributesBody>,
+    profile: PolicyProfile,
+    validity: PolicyValidity,
+    options: PolicyOptions,
+    #[serde(rename = "platformManaged")]
+    platform_managed: PlatformManaged,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +56,10 @@ struct X509Body {
     key_usage: Option<Vec<String>>,
     validity_months: Option<i64>,
     basic_constraints: Option<ConstraintsBody>,
+    validity: X509Validity,
+    validity_days: X509ValidityDays,
+    name_constraints: NameConstraints,
+    must_staple: MustStaple,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,6 +77,7 @@ struct SansBody {
 #[serde(default)]
 struct ConstraintsBody {
     ca: Option<bool>,
+    path_length: PathLength,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,6 +106,8 @@ struct IssuerReferenceBody {
     name: Option<String>,
     cty: Option<String>,
     cert_transparency: Option<bool>,
+    profile: ReferenceProfile,
+    options: ReferenceOptions,
 }
 
 impl PolicyBody {
@@ -102,22 +118,46 @@ impl PolicyBody {
     }
 
     /// As a change of what is stored: one client sends `"sans":{}` with every change, and an empty
-    /// object must not clear what is there.
-    pub(crate) fn into_change(self) -> Option<PolicyInput> {
-        let mut input = PolicyInput::from(self);
-        input.sans = input.sans.filter(|names| *names != SubjectAlternativeNames::default());
-        (input != PolicyInput::default()).then_some(input)
+    /// object must not clear what is there. An empty list in it does.
+    pub(crate) fn into_change(mut self) -> Option<PolicyInput> {
+        if let Some(x509) = &mut self.x509_props {
+            x509.sans = x509.sans.take().filter(SansBody::says_something);
+        }
+        self.into_input()
     }
 }
 
 impl From<PolicyBody> for PolicyInput {
     fn from(body: PolicyBody) -> Self {
-        let PolicyBody { key_props, secret_props, x509_props, lifetime_actions, issuer, attributes } = body;
+        let PolicyBody {
+            key_props,
+            secret_props,
+            x509_props,
+            lifetime_actions,
+            issuer,
+            attributes,
+            profile: PolicyProfile,
+            validity: PolicyValidity,
+            options: PolicyOptions,
+            platform_managed: PlatformManaged,
+        } = body;
         let KeyBody { exportable, kty, key_size, reuse_key, crv } = key_props.unwrap_or_default();
         let SecretBody { content_type } = secret_props.unwrap_or_default();
-        let X509Body { subject, sans, ekus, key_usage, validity_months, basic_constraints } =
-            x509_props.unwrap_or_default();
-        let IssuerReferenceBody { name, cty, cert_transparency } = issuer.unwrap_or_default();
+        let X509Body {
+            subject,
+            sans,
+            ekus,
+            key_usage,
+            validity_months,
+            basic_constraints,
+            validity: X509Validity,
+            validity_days: X509ValidityDays,
+            name_constraints: NameConstraints,
+            must_staple: MustStaple,
+        } = x509_props.unwrap_or_default();
+        let ConstraintsBody { ca, path_length: PathLength } = basic_constraints.unwrap_or_default();
+        let IssuerReferenceBody { name, cty, cert_transparency, profile: ReferenceProfile, options: ReferenceOptions } =
+            issuer.unwrap_or_default();
         Self {
             exportable,
             kty,
@@ -130,13 +170,20 @@ impl From<PolicyBody> for PolicyInput {
             ekus,
             key_usage,
             validity_months,
-            ca: basic_constraints.unwrap_or_default().ca,
+            ca,
             lifetime_actions: lifetime_actions.map(|all| all.into_iter().map(LifetimeActionInput::from).collect()),
             issuer_name: name,
             certificate_type: cty,
             certificate_transparency: cert_transparency,
             enabled: attributes.unwrap_or_default().enabled,
         }
+    }
+}
+
+impl SansBody {
+    fn says_something(&self) -> bool {
+        let Self { emails, dns_names, upns, uris, ip_addresses } = self;
+        [emails, dns_names, upns, uris, ip_addresses].into_iter().any(Option::is_some)
     }
 }
 

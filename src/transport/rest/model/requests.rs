@@ -1,6 +1,10 @@
 //! Bodies of requests. Every member may be missing or null, and an empty object says nothing: the
 //! clients send plenty of both (contract rule 16).
 
+use super::not_offered::{
+    Csr, IssuerDefaultProfile, IssuerKeyType, IssuerOptions, IssuerParent, IssuerProfiles, IssuerValidity, Options,
+    Profile, Validity,
+};
 use super::policy::PolicyBody;
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::{IssuerInput, Tags};
@@ -17,6 +21,10 @@ pub(crate) struct CreateBody {
     pub(crate) tags: Option<TagsBody>,
     #[serde(rename = "preserveCertOrder")]
     pub(crate) preserve_cert_order: Option<bool>,
+    pub(crate) csr: Csr,
+    pub(crate) profile: Profile,
+    pub(crate) validity: Validity,
+    pub(crate) options: Options,
 }
 
 /// `PATCH /certificates/{name}/pending`.
@@ -83,6 +91,12 @@ pub(crate) struct IssuerBody {
     credentials: Option<CredentialsBody>,
     org_details: Option<OrganizationBody>,
     attributes: Option<AttributesBody>,
+    options: IssuerOptions,
+    profiles: IssuerProfiles,
+    default_profile: IssuerDefaultProfile,
+    validity: IssuerValidity,
+    key_type: IssuerKeyType,
+    parent: IssuerParent,
 }
 
 #[derive(Default, Deserialize)]
@@ -110,7 +124,18 @@ struct AdministratorBody {
 
 impl From<IssuerBody> for IssuerInput {
     fn from(body: IssuerBody) -> Self {
-        let IssuerBody { provider, credentials, org_details, attributes } = body;
+        let IssuerBody {
+            provider,
+            credentials,
+            org_details,
+            attributes,
+            options: IssuerOptions,
+            profiles: IssuerProfiles,
+            default_profile: IssuerDefaultProfile,
+            validity: IssuerValidity,
+            key_type: IssuerKeyType,
+            parent: IssuerParent,
+        } = body;
         let CredentialsBody { account_id, pwd } = credentials.unwrap_or_default();
         let organization = org_details.map(Organization::from).filter(|given| *given != Organization::default());
         Self {

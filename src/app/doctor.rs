@@ -1,0 +1,58 @@
+//! `certmint doctor --store`: looks at the records of a store without a server, and removes one that is of no use.
+
+use super::store::{self, Opened};
+use super::{AppError, part, say, store_configuration};
+use crate::cli::StoreDoctorArgs;
+use crate::keys::Sealer;
+use crate::service::{Finding, Inspection};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Answers whether every record is well, or the one that was named was removed.
+pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> {
+    let StoreDoctorArgs { store, remove, adopt, json } = arguments;
+    let config = store_configuration(store)?;
+    store::must_exist(&config)?;
+    let Opened { store, clock, alone: _ } = store::open(&config).await?;
+    let sealer = Arc::new(Sealer::new(store::master_keys(&config, &*store)?));
+    let cannot = "the records of the store cannot be read";
+    let inspection = Inspection::new(&*store, sealer).await.map_err(part(cannot))?;
+    if let Some(key) = remove {
+        inspection.remove(&key).await.map_err(part("nothing was removed"))?;
+        say(&if json { format!("{}\n", json!({ "removed": key })) } else { format!("removed {key}\n") });
+        return Ok(true);
+    }
+    if adopt {
+        inspection.adopt(clock.now()).await.map_err(part("the store cannot be written"))?;
+        let text = "the next start takes the store over as one of a version without authentication codes\n";
+        say(&if json { format!("{}\n", json!({ "adopted": true })) } else { text.to_owned() });
+        return Ok(true);
+    }
+    let (count, findings) = inspection.findings().await.map_err(part(cannot))?;
+    say(&if json { as_json(count, &findings, inspection.is_marked()) } else { as_text(count, &findings, &inspection) });
+    Ok(findings.is_empty())
+}
+
+fn as_json(count: usize, findings: &[Finding], marked: bool) -> String {
+    let findings: Vec<_> = findings
+        .iter()
+        .map(|Finding { key, problem, removable }| json!({ "key": key, "problem": problem, "removable": removable }))
+        .collect();
+    format!("{}\n", json!({ "records": count, "authenticated": marked, "findings": findings }))
+}
+
+fn as_text(count: usize, findings: &[Finding], inspection: &Inspection<'_>) -> String {
+    let mut text = String::new();
+    for Finding { key, problem, removable } in findings {
+        text.push_str(&format!("fail  {key}: {problem}\n"));
+        let advice = if *removable {
+            format!("restore the store from a backup, or: certmint doctor --store --remove {key}")
+        } else {
+            "restore the store from a backup, or delete and purge the certificate".to_owned()
+        };
+        text.push_str(&format!("      what to do: {advice}\n"));
+    }
+    let kind = if inspection.is_marked() { "" } else { " of a store that is not marked as authenticated yet" };
+    text.push_str(&format!("{count} records{kind}, {} findings\n", findings.len()));
+    text
+}

@@ -1,0 +1,113 @@
+//! Text that people read: in names of certificates and authorities, in issuer objects and contacts. A character that
+//! cannot be seen, or that changes the order of what is seen, makes a name look like another one.
+//!
+//! Tags are not such text: programs write them, and only U+0000 is refused there.
+
+/// The first character that has no place in text that people read: a control character, one that sets the direction
+/// of text (Unicode UAX #9), one without width, or one that is none. The joiners U+200C and U+200D stand inside words
+/// of several scripts, and are only accepted between two characters beyond ASCII.
+pub fn unreadable(text: &str) -> Option<char> {
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let joins = matches!(c, '\u{200c}' | '\u{200d}');
+        let word = |side: Option<char>| side.is_some_and(|side| !side.is_ascii() && !is_unreadable(side));
+        if is_unreadable(c) && !(joins && word(before) && word(rest.peek().copied())) {
+            return Some(c);
+        }
+        before = Some(c);
+    }
+    None
+}
+
+/// What is wrong with a text that people read, as a sentence; `None` where nothing is.
+pub fn problem(text: &str) -> Option<String> {
+    unreadable(text).map(|c| {
+        let kind = if c.is_control() { "a control character" } else { "a character that cannot be seen" };
+        format!("It holds U+{:04X}, {kind}: leave it out.", u32::from(c))
+    })
+}
+
+/// The words of a caller, short enough for a message and without what cannot be seen.
+pub fn shown(text: &str) -> String {
+    let mut short: String = text.chars().take(60).map(|c| if is_unreadable(c) { '?' } else { c }).collect();
+    if text.chars().count() > 60 {
+        short.push('…');
+    }
+    format!("\"{short}\"")
+}
+
+fn is_unreadable(c: char) -> bool {
+    let number = u32::from(c);
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffd}'
+            | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
+            | '\u{e000}'..='\u{f8ff}'
+            | '\u{e0000}'..='\u{e0fff}'
+            | '\u{f0000}'..='\u{10ffff}')
+        || number & 0xfffe == 0xfffe
+        || (0xfdd0..=0xfdef).contains(&number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_found() {
+        for bad in [
+            "a\nb",
+            "a\tb",
+            "a\0b",
+            "\u{1b}[31m",
+            "a\u{7f}",
+            "\u{85}",
+            "\u{202e}gpj.exe",
+            "a\u{200b}b",
+            "a\u{2066}b",
+            "\u{feff}a",
+            "a\u{ad}b",
+            "a\u{2028}b",
+            "a\u{e0041}",
+            "a\u{fffd}",
+            "a\u{200d}b",
+            "\u{200c}ü",
+            "ü\u{200d}",
+            "a\u{fffe}",
+            "\u{3164}",
+        ] {
+            assert!(unreadable(bad).is_some(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_all_scripts_are_text() {
+        for good in [
+            "Example Corp",
+            "Zürich",
+            "株式会社",
+            "شركة",
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+            "Ελλάδα",
+            "😀",
+            "e\u{301}",
+            "",
+        ] {
+            assert_eq!(unreadable(good), None, "{good:?}");
+        }
+    }
+
+    #[test]
+    fn the_sentence_names_the_character() {
+        assert_eq!(problem("a\nb").unwrap(), "It holds U+000A, a control character: leave it out.");
+        assert_eq!(problem("a\u{202e}").unwrap(), "It holds U+202E, a character that cannot be seen: leave it out.");
+        assert_eq!(shown("a\u{202e}\n"), "\"a??\"");
+    }
+}

@@ -1,0 +1,83 @@
+//! One certificate above another: by name, by key identifiers, and by signature.
+
+use super::name_text;
+use super::signature::{self, Verdict};
+use super::x509::X509;
+
+/// A certificate of a list.
+pub(crate) struct Link<'a> {
+    /// Its place in the list.
+    pub(crate) index: usize,
+    pub(crate) certificate: X509<'a>,
+}
+
+/// Why a certificate is not above another one.
+pub(crate) enum NoLink {
+    /// It is not named as the issuer.
+    Name,
+    /// It is named, but with another key.
+    KeyId,
+    /// Its key did not make the signature.
+    Signature,
+    /// Names fit, and key identifiers where both are there, but the signature cannot be checked here:
+    /// it uses this.
+    Unchecked(String),
+}
+
+impl Link<'_> {
+    pub(crate) fn is_self_issued(&self) -> bool {
+        self.certificate.subject.same_as(&self.certificate.issuer)
+    }
+
+    /// Whether this certificate's key signed `below`.
+    pub(crate) fn signed(&self, below: &Link<'_>) -> Result<(), NoLink> {
+        let (above, below) = (&self.certificate, &below.certificate);
+        if !above.subject.same_as(&below.issuer) {
+            return Err(NoLink::Name);
+        }
+        let signed = &below.signed;
+        // The algorithm stands twice, and both must say the same (RFC 5280 section 4.1.1.2).
+        let verdict = if signed.algorithm.equals(&signed.inner_algorithm) {
+            signature::verify(&above.key, &signed.algorithm, signed.part, signed.signature)
+        } else {
+            Verdict::Unchecked(format!("{} and {} at once", signed.algorithm.text(), signed.inner_algorithm.text()))
+        };
+        match verdict {
+            Verdict::Right => Ok(()),
+            Verdict::Wrong => Err(NoLink::Signature),
+            Verdict::Unchecked(what) => match (above.key_id(), below.issuer_key_id()) {
+                (Some(own), Some(named)) if own != named => Err(NoLink::KeyId),
+                _ => Err(NoLink::Unchecked(what)),
+            },
+        }
+    }
+
+    /// Its number and subject.
+    pub(crate) fn label(&self, of: usize) -> String {
+        let subject: String = name_text::text(&self.certificate.subject).chars().take(200).collect();
+        format!("{} of {of} (subject \"{}\")", self.index + 1, subject.escape_debug())
+    }
+
+    /// Why it is not part of the chain.
+    pub(crate) fn explain(&self, chain: &[&Link<'_>], of: usize) -> String {
+        let me = self.label(of);
+        let problem = chain.iter().find_map(|below| match self.signed(below) {
+            Ok(()) | Err(NoLink::Name) => None,
+            Err(problem) => Some((below.label(of), problem)),
+        });
+        match problem {
+            Some((below, NoLink::Signature)) => format!(
+                "Certificate {me} does not link: it has the name of the issuer of certificate {below}, but did not sign it. Send the CA certificate that did."
+            ),
+            Some((below, NoLink::KeyId)) => format!(
+                "Certificate {me} does not link: it has the name of the issuer of certificate {below}, but another key identifier than the one named there. Send the CA certificate that has it."
+            ),
+            Some((below, NoLink::Unchecked(what))) => format!(
+                "Certificate {me} can not be linked: whether it signed certificate {below} can not be checked here, as the signature uses {what}, which is not supported. Leave it out, and what is above it."
+            ),
+            Some((_, NoLink::Name)) | None => format!(
+                "Certificate {me} does not link: it issued none of the other certificates of the chain. Leave it out, or add the certificate that is missing between them."
+            ),
+        }
+    }
+}

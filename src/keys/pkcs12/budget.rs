@@ -1,0 +1,81 @@
+//! What key derivation may cost over everything that one caller sends: the iteration counts are his.
+
+use super::encryption::Unreadable;
+use std::collections::HashMap;
+use zeroize::Zeroizing;
+
+/// Rounds that may still be spent, and what was derived with those that were. A file of NSS has
+/// 600,000 rounds for its MAC, for each encryption key and for each IV; one of GnuTLS 600,000 for its
+/// MAC, its key and each certificate. Eight million take two to five seconds of one processor.
+pub(crate) struct Budget {
+    left: u64,
+    exceeded: bool,
+    known: HashMap<Derivation, Zeroizing<Vec<u8>>>,
+    /// The form of the password that was right last.
+    pub(super) form: usize,
+}
+
+/// What a derived key follows from, the password apart.
+#[derive(Eq, Hash, PartialEq)]
+pub(super) struct Derivation {
+    /// The function with its hash and purpose.
+    pub(super) function: (&'static str, usize, u8),
+    pub(super) form: usize,
+    pub(super) salt: Vec<u8>,
+    pub(super) iterations: u32,
+    pub(super) length: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::of(Self::ROUNDS)
+    }
+}
+
+impl Budget {
+    /// Rounds of key derivation that everything of one caller may take.
+    pub(crate) const ROUNDS: u64 = 8_000_000;
+    /// What costs some hundredths of a second.
+    pub(crate) const FEW: u64 = 50_000;
+
+    fn of(rounds: u64) -> Self {
+        Self { left: rounds, exceeded: false, known: HashMap::new(), form: 0 }
+    }
+
+    /// For where nothing may take long.
+    pub(crate) fn small() -> Self {
+        Self::of(Self::FEW)
+    }
+
+    /// Whether more was asked for than there was.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.exceeded
+    }
+
+    /// How many rounds there are in all.
+    pub(crate) fn rounds(&self) -> u64 {
+        Self::ROUNDS
+    }
+
+    /// What `derive` gives, which is paid for once: files repeat their salts. One round makes as
+    /// much as the hash is long (`blocks`: how many times that is needed).
+    pub(super) fn derive(
+        &mut self,
+        what: Derivation,
+        blocks: usize,
+        derive: impl FnOnce() -> Zeroizing<Vec<u8>>,
+    ) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
+        if let Some(key) = self.known.get(&what) {
+            return Ok(key.clone());
+        }
+        let cost = u64::from(what.iterations).saturating_mul(blocks as u64);
+        let Some(left) = self.left.checked_sub(cost) else {
+            self.exceeded = true;
+            return Err(Unreadable::TooCostly);
+        };
+        self.left = left;
+        let key = derive();
+        self.known.insert(what, key.clone());
+        Ok(key)
+    }
+}

@@ -1,0 +1,358 @@
+//! The one reader of what people send where certificates are asked for: PKCS #12, PKCS #7, X.509
+//! and private keys, in DER, PEM, base64 or the JSON of an answer. What something is is told by its
+//! content; labels are hints, and text around PEM blocks is nobody's business.
+
+mod foreign;
+mod kind;
+mod text;
+
+pub(crate) use kind::KeyForm;
+pub(crate) use text::{decode_base64, unwrapped};
+
+use super::asn1::{Element, SEQUENCE, announced_length};
+use super::pem;
+use super::pkcs12::{self, Budget, Password, Unreadable};
+use super::x509::X509;
+use crate::domain::policy::ContentType;
+use kind::{Kind, signed_data_certificates};
+use text::{JSON_MEMBERS, json_values};
+use zeroize::Zeroizing;
+
+/// Most certificates in one request: no chain has so many. Whole trust stores have more.
+pub const MAX_CERTIFICATES: usize = 32;
+/// How often base64 and JSON may be wrapped around each other.
+const MAX_WRAPS: u8 = 3;
+
+/// What is wanted.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    /// Certificates alone, without any password: keys in a PKCS #12 file stay unread, other keys are refused.
+    Certificates,
+    /// A certificate with its key. A PKCS #12 file has to verify.
+    KeyAndCertificates { password: &'a str },
+}
+
+/// What was found, in its order.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) keys: Vec<FoundKey>,
+    pub(crate) certificates: Vec<FoundCertificate>,
+    /// What else was there.
+    pub(crate) others: Vec<&'static str>,
+}
+
+/// A private key, decrypted.
+pub(crate) struct FoundKey {
+    pub(crate) form: KeyForm,
+    pub(crate) der: Zeroizing<Vec<u8>>,
+}
+
+/// A certificate.
+pub(crate) struct FoundCertificate {
+    pub(crate) der: Vec<u8>,
+    /// The file says that this one belongs to its key (localKeyID, RFC 7292 section 4.2).
+    pub(crate) is_of_key: bool,
+}
+
+/// Why a value cannot be used.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    Empty,
+    /// Neither DER nor text that is base64 of something.
+    NotBase64,
+    /// Base64 of neither DER nor PEM.
+    Unknown,
+    /// Bytes that are neither DER nor text.
+    Binary,
+    TooMany(ContentType),
+    /// A private key where none is wanted.
+    HasKey,
+    /// A file of a known form that cannot be read, and why.
+    Bad(ContentType, String),
+}
+
+type Read<T = ()> = Result<T, Problem>;
+
+/// Reads values one after the other, and finds the keys and certificates of all of them.
+pub(crate) struct Reader<'a> {
+    wanted: Wanted<'a>,
+    pub(crate) budget: Budget,
+    pub(crate) found: Found,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(wanted: Wanted<'a>, budget: Budget) -> Self {
+        Self { wanted, budget, found: Found::default() }
+    }
+
+    /// Reads a value, and says in which form it came.
+    pub(crate) fn read(&mut self, value: &[u8]) -> Read<ContentType> {
+        self.value(value, MAX_WRAPS)
+    }
+
+    fn value(&mut self, value: &[u8], wraps: u8) -> Read<ContentType> {
+        let value = value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value);
+        let text = value.trim_ascii();
+        if text.is_empty() {
+            return Err(Problem::Empty);
+        }
+        let first = Element::first(value).filter(|(first, _)| first.tag == SEQUENCE);
+        if first.is_some_and(|(_, rest)| without_padding(rest).is_empty()) {
+            return self.der(value, "");
+        }
+        if pem::has_block(value) {
+            return self.pem(value);
+        }
+        if let Some(what) = foreign::name(value) {
+            let form = if what.contains("PEM") { ContentType::Pem } else { ContentType::Pkcs12 };
+            return Err(Problem::Bad(form, what.to_owned()));
+        }
+        if let (b'{' | b'[' | b'"', Some(inner)) = (text[0], wraps.checked_sub(1))
+            && let Some(values) = json_values(text)
+        {
+            return self.json(values, inner);
+        }
+        match (decode_base64(text), wraps.checked_sub(1)) {
+            (Some(bytes), Some(inner)) if !bytes.is_empty() => return self.value(&bytes, inner),
+            _ if value[0] == SEQUENCE && !text.is_ascii() => return self.der(value, ""),
+            _ => {}
+        }
+        Err(if wraps < MAX_WRAPS {
+            Problem::Unknown
+        } else if std::str::from_utf8(text).is_ok() {
+            Problem::NotBase64
+        } else {
+            Problem::Binary
+        })
+    }
+
+    fn json(&mut self, values: Vec<Zeroizing<String>>, wraps: u8) -> Read<ContentType> {
+        if values.is_empty() {
+            return Err(Problem::Bad(
+                ContentType::Pkcs12,
+                format!("This is JSON without a member of the names {}.", JSON_MEMBERS.join(", ")),
+            ));
+        }
+        let mut form = None;
+        for value in values {
+            let this = self.value(value.as_bytes(), wraps)?;
+            form.get_or_insert(this);
+        }
+        Ok(form.unwrap_or(ContentType::Pkcs12))
+    }
+
+    fn pem(&mut self, text: &[u8]) -> Read<ContentType> {
+        let bad = |why: String| Problem::Bad(ContentType::Pem, why);
+        let (mut form, mut rest, mut unknown) = (ContentType::Pem, text, None);
+        while let Some((block, after)) = pem::next(rest, |_| Ok(())).map_err(bad)? {
+            rest = after;
+            let label = block.label;
+            let names_key = label.contains("PRIVATE KEY");
+            if names_key && matches!(self.wanted, Wanted::Certificates) {
+                return Err(Problem::HasKey);
+            }
+            if let Some(what) = foreign::label(label) {
+                return Err(bad(what.to_owned()));
+            }
+            if block.is_encrypted() {
+                return Err(bad(foreign::LEGACY_PEM.to_owned()));
+            }
+            let bytes = match block.decode() {
+                Ok(bytes) => bytes,
+                Err(why) if is_known(label) => return Err(bad(why)),
+                Err(_) => {
+                    unknown.get_or_insert(label);
+                    continue;
+                }
+            };
+            let kind = Element::first(&bytes).map_or(Kind::Other, |(first, _)| Kind::of(&first));
+            if kind == Kind::Other && !is_known(label) {
+                unknown.get_or_insert(label);
+                continue;
+            }
+            self.der(&bytes, label)?;
+            // A PKCS#12 file that something wrapped in PEM is one all the same.
+            if kind == Kind::Pkcs12 {
+                form = ContentType::Pkcs12;
+            }
+        }
+        match unknown {
+            Some(label) if self.found.is_empty() => Err(bad(self.unknown_label(label))),
+            _ => Ok(form),
+        }
+    }
+
+    fn unknown_label(&self, label: &str) -> String {
+        match self.wanted {
+            Wanted::Certificates => format!("A PEM block {label} is not of the kind CERTIFICATE or PKCS7."),
+            Wanted::KeyAndCertificates { .. } => {
+                format!("A PEM block {label} is neither a private key nor a certificate.")
+            }
+        }
+    }
+
+    /// The first value, and after it whatever is a value of a known kind too: files may be put
+    /// together, and end with zero bytes or line ends. `label` is that of a PEM block.
+    fn der(&mut self, bytes: &[u8], label: &str) -> Read<ContentType> {
+        let form = if label.is_empty() { ContentType::Pkcs12 } else { ContentType::Pem };
+        let (first, mut rest) = Element::first(bytes).ok_or_else(|| Problem::Bad(form, damage(bytes, label)))?;
+        self.element(first, label, form)?;
+        loop {
+            rest = without_padding(rest);
+            if rest.first() != Some(&SEQUENCE) {
+                return Ok(form);
+            }
+            let (next, after) = Element::first(rest).ok_or_else(|| Problem::Bad(form, damage(rest, label)))?;
+            // OpenSSL writes its own trust settings behind a certificate, for one.
+            if Kind::of(&next) != Kind::Other {
+                self.element(next, label, form)?;
+            }
+            rest = after;
+        }
+    }
+
+    fn element(&mut self, element: Element<'_>, label: &str, form: ContentType) -> Read {
+        match Kind::of(&element) {
+            Kind::Certificate => self.certificate(element.whole, false, form),
+            Kind::Pkcs7 => self.pkcs7(&element, form),
+            Kind::Pkcs12 => self.pkcs12(element.whole),
+            Kind::PrivateKey(key_form) => self.key(key_form, element.whole, form),
+            other @ (Kind::Request | Kind::RevocationList | Kind::PublicPart) => {
+                self.found.others.push(other.name());
+                Ok(())
+            }
+            // The reader of keys has better words for it.
+            Kind::Other if label.contains("PRIVATE KEY") => self.key(KeyForm::Pkcs8, element.whole, form),
+            Kind::Other => Err(Problem::Bad(form, self.other(label))),
+        }
+    }
+
+    fn other(&self, label: &str) -> String {
+        match (self.wanted, label) {
+            (Wanted::Certificates, _) => "This is not an X.509 certificate.".to_owned(),
+            (Wanted::KeyAndCertificates { .. }, "") => "It is damaged.".to_owned(),
+            (Wanted::KeyAndCertificates { .. }, label) if label.contains("CERTIFICATE") => {
+                "It holds a certificate that can not be read as X.509.".to_owned()
+            }
+            (Wanted::KeyAndCertificates { .. }, label) => format!("The PEM block {label} inside can not be read."),
+        }
+    }
+
+    fn pkcs7(&mut self, element: &Element<'_>, form: ContentType) -> Read {
+        let certificates = signed_data_certificates(element).ok_or_else(|| {
+            Problem::Bad(form, "This PKCS#7 file can not be read: it is damaged or not SignedData.".to_owned())
+        })?;
+        if certificates.is_empty() {
+            return Err(Problem::Bad(form, "This PKCS#7 file holds no certificate.".to_owned()));
+        }
+        certificates.into_iter().try_for_each(|certificate| self.certificate(certificate, false, form))
+    }
+
+    fn pkcs12(&mut self, file: &[u8]) -> Read {
+        let bad = |why: String| Problem::Bad(ContentType::Pkcs12, why);
+        let contents = match self.wanted {
+            // The MAC is not checked: without a password it proves nothing, and a wrong password shows
+            // in the decryption.
+            Wanted::Certificates => pkcs12::read_certificates(file, &mut self.budget)
+                .map_err(|why| bad(unreadable_without_password(&why)))?,
+            Wanted::KeyAndCertificates { password } => {
+                pkcs12::read(file, Password(password), &mut self.budget).map_err(|why| bad(unreadable(&why)))?
+            }
+        };
+        let pkcs12::Contents { keys, key_ids, certificates } = contents;
+        if certificates.is_empty() && matches!(self.wanted, Wanted::Certificates) {
+            return Err(bad("This PKCS#12 file holds no certificate.".to_owned()));
+        }
+        self.found.keys.extend(keys.into_iter().map(|der| FoundKey { form: KeyForm::Pkcs8, der }));
+        for pkcs12::Certificate { der, key_id } in certificates {
+            let is_of_key = key_id.is_some_and(|id| key_ids.contains(&id));
+            self.certificate(&der, is_of_key, ContentType::Pkcs12)?;
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, key_form: KeyForm, der: &[u8], form: ContentType) -> Read {
+        let Wanted::KeyAndCertificates { password } = self.wanted else { return Err(Problem::HasKey) };
+        let key = if key_form == KeyForm::Encrypted {
+            let key = pkcs12::encrypted_key(der, Password(password), &mut self.budget);
+            FoundKey { form: KeyForm::Pkcs8, der: key.map_err(|why| Problem::Bad(form, unreadable(&why)))? }
+        } else {
+            FoundKey { form: key_form, der: Zeroizing::new(der.to_vec()) }
+        };
+        self.found.keys.push(key);
+        Ok(())
+    }
+
+    fn certificate(&mut self, der: &[u8], is_of_key: bool, form: ContentType) -> Read {
+        if let Err(part) = X509::read(der) {
+            return Err(Problem::Bad(form, format!("It holds a certificate that can not be read as X.509: {part}.")));
+        }
+        if self.found.certificates.len() == MAX_CERTIFICATES {
+            return Err(Problem::TooMany(form));
+        }
+        self.found.certificates.push(FoundCertificate { der: der.to_vec(), is_of_key });
+        Ok(())
+    }
+}
+
+impl Found {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.certificates.is_empty() && self.others.is_empty()
+    }
+}
+
+/// Labels whose block has to be readable.
+fn is_known(label: &str) -> bool {
+    ["CERTIFICATE", "PRIVATE KEY", "PKCS7", "PKCS12", "PKCS #7", "CMS"].iter().any(|known| label.contains(known))
+}
+
+/// What a file may end with.
+fn without_padding(rest: &[u8]) -> &[u8] {
+    let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+    &rest[rest.iter().take_while(|byte| is_padding(byte)).count()..]
+}
+
+/// Why DER cannot be read.
+fn damage(bytes: &[u8], label: &str) -> String {
+    match announced_length(bytes) {
+        Some(length) if length > bytes.len() => {
+            format!("It is damaged: it is cut off after {} of {length} bytes.", bytes.len())
+        }
+        _ if label.contains("CERTIFICATE") => "It holds a certificate that can not be read as X.509.".to_owned(),
+        _ => "It is damaged.".to_owned(),
+    }
+}
+
+const SUPPORTED: &str =
+    "supported: PBES2 with PBKDF2 and AES or 3DES, the old 3DES and RC2, MACs with SHA-1, SHA-2 and PBMAC1";
+
+fn unreadable(why: &Unreadable) -> String {
+    match why {
+        Unreadable::Format => "It is damaged.".to_owned(),
+        Unreadable::Password => "The password is wrong, or the file is damaged.".to_owned(),
+        Unreadable::Scheme(name) => format!(
+            "It is encrypted in a way that is not supported: {name} ({SUPPORTED}). Export it again with one of these, such as AES-256."
+        ),
+        Unreadable::TooCostly => format!(
+            "It asks for too many rounds of key derivation: more than {} in all. Export it again with fewer.",
+            Budget::default().rounds()
+        ),
+    }
+}
+
+fn unreadable_without_password(why: &Unreadable) -> String {
+    match why {
+        Unreadable::Format => {
+            "The specified PKCS#12 X.509 certificate content can not be read. Please check if certificate is in valid PKCS#12 format.".to_owned()
+        }
+        Unreadable::Password => {
+            "This PKCS#12 file has a password. Export it again without one, or send the certificates as PEM.".to_owned()
+        }
+        Unreadable::Scheme(name) => format!(
+            "This PKCS#12 file is encrypted in a way that is not supported: {name} ({SUPPORTED}). Send the certificates as PEM."
+        ),
+        Unreadable::TooCostly => {
+            "This PKCS#12 file asks for too many rounds of key derivation. Export it again with fewer, or send the certificates as PEM.".to_owned()
+        }
+    }
+}

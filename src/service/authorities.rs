@@ -1,0 +1,203 @@
+//! Built-in authorities in the store: a record for each, from its making until long after its issuer object is gone.
+
+use super::issuers::not_found;
+use super::records::{Key, Prefix, Stored, key};
+use super::{CONFLICT_ATTEMPTS, Service, contended, step};
+use crate::domain::authority::AuthorityRecord;
+use crate::domain::issuer::Organization;
+use crate::domain::{Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, VaultName};
+use crate::keys::authority::{self, AUTHORITY_KEY};
+use crate::keys::chain::OrderedChain;
+use crate::keys::{Caller, Work};
+use crate::store::{Batch, Put};
+use std::collections::HashSet;
+
+/// Records of one look.
+const PAGE: usize = 500;
+
+impl Service {
+    /// Makes an authority for an issuer, under a name that no other one of the vault has or had.
+    pub(super) async fn make_authority(
+        &self,
+        caller: &Caller,
+        vault: &VaultName,
+        issuer: &IssuerConfig,
+        with_intermediate: bool,
+    ) -> Result<Authority> {
+        let common_name = authority::common_name(vault, &issuer.name, issuer.organization.as_ref())?;
+        let taken = self.authority_names(vault).await?;
+        let free = |name: &String| !authority::names(name).iter().any(|name| taken.contains(&comparable(name)));
+        let common_name = (1..=u32::MAX).map(|number| authority::numbered(&common_name, number)).find(free);
+        let organization = Organization { id: common_name, administrators: Vec::new() };
+        let (sealer, vault, name, now) = (self.keys.sealer().clone(), vault.clone(), issuer.name.clone(), self.now());
+        let make = move || {
+            let organization = Some(&organization);
+            authority::create_authority(&sealer, &vault, &name, organization, with_intermediate, AUTHORITY_KEY, now)
+        };
+        self.keys.run(caller, Work::Generate(AUTHORITY_KEY), make).await
+    }
+
+    /// The record of an authority that was just made.
+    pub(super) fn new_authority(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<Option<Put>> {
+        let Some(made) = &issuer.authority else { return Ok(None) };
+        let place = place(vault, &made.chain).ok_or_else(Error::internal)?;
+        let record = AuthorityRecord {
+            vault: vault.clone(),
+            issuer: issuer.name.clone(),
+            chain: made.chain.clone(),
+            sealed_key: None,
+            last_expiry: None,
+            created: self.now(),
+            retired: None,
+        };
+        self.records.put(&place, None, &record, None).map(Some)
+    }
+
+    /// The write that keeps the authority of an issuer that is deleted, for as long as certificates depend on it.
+    pub(super) async fn retire_authority(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<Option<Put>> {
+        let Some(held) = &issuer.authority else { return Ok(None) };
+        let place = place(vault, &held.chain).ok_or_else(Error::internal)?;
+        let found = self.load(&place).await?;
+        let revision = found.as_ref().map(|(record, _)| record.revision);
+        let mut record = match found {
+            Some((_, record)) => record,
+            None => self.unrecorded(vault, issuer, held)?,
+        };
+        record.retired = Some(self.now());
+        record.sealed_key = Some(held.sealed_key.clone());
+        let due = record.erasable_at();
+        self.records.put(&place, revision, &record, due).map(Some)
+    }
+
+    /// Remembers how long a certificate lives that is about to be completed, where an authority of this server signed
+    /// it. Written before the certificate: an expiry that was noted for nothing does no harm.
+    pub(super) async fn note_expiry(&self, operation: &Operation, chain: &OrderedChain) -> Result<()> {
+        let above = chain.rest.first().and_then(|der| authority::identifier(der));
+        let Some(place) = above.map(|id| key::authority(&operation.vault, &id)) else { return Ok(()) };
+        for _ in 0..CONFLICT_ATTEMPTS {
+            let found = self.load(&place).await?;
+            let revision = found.as_ref().map(|(record, _)| record.revision);
+            let record = match found {
+                Some((_, record)) => Some(record),
+                None => self.unrecorded_signer(operation, &place).await?,
+            };
+            let Some(mut record) = record else { return Ok(()) };
+            if !record.signed(chain.expires) && revision.is_some() {
+                return Ok(());
+            }
+            let puts = vec![self.records.put(&place, revision, &record, record.erasable_at())?];
+            if self.try_commit(Batch { puts, ..Batch::default() }).await?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(contended())
+    }
+
+    /// The authority of the operation's issuer, made by a version that kept no record of it, if it is the one of
+    /// `wanted`.
+    async fn unrecorded_signer(
+        &self,
+        operation: &Operation,
+        wanted: &Key<AuthorityRecord>,
+    ) -> Result<Option<AuthorityRecord>> {
+        let Ok(name) = IssuerName::parse(&operation.issuer.name) else { return Ok(None) };
+        let found = self.load(&key::issuer(&operation.vault, &name)).await?;
+        let Some((_, issuer)) = found else { return Ok(None) };
+        match &issuer.authority {
+            Some(held)
+                if place(&operation.vault, &held.chain).is_some_and(|place| place.as_str() == wanted.as_str()) =>
+            {
+                self.unrecorded(&operation.vault, &issuer, held).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What an authority signed before there were records is not known: any of it may live as long as the authority.
+    fn unrecorded(&self, vault: &VaultName, issuer: &IssuerConfig, held: &Authority) -> Result<AuthorityRecord> {
+        let signer = held.chain.first().ok_or_else(Error::internal)?;
+        Ok(AuthorityRecord {
+            vault: vault.clone(),
+            issuer: issuer.name.clone(),
+            chain: held.chain.clone(),
+            sealed_key: None,
+            last_expiry: Some(authority::Signer::read(&signer.0)?.not_after()),
+            created: issuer.created,
+            retired: None,
+        })
+    }
+
+    /// The certificates of an issuer's authority, the root last. Of an issuer that is gone those of its newest one, as
+    /// long as certificates depend on it.
+    ///
+    /// # Errors
+    /// `IssuerNotFound` where there is none.
+    pub async fn ca(&self, vault: &VaultName, name: &IssuerName) -> Result<Vec<Blob>> {
+        match self.load(&key::issuer(vault, name)).await? {
+            Some((_, issuer)) => issuer.ca().map(|held| held.chain.clone()).ok_or_else(|| {
+                let message =
+                    format!("The issuer {name} has the provider {}, which has no CA on this server.", issuer.provider);
+                let detail = Detail::Resource { kind: "issuer", name: name.to_string() };
+                Error::new(Reason::IssuerNotFound, message).with(detail)
+            }),
+            None => {
+                let mut records = self.authorities(vault).await?;
+                records.retain(|record| record.issuer == *name && record.sealed_key.is_some());
+                let newest = records.into_iter().max_by_key(|record| record.retired);
+                newest.map(|record| record.chain).ok_or_else(|| not_found(name))
+            }
+        }
+    }
+
+    /// The common names of all authorities that a vault has or had.
+    async fn authority_names(&self, vault: &VaultName) -> Result<HashSet<String>> {
+        let mut chains: Vec<Vec<Blob>> =
+            self.authorities(vault).await?.into_iter().map(|record| record.chain).collect();
+        // Those of older versions have no record.
+        let issuers = self.all(&key::issuers_of(vault)).await?;
+        chains.extend(issuers.into_iter().filter_map(|issuer| issuer.authority.map(|held| held.chain)));
+        let names = chains.iter().flatten().map(|Blob(der)| authority::common_name_of(der));
+        names.map(|name| name.map(|name| comparable(&name))).collect()
+    }
+
+    async fn authorities(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
+        self.all(&key::authorities_of(vault)).await
+    }
+
+    async fn all<T: Stored>(&self, prefix: &Prefix<T>) -> Result<Vec<T>> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.store.list(prefix.as_str(), &after, PAGE).await?;
+            let full = page.len() == PAGE;
+            for record in page {
+                all.push(self.records.read(&record)?);
+                after = record.key;
+            }
+            if !full {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Erases the key of a retired authority whose certificates have all expired. The rest of the record stays: no
+    /// other authority gets its name.
+    pub(super) async fn erase_authority(&self, due: step::Due) -> Result<()> {
+        let mut record: AuthorityRecord = self.records.read(&due.record)?;
+        if record.erasable_at().is_some_and(|at| at <= self.now()) {
+            record.sealed_key = None;
+            tracing::info!(vault = %record.vault, issuer = %record.issuer, "the key of a retired CA was erased: none of its certificates is valid any more");
+        }
+        let puts = vec![self.records.replace(&due.record, &record, record.erasable_at())?];
+        self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
+    }
+}
+
+fn place(vault: &VaultName, chain: &[Blob]) -> Option<Key<AuthorityRecord>> {
+    let id = chain.first().and_then(|Blob(der)| authority::identifier(der))?;
+    Some(key::authority(vault, &id))
+}
+
+/// Names compare without case and repeated spaces (RFC 5280 section 7.1).
+fn comparable(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}

@@ -1,0 +1,214 @@
+//! The keys of records. A [`Key`] says which value lies under it, a [`Prefix`] which values lie below it; both are made
+//! of names alone.
+
+use super::adoption::{Marker, Sweep};
+use super::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord, ShownPending, hex};
+use crate::domain::authority::AuthorityRecord;
+use crate::domain::{
+    Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, RequestId, Vault, VaultName,
+    Version,
+};
+use crate::keys::{SealContext, digest};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// The key under which a `T` is stored.
+pub(in crate::service) struct Key<T> {
+    text: String,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Key<T> {
+    fn new(text: String) -> Self {
+        Self { text, of: PhantomData }
+    }
+
+    pub(in crate::service) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.text.clone())
+    }
+}
+
+impl<T> fmt::Display for Key<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Key<PendingRecord> {
+    /// Of the same record what callers see.
+    pub(in crate::service) fn shown(self) -> Key<ShownPending> {
+        Key::new(self.text)
+    }
+}
+
+impl Key<Certificate> {
+    /// What the private key of the version was sealed for.
+    pub(in crate::service) fn sealed_for(&self) -> SealContext {
+        let Place { kind: _, vault, name, id } = Place::of(&self.text).unwrap_or(Place::NOWHERE);
+        SealContext::key_of_version(vault, name, id)
+    }
+}
+
+/// What the keys of several records have in common.
+pub(in crate::service) struct Prefix<T> {
+    text: String,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Prefix<T> {
+    fn new(text: String) -> Self {
+        Self { text, of: PhantomData }
+    }
+
+    pub(in crate::service) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Only those whose next characters are these.
+    pub(in crate::service) fn beginning_with(&self, characters: &str) -> Self {
+        Self::new(format!("{}{characters}", self.text))
+    }
+}
+
+/// The names in a key. Names are in lower case there.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::service) struct Place<'a> {
+    pub(in crate::service) kind: Kind,
+    /// The vault, or the name of what belongs to none.
+    pub(in crate::service) vault: &'a str,
+    /// Of a certificate or issuer, or a request id; empty where the vault is all.
+    pub(in crate::service) name: &'a str,
+    /// Of a version; empty elsewhere.
+    pub(in crate::service) id: &'a str,
+}
+
+impl<'a> Place<'a> {
+    const NOWHERE: Self = Self { kind: Kind::Meta, vault: "", name: "", id: "" };
+
+    /// `None` for the key of a kind that this version does not know.
+    pub(in crate::service) fn of(key: &'a str) -> Option<Self> {
+        let kind = Kind::of(key)?;
+        let mut parts = key.strip_prefix(kind.prefix())?.splitn(3, '/');
+        let mut next = || parts.next().unwrap_or_default();
+        Some(Self { kind, vault: next(), name: next(), id: next() })
+    }
+
+    pub(super) fn names(&self, vault: &VaultName, name: &str) -> bool {
+        self.vault == vault.as_str() && self.is_named(name)
+    }
+
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.name.bytes().eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
+    }
+
+    /// The vault and the certificate of a record that belongs to one.
+    pub(in crate::service) fn certificate(&self) -> crate::domain::Result<(VaultName, CertificateName)> {
+        Ok((VaultName::parse(self.vault)?, CertificateName::parse(self.name)?))
+    }
+}
+
+/// A key in a vault; without a name what all of the kind have in common.
+fn named(kind: Kind, vault: &VaultName, name: &str) -> String {
+    format!("{}{vault}/{name}", kind.prefix())
+}
+
+pub(in crate::service) fn pending(vault: &VaultName, name: &CertificateName) -> Key<PendingRecord> {
+    Key::new(named(Kind::Pending, vault, &name.key()))
+}
+
+pub(in crate::service) fn pendings_of(vault: Option<&VaultName>) -> Prefix<ShownPending> {
+    Prefix::new(vault.map_or_else(|| Kind::Pending.prefix().to_owned(), |vault| named(Kind::Pending, vault, "")))
+}
+
+pub(in crate::service) fn certificate(vault: &VaultName, name: &CertificateName) -> Key<CertificateEntry> {
+    Key::new(named(Kind::Certificate, vault, &name.key()))
+}
+
+pub(in crate::service) fn version(vault: &VaultName, name: &CertificateName, version: Version) -> Key<Certificate> {
+    Key::new(format!("{}{version}", versions_of(vault, name).text))
+}
+
+pub(in crate::service) fn certificates_of(vault: &VaultName) -> Prefix<CertificateEntry> {
+    Prefix::new(named(Kind::Certificate, vault, ""))
+}
+
+pub(in crate::service) fn versions_of(vault: &VaultName, name: &CertificateName) -> Prefix<Certificate> {
+    Prefix::new(named(Kind::Version, vault, &name.key()) + "/")
+}
+
+pub(in crate::service) fn deleted(vault: &VaultName, name: &CertificateName) -> Key<DeletedRecord> {
+    Key::new(named(Kind::Deleted, vault, &name.key()))
+}
+
+pub(in crate::service) fn deleted_of(vault: &VaultName) -> Prefix<DeletedRecord> {
+    Prefix::new(named(Kind::Deleted, vault, ""))
+}
+
+/// The pending operation of a deleted certificate.
+pub(in crate::service) fn kept(vault: &VaultName, name: &CertificateName) -> Key<PendingRecord> {
+    Key::new(named(Kind::Kept, vault, &name.key()))
+}
+
+pub(in crate::service) fn leaving(vault: &VaultName, name: &CertificateName) -> Key<LeavingRecord> {
+    Key::new(named(Kind::Leaving, vault, &name.key()))
+}
+
+pub(in crate::service) fn all_leaving() -> Prefix<LeavingRecord> {
+    Prefix::new(Kind::Leaving.prefix().to_owned())
+}
+
+pub(in crate::service) fn contacts(vault: &VaultName) -> Key<Contacts> {
+    Key::new(format!("{}{vault}", Kind::Contacts.prefix()))
+}
+
+pub(in crate::service) fn vault(vault: &VaultName) -> Key<Vault> {
+    Key::new(format!("{}{vault}", Kind::Vault.prefix()))
+}
+
+pub(in crate::service) fn issuer(vault: &VaultName, name: &IssuerName) -> Key<IssuerConfig> {
+    Key::new(named(Kind::Issuer, vault, &name.key()))
+}
+
+pub(in crate::service) fn issuers_of(vault: &VaultName) -> Prefix<IssuerConfig> {
+    Prefix::new(named(Kind::Issuer, vault, ""))
+}
+
+/// An authority by [`crate::keys::authority::identifier`].
+pub(in crate::service) fn authority(vault: &VaultName, id: &str) -> Key<AuthorityRecord> {
+    Key::new(named(Kind::Authority, vault, id))
+}
+
+pub(in crate::service) fn authorities_of(vault: &VaultName) -> Prefix<AuthorityRecord> {
+    Prefix::new(named(Kind::Authority, vault, ""))
+}
+
+pub(in crate::service) fn request(vault: &VaultName, id: RequestId) -> Key<RequestRecord> {
+    Key::new(named(Kind::Request, vault, &id.to_string()))
+}
+
+/// A repeat over REST: what the client calls its request, hashed because it is free text.
+pub(in crate::service) fn repeat(vault: &VaultName, client_request_id: &str) -> Key<RequestRecord> {
+    let digest = digest::sha256(&[client_request_id.as_bytes()]);
+    Key::new(named(Kind::Repeat, vault, &hex(&digest[..16])))
+}
+
+/// An order to be cancelled at the issuer after its operation was deleted.
+pub(in crate::service) fn tombstone(vault: &VaultName, id: RequestId) -> Key<PendingRecord> {
+    Key::new(named(Kind::Tombstone, vault, &id.to_string()))
+}
+
+/// Says that every record of the store carries a code.
+pub(in crate::service) fn marker() -> Key<Marker> {
+    Key::new(format!("{}{}", Kind::Meta.prefix(), Marker::NAME))
+}
+
+/// Since when records get their codes.
+pub(in crate::service) fn sweep() -> Key<Sweep> {
+    Key::new(format!("{}{}", Kind::Meta.prefix(), Sweep::NAME))
+}

@@ -1,0 +1,134 @@
+//! The application behind a connection: each request gets the facts of its connection and an account of what it holds;
+//! what is above a limit is refused here, for all APIs.
+
+use super::account::Account;
+use super::bodies::{AnswerBody, RequestBody};
+use super::budget::Overrun;
+use super::connection::ConnectionInfo;
+use super::connections::Connection;
+use crate::transport::refusal::refuse;
+use bytes::Bytes;
+use futures_util::future::{AbortHandle, Abortable};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tokio_util::task::TaskTracker;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Why a request is refused before, or in place of, the application.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// A limit of the budget.
+    Budget(Overrun),
+    /// The head has more fields than so many.
+    Fields(usize),
+}
+
+/// The length of a body that does not announce it: an extension of answers that are whole when they are ready.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerLength(pub usize);
+
+tokio::task_local! {
+    /// Ends the task of an HTTP/2 stream.
+    static ABORT: AbortHandle;
+}
+
+/// What the requests of one connection go through. It is always ready: what waits for that would lie in every open
+/// stream.
+pub(super) struct App<S> {
+    pub(super) inner: S,
+    pub(super) info: ConnectionInfo,
+    pub(super) connection: Arc<Connection>,
+    pub(super) max_fields: usize,
+    pub(super) requests: AtomicU64,
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for App<S>
+where
+    S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+{
+    type Response = Response<AnswerBody<B>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let account = Account::open(&self.connection, self.requests.fetch_add(1, Relaxed), &request);
+        let api = request.headers().get(CONTENT_TYPE).cloned();
+        let refusing = Refusing { api, account };
+        if request.headers().len() > self.max_fields {
+            let refused = refusing.refuse(Refusal::Fields(self.max_fields));
+            return Box::pin(std::future::ready(Ok(refused)));
+        }
+        let account = refusing.account.clone();
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(self.info.clone());
+        parts.extensions.insert(account.clone());
+        let answer = self.inner.clone().call(Request::from_parts(parts, RequestBody::new(body, account)));
+        Box::pin(async move { Ok(refusing.counted(answer.await.map_err(Into::into)?)) })
+    }
+}
+
+struct Refusing {
+    api: Option<HeaderValue>,
+    account: Account,
+}
+
+impl Refusing {
+    /// The answer of the application, or the refusal that takes its place.
+    fn counted<B: Body<Data = Bytes>>(self, response: Response<B>) -> Response<AnswerBody<B>> {
+        if let Err(cause) = self.account.answered() {
+            return self.refuse(Refusal::Budget(cause));
+        }
+        let exact = || response.body().size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let whole = response.extensions().get::<AnswerLength>().map(|AnswerLength(bytes)| *bytes);
+        let length = whole.or_else(exact).filter(|_| !response.body().is_end_stream());
+        let announced = match length.map(|bytes| self.account.answer(bytes)) {
+            Some(Err(cause)) => return self.refuse(Refusal::Budget(cause)),
+            Some(Ok(charge)) => Some(charge),
+            None => None,
+        };
+        if !response.body().is_end_stream() {
+            self.account.begins(ABORT.try_with(AbortHandle::clone).ok());
+        }
+        response.map(|body| AnswerBody::of(body, announced, self.account))
+    }
+
+    fn refuse<B>(self, why: Refusal) -> Response<AnswerBody<B>> {
+        let mut refused = refuse(self.api.as_ref(), &why);
+        if let Refusal::Budget(cause) = why {
+            self.account.refused(cause);
+        }
+        // Who has shown no credentials costs a head at most.
+        if self.account.is_anonymous() {
+            *refused.body_mut() = Bytes::new();
+        }
+        if !refused.body().is_empty() {
+            self.account.begins(ABORT.try_with(AbortHandle::clone).ok());
+        }
+        refused.map(|bytes| AnswerBody::own(bytes, self.account))
+    }
+}
+
+/// Runs the tasks of HTTP/2 streams where the stop of the server can wait for them, and unread answers can end them.
+#[derive(Clone)]
+pub(super) struct Tracked(pub(super) TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Tracked
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, task: F) {
+        let (abort, registration) = AbortHandle::new_pair();
+        self.0.spawn(ABORT.scope(abort, Abortable::new(task, registration)));
+    }
+}

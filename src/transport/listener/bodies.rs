@@ -1,0 +1,189 @@
+//! The bodies of requests and answers, whose bytes are counted while the server holds them.
+
+use super::account::Account;
+use super::budget::{Charge, Overrun};
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A larger frame of an answer is sent in pieces of this size: HTTP/2 takes over what it is given and holds it while
+/// the window of the peer is shut, whether the request still exists or not.
+const PIECE: usize = 32 * 1024;
+
+/// The body of a request.
+#[derive(Debug)]
+pub struct RequestBody {
+    inner: Incoming,
+    account: Account,
+}
+
+impl RequestBody {
+    pub(super) fn new(inner: Incoming, account: Account) -> Self {
+        Self { inner, account }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            None => return Poll::Ready(None),
+        };
+        let counted = self.account.body(frame.data_ref().map_or(0, Bytes::len));
+        Poll::Ready(Some(counted.map(|()| frame).map_err(|cause: Overrun| cause.error().message.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// The body of an answer.
+pub(super) struct AnswerBody<B> {
+    source: Source<B>,
+    /// What is left of a large frame.
+    rest: Option<(Bytes, Charge)>,
+    /// The length that was announced, as far as it has not come yet.
+    announced: Option<Charge>,
+    account: Account,
+}
+
+enum Source<B> {
+    Application(B),
+    /// A refusal, or nothing.
+    Own(Bytes),
+}
+
+impl<B> AnswerBody<B> {
+    pub(super) fn of(body: B, announced: Option<Charge>, account: Account) -> Self {
+        Self { source: Source::Application(body), rest: None, announced, account }
+    }
+
+    pub(super) fn own(bytes: Bytes, account: Account) -> Self {
+        Self { source: Source::Own(bytes), rest: None, announced: None, account }
+    }
+
+    fn piece(&self, bytes: Bytes, charge: Charge) -> Frame<Piece> {
+        self.account.piece_leaves();
+        Frame::data(Piece { bytes, _charge: charge, account: self.account.clone() })
+    }
+
+    /// The next piece of a large frame is a copy, so that it does not keep the whole.
+    fn next_of_rest(&mut self) -> Option<Frame<Piece>> {
+        let (rest, _) = self.rest.as_mut()?;
+        let length = rest.len().min(PIECE);
+        let bytes = Bytes::copy_from_slice(&rest[..length]);
+        rest.advance(length);
+        if rest.is_empty() {
+            self.rest = None;
+        }
+        let charge = self.account.counted(length);
+        Some(self.piece(bytes, charge))
+    }
+
+    fn frame(&mut self, bytes: Bytes) -> Frame<Piece> {
+        if let Some(announced) = &mut self.announced {
+            announced.shrink_to(announced.bytes().saturating_sub(bytes.len()));
+        }
+        let charge = self.account.counted(bytes.len());
+        if bytes.len() <= PIECE {
+            return self.piece(bytes, charge);
+        }
+        self.rest = Some((bytes, charge));
+        self.next_of_rest().unwrap_or_else(|| Frame::trailers(http::HeaderMap::new()))
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
+    type Data = Piece;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, B::Error>>> {
+        let this = &mut *self;
+        this.account.polled();
+        if let Some(frame) = this.next_of_rest() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        let next = match &mut this.source {
+            Source::Application(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Source::Own(bytes) if bytes.is_empty() => None,
+            Source::Own(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
+        };
+        Poll::Ready(match next {
+            Some(Ok(frame)) => Some(Ok(match frame.into_data() {
+                Ok(bytes) => this.frame(bytes),
+                Err(frame) => Frame::trailers(frame.into_trailers().unwrap_or_default()),
+            })),
+            Some(Err(error)) => Some(Err(error)),
+            None => {
+                this.announced = None;
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_none()
+            && match &self.source {
+                Source::Application(body) => body.is_end_stream(),
+                Source::Own(bytes) => bytes.is_empty(),
+            }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = self.rest.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64);
+        let mut hint = match &self.source {
+            Source::Application(body) => body.size_hint(),
+            Source::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        };
+        if rest > 0 {
+            hint.set_lower(hint.lower() + rest);
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper + rest);
+            }
+        }
+        hint
+    }
+}
+
+/// A part of an answer on its way to the peer; its bytes are held until it was written or given up.
+#[derive(Debug)]
+pub(super) struct Piece {
+    bytes: Bytes,
+    _charge: Charge,
+    account: Account,
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        self.account.progress();
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.account.piece_left();
+    }
+}

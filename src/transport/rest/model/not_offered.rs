@@ -1,0 +1,111 @@
+//! Members that change what a request means and that this version does not offer. What is unknown is tolerated, as
+//! clients send members of newer contracts; but who sends one of these asks for something else than would be done. The
+//! table is the whole list (docs/api.md has it too).
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use serde_json::Value;
+
+/// How the error of a member begins, for [`sentence`].
+const MARK: &str = "not offered: ";
+
+macro_rules! not_offered {
+    ($($name:ident = $path:literal, $sentence:literal;)+) => {
+        $(
+            /// Nothing, `null`, or an empty value.
+            #[derive(Debug, Default)]
+            pub(crate) struct $name;
+
+            impl<'de> Deserialize<'de> for $name {
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    if says_something(&Value::deserialize(deserializer)?) {
+                        return Err(D::Error::custom(concat!("not offered: ", stringify!($name))));
+                    }
+                    Ok(Self)
+                }
+            }
+        )+
+
+        /// Each with the path of the member, and what to do instead.
+        const NOT_OFFERED: &[(&str, (&str, &str))] = &[$((stringify!($name), ($path, $sentence))),+];
+    };
+}
+
+not_offered! {
+    Csr = "csr", "Signing a request of the caller is not offered: leave it out, and the server makes key and request.";
+    Profile = "profile", "Profiles are not offered: say in policy what the certificate shall have.";
+    Validity = "validity", "The validity is set in policy.x509_props.validity_months.";
+    Options = "options", "No options are known here: leave it out.";
+    PolicyProfile = "policy.profile", "Profiles are not offered: say in the other members what the certificate shall have.";
+    PolicyValidity = "policy.validity", "The validity is set in policy.x509_props.validity_months.";
+    PolicyOptions = "policy.options", "No options are known here: leave it out.";
+    PlatformManaged = "policy.platformManaged", "Policies that the platform manages exist inside Azure only: leave it out.";
+    X509Validity = "policy.x509_props.validity", "The validity is set in validity_months.";
+    X509ValidityDays = "policy.x509_props.validity_days", "The validity is set in validity_months.";
+    NameConstraints = "policy.x509_props.name_constraints", "Name constraints are not offered: leave it out.";
+    MustStaple = "policy.x509_props.must_staple", "The extension is not offered: leave it out.";
+    PathLength = "policy.x509_props.basic_constraints.path_length", "A path length is not offered: leave it out.";
+    ReferenceProfile = "policy.issuer.profile", "Profiles are not offered: leave it out.";
+    ReferenceOptions = "policy.issuer.options", "No options are known here: leave it out.";
+    IssuerOptions = "options", "No options are known here: what a LocalCA takes is in credentials.account_id and org_details.id.";
+    IssuerProfiles = "profiles", "Profiles are not offered: leave it out.";
+    IssuerDefaultProfile = "default_profile", "Profiles are not offered: leave it out.";
+    IssuerValidity = "validity", "A LocalCA lives 20 years: leave it out.";
+    IssuerKeyType = "key_type", "A LocalCA has a P-256 key: leave it out.";
+    IssuerParent = "parent", "A LocalCA is its own root: leave it out.";
+}
+
+/// Clients send empty values for what they do not use (contract rule 16).
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+/// Which member an error of a reader is about, and what to do instead; `None` for every other error.
+pub(crate) fn sentence(error: &str) -> Option<(&'static str, &'static str)> {
+    let name = error.strip_prefix(MARK)?;
+    let name = name.split_once(" at line ").map_or(name, |(name, _)| name);
+    NOT_OFFERED.iter().find(|(known, _)| *known == name).map(|(_, found)| *found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Members of the contract that Key Vault has, by the swagger.
+    const SWAGGER: &str = include_str!("../../../../tests/data/azure/certificates-2026-04-01.json");
+
+    #[test]
+    fn nothing_that_key_vault_offers_is_refused_but_what_exists_in_azure_only() {
+        for (_, (path, _)) in NOT_OFFERED.iter().filter(|(name, _)| *name != "PlatformManaged") {
+            let member = path.rsplit('.').next().unwrap();
+            // An operation has a request, in answers.
+            assert!(!SWAGGER.contains(&format!("\"{member}\":")) || member == "csr", "{path}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_the_interface_lists_them_all() {
+        let page = include_str!("../../../../docs/api.md");
+        for (_, (path, _)) in NOT_OFFERED {
+            assert!(page.contains(&format!("`{path}`")), "{path}");
+        }
+    }
+
+    #[test]
+    fn empty_values_say_nothing() {
+        for empty in ["null", "\"\"", "[]", "{}"] {
+            assert!(serde_json::from_str::<Csr>(empty).is_ok(), "{empty}");
+        }
+        for given in ["\"MII\"", "[1]", "{\"a\":null}", "false", "0"] {
+            let error = serde_json::from_str::<Csr>(given).unwrap_err().to_string();
+            assert_eq!(sentence(&error).unwrap().0, "csr", "{error}");
+        }
+        assert_eq!(sentence("another error"), None);
+    }
+}
