@@ -1,6 +1,6 @@
 //! `certmint create`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::policy::PolicyArgs;
@@ -49,7 +49,7 @@ pub(super) async fn run(session: &Session, output: Output, args: CreateArgs) -> 
     };
     // Without an identifier of the caller a second call would meet the operation of the first.
     let repeat = if chosen_id { Repeat::Safe } else { Repeat::Never };
-    let answer = session.call(repeat, request, async |mut client, request| client.create_certificate(request).await);
+    let answer = session.call(repeat, request, Certificates::create_certificate);
     let answer = answer.await?;
     let mut operation = answer.operation.ok_or_else(|| Failure::incomplete_answer("operation"))?;
     let mut resume_token = answer.resume_token;
@@ -61,7 +61,7 @@ pub(super) async fn run(session: &Session, output: Output, args: CreateArgs) -> 
         (operation, resume_token) = wait::until_end(session, output, operation, resume_token).await?;
     }
     output.result(
-        || json!({ "operation": json::operation(&operation), "resume_token": resume_token }),
+        || json!({ "operation": json::message(&operation), "resume_token": resume_token }),
         || text::operation(&operation),
     )?;
     if wait { wait::verdict(&operation) } else { Ok(Exit::Done) }
@@ -73,7 +73,7 @@ async fn present_state(session: &Session, operation: &PendingOperation) -> Resul
         certificate_name: operation.certificate_name.clone(),
         request_id: operation.request_id.clone(),
     };
-    let rpc = session.call(Repeat::Safe, request, async |mut client, request| client.get_pending(request).await);
+    let rpc = session.call(Repeat::Safe, request, Certificates::get_pending);
     let answer = rpc.await?;
     let operation = answer.operation.ok_or_else(|| Failure::incomplete_answer("operation"))?;
     Ok((operation, answer.resume_token))

@@ -1,6 +1,6 @@
 //! `certmint key show|sign|verify`: the private key does its work where it is.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Keys, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::trust::unreadable;
@@ -92,7 +92,7 @@ async fn sign(session: &Session, output: Output, args: SignArgs) -> Result<Exit>
         algorithm: algorithm.into(),
         digest: digest.into(),
     };
-    let answer = session.call_keys(Repeat::Safe, request, async |mut client, request| client.sign(request).await);
+    let answer = session.call(Repeat::Safe, request, Keys::sign);
     let answer = answer.await?;
     let signature = STANDARD.encode(&answer.signature);
     output.result(
@@ -114,7 +114,7 @@ async fn verify(session: &Session, output: Output, args: VerifyArgs) -> Result<E
         digest: digest.into(),
         signature: signature.0.into(),
     };
-    let answer = session.call_keys(Repeat::Safe, request, async |mut client, request| client.verify(request).await);
+    let answer = session.call(Repeat::Safe, request, Keys::verify);
     let valid = answer.await?.valid;
     let words = if valid { "the signature is good" } else { "the signature is not of this key over this file" };
     output.result(|| json!({ "algorithm": word(algorithm), "valid": valid }), || words.to_owned())?;
@@ -124,7 +124,7 @@ async fn verify(session: &Session, output: Output, args: VerifyArgs) -> Result<E
 async fn get(session: &Session, args: &KeyArgs) -> Result<Key> {
     let KeyArgs { name, version } = args;
     let request = GetKeyRequest { vault_name: session.vault(), key_name: name.clone(), key_version: version.clone() };
-    let answer = session.call_keys(Repeat::Safe, request, async |mut client, request| client.get_key(request).await);
+    let answer = session.call(Repeat::Safe, request, Keys::get_key);
     answer.await?.key.ok_or_else(|| Failure::incomplete_answer("key"))
 }
 

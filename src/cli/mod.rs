@@ -20,6 +20,7 @@ mod manage;
 mod merge;
 mod options;
 mod output;
+mod pages;
 mod pem;
 mod pending;
 mod policies;
