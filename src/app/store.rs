@@ -68,7 +68,9 @@ pub(super) async fn migrate(config: &Config) -> Result<String, AppError> {
     let cannot = "the store cannot be migrated";
     match &config.store.url {
         None => {
-            drop(Sqlite::open(&file(config), SqliteOptions::default()).map_err(part(cannot))?);
+            // Whoever asks for it has the time to write a large file anew.
+            let options = SqliteOptions { rewrite: u64::MAX, ..SqliteOptions::default() };
+            drop(Sqlite::open(&file(config), options).map_err(part(cannot))?);
             Ok(format!("{} is up to date", file(config).display()))
         }
         Some(url) => {

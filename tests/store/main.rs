@@ -3,6 +3,7 @@
 
 mod claims;
 mod crash;
+mod erase;
 mod faults;
 mod log;
 mod naive;

@@ -3,6 +3,7 @@
 //! Why SQLite and how it is set up: `docs/decisions/0003-sqlite-embedded.md`. Operators may read
 //! the file with `sqlite3` while the server runs.
 
+mod erase;
 mod error;
 mod file;
 mod options;
@@ -17,11 +18,13 @@ pub use options::{Now, SqliteOptions};
 use super::{Batch, EventPage, Record, Revision, Store, StoreError};
 use crate::domain::Timestamp;
 use async_trait::async_trait;
+use erase::Eraser;
 use error::{Fault, store_error};
 use file::Claimed;
 use queue::Threads;
 use recent::{Found, Recent};
 use rusqlite::Connection;
+use schema::OpenedFile;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,7 +68,7 @@ impl Sqlite {
     /// [`StoreError::Broken`] where it is not a database of certmint, or of a newer certmint.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let file = Claimed::new(path)?;
-        let opened = schema::open_writer(&file.path, &options)?;
+        let OpenedFile { connection, meta, epoch, eraser } = schema::open_writer(&file, &options)?;
         let connections = (0..options.readers.max(1))
             .map(|_| schema::open_reader(&file.path, &options))
             .collect::<Result<Vec<_>, _>>()?;
@@ -73,7 +76,7 @@ impl Sqlite {
             job(connection);
         })
         .map_err(|e| no_thread(&file.path, e))?;
-        Self::start(opened, &options, Some(readers), Some(file))
+        Self::start((connection, meta, epoch), &options, Some(readers), Some((file, eraser)))
     }
 
     /// A database that is gone when it is dropped, without a thread: each call does its work where
@@ -86,8 +89,15 @@ impl Sqlite {
         let (connection, meta, epoch) = schema::open_in_memory().map_err(store_error)?;
         let doorbell = watch::Sender::new(reader::revision(meta.head));
         let recent = Arc::new(Recent::new(options.recent));
-        let writer =
-            Writer { connection, meta, group: 1, now: options.now, doorbell: doorbell.clone(), recent: recent.clone() };
+        let writer = Writer {
+            connection,
+            eraser: None,
+            meta,
+            group: 1,
+            now: options.now,
+            doorbell: doorbell.clone(),
+            recent: recent.clone(),
+        };
         let engine = Engine::Caller(Mutex::new(writer));
         Ok(Self { readers: None, engine, doorbell, recent, epoch, max_body: options.max_body, file: None })
     }
@@ -103,8 +113,8 @@ impl Sqlite {
             return Err(Fault::Open { path: path.to_owned(), source }.into());
         }
         let file = Claimed::new(path)?;
-        let (connection, ..) = schema::open_writer(&file.path, &options)?;
-        schema::renew_epoch(&connection).map_err(store_error)
+        let opened = schema::open_writer(&file, &options)?;
+        schema::renew_epoch(&opened.connection).map_err(store_error)
     }
 
     /// A database that is gone when it is dropped, for tests. One thread reads and writes.
@@ -119,12 +129,14 @@ impl Sqlite {
         (connection, meta, epoch): (Connection, schema::Meta, String),
         options: &SqliteOptions,
         readers: Option<Threads<Job>>,
-        file: Option<Claimed>,
+        file: Option<(Claimed, Eraser)>,
     ) -> Result<Self, StoreError> {
+        let (file, eraser) = file.unzip();
         let doorbell = watch::Sender::new(reader::revision(meta.head));
         let recent = Arc::new(Recent::new(options.recent));
         let writer = Writer {
             connection,
+            eraser,
             meta,
             group: options.group.max(1),
             now: options.now.clone(),

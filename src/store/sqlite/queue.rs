@@ -4,7 +4,9 @@ use super::error::Fault;
 use crate::store::StoreError;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Threads that work off one queue. Dropping it lets them finish what is queued, then waits for them.
@@ -60,6 +62,30 @@ impl<J: Send + 'static> Threads<J> {
 /// for a job; it is free again before the job runs.
 fn next<J>(jobs: &Mutex<mpsc::Receiver<J>>) -> Option<J> {
     jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// What the queue brings, which is `Some(None)` at its end; `None` where it brought nothing until `deadline`.
+pub(super) fn receive_until<J>(jobs: &mut mpsc::Receiver<J>, deadline: Instant) -> Option<Option<J>> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(received) = jobs.poll_recv(&mut context) {
+            return Some(received);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        thread::park_timeout(left);
+    }
 }
 
 /// tokio refuses a queue of none and of very many places with a panic.

@@ -1,15 +1,18 @@
 //! The one thread that writes. It takes everything that waits into one transaction (group
 //! commit), and answers when that transaction is on the disk.
 
+use super::erase::Eraser;
 use super::error::{Lost, shared_error, store_error};
 use super::options::Now;
 use super::reader::{integer, record, revision, text_or_blob};
+use super::queue::receive_until;
 use super::recent::Recent;
 use super::schema::Meta;
 use crate::domain::Timestamp;
 use crate::store::{Batch, Delete, Put, Record, Revision, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
 const BEGIN: &str = "-- begin\nBEGIN IMMEDIATE";
@@ -78,6 +81,8 @@ pub(super) enum Request {
 
 pub(super) struct Writer {
     pub(super) connection: Connection,
+    /// None for a database in memory.
+    pub(super) eraser: Option<Eraser>,
     /// As of the last transaction that was committed.
     pub(super) meta: Meta,
     /// Requests in one transaction, at most.
@@ -90,7 +95,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Works until the other end of the queue is gone and the queue is empty.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(first) = requests.blocking_recv() {
+        while let Some(first) = self.next(&mut requests) {
             let mut group = vec![first];
             while group.len() < self.group {
                 let Ok(next) = requests.try_recv() else { break };
@@ -98,6 +103,23 @@ impl Writer {
             }
             self.serve(group);
         }
+        // Closing the connection would empty the log, too, but clear nothing in the file.
+        if let Some(eraser) = &mut self.eraser {
+            eraser.attempt(&self.connection, Instant::now());
+        }
+    }
+
+    /// The next request. While it waits, it erases what was removed.
+    fn next(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<Request> {
+        while let Some(eraser) = &mut self.eraser
+            && let Some(due) = eraser.due()
+        {
+            match receive_until(requests, due) {
+                Some(received) => return received,
+                None => eraser.attempt(&self.connection, Instant::now()),
+            }
+        }
+        requests.blocking_recv()
     }
 
     pub(super) fn serve(&mut self, group: Vec<Request>) {
@@ -115,16 +137,24 @@ impl Writer {
     /// One transaction. Nobody is answered before it ended, not even who was refused: a refusal
     /// may rest on what a neighbour wrote.
     fn write(&mut self, requests: Vec<Request>) {
-        let mut group =
-            Group { connection: &self.connection, meta: self.meta, touched: Vec::new(), rings: false, lost: None };
+        let mut group = Group {
+            connection: &self.connection,
+            meta: self.meta,
+            touched: Vec::new(),
+            rings: false,
+            removes: false,
+            lost: None,
+        };
         let at = group.begin(self.now.as_ref());
         let mut answers: Vec<Deferred> = Vec::with_capacity(requests.len());
         for request in requests {
             answers.push(match request {
                 Request::Commit(batch, answer) => {
                     group.touched.extend(keys(&batch));
+                    let removes = batch.puts.iter().any(|put| put.expected.is_some()) || !batch.deletes.is_empty();
                     let result = group.attempt(|connection, meta| commit(connection, meta, at, batch));
                     group.rings |= matches!(result, Some(Ok(_)));
+                    group.removes |= removes && matches!(result, Some(Ok(_)));
                     defer(answer, result)
                 }
                 Request::Claim { now, until, limit, answer } => {
@@ -143,8 +173,9 @@ impl Writer {
         self.recent.close(std::mem::take(&mut group.touched));
         group.end(self.meta);
         self.recent.open();
-        let Group { meta, rings, lost, connection: _, touched: _ } = group;
+        let Group { meta, rings, removes, lost, connection: _, touched: _ } = group;
         let lost = lost.map(|error| Arc::new(Lost::new(error, self.connection.path())));
+        let wrote = lost.is_none() && self.meta != meta;
         if lost.is_none() {
             self.meta = meta;
         } else {
@@ -158,6 +189,9 @@ impl Writer {
         for answer in answers {
             answer(lost.as_ref());
         }
+        if let (true, Some(eraser)) = (wrote, &mut self.eraser) {
+            eraser.after_write(&self.connection, removes, Instant::now());
+        }
     }
 }
 
@@ -170,6 +204,8 @@ struct Group<'c> {
     /// Keys of records that it may change.
     touched: Vec<String>,
     rings: bool,
+    /// It deletes or replaces the body of a record.
+    removes: bool,
     /// Why nothing of this transaction will be there.
     lost: Option<rusqlite::Error>,
 }
@@ -331,7 +367,7 @@ fn defer<T: 'static>(answer: Answer<T>, result: Option<Result<T, StoreError>>) -
             (Some(error), _) => Err(shared_error(error)),
             (None, None) => Err(store_error(rusqlite::Error::InvalidQuery)),
         };
-        // Who does not wait any more need not be told.
+        // The receiver may have been dropped; ignore the error.
         let _ = answer.send(told);
     })
 }
