@@ -11,6 +11,7 @@ mod backup;
 mod clients;
 mod deploy;
 mod drain;
+mod erase;
 mod readiness;
 mod reload;
 mod server;

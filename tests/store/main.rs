@@ -19,6 +19,7 @@ mod records;
 #[path = "../support/postgres.rs"]
 mod server;
 mod sqlite;
+mod sqlite_speed;
 
 use certmint::domain::Timestamp;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
