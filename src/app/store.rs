@@ -10,6 +10,7 @@ use crate::store::postgres::{DatabaseTime, DatabaseUrl, Postgres, PostgresOption
 use crate::store::sqlite::{Sqlite, SqliteOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 /// The password of the database, for those who have no file for it.
@@ -38,6 +39,8 @@ enum MasterKeysError {
 pub(super) struct Opened {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Cancelled when the store cannot be used any more.
+    pub(super) failed: CancellationToken,
 }
 
 struct DatabaseClock(DatabaseTime);
@@ -53,12 +56,14 @@ pub(super) async fn open(config: &Config) -> Result<Opened, AppError> {
     Ok(match &config.store.url {
         None => {
             let store = Sqlite::open(&file(config), SqliteOptions::default()).map_err(part(cannot))?;
-            Opened { store: Arc::new(store), clock: Arc::new(SystemClock) }
+            let failed = store.failed();
+            Opened { store: Arc::new(store), clock: Arc::new(SystemClock), failed }
         }
         Some(url) => {
             let store = Postgres::open(address(url)?, options(&config.store)).await.map_err(part(cannot))?;
             let clock = Arc::new(DatabaseClock(store.time()));
-            Opened { store: Arc::new(store), clock }
+            let failed = store.failed();
+            Opened { store: Arc::new(store), clock, failed }
         }
     })
 }

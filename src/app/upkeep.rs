@@ -23,7 +23,7 @@ pub(super) async fn count_history(service: Service, shutdown: CancellationToken)
 /// Trims what is older than the retention and above the count that is kept, until `shutdown`; learns
 /// of vaults that other processes made.
 pub(super) async fn run(opened: Opened, service: Service, limits: Limits, shutdown: CancellationToken) {
-    let Opened { store, clock } = opened;
+    let Opened { store, clock, failed: _ } = opened;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,

@@ -28,6 +28,8 @@ impl Service {
     pub async fn delete_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<DeletedView> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let (record, mut entry) = self.live(vault, name).await?;
+            // Before the time is read: a step that is claimed in between has its lease from then on.
+            let pending = self.load::<PendingRecord>(&key::pending(vault, name)).await?;
             let at = self.now();
             let purge = at.plus(self.settings(vault).retention_days.duration());
             entry.state = EntryState::Deleted { at, purge };
@@ -35,7 +37,6 @@ impl Service {
             let mut batch = Batch::default();
             batch.puts.push(put(record.key, Some(record.revision), &entry, None)?);
             batch.puts.push(put(key::deleted(vault, name), None, &listed, Some(purge))?);
-            let pending = self.load::<PendingRecord>(&key::pending(vault, name)).await?;
             let kept = match pending {
                 Some((record, pending)) => {
                     put_to_sleep(&mut batch, record, pending, at, self.limits.lease, self.cancelling_until(at))?

@@ -71,20 +71,27 @@ impl Service {
         loop {
             let page = self.store.list(&prefix, &after, size.max(MORE)).await?;
             let full = page.len() == size.max(MORE);
-            for record in page {
-                if certificates.len() == size || looked_at == MAX_SCAN {
-                    let next_page_token = after.strip_prefix(&prefix).unwrap_or_default().to_owned();
-                    return Ok(FacePage { certificates, next_page_token, recovery: self.recovery(vault) });
-                }
+            let mut page = page.into_iter().peekable();
+            let mut versions = Vec::new();
+            while certificates.len() + versions.len() < size
+                && looked_at < MAX_SCAN
+                && let Some(record) = page.next()
+            {
                 looked_at += 1;
                 let entry: CertificateEntry = records::read(&record)?;
                 after = record.key;
-                let Some(latest) = entry.latest.filter(|_| entry.state == EntryState::Live) else { continue };
-                let found = self.load::<Certificate>(&key::version(vault, &entry.name, latest)).await?;
-                // One that was deleted between the two reads is not there any more.
-                certificates.extend(found.map(|(_, certificate)| certificate));
+                let latest = entry.latest.filter(|_| entry.state == EntryState::Live);
+                versions.extend(latest.map(|latest| key::version(vault, &entry.name, latest)));
             }
-            if !full {
+            // One that was deleted between the two reads is not there any more.
+            let found = self.load_many::<Certificate>(&versions).await?;
+            certificates.extend(found.into_iter().flatten().map(|(_, certificate)| certificate));
+            let done = certificates.len() == size || looked_at == MAX_SCAN;
+            if done && page.peek().is_some() {
+                let next_page_token = after.strip_prefix(&prefix).unwrap_or_default().to_owned();
+                return Ok(FacePage { certificates, next_page_token, recovery: self.recovery(vault) });
+            }
+            if !full && page.peek().is_none() {
                 let recovery = self.recovery(vault);
                 return Ok(FacePage { certificates, next_page_token: String::new(), recovery });
             }

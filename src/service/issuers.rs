@@ -50,6 +50,11 @@ impl Service {
                 authority: old.and_then(|old| old.authority.clone()),
             };
             self.give_authority(vault, &mut issuer).await?;
+            // Keys may have been made meanwhile.
+            issuer.updated = self.now();
+            if before.is_none() {
+                issuer.created = issuer.updated;
+            }
             let expected = before.map(|(record, _)| record.revision);
             if self.commit_issuer(place, expected, &issuer).await? {
                 return Ok(issuer);
@@ -82,8 +87,8 @@ impl Service {
                 issuer.organization = Some(merged(issuer.organization.take(), organization));
             }
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
-            issuer.updated = self.now();
             self.give_authority(vault, &mut issuer).await?;
+            issuer.updated = self.now();
             if self.commit_issuer(place, Some(record.revision), &issuer).await? {
                 return Ok(issuer);
             }
@@ -171,7 +176,7 @@ impl Service {
             }
         };
         let (sealer, vault, name) = (self.keys.sealer().clone(), vault.clone(), issuer.name.clone());
-        let (organization, now) = (issuer.organization.clone(), self.now());
+        let (organization, clock) = (issuer.organization.clone(), self.clock.clone());
         let make = move || {
             authority::create_authority(
                 &sealer,
@@ -180,7 +185,8 @@ impl Service {
                 organization.as_ref(),
                 with_intermediate,
                 KeyType::P256,
-                now,
+                // When it is made, not when it began to wait for a thread.
+                clock.now(),
             )
         };
         let authority: Authority = self.keys.run(make).await?;

@@ -76,11 +76,14 @@ impl Service {
         let after = name_token(page_token)?.map(|name| key::certificate(vault, &name));
         let mut page = Page::new(key::certificates_of(vault), after, *page_size);
         while let Some(records) = page.next(self).await? {
-            for record in records {
-                let entry: CertificateEntry = records::read(&record)?;
+            let mut entries = Vec::with_capacity(records.len());
+            for record in &records {
+                let entry: CertificateEntry = records::read(record)?;
                 let shown = entry.state == EntryState::Live && (*include_pending || entry.latest.is_some());
-                let item = if shown { self.item(entry).await? } else { None };
-                page.take(&record, item);
+                entries.push(shown.then_some(entry));
+            }
+            for (record, item) in records.iter().zip(self.items(entries).await?) {
+                page.take(record, item);
             }
         }
         Ok(ItemPage { next_page_token: page.token(), items: page.items })
@@ -97,9 +100,7 @@ impl Service {
         let mut page = Page::new(key::versions_of(vault, name), after, *page_size);
         while let Some(records) = page.next(self).await? {
             for record in records {
-                let certificate: Certificate = records::read(&record)?;
-                let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
-                page.take(&record, Some(Item::of(certificate.vault, certificate.name, summary)));
+                page.take(&record, Some(Item::of_version(records::read(&record)?)));
             }
         }
         Ok(ItemPage { next_page_token: page.token(), items: page.items })
@@ -111,42 +112,76 @@ impl Service {
         let after = name_token(page_token)?.map(|name| key::deleted(vault, &name));
         let mut page = Page::new(key::deleted_of(vault), after, *page_size);
         while let Some(records) = page.next(self).await? {
-            for record in records {
-                let DeletedRecord { vault, name } = records::read(&record)?;
-                let entry = self.load::<CertificateEntry>(&key::certificate(&vault, &name)).await?;
-                let item = match entry.map(|(_, entry)| (entry.state, entry)) {
+            let mut names = Vec::with_capacity(records.len());
+            for record in &records {
+                let DeletedRecord { vault, name } = records::read(record)?;
+                names.push(key::certificate(&vault, &name));
+            }
+            let (mut entries, mut times) = (Vec::new(), Vec::new());
+            for found in self.load_many::<CertificateEntry>(&names).await? {
+                let deleted = match found.map(|(_, entry)| (entry.state, entry)) {
                     Some((EntryState::Deleted { at, purge }, entry)) if *include_pending || entry.latest.is_some() => {
-                        self.item(entry).await?.map(|item| DeletedItem { item, deleted: at, purge })
+                        Some((entry, (at, purge)))
                     }
                     // Not to be shown, or recovered or purged since the page was read.
                     _ => None,
                 };
-                page.take(&record, item);
+                let (entry, time) = deleted.unzip();
+                entries.push(entry);
+                times.push(time);
+            }
+            let items = self.items(entries).await?.into_iter().zip(times);
+            for (record, (item, times)) in records.iter().zip(items) {
+                let both = item.zip(times);
+                page.take(record, both.map(|(item, (deleted, purge))| DeletedItem { item, deleted, purge }));
             }
         }
         Ok(DeletedPage { next_page_token: page.token(), items: page.items })
     }
 
-    /// What a list shows of an entry; the version is read only where the entry does not say it.
-    /// `None` where it was purged since the page was read.
-    async fn item(&self, entry: CertificateEntry) -> Result<Option<Item>> {
-        let summary = match (entry.current_summary(), entry.latest) {
-            (Some(summary), _) => summary.clone(),
-            (None, Some(latest)) => {
-                let certificate = match self.newest(&entry, latest).await {
-                    Ok(certificate) => certificate,
-                    Err(error) if error.reason == Reason::CertificateNotFound => return Ok(None),
-                    Err(error) => return Err(error),
-                };
-                VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0))
-            }
-            (None, None) => return Ok(Some(Item::placeholder(entry))),
+    /// What a list shows of the entries, in their order. The versions that entries do not say themselves are read, all
+    /// at once. `None` where there is no entry, or where it was purged since the page was read.
+    async fn items(&self, entries: Vec<Option<CertificateEntry>>) -> Result<Vec<Option<Item>>> {
+        let unknown = |entry: &CertificateEntry| entry.latest.filter(|_| entry.current_summary().is_none());
+        let place = |entry: &CertificateEntry| {
+            unknown(entry).map(|latest| key::version(&entry.vault, &entry.name, latest))
         };
-        Ok(Some(Item::of(entry.vault, entry.name, summary)))
+        let places: Vec<String> = entries.iter().flatten().filter_map(place).collect();
+        let mut read = self.load_many::<Certificate>(&places).await?.into_iter();
+        let mut items = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Some(entry) = entry else {
+                items.push(None);
+                continue;
+            };
+            let found = if unknown(&entry).is_some() { read.next().flatten() } else { None };
+            items.push(match (entry.current_summary(), entry.latest) {
+                (Some(summary), _) => {
+                    let summary = summary.clone();
+                    Some(Item::of(entry.vault, entry.name, summary))
+                }
+                (None, Some(latest)) => match found {
+                    Some((_, certificate)) => Some(Item::of_version(certificate)),
+                    // Purged, or there is a newer one meanwhile.
+                    None => match self.newest(&entry, latest).await {
+                        Ok(certificate) => Some(Item::of_version(certificate)),
+                        Err(error) if error.reason == Reason::CertificateNotFound => None,
+                        Err(error) => return Err(error),
+                    },
+                },
+                (None, None) => Some(Item::placeholder(entry)),
+            });
+        }
+        Ok(items)
     }
 }
 
 impl Item {
+    fn of_version(certificate: Certificate) -> Self {
+        let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
+        Self::of(certificate.vault, certificate.name, summary)
+    }
+
     fn of(vault: VaultName, name: CertificateName, summary: VersionSummary) -> Self {
         let VersionSummary { version, thumbprint, enabled, not_before, expires, created, updated, tags } = summary;
         Self {

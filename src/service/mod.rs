@@ -1,6 +1,7 @@
 //! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
 //! commits one batch; where somebody else was faster it reads again and decides again.
 
+mod absent;
 mod backup;
 mod certificates;
 mod contacts;
@@ -15,6 +16,7 @@ mod master_keys;
 mod merge;
 mod observe;
 mod orders;
+mod outage;
 mod pending;
 mod purge;
 mod records;
@@ -51,9 +53,9 @@ use crate::domain::{Error, Reason, Result, Timestamp};
 use crate::issuer::Issuers;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::store::{Batch, Put, Record, Revision, Store, StoreError};
+use crate::store::{Batch, MAX_KEYS, Put, Record, Revision, Store, StoreError};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a use case decides again after another writer was faster.
 const CONFLICT_ATTEMPTS: usize = 16;
@@ -126,8 +128,8 @@ impl Service {
         limits: Limits,
     ) -> Result<Self> {
         let hub = watch::Hub::new(&*store, &limits.watch).await?;
-        let vaults = Arc::new(Vaults::new(limits.vaults.clone()));
-        vaults.refresh(&*store).await?;
+        let vaults = Arc::new(Vaults::new(limits.vaults.clone(), store.clone()));
+        vaults.refresh().await?;
         Ok(Self {
             store,
             issuers,
@@ -152,6 +154,18 @@ impl Service {
         let Some(record) = self.store.get(key).await? else { return Ok(None) };
         let value = records::read(&record)?;
         Ok(Some((record, value)))
+    }
+
+    /// The values of these keys in their order, in one question to the store for each [`MAX_KEYS`] of them.
+    async fn load_many<T: records::Stored>(&self, keys: &[String]) -> Result<Vec<Option<(Record, T)>>> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_KEYS) {
+            for record in self.store.get_many(keys).await? {
+                let read = |record: Record| records::read(&record).map(|value| (record, value));
+                found.push(record.map(read).transpose()?);
+            }
+        }
+        Ok(found)
     }
 
     /// A resume token for everything after now: taken before the read it is answered with, so
@@ -202,12 +216,18 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Conflict(_) => contended(),
             StoreError::Unavailable(cause) => {
-                tracing::error!(cause, "the store is not available");
+                static OUTAGE: outage::LogThrottle = outage::LogThrottle::new();
+                if let Some(suppressed) = OUTAGE.admit(Instant::now()) {
+                    tracing::error!(cause, suppressed, "the store is not available");
+                }
                 Self::new(Reason::StoreUnavailable, "The store is not available at the moment. Repeat the request.")
                     .retry_after(Duration::from_secs(2))
             }
             StoreError::Broken(cause) => {
-                tracing::error!(cause, "the store failed");
+                static FAILURE: outage::LogThrottle = outage::LogThrottle::new();
+                if let Some(suppressed) = FAILURE.admit(Instant::now()) {
+                    tracing::error!(cause, suppressed, "the store failed");
+                }
                 Self::internal()
             }
         }

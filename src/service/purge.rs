@@ -5,11 +5,14 @@
 use super::deleted::{being_deleted, not_deleted};
 use super::records::{self, DeletedRecord, LeavingRecord, key};
 use super::{CONFLICT_ATTEMPTS, Due, Service, contended, put};
-use crate::domain::{CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, VaultName};
+use crate::domain::{CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, Timestamp, VaultName};
 use crate::store::{Batch, Delete, Record, Revision};
 
 /// Versions that one commit removes or brings.
 pub(super) const CHUNK: usize = 100;
+/// Commits of one request, or of one step of the worker. What is left after them is done by the worker: a request ends
+/// in bounded time, and a certificate with very many versions does not keep others waiting.
+const CHUNKS_AT_ONCE: usize = 5;
 
 impl Service {
     /// Removes a deleted certificate with all its versions and keys; nothing brings it back.
@@ -82,14 +85,25 @@ impl Service {
         name: &CertificateName,
         expected: Option<Revision>,
     ) -> Result<crate::store::Put> {
-        let record = LeavingRecord { vault: vault.clone(), name: name.clone() };
-        put(key::leaving(vault, name), expected, &record, Some(self.now().plus(self.limits.lease)))
+        self.leaving_at(vault, name, expected, self.now().plus(self.limits.lease))
     }
 
-    /// Removes the versions, then what stands under the name. Two who do it at once help each other.
+    fn leaving_at(
+        &self,
+        vault: &VaultName,
+        name: &CertificateName,
+        expected: Option<Revision>,
+        due: Timestamp,
+    ) -> Result<crate::store::Put> {
+        let record = LeavingRecord { vault: vault.clone(), name: name.clone() };
+        put(key::leaving(vault, name), expected, &record, Some(due))
+    }
+
+    /// Removes the versions, then what stands under the name; the worker goes on where they are very many. Two who do
+    /// it at once help each other.
     async fn remove_all(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
         let versions = key::versions_of(vault, name);
-        let mut refused = 0;
+        let (mut refused, mut chunks) = (0, 0);
         while refused < CONFLICT_ATTEMPTS {
             let Some(leaving) = self.removal(&key::leaving(vault, name)).await? else { return Ok(()) };
             let page = self.store.list(&versions, "", CHUNK).await?;
@@ -101,12 +115,14 @@ impl Service {
                 batch.deletes.extend(self.removal(&key::certificate(vault, name)).await?);
                 batch.deletes.extend(self.removal(&key::kept(vault, name)).await?);
                 batch.deletes.push(leaving);
+            } else if chunks + 1 == CHUNKS_AT_ONCE {
+                batch.puts.push(self.leaving_at(vault, name, Some(leaving.expected), self.now())?);
             } else {
                 batch.puts.push(self.leaving(vault, name, Some(leaving.expected))?);
             }
             match self.try_commit(batch).await? {
-                Some(_) if last => return Ok(()),
-                Some(_) => {}
+                Some(_) if last || chunks + 1 == CHUNKS_AT_ONCE => return Ok(()),
+                Some(_) => chunks += 1,
                 None => refused += 1,
             }
         }

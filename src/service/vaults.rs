@@ -1,12 +1,18 @@
 //! Vaults: which there are, and how each treats deletions. Asked on every request, so they are kept
-//! in memory; there are few, and none ever changes or goes.
+//! in memory; none ever changes or goes. One that is not known here may have been made at another replica: the store
+//! is asked, within bounds.
 
 use super::records::{self, Kind, key};
+use super::absent::{Absent, Miss};
 use super::{CONFLICT_ATTEMPTS, Service, contended, pending, put};
 use crate::domain::{Detail, Error, Reason, Recovery, Result, RetentionDays, Vault, VaultName, VaultSettings};
 use crate::store::{Batch, Store};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What the configuration says of vaults.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,29 +40,40 @@ pub struct VaultPage {
 }
 
 /// The vaults that are known to this process.
-#[derive(Debug)]
 pub struct Vaults {
     on_demand: bool,
     defaults: VaultSettings,
+    /// The default one and those of the configuration.
+    configured: BTreeMap<VaultName, Vault>,
     known: RwLock<BTreeMap<VaultName, Vault>>,
+    absent: Absent,
+    store: Arc<dyn Store>,
+}
+
+impl fmt::Debug for Vaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vaults").field("on_demand", &self.on_demand).field("known", &self.known).finish_non_exhaustive()
+    }
 }
 
 impl Vaults {
     /// Those of the configuration, and the default one.
-    pub(super) fn new(options: VaultOptions) -> Self {
+    pub(super) fn new(options: VaultOptions, store: Arc<dyn Store>) -> Self {
         let VaultOptions { on_demand, defaults, named } = options;
         let named = named.into_iter().map(|(name, settings)| Vault { name, settings, created: None });
         let default = Vault { name: VaultName::default_vault(), settings: defaults, created: None };
-        let known = std::iter::once(default).chain(named).map(|vault| (vault.name.clone(), vault)).collect();
-        Self { on_demand, defaults, known: RwLock::new(known) }
+        let configured: BTreeMap<_, _> =
+            std::iter::once(default).chain(named).map(|vault| (vault.name.clone(), vault)).collect();
+        let known = RwLock::new(configured.clone());
+        Self { on_demand, defaults, configured, known, absent: Absent::default(), store }
     }
 
     /// Learns of vaults that were made by callers, here or at another process. What the
     /// configuration says of a vault wins.
-    pub(super) async fn refresh(&self, store: &dyn Store) -> Result<()> {
+    pub(super) async fn refresh(&self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let page = store.list(Kind::Vault.prefix(), &after, pending::MAX_PAGE).await?;
+            let page = self.store.list(Kind::Vault.prefix(), &after, pending::MAX_PAGE).await?;
             let full = page.len() == pending::MAX_PAGE;
             for record in page {
                 self.learn(records::read(&record)?);
@@ -68,10 +85,37 @@ impl Vaults {
         }
     }
 
-    /// The vault; [`Reason::VaultNotFound`] where there is none of that name.
+    /// The vault, wherever it was made; [`Reason::VaultNotFound`] where there is none of that name. One that is not
+    /// known here is looked for in the store. That there is none is believed for a second, and only so many names a
+    /// second are looked for: names that nobody made must not become a storm of questions.
+    pub async fn find(&self, name: &VaultName) -> Result<Vault> {
+        if self.known(name).is_none() {
+            match self.absent.ask(name, Instant::now()) {
+                Miss::Ask => match self.store.get(&key::vault(name)).await {
+                    Ok(Some(record)) => self.learn(records::read(&record)?),
+                    Ok(None) => self.absent.note(name, Instant::now()),
+                    Err(error) => return Err(error.into()),
+                },
+                Miss::Absent => {}
+                Miss::TooMany => {
+                    return Err(Error::new(
+                        Reason::StoreUnavailable,
+                        "Too many vaults that do not exist are asked for at the moment. Repeat the request.",
+                    )
+                    .retry_after(Duration::from_secs(1)));
+                }
+            }
+        }
+        self.vault(name)
+    }
+
+    fn known(&self, name: &VaultName) -> Option<Vault> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// As [`Vaults::find`], by what this process knows.
     pub fn vault(&self, name: &VaultName) -> Result<Vault> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        match known {
+        match self.known(name) {
             Some(vault) => Ok(vault),
             None if self.on_demand => Ok(Vault { name: name.clone(), settings: self.defaults, created: None }),
             None => Err(Error::new(
@@ -87,12 +131,22 @@ impl Vaults {
         known.entry(vault.name.clone()).or_insert(vault);
     }
 
-    fn page(&self, after: &str, page_size: usize) -> VaultPage {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut rest = known.values().filter(|vault| vault.name.as_str() > after);
-        let vaults: Vec<Vault> = rest.by_ref().take(page_size).cloned().collect();
-        let last = vaults.last().filter(|_| rest.next().is_some());
-        VaultPage { next_page_token: last.map(|vault| vault.name.to_string()).unwrap_or_default(), vaults }
+    /// One page, which reads one page of the store.
+    async fn page(&self, after: Option<VaultName>, size: usize) -> Result<VaultPage> {
+        let from = after.as_ref().map(key::vault).unwrap_or_default();
+        let mut vaults: BTreeMap<VaultName, Vault> = BTreeMap::new();
+        for record in self.store.list(Kind::Vault.prefix(), &from, size + 1).await? {
+            let vault: Vault = records::read(&record)?;
+            vaults.insert(vault.name.clone(), vault);
+        }
+        // What the configuration says of a vault wins.
+        let lowest = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let configured = self.configured.range((lowest, Bound::Unbounded)).take(size + 1);
+        vaults.extend(configured.map(|(name, vault)| (name.clone(), vault.clone())));
+        let more = vaults.len() > size;
+        let vaults: Vec<Vault> = vaults.into_values().take(size).collect();
+        let last = vaults.last().filter(|_| more);
+        Ok(VaultPage { next_page_token: last.map(|vault| vault.name.to_string()).unwrap_or_default(), vaults })
     }
 }
 
@@ -121,8 +175,18 @@ impl Service {
         purge_protection: Option<bool>,
     ) -> Result<Vault> {
         for _ in 0..CONFLICT_ATTEMPTS {
-            let taken = self.vaults.known.read().unwrap_or_else(PoisonError::into_inner).contains_key(name);
-            if taken || self.store.get(&key::vault(name)).await?.is_some() {
+            let there = match self.vaults.known(name) {
+                Some(_) => true,
+                None => match self.store.get(&key::vault(name)).await? {
+                    Some(record) => {
+                        // Made at another replica: from now on it is known here, too.
+                        self.vaults.learn(records::read(&record)?);
+                        true
+                    }
+                    None => false,
+                },
+            };
+            if there {
                 return Err(Error::new(
                     Reason::AlreadyExists,
                     format!("There is a vault named {name} already. Its settings stay as they were made."),
@@ -147,15 +211,20 @@ impl Service {
     /// Up to `page_size` vaults after the page that gave `page_token`: those of the configuration
     /// and those that callers made, but not such as only came to be by their use.
     pub async fn list_vaults(&self, page_size: usize, page_token: &str) -> Result<VaultPage> {
-        if !page_token.is_empty() && VaultName::parse(page_token).is_err() {
-            return Err(Error::field("page_token", "It is not a token of this list. Begin without one."));
-        }
-        self.refresh_vaults().await?;
-        Ok(self.vaults.page(page_token, page_size.clamp(1, pending::MAX_PAGE)))
+        let after = match page_token {
+            "" => None,
+            token => match VaultName::parse(token) {
+                Ok(name) => Some(name),
+                Err(_) => {
+                    return Err(Error::field("page_token", "It is not a token of this list. Begin without one."));
+                }
+            },
+        };
+        self.vaults.page(after, page_size.clamp(1, pending::MAX_PAGE)).await
     }
 
     /// Learns of vaults that were made at other processes of the same store.
     pub async fn refresh_vaults(&self) -> Result<()> {
-        self.vaults.refresh(&*self.store).await
+        self.vaults.refresh().await
     }
 }

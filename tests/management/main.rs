@@ -5,8 +5,10 @@
 mod around;
 mod grpc;
 mod lists;
+mod long_calls;
 mod many_versions;
 mod races;
 mod scheduled_purge;
+mod set_back;
 mod vaults;
 mod world;

@@ -4,6 +4,7 @@
 use crate::world::{World, named, vault};
 use certmint::domain::Reason;
 use certmint::service::Limits;
+use certmint::store::{Batch, Put, Store};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -82,4 +83,32 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
         there.work().await;
         there.service.certificate(&vault(), &named("web")).await.unwrap();
     }
+}
+
+/// A request ends in bounded time; what is left is gone when the worker has been there.
+#[tokio::test]
+async fn a_purge_of_very_many_versions_goes_on_in_the_background() {
+    let world = World::new(Limits::default()).await;
+    world.issue("web").await;
+    let versions = world.store.list("versions/", "", 9).await.unwrap();
+    for part in 0..20 {
+        let copy = |number: usize| Put {
+            key: format!("versions/default/web/{number:032x}"),
+            expected: None,
+            body: versions[0].body.clone(),
+            due: None,
+        };
+        let puts = (part * 60..part * 60 + 60).map(copy).collect();
+        world.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
+    }
+    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    world.store.reset();
+    world.service.purge_certificate(&vault(), &named("web")).await.unwrap();
+    let (commits, largest) = largest(&world);
+    assert!(commits <= 6 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
+    let again = world.service.purge_certificate(&vault(), &named("web")).await.unwrap_err();
+    assert_eq!(again.reason, Reason::BeingDeleted);
+    world.work().await;
+    assert_eq!(world.store.keys().await, Vec::<String>::new());
+    world.issue("web").await;
 }

@@ -29,6 +29,8 @@ pub(crate) struct Counting {
     inner: Sqlite,
     /// Records that were read, one by one or in lists.
     pub(crate) read: AtomicUsize,
+    /// Questions: of one record, of many, of a list.
+    pub(crate) asked: AtomicUsize,
     pub(crate) commits: AtomicUsize,
     /// Writes of the largest batch.
     pub(crate) largest: AtomicUsize,
@@ -39,7 +41,7 @@ pub(crate) struct Counting {
 impl Counting {
     /// Forgets the counts.
     pub(crate) fn reset(&self) {
-        for counter in [&self.read, &self.commits, &self.largest] {
+        for counter in [&self.read, &self.asked, &self.commits, &self.largest] {
             counter.store(0, Ordering::SeqCst);
         }
     }
@@ -73,12 +75,21 @@ impl Around for Counting {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let found = self.inner.get(key).await?;
         self.read.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
         Ok(found)
     }
 
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let found = self.inner.get_many(keys).await?;
+        self.read.fetch_add(found.iter().flatten().count(), Ordering::SeqCst);
+        Ok(found)
+    }
+
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let found = self.inner.list(prefix, after, limit).await?;
         self.read.fetch_add(found.len(), Ordering::SeqCst);
         Ok(found)
@@ -99,6 +110,7 @@ impl World {
         let store = Arc::new(Counting {
             inner: Sqlite::open_in_memory().unwrap(),
             read: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),
             left: AtomicUsize::new(usize::MAX),
@@ -144,12 +156,22 @@ impl World {
     }
 }
 
-async fn service(store: Arc<Counting>, clock: Arc<ManualClock>, limits: Limits) -> Service {
+async fn service(store: Arc<dyn Store>, clock: Arc<ManualClock>, limits: Limits) -> Service {
+    service_with(store, clock, limits, |issuers| issuers).await
+}
+
+/// A service with further issuers.
+pub(crate) async fn service_with(
+    store: Arc<dyn Store>,
+    clock: Arc<ManualClock>,
+    limits: Limits,
+    more: impl FnOnce(Issuers) -> Issuers,
+) -> Service {
     let sealer = Arc::new(Sealer::new(MasterKeys::from_text(KEYS).unwrap()));
     let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let keys = Keys::new(sealer.clone(), KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() }).unwrap();
     let signs = Arc::new(SelfSigned::new(sealer));
-    let issuers = Issuers::new(signs.clone()).with("Test", Arc::new(TestIssuer::new(signs)));
+    let issuers = more(Issuers::new(signs.clone()).with("Test", Arc::new(TestIssuer::new(signs))));
     Service::new(store, issuers, Arc::new(keys), clock, limits).await.unwrap()
 }
 

@@ -4,12 +4,13 @@
 use super::erase::Eraser;
 use super::error::{Lost, shared_error, store_error};
 use super::options::Now;
-use super::reader::{integer, record, revision, text_or_blob};
+use super::reader::{record, text_or_blob};
 use super::queue::receive_until;
 use super::recent::Recent;
-use super::schema::Meta;
+use super::schema::{META, Meta};
 use crate::domain::Timestamp;
-use crate::store::{Batch, Delete, Put, Record, Revision, StoreError};
+use crate::store::common::{History, integer, revision};
+use crate::store::{Batch, Delete, HistoryLost, Put, Record, Revision, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
 use std::time::Instant;
@@ -83,8 +84,11 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     /// None for a database in memory.
     pub(super) eraser: Option<Eraser>,
-    /// As of the last transaction that was committed.
+    /// As of the last transaction that was committed; its head counts what a failed COMMIT may bring back, too.
     pub(super) meta: Meta,
+    /// The head that the file is known to have.
+    pub(super) committed: i64,
+    pub(super) history: Arc<History>,
     /// Requests in one transaction, at most.
     pub(super) group: usize,
     pub(super) now: Option<Now>,
@@ -146,6 +150,15 @@ impl Writer {
             lost: None,
         };
         let at = group.begin(self.now.as_ref());
+        if let Some(found) = group.head_below(self.committed) {
+            group.end(self.meta);
+            let lost = HistoryLost::SetBack { found: revision(found), seen: revision(self.committed) };
+            if self.history.lose(lost.clone()) {
+                self.doorbell.send_modify(|_| ());
+            }
+            requests.into_iter().for_each(|request| refuse(request, &lost));
+            return;
+        }
         let mut answers: Vec<Deferred> = Vec::with_capacity(requests.len());
         for request in requests {
             answers.push(match request {
@@ -178,6 +191,7 @@ impl Writer {
         let wrote = lost.is_none() && self.meta != meta;
         if lost.is_none() {
             self.meta = meta;
+            self.committed = meta.head;
         } else {
             // Where the flush of a COMMIT failed, a crash may still bring the transaction back.
             // Its revisions are not given out a second time.
@@ -223,6 +237,21 @@ impl Group<'_> {
         })
     }
 
+    /// The head of the file, where it is below the one that this process wrote: somebody set the file back.
+    fn head_below(&mut self, committed: i64) -> Option<i64> {
+        if self.lost.is_some() {
+            return None;
+        }
+        let read = self.connection.prepare_cached(META).and_then(|mut meta| meta.query_row([], Meta::of));
+        match read {
+            Ok(meta) => (meta.head < committed).then_some(meta.head),
+            Err(error) => {
+                self.lost = Some(error);
+                None
+            }
+        }
+    }
+
     /// Does it, or refuses it before anything was written. `None` where the whole transaction is lost, as it is with
     /// the first fault of the database.
     fn attempt<T>(
@@ -259,6 +288,16 @@ impl Group<'_> {
         {
             self.lost = Some(error);
         }
+    }
+}
+
+fn refuse(request: Request, lost: &HistoryLost) {
+    // The receivers may have been dropped; ignore the error.
+    match request {
+        Request::Commit(_, answer) => drop(answer.send(Err(lost.clone().into()))),
+        Request::Claim { answer, .. } => drop(answer.send(Err(lost.clone().into()))),
+        Request::Trim { answer, .. } => drop(answer.send(Err(lost.clone().into()))),
+        Request::Read(_) => {}
     }
 }
 

@@ -8,7 +8,7 @@ use crate::service::ImportRequest;
 use zeroize::Zeroizing;
 
 /// What a message asks for.
-pub(super) fn request(call: &Call, message: v1::ImportCertificateRequest) -> Result<ImportRequest> {
+pub(super) async fn request(call: &Call, message: v1::ImportCertificateRequest) -> Result<ImportRequest> {
     let v1::ImportCertificateRequest {
         vault_name,
         certificate_name,
@@ -19,7 +19,7 @@ pub(super) fn request(call: &Call, message: v1::ImportCertificateRequest) -> Res
         tags: labels,
         preserve_cert_order,
     } = message;
-    let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+    let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
     let value = match bundle {
         Some(Bundle::Pkcs12(bytes)) => Zeroizing::new(bytes.to_vec()),
         Some(Bundle::Pem(text)) => Zeroizing::new(text.into_bytes()),

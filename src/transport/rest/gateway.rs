@@ -175,7 +175,7 @@ impl Gateway {
         noted(about, |about| about.principal.clone_from(&principal.name));
         let host = host?;
         noted(about, |about| host.vault().as_str().clone_into(&mut about.vault));
-        service.vaults().vault(host.vault())?;
+        service.vaults().find(host.vault()).await?;
         let address = Address::of(&parts.uri);
         let links = Links::new(&host, api_version(&address)?);
         let method = method(parts)?;
