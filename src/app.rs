@@ -127,7 +127,10 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
         () = ended(&mut admin) => Some("operators' port"),
     };
     if let Some(task) = failed {
-        tracing::error!(task, "a part of the server has ended that it cannot do without: it stops, to be started again");
+        tracing::error!(
+            task,
+            "a part of the server has ended that it cannot do without: it stops, to be started again"
+        );
         draining.cancel();
         // Balancers look meanwhile, as at any other stop.
         let _ = tokio::time::timeout(delay, &mut serving).await;
@@ -160,10 +163,7 @@ async fn open_door(config: &Config, metrics: &Arc<Metrics>) -> Result<door::Door
     tokio::task::spawn_blocking(move || door::open(&config, &metrics)).await.map_err(part("TLS cannot be set up"))?
 }
 
-async fn admin_port(
-    config: &Config,
-    probes: &Probes,
-) -> Result<Option<(SocketAddr, JoinHandle<()>)>, AppError> {
+async fn admin_port(config: &Config, probes: &Probes) -> Result<Option<(SocketAddr, JoinHandle<()>)>, AppError> {
     let Some(address) = config.admin.listen.address(config.dev) else { return Ok(None) };
     let failed = |source| AppError::Listen { address, option: "--admin-listen", source };
     let port = AdminPort::bind(address).await.map_err(failed)?;

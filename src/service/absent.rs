@@ -82,7 +82,10 @@ mod tests {
         let (absent, start) = (Absent::default(), Instant::now());
         let asked = |from: usize, at: Instant| {
             let one = |number| absent.ask(&name(number), at) == Miss::Ask;
-            (from..from + 10_000).filter(|number| one(*number)).inspect(|number| absent.note(&name(*number), at)).count()
+            (from..from + 10_000)
+                .filter(|number| one(*number))
+                .inspect(|number| absent.note(&name(*number), at))
+                .count()
         };
         assert_eq!(asked(0, start), MOST);
         assert_eq!(absent.ask(&name(20_000), start), Miss::TooMany);

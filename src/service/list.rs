@@ -143,9 +143,8 @@ impl Service {
     /// at once. `None` where there is no entry, or where it was purged since the page was read.
     async fn items(&self, entries: Vec<Option<CertificateEntry>>) -> Result<Vec<Option<Item>>> {
         let unknown = |entry: &CertificateEntry| entry.latest.filter(|_| entry.current_summary().is_none());
-        let place = |entry: &CertificateEntry| {
-            unknown(entry).map(|latest| key::version(&entry.vault, &entry.name, latest))
-        };
+        let place =
+            |entry: &CertificateEntry| unknown(entry).map(|latest| key::version(&entry.vault, &entry.name, latest));
         let places: Vec<String> = entries.iter().flatten().filter_map(place).collect();
         let mut read = self.load_many::<Certificate>(&places).await?.into_iter();
         let mut items = Vec::with_capacity(entries.len());

@@ -46,6 +46,9 @@ mod tests {
     fn one_line_in_ten_seconds_says_how_many_there_were() {
         let (throttle, start) = (LogThrottle::new(), Instant::now());
         let at = |seconds| throttle.admit(start + Duration::from_secs(seconds));
-        assert_eq!([at(0), at(1), at(9), at(10), at(11), at(30), at(50)], [Some(0), None, None, Some(2), None, Some(1), Some(0)]);
+        assert_eq!(
+            [at(0), at(1), at(9), at(10), at(11), at(30), at(50)],
+            [Some(0), None, None, Some(2), None, Some(1), Some(0)]
+        );
     }
 }

@@ -5,7 +5,9 @@
 use super::deleted::{being_deleted, not_deleted};
 use super::records::{self, DeletedRecord, LeavingRecord, key};
 use super::{CONFLICT_ATTEMPTS, Due, Service, contended, put};
-use crate::domain::{CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, Timestamp, VaultName};
+use crate::domain::{
+    CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, Timestamp, VaultName,
+};
 use crate::store::{Batch, Delete, Record, Revision};
 
 /// Versions that one commit removes or brings.

@@ -2,8 +2,8 @@
 //! in memory; none ever changes or goes. One that is not known here may have been made at another replica: the store
 //! is asked, within bounds.
 
-use super::records::{self, Kind, key};
 use super::absent::{Absent, Miss};
+use super::records::{self, Kind, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended, pending, put};
 use crate::domain::{Detail, Error, Reason, Recovery, Result, RetentionDays, Vault, VaultName, VaultSettings};
 use crate::store::{Batch, Store};

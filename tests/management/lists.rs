@@ -2,8 +2,8 @@
 
 use crate::world::{World, create, named, vault};
 use certmint::domain::Status;
-use certmint::service::{ItemPage, Limits, ListPending, ListRequest};
 use certmint::service::watch::{Subscriber, WatchRequest};
+use certmint::service::{ItemPage, Limits, ListPending, ListRequest};
 use certmint::store::{Batch, Put, Store};
 use std::sync::atomic::Ordering;
 use tokio_util::sync::CancellationToken;

@@ -33,10 +33,9 @@ impl Slow {
             Answer::NotYet => {
                 Ok(Step::Pending { checkpoint: checkpoint.clone(), details: None, again: Duration::from_secs(5) })
             }
-            Answer::Refused => Ok(Step::Failed {
-                class: certmint::issuer::FailureClass::RequestRejected,
-                message: "no".to_owned(),
-            }),
+            Answer::Refused => {
+                Ok(Step::Failed { class: certmint::issuer::FailureClass::RequestRejected, message: "no".to_owned() })
+            }
         }
     }
 }
@@ -56,10 +55,9 @@ impl Issuer for Slow {
 async fn ordered(answer: Answer) -> (World, Service) {
     let world = World::new(Limits::default()).await;
     let slow = Arc::new(Slow { clock: world.clock.clone(), answer });
-    let service = service_with(world.store.clone(), world.clock.clone(), Limits::default(), |issuers| {
-        issuers.with("Slow", slow)
-    })
-    .await;
+    let service =
+        service_with(world.store.clone(), world.clock.clone(), Limits::default(), |issuers| issuers.with("Slow", slow))
+            .await;
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
     service.set_issuer(&vault(), &IssuerName::parse("ca").unwrap(), input).await.unwrap();
     service.create(create("web", "ca")).await.unwrap();

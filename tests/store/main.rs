@@ -15,12 +15,13 @@ mod postgres_lists;
 mod postgres_replicas;
 mod postgres_serve;
 mod postgres_speed;
+mod postgres_texts;
 mod proxy;
 mod race;
 mod records;
-mod set_back;
 #[path = "../support/postgres.rs"]
 mod server;
+mod set_back;
 mod sqlite;
 mod sqlite_speed;
 

@@ -43,9 +43,9 @@ fn set_file_back(path: &std::path::Path, head: Revision) {
     let operator = Connection::open(path).unwrap();
     operator.busy_timeout(Duration::from_secs(10)).unwrap();
     let head = i64::try_from(head).unwrap();
-    let sql = "BEGIN IMMEDIATE; DELETE FROM records WHERE revision > H; DELETE FROM events WHERE revision > H;
-               UPDATE meta SET head = H; COMMIT";
-    operator.execute_batch(&sql.replace('H', &head.to_string())).unwrap();
+    let sql = "BEGIN IMMEDIATE; DELETE FROM records WHERE revision > HEAD; DELETE FROM events WHERE revision > HEAD;
+               UPDATE meta SET head = HEAD; COMMIT";
+    operator.execute_batch(&sql.replace("HEAD", &head.to_string())).unwrap();
 }
 
 async fn file_with_a_past() -> (Sqlite, tempfile::TempDir, std::path::PathBuf, Revision) {
@@ -95,6 +95,7 @@ async fn a_database_that_is_restored_in_place_stops_its_replicas_until_it_has_a_
     let (idle, busy) = (open_postgres(&url).await, open_postgres(&url).await);
     busy.commit(Batch { puts: vec![new("a", "1")], ..events(["x"]) }).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
+    server::give_away(folder.path());
     let dump = folder.path().join("dump").display().to_string();
     let database = url.parse::<tokio_postgres::Config>().unwrap().get_dbname().unwrap().to_owned();
     shared().run("pg_dump", &["-Fc", "-f", &dump, &database]);

@@ -40,7 +40,9 @@ pub(super) enum Fault {
          may create tables, or set store.migrate = true"
     )]
     NeedsMigration { database: String, found: i32, known: i32 },
-    #[error("a connection leads to a server that ends at revision {found}, but {seen} was committed: it is not the primary")]
+    #[error(
+        "a connection leads to a server that ends at revision {found}, but {seen} was committed: it is not the primary"
+    )]
     Stale { found: Revision, seen: Revision },
     #[error(transparent)]
     HistoryLost(#[from] HistoryLost),
@@ -105,7 +107,9 @@ impl Fault {
         match self {
             Self::Unreachable { .. } | Self::Silent { .. } | Self::Stale { .. } => Cure::Repeat,
             Self::Database(Chain(error)) => cure_of(error),
-            Self::PasswordFile { .. } | Self::OutcomeUnknown { .. } | Self::HistoryLost(_) | Self::Stopped => Cure::Wait,
+            Self::PasswordFile { .. } | Self::OutcomeUnknown { .. } | Self::HistoryLost(_) | Self::Stopped => {
+                Cure::Wait
+            }
             Self::TooOld { .. }
             | Self::Encoding { .. }
             | Self::Foreign { .. }

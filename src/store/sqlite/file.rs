@@ -33,6 +33,15 @@ impl Claimed {
     }
 }
 
+impl Claimed {
+    /// Brings the names of the files in the folder to the disk.
+    pub(super) fn sync_folder(&self) -> Result<(), Fault> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| Fault::Open { path: self.path.clone(), source: Box::new(error) })
+    }
+}
+
 fn lock_of(database: &Path) -> PathBuf {
     let mut lock = database.as_os_str().to_owned();
     lock.push(".lock");

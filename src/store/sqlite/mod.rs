@@ -106,7 +106,17 @@ impl Sqlite {
             recent: recent.clone(),
         };
         let engine = Engine::Caller(Mutex::new(writer));
-        Ok(Self { readers: None, engine, doorbell, recent, history, failed: CancellationToken::new(), epoch, max_body: options.max_body, file: None })
+        Ok(Self {
+            readers: None,
+            engine,
+            doorbell,
+            recent,
+            history,
+            failed: CancellationToken::new(),
+            epoch,
+            max_body: options.max_body,
+            file: None,
+        })
     }
 
     /// Gives a file that was restored from a backup a new epoch, so that resume tokens of clients that saw more than

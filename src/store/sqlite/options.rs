@@ -59,8 +59,19 @@ impl Default for SqliteOptions {
 
 impl fmt::Debug for SqliteOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { readers, read_queue, write_queue, group, max_body, max_file, busy_timeout, mmap, recent, rewrite, now } =
-            self;
+        let Self {
+            readers,
+            read_queue,
+            write_queue,
+            group,
+            max_body,
+            max_file,
+            busy_timeout,
+            mmap,
+            recent,
+            rewrite,
+            now,
+        } = self;
         f.debug_struct("SqliteOptions")
             .field("readers", readers)
             .field("read_queue", read_queue)

@@ -113,6 +113,9 @@ pub(super) fn open_writer(file: &Claimed, options: &SqliteOptions) -> Result<Ope
         finish(connection)
     };
     let (connection, meta, epoch) = open().map_err(|e| cannot_open(path, e))?;
+    // The write-ahead log is there by now, and its name has to be on the disk before a commit is acknowledged out of
+    // it. SQLite flushes the folder, but takes a failure for a system that cannot do so.
+    file.sync_folder()?;
     Ok(OpenedFile { connection, meta, epoch, eraser })
 }
 

@@ -4,8 +4,8 @@
 use super::erase::Eraser;
 use super::error::{Lost, shared_error, store_error};
 use super::options::Now;
-use super::reader::{record, text_or_blob};
 use super::queue::receive_until;
+use super::reader::{record, text_or_blob};
 use super::recent::Recent;
 use super::schema::{META, Meta};
 use crate::domain::Timestamp;
