@@ -164,7 +164,7 @@ impl Eraser {
             self.attempt(connection, at);
         } else if self.followed.frames >= self.attempted.saturating_add(FRAMES) {
             self.attempted = self.followed.frames;
-            if let Err(error) = self.into_the_file(connection) {
+            if let Err(error) = self.move_into_file(connection) {
                 tracing::warn!(%error, "the write-ahead log could not be moved into the database file; will retry");
             }
         }
@@ -199,7 +199,7 @@ impl Eraser {
     }
 
     fn erase(&mut self, connection: &Connection) -> rusqlite::Result<Attempt> {
-        if self.into_the_file(connection)? == Attempt::Busy {
+        if self.move_into_file(connection)? == Attempt::Busy {
             return Ok(Attempt::Busy);
         }
         connection.busy_timeout(FOR_READERS)?;
@@ -211,7 +211,7 @@ impl Eraser {
     }
 
     /// Moves the log into the file, and clears what is not in use of the pages that it brought.
-    fn into_the_file(&mut self, connection: &Connection) -> rusqlite::Result<Attempt> {
+    fn move_into_file(&mut self, connection: &Connection) -> rusqlite::Result<Attempt> {
         if checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)")? == Attempt::Busy {
             return Ok(Attempt::Busy);
         }

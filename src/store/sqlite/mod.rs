@@ -53,7 +53,7 @@ pub struct Sqlite {
 enum Engine {
     Thread(Threads<Request>),
     /// The caller, one request a transaction.
-    Caller(Mutex<Writer>),
+    Caller(Box<Mutex<Writer>>),
 }
 
 impl fmt::Debug for Sqlite {
@@ -105,7 +105,7 @@ impl Sqlite {
             doorbell: doorbell.clone(),
             recent: recent.clone(),
         };
-        let engine = Engine::Caller(Mutex::new(writer));
+        let engine = Engine::Caller(Box::new(Mutex::new(writer)));
         Ok(Self {
             readers: None,
             engine,
