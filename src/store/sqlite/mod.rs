@@ -10,6 +10,7 @@ mod options;
 mod queue;
 mod reader;
 mod recent;
+mod request;
 mod schema;
 mod writer;
 
@@ -24,6 +25,7 @@ use error::{Fault, store_error};
 use file::Claimed;
 use queue::Threads;
 use recent::{Found, Recent};
+use request::{Job, Request};
 use rusqlite::Connection;
 use schema::OpenedFile;
 use std::fmt;
@@ -31,7 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use writer::{Job, Request, Writer};
+use writer::Writer;
 
 /// A [`Store`] in one file. Dropping it finishes the queued writes, empties the write-ahead log
 /// into the file and frees it for another process; that blocks for as long as the disk takes.

@@ -2,11 +2,12 @@
 //! commit), and answers when that transaction is on the disk.
 
 use super::erase::Eraser;
-use super::error::{Lost, shared_error, store_error};
+use super::error::Lost;
 use super::options::Now;
 use super::queue::receive_until;
 use super::reader::{record, text_or_blob};
 use super::recent::Recent;
+use super::request::{Deferred, Request, defer, refuse};
 use super::schema::{META, Meta};
 use crate::domain::Timestamp;
 use crate::store::common::{History, integer, revision};
@@ -56,29 +57,6 @@ UPDATE meta SET head = ?1, trimmed = ?2, events = ?3 WHERE id = 1";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[PRESENT, INSERT, UPDATE, DELETE, APPEND, DUE, LEASE, OLDEST, TRIM, SAVE];
-
-pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// A read that runs on some connection and answers by itself.
-pub(super) type Job = Box<dyn FnOnce(&Connection) + Send>;
-
-pub(super) enum Request {
-    Commit(Batch, Answer<Revision>),
-    Claim {
-        now: Timestamp,
-        until: Timestamp,
-        limit: usize,
-        answer: Answer<Vec<Record>>,
-    },
-    Trim {
-        before: Timestamp,
-        keep_at_least: u64,
-        limit: usize,
-        answer: Answer<u64>,
-    },
-    /// A database in memory has one connection, so the writer reads too.
-    Read(Job),
-}
 
 pub(super) struct Writer {
     pub(super) connection: Connection,
@@ -291,16 +269,6 @@ impl Group<'_> {
     }
 }
 
-fn refuse(request: Request, lost: &HistoryLost) {
-    // The receivers may have been dropped; ignore the error.
-    match request {
-        Request::Commit(_, answer) => drop(answer.send(Err(lost.clone().into()))),
-        Request::Claim { answer, .. } => drop(answer.send(Err(lost.clone().into()))),
-        Request::Trim { answer, .. } => drop(answer.send(Err(lost.clone().into()))),
-        Request::Read(_) => {}
-    }
-}
-
 fn keys(batch: &Batch) -> impl Iterator<Item = String> {
     batch.puts.iter().map(|put| &put.key).chain(batch.deletes.iter().map(|delete| &delete.key)).cloned()
 }
@@ -394,19 +362,4 @@ fn save(connection: &Connection, meta: Meta) -> rusqlite::Result<()> {
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
-}
-
-/// Waits to hear whether the transaction was lost.
-type Deferred = Box<dyn FnOnce(Option<&Arc<Lost>>)>;
-
-fn defer<T: 'static>(answer: Answer<T>, result: Option<Result<T, StoreError>>) -> Deferred {
-    Box::new(move |lost| {
-        let told = match (lost, result) {
-            (None, Some(result)) => result,
-            (Some(error), _) => Err(shared_error(error)),
-            (None, None) => Err(store_error(rusqlite::Error::InvalidQuery)),
-        };
-        // The receiver may have been dropped; ignore the error.
-        let _ = answer.send(told);
-    })
 }
