@@ -46,7 +46,7 @@ pub(super) async fn authenticate(service: Service, window: Duration, shutdown: C
 /// Trims what is older than the retention and above the count that is kept, until `shutdown`; learns
 /// of vaults that other processes made.
 pub(super) async fn run(opened: Opened, service: Service, limits: Limits, shutdown: CancellationToken) {
-    let Opened { store, clock, alone: _ } = opened;
+    let Opened { store, clock, alone: _, failed: _ } = opened;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,

@@ -191,6 +191,10 @@ impl Service {
         let reuse = self.reusable_key(request, before, &policy).await?;
         let context = key_context(request, version);
         let key = self.keys.create(&request.caller, &policy, context, reuse).await?;
+        // A key may take minutes.
+        let now = self.now();
+        policy.updated = now;
+        policy.created = stored.map_or(now, |stored| stored.created);
         // In the order of time: records that are made together then lie together.
         let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.keys.new_id(), now)));
         Ok(Prepared { policy, request_id, version, key })

@@ -28,18 +28,20 @@ impl Service {
     pub async fn delete_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<DeletedView> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let (record, mut entry) = self.live(vault, name).await?;
+            // Before the time is read: a step that is claimed in between has its lease from then on.
+            let place = key::pending(vault, name);
+            let pending = self.load(&place).await;
+            let listing = key::deleted(vault, name);
+            // One that is there is left over: the certificate is not deleted.
+            let left_over = self.store.get(listing.as_str()).await?.map(|record| record.revision);
             let at = self.now();
             let purge = at.plus(self.settings(vault).retention_days.duration());
             entry.state = EntryState::Deleted { at, purge };
             let listed = DeletedRecord { vault: vault.clone(), name: entry.name.clone() };
             let mut batch = Batch::default();
             self.records.put_entry(&mut batch, Some(&record), &entry)?;
-            let place = key::deleted(vault, name);
-            // One that is there is left over: the certificate is not deleted.
-            let left_over = self.store.get(place.as_str()).await?.map(|record| record.revision);
-            batch.puts.push(self.records.put(&place, left_over, &listed, Some(purge))?);
-            let place = key::pending(vault, name);
-            let kept = match self.load(&place).await {
+            batch.puts.push(self.records.put(&listing, left_over, &listed, Some(purge))?);
+            let kept = match pending {
                 Ok(Some((record, pending))) => {
                     let until = self.cancelling_until(at);
                     put_to_sleep(&mut batch, &self.records, record, pending, at, self.limits.lease, until)?

@@ -66,23 +66,19 @@ impl Service {
         let paging = self.paging(list, vec![vault.to_string()]);
         let mut page = Page::new(key::certificates_of(vault), paging.position(token)?, size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
-            for (key, entry) in found {
-                let certificate = match entry {
-                    Some(entry) => shown(self.newest_of_live(vault, &entry).await)?,
-                    None => None,
-                };
-                page.take(key, certificate);
+            let newest = |entry: CertificateEntry| {
+                let latest = entry.latest.filter(|_| entry.state == EntryState::Live)?;
+                Some(key::version(vault, &entry.name, latest))
+            };
+            let (keys, versions) = found.into_iter().map(|(key, entry)| (key, entry.and_then(newest))).unzip();
+            let (keys, versions): (Vec<String>, Vec<_>) = (keys, versions);
+            for (key, certificate) in keys.into_iter().zip(self.load_many(&versions).await?) {
+                // One that was deleted between the two reads is not there any more.
+                page.take(key, shown(certificate)?);
             }
         }
         let recovery = self.recovery(vault);
         Ok(FacePage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
-    }
-
-    /// One that was deleted between the two reads is not there any more.
-    async fn newest_of_live(&self, vault: &VaultName, entry: &CertificateEntry) -> Result<Option<Certificate>> {
-        let Some(latest) = entry.latest.filter(|_| entry.state == EntryState::Live) else { return Ok(None) };
-        let found = self.load(&key::version(vault, &entry.name, latest)).await?;
-        Ok(found.map(|(_, certificate)| certificate))
     }
 
     /// The versions of the secret of a certificate.

@@ -54,6 +54,11 @@ impl Service {
             };
             old.map_or(Ok(()), |old| stays_a_ca(old, &issuer, &input))?;
             let made = self.give_authority(caller, vault, &mut issuer).await?;
+            // Keys may have been made meanwhile.
+            issuer.updated = self.now();
+            if before.is_none() {
+                issuer.created = issuer.updated;
+            }
             let expected = before.map(|(record, _)| record.revision);
             if self.commit_issuer(place, expected, &issuer, made).await? {
                 return Ok(issuer);
@@ -88,9 +93,9 @@ impl Service {
                 issuer.organization = Some(merged(issuer.organization.take(), organization));
             }
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
-            issuer.updated = self.now();
             stays_a_ca(&old, &issuer, &input)?;
             let made = self.give_authority(caller, vault, &mut issuer).await?;
+            issuer.updated = self.now();
             if self.commit_issuer(place, Some(record.revision), &issuer, made).await? {
                 return Ok(issuer);
             }

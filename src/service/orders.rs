@@ -43,9 +43,8 @@ impl Service {
         let record = &due.record;
         let mut pending: PendingRecord = self.records.read(record)?;
         pending.operation.cancellation_requested = true;
-        let now = self.now();
         let operation = &pending.operation;
-        if pending.deadline <= now {
+        if pending.deadline <= self.now() {
             tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, issuer = operation.issuer.name, "an issuer never said that an order is cancelled; it is not asked any more");
             return self.remove(record).await;
         }
@@ -53,7 +52,7 @@ impl Service {
             Outcome::Open { checkpoint, again, progress, .. } => {
                 pending.checkpoint = Blob(checkpoint.0);
                 pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
-                return self.save(record, pending, Some(now.plus(again)), None).await.map(|_| ());
+                return self.save(record, pending, Some(self.now().plus(again)), None).await.map(|_| ());
             }
             Outcome::TooLate => return Ok(()),
             Outcome::Issued(_) => {

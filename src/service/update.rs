@@ -108,8 +108,8 @@ impl Service {
     ) -> Result<Option<CertificateView>> {
         let UpdateRequest { vault, name, version: _, policy, enabled, not_before, expires, tags } = request;
         check_dates((*not_before, *expires), entry.projected())?;
-        let now = self.now();
         let pending = self.load(&key::pending(vault, name)).await?;
+        let now = self.now();
         let has_pending = pending.is_some();
         let mut batch = Batch::default();
         match pending {

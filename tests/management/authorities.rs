@@ -3,7 +3,7 @@
 use crate::world::{World, create, named, vault};
 use certmint::domain::issuer::Organization;
 use certmint::domain::{IssuerConfig, IssuerInput, IssuerName, Reason};
-use certmint::service::Limits;
+use certmint::service::{Caller, Limits};
 use certmint::store::{Batch, Put, Store};
 use serde_json::Value;
 
@@ -17,7 +17,11 @@ fn input(id: Option<&str>) -> IssuerInput {
 }
 
 async fn set(world: &World, name: &str, id: Option<&str>) -> IssuerConfig {
-    world.service.set_issuer(&vault(), &IssuerName::parse(name).unwrap(), input(id)).await.unwrap()
+    world
+        .service
+        .set_issuer(&Caller::new("test", None), &vault(), &IssuerName::parse(name).unwrap(), input(id))
+        .await
+        .unwrap()
 }
 
 /// The records of authorities, as they are kept.

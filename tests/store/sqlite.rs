@@ -88,7 +88,8 @@ async fn a_file_of_the_first_schema_is_brought_up_to_date() {
     Connection::open(&path)
         .unwrap()
         .execute_batch(
-            "DROP INDEX records_leased; ALTER TABLE records DROP COLUMN leased_from; PRAGMA user_version = 1;",
+            "DROP INDEX records_leased; ALTER TABLE records DROP COLUMN leased_from; ALTER TABLE meta DROP COLUMN \
+             remnants; PRAGMA user_version = 1;",
         )
         .unwrap();
 
@@ -239,7 +240,7 @@ async fn the_file_is_set_up_as_the_decision_says() {
     let number =
         |pragma: &str| operator.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(text("journal_mode"), "wal");
-    assert_eq!((number("page_size"), number("application_id"), number("user_version")), (8192, 0x434d_4e54, 2));
+    assert_eq!((number("page_size"), number("application_id"), number("user_version")), (8192, 0x434d_4e54, 3));
     assert_eq!(text("integrity_check"), "ok");
     drop(store);
 }

@@ -88,7 +88,7 @@ impl Admin {
     async fn set(&self, request: Request<v1::SetIssuerRequest>) -> Result<v1::SetIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::SetIssuerRequest { vault_name, issuer_name, issuer } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let name = call.issuer(&issuer_name)?;
         let issuer = self.0.set_issuer(&call.caller(), &vault, &name, input(issuer)?).await?;
         Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
@@ -97,7 +97,7 @@ impl Admin {
     async fn update(&self, request: Request<v1::UpdateIssuerRequest>) -> Result<v1::UpdateIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::UpdateIssuerRequest { vault_name, issuer_name, issuer, update_mask } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let name = call.issuer(&issuer_name)?;
         let input = masked(input(issuer)?, update_mask)?;
         let issuer = self.0.update_issuer(&call.caller(), &vault, &name, input).await?;
@@ -107,7 +107,7 @@ impl Admin {
     async fn get(&self, request: Request<v1::GetIssuerRequest>) -> Result<v1::GetIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::GetIssuerRequest { vault_name, issuer_name } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let issuer = self.0.issuer(&vault, &call.issuer(&issuer_name)?).await?;
         Ok(v1::GetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
@@ -115,7 +115,7 @@ impl Admin {
     async fn list(&self, request: Request<v1::ListIssuersRequest>) -> Result<v1::ListIssuersResponse> {
         let (call, message) = open(request)?;
         let v1::ListIssuersRequest { vault_name, page_size: size, page_token } = message;
-        let page = self.0.issuers(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
+        let page = self.0.issuers(&call.vault(&vault_name).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         let item = |issuer: crate::domain::IssuerConfig| v1::IssuerItem {
             id: format!("{base}/certificates/issuers/{}", issuer.name),
@@ -131,7 +131,7 @@ impl Admin {
     async fn delete(&self, request: Request<v1::DeleteIssuerRequest>) -> Result<v1::DeleteIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::DeleteIssuerRequest { vault_name, issuer_name } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let issuer = self.0.delete_issuer(&vault, &call.issuer(&issuer_name)?).await?;
         Ok(v1::DeleteIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
@@ -141,7 +141,7 @@ impl Admin {
     async fn set_contacts_of(&self, request: Request<v1::SetContactsRequest>) -> Result<v1::SetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::SetContactsRequest { vault_name, contacts } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let contacts = self.0.set_contacts(&vault, contacts_input(contacts)?).await?;
         Ok(v1::SetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
@@ -149,7 +149,7 @@ impl Admin {
     async fn contacts_of(&self, request: Request<v1::GetContactsRequest>) -> Result<v1::GetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::GetContactsRequest { vault_name } = message;
-        let contacts = self.0.contacts(&call.vault(&vault_name)?).await?;
+        let contacts = self.0.contacts(&call.vault(&vault_name).await?).await?;
         Ok(v1::GetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 
@@ -159,7 +159,7 @@ impl Admin {
     ) -> Result<v1::DeleteContactsResponse> {
         let (call, message) = open(request)?;
         let v1::DeleteContactsRequest { vault_name } = message;
-        let contacts = self.0.delete_contacts(&call.vault(&vault_name)?).await?;
+        let contacts = self.0.delete_contacts(&call.vault(&vault_name).await?).await?;
         Ok(v1::DeleteContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 }

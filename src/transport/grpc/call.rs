@@ -47,10 +47,10 @@ impl Call {
     }
 
     /// The vault that a message names, else the one of the host; refused where there is none.
-    pub(super) fn vault(&self, name: &str) -> Result<VaultName> {
+    pub(super) async fn vault(&self, name: &str) -> Result<VaultName> {
         let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
         self.note(|about| vault.as_str().clone_into(&mut about.vault));
-        self.vaults.vault(&vault).map(|known| known.name)
+        self.vaults.find(&vault).await.map(|known| known.name)
     }
 
     /// The vault that a message is about to make.
@@ -82,13 +82,13 @@ impl Call {
     }
 
     /// Like [`Call::vault`], where `-` is every vault.
-    pub(super) fn vault_or_all(&self, name: &str) -> Result<Option<VaultName>> {
-        if name == "-" { Ok(None) } else { self.vault(name).map(Some) }
+    pub(super) async fn vault_or_all(&self, name: &str) -> Result<Option<VaultName>> {
+        if name == "-" { Ok(None) } else { self.vault(name).await.map(Some) }
     }
 
-    pub(super) fn pending(&self, vault: &str, name: &str, request_id: &str) -> Result<PendingRef> {
+    pub(super) async fn pending(&self, vault: &str, name: &str, request_id: &str) -> Result<PendingRef> {
         Ok(PendingRef {
-            vault: self.vault(vault)?,
+            vault: self.vault(vault).await?,
             name: self.certificate(name)?,
             request_id: optional_id(request_id)?,
         })

@@ -205,7 +205,7 @@ impl Gateway {
         }
         let host = host?;
         noted(about, |about| host.vault().as_str().clone_into(&mut about.vault));
-        service.vaults().vault(host.vault())?;
+        service.vaults().find(host.vault()).await?;
         let address = Address::of(&parts.uri);
         if let Some(name) = address.repeated() {
             return Err(Error::bad_parameter(format!(
