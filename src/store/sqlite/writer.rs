@@ -15,7 +15,7 @@ use crate::store::{Batch, Delete, HistoryLost, Put, Record, Revision, StoreError
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 const BEGIN: &str = "-- begin\nBEGIN IMMEDIATE";
 const COMMIT: &str = "-- commit\nCOMMIT";
