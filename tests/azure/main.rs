@@ -17,6 +17,7 @@ mod bad_chains;
 mod bad_policies;
 mod bad_requests;
 mod ca;
+mod body_shapes;
 mod certificates;
 mod client;
 mod contacts;

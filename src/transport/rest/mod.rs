@@ -17,6 +17,7 @@ mod gateway;
 mod issuers;
 mod list;
 mod model;
+mod objects;
 mod pending;
 mod reading;
 mod routes;
