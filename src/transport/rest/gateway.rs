@@ -9,7 +9,7 @@ use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
 use super::routes::{self, Endpoint, Match};
 use super::{
-    API_VERSIONS, RestOptions, backup, body, certificates, contacts, deleted, faces, issuers, list, pending, update,
+    API_VERSIONS, RestOptions, backup, body, certificates, contacts, deleted, faces, identity, issuers, list, pending, update,
     watch,
 };
 use crate::domain::{CertificateName, Error, IssuerName, VaultName};
@@ -168,6 +168,15 @@ impl Gateway {
     async fn handle(&self, parts: &Parts, body: &mut Body, about: &Mutex<About>) -> Result<Answer, Failure> {
         let Self { service, options } = self;
         let host = Host::of(parts, &options.base_domain);
+        if let Some((endpoint, tenant)) = identity::Endpoint::find(&parts.uri) {
+            noted(about, |about| about.action = endpoint.template());
+            let asked = identity::Asked { parts, options, host: &host?, tenant: &tenant, now: service.now() };
+            let (answer, refused) = identity::answer(endpoint, &asked, body).await;
+            if refused {
+                service.metrics().unauthenticated("rest");
+            }
+            return Ok(answer);
+        }
         let Some(principal) = options.auth.authenticate(&parts.headers) else {
             service.metrics().unauthenticated("rest");
             return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));

@@ -1,7 +1,8 @@
 //! The Key Vault face: the REST API of Azure Key Vault certificates over the use cases.
 //!
 //! Every request goes the same way: credentials, host, address, version, route, body, use case,
-//! answer. The challenge comes before everything else, in every mode (contract rule 9).
+//! answer. The challenge comes before everything else, in every mode (contract rule 9); only the places
+//! where a program gets its token are before it.
 
 mod address;
 mod answer;
@@ -14,6 +15,7 @@ mod face_routes;
 mod faces;
 mod failure;
 mod gateway;
+mod identity;
 mod issuers;
 mod list;
 mod model;
