@@ -4,7 +4,7 @@
 pub use super::bundle::{MAX_BYTES, MAX_CERTIFICATES, parse};
 
 use super::asn1::{Element, SEQUENCE};
-use super::bundle::key_mismatch;
+use super::bundle::{key_mismatch, no_leaf};
 use super::{digest, names, signature};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Policy, Result, Timestamp};
@@ -41,6 +41,7 @@ pub struct OrderedChain {
 pub fn merge_order(chain: &[Vec<u8>], csr_der: &[u8], preserve_order: bool, now: Timestamp) -> Result<OrderedChain> {
     let ordered = requested_key(csr_der).and_then(|key| order(chain, &key, Strays::Refused, preserve_order, now));
     ordered.map(|(ordered, _)| ordered).map_err(|defect| match defect {
+        Defect::NoLeaf if chain.len() > 1 => no_leaf(),
         Defect::NoLeaf => key_mismatch(),
         Defect::Other(problem) => Error::field("x5c", problem),
     })

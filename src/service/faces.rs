@@ -48,12 +48,12 @@ impl Service {
         // Of a deleted certificate the versions are still there, and are nobody's.
         let entry = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
         let live = entry.filter(|(_, entry)| entry.state == EntryState::Live);
-        let Some(version) = live.and_then(|(_, entry)| version.or(entry.latest)) else {
-            return Err(face.not_found(name));
+        let Some(wanted) = live.and_then(|(_, entry)| version.or(entry.latest)) else {
+            return Err(face.not_found(name, *version));
         };
-        match self.load::<Certificate>(&key::version(vault, name, version)).await? {
+        match self.load::<Certificate>(&key::version(vault, name, wanted)).await? {
             Some((_, certificate)) => Ok(certificate),
-            None => Err(face.not_found(name)),
+            None => Err(face.not_found(name, *version)),
         }
     }
 
@@ -99,7 +99,7 @@ impl Service {
         size: usize,
         token: &str,
     ) -> Result<FacePage> {
-        self.face_versions(vault, name, size, token, Face::Secret).await
+        self.face_versions(vault, name, size, token).await
     }
 
     /// The versions of the key of a certificate.
@@ -110,7 +110,7 @@ impl Service {
         size: usize,
         token: &str,
     ) -> Result<FacePage> {
-        self.face_versions(vault, name, size, token, Face::Key).await
+        self.face_versions(vault, name, size, token).await
     }
 
     async fn face_versions(
@@ -119,7 +119,6 @@ impl Service {
         name: &CertificateName,
         size: usize,
         token: &str,
-        face: Face,
     ) -> Result<FacePage> {
         let after = match token {
             "" => String::new(),
@@ -128,13 +127,12 @@ impl Service {
             }
         };
         let entry = self.load::<CertificateEntry>(&key::certificate(vault, name)).await?;
+        // Key Vault has an empty list for a name that it does not know.
         if entry.is_none_or(|(_, entry)| entry.state != EntryState::Live) {
-            return Err(face.not_found(name));
+            let recovery = self.recovery(vault);
+            return Ok(FacePage { certificates: Vec::new(), next_page_token: String::new(), recovery });
         }
         let records = self.store.list(&key::versions_of(vault, name), &after, size + 1).await?;
-        if records.is_empty() && token.is_empty() {
-            return Err(face.not_found(name));
-        }
         let more = records.len() > size;
         let certificates = records.iter().take(size).map(records::read).collect::<Result<Vec<Certificate>>>()?;
         let next_page_token = certificates.last().filter(|_| more).map(|last| last.version.to_string());
@@ -155,15 +153,17 @@ impl Face {
         }
     }
 
-    pub(super) fn not_found(self, name: &CertificateName) -> Error {
+    /// With the version, where one was asked for.
+    pub(super) fn not_found(self, name: &CertificateName, version: Option<Version>) -> Error {
         let reason = match self {
             Self::Secret => Reason::SecretNotFound,
             Self::Key => Reason::KeyNotFound,
         };
         let word = self.word();
+        let id = version.map_or_else(|| name.to_string(), |version| format!("{name}/{version}"));
         Error::new(
             reason,
-            format!("A {word} with (name/id) {name} was not found in this key vault. If you recently deleted this {word} you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"),
+            format!("A {word} with (name/id) {id} was not found in this key vault. If you recently deleted this {word} you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"),
         )
         .with(Detail::Resource { kind: word, name: name.to_string() })
     }

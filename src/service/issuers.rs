@@ -192,9 +192,12 @@ impl Service {
 /// Members that a change names replace those that were there.
 fn merged(old: Option<Organization>, new: &Organization) -> Organization {
     let old = old.unwrap_or_default();
+    let named = new.without_administrators || !new.administrators.is_empty();
+    let of = if named { new } else { &old };
     Organization {
-        id: new.id.clone().or(old.id),
-        administrators: if new.administrators.is_empty() { old.administrators } else { new.administrators.clone() },
+        id: new.id.clone().or(old.id.clone()),
+        administrators: of.administrators.clone(),
+        without_administrators: of.without_administrators,
     }
 }
 
@@ -212,7 +215,7 @@ fn check(input: &IssuerInput) -> Result<()> {
     if long(password.as_ref().map(|password| password.as_str())) {
         return refuse("credentials.pwd");
     }
-    let Some(Organization { id, administrators }) = organization else { return Ok(()) };
+    let Some(Organization { id, administrators, without_administrators: _ }) = organization else { return Ok(()) };
     if long(id.as_deref()) {
         return refuse("org_details.id");
     }

@@ -4,7 +4,7 @@
 use super::records::{self, DeletedRecord, key};
 use super::{Service, pending};
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, EntryState, Error, Reason, Result, Tags, Timestamp, VaultName,
+    Certificate, CertificateEntry, CertificateName, EntryState, Error, Reason, Recovery, Result, Tags, Timestamp, VaultName,
     Version, VersionSummary,
 };
 use crate::keys::chain;
@@ -60,6 +60,7 @@ pub struct DeletedItem {
     pub item: Item,
     pub deleted: Timestamp,
     pub purge: Timestamp,
+    pub recovery: Recovery,
 }
 
 /// A page of deleted certificates, as [`ItemPage`].
@@ -93,7 +94,14 @@ impl Service {
             "" => None,
             text => Some(key::version(vault, name, Version::parse(text).map_err(|_| bad_token())?)),
         };
-        self.live(vault, name).await?;
+        // Key Vault has an empty list for a name that it does not know.
+        match self.live(vault, name).await {
+            Ok(_) => {}
+            Err(error) if error.reason == Reason::CertificateNotFound => {
+                return Ok(ItemPage { items: Vec::new(), next_page_token: String::new() });
+            }
+            Err(error) => return Err(error),
+        }
         let mut page = Page::new(key::versions_of(vault, name), after, *page_size);
         while let Some(records) = page.next(self).await? {
             for record in records {
@@ -116,7 +124,10 @@ impl Service {
                 let entry = self.load::<CertificateEntry>(&key::certificate(&vault, &name)).await?;
                 let item = match entry.map(|(_, entry)| (entry.state, entry)) {
                     Some((EntryState::Deleted { at, purge }, entry)) if *include_pending || entry.latest.is_some() => {
-                        self.item(entry).await?.map(|item| DeletedItem { item, deleted: at, purge })
+                        self.item(entry).await?.map(|item| {
+                            let recovery = self.recovery(&item.vault);
+                            DeletedItem { item, deleted: at, purge, recovery }
+                        })
                     }
                     // Not to be shown, or recovered or purged since the page was read.
                     _ => None,

@@ -100,8 +100,8 @@ impl Certificates {
         let version = optional_version(&certificate_version)?;
         let v1::CertificateAttributes {
             enabled,
-            not_before,
-            expires,
+            not_before: _,
+            expires: _,
             created: _,
             updated: _,
             recoverable_days: _,
@@ -114,8 +114,6 @@ impl Certificates {
             version,
             policy: change.policy,
             enabled: change.enabled,
-            not_before: not_before.map(|at| at.seconds),
-            expires: expires.map(|at| at.seconds),
             tags: change.tags,
         };
         let view = self.0.update_certificate(&request).await?;

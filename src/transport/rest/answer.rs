@@ -113,11 +113,11 @@ pub(super) fn json<T: Serialize>(body: &T) -> Vec<u8> {
 #[derive(Clone, Debug)]
 pub(super) struct Links {
     base: String,
-    api_version: &'static str,
+    api_version: String,
 }
 
 impl Links {
-    pub(super) fn new(host: &Host, api_version: &'static str) -> Self {
+    pub(super) fn new(host: &Host, api_version: String) -> Self {
         Self { base: format!("https://{}", host.authority()), api_version }
     }
 
@@ -139,7 +139,7 @@ impl Links {
     pub(super) fn url(&self, collection: &str, parts: &[&str]) -> String {
         let mut url = self.id(collection, parts);
         url.push_str("?api-version=");
-        url.push_str(self.api_version);
+        url.push_str(&self.api_version);
         url
     }
 }

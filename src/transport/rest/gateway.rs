@@ -9,7 +9,7 @@ use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
 use super::routes::{self, Endpoint, Match};
 use super::{
-    API_VERSIONS, RestOptions, backup, body, certificates, contacts, deleted, faces, identity, issuers, list, pending, update,
+    RestOptions, backup, body, certificates, contacts, deleted, faces, identity, issuers, list, pending, update,
     watch,
 };
 use crate::domain::{CertificateName, Error, IssuerName, VaultName};
@@ -168,6 +168,9 @@ impl Gateway {
     async fn handle(&self, parts: &Parts, body: &mut Body, about: &Mutex<About>) -> Result<Answer, Failure> {
         let Self { service, options } = self;
         let host = Host::of(parts, &options.base_domain);
+        if is_grpc(parts.uri.path()) {
+            return Err(Failure::not_grpc_type());
+        }
         if let Some((endpoint, tenant)) = identity::Endpoint::find(&parts.uri) {
             noted(about, |about| about.action = endpoint.template());
             let asked = identity::Asked { parts, options, host: &host?, tenant: &tenant, now: service.now() };
@@ -239,6 +242,15 @@ impl Gateway {
     }
 }
 
+/// Whether this is the path of a gRPC method. Its content type was not one of gRPC's, or it would not be here: clients of
+/// the Connect protocol send `application/json` or `application/proto`.
+fn is_grpc(path: &str) -> bool {
+    let mut parts = path.trim_start_matches('/').split('/');
+    let service = parts.next().unwrap_or_default();
+    let known = ["certmint.", "grpc.health.", "grpc.reflection."].iter().any(|package| service.starts_with(package));
+    known && parts.next().is_some_and(|method| !method.is_empty()) && parts.next().is_none()
+}
+
 fn noted(about: &Mutex<About>, note: impl FnOnce(&mut About)) {
     // Whole texts are put in: nothing half done can be seen.
     note(&mut about.lock().unwrap_or_else(PoisonError::into_inner));
@@ -249,10 +261,9 @@ fn is_name(path: &str, text: &str) -> bool {
     if path.contains("{issuer_name}") { IssuerName::parse(text).is_ok() } else { CertificateName::parse(text).is_ok() }
 }
 
-fn api_version(address: &Address<'_>) -> Result<&'static str, Failure> {
+fn api_version(address: &Address<'_>) -> Result<String, Failure> {
     let given = address.query("api-version").ok_or_else(Failure::no_api_version)?;
-    let known = API_VERSIONS.into_iter().find(|known| known.eq_ignore_ascii_case(given));
-    known.ok_or_else(|| Failure::unknown_api_version(given))
+    super::api_version(given).ok_or_else(|| Failure::unknown_api_version(given))
 }
 
 fn method(parts: &Parts) -> Result<Method, Failure> {
