@@ -62,10 +62,11 @@ async fn what_is_deleted_is_nowhere_else() {
     let client = Client::start().await;
     let version = crate::client::path(&client.issued("web").await["id"]);
     client.must("DELETE /certificates/web", "").await;
-    let gets = ["/certificates/web", version.as_str(), "/certificates/web/policy", "/certificates/web/versions"];
-    for path in gets {
+    for path in ["/certificates/web", "/certificates/web/policy"] {
         client.send(&format!("GET {path}"), "").await.is(NOT_THERE);
     }
+    let words = version.replace("/certificates/web/", "web/versions/") + " was not found";
+    client.send(&format!("GET {version}"), "").await.is_refusal(404, "CertificateNotFound", &words);
     for request in ["DELETE /certificates/web", "PATCH /certificates/web", "POST /certificates/web/backup"] {
         client.send(request, "").await.is(NOT_THERE);
     }

@@ -111,6 +111,7 @@ async fn a_policy_may_name_an_issuer_that_is_not_there_yet() {
     let client = client().await;
     let policy = client.must("PATCH /certificates/web/policy", r#"{"issuer":{"name":"later"}}"#).await;
     assert_eq!(policy["issuer"]["name"], "later");
+    client.must("DELETE /certificates/web/pending", "").await;
     let create = "POST /certificates/web/create";
     client.send(create, "{}").await.is_refusal(400, "BadParameter", "There is no issuer named later");
     client.test_issuer("later", "").await;
