@@ -21,6 +21,7 @@ pub mod operations;
 mod pem;
 mod pkcs12;
 pub mod random;
+pub(crate) mod raw_rsa;
 mod ready;
 pub mod request;
 pub mod seal;
