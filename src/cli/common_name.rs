@@ -84,7 +84,9 @@ mod tests {
 
     #[test]
     fn other_common_names_stay_alone() {
-        for subject in ["", "CN=", "CN=My Root", "CN=ann", "O=web.example", "CN=a_b.example", "CN=web\\.example", "CN=1.2"] {
+        for subject in
+            ["", "CN=", "CN=My Root", "CN=ann", "O=web.example", "CN=a_b.example", "CN=web\\.example", "CN=1.2"]
+        {
             assert_eq!(added(subject), None, "{subject}");
         }
     }

@@ -133,7 +133,6 @@ fn unreadable(backup: &[u8]) -> Error {
     none
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

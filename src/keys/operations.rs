@@ -196,7 +196,7 @@ mod tests {
         for key_type in types {
             let key = KeyPair::generate(key_type).unwrap();
             for algorithm in SignatureAlgorithm::ALL.into_iter().filter(|algorithm| algorithm.fits(key_type)) {
-                let digest = vec![7; algorithm.digest_length()];
+                let digest = vec![7; algorithm.digest_length().unwrap_or(20)];
                 let mut signature = sign(&key, algorithm, &digest).unwrap();
                 let expected =
                     if key_type.is_rsa() { key_type.bits() as usize / 8 } else { 2 * field_length(key_type) };
@@ -205,7 +205,7 @@ mod tests {
                 signature[5] ^= 1;
                 assert!(!verify(&public(&key), algorithm, &digest, &signature).unwrap(), "{algorithm:?}");
                 assert!(!verify(&public(&key), algorithm, &digest, b"short").unwrap());
-                assert!(sign(&key, algorithm, &digest[1..]).is_err());
+                assert!(algorithm.digest_length().is_none() || sign(&key, algorithm, &digest[1..]).is_err());
             }
         }
     }

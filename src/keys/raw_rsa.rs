@@ -76,7 +76,8 @@ type Operation = unsafe extern "C" fn(
 
 /// Signs up to the length of the modulus less [`OVERHEAD`] bytes; the caller has checked that.
 pub(crate) fn sign(pkcs8: &[u8], bytes: &[u8]) -> Result<Vec<u8>> {
-    let key = Key::parse(pkcs8, true).ok_or_else(|| defect("a key could not be opened to sign")("not a private key"))?;
+    let key =
+        Key::parse(pkcs8, true).ok_or_else(|| defect("a key could not be opened to sign")("not a private key"))?;
     key.operate(bytes, RSA_sign_raw).ok_or_else(|| defect("a key could not sign bytes")("refused by the library"))
 }
 
@@ -96,8 +97,7 @@ mod tests {
     use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
     /// DigestInfo of SHA-256 without the digest (RFC 8017 section 9.2, note 1).
-    const SHA_256: [u8; 19] =
-        [0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
+    const SHA_256: [u8; 19] = [0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
 
     #[test]
     fn with_the_name_of_a_hash_it_is_the_signature_of_that_hash() {

@@ -4,8 +4,8 @@
 use super::records::{self, DeletedRecord, key};
 use super::{Service, pending};
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, EntryState, Error, Reason, Recovery, Result, Tags, Timestamp, VaultName,
-    Version, VersionSummary,
+    Certificate, CertificateEntry, CertificateName, EntryState, Error, Reason, Recovery, Result, Tags, Timestamp,
+    VaultName, Version, VersionSummary,
 };
 use crate::keys::chain;
 use crate::store::Record;

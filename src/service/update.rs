@@ -4,8 +4,8 @@ use super::certificates::{CertificateView, of_version, version_not_found};
 use super::records::{PendingRecord, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended, put};
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, VaultName,
-    Version, VersionSummary, certificate,
+    Certificate, CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, VaultName, Version,
+    VersionSummary, certificate,
 };
 use crate::keys::chain;
 use crate::store::{Batch, Record};

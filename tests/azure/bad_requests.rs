@@ -182,6 +182,30 @@ async fn an_unknown_method_override_is_refused() {
     reply.is_refusal(400, "BadParameter", "X-HTTP-Method");
 }
 
+/// Clients of Connect read `code` and `message` beside `error`.
+#[tokio::test]
+async fn a_grpc_method_in_another_protocol_is_told_which_ones_there_are() {
+    let client = Client::start().await;
+    for (path, kind) in [
+        ("POST /certmint.v1.CertificateService/GetPending", "application/json"),
+        ("POST /certmint.v1.CertificateService/GetPending", "application/proto"),
+        ("POST /certmint.v1.KeyService/Sign", "application/connect+json"),
+        ("GET /certmint.v1.CertificateService/GetPending?connect=v1&encoding=json&message=%7B%7D", "application/json"),
+        ("POST /grpc.health.v1.Health/Check", "application/json"),
+        ("POST /grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "application/connect+proto"),
+    ] {
+        let headers = [("content-type", kind), ("connect-protocol-version", "1")];
+        let reply = client.raw(path, &headers, "{}").await;
+        reply.is_refusal(415, "UnsupportedMediaType", "speaks gRPC (application/grpc, over HTTP/2) and gRPC-Web");
+        let body = reply.json();
+        assert_eq!((&body["code"], &body["message"]), (&"unimplemented".into(), &body["error"]["message"]));
+        assert!(reply.header("accept-post").unwrap().contains("application/grpc-web"));
+    }
+    for path in ["POST /certmint.v1.CertificateService", "GET /certmint.v1.X/y/z", "GET /certificates/certmint.v1.x"] {
+        client.raw(path, &[], "{}").await.is_refusal(401, "Unauthorized", "");
+    }
+}
+
 fn request(body: Body) -> Request<Body> {
     let uri = CREATE.split_once(' ').unwrap().1;
     Request::post(uri).header("host", HOST).header(TOKEN.0, TOKEN.1).body(body).unwrap()

@@ -57,7 +57,10 @@ fn others(schema: &Value) -> (Vec<Value>, &'static str) {
     match schema["type"].as_str() {
         Some("object") => {
             let by_position = json!([true, "CN=a", 1, null, [], {}]);
-            (vec![json!([]), json!([true]), json!(["CN=a"]), json!([{}]), by_position, json!("{}"), json!(1)], "an object")
+            (
+                vec![json!([]), json!([true]), json!(["CN=a"]), json!([{}]), by_position, json!("{}"), json!(1)],
+                "an object",
+            )
         }
         Some("array") => (vec![json!({}), json!("x"), json!({"0": "x"})], "an array"),
         Some("string") => (vec![json!([]), json!(["x"]), json!({}), json!(1), json!(true)], "a string"),
@@ -68,15 +71,8 @@ fn others(schema: &Value) -> (Vec<Value>, &'static str) {
 }
 
 /// Described, and not read: what is there does not matter.
-const UNREAD: [&str; 7] = [
-    "attributes.nbf",
-    "attributes.exp",
-    "policy.attributes.nbf",
-    "policy.attributes.exp",
-    "iv",
-    "aad",
-    "tag",
-];
+const UNREAD: [&str; 7] =
+    ["attributes.nbf", "attributes.exp", "policy.attributes.nbf", "policy.attributes.exp", "iv", "aad", "tag"];
 
 #[tokio::test]
 async fn what_has_another_type_than_described_is_refused_by_the_name_of_the_member() {

@@ -21,8 +21,16 @@ async fn lists_of_names_come_back_as_they_were_sent() {
         ("absent", "null", Value::Null),
         ("empty", "{}", json!({})),
         ("one", r#"{"dns_names":[]}"#, json!({"dns_names": []})),
-        ("two", r#"{"emails":[],"dns_names":["a.example"],"upns":null}"#, json!({"emails": [], "dns_names": ["a.example"]})),
-        ("all", r#"{"emails":[],"dns_names":[],"upns":[],"uris":[],"ipAddresses":[]}"#, json!({"emails": [], "dns_names": [], "upns": [], "uris": [], "ipAddresses": []})),
+        (
+            "two",
+            r#"{"emails":[],"dns_names":["a.example"],"upns":null}"#,
+            json!({"emails": [], "dns_names": ["a.example"]}),
+        ),
+        (
+            "all",
+            r#"{"emails":[],"dns_names":[],"upns":[],"uris":[],"ipAddresses":[]}"#,
+            json!({"emails": [], "dns_names": [], "upns": [], "uris": [], "ipAddresses": []}),
+        ),
     ] {
         created(&client, name, &format!(r#"{{"subject":"CN=a","sans":{sent}}}"#)).await;
         assert_eq!(sans(&client, name).await, shown, "{name}");
@@ -54,7 +62,10 @@ async fn a_policy_without_a_subject_shows_none() {
 async fn the_policy_of_an_import_shows_each_list_where_the_certificate_has_names() {
     let client = Client::start().await;
     for (extension, shown) in [
-        ("subjectAltName=DNS:a.example,DNS:b.example", json!({"emails": [], "dns_names": ["a.example", "b.example"], "upns": []})),
+        (
+            "subjectAltName=DNS:a.example,DNS:b.example",
+            json!({"emails": [], "dns_names": ["a.example", "b.example"], "upns": []}),
+        ),
         ("subjectAltName=email:a@b.example", json!({"emails": ["a@b.example"], "dns_names": [], "upns": []})),
         (
             "subjectAltName=DNS:a.example,IP:192.0.2.1",
@@ -99,11 +110,23 @@ async fn an_issuer_shows_what_was_set_and_no_more() {
         (json!({"provider": "Test", "credentials": {"account_id": "a"}}), Some(json!({"account_id": "a"})), None),
         (json!({"provider": "Test", "credentials": {"pwd": "hunter2"}}), Some(json!({})), None),
         (json!({"provider": "Test", "org_details": {"id": "o"}}), None, Some(json!({"id": "o", "zip": 0}))),
-        (json!({"provider": "Test", "org_details": {"admin_details": []}}), None, Some(json!({"zip": 0, "admin_details": []}))),
-        (json!({"provider": "Test", "org_details": {"admin_details": [{"email": "a@b.example"}]}}), None, Some(json!({"zip": 0, "admin_details": [{"email": "a@b.example"}]}))),
+        (
+            json!({"provider": "Test", "org_details": {"admin_details": []}}),
+            None,
+            Some(json!({"zip": 0, "admin_details": []})),
+        ),
+        (
+            json!({"provider": "Test", "org_details": {"admin_details": [{"email": "a@b.example"}]}}),
+            None,
+            Some(json!({"zip": 0, "admin_details": [{"email": "a@b.example"}]})),
+        ),
     ] {
         let set = client.must("PUT /certificates/issuers/ca", &sent.to_string()).await;
-        assert_eq!((set.get("credentials"), set.get("org_details")), (credentials.as_ref(), organization.as_ref()), "{sent}");
+        assert_eq!(
+            (set.get("credentials"), set.get("org_details")),
+            (credentials.as_ref(), organization.as_ref()),
+            "{sent}"
+        );
         assert_eq!(client.must("GET /certificates/issuers/ca", "").await, set);
     }
 }
@@ -114,7 +137,9 @@ async fn an_empty_list_of_administrators_in_a_change_removes_them() {
     let client = Client::start().await;
     let set = r#"{"provider":"Test","org_details":{"id":"o","admin_details":[{"email":"a@b.example"}]}}"#;
     client.must("PUT /certificates/issuers/ca", set).await;
-    for unnamed in [r#"{"org_details":{}}"#, r#"{"org_details":{"id":"o"}}"#, r#"{"org_details":{"admin_details":null}}"#] {
+    for unnamed in
+        [r#"{"org_details":{}}"#, r#"{"org_details":{"id":"o"}}"#, r#"{"org_details":{"admin_details":null}}"#]
+    {
         let issuer = client.must("PATCH /certificates/issuers/ca", unnamed).await;
         assert_eq!(issuer["org_details"]["admin_details"], json!([{"email": "a@b.example"}]), "{unnamed}");
     }

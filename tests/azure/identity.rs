@@ -125,7 +125,9 @@ async fn a_token_is_for_this_server_alone() {
     for ours in ["https://kv.test:8443", "https://KV.test/", "https://team-a.kv.test:8443/", "kv.test:8443", ""] {
         assert_eq!(ask(ours).await.status, 200, "{ours}");
     }
-    for other in ["https://vault.azure.net", "https://management.azure.com/", "https://evilkv.test", "https://kv.test.evil", "x"] {
+    for other in
+        ["https://vault.azure.net", "https://management.azure.com/", "https://evilkv.test", "https://kv.test.evil", "x"]
+    {
         is_refused(&ask(other).await, 400, "ask with resource=https://kv.test:8443.");
         let scope = format!("{other}/.default");
         let reply = post(&client, "/adfs/oauth2/v2.0/token", &form(&[("scope", &scope)])).await;
@@ -163,8 +165,10 @@ async fn the_token_endpoint_takes_every_form_of_the_libraries() {
         assert_eq!(reply.json(), expected);
     }
     let basic = format!("Basic {}", STANDARD.encode(format!("any:{TOKEN}")));
-    let headers = [HOST, ("content-type", "application/x-www-form-urlencoded; charset=utf-8"), ("authorization", &basic)];
-    let reply = client.raw("POST /adfs/oauth2/token", &headers, &form(&[("client_secret", ""), ("client_id", "")])).await;
+    let headers =
+        [HOST, ("content-type", "application/x-www-form-urlencoded; charset=utf-8"), ("authorization", &basic)];
+    let reply =
+        client.raw("POST /adfs/oauth2/token", &headers, &form(&[("client_secret", ""), ("client_id", "")])).await;
     assert_eq!(reply.json()["access_token"], TOKEN);
 }
 

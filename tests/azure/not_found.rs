@@ -15,7 +15,8 @@ async fn an_unknown_version_is_named_whether_its_certificate_is_there_or_not() {
     client.issued("web").await;
     for name in ["web", "none"] {
         for version in [NONE, ZERO] {
-            let words = format!("A certificate with (name/id) {name}/versions/{version} was not found in this key vault.");
+            let words =
+                format!("A certificate with (name/id) {name}/versions/{version} was not found in this key vault.");
             for request in ["GET", "PATCH"] {
                 let reply = client.send(&format!("{request} /certificates/{name}/{version}"), "").await;
                 reply.is_refusal(404, "CertificateNotFound", &words);
@@ -26,7 +27,9 @@ async fn an_unknown_version_is_named_whether_its_certificate_is_there_or_not() {
             reply.is_refusal(404, "KeyNotFound", &format!("A key with (name/id) {name}/{version} was not found"));
         }
     }
-    for (path, code) in [("certificates", "CertificateNotFound"), ("secrets", "SecretNotFound"), ("keys", "KeyNotFound")] {
+    for (path, code) in
+        [("certificates", "CertificateNotFound"), ("secrets", "SecretNotFound"), ("keys", "KeyNotFound")]
+    {
         client.send(&format!("GET /{path}/none"), "").await.is_refusal(404, code, "(name/id) none was not found");
     }
 }
@@ -52,9 +55,12 @@ async fn a_damaged_backup_has_no_version_and_a_text_that_is_none_is_corrupt() {
         bytes[at] ^= 1;
         URL_SAFE_NO_PAD.encode(bytes)
     };
-    let restore = async |value: &str| client.send("POST /certificates/restore", &json!({ "value": value }).to_string()).await;
+    let restore =
+        async |value: &str| client.send("POST /certificates/restore", &json!({ "value": value }).to_string()).await;
     let zeros = URL_SAFE_NO_PAD.encode([0; 4728]);
-    for damaged in [zeros, changed(bytes.len() - 1), changed(bytes.len() / 2), URL_SAFE_NO_PAD.encode(&bytes[..bytes.len() - 1])] {
+    for damaged in
+        [zeros, changed(bytes.len() - 1), changed(bytes.len() / 2), URL_SAFE_NO_PAD.encode(&bytes[..bytes.len() - 1])]
+    {
         let words = "Backup blob contains invalid or corrupt version.";
         restore(&damaged).await.is_refusal(400, "Malformed backup blob", words);
     }

@@ -110,9 +110,14 @@ async fn nothing_leaks_from_one_vault_to_another() {
         let reply = client.raw(&format!("{path}?api-version=7.4"), &other, r#"{"tags":{"x":"y"}}"#).await;
         assert_eq!(reply.status, 404, "{path}: {}", reply.body);
     }
-    for list in
-        ["/certificates?includePending=true&", "/deletedcertificates?includePending=true&", "/certificates/issuers?", "/certificates/web/versions?", "/keys/web/versions?", "/secrets/web/versions?"]
-    {
+    for list in [
+        "/certificates?includePending=true&",
+        "/deletedcertificates?includePending=true&",
+        "/certificates/issuers?",
+        "/certificates/web/versions?",
+        "/keys/web/versions?",
+        "/secrets/web/versions?",
+    ] {
         let reply = client.raw(&format!("GET {list}api-version=7.4"), &other, "").await;
         assert_eq!(reply.body, r#"{"value":[],"nextLink":null}"#, "{list}");
     }

@@ -126,7 +126,8 @@ async fn one_policy_may_only_have_uses_of_a_ca() {
 fn the_root_is_named_after_the_organization_or_the_issuer() {
     let world = World::new();
     let create = |issuer: &str, id: Option<&str>| {
-        let organization = Organization { id: id.map(Into::into), administrators: Vec::new(), without_administrators: false };
+        let organization =
+            Organization { id: id.map(Into::into), administrators: Vec::new(), without_administrators: false };
         create_authority(
             &world.sealer,
             &VaultName::default_vault(),

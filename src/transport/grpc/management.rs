@@ -108,14 +108,8 @@ impl Certificates {
             recovery_level: _,
         } = attributes.unwrap_or_default();
         let change = Change::of(policy, enabled, tags(labels), update_mask)?;
-        let request = UpdateRequest {
-            vault,
-            name,
-            version,
-            policy: change.policy,
-            enabled: change.enabled,
-            tags: change.tags,
-        };
+        let request =
+            UpdateRequest { vault, name, version, policy: change.policy, enabled: change.enabled, tags: change.tags };
         let view = self.0.update_certificate(&request).await?;
         Ok(v1::UpdateCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }

@@ -191,9 +191,11 @@ pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issue
             account_id: credentials.account_id.unwrap_or_default(),
             password: String::new(),
         }),
-        organization: organization.map(|Organization { id, administrators, without_administrators: _ }| v1::OrganizationDetails {
-            id: id.unwrap_or_default(),
-            administrators: administrators.into_iter().map(administrator).collect(),
+        organization: organization.map(|Organization { id, administrators, without_administrators: _ }| {
+            v1::OrganizationDetails {
+                id: id.unwrap_or_default(),
+                administrators: administrators.into_iter().map(administrator).collect(),
+            }
         }),
         attributes: Some(v1::IssuerAttributes {
             enabled: Some(enabled),

@@ -9,8 +9,7 @@ use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
 use super::routes::{self, Endpoint, Match};
 use super::{
-    RestOptions, backup, body, certificates, contacts, deleted, faces, identity, issuers, list, pending, update,
-    watch,
+    RestOptions, backup, body, certificates, contacts, deleted, faces, identity, issuers, list, pending, update, watch,
 };
 use crate::domain::{CertificateName, Error, IssuerName, VaultName};
 use crate::service::Service;

@@ -183,7 +183,10 @@ mod tests {
             ("//identity/token/", Some((Endpoint::AppService, ""))),
             ("/adfs/oauth2/token", Some((Endpoint::Token, "adfs"))),
             ("/adfs/oauth2/v2.0/token?client-request-id=x", Some((Endpoint::Token, "adfs"))),
-            ("/0a1b2c3d-0000-4000-8000-000000000001/oauth2/v2.0/token", Some((Endpoint::Token, "0a1b2c3d-0000-4000-8000-000000000001"))),
+            (
+                "/0a1b2c3d-0000-4000-8000-000000000001/oauth2/v2.0/token",
+                Some((Endpoint::Token, "0a1b2c3d-0000-4000-8000-000000000001")),
+            ),
             ("/ADFS/OAuth2/Token", Some((Endpoint::Token, "adfs"))),
             ("/adfs/.well-known/openid-configuration?", Some((Endpoint::Metadata, "adfs"))),
             ("/t/v2.0/.well-known/openid-configuration", Some((Endpoint::Metadata, "t"))),

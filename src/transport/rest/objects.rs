@@ -93,11 +93,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for At<'_, D> {
     as_asked!(deserialize_bool deserialize_i64 deserialize_str deserialize_string deserialize_option deserialize_seq
         deserialize_map);
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
         let visitor = self.with(visitor);
         self.inner.deserialize_newtype_struct(name, visitor)
     }

@@ -5,7 +5,9 @@ use super::faces::{bytes, encryption_algorithm, signature_algorithm};
 use super::model::contacts::ContactsBody;
 use super::model::management::{RestoreBody, UpdateBody};
 use super::model::policy::PolicyBody;
-use super::model::requests::{AttributesBody, CancelBody, CreateBody, ImportBody, IssuerBody, KeyOperationBody, MergeBody};
+use super::model::requests::{
+    AttributesBody, CancelBody, CreateBody, ImportBody, IssuerBody, KeyOperationBody, MergeBody,
+};
 use super::pending::decoded;
 use crate::domain::policy::Policy;
 use crate::domain::{Contacts, IssuerInput, Tags, Timestamp};

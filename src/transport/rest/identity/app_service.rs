@@ -36,7 +36,8 @@ pub(super) fn answer(asked: &Asked<'_>) -> Answer {
         );
     };
     let Some(token) = token.to_str().ok().and_then(|token| asked.checked(token.trim())) else {
-        let message = "The token in X-IDENTITY-HEADER is not accepted here: set IDENTITY_HEADER to a token of this server.";
+        let message =
+            "The token in X-IDENTITY-HEADER is not accepted here: set IDENTITY_HEADER to a token of this server.";
         return refusal(StatusCode::UNAUTHORIZED, message);
     };
     let address = Address::of(&asked.parts.uri);

@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn forms_are_decoded() {
-        let form = Form::parse(b"grant_type=client_credentials&scope=https%3A%2F%2Fkv.test%2F.default+openid&a&b=").unwrap();
+        let form =
+            Form::parse(b"grant_type=client_credentials&scope=https%3A%2F%2Fkv.test%2F.default+openid&a&b=").unwrap();
         assert_eq!(form.get("grant_type"), Some("client_credentials"));
         assert_eq!(form.get("scope"), Some("https://kv.test/.default openid"));
         assert_eq!((form.get("a"), form.get("b"), form.get("c")), (None, None, None));

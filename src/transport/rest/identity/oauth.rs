@@ -96,7 +96,8 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<Zeroizing<String>
     match form.get("grant_type") {
         Some("client_credentials") => {}
         Some(_) => {
-            let description = "The only grant_type here is client_credentials, with a token of this server as client_secret.";
+            let description =
+                "The only grant_type here is client_credentials, with a token of this server as client_secret.";
             return Err(Refusal::new("unsupported_grant_type", 70_003, description));
         }
         None => return Err(Refusal::request("The form has no grant_type: it is client_credentials.")),
@@ -112,7 +113,8 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<Zeroizing<String>
     if let Some(resource) = form.get("resource").or(scope).filter(|resource| !asked.is_ours(resource)) {
         let own = asked.resource();
         let shown: String = resource.chars().filter(|c| !c.is_control()).take(100).collect();
-        let description = format!("Tokens of this server are for {own}: ask with the scope {own}/.default, not {shown}.");
+        let description =
+            format!("Tokens of this server are for {own}: ask with the scope {own}/.default, not {shown}.");
         return Err(Refusal::new("invalid_scope", 70_011, description));
     }
     Ok(Zeroizing::new(token.to_owned()))
@@ -131,15 +133,15 @@ async fn read(asked: &Asked<'_>, body: &mut Body) -> Result<Form, Refusal> {
             return Err(Refusal { status: StatusCode::REQUEST_TIMEOUT, ..Refusal::request(description) });
         }
     };
-    Form::parse(&bytes)
-        .ok_or_else(|| Refusal::request("The body is no form in UTF-8, or has a parameter twice."))
+    Form::parse(&bytes).ok_or_else(|| Refusal::request("The body is no form in UTF-8, or has a parameter twice."))
 }
 
 /// The secret of the client, from the one place where it is.
 fn secret(asked: &Asked<'_>, form: &Form) -> Result<Zeroizing<String>, Refusal> {
     let in_header = match form::basic(&asked.parts.headers) {
         Some(None) => {
-            let description = "Authorization of a token request is Basic, with client id and secret (RFC 6749 section 2.3.1).";
+            let description =
+                "Authorization of a token request is Basic, with client id and secret (RFC 6749 section 2.3.1).";
             return Err(Refusal::new("invalid_client", 7_000_215, description));
         }
         Some(Some(secret)) => Some(secret),

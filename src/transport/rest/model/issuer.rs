@@ -74,7 +74,7 @@ impl<'a> IssuerAnswer<'a> {
             issuer;
         let Credentials { account_id, sealed_password } = credentials;
         let credentials = (account_id.is_some() || sealed_password.is_some())
-            .then(|| CredentialsAnswer { account_id: account_id.as_deref() });
+            .then_some(CredentialsAnswer { account_id: account_id.as_deref() });
         Self {
             id: links.id("certificates", &["issuers", name.as_str()]),
             provider,
