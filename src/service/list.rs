@@ -4,7 +4,8 @@
 use super::Service;
 use super::records::{Bounds, DeletedRecord, List, Page, key, shown};
 use crate::domain::{
-    CertificateEntry, CertificateName, EntryState, Reason, Result, Tags, Timestamp, VaultName, Version, VersionSummary,
+    CertificateEntry, CertificateName, EntryState, Reason, Recovery, Result, Tags, Timestamp, VaultName, Version,
+    VersionSummary,
 };
 use crate::keys::chain;
 
@@ -52,6 +53,7 @@ pub struct DeletedItem {
     pub item: Item,
     pub deleted: Timestamp,
     pub purge: Timestamp,
+    pub recovery: Recovery,
 }
 
 /// A page of deleted certificates, as [`ItemPage`].
@@ -87,7 +89,14 @@ impl Service {
         let ListRequest { vault, page_size, page_token, include_pending: _ } = wanted;
         let paging = self.paging(List::Versions, vec![vault.to_string(), name.key()]);
         let position = paging.position(page_token)?;
-        self.live(vault, name).await?;
+        // Key Vault has an empty list for a name that it does not know.
+        match self.live(vault, name).await {
+            Ok(_) => {}
+            Err(error) if error.reason == Reason::CertificateNotFound => {
+                return Ok(ItemPage { items: Vec::new(), next_page_token: String::new() });
+            }
+            Err(error) => return Err(error),
+        }
         let mut page = Page::new(key::versions_of(vault, name), position, *page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
             for (key, certificate) in found {
@@ -125,7 +134,8 @@ impl Service {
         let entry = self.load(&key::certificate(vault, name)).await?;
         match entry.map(|(_, entry)| (entry.state, entry)) {
             Some((EntryState::Deleted { at, purge }, entry)) if include_pending || entry.latest.is_some() => {
-                Ok(self.item(entry).await?.map(|item| DeletedItem { item, deleted: at, purge }))
+                let recovery = self.recovery(vault);
+                Ok(self.item(entry).await?.map(|item| DeletedItem { item, deleted: at, purge, recovery }))
             }
             _ => Ok(None),
         }

@@ -96,14 +96,14 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
 async fn what_was_cut_short_is_finished_at_the_next_start() {
     let here = World::new(Limits::default()).await;
     here.issue_many("web", 120).await;
-    let backup = here.service.backup_certificate(&vault(), &named("web")).await.unwrap();
+    let backup = here.service.backup_certificate(&Caller::new("test", None), &vault(), &named("web")).await.unwrap();
     let there = World::new(Limits::default()).await;
     there.store.fail_after(2);
-    there.service.restore_certificate(&vault(), backup.clone()).await.unwrap_err();
+    there.service.restore_certificate(&Caller::new("test", None), &vault(), backup.clone()).await.unwrap_err();
     there.store.heal();
     there.service.finish_interrupted().await.unwrap();
     there.work().await;
-    there.service.restore_certificate(&vault(), backup).await.unwrap();
+    there.service.restore_certificate(&Caller::new("test", None), &vault(), backup).await.unwrap();
 
     there.service.delete_certificate(&vault(), &named("web")).await.unwrap();
     there.store.fail_after(1);
