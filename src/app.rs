@@ -89,19 +89,6 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     count_connections(&metrics, listener.stats());
     // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
     let (door, (service, opened)) = tokio::try_join!(open_door(&config, &metrics), build(&config, &metrics))?;
-<<<<<<< HEAD
-    let mut tasks = vec![
-        tokio::spawn({
-            let (service, background) = (service.clone(), background.clone());
-            async move { service.tail(background).await }
-        }),
-        tokio::spawn(worker::run(service.clone(), worker_options(&config), background.clone())),
-        tokio::spawn(upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone())),
-        tokio::spawn(upkeep::run(opened, service.clone(), config.limits.clone(), background.clone())),
-        tokio::spawn(upkeep::count_history(service.clone(), background.clone())),
-    ];
-    tasks.extend(door.reload(metrics, background.clone()));
-=======
     let store_failed = opened.failed.clone();
     let mut tasks = Background::default();
     tasks.spawn("tail of the log", {
@@ -110,7 +97,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     });
     tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
     let window = config.store.upgrade_window;
-    let authenticate = upkeep::authenticate(service.clone(), opened.alone, window, background.clone());
+    let authenticate = upkeep::authenticate(service.clone(), window, background.clone());
     tasks.spawn_once("codes of the records", authenticate);
     let upkeep = upkeep::run(opened, service.clone(), config.limits.clone(), background.clone());
     tasks.spawn("upkeep of the log", upkeep);
@@ -118,7 +105,6 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     if let Some(reload) = door.reload(metrics, background.clone()) {
         tasks.spawn("files of tokens and certificate", reload);
     }
->>>>>>> m-store
 
     let grpc_options = grpc_options(&config, &door.auth, &draining);
     let api_tasks = grpc_options.tasks.clone();
@@ -433,10 +419,13 @@ fn say(text: &str) {
 fn for_development(base: &str, port: u16, ca: &str, data: &str) -> String {
     format!(
         "certmint {version} listens on {base} (development mode, data in {data})\n\n\
-         curl:     curl --cacert {ca} -H 'Authorization: Bearer dev' -H 'Content-Type: application/json' '{base}/certificates/web/create?api-version=7.4' -d '{{\"policy\":{{\"x509_props\":{{\"subject\":\"CN=web.example\"}},\"issuer\":{{\"name\":\"Self\"}}}}}}'\n\
+         curl:     curl --cacert {ca} -H 'Authorization: Bearer dev' -H 'Content-Type: application/json' '{base}/certificates/web/create?api-version=7.4' -d '{{\"policy\":{{\"x509_props\":{{\"subject\":\"CN=web.example\",\"sans\":{{\"dns_names\":[\"web.example\"]}}}},\"issuer\":{{\"name\":\"Self\"}}}}}}'\n\
          grpcurl:  grpcurl -cacert {ca} -d '{{\"certificate_name\":\"web\"}}' localhost:{port} certmint.v1.CertificateService/GetPending\n\
-         certmint: certmint --server {base} --ca {ca} watch\n\n",
+         certmint: certmint --server {base} --ca {ca} watch\n\
+         programs: {vault} (or add it to the hosts file), IDENTITY_ENDPOINT={vault}/identity/token IDENTITY_HEADER=dev\n\n",
         version = env!("CARGO_PKG_VERSION"),
+        // Clients of Key Vault want a host with a name before the base domain.
+        vault = base.replacen("https://", "https://default.", 1),
     )
 }
 

@@ -5,7 +5,7 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::policy::PolicyArgs;
 use super::wait;
-use super::{Result, json, text};
+use super::{Result, common_name, json, text};
 use crate::proto::v1::{CertificateAttributes, CreateCertificateRequest, GetPendingRequest, PendingOperation};
 use serde_json::json;
 
@@ -38,10 +38,14 @@ pub struct CreateArgs {
 pub(super) async fn run(session: &Session, output: Output, args: CreateArgs) -> Result<Exit> {
     let CreateArgs { name, policy, tags, disabled, request_id, wait } = args;
     let chosen_id = request_id.is_some();
+    let mut policy = policy.into_policy();
+    if let Some(note) = policy.as_mut().and_then(common_name::as_alternative_name) {
+        output.note(&note);
+    }
     let request = CreateCertificateRequest {
         vault_name: session.vault(),
         certificate_name: name,
-        policy: policy.into_policy(),
+        policy,
         attributes: disabled.then(|| CertificateAttributes { enabled: Some(false), ..Default::default() }),
         tags: tags.into_iter().collect(),
         preserve_cert_order: None,

@@ -43,10 +43,10 @@ pub struct SignArgs {
     #[command(flatten)]
     key: KeyArgs,
 
-    /// What to sign; `-` for standard input. Only its digest is sent
+    /// What to sign; `-` for standard input. Only its digest is sent (with RSNULL the file itself)
     file: PathBuf,
 
-    /// RS256 to RS512, PS256 to PS512, ES256, ES384, ES512 or ES256K [default: RS256, or the one of the curve]
+    /// RS256 to RS512, PS256 to PS512, ES256, ES384, ES512, ES256K or RSNULL [default: RS256, or the one of the curve]
     #[arg(long, value_name = "ALG", value_parser = algorithm)]
     algorithm: Option<SignatureAlgorithm>,
 }
@@ -149,8 +149,11 @@ async fn chosen(
     Ok((algorithm, key.key_version))
 }
 
-/// The digest of a file of any length.
+/// The digest of a file of any length; for RSNULL the file itself.
 fn digest_of(path: &Path, algorithm: SignatureAlgorithm) -> Result<Vec<u8>> {
+    if algorithm == SignatureAlgorithm::Rsnull {
+        return whole(path).map_err(|error| unreadable(path, &error));
+    }
     let hash = match &word(algorithm)[2..5] {
         "256" => &digest::SHA256,
         "384" => &digest::SHA384,
@@ -175,6 +178,18 @@ fn digest_of(path: &Path, algorithm: SignatureAlgorithm) -> Result<Vec<u8>> {
     Ok(context.finish().as_ref().to_vec())
 }
 
+/// A file that is signed as it is, up to more than any key can sign: the server says what is too long.
+fn whole(path: &Path) -> io::Result<Vec<u8>> {
+    const ENOUGH: u64 = 1024;
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().lock().take(ENOUGH).read_to_end(&mut bytes)?;
+    } else {
+        File::open(path)?.take(ENOUGH).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
 /// `RS256` of `SIGNATURE_ALGORITHM_RS256`.
 fn word(algorithm: SignatureAlgorithm) -> &'static str {
     algorithm.as_str_name().trim_start_matches("SIGNATURE_ALGORITHM_")
@@ -183,7 +198,7 @@ fn word(algorithm: SignatureAlgorithm) -> &'static str {
 fn algorithm(text: &str) -> std::result::Result<SignatureAlgorithm, String> {
     SignatureAlgorithm::from_str_name(&format!("SIGNATURE_ALGORITHM_{}", text.to_ascii_uppercase()))
         .filter(|algorithm| *algorithm != SignatureAlgorithm::Unspecified)
-        .ok_or_else(|| "use RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or ES256K".to_owned())
+        .ok_or_else(|| "use RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, ES256K or RSNULL".to_owned())
 }
 
 fn signature(text: &str) -> std::result::Result<Signature, String> {

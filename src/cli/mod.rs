@@ -3,6 +3,7 @@
 mod backup;
 mod ca;
 mod certificates;
+mod common_name;
 mod connection;
 mod contacts;
 mod create;

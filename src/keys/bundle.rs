@@ -76,7 +76,16 @@ pub(crate) fn key_mismatch_message() -> &'static str {
 
 /// The refusal for a leaf that does not belong to the key (contract section 9).
 pub(crate) fn key_mismatch() -> Error {
-    Error::new(Reason::MergeKeyMismatch, key_mismatch_message()).with(Detail::Field {
+    without_leaf(key_mismatch_message())
+}
+
+/// The refusal of a list, of which none belongs to the key.
+pub(crate) fn no_leaf() -> Error {
+    without_leaf("Unable to parse X5c certificate chain and locate leaf certificate")
+}
+
+fn without_leaf(message: &str) -> Error {
+    Error::new(Reason::MergeKeyMismatch, message).with(Detail::Field {
         path: "x5c".to_owned(),
         problem:
             "No certificate in the list was issued for the certificate signing request of this pending certificate."

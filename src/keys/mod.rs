@@ -28,6 +28,7 @@ mod pem;
 mod pkcs12;
 mod public_half;
 pub mod random;
+pub(crate) mod raw_rsa;
 mod reader;
 mod ready;
 pub mod request;

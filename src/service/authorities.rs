@@ -28,7 +28,7 @@ impl Service {
         let taken = self.authority_names(vault).await?;
         let free = |name: &String| !authority::names(name).iter().any(|name| taken.contains(&comparable(name)));
         let common_name = (1..=u32::MAX).map(|number| authority::numbered(&common_name, number)).find(free);
-        let organization = Organization { id: common_name, administrators: Vec::new() };
+        let organization = Organization { id: common_name, administrators: Vec::new(), without_administrators: false };
         let (sealer, clock) = (self.keys.sealer().clone(), self.clock.clone());
         let (vault, name) = (vault.clone(), issuer.name.clone());
         let make = move || {

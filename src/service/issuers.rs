@@ -243,9 +243,12 @@ fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig, input: &IssuerInput) -> Re
 /// Members that a change names replace those that were there.
 fn merged(old: Option<Organization>, new: &Organization) -> Organization {
     let old = old.unwrap_or_default();
+    let named = new.without_administrators || !new.administrators.is_empty();
+    let of = if named { new } else { &old };
     Organization {
-        id: new.id.clone().or(old.id),
-        administrators: if new.administrators.is_empty() { old.administrators } else { new.administrators.clone() },
+        id: new.id.clone().or(old.id.clone()),
+        administrators: of.administrators.clone(),
+        without_administrators: of.without_administrators,
     }
 }
 
@@ -262,7 +265,7 @@ fn check(input: &IssuerInput) -> Result<()> {
         let problem = format!("It is longer than {MAX_TEXT} characters, or holds U+0000.");
         return Err(Error::field("credentials.pwd", problem));
     }
-    let Some(Organization { id, administrators }) = organization else { return Ok(()) };
+    let Some(Organization { id, administrators, without_administrators: _ }) = organization else { return Ok(()) };
     readable("org_details.id", id.as_deref())?;
     if administrators.len() > MAX_ADMINISTRATORS {
         return Err(Error::field(

@@ -4,8 +4,8 @@
 use super::Service;
 use super::records::{Bounds, DeletedRecord, List, Page, key, shown};
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, EntryState, Reason, Result, Tags, Timestamp, VaultName, Version,
-    VersionSummary,
+    Certificate, CertificateEntry, CertificateName, EntryState, Reason, Recovery, Result, Tags, Timestamp, VaultName,
+    Version, VersionSummary,
 };
 use crate::keys::chain;
 
@@ -53,6 +53,7 @@ pub struct DeletedItem {
     pub item: Item,
     pub deleted: Timestamp,
     pub purge: Timestamp,
+    pub recovery: Recovery,
 }
 
 /// A page of deleted certificates, as [`ItemPage`].
@@ -86,7 +87,14 @@ impl Service {
         let ListRequest { vault, page_size, page_token, include_pending: _ } = wanted;
         let paging = self.paging(List::Versions, vec![vault.to_string(), name.key()]);
         let position = paging.position(page_token)?;
-        self.live(vault, name).await?;
+        // Key Vault has an empty list for a name that it does not know.
+        match self.live(vault, name).await {
+            Ok(_) => {}
+            Err(error) if error.reason == Reason::CertificateNotFound => {
+                return Ok(ItemPage { items: Vec::new(), next_page_token: String::new() });
+            }
+            Err(error) => return Err(error),
+        }
         let mut page = Page::new(key::versions_of(vault, name), position, *page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
             for (key, certificate) in found {
@@ -132,9 +140,10 @@ impl Service {
             entries.push(entry);
             times.push(time);
         }
-        let items = self.items(entries).await?.into_iter().zip(times).map(|(item, times)| {
+        let vaults = listed.iter().map(|listed| listed.as_ref().map(|listed| self.recovery(&listed.vault)));
+        let items = self.items(entries).await?.into_iter().zip(times).zip(vaults).map(|((item, times), recovery)| {
             let (item, (deleted, purge)) = item.zip(times)?;
-            Some(DeletedItem { item, deleted, purge })
+            Some(DeletedItem { item, deleted, purge, recovery: recovery? })
         });
         Ok(items.collect())
     }

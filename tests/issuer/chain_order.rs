@@ -283,6 +283,7 @@ fn an_answer_of_an_issuer_must_cover_every_requested_name() {
         upns: vec!["u@b.example".into()],
         uris: vec!["https://a.example".into()],
         ip_addresses: vec!["10.0.0.1".into(), "2001:0db8::1".into()],
+        ..SubjectAlternativeNames::default()
     };
     assert_eq!(check_issued(&chain, &csr, &policy(covered), now()).unwrap().rest, chain[..1]);
     let missing = SubjectAlternativeNames {
@@ -291,6 +292,7 @@ fn an_answer_of_an_issuer_must_cover_every_requested_name() {
         upns: vec!["v@b.example".into()],
         uris: vec!["https://c.example/x".into()],
         ip_addresses: vec!["10.0.0.2".into(), "2001:db8::2".into()],
+        ..SubjectAlternativeNames::default()
     };
     assert_eq!(
         check_issued(&chain, &csr, &policy(missing), now()).unwrap_err(),

@@ -12,7 +12,8 @@ fn corp() -> IssuerName {
 }
 
 fn input(id: Option<&str>) -> IssuerInput {
-    let organization = id.map(|id| Organization { id: Some(id.into()), administrators: Vec::new() });
+    let organization =
+        id.map(|id| Organization { id: Some(id.into()), administrators: Vec::new(), without_administrators: false });
     IssuerInput { provider: Some("LocalCA".into()), organization, ..IssuerInput::default() }
 }
 

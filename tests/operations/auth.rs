@@ -19,7 +19,7 @@ async fn rest_takes_a_good_token_and_challenges_every_other() {
     for (token, path) in [(None, PENDING), (Some("wrong"), PENDING), (Some(""), PENDING), (None, "/nonsense")] {
         let answer = get(&server, &place, token, path).await;
         assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{answer}");
-        let challenge = "www-authenticate: Bearer authorization=\"https://localhost:8443/certmint\", \
+        let challenge = "www-authenticate: Bearer authorization=\"https://localhost:8443/adfs\", \
                          resource=\"https://localhost:8443\"\r\n";
         assert!(answer.contains(challenge), "{answer}");
         let body =

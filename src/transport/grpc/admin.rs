@@ -35,7 +35,11 @@ pub(super) fn input(issuer: Option<v1::Issuer>) -> Result<IssuerInput> {
         password: filled(password).map(Zeroizing::new),
         organization: organization.map(|organization| {
             let v1::OrganizationDetails { id, administrators } = organization;
-            Organization { id: filled(id), administrators: administrators.into_iter().map(administrator).collect() }
+            Organization {
+                id: filled(id),
+                administrators: administrators.into_iter().map(administrator).collect(),
+                without_administrators: false,
+            }
         }),
         enabled: attributes.and_then(|attributes| attributes.enabled),
     })

@@ -1,7 +1,7 @@
 //! What every call carries beside its message: the host that the client used, and who calls.
 
 use super::door::Caller;
-use crate::domain::{CertificateName, IssuerName, RequestId, Result, VaultName, Version};
+use crate::domain::{CertificateName, Error, IssuerName, RequestId, Result, VaultName, Version};
 use crate::service::watch::Subscriber;
 use crate::service::{self, PendingRef, Vaults};
 use crate::transport::audit::About;
@@ -102,6 +102,15 @@ impl Call {
 
 pub(super) fn optional_id(text: &str) -> Result<Option<RequestId>> {
     if text.is_empty() { Ok(None) } else { RequestId::parse(text).map(Some) }
+}
+
+/// The id that makes a creation safe to repeat. All zeros are what a variable holds that nobody set: two callers with
+/// that mistake would get each other's operation.
+pub(super) fn chosen_id(text: &str) -> Result<Option<RequestId>> {
+    match optional_id(text)? {
+        Some(id) if id.is_nil() => Err(Error::field("request_id", "Its digits are all zero: choose a random one.")),
+        id => Ok(id),
+    }
 }
 
 pub(super) fn optional_version(text: &str) -> Result<Option<Version>> {

@@ -1,7 +1,7 @@
 //! `certmint.v1.CertificateService`, but for its stream.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
-use super::call::{Call, optional_id};
+use super::call::{Call, chosen_id};
 use super::status::status;
 use super::{import, policy, reply, watch};
 use crate::domain::{Error, Result, Tags, Version};
@@ -64,7 +64,7 @@ impl Certificates {
                 enabled: enabled(attributes),
                 tags: tags(labels),
                 preserve_cert_order,
-                request_id: optional_id(&request_id)?,
+                request_id: chosen_id(&request_id)?,
                 client_request_id: None,
             })
             .await?;

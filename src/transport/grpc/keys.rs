@@ -153,6 +153,7 @@ pub(super) fn signature_algorithm(number: i32) -> Result<SignatureAlgorithm> {
         Ok(W::Es384) => SignatureAlgorithm::Es384,
         Ok(W::Es512) => SignatureAlgorithm::Es512,
         Ok(W::Es256k) => SignatureAlgorithm::Es256K,
+        Ok(W::Rsnull) => SignatureAlgorithm::RsNull,
         Ok(W::Unspecified) | Err(_) => return Err(unknown(number)),
     })
 }

@@ -100,24 +100,16 @@ impl Certificates {
         let version = optional_version(&certificate_version)?;
         let v1::CertificateAttributes {
             enabled,
-            not_before,
-            expires,
+            not_before: _,
+            expires: _,
             created: _,
             updated: _,
             recoverable_days: _,
             recovery_level: _,
         } = attributes.unwrap_or_default();
         let change = Change::of(policy, enabled, tags(labels), update_mask)?;
-        let request = UpdateRequest {
-            vault,
-            name,
-            version,
-            policy: change.policy,
-            enabled: change.enabled,
-            not_before: not_before.map(|at| at.seconds),
-            expires: expires.map(|at| at.seconds),
-            tags: change.tags,
-        };
+        let request =
+            UpdateRequest { vault, name, version, policy: change.policy, enabled: change.enabled, tags: change.tags };
         let view = self.0.update_certificate(&request).await?;
         Ok(v1::UpdateCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }

@@ -11,7 +11,9 @@ use serde::Serialize;
 pub(crate) struct IssuerAnswer<'a> {
     id: String,
     provider: &'a str,
-    credentials: CredentialsAnswer<'a>,
+    /// Absent where none were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials: Option<CredentialsAnswer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     org_details: Option<OrganizationAnswer<'a>>,
     attributes: Attributes,
@@ -29,8 +31,8 @@ struct OrganizationAnswer<'a> {
     id: Option<&'a str>,
     /// Always 0 in the real service, and always there.
     zip: u32,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    admin_details: Vec<AdministratorAnswer<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_details: Option<Vec<AdministratorAnswer<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -70,11 +72,13 @@ impl<'a> IssuerAnswer<'a> {
     pub(crate) fn new(issuer: &'a IssuerConfig, links: &Links) -> Self {
         let IssuerConfig { name, provider, credentials, organization, enabled, created, updated, authority: _ } =
             issuer;
-        let Credentials { account_id, sealed_password: _ } = credentials;
+        let Credentials { account_id, sealed_password } = credentials;
+        let credentials = (account_id.is_some() || sealed_password.is_some())
+            .then_some(CredentialsAnswer { account_id: account_id.as_deref() });
         Self {
             id: links.id("certificates", &["issuers", name.as_str()]),
             provider,
-            credentials: CredentialsAnswer { account_id: account_id.as_deref() },
+            credentials,
             org_details: organization.as_ref().map(OrganizationAnswer::from),
             attributes: Attributes::new(*enabled, *created, *updated),
         }
@@ -83,8 +87,9 @@ impl<'a> IssuerAnswer<'a> {
 
 impl<'a> From<&'a Organization> for OrganizationAnswer<'a> {
     fn from(organization: &'a Organization) -> Self {
-        let Organization { id, administrators } = organization;
-        let admin_details = administrators.iter().map(AdministratorAnswer::from).collect();
+        let Organization { id, administrators, without_administrators } = organization;
+        let admin_details = (*without_administrators || !administrators.is_empty())
+            .then(|| administrators.iter().map(AdministratorAnswer::from).collect());
         Self { id: id.as_deref(), zip: 0, admin_details }
     }
 }
