@@ -83,7 +83,8 @@ pub(super) fn masked(input: IssuerInput, mask: Option<prost_types::FieldMask>) -
 
 /// What a message says about contacts.
 pub(super) fn contacts_input(contacts: Option<v1::Contacts>) -> Result<Contacts> {
-    let v1::Contacts { id: _, contacts } = contacts.unwrap_or_default();
+    let v1::Contacts { id: _, contacts } =
+        contacts.ok_or_else(|| Error::field("contacts", "It is required: a list, which may be empty."))?;
     let contact = |v1::Contact { email, name, phone }| Contact { email, name: filled(name), phone: filled(phone) };
     Contacts::new(contacts.into_iter().map(contact).collect())
 }
