@@ -3,8 +3,8 @@
 
 mod announce;
 mod core_dumps;
+mod credentials;
 mod doctor;
-mod door;
 mod leftovers;
 mod observed_store;
 mod signals;
@@ -17,7 +17,7 @@ use crate::issuer::local_ca::LocalCa;
 use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
 use crate::issuer::{Issuer, Issuers};
-use crate::keys::{KeyOptions, Keys, OpenedKeyOptions, ReadyKeyOptions, Sealer};
+use crate::keys::{KeyCacheOptions, KeyOptions, KeyPoolOptions, Keys, Sealer};
 use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service, VaultOptions};
@@ -89,7 +89,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let admin = admin_port(&config, &probes).await?;
     count_connections(&metrics, listener.stats());
     // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
-    let (door, (service, opened)) = tokio::try_join!(open_door(&config, &metrics), build(&config, &metrics))?;
+    let (credentials, (service, opened)) =
+        tokio::try_join!(open_credentials(&config, &metrics), build(&config, &metrics))?;
     let store_failed = opened.failed.clone();
     let mut tasks = Background::default();
     tasks.spawn("tail of the log", {
@@ -102,21 +103,21 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let upkeep = upkeep::run(opened, service.clone(), config.limits.clone(), background.clone());
     tasks.spawn("upkeep of the log", upkeep);
     tasks.spawn_once("count of the log", upkeep::count_history(service.clone(), background.clone()));
-    if let Some(reload) = door.reload(metrics, background.clone()) {
+    if let Some(reload) = credentials.reload(metrics, background.clone()) {
         tasks.spawn("files of tokens and certificate", reload);
     }
 
-    let grpc_options = grpc_options(&config, &door.auth, &draining);
+    let grpc_options = grpc_options(&config, &credentials.auth, &draining);
     let api_tasks = grpc_options.tasks.clone();
     let app = transport::app(
-        grpc::face(service.clone(), grpc_options),
-        rest::router(service.clone(), rest_options(&config, &door.auth, &stop)),
+        grpc::api(service.clone(), grpc_options),
+        rest::router(service.clone(), rest_options(&config, &credentials.auth, &stop)),
     )
     .with_cors(Cors::new(config.cors.origins(config.dev)));
     leftovers::remove(&config.data_dir);
     // Heard from here on; who reads the announcement may send one.
     let signals = signals::Signals::listen().map_err(part("signals cannot be received"))?;
-    announce(address, &config, &door, admin.as_ref().map(|(address, _)| *address));
+    announce(address, &config, &credentials, admin.as_ref().map(|(address, _)| *address));
     let delay = config.shutdown.delay(config.dev);
     tasks.spawn("signals", {
         let (draining, stop, background) = (draining.clone(), stop.clone(), background.clone());
@@ -129,7 +130,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     });
     probes.started(service);
     let mut admin = admin.map(|(_, port)| port);
-    let mut serving = std::pin::pin!(listener.serve(door.tls, app, stop.clone()));
+    let mut serving = std::pin::pin!(listener.serve(credentials.tls, app, stop.clone()));
     let failed = tokio::select! {
         biased;
         () = &mut serving => None,
@@ -169,9 +170,11 @@ async fn ended(port: &mut Option<JoinHandle<()>>) {
     }
 }
 
-async fn open_door(config: &Config, metrics: &Arc<Metrics>) -> Result<door::Door, AppError> {
+async fn open_credentials(config: &Config, metrics: &Arc<Metrics>) -> Result<credentials::Credentials, AppError> {
     let (config, metrics) = (config.clone(), metrics.clone());
-    tokio::task::spawn_blocking(move || door::open(&config, &metrics)).await.map_err(part("TLS cannot be set up"))?
+    tokio::task::spawn_blocking(move || credentials::open(&config, &metrics))
+        .await
+        .map_err(part("TLS cannot be set up"))?
 }
 
 async fn admin_port(config: &Config, probes: &Probes) -> Result<Option<(SocketAddr, JoinHandle<()>)>, AppError> {
@@ -350,12 +353,12 @@ fn key_options(config: &Config) -> KeyOptions {
         queue: config.limits.key_queue.get(),
         queue_time: config.limits.key_queue_time,
         queue_share: config.limits.key_queue_share,
-        ready: ReadyKeyOptions {
+        ready: KeyPoolOptions {
             rsa_2048: (*ready_rsa_2048).into(),
             rsa_3072: (*ready_rsa_3072).into(),
             rsa_4096: (*ready_rsa_4096).into(),
         },
-        opened: OpenedKeyOptions { room: (*opened).into(), time: *opened_for },
+        opened: KeyCacheOptions { room: (*opened).into(), time: *opened_for },
         ..KeyOptions::default()
     }
 }

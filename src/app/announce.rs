@@ -1,15 +1,20 @@
 //! What a start and a command say to the person at the terminal.
 
-use super::door;
+use super::credentials;
 use crate::config::Config;
 use std::io::Write;
 use std::net::SocketAddr;
 
 /// What a person copies to begin. Written once, after the port is open.
-pub(super) fn announce(address: SocketAddr, config: &Config, door: &door::Door, admin: Option<SocketAddr>) {
+pub(super) fn announce(
+    address: SocketAddr,
+    config: &Config,
+    credentials: &credentials::Credentials,
+    admin: Option<SocketAddr>,
+) {
     let (version, data) = (env!("CARGO_PKG_VERSION"), config.data_dir.display());
     let base = format!("https://{}:{}", config.base_domain.as_str(), address.port());
-    let mut text = match &door.dev_ca {
+    let mut text = match &credentials.dev_ca {
         Some(ca) => for_development(&base, address.port(), &ca.display().to_string(), &data.to_string()),
         None => format!("certmint {version} listens on {address} for {base} (data in {data})\n"),
     };

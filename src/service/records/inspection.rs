@@ -3,7 +3,7 @@
 use super::body::{self, Problem};
 use super::codec::Codec;
 use super::key::{self, Place};
-use super::kinds::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord};
+use super::kinds::{DeletedRecord, Kind, PendingRecord, PurgingRecord, RequestRecord};
 use super::{Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{
@@ -147,10 +147,10 @@ impl<'a> Inspection<'a> {
         match kind {
             Kind::Certificate => self.codec.verify::<CertificateEntry>(record).err(),
             Kind::Version => self.codec.verify::<Certificate>(record).err(),
-            Kind::Pending | Kind::Kept | Kind::Tombstone => self.codec.verify::<PendingRecord>(record).err(),
+            Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => self.codec.verify::<PendingRecord>(record).err(),
             Kind::Request | Kind::Repeat => self.codec.verify::<RequestRecord>(record).err(),
             Kind::Deleted => self.codec.verify::<DeletedRecord>(record).err(),
-            Kind::Leaving => self.codec.verify::<LeavingRecord>(record).err(),
+            Kind::Purging => self.codec.verify::<PurgingRecord>(record).err(),
             Kind::Contacts => self.codec.verify::<Contacts>(record).err(),
             Kind::Vault => self.codec.verify::<Vault>(record).err(),
             Kind::Issuer => self.codec.verify::<IssuerConfig>(record).err(),
@@ -165,10 +165,10 @@ impl<'a> Inspection<'a> {
     fn note(&self, kind: Kind, record: &Record, certificates: &mut BTreeMap<String, Certified>) {
         let Some(Place { vault, name, .. }) = Place::of(&record.key) else { return };
         let certified = match kind {
-            Kind::Certificate | Kind::Version | Kind::Pending | Kind::Kept | Kind::Deleted | Kind::Leaving => {
+            Kind::Certificate | Kind::Version | Kind::Pending | Kind::Suspended | Kind::Deleted | Kind::Purging => {
                 certificates.entry(format!("{vault}/{name}")).or_default()
             }
-            Kind::Tombstone
+            Kind::AbandonedOrder
             | Kind::Request
             | Kind::Repeat
             | Kind::Contacts
@@ -203,7 +203,7 @@ impl Certified {
         let mut found = Vec::new();
         let Some(entry) = &self.entry else { return found };
         // While they are removed or restored, not all are there.
-        if entry.state == EntryState::Leaving {
+        if entry.state == EntryState::Purging {
             return found;
         }
         if let Some(latest) = entry.latest {

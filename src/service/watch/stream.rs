@@ -1,7 +1,7 @@
 //! One stream: a snapshot or a replay, a bookmark, then every matching event as it is committed.
 
 use super::filter::{Filter, Snapshot, WatchRequest};
-use super::hub::Place;
+use super::hub::StreamSlot;
 use super::ring::LogEvent;
 use super::timers::{Timers, draining};
 use super::token::expired;
@@ -43,7 +43,7 @@ pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem>> + Send>>;
 struct Session {
     service: Service,
     filter: Filter,
-    place: Place,
+    slot: StreamSlot,
     page: usize,
     until_terminal: bool,
     /// Everything up to here was sent or did not match.
@@ -100,16 +100,16 @@ impl Service {
         request.names.retain(|name| once.insert(name.key()));
         let limits = &self.limits.watch;
         // In the index before the head is read: nothing that is committed from here on is missed.
-        let place = self.hub.enter(who, &request, limits)?;
+        let slot = self.hub.enter(who, &request, limits)?;
         let known = *self.store.head().borrow();
         let resumed = !request.resume_token.is_empty();
         let (cursor, head) = if resumed { self.resume(&request.resume_token, known).await? } else { (known, known) };
         let snapshot = if resumed { Snapshot::None } else { request.snapshot() };
-        let timers = Timers::new(&request, limits, place.id, closing);
+        let timers = Timers::new(&request, limits, slot.id, closing);
         let session = Session {
             service: self.clone(),
             filter: Filter::new(&request),
-            place,
+            slot,
             page: limits.page,
             until_terminal: request.until_terminal,
             cursor,
@@ -207,7 +207,7 @@ impl Session {
                     }
                     tokio::select! {
                         biased; // one order, so that a simulation repeats itself
-                        () = self.place.bell.notified() => continue,
+                        () = self.slot.wake.notified() => continue,
                         () = timers.rang() => {}
                     }
                     if timers.over().is_none() && timers.beat_is_due() {
@@ -319,7 +319,7 @@ impl Session {
         if hub.is_history_lost() {
             return Err(expired());
         }
-        // A ring that has not come as far as the goal would let a caller wait for a bell that
+        // A ring that has not come as far as the goal would let a caller wait for a wake that
         // nobody rings.
         if goal.is_none_or(|goal| hub.head() >= goal)
             && let Some((cursor, event)) =

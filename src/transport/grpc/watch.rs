@@ -1,10 +1,10 @@
 //! `WatchPending`: the stream of the use case in messages that are encoded once for all streams.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
-use super::bare::undecodable;
 use super::call::Call;
 use super::certificates::without_call;
 use super::frames::{Frames, framed};
+use super::framework_errors::undecodable;
 use super::policy::time;
 use super::reply;
 use super::status::status;

@@ -2,11 +2,11 @@
 //! the one method that has a body of its own.
 
 use super::GrpcOptions;
-use super::bare::explained;
 use super::call::Call;
-use super::door::Method;
-use super::ending::{ending, ending_request};
+use super::framework_errors::explained;
+use super::middleware::Method;
 use super::status::status;
+use super::stream_deadline::{ending, ending_request};
 use super::watch;
 use crate::domain::{Error, Reason};
 use crate::service::Service;
@@ -24,9 +24,9 @@ use tonic::service::Routes;
 const WATCH: &str = "/certmint.v1.CertificateService/WatchPending";
 const RESTORE: &str = "/certmint.v1.CertificateService/RestoreCertificate";
 
-/// The whole gRPC face as one service.
+/// The whole gRPC API as one service.
 #[derive(Clone)]
-pub(super) struct Front(Arc<Parts>);
+pub(super) struct Dispatch(Arc<Parts>);
 
 struct Parts {
     service: Service,
@@ -36,7 +36,7 @@ struct Parts {
     options: GrpcOptions,
 }
 
-impl Front {
+impl Dispatch {
     pub(super) fn new(service: Service, routes: Routes, restore: Routes, options: GrpcOptions) -> Self {
         Self(Arc::new(Parts { service, routes, restore, options }))
     }

@@ -17,7 +17,7 @@ pub(crate) async fn turn() -> SemaphorePermit<'static> {
     TURNS.acquire().await.unwrap()
 }
 
-pub(crate) struct World {
+pub(crate) struct Harness {
     pub(crate) cluster: Cluster,
     pub(crate) postgres: Option<Postgres>,
     /// Where the oracle looks; not where the database was in the beginning if it has moved.
@@ -28,7 +28,7 @@ pub(crate) struct World {
     _turn: SemaphorePermit<'static>,
 }
 
-impl World {
+impl Harness {
     /// Replicas on a PostgreSQL of their own.
     pub(crate) async fn replicas(count: usize) -> Self {
         Self::skewed(count, |_| Vec::new()).await

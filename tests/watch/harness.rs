@@ -6,7 +6,7 @@ use certmint::domain::{IssuerInput, IssuerName, VaultName};
 use certmint::issuer::Issuers;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
-use certmint::keys::{KeyOptions, Keys, ReadyKeyOptions, Sealer};
+use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, Sealer};
 use certmint::service::watch::WatchLimits;
 use certmint::service::{Caller, Limits, Service};
 use certmint::store::Store;
@@ -33,7 +33,7 @@ pub(crate) struct Life {
 impl Life {
     pub(crate) async fn begin(file: &Path, sealer: &Arc<Sealer>, watch: WatchLimits) -> Self {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(file, SqliteOptions::default()).unwrap());
-        let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+        let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
         let keys = Arc::new(Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap());
         let self_signed = Arc::new(SelfSigned::new(keys.clone()));
         let issuers = Issuers::new(self_signed.clone()).with("Test", Arc::new(TestIssuer::new(self_signed)));

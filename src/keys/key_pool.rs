@@ -12,48 +12,48 @@ use std::time::Duration;
 
 /// How many keys of each size are kept ready; 0, the default, keeps none.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ReadyKeyOptions {
+pub struct KeyPoolOptions {
     pub rsa_2048: usize,
     pub rsa_3072: usize,
     pub rsa_4096: usize,
 }
 
-struct Shelf {
+struct Pool {
     key_type: KeyType,
     room: usize,
     keys: VecDeque<KeyPair>,
 }
 
 struct Shared {
-    shelves: Mutex<(Vec<Shelf>, bool)>,
+    pools: Mutex<(Vec<Pool>, bool)>,
     /// A key was taken, or the end has come.
     taken: Condvar,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, (Vec<Shelf>, bool)> {
-        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, (Vec<Pool>, bool)> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until a key is missing and says of which type; none at the end.
     fn missing(&self) -> Option<KeyType> {
         let mut guard = self.lock();
         loop {
-            let (shelves, stopping) = &*guard;
+            let (pools, stopping) = &*guard;
             if *stopping {
                 return None;
             }
-            if let Some(shelf) = shelves.iter().find(|shelf| shelf.keys.len() < shelf.room) {
-                return Some(shelf.key_type);
+            if let Some(pool) = pools.iter().find(|pool| pool.keys.len() < pool.room) {
+                return Some(pool.key_type);
             }
             guard = self.taken.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn put(&self, key: KeyPair) {
-        let (shelves, _) = &mut *self.lock();
-        if let Some(shelf) = shelves.iter_mut().find(|shelf| shelf.key_type == key.key_type()) {
-            shelf.keys.push_back(key);
+        let (pools, _) = &mut *self.lock();
+        if let Some(pool) = pools.iter_mut().find(|pool| pool.key_type == key.key_type()) {
+            pool.keys.push_back(key);
         }
     }
 
@@ -70,26 +70,26 @@ impl Shared {
     }
 }
 
-/// The keys; each is given out once. The thread that fills the shelves ends when this is dropped.
+/// The keys; each is given out once. The thread that fills the pools ends when this is dropped.
 #[derive(Clone)]
-pub(crate) struct ReadyKeys(Arc<Guard>);
+pub(crate) struct KeyPool(Arc<Guard>);
 
 struct Guard(Arc<Shared>);
 
-impl ReadyKeys {
+impl KeyPool {
     /// One thread of its own makes the keys, one at a time and only while `idle`: a request never
     /// waits for it, it shares the processor with at most one key that has already begun. The first
     /// is begun `after` this long.
-    pub(crate) fn start(options: ReadyKeyOptions, idle: IdleWatcher, after: Duration) -> io::Result<Self> {
-        let ReadyKeyOptions { rsa_2048, rsa_3072, rsa_4096 } = options;
-        let shelves: Vec<Shelf> =
+    pub(crate) fn start(options: KeyPoolOptions, idle: IdleWatcher, after: Duration) -> io::Result<Self> {
+        let KeyPoolOptions { rsa_2048, rsa_3072, rsa_4096 } = options;
+        let pools: Vec<Pool> =
             [(KeyType::Rsa2048, rsa_2048), (KeyType::Rsa3072, rsa_3072), (KeyType::Rsa4096, rsa_4096)]
                 .into_iter()
                 .filter(|(_, room)| *room > 0)
-                .map(|(key_type, room)| Shelf { key_type, room, keys: VecDeque::new() })
+                .map(|(key_type, room)| Pool { key_type, room, keys: VecDeque::new() })
                 .collect();
-        let none = shelves.is_empty();
-        let keys = Self::with(shelves);
+        let none = pools.is_empty();
+        let keys = Self::with(pools);
         if !none {
             let shared = Arc::clone(&keys.0.0);
             thread::Builder::new().name("keys-ready".to_owned()).spawn(move || shared.fill(&idle, after))?;
@@ -97,26 +97,26 @@ impl ReadyKeys {
         Ok(keys)
     }
 
-    /// No shelf, no thread.
+    /// No pool, no thread.
     pub(crate) fn none() -> Self {
         Self::with(Vec::new())
     }
 
-    fn with(shelves: Vec<Shelf>) -> Self {
-        let shared = Shared { shelves: Mutex::new((shelves, false)), taken: Condvar::new() };
+    fn with(pools: Vec<Pool>) -> Self {
+        let shared = Shared { pools: Mutex::new((pools, false)), taken: Condvar::new() };
         Self(Arc::new(Guard(Arc::new(shared))))
     }
 
     /// The oldest key of the type, if one is ready.
     pub(crate) fn take(&self, key_type: KeyType) -> Option<KeyPair> {
         let shared = &self.0.0;
-        let key = shared.lock().0.iter_mut().find(|shelf| shelf.key_type == key_type)?.keys.pop_front();
+        let key = shared.lock().0.iter_mut().find(|pool| pool.key_type == key_type)?.keys.pop_front();
         shared.taken.notify_all();
         key
     }
 
     pub(crate) fn count(&self, key_type: KeyType) -> usize {
-        self.0.0.lock().0.iter().find(|shelf| shelf.key_type == key_type).map_or(0, |shelf| shelf.keys.len())
+        self.0.0.lock().0.iter().find(|pool| pool.key_type == key_type).map_or(0, |pool| pool.keys.len())
     }
 }
 
@@ -134,11 +134,11 @@ mod tests {
     use crate::keys::{Caller, Work};
     use std::time::Instant;
 
-    const ONE: ReadyKeyOptions = ReadyKeyOptions { rsa_2048: 1, rsa_3072: 0, rsa_4096: 0 };
+    const ONE: KeyPoolOptions = KeyPoolOptions { rsa_2048: 1, rsa_3072: 0, rsa_4096: 0 };
 
     const QUEUE: QueueOptions = QueueOptions { jobs: 1, time: Duration::from_secs(60), share: 100 };
 
-    fn wait_for(keys: &ReadyKeys) -> KeyPair {
+    fn wait_for(keys: &KeyPool) -> KeyPair {
         let until = Instant::now() + Duration::from_secs(60);
         loop {
             match keys.take(KeyType::Rsa2048) {
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn shelves_are_filled_again_and_no_key_is_given_twice() {
         let workers = Workers::start(1, QUEUE).unwrap();
-        let keys = ReadyKeys::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
+        let keys = KeyPool::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
         assert_ne!(wait_for(&keys).public_key_der(), wait_for(&keys).public_key_der());
         assert!(keys.take(KeyType::Rsa3072).is_none());
         assert!(keys.take(KeyType::P256).is_none());
@@ -172,7 +172,7 @@ mod tests {
         let mut other = Box::pin(other);
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut other).await.is_err());
         begins.recv().unwrap();
-        let keys = ReadyKeys::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
+        let keys = KeyPool::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(keys.count(KeyType::Rsa2048), 0);
         drop(release);

@@ -14,15 +14,15 @@ const PAGE: usize = 500;
 
 /// The latest time that was seen.
 #[derive(Debug)]
-pub(super) struct Latest(AtomicI64);
+pub(super) struct LatestTime(AtomicI64);
 
-impl Default for Latest {
+impl Default for LatestTime {
     fn default() -> Self {
         Self(AtomicI64::new(i64::MIN))
     }
 }
 
-impl Latest {
+impl LatestTime {
     /// By how much the clock was set back since the last call; told once.
     fn set_back(&self, now: Timestamp) -> Option<Duration> {
         let latest = self.0.fetch_max(now.0, Ordering::AcqRel);
@@ -49,7 +49,7 @@ impl Service {
     }
 
     async fn shift(&self, now: Timestamp, back: Duration) -> Result<()> {
-        for prefix in [Kind::Pending.prefix(), Kind::Tombstone.prefix()] {
+        for prefix in [Kind::Pending.prefix(), Kind::AbandonedOrder.prefix()] {
             let mut after = String::new();
             loop {
                 let page = self.store.list(prefix, &after, PAGE).await?;
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_is_noticed_once() {
-        let latest = Latest::default();
+        let latest = LatestTime::default();
         let at = |seconds| latest.set_back(Timestamp::from_seconds(seconds));
         assert_eq!([at(5000), at(8600), at(8599)], [None; 3]);
         assert_eq!(at(5000), Some(Duration::from_secs(3600)));

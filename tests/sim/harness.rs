@@ -19,7 +19,7 @@ use uuid::{Builder, Uuid};
 /// Calls of store and authority in one run, at most: more is a loop that makes no progress.
 const MOST_CALLS: usize = 100_000;
 
-pub(crate) struct World {
+pub(crate) struct Harness {
     pub(crate) profile: Profile,
     pub(crate) mutant: Option<Mutant>,
     pub(crate) server: Server,
@@ -104,7 +104,7 @@ impl Delay {
     }
 }
 
-impl World {
+impl Harness {
     /// Within the runtime of the run.
     pub(crate) fn new(seed: u64, mutant: Option<Mutant>) -> Arc<Self> {
         let mut dice = Dice::new(seed);
@@ -233,8 +233,8 @@ pub(crate) struct SimClock {
 }
 
 impl SimClock {
-    pub(crate) fn new(world: &World) -> Self {
-        Self { start: world.start, offset: AtomicI64::new(0) }
+    pub(crate) fn new(harness: &Harness) -> Self {
+        Self { start: harness.start, offset: AtomicI64::new(0) }
     }
 
     /// From now on this many milliseconds away from the truth.

@@ -1,4 +1,4 @@
-//! The secret face beside an axum route with the same bytes, and signatures of the key face beside aws-lc alone.
+//! The secret view beside an axum route with the same bytes, and signatures of the key view beside aws-lc alone.
 
 use super::material::{Kind, Material, ask, import, import_body, path};
 use crate::Times;

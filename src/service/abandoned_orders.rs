@@ -24,7 +24,7 @@ impl Service {
             PendingRecord { attempts: 0, planned: Some(now), deadline: self.cancelling_until(now), ..pending.clone() };
         pending.operation = before.clone().apply(Event::Failed(overdue(&before.state)), now)?;
         pending.planned = None;
-        let place = key::tombstone(&before.vault, before.request_id);
+        let place = key::abandoned_order(&before.vault, before.request_id);
         // One that is there is of an earlier operation with this id, and so of the same order.
         let known = self.store.get(place.as_str()).await?.map(|known| known.revision);
         let puts =
@@ -39,7 +39,7 @@ impl Service {
     }
 
     /// Tells the issuer of such an order, until it answered or the time for that is over, too.
-    pub(super) async fn step_tombstone(&self, due: Due) -> Result<()> {
+    pub(super) async fn step_abandoned_order(&self, due: Due) -> Result<()> {
         let record = &due.record;
         let mut pending: PendingRecord = self.records.read(record)?;
         pending.operation.cancellation_requested = true;

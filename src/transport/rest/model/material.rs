@@ -138,7 +138,7 @@ impl<'a> KeyItem<'a> {
 
 /// A page of a list.
 #[derive(Serialize)]
-pub(crate) struct FaceList<T> {
+pub(crate) struct MaterialList<T> {
     pub(crate) value: Vec<T>,
     /// `null` on the last page, absolute before (contract rule 15).
     #[serde(rename = "nextLink")]

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 /// Waits between two looks at the files; SIGHUP looks at once. Streams of a token that was removed end this soon.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What the faces and the port need.
-pub(super) struct Door {
+/// What the APIs and the port need.
+pub(super) struct Credentials {
     pub(super) tls: Arc<ServerConfig>,
     pub(super) auth: Auth,
     /// The CA of a development server, for clients to trust.
@@ -28,7 +28,7 @@ pub(super) struct Door {
 }
 
 /// Reads what the configuration names; in development mode makes it.
-pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Door, AppError> {
+pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Credentials, AppError> {
     let auth = match &config.auth.tokens_file {
         Some(file) => Auth::Tokens(Arc::new(Tokens::load(file).map_err(part("callers cannot be told apart"))?)),
         // Only development goes without: anything else was refused before.
@@ -41,7 +41,7 @@ pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Door, AppError>
         let certificates = tls::DevCertificates::new(ca, config.base_domain.as_str(), now)
             .map_err(part("the server certificate cannot be made"))?;
         let tls = tls::with_resolver(Arc::new(certificates)).map_err(part("TLS cannot be set up"))?;
-        return Ok(Door { tls, auth, dev_ca, certificates: None });
+        return Ok(Credentials { tls, auth, dev_ca, certificates: None });
     }
     let (files, _) = config.for_others()?;
     let certificates = FileCertificates::load(&files.certificate, &files.key)
@@ -49,14 +49,14 @@ pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Door, AppError>
     let certificates = Arc::new(certificates);
     metrics.set_tls_not_after(certificates.not_after().unwrap_or(0));
     let tls = tls::with_resolver(certificates.clone()).map_err(part("TLS cannot be set up"))?;
-    Ok(Door { tls, auth, dev_ca: None, certificates: Some(certificates) })
+    Ok(Credentials { tls, auth, dev_ca: None, certificates: Some(certificates) })
 }
 
 fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-impl Door {
+impl Credentials {
     /// Keeps tokens and certificate as their files are; no task where there are none.
     pub(super) fn reload(
         &self,

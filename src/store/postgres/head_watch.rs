@@ -27,7 +27,7 @@ SELECT (SELECT max(head) FROM commits), epoch, (extract(epoch FROM clock_timesta
 FROM certmint WHERE id = 1";
 
 /// What everyone in the process shares about the head.
-pub(super) struct Bell {
+pub(super) struct HeadWatch {
     pub(super) head: watch::Sender<Revision>,
     pub(super) epoch: String,
     pub(super) time: DatabaseTime,
@@ -38,7 +38,7 @@ pub(super) struct Bell {
     history: History,
 }
 
-impl Bell {
+impl HeadWatch {
     pub(super) fn new(seen: Seen) -> Self {
         let Seen { head, epoch, time } = seen;
         Self {
@@ -191,7 +191,7 @@ impl Seen {
     }
 }
 
-/// A look before there is a bell.
+/// A look before there is a head_watch.
 pub(super) async fn look(session: &Session) -> Result<Seen, Fault> {
     let sent = Instant::now();
     Seen::read(&session.answer(session.client.query_one(LOOK, &[])).await?, sent)

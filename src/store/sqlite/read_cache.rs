@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const OVERHEAD: usize = 160;
 
 /// The records, at most `room` bytes of them.
-pub(super) struct Recent {
+pub(super) struct ReadCache {
     room: usize,
     state: Mutex<State>,
 }
@@ -31,7 +31,7 @@ enum Slot {
     Known(Arc<Record>),
 }
 
-/// Allows [`Recent::keep`] what is read from now on, unless it is written meanwhile.
+/// Allows [`ReadCache::keep`] what is read from now on, unless it is written meanwhile.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Ticket(u64);
 
@@ -43,7 +43,7 @@ pub(super) enum Found {
     Unknown(Option<Ticket>),
 }
 
-impl Recent {
+impl ReadCache {
     pub(super) fn new(room: usize) -> Self {
         Self { room, state: Mutex::default() }
     }
@@ -67,7 +67,7 @@ impl Recent {
         Found::Unknown(Some(ticket))
     }
 
-    /// Keeps what was read from the file after [`Recent::find`] gave the ticket.
+    /// Keeps what was read from the file after [`ReadCache::find`] gave the ticket.
     pub(super) fn keep(&self, ticket: Ticket, record: &Record) {
         let mut state = self.lock();
         let State { new, old, .. } = &*state;
@@ -78,7 +78,7 @@ impl Recent {
         }
     }
 
-    /// Forgets these keys, and takes nothing new of them until [`Recent::open`]: call it before the
+    /// Forgets these keys, and takes nothing new of them until [`ReadCache::open`]: call it before the
     /// COMMIT, since who reads the file must not see more than who asks here.
     pub(super) fn close(&self, keys: Vec<String>) {
         let mut state = self.lock();
@@ -143,15 +143,15 @@ mod tests {
         Record { key: key.to_owned(), revision, body: vec![0; body], due: None }
     }
 
-    fn known(recent: &Recent, key: &str) -> Option<u64> {
-        match recent.find(key) {
+    fn known(cache: &ReadCache, key: &str) -> Option<u64> {
+        match cache.find(key) {
             Found::Known(record) => Some(record.revision),
             Found::Unknown(_) => None,
         }
     }
 
-    fn ticket(recent: &Recent, key: &str) -> Option<Ticket> {
-        match recent.find(key) {
+    fn ticket(cache: &ReadCache, key: &str) -> Option<Ticket> {
+        match cache.find(key) {
             Found::Known(_) => panic!("{key} is known"),
             Found::Unknown(ticket) => ticket,
         }
@@ -159,60 +159,60 @@ mod tests {
 
     #[test]
     fn what_was_read_is_known_until_it_is_written() {
-        let recent = Recent::new(1 << 20);
-        recent.keep(ticket(&recent, "a").unwrap(), &record("a", 1, 10));
-        assert_eq!(known(&recent, "a"), Some(1));
-        recent.close(vec!["a".into()]);
-        assert_eq!(known(&recent, "a"), None);
-        recent.open();
-        recent.keep(ticket(&recent, "a").unwrap(), &record("a", 2, 10));
-        assert_eq!(known(&recent, "a"), Some(2));
+        let cache = ReadCache::new(1 << 20);
+        cache.keep(ticket(&cache, "a").unwrap(), &record("a", 1, 10));
+        assert_eq!(known(&cache, "a"), Some(1));
+        cache.close(vec!["a".into()]);
+        assert_eq!(known(&cache, "a"), None);
+        cache.open();
+        cache.keep(ticket(&cache, "a").unwrap(), &record("a", 2, 10));
+        assert_eq!(known(&cache, "a"), Some(2));
     }
 
     #[test]
     fn a_read_that_a_write_overtook_is_not_kept() {
-        let recent = Recent::new(1 << 20);
-        let before = ticket(&recent, "a").unwrap();
-        recent.close(vec!["a".into()]);
+        let cache = ReadCache::new(1 << 20);
+        let before = ticket(&cache, "a").unwrap();
+        cache.close(vec!["a".into()]);
         // Neither while the transaction is under way, nor after it, nor under the ticket of a later reader.
-        recent.keep(before, &record("a", 1, 10));
-        assert_eq!(ticket(&recent, "a"), None);
-        recent.open();
-        recent.keep(before, &record("a", 1, 10));
-        assert_eq!(known(&recent, "a"), None);
-        let after = ticket(&recent, "a").unwrap();
-        recent.keep(before, &record("a", 1, 10));
-        assert_eq!(known(&recent, "a"), None);
-        recent.keep(after, &record("a", 2, 10));
-        assert_eq!(known(&recent, "a"), Some(2));
+        cache.keep(before, &record("a", 1, 10));
+        assert_eq!(ticket(&cache, "a"), None);
+        cache.open();
+        cache.keep(before, &record("a", 1, 10));
+        assert_eq!(known(&cache, "a"), None);
+        let after = ticket(&cache, "a").unwrap();
+        cache.keep(before, &record("a", 1, 10));
+        assert_eq!(known(&cache, "a"), None);
+        cache.keep(after, &record("a", 2, 10));
+        assert_eq!(known(&cache, "a"), Some(2));
     }
 
     #[test]
     fn readers_at_the_same_time_share_a_ticket() {
-        let recent = Recent::new(1 << 20);
-        let first = ticket(&recent, "a");
-        assert_eq!(first, ticket(&recent, "a"));
-        assert_ne!(first, ticket(&recent, "b"));
+        let cache = ReadCache::new(1 << 20);
+        let first = ticket(&cache, "a");
+        assert_eq!(first, ticket(&cache, "a"));
+        assert_ne!(first, ticket(&cache, "b"));
     }
 
     #[test]
     fn the_room_is_kept_and_what_is_asked_for_stays() {
         let room = 20 * (OVERHEAD + 1000);
-        let recent = Recent::new(room);
+        let cache = ReadCache::new(room);
         for number in 0..1000 {
             let key = format!("k{number}");
-            recent.keep(ticket(&recent, &key).unwrap(), &record(&key, number, 1000));
-            let _ = known(&recent, "k0");
-            let state = recent.lock();
+            cache.keep(ticket(&cache, &key).unwrap(), &record(&key, number, 1000));
+            let _ = known(&cache, "k0");
+            let state = cache.lock();
             let held: usize = state.new.iter().chain(&state.old).map(|(key, slot)| size(key, slot)).sum();
             assert!(held <= room + 2000, "{held} of {room} after {number}");
         }
-        assert_eq!(known(&recent, "k0"), Some(0));
-        assert_eq!(known(&recent, "k1"), None);
+        assert_eq!(known(&cache, "k0"), Some(0));
+        assert_eq!(known(&cache, "k1"), None);
     }
 
     #[test]
     fn without_room_nothing_is_kept() {
-        assert_eq!(ticket(&Recent::new(0), "a"), None);
+        assert_eq!(ticket(&ReadCache::new(0), "a"), None);
     }
 }

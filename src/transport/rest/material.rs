@@ -1,14 +1,16 @@
-//! The secret and key faces of certificates: reading, lists, and the operations of a key.
+//! The secret and key views of certificates: reading, lists, and the operations of a key.
 
 use super::answer::{Answer, json};
 use super::failure::Failure;
 use super::gateway::Call;
 use super::issuers::page_size;
-use super::model::face::{FaceList, KeyAnswer, KeyItem, KeyResultAnswer, SecretAnswer, SecretItem, VerifyAnswer};
+use super::model::material::{
+    KeyAnswer, KeyItem, KeyResultAnswer, MaterialList, SecretAnswer, SecretItem, VerifyAnswer,
+};
 use super::model::requests::KeyOperationBody;
 use crate::domain::policy::ContentType;
 use crate::domain::{CertificateName, EncryptionAlgorithm, Error, KeyOperation, Reason, SignatureAlgorithm, Version};
-use crate::service::{FacePage, FaceRef, KeyResult};
+use crate::service::{KeyResult, VersionPage, VersionRef};
 use axum::body::Body;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -124,11 +126,11 @@ async fn owner(call: &Call<'_>, name: &str, what: &str) -> Result<(), Failure> {
     }
 }
 
-fn wanted(call: &Call<'_>, name: &str, version: &str) -> Result<FaceRef, Error> {
+fn wanted(call: &Call<'_>, name: &str, version: &str) -> Result<VersionRef, Error> {
     let name = CertificateName::parse(name)?;
     let version = if version.is_empty() { None } else { Some(Version::parse(version)?) };
     call.note(|about| about.version = version);
-    Ok(FaceRef { vault: call.vault(), name, version })
+    Ok(VersionRef { vault: call.vault(), name, version })
 }
 
 fn paging<'a>(call: &'a Call<'_>) -> Result<(usize, &'a str), Error> {
@@ -139,7 +141,7 @@ fn list<'a, T: Serialize>(
     call: &Call<'_>,
     collection: &str,
     path: &[&str],
-    page: &'a FacePage,
+    page: &'a VersionPage,
     size: usize,
     item: impl Fn(&'a crate::domain::Certificate) -> T,
 ) -> Answer {
@@ -148,7 +150,7 @@ fn list<'a, T: Serialize>(
         format!("{}&$skiptoken={token}&maxresults={size}", call.links.url(collection, path))
     });
     let value = page.certificates.iter().map(item).collect();
-    Answer::json(StatusCode::OK, json(&FaceList { value, next_link }))
+    Answer::json(StatusCode::OK, json(&MaterialList { value, next_link }))
 }
 
 fn form(text: &str) -> Result<ContentType, Error> {

@@ -7,7 +7,7 @@ use certmint::clock::{Clock, ManualClock};
 use certmint::domain::{Result, Timestamp};
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::{Issuer, Issuers};
-use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
 use certmint::service::{Limits, Service};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What stays when the process dies: the file, the master key, the authority, and the clock.
-pub(crate) struct World {
+pub(crate) struct Harness {
     folder: tempfile::TempDir,
     sealer: Arc<Sealer>,
     pub(crate) books: Arc<Mutex<Books>>,
@@ -23,7 +23,7 @@ pub(crate) struct World {
     faults: Arc<Faults>,
 }
 
-impl World {
+impl Harness {
     pub(crate) fn new(faults: Arc<Faults>) -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -72,7 +72,7 @@ impl World {
     /// A service that was just started.
     pub(crate) async fn service(&self) -> Result<Service> {
         let store: Arc<dyn Store> = Arc::new(FaultyStore { inner: self.open(), faults: self.faults.clone() });
-        let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+        let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
         let options = KeyOptions { workers: 1, queue: 8, ready, ..KeyOptions::default() };
         let keys = Arc::new(Keys::new(self.sealer.clone(), options).unwrap());
         let signs = Arc::new(SelfSigned::new(keys.clone()));

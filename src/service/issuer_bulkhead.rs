@@ -17,9 +17,9 @@ pub(super) fn name(operation: &Operation) -> String {
 
 /// Slow calls under way, by issuer.
 #[derive(Debug, Default)]
-pub(super) struct SlowCalls(Mutex<HashMap<String, usize>>);
+pub(super) struct IssuerBulkhead(Mutex<HashMap<String, usize>>);
 
-impl SlowCalls {
+impl IssuerBulkhead {
     /// Whether this issuer is kept waiting for by `limit` calls already.
     pub(super) fn is_stuck(&self, issuer: &str, limit: usize) -> bool {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,12 +41,12 @@ impl SlowCalls {
 
 /// Counts for as long as it lives: a call that is cut ends, too.
 struct Counted<'a> {
-    calls: &'a SlowCalls,
+    calls: &'a IssuerBulkhead,
     issuer: &'a str,
 }
 
 impl<'a> Counted<'a> {
-    fn new(calls: &'a SlowCalls, issuer: &'a str) -> Self {
+    fn new(calls: &'a IssuerBulkhead, issuer: &'a str) -> Self {
         let mut counts = calls.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry(issuer.to_owned()).or_default() += 1;
         Self { calls, issuer }
@@ -72,7 +72,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_calls_that_take_long_count_and_only_for_their_issuer() {
-        let calls = SlowCalls::default();
+        let calls = IssuerBulkhead::default();
         calls.watch("quick", ready(())).await;
         assert!(!calls.is_stuck("quick", 1));
         let slow = async {

@@ -1,4 +1,4 @@
-//! What the secret face and the key face of certificates have in common: each version of a
+//! What the secret view and the key view of certificates have in common: each version of a
 //! certificate is a secret and a key of the same name and version (contract section 7).
 
 use super::Service;
@@ -8,16 +8,16 @@ use crate::domain::{
     Version,
 };
 
-/// One of the two faces.
+/// One of the two APIs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Face {
+pub(super) enum Material {
     Secret,
     Key,
 }
 
-/// A version of a certificate by one of its faces; the newest where no version is given.
+/// A version of a certificate by one of its views; the newest where no version is given.
 #[derive(Clone, Debug)]
-pub struct FaceRef {
+pub struct VersionRef {
     pub vault: VaultName,
     pub name: CertificateName,
     pub version: Option<Version>,
@@ -26,7 +26,7 @@ pub struct FaceRef {
 /// A page of a list of secrets or keys. It may hold fewer than were asked for; only without a token
 /// it is the last one.
 #[derive(Clone, Debug)]
-pub struct FacePage {
+pub struct VersionPage {
     /// The newest version of each name, or the versions of one.
     pub certificates: Vec<Certificate>,
     /// Empty on the last page.
@@ -37,32 +37,36 @@ pub struct FacePage {
 
 impl Service {
     /// The version that is meant, with its key in the store; not found where no creation of it has completed.
-    pub(super) async fn face(&self, wanted: &FaceRef, face: Face) -> Result<(Key<Certificate>, Certificate)> {
-        let FaceRef { vault, name, version } = wanted;
+    pub(super) async fn version_of(
+        &self,
+        wanted: &VersionRef,
+        api: Material,
+    ) -> Result<(Key<Certificate>, Certificate)> {
+        let VersionRef { vault, name, version } = wanted;
         // Of a deleted certificate the versions are still there, and are nobody's.
         let entry = self.load(&key::certificate(vault, name)).await?;
         let live = entry.filter(|(_, entry)| entry.state == EntryState::Live);
         let Some(wanted) = live.and_then(|(_, entry)| version.or(entry.latest)) else {
-            return Err(face.not_found(name, *version));
+            return Err(api.not_found(name, *version));
         };
         let place = key::version(vault, name, wanted);
         match self.load(&place).await? {
             Some((_, certificate)) => Ok((place, certificate)),
-            None => Err(face.not_found(name, *version)),
+            None => Err(api.not_found(name, *version)),
         }
     }
 
     /// The newest secrets of the completed certificates of a vault, in the order of their names.
-    pub async fn secrets(&self, vault: &VaultName, size: usize, token: &str) -> Result<FacePage> {
-        self.face_list(vault, size, token, List::Secrets).await
+    pub async fn secrets(&self, vault: &VaultName, size: usize, token: &str) -> Result<VersionPage> {
+        self.list_newest(vault, size, token, List::Secrets).await
     }
 
     /// The newest keys of the completed certificates of a vault, in the order of their names.
-    pub async fn keys(&self, vault: &VaultName, size: usize, token: &str) -> Result<FacePage> {
-        self.face_list(vault, size, token, List::Keys).await
+    pub async fn keys(&self, vault: &VaultName, size: usize, token: &str) -> Result<VersionPage> {
+        self.list_newest(vault, size, token, List::Keys).await
     }
 
-    async fn face_list(&self, vault: &VaultName, size: usize, token: &str, list: List) -> Result<FacePage> {
+    async fn list_newest(&self, vault: &VaultName, size: usize, token: &str, list: List) -> Result<VersionPage> {
         let paging = self.paging(list, vec![vault.to_string()]);
         let mut page = Page::new(key::certificates_of(vault), paging.position(token)?, size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
@@ -78,7 +82,7 @@ impl Service {
             }
         }
         let recovery = self.recovery(vault);
-        Ok(FacePage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
+        Ok(VersionPage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
     }
 
     /// The versions of the secret of a certificate.
@@ -88,8 +92,8 @@ impl Service {
         name: &CertificateName,
         size: usize,
         token: &str,
-    ) -> Result<FacePage> {
-        self.face_versions(vault, name, size, token, List::SecretVersions).await
+    ) -> Result<VersionPage> {
+        self.material_versions(vault, name, size, token, List::SecretVersions).await
     }
 
     /// The versions of the key of a certificate.
@@ -99,25 +103,25 @@ impl Service {
         name: &CertificateName,
         size: usize,
         token: &str,
-    ) -> Result<FacePage> {
-        self.face_versions(vault, name, size, token, List::KeyVersions).await
+    ) -> Result<VersionPage> {
+        self.material_versions(vault, name, size, token, List::KeyVersions).await
     }
 
-    async fn face_versions(
+    async fn material_versions(
         &self,
         vault: &VaultName,
         name: &CertificateName,
         size: usize,
         token: &str,
         list: List,
-    ) -> Result<FacePage> {
+    ) -> Result<VersionPage> {
         let paging = self.paging(list, vec![vault.to_string(), name.key()]);
         let position = paging.position(token)?;
         let entry = self.load(&key::certificate(vault, name)).await?;
         // Key Vault has an empty list for a name that it does not know.
         if entry.is_none_or(|(_, entry)| entry.state != EntryState::Live) {
             let recovery = self.recovery(vault);
-            return Ok(FacePage { certificates: Vec::new(), next_page_token: String::new(), recovery });
+            return Ok(VersionPage { certificates: Vec::new(), next_page_token: String::new(), recovery });
         }
         let mut page = Page::new(key::versions_of(vault, name), position, size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
@@ -126,11 +130,11 @@ impl Service {
             }
         }
         let recovery = self.recovery(vault);
-        Ok(FacePage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
+        Ok(VersionPage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
     }
 }
 
-impl Face {
+impl Material {
     fn word(self) -> &'static str {
         match self {
             Self::Secret => "secret",

@@ -1,13 +1,13 @@
-//! The door of the gRPC face: who calls, how long it took, and a line where something was to change, a secret to be
+//! The middleware of the gRPC API: who calls, how long it took, and a line where something was to change, a secret to be
 //! read or a key to work.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::GrpcOptions;
-use super::front::Front;
+use super::dispatch::Dispatch;
 use super::status::status;
 use crate::domain::{Error, Reason};
 use crate::service::Service;
-use crate::transport::audit::About;
+use crate::transport::audit::AuditRecord;
 use crate::transport::auth::{Auth, Principal};
 use crate::transport::headers::one_authorization;
 use crate::transport::listener::{Account, ConnectionInfo, Overrun};
@@ -26,37 +26,37 @@ use tonic::body::Body;
 pub(super) struct Caller {
     pub(super) principal: Principal,
     /// `None` where no line will be written.
-    pub(super) about: Option<Arc<Mutex<About>>>,
+    pub(super) record: Option<Arc<Mutex<AuditRecord>>>,
     /// Whether credentials were accepted.
     pub(super) is_known: bool,
 }
 
 impl Default for Caller {
-    /// Where there is no door, as in tests of single services.
+    /// Where there is no middleware, as in tests of single services.
     fn default() -> Self {
         let principal = Principal { name: "nobody".to_owned(), revoked: None };
-        Self { principal, about: None, is_known: false }
+        Self { principal, record: None, is_known: false }
     }
 }
 
 /// The paths of reflection, in all of its versions.
 const REFLECTION: &str = "/grpc.reflection.";
 
-/// In front of [`Front`].
+/// In front of [`Dispatch`].
 #[derive(Clone)]
-pub(super) struct Door(Arc<Parts>);
+pub(super) struct Middleware(Arc<Parts>);
 
 struct Parts {
-    front: Front,
+    dispatch: Dispatch,
     service: Service,
     auth: Auth,
     open_reflection: bool,
 }
 
-impl Door {
-    pub(super) fn new(front: Front, service: Service, options: GrpcOptions) -> Self {
+impl Middleware {
+    pub(super) fn new(dispatch: Dispatch, service: Service, options: GrpcOptions) -> Self {
         let GrpcOptions { auth, open_reflection, .. } = options;
-        Self(Arc::new(Parts { front, service, auth, open_reflection }))
+        Self(Arc::new(Parts { dispatch, service, auth, open_reflection }))
     }
 
     /// Health is for everybody: balancers have no credentials.
@@ -66,7 +66,7 @@ impl Door {
 
     pub(super) async fn answer(self, mut request: http::Request<Body>) -> http::Response<Body> {
         let begun = Instant::now();
-        let Parts { front, service, auth, .. } = &*self.0;
+        let Parts { dispatch, service, auth, .. } = &*self.0;
         let method = Method::of(request.uri().path());
         if let Err(error) = one_authorization(request.headers()) {
             let response = status(error).into_http();
@@ -75,7 +75,7 @@ impl Door {
         }
         let account = request.extensions().get::<Account>().cloned();
         let caller = match auth.authenticate_call(request.headers()) {
-            Some(principal) => Caller { principal, about: None, is_known: true },
+            Some(principal) => Caller { principal, record: None, is_known: true },
             None if self.is_open(request.uri().path()) => Caller::default(),
             None => {
                 service.metrics().unauthenticated("grpc");
@@ -92,9 +92,9 @@ impl Door {
             return response;
         }
         let audit = method.audited.then(|| Audit::of(method.name, &caller, &request));
-        let about = audit.as_ref().map(|audit| audit.about.clone());
-        request.extensions_mut().insert(Caller { about, ..caller });
-        let response = front.answer(request).await;
+        let record = audit.as_ref().map(|audit| audit.record.clone());
+        request.extensions_mut().insert(Caller { record, ..caller });
+        let response = dispatch.answer(request).await;
         let (code, took) = (code(&response), (!method.streams).then(|| begun.elapsed()));
         service.metrics().grpc(method.name, code, took);
         if let Some(audit) = audit {
@@ -104,7 +104,7 @@ impl Door {
     }
 }
 
-impl tower::Service<http::Request<Body>> for Door {
+impl tower::Service<http::Request<Body>> for Middleware {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
@@ -123,7 +123,7 @@ impl tower::Service<http::Request<Body>> for Door {
 struct Audit {
     action: &'static str,
     principal: String,
-    about: Arc<Mutex<About>>,
+    record: Arc<Mutex<AuditRecord>>,
     connection: Option<ConnectionInfo>,
     told: bool,
 }
@@ -131,7 +131,7 @@ struct Audit {
 impl Audit {
     fn of(action: &'static str, caller: &Caller, request: &http::Request<Body>) -> Self {
         let connection = request.extensions().get::<ConnectionInfo>().cloned();
-        Self { action, principal: caller.principal.name.clone(), about: Arc::default(), connection, told: false }
+        Self { action, principal: caller.principal.name.clone(), record: Arc::default(), connection, told: false }
     }
 
     fn end(mut self, code: &str) {
@@ -140,9 +140,9 @@ impl Audit {
 
     fn tell(&mut self, code: &str) {
         self.told = true;
-        let about = self.about.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let about = About { principal: self.principal.clone(), action: self.action, ..about };
-        about.tell("grpc", "POST", self.connection.as_ref(), code);
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let record = AuditRecord { principal: self.principal.clone(), action: self.action, ..record };
+        record.tell("grpc", "POST", self.connection.as_ref(), code);
     }
 }
 

@@ -1,11 +1,11 @@
-//! The routes of the secret and key faces: what is answered, and Key Vault's writes, which a
+//! The routes of the secret and key views: what is answered, and Key Vault's writes, which a
 //! certificate's secret and key refuse (contract section 9).
 
 use super::routes::{Endpoint, Route, at};
 use crate::domain::KeyOperation;
 use http::Method;
 
-pub(super) static FACE_ROUTES: [Route; 32] = [
+pub(super) static MATERIAL_ROUTES: [Route; 32] = [
     at(Method::GET, "/secrets", Endpoint::ListSecrets),
     at(Method::GET, "/secrets/{secret_name}", Endpoint::GetSecret),
     at(Method::GET, "/secrets/{secret_name}/versions", Endpoint::ListSecretVersions),

@@ -1,8 +1,8 @@
-//! The secret face: the certificate with its key, where the key may leave. Keys are opened here
+//! The secret view: the certificate with its key, where the key may leave. Keys are opened here
 //! for their owner, and nowhere else; `transport/audit` writes down who asked.
 
 use super::Service;
-use super::faces::{Face, FaceRef};
+use super::material::{Material, VersionRef};
 use super::records::Key;
 use crate::domain::policy::ContentType;
 use crate::domain::{Blob, Certificate, Error, Recovery, Result};
@@ -36,10 +36,10 @@ impl Service {
     /// [`Reason::SecretDisabled`](crate::domain::Reason::SecretDisabled), and
     /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) where a PEM secret is asked
     /// for as PKCS #12.
-    pub async fn secret(&self, caller: &Caller, wanted: &FaceRef, form: Option<ContentType>) -> Result<SecretView> {
-        let (place, certificate) = self.face(wanted, Face::Secret).await?;
+    pub async fn secret(&self, caller: &Caller, wanted: &VersionRef, form: Option<ContentType>) -> Result<SecretView> {
+        let (place, certificate) = self.version_of(wanted, Material::Secret).await?;
         if !certificate.enabled {
-            return Err(Face::Secret.disabled(&certificate, "get"));
+            return Err(Material::Secret.disabled(&certificate, "get"));
         }
         let own = certificate.content_type;
         let form = match (own, form) {

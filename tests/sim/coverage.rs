@@ -29,9 +29,9 @@ const THINGS: [&str; 21] = [
 
 /// How often each happened.
 #[derive(Debug, Default)]
-pub(crate) struct Met(BTreeMap<&'static str, usize>);
+pub(crate) struct Coverage(BTreeMap<&'static str, usize>);
 
-impl Met {
+impl Coverage {
     pub(crate) fn count(&mut self, trace: &[String]) {
         for thing in THINGS {
             *self.0.entry(thing).or_default() += trace.iter().filter(|line| line.contains(thing)).count();

@@ -1,9 +1,9 @@
-//! The key face: the public key for everybody, and what the private key does without leaving.
+//! The key view: the public key for everybody, and what the private key does without leaving.
 
 use super::Service;
-use super::faces::{Face, FaceRef};
+use super::material::{Material, VersionRef};
 use super::records::Key;
-use super::secret_face::sealed_key;
+use super::secret_view::sealed_key;
 use crate::domain::policy::KeyUsage;
 use crate::domain::{
     Certificate, Detail, EncryptionAlgorithm, Error, KeyOperation, PublicKey, Reason, Recovery, Result,
@@ -30,10 +30,10 @@ pub struct KeyResult {
 
 impl Service {
     /// The public half. [`Reason::KeyNotFound`], [`Reason::KeyDisabled`].
-    pub async fn key(&self, wanted: &FaceRef) -> Result<KeyView> {
-        let view = key_view(self.face(wanted, Face::Key).await?.1, self.recovery(&wanted.vault))?;
+    pub async fn key(&self, wanted: &VersionRef) -> Result<KeyView> {
+        let view = key_view(self.version_of(wanted, Material::Key).await?.1, self.recovery(&wanted.vault))?;
         if !view.certificate.enabled {
-            return Err(Face::Key.disabled(&view.certificate, "get"));
+            return Err(Material::Key.disabled(&view.certificate, "get"));
         }
         Ok(view)
     }
@@ -45,7 +45,7 @@ impl Service {
     pub async fn sign(
         &self,
         caller: &Caller,
-        wanted: &FaceRef,
+        wanted: &VersionRef,
         algorithm: SignatureAlgorithm,
         digest: Vec<u8>,
     ) -> Result<KeyResult> {
@@ -61,7 +61,7 @@ impl Service {
     pub async fn verify(
         &self,
         caller: &Caller,
-        wanted: &FaceRef,
+        wanted: &VersionRef,
         algorithm: SignatureAlgorithm,
         digest: Vec<u8>,
         signature: Vec<u8>,
@@ -78,7 +78,7 @@ impl Service {
     pub async fn encrypt(
         &self,
         caller: &Caller,
-        wanted: &FaceRef,
+        wanted: &VersionRef,
         operation: KeyOperation,
         algorithm: EncryptionAlgorithm,
         plain: Zeroizing<Vec<u8>>,
@@ -102,7 +102,7 @@ impl Service {
     pub async fn decrypt(
         &self,
         caller: &Caller,
-        wanted: &FaceRef,
+        wanted: &VersionRef,
         operation: KeyOperation,
         algorithm: EncryptionAlgorithm,
         ciphertext: Vec<u8>,
@@ -120,12 +120,12 @@ impl Service {
     }
 
     /// The key, where it may do this now, and its place in the store.
-    async fn usable(&self, wanted: &FaceRef, operation: KeyOperation) -> Result<(Key<Certificate>, KeyView)> {
-        let (place, certificate) = self.face(wanted, Face::Key).await?;
+    async fn usable(&self, wanted: &VersionRef, operation: KeyOperation) -> Result<(Key<Certificate>, KeyView)> {
+        let (place, certificate) = self.version_of(wanted, Material::Key).await?;
         let view = key_view(certificate, self.recovery(&wanted.vault))?;
         let (certificate, name) = (&view.certificate, operation.name());
         if !certificate.enabled {
-            return Err(Face::Key.disabled(certificate, name));
+            return Err(Material::Key.disabled(certificate, name));
         }
         if !view.operations.contains(&operation) {
             return Err(forbidden(certificate, format!("Operation {name} is not permitted on this key.")));

@@ -6,22 +6,22 @@ use tokio::sync::Notify;
 
 /// A hint, never the truth: the store knows what is due.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(super) struct Wakeup {
     earliest: AtomicI64,
-    bell: Notify,
+    notify: Notify,
 }
 
-impl Default for Work {
+impl Default for Wakeup {
     fn default() -> Self {
-        Self { earliest: AtomicI64::new(i64::MAX), bell: Notify::new() }
+        Self { earliest: AtomicI64::new(i64::MAX), notify: Notify::new() }
     }
 }
 
-impl Work {
+impl Wakeup {
     /// Something is due then.
     pub(super) fn hint(&self, due: Timestamp) {
         if self.earliest.fetch_min(due.0, Ordering::AcqRel) > due.0 {
-            self.bell.notify_one();
+            self.notify.notify_one();
         }
     }
 
@@ -34,7 +34,7 @@ impl Work {
     }
 
     /// Ends when an earlier time than all before was hinted.
-    pub(super) async fn rung(&self) {
-        self.bell.notified().await;
+    pub(super) async fn notified(&self) {
+        self.notify.notified().await;
     }
 }

@@ -13,13 +13,13 @@ const MARGIN: Duration = Duration::from_secs(10);
 const WHOLE_EVERY: Duration = Duration::from_secs(1);
 const SHARE: u32 = 10;
 
-/// However long a look took, it may have been a pause of the database or of the network: work behind the floor waits
+/// However long a look took, it may have been a pause of the database or of the network: work behind the horizon waits
 /// no longer than this.
 const WHOLE_AT_MOST: Duration = Duration::from_secs(60);
 
 /// The lowest due time that a claim asks for, learnt from the claims before it.
 #[derive(Debug, Default)]
-pub(super) struct Floor {
+pub(super) struct VisibilityHorizon {
     due: i64,
     /// When the next look goes from the beginning; at once where none did yet.
     whole: Option<Instant>,
@@ -32,7 +32,7 @@ pub(super) struct Look {
     begun: Instant,
 }
 
-impl Floor {
+impl VisibilityHorizon {
     pub(super) fn look(&self, now: Timestamp, at: Instant) -> Look {
         let whole = self.whole.is_none_or(|whole| at >= whole);
         Look { lowest: if whole { i64::MIN } else { self.due.min(now.minus(MARGIN).0) }, begun: at }
@@ -72,43 +72,49 @@ mod tests {
 
     #[test]
     fn a_claim_goes_on_where_the_one_before_it_ended() {
-        let (mut floor, begin) = (Floor::default(), Instant::now());
-        let first = floor.look(NOW, begin);
+        let (mut horizon, begin) = (VisibilityHorizon::default(), Instant::now());
+        let first = horizon.look(NOW, begin);
         assert_eq!(first.lowest, i64::MIN);
-        floor.looked(first, NOW, Some(500_000), begin);
-        assert_eq!(floor.look(NOW, begin).lowest, 500_000);
-        floor.looked(floor.look(NOW, begin), NOW, Some(995_000), begin);
-        assert_eq!(floor.look(NOW, begin).lowest, 990_000, "what was written a moment ago would be passed over");
-        floor.looked(floor.look(NOW, begin), NOW, None, begin);
-        assert_eq!(floor.look(NOW.plus(MARGIN), begin).lowest, 1_000_000);
+        horizon.looked(first, NOW, Some(500_000), begin);
+        assert_eq!(horizon.look(NOW, begin).lowest, 500_000);
+        horizon.looked(horizon.look(NOW, begin), NOW, Some(995_000), begin);
+        assert_eq!(horizon.look(NOW, begin).lowest, 990_000, "what was written a moment ago would be passed over");
+        horizon.looked(horizon.look(NOW, begin), NOW, None, begin);
+        assert_eq!(horizon.look(NOW.plus(MARGIN), begin).lowest, 1_000_000);
     }
 
     #[test]
     fn a_look_from_the_beginning_comes_round_and_takes_no_more_than_a_tenth_of_the_time() {
-        let (mut floor, begin) = (Floor::default(), Instant::now());
-        floor.looked(floor.look(NOW, begin), NOW, Some(7), begin + Duration::from_millis(5));
-        let lowest = |floor: &Floor, after| floor.look(NOW, begin + Duration::from_millis(after)).lowest;
-        assert_eq!((lowest(&floor, 1004), lowest(&floor, 1005)), (7, i64::MIN));
-        floor.looked(floor.look(NOW, begin + WHOLE_EVERY * 2), NOW, Some(9), begin + WHOLE_EVERY * 3);
-        assert_eq!((lowest(&floor, 12_999), lowest(&floor, 13_000)), (9, i64::MIN));
+        let (mut horizon, begin) = (VisibilityHorizon::default(), Instant::now());
+        horizon.looked(horizon.look(NOW, begin), NOW, Some(7), begin + Duration::from_millis(5));
+        let lowest =
+            |horizon: &VisibilityHorizon, after| horizon.look(NOW, begin + Duration::from_millis(after)).lowest;
+        assert_eq!((lowest(&horizon, 1004), lowest(&horizon, 1005)), (7, i64::MIN));
+        horizon.looked(horizon.look(NOW, begin + WHOLE_EVERY * 2), NOW, Some(9), begin + WHOLE_EVERY * 3);
+        assert_eq!((lowest(&horizon, 12_999), lowest(&horizon, 13_000)), (9, i64::MIN));
     }
 
     #[test]
     fn a_look_that_was_given_up_or_paused_holds_the_next_ones_up_for_a_minute_at_most() {
-        let (mut floor, begin) = (Floor::default(), Instant::now());
-        let lowest = |floor: &Floor, after| floor.look(NOW, begin + Duration::from_secs(after)).lowest;
-        floor.failed(floor.look(NOW, begin), NOW, begin + Duration::from_secs(10));
-        assert_eq!((lowest(&floor, 69), lowest(&floor, 70)), (990_000, i64::MIN));
-        floor.looked(floor.look(NOW, begin + Duration::from_secs(70)), NOW, Some(7), begin + Duration::from_secs(85));
-        assert_eq!((lowest(&floor, 144), lowest(&floor, 145)), (7, i64::MIN));
-        floor.failed(floor.look(NOW, begin + Duration::from_secs(145)), NOW, begin + Duration::from_secs(155));
-        assert_eq!(lowest(&floor, 156), 7, "what a claim left behind is not forgotten");
+        let (mut horizon, begin) = (VisibilityHorizon::default(), Instant::now());
+        let lowest = |horizon: &VisibilityHorizon, after| horizon.look(NOW, begin + Duration::from_secs(after)).lowest;
+        horizon.failed(horizon.look(NOW, begin), NOW, begin + Duration::from_secs(10));
+        assert_eq!((lowest(&horizon, 69), lowest(&horizon, 70)), (990_000, i64::MIN));
+        horizon.looked(
+            horizon.look(NOW, begin + Duration::from_secs(70)),
+            NOW,
+            Some(7),
+            begin + Duration::from_secs(85),
+        );
+        assert_eq!((lowest(&horizon, 144), lowest(&horizon, 145)), (7, i64::MIN));
+        horizon.failed(horizon.look(NOW, begin + Duration::from_secs(145)), NOW, begin + Duration::from_secs(155));
+        assert_eq!(lowest(&horizon, 156), 7, "what a claim left behind is not forgotten");
     }
 
     #[test]
     fn a_clock_that_was_set_back_takes_the_floor_along() {
-        let (mut floor, begin) = (Floor::default(), Instant::now());
-        floor.looked(floor.look(NOW, begin), NOW, None, begin);
-        assert_eq!(floor.look(Timestamp(400_000), begin).lowest, 390_000);
+        let (mut horizon, begin) = (VisibilityHorizon::default(), Instant::now());
+        horizon.looked(horizon.look(NOW, begin), NOW, None, begin);
+        assert_eq!(horizon.look(Timestamp(400_000), begin).lowest, 390_000);
     }
 }

@@ -1,5 +1,5 @@
-//! One face of the server, as a caller uses it: the same words whichever it is. Everything that it says is written
-//! down, so that two faces can be compared.
+//! One API of the server, as a caller uses it: the same words whichever it is. Everything that it says is written
+//! down, so that two APIs can be compared.
 #![expect(clippy::disallowed_types, reason = "a client sees tonic::Status")]
 
 use super::heard::{Calls, HeardChannel, HeardRest};
@@ -19,10 +19,10 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tonic::{Response, Status};
 
-/// What a face said: the members of the object in REST's words, or why not.
+/// What an API said: the members of the object in REST's words, or why not.
 pub(super) type Said = Result<Value, Refused>;
 
-/// What a refusal is on either face.
+/// What a refusal is on either API.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Refused {
     pub(super) http: u16,
@@ -37,7 +37,7 @@ pub(super) struct Step {
     pub(super) said: Said,
 }
 
-pub(super) struct Face<'a> {
+pub(super) struct Api<'a> {
     pub(super) side: Side<'a>,
     calls: Calls,
     pub(super) transcript: Vec<Step>,
@@ -56,8 +56,8 @@ pub(super) struct Grpc {
     pub(super) translation: Translation,
 }
 
-impl<'a> Face<'a> {
-    /// The two faces, each in a vault of its own.
+impl<'a> Api<'a> {
+    /// The two APIs, each in a vault of its own.
     pub(super) async fn both(server: &'a Server) -> [Self; 2] {
         let calls = Calls::default();
         let rest = HeardRest { rest: server.rest("rest.localhost"), calls: calls.clone() };
@@ -80,7 +80,7 @@ impl<'a> Face<'a> {
         said
     }
 
-    /// Like [`Face::note`], of an answer in which something differs each time.
+    /// Like [`Api::note`], of an answer in which something differs each time.
     pub(super) fn note_as(&mut self, said: Said) {
         self.transcript.push(Step { method: self.calls.last(), said });
     }
@@ -98,16 +98,16 @@ impl<'a> Face<'a> {
     }
 
     /// Without an issuer where the name is empty.
-    pub(super) async fn create(&mut self, name: &str, issuer: &str, wanted: Wanted) -> Said {
+    pub(super) async fn create(&mut self, name: &str, issuer: &str, expected: Wanted) -> Said {
         let said = match &mut self.side {
             Side::Rest(rest) => {
-                let body = json!({"policy": rest_policy(issuer, wanted), "tags": {"team": "a"}});
+                let body = json!({"policy": rest_policy(issuer, expected), "tags": {"team": "a"}});
                 said(&rest.send(&format!("POST /certificates/{name}/create"), &body).await)
             }
             Side::Grpc(grpc) => {
                 let request = CreateCertificateRequest {
                     certificate_name: name.into(),
-                    policy: Some(grpc_policy(issuer, wanted)),
+                    policy: Some(grpc_policy(issuer, expected)),
                     tags: [("team".to_owned(), "a".to_owned())].into(),
                     ..CreateCertificateRequest::default()
                 };

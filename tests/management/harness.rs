@@ -9,7 +9,7 @@ use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
-use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
 use certmint::service::{Caller, CreateRequest, Limits, Service, record_body};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-pub(crate) struct World {
+pub(crate) struct Harness {
     /// With the master keys of the service.
     pub(crate) sealer: Sealer,
     pub(crate) service: Service,
@@ -111,7 +111,7 @@ impl Around for Counting {
     }
 }
 
-impl World {
+impl Harness {
     pub(crate) async fn new(limits: Limits) -> Self {
         let store = Arc::new(Counting {
             inner: Sqlite::open_in_memory().unwrap(),
@@ -187,7 +187,7 @@ pub(crate) async fn service_with(
     more: impl FnOnce(Issuers) -> Issuers,
 ) -> Service {
     let sealer = Arc::new(sealer());
-    let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+    let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let options = KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() };
     let keys = Arc::new(Keys::new(sealer, options).unwrap());
     let (local_ca, signs) = (Arc::new(LocalCa::new(keys.clone())), Arc::new(SelfSigned::new(keys.clone())));

@@ -1,7 +1,7 @@
 //! `certmint import`, `export` and `key`.
 
 use crate::fake::{Fake, REQUEST_ID};
-use crate::service_faces::{PEM, signed};
+use crate::fake_material::{PEM, signed};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certmint::proto::v1::SignatureAlgorithm;
 use certmint::proto::v1::import_certificate_request::Bundle;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// How many opened keys stay in memory, and for how long after they were opened, however often they are used. 0, the
 /// default, keeps none.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct OpenedKeyOptions {
+pub struct KeyCacheOptions {
     pub room: usize,
     pub time: Duration,
 }
@@ -62,13 +62,13 @@ impl Shared {
 }
 
 /// The keys. The thread that drops them ends when this is dropped.
-pub(crate) struct OpenedKeys {
-    options: OpenedKeyOptions,
+pub(crate) struct KeyCache {
+    options: KeyCacheOptions,
     shared: Arc<Shared>,
 }
 
-impl OpenedKeys {
-    pub(crate) fn start(options: OpenedKeyOptions) -> io::Result<Self> {
+impl KeyCache {
+    pub(crate) fn start(options: KeyCacheOptions) -> io::Result<Self> {
         let keys = Self::with(options);
         if options.room > 0 {
             let shared = Arc::clone(&keys.shared);
@@ -79,10 +79,10 @@ impl OpenedKeys {
 
     /// No room, no thread.
     pub(crate) fn none() -> Self {
-        Self::with(OpenedKeyOptions::default())
+        Self::with(KeyCacheOptions::default())
     }
 
-    fn with(options: OpenedKeyOptions) -> Self {
+    fn with(options: KeyCacheOptions) -> Self {
         Self { options, shared: Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() }) }
     }
 
@@ -98,7 +98,7 @@ impl OpenedKeys {
 
     /// Keeps a key that was just opened; where there is no room, the one that was opened first goes.
     pub(crate) fn keep(&self, sealed: &SealedKey, key: &Arc<KeyPair>) {
-        let OpenedKeyOptions { room, time } = self.options;
+        let KeyCacheOptions { room, time } = self.options;
         // A time that no clock reaches keeps none, rather than all for ever.
         let Some(until) = Instant::now().checked_add(time).filter(|_| room > 0) else { return };
         let mut state = self.shared.lock();
@@ -122,7 +122,7 @@ impl OpenedKeys {
     }
 }
 
-impl Drop for OpenedKeys {
+impl Drop for KeyCache {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.stopping = true;
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_key_is_found_by_what_was_sealed_by_its_place_and_by_its_certificate() {
-        let keys = OpenedKeys::start(OpenedKeyOptions { room: 2, time: LONG }).unwrap();
+        let keys = KeyCache::start(KeyCacheOptions { room: 2, time: LONG }).unwrap();
         let opened = key();
         keys.keep(&sealed(b"a", "web"), &opened);
         assert!(Arc::ptr_eq(&keys.find(&sealed(b"a", "web")).unwrap(), &opened));
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_room_is_kept_and_the_oldest_goes() {
-        let keys = OpenedKeys::start(OpenedKeyOptions { room: 2, time: LONG }).unwrap();
+        let keys = KeyCache::start(KeyCacheOptions { room: 2, time: LONG }).unwrap();
         for name in ["a", "b", "b", "c"] {
             keys.keep(&sealed(b"x", name), &key());
             thread::sleep(Duration::from_millis(2));
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_key_is_dropped_in_time_though_nobody_asks() {
-        let keys = OpenedKeys::start(OpenedKeyOptions { room: 2, time: Duration::from_millis(50) }).unwrap();
+        let keys = KeyCache::start(KeyCacheOptions { room: 2, time: Duration::from_millis(50) }).unwrap();
         let opened = key();
         keys.keep(&sealed(b"x", "a"), &opened);
         let until = Instant::now() + Duration::from_secs(20);
@@ -196,7 +196,7 @@ mod tests {
     fn with_the_last_of_them_all_are_dropped_and_without_room_none_is_kept() {
         let opened = key();
         for (room, time, kept) in [(1, LONG, 1), (0, LONG, 0), (1, Duration::MAX, 0)] {
-            let keys = OpenedKeys::start(OpenedKeyOptions { room, time }).unwrap();
+            let keys = KeyCache::start(KeyCacheOptions { room, time }).unwrap();
             keys.keep(&sealed(b"x", "a"), &opened);
             assert_eq!((keys.count(), keys.find(&sealed(b"x", "a")).is_some()), (kept, kept == 1));
             drop(keys);

@@ -2,7 +2,7 @@
 
 use crate::around::{Around, store_around};
 use crate::caller::{name, request};
-use crate::world::vault;
+use crate::harness::vault;
 use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{IssuerInput, IssuerName, Operation, RequestId, Timestamp};
@@ -44,7 +44,7 @@ struct Scene {
     slow: Arc<Slow>,
     clock: Arc<ManualClock>,
     other: Service,
-    wanted: PendingRef,
+    expected: PendingRef,
     step: JoinHandle<certmint::domain::Result<()>>,
 }
 
@@ -68,8 +68,8 @@ async fn an_order_on_its_way() -> Scene {
     let due = one.claim(9).await.unwrap().remove(0);
     let step = tokio::spawn(async move { one.step(due).await });
     yield_now().await;
-    let wanted = PendingRef { vault: vault(), name: name(0), request_id: Some(id) };
-    Scene { slow, clock, other, wanted, step }
+    let expected = PendingRef { vault: vault(), name: name(0), request_id: Some(id) };
+    Scene { slow, clock, other, expected, step }
 }
 
 impl Scene {
@@ -94,7 +94,7 @@ impl Scene {
 #[tokio::test]
 async fn a_cancellation_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
-    scene.other.cancel(&scene.wanted).await.unwrap();
+    scene.other.cancel(&scene.expected).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0], "the authority would forget the cancellation, and then get the order");
     scene.arrives().await;
@@ -106,8 +106,8 @@ async fn a_cancellation_does_not_overtake_an_order_on_its_way() {
 async fn a_deletion_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
     // The cancellation first: it must not hide that an order is on its way.
-    scene.other.cancel(&scene.wanted).await.unwrap();
-    scene.other.delete_pending(&scene.wanted).await.unwrap();
+    scene.other.cancel(&scene.expected).await.unwrap();
+    scene.other.delete_pending(&scene.expected).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0]);
     scene.arrives().await;
@@ -132,12 +132,12 @@ async fn an_operation_that_fails_by_its_deadline_leaves_no_order_behind() {
     scene.arrives().await;
     scene.clock.advance(Limits::default().issuing_deadline);
     scene.work().await;
-    let failed = scene.other.operation(&scene.wanted).await.unwrap();
+    let failed = scene.other.operation(&scene.expected).await.unwrap();
     assert_eq!(failed.error().unwrap().code, "Certificate issuer error");
     assert!(failed.error().unwrap().message.contains("before the deadline"), "{failed:?}");
     assert_eq!(scene.heard(), ["order"]);
     // What is to be told is in the store alone, as after kill -9; and nobody keeps it by deleting the operation.
-    scene.other.delete_pending(&scene.wanted).await.unwrap();
+    scene.other.delete_pending(&scene.expected).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), ["order", "cancel"]);
     scene.clock.advance(Limits::default().cancelling_deadline);
@@ -150,7 +150,7 @@ async fn an_order_is_cancelled_however_late_its_operation_is_deleted() {
     let mut scene = an_order_on_its_way().await;
     scene.arrives().await;
     scene.clock.advance(Limits::default().issuing_deadline - Duration::from_millis(1));
-    scene.other.delete_pending(&scene.wanted).await.unwrap();
+    scene.other.delete_pending(&scene.expected).await.unwrap();
     scene.clock.advance(Duration::from_secs(5));
     scene.work().await;
     assert_eq!(scene.heard(), ["order", "cancel"]);
@@ -170,7 +170,7 @@ async fn a_change_sends_no_second_order_beside_one_on_its_way() {
 #[tokio::test]
 async fn a_cancellation_waits_for_no_replica_that_died_longer_than_its_lease() {
     let scene = an_order_on_its_way().await;
-    scene.other.cancel(&scene.wanted).await.unwrap();
+    scene.other.cancel(&scene.expected).await.unwrap();
     scene.step.abort();
     scene.clock.advance(Limits::default().lease);
     scene.work().await;
@@ -228,7 +228,7 @@ impl Around for Between {
     }
 }
 
-/// A creation, whose first try is committed (and, if so wanted, completed) while the second one is
+/// A creation, whose first try is committed (and, if so expected, completed) while the second one is
 /// between its reads. Answers what the second one is told, and how many events the log has.
 async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize) {
     let inner = Sqlite::open_inline(SqliteOptions::default()).unwrap();

@@ -1,7 +1,7 @@
 //! Import, secrets and keys, with the cryptography of aws-lc.
 
 use crate::authority::{parse, public_key, self_signed};
-use crate::world::*;
+use crate::harness::*;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm};
 use aws_lc_rs::{digest, rsa};
@@ -67,7 +67,7 @@ fn opens(value: &str, certificate: &[u8]) {
 async fn a_pfx_goes_in_and_comes_out_with_its_key() {
     for (name, key) in [("rsa", rsa_key()), ("ec", KeyPair::generate().unwrap())] {
         let import = pfx(name, &key, "secret").try_into().unwrap();
-        let imported = certificates("rust-faces").import_certificate(name, import, None).await.unwrap();
+        let imported = certificates("rust-apis").import_certificate(name, import, None).await.unwrap();
         let imported = imported.into_model().unwrap();
         let der = imported.cer.unwrap();
         assert_eq!(parse(&der).subject().to_string(), format!("CN={name}"));
@@ -78,7 +78,7 @@ async fn a_pfx_goes_in_and_comes_out_with_its_key() {
 
         let version = imported.sid.unwrap().rsplit('/').next().map(ToOwned::to_owned);
         let options = secrets::SecretClientGetSecretOptions { secret_version: version, ..Default::default() };
-        let secret = secrets("rust-faces").get_secret(name, Some(options)).await.unwrap();
+        let secret = secrets("rust-apis").get_secret(name, Some(options)).await.unwrap();
         let secret = secret.into_model().unwrap();
         assert_eq!((secret.content_type.as_deref(), secret.managed), (Some("application/x-pkcs12"), Some(true)));
         opens(&secret.value.unwrap(), &der);
@@ -98,16 +98,16 @@ async fn pem_goes_in_and_comes_out() {
         }),
         ..Default::default()
     };
-    certificates("rust-faces").import_certificate("pem", import.try_into().unwrap(), None).await.unwrap();
-    let secret = secrets("rust-faces").get_secret("pem", None).await.unwrap().into_model().unwrap();
+    certificates("rust-apis").import_certificate("pem", import.try_into().unwrap(), None).await.unwrap();
+    let secret = secrets("rust-apis").get_secret("pem", None).await.unwrap().into_model().unwrap();
     assert_eq!(secret.content_type.as_deref(), Some("application/x-pem-file"));
     holds(&secret.value.unwrap(), &der);
 }
 
 #[tokio::test]
 async fn a_created_certificate_is_a_secret_in_both_forms() {
-    let der = issue(&certificates("rust-faces"), "created").await.cer.unwrap();
-    let reader = secrets("rust-faces");
+    let der = issue(&certificates("rust-apis"), "created").await.cer.unwrap();
+    let reader = secrets("rust-apis");
     opens(&reader.get_secret("created", None).await.unwrap().into_model().unwrap().value.unwrap(), &der);
     let options = secrets::SecretClientGetSecretOptions {
         out_content_type: Some(secrets::ContentType::Pem),
@@ -141,7 +141,7 @@ async fn secrets_and_keys_are_listed_as_managed() {
     let (reader, signer) = (secrets("rust-listed"), keys("rust-listed"));
     let in_secrets = reader.list_secret_properties(None).unwrap().try_collect::<Vec<_>>().await.unwrap();
     let in_keys = signer.list_key_properties(None).unwrap().try_collect::<Vec<_>>().await.unwrap();
-    let ids = |face: &str| ["one", "two"].map(|name| Some(format!("{}/{face}/{name}", address("rust-listed"))));
+    let ids = |api: &str| ["one", "two"].map(|name| Some(format!("{}/{api}/{name}", address("rust-listed"))));
     assert_eq!(in_secrets.iter().map(|item| item.id.clone()).collect::<Vec<_>>(), ids("secrets"));
     assert_eq!(in_keys.iter().map(|item| item.kid.clone()).collect::<Vec<_>>(), ids("keys"));
     assert!(in_secrets.iter().all(|item| item.managed == Some(true)));
