@@ -1,6 +1,7 @@
 //! The composition root: with `app/store.rs` the only file that names concrete stores and issuers. Builds the
 //! server from its configuration, runs it, and takes it down in order.
 
+mod announce;
 mod core_dumps;
 mod doctor;
 mod door;
@@ -31,8 +32,8 @@ use crate::transport::listener::{BudgetStats, Listener, ListenerStats, Overrun, 
 use crate::transport::rest::{self, RestOptions};
 use crate::worker::{self, WorkerOptions};
 use crate::{cli, telemetry};
+use announce::{announce, say};
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,8 +97,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
         async move { service.tail(background).await }
     });
     tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
-    let window = config.store.upgrade_window;
-    let authenticate = upkeep::authenticate(service.clone(), window, background.clone());
+    let authenticate = upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone());
     tasks.spawn_once("codes of the records", authenticate);
     let upkeep = upkeep::run(opened, service.clone(), config.limits.clone(), background.clone());
     tasks.spawn("upkeep of the log", upkeep);
@@ -394,39 +394,6 @@ fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToken) -> RestO
         closing: stop.clone(),
         ..RestOptions::new(auth.clone())
     }
-}
-
-/// What a person copies to begin. Written once, after the port is open.
-fn announce(address: SocketAddr, config: &Config, door: &door::Door, admin: Option<SocketAddr>) {
-    let (version, data) = (env!("CARGO_PKG_VERSION"), config.data_dir.display());
-    let base = format!("https://{}:{}", config.base_domain.as_str(), address.port());
-    let mut text = match &door.dev_ca {
-        Some(ca) => for_development(&base, address.port(), &ca.display().to_string(), &data.to_string()),
-        None => format!("certmint {version} listens on {address} for {base} (data in {data})\n"),
-    };
-    if let Some(admin) = admin {
-        text.push_str(&format!("operators: http://{admin}/readyz and /metrics\n"));
-    }
-    say(&text);
-}
-
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    // A closed standard output is no reason not to serve.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-fn for_development(base: &str, port: u16, ca: &str, data: &str) -> String {
-    format!(
-        "certmint {version} listens on {base} (development mode, data in {data})\n\n\
-         curl:     curl --cacert {ca} -H 'Authorization: Bearer dev' -H 'Content-Type: application/json' '{base}/certificates/web/create?api-version=7.4' -d '{{\"policy\":{{\"x509_props\":{{\"subject\":\"CN=web.example\",\"sans\":{{\"dns_names\":[\"web.example\"]}}}},\"issuer\":{{\"name\":\"Self\"}}}}}}'\n\
-         grpcurl:  grpcurl -cacert {ca} -d '{{\"certificate_name\":\"web\"}}' localhost:{port} certmint.v1.CertificateService/GetPending\n\
-         certmint: certmint --server {base} --ca {ca} watch\n\
-         programs: {vault} (or add it to the hosts file), IDENTITY_ENDPOINT={vault}/identity/token IDENTITY_HEADER=dev\n\n",
-        version = env!("CARGO_PKG_VERSION"),
-        // Clients of Key Vault want a host with a name before the base domain.
-        vault = base.replacen("https://", "https://default.", 1),
-    )
 }
 
 /// Waits between two looks at the age of the log and at the vaults that others made.

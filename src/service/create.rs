@@ -183,9 +183,6 @@ impl Service {
             (None, Some(stored)) => stored.clone().renewed(now)?,
             (None, None) => PolicyInput::default().complete(now)?,
         };
-        if let Some(stored) = stored {
-            policy.created = stored.created;
-        }
         self.check_issuer(&request.vault, &policy).await?;
         let version = Version::from_uuid(self.keys.new_id());
         let reuse = self.reusable_key(request, before, &policy).await?;

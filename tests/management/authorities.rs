@@ -3,7 +3,7 @@
 use crate::world::{World, create, named, vault};
 use certmint::domain::issuer::Organization;
 use certmint::domain::{IssuerConfig, IssuerInput, IssuerName, Reason};
-use certmint::service::{Caller, Limits};
+use certmint::service::{Caller, Limits, record_body};
 use certmint::store::{Batch, Put, Store};
 use serde_json::Value;
 
@@ -170,7 +170,9 @@ async fn a_provider_that_was_changed_by_an_older_version_hides_the_ca_and_gets_i
     let issuer = set(&world, "corp", None).await;
     let key = "issuers/default/corp";
     let record = world.store.get(key).await.unwrap().unwrap();
-    let body = String::from_utf8(record.body).unwrap().replace("\"LocalCA\"", "\"Test\"").into_bytes();
+    let mut body: serde_json::Value = serde_json::from_slice(&record.body).unwrap();
+    body["value"]["provider"] = "Test".into();
+    let body = record_body(&world.sealer, key, &body["value"]);
     let put = Put { key: key.into(), expected: Some(record.revision), body, due: None };
     world.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
     let error = world.service.ca(&vault(), &corp()).await.unwrap_err();
