@@ -22,7 +22,9 @@ impl AdminHosts {
         if hosts.next().is_some() {
             return Err((StatusCode::BAD_REQUEST, "The request has more than one Host header.\n"));
         }
-        let header = match header.map(|host| host.to_str().ok().and_then(|host| host.parse::<Authority>().ok())) {
+        // A host has no user before it (RFC 9110 section 4.2.4).
+        let valid = |host: &str| host.parse::<Authority>().ok().filter(|host| !host.as_str().contains('@'));
+        let header = match header.map(|host| host.to_str().ok().and_then(valid)) {
             Some(None) => return Err((StatusCode::BAD_REQUEST, "The request has no valid Host header.\n")),
             Some(Some(authority)) => Some(authority),
             None => None,
@@ -79,7 +81,7 @@ mod tests {
         ] {
             assert_eq!(status(&[foreign]), Some(421), "{foreign}");
         }
-        for bad in ["a b", "", "u@x@y"] {
+        for bad in ["a b", "", "u@x", "u@x@y"] {
             assert_eq!(status(&[bad]), Some(400), "{bad}");
         }
         assert_eq!(status(&["localhost", "localhost"]), Some(400));
