@@ -55,6 +55,9 @@ struct Session {
     shown: bool,
 }
 
+/// What a stream takes out of the store at a time: it holds that much for as long as its client does not read.
+const STREAM_PAGE: usize = 32;
+
 impl Service {
     /// Follows the log until `shutdown`; every process runs one.
     pub async fn tail(&self, shutdown: CancellationToken) {
@@ -108,7 +111,7 @@ impl Service {
             service: self.clone(),
             filter: Filter::new(&request),
             place,
-            page: limits.page,
+            page: limits.page.min(STREAM_PAGE),
             until_terminal: request.until_terminal,
             cursor,
             ahead: BTreeMap::new(),
@@ -269,11 +272,14 @@ impl Session {
         let store = &self.service.store;
         match (&request.vault, request.names.is_empty()) {
             (Some(vault), false) => {
-                let mut found = Vec::with_capacity(request.names.len());
-                for name in &request.names {
+                // Here the key is the place in the list of names.
+                let begin = after.parse::<usize>().unwrap_or(0);
+                let mut found = Vec::new();
+                for name in request.names.iter().skip(begin).take(self.page) {
                     found.extend(store.get(&key::pending(vault, name)).await?);
                 }
-                Ok((found, None))
+                let next = begin + self.page;
+                Ok((found, (next < request.names.len()).then(|| next.to_string())))
             }
             (vault, _) => {
                 let mut prefix = key::pendings_of(vault.as_ref());
