@@ -192,11 +192,8 @@ mod tests {
             "127.1",
         ] {
             let message = vault(foreign).unwrap_err().message;
-            let own = "The host of the request is none of this server's. Use cm.test or VAULT.cm.test, or add";
-            assert!(
-                message.starts_with(own) && message.ends_with(" the host to `hosts` in the configuration."),
-                "{message}"
-            );
+            let repeated = ["evil", "team-a", "xcm", "localhost", "certmint.internal", "127"];
+            assert!(!repeated.iter().any(|part| message.contains(part)), "{message}");
         }
     }
 

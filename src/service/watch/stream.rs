@@ -57,6 +57,9 @@ struct Session {
     shown: bool,
 }
 
+/// What a stream takes out of the store at a time: it holds that much for as long as its client does not read.
+const STREAM_PAGE: usize = 32;
+
 impl Service {
     /// Follows the log until `shutdown`; every process runs one.
     pub async fn tail(&self, shutdown: CancellationToken) {
@@ -110,7 +113,7 @@ impl Service {
             service: self.clone(),
             filter: Filter::new(&request),
             slot,
-            page: limits.page,
+            page: limits.page.min(STREAM_PAGE),
             until_terminal: request.until_terminal,
             cursor,
             ahead: BTreeMap::new(),
@@ -279,9 +282,14 @@ impl Session {
         let store = &self.service.store;
         match (&request.vault, request.names.is_empty()) {
             (Some(vault), false) => {
-                let keys: Vec<_> = request.names.iter().map(|name| key::pending(vault, name)).collect();
+                // Here the key is the place in the list of names.
+                let begin = after.parse::<usize>().unwrap_or(0);
+                let names = request.names.iter().skip(begin).take(self.page);
+                let keys: Vec<_> = names.map(|name| key::pending(vault, name)).collect();
                 let keys: Vec<_> = keys.iter().collect();
-                Ok((self.service.get_many(&keys).await?.into_iter().flatten().collect(), None))
+                let found = self.service.get_many(&keys).await?.into_iter().flatten().collect();
+                let next = begin + self.page;
+                Ok((found, (next < request.names.len()).then(|| next.to_string())))
             }
             (vault, _) => {
                 let mut prefix = key::pendings_of(vault.as_ref());

@@ -10,6 +10,10 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, Default)]
 pub struct AdminHosts(Vec<String>);
 
+fn authority(host: &str) -> Option<Authority> {
+    host.parse::<Authority>().ok().filter(|authority| !authority.as_str().contains('@'))
+}
+
 impl AdminHosts {
     pub fn new(names: Vec<String>) -> Self {
         Self(names)
@@ -22,9 +26,7 @@ impl AdminHosts {
         if hosts.next().is_some() {
             return Err((StatusCode::BAD_REQUEST, "The request has more than one Host header.\n"));
         }
-        // A host has no user before it (RFC 9110 section 4.2.4).
-        let valid = |host: &str| host.parse::<Authority>().ok().filter(|host| !host.as_str().contains('@'));
-        let header = match header.map(|host| host.to_str().ok().and_then(valid)) {
+        let header = match header.map(|host| host.to_str().ok().and_then(authority)) {
             Some(None) => return Err((StatusCode::BAD_REQUEST, "The request has no valid Host header.\n")),
             Some(Some(authority)) => Some(authority),
             None => None,
