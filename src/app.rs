@@ -1,10 +1,11 @@
-//! The composition root: with `app/store.rs` the only file that names concrete stores and issuers. Builds the
+//! The composition root: with `app/store.rs` and `app/issuers.rs` the only file that names concrete stores and issuers. Builds the
 //! server from its configuration, runs it, and takes it down in order.
 
 mod announce;
 mod core_dumps;
 mod credentials;
 mod doctor;
+mod issuers;
 mod leftovers;
 mod observed_store;
 mod signals;
@@ -13,10 +14,6 @@ mod supervise;
 mod upkeep;
 
 use crate::config::{BaseDomain, Config, ConfigError, KeySettings, Overrides, StoreUrl};
-use crate::issuer::local_ca::LocalCa;
-use crate::issuer::self_signed::SelfSigned;
-use crate::issuer::test::TestIssuer;
-use crate::issuer::{Issuer, Issuers};
 use crate::keys::{KeyCacheOptions, KeyOptions, KeyPoolOptions, Keys, Sealer};
 use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
@@ -81,6 +78,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let listener = Listener::bind(address, config.listener.clone()).await.map_err(failed)?;
     let address = listener.local_addr();
 
+    let http01 = issuers::bind_http01(&config.acme).await?;
+
     let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
     let background = CancellationToken::new();
     let metrics = Arc::new(Metrics::new());
@@ -105,6 +104,10 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.spawn_once("count of the log", upkeep::count_history(service.clone(), background.clone()));
     if let Some(reload) = credentials.reload(metrics, background.clone()) {
         tasks.spawn("files of tokens and certificate", reload);
+    }
+    if let Some(port) = http01 {
+        let serve = issuers::serve_http01(port, service.clone(), background.clone());
+        tasks.spawn("port for http-01", serve);
     }
 
     let grpc_options = grpc_options(&config, &credentials.auth, &draining);
@@ -308,11 +311,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = key_options(config);
     let keys = Arc::new(Keys::new(sealer, options).map_err(part("the key threads cannot be started"))?);
-    let self_signed: Arc<dyn Issuer> = Arc::new(SelfSigned::new(keys.clone()));
-    let mut issuers = Issuers::new(self_signed.clone()).with("LocalCA", Arc::new(LocalCa::new(keys.clone())));
-    if config.dev {
-        issuers = issuers.with("Test", Arc::new(TestIssuer::new(self_signed)));
-    }
+    let issuers = issuers::all(config, &keys, &clock);
     let limits = service::Limits {
         watch: WatchLimits {
             per_connection: config.limits.watch_streams_per_connection.get(),

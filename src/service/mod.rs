@@ -3,16 +3,20 @@
 
 mod abandoned_orders;
 mod absent;
+mod ask;
 mod authentication;
 mod authorities;
 mod backup;
 mod certificates;
+mod challenges;
 mod clock_rollback;
 mod contacts;
 mod create;
 mod deleted;
 mod import;
 mod issuer_bulkhead;
+mod issuer_check;
+mod issuer_states;
 mod issuers;
 mod key_view;
 mod list;

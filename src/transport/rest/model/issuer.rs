@@ -5,6 +5,7 @@ use super::Attributes;
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::{Credentials, IssuerConfig};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// An issuer.
 #[derive(Serialize)]
@@ -17,6 +18,9 @@ pub(crate) struct IssuerAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     org_details: Option<OrganizationAnswer<'a>>,
     attributes: Attributes,
+    /// Beside Key Vault's members, and only where there are some.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    options: &'a BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -70,8 +74,17 @@ impl<'a> IssuerItem<'a> {
 
 impl<'a> IssuerAnswer<'a> {
     pub(crate) fn new(issuer: &'a IssuerConfig, links: &Links) -> Self {
-        let IssuerConfig { name, provider, credentials, organization, enabled, created, updated, authority: _ } =
-            issuer;
+        let IssuerConfig {
+            name,
+            provider,
+            credentials,
+            organization,
+            enabled,
+            created,
+            updated,
+            authority: _,
+            options,
+        } = issuer;
         let Credentials { account_id, sealed_password } = credentials;
         let credentials = (account_id.is_some() || sealed_password.is_some())
             .then_some(CredentialsAnswer { account_id: account_id.as_deref() });
@@ -81,6 +94,7 @@ impl<'a> IssuerAnswer<'a> {
             credentials,
             org_details: organization.as_ref().map(OrganizationAnswer::from),
             attributes: Attributes::new(*enabled, *created, *updated),
+            options,
         }
     }
 }
