@@ -1,0 +1,222 @@
+//! What is kept of an issuer object (sealed by the service), and of an order (its checkpoint).
+//! Both are JSON with a version; members that are new have defaults, so that every released form
+//! loads.
+
+use super::settings::Settings;
+use crate::domain::{Blob, Timestamp};
+use crate::issuer::provider::{ChallengeKey, ChallengeKind, State};
+use crate::issuer::{Checkpoint, IssuerError};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// The form that this release writes.
+const VERSION: u32 = 1;
+
+/// The state of an issuer object.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct AcmeState {
+    version: u32,
+    pub(super) settings: Settings,
+    /// PKCS#8; made before the account is.
+    pub(super) account_key: Blob,
+    /// The account's address; none until the CA gave it, and again after the CA forgot it.
+    #[serde(default)]
+    pub(super) account_url: Option<String>,
+    /// The contacts that the CA knows.
+    #[serde(default)]
+    pub(super) contacts: Vec<String>,
+    /// The key that takes over: written before the CA is asked, so that a crash in between loses
+    /// neither.
+    #[serde(default)]
+    pub(super) next_key: Option<Blob>,
+}
+
+impl AcmeState {
+    pub(super) fn new(settings: Settings, account_key: Vec<u8>) -> Self {
+        let account_key = Blob(account_key);
+        Self { version: VERSION, settings, account_key, account_url: None, contacts: Vec::new(), next_key: None }
+    }
+
+    pub(super) fn read(state: &State) -> Result<Self, IssuerError> {
+        match serde_json::from_slice::<Self>(&state.0) {
+            Ok(read) if read.version == VERSION => Ok(read),
+            Ok(_) => Err(IssuerError::Retry {
+                after: None,
+                source: "The issuer was written by a newer release; a replica of that release goes on.".into(),
+            }),
+            // The text of the parser could repeat a secret.
+            Err(_) => Err(IssuerError::Misconfigured {
+                source: "The state of the issuer cannot be read. Set the issuer again.".into(),
+            }),
+        }
+    }
+
+    pub(super) fn write(&self) -> State {
+        // Strings and lists are all it holds.
+        State(Zeroizing::new(serde_json::to_vec(self).unwrap_or_default()))
+    }
+}
+
+impl Drop for AcmeState {
+    fn drop(&mut self) {
+        use zeroize::Zeroize;
+        self.account_key.0.zeroize();
+        if let Some(Blob(key)) = &mut self.next_key {
+            key.zeroize();
+        }
+    }
+}
+
+/// How an order is proved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub(super) enum Method {
+    #[serde(rename = "http-01")]
+    Http01,
+    #[serde(rename = "dns-01")]
+    Dns01,
+    #[serde(rename = "tls-alpn-01")]
+    TlsAlpn01,
+    #[serde(rename = "dns-persist-01")]
+    DnsPersist01,
+}
+
+impl Method {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Http01 => "http-01",
+            Self::Dns01 => "dns-01",
+            Self::TlsAlpn01 => "tls-alpn-01",
+            Self::DnsPersist01 => "dns-persist-01",
+        }
+    }
+}
+
+/// Where an order of ours stands. The address of the order is all that is needed to go on; the
+/// rest saves requests, or is to be undone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Saved {
+    version: u32,
+    #[serde(default)]
+    pub(super) order: Option<OpenOrder>,
+    /// Orders that were made for this operation.
+    #[serde(default)]
+    pub(super) orders: u32,
+    /// Orders that became invalid.
+    #[serde(default)]
+    pub(super) failures: u32,
+    /// Accounts that were registered during this operation.
+    #[serde(default)]
+    pub(super) registrations: u32,
+    /// No request before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) not_before: Option<Timestamp>,
+    /// Why the last order failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
+    #[serde(default)]
+    pub(super) without_replaces: bool,
+    /// Records of earlier orders that could not be removed yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) leftovers: Vec<DnsRecord>,
+}
+
+/// The order at the CA.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct OpenOrder {
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) phase: Phase,
+    #[serde(default)]
+    pub(super) authorizations: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) answers: Vec<Answer>,
+    /// Questions since the last change of phase.
+    #[serde(default)]
+    pub(super) polls: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Phase {
+    /// The authorizations were not read yet.
+    #[default]
+    New,
+    /// The answers are chosen and, where replicas serve them, published.
+    Answered,
+    /// The DNS records are written; the servers may not have them yet.
+    Written,
+    /// The CA was asked to look.
+    Asked,
+}
+
+/// What proves one name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Answer {
+    /// The name without `*.`, or the address.
+    pub(super) identifier: String,
+    pub(super) wildcard: bool,
+    pub(super) method: Method,
+    pub(super) authorization: String,
+    pub(super) challenge: String,
+    pub(super) token: String,
+    /// Names of the CA, for dns-persist-01.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) issuer_domains: Vec<String>,
+    /// The record to write, and to remove again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) record: Option<DnsRecord>,
+}
+
+impl Answer {
+    /// The record that replicas answer from.
+    pub(super) fn key(&self) -> Option<ChallengeKey> {
+        match self.method {
+            Method::Http01 => Some(ChallengeKey { kind: ChallengeKind::Http01, name: self.token.clone() }),
+            Method::TlsAlpn01 => Some(ChallengeKey { kind: ChallengeKind::TlsAlpn01, name: self.identifier.clone() }),
+            Method::Dns01 | Method::DnsPersist01 => None,
+        }
+    }
+}
+
+/// A TXT record of dns-01.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub(super) struct DnsRecord {
+    /// The host name that it proves, without `*.`.
+    pub(super) domain: String,
+    pub(super) token: String,
+    pub(super) key_authorization: String,
+}
+
+impl Saved {
+    pub(super) fn read(at: &Checkpoint) -> Result<Self, IssuerError> {
+        if at.0.is_empty() {
+            return Ok(Self {
+                version: VERSION,
+                order: None,
+                orders: 0,
+                failures: 0,
+                registrations: 0,
+                not_before: None,
+                reason: None,
+                without_replaces: false,
+                leftovers: Vec::new(),
+            });
+        }
+        match serde_json::from_slice::<Self>(&at.0) {
+            Ok(read) if read.version == VERSION => Ok(read),
+            _ => Err(IssuerError::Retry {
+                after: None,
+                source: "The order was written by a newer release; a replica of that release goes on.".into(),
+            }),
+        }
+    }
+
+    pub(super) fn write(&self) -> Checkpoint {
+        Checkpoint(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// What replicas serve for the open order.
+    pub(super) fn keys(&self) -> Vec<ChallengeKey> {
+        self.order.iter().flat_map(|order| order.answers.iter().filter_map(Answer::key)).collect()
+    }
+}
