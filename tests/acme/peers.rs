@@ -226,6 +226,7 @@ impl Knot {
              zone:\n  - domain: example.com\n    acl: acme-txt\n    zonefile-sync: -1\n    \
              zonefile-load: difference-no-serial\n    journal-content: all\n"
         );
+        std::fs::create_dir(folder.path().join("db")).unwrap();
         let file = folder.path().join("knot.conf");
         std::fs::write(&file, config).unwrap();
         let arguments = ["-c", file.to_str().unwrap()];

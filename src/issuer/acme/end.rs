@@ -2,7 +2,6 @@
 
 use super::dns;
 use super::problem::{FINAL, Failure, Place};
-use super::state::DnsRecord;
 use super::steps::{Run, Stop};
 use super::wire::{self, AuthorizationStatus};
 use crate::issuer::FailureClass;
@@ -10,6 +9,9 @@ use crate::issuer::provider::{ChallengeKey, Progress};
 use serde_json::json;
 use std::time::Duration;
 use tracing::warn;
+
+/// The longest reason, in characters.
+const REASON: usize = 1500;
 
 /// Before another order is made; the last one stays. CAs count failed validations by the hour.
 const WAITS: [u64; 4] = [15, 120, 900, 3600];
@@ -41,7 +43,8 @@ impl Run<'_> {
                 None => "The CA ended the order and gave no reason.".to_owned(),
             }
         } else {
-            format!("The CA refused the order: {}.", reasons.join("; ").trim_end_matches('.'))
+            let reasons: String = reasons.join("; ").chars().take(REASON).collect();
+            format!("The CA refused the order: {}.", reasons.trim_end_matches('.'))
         };
         if last {
             return Ok(self.fail(reason).await);
@@ -54,8 +57,7 @@ impl Run<'_> {
         if self.saved.orders >= self.state.settings.max_orders {
             return self.fail(reason).await;
         }
-        let withdraw = self.drop_order();
-        self.clean_leftovers().await;
+        let withdraw = self.drop_order().await;
         let index = usize::try_from(self.saved.failures).unwrap_or(usize::MAX).min(WAITS.len() - 1);
         let wait = Duration::from_secs(WAITS.get(index).copied().unwrap_or_default());
         self.saved.failures = self.saved.failures.saturating_add(1);
@@ -76,34 +78,30 @@ impl Run<'_> {
         progress
     }
 
-    /// Forgets the order; what replicas serve for it is to be withdrawn, and what stands in DNS is
-    /// remembered.
-    pub(super) fn drop_order(&mut self) -> Vec<ChallengeKey> {
+    /// Forgets the order; what replicas serve for it is to be withdrawn.
+    pub(super) async fn drop_order(&mut self) -> Vec<ChallengeKey> {
+        self.clean().await;
         let keys = self.saved.keys();
-        if let Some(open) = self.saved.order.take() {
-            self.saved.leftovers.extend(open.answers.into_iter().filter_map(|answer| answer.record));
-        }
+        self.saved.order = None;
         keys
     }
 
-    /// Removes the records of this order and of earlier ones. A certificate never waits for that.
+    /// Removes the DNS records of this order and of earlier ones. Nothing waits for that: what
+    /// cannot be removed now is tried again with the next order.
     pub(super) async fn clean(&mut self) {
-        if let Some(open) = &mut self.saved.order {
-            let records: Vec<DnsRecord> = open.answers.iter_mut().filter_map(|answer| answer.record.take()).collect();
-            self.saved.leftovers.extend(records);
+        let mut records = std::mem::take(&mut self.saved.leftovers);
+        if let Some(open) = self.saved.order.as_mut().filter(|open| open.written) {
+            open.written = false;
+            records.extend(open.records());
         }
-        self.clean_leftovers().await;
-    }
-
-    pub(super) async fn clean_leftovers(&mut self) {
-        if self.saved.leftovers.is_empty() {
+        if records.is_empty() {
             return;
         }
         let Some(settings) = &self.state.settings.dns else { return };
         let mut kept = Vec::new();
         match dns::solver(settings, self.tools) {
             Ok(solver) => {
-                for record in std::mem::take(&mut self.saved.leftovers) {
+                for record in records {
                     if let Err(error) = solver.remove(&record).await {
                         warn!(record = record.owner(), ?error, "a DNS record could not be removed");
                         kept.push(record);
@@ -112,10 +110,10 @@ impl Run<'_> {
             }
             Err(error) => {
                 warn!(?error, "DNS records could not be removed");
-                kept = std::mem::take(&mut self.saved.leftovers);
+                kept = records;
             }
         }
-        self.saved.leftovers = kept;
+        self.saved.keep_leftovers(kept);
     }
 
     /// Gives up the authorizations that are still pending (section 7.5.2).

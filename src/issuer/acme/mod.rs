@@ -154,8 +154,10 @@ impl Provider for Acme {
         let (looked, good) = match &state.account_url {
             Some(url) => (account::look(&session, &state, url).await, format!("The CA knows the account {url}.")),
             None => {
-                let looked = session.directory().await.map(|_| ());
-                (looked, "The CA answers. No account is registered yet.".to_owned())
+                let looked = session.directory().await;
+                let terms = looked.as_ref().ok().and_then(|directory| directory.meta.terms_of_service.clone());
+                let terms = terms.map_or_else(String::new, |terms| format!(" Its terms of service: {terms}."));
+                (looked.map(|_| ()), format!("The CA answers. No account is registered yet.{terms}"))
             }
         };
         match looked.map_err(Failure::verdict) {

@@ -3,7 +3,7 @@
 
 use super::dns::{self, Persistent, Seen};
 use super::problem::{Failure, Place};
-use super::state::{Answer, DnsRecord, Method, OpenOrder, Phase};
+use super::state::{Answer, Method, OpenOrder, Phase};
 use super::steps::{Run, Stop};
 use super::wire::{self, AuthorizationStatus};
 use crate::issuer::IssuerError;
@@ -16,6 +16,8 @@ use std::time::Duration;
 const AT_ONCE: usize = 8;
 /// Records of challenges are of no use after this; an order lives for days at most.
 const LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// In bytes; less than the bound of the port, since reasons are added later.
+const CHECKPOINT: usize = 60 * 1024;
 /// Records that still cannot be seen after so many looks are written again.
 const WRITE_AGAIN: u32 = 8;
 
@@ -38,7 +40,7 @@ impl Run<'_> {
         for (url, authorization) in self.authorizations(&open.authorizations).await? {
             match authorization.status {
                 AuthorizationStatus::Valid => {}
-                AuthorizationStatus::Pending => open.answers.push(self.answer(url, authorization)?),
+                AuthorizationStatus::Pending => open.answers.push(self.answer(&url, authorization)?),
                 _ => dead = true,
             }
         }
@@ -49,19 +51,24 @@ impl Run<'_> {
             return self.invalid(&answer.json()?).await;
         }
         open.phase = if open.answers.is_empty() { Phase::Asked } else { Phase::Answered };
+        open.authorizations = Vec::new();
+        open.method = Some(self.state.settings.method);
+        open.thumbprint = self.key.thumbprint();
+        // Said before it is done, so that a crash leaves no record behind.
+        open.written = open.method == Some(Method::Dns01);
         let expires = self.tools.clock.now().plus(LIFE);
-        let publish = open.answers.iter().filter_map(|answer| {
-            let key_authorization = self.key.authorization(&answer.token);
-            Some(Challenge { key: answer.key()?, key_authorization, expires })
-        });
-        let publish = publish.collect();
+        let served = open.served().into_iter();
+        let publish = served.map(|(key, key_authorization)| Challenge { key, key_authorization, expires }).collect();
         self.saved.order = Some(open);
+        if self.saved.write().0.len() > CHECKPOINT {
+            return Ok(self.fail("The names of the certificate are too many or too long for one order.".to_owned()).await);
+        }
         let mut progress = self.pending(Duration::ZERO, None);
         progress.publish = publish;
         Ok(progress)
     }
 
-    fn answer(&self, url: String, authorization: wire::Authorization) -> Result<Answer, Stop> {
+    fn answer(&self, url: &str, authorization: wire::Authorization) -> Result<Answer, Stop> {
         let method = self.state.settings.method;
         let domain = authorization.identifier.value.to_ascii_lowercase();
         let challenge = authorization.challenges.iter().find(|challenge| challenge.kind == method.name());
@@ -80,26 +87,19 @@ impl Run<'_> {
             );
             return Err(Stop::Port(IssuerError::Misconfigured { source: text.into() }));
         };
-        let record = (method == Method::Dns01).then(|| DnsRecord {
-            domain: domain.clone(),
-            token: token.clone(),
-            key_authorization: self.key.authorization(&token),
-        });
         Ok(Answer {
             identifier: domain,
             wildcard: authorization.wildcard,
-            method,
-            authorization: url,
-            challenge: challenge.url.clone(),
+            authorization: self.short(url),
+            challenge: self.short(&challenge.url),
             token,
             issuer_domains: challenge.issuer_domain_names.clone(),
-            record,
         })
     }
 
     /// Makes the answers visible, looks whether they are, and asks the CA to look.
     pub(super) async fn prove(&mut self, mut open: OpenOrder) -> Result<Progress, Stop> {
-        let records: Vec<&DnsRecord> = open.answers.iter().filter_map(|answer| answer.record.as_ref()).collect();
+        let records = open.records();
         if !records.is_empty() {
             let settings = self.dns()?;
             if open.phase == Phase::Answered || open.polls % WRITE_AGAIN == WRITE_AGAIN - 1 {
@@ -139,7 +139,10 @@ impl Run<'_> {
     /// are never written here: one record holds for all orders of the account.
     async fn lasting(&self, open: &OpenOrder) -> Result<(Option<String>, Vec<Action>), Stop> {
         let (mut missing, mut actions) = (None, Vec::new());
-        for answer in open.answers.iter().filter(|answer| answer.method == Method::DnsPersist01) {
+        if open.method != Some(Method::DnsPersist01) {
+            return Ok((missing, actions));
+        }
+        for answer in &open.answers {
             let settings = self.dns()?;
             let directory = self.session.directory().await?;
             let issuer_domains =
@@ -165,18 +168,19 @@ impl Run<'_> {
     /// Asks the CA to look (section 7.5.1). After a crash it may have been asked before; then it
     /// refuses, and the authorization says that the challenge is not pending any more.
     async fn ask(&self, answer: &Answer) -> Result<(), Failure> {
-        match self.post(&answer.challenge, Some(&json!({})), Place::Challenge).await {
+        let challenge_url = self.whole(&answer.challenge);
+        match self.post(&challenge_url, Some(&json!({})), Place::Challenge).await {
             Ok(_) => Ok(()),
             Err(Failure::Problem { status: 400..=499, problem, .. })
                 if !["badNonce", "rateLimited", "accountDoesNotExist"].contains(&problem.name()) =>
             {
                 let refused = Failure::Problem { place: Place::Challenge, status: 400, problem, retry_after: None };
-                let read = self.post(&answer.authorization, None, Place::Order).await?;
+                let read = self.post(&self.whole(&answer.authorization), None, Place::Order).await?;
                 let authorization: wire::Authorization = read.json()?;
                 let pending = authorization
                     .challenges
                     .iter()
-                    .any(|challenge| challenge.url == answer.challenge && challenge.status == "pending");
+                    .any(|challenge| challenge.url == challenge_url && challenge.status == "pending");
                 if authorization.status == AuthorizationStatus::Pending && pending { Err(refused) } else { Ok(()) }
             }
             Err(failure) => Err(failure),

@@ -7,10 +7,13 @@ use crate::domain::{Blob, Timestamp};
 use crate::issuer::provider::{ChallengeKey, ChallengeKind, State};
 use crate::issuer::{Checkpoint, IssuerError};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 use zeroize::Zeroizing;
 
 /// The form that this release writes.
 const VERSION: u32 = 1;
+/// Records that are remembered when they cannot be removed.
+const LEFTOVERS: usize = 50;
 
 /// The state of an issuer object.
 #[derive(Clone, Serialize, Deserialize)]
@@ -126,10 +129,20 @@ pub(super) struct OpenOrder {
     pub(super) url: String,
     #[serde(default)]
     pub(super) phase: Phase,
-    #[serde(default)]
+    /// Until the answers are chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) authorizations: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) answers: Vec<Answer>,
+    /// How the answers prove their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) method: Option<Method>,
+    /// The thumbprint of the account key that the answers were made with.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) thumbprint: String,
+    /// The DNS records of the answers may be there.
+    #[serde(default)]
+    pub(super) written: bool,
     /// Questions since the last change of phase.
     #[serde(default)]
     pub(super) polls: u32,
@@ -149,32 +162,59 @@ pub(super) enum Phase {
     Asked,
 }
 
-/// What proves one name.
+/// What proves one name. Short members and addresses without the CA's own origin: a checkpoint
+/// with 250 names stays below its bound.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Answer {
     /// The name without `*.`, or the address.
+    #[serde(rename = "name")]
     pub(super) identifier: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) wildcard: bool,
-    pub(super) method: Method,
+    #[serde(rename = "authz")]
     pub(super) authorization: String,
+    #[serde(rename = "chall")]
     pub(super) challenge: String,
     pub(super) token: String,
     /// Names of the CA, for dns-persist-01.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) issuer_domains: Vec<String>,
-    /// The record to write, and to remove again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) record: Option<DnsRecord>,
 }
 
 impl Answer {
     /// The record that replicas answer from.
-    pub(super) fn key(&self) -> Option<ChallengeKey> {
-        match self.method {
+    fn key(&self, method: Method) -> Option<ChallengeKey> {
+        match method {
             Method::Http01 => Some(ChallengeKey { kind: ChallengeKind::Http01, name: self.token.clone() }),
             Method::TlsAlpn01 => Some(ChallengeKey { kind: ChallengeKind::TlsAlpn01, name: self.identifier.clone() }),
             Method::Dns01 | Method::DnsPersist01 => None,
         }
+    }
+}
+
+impl OpenOrder {
+    /// What replicas serve: the record and the key authorization of each answer.
+    pub(super) fn served(&self) -> Vec<(ChallengeKey, String)> {
+        let Some(method) = self.method else { return Vec::new() };
+        let served = self.answers.iter().filter_map(|answer| Some((answer.key(method)?, self.authorization(answer))));
+        served.collect()
+    }
+
+    /// The DNS records of the answers, for dns-01.
+    pub(super) fn records(&self) -> Vec<DnsRecord> {
+        if self.method != Some(Method::Dns01) {
+            return Vec::new();
+        }
+        let record = |answer: &Answer| DnsRecord {
+            domain: answer.identifier.clone(),
+            token: answer.token.clone(),
+            key_authorization: self.authorization(answer),
+        };
+        self.answers.iter().map(record).collect()
+    }
+
+    fn authorization(&self, answer: &Answer) -> String {
+        format!("{}.{}", answer.token, self.thumbprint)
     }
 }
 
@@ -215,8 +255,16 @@ impl Saved {
         Checkpoint(serde_json::to_vec(self).unwrap_or_default())
     }
 
+    /// Remembers records that are to be removed.
+    pub(super) fn keep_leftovers(&mut self, records: Vec<DnsRecord>) {
+        self.leftovers.extend(records);
+        for lost in self.leftovers.drain(..self.leftovers.len().saturating_sub(LEFTOVERS)) {
+            warn!(record = lost.owner(), "too many DNS records could not be removed; this one stays");
+        }
+    }
+
     /// What replicas serve for the open order.
     pub(super) fn keys(&self) -> Vec<ChallengeKey> {
-        self.order.iter().flat_map(|order| order.answers.iter().filter_map(Answer::key)).collect()
+        self.order.iter().flat_map(OpenOrder::served).map(|(key, _)| key).collect()
     }
 }

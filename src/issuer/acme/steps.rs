@@ -113,6 +113,24 @@ impl Run<'_> {
         self.session.post(&self.key, kid, url, payload, place).await
     }
 
+    /// An address of the CA as it is kept: without the origin of the directory, where it is the same.
+    pub(super) fn short(&self, url: &str) -> String {
+        let rest = url.strip_prefix(self.origin()).filter(|rest| rest.starts_with('/'));
+        rest.unwrap_or(url).to_owned()
+    }
+
+    /// The whole address.
+    pub(super) fn whole(&self, url: &str) -> String {
+        if url.starts_with('/') { format!("{}{url}", self.origin()) } else { url.to_owned() }
+    }
+
+    /// Scheme and authority of the directory.
+    fn origin(&self) -> &str {
+        let directory = self.state.settings.directory.as_str();
+        let path = directory.match_indices('/').nth(2).map_or(directory.len(), |(at, _)| at);
+        directory.get(..path).unwrap_or(directory)
+    }
+
     /// Makes the order. Its address is saved before anything else is done: newOrder is not
     /// idempotent, and an order that is made twice ends unused.
     async fn new_order(&mut self) -> Result<Progress, Stop> {
@@ -120,7 +138,7 @@ impl Run<'_> {
             Ok(identifiers) => identifiers,
             Err(error) => return Ok(Progress::failed(FailureClass::RequestRejected, error.message)),
         };
-        self.clean_leftovers().await;
+        self.clean().await;
         let directory = self.session.directory().await?;
         let list: Vec<Value> =
             identifiers.iter().map(|one| json!({"type": one.kind, "value": one.value})).collect();
@@ -152,6 +170,9 @@ impl Run<'_> {
             phase: if order.status == OrderStatus::Pending { Phase::New } else { Phase::Asked },
             authorizations: order.authorizations,
             answers: Vec::new(),
+            method: None,
+            thumbprint: String::new(),
+            written: false,
             polls: 0,
         });
         Ok(self.pending(Duration::ZERO, None))
@@ -194,7 +215,11 @@ impl Run<'_> {
             OrderStatus::Invalid => self.invalid(&order).await,
             OrderStatus::Pending => {
                 let names: Vec<&str> = open.answers.iter().map(|answer| answer.identifier.as_str()).collect();
-                let names = if names.is_empty() { "the names".to_owned() } else { names.join(", ") };
+                let names = match names.as_slice() {
+                    [] => "the names".to_owned(),
+                    [.., _] if names.len() > 5 => format!("{} and {} more", names[..5].join(", "), names.len() - 5),
+                    names => names.join(", "),
+                };
                 Ok(self.poll(ca_asks, format!("The CA is validating {names}."), Vec::new()))
             }
             OrderStatus::Ready | OrderStatus::Processing => {
@@ -230,7 +255,7 @@ impl Run<'_> {
         match verdict {
             Verdict::AccountForgotten if self.saved.registrations < REGISTRATIONS => {
                 self.saved.registrations += 1;
-                let withdraw = self.drop_order();
+                let withdraw = self.drop_order().await;
                 self.state.account_url = None;
                 let details = "The CA does not know the account; it is registered again.".to_owned();
                 let mut progress = self.pending(Duration::ZERO, Some(details));

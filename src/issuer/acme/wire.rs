@@ -56,6 +56,8 @@ pub(super) enum OrderStatus {
     Ready,
     Processing,
     Valid,
+    /// Some CAs write the status of a given-up authorization into the order.
+    #[serde(alias = "deactivated", alias = "expired", alias = "revoked")]
     Invalid,
 }
 

@@ -112,7 +112,9 @@ impl Updater {
         match read.metadata.response_code {
             ResponseCode::NoError => {}
             code @ (ResponseCode::ServFail | ResponseCode::YXRRSet | ResponseCode::NXRRSet) => {
-                return Err(unreachable(self.server, &format!("it answered {code} to an update of {}", self.zone)));
+                let (server, zone) = (self.server, &self.zone);
+                let text = format!("The DNS server {server} could not update the zone {zone} now: {code}.");
+                return Err(DnsError::Unreachable(text));
             }
             code => {
                 return Err(DnsError::Refused(format!(

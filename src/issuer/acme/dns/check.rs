@@ -15,7 +15,7 @@ pub(in super::super) enum Seen {
 }
 
 /// Whether the records are at every server of their zones.
-pub(in super::super) async fn visible(settings: &DnsSettings, records: &[&DnsRecord]) -> Result<Seen, SolveError> {
+pub(in super::super) async fn visible(settings: &DnsSettings, records: &[DnsRecord]) -> Result<Seen, SolveError> {
     let resolver = resolver(settings).await?;
     for record in records {
         let owner = record.owner_name()?;
