@@ -214,7 +214,10 @@ pub enum OptionKind {
     Text,
     Url,
     Boolean,
-    Integer { least: u64, most: u64 },
+    Integer {
+        least: u64,
+        most: u64,
+    },
     Choice(&'static [&'static str]),
     /// Separated by commas.
     List,

@@ -27,11 +27,7 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            head: Duration::from_secs(30),
-            body: Duration::from_secs(30),
-        }
+        Self { connect: Duration::from_secs(10), head: Duration::from_secs(30), body: Duration::from_secs(30) }
     }
 }
 

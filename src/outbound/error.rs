@@ -40,11 +40,9 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self.kind {
             ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Protocol => true,
-            ErrorKind::Request
-            | ErrorKind::Settings
-            | ErrorKind::Tls
-            | ErrorKind::TooLarge
-            | ErrorKind::Redirect => false,
+            ErrorKind::Request | ErrorKind::Settings | ErrorKind::Tls | ErrorKind::TooLarge | ErrorKind::Redirect => {
+                false
+            }
         }
     }
 }

@@ -41,14 +41,7 @@ pub struct Request {
 
 impl Request {
     pub fn new(method: Method, url: impl Into<String>) -> Self {
-        Self {
-            method,
-            url: url.into(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            redirects: 0,
-            max_body: None,
-        }
+        Self { method, url: url.into(), headers: HeaderMap::new(), body: Bytes::new(), redirects: 0, max_body: None }
     }
 
     pub fn get(url: impl Into<String>) -> Self {
@@ -98,8 +91,9 @@ impl Request {
 }
 
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::from_str(value)
-        .map_err(|_| Error::new(ErrorKind::Request, format!("the value for the header {name} has forbidden characters")))
+    HeaderValue::from_str(value).map_err(|_| {
+        Error::new(ErrorKind::Request, format!("the value for the header {name} has forbidden characters"))
+    })
 }
 
 impl fmt::Debug for Request {

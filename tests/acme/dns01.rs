@@ -2,8 +2,8 @@
 
 use crate::peers::{Knot, Pebble, PebbleOptions, TSIG, free_port, texts};
 use crate::play::{Play, input, order};
-use certmint::issuer::acme::{Hook, HookForm};
 use certmint::issuer::Step;
+use certmint::issuer::acme::{Hook, HookForm};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -107,10 +107,8 @@ async fn the_chain_of_the_preferred_issuer_is_chosen() {
         let config: serde_json::Value = serde_json::from_str(&management).unwrap();
         let url = format!("https://{}/roots/{root}", config["pebble"]["managementListenAddress"].as_str().unwrap());
         let url = url.replace("127.0.0.1", "localhost");
-        let options = certmint::outbound::ClientOptions {
-            extra_roots: Some(pebble.ca_pem.clone()),
-            ..Pebble::client_options()
-        };
+        let options =
+            certmint::outbound::ClientOptions { extra_roots: Some(pebble.ca_pem.clone()), ..Pebble::client_options() };
         let client = certmint::outbound::Client::new(options).unwrap();
         let answer = certmint::outbound::Exchange::exchange(&client, Request::get(url)).await.unwrap();
         let (_, pem) = x509_parser::pem::parse_x509_pem(&answer.body).unwrap();

@@ -144,10 +144,15 @@ impl Pebble {
         environment.push(("GODEBUG", "netdns=go"));
         let log = self.folder.path().join("pebble.log");
         // The certificate's files are named relative to the folder.
-        let shell = format!("cd '{}' && exec pebble -config '{}' -dnsserver {dns}", self.folder.path().display(), config.display());
+        let shell = format!(
+            "cd '{}' && exec pebble -config '{}' -dnsserver {dns}",
+            self.folder.path().display(),
+            config.display()
+        );
         self.server = Some(Process::start("sh", &["-c", &shell], &environment, &log));
         let client = self.client();
-        until("pebble answers", || async { client.exchange(Request::get(self.directory.as_str())).await.is_ok() }).await;
+        until("pebble answers", || async { client.exchange(Request::get(self.directory.as_str())).await.is_ok() })
+            .await;
         if self.own_dns {
             let management = self.management;
             until("the DNS server answers", || async move {
@@ -164,11 +169,8 @@ impl Pebble {
 
     /// What the engine's clients are made from; pebble's CA is an option of the issuer.
     pub(crate) fn client_options() -> ClientOptions {
-        let timeouts = Timeouts {
-            connect: Duration::from_secs(5),
-            head: Duration::from_secs(20),
-            body: Duration::from_secs(20),
-        };
+        let timeouts =
+            Timeouts { connect: Duration::from_secs(5), head: Duration::from_secs(20), body: Duration::from_secs(20) };
         ClientOptions { timeouts, native_roots: false, plain_http: true, ..ClientOptions::default() }
     }
 

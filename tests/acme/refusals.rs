@@ -111,7 +111,8 @@ async fn a_cancellation_after_the_finalization_brings_the_certificate() {
 
 #[tokio::test]
 async fn a_ca_that_is_not_trusted_needs_a_person() {
-    let (pebble, other) = (Pebble::start(PebbleOptions::default()).await, Pebble::start(PebbleOptions::default()).await);
+    let (pebble, other) =
+        (Pebble::start(PebbleOptions::default()).await, Pebble::start(PebbleOptions::default()).await);
     let play = Play::new(&input(&pebble, &[("ca_file", &other.ca_pem)])).await;
     let error = play.engine().activate(&play.state).await.unwrap_err();
     assert!(matches!(error, IssuerError::Misconfigured { .. }), "{error}");

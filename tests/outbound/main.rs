@@ -111,7 +111,9 @@ async fn http_is_refused_unless_it_is_allowed() {
 #[tokio::test]
 async fn redirects_are_followed_only_as_often_as_asked() {
     let (target, _) = plain("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-    let moved = format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{target}/\r\ncontent-length: 0\r\n\r\n");
+    let moved = format!(
+        "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{target}/\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    );
     let (port, _) = plain(moved).await;
     let client = Client::new(options(LONG, LONG, LONG)).unwrap();
     let mut request = Request::get(format!("http://127.0.0.1:{port}/"));

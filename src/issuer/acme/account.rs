@@ -45,11 +45,8 @@ pub(super) async fn register(session: &Session, state: &mut AcmeState) -> Result
     usable(&answer.json().map_err(to_error)?)?;
     state.account_url = Some(answer.location().map_err(to_error)?);
     // An account that was there keeps its own contacts; they are compared and sent next.
-    state.contacts = if answer.response.status == http::StatusCode::CREATED {
-        state.settings.contacts.clone()
-    } else {
-        Vec::new()
-    };
+    state.contacts =
+        if answer.response.status == http::StatusCode::CREATED { state.settings.contacts.clone() } else { Vec::new() };
     Ok(())
 }
 

@@ -69,10 +69,8 @@ impl AccountKey {
         let protected = base64url(header.to_string().as_bytes());
         let payload = payload.map_or_else(String::new, |payload| base64url(payload.to_string().as_bytes()));
         let input = format!("{protected}.{payload}");
-        let signature = self
-            .pair
-            .sign(&self.random, input.as_bytes())
-            .map_err(|_| "The account key cannot sign.".to_owned())?;
+        let signature =
+            self.pair.sign(&self.random, input.as_bytes()).map_err(|_| "The account key cannot sign.".to_owned())?;
         Ok(json!({"protected": protected, "payload": payload, "signature": base64url(signature.as_ref())}))
     }
 

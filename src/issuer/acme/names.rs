@@ -108,8 +108,7 @@ fn identifier(text: &str) -> Option<Identifier> {
             && !label.ends_with('-')
     };
     let host = value.strip_prefix("*.").unwrap_or(&value);
-    (host.contains('.') && host.len() <= 253 && host.split('.').all(label))
-        .then_some(Identifier { kind: "dns", value })
+    (host.contains('.') && host.len() <= 253 && host.split('.').all(label)).then_some(Identifier { kind: "dns", value })
 }
 
 /// Whether a certificate (DER) has this common name as its issuer.

@@ -64,14 +64,8 @@ impl Failure {
 }
 
 /// Errors of the request's content, wherever they are reported.
-pub(super) const FINAL: &[&str] = &[
-    "rejectedIdentifier",
-    "unsupportedIdentifier",
-    "caa",
-    "badCSR",
-    "badPublicKey",
-    "invalidProfile",
-];
+pub(super) const FINAL: &[&str] =
+    &["rejectedIdentifier", "unsupportedIdentifier", "caa", "badCSR", "badPublicKey", "invalidProfile"];
 
 fn classify(place: Place, status: u16, problem: &Problem, after: Option<Duration>) -> Verdict {
     let said = format!("The CA answered {status}: {problem}.");
@@ -82,7 +76,10 @@ fn classify(place: Place, status: u16, problem: &Problem, after: Option<Duration
             return Verdict::Retry { after, message: said };
         }
         name if FINAL.contains(&name) => return Verdict::Rejected(said),
-        "externalAccountRequired" | "badSignatureAlgorithm" | "invalidContact" | "unsupportedContact"
+        "externalAccountRequired"
+        | "badSignatureAlgorithm"
+        | "invalidContact"
+        | "unsupportedContact"
         | "userActionRequired" => return Verdict::Misconfigured(said),
         _ => {}
     }

@@ -61,7 +61,9 @@ impl Run<'_> {
         let publish = served.map(|(key, key_authorization)| Challenge { key, key_authorization, expires }).collect();
         self.saved.order = Some(open);
         if self.saved.write().0.len() > CHECKPOINT {
-            return Ok(self.fail("The names of the certificate are too many or too long for one order.".to_owned()).await);
+            return Ok(self
+                .fail("The names of the certificate are too many or too long for one order.".to_owned())
+                .await);
         }
         let mut progress = self.pending(Duration::ZERO, None);
         progress.publish = publish;
@@ -130,9 +132,11 @@ impl Run<'_> {
     }
 
     fn dns(&self) -> Result<&dns::DnsSettings, Stop> {
-        self.state.settings.dns.as_ref().ok_or_else(|| {
-            Stop::Port(IssuerError::Misconfigured { source: "The options for DNS are not set.".into() })
-        })
+        self.state
+            .settings
+            .dns
+            .as_ref()
+            .ok_or_else(|| Stop::Port(IssuerError::Misconfigured { source: "The options for DNS are not set.".into() }))
     }
 
     /// Lasting records (dns-persist-01) that are missing, in words and as what has to be done. They

@@ -59,3 +59,32 @@ pub(super) fn time_of(text: &str) -> Option<Timestamp> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Timestamp)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyIdMethod, KeyPair, SerialNumber};
+
+    /// The key identifier and the serial number of the example in section 4.1.
+    #[test]
+    fn a_certificate_is_named_as_the_rfc_names_its_example() {
+        let key_id = [0x69, 0x88, 0x5b, 0x6b, 0x87, 0x46, 0x40, 0x41, 0xe1, 0xb3, 0x7b, 0x84, 0x7b, 0xa0, 0xae, 0x2c];
+        let key_id = [&key_id[..], &[0xde, 0x01, 0xc8, 0xd4]].concat();
+        let mut ca = CertificateParams::new(Vec::new()).unwrap();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.key_identifier_method = KeyIdMethod::PreSpecified(key_id);
+        let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
+        let mut leaf = CertificateParams::new(vec!["example.com".to_owned()]).unwrap();
+        leaf.serial_number = Some(SerialNumber::from_slice(&[0x87, 0x65, 0x43, 0x21]));
+        leaf.use_authority_key_identifier_extension = true;
+        let leaf = leaf.signed_by(&KeyPair::generate().unwrap(), &ca).unwrap();
+        assert_eq!(identifier(leaf.der()).as_deref(), Some("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"));
+        assert_eq!(identifier(b"no certificate"), None);
+    }
+
+    #[test]
+    fn times_of_a_window_are_read_with_their_zone() {
+        assert_eq!(time_of("2026-01-02T03:04:05Z"), time_of("2026-01-02T05:04:05.000+02:00"));
+        assert_eq!(time_of("2026-01-02"), None);
+    }
+}

@@ -42,9 +42,8 @@ impl Answer {
     }
 
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.response.body).map_err(|error| {
-            Failure::Unreadable(format!("The CA's answer is not what RFC 8555 describes: {error}."))
-        })
+        serde_json::from_slice(&self.response.body)
+            .map_err(|error| Failure::Unreadable(format!("The CA's answer is not what RFC 8555 describes: {error}.")))
     }
 }
 

@@ -43,11 +43,7 @@ pub const PRESETS: &[Preset] = &[
         directory: "https://dv.acme-v02.api.pki.goog/directory",
         summary: "Google Trust Services, over ACME; needs eab_kid and eab_hmac.",
     },
-    Preset {
-        provider: "Buypass",
-        directory: "https://api.buypass.com/acme/directory",
-        summary: "Buypass, over ACME.",
-    },
+    Preset { provider: "Buypass", directory: "https://api.buypass.com/acme/directory", summary: "Buypass, over ACME." },
     Preset {
         provider: "SSL.com",
         directory: "https://acme.ssl.com/sslcom-dv-ecc",
@@ -209,7 +205,9 @@ pub(super) fn list(text: Option<&str>) -> Vec<String> {
 fn check(schema: &IssuerSchema, input: &IssuerInput) -> domain::Result<()> {
     let find = |name: &str| {
         schema.options.iter().find(|option| match option.kind {
-            OptionKind::Map => name.strip_prefix(option.name).is_some_and(|rest| rest.len() > 1 && rest.starts_with('.')),
+            OptionKind::Map => {
+                name.strip_prefix(option.name).is_some_and(|rest| rest.len() > 1 && rest.starts_with('.'))
+            }
             _ => option.name == name,
         })
     };

@@ -268,3 +268,64 @@ impl Saved {
         self.order.iter().flat_map(OpenOrder::served).map(|(key, _)| key).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the first release with this engine wrote them.
+    const STATE: &str = r#"{"version":1,"settings":{"directory":"https://ca.example/dir","ca_file":null,
+        "method":"dns-01","contacts":["mailto:ops@example.com"],"binding":{"kid":"kid-1","mac_key":"AAEC"},
+        "profile":"classic","profiles":{"ov-ssl":"ov"},"preferred_chain":null,"max_orders":5,
+        "dns":{"writer":{"Rfc2136":{"server":"192.0.2.1:53","zone":null,
+        "key":{"name":"update","algorithm":"hmac-sha256","secret":"AAEC"}}},"resolvers":["192.0.2.2:53"],
+        "check":true,"check_servers":[],"ttl":60}},"account_key":"AAEC","account_url":"https://ca.example/acct/1",
+        "contacts":["mailto:ops@example.com"],"next_key":null}"#;
+    const CHECKPOINT: &str = r#"{"version":1,"order":{"url":"https://ca.example/order/1","phase":"written",
+        "answers":[{"name":"example.com","wildcard":true,"authz":"/authz/1","chall":"/chall/1","token":"t"}],
+        "method":"dns-01","thumbprint":"p","written":true,"polls":3},"orders":1,"failures":0,"registrations":0,
+        "without_replaces":false}"#;
+
+    #[test]
+    fn the_stored_forms_of_the_first_release_load() {
+        let state = AcmeState::read(&State(Zeroizing::new(STATE.as_bytes().to_vec()))).unwrap();
+        assert_eq!(state.account_url.as_deref(), Some("https://ca.example/acct/1"));
+        let saved = Saved::read(&Checkpoint(CHECKPOINT.as_bytes().to_vec())).unwrap();
+        let order = saved.order.unwrap();
+        assert_eq!((order.phase, order.polls), (Phase::Written, 3));
+        assert_eq!(order.records()[0].key_authorization, "t.p");
+    }
+
+    #[test]
+    fn a_form_of_a_newer_release_is_left_to_it() {
+        let newer = |text: &str| text.replacen("\"version\":1", "\"version\":2", 1).into_bytes();
+        let state = State(Zeroizing::new(newer(STATE)));
+        assert!(matches!(AcmeState::read(&state), Err(IssuerError::Retry { .. })));
+        assert!(matches!(Saved::read(&Checkpoint(newer(CHECKPOINT))), Err(IssuerError::Retry { .. })));
+    }
+
+    #[test]
+    fn a_state_that_is_damaged_does_not_show_itself() {
+        let damaged = State(Zeroizing::new(STATE.replace("\"ttl\":60", "\"ttl\":\"geheim\"").into_bytes()));
+        let error = AcmeState::read(&damaged).err().unwrap();
+        assert!(!error.to_string().contains("geheim"), "{error}");
+        assert_eq!(format!("{damaged:?}"), format!("{} bytes of state", damaged.0.len()));
+    }
+
+    #[test]
+    fn an_order_with_all_the_names_of_a_policy_fits_into_a_checkpoint() {
+        let mut saved = Saved::read(&Checkpoint(CHECKPOINT.as_bytes().to_vec())).unwrap();
+        let order = saved.order.as_mut().unwrap();
+        order.answers = (0..250)
+            .map(|number| Answer {
+                identifier: format!("host-{number:03}.department.example.com"),
+                wildcard: false,
+                authorization: "/acme/authz/3188926071/619371634321".to_owned(),
+                challenge: "/acme/chall/3188926071/619371634321/Xu5j-A".to_owned(),
+                token: "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA".to_owned(),
+                issuer_domains: Vec::new(),
+            })
+            .collect();
+        assert!(saved.write().0.len() < 60 * 1024, "{}", saved.write().0.len());
+    }
+}

@@ -140,8 +140,7 @@ impl Run<'_> {
         };
         self.clean().await;
         let directory = self.session.directory().await?;
-        let list: Vec<Value> =
-            identifiers.iter().map(|one| json!({"type": one.kind, "value": one.value})).collect();
+        let list: Vec<Value> = identifiers.iter().map(|one| json!({"type": one.kind, "value": one.value})).collect();
         let mut payload = json!({"identifiers": list});
         if let Some(profile) = self.profile(&directory.meta)? {
             payload["profile"] = json!(profile);
@@ -234,7 +233,8 @@ impl Run<'_> {
         };
         let answer = self.post(url, None, Place::Certificate).await?;
         let mut found = chain::read(&answer.response.body)?;
-        if let Some(wanted) = self.state.settings.preferred_chain.clone().filter(|wanted| !chain::leads_to(&found, wanted))
+        if let Some(wanted) =
+            self.state.settings.preferred_chain.clone().filter(|wanted| !chain::leads_to(&found, wanted))
         {
             for url in chain::alternates(&answer.response.headers) {
                 let other = chain::read(&self.post(&url, None, Place::Certificate).await?.response.body)?;

@@ -37,8 +37,7 @@ impl std::error::Error for DnsError {}
 /// # Errors
 /// A text that is no domain name.
 pub fn name(text: &str) -> Result<Name, DnsError> {
-    let mut name =
-        Name::from_ascii(text).map_err(|_| DnsError::Settings(format!("{text:?} is not a domain name.")))?;
+    let mut name = Name::from_ascii(text).map_err(|_| DnsError::Settings(format!("{text:?} is not a domain name.")))?;
     name.set_fqdn(true);
     Ok(name)
 }

@@ -23,7 +23,9 @@ pub(in super::super) async fn visible(settings: &DnsSettings, records: &[DnsReco
         for server in servers(settings, &resolver, &at).await? {
             match resolver.only(server).texts(&at).await {
                 Ok(texts) if texts.contains(&record.value()) => {}
-                Ok(_) => return Ok(Seen::Missing(format!("The TXT record at {at} is not at the server {server} yet."))),
+                Ok(_) => {
+                    return Ok(Seen::Missing(format!("The TXT record at {at} is not at the server {server} yet.")));
+                }
                 Err(DnsError::Unreachable(text)) => return Ok(Seen::Missing(text)),
                 Err(error) => return Err(error.into()),
             }
@@ -94,12 +96,15 @@ impl Persistent<'_> {
                 .filter_map(|part| part.split_once('='))
                 .map(|(name, value)| (name.trim(), value.trim()))
                 .collect();
-            let parameter =
-                |name: &str| parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
+            let parameter = |name: &str| {
+                parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+            };
             let until = parameter("persistUntil").and_then(|until| until.parse::<i64>().ok());
             if parameter("accounturi") != Some(self.account_url) {
                 reason = "the record names another account.".to_owned();
-            } else if self.wildcard && !parameter("policy").is_some_and(|policy| policy.eq_ignore_ascii_case("wildcard")) {
+            } else if self.wildcard
+                && !parameter("policy").is_some_and(|policy| policy.eq_ignore_ascii_case("wildcard"))
+            {
                 reason = "the record does not allow wildcards: add policy=wildcard.".to_owned();
             } else if until.is_some_and(|until| until <= self.now.seconds()) {
                 reason = "the record's time (persistUntil) has passed.".to_owned();

@@ -59,9 +59,7 @@ impl Exec {
         command.envs(&hook.environment).stdin(Stdio::null()).kill_on_drop(true);
         match hook.form {
             HookForm::Lego => command.args([action, &record.owner(), &record.value()]),
-            HookForm::LegoRaw => {
-                command.args([action, "--", &record.domain, &record.token, &record.key_authorization])
-            }
+            HookForm::LegoRaw => command.args([action, "--", &record.domain, &record.token, &record.key_authorization]),
             HookForm::Certbot => command
                 .env("CERTBOT_DOMAIN", &record.domain)
                 .env("CERTBOT_IDENTIFIER", &record.domain)
@@ -87,7 +85,11 @@ impl Exec {
         let last: String = String::from_utf8_lossy(&output.stderr).chars().rev().take(500).collect();
         let last: String = last.chars().rev().filter(|c| !c.is_control()).collect();
         warn!(program = %shown, action, domain = record.domain, status = %output.status, stderr = last, "a DNS hook failed");
-        Err(SolveError::Retry(format!("The DNS hook {shown} failed to {action} {}: {}.", record.owner(), output.status)))
+        Err(SolveError::Retry(format!(
+            "The DNS hook {shown} failed to {action} {}: {}.",
+            record.owner(),
+            output.status
+        )))
     }
 }
 

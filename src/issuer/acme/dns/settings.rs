@@ -99,7 +99,12 @@ pub(in super::super) fn options() -> Vec<OptionSchema> {
             None,
             "ADDRESS[:PORT] of the servers to look at, in place of those that the zone names.",
         ),
-        option("dns_ttl", OptionKind::Integer { least: 1, most: 86_400 }, Some("60"), "The TTL of records, in seconds."),
+        option(
+            "dns_ttl",
+            OptionKind::Integer { least: 1, most: 86_400 },
+            Some("60"),
+            "The TTL of records, in seconds.",
+        ),
         option("dns_server", OptionKind::Text, None, "rfc2136: HOST[:PORT] of the server that takes updates."),
         option("dns_zone", OptionKind::Text, None, "rfc2136: the zone; found by its SOA record if not set."),
         option("tsig_name", OptionKind::Text, None, "rfc2136: the name of the TSIG key."),
