@@ -88,8 +88,8 @@ fn fits(identifiers: &[Identifier], method: Method) -> Result<()> {
 /// The common name of a subject; the last one if there are several.
 fn common_name(subject: &str) -> Result<Option<String>> {
     let name = DistinguishedName::parse(subject)?;
-    let texts = name.parts.iter().flatten().filter(|attribute| attribute.oid == COMMON_NAME);
-    Ok(texts.last().map(|attribute| match &attribute.value {
+    let mut texts = name.parts.iter().flatten().filter(|attribute| attribute.oid == COMMON_NAME);
+    Ok(texts.next_back().map(|attribute| match &attribute.value {
         AttributeValue::Text(text) => text.clone(),
         AttributeValue::Der(_) => String::new(),
     }))

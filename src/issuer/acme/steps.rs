@@ -70,7 +70,7 @@ impl Run<'_> {
     async fn step(&mut self) -> Result<Progress, Stop> {
         if let Some(not_before) = self.saved.not_before {
             let left = not_before.0.saturating_sub(self.tools.clock.now().0);
-            if let Some(left @ 1..) = u64::try_from(left).ok() {
+            if let Ok(left @ 1..) = u64::try_from(left) {
                 let details = self.saved.reason.clone();
                 return Ok(self.pending(Duration::from_millis(left), details));
             }
