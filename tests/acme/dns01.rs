@@ -80,7 +80,7 @@ async fn a_key_that_the_server_does_not_accept_needs_a_person() {
 }
 
 #[tokio::test]
-async fn a_crash_after_any_request_removes_every_record() {
+async fn a_crash_before_the_commit_of_any_step_leaves_no_record() {
     let (knot, pebble) = with_knot().await;
     let mut play = by_update(&knot, &pebble, &[]).await;
     play.issue(&order(&["example.com"])).await;
