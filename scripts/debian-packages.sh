@@ -3,7 +3,9 @@
 set -euo pipefail
 
 # command:package
-needed=(openssl:openssl python3:python3 npm:npm jq:jq certtool:gnutls-bin pk12util:libnss3-tools)
+needed=(openssl:openssl python3:python3 npm:npm jq:jq curl:curl certtool:gnutls-bin pk12util:libnss3-tools)
+# The CA and the name server of tests/acme, and what looks at its records.
+needed+=(pebble:pebble knotd:knot dig:bind9-dnsutils)
 # libFuzzer is C++; nothing else needs it.
 [ "${FUZZING:-no}" = no ] || needed+=(g++:g++)
 missing=()

@@ -15,6 +15,7 @@ pub mod fuzzing;
 pub mod issuer;
 pub mod keys;
 pub mod metrics;
+pub mod outbound;
 pub mod proto;
 pub mod service;
 pub mod store;

@@ -52,6 +52,23 @@ const NEVER: &[(&str, &[&str])] = &[
         &["crate::service", "crate::transport", "crate::proto", "crate::store", "crate::app", "tonic::", "axum::"],
     ),
     (
+        "src/outbound",
+        &[
+            "crate::app",
+            "crate::cli",
+            "crate::config",
+            "crate::issuer",
+            "crate::keys",
+            "crate::proto",
+            "crate::service",
+            "crate::store",
+            "crate::transport",
+            "crate::worker",
+            "tonic::",
+            "axum::",
+        ],
+    ),
+    (
         "src/keys",
         &[
             "crate::service",

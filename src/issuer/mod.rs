@@ -1,7 +1,9 @@
 //! Who signs: a port of two methods. An issuer is asked to move one order one step; all state is
 //! in the checkpoint that the caller keeps, so a step may be repeated after any crash.
 
+pub mod acme;
 pub mod local_ca;
+pub mod provider;
 pub mod self_signed;
 pub mod test;
 

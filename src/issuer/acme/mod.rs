@@ -1,0 +1,188 @@
+//! ACME (RFC 8555): certificates from any CA that speaks it. The engine is a row of small steps
+//! over an opaque state and a checkpoint; nothing that matters is in memory, so that every step may
+//! be repeated on any replica after a crash at any point.
+//!
+//! The order of writing: account key, *saved*, newAccount, *address saved*, newOrder, *address
+//! saved*, answers chosen and published, *saved*, the CA is asked to look, *saved*, finalization,
+//! download.
+
+mod account;
+mod chain;
+mod dns;
+mod end;
+mod jws;
+mod names;
+mod problem;
+mod prove;
+mod renewal;
+mod responder;
+mod session;
+mod settings;
+mod state;
+mod steps;
+mod tls_alpn;
+mod wire;
+
+pub use dns::{Hook, HookForm, Tools};
+pub use responder::{Lookup, Responder};
+pub use settings::{PRESETS, Preset};
+pub use tls_alpn::{ACME_TLS_ALPN, certified_key};
+
+use super::provider::{
+    AccountCommand, Health, IssuerInput, IssuerSchema, Needs, Order, Progress, Provider, RenewalWindow, State,
+};
+use super::{Checkpoint, IssuerError};
+use crate::domain::{self, Policy};
+use async_trait::async_trait;
+use problem::{Failure, Verdict};
+use session::Session;
+use settings::Settings;
+use state::AcmeState;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use steps::Run;
+
+/// More issuer objects than this start with an empty memory again, which costs requests alone.
+const SESSIONS: usize = 1024;
+
+/// The directory of a CA and the roots that are trusted for it.
+type SessionKey = (String, Option<String>);
+
+/// The ACME provider under one of its names.
+pub struct Acme {
+    preset: Preset,
+    tools: Tools,
+    sessions: Mutex<HashMap<SessionKey, Arc<Session>>>,
+}
+
+impl Acme {
+    pub fn new(preset: Preset, tools: Tools) -> Self {
+        Self { preset, tools, sessions: Mutex::default() }
+    }
+
+    /// The session of an issuer object. Objects with the same CA share one; accounts differ by key.
+    fn session(&self, settings: &Settings) -> Result<Arc<Session>, IssuerError> {
+        let key = (settings.directory.clone(), settings.ca_file.clone());
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = sessions.get(&key) {
+            return Ok(Arc::clone(session));
+        }
+        let http = self
+            .tools
+            .clients
+            .client(settings.ca_file.as_deref())
+            .map_err(|error| IssuerError::Misconfigured { source: error.into() })?;
+        let session = Arc::new(Session::new(http, Arc::clone(&self.tools.clock), settings.directory.clone()));
+        if sessions.len() >= SESSIONS {
+            sessions.clear();
+        }
+        sessions.insert(key, Arc::clone(&session));
+        Ok(session)
+    }
+
+    fn run<'a>(&'a self, order: &'a Order, state: &State, at: &Checkpoint) -> Result<Run<'a>, IssuerError> {
+        let state = AcmeState::read(state)?;
+        let session = self.session(&state.settings)?;
+        let key = account::key(&state).map_err(account::to_error)?;
+        Ok(Run { order, tools: &self.tools, session, key, state, saved: state::Saved::read(at)? })
+    }
+}
+
+#[async_trait]
+impl Provider for Acme {
+    fn schema(&self) -> IssuerSchema {
+        settings::schema(&self.preset)
+    }
+
+    async fn configure(&self, input: &IssuerInput, old: Option<&State>) -> domain::Result<State> {
+        let settings = Settings::parse(&self.preset, input)?;
+        if let Some(ca_file) = settings.ca_file.as_deref() {
+            self.tools
+                .clients
+                .client(Some(ca_file))
+                .map_err(|error| settings::problem("ca_file", error.to_string()))?;
+        }
+        if let Some(mut old) = old.and_then(|old| AcmeState::read(old).ok()) {
+            let kid = |settings: &Settings| settings.binding.as_ref().map(|binding| binding.kid.clone());
+            if old.settings.directory == settings.directory && kid(&old.settings) == kid(&settings) {
+                old.settings = settings;
+                return Ok(old.write());
+            }
+        }
+        // Another CA, or another external account: another key.
+        let key = jws::AccountKey::generate().map_err(|_| domain::Error::internal())?;
+        Ok(AcmeState::new(settings, key.to_vec()).write())
+    }
+
+    async fn activate(&self, state: &State) -> Result<Option<State>, IssuerError> {
+        let mut state = AcmeState::read(state)?;
+        let session = self.session(&state.settings)?;
+        if state.account_url.is_none() {
+            account::register(&session, &mut state).await?;
+            // The address is kept before anything else is asked.
+            return Ok(Some(state.write()));
+        }
+        Ok(account::update_contacts(&session, &mut state).await?.then(|| state.write()))
+    }
+
+    fn accept(&self, policy: &Policy, state: &State) -> domain::Result<()> {
+        let state = AcmeState::read(state).map_err(|_| domain::Error::internal())?;
+        names::identifiers(policy, state.settings.method).map(|_| ())
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { sealed_key: false, common_name_in_sans: true }
+    }
+
+    async fn advance(&self, order: &Order, state: &State, at: &Checkpoint) -> Result<Progress, IssuerError> {
+        self.run(order, state, at)?.advance().await
+    }
+
+    async fn cancel(&self, order: &Order, state: &State, at: &Checkpoint) -> Result<Progress, IssuerError> {
+        self.run(order, state, at)?.cancel().await
+    }
+
+    async fn check(&self, state: &State) -> Health {
+        let state = match AcmeState::read(state) {
+            Ok(state) => state,
+            Err(error) => return Health::Bad(error.to_string()),
+        };
+        let session = match self.session(&state.settings) {
+            Ok(session) => session,
+            Err(error) => return Health::Bad(error.to_string()),
+        };
+        let (looked, good) = match &state.account_url {
+            Some(url) => (account::look(&session, &state, url).await, format!("The CA knows the account {url}.")),
+            None => {
+                let looked = session.directory().await;
+                let terms = looked.as_ref().ok().and_then(|directory| directory.meta.terms_of_service.clone());
+                let terms = terms.map_or_else(String::new, |terms| format!(" Its terms of service: {terms}."));
+                (looked.map(|_| ()), format!("The CA answers. No account is registered yet.{terms}"))
+            }
+        };
+        match looked.map_err(Failure::verdict) {
+            Ok(()) => Health::Good(good),
+            Err(Verdict::Retry { message, .. } | Verdict::OrderLost(message)) => Health::Unknown(message),
+            Err(Verdict::Misconfigured(message) | Verdict::Rejected(message)) => Health::Bad(message),
+            Err(Verdict::AccountForgotten | Verdict::NotReplaceable) => {
+                Health::Unknown("The CA does not know the account; the next order registers it again.".to_owned())
+            }
+        }
+    }
+
+    async fn renewal(&self, certificate: &[u8], state: &State) -> Result<Option<RenewalWindow>, IssuerError> {
+        let state = AcmeState::read(state)?;
+        let session = self.session(&state.settings)?;
+        renewal::window(&session, certificate).await.map_err(account::to_error)
+    }
+
+    async fn command(&self, command: AccountCommand, state: &State) -> Result<State, IssuerError> {
+        let mut state = AcmeState::read(state)?;
+        let session = self.session(&state.settings)?;
+        match command {
+            AccountCommand::RollKey => account::roll_key(&session, &mut state).await?,
+            AccountCommand::Deactivate => account::deactivate(&session, &mut state).await?,
+        }
+        Ok(state.write())
+    }
+}

@@ -1,0 +1,148 @@
+//! What ACME can express of a policy: host names and addresses, nothing else.
+
+use super::state::Method;
+use crate::domain::policy::KeyType;
+use crate::domain::subject::{AttributeValue, DistinguishedName};
+use crate::domain::{Error, Policy, Result};
+use std::net::IpAddr;
+
+const COMMON_NAME: &str = "2.5.4.3";
+
+/// An identifier of an order (RFC 8555 section 9.7.7, RFC 8738).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Identifier {
+    pub(super) kind: &'static str,
+    pub(super) value: String,
+}
+
+/// The identifiers of a policy: its alternative names, and a common name that is a host name or an
+/// address. In lower case, each once.
+///
+/// # Errors
+/// The member that ACME cannot express, and what to do.
+pub(super) fn identifiers(policy: &Policy, method: Method) -> Result<Vec<Identifier>> {
+    let field = |path: &str, problem: String| Error::field(format!("policy.{path}"), problem);
+    if policy.key.key_type == KeyType::P256K {
+        return Err(field("key_props.crv", "ACME issuers take RSA, P-256, P-384 and P-521, not P-256K.".to_owned()));
+    }
+    if policy.x509.ca {
+        let hint = "An ACME issuer issues no CA certificates: set it to false.";
+        return Err(field("x509_props.basic_constraints.ca", hint.to_owned()));
+    }
+    let sans = policy.x509.sans.clone().unwrap_or_default();
+    for (member, names) in [("emails", &sans.emails), ("upns", &sans.upns), ("uris", &sans.uris)] {
+        if !names.is_empty() {
+            let hint = "An ACME issuer certifies host names and IP addresses only: remove these names.";
+            return Err(field(&format!("x509_props.sans.{member}"), hint.to_owned()));
+        }
+    }
+    let mut found: Vec<Identifier> = Vec::new();
+    let mut add = |identifier: Identifier| {
+        if !found.contains(&identifier) {
+            found.push(identifier);
+        }
+    };
+    if let Some(common_name) = common_name(&policy.x509.subject)? {
+        match identifier(&common_name) {
+            Some(identifier) if common_name.len() <= 64 => add(identifier),
+            _ => {
+                let hint = format!(
+                    "An ACME issuer certifies a common name only if it is a host name of at most 64 characters; \
+                     {common_name:?} is not. Leave the subject empty and put the names into sans."
+                );
+                return Err(field("x509_props.subject", hint));
+            }
+        }
+    }
+    for (index, name) in sans.dns_names.iter().enumerate() {
+        let problem = || field(&format!("x509_props.sans.dns_names[{index}]"), "Not a host name.".to_owned());
+        add(identifier(name).ok_or_else(problem)?);
+    }
+    for (index, address) in sans.ip_addresses.iter().enumerate() {
+        let problem = || field(&format!("x509_props.sans.ipAddresses[{index}]"), "Not an IP address.".to_owned());
+        let address = address.parse::<IpAddr>().map_err(|_| problem())?;
+        add(Identifier { kind: "ip", value: address.to_string() });
+    }
+    if found.is_empty() {
+        return Err(field("x509_props.sans.dns_names", "An ACME issuer needs at least one host name.".to_owned()));
+    }
+    fits(&found, method)?;
+    Ok(found)
+}
+
+/// Whether the challenge can prove every name (RFC 8555 section 8.3, RFC 8738 section 7).
+fn fits(identifiers: &[Identifier], method: Method) -> Result<()> {
+    let by_dns = matches!(method, Method::Dns01 | Method::DnsPersist01);
+    for Identifier { kind, value } in identifiers {
+        let problem = match (*kind, value.starts_with("*.")) {
+            ("dns", true) if !by_dns => "a wildcard is proved by dns-01 or dns-persist-01 only",
+            ("ip", _) if by_dns => "an IP address is proved by http-01 or tls-alpn-01 only",
+            _ => continue,
+        };
+        let name = method.name();
+        return Err(Error::bad_parameter(format!("{value}: {problem}, and the issuer uses {name}.")));
+    }
+    Ok(())
+}
+
+/// The common name of a subject; the last one if there are several.
+fn common_name(subject: &str) -> Result<Option<String>> {
+    let name = DistinguishedName::parse(subject)?;
+    let mut texts = name.parts.iter().flatten().filter(|attribute| attribute.oid == COMMON_NAME);
+    Ok(texts.next_back().map(|attribute| match &attribute.value {
+        AttributeValue::Text(text) => text.clone(),
+        AttributeValue::Der(_) => String::new(),
+    }))
+}
+
+/// A host name, perhaps with `*.` before it, or an address.
+fn identifier(text: &str) -> Option<Identifier> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(Identifier { kind: "ip", value: address.to_string() });
+    }
+    let value = text.trim_end_matches('.').to_ascii_lowercase();
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let host = value.strip_prefix("*.").unwrap_or(&value);
+    (host.contains('.') && host.len() <= 253 && host.split('.').all(label)).then_some(Identifier { kind: "dns", value })
+}
+
+/// Whether a certificate (DER) has this common name as its issuer.
+pub(super) fn issued_by(certificate: &[u8], wanted: &str) -> bool {
+    use der::Decode;
+    x509_cert::Certificate::from_der(certificate)
+        .ok()
+        .and_then(|certificate| common_name(&certificate.tbs_certificate().issuer().to_string()).ok().flatten())
+        .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_and_addresses_are_identifiers_and_nothing_else() {
+        for (text, kind, value) in [
+            ("WWW.Example.com", "dns", "www.example.com"),
+            ("*.example.com.", "dns", "*.example.com"),
+            ("192.0.2.1", "ip", "192.0.2.1"),
+            ("2001:DB8::1", "ip", "2001:db8::1"),
+        ] {
+            assert_eq!(identifier(text), Some(Identifier { kind, value: value.to_owned() }), "{text}");
+        }
+        for text in ["MyCertSubject1", "", "a b.example", "-a.example", "*.*.example.com", "a..b", "x@example.com"] {
+            assert_eq!(identifier(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_common_name_is_read_from_the_subject() {
+        assert_eq!(common_name("CN=www.example.com, O=Example").unwrap().as_deref(), Some("www.example.com"));
+        assert_eq!(common_name("O=Example").unwrap(), None);
+        assert_eq!(common_name("").unwrap(), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! Answers http-01 (RFC 8555 section 8.3): `GET /.well-known/acme-challenge/{token}` over plain
+//! HTTP. Nothing else is on that port. Tokens come from the store at every request, so that any
+//! replica answers any of them.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+const PATH: &str = "/.well-known/acme-challenge/";
+/// Connections at once; further ones wait in the queue of the listener.
+const CONNECTIONS: usize = 256;
+/// A whole connection, silent or not.
+const LIFE: Duration = Duration::from_secs(10);
+
+/// Finds the key authorization of a token.
+#[async_trait]
+pub trait Lookup: Send + Sync + 'static {
+    /// `Ok(None)` where there is no such token; an error where it cannot be known now.
+    async fn lookup(&self, token: &str) -> Result<Option<String>, ()>;
+}
+
+/// The server for http-01.
+pub struct Responder {
+    lookup: Arc<dyn Lookup>,
+}
+
+impl Responder {
+    pub fn new(lookup: Arc<dyn Lookup>) -> Self {
+        Self { lookup }
+    }
+
+    /// Answers until `end` is ready; open connections are then closed.
+    pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send) {
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut connections = JoinSet::new();
+        let mut end = std::pin::pin!(end);
+        loop {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+            let stream = tokio::select! {
+                () = &mut end => return,
+                accepted = listener.accept() => accepted,
+            };
+            while connections.try_join_next().is_some() {}
+            match stream {
+                Ok((stream, _)) => {
+                    let lookup = Arc::clone(&self.lookup);
+                    connections.spawn(async move {
+                        let _permit = permit;
+                        // A connection that breaks off is the other side's matter.
+                        let _ = tokio::time::timeout(LIFE, connection(stream, lookup)).await;
+                    });
+                }
+                // Out of file descriptors, most likely: they come back.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, lookup: Arc<dyn Lookup>) -> hyper::Result<()> {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let lookup = Arc::clone(&lookup);
+        async move { Ok::<_, Infallible>(answer(request.method(), request.uri().path(), &*lookup).await) }
+    });
+    hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(5))
+        .max_buf_size(8192)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+}
+
+async fn answer(method: &Method, path: &str, lookup: &dyn Lookup) -> Response<Full<Bytes>> {
+    let token = path.strip_prefix(PATH).filter(|token| {
+        (1..=200).contains(&token.len())
+            && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    });
+    let (status, body) = match token {
+        _ if method != Method::GET && method != Method::HEAD => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
+        None => (StatusCode::NOT_FOUND, String::new()),
+        Some(token) => match lookup.lookup(token).await {
+            Ok(Some(key_authorization)) => (StatusCode::OK, key_authorization),
+            Ok(None) => (StatusCode::NOT_FOUND, String::new()),
+            Err(()) => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
+        },
+    };
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    response
+}

@@ -1,0 +1,288 @@
+//! The port for certificate authorities with accounts, options and challenges. A provider is one
+//! for the process; what differs between issuer objects is in their opaque, sealed [`State`].
+//!
+//! # What the service commits, and when
+//! 1. `configure` has no outside effect. Its state is committed with the issuer object *before*
+//!    [`Provider::activate`] is called, so that a new account key is never lost.
+//! 2. The [`Progress`] of a step is committed in one batch: the checkpoint inside its step, the new
+//!    state of the issuer if there is one (compare-and-set; on a conflict the whole progress is
+//!    dropped and the step repeated with the newer state), `publish` written and `withdraw` deleted.
+//!    Only then is the next step called.
+//! 3. An error of a step commits nothing; the same step is called again.
+//! 4. Every step may be repeated after a crash at any point, with the checkpoint before it.
+
+use super::{Checkpoint, FailureClass, IssuerError, Step};
+use crate::domain::{self, CertificateName, Policy, RequestId, Timestamp, VaultName, Version};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// What a provider is asked for: the same at every step of one pending operation.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub vault: VaultName,
+    pub certificate: CertificateName,
+    /// The idempotency key: one order at the CA for one request id.
+    pub request_id: RequestId,
+    /// The version that the certificate will have.
+    pub version: Version,
+    /// PKCS#10, DER.
+    pub csr: Vec<u8>,
+    pub policy: Policy,
+    /// When the operation began.
+    pub created: Timestamp,
+    /// The certificate (DER) that this one replaces, if it comes from the same issuer object.
+    pub replaces: Option<Vec<u8>>,
+    /// The sealed private key of the certificate; only where [`Needs::sealed_key`] asks for it.
+    pub sealed_key: Option<Vec<u8>>,
+}
+
+/// What a provider keeps of an issuer object: its options, secrets and account. Nobody else reads
+/// it. The service seals it. Removed from memory when dropped; `Debug` shows the length.
+#[derive(Clone, Eq, PartialEq)]
+pub struct State(pub Zeroizing<Vec<u8>>);
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of state", self.0.len())
+    }
+}
+
+/// What a caller set on an issuer object, complete: after a partial change the service merges.
+/// `Debug` shows no secret.
+#[derive(Clone, Default)]
+pub struct IssuerInput {
+    /// By the names of [`IssuerSchema`].
+    pub options: BTreeMap<String, String>,
+    /// In the clear on their way to be sealed.
+    pub secrets: BTreeMap<String, Zeroizing<String>>,
+    /// Key Vault's `credentials.account_id`.
+    pub account_id: Option<String>,
+    /// Key Vault's `credentials.pwd`.
+    pub password: Option<Zeroizing<String>>,
+    /// Key Vault's `org_details`.
+    pub organization: Option<domain::issuer::Organization>,
+}
+
+impl fmt::Debug for IssuerInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secrets: Vec<&String> = self.secrets.keys().collect();
+        write!(f, "options {:?}, secrets {secrets:?}", self.options)
+    }
+}
+
+/// What came of a step. Committed in one batch before the next step.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub step: Step,
+    /// The issuer object's new state, where it changed.
+    pub state: Option<State>,
+    /// Records that every replica must be able to read before the next step.
+    pub publish: Vec<Challenge>,
+    /// Records that are no longer needed.
+    pub withdraw: Vec<ChallengeKey>,
+    /// What a person has to do before the order goes on; replaces what was said before.
+    pub actions: Vec<Action>,
+}
+
+impl Progress {
+    /// A step that changes nothing else.
+    pub fn new(step: Step) -> Self {
+        Self { step, state: None, publish: Vec::new(), withdraw: Vec::new(), actions: Vec::new() }
+    }
+
+    /// The CA's verdict: the order is over.
+    pub fn failed(class: FailureClass, message: impl Into<String>) -> Self {
+        Self::new(Step::Failed { class, message: message.into() })
+    }
+}
+
+/// Names the record of a challenge in the store.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ChallengeKey {
+    pub kind: ChallengeKind,
+    /// The token (http-01), or the name of the host in lower case (tls-alpn-01).
+    pub name: String,
+}
+
+/// A challenge that a replica answers itself.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum ChallengeKind {
+    /// RFC 8555 section 8.3.
+    Http01,
+    /// RFC 8737.
+    TlsAlpn01,
+}
+
+/// The record of a challenge: read by every replica, deleted by [`Progress::withdraw`], and of no
+/// use after `expires`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Challenge {
+    pub key: ChallengeKey,
+    /// The key authorization (RFC 8555 section 8.1). Public once the CA has asked for it.
+    pub key_authorization: String,
+    pub expires: Timestamp,
+}
+
+/// Something that only a person or another system can do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Action {
+    pub kind: ActionKind,
+    /// The owner name of a DNS record, or the address of a file.
+    pub name: String,
+    /// The text of the record, or the content of the file.
+    pub value: String,
+    pub expires: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ActionKind {
+    /// A TXT record is to be published.
+    DnsTxt,
+    /// A file is to be served.
+    HttpFile,
+    /// Somebody has to approve at the CA.
+    Approval,
+    /// The CA has to validate the organization.
+    OrganizationValidation,
+}
+
+/// Whether an issuer object can work, as seen without side effects.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Health {
+    /// The CA knows the credentials; in words, such as the account's address.
+    Good(String),
+    /// Nothing can be said now: no connection, or the CA has a fault.
+    Unknown(String),
+    /// Credentials or options must change.
+    Bad(String),
+}
+
+/// What a provider needs from the certificate's side.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Needs {
+    /// The private key of the certificate, sealed.
+    pub sealed_key: bool,
+    /// A common name that is a host name stands among the alternative names of the request too.
+    pub common_name_in_sans: bool,
+}
+
+/// The window in which the CA wants a certificate renewed (RFC 9773).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RenewalWindow {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    /// A page that explains it.
+    pub explanation: Option<String>,
+    /// When to ask again.
+    pub ask_again: Duration,
+}
+
+/// What an operator can do with the account at a CA.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AccountCommand {
+    /// Called twice, each state committed before the next call: the first makes the next key, the
+    /// second puts it in place at the CA.
+    RollKey,
+    /// Ends the account for good.
+    Deactivate,
+}
+
+/// The options of a provider: for forms, for checks, and for `issuer set --help`.
+#[derive(Clone, Debug)]
+pub struct IssuerSchema {
+    pub provider: &'static str,
+    pub summary: &'static str,
+    pub options: Vec<OptionSchema>,
+}
+
+/// One option.
+#[derive(Clone, Debug)]
+pub struct OptionSchema {
+    pub name: &'static str,
+    pub kind: OptionKind,
+    pub required: bool,
+    pub default: Option<&'static str>,
+    /// One sentence.
+    pub help: &'static str,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum OptionKind {
+    Text,
+    Url,
+    Boolean,
+    Integer {
+        least: u64,
+        most: u64,
+    },
+    Choice(&'static [&'static str]),
+    /// Separated by commas.
+    List,
+    /// The content of a text file: `NAME=PATH` on the command line sends what is in the file.
+    File,
+    /// Stored sealed, never answered: `--secret-option NAME=FILE`.
+    Secret,
+    /// Any number of options `NAME.KEY`.
+    Map,
+}
+
+/// A certificate authority. One in a process, found by the provider's name.
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// The options it understands.
+    fn schema(&self) -> IssuerSchema;
+
+    /// Checks the options and makes the first state, or the next one of an issuer object that is
+    /// changed. No outside effect.
+    ///
+    /// # Errors
+    /// The option, and what is wrong with it, as a field error.
+    async fn configure(&self, input: &IssuerInput, old: Option<&State>) -> domain::Result<State>;
+
+    /// Makes the outside ready (an account at the CA), safe to repeat. Called after the state of
+    /// `configure` was committed; a new state is committed in turn. Steps do the same where it
+    /// was never called or failed.
+    async fn activate(&self, _state: &State) -> Result<Option<State>, IssuerError> {
+        Ok(None)
+    }
+
+    /// Refuses a policy that this CA cannot express, when a certificate is created.
+    ///
+    /// # Errors
+    /// The member of the policy, and what is wrong with it.
+    fn accept(&self, _policy: &Policy, _state: &State) -> domain::Result<()> {
+        Ok(())
+    }
+
+    /// What it needs from the certificate's side.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// Starts or continues the order.
+    async fn advance(&self, order: &Order, state: &State, at: &Checkpoint) -> Result<Progress, IssuerError>;
+
+    /// Asks for the cancellation. [`Step::Issued`] is a right answer: the CA was faster.
+    async fn cancel(&self, order: &Order, state: &State, at: &Checkpoint) -> Result<Progress, IssuerError>;
+
+    /// Whether the credentials are good, without side effects.
+    async fn check(&self, state: &State) -> Health;
+
+    /// When the CA wants this certificate (DER) renewed; none where it has no opinion.
+    async fn renewal(&self, _certificate: &[u8], _state: &State) -> Result<Option<RenewalWindow>, IssuerError> {
+        Ok(None)
+    }
+
+    /// A command of an operator; the new state is committed.
+    async fn command(&self, _command: AccountCommand, _state: &State) -> Result<State, IssuerError> {
+        Err(IssuerError::Misconfigured { source: "This provider has no accounts at a CA.".into() })
+    }
+
+    /// The keys and certificates of a built-in authority.
+    fn authority(&self, _state: &State) -> Option<domain::Authority> {
+        None
+    }
+}

@@ -1,0 +1,83 @@
+//! Why no answer was received, in words that hold no secret.
+
+use std::fmt;
+
+/// What went wrong on the way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorKind {
+    /// The request itself cannot be sent: address, header or method.
+    Request,
+    /// The client's settings are unusable: roots, proxy.
+    Settings,
+    /// No connection: name not found, refused, unreachable, or the proxy said no.
+    Connect,
+    /// The peer's certificate was not accepted, or the handshake failed.
+    Tls,
+    /// One of the bounds of [`super::Timeouts`] passed.
+    Timeout,
+    /// The connection broke, or what came was not HTTP.
+    Protocol,
+    /// The answer is larger than allowed.
+    TooLarge,
+    /// More redirects than asked for, or one that is not followed.
+    Redirect,
+}
+
+/// No answer. The text names the host and the cause, and never a header, a query or a body.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Error {
+    pub kind: ErrorKind,
+    message: String,
+}
+
+impl Error {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// Whether waiting can cure it. A certificate that is not trusted, or unusable settings, need
+    /// a person.
+    pub fn is_retryable(&self) -> bool {
+        match self.kind {
+            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Protocol => true,
+            ErrorKind::Request | ErrorKind::Settings | ErrorKind::Tls | ErrorKind::TooLarge | ErrorKind::Redirect => {
+                false
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The causes of an error in one line, without repeating what a cause says again.
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// Finds an error of ours below what the HTTP library wrapped around it.
+pub(super) fn ours<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref::<Error>() {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
+}

@@ -1,0 +1,215 @@
+//! Certificates by dns-01: updates of a real name server, hooks, and an HTTP service.
+
+use crate::peers::{Knot, Pebble, PebbleOptions, TSIG, free_port, texts};
+use crate::play::{Play, input, order};
+use certmint::issuer::Step;
+use certmint::issuer::acme::{Hook, HookForm};
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+async fn with_knot() -> (Knot, Pebble) {
+    let knot = Knot::start().await;
+    let pebble = Pebble::start(PebbleOptions { dns_port: Some(knot.port), ..Default::default() }).await;
+    (knot, pebble)
+}
+
+async fn by_update(knot: &Knot, pebble: &Pebble, more: &[(&str, &str)]) -> Play {
+    let server = format!("127.0.0.1:{}", knot.port);
+    let own = [
+        ("challenge", "dns-01"),
+        ("dns_provider", "rfc2136"),
+        ("dns_server", server.as_str()),
+        ("dns_resolvers", &server),
+        ("dns_check_servers", &server),
+        ("tsig_name", TSIG.0),
+        ("tsig_secret", TSIG.1),
+    ];
+    let all: Vec<(&str, &str)> = own.into_iter().chain(more.iter().copied()).collect();
+    Play::new(&input(pebble, &all)).await
+}
+
+#[tokio::test]
+async fn a_wildcard_and_its_host_are_proved_with_two_values_at_one_name() {
+    let (knot, pebble) = with_knot().await;
+    let mut play = by_update(&knot, &pebble, &[]).await;
+    play.forgetful = true;
+    play.issue(&order(&["*.example.com", "example.com"])).await;
+    assert_eq!(texts(knot.port, "_acme-challenge.example.com", "TXT").await, "", "removed");
+}
+
+#[tokio::test]
+async fn values_of_others_at_the_same_name_stay() {
+    let (knot, pebble) = with_knot().await;
+    let other = certmint::outbound::dns::Updater {
+        server: ([127, 0, 0, 1], knot.port).into(),
+        zone: certmint::outbound::dns::name("example.com").unwrap(),
+        key: Some(certmint::outbound::dns::TsigKey::new(TSIG.0, "hmac-sha256", TSIG.1).unwrap()),
+        timeout: Duration::from_secs(5),
+    };
+    let at = certmint::outbound::dns::name("_acme-challenge.example.com").unwrap();
+    let mut play = by_update(&knot, &pebble, &[]).await;
+    other.append(&at, "somebody else", 60, certmint::clock::Clock::now(&*play.clock)).await.unwrap();
+    play.issue(&order(&["example.com"])).await;
+    assert_eq!(texts(knot.port, "_acme-challenge.example.com", "TXT").await, "\"somebody else\"\n");
+}
+
+#[tokio::test]
+async fn an_alias_leads_to_the_zone_that_may_be_written() {
+    let (knot, pebble) = with_knot().await;
+    let mut play = by_update(&knot, &pebble, &[("dns_zone", "example.com")]).await;
+    play.issue(&order(&["deleg.example.com"])).await;
+    assert_eq!(texts(knot.port, "x1.acme.example.com", "TXT").await, "");
+}
+
+#[tokio::test]
+async fn a_key_that_the_server_does_not_accept_needs_a_person() {
+    let (knot, pebble) = with_knot().await;
+    for (name, secret) in [(TSIG.0, "d3Jvbmc="), ("other", TSIG.1)] {
+        let mut play = by_update(&knot, &pebble, &[("tsig_name", name), ("tsig_secret", secret)]).await;
+        let order = order(&["example.com"]);
+        for _ in 0..3 {
+            play.step(&order).await;
+        }
+        let engine = certmint::issuer::provider::Provider::advance;
+        let error = engine(play.engine(), &order, &play.state, &play.checkpoint).await.unwrap_err();
+        assert!(matches!(error, certmint::issuer::IssuerError::Misconfigured { .. }), "{error}");
+        assert!(error.to_string().contains("TSIG") && !error.to_string().contains(secret), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_before_the_commit_of_any_step_leaves_no_record() {
+    let (knot, pebble) = with_knot().await;
+    let mut play = by_update(&knot, &pebble, &[]).await;
+    play.issue(&order(&["example.com"])).await;
+    for lost in 0..play.steps() {
+        let mut play = by_update(&knot, &pebble, &[]).await;
+        play.lose = Some(lost);
+        play.issue(&order(&["example.com"])).await;
+        assert_eq!(texts(knot.port, "_acme-challenge.example.com", "TXT").await, "", "step {lost}");
+    }
+}
+
+#[tokio::test]
+async fn the_ca_is_not_asked_before_the_record_can_be_seen() {
+    let pebble = Pebble::start(PebbleOptions::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    // A hook that does nothing.
+    let hook = script(folder.path(), "idle", "#!/bin/sh\nexit 0\n");
+    let mut play = with_hook(&pebble, HookForm::Lego, hook, &[]).await;
+    let order = order(&["www.example.com"]);
+    for _ in 0..6 {
+        assert!(matches!(play.step(&order).await, Some(Step::Pending { .. })));
+    }
+    let last = play.details.last().unwrap();
+    assert!(last.contains("_acme-challenge.www.example.com") && last.contains("not at the server"), "{last}");
+    let asked = play.wire.bodies.lock().unwrap().iter().filter(|(url, _)| url.contains("/chalZ/")).count();
+    assert_eq!(asked, 0);
+}
+
+fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+async fn with_hook(pebble: &Pebble, form: HookForm, program: PathBuf, more: &[(&str, &str)]) -> Play {
+    let environment = BTreeMap::from([("DNS_API".to_owned(), pebble.management_url())]);
+    let cleanup = (form == HookForm::Certbot).then(|| program.with_file_name("cleanup"));
+    let hook = Hook { form, program, cleanup, environment, timeout: Duration::from_secs(20) };
+    let dns = format!("127.0.0.1:{}", pebble.dns_port);
+    let own = [
+        ("challenge", "dns-01"),
+        ("dns_provider", "exec"),
+        ("dns_hook", "hook"),
+        ("dns_resolvers", dns.as_str()),
+        ("dns_check_servers", &dns),
+    ];
+    let all: Vec<(&str, &str)> = own.into_iter().chain(more.iter().copied()).collect();
+    Play::with_hooks(&input(pebble, &all), BTreeMap::from([("hook".to_owned(), hook)])).await
+}
+
+#[tokio::test]
+async fn scripts_written_for_lego_and_certbot_publish_the_records() {
+    let pebble = Pebble::start(PebbleOptions::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let lego = script(
+        folder.path(),
+        "lego",
+        "#!/bin/sh\ncase $1 in present) c=set-txt;; cleanup) c=clear-txt;; esac\n\
+         exec curl -sf \"$DNS_API/$c\" -d \"{\\\"host\\\":\\\"$2\\\",\\\"value\\\":\\\"$3\\\"}\"\n",
+    );
+    let certbot = script(
+        folder.path(),
+        "auth",
+        "#!/bin/sh\nexec curl -sf \"$DNS_API/set-txt\" -d \
+         \"{\\\"host\\\":\\\"_acme-challenge.$CERTBOT_DOMAIN.\\\",\\\"value\\\":\\\"$CERTBOT_VALIDATION\\\"}\"\n",
+    );
+    script(
+        folder.path(),
+        "cleanup",
+        "#!/bin/sh\nexec curl -sf \"$DNS_API/clear-txt\" -d \"{\\\"host\\\":\\\"_acme-challenge.$CERTBOT_DOMAIN.\\\"}\"\n",
+    );
+    for (form, program) in [(HookForm::Lego, lego), (HookForm::Certbot, certbot)] {
+        let mut play = with_hook(&pebble, form, program, &[]).await;
+        play.issue(&order(&["*.example.com"])).await;
+        assert_eq!(texts(pebble.dns_port, "_acme-challenge.example.com", "TXT").await, "", "{form:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_is_tried_again_and_its_output_stays_in_the_log() {
+    let pebble = Pebble::start(PebbleOptions::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let hook = script(folder.path(), "fails", "#!/bin/sh\necho geheim >&2\nexit 3\n");
+    let mut play = with_hook(&pebble, HookForm::Lego, hook, &[]).await;
+    let order = order(&["www.example.com"]);
+    for _ in 0..5 {
+        play.step(&order).await;
+    }
+    let last = play.details.last().unwrap();
+    assert!(last.contains("failed to present") && last.contains("exit status: 3"), "{last}");
+    assert!(!last.contains("geheim"));
+}
+
+#[tokio::test]
+async fn an_http_service_written_for_lego_publishes_the_records() {
+    let pebble = Pebble::start(PebbleOptions::default()).await;
+    let port = free_port();
+    let (folder, api) = (tempfile::tempdir().unwrap(), pebble.management_url());
+    let server = script(
+        folder.path(),
+        "server.py",
+        "import http.server, sys, urllib.request, json\n\
+         class Handler(http.server.BaseHTTPRequestHandler):\n\
+         \x20   def do_POST(self):\n\
+         \x20       body = json.loads(self.rfile.read(int(self.headers['content-length'])))\n\
+         \x20       good = self.headers['authorization'] == 'Basic dXNlcjpwYXNz'\n\
+         \x20       command = {'/dns/present': 'set-txt', '/dns/cleanup': 'clear-txt'}[self.path]\n\
+         \x20       if good: urllib.request.urlopen(sys.argv[2] + '/' + command, json.dumps({'host': body['fqdn'], 'value': body['value']}).encode())\n\
+         \x20       self.send_response(200 if good else 401); self.send_header('content-length', '0'); self.end_headers()\n\
+         \x20   def log_message(self, *arguments): pass\n\
+         http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n",
+    );
+    let arguments = [server.to_str().unwrap(), &port.to_string(), &api];
+    let _server = crate::peers::Process::start("python3", &arguments, &[], &folder.path().join("log"));
+    crate::peers::until("the service answers", || async move {
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+    })
+    .await;
+    let (dns, url) = (format!("127.0.0.1:{}", pebble.dns_port), format!("http://127.0.0.1:{port}/dns/"));
+    let options = [
+        ("challenge", "dns-01"),
+        ("dns_provider", "httpreq"),
+        ("httpreq_url", url.as_str()),
+        ("httpreq_user", "user"),
+        ("httpreq_password", "pass"),
+        ("dns_resolvers", &dns),
+        ("dns_check_servers", &dns),
+    ];
+    let mut play = Play::new(&input(&pebble, &options)).await;
+    play.issue(&order(&["www.example.com"])).await;
+}

@@ -1,0 +1,251 @@
+//! Servers that the tests start: each on free ports of loopback, each ended by its process.
+
+use certmint::outbound::{Client, ClientOptions, Exchange, Request, Timeouts};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::json;
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A port that nobody listens on, over TCP and UDP.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A child that ends with its owner.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn start(program: &str, arguments: &[&str], environment: &[(&str, &str)], log: &Path) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
+        let child = Command::new(program)
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}; scripts/debian-packages.sh installs it"));
+        Self(child)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until a condition holds; the bound is reached by a hang alone.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    for _ in 0..600 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never: {what}");
+}
+
+/// pebble and the DNS server that it asks.
+pub(crate) struct Pebble {
+    pub(crate) folder: TempDir,
+    pub(crate) directory: String,
+    /// The CA behind pebble's own HTTPS.
+    pub(crate) ca_pem: String,
+    pub(crate) http_port: u16,
+    pub(crate) tls_port: u16,
+    pub(crate) dns_port: u16,
+    management: u16,
+    environment: Vec<(String, String)>,
+    own_dns: bool,
+    dns: Option<Process>,
+    server: Option<Process>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct PebbleOptions {
+    /// In percent.
+    pub(crate) nonce_rejects: u32,
+    /// In percent.
+    pub(crate) authorization_reuse: u32,
+    pub(crate) alternate_roots: u32,
+    /// Key identifier and MAC key of an external account.
+    pub(crate) binding: Option<(String, String)>,
+    /// A DNS server in place of pebble's own.
+    pub(crate) dns_port: Option<u16>,
+}
+
+impl Pebble {
+    pub(crate) async fn start(options: PebbleOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ca_pem = https_certificate(folder.path());
+        let ports: Vec<u16> = (0..6).map(|_| free_port()).collect();
+        let [listen, management, http_port, tls_port, dns_port, dns_management] = ports[..] else { unreachable!() };
+        let mut config = json!({"pebble": {
+            "listenAddress": format!("127.0.0.1:{listen}"),
+            "managementListenAddress": format!("127.0.0.1:{management}"),
+            "certificate": "https.pem", "privateKey": "https.key",
+            "httpPort": http_port, "tlsPort": tls_port,
+            "ocspResponderURL": "", "externalAccountBindingRequired": options.binding.is_some(),
+            "domainBlocklist": ["blocked.example"],
+        }});
+        if let Some((kid, mac_key)) = &options.binding {
+            config["pebble"]["externalAccountMACKeys"] = json!({kid: mac_key});
+        }
+        std::fs::write(folder.path().join("pebble.json"), config.to_string()).unwrap();
+        let percent = |number: u32| number.to_string();
+        let environment = [
+            ("PEBBLE_VA_NOSLEEP", "1".to_owned()),
+            ("PEBBLE_WFE_NONCEREJECT", percent(options.nonce_rejects)),
+            ("PEBBLE_AUTHZREUSE", percent(options.authorization_reuse)),
+            ("PEBBLE_ALTERNATE_ROOTS", percent(options.alternate_roots)),
+        ];
+        let dns = options.dns_port.is_none().then(|| {
+            let (dns, management) = (format!("127.0.0.1:{dns_port}"), format!("127.0.0.1:{dns_management}"));
+            let arguments =
+                ["-dns01", &dns, "-management", &management, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""];
+            let off = ["-http01", "", "-https01", "", "-tlsalpn01", ""];
+            let arguments: Vec<&str> = arguments.into_iter().chain(off).collect();
+            Process::start("pebble-challtestsrv", &arguments, &[], &folder.path().join("dns.log"))
+        });
+        let mut pebble = Self {
+            directory: format!("https://localhost:{listen}/dir"),
+            ca_pem,
+            http_port,
+            tls_port,
+            dns_port: options.dns_port.unwrap_or(dns_port),
+            management: dns_management,
+            environment: environment.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            own_dns: dns.is_some(),
+            dns,
+            server: None,
+            folder,
+        };
+        pebble.restart().await;
+        pebble
+    }
+
+    /// Starts it again: it forgets its accounts and orders, and issues from another root.
+    pub(crate) async fn restart(&mut self) {
+        self.server = None;
+        let config = self.folder.path().join("pebble.json");
+        let dns = format!("127.0.0.1:{}", self.dns_port);
+        let mut environment: Vec<(&str, &str)> =
+            self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        environment.push(("GODEBUG", "netdns=go"));
+        let log = self.folder.path().join("pebble.log");
+        // The certificate's files are named relative to the folder.
+        let shell = format!(
+            "cd '{}' && exec pebble -config '{}' -dnsserver {dns}",
+            self.folder.path().display(),
+            config.display()
+        );
+        self.server = Some(Process::start("sh", &["-c", &shell], &environment, &log));
+        let client = self.client();
+        until("pebble answers", || async { client.exchange(Request::get(self.directory.as_str())).await.is_ok() })
+            .await;
+        if self.own_dns {
+            let management = self.management;
+            until("the DNS server answers", || async move {
+                tokio::net::TcpStream::connect(("127.0.0.1", management)).await.is_ok()
+            })
+            .await;
+        }
+        assert_eq!(self.dns.is_some(), self.own_dns);
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// What the engine's clients are made from; pebble's CA is an option of the issuer.
+    pub(crate) fn client_options() -> ClientOptions {
+        let timeouts =
+            Timeouts { connect: Duration::from_secs(5), head: Duration::from_secs(20), body: Duration::from_secs(20) };
+        ClientOptions { timeouts, native_roots: false, plain_http: true, ..ClientOptions::default() }
+    }
+
+    fn client(&self) -> Client {
+        Client::new(ClientOptions { extra_roots: Some(self.ca_pem.clone()), ..Self::client_options() }).unwrap()
+    }
+
+    /// Where records are set at pebble's own DNS server.
+    pub(crate) fn management_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.management)
+    }
+}
+
+/// Writes the certificate of `localhost`, and returns that of its CA.
+fn https_certificate(folder: &Path) -> String {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+    std::fs::write(folder.join("https.pem"), leaf.pem()).unwrap();
+    std::fs::write(folder.join("https.key"), key.serialize_pem()).unwrap();
+    ca.pem()
+}
+
+/// The TSIG key of [`Knot`].
+pub(crate) const TSIG: (&str, &str) = ("acme-update", "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTMyYnl0");
+
+/// A name server for `example.com` whose key may change TXT records of two places alone; one name
+/// is delegated by an alias.
+pub(crate) struct Knot {
+    pub(crate) port: u16,
+    _folder: TempDir,
+    _process: Process,
+}
+
+impl Knot {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let zone = "$ORIGIN example.com.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\n\
+                    ns A 127.0.0.1\n@ A 127.0.0.1\n* A 127.0.0.1\n_acme-challenge.deleg CNAME x1.acme\n";
+        std::fs::write(folder.path().join("example.com.zone"), zone).unwrap();
+        let place = folder.path().display();
+        let (key, secret) = TSIG;
+        let config = format!(
+            "server:\n    rundir: \"{place}\"\n    listen: 127.0.0.1@{port}\n\
+             database:\n    storage: \"{place}/db\"\n\
+             log:\n  - target: stderr\n    any: info\n\
+             key:\n  - id: {key}\n    algorithm: hmac-sha256\n    secret: {secret}\n\
+             acl:\n  - id: acme-txt\n    address: 127.0.0.1\n    key: {key}\n    action: update\n    update-type: [TXT]\n    \
+             update-owner: name\n    update-owner-match: sub-or-equal\n    \
+             update-owner-name: [_acme-challenge.example.com., acme.example.com.]\n\
+             template:\n  - id: default\n    storage: \"{place}\"\n    file: \"%s.zone\"\n\
+             zone:\n  - domain: example.com\n    acl: acme-txt\n    zonefile-sync: -1\n    \
+             zonefile-load: difference-no-serial\n    journal-content: all\n"
+        );
+        std::fs::create_dir(folder.path().join("db")).unwrap();
+        let file = folder.path().join("knot.conf");
+        std::fs::write(&file, config).unwrap();
+        let arguments = ["-c", file.to_str().unwrap()];
+        let process = Process::start("knotd", &arguments, &[], &folder.path().join("knot.log"));
+        until("knot answers", || async move { !texts(port, "example.com", "SOA").await.is_empty() }).await;
+        Self { port, _folder: folder, _process: process }
+    }
+}
+
+/// What `dig +short` prints.
+pub(crate) async fn texts(port: u16, name: &str, kind: &str) -> String {
+    let port = port.to_string();
+    let output = tokio::process::Command::new("dig")
+        .args(["+short", "+tries=1", "+time=2", "@127.0.0.1", "-p", &port, name, kind])
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    if output.status.success() { text } else { String::new() }
+}

@@ -1,0 +1,214 @@
+//! The way out against servers that misbehave: every wait and every size has its bound, and no
+//! secret is in an error.
+
+use certmint::outbound::{Client, ClientOptions, ErrorKind, Exchange, Proxy, Request, Response, Timeouts};
+use rcgen::{CertificateParams, KeyPair};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const SHORT: Duration = Duration::from_millis(300);
+const LONG: Duration = Duration::from_secs(60);
+
+/// A server that writes these bytes for each connection after it read a head, and then keeps the
+/// connection open; it notes the heads.
+async fn plain(answer: impl Into<Vec<u8>>) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let (listener, answer) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), answer.into());
+    let (port, heads) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<String>>>::default());
+    let noted = Arc::clone(&heads);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (answer, noted) = (answer.clone(), Arc::clone(&noted));
+            tokio::spawn(async move {
+                let head = head(&mut stream).await;
+                noted.lock().unwrap().push(head);
+                let _ = stream.write_all(&answer).await;
+                let _ = stream.read_u8().await;
+            });
+        }
+    });
+    (port, heads)
+}
+
+async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8(head).unwrap()
+}
+
+fn options(connect: Duration, head: Duration, body: Duration) -> ClientOptions {
+    let timeouts = Timeouts { connect, head, body };
+    ClientOptions { timeouts, native_roots: false, plain_http: true, ..ClientOptions::default() }
+}
+
+async fn get(options: ClientOptions, url: String) -> Result<Response, certmint::outbound::Error> {
+    Client::new(options)?.exchange(Request::get(url)).await
+}
+
+#[tokio::test]
+async fn a_server_that_sends_no_head_is_given_up() {
+    let (port, _) = plain("").await;
+    let error = get(options(LONG, SHORT, LONG), format!("http://127.0.0.1:{port}/?key=geheim")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Timeout);
+    assert!(error.is_retryable() && !error.to_string().contains("geheim"), "{error}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_end_is_given_up() {
+    let (port, _) = plain("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await;
+    let error = get(options(LONG, LONG, SHORT), format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Timeout);
+    assert!(error.to_string().contains("body"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_shakes_no_hands_is_given_up() {
+    let (port, _) = plain("").await;
+    let error = get(options(SHORT, LONG, LONG), format!("https://127.0.0.1:{port}/")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Timeout);
+    assert!(error.to_string().contains("No connection"), "{error}");
+}
+
+#[tokio::test]
+async fn a_body_above_the_bound_is_refused_whether_announced_or_not() {
+    let body = "x".repeat(2000);
+    for answer in [
+        format!("HTTP/1.1 200 OK\r\ncontent-length: 2000\r\n\r\n{body}"),
+        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n7d0\r\n{body}\r\n0\r\n\r\n"),
+    ] {
+        let (port, _) = plain(answer).await;
+        let small = ClientOptions { max_body: 1999, ..options(LONG, LONG, LONG) };
+        let error = get(small, format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::TooLarge);
+        let enough = ClientOptions { max_body: 2000, ..options(LONG, LONG, LONG) };
+        assert_eq!(get(enough, format!("http://127.0.0.1:{port}/")).await.unwrap().body, body);
+    }
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_worth_another_try() {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let error = get(options(LONG, LONG, LONG), format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Connect);
+    assert!(error.is_retryable());
+}
+
+#[tokio::test]
+async fn http_is_refused_unless_it_is_allowed() {
+    let (port, heads) = plain("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let strict = ClientOptions { plain_http: false, ..options(LONG, LONG, LONG) };
+    let error = get(strict, format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Request);
+    assert!(heads.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn redirects_are_followed_only_as_often_as_asked() {
+    let (target, _) = plain("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let moved = format!(
+        "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{target}/\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    );
+    let (port, _) = plain(moved).await;
+    let client = Client::new(options(LONG, LONG, LONG)).unwrap();
+    let mut request = Request::get(format!("http://127.0.0.1:{port}/"));
+    assert_eq!(client.exchange(request.clone()).await.unwrap().status, 302);
+    request.redirects = 1;
+    assert_eq!(client.exchange(request).await.unwrap().body, "ok");
+}
+
+/// A proxy that opens tunnels for those who have its password.
+async fn proxy(password: &'static str) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, heads) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<String>>>::default());
+    let noted = Arc::clone(&heads);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let noted = Arc::clone(&noted);
+            tokio::spawn(async move {
+                let head = head(&mut stream).await;
+                noted.lock().unwrap().push(head.clone());
+                if !head.contains(password) {
+                    let _ = stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
+                    return;
+                }
+                let target = head.split(' ').nth(1).unwrap().replace("ca.example", "127.0.0.1");
+                let mut onward = TcpStream::connect(target).await.unwrap();
+                stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut onward).await;
+            });
+        }
+    });
+    (port, heads)
+}
+
+/// A TLS server for `ca.example` that answers `ok`, and its certificate.
+async fn secure() -> (u16, String) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["ca.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let der = rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], der)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut bytes = [0; 4096];
+            let _ = stream.read(&mut bytes).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        }
+    });
+    (port, certificate.pem())
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_with_its_password_and_not_for_its_exceptions() {
+    let ((server, pem), (port, heads)) = (secure().await, proxy("dXNlcjpwYXNz").await);
+    let with = |password: &str, except: &[String]| ClientOptions {
+        proxy: Some(Arc::new(Proxy::new(&format!("http://user:{password}@127.0.0.1:{port}"), except).unwrap())),
+        extra_roots: Some(pem.clone()),
+        ..options(LONG, LONG, LONG)
+    };
+    let url = format!("https://ca.example:{server}/");
+    assert_eq!(get(with("pass", &[]), url.clone()).await.unwrap().body, "ok");
+    let connects = heads.lock().unwrap().clone();
+    assert!(connects[0].starts_with(&format!("CONNECT ca.example:{server} HTTP/1.1\r\n")), "{connects:?}");
+    assert_eq!(connects.len(), 1);
+
+    let error = get(with("geheim", &[]), url.clone()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Settings);
+    assert!(!error.to_string().contains("geheim") && !error.is_retryable(), "{error}");
+
+    // Reached directly, the name is not found.
+    let asked = heads.lock().unwrap().len();
+    assert!(get(with("pass", &["example".to_owned()]), url).await.is_err());
+    assert_eq!(heads.lock().unwrap().len(), asked);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_needs_a_person() {
+    let ((server, pem), (port, _)) = (secure().await, proxy("CONNECT").await);
+    let through = |roots: Option<String>| ClientOptions {
+        proxy: Some(Arc::new(Proxy::new(&format!("http://127.0.0.1:{port}"), &[]).unwrap())),
+        extra_roots: roots,
+        ..options(LONG, LONG, LONG)
+    };
+    let url = format!("https://ca.example:{server}/");
+    let error = get(through(None), url.clone()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Tls);
+    assert!(!error.is_retryable());
+    // Another name is not what the certificate says.
+    assert_eq!(get(through(Some(pem)), format!("https://127.0.0.1:{server}/")).await.unwrap_err().kind, ErrorKind::Tls);
+}
