@@ -28,12 +28,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         .generate_default_stubs(false)
         // DER is handed on, not changed: `Bytes` clones without a copy.
         .bytes(".certmint.v1")
+        .btree_map(".certmint.v1.Issuer")
         // These hold secrets; `src/proto.rs` writes their Debug by hand.
         .skip_debug([
             ".certmint.v1.BackupCertificateResponse",
             ".certmint.v1.DecryptResponse",
             ".certmint.v1.EncryptRequest",
             ".certmint.v1.ImportCertificateRequest",
+            ".certmint.v1.Issuer",
             ".certmint.v1.IssuerCredentials",
             ".certmint.v1.MergeCertificateRequest",
             ".certmint.v1.RestoreCertificateRequest",

@@ -1,9 +1,10 @@
-//! The composition root: with `app/store.rs` the only file that names concrete stores and issuers. Builds the
+//! The composition root: with `app/store.rs` and `app/issuers.rs` the only file that names concrete stores and issuers. Builds the
 //! server from its configuration, runs it, and takes it down in order.
 
 mod core_dumps;
 mod doctor;
 mod door;
+mod issuers;
 mod leftovers;
 mod observed_store;
 mod signals;
@@ -11,10 +12,6 @@ mod store;
 mod upkeep;
 
 use crate::config::{BaseDomain, Config, ConfigError, KeySettings, Overrides, StoreUrl};
-use crate::issuer::local_ca::LocalCa;
-use crate::issuer::self_signed::SelfSigned;
-use crate::issuer::test::TestIssuer;
-use crate::issuer::{Issuer, Issuers};
 use crate::keys::{KeyOptions, Keys, OpenedKeyOptions, ReadyKeyOptions, Sealer};
 use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
@@ -74,6 +71,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let listener = Listener::bind(address, config.listener.clone()).await.map_err(failed)?;
     let address = listener.local_addr();
 
+    let http01 = issuers::bind_http01(&config.acme).await?;
+
     let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
     let background = CancellationToken::new();
     let metrics = Arc::new(Metrics::new());
@@ -99,6 +98,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
         tokio::spawn(upkeep::count_history(service.clone(), background.clone())),
     ];
     tasks.extend(door.reload(metrics, background.clone()));
+    tasks.extend(http01.map(|port| tokio::spawn(issuers::serve_http01(port, service.clone(), background.clone()))));
 
     let app = transport::app(
         grpc::face(service.clone(), grpc_options(&config, &door.auth, &draining)),
@@ -265,11 +265,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = key_options(config);
     let keys = Arc::new(Keys::new(sealer, options).map_err(part("the key threads cannot be started"))?);
-    let self_signed: Arc<dyn Issuer> = Arc::new(SelfSigned::new(keys.clone()));
-    let mut issuers = Issuers::new(self_signed.clone()).with("LocalCA", Arc::new(LocalCa::new(keys.clone())));
-    if config.dev {
-        issuers = issuers.with("Test", Arc::new(TestIssuer::new(self_signed)));
-    }
+    let issuers = issuers::all(config, &keys, &clock);
     let limits = service::Limits {
         watch: WatchLimits {
             per_connection: config.limits.watch_streams_per_connection.get(),

@@ -1,11 +1,13 @@
 //! The configuration: every setting with its default, and the TOML file it is read from.
 
+mod acme;
 mod base_domain;
 mod cors;
 mod operation;
 mod store;
 mod vaults;
 
+pub use acme::{AcmeSettings, HookForm, HookSettings};
 pub use base_domain::BaseDomain;
 pub use cors::CorsSettings;
 pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, KeySettings, ShutdownSettings};
@@ -57,6 +59,8 @@ pub struct Config {
     pub shutdown: ShutdownSettings,
     /// The vaults.
     pub vaults: VaultsConfig,
+    /// ACME from this machine: the port for http-01, and programs for DNS records.
+    pub acme: AcmeSettings,
     /// What callers may ask for, and how much is done at once.
     pub limits: Limits,
     /// The port.
@@ -81,6 +85,7 @@ impl Default for Config {
             admin: AdminSettings::default(),
             shutdown: ShutdownSettings::default(),
             vaults: VaultsConfig::default(),
+            acme: AcmeSettings::default(),
             limits: Limits::default(),
             listener: ListenerOptions::default(),
             log: LogOptions::default(),

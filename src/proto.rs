@@ -223,6 +223,16 @@ mod tests {
     }
 
     #[test]
+    fn no_debug_output_holds_a_secret_option() {
+        let secret_options = [("eab_hmac".to_owned(), "correct horse".to_owned())].into();
+        let issuer = v1::Issuer { secret_options, issuer_name: "le".into(), ..Default::default() };
+        let set = v1::SetIssuerRequest { issuer: Some(issuer.clone()), ..Default::default() };
+        for text in [format!("{issuer:?}"), format!("{set:#?}")] {
+            assert!(text.contains("eab_hmac") && text.contains("\"le\"") && !text.contains("horse"), "{text}");
+        }
+    }
+
+    #[test]
     fn no_debug_output_holds_a_password() {
         let password = "correct horse battery staple";
         let credentials = v1::IssuerCredentials { account_id: "account-7".into(), password: password.into() };

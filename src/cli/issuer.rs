@@ -19,8 +19,8 @@ pub enum IssuerCommand {
     Set {
         /// The issuer
         name: String,
-        /// `LocalCA` (or `OneCertV2-PrivateCA`), a certificate authority built into the server; or `Test`, where the
-        /// server allows it
+        /// `LocalCA` (or `OneCertV2-PrivateCA`), a certificate authority built into the server; `ACME`, or a preset of
+        /// it such as `LetsEncrypt`; or `Test`, where the server allows it
         #[arg(long)]
         provider: String,
         #[command(flatten)]

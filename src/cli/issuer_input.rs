@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 
 /// A password is no file of this size.
 const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
+/// The server takes no more.
+const MAX_OPTION_BYTES: u64 = 256 * 1024;
 
 /// What `issuer set` and `issuer update` have in common.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -36,6 +38,15 @@ pub struct ValueArgs {
     #[arg(long = "admin", value_name = "PERSON", value_parser = administrator)]
     administrators: Vec<AdministratorDetails>,
 
+    /// An option of the provider; of an option whose name ends in `_file`, the file to read its value from
+    /// [repeatable]
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = named)]
+    options: Vec<(String, String)>,
+
+    /// A secret option of the provider, read from a file, or from standard input if it is `-` [repeatable]
+    #[arg(long = "secret-option", value_name = "NAME=FILE", value_parser = named)]
+    secret_options: Vec<(String, String)>,
+
     /// No certificate may be ordered from it
     #[arg(long, conflicts_with = "enabled")]
     disabled: bool,
@@ -48,8 +59,21 @@ pub struct ValueArgs {
 impl ValueArgs {
     /// The values that were given; the others are left out of the message.
     pub(super) fn into_issuer(self, provider: Option<String>) -> Result<Issuer> {
-        let Self { account_id, password_stdin, password_file, organization_id, administrators, disabled, enabled } =
-            self;
+        let Self {
+            account_id,
+            password_stdin,
+            password_file,
+            organization_id,
+            administrators,
+            options,
+            secret_options,
+            disabled,
+            enabled,
+        } = self;
+        let from_stdin = secret_options.iter().filter(|(_, file)| file == "-").count() + usize::from(password_stdin);
+        if from_stdin > 1 {
+            return Err(Failure::usage("only one secret can be read from standard input"));
+        }
         let password = match (password_stdin, password_file) {
             (true, _) => Some(password(io::stdin().lock()).map_err(|error| unreadable(Path::new("-"), &error))?),
             (false, Some(file)) => {
@@ -74,9 +98,56 @@ impl ValueArgs {
             credentials,
             organization,
             attributes,
+            options: each_once(options)?.into_iter().map(option_value).collect::<Result<_>>()?,
+            secret_options: each_once(secret_options)?.into_iter().map(secret_value).collect::<Result<_>>()?,
             ..Default::default()
         })
     }
+}
+
+/// `NAME=TEXT`.
+fn named(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+fn each_once(options: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
+    for (index, (name, _)) in options.iter().enumerate() {
+        if options[..index].iter().any(|(before, _)| before == name) {
+            return Err(Failure::usage(format!("the option {name} is given twice")));
+        }
+    }
+    Ok(options)
+}
+
+/// The server does not read files of this machine, so their content is sent. An empty value removes the option.
+fn option_value((name, value): (String, String)) -> Result<(String, String)> {
+    if !name.ends_with("_file") || value.is_empty() {
+        return Ok((name, value));
+    }
+    let path = PathBuf::from(value);
+    let mut text = String::new();
+    let read = File::open(&path).and_then(|file| file.take(MAX_OPTION_BYTES + 1).read_to_string(&mut text));
+    read.map_err(|error| unreadable(&path, &error))?;
+    if text.len() as u64 > MAX_OPTION_BYTES {
+        let error = io::Error::new(io::ErrorKind::InvalidData, "too large for an option");
+        return Err(unreadable(&path, &error));
+    }
+    Ok((name, text))
+}
+
+fn secret_value((name, file): (String, String)) -> Result<(String, String)> {
+    let path = PathBuf::from(&file);
+    let read = match file.as_str() {
+        // An empty value removes the option.
+        "" => Ok(Zeroizing::new(String::new())),
+        "-" => password(io::stdin().lock()),
+        _ => File::open(&path).and_then(password),
+    };
+    let secret = read.map_err(|error| unreadable(&path, &error))?;
+    Ok((name, secret.to_string()))
 }
 
 /// The text without the line end that editors and `echo` put behind it.

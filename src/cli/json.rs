@@ -100,10 +100,20 @@ pub(super) fn certificate(message: &Certificate) -> Value {
     })
 }
 
-/// Without the password, which is never answered either.
+/// Without the password and the secret options, which are never answered either.
 pub(super) fn issuer(message: &Issuer) -> Value {
-    let Issuer { id, vault_name, issuer_name, provider, credentials, organization, attributes, ca_certificates } =
-        message;
+    let Issuer {
+        id,
+        vault_name,
+        issuer_name,
+        provider,
+        credentials,
+        organization,
+        attributes,
+        ca_certificates,
+        options,
+        secret_options: _,
+    } = message;
     json!({
         "id": id,
         "vault_name": vault_name,
@@ -117,6 +127,7 @@ pub(super) fn issuer(message: &Issuer) -> Value {
             "updated": time(updated.as_ref()),
         })),
         "ca_certificates": ca_certificates.iter().map(|der| bytes(der)).collect::<Vec<_>>(),
+        "options": options,
     })
 }
 

@@ -136,6 +136,13 @@ pub(super) fn issuer(issuer: &Issuer) -> String {
                 .add("administrator", &parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "));
         }
     }
+    for (name, value) in &issuer.options {
+        let value = match value.lines().count() {
+            0 | 1 => value.clone(),
+            count => format!("({count} lines)"),
+        };
+        lines.add("option", &format!("{name}={value}"));
+    }
     if let Some(attributes) = &issuer.attributes {
         lines.add("created", &time(attributes.created.as_ref()));
         lines.add("updated", &time(attributes.updated.as_ref()));

@@ -3,6 +3,7 @@
 use super::blob::Blob;
 use super::{IssuerName, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The provider whose keys this server makes itself.
 pub const LOCAL_CA: &str = "LocalCA";
@@ -27,6 +28,9 @@ pub struct IssuerConfig {
     pub updated: Timestamp,
     /// Set where the provider signs with a key that certmint keeps.
     pub authority: Option<Authority>,
+    /// What its provider is told beside the members of Key Vault; secret options are not among them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
 }
 
 impl IssuerConfig {
@@ -76,4 +80,8 @@ pub struct IssuerInput {
     pub password: Option<zeroize::Zeroizing<String>>,
     pub organization: Option<Organization>,
     pub enabled: Option<bool>,
+    /// By name; on a change the others stay as they are, and an empty text removes one.
+    pub options: BTreeMap<String, String>,
+    /// As `options`, in the clear on their way to be sealed; never answered.
+    pub secret_options: BTreeMap<String, zeroize::Zeroizing<String>>,
 }

@@ -3,6 +3,7 @@
 
 use super::Timestamp;
 use super::san::SubjectAlternativeNames;
+use super::subject::common_name;
 use serde::{Deserialize, Serialize};
 
 /// How a certificate is made and kept.
@@ -16,6 +17,32 @@ pub struct Policy {
     pub enabled: bool,
     pub created: Timestamp,
     pub updated: Timestamp,
+}
+
+impl Policy {
+    /// The same with a common name that is a host name or an address among the alternative names, where CAs that look
+    /// at these alone find it; `None` where nothing is to be added.
+    pub fn with_common_name_in_sans(&self) -> Option<Self> {
+        let common_name = common_name(&self.x509.subject).ok().flatten()?;
+        let mut named = SubjectAlternativeNames::default();
+        if common_name.parse::<std::net::IpAddr>().is_ok() {
+            named.ip_addresses.push(common_name);
+        } else if common_name.contains('.') {
+            named.dns_names.push(common_name);
+        }
+        if named.is_empty() || !named.problems().is_empty() {
+            return None;
+        }
+        let before = self.x509.sans.clone().unwrap_or_default();
+        let mut sans = before.clone();
+        sans.dns_names.extend(named.dns_names);
+        sans.ip_addresses.extend(named.ip_addresses);
+        let sans = sans.without_repetitions();
+        let mut policy = self.clone();
+        let added = sans.len() > before.without_repetitions().len();
+        policy.x509.sans = Some(sans);
+        added.then_some(policy)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]

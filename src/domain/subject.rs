@@ -4,6 +4,9 @@ use super::attribute_type::{AttributeType, Form, is_printable};
 use super::{Error, Result};
 use std::fmt::{self, Write};
 
+/// The attribute type of a common name.
+const COMMON_NAME: &str = "2.5.4.3";
+
 /// An attribute value of a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum AttributeValue {
@@ -59,6 +62,19 @@ impl DistinguishedName {
             }
         }
     }
+}
+
+/// The common name of a subject; the last one if there are several.
+///
+/// # Errors
+/// A subject that cannot be read.
+pub fn common_name(subject: &str) -> Result<Option<String>> {
+    let name = DistinguishedName::parse(subject)?;
+    let mut texts = name.parts.iter().flatten().filter(|attribute| attribute.oid == COMMON_NAME);
+    Ok(texts.next_back().map(|attribute| match &attribute.value {
+        AttributeValue::Text(text) => text.clone(),
+        AttributeValue::Der(_) => String::new(),
+    }))
 }
 
 impl fmt::Display for DistinguishedName {

@@ -25,6 +25,13 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
+fn the_common_name_is_read_from_the_subject() {
+    assert_eq!(common_name("CN=www.example.com, O=Example").unwrap().as_deref(), Some("www.example.com"));
+    assert_eq!(common_name("O=Example").unwrap(), None);
+    assert_eq!(common_name("").unwrap(), None);
+}
+
+#[test]
 fn blank_text_is_the_empty_name() {
     assert_eq!(DistinguishedName::parse("").unwrap().parts.len(), 0);
     assert_eq!(DistinguishedName::parse(" \t\r\n").unwrap().parts.len(), 0);

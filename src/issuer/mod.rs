@@ -1,5 +1,6 @@
-//! Who signs: a port of two methods. An issuer is asked to move one order one step; all state is
-//! in the checkpoint that the caller keeps, so a step may be repeated after any crash.
+//! Who signs. An issuer is asked to move one order one step; all state is in the checkpoint that the
+//! caller keeps, so a step may be repeated after any crash. Authorities with accounts, options and
+//! challenges are behind [`provider::Provider`]; those in this process behind [`Issuer`].
 
 pub mod acme;
 pub mod local_ca;
@@ -12,6 +13,7 @@ use crate::domain::policy::KeyType;
 use crate::domain::{self, CertificateName, IssuerConfig, Policy, Reason, RequestId, Timestamp, VaultName, Version};
 use crate::keys::{Caller, Keys, Work};
 use async_trait::async_trait;
+use provider::Provider;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +92,16 @@ pub trait Issuer: Send + Sync + 'static {
 pub struct Issuers {
     self_signed: Arc<dyn Issuer>,
     /// Shared, since the service is cloned for every call.
-    providers: Arc<Vec<(&'static str, Arc<dyn Issuer>)>>,
+    providers: Arc<Vec<(&'static str, Who)>>,
+}
+
+/// Who signs for one provider.
+#[derive(Clone)]
+pub enum Who {
+    /// In this process, without state of its own.
+    BuiltIn(Arc<dyn Issuer>),
+    /// An authority with options, an account and challenges.
+    Provider(Arc<dyn Provider>),
 }
 
 impl Issuers {
@@ -101,17 +112,35 @@ impl Issuers {
 
     /// Adds a provider; a second one of the same name takes its place.
     #[must_use]
-    pub fn with(mut self, provider: &'static str, issuer: Arc<dyn Issuer>) -> Self {
+    pub fn with(self, provider: &'static str, issuer: Arc<dyn Issuer>) -> Self {
+        self.adding(provider, Who::BuiltIn(issuer))
+    }
+
+    /// Adds a provider under the name in its schema; a second one of the same name takes its place.
+    #[must_use]
+    pub fn with_provider(self, provider: Arc<dyn Provider>) -> Self {
+        self.adding(provider.schema().provider, Who::Provider(provider))
+    }
+
+    fn adding(mut self, provider: &'static str, who: Who) -> Self {
         let providers = Arc::make_mut(&mut self.providers);
         providers.retain(|(name, _)| !name.eq_ignore_ascii_case(provider));
-        providers.push((provider, issuer));
+        providers.push((provider, who));
         self
     }
 
-    /// The issuer of a provider, if it is there.
-    pub fn get(&self, provider: &str) -> Option<&Arc<dyn Issuer>> {
+    /// Who signs for a provider, if it is there.
+    pub fn get(&self, provider: &str) -> Option<&Who> {
         let provider = one_word(provider);
-        self.providers.iter().find(|(name, _)| name.eq_ignore_ascii_case(provider)).map(|(_, issuer)| issuer)
+        self.providers.iter().find(|(name, _)| name.eq_ignore_ascii_case(provider)).map(|(_, who)| who)
+    }
+
+    /// A provider with state and options; none for those in this process.
+    pub fn provider(&self, provider: &str) -> Option<&Arc<dyn Provider>> {
+        match self.get(provider) {
+            Some(Who::Provider(provider)) => Some(provider),
+            Some(Who::BuiltIn(_)) | None => None,
+        }
     }
 
     /// A provider's name as it was added.

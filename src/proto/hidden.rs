@@ -36,6 +36,37 @@ impl fmt::Debug for v1::ImportCertificateRequest {
     }
 }
 
+impl fmt::Debug for v1::Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            vault_name,
+            issuer_name,
+            provider,
+            credentials,
+            organization,
+            attributes,
+            ca_certificates,
+            options,
+            secret_options,
+        } = self;
+        let hidden: Vec<(&String, Hidden)> =
+            secret_options.iter().map(|(name, secret)| (name, Hidden(secret.len()))).collect();
+        f.debug_struct("Issuer")
+            .field("id", id)
+            .field("vault_name", vault_name)
+            .field("issuer_name", issuer_name)
+            .field("provider", provider)
+            .field("credentials", credentials)
+            .field("organization", organization)
+            .field("attributes", attributes)
+            .field("ca_certificates", ca_certificates)
+            .field("options", options)
+            .field("secret_options", &hidden)
+            .finish()
+    }
+}
+
 impl fmt::Debug for v1::Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use v1::secret::Content;

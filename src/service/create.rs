@@ -6,8 +6,8 @@ use super::{CONFLICT_ATTEMPTS, Limits, Service, contended};
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::policy::KeyType;
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, IssuerName, Operation, Policy,
-    PolicyInput, Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
+    Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Policy, PolicyInput,
+    Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
 };
 use crate::keys::random::in_order;
 use crate::keys::{self, Caller, NewKey, SealContext, SealedKey, jwk};
@@ -186,44 +186,16 @@ impl Service {
         if let Some(stored) = stored {
             policy.created = stored.created;
         }
-        self.check_issuer(&request.vault, &policy).await?;
+        let needs = self.check_issuer(&request.vault, &policy).await?;
         let version = Version::from_uuid(self.keys.new_id());
         let reuse = self.reusable_key(request, before, &policy).await?;
         let context = key_context(request, version);
-        let key = self.keys.create(&request.caller, &policy, context, reuse).await?;
+        // The request to the CA says more than the policy where the CA does not look at the common name.
+        let requested = policy.with_common_name_in_sans().filter(|_| needs.common_name_in_sans);
+        let key = self.keys.create(&request.caller, requested.as_ref().unwrap_or(&policy), context, reuse).await?;
         // In the order of time: records that are made together then lie together.
         let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.keys.new_id(), now)));
         Ok(Prepared { policy, request_id, version, key })
-    }
-
-    /// The issuer must be there before the operation begins: a name that nobody answers to is the
-    /// caller's mistake.
-    pub(super) async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<()> {
-        let issuer = &policy.issuer;
-        if issuer.is_manual() || issuer.is_self() {
-            return Ok(());
-        }
-        let name = IssuerName::parse(&issuer.name)?;
-        let Some((_, config)) = self.load(&key::issuer(vault, &name)).await? else {
-            return Err(Error::field(
-                "policy.issuer.name",
-                format!("There is no issuer named {name} in this vault: set it first (PUT /certificates/issuers/{name}), or use Self or Unknown."),
-            )
-            .with(Detail::Resource { kind: "issuer", name: name.to_string() }));
-        };
-        if !config.enabled {
-            return Err(Error::field(
-                "policy.issuer.name",
-                format!("The issuer {name} is disabled: enable it, or use another one."),
-            ));
-        }
-        if self.issuers.get(&config.provider).is_none() {
-            return Err(Error::field(
-                "policy.issuer.name",
-                format!("The issuer {name} has the provider {}, which this server does not offer.", config.provider),
-            ));
-        }
-        Ok(())
     }
 
     async fn reusable_key(

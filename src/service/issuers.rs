@@ -1,5 +1,6 @@
 //! Issuer objects: set, change, read, list, delete.
 
+use super::issuer_states::Secrets;
 use super::records::{Bounds, Key, List, Page, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
@@ -8,11 +9,18 @@ use crate::domain::{
 };
 use crate::keys::{Caller, SealContext, authority};
 use crate::store::{Batch, Delete, Put, Revision};
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
 
 /// Longest text of one member of an issuer object, in characters.
 const MAX_TEXT: usize = 1024;
 /// Most administrators of an organization.
 const MAX_ADMINISTRATORS: usize = 50;
+/// Most options of an issuer object, secret ones included.
+const MAX_OPTIONS: usize = 200;
+/// Longest name of an option, and longest text of all options together, in bytes: a file of CA certificates fits.
+const MAX_OPTION_NAME: usize = 200;
+const MAX_OPTION_TEXT: usize = 256 * 1024;
 
 /// A page of issuers in the order of their names.
 #[derive(Clone, Debug)]
@@ -51,11 +59,15 @@ impl Service {
                 created: old.map_or(now, |old| old.created),
                 updated: now,
                 authority: old.and_then(|old| old.authority.clone()),
+                options: said(&BTreeMap::new(), &input.options),
             };
             old.map_or(Ok(()), |old| stays_a_ca(old, &issuer, &input))?;
+            let secrets = said(&Secrets::new(), &input.secret_options);
+            let beside = self.configure(vault, old, &issuer, secrets, input.password.clone()).await?;
             let made = self.give_authority(caller, vault, &mut issuer).await?;
             let expected = before.map(|(record, _)| record.revision);
-            if self.commit_issuer(place, expected, &issuer, made).await? {
+            if self.commit_issuer(place, expected, &issuer, made, beside).await? {
+                self.activate(vault, &issuer).await;
                 return Ok(issuer);
             }
         }
@@ -90,8 +102,11 @@ impl Service {
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
             issuer.updated = self.now();
             stays_a_ca(&old, &issuer, &input)?;
+            let (secrets, password) = self.changed_secrets(vault, &old, &mut issuer, &input).await?;
+            let beside = self.configure(vault, Some(&old), &issuer, secrets, password).await?;
             let made = self.give_authority(caller, vault, &mut issuer).await?;
-            if self.commit_issuer(place, Some(record.revision), &issuer, made).await? {
+            if self.commit_issuer(place, Some(record.revision), &issuer, made, beside).await? {
+                self.activate(vault, &issuer).await;
                 return Ok(issuer);
             }
         }
@@ -118,12 +133,14 @@ impl Service {
     }
 
     /// Removes the issuer and answers it as it was. Allowed while certificates refer to it: a built-in authority is
-    /// retired, and its key stays until the last certificate that it signed has expired.
+    /// retired, and its key stays until the last certificate that it signed has expired. What another provider kept,
+    /// such as the key of an account, is forgotten.
     pub async fn delete_issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let found = self.load(&key::issuer(vault, name)).await?;
             let (record, issuer) = found.ok_or_else(|| not_found(name))?;
-            let deletes = vec![Delete { key: record.key, expected: record.revision }];
+            let mut deletes = vec![Delete { key: record.key, expected: record.revision }];
+            deletes.extend(self.forget_issuer_state(vault, &issuer.name).await?);
             let puts = self.retire_authority(vault, &issuer).await?.into_iter().collect();
             if self.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.is_some() {
                 return Ok(issuer);
@@ -138,9 +155,42 @@ impl Service {
         expected: Option<Revision>,
         issuer: &IssuerConfig,
         authority: Option<Put>,
+        mut batch: Batch,
     ) -> Result<bool> {
-        let puts = [self.records.put(&place, expected, issuer, None)?].into_iter().chain(authority).collect();
-        Ok(self.try_commit(Batch { puts, ..Batch::default() }).await?.is_some())
+        batch.puts.push(self.records.put(&place, expected, issuer, None)?);
+        batch.puts.extend(authority);
+        Ok(self.try_commit(batch).await?.is_some())
+    }
+
+    /// The secrets of an issuer that is changed, complete, and its options: those of another provider are left behind.
+    async fn changed_secrets(
+        &self,
+        vault: &VaultName,
+        old: &IssuerConfig,
+        issuer: &mut IssuerConfig,
+        input: &IssuerInput,
+    ) -> Result<(Secrets, Option<Zeroizing<String>>)> {
+        if !old.provider.eq_ignore_ascii_case(&issuer.provider) {
+            issuer.options = said(&BTreeMap::new(), &input.options);
+            return Ok((said(&Secrets::new(), &input.secret_options), input.password.clone()));
+        }
+        issuer.options = said(&old.options, &input.options);
+        if self.issuers.provider(&issuer.provider).is_none() {
+            return Ok((said(&Secrets::new(), &input.secret_options), None));
+        }
+        let before = match self.issuer_state(vault, &old.name).await? {
+            Some(held) => self.secret_options(&held)?,
+            None => Secrets::new(),
+        };
+        let password = match (&input.password, &old.credentials.sealed_password) {
+            (Some(password), _) => Some(password.clone()),
+            (None, Some(sealed)) => {
+                let opened = self.keys.sealer().open(&sealed.0, &password_context(vault, &old.name))?;
+                Some(Zeroizing::new(String::from_utf8_lossy(&opened).into_owned()))
+            }
+            (None, None) => None,
+        };
+        Ok((said(&before, &input.secret_options), password))
     }
 
     fn offered(&self, provider: Option<&str>) -> Result<String> {
@@ -163,8 +213,7 @@ impl Service {
 
     fn seal_password(&self, vault: &VaultName, name: &IssuerName, input: &IssuerInput) -> Result<Option<Blob>> {
         let Some(password) = &input.password else { return Ok(None) };
-        let context = SealContext::new(vault, name.as_str(), "", "issuer.password");
-        Ok(Some(Blob(self.keys.sealer().seal(password.as_bytes(), &context)?)))
+        Ok(Some(Blob(self.keys.sealer().seal(password.as_bytes(), &password_context(vault, name))?)))
     }
 
     /// A built-in authority gets its keys when it is first set, and keeps them. Answers the record of a new one.
@@ -181,6 +230,17 @@ impl Service {
         issuer.authority = Some(self.make_authority(caller, vault, issuer, with_intermediate).await?);
         self.new_authority(vault, issuer)
     }
+}
+
+fn password_context(vault: &VaultName, issuer: &IssuerName) -> SealContext {
+    SealContext::new(vault, issuer.as_str(), "", "issuer.password")
+}
+
+/// What was said and is not said otherwise now; an empty text says nothing.
+fn said<T: Clone + AsRef<str>>(before: &BTreeMap<String, T>, now: &BTreeMap<String, T>) -> BTreeMap<String, T> {
+    let said = before.iter().filter(|(name, _)| !now.contains_key(*name)).chain(now);
+    let said = said.filter(|(_, text)| !text.as_ref().trim().is_empty());
+    said.map(|(name, text)| (name.clone(), text.clone())).collect()
 }
 
 fn with_intermediate(account_id: Option<&str>) -> Result<bool> {
@@ -245,7 +305,7 @@ fn merged(old: Option<Organization>, new: &Organization) -> Organization {
 }
 
 fn check(input: &IssuerInput) -> Result<()> {
-    let IssuerInput { provider, account_id, password, organization, enabled: _ } = input;
+    let IssuerInput { provider, account_id, password, organization, enabled: _, options, secret_options } = input;
     let readable = |path: &str, given: Option<&str>| match given.and_then(text_problem) {
         Some(problem) => Err(Error::field(path, problem)),
         None => Ok(()),
@@ -257,6 +317,8 @@ fn check(input: &IssuerInput) -> Result<()> {
         let problem = format!("It is longer than {MAX_TEXT} characters, or holds U+0000.");
         return Err(Error::field("credentials.pwd", problem));
     }
+    let given = options.iter().map(|(name, text)| (name, text.as_str()));
+    check_options(given.chain(secret_options.iter().map(|(name, text)| (name, text.as_str()))))?;
     let Some(Organization { id, administrators }) = organization else { return Ok(()) };
     readable("org_details.id", id.as_deref())?;
     if administrators.len() > MAX_ADMINISTRATORS {
@@ -270,6 +332,28 @@ fn check(input: &IssuerInput) -> Result<()> {
         for (member, given) in members {
             readable(&format!("org_details.admin_details[{index}].{member}"), given.as_deref())?;
         }
+    }
+    Ok(())
+}
+
+/// What holds for the options of any provider; what they mean is the provider's to check.
+fn check_options<'a>(options: impl Iterator<Item = (&'a String, &'a str)>) -> Result<()> {
+    let (mut count, mut total) = (0, 0);
+    for (name, value) in options {
+        if name.is_empty() || name.len() > MAX_OPTION_NAME || text::unreadable(name).is_some() {
+            let problem = format!("The name {} is empty, longer than {MAX_OPTION_NAME} bytes or not readable.", text::shown(name));
+            return Err(Error::field("options", problem));
+        }
+        count += 1;
+        total += name.len() + value.len();
+        // Files of text are among them.
+        if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(Error::field(format!("options.{name}"), "It holds a control character: leave it out."));
+        }
+    }
+    if count > MAX_OPTIONS || total > MAX_OPTION_TEXT {
+        let problem = format!("More than {MAX_OPTIONS} options, or more than {MAX_OPTION_TEXT} bytes of them.");
+        return Err(Error::field("options", problem));
     }
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
 //! commits one batch; where somebody else was faster it reads again and decides again.
 
+mod ask;
 mod authentication;
 mod authorities;
 mod backup;
 mod certificates;
+mod challenges;
 mod contacts;
 mod create;
 mod deleted;
 mod faces;
 mod import;
+mod issuer_check;
+mod issuer_states;
 mod issuers;
 mod key_face;
 mod list;

@@ -2,13 +2,14 @@
 //! due until the issuer was told.
 
 use super::Service;
+use super::ask::{Asked, Outcome, failure};
 use super::pending::updated;
 use super::records::{PendingRecord, key};
-use super::step::{Due, Outcome, failure};
+use super::step::Due;
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, OperationError, Result, Timestamp};
 use crate::issuer::FailureClass;
-use crate::store::{Batch, Record};
+use crate::store::{Batch, Delete, Record};
 
 impl Service {
     /// Fails an operation whose issuer did not decide in time. What the issuer may have of it is to be cancelled: the
@@ -49,11 +50,14 @@ impl Service {
             tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, issuer = operation.issuer.name, "an issuer never said that an order is cancelled; it is not asked any more");
             return self.remove(record).await;
         }
-        match self.ask(&pending, due.until).await {
+        let before = operation.clone();
+        let Asked { outcome, beside: mut batch } = self.ask(&pending, due.until).await?;
+        match outcome {
             Outcome::Open { checkpoint, again, progress, .. } => {
                 pending.checkpoint = Blob(checkpoint.0);
                 pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
-                return self.save(record, pending, Some(now.plus(again)), None).await.map(|_| ());
+                let saved = self.save(record, pending, Some(now.plus(again)), batch).await?;
+                return if saved { Ok(()) } else { self.hand_over(&before, due.until).await };
             }
             Outcome::TooLate => return Ok(()),
             Outcome::Issued(_) => {
@@ -61,7 +65,11 @@ impl Service {
             }
             Outcome::Ended(_) | Outcome::Overdue => {}
         }
-        self.remove(record).await
+        batch.deletes.push(Delete { key: record.key.clone(), expected: record.revision });
+        match self.try_commit(batch).await? {
+            Some(_) => Ok(()),
+            None => self.hand_over(&before, due.until).await,
+        }
     }
 }
 

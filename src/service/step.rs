@@ -2,18 +2,15 @@
 //! changed the record in between wins, and the step is simply due again, which every issuer bears.
 
 use super::pending::updated;
+use super::Service;
+use super::ask::{Asked, Outcome, failure};
 use super::records::{Kind, PendingRecord, Place, RequestRecord, concerns_a_record, key};
-use super::{Service, slow};
 use crate::domain::pending::{Event, State};
-use crate::domain::{
-    Blob, Error, IssuerConfig, IssuerName, Operation, OperationError, RequestId, Result, Timestamp, VaultName,
-};
-use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
+use crate::domain::{Blob, Error, Operation, Result, Timestamp, VaultName};
+use crate::issuer::FailureClass;
 use crate::keys::{Caller, Work, chain};
 use crate::store::{Batch, Delete, Record};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::time::error::Elapsed;
+use std::time::Duration;
 
 /// Work that was claimed; only good for [`Service::step`].
 #[derive(Debug)]
@@ -21,30 +18,6 @@ pub struct Due {
     pub(super) record: Record,
     pub(super) until: Timestamp,
 }
-
-/// What a step found out about an order.
-pub(super) enum Outcome {
-    /// Still open: what to keep, what to show, when to ask again.
-    Open {
-        checkpoint: Checkpoint,
-        note: Option<String>,
-        again: Duration,
-        progress: bool,
-    },
-    Issued(Vec<Vec<u8>>),
-    Ended(Event),
-    /// The issuer had time until now, and is not asked.
-    Overdue,
-    /// The lease was over before the issuer was asked: by now the work is another's.
-    TooLate,
-}
-
-/// Waits after fruitless steps, in seconds; the last one repeats (issuers.md section 8).
-const BACKOFF: [u64; 6] = [1, 2, 5, 15, 30, 60];
-/// A wait without progress lies between these.
-const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(6 * 3600));
-/// Longest words of an issuer that are shown to callers, in characters.
-const MAX_NOTE: usize = 500;
 
 impl Service {
     /// Takes up to `limit` due records for the length of one lease.
@@ -88,6 +61,7 @@ impl Service {
             Some(Kind::Deleted) => self.purge_overdue(due).await,
             Some(Kind::Leaving) => self.finish_leaving(due).await,
             Some(Kind::Authority) => self.erase_authority(due).await,
+            Some(Kind::Challenge) => self.expire_challenge(due).await,
             // The others are never due.
             _ => {
                 tracing::error!(key = due.record.key, "a record is due that nobody handles");
@@ -101,24 +75,27 @@ impl Service {
         let mut pending: PendingRecord = self.records.read(record)?;
         let before = pending.operation.clone();
         let now = self.now();
-        let outcome = match &before.state {
-            State::AwaitingMerge if before.cancellation_requested => Outcome::Ended(Event::CancelConfirmed),
-            State::Issuing { .. } if pending.deadline <= now => Outcome::Overdue,
-            State::Issuing { .. } => self.ask(&pending, due.until).await,
+        let Asked { outcome, beside } = match &before.state {
+            State::AwaitingMerge if before.cancellation_requested => Outcome::Ended(Event::CancelConfirmed).into(),
+            State::Issuing { .. } if pending.deadline <= now => Outcome::Overdue.into(),
+            State::Issuing { .. } => self.ask(&pending, due.until).await?,
             // Nothing to do any more: the record stops being due.
-            _ => return self.save(record, pending, None, None).await.map(|_| ()),
+            _ => return self.save(record, pending, None, Batch::default()).await.map(|_| ()),
         };
         let saved = match outcome {
             Outcome::Open { checkpoint, note, again, progress } => {
                 pending.checkpoint = Blob(checkpoint.0);
                 pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
                 pending.operation = before.clone().apply(Event::Noted(note), now)?;
-                let event = (pending.operation != before).then(|| updated(&pending.operation, &before)).transpose()?;
+                let mut batch = beside;
+                if pending.operation != before {
+                    batch.events.push(updated(&pending.operation, &before)?);
+                }
                 let due = now.plus(again).min(pending.deadline);
-                self.save(record, pending, Some(due), event).await?
+                self.save(record, pending, Some(due), batch).await?
             }
-            Outcome::Ended(event) => self.end(record, pending, event, now).await?,
-            Outcome::Issued(chain) => self.complete(record, pending, chain).await?,
+            Outcome::Ended(event) => self.end(record, pending, event, now, beside).await?,
+            Outcome::Issued(chain) => self.complete(record, pending, chain, beside).await?,
             Outcome::Overdue => self.fail_overdue(record, pending, now).await?,
             Outcome::TooLate => return Ok(()),
         };
@@ -126,7 +103,13 @@ impl Service {
     }
 
     /// Believes the issuer only after its chain was checked against the request.
-    async fn complete(&self, record: &Record, mut pending: PendingRecord, chain: Vec<Vec<u8>>) -> Result<bool> {
+    async fn complete(
+        &self,
+        record: &Record,
+        mut pending: PendingRecord,
+        chain: Vec<Vec<u8>>,
+        beside: Batch,
+    ) -> Result<bool> {
         let before = pending.operation.clone();
         let now = self.now();
         let (csr, policy) = (before.csr.0.clone(), pending.policy.clone());
@@ -141,6 +124,8 @@ impl Service {
                 // Deleted meanwhile: there is nothing to complete.
                 let Some(completion) = self.completion(record, pending, chain, now).await? else { return Ok(false) };
                 let mut batch = completion.batch;
+                batch.puts.extend(beside.puts);
+                batch.deletes.extend(beside.deletes);
                 batch.events.push(updated(&completion.pending.operation, &before)?);
                 Ok(self.try_commit(batch).await?.is_some())
             }
@@ -149,126 +134,53 @@ impl Service {
                     FailureClass::IssuerError,
                     &format!("The issuer returned a certificate that does not fit: {problem}"),
                 );
-                self.end(record, pending, Event::Failed(error), now).await
+                self.end(record, pending, Event::Failed(error), now, beside).await
             }
         }
     }
 
-    async fn end(&self, record: &Record, mut pending: PendingRecord, event: Event, now: Timestamp) -> Result<bool> {
+    async fn end(
+        &self,
+        record: &Record,
+        mut pending: PendingRecord,
+        event: Event,
+        now: Timestamp,
+        mut batch: Batch,
+    ) -> Result<bool> {
         let before = pending.operation.clone();
         pending.operation = before.clone().apply(event, now)?;
-        let event = updated(&pending.operation, &before)?;
-        self.save(record, pending, None, Some(event)).await
+        batch.events.push(updated(&pending.operation, &before)?);
+        self.save(record, pending, None, batch).await
     }
 
-    /// False where somebody else changed the record meanwhile, which is no fault.
+    /// Commits the record with what goes along with it. False where somebody else changed one of them meanwhile, which
+    /// is no fault: nothing is written then.
     pub(super) async fn save(
         &self,
         record: &Record,
         mut pending: PendingRecord,
         due: Option<Timestamp>,
-        event: Option<Vec<u8>>,
+        mut batch: Batch,
     ) -> Result<bool> {
         pending.planned = due;
-        let puts = vec![self.records.replace(record, &pending, due)?];
-        let batch = Batch { puts, events: event.into_iter().collect(), ..Batch::default() };
+        batch.puts.push(self.records.replace(record, &pending, due)?);
         Ok(self.try_commit(batch).await?.is_some())
     }
 
     /// Who cancels or deletes an operation during a step waits for its end, so that the authority
     /// does not hear of the end first and of the order then: this is the end. Where it never
     /// comes, because the process died, the lease runs out.
-    async fn hand_over(&self, operation: &Operation, until: Timestamp) -> Result<()> {
+    pub(super) async fn hand_over(&self, operation: &Operation, until: Timestamp) -> Result<()> {
         let pending = key::pending(&operation.vault, &operation.certificate);
         for place in [pending, key::tombstone(&operation.vault, operation.request_id)] {
             let Some((record, pending)) = self.load(&place).await? else { continue };
             // A lease that ends later is that of another step.
             let waits = pending.lease(&record).is_some_and(|end| end <= until);
             if waits && pending.operation.request_id == operation.request_id {
-                self.save(&record, pending, Some(self.now()), None).await?;
+                self.save(&record, pending, Some(self.now()), Batch::default()).await?;
             }
         }
         Ok(())
-    }
-
-    /// One call of the issuer, cut before the lease runs out.
-    pub(super) async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Outcome {
-        let operation = &pending.operation;
-        let (issuer, config) = match self.find_issuer(pending).await {
-            Ok(found) => found,
-            Err(problem) => return open(pending, Some(problem), None),
-        };
-        let called = slow::name(operation);
-        if self.slow.is_stuck(&called, self.limits.slow_calls_per_issuer) {
-            // Not asked, so nothing new to tell.
-            let note = match &operation.state {
-                State::Issuing { note } => note.clone(),
-                _ => None,
-            };
-            return open(pending, note, None);
-        }
-        let provider = config.as_ref().and_then(|config| self.issuers.name_of(&config.provider)).unwrap_or("Self");
-        let order = order(pending, config);
-        let checkpoint = Checkpoint(pending.checkpoint.0.clone());
-        let time = Duration::from_millis(u64::try_from(until.0 - self.now().0).unwrap_or(0)).mul_f32(0.8);
-        if time.is_zero() {
-            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store was slower than the lease; the issuer was not asked");
-            return Outcome::TooLate;
-        }
-        let call = async {
-            if operation.cancellation_requested {
-                issuer.cancel(&order, &checkpoint).await
-            } else {
-                issuer.advance(&order, &checkpoint).await
-            }
-        };
-        let begun = Instant::now();
-        let answer = tokio::time::timeout(time, self.slow.watch(&called, call)).await;
-        self.metrics.issuer(provider, outcome_of(&answer), begun.elapsed());
-        match answer {
-            Ok(Ok(Step::Pending { checkpoint: next, details, again })) => {
-                let progress = next != checkpoint;
-                // Only an order that moved may go on at once; the others would turn in circles.
-                let least = if progress { Duration::ZERO } else { AGAIN.0 };
-                let note = details.map(|text| shown(&text));
-                Outcome::Open { progress, checkpoint: next, note, again: again.clamp(least, AGAIN.1) }
-            }
-            Ok(Ok(Step::Issued { chain })) => Outcome::Issued(chain),
-            Ok(Ok(Step::Failed { class, message })) => Outcome::Ended(Event::Failed(failure(class, &message))),
-            Ok(Ok(Step::Cancelled)) if operation.cancellation_requested => Outcome::Ended(Event::CancelConfirmed),
-            Ok(Ok(Step::Cancelled)) => Outcome::Ended(Event::Failed(failure(
-                FailureClass::IssuerError,
-                "The issuer cancelled the order without being asked.",
-            ))),
-            Ok(Err(IssuerError::Retry { after, source })) => {
-                tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer could not be asked; will retry");
-                open(pending, Some(format!("The last attempt did not succeed and will be repeated: {source}")), after)
-            }
-            Ok(Err(IssuerError::Misconfigured { source })) => {
-                tracing::error!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer is misconfigured; will retry");
-                open(
-                    pending,
-                    Some(format!("The issuer is misconfigured, correct it and the request will go on: {source}")),
-                    None,
-                )
-            }
-            Err(_) => open(pending, Some("The issuer did not answer in time; will be asked again.".to_owned()), None),
-        }
-    }
-
-    async fn find_issuer(&self, pending: &PendingRecord) -> Result<(Arc<dyn Issuer>, Option<IssuerConfig>), String> {
-        let parameters = &pending.operation.issuer;
-        if parameters.is_self() {
-            return Ok((self.issuers.self_signed().clone(), None));
-        }
-        let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
-        let name = IssuerName::parse(&parameters.name).map_err(|_| missing())?;
-        let found = self.load(&key::issuer(&pending.operation.vault, &name)).await;
-        let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
-        match self.issuers.get(&config.provider) {
-            Some(issuer) => Ok((issuer.clone(), Some(config))),
-            None => Err(format!("The provider {} of the issuer is not offered by this server.", config.provider)),
-        }
     }
 
     /// A remembered request whose time is over; kept while its operation is still there.
@@ -296,97 +208,9 @@ impl Service {
     }
 }
 
-/// The outcome of a call, for the counts.
-fn outcome_of(answer: &Result<Result<Step, IssuerError>, Elapsed>) -> &'static str {
-    match answer {
-        Ok(Ok(Step::Pending { .. })) => "pending",
-        Ok(Ok(Step::Issued { .. })) => "issued",
-        Ok(Ok(Step::Failed { .. })) => "failed",
-        Ok(Ok(Step::Cancelled)) => "cancelled",
-        Ok(Err(IssuerError::Retry { .. })) => "retry",
-        Ok(Err(IssuerError::Misconfigured { .. })) => "misconfigured",
-        Err(_) => "timeout",
-    }
-}
-
-fn order(pending: &PendingRecord, issuer: Option<IssuerConfig>) -> Order {
-    let operation = &pending.operation;
-    Order {
-        vault: operation.vault.clone(),
-        certificate: operation.certificate.clone(),
-        request_id: operation.request_id,
-        version: operation.version,
-        csr: operation.csr.0.clone(),
-        policy: pending.policy.clone(),
-        created: operation.created,
-        issuer,
-        sealed_key: pending.sealed_key.0.clone(),
-    }
-}
-
-/// The order stays open after a step that brought nothing.
-fn open(pending: &PendingRecord, note: Option<String>, after: Option<Duration>) -> Outcome {
-    let step = usize::try_from(pending.attempts).unwrap_or(usize::MAX).min(BACKOFF.len() - 1);
-    let again = after.unwrap_or_else(|| jittered(Duration::from_secs(BACKOFF[step]), pending.operation.request_id));
-    Outcome::Open {
-        checkpoint: Checkpoint(pending.checkpoint.0.clone()),
-        note: note.map(|text| shown(&text)),
-        again: again.clamp(AGAIN.0, AGAIN.1),
-        progress: false,
-    }
-}
-
-/// 80 to 120 % of the wait, another share for each operation, so that a CA that comes back is not
-/// met by all at once.
-fn jittered(wait: Duration, id: RequestId) -> Duration {
-    let share =
-        id.to_string().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 401;
-    wait.mul_f64(0.8 + f64::from(share) / 1000.0)
-}
-
-/// The scenario's two codes: whose fault it was.
-pub(super) fn failure(class: FailureClass, message: &str) -> OperationError {
-    let code = match class {
-        FailureClass::RequestRejected => "Request rejected",
-        FailureClass::IssuerError => "Certificate issuer error",
-    };
-    OperationError { code: code.to_owned(), message: shown(message) }
-}
-
-/// Words of an issuer: one line, of bounded length.
-fn shown(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NOTE).collect();
-    line.trim().to_owned()
-}
-
 /// Why a step failed, for the log of the worker.
 impl Due {
     pub fn key(&self) -> &str {
         &self.record.key
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jitter_stays_near_the_wait() {
-        for id in ["a76827a18b63421c917da80f28e9913d", "ffffffffffffffffffffffffffffffff"] {
-            let wait = jittered(Duration::from_secs(10), RequestId::parse(id).unwrap());
-            assert!((8.0..=12.001).contains(&wait.as_secs_f64()), "{wait:?}");
-        }
-    }
-
-    #[test]
-    fn words_of_an_issuer_are_one_short_line() {
-        assert_eq!(shown("a\r\nb\n"), "a  b");
-        assert_eq!(shown(&"x".repeat(9999)).len(), MAX_NOTE);
-    }
-
-    #[test]
-    fn the_codes_are_the_documented_ones() {
-        assert_eq!(failure(FailureClass::RequestRejected, "m").code, "Request rejected");
-        assert_eq!(failure(FailureClass::IssuerError, "m").code, "Certificate issuer error");
     }
 }

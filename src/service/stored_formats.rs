@@ -2,8 +2,8 @@
 //! beside the old ones; a file that was released is never edited.
 
 use super::records::{
-    Codec, DeletedRecord, Kind, LeavingRecord, Marker, PendingRecord, RequestRecord, Stored, Sweep, decode_event,
-    encode_event,
+    ChallengeRecord, Codec, DeletedRecord, IssuerStateRecord, Kind, LeavingRecord, Marker, PendingRecord, RequestRecord,
+    Stored, Sweep, decode_event, encode_event,
 };
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Vault};
@@ -22,6 +22,8 @@ const V1_MANAGEMENT: &str = include_str!("../../tests/data/stored-v1-management.
 const V1_AUTHENTICATED: &str = include_str!("../../tests/data/stored-v1-authenticated.json");
 /// What it wrote of authorities: one that signs, one that has signed nothing, one that is retired.
 const V1_AUTHORITIES: &str = include_str!("../../tests/data/stored-v1-authorities.json");
+/// What it wrote of issuer objects with options, of their states, and of challenges.
+const V1_PROVIDERS: &str = include_str!("../../tests/data/stored-v1-providers.json");
 
 /// Everything that `old` says is said by `new` as well; `new` may say more.
 fn missing(place: &str, old: &Value, new: &Value) -> Vec<String> {
@@ -72,6 +74,8 @@ fn of_kind(codec: &Codec, record: &Record) -> Vec<String> {
         Kind::Authority => read_and_write::<AuthorityRecord>(codec, record),
         Kind::Deleted => read_and_write::<DeletedRecord>(codec, record),
         Kind::Leaving => read_and_write::<LeavingRecord>(codec, record),
+        Kind::IssuerState => read_and_write::<IssuerStateRecord>(codec, record),
+        Kind::Challenge => read_and_write::<ChallengeRecord>(codec, record),
         Kind::Contacts => read_and_write::<Contacts>(codec, record),
         Kind::Vault => read_and_write::<Vault>(codec, record),
         Kind::Meta if codec.read::<Marker>(record).is_ok() => read_and_write::<Marker>(codec, record),
@@ -90,7 +94,7 @@ fn bodies(file: &str) -> (Map<String, Value>, Vec<Value>) {
 fn bodies_of_format_1_load_and_lose_nothing() {
     let mut lost = Vec::new();
     let mut some_events = false;
-    for (records, events) in [bodies(V1), bodies(V1_MANAGEMENT), bodies(V1_AUTHORITIES)] {
+    for (records, events) in [bodies(V1), bodies(V1_MANAGEMENT), bodies(V1_AUTHORITIES), bodies(V1_PROVIDERS)] {
         let codec = tolerant();
         for (key, body) in &records {
             // The file has another id in the key than the order had.
@@ -168,8 +172,9 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 #[test]
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
-    let authorities = bodies(V1_AUTHORITIES).0;
+    let (authorities, providers) = (bodies(V1_AUTHORITIES).0, bodies(V1_PROVIDERS).0);
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
+    let keys = keys.chain(providers.keys().map(String::as_str));
     let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();
     let without: Vec<&Kind> = Kind::ALL.iter().filter(|kind| !stored.contains(kind)).collect();
     assert!(without.is_empty(), "kinds of records without a fixture in tests/data: {without:?}");

@@ -2,11 +2,9 @@
 
 use super::state::Method;
 use crate::domain::policy::KeyType;
-use crate::domain::subject::{AttributeValue, DistinguishedName};
+use crate::domain::subject::common_name;
 use crate::domain::{Error, Policy, Result};
 use std::net::IpAddr;
-
-const COMMON_NAME: &str = "2.5.4.3";
 
 /// An identifier of an order (RFC 8555 section 9.7.7, RFC 8738).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -85,16 +83,6 @@ fn fits(identifiers: &[Identifier], method: Method) -> Result<()> {
     Ok(())
 }
 
-/// The common name of a subject; the last one if there are several.
-fn common_name(subject: &str) -> Result<Option<String>> {
-    let name = DistinguishedName::parse(subject)?;
-    let mut texts = name.parts.iter().flatten().filter(|attribute| attribute.oid == COMMON_NAME);
-    Ok(texts.next_back().map(|attribute| match &attribute.value {
-        AttributeValue::Text(text) => text.clone(),
-        AttributeValue::Der(_) => String::new(),
-    }))
-}
-
 /// A host name, perhaps with `*.` before it, or an address.
 fn identifier(text: &str) -> Option<Identifier> {
     if let Ok(address) = text.parse::<IpAddr>() {
@@ -137,12 +125,5 @@ mod tests {
         for text in ["MyCertSubject1", "", "a b.example", "-a.example", "*.*.example.com", "a..b", "x@example.com"] {
             assert_eq!(identifier(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn the_common_name_is_read_from_the_subject() {
-        assert_eq!(common_name("CN=www.example.com, O=Example").unwrap().as_deref(), Some("www.example.com"));
-        assert_eq!(common_name("O=Example").unwrap(), None);
-        assert_eq!(common_name("").unwrap(), None);
     }
 }

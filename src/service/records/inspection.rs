@@ -3,7 +3,9 @@
 use super::body::{self, Problem};
 use super::codec::Codec;
 use super::key::{self, Place};
-use super::kinds::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord};
+use super::kinds::{
+    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, LeavingRecord, PendingRecord, RequestRecord,
+};
 use super::{Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{
@@ -155,6 +157,8 @@ impl<'a> Inspection<'a> {
             Kind::Vault => self.codec.verify::<Vault>(record).err(),
             Kind::Issuer => self.codec.verify::<IssuerConfig>(record).err(),
             Kind::Authority => self.codec.verify::<AuthorityRecord>(record).err(),
+            Kind::IssuerState => self.codec.verify::<IssuerStateRecord>(record).err(),
+            Kind::Challenge => self.codec.verify::<ChallengeRecord>(record).err(),
             Kind::Meta => {
                 let marker = self.codec.verify::<Marker>(record).err();
                 marker.filter(|_| self.codec.verify::<Sweep>(record).is_err())
@@ -175,6 +179,8 @@ impl<'a> Inspection<'a> {
             | Kind::Vault
             | Kind::Issuer
             | Kind::Authority
+            | Kind::IssuerState
+            | Kind::Challenge
             | Kind::Meta => return,
         };
         match kind {

@@ -2,7 +2,10 @@
 //! of names alone.
 
 use super::adoption::{Marker, Sweep};
-use super::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord, ShownPending, hex};
+use super::{
+    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, LeavingRecord, PendingRecord, RequestRecord, ShownPending,
+    hex,
+};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, RequestId, Vault, VaultName,
@@ -177,6 +180,15 @@ pub(in crate::service) fn issuer(vault: &VaultName, name: &IssuerName) -> Key<Is
 
 pub(in crate::service) fn issuers_of(vault: &VaultName) -> Prefix<IssuerConfig> {
     Prefix::new(named(Kind::Issuer, vault, ""))
+}
+
+pub(in crate::service) fn issuer_state(vault: &VaultName, name: &IssuerName) -> Key<IssuerStateRecord> {
+    Key::new(named(Kind::IssuerState, vault, &name.key()))
+}
+
+/// A challenge by its kind and its token or host name.
+pub(in crate::service) fn challenge(kind: &str, name: &str) -> Key<ChallengeRecord> {
+    Key::new(format!("{}{kind}/{name}", Kind::Challenge.prefix()))
 }
 
 /// An authority by [`crate::keys::authority::identifier`].

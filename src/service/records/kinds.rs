@@ -6,7 +6,7 @@ use super::key::Place;
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::pending::Transition;
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, CertificateName, Contacts, Error, IssuerConfig, Operation, Policy, RequestId,
+    Blob, Certificate, CertificateEntry, CertificateName, Contacts, Error, IssuerConfig, IssuerName, Operation, Policy, RequestId,
     Result, Tags, Timestamp, Vault, VaultName,
 };
 use crate::keys::authority;
@@ -82,6 +82,31 @@ pub(in crate::service) struct DeletedRecord {
     pub(in crate::service) name: CertificateName,
 }
 
+/// What a provider keeps of an issuer object: written with it, and removed with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::service) struct IssuerStateRecord {
+    pub(in crate::service) vault: VaultName,
+    pub(in crate::service) issuer: IssuerName,
+    /// Who wrote the state: another provider does not read it.
+    pub(in crate::service) provider: String,
+    /// Sealed.
+    pub(in crate::service) state: Blob,
+    /// The secret options as they were set, a JSON object, sealed; for changes that name only some of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::service) secrets: Option<Blob>,
+}
+
+/// What a replica answers a CA that validates a name; due when it is of no use any more.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::service) struct ChallengeRecord {
+    /// `http-01` or `tls-alpn-01`.
+    pub(in crate::service) kind: String,
+    /// The token, or the host name.
+    pub(in crate::service) name: String,
+    pub(in crate::service) key_authorization: String,
+    pub(in crate::service) expires: Timestamp,
+}
+
 /// Says that the records of a name are not all there: they are removed when it is due.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::service) struct LeavingRecord {
@@ -143,6 +168,10 @@ kinds! {
     Issuer = "issuers",
     /// An authority of a built-in CA, kept apart from its issuer: [`AuthorityRecord`].
     Authority = "authorities",
+    /// What a provider keeps of an issuer object, sealed: [`IssuerStateRecord`].
+    IssuerState = "issuer-states",
+    /// What a replica answers a CA that validates a name: [`ChallengeRecord`].
+    Challenge = "challenges",
     /// What the store says of itself: [`Marker`], [`Sweep`].
     Meta = "meta",
 }
@@ -221,6 +250,19 @@ impl Stored for Certificate {
 impl Stored for IssuerConfig {
     fn belongs(&self, place: &Place<'_>) -> bool {
         place.kind == Kind::Issuer && place.is_named(self.name.as_str())
+    }
+}
+
+impl Stored for IssuerStateRecord {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        place.kind == Kind::IssuerState && place.names(&self.vault, self.issuer.as_str())
+    }
+}
+
+/// Challenges belong to no vault: a CA asks by token or host name alone.
+impl Stored for ChallengeRecord {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        place.kind == Kind::Challenge && place.vault == self.kind && place.name == self.name
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) fn input(issuer: Option<v1::Issuer>) -> Result<IssuerInput> {
         organization,
         attributes,
         ca_certificates: _,
+        options,
+        secret_options,
     } = issuer;
     let v1::IssuerCredentials { account_id, password } = credentials.unwrap_or_default();
     Ok(IssuerInput {
@@ -38,6 +40,8 @@ pub(super) fn input(issuer: Option<v1::Issuer>) -> Result<IssuerInput> {
             Organization { id: filled(id), administrators: administrators.into_iter().map(administrator).collect() }
         }),
         enabled: attributes.and_then(|attributes| attributes.enabled),
+        options,
+        secret_options: secret_options.into_iter().map(|(name, text)| (name, Zeroizing::new(text))).collect(),
     })
 }
 
@@ -65,6 +69,8 @@ pub(super) fn masked(input: IssuerInput, mask: Option<prost_types::FieldMask>) -
             "credentials.account_id" => kept.account_id.clone_from(&input.account_id),
             "credentials.password" => kept.password.clone_from(&input.password),
             "organization" => kept.organization.clone_from(&input.organization),
+            "options" => kept.options.clone_from(&input.options),
+            "secret_options" => kept.secret_options.clone_from(&input.secret_options),
             "attributes" | "attributes.enabled" => kept.enabled = input.enabled,
             other => {
                 return Err(Error::field(

@@ -177,7 +177,8 @@ pub(super) fn contacts(contacts: &Contacts, base: &str) -> v1::Contacts {
 /// An issuer without its password.
 pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issuer {
     let ca = config.ca().cloned();
-    let IssuerConfig { name, provider, credentials, organization, enabled, created, updated, authority: _ } = config;
+    let IssuerConfig { name, provider, credentials, organization, enabled, created, updated, authority: _, options } =
+        config;
     v1::Issuer {
         id: format!("{base}/certificates/issuers/{name}"),
         vault_name: vault.to_owned(),
@@ -197,6 +198,8 @@ pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issue
             updated: Some(time(updated)),
         }),
         ca_certificates: ca.into_iter().flat_map(|authority| authority.chain).map(|Blob(der)| der.into()).collect(),
+        options,
+        secret_options: std::collections::BTreeMap::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use super::Attributes;
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::{Credentials, IssuerConfig};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// An issuer.
 #[derive(Serialize)]
@@ -15,6 +16,9 @@ pub(crate) struct IssuerAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     org_details: Option<OrganizationAnswer<'a>>,
     attributes: Attributes,
+    /// Beside Key Vault's members, and only where there are some.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    options: &'a BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -68,8 +72,17 @@ impl<'a> IssuerItem<'a> {
 
 impl<'a> IssuerAnswer<'a> {
     pub(crate) fn new(issuer: &'a IssuerConfig, links: &Links) -> Self {
-        let IssuerConfig { name, provider, credentials, organization, enabled, created, updated, authority: _ } =
-            issuer;
+        let IssuerConfig {
+            name,
+            provider,
+            credentials,
+            organization,
+            enabled,
+            created,
+            updated,
+            authority: _,
+            options,
+        } = issuer;
         let Credentials { account_id, sealed_password: _ } = credentials;
         Self {
             id: links.id("certificates", &["issuers", name.as_str()]),
@@ -77,6 +90,7 @@ impl<'a> IssuerAnswer<'a> {
             credentials: CredentialsAnswer { account_id: account_id.as_deref() },
             org_details: organization.as_ref().map(OrganizationAnswer::from),
             attributes: Attributes::new(*enabled, *created, *updated),
+            options,
         }
     }
 }

@@ -47,7 +47,6 @@ not_offered! {
     PathLength = "policy.x509_props.basic_constraints.path_length", "A path length is not offered: leave it out.";
     ReferenceProfile = "policy.issuer.profile", "Profiles are not offered: leave it out.";
     ReferenceOptions = "policy.issuer.options", "No options are known here: leave it out.";
-    IssuerOptions = "options", "No options are known here: what a LocalCA takes is in credentials.account_id and org_details.id.";
     IssuerProfiles = "profiles", "Profiles are not offered: leave it out.";
     IssuerDefaultProfile = "default_profile", "Profiles are not offered: leave it out.";
     IssuerValidity = "validity", "A LocalCA lives 20 years: leave it out.";

@@ -2,13 +2,13 @@
 //! clients send plenty of both (contract rule 16).
 
 use super::not_offered::{
-    Csr, IssuerDefaultProfile, IssuerKeyType, IssuerOptions, IssuerParent, IssuerProfiles, IssuerValidity, Options,
-    Profile, Validity,
+    Csr, IssuerDefaultProfile, IssuerKeyType, IssuerParent, IssuerProfiles, IssuerValidity, Options, Profile, Validity,
 };
 use super::policy::PolicyBody;
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::{IssuerInput, Tags};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
@@ -91,7 +91,8 @@ pub(crate) struct IssuerBody {
     credentials: Option<CredentialsBody>,
     org_details: Option<OrganizationBody>,
     attributes: Option<AttributesBody>,
-    options: IssuerOptions,
+    options: Option<BTreeMap<String, OptionText>>,
+    secret_options: Option<BTreeMap<String, OptionText>>,
     profiles: IssuerProfiles,
     default_profile: IssuerDefaultProfile,
     validity: IssuerValidity,
@@ -129,7 +130,8 @@ impl From<IssuerBody> for IssuerInput {
             credentials,
             org_details,
             attributes,
-            options: IssuerOptions,
+            options,
+            secret_options,
             profiles: IssuerProfiles,
             default_profile: IssuerDefaultProfile,
             validity: IssuerValidity,
@@ -144,8 +146,38 @@ impl From<IssuerBody> for IssuerInput {
             password: pwd.map(Zeroizing::new),
             organization,
             enabled: attributes.unwrap_or_default().enabled,
+            options: texts(options).map(|(name, text)| (name, text.to_string())).collect(),
+            secret_options: texts(secret_options).collect(),
         }
     }
+}
+
+/// The text of an option; true, false and whole numbers may stand as such. It may be a secret, so it has no `Debug`.
+struct OptionText(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for OptionText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Given {
+            Text(String),
+            Flag(bool),
+            Number(i64),
+            Nothing(()),
+        }
+        let given = Given::deserialize(deserializer)
+            .map_err(|_| D::Error::custom("an option is a text, true, false or a whole number"))?;
+        Ok(Self(Zeroizing::new(match given {
+            Given::Text(text) => text,
+            Given::Flag(flag) => flag.to_string(),
+            Given::Number(number) => number.to_string(),
+            Given::Nothing(()) => String::new(),
+        })))
+    }
+}
+
+fn texts(options: Option<BTreeMap<String, OptionText>>) -> impl Iterator<Item = (String, Zeroizing<String>)> {
+    options.unwrap_or_default().into_iter().map(|(name, OptionText(text))| (name, text))
 }
 
 impl From<OrganizationBody> for Organization {

@@ -1,0 +1,65 @@
+//! What replicas answer a CA that validates a name: records that every replica reads, written and removed together with
+//! the step of the order that they belong to.
+
+use super::Service;
+use super::records::{ChallengeRecord, key};
+use super::step::Due;
+use crate::domain::Result;
+use crate::issuer::provider::{Challenge, ChallengeKey, ChallengeKind};
+use crate::store::{Batch, Delete};
+
+/// The name of a kind in keys and records.
+fn word(kind: ChallengeKind) -> &'static str {
+    match kind {
+        ChallengeKind::Http01 => "http-01",
+        ChallengeKind::TlsAlpn01 => "tls-alpn-01",
+    }
+}
+
+impl Service {
+    /// The key authorization of a token (http-01) or a host name (tls-alpn-01); none where no open order has it.
+    ///
+    /// # Errors
+    /// Where the store is not available: it cannot be known now.
+    pub async fn challenge(&self, kind: ChallengeKind, name: &str) -> Result<Option<String>> {
+        let found = self.load(&key::challenge(word(kind), name)).await?;
+        let now = self.now();
+        Ok(found.map(|(_, challenge)| challenge).filter(|it| it.expires > now).map(|it| it.key_authorization))
+    }
+
+    /// Adds what a step publishes and withdraws to the batch of the step. A repeat of a step finds what the first try
+    /// left, and writes over it.
+    pub(super) async fn stage_challenges(
+        &self,
+        batch: &mut Batch,
+        publish: Vec<Challenge>,
+        withdraw: Vec<ChallengeKey>,
+    ) -> Result<()> {
+        for Challenge { key: ChallengeKey { kind, name }, key_authorization, expires } in publish {
+            let place = key::challenge(word(kind), &name);
+            let there = self.store.get(place.as_str()).await?.map(|record| record.revision);
+            let record = ChallengeRecord { kind: word(kind).to_owned(), name, key_authorization, expires };
+            batch.puts.push(self.records.put(&place, there, &record, Some(expires))?);
+        }
+        for ChallengeKey { kind, name } in withdraw {
+            let place = key::challenge(word(kind), &name);
+            let published = batch.puts.iter().any(|put| put.key == place.as_str());
+            if let Some(record) = self.store.get(place.as_str()).await?.filter(|_| !published) {
+                batch.deletes.push(Delete { key: record.key, expected: record.revision });
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a challenge that its order forgot: it is of no use any more.
+    pub(super) async fn expire_challenge(&self, due: Due) -> Result<()> {
+        let Due { record, until: _ } = due;
+        let challenge: ChallengeRecord = self.records.read(&record)?;
+        if challenge.expires <= self.now() {
+            return self.remove(&record).await;
+        }
+        // The clock was set back since it was claimed.
+        let puts = vec![self.records.replace(&record, &challenge, Some(challenge.expires))?];
+        self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
+    }
+}
