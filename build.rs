@@ -24,6 +24,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = compiler.encode_file_descriptor_set();
     fs::write(out.join("certmint.fds.bin"), &bytes)?;
 
+    let mut config = tonic_prost_build::Config::new();
+    // The command line finds the descriptor of a message by its name.
+    config.enable_type_names();
     tonic_prost_build::configure()
         .generate_default_stubs(false)
         // DER is handed on, not changed: `Bytes` clones without a copy.
@@ -43,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".certmint.v1.UnwrapKeyResponse",
             ".certmint.v1.WrapKeyRequest",
         ])
-        .compile_fds(prost_types::FileDescriptorSet::decode(bytes.as_slice())?)?;
+        .compile_fds_with_config(prost_types::FileDescriptorSet::decode(bytes.as_slice())?, config)?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod leftovers;
 mod observed_store;
 mod signals;
 mod store;
+mod supervise;
 mod upkeep;
 
 use crate::config::{BaseDomain, Config, ConfigError, KeySettings, Overrides, StoreUrl};
@@ -34,7 +35,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use store::Opened;
+use supervise::Background;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Why the server did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,8 @@ pub enum AppError {
     DataDir { path: PathBuf, source: std::io::Error },
     #[error("cannot listen on {address}: {source}; choose another port with {option}")]
     Listen { address: SocketAddr, option: &'static str, source: std::io::Error },
+    #[error("a part of the server ended that it cannot do without ({task}); the lines of the log before say why")]
+    Ended { task: &'static str },
     #[error("{what}: {source}")]
     Part { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
 }
@@ -82,26 +88,31 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     count_connections(&metrics, listener.stats());
     // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
     let (door, (service, opened)) = tokio::try_join!(open_door(&config, &metrics), build(&config, &metrics))?;
-    let mut tasks = vec![
-        tokio::spawn({
-            let (service, background) = (service.clone(), background.clone());
-            async move { service.tail(background).await }
-        }),
-        tokio::spawn(worker::run(service.clone(), worker_options(&config), background.clone())),
-        tokio::spawn(upkeep::authenticate(
-            service.clone(),
-            opened.alone,
-            config.store.upgrade_window,
-            background.clone(),
-        )),
-        tokio::spawn(upkeep::run(opened, service.clone(), config.limits.clone(), background.clone())),
-        tokio::spawn(upkeep::count_history(service.clone(), background.clone())),
-    ];
-    tasks.extend(door.reload(metrics, background.clone()));
-    tasks.extend(http01.map(|port| tokio::spawn(issuers::serve_http01(port, service.clone(), background.clone()))));
+    let store_failed = opened.failed.clone();
+    let mut tasks = Background::default();
+    tasks.spawn("tail of the log", {
+        let (service, background) = (service.clone(), background.clone());
+        async move { service.tail(background).await }
+    });
+    tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
+    let window = config.store.upgrade_window;
+    let authenticate = upkeep::authenticate(service.clone(), window, background.clone());
+    tasks.spawn_once("codes of the records", authenticate);
+    let upkeep = upkeep::run(opened, service.clone(), config.limits.clone(), background.clone());
+    tasks.spawn("upkeep of the log", upkeep);
+    tasks.spawn_once("count of the log", upkeep::count_history(service.clone(), background.clone()));
+    if let Some(reload) = door.reload(metrics, background.clone()) {
+        tasks.spawn("files of tokens and certificate", reload);
+    }
+    if let Some(port) = http01 {
+        let serve = issuers::serve_http01(port, service.clone(), background.clone());
+        tasks.spawn("port for http-01", serve);
+    }
 
+    let grpc_options = grpc_options(&config, &door.auth, &draining);
+    let api_tasks = grpc_options.tasks.clone();
     let app = transport::app(
-        grpc::face(service.clone(), grpc_options(&config, &door.auth, &draining)),
+        grpc::face(service.clone(), grpc_options),
         rest::router(service.clone(), rest_options(&config, &door.auth, &stop)),
     )
     .with_cors(Cors::new(config.cors.origins(config.dev)));
@@ -109,21 +120,56 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     // Heard from here on; who reads the announcement may send one.
     let signals = signals::Signals::listen().map_err(part("signals cannot be received"))?;
     announce(address, &config, &door, admin.as_ref().map(|(address, _)| *address));
-    tokio::spawn(signals.stop(draining, config.shutdown.delay(config.dev), stop.clone()));
+    let delay = config.shutdown.delay(config.dev);
+    tasks.spawn("signals", {
+        let (draining, stop, background) = (draining.clone(), stop.clone(), background.clone());
+        async move {
+            tokio::select! {
+                () = signals.stop(draining, delay, stop) => {}
+                () = background.cancelled() => {}
+            }
+        }
+    });
     probes.started(service);
-    listener.serve(door.tls, app, stop).await;
+    let mut admin = admin.map(|(_, port)| port);
+    let mut serving = std::pin::pin!(listener.serve(door.tls, app, stop.clone()));
+    let failed = tokio::select! {
+        biased;
+        () = &mut serving => None,
+        task = tasks.failed() => Some(task),
+        () = store_failed.cancelled() => Some("store"),
+        () = ended(&mut admin) => Some("operators' port"),
+    };
+    if let Some(task) = failed {
+        tracing::error!(
+            task,
+            "a part of the server has ended that it cannot do without: it stops, to be started again"
+        );
+        draining.cancel();
+        // Balancers look meanwhile, as at any other stop.
+        let _ = tokio::time::timeout(delay, &mut serving).await;
+        stop.cancel();
+        serving.await;
+    }
 
     background.cancel();
-    for task in tasks {
-        if let Err(error) = task.await {
-            tracing::error!(%error, "a background task ended badly");
-        }
-    }
-    if let Some((_, admin)) = admin {
+    draining.cancel();
+    tasks.end().await;
+    api_tasks.close();
+    api_tasks.wait().await;
+    if let Some(admin) = admin {
         admin.abort();
     }
     tracing::info!("stopped");
-    Ok(())
+    failed.map_or(Ok(()), |task| Err(AppError::Ended { task }))
+}
+
+/// The end of the operators' port, which has none where all is well.
+async fn ended(port: &mut Option<JoinHandle<()>>) {
+    match port {
+        Some(port) => drop(port.await),
+        None => std::future::pending().await,
+    }
 }
 
 async fn open_door(config: &Config, metrics: &Arc<Metrics>) -> Result<door::Door, AppError> {
@@ -131,10 +177,7 @@ async fn open_door(config: &Config, metrics: &Arc<Metrics>) -> Result<door::Door
     tokio::task::spawn_blocking(move || door::open(&config, &metrics)).await.map_err(part("TLS cannot be set up"))?
 }
 
-async fn admin_port(
-    config: &Config,
-    probes: &Probes,
-) -> Result<Option<(SocketAddr, tokio::task::JoinHandle<()>)>, AppError> {
+async fn admin_port(config: &Config, probes: &Probes) -> Result<Option<(SocketAddr, JoinHandle<()>)>, AppError> {
     let Some(address) = config.admin.listen.address(config.dev) else { return Ok(None) };
     let failed = |source| AppError::Listen { address, option: "--admin-listen", source };
     let port = AdminPort::bind(address).await.map_err(failed)?;
@@ -259,7 +302,7 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
 
 /// The use cases over the store.
 async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Opened), AppError> {
-    let Opened { store, clock, alone } = store::open(config).await?;
+    let Opened { store, clock, alone, failed } = store::open(config).await?;
     let master_keys = store::master_keys(config, &*store)?;
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
@@ -296,7 +339,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
         service.authenticate_records(Duration::ZERO).await.map_err(part(cannot))?;
         service.finish_interrupted().await.map_err(part(cannot))?;
     }
-    Ok((service.counting_in(metrics.clone()), Opened { store, clock, alone }))
+    Ok((service.counting_in(metrics.clone()), Opened { store, clock, alone, failed }))
 }
 
 fn key_options(config: &Config) -> KeyOptions {
@@ -335,6 +378,7 @@ fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> G
         auth: auth.clone(),
         open_reflection: config.auth.open_reflection || config.dev,
         closing: draining.clone(),
+        tasks: TaskTracker::new(),
     }
 }
 
@@ -374,10 +418,13 @@ fn say(text: &str) {
 fn for_development(base: &str, port: u16, ca: &str, data: &str) -> String {
     format!(
         "certmint {version} listens on {base} (development mode, data in {data})\n\n\
-         curl:     curl --cacert {ca} -H 'Authorization: Bearer dev' -H 'Content-Type: application/json' '{base}/certificates/web/create?api-version=7.4' -d '{{\"policy\":{{\"x509_props\":{{\"subject\":\"CN=web.example\"}},\"issuer\":{{\"name\":\"Self\"}}}}}}'\n\
+         curl:     curl --cacert {ca} -H 'Authorization: Bearer dev' -H 'Content-Type: application/json' '{base}/certificates/web/create?api-version=7.4' -d '{{\"policy\":{{\"x509_props\":{{\"subject\":\"CN=web.example\",\"sans\":{{\"dns_names\":[\"web.example\"]}}}},\"issuer\":{{\"name\":\"Self\"}}}}}}'\n\
          grpcurl:  grpcurl -cacert {ca} -d '{{\"certificate_name\":\"web\"}}' localhost:{port} certmint.v1.CertificateService/GetPending\n\
-         certmint: certmint --server {base} --ca {ca} watch\n\n",
+         certmint: certmint --server {base} --ca {ca} watch\n\
+         programs: {vault} (or add it to the hosts file), IDENTITY_ENDPOINT={vault}/identity/token IDENTITY_HEADER=dev\n\n",
         version = env!("CARGO_PKG_VERSION"),
+        // Clients of Key Vault want a host with a name before the base domain.
+        vault = base.replacen("https://", "https://default.", 1),
     )
 }
 

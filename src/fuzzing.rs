@@ -4,7 +4,7 @@
 use crate::domain::policy::{ContentType, Policy};
 use crate::domain::{PolicyInput, RequestId, Timestamp, VaultName, Version};
 use crate::keys::certificate::{self, Request};
-use crate::keys::{KeyPair, MasterKeys, Sealer, backup as form, chain, import, jwk};
+use crate::keys::{KeyPair, MasterKeys, Sealer, backup as form, chain, import, jwk, rounds};
 use crate::{domain, service, transport};
 use der::asn1::BitString;
 use der::{Decode, Encode};
@@ -56,6 +56,7 @@ pub fn pem(bytes: &[u8]) -> bool {
 }
 
 fn imports(bytes: &[u8], password: &str) -> bool {
+    rounds::asked_for([bytes]);
     let Ok(import::Imported { key, chain, facts, form }) = import::read(bytes, password, false, now()) else {
         return false;
     };

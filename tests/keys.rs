@@ -109,6 +109,7 @@ fn every_kind() -> SubjectAlternativeNames {
         upns: vec!["jörg@b.example".into()],
         uris: vec!["https://a.example".into(), "spiffe://trust.example/a".into()],
         ip_addresses: vec!["10.0.0.1".into(), "2001:db8::1".into()],
+        ..SubjectAlternativeNames::default()
     }
 }
 

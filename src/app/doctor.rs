@@ -13,7 +13,7 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
     let StoreDoctorArgs { store, remove, adopt, json } = arguments;
     let config = store_configuration(store)?;
     store::must_exist(&config)?;
-    let Opened { store, clock, alone: _ } = store::open(&config).await?;
+    let Opened { store, clock, alone: _, failed: _ } = store::open(&config).await?;
     let sealer = Arc::new(Sealer::new(store::master_keys(&config, &*store)?));
     let cannot = "the records of the store cannot be read";
     let inspection = Inspection::new(&*store, sealer).await.map_err(part(cannot))?;

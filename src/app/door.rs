@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Waits between two looks at the files; SIGHUP looks at once. Streams of a token that was removed end this soon.
@@ -59,14 +58,18 @@ fn now() -> OffsetDateTime {
 
 impl Door {
     /// Keeps tokens and certificate as their files are; no task where there are none.
-    pub(super) fn reload(&self, metrics: Arc<Metrics>, shutdown: CancellationToken) -> Option<JoinHandle<()>> {
+    pub(super) fn reload(
+        &self,
+        metrics: Arc<Metrics>,
+        shutdown: CancellationToken,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let tokens = match &self.auth {
             Auth::Development => None,
             Auth::Tokens(tokens) => Some(tokens.clone()),
         };
         let certificates = self.certificates.clone();
         (tokens.is_some() || certificates.is_some())
-            .then(|| tokio::spawn(Files { tokens, certificates, metrics, told: Default::default() }.watch(shutdown)))
+            .then(|| Files { tokens, certificates, metrics, told: Default::default() }.watch(shutdown))
     }
 }
 
@@ -90,32 +93,52 @@ impl Files {
                 _ = hangup.recv() => tracing::info!("SIGHUP: reading tokens and certificate again"),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            self.look();
+            self.look().await;
         }
     }
 
     async fn look_until(&mut self, shutdown: CancellationToken) {
         while tokio::time::timeout(LOOK_EVERY, shutdown.cancelled()).await.is_err() {
-            self.look();
+            self.look().await;
         }
     }
 
-    /// Small files, read in place: a thread for them would cost more.
-    fn look(&mut self) {
-        if let Some(tokens) = &self.tokens {
-            let reloaded = tokens.reload();
+    /// Read on a thread of its own: a file on a network may keep its reader waiting.
+    async fn look(&mut self) {
+        if let Some(tokens) = self.tokens.clone() {
+            let reloaded = blocking({
+                let tokens = tokens.clone();
+                move || tokens.reload()
+            })
+            .await;
             if told(&self.metrics, "tokens", reloaded, &mut self.told[0]) {
                 tracing::info!(file = %tokens.path().display(), tokens = tokens.count(), "The tokens were read again");
             }
         }
-        if let Some(certificates) = &self.certificates {
-            let reloaded = certificates.reload();
+        if let Some(certificates) = self.certificates.clone() {
+            let reloaded = blocking({
+                let certificates = certificates.clone();
+                move || certificates.reload()
+            })
+            .await;
             if told(&self.metrics, "tls", reloaded, &mut self.told[1]) {
                 let not_after = certificates.not_after().unwrap_or(0);
                 self.metrics.set_tls_not_after(not_after);
                 tracing::info!(not_after, "The certificate of the port was read again");
             }
         }
+    }
+}
+
+/// A panic goes on in the caller.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only where the runtime shuts down, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -39,6 +39,10 @@ impl Store for ObservedStore {
         self.timed("get", self.inner.get(key)).await
     }
 
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.timed("get_many", self.inner.get_many(keys)).await
+    }
+
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.timed("list", self.inner.list(prefix, after, limit)).await
     }

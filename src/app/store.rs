@@ -10,6 +10,7 @@ use crate::store::postgres::{DatabaseTime, DatabaseUrl, Postgres, PostgresOption
 use crate::store::sqlite::{Sqlite, SqliteOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 /// The password of the database, for those who have no file for it.
@@ -40,6 +41,8 @@ pub(super) struct Opened {
     pub(super) clock: Arc<dyn Clock>,
     /// No other process has the store open.
     pub(super) alone: bool,
+    /// Cancelled when the store cannot be used any more.
+    pub(super) failed: CancellationToken,
 }
 
 struct DatabaseClock(DatabaseTime);
@@ -55,12 +58,14 @@ pub(super) async fn open(config: &Config) -> Result<Opened, AppError> {
     Ok(match &config.store.url {
         None => {
             let store = Sqlite::open(&file(config), SqliteOptions::default()).map_err(part(cannot))?;
-            Opened { store: Arc::new(store), clock: Arc::new(SystemClock), alone: true }
+            let failed = store.failed();
+            Opened { store: Arc::new(store), clock: Arc::new(SystemClock), alone: true, failed }
         }
         Some(url) => {
             let store = Postgres::open(address(url)?, options(&config.store)).await.map_err(part(cannot))?;
             let clock = Arc::new(DatabaseClock(store.time()));
-            Opened { store: Arc::new(store), clock, alone: false }
+            let failed = store.failed();
+            Opened { store: Arc::new(store), clock, alone: false, failed }
         }
     })
 }
@@ -83,7 +88,9 @@ pub(super) async fn migrate(config: &Config) -> Result<String, AppError> {
     let cannot = "the store cannot be migrated";
     match &config.store.url {
         None => {
-            drop(Sqlite::open(&file(config), SqliteOptions::default()).map_err(part(cannot))?);
+            // Whoever asks for it has the time to write a large file anew.
+            let options = SqliteOptions { rewrite: u64::MAX, ..SqliteOptions::default() };
+            drop(Sqlite::open(&file(config), options).map_err(part(cannot))?);
             Ok(format!("{} is up to date", file(config).display()))
         }
         Some(url) => {

@@ -26,8 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
 /// Gives the records of earlier versions their codes, beside everything else, where several processes share a store;
 /// the only process of a store has done so at its start.
-pub(super) async fn authenticate(service: Service, alone: bool, window: Duration, shutdown: CancellationToken) {
-    while !alone {
+pub(super) async fn authenticate(service: Service, window: Duration, shutdown: CancellationToken) {
+    loop {
         let wait = match service.authenticate_records(window).await {
             Ok(Authenticated::All) => return,
             Ok(Authenticated::Until(_)) => LOOK_EVERY.min(window).max(UPKEEP_EVERY),
@@ -46,7 +46,7 @@ pub(super) async fn authenticate(service: Service, alone: bool, window: Duration
 /// Trims what is older than the retention and above the count that is kept, until `shutdown`; learns
 /// of vaults that other processes made.
 pub(super) async fn run(opened: Opened, service: Service, limits: Limits, shutdown: CancellationToken) {
-    let Opened { store, clock, alone: _ } = opened;
+    let Opened { store, clock, alone: _, failed: _ } = opened;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,

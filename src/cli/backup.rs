@@ -1,6 +1,6 @@
 //! `certmint backup` and `certmint restore`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::trust::unreadable;
@@ -40,7 +40,7 @@ pub(super) async fn backup(session: &Session, output: Output, args: BackupArgs) 
     // Before the call: what cannot be written need not be fetched. Its owner's alone, since it holds keys.
     let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(cannot_write)?;
     let request = BackupCertificateRequest { vault_name: session.vault(), certificate_name: name.clone() };
-    let rpc = session.call(Repeat::Safe, request, async |mut client, it| client.backup_certificate(it).await);
+    let rpc = session.call(Repeat::Safe, request, Certificates::backup_certificate);
     let written = match rpc.await {
         Ok(answer) => target.write_all(&answer.value).and_then(|()| target.sync_all()).map_err(cannot_write),
         Err(failure) => Err(failure),
@@ -85,8 +85,8 @@ impl RestoreArgs {
 
 pub(super) async fn restore(session: &Session, output: Output, mut request: RestoreCertificateRequest) -> Result<Exit> {
     request.vault_name = session.vault();
-    let rpc = session.call(Repeat::Never, request, async |mut client, it| client.restore_certificate(it).await);
+    let rpc = session.call(Repeat::Never, request, Certificates::restore_certificate);
     let certificate = rpc.await?.certificate.ok_or_else(|| Failure::incomplete_answer("certificate"))?;
-    output.result(|| json!({ "certificate": json::certificate(&certificate) }), || text::certificate(&certificate))?;
+    output.result(|| json!({ "certificate": json::message(&certificate) }), || text::certificate(&certificate))?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,6 @@
 //! `certmint get` and `certmint csr`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::{Result, json, pem, text};
@@ -40,11 +40,10 @@ pub(super) async fn get(session: &Session, output: Output, args: GetArgs) -> Res
         certificate_name: name.clone(),
         certificate_version: version,
     };
-    let rpc = session.call(Repeat::Safe, request, async |mut client, request| client.get_certificate(request).await);
+    let rpc = session.call(Repeat::Safe, request, Certificates::get_certificate);
     let certificate = rpc.await?.certificate.ok_or_else(|| Failure::incomplete_answer("certificate"))?;
     if !pem {
-        output
-            .result(|| json!({ "certificate": json::certificate(&certificate) }), || text::certificate(&certificate))?;
+        output.result(|| json!({ "certificate": json::message(&certificate) }), || text::certificate(&certificate))?;
         return Ok(Exit::Done);
     }
     if certificate.cer.is_empty() {
@@ -61,7 +60,7 @@ pub(super) async fn get(session: &Session, output: Output, args: GetArgs) -> Res
 pub(super) async fn csr(session: &Session, output: Output, args: CsrArgs) -> Result<Exit> {
     let CsrArgs { name, request_id } = args;
     let request = GetPendingRequest { vault_name: session.vault(), certificate_name: name, request_id };
-    let rpc = session.call(Repeat::Safe, request, async |mut client, request| client.get_pending(request).await);
+    let rpc = session.call(Repeat::Safe, request, Certificates::get_pending);
     let operation = rpc.await?.operation.ok_or_else(|| Failure::incomplete_answer("operation"))?;
     if operation.csr.is_empty() {
         return Err(Failure::incomplete_answer("signing request"));

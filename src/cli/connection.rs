@@ -3,7 +3,8 @@
 use super::Result;
 use super::failure::{Exit, Failure, seconds};
 use super::options::{ClientOptions, Secret};
-use super::status::{self, Status};
+use super::status;
+pub(super) use super::status::Status;
 use super::trust::{self, Trust};
 use crate::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use crate::proto::v1::certificate_service_client::CertificateServiceClient;
@@ -36,6 +37,33 @@ pub(super) enum Repeat {
     Safe,
     /// The first one may have had its effect.
     Never,
+}
+
+/// A generated client.
+pub(super) trait Client: Clone {
+    fn on(channel: Channel) -> Self;
+}
+
+macro_rules! clients {
+    ($($name:ident = $client:ident;)+) => {
+        $(
+            pub(super) type $name = $client<Channel>;
+
+            impl Client for $name {
+                fn on(channel: Channel) -> Self {
+                    $client::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES)
+                }
+            }
+        )+
+    };
+}
+
+clients! {
+    Admin = CertificateAdminServiceClient;
+    Certificates = CertificateServiceClient;
+    Keys = KeyServiceClient;
+    Secrets = SecretServiceClient;
+    Vaults = VaultServiceClient;
 }
 
 /// A connection with what every call carries.
@@ -94,59 +122,15 @@ impl Session {
         request
     }
 
-    /// Calls `CertificateService`.
-    pub(super) async fn call<M: Clone, R>(
+    /// Calls a method of a client: `session.call(Repeat::Safe, request, Certificates::get_pending)`.
+    pub(super) async fn call<C: Client, M: Clone, R>(
         &self,
         repeat: Repeat,
         message: M,
-        rpc: impl AsyncFn(CertificateServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
+        rpc: impl AsyncFn(&mut C, Request<M>) -> std::result::Result<Response<R>, Status>,
     ) -> Result<R> {
-        let client = CertificateServiceClient::new(self.channel()).max_decoding_message_size(MAX_ANSWER_BYTES);
-        self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
-    }
-
-    /// Calls `CertificateAdminService`.
-    pub(super) async fn call_admin<M: Clone, R>(
-        &self,
-        repeat: Repeat,
-        message: M,
-        rpc: impl AsyncFn(CertificateAdminServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
-    ) -> Result<R> {
-        let client = CertificateAdminServiceClient::new(self.channel()).max_decoding_message_size(MAX_ANSWER_BYTES);
-        self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
-    }
-
-    /// Calls `VaultService`.
-    pub(super) async fn call_vaults<M: Clone, R>(
-        &self,
-        repeat: Repeat,
-        message: M,
-        rpc: impl AsyncFn(VaultServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
-    ) -> Result<R> {
-        let client = VaultServiceClient::new(self.channel());
-        self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
-    }
-
-    /// Calls `SecretService`.
-    pub(super) async fn call_secrets<M: Clone, R>(
-        &self,
-        repeat: Repeat,
-        message: M,
-        rpc: impl AsyncFn(SecretServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
-    ) -> Result<R> {
-        let client = SecretServiceClient::new(self.channel());
-        self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
-    }
-
-    /// Calls `KeyService`.
-    pub(super) async fn call_keys<M: Clone, R>(
-        &self,
-        repeat: Repeat,
-        message: M,
-        rpc: impl AsyncFn(KeyServiceClient<Channel>, Request<M>) -> std::result::Result<Response<R>, Status>,
-    ) -> Result<R> {
-        let client = KeyServiceClient::new(self.channel());
-        self.attempts(repeat, async |request| rpc(client.clone(), request).await, message).await
+        let client = C::on(self.channel());
+        self.attempts(repeat, async |request| rpc(&mut client.clone(), request).await, message).await
     }
 
     async fn attempts<M: Clone, R>(

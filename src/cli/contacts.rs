@@ -1,6 +1,6 @@
 //! `certmint contacts`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Admin, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::{Result, json, text};
@@ -27,24 +27,23 @@ pub(super) async fn run(session: &Session, output: Output, command: ContactsComm
     let contacts = match command {
         ContactsCommand::Show => {
             let request = GetContactsRequest { vault_name };
-            let rpc = session.call_admin(Repeat::Safe, request, async |mut client, it| client.get_contacts(it).await);
+            let rpc = session.call(Repeat::Safe, request, Admin::get_contacts);
             rpc.await?.contacts
         }
         ContactsCommand::Set { contacts } => {
             let contacts = Some(Contacts { id: String::new(), contacts });
             let request = SetContactsRequest { vault_name, contacts };
-            let rpc = session.call_admin(Repeat::Safe, request, async |mut client, it| client.set_contacts(it).await);
+            let rpc = session.call(Repeat::Safe, request, Admin::set_contacts);
             rpc.await?.contacts
         }
         ContactsCommand::Delete => {
             let request = DeleteContactsRequest { vault_name };
-            let rpc =
-                session.call_admin(Repeat::Never, request, async |mut client, it| client.delete_contacts(it).await);
+            let rpc = session.call(Repeat::Never, request, Admin::delete_contacts);
             rpc.await?.contacts
         }
     };
     let contacts = contacts.ok_or_else(|| Failure::incomplete_answer("contacts"))?;
-    output.result(|| json!({ "contacts": json::manage::contacts(&contacts) }), || text::manage::contacts(&contacts))?;
+    output.result(|| json!({ "contacts": json::message(&contacts) }), || text::manage::contacts(&contacts))?;
     Ok(Exit::Done)
 }
 

@@ -1,11 +1,11 @@
 //! `certmint create`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::policy::PolicyArgs;
 use super::wait;
-use super::{Result, json, text};
+use super::{Result, common_name, json, text};
 use crate::proto::v1::{CertificateAttributes, CreateCertificateRequest, GetPendingRequest, PendingOperation};
 use serde_json::json;
 
@@ -38,10 +38,14 @@ pub struct CreateArgs {
 pub(super) async fn run(session: &Session, output: Output, args: CreateArgs) -> Result<Exit> {
     let CreateArgs { name, policy, tags, disabled, request_id, wait } = args;
     let chosen_id = request_id.is_some();
+    let mut policy = policy.into_policy();
+    if let Some(note) = policy.as_mut().and_then(common_name::as_alternative_name) {
+        output.note(&note);
+    }
     let request = CreateCertificateRequest {
         vault_name: session.vault(),
         certificate_name: name,
-        policy: policy.into_policy(),
+        policy,
         attributes: disabled.then(|| CertificateAttributes { enabled: Some(false), ..Default::default() }),
         tags: tags.into_iter().collect(),
         preserve_cert_order: None,
@@ -49,7 +53,7 @@ pub(super) async fn run(session: &Session, output: Output, args: CreateArgs) -> 
     };
     // Without an identifier of the caller a second call would meet the operation of the first.
     let repeat = if chosen_id { Repeat::Safe } else { Repeat::Never };
-    let answer = session.call(repeat, request, async |mut client, request| client.create_certificate(request).await);
+    let answer = session.call(repeat, request, Certificates::create_certificate);
     let answer = answer.await?;
     let mut operation = answer.operation.ok_or_else(|| Failure::incomplete_answer("operation"))?;
     let mut resume_token = answer.resume_token;
@@ -61,7 +65,7 @@ pub(super) async fn run(session: &Session, output: Output, args: CreateArgs) -> 
         (operation, resume_token) = wait::until_end(session, output, operation, resume_token).await?;
     }
     output.result(
-        || json!({ "operation": json::operation(&operation), "resume_token": resume_token }),
+        || json!({ "operation": json::message(&operation), "resume_token": resume_token }),
         || text::operation(&operation),
     )?;
     if wait { wait::verdict(&operation) } else { Ok(Exit::Done) }
@@ -73,7 +77,7 @@ async fn present_state(session: &Session, operation: &PendingOperation) -> Resul
         certificate_name: operation.certificate_name.clone(),
         request_id: operation.request_id.clone(),
     };
-    let rpc = session.call(Repeat::Safe, request, async |mut client, request| client.get_pending(request).await);
+    let rpc = session.call(Repeat::Safe, request, Certificates::get_pending);
     let answer = rpc.await?;
     let operation = answer.operation.ok_or_else(|| Failure::incomplete_answer("operation"))?;
     Ok((operation, answer.resume_token))

@@ -1,7 +1,7 @@
 //! `certmint export`: a certificate with its private key.
 
 use super::Result;
-use super::connection::{Repeat, Session};
+use super::connection::{Repeat, Secrets, Session};
 use super::failure::{Exit, Failure};
 use super::json;
 use super::output::Output;
@@ -40,7 +40,7 @@ pub(super) async fn run(session: &Session, output: Output, args: ExportArgs) -> 
         secret_version: version,
         out_content_type: if pem { "application/x-pem-file".to_owned() } else { String::new() },
     };
-    let rpc = session.call_secrets(Repeat::Safe, request, async |mut client, request| client.get_secret(request).await);
+    let rpc = session.call(Repeat::Safe, request, Secrets::get_secret);
     let secret = rpc.await?.secret.ok_or_else(|| Failure::incomplete_answer("secret"))?;
     let bytes: &[u8] = match &secret.content {
         Some(Content::Pkcs12(bytes)) => bytes,

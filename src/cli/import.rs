@@ -1,6 +1,6 @@
 //! `certmint import`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::issuer_input::password;
 use super::output::Output;
@@ -92,10 +92,9 @@ impl ImportArgs {
 pub(super) async fn run(session: &Session, output: Output, mut request: ImportCertificateRequest) -> Result<Exit> {
     request.vault_name = session.vault();
     // A second import would be a second version.
-    let rpc =
-        session.call(Repeat::Never, request, async |mut client, request| client.import_certificate(request).await);
+    let rpc = session.call(Repeat::Never, request, Certificates::import_certificate);
     let certificate = rpc.await?.certificate.ok_or_else(|| Failure::incomplete_answer("certificate"))?;
-    output.result(|| json!({ "certificate": json::certificate(&certificate) }), || text::certificate(&certificate))?;
+    output.result(|| json!({ "certificate": json::message(&certificate) }), || text::certificate(&certificate))?;
     Ok(Exit::Done)
 }
 

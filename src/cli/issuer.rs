@@ -1,6 +1,6 @@
 //! `certmint issuer`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Admin, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::issuer_input::ValueArgs;
 use super::output::Output;
@@ -9,8 +9,6 @@ use crate::proto::v1::{
     DeleteIssuerRequest, GetIssuerRequest, Issuer, ListIssuersRequest, SetIssuerRequest, UpdateIssuerRequest,
 };
 use serde_json::json;
-
-const PAGE_SIZE: i32 = 1000;
 
 /// The commands of `certmint issuer`.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -83,52 +81,38 @@ pub(super) async fn run(session: &Session, output: Output, command: Prepared) ->
     let issuer = match command {
         Prepared::Set(issuer_name, issuer) => {
             let request = SetIssuerRequest { vault_name, issuer_name, issuer: Some(issuer) };
-            let rpc = session.call_admin(Repeat::Safe, request, async |mut client, it| client.set_issuer(it).await);
+            let rpc = session.call(Repeat::Safe, request, Admin::set_issuer);
             rpc.await?.issuer
         }
         Prepared::Update(issuer_name, issuer) => {
             // Without a mask: what is in the message is written.
             let request = UpdateIssuerRequest { vault_name, issuer_name, issuer: Some(issuer), update_mask: None };
-            let rpc = session.call_admin(Repeat::Safe, request, async |mut client, it| client.update_issuer(it).await);
+            let rpc = session.call(Repeat::Safe, request, Admin::update_issuer);
             rpc.await?.issuer
         }
         Prepared::Show(issuer_name) => Some(fetch(session, issuer_name).await?),
         Prepared::List => return list(session, output).await,
         Prepared::Delete(issuer_name) => {
             let request = DeleteIssuerRequest { vault_name, issuer_name };
-            let rpc = session.call_admin(Repeat::Never, request, async |mut client, it| client.delete_issuer(it).await);
+            let rpc = session.call(Repeat::Never, request, Admin::delete_issuer);
             rpc.await?.issuer
         }
     };
     let issuer = issuer.ok_or_else(|| Failure::incomplete_answer("issuer"))?;
-    output.result(|| json!({ "issuer": json::issuer(&issuer) }), || text::issuer(&issuer))?;
+    output.result(|| json!({ "issuer": json::message(&issuer) }), || text::issuer(&issuer))?;
     Ok(Exit::Done)
 }
 
 /// Reads an issuer.
 pub(super) async fn fetch(session: &Session, issuer_name: String) -> Result<Issuer> {
     let request = GetIssuerRequest { vault_name: session.vault(), issuer_name };
-    let rpc = session.call_admin(Repeat::Safe, request, async |mut client, it| client.get_issuer(it).await);
+    let rpc = session.call(Repeat::Safe, request, Admin::get_issuer);
     rpc.await?.issuer.ok_or_else(|| Failure::incomplete_answer("issuer"))
 }
 
 async fn list(session: &Session, output: Output) -> Result<Exit> {
-    let mut request =
-        ListIssuersRequest { vault_name: session.vault(), page_size: PAGE_SIZE, page_token: String::new() };
-    let mut issuers = Vec::new();
-    loop {
-        let rpc =
-            session.call_admin(Repeat::Safe, request.clone(), async |mut client, it| client.list_issuers(it).await);
-        let page = rpc.await?;
-        issuers.extend(page.issuers);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
-    output.result(
-        || json!({ "issuers": issuers.iter().map(json::issuer_item).collect::<Vec<_>>() }),
-        || text::issuers(&issuers),
-    )?;
+    let request = ListIssuersRequest { vault_name: session.vault(), ..Default::default() };
+    let (issuers, _) = session.all(request, Admin::list_issuers).await?;
+    output.result(|| json!({ "issuers": json::messages(&issuers) }), || text::issuers(&issuers))?;
     Ok(Exit::Done)
 }

@@ -1,139 +1,36 @@
 //! The JSON of results: the messages of the contract with their field names, every field always there.
 //!
 //! Times are RFC 3339 texts, bytes standard base64, enums the names of the contract without their
-//! prefix; what a message leaves out is `null`. `docs/cli.md` documents it.
+//! prefix; what a message leaves out is `null`, and of messages of which only one can be there, only that one is.
+//! `docs/cli.md` documents it. Made from the descriptors of the contract, so a new field is there by itself.
 
-pub(super) mod manage;
-
-use crate::proto::v1::{
-    BookmarkReason, Certificate, CertificateAttributes, CertificatePolicy, DeletionRecoveryLevel, Issuer,
-    IssuerAttributes, IssuerItem, IssuerParameters, KeyCurve, KeyProperties, KeyType, KeyUsage, LifetimeAction,
-    LifetimeActionType, OperationError, OrganizationDetails, PendingEvent, PendingEventType, PendingOperation,
-    PendingStatus, WatchBookmark, WatchPendingResponse, X509Properties, lifetime_action::Trigger,
-    watch_pending_response::Payload,
-};
+use crate::proto::DESCRIPTOR_SET;
+use crate::proto::v1::{PendingEventType, PendingStatus};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use prost_types::Timestamp;
-use serde_json::{Value, json};
+use prost::Name;
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, ReflectMessage, Value as Field,
+};
+use serde_json::{Map, Value};
+use std::sync::LazyLock;
 
-pub(super) fn operation(message: &PendingOperation) -> Value {
-    let PendingOperation {
-        id,
-        vault_name,
-        certificate_name,
-        request_id,
-        issuer,
-        csr,
-        cancellation_requested,
-        status,
-        status_details,
-        error,
-        target,
-        certificate_version,
-        create_time,
-        update_time,
-        revision,
-    } = message;
-    json!({
-        "id": id,
-        "vault_name": vault_name,
-        "certificate_name": certificate_name,
-        "request_id": request_id,
-        "issuer": issuer.as_ref().map(issuer_parameters),
-        "csr": bytes(csr),
-        "cancellation_requested": cancellation_requested,
-        "status": pending_status(*status),
-        "status_details": status_details,
-        "error": error.as_ref().map(operation_error),
-        "target": target,
-        "certificate_version": certificate_version,
-        "create_time": time(create_time.as_ref()),
-        "update_time": time(update_time.as_ref()),
-        "revision": revision,
-    })
+const TIMESTAMP: &str = "google.protobuf.Timestamp";
+
+static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool::decode(DESCRIPTOR_SET).ok());
+
+/// A message of the contract. Fields that hold secrets (`debug_redact` in the contract) are left out.
+pub(super) fn message<M: Name>(message: &M) -> Value {
+    // Messages and descriptors are made from the same files, so this cannot fail; a test reads every message.
+    let dynamic = POOL.as_ref().and_then(|pool| {
+        let descriptor = pool.get_message_by_name(&M::full_name())?;
+        DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).ok()
+    });
+    dynamic.map_or(Value::Null, |dynamic| object(&dynamic))
 }
 
-pub(super) fn watch_message(message: &WatchPendingResponse) -> Value {
-    let WatchPendingResponse { resume_token, payload } = message;
-    match payload {
-        Some(Payload::Event(it)) => json!({ "resume_token": resume_token, "event": event(it) }),
-        Some(Payload::Bookmark(it)) => json!({ "resume_token": resume_token, "bookmark": bookmark(it) }),
-        None => json!({ "resume_token": resume_token }),
-    }
-}
-
-pub(super) fn certificate(message: &Certificate) -> Value {
-    let Certificate {
-        id,
-        vault_name,
-        certificate_name,
-        certificate_version,
-        key_id,
-        secret_id,
-        thumbprint,
-        cer,
-        chain,
-        content_type,
-        policy,
-        attributes,
-        tags,
-        preserve_cert_order,
-        pending_id,
-    } = message;
-    json!({
-        "id": id,
-        "vault_name": vault_name,
-        "certificate_name": certificate_name,
-        "certificate_version": certificate_version,
-        "key_id": key_id,
-        "secret_id": secret_id,
-        "thumbprint": bytes(thumbprint),
-        "cer": bytes(cer),
-        "chain": chain.iter().map(|der| bytes(der)).collect::<Vec<_>>(),
-        "content_type": content_type,
-        "policy": policy.as_ref().map(certificate_policy),
-        "attributes": attributes.as_ref().map(certificate_attributes),
-        "tags": tags,
-        "preserve_cert_order": preserve_cert_order,
-        "pending_id": pending_id,
-    })
-}
-
-/// Without the password and the secret options, which are never answered either.
-pub(super) fn issuer(message: &Issuer) -> Value {
-    let Issuer {
-        id,
-        vault_name,
-        issuer_name,
-        provider,
-        credentials,
-        organization,
-        attributes,
-        ca_certificates,
-        options,
-        secret_options: _,
-    } = message;
-    json!({
-        "id": id,
-        "vault_name": vault_name,
-        "issuer_name": issuer_name,
-        "provider": provider,
-        "credentials": credentials.as_ref().map(|it| json!({ "account_id": it.account_id })),
-        "organization": organization.as_ref().map(organization_details),
-        "attributes": attributes.as_ref().map(|IssuerAttributes { enabled, created, updated }| json!({
-            "enabled": enabled,
-            "created": time(created.as_ref()),
-            "updated": time(updated.as_ref()),
-        })),
-        "ca_certificates": ca_certificates.iter().map(|der| bytes(der)).collect::<Vec<_>>(),
-        "options": options,
-    })
-}
-
-pub(super) fn issuer_item(message: &IssuerItem) -> Value {
-    let IssuerItem { id, issuer_name, provider } = message;
-    json!({ "id": id, "issuer_name": issuer_name, "provider": provider })
+pub(super) fn messages<M: Name>(list: &[M]) -> Value {
+    list.iter().map(message).collect()
 }
 
 pub(super) fn bytes(bytes: &[u8]) -> String {
@@ -141,170 +38,212 @@ pub(super) fn bytes(bytes: &[u8]) -> String {
 }
 
 pub(super) fn pending_status(value: i32) -> String {
-    enum_name(value, "PENDING_STATUS_", |it: PendingStatus| it.as_str_name())
+    enum_name(value, "PENDING_STATUS_", PendingStatus::try_from(value).ok().map(|it| it.as_str_name()))
 }
 
 pub(super) fn event_type(value: i32) -> String {
-    enum_name(value, "PENDING_EVENT_TYPE_", |it: PendingEventType| it.as_str_name())
+    enum_name(value, "PENDING_EVENT_TYPE_", PendingEventType::try_from(value).ok().map(|it| it.as_str_name()))
 }
 
-pub(super) fn bookmark_reason(value: i32) -> String {
-    enum_name(value, "BOOKMARK_REASON_", |it: BookmarkReason| it.as_str_name())
+fn object(message: &DynamicMessage) -> Value {
+    let descriptor = message.descriptor();
+    if descriptor.full_name() == TIMESTAMP {
+        return time(message);
+    }
+    let mut members = Map::new();
+    for field in descriptor.fields().filter(|field| !is_secret(field)) {
+        let there = !field.supports_presence() || message.has_field(&field);
+        if !there && is_choice_of_messages(&field) {
+            continue;
+        }
+        let member = if there { member(&field, &message.get_field(&field)) } else { Value::Null };
+        members.insert(field.name().to_owned(), member);
+    }
+    Value::Object(members)
 }
 
-fn event(message: &PendingEvent) -> Value {
-    let PendingEvent { r#type, operation: of, previous_status, event_time } = message;
-    json!({
-        "type": event_type(*r#type),
-        "operation": of.as_ref().map(operation),
-        "previous_status": pending_status(*previous_status),
-        "event_time": time(event_time.as_ref()),
-    })
+fn member(field: &FieldDescriptor, value: &Field) -> Value {
+    match value {
+        Field::List(values) => values.iter().map(|value| one(&field.kind(), value)).collect(),
+        Field::Map(values) => {
+            let Kind::Message(entry) = field.kind() else { return Value::Null };
+            let kind = entry.map_entry_value_field().kind();
+            let members = values.iter().map(|(name, value)| (key(name), one(&kind, value)));
+            Value::Object(members.collect())
+        }
+        value => one(&field.kind(), value),
+    }
 }
 
-fn bookmark(message: &WatchBookmark) -> Value {
-    let WatchBookmark { reason, server_time } = message;
-    json!({ "reason": bookmark_reason(*reason), "server_time": time(server_time.as_ref()) })
+fn one(kind: &Kind, value: &Field) -> Value {
+    match value {
+        Field::Bool(it) => (*it).into(),
+        Field::I32(it) => (*it).into(),
+        Field::I64(it) => (*it).into(),
+        Field::U32(it) => (*it).into(),
+        Field::U64(it) => (*it).into(),
+        Field::F32(it) => (*it).into(),
+        Field::F64(it) => (*it).into(),
+        Field::String(it) => it.as_str().into(),
+        Field::Bytes(it) => bytes(it).into(),
+        Field::Message(it) => object(it),
+        Field::EnumNumber(number) => match kind {
+            Kind::Enum(descriptor) => enum_name(*number, &prefix(descriptor), name_of(descriptor, *number)).into(),
+            _ => (*number).into(),
+        },
+        Field::List(_) | Field::Map(_) => Value::Null,
+    }
 }
 
-pub(super) fn operation_error(message: &OperationError) -> Value {
-    let OperationError { code, message, inner_error } = message;
-    json!({ "code": code, "message": message, "inner_error": inner_error.as_deref().map(operation_error) })
+fn key(key: &MapKey) -> String {
+    match key {
+        MapKey::Bool(it) => it.to_string(),
+        MapKey::I32(it) => it.to_string(),
+        MapKey::I64(it) => it.to_string(),
+        MapKey::U32(it) => it.to_string(),
+        MapKey::U64(it) => it.to_string(),
+        MapKey::String(it) => it.clone(),
+    }
 }
 
-fn issuer_parameters(message: &IssuerParameters) -> Value {
-    let IssuerParameters { name, certificate_type, certificate_transparency } = message;
-    json!({
-        "name": name,
-        "certificate_type": certificate_type,
-        "certificate_transparency": certificate_transparency,
-    })
+fn time(message: &DynamicMessage) -> Value {
+    let part = |name: &str| message.get_field_by_name(name);
+    let seconds = part("seconds").and_then(|value| value.as_i64()).unwrap_or_default();
+    let nanos = part("nanos").and_then(|value| value.as_i32()).unwrap_or_default();
+    prost_types::Timestamp { seconds, nanos }.to_string().into()
 }
 
-fn certificate_attributes(message: &CertificateAttributes) -> Value {
-    let CertificateAttributes { enabled, not_before, expires, created, updated, recoverable_days, recovery_level } =
-        message;
-    json!({
-        "enabled": enabled,
-        "not_before": time(not_before.as_ref()),
-        "expires": time(expires.as_ref()),
-        "created": time(created.as_ref()),
-        "updated": time(updated.as_ref()),
-        "recoverable_days": recoverable_days,
-        "recovery_level":
-            enum_name(*recovery_level, "DELETION_RECOVERY_LEVEL_", |it: DeletionRecoveryLevel| it.as_str_name()),
-    })
+/// `debug_redact` of google/protobuf/descriptor.proto.
+fn is_secret(field: &FieldDescriptor) -> bool {
+    field.options().get_field_by_name("debug_redact").and_then(|value| value.as_bool()).unwrap_or_default()
 }
 
-pub(super) fn certificate_policy(message: &CertificatePolicy) -> Value {
-    let CertificatePolicy {
-        id,
-        key_properties,
-        secret_properties,
-        x509_properties: x509,
-        lifetime_actions,
-        issuer,
-        attributes,
-    } = message;
-    json!({
-        "id": id,
-        "key_properties": key_properties.as_ref().map(key),
-        "secret_properties": secret_properties.as_ref().map(|it| json!({ "content_type": it.content_type })),
-        "x509_properties": x509.as_ref().map(x509_properties),
-        "lifetime_actions": lifetime_actions.iter().map(lifetime_action).collect::<Vec<_>>(),
-        "issuer": issuer.as_ref().map(issuer_parameters),
-        "attributes": attributes.as_ref().map(certificate_attributes),
-    })
+fn is_choice_of_messages(field: &FieldDescriptor) -> bool {
+    field
+        .containing_oneof()
+        .is_some_and(|choice| !choice.is_synthetic() && choice.fields().all(|it| matches!(it.kind(), Kind::Message(_))))
 }
 
-fn key(message: &KeyProperties) -> Value {
-    let KeyProperties { exportable, key_type, key_size, reuse_key, curve } = message;
-    json!({
-        "exportable": exportable,
-        "key_type": enum_name(*key_type, "KEY_TYPE_", |it: KeyType| it.as_str_name()),
-        "key_size": key_size,
-        "reuse_key": reuse_key,
-        "curve": enum_name(*curve, "KEY_CURVE_", |it: KeyCurve| it.as_str_name()),
-    })
+fn name_of(descriptor: &EnumDescriptor, number: i32) -> Option<String> {
+    descriptor.get_value(number).map(|value| value.name().to_owned())
 }
 
-fn x509_properties(message: &X509Properties) -> Value {
-    let X509Properties { subject, ekus, subject_alternative_names, key_usages, validity_months, basic_constraints } =
-        message;
-    let usage = |value: &i32| enum_name(*value, "KEY_USAGE_", |it: KeyUsage| it.as_str_name());
-    json!({
-        "subject": subject,
-        "ekus": ekus,
-        "subject_alternative_names": subject_alternative_names.as_ref().map(|names| json!({
-            "emails": names.emails,
-            "dns_names": names.dns_names,
-            "upns": names.upns,
-            "uris": names.uris,
-            "ip_addresses": names.ip_addresses,
-        })),
-        "key_usages": key_usages.iter().map(usage).collect::<Vec<_>>(),
-        "validity_months": validity_months,
-        "basic_constraints": basic_constraints.as_ref().map(|it| json!({ "ca": it.ca })),
-    })
-}
-
-fn lifetime_action(message: &LifetimeAction) -> Value {
-    let LifetimeAction { action, trigger } = message;
-    let (percentage, days) = match trigger {
-        Some(Trigger::LifetimePercentage(percentage)) => (Some(percentage), None),
-        Some(Trigger::DaysBeforeExpiry(days)) => (None, Some(days)),
-        None => (None, None),
-    };
-    json!({
-        "lifetime_percentage": percentage,
-        "days_before_expiry": days,
-        "action": enum_name(*action, "LIFETIME_ACTION_TYPE_", |it: LifetimeActionType| it.as_str_name()),
-    })
-}
-
-fn organization_details(message: &OrganizationDetails) -> Value {
-    let OrganizationDetails { id, administrators } = message;
-    let administrators: Vec<Value> = administrators
-        .iter()
-        .map(|it| json!({ "first_name": it.first_name, "last_name": it.last_name, "email": it.email, "phone": it.phone }))
-        .collect();
-    json!({ "id": id, "administrators": administrators })
-}
-
-fn time(time: Option<&Timestamp>) -> Option<String> {
-    time.map(ToString::to_string)
+/// `PENDING_STATUS_` of `PendingStatus`.
+fn prefix(descriptor: &EnumDescriptor) -> String {
+    let mut prefix = String::new();
+    for letter in descriptor.name().chars() {
+        if letter.is_ascii_uppercase() && !prefix.is_empty() {
+            prefix.push('_');
+        }
+        prefix.push(letter.to_ascii_uppercase());
+    }
+    prefix + "_"
 }
 
 /// Enums of the contract are open: a value that this client does not know keeps its number.
-fn enum_name<E: TryFrom<i32>>(value: i32, prefix: &str, name: impl Fn(E) -> &'static str) -> String {
-    match E::try_from(value) {
-        Ok(known) => name(known).trim_start_matches(prefix).to_owned(),
-        Err(_) => format!("UNKNOWN_{value}"),
-    }
+fn enum_name(value: i32, prefix: &str, name: Option<impl AsRef<str>>) -> String {
+    name.map_or_else(|| format!("UNKNOWN_{value}"), |name| name.as_ref().trim_start_matches(prefix).to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::IssuerCredentials;
+    use crate::proto::v1::{
+        Certificate, CertificatePolicy, Issuer, IssuerCredentials, KeyProperties, LifetimeAction, PendingEvent,
+        PendingOperation, WatchPendingResponse, X509Properties, lifetime_action::Trigger,
+        watch_pending_response::Payload,
+    };
+    use serde_json::json;
+
+    #[test]
+    fn every_message_of_the_contract_has_a_json_with_every_member_that_is_no_secret() {
+        let pool = POOL.as_ref().expect("the descriptors are well-formed");
+        let mut secrets = Vec::new();
+        for descriptor in pool.all_messages().filter(|it| it.package_name() == "certmint.v1") {
+            let value = object(&DynamicMessage::new(descriptor.clone()));
+            for field in descriptor.fields() {
+                let there = value.as_object().unwrap().contains_key(field.name());
+                assert_eq!(there, !is_secret(&field) && !is_choice_of_messages(&field), "{}", field.full_name());
+                if is_secret(&field) {
+                    secrets.push(field.full_name()["certmint.v1.".len()..].to_owned());
+                }
+            }
+        }
+        secrets.sort();
+        assert_eq!(
+            secrets,
+            [
+                "BackupCertificateResponse.value",
+                "DecryptResponse.plaintext",
+                "EncryptRequest.plaintext",
+                "ImportCertificateRequest.password",
+                "ImportCertificateRequest.pem",
+                "ImportCertificateRequest.pkcs12",
+                "IssuerCredentials.password",
+                "RestoreCertificateRequest.value",
+                "Secret.pem",
+                "Secret.pkcs12",
+                "UnwrapKeyResponse.key",
+                "WrapKeyRequest.key",
+            ]
+        );
+    }
 
     #[test]
     fn an_empty_message_has_every_member() {
-        let value = operation(&PendingOperation::default());
+        let value = message(&PendingOperation::default());
         assert_eq!(value.as_object().unwrap().len(), 15);
         assert_eq!((&value["status"], &value["create_time"]), (&json!("UNSPECIFIED"), &Value::Null));
+    }
+
+    #[test]
+    fn every_kind_of_field_has_its_form() {
+        let time = Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 });
+        let value = message(&Certificate {
+            cer: vec![1, 2, 3].into(),
+            chain: vec![vec![4].into()],
+            attributes: Some(crate::proto::v1::CertificateAttributes { created: time, ..Default::default() }),
+            tags: [("a".to_owned(), "b".to_owned())].into(),
+            policy: Some(CertificatePolicy {
+                key_properties: Some(KeyProperties { key_type: 2, key_size: 2048, ..Default::default() }),
+                x509_properties: Some(X509Properties { key_usages: vec![1, 77], ..Default::default() }),
+                lifetime_actions: vec![LifetimeAction { action: 1, trigger: Some(Trigger::DaysBeforeExpiry(7)) }],
+                ..Default::default()
+            }),
+            ..Default::default()
+        });
+        assert_eq!(
+            (&value["cer"], &value["chain"], &value["tags"]),
+            (&json!("AQID"), &json!(["BA=="]), &json!({"a": "b"}))
+        );
+        assert_eq!(value["attributes"]["created"], "2027-01-15T08:00:00Z");
+        assert_eq!((&value["attributes"]["enabled"], &value["preserve_cert_order"]), (&Value::Null, &Value::Null));
+        assert_eq!(value["policy"]["x509_properties"]["key_usages"][1], "UNKNOWN_77");
+        assert_eq!(value["policy"]["key_properties"]["key_size"], 2048);
+        let action = &value["policy"]["lifetime_actions"][0];
+        assert_eq!((&action["days_before_expiry"], &action["lifetime_percentage"]), (&json!(7), &Value::Null));
+    }
+
+    #[test]
+    fn of_messages_of_which_one_can_be_there_only_that_one_is() {
+        let event = Payload::Event(PendingEvent::default());
+        let value = message(&WatchPendingResponse { resume_token: "t".into(), payload: Some(event) });
+        let members: Vec<&String> = value.as_object().unwrap().keys().collect();
+        assert_eq!(members, ["event", "resume_token"]);
     }
 
     #[test]
     fn values_that_are_not_known_keep_their_number() {
         assert_eq!(pending_status(PendingStatus::InProgress.into()), "IN_PROGRESS");
         assert_eq!(pending_status(99), "UNKNOWN_99");
+        assert_eq!(message(&PendingOperation { status: 99, ..Default::default() })["status"], "UNKNOWN_99");
+        assert_eq!(message(&PendingOperation { status: 1, ..Default::default() })["status"], pending_status(1));
     }
 
     #[test]
     fn a_password_is_not_printed() {
         let credentials = IssuerCredentials { account_id: "account".into(), password: "hunter2".into() };
-        let text = issuer(&Issuer { credentials: Some(credentials), ..Default::default() }).to_string();
+        let text = message(&Issuer { credentials: Some(credentials), ..Default::default() }).to_string();
         assert!(text.contains("account") && !text.contains("hunter2") && !text.contains("password"), "{text}");
     }
 }

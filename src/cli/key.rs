@@ -1,6 +1,6 @@
 //! `certmint key show|sign|verify`: the private key does its work where it is.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Keys, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::trust::unreadable;
@@ -43,10 +43,10 @@ pub struct SignArgs {
     #[command(flatten)]
     key: KeyArgs,
 
-    /// What to sign; `-` for standard input. Only its digest is sent
+    /// What to sign; `-` for standard input. Only its digest is sent (with RSNULL the file itself)
     file: PathBuf,
 
-    /// RS256 to RS512, PS256 to PS512, ES256, ES384, ES512 or ES256K [default: RS256, or the one of the curve]
+    /// RS256 to RS512, PS256 to PS512, ES256, ES384, ES512, ES256K or RSNULL [default: RS256, or the one of the curve]
     #[arg(long, value_name = "ALG", value_parser = algorithm)]
     algorithm: Option<SignatureAlgorithm>,
 }
@@ -92,7 +92,7 @@ async fn sign(session: &Session, output: Output, args: SignArgs) -> Result<Exit>
         algorithm: algorithm.into(),
         digest: digest.into(),
     };
-    let answer = session.call_keys(Repeat::Safe, request, async |mut client, request| client.sign(request).await);
+    let answer = session.call(Repeat::Safe, request, Keys::sign);
     let answer = answer.await?;
     let signature = STANDARD.encode(&answer.signature);
     output.result(
@@ -114,7 +114,7 @@ async fn verify(session: &Session, output: Output, args: VerifyArgs) -> Result<E
         digest: digest.into(),
         signature: signature.0.into(),
     };
-    let answer = session.call_keys(Repeat::Safe, request, async |mut client, request| client.verify(request).await);
+    let answer = session.call(Repeat::Safe, request, Keys::verify);
     let valid = answer.await?.valid;
     let words = if valid { "the signature is good" } else { "the signature is not of this key over this file" };
     output.result(|| json!({ "algorithm": word(algorithm), "valid": valid }), || words.to_owned())?;
@@ -124,7 +124,7 @@ async fn verify(session: &Session, output: Output, args: VerifyArgs) -> Result<E
 async fn get(session: &Session, args: &KeyArgs) -> Result<Key> {
     let KeyArgs { name, version } = args;
     let request = GetKeyRequest { vault_name: session.vault(), key_name: name.clone(), key_version: version.clone() };
-    let answer = session.call_keys(Repeat::Safe, request, async |mut client, request| client.get_key(request).await);
+    let answer = session.call(Repeat::Safe, request, Keys::get_key);
     answer.await?.key.ok_or_else(|| Failure::incomplete_answer("key"))
 }
 
@@ -149,8 +149,11 @@ async fn chosen(
     Ok((algorithm, key.key_version))
 }
 
-/// The digest of a file of any length.
+/// The digest of a file of any length; for RSNULL the file itself.
 fn digest_of(path: &Path, algorithm: SignatureAlgorithm) -> Result<Vec<u8>> {
+    if algorithm == SignatureAlgorithm::Rsnull {
+        return whole(path).map_err(|error| unreadable(path, &error));
+    }
     let hash = match &word(algorithm)[2..5] {
         "256" => &digest::SHA256,
         "384" => &digest::SHA384,
@@ -175,6 +178,18 @@ fn digest_of(path: &Path, algorithm: SignatureAlgorithm) -> Result<Vec<u8>> {
     Ok(context.finish().as_ref().to_vec())
 }
 
+/// A file that is signed as it is, up to more than any key can sign: the server says what is too long.
+fn whole(path: &Path) -> io::Result<Vec<u8>> {
+    const ENOUGH: u64 = 1024;
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().lock().take(ENOUGH).read_to_end(&mut bytes)?;
+    } else {
+        File::open(path)?.take(ENOUGH).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
 /// `RS256` of `SIGNATURE_ALGORITHM_RS256`.
 fn word(algorithm: SignatureAlgorithm) -> &'static str {
     algorithm.as_str_name().trim_start_matches("SIGNATURE_ALGORITHM_")
@@ -183,7 +198,7 @@ fn word(algorithm: SignatureAlgorithm) -> &'static str {
 fn algorithm(text: &str) -> std::result::Result<SignatureAlgorithm, String> {
     SignatureAlgorithm::from_str_name(&format!("SIGNATURE_ALGORITHM_{}", text.to_ascii_uppercase()))
         .filter(|algorithm| *algorithm != SignatureAlgorithm::Unspecified)
-        .ok_or_else(|| "use RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or ES256K".to_owned())
+        .ok_or_else(|| "use RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, ES256K or RSNULL".to_owned())
 }
 
 fn signature(text: &str) -> std::result::Result<Signature, String> {

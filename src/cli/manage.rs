@@ -1,19 +1,16 @@
 //! `certmint list`, `versions`, `update`, `delete`, `deleted`, `recover` and `purge`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::{Result, json, text};
 use crate::proto::v1::{
-    CertificateAttributes, CertificateItem, DeleteCertificateRequest, DeletedCertificate, DeletedCertificateItem,
-    GetDeletedCertificateRequest, ListCertificateVersionsRequest, ListCertificatesRequest,
-    ListDeletedCertificatesRequest, PurgeDeletedCertificateRequest, RecoverDeletedCertificateRequest,
-    UpdateCertificateRequest,
+    CertificateAttributes, CertificateItem, DeleteCertificateRequest, DeletedCertificate, GetDeletedCertificateRequest,
+    ListCertificateVersionsRequest, ListCertificatesRequest, ListDeletedCertificatesRequest,
+    PurgeDeletedCertificateRequest, RecoverDeletedCertificateRequest, UpdateCertificateRequest,
 };
 use prost_types::FieldMask;
 use serde_json::json;
-
-const PAGE_SIZE: i32 = 1000;
 
 /// Arguments of `certmint list` and `certmint deleted list`.
 #[derive(Clone, Debug, clap::Args)]
@@ -67,43 +64,19 @@ pub enum DeletedCommand {
 }
 
 pub(super) async fn list(session: &Session, output: Output, args: ListArgs) -> Result<Exit> {
-    let mut request = ListCertificatesRequest {
-        vault_name: session.vault(),
-        page_size: PAGE_SIZE,
-        page_token: String::new(),
-        include_pending: args.pending,
-    };
-    let mut certificates = Vec::new();
-    loop {
-        let rpc =
-            session.call(Repeat::Safe, request.clone(), async |mut client, it| client.list_certificates(it).await);
-        let page = rpc.await?;
-        certificates.extend(page.certificates);
-        if page.next_page_token.is_empty() {
-            return print_items(output, &certificates);
-        }
-        request.page_token = page.next_page_token;
-    }
+    let request =
+        ListCertificatesRequest { vault_name: session.vault(), include_pending: args.pending, ..Default::default() };
+    let (certificates, _) = session.all(request, Certificates::list_certificates).await?;
+    print_items(output, &certificates)
 }
 
 pub(super) async fn versions(session: &Session, output: Output, args: NameArgs) -> Result<Exit> {
-    let mut request = ListCertificateVersionsRequest {
+    let request = ListCertificateVersionsRequest {
         vault_name: session.vault(),
         certificate_name: args.name,
-        page_size: PAGE_SIZE,
-        page_token: String::new(),
+        ..Default::default()
     };
-    let mut certificates = Vec::new();
-    loop {
-        let rpc = session
-            .call(Repeat::Safe, request.clone(), async |mut client, it| client.list_certificate_versions(it).await);
-        let page = rpc.await?;
-        certificates.extend(page.certificates);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
+    let (mut certificates, _) = session.all(request, Certificates::list_certificate_versions).await?;
     // The server's order means nothing; people look for the newest.
     let created = |item: &CertificateItem| item.attributes.and_then(|it| it.created).map(|at| (at.seconds, at.nanos));
     certificates.sort_by_key(|item| std::cmp::Reverse(created(item)));
@@ -131,15 +104,15 @@ pub(super) async fn update(session: &Session, output: Output, args: UpdateArgs) 
         tags: tags.into_iter().collect(),
         update_mask: Some(FieldMask { paths }),
     };
-    let rpc = session.call(Repeat::Safe, request, async |mut client, it| client.update_certificate(it).await);
+    let rpc = session.call(Repeat::Safe, request, Certificates::update_certificate);
     let certificate = rpc.await?.certificate.ok_or_else(|| Failure::incomplete_answer("certificate"))?;
-    output.result(|| json!({ "certificate": json::certificate(&certificate) }), || text::certificate(&certificate))?;
+    output.result(|| json!({ "certificate": json::message(&certificate) }), || text::certificate(&certificate))?;
     Ok(Exit::Done)
 }
 
 pub(super) async fn delete(session: &Session, output: Output, args: NameArgs) -> Result<Exit> {
     let request = DeleteCertificateRequest { vault_name: session.vault(), certificate_name: args.name };
-    let rpc = session.call(Repeat::Never, request, async |mut client, it| client.delete_certificate(it).await);
+    let rpc = session.call(Repeat::Never, request, Certificates::delete_certificate);
     print_deleted(output, rpc.await?.deleted_certificate)
 }
 
@@ -148,8 +121,7 @@ pub(super) async fn deleted(session: &Session, output: Output, command: DeletedC
         DeletedCommand::List(args) => list_deleted(session, output, args).await,
         DeletedCommand::Show(args) => {
             let request = GetDeletedCertificateRequest { vault_name: session.vault(), certificate_name: args.name };
-            let rpc =
-                session.call(Repeat::Safe, request, async |mut client, it| client.get_deleted_certificate(it).await);
+            let rpc = session.call(Repeat::Safe, request, Certificates::get_deleted_certificate);
             print_deleted(output, rpc.await?.deleted_certificate)
         }
     }
@@ -157,59 +129,42 @@ pub(super) async fn deleted(session: &Session, output: Output, command: DeletedC
 
 pub(super) async fn recover(session: &Session, output: Output, args: NameArgs) -> Result<Exit> {
     let request = RecoverDeletedCertificateRequest { vault_name: session.vault(), certificate_name: args.name };
-    let rpc = session.call(Repeat::Never, request, async |mut client, it| client.recover_deleted_certificate(it).await);
+    let rpc = session.call(Repeat::Never, request, Certificates::recover_deleted_certificate);
     let certificate = rpc.await?.certificate.ok_or_else(|| Failure::incomplete_answer("certificate"))?;
-    output.result(|| json!({ "certificate": json::certificate(&certificate) }), || text::certificate(&certificate))?;
+    output.result(|| json!({ "certificate": json::message(&certificate) }), || text::certificate(&certificate))?;
     Ok(Exit::Done)
 }
 
 pub(super) async fn purge(session: &Session, output: Output, args: NameArgs) -> Result<Exit> {
     let NameArgs { name } = args;
     let request = PurgeDeletedCertificateRequest { vault_name: session.vault(), certificate_name: name.clone() };
-    let rpc = session.call(Repeat::Never, request, async |mut client, it| client.purge_deleted_certificate(it).await);
+    let rpc = session.call(Repeat::Never, request, Certificates::purge_deleted_certificate);
     rpc.await?;
     output.result(|| json!({ "certificate_name": name, "purged": true }), || format!("{name} is gone for good"))?;
     Ok(Exit::Done)
 }
 
 async fn list_deleted(session: &Session, output: Output, args: ListArgs) -> Result<Exit> {
-    let mut request = ListDeletedCertificatesRequest {
+    let request = ListDeletedCertificatesRequest {
         vault_name: session.vault(),
-        page_size: PAGE_SIZE,
-        page_token: String::new(),
         include_pending: args.pending,
+        ..Default::default()
     };
-    let mut certificates: Vec<DeletedCertificateItem> = Vec::new();
-    loop {
-        let rpc = session
-            .call(Repeat::Safe, request.clone(), async |mut client, it| client.list_deleted_certificates(it).await);
-        let page = rpc.await?;
-        certificates.extend(page.deleted_certificates);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
+    let (certificates, _) = session.all(request, Certificates::list_deleted_certificates).await?;
     output.result(
-        || json!({ "deleted_certificates": certificates.iter().map(json::manage::deleted_item).collect::<Vec<_>>() }),
+        || json!({ "deleted_certificates": json::messages(&certificates) }),
         || text::manage::deleted_items(&certificates),
     )?;
     Ok(Exit::Done)
 }
 
 fn print_items(output: Output, items: &[CertificateItem]) -> Result<Exit> {
-    output.result(
-        || json!({ "certificates": items.iter().map(json::manage::item).collect::<Vec<_>>() }),
-        || text::manage::items(items),
-    )?;
+    output.result(|| json!({ "certificates": json::messages(items) }), || text::manage::items(items))?;
     Ok(Exit::Done)
 }
 
 fn print_deleted(output: Output, deleted: Option<DeletedCertificate>) -> Result<Exit> {
     let deleted = deleted.ok_or_else(|| Failure::incomplete_answer("deleted certificate"))?;
-    output.result(
-        || json!({ "deleted_certificate": json::manage::deleted(&deleted) }),
-        || text::manage::deleted(&deleted),
-    )?;
+    output.result(|| json!({ "deleted_certificate": json::message(&deleted) }), || text::manage::deleted(&deleted))?;
     Ok(Exit::Done)
 }

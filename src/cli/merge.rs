@@ -1,6 +1,6 @@
 //! `certmint merge`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::trust::unreadable;
@@ -52,9 +52,9 @@ impl MergeArgs {
 pub(super) async fn run(session: &Session, output: Output, mut request: MergeCertificateRequest) -> Result<Exit> {
     request.vault_name = session.vault();
     // After a merge that had its effect a second one would be refused.
-    let rpc = session.call(Repeat::Never, request, async |mut client, request| client.merge_certificate(request).await);
+    let rpc = session.call(Repeat::Never, request, Certificates::merge_certificate);
     let certificate = rpc.await?.certificate.ok_or_else(|| Failure::incomplete_answer("certificate"))?;
-    output.result(|| json!({ "certificate": json::certificate(&certificate) }), || text::certificate(&certificate))?;
+    output.result(|| json!({ "certificate": json::message(&certificate) }), || text::certificate(&certificate))?;
     Ok(Exit::Done)
 }
 

@@ -3,6 +3,7 @@
 mod backup;
 mod ca;
 mod certificates;
+mod common_name;
 mod connection;
 mod contacts;
 mod create;
@@ -20,6 +21,7 @@ mod manage;
 mod merge;
 mod options;
 mod output;
+mod pages;
 mod pem;
 mod pending;
 mod policies;

@@ -1,6 +1,6 @@
 //! `certmint pending`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::watch::StatusArg;
@@ -9,9 +9,6 @@ use crate::proto::v1::{
     CancelPendingRequest, DeletePendingRequest, GetPendingRequest, ListPendingRequest, PendingOperation, PendingStatus,
 };
 use serde_json::json;
-
-/// Operations of a page: each has its request of one to two KB.
-const PAGE_SIZE: i32 = 500;
 
 /// The commands of `certmint pending`.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -61,7 +58,7 @@ pub(super) async fn run(session: &Session, output: Output, command: PendingComma
 async fn show(session: &Session, output: Output, args: OperationArgs) -> Result<Exit> {
     let OperationArgs { name, request_id } = args;
     let request = GetPendingRequest { vault_name: session.vault(), certificate_name: name, request_id };
-    let rpc = session.call(Repeat::Safe, request, async |mut client, request| client.get_pending(request).await);
+    let rpc = session.call(Repeat::Safe, request, Certificates::get_pending);
     let answer = rpc.await?;
     print(output, answer.operation, Some(answer.resume_token))
 }
@@ -69,7 +66,7 @@ async fn show(session: &Session, output: Output, args: OperationArgs) -> Result<
 async fn cancel(session: &Session, output: Output, args: OperationArgs) -> Result<Exit> {
     let OperationArgs { name, request_id } = args;
     let request = CancelPendingRequest { vault_name: session.vault(), certificate_name: name, request_id };
-    let rpc = session.call(Repeat::Safe, request, async |mut client, request| client.cancel_pending(request).await);
+    let rpc = session.call(Repeat::Safe, request, Certificates::cancel_pending);
     let answer = rpc.await?;
     print(output, answer.operation, Some(answer.resume_token))
 }
@@ -78,34 +75,23 @@ async fn delete(session: &Session, output: Output, args: OperationArgs) -> Resul
     let OperationArgs { name, request_id } = args;
     let request = DeletePendingRequest { vault_name: session.vault(), certificate_name: name, request_id };
     // The second of two deletions would be told that there is nothing.
-    let rpc = session.call(Repeat::Never, request, async |mut client, request| client.delete_pending(request).await);
+    let rpc = session.call(Repeat::Never, request, Certificates::delete_pending);
     print(output, rpc.await?.operation, None)
 }
 
 async fn list(session: &Session, output: Output, args: ListArgs) -> Result<Exit> {
     let ListArgs { prefix, statuses } = args;
-    let mut request = ListPendingRequest {
+    let request = ListPendingRequest {
         vault_name: session.vault(),
         certificate_name_prefix: prefix,
         statuses: statuses.into_iter().map(|status| PendingStatus::from(status).into()).collect(),
-        page_size: PAGE_SIZE,
-        page_token: String::new(),
+        ..Default::default()
     };
-    let mut operations = Vec::new();
-    let resume_token = loop {
-        let rpc =
-            session.call(Repeat::Safe, request.clone(), async |mut client, request| client.list_pending(request).await);
-        let page = rpc.await?;
-        operations.extend(page.operations);
-        if page.next_page_token.is_empty() {
-            break page.resume_token;
-        }
-        request.page_token = page.next_page_token;
-    };
+    let (operations, last) = session.all(request, Certificates::list_pending).await?;
     output.result(
         || {
-            let operations: Vec<_> = operations.iter().map(json::operation).collect();
-            json!({ "operations": operations, "resume_token": resume_token })
+            let operations = json::messages(&operations);
+            json!({ "operations": operations, "resume_token": last.resume_token })
         },
         || text::operations(&operations),
     )?;
@@ -116,7 +102,7 @@ fn print(output: Output, operation: Option<PendingOperation>, resume_token: Opti
     let operation = operation.ok_or_else(|| Failure::incomplete_answer("operation"))?;
     output.result(
         || {
-            let mut value = json!({ "operation": json::operation(&operation) });
+            let mut value = json!({ "operation": json::message(&operation) });
             if let Some(token) = resume_token {
                 value["resume_token"] = token.into();
             }

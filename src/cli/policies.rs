@@ -1,6 +1,6 @@
 //! `certmint policy`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::policy::PolicyArgs;
@@ -34,8 +34,7 @@ pub(super) async fn run(session: &Session, output: Output, command: PolicyComman
     match command {
         PolicyCommand::Get { name } => {
             let request = GetCertificatePolicyRequest { vault_name: session.vault(), certificate_name: name };
-            let rpc =
-                session.call(Repeat::Safe, request, async |mut client, it| client.get_certificate_policy(it).await);
+            let rpc = session.call(Repeat::Safe, request, Certificates::get_certificate_policy);
             print(output, rpc.await?.policy)
         }
         PolicyCommand::Set(args) => {
@@ -50,8 +49,7 @@ pub(super) async fn run(session: &Session, output: Output, command: PolicyComman
                 policy: Some(policy),
                 update_mask: None,
             };
-            let rpc =
-                session.call(Repeat::Safe, request, async |mut client, it| client.update_certificate_policy(it).await);
+            let rpc = session.call(Repeat::Safe, request, Certificates::update_certificate_policy);
             print(output, rpc.await?.policy)
         }
     }
@@ -59,6 +57,6 @@ pub(super) async fn run(session: &Session, output: Output, command: PolicyComman
 
 fn print(output: Output, policy: Option<CertificatePolicy>) -> Result<Exit> {
     let policy = policy.ok_or_else(|| Failure::incomplete_answer("policy"))?;
-    output.result(|| json!({ "policy": json::certificate_policy(&policy) }), || text::manage::policy(&policy))?;
+    output.result(|| json!({ "policy": json::message(&policy) }), || text::manage::policy(&policy))?;
     Ok(Exit::Done)
 }

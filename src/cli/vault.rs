@@ -1,13 +1,11 @@
 //! `certmint vault`.
 
-use super::connection::{Repeat, Session};
+use super::connection::{Repeat, Session, Vaults};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::{Result, json, text};
 use crate::proto::v1::{CreateVaultRequest, GetVaultRequest, ListVaultsRequest};
 use serde_json::json;
-
-const PAGE_SIZE: i32 = 1000;
 
 /// The commands of `certmint vault`.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -37,37 +35,24 @@ pub(super) async fn run(session: &Session, output: Output, command: VaultCommand
         VaultCommand::Create { name, retention_days, purge_protection } => {
             let purge_protection = purge_protection.then_some(true);
             let request = CreateVaultRequest { vault_name: name, retention_days, purge_protection };
-            let rpc = session.call_vaults(Repeat::Never, request, async |mut client, it| client.create_vault(it).await);
+            let rpc = session.call(Repeat::Never, request, Vaults::create_vault);
             rpc.await?.vault
         }
         VaultCommand::List => return list(session, output).await,
         VaultCommand::Show { name } => {
             let request = GetVaultRequest { vault_name: name.unwrap_or_else(|| session.vault()) };
-            let rpc = session.call_vaults(Repeat::Safe, request, async |mut client, it| client.get_vault(it).await);
+            let rpc = session.call(Repeat::Safe, request, Vaults::get_vault);
             rpc.await?.vault
         }
     };
     let vault = vault.ok_or_else(|| Failure::incomplete_answer("vault"))?;
-    output.result(|| json!({ "vault": json::manage::vault(&vault) }), || text::manage::vault(&vault))?;
+    output.result(|| json!({ "vault": json::message(&vault) }), || text::manage::vault(&vault))?;
     Ok(Exit::Done)
 }
 
 async fn list(session: &Session, output: Output) -> Result<Exit> {
-    let mut request = ListVaultsRequest { page_size: PAGE_SIZE, page_token: String::new() };
-    let mut vaults = Vec::new();
-    loop {
-        let rpc =
-            session.call_vaults(Repeat::Safe, request.clone(), async |mut client, it| client.list_vaults(it).await);
-        let page = rpc.await?;
-        vaults.extend(page.vaults);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
-    output.result(
-        || json!({ "vaults": vaults.iter().map(json::manage::vault).collect::<Vec<_>>() }),
-        || text::manage::vaults(&vaults),
-    )?;
+    let request = ListVaultsRequest::default();
+    let (vaults, _) = session.all(request, Vaults::list_vaults).await?;
+    output.result(|| json!({ "vaults": json::messages(&vaults) }), || text::manage::vaults(&vaults))?;
     Ok(Exit::Done)
 }

@@ -85,7 +85,7 @@ pub(super) async fn run(session: &Session, output: Output, args: WatchArgs) -> R
         };
         match news {
             News::Message(message) => {
-                output.item(|| json::watch_message(&message), || line(&message))?;
+                output.item(|| json::message(&*message), || line(&message))?;
                 if is_caught_up(&message) && !output.is_json() {
                     output.note("caught up; what follows is live");
                 }

@@ -24,11 +24,8 @@ pub struct Contact {
 pub struct Contacts(Vec<Contact>);
 
 impl Contacts {
-    /// Refuses an empty list, too many, and a contact without an email address.
+    /// Refuses too many, and a contact without an email address. An empty list is one.
     pub fn new(contacts: Vec<Contact>) -> Result<Self> {
-        if contacts.is_empty() {
-            return Err(Error::field("contacts", "Give at least one contact; DELETE removes them all."));
-        }
         if contacts.len() > MAX_CONTACTS {
             return Err(Error::field("contacts", format!("More than {MAX_CONTACTS} contacts.")));
         }
@@ -79,8 +76,8 @@ mod tests {
     }
 
     #[test]
-    fn there_is_at_least_one_contact_and_not_too_many() {
-        assert!(Contacts::new(Vec::new()).is_err());
+    fn there_are_not_too_many_contacts_and_there_may_be_none() {
+        assert!(Contacts::new(Vec::new()).is_ok());
         assert!(Contacts::new(vec![contact("a@b"); MAX_CONTACTS]).is_ok());
         assert!(Contacts::new(vec![contact("a@b"); MAX_CONTACTS + 1]).is_err());
     }

@@ -3,7 +3,7 @@
 
 use super::policy::{Action, ContentType, KeyType, KeyUsage, LifetimeAction, Policy, Trigger};
 use super::policy_input::{MAX_SUBJECT, MAX_VALIDITY_MONTHS, PolicyInput};
-use super::san::SubjectAlternativeNames;
+use super::san::{EmptyLists, SubjectAlternativeNames};
 use super::{Error, Result, Timestamp};
 
 /// What a certificate says of itself.
@@ -55,7 +55,11 @@ impl PolicyInput {
         .complete(now)?;
         policy.key.key_type = facts.key_type;
         policy.x509.subject.clone_from(&facts.subject);
-        policy.x509.sans.clone_from(&facts.sans);
+        let shown = |names: &SubjectAlternativeNames| SubjectAlternativeNames {
+            shown_empty: EmptyLists::IMPORTED,
+            ..names.clone()
+        };
+        policy.x509.sans = facts.sans.as_ref().map(shown);
         policy.x509.ekus.clone_from(&facts.ekus);
         policy.x509.key_usage.clone_from(&facts.key_usage);
         policy.x509.ca = facts.ca;

@@ -52,6 +52,9 @@ pub struct Credentials {
 pub struct Organization {
     pub id: Option<String>,
     pub administrators: Vec<Administrator>,
+    /// That there are none was said: an empty list, which is not a missing one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_administrators: bool,
 }
 
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]

@@ -71,10 +71,12 @@ pub enum SignatureAlgorithm {
     Es384,
     Es512,
     Es256K,
+    /// PKCS#1 v1.5 around the bytes as they are: whoever uses it names the hash himself, or there is none.
+    RsNull,
 }
 
 impl SignatureAlgorithm {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Rs256,
         Self::Rs384,
         Self::Rs512,
@@ -85,6 +87,7 @@ impl SignatureAlgorithm {
         Self::Es384,
         Self::Es512,
         Self::Es256K,
+        Self::RsNull,
     ];
 
     /// `alg` on the wire.
@@ -100,6 +103,7 @@ impl SignatureAlgorithm {
             Self::Es384 => "ES384",
             Self::Es512 => "ES512",
             Self::Es256K => "ES256K",
+            Self::RsNull => "RSNULL",
         }
     }
 
@@ -108,12 +112,13 @@ impl SignatureAlgorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == text)
     }
 
-    /// How long the digest is, in bytes.
-    pub fn digest_length(self) -> usize {
+    /// How long the digest is, in bytes; `None` where it is no digest, and has any length that fits the key.
+    pub fn digest_length(self) -> Option<usize> {
         match self {
-            Self::Rs256 | Self::Ps256 | Self::Es256 | Self::Es256K => 32,
-            Self::Rs384 | Self::Ps384 | Self::Es384 => 48,
-            Self::Rs512 | Self::Ps512 | Self::Es512 => 64,
+            Self::Rs256 | Self::Ps256 | Self::Es256 | Self::Es256K => Some(32),
+            Self::Rs384 | Self::Ps384 | Self::Es384 => Some(48),
+            Self::Rs512 | Self::Ps512 | Self::Es512 => Some(64),
+            Self::RsNull => None,
         }
     }
 
@@ -200,7 +205,7 @@ mod tests {
             let all = SignatureAlgorithm::ALL.into_iter().filter(|algorithm| algorithm.fits(key_type));
             all.map(SignatureAlgorithm::name).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(fitting(KeyType::Rsa4096), "RS256 RS384 RS512 PS256 PS384 PS512");
+        assert_eq!(fitting(KeyType::Rsa4096), "RS256 RS384 RS512 PS256 PS384 PS512 RSNULL");
         assert_eq!((fitting(KeyType::P256), fitting(KeyType::P384)), ("ES256".to_owned(), "ES384".to_owned()));
         assert_eq!((fitting(KeyType::P521), fitting(KeyType::P256K)), ("ES512".to_owned(), "ES256K".to_owned()));
         assert_eq!(SignatureAlgorithm::parse("rs256"), None);

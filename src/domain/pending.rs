@@ -210,7 +210,8 @@ impl Operation {
         Error::new(Reason::MergeForbidden, message).with(self.precondition("MERGE_FORBIDDEN"))
     }
 
-    fn refused(&self, event: &Event) -> Error {
+    /// The refusal of an event that is not possible now.
+    pub fn refused(&self, event: &Event) -> Error {
         let message = match event {
             Event::CancelRequested => "Pending status must be in progress to allow update.".to_owned(),
             Event::Merged => format!(

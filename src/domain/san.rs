@@ -8,6 +8,26 @@ use std::net::IpAddr;
 /// How many names one policy may hold over all kinds.
 pub const MAX_NAMES: usize = 250;
 
+/// Lists that hold nothing and are there all the same: Key Vault gives back what it was sent.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EmptyLists {
+    pub emails: bool,
+    pub dns_names: bool,
+    pub upns: bool,
+    pub uris: bool,
+    pub ip_addresses: bool,
+}
+
+impl EmptyLists {
+    /// What the policy of an imported certificate with alternative names shows, whichever it has.
+    pub const IMPORTED: Self = Self { emails: true, dns_names: true, upns: true, uris: false, ip_addresses: false };
+
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Key Vault's `sans`. An empty value is kept and echoed as `{}`.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize)]
 pub struct SubjectAlternativeNames {
@@ -23,6 +43,9 @@ pub struct SubjectAlternativeNames {
     /// Textual addresses; kept as they were written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ip_addresses: Vec<String>,
+    /// Where a list is empty: whether it is shown. Of no meaning for the others.
+    #[serde(default, skip_serializing_if = "EmptyLists::is_none")]
+    pub shown_empty: EmptyLists,
 }
 
 impl SubjectAlternativeNames {
@@ -59,7 +82,7 @@ impl SubjectAlternativeNames {
     /// addresses by their value.
     #[must_use]
     pub fn without_repetitions(self) -> Self {
-        let Self { emails, dns_names, upns, uris, ip_addresses } = self;
+        let Self { emails, dns_names, upns, uris, ip_addresses, shown_empty } = self;
         let lower = |name: &String| name.to_ascii_lowercase();
         let mailbox = |name: &String| match name.rsplit_once('@') {
             Some((local, host)) => format!("{local}@{}", host.to_ascii_lowercase()),
@@ -72,6 +95,7 @@ impl SubjectAlternativeNames {
             upns: each_once(upns, String::clone),
             uris: each_once(uris, String::clone),
             ip_addresses: each_once(ip_addresses, address),
+            shown_empty,
         }
     }
 }
@@ -94,6 +118,7 @@ mod tests {
             upns: vec!["someone@tenant.example".into()],
             uris: vec!["spiffe://trust.example/a".into(), "https://a.example".into()],
             ip_addresses: vec!["10.0.0.1".into(), "2001:db8::1".into()],
+            ..SubjectAlternativeNames::default()
         };
         assert_eq!(names.problems(), []);
     }
@@ -106,6 +131,7 @@ mod tests {
             upns: vec![String::new()],
             uris: vec!["noscheme".into(), "https:".into()],
             ip_addresses: vec!["10.0.0.256".into()],
+            ..SubjectAlternativeNames::default()
         };
         let paths: Vec<_> = names.problems().into_iter().map(|(path, _)| path).collect();
         assert_eq!(
@@ -133,6 +159,7 @@ mod tests {
             upns: names(&["u@a.example", "u@a.example"]),
             uris: names(&["urn:a:b", "urn:a:b", "urn:a:B"]),
             ip_addresses: names(&["2001:db8::1", "2001:DB8:0::1", "10.0.0.1"]),
+            ..SubjectAlternativeNames::default()
         }
         .without_repetitions();
         assert_eq!(once.emails, ["a@b.example", "A@b.example"]);

@@ -90,7 +90,7 @@ pub fn read(sealer: &Sealer, backup: &[u8]) -> Result<Opened> {
                 ),
             ));
         }
-        None => return Err(corrupt()),
+        None => return Err(unreadable(backup)),
     };
     if let Some(id) = sealer.unknown_key(sealed) {
         return Err(Error::new(
@@ -115,9 +115,24 @@ pub fn read(sealer: &Sealer, backup: &[u8]) -> Result<Opened> {
     Ok(Opened { header, blobs: parts.collect(), plain })
 }
 
-/// What Key Vault says of a backup that it cannot read (contract section 9).
+/// What Key Vault says of a backup that it cannot open (contract section 9).
 pub fn corrupt() -> Error {
-    Error::new(Reason::MalformedBackup, "Backup blob is corrupt.")
+    Error::new(Reason::MalformedBackup, "Backup blob contains invalid or corrupt version.")
+}
+
+/// What it says of bytes that are not even the beginning of one. A backup of Key Vault begins with its version: a text
+/// behind its length, a byte for every seven bits. What is shorter than the text that it announces has no version.
+fn unreadable(backup: &[u8]) -> Error {
+    let none = Error::new(Reason::MalformedBackup, "Backup blob is corrupt.");
+    let mut length = 0_usize;
+    for (place, byte) in backup.iter().enumerate().take(5) {
+        length |= usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            let has_text = backup.get(place + 1..).is_some_and(|rest| rest.len() >= length);
+            return if has_text { corrupt() } else { none };
+        }
+    }
+    none
 }
 
 #[cfg(test)]

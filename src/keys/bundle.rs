@@ -4,7 +4,7 @@
 pub use super::reader::MAX_CERTIFICATES;
 
 use super::pkcs12::Budget;
-use super::reader::{Problem, Reader, Wanted};
+use super::reader::{JSON_MEMBERS, Problem, Reader, Wanted};
 use crate::domain::{Detail, Error, Reason, Result};
 
 /// Largest list, in bytes over all entries as they were sent.
@@ -61,6 +61,7 @@ fn sentence(problem: Problem) -> String {
     match problem {
         Problem::Empty => format!("It is empty. {SEND}"),
         Problem::Binary => format!("It is neither DER nor text. {SEND}"),
+        Problem::Json => format!("It is JSON without a member of the names {}. {SEND}", JSON_MEMBERS.join(", ")),
         Problem::NotBase64 | Problem::Unknown => format!("It is not base64 of a certificate. {SEND}"),
         Problem::TooMany(_) => format!("There are more than {MAX_CERTIFICATES} certificates."),
         Problem::HasKey => HAS_KEY.to_owned(),
@@ -75,7 +76,16 @@ pub(crate) fn key_mismatch_message() -> &'static str {
 
 /// The refusal for a leaf that does not belong to the key (contract section 9).
 pub(crate) fn key_mismatch() -> Error {
-    Error::new(Reason::MergeKeyMismatch, key_mismatch_message()).with(Detail::Field {
+    without_leaf(key_mismatch_message())
+}
+
+/// The refusal of a list, of which none belongs to the key.
+pub(crate) fn no_leaf() -> Error {
+    without_leaf("Unable to parse X5c certificate chain and locate leaf certificate")
+}
+
+fn without_leaf(message: &str) -> Error {
+    Error::new(Reason::MergeKeyMismatch, message).with(Detail::Field {
         path: "x5c".to_owned(),
         problem:
             "No certificate in the list was issued for the certificate signing request of this pending certificate."

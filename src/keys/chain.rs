@@ -6,7 +6,7 @@ pub use super::bundle::{MAX_BYTES, MAX_CERTIFICATES, parse};
 
 use super::alternative_names::{AlternativeName, alternative_names};
 use super::asn1::Element;
-use super::bundle::key_mismatch;
+use super::bundle::{key_mismatch, no_leaf};
 use super::link::{Link, NoLink};
 use super::reader::FoundCertificate;
 use super::x509::{PublicKeyInfo, X509};
@@ -44,6 +44,7 @@ pub fn merge_order(chain: &[Vec<u8>], csr_der: &[u8], preserve_order: bool, now:
     let rules = Rules { strays: Strays::Refused, unchecked: Unchecked::Refused, preserve_order, now };
     let ordered = requested_key(csr_der).and_then(|key| order(&listed(chain), &key, rules));
     ordered.map(|(ordered, _)| ordered).map_err(|defect| match defect {
+        Defect::NoLeaf if chain.len() > 1 => no_leaf(),
         Defect::NoLeaf => key_mismatch(),
         Defect::Other(problem) => Error::field("x5c", problem),
     })

@@ -5,7 +5,7 @@ use super::asn1::Element;
 use super::bundle::key_mismatch_message;
 use super::chain::{self, OrderedChain};
 use super::pkcs12::Budget;
-use super::reader::{Found, FoundKey, KeyForm, MAX_CERTIFICATES, Problem, Reader, Wanted};
+use super::reader::{Found, FoundKey, JSON_MEMBERS, KeyForm, MAX_CERTIFICATES, Problem, Reader, Wanted};
 use super::x509::{PublicKeyInfo, X509};
 use super::{KeyPair, facts};
 use crate::domain::policy::ContentType;
@@ -100,6 +100,10 @@ fn sentence(found: Problem) -> Error {
     match found {
         Problem::Empty => refusal("value", "It is required: a PKCS#12 file in base64, or PEM with the key."),
         Problem::NotBase64 | Problem::Binary => refusal("value", NOT_BASE64),
+        Problem::Json => refusal(
+            "value",
+            format!("{NOT_BASE64} It is JSON without a member of the names {}.", JSON_MEMBERS.join(", ")),
+        ),
         // No key is refused here.
         Problem::Unknown | Problem::HasKey => problem(ContentType::Pkcs12, "It is neither PKCS#12 nor PEM."),
         Problem::TooMany(form) => problem(

@@ -28,7 +28,7 @@ pub fn subject_name(name: &DistinguishedName) -> Result<Name> {
 /// The alternative names in the order that Key Vault writes them: rfc822Name, UPN, dNSName, URI,
 /// iPAddress (contract section 5).
 pub fn general_names(names: &SubjectAlternativeNames) -> Result<Vec<GeneralName>> {
-    let SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses } = names;
+    let SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses, shown_empty: _ } = names;
     let mut all = Vec::with_capacity(names.len());
     for email in emails {
         all.push(GeneralName::Rfc822Name(ia5("emails", email)?));
@@ -190,6 +190,7 @@ mod tests {
             upns: vec!["ü@b.example".into()],
             uris: vec!["https://a.example".into()],
             ip_addresses: vec!["10.0.0.1".into(), "2001:db8::1".into()],
+            ..SubjectAlternativeNames::default()
         };
         let der: Vec<Vec<u8>> = general_names(&names).unwrap().iter().map(|name| name.to_der().unwrap()).collect();
         assert_eq!(der.iter().map(|name| name[0]).collect::<Vec<_>>(), [0x81, 0xa0, 0x82, 0x82, 0x86, 0x87, 0x87]);

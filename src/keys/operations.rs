@@ -1,7 +1,7 @@
 //! What the key face does: signatures over digests, and encryption of short texts.
 
 use super::key_pair::Key;
-use super::{KeyPair, asn1, defect};
+use super::{KeyPair, asn1, defect, raw_rsa};
 use crate::domain::policy::KeyType;
 use crate::domain::{EncryptionAlgorithm, Error, PublicKey, Result, SignatureAlgorithm};
 use asn1::{Element, INTEGER, SEQUENCE};
@@ -20,6 +20,9 @@ use zeroize::Zeroizing;
 /// of EC are r and s, each as long as the field (RFC 7518 section 3.4).
 pub fn sign(key: &KeyPair, algorithm: SignatureAlgorithm, digest: &[u8]) -> Result<Vec<u8>> {
     let failed = "a key could not sign a digest";
+    if algorithm == SignatureAlgorithm::RsNull {
+        return raw_rsa::sign(&key.to_pkcs8(), digest);
+    }
     let digest = imported(algorithm, digest)?;
     match key.key() {
         Key::Rsa(key) => {
@@ -37,10 +40,13 @@ pub fn sign(key: &KeyPair, algorithm: SignatureAlgorithm, digest: &[u8]) -> Resu
 
 /// Whether this key made that signature over the digest.
 pub fn verify(key: &PublicKey, algorithm: SignatureAlgorithm, digest: &[u8], signature: &[u8]) -> Result<bool> {
+    let Some(verification) = verification(algorithm) else {
+        return raw_rsa::verify(&key.der, digest, signature);
+    };
     let info = SubjectPublicKeyInfoOwned::from_der(&key.der).map_err(defect("a public key could not be read"))?;
     let bits = info.subject_public_key.raw_bytes();
     let digest = imported(algorithm, digest)?;
-    Ok(UnparsedPublicKey::new(verification(algorithm), bits).verify_digest(&digest, signature).is_ok())
+    Ok(UnparsedPublicKey::new(verification, bits).verify_digest(&digest, signature).is_ok())
 }
 
 /// Encrypts; the plain text is short enough for the key (checked by the caller).
@@ -110,8 +116,8 @@ fn synthetic(pkcs8: &[u8], ciphertext: &[u8], modulus: usize) -> Zeroizing<Vec<u
 
 fn imported(algorithm: SignatureAlgorithm, bytes: &[u8]) -> Result<Digest> {
     let hash = match algorithm.digest_length() {
-        32 => &digest::SHA256,
-        48 => &digest::SHA384,
+        Some(32) => &digest::SHA256,
+        Some(48) => &digest::SHA384,
         _ => &digest::SHA512,
     };
     Digest::import_less_safe(bytes, hash).map_err(defect("a digest has another length than its algorithm"))
@@ -126,13 +132,13 @@ fn rsa_encoding(algorithm: SignatureAlgorithm) -> Option<&'static RsaSignatureEn
         A::Ps256 => &algorithms::RSA_PSS_SHA256,
         A::Ps384 => &algorithms::RSA_PSS_SHA384,
         A::Ps512 => &algorithms::RSA_PSS_SHA512,
-        A::Es256 | A::Es384 | A::Es512 | A::Es256K => return None,
+        A::Es256 | A::Es384 | A::Es512 | A::Es256K | A::RsNull => return None,
     })
 }
 
-fn verification(algorithm: SignatureAlgorithm) -> &'static dyn VerificationAlgorithm {
+fn verification(algorithm: SignatureAlgorithm) -> Option<&'static dyn VerificationAlgorithm> {
     use SignatureAlgorithm as A;
-    match algorithm {
+    Some(match algorithm {
         A::Rs256 => &algorithms::RSA_PKCS1_2048_8192_SHA256,
         A::Rs384 => &algorithms::RSA_PKCS1_2048_8192_SHA384,
         A::Rs512 => &algorithms::RSA_PKCS1_2048_8192_SHA512,
@@ -143,7 +149,8 @@ fn verification(algorithm: SignatureAlgorithm) -> &'static dyn VerificationAlgor
         A::Es384 => &algorithms::ECDSA_P384_SHA384_FIXED,
         A::Es512 => &algorithms::ECDSA_P521_SHA512_FIXED,
         A::Es256K => &algorithms::ECDSA_P256K1_SHA256_FIXED,
-    }
+        A::RsNull => return None,
+    })
 }
 
 fn oaep(algorithm: EncryptionAlgorithm) -> Option<&'static aws_lc_rs::rsa::OaepAlgorithm> {
@@ -189,7 +196,7 @@ mod tests {
         for key_type in types {
             let key = KeyPair::generate(key_type).unwrap();
             for algorithm in SignatureAlgorithm::ALL.into_iter().filter(|algorithm| algorithm.fits(key_type)) {
-                let digest = vec![7; algorithm.digest_length()];
+                let digest = vec![7; algorithm.digest_length().unwrap_or(20)];
                 let mut signature = sign(&key, algorithm, &digest).unwrap();
                 let expected =
                     if key_type.is_rsa() { key_type.bits() as usize / 8 } else { 2 * field_length(key_type) };
@@ -198,7 +205,7 @@ mod tests {
                 signature[5] ^= 1;
                 assert!(!verify(&public(&key), algorithm, &digest, &signature).unwrap(), "{algorithm:?}");
                 assert!(!verify(&public(&key), algorithm, &digest, b"short").unwrap());
-                assert!(sign(&key, algorithm, &digest[1..]).is_err());
+                assert!(algorithm.digest_length().is_none() || sign(&key, algorithm, &digest[1..]).is_err());
             }
         }
     }

@@ -5,74 +5,99 @@ use super::asn1::{Element, INTEGER, OCTET_STRING, SEQUENCE};
 use super::pkcs12::Budget;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 /// Structures inside of structures that are looked at; deeper ones hold no parameters.
 const MAX_DEPTH: u8 = 24;
+/// Values that are looked at: a file of today has some hundred.
+const MAX_VALUES: u32 = 20_000;
 const BEGIN: &str = "-----BEGIN ";
 
-/// The rounds that the visible parts of a file ask for: PKCS #12, an encrypted PKCS #8 key, either in base64 or PEM.
-/// An estimate: parts inside of encrypted ones are not seen, and nothing is refused here. Not more than
-/// [`Budget::ROUNDS`], since the reader stops there.
-pub(crate) fn asked_for(value: &[u8]) -> u64 {
-    let rounds = match value.first() {
-        Some(&SEQUENCE) => of_der(value),
-        _ => std::str::from_utf8(value).map_or(0, |text| of_text(text, true)),
-    };
-    rounds.min(Budget::ROUNDS)
+/// The rounds that the visible parts of files ask for: PKCS #12, an encrypted PKCS #8 key, either in base64 or PEM.
+/// An estimate: parts inside of encrypted ones are not seen, and nothing is refused here. What stands there twice is
+/// derived once. Not more than [`Budget::ROUNDS`], since the reader stops there.
+pub(crate) fn asked_for<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+    let mut counter = Counter { left: MAX_VALUES, seen: BTreeSet::new(), rounds: 0 };
+    for value in values {
+        match value.first() {
+            Some(&SEQUENCE) => counter.der(value),
+            _ => counter.text(std::str::from_utf8(value).unwrap_or_default(), true),
+        }
+    }
+    counter.rounds.min(Budget::ROUNDS)
 }
 
-fn of_text(text: &str, inside: bool) -> u64 {
-    if !text.contains(BEGIN) {
-        let bytes = decoded(text);
-        return match bytes.first() {
-            Some(&SEQUENCE) => of_der(&bytes),
-            _ if inside => std::str::from_utf8(&bytes).map_or(0, |text| of_text(text, false)),
-            _ => 0,
-        };
+struct Counter {
+    /// Values that may still be looked at.
+    left: u32,
+    /// Salts with their rounds.
+    seen: BTreeSet<Vec<u8>>,
+    rounds: u64,
+}
+
+impl Counter {
+    fn text(&mut self, text: &str, inside: bool) {
+        if !text.contains(BEGIN) {
+            let bytes = decoded(text);
+            match bytes.first() {
+                Some(&SEQUENCE) => self.der(&bytes),
+                _ if inside => self.text(std::str::from_utf8(&bytes).unwrap_or_default(), false),
+                _ => {}
+            }
+            return;
+        }
+        for block in text.split(BEGIN).skip(1) {
+            let body = block.split_once("-----").map_or("", |(_, rest)| rest);
+            self.der(&decoded(body.split_once("-----END").map_or(body, |(body, _)| body)));
+        }
     }
-    let blocks = text.split(BEGIN).skip(1).filter_map(|block| {
-        let body = block.split_once("-----")?.1;
-        body.split_once("-----END").map_or(Some(body), |(body, _)| Some(body))
-    });
-    blocks.map(|body| of_der(&decoded(body))).fold(0, u64::saturating_add)
+
+    fn der(&mut self, der: &[u8]) {
+        if let Some((element, _)) = Element::first(der) {
+            self.element(element, MAX_DEPTH);
+        }
+    }
+
+    fn element(&mut self, element: Element<'_>, depth: u8) {
+        let (Some(deeper), Some(fewer)) = (depth.checked_sub(1), self.left.checked_sub(1)) else { return };
+        self.left = fewer;
+        if element.tag & 0x1f == OCTET_STRING || element.tag == 0x80 {
+            // Contents travel in octet strings, whole or in pieces.
+            let bytes = element.octets().map(Zeroizing::new).unwrap_or_default();
+            if bytes.first() == Some(&SEQUENCE)
+                && let Some(inner) = Element::parse(&bytes)
+            {
+                self.element(inner, deeper);
+            }
+            return;
+        }
+        let Some(children) = element.children() else { return };
+        self.parameters(&children);
+        children.iter().for_each(|child| self.element(*child, deeper));
+    }
+
+    /// A salt and a number of rounds: of the old schemes (RFC 7292 appendix C), of PBKDF2 (RFC 8018 appendix A.2), or
+    /// of a MAC (RFC 7292 section 4). How often the rounds are run depends on the lengths of key and hash.
+    fn parameters(&mut self, children: &[Element<'_>]) {
+        let at = children.windows(2).position(|pair| pair[0].tag == OCTET_STRING && pair[1].tag == INTEGER);
+        let Some(at) = at else { return };
+        if self.seen.insert([children[at].whole, children[at + 1].whole].concat()) {
+            let rounds = u64::from(children[at + 1].unsigned().unwrap_or(u32::MAX));
+            let times = match (at, children.len()) {
+                (0, 2) => 3,
+                (0, _) => 2,
+                _ => 1,
+            };
+            self.rounds = self.rounds.saturating_add(rounds * times);
+        }
+    }
 }
 
 /// What is not base64 decodes to nothing: the reader will say so.
 fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
     let text: Zeroizing<Vec<u8>> = Zeroizing::new(text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect());
     Zeroizing::new(STANDARD.decode(&text).unwrap_or_default())
-}
-
-fn of_der(der: &[u8]) -> u64 {
-    Element::first(der).map_or(0, |(element, _)| of_element(element, MAX_DEPTH))
-}
-
-fn of_element(element: Element<'_>, depth: u8) -> u64 {
-    let Some(deeper) = depth.checked_sub(1) else { return 0 };
-    if element.tag & 0x1f == OCTET_STRING || element.tag == 0x80 {
-        // Contents travel in octet strings, whole or in pieces.
-        let Some(bytes) = element.octets().map(Zeroizing::new) else { return 0 };
-        let inside = bytes.first() == Some(&SEQUENCE);
-        return if inside { Element::parse(&bytes).map_or(0, |inner| of_element(inner, deeper)) } else { 0 };
-    }
-    let Some(children) = element.children() else { return 0 };
-    let inside = children.iter().map(|child| of_element(*child, deeper)).fold(0, u64::saturating_add);
-    parameters(&children).saturating_add(inside)
-}
-
-/// A salt and a number of rounds: of the old schemes (RFC 7292 appendix C), of PBKDF2 (RFC 8018 appendix A.2), or of a
-/// MAC (RFC 7292 section 4). How often the rounds are run depends on the lengths of key and hash.
-fn parameters(children: &[Element<'_>]) -> u64 {
-    let at = children.windows(2).position(|pair| pair[0].tag == OCTET_STRING && pair[1].tag == INTEGER);
-    let Some(at) = at else { return 0 };
-    let rounds = u64::from(children[at + 1].unsigned().unwrap_or(u32::MAX));
-    let times = match (at, children.len()) {
-        (0, 2) => 3,
-        (0, _) => 2,
-        _ => 1,
-    };
-    rounds * times
 }
 
 #[cfg(test)]
@@ -101,19 +126,26 @@ mod tests {
     #[test]
     fn every_form_of_a_file_tells_its_rounds_before_it_is_opened() {
         for (few, many) in files("2000").into_iter().zip(files("300000")) {
-            let (few, many) = (asked_for(&few), asked_for(&many));
+            let (few, many) = (asked_for([&few[..]]), asked_for([&many[..]]));
             assert!((2000..20_000).contains(&few), "{few}");
             assert!((300_000..=Budget::ROUNDS).contains(&many), "{many}");
         }
     }
 
     #[test]
+    fn what_stands_there_twice_counts_once() {
+        let [one, other] = ["2000", "3000"].map(|rounds| files(rounds).swap_remove(0));
+        let sum = asked_for([&one[..]]) + asked_for([&other[..]]);
+        assert_eq!(asked_for([&one[..], &other[..], &one[..], &one[..]]), sum);
+    }
+
+    #[test]
     fn what_is_no_file_asks_for_nothing_and_no_file_for_more_than_is_borne() {
         for nothing in [&b""[..], b"0", b"\x30\x80", b"-----BEGIN X-----\n!!\n-----END X-----", &[0x30; 4096]] {
-            assert_eq!(asked_for(nothing), 0);
+            assert_eq!(asked_for([nothing]), 0);
         }
         // A MAC of four billion rounds.
         let greedy = [0x30, 0x0b, 0x30, 0, 0x04, 1, 7, 0x02, 4, 0x7f, 0xff, 0xff, 0xff];
-        assert_eq!(asked_for(&greedy), Budget::ROUNDS);
+        assert_eq!(asked_for([&greedy[..]]), Budget::ROUNDS);
     }
 }

@@ -28,10 +28,13 @@ impl Service {
         let taken = self.authority_names(vault).await?;
         let free = |name: &String| !authority::names(name).iter().any(|name| taken.contains(&comparable(name)));
         let common_name = (1..=u32::MAX).map(|number| authority::numbered(&common_name, number)).find(free);
-        let organization = Organization { id: common_name, administrators: Vec::new() };
-        let (sealer, vault, name, now) = (self.keys.sealer().clone(), vault.clone(), issuer.name.clone(), self.now());
+        let organization = Organization { id: common_name, administrators: Vec::new(), without_administrators: false };
+        let (sealer, clock) = (self.keys.sealer().clone(), self.clock.clone());
+        let (vault, name) = (vault.clone(), issuer.name.clone());
         let make = move || {
             let organization = Some(&organization);
+            // When it is made, not when it began to wait for a thread.
+            let now = clock.now();
             authority::create_authority(&sealer, &vault, &name, organization, with_intermediate, AUTHORITY_KEY, now)
         };
         self.keys.run(caller, Work::Generate(AUTHORITY_KEY), make).await

@@ -6,7 +6,7 @@ use super::purge::CHUNK;
 use super::records::{Key, concerns_a_record, key};
 use super::secret_face::sealed_key;
 use super::{CONFLICT_ATTEMPTS, Service, contended};
-use crate::domain::policy::{ContentType, KeyUsage};
+use crate::domain::policy::{ContentType, KeyUsage, X509Properties};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Policy, Reason, Result, Tags,
     Timestamp, VaultName, Version, VersionSummary,
@@ -279,6 +279,9 @@ fn open(sealer: &Sealer, value: &[u8], vault: &VaultName) -> Result<(Certificate
         .map(|version| open_version(sealer, &opened, version, vault, &name))
         .collect::<Result<_>>()?;
     let newest = versions.iter().find(|version| version.version == latest).ok_or_else(backup::corrupt)?;
+    // Key Vault does not bring empty names back.
+    let sans = policy.x509.sans.filter(|names| !names.is_empty());
+    let policy = Policy { x509: X509Properties { sans, ..policy.x509 }, ..policy };
     let summary = VersionSummary::of(newest, chain::thumbprint(&newest.cer.0));
     let entry = CertificateEntry {
         vault: vault.clone(),

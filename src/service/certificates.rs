@@ -79,7 +79,7 @@ impl Service {
         name: &CertificateName,
         version: Version,
     ) -> Result<CertificateView> {
-        let (_, entry) = self.live(vault, name).await?;
+        let (_, entry) = self.live(vault, name).await.map_err(|error| of_version(error, name, version))?;
         if let Some((_, certificate)) = self.load(&key::version(vault, name, version)).await? {
             return Ok(CertificateView { entry: None, ..CertificateView::issued(certificate, entry, false) }
                 .with(self.recovery(vault)));
@@ -90,7 +90,7 @@ impl Service {
             let placeholder = CertificateView::placeholder(entry, pending_version.is_some());
             return Ok(CertificateView { version, ..placeholder }.with(self.recovery(vault)));
         }
-        Err(not_found(name))
+        Err(version_not_found(name, version))
     }
 
     /// What stands under the name, unless it was deleted.
@@ -144,9 +144,23 @@ impl Service {
 }
 
 pub(super) fn not_found(name: &CertificateName) -> Error {
+    no_certificate(name, name.as_str())
+}
+
+/// The refusal of a version that is not there, in the words of Key Vault.
+pub(super) fn version_not_found(name: &CertificateName, version: Version) -> Error {
+    no_certificate(name, &format!("{name}/versions/{version}"))
+}
+
+/// A refusal of the whole certificate, where one version of it was asked for.
+pub(super) fn of_version(error: Error, name: &CertificateName, version: Version) -> Error {
+    if error.reason == Reason::CertificateNotFound { version_not_found(name, version) } else { error }
+}
+
+fn no_certificate(name: &CertificateName, id: &str) -> Error {
     Error::new(
         Reason::CertificateNotFound,
-        format!("A certificate with (name/id) {name} was not found in this key vault. If you recently deleted this certificate you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"),
+        format!("A certificate with (name/id) {id} was not found in this key vault. If you recently deleted this certificate you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"),
     )
     .with(Detail::Resource { kind: "certificate", name: name.to_string() })
 }

@@ -6,7 +6,8 @@ use super::records::{ChallengeRecord, key};
 use super::step::Due;
 use crate::domain::Result;
 use crate::issuer::provider::{Challenge, ChallengeKey, ChallengeKind};
-use crate::store::{Batch, Delete};
+use crate::store::{Batch, Delete, MAX_KEYS};
+use std::collections::HashSet;
 
 /// The name of a kind in keys and records.
 fn word(kind: ChallengeKind) -> &'static str {
@@ -35,19 +36,29 @@ impl Service {
         publish: Vec<Challenge>,
         withdraw: Vec<ChallengeKey>,
     ) -> Result<()> {
-        for Challenge { key: ChallengeKey { kind, name }, key_authorization, expires } in publish {
-            let place = key::challenge(word(kind), &name);
-            let there = self.store.get(place.as_str()).await?.map(|record| record.revision);
+        let place = |key: &ChallengeKey| key::challenge(word(key.kind), &key.name);
+        let published: HashSet<ChallengeKey> = publish.iter().map(|challenge| challenge.key.clone()).collect();
+        let withdrawn: Vec<ChallengeKey> = withdraw.into_iter().filter(|key| !published.contains(key)).collect();
+        let all = publish.iter().map(|challenge| &challenge.key).chain(&withdrawn);
+        let keys: Vec<String> = all.map(|key| place(key).to_string()).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_KEYS) {
+            found.extend(self.store.get_many(keys).await?);
+        }
+        let gone = found.split_off(publish.len());
+        for (challenge, there) in publish.into_iter().zip(found) {
+            let Challenge { key, key_authorization, expires } = challenge;
+            let place = place(&key);
+            let ChallengeKey { kind, name } = key;
             let record = ChallengeRecord { kind: word(kind).to_owned(), name, key_authorization, expires };
-            batch.puts.push(self.records.put(&place, there, &record, Some(expires))?);
+            let expected = there.map(|record| record.revision);
+            batch.puts.push(self.records.put(&place, expected, &record, Some(expires))?);
         }
-        for ChallengeKey { kind, name } in withdraw {
-            let place = key::challenge(word(kind), &name);
-            let published = batch.puts.iter().any(|put| put.key == place.as_str());
-            if let Some(record) = self.store.get(place.as_str()).await?.filter(|_| !published) {
-                batch.deletes.push(Delete { key: record.key, expected: record.revision });
-            }
-        }
+        let gone = gone.into_iter().flatten();
+        batch.deletes.extend(gone.map(|record| Delete { key: record.key, expected: record.revision }));
         Ok(())
     }
 

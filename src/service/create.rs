@@ -193,6 +193,10 @@ impl Service {
         // The request to the CA says more than the policy where the CA does not look at the common name.
         let requested = policy.with_common_name_in_sans().filter(|_| needs.common_name_in_sans);
         let key = self.keys.create(&request.caller, requested.as_ref().unwrap_or(&policy), context, reuse).await?;
+        // A key may take minutes.
+        let now = self.now();
+        policy.updated = now;
+        policy.created = stored.map_or(now, |stored| stored.created);
         // In the order of time: records that are made together then lie together.
         let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.keys.new_id(), now)));
         Ok(Prepared { policy, request_id, version, key })

@@ -23,23 +23,25 @@ pub struct DeletedView {
 impl Service {
     /// Deletes a certificate with all its versions, recoverable for the retention of its vault.
     ///
-    /// What an issuer works on is cancelled there in the background; another pending operation
+    /// What an issuer works on is cancelled there in the background; another pending operation, `Self` among them,
     /// sleeps with the certificate. Both are told to watchers as a deletion.
     pub async fn delete_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<DeletedView> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let (record, mut entry) = self.live(vault, name).await?;
+            // Before the time is read: a step that is claimed in between has its lease from then on.
+            let place = key::pending(vault, name);
+            let pending = self.load(&place).await;
+            let listing = key::deleted(vault, name);
+            // One that is there is left over: the certificate is not deleted.
+            let left_over = self.store.get(listing.as_str()).await?.map(|record| record.revision);
             let at = self.now();
             let purge = at.plus(self.settings(vault).retention_days.duration());
             entry.state = EntryState::Deleted { at, purge };
             let listed = DeletedRecord { vault: vault.clone(), name: entry.name.clone() };
             let mut batch = Batch::default();
             self.records.put_entry(&mut batch, Some(&record), &entry)?;
-            let place = key::deleted(vault, name);
-            // One that is there is left over: the certificate is not deleted.
-            let left_over = self.store.get(place.as_str()).await?.map(|record| record.revision);
-            batch.puts.push(self.records.put(&place, left_over, &listed, Some(purge))?);
-            let place = key::pending(vault, name);
-            let kept = match self.load(&place).await {
+            batch.puts.push(self.records.put(&listing, left_over, &listed, Some(purge))?);
+            let kept = match pending {
                 Ok(Some((record, pending))) => {
                     let until = self.cancelling_until(at);
                     put_to_sleep(&mut batch, &self.records, record, pending, at, self.limits.lease, until)?
@@ -92,7 +94,7 @@ impl Service {
             let kept = self.load(&key::kept(vault, name)).await?;
             let has_pending = kept.is_some();
             if let Some((record, pending)) = kept {
-                wake(&mut batch, &self.records, record, pending, self.now())?;
+                wake(&mut batch, &self.records, record, pending, self.now(), self.limits.issuing_deadline)?;
             }
             let view = self.view_of_what_is_left(entry, has_pending).await?;
             if self.try_commit(batch).await?.is_some() {
@@ -169,7 +171,8 @@ fn put_to_sleep(
     let due = pending.hurry(&record, now, lease);
     batch.deletes.push(Delete { key: record.key, expected: record.revision });
     let Operation { vault, certificate, request_id, .. } = &operation;
-    if operation.in_progress() && !operation.issuer.is_manual() {
+    // What signs itself has no order anywhere: it goes on when the certificate comes back.
+    if operation.in_progress() && !operation.issuer.is_manual() && !operation.issuer.is_self() {
         let pending = PendingRecord { deadline: cancelling_until, ..pending };
         batch.puts.push(codec.put(&key::tombstone(vault, *request_id), None, &pending, Some(due))?);
         return Ok(false);
@@ -181,7 +184,14 @@ fn put_to_sleep(
 }
 
 /// The pending operation comes back, as a change after its deletion.
-fn wake(batch: &mut Batch, codec: &Codec, record: Record, pending: PendingRecord, now: Timestamp) -> Result<()> {
+fn wake(
+    batch: &mut Batch,
+    codec: &Codec,
+    record: Record,
+    pending: PendingRecord,
+    now: Timestamp,
+    issuing_deadline: Duration,
+) -> Result<()> {
     let before = pending.operation;
     let operation = Operation { revision: before.revision + 1, updated: now, ..before };
     batch.events.push(records::encode_event(&Transition {
@@ -191,10 +201,13 @@ fn wake(batch: &mut Batch, codec: &Codec, record: Record, pending: PendingRecord
         at: now,
     })?);
     batch.deletes.push(Delete { key: record.key, expected: record.revision });
-    // A cancellation that the worker had not yet confirmed.
-    let open = matches!(operation.state, State::AwaitingMerge) && operation.cancellation_requested;
+    // A cancellation that the worker had not yet confirmed, or a signature of its own that was not made yet.
+    let issuing = matches!(operation.state, State::Issuing { .. });
+    let open = issuing || matches!(operation.state, State::AwaitingMerge) && operation.cancellation_requested;
     let place = key::pending(&operation.vault, &operation.certificate);
-    let pending = PendingRecord { operation, planned: open.then_some(now), ..pending };
+    // The time asleep does not count.
+    let deadline = if issuing { now.plus(issuing_deadline) } else { pending.deadline };
+    let pending = PendingRecord { operation, planned: open.then_some(now), deadline, ..pending };
     batch.puts.push(codec.put(&place, None, &pending, pending.planned)?);
     Ok(())
 }

@@ -42,13 +42,13 @@ impl Service {
         // Of a deleted certificate the versions are still there, and are nobody's.
         let entry = self.load(&key::certificate(vault, name)).await?;
         let live = entry.filter(|(_, entry)| entry.state == EntryState::Live);
-        let Some(version) = live.and_then(|(_, entry)| version.or(entry.latest)) else {
-            return Err(face.not_found(name));
+        let Some(wanted) = live.and_then(|(_, entry)| version.or(entry.latest)) else {
+            return Err(face.not_found(name, *version));
         };
-        let place = key::version(vault, name, version);
+        let place = key::version(vault, name, wanted);
         match self.load(&place).await? {
             Some((_, certificate)) => Ok((place, certificate)),
-            None => Err(face.not_found(name)),
+            None => Err(face.not_found(name, *version)),
         }
     }
 
@@ -66,23 +66,19 @@ impl Service {
         let paging = self.paging(list, vec![vault.to_string()]);
         let mut page = Page::new(key::certificates_of(vault), paging.position(token)?, size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
-            for (key, entry) in found {
-                let certificate = match entry {
-                    Some(entry) => shown(self.newest_of_live(vault, &entry).await)?,
-                    None => None,
-                };
-                page.take(key, certificate);
+            let newest = |entry: CertificateEntry| {
+                let latest = entry.latest.filter(|_| entry.state == EntryState::Live)?;
+                Some(key::version(vault, &entry.name, latest))
+            };
+            let (keys, versions) = found.into_iter().map(|(key, entry)| (key, entry.and_then(newest))).unzip();
+            let (keys, versions): (Vec<String>, Vec<_>) = (keys, versions);
+            for (key, certificate) in keys.into_iter().zip(self.load_many(&versions).await?) {
+                // One that was deleted between the two reads is not there any more.
+                page.take(key, shown(certificate)?);
             }
         }
         let recovery = self.recovery(vault);
         Ok(FacePage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
-    }
-
-    /// One that was deleted between the two reads is not there any more.
-    async fn newest_of_live(&self, vault: &VaultName, entry: &CertificateEntry) -> Result<Option<Certificate>> {
-        let Some(latest) = entry.latest.filter(|_| entry.state == EntryState::Live) else { return Ok(None) };
-        let found = self.load(&key::version(vault, &entry.name, latest)).await?;
-        Ok(found.map(|(_, certificate)| certificate))
     }
 
     /// The versions of the secret of a certificate.
@@ -93,7 +89,7 @@ impl Service {
         size: usize,
         token: &str,
     ) -> Result<FacePage> {
-        self.face_versions(vault, name, size, token, Face::Secret).await
+        self.face_versions(vault, name, size, token, List::SecretVersions).await
     }
 
     /// The versions of the key of a certificate.
@@ -104,7 +100,7 @@ impl Service {
         size: usize,
         token: &str,
     ) -> Result<FacePage> {
-        self.face_versions(vault, name, size, token, Face::Key).await
+        self.face_versions(vault, name, size, token, List::KeyVersions).await
     }
 
     async fn face_versions(
@@ -113,27 +109,21 @@ impl Service {
         name: &CertificateName,
         size: usize,
         token: &str,
-        face: Face,
+        list: List,
     ) -> Result<FacePage> {
-        let list = match face {
-            Face::Secret => List::SecretVersions,
-            Face::Key => List::KeyVersions,
-        };
         let paging = self.paging(list, vec![vault.to_string(), name.key()]);
         let position = paging.position(token)?;
         let entry = self.load(&key::certificate(vault, name)).await?;
+        // Key Vault has an empty list for a name that it does not know.
         if entry.is_none_or(|(_, entry)| entry.state != EntryState::Live) {
-            return Err(face.not_found(name));
+            let recovery = self.recovery(vault);
+            return Ok(FacePage { certificates: Vec::new(), next_page_token: String::new(), recovery });
         }
-        let (mut page, mut any) = (Page::new(key::versions_of(vault, name), position, size, Bounds::USUAL), false);
+        let mut page = Page::new(key::versions_of(vault, name), position, size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
             for (key, certificate) in found {
-                any = true;
                 page.take(key, certificate);
             }
-        }
-        if !any && token.is_empty() {
-            return Err(face.not_found(name));
         }
         let recovery = self.recovery(vault);
         Ok(FacePage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
@@ -148,15 +138,17 @@ impl Face {
         }
     }
 
-    pub(super) fn not_found(self, name: &CertificateName) -> Error {
+    /// With the version, where one was asked for.
+    pub(super) fn not_found(self, name: &CertificateName, version: Option<Version>) -> Error {
         let reason = match self {
             Self::Secret => Reason::SecretNotFound,
             Self::Key => Reason::KeyNotFound,
         };
         let word = self.word();
+        let id = version.map_or_else(|| name.to_string(), |version| format!("{name}/{version}"));
         Error::new(
             reason,
-            format!("A {word} with (name/id) {name} was not found in this key vault. If you recently deleted this {word} you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"),
+            format!("A {word} with (name/id) {id} was not found in this key vault. If you recently deleted this {word} you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"),
         )
         .with(Detail::Resource { kind: word, name: name.to_string() })
     }

@@ -74,6 +74,7 @@ impl Service {
             let now = self.now();
             let mut policy = policy.clone().unwrap_or_default().imported(&imported.facts, imported.form, now)?;
             self.check_issuer(&vault, &policy).await?;
+            let now = self.now();
             if let Some((_, entry)) = &entry {
                 policy.created = entry.policy.created;
             }

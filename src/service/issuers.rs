@@ -65,6 +65,11 @@ impl Service {
             let secrets = said(&Secrets::new(), &input.secret_options);
             let beside = self.configure(vault, old, &issuer, secrets, input.password.clone()).await?;
             let made = self.give_authority(caller, vault, &mut issuer).await?;
+            // Keys may have been made meanwhile.
+            issuer.updated = self.now();
+            if before.is_none() {
+                issuer.created = issuer.updated;
+            }
             let expected = before.map(|(record, _)| record.revision);
             if self.commit_issuer(place, expected, &issuer, made, beside).await? {
                 self.activate(vault, &issuer).await;
@@ -100,11 +105,11 @@ impl Service {
                 issuer.organization = Some(merged(issuer.organization.take(), organization));
             }
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
-            issuer.updated = self.now();
             stays_a_ca(&old, &issuer, &input)?;
             let (secrets, password) = self.changed_secrets(vault, &old, &mut issuer, &input).await?;
             let beside = self.configure(vault, Some(&old), &issuer, secrets, password).await?;
             let made = self.give_authority(caller, vault, &mut issuer).await?;
+            issuer.updated = self.now();
             if self.commit_issuer(place, Some(record.revision), &issuer, made, beside).await? {
                 self.activate(vault, &issuer).await;
                 return Ok(issuer);
@@ -298,9 +303,12 @@ fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig, input: &IssuerInput) -> Re
 /// Members that a change names replace those that were there.
 fn merged(old: Option<Organization>, new: &Organization) -> Organization {
     let old = old.unwrap_or_default();
+    let named = new.without_administrators || !new.administrators.is_empty();
+    let of = if named { new } else { &old };
     Organization {
-        id: new.id.clone().or(old.id),
-        administrators: if new.administrators.is_empty() { old.administrators } else { new.administrators.clone() },
+        id: new.id.clone().or(old.id.clone()),
+        administrators: of.administrators.clone(),
+        without_administrators: of.without_administrators,
     }
 }
 
@@ -319,7 +327,7 @@ fn check(input: &IssuerInput) -> Result<()> {
     }
     let given = options.iter().map(|(name, text)| (name, text.as_str()));
     check_options(given.chain(secret_options.iter().map(|(name, text)| (name, text.as_str()))))?;
-    let Some(Organization { id, administrators }) = organization else { return Ok(()) };
+    let Some(Organization { id, administrators, without_administrators: _ }) = organization else { return Ok(()) };
     readable("org_details.id", id.as_deref())?;
     if administrators.len() > MAX_ADMINISTRATORS {
         return Err(Error::field(

@@ -9,8 +9,7 @@ use crate::domain::{
     Certificate, Detail, EncryptionAlgorithm, Error, KeyOperation, PublicKey, Reason, Recovery, Result,
     SignatureAlgorithm, Version,
 };
-use crate::keys::operations;
-use crate::keys::{Caller, KeyPair, Work, jwk};
+use crate::keys::{Caller, KeyPair, Work, jwk, operations, raw_rsa};
 use zeroize::Zeroizing;
 
 /// A key as everybody may see it.
@@ -39,7 +38,7 @@ impl Service {
         Ok(view)
     }
 
-    /// Signs a digest of the algorithm's length.
+    /// Signs a digest of the algorithm's length, or with `RSNULL` bytes of any length that fits.
     ///
     /// [`Reason::KeyNotFound`], [`Reason::KeyDisabled`], [`Reason::KeyOperationForbidden`], and
     /// [`Reason::BadParameter`] for an algorithm of another kind of key and for a wrong length.
@@ -165,8 +164,12 @@ fn check_digest(view: &KeyView, algorithm: SignatureAlgorithm, digest: &[u8], me
             .collect();
         return Err(wrong_algorithm(view, algorithm.name(), &fitting));
     }
-    let wanted = algorithm.digest_length();
-    if digest.len() != wanted {
+    let most = usize::try_from(key_type.bits() / 8).unwrap_or_default().saturating_sub(raw_rsa::OVERHEAD);
+    let (fits, wanted) = match algorithm.digest_length() {
+        Some(length) => (digest.len() == length, length.to_string()),
+        None => ((1..=most).contains(&digest.len()), format!("1 to {most}")),
+    };
+    if !fits {
         let message = format!(
             "Invalid length of '{member}': {} bytes. {} requires {wanted} bytes, encoded with base64url.",
             digest.len(),

@@ -4,7 +4,8 @@
 use super::Service;
 use super::records::{Bounds, DeletedRecord, List, Page, key, shown};
 use crate::domain::{
-    CertificateEntry, CertificateName, EntryState, Reason, Result, Tags, Timestamp, VaultName, Version, VersionSummary,
+    Certificate, CertificateEntry, CertificateName, EntryState, Reason, Recovery, Result, Tags, Timestamp, VaultName,
+    Version, VersionSummary,
 };
 use crate::keys::chain;
 
@@ -52,6 +53,7 @@ pub struct DeletedItem {
     pub item: Item,
     pub deleted: Timestamp,
     pub purge: Timestamp,
+    pub recovery: Recovery,
 }
 
 /// A page of deleted certificates, as [`ItemPage`].
@@ -69,13 +71,11 @@ impl Service {
         let position = paging.position(page_token)?;
         let mut page = Page::new(key::certificates_of(vault), position, *page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
-            for (key, entry) in found {
-                let entry = entry
-                    .filter(|entry| entry.state == EntryState::Live && (*include_pending || entry.latest.is_some()));
-                let item = match entry {
-                    Some(entry) => shown(self.item(entry).await)?,
-                    None => None,
-                };
+            let (keys, mut entries): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+            for entry in &mut entries {
+                entry.take_if(|entry| entry.state != EntryState::Live || !(*include_pending || entry.latest.is_some()));
+            }
+            for (key, item) in keys.into_iter().zip(self.items(entries).await?) {
                 page.take(key, item);
             }
         }
@@ -87,15 +87,18 @@ impl Service {
         let ListRequest { vault, page_size, page_token, include_pending: _ } = wanted;
         let paging = self.paging(List::Versions, vec![vault.to_string(), name.key()]);
         let position = paging.position(page_token)?;
-        self.live(vault, name).await?;
+        // Key Vault has an empty list for a name that it does not know.
+        match self.live(vault, name).await {
+            Ok(_) => {}
+            Err(error) if error.reason == Reason::CertificateNotFound => {
+                return Ok(ItemPage { items: Vec::new(), next_page_token: String::new() });
+            }
+            Err(error) => return Err(error),
+        }
         let mut page = Page::new(key::versions_of(vault, name), position, *page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
             for (key, certificate) in found {
-                let item = certificate.map(|certificate| {
-                    let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
-                    Item::of(certificate.vault, certificate.name, summary)
-                });
-                page.take(key, item);
+                page.take(key, certificate.map(Item::of_version));
             }
         }
         Ok(ItemPage { next_page_token: paging.token(page.position()), items: page.items })
@@ -108,49 +111,90 @@ impl Service {
         let position = paging.position(page_token)?;
         let mut page = Page::new(key::deleted_of(vault), position, *page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
-            for (key, listed) in found {
-                let item = match listed {
-                    Some(listed) => shown(self.deleted_item(&listed, *include_pending).await)?,
-                    None => None,
-                };
+            let (keys, listed): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+            for (key, item) in keys.into_iter().zip(self.deleted_items(&listed, *include_pending).await?) {
                 page.take(key, item);
             }
         }
         Ok(DeletedPage { next_page_token: paging.token(page.position()), items: page.items })
     }
 
-    /// `None` for one that is not to be shown, or was recovered or purged since the page was read.
-    async fn deleted_item(&self, listed: &DeletedRecord, include_pending: bool) -> Result<Option<DeletedItem>> {
-        let DeletedRecord { vault, name } = listed;
-        let entry = self.load(&key::certificate(vault, name)).await?;
-        match entry.map(|(_, entry)| (entry.state, entry)) {
-            Some((EntryState::Deleted { at, purge }, entry)) if include_pending || entry.latest.is_some() => {
-                Ok(self.item(entry).await?.map(|item| DeletedItem { item, deleted: at, purge }))
-            }
-            _ => Ok(None),
+    /// In the order of what is listed. `None` for one that is not to be shown, or was recovered or purged since the
+    /// page was read, or whose records are damaged.
+    async fn deleted_items(
+        &self,
+        listed: &[Option<DeletedRecord>],
+        include_pending: bool,
+    ) -> Result<Vec<Option<DeletedItem>>> {
+        let place = |listed: &DeletedRecord| key::certificate(&listed.vault, &listed.name);
+        let places: Vec<_> = listed.iter().map(|listed| listed.as_ref().map(place)).collect();
+        let (mut entries, mut times) = (Vec::new(), Vec::new());
+        for found in self.load_many(&places).await? {
+            let deleted = shown(found)?.and_then(|entry: CertificateEntry| match entry.state {
+                EntryState::Deleted { at, purge } if include_pending || entry.latest.is_some() => {
+                    Some((entry, (at, purge)))
+                }
+                _ => None,
+            });
+            let (entry, time) = deleted.unzip();
+            entries.push(entry);
+            times.push(time);
         }
+        let vaults = listed.iter().map(|listed| listed.as_ref().map(|listed| self.recovery(&listed.vault)));
+        let items = self.items(entries).await?.into_iter().zip(times).zip(vaults).map(|((item, times), recovery)| {
+            let (item, (deleted, purge)) = item.zip(times)?;
+            Some(DeletedItem { item, deleted, purge, recovery: recovery? })
+        });
+        Ok(items.collect())
     }
 
-    /// What a list shows of an entry; the version is read only where the entry does not say it.
-    /// `None` where it was purged since the page was read.
-    async fn item(&self, entry: CertificateEntry) -> Result<Option<Item>> {
-        let summary = match (entry.current_summary(), entry.latest) {
-            (Some(summary), _) => summary.clone(),
-            (None, Some(latest)) => {
-                let certificate = match self.newest(&entry, latest).await {
-                    Ok(certificate) => certificate,
-                    Err(error) if error.reason == Reason::CertificateNotFound => return Ok(None),
-                    Err(error) => return Err(error),
-                };
-                VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0))
-            }
-            (None, None) => return Ok(Some(Item::placeholder(entry))),
+    /// What a list shows of the entries, in their order. The versions that entries do not say themselves are read, all
+    /// at once. `None` where there is no entry, where it was purged since the page was read, or where its version is
+    /// damaged or missing.
+    async fn items(&self, entries: Vec<Option<CertificateEntry>>) -> Result<Vec<Option<Item>>> {
+        let place = |entry: &CertificateEntry| {
+            let latest = entry.latest.filter(|_| entry.current_summary().is_none())?;
+            Some(key::version(&entry.vault, &entry.name, latest))
         };
-        Ok(Some(Item::of(entry.vault, entry.name, summary)))
+        let places: Vec<_> = entries.iter().map(|entry| entry.as_ref().and_then(place)).collect();
+        let versions = self.load_many(&places).await?;
+        let mut items = Vec::with_capacity(entries.len());
+        for (entry, version) in entries.into_iter().zip(versions) {
+            items.push(match entry {
+                Some(entry) => shown(self.item(entry, version).await)?,
+                None => None,
+            });
+        }
+        Ok(items)
+    }
+
+    /// `version` is the newest one as it was read, where the entry does not say what is shown.
+    async fn item(&self, entry: CertificateEntry, version: Result<Option<Certificate>>) -> Result<Option<Item>> {
+        match (entry.current_summary(), entry.latest) {
+            (Some(summary), _) => {
+                let summary = summary.clone();
+                Ok(Some(Item::of(entry.vault, entry.name, summary)))
+            }
+            (None, Some(latest)) => match version? {
+                Some(certificate) => Ok(Some(Item::of_version(certificate))),
+                // Purged meanwhile, or missing.
+                None => match self.newest(&entry, latest).await {
+                    Ok(certificate) => Ok(Some(Item::of_version(certificate))),
+                    Err(error) if error.reason == Reason::CertificateNotFound => Ok(None),
+                    Err(error) => Err(error),
+                },
+            },
+            (None, None) => Ok(Some(Item::placeholder(entry))),
+        }
     }
 }
 
 impl Item {
+    fn of_version(certificate: Certificate) -> Self {
+        let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
+        Self::of(certificate.vault, certificate.name, summary)
+    }
+
     fn of(vault: VaultName, name: CertificateName, summary: VersionSummary) -> Self {
         let VersionSummary { version, thumbprint, enabled, not_before, expires, created, updated, tags } = summary;
         Self {

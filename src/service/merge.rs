@@ -6,7 +6,7 @@ use super::records::{PendingRecord, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::pending::{self, Event};
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, EntryState, Error, Reason, Result, Tags, Timestamp, VersionSummary,
+    Blob, Certificate, CertificateEntry, EntryState, Error, Operation, Reason, Result, Tags, Timestamp, VersionSummary,
     certificate,
 };
 use crate::keys::Caller;
@@ -41,12 +41,13 @@ impl Service {
                 Reason::PendingNotFound => pending::not_found_to_merge(&request.wanted.name),
                 _ => error,
             })?;
-            let now = self.now();
             let before = pending.operation.clone();
-            let operation = before.clone().apply(Event::Merged, now)?;
+            let operation = before.clone().apply(Event::Merged, self.now())?;
             if parsed.is_none() {
                 parsed = Some(self.keys.certificates(&request.caller, request.x5c.clone()).await?);
             }
+            let now = self.now();
+            let operation = Operation { updated: now, ..operation };
             let chain = chain::merge_order(
                 parsed.as_deref().unwrap_or_default(),
                 &operation.csr.0,

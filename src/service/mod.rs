@@ -1,6 +1,7 @@
 //! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
 //! commits one batch; where somebody else was faster it reads again and decides again.
 
+mod absent;
 mod ask;
 mod authentication;
 mod authorities;
@@ -21,6 +22,7 @@ mod master_keys;
 mod merge;
 mod observe;
 mod orders;
+mod outage;
 mod pending;
 mod purge;
 mod records;
@@ -62,10 +64,10 @@ use crate::domain::{Error, Reason, Result, Timestamp};
 use crate::issuer::Issuers;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::store::{Batch, Record, Revision, Store, StoreError};
+use crate::store::{Batch, MAX_KEYS, Record, Revision, Store, StoreError};
 use records::{Codec, Key, List, Paging};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a use case decides again after another writer was faster.
 const CONFLICT_ATTEMPTS: usize = 16;
@@ -144,8 +146,8 @@ impl Service {
         let hub = watch::Hub::new(&*store, &limits.watch).await?;
         let records = Arc::new(Codec::new(keys.sealer().clone()));
         records::open(&*store, &records, limits.accept_unauthenticated, clock.now()).await?;
-        let vaults = Arc::new(Vaults::new(limits.vaults.clone()));
-        vaults.refresh(&*store, &records).await?;
+        let vaults = Arc::new(Vaults::new(limits.vaults.clone(), store.clone(), records.clone()));
+        vaults.refresh().await?;
         Ok(Self {
             store,
             records,
@@ -163,7 +165,7 @@ impl Service {
         })
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
@@ -172,6 +174,25 @@ impl Service {
         let Some(record) = self.store.get(key.as_str()).await? else { return Ok(None) };
         let value = self.records.read(&record)?;
         Ok(Some((record, value)))
+    }
+
+    /// As [`Service::load`], of each of these keys in their order, in one question to the store for each [`MAX_KEYS`] of
+    /// them; nothing where there is no key. A record that does not verify is an error of its own.
+    async fn load_many<T: records::Stored>(&self, keys: &[Option<Key<T>>]) -> Result<Vec<Result<Option<T>>>> {
+        let given: Vec<_> = keys.iter().flatten().collect();
+        let mut found = self.get_many(&given).await?.into_iter();
+        let mut next = || found.next().flatten().map(|record| self.records.read(&record)).transpose();
+        Ok(keys.iter().map(|key| if key.is_some() { next() } else { Ok(None) }).collect())
+    }
+
+    /// The records under these keys in their order, as they are.
+    async fn get_many<T>(&self, keys: &[&Key<T>]) -> Result<Vec<Option<Record>>> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_KEYS) {
+            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            found.extend(self.store.get_many(&keys).await?);
+        }
+        Ok(found)
     }
 
     /// Whether there is a record, of which nothing else matters.
@@ -222,12 +243,18 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Conflict(_) => contended(),
             StoreError::Unavailable(cause) => {
-                tracing::error!(cause, "the store is not available");
+                static OUTAGE: outage::LogThrottle = outage::LogThrottle::new();
+                if let Some(suppressed) = OUTAGE.admit(Instant::now()) {
+                    tracing::error!(cause, suppressed, "the store is not available");
+                }
                 Self::new(Reason::StoreUnavailable, "The store is not available at the moment. Repeat the request.")
                     .retry_after(Duration::from_secs(2))
             }
             StoreError::Broken(cause) => {
-                tracing::error!(cause, "the store failed");
+                static FAILURE: outage::LogThrottle = outage::LogThrottle::new();
+                if let Some(suppressed) = FAILURE.admit(Instant::now()) {
+                    tracing::error!(cause, suppressed, "the store failed");
+                }
                 Self::internal()
             }
         }

@@ -44,9 +44,8 @@ impl Service {
         let record = &due.record;
         let mut pending: PendingRecord = self.records.read(record)?;
         pending.operation.cancellation_requested = true;
-        let now = self.now();
         let operation = &pending.operation;
-        if pending.deadline <= now {
+        if pending.deadline <= self.now() {
             tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, issuer = operation.issuer.name, "an issuer never said that an order is cancelled; it is not asked any more");
             return self.remove(record).await;
         }
@@ -56,7 +55,8 @@ impl Service {
             Outcome::Open { checkpoint, again, progress, .. } => {
                 pending.checkpoint = Blob(checkpoint.0);
                 pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
-                let saved = self.save(record, pending, Some(now.plus(again)), batch).await?;
+                let due_again = Some(self.now().plus(again));
+                let saved = self.save(record, pending, due_again, batch).await?;
                 return if saved { Ok(()) } else { self.hand_over(&before, due.until).await };
             }
             Outcome::TooLate => return Ok(()),

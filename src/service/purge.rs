@@ -5,11 +5,16 @@
 use super::deleted::not_deleted;
 use super::records::{DeletedRecord, LeavingRecord, Place, key};
 use super::{CONFLICT_ATTEMPTS, Due, Service, contended};
-use crate::domain::{CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, VaultName};
+use crate::domain::{
+    CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, Timestamp, VaultName,
+};
 use crate::store::{Batch, Delete, Put, Record, Revision};
 
 /// Versions that one commit removes or brings.
 pub(super) const CHUNK: usize = 100;
+/// Commits of one request, or of one step of the worker. What is left after them is done by the worker: a request ends
+/// in bounded time, and a certificate with very many versions does not keep others waiting.
+const CHUNKS_AT_ONCE: usize = 5;
 
 impl Service {
     /// Removes a deleted certificate with all its versions and keys; nothing brings it back.
@@ -97,16 +102,27 @@ impl Service {
         restoring: bool,
         expected: Option<Revision>,
     ) -> Result<Put> {
-        let record = LeavingRecord { vault: vault.clone(), name: name.clone(), restoring };
-        let due = Some(self.now().plus(self.limits.lease));
-        self.records.put(&key::leaving(vault, name), expected, &record, due)
+        self.leaving_at(vault, name, restoring, expected, self.now().plus(self.limits.lease))
     }
 
-    /// Removes the versions, then what stands under the name. Two who do it at once help each other.
+    fn leaving_at(
+        &self,
+        vault: &VaultName,
+        name: &CertificateName,
+        restoring: bool,
+        expected: Option<Revision>,
+        due: Timestamp,
+    ) -> Result<Put> {
+        let record = LeavingRecord { vault: vault.clone(), name: name.clone(), restoring };
+        self.records.put(&key::leaving(vault, name), expected, &record, Some(due))
+    }
+
+    /// Removes the versions, then what stands under the name; the worker goes on where they are very many. Two who do
+    /// it at once help each other.
     async fn remove_all(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
         let versions = key::versions_of(vault, name);
         let restoring = self.is_restoring(vault, name).await?;
-        let mut refused = 0;
+        let (mut refused, mut chunks) = (0, 0);
         while refused < CONFLICT_ATTEMPTS {
             let Some(leaving) = self.removal(&key::leaving(vault, name)).await? else { return Ok(()) };
             let page = self.store.list(versions.as_str(), "", CHUNK).await?;
@@ -118,12 +134,14 @@ impl Service {
                 batch.deletes.extend(self.removal(&key::certificate(vault, name)).await?);
                 batch.deletes.extend(self.removal(&key::kept(vault, name)).await?);
                 batch.deletes.push(leaving);
+            } else if chunks + 1 == CHUNKS_AT_ONCE {
+                batch.puts.push(self.leaving_at(vault, name, restoring, Some(leaving.expected), self.now())?);
             } else {
                 batch.puts.push(self.leaving(vault, name, restoring, Some(leaving.expected))?);
             }
             match self.try_commit(batch).await? {
-                Some(_) if last => return Ok(()),
-                Some(_) => {}
+                Some(_) if last || chunks + 1 == CHUNKS_AT_ONCE => return Ok(()),
+                Some(_) => chunks += 1,
                 None => refused += 1,
             }
         }

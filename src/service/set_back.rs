@@ -63,7 +63,8 @@ impl Service {
         Ok(())
     }
 
-    /// Whoever was faster may have written in the time before: a step that ends just now read the clock when it began.
+    /// Whoever was faster may have written in the time before, if he read the clock just before it was set back, or in
+    /// the time after: then it is right as it is.
     async fn shift_one(&self, mut record: Record, now: Timestamp, back: Duration) -> Result<()> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let key = record.key.clone();
@@ -73,6 +74,10 @@ impl Service {
                 break;
             }
             let Some(found) = self.store.get(&key).await? else { break };
+            let time_before = now.plus(back).minus(NOTEWORTHY);
+            if found.due.is_some_and(|due| due < time_before) {
+                break;
+            }
             record = found;
         }
         Ok(())

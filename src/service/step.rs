@@ -24,6 +24,8 @@ impl Service {
     pub async fn claim(&self, limit: usize) -> Result<Vec<Due>> {
         let now = self.now();
         self.follow_the_clock(now).await?;
+        // That may have taken its time.
+        let now = self.now();
         let until = now.plus(self.limits.lease);
         let records = self.store.claim(now, until, limit).await;
         if records.is_err() {
@@ -74,14 +76,15 @@ impl Service {
         let record = &due.record;
         let mut pending: PendingRecord = self.records.read(record)?;
         let before = pending.operation.clone();
-        let now = self.now();
         let Asked { outcome, beside } = match &before.state {
             State::AwaitingMerge if before.cancellation_requested => Outcome::Ended(Event::CancelConfirmed).into(),
-            State::Issuing { .. } if pending.deadline <= now => Outcome::Overdue.into(),
+            State::Issuing { .. } if pending.deadline <= self.now() => Outcome::Overdue.into(),
             State::Issuing { .. } => self.ask(&pending, due.until).await?,
             // Nothing to do any more: the record stops being due.
             _ => return self.save(record, pending, None, Batch::default()).await.map(|_| ()),
         };
+        // After the call of the issuer, which may take as long as the lease: waits and events count from its end.
+        let now = self.now();
         let saved = match outcome {
             Outcome::Open { checkpoint, note, again, progress } => {
                 pending.checkpoint = Blob(checkpoint.0);
@@ -120,6 +123,7 @@ impl Service {
         match checked {
             Ok(chain) => {
                 self.note_expiry(&before, &chain).await?;
+                let now = self.now();
                 pending.operation = before.clone().apply(Event::Issued, now)?;
                 // Deleted meanwhile: there is nothing to complete.
                 let Some(completion) = self.completion(record, pending, chain, now).await? else { return Ok(false) };
@@ -134,7 +138,7 @@ impl Service {
                     FailureClass::IssuerError,
                     &format!("The issuer returned a certificate that does not fit: {problem}"),
                 );
-                self.end(record, pending, Event::Failed(error), now, beside).await
+                self.end(record, pending, Event::Failed(error), self.now(), beside).await
             }
         }
     }

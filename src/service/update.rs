@@ -1,11 +1,11 @@
 //! Changing a certificate and its policy. What the caller does not name stays as it is.
 
-use super::certificates::{CertificateView, not_found};
+use super::certificates::{CertificateView, of_version, version_not_found};
 use super::records::{PendingRecord, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::{
-    CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, Timestamp, VaultName, Version,
-    VersionSummary, certificate,
+    CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, VaultName, Version, VersionSummary,
+    certificate,
 };
 use crate::keys::chain;
 use crate::store::{Batch, Record};
@@ -17,43 +17,38 @@ pub struct UpdateRequest {
     pub name: CertificateName,
     /// `None`: the newest.
     pub version: Option<Version>,
-    /// Members that are named replace those of the policy; only through the newest version.
+    /// Members that are named replace those of the policy.
     pub policy: Option<PolicyInput>,
     pub enabled: Option<bool>,
-    /// The dates are the certificate's own: what is sent must be what is there, in seconds.
-    pub not_before: Option<i64>,
-    pub expires: Option<i64>,
     /// Replaces all tags.
     pub tags: Option<Tags>,
 }
 
 impl Service {
-    /// Changes a version: tags and whether it may be used; the policy through the newest one. Of a
-    /// certificate that was never completed it changes what the version will get.
+    /// Changes a version: tags and whether it may be used; and the policy. Of a certificate that was never completed
+    /// it changes what the version will get.
     ///
-    /// [`crate::domain::Reason::CertificateNotFound`] where there is no such version,
-    /// [`crate::domain::Reason::BadParameter`] for other dates than the certificate has.
+    /// [`crate::domain::Reason::CertificateNotFound`] where there is no such version. The policy is that of the
+    /// certificate, through whichever version it is changed: a client that knows an older one must not be cut off by a
+    /// renewal.
     pub async fn update_certificate(&self, request: &UpdateRequest) -> Result<CertificateView> {
         if let Some(tags) = &request.tags {
             certificate::check_tags(tags)?;
         }
         let UpdateRequest { vault, name, version, policy, .. } = request;
         for _ in 0..CONFLICT_ATTEMPTS {
-            let (record, mut entry) = self.live(vault, name).await?;
+            let found = self.live(vault, name).await;
+            let (record, mut entry) = found.map_err(|error| match version {
+                Some(version) => of_version(error, name, *version),
+                None => error,
+            })?;
             let now = self.now();
-            let newest = version.is_none_or(|version| version == entry.latest.unwrap_or(entry.first_version));
             if let Some(input) = policy {
-                if !newest {
-                    return Err(Error::field(
-                        "policy",
-                        "The policy is that of the certificate: change it through the newest version, or without a version.",
-                    ));
-                }
-                entry.policy = self.changed_policy(&entry, input, now).await?;
+                entry.policy = input.clone().change(&entry.policy, now)?;
             }
             let view = match (*version).or(entry.latest) {
                 Some(wanted) if entry.latest.is_some() => self.update_version(request, &record, entry, wanted).await?,
-                Some(wanted) if wanted != entry.first_version => return Err(not_found(name)),
+                Some(wanted) if wanted != entry.first_version => return Err(version_not_found(name, wanted)),
                 _ => self.update_placeholder(request, &record, entry).await?,
             };
             if let Some(view) = view {
@@ -72,11 +67,10 @@ impl Service {
         mut entry: CertificateEntry,
         version: Version,
     ) -> Result<Option<CertificateView>> {
-        let UpdateRequest { vault, name, version: _, policy, enabled, not_before, expires, tags } = request;
+        let UpdateRequest { vault, name, version: _, policy, enabled, tags } = request;
         let place = key::version(vault, name, version);
         let found = self.load(&place).await?;
-        let (version_record, mut certificate) = found.ok_or_else(|| not_found(name))?;
-        check_dates((*not_before, *expires), (certificate.not_before, certificate.expires))?;
+        let (version_record, mut certificate) = found.ok_or_else(|| version_not_found(name, version))?;
         let now = self.now();
         let mut batch = Batch::default();
         if enabled.is_some() || tags.is_some() {
@@ -106,10 +100,9 @@ impl Service {
         record: &Record,
         mut entry: CertificateEntry,
     ) -> Result<Option<CertificateView>> {
-        let UpdateRequest { vault, name, version: _, policy, enabled, not_before, expires, tags } = request;
-        check_dates((*not_before, *expires), entry.projected())?;
-        let now = self.now();
+        let UpdateRequest { vault, name, version: _, policy, enabled, tags } = request;
         let pending = self.load(&key::pending(vault, name)).await?;
+        let now = self.now();
         let has_pending = pending.is_some();
         let mut batch = Batch::default();
         match pending {
@@ -147,7 +140,8 @@ impl Service {
         Ok((entry.name, entry.policy))
     }
 
-    /// Changes the members that the input names, for versions to come.
+    /// Changes the members that the input names, for versions to come. The issuer need not be there yet: the next
+    /// creation looks for it.
     pub async fn update_policy(
         &self,
         vault: &VaultName,
@@ -159,7 +153,7 @@ impl Service {
             if *input == PolicyInput::default() {
                 return Ok((entry.name, entry.policy));
             }
-            entry.policy = self.changed_policy(&entry, input, self.now()).await?;
+            entry.policy = input.clone().change(&entry.policy, self.now())?;
             let mut batch = Batch::default();
             self.records.put_entry(&mut batch, Some(&record), &entry)?;
             if self.try_commit(batch).await?.is_some() {
@@ -168,25 +162,4 @@ impl Service {
         }
         Err(contended())
     }
-
-    /// An issuer that the input names must be there, as for a creation.
-    async fn changed_policy(&self, entry: &CertificateEntry, input: &PolicyInput, now: Timestamp) -> Result<Policy> {
-        let policy = input.clone().change(&entry.policy, now)?;
-        if policy.issuer.name != entry.policy.issuer.name {
-            self.check_issuer(&entry.vault, &policy).await?;
-        }
-        Ok(policy)
-    }
-}
-
-fn check_dates(sent: (Option<i64>, Option<i64>), there: (Timestamp, Timestamp)) -> Result<()> {
-    for (path, sent, there) in [("attributes.nbf", sent.0, there.0), ("attributes.exp", sent.1, there.1)] {
-        if sent.is_some_and(|sent| sent != there.seconds()) {
-            return Err(Error::field(
-                path,
-                format!("The dates are those of the X.509 certificate ({}): leave it out.", there.seconds()),
-            ));
-        }
-    }
-    Ok(())
 }

@@ -1,12 +1,17 @@
 //! Vaults: which there are, and how each treats deletions. Asked on every request, so they are kept
-//! in memory; there are few, and none ever changes or goes.
+//! in memory; none ever changes or goes. One that is not known here may have been made at another replica: the store
+//! is asked, within bounds.
 
+use super::absent::{Absent, Miss};
 use super::records::{Codec, Kind, List, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended, pending};
 use crate::domain::{Detail, Error, Reason, Recovery, Result, RetentionDays, Vault, VaultName, VaultSettings};
 use crate::store::{Batch, Store};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What the configuration says of vaults.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,33 +39,45 @@ pub struct VaultPage {
 }
 
 /// The vaults that are known to this process.
-#[derive(Debug)]
 pub struct Vaults {
     on_demand: bool,
     defaults: VaultSettings,
+    /// The default one and those of the configuration.
+    configured: BTreeMap<VaultName, Vault>,
     known: RwLock<BTreeMap<VaultName, Vault>>,
+    absent: Absent,
+    store: Arc<dyn Store>,
+    records: Arc<Codec>,
+}
+
+impl fmt::Debug for Vaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vaults").field("on_demand", &self.on_demand).field("known", &self.known).finish_non_exhaustive()
+    }
 }
 
 impl Vaults {
     /// Those of the configuration, and the default one.
-    pub(super) fn new(options: VaultOptions) -> Self {
+    pub(super) fn new(options: VaultOptions, store: Arc<dyn Store>, records: Arc<Codec>) -> Self {
         let VaultOptions { on_demand, defaults, named } = options;
         let named = named.into_iter().map(|(name, settings)| Vault { name, settings, created: None });
         let default = Vault { name: VaultName::default_vault(), settings: defaults, created: None };
-        let known = std::iter::once(default).chain(named).map(|vault| (vault.name.clone(), vault)).collect();
-        Self { on_demand, defaults, known: RwLock::new(known) }
+        let configured: BTreeMap<_, _> =
+            std::iter::once(default).chain(named).map(|vault| (vault.name.clone(), vault)).collect();
+        let known = RwLock::new(configured.clone());
+        Self { on_demand, defaults, configured, known, absent: Absent::default(), store, records }
     }
 
     /// Learns of vaults that were made by callers, here or at another process. What the
     /// configuration says of a vault wins.
-    pub(super) async fn refresh(&self, store: &dyn Store, codec: &Codec) -> Result<()> {
+    pub(super) async fn refresh(&self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let page = store.list(Kind::Vault.prefix(), &after, pending::MAX_PAGE).await?;
+            let page = self.store.list(Kind::Vault.prefix(), &after, pending::MAX_PAGE).await?;
             let full = page.len() == pending::MAX_PAGE;
             for record in page {
                 // One that does not verify was logged: the vault is as if it had not been made.
-                if let Ok(vault) = codec.read(&record) {
+                if let Ok(vault) = self.records.read(&record) {
                     self.learn(vault);
                 }
                 after = record.key;
@@ -71,10 +88,36 @@ impl Vaults {
         }
     }
 
-    /// The vault; [`Reason::VaultNotFound`] where there is none of that name.
+    /// The vault, wherever it was made; [`Reason::VaultNotFound`] where there is none of that name. One that is not
+    /// known here is looked for in the store. That there is none is believed for a second, and only so many names a
+    /// second are looked for: names that nobody made must not become a storm of questions.
+    pub async fn find(&self, name: &VaultName) -> Result<Vault> {
+        if self.known(name).is_none() {
+            match self.absent.ask(name, Instant::now()) {
+                Miss::Ask => match self.store.get(key::vault(name).as_str()).await? {
+                    Some(record) => self.learn(self.records.read(&record)?),
+                    None => self.absent.note(name, Instant::now()),
+                },
+                Miss::Absent => {}
+                Miss::TooMany => {
+                    return Err(Error::new(
+                        Reason::StoreUnavailable,
+                        "Too many vaults that do not exist are asked for at the moment. Repeat the request.",
+                    )
+                    .retry_after(Duration::from_secs(1)));
+                }
+            }
+        }
+        self.vault(name)
+    }
+
+    fn known(&self, name: &VaultName) -> Option<Vault> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// As [`Vaults::find`], by what this process knows.
     pub fn vault(&self, name: &VaultName) -> Result<Vault> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        match known {
+        match self.known(name) {
             Some(vault) => Ok(vault),
             None if self.on_demand => Ok(Vault { name: name.clone(), settings: self.defaults, created: None }),
             None => Err(Error::new(
@@ -90,13 +133,23 @@ impl Vaults {
         known.entry(vault.name.clone()).or_insert(vault);
     }
 
-    /// Vaults after this name, and whether there are more.
-    fn page(&self, after: &str, page_size: usize) -> (Vec<Vault>, bool) {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut rest = known.values().filter(|vault| vault.name.as_str() > after);
-        let vaults: Vec<Vault> = rest.by_ref().take(page_size).cloned().collect();
-        let more = rest.next().is_some();
-        (vaults, more)
+    /// One page after the name, which reads one page of the store, and the name behind which there is more.
+    async fn page(&self, after: &str, size: usize) -> Result<(Vec<Vault>, Option<String>)> {
+        let prefix = Kind::Vault.prefix();
+        let records = self.store.list(prefix, &format!("{prefix}{after}"), size + 1).await?;
+        // Vaults behind it are of a later page: not all of them were read.
+        let end = records.get(size).and_then(|record| record.key.strip_prefix(prefix)).map(str::to_owned);
+        // One that does not verify was logged: the list goes on without it.
+        let made = records.iter().filter_map(|record| self.records.read::<Vault>(record).ok());
+        let mut vaults: BTreeMap<VaultName, Vault> = made.map(|vault| (vault.name.clone(), vault)).collect();
+        // What the configuration says of a vault wins.
+        let within = |name: &str| name > after && end.as_deref().is_none_or(|end| name <= end);
+        let configured = self.configured.iter().filter(|(name, _)| within(name.as_str()));
+        vaults.extend(configured.map(|(name, vault)| (name.clone(), vault.clone())));
+        let more = vaults.len() > size;
+        let vaults: Vec<Vault> = vaults.into_values().take(size).collect();
+        let position = if more { vaults.last().map(|vault| vault.name.to_string()) } else { end };
+        Ok((vaults, position))
     }
 }
 
@@ -125,8 +178,18 @@ impl Service {
         purge_protection: Option<bool>,
     ) -> Result<Vault> {
         for _ in 0..CONFLICT_ATTEMPTS {
-            let taken = self.vaults.known.read().unwrap_or_else(PoisonError::into_inner).contains_key(name);
-            if taken || self.has(&key::vault(name)).await? {
+            let there = match self.vaults.known(name) {
+                Some(_) => true,
+                None => match self.load(&key::vault(name)).await? {
+                    Some((_, vault)) => {
+                        // Made at another replica: from now on it is known here, too.
+                        self.vaults.learn(vault);
+                        true
+                    }
+                    None => false,
+                },
+            };
+            if there {
                 return Err(Error::new(
                     Reason::AlreadyExists,
                     format!("There is a vault named {name} already. Its settings stay as they were made."),
@@ -153,14 +216,12 @@ impl Service {
     pub async fn list_vaults(&self, page_size: usize, page_token: &str) -> Result<VaultPage> {
         let paging = self.paging(List::Vaults, Vec::new());
         let after = paging.position(page_token)?.unwrap_or_default();
-        self.refresh_vaults().await?;
-        let (vaults, more) = self.vaults.page(&after, page_size.clamp(1, pending::MAX_PAGE));
-        let position = vaults.last().filter(|_| more).map(|vault| vault.name.as_str());
-        Ok(VaultPage { next_page_token: paging.token(position), vaults })
+        let (vaults, position) = self.vaults.page(&after, page_size.clamp(1, pending::MAX_PAGE)).await?;
+        Ok(VaultPage { next_page_token: paging.token(position.as_deref()), vaults })
     }
 
     /// Learns of vaults that were made at other processes of the same store.
     pub async fn refresh_vaults(&self) -> Result<()> {
-        self.vaults.refresh(&*self.store, &self.records).await
+        self.vaults.refresh().await
     }
 }

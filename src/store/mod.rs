@@ -1,4 +1,4 @@
-//! Where records live: a port of six methods for the data and two for the upkeep of the log. Every
+//! Where records live: a port of seven methods for the data and two for the upkeep of the log. Every
 //! write is one [`Batch`], so there is one way to be atomic; every order in which something is
 //! looked up is a key or a due time.
 
@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use std::collections::HashSet;
 use tokio::sync::watch;
 
+mod common;
 pub mod postgres;
 pub mod sqlite;
 
@@ -102,11 +103,47 @@ pub enum StoreError {
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Most records that [`Store::get_many`] reads at once.
+pub const MAX_KEYS: usize = 1000;
+
+/// The database is not the one any more that this process began with: it was restored from a backup meanwhile. The
+/// cause of a [`StoreError::Unavailable`], until the process is started again.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum HistoryLost {
+    #[error(
+        "the database has another epoch than when this process started, so it was restored meanwhile: restart this replica"
+    )]
+    OtherEpoch,
+    #[error(
+        "the database ends at revision {found}, but this process has seen revision {seen}: it was set back, as by \
+         restoring a backup in place. Stop all replicas, run `certmint new-epoch`, and start them again"
+    )]
+    SetBack { found: Revision, seen: Revision },
+}
+
+impl From<HistoryLost> for StoreError {
+    fn from(lost: HistoryLost) -> Self {
+        Self::Unavailable(Box::new(lost))
+    }
+}
+
+impl StoreError {
+    /// Whether the cause is [`HistoryLost`].
+    pub fn is_history_lost(&self) -> bool {
+        matches!(self, Self::Unavailable(cause) if cause.is::<HistoryLost>())
+    }
+}
+
 /// What every back end promises; `tests/store` holds each promise as a function.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The record as of now; sees every commit that was acknowledged before the call.
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError>;
+
+    /// The records of these keys in their order, `None` for a key that has none; a key may stand there more than
+    /// once. One question to the database, however many keys there are, up to [`MAX_KEYS`]: all records are of one
+    /// moment, which is as late as that of [`Store::get`].
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError>;
 
     /// Records whose key begins with `prefix` and is greater than `after`, in key order (byte
     /// order), at most `limit`.

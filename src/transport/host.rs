@@ -4,7 +4,7 @@ use crate::domain::{Error, Result, VaultName};
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The hosts that requests are answered for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,7 +35,8 @@ pub struct Host {
     /// Host and port, as the client wrote them.
     authority: String,
     vault: VaultName,
-    /// Host and port of the domain that the vault is a label of; the host itself where it is none.
+    /// Host and port of the domain that the vault is a label of; the host itself where it is none, and of an IPv4 address what
+    /// stands behind its first dot.
     parent: String,
 }
 
@@ -76,8 +77,8 @@ impl Host {
                      the host to `hosts` in the configuration."
                 )));
             }
-            let text = text.to_owned();
-            return Ok(Self { vault: VaultName::default_vault(), parent: text.clone(), authority: text });
+            let parent = parent_of_address(host, text).unwrap_or(text).to_owned();
+            return Ok(Self { vault: VaultName::default_vault(), parent, authority: text.to_owned() });
         };
         // The rest of the text is the parent domain, with the port that the client wrote.
         let parent = text.get(label.len() + 1..).unwrap_or_default().to_owned();
@@ -109,6 +110,13 @@ fn label<'a>(host: &'a str, base_domain: &str) -> Option<&'a str> {
     fits.then_some(label)
 }
 
+/// Clients compare the end of their host with the parent, behind a dot. An address has no parent, but with what stands
+/// behind its first dot it passes; several of them compare no more than the texts.
+fn parent_of_address<'a>(host: &str, authority: &'a str) -> Option<&'a str> {
+    host.parse::<Ipv4Addr>().ok()?;
+    authority.split_once('.').map(|(_, rest)| rest)
+}
+
 /// Whether what stands behind the host is a port, where anything does.
 fn has_port(authority: &Authority) -> bool {
     let rest = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
@@ -134,7 +142,9 @@ mod tests {
         is("V1.LocalHost", "v1", "LocalHost");
         is("v1.localhost.:8443", "v1", "localhost.:8443");
         is("localhost:8443", "default", "localhost:8443");
-        is("127.0.0.1:8443", "default", "127.0.0.1:8443");
+        is("127.0.0.1:8443", "default", "0.0.1:8443");
+        is("10.1.2.3", "default", "1.2.3");
+        is("127.0.0.1.example", "default", "127.0.0.1.example");
         is("[::1]:8443", "default", "[::1]:8443");
         is("a.b.localhost", "default", "a.b.localhost");
         is("xlocalhost", "default", "xlocalhost");

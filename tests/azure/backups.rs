@@ -82,7 +82,7 @@ async fn another_installation_without_the_master_key_says_which_it_lacks() {
     // The same id with another key is no better.
     let there = installation("k1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", Limits::default()).await;
     let reply = there.send("POST /certificates/restore", &body(&value)).await;
-    reply.is_refusal(400, "Malformed backup blob", "Backup blob is corrupt.");
+    reply.is_refusal(400, "Malformed backup blob", "Backup blob contains invalid or corrupt version.");
 }
 
 #[tokio::test]
@@ -93,13 +93,21 @@ async fn a_damaged_backup_is_refused() {
     let mut flipped = URL_SAFE_NO_PAD.decode(&value).unwrap();
     let last = flipped.len() - 1;
     flipped[last] ^= 1;
-    let half = &value[..value.len() / 2];
-    for bad in ["bm9uLWV4aXN0aW5n", "!!!", half, &value[1..], &URL_SAFE_NO_PAD.encode(flipped)] {
-        client.send("POST /certificates/restore", &body(bad)).await.is(r#"
+    let half = URL_SAFE_NO_PAD.encode(&flipped[..flipped.len() / 2]);
+    for (bad, words) in [
+        ("bm9uLWV4aXN0aW5n", "is corrupt"),
+        ("!!!", "is corrupt"),
+        (&half, "contains invalid or corrupt version"),
+        (&value[1..], "is corrupt"),
+        (&URL_SAFE_NO_PAD.encode(flipped), "contains invalid or corrupt version"),
+    ] {
+        client.send("POST /certificates/restore", &body(bad)).await.is(&format!(
+            r#"
             400
             content-type: application/json; charset=utf-8
-            {"error":{"code":"Malformed backup blob","message":"Backup blob is corrupt."}}
-        "#);
+            {{"error":{{"code":"Malformed backup blob","message":"Backup blob {words}."}}}}
+        "#
+        ));
     }
     let reply = client.send("POST /certificates/restore", "{}").await;
     reply.is_refusal(400, "BadParameter", "Property value has invalid value. It is required");

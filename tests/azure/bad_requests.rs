@@ -25,7 +25,7 @@ async fn without_a_token_the_challenge_comes_before_anything_else() {
         client.raw(request, &[], "{ not json").await.is(r#"
             401
             content-type: application/json; charset=utf-8
-            www-authenticate: Bearer authorization="https://v1.localhost:8443/certmint", resource="https://localhost:8443"
+            www-authenticate: Bearer authorization="https://v1.localhost:8443/adfs", resource="https://localhost:8443"
             {"error":{"code":"Unauthorized","message":"AKV10000: Request is missing a Bearer or PoP token."}}
         "#);
     }
@@ -47,11 +47,11 @@ async fn the_challenge_names_the_parent_domain_of_a_vault_or_the_host_itself() {
         ("v1.localhost:8443", "https://localhost:8443"),
         ("v1.localhost", "https://localhost"),
         ("localhost:8443", "https://localhost:8443"),
-        ("127.0.0.1:8443", "https://127.0.0.1:8443"),
+        ("127.0.0.1:8443", "https://0.0.1:8443"),
         ("[::1]:8443", "https://[::1]:8443"),
     ] {
         let reply = client.raw(CREATE, &[("host", host)], "").await;
-        let expected = format!("Bearer authorization=\"https://{host}/certmint\", resource=\"{resource}\"");
+        let expected = format!("Bearer authorization=\"https://{host}/adfs\", resource=\"{resource}\"");
         assert_eq!(reply.header("www-authenticate"), Some(expected.as_str()));
     }
 }
@@ -180,6 +180,30 @@ async fn an_unknown_method_override_is_refused() {
     let client = Client::start().await;
     let reply = client.raw(CREATE, &[TOKEN, ("x-http-method", "TRACE")], "{}").await;
     reply.is_refusal(400, "BadParameter", "X-HTTP-Method");
+}
+
+/// Clients of Connect read `code` and `message` beside `error`.
+#[tokio::test]
+async fn a_grpc_method_in_another_protocol_is_told_which_ones_there_are() {
+    let client = Client::start().await;
+    for (path, kind) in [
+        ("POST /certmint.v1.CertificateService/GetPending", "application/json"),
+        ("POST /certmint.v1.CertificateService/GetPending", "application/proto"),
+        ("POST /certmint.v1.KeyService/Sign", "application/connect+json"),
+        ("GET /certmint.v1.CertificateService/GetPending?connect=v1&encoding=json&message=%7B%7D", "application/json"),
+        ("POST /grpc.health.v1.Health/Check", "application/json"),
+        ("POST /grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "application/connect+proto"),
+    ] {
+        let headers = [("content-type", kind), ("connect-protocol-version", "1")];
+        let reply = client.raw(path, &headers, "{}").await;
+        reply.is_refusal(415, "UnsupportedMediaType", "speaks gRPC (application/grpc, over HTTP/2) and gRPC-Web");
+        let body = reply.json();
+        assert_eq!((&body["code"], &body["message"]), (&"unimplemented".into(), &body["error"]["message"]));
+        assert!(reply.header("accept-post").unwrap().contains("application/grpc-web"));
+    }
+    for path in ["POST /certmint.v1.CertificateService", "GET /certmint.v1.X/y/z", "GET /certificates/certmint.v1.x"] {
+        client.raw(path, &[], "{}").await.is_refusal(401, "Unauthorized", "");
+    }
 }
 
 fn request(body: Body) -> Request<Body> {

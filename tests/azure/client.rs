@@ -91,7 +91,7 @@ impl Client {
     }
 
     pub(crate) async fn until(&self, name: &str, reached: impl Fn(&Value) -> bool) -> Value {
-        let patience = Instant::now() + Duration::from_secs(30);
+        let patience = Instant::now() + Duration::from_secs(120);
         loop {
             let operation = self.must(&format!("GET /certificates/{name}/pending"), "").await;
             if reached(&operation) {

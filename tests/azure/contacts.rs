@@ -42,8 +42,8 @@ async fn bad_contacts_are_refused() {
     let client = Client::start().await;
     let many = format!(r#"{{"contacts":[{}]}}"#, [r#"{"email":"a@b.example"}"#; 101].join(","));
     for (body, words) in [
-        ("", "Property contacts has invalid value. Give at least one contact"),
-        (r#"{"contacts":[]}"#, "Give at least one contact"),
+        ("", "Property contacts has invalid value. It is required"),
+        (r#"{"contacts":null}"#, "It is required"),
         (r#"{"contacts":[{"name":"x"}]}"#, "Property contacts[0].email has invalid value. It is required"),
         (r#"{"contacts":[{"email":"a@b.example"},{"email":"nobody"}]}"#, "Property contacts[1].email"),
         (many.as_str(), "More than 100 contacts."),
@@ -52,4 +52,19 @@ async fn bad_contacts_are_refused() {
     }
     let reply = client.send("POST /certificates/contacts", "{}").await;
     reply.is_refusal(405, "MethodNotAllowed", "HTTP POST not allowed");
+}
+
+#[tokio::test]
+async fn an_empty_list_is_a_list() {
+    let client = Client::start().await;
+    let empty = r#"
+        200
+        content-type: application/json; charset=utf-8
+        {"id":"https://v1.localhost:8443/certificates/contacts","contacts":[]}
+    "#;
+    client.must("PUT /certificates/contacts", CONTACTS).await;
+    client.send("PUT /certificates/contacts", r#"{"contacts":[]}"#).await.is(empty);
+    client.send("GET /certificates/contacts", "").await.is(empty);
+    client.send("DELETE /certificates/contacts", "").await.is(empty);
+    client.send("GET /certificates/contacts", "").await.is(NONE);
 }

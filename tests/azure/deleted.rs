@@ -62,10 +62,11 @@ async fn what_is_deleted_is_nowhere_else() {
     let client = Client::start().await;
     let version = crate::client::path(&client.issued("web").await["id"]);
     client.must("DELETE /certificates/web", "").await;
-    let gets = ["/certificates/web", version.as_str(), "/certificates/web/policy", "/certificates/web/versions"];
-    for path in gets {
+    for path in ["/certificates/web", "/certificates/web/policy"] {
         client.send(&format!("GET {path}"), "").await.is(NOT_THERE);
     }
+    let words = version.replace("/certificates/web/", "web/versions/") + " was not found";
+    client.send(&format!("GET {version}"), "").await.is_refusal(404, "CertificateNotFound", &words);
     for request in ["DELETE /certificates/web", "PATCH /certificates/web", "POST /certificates/web/backup"] {
         client.send(request, "").await.is(NOT_THERE);
     }
@@ -126,7 +127,8 @@ async fn deleted_certificates_are_listed_with_their_dates() {
     client.send("GET /deletedcertificates", "").await.is(&format!(
         r#"{HEAD}{{"value":[{DELETED}
         "id":"https://v1.localhost:8443/certificates/web","x5t":"<x5t>",
-        "attributes":{{"enabled":true,"nbf":<time>,"exp":<time>,"created":<time>,"updated":<time>}},"subject":""}}],
+        "attributes":{{"enabled":true,"nbf":<time>,"exp":<time>,"created":<time>,"updated":<time>,
+        "recoveryLevel":"Recoverable+Purgeable","recoverableDays":90}}}}],
         "nextLink":null}}"#
     ));
     let all = client.must("GET /deletedcertificates?includePending=true&maxresults=1", "").await;
@@ -157,6 +159,24 @@ async fn a_request_that_waits_for_a_merge_sleeps_and_wakes_with_its_certificate(
     let again = client.must("GET /certificates/web/pending", "").await;
     assert_eq!(again, operation);
     client.must("POST /certificates/web/pending/merge", &merge).await;
+}
+
+/// Recorded in 2020. What signs itself has no order elsewhere that would have to be withdrawn.
+#[tokio::test]
+async fn what_signs_itself_keeps_its_operation_and_goes_on_after_the_recovery() {
+    let client = Client::start().await;
+    for name in ["a", "b", "c", "d"] {
+        let operation = client.create(name, "Self").await;
+        let deleted = client.must(&format!("DELETE /certificates/{name}"), "").await;
+        let pending = json!({"id": format!("https://v1.localhost:8443/certificates/{name}/pending")});
+        assert_eq!(deleted["pending"], pending);
+        let again = client.must(&format!("GET /deletedcertificates/{name}"), "").await;
+        assert_eq!(again["pending"], pending);
+        client.must(&format!("POST /deletedcertificates/{name}/recover"), "").await;
+        let ended = client.ended(name).await;
+        assert_eq!((&ended["status"], &ended["request_id"]), (&json!("completed"), &operation["request_id"]));
+        assert_eq!(client.must(&format!("GET /certificates/{name}"), "").await["attributes"]["enabled"], true);
+    }
 }
 
 #[tokio::test]

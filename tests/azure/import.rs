@@ -26,7 +26,7 @@ async fn the_answer_is_the_whole_certificate_with_the_policy_that_it_says_of_its
         "policy":{"id":"https://v1.localhost:8443/certificates/mycert1/policy",
         "key_props":{"exportable":true,"kty":"RSA","key_size":2048,"reuse_key":false},
         "secret_props":{"contentType":"application/x-pkcs12"},
-        "x509_props":{"subject":"CN=web, O=Contoso, S=WA, C=US","sans":{"dns_names":["a.example"],"ipAddresses":["10.0.0.1"]},
+        "x509_props":{"subject":"CN=web, O=Contoso, S=WA, C=US","sans":{"emails":[],"dns_names":["a.example"],"upns":[],"ipAddresses":["10.0.0.1"]},
         "ekus":["1.3.6.1.5.5.7.3.1"],"key_usage":["digitalSignature","keyEncipherment"],
         "validity_months":12,"basic_constraints":{"ca":true}},
         "lifetime_actions":[{"trigger":{"lifetime_percentage":80},"action":{"action_type":"EmailContacts"}}],

@@ -138,17 +138,24 @@ async fn the_versions_of_a_certificate_are_listed() {
     "#);
 }
 
+/// Recorded in 2026.
 #[tokio::test]
-async fn a_certificate_without_a_version_has_an_empty_list_and_an_unknown_one_has_none() {
+async fn without_a_version_there_is_an_empty_list_of_versions_and_for_an_unknown_name_too() {
     let client = Client::start().await;
-    client.create("web", "Unknown").await;
-    let page = client.must("GET /certificates/web/versions", "").await;
-    assert_eq!(page, serde_json::json!({"value": [], "nextLink": null}));
-    client.send("GET /certificates/none/versions", "").await.is_refusal(
-        404,
-        "CertificateNotFound",
-        "none was not found",
-    );
+    client.create("pending", "Unknown").await;
+    client.issued("deleted").await;
+    client.must("DELETE /certificates/deleted", "").await;
+    for collection in ["certificates", "keys", "secrets"] {
+        for name in ["pending", "none", "deleted"] {
+            client.send(&format!("GET /{collection}/{name}/versions"), "").await.is(r#"
+                200
+                content-type: application/json; charset=utf-8
+                {"value":[],"nextLink":null}
+            "#);
+        }
+        let reply = client.send(&format!("GET /{collection}/a_b/versions"), "").await;
+        reply.is_refusal(400, "BadParameter", "invalid name");
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ fn changed_bodies_are_answered_and_never_by_500() {
         let begun = Instant::now();
         let reply = runtime.block_on(client.send(request, &body));
         prop_assert!(reply.status < 500, "{request} {body}: {} {}", reply.status, reply.body);
-        prop_assert!(begun.elapsed() < Duration::from_secs(10), "{request} {body}");
+        prop_assert!(begun.elapsed() < Duration::from_secs(120), "{request} {body}");
         Ok(())
     });
     outcome.unwrap();

@@ -85,7 +85,6 @@ async fn a_policy_that_would_be_wrong_is_refused_and_stays_as_it_was() {
         (r#"{"x509_props":{"subject":"nonsense"}}"#, "policy.x509_props.subject"),
         (r#"{"x509_props":{"validity_months":1}}"#, "policy.lifetime_actions[0].trigger.days_before_expiry"),
         (r#"{"key_props":{"key_size":2048}}"#, "policy.key_props.key_size"),
-        (r#"{"issuer":{"name":"nobody"}}"#, "There is no issuer named nobody"),
         (r#"{"key_props":{"kty":"RSA-HSM"}}"#, "hardware security module"),
     ] {
         client.send("PATCH /certificates/web/policy", body).await.is_refusal(400, "BadParameter", words);
@@ -104,4 +103,18 @@ async fn a_policy_of_nothing_is_not_found() {
         "#);
     }
     client.send("PUT /certificates/web/policy", "").await.is_refusal(405, "MethodNotAllowed", "HTTP PUT not allowed");
+}
+
+/// An issuer can be deleted while certificates refer to it, so a policy may name one that is not there.
+#[tokio::test]
+async fn a_policy_may_name_an_issuer_that_is_not_there_yet() {
+    let client = client().await;
+    let policy = client.must("PATCH /certificates/web/policy", r#"{"issuer":{"name":"later"}}"#).await;
+    assert_eq!(policy["issuer"]["name"], "later");
+    client.must("DELETE /certificates/web/pending", "").await;
+    let create = "POST /certificates/web/create";
+    client.send(create, "{}").await.is_refusal(400, "BadParameter", "There is no issuer named later");
+    client.test_issuer("later", "").await;
+    client.must(create, "{}").await;
+    assert_eq!(client.ended("web").await["status"], "completed");
 }

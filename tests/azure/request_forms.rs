@@ -33,6 +33,49 @@ async fn every_version_of_the_api_is_answered_in_its_own_links() {
     }
 }
 
+/// Clients of previews name them with a number or without.
+#[tokio::test]
+async fn previews_are_answered_and_what_was_never_there_is_not() {
+    let client = Client::start().await;
+    client.create("mycert1", "Self").await;
+    client.ended("mycert1").await;
+    let get = async |version: &str| {
+        let path = format!("GET /certificates/mycert1/pending?api-version={version}");
+        client.raw(&path, &[TOKEN], "").await
+    };
+    for version in [
+        "7.0-preview",
+        "7.1-Preview",
+        "7.2-preview.1",
+        "7.5-preview.12",
+        "7.6-preview",
+        "7.6-preview.3",
+        "2025-07-01-preview",
+    ] {
+        let target = format!("https://{HOST}/certificates/mycert1?api-version={}", version.to_lowercase());
+        assert_eq!(get(version).await.json()["target"], target.as_str());
+    }
+    for version in [
+        "7.7",
+        "7.9-preview",
+        "7.6-preview.",
+        "7.6-preview.x",
+        "7.6-preview.123",
+        "7.6-previewx",
+        "8.0-preview",
+        "2025-07-01-preview.1",
+        "2027-01-01-preview",
+        "-preview",
+        "7.6-beta",
+    ] {
+        get(version).await.is_refusal(
+            400,
+            "BadParameter",
+            &format!("The specified version ({version}) is not recognized."),
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_post_can_stand_for_another_method() {
     let client = Client::start().await;

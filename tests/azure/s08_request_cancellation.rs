@@ -41,13 +41,30 @@ async fn a_request_that_is_not_in_progress_is_refused() {
 }
 
 #[tokio::test]
-async fn only_true_can_be_asked_for() {
+async fn something_has_to_be_asked_for() {
     let client = Client::start().await;
     client.create("mycert1", "Unknown").await;
-    for body in [r#"{"cancellation_requested":false}"#, "{}", "", r#"{"cancellation_requested":null}"#] {
+    for body in ["{}", "", r#"{"cancellation_requested":null}"#] {
         let reply = client.send("PATCH /certificates/mycert1/pending", body).await;
         reply.is_refusal(400, "BadParameter", "Property cancellation_requested has invalid value.");
     }
+}
+
+/// Recorded in 2018.
+#[tokio::test]
+async fn false_changes_nothing() {
+    const FALSE: &str = r#"{"cancellation_requested":false}"#;
+    let client = Client::start().await;
+    let operation = client.create("mycert1", "Unknown").await;
+    assert_eq!(client.must("PATCH /certificates/mycert1/pending", FALSE).await, operation);
+    client.test_issuer("slow", "hold").await;
+    client.create("mycert2", "slow").await;
+    client.must("PATCH /certificates/mycert2/pending", CANCEL).await;
+    let ended = client.ended("mycert2").await;
+    assert_eq!((&ended["status"], &ended["cancellation_requested"]), (&"cancelled".into(), &true.into()));
+    let reply = client.send("PATCH /certificates/mycert2/pending", FALSE).await;
+    reply.is_refusal(400, "BadParameter", "Pending status must be in progress to allow update.");
+    client.send("PATCH /certificates/none/pending", FALSE).await.is_refusal(404, "PendingCertificateNotFound", "none");
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ impl Events {
                 return Some(block);
             }
             let chunk =
-                tokio::time::timeout(Duration::from_secs(20), self.body.next()).await.expect("an event in time");
+                tokio::time::timeout(Duration::from_secs(120), self.body.next()).await.expect("an event in time");
             self.text.push_str(std::str::from_utf8(&chunk?.unwrap()).unwrap());
         }
     }

@@ -114,7 +114,7 @@ async fn a_call_ends_at_its_time_limit() {
     let begin = Instant::now();
     let ended = fake.run(&["pending", "show", "slow", "--timeout", "300ms"]).await;
     assert_eq!(ended.code, 7, "{ended:?}");
-    assert!(begin.elapsed().as_secs() < 10 && ended.err.contains("no answer from the server after 0.3s"), "{ended:?}");
+    assert!(begin.elapsed().as_secs() < 60 && ended.err.contains("no answer from the server after 0.3s"), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

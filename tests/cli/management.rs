@@ -148,7 +148,9 @@ async fn a_policy_is_printed_and_changed() {
     assert_eq!(policy["x509_properties"]["subject_alternative_names"]["dns_names"], json!(["a.example"]));
     assert_eq!(policy["key_properties"]["reuse_key"], true);
     server.refused("policy set web", 2, "there is nothing to change").await;
-    server.refused("policy set web --issuer nobody", 1, "There is no issuer named nobody").await;
+    let policy = server.json("policy set web --issuer nobody").await["policy"].clone();
+    assert_eq!(policy["issuer"]["name"], "nobody");
+    server.refused("create web", 1, "There is no issuer named nobody").await;
     server.refused("policy get none", 3, "none was not found").await;
 }
 

@@ -46,7 +46,7 @@ class Server:
     def start(self):
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen([*self.command(), *self.arguments], stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log()
             try:
@@ -75,7 +75,7 @@ class Server:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            assert self.process.wait(timeout=40) == 0, self.log()
+            assert self.process.wait(timeout=120) == 0, self.log()
 
 
 @contextlib.contextmanager

@@ -83,6 +83,10 @@ impl Store for FaultyStore {
         self.faults.around(self.inner.get(key)).await?
     }
 
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.faults.around(self.inner.get_many(keys)).await?
+    }
+
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.faults.around(self.inner.list(prefix, after, limit)).await?
     }

@@ -47,7 +47,7 @@ impl Drop for Server {
 }
 
 async fn connect(folder: &Path, port: u16) -> Client {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         if let Ok(ca) = std::fs::read(folder.join("ca.pem")) {
             let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)).domain_name("localhost");

@@ -38,7 +38,7 @@ impl World {
     pub(crate) fn open(&self) -> Arc<dyn Store> {
         let file = self.folder.path().join("crash.db");
         // A program that another test starts holds the lock of this file too, from its fork to its exec.
-        for _ in 0..100 {
+        for _ in 0..6000 {
             match Sqlite::open(&file, SqliteOptions::default()) {
                 Ok(store) => return Arc::new(store),
                 Err(_) => std::thread::sleep(Duration::from_millis(10)),

@@ -130,16 +130,25 @@ async fn compression_is_refused_with_what_is_taken() {
 }
 
 #[tokio::test]
-async fn another_content_type_is_no_call_and_is_challenged_as_rest() {
+async fn another_content_type_is_told_which_protocols_a_method_speaks() {
     let server = Server::start().await;
     let client = server.h2().await;
-    for kind in ["application/json", "", "text/plain", "application/x-protobuf"] {
-        let call = Call::to(UNARY).header("content-type", kind);
-        let answer = call.send_bytes(&client, framed(b"")).await.unwrap();
-        assert_eq!(answer.http, 401, "{kind}");
-        assert!(answer.headers.contains_key("www-authenticate"));
-        let call = call.header("authorization", "Bearer t");
-        assert_eq!(call.send_bytes(&client, framed(b"")).await.unwrap().http, 400, "{kind}: no api-version");
+    for kind in [
+        "application/json",
+        "application/proto",
+        "application/connect+json",
+        "application/connect+proto",
+        "",
+        "text/plain",
+        "application/x-protobuf",
+    ] {
+        let call = Call::to(UNARY).header("content-type", kind).header("connect-protocol-version", "1");
+        for call in [call.clone(), call.header("authorization", "Bearer t")] {
+            let answer = call.send_bytes(&client, framed(b"")).await.unwrap();
+            assert_eq!(answer.http, 415, "{kind}");
+            assert!(!answer.headers.contains_key("www-authenticate"));
+            assert!(answer.headers["accept-post"].to_str().unwrap().starts_with("application/grpc, "), "{kind}");
+        }
     }
 }
 

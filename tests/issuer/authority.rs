@@ -212,7 +212,8 @@ async fn openssl_verifies_strictly_what_asks_for_every_usage_of_terraforms_examp
 fn the_root_is_named_after_the_organization_or_the_issuer() {
     let world = World::new();
     let create = |issuer: &str, id: Option<&str>| {
-        let organization = Organization { id: id.map(Into::into), administrators: Vec::new() };
+        let organization =
+            Organization { id: id.map(Into::into), administrators: Vec::new(), without_administrators: false };
         create_authority(
             &world.sealer,
             &VaultName::default_vault(),

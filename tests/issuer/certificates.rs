@@ -21,6 +21,7 @@ fn all_names() -> SubjectAlternativeNames {
         upns: vec!["user@b.example".into()],
         uris: vec!["https://a.example".into(), "urn:a:b".into()],
         ip_addresses: vec!["10.0.0.1".into(), "2001:db8::1".into()],
+        ..SubjectAlternativeNames::default()
     }
 }
 

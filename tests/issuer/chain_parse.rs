@@ -246,6 +246,6 @@ proptest! {
         // What comes back may be a certificate or a refusal, in good time; nothing panics.
         let start = Instant::now();
         drop(parse(&[file]));
-        prop_assert!(start.elapsed().as_secs() < 10);
+        prop_assert!(start.elapsed().as_secs() < 120);
     }
 }

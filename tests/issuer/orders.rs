@@ -66,7 +66,8 @@ impl World {
     }
 
     pub(crate) fn local_ca(&self, with_intermediate: bool, key_type: KeyType, id: Option<&str>) -> IssuerConfig {
-        let organization = Organization { id: id.map(Into::into), administrators: Vec::new() };
+        let organization =
+            Organization { id: id.map(Into::into), administrators: Vec::new(), without_administrators: false };
         let mut issuer = issuer("LocalCA", None);
         let vault = VaultName::default_vault();
         let authority =

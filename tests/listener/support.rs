@@ -14,8 +14,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -32,7 +32,44 @@ pub(crate) struct Server {
     pub(crate) stop: CancellationToken,
     pub(crate) served: JoinHandle<()>,
     pub(crate) ca_pem: String,
+    pub(crate) requests: Arc<Requests>,
 }
+
+/// What the handlers of the tests share with them.
+#[derive(Default)]
+pub(crate) struct Requests {
+    /// How many of `/slow` and `/block` were begun.
+    begun: AtomicU64,
+    /// Whether `/block` may end.
+    released: (Mutex<bool>, Condvar),
+}
+
+impl Requests {
+    /// Waits until so many were begun.
+    pub(crate) async fn begun(&self, number: u64) {
+        let waiting = async {
+            while self.begun.load(SeqCst) < number {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(HANG, waiting).await.expect("the request does not arrive");
+    }
+
+    /// Lets `/block` end.
+    pub(crate) fn release(&self) {
+        *self.released.0.lock().unwrap() = true;
+        self.released.1.notify_all();
+    }
+
+    /// Blocks the thread.
+    fn block(&self) {
+        let waiting = |released: &mut bool| !*released;
+        drop(self.released.1.wait_while(self.released.0.lock().unwrap(), waiting).unwrap());
+    }
+}
+
+/// Only a hang reaches it: how busy the machine is does not decide what a test says.
+pub(crate) const HANG: Duration = Duration::from_secs(60);
 
 /// Times short enough for tests, long enough for a busy machine.
 pub(crate) fn quick() -> ListenerOptions {
@@ -57,8 +94,9 @@ impl Server {
         let tls = tls::with_resolver(Arc::new(certificates)).unwrap();
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
         let (address, stats, stop) = (listener.local_addr(), listener.stats(), CancellationToken::new());
-        let served = tokio::spawn(listener.serve(tls, app(), stop.clone()));
-        Self { address, stats, stop, served, ca_pem }
+        let requests = Arc::default();
+        let served = tokio::spawn(listener.serve(tls, app(&requests), stop.clone()));
+        Self { address, stats, stop, served, ca_pem, requests }
     }
 
     /// Stops the server; how long that took.
@@ -107,7 +145,7 @@ impl Server {
 
     /// Waits for a counter, because the server counts after the client has seen the effect.
     pub(crate) async fn until(&self, done: impl Fn(certmint::transport::listener::ListenerStats) -> bool) {
-        for _ in 0..500 {
+        for _ in 0..6000 {
             if done(self.stats.read()) {
                 return;
             }
@@ -137,7 +175,8 @@ impl rustls::time_provider::TimeProvider for FixedTime {
     }
 }
 
-pub(crate) fn app() -> axum::Router {
+fn app(requests: &Arc<Requests>) -> axum::Router {
+    let (slow_ones, blocked) = (Arc::clone(requests), Arc::clone(requests));
     axum::Router::new()
         .route("/hello", get(|request: axum::extract::Request| async move { format!("{:?}", request.version()) }))
         .route(
@@ -153,8 +192,22 @@ pub(crate) fn app() -> axum::Router {
                 }
             }),
         )
-        .route("/slow/{ms}", get(slow))
-        .route("/block/{ms}", get(block))
+        .route(
+            "/slow/{ms}",
+            get(|Path(ms): Path<u64>| async move {
+                slow_ones.begun.fetch_add(1, SeqCst);
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                "slow but there"
+            }),
+        )
+        .route(
+            "/block",
+            get(|| async move {
+                blocked.begun.fetch_add(1, SeqCst);
+                tokio::task::block_in_place(|| blocked.block());
+                "blocked"
+            }),
+        )
         .route("/endless", get(|| async { Body::from_stream(ticks(None)) }))
         .route("/watch", get(|Extension(on): Extension<ConnectionInfo>| async { Body::from_stream(ticks(Some(on))) }))
         .route("/bytes/{count}", get(|Path(count): Path<usize>| async move { vec![b'x'; count] }))
@@ -186,16 +239,6 @@ async fn silent(
         on.closing.cancelled().await;
         yield Ok(Bytes::from_static(b"draining"));
     })
-}
-
-async fn slow(Path(ms): Path<u64>) -> String {
-    tokio::time::sleep(Duration::from_millis(ms)).await;
-    "slow but there".to_owned()
-}
-
-async fn block(Path(ms): Path<u64>) -> String {
-    tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(ms)));
-    "blocked".to_owned()
 }
 
 async fn panics() -> String {

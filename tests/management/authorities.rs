@@ -3,7 +3,7 @@
 use crate::world::{World, create, named, vault};
 use certmint::domain::issuer::Organization;
 use certmint::domain::{IssuerConfig, IssuerInput, IssuerName, Reason};
-use certmint::service::Limits;
+use certmint::service::{Caller, Limits};
 use certmint::store::{Batch, Put, Store};
 use serde_json::Value;
 
@@ -12,12 +12,17 @@ fn corp() -> IssuerName {
 }
 
 fn input(id: Option<&str>) -> IssuerInput {
-    let organization = id.map(|id| Organization { id: Some(id.into()), administrators: Vec::new() });
+    let organization =
+        id.map(|id| Organization { id: Some(id.into()), administrators: Vec::new(), without_administrators: false });
     IssuerInput { provider: Some("LocalCA".into()), organization, ..IssuerInput::default() }
 }
 
 async fn set(world: &World, name: &str, id: Option<&str>) -> IssuerConfig {
-    world.service.set_issuer(&vault(), &IssuerName::parse(name).unwrap(), input(id)).await.unwrap()
+    world
+        .service
+        .set_issuer(&Caller::new("test", None), &vault(), &IssuerName::parse(name).unwrap(), input(id))
+        .await
+        .unwrap()
 }
 
 /// The records of authorities, as they are kept.

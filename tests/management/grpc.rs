@@ -132,8 +132,12 @@ async fn bad_pages_are_refused() {
         "400",
     );
     let request = ListCertificateVersionsRequest { certificate_name: "none".into(), ..Default::default() };
-    let listed = client.certificates.list_certificate_versions(request).await;
-    refused(listed, Code::NotFound, "CERTIFICATE_NOT_FOUND", "404");
+    let listed = client.certificates.list_certificate_versions(request).await.unwrap().into_inner();
+    assert_eq!(
+        (listed.certificates.len(), listed.next_page_token.as_str()),
+        (0, ""),
+        "an unknown name has no versions"
+    );
     let request = ListVaultsRequest { page_token: "_".into(), ..Default::default() };
     refused(client.vaults.list_vaults(request).await, Code::InvalidArgument, "BAD_PARAMETER", "400");
 }
@@ -183,11 +187,6 @@ async fn a_bad_update_is_refused_in_the_words_of_the_contract() {
     client.world.issue("web").await;
     let request = UpdateCertificateRequest { update_mask: mask(&["cer"]), ..Default::default() };
     refused(client.update(request).await, Code::InvalidArgument, "BAD_PARAMETER", "400");
-    let not_before = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
-    let attributes = Some(CertificateAttributes { not_before, ..Default::default() });
-    let request = UpdateCertificateRequest { attributes, ..Default::default() };
-    let status = refused(client.update(request).await, Code::InvalidArgument, "BAD_PARAMETER", "400");
-    assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "attributes.not_before");
     let request = UpdateCertificateRequest {
         certificate_version: "a76827a18b63421c917da80f28e9913d".into(),
         ..Default::default()

@@ -2,9 +2,11 @@
 
 use crate::world::{World, create, named, vault};
 use certmint::domain::Status;
+use certmint::service::watch::{Subscriber, WatchRequest};
 use certmint::service::{ItemPage, Limits, ListPending, ListRequest, record_body};
 use certmint::store::{Batch, Put, Store};
 use std::sync::atomic::Ordering;
+use tokio_util::sync::CancellationToken;
 
 fn wanted(page_token: &str) -> ListRequest {
     ListRequest { vault: vault(), page_size: 25, page_token: page_token.into(), include_pending: false }
@@ -156,4 +158,97 @@ async fn deleted_certificates_cost_the_list_of_the_others_nothing_for_ever() {
     world.service.purge_certificate(&vault(), &named("b")).await.unwrap();
     let (_, read) = page(&world, "").await;
     assert_eq!(read, 2);
+}
+
+/// Statements of a page, whatever it shows.
+const ASKED: usize = 4;
+
+#[tokio::test]
+async fn a_page_of_any_list_asks_a_handful_of_questions() {
+    let world = World::new(Limits::default()).await;
+    for number in 0..30 {
+        world.issue(&format!("c{number:02}")).await;
+    }
+    for number in 0..12 {
+        world.service.delete_certificate(&vault(), &named(&format!("c{number:02}"))).await.unwrap();
+    }
+    // As an earlier version stored them: without what lists show of the newest version.
+    for key in world.store.keys().await.into_iter().filter(|key| key.starts_with("certificates/")) {
+        let record = world.store.get(&key).await.unwrap().unwrap();
+        let mut body: serde_json::Value = serde_json::from_slice(&record.body).unwrap();
+        body["value"].as_object_mut().unwrap().remove("summary");
+        let body = record_body(&world.sealer, &key, &body["value"]);
+        let put = Put { key, expected: Some(record.revision), body, due: record.due };
+        world.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
+    }
+    let asked = || world.store.asked.swap(0, Ordering::SeqCst);
+    asked();
+    for size in [1, 5, 25, 1000] {
+        let wanted = ListRequest { page_size: size, ..wanted("") };
+        let page = world.service.list_certificates(&wanted).await.unwrap();
+        assert_eq!(page.items.len(), size.min(18));
+        let questions = asked();
+        assert!(questions <= ASKED, "{questions} for {size} certificates");
+        let page = world.service.list_deleted(&wanted).await.unwrap();
+        assert_eq!(page.items.len(), size.min(12));
+        let questions = asked();
+        assert!(questions <= ASKED, "{questions} for {size} deleted certificates");
+        let page = world.service.keys(&vault(), size, "").await.unwrap();
+        assert_eq!(page.certificates.len(), size.min(18));
+        let questions = asked();
+        assert!(questions <= ASKED, "{questions} for {size} keys");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_keys_show_each_once_wherever_they_end() {
+    let world = World::new(Limits::default()).await;
+    for number in 0..7 {
+        world.issue(&format!("c{number}")).await;
+        world.service.create(create(&format!("c{number}-waits"), "Unknown")).await.unwrap();
+    }
+    for size in 1..9 {
+        let (mut token, mut names) = (String::new(), Vec::new());
+        loop {
+            let page = world.service.keys(&vault(), size, &token).await.unwrap();
+            assert!(page.certificates.len() <= size);
+            names.extend(page.certificates.iter().map(|certificate| certificate.name.to_string()));
+            token = page.next_page_token;
+            if token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(names, (0..7).map(|number| format!("c{number}")).collect::<Vec<_>>(), "{size}");
+    }
+}
+
+#[tokio::test]
+async fn a_watch_of_many_names_asks_one_question_for_them() {
+    use futures_util::StreamExt;
+    let world = World::new(Limits::default()).await;
+    let names: Vec<_> = (0..40).map(|number| named(&format!("c{number}"))).collect();
+    for name in &names[..20] {
+        world.service.create(create(name.as_str(), "Unknown")).await.unwrap();
+    }
+    world.store.reset();
+    let request = WatchRequest { names, ..watch_of_everything() };
+    let who = Subscriber { principal: "a".into(), connection: 1 };
+    let stream = world.service.watch(request, &who, CancellationToken::new()).await.unwrap();
+    let shown = stream.take(20).filter(|item| std::future::ready(item.is_ok())).count().await;
+    assert_eq!((shown, world.store.asked.load(Ordering::SeqCst)), (20, 1));
+}
+
+fn watch_of_everything() -> WatchRequest {
+    WatchRequest {
+        vault: Some(vault()),
+        names: Vec::new(),
+        prefix: String::new(),
+        request_id: None,
+        statuses: Vec::new(),
+        resume_token: String::new(),
+        snapshot: None,
+        until_terminal: false,
+        heartbeat: None,
+        deadline: None,
+    }
 }

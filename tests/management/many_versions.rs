@@ -3,7 +3,8 @@
 
 use crate::world::{World, create, named, vault};
 use certmint::domain::Reason;
-use certmint::service::{Caller, Limits};
+use certmint::service::{Caller, Limits, record_body};
+use certmint::store::{Batch, Put, Store};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -96,14 +97,14 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
 async fn what_was_cut_short_is_finished_at_the_next_start() {
     let here = World::new(Limits::default()).await;
     here.issue_many("web", 120).await;
-    let backup = here.service.backup_certificate(&vault(), &named("web")).await.unwrap();
+    let backup = here.service.backup_certificate(&Caller::new("test", None), &vault(), &named("web")).await.unwrap();
     let there = World::new(Limits::default()).await;
     there.store.fail_after(2);
-    there.service.restore_certificate(&vault(), backup.clone()).await.unwrap_err();
+    there.service.restore_certificate(&Caller::new("test", None), &vault(), backup.clone()).await.unwrap_err();
     there.store.heal();
     there.service.finish_interrupted().await.unwrap();
     there.work().await;
-    there.service.restore_certificate(&vault(), backup).await.unwrap();
+    there.service.restore_certificate(&Caller::new("test", None), &vault(), backup).await.unwrap();
 
     there.service.delete_certificate(&vault(), &named("web")).await.unwrap();
     there.store.fail_after(1);
@@ -114,4 +115,33 @@ async fn what_was_cut_short_is_finished_at_the_next_start() {
     there.service.finish_interrupted().await.unwrap();
     there.work().await;
     assert_eq!(there.store.keys().await, Vec::<String>::new());
+}
+
+/// A request ends in bounded time; what is left is gone when the worker has been there.
+#[tokio::test]
+async fn a_purge_of_very_many_versions_goes_on_in_the_background() {
+    let world = World::new(Limits::default()).await;
+    world.issue("web").await;
+    let versions = world.store.list("versions/", "", 9).await.unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&versions[0].body).unwrap();
+    for part in 0..20 {
+        let copy = |number: usize| {
+            let key = format!("versions/default/web/{number:032x}");
+            let mut value = body["value"].clone();
+            value["version"] = format!("{number:032x}").into();
+            Put { expected: None, body: record_body(&world.sealer, &key, &value), due: None, key }
+        };
+        let puts = (part * 60..part * 60 + 60).map(copy).collect();
+        world.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
+    }
+    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    world.store.reset();
+    world.service.purge_certificate(&vault(), &named("web")).await.unwrap();
+    let (commits, largest) = largest(&world);
+    assert!(commits <= 6 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
+    let again = world.service.purge_certificate(&vault(), &named("web")).await.unwrap_err();
+    assert_eq!(again.reason, Reason::BeingDeleted);
+    world.work().await;
+    assert_eq!(world.store.keys().await, Vec::<String>::new());
+    world.issue("web").await;
 }

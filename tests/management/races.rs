@@ -51,16 +51,7 @@ async fn act(service: &Service, dice: &mut Dice) -> Result<(), Error> {
         6 => service.purge_certificate(&vault, &name).await,
         7 => {
             let tags = [("n".to_owned(), dice.roll(9).to_string())].into();
-            let request = UpdateRequest {
-                vault,
-                name,
-                version: None,
-                policy: None,
-                enabled: None,
-                not_before: None,
-                expires: None,
-                tags: Some(tags),
-            };
+            let request = UpdateRequest { vault, name, version: None, policy: None, enabled: None, tags: Some(tags) };
             service.update_certificate(&request).await.map(drop)
         }
         8 => {

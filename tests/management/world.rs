@@ -32,6 +32,8 @@ pub(crate) struct Counting {
     inner: Sqlite,
     /// Records that were read, one by one or in lists.
     pub(crate) read: AtomicUsize,
+    /// Questions: of one record, of many, of a list.
+    pub(crate) asked: AtomicUsize,
     pub(crate) commits: AtomicUsize,
     /// Writes of the largest batch.
     pub(crate) largest: AtomicUsize,
@@ -42,7 +44,7 @@ pub(crate) struct Counting {
 impl Counting {
     /// Forgets the counts.
     pub(crate) fn reset(&self) {
-        for counter in [&self.read, &self.commits, &self.largest] {
+        for counter in [&self.read, &self.asked, &self.commits, &self.largest] {
             counter.store(0, Ordering::SeqCst);
         }
     }
@@ -79,12 +81,21 @@ impl Around for Counting {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let found = self.inner.get(key).await?;
         self.read.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
         Ok(found)
     }
 
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let found = self.inner.get_many(keys).await?;
+        self.read.fetch_add(found.iter().flatten().count(), Ordering::SeqCst);
+        Ok(found)
+    }
+
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let found = self.inner.list(prefix, after, limit).await?;
         self.read.fetch_add(found.len(), Ordering::SeqCst);
         Ok(found)
@@ -105,6 +116,7 @@ impl World {
         let store = Arc::new(Counting {
             inner: Sqlite::open_in_memory().unwrap(),
             read: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),
             left: AtomicUsize::new(usize::MAX),
@@ -163,14 +175,24 @@ fn sealer() -> Sealer {
     Sealer::new(MasterKeys::from_text(KEYS).unwrap())
 }
 
-async fn service(store: Arc<Counting>, clock: Arc<ManualClock>, limits: Limits) -> Service {
+async fn service(store: Arc<dyn Store>, clock: Arc<ManualClock>, limits: Limits) -> Service {
+    service_with(store, clock, limits, |issuers| issuers).await
+}
+
+/// A service with further issuers.
+pub(crate) async fn service_with(
+    store: Arc<dyn Store>,
+    clock: Arc<ManualClock>,
+    limits: Limits,
+    more: impl FnOnce(Issuers) -> Issuers,
+) -> Service {
     let sealer = Arc::new(sealer());
     let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let options = KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() };
     let keys = Arc::new(Keys::new(sealer, options).unwrap());
     let (local_ca, signs) = (Arc::new(LocalCa::new(keys.clone())), Arc::new(SelfSigned::new(keys.clone())));
     let issuers = Issuers::new(signs.clone()).with("LocalCA", local_ca).with("Test", Arc::new(TestIssuer::new(signs)));
-    Service::new(store, issuers, keys, clock, limits).await.unwrap()
+    Service::new(store, more(issuers), keys, clock, limits).await.unwrap()
 }
 
 pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {

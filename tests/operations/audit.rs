@@ -169,7 +169,7 @@ async fn both_faces_leave_the_same_lines_of_changes_secrets_and_keys() {
     let backup = over_rest(&server, &place).await;
     over_grpc(&server, &place).await;
     let count = || server.log().matches("certmint::audit").count();
-    until("all lines", Duration::from_secs(5), async || count() >= 2 * LINES).await;
+    until("all lines", async || count() >= 2 * LINES).await;
     let log = server.log();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |face: &str| {
@@ -234,5 +234,5 @@ async fn a_caller_who_goes_away_before_the_answer_leaves_a_line_too() {
         let mut lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.any(|line| line["outcome"] == outcome && line["name"].as_str().is_some_and(|it| it.starts_with(name)))
     };
-    until("both lines", Duration::from_secs(20), async || line("499", "rest") && line("CANCELLED", "grpc")).await;
+    until("both lines", async || line("499", "rest") && line("CANCELLED", "grpc")).await;
 }

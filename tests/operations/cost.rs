@@ -106,7 +106,7 @@ async fn strangers_who_do_not_read_hold_little_whatever_they_ask_for() {
         assert!(requests <= 32 * kept.len() as u64, "{requests}");
         assert!(metric(&server, "certmint_requests_over_budget_total{limit=\"streams\"}").await > 0);
         drop(kept);
-        until("nothing is held", LONG, async || metric(&server, "certmint_held_bytes{of=\"all\"}").await == 0).await;
+        until("nothing is held", async || metric(&server, "certmint_held_bytes{of=\"all\"}").await == 0).await;
     }
 }
 
@@ -118,7 +118,7 @@ async fn a_token_whose_holder_does_not_read_holds_no_more_than_its_share() {
     let server = place.start();
     for _ in 0..20 {
         rest(&server, &place, Some(ALICE), "POST", "/certificates/web/create?api-version=7.4", CREATE).await;
-        until("it is issued", LONG, async || {
+        until("it is issued", async || {
             let pending = get(&server, &place, Some(ALICE), "/certificates/web/pending?api-version=7.4").await;
             pending.contains("\"completed\"")
         })
@@ -166,7 +166,7 @@ async fn a_token_whose_holder_does_not_read_holds_no_more_than_its_share() {
     assert!(statuses.contains(&200) && statuses.contains(&503));
     assert!(metric(&server, "certmint_requests_over_budget_total{limit=\"principal\"}").await > 0);
     drop(kept);
-    until("nothing is held", LONG, async || metric(&server, "certmint_held_bytes{of=\"all\"}").await == 0).await;
+    until("nothing is held", async || metric(&server, "certmint_held_bytes{of=\"all\"}").await == 0).await;
     let answer = get(&server, &place, Some(ALICE), "/certificates/web?api-version=7.4").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
@@ -190,5 +190,5 @@ async fn calls_that_nobody_reads_are_ended_over_grpc_too() {
         let ended = tokio::time::timeout(LONG, body.data()).await.expect("it was not ended");
         assert!(ended.is_none_or(|data| data.is_err()));
     }
-    until("they are counted", LONG, async || metric(&server, "certmint_answers_stalled_total").await == 5).await;
+    until("they are counted", async || metric(&server, "certmint_answers_stalled_total").await == 5).await;
 }

@@ -13,6 +13,7 @@ mod cors;
 mod cost;
 mod deploy;
 mod drain;
+mod erase;
 mod hosts;
 mod readiness;
 mod reload;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tonic::Code;
 
 const PATH: &str = "/certificates/issuers?api-version=7.4";
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn streams_of_a_removed_token_end_and_those_of_others_go_on() {
@@ -47,11 +47,11 @@ async fn a_broken_file_of_tokens_changes_nothing_and_is_told_in_the_log() {
     let server = place.start();
     std::fs::write(place.file("tokens"), "alice oops\n").unwrap();
     server.signal(Signal::HUP);
-    until("the log tells", SOON, async || server.log().contains("cannot be used; what was read before stays")).await;
+    until("the log tells", async || server.log().contains("cannot be used; what was read before stays")).await;
     assert!(get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 200"));
     place.write_tokens(&[("carol", "carols-token")]);
     server.signal(Signal::HUP);
-    until("carol is let in", SOON, async || {
+    until("carol is let in", async || {
         get(&server, &place, Some("carols-token"), PATH).await.starts_with("HTTP/1.1 200")
     })
     .await;
@@ -65,7 +65,7 @@ async fn a_renewed_certificate_is_shown_to_new_connections() {
     let shown = async || crate::clients::shown_certificate(server.address).await;
     let first = shown().await;
     place.write_certificate();
-    until("the new certificate", SOON, async || shown().await != first).await;
+    until("the new certificate", async || shown().await != first).await;
     // The client of the tests trusts the new file alone.
     assert!(get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 200"));
 }

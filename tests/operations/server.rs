@@ -134,7 +134,7 @@ impl Server {
 
     /// The exit code, once it has ended by itself.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + Duration::from_secs(40);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();

@@ -76,7 +76,7 @@ async fn what_one_sealed_with_a_key_from_a_file_another_opens_with_it_from_the_e
     let body = CREATE.replace("\"Self\"", "\"ours\"");
     let created = rest(&server, &place, Some(ALICE), "POST", "/certificates/web/create?api-version=7.4", &body).await;
     assert!(created.starts_with("HTTP/1.1 202"), "{created}");
-    crate::clients::until("the CA signs", std::time::Duration::from_secs(20), async || {
+    crate::clients::until("the CA signs", async || {
         let path = "/certificates/web/pending?api-version=7.4";
         crate::clients::get(&server, &place, Some(ALICE), path).await.contains(r#""status":"completed""#)
     })

@@ -159,16 +159,8 @@ async fn an_order_is_cancelled_however_late_its_operation_is_deleted() {
 #[tokio::test]
 async fn a_change_sends_no_second_order_beside_one_on_its_way() {
     let mut scene = an_order_on_its_way().await;
-    let change = UpdateRequest {
-        vault: vault(),
-        name: name(0),
-        version: None,
-        policy: None,
-        enabled: Some(false),
-        not_before: None,
-        expires: None,
-        tags: None,
-    };
+    let change =
+        UpdateRequest { vault: vault(), name: name(0), version: None, policy: None, enabled: Some(false), tags: None };
     scene.other.update_certificate(&change).await.unwrap();
     assert_eq!(scene.other.claim(9).await.unwrap().len(), 0);
     scene.arrives().await;

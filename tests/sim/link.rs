@@ -147,6 +147,10 @@ impl Store for Link {
         self.ask(self.world.server.get(key)).await
     }
 
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.ask(self.world.server.get_many(keys)).await
+    }
+
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.ask(self.world.server.list(prefix, after, limit)).await
     }

@@ -75,6 +75,10 @@ impl Server {
         unconstrained(self.inner.get(key)).await
     }
 
+    pub(crate) async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        unconstrained(self.inner.get_many(keys)).await
+    }
+
     pub(crate) async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
         unconstrained(self.inner.list(prefix, after, limit)).await
     }

@@ -20,6 +20,8 @@ use tonic_types::StatusExt;
 
 /// A call that takes longer has an unknown outcome.
 const ATTEMPT: Duration = Duration::from_secs(3);
+/// Only a hang reaches it.
+const HANG: Duration = Duration::from_secs(60);
 /// No fault of the tests lasts this long, so a service that gives no answer until then gives none at all.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -27,20 +29,33 @@ const PATIENCE: Duration = Duration::from_secs(90);
 #[derive(Clone)]
 pub(crate) struct Fleet {
     channels: Arc<[Channel]>,
+    /// How long one attempt of a caller may take.
+    attempt: Duration,
 }
 
 impl Fleet {
     pub(crate) fn new(ca: &Path, ports: &[u16]) -> Self {
-        Self { channels: ports.iter().map(|port| endpoint(ca, *port).connect_lazy()).collect() }
+        let channels = ports.iter().map(|port| endpoint(ca, *port).connect_lazy()).collect();
+        Self { channels, attempt: ATTEMPT }
+    }
+
+    /// For tests in which nothing is swallowed: only a hang is not waited for, however busy the machine is.
+    pub(crate) fn patient(ca: &Path, ports: &[u16]) -> Self {
+        let patient = |port: &u16| {
+            let endpoint = endpoint(ca, *port).connect_timeout(HANG);
+            endpoint.http2_keep_alive_interval(HANG).keep_alive_timeout(HANG).connect_lazy()
+        };
+        Self { channels: ports.iter().map(patient).collect(), attempt: HANG }
     }
 
     pub(crate) fn none() -> Self {
-        Self { channels: Arc::new([]) }
+        Self { channels: Arc::new([]), attempt: ATTEMPT }
     }
 
     /// Only the replicas with these numbers.
     pub(crate) fn only(&self, numbers: &[usize]) -> Self {
-        Self { channels: numbers.iter().map(|number| self.channels[*number].clone()).collect() }
+        let channels = numbers.iter().map(|number| self.channels[*number].clone()).collect();
+        Self { channels, attempt: self.attempt }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -48,7 +63,7 @@ impl Fleet {
     }
 
     pub(crate) fn caller(&self, dice: Dice) -> Caller {
-        Caller { fleet: self.clone(), dice, attempt: ATTEMPT, repeats: 0, odd: Vec::new() }
+        Caller { fleet: self.clone(), dice, attempt: self.attempt, repeats: 0, odd: Vec::new() }
     }
 }
 

@@ -108,6 +108,12 @@ impl Cluster {
         self.fleet = Fleet::new(&self.data().join("ca.pem"), &ports);
     }
 
+    /// The same with clients that wait for every answer.
+    pub(crate) fn connect_patiently(&mut self) {
+        let ports: Vec<u16> = self.replicas.iter().map(|replica| replica.front.port).collect();
+        self.fleet = Fleet::patient(&self.data().join("ca.pem"), &ports);
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.replicas[0].server.data.clone()
     }

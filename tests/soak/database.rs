@@ -39,7 +39,7 @@ async fn a_synchronous_standby_takes_over_under_load() {
         admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
         admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
         let mut synchronous = false;
-        for _ in 0..200 {
+        for _ in 0..2400 {
             let state = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'";
             synchronous = admin.query_one(state, &[]).await.unwrap().get::<_, i64>(0) == 1;
             if synchronous {

@@ -140,7 +140,7 @@ async fn full(rounds: Range<u64>) {
 /// Waits until the server that was started answers, or ends by itself: with what status.
 async fn ended_or_answers(world: &mut World) -> Option<ExitStatus> {
     let (ca, port) = (world.cluster.data().join("ca.pem"), world.cluster.replicas[0].server.port);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         if let Some(status) = world.cluster.replicas[0].server.ended() {
             return Some(status);
@@ -159,7 +159,7 @@ async fn ended_or_answers(world: &mut World) -> Option<ExitStatus> {
 /// Asks until it is noticed that nothing can be written: what has room in a page that is there already goes through.
 pub(crate) async fn refused(world: &World, round: u64) -> String {
     let (ca, port) = (world.cluster.data().join("ca.pem"), world.cluster.replicas[0].server.port);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let mut dice = Dice::of("full", round);
     loop {
         let channel = crate::client::endpoint(&ca, port).connect_lazy();
@@ -192,7 +192,7 @@ async fn a_disk_that_may_not_be_written_to_is_told_at_the_start() {
     assert!(server.terminate().await.success());
     disk.writable(false);
     server.start();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let how = loop {
         if let Some(how) = server.ended() {
             break how;

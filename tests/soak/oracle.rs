@@ -220,7 +220,7 @@ async fn tables(database: &Client, events: usize, completed: usize) {
 }
 
 async fn saw_everything(watcher: Watcher, story: &Story, events: usize) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while watcher.events() < events && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -57,12 +57,12 @@ impl Server {
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         let mut child = self.child.take().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             if let Some(status) = child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "SIGTERM did not end the server within a minute");
+            assert!(Instant::now() < deadline, "SIGTERM did not end the server within two minutes");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -120,7 +120,7 @@ fn readyz(admin: u16) -> String {
 }
 
 async fn until_ready(admin: u16) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !readyz(admin).starts_with("HTTP/1.1 200") {
         assert!(Instant::now() < deadline, "{}", readyz(admin));
         tokio::time::sleep(Duration::from_millis(50)).await;

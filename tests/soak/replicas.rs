@@ -43,7 +43,7 @@ async fn a_replica_that_stands_still_past_its_lease_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_fails_no_call_of_a_client_that_comes_again() {
-    let mut world = World::replicas(3).await;
+    let mut world = World::patient_replicas(3).await;
     for round in 0..rounds(1) {
         for number in 0..3 {
             world.work(1_200).await;
@@ -73,7 +73,7 @@ async fn replicas_that_start_at_the_same_instant_on_nothing_agree() {
             let created = caller.create_certificate(request(&name, "", "corp")).await.unwrap().operation.unwrap();
             // Whoever works on it opens what the other one sealed.
             let mut other = cluster.fleet.only(&[(number + 1) % 3]).caller(Dice::of("start", round));
-            ends_completed(&mut other, &name, &created.request_id, Duration::from_secs(20)).await;
+            ends_completed(&mut other, &name, &created.request_id, Duration::from_secs(120)).await;
         }
     }
 }

@@ -34,6 +34,16 @@ impl World {
         Self::skewed(count, |_| Vec::new()).await
     }
 
+    /// The same, with clients that wait for every answer: for tests that judge the answers.
+    pub(crate) async fn patient_replicas(count: usize) -> Self {
+        let turn = turn().await;
+        let postgres = Postgres::start();
+        let url = postgres.fresh().await;
+        let mut cluster = Cluster::start(count, Some(url), crate::cluster::CONFIG, |_| Vec::new()).await;
+        cluster.connect_patiently();
+        Self::on(cluster, Some(postgres), turn).await
+    }
+
     /// Each replica with its environment.
     pub(crate) async fn skewed(count: usize, environment: impl Fn(usize) -> Vec<(String, String)>) -> Self {
         let turn = turn().await;

@@ -3,21 +3,27 @@
 
 mod claims;
 mod crash;
+mod erase;
 mod faults;
 mod log;
+mod many;
 mod naive;
 mod postgres;
 mod postgres_backlog;
 mod postgres_faults;
+mod postgres_lists;
 mod postgres_replicas;
 mod postgres_serve;
 mod postgres_speed;
+mod postgres_texts;
 mod proxy;
 mod race;
 mod records;
 #[path = "../support/postgres.rs"]
 mod server;
+mod set_back;
 mod sqlite;
+mod sqlite_speed;
 
 use certmint::domain::Timestamp;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
@@ -95,6 +101,14 @@ stores! {
         a_prefix_may_end_with_the_greatest_character
         an_after_outside_of_the_prefix_is_no_trap
         a_list_of_nothing_is_empty
+    }
+    many {
+        many_come_back_in_the_order_in_which_they_were_asked_for
+        what_is_not_there_is_none_in_its_place
+        a_key_that_is_asked_for_twice_comes_twice
+        asking_for_none_answers_none
+        as_many_as_the_limit_can_be_read_at_once_and_no_more
+        many_are_of_one_moment_that_is_not_too_early
     }
     log {
         every_event_has_its_own_revision

@@ -45,6 +45,10 @@ impl Store for NumbersFirst {
         unreachable!("the gap test reads no records")
     }
 
+    async fn get_many(&self, _: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        unreachable!("the gap test reads no records")
+    }
+
     async fn list(&self, _: &str, _: &str, _: usize) -> Result<Vec<Record>, StoreError> {
         unreachable!("the gap test lists nothing")
     }

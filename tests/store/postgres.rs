@@ -406,7 +406,7 @@ async fn what_is_queued_is_written_when_caller_and_store_are_gone() {
     let other = open(&url).await;
     let mut head = other.head();
     while whole_log(&other, 99).await.len() < 30 {
-        tokio::time::timeout(Duration::from_secs(10), head.changed()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(120), head.changed()).await.unwrap().unwrap();
     }
 }
 

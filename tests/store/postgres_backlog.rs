@@ -70,7 +70,7 @@ async fn what_comes_to_be_due_behind_the_others_is_claimed_soon() {
         if some.first().is_some_and(|record| record.key == "late") {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "it was passed over");
+        assert!(begun.elapsed() < Duration::from_secs(120), "it was passed over");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

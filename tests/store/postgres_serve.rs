@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 const BINARY: &str = env!("CARGO_BIN_EXE_certmint");
 
 /// A replica; killed when the test ends, however it ends.
-struct Replica {
+pub(crate) struct Replica {
     process: Child,
     port: u16,
 }
@@ -35,7 +35,7 @@ fn certmint(data: &Path, url: &str) -> Command {
     command
 }
 
-fn serve(data: &Path, url: &str) -> Child {
+pub(crate) fn serve(data: &Path, url: &str) -> Child {
     certmint(data, url)
         .args(["serve", "--dev", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
@@ -44,7 +44,7 @@ fn serve(data: &Path, url: &str) -> Child {
         .unwrap()
 }
 
-fn ready(mut process: Child) -> Replica {
+pub(crate) fn ready(mut process: Child) -> Replica {
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let port = line.split("https://localhost:").nth(1).and_then(|rest| rest.split(' ').next()).map(str::parse);
@@ -57,7 +57,7 @@ fn ready(mut process: Child) -> Replica {
     Replica { process, port }
 }
 
-fn client(data: &Path, replica: &Replica, arguments: &[&str]) -> Output {
+pub(crate) fn client(data: &Path, replica: &Replica, arguments: &[&str]) -> Output {
     Command::new(BINARY)
         .env_clear()
         .args(["--server", &format!("https://localhost:{}", replica.port), "--token", "t"])
@@ -68,7 +68,7 @@ fn client(data: &Path, replica: &Replica, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

@@ -14,6 +14,10 @@ pub(crate) trait Around: Send + Sync + 'static {
         self.inner().get(key).await
     }
 
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.inner().get_many(keys).await
+    }
+
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.inner().list(prefix, after, limit).await
     }
@@ -55,6 +59,9 @@ macro_rules! store_around {
             impl Store for $around {
                 async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
                     Around::get(self, key).await
+                }
+                async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+                    Around::get_many(self, keys).await
                 }
                 async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
                     Around::list(self, prefix, after, limit).await

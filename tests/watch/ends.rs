@@ -41,7 +41,7 @@ impl Server {
             Err(error) => return (Vec::new(), Some(error.reason)),
         };
         let mut seen = Vec::new();
-        let end = tokio::time::timeout(Duration::from_secs(10), async {
+        let end = tokio::time::timeout(Duration::from_secs(120), async {
             loop {
                 match stream.next().await {
                     Some(Ok(item)) => seen.push(item),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than any heartbeat of the run: a stream that says nothing for so long is stuck.
-const SILENCE: Duration = Duration::from_secs(20);
+const SILENCE: Duration = Duration::from_secs(120);
 
 /// Watches until the run is over; answers what it wrote down.
 pub(crate) async fn run(shared: Shared, mut dice: Dice, number: usize) -> Vec<Connection> {

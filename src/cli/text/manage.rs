@@ -81,7 +81,7 @@ pub(in crate::cli) fn vaults(vaults: &[Vault]) -> String {
 pub(in crate::cli) fn policy(policy: &CertificatePolicy) -> String {
     let mut lines = Lines::default();
     // The names of the enums are those of the JSON.
-    let value = json::certificate_policy(policy);
+    let value = json::message(policy);
     let word = |part: &str, member: &str| value[part][member].as_str().unwrap_or_default().to_owned();
     let x509 = policy.x509_properties.clone().unwrap_or_default();
     lines.add("subject", &x509.subject);

@@ -7,7 +7,7 @@ mod kind;
 mod text;
 
 pub(crate) use kind::KeyForm;
-pub(crate) use text::{decode_base64, unwrapped};
+pub(crate) use text::{JSON_MEMBERS, decode_base64, unwrapped};
 
 use super::asn1::{Element, SEQUENCE, announced_length};
 use super::pem;
@@ -15,7 +15,7 @@ use super::pkcs12::{self, Budget, Password, Unreadable};
 use super::x509::X509;
 use crate::domain::policy::ContentType;
 use kind::{Kind, signed_data_certificates};
-use text::{JSON_MEMBERS, json_values};
+use text::json_values;
 use zeroize::Zeroizing;
 
 /// Most certificates in one request: no chain has so many. Whole trust stores have more.
@@ -64,6 +64,8 @@ pub(crate) enum Problem {
     Unknown,
     /// Bytes that are neither DER nor text.
     Binary,
+    /// JSON that has none of the [`JSON_MEMBERS`].
+    Json,
     TooMany(ContentType),
     /// A private key where none is wanted.
     HasKey,
@@ -128,10 +130,7 @@ impl<'a> Reader<'a> {
 
     fn json(&mut self, values: Vec<Zeroizing<String>>, wraps: u8) -> Read<ContentType> {
         if values.is_empty() {
-            return Err(Problem::Bad(
-                ContentType::Pkcs12,
-                format!("This is JSON without a member of the names {}.", JSON_MEMBERS.join(", ")),
-            ));
+            return Err(Problem::Json);
         }
         let mut form = None;
         for value in values {
@@ -143,6 +142,7 @@ impl<'a> Reader<'a> {
 
     fn pem(&mut self, text: &[u8]) -> Read<ContentType> {
         let bad = |why: String| Problem::Bad(ContentType::Pem, why);
+        let before = self.found.count();
         let (mut form, mut rest, mut unknown) = (ContentType::Pem, text, None);
         while let Some((block, after)) = pem::next(rest, |_| Ok(())).map_err(bad)? {
             rest = after;
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
             }
         }
         match unknown {
-            Some(label) if self.found.is_empty() => Err(bad(self.unknown_label(label))),
+            Some(label) if self.found.count() == before => Err(bad(self.unknown_label(label))),
             _ => Ok(form),
         }
     }
@@ -296,8 +296,8 @@ impl<'a> Reader<'a> {
 }
 
 impl Found {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.certificates.is_empty() && self.others.is_empty()
+    fn count(&self) -> usize {
+        self.keys.len() + self.certificates.len() + self.others.len()
     }
 }
 

@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 /// Where answers of Key Vault, of certmint and of `az` hold what is read here.
-pub(super) const JSON_MEMBERS: [&str; 6] = ["value", "pkcs12", "pem", "cer", "x5c", "certificates"];
+pub(crate) const JSON_MEMBERS: [&str; 6] = ["value", "pkcs12", "pem", "cer", "x5c", "certificates"];
 const JSON_OBJECTS: [&str; 2] = ["secret", "certificate"];
 
 /// The texts of a JSON document that may be certificates; none where it is not JSON.

@@ -9,9 +9,12 @@ const PLACES: usize = 2048;
 /// Larger bodies are verified each time.
 const MAX_BODY: usize = 4096;
 
+/// A key, and the body that was verified for it.
+type Known = Option<(String, Vec<u8>)>;
+
 /// A body lies in the place that its key gives it, whatever was there before.
 pub(super) struct Verified {
-    places: Vec<Mutex<Option<(String, Vec<u8>)>>>,
+    places: Vec<Mutex<Known>>,
     hash: RandomState,
 }
 
@@ -35,7 +38,7 @@ impl Verified {
         }
     }
 
-    fn place(&self, key: &str) -> &Mutex<Option<(String, Vec<u8>)>> {
+    fn place(&self, key: &str) -> &Mutex<Known> {
         &self.places[self.hash.hash_one(key) as usize % PLACES]
     }
 }

@@ -1,7 +1,6 @@
 //! What a subscriber wants to see.
 
 use crate::domain::{CertificateName, Error, Operation, RequestId, Result, Status, VaultName};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Most names of one watch.
@@ -72,7 +71,8 @@ impl WatchRequest {
 #[derive(Debug)]
 pub(super) struct Filter {
     vault: Option<VaultName>,
-    names: BTreeSet<String>,
+    /// In lower case, sorted.
+    names: Vec<String>,
     prefix: String,
     request_id: Option<RequestId>,
     statuses: Vec<Status>,
@@ -80,9 +80,11 @@ pub(super) struct Filter {
 
 impl Filter {
     pub(super) fn new(request: &WatchRequest) -> Self {
+        let mut names: Vec<String> = request.names.iter().map(CertificateName::key).collect();
+        names.sort_unstable();
         Self {
             vault: request.vault.clone(),
-            names: request.names.iter().map(CertificateName::key).collect(),
+            names,
             prefix: request.prefix.to_ascii_lowercase(),
             request_id: request.request_id,
             statuses: request.statuses.clone(),
@@ -100,12 +102,51 @@ impl Filter {
         if self.names.is_empty() && self.prefix.is_empty() {
             return true;
         }
-        let name = operation.certificate.key();
-        (self.names.is_empty() || self.names.contains(&name)) && name.starts_with(&self.prefix)
+        let name = operation.certificate.as_str();
+        (self.names.is_empty() || self.has(name)) && begins_with(name, &self.prefix)
+    }
+
+    /// Asked for each event and stream, so it makes no text.
+    fn has(&self, name: &str) -> bool {
+        let lower = || name.bytes().map(|byte| byte.to_ascii_lowercase());
+        self.names.binary_search_by(|one| one.bytes().cmp(lower())).is_ok()
     }
 
     /// Whether this status is to be shown.
     pub(super) fn shows(&self, status: Status) -> bool {
         self.statuses.is_empty() || self.statuses.contains(&status)
+    }
+}
+
+/// Whether the name begins with the prefix, which is in lower case.
+fn begins_with(name: &str, prefix: &str) -> bool {
+    name.as_bytes().get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(names: &[&str]) -> Filter {
+        let mut names: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        names.sort_unstable();
+        Filter { vault: None, names, prefix: String::new(), request_id: None, statuses: Vec::new() }
+    }
+
+    #[test]
+    fn names_are_found_whatever_their_case() {
+        let filter = filter(&["Web", "a-1", "a", "zebra", "B2"]);
+        for name in ["web", "WEB", "A-1", "a", "ZEBRA", "b2"] {
+            assert!(filter.has(name), "{name}");
+        }
+        for name in ["we", "webs", "", "a-", "b"] {
+            assert!(!filter.has(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn prefixes_are_found_whatever_their_case() {
+        assert!(begins_with("Web-1", "web") && begins_with("WEB", "web") && begins_with("x", ""));
+        assert!(!begins_with("we", "web") && !begins_with("aweb", "web"));
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::{CertificateName, Detail, Error, Reason, Result};
 use crate::service::records;
 use crate::store::{Event, Revision, Store};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -60,6 +61,8 @@ pub struct Hub {
     places: Mutex<Places>,
     /// Where the tail began.
     start: Revision,
+    /// The store was restored under this process: what it told of the log is not true any more.
+    history_lost: AtomicBool,
     /// Since when the log is known to be ahead of the ring.
     behind: Mutex<Option<Instant>>,
 }
@@ -83,6 +86,7 @@ impl Hub {
             index: RwLock::default(),
             places: Mutex::default(),
             start: head,
+            history_lost: AtomicBool::new(false),
             behind: Mutex::default(),
         })
     }
@@ -131,7 +135,15 @@ impl Hub {
     /// One page of the log into the ring; whether there is more.
     async fn pull(&self, store: &dyn Store, page: usize, observe: &(dyn Fn(&LogEvent) + Sync)) -> Result<bool> {
         let cursor = read(&self.ring).head();
-        let log = store.events(cursor, page).await?;
+        let log = match store.events(cursor, page).await {
+            Ok(log) => log,
+            Err(error) => {
+                if error.is_history_lost() && !self.history_lost.swap(true, Ordering::AcqRel) {
+                    read(&self.index).wake_all();
+                }
+                return Err(error.into());
+            }
+        };
         let more = log.events.len() == page;
         let events = log.events.iter().map(|event| self.decode(event).map(Arc::new)).collect::<Result<Vec<_>>>()?;
         let head = if more { 0 } else { log.head };
@@ -175,6 +187,10 @@ impl Hub {
         }
         let ahead = self.head() < head;
         if ahead { behind.get_or_insert_with(Instant::now).elapsed() } else { Duration::ZERO }
+    }
+
+    pub(super) fn is_history_lost(&self) -> bool {
+        self.history_lost.load(Ordering::Acquire)
     }
 
     pub(in crate::service) fn head(&self) -> Revision {

@@ -42,6 +42,11 @@ impl Index {
         }
     }
 
+    /// Wakes every stream.
+    pub(super) fn wake_all(&self) {
+        self.bells.values().flat_map(BTreeMap::values).for_each(|bell| bell.notify_one());
+    }
+
     /// Wakes every stream that the operation may concern. A bell keeps one ring, so a stream that
     /// looks at the ring at this moment looks once more.
     pub(super) fn wake(&self, operation: &Operation) {

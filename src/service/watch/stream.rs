@@ -10,7 +10,7 @@ use crate::domain::pending::TransitionKind;
 use crate::domain::{Error, Operation, Reason, RequestId, Result};
 use crate::service::Service;
 use crate::service::records::{ShownPending, key};
-use crate::store::{Record, Revision};
+use crate::store::{Record, Revision, StoreError};
 use futures_util::Stream;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::Pin;
@@ -50,6 +50,8 @@ struct Session {
     cursor: Revision,
     /// Operations that the snapshot showed in a state newer than its revision, with that state.
     ahead: BTreeMap<RequestId, u64>,
+    /// The last revision that may tell of such a state again.
+    ahead_until: Revision,
     /// Operations that were shown and have not ended; only kept for `until_terminal`.
     open: BTreeSet<RequestId>,
     shown: bool,
@@ -112,6 +114,7 @@ impl Service {
             until_terminal: request.until_terminal,
             cursor,
             ahead: BTreeMap::new(),
+            ahead_until: 0,
             open: BTreeSet::new(),
             // What a request id names has existed: where it is not open, it is over.
             shown: request.request_id.is_some(),
@@ -123,13 +126,18 @@ impl Service {
     /// has `known` of it may lag behind what another replica has acknowledged.
     async fn resume(&self, token: &str, known: Revision) -> Result<(Revision, Revision)> {
         let revision = self.hub.read_token(token)?;
-        let page = self.store.events(revision, 1).await?;
+        let page = self.store.events(revision, 1).await.map_err(unless_history_lost)?;
         let head = page.head.max(known);
         if revision < page.trimmed || revision > head {
             return Err(expired());
         }
         Ok((revision, head))
     }
+}
+
+/// A token of a history that the store does not hold any more is out of range, like one that is too old.
+fn unless_history_lost(error: StoreError) -> Error {
+    if error.is_history_lost() { expired() } else { error.into() }
 }
 
 impl Session {
@@ -256,6 +264,7 @@ impl Session {
             }
             if record.revision > head {
                 self.ahead.insert(operation.request_id, operation.revision);
+                self.ahead_until = self.ahead_until.max(record.revision);
             }
             self.track(&operation, ended(&operation));
             if self.filter.shows(operation.status()) {
@@ -270,11 +279,9 @@ impl Session {
         let store = &self.service.store;
         match (&request.vault, request.names.is_empty()) {
             (Some(vault), false) => {
-                let mut found = Vec::with_capacity(request.names.len());
-                for name in &request.names {
-                    found.extend(store.get(key::pending(vault, name).as_str()).await?);
-                }
-                Ok((found, None))
+                let keys: Vec<_> = request.names.iter().map(|name| key::pending(vault, name)).collect();
+                let keys: Vec<_> = keys.iter().collect();
+                Ok((self.service.get_many(&keys).await?.into_iter().flatten().collect(), None))
             }
             (vault, _) => {
                 let mut prefix = key::pendings_of(vault.as_ref());
@@ -309,6 +316,9 @@ impl Session {
     /// The next matching events; `None` when the present was reached (with a `goal`: at least it).
     async fn next_events(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
         let hub = &self.service.hub;
+        if hub.is_history_lost() {
+            return Err(expired());
+        }
         // A ring that has not come as far as the goal would let a caller wait for a bell that
         // nobody rings.
         if goal.is_none_or(|goal| hub.head() >= goal)
@@ -324,7 +334,7 @@ impl Session {
 
     /// The same out of the store.
     async fn read_on(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
-        let page = self.service.store.events(self.cursor, self.page).await?;
+        let page = self.service.store.events(self.cursor, self.page).await.map_err(unless_history_lost)?;
         if self.cursor < page.trimmed {
             return Err(expired());
         }
@@ -346,6 +356,9 @@ impl Session {
 
     /// The event, unless the snapshot showed it or its status is not wanted.
     fn admit(&mut self, event: Arc<LogEvent>) -> Option<Arc<LogEvent>> {
+        if event.revision > self.ahead_until && !self.ahead.is_empty() {
+            self.ahead = BTreeMap::new();
+        }
         let operation = &event.transition.operation;
         if self.ahead.get(&operation.request_id).is_some_and(|shown| operation.revision <= *shown) {
             return None;

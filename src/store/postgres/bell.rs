@@ -1,13 +1,12 @@
 //! The doorbell: rung at once for commits of this replica, and for those of others when the head that is
 //! read every now and then has moved. A note of another replica makes that look happen sooner; it may get lost.
 
-use super::connect::{Connector, Session};
+use super::connect::{Connector, Job, Session};
 use super::error::Fault;
-use super::reader::revision;
 use super::time::{DatabaseTime, Reading};
-use crate::store::Revision;
+use crate::store::common::{History, revision};
+use crate::store::{HistoryLost, Revision};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio_postgres::Row;
@@ -36,7 +35,7 @@ pub(super) struct Bell {
     news: Notify,
     /// Another replica said that there is something new, or the connection ended.
     heard: Arc<Notify>,
-    restored: AtomicBool,
+    history: History,
 }
 
 impl Bell {
@@ -48,7 +47,7 @@ impl Bell {
             time: DatabaseTime::new(time),
             news: Notify::new(),
             heard: Arc::default(),
-            restored: AtomicBool::new(false),
+            history: History::default(),
         }
     }
 
@@ -61,13 +60,28 @@ impl Bell {
     /// Refuses to go on where the database was restored under a running process: its revisions are of
     /// another history than the tokens that were given out.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        if self.restored.load(Ordering::Relaxed) { Err(Fault::OtherEpoch) } else { Ok(()) }
+        Ok(self.history.check()?)
     }
 
-    pub(super) fn found_another_epoch(&self) {
-        if !self.restored.swap(true, Ordering::Relaxed) {
-            tracing::error!("the database has another epoch: it was restored meanwhile; restart this replica");
+    /// From here on nothing of the database is believed. Whoever follows the log is woken, to hear of it.
+    pub(super) fn lose(&self, lost: HistoryLost) -> Fault {
+        if self.history.lose(lost.clone()) {
+            self.head.send_modify(|_| ());
         }
+        lost.into()
+    }
+
+    /// A connection showed a head below one that was `seen` before it was asked. Where a new connection shows the same,
+    /// the database was set back; otherwise the old one led to a server that is not the primary any more.
+    pub(super) async fn confirm_set_back(&self, connector: &Connector, seen: Revision) -> Result<(), Fault> {
+        let now = look(&connector.connect(Job::SetUp).await?).await?;
+        if now.epoch != self.epoch {
+            return Err(self.lose(HistoryLost::OtherEpoch));
+        }
+        if now.head < seen {
+            return Err(self.lose(HistoryLost::SetBack { found: now.head, seen }));
+        }
+        Ok(())
     }
 
     fn ring(&self, head: Revision) {
@@ -106,7 +120,7 @@ impl Bell {
         };
         *pause = FIRST_PAUSE;
         tokio::select! {
-            fault = self.look_again_and_again(&session, connector.options.poll) => fault,
+            fault = self.look_again_and_again(&session, connector) => fault,
             fault = self.tell_others(&session, connector.options.poke) => fault,
         }
     }
@@ -118,15 +132,22 @@ impl Bell {
         Ok(session)
     }
 
-    async fn look_again_and_again(&self, session: &Session, every: Duration) -> Fault {
+    async fn look_again_and_again(&self, session: &Session, connector: &Connector) -> Fault {
         let look = match session.answer(session.client.prepare(LOOK)).await {
             Ok(look) => look,
             Err(fault) => return fault,
         };
         loop {
-            let sent = Instant::now();
+            let (sent, seen) = (Instant::now(), *self.head.borrow());
             match session.answer(session.client.query_one(&look, &[])).await.and_then(|row| Seen::read(&row, sent)) {
-                Ok(Seen { epoch, .. }) if epoch != self.epoch => self.found_another_epoch(),
+                Ok(Seen { epoch, .. }) if epoch != self.epoch => drop(self.lose(HistoryLost::OtherEpoch)),
+                Ok(Seen { head, .. }) if head < seen && self.check().is_ok() => {
+                    match self.confirm_set_back(connector, seen).await {
+                        Ok(()) => return Fault::Stale { found: head, seen },
+                        Err(Fault::HistoryLost(_)) => {}
+                        Err(fault) => return fault,
+                    }
+                }
                 Ok(Seen { head, epoch: _, time }) => {
                     self.time.correct(time);
                     self.ring(head);
@@ -134,7 +155,7 @@ impl Bell {
                 Err(fault) => return fault,
             }
             // The time is the truth; the note only makes it shorter.
-            let _ = tokio::time::timeout(every, self.heard.notified()).await;
+            let _ = tokio::time::timeout(connector.options.poll, self.heard.notified()).await;
         }
     }
 

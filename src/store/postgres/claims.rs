@@ -1,15 +1,17 @@
 //! Claims and trimming: short transactions on a connection of their own, so that they do not wait behind
 //! the commits of this replica.
 
+use super::bell::Bell;
 use super::connect::{Backend, Connector, Job, Session};
 use super::error::Fault;
 use super::floor::Floor;
 use super::keys;
-use super::reader::{Parameters, integer, revision};
+use super::reader::Parameters;
 use super::schema::LOCK_REVISIONS;
 use super::writer::{BEGIN, COMMIT, PATIENCE, ROLLBACK};
 use crate::domain::Timestamp;
-use crate::store::Record;
+use crate::store::common::{integer, revision};
+use crate::store::{HistoryLost, Record};
 use futures_util::future::{join, join3, join5, try_join3, try_join4};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,7 +83,7 @@ pub(super) const REMEMBERED: Duration = Duration::from_secs(600);
 
 pub(super) struct Claims {
     connector: Arc<Connector>,
-    epoch: String,
+    bell: Arc<Bell>,
     place: Mutex<Place>,
 }
 
@@ -112,8 +114,8 @@ struct ClaimSession {
 }
 
 impl Claims {
-    pub(super) fn new(connector: Arc<Connector>, epoch: String) -> Self {
-        Self { connector, epoch, place: Mutex::default() }
+    pub(super) fn new(connector: Arc<Connector>, bell: Arc<Bell>) -> Self {
+        Self { connector, bell, place: Mutex::default() }
     }
 
     /// To be run in a task of its own: a caller that goes away must not leave a transaction open. A claim
@@ -122,8 +124,11 @@ impl Claims {
         let mut place = self.place.lock().await;
         place.session(&self.connector).await?;
         let Place { open: Some(open), floor, .. } = &mut *place else { return Err(Fault::Stopped) };
-        let claimed = open.claim(&self.epoch, floor, now, until, limit).await;
+        let claimed = open.claim(&self.bell, floor, now, until, limit).await;
         place.tidy(&claimed).await;
+        if let Err(Fault::Stale { seen, .. }) = &claimed {
+            self.bell.confirm_set_back(&self.connector, *seen).await?;
+        }
         claimed
     }
 
@@ -187,7 +192,7 @@ impl ClaimSession {
 
     async fn claim(
         &self,
-        epoch: &str,
+        bell: &Bell,
         floor: &mut Floor,
         now: Timestamp,
         until: Timestamp,
@@ -222,6 +227,7 @@ impl ClaimSession {
             claimed.push((row.try_get::<_, i64>(1)?, key, row.try_get::<_, Vec<u8>>(2)?));
         }
         let keys: Vec<&str> = claimed.iter().map(|(_, key, _)| key.as_str()).collect();
+        let seen = *bell.head.borrow();
         let leased = async {
             let parameters: Parameters<'_> = &[&keys, &until.0];
             let (locked, leased, patient) = join3(
@@ -236,10 +242,13 @@ impl ClaimSession {
             Ok::<_, tokio_postgres::Error>(leased)
         };
         let leased = self.session.answer(leased).await?;
-        if leased.try_get::<_, String>(1)? != epoch {
-            return Err(Fault::OtherEpoch);
+        if leased.try_get::<_, String>(1)? != bell.epoch {
+            return Err(bell.lose(HistoryLost::OtherEpoch));
         }
         let head = revision(leased.try_get(0)?);
+        if head <= seen {
+            return Err(Fault::Stale { found: head, seen });
+        }
         self.end(COMMIT).await?;
         // The first of them, since one that was hurried or put off meanwhile comes with its new time: the next claim
         // walks over these once more, and passes nothing by.

@@ -1,6 +1,6 @@
 //! What went wrong between the store and PostgreSQL, and what may be done about it.
 
-use crate::store::StoreError;
+use crate::store::{HistoryLost, Revision, StoreError};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -41,15 +41,13 @@ pub(super) enum Fault {
     )]
     NeedsMigration { database: String, found: i32, known: i32 },
     #[error(
-        "the database has another epoch than when this process started, so it was restored meanwhile: restart this replica"
+        "a connection leads to a server that ends at revision {found}, but {seen} was committed: it is not the primary"
     )]
-    OtherEpoch,
-    #[error("the body of {key} has {size} bytes, the limit is {limit}")]
-    BodyTooLarge { key: String, size: usize, limit: usize },
+    Stale { found: Revision, seen: Revision },
+    #[error(transparent)]
+    HistoryLost(#[from] HistoryLost),
     #[error("the key {key:.64}… has {size} bytes, the limit is {limit}")]
     KeyTooLong { key: String, size: usize, limit: usize },
-    #[error("{0} stands twice in one batch")]
-    KeyTwice(String),
     #[error("the tasks of the store have stopped")]
     Stopped,
 }
@@ -107,17 +105,17 @@ pub(super) enum Cure {
 impl Fault {
     pub(super) fn cure(&self) -> Cure {
         match self {
-            Self::Unreachable { .. } | Self::Silent { .. } => Cure::Repeat,
+            Self::Unreachable { .. } | Self::Silent { .. } | Self::Stale { .. } => Cure::Repeat,
             Self::Database(Chain(error)) => cure_of(error),
-            Self::PasswordFile { .. } | Self::OutcomeUnknown { .. } | Self::OtherEpoch | Self::Stopped => Cure::Wait,
+            Self::PasswordFile { .. } | Self::OutcomeUnknown { .. } | Self::HistoryLost(_) | Self::Stopped => {
+                Cure::Wait
+            }
             Self::TooOld { .. }
             | Self::Encoding { .. }
             | Self::Foreign { .. }
             | Self::Newer { .. }
             | Self::NeedsMigration { .. }
-            | Self::BodyTooLarge { .. }
-            | Self::KeyTooLong { .. }
-            | Self::KeyTwice(_) => Cure::None,
+            | Self::KeyTooLong { .. } => Cure::None,
         }
     }
 
@@ -163,6 +161,9 @@ fn cure_of(error: &tokio_postgres::Error) -> Cure {
 
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
+        if let Fault::HistoryLost(lost) = fault {
+            return lost.into();
+        }
         match fault.cure() {
             Cure::Repeat | Cure::Wait => Self::Unavailable(Box::new(fault)),
             Cure::None => Self::Broken(Box::new(fault)),

@@ -1,7 +1,7 @@
 //! What goes into one transaction: batches that do not touch the same keys, as the arrays of one statement.
 
 use super::keys;
-use super::reader::integer;
+use crate::store::common::integer;
 use crate::store::{Batch, Delete, Put, Revision, StoreError};
 use std::collections::{HashSet, VecDeque};
 use tokio::sync::oneshot;

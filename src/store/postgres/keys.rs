@@ -34,19 +34,6 @@ pub(super) fn original(stored: String) -> String {
     text
 }
 
-/// The smallest text that is greater than every text with this prefix; none where there is no such text.
-pub(super) fn end_of_prefix(prefix: &str) -> Option<String> {
-    let mut end = prefix.to_owned();
-    while let Some(last) = end.pop() {
-        // UTF-8 orders as the characters do. The range steps over the surrogates and ends at U+10FFFF.
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            end.push(next);
-            return Some(end);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,19 +70,5 @@ mod tests {
             assert!(stored(key).starts_with(&*stored(prefix)));
         }
         assert!(!stored("\u{1}").starts_with(&*stored("\0")));
-    }
-
-    #[test]
-    fn a_prefix_ends_before_the_next_character() {
-        for (prefix, end) in [
-            ("a", Some("b")),
-            ("a/", Some("a0")),
-            ("\u{d7ff}", Some("\u{e000}")),
-            ("a\u{10ffff}", Some("b")),
-            ("\u{10ffff}", None),
-            ("", None),
-        ] {
-            assert_eq!(end_of_prefix(prefix).as_deref(), end, "{prefix:?}");
-        }
     }
 }

@@ -22,6 +22,7 @@ pub use address::{DatabaseUrl, DatabaseUrlError};
 pub use options::PostgresOptions;
 pub use time::DatabaseTime;
 
+use super::common::{Alarm, check_batch, check_keys};
 use super::{Batch, EventPage, Record, Revision, Store, StoreError};
 use crate::domain::Timestamp;
 use async_trait::async_trait;
@@ -49,12 +50,13 @@ pub struct Postgres {
     claims: Arc<Claims>,
     writes: mpsc::Sender<Waiting>,
     bell: Arc<Bell>,
+    failed: CancellationToken,
     _stop: DropGuard,
 }
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connector, bell, readers: _, claims: _, writes: _, _stop } = self;
+        let Self { connector, bell, readers: _, claims: _, writes: _, failed: _, _stop } = self;
         f.debug_struct("Postgres").field("url", &connector.url).field("epoch", &bell.epoch).finish_non_exhaustive()
     }
 }
@@ -74,20 +76,31 @@ impl Postgres {
         drop(first);
 
         let stop = CancellationToken::new();
-        let epoch = seen.epoch.clone();
         let bell = Arc::new(Bell::new(seen));
+        let failed = CancellationToken::new();
         tokio::spawn({
             let (bell, connector, stop) = (bell.clone(), connector.clone(), stop.clone());
-            async move { bell.run(&connector, stop).await }
+            let alarm = Alarm(failed.clone());
+            async move {
+                let _alarm = alarm;
+                bell.run(&connector, stop).await;
+            }
         });
         let (writes, queue) = mpsc::channel(connector.options.write_queue.clamp(1, 1 << 20));
-        tokio::spawn(Writer::new(connector.clone(), bell.clone()).run(queue));
+        tokio::spawn({
+            let (writer, alarm) = (Writer::new(connector.clone(), bell.clone()), Alarm(failed.clone()));
+            async move {
+                let _alarm = alarm;
+                writer.run(queue).await;
+            }
+        });
         Ok(Self {
             readers: Readers::new(connector.clone()),
-            claims: Arc::new(Claims::new(connector.clone(), epoch)),
+            claims: Arc::new(Claims::new(connector.clone(), bell.clone())),
             connector,
             writes,
             bell,
+            failed,
             _stop: stop.drop_guard(),
         })
     }
@@ -111,30 +124,25 @@ impl Postgres {
         Ok(schema::renew_epoch(&connector.connect(Job::SetUp).await?.client).await?)
     }
 
+    /// Cancelled when a task of the store panicked: the store cannot be used any more.
+    pub fn failed(&self) -> CancellationToken {
+        self.failed.clone()
+    }
+
     /// The clock of the database, for what replicas write down for each other.
     pub fn time(&self) -> DatabaseTime {
         self.bell.time.clone()
     }
 
-    fn check(&self, batch: &Batch) -> Result<(), Fault> {
-        let limit = self.connector.options.max_body;
-        let Batch { puts, deletes: _, events } = batch;
-        let bodies = puts.iter().map(|put| (put.key.as_str(), &put.body));
-        for (key, body) in bodies.chain(events.iter().map(|body| ("an event", body))) {
-            if body.len() > limit {
-                return Err(Fault::BodyTooLarge { key: key.to_owned(), size: body.len(), limit });
-            }
-        }
-        for put in puts {
+    fn check(&self, batch: &Batch) -> Result<(), StoreError> {
+        check_batch(batch, self.connector.options.max_body)?;
+        for put in &batch.puts {
             let size = keys::stored(&put.key).len();
             if size > MAX_KEY {
-                return Err(Fault::KeyTooLong { key: put.key.clone(), size, limit: MAX_KEY });
+                return Err(Fault::KeyTooLong { key: put.key.clone(), size, limit: MAX_KEY }.into());
             }
         }
-        match batch.repeated_key() {
-            Some(key) => Err(Fault::KeyTwice(key.to_owned())),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -158,6 +166,12 @@ impl Store for Postgres {
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         self.bell.check()?;
         Ok(self.readers.get(key).await?)
+    }
+
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.bell.check()?;
+        check_keys(keys)?;
+        Ok(self.readers.get_many(keys).await?)
     }
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {

@@ -5,6 +5,7 @@ use super::connect::{Connector, Job, Session};
 use super::error::{Cure, Fault};
 use super::keys;
 use crate::domain::Timestamp;
+use crate::store::common::{end_of_prefix, first_of_list, in_order, integer, revision};
 use crate::store::{Event, EventPage, Record, Revision};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +18,10 @@ use tokio_postgres::{Row, Statement};
 const GET: &str = "\
 -- get
 SELECT key, revision, due, body FROM records WHERE key = $1";
+
+const GET_MANY: &str = "\
+-- get_many
+SELECT key, revision, due, body FROM records WHERE key = ANY ($1::text[])";
 
 const LIST: &str = "\
 -- list
@@ -39,6 +44,7 @@ ORDER BY page.revision";
 #[derive(Clone, Copy)]
 enum Read {
     Get,
+    GetMany,
     List,
     ListToTheEnd,
     Events,
@@ -62,6 +68,7 @@ struct Lane {
 struct ReadSession {
     session: Session,
     get: Statement,
+    get_many: Statement,
     list: Statement,
     list_to_the_end: Statement,
     events: Statement,
@@ -71,20 +78,22 @@ impl ReadSession {
     async fn open(connector: &Connector) -> Result<Self, Fault> {
         let session = connector.connect(Job::Read).await?;
         let prepare = |sql| session.client.prepare(sql);
-        let (get, list, list_to_the_end, events) = session
-            .answer(futures_util::future::try_join4(
+        let (get, get_many, list, list_to_the_end, events) = session
+            .answer(futures_util::future::try_join5(
                 prepare(GET),
+                prepare(GET_MANY),
                 prepare(LIST),
                 prepare(LIST_TO_THE_END),
                 prepare(EVENTS),
             ))
             .await?;
-        Ok(Self { session, get, list, list_to_the_end, events })
+        Ok(Self { session, get, get_many, list, list_to_the_end, events })
     }
 
     fn statement(&self, read: Read) -> &Statement {
         match read {
             Read::Get => &self.get,
+            Read::GetMany => &self.get_many,
             Read::List => &self.list,
             Read::ListToTheEnd => &self.list_to_the_end,
             Read::Events => &self.events,
@@ -104,11 +113,16 @@ impl Readers {
         rows.first().map(record).transpose()
     }
 
+    pub(super) async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, Fault> {
+        let wanted: Vec<_> = keys.iter().map(|key| keys::stored(key)).collect();
+        let rows = self.read(Read::GetMany, &[&wanted]).await?;
+        Ok(in_order(keys, rows.iter().map(record).collect::<Result<_, _>>()?))
+    }
+
     pub(super) async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, Fault> {
-        // One lower bound: `after` with a zero character is the first key behind `after`.
-        let from = if after >= prefix { format!("{after}\0") } else { prefix.to_owned() };
+        let from = first_of_list(prefix, after);
         let (from, limit) = (keys::stored(&from), integer(limit));
-        let rows = match keys::end_of_prefix(prefix) {
+        let rows = match end_of_prefix(prefix) {
             Some(end) => self.read(Read::List, &[&from, &keys::stored(&end), &limit]).await?,
             None => self.read(Read::ListToTheEnd, &[&from, &limit]).await?,
         };
@@ -236,14 +250,5 @@ fn record(row: &Row) -> Result<Record, Fault> {
     })
 }
 
-/// PostgreSQL counts with a sign. No revision and no count of ours reaches the end of that.
-pub(super) fn integer(unsigned: impl TryInto<i64>) -> i64 {
-    unsigned.try_into().unwrap_or(i64::MAX)
-}
-
-pub(super) fn revision(stored: i64) -> Revision {
-    stored.max(0).unsigned_abs()
-}
-
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[GET, LIST, LIST_TO_THE_END, EVENTS];
+pub(super) const STATEMENTS: &[&str] = &[GET, GET_MANY, LIST, LIST_TO_THE_END, EVENTS];

@@ -11,9 +11,10 @@ use super::connect::{Backend, Connector, Job, Session};
 use super::error::{Cure, Fault};
 use super::group::{Arrays, Waiting, take};
 use super::keys;
-use super::reader::{Parameters, Pause, integer, revision};
+use super::reader::{Parameters, Pause};
 use super::schema::LOCK_REVISIONS;
-use crate::store::{Batch, Revision, StoreError};
+use crate::store::common::{integer, revision};
+use crate::store::{Batch, HistoryLost, Revision, StoreError};
 use futures_util::future::{join, join5};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl Writer {
         match written {
             Ok(verdicts) => {
                 for (waiting, verdict) in group.into_iter().zip(verdicts) {
-                    // Who does not wait any more need not be told.
+                    // The receiver may have been dropped; ignore the error.
                     let _ = waiting.answer.send(verdict.map_err(StoreError::Conflict));
                 }
             }
@@ -190,12 +191,12 @@ impl Writer {
     /// [`Fault::OutcomeUnknown`]; `None` that its COMMIT was lost and did not take place.
     async fn attempt(&mut self, arrays: &Arrays<'_>, deadline: Instant) -> Result<Option<Verdicts>, Fault> {
         let open = self.session().await?;
+        let seen = *self.bell.head.borrow();
         let ready = match open.prepare_commit(arrays).await {
             Ok((ready, epoch)) if epoch == self.bell.epoch => ready,
             Ok(_) => {
-                self.bell.found_another_epoch();
                 self.lose();
-                return Err(Fault::OtherEpoch);
+                return Err(self.bell.lose(HistoryLost::OtherEpoch));
             }
             Err(fault) => {
                 if !fault.spares_the_connection() || open.end(ROLLBACK).await.is_err() {
@@ -210,6 +211,12 @@ impl Writer {
             }
             return Ok(Some(ready.verdicts));
         };
+        if head <= seen {
+            self.lose();
+            drop(open);
+            self.bell.confirm_set_back(&self.connector, seen).await?;
+            return Err(Fault::Stale { found: head, seen });
+        }
         match open.end(COMMIT).await {
             Ok(()) => {}
             // An answer of the server that it was not committed.

@@ -23,10 +23,6 @@ pub(super) enum Fault {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("{} cannot have a write-ahead log (journal mode is {mode}); is it on a network file system?", path.display())]
     NoWal { path: PathBuf, mode: String },
-    #[error("the body of {key} has {size} bytes, the limit is {limit}")]
-    BodyTooLarge { key: String, size: usize, limit: usize },
-    #[error("{0} stands twice in one batch")]
-    KeyTwice(String),
     #[error("the threads of the store have stopped")]
     Stopped,
 }
@@ -36,11 +32,7 @@ impl From<Fault> for StoreError {
         let waiting_helps = match &fault {
             Fault::Open { source, .. } => source.downcast_ref().is_none_or(waiting_helps),
             Fault::InUse { .. } | Fault::Stopped => true,
-            Fault::Foreign { .. }
-            | Fault::Newer { .. }
-            | Fault::NoWal { .. }
-            | Fault::BodyTooLarge { .. }
-            | Fault::KeyTwice(_) => false,
+            Fault::Foreign { .. } | Fault::Newer { .. } | Fault::NoWal { .. } => false,
         };
         if waiting_helps { Self::Unavailable(Box::new(fault)) } else { Self::Broken(Box::new(fault)) }
     }

@@ -4,12 +4,15 @@ use super::error::Fault;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The right to use a database file. Ends when it is dropped, or with the process.
 #[derive(Debug)]
 pub(super) struct Claimed {
     /// Where the file really is: two names of one file must meet at one lock.
     pub(super) path: PathBuf,
+    /// Opened before SQLite opens it and closed last: closing any descriptor of the file ends SQLite's own locks on it.
+    pub(super) database: Arc<File>,
     _lock: File,
 }
 
@@ -18,15 +21,24 @@ impl Claimed {
     /// locks do not serve: they let two writers take turns, and each counts revisions by itself.
     pub(super) fn new(path: &Path) -> Result<Self, Fault> {
         let failed = |error: io::Error| Fault::Open { path: path.to_owned(), source: Box::new(error) };
-        private_file(path).map_err(failed)?;
+        let database = Arc::new(private_file(path).map_err(failed)?);
         let path = fs::canonicalize(path).map_err(failed)?;
         let lock = lock_of(&path);
         let file = private_file(&lock).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: file }),
+            Ok(()) => Ok(Self { path, database, _lock: file }),
             Err(TryLockError::WouldBlock) => Err(Fault::InUse { path, lock }),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
+    }
+}
+
+impl Claimed {
+    /// Brings the names of the files in the folder to the disk.
+    pub(super) fn sync_folder(&self) -> Result<(), Fault> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| Fault::Open { path: self.path.clone(), source: Box::new(error) })
     }
 }
 

@@ -3,30 +3,37 @@
 //! Why SQLite and how it is set up: `docs/decisions/0003-sqlite-embedded.md`. Operators may read
 //! the file with `sqlite3` while the server runs.
 
+mod erase;
 mod error;
 mod file;
 mod options;
 mod queue;
 mod reader;
 mod recent;
+mod request;
 mod schema;
 mod writer;
 
 pub use options::{Now, SqliteOptions};
 
-use super::{Batch, EventPage, Record, Revision, Store, StoreError};
+use super::common::{History, check_batch, check_keys, revision};
+use super::{Batch, EventPage, HistoryLost, Record, Revision, Store, StoreError};
 use crate::domain::Timestamp;
 use async_trait::async_trait;
+use erase::Eraser;
 use error::{Fault, store_error};
 use file::Claimed;
 use queue::Threads;
 use recent::{Found, Recent};
+use request::{Job, Request};
 use rusqlite::Connection;
+use schema::OpenedFile;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{oneshot, watch};
-use writer::{Job, Request, Writer};
+use tokio_util::sync::CancellationToken;
+use writer::Writer;
 
 /// A [`Store`] in one file. Dropping it finishes the queued writes, empties the write-ahead log
 /// into the file and frees it for another process; that blocks for as long as the disk takes.
@@ -37,6 +44,8 @@ pub struct Sqlite {
     engine: Engine,
     doorbell: watch::Sender<Revision>,
     recent: Arc<Recent>,
+    history: Arc<History>,
+    failed: CancellationToken,
     epoch: String,
     max_body: usize,
     file: Option<Claimed>,
@@ -46,7 +55,7 @@ pub struct Sqlite {
 enum Engine {
     Thread(Threads<Request>),
     /// The caller, one request a transaction.
-    Caller(Mutex<Writer>),
+    Caller(Box<Mutex<Writer>>),
 }
 
 impl fmt::Debug for Sqlite {
@@ -65,15 +74,15 @@ impl Sqlite {
     /// [`StoreError::Broken`] where it is not a database of certmint, or of a newer certmint.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let file = Claimed::new(path)?;
-        let opened = schema::open_writer(&file.path, &options)?;
+        let OpenedFile { connection, meta, epoch, eraser } = schema::open_writer(&file, &options)?;
         let connections = (0..options.readers.max(1))
             .map(|_| schema::open_reader(&file.path, &options))
             .collect::<Result<Vec<_>, _>>()?;
-        let readers = Threads::many("store-reader", options.read_queue, connections, |connection, job: Job| {
-            job(connection);
-        })
-        .map_err(|e| no_thread(&file.path, e))?;
-        Self::start(opened, &options, Some(readers), Some(file))
+        let failed = CancellationToken::new();
+        let work = |connection: &Connection, job: Job| job(connection);
+        let readers = Threads::many("store-reader", options.read_queue, &failed, connections, work)
+            .map_err(|e| no_thread(&file.path, e))?;
+        Self::start((connection, meta, epoch), &options, failed, Some(readers), Some((file, eraser)))
     }
 
     /// A database that is gone when it is dropped, without a thread: each call does its work where
@@ -84,12 +93,32 @@ impl Sqlite {
     /// [`StoreError::Unavailable`] where there is no memory.
     pub fn open_inline(options: SqliteOptions) -> Result<Self, StoreError> {
         let (connection, meta, epoch) = schema::open_in_memory().map_err(store_error)?;
-        let doorbell = watch::Sender::new(reader::revision(meta.head));
+        let doorbell = watch::Sender::new(revision(meta.head));
         let recent = Arc::new(Recent::new(options.recent));
-        let writer =
-            Writer { connection, meta, group: 1, now: options.now, doorbell: doorbell.clone(), recent: recent.clone() };
-        let engine = Engine::Caller(Mutex::new(writer));
-        Ok(Self { readers: None, engine, doorbell, recent, epoch, max_body: options.max_body, file: None })
+        let history = Arc::new(History::default());
+        let writer = Writer {
+            connection,
+            eraser: None,
+            meta,
+            committed: meta.head,
+            history: history.clone(),
+            group: 1,
+            now: options.now,
+            doorbell: doorbell.clone(),
+            recent: recent.clone(),
+        };
+        let engine = Engine::Caller(Box::new(Mutex::new(writer)));
+        Ok(Self {
+            readers: None,
+            engine,
+            doorbell,
+            recent,
+            history,
+            failed: CancellationToken::new(),
+            epoch,
+            max_body: options.max_body,
+            file: None,
+        })
     }
 
     /// Gives a file that was restored from a backup a new epoch, so that resume tokens of clients that saw more than
@@ -103,8 +132,13 @@ impl Sqlite {
             return Err(Fault::Open { path: path.to_owned(), source }.into());
         }
         let file = Claimed::new(path)?;
-        let (connection, ..) = schema::open_writer(&file.path, &options)?;
-        schema::renew_epoch(&connection).map_err(store_error)
+        let opened = schema::open_writer(&file, &options)?;
+        schema::renew_epoch(&opened.connection).map_err(store_error)
+    }
+
+    /// Cancelled when a thread of the store panicked: the store cannot be used any more.
+    pub fn failed(&self) -> CancellationToken {
+        self.failed.clone()
     }
 
     /// A database that is gone when it is dropped, for tests. One thread reads and writes.
@@ -112,29 +146,36 @@ impl Sqlite {
     /// # Errors
     /// [`StoreError::Unavailable`] where there is no memory or no thread.
     pub fn open_in_memory() -> Result<Self, StoreError> {
-        Self::start(schema::open_in_memory().map_err(store_error)?, &SqliteOptions::default(), None, None)
+        let opened = schema::open_in_memory().map_err(store_error)?;
+        Self::start(opened, &SqliteOptions::default(), CancellationToken::new(), None, None)
     }
 
     fn start(
         (connection, meta, epoch): (Connection, schema::Meta, String),
         options: &SqliteOptions,
+        failed: CancellationToken,
         readers: Option<Threads<Job>>,
-        file: Option<Claimed>,
+        file: Option<(Claimed, Eraser)>,
     ) -> Result<Self, StoreError> {
-        let doorbell = watch::Sender::new(reader::revision(meta.head));
+        let (file, eraser) = file.unzip();
+        let doorbell = watch::Sender::new(revision(meta.head));
         let recent = Arc::new(Recent::new(options.recent));
+        let history = Arc::new(History::default());
         let writer = Writer {
             connection,
+            eraser,
             meta,
+            committed: meta.head,
+            history: history.clone(),
             group: options.group.max(1),
             now: options.now.clone(),
             doorbell: doorbell.clone(),
             recent: recent.clone(),
         };
-        let writer = Threads::one("store-writer", options.write_queue, |requests| writer.run(requests))
+        let writer = Threads::one("store-writer", options.write_queue, &failed, |requests| writer.run(requests))
             .map_err(|e| no_thread(file.as_ref().map_or(Path::new(":memory:"), |file| &file.path), e))?;
         let engine = Engine::Thread(writer);
-        Ok(Self { readers, engine, doorbell, recent, epoch, max_body: options.max_body, file })
+        Ok(Self { readers, engine, doorbell, recent, history, failed, epoch, max_body: options.max_body, file })
     }
 
     async fn read<T: Send + 'static>(
@@ -163,6 +204,13 @@ impl Sqlite {
         answered.await.map_err(|_| Fault::Stopped)?
     }
 
+    /// Whoever follows the log is woken, to hear of it.
+    fn lose(&self, lost: HistoryLost) {
+        if self.history.lose(lost) {
+            self.doorbell.send_modify(|_| ());
+        }
+    }
+
     async fn send(&self, request: Request) -> Result<(), StoreError> {
         match &self.engine {
             Engine::Thread(writer) => writer.send(request).await,
@@ -178,6 +226,7 @@ impl Sqlite {
 #[async_trait]
 impl Store for Sqlite {
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        self.history.check()?;
         let ticket = match self.recent.find(key) {
             Found::Known(record) => return Ok(Some((*record).clone())),
             Found::Unknown(ticket) => ticket,
@@ -190,13 +239,21 @@ impl Store for Sqlite {
         Ok(found)
     }
 
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.history.check()?;
+        check_keys(keys)?;
+        let keys = keys.to_vec();
+        self.read(move |connection| reader::get_many(connection, &keys)).await
+    }
+
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.history.check()?;
         let (prefix, after) = (prefix.to_owned(), after.to_owned());
         self.read(move |connection| reader::list(connection, &prefix, &after, limit)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
-        check(&batch, self.max_body)?;
+        check_batch(&batch, self.max_body)?;
         self.write(|answer| Request::Commit(batch, answer)).await
     }
 
@@ -205,7 +262,16 @@ impl Store for Sqlite {
     }
 
     async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
-        self.read(move |connection| reader::events(connection, after, limit)).await
+        self.history.check()?;
+        // Before the read, which sees everything that was committed by now.
+        let seen = *self.doorbell.borrow();
+        let page = self.read(move |connection| reader::events(connection, after, limit)).await?;
+        if page.head < seen {
+            let lost = HistoryLost::SetBack { found: page.head, seen };
+            self.lose(lost.clone());
+            return Err(lost.into());
+        }
+        Ok(page)
     }
 
     fn head(&self) -> watch::Receiver<Revision> {
@@ -218,21 +284,6 @@ impl Store for Sqlite {
 
     async fn epoch(&self) -> Result<String, StoreError> {
         Ok(self.epoch.clone())
-    }
-}
-
-/// What can be refused without asking the database.
-fn check(batch: &Batch, limit: usize) -> Result<(), Fault> {
-    let Batch { puts, deletes: _, events } = batch;
-    let bodies = puts.iter().map(|put| (put.key.as_str(), &put.body));
-    for (key, body) in bodies.chain(events.iter().map(|body| ("an event", body))) {
-        if body.len() > limit {
-            return Err(Fault::BodyTooLarge { key: key.to_owned(), size: body.len(), limit });
-        }
-    }
-    match batch.repeated_key() {
-        Some(key) => Err(Fault::KeyTwice(key.to_owned())),
-        None => Ok(()),
     }
 }
 

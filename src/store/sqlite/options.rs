@@ -32,6 +32,9 @@ pub struct SqliteOptions {
     pub mmap: u64,
     /// Bytes of records read lately that are kept in memory, about; 0 keeps none. Default 8 MiB.
     pub recent: usize,
+    /// Bytes of a file of an earlier certmint, which did not erase what it deleted, up to which it is written anew when
+    /// it is opened. A larger one is left to `certmint migrate`, since it takes its time. Default 1 GiB.
+    pub rewrite: u64,
     /// The clock for commit times. Default: the clock of SQLite, as a server would use its own.
     pub now: Option<Now>,
 }
@@ -48,6 +51,7 @@ impl Default for SqliteOptions {
             busy_timeout: Duration::from_secs(5),
             mmap: 256 << 20,
             recent: 8 << 20,
+            rewrite: 1 << 30,
             now: None,
         }
     }
@@ -55,8 +59,19 @@ impl Default for SqliteOptions {
 
 impl fmt::Debug for SqliteOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { readers, read_queue, write_queue, group, max_body, max_file, busy_timeout, mmap, recent, now } =
-            self;
+        let Self {
+            readers,
+            read_queue,
+            write_queue,
+            group,
+            max_body,
+            max_file,
+            busy_timeout,
+            mmap,
+            recent,
+            rewrite,
+            now,
+        } = self;
         f.debug_struct("SqliteOptions")
             .field("readers", readers)
             .field("read_queue", read_queue)
@@ -67,6 +82,7 @@ impl fmt::Debug for SqliteOptions {
             .field("busy_timeout", busy_timeout)
             .field("mmap", mmap)
             .field("recent", recent)
+            .field("rewrite", rewrite)
             .field("now", &now.as_ref().map(|_| "given"))
             .finish()
     }

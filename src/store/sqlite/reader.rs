@@ -2,6 +2,7 @@
 
 use super::schema::{META, Meta};
 use crate::domain::Timestamp;
+use crate::store::common::{end_of_prefix, first_of_list, integer, revision};
 use crate::store::{Event, EventPage, Record, Revision};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -22,10 +23,15 @@ pub(super) fn get(connection: &Connection, key: &str) -> rusqlite::Result<Option
     connection.prepare_cached(GET)?.query_row([key], record).optional()
 }
 
+/// All of one snapshot.
+pub(super) fn get_many(connection: &Connection, keys: &[String]) -> rusqlite::Result<Vec<Option<Record>>> {
+    let snapshot = connection.unchecked_transaction()?;
+    let mut statement = snapshot.prepare_cached(GET)?;
+    keys.iter().map(|key| statement.query_row([key], record).optional()).collect()
+}
+
 pub(super) fn list(connection: &Connection, prefix: &str, after: &str, limit: usize) -> rusqlite::Result<Vec<Record>> {
-    // One lower bound, not two: SQLite would use one for the index and walk over the other.
-    // `after` with a zero byte is the first key behind `after`.
-    let from = if after >= prefix { format!("{after}\0") } else { prefix.to_owned() };
+    let from = first_of_list(prefix, after);
     // In SQLite every text is below every blob, so an empty blob stands for "no end".
     let end = end_of_prefix(prefix).map_or(Value::Blob(Vec::new()), Value::Text);
     let mut statement = connection.prepare_cached(LIST)?;
@@ -60,50 +66,10 @@ pub(super) fn text_or_blob(body: &[u8]) -> ToSqlOutput<'_> {
     ToSqlOutput::Borrowed(if std::str::from_utf8(body).is_ok() { ValueRef::Text(body) } else { ValueRef::Blob(body) })
 }
 
-/// SQLite counts with a sign. No revision and no count of ours reaches the end of that.
-pub(super) fn integer(unsigned: impl TryInto<i64>) -> i64 {
-    unsigned.try_into().unwrap_or(i64::MAX)
-}
-
-pub(super) fn revision(stored: i64) -> Revision {
-    stored.max(0).unsigned_abs()
-}
-
-/// The smallest text that is greater than every text with this prefix; none where there is no such text.
-fn end_of_prefix(prefix: &str) -> Option<String> {
-    let mut end = prefix.to_owned();
-    while let Some(last) = end.pop() {
-        // UTF-8 orders as the characters do. The range steps over the surrogates and ends at U+10FFFF.
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            end.push(next);
-            return Some(end);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::sqlite::{schema, writer};
-
-    #[test]
-    fn a_prefix_ends_before_the_next_character() {
-        let cases = [
-            ("a", Some("b")),
-            ("a/", Some("a0")),
-            ("\u{7f}", Some("\u{80}")),
-            ("\u{ff}", Some("\u{100}")),
-            ("\u{d7ff}", Some("\u{e000}")),
-            ("a\u{10ffff}", Some("b")),
-            ("a\u{10ffff}\u{10ffff}", Some("b")),
-            ("\u{10ffff}", None),
-            ("", None),
-        ];
-        for (prefix, end) in cases {
-            assert_eq!(end_of_prefix(prefix).as_deref(), end, "{prefix:?}");
-        }
-    }
 
     #[test]
     fn no_statement_walks_over_a_table_or_sorts() {

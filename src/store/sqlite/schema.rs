@@ -1,6 +1,8 @@
 //! Connections, the tables, and how a database comes to the newest version of them.
 
+use super::erase::{self, Eraser};
 use super::error::Fault;
+use super::file::Claimed;
 use super::options::SqliteOptions;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Row};
@@ -41,7 +43,19 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE records ADD COLUMN leased_from INTEGER;
     CREATE INDEX records_leased ON records (leased_from) WHERE leased_from IS NOT NULL;
 ",
+    "
+    -- 1: the file may hold what was deleted by a certmint that did not erase it.
+    ALTER TABLE meta ADD COLUMN remnants INTEGER NOT NULL DEFAULT 1;
+",
 ];
+
+const REMNANTS: &str = "\
+-- remnants
+SELECT remnants FROM meta WHERE id = 1";
+
+const NO_REMNANTS: &str = "\
+-- no_remnants
+UPDATE meta SET remnants = 0 WHERE id = 1";
 
 /// The file is this process's alone, so whoever held a lease is gone: what it had claimed is due as before.
 const END_LEASES: &str = "\
@@ -69,20 +83,64 @@ impl Meta {
     }
 }
 
-/// Opens the writer's connection and brings the tables up to date. Answers the epoch, too.
-pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Result<(Connection, Meta, String), Fault> {
+/// The writer's connection to a file, and what goes with it.
+pub(super) struct OpenedFile {
+    pub(super) connection: Connection,
+    pub(super) meta: Meta,
+    pub(super) epoch: String,
+    pub(super) eraser: Eraser,
+}
+
+/// Opens the writer's connection and brings the tables up to date.
+pub(super) fn open_writer(file: &Claimed, options: &SqliteOptions) -> Result<OpenedFile, Fault> {
+    let path = &*file.path;
+    let mut eraser = Eraser::before_open(file.database.clone(), path, options.busy_timeout);
     let mut connection = Connection::open(path).map_err(|e| cannot_open(path, e))?;
     check_owner(&connection, path)?;
     let mode = set_up_writer(&connection, options).map_err(|e| cannot_open(path, e))?;
     if mode != "wal" {
         return Err(Fault::NoWal { path: path.to_owned(), mode });
     }
-    migrate(&mut connection).map_err(|e| cannot_open(path, e))?;
-    connection.execute(END_LEASES, []).map_err(|e| cannot_open(path, e))?;
-    // After kill -9 the write-ahead log may hold a commit that was written but not yet flushed.
-    // Readers are about to see it, so it must not get lost any more: a checkpoint flushes it.
-    query_pragma(&connection, "PRAGMA wal_checkpoint(PASSIVE)").map_err(|e| cannot_open(path, e))?;
-    finish(connection).map_err(|e| cannot_open(path, e))
+    let open = || {
+        migrate(&mut connection)?;
+        connection.execute(END_LEASES, [])?;
+        // After kill -9 the write-ahead log may hold a commit that was written but not yet flushed.
+        // Readers are about to see it, so it must not get lost any more: a checkpoint flushes it.
+        eraser.opened(&connection)?;
+        if remove_remnants(&connection, path, options.rewrite)? {
+            eraser.opened(&connection)?;
+        }
+        finish(connection)
+    };
+    let (connection, meta, epoch) = open().map_err(|e| cannot_open(path, e))?;
+    // The write-ahead log is there by now, and its name has to be on the disk before a commit is acknowledged out of
+    // it. SQLite flushes the folder, but takes a failure for a system that cannot do so.
+    file.sync_folder()?;
+    Ok(OpenedFile { connection, meta, epoch, eraser })
+}
+
+/// Once, after the update from a version that did not erase what it deleted. Whether it wrote the file anew.
+fn remove_remnants(connection: &Connection, path: &Path, most: u64) -> rusqlite::Result<bool> {
+    if connection.query_row(REMNANTS, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(false);
+    }
+    let (file, bytes) = (path.display(), erase::size(path));
+    if bytes > most {
+        tracing::warn!(
+            %file, bytes,
+            "the database file may hold private keys (sealed) that an earlier version deleted, and is too large to be \
+             written anew at a start: stop the server and run `certmint migrate` when there is time and twice the room"
+        );
+        return Ok(false);
+    }
+    tracing::info!(%file, bytes, "the database file is written anew, without what earlier versions deleted");
+    match erase::rewrite(connection, path) {
+        Ok(()) => connection.execute(NO_REMNANTS, []).map(|_| true),
+        Err(error) => {
+            tracing::warn!(%file, %error, "the database file could not be written anew; the next start tries again");
+            Ok(false)
+        }
+    }
 }
 
 /// A database that ends with its connection.
@@ -161,6 +219,7 @@ fn set_up_writer(connection: &Connection, options: &SqliteOptions) -> rusqlite::
     let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     // FULL flushes the log at each commit. The last two matter on macOS, where fsync does not reach the disk.
     for pragma in [
+        "PRAGMA secure_delete = ON",
         "PRAGMA synchronous = FULL",
         "PRAGMA fullfsync = ON",
         "PRAGMA checkpoint_fullfsync = ON",
@@ -194,6 +253,9 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
             transaction.pragma_update(None, "user_version", number)?;
             transaction.commit()?;
         }
+    }
+    if version == 0 {
+        connection.execute(NO_REMNANTS, [])?;
     }
     Ok(())
 }

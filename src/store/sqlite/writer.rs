@@ -1,16 +1,21 @@
 //! The one thread that writes. It takes everything that waits into one transaction (group
 //! commit), and answers when that transaction is on the disk.
 
-use super::error::{Lost, shared_error, store_error};
+use super::erase::Eraser;
+use super::error::Lost;
 use super::options::Now;
-use super::reader::{integer, record, revision, text_or_blob};
+use super::queue::receive_until;
+use super::reader::{record, text_or_blob};
 use super::recent::Recent;
-use super::schema::Meta;
+use super::request::{Deferred, Request, defer, refuse};
+use super::schema::{META, Meta};
 use crate::domain::Timestamp;
-use crate::store::{Batch, Delete, Put, Record, Revision, StoreError};
+use crate::store::common::{History, integer, revision};
+use crate::store::{Batch, Delete, HistoryLost, Put, Record, Revision, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use std::time::Instant;
+use tokio::sync::{mpsc, watch};
 
 const BEGIN: &str = "-- begin\nBEGIN IMMEDIATE";
 const COMMIT: &str = "-- commit\nCOMMIT";
@@ -53,33 +58,15 @@ UPDATE meta SET head = ?1, trimmed = ?2, events = ?3 WHERE id = 1";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[PRESENT, INSERT, UPDATE, DELETE, APPEND, DUE, LEASE, OLDEST, TRIM, SAVE];
 
-pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// A read that runs on some connection and answers by itself.
-pub(super) type Job = Box<dyn FnOnce(&Connection) + Send>;
-
-pub(super) enum Request {
-    Commit(Batch, Answer<Revision>),
-    Claim {
-        now: Timestamp,
-        until: Timestamp,
-        limit: usize,
-        answer: Answer<Vec<Record>>,
-    },
-    Trim {
-        before: Timestamp,
-        keep_at_least: u64,
-        limit: usize,
-        answer: Answer<u64>,
-    },
-    /// A database in memory has one connection, so the writer reads too.
-    Read(Job),
-}
-
 pub(super) struct Writer {
     pub(super) connection: Connection,
-    /// As of the last transaction that was committed.
+    /// None for a database in memory.
+    pub(super) eraser: Option<Eraser>,
+    /// As of the last transaction that was committed; its head counts what a failed COMMIT may bring back, too.
     pub(super) meta: Meta,
+    /// The head that the file is known to have.
+    pub(super) committed: i64,
+    pub(super) history: Arc<History>,
     /// Requests in one transaction, at most.
     pub(super) group: usize,
     pub(super) now: Option<Now>,
@@ -90,7 +77,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Works until the other end of the queue is gone and the queue is empty.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(first) = requests.blocking_recv() {
+        while let Some(first) = self.next(&mut requests) {
             let mut group = vec![first];
             while group.len() < self.group {
                 let Ok(next) = requests.try_recv() else { break };
@@ -98,6 +85,23 @@ impl Writer {
             }
             self.serve(group);
         }
+        // Closing the connection would empty the log, too, but clear nothing in the file.
+        if let Some(eraser) = &mut self.eraser {
+            eraser.attempt(&self.connection, Instant::now());
+        }
+    }
+
+    /// The next request. While it waits, it erases what was removed.
+    fn next(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<Request> {
+        while let Some(eraser) = &mut self.eraser
+            && let Some(due) = eraser.due()
+        {
+            match receive_until(requests, due) {
+                Some(received) => return received,
+                None => eraser.attempt(&self.connection, Instant::now()),
+            }
+        }
+        requests.blocking_recv()
     }
 
     pub(super) fn serve(&mut self, group: Vec<Request>) {
@@ -115,16 +119,33 @@ impl Writer {
     /// One transaction. Nobody is answered before it ended, not even who was refused: a refusal
     /// may rest on what a neighbour wrote.
     fn write(&mut self, requests: Vec<Request>) {
-        let mut group =
-            Group { connection: &self.connection, meta: self.meta, touched: Vec::new(), rings: false, lost: None };
+        let mut group = Group {
+            connection: &self.connection,
+            meta: self.meta,
+            touched: Vec::new(),
+            rings: false,
+            removes: false,
+            lost: None,
+        };
         let at = group.begin(self.now.as_ref());
+        if let Some(found) = group.head_below(self.committed) {
+            group.end(self.meta);
+            let lost = HistoryLost::SetBack { found: revision(found), seen: revision(self.committed) };
+            if self.history.lose(lost.clone()) {
+                self.doorbell.send_modify(|_| ());
+            }
+            requests.into_iter().for_each(|request| refuse(request, &lost));
+            return;
+        }
         let mut answers: Vec<Deferred> = Vec::with_capacity(requests.len());
         for request in requests {
             answers.push(match request {
                 Request::Commit(batch, answer) => {
                     group.touched.extend(keys(&batch));
+                    let removes = batch.puts.iter().any(|put| put.expected.is_some()) || !batch.deletes.is_empty();
                     let result = group.attempt(|connection, meta| commit(connection, meta, at, batch));
                     group.rings |= matches!(result, Some(Ok(_)));
+                    group.removes |= removes && matches!(result, Some(Ok(_)));
                     defer(answer, result)
                 }
                 Request::Claim { now, until, limit, answer } => {
@@ -143,10 +164,12 @@ impl Writer {
         self.recent.close(std::mem::take(&mut group.touched));
         group.end(self.meta);
         self.recent.open();
-        let Group { meta, rings, lost, connection: _, touched: _ } = group;
+        let Group { meta, rings, removes, lost, connection: _, touched: _ } = group;
         let lost = lost.map(|error| Arc::new(Lost::new(error, self.connection.path())));
+        let wrote = lost.is_none() && self.meta != meta;
         if lost.is_none() {
             self.meta = meta;
+            self.committed = meta.head;
         } else {
             // Where the flush of a COMMIT failed, a crash may still bring the transaction back.
             // Its revisions are not given out a second time.
@@ -157,6 +180,9 @@ impl Writer {
         }
         for answer in answers {
             answer(lost.as_ref());
+        }
+        if let (true, Some(eraser)) = (wrote, &mut self.eraser) {
+            eraser.after_write(&self.connection, removes, Instant::now());
         }
     }
 }
@@ -170,6 +196,8 @@ struct Group<'c> {
     /// Keys of records that it may change.
     touched: Vec<String>,
     rings: bool,
+    /// It deletes or replaces the body of a record.
+    removes: bool,
     /// Why nothing of this transaction will be there.
     lost: Option<rusqlite::Error>,
 }
@@ -185,6 +213,21 @@ impl Group<'_> {
             self.lost = Some(error);
             Timestamp::default()
         })
+    }
+
+    /// The head of the file, where it is below the one that this process wrote: somebody set the file back.
+    fn head_below(&mut self, committed: i64) -> Option<i64> {
+        if self.lost.is_some() {
+            return None;
+        }
+        let read = self.connection.prepare_cached(META).and_then(|mut meta| meta.query_row([], Meta::of));
+        match read {
+            Ok(meta) => (meta.head < committed).then_some(meta.head),
+            Err(error) => {
+                self.lost = Some(error);
+                None
+            }
+        }
     }
 
     /// Does it, or refuses it before anything was written. `None` where the whole transaction is lost, as it is with
@@ -319,19 +362,4 @@ fn save(connection: &Connection, meta: Meta) -> rusqlite::Result<()> {
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
-}
-
-/// Waits to hear whether the transaction was lost.
-type Deferred = Box<dyn FnOnce(Option<&Arc<Lost>>)>;
-
-fn defer<T: 'static>(answer: Answer<T>, result: Option<Result<T, StoreError>>) -> Deferred {
-    Box::new(move |lost| {
-        let told = match (lost, result) {
-            (None, Some(result)) => result,
-            (Some(error), _) => Err(shared_error(error)),
-            (None, None) => Err(store_error(rusqlite::Error::InvalidQuery)),
-        };
-        // Who does not wait any more need not be told.
-        let _ = answer.send(told);
-    })
 }

@@ -37,7 +37,11 @@ pub(super) fn input(issuer: Option<v1::Issuer>) -> Result<IssuerInput> {
         password: filled(password).map(Zeroizing::new),
         organization: organization.map(|organization| {
             let v1::OrganizationDetails { id, administrators } = organization;
-            Organization { id: filled(id), administrators: administrators.into_iter().map(administrator).collect() }
+            Organization {
+                id: filled(id),
+                administrators: administrators.into_iter().map(administrator).collect(),
+                without_administrators: false,
+            }
         }),
         enabled: attributes.and_then(|attributes| attributes.enabled),
         options,
@@ -85,7 +89,8 @@ pub(super) fn masked(input: IssuerInput, mask: Option<prost_types::FieldMask>) -
 
 /// What a message says about contacts.
 pub(super) fn contacts_input(contacts: Option<v1::Contacts>) -> Result<Contacts> {
-    let v1::Contacts { id: _, contacts } = contacts.unwrap_or_default();
+    let v1::Contacts { id: _, contacts } =
+        contacts.ok_or_else(|| Error::field("contacts", "It is required: a list, which may be empty."))?;
     let contact = |v1::Contact { email, name, phone }| Contact { email, name: filled(name), phone: filled(phone) };
     Contacts::new(contacts.into_iter().map(contact).collect())
 }
@@ -94,7 +99,7 @@ impl Admin {
     async fn set(&self, request: Request<v1::SetIssuerRequest>) -> Result<v1::SetIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::SetIssuerRequest { vault_name, issuer_name, issuer } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let name = call.issuer(&issuer_name)?;
         let issuer = self.0.set_issuer(&call.caller(), &vault, &name, input(issuer)?).await?;
         Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
@@ -103,7 +108,7 @@ impl Admin {
     async fn update(&self, request: Request<v1::UpdateIssuerRequest>) -> Result<v1::UpdateIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::UpdateIssuerRequest { vault_name, issuer_name, issuer, update_mask } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let name = call.issuer(&issuer_name)?;
         let input = masked(input(issuer)?, update_mask)?;
         let issuer = self.0.update_issuer(&call.caller(), &vault, &name, input).await?;
@@ -113,7 +118,7 @@ impl Admin {
     async fn get(&self, request: Request<v1::GetIssuerRequest>) -> Result<v1::GetIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::GetIssuerRequest { vault_name, issuer_name } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let issuer = self.0.issuer(&vault, &call.issuer(&issuer_name)?).await?;
         Ok(v1::GetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
@@ -121,7 +126,7 @@ impl Admin {
     async fn list(&self, request: Request<v1::ListIssuersRequest>) -> Result<v1::ListIssuersResponse> {
         let (call, message) = open(request)?;
         let v1::ListIssuersRequest { vault_name, page_size: size, page_token } = message;
-        let page = self.0.issuers(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
+        let page = self.0.issuers(&call.vault(&vault_name).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         let item = |issuer: crate::domain::IssuerConfig| v1::IssuerItem {
             id: format!("{base}/certificates/issuers/{}", issuer.name),
@@ -137,7 +142,7 @@ impl Admin {
     async fn delete(&self, request: Request<v1::DeleteIssuerRequest>) -> Result<v1::DeleteIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::DeleteIssuerRequest { vault_name, issuer_name } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let issuer = self.0.delete_issuer(&vault, &call.issuer(&issuer_name)?).await?;
         Ok(v1::DeleteIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
@@ -147,7 +152,7 @@ impl Admin {
     async fn set_contacts_of(&self, request: Request<v1::SetContactsRequest>) -> Result<v1::SetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::SetContactsRequest { vault_name, contacts } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let contacts = self.0.set_contacts(&vault, contacts_input(contacts)?).await?;
         Ok(v1::SetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
@@ -155,7 +160,7 @@ impl Admin {
     async fn contacts_of(&self, request: Request<v1::GetContactsRequest>) -> Result<v1::GetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::GetContactsRequest { vault_name } = message;
-        let contacts = self.0.contacts(&call.vault(&vault_name)?).await?;
+        let contacts = self.0.contacts(&call.vault(&vault_name).await?).await?;
         Ok(v1::GetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 
@@ -165,7 +170,7 @@ impl Admin {
     ) -> Result<v1::DeleteContactsResponse> {
         let (call, message) = open(request)?;
         let v1::DeleteContactsRequest { vault_name } = message;
-        let contacts = self.0.delete_contacts(&call.vault(&vault_name)?).await?;
+        let contacts = self.0.delete_contacts(&call.vault(&vault_name).await?).await?;
         Ok(v1::DeleteContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 }

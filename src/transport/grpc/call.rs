@@ -1,7 +1,7 @@
 //! What every call carries beside its message: the host that the client used, and who calls.
 
 use super::door::Caller;
-use crate::domain::{CertificateName, IssuerName, RequestId, Result, VaultName, Version};
+use crate::domain::{CertificateName, Error, IssuerName, RequestId, Result, VaultName, Version};
 use crate::service::watch::Subscriber;
 use crate::service::{self, PendingRef, Vaults};
 use crate::transport::audit::About;
@@ -47,10 +47,10 @@ impl Call {
     }
 
     /// The vault that a message names, else the one of the host; refused where there is none.
-    pub(super) fn vault(&self, name: &str) -> Result<VaultName> {
+    pub(super) async fn vault(&self, name: &str) -> Result<VaultName> {
         let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
         self.note(|about| vault.as_str().clone_into(&mut about.vault));
-        self.vaults.vault(&vault).map(|known| known.name)
+        self.vaults.find(&vault).await.map(|known| known.name)
     }
 
     /// The vault that a message is about to make.
@@ -82,13 +82,13 @@ impl Call {
     }
 
     /// Like [`Call::vault`], where `-` is every vault.
-    pub(super) fn vault_or_all(&self, name: &str) -> Result<Option<VaultName>> {
-        if name == "-" { Ok(None) } else { self.vault(name).map(Some) }
+    pub(super) async fn vault_or_all(&self, name: &str) -> Result<Option<VaultName>> {
+        if name == "-" { Ok(None) } else { self.vault(name).await.map(Some) }
     }
 
-    pub(super) fn pending(&self, vault: &str, name: &str, request_id: &str) -> Result<PendingRef> {
+    pub(super) async fn pending(&self, vault: &str, name: &str, request_id: &str) -> Result<PendingRef> {
         Ok(PendingRef {
-            vault: self.vault(vault)?,
+            vault: self.vault(vault).await?,
             name: self.certificate(name)?,
             request_id: optional_id(request_id)?,
         })
@@ -102,6 +102,15 @@ impl Call {
 
 pub(super) fn optional_id(text: &str) -> Result<Option<RequestId>> {
     if text.is_empty() { Ok(None) } else { RequestId::parse(text).map(Some) }
+}
+
+/// The id that makes a creation safe to repeat. All zeros are what a variable holds that nobody set: two callers with
+/// that mistake would get each other's operation.
+pub(super) fn chosen_id(text: &str) -> Result<Option<RequestId>> {
+    match optional_id(text)? {
+        Some(id) if id.is_nil() => Err(Error::field("request_id", "Its digits are all zero: choose a random one.")),
+        id => Ok(id),
+    }
 }
 
 pub(super) fn optional_version(text: &str) -> Result<Option<Version>> {

@@ -1,7 +1,7 @@
 //! `certmint.v1.CertificateService`, but for its stream.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
-use super::call::{Call, optional_id};
+use super::call::{Call, chosen_id};
 use super::status::status;
 use super::{import, policy, reply, watch};
 use crate::domain::{Error, Result, Tags, Version};
@@ -58,13 +58,13 @@ impl Certificates {
             .0
             .create(CreateRequest {
                 caller: call.caller(),
-                vault: call.vault(&vault_name)?,
+                vault: call.vault(&vault_name).await?,
                 name: call.certificate(&certificate_name)?,
                 policy: policy.map(policy::input).transpose()?,
                 enabled: enabled(attributes),
                 tags: tags(labels),
                 preserve_cert_order,
-                request_id: optional_id(&request_id)?,
+                request_id: chosen_id(&request_id)?,
                 client_request_id: None,
             })
             .await?;
@@ -77,7 +77,7 @@ impl Certificates {
     async fn get(&self, request: Request<v1::GetPendingRequest>) -> Result<v1::GetPendingResponse> {
         let (call, message) = open(request)?;
         let v1::GetPendingRequest { vault_name, certificate_name, request_id } = message;
-        let wanted = call.pending(&vault_name, &certificate_name, &request_id)?;
+        let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
         let (operation, resume_token) = self.0.pending(&wanted).await?;
         let operation = Some(reply::operation(&operation, &call.base(), true));
         Ok(v1::GetPendingResponse { operation, resume_token })
@@ -90,7 +90,7 @@ impl Certificates {
         let page = self
             .0
             .list_pending(&ListPending {
-                vault: call.vault_or_all(&vault_name)?,
+                vault: call.vault_or_all(&vault_name).await?,
                 prefix: certificate_name_prefix,
                 statuses: watch::statuses(&statuses)?,
                 page_size: page_size(size)?,
@@ -108,7 +108,7 @@ impl Certificates {
     async fn cancel(&self, request: Request<v1::CancelPendingRequest>) -> Result<v1::CancelPendingResponse> {
         let (call, message) = open(request)?;
         let v1::CancelPendingRequest { vault_name, certificate_name, request_id } = message;
-        let wanted = call.pending(&vault_name, &certificate_name, &request_id)?;
+        let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
         let (operation, resume_token) = self.0.cancel(&wanted).await?;
         let operation = Some(reply::operation(&operation, &call.base(), true));
         Ok(v1::CancelPendingResponse { operation, resume_token })
@@ -117,7 +117,7 @@ impl Certificates {
     async fn delete(&self, request: Request<v1::DeletePendingRequest>) -> Result<v1::DeletePendingResponse> {
         let (call, message) = open(request)?;
         let v1::DeletePendingRequest { vault_name, certificate_name, request_id } = message;
-        let wanted = call.pending(&vault_name, &certificate_name, &request_id)?;
+        let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
         let operation = self.0.delete_pending(&wanted).await?;
         Ok(v1::DeletePendingResponse { operation: Some(reply::operation(&operation, &call.base(), true)) })
     }
@@ -136,7 +136,7 @@ impl Certificates {
             .0
             .merge(MergeRequest {
                 caller: call.caller(),
-                wanted: call.pending(&vault_name, &certificate_name, &request_id)?,
+                wanted: call.pending(&vault_name, &certificate_name, &request_id).await?,
                 x5c: x509_certificates.into_iter().map(Into::into).collect(),
                 enabled: enabled(attributes),
                 tags: tags(labels),
@@ -147,14 +147,14 @@ impl Certificates {
 
     async fn import(&self, request: Request<v1::ImportCertificateRequest>) -> Result<v1::ImportCertificateResponse> {
         let (call, message) = open(request)?;
-        let view = self.0.import(import::request(&call, message)?).await?;
+        let view = self.0.import(import::request(&call, message).await?).await?;
         Ok(v1::ImportCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
     async fn certificate(&self, request: Request<v1::GetCertificateRequest>) -> Result<v1::GetCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::GetCertificateRequest { vault_name, certificate_name, certificate_version } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
         let view = if certificate_version.is_empty() {
             self.0.certificate(&vault, &name).await?
         } else {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use zeroize::{Zeroize, Zeroizing};
 
 /// What a message asks for.
-pub(super) fn request(call: &Call, message: v1::ImportCertificateRequest) -> Result<ImportRequest> {
+pub(super) async fn request(call: &Call, message: v1::ImportCertificateRequest) -> Result<ImportRequest> {
     let v1::ImportCertificateRequest {
         vault_name,
         certificate_name,
@@ -20,7 +20,7 @@ pub(super) fn request(call: &Call, message: v1::ImportCertificateRequest) -> Res
         tags: labels,
         preserve_cert_order,
     } = message;
-    let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+    let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
     let value = match bundle {
         Some(Bundle::Pkcs12(bytes)) => own(bytes),
         Some(Bundle::Pem(text)) => Zeroizing::new(text.into_bytes()),

@@ -24,7 +24,7 @@ macro_rules! opened {
     ($request:expr, $message:path { $($field:ident),+ }) => {{
         let (call, message) = open($request)?;
         let $message { vault_name, key_name, key_version, $($field),+ } = message;
-        let wanted = wanted(&call, &vault_name, &key_name, &key_version)?;
+        let wanted = wanted(&call, &vault_name, &key_name, &key_version).await?;
         (call, wanted, $($field),+)
     }};
 }
@@ -33,14 +33,14 @@ impl Keys {
     async fn get(&self, request: Request<v1::GetKeyRequest>) -> Result<v1::GetKeyResponse> {
         let (call, message) = open(request)?;
         let v1::GetKeyRequest { vault_name, key_name, key_version } = message;
-        let view = self.0.key(&wanted(&call, &vault_name, &key_name, &key_version)?).await?;
+        let view = self.0.key(&wanted(&call, &vault_name, &key_name, &key_version).await?).await?;
         Ok(v1::GetKeyResponse { key: Some(key(view, &call.base())) })
     }
 
     async fn list(&self, request: Request<v1::ListKeysRequest>) -> Result<v1::ListKeysResponse> {
         let (call, message) = open(request)?;
         let v1::ListKeysRequest { vault_name, page_size: size, page_token } = message;
-        let page = self.0.keys(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
+        let page = self.0.keys(&call.vault(&vault_name).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListKeysResponse {
             keys: page
@@ -55,7 +55,7 @@ impl Keys {
     async fn versions(&self, request: Request<v1::ListKeyVersionsRequest>) -> Result<v1::ListKeyVersionsResponse> {
         let (call, message) = open(request)?;
         let v1::ListKeyVersionsRequest { vault_name, key_name, page_size: size, page_token } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&key_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&key_name)?);
         let page = self.0.key_versions(&vault, &name, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListKeyVersionsResponse {
@@ -153,6 +153,7 @@ pub(super) fn signature_algorithm(number: i32) -> Result<SignatureAlgorithm> {
         Ok(W::Es384) => SignatureAlgorithm::Es384,
         Ok(W::Es512) => SignatureAlgorithm::Es512,
         Ok(W::Es256k) => SignatureAlgorithm::Es256K,
+        Ok(W::Rsnull) => SignatureAlgorithm::RsNull,
         Ok(W::Unspecified) | Err(_) => return Err(unknown(number)),
     })
 }

@@ -56,7 +56,7 @@ impl Certificates {
     ) -> Result<v1::ListCertificatesResponse> {
         let (call, message) = open(request)?;
         let v1::ListCertificatesRequest { vault_name, page_size: size, page_token, include_pending } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let wanted = ListRequest { vault, page_size: page_size(size)?, page_token, include_pending };
         let page = self.0.list_certificates(&wanted).await?;
         let base = call.base();
@@ -72,7 +72,7 @@ impl Certificates {
     ) -> Result<v1::ListCertificateVersionsResponse> {
         let (call, message) = open(request)?;
         let v1::ListCertificateVersionsRequest { vault_name, certificate_name, page_size: size, page_token } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let wanted = ListRequest { vault, page_size: page_size(size)?, page_token, include_pending: false };
         let page = self.0.list_versions(&wanted, &call.certificate(&certificate_name)?).await?;
         let base = call.base();
@@ -96,28 +96,20 @@ impl Certificates {
             tags: labels,
             update_mask,
         } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
         let version = optional_version(&certificate_version)?;
         let v1::CertificateAttributes {
             enabled,
-            not_before,
-            expires,
+            not_before: _,
+            expires: _,
             created: _,
             updated: _,
             recoverable_days: _,
             recovery_level: _,
         } = attributes.unwrap_or_default();
         let change = Change::of(policy, enabled, tags(labels), update_mask)?;
-        let request = UpdateRequest {
-            vault,
-            name,
-            version,
-            policy: change.policy,
-            enabled: change.enabled,
-            not_before: not_before.map(|at| at.seconds),
-            expires: expires.map(|at| at.seconds),
-            tags: change.tags,
-        };
+        let request =
+            UpdateRequest { vault, name, version, policy: change.policy, enabled: change.enabled, tags: change.tags };
         let view = self.0.update_certificate(&request).await?;
         Ok(v1::UpdateCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
@@ -128,7 +120,7 @@ impl Certificates {
     ) -> Result<v1::GetCertificatePolicyResponse> {
         let (call, message) = open(request)?;
         let v1::GetCertificatePolicyRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
         let (name, policy) = self.0.policy(&vault, &name).await?;
         let id = format!("{}/certificates/{name}/policy", call.base());
         Ok(v1::GetCertificatePolicyResponse { policy: Some(policy::reply(&policy, id)) })
@@ -140,7 +132,7 @@ impl Certificates {
     ) -> Result<v1::UpdateCertificatePolicyResponse> {
         let (call, message) = open(request)?;
         let v1::UpdateCertificatePolicyRequest { vault_name, certificate_name, policy, update_mask } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
         let policy = policy.ok_or_else(|| Error::field("policy", "It is required."))?;
         let input = policy_mask::change(policy, update_mask.as_ref().map(|mask| mask.paths.as_slice()))?;
         let (name, policy) = self.0.update_policy(&vault, &name, &input).await?;
@@ -154,7 +146,7 @@ impl Certificates {
     ) -> Result<v1::DeleteCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::DeleteCertificateRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
         let view = self.0.delete_certificate(&vault, &name).await?;
         Ok(v1::DeleteCertificateResponse { deleted_certificate: Some(reply::deleted(view, &call.base())) })
     }
@@ -165,7 +157,7 @@ impl Certificates {
     ) -> Result<v1::GetDeletedCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::GetDeletedCertificateRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
         let view = self.0.deleted_certificate(&vault, &name).await?;
         Ok(v1::GetDeletedCertificateResponse { deleted_certificate: Some(reply::deleted(view, &call.base())) })
     }
@@ -176,7 +168,7 @@ impl Certificates {
     ) -> Result<v1::ListDeletedCertificatesResponse> {
         let (call, message) = open(request)?;
         let v1::ListDeletedCertificatesRequest { vault_name, page_size: size, page_token, include_pending } = message;
-        let vault = call.vault(&vault_name)?;
+        let vault = call.vault(&vault_name).await?;
         let wanted = ListRequest { vault, page_size: page_size(size)?, page_token, include_pending };
         let page = self.0.list_deleted(&wanted).await?;
         let base = call.base();
@@ -192,7 +184,7 @@ impl Certificates {
     ) -> Result<v1::RecoverDeletedCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::RecoverDeletedCertificateRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
         let view = self.0.recover_certificate(&vault, &name).await?;
         Ok(v1::RecoverDeletedCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
@@ -203,7 +195,7 @@ impl Certificates {
     ) -> Result<v1::PurgeDeletedCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::PurgeDeletedCertificateRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
         self.0.purge_certificate(&vault, &name).await?;
         Ok(v1::PurgeDeletedCertificateResponse {})
     }
@@ -214,7 +206,7 @@ impl Certificates {
     ) -> Result<v1::BackupCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::BackupCertificateRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&certificate_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
         let value = self.0.backup_certificate(&call.caller(), &vault, &name).await?;
         Ok(v1::BackupCertificateResponse { value: value.into() })
     }
@@ -225,7 +217,8 @@ impl Certificates {
     ) -> Result<v1::RestoreCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::RestoreCertificateRequest { vault_name, value } = message;
-        let restored = self.0.restore_certificate(&call.caller(), &call.vault(&vault_name)?, value.into()).await;
+        let vault = call.vault(&vault_name).await?;
+        let restored = self.0.restore_certificate(&call.caller(), &vault, value.into()).await;
         call.note(|about| match &restored {
             Ok(view) => view.name.as_str().clone_into(&mut about.name),
             Err(refusal) => about.not_restored(refusal),

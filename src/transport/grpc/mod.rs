@@ -42,6 +42,7 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
@@ -65,6 +66,8 @@ pub struct GrpcOptions {
     pub open_reflection: bool,
     /// Turns health to NOT_SERVING, for the stop of the server.
     pub closing: CancellationToken,
+    /// Where the tasks of the API run, so that the server can wait for them.
+    pub tasks: TaskTracker,
 }
 
 impl Default for GrpcOptions {
@@ -78,6 +81,7 @@ impl Default for GrpcOptions {
             auth: Auth::Development,
             open_reflection: false,
             closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
         }
     }
 }
@@ -110,7 +114,7 @@ pub fn face(service: Service, options: GrpcOptions) -> Face {
         .max_decoding_message_size(options.message_limit)
         .max_encoding_message_size(SEND_LIMIT);
     let (reporter, health) = tonic_health::server::health_reporter();
-    tokio::spawn(report_health(reporter, options.closing.clone()));
+    options.tasks.spawn(report_health(reporter, options.closing.clone()));
     let routes = Routes::new(certificates(options.message_limit))
         .add_service(admin)
         .add_service(vaults)

@@ -111,7 +111,7 @@ fn action_input(action: v1::LifetimeAction) -> LifetimeActionInput {
 
 fn names(names: v1::SubjectAlternativeNames) -> SubjectAlternativeNames {
     let v1::SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses } = names;
-    SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses }
+    SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses, ..SubjectAlternativeNames::default() }
 }
 
 /// A policy as callers read it.
@@ -162,7 +162,7 @@ pub(super) fn key_curve(key: KeyType) -> v1::KeyCurve {
 }
 
 fn names_reply(names: SubjectAlternativeNames) -> v1::SubjectAlternativeNames {
-    let SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses } = names;
+    let SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses, shown_empty: _ } = names;
     v1::SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses }
 }
 

@@ -154,10 +154,15 @@ pub(super) fn deleted(view: DeletedView, base: &str) -> v1::DeletedCertificate {
 
 /// A deleted certificate in a list.
 pub(super) fn deleted_item(entry: DeletedItem, base: &str) -> v1::DeletedCertificateItem {
-    let DeletedItem { item: certificate, deleted, purge } = entry;
+    let DeletedItem { item: certificate, deleted, purge, recovery } = entry;
     let recovery_id = format!("{base}/deletedcertificates/{}", certificate.name);
+    let mut shown = item(certificate, base, false);
+    if let Some(attributes) = &mut shown.attributes {
+        attributes.recoverable_days = days(recovery);
+        attributes.recovery_level = level(recovery.level);
+    }
     v1::DeletedCertificateItem {
-        item: Some(item(certificate, base, false)),
+        item: Some(shown),
         recovery_id,
         deleted_time: Some(time(deleted)),
         scheduled_purge_time: Some(time(purge)),
@@ -188,9 +193,11 @@ pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issue
             account_id: credentials.account_id.unwrap_or_default(),
             password: String::new(),
         }),
-        organization: organization.map(|Organization { id, administrators }| v1::OrganizationDetails {
-            id: id.unwrap_or_default(),
-            administrators: administrators.into_iter().map(administrator).collect(),
+        organization: organization.map(|Organization { id, administrators, without_administrators: _ }| {
+            v1::OrganizationDetails {
+                id: id.unwrap_or_default(),
+                administrators: administrators.into_iter().map(administrator).collect(),
+            }
         }),
         attributes: Some(v1::IssuerAttributes {
             enabled: Some(enabled),

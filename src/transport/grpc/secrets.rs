@@ -20,7 +20,7 @@ impl Secrets {
     async fn get(&self, request: Request<v1::GetSecretRequest>) -> Result<v1::GetSecretResponse> {
         let (call, message) = open(request)?;
         let v1::GetSecretRequest { vault_name, secret_name, secret_version, out_content_type } = message;
-        let wanted = wanted(&call, &vault_name, &secret_name, &secret_version)?;
+        let wanted = wanted(&call, &vault_name, &secret_name, &secret_version).await?;
         let form = filled(out_content_type).map(|text| form(&text)).transpose()?;
         let view = self.0.secret(&call.caller(), &wanted, form).await?;
         call.note(|about| about.secret(&view));
@@ -30,7 +30,7 @@ impl Secrets {
     async fn list(&self, request: Request<v1::ListSecretsRequest>) -> Result<v1::ListSecretsResponse> {
         let (call, message) = open(request)?;
         let v1::ListSecretsRequest { vault_name, page_size: size, page_token } = message;
-        let page = self.0.secrets(&call.vault(&vault_name)?, page_size(size)?, &page_token).await?;
+        let page = self.0.secrets(&call.vault(&vault_name).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListSecretsResponse {
             secrets: page
@@ -48,7 +48,7 @@ impl Secrets {
     ) -> Result<v1::ListSecretVersionsResponse> {
         let (call, message) = open(request)?;
         let v1::ListSecretVersionsRequest { vault_name, secret_name, page_size: size, page_token } = message;
-        let (vault, name) = (call.vault(&vault_name)?, call.certificate(&secret_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&secret_name)?);
         let page = self.0.secret_versions(&vault, &name, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListSecretVersionsResponse {
@@ -63,8 +63,8 @@ impl Secrets {
 }
 
 /// A version that a call names; an empty one is the newest.
-pub(super) fn wanted(call: &Call, vault: &str, name: &str, version: &str) -> Result<FaceRef> {
-    let (vault, name) = (call.vault(vault)?, call.certificate(name)?);
+pub(super) async fn wanted(call: &Call, vault: &str, name: &str, version: &str) -> Result<FaceRef> {
+    let (vault, name) = (call.vault(vault).await?, call.certificate(name)?);
     let version = optional_version(version)?;
     call.note(|about| about.version = version);
     Ok(FaceRef { vault, name, version })

@@ -37,8 +37,8 @@ impl VaultCalls {
     async fn get(&self, request: Request<v1::GetVaultRequest>) -> Result<v1::GetVaultResponse> {
         let (call, message) = open(request)?;
         let v1::GetVaultRequest { vault_name } = message;
-        let name = call.vault(&vault_name)?;
-        Ok(v1::GetVaultResponse { vault: Some(reply(self.0.vaults().vault(&name)?)) })
+        let name = call.vault(&vault_name).await?;
+        Ok(v1::GetVaultResponse { vault: Some(reply(self.0.vaults().find(&name).await?)) })
     }
 
     async fn list(&self, request: Request<v1::ListVaultsRequest>) -> Result<v1::ListVaultsResponse> {

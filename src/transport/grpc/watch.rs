@@ -67,7 +67,7 @@ async fn open(
     let call = parts.extensions.remove::<Call>().ok_or_else(|| status(without_call()))?;
     let include_csr = message.include_csr;
     let patience = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    let wanted = parse(&call, message, patience).map_err(status)?;
+    let wanted = parse(&call, message, patience).await.map_err(status)?;
     let stream = service.watch(wanted, &call.subscriber(), call.closing.clone()).await.map_err(status)?;
     if let Some(account) = parts.extensions.get::<Account>() {
         account.limited_elsewhere();
@@ -107,7 +107,7 @@ impl Decoder for Requests {
     }
 }
 
-fn parse(call: &Call, message: v1::WatchPendingRequest, deadline: Option<Duration>) -> Result<WatchRequest> {
+async fn parse(call: &Call, message: v1::WatchPendingRequest, deadline: Option<Duration>) -> Result<WatchRequest> {
     let v1::WatchPendingRequest {
         vault_name,
         certificate_names,
@@ -131,7 +131,7 @@ fn parse(call: &Call, message: v1::WatchPendingRequest, deadline: Option<Duratio
         .map(|interval| Duration::try_from(interval).map_err(|_| Error::field("heartbeat_interval", "It is negative.")))
         .transpose()?;
     Ok(WatchRequest {
-        vault: call.vault_or_all(&vault_name)?,
+        vault: call.vault_or_all(&vault_name).await?,
         names: certificate_names.iter().map(|name| CertificateName::parse(name)).collect::<Result<_>>()?,
         prefix: certificate_name_prefix,
         request_id: super::call::optional_id(&request_id)?,

@@ -48,6 +48,10 @@ impl Answer {
         Self(response)
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
     pub(super) fn header(&mut self, name: HeaderName, value: HeaderValue) {
         self.0.headers_mut().insert(name, value);
     }
@@ -70,7 +74,7 @@ impl Answer {
     pub(super) fn finish(self, client_request_id: Option<HeaderValue>) -> Response {
         let mut response = self.0;
         let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, NO_CACHE);
+        headers.entry(CACHE_CONTROL).or_insert(NO_CACHE);
         headers.insert(PRAGMA, NO_CACHE);
         headers.insert(EXPIRES, EXPIRED);
         headers.insert(STRICT_TRANSPORT_SECURITY, TLS_ONLY);
@@ -89,7 +93,7 @@ impl Answer {
 
 /// Differs from every other one: random for the process, counted within it. Randomness for each would cost a call of
 /// the system, and nobody has to guess these.
-fn request_id() -> uuid::Uuid {
+pub(super) fn request_id() -> uuid::Uuid {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().1);
     static COUNT: AtomicU64 = AtomicU64::new(1);
     // An odd factor loses no number, and spreads neighbours apart.
@@ -109,11 +113,11 @@ pub(super) fn json<T: Serialize>(body: &T) -> Vec<u8> {
 #[derive(Clone, Debug)]
 pub(super) struct Links {
     base: String,
-    api_version: &'static str,
+    api_version: String,
 }
 
 impl Links {
-    pub(super) fn new(host: &Host, api_version: &'static str) -> Self {
+    pub(super) fn new(host: &Host, api_version: String) -> Self {
         Self { base: format!("https://{}", host.authority()), api_version }
     }
 
@@ -135,7 +139,7 @@ impl Links {
     pub(super) fn url(&self, collection: &str, parts: &[&str]) -> String {
         let mut url = self.id(collection, parts);
         url.push_str("?api-version=");
-        url.push_str(self.api_version);
+        url.push_str(&self.api_version);
         url
     }
 }

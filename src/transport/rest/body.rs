@@ -3,6 +3,7 @@
 use super::RestOptions;
 use super::failure::Failure;
 use super::model::not_offered;
+use super::objects;
 use crate::domain::Error;
 use axum::body::Body;
 use bytes::Bytes;
@@ -18,6 +19,8 @@ use zeroize::Zeroizing;
 /// Most bytes that are thrown away for a good answer, and how long that may take.
 const DISCARD_LIMIT: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads a body of up to `limit` bytes as `T`. No body is an empty object: the clients send none where they have nothing
 /// to say.
@@ -66,7 +69,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The bytes are wiped when they are dropped: they may hold a password or a private key.
-async fn collect(body: &mut Body, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub(super) async fn collect(body: &mut Body, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Failure::body_too_large(limit));
@@ -98,16 +101,27 @@ fn append(collected: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
     collected.extend_from_slice(data);
 }
 
+/// Reads a document. A byte order mark in front is borne (RFC 8259 section 8.1): editors of Windows write one.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    match serde_json::from_slice(bytes) {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    match document(bytes) {
         Ok(value) => Ok(value),
-        Err(error) if is_duplicate(&error) => {
+        Err((error, _)) if is_duplicate(&error) => {
             // Of a member that stands twice the last one counts, as most JSON readers have it.
-            let last_ones: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| refusal(&error))?;
-            serde_json::from_value(last_ones).map_err(|error| refusal(&error))
+            let last_ones: serde_json::Value =
+                serde_json::from_slice(bytes).map_err(|error| refusal(&error, String::new()))?;
+            objects::read(last_ones).map_err(|(error, member)| refusal(&error, member))
         }
-        Err(error) => Err(refusal(&error)),
+        Err((error, member)) => Err(refusal(&error, member)),
     }
+}
+
+/// The one value of the text, with nothing but white space behind it.
+fn document<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, (serde_json::Error, String)> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = objects::read(&mut deserializer)?;
+    deserializer.end().map_err(|error| (error, String::new()))?;
+    Ok(value)
 }
 
 fn is_duplicate(error: &serde_json::Error) -> bool {
@@ -127,7 +141,7 @@ fn in_json(expected: &str) -> &str {
 
 /// What is wrong and where. The text of the parser may quote the body, which may hold a password,
 /// so only what was expected is taken from it.
-fn refusal(error: &serde_json::Error) -> Failure {
+fn refusal(error: &serde_json::Error, member: String) -> Failure {
     let place = match (error.line(), error.column()) {
         (0, _) => String::new(),
         (line, column) => format!(" at line {line}, column {column}"),
@@ -141,7 +155,9 @@ fn refusal(error: &serde_json::Error) -> Failure {
             }
             let expected = text.rsplit_once(", expected ").map_or("another type", |(_, expected)| expected);
             let expected = in_json(expected);
-            format!("The body of the request has a member of the wrong type{place}: {expected} is expected.")
+            let what = if member.is_empty() { String::new() } else { format!("The member {member} of ") };
+            let the = if member.is_empty() { "The" } else { "the" };
+            format!("{what}{the} body of the request has the wrong type{place}: {expected} is expected.")
         }
         Category::Eof => format!("The body of the request is not complete JSON: it ends{place}."),
         Category::Syntax | Category::Io => format!("The body of the request is not valid JSON{place}."),
@@ -183,6 +199,29 @@ mod tests {
             message("{\"pwd\": hunter2}")
         );
         assert!(message("{\"a\": 1").contains("not complete JSON: it ends at line 1, column 7"));
+    }
+
+    #[test]
+    fn the_member_is_named() {
+        let bad = message("{\"a\": [1]}");
+        assert!(bad.contains("The member a of the body of the request has the wrong type at line 1, column"), "{bad}");
+        for (text, expected) in [("[1]", "an object"), ("\"x\"", "an object"), ("null", "an object")] {
+            let bad = message(text);
+            assert!(bad.contains("The body of the request has the wrong type at line 1"), "{bad}");
+            assert!(bad.contains(&format!("{expected} is expected.")), "{bad}");
+        }
+        // After a member that stands twice the place is not known, the member is.
+        let bad = message(r#"{"a": 1, "a": []}"#);
+        assert!(bad.contains("The member a of the body of the request has the wrong type: a whole number"), "{bad}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_borne_and_nothing_may_follow() {
+        let sample: Sample = parse("\u{feff} {\"a\":1} \n".as_bytes()).unwrap();
+        assert_eq!(sample.a, Some(1));
+        for bad in ["{} {}", "{}]", "{}\0", "\u{feff}\u{feff}{}", "{\"a\":1,}"] {
+            assert!(message(bad).contains("not valid JSON"), "{bad}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::super::headers::ENCODED;
 use super::super::host::Host;
 use super::super::listener::{Overrun, Refusal};
 use super::answer::{self, Answer};
+use super::identity::TENANT;
 use super::{API_VERSIONS, LATEST_API_VERSION};
 use crate::domain::{Detail, Error, Reason};
 use bytes::Bytes;
@@ -12,6 +13,9 @@ use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 use std::time::Duration;
+
+/// What a gRPC method takes.
+const GRPC_TYPES: &str = "application/grpc, application/grpc+proto, application/grpc-web, application/grpc-web+proto, application/grpc-web-text";
 
 /// A refusal on its way out. Reasons of the domain come with their row of the table of errors;
 /// what only HTTP knows (paths, methods, bodies) is made here.
@@ -22,13 +26,20 @@ pub(super) struct Failure {
     inner: Option<&'static str>,
     message: String,
     retry_after: Option<Duration>,
+    /// The code of the Connect protocol, for its clients.
+    connect: Option<&'static str>,
     /// Boxed to keep the way of the good answers short.
     header: Option<Box<(HeaderName, String)>>,
 }
 
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, inner: None, message: message.into(), retry_after: None, header: None }
+        Self { status, code, inner: None, message: message.into(), retry_after: None, connect: None, header: None }
+    }
+
+    /// For answers of another form.
+    pub(super) fn into_parts(self) -> (StatusCode, String) {
+        (self.status, self.message)
     }
 
     #[cfg(test)]
@@ -41,7 +52,7 @@ impl Failure {
     pub(super) fn challenge(host: &Host) -> Self {
         let row = row(Reason::Unauthenticated);
         let challenge = format!(
-            "Bearer authorization=\"https://{}/certmint\", resource=\"https://{}\"",
+            "Bearer authorization=\"https://{}/{TENANT}\", resource=\"https://{}\"",
             host.authority(),
             host.parent()
         );
@@ -119,9 +130,22 @@ impl Failure {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", ENCODED)
     }
 
+    /// A method of the gRPC API, called in another protocol. Clients of Connect read `code` and `message` outside of
+    /// `error`, and take `unimplemented` as it is meant.
+    pub(super) fn not_grpc_type() -> Self {
+        let message = "This is a gRPC method: it speaks gRPC (application/grpc, over HTTP/2) and gRPC-Web (application/grpc-web, application/grpc-web-text), not the Connect protocol. Choose one of them in the client; buf curl has --protocol grpc.";
+        Self {
+            connect: Some("unimplemented"),
+            header: Some(Box::new((HeaderName::from_static("accept-post"), GRPC_TYPES.to_owned()))),
+            ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+        }
+    }
+
     /// The error member of the body, for streams.
     pub(super) fn body(&self) -> Vec<u8> {
         answer::json(&Body {
+            code: self.connect,
+            message: self.connect.map(|_| self.message.as_str()),
             error: Inner {
                 code: self.code,
                 message: &self.message,
@@ -181,6 +205,10 @@ fn all_problems(error: &Error) -> Option<String> {
 
 #[derive(Serialize)]
 struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
     error: Inner<'a>,
 }
 

@@ -10,8 +10,7 @@ use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
 use super::routes::{self, Endpoint, Match};
 use super::{
-    API_VERSIONS, RestOptions, backup, body, certificates, contacts, deleted, faces, issuers, list, pending, update,
-    watch,
+    RestOptions, backup, body, certificates, contacts, deleted, faces, identity, issuers, list, pending, update, watch,
 };
 use crate::domain::{CertificateName, Error, IssuerName, Reason, VaultName, duration};
 use crate::service::{Caller, Service};
@@ -190,6 +189,22 @@ impl Gateway {
         let Self { service, options } = self;
         headers::one_authorization(&parts.headers)?;
         let host = Host::of(parts, &options.base_domain, &options.hosts);
+        if is_grpc(parts.uri.path()) {
+            return Err(Failure::not_grpc_type());
+        }
+        if let Some((endpoint, tenant)) = identity::Endpoint::find(&parts.uri) {
+            noted(about, |about| about.action = endpoint.template());
+            headers::no_repeats(&parts.headers)?;
+            if headers::is_encoded(&parts.headers) {
+                return Err(Failure::encoded());
+            }
+            let asked = identity::Asked { parts, options, host: &host?, tenant: &tenant, now: service.now() };
+            let (answer, refused) = identity::answer(endpoint, &asked, body).await;
+            if refused {
+                service.metrics().unauthenticated("rest");
+            }
+            return Ok(answer);
+        }
         let Some(principal) = options.auth.authenticate(&parts.headers) else {
             service.metrics().unauthenticated("rest");
             return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));
@@ -205,7 +220,7 @@ impl Gateway {
         }
         let host = host?;
         noted(about, |about| host.vault().as_str().clone_into(&mut about.vault));
-        service.vaults().vault(host.vault())?;
+        service.vaults().find(host.vault()).await?;
         let address = Address::of(&parts.uri);
         if let Some(name) = address.repeated() {
             return Err(Error::bad_parameter(format!(
@@ -292,6 +307,15 @@ fn is_large(endpoint: Endpoint) -> bool {
     )
 }
 
+/// Whether this is the path of a gRPC method. Its content type was not one of gRPC's, or it would not be here: clients of
+/// the Connect protocol send `application/json` or `application/proto`.
+fn is_grpc(path: &str) -> bool {
+    let mut parts = path.trim_start_matches('/').split('/');
+    let service = parts.next().unwrap_or_default();
+    let known = ["certmint.", "grpc.health.", "grpc.reflection."].iter().any(|package| service.starts_with(package));
+    known && parts.next().is_some_and(|method| !method.is_empty()) && parts.next().is_none()
+}
+
 fn noted(about: &Mutex<About>, note: impl FnOnce(&mut About)) {
     // Whole texts are put in: nothing half done can be seen.
     note(&mut about.lock().unwrap_or_else(PoisonError::into_inner));
@@ -302,10 +326,9 @@ fn is_name(path: &str, text: &str) -> bool {
     if path.contains("{issuer_name}") { IssuerName::parse(text).is_ok() } else { CertificateName::parse(text).is_ok() }
 }
 
-fn api_version(address: &Address<'_>) -> Result<&'static str, Failure> {
+fn api_version(address: &Address<'_>) -> Result<String, Failure> {
     let given = address.query("api-version").ok_or_else(Failure::no_api_version)?;
-    let known = API_VERSIONS.into_iter().find(|known| known.eq_ignore_ascii_case(given));
-    known.ok_or_else(|| Failure::unknown_api_version(given))
+    super::api_version(given).ok_or_else(|| Failure::unknown_api_version(given))
 }
 
 fn method(parts: &Parts) -> Result<Method, Failure> {

@@ -1,7 +1,8 @@
 //! The Key Vault face: the REST API of Azure Key Vault certificates over the use cases.
 //!
 //! Every request goes the same way: credentials, host, address, version, route, body, use case,
-//! answer. The challenge comes before everything else, in every mode (contract rule 9).
+//! answer. The challenge comes before everything else, in every mode (contract rule 9); only the places
+//! where a program gets its token are before it.
 
 mod address;
 mod answer;
@@ -14,9 +15,11 @@ mod face_routes;
 mod faces;
 mod failure;
 mod gateway;
+mod identity;
 mod issuers;
 mod list;
 mod model;
+mod objects;
 mod pending;
 mod reading;
 mod routes;
@@ -55,6 +58,21 @@ pub const API_VERSIONS: [&str; 18] = [
     "2026-05-01-preview",
     "2026-07-01-preview",
 ];
+
+/// The version of the API that a client named, in the form that is given back; `None` for one that was never there.
+/// Clients of previews write `7.6-preview`, with a number or without.
+pub(super) fn api_version(given: &str) -> Option<String> {
+    let given = given.to_ascii_lowercase();
+    let number = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let preview = || {
+        let (version, preview) = given.split_once("-preview")?;
+        let suffix = preview.is_empty() || preview.strip_prefix('.').is_some_and(number);
+        let dated = version.len() > 3;
+        (suffix && (version.starts_with("7.") || dated && preview.is_empty()) && API_VERSIONS.contains(&version))
+            .then_some(())
+    };
+    (API_VERSIONS.contains(&given.as_str()) || preview().is_some()).then_some(given)
+}
 
 /// The description of this face (OpenAPI 3.1): `openapi.json` beside this file, without white space. Tests hold it
 /// against the routes, and play its examples.

@@ -6,6 +6,7 @@ use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
 use super::model::operation::OperationAnswer;
 use super::model::requests::{CancelBody, MergeBody};
+use crate::domain::pending::Event;
 use crate::domain::{CertificateName, Error, Operation, Reason, RequestId, Tags, pending};
 use crate::service::{MergeRequest, PendingRef};
 use axum::body::Body;
@@ -41,12 +42,15 @@ pub(super) async fn cancel(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
             let (operation, _) = call.service.cancel(&wanted).await?;
             Ok(Answer::json(StatusCode::OK, json(&OperationAnswer::new(&operation, &call.links))))
         }
-        Some(false) => Err(Error::field(
-            "cancellation_requested",
-            "A cancellation that was requested cannot be taken back: it can only be true.",
-        )
-        .into()),
-        None => Err(Error::field("cancellation_requested", "It is required, and can only be true.").into()),
+        // Nothing is asked for, and nothing is taken back.
+        Some(false) => {
+            let operation = call.service.operation(&wanted).await?;
+            if !operation.in_progress() {
+                return Err(operation.refused(&Event::CancelRequested).into());
+            }
+            Ok(Answer::json(StatusCode::OK, json(&OperationAnswer::new(&operation, &call.links))))
+        }
+        None => Err(Error::field("cancellation_requested", "It is required: true requests the cancellation.").into()),
     }
 }
 

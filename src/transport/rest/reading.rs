@@ -3,9 +3,11 @@
 use super::body;
 use super::faces::{bytes, encryption_algorithm, signature_algorithm};
 use super::model::contacts::ContactsBody;
-use super::model::management::{ChangedAttributes, RestoreBody, UpdateBody};
+use super::model::management::{RestoreBody, UpdateBody};
 use super::model::policy::PolicyBody;
-use super::model::requests::{CancelBody, CreateBody, ImportBody, IssuerBody, KeyOperationBody, MergeBody};
+use super::model::requests::{
+    AttributesBody, CancelBody, CreateBody, ImportBody, IssuerBody, KeyOperationBody, MergeBody,
+};
 use super::pending::decoded;
 use crate::domain::policy::Policy;
 use crate::domain::{Contacts, IssuerInput, Tags, Timestamp};
@@ -54,7 +56,7 @@ fn merges(body: &[u8]) -> bool {
 fn changes(body: &[u8], stored: &Policy, now: Timestamp) -> bool {
     let Ok(body) = body::parse(body) else { return false };
     let UpdateBody { policy, attributes, tags } = body;
-    let ChangedAttributes { enabled, nbf: _, exp: _ } = attributes.unwrap_or_default();
+    let AttributesBody { enabled } = attributes.unwrap_or_default();
     let policy = policy.and_then(PolicyBody::into_change).map(|change| change.change(stored, now).is_ok());
     policy.unwrap_or(tags.is_some() || enabled.is_some())
 }

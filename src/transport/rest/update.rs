@@ -4,8 +4,9 @@ use super::answer::{Answer, json};
 use super::failure::Failure;
 use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
-use super::model::management::{ChangedAttributes, UpdateBody};
+use super::model::management::UpdateBody;
 use super::model::policy::{PolicyAnswer, PolicyBody};
+use super::model::requests::AttributesBody;
 use crate::domain::{CertificateName, Policy, Tags, Version};
 use crate::service::UpdateRequest;
 use axum::body::Body;
@@ -20,15 +21,13 @@ pub(super) async fn certificate(
     let name = CertificateName::parse(name)?;
     let version = version.map(Version::parse).transpose()?;
     let UpdateBody { policy, attributes, tags } = call.body(body).await?;
-    let ChangedAttributes { enabled, nbf, exp } = attributes.unwrap_or_default();
+    let AttributesBody { enabled } = attributes.unwrap_or_default();
     let request = UpdateRequest {
         vault: call.vault(),
         name,
         version,
         policy: policy.and_then(PolicyBody::into_change),
         enabled,
-        not_before: nbf,
-        expires: exp,
         tags: tags.map(Tags::from),
     };
     let view = call.service.update_certificate(&request).await?;

@@ -152,7 +152,7 @@ func create(t *testing.T, client *azcertificates.Client, name, issuer string) az
 // ended looks until the operation is no longer in progress: this SDK has no poller.
 func ended(t *testing.T, client *azcertificates.Client, name string) azcertificates.CertificateOperation {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(120 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		operation, err := client.GetCertificateOperation(ctx, name, nil)
 		must(t, err)
 		if *operation.Status != "inProgress" {

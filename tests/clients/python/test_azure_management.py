@@ -134,7 +134,7 @@ def test_what_is_not_there_is_not_found(client):
         lambda: client.begin_recover_deleted_certificate("py-none"),
         lambda: client.purge_deleted_certificate("py-none"),
         lambda: client.update_certificate_properties("py-none", enabled=True),
-        lambda: list(client.list_properties_of_certificate_versions("py-none")),
     ):
         with pytest.raises(ResourceNotFoundError):
             call()
+    assert list(client.list_properties_of_certificate_versions("py-none")) == []

@@ -41,7 +41,7 @@ def create(client, name, chosen, **more):
 
 
 def wait_for(client, name, status):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         operation = client.get_certificate_operation(name)
         if operation.status == status:

@@ -46,7 +46,7 @@ def test_every_transition_is_pushed(service):
     watch = message("WatchPendingRequest")(
         certificate_names=["grpc-self"], resume_token=created.resume_token, until_terminal=True
     )
-    assert statuses(service.WatchPending(watch, timeout=20)) == ["PENDING_STATUS_COMPLETED"]
+    assert statuses(service.WatchPending(watch, timeout=120)) == ["PENDING_STATUS_COMPLETED"]
 
 
 def test_a_repeat_with_the_same_request_id_is_the_same_operation(service):
@@ -80,7 +80,7 @@ def test_a_watch_goes_on_where_it_was_after_kill_9(service, server):
     token = created.resume_token
     server.kill()
     server.start()
-    service.CancelPending(message("CancelPendingRequest")(certificate_name="grpc-kill"), wait_for_ready=True, timeout=20)
+    service.CancelPending(message("CancelPendingRequest")(certificate_name="grpc-kill"), wait_for_ready=True, timeout=120)
     watch = message("WatchPendingRequest")(certificate_names=["grpc-kill"], resume_token=token, until_terminal=True)
-    seen = statuses(service.WatchPending(watch, timeout=20, wait_for_ready=True))
+    seen = statuses(service.WatchPending(watch, timeout=120, wait_for_ready=True))
     assert seen == ["PENDING_STATUS_IN_PROGRESS", "PENDING_STATUS_CANCELLED"]

@@ -27,7 +27,7 @@ class Wire:
         self.version = version
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         context = ssl.create_default_context(cafile=server.ca)
-        self.connection = http.client.HTTPSConnection("localhost", server.port, context=context, timeout=30)
+        self.connection = http.client.HTTPSConnection("localhost", server.port, context=context, timeout=120)
 
     def raw(self, method, target, body, headers):
         self.connection.request(method, target, body, headers)

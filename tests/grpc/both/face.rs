@@ -203,7 +203,7 @@ impl<'a> Face<'a> {
 
     /// Reads the operation until it has ended.
     pub(super) async fn ended(&mut self, name: &str) -> Said {
-        let patience = Instant::now() + Duration::from_secs(20);
+        let patience = Instant::now() + Duration::from_secs(120);
         loop {
             let said = self.pending(name, "").await;
             if said.as_ref().is_ok_and(|operation| operation["status"] != "inProgress") {

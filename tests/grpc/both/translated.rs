@@ -146,31 +146,35 @@ impl Translation {
 
     /// A certificate in a list; `subject` is Key Vault's constant, which means nothing.
     pub(super) fn item(&mut self, item: v1::CertificateItem) -> Value {
-        let v1::CertificateItem { id, vault_name, certificate_name, certificate_version, attributes, tags, thumbprint } =
-            item;
+        let attributes = item.attributes.unwrap();
+        assert_eq!((attributes.recoverable_days, attributes.recovery_level), (0, 0), "a list says nothing of recovery");
+        let mut members = self.listed(item);
+        members["subject"] = "".into();
+        members["attributes"] = json!({
+            "enabled": attributes.enabled,
+            "nbf": seconds(attributes.not_before),
+            "exp": seconds(attributes.expires),
+            "created": seconds(attributes.created),
+            "updated": seconds(attributes.updated),
+        });
+        members
+    }
+
+    /// What all items of lists have.
+    fn listed(&mut self, item: v1::CertificateItem) -> Value {
+        let v1::CertificateItem {
+            id,
+            vault_name,
+            certificate_name,
+            certificate_version,
+            attributes: _,
+            tags,
+            thumbprint,
+        } = item;
         self.leave_out("CertificateItem.vault_name", !vault_name.is_empty());
         self.leave_out("CertificateItem.certificate_name", !certificate_name.is_empty());
         self.leave_out("CertificateItem.certificate_version", !certificate_version.is_empty());
-        let v1::CertificateAttributes {
-            enabled,
-            not_before,
-            expires,
-            created,
-            updated,
-            recoverable_days: 0,
-            recovery_level: 0,
-        } = attributes.unwrap()
-        else {
-            panic!("a list says nothing of recovery")
-        };
-        let attributes = json!({
-            "enabled": enabled,
-            "nbf": seconds(not_before),
-            "exp": seconds(expires),
-            "created": seconds(created),
-            "updated": seconds(updated),
-        });
-        let mut members = json!({"id": id, "attributes": attributes, "subject": ""});
+        let mut members = json!({"id": id});
         if !thumbprint.is_empty() {
             members["x5t"] = URL_SAFE_NO_PAD.encode(thumbprint).into();
         }
@@ -185,7 +189,10 @@ impl Translation {
 
     pub(super) fn deleted_item(&mut self, deleted: v1::DeletedCertificateItem) -> Value {
         let v1::DeletedCertificateItem { item, recovery_id, deleted_time, scheduled_purge_time } = deleted;
-        let members = self.item(item.unwrap());
+        let item = item.unwrap();
+        let attributes = attributes_of_certificate(item.attributes.unwrap());
+        let mut members = self.listed(item);
+        members["attributes"] = attributes;
         with_deletion(members, recovery_id, deleted_time, scheduled_purge_time)
     }
 

@@ -19,11 +19,12 @@ const CREATE: &str = "POST /certificates/mycert1/create";
 pub(super) const CASES: &[(&str, Play)] = &[
     ("not JSON; not protobuf", |server| Box::pin(not_json(server))),
     ("a member of the wrong type; a number that the enum does not have", |server| Box::pin(wrong_type(server))),
+    ("an array in the place of an object", |server| Box::pin(array(server))),
     ("unknown members, nulls, empty objects, a member twice (the last counts); unknown fields", |server| {
         Box::pin(borne(server))
     }),
     ("another content type", |server| Box::pin(content_type(server))),
-    ("a gRPC call with another content type (it is taken for REST)", |server| Box::pin(no_call(server))),
+    ("a gRPC method in another content type, as the Connect protocol has it", |server| Box::pin(no_call(server))),
     ("a gRPC call without a whole message", |server| Box::pin(no_message(server))),
     ("a compressed message", |server| Box::pin(compressed(server))),
     ("a body or a message over the limit", |server| Box::pin(too_large(server))),
@@ -95,9 +96,17 @@ async fn content_type(server: &Server) -> Tried {
     tried
 }
 
+async fn array(server: &Server) -> Tried {
+    let mut tried = Tried::default();
+    for body in ["[]", r#"[{"x509_props":{"subject":"CN=a"}}]"#, r#"{"policy":["CN=a"]}"#] {
+        tried.rest(&server.rest("localhost").send(CREATE, body).await);
+    }
+    tried
+}
+
 async fn no_call(server: &Server) -> Tried {
     let mut tried = Tried::default();
-    for kind in ["application/json", "application/x-protobuf"] {
+    for kind in ["application/json", "application/proto", "application/connect+json", "application/x-protobuf"] {
         let uri = "POST /certmint.v1.CertificateService/GetPending";
         tried.rest(&server.rest("localhost").raw(uri, &[("content-type", kind)], framed(b"")).await);
     }

@@ -14,6 +14,7 @@ pub(super) const CASES: &[(&str, Play)] = &[
     ("`x5c` missing or empty", |server| Box::pin(nothing(server))),
     ("`x5c` not base64, or no certificate", |server| Box::pin(no_certificate(server))),
     ("a certificate with another key, or only that of the CA", |server| Box::pin(other_keys(server))),
+    ("several certificates, none with the key", |server| Box::pin(no_leaf(server))),
     ("an expired certificate", |server| Box::pin(expired(server))),
     ("a chain that does not link", |server| Box::pin(not_linked(server))),
     (
@@ -89,6 +90,15 @@ async fn other_keys(server: &Server) -> Tried {
     let mut tried = Tried::default();
     brought(server, &csrs, &mut tried, |_| vec![ca.stranger()]).await;
     brought(server, &csrs, &mut tried, |_| vec![ca.certificate()]).await;
+    still_open(server).await;
+    tried
+}
+
+async fn no_leaf(server: &Server) -> Tried {
+    let csrs = begin(server).await;
+    let ca = Ca::new();
+    let mut tried = Tried::default();
+    brought(server, &csrs, &mut tried, |_| vec![ca.stranger(), ca.certificate()]).await;
     still_open(server).await;
     tried
 }

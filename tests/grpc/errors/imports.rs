@@ -71,7 +71,7 @@ async fn unreadable(server: &Server) -> Tried {
     let keys = files.pem() + &other.text("key.pem");
     let mut tried = texts(server, &[&files.text("cert.pem"), &keys]).await;
     let locked = files.base64("secret", "");
-    let costly = files.base64("secret", "-nomac -iter 3000000 -certpbe NONE");
+    let costly = files.base64("secret", "-nomac -iter 9000000 -certpbe NONE");
     for (value, password) in [(&locked, "Secret"), (&locked, ""), (&costly, "secret")] {
         tried.rest(&by_rest(server, json!({"value": value, "pwd": password})).await);
         let request = import(Bundle::Pkcs12(STANDARD.decode(value).unwrap().into()), password);

@@ -15,10 +15,8 @@ use serde_json::{Value, json};
 pub(super) const CASES: &[(&str, Play)] = &[
     ("a page token of another list, vault or filter", |server| Box::pin(page_token(server))),
     ("`includePending` other than `true` and `false`", |server| Box::pin(include_pending(server))),
-    ("dates in a change that are not the certificate's", |server| Box::pin(dates(server))),
-    ("a policy in a change of an older version", |server| Box::pin(older_version(server))),
     ("a change after which the policy would be wrong; nothing is stored", |server| Box::pin(wrong_policy(server))),
-    ("contacts without an email address, none, or more than 100", |server| Box::pin(contacts(server))),
+    ("contacts without an email address, or more than 100", |server| Box::pin(contacts(server))),
     ("create, import or restore under the name of a deleted certificate", |server| Box::pin(taken(server))),
     ("a backup of a certificate without a completed version", |server| Box::pin(nothing_to_save(server))),
     ("a restore over a certificate that is there", |server| Box::pin(in_use(server))),
@@ -79,38 +77,9 @@ async fn include_pending(server: &Server) -> Tried {
     tried
 }
 
-async fn dates(server: &Server) -> Tried {
-    let mut tried = Tried::default();
-    imported(server).await;
-    patch(server, &mut tried, "", json!({"attributes": {"nbf": 1}})).await;
-    let not_before = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
-    let request = UpdateCertificateRequest {
-        certificate_name: "web".into(),
-        attributes: Some(CertificateAttributes { not_before, ..Default::default() }),
-        ..Default::default()
-    };
-    tried.grpc(server.certificates().await.update_certificate(request).await);
-    tried
-}
-
 fn months(validity_months: i32) -> Option<CertificatePolicy> {
     let x509_properties = Some(X509Properties { validity_months, ..Default::default() });
     Some(CertificatePolicy { x509_properties, ..Default::default() })
-}
-
-async fn older_version(server: &Server) -> Tried {
-    let mut tried = Tried::default();
-    let old = imported(server).await.certificate_version;
-    imported(server).await;
-    patch(server, &mut tried, &format!("/{old}"), json!({"policy": {"x509_props": {"validity_months": 7}}})).await;
-    let request = UpdateCertificateRequest {
-        certificate_name: "web".into(),
-        certificate_version: old,
-        policy: months(7),
-        ..Default::default()
-    };
-    tried.grpc(server.certificates().await.update_certificate(request).await);
-    tried
 }
 
 async fn wrong_policy(server: &Server) -> Tried {
@@ -133,7 +102,7 @@ async fn contacts(server: &Server) -> Tried {
     let mut tried = Tried::default();
     let (rest, mut admin) = (server.rest("localhost"), server.issuers().await);
     let many: Vec<&str> = vec!["a@b.example"; 101];
-    for emails in [&[][..], &[""], &many] {
+    for emails in [&[""][..], &many] {
         let body: Vec<Value> = emails.iter().map(|email| json!({ "email": email })).collect();
         tried.rest(&rest.send("PUT /certificates/contacts", json!({ "contacts": body }).to_string()).await);
         let contact = |email: &&str| Contact { email: (*email).to_owned(), ..Contact::default() };

@@ -24,6 +24,7 @@ pub(super) const CASES: &[(&str, Play)] = &[
     ("an empty name", |server| Box::pin(empty_name(server))),
     ("another `request_id`", |server| Box::pin(other_id(server))),
     ("a `request_id` that is no id", |server| Box::pin(no_id(server))),
+    ("a `request_id` of zeros for a create, as of a variable that nobody set", |server| Box::pin(zeros(server))),
     ("a `request_id` that was used for another create", |server| Box::pin(used_id(server))),
     ("a certificate, a pending operation, an issuer that does not exist", |server| Box::pin(missing(server))),
     ("`maxresults` out of 1 to 25; a page size out of 0 to 1000", |server| Box::pin(page_sizes(server))),
@@ -182,10 +183,17 @@ async fn other_id(server: &Server) -> Tried {
 async fn no_id(server: &Server) -> Tried {
     server.certificates().await.create_certificate(create_as("mycert1", "Unknown", ID)).await.unwrap();
     let mut tried = Tried::default();
-    for id in ["nonsense", "0", "00000000000000000000000000000000"] {
+    for id in ["nonsense", "0", "0000000000000000000000000000000"] {
         by_id(server, &mut tried, id).await;
     }
     tried.grpc(server.certificates().await.create_certificate(create_as("web", "Unknown", "nonsense")).await);
+    tried
+}
+
+async fn zeros(server: &Server) -> Tried {
+    let mut tried = Tried::default();
+    let id = "0".repeat(32);
+    tried.grpc(server.certificates().await.create_certificate(create_as("web", "Unknown", &id)).await);
     tried
 }
 

@@ -4,7 +4,7 @@ use super::stream::{Watch, short, shorts, watched};
 use crate::raw::Call;
 use crate::refusal::{self, status_of};
 use crate::requests::{ID, cancel, create, create_as, delete, watch};
-use crate::server::{Server, Setup, quick, soon};
+use crate::server::{HANG, Server, Setup, quick, soon};
 use certmint::proto::v1::*;
 use certmint::service::Limits;
 use certmint::service::watch::WatchLimits;
@@ -83,12 +83,14 @@ async fn a_heartbeat_comes_when_nothing_matches_and_its_token_is_the_present() {
         assert!(attempts < 10, "the token of the heartbeat stands still");
     }
 
+    // A server whose own heartbeats nobody lives to see.
+    let rare =
+        WatchLimits { heartbeat: HANG * 60, heartbeat_least: Duration::from_millis(10), ..WatchLimits::default() };
+    let server = Server::with(Setup { limits: limits(rare), ..Setup::default() }).await;
     let interval = Some(prost_types::Duration { seconds: 0, nanos: 30_000_000 });
     let mut quick = Watch::open(&server, WatchPendingRequest { heartbeat_interval: interval, ..watch("web") }).await;
     assert_eq!(quick.said(1).await, ["caught up"]);
-    let begun = Instant::now();
-    assert_eq!(quick.said(4).await, ["heartbeat"; 4]);
-    assert!(begun.elapsed() < Duration::from_millis(4 * 360), "the client chooses: {:?}", begun.elapsed());
+    assert_eq!(quick.said(4).await, ["heartbeat"; 4], "the client chooses");
 }
 
 #[tokio::test]
@@ -99,7 +101,7 @@ async fn a_stop_of_the_server_closes_streams_so_that_they_can_be_resumed() {
     let mut stream = Watch::open(&server, watch("web")).await;
     stream.said(2).await;
     let ((told, end), took) = tokio::join!(stream.rest(), server.end());
-    assert!(took < Duration::from_secs(2), "streams end at once: {took:?}");
+    assert!(took < HANG, "streams end at once: {took:?}");
     assert_eq!(shorts(&told), ["closing"]);
     refusal::is(
         end.map_or(Ok(()), Err),
@@ -136,7 +138,7 @@ async fn a_hundred_streams_end_in_time_at_a_stop() {
         }
     });
     let took = server.end().await;
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < HANG, "{took:?}");
     reading.await.unwrap();
 }
 
@@ -175,7 +177,7 @@ async fn the_deadline_of_the_call_holds_for_the_stream() {
     let begun = Instant::now();
     let answer = soon("the deadline", call.whole(&server.h2().await, &watch("web"))).await;
     let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(10), "{took:?}");
+    assert!(took >= Duration::from_millis(300), "{took:?}");
     let told: Vec<WatchPendingResponse> =
         answer.messages.iter().map(|message| prost::Message::decode(message.clone()).unwrap()).collect();
     assert_eq!(shorts(&told), ["caught up", "closing"]);

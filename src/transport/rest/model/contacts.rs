@@ -24,7 +24,10 @@ impl TryFrom<ContactsBody> for Contacts {
 
     fn try_from(body: ContactsBody) -> Result<Self> {
         let contact = |ContactBody { email, name, phone }| Contact { email: email.unwrap_or_default(), name, phone };
-        Self::new(body.contacts.unwrap_or_default().into_iter().map(contact).collect())
+        let contacts = body
+            .contacts
+            .ok_or_else(|| crate::domain::Error::field("contacts", "It is required: a list, which may be empty."))?;
+        Self::new(contacts.into_iter().map(contact).collect())
     }
 }
 

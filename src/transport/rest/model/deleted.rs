@@ -42,7 +42,7 @@ impl<'a> DeletedAnswer<CertificateAnswer<'a>> {
 impl<'a> DeletedAnswer<ItemAnswer<'a>> {
     /// In a list.
     pub(crate) fn item(entry: &'a DeletedItem, links: &Links) -> Self {
-        let DeletedItem { item, deleted, purge } = entry;
-        Self::of(&item.name, (*deleted, *purge), ItemAnswer::new(item, false, links), links)
+        let DeletedItem { item, deleted, purge, recovery } = entry;
+        Self::of(&item.name, (*deleted, *purge), ItemAnswer::deleted(item, *recovery, links), links)
     }
 }

@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 pub(crate) struct IssuerAnswer<'a> {
     id: String,
     provider: &'a str,
-    credentials: CredentialsAnswer<'a>,
+    /// Absent where none were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials: Option<CredentialsAnswer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     org_details: Option<OrganizationAnswer<'a>>,
     attributes: Attributes,
@@ -33,8 +35,8 @@ struct OrganizationAnswer<'a> {
     id: Option<&'a str>,
     /// Always 0 in the real service, and always there.
     zip: u32,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    admin_details: Vec<AdministratorAnswer<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_details: Option<Vec<AdministratorAnswer<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -83,11 +85,13 @@ impl<'a> IssuerAnswer<'a> {
             authority: _,
             options,
         } = issuer;
-        let Credentials { account_id, sealed_password: _ } = credentials;
+        let Credentials { account_id, sealed_password } = credentials;
+        let credentials = (account_id.is_some() || sealed_password.is_some())
+            .then_some(CredentialsAnswer { account_id: account_id.as_deref() });
         Self {
             id: links.id("certificates", &["issuers", name.as_str()]),
             provider,
-            credentials: CredentialsAnswer { account_id: account_id.as_deref() },
+            credentials,
             org_details: organization.as_ref().map(OrganizationAnswer::from),
             attributes: Attributes::new(*enabled, *created, *updated),
             options,
@@ -97,8 +101,9 @@ impl<'a> IssuerAnswer<'a> {
 
 impl<'a> From<&'a Organization> for OrganizationAnswer<'a> {
     fn from(organization: &'a Organization) -> Self {
-        let Organization { id, administrators } = organization;
-        let admin_details = administrators.iter().map(AdministratorAnswer::from).collect();
+        let Organization { id, administrators, without_administrators } = organization;
+        let admin_details = (*without_administrators || !administrators.is_empty())
+            .then(|| administrators.iter().map(AdministratorAnswer::from).collect());
         Self { id: id.as_deref(), zip: 0, admin_details }
     }
 }

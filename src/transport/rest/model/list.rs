@@ -1,7 +1,7 @@
 //! Certificates in lists.
 
 use super::super::answer::Links;
-use crate::domain::Tags;
+use crate::domain::{Recovery, Tags};
 use crate::service::Item;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,8 +25,9 @@ pub(crate) struct ItemAnswer<'a> {
     attributes: ItemAttributes,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a Tags>,
-    /// Always there, and always empty.
-    subject: &'static str,
+    /// Always empty; not of deleted certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -36,9 +37,27 @@ struct ItemAttributes {
     exp: i64,
     created: i64,
     updated: i64,
+    /// Of deleted certificates only.
+    #[serde(flatten)]
+    recovery: Option<RecoveryAnswer>,
+}
+
+#[derive(Serialize)]
+struct RecoveryAnswer {
+    #[serde(rename = "recoveryLevel")]
+    level: &'static str,
+    #[serde(rename = "recoverableDays")]
+    days: u32,
 }
 
 impl<'a> ItemAnswer<'a> {
+    /// Of a deleted certificate: how far that can be undone, and no subject.
+    pub(crate) fn deleted(item: &'a Item, recovery: Recovery, links: &Links) -> Self {
+        let Self { id, x5t, attributes, tags, subject: _ } = Self::new(item, false, links);
+        let recovery = Some(RecoveryAnswer { level: recovery.level.word(), days: recovery.days });
+        Self { id, x5t, attributes: ItemAttributes { recovery, ..attributes }, tags, subject: None }
+    }
+
     /// `of_versions` puts the version into the identifier.
     pub(crate) fn new(item: &'a Item, of_versions: bool, links: &Links) -> Self {
         let Item { vault: _, name, version, thumbprint, enabled, not_before, expires, created, updated, tags } = item;
@@ -53,9 +72,10 @@ impl<'a> ItemAnswer<'a> {
                 exp: expires.seconds(),
                 created: created.seconds(),
                 updated: updated.seconds(),
+                recovery: None,
             },
             tags: tags.as_ref(),
-            subject: "",
+            subject: Some(""),
         }
     }
 }

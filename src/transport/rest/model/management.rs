@@ -1,7 +1,7 @@
 //! Bodies of changes and of backups. As in all requests every member may be missing or null.
 
 use super::policy::PolicyBody;
-use super::requests::TagsBody;
+use super::requests::{AttributesBody, TagsBody};
 use serde::{Deserialize, Serialize};
 
 /// `PATCH /certificates/{name}[/{version}]`.
@@ -9,17 +9,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub(crate) struct UpdateBody {
     pub(crate) policy: Option<PolicyBody>,
-    pub(crate) attributes: Option<ChangedAttributes>,
+    pub(crate) attributes: Option<AttributesBody>,
     pub(crate) tags: Option<TagsBody>,
-}
-
-/// Clients send the dates back as they got them.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct ChangedAttributes {
-    pub(crate) enabled: Option<bool>,
-    pub(crate) nbf: Option<i64>,
-    pub(crate) exp: Option<i64>,
 }
 
 /// `POST /certificates/restore`. A backup is nothing for a log, so this has no `Debug`.

@@ -9,7 +9,7 @@ use super::not_offered::{
 use super::requests::AttributesBody;
 use crate::domain::policy::{IssuerParameters, LifetimeAction, Policy, Trigger, X509Properties};
 use crate::domain::policy_input::LifetimeActionInput;
-use crate::domain::san::SubjectAlternativeNames;
+use crate::domain::san::{EmptyLists, SubjectAlternativeNames};
 use crate::domain::{CertificateName, PolicyInput};
 use serde::{Deserialize, Serialize};
 
@@ -190,7 +190,16 @@ impl SansBody {
 impl From<SansBody> for SubjectAlternativeNames {
     fn from(body: SansBody) -> Self {
         let SansBody { emails, dns_names, upns, uris, ip_addresses } = body;
+        let empty = |list: &Option<Vec<String>>| list.as_ref().is_some_and(Vec::is_empty);
+        let shown_empty = EmptyLists {
+            emails: empty(&emails),
+            dns_names: empty(&dns_names),
+            upns: empty(&upns),
+            uris: empty(&uris),
+            ip_addresses: empty(&ip_addresses),
+        };
         Self {
+            shown_empty,
             emails: emails.unwrap_or_default(),
             dns_names: dns_names.unwrap_or_default(),
             upns: upns.unwrap_or_default(),
@@ -238,6 +247,8 @@ struct SecretAnswer {
 
 #[derive(Serialize)]
 struct X509Answer<'a> {
+    /// Absent where there is none.
+    #[serde(skip_serializing_if = "str::is_empty")]
     subject: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sans: Option<SansAnswer<'a>>,
@@ -249,16 +260,16 @@ struct X509Answer<'a> {
 
 #[derive(Serialize)]
 struct SansAnswer<'a> {
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    emails: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    dns_names: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    upns: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    uris: &'a [String],
-    #[serde(rename = "ipAddresses", skip_serializing_if = "<[String]>::is_empty")]
-    ip_addresses: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emails: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns_names: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upns: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uris: Option<&'a [String]>,
+    #[serde(rename = "ipAddresses", skip_serializing_if = "Option::is_none")]
+    ip_addresses: Option<&'a [String]>,
 }
 
 #[derive(Serialize)]
@@ -329,8 +340,15 @@ impl<'a> PolicyAnswer<'a> {
 
 impl<'a> From<&'a SubjectAlternativeNames> for SansAnswer<'a> {
     fn from(names: &'a SubjectAlternativeNames) -> Self {
-        let SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses } = names;
-        Self { emails, dns_names, upns, uris, ip_addresses }
+        let SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses, shown_empty } = names;
+        let list = |list: &'a Vec<String>, shown: bool| (shown || !list.is_empty()).then_some(list.as_slice());
+        Self {
+            emails: list(emails, shown_empty.emails),
+            dns_names: list(dns_names, shown_empty.dns_names),
+            upns: list(upns, shown_empty.upns),
+            uris: list(uris, shown_empty.uris),
+            ip_addresses: list(ip_addresses, shown_empty.ip_addresses),
+        }
     }
 }
 

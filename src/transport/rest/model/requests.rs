@@ -66,7 +66,8 @@ pub(crate) struct KeyOperationBody {
     pub(crate) digest: Option<String>,
 }
 
-/// Only `enabled` is read: the times of a certificate are its own.
+/// Only `enabled` is read. Clients send the dates back as they got them, and other ones are passed over as well: the times
+/// of a certificate are its own.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct AttributesBody {
@@ -183,8 +184,9 @@ fn texts(options: Option<BTreeMap<String, OptionText>>) -> impl Iterator<Item = 
 impl From<OrganizationBody> for Organization {
     fn from(body: OrganizationBody) -> Self {
         let OrganizationBody { id, admin_details } = body;
+        let without_administrators = admin_details.as_ref().is_some_and(Vec::is_empty);
         let administrators = admin_details.unwrap_or_default().into_iter().map(Administrator::from).collect();
-        Self { id, administrators }
+        Self { id, administrators, without_administrators }
     }
 }
 

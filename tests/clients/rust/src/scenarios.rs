@@ -233,7 +233,7 @@ async fn a_manual_certificate_is_created_and_merged() {
         assert_eq!(merged.attributes.unwrap().enabled, Some(true));
         parse(&chain[0]).verify_signature(Some(parse(&authority.certificate()).public_key())).unwrap();
 
-        let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap().unwrap();
+        let waited = tokio::time::timeout(Duration::from_secs(120), waiting).await.unwrap().unwrap().unwrap();
         assert_eq!(waited.into_model().unwrap().cer.as_ref(), Some(&chain[0]));
     }
 }

@@ -152,7 +152,7 @@ pub(crate) async fn operation(client: &CertificateClient, name: &str) -> azure_c
 /// The operation when it is no longer in progress.
 pub(crate) async fn ended(client: &CertificateClient, name: &str) -> CertificateOperation {
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(30) {
+    while begun.elapsed() < Duration::from_secs(120) {
         let operation = operation(client, name).await.unwrap();
         if operation.status.as_deref() != Some("inProgress") {
             return operation;

@@ -24,7 +24,7 @@ class AsyncTest {
                                 assertEquals(LongRunningOperationStatus.SUCCESSFULLY_COMPLETED, end.getStatus()))
                         .flatMap(AsyncPollResponse::getFinalResult))
                 .collectList()
-                .block(Duration.ofSeconds(30));
+                .block(Duration.ofSeconds(120));
         assertEquals(8, issued.size());
         for (var certificate : issued) {
             var read = client.getCertificate(certificate.getName()).block();

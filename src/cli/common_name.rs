@@ -1,0 +1,106 @@
+//! A host that stands in the common name alone. Clients of TLS look at the alternative names only (RFC 6125 section
+//! 6.4.4, RFC 9525 section 2), so it is put there too.
+
+use crate::proto::v1::{CertificatePolicy, SubjectAlternativeNames};
+use std::net::IpAddr;
+
+/// Adds the common name of the subject to a policy that names no alternative name, where it is a host or an address.
+/// Answers what to tell about it.
+pub(super) fn as_alternative_name(policy: &mut CertificatePolicy) -> Option<String> {
+    let x509 = policy.x509_properties.as_mut()?;
+    if x509.subject_alternative_names.is_some() {
+        return None;
+    }
+    let name = common_name(&x509.subject)?;
+    let mut names = SubjectAlternativeNames::default();
+    let kind = if name.parse::<IpAddr>().is_ok() {
+        names.ip_addresses.push(name.clone());
+        "ip"
+    } else if is_host(&name) {
+        names.dns_names.push(name.clone());
+        "dns"
+    } else {
+        return None;
+    };
+    x509.subject_alternative_names = Some(names);
+    Some(format!(
+        "added --san {kind}:{name}: TLS clients do not look at the common name. Give --san yourself for other names."
+    ))
+}
+
+/// The value of the first CN of a subject in RFC 4514 text; `None` where it has escapes, which no host has.
+fn common_name(subject: &str) -> Option<String> {
+    let value = subject.split([',', '+', ';']).find_map(|part| {
+        let (kind, value) = part.split_once('=')?;
+        kind.trim().eq_ignore_ascii_case("CN").then(|| value.trim())
+    })?;
+    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// A DNS name of two labels or more, or `localhost`: one word alone is rather a person or a thing.
+fn is_host(name: &str) -> bool {
+    let rest = name.strip_prefix("*.").unwrap_or(name);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let top = rest.rsplit('.').next().unwrap_or_default();
+    let fits = name.len() <= 253 && rest.split('.').all(label) && !top.bytes().all(|b| b.is_ascii_digit());
+    fits && (rest.contains('.') || name == "localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::v1::X509Properties;
+
+    fn added(subject: &str) -> Option<(String, SubjectAlternativeNames)> {
+        let x509 = X509Properties { subject: subject.to_owned(), ..X509Properties::default() };
+        let mut policy = CertificatePolicy { x509_properties: Some(x509), ..CertificatePolicy::default() };
+        let note = as_alternative_name(&mut policy)?;
+        Some((note, policy.x509_properties?.subject_alternative_names?))
+    }
+
+    #[test]
+    fn a_host_in_the_common_name_becomes_an_alternative_name() {
+        for (subject, name) in [
+            ("CN=web.example", "web.example"),
+            ("O=Shop, cn = web.example ,C=DE", "web.example"),
+            ("CN=*.web.example", "*.web.example"),
+            ("CN=localhost", "localhost"),
+            ("CN=\"web.example\"", "web.example"),
+        ] {
+            let (note, names) = added(subject).unwrap();
+            assert_eq!(names.dns_names, [name], "{subject}");
+            assert!(note.contains(&format!("--san dns:{name}")), "{note}");
+        }
+        let (note, names) = added("CN=192.0.2.1").unwrap();
+        assert_eq!(names.ip_addresses, ["192.0.2.1"]);
+        assert!(note.contains("--san ip:192.0.2.1"), "{note}");
+    }
+
+    #[test]
+    fn other_common_names_stay_alone() {
+        for subject in
+            ["", "CN=", "CN=My Root", "CN=ann", "O=web.example", "CN=a_b.example", "CN=web\\.example", "CN=1.2"]
+        {
+            assert_eq!(added(subject), None, "{subject}");
+        }
+    }
+
+    #[test]
+    fn names_that_were_given_are_enough() {
+        let names = SubjectAlternativeNames { emails: vec!["a@b.example".to_owned()], ..Default::default() };
+        let x509 = X509Properties {
+            subject: "CN=web.example".to_owned(),
+            subject_alternative_names: Some(names),
+            ..X509Properties::default()
+        };
+        let mut policy = CertificatePolicy { x509_properties: Some(x509), ..CertificatePolicy::default() };
+        assert_eq!(as_alternative_name(&mut policy), None);
+        assert_eq!(as_alternative_name(&mut CertificatePolicy::default()), None);
+    }
+}

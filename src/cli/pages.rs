@@ -1,0 +1,76 @@
+//! Lists that come in pages: all of their pages, as one list.
+
+use super::Result;
+use super::connection::{Client, Repeat, Session, Status};
+use crate::proto::v1::{
+    CertificateItem, DeletedCertificateItem, IssuerItem, ListCertificateVersionsRequest,
+    ListCertificateVersionsResponse, ListCertificatesRequest, ListCertificatesResponse, ListDeletedCertificatesRequest,
+    ListDeletedCertificatesResponse, ListIssuersRequest, ListIssuersResponse, ListPendingRequest, ListPendingResponse,
+    ListVaultsRequest, ListVaultsResponse, PendingOperation, Vault,
+};
+use std::mem::take;
+use tonic::{Request, Response};
+
+/// Half of what the contract allows: operations come with their requests.
+const PAGE_SIZE: i32 = 500;
+
+/// A request for a page.
+pub(super) trait PageRequest: Clone {
+    fn page(&mut self, size: i32, token: String);
+}
+
+/// A page.
+pub(super) trait Page {
+    type Item;
+    /// Takes its entries out of it, and the token of the next page.
+    fn split(&mut self) -> (Vec<Self::Item>, String);
+}
+
+macro_rules! pages {
+    ($($request:ident => $page:ident, $entries:ident: $item:ident;)+) => {
+        $(
+            impl PageRequest for $request {
+                fn page(&mut self, size: i32, token: String) {
+                    (self.page_size, self.page_token) = (size, token);
+                }
+            }
+
+            impl Page for $page {
+                type Item = $item;
+                fn split(&mut self) -> (Vec<$item>, String) {
+                    (take(&mut self.$entries), take(&mut self.next_page_token))
+                }
+            }
+        )+
+    };
+}
+
+pages! {
+    ListCertificatesRequest => ListCertificatesResponse, certificates: CertificateItem;
+    ListCertificateVersionsRequest => ListCertificateVersionsResponse, certificates: CertificateItem;
+    ListDeletedCertificatesRequest => ListDeletedCertificatesResponse, deleted_certificates: DeletedCertificateItem;
+    ListIssuersRequest => ListIssuersResponse, issuers: IssuerItem;
+    ListPendingRequest => ListPendingResponse, operations: PendingOperation;
+    ListVaultsRequest => ListVaultsResponse, vaults: Vault;
+}
+
+impl Session {
+    /// All entries of a list, and what the last page says beside them. The request says neither size nor token.
+    pub(super) async fn all<C: Client, M: PageRequest, P: Page>(
+        &self,
+        mut request: M,
+        rpc: impl AsyncFn(&mut C, Request<M>) -> std::result::Result<Response<P>, Status>,
+    ) -> Result<(Vec<P::Item>, P)> {
+        let (mut all, mut token) = (Vec::new(), String::new());
+        loop {
+            request.page(PAGE_SIZE, token);
+            let mut page = self.call(Repeat::Safe, request.clone(), &rpc).await?;
+            let (entries, next) = page.split();
+            all.extend(entries);
+            if next.is_empty() {
+                return Ok((all, page));
+            }
+            token = next;
+        }
+    }
+}

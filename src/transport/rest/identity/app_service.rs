@@ -1,0 +1,57 @@
+//! Managed identity as Azure App Service has it: a program finds `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` in its
+//! environment, and sends the second to the first. Here the second is its own token.
+
+use super::super::answer::{Answer, json};
+use super::{Asked, LIFETIME};
+use crate::transport::rest::address::Address;
+use http::{HeaderName, StatusCode};
+use serde::Serialize;
+
+/// The header of the version 2019-08-01, and that of 2017-09-01.
+const HEADERS: [HeaderName; 2] = [HeaderName::from_static("x-identity-header"), HeaderName::from_static("secret")];
+
+/// The members of the service; the time is text.
+#[derive(Serialize)]
+struct Token<'a> {
+    access_token: &'a str,
+    expires_on: String,
+    resource: &'a str,
+    token_type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Refusal<'a> {
+    #[serde(rename = "statusCode")]
+    status: u16,
+    message: &'a str,
+}
+
+pub(super) fn answer(asked: &Asked<'_>) -> Answer {
+    let headers = &asked.parts.headers;
+    let mut given = HEADERS.into_iter().flat_map(|name| headers.get_all(name));
+    let (Some(token), None) = (given.next(), given.next()) else {
+        return refusal(
+            StatusCode::UNAUTHORIZED,
+            "The request needs the header X-IDENTITY-HEADER once, with a token of this server: set IDENTITY_HEADER to it.",
+        );
+    };
+    let Some(token) = token.to_str().ok().and_then(|token| asked.checked(token.trim())) else {
+        let message =
+            "The token in X-IDENTITY-HEADER is not accepted here: set IDENTITY_HEADER to a token of this server.";
+        return refusal(StatusCode::UNAUTHORIZED, message);
+    };
+    let address = Address::of(&asked.parts.uri);
+    let own = asked.resource();
+    let resource = address.query("resource").unwrap_or(&own);
+    if !asked.is_ours(resource) {
+        let message = format!("Tokens of this server are for {own}: ask with resource={own}.");
+        return refusal(StatusCode::BAD_REQUEST, &message);
+    }
+    let expires_on = asked.now.plus(LIFETIME).seconds().to_string();
+    let token = Token { access_token: token, expires_on, resource, token_type: "Bearer" };
+    Answer::json(StatusCode::OK, json(&token))
+}
+
+fn refusal(status: StatusCode, message: &str) -> Answer {
+    Answer::json(status, json(&Refusal { status: status.as_u16(), message }))
+}

@@ -1,0 +1,108 @@
+//! Calls of an issuer that take long: waits and events count from their end.
+
+use crate::world::{World, create, named, service_with, vault};
+use async_trait::async_trait;
+use certmint::clock::{Clock, ManualClock};
+use certmint::domain::{IssuerInput, IssuerName, Status, Timestamp};
+use certmint::issuer::{Checkpoint, Issuer, IssuerError, Order, Step};
+use certmint::service::{Caller, Limits, PendingRef, Service};
+use certmint::store::Store;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long each call takes, by the clock of the service.
+const CALL: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Unreachable,
+    NotYet,
+    Refused,
+}
+
+struct Slow {
+    clock: Arc<ManualClock>,
+    answer: Answer,
+}
+
+impl Slow {
+    fn answer(&self, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
+        self.clock.advance(CALL);
+        match self.answer {
+            Answer::Unreachable => Err(IssuerError::Retry { after: None, source: "no answer".into() }),
+            Answer::NotYet => {
+                Ok(Step::Pending { checkpoint: checkpoint.clone(), details: None, again: Duration::from_secs(5) })
+            }
+            Answer::Refused => {
+                Ok(Step::Failed { class: certmint::issuer::FailureClass::RequestRejected, message: "no".to_owned() })
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Issuer for Slow {
+    async fn advance(&self, _: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
+        self.answer(checkpoint)
+    }
+
+    async fn cancel(&self, _: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
+        self.answer(checkpoint)
+    }
+}
+
+/// An operation at such an issuer, due.
+async fn ordered(answer: Answer) -> (World, Service) {
+    let world = World::new(Limits::default()).await;
+    let slow = Arc::new(Slow { clock: world.clock.clone(), answer });
+    let service =
+        service_with(world.store.clone(), world.clock.clone(), Limits::default(), |issuers| issuers.with("Slow", slow))
+            .await;
+    let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
+    service.set_issuer(&Caller::new("test", None), &vault(), &IssuerName::parse("ca").unwrap(), input).await.unwrap();
+    service.create(create("web", "ca")).await.unwrap();
+    (world, service)
+}
+
+/// Does the one step that is due. Answers the time at which it ended.
+async fn step(world: &World, service: &Service) -> Timestamp {
+    let mut due = service.claim(9).await.unwrap();
+    assert_eq!(due.len(), 1);
+    service.step(due.remove(0)).await.unwrap();
+    world.clock.now()
+}
+
+async fn due(world: &World, prefix: &str) -> Timestamp {
+    world.store.list(prefix, "", 9).await.unwrap().remove(0).due.unwrap()
+}
+
+#[tokio::test]
+async fn an_order_waits_after_a_call_that_failed_late() {
+    for answer in [Answer::Unreachable, Answer::NotYet] {
+        let (world, service) = ordered(answer).await;
+        for _ in 0..3 {
+            let ended = step(&world, &service).await;
+            let due = due(&world, "pending/").await;
+            assert!(due > ended, "due {} ms before the end of the call", ended.0 - due.0);
+            world.clock.advance(Duration::from_millis(u64::try_from(due.0 - ended.0).unwrap()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancellation_waits_after_a_call_that_failed_late() {
+    let (world, service) = ordered(Answer::Unreachable).await;
+    let wanted = PendingRef { vault: vault(), name: named("web"), request_id: None };
+    service.delete_pending(&wanted).await.unwrap();
+    let ended = step(&world, &service).await;
+    assert!(due(&world, "orders/").await > ended);
+}
+
+#[tokio::test]
+async fn an_operation_ends_when_the_call_ended() {
+    let (world, service) = ordered(Answer::Refused).await;
+    let ended = step(&world, &service).await;
+    let wanted = PendingRef { vault: vault(), name: named("web"), request_id: None };
+    let (operation, _) = service.pending(&wanted).await.unwrap();
+    assert_eq!((operation.status(), operation.updated), (Status::Failed, ended));
+}

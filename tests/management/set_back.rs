@@ -1,0 +1,87 @@
+//! A database that is set back under a running server: it is not ready, and no token of before is believed.
+
+use crate::world::{World, create, service_with};
+use certmint::clock::ManualClock;
+use certmint::domain::{Reason, Timestamp};
+use certmint::service::watch::{Subscriber, WatchItem, WatchRequest};
+use certmint::service::{Limits, Service};
+use certmint::store::Store;
+use certmint::store::sqlite::{Sqlite, SqliteOptions};
+use futures_util::StreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+fn watch(resume_token: &str) -> WatchRequest {
+    WatchRequest {
+        vault: None,
+        names: Vec::new(),
+        prefix: String::new(),
+        request_id: None,
+        statuses: Vec::new(),
+        resume_token: resume_token.to_owned(),
+        snapshot: Some(certmint::service::watch::Snapshot::None),
+        until_terminal: false,
+        heartbeat: None,
+        deadline: None,
+    }
+}
+
+async fn open(store: Arc<dyn Store>) -> Service {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+    service_with(store, clock, Limits::default(), |issuers| issuers).await
+}
+
+#[tokio::test]
+async fn a_server_whose_database_was_set_back_is_not_ready_and_ends_its_streams() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("certmint.db");
+    let store = Arc::new(Sqlite::open(&path, SqliteOptions::default()).unwrap());
+    let service = open(store.clone()).await;
+    let stop = CancellationToken::new();
+    let tail = tokio::spawn({
+        let (service, stop) = (service.clone(), stop.clone());
+        async move { service.tail(stop).await }
+    });
+    service.create(create("kept", "Unknown")).await.unwrap();
+    let saved = *store.head().borrow();
+    let lost = service.create(create("lost", "Unknown")).await.unwrap();
+    let who = Subscriber { principal: "a".into(), connection: 1 };
+    let mut stream = service.watch(watch(&lost.resume_token), &who, CancellationToken::new()).await.unwrap();
+    assert!(matches!(stream.next().await, Some(Ok(WatchItem::Bookmark { .. }))));
+
+    let operator = rusqlite::Connection::open(&path).unwrap();
+    operator.busy_timeout(Duration::from_secs(10)).unwrap();
+    let sql = format!(
+        "BEGIN IMMEDIATE; DELETE FROM records WHERE revision > {saved}; DELETE FROM events WHERE revision > {saved};
+         UPDATE meta SET head = {saved}; COMMIT"
+    );
+    operator.execute_batch(&sql).unwrap();
+
+    let health = service.health(Duration::from_secs(20)).await;
+    assert!(health.store.unwrap_err().contains("certmint new-epoch"));
+    let end = loop {
+        match stream.next().await.expect("the stream ends with an error") {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(end.reason, Reason::ResumeTokenExpired);
+    let refused = service.watch(watch(&lost.resume_token), &who, CancellationToken::new()).await;
+    assert_eq!(refused.err().map(|error| error.reason), Some(Reason::ResumeTokenExpired));
+    stop.cancel();
+    tail.await.unwrap();
+    drop((stream, service, store));
+
+    // After the command that the message names, and a start.
+    Sqlite::renew_epoch(&path, SqliteOptions::default()).unwrap();
+    let service = open(Arc::new(Sqlite::open(&path, SqliteOptions::default()).unwrap())).await;
+    let refused = service.watch(watch(&lost.resume_token), &who, CancellationToken::new()).await;
+    assert_eq!(refused.err().map(|error| error.reason), Some(Reason::ResumeTokenExpired));
+    service.health(Duration::from_secs(20)).await.store.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_whose_store_is_well_is_ready() {
+    World::new(Limits::default()).await.service.health(Duration::from_secs(20)).await.store.unwrap();
+}

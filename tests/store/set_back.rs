@@ -1,0 +1,128 @@
+//! A database that is set back under a running process: nothing that was seen of it is told any more.
+
+use super::postgres::{open as open_postgres, shared};
+use super::sqlite::{open, place};
+use super::*;
+use certmint::store::StoreError;
+use rusqlite::Connection;
+use std::time::Duration;
+
+/// Within the time of a hang: a process may be told by its next look only.
+async fn until_refused(store: &dyn Store) -> StoreError {
+    for _ in 0..600 {
+        if let Err(error) = store.get("a").await {
+            return error;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("nobody noticed that the database was set back");
+}
+
+fn assert_says_what_to_do(error: &StoreError) {
+    let text = error.to_string();
+    assert!(error.is_history_lost() && matches!(error, StoreError::Unavailable(_)), "{text}");
+    assert!(text.contains("set back") && text.contains("certmint new-epoch"), "{text}");
+}
+
+async fn refuses_everything(store: &dyn Store) {
+    for error in [
+        store.commit(events(["x"])).await.unwrap_err(),
+        store.claim(at(9), at(99), 9).await.unwrap_err(),
+        store.trim(at(9), 0, 9).await.unwrap_err(),
+        store.events(0, 9).await.unwrap_err(),
+        store.list("", "", 9).await.unwrap_err(),
+        store.get_many(&["a".to_owned()]).await.unwrap_err(),
+        store.get("a").await.unwrap_err(),
+    ] {
+        assert_says_what_to_do(&error);
+    }
+}
+
+/// The state of a file that an operator saved, brought back into the file that is open.
+fn set_file_back(path: &std::path::Path, head: Revision) {
+    let operator = Connection::open(path).unwrap();
+    operator.busy_timeout(Duration::from_secs(10)).unwrap();
+    let head = i64::try_from(head).unwrap();
+    let sql = "BEGIN IMMEDIATE; DELETE FROM records WHERE revision > HEAD; DELETE FROM events WHERE revision > HEAD;
+               UPDATE meta SET head = HEAD; COMMIT";
+    operator.execute_batch(&sql.replace("HEAD", &head.to_string())).unwrap();
+}
+
+async fn file_with_a_past() -> (Sqlite, tempfile::TempDir, std::path::PathBuf, Revision) {
+    let (folder, path) = place();
+    let store = open(&path);
+    let saved = store.commit(Batch { puts: vec![new("a", "1")], ..events(["x"]) }).await.unwrap();
+    store.commit(Batch { puts: vec![new("b", "2")], ..events(["y", "z"]) }).await.unwrap();
+    (store, folder, path, saved)
+}
+
+#[tokio::test]
+async fn a_writer_of_a_file_that_was_set_back_writes_nothing_more() {
+    let (store, _folder, path, saved) = file_with_a_past().await;
+    set_file_back(&path, saved);
+    assert_says_what_to_do(&store.commit(events(["w"])).await.unwrap_err());
+    refuses_everything(&store).await;
+    drop(store);
+    let store = open(&path);
+    assert_eq!(bodies(&whole_log(&store, 9).await), ["x"]);
+}
+
+#[tokio::test]
+async fn a_reader_of_a_file_that_was_set_back_hears_of_it_by_the_log() {
+    let (store, _folder, path, saved) = file_with_a_past().await;
+    let mut doorbell = store.head();
+    doorbell.mark_unchanged();
+    set_file_back(&path, saved);
+    assert_says_what_to_do(&store.events(saved, 9).await.unwrap_err());
+    assert!(doorbell.has_changed().unwrap(), "whoever follows the log is not woken");
+    refuses_everything(&store).await;
+}
+
+#[tokio::test]
+async fn a_failed_transaction_is_no_set_back() {
+    let (store, _folder, path, _) = file_with_a_past().await;
+    let operator = Connection::open(&path).unwrap();
+    operator.execute_batch("CREATE TRIGGER no BEFORE INSERT ON records BEGIN SELECT raise(FAIL, 'no'); END").unwrap();
+    store.commit(puts([new("c", "")])).await.unwrap_err();
+    operator.execute_batch("DROP TRIGGER no").unwrap();
+    store.commit(puts([new("c", "")])).await.unwrap();
+    assert_eq!(body_of(&store, "c").await.as_deref(), Some(""));
+}
+
+#[tokio::test]
+async fn a_database_that_is_restored_in_place_stops_its_replicas_until_it_has_a_new_epoch() {
+    let url = shared().fresh().await;
+    let (idle, busy) = (open_postgres(&url).await, open_postgres(&url).await);
+    busy.commit(Batch { puts: vec![new("a", "1")], ..events(["x"]) }).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    server::give_away(folder.path());
+    let dump = folder.path().join("dump").display().to_string();
+    let database = url.parse::<tokio_postgres::Config>().unwrap().get_dbname().unwrap().to_owned();
+    shared().run("pg_dump", &["-Fc", "-f", &dump, &database]);
+    let seen = busy.commit(Batch { puts: vec![new("b", "2")], ..events(["y", "z"]) }).await.unwrap();
+    let mut head = idle.head();
+    head.wait_for(|head| *head >= seen).await.unwrap();
+    shared().run("pg_restore", &["--clean", "--if-exists", "--single-transaction", "-d", &database, &dump]);
+    // The one that writes hears of it at once, the other one by looking.
+    assert_says_what_to_do(&busy.commit(events(["w"])).await.unwrap_err());
+    assert_says_what_to_do(&until_refused(&idle).await);
+    refuses_everything(&busy).await;
+    refuses_everything(&idle).await;
+    certmint::store::postgres::Postgres::renew_epoch(url.parse().unwrap(), Default::default()).await.unwrap();
+    let again = open_postgres(&url).await;
+    assert_eq!(bodies(&whole_log(&again, 9).await), ["x"], "the old replicas wrote nothing after the restore");
+    again.commit(events(["later"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_claim_on_a_database_that_was_set_back_takes_nothing() {
+    let url = shared().fresh().await;
+    let store = open_postgres(&url).await;
+    store.commit(puts([Put { due: Some(at(5)), ..new("a", "1") }])).await.unwrap();
+    store.commit(events(["x", "y", "z"])).await.unwrap();
+    let operator = server::connect(&url).await;
+    operator.batch_execute("DELETE FROM commits WHERE head > 1; DELETE FROM events").await.unwrap();
+    assert_says_what_to_do(&store.claim(at(9), at(99), 9).await.unwrap_err());
+    let due: i64 = operator.query_one("SELECT due FROM records", &[]).await.unwrap().get(0);
+    assert_eq!(due, 5);
+}
