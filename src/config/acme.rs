@@ -65,7 +65,8 @@ mod tests {
                     program = '/bin/old'\ntimeout = '2m'\n[hooks.old.environment]\nZONE = 'example.com'";
         let AcmeSettings { http_listen, hooks } = toml::from_str(text).unwrap();
         assert_eq!(http_listen.unwrap().port(), 80);
-        let shown: Vec<_> = hooks.iter().map(|(name, hook)| (name.as_str(), hook.form, hook.timeout.as_secs())).collect();
+        let shown: Vec<_> =
+            hooks.iter().map(|(name, hook)| (name.as_str(), hook.form, hook.timeout.as_secs())).collect();
         assert_eq!(shown, [("dns", HookForm::Lego, 60), ("old", HookForm::LegoRaw, 120)]);
         assert_eq!(hooks["old"].environment["ZONE"], "example.com");
         let error = toml::from_str::<AcmeSettings>("[hooks.x]\nprogramm = '/bin/x'").unwrap_err().to_string();

@@ -135,6 +135,14 @@ impl Issuers {
         self.providers.iter().find(|(name, _)| name.eq_ignore_ascii_case(provider)).map(|(_, who)| who)
     }
 
+    /// Who signs for a provider in this process; none for those with state and options.
+    pub fn built_in(&self, provider: &str) -> Option<&Arc<dyn Issuer>> {
+        match self.get(provider) {
+            Some(Who::BuiltIn(issuer)) => Some(issuer),
+            Some(Who::Provider(_)) | None => None,
+        }
+    }
+
     /// A provider with state and options; none for those in this process.
     pub fn provider(&self, provider: &str) -> Option<&Arc<dyn Provider>> {
         match self.get(provider) {

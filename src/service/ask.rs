@@ -151,7 +151,9 @@ impl Service {
                 let held = held.ok_or_else(|| format!("The issuer {name} has no state: set it again."))?;
                 Signer::Provider(provider.clone(), Box::new(held))
             }
-            None => return Err(format!("The provider {} of the issuer is not offered by this server.", config.provider)),
+            None => {
+                return Err(format!("The provider {} of the issuer is not offered by this server.", config.provider));
+            }
         };
         Ok((signer, provider))
     }

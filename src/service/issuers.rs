@@ -349,7 +349,10 @@ fn check_options<'a>(options: impl Iterator<Item = (&'a String, &'a str)>) -> Re
     let (mut count, mut total) = (0, 0);
     for (name, value) in options {
         if name.is_empty() || name.len() > MAX_OPTION_NAME || text::unreadable(name).is_some() {
-            let problem = format!("The name {} is empty, longer than {MAX_OPTION_NAME} bytes or not readable.", text::shown(name));
+            let problem = format!(
+                "The name {} is empty, longer than {MAX_OPTION_NAME} bytes or not readable.",
+                text::shown(name)
+            );
             return Err(Error::field("options", problem));
         }
         count += 1;

@@ -1,9 +1,9 @@
 //! One step of due work. A step is claimed, done once, and committed against the claim: whoever
 //! changed the record in between wins, and the step is simply due again, which every issuer bears.
 
-use super::pending::updated;
 use super::Service;
 use super::ask::{Asked, Outcome, failure};
+use super::pending::updated;
 use super::records::{Kind, PendingRecord, Place, RequestRecord, concerns_a_record, key};
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, Error, Operation, Result, Timestamp, VaultName};

@@ -2,8 +2,8 @@
 //! beside the old ones; a file that was released is never edited.
 
 use super::records::{
-    ChallengeRecord, Codec, DeletedRecord, IssuerStateRecord, Kind, LeavingRecord, Marker, PendingRecord, RequestRecord,
-    Stored, Sweep, decode_event, encode_event,
+    ChallengeRecord, Codec, DeletedRecord, IssuerStateRecord, Kind, LeavingRecord, Marker, PendingRecord,
+    RequestRecord, Stored, Sweep, decode_event, encode_event,
 };
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Vault};

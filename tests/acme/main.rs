@@ -8,3 +8,4 @@ mod http01;
 mod peers;
 mod play;
 mod refusals;
+mod service;

@@ -75,6 +75,8 @@ pub(crate) struct Pebble {
 pub(crate) struct PebbleOptions {
     /// In percent.
     pub(crate) nonce_rejects: u32,
+    /// Up to so many seconds pass before a name is validated.
+    pub(crate) slow_validation: Option<u32>,
     /// In percent.
     pub(crate) authorization_reuse: u32,
     pub(crate) alternate_roots: u32,
@@ -104,7 +106,8 @@ impl Pebble {
         std::fs::write(folder.path().join("pebble.json"), config.to_string()).unwrap();
         let percent = |number: u32| number.to_string();
         let environment = [
-            ("PEBBLE_VA_NOSLEEP", "1".to_owned()),
+            ("PEBBLE_VA_NOSLEEP", u32::from(options.slow_validation.is_none()).to_string()),
+            ("PEBBLE_VA_SLEEPTIME", options.slow_validation.unwrap_or(1).to_string()),
             ("PEBBLE_WFE_NONCEREJECT", percent(options.nonce_rejects)),
             ("PEBBLE_AUTHZREUSE", percent(options.authorization_reuse)),
             ("PEBBLE_ALTERNATE_ROOTS", percent(options.alternate_roots)),

@@ -192,7 +192,6 @@ async fn members_that_are_not_offered_are_refused_by_their_name() {
         reply.is_refusal(400, "BadParameter", &format!("Property {path} has invalid value. "));
     }
     for (path, change) in [
-        ("options", json!({"provider": "LocalCA", "options": {"a": 1}})),
         ("profiles", json!({"provider": "LocalCA", "profiles": {"server": {}}})),
         ("validity", json!({"provider": "LocalCA", "validity": "P1Y"})),
         ("key_type", json!({"provider": "LocalCA", "key_type": "P-384"})),
@@ -202,6 +201,9 @@ async fn members_that_are_not_offered_are_refused_by_their_name() {
             reply.is_refusal(400, "BadParameter", &format!("Property {path} has invalid value. "));
         }
     }
+    let options = json!({"provider": "LocalCA", "options": {"a": 1}}).to_string();
+    let reply = client.send("PUT /certificates/issuers/house", &options).await;
+    reply.is_refusal(400, "BadParameter", "Property options.a has invalid value. LocalCA has no options");
     let tolerated =
         json!({"policy": body(&json!({"future": 1})), "csr": null, "profile": "", "options": {}, "future": [1]});
     client.must(create, &tolerated.to_string()).await;

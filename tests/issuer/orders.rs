@@ -36,7 +36,7 @@ impl World {
     }
 
     pub(crate) fn issuer(&self, order: &Order) -> &dyn Issuer {
-        let found = order.issuer.as_ref().map(|issuer| self.issuers.get(&issuer.provider).unwrap());
+        let found = order.issuer.as_ref().map(|issuer| self.issuers.built_in(&issuer.provider).unwrap());
         &**found.unwrap_or(self.issuers.self_signed())
     }
 
@@ -95,6 +95,7 @@ pub(crate) fn issuer(provider: &str, account: Option<&str>) -> IssuerConfig {
         created: NOW,
         updated: NOW,
         authority: None,
+        options: Default::default(),
     }
 }
 

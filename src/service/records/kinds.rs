@@ -6,8 +6,8 @@ use super::key::Place;
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::pending::Transition;
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, CertificateName, Contacts, Error, IssuerConfig, IssuerName, Operation, Policy, RequestId,
-    Result, Tags, Timestamp, Vault, VaultName,
+    Blob, Certificate, CertificateEntry, CertificateName, Contacts, Error, IssuerConfig, IssuerName, Operation, Policy,
+    RequestId, Result, Tags, Timestamp, Vault, VaultName,
 };
 use crate::keys::authority;
 use crate::store::{Record, Revision};

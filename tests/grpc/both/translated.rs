@@ -450,7 +450,10 @@ pub(super) fn issuer(issuer: v1::Issuer) -> Value {
         organization,
         attributes,
         ca_certificates: _,
+        options,
+        secret_options,
     } = issuer;
+    assert!(secret_options.is_empty(), "they are never answered");
     let v1::IssuerCredentials { account_id, password } = credentials.unwrap();
     assert_eq!(password, "", "it is never answered");
     let v1::IssuerAttributes { enabled, created, updated } = attributes.unwrap();
@@ -473,6 +476,9 @@ pub(super) fn issuer(issuer: v1::Issuer) -> Value {
         // Key Vault's constant, which means nothing.
         details.insert("zip".to_owned(), 0.into());
         members["org_details"] = details.into();
+    }
+    if !options.is_empty() {
+        members["options"] = json!(options);
     }
     members
 }
