@@ -8,6 +8,7 @@ mod grpc;
 mod lists;
 mod long_calls;
 mod many_versions;
+mod providers;
 mod races;
 mod scheduled_purge;
 mod set_back;
