@@ -72,7 +72,7 @@ test-postgres: setup-debian tests/postgres/node_modules/.installed ## The promis
 	$(CARGO) test --locked --no-run --test store
 	scripts/test-postgres.sh "$$($(CARGO) test --locked --no-run --test store --message-format json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)"
 
-fuzz-api: setup-debian setup-python ## Random requests from the descriptions of the REST face, CERTMINT_FUZZ_SECONDS (600) for each; the seed is printed.
+fuzz-api: setup-debian setup-python ## Random requests from the descriptions of the REST API, CERTMINT_FUZZ_SECONDS (600) for each; the seed is printed.
 	$(CARGO) build --locked
 	@echo CERTMINT_FUZZ_SEED=$(FUZZ_SEED)
 	CERTMINT_FUZZ_SECONDS=$(or $(CERTMINT_FUZZ_SECONDS),600) CERTMINT_FUZZ_SEED=$(FUZZ_SEED) \

@@ -1,4 +1,4 @@
-//! Compiles `proto/` to Rust and to a descriptor set for reflection, and makes the description of the REST face small.
+//! Compiles `proto/` to Rust and to a descriptor set for reflection, and makes the description of the REST API small.
 //! Needs no `protoc`.
 
 use prost::Message;

@@ -1,9 +1,10 @@
-//! The composition root: with `app/store.rs` and `app/issuers.rs` the only file that names concrete stores and issuers. Builds the
-//! server from its configuration, runs it, and takes it down in order.
+//! The composition root: with `app/store.rs` and `app/issuers.rs` the only file that names concrete stores and
+//! issuers. Builds the server from its configuration, runs it, and takes it down in order.
 
+mod announce;
 mod core_dumps;
+mod credentials;
 mod doctor;
-mod door;
 mod issuers;
 mod leftovers;
 mod observed_store;
@@ -13,7 +14,7 @@ mod supervise;
 mod upkeep;
 
 use crate::config::{BaseDomain, Config, ConfigError, KeySettings, Overrides, StoreUrl};
-use crate::keys::{KeyOptions, Keys, OpenedKeyOptions, ReadyKeyOptions, Sealer};
+use crate::keys::{KeyCacheOptions, KeyOptions, KeyPoolOptions, Keys, Sealer};
 use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service, VaultOptions};
@@ -28,8 +29,8 @@ use crate::transport::listener::{BudgetStats, Listener, ListenerStats, Overrun, 
 use crate::transport::rest::{self, RestOptions};
 use crate::worker::{self, WorkerOptions};
 use crate::{cli, telemetry};
+use announce::{announce, say};
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,7 +88,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let admin = admin_port(&config, &probes).await?;
     count_connections(&metrics, listener.stats());
     // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
-    let (door, (service, opened)) = tokio::try_join!(open_door(&config, &metrics), build(&config, &metrics))?;
+    let (credentials, (service, opened)) =
+        tokio::try_join!(open_credentials(&config, &metrics), build(&config, &metrics))?;
     let store_failed = opened.failed.clone();
     let mut tasks = Background::default();
     tasks.spawn("tail of the log", {
@@ -95,13 +97,12 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
         async move { service.tail(background).await }
     });
     tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
-    let window = config.store.upgrade_window;
-    let authenticate = upkeep::authenticate(service.clone(), window, background.clone());
+    let authenticate = upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone());
     tasks.spawn_once("codes of the records", authenticate);
     let upkeep = upkeep::run(opened, service.clone(), config.limits.clone(), background.clone());
     tasks.spawn("upkeep of the log", upkeep);
     tasks.spawn_once("count of the log", upkeep::count_history(service.clone(), background.clone()));
-    if let Some(reload) = door.reload(metrics, background.clone()) {
+    if let Some(reload) = credentials.reload(metrics, background.clone()) {
         tasks.spawn("files of tokens and certificate", reload);
     }
     if let Some(port) = http01 {
@@ -109,17 +110,17 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
         tasks.spawn("port for http-01", serve);
     }
 
-    let grpc_options = grpc_options(&config, &door.auth, &draining);
+    let grpc_options = grpc_options(&config, &credentials.auth, &draining);
     let api_tasks = grpc_options.tasks.clone();
     let app = transport::app(
-        grpc::face(service.clone(), grpc_options),
-        rest::router(service.clone(), rest_options(&config, &door.auth, &stop)),
+        grpc::api(service.clone(), grpc_options),
+        rest::router(service.clone(), rest_options(&config, &credentials.auth, &stop)),
     )
     .with_cors(Cors::new(config.cors.origins(config.dev)));
     leftovers::remove(&config.data_dir);
     // Heard from here on; who reads the announcement may send one.
     let signals = signals::Signals::listen().map_err(part("signals cannot be received"))?;
-    announce(address, &config, &door, admin.as_ref().map(|(address, _)| *address));
+    announce(address, &config, &credentials, admin.as_ref().map(|(address, _)| *address));
     let delay = config.shutdown.delay(config.dev);
     tasks.spawn("signals", {
         let (draining, stop, background) = (draining.clone(), stop.clone(), background.clone());
@@ -132,7 +133,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     });
     probes.started(service);
     let mut admin = admin.map(|(_, port)| port);
-    let mut serving = std::pin::pin!(listener.serve(door.tls, app, stop.clone()));
+    let mut serving = std::pin::pin!(listener.serve(credentials.tls, app, stop.clone()));
     let failed = tokio::select! {
         biased;
         () = &mut serving => None,
@@ -172,9 +173,11 @@ async fn ended(port: &mut Option<JoinHandle<()>>) {
     }
 }
 
-async fn open_door(config: &Config, metrics: &Arc<Metrics>) -> Result<door::Door, AppError> {
+async fn open_credentials(config: &Config, metrics: &Arc<Metrics>) -> Result<credentials::Credentials, AppError> {
     let (config, metrics) = (config.clone(), metrics.clone());
-    tokio::task::spawn_blocking(move || door::open(&config, &metrics)).await.map_err(part("TLS cannot be set up"))?
+    tokio::task::spawn_blocking(move || credentials::open(&config, &metrics))
+        .await
+        .map_err(part("TLS cannot be set up"))?
 }
 
 async fn admin_port(config: &Config, probes: &Probes) -> Result<Option<(SocketAddr, JoinHandle<()>)>, AppError> {
@@ -349,12 +352,12 @@ fn key_options(config: &Config) -> KeyOptions {
         queue: config.limits.key_queue.get(),
         queue_time: config.limits.key_queue_time,
         queue_share: config.limits.key_queue_share,
-        ready: ReadyKeyOptions {
+        ready: KeyPoolOptions {
             rsa_2048: (*ready_rsa_2048).into(),
             rsa_3072: (*ready_rsa_3072).into(),
             rsa_4096: (*ready_rsa_4096).into(),
         },
-        opened: OpenedKeyOptions { room: (*opened).into(), time: *opened_for },
+        opened: KeyCacheOptions { room: (*opened).into(), time: *opened_for },
         ..KeyOptions::default()
     }
 }
@@ -393,39 +396,6 @@ fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToken) -> RestO
         closing: stop.clone(),
         ..RestOptions::new(auth.clone())
     }
-}
-
-/// What a person copies to begin. Written once, after the port is open.
-fn announce(address: SocketAddr, config: &Config, door: &door::Door, admin: Option<SocketAddr>) {
-    let (version, data) = (env!("CARGO_PKG_VERSION"), config.data_dir.display());
-    let base = format!("https://{}:{}", config.base_domain.as_str(), address.port());
-    let mut text = match &door.dev_ca {
-        Some(ca) => for_development(&base, address.port(), &ca.display().to_string(), &data.to_string()),
-        None => format!("certmint {version} listens on {address} for {base} (data in {data})\n"),
-    };
-    if let Some(admin) = admin {
-        text.push_str(&format!("operators: http://{admin}/readyz and /metrics\n"));
-    }
-    say(&text);
-}
-
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    // A closed standard output is no reason not to serve.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-fn for_development(base: &str, port: u16, ca: &str, data: &str) -> String {
-    format!(
-        "certmint {version} listens on {base} (development mode, data in {data})\n\n\
-         curl:     curl --cacert {ca} -H 'Authorization: Bearer dev' -H 'Content-Type: application/json' '{base}/certificates/web/create?api-version=7.4' -d '{{\"policy\":{{\"x509_props\":{{\"subject\":\"CN=web.example\",\"sans\":{{\"dns_names\":[\"web.example\"]}}}},\"issuer\":{{\"name\":\"Self\"}}}}}}'\n\
-         grpcurl:  grpcurl -cacert {ca} -d '{{\"certificate_name\":\"web\"}}' localhost:{port} certmint.v1.CertificateService/GetPending\n\
-         certmint: certmint --server {base} --ca {ca} watch\n\
-         programs: {vault} (or add it to the hosts file), IDENTITY_ENDPOINT={vault}/identity/token IDENTITY_HEADER=dev\n\n",
-        version = env!("CARGO_PKG_VERSION"),
-        // Clients of Key Vault want a host with a name before the base domain.
-        vault = base.replacen("https://", "https://default.", 1),
-    )
 }
 
 /// Waits between two looks at the age of the log and at the vaults that others made.

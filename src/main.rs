@@ -5,6 +5,11 @@ use certmint::cli::{self, Cli, Command};
 use clap::Parser;
 use std::error::Error;
 use std::process::ExitCode;
+use tikv_jemallocator::Jemalloc;
+
+/// Gives memory back after a peak, which the allocator of the C library does not (docs/decisions/0017-memory.md).
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

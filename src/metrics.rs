@@ -256,8 +256,8 @@ impl Metrics {
     }
 
     /// Somebody came without credentials that are accepted.
-    pub fn unauthenticated(&self, face: &'static str) {
-        self.refused.get_or_create(&[("face", face)]).inc();
+    pub fn unauthenticated(&self, api: &'static str) {
+        self.refused.get_or_create(&[("api", api)]).inc();
     }
 
     /// A call of the store ended.

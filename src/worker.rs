@@ -52,7 +52,7 @@ pub async fn run(service: Service, options: WorkerOptions, shutdown: Cancellatio
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            () = service.work_rang() => {}
+            () = service.wait_for_work() => {}
             () = tokio::time::sleep(wait) => {}
         }
     }

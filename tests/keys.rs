@@ -6,7 +6,7 @@ use certmint::domain::san::SubjectAlternativeNames;
 use certmint::domain::{Policy, PolicyInput, Timestamp, VaultName};
 use certmint::keys::request::certificate_request;
 use certmint::keys::{
-    Caller, KeyOptions, KeyPair, Keys, MasterKeys, OpenedKeyOptions, ReadyKeyOptions, SealContext, SealedKey, Sealer,
+    Caller, KeyCacheOptions, KeyOptions, KeyPair, KeyPoolOptions, Keys, MasterKeys, SealContext, SealedKey, Sealer,
 };
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -177,7 +177,7 @@ fn a_policy_may_ask_for_every_use_and_for_a_ca() {
 
 fn keys(ready: usize) -> (Keys, Arc<Sealer>) {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
-    let ready = ReadyKeyOptions { rsa_2048: ready, rsa_3072: 0, rsa_4096: 0 };
+    let ready = KeyPoolOptions { rsa_2048: ready, rsa_3072: 0, rsa_4096: 0 };
     let options = KeyOptions { workers: 2, queue: 8, ready, ..KeyOptions::default() };
     (Keys::new(Arc::clone(&sealer), options).unwrap(), sealer)
 }
@@ -216,7 +216,7 @@ async fn the_sealed_key_is_the_key_of_the_request() {
 #[tokio::test]
 async fn a_kept_key_is_opened_once_and_only_for_its_place_and_its_certificate() {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
-    let opened = OpenedKeyOptions { room: 2, time: Duration::from_secs(600) };
+    let opened = KeyCacheOptions { room: 2, time: Duration::from_secs(600) };
     let keys = Keys::new(Arc::clone(&sealer), KeyOptions { opened, ..KeyOptions::default() }).unwrap();
     for key_type in [KeyType::P256, KeyType::Rsa2048] {
         let key = KeyPair::generate(key_type).unwrap();

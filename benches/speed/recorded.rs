@@ -49,7 +49,7 @@ impl Recorded {
         Ok(Self(folder))
     }
 
-    /// The same with another answer of the REST face.
+    /// The same with another answer of the REST API.
     pub(crate) fn with_json(&self, json: &[u8]) -> Result<Self, Failure> {
         let folder = TempDir::new()?;
         for file in [ANSWER_PROTO, EVENT] {

@@ -41,7 +41,7 @@ impl From<Status> for Box<Failure> {
             failure.facts.insert("quota".to_owned(), violation.description.clone());
         }
         for (name, value) in details.error_info().iter().flat_map(|it| &it.metadata) {
-            // How the REST face answers is of no use here.
+            // How the REST API answers is of no use here.
             if name != "httpStatus" && name != "azureCode" {
                 failure.facts.insert(name.clone(), value.clone());
             }

@@ -81,7 +81,8 @@ pub enum EntryState {
     /// Deleted and recoverable. The versions stay where they are.
     Deleted { at: Timestamp, purge: Timestamp },
     /// The versions are being removed, or are not all there yet; the name is taken until the end.
-    Leaving,
+    #[serde(rename = "Leaving")]
+    Purging,
 }
 
 /// What lists show of a version.

@@ -2,7 +2,7 @@
 
 use super::policy::{KeyType, KeyUsage};
 
-/// An operation of the key face.
+/// An operation of the key view.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyOperation {
     Sign,

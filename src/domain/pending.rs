@@ -238,7 +238,7 @@ impl Operation {
     }
 
     /// The refusal of a create or an import while this operation is in progress (scenario 6).
-    pub fn in_the_way(&self) -> Error {
+    pub fn conflict(&self) -> Error {
         Error::new(
             Reason::PendingInProgress,
             "A new key vault certificate can not be created or imported while a pending key vault certificate's status is inProgress.",

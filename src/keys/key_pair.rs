@@ -138,7 +138,7 @@ impl KeyPair {
         .map_err(defect("a key could not sign"))
     }
 
-    /// The key itself, for the operations of the key face.
+    /// The key itself, for the operations of the key view.
     pub(crate) fn key(&self) -> &Key {
         &self.key
     }

@@ -15,14 +15,15 @@ pub mod extensions;
 mod facts;
 pub mod import;
 pub mod jwk;
+mod key_cache;
 pub mod key_pair;
+mod key_pool;
 mod leaf_rules;
 mod link;
 pub mod master_keys;
 mod name_text;
 pub mod names;
 mod oid;
-mod opened;
 pub mod operations;
 mod pem;
 mod pkcs12;
@@ -30,7 +31,6 @@ mod public_half;
 pub mod random;
 pub(crate) mod raw_rsa;
 mod reader;
-mod ready;
 pub mod request;
 pub(crate) mod rounds;
 pub mod seal;
@@ -44,12 +44,12 @@ mod x509_name;
 
 pub use authenticator::{Authenticator, Mismatch, Purpose};
 pub use caller::Caller;
+pub use key_cache::KeyCacheOptions;
 pub use key_pair::KeyPair;
+pub use key_pool::KeyPoolOptions;
 pub use master_keys::MasterKeys;
-pub use opened::OpenedKeyOptions;
 pub(crate) use public_half::of_certificate as public_key_of;
 pub use random::random_id;
-pub use ready::ReadyKeyOptions;
 pub use seal::{SealContext, Sealer};
 pub use work::Work;
 pub use workers::{NotRun, QueueLoad};
@@ -58,8 +58,8 @@ use crate::domain::policy::ContentType;
 use crate::domain::policy::KeyType;
 use crate::domain::{Blob, CertificateFacts, Error, Policy, Reason, Result, Timestamp};
 use chain::OrderedChain;
-use opened::OpenedKeys;
-use ready::ReadyKeys;
+use key_cache::KeyCache;
+use key_pool::KeyPool;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, thread};
@@ -80,9 +80,9 @@ pub struct KeyOptions {
     /// How much of that time one principal may fill, in percent.
     pub queue_share: u8,
     /// Keys made ahead.
-    pub ready: ReadyKeyOptions,
+    pub ready: KeyPoolOptions,
     /// Keys that stay opened for a while.
-    pub opened: OpenedKeyOptions,
+    pub opened: KeyCacheOptions,
 }
 
 /// Keys are made ahead only after this: a server that starts has better things to do.
@@ -97,8 +97,8 @@ impl Default for KeyOptions {
             queue: 256,
             queue_time: Duration::from_secs(30),
             queue_share: 75,
-            ready: ReadyKeyOptions::default(),
-            opened: OpenedKeyOptions::default(),
+            ready: KeyPoolOptions::default(),
+            opened: KeyCacheOptions::default(),
         }
     }
 }
@@ -157,8 +157,8 @@ pub struct Keys {
     new_id: NewId,
     /// `None`: work runs where it is asked for.
     workers: Option<Workers>,
-    ready: ReadyKeys,
-    opened: Arc<OpenedKeys>,
+    ready: KeyPool,
+    opened: Arc<KeyCache>,
 }
 
 impl fmt::Debug for Keys {
@@ -172,15 +172,15 @@ impl Keys {
     pub fn new(sealer: Arc<Sealer>, options: KeyOptions) -> io::Result<Self> {
         let KeyOptions { workers, queue: jobs, queue_time: time, queue_share: share, ready, opened } = options;
         let workers = Workers::start(workers, QueueOptions { jobs, time, share })?;
-        let ready = ReadyKeys::start(ready, workers.watcher(), HEAD_START)?;
-        let opened = Arc::new(OpenedKeys::start(opened)?);
+        let ready = KeyPool::start(ready, workers.watcher(), HEAD_START)?;
+        let opened = Arc::new(KeyCache::start(opened)?);
         Ok(Self { sealer, new_id: Arc::new(random_id), workers: Some(workers), ready, opened })
     }
 
     /// Without threads: all work is done, and paid for, by who asks for it, and nothing is made
     /// ahead. For runs that have to be repeatable; `new_id` is their source of ids.
     pub fn inline(sealer: Arc<Sealer>, new_id: NewId) -> Self {
-        Self { sealer, new_id, workers: None, ready: ReadyKeys::none(), opened: Arc::new(OpenedKeys::none()) }
+        Self { sealer, new_id, workers: None, ready: KeyPool::none(), opened: Arc::new(KeyCache::none()) }
     }
 
     /// A new request id or version: random but for [`Keys::inline`].

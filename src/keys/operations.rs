@@ -1,4 +1,4 @@
-//! What the key face does: signatures over digests, and encryption of short texts.
+//! What the key view does: signatures over digests, and encryption of short texts.
 
 use super::key_pair::Key;
 use super::{KeyPair, asn1, defect, raw_rsa};

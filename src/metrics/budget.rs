@@ -25,6 +25,9 @@ pub struct Budget {
     pub displaced: u64,
 }
 
+/// The limits that a refusal is counted under.
+const LIMITS: [&str; 5] = ["process", "principal", "anonymous", "peer", "streams"];
+
 #[derive(Debug, Default)]
 pub(super) struct BudgetMetrics {
     held: Family<[(&'static str, &'static str); 1], Gauge>,
@@ -47,6 +50,8 @@ impl BudgetMetrics {
         let text = "Connections closed because of answers that nobody read";
         add(r, "certmint_connections_stalled", text, stalled_connections);
         add(r, "certmint_connections_displaced", "Anonymous connections closed to make room", displaced);
+        // A rate needs the zero before the first refusal.
+        self.set(&Budget { refused: LIMITS.map(|limit| (limit, 0)).to_vec(), ..Budget::default() });
     }
 
     pub(super) fn set(&self, now: &Budget) {

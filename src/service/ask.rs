@@ -2,7 +2,7 @@
 
 use super::issuer_states::Held;
 use super::records::{PendingRecord, key};
-use super::{Service, slow};
+use super::{Service, issuer_bulkhead};
 use crate::domain::pending::{Event, State};
 use crate::domain::{Action, IssuerConfig, IssuerName, OperationError, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Progress, Provider};
@@ -70,8 +70,8 @@ impl Service {
             Ok(found) => found,
             Err(problem) => return Ok(open(pending, Some(problem), None).into()),
         };
-        let called = slow::name(operation);
-        if self.slow.is_stuck(&called, self.limits.slow_calls_per_issuer) {
+        let called = issuer_bulkhead::name(operation);
+        if self.bulkhead.is_stuck(&called, self.limits.slow_calls_per_issuer) {
             // Not asked, so nothing new to tell.
             let note = match &operation.state {
                 State::Issuing { note, .. } => note.clone(),
@@ -86,7 +86,7 @@ impl Service {
         }
         let checkpoint = Checkpoint(pending.checkpoint.0.clone());
         let begun = Instant::now();
-        let call = self.slow.watch(&called, call(&signer, pending, &checkpoint));
+        let call = self.bulkhead.watch(&called, call(&signer, pending, &checkpoint));
         let answer = tokio::time::timeout(time, call).await;
         self.metrics.issuer(name, outcome_of(&answer), begun.elapsed());
         match answer {

@@ -1,7 +1,7 @@
 //! Records of earlier versions get their codes, and what an earlier process left half done is finished at the start.
 
 use super::Service;
-use super::records::{self, Adopted, LeavingRecord, key};
+use super::records::{self, Adopted, PurgingRecord, key};
 use crate::domain::{Result, Timestamp};
 use crate::store::Batch;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Service {
             let Some(last) = page.last().map(|record| record.key.clone()) else { return Ok(()) };
             for record in page {
                 // One that does not verify was logged, and is due later as well.
-                let Ok(leaving) = self.records.read::<LeavingRecord>(&record) else { continue };
+                let Ok(leaving) = self.records.read::<PurgingRecord>(&record) else { continue };
                 let puts = vec![self.records.replace(&record, &leaving, Some(self.now()))?];
                 self.try_commit(Batch { puts, ..Batch::default() }).await?;
             }

@@ -4,7 +4,7 @@
 use super::certificates::CertificateView;
 use super::purge::CHUNK;
 use super::records::{Key, concerns_a_record, key};
-use super::secret_face::sealed_key;
+use super::secret_view::sealed_key;
 use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::policy::{ContentType, KeyUsage, X509Properties};
 use crate::domain::{
@@ -152,10 +152,10 @@ impl Service {
             return Err(conflict(&name));
         }
         // Hidden until all versions are there; what is cut short is removed by the worker.
-        let hidden = CertificateEntry { state: EntryState::Leaving, ..entry.clone() };
+        let hidden = CertificateEntry { state: EntryState::Purging, ..entry.clone() };
         let mut batch = Batch::default();
         self.records.put_entry(&mut batch, None, &hidden)?;
-        batch.puts.push(self.leaving(vault, &name, true, None)?);
+        batch.puts.push(self.purging(vault, &name, true, None)?);
         let Some(first) = self.try_commit(batch).await? else {
             return Err(conflict(&name));
         };
@@ -163,10 +163,10 @@ impl Service {
         for chunk in versions.chunks(CHUNK) {
             let version = |it: &Certificate| self.records.put(&key::version(vault, &name, it.version), None, it, None);
             let mut puts: Vec<Put> = chunk.iter().map(version).collect::<Result<_>>()?;
-            puts.push(self.leaving(vault, &name, true, Some(guard))?);
+            puts.push(self.purging(vault, &name, true, Some(guard))?);
             guard = self.try_commit(Batch { puts, ..Batch::default() }).await?.ok_or_else(contended)?;
         }
-        let deletes = vec![Delete { key: key::leaving(vault, &name).to_string(), expected: guard }];
+        let deletes = vec![Delete { key: key::purging(vault, &name).to_string(), expected: guard }];
         let mut batch = Batch { deletes, ..Batch::default() };
         let hidden = Record { key: entry_key.to_string(), revision: first, body: Vec::new(), due: None };
         self.records.put_entry(&mut batch, Some(&hidden), &entry)?;

@@ -136,7 +136,7 @@ impl Service {
             return Ok(certificate);
         }
         let now = self.load(&key::certificate(vault, name)).await?;
-        if now.is_some_and(|(_, now)| now.latest == entry.latest && now.state != EntryState::Leaving) {
+        if now.is_some_and(|(_, now)| now.latest == entry.latest && now.state != EntryState::Purging) {
             return Err(self.records.missing(place.as_str()));
         }
         Err(not_found(name))

@@ -1,7 +1,7 @@
 //! Starting the creation of a certificate: the intent is durable before anybody is asked.
 
 use super::records::{self, Codec, PendingRecord, RequestRecord, key};
-use super::secret_face::sealed_key;
+use super::secret_view::sealed_key;
 use super::{CONFLICT_ATTEMPTS, Limits, Service, contended};
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::policy::KeyType;
@@ -94,7 +94,7 @@ impl Service {
                 // It may be this request's own: an earlier try that was committed between the reads.
                 return match self.repeated(&request, &fingerprint).await? {
                     Earlier::Answered(created) => Ok(*created),
-                    Earlier::No { .. } => Err(pending.operation.in_the_way()),
+                    Earlier::No { .. } => Err(pending.operation.conflict()),
                 };
             }
             if prepared.is_none() {
@@ -183,9 +183,6 @@ impl Service {
             (None, Some(stored)) => stored.clone().renewed(now)?,
             (None, None) => PolicyInput::default().complete(now)?,
         };
-        if let Some(stored) = stored {
-            policy.created = stored.created;
-        }
         let needs = self.check_issuer(&request.vault, &policy).await?;
         let version = Version::from_uuid(self.keys.new_id());
         let reuse = self.reusable_key(request, before, &policy).await?;

@@ -68,7 +68,7 @@ impl Service {
         let found = self.load(&key::certificate(vault, name)).await?;
         let Some((_, entry)) = found else { return Err(not_deleted(name)) };
         let EntryState::Deleted { at: deleted, purge } = entry.state else { return Err(not_deleted(name)) };
-        let kept = self.has(&key::kept(vault, name)).await?;
+        let kept = self.has(&key::suspended(vault, name)).await?;
         match self.view(entry, kept).await {
             Ok(certificate) => Ok(DeletedView { certificate, deleted, purge }),
             // Purged between the two reads.
@@ -84,14 +84,14 @@ impl Service {
             let (record, mut entry) = found.ok_or_else(|| not_found(name))?;
             match entry.state {
                 EntryState::Live => return Err(not_found(name)),
-                EntryState::Leaving => return Err(self.leaving_refusal(vault, name).await?),
+                EntryState::Purging => return Err(self.leaving_refusal(vault, name).await?),
                 EntryState::Deleted { .. } => {}
             }
             entry.state = EntryState::Live;
             let mut batch = Batch::default();
             self.records.put_entry(&mut batch, Some(&record), &entry)?;
             batch.deletes.extend(self.removal(&key::deleted(vault, name)).await?);
-            let kept = self.load(&key::kept(vault, name)).await?;
+            let kept = self.load(&key::suspended(vault, name)).await?;
             let has_pending = kept.is_some();
             if let Some((record, pending)) = kept {
                 wake(&mut batch, &self.records, record, pending, self.now(), self.limits.issuing_deadline)?;
@@ -126,7 +126,7 @@ impl Service {
                 subject: name.to_string(),
                 description: format!("It will be purged at {} (seconds since 1970).", purge.seconds()),
             })),
-            EntryState::Leaving => {
+            EntryState::Purging => {
                 let what = if self.is_restoring(&entry.vault, name).await? { "restored" } else { "deleted" };
                 Err(Error::new(
                     Reason::BeingDeleted,
@@ -147,7 +147,7 @@ impl Service {
 
     /// Whether a name is taken because of a restore, not of a removal.
     pub(super) async fn is_restoring(&self, vault: &VaultName, name: &CertificateName) -> Result<bool> {
-        match self.load(&key::leaving(vault, name)).await {
+        match self.load(&key::purging(vault, name)).await {
             Ok(leaving) => Ok(leaving.is_some_and(|(_, leaving)| leaving.restoring)),
             Err(error) if concerns_a_record(&error) => Ok(false),
             Err(error) => Err(error),
@@ -168,18 +168,18 @@ fn put_to_sleep(
     let operation = pending.operation.clone();
     let gone = Transition::gone(TransitionKind::Deleted, operation.clone(), now);
     batch.events.push(records::encode_event(&gone)?);
-    let due = pending.hurry(&record, now, lease);
+    let due = pending.expedite(&record, now, lease);
     batch.deletes.push(Delete { key: record.key, expected: record.revision });
     let Operation { vault, certificate, request_id, .. } = &operation;
     // What signs itself has no order anywhere: it goes on when the certificate comes back.
     if operation.in_progress() && !operation.issuer.is_manual() && !operation.issuer.is_self() {
         let pending = PendingRecord { deadline: cancelling_until, ..pending };
-        batch.puts.push(codec.put(&key::tombstone(vault, *request_id), None, &pending, Some(due))?);
+        batch.puts.push(codec.put(&key::abandoned_order(vault, *request_id), None, &pending, Some(due))?);
         return Ok(false);
     }
     // With the revision of the deletion, so that what comes back counts on from there.
     let pending = PendingRecord { operation: gone.operation, planned: None, ..pending };
-    batch.puts.push(codec.put(&key::kept(vault, certificate), None, &pending, None)?);
+    batch.puts.push(codec.put(&key::suspended(vault, certificate), None, &pending, None)?);
     Ok(true)
 }
 

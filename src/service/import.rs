@@ -61,7 +61,7 @@ impl Service {
             if let Some((_, pending)) = &pending
                 && pending.operation.in_progress()
             {
-                return Err(pending.operation.in_the_way());
+                return Err(pending.operation.conflict());
             }
             if let Some(value) = value.take() {
                 let version = Version::from_uuid(self.keys.new_id());

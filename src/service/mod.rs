@@ -1,6 +1,7 @@
 //! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
 //! commits one batch; where somebody else was faster it reads again and decides again.
 
+mod abandoned_orders;
 mod absent;
 mod ask;
 mod authentication;
@@ -8,34 +9,33 @@ mod authorities;
 mod backup;
 mod certificates;
 mod challenges;
+mod clock_rollback;
 mod contacts;
 mod create;
 mod deleted;
-mod faces;
 mod import;
+mod issuer_bulkhead;
 mod issuer_check;
 mod issuer_states;
 mod issuers;
-mod key_face;
+mod key_view;
 mod list;
 mod master_keys;
+mod material;
 mod merge;
 mod observe;
-mod orders;
 mod outage;
 mod pending;
 mod purge;
 mod records;
-mod secret_face;
-mod set_back;
-mod slow;
+mod secret_view;
 mod step;
 #[cfg(test)]
 mod stored_formats;
 mod update;
 mod vaults;
+mod wakeup;
 pub mod watch;
-mod work;
 
 pub use crate::keys::Caller;
 pub use authentication::Authenticated;
@@ -43,18 +43,18 @@ pub(crate) use backup::reads_a_backup;
 pub use certificates::CertificateView;
 pub use create::{CreateRequest, Created};
 pub use deleted::DeletedView;
-pub use faces::{FacePage, FaceRef};
 pub use import::ImportRequest;
 pub use issuers::IssuerPage;
-pub use key_face::{KeyResult, KeyView};
+pub use key_view::{KeyResult, KeyView};
 pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
+pub use material::{VersionPage, VersionRef};
 pub use merge::MergeRequest;
 pub use observe::Health;
 pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
 #[doc(hidden)]
 pub use records::record_body;
 pub use records::{Finding, Inspection};
-pub use secret_face::SecretView;
+pub use secret_view::SecretView;
 pub use step::Due;
 pub use update::UpdateRequest;
 pub use vaults::{VaultOptions, VaultPage, Vaults};
@@ -127,9 +127,9 @@ pub struct Service {
     limits: Arc<Limits>,
     vaults: Arc<Vaults>,
     hub: Arc<watch::Hub>,
-    work: Arc<work::Work>,
-    slow: Arc<slow::SlowCalls>,
-    latest: Arc<set_back::Latest>,
+    wakeup: Arc<wakeup::Wakeup>,
+    bulkhead: Arc<issuer_bulkhead::IssuerBulkhead>,
+    latest: Arc<clock_rollback::LatestTime>,
     writes: Arc<observe::Writes>,
     metrics: Arc<Metrics>,
 }
@@ -157,8 +157,8 @@ impl Service {
             limits: Arc::new(limits),
             vaults,
             hub: Arc::new(hub),
-            work: Arc::default(),
-            slow: Arc::default(),
+            wakeup: Arc::default(),
+            bulkhead: Arc::default(),
             latest: Arc::default(),
             writes: Arc::default(),
             metrics: Arc::default(),
@@ -220,7 +220,7 @@ impl Service {
             Ok(revision) => {
                 // What is due later is found by the worker's regular look.
                 if let Some(due) = due.filter(|due| *due <= self.now().plus(SOON)) {
-                    self.work.hint(due);
+                    self.wakeup.hint(due);
                 }
                 Ok(Some(revision))
             }

@@ -78,7 +78,7 @@ impl Service {
                 return Ok((operation, self.hub.token(record.revision)));
             }
             let mut pending = PendingRecord { operation: operation.clone(), ..pending };
-            let due = pending.hurry(&record, now, self.limits.lease);
+            let due = pending.expedite(&record, now, self.limits.lease);
             let batch = Batch {
                 puts: vec![self.records.replace(&record, &pending, Some(due))?],
                 events: vec![updated(&operation, &before)?],
@@ -98,7 +98,7 @@ impl Service {
             let (record, mut pending) = self.load_pending(wanted).await?;
             let now = self.now();
             let operation = pending.operation.clone();
-            let due = pending.hurry(&record, now, self.limits.lease);
+            let due = pending.expedite(&record, now, self.limits.lease);
             let mut batch = Batch {
                 deletes: vec![Delete { key: record.key, expected: record.revision }],
                 events: vec![records::encode_event(&Transition::gone(
@@ -109,9 +109,9 @@ impl Service {
                 ..Batch::default()
             };
             if operation.in_progress() && !operation.issuer.is_manual() {
-                let tombstone = key::tombstone(&wanted.vault, operation.request_id);
+                let abandoned_order = key::abandoned_order(&wanted.vault, operation.request_id);
                 pending.deadline = self.cancelling_until(now);
-                batch.puts.push(self.records.put(&tombstone, None, &pending, Some(due))?);
+                batch.puts.push(self.records.put(&abandoned_order, None, &pending, Some(due))?);
             }
             if self.try_commit(batch).await?.is_some() {
                 return Ok(operation);

@@ -3,7 +3,7 @@
 //! what was begun is finished.
 
 use super::deleted::not_deleted;
-use super::records::{DeletedRecord, LeavingRecord, Place, key};
+use super::records::{DeletedRecord, Place, PurgingRecord, key};
 use super::{CONFLICT_ATTEMPTS, Due, Service, contended};
 use crate::domain::{
     CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, Timestamp, VaultName,
@@ -26,7 +26,7 @@ impl Service {
             let (record, entry) = found.ok_or_else(|| not_deleted(name))?;
             let purge = match entry.state {
                 EntryState::Live => return Err(not_deleted(name)),
-                EntryState::Leaving => return Err(self.leaving_refusal(vault, name).await?),
+                EntryState::Purging => return Err(self.leaving_refusal(vault, name).await?),
                 EntryState::Deleted { purge, .. } => purge,
             };
             if self.settings(vault).purge_protection {
@@ -42,7 +42,7 @@ impl Service {
                 }));
             }
             let listed = self.removal(&key::deleted(vault, name)).await?;
-            if self.begin_leaving(record, entry, listed).await? {
+            if self.begin_purge(record, entry, listed).await? {
                 return self.remove_all(vault, name).await;
             }
         }
@@ -66,7 +66,7 @@ impl Service {
             }
             Some((record, entry)) if matches!(entry.state, EntryState::Deleted { .. }) => {
                 tracing::info!(%vault, certificate = %name, "the retention of a deleted certificate is over: it is purged");
-                if self.begin_leaving(record, entry, Some(listed)).await? {
+                if self.begin_purge(record, entry, Some(listed)).await? {
                     self.remove_all(&vault, &name).await?;
                 }
                 Ok(())
@@ -76,26 +76,26 @@ impl Service {
     }
 
     /// A removal, or a restore, that was cut short.
-    pub(super) async fn finish_leaving(&self, due: Due) -> Result<()> {
+    pub(super) async fn finish_purge(&self, due: Due) -> Result<()> {
         let (vault, name) = place_of(&due.record)?;
         match self.load(&key::certificate(&vault, &name)).await? {
             // The entry decides: nothing of a certificate that is in use goes because of this record.
-            Some((_, entry)) if entry.state != EntryState::Leaving => self.remove(&due.record).await,
+            Some((_, entry)) if entry.state != EntryState::Purging => self.remove(&due.record).await,
             _ => self.remove_all(&vault, &name).await,
         }
     }
 
     /// From here on nobody sees the certificate; whatever happens, the worker finishes what is left.
-    async fn begin_leaving(&self, record: Record, entry: CertificateEntry, listed: Option<Delete>) -> Result<bool> {
-        let entry = CertificateEntry { state: EntryState::Leaving, ..entry };
+    async fn begin_purge(&self, record: Record, entry: CertificateEntry, listed: Option<Delete>) -> Result<bool> {
+        let entry = CertificateEntry { state: EntryState::Purging, ..entry };
         let mut batch = Batch { deletes: listed.into_iter().collect(), ..Batch::default() };
         self.records.put_entry(&mut batch, Some(&record), &entry)?;
-        batch.puts.push(self.leaving(&entry.vault, &entry.name, false, None)?);
+        batch.puts.push(self.purging(&entry.vault, &entry.name, false, None)?);
         Ok(self.try_commit(batch).await?.is_some())
     }
 
     /// The record that is due when whoever began has had the time of a lease.
-    pub(super) fn leaving(
+    pub(super) fn purging(
         &self,
         vault: &VaultName,
         name: &CertificateName,
@@ -113,8 +113,8 @@ impl Service {
         expected: Option<Revision>,
         due: Timestamp,
     ) -> Result<Put> {
-        let record = LeavingRecord { vault: vault.clone(), name: name.clone(), restoring };
-        self.records.put(&key::leaving(vault, name), expected, &record, Some(due))
+        let record = PurgingRecord { vault: vault.clone(), name: name.clone(), restoring };
+        self.records.put(&key::purging(vault, name), expected, &record, Some(due))
     }
 
     /// Removes the versions, then what stands under the name; the worker goes on where they are very many. Two who do
@@ -124,7 +124,7 @@ impl Service {
         let restoring = self.is_restoring(vault, name).await?;
         let (mut refused, mut chunks) = (0, 0);
         while refused < CONFLICT_ATTEMPTS {
-            let Some(leaving) = self.removal(&key::leaving(vault, name)).await? else { return Ok(()) };
+            let Some(leaving) = self.removal(&key::purging(vault, name)).await? else { return Ok(()) };
             let page = self.store.list(versions.as_str(), "", CHUNK).await?;
             let last = page.len() < CHUNK;
             let deletes = page.into_iter().map(|Record { key, revision, .. }| Delete { key, expected: revision });
@@ -132,12 +132,12 @@ impl Service {
             // Written or removed each time: a name that is in use again must not lose its versions.
             if last {
                 batch.deletes.extend(self.removal(&key::certificate(vault, name)).await?);
-                batch.deletes.extend(self.removal(&key::kept(vault, name)).await?);
+                batch.deletes.extend(self.removal(&key::suspended(vault, name)).await?);
                 batch.deletes.push(leaving);
             } else if chunks + 1 == CHUNKS_AT_ONCE {
                 batch.puts.push(self.leaving_at(vault, name, restoring, Some(leaving.expected), self.now())?);
             } else {
-                batch.puts.push(self.leaving(vault, name, restoring, Some(leaving.expected))?);
+                batch.puts.push(self.purging(vault, name, restoring, Some(leaving.expected))?);
             }
             match self.try_commit(batch).await? {
                 Some(_) if last || chunks + 1 == CHUNKS_AT_ONCE => return Ok(()),

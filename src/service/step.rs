@@ -37,13 +37,13 @@ impl Service {
 
     /// When there may be due work: at once where something was hinted, `None` where nothing was.
     pub fn next_due(&self) -> Option<Duration> {
-        let due = self.work.take()?;
+        let due = self.wakeup.take()?;
         Some(Duration::from_millis(u64::try_from(due.0.saturating_sub(self.now().0)).unwrap_or(0)))
     }
 
     /// Ends when there is work earlier than was known before.
-    pub async fn work_rang(&self) {
-        self.work.rung().await;
+    pub async fn wait_for_work(&self) {
+        self.wakeup.notified().await;
     }
 
     /// Does one step of claimed work. An error leaves the record due again when its lease ends.
@@ -58,10 +58,10 @@ impl Service {
     async fn step_of_kind(&self, due: Due) -> Result<()> {
         match Kind::of(&due.record.key) {
             Some(Kind::Pending) => self.step_pending(due).await,
-            Some(Kind::Tombstone) => self.step_tombstone(due).await,
+            Some(Kind::AbandonedOrder) => self.step_abandoned_order(due).await,
             Some(Kind::Request | Kind::Repeat) => self.forget_request(due).await,
             Some(Kind::Deleted) => self.purge_overdue(due).await,
-            Some(Kind::Leaving) => self.finish_leaving(due).await,
+            Some(Kind::Purging) => self.finish_purge(due).await,
             Some(Kind::Authority) => self.erase_authority(due).await,
             Some(Kind::Challenge) => self.expire_challenge(due).await,
             // The others are never due.
@@ -176,7 +176,7 @@ impl Service {
     /// comes, because the process died, the lease runs out.
     pub(super) async fn hand_over(&self, operation: &Operation, until: Timestamp) -> Result<()> {
         let pending = key::pending(&operation.vault, &operation.certificate);
-        for place in [pending, key::tombstone(&operation.vault, operation.request_id)] {
+        for place in [pending, key::abandoned_order(&operation.vault, operation.request_id)] {
             let Some((record, pending)) = self.load(&place).await? else { continue };
             // A lease that ends later is that of another step.
             let waits = pending.lease(&record).is_some_and(|end| end <= until);
@@ -196,7 +196,7 @@ impl Service {
         let alive = pending.is_some_and(|(_, pending)| pending.operation.request_id == known.request_id);
         // The order of an operation that is gone may still wait for its cancellation: another operation of the same
         // request_id would be taken for it.
-        let ordered = self.has(&key::tombstone(&vault, known.request_id)).await?;
+        let ordered = self.has(&key::abandoned_order(&vault, known.request_id)).await?;
         if (alive || ordered) && place.kind == Kind::Request {
             let again = Some(self.now().plus(self.limits.request_memory));
             let known = RequestRecord { revision: known.revision.or(Some(due.record.revision)), ..known };

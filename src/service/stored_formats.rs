@@ -2,7 +2,7 @@
 //! beside the old ones; a file that was released is never edited.
 
 use super::records::{
-    ChallengeRecord, Codec, DeletedRecord, IssuerStateRecord, Kind, LeavingRecord, Marker, PendingRecord,
+    ChallengeRecord, Codec, DeletedRecord, IssuerStateRecord, Kind, Marker, PendingRecord, PurgingRecord,
     RequestRecord, Stored, Sweep, decode_event, encode_event,
 };
 use crate::domain::authority::AuthorityRecord;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// What the version of format 1 wrote: operations of each state, a tombstone, certificates, issuers with and
+/// What the version of format 1 wrote: operations of each state, a abandoned_order, certificates, issuers with and
 /// without a key, and the events of all transitions.
 const V1: &str = include_str!("../../tests/data/stored-v1.json");
 /// What it wrote of deleted and imported certificates, contacts, vaults, and a purge that was cut short.
@@ -66,14 +66,14 @@ fn read_and_write<T: Stored + Serialize>(codec: &Codec, record: &Record) -> Vec<
 fn of_kind(codec: &Codec, record: &Record) -> Vec<String> {
     let kind = Kind::of(&record.key).unwrap_or_else(|| panic!("{} is of no kind", record.key));
     match kind {
-        Kind::Pending | Kind::Kept | Kind::Tombstone => read_and_write::<PendingRecord>(codec, record),
+        Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => read_and_write::<PendingRecord>(codec, record),
         Kind::Request | Kind::Repeat => read_and_write::<RequestRecord>(codec, record),
         Kind::Certificate => read_and_write::<CertificateEntry>(codec, record),
         Kind::Version => read_and_write::<Certificate>(codec, record),
         Kind::Issuer => read_and_write::<IssuerConfig>(codec, record),
         Kind::Authority => read_and_write::<AuthorityRecord>(codec, record),
         Kind::Deleted => read_and_write::<DeletedRecord>(codec, record),
-        Kind::Leaving => read_and_write::<LeavingRecord>(codec, record),
+        Kind::Purging => read_and_write::<PurgingRecord>(codec, record),
         Kind::IssuerState => read_and_write::<IssuerStateRecord>(codec, record),
         Kind::Challenge => read_and_write::<ChallengeRecord>(codec, record),
         Kind::Contacts => read_and_write::<Contacts>(codec, record),

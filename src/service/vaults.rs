@@ -95,7 +95,11 @@ impl Vaults {
         if self.known(name).is_none() {
             match self.absent.ask(name, Instant::now()) {
                 Miss::Ask => match self.store.get(key::vault(name).as_str()).await? {
-                    Some(record) => self.learn(self.records.read(&record)?),
+                    // As in `refresh`: one that does not verify is as if it had not been made.
+                    Some(record) => match self.records.read(&record) {
+                        Ok(vault) => self.learn(vault),
+                        Err(_) => self.absent.note(name, Instant::now()),
+                    },
                     None => self.absent.note(name, Instant::now()),
                 },
                 Miss::Absent => {}

@@ -1,6 +1,6 @@
 //! One line for each request that changes something, reads a secret or lets a key work: who did what to which
 //! object, and how it ended. Lines have the target `certmint::audit`, so that they can be kept apart, and are the
-//! same over both faces. Nothing of a body is in them.
+//! same over both APIs. Nothing of a body is in them.
 
 use super::listener::ConnectionInfo;
 use crate::domain::{Detail, Error, Version};
@@ -8,7 +8,7 @@ use crate::service::SecretView;
 
 /// What a request turned out to be about. Texts are empty until they are known.
 #[derive(Clone, Debug)]
-pub(super) struct About {
+pub(super) struct AuditRecord {
     pub(super) principal: String,
     pub(super) vault: String,
     /// Of the certificate or the issuer, where it is one.
@@ -21,14 +21,14 @@ pub(super) struct About {
     pub(super) with_key: Option<bool>,
 }
 
-impl Default for About {
+impl Default for AuditRecord {
     fn default() -> Self {
         let (principal, vault, name) = (String::new(), String::new(), String::new());
         Self { principal, vault, name, action: "none", version: None, with_key: None }
     }
 }
 
-impl About {
+impl AuditRecord {
     /// A secret leaves.
     pub(super) fn secret(&mut self, view: &SecretView) {
         (self.version, self.with_key) = (Some(view.certificate.version), Some(view.certificate.exportable));
@@ -44,7 +44,7 @@ impl About {
     }
 
     /// Writes the line. Requests of nobody leave none: they did nothing, and anybody can send many.
-    pub(super) fn tell(&self, face: &str, method: &str, connection: Option<&ConnectionInfo>, outcome: &str) {
+    pub(super) fn tell(&self, api: &str, method: &str, connection: Option<&ConnectionInfo>, outcome: &str) {
         let Self { principal, vault, name, action, version, with_key } = self;
         if principal.is_empty() {
             return;
@@ -56,7 +56,7 @@ impl About {
         let version = version.map(|version| version.to_string());
         tracing::info!(
             target: "certmint::audit",
-            principal, face, method, action, vault, name, version, with_key, outcome, peer, connection,
+            principal, api, method, action, vault, name, version, with_key, outcome, peer, connection,
             "A caller asked for a change, a secret or a key"
         );
     }

@@ -1,4 +1,4 @@
-//! The one table of what an error is on each wire. Both faces look up by reason, never by gRPC
+//! The one table of what an error is on each wire. Both APIs look up by reason, never by gRPC
 //! code: one gRPC code stands for several HTTP statuses. `docs/errors.md` shows it to readers.
 
 use crate::domain::Reason;

@@ -22,7 +22,7 @@ pub use connection::ConnectionInfo;
 pub use open_files::raise_open_file_limit;
 pub use options::ListenerOptions;
 
-use admission::{Admission, Hush, holder};
+use admission::{Admission, LogThrottle, holder};
 use budget::Budget;
 use bytes::Bytes;
 use connection::{Admitted, Shared};
@@ -107,7 +107,8 @@ impl Listener {
         tokio::spawn(Connections::sweep(Arc::downgrade(&connections), options.write_timeout));
         let shared = Arc::new(Shared { options, tls: tls.into(), app, tasks: tasks.clone() });
         let room = Arc::clone(&connections);
-        let mut accepting = Accepting { tcp, admission, room, errors: Hush::default(), refusals: Hush::default() };
+        let mut accepting =
+            Accepting { tcp, admission, room, errors: LogThrottle::default(), refusals: LogThrottle::default() };
         let mut id = 0;
         while let Some((stream, peer, permit)) = accepting.next(&stop).await {
             id += 1;
@@ -130,8 +131,8 @@ struct Accepting {
     tcp: TcpListener,
     admission: Arc<Admission>,
     room: Arc<Connections>,
-    errors: Hush,
-    refusals: Hush,
+    errors: LogThrottle,
+    refusals: LogThrottle,
 }
 
 impl Accepting {

@@ -1,4 +1,4 @@
-//! What the network sees: one TLS port, and behind it the faces of the service.
+//! What the network sees: one TLS port, and behind it the views of the service.
 
 pub mod admin;
 mod audit;
@@ -28,13 +28,13 @@ use tower::Service;
 /// Both APIs behind one port: `application/grpc…` is a call of the contract, all else is REST.
 #[derive(Clone)]
 pub struct App {
-    grpc: grpc::Face,
-    rest: rest::Face,
+    grpc: grpc::Api,
+    rest: rest::Api,
     cors: Arc<Cors>,
 }
 
 /// Puts the APIs together; pages of other origins may not call them.
-pub fn app(grpc: grpc::Face, rest: rest::Face) -> App {
+pub fn app(grpc: grpc::Api, rest: rest::Api) -> App {
     App { grpc, rest, cors: Arc::default() }
 }
 
@@ -51,7 +51,7 @@ impl App {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        if content_type.is_some_and(grpc::Face::speaks) {
+        if content_type.is_some_and(grpc::Api::speaks) {
             self.grpc.call(request)
         } else {
             self.rest.call(request.map(Body::new))

@@ -9,7 +9,7 @@ use http::{HeaderValue, Response};
 /// The refusal for the API that a request with this content type is for.
 pub(super) fn refuse(content_type: Option<&HeaderValue>, why: &Refusal) -> Response<Bytes> {
     match content_type {
-        Some(content_type) if grpc::Face::speaks(content_type.as_bytes()) => grpc::refused(content_type, why),
+        Some(content_type) if grpc::Api::speaks(content_type.as_bytes()) => grpc::refused(content_type, why),
         _ => rest::refused(why),
     }
 }

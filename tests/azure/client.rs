@@ -5,7 +5,7 @@ use crate::support::service::{self, TestService};
 use crate::swagger;
 use axum::body::{Body, to_bytes};
 use certmint::transport::auth::Auth;
-use certmint::transport::rest::{Face, RestOptions, router};
+use certmint::transport::rest::{Api, RestOptions, router};
 use http::{HeaderMap, Method, Request};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ const EVERYWHERE: [(&str, &str); 5] = [
 ];
 
 pub(crate) struct Client {
-    pub(crate) router: Face,
+    pub(crate) router: Api,
     _service: TestService,
 }
 

@@ -1,4 +1,4 @@
-//! The REST face against the documents: raw requests in, whole responses out, over a real service.
+//! The REST API against the documents: raw requests in, whole responses out, over a real service.
 
 #[path = "../support/around.rs"]
 mod around;

@@ -75,7 +75,7 @@ impl Pfx {
         self.openssl("x509 -in cert.pem -pubkey -noout -out pub.pem");
     }
 
-    /// Checks a signature of the key face with openssl, against the public key in `pub.pem`.
+    /// Checks a signature of the key view with openssl, against the public key in `pub.pem`.
     pub(crate) fn verify(&self, algorithm: &str, message: &[u8], signature: &[u8]) {
         self.write("message", message);
         let bits = &algorithm[2..5];

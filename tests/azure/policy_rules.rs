@@ -95,7 +95,7 @@ async fn terraforms_example_is_shown_as_it_was_sent_and_signed_as_it_may_be() {
     let usages =
         json!(["cRLSign", "dataEncipherment", "digitalSignature", "keyAgreement", "keyCertSign", "keyEncipherment"]);
     let policy = json!({"key_props": {"kty": "RSA", "key_size": 2048}, "issuer": {"name": "Self"},
-        "x509_props": {"subject": "CN=hello-world", "key_usage": usages, "validity_months": 12}});
+        "x509_props": {"subject": "CN=hello-harness", "key_usage": usages, "validity_months": 12}});
     client.must("POST /certificates/mycert1/create", &json!({"policy": policy}).to_string()).await;
     assert_eq!(client.ended("mycert1").await["status"], "completed");
     let bundle = client.must("GET /certificates/mycert1", "").await;
@@ -119,7 +119,7 @@ async fn an_empty_list_removes_names_and_an_empty_object_does_not() {
         let change = if request.ends_with("policy") { change.clone() } else { format!(r#"{{"policy":{change}}}"#) };
         client.must(request, &change).await;
         let policy = client.must("GET /certificates/mycert1/policy", "").await;
-        assert_eq!(policy["x509_props"]["sans"], json!({}));
+        assert_eq!(policy["x509_props"]["sans"], json!({"dns_names": []}));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The secret face: the certificate with its key, and what it refuses.
+//! The secret view: the certificate with its key, and what it refuses.
 
 use crate::ca::{Ca, x5c};
 use crate::client::{Client, HOST};
@@ -241,7 +241,7 @@ async fn nothing_leaks_from_one_vault_to_another() {
 }
 
 #[tokio::test]
-async fn a_deleted_certificate_has_neither_face_until_it_is_recovered() {
+async fn a_deleted_certificate_has_neither_api_until_it_is_recovered() {
     let client = Client::start().await;
     let body = Pfx::new(P256, "").body();
     let bundle = client.must("POST /certificates/mycert1/import", &body).await;

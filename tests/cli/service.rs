@@ -91,7 +91,7 @@ impl CertificateService for Service {
         }
         match name.as_str() {
             "none" => return Err(missing(&name)),
-            "slow" => tokio::time::sleep(Duration::from_secs(20)).await,
+            "slow" => tokio::time::sleep(Duration::from_secs(600)).await,
             _ => {}
         }
         Ok(Response::new(GetPendingResponse { operation: Some(self.operation(&name)), resume_token: "t-get".into() }))

@@ -95,7 +95,7 @@ async fn a_repeated_create_waits_from_the_present_state() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_that_takes_too_long_leaves_the_operation_alone() {
     let fake = Fake::start().await;
-    let ended = fake.run(&["create", "web", "--wait", "--timeout", "500ms"]).await;
+    let ended = fake.run(&["create", "web", "--wait", "--timeout", "5s"]).await;
     assert_eq!((ended.code, ended.out.as_str(), fake.part().deletions), (7, "", 0));
     let advice = format!("certmint watch --name web --request-id {REQUEST_ID} --until-terminal");
     assert!(ended.err.contains(&advice), "{}", ended.err);

@@ -147,7 +147,7 @@ async fn text_is_one_line_for_an_event_as_it_happens() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_limit_ends_the_watch_and_tells_how_to_go_on() {
     let fake = Fake::start().await;
-    let ended = fake.run(&["watch", "--snapshot", "none", "--status", "failed", "--timeout", "500ms"]).await;
+    let ended = fake.run(&["watch", "--snapshot", "none", "--status", "failed", "--timeout", "5s"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (7, ""));
     assert!(ended.err.contains("certmint watch --resume t-now"), "{}", ended.err);
     let request = fake.part().watched.pop().unwrap();

@@ -1,18 +1,18 @@
 //! The clock of the machine is set while operations wait.
 
 use crate::faults::{Faults, Moment};
+use crate::harness::Harness;
 use crate::scenarios::{FIRST, create, one_step, set_issuer};
-use crate::world::World;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn work_that_waits_when_the_clock_is_set_back_does_not_wait_for_the_old_time() {
-    let world = World::new(Faults::at(usize::MAX, Moment::Before));
-    let service = world.service().await.unwrap();
-    let begin = certmint::clock::Clock::now(&*world.clock);
-    world.clock.advance(HOUR);
+    let harness = Harness::new(Faults::at(usize::MAX, Moment::Before));
+    let service = harness.service().await.unwrap();
+    let begin = certmint::clock::Clock::now(&*harness.clock);
+    harness.clock.advance(HOUR);
     set_issuer(&service, "waits").await.unwrap();
     create(&service, FIRST, "waits").await.unwrap();
     // Ordered, working, still working: asked again a second later, in a time that is an hour ahead.
@@ -20,26 +20,26 @@ async fn work_that_waits_when_the_clock_is_set_back_does_not_wait_for_the_old_ti
         one_step(&service).await.unwrap();
     }
     assert!(service.claim(16).await.unwrap().is_empty());
-    world.clock.set(begin);
+    harness.clock.set(begin);
     assert!(service.claim(16).await.unwrap().is_empty(), "it is not due at once");
-    world.clock.advance(Duration::from_secs(2));
+    harness.clock.advance(Duration::from_secs(2));
     assert_eq!(service.claim(16).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_small_correction_of_the_clock_moves_nothing() {
-    let world = World::new(Faults::at(usize::MAX, Moment::Before));
-    let service = world.service().await.unwrap();
-    let begin = certmint::clock::Clock::now(&*world.clock);
-    world.clock.advance(Duration::from_secs(5));
+    let harness = Harness::new(Faults::at(usize::MAX, Moment::Before));
+    let service = harness.service().await.unwrap();
+    let begin = certmint::clock::Clock::now(&*harness.clock);
+    harness.clock.advance(Duration::from_secs(5));
     set_issuer(&service, "waits").await.unwrap();
     create(&service, FIRST, "waits").await.unwrap();
     for _ in 0..3 {
         one_step(&service).await.unwrap();
     }
-    world.clock.set(begin);
-    world.clock.advance(Duration::from_secs(2));
+    harness.clock.set(begin);
+    harness.clock.advance(Duration::from_secs(2));
     assert!(service.claim(16).await.unwrap().is_empty());
-    world.clock.advance(Duration::from_secs(4));
+    harness.clock.advance(Duration::from_secs(4));
     assert_eq!(service.claim(16).await.unwrap().len(), 1);
 }

@@ -160,8 +160,8 @@ async fn nothing_acknowledged_is_lost_over_fifty_kills() {
     let deadline = Instant::now() + Duration::from_secs(60);
     for name in &answered {
         loop {
-            let wanted = GetPendingRequest { certificate_name: name.clone(), ..GetPendingRequest::default() };
-            let operation = client.get_pending(wanted).await.unwrap().into_inner().operation.unwrap();
+            let expected = GetPendingRequest { certificate_name: name.clone(), ..GetPendingRequest::default() };
+            let operation = client.get_pending(expected).await.unwrap().into_inner().operation.unwrap();
             let told = seen.lock().unwrap().operations.get(name).is_some_and(|(_, status)| *status == completed);
             if operation.status == completed && told {
                 break;

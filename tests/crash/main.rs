@@ -4,23 +4,23 @@
 mod authority;
 mod clock;
 mod faults;
+mod harness;
 mod kill;
 mod oracle;
 mod scenarios;
-mod world;
 
 use faults::{Faults, Moment};
+use harness::Harness;
 use scenarios::Scenario;
-use world::World;
 
 /// Runs the scenario with a crash at call 1, 2, 3, … until a run needs fewer calls.
 async fn at_every_call(scenario: Scenario) {
     for moment in [Moment::Before, Moment::After] {
         let mut call = 1;
         loop {
-            let world = World::new(Faults::at(call, moment));
-            let crashed = world.play(scenario).await;
-            oracle::check(&world, scenario).await.unwrap_or_else(|broken| {
+            let harness = Harness::new(Faults::at(call, moment));
+            let crashed = harness.play(scenario).await;
+            oracle::check(&harness, scenario).await.unwrap_or_else(|broken| {
                 panic!("{scenario:?}, crash {moment:?} call {call}: {broken}");
             });
             if !crashed {

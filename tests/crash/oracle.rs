@@ -1,7 +1,7 @@
 //! What must hold after every run, whenever the process died.
 
+use crate::harness::Harness;
 use crate::scenarios::{FIRST, SECOND, Scenario};
-use crate::world::World;
 use certmint::domain::pending::{Transition, TransitionKind};
 use certmint::domain::{RequestId, Status};
 use serde::Deserialize;
@@ -19,8 +19,8 @@ struct Story {
     last: Status,
 }
 
-async fn story(world: &World, id: &str) -> Story {
-    let store = world.open();
+async fn story(harness: &Harness, id: &str) -> Story {
+    let store = harness.open();
     let id = RequestId::parse(id).unwrap();
     let page = store.events(0, 10_000).await.unwrap();
     let mut story = Story { revisions: vec![], kinds: vec![], last: Status::InProgress };
@@ -35,14 +35,14 @@ async fn story(world: &World, id: &str) -> Story {
     story
 }
 
-async fn versions(world: &World) -> usize {
-    world.open().list("versions/", "", 100).await.unwrap().len()
+async fn versions(harness: &Harness) -> usize {
+    harness.open().list("versions/", "", 100).await.unwrap().len()
 }
 
 /// `Err` says what is broken.
-pub(crate) async fn check(world: &World, scenario: Scenario) -> Result<(), String> {
+pub(crate) async fn check(harness: &Harness, scenario: Scenario) -> Result<(), String> {
     use TransitionKind as K;
-    let first = story(world, FIRST).await;
+    let first = story(harness, FIRST).await;
     told_once(&first)?;
     let (kinds, last, made) = match scenario {
         Scenario::Issue | Scenario::Merge => (vec![K::Created, K::Updated], Status::Completed, 1),
@@ -52,13 +52,13 @@ pub(crate) async fn check(world: &World, scenario: Scenario) -> Result<(), Strin
     };
     expect("the transitions", &first.kinds, &kinds)?;
     expect("the last status", &first.last, &last)?;
-    expect("the number of versions", &versions(world).await, &made)?;
+    expect("the number of versions", &versions(harness).await, &made)?;
     if scenario == Scenario::Overwrite {
-        let second = story(world, SECOND).await;
+        let second = story(harness, SECOND).await;
         told_once(&second)?;
         expect("the end of the second operation", &second.last, &Status::Completed)?;
     }
-    let books = world.books.lock().unwrap();
+    let books = harness.books.lock().unwrap();
     // A crash right before the order leaves nothing to cancel; never are there two.
     let allowed = match scenario {
         Scenario::Merge => 0..=0,

@@ -1,6 +1,6 @@
 //! What callers do. Every act is one that a caller repeats when its answer was lost.
 
-use crate::world::World;
+use crate::harness::Harness;
 use certmint::domain::{
     CertificateName, Error, IssuerInput, IssuerName, Operation, PolicyInput, Reason, RequestId, Result, VaultName,
 };
@@ -20,48 +20,48 @@ pub(crate) const FIRST: &str = "a76827a18b63421c917da80f28e9913d";
 pub(crate) const SECOND: &str = "b76827a18b63421c917da80f28e9913d";
 
 impl Scenario {
-    pub(crate) async fn play(self, world: &World, service: &Service) -> Result<()> {
+    pub(crate) async fn play(self, harness: &Harness, service: &Service) -> Result<()> {
         match self {
             Self::Issue => {
                 set_issuer(service, "issues").await?;
                 create(service, FIRST, "issues").await?;
-                world.work(service).await
+                harness.work(service).await
             }
             Self::Cancel => {
                 set_issuer(service, "waits").await?;
                 create(service, FIRST, "waits").await?;
                 one_step(service).await?;
-                told(service.cancel(&wanted(FIRST)).await.map(|_| ()), Reason::PendingNotInProgress)?;
-                world.work(service).await
+                told(service.cancel(&expected(FIRST)).await.map(|_| ()), Reason::PendingNotInProgress)?;
+                harness.work(service).await
             }
             Self::Delete => {
                 set_issuer(service, "waits").await?;
                 match create(service, FIRST, "waits").await {
                     // The deletion was done, and only its answer was lost.
-                    Err(error) if error.reason == Reason::PendingNotFound => return world.work(service).await,
+                    Err(error) if error.reason == Reason::PendingNotFound => return harness.work(service).await,
                     other => other?,
                 };
                 one_step(service).await?;
-                told(service.delete_pending(&wanted(FIRST)).await.map(|_| ()), Reason::PendingNotFound)?;
-                world.work(service).await
+                told(service.delete_pending(&expected(FIRST)).await.map(|_| ()), Reason::PendingNotFound)?;
+                harness.work(service).await
             }
             Self::Merge => {
                 create(service, FIRST, "Unknown").await?;
                 // A repeated creation answers as the first one did: only a read tells whether the merge was done.
-                let (operation, _) = service.pending(&wanted(FIRST)).await?;
+                let (operation, _) = service.pending(&expected(FIRST)).await?;
                 if operation.in_progress() {
                     let x5c = vec![signed(&operation.csr.0)];
                     service
                         .merge(MergeRequest {
                             caller: Caller::new("test", None),
-                            wanted: wanted(FIRST),
+                            wanted: expected(FIRST),
                             x5c,
                             enabled: None,
                             tags: None,
                         })
                         .await?;
                 }
-                world.work(service).await
+                harness.work(service).await
             }
             Self::Overwrite => {
                 set_issuer(service, "refuses").await?;
@@ -70,11 +70,11 @@ impl Scenario {
                     Err(error) if error.reason == Reason::PendingNotFound => {}
                     other => {
                         other?;
-                        world.work(service).await?;
+                        harness.work(service).await?;
                     }
                 }
                 create(service, SECOND, "Self").await?;
-                world.work(service).await
+                harness.work(service).await
             }
         }
     }
@@ -88,7 +88,7 @@ pub(crate) fn name() -> CertificateName {
     CertificateName::parse("crash").unwrap()
 }
 
-fn wanted(id: &str) -> PendingRef {
+fn expected(id: &str) -> PendingRef {
     PendingRef { vault: vault(), name: name(), request_id: Some(RequestId::parse(id).unwrap()) }
 }
 

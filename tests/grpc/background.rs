@@ -1,11 +1,11 @@
-//! What works behind the faces: the service with its keys and store, the worker, the tail of the log.
+//! What works behind the APIs: the service with its keys and store, the worker, the tail of the log.
 
 use certmint::clock::SystemClock;
 use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
-use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
 use certmint::service::{Limits, Service};
 use certmint::store::Store;
 use certmint::worker::{self, WorkerOptions};
@@ -28,7 +28,7 @@ impl Background {
         limits: Limits,
     ) -> (Self, Service) {
         let sealer = Arc::new(Sealer::new(keys));
-        let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+        let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
         let options = KeyOptions { ready, workers: 2, queue: key_queue, ..KeyOptions::default() };
         let keys = Arc::new(Keys::new(sealer, options).unwrap());
         let self_signed = Arc::new(SelfSigned::new(keys.clone()));

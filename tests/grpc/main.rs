@@ -1,22 +1,22 @@
-//! The gRPC face over the real listener: TLS, HTTP/2, and clients that hide nothing.
+//! The gRPC API over the real listener: TLS, HTTP/2, and clients that hide nothing.
 
 #[path = "../support/around.rs"]
 mod around;
 #[path = "../azure/ca.rs"]
 mod ca;
-#[expect(dead_code, reason = "the tests of the REST face use the rest")]
+#[expect(dead_code, reason = "the tests of the REST API use the rest")]
 #[path = "../azure/pfx.rs"]
 mod pfx;
 #[path = "../support/troubled.rs"]
 mod troubled;
 
+mod apis;
 mod background;
 mod both;
 mod credentials;
 mod crypto;
 mod deadlines;
 mod errors;
-mod faces;
 mod health;
 mod protocol;
 mod race;

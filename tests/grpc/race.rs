@@ -1,4 +1,4 @@
-//! Callers of both faces at the same instant.
+//! Callers of both APIs at the same instant.
 
 use crate::refusal;
 use crate::requests::{create, create_as, delete};
@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 const BODY: &str = r#"{"policy":{"key_props":{"kty":"EC"},"x509_props":{"subject":"CN=a"}}}"#;
 
-/// Fifty rounds: four callers of each face create the same certificate, on connections that are open
+/// Fifty rounds: four callers of each API create the same certificate, on connections that are open
 /// already, and one of the eight wins.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_creates_at_the_same_instant_one_wins_whatever_the_face() {
+async fn of_creates_at_the_same_instant_one_wins_whatever_the_api() {
     let server = Server::start().await;
     let client = server.certificates().await;
     let mut rest = Vec::new();

@@ -87,12 +87,12 @@ async fn both_versions_list_every_service() {
 
 /// Everything that is reachable from a symbol, as a tool fetches it: file after file.
 async fn whole(server: &Server, symbol: &str) -> BTreeMap<String, FileDescriptorProto> {
-    let mut wanted = ask::v1::symbol(server, symbol).await.unwrap();
+    let mut expected = ask::v1::symbol(server, symbol).await.unwrap();
     let mut known = BTreeMap::new();
-    while let Some(bytes) = wanted.pop() {
+    while let Some(bytes) = expected.pop() {
         let file = FileDescriptorProto::decode(bytes.as_slice()).unwrap();
         for dependency in file.dependency.iter().filter(|name| !known.contains_key(*name)) {
-            wanted.extend(ask::v1::file(server, dependency).await.unwrap());
+            expected.extend(ask::v1::file(server, dependency).await.unwrap());
         }
         known.insert(file.name().to_owned(), file);
     }

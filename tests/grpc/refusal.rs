@@ -59,7 +59,7 @@ pub(crate) fn is<T>(refused: Result<T, Status>, expected: &str) {
     assert_eq!(shown, expected, "\n--- answered\n{shown}\n--- expected\n{expected}\n");
 }
 
-/// Reason, HTTP status and Azure code of a refusal: what both faces have in common.
+/// Reason, HTTP status and Azure code of a refusal: what both APIs have in common.
 pub(crate) fn common(status: &Status) -> (String, u16, String) {
     let info = details(status).error_info().expect("a status without ErrorInfo").clone();
     assert_eq!(info.domain, "certmint.v1");

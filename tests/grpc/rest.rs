@@ -1,4 +1,4 @@
-//! The REST face of the same server, for comparison.
+//! The REST API of the same server, for comparison.
 
 use crate::server::Server;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ pub(crate) struct Rest<'a> {
 }
 
 impl Server {
-    /// The REST face under this host.
+    /// The REST API under this host.
     pub(crate) fn rest(&self, host: &str) -> Rest<'_> {
         Rest { server: self, host: format!("{host}:{}", self.port) }
     }

@@ -1,4 +1,4 @@
-//! A whole server in this process: service, worker, both faces, and the real listener with TLS on a
+//! A whole server in this process: service, worker, both APIs, and the real listener with TLS on a
 //! free port of loopback.
 
 use crate::background::Background;
@@ -87,7 +87,7 @@ impl Server {
         rest.body_timeout = body_timeout.unwrap_or(rest.body_timeout);
         rest.request_timeout = rest_timeout.unwrap_or(rest.request_timeout);
         let app = transport::app(
-            grpc::face(service.clone(), GrpcOptions { closing: stop.clone(), ..grpc }),
+            grpc::api(service.clone(), GrpcOptions { closing: stop.clone(), ..grpc }),
             rest::router(service.clone(), rest),
         );
         let served = tokio::spawn(listener.serve(tls, app, stop.clone()));

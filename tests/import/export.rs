@@ -1,4 +1,4 @@
-//! What the secret face writes, opened by others.
+//! What the secret view writes, opened by others.
 
 use crate::strict;
 use crate::tools::{Folder, KINDS, P256, import, is_the_leaf, there_is};

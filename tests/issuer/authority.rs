@@ -1,7 +1,7 @@
 //! The built-in CA: its own certificates, and leaves that others verify under it.
 
 use crate::openssl::OpenSsl;
-use crate::orders::{KEY_TYPES, NOW, World, issuer, named};
+use crate::orders::{Harness, KEY_TYPES, NOW, issuer, named};
 use certmint::domain::issuer::Organization;
 use certmint::domain::policy::{KeyType, KeyUsage};
 use certmint::domain::san::SubjectAlternativeNames;
@@ -31,11 +31,11 @@ fn key_ids(certificate: &X509Certificate<'_>) -> (Vec<u8>, Vec<u8>) {
 
 #[tokio::test]
 async fn openssl_verifies_leaves_of_every_kind_of_key_strictly() {
-    let (world, openssl) = (World::new(), OpenSsl::new());
+    let (harness, openssl) = (Harness::new(), OpenSsl::new());
     for (with_intermediate, ca_key) in [(false, KeyType::P256), (true, KeyType::P384), (true, KeyType::Rsa2048)] {
-        let config = world.local_ca(with_intermediate, ca_key, Some("Example CA"));
+        let config = harness.local_ca(with_intermediate, ca_key, Some("Example CA"));
         for key_type in KEY_TYPES {
-            let chain = world.issue(&world.order(key_type, input(), Some(config.clone()))).await;
+            let chain = harness.issue(&harness.order(key_type, input(), Some(config.clone()))).await;
             assert_eq!(chain.len(), if with_intermediate { 3 } else { 2 });
             for (index, der) in chain.iter().enumerate() {
                 openssl.write("one.der", der);
@@ -60,9 +60,9 @@ async fn openssl_verifies_leaves_of_every_kind_of_key_strictly() {
 
 #[tokio::test]
 async fn the_certificates_are_linked_by_key_identifiers_and_bounded_by_path_lengths() {
-    let world = World::new();
-    let config = world.local_ca(true, KeyType::P256, Some("Example CA"));
-    let chain = world.issue(&world.order(KeyType::P256, input(), Some(config))).await;
+    let harness = Harness::new();
+    let config = harness.local_ca(true, KeyType::P256, Some("Example CA"));
+    let chain = harness.issue(&harness.order(KeyType::P256, input(), Some(config))).await;
     let [leaf, middle, root] = [0, 1, 2].map(|index: usize| X509Certificate::from_der(&chain[index]).unwrap().1);
     assert_eq!(root.subject().to_string(), "CN=Example CA");
     assert_eq!(middle.subject().to_string(), "CN=Example CA Issuing");
@@ -90,24 +90,24 @@ async fn the_certificates_are_linked_by_key_identifiers_and_bounded_by_path_leng
 
 #[tokio::test]
 async fn a_leaf_never_outlives_the_authority() {
-    let world = World::new();
-    let config = world.local_ca(false, KeyType::P256, None);
+    let harness = Harness::new();
+    let config = harness.local_ca(false, KeyType::P256, None);
     let input = PolicyInput { validity_months: Some(1200), ..input() };
-    let chain = world.issue(&world.order(KeyType::P256, input, Some(config))).await;
+    let chain = harness.issue(&harness.order(KeyType::P256, input, Some(config))).await;
     let leaf = X509Certificate::from_der(&chain[0]).unwrap().1;
     assert_eq!(leaf.validity().not_after.timestamp(), NOW.plus_months(240).seconds());
 }
 
 #[tokio::test]
 async fn a_leaf_has_the_uses_of_the_policy_that_its_key_can_do() {
-    let world = World::new();
-    let config = world.local_ca(false, KeyType::P256, None);
+    let harness = Harness::new();
+    let config = harness.local_ca(false, KeyType::P256, None);
     let uses = KeyUsage::ALL.iter().filter(|usage| !matches!(usage, KeyUsage::KeyCertSign | KeyUsage::CrlSign));
     let uses: Vec<String> = uses.map(|usage| usage.name().to_owned()).collect();
     for (key_type, count) in [(KeyType::P256, 5), (KeyType::Rsa2048, 4)] {
         let ekus = vec!["1.3.6.1.5.5.7.3.4".to_owned()];
         let input = PolicyInput { key_usage: Some(uses.clone()), ekus: Some(ekus), ..input() };
-        let chain = world.issue(&world.order(key_type, input, Some(config.clone()))).await;
+        let chain = harness.issue(&harness.order(key_type, input, Some(config.clone()))).await;
         let leaf = X509Certificate::from_der(&chain[0]).unwrap().1;
         let usage = leaf.key_usage().unwrap().unwrap().value;
         assert_eq!((usage.flags.count_ones(), usage.key_agreement()), (count, key_type == KeyType::P256));
@@ -118,7 +118,7 @@ async fn a_leaf_has_the_uses_of_the_policy_that_its_key_can_do() {
 
 #[tokio::test]
 async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason() {
-    let world = World::new();
+    let harness = Harness::new();
     let texts = |list: &[&str]| Some(list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
     let rows = [
         (PolicyInput { ca: Some(true), ..input() }, "basic_constraints.ca to false"),
@@ -150,10 +150,10 @@ async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason()
             "CA's own name",
         ),
     ];
-    let config = world.local_ca(true, KeyType::P256, Some("Example CA"));
+    let config = harness.local_ca(true, KeyType::P256, Some("Example CA"));
     for (input, reason) in rows {
-        let order = world.order(KeyType::P256, input, Some(config.clone()));
-        let step = world.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
+        let order = harness.order(KeyType::P256, input, Some(config.clone()));
+        let step = harness.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
         let Step::Failed { class: FailureClass::RequestRejected, message } = step else { panic!("{reason}: {step:?}") };
         assert!(message.starts_with("The built-in CA refuses the request.") && message.contains(reason), "{message}");
     }
@@ -161,11 +161,11 @@ async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason()
 
 #[tokio::test]
 async fn a_policy_of_another_time_is_judged_again_before_it_is_signed() {
-    let world = World::new();
-    for config in [None, Some(world.local_ca(false, KeyType::P256, None)), Some(issuer("Test", None))] {
-        let mut order = world.order(KeyType::P256, input(), config);
+    let harness = Harness::new();
+    for config in [None, Some(harness.local_ca(false, KeyType::P256, None)), Some(issuer("Test", None))] {
+        let mut order = harness.order(KeyType::P256, input(), config);
         order.policy.x509.sans.as_mut().unwrap().dns_names.push("10.0.0.1".into());
-        let step = world.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
+        let step = harness.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
         let Step::Failed { class: FailureClass::RequestRejected, message } = step else { panic!("{step:?}") };
         assert!(message.contains("dns_names[1]"), "{message}");
     }
@@ -173,10 +173,10 @@ async fn a_policy_of_another_time_is_judged_again_before_it_is_signed() {
 
 #[tokio::test]
 async fn nothing_signs_itself_without_a_name() {
-    let world = World::new();
+    let harness = Harness::new();
     for config in [None, Some(issuer("Test", None))] {
-        let order = world.order(KeyType::P256, PolicyInput { subject: None, ..input() }, config);
-        let step = world.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
+        let order = harness.order(KeyType::P256, PolicyInput { subject: None, ..input() }, config);
+        let step = harness.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
         let Step::Failed { class: FailureClass::RequestRejected, message } = step else { panic!("{step:?}") };
         assert!(message.contains("its own issuer"), "{message}");
     }
@@ -184,10 +184,10 @@ async fn nothing_signs_itself_without_a_name() {
 
 #[tokio::test]
 async fn the_purpose_of_time_stamps_alone_is_critical() {
-    let world = World::new();
-    for config in [None, Some(world.local_ca(false, KeyType::P256, None))] {
+    let harness = Harness::new();
+    for config in [None, Some(harness.local_ca(false, KeyType::P256, None))] {
         let input = PolicyInput { ekus: Some(vec!["1.3.6.1.5.5.7.3.8".to_owned()]), ..input() };
-        let chain = world.issue(&world.order(KeyType::P256, input, config)).await;
+        let chain = harness.issue(&harness.order(KeyType::P256, input, config)).await;
         let leaf = X509Certificate::from_der(&chain[0]).unwrap().1;
         let purposes = leaf.extended_key_usage().unwrap().unwrap();
         assert!(purposes.critical && purposes.value.time_stamping);
@@ -196,10 +196,10 @@ async fn the_purpose_of_time_stamps_alone_is_critical() {
 
 #[tokio::test]
 async fn openssl_verifies_strictly_what_asks_for_every_usage_of_terraforms_example() {
-    let (world, openssl) = (World::new(), OpenSsl::new());
+    let (harness, openssl) = (Harness::new(), OpenSsl::new());
     let all = ["cRLSign", "dataEncipherment", "digitalSignature", "keyAgreement", "keyCertSign", "keyEncipherment"];
     let input = PolicyInput { key_usage: Some(all.map(str::to_owned).into()), ..input() };
-    let chain = world.issue(&world.order(KeyType::Rsa2048, input, None)).await;
+    let chain = harness.issue(&harness.order(KeyType::Rsa2048, input, None)).await;
     openssl.write("own.der", &chain[0]);
     openssl.run("x509 -inform DER -in own.der -out own.pem");
     let text = openssl.run("x509 -in own.pem -noout -text");
@@ -210,12 +210,12 @@ async fn openssl_verifies_strictly_what_asks_for_every_usage_of_terraforms_examp
 
 #[test]
 fn the_root_is_named_after_the_organization_or_the_issuer() {
-    let world = World::new();
+    let harness = Harness::new();
     let create = |issuer: &str, id: Option<&str>| {
         let organization =
             Organization { id: id.map(Into::into), administrators: Vec::new(), without_administrators: false };
         create_authority(
-            &world.sealer,
+            &harness.sealer,
             &VaultName::default_vault(),
             &IssuerName::parse(issuer).unwrap(),
             Some(&organization),

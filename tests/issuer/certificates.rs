@@ -1,7 +1,7 @@
 //! What is inside the certificates that certmint signs: read by another library, judged by OpenSSL.
 
 use crate::openssl::OpenSsl;
-use crate::orders::{KEY_TYPES, NOW, World, named};
+use crate::orders::{Harness, KEY_TYPES, NOW, named};
 use certmint::domain::PolicyInput;
 use certmint::domain::policy::KeyType;
 use certmint::domain::san::SubjectAlternativeNames;
@@ -58,9 +58,9 @@ fn key_ids(certificate: &X509Certificate<'_>) -> (Vec<u8>, Vec<u8>) {
 
 #[tokio::test]
 async fn a_self_signed_certificate_is_that_of_key_vault() {
-    let world = World::new();
+    let harness = Harness::new();
     let input = PolicyInput { sans: Some(all_names()), ..named("CN=www.a.example, O=Example Org, C=CH") };
-    let chain = world.issue(&world.order(KeyType::Rsa2048, input, None)).await;
+    let chain = harness.issue(&harness.order(KeyType::Rsa2048, input, None)).await;
     assert_eq!(chain.len(), 1);
     let certificate = read(&chain[0]);
     assert_eq!(certificate.version.0, 2);
@@ -95,10 +95,10 @@ async fn a_self_signed_certificate_is_that_of_key_vault() {
 
 #[tokio::test]
 async fn every_kind_of_name_reaches_the_certificate() {
-    let world = World::new();
+    let harness = Harness::new();
     let input = PolicyInput { sans: Some(all_names()), ..named("CN=a") };
-    for config in [None, Some(world.local_ca(true, KeyType::P256, None))] {
-        let chain = world.issue(&world.order(KeyType::P256, input.clone(), config)).await;
+    for config in [None, Some(harness.local_ca(true, KeyType::P256, None))] {
+        let chain = harness.issue(&harness.order(KeyType::P256, input.clone(), config)).await;
         let certificate = read(&chain[0]);
         let names = certificate.subject_alternative_name().unwrap().unwrap();
         let shown: Vec<String> = names
@@ -136,10 +136,11 @@ async fn every_kind_of_name_reaches_the_certificate() {
 
 #[tokio::test]
 async fn a_certificate_without_a_subject_has_critical_names() {
-    let world = World::new();
+    let harness = Harness::new();
     let sans = SubjectAlternativeNames { dns_names: vec!["a.example".into()], ..Default::default() };
     let input = PolicyInput { sans: Some(sans), ..named("") };
-    let chain = world.issue(&world.order(KeyType::P256, input, Some(world.local_ca(false, KeyType::P256, None)))).await;
+    let chain =
+        harness.issue(&harness.order(KeyType::P256, input, Some(harness.local_ca(false, KeyType::P256, None)))).await;
     let certificate = read(&chain[0]);
     assert_eq!(certificate.subject().iter().count(), 0);
     assert!(extensions(&certificate).contains(&(ALTERNATIVE_NAMES.to_owned(), true)));
@@ -147,9 +148,9 @@ async fn a_certificate_without_a_subject_has_critical_names() {
 
 #[tokio::test]
 async fn times_from_2050_on_are_generalized_times() {
-    let world = World::new();
+    let harness = Harness::new();
     let input = PolicyInput { validity_months: Some(1200), ..named("CN=a") };
-    let chain = world.issue(&world.order(KeyType::P256, input, None)).await;
+    let chain = harness.issue(&harness.order(KeyType::P256, input, None)).await;
     let expires = b"\x18\x0f21261123100000Z";
     assert!(chain[0].windows(expires.len()).any(|window| window == expires));
     let begins = b"\x17\x0d261123095000Z";
@@ -159,10 +160,10 @@ async fn times_from_2050_on_are_generalized_times() {
 
 #[tokio::test]
 async fn a_self_signed_ca_says_so_critically() {
-    let world = World::new();
+    let harness = Harness::new();
     let usages = vec!["keyCertSign".to_owned(), "cRLSign".to_owned()];
     let input = PolicyInput { ca: Some(true), key_usage: Some(usages), ekus: Some(Vec::new()), ..named("CN=Own CA") };
-    let chain = world.issue(&world.order(KeyType::P384, input, None)).await;
+    let chain = harness.issue(&harness.order(KeyType::P384, input, None)).await;
     let certificate = read(&chain[0]);
     assert!(certificate.is_ca());
     assert_eq!(extensions(&certificate)[..2], expected(&[(KEY_USAGE, true), (BASIC_CONSTRAINTS, true)]));
@@ -172,10 +173,10 @@ async fn a_self_signed_ca_says_so_critically() {
 
 #[tokio::test]
 async fn openssl_reads_and_verifies_every_key_type() {
-    let (world, openssl) = (World::new(), OpenSsl::new());
+    let (harness, openssl) = (Harness::new(), OpenSsl::new());
     for key_type in KEY_TYPES {
         let input = PolicyInput { sans: Some(all_names()), ..named("CN=www.a.example, O=Example Org, C=CH") };
-        let chain = world.issue(&world.order(key_type, input, None)).await;
+        let chain = harness.issue(&harness.order(key_type, input, None)).await;
         openssl.write("own.der", &chain[0]);
         openssl.run("x509 -inform DER -in own.der -out own.pem");
         let at = NOW.seconds();

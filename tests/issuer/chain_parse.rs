@@ -85,7 +85,7 @@ fn samples() -> Samples {
         ("nothing", Vec::new(), "It is empty."),
         ("spaces", b" \r\n ".to_vec(), "It is empty."),
         ("words", b"please sign".to_vec(), "not base64"),
-        ("base64 of words", STANDARD.encode("hello, world").into_bytes(), "not base64"),
+        ("base64 of words", STANDARD.encode("hello, harness").into_bytes(), "not base64"),
         ("bytes", vec![0xff, 0xee, 0], "neither DER nor text"),
         ("a cut certificate", chain[0][..chain[0].len() - 1].to_vec(), "it is cut off"),
         ("a certificate and a cut one", [&chain[0][..], &chain[1][..100]].concat(), "it is cut off"),

@@ -19,12 +19,12 @@ pub(crate) const NOW: Timestamp = Timestamp(1_795_428_000_000);
 pub(crate) const KEY_TYPES: [KeyType; 7] =
     [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096, KeyType::P256, KeyType::P384, KeyType::P521, KeyType::P256K];
 
-pub(crate) struct World {
+pub(crate) struct Harness {
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) issuers: Issuers,
 }
 
-impl World {
+impl Harness {
     pub(crate) fn new() -> Self {
         let sealer = Arc::new(Sealer::new(MasterKeys::random()));
         let keys = Arc::new(Keys::inline(Arc::clone(&sealer), Arc::new(random_id)));

@@ -52,8 +52,8 @@ async fn statuses(to: &SendRequest<Bytes>, path: &str, count: usize) -> (Vec<u16
     (statuses, bodies)
 }
 
-fn count(statuses: &[u16], wanted: u16) -> usize {
-    statuses.iter().filter(|status| **status == wanted).count()
+fn count(statuses: &[u16], expected: u16) -> usize {
+    statuses.iter().filter(|status| **status == expected).count()
 }
 
 async fn held(server: &Server, what: &str, done: impl Fn(BudgetStats) -> bool) {

@@ -154,14 +154,14 @@ async fn a_panic_ends_its_request_alone() {
 }
 
 /// Reads HTTP/2 frames until one of this type; its payload (RFC 9113 section 4.1).
-async fn frame(stream: &mut (impl AsyncRead + Unpin), wanted: u8) -> Vec<u8> {
+async fn frame(stream: &mut (impl AsyncRead + Unpin), expected: u8) -> Vec<u8> {
     let read = async {
         loop {
             let mut head = [0; 9];
             stream.read_exact(&mut head).await.unwrap();
             let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
             stream.read_exact(&mut payload).await.unwrap();
-            if head[3] == wanted {
+            if head[3] == expected {
                 return payload;
             }
         }

@@ -1,9 +1,9 @@
 //! What becomes of the key of a built-in CA when its issuer object is deleted.
 
-use crate::world::{World, create, named, vault};
+use crate::harness::{Harness, create, named, vault};
 use certmint::domain::issuer::Organization;
 use certmint::domain::{IssuerConfig, IssuerInput, IssuerName, Reason};
-use certmint::service::{Caller, Limits};
+use certmint::service::{Caller, Limits, record_body};
 use certmint::store::{Batch, Put, Store};
 use serde_json::Value;
 
@@ -17,8 +17,8 @@ fn input(id: Option<&str>) -> IssuerInput {
     IssuerInput { provider: Some("LocalCA".into()), organization, ..IssuerInput::default() }
 }
 
-async fn set(world: &World, name: &str, id: Option<&str>) -> IssuerConfig {
-    world
+async fn set(harness: &Harness, name: &str, id: Option<&str>) -> IssuerConfig {
+    harness
         .service
         .set_issuer(&Caller::new("test", None), &vault(), &IssuerName::parse(name).unwrap(), input(id))
         .await
@@ -26,21 +26,21 @@ async fn set(world: &World, name: &str, id: Option<&str>) -> IssuerConfig {
 }
 
 /// The records of authorities, as they are kept.
-async fn kept(world: &World) -> Vec<Value> {
+async fn kept(harness: &Harness) -> Vec<Value> {
     let mut all = Vec::new();
-    for key in world.store.keys().await.into_iter().filter(|key| key.starts_with("authorities/")) {
-        all.push(world.store.body(&key).await.unwrap()["value"].clone());
+    for key in harness.store.keys().await.into_iter().filter(|key| key.starts_with("authorities/")) {
+        all.push(harness.store.body(&key).await.unwrap()["value"].clone());
     }
     all
 }
 
 /// A leaf of the issuer for so many months.
-async fn leaf(world: &World, name: &str, months: i64) {
+async fn leaf(harness: &Harness, name: &str, months: i64) {
     let mut request = create(name, "corp");
     request.policy.as_mut().unwrap().validity_months = Some(months);
-    world.service.create(request).await.unwrap();
-    world.work().await;
-    let bundle = world.service.certificate(&vault(), &named(name)).await.unwrap();
+    harness.service.create(request).await.unwrap();
+    harness.work().await;
+    let bundle = harness.service.certificate(&vault(), &named(name)).await.unwrap();
     assert!(bundle.issued.is_some());
 }
 
@@ -51,98 +51,98 @@ fn common_name(issuer: &IssuerConfig) -> String {
 
 #[tokio::test]
 async fn the_key_of_a_deleted_ca_is_kept_until_its_last_certificate_has_expired() {
-    let world = World::new(Limits::default()).await;
-    let issuer = set(&world, "corp", None).await;
-    leaf(&world, "long", 3).await;
-    leaf(&world, "short", 1).await;
-    world.service.delete_issuer(&vault(), &corp()).await.unwrap();
+    let harness = Harness::new(Limits::default()).await;
+    let issuer = set(&harness, "corp", None).await;
+    leaf(&harness, "long", 3).await;
+    leaf(&harness, "short", 1).await;
+    harness.service.delete_issuer(&vault(), &corp()).await.unwrap();
     let chain = issuer.authority.unwrap().chain;
-    assert_eq!(world.service.ca(&vault(), &corp()).await.unwrap(), chain);
+    assert_eq!(harness.service.ca(&vault(), &corp()).await.unwrap(), chain);
     // A purge takes the certificate, not what the CA signed.
-    world.service.delete_certificate(&vault(), &named("long")).await.unwrap();
-    world.service.purge_certificate(&vault(), &named("long")).await.unwrap();
-    world.later(80).await;
-    assert!(kept(&world).await[0]["sealed_key"].is_string());
-    world.later(20).await;
-    let records = kept(&world).await;
+    harness.service.delete_certificate(&vault(), &named("long")).await.unwrap();
+    harness.service.purge_certificate(&vault(), &named("long")).await.unwrap();
+    harness.later(80).await;
+    assert!(kept(&harness).await[0]["sealed_key"].is_string());
+    harness.later(20).await;
+    let records = kept(&harness).await;
     assert!(records.len() == 1 && records[0].get("sealed_key").is_none(), "{records:?}");
-    let error = world.service.ca(&vault(), &corp()).await.unwrap_err();
+    let error = harness.service.ca(&vault(), &corp()).await.unwrap_err();
     assert_eq!(error.reason, Reason::IssuerNotFound);
 }
 
 #[tokio::test]
 async fn the_key_of_a_ca_that_signed_nothing_goes_after_a_day() {
-    let world = World::new(Limits::default()).await;
-    set(&world, "corp", None).await;
-    world.service.delete_issuer(&vault(), &corp()).await.unwrap();
-    world.work().await;
-    assert!(kept(&world).await[0]["sealed_key"].is_string());
-    world.later(2).await;
-    assert!(kept(&world).await[0].get("sealed_key").is_none());
+    let harness = Harness::new(Limits::default()).await;
+    set(&harness, "corp", None).await;
+    harness.service.delete_issuer(&vault(), &corp()).await.unwrap();
+    harness.work().await;
+    assert!(kept(&harness).await[0]["sealed_key"].is_string());
+    harness.later(2).await;
+    assert!(kept(&harness).await[0].get("sealed_key").is_none());
 }
 
 #[tokio::test]
 async fn another_ca_never_gets_a_name_that_one_of_the_vault_had() {
-    let world = World::new(Limits::default()).await;
-    let mut names = vec![common_name(&set(&world, "corp", Some("Example Root")).await)];
+    let harness = Harness::new(Limits::default()).await;
+    let mut names = vec![common_name(&set(&harness, "corp", Some("Example Root")).await)];
     for _ in 0..2 {
-        world.service.delete_issuer(&vault(), &corp()).await.unwrap();
-        world.later(2).await;
-        names.push(common_name(&set(&world, "corp", Some("Example Root")).await));
+        harness.service.delete_issuer(&vault(), &corp()).await.unwrap();
+        harness.later(2).await;
+        names.push(common_name(&set(&harness, "corp", Some("Example Root")).await));
     }
-    names.push(common_name(&set(&world, "other", Some("EXAMPLE  root")).await));
-    names.push(common_name(&set(&world, "third", Some("Example Root 2")).await));
+    names.push(common_name(&set(&harness, "other", Some("EXAMPLE  root")).await));
+    names.push(common_name(&set(&harness, "third", Some("Example Root 2")).await));
     let expected = ["Example Root", "Example Root 2", "Example Root 3", "EXAMPLE  root 4", "Example Root 2 2"];
     assert_eq!(names, expected.map(|name| format!("CN={name}")));
-    let made = set(&world, "plain", None).await;
+    let made = set(&harness, "plain", None).await;
     assert_eq!(common_name(&made), "CN=plain CA (default)");
-    world.service.delete_issuer(&vault(), &IssuerName::parse("plain").unwrap()).await.unwrap();
-    assert_eq!(common_name(&set(&world, "plain", None).await), "CN=plain CA (default) 2");
+    harness.service.delete_issuer(&vault(), &IssuerName::parse("plain").unwrap()).await.unwrap();
+    assert_eq!(common_name(&set(&harness, "plain", None).await), "CN=plain CA (default) 2");
 }
 
 #[tokio::test]
 async fn a_new_ca_signs_after_an_old_one_was_deleted_and_both_are_counted() {
-    let world = World::new(Limits::default()).await;
-    set(&world, "corp", Some("Example Root")).await;
-    leaf(&world, "one", 12).await;
-    world.service.delete_issuer(&vault(), &corp()).await.unwrap();
-    let second = set(&world, "corp", Some("Example Root")).await;
-    leaf(&world, "two", 24).await;
-    assert_eq!(world.service.ca(&vault(), &corp()).await.unwrap(), second.authority.unwrap().chain);
-    let mut ends: Vec<bool> = kept(&world).await.iter().map(|record| record["last_expiry"].is_i64()).collect();
+    let harness = Harness::new(Limits::default()).await;
+    set(&harness, "corp", Some("Example Root")).await;
+    leaf(&harness, "one", 12).await;
+    harness.service.delete_issuer(&vault(), &corp()).await.unwrap();
+    let second = set(&harness, "corp", Some("Example Root")).await;
+    leaf(&harness, "two", 24).await;
+    assert_eq!(harness.service.ca(&vault(), &corp()).await.unwrap(), second.authority.unwrap().chain);
+    let mut ends: Vec<bool> = kept(&harness).await.iter().map(|record| record["last_expiry"].is_i64()).collect();
     ends.sort_unstable();
     assert_eq!(ends, [true, true]);
 }
 
 #[tokio::test]
 async fn the_last_expiry_is_written_once_a_day_and_not_for_each_certificate() {
-    let world = World::new(Limits::default()).await;
-    set(&world, "corp", None).await;
-    leaf(&world, "first", 12).await;
-    world.store.reset();
+    let harness = Harness::new(Limits::default()).await;
+    set(&harness, "corp", None).await;
+    leaf(&harness, "first", 12).await;
+    harness.store.reset();
     for number in 0..5 {
-        leaf(&world, &format!("c{number}"), 12).await;
+        leaf(&harness, &format!("c{number}"), 12).await;
     }
     // A creation, a claim that is no commit, and the completion.
-    assert_eq!(world.store.commits.load(std::sync::atomic::Ordering::SeqCst), 10);
+    assert_eq!(harness.store.commits.load(std::sync::atomic::Ordering::SeqCst), 10);
 }
 
 #[tokio::test]
 async fn what_a_ca_of_an_older_version_signed_is_taken_to_live_as_long_as_the_ca() {
-    let world = World::new(Limits::default()).await;
-    set(&world, "corp", None).await;
+    let harness = Harness::new(Limits::default()).await;
+    set(&harness, "corp", None).await;
     // Older versions kept no record beside the issuer.
-    let key = world.store.keys().await.into_iter().find(|key| key.starts_with("authorities/")).unwrap();
-    let record = world.store.get(&key).await.unwrap().unwrap();
+    let key = harness.store.keys().await.into_iter().find(|key| key.starts_with("authorities/")).unwrap();
+    let record = harness.store.get(&key).await.unwrap().unwrap();
     let deletes = vec![certmint::store::Delete { key: record.key, expected: record.revision }];
-    world.store.commit(Batch { deletes, ..Batch::default() }).await.unwrap();
-    world.service.delete_issuer(&vault(), &corp()).await.unwrap();
-    world.later(19 * 365).await;
-    assert!(kept(&world).await[0]["sealed_key"].is_string());
-    assert_eq!(common_name(&set(&world, "corp", None).await), "CN=corp CA (default) 2");
-    world.later(2 * 365).await;
+    harness.store.commit(Batch { deletes, ..Batch::default() }).await.unwrap();
+    harness.service.delete_issuer(&vault(), &corp()).await.unwrap();
+    harness.later(19 * 365).await;
+    assert!(kept(&harness).await[0]["sealed_key"].is_string());
+    assert_eq!(common_name(&set(&harness, "corp", None).await), "CN=corp CA (default) 2");
+    harness.later(2 * 365).await;
     assert!(
-        kept(&world)
+        kept(&harness)
             .await
             .iter()
             .filter(|record| record.get("retired").is_some())
@@ -152,29 +152,31 @@ async fn what_a_ca_of_an_older_version_signed_is_taken_to_live_as_long_as_the_ca
 
 #[tokio::test]
 async fn an_issuer_of_an_older_version_signs_and_is_recorded() {
-    let world = World::new(Limits::default()).await;
-    set(&world, "corp", None).await;
-    let key = world.store.keys().await.into_iter().find(|key| key.starts_with("authorities/")).unwrap();
-    let record = world.store.get(&key).await.unwrap().unwrap();
+    let harness = Harness::new(Limits::default()).await;
+    set(&harness, "corp", None).await;
+    let key = harness.store.keys().await.into_iter().find(|key| key.starts_with("authorities/")).unwrap();
+    let record = harness.store.get(&key).await.unwrap().unwrap();
     let deletes = vec![certmint::store::Delete { key: record.key, expected: record.revision }];
-    world.store.commit(Batch { deletes, ..Batch::default() }).await.unwrap();
-    leaf(&world, "one", 1).await;
-    let records = kept(&world).await;
+    harness.store.commit(Batch { deletes, ..Batch::default() }).await.unwrap();
+    leaf(&harness, "one", 1).await;
+    let records = kept(&harness).await;
     let created = 1_800_000_000_000_i64;
     assert!(records[0]["last_expiry"].as_i64().unwrap() > created + 19 * 365 * 86_400_000, "{records:?}");
 }
 
 #[tokio::test]
 async fn a_provider_that_was_changed_by_an_older_version_hides_the_ca_and_gets_it_back() {
-    let world = World::new(Limits::default()).await;
-    let issuer = set(&world, "corp", None).await;
+    let harness = Harness::new(Limits::default()).await;
+    let issuer = set(&harness, "corp", None).await;
     let key = "issuers/default/corp";
-    let record = world.store.get(key).await.unwrap().unwrap();
-    let body = String::from_utf8(record.body).unwrap().replace("\"LocalCA\"", "\"Test\"").into_bytes();
+    let record = harness.store.get(key).await.unwrap().unwrap();
+    let mut body: serde_json::Value = serde_json::from_slice(&record.body).unwrap();
+    body["value"]["provider"] = "Test".into();
+    let body = record_body(&harness.sealer, key, &body["value"]);
     let put = Put { key: key.into(), expected: Some(record.revision), body, due: None };
-    world.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
-    let error = world.service.ca(&vault(), &corp()).await.unwrap_err();
+    harness.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
+    let error = harness.service.ca(&vault(), &corp()).await.unwrap_err();
     assert!(error.message.contains("has no CA"), "{error}");
-    let again = set(&world, "corp", None).await;
+    let again = set(&harness, "corp", None).await;
     assert_eq!(again.authority, issuer.authority);
 }

@@ -1,36 +1,36 @@
 //! The management calls of the gRPC contract, through the generated client.
 #![expect(clippy::disallowed_types, reason = "a client of the contract gets tonic::Status")]
 
-use crate::world::{World, create};
+use crate::harness::{Harness, create};
 use certmint::domain::{RetentionDays, VaultSettings};
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
 use certmint::proto::v1::vault_service_client::VaultServiceClient;
 use certmint::proto::v1::*;
 use certmint::service::{Limits, VaultOptions};
-use certmint::transport::grpc::{Face, GrpcOptions, face};
+use certmint::transport::grpc::{Api, GrpcOptions, api};
 use prost_types::FieldMask;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 struct Client {
-    world: World,
-    certificates: CertificateServiceClient<Face>,
-    admin: CertificateAdminServiceClient<Face>,
-    vaults: VaultServiceClient<Face>,
+    harness: Harness,
+    certificates: CertificateServiceClient<Api>,
+    admin: CertificateAdminServiceClient<Api>,
+    vaults: VaultServiceClient<Api>,
 }
 
 async fn client_with(limits: Limits) -> Client {
     let backup_limit = limits.backup_bytes;
-    let world = World::new(limits).await;
-    let face = face(world.service.clone(), GrpcOptions { backup_limit, ..GrpcOptions::default() });
+    let harness = Harness::new(limits).await;
+    let api = api(harness.service.clone(), GrpcOptions { backup_limit, ..GrpcOptions::default() });
     let origin = || "https://localhost:8443".parse().unwrap();
     Client {
-        world,
-        certificates: CertificateServiceClient::with_origin(face.clone(), origin()),
-        admin: CertificateAdminServiceClient::with_origin(face.clone(), origin()),
-        vaults: VaultServiceClient::with_origin(face, origin()),
+        harness,
+        certificates: CertificateServiceClient::with_origin(api.clone(), origin()),
+        admin: CertificateAdminServiceClient::with_origin(api.clone(), origin()),
+        vaults: VaultServiceClient::with_origin(api, origin()),
     }
 }
 
@@ -95,8 +95,8 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 #[tokio::test]
 async fn certificates_and_versions_are_listed() {
     let mut client = client().await;
-    client.world.issue_many("web", 2).await;
-    client.world.service.create(create("early", "Unknown")).await.unwrap();
+    client.harness.issue_many("web", 2).await;
+    client.harness.service.create(create("early", "Unknown")).await.unwrap();
     let newest = client.get("web").await.unwrap();
     let list = client.certificates.list_certificates(ListCertificatesRequest::default()).await.unwrap().into_inner();
     assert_eq!((list.certificates.len(), list.next_page_token.as_str()), (1, ""));
@@ -145,7 +145,7 @@ async fn bad_pages_are_refused() {
 #[tokio::test]
 async fn an_update_writes_what_is_present_or_what_the_mask_names() {
     let mut client = client().await;
-    client.world.issue("web").await;
+    client.harness.issue("web").await;
     let tags = [("a".to_owned(), "1".to_owned())];
     let disabled = CertificateAttributes { enabled: Some(false), ..Default::default() };
     let request = UpdateCertificateRequest {
@@ -184,7 +184,7 @@ async fn an_update_writes_what_is_present_or_what_the_mask_names() {
 #[tokio::test]
 async fn a_bad_update_is_refused_in_the_words_of_the_contract() {
     let mut client = client().await;
-    client.world.issue("web").await;
+    client.harness.issue("web").await;
     let request = UpdateCertificateRequest { update_mask: mask(&["cer"]), ..Default::default() };
     refused(client.update(request).await, Code::InvalidArgument, "BAD_PARAMETER", "400");
     let request = UpdateCertificateRequest {
@@ -197,7 +197,7 @@ async fn a_bad_update_is_refused_in_the_words_of_the_contract() {
 #[tokio::test]
 async fn the_policy_is_read_and_changed() {
     let mut client = client().await;
-    client.world.issue("web").await;
+    client.harness.issue("web").await;
     let get = GetCertificatePolicyRequest { certificate_name: "web".into(), ..Default::default() };
     let before = client.certificates.get_certificate_policy(get.clone()).await.unwrap().into_inner().policy.unwrap();
     assert_eq!(before.id, "https://localhost:8443/certificates/web/policy");
@@ -225,7 +225,7 @@ async fn the_policy_is_read_and_changed() {
 #[tokio::test]
 async fn a_mask_removes_names_and_a_zero_that_it_names_is_refused() {
     let mut client = client().await;
-    client.world.issue("web").await;
+    client.harness.issue("web").await;
     let names = |names: &[&str]| CertificatePolicy {
         x509_properties: Some(X509Properties {
             subject_alternative_names: Some(SubjectAlternativeNames {
@@ -255,7 +255,7 @@ async fn a_mask_removes_names_and_a_zero_that_it_names_is_refused() {
 #[tokio::test]
 async fn a_certificate_is_deleted_recovered_and_purged() {
     let mut client = client().await;
-    client.world.issue("web").await;
+    client.harness.issue("web").await;
     let before = client.get("web").await.unwrap();
     let attributes = before.attributes.unwrap();
     assert_eq!(attributes.recovery_level(), DeletionRecoveryLevel::RecoverablePurgeable);
@@ -289,7 +289,7 @@ async fn a_protected_vault_refuses_to_purge() {
     let defaults = VaultSettings { retention_days: RetentionDays::new(7).unwrap(), purge_protection: true };
     let vaults = VaultOptions { defaults, ..VaultOptions::default() };
     let mut client = client_with(Limits { vaults, ..Limits::default() }).await;
-    client.world.issue("web").await;
+    client.harness.issue("web").await;
     let attributes = client.delete("web").await.unwrap().certificate.unwrap().attributes.unwrap();
     assert_eq!(attributes.recovery_level(), DeletionRecoveryLevel::CustomizedRecoverable);
     assert_eq!(attributes.recoverable_days, 7);
@@ -301,9 +301,9 @@ async fn a_watcher_is_told_of_deletion_and_return() {
     let mut client = client().await;
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let service = client.world.service.clone();
+    let service = client.harness.service.clone();
     tokio::spawn(async move { service.tail(stop).await });
-    client.world.service.create(create("web", "Unknown")).await.unwrap();
+    client.harness.service.create(create("web", "Unknown")).await.unwrap();
     let request = WatchPendingRequest {
         certificate_names: vec!["web".into()],
         snapshot: WatchSnapshot::None.into(),
@@ -330,7 +330,7 @@ async fn a_watcher_is_told_of_deletion_and_return() {
 #[tokio::test]
 async fn a_backup_is_restored_into_another_vault() {
     let mut client = client().await;
-    client.world.issue_many("web", 3).await;
+    client.harness.issue_many("web", 3).await;
     let before = client.get("web").await.unwrap();
     let value = client.backup("web").await.unwrap();
     refused(client.restore("", value.clone()).await, Code::AlreadyExists, "ALREADY_EXISTS", "409");

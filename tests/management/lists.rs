@@ -1,6 +1,6 @@
 //! A page of a list costs what it shows.
 
-use crate::world::{World, create, named, vault};
+use crate::harness::{Harness, create, named, vault};
 use certmint::domain::Status;
 use certmint::service::watch::{Subscriber, WatchRequest};
 use certmint::service::{ItemPage, Limits, ListPending, ListRequest, record_body};
@@ -8,30 +8,30 @@ use certmint::store::{Batch, Put, Store};
 use std::sync::atomic::Ordering;
 use tokio_util::sync::CancellationToken;
 
-fn wanted(page_token: &str) -> ListRequest {
+fn expected(page_token: &str) -> ListRequest {
     ListRequest { vault: vault(), page_size: 25, page_token: page_token.into(), include_pending: false }
 }
 
 /// Copies of the entry `web` under other names: lists need no more than the entry.
-async fn copies(world: &World, names: impl Iterator<Item = String>) {
-    let entry = world.store.body("certificates/default/web").await.unwrap();
-    let puts: Vec<Put> = names.map(|name| world.copy("certificates", &entry, &["name"], &name)).collect();
-    world.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
+async fn copies(harness: &Harness, names: impl Iterator<Item = String>) {
+    let entry = harness.store.body("certificates/default/web").await.unwrap();
+    let puts: Vec<Put> = names.map(|name| harness.copy("certificates", &entry, &["name"], &name)).collect();
+    harness.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
 }
 
-async fn page(world: &World, token: &str) -> (ItemPage, usize) {
-    world.store.reset();
-    let page = world.service.list_certificates(&wanted(token)).await.unwrap();
-    (page, world.store.read.load(Ordering::SeqCst))
+async fn page(harness: &Harness, token: &str) -> (ItemPage, usize) {
+    harness.store.reset();
+    let page = harness.service.list_certificates(&expected(token)).await.unwrap();
+    (page, harness.store.read.load(Ordering::SeqCst))
 }
 
 /// The token behind so many certificates.
-async fn token_after(world: &World, mut count: usize) -> String {
+async fn token_after(harness: &Harness, mut count: usize) -> String {
     let mut token = String::new();
     while count > 0 {
         let page_size = count.min(1000);
-        let wanted = ListRequest { page_size, ..wanted(&token) };
-        token = world.service.list_certificates(&wanted).await.unwrap().next_page_token;
+        let expected = ListRequest { page_size, ..expected(&token) };
+        token = harness.service.list_certificates(&expected).await.unwrap().next_page_token;
         count -= page_size;
     }
     token
@@ -39,30 +39,30 @@ async fn token_after(world: &World, mut count: usize) -> String {
 
 #[tokio::test]
 async fn a_page_reads_one_record_more_than_it_shows() {
-    let world = World::new(Limits::default()).await;
-    world.issue("web").await;
-    copies(&world, (0..5000).map(|number| format!("c{number:05}"))).await;
-    let (first, read) = page(&world, "").await;
+    let harness = Harness::new(Limits::default()).await;
+    harness.issue("web").await;
+    copies(&harness, (0..5000).map(|number| format!("c{number:05}"))).await;
+    let (first, read) = page(&harness, "").await;
     assert_eq!((first.items.len(), read), (25, 26));
-    let (middle, read) = page(&world, &token_after(&world, 2501).await).await;
+    let (middle, read) = page(&harness, &token_after(&harness, 2501).await).await;
     assert_eq!((middle.items[0].name.as_str(), middle.items.len(), read), ("c02501", 25, 26));
-    let (last, read) = page(&world, &token_after(&world, 4991).await).await;
+    let (last, read) = page(&harness, &token_after(&harness, 4991).await).await;
     assert_eq!((last.items.len(), last.next_page_token.as_str(), read), (10, "", 10));
 }
 
 #[tokio::test]
 async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
-    let world = World::new(Limits::default()).await;
-    world.issue("web").await;
-    world.service.create(create("zz", "Unknown")).await.unwrap();
+    let harness = Harness::new(Limits::default()).await;
+    harness.issue("web").await;
+    harness.service.create(create("zz", "Unknown")).await.unwrap();
     // Three thousand that were never completed stand before the one that was.
-    let entry = world.store.body("certificates/default/zz").await.unwrap();
-    let copy = |number| world.copy("certificates", &entry, &["name"], &format!("a{number:05}"));
+    let entry = harness.store.body("certificates/default/zz").await.unwrap();
+    let copy = |number| harness.copy("certificates", &entry, &["name"], &format!("a{number:05}"));
     let puts: Vec<Put> = (0..3000).map(copy).collect();
-    world.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
+    harness.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
     let (mut token, mut shown, mut pages) = (String::new(), Vec::new(), 0);
     loop {
-        let (page, read) = page(&world, &token).await;
+        let (page, read) = page(&harness, &token).await;
         assert!(read <= 1126, "{read} records for one page");
         shown.extend(page.items);
         pages += 1;
@@ -76,16 +76,16 @@ async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
 
 #[tokio::test]
 async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
-    let world = World::new(Limits::default()).await;
-    world.issue("web").await;
-    world.service.create(create("zz", "Unknown")).await.unwrap();
-    let ended = world.store.body("pending/default/web").await.unwrap();
+    let harness = Harness::new(Limits::default()).await;
+    harness.issue("web").await;
+    harness.service.create(create("zz", "Unknown")).await.unwrap();
+    let ended = harness.store.body("pending/default/web").await.unwrap();
     let puts = |numbers: std::ops::Range<usize>| -> Vec<Put> {
-        let copy = |number| world.copy("pending", &ended, &["operation", "certificate"], &format!("a{number:05}"));
+        let copy = |number| harness.copy("pending", &ended, &["operation", "certificate"], &format!("a{number:05}"));
         numbers.map(copy).collect()
     };
-    world.store.commit(Batch { puts: puts(0..25_000), ..Batch::default() }).await.unwrap();
-    let mut wanted = ListPending {
+    harness.store.commit(Batch { puts: puts(0..25_000), ..Batch::default() }).await.unwrap();
+    let mut expected = ListPending {
         vault: Some(vault()),
         prefix: String::new(),
         statuses: vec![Status::InProgress],
@@ -94,30 +94,30 @@ async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
     };
     let (mut shown, mut pages) = (Vec::new(), 0);
     loop {
-        world.store.reset();
-        let page = world.service.list_pending(&wanted).await.unwrap();
-        let read = world.store.read.load(Ordering::SeqCst);
+        harness.store.reset();
+        let page = harness.service.list_pending(&expected).await.unwrap();
+        let read = harness.store.read.load(Ordering::SeqCst);
         assert!(read <= 11_026, "{read} records for one page");
         shown.extend(page.operations.iter().map(|operation| operation.certificate.to_string()));
         pages += 1;
-        wanted.page_token = page.next_page_token;
-        if wanted.page_token.is_empty() {
+        expected.page_token = page.next_page_token;
+        if expected.page_token.is_empty() {
             break;
         }
     }
     assert_eq!((shown, pages), (vec!["zz".to_owned()], 3));
-    wanted.statuses.clear();
-    world.store.reset();
-    assert_eq!(world.service.list_pending(&wanted).await.unwrap().operations.len(), 25);
-    assert_eq!(world.store.read.load(Ordering::SeqCst), 26);
+    expected.statuses.clear();
+    harness.store.reset();
+    assert_eq!(harness.service.list_pending(&expected).await.unwrap().operations.len(), 25);
+    assert_eq!(harness.store.read.load(Ordering::SeqCst), 26);
 }
 
 #[tokio::test]
 async fn a_list_does_not_trust_a_summary_of_another_version() {
-    let world = World::new(Limits::default()).await;
-    world.issue("web").await;
-    let (before, _) = page(&world, "").await;
-    let entry = world.store.get("certificates/default/web").await.unwrap().unwrap();
+    let harness = Harness::new(Limits::default()).await;
+    harness.issue("web").await;
+    let (before, _) = page(&harness, "").await;
+    let entry = harness.store.get("certificates/default/web").await.unwrap().unwrap();
     let mut body: serde_json::Value = serde_json::from_slice(&entry.body).unwrap();
     // As a version of certmint wrote it that knew of no summaries, and as one that forgot to change it.
     for summary in [None, Some("a76827a18b63421c917da80f28e9913d")] {
@@ -131,32 +131,32 @@ async fn a_list_does_not_trust_a_summary_of_another_version() {
                 value.insert("summary".into(), stale);
             }
         }
-        let revision = world.store.get("certificates/default/web").await.unwrap().unwrap().revision;
+        let revision = harness.store.get("certificates/default/web").await.unwrap().unwrap().revision;
         let put = Put {
             key: entry.key.clone(),
             expected: Some(revision),
-            body: record_body(&world.sealer, &entry.key, &body["value"]),
+            body: record_body(&harness.sealer, &entry.key, &body["value"]),
             due: None,
         };
-        world.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
-        let (after, _) = page(&world, "").await;
+        harness.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
+        let (after, _) = page(&harness, "").await;
         assert_eq!(after.items, before.items);
     }
 }
 
 #[tokio::test]
 async fn deleted_certificates_cost_the_list_of_the_others_nothing_for_ever() {
-    let world = World::new(Limits::default()).await;
+    let harness = Harness::new(Limits::default()).await;
     for name in ["a", "b", "c"] {
-        world.issue(name).await;
+        harness.issue(name).await;
     }
-    world.service.delete_certificate(&vault(), &named("b")).await.unwrap();
-    let (live, _) = page(&world, "").await;
+    harness.service.delete_certificate(&vault(), &named("b")).await.unwrap();
+    let (live, _) = page(&harness, "").await;
     assert_eq!(live.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
-    let deleted = world.service.list_deleted(&wanted("")).await.unwrap();
+    let deleted = harness.service.list_deleted(&expected("")).await.unwrap();
     assert_eq!(deleted.items.iter().map(|item| item.item.name.as_str()).collect::<Vec<_>>(), ["b"]);
-    world.service.purge_certificate(&vault(), &named("b")).await.unwrap();
-    let (_, read) = page(&world, "").await;
+    harness.service.purge_certificate(&vault(), &named("b")).await.unwrap();
+    let (_, read) = page(&harness, "").await;
     assert_eq!(read, 2);
 }
 
@@ -165,35 +165,35 @@ const ASKED: usize = 4;
 
 #[tokio::test]
 async fn a_page_of_any_list_asks_a_handful_of_questions() {
-    let world = World::new(Limits::default()).await;
+    let harness = Harness::new(Limits::default()).await;
     for number in 0..30 {
-        world.issue(&format!("c{number:02}")).await;
+        harness.issue(&format!("c{number:02}")).await;
     }
     for number in 0..12 {
-        world.service.delete_certificate(&vault(), &named(&format!("c{number:02}"))).await.unwrap();
+        harness.service.delete_certificate(&vault(), &named(&format!("c{number:02}"))).await.unwrap();
     }
     // As an earlier version stored them: without what lists show of the newest version.
-    for key in world.store.keys().await.into_iter().filter(|key| key.starts_with("certificates/")) {
-        let record = world.store.get(&key).await.unwrap().unwrap();
+    for key in harness.store.keys().await.into_iter().filter(|key| key.starts_with("certificates/")) {
+        let record = harness.store.get(&key).await.unwrap().unwrap();
         let mut body: serde_json::Value = serde_json::from_slice(&record.body).unwrap();
         body["value"].as_object_mut().unwrap().remove("summary");
-        let body = record_body(&world.sealer, &key, &body["value"]);
+        let body = record_body(&harness.sealer, &key, &body["value"]);
         let put = Put { key, expected: Some(record.revision), body, due: record.due };
-        world.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
+        harness.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
     }
-    let asked = || world.store.asked.swap(0, Ordering::SeqCst);
+    let asked = || harness.store.asked.swap(0, Ordering::SeqCst);
     asked();
     for size in [1, 5, 25, 1000] {
-        let wanted = ListRequest { page_size: size, ..wanted("") };
-        let page = world.service.list_certificates(&wanted).await.unwrap();
+        let expected = ListRequest { page_size: size, ..expected("") };
+        let page = harness.service.list_certificates(&expected).await.unwrap();
         assert_eq!(page.items.len(), size.min(18));
         let questions = asked();
         assert!(questions <= ASKED, "{questions} for {size} certificates");
-        let page = world.service.list_deleted(&wanted).await.unwrap();
+        let page = harness.service.list_deleted(&expected).await.unwrap();
         assert_eq!(page.items.len(), size.min(12));
         let questions = asked();
         assert!(questions <= ASKED, "{questions} for {size} deleted certificates");
-        let page = world.service.keys(&vault(), size, "").await.unwrap();
+        let page = harness.service.keys(&vault(), size, "").await.unwrap();
         assert_eq!(page.certificates.len(), size.min(18));
         let questions = asked();
         assert!(questions <= ASKED, "{questions} for {size} keys");
@@ -202,15 +202,15 @@ async fn a_page_of_any_list_asks_a_handful_of_questions() {
 
 #[tokio::test]
 async fn pages_of_keys_show_each_once_wherever_they_end() {
-    let world = World::new(Limits::default()).await;
+    let harness = Harness::new(Limits::default()).await;
     for number in 0..7 {
-        world.issue(&format!("c{number}")).await;
-        world.service.create(create(&format!("c{number}-waits"), "Unknown")).await.unwrap();
+        harness.issue(&format!("c{number}")).await;
+        harness.service.create(create(&format!("c{number}-waits"), "Unknown")).await.unwrap();
     }
     for size in 1..9 {
         let (mut token, mut names) = (String::new(), Vec::new());
         loop {
-            let page = world.service.keys(&vault(), size, &token).await.unwrap();
+            let page = harness.service.keys(&vault(), size, &token).await.unwrap();
             assert!(page.certificates.len() <= size);
             names.extend(page.certificates.iter().map(|certificate| certificate.name.to_string()));
             token = page.next_page_token;
@@ -225,17 +225,17 @@ async fn pages_of_keys_show_each_once_wherever_they_end() {
 #[tokio::test]
 async fn a_watch_of_many_names_asks_one_question_for_them() {
     use futures_util::StreamExt;
-    let world = World::new(Limits::default()).await;
+    let harness = Harness::new(Limits::default()).await;
     let names: Vec<_> = (0..40).map(|number| named(&format!("c{number}"))).collect();
     for name in &names[..20] {
-        world.service.create(create(name.as_str(), "Unknown")).await.unwrap();
+        harness.service.create(create(name.as_str(), "Unknown")).await.unwrap();
     }
-    world.store.reset();
+    harness.store.reset();
     let request = WatchRequest { names, ..watch_of_everything() };
     let who = Subscriber { principal: "a".into(), connection: 1 };
-    let stream = world.service.watch(request, &who, CancellationToken::new()).await.unwrap();
+    let stream = harness.service.watch(request, &who, CancellationToken::new()).await.unwrap();
     let shown = stream.take(20).filter(|item| std::future::ready(item.is_ok())).count().await;
-    assert_eq!((shown, world.store.asked.load(Ordering::SeqCst)), (20, 1));
+    assert_eq!((shown, harness.store.asked.load(Ordering::SeqCst)), (20, 1));
 }
 
 fn watch_of_everything() -> WatchRequest {

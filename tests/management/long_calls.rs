@@ -1,6 +1,6 @@
 //! Calls of an issuer that take long: waits and events count from their end.
 
-use crate::world::{World, create, named, service_with, vault};
+use crate::harness::{Harness, create, named, service_with, vault};
 use async_trait::async_trait;
 use certmint::clock::{Clock, ManualClock};
 use certmint::domain::{IssuerInput, IssuerName, Status, Timestamp};
@@ -52,57 +52,58 @@ impl Issuer for Slow {
 }
 
 /// An operation at such an issuer, due.
-async fn ordered(answer: Answer) -> (World, Service) {
-    let world = World::new(Limits::default()).await;
-    let slow = Arc::new(Slow { clock: world.clock.clone(), answer });
-    let service =
-        service_with(world.store.clone(), world.clock.clone(), Limits::default(), |issuers| issuers.with("Slow", slow))
-            .await;
+async fn ordered(answer: Answer) -> (Harness, Service) {
+    let harness = Harness::new(Limits::default()).await;
+    let slow = Arc::new(Slow { clock: harness.clock.clone(), answer });
+    let service = service_with(harness.store.clone(), harness.clock.clone(), Limits::default(), |issuers| {
+        issuers.with("Slow", slow)
+    })
+    .await;
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
     service.set_issuer(&Caller::new("test", None), &vault(), &IssuerName::parse("ca").unwrap(), input).await.unwrap();
     service.create(create("web", "ca")).await.unwrap();
-    (world, service)
+    (harness, service)
 }
 
 /// Does the one step that is due. Answers the time at which it ended.
-async fn step(world: &World, service: &Service) -> Timestamp {
+async fn step(harness: &Harness, service: &Service) -> Timestamp {
     let mut due = service.claim(9).await.unwrap();
     assert_eq!(due.len(), 1);
     service.step(due.remove(0)).await.unwrap();
-    world.clock.now()
+    harness.clock.now()
 }
 
-async fn due(world: &World, prefix: &str) -> Timestamp {
-    world.store.list(prefix, "", 9).await.unwrap().remove(0).due.unwrap()
+async fn due(harness: &Harness, prefix: &str) -> Timestamp {
+    harness.store.list(prefix, "", 9).await.unwrap().remove(0).due.unwrap()
 }
 
 #[tokio::test]
 async fn an_order_waits_after_a_call_that_failed_late() {
     for answer in [Answer::Unreachable, Answer::NotYet] {
-        let (world, service) = ordered(answer).await;
+        let (harness, service) = ordered(answer).await;
         for _ in 0..3 {
-            let ended = step(&world, &service).await;
-            let due = due(&world, "pending/").await;
+            let ended = step(&harness, &service).await;
+            let due = due(&harness, "pending/").await;
             assert!(due > ended, "due {} ms before the end of the call", ended.0 - due.0);
-            world.clock.advance(Duration::from_millis(u64::try_from(due.0 - ended.0).unwrap()));
+            harness.clock.advance(Duration::from_millis(u64::try_from(due.0 - ended.0).unwrap()));
         }
     }
 }
 
 #[tokio::test]
 async fn a_cancellation_waits_after_a_call_that_failed_late() {
-    let (world, service) = ordered(Answer::Unreachable).await;
-    let wanted = PendingRef { vault: vault(), name: named("web"), request_id: None };
-    service.delete_pending(&wanted).await.unwrap();
-    let ended = step(&world, &service).await;
-    assert!(due(&world, "orders/").await > ended);
+    let (harness, service) = ordered(Answer::Unreachable).await;
+    let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
+    service.delete_pending(&expected).await.unwrap();
+    let ended = step(&harness, &service).await;
+    assert!(due(&harness, "orders/").await > ended);
 }
 
 #[tokio::test]
 async fn an_operation_ends_when_the_call_ended() {
-    let (world, service) = ordered(Answer::Refused).await;
-    let ended = step(&world, &service).await;
-    let wanted = PendingRef { vault: vault(), name: named("web"), request_id: None };
-    let (operation, _) = service.pending(&wanted).await.unwrap();
+    let (harness, service) = ordered(Answer::Refused).await;
+    let ended = step(&harness, &service).await;
+    let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
+    let (operation, _) = service.pending(&expected).await.unwrap();
     assert_eq!((operation.status(), operation.updated), (Status::Failed, ended));
 }

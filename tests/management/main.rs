@@ -1,10 +1,11 @@
-//! The management of certificates below the REST face: the gRPC calls, what happens with time and
+//! The management of certificates below the REST API: the gRPC calls, what happens with time and
 //! after crashes, and how much work each call makes of many records.
 
 #[path = "../support/around.rs"]
 mod around;
 mod authorities;
 mod grpc;
+mod harness;
 mod lists;
 mod long_calls;
 mod many_versions;
@@ -13,4 +14,3 @@ mod races;
 mod scheduled_purge;
 mod set_back;
 mod vaults;
-mod world;

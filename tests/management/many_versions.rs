@@ -1,7 +1,7 @@
 //! A certificate with hundreds of versions: deleting and recovering are one small commit, and nothing
 //! else ever writes more than a bounded number of records at once.
 
-use crate::world::{World, create, named, vault};
+use crate::harness::{Harness, create, named, vault};
 use certmint::domain::Reason;
 use certmint::service::{Caller, Limits, record_body};
 use certmint::store::{Batch, Put, Store};
@@ -11,43 +11,43 @@ use std::time::Duration;
 const VERSIONS: usize = 250;
 const LARGEST_BATCH: usize = 104;
 
-fn largest(world: &World) -> (usize, usize) {
-    (world.store.commits.load(Ordering::SeqCst), world.store.largest.load(Ordering::SeqCst))
+fn largest(harness: &Harness) -> (usize, usize) {
+    (harness.store.commits.load(Ordering::SeqCst), harness.store.largest.load(Ordering::SeqCst))
 }
 
 #[tokio::test]
 async fn deleting_and_recovering_write_a_handful_of_records() {
-    let world = World::new(Limits::default()).await;
-    world.issue_many("web", VERSIONS).await;
-    let before = world.store.keys().await;
-    world.store.reset();
-    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
-    assert_eq!(largest(&world), (1, 4));
-    assert!(world.store.read.load(Ordering::SeqCst) < 5);
-    world.store.reset();
-    world.service.recover_certificate(&vault(), &named("web")).await.unwrap();
-    assert_eq!(largest(&world), (1, 4));
-    assert_eq!(world.store.keys().await, before);
+    let harness = Harness::new(Limits::default()).await;
+    harness.issue_many("web", VERSIONS).await;
+    let before = harness.store.keys().await;
+    harness.store.reset();
+    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    assert_eq!(largest(&harness), (1, 4));
+    assert!(harness.store.read.load(Ordering::SeqCst) < 5);
+    harness.store.reset();
+    harness.service.recover_certificate(&vault(), &named("web")).await.unwrap();
+    assert_eq!(largest(&harness), (1, 4));
+    assert_eq!(harness.store.keys().await, before);
 }
 
 #[tokio::test]
 async fn a_purge_goes_in_bounded_steps() {
-    let world = World::new(Limits::default()).await;
-    world.issue_many("web", VERSIONS).await;
-    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
-    world.store.reset();
-    world.service.purge_certificate(&vault(), &named("web")).await.unwrap();
-    let (commits, largest) = largest(&world);
+    let harness = Harness::new(Limits::default()).await;
+    harness.issue_many("web", VERSIONS).await;
+    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness.store.reset();
+    harness.service.purge_certificate(&vault(), &named("web")).await.unwrap();
+    let (commits, largest) = largest(&harness);
     assert!(commits == 4 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
-    assert_eq!(world.store.keys().await, Vec::<String>::new());
+    assert_eq!(harness.store.keys().await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
-    let here = World::new(Limits::default()).await;
+    let here = Harness::new(Limits::default()).await;
     here.issue_many("web", VERSIONS).await;
     let backup = here.service.backup_certificate(&Caller::new("test", None), &vault(), &named("web")).await.unwrap();
-    let there = World::new(Limits::default()).await;
+    let there = Harness::new(Limits::default()).await;
     there.store.reset();
     let view = there.service.restore_certificate(&Caller::new("test", None), &vault(), backup).await.unwrap();
     let (commits, largest) = largest(&there);
@@ -61,11 +61,11 @@ async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
 /// Wherever the disk fails in a restore, nobody sees a part of it, and the name is free again later.
 #[tokio::test]
 async fn a_restore_that_is_cut_short_leaves_nothing() {
-    let here = World::new(Limits::default()).await;
+    let here = Harness::new(Limits::default()).await;
     here.issue_many("web", 120).await;
     let backup = here.service.backup_certificate(&Caller::new("test", None), &vault(), &named("web")).await.unwrap();
     for commits in 0..4 {
-        let there = World::new(Limits::default()).await;
+        let there = Harness::new(Limits::default()).await;
         there.store.fail_after(commits);
         let error =
             there.service.restore_certificate(&Caller::new("test", None), &vault(), backup.clone()).await.unwrap_err();
@@ -95,10 +95,10 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
 /// The only process of a store does not wait until the time of the one before it is over.
 #[tokio::test]
 async fn what_was_cut_short_is_finished_at_the_next_start() {
-    let here = World::new(Limits::default()).await;
+    let here = Harness::new(Limits::default()).await;
     here.issue_many("web", 120).await;
     let backup = here.service.backup_certificate(&Caller::new("test", None), &vault(), &named("web")).await.unwrap();
-    let there = World::new(Limits::default()).await;
+    let there = Harness::new(Limits::default()).await;
     there.store.fail_after(2);
     there.service.restore_certificate(&Caller::new("test", None), &vault(), backup.clone()).await.unwrap_err();
     there.store.heal();
@@ -120,28 +120,28 @@ async fn what_was_cut_short_is_finished_at_the_next_start() {
 /// A request ends in bounded time; what is left is gone when the worker has been there.
 #[tokio::test]
 async fn a_purge_of_very_many_versions_goes_on_in_the_background() {
-    let world = World::new(Limits::default()).await;
-    world.issue("web").await;
-    let versions = world.store.list("versions/", "", 9).await.unwrap();
+    let harness = Harness::new(Limits::default()).await;
+    harness.issue("web").await;
+    let versions = harness.store.list("versions/", "", 9).await.unwrap();
     let body: serde_json::Value = serde_json::from_slice(&versions[0].body).unwrap();
     for part in 0..20 {
         let copy = |number: usize| {
             let key = format!("versions/default/web/{number:032x}");
             let mut value = body["value"].clone();
             value["version"] = format!("{number:032x}").into();
-            Put { expected: None, body: record_body(&world.sealer, &key, &value), due: None, key }
+            Put { expected: None, body: record_body(&harness.sealer, &key, &value), due: None, key }
         };
         let puts = (part * 60..part * 60 + 60).map(copy).collect();
-        world.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
+        harness.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
     }
-    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
-    world.store.reset();
-    world.service.purge_certificate(&vault(), &named("web")).await.unwrap();
-    let (commits, largest) = largest(&world);
+    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness.store.reset();
+    harness.service.purge_certificate(&vault(), &named("web")).await.unwrap();
+    let (commits, largest) = largest(&harness);
     assert!(commits <= 6 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
-    let again = world.service.purge_certificate(&vault(), &named("web")).await.unwrap_err();
+    let again = harness.service.purge_certificate(&vault(), &named("web")).await.unwrap_err();
     assert_eq!(again.reason, Reason::BeingDeleted);
-    world.work().await;
-    assert_eq!(world.store.keys().await, Vec::<String>::new());
-    world.issue("web").await;
+    harness.work().await;
+    assert_eq!(harness.store.keys().await, Vec::<String>::new());
+    harness.issue("web").await;
 }

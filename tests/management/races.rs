@@ -1,7 +1,7 @@
 //! Many callers at once under few names: whatever they do, the records fit together afterwards, and
 //! nobody is told of a defect.
 
-use crate::world::{World, create, named, vault};
+use crate::harness::{Harness, create, named, vault};
 use certmint::domain::{Error, Reason};
 use certmint::service::{Caller, Limits, ListRequest, PendingRef, Service, UpdateRequest};
 use std::sync::Arc;
@@ -63,10 +63,10 @@ async fn act(service: &Service, dice: &mut Dice) -> Result<(), Error> {
         }
         9 => service.delete_pending(&PendingRef { vault, name, request_id: None }).await.map(drop),
         10 => {
-            let wanted = ListRequest { vault, page_size: 10, page_token: String::new(), include_pending: true };
-            service.list_certificates(&wanted).await?;
-            service.list_deleted(&wanted).await?;
-            service.list_versions(&wanted, &name).await.map(drop)
+            let expected = ListRequest { vault, page_size: 10, page_token: String::new(), include_pending: true };
+            service.list_certificates(&expected).await?;
+            service.list_deleted(&expected).await?;
+            service.list_versions(&expected, &name).await.map(drop)
         }
         _ => {
             for due in service.claim(8).await? {
@@ -79,10 +79,10 @@ async fn act(service: &Service, dice: &mut Dice) -> Result<(), Error> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_records_of_a_name_always_fit_together() {
-    let world = World::new(Limits::default()).await;
+    let harness = Harness::new(Limits::default()).await;
     let done = Arc::new(AtomicUsize::new(0));
     let callers = (1..=CALLERS).map(|caller| {
-        let (service, done) = (world.service.clone(), done.clone());
+        let (service, done) = (harness.service.clone(), done.clone());
         tokio::spawn(async move {
             let mut dice = Dice(caller.wrapping_mul(0x9E37_79B9_7F4A_7C15));
             for _ in 0..CALLS {
@@ -97,15 +97,15 @@ async fn the_records_of_a_name_always_fit_together() {
         caller.await.unwrap();
     }
     assert!(done.load(Ordering::Relaxed) > 100, "only {} calls succeeded", done.load(Ordering::Relaxed));
-    world.clock.advance(Duration::from_secs(91));
-    world.work().await;
-    let keys = world.store.keys().await;
+    harness.clock.advance(Duration::from_secs(91));
+    harness.work().await;
+    let keys = harness.store.keys().await;
     for name in NAMES {
         let has = |kind: &str| keys.iter().any(|key| *key == format!("{kind}/default/{name}"));
         let versions: Vec<&String> =
             keys.iter().filter(|key| key.starts_with(&format!("versions/default/{name}/"))).collect();
         assert!(!has("leaving"), "{keys:?}");
-        let Some(body) = world.store.body(&format!("certificates/default/{name}")).await else {
+        let Some(body) = harness.store.body(&format!("certificates/default/{name}")).await else {
             let left = ["deleted", "kept", "pending"].iter().any(|kind| has(kind));
             assert!(!left && versions.is_empty(), "{name} is gone, but not all of it: {keys:?}");
             continue;

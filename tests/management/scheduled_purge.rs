@@ -1,6 +1,6 @@
 //! A deleted certificate goes by itself when its time is over, and what was begun is finished.
 
-use crate::world::{World, create, named, vault};
+use crate::harness::{Harness, create, named, vault};
 use certmint::domain::{Reason, RetentionDays, VaultSettings};
 use certmint::service::{Limits, VaultOptions};
 use std::time::Duration;
@@ -13,80 +13,80 @@ fn retention(days: u32, purge_protection: bool) -> Limits {
 #[tokio::test]
 async fn it_is_purged_when_the_retention_is_over_and_not_before() {
     for protected in [false, true] {
-        let world = World::new(retention(7, protected)).await;
-        world.issue_many("web", 2).await;
-        world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
-        world.later(6).await;
-        let deleted = world.service.deleted_certificate(&vault(), &named("web")).await.unwrap();
+        let harness = Harness::new(retention(7, protected)).await;
+        harness.issue_many("web", 2).await;
+        harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+        harness.later(6).await;
+        let deleted = harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap();
         assert_eq!(deleted.purge.0 - deleted.deleted.0, 7 * 86_400_000);
-        world.later(1).await;
-        let error = world.service.deleted_certificate(&vault(), &named("web")).await.unwrap_err();
+        harness.later(1).await;
+        let error = harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap_err();
         assert_eq!(error.reason, Reason::CertificateNotFound);
-        assert_eq!(world.store.keys().await, Vec::<String>::new(), "nothing is left behind");
-        world.issue("web").await;
+        assert_eq!(harness.store.keys().await, Vec::<String>::new(), "nothing is left behind");
+        harness.issue("web").await;
     }
 }
 
 #[tokio::test]
 async fn a_recovered_certificate_is_not_purged() {
-    let world = World::new(retention(7, false)).await;
-    world.issue("web").await;
-    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
-    world.later(6).await;
-    world.service.recover_certificate(&vault(), &named("web")).await.unwrap();
-    world.later(100).await;
-    world.service.certificate(&vault(), &named("web")).await.unwrap();
+    let harness = Harness::new(retention(7, false)).await;
+    harness.issue("web").await;
+    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness.later(6).await;
+    harness.service.recover_certificate(&vault(), &named("web")).await.unwrap();
+    harness.later(100).await;
+    harness.service.certificate(&vault(), &named("web")).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_second_deletion_has_its_own_retention() {
-    let world = World::new(retention(7, false)).await;
-    world.issue("web").await;
-    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
-    world.later(6).await;
-    world.service.recover_certificate(&vault(), &named("web")).await.unwrap();
-    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
-    world.later(6).await;
-    world.service.deleted_certificate(&vault(), &named("web")).await.unwrap();
-    world.later(1).await;
-    world.service.deleted_certificate(&vault(), &named("web")).await.unwrap_err();
+    let harness = Harness::new(retention(7, false)).await;
+    harness.issue("web").await;
+    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness.later(6).await;
+    harness.service.recover_certificate(&vault(), &named("web")).await.unwrap();
+    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness.later(6).await;
+    harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap();
+    harness.later(1).await;
+    harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap_err();
 }
 
 #[tokio::test]
 async fn a_request_that_sleeps_goes_with_its_certificate() {
-    let world = World::new(retention(7, false)).await;
-    world.service.create(create("web", "Unknown")).await.unwrap();
-    world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
-    world.later(7).await;
-    assert_eq!(world.store.keys().await, Vec::<String>::new());
+    let harness = Harness::new(retention(7, false)).await;
+    harness.service.create(create("web", "Unknown")).await.unwrap();
+    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness.later(7).await;
+    assert_eq!(harness.store.keys().await, Vec::<String>::new());
 }
 
 /// Wherever the disk fails in a purge of several commits, the worker finishes it later.
 #[tokio::test]
 async fn a_purge_that_is_cut_short_is_finished_by_the_worker() {
     for commits in 0..4 {
-        let world = World::new(Limits::default()).await;
-        world.issue_many("web", 210).await;
-        world.service.delete_certificate(&vault(), &named("web")).await.unwrap();
-        world.store.fail_after(commits);
-        let error = world.service.purge_certificate(&vault(), &named("web")).await.unwrap_err();
+        let harness = Harness::new(Limits::default()).await;
+        harness.issue_many("web", 210).await;
+        harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+        harness.store.fail_after(commits);
+        let error = harness.service.purge_certificate(&vault(), &named("web")).await.unwrap_err();
         assert_eq!(error.reason, Reason::StoreUnavailable);
-        world.store.heal();
+        harness.store.heal();
         if commits == 0 {
-            world.service.deleted_certificate(&vault(), &named("web")).await.unwrap();
+            harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap();
             continue;
         }
         // Half gone is gone to everybody, and the name is not free yet.
-        let error = world.service.deleted_certificate(&vault(), &named("web")).await.unwrap_err();
+        let error = harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap_err();
         assert_eq!(error.reason, Reason::CertificateNotFound);
-        let error = world.service.recover_certificate(&vault(), &named("web")).await.unwrap_err();
+        let error = harness.service.recover_certificate(&vault(), &named("web")).await.unwrap_err();
         assert_eq!(error.message, "Certificate is currently being deleted.");
-        let error = world.service.create(create("web", "Self")).await.unwrap_err();
+        let error = harness.service.create(create("web", "Self")).await.unwrap_err();
         assert_eq!((error.reason, error.retry_after), (Reason::BeingDeleted, Some(Duration::from_secs(1))));
         assert_eq!(error.message, "Certificate web is currently being deleted and cannot be re-created; retry later.");
-        world.clock.advance(Duration::from_secs(91));
-        world.work().await;
-        assert_eq!(world.store.keys().await, Vec::<String>::new(), "after {commits} commits");
-        world.issue("web").await;
+        harness.clock.advance(Duration::from_secs(91));
+        harness.work().await;
+        assert_eq!(harness.store.keys().await, Vec::<String>::new(), "after {commits} commits");
+        harness.issue("web").await;
     }
 }

@@ -1,6 +1,6 @@
 //! A database that is set back under a running server: it is not ready, and no token of before is believed.
 
-use crate::world::{World, create, service_with};
+use crate::harness::{Harness, create, service_with};
 use certmint::clock::ManualClock;
 use certmint::domain::{Reason, Timestamp};
 use certmint::service::watch::{Subscriber, WatchItem, WatchRequest};
@@ -83,5 +83,5 @@ async fn a_server_whose_database_was_set_back_is_not_ready_and_ends_its_streams(
 
 #[tokio::test]
 async fn a_server_whose_store_is_well_is_ready() {
-    World::new(Limits::default()).await.service.health(Duration::from_secs(20)).await.store.unwrap();
+    Harness::new(Limits::default()).await.service.health(Duration::from_secs(20)).await.store.unwrap();
 }

@@ -37,7 +37,7 @@ async fn the_port_can_be_moved_and_an_address_of_another_kind_is_refused() {
 }
 
 #[tokio::test]
-async fn the_description_of_the_rest_face_is_served_to_operators_and_not_to_clients() {
+async fn the_description_of_the_rest_api_is_served_to_operators_and_not_to_clients() {
     let place = Place::new("");
     let server = place.start();
     let (status, body) = admin(&server, "/openapi.json").await;
@@ -69,11 +69,11 @@ async fn as_many_keys_are_made_ahead_as_the_configuration_says() {
         // The port is open a moment before the keys are counted.
         ["RSA-2048", "RSA-3072", "RSA-4096"].map(|key| found(&text, &format!("certmint_ready_keys{{key=\"{key}\"}}")))
     };
-    let wanted = [1.0, 2.0, 0.0].map(Some);
-    until("three keys", async || ready().await == wanted).await;
+    let expected = [1.0, 2.0, 0.0].map(Some);
+    until("three keys", async || ready().await == expected).await;
     // No more are made than there is room for.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(ready().await, wanted);
+    assert_eq!(ready().await, expected);
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn metrics_count_what_happened() {
         (r#"certmint_http_requests_total{method="GET",route="none",status="404"}"#, 1.0),
         (r#"certmint_grpc_requests_total{method="certmint.v1.CertificateService/CreateCertificate",code="OK"}"#, 1.0),
         (r#"certmint_grpc_requests_total{method="certmint.v1.CertificateService/WatchPending",code="OK"}"#, 1.0),
-        (r#"certmint_unauthenticated_requests_total{face="rest"}"#, 1.0),
+        (r#"certmint_unauthenticated_requests_total{api="rest"}"#, 1.0),
         (r#"certmint_issuer_call_duration_seconds_count{provider="Self",outcome="issued"}"#, 2.0),
         (r#"certmint_key_jobs{state="waiting"}"#, 0.0),
         ("certmint_watch_streams", 1.0),

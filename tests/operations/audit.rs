@@ -1,4 +1,4 @@
-//! The lines that requests leave: the same over both faces, and nothing of a secret in them.
+//! The lines that requests leave: the same over both APIs, and nothing of a secret in them.
 
 use crate::clients::{channel, rest, until};
 use crate::server::{ALICE, Place, Server};
@@ -17,7 +17,7 @@ use tonic::{Request, Status};
 
 const KEY_AND_CERTIFICATE: &str = include_str!("../data/seeds/pem/plain.pem");
 const DIGEST: [u8; 32] = [7; 32];
-/// Lines of one face.
+/// Lines of one API.
 const LINES: usize = 19;
 
 fn bearer(mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -133,11 +133,11 @@ async fn over_grpc(server: &Server, place: &Place) {
     certificates.purge_deleted_certificate(purge).await.unwrap();
 }
 
-/// A line in words that do not depend on the face; the names of the members first.
+/// A line in words that do not depend on the API; the names of the members first.
 fn told(line: &Value, versions: &mut Vec<String>) -> String {
     let text = |member: &str| line[member].as_str().unwrap_or_default().to_owned();
     let (action, outcome) = (text("action"), text("outcome"));
-    let (action, outcome) = if text("face") == "rest" {
+    let (action, outcome) = if text("api") == "rest" {
         let uri = format!("{} {action}", text("method"));
         let methods = certmint::proto::rest_options();
         let (name, _) = methods.iter().find(|(_, uris)| uris.contains(&uri)).unwrap_or_else(|| panic!("{uri}"));
@@ -163,7 +163,7 @@ fn told(line: &Value, versions: &mut Vec<String>) -> String {
 }
 
 #[tokio::test]
-async fn both_faces_leave_the_same_lines_of_changes_secrets_and_keys() {
+async fn both_apis_leave_the_same_lines_of_changes_secrets_and_keys() {
     let place = Place::new("");
     let server = place.start();
     let backup = over_rest(&server, &place).await;
@@ -172,9 +172,9 @@ async fn both_faces_leave_the_same_lines_of_changes_secrets_and_keys() {
     until("all lines", async || count() >= 2 * LINES).await;
     let log = server.log();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let of = |face: &str| {
+    let of = |api: &str| {
         let mut versions = Vec::new();
-        let lines = lines.iter().filter(|line| line["target"] == "certmint::audit" && line["face"] == face);
+        let lines = lines.iter().filter(|line| line["target"] == "certmint::audit" && line["api"] == api);
         lines.map(|line| told(line, &mut versions)).collect::<Vec<String>>()
     };
     let (by_rest, by_grpc) = (of("rest"), of("grpc"));

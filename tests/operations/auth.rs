@@ -1,4 +1,4 @@
-//! Callers with good tokens, wrong ones and none, on both faces.
+//! Callers with good tokens, wrong ones and none, on both APIs.
 
 use crate::clients::{CREATE, channel, create, get, grpc, reason, rest, until, watch};
 use crate::server::{ALICE, BOB, Place};
@@ -45,8 +45,8 @@ async fn grpc_takes_a_good_token_and_refuses_every_other() {
     }
     let mut client = grpc(&server, &place, Some(ALICE)).await;
     client.create_certificate(create("web")).await.unwrap();
-    let wanted = GetPendingRequest { certificate_name: "web".to_owned(), ..GetPendingRequest::default() };
-    client.get_pending(wanted).await.unwrap();
+    let expected = GetPendingRequest { certificate_name: "web".to_owned(), ..GetPendingRequest::default() };
+    client.get_pending(expected).await.unwrap();
 }
 
 #[tokio::test]
@@ -95,8 +95,7 @@ async fn a_change_leaves_a_line_with_its_caller_and_no_line_has_a_token() {
         .filter(|line: &serde_json::Value| line["target"] == "certmint::audit")
         .collect();
     let told = |line: &serde_json::Value| {
-        ["principal", "face", "action", "vault", "name", "outcome"]
-            .map(|field| line[field].as_str().unwrap().to_owned())
+        ["principal", "api", "action", "vault", "name", "outcome"].map(|field| line[field].as_str().unwrap().to_owned())
     };
     assert_eq!(told(&lines[0]), ["alice", "rest", "/certificates/{certificate_name}/create", "default", "web", "202"]);
     let method = "certmint.v1.CertificateService/CreateCertificate";

@@ -16,8 +16,8 @@ fn new_epoch(data: &Path) -> (Option<i32>, String) {
 }
 
 async fn created(client: &mut crate::clients::Client, name: &str) -> bool {
-    let wanted = GetPendingRequest { certificate_name: name.to_owned(), ..GetPendingRequest::default() };
-    client.get_pending(wanted).await.is_ok()
+    let expected = GetPendingRequest { certificate_name: name.to_owned(), ..GetPendingRequest::default() };
+    client.get_pending(expected).await.is_ok()
 }
 
 #[tokio::test]

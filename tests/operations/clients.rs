@@ -1,4 +1,4 @@
-//! Clients of both faces and of the operators' port: raw requests in, whole answers out.
+//! Clients of both APIs and of the operators' port: raw requests in, whole answers out.
 
 use crate::server::{Place, Server};
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;

@@ -94,7 +94,7 @@ fn variables_and_options_exist() {
 #[test]
 fn containers_have_no_rights_that_they_do_not_need() {
     let kubernetes = text("kubernetes/certmint.yaml");
-    for wanted in [
+    for expected in [
         "runAsNonRoot: true",
         "readOnlyRootFilesystem: true",
         "allowPrivilegeEscalation: false",
@@ -102,11 +102,11 @@ fn containers_have_no_rights_that_they_do_not_need() {
         "drop: [\"ALL\"]",
         "type: RuntimeDefault",
     ] {
-        assert!(kubernetes.contains(wanted), "{wanted}");
+        assert!(kubernetes.contains(expected), "{expected}");
     }
     let compose = text("compose/compose.yaml");
-    for wanted in ["read_only: true", "cap_drop: [\"ALL\"]", "no-new-privileges:true"] {
-        assert!(compose.contains(wanted), "{wanted}");
+    for expected in ["read_only: true", "cap_drop: [\"ALL\"]", "no-new-privileges:true"] {
+        assert!(compose.contains(expected), "{expected}");
     }
     let container = text("Containerfile");
     assert!(container.contains("\nUSER 65532") && container.contains("HEALTHCHECK"), "{container}");

@@ -117,6 +117,29 @@ async fn settings_of_another_vault_are_not_taken() {
     let life = place.open().await;
     assert!(life.service.vaults().vault(&vault(A)).is_ok());
     assert!(life.service.vaults().vault(&vault(B)).is_err());
+    let error = life.service.vaults().find(&vault(B)).await.unwrap_err();
+    assert_eq!(error.reason, certmint::domain::Reason::VaultNotFound);
+}
+
+#[tokio::test]
+async fn a_list_of_vaults_goes_on_behind_a_damaged_one_wherever_its_pages_end() {
+    let place = Place::new();
+    place.filled().await;
+    place.open().await.service.create_vault(&vault("team-z"), None, None).await.unwrap();
+    place.moved(&format!("vaults/{A}"), &format!("vaults/{B}"));
+    let life = place.open().await;
+    for size in 1..5 {
+        let (mut token, mut names) = (String::new(), Vec::new());
+        loop {
+            let page = life.service.list_vaults(size, &token).await.unwrap();
+            names.extend(page.vaults.into_iter().map(|vault| vault.name.to_string()));
+            token = page.next_page_token;
+            if token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(names, ["default", A, "team-z"], "{size}");
+    }
 }
 
 fn request(life: &Life, vault_name: &str, name: &str, id: &str) -> impl Future<Output = certmint::domain::Result<()>> {

@@ -6,7 +6,7 @@ use certmint::domain::{RetentionDays, Timestamp, VaultName};
 use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
-use certmint::keys::{KeyOptions, Keys, MasterKeys, OpenedKeyOptions, Sealer};
+use certmint::keys::{KeyCacheOptions, KeyOptions, Keys, MasterKeys, Sealer};
 use certmint::service::{Limits, Service};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::transport::auth::Auth;
@@ -75,7 +75,7 @@ impl Place {
     /// As the binary opens it, but for the takeover of older records.
     pub(crate) async fn open(&self) -> Life {
         let sealer = Arc::new(Self::sealer());
-        let opened = OpenedKeyOptions { room: 8, time: Duration::from_secs(600) };
+        let opened = KeyCacheOptions { room: 8, time: Duration::from_secs(600) };
         let options = KeyOptions { workers: 1, queue: 32, opened, ..KeyOptions::default() };
         let keys = Arc::new(Keys::new(sealer, options).unwrap());
         let issuers =

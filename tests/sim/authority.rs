@@ -1,8 +1,8 @@
 //! The certificate authority outside: it keeps books of what it was asked for, and the adapter
 //! that a replica talks to it with.
 
+use crate::harness::{Fate, Fault, Harness, vault};
 use crate::mutant::Mutant;
-use crate::world::{Fate, Fault, World, vault};
 use async_trait::async_trait;
 use certmint::domain::policy::KeyType;
 use certmint::domain::{IssuerName, Policy, RequestId, Timestamp, Version};
@@ -51,15 +51,23 @@ impl Authority {
     }
 
     /// Places the order, or finds it, and lets it move on.
-    fn look(&self, world: &World, key: String, order: &Order) -> Placed {
+    fn look(&self, harness: &Harness, key: String, order: &Order) -> Placed {
         let mut orders = self.orders.lock().unwrap();
         let placed = orders.entry(key).or_insert_with(|| {
-            world.note(format!("order {}", order.request_id));
+            harness.note(format!("order {}", order.request_id));
             let account = order.issuer.as_ref().and_then(|issuer| issuer.credentials.account_id.clone());
             let account = account.unwrap_or_else(|| "quick".to_owned());
-            let looks = if account == "quick" { world.below(2) } else { 1 + world.below(4) };
+            let looks = if account == "quick" { harness.below(2) } else { 1 + harness.below(4) };
             let (request_id, csr) = (order.request_id, order.csr.clone());
-            Placed { request_id, csr, told: world.server.told(), stage: Stage::Open, account, looks, chain: Vec::new() }
+            Placed {
+                request_id,
+                csr,
+                told: harness.server.told(),
+                stage: Stage::Open,
+                account,
+                looks,
+                chain: Vec::new(),
+            }
         });
         if placed.stage == Stage::Open && placed.account != "holds" {
             if placed.looks > 0 {
@@ -77,10 +85,10 @@ impl Authority {
     }
 
     /// `None` where there is no such order.
-    fn cancel(&self, world: &World, key: &str) -> Option<Placed> {
+    fn cancel(&self, harness: &Harness, key: &str) -> Option<Placed> {
         let mut orders = self.orders.lock().unwrap();
         let placed = orders.get_mut(key)?;
-        world.note(format!("cancel {key}: {:?}", placed.stage));
+        harness.note(format!("cancel {key}: {:?}", placed.stage));
         if placed.stage == Stage::Open {
             if placed.account == "stubborn" && placed.looks > 0 {
                 placed.looks -= 1;
@@ -123,7 +131,7 @@ pub(crate) fn signed(csr: &[u8], policy: &Policy, id: RequestId, version: Versio
 
 /// What one life of a replica asks the authority with.
 pub(crate) struct Adapter {
-    pub(crate) world: Arc<World>,
+    pub(crate) harness: Arc<Harness>,
     pub(crate) dead: CancellationToken,
 }
 
@@ -131,12 +139,12 @@ impl Adapter {
     /// A call that may be late, be lost, or lose its answer.
     async fn call<T>(&self, act: impl FnOnce() -> T) -> Result<T, IssuerError> {
         self.alive().await;
-        self.world.count_call().await;
-        let Fate { there, back, fault } = self.world.fate(self.world.profile.authority);
+        self.harness.count_call().await;
+        let Fate { there, back, fault } = self.harness.fate(self.harness.profile.authority);
         there.pass().await;
         self.alive().await;
         if fault == Fault::Before {
-            return Err(if self.world.percent(20) { misconfigured() } else { retry() });
+            return Err(if self.harness.percent(20) { misconfigured() } else { retry() });
         }
         let answer = act();
         if fault == Fault::Ghost {
@@ -155,8 +163,8 @@ impl Adapter {
     }
 
     fn key(&self, order: &Order) -> String {
-        match self.world.mutant {
-            Some(Mutant::OrdersAnew) => self.world.new_id().to_string(),
+        match self.harness.mutant {
+            Some(Mutant::OrdersAnew) => self.harness.new_id().to_string(),
             _ => order.request_id.to_string(),
         }
     }
@@ -167,9 +175,9 @@ impl Adapter {
             Stage::Refused => Step::Failed { class: FailureClass::RequestRejected, message: "refused".to_owned() },
             Stage::Cancelled => Step::Cancelled,
             Stage::Open => {
-                let again = self.world.up_to(Duration::from_secs(4));
+                let again = self.harness.up_to(Duration::from_secs(4));
                 let next = if checkpoint.0.is_empty() { b"ordered".to_vec() } else { checkpoint.0.clone() };
-                let details = self.world.percent(30).then(|| format!("look {}", self.world.below(3)));
+                let details = self.harness.percent(30).then(|| format!("look {}", self.harness.below(3)));
                 Step::Pending { checkpoint: Checkpoint(next), details, again }
             }
         }
@@ -187,15 +195,15 @@ fn retry() -> IssuerError {
 #[async_trait]
 impl Issuer for Adapter {
     async fn advance(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        let placed = self.call(|| self.world.authority.look(&self.world, self.key(order), order)).await?;
+        let placed = self.call(|| self.harness.authority.look(&self.harness, self.key(order), order)).await?;
         Ok(self.step(placed, checkpoint))
     }
 
     async fn cancel(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        if self.world.mutant == Some(Mutant::PretendsToCancel) {
+        if self.harness.mutant == Some(Mutant::PretendsToCancel) {
             return Ok(Step::Cancelled);
         }
-        let placed = self.call(|| self.world.authority.cancel(&self.world, &self.key(order))).await?;
+        let placed = self.call(|| self.harness.authority.cancel(&self.harness, &self.key(order))).await?;
         Ok(placed.map_or(Step::Cancelled, |placed| self.step(placed, checkpoint)))
     }
 }

@@ -2,9 +2,9 @@
 //! repeats what he has no answer to, on any replica.
 
 use crate::authority::{ACCOUNTS, signed};
+use crate::harness::{Harness, Sight, vault};
 use crate::replica::{Door, Replica};
 use crate::watcher;
-use crate::world::{Sight, World, vault};
 use certmint::domain::{
     CertificateName, Detail, Error, IssuerInput, IssuerName, Operation, PolicyInput, Reason, RequestId, Result,
 };
@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 #[derive(Clone)]
 pub(crate) struct Caller {
-    pub(crate) world: Arc<World>,
+    pub(crate) harness: Arc<Harness>,
     pub(crate) replicas: Vec<Arc<Replica>>,
     pub(crate) watchers: watcher::Gallery,
 }
@@ -25,15 +25,15 @@ const TRIES: usize = 8;
 
 impl Caller {
     pub(crate) async fn run(self) {
-        for _ in 0..self.world.profile.acts {
-            sleep(self.world.up_to(Duration::from_secs(8))).await;
+        for _ in 0..self.harness.profile.acts {
+            sleep(self.harness.up_to(Duration::from_secs(8))).await;
             self.act().await;
         }
     }
 
     async fn act(&self) {
-        let name = name(self.world.below(self.world.profile.names));
-        match self.world.below(12) {
+        let name = name(self.harness.below(self.harness.profile.names));
+        match self.harness.below(12) {
             0..=4 => self.create(&name).await,
             5 => {
                 // Two at once, by two ways.
@@ -49,8 +49,8 @@ impl Caller {
     /// One try on some replica; `None` where the connection broke or the caller went away.
     async fn once<T, F: Future<Output = Result<T>>>(&self, call: impl FnOnce(Service) -> F) -> Option<Result<T>> {
         let door = self.door().await;
-        let patience = if self.world.percent(self.world.profile.impatience) && !self.world.calm() {
-            self.world.up_to(Duration::from_millis(100))
+        let patience = if self.harness.percent(self.harness.profile.impatience) && !self.harness.calm() {
+            self.harness.up_to(Duration::from_millis(100))
         } else {
             Duration::from_secs(100_000)
         };
@@ -63,7 +63,7 @@ impl Caller {
 
     async fn door(&self) -> Door {
         loop {
-            let replica = &self.replicas[self.world.below(self.replicas.len())];
+            let replica = &self.replicas[self.harness.below(self.replicas.len())];
             if let Some(door) = replica.door() {
                 return door;
             }
@@ -76,8 +76,8 @@ impl Caller {
         for _ in 0..TRIES {
             match self.once(&call).await {
                 None | Some(Err(Error { reason: Reason::StoreUnavailable, .. })) => {
-                    self.world.note("a caller repeats ".to_owned());
-                    sleep(self.world.up_to(Duration::from_secs(3))).await;
+                    self.harness.note("a caller repeats ".to_owned());
+                    sleep(self.harness.up_to(Duration::from_secs(3))).await;
                 }
                 answer => return answer,
             }
@@ -87,26 +87,26 @@ impl Caller {
 
     /// Creates, and at times asks for the same again though it was answered.
     async fn create(&self, name: &CertificateName) {
-        let issuer = match self.world.below(8) {
+        let issuer = match self.harness.below(8) {
             0 => "Unknown",
             1 => "Self",
-            _ => ACCOUNTS[self.world.below(ACCOUNTS.len())],
+            _ => ACCOUNTS[self.harness.below(ACCOUNTS.len())],
         };
-        let id = self.world.percent(65).then(|| RequestId::from_uuid(self.world.new_id()));
-        let client_request_id = self.world.percent(70).then(|| self.world.new_id().to_string());
+        let id = self.harness.percent(65).then(|| RequestId::from_uuid(self.harness.new_id()));
+        let client_request_id = self.harness.percent(70).then(|| self.harness.new_id().to_string());
         let recognised = id.is_some() || client_request_id.is_some();
-        let act = self.world.next_act(recognised);
+        let act = self.harness.next_act(recognised);
         let request = CreateRequest { client_request_id, ..request(name, issuer, id, act) };
         let mut mine = self.create_once(&request, id).await;
-        while recognised && mine.is_some() && self.world.percent(30) {
-            sleep(self.world.up_to(Duration::from_secs(5))).await;
+        while recognised && mine.is_some() && self.harness.percent(30) {
+            sleep(self.harness.up_to(Duration::from_secs(5))).await;
             mine = self.create_once(&request, mine).await;
         }
     }
 
     /// `mine`: the operation of this request, if it is known. Answers it if it is there.
     async fn create_once(&self, request: &CreateRequest, mine: Option<RequestId>) -> Option<RequestId> {
-        let from = self.world.server.told();
+        let from = self.harness.server.told();
         let answer = self.insist(|service| {
             let request = request.clone();
             async move { service.create(request).await }
@@ -115,12 +115,12 @@ impl Caller {
             Ok(Created { operation, resume_token }) => {
                 let id = operation.request_id;
                 if request.request_id.is_some_and(|chosen| chosen != id) {
-                    self.world.broken(format!("the creation {:?} was answered with {id}", request.request_id));
+                    self.harness.broken(format!("the creation {:?} was answered with {id}", request.request_id));
                 }
-                self.world.note(format!("created {id}"));
-                self.world.told_with(&operation, &resume_token);
-                self.world.knowledge.lock().unwrap().created.push(id);
-                if self.world.percent(50) {
+                self.harness.note(format!("created {id}"));
+                self.harness.told_with(&operation, &resume_token);
+                self.harness.knowledge.lock().unwrap().created.push(id);
+                if self.harness.percent(50) {
                     self.watchers.follow(self, &request.name, resume_token);
                 }
                 Some(id)
@@ -128,12 +128,12 @@ impl Caller {
             Err(error) => {
                 match error.reason {
                     Reason::PendingInProgress if mine.is_some_and(|mine| is_about(&error, mine)) => {
-                        self.world.broken(format!("a repeat was refused because of itself: {error:?}"));
+                        self.harness.broken(format!("a repeat was refused because of itself: {error:?}"));
                     }
-                    Reason::PendingInProgress => self.world.observe(&request.name, from, Sight::Busy),
+                    Reason::PendingInProgress => self.harness.observe(&request.name, from, Sight::Busy),
                     // Done before, and gone since.
                     Reason::PendingNotFound if request.request_id.is_some() => {
-                        self.world.observe(&request.name, from, Sight::Absent(request.request_id));
+                        self.harness.observe(&request.name, from, Sight::Absent(request.request_id));
                     }
                     _ => self.unexpected("create", &error),
                 }
@@ -143,17 +143,17 @@ impl Caller {
     }
 
     async fn look(&self, name: &CertificateName, id: Option<RequestId>) -> Option<Operation> {
-        let from = self.world.server.told();
-        let wanted = wanted(name, id);
-        match self.once(async |service: Service| service.pending(&wanted).await).await? {
+        let from = self.harness.server.told();
+        let expected = expected(name, id);
+        match self.once(async |service: Service| service.pending(&expected).await).await? {
             Ok((operation, token)) => {
-                self.world.told_with(&operation, &token);
-                self.world.observe(name, from, Sight::There(operation.request_id, operation.revision));
+                self.harness.told_with(&operation, &token);
+                self.harness.observe(name, from, Sight::There(operation.request_id, operation.revision));
                 Some(operation)
             }
             Err(error) => {
                 match error.reason {
-                    Reason::PendingNotFound => self.world.observe(name, from, Sight::Absent(id)),
+                    Reason::PendingNotFound => self.harness.observe(name, from, Sight::Absent(id)),
                     Reason::StoreUnavailable => {}
                     _ => self.unexpected("pending", &error),
                 }
@@ -164,16 +164,17 @@ impl Caller {
 
     /// The operation that the caller means: the present one by its id, or whichever there is.
     async fn meant(&self, name: &CertificateName) -> PendingRef {
-        let id = if self.world.percent(50) { self.look(name, None).await.map(|found| found.request_id) } else { None };
-        wanted(name, id)
+        let id =
+            if self.harness.percent(50) { self.look(name, None).await.map(|found| found.request_id) } else { None };
+        expected(name, id)
     }
 
     async fn cancel(&self, name: &CertificateName) {
-        let wanted = self.meant(name).await;
-        match self.insist(async |service: Service| service.cancel(&wanted).await).await {
+        let expected = self.meant(name).await;
+        match self.insist(async |service: Service| service.cancel(&expected).await).await {
             Some(Ok((operation, token))) => {
-                self.world.told_with(&operation, &token);
-                self.world.knowledge.lock().unwrap().cancelled.push(operation.request_id);
+                self.harness.told_with(&operation, &token);
+                self.harness.knowledge.lock().unwrap().cancelled.push(operation.request_id);
             }
             Some(Err(error)) => match error.reason {
                 Reason::PendingNotFound | Reason::PendingNotInProgress => {}
@@ -184,9 +185,9 @@ impl Caller {
     }
 
     async fn delete(&self, name: &CertificateName) {
-        let wanted = self.meant(name).await;
-        match self.insist(async |service: Service| service.delete_pending(&wanted).await).await {
-            Some(Ok(operation)) => self.world.knowledge.lock().unwrap().deleted.push(operation.request_id),
+        let expected = self.meant(name).await;
+        match self.insist(async |service: Service| service.delete_pending(&expected).await).await {
+            Some(Ok(operation)) => self.harness.knowledge.lock().unwrap().deleted.push(operation.request_id),
             Some(Err(error)) if error.reason == Reason::PendingNotFound => {}
             Some(Err(error)) => self.unexpected("delete", &error),
             None => {}
@@ -197,10 +198,10 @@ impl Caller {
         let Some(found) = self.look(name, None).await else { return };
         let policy = policy(&found.issuer.name, 0).complete(found.created).unwrap();
         let x5c = signed(&found.csr.0, &policy, found.request_id, found.version, found.created);
-        let id = self.world.percent(50).then_some(found.request_id);
+        let id = self.harness.percent(50).then_some(found.request_id);
         let request = MergeRequest {
             caller: service::Caller::new("test", None),
-            wanted: wanted(name, id),
+            wanted: expected(name, id),
             x5c,
             enabled: None,
             tags: None,
@@ -212,10 +213,10 @@ impl Caller {
         match answer.await {
             Some(Ok(view)) => {
                 if view.version != found.version {
-                    self.world.broken(format!("merged into {}, not {}", view.version, found.version));
+                    self.harness.broken(format!("merged into {}, not {}", view.version, found.version));
                 }
-                self.world.note(format!("merged {}", found.request_id));
-                self.world.knowledge.lock().unwrap().merged.push(found.request_id);
+                self.harness.note(format!("merged {}", found.request_id));
+                self.harness.knowledge.lock().unwrap().merged.push(found.request_id);
             }
             Some(Err(error)) => match error.reason {
                 Reason::PendingNotFound
@@ -229,7 +230,7 @@ impl Caller {
     }
 
     fn unexpected(&self, what: &str, error: &Error) {
-        self.world.broken(format!("{what} was answered with {error:?}"));
+        self.harness.broken(format!("{what} was answered with {error:?}"));
     }
 
     /// In calm weather: every issuer object, before anybody comes.
@@ -252,12 +253,12 @@ impl Caller {
 
     /// In calm weather: what waits for a person, or is held by the authority, is cancelled.
     pub(crate) async fn cancel_the_held(&self) {
-        for number in 0..self.world.profile.names {
+        for number in 0..self.harness.profile.names {
             let name = name(number);
             let Some(found) = self.look(&name, None).await else { continue };
             if found.in_progress() && ["Unknown", "holds"].contains(&found.issuer.name.as_str()) {
-                let wanted = wanted(&name, Some(found.request_id));
-                let answer = self.insist(async |service: Service| service.cancel(&wanted).await.map(drop)).await;
+                let expected = expected(&name, Some(found.request_id));
+                let answer = self.insist(async |service: Service| service.cancel(&expected).await.map(drop)).await;
                 self.expect_done("the last cancellation", answer);
             }
         }
@@ -265,9 +266,9 @@ impl Caller {
 
     /// In calm weather, when everything has ended.
     pub(crate) async fn delete_all(&self) {
-        for number in 0..self.world.profile.names {
-            let wanted = wanted(&name(number), None);
-            let answer = self.insist(async |service: Service| service.delete_pending(&wanted).await.map(drop)).await;
+        for number in 0..self.harness.profile.names {
+            let expected = expected(&name(number), None);
+            let answer = self.insist(async |service: Service| service.delete_pending(&expected).await.map(drop)).await;
             self.expect_done("the last deletion", answer);
         }
     }
@@ -276,7 +277,7 @@ impl Caller {
         let gone = |error: &Error| matches!(error.reason, Reason::PendingNotFound | Reason::PendingNotInProgress);
         match answer {
             Some(Err(error)) if !gone(&error) => self.unexpected(what, &error),
-            None => self.world.broken(format!("{what} got no answer in calm weather")),
+            None => self.harness.broken(format!("{what} got no answer in calm weather")),
             Some(_) => {}
         }
     }
@@ -291,7 +292,7 @@ pub(crate) fn name(number: usize) -> CertificateName {
     CertificateName::parse(["web", "Web-1", "api"][number]).unwrap()
 }
 
-fn wanted(name: &CertificateName, request_id: Option<RequestId>) -> PendingRef {
+fn expected(name: &CertificateName, request_id: Option<RequestId>) -> PendingRef {
     PendingRef { vault: vault(), name: name.clone(), request_id }
 }
 

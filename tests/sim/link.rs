@@ -1,7 +1,7 @@
 //! The store as one replica sees it: far away, late, failing, and with a doorbell of its own.
 
+use crate::harness::{Delay, Fate, Fault, Harness};
 use crate::mutant::Mutant;
-use crate::world::{Delay, Fate, Fault, World};
 use async_trait::async_trait;
 use certmint::domain::Timestamp;
 use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_millis(700);
 
 pub(crate) struct Link {
-    world: Arc<World>,
+    harness: Arc<Harness>,
     replica: usize,
     bell: Arc<watch::Sender<Revision>>,
     /// The process died: no call of it comes back.
@@ -23,13 +23,13 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(world: &Arc<World>, replica: usize, dead: CancellationToken) -> Self {
-        let bell = Arc::new(watch::Sender::new(world.server.head()));
-        world.server.listen(&bell);
-        if world.mutant != Some(Mutant::NeverPolls) {
-            tokio::spawn(poll(world.clone(), Arc::downgrade(&bell), dead.clone()));
+    pub(crate) fn new(harness: &Arc<Harness>, replica: usize, dead: CancellationToken) -> Self {
+        let bell = Arc::new(watch::Sender::new(harness.server.head()));
+        harness.server.listen(&bell);
+        if harness.mutant != Some(Mutant::NeverPolls) {
+            tokio::spawn(poll(harness.clone(), Arc::downgrade(&bell), dead.clone()));
         }
-        Self { world: world.clone(), replica, bell, dead }
+        Self { harness: harness.clone(), replica, bell, dead }
     }
 
     /// A call that only reads.
@@ -57,14 +57,14 @@ impl Link {
         if fault == Fault::Before {
             there.pass().await;
             self.alive().await;
-            self.world.note(format!("{replica} fails before"));
+            self.harness.note(format!("{replica} fails before"));
             return Err(unavailable());
         }
         let (answer, answered) = oneshot::channel();
         let ghost = fault == Fault::Ghost;
-        let late = Delay::Sleep(if ghost { self.world.up_to(Duration::from_secs(3)) } else { Duration::ZERO });
+        let late = Delay::Sleep(if ghost { self.harness.up_to(Duration::from_secs(3)) } else { Duration::ZERO });
         tokio::spawn({
-            let world = self.world.clone();
+            let harness = self.harness.clone();
             async move {
                 there.pass().await;
                 if ghost {
@@ -72,7 +72,7 @@ impl Link {
                 }
                 let result = call.await;
                 if fault != Fault::None {
-                    world.note(format!("{replica} fails though done: {fault:?} {}", result.is_ok()));
+                    harness.note(format!("{replica} fails though done: {fault:?} {}", result.is_ok()));
                 }
                 // The caller may be gone.
                 let _ = answer.send(result);
@@ -89,8 +89,8 @@ impl Link {
 
     async fn depart(&self) -> Fate {
         self.alive().await;
-        self.world.count_call().await;
-        self.world.fate(self.world.profile.store)
+        self.harness.count_call().await;
+        self.harness.fate(self.harness.profile.store)
     }
 
     async fn alive(&self) {
@@ -119,21 +119,21 @@ fn ring(bell: &watch::Sender<Revision>, head: Revision) {
     });
 }
 
-async fn poll(world: Arc<World>, bell: std::sync::Weak<watch::Sender<Revision>>, dead: CancellationToken) {
+async fn poll(harness: Arc<Harness>, bell: std::sync::Weak<watch::Sender<Revision>>, dead: CancellationToken) {
     while !dead.is_cancelled() {
-        sleep(if world.calm() { LOOK * 8 } else { LOOK }).await;
+        sleep(if harness.calm() { LOOK * 8 } else { LOOK }).await;
         let Some(bell) = bell.upgrade() else { return };
-        ring(&bell, world.server.head());
+        ring(&bell, harness.server.head());
     }
 }
 
 /// After a commit the other replicas are told, if nothing gets lost.
-fn poke(world: &Arc<World>, revision: Revision) {
-    for bell in world.server.listeners() {
-        if !world.percent(world.profile.pokes) {
+fn poke(harness: &Arc<Harness>, revision: Revision) {
+    for bell in harness.server.listeners() {
+        if !harness.percent(harness.profile.pokes) {
             continue;
         }
-        let after = world.up_to(Duration::from_millis(30));
+        let after = harness.up_to(Duration::from_millis(30));
         tokio::spawn(async move {
             sleep(after).await;
             ring(&bell, revision);
@@ -144,28 +144,28 @@ fn poke(world: &Arc<World>, revision: Revision) {
 #[async_trait]
 impl Store for Link {
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.ask(self.world.server.get(key)).await
+        self.ask(self.harness.server.get(key)).await
     }
 
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.ask(self.world.server.get_many(keys)).await
+        self.ask(self.harness.server.get_many(keys)).await
     }
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.ask(self.world.server.list(prefix, after, limit)).await
+        self.ask(self.harness.server.list(prefix, after, limit)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
-        let (world, replica) = (self.world.clone(), self.replica);
+        let (harness, replica) = (self.harness.clone(), self.replica);
         let commit = async move {
             let puts = batch.puts.iter().map(|put| (put.key.as_str(), put.due));
             let deletes = batch.deletes.iter().map(|delete| (delete.key.as_str(), None));
             let keys: Vec<_> = puts.chain(deletes).map(|(key, due)| format!("{key} {due:?}")).collect();
             let events = batch.events.len();
-            let result = world.server.commit(batch).await;
-            world.note(format!("{replica} commits {keys:?} and {events} events: {}", told(&result)));
+            let result = harness.server.commit(batch).await;
+            harness.note(format!("{replica} commits {keys:?} and {events} events: {}", told(&result)));
             if let Ok(revision) = result {
-                poke(&world, revision);
+                poke(&harness, revision);
             }
             result
         };
@@ -175,12 +175,12 @@ impl Store for Link {
     }
 
     async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let (world, replica) = (self.world.clone(), self.replica);
+        let (harness, replica) = (self.harness.clone(), self.replica);
         let claim = async move {
-            let claimed = world.server.claim(now, until, limit).await?;
+            let claimed = harness.server.claim(now, until, limit).await?;
             if !claimed.is_empty() {
                 let keys: Vec<_> = claimed.iter().map(|record| record.key.as_str()).collect();
-                world.note(format!("{replica} claims {keys:?} until {until:?}"));
+                harness.note(format!("{replica} claims {keys:?} until {until:?}"));
             }
             Ok(claimed)
         };
@@ -188,7 +188,7 @@ impl Store for Link {
     }
 
     async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
-        self.ask(self.world.server.events(after, limit)).await
+        self.ask(self.harness.server.events(after, limit)).await
     }
 
     fn head(&self) -> watch::Receiver<Revision> {
@@ -196,11 +196,11 @@ impl Store for Link {
     }
 
     async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
-        let world = self.world.clone();
-        self.tell(async move { world.server.trim(before, keep_at_least, limit).await }).await
+        let harness = self.harness.clone();
+        self.tell(async move { harness.server.trim(before, keep_at_least, limit).await }).await
     }
 
     async fn epoch(&self) -> Result<String, StoreError> {
-        self.ask(self.world.server.epoch()).await
+        self.ask(self.harness.server.epoch()).await
     }
 }

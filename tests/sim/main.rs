@@ -9,22 +9,22 @@
 mod around;
 mod authority;
 mod caller;
+mod coverage;
 #[path = "../watch/dice.rs"]
 mod dice;
-mod found;
+mod harness;
 mod link;
-mod met;
 mod mutant;
 mod mutants;
 mod oracle;
 mod profile;
+mod regressions;
 mod replica;
 mod run;
 mod server;
 mod watcher;
-mod world;
 
-use met::Met;
+use coverage::Coverage;
 use run::{Outcome, run};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,7 +48,7 @@ fn nothing_is_lost_doubled_or_out_of_order_whatever_breaks() {
     let (first, seeds) = (setting("SIM_FIRST").unwrap_or(0), setting("SIM_SEEDS").unwrap_or(SEEDS));
     println!("seeds {first} to {}", first + seeds - 1);
     let begun = Instant::now();
-    let (next, sum) = (AtomicU64::new(first), Mutex::new((Met::default(), Vec::new())));
+    let (next, sum) = (AtomicU64::new(first), Mutex::new((Coverage::default(), Vec::new())));
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);

@@ -1,8 +1,8 @@
 //! One replica: it is started, lives for a while, crashes or is stopped, and is started again.
 
 use crate::authority::Adapter;
+use crate::harness::{Harness, SimClock};
 use crate::link::Link;
-use crate::world::{SimClock, World};
 use certmint::domain::{Result, Timestamp};
 use certmint::issuer::{Issuer, Issuers};
 use certmint::keys::{Keys, Sealer};
@@ -49,8 +49,8 @@ pub(crate) struct Door {
 }
 
 impl Replica {
-    pub(crate) fn new(world: &World, number: usize) -> Self {
-        Self { number, clock: Arc::new(SimClock::new(world)), life: Mutex::default() }
+    pub(crate) fn new(harness: &Harness, number: usize) -> Self {
+        Self { number, clock: Arc::new(SimClock::new(harness)), life: Mutex::default() }
     }
 
     /// `None` while it is down.
@@ -64,25 +64,25 @@ impl Replica {
     }
 
     /// Starts and ends it again and again; in calm weather it stays up.
-    pub(crate) async fn supervise(self: Arc<Self>, world: Arc<World>, sealer: Arc<Sealer>) {
+    pub(crate) async fn supervise(self: Arc<Self>, harness: Arc<Harness>, sealer: Arc<Sealer>) {
         loop {
-            self.start(&world, &sealer).await;
-            let Some(life) = world.profile.life else { std::future::pending().await };
-            sleep(world.up_to(life)).await;
-            if world.calm() {
+            self.start(&harness, &sealer).await;
+            let Some(life) = harness.profile.life else { std::future::pending().await };
+            sleep(harness.up_to(life)).await;
+            if harness.calm() {
                 continue;
             }
-            let politely = world.percent(30);
-            self.end(&world, politely).await;
-            sleep(world.up_to(Duration::from_secs(3))).await;
+            let politely = harness.percent(30);
+            self.end(&harness, politely).await;
+            sleep(harness.up_to(Duration::from_secs(3))).await;
         }
     }
 
-    async fn start(&self, world: &Arc<World>, sealer: &Arc<Sealer>) {
+    async fn start(&self, harness: &Arc<Harness>, sealer: &Arc<Sealer>) {
         while self.life.lock().unwrap().is_none() {
-            match Life::begin(world, sealer, self).await {
+            match Life::begin(harness, sealer, self).await {
                 Ok(life) => {
-                    world.note(format!("{} starts", self.number));
+                    harness.note(format!("{} starts", self.number));
                     *self.life.lock().unwrap() = Some(life);
                 }
                 Err(_) => sleep(Duration::from_millis(300)).await,
@@ -90,8 +90,8 @@ impl Replica {
         }
     }
 
-    async fn end(&self, world: &World, politely: bool) {
-        world.note(format!("{} {}", self.number, if politely { "stops" } else { "crashes" }));
+    async fn end(&self, harness: &Harness, politely: bool) {
+        harness.note(format!("{} {}", self.number, if politely { "stops" } else { "crashes" }));
         let Some(life) = self.life.lock().unwrap().take() else { return };
         if politely {
             life.closing.cancel();
@@ -99,7 +99,7 @@ impl Replica {
             for task in life.tasks {
                 // A call that hangs holds up the stop for as long as the drain allows, and no longer.
                 if timeout(Duration::from_secs(3600), task).await.is_err() {
-                    world.broken("a replica did not stop".to_owned());
+                    harness.broken("a replica did not stop".to_owned());
                 }
             }
         } else {
@@ -112,12 +112,12 @@ impl Replica {
 }
 
 impl Life {
-    async fn begin(world: &Arc<World>, sealer: &Arc<Sealer>, replica: &Replica) -> Result<Self> {
-        let profile = &world.profile;
+    async fn begin(harness: &Arc<Harness>, sealer: &Arc<Sealer>, replica: &Replica) -> Result<Self> {
+        let profile = &harness.profile;
         let dead = CancellationToken::new();
-        let store: Arc<dyn Store> = Arc::new(Link::new(world, replica.number, dead.clone()));
-        let adapter: Arc<dyn Issuer> = Arc::new(Adapter { world: world.clone(), dead: dead.clone() });
-        let ids = world.clone();
+        let store: Arc<dyn Store> = Arc::new(Link::new(harness, replica.number, dead.clone()));
+        let adapter: Arc<dyn Issuer> = Arc::new(Adapter { harness: harness.clone(), dead: dead.clone() });
+        let ids = harness.clone();
         let keys = Keys::inline(sealer.clone(), Arc::new(move || ids.new_id()));
         let limits = Limits {
             slow_calls_per_issuer: 16,
@@ -158,33 +158,33 @@ impl Life {
 }
 
 /// Moves the clocks of the replicas apart, and back and forth.
-pub(crate) async fn shake_clocks(world: Arc<World>, replicas: Vec<Arc<Replica>>) {
-    let skew = world.profile.skew;
-    let offset = || world.up_to(skew * 2).as_millis() as i64 - skew.as_millis() as i64;
+pub(crate) async fn shake_clocks(harness: Arc<Harness>, replicas: Vec<Arc<Replica>>) {
+    let skew = harness.profile.skew;
+    let offset = || harness.up_to(skew * 2).as_millis() as i64 - skew.as_millis() as i64;
     for replica in &replicas {
         replica.clock.set_offset(offset());
     }
     loop {
-        sleep(world.up_to(Duration::from_secs(20))).await;
-        if world.calm() || !world.profile.jumps {
+        sleep(harness.up_to(Duration::from_secs(20))).await;
+        if harness.calm() || !harness.profile.jumps {
             return;
         }
-        let replica = &replicas[world.below(replicas.len())];
+        let replica = &replicas[harness.below(replicas.len())];
         let offset = offset();
-        world.note(format!("{} clock {offset}", replica.number));
+        harness.note(format!("{} clock {offset}", replica.number));
         replica.clock.set_offset(offset);
     }
 }
 
 /// What `upkeep` does in the server: the old end of the log goes.
-pub(crate) async fn trim(world: Arc<World>, replicas: Vec<Arc<Replica>>) {
+pub(crate) async fn trim(harness: Arc<Harness>, replicas: Vec<Arc<Replica>>) {
     loop {
-        sleep(world.up_to(Duration::from_secs(10))).await;
-        if world.calm() || !world.profile.trims {
+        sleep(harness.up_to(Duration::from_secs(10))).await;
+        if harness.calm() || !harness.profile.trims {
             return;
         }
-        let Some(door) = replicas[world.below(replicas.len())].door() else { continue };
-        let keep = world.below(12) as u64;
+        let Some(door) = replicas[harness.below(replicas.len())].door() else { continue };
+        let keep = harness.below(12) as u64;
         let call = door.store.trim(Timestamp(i64::MAX), keep, 5);
         tokio::select! {
             biased;

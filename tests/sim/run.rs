@@ -1,11 +1,11 @@
 //! One run: a seed in, a story and a judgement out.
 
 use crate::caller::Caller;
+use crate::harness::Harness;
 use crate::mutant::Mutant;
 use crate::oracle;
 use crate::replica::{self, DEADLINE, MEMORY, Replica};
 use crate::watcher::Gallery;
-use crate::world::World;
 use certmint::keys::{MasterKeys, Sealer};
 use std::cell::Cell;
 use std::sync::{Arc, Once};
@@ -33,9 +33,9 @@ pub(crate) fn run(seed: u64, mutant: Option<Mutant>) -> Outcome {
     PANICS.set(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (mut broken, trace) = runtime.block_on(async {
-        let world = World::new(seed, mutant);
-        simulate(&world).await;
-        world.take()
+        let harness = Harness::new(seed, mutant);
+        simulate(&harness).await;
+        harness.take()
     });
     if PANICS.get() > 0 {
         broken.push(format!("{} panics", PANICS.get()));
@@ -55,62 +55,63 @@ fn count_panics() {
     });
 }
 
-async fn simulate(world: &Arc<World>) {
-    world.note(format!("{:?}", world.profile));
+async fn simulate(harness: &Arc<Harness>) {
+    harness.note(format!("{:?}", harness.profile));
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
-    let replicas: Vec<_> = (0..world.profile.replicas).map(|number| Arc::new(Replica::new(world, number))).collect();
+    let replicas: Vec<_> =
+        (0..harness.profile.replicas).map(|number| Arc::new(Replica::new(harness, number))).collect();
     for replica in &replicas {
-        tokio::spawn(replica.clone().supervise(world.clone(), sealer.clone()));
+        tokio::spawn(replica.clone().supervise(harness.clone(), sealer.clone()));
     }
-    let caller = Caller { world: world.clone(), replicas: replicas.clone(), watchers: Gallery::default() };
+    let caller = Caller { harness: harness.clone(), replicas: replicas.clone(), watchers: Gallery::default() };
     caller.set_issuers().await;
-    weather(world, &replicas, &caller).await;
-    world.set_calm(true);
-    world.note("calm".to_owned());
+    weather(harness, &replicas, &caller).await;
+    harness.set_calm(true);
+    harness.note("calm".to_owned());
     for replica in &replicas {
         replica.clock.set_offset(0);
     }
-    peace(world, &caller).await;
+    peace(harness, &caller).await;
     // Watchers have heard of it; a call that was on its way when the faults ended may take three leases there and back.
-    sleep(world.profile.lease * 3 + Duration::from_secs(60)).await;
+    sleep(harness.profile.lease * 3 + Duration::from_secs(60)).await;
     // The deadline of what nobody decides, and the end of every memory.
     caller.delete_all().await;
     for replica in &replicas {
         replica.clock.set_offset((MEMORY + DEADLINE).as_millis() as i64 * 2);
     }
-    sleep(world.profile.lease + Duration::from_secs(60)).await;
-    oracle::nothing_is_due(world).await.into_iter().for_each(|what| world.broken(what));
-    world.over.cancel();
+    sleep(harness.profile.lease + Duration::from_secs(60)).await;
+    oracle::nothing_is_due(harness).await.into_iter().for_each(|what| harness.broken(what));
+    harness.over.cancel();
     let chains = caller.watchers.close().await;
-    oracle::judge(world, &chains).await;
+    oracle::judge(harness, &chains).await;
 }
 
 /// Callers and faults.
-async fn weather(world: &Arc<World>, replicas: &[Arc<Replica>], caller: &Caller) {
-    world.set_calm(false);
-    tokio::spawn(replica::shake_clocks(world.clone(), replicas.to_vec()));
-    tokio::spawn(replica::trim(world.clone(), replicas.to_vec()));
-    for _ in 0..world.profile.watchers {
+async fn weather(harness: &Arc<Harness>, replicas: &[Arc<Replica>], caller: &Caller) {
+    harness.set_calm(false);
+    tokio::spawn(replica::shake_clocks(harness.clone(), replicas.to_vec()));
+    tokio::spawn(replica::trim(harness.clone(), replicas.to_vec()));
+    for _ in 0..harness.profile.watchers {
         caller.watchers.open(caller);
     }
-    let callers: Vec<_> = (0..world.profile.callers).map(|_| tokio::spawn(caller.clone().run())).collect();
+    let callers: Vec<_> = (0..harness.profile.callers).map(|_| tokio::spawn(caller.clone().run())).collect();
     for caller in callers {
         if timeout(Duration::from_secs(100_000), caller).await.is_err() {
-            world.broken("a caller is stuck".to_owned());
+            harness.broken("a caller is stuck".to_owned());
         }
     }
 }
 
 /// No more faults: everything ends.
-async fn peace(world: &Arc<World>, caller: &Caller) {
+async fn peace(harness: &Arc<Harness>, caller: &Caller) {
     let mut passed = Duration::ZERO;
     while passed < PEACE {
         sleep(Duration::from_secs(20)).await;
         passed += Duration::from_secs(20);
-        if oracle::everything_ended(world).await {
+        if oracle::everything_ended(harness).await {
             return;
         }
         caller.cancel_the_held().await;
     }
-    world.broken("something has not ended".to_owned());
+    harness.broken("something has not ended".to_owned());
 }

@@ -1,8 +1,8 @@
 //! The database that all replicas share, and what it was told: the truth that an oracle needs,
 //! whatever the log still holds or shows.
 
+use crate::harness::time_of;
 use crate::mutant::Mutant;
-use crate::world::time_of;
 use certmint::domain::Timestamp;
 use certmint::domain::pending::Transition;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};

@@ -1,7 +1,7 @@
 //! Watchers that are slow, go away, and resume on another replica; and what they wrote down.
 
 use crate::caller::{Caller, name};
-use crate::world::vault;
+use crate::harness::vault;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use certmint::domain::pending::Transition;
 use certmint::domain::{CertificateName, Error, Operation, Reason};
@@ -59,15 +59,15 @@ pub(crate) struct Gallery {
 impl Gallery {
     /// Watches everything, or some names, from a snapshot on.
     pub(crate) fn open(&self, caller: &Caller) {
-        let names = if caller.world.percent(50) { vec![] } else { vec![name(0)] };
-        let all = caller.world.percent(50);
+        let names = if caller.harness.percent(50) { vec![] } else { vec![name(0)] };
+        let all = caller.harness.percent(50);
         let snapshot = if all { Snapshot::All } else { Snapshot::InProgress };
         self.spawn(Watcher { caller: caller.clone(), names, snapshot, until_terminal: false }, String::new());
     }
 
     /// Watches what comes after a creation.
     pub(crate) fn follow(&self, caller: &Caller, name: &CertificateName, token: String) {
-        let until_terminal = caller.world.percent(50);
+        let until_terminal = caller.harness.percent(50);
         let watcher =
             Watcher { caller: caller.clone(), names: vec![name.clone()], snapshot: Snapshot::None, until_terminal };
         self.spawn(watcher, token);
@@ -142,24 +142,24 @@ impl Watcher {
                 // The log was trimmed beyond the snapshot while it was read.
                 Cut::Expired if token.is_empty() => return End::Lost,
                 Cut::Expired => {
-                    let trimmed = self.caller.world.server.trimmed().await;
+                    let trimmed = self.caller.harness.server.trimmed().await;
                     if trimmed <= position(token) {
-                        self.caller.world.broken(format!("{} expired, {trimmed} is trimmed", position(token)));
+                        self.caller.harness.broken(format!("{} expired, {trimmed} is trimmed", position(token)));
                     }
                     return End::Lost;
                 }
                 Cut::Broken if token.is_empty() => return End::Lost,
-                Cut::Broken => sleep(self.caller.world.up_to(Duration::from_millis(500))).await,
+                Cut::Broken => sleep(self.caller.harness.up_to(Duration::from_millis(500))).await,
             }
         }
     }
 
     async fn connect(&self, chain: &mut Chain, token: &mut String) -> Cut {
-        let world = &self.caller.world;
-        let replica = &self.caller.replicas[world.below(self.caller.replicas.len())];
+        let harness = &self.caller.harness;
+        let replica = &self.caller.replicas[harness.below(self.caller.replicas.len())];
         let Some(door) = replica.door() else {
             sleep(Duration::from_millis(300)).await;
-            return if world.over.is_cancelled() { Cut::Over } else { Cut::Broken };
+            return if harness.over.is_cancelled() { Cut::Over } else { Cut::Broken };
         };
         let who = Subscriber { principal: "sim".to_owned(), connection: 1 };
         let request = WatchRequest { resume_token: token.clone(), ..self.request() };
@@ -169,7 +169,7 @@ impl Watcher {
             opened = door.service.watch(request, &who, door.closing.clone()) => opened,
         };
         if token.is_empty() {
-            chain.opened = world.server.head();
+            chain.opened = harness.server.head();
         } else {
             chain.items.push(Item::Resumed);
         }
@@ -178,9 +178,9 @@ impl Watcher {
             Err(error) => return self.failed(&error),
         };
         loop {
-            if world.percent(world.profile.impatience) && !world.calm() {
-                sleep(world.up_to(Duration::from_secs(2))).await;
-                if world.percent(50) {
+            if harness.percent(harness.profile.impatience) && !harness.calm() {
+                sleep(harness.up_to(Duration::from_secs(2))).await;
+                if harness.percent(50) {
                     return Cut::Broken;
                 }
             }
@@ -188,12 +188,12 @@ impl Watcher {
                 biased;
                 () = door.dead.cancelled() => return Cut::Broken,
                 item = next(&mut stream) => item,
-                () = world.over.cancelled() => return Cut::Over,
+                () = harness.over.cancelled() => return Cut::Over,
             };
             match item {
                 Some(Ok(item)) => {
                     if !matches!(item, WatchItem::Snapshot(_)) {
-                        chain.settled.get_or_insert(world.server.head());
+                        chain.settled.get_or_insert(harness.server.head());
                     }
                     write_down(chain, token, item);
                 }
@@ -208,7 +208,7 @@ impl Watcher {
             Reason::ResumeTokenExpired => Cut::Expired,
             Reason::StoreUnavailable | Reason::ServerDraining | Reason::WatchMaxAge => Cut::Broken,
             _ => {
-                self.caller.world.broken(format!("a watch ended with {error:?}"));
+                self.caller.harness.broken(format!("a watch ended with {error:?}"));
                 Cut::Over
             }
         }

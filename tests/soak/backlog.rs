@@ -6,7 +6,7 @@ use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
-use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
 use certmint::service::{Caller, CreateRequest, Limits, Service};
 use certmint::store::Store;
 use certmint::store::postgres::{Postgres, PostgresOptions};
@@ -40,7 +40,7 @@ pub(crate) async fn make(data: &Path, url: Option<&str>, count: usize) {
         Some(url) => Arc::new(Postgres::open(url.parse().unwrap(), PostgresOptions::default()).await.unwrap()),
     };
     let sealer = Arc::new(Sealer::new(MasterKeys::load(&data.join("master.key")).unwrap()));
-    let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+    let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let keys = Arc::new(Keys::new(sealer, KeyOptions { ready, ..KeyOptions::default() }).unwrap());
     let own = Arc::new(SelfSigned::new(keys.clone()));
     let issuers = Issuers::new(own.clone())

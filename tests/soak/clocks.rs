@@ -2,10 +2,10 @@
 
 use crate::cluster::{CONFIG, Cluster, set_issuer};
 use crate::dice::{Dice, rounds};
+use crate::harness::{Harness, turn};
 use crate::load::request;
 use crate::postgres::{Postgres, connect, give_away};
 use crate::replicas::ends_completed;
-use crate::world::{World, turn};
 use certmint::clock::{Clock, SystemClock};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,22 +46,22 @@ async fn a_clock_that_jumps_an_hour_forward_and_back_holds_nothing_up() {
     let clock = folder.path().join("clock");
     set(&clock, "+0");
     let cluster = Cluster::start(1, None, CONFIG, |_| told_by(&clock)).await;
-    let world = World::on(cluster, None, turn).await;
-    let mut operator = world.cluster.caller("operator", 1);
+    let harness = Harness::on(cluster, None, turn).await;
+    let mut operator = harness.cluster.caller("operator", 1);
     let mut dice = Dice::of("clock", 0);
     for round in 0..rounds(1) {
-        world.work(500 + dice.below(500)).await;
+        harness.work(500 + dice.below(500)).await;
         set(&clock, "+3600");
         // Waits for an answer that does not come, is cut, and is to be asked again in the wrong time.
         let name = format!("waits-{round}");
         let waits = operator.create_certificate(request(&name, "", "sticks")).await.unwrap().operation.unwrap();
-        world.work(4_000).await;
+        harness.work(4_000).await;
         set(&clock, "+0");
         set_issuer(&mut operator, "sticks", "Test", "complete").await;
         ends_completed(&mut operator, &name, &waits.request_id, Duration::from_secs(40)).await;
         set_issuer(&mut operator, "sticks", "Test", "stuck").await;
     }
-    world.finish("a clock that jumps").await;
+    harness.finish("a clock that jumps").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,25 +73,25 @@ async fn replicas_with_skewed_clocks_are_safe_and_succeed_each_other() {
     for (clock, skew) in clocks.iter().zip(skews) {
         set(clock, skew);
     }
-    let mut world = World::skewed(2, |number| told_by(&clocks[number])).await;
+    let mut harness = Harness::skewed(2, |number| told_by(&clocks[number])).await;
     let mut dice = Dice::of("skew", 0);
     for round in 0..rounds(2) {
-        world.work(500 + dice.below(700)).await;
+        harness.work(500 + dice.below(700)).await;
         let (victim, survivor) = if round % 2 == 0 { (1, 0) } else { (0, 1) };
         // Waits for an answer, in the lease and by the clock of the one that dies.
         let name = format!("waits-{round}");
-        let mut asked = world.cluster.fleet.only(&[victim]).caller(Dice::of("victim", round));
+        let mut asked = harness.cluster.fleet.only(&[victim]).caller(Dice::of("victim", round));
         let waits = asked.create_certificate(request(&name, "", "sticks")).await.unwrap().operation.unwrap();
-        world.work(500).await;
-        world.cluster.replicas[victim].server.kill9();
-        let mut survivor = world.cluster.fleet.only(&[survivor]).caller(Dice::of("survivor", round));
+        harness.work(500).await;
+        harness.cluster.replicas[victim].server.kill9();
+        let mut survivor = harness.cluster.fleet.only(&[survivor]).caller(Dice::of("survivor", round));
         set_issuer(&mut survivor, "sticks", "Test", "complete").await;
         ends_completed(&mut survivor, &name, &waits.request_id, Duration::from_secs(40)).await;
         set_issuer(&mut survivor, "sticks", "Test", "stuck").await;
-        world.cluster.replicas[victim].server.start();
-        world.cluster.all_ready().await;
+        harness.cluster.replicas[victim].server.start();
+        harness.cluster.all_ready().await;
     }
-    world.finish("skewed clocks").await;
+    harness.finish("skewed clocks").await;
 }
 
 /// The clock of the database is the one that counts, and those of the replicas must not.
@@ -110,11 +110,11 @@ async fn clocks_of_database_and_replicas_that_jump_an_hour_hold_nothing_up() {
     let url = postgres.fresh().await;
     let cluster = Cluster::start(2, Some(url), CONFIG, |number| told_by(&clocks[number])).await;
     let operator = connect(cluster.url.as_ref().unwrap()).await;
-    let world = World::on(cluster, Some(postgres), turn).await;
-    let mut caller = world.cluster.caller("operator", 1);
+    let harness = Harness::on(cluster, Some(postgres), turn).await;
+    let mut caller = harness.cluster.caller("operator", 1);
     let mut dice = Dice::of("clocks", 0);
     for round in 0..rounds(2) {
-        world.work(400 + dice.below(600)).await;
+        harness.work(400 + dice.below(600)).await;
         // The database in the first round, and then whoever the dice say.
         let hit: Vec<&PathBuf> = clocks.iter().skip(if round == 0 { 2 } else { dice.index(3) }).collect();
         let jump = if dice.percent(50) { "+3600" } else { "-3600" };
@@ -123,7 +123,7 @@ async fn clocks_of_database_and_replicas_that_jump_an_hour_hold_nothing_up() {
         }
         let name = format!("waits-{round}");
         let waits = caller.create_certificate(request(&name, "", "sticks")).await.unwrap().operation.unwrap();
-        world.work(1_000 + dice.below(3_000)).await;
+        harness.work(1_000 + dice.below(3_000)).await;
         // It does stand in the wrong time.
         let away: f64 = operator.query_one(AWAY, &[&(SystemClock.now().0 as f64)]).await.unwrap().get(0);
         let expected = if hit.contains(&&clocks[2]) { jump.parse::<f64>().unwrap() } else { 0.0 };
@@ -135,7 +135,7 @@ async fn clocks_of_database_and_replicas_that_jump_an_hour_hold_nothing_up() {
         ends_completed(&mut caller, &name, &waits.request_id, Duration::from_secs(40)).await;
         set_issuer(&mut caller, "sticks", "Test", "stuck").await;
     }
-    world.finish("clocks of database and replicas that jump").await;
+    harness.finish("clocks of database and replicas that jump").await;
 }
 
 /// Seconds between the clock of the database and the given one, in milliseconds.

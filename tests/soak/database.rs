@@ -1,39 +1,39 @@
 //! The database dies, restarts, and moves, while the replicas run on.
 
 use crate::dice::{Dice, rounds};
-use crate::world::World;
+use crate::harness::Harness;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_database_is_killed_and_comes_back_under_load() {
-    let mut world = World::replicas(2).await;
+    let mut harness = Harness::replicas(2).await;
     let mut dice = Dice::of("database", 0);
     for _ in 0..rounds(3) {
-        world.work(1_000 + dice.below(1_500)).await;
-        let postgres = world.postgres.as_mut().unwrap();
+        harness.work(1_000 + dice.below(1_500)).await;
+        let postgres = harness.postgres.as_mut().unwrap();
         postgres.kill9();
         tokio::time::sleep(Duration::from_millis(dice.below(1_500))).await;
         postgres.restart();
     }
-    world.finish("kill -9 of the database").await;
+    harness.finish("kill -9 of the database").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_database_is_restarted_in_order_under_load() {
-    let mut world = World::replicas(2).await;
+    let mut harness = Harness::replicas(2).await;
     let mut dice = Dice::of("restart", 0);
     for _ in 0..rounds(2) {
-        world.work(1_500 + dice.below(1_000)).await;
-        world.postgres.as_mut().unwrap().restart();
+        harness.work(1_500 + dice.below(1_000)).await;
+        harness.postgres.as_mut().unwrap().restart();
     }
-    world.finish("restart of the database").await;
+    harness.finish("restart of the database").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_synchronous_standby_takes_over_under_load() {
-    let mut world = World::replicas(2).await;
+    let mut harness = Harness::replicas(2).await;
     for _ in 0..rounds(1).min(10) {
-        let primary = world.postgres.take().unwrap();
+        let primary = harness.postgres.take().unwrap();
         let standby = primary.standby();
         let admin = primary.admin("postgres").await;
         admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
@@ -48,19 +48,19 @@ async fn a_synchronous_standby_takes_over_under_load() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert!(synchronous, "the standby does not follow synchronously: {}", standby.log());
-        world.work(1_500).await;
+        harness.work(1_500).await;
         // The power cord, the promotion, and the address of the database, in this order.
         let mut primary = primary;
         primary.kill9();
         standby.promote().await;
-        for replica in &world.cluster.replicas {
+        for replica in &harness.cluster.replicas {
             replica.back.as_ref().unwrap().point_to(standby.port());
         }
-        world.work(1_500).await;
-        world.database =
-            world.database.map(|url| standby.url(url.rsplit_once('/').unwrap().1.split('?').next().unwrap()));
-        world.postgres = Some(standby);
+        harness.work(1_500).await;
+        harness.database =
+            harness.database.map(|url| standby.url(url.rsplit_once('/').unwrap().1.split('?').next().unwrap()));
+        harness.postgres = Some(standby);
         drop(primary);
     }
-    world.finish("switch to a synchronous standby").await;
+    harness.finish("switch to a synchronous standby").await;
 }

@@ -3,10 +3,10 @@
 use crate::client::reason;
 use crate::cluster::{CONFIG, Cluster};
 use crate::dice::{Dice, rounds};
+use crate::harness::{Harness, turn};
 use crate::load::request;
 use crate::process::is_root;
 use crate::replicas::ends_completed;
-use crate::world::{World, turn};
 use certmint::proto::v1::GetPendingRequest;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
 use std::fs;
@@ -99,66 +99,70 @@ async fn full(rounds: Range<u64>) {
     cluster.all_ready().await;
     cluster.connect();
     cluster.set_issuers().await;
-    let mut world = World::on(cluster, None, turn).await;
+    let mut harness = Harness::on(cluster, None, turn).await;
     let mut dice = Dice::of("disk", rounds.start);
     for round in rounds.clone() {
-        world.work(300 + dice.below(500)).await;
+        harness.work(300 + dice.below(500)).await;
         disk.fill();
-        let message = refused(&world, round).await;
+        let message = refused(&harness, round).await;
         assert!(message.contains("not available at the moment"), "{message}");
-        let log = world.cluster.replicas[0].server.log();
+        let log = harness.cluster.replicas[0].server.log();
         assert!(log.contains("full"), "the log does not say that the disk is full:\n{log}");
         // What is there can be read.
-        let mut caller = world.cluster.caller("reader", round);
-        let wanted = GetPendingRequest { certificate_name: "nobody".to_owned(), ..GetPendingRequest::default() };
-        let status = caller.get_pending(wanted).await.unwrap_err();
+        let mut caller = harness.cluster.caller("reader", round);
+        let expected = GetPendingRequest { certificate_name: "nobody".to_owned(), ..GetPendingRequest::default() };
+        let status = caller.get_pending(expected).await.unwrap_err();
         assert_eq!(reason(&status).as_deref(), Some("PENDING_NOT_FOUND"));
         if dice.percent(50) || round == rounds.start {
             // Killed in this state, it needs no more room than it has to say what is wrong, or to go on.
-            let server = &mut world.cluster.replicas[0].server;
+            let server = &mut harness.cluster.replicas[0].server;
             server.kill9();
             server.start();
-            if let Some(status) = ended_or_answers(&mut world).await {
-                let log = world.cluster.replicas[0].server.log();
+            if let Some(status) = ended_or_answers(&mut harness).await {
+                let log = harness.cluster.replicas[0].server.log();
                 let last = log.lines().last().unwrap();
                 let says_why = last.contains("full") || last.contains("space");
                 assert!(!status.success() && last.starts_with("error: ") && says_why, "{status}\n{log}");
-                world.cluster.replicas[0].server.kill9();
+                harness.cluster.replicas[0].server.kill9();
             }
         }
         disk.make_room();
-        world.cluster.heal().await;
+        harness.cluster.heal().await;
         let name = format!("room-{round}");
-        let mut caller = world.cluster.caller("room", round);
+        let mut caller = harness.cluster.caller("room", round);
         let created = caller.create_certificate(request(&name, "", "Self")).await.unwrap().operation.unwrap();
         ends_completed(&mut caller, &name, &created.request_id, Duration::from_secs(20)).await;
     }
-    undamaged(&world.cluster.data());
-    world.finish("a full disk").await;
+    undamaged(&harness.cluster.data());
+    harness.finish("a full disk").await;
 }
 
 /// Waits until the server that was started answers, or ends by itself: with what status.
-async fn ended_or_answers(world: &mut World) -> Option<ExitStatus> {
-    let (ca, port) = (world.cluster.data().join("ca.pem"), world.cluster.replicas[0].server.port);
+async fn ended_or_answers(harness: &mut Harness) -> Option<ExitStatus> {
+    let (ca, port) = (harness.cluster.data().join("ca.pem"), harness.cluster.replicas[0].server.port);
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
-        if let Some(status) = world.cluster.replicas[0].server.ended() {
+        if let Some(status) = harness.cluster.replicas[0].server.ended() {
             return Some(status);
         }
         let channel = crate::client::endpoint(&ca, port).connect_lazy();
-        let wanted = GetPendingRequest { certificate_name: "nobody".to_owned(), ..GetPendingRequest::default() };
-        let answer = CertificateServiceClient::new(channel).get_pending(wanted).await;
+        let expected = GetPendingRequest { certificate_name: "nobody".to_owned(), ..GetPendingRequest::default() };
+        let answer = CertificateServiceClient::new(channel).get_pending(expected).await;
         if answer.is_err_and(|status| reason(&status).is_some()) {
             return None;
         }
-        assert!(Instant::now() < deadline, "it neither answers nor ends:\n{}", world.cluster.replicas[0].server.log());
+        assert!(
+            Instant::now() < deadline,
+            "it neither answers nor ends:\n{}",
+            harness.cluster.replicas[0].server.log()
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// Asks until it is noticed that nothing can be written: what has room in a page that is there already goes through.
-pub(crate) async fn refused(world: &World, round: u64) -> String {
-    let (ca, port) = (world.cluster.data().join("ca.pem"), world.cluster.replicas[0].server.port);
+pub(crate) async fn refused(harness: &Harness, round: u64) -> String {
+    let (ca, port) = (harness.cluster.data().join("ca.pem"), harness.cluster.replicas[0].server.port);
     let deadline = Instant::now() + Duration::from_secs(120);
     let mut dice = Dice::of("full", round);
     loop {

@@ -2,10 +2,10 @@
 
 use crate::cluster::Cluster;
 use crate::dice::Dice;
+use crate::harness::turn;
 use crate::load::request;
 use crate::postgres::Postgres;
 use crate::watcher::{everything_after, present};
-use crate::world::turn;
 use certmint::proto::v1::watch_pending_response::Payload;
 use certmint::proto::v1::{DeletePendingRequest, PendingEventType};
 use std::collections::HashMap;

@@ -2,10 +2,10 @@
 
 use crate::cluster::{CONFIG, Cluster};
 use crate::dice::{Dice, rounds, size};
+use crate::harness::turn;
 use crate::load::request;
 use crate::oracle::settle;
 use crate::replicas::ends_completed;
-use crate::world::turn;
 use certmint::proto::v1::{GetPendingRequest, PendingStatus};
 use std::time::{Duration, Instant};
 
@@ -54,9 +54,9 @@ async fn orders_of_operations_that_failed_by_their_deadline_are_cancelled_over_k
         cluster.ready(0).await;
         let deadline = Instant::now() + Duration::from_secs(120);
         for (name, request_id) in late {
-            let wanted = GetPendingRequest { certificate_name: name, request_id, ..GetPendingRequest::default() };
+            let expected = GetPendingRequest { certificate_name: name, request_id, ..GetPendingRequest::default() };
             let failed = loop {
-                let operation = caller.get_pending(wanted.clone()).await.unwrap().operation.unwrap();
+                let operation = caller.get_pending(expected.clone()).await.unwrap().operation.unwrap();
                 if operation.status != i32::from(PendingStatus::InProgress) {
                     break operation;
                 }

@@ -175,9 +175,9 @@ impl Client {
 
     /// What was answered by one replica is there on every other.
     async fn read(&mut self, name: &str, id: &str, least: i64) -> PendingOperation {
-        let wanted =
+        let expected =
             GetPendingRequest { certificate_name: name.to_owned(), request_id: id.to_owned(), ..Default::default() };
-        let found = self.caller.get_pending(wanted).await;
+        let found = self.caller.get_pending(expected).await;
         let operation = found.unwrap_or_else(|status| panic!("{name} {id} is gone: {status:?}")).operation.unwrap();
         assert!(operation.revision >= least, "{name} {id} went back from {least} to {operation:?}");
         self.stood(operation.clone(), "get");
@@ -247,9 +247,9 @@ impl Client {
     }
 
     async fn cancel(&mut self, name: &str, id: &str) {
-        let wanted =
+        let expected =
             CancelPendingRequest { certificate_name: name.to_owned(), request_id: id.to_owned(), ..Default::default() };
-        match self.caller.cancel_pending(wanted).await {
+        match self.caller.cancel_pending(expected).await {
             Ok(answer) => {
                 let operation = answer.operation.unwrap();
                 assert!(operation.cancellation_requested, "{operation:?}");
@@ -265,17 +265,17 @@ impl Client {
     }
 
     async fn delete(&mut self, name: &str, id: &str) {
-        let wanted =
+        let expected =
             DeletePendingRequest { certificate_name: name.to_owned(), request_id: id.to_owned(), ..Default::default() };
-        if let Err(status) = self.caller.delete_pending(wanted).await {
+        if let Err(status) = self.caller.delete_pending(expected).await {
             assert_eq!(reason(&status).as_deref(), Some("PENDING_NOT_FOUND"), "{name} {id}: {status:?}");
             assert!(self.caller.repeats > 0, "{name} {id}: nobody else deletes it, but {status:?}");
         }
         self.count();
         self.ledger.note(Fact::Deleted { request_id: id.to_owned(), name: name.to_owned() });
-        let wanted =
+        let expected =
             GetPendingRequest { certificate_name: name.to_owned(), request_id: id.to_owned(), ..Default::default() };
-        let status = self.caller.get_pending(wanted).await.expect_err("it was deleted");
+        let status = self.caller.get_pending(expected).await.expect_err("it was deleted");
         assert_eq!(reason(&status).as_deref(), Some("PENDING_NOT_FOUND"), "{name} {id}: {status:?}");
     }
 

@@ -3,13 +3,13 @@
 use crate::backlog;
 use crate::cluster::{CONFIG, Cluster};
 use crate::dice::size;
+use crate::harness::turn;
 use crate::ledger::Ledger;
 use crate::load::request;
 use crate::oracle;
 use crate::postgres::{Postgres, connect};
 use crate::replicas::ends_completed;
 use crate::watcher::{Watcher, present};
-use crate::world::turn;
 use certmint::clock::{Clock, SystemClock};
 use std::time::{Duration, Instant};
 

@@ -5,10 +5,10 @@ use crate::client::reason;
 use crate::cluster::{CONFIG, Cluster};
 use crate::dice::{Dice, rounds, size};
 use crate::disk::{refused, remove_left, undamaged};
+use crate::harness::{Harness, turn};
 use crate::load::request;
 use crate::process::{free_port, is_root};
 use crate::replicas::ends_completed;
-use crate::world::{World, turn};
 use certmint::proto::v1::GetPendingRequest;
 use std::fs;
 use std::io::{Read, Write};
@@ -128,24 +128,24 @@ async fn until_ready(admin: u16) {
 }
 
 /// Callers get their documented refusal, operators the cause; who reads is answered.
-async fn everybody_is_told(world: &World, admin: u16, round: u64, cause: &str) {
-    let message = refused(world, round).await;
+async fn everybody_is_told(harness: &Harness, admin: u16, round: u64, cause: &str) {
+    let message = refused(harness, round).await;
     assert!(message.contains("not available at the moment"), "{message}");
-    let log = world.cluster.replicas[0].server.log();
+    let log = harness.cluster.replicas[0].server.log();
     assert!(log.contains("cannot be written to: ") && log.contains(cause), "the log does not say {cause:?}:\n{log}");
     let readiness = readyz(admin);
     assert!(readiness.starts_with("HTTP/1.1 503") && readiness.contains(r#""reason":"store""#), "{readiness}");
     assert!(readiness.contains(cause), "{readiness}");
-    let mut caller = world.cluster.caller("reader", round);
-    let wanted = GetPendingRequest { certificate_name: "before".to_owned(), ..GetPendingRequest::default() };
-    caller.get_pending(wanted).await.unwrap();
-    let wanted = GetPendingRequest { certificate_name: "nobody".to_owned(), ..GetPendingRequest::default() };
-    let status = caller.get_pending(wanted).await.unwrap_err();
+    let mut caller = harness.cluster.caller("reader", round);
+    let expected = GetPendingRequest { certificate_name: "before".to_owned(), ..GetPendingRequest::default() };
+    caller.get_pending(expected).await.unwrap();
+    let expected = GetPendingRequest { certificate_name: "nobody".to_owned(), ..GetPendingRequest::default() };
+    let status = caller.get_pending(expected).await.unwrap_err();
     assert_eq!(reason(&status).as_deref(), Some("PENDING_NOT_FOUND"));
 }
 
-async fn completes(world: &World, name: &str) {
-    let mut caller = world.cluster.caller(name, 0);
+async fn completes(harness: &Harness, name: &str) {
+    let mut caller = harness.cluster.caller(name, 0);
     let created = caller.create_certificate(request(name, "", "Self")).await.unwrap().operation.unwrap();
     ends_completed(&mut caller, name, &created.request_id, Duration::from_secs(20)).await;
 }
@@ -158,47 +158,47 @@ async fn a_disk_that_turns_read_only_is_told_and_used_again_without_a_restart() 
         eprintln!("soak: skipped, because files cannot be made immutable here: {problem}");
         return;
     }
-    let mut world = World::on(cluster, None, turn).await;
-    completes(&world, "before").await;
+    let mut harness = Harness::on(cluster, None, turn).await;
+    completes(&harness, "before").await;
     let mut dice = Dice::of("read-only", 0);
     for round in 0..rounds(2) {
-        world.work(300 + dice.below(500)).await;
+        harness.work(300 + dice.below(500)).await;
         disk.immutable(true).unwrap();
-        everybody_is_told(&world, admin, round, "Operation not permitted").await;
-        world.work(dice.below(2_000)).await;
+        everybody_is_told(&harness, admin, round, "Operation not permitted").await;
+        harness.work(dice.below(2_000)).await;
         disk.immutable(false).unwrap();
         until_ready(admin).await;
-        completes(&world, &format!("again-{round}")).await;
-        let server = &mut world.cluster.replicas[0].server;
+        completes(&harness, &format!("again-{round}")).await;
+        let server = &mut harness.cluster.replicas[0].server;
         assert!(server.ended().is_none(), "{}", server.log());
     }
-    undamaged(&world.cluster.data());
-    world.finish("a disk that turns read-only").await;
+    undamaged(&harness.cluster.data());
+    harness.finish("a disk that turns read-only").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_system_that_fails_under_load_loses_nothing_that_was_acknowledged() {
     let turn = turn().await;
     let Some((cluster, disk, admin)) = on_a_disk().await else { return };
-    let mut world = World::on(cluster, None, turn).await;
-    completes(&world, "before").await;
+    let mut harness = Harness::on(cluster, None, turn).await;
+    completes(&harness, "before").await;
     let mut dice = Dice::of("failing", 0);
     for round in 0..rounds(1) {
-        world.work(300 + dice.below(500)).await;
+        harness.work(300 + dice.below(500)).await;
         if let Err(problem) = disk.fail() {
             eprintln!("soak: skipped, because an error of the file system cannot be brought about here: {problem}");
             return;
         }
-        everybody_is_told(&world, admin, round, "Read-only file system").await;
-        world.work(dice.below(2_000)).await;
+        everybody_is_told(&harness, admin, round, "Read-only file system").await;
+        harness.work(dice.below(2_000)).await;
         // What the system has made read-only for good takes a check, and so a restart.
-        let server = &mut world.cluster.replicas[0].server;
+        let server = &mut harness.cluster.replicas[0].server;
         assert!(server.terminate().await.success(), "{}", server.log());
         disk.repair();
-        world.cluster.heal().await;
+        harness.cluster.heal().await;
         until_ready(admin).await;
-        completes(&world, &format!("again-{round}")).await;
+        completes(&harness, &format!("again-{round}")).await;
     }
-    undamaged(&world.cluster.data());
-    world.finish("a file system that fails").await;
+    undamaged(&harness.cluster.data());
+    harness.finish("a file system that fails").await;
 }

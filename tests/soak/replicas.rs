@@ -2,59 +2,59 @@
 
 use crate::cluster::Cluster;
 use crate::dice::{Dice, rounds};
+use crate::harness::{Harness, turn};
 use crate::load::request;
 use crate::postgres::Postgres;
-use crate::world::{World, turn};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_are_killed_under_load_and_nothing_is_lost() {
-    let mut world = World::replicas(3).await;
+    let mut harness = Harness::replicas(3).await;
     let mut dice = Dice::of("kills", 0);
     for _ in 0..rounds(10) {
-        world.work(20 + dice.below(500)).await;
+        harness.work(20 + dice.below(500)).await;
         let victims: Vec<usize> = (0..3).filter(|_| dice.percent(45)).collect();
         for victim in &victims {
-            world.cluster.replicas[*victim].server.kill9();
+            harness.cluster.replicas[*victim].server.kill9();
         }
-        world.work(dice.below(300)).await;
+        harness.work(dice.below(300)).await;
         for victim in victims {
-            world.cluster.replicas[victim].server.start();
+            harness.cluster.replicas[victim].server.start();
         }
-        world.cluster.all_ready().await;
+        harness.cluster.all_ready().await;
     }
-    world.finish("kill -9 of replicas").await;
+    harness.finish("kill -9 of replicas").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_stands_still_past_its_lease_doubles_nothing() {
-    let world = World::replicas(3).await;
+    let harness = Harness::replicas(3).await;
     let mut dice = Dice::of("stops", 0);
     for _ in 0..rounds(2) {
-        world.work(300 + dice.below(600)).await;
-        let server = &world.cluster.replicas[dice.index(3)].server;
+        harness.work(300 + dice.below(600)).await;
+        let server = &harness.cluster.replicas[dice.index(3)].server;
         server.pause();
         // The lease is 3 s.
-        world.work(3_200 + dice.below(1_500)).await;
+        harness.work(3_200 + dice.below(1_500)).await;
         server.go_on();
     }
-    world.finish("SIGSTOP past the lease").await;
+    harness.finish("SIGSTOP past the lease").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_fails_no_call_of_a_client_that_comes_again() {
-    let mut world = World::patient_replicas(3).await;
+    let mut harness = Harness::patient_replicas(3).await;
     for round in 0..rounds(1) {
         for number in 0..3 {
-            world.work(1_200).await;
-            let server = &mut world.cluster.replicas[number].server;
+            harness.work(1_200).await;
+            let server = &mut harness.cluster.replicas[number].server;
             let how = server.terminate().await;
             assert!(how.success(), "round {round}: SIGTERM ended replica {number} with {how}\n{}", server.log());
             server.start();
-            world.cluster.ready(number).await;
+            harness.cluster.ready(number).await;
         }
     }
-    let done = world.finish("rolling restart").await;
+    let done = harness.finish("rolling restart").await;
     // The client's own library gives up what it has not sent yet when a connection ends, and calls that CANCELLED.
     let odd: Vec<_> = done.odd.iter().filter(|told| *told != "Cancelled: operation was canceled").collect();
     assert!(odd.is_empty(), "failures other than UNAVAILABLE: {odd:?}");
@@ -83,12 +83,12 @@ pub(crate) async fn ends_completed(caller: &mut crate::client::Caller, name: &st
     use certmint::proto::v1::{GetPendingRequest, PendingStatus};
     let deadline = std::time::Instant::now() + within;
     loop {
-        let wanted = GetPendingRequest {
+        let expected = GetPendingRequest {
             certificate_name: name.to_owned(),
             request_id: id.to_owned(),
             ..GetPendingRequest::default()
         };
-        let operation = caller.get_pending(wanted).await.unwrap().operation.unwrap();
+        let operation = caller.get_pending(expected).await.unwrap().operation.unwrap();
         if operation.status == i32::from(PendingStatus::Completed) {
             return;
         }

@@ -6,7 +6,7 @@ use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
-use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
 use certmint::service::{Limits, Service};
 use certmint::store::Store;
 use certmint::store::sqlite::Sqlite;
@@ -27,7 +27,7 @@ pub(crate) async fn start() -> TestService {
 /// Starts a service on a store; what was sealed with `keys` before can be opened again.
 pub(crate) async fn start_on(store: Arc<dyn Store>, keys: MasterKeys, limits: Limits) -> TestService {
     let sealer = Arc::new(Sealer::new(keys));
-    let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+    let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let keys = Arc::new(Keys::new(sealer, KeyOptions { ready, ..KeyOptions::default() }).unwrap());
     let self_signed = Arc::new(SelfSigned::new(keys.clone()));
     let local_ca = Arc::new(LocalCa::new(keys.clone()));

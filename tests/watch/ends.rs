@@ -1,6 +1,6 @@
 //! The ends of streams that a random run meets too rarely, one test each.
 
-use crate::world::{Life, set_issuers};
+use crate::harness::{Life, set_issuers};
 use crate::writer::request;
 use certmint::domain::{CertificateName, Operation, Reason, Status, Timestamp, VaultName};
 use certmint::keys::{MasterKeys, Sealer};
@@ -55,7 +55,7 @@ impl Server {
     }
 }
 
-fn wanted(name: &str) -> PendingRef {
+fn expected(name: &str) -> PendingRef {
     let name = CertificateName::parse(name).unwrap();
     PendingRef { vault: VaultName::default_vault(), name, request_id: None }
 }
@@ -79,8 +79,8 @@ fn named(name: &str) -> WatchRequest {
     WatchRequest { names: vec![CertificateName::parse(name).unwrap()], until_terminal: true, ..all() }
 }
 
-fn is_bookmark(item: &WatchItem, wanted: Bookmark) -> bool {
-    matches!(item, WatchItem::Bookmark { kind, .. } if *kind == wanted)
+fn is_bookmark(item: &WatchItem, expected: Bookmark) -> bool {
+    matches!(item, WatchItem::Bookmark { kind, .. } if *kind == expected)
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn a_watch_until_the_end_that_resumes_before_the_end_sees_it() {
 async fn a_watch_until_the_end_of_an_operation_that_is_gone_is_over_at_once() {
     let server = server().await;
     let (operation, _) = server.create("web", "Unknown").await;
-    server.life.service.delete_pending(&wanted("web")).await.unwrap();
+    server.life.service.delete_pending(&expected("web")).await.unwrap();
     let by_id = WatchRequest { request_id: Some(operation.request_id), until_terminal: true, ..all() };
     for snapshot in [Snapshot::None, Snapshot::InProgress, Snapshot::All] {
         let request = WatchRequest { snapshot: Some(snapshot), ..by_id.clone() };
@@ -140,7 +140,7 @@ async fn without_a_snapshot_a_watch_until_the_end_waits_for_what_is_open() {
     let closing = CancellationToken::new();
     let (watched, ()) = tokio::join!(server.watch(request, &closing), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        server.life.service.cancel(&wanted("web")).await.unwrap();
+        server.life.service.cancel(&expected("web")).await.unwrap();
     });
     let (seen, end) = watched;
     assert_eq!(end, None);
@@ -155,7 +155,7 @@ async fn a_stop_interrupts_a_long_replay_and_its_token_goes_on_where_it_ended() 
     let server = server().await;
     let (_, resume_token) = server.create("web", "Unknown").await;
     for _ in 0..20 {
-        server.life.service.delete_pending(&wanted("web")).await.unwrap();
+        server.life.service.delete_pending(&expected("web")).await.unwrap();
         server.create("web", "Unknown").await;
     }
     let closing = CancellationToken::new();

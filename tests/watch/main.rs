@@ -6,10 +6,10 @@ mod around;
 mod dice;
 mod ends;
 
+mod harness;
 mod model;
 mod oracle;
 mod random_run;
 mod replica;
 mod watcher;
-mod world;
 mod writer;

@@ -96,8 +96,9 @@ pub(crate) fn position(token: &str) -> Revision {
 /// The filters of a request but for `statuses`, written a second time.
 pub(crate) fn concerns(request: &WatchRequest, operation: &Operation) -> bool {
     let name = operation.certificate.as_str().to_lowercase();
-    let listed =
-        |names: &[certmint::domain::CertificateName]| names.iter().any(|wanted| wanted.as_str().to_lowercase() == name);
+    let listed = |names: &[certmint::domain::CertificateName]| {
+        names.iter().any(|expected| expected.as_str().to_lowercase() == name)
+    };
     request.vault.as_ref().is_none_or(|vault| vault.as_str() == operation.vault.as_str())
         && (request.names.is_empty() || listed(&request.names))
         && name.starts_with(&request.prefix.to_lowercase())

@@ -43,9 +43,9 @@ pub(crate) fn judge(log: &Log, connection: &Connection) {
     let through = judge_order(log, connection);
     let received: Vec<Revision> = connection.seen.iter().filter_map(event_at).collect();
     let due = |after: Revision| -> Vec<Revision> {
-        let wanted = |transition: &Transition| admits(connection, transition);
+        let expected = |transition: &Transition| admits(connection, transition);
         let through = through.unwrap_or(after);
-        log.events.iter().filter(|(at, t)| *at > after && *at <= through && wanted(t)).map(|(at, _)| *at).collect()
+        log.events.iter().filter(|(at, t)| *at > after && *at <= through && expected(t)).map(|(at, _)| *at).collect()
     };
     match (connection.resumed, kind(&connection.request)) {
         (Some(token), _) => assert_eq!(received, due(token), "{connection:#?}"),
@@ -196,10 +196,10 @@ fn judge_snapshot(log: &Log, connection: &Connection, kind: Snapshot, through: O
     }
 }
 
-/// A state of a snapshot is one of the log, wanted, and was current while the snapshot was read.
+/// A state of a snapshot is one of the log, expected, and was current while the snapshot was read.
 fn judge_state(log: &Log, connection: &Connection, kind: Snapshot, operation: &Operation) {
-    let wanted = concerns(&connection.request, operation) && shows(&connection.request, operation);
-    assert!(wanted && (kind == Snapshot::All || operation.in_progress()), "not asked for: {connection:#?}");
+    let expected = concerns(&connection.request, operation) && shows(&connection.request, operation);
+    assert!(expected && (kind == Snapshot::All || operation.in_progress()), "not asked for: {connection:#?}");
     let known = log.of(operation.request_id).any(|(_, t)| !is_end(t) && t.operation == *operation);
     assert!(known, "a state that never was: {operation:?}");
     let next = log.of(operation.request_id).find(|(_, t)| t.operation.revision > operation.revision);

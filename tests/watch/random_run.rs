@@ -4,9 +4,9 @@
 //! the seed of a run is printed.
 
 use crate::dice::Dice;
+use crate::harness::{Life, set_issuers};
 use crate::model::{Connection, End, Log, Seen};
 use crate::watcher;
-use crate::world::{Life, set_issuers};
 use crate::{oracle, writer};
 use certmint::domain::{RequestId, VaultName};
 use certmint::keys::{MasterKeys, Sealer, random_id};

@@ -1,14 +1,14 @@
 //! A replica that has not yet heard what another one committed.
 
 use crate::around::{Around, store_around};
-use crate::world::{Life, set_issuers};
+use crate::harness::{Life, set_issuers};
 use crate::writer::request;
 use async_trait::async_trait;
 use certmint::clock::SystemClock;
 use certmint::domain::{CertificateName, VaultName};
 use certmint::issuer::Issuers;
 use certmint::issuer::self_signed::SelfSigned;
-use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
 use certmint::service::watch::{Bookmark, Snapshot, Subscriber, WatchItem, WatchLimits, WatchRequest};
 use certmint::service::{Limits, Service};
 use certmint::store::{Revision, Store};
@@ -51,13 +51,13 @@ async fn a_resumed_stream_is_caught_up_with_the_log_and_not_with_what_its_replic
 
     let silent = watch::Sender::new(*one.store.head().borrow());
     let store: Arc<dyn Store> = Arc::new(Deaf { inner: one.store.clone(), silent });
-    let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+    let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let keys = Arc::new(Keys::new(sealer, KeyOptions { ready, ..KeyOptions::default() }).unwrap());
     let issuers = Issuers::new(Arc::new(SelfSigned::new(keys.clone())));
     let two = Service::new(store, issuers, keys, Arc::new(SystemClock), Limits::default()).await.unwrap();
     create("after").await;
 
-    let wanted = WatchRequest {
+    let expected = WatchRequest {
         vault: Some(vault.clone()),
         names: Vec::new(),
         prefix: String::new(),
@@ -70,7 +70,7 @@ async fn a_resumed_stream_is_caught_up_with_the_log_and_not_with_what_its_replic
         deadline: None,
     };
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-    let mut stream = two.watch(wanted, &who, CancellationToken::new()).await.unwrap();
+    let mut stream = two.watch(expected, &who, CancellationToken::new()).await.unwrap();
     let mut told = Vec::new();
     loop {
         match stream.next().await.unwrap().unwrap() {

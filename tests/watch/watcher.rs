@@ -1,9 +1,9 @@
 //! A client that watches with random filters, is slow at times, goes away, and resumes.
 
 use crate::dice::Dice;
+use crate::harness::VAULTS;
 use crate::model::{Connection, End, Heads, Seen, position};
 use crate::random_run::Shared;
-use crate::world::VAULTS;
 use crate::writer::NAMES;
 use certmint::domain::{CertificateName, Status, VaultName};
 use certmint::service::watch::{Bookmark, Snapshot, Subscriber, WatchItem, WatchRequest};

@@ -1,7 +1,7 @@
 //! A caller that creates, cancels and deletes without a plan.
 
 use crate::dice::Dice;
-use crate::world::{ISSUERS, Life, VAULTS};
+use crate::harness::{ISSUERS, Life, VAULTS};
 use certmint::domain::{CertificateName, PolicyInput, Reason, RequestId, VaultName};
 use certmint::service::{Caller, CreateRequest, PendingRef};
 
@@ -15,7 +15,7 @@ pub(crate) const NAMES: [&str; 20] = [
 pub(crate) async fn act(life: &Life, dice: &mut Dice) -> Option<(VaultName, RequestId)> {
     let vault = VaultName::parse(dice.one_of(&VAULTS)).unwrap();
     let name = CertificateName::parse(dice.one_of(&NAMES)).unwrap();
-    let wanted = PendingRef { vault: vault.clone(), name: name.clone(), request_id: None };
+    let expected = PendingRef { vault: vault.clone(), name: name.clone(), request_id: None };
     let refused = match dice.below(10) {
         0..6 => {
             let issuer = dice.one_of(&["Unknown", "Self", ISSUERS[0], ISSUERS[1], ISSUERS[2]]);
@@ -24,11 +24,11 @@ pub(crate) async fn act(life: &Life, dice: &mut Dice) -> Option<(VaultName, Requ
                 Err(error) => error,
             }
         }
-        6..8 => match life.service.cancel(&wanted).await {
+        6..8 => match life.service.cancel(&expected).await {
             Ok(_) => return None,
             Err(error) => error,
         },
-        _ => match life.service.delete_pending(&wanted).await {
+        _ => match life.service.delete_pending(&expected).await {
             Ok(_) => return None,
             Err(error) => error,
         },

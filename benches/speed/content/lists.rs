@@ -2,7 +2,7 @@
 //! and beside SQLite's own reading of the same rows.
 
 use super::CALLERS;
-use super::faces::Asker;
+use super::apis::Asker;
 use super::material::{Kind, Material, ask, import, import_body};
 use crate::Times;
 use crate::reads::in_turns;

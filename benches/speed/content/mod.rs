@@ -1,7 +1,7 @@
 //! Certificates that are there: importing them, handing them out, using their keys, listing and backing them up.
 
+mod apis;
 mod backups;
-mod faces;
 mod imports;
 mod lists;
 mod material;
@@ -11,7 +11,7 @@ use crate::recorded::Recorded;
 use crate::support::{Failure, Report};
 
 /// The measurements of this part.
-pub(crate) const NAMES: [&str; 4] = ["import", "faces", "list", "backup"];
+pub(crate) const NAMES: [&str; 4] = ["import", "apis", "list", "backup"];
 
 /// Callers of these measurements, each with a connection.
 const CALLERS: usize = 16;
@@ -24,10 +24,10 @@ pub(crate) async fn measure(name: &str, recorded: &Recorded, times: Times, repor
             report.add(imports::pkcs12(times).await?);
             report.add(imports::pem(times).await?);
         }
-        "faces" => {
-            report.add(faces::secret(recorded, times).await?);
-            report.add(faces::sign_p256(times).await?);
-            report.add(faces::sign_rsa(times).await?);
+        "apis" => {
+            report.add(apis::secret(recorded, times).await?);
+            report.add(apis::sign_p256(times).await?);
+            report.add(apis::sign_rsa(times).await?);
         }
         "list" => {
             for row in lists::pages(recorded, times).await? {

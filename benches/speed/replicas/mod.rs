@@ -5,8 +5,8 @@ mod claims;
 mod commits;
 mod database;
 mod fleet;
+mod notified;
 mod process;
-mod told;
 
 use crate::Times;
 use crate::support::{Failure, Report};
@@ -42,7 +42,7 @@ pub(crate) async fn measure(wanted: impl Fn(&str) -> bool, times: Times, report:
             commits::measure(&database, times, report).await?;
         }
         if wanted("told") {
-            told::measure(&database, times, report).await?;
+            notified::measure(&database, times, report).await?;
         }
         if wanted("claims") {
             claims::measure(&database, times, report).await?;

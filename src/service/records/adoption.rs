@@ -5,7 +5,7 @@ use super::body;
 use super::codec::Codec;
 use super::inspection::holds_authenticated;
 use super::key;
-use super::kinds::{DeletedRecord, Kind, LeavingRecord, PendingRecord, RequestRecord, Stored};
+use super::kinds::{DeletedRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, Stored};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Result, Timestamp, Vault};
 use crate::store::{Batch, Delete, Put, Record, Store, StoreError};
@@ -224,7 +224,7 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
     match kind {
         Kind::Certificate => again::<CertificateEntry>(codec, record),
         Kind::Version => again::<Certificate>(codec, record),
-        Kind::Pending | Kind::Kept | Kind::Tombstone => again::<PendingRecord>(codec, record),
+        Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => again::<PendingRecord>(codec, record),
         Kind::Request | Kind::Repeat => {
             let value: RequestRecord = codec.read(record).ok()?;
             // A repeat of the request is told of everything since the creation, not since now.
@@ -232,7 +232,7 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
             codec.replace(record, &RequestRecord { revision, ..value }, record.due).ok()
         }
         Kind::Deleted => again::<DeletedRecord>(codec, record),
-        Kind::Leaving => again::<LeavingRecord>(codec, record),
+        Kind::Purging => again::<PurgingRecord>(codec, record),
         Kind::Contacts => again::<Contacts>(codec, record),
         Kind::Vault => again::<Vault>(codec, record),
         Kind::Issuer => again::<IssuerConfig>(codec, record),

@@ -4,7 +4,7 @@ use super::body::{self, Problem};
 use super::codec::Codec;
 use super::key::{self, Place};
 use super::kinds::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, LeavingRecord, PendingRecord, RequestRecord,
+    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord,
 };
 use super::{Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
@@ -149,10 +149,10 @@ impl<'a> Inspection<'a> {
         match kind {
             Kind::Certificate => self.codec.verify::<CertificateEntry>(record).err(),
             Kind::Version => self.codec.verify::<Certificate>(record).err(),
-            Kind::Pending | Kind::Kept | Kind::Tombstone => self.codec.verify::<PendingRecord>(record).err(),
+            Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => self.codec.verify::<PendingRecord>(record).err(),
             Kind::Request | Kind::Repeat => self.codec.verify::<RequestRecord>(record).err(),
             Kind::Deleted => self.codec.verify::<DeletedRecord>(record).err(),
-            Kind::Leaving => self.codec.verify::<LeavingRecord>(record).err(),
+            Kind::Purging => self.codec.verify::<PurgingRecord>(record).err(),
             Kind::Contacts => self.codec.verify::<Contacts>(record).err(),
             Kind::Vault => self.codec.verify::<Vault>(record).err(),
             Kind::Issuer => self.codec.verify::<IssuerConfig>(record).err(),
@@ -169,10 +169,10 @@ impl<'a> Inspection<'a> {
     fn note(&self, kind: Kind, record: &Record, certificates: &mut BTreeMap<String, Certified>) {
         let Some(Place { vault, name, .. }) = Place::of(&record.key) else { return };
         let certified = match kind {
-            Kind::Certificate | Kind::Version | Kind::Pending | Kind::Kept | Kind::Deleted | Kind::Leaving => {
+            Kind::Certificate | Kind::Version | Kind::Pending | Kind::Suspended | Kind::Deleted | Kind::Purging => {
                 certificates.entry(format!("{vault}/{name}")).or_default()
             }
-            Kind::Tombstone
+            Kind::AbandonedOrder
             | Kind::Request
             | Kind::Repeat
             | Kind::Contacts
@@ -209,7 +209,7 @@ impl Certified {
         let mut found = Vec::new();
         let Some(entry) = &self.entry else { return found };
         // While they are removed or restored, not all are there.
-        if entry.state == EntryState::Leaving {
+        if entry.state == EntryState::Purging {
             return found;
         }
         if let Some(latest) = entry.latest {

@@ -3,7 +3,7 @@
 
 use super::adoption::{Marker, Sweep};
 use super::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, LeavingRecord, PendingRecord, RequestRecord, ShownPending,
+    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
     hex,
 };
 use crate::domain::authority::AuthorityRecord;
@@ -154,16 +154,16 @@ pub(in crate::service) fn deleted_of(vault: &VaultName) -> Prefix<DeletedRecord>
 }
 
 /// The pending operation of a deleted certificate.
-pub(in crate::service) fn kept(vault: &VaultName, name: &CertificateName) -> Key<PendingRecord> {
-    Key::new(named(Kind::Kept, vault, &name.key()))
+pub(in crate::service) fn suspended(vault: &VaultName, name: &CertificateName) -> Key<PendingRecord> {
+    Key::new(named(Kind::Suspended, vault, &name.key()))
 }
 
-pub(in crate::service) fn leaving(vault: &VaultName, name: &CertificateName) -> Key<LeavingRecord> {
-    Key::new(named(Kind::Leaving, vault, &name.key()))
+pub(in crate::service) fn purging(vault: &VaultName, name: &CertificateName) -> Key<PurgingRecord> {
+    Key::new(named(Kind::Purging, vault, &name.key()))
 }
 
-pub(in crate::service) fn all_leaving() -> Prefix<LeavingRecord> {
-    Prefix::new(Kind::Leaving.prefix().to_owned())
+pub(in crate::service) fn all_leaving() -> Prefix<PurgingRecord> {
+    Prefix::new(Kind::Purging.prefix().to_owned())
 }
 
 pub(in crate::service) fn contacts(vault: &VaultName) -> Key<Contacts> {
@@ -211,8 +211,8 @@ pub(in crate::service) fn repeat(vault: &VaultName, client_request_id: &str) -> 
 }
 
 /// An order to be cancelled at the issuer after its operation was deleted.
-pub(in crate::service) fn tombstone(vault: &VaultName, id: RequestId) -> Key<PendingRecord> {
-    Key::new(named(Kind::Tombstone, vault, &id.to_string()))
+pub(in crate::service) fn abandoned_order(vault: &VaultName, id: RequestId) -> Key<PendingRecord> {
+    Key::new(named(Kind::AbandonedOrder, vault, &id.to_string()))
 }
 
 /// Says that every record of the store carries a code.

@@ -46,7 +46,7 @@ impl PendingRecord {
 
     /// Makes it due now, or when the step that may be under way is over: at most `lease` from now,
     /// whatever another clock made of it. Answers when.
-    pub(in crate::service) fn hurry(&mut self, record: &Record, now: Timestamp, lease: Duration) -> Timestamp {
+    pub(in crate::service) fn expedite(&mut self, record: &Record, now: Timestamp, lease: Duration) -> Timestamp {
         self.attempts = 0;
         if let Some(end) = self.lease(record) {
             return end.min(now.plus(lease));
@@ -109,7 +109,7 @@ pub(in crate::service) struct ChallengeRecord {
 
 /// Says that the records of a name are not all there: they are removed when it is due.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::service) struct LeavingRecord {
+pub(in crate::service) struct PurgingRecord {
     pub(in crate::service) vault: VaultName,
     pub(in crate::service) name: CertificateName,
     /// A restore was cut short, not a removal.
@@ -152,17 +152,17 @@ kinds! {
     /// The present operation of a name: [`PendingRecord`].
     Pending = "pending",
     /// The pending operation of a deleted certificate.
-    Kept = "kept",
+    Suspended = "kept",
     /// An order to be cancelled at the issuer after its operation was deleted.
-    Tombstone = "orders",
+    AbandonedOrder = "orders",
     /// Where a request id is found: [`RequestRecord`].
     Request = "requests",
     /// A repeat over REST.
     Repeat = "repeats",
     /// [`DeletedRecord`].
     Deleted = "deleted",
-    /// [`LeavingRecord`].
-    Leaving = "leaving",
+    /// [`PurgingRecord`].
+    Purging = "leaving",
     Contacts = "contacts",
     Vault = "vaults",
     Issuer = "issuers",
@@ -204,8 +204,8 @@ impl Stored for ShownPending {
 
 fn is_place_of(operation: &Operation, place: &Place<'_>) -> bool {
     match place.kind {
-        Kind::Pending | Kind::Kept => place.names(&operation.vault, operation.certificate.as_str()),
-        Kind::Tombstone => place.names(&operation.vault, &operation.request_id.to_string()),
+        Kind::Pending | Kind::Suspended => place.names(&operation.vault, operation.certificate.as_str()),
+        Kind::AbandonedOrder => place.names(&operation.vault, &operation.request_id.to_string()),
         _ => false,
     }
 }
@@ -227,9 +227,9 @@ impl Stored for DeletedRecord {
     }
 }
 
-impl Stored for LeavingRecord {
+impl Stored for PurgingRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {
-        place.kind == Kind::Leaving && place.names(&self.vault, self.name.as_str())
+        place.kind == Kind::Purging && place.names(&self.vault, self.name.as_str())
     }
 }
 

@@ -125,7 +125,7 @@ impl Hub {
                 *lock(&self.behind) = None;
                 tokio::select! {
                     biased; // one order, so that a simulation repeats itself
-                    rung = doorbell.changed() => if rung.is_err() { return },
+                    changed = doorbell.changed() => if changed.is_err() { return },
                     () = shutdown.cancelled() => return,
                 }
             }
@@ -203,12 +203,12 @@ impl Hub {
         who: &Subscriber,
         request: &WatchRequest,
         limits: &WatchLimits,
-    ) -> Result<Place> {
+    ) -> Result<StreamSlot> {
         let id = lock(&self.places).take(who, limits)?;
-        let bell = Arc::new(Notify::new());
+        let wake = Arc::new(Notify::new());
         let interests = interests(request);
-        write(&self.index).insert(id, &interests, &bell);
-        Ok(Place { hub: self.clone(), id, who: who.clone(), interests, bell })
+        write(&self.index).insert(id, &interests, &wake);
+        Ok(StreamSlot { hub: self.clone(), id, who: who.clone(), interests, wake })
     }
 
     /// How many streams are open.
@@ -260,17 +260,17 @@ impl Places {
     }
 }
 
-/// A stream's place: its bell, and its share of the limits.
+/// A stream's place: its wake, and its share of the limits.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct StreamSlot {
     hub: Arc<Hub>,
     pub(super) id: u64,
     who: Subscriber,
     interests: Vec<Interest>,
-    pub(super) bell: Arc<Notify>,
+    pub(super) wake: Arc<Notify>,
 }
 
-impl Drop for Place {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         write(&self.hub.index).remove(self.id, &self.interests);
         lock(&self.hub.places).give_back(&self.who);

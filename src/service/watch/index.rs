@@ -17,26 +17,26 @@ pub(super) enum Interest {
     NameAnywhere(String),
 }
 
-/// The bells of all streams.
+/// The wakers of all streams.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// The inner maps are ordered: streams wake in the order in which they were opened, in every run.
-    bells: HashMap<Interest, BTreeMap<u64, Arc<Notify>>>,
+    wakers: HashMap<Interest, BTreeMap<u64, Arc<Notify>>>,
 }
 
 impl Index {
-    pub(super) fn insert(&mut self, id: u64, interests: &[Interest], bell: &Arc<Notify>) {
+    pub(super) fn insert(&mut self, id: u64, interests: &[Interest], wake: &Arc<Notify>) {
         for interest in interests {
-            self.bells.entry(interest.clone()).or_default().insert(id, bell.clone());
+            self.wakers.entry(interest.clone()).or_default().insert(id, wake.clone());
         }
     }
 
     pub(super) fn remove(&mut self, id: u64, interests: &[Interest]) {
         for interest in interests {
-            if let Some(streams) = self.bells.get_mut(interest) {
+            if let Some(streams) = self.wakers.get_mut(interest) {
                 streams.remove(&id);
                 if streams.is_empty() {
-                    self.bells.remove(interest);
+                    self.wakers.remove(interest);
                 }
             }
         }
@@ -44,10 +44,10 @@ impl Index {
 
     /// Wakes every stream.
     pub(super) fn wake_all(&self) {
-        self.bells.values().flat_map(BTreeMap::values).for_each(|bell| bell.notify_one());
+        self.wakers.values().flat_map(BTreeMap::values).for_each(|wake| wake.notify_one());
     }
 
-    /// Wakes every stream that the operation may concern. A bell keeps one ring, so a stream that
+    /// Wakes every stream that the operation may concern. A wake keeps one ring, so a stream that
     /// looks at the ring at this moment looks once more.
     pub(super) fn wake(&self, operation: &Operation) {
         let vault = operation.vault.as_str().to_owned();
@@ -59,8 +59,8 @@ impl Index {
             Interest::NameAnywhere(name),
         ];
         for interest in &interests {
-            for bell in self.bells.get(interest).into_iter().flat_map(BTreeMap::values) {
-                bell.notify_one();
+            for wake in self.wakers.get(interest).into_iter().flat_map(BTreeMap::values) {
+                wake.notify_one();
             }
         }
     }

@@ -31,29 +31,29 @@ impl LogEvent {
     }
 }
 
-/// Holds every event of the log with `floor < revision <= head`.
+/// Holds every event of the log with `oldest < revision <= head`.
 #[derive(Debug)]
 pub(super) struct Ring {
     events: VecDeque<Arc<LogEvent>>,
-    floor: Revision,
+    oldest: Revision,
     head: Revision,
     capacity: usize,
 }
 
 impl Ring {
     pub(super) fn new(head: Revision, capacity: usize) -> Self {
-        Self { events: VecDeque::new(), floor: head, head, capacity: capacity.max(1) }
+        Self { events: VecDeque::new(), oldest: head, head, capacity: capacity.max(1) }
     }
 
     pub(super) fn head(&self) -> Revision {
         self.head
     }
 
-    /// Forgets everything and goes on after `floor`.
-    pub(super) fn restart(&mut self, floor: Revision) {
+    /// Forgets everything and goes on after `oldest`.
+    pub(super) fn restart(&mut self, oldest: Revision) {
         self.events.clear();
-        self.floor = floor;
-        self.head = self.head.max(floor);
+        self.oldest = oldest;
+        self.head = self.head.max(oldest);
     }
 
     /// Adds what the log brought; revisions without an event only move the head.
@@ -64,7 +64,7 @@ impl Ring {
             if self.events.len() > self.capacity
                 && let Some(oldest) = self.events.pop_front()
             {
-                self.floor = oldest.revision;
+                self.oldest = oldest.revision;
             }
         }
         self.head = self.head.max(head);
@@ -77,7 +77,7 @@ impl Ring {
         cursor: Revision,
         matches: impl Fn(&LogEvent) -> bool,
     ) -> Option<(Revision, Option<Arc<LogEvent>>)> {
-        if cursor < self.floor {
+        if cursor < self.oldest {
             return None;
         }
         let start = self.events.partition_point(|event| event.revision <= cursor);

@@ -1,7 +1,7 @@
 //! One stream: a snapshot or a replay, a bookmark, then every matching event as it is committed.
 
 use super::filter::{Filter, Snapshot, WatchRequest};
-use super::hub::Place;
+use super::hub::StreamSlot;
 use super::ring::LogEvent;
 use super::timers::{Timers, draining};
 use super::token::expired;
@@ -43,7 +43,7 @@ pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem>> + Send>>;
 struct Session {
     service: Service,
     filter: Filter,
-    place: Place,
+    slot: StreamSlot,
     page: usize,
     until_terminal: bool,
     /// Everything up to here was sent or did not match.
@@ -56,6 +56,9 @@ struct Session {
     open: BTreeSet<RequestId>,
     shown: bool,
 }
+
+/// What a stream takes out of the store at a time: it holds that much for as long as its client does not read.
+const STREAM_PAGE: usize = 32;
 
 impl Service {
     /// Follows the log until `shutdown`; every process runs one.
@@ -100,17 +103,17 @@ impl Service {
         request.names.retain(|name| once.insert(name.key()));
         let limits = &self.limits.watch;
         // In the index before the head is read: nothing that is committed from here on is missed.
-        let place = self.hub.enter(who, &request, limits)?;
+        let slot = self.hub.enter(who, &request, limits)?;
         let known = *self.store.head().borrow();
         let resumed = !request.resume_token.is_empty();
         let (cursor, head) = if resumed { self.resume(&request.resume_token, known).await? } else { (known, known) };
         let snapshot = if resumed { Snapshot::None } else { request.snapshot() };
-        let timers = Timers::new(&request, limits, place.id, closing);
+        let timers = Timers::new(&request, limits, slot.id, closing);
         let session = Session {
             service: self.clone(),
             filter: Filter::new(&request),
-            place,
-            page: limits.page,
+            slot,
+            page: limits.page.min(STREAM_PAGE),
             until_terminal: request.until_terminal,
             cursor,
             ahead: BTreeMap::new(),
@@ -207,7 +210,7 @@ impl Session {
                     }
                     tokio::select! {
                         biased; // one order, so that a simulation repeats itself
-                        () = self.place.bell.notified() => continue,
+                        () = self.slot.wake.notified() => continue,
                         () = timers.rang() => {}
                     }
                     if timers.over().is_none() && timers.beat_is_due() {
@@ -279,9 +282,14 @@ impl Session {
         let store = &self.service.store;
         match (&request.vault, request.names.is_empty()) {
             (Some(vault), false) => {
-                let keys: Vec<_> = request.names.iter().map(|name| key::pending(vault, name)).collect();
+                // Here the key is the place in the list of names.
+                let begin = after.parse::<usize>().unwrap_or(0);
+                let names = request.names.iter().skip(begin).take(self.page);
+                let keys: Vec<_> = names.map(|name| key::pending(vault, name)).collect();
                 let keys: Vec<_> = keys.iter().collect();
-                Ok((self.service.get_many(&keys).await?.into_iter().flatten().collect(), None))
+                let found = self.service.get_many(&keys).await?.into_iter().flatten().collect();
+                let next = begin + self.page;
+                Ok((found, (next < request.names.len()).then(|| next.to_string())))
             }
             (vault, _) => {
                 let mut prefix = key::pendings_of(vault.as_ref());
@@ -319,7 +327,7 @@ impl Session {
         if hub.is_history_lost() {
             return Err(expired());
         }
-        // A ring that has not come as far as the goal would let a caller wait for a bell that
+        // A ring that has not come as far as the goal would let a caller wait for a wake that
         // nobody rings.
         if goal.is_none_or(|goal| hub.head() >= goal)
             && let Some((cursor, event)) =

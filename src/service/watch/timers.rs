@@ -16,7 +16,7 @@ pub(super) struct Timers {
     deadline: Option<Instant>,
     closing: CancellationToken,
     /// How long this stream stays after `closing`, so that those of a server that stops do not all come back at once.
-    lingers: Duration,
+    drain_delay: Duration,
     /// When it goes, once `closing` was seen.
     leaves: Option<Instant>,
     /// Both wait through all messages: setting them anew for each would cost more than the message.
@@ -38,8 +38,8 @@ impl Timers {
         let deadline = request.deadline.map(|patience| now + patience);
         let closed = Box::pin(closing.clone().cancelled_owned());
         let alarm = Box::pin(sleep_until(earliest(beat, age, deadline)));
-        let lingers = limits.drain_spread.mul_f64(part);
-        Self { heartbeat, beat, age, deadline, closing, lingers, leaves: None, closed, alarm }
+        let drain_delay = limits.drain_spread.mul_f64(part);
+        Self { heartbeat, beat, age, deadline, closing, drain_delay, leaves: None, closed, alarm }
     }
 
     /// Something was sent: the next heartbeat is a whole interval away.
@@ -51,7 +51,7 @@ impl Timers {
     /// rests must not keep a stream open.
     pub(super) fn over(&mut self) -> Option<Error> {
         let now = Instant::now();
-        if self.closing.is_cancelled() && *self.leaves.get_or_insert(now + self.lingers) <= now {
+        if self.closing.is_cancelled() && *self.leaves.get_or_insert(now + self.drain_delay) <= now {
             Some(draining())
         } else if self.deadline.is_some_and(|deadline| deadline <= now) {
             Some(deadline_exceeded())
@@ -76,7 +76,7 @@ impl Timers {
             }
             tokio::select! {
                 biased; // one order, so that a simulation repeats itself
-                () = &mut self.closed, if self.leaves.is_none() => self.leaves = Some(Instant::now() + self.lingers),
+                () = &mut self.closed, if self.leaves.is_none() => self.leaves = Some(Instant::now() + self.drain_delay),
                 () = &mut self.alarm => {}
             }
             // What was sent since the alarm was set has put the heartbeat off.
@@ -160,7 +160,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn streams_of_a_server_that_stops_go_one_after_the_other() {
-        // Whether a stream waits for its bell or has so much to send that it never does.
+        // Whether a stream waits for its wake or has so much to send that it never does.
         for busy in [false, true] {
             let ends = ends(Duration::from_secs(10), busy).await;
             assert!(ends.iter().all(|end| *end <= Duration::from_millis(10_050)), "{ends:?}");

@@ -1,13 +1,13 @@
 //! Claims and trimming: short transactions on a connection of their own, so that they do not wait behind
 //! the commits of this replica.
 
-use super::bell::Bell;
 use super::connect::{Backend, Connector, Job, Session};
 use super::error::Fault;
-use super::floor::Floor;
+use super::head_watch::HeadWatch;
 use super::keys;
 use super::reader::Parameters;
 use super::schema::LOCK_REVISIONS;
+use super::visibility_horizon::VisibilityHorizon;
 use super::writer::{BEGIN, COMMIT, PATIENCE, ROLLBACK};
 use crate::domain::Timestamp;
 use crate::store::common::{integer, revision};
@@ -83,14 +83,14 @@ pub(super) const REMEMBERED: Duration = Duration::from_secs(600);
 
 pub(super) struct Claims {
     connector: Arc<Connector>,
-    bell: Arc<Bell>,
+    head_watch: Arc<HeadWatch>,
     place: Mutex<Place>,
 }
 
 #[derive(Default)]
 struct Place {
     open: Option<ClaimSession>,
-    floor: Floor,
+    horizon: VisibilityHorizon,
     forgotten: Forgotten,
     /// What the last lost connection may have left behind on the server.
     predecessor: Option<Backend>,
@@ -114,8 +114,8 @@ struct ClaimSession {
 }
 
 impl Claims {
-    pub(super) fn new(connector: Arc<Connector>, bell: Arc<Bell>) -> Self {
-        Self { connector, bell, place: Mutex::default() }
+    pub(super) fn new(connector: Arc<Connector>, head_watch: Arc<HeadWatch>) -> Self {
+        Self { connector, head_watch, place: Mutex::default() }
     }
 
     /// To be run in a task of its own: a caller that goes away must not leave a transaction open. A claim
@@ -123,11 +123,11 @@ impl Claims {
     pub(super) async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, Fault> {
         let mut place = self.place.lock().await;
         place.session(&self.connector).await?;
-        let Place { open: Some(open), floor, .. } = &mut *place else { return Err(Fault::Stopped) };
-        let claimed = open.claim(&self.bell, floor, now, until, limit).await;
+        let Place { open: Some(open), horizon, .. } = &mut *place else { return Err(Fault::Stopped) };
+        let claimed = open.claim(&self.head_watch, horizon, now, until, limit).await;
         place.tidy(&claimed).await;
         if let Err(Fault::Stale { seen, .. }) = &claimed {
-            self.bell.confirm_set_back(&self.connector, *seen).await?;
+            self.head_watch.confirm_set_back(&self.connector, *seen).await?;
         }
         claimed
     }
@@ -192,14 +192,14 @@ impl ClaimSession {
 
     async fn claim(
         &self,
-        bell: &Bell,
-        floor: &mut Floor,
+        head_watch: &HeadWatch,
+        horizon: &mut VisibilityHorizon,
         now: Timestamp,
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Record>, Fault> {
         let client = &self.session.client;
-        let (most, look) = (integer(limit), floor.look(now, Instant::now()));
+        let (most, look) = (integer(limit), horizon.look(now, Instant::now()));
         let looked = async {
             let parameters: Parameters<'_> = &[&now.0, &most, &look.lowest];
             let (begun, due) = join(client.batch_execute(BEGIN), client.query(&self.due, parameters)).await;
@@ -210,7 +210,7 @@ impl ClaimSession {
             Ok(due) => due,
             Err(fault) => {
                 if fault.spares_the_connection() {
-                    floor.failed(look, now, Instant::now());
+                    horizon.failed(look, now, Instant::now());
                 }
                 return Err(fault);
             }
@@ -218,7 +218,7 @@ impl ClaimSession {
         let looked = Instant::now();
         if due.is_empty() {
             self.end(ROLLBACK).await?;
-            floor.looked(look, now, (limit == 0).then_some(look.lowest), looked);
+            horizon.looked(look, now, (limit == 0).then_some(look.lowest), looked);
             return Ok(Vec::new());
         }
         let mut claimed = Vec::with_capacity(due.len());
@@ -227,7 +227,7 @@ impl ClaimSession {
             claimed.push((row.try_get::<_, i64>(1)?, key, row.try_get::<_, Vec<u8>>(2)?));
         }
         let keys: Vec<&str> = claimed.iter().map(|(_, key, _)| key.as_str()).collect();
-        let seen = *bell.head.borrow();
+        let seen = *head_watch.head.borrow();
         let leased = async {
             let parameters: Parameters<'_> = &[&keys, &until.0];
             let (locked, leased, patient) = join3(
@@ -242,8 +242,8 @@ impl ClaimSession {
             Ok::<_, tokio_postgres::Error>(leased)
         };
         let leased = self.session.answer(leased).await?;
-        if leased.try_get::<_, String>(1)? != bell.epoch {
-            return Err(bell.lose(HistoryLost::OtherEpoch));
+        if leased.try_get::<_, String>(1)? != head_watch.epoch {
+            return Err(head_watch.lose(HistoryLost::OtherEpoch));
         }
         let head = revision(leased.try_get(0)?);
         if head <= seen {
@@ -253,7 +253,7 @@ impl ClaimSession {
         // The first of them, since one that was hurried or put off meanwhile comes with its new time: the next claim
         // walks over these once more, and passes nothing by.
         let last = claimed.iter().map(|(due, ..)| *due).min();
-        floor.looked(look, now, last.filter(|_| claimed.len() >= limit), looked);
+        horizon.looked(look, now, last.filter(|_| claimed.len() >= limit), looked);
         // A row that changed while it was being locked still stands where its old due time was.
         claimed.sort_by(|(one, a, _), (two, b, _)| one.cmp(two).then_with(|| a.cmp(b)));
         let record = |(_, key, body)| Record { key: keys::original(key), revision: head, due: Some(until), body };

@@ -4,18 +4,18 @@
 //! read the views `readable_records` and `readable_events` while replicas run.
 
 mod address;
-mod bell;
 mod claims;
 mod connect;
 mod error;
-mod floor;
 mod group;
+mod head_watch;
 mod keys;
 mod options;
 mod reader;
 mod schema;
 mod time;
 mod tls;
+mod visibility_horizon;
 mod writer;
 
 pub use address::{DatabaseUrl, DatabaseUrlError};
@@ -26,11 +26,11 @@ use super::common::{Alarm, check_batch, check_keys};
 use super::{Batch, EventPage, Record, Revision, Store, StoreError};
 use crate::domain::Timestamp;
 use async_trait::async_trait;
-use bell::Bell;
 use claims::Claims;
 use connect::{Connector, Job};
 use error::Fault;
 use group::Waiting;
+use head_watch::HeadWatch;
 use reader::Readers;
 use std::fmt;
 use std::sync::Arc;
@@ -49,15 +49,18 @@ pub struct Postgres {
     readers: Readers,
     claims: Arc<Claims>,
     writes: mpsc::Sender<Waiting>,
-    bell: Arc<Bell>,
+    head_watch: Arc<HeadWatch>,
     failed: CancellationToken,
     _stop: DropGuard,
 }
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connector, bell, readers: _, claims: _, writes: _, failed: _, _stop } = self;
-        f.debug_struct("Postgres").field("url", &connector.url).field("epoch", &bell.epoch).finish_non_exhaustive()
+        let Self { connector, head_watch, readers: _, claims: _, writes: _, failed: _, _stop } = self;
+        f.debug_struct("Postgres")
+            .field("url", &connector.url)
+            .field("epoch", &head_watch.epoch)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,23 +75,23 @@ impl Postgres {
         let (connector, _) = prepare(url, options).await?;
         let connector = Arc::new(connector);
         let first = connector.connect(Job::SetUp).await?;
-        let seen = bell::look(&first).await?;
+        let seen = head_watch::look(&first).await?;
         drop(first);
 
         let stop = CancellationToken::new();
-        let bell = Arc::new(Bell::new(seen));
+        let head_watch = Arc::new(HeadWatch::new(seen));
         let failed = CancellationToken::new();
         tokio::spawn({
-            let (bell, connector, stop) = (bell.clone(), connector.clone(), stop.clone());
+            let (head_watch, connector, stop) = (head_watch.clone(), connector.clone(), stop.clone());
             let alarm = Alarm(failed.clone());
             async move {
                 let _alarm = alarm;
-                bell.run(&connector, stop).await;
+                head_watch.run(&connector, stop).await;
             }
         });
         let (writes, queue) = mpsc::channel(connector.options.write_queue.clamp(1, 1 << 20));
         tokio::spawn({
-            let (writer, alarm) = (Writer::new(connector.clone(), bell.clone()), Alarm(failed.clone()));
+            let (writer, alarm) = (Writer::new(connector.clone(), head_watch.clone()), Alarm(failed.clone()));
             async move {
                 let _alarm = alarm;
                 writer.run(queue).await;
@@ -96,10 +99,10 @@ impl Postgres {
         });
         Ok(Self {
             readers: Readers::new(connector.clone()),
-            claims: Arc::new(Claims::new(connector.clone(), bell.clone())),
+            claims: Arc::new(Claims::new(connector.clone(), head_watch.clone())),
             connector,
             writes,
-            bell,
+            head_watch,
             failed,
             _stop: stop.drop_guard(),
         })
@@ -131,7 +134,7 @@ impl Postgres {
 
     /// The clock of the database, for what replicas write down for each other.
     pub fn time(&self) -> DatabaseTime {
-        self.bell.time.clone()
+        self.head_watch.time.clone()
     }
 
     fn check(&self, batch: &Batch) -> Result<(), StoreError> {
@@ -164,18 +167,18 @@ async fn prepare(url: DatabaseUrl, mut options: PostgresOptions) -> Result<(Conn
 #[async_trait]
 impl Store for Postgres {
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.bell.check()?;
+        self.head_watch.check()?;
         Ok(self.readers.get(key).await?)
     }
 
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.bell.check()?;
+        self.head_watch.check()?;
         check_keys(keys)?;
         Ok(self.readers.get_many(keys).await?)
     }
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.bell.check()?;
+        self.head_watch.check()?;
         Ok(self.readers.list(prefix, after, limit).await?)
     }
 
@@ -187,30 +190,30 @@ impl Store for Postgres {
     }
 
     async fn claim(&self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.bell.check()?;
+        self.head_watch.check()?;
         let claims = self.claims.clone();
         let claimed = tokio::spawn(async move { claims.claim(now, until, limit).await });
         Ok(claimed.await.map_err(|_| Fault::Stopped)??)
     }
 
     async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError> {
-        self.bell.check()?;
+        self.head_watch.check()?;
         Ok(self.readers.events(after, limit).await?)
     }
 
     fn head(&self) -> watch::Receiver<Revision> {
-        self.bell.head.subscribe()
+        self.head_watch.head.subscribe()
     }
 
     async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError> {
-        self.bell.check()?;
+        self.head_watch.check()?;
         let claims = self.claims.clone();
         let trimmed = tokio::spawn(async move { claims.trim(before, keep_at_least, limit).await });
         Ok(trimmed.await.map_err(|_| Fault::Stopped)??)
     }
 
     async fn epoch(&self) -> Result<String, StoreError> {
-        Ok(self.bell.epoch.clone())
+        Ok(self.head_watch.epoch.clone())
     }
 }
 

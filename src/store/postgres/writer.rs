@@ -6,10 +6,10 @@
 //! the answer is here: until then a lost connection means that nothing is committed, and whoever takes the
 //! lock of the revisions later knows that a COMMIT that was sent has come to its end.
 
-use super::bell::Bell;
 use super::connect::{Backend, Connector, Job, Session};
 use super::error::{Cure, Fault};
 use super::group::{Arrays, Waiting, take};
+use super::head_watch::HeadWatch;
 use super::keys;
 use super::reader::{Parameters, Pause};
 use super::schema::LOCK_REVISIONS;
@@ -86,7 +86,7 @@ pub(super) const STATEMENTS: &[&str] = &[LOCK_RECORDS, WRITE, OUTCOME];
 
 pub(super) struct Writer {
     connector: Arc<Connector>,
-    bell: Arc<Bell>,
+    head_watch: Arc<HeadWatch>,
     session: Option<Arc<WriteSession>>,
     /// What the last lost connection may have left behind on the server.
     predecessor: Option<Backend>,
@@ -111,8 +111,8 @@ struct Ready {
 }
 
 impl Writer {
-    pub(super) fn new(connector: Arc<Connector>, bell: Arc<Bell>) -> Self {
-        Self { connector, bell, session: None, predecessor: None }
+    pub(super) fn new(connector: Arc<Connector>, head_watch: Arc<HeadWatch>) -> Self {
+        Self { connector, head_watch, session: None, predecessor: None }
     }
 
     /// Works until the other end of the queue is gone and the queue is empty.
@@ -169,7 +169,7 @@ impl Writer {
         let deadline = Instant::now() + self.connector.options.retry_for;
         let mut pause = Pause::default();
         loop {
-            self.bell.check()?;
+            self.head_watch.check()?;
             let fault = match self.attempt(&arrays, deadline).await {
                 Ok(Some(verdicts)) => return Ok(verdicts),
                 // Asked for and known to be rolled back.
@@ -191,12 +191,12 @@ impl Writer {
     /// [`Fault::OutcomeUnknown`]; `None` that its COMMIT was lost and did not take place.
     async fn attempt(&mut self, arrays: &Arrays<'_>, deadline: Instant) -> Result<Option<Verdicts>, Fault> {
         let open = self.session().await?;
-        let seen = *self.bell.head.borrow();
+        let seen = *self.head_watch.head.borrow();
         let ready = match open.prepare_commit(arrays).await {
-            Ok((ready, epoch)) if epoch == self.bell.epoch => ready,
+            Ok((ready, epoch)) if epoch == self.head_watch.epoch => ready,
             Ok(_) => {
                 self.lose();
-                return Err(self.bell.lose(HistoryLost::OtherEpoch));
+                return Err(self.head_watch.lose(HistoryLost::OtherEpoch));
             }
             Err(fault) => {
                 if !fault.spares_the_connection() || open.end(ROLLBACK).await.is_err() {
@@ -214,7 +214,7 @@ impl Writer {
         if head <= seen {
             self.lose();
             drop(open);
-            self.bell.confirm_set_back(&self.connector, seen).await?;
+            self.head_watch.confirm_set_back(&self.connector, seen).await?;
             return Err(Fault::Stale { found: head, seen });
         }
         match open.end(COMMIT).await {
@@ -230,7 +230,7 @@ impl Writer {
                 }
             }
         }
-        self.bell.committed(head);
+        self.head_watch.committed(head);
         Ok(Some(ready.verdicts))
     }
 
@@ -318,11 +318,11 @@ impl WriteSession {
         let (mut head, mut mark, mut epoch) = (0, None, String::new());
         for row in rows {
             let number: Option<i64> = row.try_get(0)?;
-            let in_the_way: Option<String> = row.try_get(1)?;
+            let conflict: Option<String> = row.try_get(1)?;
             head = number.map_or(head, |number| head.max(revision(number)));
             mark = row.try_get::<_, Option<String>>(2)?;
             epoch = row.try_get(3)?;
-            verdicts.push(number.map(revision).ok_or_else(|| keys::original(in_the_way.unwrap_or_default())));
+            verdicts.push(number.map(revision).ok_or_else(|| keys::original(conflict.unwrap_or_default())));
         }
         Ok((Ready { verdicts, mark: mark.map(|token| (head, token)) }, epoch))
     }

@@ -8,8 +8,8 @@ mod error;
 mod file;
 mod options;
 mod queue;
+mod read_cache;
 mod reader;
-mod recent;
 mod request;
 mod schema;
 mod writer;
@@ -24,7 +24,7 @@ use erase::Eraser;
 use error::{Fault, store_error};
 use file::Claimed;
 use queue::Threads;
-use recent::{Found, Recent};
+use read_cache::{Found, ReadCache};
 use request::{Job, Request};
 use rusqlite::Connection;
 use schema::OpenedFile;
@@ -43,7 +43,7 @@ pub struct Sqlite {
     readers: Option<Threads<Job>>,
     engine: Engine,
     doorbell: watch::Sender<Revision>,
-    recent: Arc<Recent>,
+    cache: Arc<ReadCache>,
     history: Arc<History>,
     failed: CancellationToken,
     epoch: String,
@@ -87,14 +87,14 @@ impl Sqlite {
 
     /// A database that is gone when it is dropped, without a thread: each call does its work where
     /// it is made and never waits, so a run with one seed and one clock repeats itself. Of the
-    /// options only `max_body`, `recent` and `now` matter.
+    /// options only `max_body`, `cache` and `now` matter.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where there is no memory.
     pub fn open_inline(options: SqliteOptions) -> Result<Self, StoreError> {
         let (connection, meta, epoch) = schema::open_in_memory().map_err(store_error)?;
         let doorbell = watch::Sender::new(revision(meta.head));
-        let recent = Arc::new(Recent::new(options.recent));
+        let cache = Arc::new(ReadCache::new(options.cache));
         let history = Arc::new(History::default());
         let writer = Writer {
             connection,
@@ -105,14 +105,14 @@ impl Sqlite {
             group: 1,
             now: options.now,
             doorbell: doorbell.clone(),
-            recent: recent.clone(),
+            cache: cache.clone(),
         };
         let engine = Engine::Caller(Box::new(Mutex::new(writer)));
         Ok(Self {
             readers: None,
             engine,
             doorbell,
-            recent,
+            cache,
             history,
             failed: CancellationToken::new(),
             epoch,
@@ -159,7 +159,7 @@ impl Sqlite {
     ) -> Result<Self, StoreError> {
         let (file, eraser) = file.unzip();
         let doorbell = watch::Sender::new(revision(meta.head));
-        let recent = Arc::new(Recent::new(options.recent));
+        let cache = Arc::new(ReadCache::new(options.cache));
         let history = Arc::new(History::default());
         let writer = Writer {
             connection,
@@ -170,12 +170,12 @@ impl Sqlite {
             group: options.group.max(1),
             now: options.now.clone(),
             doorbell: doorbell.clone(),
-            recent: recent.clone(),
+            cache: cache.clone(),
         };
         let writer = Threads::one("store-writer", options.write_queue, &failed, |requests| writer.run(requests))
             .map_err(|e| no_thread(file.as_ref().map_or(Path::new(":memory:"), |file| &file.path), e))?;
         let engine = Engine::Thread(writer);
-        Ok(Self { readers, engine, doorbell, recent, history, failed, epoch, max_body: options.max_body, file })
+        Ok(Self { readers, engine, doorbell, cache, history, failed, epoch, max_body: options.max_body, file })
     }
 
     async fn read<T: Send + 'static>(
@@ -227,14 +227,14 @@ impl Sqlite {
 impl Store for Sqlite {
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         self.history.check()?;
-        let ticket = match self.recent.find(key) {
+        let ticket = match self.cache.find(key) {
             Found::Known(record) => return Ok(Some((*record).clone())),
             Found::Unknown(ticket) => ticket,
         };
         let key = key.to_owned();
         let found = self.read(move |connection| reader::get(connection, &key)).await?;
         if let (Some(ticket), Some(record)) = (ticket, &found) {
-            self.recent.keep(ticket, record);
+            self.cache.keep(ticket, record);
         }
         Ok(found)
     }

@@ -31,7 +31,7 @@ pub struct SqliteOptions {
     /// connection alone. Default 256 MiB (address space, not memory).
     pub mmap: u64,
     /// Bytes of records read lately that are kept in memory, about; 0 keeps none. Default 8 MiB.
-    pub recent: usize,
+    pub cache: usize,
     /// Bytes of a file of an earlier certmint, which did not erase what it deleted, up to which it is written anew when
     /// it is opened. A larger one is left to `certmint migrate`, since it takes its time. Default 1 GiB.
     pub rewrite: u64,
@@ -50,7 +50,7 @@ impl Default for SqliteOptions {
             max_file: None,
             busy_timeout: Duration::from_secs(5),
             mmap: 256 << 20,
-            recent: 8 << 20,
+            cache: 8 << 20,
             rewrite: 1 << 30,
             now: None,
         }
@@ -68,7 +68,7 @@ impl fmt::Debug for SqliteOptions {
             max_file,
             busy_timeout,
             mmap,
-            recent,
+            cache,
             rewrite,
             now,
         } = self;
@@ -81,7 +81,7 @@ impl fmt::Debug for SqliteOptions {
             .field("max_file", max_file)
             .field("busy_timeout", busy_timeout)
             .field("mmap", mmap)
-            .field("recent", recent)
+            .field("cache", cache)
             .field("rewrite", rewrite)
             .field("now", &now.as_ref().map(|_| "given"))
             .finish()

@@ -5,8 +5,8 @@ use super::erase::Eraser;
 use super::error::Lost;
 use super::options::Now;
 use super::queue::receive_until;
+use super::read_cache::ReadCache;
 use super::reader::{record, text_or_blob};
-use super::recent::Recent;
 use super::request::{Deferred, Request, defer, refuse};
 use super::schema::{META, Meta};
 use crate::domain::Timestamp;
@@ -71,7 +71,7 @@ pub(super) struct Writer {
     pub(super) group: usize,
     pub(super) now: Option<Now>,
     pub(super) doorbell: watch::Sender<Revision>,
-    pub(super) recent: Arc<Recent>,
+    pub(super) cache: Arc<ReadCache>,
 }
 
 impl Writer {
@@ -161,9 +161,9 @@ impl Writer {
                 Request::Read(_) => continue,
             });
         }
-        self.recent.close(std::mem::take(&mut group.touched));
+        self.cache.close(std::mem::take(&mut group.touched));
         group.end(self.meta);
-        self.recent.open();
+        self.cache.open();
         let Group { meta, rings, removes, lost, connection: _, touched: _ } = group;
         let lost = lost.map(|error| Arc::new(Lost::new(error, self.connection.path())));
         let wrote = lost.is_none() && self.meta != meta;

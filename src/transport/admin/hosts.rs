@@ -10,6 +10,10 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, Default)]
 pub struct AdminHosts(Vec<String>);
 
+fn authority(host: &str) -> Option<Authority> {
+    host.parse::<Authority>().ok().filter(|authority| !authority.as_str().contains('@'))
+}
+
 impl AdminHosts {
     pub fn new(names: Vec<String>) -> Self {
         Self(names)
@@ -22,7 +26,7 @@ impl AdminHosts {
         if hosts.next().is_some() {
             return Err((StatusCode::BAD_REQUEST, "The request has more than one Host header.\n"));
         }
-        let header = match header.map(|host| host.to_str().ok().and_then(|host| host.parse::<Authority>().ok())) {
+        let header = match header.map(|host| host.to_str().ok().and_then(authority)) {
             Some(None) => return Err((StatusCode::BAD_REQUEST, "The request has no valid Host header.\n")),
             Some(Some(authority)) => Some(authority),
             None => None,
@@ -79,7 +83,7 @@ mod tests {
         ] {
             assert_eq!(status(&[foreign]), Some(421), "{foreign}");
         }
-        for bad in ["a b", "", "u@x@y"] {
+        for bad in ["a b", "", "u@x", "u@x@y"] {
             assert_eq!(status(&[bad]), Some(400), "{bad}");
         }
         assert_eq!(status(&["localhost", "localhost"]), Some(400));

@@ -1,10 +1,10 @@
 //! What every call carries beside its message: the host that the client used, and who calls.
 
-use super::door::Caller;
+use super::middleware::Caller;
 use crate::domain::{CertificateName, Error, IssuerName, RequestId, Result, VaultName, Version};
 use crate::service::watch::Subscriber;
 use crate::service::{self, PendingRef, Vaults};
-use crate::transport::audit::About;
+use crate::transport::audit::AuditRecord;
 use crate::transport::auth::Principal;
 use crate::transport::host::Host;
 use crate::transport::listener::ConnectionInfo;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// The surroundings of one call; `front` puts it into every request.
+/// The surroundings of one call; `dispatch` puts it into every request.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) host: Host,
@@ -21,19 +21,19 @@ pub(super) struct Call {
     pub(super) principal: Principal,
     deadline: Instant,
     connection: u64,
-    about: Option<Arc<Mutex<About>>>,
+    record: Option<Arc<Mutex<AuditRecord>>>,
     vaults: Arc<Vaults>,
 }
 
 impl Call {
-    /// `door` put the caller into the extensions of the request, the listener its connection.
+    /// `middleware` put the caller into the extensions of the request, the listener its connection.
     pub(super) fn new(host: Host, extensions: &mut http::Extensions, vaults: Arc<Vaults>, deadline: Instant) -> Self {
         let (connection, closing) = match extensions.get::<ConnectionInfo>() {
             Some(ConnectionInfo { id, closing, .. }) => (*id, closing.clone()),
             None => (0, CancellationToken::new()),
         };
-        let Caller { principal, about, is_known: _ } = extensions.remove::<Caller>().unwrap_or_default();
-        Self { host, closing, principal, deadline, connection, about, vaults }
+        let Caller { principal, record, is_known: _ } = extensions.remove::<Caller>().unwrap_or_default();
+        Self { host, closing, principal, deadline, connection, record, vaults }
     }
 
     /// For whom work with keys is done, and until when.
@@ -49,35 +49,35 @@ impl Call {
     /// The vault that a message names, else the one of the host; refused where there is none.
     pub(super) async fn vault(&self, name: &str) -> Result<VaultName> {
         let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
-        self.note(|about| vault.as_str().clone_into(&mut about.vault));
+        self.note(|record| vault.as_str().clone_into(&mut record.vault));
         self.vaults.find(&vault).await.map(|known| known.name)
     }
 
     /// The vault that a message is about to make.
     pub(super) fn new_vault(&self, name: &str) -> Result<VaultName> {
         let vault = VaultName::parse(name)?;
-        self.note(|about| vault.as_str().clone_into(&mut about.vault));
+        self.note(|record| vault.as_str().clone_into(&mut record.vault));
         Ok(vault)
     }
 
     /// The certificate that a message names.
     pub(super) fn certificate(&self, name: &str) -> Result<CertificateName> {
         let name = CertificateName::parse(name)?;
-        self.note(|about| name.as_str().clone_into(&mut about.name));
+        self.note(|record| name.as_str().clone_into(&mut record.name));
         Ok(name)
     }
 
     /// The issuer that a message names.
     pub(super) fn issuer(&self, name: &str) -> Result<IssuerName> {
         let name = IssuerName::parse(name)?;
-        self.note(|about| name.as_str().clone_into(&mut about.name));
+        self.note(|record| name.as_str().clone_into(&mut record.name));
         Ok(name)
     }
 
-    pub(super) fn note(&self, note: impl FnOnce(&mut About)) {
-        if let Some(about) = &self.about {
+    pub(super) fn note(&self, note: impl FnOnce(&mut AuditRecord)) {
+        if let Some(record) = &self.record {
             // Whole texts are put in: nothing half done can be seen.
-            note(&mut about.lock().unwrap_or_else(PoisonError::into_inner));
+            note(&mut record.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 

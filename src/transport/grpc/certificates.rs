@@ -19,7 +19,7 @@ pub(super) fn open<T>(request: Request<T>) -> Result<(Call, T)> {
     Ok((extensions.remove::<Call>().ok_or_else(without_call)?, message))
 }
 
-/// `front` puts the surroundings into every request; without them the server is put together wrongly.
+/// `dispatch` puts the surroundings into every request; without them the server is put together wrongly.
 pub(super) fn without_call() -> Error {
     tracing::error!("a call came without its surroundings");
     Error::internal()
@@ -210,7 +210,7 @@ impl CertificateService for Certificates {
         self.merge(request).await.map(Response::new).map_err(status)
     }
 
-    /// `front` answers this method itself, with messages that are encoded once for all streams.
+    /// `dispatch` answers this method itself, with messages that are encoded once for all streams.
     async fn watch_pending(
         &self,
         _: Request<v1::WatchPendingRequest>,

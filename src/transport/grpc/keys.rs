@@ -11,7 +11,7 @@ use crate::domain::{
     Certificate, EncryptionAlgorithm, Error, KeyNumbers, KeyOperation, Recovery, Result, SignatureAlgorithm,
 };
 use crate::proto::v1::{self, key_service_server::KeyService};
-use crate::service::{FaceRef, KeyResult, KeyView, Service};
+use crate::service::{KeyResult, KeyView, Service, VersionRef};
 use bytes::Bytes;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
@@ -110,7 +110,7 @@ impl Keys {
     async fn seal(
         &self,
         call: &Call,
-        wanted: &FaceRef,
+        wanted: &VersionRef,
         operation: KeyOperation,
         algorithm: i32,
         plain: Bytes,
@@ -123,7 +123,7 @@ impl Keys {
     async fn unseal(
         &self,
         call: &Call,
-        wanted: &FaceRef,
+        wanted: &VersionRef,
         operation: KeyOperation,
         algorithm: i32,
         ciphertext: Bytes,
@@ -134,7 +134,7 @@ impl Keys {
     }
 }
 
-fn named(call: &Call, wanted: &FaceRef, result: KeyResult) -> (String, Bytes) {
+fn named(call: &Call, wanted: &VersionRef, result: KeyResult) -> (String, Bytes) {
     let KeyResult { version, bytes } = result;
     call.note(|about| about.version = Some(version));
     (format!("{}/keys/{}/{version}", call.base(), wanted.name), Bytes::copy_from_slice(&bytes))

@@ -1,22 +1,22 @@
 //! The gRPC contract over the use cases: parse, ask, translate. Nothing behind it validates again.
 
 mod admin;
-mod bare;
 mod call;
 mod certificates;
-mod door;
-mod ending;
+mod dispatch;
 mod frames;
-mod front;
+mod framework_errors;
 mod import;
 mod keys;
 mod management;
+mod middleware;
 mod policy;
 mod policy_mask;
 mod reading;
 mod reply;
 mod secrets;
 mod status;
+mod stream_deadline;
 mod unary;
 mod vaults;
 mod watch;
@@ -33,11 +33,11 @@ use crate::service::Service;
 use crate::transport::auth::Auth;
 use crate::transport::host::Hosts;
 use crate::transport::listener::Refusal;
-use door::{Door, Method};
-use front::Front;
+use dispatch::Dispatch;
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{StatusCode, Version};
+use middleware::{Method, Middleware};
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -48,7 +48,7 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tower::Layer;
 
-/// How the gRPC face behaves.
+/// How the gRPC API behaves.
 #[derive(Clone, Debug)]
 pub struct GrpcOptions {
     /// A host `{vault}.{base_domain}` names a vault.
@@ -94,7 +94,7 @@ const QUESTION_LIMIT: usize = 16 * 1024;
 const BESIDE_BACKUP: usize = 4 * 1024;
 
 /// The services of the contract, health, and reflection in both versions; gRPC-Web too.
-pub fn face(service: Service, options: GrpcOptions) -> Face {
+pub fn api(service: Service, options: GrpcOptions) -> Api {
     let backup = options.backup_limit.saturating_add(BESIDE_BACKUP);
     let certificates = |limit: usize| {
         CertificateServiceServer::new(certificates::Certificates(service.clone()))
@@ -127,21 +127,25 @@ pub fn face(service: Service, options: GrpcOptions) -> Face {
         tracing::error!(%error, "reflection is not offered");
         routes
     });
-    Face(Door::new(Front::new(service.clone(), routes.prepare(), restore.prepare(), options.clone()), service, options))
+    Api(Middleware::new(
+        Dispatch::new(service.clone(), routes.prepare(), restore.prepare(), options.clone()),
+        service,
+        options,
+    ))
 }
 
-/// The gRPC face. Cheap to clone.
+/// The gRPC API. Cheap to clone.
 #[derive(Clone)]
-pub struct Face(Door);
+pub struct Api(Middleware);
 
-impl Face {
-    /// Whether a request with this content type is for this face.
+impl Api {
+    /// Whether a request with this content type is for this API.
     pub fn speaks(content_type: &[u8]) -> bool {
         content_type.starts_with(b"application/grpc")
     }
 }
 
-impl<B> tower::Service<http::Request<B>> for Face
+impl<B> tower::Service<http::Request<B>> for Api
 where
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -156,14 +160,14 @@ where
 
     /// Answers a call of gRPC, or of gRPC-Web by way of its translation.
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let door = self.0.clone();
+        let middleware = self.0.clone();
         let streams = Method::of(request.uri().path()).streams;
         let request = request.map(Body::new);
         let content_type = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
         if request.version() == Version::HTTP_2 && !content_type.starts_with(b"application/grpc-web") {
-            return Box::pin(async move { Ok(unary::whole(door.answer(request).await, streams).await) });
+            return Box::pin(async move { Ok(unary::whole(middleware.answer(request).await, streams).await) });
         }
-        let mut web = tonic_web::GrpcWebLayer::new().layer(door);
+        let mut web = tonic_web::GrpcWebLayer::new().layer(middleware);
         Box::pin(async move {
             let response = tower::Service::call(&mut web, request).await?;
             Ok(unary::whole(in_words(response), streams).await)

@@ -109,7 +109,7 @@ fn attributes(
     }
 }
 
-/// The attributes of a version on its secret and key faces.
+/// The attributes of a version on its secret and key views.
 pub(super) fn version_attributes(certificate: &Certificate, recovery: Recovery) -> v1::CertificateAttributes {
     let Certificate { not_before, expires, created, updated, .. } = certificate;
     attributes(certificate.enabled, (*not_before, *expires), (*created, *updated), recovery)

@@ -9,7 +9,7 @@ use crate::domain::policy::ContentType;
 use crate::domain::{Certificate, Error, Recovery, Result};
 use crate::proto::v1::secret::Content;
 use crate::proto::v1::{self, secret_service_server::SecretService};
-use crate::service::{FaceRef, SecretView, Service};
+use crate::service::{SecretView, Service, VersionRef};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tonic::{Request, Response, Status};
 
@@ -63,11 +63,11 @@ impl Secrets {
 }
 
 /// A version that a call names; an empty one is the newest.
-pub(super) async fn wanted(call: &Call, vault: &str, name: &str, version: &str) -> Result<FaceRef> {
+pub(super) async fn wanted(call: &Call, vault: &str, name: &str, version: &str) -> Result<VersionRef> {
     let (vault, name) = (call.vault(vault).await?, call.certificate(name)?);
     let version = optional_version(version)?;
     call.note(|about| about.version = version);
-    Ok(FaceRef { vault, name, version })
+    Ok(VersionRef { vault, name, version })
 }
 
 fn form(text: &str) -> Result<ContentType> {

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_says_why_on_both_faces() {
+    fn a_status_says_why_on_both_apis() {
         let error =
             Error::new(Reason::PendingInProgress, "m").with(Detail::Fact { key: "requestId", value: "1".into() });
         let status = status(error);

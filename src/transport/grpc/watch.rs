@@ -1,10 +1,10 @@
 //! `WatchPending`: the stream of the use case in messages that are encoded once for all streams.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
-use super::bare::undecodable;
 use super::call::Call;
 use super::certificates::without_call;
 use super::frames::{Frames, framed};
+use super::framework_errors::undecodable;
 use super::policy::time;
 use super::reply;
 use super::status::status;
@@ -66,11 +66,13 @@ async fn open(
     messages.trailers().await?;
     let call = parts.extensions.remove::<Call>().ok_or_else(|| status(without_call()))?;
     let include_csr = message.include_csr;
+    // The names are kept twice: as they were asked for, and in the index.
+    let keeps = 2 * message.encoded_len();
     let patience = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let wanted = parse(&call, message, patience).await.map_err(status)?;
     let stream = service.watch(wanted, &call.subscriber(), call.closing.clone()).await.map_err(status)?;
     if let Some(account) = parts.extensions.get::<Account>() {
-        account.limited_elsewhere();
+        account.limited_elsewhere(keeps);
     }
     let stream = until_revoked(stream, &call.principal);
     let metrics = service.metrics().clone();

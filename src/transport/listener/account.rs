@@ -1,5 +1,6 @@
 //! What one request holds of the budget, from its head to the last byte of its answer.
 
+use super::bodies::PIECE;
 use super::budget::{Charge, Overrun, Share};
 use super::connections::Connection;
 use futures_util::future::AbortHandle;
@@ -9,6 +10,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// What an open request costs beside its head and bodies: its task, its state in HTTP/2, an answer without a body.
 const REQUEST: usize = 2 * 1024;
+/// Refusals with a body that may be on their way on one connection.
+const EXPLANATIONS: usize = 16;
 /// What a field of a head costs beside its text.
 const FIELD: usize = 104;
 
@@ -49,6 +52,7 @@ struct State {
     anonymous: bool,
     overrun: Option<Overrun>,
     answered: bool,
+    explained: bool,
     stalled: bool,
 }
 
@@ -78,8 +82,16 @@ impl Account {
             }
         };
         let overrun = charged.as_ref().err().copied();
-        let (charge, answered, stalled) = (charged.ok(), false, false);
-        let state = State { charge, fixed: REQUEST, head, anonymous, overrun, answered, stalled };
+        let state = State {
+            charge: charged.ok(),
+            fixed: REQUEST,
+            head,
+            anonymous,
+            overrun,
+            answered: false,
+            explained: false,
+            stalled: false,
+        };
         Self(Arc::new(Open {
             connection: Arc::clone(connection),
             number,
@@ -134,10 +146,11 @@ impl Account {
         Ok(())
     }
 
-    /// The stream of this request has a limit of its own: nothing is held for it but what is on its way to the peer.
-    pub fn limited_elsewhere(&self) {
+    /// The stream of this request has a limit of its own: nothing is held for it but what is on its way to the peer, and
+    /// so many bytes of what it was asked for.
+    pub fn limited_elsewhere(&self, keeps: usize) {
         let mut state = self.0.state();
-        state.fixed = 0;
+        state.fixed = keeps;
         state.settle();
     }
 
@@ -175,8 +188,9 @@ impl Account {
         state.overrun.map_or(Ok(()), Err)
     }
 
-    /// Takes the bytes of an answer whose length is known.
-    pub(super) fn answer(&self, bytes: usize) -> Result<Charge, Overrun> {
+    /// Takes the bytes of an answer whose length is known, and of the piece that is copied of a large one.
+    pub(super) fn answer(&self, length: usize) -> Result<Charge, Overrun> {
+        let bytes = length.saturating_add(if length > PIECE { PIECE } else { 0 });
         let mut state = self.0.state();
         Charge::take(&self.0.payer(&state), bytes).map_err(|cause| state.refuse(cause))
     }
@@ -191,8 +205,19 @@ impl Account {
         self.0.connection.budget.count_refusal(cause);
     }
 
-    pub(super) fn is_anonymous(&self) -> bool {
-        self.0.state().anonymous
+    /// Whether the refusal may have a body, for which nothing is left to pay. Few of a connection may at a time, and none
+    /// that has shown no credentials: a head is not held for its reader.
+    pub(super) fn may_explain(&self) -> bool {
+        let mut state = self.0.state();
+        if state.anonymous {
+            return false;
+        }
+        let before = self.0.connection.explanations.fetch_add(1, Relaxed);
+        state.explained = before < EXPLANATIONS;
+        if !state.explained {
+            self.0.connection.explanations.fetch_sub(1, Relaxed);
+        }
+        state.explained
     }
 
     /// An answer with a body begins; `abort` ends its task.
@@ -298,8 +323,15 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if self.state().anonymous {
+        let (anonymous, explained) = {
+            let state = self.state();
+            (state.anonymous, state.explained)
+        };
+        if anonymous {
             self.no_longer_anonymous();
+        }
+        if explained {
+            self.connection.explanations.fetch_sub(1, Relaxed);
         }
         self.connection.answer_ended(self.number);
     }

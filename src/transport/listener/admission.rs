@@ -130,12 +130,12 @@ impl Drop for Permit {
 
 /// Lets one line through in ten seconds, and says how many it kept back.
 #[derive(Debug, Default)]
-pub(super) struct Hush {
+pub(super) struct LogThrottle {
     last: Option<Instant>,
     kept_back: u64,
 }
 
-impl Hush {
+impl LogThrottle {
     /// `Some(n)` when a line may be written now; `n` lines were kept back since the last one.
     pub(super) fn line(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now.duration_since(last) < Duration::from_secs(10)) {
@@ -190,9 +190,9 @@ mod tests {
 
     #[test]
     fn a_flood_writes_one_line_in_ten_seconds() {
-        let (mut hush, start) = (Hush::default(), Instant::now());
-        assert_eq!(hush.line(start), Some(0));
-        assert_eq!((hush.line(start), hush.line(start + Duration::from_secs(9))), (None, None));
-        assert_eq!(hush.line(start + Duration::from_secs(10)), Some(2));
+        let (mut throttle, start) = (LogThrottle::default(), Instant::now());
+        assert_eq!(throttle.line(start), Some(0));
+        assert_eq!((throttle.line(start), throttle.line(start + Duration::from_secs(9))), (None, None));
+        assert_eq!(throttle.line(start + Duration::from_secs(10)), Some(2));
     }
 }

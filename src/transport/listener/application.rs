@@ -107,8 +107,7 @@ impl Refusing {
         if let Refusal::Budget(cause) = why {
             self.account.refused(cause);
         }
-        // Who has shown no credentials costs a head at most.
-        if self.account.is_anonymous() {
+        if !self.account.may_explain() {
             *refused.body_mut() = Bytes::new();
         }
         if !refused.body().is_empty() {

@@ -13,7 +13,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A larger frame of an answer is sent in pieces of this size: HTTP/2 takes over what it is given and holds it while
 /// the window of the peer is shut, whether the request still exists or not.
-const PIECE: usize = 32 * 1024;
+pub(super) const PIECE: usize = 32 * 1024;
 
 /// The body of a request.
 #[derive(Debug)]
@@ -101,6 +101,10 @@ impl<B> AnswerBody<B> {
         let charge = self.account.counted(bytes.len());
         if bytes.len() <= PIECE {
             return self.piece(bytes, charge);
+        }
+        // In the place of what was taken for the copy.
+        if let Some(announced) = &mut self.announced {
+            announced.shrink_to(announced.bytes().saturating_sub(PIECE));
         }
         self.rest = Some((bytes, charge));
         self.next_of_rest().unwrap_or_else(|| Frame::trailers(http::HeaderMap::new()))

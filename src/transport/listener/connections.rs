@@ -18,6 +18,8 @@ pub(super) struct Connection {
     /// For its anonymous requests.
     pub(super) peer: Arc<Share>,
     pub(super) anonymous_open: AtomicUsize,
+    /// Refusals with a body that are on their way.
+    pub(super) explanations: AtomicUsize,
     /// Cancelled where it has to end at once.
     pub(super) cut: CancellationToken,
     id: u64,
@@ -137,6 +139,7 @@ impl Connections {
             budget: Arc::clone(&self.budget),
             peer: self.budget.peer(address),
             anonymous_open: AtomicUsize::new(0),
+            explanations: AtomicUsize::new(0),
             cut: CancellationToken::new(),
             id,
             address,

@@ -1,6 +1,6 @@
 //! The way of one request through the gateway, and the net under it.
 
-use super::super::audit::About;
+use super::super::audit::AuditRecord;
 use super::super::auth::Principal;
 use super::super::headers;
 use super::super::host::Host;
@@ -10,7 +10,8 @@ use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
 use super::routes::{self, Endpoint, Match};
 use super::{
-    RestOptions, backup, body, certificates, contacts, deleted, faces, identity, issuers, list, pending, update, watch,
+    RestOptions, backup, body, certificates, contacts, deleted, identity, issuers, list, material, pending, update,
+    watch,
 };
 use crate::domain::{CertificateName, Error, IssuerName, Reason, VaultName, duration};
 use crate::service::{Caller, Service};
@@ -42,16 +43,16 @@ const GONE: &str = "499";
 /// What a body with a backup has beside it, in bytes, at most.
 const BESIDE_BACKUP: usize = 4 * 1024;
 
-/// The REST face; it answers every path.
-pub fn router(service: Service, options: RestOptions) -> Face {
-    Face(Arc::new(Gateway { service, options }))
+/// The REST API; it answers every path.
+pub fn router(service: Service, options: RestOptions) -> Api {
+    Api(Arc::new(Gateway { service, options }))
 }
 
-/// The REST face. Cheap to clone.
+/// The REST API. Cheap to clone.
 #[derive(Clone)]
-pub struct Face(Arc<Gateway>);
+pub struct Api(Arc<Gateway>);
 
-impl tower::Service<Request> for Face {
+impl tower::Service<Request> for Api {
     type Response = Response;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response, Infallible>>;
@@ -81,7 +82,7 @@ pub(super) struct Call<'a> {
     pub(super) parts: &'a Parts,
     pub(super) address: &'a Address<'a>,
     vault: &'a VaultName,
-    about: &'a Mutex<About>,
+    record: &'a Mutex<AuditRecord>,
 }
 
 impl Call<'_> {
@@ -95,8 +96,8 @@ impl Call<'_> {
     }
 
     /// Puts down what the request turned out to be about.
-    pub(super) fn note(&self, note: impl FnOnce(&mut About)) {
-        noted(self.about, note);
+    pub(super) fn note(&self, note: impl FnOnce(&mut AuditRecord)) {
+        noted(self.record, note);
     }
 
     pub(super) async fn body<T: DeserializeOwned + Default>(&self, body: &mut Body) -> Result<T, Failure> {
@@ -113,7 +114,7 @@ impl Call<'_> {
 /// The line of a request: that of what changes something, and of secrets that are read.
 struct Line<'a> {
     parts: &'a Parts,
-    about: &'a Mutex<About>,
+    record: &'a Mutex<AuditRecord>,
     told: bool,
 }
 
@@ -125,12 +126,12 @@ impl Line<'_> {
     fn tell(&mut self, outcome: &str) -> &'static str {
         self.told = true;
         let method = &self.parts.method;
-        let about = self.about.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let reads = method == Method::GET || method == Method::HEAD;
-        if !reads || about.action.starts_with(SECRET) && !about.action.ends_with("/versions") {
-            about.tell("rest", method.as_str(), self.parts.extensions.get::<ConnectionInfo>(), outcome);
+        if !reads || record.action.starts_with(SECRET) && !record.action.ends_with("/versions") {
+            record.tell("rest", method.as_str(), self.parts.extensions.get::<ConnectionInfo>(), outcome);
         }
-        about.action
+        record.action
     }
 }
 
@@ -147,12 +148,12 @@ impl Gateway {
     async fn answer(&self, request: Request) -> Response {
         let begun = Instant::now();
         let (parts, mut body) = request.into_parts();
-        let about = Mutex::new(About::default());
-        let line = Line { parts: &parts, about: &about, told: false };
+        let record = Mutex::new(AuditRecord::default());
+        let line = Line { parts: &parts, record: &record, told: false };
         let client_request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
         // A defect in one request must not take the others of its connection along.
         let deadline = begun + self.options.request_timeout;
-        let handled = timeout_at(deadline.into(), self.handle(&parts, &mut body, &about, deadline));
+        let handled = timeout_at(deadline.into(), self.handle(&parts, &mut body, &record, deadline));
         let answer = match AssertUnwindSafe(handled).catch_unwind().await {
             Ok(Ok(Ok(answer))) => answer,
             Ok(Ok(Err(failure))) => failure.answer(),
@@ -183,7 +184,7 @@ impl Gateway {
         &self,
         parts: &Parts,
         body: &mut Body,
-        about: &Mutex<About>,
+        record: &Mutex<AuditRecord>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let Self { service, options } = self;
@@ -193,7 +194,7 @@ impl Gateway {
             return Err(Failure::not_grpc_type());
         }
         if let Some((endpoint, tenant)) = identity::Endpoint::find(&parts.uri) {
-            noted(about, |about| about.action = endpoint.template());
+            noted(record, |record| record.action = endpoint.template());
             headers::no_repeats(&parts.headers)?;
             if headers::is_encoded(&parts.headers) {
                 return Err(Failure::encoded());
@@ -209,7 +210,7 @@ impl Gateway {
             service.metrics().unauthenticated("rest");
             return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));
         };
-        noted(about, |about| about.principal.clone_from(&principal.name));
+        noted(record, |record| record.principal.clone_from(&principal.name));
         let account = parts.extensions.get::<Account>();
         if let Some(account) = account {
             account.identify(&principal.name).map_err(Failure::overrun)?;
@@ -219,7 +220,7 @@ impl Gateway {
             return Err(Failure::encoded());
         }
         let host = host?;
-        noted(about, |about| host.vault().as_str().clone_into(&mut about.vault));
+        noted(record, |record| host.vault().as_str().clone_into(&mut record.vault));
         service.vaults().find(host.vault()).await?;
         let address = Address::of(&parts.uri);
         if let Some(name) = address.repeated() {
@@ -231,12 +232,12 @@ impl Gateway {
         let links = Links::new(&host, api_version(&address)?);
         let method = method(parts)?;
         let Match { endpoint, path, name, version } = routes::find(&method, &address.segments)?;
-        noted(about, |about| about.action = path);
+        noted(record, |record| record.action = path);
         if is_name(path, name) {
-            noted(about, |about| name.clone_into(&mut about.name));
+            noted(record, |record| name.clone_into(&mut record.name));
         }
         let vault = host.vault();
-        let call = Call { service, options, principal, deadline, links, parts, address: &address, vault, about };
+        let call = Call { service, options, principal, deadline, links, parts, address: &address, vault, record };
         let _turn = match account.filter(|_| is_large(endpoint)) {
             Some(account) => Some(account.turn().await),
             None => None,
@@ -257,15 +258,15 @@ impl Gateway {
             Endpoint::DeleteIssuer => issuers::delete(&call, name).await,
             Endpoint::IssuerCa => issuers::ca(&call, name).await,
             Endpoint::Import => certificates::import(&call, name, body).await,
-            Endpoint::ListSecrets => faces::secrets(&call).await,
-            Endpoint::GetSecret => faces::secret(&call, name, version).await,
-            Endpoint::ListSecretVersions => faces::secret_versions(&call, name).await,
-            Endpoint::ListKeys => faces::keys(&call).await,
-            Endpoint::GetKey => faces::key(&call, name, version).await,
-            Endpoint::ListKeyVersions => faces::key_versions(&call, name).await,
-            Endpoint::UseKey(operation) => faces::use_key(&call, operation, name, version, body).await,
-            Endpoint::RefuseSecret(operation) => faces::refuse_secret(&call, name, operation).await,
-            Endpoint::RefuseKey(operation) => faces::refuse_key(&call, name, operation).await,
+            Endpoint::ListSecrets => material::secrets(&call).await,
+            Endpoint::GetSecret => material::secret(&call, name, version).await,
+            Endpoint::ListSecretVersions => material::secret_versions(&call, name).await,
+            Endpoint::ListKeys => material::keys(&call).await,
+            Endpoint::GetKey => material::key(&call, name, version).await,
+            Endpoint::ListKeyVersions => material::key_versions(&call, name).await,
+            Endpoint::UseKey(operation) => material::use_key(&call, operation, name, version, body).await,
+            Endpoint::RefuseSecret(operation) => material::refuse_secret(&call, name, operation).await,
+            Endpoint::RefuseKey(operation) => material::refuse_key(&call, name, operation).await,
             Endpoint::ListCertificates => list::certificates(&call).await,
             Endpoint::ListVersions => list::versions(&call, name).await,
             Endpoint::ListDeleted => list::deleted(&call).await,
@@ -316,9 +317,9 @@ fn is_grpc(path: &str) -> bool {
     known && parts.next().is_some_and(|method| !method.is_empty()) && parts.next().is_none()
 }
 
-fn noted(about: &Mutex<About>, note: impl FnOnce(&mut About)) {
+fn noted(record: &Mutex<AuditRecord>, note: impl FnOnce(&mut AuditRecord)) {
     // Whole texts are put in: nothing half done can be seen.
-    note(&mut about.lock().unwrap_or_else(PoisonError::into_inner));
+    note(&mut record.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// Whether what stands in the place of a name is one.

@@ -1,4 +1,4 @@
-//! The Key Vault face: the REST API of Azure Key Vault certificates over the use cases.
+//! The Key Vault API: the REST API of Azure Key Vault certificates over the use cases.
 //!
 //! Every request goes the same way: credentials, host, address, version, route, body, use case,
 //! answer. The challenge comes before everything else, in every mode (contract rule 9); only the places
@@ -11,13 +11,13 @@ mod body;
 mod certificates;
 mod contacts;
 mod deleted;
-mod face_routes;
-mod faces;
 mod failure;
 mod gateway;
 mod identity;
 mod issuers;
 mod list;
+mod material;
+mod material_routes;
 mod model;
 mod objects;
 mod pending;
@@ -27,7 +27,7 @@ mod update;
 mod watch;
 
 pub(super) use failure::refused;
-pub use gateway::{Face, router};
+pub use gateway::{Api, router};
 pub(crate) use reading::reads_a_body;
 pub use routes::{Endpoint, ROUTES, Route};
 
@@ -74,7 +74,7 @@ pub(super) fn api_version(given: &str) -> Option<String> {
     (API_VERSIONS.contains(&given.as_str()) || preview().is_some()).then_some(given)
 }
 
-/// The description of this face (OpenAPI 3.1): `openapi.json` beside this file, without white space. Tests hold it
+/// The description of this API (OpenAPI 3.1): `openapi.json` beside this file, without white space. Tests hold it
 /// against the routes, and play its examples.
 pub const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json"));
 

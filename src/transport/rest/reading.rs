@@ -1,7 +1,7 @@
 //! Bodies of requests on their own, read as far as they are before a use case sees them: for `crate::fuzzing`.
 
 use super::body;
-use super::faces::{bytes, encryption_algorithm, signature_algorithm};
+use super::material::{bytes, encryption_algorithm, signature_algorithm};
 use super::model::contacts::ContactsBody;
 use super::model::management::{RestoreBody, UpdateBody};
 use super::model::policy::PolicyBody;

@@ -1,8 +1,8 @@
 //! What is answered where. The table is the router: a request is matched against it from top to
-//! bottom, and a test holds it against the contract of the gRPC face.
+//! bottom, and a test holds it against the contract of the gRPC API.
 
-use super::face_routes::FACE_ROUTES;
 use super::failure::Failure;
+use super::material_routes::MATERIAL_ROUTES;
 use crate::domain::KeyOperation;
 use http::Method;
 use std::borrow::Cow;
@@ -118,7 +118,7 @@ pub(super) struct Match<'a> {
 /// Finds the route: 404 where no path fits, 405 with `Allow` where only the method does not.
 pub(super) fn find<'a>(method: &Method, segments: &'a [Cow<'_, str>]) -> Result<Match<'a>, Failure> {
     let mut allowed: Vec<&str> = Vec::new();
-    for route in ROUTES.iter().chain(&FACE_ROUTES) {
+    for route in ROUTES.iter().chain(&MATERIAL_ROUTES) {
         let Some([name, version]) = route.captures(segments) else { continue };
         if route.method == *method {
             return Ok(Match { endpoint: route.endpoint, path: route.path, name, version });
@@ -221,7 +221,7 @@ mod tests {
         for (path, methods) in description["paths"].as_object().unwrap() {
             described.extend(methods.as_object().unwrap().keys().map(|name| format!("{} {path}", name.to_uppercase())));
         }
-        let ours = ROUTES.iter().chain(&FACE_ROUTES).map(|route| format!("{} {}", route.method, route.path));
+        let ours = ROUTES.iter().chain(&MATERIAL_ROUTES).map(|route| format!("{} {}", route.method, route.path));
         assert_eq!(ours.collect::<BTreeSet<_>>(), described);
         let versions = &description["components"]["parameters"]["ApiVersion"]["schema"]["enum"];
         assert_eq!(*versions, serde_json::json!(super::super::API_VERSIONS));
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn the_routes_are_those_of_the_contract() {
         let refused = |route: &&Route| matches!(route.endpoint, Endpoint::RefuseSecret(_) | Endpoint::RefuseKey(_));
-        let answered = ROUTES.iter().chain(&FACE_ROUTES).filter(|route| !refused(route));
+        let answered = ROUTES.iter().chain(&MATERIAL_ROUTES).filter(|route| !refused(route));
         let ours: BTreeSet<String> = answered.map(|route| format!("{} {}", route.method, route.path)).collect();
         let contract = crate::proto::rest_options().into_iter().flat_map(|(_, uris)| uris);
         let contract: BTreeSet<String> = contract.chain(EXTENSIONS.map(str::to_owned)).collect();

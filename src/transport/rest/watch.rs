@@ -52,7 +52,7 @@ pub(super) async fn watch(call: &Call<'_>, name: &str) -> Result<Answer, Failure
     let who = Subscriber { principal: call.principal.name.clone(), connection };
     let items = until_revoked(call.service.watch(request, &who, closing).await?, &call.principal);
     if let Some(account) = call.parts.extensions.get::<Account>() {
-        account.limited_elsewhere();
+        account.limited_elsewhere(0);
     }
     let metrics = call.service.metrics().clone();
     let items = Box::pin(items.inspect(move |item| {

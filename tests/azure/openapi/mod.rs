@@ -1,4 +1,4 @@
-//! The description of this face (`src/transport/rest/openapi.json`): every example in it is played against a service, in
+//! The description of this API (`src/transport/rest/openapi.json`): every example in it is played against a service, in
 //! the order of a story, and what is answered has to be the example, but for what differs from run to run.
 
 mod story;
@@ -327,8 +327,8 @@ fn every_operation_is_described_whole() {
                 operation["parameters"].as_array().unwrap().iter().map(|it| description.resolved(it)).collect();
             let given: BTreeSet<&str> =
                 parameters.iter().filter(|it| it["in"] == "path").map(|it| it["name"].as_str().unwrap()).collect();
-            let wanted: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
-            assert_eq!(given, wanted, "{name}");
+            let expected: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
+            assert_eq!(given, expected, "{name}");
             for reference in references(operation) {
                 assert!(description.document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
             }

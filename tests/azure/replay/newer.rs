@@ -73,9 +73,9 @@ async fn deleted_operation(seen: &mut Seen) {
 
 async fn merge(seen: &mut Seen) {
     let mut play = Play::begin(seen, 7).await;
-    let wanted = json!({"policy": {"x509_props": {"subject": "CN=Azure SDK"},
+    let expected = json!({"policy": {"x509_props": {"subject": "CN=Azure SDK"},
         "issuer": {"name": "Unknown", "cert_transparency": false}}});
-    let operation = play.client.must("POST /certificates/346865062/create", &wanted.to_string()).await;
+    let operation = play.client.must("POST /certificates/346865062/create", &expected.to_string()).await;
     let ca = Ca::new();
     let leaf = ca.sign(operation["csr"].as_str().unwrap(), 1);
     let chain = json!({"x5c": [STANDARD.encode(leaf), STANDARD.encode(ca.certificate())]});
@@ -101,9 +101,9 @@ async fn alternative_names(seen: &mut Seen) {
 
 async fn signature(seen: &mut Seen) {
     let mut play = Play::begin(seen, 7).await;
-    let mut wanted = simple("Self");
-    wanted["policy"]["key_props"] = json!({"kty": "EC", "crv": "P-256"});
-    play.client.must("POST /certificates/ec-certificate-signer/create", &wanted.to_string()).await;
+    let mut expected = simple("Self");
+    expected["policy"]["key_props"] = json!({"kty": "EC", "crv": "P-256"});
+    play.client.must("POST /certificates/ec-certificate-signer/create", &expected.to_string()).await;
     play.work("ec-certificate-signer").await;
     play.exchange(("newer", 21), Request::recorded()).await;
     play.exchange(("newer", 22), Request::recorded()).await;
@@ -112,10 +112,10 @@ async fn signature(seen: &mut Seen) {
 async fn secrets(seen: &mut Seen) {
     for (index, name, exportable, retention) in [(23, "1828305212", false, 7), (24, NAMELESS, true, 90)] {
         let mut play = Play::begin(seen, retention).await;
-        let mut wanted = simple("Self");
-        wanted["policy"]["key_props"] = json!({"exportable": exportable, "kty": "RSA", "key_size": 2048});
-        wanted["policy"]["secret_props"] = json!({"contentType": "application/x-pem-file"});
-        play.client.must(&format!("POST /certificates/{name}/create"), &wanted.to_string()).await;
+        let mut expected = simple("Self");
+        expected["policy"]["key_props"] = json!({"exportable": exportable, "kty": "RSA", "key_size": 2048});
+        expected["policy"]["secret_props"] = json!({"contentType": "application/x-pem-file"});
+        play.client.must(&format!("POST /certificates/{name}/create"), &expected.to_string()).await;
         play.work(name).await;
         let bundle = play.client.must(&format!("GET /certificates/{name}"), "").await;
         let path = if exportable { format!("/secrets/{name}/") } else { path(&bundle["sid"]) };
@@ -125,10 +125,10 @@ async fn secrets(seen: &mut Seen) {
 
 async fn versions(seen: &mut Seen) {
     let mut play = Play::begin(seen, 7).await;
-    let mut wanted = simple("Self");
-    wanted["preserveCertOrder"] = false.into();
+    let mut expected = simple("Self");
+    expected["preserveCertOrder"] = false.into();
     for name in ["testcert10239d927e4", "testcert3819283c"] {
-        play.client.must(&format!("POST /certificates/{name}/create"), &wanted.to_string()).await;
+        play.client.must(&format!("POST /certificates/{name}/create"), &expected.to_string()).await;
         play.work(name).await;
     }
     let version = play.client.must("GET /certificates/testcert10239d927e4", "").await["id"].clone();

@@ -17,7 +17,7 @@ pub(super) async fn play(seen: &mut Seen) {
     signing_request(seen).await;
 }
 
-fn wanted(issuer: &str, months: u32) -> Value {
+fn expected(issuer: &str, months: u32) -> Value {
     json!({"policy": {
         "key_props": {"exportable": true, "kty": "RSA", "key_size": 2048, "reuse_key": false},
         "secret_props": {"contentType": "application/x-pkcs12"},
@@ -28,7 +28,7 @@ fn wanted(issuer: &str, months: u32) -> Value {
 
 async fn create_and_delete(seen: &mut Seen) {
     let mut play = Play::begin(seen, 90).await;
-    play.exchange(("full", 0), Request::recorded().body(wanted("Self", 24))).await;
+    play.exchange(("full", 0), Request::recorded().body(expected("Self", 24))).await;
     for index in 1..5 {
         play.exchange(("full", index), Request::recorded()).await;
     }
@@ -84,7 +84,7 @@ async fn issuers(seen: &mut Seen) {
 
 async fn cancel_and_delete(seen: &mut Seen) {
     let mut play = Play::begin(seen, 90).await;
-    play.exchange(("full", 20), Request::recorded().body(wanted("Self", 12))).await;
+    play.exchange(("full", 20), Request::recorded().body(expected("Self", 12))).await;
     play.exchange(("full", 21), Request::recorded().body(json!({"cancellation_requested": true}))).await;
     for index in 22..26 {
         play.exchange(("full", index), Request::recorded()).await;
@@ -112,6 +112,6 @@ async fn policy(seen: &mut Seen) {
 
 async fn signing_request(seen: &mut Seen) {
     let mut play = Play::begin(seen, 90).await;
-    play.exchange(("full", 34), Request::recorded().body(wanted("Unknown", 12))).await;
+    play.exchange(("full", 34), Request::recorded().body(expected("Unknown", 12))).await;
     play.exchange(("full", 35), Request::recorded().header("accept", "application/pkcs10")).await;
 }

@@ -1,6 +1,6 @@
 //! Two runs of a scenario beside each other, with names in the place of what no test can know.
 
-use super::face::{Face, Refused, Said, Side, Step};
+use super::api::{Api, Refused, Said, Side, Step};
 use super::translated::GRPC_ALONE;
 use crate::server::Server;
 use serde_json::Value;
@@ -9,19 +9,19 @@ use std::collections::BTreeSet;
 /// What a comparison saw.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// What only the gRPC face told.
+    /// What only the gRPC API told.
     pub(super) left_out: BTreeSet<&'static str>,
     /// The methods that were compared, and whether they succeeded.
     pub(super) methods: BTreeSet<(String, bool)>,
 }
 
 /// Runs a scenario over REST, then over gRPC, and compares everything that was said, member by member. What only the
-/// gRPC face told has to be in the list of those members.
+/// gRPC API told has to be in the list of those members.
 pub(super) async fn compare<S, R>(server: &Server, scenario: S) -> Seen
 where
-    S: AsyncFn(&mut Face<'_>) -> R,
+    S: AsyncFn(&mut Api<'_>) -> R,
 {
-    let [mut rest, mut grpc] = Face::both(server).await;
+    let [mut rest, mut grpc] = Api::both(server).await;
     scenario(&mut rest).await;
     scenario(&mut grpc).await;
     let methods = rest.transcript.iter().map(|step| (step.method.clone(), step.said.is_ok())).collect();
@@ -30,9 +30,9 @@ where
     let differences =
         steps.map(|(number, (rest, grpc))| format!("step {number}\n  REST: {rest:?}\n  gRPC: {grpc:?}\n"));
     let differences: String = differences.collect();
-    assert!(differences.is_empty(), "the faces differ:\n{differences}");
+    assert!(differences.is_empty(), "the APIs differ:\n{differences}");
     assert_eq!(by_rest.len(), by_grpc.len());
-    let Side::Grpc(grpc) = grpc.side else { unreachable!("the second face") };
+    let Side::Grpc(grpc) = grpc.side else { unreachable!("the second API") };
     let left_out = grpc.translation.left_out;
     assert!(left_out.iter().all(|name| GRPC_ALONE.contains(name)), "{left_out:?}");
     Seen { left_out, methods }

@@ -46,7 +46,7 @@ impl Service<http::Request<Body>> for HeardChannel {
     }
 }
 
-/// The REST face, alike.
+/// The REST API, alike.
 pub(super) struct HeardRest<'a> {
     pub(super) rest: Rest<'a>,
     pub(super) calls: Calls,
@@ -66,10 +66,10 @@ fn method_of(request: &str) -> String {
     let path = uri.split('?').next().unwrap();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let fits = |template: &str| -> Option<usize> {
-        let (wanted, path) = template.split_once(' ').unwrap();
+        let (expected, path) = template.split_once(' ').unwrap();
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let same = |(part, segment): (&&str, &&str)| part.starts_with('{') || part.eq_ignore_ascii_case(segment);
-        let all = wanted == verb && parts.len() == segments.len() && parts.iter().zip(&segments).all(same);
+        let all = expected == verb && parts.len() == segments.len() && parts.iter().zip(&segments).all(same);
         all.then(|| parts.iter().filter(|part| !part.starts_with('{')).count())
     };
     let methods = rest_options().into_iter();

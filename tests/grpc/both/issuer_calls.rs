@@ -1,6 +1,6 @@
-//! The calls for issuers, over either face.
+//! The calls for issuers, over either API.
 
-use super::face::{Face, Said, Side, said};
+use super::api::{Api, Said, Side, said};
 use super::translated;
 use certmint::proto::v1::*;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ impl IssuerInput<'_> {
     }
 }
 
-impl Face<'_> {
+impl Api<'_> {
     pub(super) async fn set_issuer(&mut self, name: &str, issuer: IssuerInput<'_>) -> Said {
         let said = match &mut self.side {
             Side::Rest(rest) => said(&rest.send(&format!("PUT /certificates/issuers/{name}"), &issuer.rest()).await),

@@ -1,6 +1,6 @@
-//! The issuer methods over both faces.
+//! The issuer methods over both APIs.
 
-use super::face::{Refused, refused, said};
+use super::api::{Refused, refused, said};
 use super::translated;
 use crate::refusal;
 use crate::requests::test_issuer;

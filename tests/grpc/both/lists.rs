@@ -1,6 +1,6 @@
-//! Lists, page by page, over either face.
+//! Lists, page by page, over either API.
 
-use super::face::{Face, Said, Side, said};
+use super::api::{Api, Said, Side, said};
 use super::translated::Translation;
 use certmint::proto::v1::*;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ impl List<'_> {
     }
 }
 
-impl Face<'_> {
+impl Api<'_> {
     /// All pages of a list; each is an answer of its own. Of versions, which have no order, all are one answer, in the
     /// order in which they were made.
     pub(super) async fn list(&mut self, list: List<'_>, size: usize) -> Said {
@@ -77,7 +77,7 @@ impl Face<'_> {
         list: List<'_>,
         size: usize,
         token: &str,
-    ) -> Result<(Vec<Value>, String), super::face::Refused> {
+    ) -> Result<(Vec<Value>, String), super::api::Refused> {
         match &mut self.side {
             Side::Rest(rest) => {
                 let mut uri = format!("GET {}?maxresults={size}", list.path());

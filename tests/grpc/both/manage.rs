@@ -1,6 +1,6 @@
-//! The calls that manage certificates, over either face.
+//! The calls that manage certificates, over either API.
 
-use super::face::{Face, Said, Side, said};
+use super::api::{Api, Said, Side, said};
 use super::policies::PolicyChange;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certmint::proto::v1::import_certificate_request::Bundle;
@@ -27,7 +27,7 @@ pub(super) struct Change<'a> {
     pub(super) policy: Option<PolicyChange<'a>>,
 }
 
-impl Face<'_> {
+impl Api<'_> {
     /// PEM, or PKCS#12 in DER.
     pub(super) async fn import(&mut self, name: &str, bundle: &[u8], import: Import<'_>) -> Said {
         let Import { password, policy, enabled, preserve_cert_order } = import;
@@ -184,7 +184,7 @@ impl Face<'_> {
     }
 
     /// The backup itself is sealed anew each time.
-    pub(super) async fn backup(&mut self, name: &str) -> Result<Vec<u8>, super::face::Refused> {
+    pub(super) async fn backup(&mut self, name: &str) -> Result<Vec<u8>, super::api::Refused> {
         let said = match &mut self.side {
             Side::Rest(rest) => said(&rest.send(&format!("POST /certificates/{name}/backup"), &Value::Null).await),
             Side::Grpc(grpc) => {

@@ -1,9 +1,9 @@
-//! Both faces of one server side by side: the eleven scenarios and every other call of the contract, and their answers
+//! Both APIs of one server side by side: the eleven scenarios and every other call of the contract, and their answers
 //! compared member by member.
 
 mod all;
+mod api;
 mod compared;
-mod face;
 mod heard;
 mod issuer_calls;
 mod issuers;

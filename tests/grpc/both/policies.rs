@@ -1,4 +1,4 @@
-//! The policies that are asked for, in the words of either face.
+//! The policies that are asked for, in the words of either API.
 
 use crate::requests::policy;
 use certmint::proto::v1::*;
@@ -15,8 +15,8 @@ pub(super) enum Wanted {
     Full,
 }
 
-pub(super) fn rest_policy(issuer: &str, wanted: Wanted) -> Value {
-    let mut policy = match wanted {
+pub(super) fn rest_policy(issuer: &str, expected: Wanted) -> Value {
+    let mut policy = match expected {
         Wanted::Ec => json!({"key_props": {"kty": "EC"}, "x509_props": {"subject": "CN=mycert1.example"}}),
         Wanted::Rsa => json!({
             "key_props": {"exportable": false, "kty": "RSA", "key_size": 2048, "reuse_key": false},
@@ -48,8 +48,8 @@ pub(super) fn rest_policy(issuer: &str, wanted: Wanted) -> Value {
     policy
 }
 
-pub(super) fn grpc_policy(issuer: &str, wanted: Wanted) -> CertificatePolicy {
-    let mut asked = match wanted {
+pub(super) fn grpc_policy(issuer: &str, expected: Wanted) -> CertificatePolicy {
+    let mut asked = match expected {
         Wanted::Ec => policy(issuer),
         Wanted::Rsa => CertificatePolicy {
             key_properties: Some(KeyProperties {

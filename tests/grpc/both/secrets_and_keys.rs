@@ -1,6 +1,6 @@
-//! The secret face and the key face of certificates, over either face of the server.
+//! The secret view and the key view of certificates, over either API of the server.
 
-use super::face::{Face, Refused, Said, Side, said};
+use super::api::{Api, Refused, Said, Side, said};
 use super::manage::{base64url, from_base64url, with_length};
 use certmint::proto::v1::*;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub(super) enum Use {
     UnwrapKey,
 }
 
-impl Face<'_> {
+impl Api<'_> {
     /// With an empty version the newest, with an empty form that of the policy.
     pub(super) async fn secret(&mut self, name: &str, version: &str, form: &str) -> Said {
         let said = match &mut self.side {

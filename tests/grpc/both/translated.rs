@@ -1,4 +1,4 @@
-//! What the gRPC face answers in the words of the REST face. What REST has no member for is left
+//! What the gRPC API answers in the words of the REST API. What REST has no member for is left
 //! out here, and named: [`GRPC_ALONE`] is the whole list.
 
 use base64::Engine;
@@ -7,7 +7,7 @@ use certmint::proto::v1::{self, lifetime_action::Trigger};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// The members that only the gRPC face has; `docs/api.md` says so too.
+/// The members that only the gRPC API has; `docs/api.md` says so too.
 pub(super) const GRPC_ALONE: [&str; 21] = [
     "Certificate.certificate_name",
     "Certificate.certificate_version",

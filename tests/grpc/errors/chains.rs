@@ -23,7 +23,7 @@ pub(super) const CASES: &[(&str, Play)] = &[
     ),
 ];
 
-/// An operation for each face; their signing requests in base64.
+/// An operation for each API; their signing requests in base64.
 async fn begin(server: &Server) -> [String; 2] {
     let mut csrs = Vec::new();
     for name in ["by-rest", "by-grpc"] {
@@ -33,7 +33,7 @@ async fn begin(server: &Server) -> [String; 2] {
     csrs.try_into().unwrap()
 }
 
-/// Merges what `bring` makes of a signing request, over both faces.
+/// Merges what `bring` makes of a signing request, over both APIs.
 async fn brought(server: &Server, csrs: &[String; 2], tried: &mut Tried, bring: impl Fn(&str) -> Vec<Vec<u8>>) {
     let entries = bring(&csrs[0]);
     let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();

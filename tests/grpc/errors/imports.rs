@@ -37,7 +37,7 @@ async fn by_rest(server: &Server, body: Value) -> crate::rest::Reply {
     server.rest("localhost").send("POST /certificates/web/import", body.to_string()).await
 }
 
-/// The same text over both faces.
+/// The same text over both APIs.
 async fn texts(server: &Server, texts: &[&str]) -> Tried {
     let mut tried = Tried::default();
     for text in texts {

@@ -43,7 +43,7 @@ async fn backup(server: &Server) -> Vec<u8> {
     server.certificates().await.backup_certificate(request).await.unwrap().into_inner().value.into()
 }
 
-/// A restore over both faces.
+/// A restore over both APIs.
 async fn restore(server: &Server, tried: &mut Tried, value: &[u8]) {
     let body = json!({"value": URL_SAFE_NO_PAD.encode(value)});
     tried.rest(&server.rest("localhost").send("POST /certificates/restore", body.to_string()).await);

@@ -1,4 +1,4 @@
-//! Every row of the tables of bad input in `docs/errors.md`, over both faces of a running server.
+//! Every row of the tables of bad input in `docs/errors.md`, over both views of a running server.
 //! The page is the specification: a row that no case plays fails, and so does a case without a row.
 
 mod bodies;
@@ -50,9 +50,9 @@ async fn every_row_of_the_page_is_what_the_server_answers() {
         };
         let server = Server::with(Setup { limits: streams::limits(), key_queue: Some(1), ..Setup::default() }).await;
         let Tried { rest, grpc } = play(&server).await;
-        for (face, cell, tried) in [("REST", &row.rest, rest), ("gRPC", &row.grpc, grpc)] {
+        for (api, cell, tried) in [("REST", &row.rest, rest), ("gRPC", &row.grpc, grpc)] {
             if let Err(problem) = cell.check(&tried) {
-                wrong.push(format!("{} over {face}: {problem}", row.input));
+                wrong.push(format!("{} over {api}: {problem}", row.input));
             }
         }
     }

@@ -161,13 +161,13 @@ async fn by_id(server: &Server, tried: &mut Tried, request_id: &str) {
         tried.rest(&server.rest("localhost").send(&uri, r#"{"cancellation_requested":true}"#).await);
     }
     let (mut client, request_id) = (server.certificates().await, request_id.to_owned());
-    let wanted = request_id.clone();
-    tried.grpc(client.get_pending(GetPendingRequest { request_id: wanted, ..get("mycert1") }).await);
-    let wanted = request_id.clone();
-    let cancel = CancelPendingRequest { request_id: wanted, ..requests::cancel("mycert1") };
+    let expected = request_id.clone();
+    tried.grpc(client.get_pending(GetPendingRequest { request_id: expected, ..get("mycert1") }).await);
+    let expected = request_id.clone();
+    let cancel = CancelPendingRequest { request_id: expected, ..requests::cancel("mycert1") };
     tried.grpc(client.cancel_pending(cancel).await);
-    let wanted = request_id.clone();
-    let delete = DeletePendingRequest { request_id: wanted, ..requests::delete("mycert1") };
+    let expected = request_id.clone();
+    let delete = DeletePendingRequest { request_id: expected, ..requests::delete("mycert1") };
     tried.grpc(client.delete_pending(delete).await);
     let merge = MergeCertificateRequest { request_id, ..requests::merge("mycert1", &[b"x"]) };
     tried.grpc(client.merge_certificate(merge).await);

@@ -33,7 +33,7 @@ fn named(subject: &str) -> X509Properties {
     X509Properties { subject: subject.into(), ..X509Properties::default() }
 }
 
-/// Creates with the same policy over both faces; nothing must be left behind.
+/// Creates with the same policy over both APIs; nothing must be left behind.
 async fn created(server: &Server, policies: Vec<(Value, CertificatePolicy)>) -> Tried {
     let mut tried = Tried::default();
     let mut client = server.certificates().await;

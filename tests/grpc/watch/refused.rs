@@ -74,9 +74,9 @@ async fn more_than_a_thousand_names() {
 #[tokio::test]
 async fn numbers_that_no_enum_has() {
     bad(WatchPendingRequest { snapshot: 9, ..any() }, "snapshot", "9 is not a value of this enum.").await;
-    let wanted = |status: i32| WatchPendingRequest { statuses: vec![1, status], ..any() };
-    bad(wanted(0), "statuses", "0 is not a status that an operation can have.").await;
-    bad(wanted(9), "statuses", "9 is not a status that an operation can have.").await;
+    let expected = |status: i32| WatchPendingRequest { statuses: vec![1, status], ..any() };
+    bad(expected(0), "statuses", "0 is not a status that an operation can have.").await;
+    bad(expected(9), "statuses", "9 is not a status that an operation can have.").await;
 }
 
 #[tokio::test]

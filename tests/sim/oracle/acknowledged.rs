@@ -1,14 +1,14 @@
 //! What callers were told is what happened.
 
 use super::{History, is_gone};
+use crate::harness::{Harness, Observed, Sight};
 use crate::server::Told;
-use crate::world::{Observed, Sight, World};
 use certmint::domain::pending::{Transition, TransitionKind};
 use certmint::domain::{RequestId, Status};
 use std::collections::BTreeMap;
 
-pub(super) fn judge(world: &World, history: &History) -> Vec<String> {
-    let knowledge = world.knowledge.lock().unwrap();
+pub(super) fn judge(harness: &Harness, history: &History) -> Vec<String> {
+    let knowledge = harness.knowledge.lock().unwrap();
     let mut broken = Vec::new();
     let mut expect = |ids: &[RequestId], what: &str, happened: fn(&Transition) -> bool| {
         for id in ids {

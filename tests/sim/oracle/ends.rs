@@ -3,17 +3,17 @@
 
 use super::{History, is_gone};
 use crate::authority::{Placed, Stage};
+use crate::harness::Harness;
 use crate::server::read;
-use crate::world::World;
 use certmint::domain::pending::{Transition, TransitionKind};
 use certmint::domain::{CertificateEntry, RequestId, Status, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether every operation has ended, and the authority was told of all that were deleted.
-pub(crate) async fn everything_ended(world: &World) -> bool {
-    let open = History::of(world);
+pub(crate) async fn everything_ended(harness: &Harness) -> bool {
+    let open = History::of(harness);
     let ended = open.of.keys().all(|id| open.operation(*id).next_back().is_none_or(|told| has_ended(&told.transition)));
-    ended && world.server.all("orders/").await.is_empty()
+    ended && harness.server.all("orders/").await.is_empty()
 }
 
 fn has_ended(transition: &Transition) -> bool {
@@ -21,13 +21,13 @@ fn has_ended(transition: &Transition) -> bool {
 }
 
 /// After everything was deleted and forgotten.
-pub(crate) async fn nothing_is_due(world: &World) -> Vec<String> {
-    let left = world.server.all("").await.into_iter();
+pub(crate) async fn nothing_is_due(harness: &Harness) -> Vec<String> {
+    let left = harness.server.all("").await.into_iter();
     let left = left.filter(|record| record.due.is_some() || record.key.starts_with("pending/"));
     left.map(|record| format!("{} is left, due {:?}", record.key, record.due)).collect()
 }
 
-pub(super) async fn versions_and_orders(world: &World, history: &History) -> Vec<String> {
+pub(super) async fn versions_and_orders(harness: &Harness, history: &History) -> Vec<String> {
     let mut broken = Vec::new();
     let mut completed: BTreeSet<String> = BTreeSet::new();
     let mut latest: BTreeMap<String, Version> = BTreeMap::new();
@@ -44,11 +44,11 @@ pub(super) async fn versions_and_orders(world: &World, history: &History) -> Vec
                 .insert(format!("certificates/{}/{}", operation.vault, operation.certificate.key()), operation.version);
         }
     }
-    let stored: BTreeSet<String> = world.server.all("versions/").await.into_iter().map(|record| record.key).collect();
+    let stored: BTreeSet<String> = harness.server.all("versions/").await.into_iter().map(|record| record.key).collect();
     for one in stored.symmetric_difference(&completed) {
         broken.push(format!("{one} is stored or completed, and not both"));
     }
-    for record in world.server.all("certificates/").await {
+    for record in harness.server.all("certificates/").await {
         let entry: CertificateEntry = read(&record.body);
         if entry.latest != latest.get(&record.key).copied() {
             broken.push(format!(
@@ -60,9 +60,9 @@ pub(super) async fn versions_and_orders(world: &World, history: &History) -> Vec
         }
     }
     let mut orders: BTreeMap<RequestId, usize> = BTreeMap::new();
-    for placed in world.authority.orders() {
+    for placed in harness.authority.orders() {
         *orders.entry(placed.request_id).or_default() += 1;
-        broken.extend(judge_order(history, &placed, world.profile.clocks_agree()));
+        broken.extend(judge_order(history, &placed, harness.profile.clocks_agree()));
     }
     broken.extend(
         orders.into_iter().filter(|(_, count)| *count > 1).map(|(id, count)| format!("{count} orders for {id}")),
@@ -70,7 +70,7 @@ pub(super) async fn versions_and_orders(world: &World, history: &History) -> Vec
     for (id, indices) in &history.of {
         let issued = indices.iter().map(|index| &history.all[*index].transition).any(by_issuer);
         let ordered =
-            world.authority.orders().iter().any(|placed| placed.request_id == *id && placed.stage == Stage::Issued);
+            harness.authority.orders().iter().any(|placed| placed.request_id == *id && placed.stage == Stage::Issued);
         if issued && !ordered {
             broken.push(format!("{id} was completed by an authority that did not issue it"));
         }

@@ -7,9 +7,9 @@ mod watch;
 
 pub(crate) use ends::{everything_ended, nothing_is_due};
 
+use crate::harness::Harness;
 use crate::server::Told;
 use crate::watcher::Chain;
-use crate::world::World;
 use certmint::domain::RequestId;
 use certmint::domain::pending::{Transition, TransitionKind};
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) fn of(world: &World) -> Self {
-        let all = world.server.history();
+    pub(crate) fn of(harness: &Harness) -> Self {
+        let all = harness.server.history();
         let mut of: BTreeMap<RequestId, Vec<usize>> = BTreeMap::new();
         for (index, told) in all.iter().enumerate() {
             of.entry(told.transition.operation.request_id).or_default().push(index);
@@ -39,17 +39,17 @@ pub(crate) fn is_gone(transition: &Transition) -> bool {
     matches!(transition.kind, TransitionKind::Deleted | TransitionKind::Overwritten)
 }
 
-/// Tells the world what is broken.
-pub(crate) async fn judge(world: &World, chains: &[Chain]) {
-    let history = History::of(world);
+/// Tells the harness what is broken.
+pub(crate) async fn judge(harness: &Harness, chains: &[Chain]) {
+    let history = History::of(harness);
     for Told { transition, .. } in &history.all {
-        world.note(format!("told {:?} {:?}", transition.kind, transition.operation.status()));
+        harness.note(format!("told {:?} {:?}", transition.kind, transition.operation.status()));
     }
     for chain in chains {
-        world.note(format!("chain {:?} of {}", chain.end, chain.items.len()));
+        harness.note(format!("chain {:?} of {}", chain.end, chain.items.len()));
     }
-    for told in [log::judge(&history), acknowledged::judge(world, &history), watch::judge(&history, chains)] {
-        told.into_iter().for_each(|what| world.broken(what));
+    for told in [log::judge(&history), acknowledged::judge(harness, &history), watch::judge(&history, chains)] {
+        told.into_iter().for_each(|what| harness.broken(what));
     }
-    ends::versions_and_orders(world, &history).await.into_iter().for_each(|what| world.broken(what));
+    ends::versions_and_orders(harness, &history).await.into_iter().for_each(|what| harness.broken(what));
 }

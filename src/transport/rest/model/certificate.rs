@@ -94,7 +94,7 @@ impl<'a> CertificateAnswer<'a> {
 }
 
 impl AttributesAnswer {
-    /// Of a version on its secret and key faces.
+    /// Of a version on its secret and key views.
     pub(crate) fn of(certificate: &Certificate, recovery: Recovery) -> Self {
         Self {
             enabled: certificate.enabled,

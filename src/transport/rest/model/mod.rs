@@ -4,10 +4,10 @@
 pub(super) mod certificate;
 pub(super) mod contacts;
 pub(super) mod deleted;
-pub(super) mod face;
 pub(super) mod issuer;
 pub(super) mod list;
 pub(super) mod management;
+pub(super) mod material;
 pub(super) mod not_offered;
 pub(super) mod operation;
 pub(super) mod policy;

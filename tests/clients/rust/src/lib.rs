@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 mod authority;
-mod faces;
+mod material;
 mod management;
 mod scenarios;
-mod world;
+mod harness;

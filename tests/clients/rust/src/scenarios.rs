@@ -1,8 +1,8 @@
 //! The documented scenarios, as far as this client can express them.
 
 use crate::authority::{Authority, parse, public_key, requested_key};
-use crate::faces::pfx;
-use crate::world::*;
+use crate::material::pfx;
+use crate::harness::*;
 use azure_core::http::poller::{PollerStatus, StatusMonitor};
 use azure_security_keyvault_certificates::CertificateClient;
 use azure_security_keyvault_certificates::models::*;

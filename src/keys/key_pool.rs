@@ -1,0 +1,182 @@
+//! RSA keys made ahead, while nothing else needs the processor: a burst of requests then takes
+//! milliseconds instead of seconds.
+
+use super::KeyPair;
+use super::workers::IdleWatcher;
+use crate::domain::policy::KeyType;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How many keys of each size are kept ready; 0, the default, keeps none.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct KeyPoolOptions {
+    pub rsa_2048: usize,
+    pub rsa_3072: usize,
+    pub rsa_4096: usize,
+}
+
+struct Pool {
+    key_type: KeyType,
+    room: usize,
+    keys: VecDeque<KeyPair>,
+}
+
+struct Shared {
+    pools: Mutex<(Vec<Pool>, bool)>,
+    /// A key was taken, or the end has come.
+    taken: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, (Vec<Pool>, bool)> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a key is missing and says of which type; none at the end.
+    fn missing(&self) -> Option<KeyType> {
+        let mut guard = self.lock();
+        loop {
+            let (pools, stopping) = &*guard;
+            if *stopping {
+                return None;
+            }
+            if let Some(pool) = pools.iter().find(|pool| pool.keys.len() < pool.room) {
+                return Some(pool.key_type);
+            }
+            guard = self.taken.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn put(&self, key: KeyPair) {
+        let (pools, _) = &mut *self.lock();
+        if let Some(pool) = pools.iter_mut().find(|pool| pool.key_type == key.key_type()) {
+            pool.keys.push_back(key);
+        }
+    }
+
+    fn fill(&self, idle: &IdleWatcher, after: Duration) {
+        let waited = self.taken.wait_timeout_while(self.lock(), after, |(_, stopping)| !*stopping);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        while let Some(key_type) = self.missing()
+            && idle.wait()
+        {
+            // A generator that fails would fail again at once; requests make their own keys then.
+            let Ok(key) = KeyPair::generate(key_type) else { return };
+            self.put(key);
+        }
+    }
+}
+
+/// The keys; each is given out once. The thread that fills the pools ends when this is dropped.
+#[derive(Clone)]
+pub(crate) struct KeyPool(Arc<Guard>);
+
+struct Guard(Arc<Shared>);
+
+impl KeyPool {
+    /// One thread of its own makes the keys, one at a time and only while `idle`: a request never
+    /// waits for it, it shares the processor with at most one key that has already begun. The first
+    /// is begun `after` this long.
+    pub(crate) fn start(options: KeyPoolOptions, idle: IdleWatcher, after: Duration) -> io::Result<Self> {
+        let KeyPoolOptions { rsa_2048, rsa_3072, rsa_4096 } = options;
+        let pools: Vec<Pool> =
+            [(KeyType::Rsa2048, rsa_2048), (KeyType::Rsa3072, rsa_3072), (KeyType::Rsa4096, rsa_4096)]
+                .into_iter()
+                .filter(|(_, room)| *room > 0)
+                .map(|(key_type, room)| Pool { key_type, room, keys: VecDeque::new() })
+                .collect();
+        let none = pools.is_empty();
+        let keys = Self::with(pools);
+        if !none {
+            let shared = Arc::clone(&keys.0.0);
+            thread::Builder::new().name("keys-ready".to_owned()).spawn(move || shared.fill(&idle, after))?;
+        }
+        Ok(keys)
+    }
+
+    /// No pool, no thread.
+    pub(crate) fn none() -> Self {
+        Self::with(Vec::new())
+    }
+
+    fn with(pools: Vec<Pool>) -> Self {
+        let shared = Shared { pools: Mutex::new((pools, false)), taken: Condvar::new() };
+        Self(Arc::new(Guard(Arc::new(shared))))
+    }
+
+    /// The oldest key of the type, if one is ready.
+    pub(crate) fn take(&self, key_type: KeyType) -> Option<KeyPair> {
+        let shared = &self.0.0;
+        let key = shared.lock().0.iter_mut().find(|pool| pool.key_type == key_type)?.keys.pop_front();
+        shared.taken.notify_all();
+        key
+    }
+
+    pub(crate) fn count(&self, key_type: KeyType) -> usize {
+        self.0.0.lock().0.iter().find(|pool| pool.key_type == key_type).map_or(0, |pool| pool.keys.len())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.lock().1 = true;
+        self.0.taken.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::workers::{QueueOptions, Workers};
+    use crate::keys::{Caller, Work};
+    use std::time::Instant;
+
+    const ONE: KeyPoolOptions = KeyPoolOptions { rsa_2048: 1, rsa_3072: 0, rsa_4096: 0 };
+
+    const QUEUE: QueueOptions = QueueOptions { jobs: 1, time: Duration::from_secs(60), share: 100 };
+
+    fn wait_for(keys: &KeyPool) -> KeyPair {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            match keys.take(KeyType::Rsa2048) {
+                Some(key) => return key,
+                None if Instant::now() > until => panic!("no key became ready"),
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    #[test]
+    fn shelves_are_filled_again_and_no_key_is_given_twice() {
+        let workers = Workers::start(1, QUEUE).unwrap();
+        let keys = KeyPool::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
+        assert_ne!(wait_for(&keys).public_key_der(), wait_for(&keys).public_key_der());
+        assert!(keys.take(KeyType::Rsa3072).is_none());
+        assert!(keys.take(KeyType::P256).is_none());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_made_while_there_is_other_work() {
+        let workers = Workers::start(1, QUEUE).unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let caller = Caller::new("a", None);
+        let other = workers.run(&caller, Work::Generate(KeyType::Rsa2048), move || {
+            let _ = begun.send(());
+            let _ = held.recv();
+            Ok(())
+        });
+        let mut other = Box::pin(other);
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut other).await.is_err());
+        begins.recv().unwrap();
+        let keys = KeyPool::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(keys.count(KeyType::Rsa2048), 0);
+        drop(release);
+        other.await.unwrap();
+        wait_for(&keys);
+    }
+}

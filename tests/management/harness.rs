@@ -1,0 +1,223 @@
+//! A service without a worker, over a store that counts and can be made to fail, with a clock that is
+//! moved by hand.
+
+use crate::around::{Around, store_around};
+use async_trait::async_trait;
+use certmint::clock::ManualClock;
+use certmint::domain::{CertificateName, PolicyInput, Timestamp, VaultName};
+use certmint::issuer::Issuers;
+use certmint::issuer::local_ca::LocalCa;
+use certmint::issuer::self_signed::SelfSigned;
+use certmint::issuer::test::TestIssuer;
+use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
+use certmint::service::{Caller, CreateRequest, Limits, Service, record_body};
+use certmint::store::sqlite::Sqlite;
+use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+pub(crate) struct Harness {
+    /// With the master keys of the service.
+    pub(crate) sealer: Sealer,
+    pub(crate) service: Service,
+    pub(crate) store: Arc<Counting>,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+/// Counts what is asked of a store, and refuses commits from a chosen one on.
+pub(crate) struct Counting {
+    inner: Sqlite,
+    /// Records that were read, one by one or in lists.
+    pub(crate) read: AtomicUsize,
+    /// Questions: of one record, of many, of a list.
+    pub(crate) asked: AtomicUsize,
+    pub(crate) commits: AtomicUsize,
+    /// Writes of the largest batch.
+    pub(crate) largest: AtomicUsize,
+    /// Commits that still succeed.
+    left: AtomicUsize,
+}
+
+impl Counting {
+    /// Forgets the counts.
+    pub(crate) fn reset(&self) {
+        for counter in [&self.read, &self.asked, &self.commits, &self.largest] {
+            counter.store(0, Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn fail_after(&self, commits: usize) {
+        self.left.store(commits, Ordering::SeqCst);
+    }
+
+    pub(crate) fn heal(&self) {
+        self.fail_after(usize::MAX);
+    }
+
+    /// The keys of all records, but for those that only remember requests.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let all = self.inner.list("", "", usize::MAX).await.unwrap();
+        all.into_iter()
+            .map(|record| record.key)
+            .filter(|key| !key.starts_with("requests/") && !key.starts_with("meta/"))
+            .collect()
+    }
+
+    pub(crate) async fn body(&self, key: &str) -> Option<serde_json::Value> {
+        let found = self.inner.get(key).await.unwrap();
+        found.map(|record| serde_json::from_slice(&record.body).unwrap())
+    }
+}
+
+store_around!(Counting);
+
+#[async_trait]
+impl Around for Counting {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let found = self.inner.get(key).await?;
+        self.read.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
+        Ok(found)
+    }
+
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let found = self.inner.get_many(keys).await?;
+        self.read.fetch_add(found.iter().flatten().count(), Ordering::SeqCst);
+        Ok(found)
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let found = self.inner.list(prefix, after, limit).await?;
+        self.read.fetch_add(found.len(), Ordering::SeqCst);
+        Ok(found)
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
+            return Err(StoreError::Unavailable("the disk is full".into()));
+        }
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        self.largest.fetch_max(batch.puts.len() + batch.deletes.len(), Ordering::SeqCst);
+        self.inner.commit(batch).await
+    }
+}
+
+impl Harness {
+    pub(crate) async fn new(limits: Limits) -> Self {
+        let store = Arc::new(Counting {
+            inner: Sqlite::open_in_memory().unwrap(),
+            read: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
+            commits: AtomicUsize::new(0),
+            largest: AtomicUsize::new(0),
+            left: AtomicUsize::new(usize::MAX),
+        });
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+        let service = service(store.clone(), clock.clone(), limits).await;
+        Self { service, store, clock, sealer: sealer() }
+    }
+
+    /// Another process on the same store.
+    pub(crate) async fn neighbour(&self, limits: Limits) -> Service {
+        service(self.store.clone(), self.clock.clone(), limits).await
+    }
+
+    /// Does all that is due now.
+    pub(crate) async fn work(&self) {
+        loop {
+            let due = self.service.claim(64).await.unwrap();
+            if due.is_empty() {
+                return;
+            }
+            for due in due {
+                self.service.step(due).await.unwrap();
+            }
+        }
+    }
+
+    /// A record like `body`, of another name, which the value says at `path`.
+    pub(crate) fn copy(&self, kind: &str, body: &serde_json::Value, path: &[&str], name: &str) -> Put {
+        let mut value = body["value"].clone();
+        let place = path.iter().fold(&mut value, |value, member| &mut value[*member]);
+        *place = name.into();
+        let key = format!("{kind}/default/{name}");
+        Put { expected: None, body: record_body(&self.sealer, &key, &value), due: None, key }
+    }
+
+    pub(crate) async fn later(&self, days: u64) {
+        self.clock.advance(Duration::from_secs(days * 86_400));
+        self.work().await;
+    }
+
+    /// A completed version of a certificate that signs itself.
+    pub(crate) async fn issue(&self, name: &str) {
+        self.service.create(create(name, "Self")).await.unwrap();
+        self.work().await;
+    }
+
+    pub(crate) async fn issue_many(&self, name: &str, versions: usize) {
+        for _ in 0..versions {
+            self.issue(name).await;
+        }
+    }
+}
+
+fn sealer() -> Sealer {
+    Sealer::new(MasterKeys::from_text(KEYS).unwrap())
+}
+
+async fn service(store: Arc<dyn Store>, clock: Arc<ManualClock>, limits: Limits) -> Service {
+    service_with(store, clock, limits, |issuers| issuers).await
+}
+
+/// A service with further issuers.
+pub(crate) async fn service_with(
+    store: Arc<dyn Store>,
+    clock: Arc<ManualClock>,
+    limits: Limits,
+    more: impl FnOnce(Issuers) -> Issuers,
+) -> Service {
+    let sealer = Arc::new(sealer());
+    let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+    let options = KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() };
+    let keys = Arc::new(Keys::new(sealer, options).unwrap());
+    let (local_ca, signs) = (Arc::new(LocalCa::new(keys.clone())), Arc::new(SelfSigned::new(keys.clone())));
+    let issuers = Issuers::new(signs.clone()).with("LocalCA", local_ca).with("Test", Arc::new(TestIssuer::new(signs)));
+    Service::new(store, more(issuers), keys, clock, limits).await.unwrap()
+}
+
+pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {
+    CreateRequest {
+        caller: Caller::new("test", None),
+        vault: vault(),
+        name: named(name),
+        policy: Some(PolicyInput {
+            kty: Some("EC".into()),
+            subject: Some("CN=a".into()),
+            issuer_name: Some(issuer.into()),
+            ..PolicyInput::default()
+        }),
+        enabled: None,
+        tags: None,
+        preserve_cert_order: None,
+        request_id: None,
+        client_request_id: None,
+    }
+}
+
+pub(crate) fn vault() -> VaultName {
+    VaultName::default_vault()
+}
+
+pub(crate) fn named(name: &str) -> CertificateName {
+    CertificateName::parse(name).unwrap()
+}

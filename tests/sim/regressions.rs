@@ -1,0 +1,300 @@
+//! What the simulation found, each as a test of its own.
+
+use crate::around::{Around, store_around};
+use crate::caller::{name, request};
+use crate::harness::vault;
+use async_trait::async_trait;
+use certmint::clock::ManualClock;
+use certmint::domain::{IssuerInput, IssuerName, Operation, RequestId, Timestamp};
+use certmint::issuer::self_signed::SelfSigned;
+use certmint::issuer::{Checkpoint, Issuer, IssuerError, Issuers, Order, Step};
+use certmint::keys::{Keys, MasterKeys, Sealer, random_id};
+use certmint::service::{self, CreateRequest, Limits, PendingRef, Service, UpdateRequest};
+use certmint::store::sqlite::{Sqlite, SqliteOptions};
+use certmint::store::{Record, Store, StoreError};
+use futures_util::future::BoxFuture;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, yield_now};
+
+/// Orders take as long as the test wants; what arrived is written down.
+struct Slow {
+    gate: Semaphore,
+    heard: Mutex<Vec<&'static str>>,
+}
+
+#[async_trait]
+impl Issuer for Slow {
+    async fn advance(&self, _: &Order, _: &Checkpoint) -> Result<Step, IssuerError> {
+        self.gate.acquire().await.unwrap().forget();
+        self.heard.lock().unwrap().push("order");
+        let checkpoint = Checkpoint(b"ordered".to_vec());
+        Ok(Step::Pending { checkpoint, details: None, again: Duration::from_secs(5) })
+    }
+
+    async fn cancel(&self, _: &Order, _: &Checkpoint) -> Result<Step, IssuerError> {
+        self.heard.lock().unwrap().push("cancel");
+        Ok(Step::Cancelled)
+    }
+}
+
+/// Two replicas on one store, and an operation whose order is on its way from the first one.
+struct Scene {
+    slow: Arc<Slow>,
+    clock: Arc<ManualClock>,
+    other: Service,
+    expected: PendingRef,
+    step: JoinHandle<certmint::domain::Result<()>>,
+}
+
+async fn an_order_on_its_way() -> Scene {
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open_inline(SqliteOptions::default()).unwrap());
+    let slow = Arc::new(Slow { gate: Semaphore::new(0), heard: Mutex::default() });
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+    let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+    let replica = async || {
+        let keys = Keys::inline(sealer.clone(), Arc::new(random_id));
+        let issuers = Issuers::new(slow.clone()).with("Slow", slow.clone());
+        Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), Limits::default()).await.unwrap()
+    };
+    let (one, other) = (replica().await, replica().await);
+    let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
+    one.set_issuer(&service::Caller::new("test", None), &vault(), &IssuerName::parse("slow").unwrap(), input)
+        .await
+        .unwrap();
+    let id = RequestId::from_uuid(random_id());
+    one.create(request(&name(0), "slow", Some(id), 0)).await.unwrap();
+    let due = one.claim(9).await.unwrap().remove(0);
+    let step = tokio::spawn(async move { one.step(due).await });
+    yield_now().await;
+    let expected = PendingRef { vault: vault(), name: name(0), request_id: Some(id) };
+    Scene { slow, clock, other, expected, step }
+}
+
+impl Scene {
+    /// What the other replica finds to do, done.
+    async fn work(&self) {
+        for due in self.other.claim(9).await.unwrap() {
+            self.other.step(due).await.unwrap();
+        }
+    }
+
+    /// The order arrives, and the step of the first replica ends.
+    async fn arrives(&mut self) {
+        self.slow.gate.add_permits(1);
+        (&mut self.step).await.unwrap().unwrap();
+    }
+
+    fn heard(&self) -> Vec<&'static str> {
+        self.slow.heard.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn a_cancellation_does_not_overtake_an_order_on_its_way() {
+    let mut scene = an_order_on_its_way().await;
+    scene.other.cancel(&scene.expected).await.unwrap();
+    scene.work().await;
+    assert_eq!(scene.heard(), [""; 0], "the authority would forget the cancellation, and then get the order");
+    scene.arrives().await;
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"], "at once when the order had arrived");
+}
+
+#[tokio::test]
+async fn a_deletion_does_not_overtake_an_order_on_its_way() {
+    let mut scene = an_order_on_its_way().await;
+    // The cancellation first: it must not hide that an order is on its way.
+    scene.other.cancel(&scene.expected).await.unwrap();
+    scene.other.delete_pending(&scene.expected).await.unwrap();
+    scene.work().await;
+    assert_eq!(scene.heard(), [""; 0]);
+    scene.arrives().await;
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"]);
+}
+
+#[tokio::test]
+async fn a_deletion_of_the_certificate_does_not_overtake_an_order_on_its_way() {
+    let mut scene = an_order_on_its_way().await;
+    scene.other.delete_certificate(&vault(), &name(0)).await.unwrap();
+    scene.work().await;
+    assert_eq!(scene.heard(), [""; 0]);
+    scene.arrives().await;
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"]);
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_by_its_deadline_leaves_no_order_behind() {
+    let mut scene = an_order_on_its_way().await;
+    scene.arrives().await;
+    scene.clock.advance(Limits::default().issuing_deadline);
+    scene.work().await;
+    let failed = scene.other.operation(&scene.expected).await.unwrap();
+    assert_eq!(failed.error().unwrap().code, "Certificate issuer error");
+    assert!(failed.error().unwrap().message.contains("before the deadline"), "{failed:?}");
+    assert_eq!(scene.heard(), ["order"]);
+    // What is to be told is in the store alone, as after kill -9; and nobody keeps it by deleting the operation.
+    scene.other.delete_pending(&scene.expected).await.unwrap();
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"]);
+    scene.clock.advance(Limits::default().cancelling_deadline);
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"], "once is enough");
+}
+
+#[tokio::test]
+async fn an_order_is_cancelled_however_late_its_operation_is_deleted() {
+    let mut scene = an_order_on_its_way().await;
+    scene.arrives().await;
+    scene.clock.advance(Limits::default().issuing_deadline - Duration::from_millis(1));
+    scene.other.delete_pending(&scene.expected).await.unwrap();
+    scene.clock.advance(Duration::from_secs(5));
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order", "cancel"]);
+}
+
+#[tokio::test]
+async fn a_change_sends_no_second_order_beside_one_on_its_way() {
+    let mut scene = an_order_on_its_way().await;
+    let change =
+        UpdateRequest { vault: vault(), name: name(0), version: None, policy: None, enabled: Some(false), tags: None };
+    scene.other.update_certificate(&change).await.unwrap();
+    assert_eq!(scene.other.claim(9).await.unwrap().len(), 0);
+    scene.arrives().await;
+    assert_eq!(scene.other.claim(9).await.unwrap().len(), 1, "at once when the order had arrived");
+}
+
+#[tokio::test]
+async fn a_cancellation_waits_for_no_replica_that_died_longer_than_its_lease() {
+    let scene = an_order_on_its_way().await;
+    scene.other.cancel(&scene.expected).await.unwrap();
+    scene.step.abort();
+    scene.clock.advance(Limits::default().lease);
+    scene.work().await;
+    assert_eq!(scene.heard(), ["cancel"]);
+}
+
+#[tokio::test]
+async fn a_claim_that_arrives_after_its_lease_is_not_acted_upon() {
+    let scene = an_order_on_its_way().await;
+    scene.step.abort();
+    scene.slow.gate.add_permits(9);
+    scene.clock.advance(Limits::default().lease);
+    let late = scene.other.claim(9).await.unwrap().remove(0);
+    scene.clock.advance(Limits::default().lease);
+    scene.other.step(late).await.unwrap();
+    assert_eq!(scene.heard(), [""; 0]);
+    scene.work().await;
+    assert_eq!(scene.heard(), ["order"]);
+}
+
+/// A store on which something happens when a creation has looked whether it is a repeat, or somebody at what is in
+/// progress.
+struct Between {
+    inner: Sqlite,
+    then: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+impl Between {
+    async fn looked(&self, at_it: bool) {
+        let then = self.then.lock().unwrap().take_if(|_| at_it);
+        if let Some(then) = then {
+            then.await;
+        }
+    }
+}
+
+store_around!(Between);
+
+#[async_trait]
+impl Around for Between {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        let answer = self.inner.get(key).await;
+        self.looked(key.starts_with("requests/") || key.starts_with("repeats/")).await;
+        answer
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let answer = self.inner.list(prefix, after, limit).await;
+        self.looked(prefix == "pending/").await;
+        answer
+    }
+}
+
+/// A creation, whose first try is committed (and, if so expected, completed) while the second one is
+/// between its reads. Answers what the second one is told, and how many events the log has.
+async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize) {
+    let inner = Sqlite::open_inline(SqliteOptions::default()).unwrap();
+    let store = Arc::new(Between { inner, then: Mutex::default() });
+    let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+    let keys = Arc::new(Keys::inline(sealer, Arc::new(random_id)));
+    let issuers = Issuers::new(Arc::new(SelfSigned::new(keys.clone())));
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+    let service = Service::new(store.clone(), issuers, keys, clock, Limits::default()).await.unwrap();
+    let first = {
+        let (service, request) = (service.clone(), request.clone());
+        async move {
+            service.create(request).await.unwrap();
+            if completed {
+                for due in service.claim(9).await.unwrap() {
+                    service.step(due).await.unwrap();
+                }
+            }
+        }
+    };
+    *store.then.lock().unwrap() = Some(Box::pin(first));
+    let second = service.create(request).await.unwrap().operation;
+    (second, Store::events(&*store, 0, 99).await.unwrap().events.len())
+}
+
+#[tokio::test]
+async fn a_repeat_is_not_refused_because_of_its_own_first_try() {
+    let id = RequestId::from_uuid(random_id());
+    let (told, events) = two_tries(request(&name(0), "Unknown", Some(id), 0), false).await;
+    assert_eq!((told.request_id, events), (id, 1));
+    let by_client = CreateRequest { client_request_id: Some("once".to_owned()), ..request(&name(0), "Self", None, 0) };
+    let (told, events) = two_tries(by_client, false).await;
+    assert_eq!((told.revision, events), (1, 1));
+}
+
+#[tokio::test]
+async fn a_repeat_does_not_begin_again_what_its_first_try_completed() {
+    let by_client = CreateRequest { client_request_id: Some("once".to_owned()), ..request(&name(0), "Self", None, 0) };
+    let (_, events) = two_tries(by_client, true).await;
+    assert_eq!(events, 2, "created and completed, and not overwritten");
+}
+
+#[tokio::test]
+async fn a_step_that_ends_while_due_times_follow_a_clock_that_was_set_back_leaves_nothing_an_hour_late() {
+    let store =
+        Arc::new(Between { inner: Sqlite::open_inline(SqliteOptions::default()).unwrap(), then: Mutex::default() });
+    let slow = Arc::new(Slow { gate: Semaphore::new(0), heard: Mutex::default() });
+    let begin = Timestamp::from_seconds(1_800_000_000);
+    let clock = Arc::new(ManualClock::at(begin.plus(Duration::from_secs(3600))));
+    let keys = Keys::inline(Arc::new(Sealer::new(MasterKeys::random())), Arc::new(random_id));
+    let issuers = Issuers::new(slow.clone());
+    let service = Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), Limits::default()).await.unwrap();
+    service.create(request(&name(0), "Self", None, 0)).await.unwrap();
+    let due = service.claim(9).await.unwrap().remove(0);
+    let step = tokio::spawn({
+        let service = service.clone();
+        async move { service.step(due).await }
+    });
+    yield_now().await;
+    clock.set(begin);
+    // The step has read the clock before it was set back, and writes after the due times were read.
+    *store.then.lock().unwrap() = Some(Box::pin(async move {
+        slow.gate.add_permits(1);
+        step.await.unwrap().unwrap();
+    }));
+    assert!(service.claim(9).await.unwrap().is_empty(), "it is to be asked again in five seconds");
+    clock.advance(Duration::from_secs(6));
+    assert_eq!(service.claim(9).await.unwrap().len(), 1);
+}
