@@ -1,5 +1,5 @@
-//! The composition root: with `app/store.rs` and `app/issuers.rs` the only file that names concrete stores and issuers. Builds the
-//! server from its configuration, runs it, and takes it down in order.
+//! The composition root: with `app/store.rs` and `app/issuers.rs` the only file that names concrete stores and
+//! issuers. Builds the server from its configuration, runs it, and takes it down in order.
 
 mod announce;
 mod core_dumps;
@@ -397,6 +397,3 @@ fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToken) -> RestO
         ..RestOptions::new(auth.clone())
     }
 }
-
-/// Waits between two looks at the age of the log and at the vaults that others made.
-const UPKEEP_EVERY: Duration = Duration::from_secs(60);
