@@ -297,7 +297,11 @@ fn key_options(config: &Config) -> KeyOptions {
 
 /// In development a machine is called by any of its names.
 fn hosts(config: &Config) -> Hosts {
-    if config.dev { Hosts::Any } else { Hosts::Only(config.hosts.iter().map(|host| host.as_str().to_owned()).collect()) }
+    if config.dev {
+        Hosts::Any
+    } else {
+        Hosts::Only(config.hosts.iter().map(|host| host.as_str().to_owned()).collect())
+    }
 }
 
 fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> GrpcOptions {

@@ -35,8 +35,10 @@ mod tests {
     fn what_a_killed_start_left_goes_and_nothing_else_does() {
         let folder = tempfile::tempdir().unwrap();
         let there = || {
-            let mut names: Vec<String> =
-                fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            let mut names: Vec<String> = fs::read_dir(folder.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
             names.sort();
             names
         };

@@ -28,7 +28,12 @@ pub struct AdminSettings {
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self { listen: AdminListen::Default, hosts: Vec::new(), store_timeout: Duration::from_secs(2), tail_lag: Duration::from_secs(10) }
+        Self {
+            listen: AdminListen::Default,
+            hosts: Vec::new(),
+            store_timeout: Duration::from_secs(2),
+            tail_lag: Duration::from_secs(10),
+        }
     }
 }
 

@@ -202,15 +202,28 @@ mod tests {
         for yes in ["http://localhost", "http://localhost:3000", "http://LOCALHOST:80", "http://localhost:65535"] {
             assert!(local.allows(yes), "{yes}");
         }
-        for no in ["https://localhost:3000", "http://localhost.evil.example", "http://localhost:x", "http://localhost:1@e"] {
+        for no in
+            ["https://localhost:3000", "http://localhost.evil.example", "http://localhost:x", "http://localhost:1@e"]
+        {
             assert!(!local.allows(no), "{no}");
         }
     }
 
     #[test]
     fn what_is_no_origin_is_refused_with_the_form_of_one() {
-        for bad in ["*", "https://*", "console.example", "https://a.example/", "https://a.example/x", "ftp://a", "https://u@a",
-            "https://a:1:*", "https://*.a.example", "", "null"] {
+        for bad in [
+            "*",
+            "https://*",
+            "console.example",
+            "https://a.example/",
+            "https://a.example/x",
+            "ftp://a",
+            "https://u@a",
+            "https://a:1:*",
+            "https://*.a.example",
+            "",
+            "null",
+        ] {
             assert!(bad.parse::<Origin>().unwrap_err().contains("is no origin"), "{bad}");
         }
         assert_eq!(String::from(origin("HTTP://Localhost:*")), "http://localhost:*");

@@ -38,8 +38,11 @@ fn once(headers: &HeaderMap, name: &HeaderName) -> Result<()> {
 
 /// Whether the body is in an encoding, which none is read in (RFC 9110 section 8.4).
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
-    let encodings = headers.get_all(CONTENT_ENCODING).into_iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
-    encodings.map(<[u8]>::trim_ascii).any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"))
+    let encodings =
+        headers.get_all(CONTENT_ENCODING).into_iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    encodings
+        .map(<[u8]>::trim_ascii)
+        .any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// What a caller is told whose body is in an encoding.
@@ -52,7 +55,8 @@ mod tests {
     use http::HeaderValue;
 
     fn headers(values: &[(&'static str, &'static str)]) -> HeaderMap {
-        let fields = values.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let fields =
+            values.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(name, value);

@@ -3,8 +3,8 @@
 pub mod admin;
 mod audit;
 pub mod auth;
-pub mod errors;
 pub mod cors;
+pub mod errors;
 pub mod grpc;
 mod headers;
 pub mod host;

@@ -165,7 +165,10 @@ pub(crate) fn app() -> axum::Router {
 }
 
 /// So many bytes, for a caller whose credentials are good.
-async fn identified(Path((principal, count)): Path<(String, usize)>, Extension(account): Extension<Account>) -> Vec<u8> {
+async fn identified(
+    Path((principal, count)): Path<(String, usize)>,
+    Extension(account): Extension<Account>,
+) -> Vec<u8> {
     // A refusal is the business of the port.
     let _ = account.identify(&principal);
     vec![b'x'; count]

@@ -36,13 +36,18 @@ async fn a_page_of_a_configured_origin_is_told_that_it_may_before_any_credential
             assert!(answer.starts_with("http/1.1 204"), "{path}: {answer}");
             let allowed = format!("access-control-allow-origin: {origin}\r\n");
             assert!(answer.contains(&allowed) && answer.contains("vary: origin"), "{answer}");
-            for part in ["access-control-allow-methods: get, head, post, put, patch, delete", "x-ms-client-request-id"] {
+            for part in ["access-control-allow-methods: get, head, post, put, patch, delete", "x-ms-client-request-id"]
+            {
                 assert!(answer.contains(part), "{part}: {answer}");
             }
             for header in ["authorization", "content-type", "x-grpc-web", "grpc-timeout", "x-user-agent"] {
                 assert!(answer.contains(header), "{header}: {answer}");
             }
-            assert!(!answer.contains("x-evil") && !answer.contains("allow-credentials") && !answer.contains("www-authenticate"));
+            assert!(
+                !answer.contains("x-evil")
+                    && !answer.contains("allow-credentials")
+                    && !answer.contains("www-authenticate")
+            );
         }
     }
 }
@@ -51,7 +56,9 @@ async fn a_page_of_a_configured_origin_is_told_that_it_may_before_any_credential
 async fn a_page_of_another_origin_is_not() {
     let place = Place::new(CONSOLE);
     let server = place.start();
-    for origin in ["https://evil.example", "https://console.example.evil.example", "http://console.example", "null", "*"] {
+    for origin in
+        ["https://evil.example", "https://console.example.evil.example", "http://console.example", "null", "*"]
+    {
         let answer = ask(&server, &place, "OPTIONS", REST, &question(&format!("origin: {origin}")), b"").await;
         assert!(answer.starts_with("http/1.1 401") && !answer.contains("access-control-allow"), "{origin}: {answer}");
         assert!(answer.contains("vary: origin"), "{answer}");
@@ -67,7 +74,8 @@ async fn a_page_may_read_the_answers_of_both_apis_and_their_headers() {
     let server = place.start();
     let bearer = format!("authorization: Bearer {ALICE}");
     let origin = "origin: https://console.example";
-    let exposed = ["grpc-status", "grpc-message", "grpc-status-details-bin", "location", "retry-after", "www-authenticate"];
+    let exposed =
+        ["grpc-status", "grpc-message", "grpc-status-details-bin", "location", "retry-after", "www-authenticate"];
     let web = ["content-type: application/grpc-web+proto", "x-grpc-web: 1"];
     let rest = ask(&server, &place, "GET", "/certificates?api-version=7.4", &[origin, &bearer], b"").await;
     let refused = ask(&server, &place, "GET", "/certificates?api-version=7.4", &[origin], b"").await;
@@ -80,7 +88,9 @@ async fn a_page_may_read_the_answers_of_both_apis_and_their_headers() {
         let line = answer.lines().find(|line| line.starts_with("access-control-expose-headers")).unwrap();
         assert!(exposed.iter().all(|name| line.contains(name)) && line.contains("x-ms-request-id"), "{line}");
     }
-    let other = ask(&server, &place, "GET", "/certificates?api-version=7.4", &["origin: https://e.example", &bearer], b"").await;
+    let other =
+        ask(&server, &place, "GET", "/certificates?api-version=7.4", &["origin: https://e.example", &bearer], b"")
+            .await;
     assert!(other.starts_with("http/1.1 200") && !other.contains("access-control"), "{other}");
 }
 

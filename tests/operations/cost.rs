@@ -48,7 +48,11 @@ fn request(kind: &str, token: Option<&str>) -> (Request<()>, Option<Bytes>) {
 }
 
 /// Sends a request whose body, where it has one, does not end.
-async fn send(to: &SendRequest<Bytes>, kind: &str, token: Option<&str>) -> (ResponseFuture, Option<h2::SendStream<Bytes>>) {
+async fn send(
+    to: &SendRequest<Bytes>,
+    kind: &str,
+    token: Option<&str>,
+) -> (ResponseFuture, Option<h2::SendStream<Bytes>>) {
     let (request, body) = request(kind, token);
     let mut sender = to.clone().ready().await.unwrap();
     let (answer, mut stream) = sender.send_request(request, body.is_none()).unwrap();

@@ -46,7 +46,8 @@ async fn hosts_that_are_not_ours_are_refused_and_the_challenge_does_not_repeat_t
         let answer = ask(&server, &place, &line, &[&format!("host: {host}"), &bearer()]).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{host}: {answer}");
     }
-    for host in ["x.team-a.cm.test", "team-a..cm.test", ".cm.test", "evil.example", "localhost", "cm.test.evil.example"] {
+    for host in ["x.team-a.cm.test", "team-a..cm.test", ".cm.test", "evil.example", "localhost", "cm.test.evil.example"]
+    {
         let answer = ask(&server, &place, &line, &[&format!("host: {host}"), &bearer()]).await;
         assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("BadParameter"), "{host}: {answer}");
         assert!(answer.contains("VAULT.cm.test") && !answer.contains(&format!("\"{host}")), "{host}: {answer}");

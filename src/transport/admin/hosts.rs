@@ -74,7 +74,13 @@ mod tests {
             assert_eq!(status(&[good]), None, "{good}");
         }
         assert_eq!(status(&[]), None);
-        for foreign in ["evil.example", "evil.example:9443", "127.0.0.1.evil.example", "localhost.evil.example", "x.metrics.example"] {
+        for foreign in [
+            "evil.example",
+            "evil.example:9443",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "x.metrics.example",
+        ] {
             assert_eq!(status(&[foreign]), Some(421), "{foreign}");
         }
         for bad in ["a b", "", "u@x@y"] {

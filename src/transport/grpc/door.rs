@@ -157,7 +157,11 @@ impl Drop for Audit {
 
 /// Puts the call at the expense of its caller.
 fn admit(account: &Account, caller: &Caller, path: &str) -> Result<(), Overrun> {
-    if caller.is_known { account.identify(&caller.principal.name)? } else { account.admitted()? }
+    if caller.is_known {
+        account.identify(&caller.principal.name)?
+    } else {
+        account.admitted()?
+    }
     if path.starts_with(REFLECTION) { account.hold(reflection_bytes()) } else { Ok(()) }
 }
 

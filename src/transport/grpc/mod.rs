@@ -23,13 +23,13 @@ mod watch;
 
 pub(crate) use reading::reads_a_message;
 
+use crate::domain::{Error, Reason};
 use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
 use crate::proto::v1::key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS};
 use crate::proto::v1::secret_service_server::{SERVICE_NAME as SECRETS, SecretServiceServer};
 use crate::proto::v1::vault_service_server::{SERVICE_NAME as VAULTS, VaultServiceServer};
 use crate::service::Service;
-use crate::domain::{Error, Reason};
 use crate::transport::auth::Auth;
 use crate::transport::host::Hosts;
 use crate::transport::listener::Refusal;

@@ -77,8 +77,7 @@ impl Account {
                 let open = connection.anonymous_open.fetch_add(1, Relaxed);
                 connection.budget.anonymous_requests.fetch_add(1, Relaxed);
                 let room = open < connection.budget.options.anonymous_streams;
-                let charged =
-                    if room { Charge::take(&connection.peer, REQUEST + head) } else { Err(Overrun::Streams) };
+                let charged = if room { Charge::take(&connection.peer, REQUEST + head) } else { Err(Overrun::Streams) };
                 (charged, true)
             }
         };

@@ -268,8 +268,7 @@ impl Budget {
         let turns = (self.options.large_answers / 2).clamp(1, Semaphore::MAX_PERMITS);
         let share = || Share::new(self.options.principal_bytes, Overrun::Principal, Some(&self.total));
         let mut principals = self.principals.lock().unwrap_or_else(PoisonError::into_inner);
-        principals
-            .get(name.to_owned(), || Arc::new(Holder { share: share(), turns: Arc::new(Semaphore::new(turns)) }))
+        principals.get(name.to_owned(), || Arc::new(Holder { share: share(), turns: Arc::new(Semaphore::new(turns)) }))
     }
 
     pub(super) fn count_refusal(&self, cause: Overrun) {

@@ -182,8 +182,7 @@ impl Connections {
             *peers.entry(connection.address).or_default() += 1;
         }
         let most = peers.into_iter().max_by_key(|(_, count)| *count).map(|(peer, _)| peer);
-        let mut candidates =
-            open.anonymous.values().filter(|one| Some(one.address) == most && !one.cut.is_cancelled());
+        let mut candidates = open.anonymous.values().filter(|one| Some(one.address) == most && !one.cut.is_cancelled());
         let Some(oldest) = candidates.next() else { return Some(options.anonymous_grace) };
         let left = options.anonymous_grace.saturating_sub(oldest.born.elapsed());
         if left.is_zero() {
@@ -236,8 +235,7 @@ mod tests {
     use super::*;
 
     fn table(anonymous_connections: usize, grace: Duration) -> Arc<Connections> {
-        let options =
-            BudgetOptions { anonymous_connections, anonymous_grace: grace, ..BudgetOptions::default() };
+        let options = BudgetOptions { anonymous_connections, anonymous_grace: grace, ..BudgetOptions::default() };
         Connections::new(Budget::new(options))
     }
 

@@ -197,7 +197,10 @@ impl Gateway {
         service.vaults().vault(host.vault())?;
         let address = Address::of(&parts.uri);
         if let Some(name) = address.repeated() {
-            return Err(Error::bad_parameter(format!("The query has the parameter {name} more than once. Send it once.")).into());
+            return Err(Error::bad_parameter(format!(
+                "The query has the parameter {name} more than once. Send it once."
+            ))
+            .into());
         }
         let links = Links::new(&host, api_version(&address)?);
         let method = method(parts)?;
