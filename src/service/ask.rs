@@ -45,7 +45,7 @@ impl From<Outcome> for Asked {
 
 /// Who is asked.
 enum Signer {
-    BuiltIn(Arc<dyn Issuer>, Option<IssuerConfig>),
+    BuiltIn(Arc<dyn Issuer>, Option<Box<IssuerConfig>>),
     Provider(Arc<dyn Provider>, Box<Held>),
 }
 
@@ -145,7 +145,7 @@ impl Service {
         let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
         let provider = self.issuers.name_of(&config.provider).unwrap_or("Self");
         let signer = match self.issuers.get(&config.provider) {
-            Some(Who::BuiltIn(issuer)) => Signer::BuiltIn(issuer.clone(), Some(config)),
+            Some(Who::BuiltIn(issuer)) => Signer::BuiltIn(issuer.clone(), Some(Box::new(config))),
             Some(Who::Provider(provider)) => {
                 let held = self.issuer_state(&operation.vault, &name).await.map_err(|error| error.message)?;
                 let held = held.ok_or_else(|| format!("The issuer {name} has no state: set it again."))?;
@@ -163,7 +163,7 @@ async fn call(signer: &Signer, pending: &PendingRecord, at: &Checkpoint) -> Resu
     let cancelling = pending.operation.cancellation_requested;
     match signer {
         Signer::BuiltIn(issuer, config) => {
-            let order = order(pending, config.clone());
+            let order = order(pending, config.as_deref().cloned());
             let step = if cancelling { issuer.cancel(&order, at).await } else { issuer.advance(&order, at).await };
             step.map(Progress::new)
         }

@@ -286,9 +286,8 @@ impl Session {
                 let begin = after.parse::<usize>().unwrap_or(0);
                 let names = request.names.iter().skip(begin).take(self.page);
                 let keys: Vec<_> = names.map(|name| key::pending(vault, name)).collect();
-                let keys: Vec<_> = keys.iter().collect();
-                let found = self.service.get_many(&keys).await?.into_iter().flatten().collect();
-                let next = begin + self.page;
+                let found = self.service.get_many(&keys.iter().collect::<Vec<_>>()).await?;
+                let (found, next) = (found.into_iter().flatten().collect(), begin + self.page);
                 Ok((found, (next < request.names.len()).then(|| next.to_string())))
             }
             (vault, _) => {
