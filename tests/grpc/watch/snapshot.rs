@@ -117,3 +117,22 @@ async fn no_state_is_told_by_the_snapshot_and_by_an_event() {
     }
     assert!(revisions.is_sorted_by(|earlier, later| earlier < later), "{revisions:?}");
 }
+
+/// More of them than a stream takes out of the store at a time, by name and altogether.
+#[tokio::test]
+async fn a_long_snapshot_is_whole_and_has_each_operation_once() {
+    let server = Server::start().await;
+    let mut client = server.certificates().await;
+    let names: Vec<String> = (0..100).map(|number| format!("web-{number:03}")).collect();
+    for name in &names {
+        client.create_certificate(create(name, "Unknown")).await.unwrap();
+    }
+    let mut expected: Vec<String> =
+        names.iter().map(|name| format!("snapshot {name} r1: in progress, no token")).collect();
+    expected.push("caught up".to_owned());
+    let by_name = WatchPendingRequest { certificate_names: names, ..WatchPendingRequest::default() };
+    for request in [by_name, of(WatchSnapshot::All)] {
+        let mut stream = Watch::open(&server, request).await;
+        assert_eq!(stream.said(101).await, expected);
+    }
+}
