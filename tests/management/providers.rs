@@ -1,6 +1,6 @@
 //! What the service promises to a provider with options, a state and challenges, and what it keeps to itself.
 
-use crate::world::{World, create, named, service_with, vault};
+use crate::harness::{World, create, named, service_with, vault};
 use async_trait::async_trait;
 use certmint::domain::{Action, ActionKind, Error, IssuerInput, IssuerName, Policy, Reason, Result, Timestamp};
 use certmint::issuer::provider::{
@@ -8,7 +8,7 @@ use certmint::issuer::provider::{
 };
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::{self, Checkpoint, Issuer, IssuerError, Step, provider};
-use certmint::keys::{KeyOptions, Keys, MasterKeys, ReadyKeyOptions, Sealer};
+use certmint::keys::{KeyOptions, Keys, MasterKeys, KeyPoolOptions, Sealer};
 use certmint::service::{Caller, Limits, PendingRef, Service};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -159,7 +159,7 @@ fn input(zone: &str) -> IssuerInput {
 async fn start() -> (World, Arc<Outside>) {
     let world = World::new(Limits::default()).await;
     let sealer = Sealer::new(MasterKeys::from_text("k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap());
-    let ready = ReadyKeyOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
+    let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let keys = Keys::new(Arc::new(sealer), KeyOptions { workers: 1, ready, ..KeyOptions::default() }).unwrap();
     let outside = Arc::new(Outside {
         signs: SelfSigned::new(Arc::new(keys)),
