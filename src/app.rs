@@ -397,6 +397,3 @@ fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToken) -> RestO
         ..RestOptions::new(auth.clone())
     }
 }
-
-/// Waits between two looks at the age of the log and at the vaults that others made.
-const UPKEEP_EVERY: Duration = Duration::from_secs(60);

@@ -1,12 +1,13 @@
 //! Keeps the event log at its agreed length, and the list of vaults up to date.
 
-use super::UPKEEP_EVERY;
 use super::store::Opened;
 use crate::config::Limits;
 use crate::service::{Authenticated, Service};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Waits between two looks at the age of the log and at the vaults that others made.
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 /// Events removed in one transaction, so that writers never wait long.
 const STEP: usize = 1000;
 

@@ -116,11 +116,11 @@ async fn the_chain_of_the_preferred_issuer_is_chosen() {
         others.insert(root);
     }
     assert!(others.remove(&top(&usual)));
-    let wanted = others.pop_first().unwrap();
-    let options = input(&pebble, &[("preferred_chain", &wanted)]);
+    let expected = others.pop_first().unwrap();
+    let options = input(&pebble, &[("preferred_chain", &expected)]);
     play.state = play.engine().configure(&options, Some(&play.state)).await.unwrap();
     play.checkpoint = Default::default();
-    assert_eq!(top(&play.issue(&order).await), wanted);
+    assert_eq!(top(&play.issue(&order).await), expected);
 }
 
 #[tokio::test]

@@ -155,7 +155,7 @@ async fn anonymous_requests_of_a_peer_share_a_limit_and_credentials_are_heard_ab
         all.extend(statuses);
         kept.push((client, bodies));
     }
-    assert_eq!(count(&all, 200), 8, "each is a hundred kilobytes, and a copied piece of 32: {all:?}");
+    assert!((6..=8).contains(&count(&all, 200)), "each is a hundred kilobytes, and a copied piece of 32: {all:?}");
     assert!(server.stats.budget().anonymous_bytes <= MIB as u64);
     honest(&server).await;
 }
