@@ -25,6 +25,7 @@ pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> 
         clients: Arc::new(ClientOptions::default()),
         hooks: Arc::new(config.acme.hooks.iter().map(|(name, settings)| (name.clone(), hook(settings))).collect()),
         clock: clock.clone(),
+        tls_alpn_01: false,
     };
     for preset in PRESETS {
         issuers = issuers.with_provider(Arc::new(Acme::new(*preset, tools.clone())));

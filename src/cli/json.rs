@@ -5,7 +5,7 @@
 //! `docs/cli.md` documents it. Made from the descriptors of the contract, so a new field is there by itself.
 
 use crate::proto::DESCRIPTOR_SET;
-use crate::proto::v1::{PendingEventType, PendingStatus};
+use crate::proto::v1::{PendingActionType, PendingEventType, PendingStatus};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use prost::Name;
@@ -43,6 +43,10 @@ pub(super) fn pending_status(value: i32) -> String {
 
 pub(super) fn event_type(value: i32) -> String {
     enum_name(value, "PENDING_EVENT_TYPE_", PendingEventType::try_from(value).ok().map(|it| it.as_str_name()))
+}
+
+pub(super) fn action_type(value: i32) -> String {
+    enum_name(value, "PENDING_ACTION_TYPE_", PendingActionType::try_from(value).ok().map(|it| it.as_str_name()))
 }
 
 fn object(message: &DynamicMessage) -> Value {
@@ -179,6 +183,7 @@ mod tests {
                 "ImportCertificateRequest.password",
                 "ImportCertificateRequest.pem",
                 "ImportCertificateRequest.pkcs12",
+                "Issuer.secret_options",
                 "IssuerCredentials.password",
                 "RestoreCertificateRequest.value",
                 "Secret.pem",

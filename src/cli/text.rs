@@ -27,6 +27,9 @@ pub(super) fn operation(operation: &PendingOperation) -> String {
     if let Some(error) = &operation.error {
         lines.add("error", &error_line(error));
     }
+    for action in &operation.actions {
+        lines.add("to do", &format!("{} {} {}", json::action_type(action.r#type), action.name, action.value));
+    }
     lines.add("version", &operation.certificate_version);
     lines.add("issuer", operation.issuer.as_ref().map_or("", |issuer| issuer.name.as_str()));
     lines.add("request id", &operation.request_id);

@@ -1,5 +1,6 @@
 //! The rules, and nothing else: no async, no I/O, no clock, no wire format.
 
+pub mod action;
 pub mod attribute_type;
 pub mod authority;
 pub mod blob;
@@ -25,6 +26,7 @@ pub mod text;
 pub mod time;
 pub mod vault;
 
+pub use action::{Action, ActionKind};
 pub use blob::Blob;
 pub use certificate::{Certificate, CertificateEntry, EntryState, Tags, VersionSummary};
 pub use contact::{Contact, Contacts};

@@ -3,8 +3,8 @@
 
 use super::blob::Blob;
 use super::policy::IssuerParameters;
+use super::{Action, Detail, policy};
 use super::{CertificateName, Error, Reason, RequestId, Result, Timestamp, VaultName, Version};
-use super::{Detail, policy};
 use serde::{Deserialize, Serialize};
 
 /// The operation that creates a version of a certificate.
@@ -32,8 +32,14 @@ pub struct Operation {
 pub enum State {
     /// Nobody issues: a person merges.
     AwaitingMerge,
-    /// The issuer is asked. `note` is what it said last, if it said something.
-    Issuing { note: Option<String> },
+    /// The issuer is asked.
+    Issuing {
+        /// What it said last, if it said something.
+        note: Option<String>,
+        /// What somebody has to do before it goes on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        actions: Vec<Action>,
+    },
     /// The version exists.
     Completed,
     /// The cancellation took effect.
@@ -77,8 +83,8 @@ pub enum Event {
     CancelRequested,
     /// The issuer, or for a manual one the worker, granted that.
     CancelConfirmed,
-    /// The issuer said something that is worth showing, or nothing any more.
-    Noted(Option<String>),
+    /// The issuer said something that is worth showing, or nothing any more; and what it waits for.
+    Noted(Option<String>, Vec<Action>),
     /// The issuer signed.
     Issued,
     /// The issuer refused, or the deadline passed.
@@ -128,6 +134,14 @@ impl Operation {
         }
     }
 
+    /// What somebody has to do before the issuer goes on.
+    pub fn actions(&self) -> &[Action] {
+        match &self.state {
+            State::Issuing { actions, .. } => actions,
+            State::AwaitingMerge | State::Completed | State::Cancelled | State::Failed { .. } => &[],
+        }
+    }
+
     pub fn in_progress(&self) -> bool {
         self.status() == Status::InProgress
     }
@@ -137,8 +151,8 @@ impl Operation {
     pub fn status_details(&self) -> Option<String> {
         match &self.state {
             State::AwaitingMerge => Some(MANUAL_DETAILS.to_owned()),
-            State::Issuing { note: None } => Some(ISSUING_DETAILS.to_owned()),
-            State::Issuing { note: Some(note) } => Some(format!("{ISSUING_DETAILS}. {note}")),
+            State::Issuing { note: None, .. } => Some(ISSUING_DETAILS.to_owned()),
+            State::Issuing { note: Some(note), .. } => Some(format!("{ISSUING_DETAILS}. {note}")),
             State::Completed => None,
             State::Cancelled | State::Failed { .. } => Some(String::new()),
         }
@@ -153,7 +167,7 @@ impl Operation {
 
     /// The state in which an operation of this issuer begins.
     pub fn initial_state(issuer: &IssuerParameters) -> State {
-        if issuer.is_manual() { State::AwaitingMerge } else { State::Issuing { note: None } }
+        if issuer.is_manual() { State::AwaitingMerge } else { State::Issuing { note: None, actions: Vec::new() } }
     }
 
     /// The operation as its creation answered it, whatever happened since: what a repeat of the
@@ -180,7 +194,7 @@ impl Operation {
                 state
             }
             (S::AwaitingMerge | S::Issuing { .. }, E::CancelConfirmed) if cancellation_requested => S::Cancelled,
-            (S::Issuing { .. }, E::Noted(note)) => S::Issuing { note },
+            (S::Issuing { .. }, E::Noted(note, actions)) => S::Issuing { note, actions },
             (S::Issuing { .. }, E::Issued) => S::Completed,
             (S::Issuing { .. }, E::Failed(error)) => S::Failed { error },
             (S::AwaitingMerge | S::Failed { .. } | S::Cancelled, E::Merged) => S::Completed,
@@ -255,6 +269,10 @@ pub fn manual_issuer() -> IssuerParameters {
 mod tests {
     use super::*;
 
+    fn issuing() -> State {
+        State::Issuing { note: None, actions: Vec::new() }
+    }
+
     fn operation(state: State, cancellation_requested: bool) -> Operation {
         Operation {
             vault: VaultName::default_vault(),
@@ -280,8 +298,8 @@ mod tests {
         vec![
             ("awaiting merge", operation(State::AwaitingMerge, false)),
             ("awaiting merge, cancel requested", operation(State::AwaitingMerge, true)),
-            ("issuing", operation(State::Issuing { note: None }, false)),
-            ("issuing, cancel requested", operation(State::Issuing { note: None }, true)),
+            ("issuing", operation(issuing(), false)),
+            ("issuing, cancel requested", operation(issuing(), true)),
             ("completed", operation(State::Completed, false)),
             ("cancelled", operation(State::Cancelled, true)),
             ("failed", operation(State::Failed { error: error() }, false)),
@@ -292,7 +310,7 @@ mod tests {
         vec![
             ('R', Event::CancelRequested),
             ('K', Event::CancelConfirmed),
-            ('N', Event::Noted(Some("n".into()))),
+            ('N', Event::Noted(Some("n".into()), Vec::new())),
             ('I', Event::Issued),
             ('F', Event::Failed(error())),
             ('M', Event::Merged),
@@ -333,7 +351,7 @@ mod tests {
 
     #[test]
     fn the_texts_are_the_documented_ones() {
-        let issuing = operation(State::Issuing { note: None }, false);
+        let issuing = operation(issuing(), false);
         assert_eq!(issuing.status_details().as_deref(), Some(ISSUING_DETAILS));
         assert_eq!(
             issuing.clone().apply(Event::Merged, Timestamp(0)).unwrap_err().message,

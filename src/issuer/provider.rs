@@ -11,6 +11,8 @@
 //! 3. An error of a step commits nothing; the same step is called again.
 //! 4. Every step may be repeated after a crash at any point, with the checkpoint before it.
 
+pub use crate::domain::{Action, ActionKind};
+
 use super::{Checkpoint, FailureClass, IssuerError, Step};
 use crate::domain::{self, CertificateName, Policy, RequestId, Timestamp, VaultName, Version};
 use async_trait::async_trait;
@@ -124,29 +126,6 @@ pub struct Challenge {
     /// The key authorization (RFC 8555 section 8.1). Public once the CA has asked for it.
     pub key_authorization: String,
     pub expires: Timestamp,
-}
-
-/// Something that only a person or another system can do.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Action {
-    pub kind: ActionKind,
-    /// The owner name of a DNS record, or the address of a file.
-    pub name: String,
-    /// The text of the record, or the content of the file.
-    pub value: String,
-    pub expires: Option<Timestamp>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ActionKind {
-    /// A TXT record is to be published.
-    DnsTxt,
-    /// A file is to be served.
-    HttpFile,
-    /// Somebody has to approve at the CA.
-    Approval,
-    /// The CA has to validate the organization.
-    OrganizationValidation,
 }
 
 /// Whether an issuer object can work, as seen without side effects.

@@ -75,7 +75,7 @@ impl Service {
 
 fn overdue(state: &State) -> OperationError {
     let last = match state {
-        State::Issuing { note: Some(note) } => format!(" {note}"),
+        State::Issuing { note: Some(note), .. } => format!(" {note}"),
         _ => String::new(),
     };
     failure(

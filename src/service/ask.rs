@@ -4,7 +4,7 @@ use super::issuer_states::Held;
 use super::records::{PendingRecord, key};
 use super::{Service, issuer_bulkhead};
 use crate::domain::pending::{Event, State};
-use crate::domain::{IssuerConfig, IssuerName, OperationError, RequestId, Result, Timestamp};
+use crate::domain::{Action, IssuerConfig, IssuerName, OperationError, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Progress, Provider};
 use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step, Who};
 use crate::store::Batch;
@@ -18,6 +18,7 @@ pub(super) enum Outcome {
     Open {
         checkpoint: Checkpoint,
         note: Option<String>,
+        actions: Vec<Action>,
         again: Duration,
         progress: bool,
     },
@@ -55,6 +56,8 @@ const BACKOFF: [u64; 6] = [1, 2, 5, 15, 30, 60];
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(6 * 3600));
 /// Longest words of an issuer that are shown to callers, in characters.
 const MAX_NOTE: usize = 500;
+/// Most actions of one operation; a policy has no more names.
+const MAX_ACTIONS: usize = 250;
 
 impl Service {
     /// One call of the issuer, cut before the lease runs out.
@@ -71,7 +74,7 @@ impl Service {
         if self.bulkhead.is_stuck(&called, self.limits.slow_calls_per_issuer) {
             // Not asked, so nothing new to tell.
             let note = match &operation.state {
-                State::Issuing { note } => note.clone(),
+                State::Issuing { note, .. } => note.clone(),
                 _ => None,
             };
             return Ok(open(pending, note, None).into());
@@ -104,8 +107,8 @@ impl Service {
         signer: &Signer,
         progress: Progress,
     ) -> Result<Asked> {
-        // What a person has to do is in the details of the step, too.
-        let Progress { step, state, publish, withdraw, actions: _ } = progress;
+        let Progress { step, state, publish, withdraw, mut actions } = progress;
+        actions.truncate(MAX_ACTIONS);
         let mut beside = Batch::default();
         let changed = state.is_some();
         if let (Signer::Provider(_, held), Some(state)) = (signer, &state) {
@@ -119,7 +122,7 @@ impl Service {
                 // Only an order that moved may go on at once; the others would turn in circles.
                 let least = if progress { Duration::ZERO } else { AGAIN.0 };
                 let note = details.map(|text| shown(&text));
-                Outcome::Open { progress, checkpoint: next, note, again: again.clamp(least, AGAIN.1) }
+                Outcome::Open { progress, checkpoint: next, note, actions, again: again.clamp(least, AGAIN.1) }
             }
             Step::Issued { chain } => Outcome::Issued(chain),
             Step::Failed { class, message } => Outcome::Ended(Event::Failed(failure(class, &message))),
@@ -240,13 +243,17 @@ fn provider_order(pending: &PendingRecord, needs: Needs) -> provider::Order {
     }
 }
 
-/// The order stays open after a step that brought nothing.
+/// The order stays open after a step that brought nothing: what it waited for before, it still waits for.
 fn open(pending: &PendingRecord, note: Option<String>, after: Option<Duration>) -> Outcome {
     let step = usize::try_from(pending.attempts).unwrap_or(usize::MAX).min(BACKOFF.len() - 1);
     let again = after.unwrap_or_else(|| jittered(Duration::from_secs(BACKOFF[step]), pending.operation.request_id));
     Outcome::Open {
         checkpoint: Checkpoint(pending.checkpoint.0.clone()),
         note: note.map(|text| shown(&text)),
+        actions: match &pending.operation.state {
+            State::Issuing { actions, .. } => actions.clone(),
+            _ => Vec::new(),
+        },
         again: again.clamp(AGAIN.0, AGAIN.1),
         progress: false,
     }

@@ -86,10 +86,10 @@ impl Service {
         // After the call of the issuer, which may take as long as the lease: waits and events count from its end.
         let now = self.now();
         let saved = match outcome {
-            Outcome::Open { checkpoint, note, again, progress } => {
+            Outcome::Open { checkpoint, note, actions, again, progress } => {
                 pending.checkpoint = Blob(checkpoint.0);
                 pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
-                pending.operation = before.clone().apply(Event::Noted(note), now)?;
+                pending.operation = before.clone().apply(Event::Noted(note, actions), now)?;
                 let mut batch = beside;
                 if pending.operation != before {
                     batch.events.push(updated(&pending.operation, &before)?);

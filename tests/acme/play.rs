@@ -264,7 +264,10 @@ impl Play {
 fn engine(wire: &Arc<Wire>, clock: &Arc<ManualClock>, hooks: &BTreeMap<String, Hook>) -> Acme {
     let clients = WiredClients { options: Pebble::client_options(), wire: Arc::clone(wire) };
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-    Acme::new(PRESETS[0], Tools { clients: Arc::new(clients), hooks: Arc::new(hooks.clone()), clock })
+    Acme::new(
+        PRESETS[0],
+        Tools { clients: Arc::new(clients), hooks: Arc::new(hooks.clone()), clock, tls_alpn_01: true },
+    )
 }
 
 /// An order for these host names.

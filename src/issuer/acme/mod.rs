@@ -37,7 +37,7 @@ use async_trait::async_trait;
 use problem::{Failure, Verdict};
 use session::Session;
 use settings::Settings;
-use state::AcmeState;
+use state::{AcmeState, Method};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use steps::Run;
@@ -96,6 +96,10 @@ impl Provider for Acme {
 
     async fn configure(&self, input: &IssuerInput, old: Option<&State>) -> domain::Result<State> {
         let settings = Settings::parse(&self.preset, input)?;
+        if settings.method == Method::TlsAlpn01 && !self.tools.tls_alpn_01 {
+            let hint = "This server does not answer tls-alpn-01: use http-01 or dns-01.";
+            return Err(settings::problem("challenge", hint));
+        }
         if let Some(ca_file) = settings.ca_file.as_deref() {
             self.tools
                 .clients

@@ -3,8 +3,8 @@
 use super::policy::{self, time};
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::{
-    Blob, Certificate, Contact, Contacts, IssuerConfig, Operation, OperationError, Recovery, RecoveryLevel, Status,
-    Timestamp,
+    Action, ActionKind, Blob, Certificate, Contact, Contacts, IssuerConfig, Operation, OperationError, Recovery,
+    RecoveryLevel, Status, Timestamp,
 };
 use crate::proto::v1;
 use crate::service::{CertificateView, DeletedItem, DeletedView, Item};
@@ -43,7 +43,19 @@ pub(super) fn operation(operation: &Operation, base: &str, with_csr: bool) -> v1
         create_time: Some(time(operation.created)),
         update_time: Some(time(operation.updated)),
         revision: i64::try_from(operation.revision).unwrap_or(i64::MAX),
+        actions: operation.actions().iter().map(action).collect(),
     }
+}
+
+fn action(action: &Action) -> v1::PendingAction {
+    let Action { kind, name, value, expires } = action;
+    let kind = match kind {
+        ActionKind::DnsTxt => v1::PendingActionType::DnsTxt,
+        ActionKind::HttpFile => v1::PendingActionType::HttpFile,
+        ActionKind::Approval => v1::PendingActionType::Approval,
+        ActionKind::OrganizationValidation => v1::PendingActionType::OrganizationValidation,
+    };
+    v1::PendingAction { r#type: kind.into(), name: name.clone(), value: value.clone(), expire_time: expires.map(time) }
 }
 
 /// A version, or the placeholder of a creation that has brought none.

@@ -62,6 +62,7 @@ impl Translation {
             create_time,
             update_time,
             revision,
+            actions,
         } = operation;
         let v1::IssuerParameters { name, certificate_type, certificate_transparency: _ } = issuer.unwrap();
         self.leave_out("PendingOperation.vault_name", !vault_name.is_empty());
@@ -69,6 +70,7 @@ impl Translation {
         self.leave_out("PendingOperation.certificate_version", !certificate_version.is_empty());
         self.leave_out("PendingOperation.create_time and update_time", create_time.is_some() && update_time.is_some());
         self.leave_out("PendingOperation.revision", revision > 0);
+        self.leave_out("PendingOperation.actions", !actions.is_empty());
         self.leave_out("PendingOperation.issuer.certificate_type", !certificate_type.is_empty());
         let status = v1::PendingStatus::try_from(status).unwrap();
         let word = match status {
