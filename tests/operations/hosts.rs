@@ -53,7 +53,7 @@ async fn hosts_that_are_not_ours_are_refused_and_the_challenge_does_not_repeat_t
         assert!(answer.contains("VAULT.cm.test") && !answer.contains(&format!("\"{host}")), "{host}: {answer}");
         let answer = ask(&server, &place, &line, &[&format!("host: {host}")]).await;
         assert!(answer.starts_with("HTTP/1.1 401"), "{host}: {answer}");
-        let challenge = "Bearer authorization=\"https://cm.test/certmint\", resource=\"https://cm.test\"";
+        let challenge = "Bearer authorization=\"https://cm.test/adfs\", resource=\"https://cm.test\"";
         assert!(answer.contains(challenge), "{host}: {answer}");
     }
     let token = format!("Bearer {ALICE}");
