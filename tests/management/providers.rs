@@ -1,6 +1,6 @@
 //! What the service promises to a provider with options, a state and challenges, and what it keeps to itself.
 
-use crate::harness::{World, create, named, service_with, vault};
+use crate::harness::{Harness, create, named, service_with, vault};
 use async_trait::async_trait;
 use certmint::domain::{Action, ActionKind, Error, IssuerInput, IssuerName, Policy, Reason, Result, Timestamp};
 use certmint::issuer::provider::{
@@ -156,8 +156,8 @@ fn input(zone: &str) -> IssuerInput {
     }
 }
 
-async fn start() -> (World, Arc<Outside>) {
-    let world = World::new(Limits::default()).await;
+async fn start() -> (Harness, Arc<Outside>) {
+    let harness = Harness::new(Limits::default()).await;
     let sealer = Sealer::new(MasterKeys::from_text("k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap());
     let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let keys = Keys::new(Arc::new(sealer), KeyOptions { workers: 1, ready, ..KeyOptions::default() }).unwrap();
@@ -170,12 +170,12 @@ async fn start() -> (World, Arc<Outside>) {
     });
     let provider = outside.clone();
     let more = |issuers: certmint::issuer::Issuers| issuers.with_provider(provider);
-    let service = service_with(world.store.clone(), world.clock.clone(), Limits::default(), more).await;
+    let service = service_with(harness.store.clone(), harness.clock.clone(), Limits::default(), more).await;
     assert!(outside.service.set(service.clone()).is_ok());
-    (World { service, ..world }, outside)
+    (Harness { service, ..harness }, outside)
 }
 
-impl World {
+impl Harness {
     async fn set(&self, input: IssuerInput) {
         self.service.set_issuer(&caller(), &vault(), &issuer(), input).await.unwrap();
     }
@@ -194,123 +194,123 @@ impl World {
 
 #[tokio::test]
 async fn a_state_is_committed_before_the_outside_is_made_ready_and_after() {
-    let (world, outside) = start().await;
-    world.set(input("a")).await;
+    let (harness, outside) = start().await;
+    harness.set(input("a")).await;
     let calls = outside.calls();
     assert_eq!(calls, ["activate zone=a key=15 pwd=0", "activate zone=a key=15 pwd=0 active"]);
     outside.unreachable.store(true, Ordering::SeqCst);
-    world.set(input("b")).await;
+    harness.set(input("b")).await;
     assert_eq!(outside.calls(), ["activate zone=b key=15 pwd=0 kept"], "set all the same");
-    world.set(IssuerInput { enabled: Some(false), ..input("c") }).await;
+    harness.set(IssuerInput { enabled: Some(false), ..input("c") }).await;
     assert!(outside.calls().is_empty(), "what is disabled asks nobody");
 }
 
 #[tokio::test]
 async fn a_step_publishes_with_its_commit_and_the_last_one_withdraws() {
-    let (world, outside) = start().await;
-    world.set(input("a")).await;
+    let (harness, outside) = start().await;
+    harness.set(input("a")).await;
     outside.calls();
-    world.service.create(create("web", "corp")).await.unwrap();
-    world.step().await;
-    assert_eq!(world.served("web").await.as_deref(), Some("answer"));
-    let pending = world.service.operation(&wanted("web")).await.unwrap();
+    harness.service.create(create("web", "corp")).await.unwrap();
+    harness.step().await;
+    assert_eq!(harness.served("web").await.as_deref(), Some("answer"));
+    let pending = harness.service.operation(&wanted("web")).await.unwrap();
     assert_eq!(pending.actions()[0].name, "_x.example");
-    world.clock.advance(Duration::from_secs(60));
-    world.work().await;
-    assert_eq!(world.served("web").await, None);
+    harness.clock.advance(Duration::from_secs(60));
+    harness.work().await;
+    assert_eq!(harness.served("web").await, None);
     let calls = outside.calls();
     assert!(calls[0].ends_with("active") && calls[1].ends_with("active used"), "{calls:?}");
-    let pending = world.service.operation(&wanted("web")).await.unwrap();
+    let pending = harness.service.operation(&wanted("web")).await.unwrap();
     assert!(!pending.in_progress() && pending.actions().is_empty(), "{pending:?}");
-    assert!(!world.store.keys().await.iter().any(|key| key.starts_with("challenges/")));
+    assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("challenges/")));
 }
 
 #[tokio::test]
 async fn a_step_whose_state_was_changed_meanwhile_is_dropped_and_repeated_with_the_newer_one() {
-    let (world, outside) = start().await;
-    world.set(input("a")).await;
-    world.service.create(create("web", "corp")).await.unwrap();
+    let (harness, outside) = start().await;
+    harness.set(input("a")).await;
+    harness.service.create(create("web", "corp")).await.unwrap();
     outside.meddle.store(true, Ordering::SeqCst);
     outside.calls();
-    world.step().await;
-    assert_eq!(world.served("web").await, None, "nothing of it was committed");
-    world.step().await;
-    assert_eq!(world.served("web").await.as_deref(), Some("answer"));
+    harness.step().await;
+    assert_eq!(harness.served("web").await, None, "nothing of it was committed");
+    harness.step().await;
+    assert_eq!(harness.served("web").await.as_deref(), Some("answer"));
     let calls: Vec<String> = outside.calls().into_iter().filter(|call| call.starts_with("advance")).collect();
     assert!(calls[0].contains("zone=a") && calls[1].contains("zone=b") && calls.len() == 2, "{calls:?}");
 }
 
 #[tokio::test]
 async fn a_deleted_operation_withdraws_its_challenges() {
-    let (world, _outside) = start().await;
-    world.set(input("a")).await;
-    world.service.create(create("web", "corp")).await.unwrap();
-    world.step().await;
-    world.service.delete_pending(&wanted("web")).await.unwrap();
-    world.work().await;
-    assert_eq!(world.served("web").await, None);
-    assert!(!world.store.keys().await.iter().any(|key| key.starts_with("challenges/") || key.starts_with("orders/")));
+    let (harness, _outside) = start().await;
+    harness.set(input("a")).await;
+    harness.service.create(create("web", "corp")).await.unwrap();
+    harness.step().await;
+    harness.service.delete_pending(&wanted("web")).await.unwrap();
+    harness.work().await;
+    assert_eq!(harness.served("web").await, None);
+    assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("challenges/") || key.starts_with("orders/")));
 }
 
 #[tokio::test]
 async fn a_challenge_that_its_order_forgot_expires() {
-    let (world, _outside) = start().await;
-    world.set(input("a")).await;
-    world.service.create(create("web", "corp")).await.unwrap();
-    world.step().await;
-    world.service.delete_issuer(&vault(), &issuer()).await.unwrap();
-    world.clock.advance(Duration::from_secs(3601));
-    assert_eq!(world.served("web").await, None);
-    world.work().await;
-    assert!(!world.store.keys().await.iter().any(|key| key.starts_with("challenges/")));
+    let (harness, _outside) = start().await;
+    harness.set(input("a")).await;
+    harness.service.create(create("web", "corp")).await.unwrap();
+    harness.step().await;
+    harness.service.delete_issuer(&vault(), &issuer()).await.unwrap();
+    harness.clock.advance(Duration::from_secs(3601));
+    assert_eq!(harness.served("web").await, None);
+    harness.work().await;
+    assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("challenges/")));
 }
 
 #[tokio::test]
 async fn secrets_lie_sealed_stay_through_a_change_and_go_with_the_issuer() {
-    let (world, outside) = start().await;
-    world.set(IssuerInput { password: Some(Zeroizing::new("1234".into())), ..input("a") }).await;
+    let (harness, outside) = start().await;
+    harness.set(IssuerInput { password: Some(Zeroizing::new("1234".into())), ..input("a") }).await;
     outside.calls();
     let changed = IssuerInput { options: [("zone".into(), "b".into())].into(), ..IssuerInput::default() };
-    let answer = world.service.update_issuer(&caller(), &vault(), &issuer(), changed).await.unwrap();
+    let answer = harness.service.update_issuer(&caller(), &vault(), &issuer(), changed).await.unwrap();
     assert_eq!(answer.options["zone"], "b");
     assert_eq!(outside.calls()[0], "activate zone=b key=15 pwd=4 kept");
-    for key in world.store.keys().await {
-        let body = world.store.body(&key).await.unwrap().to_string();
+    for key in harness.store.keys().await {
+        let body = harness.store.body(&key).await.unwrap().to_string();
         assert!(!body.contains(SECRET) && !body.contains("zone=b"), "{key}: {body}");
     }
     let removed = IssuerInput { secret_options: [("key".into(), Zeroizing::default())].into(), ..Default::default() };
-    world.service.update_issuer(&caller(), &vault(), &issuer(), removed).await.unwrap();
+    harness.service.update_issuer(&caller(), &vault(), &issuer(), removed).await.unwrap();
     assert!(outside.calls()[0].contains("zone=b  pwd=4"));
-    world.service.delete_issuer(&vault(), &issuer()).await.unwrap();
-    assert!(!world.store.keys().await.iter().any(|key| key.starts_with("issuer")));
-    world.set(input("a")).await;
+    harness.service.delete_issuer(&vault(), &issuer()).await.unwrap();
+    assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("issuer")));
+    harness.set(input("a")).await;
     assert!(!outside.calls()[0].contains("kept"), "a new issuer begins anew");
 }
 
 #[tokio::test]
 async fn another_provider_takes_nothing_over() {
-    let (world, _outside) = start().await;
-    world.set(input("a")).await;
+    let (harness, _outside) = start().await;
+    harness.set(input("a")).await;
     let changed = IssuerInput { provider: Some("LocalCA".into()), ..IssuerInput::default() };
-    let answer = world.service.update_issuer(&caller(), &vault(), &issuer(), changed).await.unwrap();
+    let answer = harness.service.update_issuer(&caller(), &vault(), &issuer(), changed).await.unwrap();
     assert!(answer.options.is_empty() && answer.authority.is_some());
-    assert!(!world.store.keys().await.iter().any(|key| key.starts_with("issuer-states/")));
+    assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("issuer-states/")));
 }
 
 #[tokio::test]
 async fn what_a_provider_refuses_is_a_bad_request() {
-    let (world, _outside) = start().await;
+    let (harness, _outside) = start().await;
     let unknown = IssuerInput { options: [("zon".into(), "a".into())].into(), ..input("a") };
-    let refusal = world.service.set_issuer(&caller(), &vault(), &issuer(), unknown).await.unwrap_err();
+    let refusal = harness.service.set_issuer(&caller(), &vault(), &issuer(), unknown).await.unwrap_err();
     assert_eq!(refusal.reason, Reason::BadParameter);
-    assert!(!world.store.keys().await.iter().any(|key| key.starts_with("issuer")), "nothing is written");
+    assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("issuer")), "nothing is written");
     for (name, value) in [("zone", "a\u{1}"), ("", "a"), ("a\u{202e}", "a")] {
         let wrong = IssuerInput { options: [(name.into(), value.into())].into(), ..input("a") };
-        let refusal = world.service.set_issuer(&caller(), &vault(), &issuer(), wrong).await.unwrap_err();
+        let refusal = harness.service.set_issuer(&caller(), &vault(), &issuer(), wrong).await.unwrap_err();
         assert_eq!(refusal.reason, Reason::BadParameter, "{name}");
     }
-    world.set(input("a")).await;
+    harness.set(input("a")).await;
     let mut request = create("ca", "corp");
     request.policy.as_mut().unwrap().ca = Some(true);
-    assert_eq!(world.service.create(request).await.unwrap_err().reason, Reason::BadParameter);
+    assert_eq!(harness.service.create(request).await.unwrap_err().reason, Reason::BadParameter);
 }
