@@ -18,7 +18,7 @@ async fn ask(server: &Server, place: &Place, method: &str, path: &str, head: &[&
     talk(server, place, &request).await.to_ascii_lowercase()
 }
 
-fn question<'a>(origin: &'a str) -> [&'a str; 3] {
+fn question(origin: &str) -> [&str; 3] {
     [
         origin,
         "access-control-request-method: POST",
