@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 mod authority;
-mod material;
-mod management;
-mod scenarios;
 mod harness;
+mod management;
+mod material;
+mod scenarios;

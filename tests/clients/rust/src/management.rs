@@ -1,8 +1,8 @@
 //! Lists, versions, updates, deletion, backup, contacts and issuers.
 
 use crate::authority::{parse, public_key};
-use crate::material::pfx;
 use crate::harness::*;
+use crate::material::pfx;
 use azure_security_keyvault_certificates::models::*;
 use azure_security_keyvault_certificates::{CertificateClient, ResourceExt};
 use futures::TryStreamExt;

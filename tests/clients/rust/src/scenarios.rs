@@ -1,8 +1,8 @@
 //! The documented scenarios, as far as this client can express them.
 
 use crate::authority::{Authority, parse, public_key, requested_key};
-use crate::material::pfx;
 use crate::harness::*;
+use crate::material::pfx;
 use azure_core::http::poller::{PollerStatus, StatusMonitor};
 use azure_security_keyvault_certificates::CertificateClient;
 use azure_security_keyvault_certificates::models::*;
