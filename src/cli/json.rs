@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn an_empty_message_has_every_member() {
         let value = message(&PendingOperation::default());
-        assert_eq!(value.as_object().unwrap().len(), 15);
+        assert_eq!(value.as_object().unwrap().len(), 16);
         assert_eq!((&value["status"], &value["create_time"]), (&json!("UNSPECIFIED"), &Value::Null));
     }
 

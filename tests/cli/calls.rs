@@ -66,6 +66,7 @@ async fn json_has_the_names_of_the_contract() {
             "create_time": "2023-11-14T22:13:20Z",
             "update_time": null,
             "revision": 1,
+            "actions": [],
         },
         "resume_token": "t-create",
     });
