@@ -244,7 +244,7 @@ impl From<StoreError> for Error {
             StoreError::Conflict(_) => contended(),
             StoreError::Unavailable(cause) => {
                 static OUTAGE: outage::LogThrottle = outage::LogThrottle::new();
-                if let Some(suppressed) = OUTAGE.admit(Instant::now()) {
+                if let Some(suppressed) = OUTAGE.admit(&cause.to_string(), Instant::now()) {
                     tracing::error!(cause, suppressed, "the store is not available");
                 }
                 Self::new(Reason::StoreUnavailable, "The store is not available at the moment. Repeat the request.")
@@ -252,7 +252,7 @@ impl From<StoreError> for Error {
             }
             StoreError::Broken(cause) => {
                 static FAILURE: outage::LogThrottle = outage::LogThrottle::new();
-                if let Some(suppressed) = FAILURE.admit(Instant::now()) {
+                if let Some(suppressed) = FAILURE.admit(&cause.to_string(), Instant::now()) {
                     tracing::error!(cause, suppressed, "the store failed");
                 }
                 Self::internal()

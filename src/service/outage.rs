@@ -1,14 +1,18 @@
 //! One line of the log for an outage of the store, however many requests meet it.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The time between two lines about the same thing.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Lets one line through, and counts the others until the next.
+/// Causes that are told apart at a time.
+const CAUSES: usize = 16;
+
+/// Lets one line through for each cause, and counts the others until the next.
 #[derive(Debug)]
-pub(super) struct LogThrottle(Mutex<Option<Quiet>>);
+pub(super) struct LogThrottle(Mutex<BTreeMap<String, Quiet>>);
 
 #[derive(Debug)]
 struct Quiet {
@@ -18,23 +22,29 @@ struct Quiet {
 
 impl LogThrottle {
     pub(super) const fn new() -> Self {
-        Self(Mutex::new(None))
+        Self(Mutex::new(BTreeMap::new()))
     }
 
-    /// How many lines were suppressed before this one, where it is to be written.
-    pub(super) fn admit(&self, at: Instant) -> Option<u64> {
-        let mut quiet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *quiet {
-            Some(quiet) if at.duration_since(quiet.since) < EVERY => {
+    /// How many lines of this cause were suppressed before this one, where it is to be written.
+    pub(super) fn admit(&self, cause: &str, at: Instant) -> Option<u64> {
+        let mut causes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = |quiet: &Quiet| at.duration_since(quiet.since) >= EVERY;
+        if let Some(quiet) = causes.get_mut(cause) {
+            if !over(quiet) {
                 quiet.suppressed += 1;
-                None
+                return None;
             }
-            other => {
-                let suppressed = other.as_ref().map_or(0, |quiet| quiet.suppressed);
-                *other = Some(Quiet { since: at, suppressed: 0 });
-                Some(suppressed)
-            }
+            let suppressed = quiet.suppressed;
+            *quiet = Quiet { since: at, suppressed: 0 };
+            return Some(suppressed);
         }
+        if causes.len() >= CAUSES {
+            causes.retain(|_, quiet| !over(quiet));
+        }
+        (causes.len() < CAUSES).then(|| {
+            causes.insert(cause.to_owned(), Quiet { since: at, suppressed: 0 });
+            0
+        })
     }
 }
 
@@ -45,10 +55,21 @@ mod tests {
     #[test]
     fn one_line_in_ten_seconds_says_how_many_there_were() {
         let (throttle, start) = (LogThrottle::new(), Instant::now());
-        let at = |seconds| throttle.admit(start + Duration::from_secs(seconds));
+        let at = |seconds| throttle.admit("full", start + Duration::from_secs(seconds));
         assert_eq!(
             [at(0), at(1), at(9), at(10), at(11), at(30), at(50)],
             [Some(0), None, None, Some(2), None, Some(1), Some(0)]
         );
+    }
+
+    #[test]
+    fn another_cause_is_written_at_once_and_causes_are_bounded() {
+        let (throttle, start) = (LogThrottle::new(), Instant::now());
+        assert_eq!(throttle.admit("full", start), Some(0));
+        assert_eq!(throttle.admit("read-only", start), Some(0));
+        assert_eq!((throttle.admit("full", start), throttle.admit("read-only", start)), (None, None));
+        let lines = (0..100).filter(|cause| throttle.admit(&cause.to_string(), start).is_some()).count();
+        assert_eq!(lines, CAUSES - 2);
+        assert_eq!(throttle.admit("new", start + EVERY), Some(0));
     }
 }
