@@ -151,7 +151,6 @@ async fn completes(harness: &Harness, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "known fault: the embedded store takes a disk that was read-only for a while for a database that was set back, and needs a restart"]
 async fn a_disk_that_turns_read_only_is_told_and_used_again_without_a_restart() {
     let turn = turn().await;
     let Some((cluster, disk, admin)) = on_a_disk().await else { return };

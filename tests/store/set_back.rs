@@ -67,6 +67,26 @@ async fn a_writer_of_a_file_that_was_set_back_writes_nothing_more() {
     assert_eq!(bodies(&whole_log(&store, 9).await), ["x"]);
 }
 
+/// A COMMIT of the open file fails from here on, by a constraint that is checked then.
+const FAIL: &str = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+    CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+    CREATE TRIGGER fails AFTER INSERT ON records BEGIN INSERT INTO child VALUES (7); END";
+
+#[tokio::test]
+async fn a_file_whose_commits_fail_for_a_while_was_not_set_back() {
+    let (store, _folder, path, _) = file_with_a_past().await;
+    let operator = Connection::open(&path).unwrap();
+    operator.busy_timeout(Duration::from_secs(10)).unwrap();
+    operator.execute_batch(FAIL).unwrap();
+    let error = store.commit(Batch { puts: vec![new("c", "3")], ..events(["v", "w"]) }).await.unwrap_err();
+    assert!(!error.is_history_lost(), "{error}");
+    // A transaction that changes nothing succeeds on a disk that cannot be written to.
+    assert!(store.claim(at(9), at(99), 9).await.unwrap().is_empty());
+    operator.execute_batch("DROP TRIGGER fails").unwrap();
+    store.commit(Batch { puts: vec![new("d", "4")], ..events(["u"]) }).await.unwrap();
+    assert_eq!(bodies(&whole_log(&store, 9).await), ["x", "y", "z", "u"]);
+}
+
 #[tokio::test]
 async fn a_reader_of_a_file_that_was_set_back_hears_of_it_by_the_log() {
     let (store, _folder, path, saved) = file_with_a_past().await;

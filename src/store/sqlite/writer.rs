@@ -169,7 +169,10 @@ impl Writer {
         let wrote = lost.is_none() && self.meta != meta;
         if lost.is_none() {
             self.meta = meta;
-            self.committed = meta.head;
+            // A transaction that changed nothing stores no head: this one may be that of a COMMIT that failed.
+            if wrote {
+                self.committed = meta.head;
+            }
         } else {
             // Where the flush of a COMMIT failed, a crash may still bring the transaction back.
             // Its revisions are not given out a second time.
