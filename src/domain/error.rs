@@ -91,7 +91,7 @@ impl Error {
         Self::new(Reason::BadParameter, message)
     }
 
-    /// A defect of the server. The message says no more than that; the cause belongs into the log.
+    /// A defect of the server. The message says no more than that; the cause belongs in the log.
     pub fn internal() -> Self {
         Self::new(Reason::Internal, "The server failed to handle the request. The log of the server has the cause.")
     }

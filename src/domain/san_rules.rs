@@ -56,7 +56,7 @@ fn host_problem(host: &str, length: usize) -> Problem {
     }
     let last = host.rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|b| b.is_ascii_digit()) {
-        return problem("Not a DNS name: its last label is a number. An IP address belongs into ipAddresses.");
+        return problem("Not a DNS name: its last label is a number. An IP address belongs in ipAddresses.");
     }
     None
 }
@@ -210,7 +210,7 @@ pub(super) fn address_problem(text: &str) -> Problem {
     if text.contains('/') {
         return problem("Not an IPv4 or IPv6 address: a certificate is for one address, not for a network.");
     }
-    problem("Not an IPv4 or IPv6 address. A host name belongs into dns_names.")
+    problem("Not an IPv4 or IPv6 address. A host name belongs in dns_names.")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// What the version of format 1 wrote: operations of each state, a abandoned_order, certificates, issuers with and
+/// What the version of format 1 wrote: operations of each state, an abandoned order, certificates, issuers with and
 /// without a key, and the events of all transitions.
 const V1: &str = include_str!("../../tests/data/stored-v1.json");
 /// What it wrote of deleted and imported certificates, contacts, vaults, and a purge that was cut short.

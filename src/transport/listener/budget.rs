@@ -92,7 +92,7 @@ impl Overrun {
                  open requests first."
             }
             Self::Anonymous | Self::Peer => {
-                "Requests without credentials hold as many bytes as they may. Send credentials, or come again later."
+                "Requests without credentials hold as many bytes as they may. Send credentials, or try again later."
             }
             Self::Streams => {
                 "This connection has too many open requests without credentials. Send credentials, or wait for the \
