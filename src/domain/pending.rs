@@ -3,7 +3,7 @@
 
 use super::blob::Blob;
 use super::policy::IssuerParameters;
-use super::{Action, Detail, policy};
+use super::{Action, Detail};
 use super::{CertificateName, Error, Reason, RequestId, Result, Timestamp, VaultName, Version};
 use serde::{Deserialize, Serialize};
 
@@ -260,11 +260,6 @@ pub fn not_found_to_merge(name: &CertificateName) -> Error {
     Error { message: format!("Pending Certificate not found: {name}"), ..not_found(name) }
 }
 
-/// A name for the issuer-less case, so that callers need not know the word.
-pub fn manual_issuer() -> IssuerParameters {
-    IssuerParameters { name: policy::UNKNOWN.to_owned(), certificate_type: None, certificate_transparency: None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,7 +274,11 @@ mod tests {
             certificate: CertificateName::parse("mycert1").unwrap(),
             request_id: RequestId::parse("a76827a18b63421c917da80f28e9913d").unwrap(),
             version: Version::parse("b76827a18b63421c917da80f28e9913d").unwrap(),
-            issuer: IssuerParameters { name: "mydigicert".into(), ..manual_issuer() },
+            issuer: IssuerParameters {
+                name: "mydigicert".into(),
+                certificate_type: None,
+                certificate_transparency: None,
+            },
             csr: Blob::default(),
             preserve_cert_order: None,
             cancellation_requested,

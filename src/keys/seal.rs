@@ -137,12 +137,6 @@ impl Sealer {
         })
     }
 
-    /// The same value for another place, with the newest master key: for what moves from a pending
-    /// operation to a version, and for rotation (where both places are the same).
-    pub fn reseal(&self, sealed: &[u8], from: &SealContext, to: &SealContext) -> Result<Vec<u8>> {
-        self.seal(&self.open(sealed, from)?, to)
-    }
-
     /// The id of the master key that a sealed value names, where it is not one of ours; `None`
     /// where it is, and where the value has not even the form of a sealed one.
     pub(crate) fn unknown_key(&self, sealed: &[u8]) -> Option<String> {
@@ -268,16 +262,6 @@ mod tests {
         assert_eq!(sealer(SECOND).open(&new, &place).unwrap().as_slice(), b"new");
         assert!(sealer(FIRST).open(&new, &place).is_err());
         assert!(sealer(SECOND).open(&old, &place).is_err());
-    }
-
-    #[test]
-    fn what_is_sealed_anew_opens_in_its_new_place_with_the_newest_key() {
-        let (from, to) = (context("v", "web", "1", "key"), context("v", "web", "2", "key"));
-        let old = sealer(FIRST).seal(b"secret", &from).unwrap();
-        let moved = sealer(&format!("{FIRST}\n{SECOND}")).reseal(&old, &from, &to).unwrap();
-        assert_eq!(sealer(SECOND).open(&moved, &to).unwrap().as_slice(), b"secret");
-        assert!(sealer(SECOND).open(&moved, &from).is_err());
-        assert!(sealer(FIRST).reseal(&old, &to, &from).is_err());
     }
 
     #[test]
