@@ -198,18 +198,18 @@ async fn a_reader_that_sleeps_with_open_windows_is_cut_and_nothing_stays() {
     let mut builder = Builder::new();
     builder.initial_window_size(1 << 30).initial_connection_window_size(1 << 30);
     let (sender, connection) = builder.handshake::<_, Bytes>(tls).await.unwrap();
+    let mut open = Vec::new();
+    for _ in 0..12 {
+        drop(send(&sender, "/as/sleeper/flood").await);
+        open.push(send(&sender, "/as/sleeper/flood").await);
+    }
+    // The connection is driven until answers are under way, and then never again.
     let mut connection = Box::pin(connection);
-    // The connection is driven until the requests are out, and then never again.
-    let requests = async {
-        for _ in 0..12 {
-            drop(send(&sender, "/as/sleeper/4000000").await);
-            let _kept = send(&sender, "/as/sleeper/4000000").await;
-            std::mem::forget(_kept);
-        }
-    };
-    tokio::select! { _ = &mut connection => {}, () = requests => {} }
-    let flushed = tokio::time::timeout(Duration::from_millis(200), &mut connection);
-    let _ = flushed.await;
+    tokio::select! {
+        biased;
+        () = held(&server, "answers wait", |stats| stats.bytes > 0) => {},
+        ended = &mut connection => panic!("{ended:?}"),
+    }
     server.until(|stats| stats.accepted == 1 && stats.open == 0).await;
     held(&server, "it was cut", |stats| stats.bytes == 0).await;
     honest(&server).await;

@@ -212,6 +212,7 @@ fn app(requests: &Arc<Requests>) -> axum::Router {
         .route("/watch", get(|Extension(on): Extension<ConnectionInfo>| async { Body::from_stream(ticks(Some(on))) }))
         .route("/bytes/{count}", get(|Path(count): Path<usize>| async move { vec![b'x'; count] }))
         .route("/as/{principal}/silent", get(silent))
+        .route("/as/{principal}/flood", get(flood))
         .route("/as/{principal}/{count}", get(identified))
         .route("/panic", get(panics))
         .route("/swallow", post(|body: axum::body::Bytes| async move { body.len().to_string() }))
@@ -238,6 +239,16 @@ async fn silent(
         yield Ok::<_, Infallible>(Bytes::from_static(b"hello "));
         on.closing.cancelled().await;
         yield Ok(Bytes::from_static(b"draining"));
+    })
+}
+
+/// A stream without an end, as fast as it is taken.
+async fn flood(Path(principal): Path<String>, Extension(account): Extension<Account>) -> Body {
+    let _ = account.identify(&principal);
+    Body::from_stream(async_stream::stream! {
+        loop {
+            yield Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 16 * 1024]));
+        }
     })
 }
 
