@@ -81,9 +81,16 @@ async fn a_server_that_is_told_so_takes_nothing_over() {
     let mut place = Place::new();
     place.filled().await;
     place.strip_all();
-    place.limits.accept_unauthenticated = false;
+    place.limits.takeover.accept = false;
     let life = place.open().await;
+    assert_eq!(life.service.authenticate_records(Duration::ZERO).await.unwrap(), Authenticated::All);
     life.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
+    drop(life);
+    assert_eq!(place.keys("meta/"), [""; 0]);
+    // Another start may take it over.
+    place.limits.takeover.accept = true;
+    let life = place.open().await;
+    life.ok(A, "GET /certificates/contacts", "").await;
 }
 
 #[tokio::test]

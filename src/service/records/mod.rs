@@ -11,9 +11,11 @@ mod inspection;
 pub(super) mod key;
 mod kinds;
 mod paging;
+mod scan;
 mod verified;
 
-pub(super) use adoption::{Adopted, Marker, Sweep, adopt, open};
+pub use adoption::Takeover;
+pub(super) use adoption::{Adopted, Marker, Opened, Sweep, adopt, begin, open};
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
 pub use inspection::{Finding, Inspection};
