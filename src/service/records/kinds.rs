@@ -306,9 +306,7 @@ pub(in crate::service) fn encode_event(transition: &Transition) -> Result<Vec<u8
     })
 }
 
-pub(in crate::service) fn decode_event(body: &[u8]) -> Result<Transition> {
-    body::read_plain(body).map_err(|problem| {
-        tracing::error!(%problem, "an event of the log is not readable");
-        Error::internal()
-    })
+/// What an event says; else why it cannot be read, in words for operators.
+pub(in crate::service) fn decode_event(body: &[u8]) -> std::result::Result<Transition, String> {
+    body::read_plain(body).map_err(|problem| problem.to_string())
 }
