@@ -4,7 +4,7 @@ use super::issuer_states::Held;
 use super::records::{PendingRecord, key};
 use super::{Service, issuer_bulkhead};
 use crate::domain::pending::{Event, State};
-use crate::domain::{Action, IssuerConfig, IssuerName, OperationError, RequestId, Result, Timestamp};
+use crate::domain::{Action, IssuerConfig, IssuerName, OperationError, Reason, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Progress, Provider};
 use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step, Who};
 use crate::store::Batch;
@@ -66,7 +66,7 @@ impl Service {
     /// Where the store does not let the answer be prepared; the step is repeated.
     pub(super) async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Result<Asked> {
         let operation = &pending.operation;
-        let (signer, name) = match self.find_signer(pending).await {
+        let (signer, name) = match self.find_signer(pending).await? {
             Ok(found) => found,
             Err(problem) => return Ok(open(pending, Some(problem), None).into()),
         };
@@ -136,29 +136,45 @@ impl Service {
     }
 
     /// Who signs for an operation, and the name of the provider; otherwise a sentence for whoever waits.
-    async fn find_signer(&self, pending: &PendingRecord) -> Result<(Signer, &'static str), String> {
+    ///
+    /// # Errors
+    /// Where the store is not available, which says nothing about the issuer.
+    async fn find_signer(&self, pending: &PendingRecord) -> Result<Result<(Signer, &'static str), String>> {
         let operation = &pending.operation;
         let parameters = &operation.issuer;
         if parameters.is_self() {
-            return Ok((Signer::BuiltIn(self.issuers.self_signed().clone(), None), "Self"));
+            return Ok(Ok((Signer::BuiltIn(self.issuers.self_signed().clone(), None), "Self")));
         }
-        let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
-        let name = IssuerName::parse(&parameters.name).map_err(|_| missing())?;
-        let found = self.load(&key::issuer(&operation.vault, &name)).await;
-        let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
+        let missing = || Ok(Err(format!("The issuer {} does not exist any more: set it again.", parameters.name)));
+        let Ok(name) = IssuerName::parse(&parameters.name) else { return missing() };
+        let config = match readable(self.load(&key::issuer(&operation.vault, &name)).await)? {
+            Ok(Some((_, config))) => config,
+            Ok(None) => return missing(),
+            Err(problem) => return Ok(Err(problem)),
+        };
         let provider = self.issuers.name_of(&config.provider).unwrap_or("Self");
         let signer = match self.issuers.get(&config.provider) {
             Some(Who::BuiltIn(issuer)) => Signer::BuiltIn(issuer.clone(), Some(Box::new(config))),
-            Some(Who::Provider(provider)) => {
-                let held = self.issuer_state(&operation.vault, &name).await.map_err(|error| error.message)?;
-                let held = held.ok_or_else(|| format!("The issuer {name} has no state: set it again."))?;
-                Signer::Provider(provider.clone(), Box::new(held))
-            }
+            Some(Who::Provider(provider)) => match readable(self.issuer_state(&operation.vault, &name).await)? {
+                Ok(Some(held)) => Signer::Provider(provider.clone(), Box::new(held)),
+                Ok(None) => return Ok(Err(format!("The issuer {name} has no state: set it again."))),
+                Err(problem) => return Ok(Err(problem)),
+            },
             None => {
-                return Err(format!("The provider {} of the issuer is not offered by this server.", config.provider));
+                let problem = format!("The provider {} of the issuer is not offered by this server.", config.provider);
+                return Ok(Err(problem));
             }
         };
-        Ok((signer, provider))
+        Ok(Ok((signer, provider)))
+    }
+}
+
+/// What was read of an issuer, or what is wrong with it, for whoever waits. That the store is not available is neither.
+fn readable<T>(read: Result<T>) -> Result<Result<T, String>> {
+    match read {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) if error.reason == Reason::StoreUnavailable => Err(error),
+        Err(error) => Ok(Err(error.message)),
     }
 }
 
