@@ -6,12 +6,14 @@ use async_trait::async_trait;
 use certmint::clock::{Clock, ManualClock, SystemClock};
 use certmint::domain::Timestamp;
 use certmint::keys::Sealer;
-use certmint::service::{Authenticated, Inspection, Takeover};
+use certmint::service::{Authenticated, Inspection};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::store::{Record, Store, StoreError};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The command has the time of this machine.
 fn clock_of_the_command() -> Arc<ManualClock> {
@@ -20,7 +22,7 @@ fn clock_of_the_command() -> Arc<ManualClock> {
 
 async fn inspection(store: &dyn Store, sealer: Sealer) -> Inspection<'_> {
     let now = Timestamp::from_seconds(1_800_000_000);
-    Inspection::new(store, Arc::new(sealer), Takeover::default(), now).await.unwrap()
+    Inspection::new(store, Arc::new(sealer), DAY, now).await.unwrap()
 }
 
 /// The exit code, and what was printed.
@@ -84,8 +86,10 @@ async fn what_an_earlier_version_wrote_after_the_mark_is_taken_over_when_an_oper
     place.open().await.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
     let (code, text) = doctor(&place, &["--adopt"]);
     assert!(code == Some(0) && text.contains("the next start takes the store over"), "{text}");
+    // The command was later than the test began.
+    place.clock.advance(Duration::from_secs(3600));
     let life = place.open().await;
-    life.service.authenticate_records(std::time::Duration::ZERO).await.unwrap();
+    life.service.authenticate_records(Duration::ZERO).await.unwrap();
     life.ok(A, "GET /certificates/contacts", "").await;
     assert_eq!(place.keys("meta/"), ["meta/authenticated"]);
 }
@@ -108,8 +112,7 @@ async fn during_a_takeover_records_without_a_code_are_well() {
     place.filled().await;
     place.strip_all();
     let life = place.open().await;
-    let day = Duration::from_secs(86_400);
-    assert!(matches!(life.service.authenticate_records(day).await.unwrap(), Authenticated::Until(_)));
+    assert!(matches!(life.service.authenticate_records(DAY).await.unwrap(), Authenticated::Until(_)));
     drop(life);
     // A replica of the earlier version writes it anew.
     place.strip("contacts/team-a");
@@ -128,7 +131,7 @@ async fn where_a_takeover_did_not_end_records_without_a_code_are_named_and_kept(
     let store = place.store();
     let late = Timestamp::from_seconds(1_900_000_000);
     let sealer = Arc::new(Place::sealer());
-    let inspection = Inspection::new(&store, sealer, Takeover::default(), late).await.unwrap();
+    let inspection = Inspection::new(&store, sealer, DAY, late).await.unwrap();
     let (_, findings) = inspection.findings().await.unwrap();
     let finding = findings.iter().find(|finding| finding.key == "contacts/team-a").unwrap();
     assert!(!finding.removable && finding.problem.contains("certmint doctor --store --adopt"), "{finding:?}");

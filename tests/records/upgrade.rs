@@ -13,8 +13,9 @@ const STORED: [&str; 2] = [include_str!("../data/stored-v1.json"), include_str!(
 #[tokio::test]
 async fn a_store_of_an_earlier_version_gets_its_codes_at_the_first_start() {
     let place = Place::new();
-    drop(place.open().await);
-    place.remove("meta/authenticated");
+    // The keys of the files were sealed by another server; without one of its own a process would not start.
+    place.open().await.issued("default", "aaa").await;
+    place.strip_all();
     let mut stored = Vec::new();
     for file in STORED {
         let file: Value = serde_json::from_str(file).unwrap();

@@ -4,10 +4,9 @@
 use super::body;
 use super::codec::Codec;
 use super::key;
-use super::kinds::{DeletedRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, Stored};
+use super::kinds::{Kind, OfKind, RequestRecord, Stored};
 use super::scan::{Scan, holds_authenticated, holds_bare};
-use crate::domain::authority::AuthorityRecord;
-use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Result, Timestamp, Vault};
+use crate::domain::{Result, Timestamp};
 use crate::store::{Batch, Delete, Put, Record, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -42,6 +41,14 @@ impl Sweep {
     pub(super) fn holds(&self, window: Duration, now: Timestamp) -> bool {
         now <= self.started.plus(window).plus(SLACK)
     }
+}
+
+/// One of the two.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(in crate::service) enum Mark {
+    Marker(Marker),
+    Sweep(Sweep),
 }
 
 /// Which stores of versions before the codes are taken over.
@@ -285,28 +292,26 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
     if body::carries_a_code(&record.body) {
         return None;
     }
-    fn again<T: Stored + Serialize>(codec: &Codec, record: &Record) -> Option<Put> {
-        let value: T = codec.read(record).ok()?;
-        codec.replace(record, &value, record.due).ok()
+    struct Again<'a>(&'a Codec, &'a Record);
+    impl OfKind for Again<'_> {
+        type Answer = Option<Put>;
+
+        fn of<T: Stored + Serialize>(self) -> Self::Answer {
+            let Self(codec, record) = self;
+            let value: T = codec.read(record).ok()?;
+            codec.replace(record, &value, record.due).ok()
+        }
     }
     match kind {
-        Kind::Certificate => again::<CertificateEntry>(codec, record),
-        Kind::Version => again::<Certificate>(codec, record),
-        Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => again::<PendingRecord>(codec, record),
         Kind::Request | Kind::Repeat => {
             let value: RequestRecord = codec.read(record).ok()?;
             // A repeat of the request is told of everything since the creation, not since now.
             let revision = value.revision.or(Some(record.revision));
             codec.replace(record, &RequestRecord { revision, ..value }, record.due).ok()
         }
-        Kind::Deleted => again::<DeletedRecord>(codec, record),
-        Kind::Purging => again::<PurgingRecord>(codec, record),
-        Kind::Contacts => again::<Contacts>(codec, record),
-        Kind::Vault => again::<Vault>(codec, record),
-        Kind::Issuer => again::<IssuerConfig>(codec, record),
-        Kind::Authority => again::<AuthorityRecord>(codec, record),
         // They never were without a code.
         Kind::IssuerState | Kind::Challenge | Kind::Meta => None,
+        kind => kind.with_type(Again(codec, record)),
     }
 }
 

@@ -1,22 +1,18 @@
 //! All records of a store, looked at one after the other: for `certmint doctor --store`, which works without a server.
 
-use super::adoption::{Marks, Takeover};
+use super::adoption::{Marks, Sweep};
 use super::body::Problem;
 use super::codec::Codec;
 use super::key::{self, Place};
-use super::kinds::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord,
-};
+use super::kinds::{Kind, OfKind, Stored};
 use super::scan::{Scan, holds_authenticated};
-use super::{Marker, Sweep};
-use crate::domain::authority::AuthorityRecord;
-use crate::domain::{
-    Certificate, CertificateEntry, Contacts, EntryState, Error, IssuerConfig, Reason, Result, Timestamp, Vault,
-};
+use crate::domain::{CertificateEntry, EntryState, Error, Reason, Result, Timestamp};
 use crate::keys::Sealer;
 use crate::store::{Batch, Delete, Record, Store, StoreError};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Looks at a certificate that is written all the while; what cannot be caught in one state is in use.
 const LOOKS: usize = 8;
@@ -60,16 +56,16 @@ struct Certified {
 }
 
 impl<'a> Inspection<'a> {
-    /// Reads whether a record has to carry a code, as a server of the same settings does at its start.
+    /// Reads whether a record has to carry a code, as a server does at its start; `window` is that of [`super::Takeover`].
     ///
     /// # Errors
     /// Where the store is not available.
-    pub async fn new(store: &'a dyn Store, sealer: Arc<Sealer>, takeover: Takeover, now: Timestamp) -> Result<Self> {
+    pub async fn new(store: &'a dyn Store, sealer: Arc<Sealer>, window: Duration, now: Timestamp) -> Result<Self> {
         let codec = Codec::new(sealer);
         let Marks { marker, sweep } = Marks::read(store).await?;
         let (marked, begun) = (marker.is_some(), sweep.and_then(|record| codec.verify::<Sweep>(&record).ok()));
         let accepted = match &begun {
-            Some(sweep) => sweep.holds(takeover.window, now),
+            Some(sweep) => sweep.holds(window, now),
             None => !holds_authenticated(store).await?,
         };
         if !marked && accepted {
@@ -192,24 +188,15 @@ impl<'a> Inspection<'a> {
     }
 
     fn problem(&self, kind: Kind, record: &Record) -> Option<Problem> {
-        match kind {
-            Kind::Certificate => self.codec.verify::<CertificateEntry>(record).err(),
-            Kind::Version => self.codec.verify::<Certificate>(record).err(),
-            Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => self.codec.verify::<PendingRecord>(record).err(),
-            Kind::Request | Kind::Repeat => self.codec.verify::<RequestRecord>(record).err(),
-            Kind::Deleted => self.codec.verify::<DeletedRecord>(record).err(),
-            Kind::Purging => self.codec.verify::<PurgingRecord>(record).err(),
-            Kind::Contacts => self.codec.verify::<Contacts>(record).err(),
-            Kind::Vault => self.codec.verify::<Vault>(record).err(),
-            Kind::Issuer => self.codec.verify::<IssuerConfig>(record).err(),
-            Kind::Authority => self.codec.verify::<AuthorityRecord>(record).err(),
-            Kind::IssuerState => self.codec.verify::<IssuerStateRecord>(record).err(),
-            Kind::Challenge => self.codec.verify::<ChallengeRecord>(record).err(),
-            Kind::Meta => {
-                let marker = self.codec.verify::<Marker>(record).err();
-                marker.filter(|_| self.codec.verify::<Sweep>(record).is_err())
+        struct Verify<'a>(&'a Codec, &'a Record);
+        impl OfKind for Verify<'_> {
+            type Answer = Option<Problem>;
+
+            fn of<T: Stored + Serialize>(self) -> Self::Answer {
+                self.0.verify::<T>(self.1).err()
             }
         }
+        kind.with_type(Verify(&self.codec, record))
     }
 
     fn note(&self, kind: Kind, record: &Record, certified: &mut Certified) {

@@ -15,11 +15,13 @@ mod scan;
 mod verified;
 
 pub use adoption::Takeover;
-pub(super) use adoption::{Adopted, Marker, Opened, Sweep, adopt, begin, open};
+pub(super) use adoption::{Adopted, Opened, adopt, begin, open};
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
 pub use inspection::{Finding, Inspection};
 pub(super) use key::{Key, Place, Prefix};
+#[cfg(test)]
+pub(super) use kinds::OfKind;
 pub(super) use kinds::{
     ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
     Stored, decode_event, encode_event, hex,
