@@ -321,7 +321,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
             ..WatchLimits::default()
         },
         backup_bytes: config.limits.backup_bytes.get(),
-        accept_unauthenticated: config.store.accept_unauthenticated,
+        takeover: store::takeover(config),
         vaults: VaultOptions {
             on_demand: config.vaults.on_demand.unwrap_or(config.dev),
             defaults: config.vaults.defaults(),

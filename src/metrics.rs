@@ -70,6 +70,7 @@ struct Scalars {
     connections: Gauge,
     accepted: Counter,
     records_refused: Counter,
+    events_unreadable: Counter,
     aged: Counter,
     cut: Counter,
     handshakes_failed: Counter,
@@ -199,6 +200,8 @@ impl Metrics {
         add(r, "certmint_ready_keys", "RSA keys made ahead", &self.scalars.ready_keys);
         add(r, "certmint_watch_streams", "Watch streams that are open", &self.scalars.streams);
         add(r, "certmint_watch_events_delivered", "Events that streams were given", &self.watch_delivered);
+        let text = "Events of the log that cannot be read, and are passed over";
+        add(r, "certmint_watch_events_unreadable", text, &self.scalars.events_unreadable);
         add(r, "certmint_watch_streams_ended", "Watch streams that ended, by reason", &self.watch_ended);
         let text = "From the commit of an event, by its writer's clock, to its arrival here";
         add(r, "certmint_watch_event_age_seconds", text, &self.watch_event_age);
@@ -331,6 +334,12 @@ impl Metrics {
     pub fn set_records_refused(&self, refused: u64) {
         let counter = &self.scalars.records_refused;
         counter.inc_by(refused.saturating_sub(counter.get()));
+    }
+
+    /// Sets how many events of the log cannot be read.
+    pub fn set_events_unreadable(&self, unreadable: u64) {
+        let counter = &self.scalars.events_unreadable;
+        counter.inc_by(unreadable.saturating_sub(counter.get()));
     }
 
     /// Sets the state of the log.

@@ -4,7 +4,7 @@ use super::issuer_states::Kept;
 use super::records::{PendingRecord, key};
 use super::{Service, issuer_bulkhead};
 use crate::domain::pending::{Event, State};
-use crate::domain::{Action, IssuerName, OperationError, RequestId, Result, Timestamp};
+use crate::domain::{Action, IssuerName, OperationError, Reason, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Order, Progress, Provider};
 use crate::issuer::{Checkpoint, FailureClass, IssuerError, Step};
 use crate::store::Batch;
@@ -67,7 +67,7 @@ impl Service {
     /// Where the store does not let the answer be prepared; the step is repeated.
     pub(super) async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Result<Asked> {
         let operation = &pending.operation;
-        let signer = match self.find_signer(pending).await {
+        let signer = match self.find_signer(pending).await? {
             Ok(found) => found,
             Err(problem) => return Ok(open(pending, Some(problem), None).into()),
         };
@@ -137,25 +137,41 @@ impl Service {
     }
 
     /// Who signs for an operation; otherwise a sentence for whoever waits.
-    async fn find_signer(&self, pending: &PendingRecord) -> Result<Signer, String> {
+    ///
+    /// # Errors
+    /// Where the store is not available, which says nothing about the issuer.
+    async fn find_signer(&self, pending: &PendingRecord) -> Result<Result<Signer, String>> {
         let operation = &pending.operation;
         let parameters = &operation.issuer;
         if parameters.is_self() {
             let kept = Kept::Object(provider::State::default());
-            return Ok(Signer { provider: self.issuers.self_signed().clone(), kept, name: "Self" });
+            return Ok(Ok(Signer { provider: self.issuers.self_signed().clone(), kept, name: "Self" }));
         }
-        let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
-        let name = IssuerName::parse(&parameters.name).map_err(|_| missing())?;
-        let found = self.load(&key::issuer(&operation.vault, &name)).await;
-        let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
+        let missing = || Ok(Err(format!("The issuer {} does not exist any more: set it again.", parameters.name)));
+        let Ok(name) = IssuerName::parse(&parameters.name) else { return missing() };
+        let config = match readable(self.load(&key::issuer(&operation.vault, &name)).await)? {
+            Ok(Some((_, config))) => config,
+            Ok(None) => return missing(),
+            Err(problem) => return Ok(Err(problem)),
+        };
         let (Some(provider), Some(known)) =
             (self.issuers.get(&config.provider), self.issuers.name_of(&config.provider))
         else {
-            return Err(format!("The provider {} of the issuer is not offered by this server.", config.provider));
+            let problem = format!("The provider {} of the issuer is not offered by this server.", config.provider);
+            return Ok(Err(problem));
         };
-        let kept = self.state_of(&**provider, &operation.vault, &config).await.map_err(|error| error.message)?;
-        let kept = kept.ok_or_else(|| format!("The issuer {name} has no state: set it again."))?;
-        Ok(Signer { provider: provider.clone(), kept, name: known })
+        let kept = readable(self.state_of(&**provider, &operation.vault, &config).await)?;
+        let kept = kept.and_then(|kept| kept.ok_or_else(|| format!("The issuer {name} has no state: set it again.")));
+        Ok(kept.map(|kept| Signer { provider: provider.clone(), kept, name: known }))
+    }
+}
+
+/// What was read of an issuer, or what is wrong with it, for whoever waits. That the store is not available is neither.
+fn readable<T>(read: Result<T>) -> Result<Result<T, String>> {
+    match read {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) if error.reason == Reason::StoreUnavailable => Err(error),
+        Err(error) => Ok(Err(error.message)),
     }
 }
 

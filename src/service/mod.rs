@@ -53,7 +53,7 @@ pub use observe::Health;
 pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
 #[doc(hidden)]
 pub use records::record_body;
-pub use records::{Finding, Inspection};
+pub use records::{Finding, Inspection, Takeover};
 pub use secret_view::SecretView;
 pub use step::Due;
 pub use update::UpdateRequest;
@@ -92,8 +92,8 @@ pub struct Limits {
     pub repeat_memory: Duration,
     /// Largest backup of one certificate, in bytes.
     pub backup_bytes: usize,
-    /// Records of versions before authentication codes are accepted, until the store is marked.
-    pub accept_unauthenticated: bool,
+    /// What becomes of records of versions before authentication codes.
+    pub takeover: Takeover,
     pub vaults: VaultOptions,
     pub watch: watch::WatchLimits,
 }
@@ -109,7 +109,7 @@ impl Default for Limits {
             repeat_memory: Duration::from_secs(15 * 60),
             // In base64 it still fits into a gRPC message that clients take without further ado (4 MiB).
             backup_bytes: 3 << 20,
-            accept_unauthenticated: true,
+            takeover: Takeover::default(),
             vaults: VaultOptions::default(),
             watch: watch::WatchLimits::default(),
         }
@@ -145,10 +145,10 @@ impl Service {
     ) -> Result<Self> {
         let hub = watch::Hub::new(&*store, &limits.watch).await?;
         let records = Arc::new(Codec::new(keys.sealer().clone()));
-        records::open(&*store, &records, limits.accept_unauthenticated, clock.now()).await?;
+        let opened = records::open(&*store, &records, limits.takeover, clock.now()).await?;
         let vaults = Arc::new(Vaults::new(limits.vaults.clone(), store.clone(), records.clone()));
         vaults.refresh().await?;
-        Ok(Self {
+        let service = Self {
             store,
             records,
             issuers,
@@ -162,7 +162,13 @@ impl Service {
             latest: Arc::default(),
             writes: Arc::default(),
             metrics: Arc::default(),
-        })
+        };
+        if opened == records::Opened::ToBegin {
+            // What other master keys wrote nobody else could verify, and the store could not be taken over.
+            service.check_master_keys().await?;
+            records::begin(&*service.store, &service.records, service.now()).await?;
+        }
+        Ok(service)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

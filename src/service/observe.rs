@@ -91,6 +91,7 @@ impl Service {
         });
         metrics.set_tail(self.tail_state());
         metrics.set_records_refused(self.records.refused());
+        metrics.set_events_unreadable(self.hub.unreadable());
     }
 
     fn tail_state(&self) -> Tail {
@@ -123,7 +124,9 @@ impl Service {
             let page = self.store.events(cursor, self.limits.watch.page).await?;
             let Some(last) = page.events.last() else { break };
             for event in page.events.iter().take_while(|event| event.revision <= goal) {
-                see(&self.hub.decode(event)?);
+                if let Some(event) = self.hub.decode(event) {
+                    see(&event);
+                }
             }
             // Trimmed away meanwhile: what is left is read.
             cursor = last.revision.max(page.trimmed);

@@ -13,8 +13,8 @@ use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
 use certmint::service::{Caller, CreateRequest, Limits, Service, record_body};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -39,6 +39,8 @@ pub(crate) struct Counting {
     pub(crate) largest: AtomicUsize,
     /// Commits that still succeed.
     left: AtomicUsize,
+    /// Records whose keys begin so cannot be read at the moment.
+    out_of_reach: Mutex<Option<&'static str>>,
 }
 
 impl Counting {
@@ -55,6 +57,11 @@ impl Counting {
 
     pub(crate) fn heal(&self) {
         self.fail_after(usize::MAX);
+        *self.out_of_reach.lock().unwrap() = None;
+    }
+
+    pub(crate) fn put_out_of_reach(&self, prefix: &'static str) {
+        *self.out_of_reach.lock().unwrap() = Some(prefix);
     }
 
     /// The keys of all records, but for those that only remember requests.
@@ -82,6 +89,9 @@ impl Around for Counting {
 
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.out_of_reach.lock().unwrap().is_some_and(|prefix| key.starts_with(prefix)) {
+            return Err(StoreError::Unavailable("no answer".into()));
+        }
         let found = self.inner.get(key).await?;
         self.read.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
         Ok(found)
@@ -120,6 +130,7 @@ impl Harness {
             commits: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),
             left: AtomicUsize::new(usize::MAX),
+            out_of_reach: Mutex::new(None),
         });
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
         let service = service(store.clone(), clock.clone(), limits).await;

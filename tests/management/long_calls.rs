@@ -3,7 +3,7 @@
 use crate::false_provider::FalseProvider;
 use crate::harness::{Harness, create, named, service_with, vault};
 use certmint::clock::{Clock, ManualClock};
-use certmint::domain::{IssuerInput, IssuerName, Status, Timestamp};
+use certmint::domain::{IssuerInput, IssuerName, Reason, Status, Timestamp};
 use certmint::issuer::provider::Progress;
 use certmint::issuer::{FailureClass, IssuerError, Step};
 use certmint::service::{Caller, Limits, PendingRef, Service};
@@ -90,4 +90,19 @@ async fn an_operation_ends_when_the_call_ended() {
     let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
     let (operation, _) = service.pending(&expected).await.unwrap();
     assert_eq!((operation.status(), operation.updated), (Status::Failed, ended));
+}
+
+#[tokio::test]
+async fn an_outage_of_the_store_is_no_news_of_the_issuer() {
+    let (harness, service) = ordered(Answer::NotYet).await;
+    let before = harness.store.body("pending/default/web").await.unwrap();
+    harness.store.put_out_of_reach("issuers/");
+    let due = service.claim(9).await.unwrap().remove(0);
+    assert_eq!(service.step(due).await.unwrap_err().reason, Reason::StoreUnavailable);
+    assert_eq!(harness.store.body("pending/default/web").await.unwrap(), before);
+    harness.store.heal();
+    harness.clock.advance(Duration::from_secs(91));
+    step(&harness, &service).await;
+    let after = harness.store.body("pending/default/web").await.unwrap();
+    assert_eq!(after["value"]["attempts"], before["value"]["attempts"].as_u64().unwrap() + 1);
 }

@@ -1,6 +1,8 @@
 //! Records that somebody changed, moved or removed in the database: each is refused by name, through the REST API and
 //! the use cases, and the rest goes on. Stores of versions before authentication codes are taken over.
 
+#[path = "../support/around.rs"]
+mod around;
 mod damage;
 mod doctor;
 mod edits;
@@ -8,4 +10,5 @@ mod exportable;
 mod moves;
 mod place;
 mod start;
+mod takeover;
 mod upgrade;

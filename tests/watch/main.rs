@@ -11,5 +11,6 @@ mod model;
 mod oracle;
 mod random_run;
 mod replica;
+mod unreadable;
 mod watcher;
 mod writer;

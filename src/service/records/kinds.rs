@@ -1,6 +1,6 @@
 //! The kinds of records, and which value belongs under which key.
 
-use super::adoption::{Marker, Sweep};
+use super::adoption::{Mark, Marker, Sweep};
 use super::body;
 use super::key::Place;
 use crate::domain::authority::AuthorityRecord;
@@ -117,9 +117,16 @@ pub(in crate::service) struct PurgingRecord {
     pub(in crate::service) restoring: bool,
 }
 
-/// Declares each kind of record once, with the first part of its keys.
+/// What is done with a record as the type of its value.
+pub(in crate::service) trait OfKind {
+    type Answer;
+
+    fn of<T: Stored + Serialize>(self) -> Self::Answer;
+}
+
+/// Declares each kind of record once, with the first part of its keys and the type of its values.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $prefix:literal,)+) => {
+    ($($(#[$doc:meta])* $kind:ident = $prefix:literal of $value:ty,)+) => {
         /// The kinds of records.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub(in crate::service) enum Kind {
@@ -140,40 +147,45 @@ macro_rules! kinds {
             pub(in crate::service) fn of(key: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|kind| key.starts_with(kind.prefix()))
             }
+
+            /// Does it with the type of the values of this kind.
+            pub(in crate::service) fn with_type<A: OfKind>(self, act: A) -> A::Answer {
+                match self {
+                    $(Self::$kind => act.of::<$value>(),)+
+                }
+            }
         }
     };
 }
 
 kinds! {
-    /// A name with its policy: [`CertificateEntry`].
-    Certificate = "certificates",
-    /// A version: [`Certificate`].
-    Version = "versions",
-    /// The present operation of a name: [`PendingRecord`].
-    Pending = "pending",
+    /// A name with its policy.
+    Certificate = "certificates" of CertificateEntry,
+    /// A version.
+    Version = "versions" of Certificate,
+    /// The present operation of a name.
+    Pending = "pending" of PendingRecord,
     /// The pending operation of a deleted certificate.
-    Suspended = "kept",
+    Suspended = "kept" of PendingRecord,
     /// An order to be cancelled at the issuer after its operation was deleted.
-    AbandonedOrder = "orders",
-    /// Where a request id is found: [`RequestRecord`].
-    Request = "requests",
+    AbandonedOrder = "orders" of PendingRecord,
+    /// Where a request id is found.
+    Request = "requests" of RequestRecord,
     /// A repeat over REST.
-    Repeat = "repeats",
-    /// [`DeletedRecord`].
-    Deleted = "deleted",
-    /// [`PurgingRecord`].
-    Purging = "leaving",
-    Contacts = "contacts",
-    Vault = "vaults",
-    Issuer = "issuers",
-    /// An authority of a built-in CA, kept apart from its issuer: [`AuthorityRecord`].
-    Authority = "authorities",
-    /// What a provider keeps of an issuer object, sealed: [`IssuerStateRecord`].
-    IssuerState = "issuer-states",
-    /// What a replica answers a CA that validates a name: [`ChallengeRecord`].
-    Challenge = "challenges",
-    /// What the store says of itself: [`Marker`], [`Sweep`].
-    Meta = "meta",
+    Repeat = "repeats" of RequestRecord,
+    Deleted = "deleted" of DeletedRecord,
+    Purging = "leaving" of PurgingRecord,
+    Contacts = "contacts" of Contacts,
+    Vault = "vaults" of Vault,
+    Issuer = "issuers" of IssuerConfig,
+    /// An authority of a built-in CA, kept apart from its issuer.
+    Authority = "authorities" of AuthorityRecord,
+    /// What a provider keeps of an issuer object, sealed.
+    IssuerState = "issuer-states" of IssuerStateRecord,
+    /// What a replica answers a CA that validates a name.
+    Challenge = "challenges" of ChallengeRecord,
+    /// What the store says of itself.
+    Meta = "meta" of Mark,
 }
 
 /// Lower-case hex.
@@ -286,6 +298,15 @@ impl Stored for Vault {
     }
 }
 
+impl Stored for Mark {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        match self {
+            Self::Marker(marker) => marker.belongs(place),
+            Self::Sweep(sweep) => sweep.belongs(place),
+        }
+    }
+}
+
 impl Stored for Marker {
     fn belongs(&self, place: &Place<'_>) -> bool {
         place.kind == Kind::Meta && place.vault == Self::NAME
@@ -306,9 +327,7 @@ pub(in crate::service) fn encode_event(transition: &Transition) -> Result<Vec<u8
     })
 }
 
-pub(in crate::service) fn decode_event(body: &[u8]) -> Result<Transition> {
-    body::read_plain(body).map_err(|problem| {
-        tracing::error!(%problem, "an event of the log is not readable");
-        Error::internal()
-    })
+/// What an event says; else why it cannot be read, in words for operators.
+pub(in crate::service) fn decode_event(body: &[u8]) -> std::result::Result<Transition, String> {
+    body::read_plain(body).map_err(|problem| problem.to_string())
 }

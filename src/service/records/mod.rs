@@ -11,13 +11,17 @@ mod inspection;
 pub(super) mod key;
 mod kinds;
 mod paging;
+mod scan;
 mod verified;
 
-pub(super) use adoption::{Adopted, Marker, Sweep, adopt, open};
+pub use adoption::Takeover;
+pub(super) use adoption::{Adopted, Opened, adopt, begin, open};
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
 pub use inspection::{Finding, Inspection};
 pub(super) use key::{Key, Place, Prefix};
+#[cfg(test)]
+pub(super) use kinds::OfKind;
 pub(super) use kinds::{
     ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
     Stored, decode_event, encode_event, hex,

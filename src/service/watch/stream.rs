@@ -349,7 +349,7 @@ impl Session {
         let mut events = Vec::new();
         for event in &page.events {
             self.cursor = event.revision;
-            let event = self.service.hub.decode(event)?;
+            let Some(event) = self.service.hub.decode(event) else { continue };
             if self.filter.concerns(&event.transition.operation) {
                 events.push(Arc::new(event));
             }
