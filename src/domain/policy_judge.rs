@@ -177,17 +177,15 @@ pub(super) fn judge(policy: &Policy, scope: Scope, bad: &mut Problems) {
 
 fn judge_names(policy: &Policy, scope: Scope, bad: &mut Problems) {
     let (subject, sans) = (&policy.x509.subject, policy.x509.sans.as_ref());
-    let name = DistinguishedName::parse(subject);
+    // What is too long is not read. The subject of an imported certificate may be longer, and is out of scope then.
+    let name = (subject.chars().count() <= MAX_SUBJECT).then(|| DistinguishedName::parse(subject));
     if scope.any(&[SUBJECT]) {
-        if subject.chars().count() > MAX_SUBJECT {
-            bad.add(MEMBERS[SUBJECT], format!("Longer than {MAX_SUBJECT} characters."));
-        } else {
-            match &name {
-                Err(error) => bad.add(MEMBERS[SUBJECT], format!("Invalid X.500 distinguished name: {error}")),
-                Ok(name) => {
-                    if let Some(problem) = text::problem(subject).or_else(|| name_problem(name)) {
-                        bad.add(MEMBERS[SUBJECT], problem);
-                    }
+        match &name {
+            None => bad.add(MEMBERS[SUBJECT], format!("Longer than {MAX_SUBJECT} characters.")),
+            Some(Err(error)) => bad.add(MEMBERS[SUBJECT], format!("Invalid X.500 distinguished name: {error}")),
+            Some(Ok(name)) => {
+                if let Some(problem) = text::problem(subject).or_else(|| name_problem(name)) {
+                    bad.add(MEMBERS[SUBJECT], problem);
                 }
             }
         }
@@ -198,7 +196,7 @@ fn judge_names(policy: &Policy, scope: Scope, bad: &mut Problems) {
             bad.add(&format!("{}{dot}{member}", MEMBERS[SANS]), problem);
         }
     }
-    if !name.is_ok_and(|name| name.parts.is_empty()) {
+    if !name.is_some_and(|name| name.is_ok_and(|name| name.parts.is_empty())) {
         return;
     }
     if sans.is_none_or(SubjectAlternativeNames::is_empty) {
