@@ -5,7 +5,7 @@ use super::policy::{
     Action, ContentType, IssuerParameters, KeyProperties, KeyType, KeyUsage, LifetimeAction, Policy, Trigger, UNKNOWN,
     X509Properties,
 };
-use super::policy_judge::{Problems, Scope, judge};
+use super::policy_judge::{Problems, Scope, judge, validity_problem};
 use super::san::SubjectAlternativeNames;
 use super::text::shown;
 use super::{Result, Timestamp};
@@ -220,8 +220,8 @@ fn issuer(name: Option<String>, bad: &mut Problems) -> String {
 
 fn validity(months: Option<i64>, bad: &mut Problems) -> u32 {
     let months = months.unwrap_or(12);
-    if !(1..=MAX_VALIDITY_MONTHS).contains(&months) {
-        bad.add("x509_props.validity_months", format!("{months} is out of range: use 1 to {MAX_VALIDITY_MONTHS}."));
+    if let Some(problem) = validity_problem(months) {
+        bad.add("x509_props.validity_months", problem);
         return 12;
     }
     u32::try_from(months).unwrap_or(12)

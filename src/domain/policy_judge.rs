@@ -162,9 +162,8 @@ pub(super) fn judge(policy: &Policy, scope: Scope, bad: &mut Problems) {
     judge_names(policy, scope, bad);
     judge_purposes(policy, scope, bad);
     judge_usages(policy, scope, bad);
-    let months = i64::from(policy.x509.validity_months);
-    if scope.any(&[VALIDITY]) && !(1..=MAX_VALIDITY_MONTHS).contains(&months) {
-        bad.add(MEMBERS[VALIDITY], format!("{months} is out of range: use 1 to {MAX_VALIDITY_MONTHS}."));
+    if let Some(problem) = validity_problem(policy.x509.validity_months.into()).filter(|_| scope.any(&[VALIDITY])) {
+        bad.add(MEMBERS[VALIDITY], problem);
     }
     if let Some(kind) = policy.issuer.certificate_type.as_deref().filter(|_| scope.any(&[ISSUER])) {
         if kind.chars().count() > MAX_CERTIFICATE_TYPE {
@@ -173,6 +172,12 @@ pub(super) fn judge(policy: &Policy, scope: Scope, bad: &mut Problems) {
             bad.add("issuer.cty", problem);
         }
     }
+}
+
+/// What is wrong with a validity in months.
+pub(super) fn validity_problem(months: i64) -> Option<String> {
+    let fits = (1..=MAX_VALIDITY_MONTHS).contains(&months);
+    (!fits).then(|| format!("{months} is out of range: use 1 to {MAX_VALIDITY_MONTHS}."))
 }
 
 fn judge_names(policy: &Policy, scope: Scope, bad: &mut Problems) {

@@ -13,6 +13,7 @@ mod kinds;
 mod paging;
 mod verified;
 
+pub(super) use crate::domain::text::hex;
 pub(super) use adoption::{Adopted, Marker, Sweep, adopt, open};
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
@@ -20,6 +21,6 @@ pub use inspection::{Finding, Inspection};
 pub(super) use key::{Key, Place, Prefix};
 pub(super) use kinds::{
     ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
-    Stored, decode_event, encode_event, hex,
+    Stored, decode_event, encode_event,
 };
 pub(super) use paging::{Bounds, List, Page, Paging, shown};
