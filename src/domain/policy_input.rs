@@ -5,7 +5,7 @@ use super::policy::{
     Action, ContentType, IssuerParameters, KeyProperties, KeyType, KeyUsage, LifetimeAction, Policy, Trigger, UNKNOWN,
     X509Properties,
 };
-use super::policy_judge::{Problems, Scope, judge};
+use super::policy_judge::{Problems, Scope, judge, validity_problem};
 use super::san::SubjectAlternativeNames;
 use super::text::shown;
 use super::{Result, Timestamp};
@@ -17,6 +17,8 @@ pub const MAX_SUBJECT: usize = 200;
 pub const MAX_VALIDITY_MONTHS: i64 = 1200;
 /// How many extended key usages a policy may hold.
 pub const MAX_EKUS: usize = 100;
+/// How many entries `key_usage` may hold; there are 9 usages, and repetitions are accepted.
+pub const MAX_KEY_USAGES: usize = 100;
 /// How many lifetime actions a policy may hold.
 pub const MAX_LIFETIME_ACTIONS: usize = 10;
 
@@ -218,8 +220,8 @@ fn issuer(name: Option<String>, bad: &mut Problems) -> String {
 
 fn validity(months: Option<i64>, bad: &mut Problems) -> u32 {
     let months = months.unwrap_or(12);
-    if !(1..=MAX_VALIDITY_MONTHS).contains(&months) {
-        bad.add("x509_props.validity_months", format!("{months} is out of range: use 1 to {MAX_VALIDITY_MONTHS}."));
+    if let Some(problem) = validity_problem(months) {
+        bad.add("x509_props.validity_months", problem);
         return 12;
     }
     u32::try_from(months).unwrap_or(12)
@@ -294,6 +296,10 @@ fn usages(names: Option<Vec<String>>, key: KeyType, ca: bool, bad: &mut Problems
         None if ca => vec![KeyUsage::DigitalSignature, KeyUsage::KeyCertSign, KeyUsage::CrlSign],
         None if key.is_rsa() => vec![KeyUsage::DigitalSignature, KeyUsage::KeyEncipherment],
         None => vec![KeyUsage::DigitalSignature],
+        Some(names) if names.len() > MAX_KEY_USAGES => {
+            bad.add("x509_props.key_usage", format!("More than {MAX_KEY_USAGES} entries."));
+            return Vec::new();
+        }
         Some(names) => names
             .iter()
             .enumerate()

@@ -126,7 +126,7 @@ pub fn check_leaf(policy: &Policy, chain: &[Blob]) -> Result<()> {
 pub fn identifier(der: &[u8]) -> Option<String> {
     let certificate = Certificate::from_der(der).ok()?;
     let key = certificate.tbs_certificate().subject_public_key_info().to_der().ok()?;
-    Some(hex(&digest::sha256(&[&key])[..16]))
+    Some(text::hex(&digest::sha256(&[&key])[..16]))
 }
 
 /// The certificate of an authority that signs leaves, read once.
@@ -212,7 +212,7 @@ fn ca_template(
     let usages = key_usage(&[KeyUsage::KeyCertSign, KeyUsage::CrlSign])?;
     let constraints = extension(true, &BasicConstraints { ca: true, path_len_constraint: Some(path_length) })?;
     // The key is random, so the number that follows from it is too.
-    let identity = [hex(&key_id(&public_key)?)];
+    let identity = [text::hex(&key_id(&public_key)?)];
     Ok(Template {
         subject,
         issuer: above.name.clone(),
@@ -237,10 +237,6 @@ fn shortened(wanted: &str, short: &str) -> String {
         return wanted.to_owned();
     }
     short.chars().take(MAX_COMMON_NAME).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ use crate::domain::policy::KeyType;
 use crate::domain::{Blob, CertificateFacts, Error, Policy, Reason, Result, Timestamp};
 use chain::OrderedChain;
 use key_cache::KeyCache;
-use key_pool::KeyPool;
+use key_pool::{KeyPool, ReadyKey};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, thread};
@@ -205,15 +205,18 @@ impl Keys {
             // Quicker than handing it over to another thread and back.
             return finish(&KeyPair::generate(key_type)?, policy, &self.sealer, &context);
         }
-        let work = match reuse {
-            Some(_) => Work::Reuse(key_type),
-            None if self.ready.count(key_type) > 0 => Work::Ready(key_type),
-            None => Work::Generate(key_type),
+        // Taken before it waits: what counts as ready has its key, and the next request does not count on the same one.
+        let ready = if reuse.is_none() { self.ready.take(key_type) } else { None };
+        let work = match (&reuse, &ready) {
+            (Some(_), _) => Work::Reuse(key_type),
+            (None, Some(_)) => Work::Ready(key_type),
+            (None, None) => Work::Generate(key_type),
         };
-        let (policy, sealer, ready) = (policy.clone(), Arc::clone(&self.sealer), self.ready.clone());
+        let (policy, sealer) = (policy.clone(), Arc::clone(&self.sealer));
         let job = move || {
             let old = reuse.map(|old| open_key(&sealer, &old)).transpose()?;
-            let key = match old.filter(|key| key.key_type() == key_type).or_else(|| ready.take(key_type)) {
+            let there = old.filter(|key| key.key_type() == key_type).or_else(|| ready.and_then(ReadyKey::used));
+            let key = match there {
                 Some(key) => key,
                 None => KeyPair::generate(key_type)?,
             };

@@ -4,7 +4,6 @@ use super::records::{self, Codec, PendingRecord, RequestRecord, key};
 use super::secret_view::sealed_key;
 use super::{CONFLICT_ATTEMPTS, Limits, Service, contended};
 use crate::domain::pending::{State, Transition, TransitionKind};
-use crate::domain::policy::KeyType;
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Policy, PolicyInput,
     Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
@@ -206,17 +205,10 @@ impl Service {
         policy: &Policy,
     ) -> Result<Option<SealedKey>> {
         let latest = before.entry.as_ref().and_then(|(_, entry)| entry.latest);
-        // A key of another type than the policy asks for by now is not used: a new one is made.
         let Some(latest) = latest.filter(|_| policy.key.reuse_key) else { return Ok(None) };
         let place = key::version(&request.vault, &request.name, latest);
         let (_, version) = self.load(&place).await?.ok_or_else(|| self.records.missing(place.as_str()))?;
-        if policy.key.exportable && !version.exportable && key_type(&version)? == policy.key.key_type {
-            return Err(Error::field(
-                "policy.key_props.exportable",
-                "The key that is to be used again is not exportable, and stays so: set exportable to false, or reuse_key to false for a new key.",
-            ));
-        }
-        Ok(Some(sealed_key(&place, &version)))
+        Ok(can_be_reused(&version, policy)?.then(|| sealed_key(&place, &version)))
     }
 
     async fn commit_create(
@@ -343,9 +335,19 @@ fn next_entry(
     }
 }
 
-/// Of which type the key of a version is.
-fn key_type(version: &Certificate) -> Result<KeyType> {
-    jwk::of_certificate(&version.cer.0).map(|key| key.key_type)
+/// Whether the key of the version is of the type that the policy asks for by now; else a new one is made, and costs as
+/// much. One that fits is refused where the policy would make it exportable.
+fn can_be_reused(version: &Certificate, policy: &Policy) -> Result<bool> {
+    if jwk::of_certificate(&version.cer.0)?.key_type != policy.key.key_type {
+        return Ok(false);
+    }
+    if policy.key.exportable && !version.exportable {
+        return Err(Error::field(
+            "policy.key_props.exportable",
+            "The key that is to be used again is not exportable, and stays so: set exportable to false, or reuse_key to false for a new key.",
+        ));
+    }
+    Ok(true)
 }
 
 /// What makes two requests the same one.
@@ -368,3 +370,7 @@ fn fingerprint(request: &CreateRequest) -> Result<String> {
         })?;
     Ok(records::hex(&keys::digest::sha256(&[&parts])))
 }
+
+#[cfg(test)]
+#[path = "create_tests.rs"]
+mod tests;

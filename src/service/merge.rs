@@ -9,9 +9,10 @@ use crate::domain::{
     Blob, Certificate, CertificateEntry, EntryState, Error, Operation, Reason, Result, Tags, Timestamp, VersionSummary,
     certificate,
 };
-use crate::keys::Caller;
 use crate::keys::chain::{self, OrderedChain};
+use crate::keys::{Caller, Work};
 use crate::store::{Batch, Record};
+use std::sync::Arc;
 
 /// What a caller brings.
 #[derive(Clone, Debug)]
@@ -44,16 +45,15 @@ impl Service {
             let before = pending.operation.clone();
             let operation = before.clone().apply(Event::Merged, self.now())?;
             if parsed.is_none() {
-                parsed = Some(self.keys.certificates(&request.caller, request.x5c.clone()).await?);
+                parsed = Some(Arc::new(self.keys.certificates(&request.caller, request.x5c.clone()).await?));
             }
             let now = self.now();
             let operation = Operation { updated: now, ..operation };
-            let chain = chain::merge_order(
-                parsed.as_deref().unwrap_or_default(),
-                &operation.csr.0,
-                operation.preserve_cert_order.unwrap_or(false),
-                now,
-            )?;
+            let (given, csr) = (parsed.clone().unwrap_or_default(), operation.csr.0.clone());
+            let preserve_order = operation.preserve_cert_order.unwrap_or(false);
+            // A list may ask for hundreds of verifications.
+            let order = move || chain::merge_order(&given, &csr, preserve_order, now);
+            let chain = self.keys.run(&request.caller, Work::Small, order).await?;
             let pending = PendingRecord {
                 operation,
                 enabled: request.enabled.unwrap_or(pending.enabled),

@@ -4,9 +4,11 @@
 
 mod foreign;
 mod kind;
+mod shape;
 mod text;
 
 pub(crate) use kind::KeyForm;
+pub(crate) use shape::{Shape, shape};
 pub(crate) use text::{JSON_MEMBERS, decode_base64, unwrapped};
 
 use super::asn1::{Element, SEQUENCE, announced_length};
@@ -15,13 +17,12 @@ use super::pkcs12::{self, Budget, Password, Unreadable};
 use super::x509::X509;
 use crate::domain::policy::ContentType;
 use kind::{Kind, signed_data_certificates};
-use text::json_values;
 use zeroize::Zeroizing;
 
 /// Most certificates in one request: no chain has so many. Whole trust stores have more.
 pub const MAX_CERTIFICATES: usize = 32;
 /// How often base64 and JSON may be wrapped around each other.
-const MAX_WRAPS: u8 = 3;
+pub(crate) const MAX_WRAPS: u8 = 3;
 
 /// What is wanted.
 #[derive(Clone, Copy)]
@@ -93,39 +94,20 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, value: &[u8], wraps: u8) -> Read<ContentType> {
-        let value = value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value);
-        let text = value.trim_ascii();
-        if text.is_empty() {
-            return Err(Problem::Empty);
+        match shape(value, wraps > 0) {
+            Shape::Empty => Err(Problem::Empty),
+            Shape::Der(der) => self.der(der, ""),
+            Shape::Pem(text) => self.pem(text),
+            Shape::Foreign(what) => {
+                let form = if what.contains("PEM") { ContentType::Pem } else { ContentType::Pkcs12 };
+                Err(Problem::Bad(form, what.to_owned()))
+            }
+            Shape::Json(values) => self.json(values, wraps.saturating_sub(1)),
+            Shape::Base64(bytes) => self.value(&bytes, wraps.saturating_sub(1)),
+            Shape::Other(_) if wraps < MAX_WRAPS => Err(Problem::Unknown),
+            Shape::Other(text) if std::str::from_utf8(text).is_ok() => Err(Problem::NotBase64),
+            Shape::Other(_) => Err(Problem::Binary),
         }
-        let first = Element::first(value).filter(|(first, _)| first.tag == SEQUENCE);
-        if first.is_some_and(|(_, rest)| without_padding(rest).is_empty()) {
-            return self.der(value, "");
-        }
-        if pem::has_block(value) {
-            return self.pem(value);
-        }
-        if let Some(what) = foreign::name(value) {
-            let form = if what.contains("PEM") { ContentType::Pem } else { ContentType::Pkcs12 };
-            return Err(Problem::Bad(form, what.to_owned()));
-        }
-        if let (b'{' | b'[' | b'"', Some(inner)) = (text[0], wraps.checked_sub(1))
-            && let Some(values) = json_values(text)
-        {
-            return self.json(values, inner);
-        }
-        match (decode_base64(text), wraps.checked_sub(1)) {
-            (Some(bytes), Some(inner)) if !bytes.is_empty() => return self.value(&bytes, inner),
-            _ if value[0] == SEQUENCE && !text.is_ascii() => return self.der(value, ""),
-            _ => {}
-        }
-        Err(if wraps < MAX_WRAPS {
-            Problem::Unknown
-        } else if std::str::from_utf8(text).is_ok() {
-            Problem::NotBase64
-        } else {
-            Problem::Binary
-        })
     }
 
     fn json(&mut self, values: Vec<Zeroizing<String>>, wraps: u8) -> Read<ContentType> {
@@ -306,8 +288,8 @@ fn is_known(label: &str) -> bool {
     ["CERTIFICATE", "PRIVATE KEY", "PKCS7", "PKCS12", "PKCS #7", "CMS"].iter().any(|known| label.contains(known))
 }
 
-/// What a file may end with.
-fn without_padding(rest: &[u8]) -> &[u8] {
+/// What follows what a file may end with.
+pub(crate) fn without_padding(rest: &[u8]) -> &[u8] {
     let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
     &rest[rest.iter().take_while(|byte| is_padding(byte)).count()..]
 }

@@ -188,13 +188,6 @@ kinds! {
     Meta = "meta" of Mark,
 }
 
-/// Lower-case hex.
-pub(in crate::service) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
-}
-
 /// A value that is stored under a key.
 pub(in crate::service) trait Stored: DeserializeOwned {
     /// Whether the value names the object that belongs there. What a value does not name (the vault of an issuer) is

@@ -14,6 +14,7 @@ mod paging;
 mod scan;
 mod verified;
 
+pub(super) use crate::domain::text::hex;
 pub use adoption::Takeover;
 pub(super) use adoption::{Adopted, Opened, adopt, begin, open};
 pub use codec::record_body;
@@ -24,6 +25,6 @@ pub(super) use key::{Key, Place, Prefix};
 pub(super) use kinds::OfKind;
 pub(super) use kinds::{
     ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
-    Stored, decode_event, encode_event, hex,
+    Stored, decode_event, encode_event,
 };
 pub(super) use paging::{Bounds, List, Page, Paging, shown};

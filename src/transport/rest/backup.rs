@@ -1,17 +1,15 @@
 //! Backup and restore.
 
 use super::answer::{Answer, json};
+use super::base64;
 use super::failure::Failure;
 use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
 use super::model::management::{BackupAnswer, RestoreBody};
-use super::pending::LENIENT;
 use crate::domain::{CertificateName, Error, Reason};
+use ::base64::Engine;
+use ::base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use axum::body::Body;
-use base64::Engine;
-use base64::alphabet::{STANDARD, URL_SAFE};
-use base64::engine::GeneralPurpose;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 
 pub(super) async fn backup(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
@@ -24,8 +22,7 @@ pub(super) async fn restore(call: &Call<'_>, body: &mut Body) -> Result<Answer, 
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Err(Error::field("value", "It is required: the value that a backup answered.").into());
     };
-    let decode = |alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(value.trim()).ok();
-    let Some(bytes) = [&URL_SAFE, &STANDARD].into_iter().find_map(decode) else {
+    let Some(bytes) = base64::decode(value.trim().as_bytes()) else {
         return Err(Error::new(Reason::MalformedBackup, "Backup blob is corrupt.").into());
     };
     let restored = call.service.restore_certificate(&call.caller(), &call.vault(), bytes).await;

@@ -125,7 +125,7 @@ impl Line<'_> {
 
     fn tell(&mut self, outcome: &str) -> &'static str {
         self.told = true;
-        let method = &self.parts.method;
+        let method = effective(self.parts);
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let reads = method == Method::GET || method == Method::HEAD;
         if !reads || record.action.starts_with(SECRET) && !record.action.ends_with("/versions") {
@@ -165,7 +165,7 @@ impl Gateway {
         };
         let response = answer.finish(client_request_id);
         let action = line.end(response.status().as_str());
-        self.service.metrics().http(&parts.method, action, response.status(), begun.elapsed());
+        self.service.metrics().http(&effective(&parts), action, response.status(), begun.elapsed());
         // A client that waits for "100 Continue" has sent nothing, and need not after a challenge.
         let waits = response.status() == StatusCode::UNAUTHORIZED && parts.headers.contains_key(EXPECT);
         let account = parts.extensions.get::<Account>();
@@ -339,4 +339,9 @@ fn method(parts: &Parts) -> Result<Method, Failure> {
         .into_iter()
         .find(|method| asked.as_bytes().eq_ignore_ascii_case(method.as_str().as_bytes()));
     known.ok_or_else(|| Error::bad_parameter("The header X-HTTP-Method can be PATCH, PUT or DELETE.").into())
+}
+
+/// The method that is carried out, for audit and metrics: a deletion is one however it was asked for.
+fn effective(parts: &Parts) -> Method {
+    method(parts).unwrap_or_else(|_| parts.method.clone())
 }

@@ -1,6 +1,7 @@
 //! The pending operation: read, cancel, delete, merge.
 
 use super::answer::{Answer, json};
+use super::base64;
 use super::failure::Failure;
 use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
@@ -9,17 +10,11 @@ use super::model::requests::{CancelBody, MergeBody};
 use crate::domain::pending::Event;
 use crate::domain::{CertificateName, Error, Operation, Reason, RequestId, Tags, pending};
 use crate::service::{MergeRequest, PendingRef};
+use ::base64::Engine;
+use ::base64::engine::general_purpose::STANDARD;
 use axum::body::Body;
-use base64::Engine;
-use base64::alphabet::{STANDARD, URL_SAFE};
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, StatusCode};
-
-/// Base64 of any kind of caller: padded or not.
-pub(super) const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
-    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-    .with_decode_allow_trailing_bits(true);
 
 pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let operation = call.service.operation(&wanted(call, name)?).await?;
@@ -29,7 +24,7 @@ pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> 
     let answer = Answer::new(
         StatusCode::OK,
         HeaderValue::from_static("application/pkcs10; charset=utf-8"),
-        Body::from(base64::engine::general_purpose::STANDARD.encode(&operation.csr.0)),
+        Body::from(STANDARD.encode(&operation.csr.0)),
     );
     Ok(if operation.in_progress() { answer.poll_again() } else { answer })
 }
@@ -123,8 +118,7 @@ pub(super) fn decoded(entry: String) -> Vec<u8> {
         return entry.into_bytes();
     }
     let text: Vec<u8> = entry.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let decode = |alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(&text).ok();
-    [&STANDARD, &URL_SAFE].into_iter().find_map(decode).unwrap_or_else(|| entry.into_bytes())
+    base64::decode(&text).unwrap_or_else(|| entry.into_bytes())
 }
 
 #[cfg(test)]
