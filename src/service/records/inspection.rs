@@ -88,7 +88,7 @@ impl<'a> Inspection<'a> {
                 let full = page.len() == PAGE;
                 for record in page {
                     count += 1;
-                    let problem = self.problem(*kind, &record);
+                    let problem = problem(&self.codec, *kind, &record);
                     self.note(*kind, &record, &mut certificates);
                     if let Some(problem) = problem {
                         findings.push(Finding {
@@ -143,27 +143,6 @@ impl<'a> Inspection<'a> {
         batch.deletes.extend(marker.map(|Record { key, revision, .. }| Delete { key, expected: revision }));
         self.store.commit(batch).await?;
         Ok(())
-    }
-
-    fn problem(&self, kind: Kind, record: &Record) -> Option<Problem> {
-        match kind {
-            Kind::Certificate => self.codec.verify::<CertificateEntry>(record).err(),
-            Kind::Version => self.codec.verify::<Certificate>(record).err(),
-            Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => self.codec.verify::<PendingRecord>(record).err(),
-            Kind::Request | Kind::Repeat => self.codec.verify::<RequestRecord>(record).err(),
-            Kind::Deleted => self.codec.verify::<DeletedRecord>(record).err(),
-            Kind::Purging => self.codec.verify::<PurgingRecord>(record).err(),
-            Kind::Contacts => self.codec.verify::<Contacts>(record).err(),
-            Kind::Vault => self.codec.verify::<Vault>(record).err(),
-            Kind::Issuer => self.codec.verify::<IssuerConfig>(record).err(),
-            Kind::Authority => self.codec.verify::<AuthorityRecord>(record).err(),
-            Kind::IssuerState => self.codec.verify::<IssuerStateRecord>(record).err(),
-            Kind::Challenge => self.codec.verify::<ChallengeRecord>(record).err(),
-            Kind::Meta => {
-                let marker = self.codec.verify::<Marker>(record).err();
-                marker.filter(|_| self.codec.verify::<Sweep>(record).is_err())
-            }
-        }
     }
 
     fn note(&self, kind: Kind, record: &Record, certificates: &mut BTreeMap<String, Certified>) {
@@ -247,4 +226,45 @@ pub(in crate::service) async fn holds_authenticated(store: &dyn Store) -> Result
         }
     }
     Ok(false)
+}
+
+/// Why a record cannot be read as what its key says; `None` where it can.
+fn problem(codec: &Codec, kind: Kind, record: &Record) -> Option<Problem> {
+    match kind {
+        Kind::Certificate => codec.verify::<CertificateEntry>(record).err(),
+        Kind::Version => codec.verify::<Certificate>(record).err(),
+        Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => codec.verify::<PendingRecord>(record).err(),
+        Kind::Request | Kind::Repeat => codec.verify::<RequestRecord>(record).err(),
+        Kind::Deleted => codec.verify::<DeletedRecord>(record).err(),
+        Kind::Purging => codec.verify::<PurgingRecord>(record).err(),
+        Kind::Contacts => codec.verify::<Contacts>(record).err(),
+        Kind::Vault => codec.verify::<Vault>(record).err(),
+        Kind::Issuer => codec.verify::<IssuerConfig>(record).err(),
+        Kind::Authority => codec.verify::<AuthorityRecord>(record).err(),
+        Kind::IssuerState => codec.verify::<IssuerStateRecord>(record).err(),
+        Kind::Challenge => codec.verify::<ChallengeRecord>(record).err(),
+        Kind::Meta => {
+            let marker = codec.verify::<Marker>(record).err();
+            marker.filter(|_| codec.verify::<Sweep>(record).is_err())
+        }
+    }
+}
+
+/// Whether a store that holds this record can be read: the key on the first line, then the body. It is read as it is,
+/// and its value once more under a good code.
+pub(crate) fn reads_a_record(sealer: &Arc<Sealer>, input: &[u8]) -> bool {
+    let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return false };
+    let Ok(key) = std::str::from_utf8(&input[..end]) else { return false };
+    let Some(kind) = Kind::of(key) else { return false };
+    let strict = Codec::new(Arc::clone(sealer));
+    let tolerant = Codec::new(Arc::clone(sealer));
+    tolerant.tolerate();
+    let record = |body: Vec<u8>| Record { key: key.to_owned(), revision: 1, body, due: None };
+    let given = record(input[end + 1..].to_vec());
+    let read = problem(&tolerant, kind, &given).is_none() | problem(&strict, kind, &given).is_none();
+    let value = serde_json::from_slice::<serde_json::Value>(&given.body)
+        .ok()
+        .and_then(|mut body| body.get_mut("value").map(serde_json::Value::take));
+    let ours = value.map(|value| record(super::record_body(sealer, key, &value)));
+    read | ours.is_some_and(|ours| problem(&strict, kind, &ours).is_none())
 }

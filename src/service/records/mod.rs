@@ -16,10 +16,12 @@ mod verified;
 pub(super) use adoption::{Adopted, Marker, Sweep, adopt, open};
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
+pub(crate) use inspection::reads_a_record;
 pub use inspection::{Finding, Inspection};
 pub(super) use key::{Key, Place, Prefix};
 pub(super) use kinds::{
     ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
     Stored, decode_event, encode_event, hex,
 };
+pub(crate) use paging::reads_a_page_token;
 pub(super) use paging::{Bounds, List, Page, Paging, shown};
