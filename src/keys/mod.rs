@@ -1,5 +1,6 @@
 //! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
 
+mod algorithm_name;
 mod alternative_names;
 mod asn1;
 pub mod authenticator;
