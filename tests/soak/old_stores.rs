@@ -5,6 +5,7 @@ use crate::cluster::{CONFIG, Cluster};
 use crate::dice::{Dice, rounds};
 use crate::harness::{Harness, turn};
 use crate::postgres::{Postgres, connect};
+use std::time::Duration;
 
 /// Other replicas take a store over in steps; with this the mark that it is done comes within the rounds.
 const WINDOW: &str = "upgrade_window = \"2s\"\n";
@@ -45,6 +46,8 @@ async fn killed(mut harness: Harness, store: &str) {
     }
     eprintln!("soak: {store}: {kills} kills, {stripped} records put back into the earlier form");
     assert!(stripped > 0);
+    // However slow the machine is, something has to come to its end.
+    harness.work(5_000).await;
     harness.finish("kill -9 and stores of the earlier form").await;
 }
 
@@ -62,6 +65,12 @@ async fn strip(cluster: &Cluster) -> usize {
     match &cluster.url {
         Some(url) => {
             let database = connect(url).await;
+            // What a killed replica had sent may still be committed: no session of one is left when this begins.
+            let sessions = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            while database.query_one(sessions, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             database.execute("DELETE FROM records WHERE key LIKE 'meta/%'", &[]).await.unwrap();
             let sql = r#"UPDATE records SET body = convert_to(regexp_replace(convert_from(body, 'UTF8'),
                 '^\{"format":\d+,"mac":"[^"]*","value":', '{"format":1,"value":'), 'UTF8')

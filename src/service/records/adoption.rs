@@ -55,15 +55,7 @@ const ATTEMPTS: usize = 16;
 /// Decides whether records without a code are accepted, which they are only in a store that has not been marked, and
 /// only where `accept` says so. A store without records is marked at once.
 pub(in crate::service) async fn open(store: &dyn Store, codec: &Codec, accept: bool, now: Timestamp) -> Result<()> {
-    if let Some(record) = store.get(key::marker().as_str()).await? {
-        // Whatever it says: only a store that was marked has one. What is wrong with it was logged.
-        let _logged = codec.read::<Marker>(&record);
-        return Ok(());
-    }
-    if let Some(record) = store.get(key::sweep().as_str()).await? {
-        if codec.read::<Sweep>(&record).is_ok() && accept {
-            codec.tolerate();
-        }
+    if is_decided(store, codec, accept).await? {
         return Ok(());
     }
     if is_empty(store).await? {
@@ -79,15 +71,37 @@ pub(in crate::service) async fn open(store: &dyn Store, codec: &Codec, accept: b
              records are refused"
         );
     } else if holds_authenticated(store).await? {
+        // Another process may have begun since; the sweep is what it writes first.
+        if is_decided(store, codec, accept).await? {
+            return Ok(());
+        }
         tracing::error!(
             key = %key::marker(),
             "the store has records with authentication codes, but the record that says that all have one is missing: \
              it was removed outside certmint; records without a code are refused"
         );
     } else {
+        // Before anything else is written: every write has a code, and this process may end with the next one.
+        begin(store, codec, now).await?;
         codec.tolerate();
     }
     Ok(())
+}
+
+/// Whether the store says how far it has come; then the codec does as it says.
+async fn is_decided(store: &dyn Store, codec: &Codec, accept: bool) -> Result<bool> {
+    // The sweep first: the marker is there when it goes.
+    let sweep = store.get(key::sweep().as_str()).await?;
+    if let Some(record) = store.get(key::marker().as_str()).await? {
+        // Whatever it says: only a store that was marked has one. What is wrong with it was logged.
+        let _logged = codec.read::<Marker>(&record);
+        return Ok(true);
+    }
+    let Some(record) = sweep else { return Ok(false) };
+    if codec.read::<Sweep>(&record).is_ok() && accept {
+        codec.tolerate();
+    }
+    Ok(true)
 }
 
 /// Gives a code to every record that has none and names the object of its key; marks the store when none is left and
