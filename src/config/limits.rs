@@ -124,3 +124,21 @@ pub(super) const fn at_least_one(value: usize) -> NonZeroUsize {
         None => NonZeroUsize::MIN,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_import_may_bring_is_what_the_file_says() {
+        assert_eq!(Limits::default().import(), ImportLimits::default());
+        let text = "import_bytes = 10\nimport_certificates = 2\nimport_rounds = 3000000000000";
+        let limits: Limits = toml::from_str(text).unwrap();
+        assert_eq!(limits.import(), ImportLimits { bytes: 10, certificates: 2, rounds: 3_000_000_000_000 });
+        for name in ["import_bytes", "import_certificates", "import_rounds"] {
+            for bad in ["0", "-1", "1.5", "'1 MiB'"] {
+                assert!(toml::from_str::<Limits>(&format!("{name} = {bad}")).is_err(), "{name} = {bad}");
+            }
+        }
+    }
+}
