@@ -264,6 +264,24 @@ fn every_document_that_is_named_exists() {
     assert!(missing.is_empty(), "documents that are named and not there:\n{}", missing.join("\n"));
 }
 
+/// After `tests/…` each quoted name of a function is one of that file.
+#[test]
+fn every_test_that_a_claim_of_security_names_exists() {
+    let text = fs::read_to_string("SECURITY.md").unwrap();
+    let (mut source, mut named) = (String::new(), 0);
+    for quoted in text.split('`').skip(1).step_by(2) {
+        if quoted.starts_with("tests/") {
+            source = fs::read_to_string(quoted).unwrap_or_else(|error| panic!("{quoted}: {error}"));
+        } else if quoted.matches('_').count() > 2
+            && quoted.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
+        {
+            assert!(source.contains(&format!("fn {quoted}(")), "no test has the name {quoted}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
+}
+
 /// The lines of a file without comments, with their numbers; test modules count too.
 fn code_lines(file: &Path) -> Vec<(usize, String)> {
     let text = fs::read_to_string(file).unwrap();

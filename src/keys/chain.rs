@@ -1,8 +1,8 @@
 //! Certificates that belong together: finds the one that was issued for a request, puts the rest
 //! in order, and checks every link.
 
+pub use super::bundle::parse;
 pub(crate) use super::bundle::parse_cheaply;
-pub use super::bundle::{MAX_BYTES, MAX_CERTIFICATES, parse};
 
 use super::alternative_names::{AlternativeName, alternative_names};
 use super::asn1::Element;
@@ -15,6 +15,9 @@ use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Policy, Result, Timestamp};
 use const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
 use der::Encode;
+
+/// Most certificates in the answer of an issuer: no chain has so many.
+const MAX_ISSUED: usize = 32;
 
 /// A checked chain.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,6 +86,9 @@ pub fn check_issued(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<OrderedChain, String> {
+    if chain.len() > MAX_ISSUED {
+        return Err(format!("There are more than {MAX_ISSUED} certificates."));
+    }
     let rules = Rules { strays: Strays::Refused, unchecked: Unchecked::Accepted, preserve_order: false, now };
     let listed = listed(chain);
     let ordered = requested_key(csr_der).and_then(|key| order(&listed, &key, rules));
@@ -157,9 +163,6 @@ fn order_with<'a>(
     verdicts: &mut Verdicts,
 ) -> Result<(OrderedChain, &'a [u8]), Defect> {
     let total = certificates.len();
-    if total > MAX_CERTIFICATES {
-        return Err(Defect::Other(format!("There are more than {MAX_CERTIFICATES} certificates.")));
-    }
     let mut pool = Vec::new();
     for (index, (der, _)) in certificates.iter().enumerate() {
         if !certificates[..index].iter().any(|(earlier, _)| earlier == der) {

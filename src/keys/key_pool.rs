@@ -3,6 +3,7 @@
 
 use super::KeyPair;
 use super::workers::IdleWatcher;
+use super::workers::give_way;
 use crate::domain::policy::KeyType;
 use std::collections::VecDeque;
 use std::io;
@@ -77,6 +78,9 @@ pub(crate) struct KeyPool(Arc<Guard>);
 
 struct Guard(Arc<Shared>);
 
+/// Nobody waits for these keys: whatever else there is to do comes first.
+const NICENESS: i32 = 10;
+
 impl KeyPool {
     /// One thread of its own makes the keys, one at a time and only while `idle`: a request never
     /// waits for it, it shares the processor with at most one key that has already begun. The first
@@ -93,7 +97,10 @@ impl KeyPool {
         let keys = Self::with(pools);
         if !none {
             let shared = Arc::clone(&keys.0.0);
-            thread::Builder::new().name("keys-ready".to_owned()).spawn(move || shared.fill(&idle, after))?;
+            thread::Builder::new().name("keys-ready".to_owned()).spawn(move || {
+                give_way(NICENESS);
+                shared.fill(&idle, after);
+            })?;
         }
         Ok(keys)
     }

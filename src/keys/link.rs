@@ -1,5 +1,6 @@
 //! One certificate above another: by name, by key identifiers, and by signature.
 
+use super::algorithm_name;
 use super::name_text;
 use super::signature::{self, Verdict};
 use super::x509::X509;
@@ -59,7 +60,11 @@ impl Link<'_> {
         let verdict = if signed.algorithm.equals(&signed.inner_algorithm) {
             signature::verify(&above.key, &signed.algorithm, signed.part, signed.signature)
         } else {
-            Verdict::Unchecked(format!("{} and {} at once", signed.algorithm.text(), signed.inner_algorithm.text()))
+            Verdict::Unchecked(format!(
+                "{} and {} at once",
+                algorithm_name::of_signature(&signed.algorithm),
+                algorithm_name::of_signature(&signed.inner_algorithm)
+            ))
         };
         match verdict {
             Verdict::Right => Ok(()),

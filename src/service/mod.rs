@@ -33,6 +33,7 @@ mod step;
 #[cfg(test)]
 mod stored_formats;
 mod update;
+mod used_vaults;
 mod vaults;
 mod wakeup;
 pub mod watch;
@@ -54,6 +55,7 @@ pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
 #[doc(hidden)]
 pub use records::record_body;
 pub use records::{Finding, Inspection, Takeover};
+pub(crate) use records::{reads_a_page_token, reads_a_record};
 pub use secret_view::SecretView;
 pub use step::Due;
 pub use update::UpdateRequest;

@@ -4,10 +4,10 @@
 
 use super::absent::{Absent, Miss};
 use super::records::{Codec, Kind, List, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, pending};
+use super::{CONFLICT_ATTEMPTS, Service, contended, pending, used_vaults};
 use crate::domain::{Detail, Error, Reason, Recovery, Result, RetentionDays, Vault, VaultName, VaultSettings};
 use crate::store::{Batch, Store};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -29,6 +29,9 @@ impl Default for VaultOptions {
         Self { on_demand: true, defaults: VaultSettings::default(), named: BTreeMap::new() }
     }
 }
+
+/// Longest page where every name is a vault: each that came to be by its use is looked for by itself.
+const ON_DEMAND_PAGE: usize = 100;
 
 /// A page of vaults in the order of their names.
 #[derive(Clone, Debug)]
@@ -139,17 +142,27 @@ impl Vaults {
 
     /// One page after the name, which reads one page of the store, and the name behind which there is more.
     async fn page(&self, after: &str, size: usize) -> Result<(Vec<Vault>, Option<String>)> {
+        let size = if self.on_demand { size.min(ON_DEMAND_PAGE) } else { size };
         let prefix = Kind::Vault.prefix();
         let records = self.store.list(prefix, &format!("{prefix}{after}"), size + 1).await?;
         // Vaults behind it are of a later page: not all of them were read.
-        let end = records.get(size).and_then(|record| record.key.strip_prefix(prefix)).map(str::to_owned);
+        let made_end = records.get(size).and_then(|record| record.key.strip_prefix(prefix)).map(str::to_owned);
+        let used =
+            if self.on_demand { used_vaults::used(&*self.store, after, size + 1).await? } else { BTreeSet::new() };
+        let used_end = used.iter().nth(size).map(VaultName::to_string);
+        let end = made_end.into_iter().chain(used_end).min();
         // One that does not verify was logged: the list goes on without it.
         let made = records.iter().filter_map(|record| self.records.read::<Vault>(record).ok());
-        let mut vaults: BTreeMap<VaultName, Vault> = made.map(|vault| (vault.name.clone(), vault)).collect();
+        let mut vaults: BTreeMap<VaultName, Vault> = used
+            .into_iter()
+            .map(|name| (name.clone(), Vault { name, settings: self.defaults, created: None }))
+            .collect();
+        vaults.extend(made.map(|vault| (vault.name.clone(), vault)));
         // What the configuration says of a vault wins.
         let within = |name: &str| name > after && end.as_deref().is_none_or(|end| name <= end);
         let configured = self.configured.iter().filter(|(name, _)| within(name.as_str()));
         vaults.extend(configured.map(|(name, vault)| (name.clone(), vault.clone())));
+        vaults.retain(|name, _| within(name.as_str()));
         let more = vaults.len() > size;
         let vaults: Vec<Vault> = vaults.into_values().take(size).collect();
         let position = if more { vaults.last().map(|vault| vault.name.to_string()) } else { end };
@@ -215,8 +228,8 @@ impl Service {
         Err(contended())
     }
 
-    /// Up to `page_size` vaults after the page that gave `page_token`: those of the configuration
-    /// and those that callers made, but not such as only came to be by their use.
+    /// Up to `page_size` vaults after the page that gave `page_token`: those of the configuration, those that callers
+    /// made, and where every name is a vault those that hold something.
     pub async fn list_vaults(&self, page_size: usize, page_token: &str) -> Result<VaultPage> {
         let paging = self.paging(List::Vaults, Vec::new());
         let after = paging.position(page_token)?.unwrap_or_default();

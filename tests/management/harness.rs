@@ -32,6 +32,8 @@ pub(crate) struct Counting {
     inner: Sqlite,
     /// Records that were read, one by one or in lists.
     pub(crate) read: AtomicUsize,
+    /// Records of the largest list.
+    pub(crate) largest_list: AtomicUsize,
     /// Questions: of one record, of many, of a list.
     pub(crate) asked: AtomicUsize,
     pub(crate) commits: AtomicUsize,
@@ -46,7 +48,7 @@ pub(crate) struct Counting {
 impl Counting {
     /// Forgets the counts.
     pub(crate) fn reset(&self) {
-        for counter in [&self.read, &self.asked, &self.commits, &self.largest] {
+        for counter in [&self.read, &self.largest_list, &self.asked, &self.commits, &self.largest] {
             counter.store(0, Ordering::SeqCst);
         }
     }
@@ -108,6 +110,7 @@ impl Around for Counting {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let found = self.inner.list(prefix, after, limit).await?;
         self.read.fetch_add(found.len(), Ordering::SeqCst);
+        self.largest_list.fetch_max(found.len(), Ordering::SeqCst);
         Ok(found)
     }
 
@@ -126,6 +129,7 @@ impl Harness {
         let store = Arc::new(Counting {
             inner: Sqlite::open_in_memory().unwrap(),
             read: AtomicUsize::new(0),
+            largest_list: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),

@@ -15,4 +15,5 @@ mod providers;
 mod races;
 mod scheduled_purge;
 mod set_back;
+mod snapshots;
 mod vaults;

@@ -1,8 +1,9 @@
 //! Vaults that callers make.
 
-use crate::harness::{Harness, vault};
+use crate::harness::{Harness, create, named, vault};
 use certmint::domain::{Reason, RetentionDays, VaultName, VaultSettings};
-use certmint::service::{Limits, VaultOptions};
+use certmint::service::{CreateRequest, Limits, VaultOptions};
+use std::sync::atomic::Ordering;
 
 fn strict() -> Limits {
     let seven = VaultSettings { retention_days: RetentionDays::new(7).unwrap(), purge_protection: true };
@@ -59,6 +60,38 @@ async fn the_list_has_those_of_the_configuration_and_those_that_were_made() {
     }
     let expected = [("a1", true), ("default", false), ("team-a", false), ("team-c", true)];
     assert_eq!(names, expected.map(|(name, made)| (name.to_owned(), made)));
+}
+
+#[tokio::test]
+async fn where_every_name_is_a_vault_the_list_has_those_that_hold_something() {
+    let harness = Harness::new(Limits::default()).await;
+    let name = |text: &str| VaultName::parse(text).unwrap();
+    for used in ["team-a-b", "team-a", "team-a-b-c", "team", "team0", "z1"] {
+        for certificate in ["web", "mail"] {
+            let request = CreateRequest { vault: name(used), ..create(certificate, "Unknown") };
+            harness.service.create(request).await.unwrap();
+        }
+    }
+    harness.service.delete_certificate(&name("z1"), &named("web")).await.unwrap();
+    harness.service.delete_certificate(&name("z1"), &named("mail")).await.unwrap();
+    harness.service.create_vault(&name("team-b"), None, None).await.unwrap();
+    for size in 1..10 {
+        let (mut token, mut names) = (String::new(), Vec::new());
+        loop {
+            let page = harness.service.list_vaults(size, &token).await.unwrap();
+            assert!(page.vaults.len() <= size);
+            names.extend(page.vaults.into_iter().map(|vault| vault.name.to_string()));
+            token = page.next_page_token;
+            if token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(names, ["default", "team", "team-a", "team-a-b", "team-a-b-c", "team-b", "team0", "z1"], "{size}");
+    }
+    harness.store.reset();
+    harness.service.list_vaults(100, "").await.unwrap();
+    let read = harness.store.read.load(Ordering::SeqCst);
+    assert!(read < 40, "{read} records for 8 vaults");
 }
 
 #[tokio::test]

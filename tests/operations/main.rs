@@ -14,6 +14,7 @@ mod cost;
 mod deploy;
 mod drain;
 mod erase;
+mod hostile;
 mod hosts;
 mod readiness;
 mod reload;

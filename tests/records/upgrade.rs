@@ -65,6 +65,23 @@ async fn what_replicas_of_the_earlier_version_write_is_accepted_until_the_window
     place.open().await.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
 }
 
+/// Every write of a new version has a code, so the store has to say before the first one that others have none.
+#[tokio::test]
+async fn a_process_that_ends_after_its_first_write_leaves_a_store_that_the_next_one_takes_over() {
+    let place = Place::new();
+    place.filled().await;
+    place.strip_all();
+    let life = place.open().await;
+    assert_eq!(place.keys("meta/"), ["meta/sweep"]);
+    life.ok("new", "PUT /certificates/contacts", r#"{"contacts":[{"email":"a@b.example"}]}"#).await;
+    drop(life);
+    let life = place.open().await;
+    life.ok(A, "GET /certificates/contacts", "").await;
+    assert_eq!(life.service.authenticate_records(Duration::ZERO).await.unwrap(), Authenticated::All);
+    life.ok(A, "GET /certificates/contacts", "").await;
+    assert_eq!(place.keys("meta/"), ["meta/authenticated"]);
+}
+
 #[tokio::test]
 async fn a_record_that_names_another_object_is_not_taken_over() {
     let place = Place::new();

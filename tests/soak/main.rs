@@ -20,6 +20,7 @@ mod ledger;
 mod load;
 mod many;
 mod network;
+mod old_stores;
 mod oracle;
 #[path = "../support/postgres.rs"]
 mod postgres;

@@ -91,7 +91,7 @@ impl<'a> Inspection<'a> {
             while let Some(page) = scan.next().await? {
                 for record in page {
                     count += 1;
-                    let problem = self.problem(*kind, &record);
+                    let problem = problem(&self.codec, *kind, &record);
                     if let Some(place) = certificate_of(*kind, &record) {
                         self.note(*kind, &record, certificates.entry(place).or_default());
                     }
@@ -187,18 +187,6 @@ impl<'a> Inspection<'a> {
         Ok(())
     }
 
-    fn problem(&self, kind: Kind, record: &Record) -> Option<Problem> {
-        struct Verify<'a>(&'a Codec, &'a Record);
-        impl OfKind for Verify<'_> {
-            type Answer = Option<Problem>;
-
-            fn of<T: Stored + Serialize>(self) -> Self::Answer {
-                self.0.verify::<T>(self.1).err()
-            }
-        }
-        kind.with_type(Verify(&self.codec, record))
-    }
-
     fn note(&self, kind: Kind, record: &Record, certified: &mut Certified) {
         match kind {
             Kind::Certificate => {
@@ -266,4 +254,36 @@ impl Certified {
         }
         found
     }
+}
+
+/// Why a record cannot be read as what its key says; `None` where it can.
+fn problem(codec: &Codec, kind: Kind, record: &Record) -> Option<Problem> {
+    struct Verify<'a>(&'a Codec, &'a Record);
+    impl OfKind for Verify<'_> {
+        type Answer = Option<Problem>;
+
+        fn of<T: Stored + Serialize>(self) -> Self::Answer {
+            self.0.verify::<T>(self.1).err()
+        }
+    }
+    kind.with_type(Verify(codec, record))
+}
+
+/// Whether a store that holds this record can be read: the key on the first line, then the body. It is read as it is,
+/// and its value once more under a good code.
+pub(crate) fn reads_a_record(sealer: &Arc<Sealer>, input: &[u8]) -> bool {
+    let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return false };
+    let Ok(key) = std::str::from_utf8(&input[..end]) else { return false };
+    let Some(kind) = Kind::of(key) else { return false };
+    let strict = Codec::new(Arc::clone(sealer));
+    let tolerant = Codec::new(Arc::clone(sealer));
+    tolerant.tolerate();
+    let record = |body: Vec<u8>| Record { key: key.to_owned(), revision: 1, body, due: None };
+    let given = record(input[end + 1..].to_vec());
+    let read = problem(&tolerant, kind, &given).is_none() | problem(&strict, kind, &given).is_none();
+    let value = serde_json::from_slice::<serde_json::Value>(&given.body)
+        .ok()
+        .and_then(|mut body| body.get_mut("value").map(serde_json::Value::take));
+    let ours = value.map(|value| record(super::record_body(sealer, key, &value)));
+    read | ours.is_some_and(|ours| problem(&strict, kind, &ours).is_none())
 }

@@ -19,6 +19,7 @@ pub use adoption::Takeover;
 pub(super) use adoption::{Adopted, Opened, adopt, begin, open};
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
+pub(crate) use inspection::reads_a_record;
 pub use inspection::{Finding, Inspection};
 pub(super) use key::{Key, Place, Prefix};
 #[cfg(test)]
@@ -27,4 +28,5 @@ pub(super) use kinds::{
     ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
     Stored, decode_event, encode_event,
 };
+pub(crate) use paging::reads_a_page_token;
 pub(super) use paging::{Bounds, List, Page, Paging, shown};

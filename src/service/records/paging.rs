@@ -5,9 +5,10 @@ use super::codec::{Codec, concerns_a_record};
 use super::key::Prefix;
 use super::kinds::Stored;
 use crate::domain::{Detail, Error, Result};
-use crate::keys::Purpose;
+use crate::keys::{Purpose, Sealer};
 use crate::store::Store;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use std::sync::Arc;
 
 const FORM: u8 = 1;
 /// A code cut to 128 bits: a token grants nothing but a place to read on from.
@@ -98,6 +99,15 @@ impl<'a> Paging<'a> {
         parts.extend(self.scope.iter().map(String::as_bytes));
         work(&parts)
     }
+}
+
+/// Whether a list takes this as the token of a page.
+pub(crate) fn reads_a_page_token(sealer: &Arc<Sealer>, token: &str) -> bool {
+    let codec = Codec::new(Arc::clone(sealer));
+    [List::Certificates, List::Pending, List::Vaults].into_iter().any(|list| {
+        let scope = if list == List::Vaults { Vec::new() } else { vec!["default".to_owned()] };
+        matches!(Paging::new(&codec, list, scope).position(token), Ok(Some(_)))
+    })
 }
 
 /// How many records one page reads.

@@ -13,6 +13,7 @@ pub use filter::{Snapshot, WatchRequest};
 pub use hub::{Hub, WatchLimits};
 pub use ring::LogEvent;
 pub use stream::{Bookmark, WatchItem, WatchStream};
+pub(crate) use token::reads_a_resume_token;
 
 use crate::domain::Operation;
 
