@@ -2,7 +2,8 @@
 
 use super::issuers::not_found;
 use super::records::{Key, Prefix, Stored, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, step};
+use super::retry::retry;
+use super::{Service, step};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::issuer::Organization;
 use crate::domain::{Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, VaultName};
@@ -77,23 +78,20 @@ impl Service {
     pub(super) async fn note_expiry(&self, operation: &Operation, chain: &OrderedChain) -> Result<()> {
         let above = chain.rest.first().and_then(|der| authority::identifier(der));
         let Some(place) = above.map(|id| key::authority(&operation.vault, &id)) else { return Ok(()) };
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let found = self.load(&place).await?;
             let revision = found.as_ref().map(|(record, _)| record.revision);
             let record = match found {
                 Some((_, record)) => Some(record),
                 None => self.unrecorded_signer(operation, &place).await?,
             };
-            let Some(mut record) = record else { return Ok(()) };
+            let Some(mut record) = record else { return Ok(Some(())) };
             if !record.signed(chain.expires) && revision.is_some() {
-                return Ok(());
+                return Ok(Some(()));
             }
             let puts = vec![self.records.put(&place, revision, &record, record.erasable_at())?];
-            if self.try_commit(Batch { puts, ..Batch::default() }).await?.is_some() {
-                return Ok(());
-            }
-        }
-        Err(contended())
+            Ok(self.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| ()))
+        })
     }
 
     /// The authority of the operation's issuer, made by a version that kept no record of it, if it is the one of

@@ -1,11 +1,12 @@
 //! Backing up a certificate with all its versions and keys, and bringing it back: in the same vault,
 //! in another one, or in another installation that knows the master key.
 
+use super::Service;
 use super::certificates::CertificateView;
 use super::purge::CHUNK;
 use super::records::{Key, concerns_a_record, key};
+use super::retry::{contended, retry};
 use super::secret_view::sealed_key;
-use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::policy::{ContentType, KeyUsage, X509Properties};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Policy, Reason, Result, Tags,
@@ -63,7 +64,7 @@ impl Service {
         name: &CertificateName,
     ) -> Result<Vec<u8>> {
         let limit = self.limits.backup_bytes;
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let (record, entry) = self.live(vault, name).await?;
             if entry.latest.is_none() {
                 return Err(Error::bad_parameter(format!(
@@ -72,17 +73,16 @@ impl Service {
             }
             let versions = match self.all_versions(vault, &entry, limit).await {
                 // It may have gone with the certificate, which is found out below.
-                Err(error) if concerns_a_record(&error) && self.is_changed(&record).await? => continue,
+                Err(error) if concerns_a_record(&error) && self.is_changed(&record).await? => return Ok(None),
                 versions => versions?,
             };
             // A version that was completed meanwhile would be missing, or be the newest and missing.
             if self.is_changed(&record).await? {
-                continue;
+                return Ok(None);
             }
             let sealer = self.keys.sealer().clone();
-            return self.keys.run(caller, Work::Small, move || save(&sealer, entry, versions, limit)).await;
-        }
-        Err(contended())
+            self.keys.run(caller, Work::Small, move || save(&sealer, entry, versions, limit)).await.map(Some)
+        })
     }
 
     async fn is_changed(&self, record: &Record) -> Result<bool> {

@@ -1,7 +1,8 @@
 //! A clock that was set back: what was written down as due in the time before is due in the time after.
 
+use super::Service;
 use super::records::{Codec, Kind, PendingRecord};
-use super::{CONFLICT_ATTEMPTS, Service};
+use super::retry::retry;
 use crate::domain::{Result, Timestamp};
 use crate::store::{Batch, Put, Record};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -65,22 +66,22 @@ impl Service {
 
     /// Whoever was faster may have written in the time before, if he read the clock just before it was set back, or in
     /// the time after: then it is right as it is.
-    async fn shift_one(&self, mut record: Record, now: Timestamp, back: Duration) -> Result<()> {
-        for _ in 0..CONFLICT_ATTEMPTS {
-            let key = record.key.clone();
-            let Some(due) = record.due.filter(|due| *due > now) else { break };
-            let Some(put) = shifted(&self.records, record, due.minus(back)) else { break };
-            if self.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?.is_some() {
-                break;
-            }
-            let Some(found) = self.store.get(&key).await? else { break };
-            let time_before = now.plus(back).minus(NOTEWORTHY);
-            if found.due.is_some_and(|due| due < time_before) {
-                break;
-            }
-            record = found;
-        }
-        Ok(())
+    async fn shift_one(&self, record: Record, now: Timestamp, back: Duration) -> Result<()> {
+        let key = record.key.clone();
+        let time_before = now.plus(back).minus(NOTEWORTHY);
+        let mut listed = Some(record);
+        retry!({
+            let record = match listed.take() {
+                Some(record) => record,
+                None => match self.store.get(&key).await? {
+                    Some(found) if found.due.is_none_or(|due| due >= time_before) => found,
+                    _ => return Ok(Some(())),
+                },
+            };
+            let Some(due) = record.due.filter(|due| *due > now) else { return Ok(Some(())) };
+            let Some(put) = shifted(&self.records, record, due.minus(back)) else { return Ok(Some(())) };
+            Ok(self.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?.map(|_| ()))
+        })
     }
 }
 

@@ -1,22 +1,20 @@
 //! The contacts of a vault: set, read, delete.
 
+use super::Service;
 use super::records::key;
-use super::{CONFLICT_ATTEMPTS, Service, contended};
+use super::retry::retry;
 use crate::domain::{Contacts, Detail, Error, Reason, Result, VaultName};
 use crate::store::{Batch, Delete};
 
 impl Service {
     /// Replaces all contacts of the vault.
     pub async fn set_contacts(&self, vault: &VaultName, contacts: Contacts) -> Result<Contacts> {
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let place = key::contacts(vault);
             let expected = self.store.get(place.as_str()).await?.map(|record| record.revision);
             let puts = vec![self.records.put(&place, expected, &contacts, None)?];
-            if self.try_commit(Batch { puts, ..Batch::default() }).await?.is_some() {
-                return Ok(contacts);
-            }
-        }
-        Err(contended())
+            Ok(self.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| contacts.clone()))
+        })
     }
 
     /// [`Reason::ContactsNotFound`] where there are none.
@@ -27,15 +25,12 @@ impl Service {
 
     /// Removes them and answers what they were.
     pub async fn delete_contacts(&self, vault: &VaultName) -> Result<Contacts> {
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let found = self.load(&key::contacts(vault)).await?;
             let (record, contacts) = found.ok_or_else(|| not_found(vault))?;
             let deletes = vec![Delete { key: record.key, expected: record.revision }];
-            if self.try_commit(Batch { deletes, ..Batch::default() }).await?.is_some() {
-                return Ok(contacts);
-            }
-        }
-        Err(contended())
+            Ok(self.try_commit(Batch { deletes, ..Batch::default() }).await?.map(|_| contacts))
+        })
     }
 }
 

@@ -1,8 +1,9 @@
 //! Starting the creation of a certificate: the intent is durable before anybody is asked.
 
 use super::records::{self, Codec, PendingRecord, RequestRecord, key};
+use super::retry::retry;
 use super::secret_view::sealed_key;
-use super::{CONFLICT_ATTEMPTS, Limits, Service, contended};
+use super::{Limits, Service};
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::policy::KeyType;
 use crate::domain::{
@@ -79,9 +80,9 @@ impl Service {
             return Ok(created);
         }
         let mut prepared: Option<Prepared> = None;
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let repeat = match self.repeated(&request, &fingerprint).await? {
-                Earlier::Answered(created) => return Ok(*created),
+                Earlier::Answered(created) => return Ok(Some(*created)),
                 Earlier::No { repeat } => repeat,
             };
             let before = self.before_create(&request, repeat).await?;
@@ -93,20 +94,16 @@ impl Service {
             {
                 // It may be this request's own: an earlier try that was committed between the reads.
                 return match self.repeated(&request, &fingerprint).await? {
-                    Earlier::Answered(created) => Ok(*created),
+                    Earlier::Answered(created) => Ok(Some(*created)),
                     Earlier::No { .. } => Err(pending.operation.conflict()),
                 };
             }
-            if prepared.is_none() {
-                prepared = Some(self.prepare(&request, &before).await?);
-            }
-            if let Some(prepared) = &prepared
-                && let Some(created) = self.commit_create(&request, &fingerprint, before, prepared).await?
-            {
-                return Ok(created);
-            }
-        }
-        Err(contended())
+            let ready = match prepared.take() {
+                Some(ready) => ready,
+                None => self.prepare(&request, &before).await?,
+            };
+            self.commit_create(&request, &fingerprint, before, prepared.insert(ready)).await
+        })
     }
 
     /// A creation as if nobody had the name, without a look at the store: its commit is refused where anything is

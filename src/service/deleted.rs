@@ -1,9 +1,10 @@
 //! Deleting a certificate so that it can come back. Only the entry and its pending operation move:
 //! the versions stay where they are, so it takes one small commit however many there are.
 
+use super::Service;
 use super::certificates::{CertificateView, not_found};
 use super::records::{self, Codec, DeletedRecord, Key, PendingRecord, concerns_a_record, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended};
+use super::retry::retry;
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::{
     CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Reason, Result, Timestamp, VaultName,
@@ -26,7 +27,7 @@ impl Service {
     /// What an issuer works on is cancelled there in the background; another pending operation, `Self` among them,
     /// sleeps with the certificate. Both are told to watchers as a deletion.
     pub async fn delete_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<DeletedView> {
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let (record, mut entry) = self.live(vault, name).await?;
             // Before the time is read: a step that is claimed in between has its lease from then on.
             let place = key::pending(vault, name);
@@ -56,11 +57,8 @@ impl Service {
             };
             // Read before: somebody may purge it right after.
             let certificate = self.view_of_what_is_left(entry, kept).await?;
-            if self.try_commit(batch).await?.is_some() {
-                return Ok(DeletedView { certificate, deleted: at, purge });
-            }
-        }
-        Err(contended())
+            Ok(self.try_commit(batch).await?.map(|_| DeletedView { certificate, deleted: at, purge }))
+        })
     }
 
     /// A deleted certificate.
@@ -79,7 +77,7 @@ impl Service {
 
     /// Brings a deleted certificate back with all its versions.
     pub async fn recover_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<CertificateView> {
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let found = self.load(&key::certificate(vault, name)).await?;
             let (record, mut entry) = found.ok_or_else(|| not_found(name))?;
             match entry.state {
@@ -97,11 +95,8 @@ impl Service {
                 wake(&mut batch, &self.records, record, pending, self.now(), self.limits.issuing_deadline)?;
             }
             let view = self.view_of_what_is_left(entry, has_pending).await?;
-            if self.try_commit(batch).await?.is_some() {
-                return Ok(view);
-            }
-        }
-        Err(contended())
+            Ok(self.try_commit(batch).await?.map(|_| view))
+        })
     }
 
     /// The removal of a record as it is now; nothing where there is none.

@@ -1,8 +1,9 @@
 //! Importing a certificate that was made elsewhere, with its key.
 
+use super::Service;
 use super::certificates::CertificateView;
 use super::records::{self, PendingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended};
+use super::retry::{contended, retry};
 use crate::domain::pending::{Transition, TransitionKind};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, EntryState, Policy, PolicyInput, Result, Tags, VaultName,
@@ -52,7 +53,7 @@ impl Service {
         }
         let mut value = Some(ImportValue { bytes: value, password });
         let mut prepared: Option<Prepared> = None;
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let entry = self.load(&key::certificate(&vault, &name)).await?;
             let pending = self.load(&key::pending(&vault, &name)).await?;
             if let Some((_, entry)) = &entry {
@@ -96,11 +97,8 @@ impl Service {
                 tags: tags.clone(),
                 preserve_cert_order,
             };
-            if let Some(view) = self.commit_import(certificate, policy, entry, pending).await? {
-                return Ok(view);
-            }
-        }
-        Err(contended())
+            self.commit_import(certificate, policy, entry, pending).await
+        })
     }
 
     async fn commit_import(

@@ -1,8 +1,9 @@
 //! Issuer objects: set, change, read, list, delete.
 
+use super::Service;
 use super::issuer_states::Secrets;
 use super::records::{Bounds, Key, List, Page, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended};
+use super::retry::retry;
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
 use crate::domain::{
     Blob, Credentials, Detail, Error, IssuerConfig, IssuerInput, IssuerName, Reason, Result, VaultName, text,
@@ -42,7 +43,7 @@ impl Service {
     ) -> Result<IssuerConfig> {
         check(&input)?;
         let provider = self.offered(input.provider.as_deref())?;
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let place = key::issuer(vault, name);
             let before = self.load(&place).await?;
             let now = self.now();
@@ -71,12 +72,12 @@ impl Service {
                 issuer.created = issuer.updated;
             }
             let expected = before.map(|(record, _)| record.revision);
-            if self.commit_issuer(place, expected, &issuer, made, beside).await? {
-                self.activate(vault, &issuer).await;
-                return Ok(issuer);
+            if !self.commit_issuer(place, expected, &issuer, made, beside).await? {
+                return Ok(None);
             }
-        }
-        Err(contended())
+            self.activate(vault, &issuer).await;
+            Ok(Some(issuer))
+        })
     }
 
     /// Changes what the input names and leaves the rest.
@@ -88,7 +89,7 @@ impl Service {
         input: IssuerInput,
     ) -> Result<IssuerConfig> {
         check(&input)?;
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let place = key::issuer(vault, name);
             let (record, old) = self.load(&place).await?.ok_or_else(|| not_found(name))?;
             let mut issuer = old.clone();
@@ -110,12 +111,12 @@ impl Service {
             let beside = self.configure(vault, Some(&old), &issuer, secrets, password).await?;
             let made = self.give_authority(caller, vault, &mut issuer).await?;
             issuer.updated = self.now();
-            if self.commit_issuer(place, Some(record.revision), &issuer, made, beside).await? {
-                self.activate(vault, &issuer).await;
-                return Ok(issuer);
+            if !self.commit_issuer(place, Some(record.revision), &issuer, made, beside).await? {
+                return Ok(None);
             }
-        }
-        Err(contended())
+            self.activate(vault, &issuer).await;
+            Ok(Some(issuer))
+        })
     }
 
     /// The issuer, without its password.
@@ -141,17 +142,14 @@ impl Service {
     /// retired, and its key stays until the last certificate that it signed has expired. What another provider kept,
     /// such as the key of an account, is forgotten.
     pub async fn delete_issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let found = self.load(&key::issuer(vault, name)).await?;
             let (record, issuer) = found.ok_or_else(|| not_found(name))?;
             let mut deletes = vec![Delete { key: record.key, expected: record.revision }];
             deletes.extend(self.forget_issuer_state(vault, &issuer.name).await?);
             let puts = self.retire_authority(vault, &issuer).await?.into_iter().collect();
-            if self.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.is_some() {
-                return Ok(issuer);
-            }
-        }
-        Err(contended())
+            Ok(self.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.map(|_| issuer))
+        })
     }
 
     async fn commit_issuer(

@@ -1,9 +1,10 @@
 //! Completing an operation with a certificate that was issued elsewhere.
 
+use super::Service;
 use super::certificates::CertificateView;
 use super::pending::{PendingRef, updated};
 use super::records::{PendingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended};
+use super::retry::retry;
 use crate::domain::pending::{self, Event};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, EntryState, Error, Operation, Reason, Result, Tags, Timestamp, VersionSummary,
@@ -36,7 +37,7 @@ impl Service {
             certificate::check_tags(tags)?;
         }
         let mut parsed = None;
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let (record, pending) = self.load_pending(&request.wanted).await.map_err(|error| match error.reason {
                 Reason::PendingNotFound => pending::not_found_to_merge(&request.wanted.name),
                 _ => error,
@@ -60,15 +61,14 @@ impl Service {
                 tags: request.tags.clone().or(pending.tags),
                 ..pending
             };
-            let Some(completion) = self.completion(&record, pending, chain, now).await? else { continue };
+            let Some(completion) = self.completion(&record, pending, chain, now).await? else { return Ok(None) };
             let mut batch = completion.batch;
             batch.events.push(updated(&completion.pending.operation, &before)?);
-            if self.try_commit(batch).await?.is_some() {
-                let recovery = self.recovery(&request.wanted.vault);
-                return Ok(CertificateView::issued(completion.certificate, completion.entry, true).with(recovery));
-            }
-        }
-        Err(contended())
+            let committed = self.try_commit(batch).await?;
+            let recovery = self.recovery(&request.wanted.vault);
+            let view = CertificateView::issued(completion.certificate, completion.entry, true).with(recovery);
+            Ok(committed.map(|_| view))
+        })
     }
 
     /// The writes that make a version out of a completed operation; `None` where the certificate

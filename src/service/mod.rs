@@ -28,6 +28,7 @@ mod outage;
 mod pending;
 mod purge;
 mod records;
+mod retry;
 mod secret_view;
 mod step;
 #[cfg(test)]
@@ -66,11 +67,9 @@ use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::store::{Batch, MAX_KEYS, Record, Revision, Store, StoreError};
 use records::{Codec, Key, List, Paging};
+use retry::contended;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How often a use case decides again after another writer was faster.
-const CONFLICT_ATTEMPTS: usize = 16;
 
 /// Work that is due within this time rings the worker.
 const SOON: Duration = Duration::from_secs(1);
@@ -231,11 +230,6 @@ impl Service {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn contended() -> Error {
-    Error::new(Reason::StoreUnavailable, "Too many callers change this object at the same time. Repeat the request.")
-        .retry_after(Duration::from_secs(1))
 }
 
 impl From<StoreError> for Error {

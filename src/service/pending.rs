@@ -1,7 +1,8 @@
 //! Reading, listing, cancelling and deleting pending operations.
 
+use super::Service;
 use super::records::{self, Bounds, List, Page, PendingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended};
+use super::retry::retry;
 use crate::domain::pending::{Event, Transition, TransitionKind, not_found};
 use crate::domain::{CertificateName, Operation, RequestId, Result, Status, VaultName};
 use crate::store::{Batch, Delete, Record};
@@ -69,13 +70,13 @@ impl Service {
     /// Asks for the cancellation: the flag is set, the issuer (or, for a manual operation, the
     /// worker) decides later.
     pub async fn cancel(&self, wanted: &PendingRef) -> Result<(Operation, String)> {
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let (record, pending) = self.load_pending(wanted).await?;
             let now = self.now();
             let before = pending.operation.clone();
             let operation = before.clone().apply(Event::CancelRequested, now)?;
             if operation == before {
-                return Ok((operation, self.hub.token(record.revision)));
+                return Ok(Some((operation, self.hub.token(record.revision))));
             }
             let mut pending = PendingRecord { operation: operation.clone(), ..pending };
             let due = pending.expedite(&record, now, self.limits.lease);
@@ -84,17 +85,15 @@ impl Service {
                 events: vec![updated(&operation, &before)?],
                 ..Batch::default()
             };
-            if let Some(revision) = self.try_commit(batch).await? {
-                return Ok((operation, self.hub.token(revision)));
-            }
-        }
-        Err(contended())
+            let committed = self.try_commit(batch).await?;
+            Ok(committed.map(|revision| (operation, self.hub.token(revision))))
+        })
     }
 
     /// Removes the operation in any state and answers it as it stood. The issuer of one that was
     /// in progress is told in the background.
     pub async fn delete_pending(&self, wanted: &PendingRef) -> Result<Operation> {
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let (record, mut pending) = self.load_pending(wanted).await?;
             let now = self.now();
             let operation = pending.operation.clone();
@@ -113,11 +112,8 @@ impl Service {
                 pending.deadline = self.cancelling_until(now);
                 batch.puts.push(self.records.put(&abandoned_order, None, &pending, Some(due))?);
             }
-            if self.try_commit(batch).await?.is_some() {
-                return Ok(operation);
-            }
-        }
-        Err(contended())
+            Ok(self.try_commit(batch).await?.map(|_| operation))
+        })
     }
 
     /// A page of the operations of a vault, or of all. It may hold fewer than were asked for; only without a token

@@ -4,7 +4,8 @@
 
 use super::deleted::not_deleted;
 use super::records::{DeletedRecord, Place, PurgingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Due, Service, contended};
+use super::retry::retry;
+use super::{Due, Service};
 use crate::domain::{
     CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, Timestamp, VaultName,
 };
@@ -21,7 +22,7 @@ impl Service {
     ///
     /// [`Reason::PurgeProtected`] where the vault forbids it before the time is over.
     pub async fn purge_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let found = self.load(&key::certificate(vault, name)).await?;
             let (record, entry) = found.ok_or_else(|| not_deleted(name))?;
             let purge = match entry.state {
@@ -42,11 +43,9 @@ impl Service {
                 }));
             }
             let listed = self.removal(&key::deleted(vault, name)).await?;
-            if self.begin_purge(record, entry, listed).await? {
-                return self.remove_all(vault, name).await;
-            }
-        }
-        Err(contended())
+            Ok(self.begin_purge(record, entry, listed).await?.then_some(()))
+        })?;
+        self.remove_all(vault, name).await
     }
 
     /// The retention of a deleted certificate is over.
@@ -122,30 +121,30 @@ impl Service {
     async fn remove_all(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
         let versions = key::versions_of(vault, name);
         let restoring = self.is_restoring(vault, name).await?;
-        let (mut refused, mut chunks) = (0, 0);
-        while refused < CONFLICT_ATTEMPTS {
-            let Some(leaving) = self.removal(&key::purging(vault, name)).await? else { return Ok(()) };
-            let page = self.store.list(versions.as_str(), "", CHUNK).await?;
-            let last = page.len() < CHUNK;
-            let deletes = page.into_iter().map(|Record { key, revision, .. }| Delete { key, expected: revision });
-            let mut batch = Batch { deletes: deletes.collect(), ..Batch::default() };
-            // Written or removed each time: a name that is in use again must not lose its versions.
-            if last {
-                batch.deletes.extend(self.removal(&key::certificate(vault, name)).await?);
-                batch.deletes.extend(self.removal(&key::suspended(vault, name)).await?);
-                batch.deletes.push(leaving);
-            } else if chunks + 1 == CHUNKS_AT_ONCE {
-                batch.puts.push(self.leaving_at(vault, name, restoring, Some(leaving.expected), self.now())?);
-            } else {
-                batch.puts.push(self.purging(vault, name, restoring, Some(leaving.expected))?);
-            }
-            match self.try_commit(batch).await? {
-                Some(_) if last || chunks + 1 == CHUNKS_AT_ONCE => return Ok(()),
-                Some(_) => chunks += 1,
-                None => refused += 1,
+        for chunk in 1..=CHUNKS_AT_ONCE {
+            let removed_all = retry!({
+                let Some(leaving) = self.removal(&key::purging(vault, name)).await? else { return Ok(Some(true)) };
+                let page = self.store.list(versions.as_str(), "", CHUNK).await?;
+                let last = page.len() < CHUNK;
+                let deletes = page.into_iter().map(|Record { key, revision, .. }| Delete { key, expected: revision });
+                let mut batch = Batch { deletes: deletes.collect(), ..Batch::default() };
+                // Written or removed each time: a name that is in use again must not lose its versions.
+                if last {
+                    batch.deletes.extend(self.removal(&key::certificate(vault, name)).await?);
+                    batch.deletes.extend(self.removal(&key::suspended(vault, name)).await?);
+                    batch.deletes.push(leaving);
+                } else if chunk == CHUNKS_AT_ONCE {
+                    batch.puts.push(self.leaving_at(vault, name, restoring, Some(leaving.expected), self.now())?);
+                } else {
+                    batch.puts.push(self.purging(vault, name, restoring, Some(leaving.expected))?);
+                }
+                Ok(self.try_commit(batch).await?.map(|_| last))
+            })?;
+            if removed_all {
+                break;
             }
         }
-        Err(contended())
+        Ok(())
     }
 }
 

@@ -1,8 +1,9 @@
 //! Changing a certificate and its policy. What the caller does not name stays as it is.
 
+use super::Service;
 use super::certificates::{CertificateView, of_version, version_not_found};
 use super::records::{PendingRecord, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended};
+use super::retry::retry;
 use crate::domain::{
     CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, VaultName, Version, VersionSummary,
     certificate,
@@ -36,7 +37,7 @@ impl Service {
             certificate::check_tags(tags)?;
         }
         let UpdateRequest { vault, name, version, policy, .. } = request;
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let found = self.live(vault, name).await;
             let (record, mut entry) = found.map_err(|error| match version {
                 Some(version) => of_version(error, name, *version),
@@ -51,13 +52,12 @@ impl Service {
                 Some(wanted) if wanted != entry.first_version => return Err(version_not_found(name, wanted)),
                 _ => self.update_placeholder(request, &record, entry).await?,
             };
-            if let Some(view) = view {
+            Ok(view.map(|view| {
                 let short = version.is_some() && view.issued.is_some();
                 let view = if short { CertificateView { entry: None, ..view } } else { view };
-                return Ok(view.with(self.recovery(vault)));
-            }
-        }
-        Err(contended())
+                view.with(self.recovery(vault))
+            }))
+        })
     }
 
     async fn update_version(
@@ -148,18 +148,15 @@ impl Service {
         name: &CertificateName,
         input: &PolicyInput,
     ) -> Result<(CertificateName, Policy)> {
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let (record, mut entry) = self.live(vault, name).await?;
             if *input == PolicyInput::default() {
-                return Ok((entry.name, entry.policy));
+                return Ok(Some((entry.name, entry.policy)));
             }
             entry.policy = input.clone().change(&entry.policy, self.now())?;
             let mut batch = Batch::default();
             self.records.put_entry(&mut batch, Some(&record), &entry)?;
-            if self.try_commit(batch).await?.is_some() {
-                return Ok((entry.name, entry.policy));
-            }
-        }
-        Err(contended())
+            Ok(self.try_commit(batch).await?.map(|_| (entry.name, entry.policy)))
+        })
     }
 }

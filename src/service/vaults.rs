@@ -4,7 +4,8 @@
 
 use super::absent::{Absent, Miss};
 use super::records::{Codec, Kind, List, key};
-use super::{CONFLICT_ATTEMPTS, Service, contended, pending};
+use super::retry::retry;
+use super::{Service, pending};
 use crate::domain::{Detail, Error, Reason, Recovery, Result, RetentionDays, Vault, VaultName, VaultSettings};
 use crate::store::{Batch, Store};
 use std::collections::BTreeMap;
@@ -181,7 +182,7 @@ impl Service {
         retention_days: Option<RetentionDays>,
         purge_protection: Option<bool>,
     ) -> Result<Vault> {
-        for _ in 0..CONFLICT_ATTEMPTS {
+        retry!({
             let there = match self.vaults.known(name) {
                 Some(_) => true,
                 None => match self.load(&key::vault(name)).await? {
@@ -207,12 +208,12 @@ impl Service {
             };
             let vault = Vault { name: name.clone(), settings, created: Some(self.now()) };
             let puts = vec![self.records.put(&key::vault(name), None, &vault, None)?];
-            if self.try_commit(Batch { puts, ..Batch::default() }).await?.is_some() {
+            let committed = self.try_commit(Batch { puts, ..Batch::default() }).await?;
+            Ok(committed.map(|_| {
                 self.vaults.learn(vault.clone());
-                return Ok(vault);
-            }
-        }
-        Err(contended())
+                vault
+            }))
+        })
     }
 
     /// Up to `page_size` vaults after the page that gave `page_token`: those of the configuration
