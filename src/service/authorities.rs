@@ -1,9 +1,9 @@
 //! Built-in authorities in the store: a record for each, from its making until long after its issuer object is gone.
 
+use super::Service;
 use super::issuers::not_found;
 use super::records::{Key, Prefix, Stored, key};
 use super::retry::retry;
-use super::{Service, step};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::issuer::Organization;
 use crate::domain::{Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, VaultName};
@@ -178,18 +178,6 @@ impl Service {
                 return Ok(all);
             }
         }
-    }
-
-    /// Erases the key of a retired authority whose certificates have all expired. The rest of the record stays: no
-    /// other authority gets its name.
-    pub(super) async fn erase_authority(&self, due: step::Due) -> Result<()> {
-        let mut record: AuthorityRecord = self.records.read(&due.record)?;
-        if record.erasable_at().is_some_and(|at| at <= self.now()) {
-            record.sealed_key = None;
-            tracing::info!(vault = %record.vault, issuer = %record.issuer, "the key of a retired CA was erased: none of its certificates is valid any more");
-        }
-        let puts = vec![self.records.replace(&due.record, &record, record.erasable_at())?];
-        self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
     }
 }
 

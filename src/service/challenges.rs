@@ -2,8 +2,8 @@
 //! the step of the order that they belong to.
 
 use super::Service;
+use super::jobs::Due;
 use super::records::{ChallengeRecord, key};
-use super::step::Due;
 use crate::domain::Result;
 use crate::issuer::provider::{Challenge, ChallengeKey, ChallengeKind};
 use crate::store::{Batch, Delete, MAX_KEYS};

@@ -1,7 +1,6 @@
 //! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
 //! commits one batch; where somebody else was faster it reads again and decides again.
 
-mod abandoned_orders;
 mod absent;
 mod ask;
 mod authentication;
@@ -9,7 +8,6 @@ mod authorities;
 mod backup;
 mod certificates;
 mod challenges;
-mod clock_rollback;
 mod contacts;
 mod create;
 mod deleted;
@@ -18,6 +16,7 @@ mod issuer_bulkhead;
 mod issuer_check;
 mod issuer_states;
 mod issuers;
+mod jobs;
 mod key_view;
 mod list;
 mod master_keys;
@@ -30,12 +29,10 @@ mod purge;
 mod records;
 mod retry;
 mod secret_view;
-mod step;
 #[cfg(test)]
 mod stored_formats;
 mod update;
 mod vaults;
-mod wakeup;
 pub mod watch;
 
 pub use crate::keys::Caller;
@@ -46,6 +43,7 @@ pub use create::{CreateRequest, Created};
 pub use deleted::DeletedView;
 pub use import::ImportRequest;
 pub use issuers::IssuerPage;
+pub use jobs::Due;
 pub use key_view::{KeyResult, KeyView};
 pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
 pub use material::{VersionPage, VersionRef};
@@ -56,7 +54,6 @@ pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
 pub use records::record_body;
 pub use records::{Finding, Inspection};
 pub use secret_view::SecretView;
-pub use step::Due;
 pub use update::UpdateRequest;
 pub use vaults::{VaultOptions, VaultPage, Vaults};
 
@@ -126,9 +123,9 @@ pub struct Service {
     limits: Arc<Limits>,
     vaults: Arc<Vaults>,
     hub: Arc<watch::Hub>,
-    wakeup: Arc<wakeup::Wakeup>,
+    wakeup: Arc<jobs::Wakeup>,
     bulkhead: Arc<issuer_bulkhead::IssuerBulkhead>,
-    latest: Arc<clock_rollback::LatestTime>,
+    latest: Arc<jobs::LatestTime>,
     writes: Arc<observe::Writes>,
     metrics: Arc<Metrics>,
 }

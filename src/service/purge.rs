@@ -2,10 +2,10 @@
 //! leaving, then its versions go, last the entry itself. A record that is due sees to it that
 //! what was begun is finished.
 
+use super::Service;
 use super::deleted::not_deleted;
-use super::records::{DeletedRecord, Place, PurgingRecord, key};
+use super::records::{PurgingRecord, key};
 use super::retry::retry;
-use super::{Due, Service};
 use crate::domain::{
     CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, Timestamp, VaultName,
 };
@@ -48,44 +48,13 @@ impl Service {
         self.remove_all(vault, name).await
     }
 
-    /// The retention of a deleted certificate is over.
-    pub(super) async fn purge_overdue(&self, due: Due) -> Result<()> {
-        // The key says all that the record does: one that is damaged keeps nothing from being purged.
-        let (vault, name) = place_of(&due.record)?;
-        let listed = Delete { key: due.record.key, expected: due.record.revision };
-        match self.load(&key::certificate(&vault, &name)).await? {
-            // The time of the entry counts; the due time of a record carries no code.
-            Some((_, CertificateEntry { name, state: EntryState::Deleted { purge, .. }, .. }))
-                if self.now() < purge =>
-            {
-                let listed_until = DeletedRecord { vault: vault.clone(), name: name.clone() };
-                let place = key::deleted(&vault, &name);
-                let puts = vec![self.records.put(&place, Some(listed.expected), &listed_until, Some(purge))?];
-                self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
-            }
-            Some((record, entry)) if matches!(entry.state, EntryState::Deleted { .. }) => {
-                tracing::info!(%vault, certificate = %name, "the retention of a deleted certificate is over: it is purged");
-                if self.begin_purge(record, entry, Some(listed)).await? {
-                    self.remove_all(&vault, &name).await?;
-                }
-                Ok(())
-            }
-            _ => self.try_commit(Batch { deletes: vec![listed], ..Batch::default() }).await.map(|_| ()),
-        }
-    }
-
-    /// A removal, or a restore, that was cut short.
-    pub(super) async fn finish_purge(&self, due: Due) -> Result<()> {
-        let (vault, name) = place_of(&due.record)?;
-        match self.load(&key::certificate(&vault, &name)).await? {
-            // The entry decides: nothing of a certificate that is in use goes because of this record.
-            Some((_, entry)) if entry.state != EntryState::Purging => self.remove(&due.record).await,
-            _ => self.remove_all(&vault, &name).await,
-        }
-    }
-
     /// From here on nobody sees the certificate; whatever happens, the worker finishes what is left.
-    async fn begin_purge(&self, record: Record, entry: CertificateEntry, listed: Option<Delete>) -> Result<bool> {
+    pub(super) async fn begin_purge(
+        &self,
+        record: Record,
+        entry: CertificateEntry,
+        listed: Option<Delete>,
+    ) -> Result<bool> {
         let entry = CertificateEntry { state: EntryState::Purging, ..entry };
         let mut batch = Batch { deletes: listed.into_iter().collect(), ..Batch::default() };
         self.records.put_entry(&mut batch, Some(&record), &entry)?;
@@ -118,7 +87,7 @@ impl Service {
 
     /// Removes the versions, then what stands under the name; the worker goes on where they are very many. Two who do
     /// it at once help each other.
-    async fn remove_all(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
+    pub(super) async fn remove_all(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
         let versions = key::versions_of(vault, name);
         let restoring = self.is_restoring(vault, name).await?;
         for chunk in 1..=CHUNKS_AT_ONCE {
@@ -146,9 +115,4 @@ impl Service {
         }
         Ok(())
     }
-}
-
-/// The certificate that a record belongs to.
-fn place_of(record: &Record) -> Result<(VaultName, CertificateName)> {
-    Place::of(&record.key).ok_or_else(Error::internal)?.certificate()
 }

@@ -9,6 +9,7 @@ mod harness;
 mod lists;
 mod long_calls;
 mod many_versions;
+mod parked;
 mod providers;
 mod races;
 mod scheduled_purge;

@@ -4,7 +4,7 @@ use super::body::{self, Problem};
 use super::codec::Codec;
 use super::key::{self, Place};
 use super::kinds::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord,
+    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord, PurgingRecord, RequestRecord,
 };
 use super::{Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
@@ -159,6 +159,7 @@ impl<'a> Inspection<'a> {
             Kind::Authority => self.codec.verify::<AuthorityRecord>(record).err(),
             Kind::IssuerState => self.codec.verify::<IssuerStateRecord>(record).err(),
             Kind::Challenge => self.codec.verify::<ChallengeRecord>(record).err(),
+            Kind::Parked => self.codec.verify::<ParkedRecord>(record).err(),
             Kind::Meta => {
                 let marker = self.codec.verify::<Marker>(record).err();
                 marker.filter(|_| self.codec.verify::<Sweep>(record).is_err())
@@ -181,6 +182,7 @@ impl<'a> Inspection<'a> {
             | Kind::Authority
             | Kind::IssuerState
             | Kind::Challenge
+            | Kind::Parked
             | Kind::Meta => return,
         };
         match kind {

@@ -117,6 +117,13 @@ pub(in crate::service) struct PurgingRecord {
     pub(in crate::service) restoring: bool,
 }
 
+/// A record that was due when a version met it that has no job for its kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::service) struct ParkedRecord {
+    pub(in crate::service) key: String,
+    pub(in crate::service) since: Timestamp,
+}
+
 /// Declares each kind of record once, with the first part of its keys.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $prefix:literal,)+) => {
@@ -172,6 +179,8 @@ kinds! {
     IssuerState = "issuer-states",
     /// What a replica answers a CA that validates a name: [`ChallengeRecord`].
     Challenge = "challenges",
+    /// A due record of a kind that some version has no job for: [`ParkedRecord`].
+    Parked = "parked",
     /// What the store says of itself: [`Marker`], [`Sweep`].
     Meta = "meta",
 }
@@ -263,6 +272,14 @@ impl Stored for IssuerStateRecord {
 impl Stored for ChallengeRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {
         place.kind == Kind::Challenge && place.vault == self.kind && place.name == self.name
+    }
+}
+
+/// Its key ends with that of the record.
+impl Stored for ParkedRecord {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        let parts = [place.vault, place.name, place.id].into_iter().filter(|part| !part.is_empty());
+        place.kind == Kind::Parked && parts.collect::<Vec<_>>().join("/") == self.key
     }
 }
 

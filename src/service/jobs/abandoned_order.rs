@@ -1,14 +1,14 @@
 //! Orders that outlive their operation, because it was deleted or its deadline passed: each is a record of its own,
 //! due until the issuer was told.
 
-use super::Service;
-use super::ask::{Asked, Outcome, failure};
-use super::pending::updated;
-use super::records::{PendingRecord, key};
-use super::step::Due;
+use super::Due;
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, OperationError, Result, Timestamp};
 use crate::issuer::FailureClass;
+use crate::service::Service;
+use crate::service::ask::{Asked, Outcome, failure};
+use crate::service::pending::updated;
+use crate::service::records::{PendingRecord, key};
 use crate::store::{Batch, Delete, Record};
 
 impl Service {
@@ -35,7 +35,7 @@ impl Service {
     }
 
     /// The time for telling the issuer. Not that of the operation, of which nothing may be left.
-    pub(super) fn cancelling_until(&self, now: Timestamp) -> Timestamp {
+    pub(in crate::service) fn cancelling_until(&self, now: Timestamp) -> Timestamp {
         now.plus(self.limits.cancelling_deadline)
     }
 

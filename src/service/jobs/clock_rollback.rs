@@ -1,9 +1,9 @@
 //! A clock that was set back: what was written down as due in the time before is due in the time after.
 
-use super::Service;
-use super::records::{Codec, Kind, PendingRecord};
-use super::retry::retry;
 use crate::domain::{Result, Timestamp};
+use crate::service::Service;
+use crate::service::records::{Codec, Kind, PendingRecord};
+use crate::service::retry::retry;
 use crate::store::{Batch, Put, Record};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -15,7 +15,7 @@ const PAGE: usize = 500;
 
 /// The latest time that was seen.
 #[derive(Debug)]
-pub(super) struct LatestTime(AtomicI64);
+pub(in crate::service) struct LatestTime(AtomicI64);
 
 impl Default for LatestTime {
     fn default() -> Self {

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 /// A hint, never the truth: the store knows what is due.
 #[derive(Debug)]
-pub(super) struct Wakeup {
+pub(in crate::service) struct Wakeup {
     earliest: AtomicI64,
     notify: Notify,
 }
@@ -19,7 +19,7 @@ impl Default for Wakeup {
 
 impl Wakeup {
     /// Something is due then.
-    pub(super) fn hint(&self, due: Timestamp) {
+    pub(in crate::service) fn hint(&self, due: Timestamp) {
         if self.earliest.fetch_min(due.0, Ordering::AcqRel) > due.0 {
             self.notify.notify_one();
         }

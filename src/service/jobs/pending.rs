@@ -1,78 +1,19 @@
-//! One step of due work. A step is claimed, done once, and committed against the claim: whoever
-//! changed the record in between wins, and the step is simply due again, which every issuer bears.
+//! Pending operations: their issuer is asked, and what it says is committed against the claim. A step may be repeated,
+//! which every issuer bears.
 
-use super::Service;
-use super::ask::{Asked, Outcome, failure};
-use super::pending::updated;
-use super::records::{Kind, PendingRecord, Place, RequestRecord, concerns_a_record, key};
+use super::Due;
 use crate::domain::pending::{Event, State};
-use crate::domain::{Blob, Error, Operation, Result, Timestamp, VaultName};
+use crate::domain::{Blob, Operation, Result, Timestamp};
 use crate::issuer::FailureClass;
 use crate::keys::{Caller, Work, chain};
-use crate::store::{Batch, Delete, Record};
-use std::time::Duration;
-
-/// Work that was claimed; only good for [`Service::step`].
-#[derive(Debug)]
-pub struct Due {
-    pub(super) record: Record,
-    pub(super) until: Timestamp,
-}
+use crate::service::Service;
+use crate::service::ask::{Asked, Outcome, failure};
+use crate::service::pending::updated;
+use crate::service::records::{PendingRecord, key};
+use crate::store::{Batch, Record};
 
 impl Service {
-    /// Takes up to `limit` due records for the length of one lease.
-    pub async fn claim(&self, limit: usize) -> Result<Vec<Due>> {
-        let now = self.now();
-        self.follow_the_clock(now).await?;
-        // That may have taken its time.
-        let now = self.now();
-        let until = now.plus(self.limits.lease);
-        let records = self.store.claim(now, until, limit).await;
-        if records.is_err() {
-            self.writes.note(&records);
-        }
-        let records = records?;
-        Ok(records.into_iter().map(|record| Due { record, until }).collect())
-    }
-
-    /// When there may be due work: at once where something was hinted, `None` where nothing was.
-    pub fn next_due(&self) -> Option<Duration> {
-        let due = self.wakeup.take()?;
-        Some(Duration::from_millis(u64::try_from(due.0.saturating_sub(self.now().0)).unwrap_or(0)))
-    }
-
-    /// Ends when there is work earlier than was known before.
-    pub async fn wait_for_work(&self) {
-        self.wakeup.notified().await;
-    }
-
-    /// Does one step of claimed work. An error leaves the record due again when its lease ends.
-    pub async fn step(&self, due: Due) -> Result<()> {
-        match self.step_of_kind(due).await {
-            // Logged once; nothing can be done for it until it is restored or removed.
-            Err(error) if concerns_a_record(&error) => Ok(()),
-            ended => ended,
-        }
-    }
-
-    async fn step_of_kind(&self, due: Due) -> Result<()> {
-        match Kind::of(&due.record.key) {
-            Some(Kind::Pending) => self.step_pending(due).await,
-            Some(Kind::AbandonedOrder) => self.step_abandoned_order(due).await,
-            Some(Kind::Request | Kind::Repeat) => self.forget_request(due).await,
-            Some(Kind::Deleted) => self.purge_overdue(due).await,
-            Some(Kind::Purging) => self.finish_purge(due).await,
-            Some(Kind::Authority) => self.erase_authority(due).await,
-            Some(Kind::Challenge) => self.expire_challenge(due).await,
-            // The others are never due.
-            _ => {
-                tracing::error!(key = due.record.key, "a record is due that nobody handles");
-                Ok(())
-            }
-        }
-    }
-
-    async fn step_pending(&self, due: Due) -> Result<()> {
+    pub(super) async fn step_pending(&self, due: Due) -> Result<()> {
         let record = &due.record;
         let mut pending: PendingRecord = self.records.read(record)?;
         let before = pending.operation.clone();
@@ -185,36 +126,5 @@ impl Service {
             }
         }
         Ok(())
-    }
-
-    /// A remembered request whose time is over; kept while its operation is still there.
-    async fn forget_request(&self, due: Due) -> Result<()> {
-        let known: RequestRecord = self.records.read(&due.record)?;
-        let place = Place::of(&due.record.key).ok_or_else(Error::internal)?;
-        let vault = VaultName::parse(place.vault)?;
-        let pending = self.load(&key::pending(&vault, &known.certificate)).await?;
-        let alive = pending.is_some_and(|(_, pending)| pending.operation.request_id == known.request_id);
-        // The order of an operation that is gone may still wait for its cancellation: another operation of the same
-        // request_id would be taken for it.
-        let ordered = self.has(&key::abandoned_order(&vault, known.request_id)).await?;
-        if (alive || ordered) && place.kind == Kind::Request {
-            let again = Some(self.now().plus(self.limits.request_memory));
-            let known = RequestRecord { revision: known.revision.or(Some(due.record.revision)), ..known };
-            let puts = vec![self.records.replace(&due.record, &known, again)?];
-            return self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ());
-        }
-        self.remove(&due.record).await
-    }
-
-    pub(super) async fn remove(&self, record: &Record) -> Result<()> {
-        let deletes = vec![Delete { key: record.key.clone(), expected: record.revision }];
-        self.try_commit(Batch { deletes, ..Batch::default() }).await.map(|_| ())
-    }
-}
-
-/// Why a step failed, for the log of the worker.
-impl Due {
-    pub fn key(&self) -> &str {
-        &self.record.key
     }
 }
