@@ -1,6 +1,7 @@
 //! Built-in authorities in the store: a record for each, from its making until long after its issuer object is gone.
 
 use super::Service;
+use super::access::{IssuerRef, Permit};
 use super::issuers::not_found;
 use super::records::{Key, Prefix, Stored, key};
 use super::retry::retry;
@@ -133,7 +134,8 @@ impl Service {
     ///
     /// # Errors
     /// `IssuerNotFound` where there is none.
-    pub async fn ca(&self, vault: &VaultName, name: &IssuerName) -> Result<Vec<Blob>> {
+    pub async fn ca(&self, wanted: Permit<IssuerRef>) -> Result<Vec<Blob>> {
+        let (vault, name) = &*wanted;
         match self.load(&key::issuer(vault, name)).await? {
             Some((_, issuer)) => issuer.ca().map(|held| held.chain.clone()).ok_or_else(|| {
                 let message =

@@ -2,6 +2,7 @@
 //! in another one, or in another installation that knows the master key.
 
 use super::Service;
+use super::access::{CertificateRef, Permit};
 use super::certificates::CertificateView;
 use super::purge::CHUNK;
 use super::records::{Key, concerns_a_record, key};
@@ -13,7 +14,7 @@ use crate::domain::{
     Timestamp, VaultName, Version, VersionSummary,
 };
 use crate::keys::backup::{self, Blobs, Opened};
-use crate::keys::{Caller, SealContext, Sealer, Work, chain, open_pkcs8};
+use crate::keys::{SealContext, Sealer, Work, chain, open_pkcs8};
 use crate::store::{Batch, Delete, Put, Record};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -57,12 +58,8 @@ impl Service {
     /// A pending operation is not a part of it.
     ///
     /// [`Reason::BadParameter`] where there is nothing to back up yet, or too much.
-    pub async fn backup_certificate(
-        &self,
-        caller: &Caller,
-        vault: &VaultName,
-        name: &CertificateName,
-    ) -> Result<Vec<u8>> {
+    pub async fn backup_certificate(&self, wanted: Permit<CertificateRef>) -> Result<Vec<u8>> {
+        let (vault, name) = &*wanted;
         let limit = self.limits.backup_bytes;
         retry!({
             let (record, entry) = self.live(vault, name).await?;
@@ -81,7 +78,7 @@ impl Service {
                 return Ok(None);
             }
             let sealer = self.keys.sealer().clone();
-            self.keys.run(caller, Work::Small, move || save(&sealer, entry, versions, limit)).await.map(Some)
+            self.keys.run(wanted.caller(), Work::Small, move || save(&sealer, entry, versions, limit)).await.map(Some)
         })
     }
 
@@ -130,12 +127,7 @@ impl Service {
     ///
     /// [`Reason::MalformedBackup`] where it cannot be read, [`Reason::AlreadyExists`] or
     /// [`Reason::DeletedButRecoverable`] where the name is in use in this vault.
-    pub async fn restore_certificate(
-        &self,
-        caller: &Caller,
-        vault: &VaultName,
-        value: Vec<u8>,
-    ) -> Result<CertificateView> {
+    pub async fn restore_certificate(&self, vault: Permit<VaultName>, value: Vec<u8>) -> Result<CertificateView> {
         let limit = self.limits.backup_bytes;
         if value.len() > limit {
             return Err(Error::bad_parameter(format!(
@@ -143,10 +135,10 @@ impl Service {
                 value.len()
             )));
         }
-        let (sealer, to) = (self.keys.sealer().clone(), vault.clone());
-        let (entry, versions) = self.keys.run(caller, Work::Small, move || open(&sealer, &value, &to)).await?;
+        let (sealer, to) = (self.keys.sealer().clone(), VaultName::clone(&vault));
+        let (entry, versions) = self.keys.run(vault.caller(), Work::Small, move || open(&sealer, &value, &to)).await?;
         let name = entry.name.clone();
-        let entry_key = key::certificate(vault, &name);
+        let entry_key = key::certificate(&vault, &name);
         if let Some((_, present)) = self.load(&entry_key).await? {
             self.refuse_taken(&present).await?;
             return Err(conflict(&name));
@@ -155,25 +147,25 @@ impl Service {
         let hidden = CertificateEntry { state: EntryState::Purging, ..entry.clone() };
         let mut batch = Batch::default();
         self.records.put_entry(&mut batch, None, &hidden)?;
-        batch.puts.push(self.purging(vault, &name, true, None)?);
+        batch.puts.push(self.purging(&vault, &name, true, None)?);
         let Some(first) = self.try_commit(batch).await? else {
             return Err(conflict(&name));
         };
         let mut guard = first;
         for chunk in versions.chunks(CHUNK) {
-            let version = |it: &Certificate| self.records.put(&key::version(vault, &name, it.version), None, it, None);
+            let version = |it: &Certificate| self.records.put(&key::version(&vault, &name, it.version), None, it, None);
             let mut puts: Vec<Put> = chunk.iter().map(version).collect::<Result<_>>()?;
-            puts.push(self.purging(vault, &name, true, Some(guard))?);
+            puts.push(self.purging(&vault, &name, true, Some(guard))?);
             guard = self.try_commit(Batch { puts, ..Batch::default() }).await?.ok_or_else(contended)?;
         }
-        let deletes = vec![Delete { key: key::purging(vault, &name).to_string(), expected: guard }];
+        let deletes = vec![Delete { key: key::purging(&vault, &name).to_string(), expected: guard }];
         let mut batch = Batch { deletes, ..Batch::default() };
         let hidden = Record { key: entry_key.to_string(), revision: first, body: Vec::new(), due: None };
         self.records.put_entry(&mut batch, Some(&hidden), &entry)?;
         self.try_commit(batch).await?.ok_or_else(contended)?;
         let newest = versions.into_iter().find(|version| Some(version.version) == entry.latest);
         let newest = newest.ok_or_else(backup::corrupt)?;
-        Ok(CertificateView::issued(newest, entry, false).with(self.recovery(vault)))
+        Ok(CertificateView::issued(newest, entry, false).with(self.recovery(&vault)))
     }
 }
 

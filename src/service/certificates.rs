@@ -1,6 +1,7 @@
 //! Reading certificates.
 
 use super::Service;
+use super::access::{CertificateRef, Permit};
 use super::records::{concerns_a_record, key};
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Recovery, Result, Timestamp,
@@ -66,7 +67,8 @@ impl CertificateView {
 
 impl Service {
     /// The newest version, or the placeholder where none was completed.
-    pub async fn certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<CertificateView> {
+    pub async fn certificate(&self, wanted: Permit<CertificateRef>) -> Result<CertificateView> {
+        let (vault, name) = &*wanted;
         let (_, entry) = self.live(vault, name).await?;
         let has_pending = self.has(&key::pending(vault, name)).await?;
         self.view(entry, has_pending).await
@@ -75,10 +77,10 @@ impl Service {
     /// One version. The version of an operation that has not completed is the placeholder.
     pub async fn certificate_version(
         &self,
-        vault: &VaultName,
-        name: &CertificateName,
+        wanted: Permit<CertificateRef>,
         version: Version,
     ) -> Result<CertificateView> {
+        let (vault, name) = &*wanted;
         let (_, entry) = self.live(vault, name).await.map_err(|error| of_version(error, name, version))?;
         if let Some((_, certificate)) = self.load(&key::version(vault, name, version)).await? {
             return Ok(CertificateView { entry: None, ..CertificateView::issued(certificate, entry, false) }

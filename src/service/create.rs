@@ -1,5 +1,6 @@
 //! Starting the creation of a certificate: the intent is durable before anybody is asked.
 
+use super::access::{Permit, Target};
 use super::records::{self, Codec, PendingRecord, RequestRecord, key};
 use super::retry::retry;
 use super::secret_view::sealed_key;
@@ -11,13 +12,12 @@ use crate::domain::{
     Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
 };
 use crate::keys::random::in_order;
-use crate::keys::{self, Caller, NewKey, SealContext, SealedKey, jwk};
+use crate::keys::{self, NewKey, SealContext, SealedKey, jwk};
 use crate::store::{Batch, Record, Revision};
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
 pub struct CreateRequest {
-    pub caller: Caller,
     pub vault: VaultName,
     pub name: CertificateName,
     /// `None` keeps the policy that the certificate has.
@@ -30,6 +30,16 @@ pub struct CreateRequest {
     /// What a REST client calls its request; a repeat with the same value and the same content is
     /// recognised for a while.
     pub client_request_id: Option<String>,
+}
+
+impl Target for CreateRequest {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.name.as_str())
+    }
 }
 
 /// The operation, and where to watch from.
@@ -71,7 +81,7 @@ impl Service {
     /// [`Reason::BadParameter`] where the policy or the issuer is wrong, with
     /// [`Reason::Throttled`] where too much work with keys already waits, or where the key would not
     /// be made before the caller's deadline.
-    pub async fn create(&self, request: CreateRequest) -> Result<Created> {
+    pub async fn create(&self, request: Permit<CreateRequest>) -> Result<Created> {
         if let Some(tags) = &request.tags {
             certificate::check_tags(tags)?;
         }
@@ -108,7 +118,7 @@ impl Service {
 
     /// A creation as if nobody had the name, without a look at the store: its commit is refused where anything is
     /// there, and then all is decided with what is there. Only where the key costs less than the looks.
-    async fn create_unseen(&self, request: &CreateRequest, fingerprint: &str) -> Result<Option<Created>> {
+    async fn create_unseen(&self, request: &Permit<CreateRequest>, fingerprint: &str) -> Result<Option<Created>> {
         if !request.policy.as_ref().is_some_and(PolicyInput::is_for_p256) {
             return Ok(None);
         }
@@ -172,7 +182,7 @@ impl Service {
         Ok(pending.map(|(_, pending)| pending.operation).filter(|found| found.request_id == known.request_id))
     }
 
-    async fn prepare(&self, request: &CreateRequest, before: &Before) -> Result<Prepared> {
+    async fn prepare(&self, request: &Permit<CreateRequest>, before: &Before) -> Result<Prepared> {
         let now = self.now();
         let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
         let mut policy = match (&request.policy, stored) {
@@ -186,7 +196,7 @@ impl Service {
         let context = key_context(request, version);
         // The request to the CA says more than the policy where the CA does not look at the common name.
         let requested = policy.with_common_name_in_sans().filter(|_| needs.common_name_in_sans);
-        let key = self.keys.create(&request.caller, requested.as_ref().unwrap_or(&policy), context, reuse).await?;
+        let key = self.keys.create(request.caller(), requested.as_ref().unwrap_or(&policy), context, reuse).await?;
         // A key may take minutes.
         let now = self.now();
         policy.updated = now;
@@ -347,17 +357,8 @@ fn key_type(version: &Certificate) -> Result<KeyType> {
 
 /// What makes two requests the same one.
 fn fingerprint(request: &CreateRequest) -> Result<String> {
-    let CreateRequest {
-        caller: _,
-        vault,
-        name,
-        policy,
-        enabled,
-        tags,
-        preserve_cert_order,
-        request_id: _,
-        client_request_id: _,
-    } = request;
+    let CreateRequest { vault, name, policy, enabled, tags, preserve_cert_order, request_id: _, client_request_id: _ } =
+        request;
     let parts =
         serde_json::to_vec(&(vault, name.key(), policy, enabled, tags, preserve_cert_order)).map_err(|error| {
             tracing::error!(%error, "a request could not be written as JSON");

@@ -2,6 +2,7 @@
 //! the versions stay where they are, so it takes one small commit however many there are.
 
 use super::Service;
+use super::access::{CertificateRef, Permit};
 use super::certificates::{CertificateView, not_found};
 use super::records::{self, Codec, DeletedRecord, Key, PendingRecord, concerns_a_record, key};
 use super::retry::retry;
@@ -26,7 +27,8 @@ impl Service {
     ///
     /// What an issuer works on is cancelled there in the background; another pending operation, `Self` among them,
     /// sleeps with the certificate. Both are told to watchers as a deletion.
-    pub async fn delete_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<DeletedView> {
+    pub async fn delete_certificate(&self, wanted: Permit<CertificateRef>) -> Result<DeletedView> {
+        let (vault, name) = &*wanted;
         retry!({
             let (record, mut entry) = self.live(vault, name).await?;
             // Before the time is read: a step that is claimed in between has its lease from then on.
@@ -62,7 +64,8 @@ impl Service {
     }
 
     /// A deleted certificate.
-    pub async fn deleted_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<DeletedView> {
+    pub async fn deleted_certificate(&self, wanted: Permit<CertificateRef>) -> Result<DeletedView> {
+        let (vault, name) = &*wanted;
         let found = self.load(&key::certificate(vault, name)).await?;
         let Some((_, entry)) = found else { return Err(not_deleted(name)) };
         let EntryState::Deleted { at: deleted, purge } = entry.state else { return Err(not_deleted(name)) };
@@ -76,7 +79,8 @@ impl Service {
     }
 
     /// Brings a deleted certificate back with all its versions.
-    pub async fn recover_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<CertificateView> {
+    pub async fn recover_certificate(&self, wanted: Permit<CertificateRef>) -> Result<CertificateView> {
+        let (vault, name) = &*wanted;
         retry!({
             let found = self.load(&key::certificate(vault, name)).await?;
             let (record, mut entry) = found.ok_or_else(|| not_found(name))?;

@@ -1,6 +1,7 @@
 //! Importing a certificate that was made elsewhere, with its key.
 
 use super::Service;
+use super::access::{Permit, Target};
 use super::certificates::CertificateView;
 use super::records::{self, PendingRecord, key};
 use super::retry::{contended, retry};
@@ -10,13 +11,12 @@ use crate::domain::{
     Version, VersionSummary, certificate,
 };
 use crate::keys::chain;
-use crate::keys::{Caller, ImportValue, ImportedKey, SealContext};
+use crate::keys::{ImportValue, ImportedKey, SealContext};
 use crate::store::{Batch, Delete, Record};
 use zeroize::Zeroizing;
 
 /// What a caller brings.
 pub struct ImportRequest {
-    pub caller: Caller,
     pub vault: VaultName,
     pub name: CertificateName,
     /// PKCS #12 or PEM, or the base64 of either (`keys::import`).
@@ -28,6 +28,16 @@ pub struct ImportRequest {
     pub enabled: Option<bool>,
     pub tags: Option<Tags>,
     pub preserve_cert_order: Option<bool>,
+}
+
+impl Target for ImportRequest {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.name.as_str())
+    }
 }
 
 /// A file is expensive to open: it is read once, however often the commit has to be tried.
@@ -45,9 +55,9 @@ impl Service {
     /// [`Reason::MergeKeyMismatch`](crate::domain::Reason::MergeKeyMismatch) for what cannot be
     /// read (`keys::import`). An operation that has ended is overwritten, as by a creation; the
     /// name of a deleted certificate is taken.
-    pub async fn import(&self, request: ImportRequest) -> Result<CertificateView> {
-        let ImportRequest { caller, vault, name, value, password, policy, enabled, tags, preserve_cert_order } =
-            request;
+    pub async fn import(&self, request: Permit<ImportRequest>) -> Result<CertificateView> {
+        let (request, caller) = request.into_parts();
+        let ImportRequest { vault, name, value, password, policy, enabled, tags, preserve_cert_order } = request;
         if let Some(tags) = &tags {
             certificate::check_tags(tags)?;
         }

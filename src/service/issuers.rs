@@ -1,6 +1,7 @@
 //! Issuer objects: set, change, read, list, delete.
 
 use super::Service;
+use super::access::{IssuerRef, Permit};
 use super::issuer_states::Secrets;
 use super::records::{Bounds, Key, List, Page, key};
 use super::retry::retry;
@@ -34,13 +35,8 @@ pub struct IssuerPage {
 impl Service {
     /// Creates the issuer or replaces it; a replaced one keeps its `created`, and a built-in
     /// authority keeps its keys. Refused where the provider is missing or not offered here.
-    pub async fn set_issuer(
-        &self,
-        caller: &Caller,
-        vault: &VaultName,
-        name: &IssuerName,
-        input: IssuerInput,
-    ) -> Result<IssuerConfig> {
+    pub async fn set_issuer(&self, wanted: Permit<IssuerRef>, input: IssuerInput) -> Result<IssuerConfig> {
+        let ((vault, name), caller) = (&*wanted, wanted.caller());
         check(&input)?;
         let provider = self.offered(input.provider.as_deref())?;
         retry!({
@@ -81,13 +77,8 @@ impl Service {
     }
 
     /// Changes what the input names and leaves the rest.
-    pub async fn update_issuer(
-        &self,
-        caller: &Caller,
-        vault: &VaultName,
-        name: &IssuerName,
-        input: IssuerInput,
-    ) -> Result<IssuerConfig> {
+    pub async fn update_issuer(&self, wanted: Permit<IssuerRef>, input: IssuerInput) -> Result<IssuerConfig> {
+        let ((vault, name), caller) = (&*wanted, wanted.caller());
         check(&input)?;
         retry!({
             let place = key::issuer(vault, name);
@@ -120,16 +111,17 @@ impl Service {
     }
 
     /// The issuer, without its password.
-    pub async fn issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {
+    pub async fn issuer(&self, wanted: Permit<IssuerRef>) -> Result<IssuerConfig> {
+        let (vault, name) = &*wanted;
         let found = self.load(&key::issuer(vault, name)).await?;
         found.map(|(_, issuer)| issuer).ok_or_else(|| not_found(name))
     }
 
     /// Up to `page_size` issuers after the page that gave `page_token`.
-    pub async fn issuers(&self, vault: &VaultName, page_size: usize, page_token: &str) -> Result<IssuerPage> {
+    pub async fn issuers(&self, vault: Permit<VaultName>, page_size: usize, page_token: &str) -> Result<IssuerPage> {
         let paging = self.paging(List::Issuers, vec![vault.to_string()]);
         let position = paging.position(page_token)?;
-        let mut page = Page::new(key::issuers_of(vault), position, page_size, Bounds::USUAL);
+        let mut page = Page::new(key::issuers_of(&vault), position, page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.store, &self.records).await? {
             for (key, issuer) in found {
                 page.take(key, issuer);
@@ -141,7 +133,8 @@ impl Service {
     /// Removes the issuer and answers it as it was. Allowed while certificates refer to it: a built-in authority is
     /// retired, and its key stays until the last certificate that it signed has expired. What another provider kept,
     /// such as the key of an account, is forgotten.
-    pub async fn delete_issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {
+    pub async fn delete_issuer(&self, wanted: Permit<IssuerRef>) -> Result<IssuerConfig> {
+        let (vault, name) = &*wanted;
         retry!({
             let found = self.load(&key::issuer(vault, name)).await?;
             let (record, issuer) = found.ok_or_else(|| not_found(name))?;

@@ -1,6 +1,7 @@
 //! The key view: the public key for everybody, and what the private key does without leaving.
 
 use super::Service;
+use super::access::Permit;
 use super::material::{Material, VersionRef};
 use super::records::Key;
 use super::secret_view::sealed_key;
@@ -9,7 +10,7 @@ use crate::domain::{
     Certificate, Detail, EncryptionAlgorithm, Error, KeyOperation, PublicKey, Reason, Recovery, Result,
     SignatureAlgorithm, Version,
 };
-use crate::keys::{Caller, KeyPair, Work, jwk, operations, raw_rsa};
+use crate::keys::{KeyPair, Work, jwk, operations, raw_rsa};
 use zeroize::Zeroizing;
 
 /// A key as everybody may see it.
@@ -30,7 +31,7 @@ pub struct KeyResult {
 
 impl Service {
     /// The public half. [`Reason::KeyNotFound`], [`Reason::KeyDisabled`].
-    pub async fn key(&self, wanted: &VersionRef) -> Result<KeyView> {
+    pub async fn key(&self, wanted: &Permit<VersionRef>) -> Result<KeyView> {
         let view = key_view(self.version_of(wanted, Material::Key).await?.1, self.recovery(&wanted.vault))?;
         if !view.certificate.enabled {
             return Err(Material::Key.disabled(&view.certificate, "get"));
@@ -44,8 +45,7 @@ impl Service {
     /// [`Reason::BadParameter`] for an algorithm of another kind of key and for a wrong length.
     pub async fn sign(
         &self,
-        caller: &Caller,
-        wanted: &VersionRef,
+        wanted: &Permit<VersionRef>,
         algorithm: SignatureAlgorithm,
         digest: Vec<u8>,
     ) -> Result<KeyResult> {
@@ -53,15 +53,14 @@ impl Service {
         check_digest(&view, algorithm, &digest, "value")?;
         let (key_type, key) = (view.public.key_type, sealed_key(&place, &view.certificate));
         let work = move |key: &KeyPair| operations::sign(key, algorithm, &digest);
-        let signature = self.keys.with_kept_key(caller, key_type, key, work).await?;
+        let signature = self.keys.with_kept_key(wanted.caller(), key_type, key, work).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: Zeroizing::new(signature) })
     }
 
     /// Whether the signature over the digest is this key's; errors as of [`Service::sign`].
     pub async fn verify(
         &self,
-        caller: &Caller,
-        wanted: &VersionRef,
+        wanted: &Permit<VersionRef>,
         algorithm: SignatureAlgorithm,
         digest: Vec<u8>,
         signature: Vec<u8>,
@@ -69,7 +68,7 @@ impl Service {
         let (_, view) = self.usable(wanted, KeyOperation::Verify).await?;
         check_digest(&view, algorithm, &digest, "digest")?;
         self.keys
-            .run(caller, Work::Small, move || operations::verify(&view.public, algorithm, &digest, &signature))
+            .run(wanted.caller(), Work::Small, move || operations::verify(&view.public, algorithm, &digest, &signature))
             .await
     }
 
@@ -77,8 +76,7 @@ impl Service {
     /// [`Service::sign`]; too long a text is [`Reason::BadParameter`].
     pub async fn encrypt(
         &self,
-        caller: &Caller,
-        wanted: &VersionRef,
+        wanted: &Permit<VersionRef>,
         operation: KeyOperation,
         algorithm: EncryptionAlgorithm,
         plain: Zeroizing<Vec<u8>>,
@@ -92,8 +90,10 @@ impl Service {
             return Err(Error::field("value", problem));
         }
         let public = view.public;
-        let ciphertext =
-            self.keys.run(caller, Work::Small, move || operations::encrypt(&public, algorithm, &plain)).await?;
+        let ciphertext = self
+            .keys
+            .run(wanted.caller(), Work::Small, move || operations::encrypt(&public, algorithm, &plain))
+            .await?;
         Ok(KeyResult { version: view.certificate.version, bytes: Zeroizing::new(ciphertext) })
     }
 
@@ -101,8 +101,7 @@ impl Service {
     /// answer to every ciphertext of the right length ([`operations::decrypt`]).
     pub async fn decrypt(
         &self,
-        caller: &Caller,
-        wanted: &VersionRef,
+        wanted: &Permit<VersionRef>,
         operation: KeyOperation,
         algorithm: EncryptionAlgorithm,
         ciphertext: Vec<u8>,
@@ -115,7 +114,7 @@ impl Service {
         }
         let (key_type, key) = (view.public.key_type, sealed_key(&place, &view.certificate));
         let work = move |key: &KeyPair| operations::decrypt(key, algorithm, &ciphertext);
-        let plain = self.keys.with_kept_key(caller, key_type, key, work).await?;
+        let plain = self.keys.with_kept_key(wanted.caller(), key_type, key, work).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: plain })
     }
 

@@ -2,6 +2,7 @@
 //! as it shows, however many there are.
 
 use super::Service;
+use super::access::{Permit, Target};
 use super::records::{Bounds, DeletedRecord, List, Page, key, shown};
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, EntryState, Reason, Recovery, Result, Tags, Timestamp, VaultName,
@@ -19,6 +20,12 @@ pub struct ListRequest {
     pub page_token: String,
     /// Also those of which no version was completed.
     pub include_pending: bool,
+}
+
+impl Target for ListRequest {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
 }
 
 /// A certificate in a list.
@@ -65,8 +72,8 @@ pub struct DeletedPage {
 
 impl Service {
     /// The certificates of a vault, each with its newest version.
-    pub async fn list_certificates(&self, wanted: &ListRequest) -> Result<ItemPage> {
-        let ListRequest { vault, page_size, page_token, include_pending } = wanted;
+    pub async fn list_certificates(&self, wanted: Permit<ListRequest>) -> Result<ItemPage> {
+        let ListRequest { vault, page_size, page_token, include_pending } = &*wanted;
         let paging = self.paging(List::Certificates, scope(vault, *include_pending));
         let position = paging.position(page_token)?;
         let mut page = Page::new(key::certificates_of(vault), position, *page_size, Bounds::USUAL);
@@ -83,8 +90,8 @@ impl Service {
     }
 
     /// The completed versions of a certificate, in no order that means anything.
-    pub async fn list_versions(&self, wanted: &ListRequest, name: &CertificateName) -> Result<ItemPage> {
-        let ListRequest { vault, page_size, page_token, include_pending: _ } = wanted;
+    pub async fn list_versions(&self, wanted: Permit<(ListRequest, CertificateName)>) -> Result<ItemPage> {
+        let (ListRequest { vault, page_size, page_token, include_pending: _ }, name) = &*wanted;
         let paging = self.paging(List::Versions, vec![vault.to_string(), name.key()]);
         let position = paging.position(page_token)?;
         // Key Vault has an empty list for a name that it does not know.
@@ -105,8 +112,8 @@ impl Service {
     }
 
     /// The deleted certificates of a vault.
-    pub async fn list_deleted(&self, wanted: &ListRequest) -> Result<DeletedPage> {
-        let ListRequest { vault, page_size, page_token, include_pending } = wanted;
+    pub async fn list_deleted(&self, wanted: Permit<ListRequest>) -> Result<DeletedPage> {
+        let ListRequest { vault, page_size, page_token, include_pending } = &*wanted;
         let paging = self.paging(List::Deleted, scope(vault, *include_pending));
         let position = paging.position(page_token)?;
         let mut page = Page::new(key::deleted_of(vault), position, *page_size, Bounds::USUAL);

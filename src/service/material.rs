@@ -2,6 +2,7 @@
 //! certificate is a secret and a key of the same name and version (contract section 7).
 
 use super::Service;
+use super::access::{CertificateRef, Permit, Target};
 use super::records::{Bounds, Key, List, Page, key, shown};
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Recovery, Result, VaultName,
@@ -21,6 +22,16 @@ pub struct VersionRef {
     pub vault: VaultName,
     pub name: CertificateName,
     pub version: Option<Version>,
+}
+
+impl Target for VersionRef {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.name.as_str())
+    }
 }
 
 /// A page of a list of secrets or keys. It may hold fewer than were asked for; only without a token
@@ -57,13 +68,13 @@ impl Service {
     }
 
     /// The newest secrets of the completed certificates of a vault, in the order of their names.
-    pub async fn secrets(&self, vault: &VaultName, size: usize, token: &str) -> Result<VersionPage> {
-        self.list_newest(vault, size, token, List::Secrets).await
+    pub async fn secrets(&self, vault: Permit<VaultName>, size: usize, token: &str) -> Result<VersionPage> {
+        self.list_newest(&vault, size, token, List::Secrets).await
     }
 
     /// The newest keys of the completed certificates of a vault, in the order of their names.
-    pub async fn keys(&self, vault: &VaultName, size: usize, token: &str) -> Result<VersionPage> {
-        self.list_newest(vault, size, token, List::Keys).await
+    pub async fn keys(&self, vault: Permit<VaultName>, size: usize, token: &str) -> Result<VersionPage> {
+        self.list_newest(&vault, size, token, List::Keys).await
     }
 
     async fn list_newest(&self, vault: &VaultName, size: usize, token: &str, list: List) -> Result<VersionPage> {
@@ -88,29 +99,21 @@ impl Service {
     /// The versions of the secret of a certificate.
     pub async fn secret_versions(
         &self,
-        vault: &VaultName,
-        name: &CertificateName,
+        wanted: Permit<CertificateRef>,
         size: usize,
         token: &str,
     ) -> Result<VersionPage> {
-        self.material_versions(vault, name, size, token, List::SecretVersions).await
+        self.material_versions(&wanted, size, token, List::SecretVersions).await
     }
 
     /// The versions of the key of a certificate.
-    pub async fn key_versions(
-        &self,
-        vault: &VaultName,
-        name: &CertificateName,
-        size: usize,
-        token: &str,
-    ) -> Result<VersionPage> {
-        self.material_versions(vault, name, size, token, List::KeyVersions).await
+    pub async fn key_versions(&self, wanted: Permit<CertificateRef>, size: usize, token: &str) -> Result<VersionPage> {
+        self.material_versions(&wanted, size, token, List::KeyVersions).await
     }
 
     async fn material_versions(
         &self,
-        vault: &VaultName,
-        name: &CertificateName,
+        (vault, name): &CertificateRef,
         size: usize,
         token: &str,
         list: List,

@@ -1,23 +1,22 @@
 //! Completing an operation with a certificate that was issued elsewhere.
 
 use super::Service;
+use super::access::{Permit, Target};
 use super::certificates::CertificateView;
 use super::pending::{PendingRef, updated};
 use super::records::{PendingRecord, key};
 use super::retry::retry;
 use crate::domain::pending::{self, Event};
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, EntryState, Error, Operation, Reason, Result, Tags, Timestamp, VersionSummary,
-    certificate,
+    Blob, Certificate, CertificateEntry, EntryState, Error, Operation, Reason, Result, Tags, Timestamp, VaultName,
+    VersionSummary, certificate,
 };
-use crate::keys::Caller;
 use crate::keys::chain::{self, OrderedChain};
 use crate::store::{Batch, Record};
 
 /// What a caller brings.
 #[derive(Clone, Debug)]
 pub struct MergeRequest {
-    pub caller: Caller,
     pub wanted: PendingRef,
     /// The chain, leaf first: X.509 DER, or what people send in its place (`keys::chain`).
     pub x5c: Vec<Vec<u8>>,
@@ -26,13 +25,23 @@ pub struct MergeRequest {
     pub tags: Option<Tags>,
 }
 
+impl Target for MergeRequest {
+    fn vault(&self) -> Option<&VaultName> {
+        self.wanted.vault()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.wanted.name()
+    }
+}
+
 impl Service {
     /// Stores the version and completes the operation in one commit.
     ///
     /// Refused with [`crate::domain::Reason::MergeForbidden`] while an issuer is at work, with
     /// [`crate::domain::Reason::MergeKeyMismatch`] where no certificate holds the key of the
     /// request, with [`crate::domain::Reason::BadParameter`] where the chain is not one.
-    pub async fn merge(&self, request: MergeRequest) -> Result<CertificateView> {
+    pub async fn merge(&self, request: Permit<MergeRequest>) -> Result<CertificateView> {
         if let Some(tags) = &request.tags {
             certificate::check_tags(tags)?;
         }
@@ -45,7 +54,7 @@ impl Service {
             let before = pending.operation.clone();
             let operation = before.clone().apply(Event::Merged, self.now())?;
             if parsed.is_none() {
-                parsed = Some(self.keys.certificates(&request.caller, request.x5c.clone()).await?);
+                parsed = Some(self.keys.certificates(request.caller(), request.x5c.clone()).await?);
             }
             let now = self.now();
             let operation = Operation { updated: now, ..operation };

@@ -2,6 +2,7 @@
 //! commits one batch; where somebody else was faster it reads again and decides again.
 
 mod absent;
+mod access;
 mod ask;
 mod authentication;
 mod authorities;
@@ -36,6 +37,7 @@ mod vaults;
 pub mod watch;
 
 pub use crate::keys::Caller;
+pub use access::{Access, AllVaults, CertificateRef, IssuerRef, Permit, Target};
 pub use authentication::Authenticated;
 pub(crate) use backup::reads_a_backup;
 pub use certificates::CertificateView;
@@ -55,7 +57,7 @@ pub use records::record_body;
 pub use records::{Finding, Inspection};
 pub use secret_view::SecretView;
 pub use update::UpdateRequest;
-pub use vaults::{VaultOptions, VaultPage, Vaults};
+pub use vaults::{NewVault, VaultOptions, VaultPage, Vaults};
 
 use crate::clock::Clock;
 use crate::domain::{Error, Reason, Result, Timestamp};
@@ -122,6 +124,7 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
     vaults: Arc<Vaults>,
+    access: Access,
     hub: Arc<watch::Hub>,
     wakeup: Arc<jobs::Wakeup>,
     bulkhead: Arc<issuer_bulkhead::IssuerBulkhead>,
@@ -151,6 +154,7 @@ impl Service {
             keys,
             clock,
             limits: Arc::new(limits),
+            access: Access::new(vaults.clone()),
             vaults,
             hub: Arc::new(hub),
             wakeup: Arc::default(),
@@ -159,6 +163,11 @@ impl Service {
             writes: Arc::default(),
             metrics: Arc::default(),
         })
+    }
+
+    /// What decides whether a caller may do something.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -1,6 +1,7 @@
 //! Reading, listing, cancelling and deleting pending operations.
 
 use super::Service;
+use super::access::{Permit, Target};
 use super::records::{self, Bounds, List, Page, PendingRecord, key};
 use super::retry::retry;
 use crate::domain::pending::{Event, Transition, TransitionKind, not_found};
@@ -18,6 +19,16 @@ pub struct PendingRef {
     pub request_id: Option<RequestId>,
 }
 
+impl Target for PendingRef {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.name.as_str())
+    }
+}
+
 /// Which operations to list.
 #[derive(Clone, Debug)]
 pub struct ListPending {
@@ -33,6 +44,12 @@ pub struct ListPending {
     pub page_token: String,
 }
 
+impl Target for ListPending {
+    fn vault(&self) -> Option<&VaultName> {
+        self.vault.as_ref()
+    }
+}
+
 /// A page of operations in the order of their names.
 #[derive(Clone, Debug)]
 pub struct PendingPage {
@@ -46,13 +63,13 @@ pub struct PendingPage {
 impl Service {
     /// The operation and a token for what comes after. [`crate::domain::Reason::PendingNotFound`]
     /// where there is none, or another than `request_id` says.
-    pub async fn pending(&self, wanted: &PendingRef) -> Result<(Operation, String)> {
+    pub async fn pending(&self, wanted: Permit<PendingRef>) -> Result<(Operation, String)> {
         let token = self.token_before_read();
         Ok((self.operation(wanted).await?, token))
     }
 
     /// The operation alone; errors as [`Service::pending`].
-    pub async fn operation(&self, wanted: &PendingRef) -> Result<Operation> {
+    pub async fn operation(&self, wanted: Permit<PendingRef>) -> Result<Operation> {
         let found = self.load(&key::pending(&wanted.vault, &wanted.name).shown()).await?;
         found
             .map(|(_, shown)| shown.operation)
@@ -69,9 +86,9 @@ impl Service {
 
     /// Asks for the cancellation: the flag is set, the issuer (or, for a manual operation, the
     /// worker) decides later.
-    pub async fn cancel(&self, wanted: &PendingRef) -> Result<(Operation, String)> {
+    pub async fn cancel(&self, wanted: Permit<PendingRef>) -> Result<(Operation, String)> {
         retry!({
-            let (record, pending) = self.load_pending(wanted).await?;
+            let (record, pending) = self.load_pending(&wanted).await?;
             let now = self.now();
             let before = pending.operation.clone();
             let operation = before.clone().apply(Event::CancelRequested, now)?;
@@ -92,9 +109,9 @@ impl Service {
 
     /// Removes the operation in any state and answers it as it stood. The issuer of one that was
     /// in progress is told in the background.
-    pub async fn delete_pending(&self, wanted: &PendingRef) -> Result<Operation> {
+    pub async fn delete_pending(&self, wanted: Permit<PendingRef>) -> Result<Operation> {
         retry!({
-            let (record, mut pending) = self.load_pending(wanted).await?;
+            let (record, mut pending) = self.load_pending(&wanted).await?;
             let now = self.now();
             let operation = pending.operation.clone();
             let due = pending.expedite(&record, now, self.limits.lease);
@@ -118,10 +135,10 @@ impl Service {
 
     /// A page of the operations of a vault, or of all. It may hold fewer than were asked for; only without a token
     /// it is the last one.
-    pub async fn list_pending(&self, wanted: &ListPending) -> Result<PendingPage> {
+    pub async fn list_pending(&self, wanted: Permit<ListPending>) -> Result<PendingPage> {
         let prefix = key::pendings_of(wanted.vault.as_ref());
         let name_prefix = wanted.prefix.to_ascii_lowercase();
-        let paging = self.paging(List::Pending, scope(wanted, &name_prefix));
+        let paging = self.paging(List::Pending, scope(&wanted, &name_prefix));
         // The token of the first page travels with the pages, before the position.
         let position = paging.position(&wanted.page_token)?;
         let position = position.as_deref().and_then(|position| position.split_once(' '));

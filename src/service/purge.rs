@@ -3,6 +3,7 @@
 //! what was begun is finished.
 
 use super::Service;
+use super::access::{CertificateRef, Permit};
 use super::deleted::not_deleted;
 use super::records::{PurgingRecord, key};
 use super::retry::retry;
@@ -21,7 +22,8 @@ impl Service {
     /// Removes a deleted certificate with all its versions and keys; nothing brings it back.
     ///
     /// [`Reason::PurgeProtected`] where the vault forbids it before the time is over.
-    pub async fn purge_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
+    pub async fn purge_certificate(&self, wanted: Permit<CertificateRef>) -> Result<()> {
+        let (vault, name) = &*wanted;
         retry!({
             let found = self.load(&key::certificate(vault, name)).await?;
             let (record, entry) = found.ok_or_else(|| not_deleted(name))?;
@@ -45,7 +47,7 @@ impl Service {
             let listed = self.removal(&key::deleted(vault, name)).await?;
             Ok(self.begin_purge(record, entry, listed).await?.then_some(()))
         })?;
-        self.remove_all(vault, name).await
+        self.remove_all(&wanted).await
     }
 
     /// From here on nobody sees the certificate; whatever happens, the worker finishes what is left.
@@ -87,7 +89,8 @@ impl Service {
 
     /// Removes the versions, then what stands under the name; the worker goes on where they are very many. Two who do
     /// it at once help each other.
-    pub(super) async fn remove_all(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
+    pub(super) async fn remove_all(&self, wanted: &Permit<CertificateRef>) -> Result<()> {
+        let (vault, name) = &**wanted;
         let versions = key::versions_of(vault, name);
         let restoring = self.is_restoring(vault, name).await?;
         for chunk in 1..=CHUNKS_AT_ONCE {

@@ -2,6 +2,7 @@
 //! for their owner, and nowhere else; `transport/audit` writes down who asked.
 
 use super::Service;
+use super::access::Permit;
 use super::material::{Material, VersionRef};
 use super::records::Key;
 use crate::domain::policy::ContentType;
@@ -36,7 +37,7 @@ impl Service {
     /// [`Reason::SecretDisabled`](crate::domain::Reason::SecretDisabled), and
     /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) where a PEM secret is asked
     /// for as PKCS #12.
-    pub async fn secret(&self, caller: &Caller, wanted: &VersionRef, form: Option<ContentType>) -> Result<SecretView> {
+    pub async fn secret(&self, wanted: &Permit<VersionRef>, form: Option<ContentType>) -> Result<SecretView> {
         let (place, certificate) = self.version_of(wanted, Material::Secret).await?;
         if !certificate.enabled {
             return Err(Material::Secret.disabled(&certificate, "get"));
@@ -51,7 +52,7 @@ impl Service {
             }
             (own, form) => form.unwrap_or(own),
         };
-        let value = self.exported(caller, &place, &certificate, form).await?;
+        let value = self.exported(wanted.caller(), &place, &certificate, form).await?;
         let recovery = self.recovery(&certificate.vault);
         Ok(SecretView { certificate, form, value, recovery })
     }

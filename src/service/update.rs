@@ -1,6 +1,7 @@
 //! Changing a certificate and its policy. What the caller does not name stays as it is.
 
 use super::Service;
+use super::access::{CertificateRef, Permit, Target};
 use super::certificates::{CertificateView, of_version, version_not_found};
 use super::records::{PendingRecord, key};
 use super::retry::retry;
@@ -25,6 +26,16 @@ pub struct UpdateRequest {
     pub tags: Option<Tags>,
 }
 
+impl Target for UpdateRequest {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.name.as_str())
+    }
+}
+
 impl Service {
     /// Changes a version: tags and whether it may be used; and the policy. Of a certificate that was never completed
     /// it changes what the version will get.
@@ -32,11 +43,11 @@ impl Service {
     /// [`crate::domain::Reason::CertificateNotFound`] where there is no such version. The policy is that of the
     /// certificate, through whichever version it is changed: a client that knows an older one must not be cut off by a
     /// renewal.
-    pub async fn update_certificate(&self, request: &UpdateRequest) -> Result<CertificateView> {
+    pub async fn update_certificate(&self, request: Permit<UpdateRequest>) -> Result<CertificateView> {
         if let Some(tags) = &request.tags {
             certificate::check_tags(tags)?;
         }
-        let UpdateRequest { vault, name, version, policy, .. } = request;
+        let UpdateRequest { vault, name, version, policy, .. } = &*request;
         retry!({
             let found = self.live(vault, name).await;
             let (record, mut entry) = found.map_err(|error| match version {
@@ -48,9 +59,9 @@ impl Service {
                 entry.policy = input.clone().change(&entry.policy, now)?;
             }
             let view = match (*version).or(entry.latest) {
-                Some(wanted) if entry.latest.is_some() => self.update_version(request, &record, entry, wanted).await?,
+                Some(wanted) if entry.latest.is_some() => self.update_version(&request, &record, entry, wanted).await?,
                 Some(wanted) if wanted != entry.first_version => return Err(version_not_found(name, wanted)),
-                _ => self.update_placeholder(request, &record, entry).await?,
+                _ => self.update_placeholder(&request, &record, entry).await?,
             };
             Ok(view.map(|view| {
                 let short = version.is_some() && view.issued.is_some();
@@ -135,7 +146,8 @@ impl Service {
     }
 
     /// The policy of a certificate, with the name as it is kept.
-    pub async fn policy(&self, vault: &VaultName, name: &CertificateName) -> Result<(CertificateName, Policy)> {
+    pub async fn policy(&self, wanted: Permit<CertificateRef>) -> Result<(CertificateName, Policy)> {
+        let (vault, name) = &*wanted;
         let (_, entry) = self.live(vault, name).await?;
         Ok((entry.name, entry.policy))
     }
@@ -144,10 +156,10 @@ impl Service {
     /// creation looks for it.
     pub async fn update_policy(
         &self,
-        vault: &VaultName,
-        name: &CertificateName,
+        wanted: Permit<CertificateRef>,
         input: &PolicyInput,
     ) -> Result<(CertificateName, Policy)> {
+        let (vault, name) = &*wanted;
         retry!({
             let (record, mut entry) = self.live(vault, name).await?;
             if *input == PolicyInput::default() {

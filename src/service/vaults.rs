@@ -3,6 +3,7 @@
 //! is asked, within bounds.
 
 use super::absent::{Absent, Miss};
+use super::access::{AllVaults, Permit, Target};
 use super::records::{Codec, Kind, List, key};
 use super::retry::retry;
 use super::{Service, pending};
@@ -37,6 +38,24 @@ pub struct VaultPage {
     pub vaults: Vec<Vault>,
     /// Empty on the last page.
     pub next_page_token: String,
+}
+
+/// A vault to be made; `None` takes what the configuration says of vaults in general.
+#[derive(Clone, Debug)]
+pub struct NewVault {
+    pub name: VaultName,
+    pub retention_days: Option<RetentionDays>,
+    pub purge_protection: Option<bool>,
+}
+
+impl Target for NewVault {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.name)
+    }
+
+    fn makes_vault(&self) -> bool {
+        true
+    }
 }
 
 /// The vaults that are known to this process.
@@ -164,6 +183,11 @@ impl Service {
         &self.vaults
     }
 
+    /// A vault with its settings.
+    pub async fn vault(&self, name: Permit<VaultName>) -> Result<Vault> {
+        self.vaults.find(&name).await
+    }
+
     /// What certificates of the vault say of their deletion.
     pub(super) fn recovery(&self, vault: &VaultName) -> Recovery {
         self.settings(vault).recovery()
@@ -174,14 +198,9 @@ impl Service {
         self.vaults.vault(vault).map_or(self.limits.vaults.defaults, |vault| vault.settings)
     }
 
-    /// Makes a vault; `None` takes what the configuration says of vaults in general. The settings
-    /// stay as they are from then on. [`Reason::AlreadyExists`] where it is there.
-    pub async fn create_vault(
-        &self,
-        name: &VaultName,
-        retention_days: Option<RetentionDays>,
-        purge_protection: Option<bool>,
-    ) -> Result<Vault> {
+    /// Makes a vault. Its settings stay as they are from then on. [`Reason::AlreadyExists`] where it is there.
+    pub async fn create_vault(&self, wanted: Permit<NewVault>) -> Result<Vault> {
+        let NewVault { name, retention_days, purge_protection } = &*wanted;
         retry!({
             let there = match self.vaults.known(name) {
                 Some(_) => true,
@@ -218,7 +237,7 @@ impl Service {
 
     /// Up to `page_size` vaults after the page that gave `page_token`: those of the configuration
     /// and those that callers made, but not such as only came to be by their use.
-    pub async fn list_vaults(&self, page_size: usize, page_token: &str) -> Result<VaultPage> {
+    pub async fn list_vaults(&self, _: Permit<AllVaults>, page_size: usize, page_token: &str) -> Result<VaultPage> {
         let paging = self.paging(List::Vaults, Vec::new());
         let after = paging.position(page_token)?.unwrap_or_default();
         let (vaults, position) = self.vaults.page(&after, page_size.clamp(1, pending::MAX_PAGE)).await?;

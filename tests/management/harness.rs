@@ -2,6 +2,7 @@
 //! moved by hand.
 
 use crate::around::{Around, store_around};
+use crate::permit::permit;
 use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{CertificateName, PolicyInput, Timestamp, VaultName};
@@ -10,7 +11,7 @@ use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{Caller, CreateRequest, Limits, Service, record_body};
+use certmint::service::{CreateRequest, Limits, Service, record_body};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
 use std::sync::Arc;
@@ -160,7 +161,7 @@ impl Harness {
 
     /// A completed version of a certificate that signs itself.
     pub(crate) async fn issue(&self, name: &str) {
-        self.service.create(create(name, "Self")).await.unwrap();
+        self.service.create(permit(&self.service, create(name, "Self")).await).await.unwrap();
         self.work().await;
     }
 
@@ -197,7 +198,6 @@ pub(crate) async fn service_with(
 
 pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {
     CreateRequest {
-        caller: Caller::new("test", None),
         vault: vault(),
         name: named(name),
         policy: Some(PolicyInput {

@@ -1,11 +1,12 @@
 //! Calls of an issuer that take long: waits and events count from their end.
 
 use crate::harness::{Harness, create, named, service_with, vault};
+use crate::permit::permit;
 use async_trait::async_trait;
 use certmint::clock::{Clock, ManualClock};
 use certmint::domain::{IssuerInput, IssuerName, Status, Timestamp};
 use certmint::issuer::{Checkpoint, Issuer, IssuerError, Order, Step};
-use certmint::service::{Caller, Limits, PendingRef, Service};
+use certmint::service::{Limits, PendingRef, Service};
 use certmint::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +61,8 @@ async fn ordered(answer: Answer) -> (Harness, Service) {
     })
     .await;
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
-    service.set_issuer(&Caller::new("test", None), &vault(), &IssuerName::parse("ca").unwrap(), input).await.unwrap();
-    service.create(create("web", "ca")).await.unwrap();
+    service.set_issuer(permit(&service, (vault(), IssuerName::parse("ca").unwrap())).await, input).await.unwrap();
+    service.create(permit(&service, create("web", "ca")).await).await.unwrap();
     (harness, service)
 }
 
@@ -94,7 +95,7 @@ async fn an_order_waits_after_a_call_that_failed_late() {
 async fn a_cancellation_waits_after_a_call_that_failed_late() {
     let (harness, service) = ordered(Answer::Unreachable).await;
     let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
-    service.delete_pending(&expected).await.unwrap();
+    service.delete_pending(permit(&service, expected.clone()).await).await.unwrap();
     let ended = step(&harness, &service).await;
     assert!(due(&harness, "orders/").await > ended);
 }
@@ -104,6 +105,6 @@ async fn an_operation_ends_when_the_call_ended() {
     let (harness, service) = ordered(Answer::Refused).await;
     let ended = step(&harness, &service).await;
     let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
-    let (operation, _) = service.pending(&expected).await.unwrap();
+    let (operation, _) = service.pending(permit(&service, expected.clone()).await).await.unwrap();
     assert_eq!((operation.status(), operation.updated), (Status::Failed, ended));
 }

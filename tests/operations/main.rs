@@ -15,6 +15,8 @@ mod deploy;
 mod drain;
 mod erase;
 mod hosts;
+#[path = "../support/permit.rs"]
+mod permit;
 mod readiness;
 mod reload;
 mod server;

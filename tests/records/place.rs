@@ -1,5 +1,6 @@
 //! A store in a file that is changed by SQL between two lives of a service, and requests without a network.
 
+use crate::permit::permit;
 use axum::body::{Body, to_bytes};
 use certmint::clock::ManualClock;
 use certmint::domain::{RetentionDays, Timestamp, VaultName};
@@ -7,6 +8,7 @@ use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::keys::{KeyCacheOptions, KeyOptions, Keys, MasterKeys, Sealer};
+use certmint::service::NewVault;
 use certmint::service::{Limits, Service};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::transport::auth::Auth;
@@ -158,7 +160,16 @@ impl Place {
         let life = self.open().await;
         for (vault_name, days) in [(A, 7), (B, 90)] {
             let days = RetentionDays::new(days).unwrap();
-            life.service.create_vault(&vault(vault_name), Some(days), None).await.unwrap();
+            life.service
+                .create_vault(
+                    permit(
+                        &life.service,
+                        NewVault { name: vault(vault_name), retention_days: Some(days), purge_protection: None },
+                    )
+                    .await,
+                )
+                .await
+                .unwrap();
             for name in ["web", "other", "gone"] {
                 life.issued(vault_name, name).await;
             }

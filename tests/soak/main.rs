@@ -21,6 +21,8 @@ mod load;
 mod many;
 mod network;
 mod oracle;
+#[path = "../support/permit.rs"]
+mod permit;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod process;

@@ -1,6 +1,7 @@
 //! A service that can be stopped and started again on the same store, politely or in the middle of
 //! its work.
 
+use crate::permit::permit;
 use certmint::clock::SystemClock;
 use certmint::domain::{IssuerInput, IssuerName, VaultName};
 use certmint::issuer::Issuers;
@@ -8,7 +9,7 @@ use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, Sealer};
 use certmint::service::watch::WatchLimits;
-use certmint::service::{Caller, Limits, Service};
+use certmint::service::{Limits, Service};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::worker::{self, WorkerOptions};
@@ -89,7 +90,7 @@ pub(crate) async fn set_issuers(service: &Service) {
                 ..IssuerInput::default()
             };
             let (vault, name) = (VaultName::parse(vault).unwrap(), IssuerName::parse(account).unwrap());
-            service.set_issuer(&Caller::new("test", None), &vault, &name, input).await.unwrap();
+            service.set_issuer(permit(&service, (vault.clone(), name.clone())).await, input).await.unwrap();
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::Due;
 use crate::domain::{CertificateEntry, EntryState, Error, Result};
 use crate::service::Service;
+use crate::service::access::Permit;
 use crate::service::records::{DeletedRecord, Place, key};
 use crate::store::{Batch, Delete};
 
@@ -25,7 +26,7 @@ impl Service {
             Some((record, entry)) if matches!(entry.state, EntryState::Deleted { .. }) => {
                 tracing::info!(%vault, certificate = %name, "the retention of a deleted certificate is over: it is purged");
                 if self.begin_purge(record, entry, Some(listed)).await? {
-                    self.remove_all(&vault, &name).await?;
+                    self.remove_all(&Permit::service((vault, name))).await?;
                 }
                 Ok(())
             }

@@ -3,6 +3,7 @@
 use super::Due;
 use crate::domain::{EntryState, Error, Result};
 use crate::service::Service;
+use crate::service::access::Permit;
 use crate::service::records::{Place, key};
 
 impl Service {
@@ -12,7 +13,7 @@ impl Service {
         match self.load(&key::certificate(&vault, &name)).await? {
             // The entry decides: nothing of a certificate that is in use goes because of this record.
             Some((_, entry)) if entry.state != EntryState::Purging => self.remove(&due.record).await,
-            _ => self.remove_all(&vault, &name).await,
+            _ => self.remove_all(&Permit::service((vault, name))).await,
         }
     }
 }

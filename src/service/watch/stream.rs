@@ -9,6 +9,7 @@ use super::{Subscriber, ended};
 use crate::domain::pending::TransitionKind;
 use crate::domain::{Error, Operation, Reason, RequestId, Result};
 use crate::service::Service;
+use crate::service::access::Permit;
 use crate::service::records::{ShownPending, key};
 use crate::store::{Record, Revision, StoreError};
 use futures_util::Stream;
@@ -75,10 +76,11 @@ impl Service {
     /// Opens a stream. `closing` ends it with a closing bookmark, to be resumed elsewhere.
     pub async fn watch(
         &self,
-        mut request: WatchRequest,
+        request: Permit<WatchRequest>,
         who: &Subscriber,
         closing: CancellationToken,
     ) -> Result<WatchStream> {
+        let (mut request, _) = request.into_parts();
         request.check()?;
         if closing.is_cancelled() {
             return Err(draining());
