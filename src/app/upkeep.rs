@@ -53,10 +53,10 @@ pub(super) async fn run(opened: Opened, service: Service, limits: Limits, shutdo
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(UPKEEP_EVERY) => {}
         }
-        if let Err(error) = service.refresh_vaults().await {
+        if let Err(error) = service.vault_objects().refresh_vaults().await {
             tracing::warn!(%error, "the vaults could not be read; will retry");
         }
-        if let Err(error) = service.resume_parked().await {
+        if let Err(error) = service.jobs().resume_parked().await {
             tracing::warn!(%error, "the parked records could not be looked at; will retry");
         }
         let before = clock.now().minus(limits.event_retention);

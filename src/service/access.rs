@@ -1,7 +1,7 @@
 //! Who may do what. Every use case that touches a vault takes a [`Permit`] for what it is asked to do, and only
 //! [`Access::check`] makes one for a caller: a handler that did not ask does not compile.
 
-use super::Vaults;
+use super::vaults::known::Vaults;
 use crate::domain::{CertificateName, DataAction, IssuerName, Result, VaultName};
 use crate::keys::Caller;
 use std::ops::Deref;

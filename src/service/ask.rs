@@ -1,8 +1,9 @@
 //! One call of an issuer: who it is, how long it may take, and what its answer means for the operation.
 
+use super::issuer_bulkhead;
 use super::issuer_states::Held;
+use super::issuers::Issuing;
 use super::records::{PendingRecord, key};
-use super::{Service, issuer_bulkhead};
 use crate::domain::pending::{Event, State};
 use crate::domain::{Action, IssuerConfig, IssuerName, OperationError, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Progress, Provider};
@@ -59,7 +60,7 @@ const MAX_NOTE: usize = 500;
 /// Most actions of one operation; a policy has no more names.
 const MAX_ACTIONS: usize = 250;
 
-impl Service {
+impl Issuing {
     /// One call of the issuer, cut before the lease runs out.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What replicas answer a CA that validates a name: records that every replica reads, written and removed together with
 //! the step of the order that they belong to.
 
-use super::Service;
+use super::issuers::Issuing;
 use super::jobs::Due;
 use super::records::{ChallengeRecord, key};
 use crate::domain::Result;
@@ -17,12 +17,12 @@ fn word(kind: ChallengeKind) -> &'static str {
     }
 }
 
-impl Service {
+impl Issuing {
     /// The key authorization of a token (http-01) or a host name (tls-alpn-01); none where no open order has it.
     ///
     /// # Errors
     /// Where the store is not available: it cannot be known now.
-    pub async fn challenge(&self, kind: ChallengeKind, name: &str) -> Result<Option<String>> {
+    pub(super) async fn challenge(&self, kind: ChallengeKind, name: &str) -> Result<Option<String>> {
         let found = self.load(&key::challenge(word(kind), name)).await?;
         let now = self.now();
         Ok(found.map(|(_, challenge)| challenge).filter(|it| it.expires > now).map(|it| it.key_authorization))

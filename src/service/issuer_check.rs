@@ -1,12 +1,12 @@
 //! Whether the issuer that a policy names can be asked for a certificate of this policy.
 
-use super::Service;
+use super::issuers::Issuing;
 use super::records::key;
 use crate::domain::{Detail, Error, IssuerName, Policy, Result, VaultName};
 use crate::issuer::Who;
 use crate::issuer::provider::Needs;
 
-impl Service {
+impl Issuing {
     /// The issuer must be there before the operation begins: a name that nobody answers to is the caller's mistake, and
     /// so is a policy that its CA cannot express. Answers what the issuer needs of the request.
     pub(super) async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<Needs> {

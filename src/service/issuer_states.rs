@@ -1,7 +1,7 @@
 //! What providers keep of issuer objects: made when the object is set, changed by steps, removed with it. A provider's
 //! state is opaque here and lies sealed in the store, so that whoever reads the database finds no account key.
 
-use super::Service;
+use super::issuers::Issuing;
 use super::records::{IssuerStateRecord, key};
 use crate::domain::{self, Blob, Error, IssuerConfig, IssuerName, Result, VaultName};
 use crate::issuer::provider::{IssuerInput, State};
@@ -26,7 +26,7 @@ pub(super) struct Held {
     pub(super) state: State,
 }
 
-impl Service {
+impl Issuing {
     /// The state of an issuer object; none where its provider has none.
     pub(super) async fn issuer_state(&self, vault: &VaultName, issuer: &IssuerName) -> Result<Option<Held>> {
         let Some((record, value)) = self.load(&key::issuer_state(vault, issuer)).await? else { return Ok(None) };

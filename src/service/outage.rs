@@ -1,5 +1,8 @@
 //! One line of the log for what would be logged with every request: for an outage of the store, for a kind of record.
 
+use super::retry::contended;
+use crate::domain::{Error, Reason};
+use crate::store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -64,6 +67,29 @@ impl LogThrottle {
             causes.insert(cause.to_owned(), Quiet { since: at, suppressed: 0 });
             0
         })
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(_) => contended(),
+            StoreError::Unavailable(cause) => {
+                static OUTAGE: LogThrottle = LogThrottle::new();
+                if let Some(suppressed) = OUTAGE.admit(&cause.to_string(), Instant::now()) {
+                    tracing::error!(cause, suppressed, "the store is not available");
+                }
+                Self::new(Reason::StoreUnavailable, "The store is not available at the moment. Repeat the request.")
+                    .retry_after(Duration::from_secs(2))
+            }
+            StoreError::Broken(cause) => {
+                static FAILURE: LogThrottle = LogThrottle::new();
+                if let Some(suppressed) = FAILURE.admit(&cause.to_string(), Instant::now()) {
+                    tracing::error!(cause, suppressed, "the store failed");
+                }
+                Self::internal()
+            }
+        }
     }
 }
 

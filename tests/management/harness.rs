@@ -135,12 +135,12 @@ impl Harness {
     /// Does all that is due now.
     pub(crate) async fn work(&self) {
         loop {
-            let due = self.service.claim(64).await.unwrap();
+            let due = self.service.jobs().claim(64).await.unwrap();
             if due.is_empty() {
                 return;
             }
             for due in due {
-                self.service.step(due).await.unwrap();
+                self.service.jobs().step(due).await.unwrap();
             }
         }
     }
@@ -161,7 +161,7 @@ impl Harness {
 
     /// A completed version of a certificate that signs itself.
     pub(crate) async fn issue(&self, name: &str) {
-        self.service.create(permit(&self.service, create(name, "Self")).await).await.unwrap();
+        self.service.creations().create(permit(&self.service, create(name, "Self")).await).await.unwrap();
         self.work().await;
     }
 

@@ -61,16 +61,20 @@ async fn ordered(answer: Answer) -> (Harness, Service) {
     })
     .await;
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
-    service.set_issuer(permit(&service, (vault(), IssuerName::parse("ca").unwrap())).await, input).await.unwrap();
-    service.create(permit(&service, create("web", "ca")).await).await.unwrap();
+    service
+        .issuers()
+        .set_issuer(permit(&service, (vault(), IssuerName::parse("ca").unwrap())).await, input)
+        .await
+        .unwrap();
+    service.creations().create(permit(&service, create("web", "ca")).await).await.unwrap();
     (harness, service)
 }
 
 /// Does the one step that is due. Answers the time at which it ended.
 async fn step(harness: &Harness, service: &Service) -> Timestamp {
-    let mut due = service.claim(9).await.unwrap();
+    let mut due = service.jobs().claim(9).await.unwrap();
     assert_eq!(due.len(), 1);
-    service.step(due.remove(0)).await.unwrap();
+    service.jobs().step(due.remove(0)).await.unwrap();
     harness.clock.now()
 }
 
@@ -95,7 +99,7 @@ async fn an_order_waits_after_a_call_that_failed_late() {
 async fn a_cancellation_waits_after_a_call_that_failed_late() {
     let (harness, service) = ordered(Answer::Unreachable).await;
     let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
-    service.delete_pending(permit(&service, expected.clone()).await).await.unwrap();
+    service.pending().delete_pending(permit(&service, expected.clone()).await).await.unwrap();
     let ended = step(&harness, &service).await;
     assert!(due(&harness, "orders/").await > ended);
 }
@@ -105,6 +109,6 @@ async fn an_operation_ends_when_the_call_ended() {
     let (harness, service) = ordered(Answer::Refused).await;
     let ended = step(&harness, &service).await;
     let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
-    let (operation, _) = service.pending(permit(&service, expected.clone()).await).await.unwrap();
+    let (operation, _) = service.pending().pending(permit(&service, expected.clone()).await).await.unwrap();
     assert_eq!((operation.status(), operation.updated), (Status::Failed, ended));
 }

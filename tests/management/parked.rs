@@ -24,9 +24,9 @@ async fn record(harness: &Harness, key: &str) -> Option<Record> {
 /// Does all steps that are due, and answers their keys.
 async fn work(harness: &Harness) -> Vec<String> {
     let mut keys = Vec::new();
-    for due in harness.service.claim(99).await.unwrap() {
+    for due in harness.service.jobs().claim(99).await.unwrap() {
         keys.push(due.key().to_owned());
-        harness.service.step(due).await.unwrap();
+        harness.service.jobs().step(due).await.unwrap();
     }
     keys
 }
@@ -63,7 +63,7 @@ async fn what_is_parked_is_counted() {
 async fn what_this_version_cannot_work_on_stays_parked() {
     let harness = with_unknown_work().await;
     work(&harness).await;
-    harness.service.resume_parked().await.unwrap();
+    harness.service.jobs().resume_parked().await.unwrap();
     assert_eq!(work(&harness).await, Vec::<String>::new());
     assert!(record(&harness, "parked/renewals/default/web").await.is_some());
 }
@@ -75,7 +75,7 @@ async fn what_an_older_version_parked_is_taken_up_by_one_that_knows_it() {
     let parked = format!("parked/{KNOWN}");
     let value = serde_json::json!({ "key": KNOWN, "since": 0 });
     put(&harness, &parked, record_body(&harness.sealer, &parked, &value), None).await;
-    harness.service.resume_parked().await.unwrap();
+    harness.service.jobs().resume_parked().await.unwrap();
     assert_eq!(work(&harness).await, [KNOWN]);
     assert!(record(&harness, &parked).await.is_none());
 }

@@ -42,14 +42,17 @@ async fn a_server_whose_database_was_set_back_is_not_ready_and_ends_its_streams(
     let stop = CancellationToken::new();
     let tail = tokio::spawn({
         let (service, stop) = (service.clone(), stop.clone());
-        async move { service.tail(stop).await }
+        async move { service.watch().tail(stop).await }
     });
-    service.create(permit(&service, create("kept", "Unknown")).await).await.unwrap();
+    service.creations().create(permit(&service, create("kept", "Unknown")).await).await.unwrap();
     let saved = *store.head().borrow();
-    let lost = service.create(permit(&service, create("lost", "Unknown")).await).await.unwrap();
+    let lost = service.creations().create(permit(&service, create("lost", "Unknown")).await).await.unwrap();
     let who = Subscriber { principal: "a".into(), connection: 1 };
-    let mut stream =
-        service.watch(permit(&service, watch(&lost.resume_token)).await, &who, CancellationToken::new()).await.unwrap();
+    let mut stream = service
+        .watch()
+        .open(permit(&service, watch(&lost.resume_token)).await, &who, CancellationToken::new())
+        .await
+        .unwrap();
     assert!(matches!(stream.next().await, Some(Ok(WatchItem::Bookmark { .. }))));
 
     let operator = rusqlite::Connection::open(&path).unwrap();
@@ -70,7 +73,7 @@ async fn a_server_whose_database_was_set_back_is_not_ready_and_ends_its_streams(
     };
     assert_eq!(end.reason, Reason::ResumeTokenExpired);
     let refused =
-        service.watch(permit(&service, watch(&lost.resume_token)).await, &who, CancellationToken::new()).await;
+        service.watch().open(permit(&service, watch(&lost.resume_token)).await, &who, CancellationToken::new()).await;
     assert_eq!(refused.err().map(|error| error.reason), Some(Reason::ResumeTokenExpired));
     stop.cancel();
     tail.await.unwrap();
@@ -80,7 +83,7 @@ async fn a_server_whose_database_was_set_back_is_not_ready_and_ends_its_streams(
     Sqlite::renew_epoch(&path, SqliteOptions::default()).unwrap();
     let service = open(Arc::new(Sqlite::open(&path, SqliteOptions::default()).unwrap())).await;
     let refused =
-        service.watch(permit(&service, watch(&lost.resume_token)).await, &who, CancellationToken::new()).await;
+        service.watch().open(permit(&service, watch(&lost.resume_token)).await, &who, CancellationToken::new()).await;
     assert_eq!(refused.err().map(|error| error.reason), Some(Reason::ResumeTokenExpired));
     service.health(Duration::from_secs(20)).await.store.unwrap();
 }

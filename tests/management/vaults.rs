@@ -25,6 +25,7 @@ async fn a_vault_is_there_once_it_was_made_and_after_a_restart() {
     let days = Some(RetentionDays::new(30).unwrap());
     let made = harness
         .service
+        .vault_objects()
         .create_vault(permit(&harness.service, new(name.clone(), days, Some(true))).await)
         .await
         .unwrap();
@@ -33,7 +34,7 @@ async fn a_vault_is_there_once_it_was_made_and_after_a_restart() {
     assert_eq!(harness.neighbour(strict()).await.vaults().vault(&name).unwrap(), made);
     // A process that was running learns of it by looking.
     neighbour.vaults().vault(&name).unwrap_err();
-    neighbour.refresh_vaults().await.unwrap();
+    neighbour.vault_objects().refresh_vaults().await.unwrap();
     assert_eq!(neighbour.vaults().vault(&name).unwrap(), made);
 }
 
@@ -42,10 +43,19 @@ async fn a_vault_that_is_there_is_not_made_again() {
     let harness = Harness::new(strict()).await;
     let neighbour = harness.neighbour(strict()).await;
     let name = VaultName::parse("team-b").unwrap();
-    harness.service.create_vault(permit(&harness.service, new(name.clone(), None, None)).await).await.unwrap();
+    harness
+        .service
+        .vault_objects()
+        .create_vault(permit(&harness.service, new(name.clone(), None, None)).await)
+        .await
+        .unwrap();
     for taken in [name, VaultName::parse("team-a").unwrap(), vault()] {
         for service in [&harness.service, &neighbour] {
-            let error = service.create_vault(permit(&service, new(taken.clone(), None, None)).await).await.unwrap_err();
+            let error = service
+                .vault_objects()
+                .create_vault(permit(&service, new(taken.clone(), None, None)).await)
+                .await
+                .unwrap_err();
             assert_eq!(error.reason, Reason::AlreadyExists, "{taken}");
         }
     }
@@ -57,13 +67,19 @@ async fn the_list_has_those_of_the_configuration_and_those_that_were_made() {
     for name in ["team-c", "a1"] {
         harness
             .service
+            .vault_objects()
             .create_vault(permit(&harness.service, new(VaultName::parse(name).unwrap(), None, None)).await)
             .await
             .unwrap();
     }
     let (mut token, mut names) = (String::new(), Vec::new());
     loop {
-        let page = harness.service.list_vaults(permit(&harness.service, AllVaults).await, 3, &token).await.unwrap();
+        let page = harness
+            .service
+            .vault_objects()
+            .list_vaults(permit(&harness.service, AllVaults).await, 3, &token)
+            .await
+            .unwrap();
         names.extend(page.vaults.into_iter().map(|vault| (vault.name.to_string(), vault.created.is_some())));
         token = page.next_page_token;
         if token.is_empty() {
@@ -81,6 +97,7 @@ async fn a_vault_that_was_made_elsewhere_is_there_at_once() {
     let name = VaultName::parse("team-b").unwrap();
     let made = harness
         .service
+        .vault_objects()
         .create_vault(permit(&harness.service, new(name.clone(), None, Some(true))).await)
         .await
         .unwrap();
@@ -95,11 +112,17 @@ async fn who_makes_a_vault_too_late_learns_of_it() {
     let name = VaultName::parse("team-b").unwrap();
     let made = harness
         .service
+        .vault_objects()
         .create_vault(permit(&harness.service, new(name.clone(), None, Some(true))).await)
         .await
         .unwrap();
     assert_eq!(
-        neighbour.create_vault(permit(&neighbour, new(name.clone(), None, None)).await).await.unwrap_err().reason,
+        neighbour
+            .vault_objects()
+            .create_vault(permit(&neighbour, new(name.clone(), None, None)).await)
+            .await
+            .unwrap_err()
+            .reason,
         Reason::AlreadyExists
     );
     assert_eq!(neighbour.vaults().vault(&name).unwrap(), made);
@@ -110,7 +133,12 @@ async fn where_every_name_is_a_vault_the_settings_of_one_that_was_made_elsewhere
     let harness = Harness::new(Limits::default()).await;
     let neighbour = harness.neighbour(Limits::default()).await;
     let name = VaultName::parse("guarded").unwrap();
-    harness.service.create_vault(permit(&harness.service, new(name.clone(), None, Some(true))).await).await.unwrap();
+    harness
+        .service
+        .vault_objects()
+        .create_vault(permit(&harness.service, new(name.clone(), None, Some(true))).await)
+        .await
+        .unwrap();
     assert!(neighbour.vaults().find(&name).await.unwrap().settings.purge_protection);
 }
 
@@ -124,7 +152,12 @@ async fn a_vault_that_nobody_made_is_asked_for_once_a_second_and_found_when_it_i
         assert_eq!(neighbour.vaults().find(&name).await.unwrap_err().reason, Reason::VaultNotFound);
     }
     assert_eq!(harness.store.asked.load(std::sync::atomic::Ordering::SeqCst), 1);
-    harness.service.create_vault(permit(&harness.service, new(name.clone(), None, None)).await).await.unwrap();
+    harness
+        .service
+        .vault_objects()
+        .create_vault(permit(&harness.service, new(name.clone(), None, None)).await)
+        .await
+        .unwrap();
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
     neighbour.vaults().find(&name).await.unwrap();
 }
@@ -148,12 +181,22 @@ async fn a_page_of_vaults_reads_what_it_shows() {
     let harness = Harness::new(strict()).await;
     for number in 0..60 {
         let name = VaultName::parse(&format!("v{number:02}")).unwrap();
-        harness.service.create_vault(permit(&harness.service, new(name.clone(), None, None)).await).await.unwrap();
+        harness
+            .service
+            .vault_objects()
+            .create_vault(permit(&harness.service, new(name.clone(), None, None)).await)
+            .await
+            .unwrap();
     }
     let (mut token, mut names) = (String::new(), Vec::new());
     loop {
         harness.store.reset();
-        let page = harness.service.list_vaults(permit(&harness.service, AllVaults).await, 10, &token).await.unwrap();
+        let page = harness
+            .service
+            .vault_objects()
+            .list_vaults(permit(&harness.service, AllVaults).await, 10, &token)
+            .await
+            .unwrap();
         assert!(harness.store.read.load(std::sync::atomic::Ordering::SeqCst) <= 11);
         names.extend(page.vaults.into_iter().map(|vault| vault.name.to_string()));
         token = page.next_page_token;

@@ -127,7 +127,10 @@ async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_th
     let name = IssuerName::parse("corp").unwrap();
     let set = || async {
         let input = IssuerInput { provider: Some("Test".to_owned()), ..IssuerInput::default() };
-        test.service.set_issuer(permit(&test.service, (VaultName::default_vault(), name.clone())).await, input).await
+        test.service
+            .issuers()
+            .set_issuer(permit(&test.service, (VaultName::default_vault(), name.clone())).await, input)
+            .await
     };
     set().await.unwrap();
     store.mood.store(READ_ONLY, SeqCst);
@@ -140,7 +143,11 @@ async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_th
             "{body}"
         );
     }
-    test.service.issuer(permit(&test.service, (VaultName::default_vault(), name.clone())).await).await.unwrap();
+    test.service
+        .issuers()
+        .issuer(permit(&test.service, (VaultName::default_vault(), name.clone())).await)
+        .await
+        .unwrap();
     store.mood.store(WELL, SeqCst);
     assert_eq!(readyz(&probes).await.0, 200, "it finds out by itself");
     set().await.unwrap();

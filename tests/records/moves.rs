@@ -128,13 +128,18 @@ async fn a_list_of_vaults_goes_on_behind_a_damaged_one_wherever_its_pages_end() 
     place.filled().await;
     let service = place.open().await.service.clone();
     let team_z = NewVault { name: vault("team-z"), retention_days: None, purge_protection: None };
-    service.create_vault(permit(&service, team_z).await).await.unwrap();
+    service.vault_objects().create_vault(permit(&service, team_z).await).await.unwrap();
     place.moved(&format!("vaults/{A}"), &format!("vaults/{B}"));
     let life = place.open().await;
     for size in 1..5 {
         let (mut token, mut names) = (String::new(), Vec::new());
         loop {
-            let page = life.service.list_vaults(permit(&life.service, AllVaults).await, size, &token).await.unwrap();
+            let page = life
+                .service
+                .vault_objects()
+                .list_vaults(permit(&life.service, AllVaults).await, size, &token)
+                .await
+                .unwrap();
             names.extend(page.vaults.into_iter().map(|vault| vault.name.to_string()));
             token = page.next_page_token;
             if token.is_empty() {
@@ -162,7 +167,7 @@ fn request(life: &Life, vault_name: &str, name: &str, id: &str) -> impl Future<O
         client_request_id: None,
     };
     let service = life.service.clone();
-    async move { service.create(permit(&service, request).await).await.map(|_| ()) }
+    async move { service.creations().create(permit(&service, request).await).await.map(|_| ()) }
 }
 
 #[tokio::test]

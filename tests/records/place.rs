@@ -8,8 +8,7 @@ use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::keys::{KeyCacheOptions, KeyOptions, Keys, MasterKeys, Sealer};
-use certmint::service::NewVault;
-use certmint::service::{Limits, Service};
+use certmint::service::{Limits, NewVault, Service};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::transport::auth::Auth;
 use certmint::transport::rest::{RestOptions, router};
@@ -161,6 +160,7 @@ impl Place {
         for (vault_name, days) in [(A, 7), (B, 90)] {
             let days = RetentionDays::new(days).unwrap();
             life.service
+                .vault_objects()
                 .create_vault(
                     permit(
                         &life.service,
@@ -247,12 +247,12 @@ impl Life {
     pub(crate) async fn work(&self) -> Vec<String> {
         let mut failed = Vec::new();
         loop {
-            let due = self.service.claim(16).await.unwrap();
+            let due = self.service.jobs().claim(16).await.unwrap();
             if due.is_empty() {
                 return failed;
             }
             for due in due {
-                failed.extend(self.service.step(due).await.err().map(|error| error.message));
+                failed.extend(self.service.jobs().step(due).await.err().map(|error| error.message));
             }
         }
     }

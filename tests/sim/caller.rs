@@ -110,7 +110,7 @@ impl Caller {
         let from = self.harness.server.told();
         let answer = self.insist(|service| {
             let request = request.clone();
-            async move { service.create(permit(&service, request).await).await }
+            async move { service.creations().create(permit(&service, request).await).await }
         });
         match answer.await? {
             Ok(Created { operation, resume_token }) => {
@@ -147,7 +147,7 @@ impl Caller {
         let from = self.harness.server.told();
         let expected = expected(name, id);
         match self
-            .once(async |service: Service| service.pending(permit(&service, expected.clone()).await).await)
+            .once(async |service: Service| service.pending().pending(permit(&service, expected.clone()).await).await)
             .await?
         {
             Ok((operation, token)) => {
@@ -175,7 +175,9 @@ impl Caller {
 
     async fn cancel(&self, name: &CertificateName) {
         let expected = self.meant(name).await;
-        match self.insist(async |service: Service| service.cancel(permit(&service, expected.clone()).await).await).await
+        match self
+            .insist(async |service: Service| service.pending().cancel(permit(&service, expected.clone()).await).await)
+            .await
         {
             Some(Ok((operation, token))) => {
                 self.harness.told_with(&operation, &token);
@@ -192,7 +194,9 @@ impl Caller {
     async fn delete(&self, name: &CertificateName) {
         let expected = self.meant(name).await;
         match self
-            .insist(async |service: Service| service.delete_pending(permit(&service, expected.clone()).await).await)
+            .insist(async |service: Service| {
+                service.pending().delete_pending(permit(&service, expected.clone()).await).await
+            })
             .await
         {
             Some(Ok(operation)) => self.harness.knowledge.lock().unwrap().deleted.push(operation.request_id),
@@ -210,7 +214,7 @@ impl Caller {
         let request = MergeRequest { wanted: expected(name, id), x5c, enabled: None, tags: None };
         let answer = self.insist(|service| {
             let request = request.clone();
-            async move { service.merge(permit(&service, request).await).await }
+            async move { service.pending().merge(permit(&service, request).await).await }
         });
         match answer.await {
             Some(Ok(view)) => {
@@ -245,7 +249,7 @@ impl Caller {
             };
             let name = IssuerName::parse(account).unwrap();
             let service = self.door().await.service;
-            service.set_issuer(permit(&service, (vault(), name)).await, input).await.unwrap();
+            service.issuers().set_issuer(permit(&service, (vault(), name)).await, input).await.unwrap();
         }
     }
 
@@ -258,7 +262,7 @@ impl Caller {
                 let expected = expected(&name, Some(found.request_id));
                 let answer = self
                     .insist(async |service: Service| {
-                        service.cancel(permit(&service, expected.clone()).await).await.map(drop)
+                        service.pending().cancel(permit(&service, expected.clone()).await).await.map(drop)
                     })
                     .await;
                 self.expect_done("the last cancellation", answer);
@@ -272,7 +276,7 @@ impl Caller {
             let expected = expected(&name(number), None);
             let answer = self
                 .insist(async |service: Service| {
-                    service.delete_pending(permit(&service, expected.clone()).await).await.map(drop)
+                    service.pending().delete_pending(permit(&service, expected.clone()).await).await.map(drop)
                 })
                 .await;
             self.expect_done("the last deletion", answer);

@@ -61,11 +61,11 @@ async fn an_order_on_its_way() -> Scene {
     };
     let (one, other) = (replica().await, replica().await);
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
-    one.set_issuer(permit(&one, (vault(), IssuerName::parse("slow").unwrap())).await, input).await.unwrap();
+    one.issuers().set_issuer(permit(&one, (vault(), IssuerName::parse("slow").unwrap())).await, input).await.unwrap();
     let id = RequestId::from_uuid(random_id());
-    one.create(permit(&one, request(&name(0), "slow", Some(id), 0)).await).await.unwrap();
-    let due = one.claim(9).await.unwrap().remove(0);
-    let step = tokio::spawn(async move { one.step(due).await });
+    one.creations().create(permit(&one, request(&name(0), "slow", Some(id), 0)).await).await.unwrap();
+    let due = one.jobs().claim(9).await.unwrap().remove(0);
+    let step = tokio::spawn(async move { one.jobs().step(due).await });
     yield_now().await;
     let expected = PendingRef { vault: vault(), name: name(0), request_id: Some(id) };
     Scene { slow, clock, other, expected, step }
@@ -74,8 +74,8 @@ async fn an_order_on_its_way() -> Scene {
 impl Scene {
     /// What the other replica finds to do, done.
     async fn work(&self) {
-        for due in self.other.claim(9).await.unwrap() {
-            self.other.step(due).await.unwrap();
+        for due in self.other.jobs().claim(9).await.unwrap() {
+            self.other.jobs().step(due).await.unwrap();
         }
     }
 
@@ -93,7 +93,7 @@ impl Scene {
 #[tokio::test]
 async fn a_cancellation_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
-    scene.other.cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    scene.other.pending().cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0], "the authority would forget the cancellation, and then get the order");
     scene.arrives().await;
@@ -105,8 +105,8 @@ async fn a_cancellation_does_not_overtake_an_order_on_its_way() {
 async fn a_deletion_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
     // The cancellation first: it must not hide that an order is on its way.
-    scene.other.cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
-    scene.other.delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    scene.other.pending().cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    scene.other.pending().delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0]);
     scene.arrives().await;
@@ -117,7 +117,7 @@ async fn a_deletion_does_not_overtake_an_order_on_its_way() {
 #[tokio::test]
 async fn a_deletion_of_the_certificate_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
-    scene.other.delete_certificate(permit(&scene.other, (vault(), name(0))).await).await.unwrap();
+    scene.other.deletions().delete_certificate(permit(&scene.other, (vault(), name(0))).await).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0]);
     scene.arrives().await;
@@ -131,12 +131,12 @@ async fn an_operation_that_fails_by_its_deadline_leaves_no_order_behind() {
     scene.arrives().await;
     scene.clock.advance(Limits::default().issuing_deadline);
     scene.work().await;
-    let failed = scene.other.operation(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    let failed = scene.other.pending().operation(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     assert_eq!(failed.error().unwrap().code, "Certificate issuer error");
     assert!(failed.error().unwrap().message.contains("before the deadline"), "{failed:?}");
     assert_eq!(scene.heard(), ["order"]);
     // What is to be told is in the store alone, as after kill -9; and nobody keeps it by deleting the operation.
-    scene.other.delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    scene.other.pending().delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), ["order", "cancel"]);
     scene.clock.advance(Limits::default().cancelling_deadline);
@@ -149,7 +149,7 @@ async fn an_order_is_cancelled_however_late_its_operation_is_deleted() {
     let mut scene = an_order_on_its_way().await;
     scene.arrives().await;
     scene.clock.advance(Limits::default().issuing_deadline - Duration::from_millis(1));
-    scene.other.delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    scene.other.pending().delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.clock.advance(Duration::from_secs(5));
     scene.work().await;
     assert_eq!(scene.heard(), ["order", "cancel"]);
@@ -160,16 +160,16 @@ async fn a_change_sends_no_second_order_beside_one_on_its_way() {
     let mut scene = an_order_on_its_way().await;
     let change =
         UpdateRequest { vault: vault(), name: name(0), version: None, policy: None, enabled: Some(false), tags: None };
-    scene.other.update_certificate(permit(&scene.other, change.clone()).await).await.unwrap();
-    assert_eq!(scene.other.claim(9).await.unwrap().len(), 0);
+    scene.other.certificates().update_certificate(permit(&scene.other, change.clone()).await).await.unwrap();
+    assert_eq!(scene.other.jobs().claim(9).await.unwrap().len(), 0);
     scene.arrives().await;
-    assert_eq!(scene.other.claim(9).await.unwrap().len(), 1, "at once when the order had arrived");
+    assert_eq!(scene.other.jobs().claim(9).await.unwrap().len(), 1, "at once when the order had arrived");
 }
 
 #[tokio::test]
 async fn a_cancellation_waits_for_no_replica_that_died_longer_than_its_lease() {
     let scene = an_order_on_its_way().await;
-    scene.other.cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    scene.other.pending().cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.step.abort();
     scene.clock.advance(Limits::default().lease);
     scene.work().await;
@@ -182,9 +182,9 @@ async fn a_claim_that_arrives_after_its_lease_is_not_acted_upon() {
     scene.step.abort();
     scene.slow.gate.add_permits(9);
     scene.clock.advance(Limits::default().lease);
-    let late = scene.other.claim(9).await.unwrap().remove(0);
+    let late = scene.other.jobs().claim(9).await.unwrap().remove(0);
     scene.clock.advance(Limits::default().lease);
-    scene.other.step(late).await.unwrap();
+    scene.other.jobs().step(late).await.unwrap();
     assert_eq!(scene.heard(), [""; 0]);
     scene.work().await;
     assert_eq!(scene.heard(), ["order"]);
@@ -240,16 +240,16 @@ async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize
     let first = {
         let (service, request) = (service.clone(), request.clone());
         async move {
-            service.create(permit(&service, request).await).await.unwrap();
+            service.creations().create(permit(&service, request).await).await.unwrap();
             if completed {
-                for due in service.claim(9).await.unwrap() {
-                    service.step(due).await.unwrap();
+                for due in service.jobs().claim(9).await.unwrap() {
+                    service.jobs().step(due).await.unwrap();
                 }
             }
         }
     };
     *store.then.lock().unwrap() = Some(Box::pin(first));
-    let second = service.create(permit(&service, request).await).await.unwrap().operation;
+    let second = service.creations().create(permit(&service, request).await).await.unwrap().operation;
     (second, Store::events(&*store, 0, 99).await.unwrap().events.len())
 }
 
@@ -280,11 +280,11 @@ async fn a_step_that_ends_while_due_times_follow_a_clock_that_was_set_back_leave
     let keys = Keys::inline(Arc::new(Sealer::new(MasterKeys::random())), Arc::new(random_id));
     let issuers = Issuers::new(slow.clone());
     let service = Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), Limits::default()).await.unwrap();
-    service.create(permit(&service, request(&name(0), "Self", None, 0)).await).await.unwrap();
-    let due = service.claim(9).await.unwrap().remove(0);
+    service.creations().create(permit(&service, request(&name(0), "Self", None, 0)).await).await.unwrap();
+    let due = service.jobs().claim(9).await.unwrap().remove(0);
     let step = tokio::spawn({
         let service = service.clone();
-        async move { service.step(due).await }
+        async move { service.jobs().step(due).await }
     });
     yield_now().await;
     clock.set(begin);
@@ -293,7 +293,7 @@ async fn a_step_that_ends_while_due_times_follow_a_clock_that_was_set_back_leave
         slow.gate.add_permits(1);
         step.await.unwrap().unwrap();
     }));
-    assert!(service.claim(9).await.unwrap().is_empty(), "it is to be asked again in five seconds");
+    assert!(service.jobs().claim(9).await.unwrap().is_empty(), "it is to be asked again in five seconds");
     clock.advance(Duration::from_secs(6));
-    assert_eq!(service.claim(9).await.unwrap().len(), 1);
+    assert_eq!(service.jobs().claim(9).await.unwrap().len(), 1);
 }

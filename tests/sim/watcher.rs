@@ -167,7 +167,7 @@ impl Watcher {
         let opened = tokio::select! {
             biased;
             () = door.dead.cancelled() => return Cut::Broken,
-            opened = door.service.watch(permit(&door.service, request).await, &who, door.closing.clone()) => opened,
+            opened = door.service.watch().open(permit(&door.service, request).await, &who, door.closing.clone()) => opened,
         };
         if token.is_empty() {
             chain.opened = harness.server.head();

@@ -58,7 +58,7 @@ pub(crate) async fn make(data: &Path, url: Option<&str>, count: usize) {
                     if number >= count {
                         return;
                     }
-                    service.create(permit(&service, request(number)).await).await.unwrap();
+                    service.creations().create(permit(&service, request(number)).await).await.unwrap();
                 }
             })
         })

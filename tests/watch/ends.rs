@@ -33,6 +33,7 @@ impl Server {
         let created = self
             .life
             .service
+            .creations()
             .create(permit(&self.life.service, request(VaultName::default_vault(), name, issuer)).await)
             .await
             .unwrap();
@@ -42,11 +43,16 @@ impl Server {
     /// Everything that a stream says until it ends, and how it ended.
     async fn watch(&self, request: WatchRequest, closing: &CancellationToken) -> (Vec<WatchItem>, Option<Reason>) {
         let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-        let mut stream =
-            match self.life.service.watch(permit(&self.life.service, request).await, &who, closing.clone()).await {
-                Ok(stream) => stream,
-                Err(error) => return (Vec::new(), Some(error.reason)),
-            };
+        let mut stream = match self
+            .life
+            .service
+            .watch()
+            .open(permit(&self.life.service, request).await, &who, closing.clone())
+            .await
+        {
+            Ok(stream) => stream,
+            Err(error) => return (Vec::new(), Some(error.reason)),
+        };
         let mut seen = Vec::new();
         let end = tokio::time::timeout(Duration::from_secs(120), async {
             loop {
@@ -126,7 +132,7 @@ async fn a_watch_until_the_end_that_resumes_before_the_end_sees_it() {
 async fn a_watch_until_the_end_of_an_operation_that_is_gone_is_over_at_once() {
     let server = server().await;
     let (operation, _) = server.create("web", "Unknown").await;
-    server.life.service.delete_pending(permit(&server.life.service, expected("web")).await).await.unwrap();
+    server.life.service.pending().delete_pending(permit(&server.life.service, expected("web")).await).await.unwrap();
     let by_id = WatchRequest { request_id: Some(operation.request_id), until_terminal: true, ..all() };
     for snapshot in [Snapshot::None, Snapshot::InProgress, Snapshot::All] {
         let request = WatchRequest { snapshot: Some(snapshot), ..by_id.clone() };
@@ -147,7 +153,7 @@ async fn without_a_snapshot_a_watch_until_the_end_waits_for_what_is_open() {
     let closing = CancellationToken::new();
     let (watched, ()) = tokio::join!(server.watch(request, &closing), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        server.life.service.cancel(permit(&server.life.service, expected("web")).await).await.unwrap();
+        server.life.service.pending().cancel(permit(&server.life.service, expected("web")).await).await.unwrap();
     });
     let (seen, end) = watched;
     assert_eq!(end, None);
@@ -162,14 +168,25 @@ async fn a_stop_interrupts_a_long_replay_and_its_token_goes_on_where_it_ended() 
     let server = server().await;
     let (_, resume_token) = server.create("web", "Unknown").await;
     for _ in 0..20 {
-        server.life.service.delete_pending(permit(&server.life.service, expected("web")).await).await.unwrap();
+        server
+            .life
+            .service
+            .pending()
+            .delete_pending(permit(&server.life.service, expected("web")).await)
+            .await
+            .unwrap();
         server.create("web", "Unknown").await;
     }
     let closing = CancellationToken::new();
     let request = WatchRequest { resume_token, ..all() };
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-    let mut stream =
-        server.life.service.watch(permit(&server.life.service, request).await, &who, closing.clone()).await.unwrap();
+    let mut stream = server
+        .life
+        .service
+        .watch()
+        .open(permit(&server.life.service, request).await, &who, closing.clone())
+        .await
+        .unwrap();
     assert!(matches!(stream.next().await, Some(Ok(WatchItem::Event(_)))));
     closing.cancel();
     let (mut events, mut token) = (1, String::new());
@@ -197,8 +214,13 @@ async fn a_stop_in_the_middle_of_a_snapshot_gives_no_token() {
     }
     let closing = CancellationToken::new();
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-    let mut stream =
-        server.life.service.watch(permit(&server.life.service, all()).await, &who, closing.clone()).await.unwrap();
+    let mut stream = server
+        .life
+        .service
+        .watch()
+        .open(permit(&server.life.service, all()).await, &who, closing.clone())
+        .await
+        .unwrap();
     assert!(matches!(stream.next().await, Some(Ok(WatchItem::Snapshot(_)))));
     closing.cancel();
     let rest: Vec<_> = stream.collect().await;

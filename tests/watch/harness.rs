@@ -48,7 +48,7 @@ impl Life {
             tokio::spawn(worker::run(service.clone(), options, stop.clone())),
             tokio::spawn({
                 let (service, stop) = (service.clone(), stop.clone());
-                async move { service.tail(stop).await }
+                async move { service.watch().tail(stop).await }
             }),
         ];
         Self { service, store, closing: CancellationToken::new(), cut: CancellationToken::new(), stop, tasks }
@@ -90,7 +90,7 @@ pub(crate) async fn set_issuers(service: &Service) {
                 ..IssuerInput::default()
             };
             let (vault, name) = (VaultName::parse(vault).unwrap(), IssuerName::parse(account).unwrap());
-            service.set_issuer(permit(&service, (vault.clone(), name.clone())).await, input).await.unwrap();
+            service.issuers().set_issuer(permit(&service, (vault.clone(), name.clone())).await, input).await.unwrap();
         }
     }
 }

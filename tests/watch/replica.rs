@@ -46,7 +46,7 @@ async fn a_resumed_stream_is_caught_up_with_the_log_and_not_with_what_its_replic
     let vault = VaultName::default_vault();
     let create = async |name: &str| {
         let name = CertificateName::parse(name).unwrap();
-        one.service.create(permit(&one.service, request(vault.clone(), name, "hold")).await).await.unwrap()
+        one.service.creations().create(permit(&one.service, request(vault.clone(), name, "hold")).await).await.unwrap()
     };
     let token = create("before").await.resume_token;
 
@@ -71,7 +71,7 @@ async fn a_resumed_stream_is_caught_up_with_the_log_and_not_with_what_its_replic
         deadline: None,
     };
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-    let mut stream = two.watch(permit(&two, expected).await, &who, CancellationToken::new()).await.unwrap();
+    let mut stream = two.watch().open(permit(&two, expected).await, &who, CancellationToken::new()).await.unwrap();
     let mut told = Vec::new();
     loop {
         match stream.next().await.unwrap().unwrap() {

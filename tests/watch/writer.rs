@@ -20,16 +20,21 @@ pub(crate) async fn act(life: &Life, dice: &mut Dice) -> Option<(VaultName, Requ
     let refused = match dice.below(10) {
         0..6 => {
             let issuer = dice.one_of(&["Unknown", "Self", ISSUERS[0], ISSUERS[1], ISSUERS[2]]);
-            match life.service.create(permit(&life.service, request(vault.clone(), name, issuer)).await).await {
+            match life
+                .service
+                .creations()
+                .create(permit(&life.service, request(vault.clone(), name, issuer)).await)
+                .await
+            {
                 Ok(created) => return Some((vault, created.operation.request_id)),
                 Err(error) => error,
             }
         }
-        6..8 => match life.service.cancel(permit(&life.service, expected.clone()).await).await {
+        6..8 => match life.service.pending().cancel(permit(&life.service, expected.clone()).await).await {
             Ok(_) => return None,
             Err(error) => error,
         },
-        _ => match life.service.delete_pending(permit(&life.service, expected.clone()).await).await {
+        _ => match life.service.pending().delete_pending(permit(&life.service, expected.clone()).await).await {
             Ok(_) => return None,
             Err(error) => error,
         },

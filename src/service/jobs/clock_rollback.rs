@@ -1,7 +1,7 @@
 //! A clock that was set back: what was written down as due in the time before is due in the time after.
 
+use super::Jobs;
 use crate::domain::{Result, Timestamp};
-use crate::service::Service;
 use crate::service::records::{Codec, Kind, PendingRecord};
 use crate::service::retry::retry;
 use crate::store::{Batch, Put, Record};
@@ -35,7 +35,7 @@ impl LatestTime {
     }
 }
 
-impl Service {
+impl Jobs {
     /// Brings due times along where the clock was set back; without it, work that waits for a second would wait for
     /// as long as the clock was wrong. Every record of an operation is looked at, which is right for something rare.
     pub(super) async fn follow_the_clock(&self, now: Timestamp) -> Result<()> {
@@ -53,7 +53,7 @@ impl Service {
         for prefix in [Kind::Pending.prefix(), Kind::AbandonedOrder.prefix()] {
             let mut after = String::new();
             loop {
-                let page = self.store.list(prefix, &after, PAGE).await?;
+                let page = self.context.store.list(prefix, &after, PAGE).await?;
                 let Some(last) = page.last().map(|record| record.key.clone()) else { break };
                 for record in page {
                     self.shift_one(record, now, back).await?;
@@ -73,14 +73,14 @@ impl Service {
         retry!({
             let record = match listed.take() {
                 Some(record) => record,
-                None => match self.store.get(&key).await? {
+                None => match self.context.store.get(&key).await? {
                     Some(found) if found.due.is_none_or(|due| due >= time_before) => found,
                     _ => return Ok(Some(())),
                 },
             };
             let Some(due) = record.due.filter(|due| *due > now) else { return Ok(Some(())) };
-            let Some(put) = shifted(&self.records, record, due.minus(back)) else { return Ok(Some(())) };
-            Ok(self.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?.map(|_| ()))
+            let Some(put) = shifted(&self.context.records, record, due.minus(back)) else { return Ok(Some(())) };
+            Ok(self.context.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?.map(|_| ()))
         })
     }
 }

@@ -9,18 +9,20 @@ mod parked;
 mod pending;
 mod purging;
 mod request;
-mod wakeup;
+pub(super) mod wakeup;
 
-pub(super) use clock_rollback::LatestTime;
-pub(super) use wakeup::Wakeup;
-
-use super::Service;
+use super::certificates::Deletions;
+use super::context::Context;
+use super::issuers::{Authorities, Issuing};
+use super::pending::PendingOperations;
 use super::records::{Kind, concerns_a_record};
 use crate::domain::{Result, Timestamp};
-use crate::store::{Batch, Delete, Record};
+use crate::store::Record;
+use clock_rollback::LatestTime;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Work that was claimed; only good for [`Service::step`].
+/// Work that was claimed; only good for [`Jobs::step`].
 #[derive(Debug)]
 pub struct Due {
     pub(super) record: Record,
@@ -77,17 +79,38 @@ impl DueKind {
     }
 }
 
-impl Service {
+/// Claims what is due, and does it.
+#[derive(Clone)]
+pub struct Jobs {
+    context: Arc<Context>,
+    issuing: Issuing,
+    authorities: Authorities,
+    pending: PendingOperations,
+    deletions: Deletions,
+    latest: Arc<LatestTime>,
+}
+
+impl Jobs {
+    pub(super) fn new(
+        context: Arc<Context>,
+        issuing: Issuing,
+        authorities: Authorities,
+        pending: PendingOperations,
+        deletions: Deletions,
+    ) -> Self {
+        Self { context, issuing, authorities, pending, deletions, latest: Arc::default() }
+    }
+
     /// Takes up to `limit` due records for the length of one lease.
     pub async fn claim(&self, limit: usize) -> Result<Vec<Due>> {
-        let now = self.now();
+        let now = self.context.now();
         self.follow_the_clock(now).await?;
         // That may have taken its time.
-        let now = self.now();
-        let until = now.plus(self.limits.lease);
-        let records = self.store.claim(now, until, limit).await;
+        let now = self.context.now();
+        let until = now.plus(self.context.limits.lease);
+        let records = self.context.store.claim(now, until, limit).await;
         if records.is_err() {
-            self.writes.note(&records);
+            self.context.writes.note(&records);
         }
         let records = records?;
         Ok(records.into_iter().map(|record| Due { record, until }).collect())
@@ -95,13 +118,13 @@ impl Service {
 
     /// When there may be due work: at once where something was hinted, `None` where nothing was.
     pub fn next_due(&self) -> Option<Duration> {
-        let due = self.wakeup.take()?;
-        Some(Duration::from_millis(u64::try_from(due.0.saturating_sub(self.now().0)).unwrap_or(0)))
+        let due = self.context.wakeup.take()?;
+        Some(Duration::from_millis(u64::try_from(due.0.saturating_sub(self.context.now().0)).unwrap_or(0)))
     }
 
     /// Ends when there is work earlier than was known before.
     pub async fn wait_for_work(&self) {
-        self.wakeup.notified().await;
+        self.context.wakeup.notified().await;
     }
 
     /// Does one step of claimed work. An error leaves the record due again when its lease ends.
@@ -122,12 +145,7 @@ impl Service {
             DueKind::Deleted => self.purge_overdue(due).await,
             DueKind::Purging => self.finish_purge(due).await,
             DueKind::Authority => self.erase_authority(due).await,
-            DueKind::Challenge => self.expire_challenge(due).await,
+            DueKind::Challenge => self.issuing.expire_challenge(due).await,
         }
-    }
-
-    pub(super) async fn remove(&self, record: &Record) -> Result<()> {
-        let deletes = vec![Delete { key: record.key.clone(), expected: record.revision }];
-        self.try_commit(Batch { deletes, ..Batch::default() }).await.map(|_| ())
     }
 }

@@ -2,9 +2,8 @@
 //! They are parked, which takes them out of the due work without changing them, and a version that knows their kind
 //! makes them due again.
 
-use super::{Due, DueKind};
+use super::{Due, DueKind, Jobs};
 use crate::domain::Result;
-use crate::service::Service;
 use crate::service::outage::OncePerKind;
 use crate::service::records::{ParkedRecord, key};
 use crate::store::{Batch, Delete, Put, Record};
@@ -15,18 +14,18 @@ const PAGE: usize = 500;
 /// Reports each kind once in the life of the process.
 static REPORTED: OncePerKind = OncePerKind::new();
 
-impl Service {
+impl Jobs {
     /// Takes the record out of the due work and remembers that it was due.
     pub(super) async fn park(&self, due: Due) -> Result<()> {
         let Due { record: Record { key, revision, body, due: _ }, until: _ } = due;
         let place = key::parked(&key);
-        let before = self.store.get(place.as_str()).await?.map(|record| record.revision);
-        let parked = ParkedRecord { key: key.clone(), since: self.now() };
-        let parked = self.records.put(&place, before, &parked, None)?;
+        let before = self.context.store.get(place.as_str()).await?.map(|record| record.revision);
+        let parked = ParkedRecord { key: key.clone(), since: self.context.now() };
+        let parked = self.context.records.put(&place, before, &parked, None)?;
         let kind = key.split('/').next().unwrap_or_default().to_owned();
         let record = Put { key, expected: Some(revision), body, due: None };
-        if self.try_commit(Batch { puts: vec![record, parked], ..Batch::default() }).await?.is_some() {
-            self.metrics.worker_parked.inc();
+        if self.context.try_commit(Batch { puts: vec![record, parked], ..Batch::default() }).await?.is_some() {
+            self.context.metrics.worker_parked.inc();
             if REPORTED.first(&kind) {
                 tracing::warn!(
                     kind,
@@ -42,12 +41,12 @@ impl Service {
         let prefix = key::all_parked();
         let mut after = String::new();
         loop {
-            let page = self.store.list(prefix.as_str(), &after, PAGE).await?;
+            let page = self.context.store.list(prefix.as_str(), &after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.key);
             for record in page {
                 // One that does not verify was logged.
-                if let Ok(parked) = self.records.read::<ParkedRecord>(&record)
+                if let Ok(parked) = self.context.records.read::<ParkedRecord>(&record)
                     && DueKind::of(&parked.key).is_some()
                 {
                     self.make_due_again(record, &parked.key).await?;
@@ -58,12 +57,12 @@ impl Service {
 
     /// Somebody who is faster has resumed it, or the record changed, which the next look finds.
     async fn make_due_again(&self, parked: Record, key: &str) -> Result<()> {
-        let now = self.now();
-        let waits = self.store.get(key).await?.filter(|record| record.due.is_none());
+        let now = self.context.now();
+        let waits = self.context.store.get(key).await?.filter(|record| record.due.is_none());
         let due = |Record { key, revision, body, due: _ }| Put { key, expected: Some(revision), body, due: Some(now) };
         let puts = waits.map(due).into_iter().collect();
         let deletes = vec![Delete { key: parked.key, expected: parked.revision }];
-        self.try_commit(Batch { puts, deletes, ..Batch::default() }).await.map(|_| ())
+        self.context.try_commit(Batch { puts, deletes, ..Batch::default() }).await.map(|_| ())
     }
 }
 

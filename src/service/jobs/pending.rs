@@ -1,31 +1,30 @@
 //! Pending operations: their issuer is asked, and what it says is committed against the claim. A step may be repeated,
 //! which every issuer bears.
 
-use super::Due;
+use super::{Due, Jobs};
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, Operation, Result, Timestamp};
 use crate::issuer::FailureClass;
 use crate::keys::{Caller, Work, chain};
-use crate::service::Service;
 use crate::service::ask::{Asked, Outcome, failure};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
 use crate::store::{Batch, Record};
 
-impl Service {
+impl Jobs {
     pub(super) async fn step_pending(&self, due: Due) -> Result<()> {
         let record = &due.record;
-        let mut pending: PendingRecord = self.records.read(record)?;
+        let mut pending: PendingRecord = self.context.records.read(record)?;
         let before = pending.operation.clone();
         let Asked { outcome, beside } = match &before.state {
             State::AwaitingMerge if before.cancellation_requested => Outcome::Ended(Event::CancelConfirmed).into(),
-            State::Issuing { .. } if pending.deadline <= self.now() => Outcome::Overdue.into(),
-            State::Issuing { .. } => self.ask(&pending, due.until).await?,
+            State::Issuing { .. } if pending.deadline <= self.context.now() => Outcome::Overdue.into(),
+            State::Issuing { .. } => self.issuing.ask(&pending, due.until).await?,
             // Nothing to do any more: the record stops being due.
             _ => return self.save(record, pending, None, Batch::default()).await.map(|_| ()),
         };
         // After the call of the issuer, which may take as long as the lease: waits and events count from its end.
-        let now = self.now();
+        let now = self.context.now();
         let saved = match outcome {
             Outcome::Open { checkpoint, note, actions, again, progress } => {
                 pending.checkpoint = Blob(checkpoint.0);
@@ -55,31 +54,34 @@ impl Service {
         beside: Batch,
     ) -> Result<bool> {
         let before = pending.operation.clone();
-        let now = self.now();
+        let now = self.context.now();
         let (csr, policy) = (before.csr.0.clone(), pending.policy.clone());
         let checked = self
+            .context
             .keys
             .run(&Caller::server(), Work::Small, move || Ok(chain::check_issued(&chain, &csr, &policy, now)))
             .await?;
         match checked {
             Ok(chain) => {
-                self.note_expiry(&before, &chain).await?;
-                let now = self.now();
+                self.authorities.note_expiry(&before, &chain).await?;
+                let now = self.context.now();
                 pending.operation = before.clone().apply(Event::Issued, now)?;
                 // Deleted meanwhile: there is nothing to complete.
-                let Some(completion) = self.completion(record, pending, chain, now).await? else { return Ok(false) };
+                let Some(completion) = self.pending.completion(record, pending, chain, now).await? else {
+                    return Ok(false);
+                };
                 let mut batch = completion.batch;
                 batch.puts.extend(beside.puts);
                 batch.deletes.extend(beside.deletes);
                 batch.events.push(updated(&completion.pending.operation, &before)?);
-                Ok(self.try_commit(batch).await?.is_some())
+                Ok(self.context.try_commit(batch).await?.is_some())
             }
             Err(problem) => {
                 let error = failure(
                     FailureClass::IssuerError,
                     &format!("The issuer returned a certificate that does not fit: {problem}"),
                 );
-                self.end(record, pending, Event::Failed(error), self.now(), beside).await
+                self.end(record, pending, Event::Failed(error), self.context.now(), beside).await
             }
         }
     }
@@ -108,8 +110,8 @@ impl Service {
         mut batch: Batch,
     ) -> Result<bool> {
         pending.planned = due;
-        batch.puts.push(self.records.replace(record, &pending, due)?);
-        Ok(self.try_commit(batch).await?.is_some())
+        batch.puts.push(self.context.records.replace(record, &pending, due)?);
+        Ok(self.context.try_commit(batch).await?.is_some())
     }
 
     /// Who cancels or deletes an operation during a step waits for its end, so that the authority
@@ -118,11 +120,11 @@ impl Service {
     pub(super) async fn hand_over(&self, operation: &Operation, until: Timestamp) -> Result<()> {
         let pending = key::pending(&operation.vault, &operation.certificate);
         for place in [pending, key::abandoned_order(&operation.vault, operation.request_id)] {
-            let Some((record, pending)) = self.load(&place).await? else { continue };
+            let Some((record, pending)) = self.context.load(&place).await? else { continue };
             // A lease that ends later is that of another step.
             let waits = pending.lease(&record).is_some_and(|end| end <= until);
             if waits && pending.operation.request_id == operation.request_id {
-                self.save(&record, pending, Some(self.now()), Batch::default()).await?;
+                self.save(&record, pending, Some(self.context.now()), Batch::default()).await?;
             }
         }
         Ok(())

@@ -1,20 +1,36 @@
 //! Following pending operations: a cursor over the durable log. There is no queue for a
 //! subscriber, so nothing overflows and nobody lags: who is slow reads the log from the store.
 
+mod counts;
 mod filter;
-mod hub;
+pub(super) mod hub;
 mod index;
 mod ring;
 mod stream;
 mod timers;
 mod token;
 
+pub(super) use counts::seen;
 pub use filter::{Snapshot, WatchRequest};
 pub use hub::{Hub, WatchLimits};
 pub use ring::LogEvent;
 pub use stream::{Bookmark, WatchItem, WatchStream};
 
+use super::context::Context;
 use crate::domain::Operation;
+use std::sync::Arc;
+
+/// Follows the log, and opens streams.
+#[derive(Clone)]
+pub struct Watch {
+    context: Arc<Context>,
+}
+
+impl Watch {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+}
 
 /// Who holds a stream, for the limits.
 #[derive(Clone, Debug)]

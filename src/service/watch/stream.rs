@@ -1,5 +1,6 @@
 //! One stream: a snapshot or a replay, a bookmark, then every matching event as it is committed.
 
+use super::Watch;
 use super::filter::{Filter, Snapshot, WatchRequest};
 use super::hub::StreamSlot;
 use super::ring::LogEvent;
@@ -8,8 +9,8 @@ use super::token::expired;
 use super::{Subscriber, ended};
 use crate::domain::pending::TransitionKind;
 use crate::domain::{Error, Operation, Reason, RequestId, Result};
-use crate::service::Service;
 use crate::service::access::Permit;
+use crate::service::context::Context;
 use crate::service::records::{ShownPending, key};
 use crate::store::{Record, Revision, StoreError};
 use futures_util::Stream;
@@ -42,7 +43,7 @@ pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem>> + Send>>;
 
 /// What a stream carries from one message to the next.
 struct Session {
-    service: Service,
+    context: Arc<Context>,
     filter: Filter,
     slot: StreamSlot,
     page: usize,
@@ -61,20 +62,20 @@ struct Session {
 /// What a stream takes out of the store at a time: it holds that much for as long as its client does not read.
 const STREAM_PAGE: usize = 32;
 
-impl Service {
+impl Watch {
     /// Follows the log until `shutdown`; every process runs one.
     pub async fn tail(&self, shutdown: CancellationToken) {
         let observe = |event: &LogEvent| self.count(event);
-        self.hub.tail(&*self.store, self.limits.watch.page, &observe, shutdown).await;
+        self.context.hub.tail(&*self.context.store, self.context.limits.watch.page, &observe, shutdown).await;
     }
 
     /// How many watch streams are open.
     pub fn streams(&self) -> usize {
-        self.hub.streams()
+        self.context.hub.streams()
     }
 
     /// Opens a stream. `closing` ends it with a closing bookmark, to be resumed elsewhere.
-    pub async fn watch(
+    pub async fn open(
         &self,
         request: Permit<WatchRequest>,
         who: &Subscriber,
@@ -87,7 +88,7 @@ impl Service {
         }
         if let (Some(id), Some(vault)) = (request.request_id, &request.vault) {
             // The operation's name finds it in the index.
-            let known = self.load(&key::request(vault, id)).await?;
+            let known = self.context.load(&key::request(vault, id)).await?;
             let name = known.map(|(_, known)| known.certificate);
             match name.filter(|name| request.names.is_empty() || request.names.contains(name)) {
                 Some(name) => request.names = vec![name],
@@ -103,16 +104,16 @@ impl Service {
         // A name that is given twice is still one certificate.
         let mut once = HashSet::new();
         request.names.retain(|name| once.insert(name.key()));
-        let limits = &self.limits.watch;
+        let limits = &self.context.limits.watch;
         // In the index before the head is read: nothing that is committed from here on is missed.
-        let slot = self.hub.enter(who, &request, limits)?;
-        let known = *self.store.head().borrow();
+        let slot = self.context.hub.enter(who, &request, limits)?;
+        let known = *self.context.store.head().borrow();
         let resumed = !request.resume_token.is_empty();
         let (cursor, head) = if resumed { self.resume(&request.resume_token, known).await? } else { (known, known) };
         let snapshot = if resumed { Snapshot::None } else { request.snapshot() };
         let timers = Timers::new(&request, limits, slot.id, closing);
         let session = Session {
-            service: self.clone(),
+            context: self.context.clone(),
             filter: Filter::new(&request),
             slot,
             page: limits.page.min(STREAM_PAGE),
@@ -130,8 +131,8 @@ impl Service {
     /// The position of a token that the log still reaches back to, and the present of the log. What this process
     /// has `known` of it may lag behind what another replica has acknowledged.
     async fn resume(&self, token: &str, known: Revision) -> Result<(Revision, Revision)> {
-        let revision = self.hub.read_token(token)?;
-        let page = self.store.events(revision, 1).await.map_err(unless_history_lost)?;
+        let revision = self.context.hub.read_token(token)?;
+        let page = self.context.store.events(revision, 1).await.map_err(unless_history_lost)?;
         let head = page.head.max(known);
         if revision < page.trimmed || revision > head {
             return Err(expired());
@@ -188,7 +189,7 @@ impl Session {
                     for event in pending.by_ref() {
                         if let Some(event) = self.admit(event) {
                             timers.sent();
-                            self.service.metrics.watch_delivered.inc();
+                            self.context.metrics.watch_delivered.inc();
                             yield Ok(WatchItem::Event(event));
                         }
                     }
@@ -222,7 +223,7 @@ impl Session {
                     }
                 }
                 // What was known before the end is still told; a long replay is left to the next stream.
-                let last = if goal.is_none() { self.service.hub.head() } else { 0 };
+                let last = if goal.is_none() { self.context.hub.head() } else { 0 };
                 while self.cursor < last {
                     let events = match self.next_events(None).await {
                         Ok(Some(events)) => events,
@@ -231,7 +232,7 @@ impl Session {
                     };
                     for event in events {
                         if let Some(event) = self.admit(event) {
-                            self.service.metrics.watch_delivered.inc();
+                            self.context.metrics.watch_delivered.inc();
                             yield Ok(WatchItem::Event(event));
                         }
                     }
@@ -246,7 +247,7 @@ impl Session {
     }
 
     fn bookmark(&self, kind: Bookmark) -> WatchItem {
-        WatchItem::Bookmark { kind, resume_token: self.service.hub.token(self.cursor) }
+        WatchItem::Bookmark { kind, resume_token: self.context.hub.token(self.cursor) }
     }
 
     /// A page of the snapshot, and after which key the next one begins. Boxed: who takes one out of the page needs
@@ -262,7 +263,7 @@ impl Session {
         let mut operations = Vec::new();
         for record in records {
             // One that does not verify was logged, and keeps nobody from seeing the others.
-            let Ok(ShownPending { operation }) = self.service.records.read(&record) else { continue };
+            let Ok(ShownPending { operation }) = self.context.records.read(&record) else { continue };
             let wanted = snapshot == Snapshot::All || operation.in_progress();
             if !wanted || !self.filter.concerns(&operation) {
                 continue;
@@ -281,14 +282,14 @@ impl Session {
 
     /// A page of the records that the request may concern, and after which key the next one begins.
     async fn records(&self, request: &WatchRequest, after: &str) -> Result<(Vec<Record>, Option<String>)> {
-        let store = &self.service.store;
+        let store = &self.context.store;
         match (&request.vault, request.names.is_empty()) {
             (Some(vault), false) => {
                 // Here the key is the place in the list of names.
                 let begin = after.parse::<usize>().unwrap_or(0);
                 let names = request.names.iter().skip(begin).take(self.page);
                 let keys: Vec<_> = names.map(|name| key::pending(vault, name)).collect();
-                let found = self.service.get_many(&keys.iter().collect::<Vec<_>>()).await?;
+                let found = self.context.get_many(&keys.iter().collect::<Vec<_>>()).await?;
                 let (found, next) = (found.into_iter().flatten().collect(), begin + self.page);
                 Ok((found, (next < request.names.len()).then(|| next.to_string())))
             }
@@ -311,7 +312,7 @@ impl Session {
         loop {
             let (records, next) = self.records(request, &after).await?;
             for record in records {
-                let Ok(ShownPending { operation }) = self.service.records.read(&record) else { continue };
+                let Ok(ShownPending { operation }) = self.context.records.read(&record) else { continue };
                 if self.filter.concerns(&operation) {
                     known = known.max(record.revision);
                     self.track(&operation, ended(&operation));
@@ -324,7 +325,7 @@ impl Session {
 
     /// The next matching events; `None` when the present was reached (with a `goal`: at least it).
     async fn next_events(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
-        let hub = &self.service.hub;
+        let hub = &self.context.hub;
         if hub.is_history_lost() {
             return Err(expired());
         }
@@ -343,7 +344,7 @@ impl Session {
 
     /// The same out of the store.
     async fn read_on(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
-        let page = self.service.store.events(self.cursor, self.page).await.map_err(unless_history_lost)?;
+        let page = self.context.store.events(self.cursor, self.page).await.map_err(unless_history_lost)?;
         if self.cursor < page.trimmed {
             return Err(expired());
         }
@@ -351,7 +352,7 @@ impl Session {
         let mut events = Vec::new();
         for event in &page.events {
             self.cursor = event.revision;
-            let event = self.service.hub.decode(event)?;
+            let event = self.context.hub.decode(event)?;
             if self.filter.concerns(&event.transition.operation) {
                 events.push(Arc::new(event));
             }
@@ -394,7 +395,7 @@ impl Session {
     /// Nothing between the cursor and the head of the ring matched.
     fn skip_to_head(&mut self) {
         if let Some((cursor, None)) =
-            self.service.hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation))
+            self.context.hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation))
         {
             self.cursor = cursor;
         }

@@ -64,7 +64,7 @@ impl Certificates {
             request_id: chosen_id(&request_id)?,
             client_request_id: None,
         };
-        let created = self.0.create(call.permit(request).await?).await?;
+        let created = self.0.creations().create(call.permit(request).await?).await?;
         Ok(v1::CreateCertificateResponse {
             operation: Some(reply::operation(&created.operation, &call.base(), true)),
             resume_token: created.resume_token,
@@ -75,7 +75,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::GetPendingRequest { vault_name, certificate_name, request_id } = message;
         let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
-        let (operation, resume_token) = self.0.pending(call.permit(wanted).await?).await?;
+        let (operation, resume_token) = self.0.pending().pending(call.permit(wanted).await?).await?;
         let operation = Some(reply::operation(&operation, &call.base(), true));
         Ok(v1::GetPendingResponse { operation, resume_token })
     }
@@ -91,7 +91,7 @@ impl Certificates {
             page_size: page_size(size)?,
             page_token,
         };
-        let page = self.0.list_pending(call.permit(wanted).await?).await?;
+        let page = self.0.pending().list_pending(call.permit(wanted).await?).await?;
         let base = call.base();
         Ok(v1::ListPendingResponse {
             operations: page.operations.iter().map(|operation| reply::operation(operation, &base, true)).collect(),
@@ -104,7 +104,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::CancelPendingRequest { vault_name, certificate_name, request_id } = message;
         let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
-        let (operation, resume_token) = self.0.cancel(call.permit(wanted).await?).await?;
+        let (operation, resume_token) = self.0.pending().cancel(call.permit(wanted).await?).await?;
         let operation = Some(reply::operation(&operation, &call.base(), true));
         Ok(v1::CancelPendingResponse { operation, resume_token })
     }
@@ -113,7 +113,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::DeletePendingRequest { vault_name, certificate_name, request_id } = message;
         let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
-        let operation = self.0.delete_pending(call.permit(wanted).await?).await?;
+        let operation = self.0.pending().delete_pending(call.permit(wanted).await?).await?;
         Ok(v1::DeletePendingResponse { operation: Some(reply::operation(&operation, &call.base(), true)) })
     }
 
@@ -133,13 +133,13 @@ impl Certificates {
             enabled: enabled(attributes),
             tags: tags(labels),
         };
-        let view = self.0.merge(call.permit(request).await?).await?;
+        let view = self.0.pending().merge(call.permit(request).await?).await?;
         Ok(v1::MergeCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
     async fn import(&self, request: Request<v1::ImportCertificateRequest>) -> Result<v1::ImportCertificateResponse> {
         let (call, message) = open(request)?;
-        let view = self.0.import(call.permit(import::request(&call, message).await?).await?).await?;
+        let view = self.0.certificates().import(call.permit(import::request(&call, message).await?).await?).await?;
         Ok(v1::ImportCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
@@ -150,8 +150,8 @@ impl Certificates {
         let version = optional_version(&certificate_version)?;
         let wanted = call.permit((vault, name)).await?;
         let view = match version {
-            None => self.0.certificate(wanted).await?,
-            Some(version) => self.0.certificate_version(wanted, version).await?,
+            None => self.0.certificates().certificate(wanted).await?,
+            Some(version) => self.0.certificates().certificate_version(wanted, version).await?,
         };
         Ok(v1::GetCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }

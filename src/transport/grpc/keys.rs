@@ -33,7 +33,7 @@ impl Keys {
     async fn get(&self, request: Request<v1::GetKeyRequest>) -> Result<v1::GetKeyResponse> {
         let (call, message) = open(request)?;
         let v1::GetKeyRequest { vault_name, key_name, key_version } = message;
-        let view = self.0.key(&wanted(&call, &vault_name, &key_name, &key_version).await?).await?;
+        let view = self.0.materials().key(&wanted(&call, &vault_name, &key_name, &key_version).await?).await?;
         Ok(v1::GetKeyResponse { key: Some(key(view, &call.base())) })
     }
 
@@ -41,7 +41,7 @@ impl Keys {
         let (call, message) = open(request)?;
         let v1::ListKeysRequest { vault_name, page_size: size, page_token } = message;
         let vault = call.vault(&vault_name).await?;
-        let page = self.0.keys(call.permit(vault).await?, page_size(size)?, &page_token).await?;
+        let page = self.0.materials().keys(call.permit(vault).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListKeysResponse {
             keys: page
@@ -57,7 +57,8 @@ impl Keys {
         let (call, message) = open(request)?;
         let v1::ListKeyVersionsRequest { vault_name, key_name, page_size: size, page_token } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&key_name)?);
-        let page = self.0.key_versions(call.permit((vault, name)).await?, page_size(size)?, &page_token).await?;
+        let page =
+            self.0.materials().key_versions(call.permit((vault, name)).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListKeyVersionsResponse {
             keys: page
@@ -71,7 +72,7 @@ impl Keys {
 
     async fn sign_digest(&self, request: Request<v1::SignRequest>) -> Result<v1::SignResponse> {
         let (call, wanted, algorithm, digest) = opened!(request, v1::SignRequest { algorithm, digest });
-        let result = self.0.sign(&wanted, signature_algorithm(algorithm)?, digest.into()).await?;
+        let result = self.0.materials().sign(&wanted, signature_algorithm(algorithm)?, digest.into()).await?;
         let (key_id, signature) = named(&call, &wanted, result);
         Ok(v1::SignResponse { key_id, signature })
     }
@@ -80,7 +81,7 @@ impl Keys {
         let (_, wanted, algorithm, digest, signature) =
             opened!(request, v1::VerifyRequest { algorithm, digest, signature });
         let algorithm = signature_algorithm(algorithm)?;
-        let valid = self.0.verify(&wanted, algorithm, digest.into(), signature.into()).await?;
+        let valid = self.0.materials().verify(&wanted, algorithm, digest.into(), signature.into()).await?;
         Ok(v1::VerifyResponse { valid })
     }
 
@@ -117,7 +118,7 @@ impl Keys {
         plain: Bytes,
     ) -> Result<(String, Bytes)> {
         let plain = Zeroizing::new(plain.to_vec());
-        let result = self.0.encrypt(wanted, operation, encryption_algorithm(algorithm)?, plain).await?;
+        let result = self.0.materials().encrypt(wanted, operation, encryption_algorithm(algorithm)?, plain).await?;
         Ok(named(call, wanted, result))
     }
 
@@ -130,7 +131,7 @@ impl Keys {
         ciphertext: Bytes,
     ) -> Result<(String, Bytes)> {
         let algorithm = encryption_algorithm(algorithm)?;
-        let result = self.0.decrypt(wanted, operation, algorithm, ciphertext.into()).await?;
+        let result = self.0.materials().decrypt(wanted, operation, algorithm, ciphertext.into()).await?;
         Ok(named(call, wanted, result))
     }
 }

@@ -22,7 +22,7 @@ impl Secrets {
         let v1::GetSecretRequest { vault_name, secret_name, secret_version, out_content_type } = message;
         let wanted = wanted(&call, &vault_name, &secret_name, &secret_version).await?;
         let form = filled(out_content_type).map(|text| form(&text)).transpose()?;
-        let view = self.0.secret(&wanted, form).await?;
+        let view = self.0.materials().secret(&wanted, form).await?;
         call.note(|about| about.secret(&view));
         Ok(v1::GetSecretResponse { secret: Some(secret(view, &call.base())?) })
     }
@@ -31,7 +31,7 @@ impl Secrets {
         let (call, message) = open(request)?;
         let v1::ListSecretsRequest { vault_name, page_size: size, page_token } = message;
         let vault = call.vault(&vault_name).await?;
-        let page = self.0.secrets(call.permit(vault).await?, page_size(size)?, &page_token).await?;
+        let page = self.0.materials().secrets(call.permit(vault).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListSecretsResponse {
             secrets: page
@@ -50,7 +50,11 @@ impl Secrets {
         let (call, message) = open(request)?;
         let v1::ListSecretVersionsRequest { vault_name, secret_name, page_size: size, page_token } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&secret_name)?);
-        let page = self.0.secret_versions(call.permit((vault, name)).await?, page_size(size)?, &page_token).await?;
+        let page = self
+            .0
+            .materials()
+            .secret_versions(call.permit((vault, name)).await?, page_size(size)?, &page_token)
+            .await?;
         let base = call.base();
         Ok(v1::ListSecretVersionsResponse {
             secrets: page

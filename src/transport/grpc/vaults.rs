@@ -31,7 +31,7 @@ impl VaultCalls {
         // A negative number is out of range like any other.
         let days = retention_days.map(|days| RetentionDays::new(u32::try_from(days).unwrap_or(0))).transpose()?;
         let wanted = NewVault { name, retention_days: days, purge_protection };
-        let vault = self.0.create_vault(call.permit(wanted).await?).await?;
+        let vault = self.0.vault_objects().create_vault(call.permit(wanted).await?).await?;
         Ok(v1::CreateVaultResponse { vault: Some(reply(vault)) })
     }
 
@@ -39,13 +39,14 @@ impl VaultCalls {
         let (call, message) = open(request)?;
         let v1::GetVaultRequest { vault_name } = message;
         let name = call.vault(&vault_name).await?;
-        Ok(v1::GetVaultResponse { vault: Some(reply(self.0.vault(call.permit(name).await?).await?)) })
+        Ok(v1::GetVaultResponse { vault: Some(reply(self.0.vault_objects().vault(call.permit(name).await?).await?)) })
     }
 
     async fn list(&self, request: Request<v1::ListVaultsRequest>) -> Result<v1::ListVaultsResponse> {
         let (call, message) = open(request)?;
         let v1::ListVaultsRequest { page_size: size, page_token } = message;
-        let page = self.0.list_vaults(call.permit(AllVaults).await?, page_size(size)?, &page_token).await?;
+        let page =
+            self.0.vault_objects().list_vaults(call.permit(AllVaults).await?, page_size(size)?, &page_token).await?;
         Ok(v1::ListVaultsResponse {
             vaults: page.vaults.into_iter().map(reply).collect(),
             next_page_token: page.next_page_token,

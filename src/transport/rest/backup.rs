@@ -15,8 +15,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 
 pub(super) async fn backup(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let value =
-        call.service.backup_certificate(call.permit((call.vault(), CertificateName::parse(name)?)).await?).await?;
+    let value = call
+        .service
+        .certificates()
+        .backup_certificate(call.permit((call.vault(), CertificateName::parse(name)?)).await?)
+        .await?;
     Ok(Answer::json(StatusCode::OK, json(&BackupAnswer { value: URL_SAFE_NO_PAD.encode(value) })))
 }
 
@@ -29,7 +32,7 @@ pub(super) async fn restore(call: &Call<'_>, body: &mut Body) -> Result<Answer, 
     let Some(bytes) = [&URL_SAFE, &STANDARD].into_iter().find_map(decode) else {
         return Err(Error::new(Reason::MalformedBackup, "Backup blob is corrupt.").into());
     };
-    let restored = call.service.restore_certificate(call.permit(call.vault()).await?, bytes).await;
+    let restored = call.service.certificates().restore_certificate(call.permit(call.vault()).await?, bytes).await;
     call.note(|about| match &restored {
         Ok(view) => view.name.as_str().clone_into(&mut about.name),
         Err(refusal) => about.not_restored(refusal),

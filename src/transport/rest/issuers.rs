@@ -15,33 +15,34 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 const MAX_RESULTS: usize = 25;
 
 pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let issuer = call.service.issuer(call.permit((call.vault(), IssuerName::parse(name)?)).await?).await?;
+    let issuer = call.service.issuers().issuer(call.permit((call.vault(), IssuerName::parse(name)?)).await?).await?;
     Ok(answer(call, &issuer))
 }
 
 pub(super) async fn set(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = IssuerName::parse(name)?;
     let input = IssuerInput::from(call.body::<IssuerBody>(body).await?);
-    let issuer = call.service.set_issuer(call.permit((call.vault(), name)).await?, input).await?;
+    let issuer = call.service.issuers().set_issuer(call.permit((call.vault(), name)).await?, input).await?;
     Ok(answer(call, &issuer))
 }
 
 pub(super) async fn update(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = IssuerName::parse(name)?;
     let input = IssuerInput::from(call.body::<IssuerBody>(body).await?);
-    let issuer = call.service.update_issuer(call.permit((call.vault(), name)).await?, input).await?;
+    let issuer = call.service.issuers().update_issuer(call.permit((call.vault(), name)).await?, input).await?;
     Ok(answer(call, &issuer))
 }
 
 pub(super) async fn delete(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let issuer = call.service.delete_issuer(call.permit((call.vault(), IssuerName::parse(name)?)).await?).await?;
+    let issuer =
+        call.service.issuers().delete_issuer(call.permit((call.vault(), IssuerName::parse(name)?)).await?).await?;
     Ok(answer(call, &issuer))
 }
 
 pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Failure> {
     let size = page_size(call.address.query("maxresults"))?;
     let token = call.address.query("$skiptoken").unwrap_or_default();
-    let page = call.service.issuers(call.permit(call.vault()).await?, size, token).await?;
+    let page = call.service.issuers().issuers(call.permit(call.vault()).await?, size, token).await?;
     let next_link = (!page.next_page_token.is_empty()).then(|| {
         let token = utf8_percent_encode(&page.next_page_token, NON_ALPHANUMERIC);
         format!("{}&$skiptoken={token}&maxresults={size}", call.links.url("certificates", &["issuers"]))
@@ -53,7 +54,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Failure> {
 /// The chain of a built-in authority as PEM, the root last: what clients have to trust.
 pub(super) async fn ca(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let name = IssuerName::parse(name)?;
-    let chain = call.service.ca(call.permit((call.vault(), name.clone())).await?).await?;
+    let chain = call.service.authorities().ca(call.permit((call.vault(), name.clone())).await?).await?;
     let mut text = String::new();
     for certificate in &chain {
         let pem = encode_string("CERTIFICATE", LineEnding::LF, &certificate.0).map_err(|error| {

@@ -24,38 +24,40 @@ use zeroize::Zeroizing;
 pub(super) async fn secret(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
     let wanted = wanted(call, name, version)?;
     let form = call.address.query("outContentType").map(form).transpose()?;
-    let view = call.service.secret(&call.permit(wanted).await?, form).await?;
+    let view = call.service.materials().secret(&call.permit(wanted).await?, form).await?;
     call.note(|about| about.secret(&view));
     Ok(Answer::json(StatusCode::OK, json(&SecretAnswer::new(&view, &call.links))))
 }
 
 pub(super) async fn secrets(call: &Call<'_>) -> Result<Answer, Failure> {
     let (size, token) = paging(call)?;
-    let page = call.service.secrets(call.permit(call.vault()).await?, size, token).await?;
+    let page = call.service.materials().secrets(call.permit(call.vault()).await?, size, token).await?;
     Ok(list(call, "secrets", &[], &page, size, |item| SecretItem::new(item, page.recovery, false, &call.links)))
 }
 
 pub(super) async fn secret_versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let ((size, token), name) = (paging(call)?, CertificateName::parse(name)?);
-    let page = call.service.secret_versions(call.permit((call.vault(), name.clone())).await?, size, token).await?;
+    let page =
+        call.service.materials().secret_versions(call.permit((call.vault(), name.clone())).await?, size, token).await?;
     let path = [name.as_str(), "versions"];
     Ok(list(call, "secrets", &path, &page, size, |item| SecretItem::new(item, page.recovery, true, &call.links)))
 }
 
 pub(super) async fn key(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
-    let view = call.service.key(&call.permit(wanted(call, name, version)?).await?).await?;
+    let view = call.service.materials().key(&call.permit(wanted(call, name, version)?).await?).await?;
     Ok(Answer::json(StatusCode::OK, json(&KeyAnswer::new(&view, &call.links))))
 }
 
 pub(super) async fn keys(call: &Call<'_>) -> Result<Answer, Failure> {
     let (size, token) = paging(call)?;
-    let page = call.service.keys(call.permit(call.vault()).await?, size, token).await?;
+    let page = call.service.materials().keys(call.permit(call.vault()).await?, size, token).await?;
     Ok(list(call, "keys", &[], &page, size, |item| KeyItem::new(item, page.recovery, false, &call.links)))
 }
 
 pub(super) async fn key_versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let ((size, token), name) = (paging(call)?, CertificateName::parse(name)?);
-    let page = call.service.key_versions(call.permit((call.vault(), name.clone())).await?, size, token).await?;
+    let page =
+        call.service.materials().key_versions(call.permit((call.vault(), name.clone())).await?, size, token).await?;
     let path = [name.as_str(), "versions"];
     Ok(list(call, "keys", &path, &page, size, |item| KeyItem::new(item, page.recovery, true, &call.links)))
 }
@@ -73,17 +75,20 @@ pub(super) async fn use_key(
     let value = bytes("value", value)?;
     let wanted = call.permit(wanted).await?;
     let result = match operation {
-        KeyOperation::Sign => call.service.sign(&wanted, signature_algorithm(&alg)?, value.to_vec()).await?,
+        KeyOperation::Sign => {
+            call.service.materials().sign(&wanted, signature_algorithm(&alg)?, value.to_vec()).await?
+        }
         KeyOperation::Verify => {
             let digest = bytes("digest", digest)?.to_vec();
-            let valid = call.service.verify(&wanted, signature_algorithm(&alg)?, digest, value.to_vec()).await?;
+            let valid =
+                call.service.materials().verify(&wanted, signature_algorithm(&alg)?, digest, value.to_vec()).await?;
             return Ok(Answer::json(StatusCode::OK, json(&VerifyAnswer { value: valid })));
         }
         KeyOperation::Encrypt | KeyOperation::WrapKey => {
-            call.service.encrypt(&wanted, operation, encryption_algorithm(&alg)?, value).await?
+            call.service.materials().encrypt(&wanted, operation, encryption_algorithm(&alg)?, value).await?
         }
         KeyOperation::Decrypt | KeyOperation::UnwrapKey => {
-            call.service.decrypt(&wanted, operation, encryption_algorithm(&alg)?, value.to_vec()).await?
+            call.service.materials().decrypt(&wanted, operation, encryption_algorithm(&alg)?, value.to_vec()).await?
         }
     };
     let KeyResult { version, bytes } = result;
@@ -114,7 +119,7 @@ pub(super) async fn refuse_key(call: &Call<'_>, name: &str, operation: &str) -> 
 /// Fails where no certificate has this name.
 async fn owner(call: &Call<'_>, name: &str, what: &str) -> Result<(), Failure> {
     let name = CertificateName::parse(name)?;
-    match call.service.certificate(call.permit((call.vault(), name.clone())).await?).await {
+    match call.service.certificates().certificate(call.permit((call.vault(), name.clone())).await?).await {
         Ok(_) => Ok(()),
         Err(error) if error.reason == Reason::CertificateNotFound => Err(Error::new(
             Reason::NotSupported,

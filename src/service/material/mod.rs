@@ -1,17 +1,25 @@
 //! What the secret view and the key view of certificates have in common: each version of a
 //! certificate is a secret and a key of the same name and version (contract section 7).
 
-use super::Service;
-use super::access::{CertificateRef, Permit, Target};
-use super::records::{Bounds, Key, List, Page, key, shown};
+mod key_view;
+mod secret_view;
+
+pub use key_view::{KeyResult, KeyView};
+pub use secret_view::SecretView;
+pub(super) use secret_view::sealed_key;
+
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Recovery, Result, VaultName,
     Version,
 };
+use crate::service::access::{CertificateRef, Permit, Target};
+use crate::service::context::Context;
+use crate::service::records::{Bounds, Key, List, Page, key, shown};
+use std::sync::Arc;
 
 /// One of the two APIs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Material {
+pub(in crate::service) enum Material {
     Secret,
     Key,
 }
@@ -46,22 +54,32 @@ pub struct VersionPage {
     pub recovery: Recovery,
 }
 
-impl Service {
+/// Reads secrets and keys, and lets keys work.
+#[derive(Clone)]
+pub struct Materials {
+    context: Arc<Context>,
+}
+
+impl Materials {
+    pub(in crate::service) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
     /// The version that is meant, with its key in the store; not found where no creation of it has completed.
-    pub(super) async fn version_of(
+    pub(in crate::service) async fn version_of(
         &self,
         wanted: &VersionRef,
         api: Material,
     ) -> Result<(Key<Certificate>, Certificate)> {
         let VersionRef { vault, name, version } = wanted;
         // Of a deleted certificate the versions are still there, and are nobody's.
-        let entry = self.load(&key::certificate(vault, name)).await?;
+        let entry = self.context.load(&key::certificate(vault, name)).await?;
         let live = entry.filter(|(_, entry)| entry.state == EntryState::Live);
         let Some(wanted) = live.and_then(|(_, entry)| version.or(entry.latest)) else {
             return Err(api.not_found(name, *version));
         };
         let place = key::version(vault, name, wanted);
-        match self.load(&place).await? {
+        match self.context.load(&place).await? {
             Some((_, certificate)) => Ok((place, certificate)),
             None => Err(api.not_found(name, *version)),
         }
@@ -78,21 +96,21 @@ impl Service {
     }
 
     async fn list_newest(&self, vault: &VaultName, size: usize, token: &str, list: List) -> Result<VersionPage> {
-        let paging = self.paging(list, vec![vault.to_string()]);
+        let paging = self.context.paging(list, vec![vault.to_string()]);
         let mut page = Page::new(key::certificates_of(vault), paging.position(token)?, size, Bounds::USUAL);
-        while let Some(found) = page.next(&*self.store, &self.records).await? {
+        while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             let newest = |entry: CertificateEntry| {
                 let latest = entry.latest.filter(|_| entry.state == EntryState::Live)?;
                 Some(key::version(vault, &entry.name, latest))
             };
             let (keys, versions) = found.into_iter().map(|(key, entry)| (key, entry.and_then(newest))).unzip();
             let (keys, versions): (Vec<String>, Vec<_>) = (keys, versions);
-            for (key, certificate) in keys.into_iter().zip(self.load_many(&versions).await?) {
+            for (key, certificate) in keys.into_iter().zip(self.context.load_many(&versions).await?) {
                 // One that was deleted between the two reads is not there any more.
                 page.take(key, shown(certificate)?);
             }
         }
-        let recovery = self.recovery(vault);
+        let recovery = self.context.recovery(vault);
         Ok(VersionPage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
     }
 
@@ -118,21 +136,21 @@ impl Service {
         token: &str,
         list: List,
     ) -> Result<VersionPage> {
-        let paging = self.paging(list, vec![vault.to_string(), name.key()]);
+        let paging = self.context.paging(list, vec![vault.to_string(), name.key()]);
         let position = paging.position(token)?;
-        let entry = self.load(&key::certificate(vault, name)).await?;
+        let entry = self.context.load(&key::certificate(vault, name)).await?;
         // Key Vault has an empty list for a name that it does not know.
         if entry.is_none_or(|(_, entry)| entry.state != EntryState::Live) {
-            let recovery = self.recovery(vault);
+            let recovery = self.context.recovery(vault);
             return Ok(VersionPage { certificates: Vec::new(), next_page_token: String::new(), recovery });
         }
         let mut page = Page::new(key::versions_of(vault, name), position, size, Bounds::USUAL);
-        while let Some(found) = page.next(&*self.store, &self.records).await? {
+        while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             for (key, certificate) in found {
                 page.take(key, certificate);
             }
         }
-        let recovery = self.recovery(vault);
+        let recovery = self.context.recovery(vault);
         Ok(VersionPage { next_page_token: paging.token(page.position()), certificates: page.items, recovery })
     }
 }
@@ -146,7 +164,7 @@ impl Material {
     }
 
     /// With the version, where one was asked for.
-    pub(super) fn not_found(self, name: &CertificateName, version: Option<Version>) -> Error {
+    pub(in crate::service) fn not_found(self, name: &CertificateName, version: Option<Version>) -> Error {
         let reason = match self {
             Self::Secret => Reason::SecretNotFound,
             Self::Key => Reason::KeyNotFound,
@@ -161,7 +179,7 @@ impl Material {
     }
 
     /// The refusal of an operation on a disabled version.
-    pub(super) fn disabled(self, certificate: &Certificate, operation: &str) -> Error {
+    pub(in crate::service) fn disabled(self, certificate: &Certificate, operation: &str) -> Error {
         let (reason, kind) = match self {
             Self::Secret => (Reason::SecretDisabled, "SECRET_DISABLED"),
             Self::Key => (Reason::KeyDisabled, "KEY_DISABLED"),

@@ -1,15 +1,16 @@
 //! Changing a certificate and its policy. What the caller does not name stays as it is.
 
-use super::Service;
-use super::access::{CertificateRef, Permit, Target};
-use super::certificates::{CertificateView, of_version, version_not_found};
-use super::records::{PendingRecord, key};
-use super::retry::retry;
+use super::Certificates;
+use super::entries::{of_version, version_not_found};
+use super::view::CertificateView;
 use crate::domain::{
     CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, VaultName, Version, VersionSummary,
     certificate,
 };
 use crate::keys::chain;
+use crate::service::access::{CertificateRef, Permit, Target};
+use crate::service::records::{PendingRecord, key};
+use crate::service::retry::retry;
 use crate::store::{Batch, Record};
 
 /// What to change.
@@ -36,7 +37,7 @@ impl Target for UpdateRequest {
     }
 }
 
-impl Service {
+impl Certificates {
     /// Changes a version: tags and whether it may be used; and the policy. Of a certificate that was never completed
     /// it changes what the version will get.
     ///
@@ -49,12 +50,12 @@ impl Service {
         }
         let UpdateRequest { vault, name, version, policy, .. } = &*request;
         retry!({
-            let found = self.live(vault, name).await;
+            let found = self.entries.live(vault, name).await;
             let (record, mut entry) = found.map_err(|error| match version {
                 Some(version) => of_version(error, name, *version),
                 None => error,
             })?;
-            let now = self.now();
+            let now = self.context.now();
             if let Some(input) = policy {
                 entry.policy = input.clone().change(&entry.policy, now)?;
             }
@@ -66,7 +67,7 @@ impl Service {
             Ok(view.map(|view| {
                 let short = version.is_some() && view.issued.is_some();
                 let view = if short { CertificateView { entry: None, ..view } } else { view };
-                view.with(self.recovery(vault))
+                view.with(self.context.recovery(vault))
             }))
         })
     }
@@ -80,27 +81,27 @@ impl Service {
     ) -> Result<Option<CertificateView>> {
         let UpdateRequest { vault, name, version: _, policy, enabled, tags } = request;
         let place = key::version(vault, name, version);
-        let found = self.load(&place).await?;
+        let found = self.context.load(&place).await?;
         let (version_record, mut certificate) = found.ok_or_else(|| version_not_found(name, version))?;
-        let now = self.now();
+        let now = self.context.now();
         let mut batch = Batch::default();
         if enabled.is_some() || tags.is_some() {
             certificate.enabled = enabled.unwrap_or(certificate.enabled);
             certificate.tags = tags.clone().or(certificate.tags);
             certificate.updated = now;
-            batch.puts.push(self.records.replace(&version_record, &certificate, None)?);
+            batch.puts.push(self.context.records.replace(&version_record, &certificate, None)?);
             if entry.latest == Some(version) {
                 entry.summary = Some(VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0)));
             }
         }
         if policy.is_some() || !batch.puts.is_empty() {
             entry.updated = now;
-            self.records.put_entry(&mut batch, Some(record), &entry)?;
+            self.context.records.put_entry(&mut batch, Some(record), &entry)?;
         }
-        if !batch.puts.is_empty() && self.try_commit(batch).await?.is_none() {
+        if !batch.puts.is_empty() && self.context.try_commit(batch).await?.is_none() {
             return Ok(None);
         }
-        let has_pending = self.has(&key::pending(vault, name)).await?;
+        let has_pending = self.context.has(&key::pending(vault, name)).await?;
         Ok(Some(CertificateView::issued(certificate, entry, has_pending)))
     }
 
@@ -112,8 +113,8 @@ impl Service {
         mut entry: CertificateEntry,
     ) -> Result<Option<CertificateView>> {
         let UpdateRequest { vault, name, version: _, policy, enabled, tags } = request;
-        let pending = self.load(&key::pending(vault, name)).await?;
-        let now = self.now();
+        let pending = self.context.load(&key::pending(vault, name)).await?;
+        let now = self.context.now();
         let has_pending = pending.is_some();
         let mut batch = Batch::default();
         match pending {
@@ -124,7 +125,7 @@ impl Service {
                     ..pending
                 };
                 // A step under way loses its claim by this write, and makes the record due when it ends.
-                batch.puts.push(self.records.replace(&place, &pending, place.due)?);
+                batch.puts.push(self.context.records.replace(&place, &pending, place.due)?);
             }
             None if enabled.is_some() => {
                 return Err(Error::field(
@@ -137,8 +138,8 @@ impl Service {
         if tags.is_some() || policy.is_some() || !batch.puts.is_empty() {
             entry.tags = tags.clone().or(entry.tags);
             entry.updated = now;
-            self.records.put_entry(&mut batch, Some(record), &entry)?;
-            if self.try_commit(batch).await?.is_none() {
+            self.context.records.put_entry(&mut batch, Some(record), &entry)?;
+            if self.context.try_commit(batch).await?.is_none() {
                 return Ok(None);
             }
         }
@@ -148,7 +149,7 @@ impl Service {
     /// The policy of a certificate, with the name as it is kept.
     pub async fn policy(&self, wanted: Permit<CertificateRef>) -> Result<(CertificateName, Policy)> {
         let (vault, name) = &*wanted;
-        let (_, entry) = self.live(vault, name).await?;
+        let (_, entry) = self.entries.live(vault, name).await?;
         Ok((entry.name, entry.policy))
     }
 
@@ -161,14 +162,14 @@ impl Service {
     ) -> Result<(CertificateName, Policy)> {
         let (vault, name) = &*wanted;
         retry!({
-            let (record, mut entry) = self.live(vault, name).await?;
+            let (record, mut entry) = self.entries.live(vault, name).await?;
             if *input == PolicyInput::default() {
                 return Ok(Some((entry.name, entry.policy)));
             }
-            entry.policy = input.clone().change(&entry.policy, self.now())?;
+            entry.policy = input.clone().change(&entry.policy, self.context.now())?;
             let mut batch = Batch::default();
-            self.records.put_entry(&mut batch, Some(&record), &entry)?;
-            Ok(self.try_commit(batch).await?.map(|_| (entry.name, entry.policy)))
+            self.context.records.put_entry(&mut batch, Some(&record), &entry)?;
+            Ok(self.context.try_commit(batch).await?.map(|_| (entry.name, entry.policy)))
         })
     }
 }

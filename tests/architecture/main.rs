@@ -1,5 +1,10 @@
-//! The arrows of ARCHITECTURE.md and the rules of the house, enforced on plain text: paths are
-//! written out in `use` lines and in code, so no parser is needed.
+//! The arrows of ARCHITECTURE.md and the rules of the house: those of whole folders on plain text, circles and sizes of
+//! types by the items of each file.
+
+mod imports;
+mod permits;
+mod source;
+mod types;
 
 use std::fs;
 use std::path::{Path, PathBuf};

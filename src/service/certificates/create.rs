@@ -1,10 +1,6 @@
 //! Starting the creation of a certificate: the intent is durable before anybody is asked.
 
-use super::access::{Permit, Target};
-use super::records::{self, Codec, PendingRecord, RequestRecord, key};
-use super::retry::retry;
-use super::secret_view::sealed_key;
-use super::{Limits, Service};
+use super::entries::Entries;
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::policy::KeyType;
 use crate::domain::{
@@ -13,7 +9,15 @@ use crate::domain::{
 };
 use crate::keys::random::in_order;
 use crate::keys::{self, NewKey, SealContext, SealedKey, jwk};
+use crate::service::access::{Permit, Target};
+use crate::service::context::Context;
+use crate::service::issuers::Issuing;
+use crate::service::limits::Limits;
+use crate::service::material::sealed_key;
+use crate::service::records::{self, Codec, PendingRecord, RequestRecord, key};
+use crate::service::retry::retry;
 use crate::store::{Batch, Record, Revision};
+use std::sync::Arc;
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
@@ -74,7 +78,19 @@ struct Prepared {
     key: NewKey,
 }
 
-impl Service {
+/// Starts the creations of certificates.
+#[derive(Clone)]
+pub struct Creations {
+    context: Arc<Context>,
+    entries: Entries,
+    issuing: Issuing,
+}
+
+impl Creations {
+    pub(in crate::service) fn new(context: Arc<Context>, entries: Entries, issuing: Issuing) -> Self {
+        Self { context, entries, issuing }
+    }
+
     /// Stores a new pending operation and answers it; the issuer is asked in the background.
     ///
     /// Refused with [`Reason::PendingInProgress`] while another one is in progress, with
@@ -97,7 +113,7 @@ impl Service {
             };
             let before = self.before_create(&request, repeat).await?;
             if let Some((_, entry)) = &before.entry {
-                self.refuse_taken(entry).await?;
+                self.entries.refuse_taken(entry).await?;
             }
             if let Some((_, pending)) = &before.pending
                 && pending.operation.in_progress()
@@ -129,8 +145,8 @@ impl Service {
     }
 
     async fn before_create(&self, request: &CreateRequest, repeat: Option<Revision>) -> Result<Before> {
-        let entry = self.load(&key::certificate(&request.vault, &request.name)).await?;
-        let pending = self.load(&key::pending(&request.vault, &request.name)).await?;
+        let entry = self.context.load(&key::certificate(&request.vault, &request.name)).await?;
+        let pending = self.context.load(&key::pending(&request.vault, &request.name)).await?;
         Ok(Before { repeat, entry, pending })
     }
 
@@ -138,7 +154,7 @@ impl Service {
     /// everything since, because the caller may have missed it all.
     async fn repeated(&self, request: &CreateRequest, fingerprint: &str) -> Result<Earlier> {
         if let Some(id) = request.request_id
-            && let Some((record, known)) = self.load(&key::request(&request.vault, id)).await?
+            && let Some((record, known)) = self.context.load(&key::request(&request.vault, id)).await?
         {
             if known.fingerprint != fingerprint {
                 return Err(Error::new(
@@ -152,11 +168,13 @@ impl Service {
         }
         let none = Earlier::No { repeat: None };
         let Some(client_request_id) = &request.client_request_id else { return Ok(none) };
-        let repeat = self.load(&key::repeat(&request.vault, client_request_id)).await?;
+        let repeat = self.context.load(&key::repeat(&request.vault, client_request_id)).await?;
         let Some((record, known)) = repeat else { return Ok(none) };
         let other = Earlier::No { repeat: Some(record.revision) };
         // Another content under the same id is another request: clients reuse correlation ids.
-        if known.fingerprint != fingerprint || known.created.plus(self.limits.repeat_memory) <= self.now() {
+        if known.fingerprint != fingerprint
+            || known.created.plus(self.context.limits.repeat_memory) <= self.context.now()
+        {
             return Ok(other);
         }
         let created = self.created_before(&request.vault, &record, &known).await?;
@@ -172,37 +190,39 @@ impl Service {
     ) -> Result<Option<Box<Created>>> {
         let revision = known.revision.unwrap_or(record.revision);
         let created = |operation: Operation| {
-            Box::new(Created { operation: operation.as_created(), resume_token: self.hub.token(revision) })
+            Box::new(Created { operation: operation.as_created(), resume_token: self.context.hub.token(revision) })
         };
         Ok(self.current(vault, known).await?.map(created))
     }
 
     async fn current(&self, vault: &VaultName, known: &RequestRecord) -> Result<Option<Operation>> {
-        let pending = self.load(&key::pending(vault, &known.certificate).shown()).await?;
+        let pending = self.context.load(&key::pending(vault, &known.certificate).shown()).await?;
         Ok(pending.map(|(_, pending)| pending.operation).filter(|found| found.request_id == known.request_id))
     }
 
     async fn prepare(&self, request: &Permit<CreateRequest>, before: &Before) -> Result<Prepared> {
-        let now = self.now();
+        let now = self.context.now();
         let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
         let mut policy = match (&request.policy, stored) {
             (Some(input), _) => input.clone().complete(now)?,
             (None, Some(stored)) => stored.clone().renewed(now)?,
             (None, None) => PolicyInput::default().complete(now)?,
         };
-        let needs = self.check_issuer(&request.vault, &policy).await?;
-        let version = Version::from_uuid(self.keys.new_id());
+        let needs = self.issuing.check_issuer(&request.vault, &policy).await?;
+        let version = Version::from_uuid(self.context.keys.new_id());
         let reuse = self.reusable_key(request, before, &policy).await?;
         let context = key_context(request, version);
         // The request to the CA says more than the policy where the CA does not look at the common name.
         let requested = policy.with_common_name_in_sans().filter(|_| needs.common_name_in_sans);
-        let key = self.keys.create(request.caller(), requested.as_ref().unwrap_or(&policy), context, reuse).await?;
+        let key =
+            self.context.keys.create(request.caller(), requested.as_ref().unwrap_or(&policy), context, reuse).await?;
         // A key may take minutes.
-        let now = self.now();
+        let now = self.context.now();
         policy.updated = now;
         policy.created = stored.map_or(now, |stored| stored.created);
         // In the order of time: records that are made together then lie together.
-        let request_id = request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.keys.new_id(), now)));
+        let request_id =
+            request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.context.keys.new_id(), now)));
         Ok(Prepared { policy, request_id, version, key })
     }
 
@@ -216,7 +236,8 @@ impl Service {
         // A key of another type than the policy asks for by now is not used: a new one is made.
         let Some(latest) = latest.filter(|_| policy.key.reuse_key) else { return Ok(None) };
         let place = key::version(&request.vault, &request.name, latest);
-        let (_, version) = self.load(&place).await?.ok_or_else(|| self.records.missing(place.as_str()))?;
+        let (_, version) =
+            self.context.load(&place).await?.ok_or_else(|| self.context.records.missing(place.as_str()))?;
         if policy.key.exportable && !version.exportable && key_type(&version)? == policy.key.key_type {
             return Err(Error::field(
                 "policy.key_props.exportable",
@@ -233,13 +254,13 @@ impl Service {
         before: Before,
         prepared: &Prepared,
     ) -> Result<Option<Created>> {
-        let now = self.now();
-        let mut pending = new_pending(request, prepared, now, now.plus(self.limits.issuing_deadline));
+        let now = self.context.now();
+        let mut pending = new_pending(request, prepared, now, now.plus(self.context.limits.issuing_deadline));
         let mut batch = Batch::default();
 
         let (there, entry) = before.entry.unzip();
         let entry = next_entry(request, entry, prepared, now);
-        self.records.put_entry(&mut batch, there.as_ref(), &entry)?;
+        self.context.records.put_entry(&mut batch, there.as_ref(), &entry)?;
 
         let mut pending_revision = None;
         if let Some((record, old)) = before.pending {
@@ -250,7 +271,7 @@ impl Service {
         let due = matches!(pending.operation.state, State::Issuing { .. }).then_some(now);
         pending.planned = due;
         let place = key::pending(&request.vault, &request.name);
-        batch.puts.push(self.records.put(&place, pending_revision, &pending, due)?);
+        batch.puts.push(self.context.records.put(&place, pending_revision, &pending, due)?);
         let created =
             Transition { kind: TransitionKind::Created, operation: pending.operation, previous: None, at: now };
         batch.events.push(records::encode_event(&created)?);
@@ -262,10 +283,10 @@ impl Service {
             created: now,
             revision: None,
         };
-        remember(&mut batch, &self.records, request, &remembered, before.repeat, &self.limits)?;
+        remember(&mut batch, &self.context.records, request, &remembered, before.repeat, &self.context.limits)?;
 
-        let committed = self.try_commit(batch).await?;
-        Ok(committed.map(|revision| Created { operation, resume_token: self.hub.token(revision) }))
+        let committed = self.context.try_commit(batch).await?;
+        Ok(committed.map(|revision| Created { operation, resume_token: self.context.hub.token(revision) }))
     }
 }
 

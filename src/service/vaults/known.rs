@@ -3,12 +3,10 @@
 //! is asked, within bounds.
 
 use super::absent::{Absent, Miss};
-use super::access::{AllVaults, Permit, Target};
-use super::records::{Codec, Kind, List, key};
-use super::retry::retry;
-use super::{Service, pending};
-use crate::domain::{Detail, Error, Reason, Recovery, Result, RetentionDays, Vault, VaultName, VaultSettings};
-use crate::store::{Batch, Store};
+use crate::domain::{Detail, Error, Reason, Result, Vault, VaultName, VaultSettings};
+use crate::service::pending;
+use crate::service::records::{Codec, Kind, key};
+use crate::store::Store;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -32,32 +30,6 @@ impl Default for VaultOptions {
     }
 }
 
-/// A page of vaults in the order of their names.
-#[derive(Clone, Debug)]
-pub struct VaultPage {
-    pub vaults: Vec<Vault>,
-    /// Empty on the last page.
-    pub next_page_token: String,
-}
-
-/// A vault to be made; `None` takes what the configuration says of vaults in general.
-#[derive(Clone, Debug)]
-pub struct NewVault {
-    pub name: VaultName,
-    pub retention_days: Option<RetentionDays>,
-    pub purge_protection: Option<bool>,
-}
-
-impl Target for NewVault {
-    fn vault(&self) -> Option<&VaultName> {
-        Some(&self.name)
-    }
-
-    fn makes_vault(&self) -> bool {
-        true
-    }
-}
-
 /// The vaults that are known to this process.
 pub struct Vaults {
     on_demand: bool,
@@ -78,7 +50,7 @@ impl fmt::Debug for Vaults {
 
 impl Vaults {
     /// Those of the configuration, and the default one.
-    pub(super) fn new(options: VaultOptions, store: Arc<dyn Store>, records: Arc<Codec>) -> Self {
+    pub(in crate::service) fn new(options: VaultOptions, store: Arc<dyn Store>, records: Arc<Codec>) -> Self {
         let VaultOptions { on_demand, defaults, named } = options;
         let named = named.into_iter().map(|(name, settings)| Vault { name, settings, created: None });
         let default = Vault { name: VaultName::default_vault(), settings: defaults, created: None };
@@ -90,7 +62,7 @@ impl Vaults {
 
     /// Learns of vaults that were made by callers, here or at another process. What the
     /// configuration says of a vault wins.
-    pub(super) async fn refresh(&self) -> Result<()> {
+    pub(in crate::service) async fn refresh(&self) -> Result<()> {
         let mut after = String::new();
         loop {
             let page = self.store.list(Kind::Vault.prefix(), &after, pending::MAX_PAGE).await?;
@@ -135,7 +107,7 @@ impl Vaults {
         self.vault(name)
     }
 
-    fn known(&self, name: &VaultName) -> Option<Vault> {
+    pub(super) fn known(&self, name: &VaultName) -> Option<Vault> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
@@ -152,13 +124,13 @@ impl Vaults {
         }
     }
 
-    fn learn(&self, vault: Vault) {
+    pub(super) fn learn(&self, vault: Vault) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.entry(vault.name.clone()).or_insert(vault);
     }
 
     /// One page after the name, which reads one page of the store, and the name behind which there is more.
-    async fn page(&self, after: &str, size: usize) -> Result<(Vec<Vault>, Option<String>)> {
+    pub(super) async fn page(&self, after: &str, size: usize) -> Result<(Vec<Vault>, Option<String>)> {
         let prefix = Kind::Vault.prefix();
         let records = self.store.list(prefix, &format!("{prefix}{after}"), size + 1).await?;
         // Vaults behind it are of a later page: not all of them were read.
@@ -174,78 +146,5 @@ impl Vaults {
         let vaults: Vec<Vault> = vaults.into_values().take(size).collect();
         let position = if more { vaults.last().map(|vault| vault.name.to_string()) } else { end };
         Ok((vaults, position))
-    }
-}
-
-impl Service {
-    /// The vaults, for those who have to know whether one is there.
-    pub fn vaults(&self) -> &Arc<Vaults> {
-        &self.vaults
-    }
-
-    /// A vault with its settings.
-    pub async fn vault(&self, name: Permit<VaultName>) -> Result<Vault> {
-        self.vaults.find(&name).await
-    }
-
-    /// What certificates of the vault say of their deletion.
-    pub(super) fn recovery(&self, vault: &VaultName) -> Recovery {
-        self.settings(vault).recovery()
-    }
-
-    pub(super) fn settings(&self, vault: &VaultName) -> VaultSettings {
-        // The vault was found when the request came in; none ever goes.
-        self.vaults.vault(vault).map_or(self.limits.vaults.defaults, |vault| vault.settings)
-    }
-
-    /// Makes a vault. Its settings stay as they are from then on. [`Reason::AlreadyExists`] where it is there.
-    pub async fn create_vault(&self, wanted: Permit<NewVault>) -> Result<Vault> {
-        let NewVault { name, retention_days, purge_protection } = &*wanted;
-        retry!({
-            let there = match self.vaults.known(name) {
-                Some(_) => true,
-                None => match self.load(&key::vault(name)).await? {
-                    Some((_, vault)) => {
-                        // Made at another replica: from now on it is known here, too.
-                        self.vaults.learn(vault);
-                        true
-                    }
-                    None => false,
-                },
-            };
-            if there {
-                return Err(Error::new(
-                    Reason::AlreadyExists,
-                    format!("There is a vault named {name} already. Its settings stay as they were made."),
-                )
-                .with(Detail::Resource { kind: "vault", name: name.to_string() }));
-            }
-            let defaults = self.limits.vaults.defaults;
-            let settings = VaultSettings {
-                retention_days: retention_days.unwrap_or(defaults.retention_days),
-                purge_protection: purge_protection.unwrap_or(defaults.purge_protection),
-            };
-            let vault = Vault { name: name.clone(), settings, created: Some(self.now()) };
-            let puts = vec![self.records.put(&key::vault(name), None, &vault, None)?];
-            let committed = self.try_commit(Batch { puts, ..Batch::default() }).await?;
-            Ok(committed.map(|_| {
-                self.vaults.learn(vault.clone());
-                vault
-            }))
-        })
-    }
-
-    /// Up to `page_size` vaults after the page that gave `page_token`: those of the configuration
-    /// and those that callers made, but not such as only came to be by their use.
-    pub async fn list_vaults(&self, _: Permit<AllVaults>, page_size: usize, page_token: &str) -> Result<VaultPage> {
-        let paging = self.paging(List::Vaults, Vec::new());
-        let after = paging.position(page_token)?.unwrap_or_default();
-        let (vaults, position) = self.vaults.page(&after, page_size.clamp(1, pending::MAX_PAGE)).await?;
-        Ok(VaultPage { next_page_token: paging.token(position.as_deref()), vaults })
-    }
-
-    /// Learns of vaults that were made at other processes of the same store.
-    pub async fn refresh_vaults(&self) -> Result<()> {
-        self.vaults.refresh().await
     }
 }

@@ -1,17 +1,17 @@
 //! Completing an operation with a certificate that was issued elsewhere.
 
-use super::Service;
-use super::access::{Permit, Target};
-use super::certificates::CertificateView;
-use super::pending::{PendingRef, updated};
-use super::records::{PendingRecord, key};
-use super::retry::retry;
+use super::PendingOperations;
+use super::{PendingRef, updated};
 use crate::domain::pending::{self, Event};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, EntryState, Error, Operation, Reason, Result, Tags, Timestamp, VaultName,
     VersionSummary, certificate,
 };
 use crate::keys::chain::{self, OrderedChain};
+use crate::service::access::{Permit, Target};
+use crate::service::certificates::CertificateView;
+use crate::service::records::{PendingRecord, key};
+use crate::service::retry::retry;
 use crate::store::{Batch, Record};
 
 /// What a caller brings.
@@ -35,7 +35,7 @@ impl Target for MergeRequest {
     }
 }
 
-impl Service {
+impl PendingOperations {
     /// Stores the version and completes the operation in one commit.
     ///
     /// Refused with [`crate::domain::Reason::MergeForbidden`] while an issuer is at work, with
@@ -52,11 +52,11 @@ impl Service {
                 _ => error,
             })?;
             let before = pending.operation.clone();
-            let operation = before.clone().apply(Event::Merged, self.now())?;
+            let operation = before.clone().apply(Event::Merged, self.context.now())?;
             if parsed.is_none() {
-                parsed = Some(self.keys.certificates(request.caller(), request.x5c.clone()).await?);
+                parsed = Some(self.context.keys.certificates(request.caller(), request.x5c.clone()).await?);
             }
-            let now = self.now();
+            let now = self.context.now();
             let operation = Operation { updated: now, ..operation };
             let chain = chain::merge_order(
                 parsed.as_deref().unwrap_or_default(),
@@ -73,8 +73,8 @@ impl Service {
             let Some(completion) = self.completion(&record, pending, chain, now).await? else { return Ok(None) };
             let mut batch = completion.batch;
             batch.events.push(updated(&completion.pending.operation, &before)?);
-            let committed = self.try_commit(batch).await?;
-            let recovery = self.recovery(&request.wanted.vault);
+            let committed = self.context.try_commit(batch).await?;
+            let recovery = self.context.recovery(&request.wanted.vault);
             let view = CertificateView::issued(completion.certificate, completion.entry, true).with(recovery);
             Ok(committed.map(|_| view))
         })
@@ -82,7 +82,7 @@ impl Service {
 
     /// The writes that make a version out of a completed operation; `None` where the certificate
     /// was deleted meanwhile.
-    pub(super) async fn completion(
+    pub(in crate::service) async fn completion(
         &self,
         record: &Record,
         pending: PendingRecord,
@@ -91,9 +91,9 @@ impl Service {
     ) -> Result<Option<Completion>> {
         let operation = &pending.operation;
         let entry_key = key::certificate(&operation.vault, &operation.certificate);
-        let found = self.load(&entry_key).await?;
+        let found = self.context.load(&entry_key).await?;
         let Some((entry_record, entry)) = found.filter(|(_, entry)| entry.state == EntryState::Live) else {
-            if self.store.get(&record.key).await?.is_none_or(|now| now.revision != record.revision) {
+            if self.context.store.get(&record.key).await?.is_none_or(|now| now.revision != record.revision) {
                 return Ok(None);
             }
             tracing::error!(certificate = %operation.certificate, "a pending operation has no certificate entry");
@@ -127,17 +127,17 @@ impl Service {
         };
         let version_key = key::version(&operation.vault, &operation.certificate, operation.version);
         let mut batch = Batch::default();
-        batch.puts.push(self.records.put(&version_key, None, &certificate, None)?);
-        self.records.put_entry(&mut batch, Some(&entry_record), &entry)?;
-        batch.puts.push(self.records.replace(record, &pending, None)?);
+        batch.puts.push(self.context.records.put(&version_key, None, &certificate, None)?);
+        self.context.records.put_entry(&mut batch, Some(&entry_record), &entry)?;
+        batch.puts.push(self.context.records.replace(record, &pending, None)?);
         Ok(Some(Completion { batch, pending, certificate, entry }))
     }
 }
 
 /// A version about to be committed.
-pub(super) struct Completion {
-    pub(super) batch: Batch,
-    pub(super) pending: PendingRecord,
-    pub(super) certificate: Certificate,
-    pub(super) entry: CertificateEntry,
+pub(in crate::service) struct Completion {
+    pub(in crate::service) batch: Batch,
+    pub(in crate::service) pending: PendingRecord,
+    pub(in crate::service) certificate: Certificate,
+    pub(in crate::service) entry: CertificateEntry,
 }

@@ -1,20 +1,20 @@
 //! Lists of certificates, of their versions, and of deleted ones. A page reads about as many records
 //! as it shows, however many there are.
 
-use super::Service;
-use super::access::{Permit, Target};
-use super::records::{Bounds, DeletedRecord, List, Page, key, shown};
+use super::Certificates;
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, EntryState, Reason, Recovery, Result, Tags, Timestamp, VaultName,
     Version, VersionSummary,
 };
 use crate::keys::chain;
+use crate::service::access::{Permit, Target};
+use crate::service::records::{Bounds, DeletedRecord, List, Page, key, shown};
 
 /// What to list.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
     pub vault: VaultName,
-    /// 1 to [`MAX_PAGE`](super::MAX_PAGE).
+    /// 1 to [`MAX_PAGE`](crate::service::MAX_PAGE).
     pub page_size: usize,
     /// From the page before; empty on the first.
     pub page_token: String,
@@ -70,14 +70,14 @@ pub struct DeletedPage {
     pub next_page_token: String,
 }
 
-impl Service {
+impl Certificates {
     /// The certificates of a vault, each with its newest version.
     pub async fn list_certificates(&self, wanted: Permit<ListRequest>) -> Result<ItemPage> {
         let ListRequest { vault, page_size, page_token, include_pending } = &*wanted;
-        let paging = self.paging(List::Certificates, scope(vault, *include_pending));
+        let paging = self.context.paging(List::Certificates, scope(vault, *include_pending));
         let position = paging.position(page_token)?;
         let mut page = Page::new(key::certificates_of(vault), position, *page_size, Bounds::USUAL);
-        while let Some(found) = page.next(&*self.store, &self.records).await? {
+        while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             let (keys, mut entries): (Vec<_>, Vec<_>) = found.into_iter().unzip();
             for entry in &mut entries {
                 entry.take_if(|entry| entry.state != EntryState::Live || !(*include_pending || entry.latest.is_some()));
@@ -92,10 +92,10 @@ impl Service {
     /// The completed versions of a certificate, in no order that means anything.
     pub async fn list_versions(&self, wanted: Permit<(ListRequest, CertificateName)>) -> Result<ItemPage> {
         let (ListRequest { vault, page_size, page_token, include_pending: _ }, name) = &*wanted;
-        let paging = self.paging(List::Versions, vec![vault.to_string(), name.key()]);
+        let paging = self.context.paging(List::Versions, vec![vault.to_string(), name.key()]);
         let position = paging.position(page_token)?;
         // Key Vault has an empty list for a name that it does not know.
-        match self.live(vault, name).await {
+        match self.entries.live(vault, name).await {
             Ok(_) => {}
             Err(error) if error.reason == Reason::CertificateNotFound => {
                 return Ok(ItemPage { items: Vec::new(), next_page_token: String::new() });
@@ -103,7 +103,7 @@ impl Service {
             Err(error) => return Err(error),
         }
         let mut page = Page::new(key::versions_of(vault, name), position, *page_size, Bounds::USUAL);
-        while let Some(found) = page.next(&*self.store, &self.records).await? {
+        while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             for (key, certificate) in found {
                 page.take(key, certificate.map(Item::of_version));
             }
@@ -114,10 +114,10 @@ impl Service {
     /// The deleted certificates of a vault.
     pub async fn list_deleted(&self, wanted: Permit<ListRequest>) -> Result<DeletedPage> {
         let ListRequest { vault, page_size, page_token, include_pending } = &*wanted;
-        let paging = self.paging(List::Deleted, scope(vault, *include_pending));
+        let paging = self.context.paging(List::Deleted, scope(vault, *include_pending));
         let position = paging.position(page_token)?;
         let mut page = Page::new(key::deleted_of(vault), position, *page_size, Bounds::USUAL);
-        while let Some(found) = page.next(&*self.store, &self.records).await? {
+        while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             let (keys, listed): (Vec<_>, Vec<_>) = found.into_iter().unzip();
             for (key, item) in keys.into_iter().zip(self.deleted_items(&listed, *include_pending).await?) {
                 page.take(key, item);
@@ -136,7 +136,7 @@ impl Service {
         let place = |listed: &DeletedRecord| key::certificate(&listed.vault, &listed.name);
         let places: Vec<_> = listed.iter().map(|listed| listed.as_ref().map(place)).collect();
         let (mut entries, mut times) = (Vec::new(), Vec::new());
-        for found in self.load_many(&places).await? {
+        for found in self.context.load_many(&places).await? {
             let deleted = shown(found)?.and_then(|entry: CertificateEntry| match entry.state {
                 EntryState::Deleted { at, purge } if include_pending || entry.latest.is_some() => {
                     Some((entry, (at, purge)))
@@ -147,7 +147,7 @@ impl Service {
             entries.push(entry);
             times.push(time);
         }
-        let vaults = listed.iter().map(|listed| listed.as_ref().map(|listed| self.recovery(&listed.vault)));
+        let vaults = listed.iter().map(|listed| listed.as_ref().map(|listed| self.context.recovery(&listed.vault)));
         let items = self.items(entries).await?.into_iter().zip(times).zip(vaults).map(|((item, times), recovery)| {
             let (item, (deleted, purge)) = item.zip(times)?;
             Some(DeletedItem { item, deleted, purge, recovery: recovery? })
@@ -164,7 +164,7 @@ impl Service {
             Some(key::version(&entry.vault, &entry.name, latest))
         };
         let places: Vec<_> = entries.iter().map(|entry| entry.as_ref().and_then(place)).collect();
-        let versions = self.load_many(&places).await?;
+        let versions = self.context.load_many(&places).await?;
         let mut items = Vec::with_capacity(entries.len());
         for (entry, version) in entries.into_iter().zip(versions) {
             items.push(match entry {
@@ -185,7 +185,7 @@ impl Service {
             (None, Some(latest)) => match version? {
                 Some(certificate) => Ok(Some(Item::of_version(certificate))),
                 // Purged meanwhile, or missing.
-                None => match self.newest(&entry, latest).await {
+                None => match self.entries.newest(&entry, latest).await {
                     Ok(certificate) => Ok(Some(Item::of_version(certificate))),
                     Err(error) if error.reason == Reason::CertificateNotFound => Ok(None),
                     Err(error) => Err(error),

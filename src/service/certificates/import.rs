@@ -1,10 +1,7 @@
 //! Importing a certificate that was made elsewhere, with its key.
 
-use super::Service;
-use super::access::{Permit, Target};
-use super::certificates::CertificateView;
-use super::records::{self, PendingRecord, key};
-use super::retry::{contended, retry};
+use super::Certificates;
+use super::view::CertificateView;
 use crate::domain::pending::{Transition, TransitionKind};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, EntryState, Policy, PolicyInput, Result, Tags, VaultName,
@@ -12,6 +9,9 @@ use crate::domain::{
 };
 use crate::keys::chain;
 use crate::keys::{ImportValue, ImportedKey, SealContext};
+use crate::service::access::{Permit, Target};
+use crate::service::records::{self, PendingRecord, key};
+use crate::service::retry::{contended, retry};
 use crate::store::{Batch, Delete, Record};
 use zeroize::Zeroizing;
 
@@ -46,7 +46,7 @@ struct Prepared {
     version: Version,
 }
 
-impl Service {
+impl Certificates {
     /// Stores a new version with the key that came along.
     ///
     /// Refused with [`Reason::PendingInProgress`](crate::domain::Reason::PendingInProgress) while a
@@ -64,10 +64,10 @@ impl Service {
         let mut value = Some(ImportValue { bytes: value, password });
         let mut prepared: Option<Prepared> = None;
         retry!({
-            let entry = self.load(&key::certificate(&vault, &name)).await?;
-            let pending = self.load(&key::pending(&vault, &name)).await?;
+            let entry = self.context.load(&key::certificate(&vault, &name)).await?;
+            let pending = self.context.load(&key::pending(&vault, &name)).await?;
             if let Some((_, entry)) = &entry {
-                self.refuse_taken(entry).await?;
+                self.entries.refuse_taken(entry).await?;
             }
             if let Some((_, pending)) = &pending
                 && pending.operation.in_progress()
@@ -75,17 +75,17 @@ impl Service {
                 return Err(pending.operation.conflict());
             }
             if let Some(value) = value.take() {
-                let version = Version::from_uuid(self.keys.new_id());
+                let version = Version::from_uuid(self.context.keys.new_id());
                 let context = SealContext::certificate_key(vault.as_str(), name.as_str(), version);
                 let preserve = preserve_cert_order.unwrap_or(false);
-                let imported = self.keys.import(&caller, value, preserve, self.now(), context).await?;
+                let imported = self.context.keys.import(&caller, value, preserve, self.context.now(), context).await?;
                 prepared = Some(Prepared { imported, version });
             }
             let Some(Prepared { imported, version }) = &prepared else { return Err(contended()) };
-            let now = self.now();
+            let now = self.context.now();
             let mut policy = policy.clone().unwrap_or_default().imported(&imported.facts, imported.form, now)?;
-            self.check_issuer(&vault, &policy).await?;
-            let now = self.now();
+            self.issuing.check_issuer(&vault, &policy).await?;
+            let now = self.context.now();
             if let Some((_, entry)) = &entry {
                 policy.created = entry.policy.created;
             }
@@ -121,7 +121,7 @@ impl Service {
         let now = certificate.created;
         let (vault, name, version) = (&certificate.vault, &certificate.name, certificate.version);
         let mut batch = Batch::default();
-        batch.puts.push(self.records.put(&key::version(vault, name, version), None, &certificate, None)?);
+        batch.puts.push(self.context.records.put(&key::version(vault, name, version), None, &certificate, None)?);
         let summary = Some(VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0)));
         let (there, before) = before.unzip();
         let entry = match before {
@@ -150,14 +150,14 @@ impl Service {
                 versions: Some(1),
             },
         };
-        self.records.put_entry(&mut batch, there.as_ref(), &entry)?;
+        self.context.records.put_entry(&mut batch, there.as_ref(), &entry)?;
         if let Some((record, old)) = pending {
             let overwritten = Transition::gone(TransitionKind::Overwritten, old.operation, now);
             batch.events.push(records::encode_event(&overwritten)?);
             batch.deletes.push(Delete { key: record.key, expected: record.revision });
         }
-        let committed = self.try_commit(batch).await?;
-        let recovery = self.recovery(&certificate.vault);
+        let committed = self.context.try_commit(batch).await?;
+        let recovery = self.context.recovery(&certificate.vault);
         Ok(committed.map(|_| CertificateView::issued(certificate, entry, false).with(recovery)))
     }
 }

@@ -1,12 +1,17 @@
 //! Reading, listing, cancelling and deleting pending operations.
 
-use super::Service;
-use super::access::{Permit, Target};
-use super::records::{self, Bounds, List, Page, PendingRecord, key};
-use super::retry::retry;
+mod merge;
+
+pub use merge::MergeRequest;
+
 use crate::domain::pending::{Event, Transition, TransitionKind, not_found};
 use crate::domain::{CertificateName, Operation, RequestId, Result, Status, VaultName};
+use crate::service::access::{Permit, Target};
+use crate::service::context::Context;
+use crate::service::records::{self, Bounds, List, Page, PendingRecord, key};
+use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Record};
+use std::sync::Arc;
 
 /// The largest page of a list.
 pub const MAX_PAGE: usize = 1000;
@@ -60,25 +65,35 @@ pub struct PendingPage {
     pub resume_token: String,
 }
 
-impl Service {
+/// Reads, lists, cancels, completes and deletes pending operations.
+#[derive(Clone)]
+pub struct PendingOperations {
+    context: Arc<Context>,
+}
+
+impl PendingOperations {
+    pub(in crate::service) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
     /// The operation and a token for what comes after. [`crate::domain::Reason::PendingNotFound`]
     /// where there is none, or another than `request_id` says.
     pub async fn pending(&self, wanted: Permit<PendingRef>) -> Result<(Operation, String)> {
-        let token = self.token_before_read();
+        let token = self.context.token_before_read();
         Ok((self.operation(wanted).await?, token))
     }
 
-    /// The operation alone; errors as [`Service::pending`].
+    /// The operation alone; errors as [`PendingOperations::pending`].
     pub async fn operation(&self, wanted: Permit<PendingRef>) -> Result<Operation> {
-        let found = self.load(&key::pending(&wanted.vault, &wanted.name).shown()).await?;
+        let found = self.context.load(&key::pending(&wanted.vault, &wanted.name).shown()).await?;
         found
             .map(|(_, shown)| shown.operation)
             .filter(|operation| wanted.request_id.is_none_or(|id| id == operation.request_id))
             .ok_or_else(|| not_found(&wanted.name))
     }
 
-    pub(super) async fn load_pending(&self, wanted: &PendingRef) -> Result<(Record, PendingRecord)> {
-        let found = self.load(&key::pending(&wanted.vault, &wanted.name)).await?;
+    pub(in crate::service) async fn load_pending(&self, wanted: &PendingRef) -> Result<(Record, PendingRecord)> {
+        let found = self.context.load(&key::pending(&wanted.vault, &wanted.name)).await?;
         found
             .filter(|(_, pending)| wanted.request_id.is_none_or(|id| id == pending.operation.request_id))
             .ok_or_else(|| not_found(&wanted.name))
@@ -89,21 +104,21 @@ impl Service {
     pub async fn cancel(&self, wanted: Permit<PendingRef>) -> Result<(Operation, String)> {
         retry!({
             let (record, pending) = self.load_pending(&wanted).await?;
-            let now = self.now();
+            let now = self.context.now();
             let before = pending.operation.clone();
             let operation = before.clone().apply(Event::CancelRequested, now)?;
             if operation == before {
-                return Ok(Some((operation, self.hub.token(record.revision))));
+                return Ok(Some((operation, self.context.hub.token(record.revision))));
             }
             let mut pending = PendingRecord { operation: operation.clone(), ..pending };
-            let due = pending.expedite(&record, now, self.limits.lease);
+            let due = pending.expedite(&record, now, self.context.limits.lease);
             let batch = Batch {
-                puts: vec![self.records.replace(&record, &pending, Some(due))?],
+                puts: vec![self.context.records.replace(&record, &pending, Some(due))?],
                 events: vec![updated(&operation, &before)?],
                 ..Batch::default()
             };
-            let committed = self.try_commit(batch).await?;
-            Ok(committed.map(|revision| (operation, self.hub.token(revision))))
+            let committed = self.context.try_commit(batch).await?;
+            Ok(committed.map(|revision| (operation, self.context.hub.token(revision))))
         })
     }
 
@@ -112,9 +127,9 @@ impl Service {
     pub async fn delete_pending(&self, wanted: Permit<PendingRef>) -> Result<Operation> {
         retry!({
             let (record, mut pending) = self.load_pending(&wanted).await?;
-            let now = self.now();
+            let now = self.context.now();
             let operation = pending.operation.clone();
-            let due = pending.expedite(&record, now, self.limits.lease);
+            let due = pending.expedite(&record, now, self.context.limits.lease);
             let mut batch = Batch {
                 deletes: vec![Delete { key: record.key, expected: record.revision }],
                 events: vec![records::encode_event(&Transition::gone(
@@ -126,10 +141,10 @@ impl Service {
             };
             if operation.in_progress() && !operation.issuer.is_manual() {
                 let abandoned_order = key::abandoned_order(&wanted.vault, operation.request_id);
-                pending.deadline = self.cancelling_until(now);
-                batch.puts.push(self.records.put(&abandoned_order, None, &pending, Some(due))?);
+                pending.deadline = self.context.cancelling_until(now);
+                batch.puts.push(self.context.records.put(&abandoned_order, None, &pending, Some(due))?);
             }
-            Ok(self.try_commit(batch).await?.map(|_| operation))
+            Ok(self.context.try_commit(batch).await?.map(|_| operation))
         })
     }
 
@@ -138,16 +153,16 @@ impl Service {
     pub async fn list_pending(&self, wanted: Permit<ListPending>) -> Result<PendingPage> {
         let prefix = key::pendings_of(wanted.vault.as_ref());
         let name_prefix = wanted.prefix.to_ascii_lowercase();
-        let paging = self.paging(List::Pending, scope(&wanted, &name_prefix));
+        let paging = self.context.paging(List::Pending, scope(&wanted, &name_prefix));
         // The token of the first page travels with the pages, before the position.
         let position = paging.position(&wanted.page_token)?;
         let position = position.as_deref().and_then(|position| position.split_once(' '));
-        let resume_token = position.map_or_else(|| self.token_before_read(), |(token, _)| token.to_owned());
+        let resume_token = position.map_or_else(|| self.context.token_before_read(), |(token, _)| token.to_owned());
         // One vault: the names are sorted, so the store can find the prefix itself.
         let prefix = if wanted.vault.is_some() { prefix.beginning_with(&name_prefix) } else { prefix };
         let position = position.map(|(_, position)| position.to_owned());
         let mut page = Page::new(prefix, position, wanted.page_size, Bounds::WIDE);
-        while let Some(found) = page.next(&*self.store, &self.records).await? {
+        while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             for (key, shown) in found {
                 let operation = shown.map(|shown| shown.operation).filter(|operation| {
                     let wanted_status = wanted.statuses.is_empty() || wanted.statuses.contains(&operation.status());
@@ -173,7 +188,7 @@ fn scope(wanted: &ListPending, name_prefix: &str) -> Vec<String> {
 }
 
 /// The event of a change.
-pub(super) fn updated(after: &Operation, before: &Operation) -> Result<Vec<u8>> {
+pub(in crate::service) fn updated(after: &Operation, before: &Operation) -> Result<Vec<u8>> {
     records::encode_event(&Transition {
         kind: TransitionKind::Updated,
         operation: after.clone(),

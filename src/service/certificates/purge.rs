@@ -2,37 +2,37 @@
 //! leaving, then its versions go, last the entry itself. A record that is due sees to it that
 //! what was begun is finished.
 
-use super::Service;
-use super::access::{CertificateRef, Permit};
+use super::Deletions;
 use super::deleted::not_deleted;
-use super::records::{PurgingRecord, key};
-use super::retry::retry;
 use crate::domain::{
     CertificateEntry, CertificateName, Detail, EntryState, Error, Reason, Result, Timestamp, VaultName,
 };
+use crate::service::access::{CertificateRef, Permit};
+use crate::service::records::{PurgingRecord, key};
+use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Put, Record, Revision};
 
 /// Versions that one commit removes or brings.
-pub(super) const CHUNK: usize = 100;
+pub(in crate::service) const CHUNK: usize = 100;
 /// Commits of one request, or of one step of the worker. What is left after them is done by the worker: a request ends
 /// in bounded time, and a certificate with very many versions does not keep others waiting.
 const CHUNKS_AT_ONCE: usize = 5;
 
-impl Service {
+impl Deletions {
     /// Removes a deleted certificate with all its versions and keys; nothing brings it back.
     ///
     /// [`Reason::PurgeProtected`] where the vault forbids it before the time is over.
     pub async fn purge_certificate(&self, wanted: Permit<CertificateRef>) -> Result<()> {
         let (vault, name) = &*wanted;
         retry!({
-            let found = self.load(&key::certificate(vault, name)).await?;
+            let found = self.context.load(&key::certificate(vault, name)).await?;
             let (record, entry) = found.ok_or_else(|| not_deleted(name))?;
             let purge = match entry.state {
                 EntryState::Live => return Err(not_deleted(name)),
-                EntryState::Purging => return Err(self.leaving_refusal(vault, name).await?),
+                EntryState::Purging => return Err(self.entries.leaving_refusal(vault, name).await?),
                 EntryState::Deleted { purge, .. } => purge,
             };
-            if self.settings(vault).purge_protection {
+            if self.context.settings(vault).purge_protection {
                 return Err(Error::new(
                     Reason::PurgeProtected,
                     format!("Operation \"purge\" is not allowed: the vault {vault} is protected against it. The certificate {name} goes by itself when its retention is over."),
@@ -44,14 +44,14 @@ impl Service {
                     description: format!("It will be purged at {} (seconds since 1970).", purge.seconds()),
                 }));
             }
-            let listed = self.removal(&key::deleted(vault, name)).await?;
+            let listed = self.context.removal(&key::deleted(vault, name)).await?;
             Ok(self.begin_purge(record, entry, listed).await?.then_some(()))
         })?;
         self.remove_all(&wanted).await
     }
 
     /// From here on nobody sees the certificate; whatever happens, the worker finishes what is left.
-    pub(super) async fn begin_purge(
+    pub(in crate::service) async fn begin_purge(
         &self,
         record: Record,
         entry: CertificateEntry,
@@ -59,20 +59,20 @@ impl Service {
     ) -> Result<bool> {
         let entry = CertificateEntry { state: EntryState::Purging, ..entry };
         let mut batch = Batch { deletes: listed.into_iter().collect(), ..Batch::default() };
-        self.records.put_entry(&mut batch, Some(&record), &entry)?;
+        self.context.records.put_entry(&mut batch, Some(&record), &entry)?;
         batch.puts.push(self.purging(&entry.vault, &entry.name, false, None)?);
-        Ok(self.try_commit(batch).await?.is_some())
+        Ok(self.context.try_commit(batch).await?.is_some())
     }
 
     /// The record that is due when whoever began has had the time of a lease.
-    pub(super) fn purging(
+    pub(in crate::service) fn purging(
         &self,
         vault: &VaultName,
         name: &CertificateName,
         restoring: bool,
         expected: Option<Revision>,
     ) -> Result<Put> {
-        self.leaving_at(vault, name, restoring, expected, self.now().plus(self.limits.lease))
+        self.leaving_at(vault, name, restoring, expected, self.context.now().plus(self.context.limits.lease))
     }
 
     fn leaving_at(
@@ -84,33 +84,41 @@ impl Service {
         due: Timestamp,
     ) -> Result<Put> {
         let record = PurgingRecord { vault: vault.clone(), name: name.clone(), restoring };
-        self.records.put(&key::purging(vault, name), expected, &record, Some(due))
+        self.context.records.put(&key::purging(vault, name), expected, &record, Some(due))
     }
 
     /// Removes the versions, then what stands under the name; the worker goes on where they are very many. Two who do
     /// it at once help each other.
-    pub(super) async fn remove_all(&self, wanted: &Permit<CertificateRef>) -> Result<()> {
+    pub(in crate::service) async fn remove_all(&self, wanted: &Permit<CertificateRef>) -> Result<()> {
         let (vault, name) = &**wanted;
         let versions = key::versions_of(vault, name);
-        let restoring = self.is_restoring(vault, name).await?;
+        let restoring = self.entries.is_restoring(vault, name).await?;
         for chunk in 1..=CHUNKS_AT_ONCE {
             let removed_all = retry!({
-                let Some(leaving) = self.removal(&key::purging(vault, name)).await? else { return Ok(Some(true)) };
-                let page = self.store.list(versions.as_str(), "", CHUNK).await?;
+                let Some(leaving) = self.context.removal(&key::purging(vault, name)).await? else {
+                    return Ok(Some(true));
+                };
+                let page = self.context.store.list(versions.as_str(), "", CHUNK).await?;
                 let last = page.len() < CHUNK;
                 let deletes = page.into_iter().map(|Record { key, revision, .. }| Delete { key, expected: revision });
                 let mut batch = Batch { deletes: deletes.collect(), ..Batch::default() };
                 // Written or removed each time: a name that is in use again must not lose its versions.
                 if last {
-                    batch.deletes.extend(self.removal(&key::certificate(vault, name)).await?);
-                    batch.deletes.extend(self.removal(&key::suspended(vault, name)).await?);
+                    batch.deletes.extend(self.context.removal(&key::certificate(vault, name)).await?);
+                    batch.deletes.extend(self.context.removal(&key::suspended(vault, name)).await?);
                     batch.deletes.push(leaving);
                 } else if chunk == CHUNKS_AT_ONCE {
-                    batch.puts.push(self.leaving_at(vault, name, restoring, Some(leaving.expected), self.now())?);
+                    batch.puts.push(self.leaving_at(
+                        vault,
+                        name,
+                        restoring,
+                        Some(leaving.expected),
+                        self.context.now(),
+                    )?);
                 } else {
                     batch.puts.push(self.purging(vault, name, restoring, Some(leaving.expected))?);
                 }
-                Ok(self.try_commit(batch).await?.map(|_| last))
+                Ok(self.context.try_commit(batch).await?.map(|_| last))
             })?;
             if removed_all {
                 break;

@@ -1,25 +1,36 @@
 //! Built-in authorities in the store: a record for each, from its making until long after its issuer object is gone.
 
-use super::Service;
-use super::access::{IssuerRef, Permit};
-use super::issuers::not_found;
-use super::records::{Key, Prefix, Stored, key};
-use super::retry::retry;
+use super::not_found;
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::issuer::Organization;
 use crate::domain::{Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, VaultName};
 use crate::keys::authority::{self, AUTHORITY_KEY};
 use crate::keys::chain::OrderedChain;
 use crate::keys::{Caller, Work};
+use crate::service::access::{IssuerRef, Permit};
+use crate::service::context::Context;
+use crate::service::records::{Key, Prefix, Stored, key};
+use crate::service::retry::retry;
 use crate::store::{Batch, Put};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Records of one look.
 const PAGE: usize = 500;
 
-impl Service {
+/// Makes, keeps and retires built-in authorities.
+#[derive(Clone)]
+pub struct Authorities {
+    context: Arc<Context>,
+}
+
+impl Authorities {
+    pub(in crate::service) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
     /// Makes an authority for an issuer, under a name that no other one of the vault has or had.
-    pub(super) async fn make_authority(
+    pub(in crate::service) async fn make_authority(
         &self,
         caller: &Caller,
         vault: &VaultName,
@@ -31,7 +42,7 @@ impl Service {
         let free = |name: &String| !authority::names(name).iter().any(|name| taken.contains(&comparable(name)));
         let common_name = (1..=u32::MAX).map(|number| authority::numbered(&common_name, number)).find(free);
         let organization = Organization { id: common_name, administrators: Vec::new(), without_administrators: false };
-        let (sealer, clock) = (self.keys.sealer().clone(), self.clock.clone());
+        let (sealer, clock) = (self.context.keys.sealer().clone(), self.context.clock.clone());
         let (vault, name) = (vault.clone(), issuer.name.clone());
         let make = move || {
             let organization = Some(&organization);
@@ -39,11 +50,11 @@ impl Service {
             let now = clock.now();
             authority::create_authority(&sealer, &vault, &name, organization, with_intermediate, AUTHORITY_KEY, now)
         };
-        self.keys.run(caller, Work::Generate(AUTHORITY_KEY), make).await
+        self.context.keys.run(caller, Work::Generate(AUTHORITY_KEY), make).await
     }
 
     /// The record of an authority that was just made.
-    pub(super) fn new_authority(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<Option<Put>> {
+    pub(in crate::service) fn new_authority(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<Option<Put>> {
         let Some(made) = &issuer.authority else { return Ok(None) };
         let place = place(vault, &made.chain).ok_or_else(Error::internal)?;
         let record = AuthorityRecord {
@@ -52,35 +63,39 @@ impl Service {
             chain: made.chain.clone(),
             sealed_key: None,
             last_expiry: None,
-            created: self.now(),
+            created: self.context.now(),
             retired: None,
         };
-        self.records.put(&place, None, &record, None).map(Some)
+        self.context.records.put(&place, None, &record, None).map(Some)
     }
 
     /// The write that keeps the authority of an issuer that is deleted, for as long as certificates depend on it.
-    pub(super) async fn retire_authority(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<Option<Put>> {
+    pub(in crate::service) async fn retire_authority(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerConfig,
+    ) -> Result<Option<Put>> {
         let Some(held) = &issuer.authority else { return Ok(None) };
         let place = place(vault, &held.chain).ok_or_else(Error::internal)?;
-        let found = self.load(&place).await?;
+        let found = self.context.load(&place).await?;
         let revision = found.as_ref().map(|(record, _)| record.revision);
         let mut record = match found {
             Some((_, record)) => record,
             None => self.unrecorded(vault, issuer, held)?,
         };
-        record.retired = Some(self.now());
+        record.retired = Some(self.context.now());
         record.sealed_key = Some(held.sealed_key.clone());
         let due = record.erasable_at();
-        self.records.put(&place, revision, &record, due).map(Some)
+        self.context.records.put(&place, revision, &record, due).map(Some)
     }
 
     /// Remembers how long a certificate lives that is about to be completed, where an authority of this server signed
     /// it. Written before the certificate: an expiry that was noted for nothing does no harm.
-    pub(super) async fn note_expiry(&self, operation: &Operation, chain: &OrderedChain) -> Result<()> {
+    pub(in crate::service) async fn note_expiry(&self, operation: &Operation, chain: &OrderedChain) -> Result<()> {
         let above = chain.rest.first().and_then(|der| authority::identifier(der));
         let Some(place) = above.map(|id| key::authority(&operation.vault, &id)) else { return Ok(()) };
         retry!({
-            let found = self.load(&place).await?;
+            let found = self.context.load(&place).await?;
             let revision = found.as_ref().map(|(record, _)| record.revision);
             let record = match found {
                 Some((_, record)) => Some(record),
@@ -90,8 +105,8 @@ impl Service {
             if !record.signed(chain.expires) && revision.is_some() {
                 return Ok(Some(()));
             }
-            let puts = vec![self.records.put(&place, revision, &record, record.erasable_at())?];
-            Ok(self.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| ()))
+            let puts = vec![self.context.records.put(&place, revision, &record, record.erasable_at())?];
+            Ok(self.context.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| ()))
         })
     }
 
@@ -103,7 +118,7 @@ impl Service {
         wanted: &Key<AuthorityRecord>,
     ) -> Result<Option<AuthorityRecord>> {
         let Ok(name) = IssuerName::parse(&operation.issuer.name) else { return Ok(None) };
-        let found = self.load(&key::issuer(&operation.vault, &name)).await?;
+        let found = self.context.load(&key::issuer(&operation.vault, &name)).await?;
         let Some((_, issuer)) = found else { return Ok(None) };
         match &issuer.authority {
             Some(held)
@@ -136,7 +151,7 @@ impl Service {
     /// `IssuerNotFound` where there is none.
     pub async fn ca(&self, wanted: Permit<IssuerRef>) -> Result<Vec<Blob>> {
         let (vault, name) = &*wanted;
-        match self.load(&key::issuer(vault, name)).await? {
+        match self.context.load(&key::issuer(vault, name)).await? {
             Some((_, issuer)) => issuer.ca().map(|held| held.chain.clone()).ok_or_else(|| {
                 let message =
                     format!("The issuer {name} has the provider {}, which has no CA on this server.", issuer.provider);
@@ -170,10 +185,10 @@ impl Service {
     async fn all<T: Stored>(&self, prefix: &Prefix<T>) -> Result<Vec<T>> {
         let (mut all, mut after) = (Vec::new(), String::new());
         loop {
-            let page = self.store.list(prefix.as_str(), &after, PAGE).await?;
+            let page = self.context.store.list(prefix.as_str(), &after, PAGE).await?;
             let full = page.len() == PAGE;
             for record in page {
-                all.push(self.records.read(&record)?);
+                all.push(self.context.records.read(&record)?);
                 after = record.key;
             }
             if !full {

@@ -1,13 +1,9 @@
 //! Backing up a certificate with all its versions and keys, and bringing it back: in the same vault,
 //! in another one, or in another installation that knows the master key.
 
-use super::Service;
-use super::access::{CertificateRef, Permit};
-use super::certificates::CertificateView;
+use super::Certificates;
 use super::purge::CHUNK;
-use super::records::{Key, concerns_a_record, key};
-use super::retry::{contended, retry};
-use super::secret_view::sealed_key;
+use super::view::CertificateView;
 use crate::domain::policy::{ContentType, KeyUsage, X509Properties};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Policy, Reason, Result, Tags,
@@ -15,6 +11,10 @@ use crate::domain::{
 };
 use crate::keys::backup::{self, Blobs, Opened};
 use crate::keys::{SealContext, Sealer, Work, chain, open_pkcs8};
+use crate::service::access::{CertificateRef, Permit};
+use crate::service::material::sealed_key;
+use crate::service::records::{Key, concerns_a_record, key};
+use crate::service::retry::{contended, retry};
 use crate::store::{Batch, Delete, Put, Record};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -53,16 +53,16 @@ struct SavedVersion {
     preserve_cert_order: Option<bool>,
 }
 
-impl Service {
+impl Certificates {
     /// One sealed text with the policy, all completed versions and their keys, exportable or not.
     /// A pending operation is not a part of it.
     ///
     /// [`Reason::BadParameter`] where there is nothing to back up yet, or too much.
     pub async fn backup_certificate(&self, wanted: Permit<CertificateRef>) -> Result<Vec<u8>> {
         let (vault, name) = &*wanted;
-        let limit = self.limits.backup_bytes;
+        let limit = self.context.limits.backup_bytes;
         retry!({
-            let (record, entry) = self.live(vault, name).await?;
+            let (record, entry) = self.entries.live(vault, name).await?;
             if entry.latest.is_none() {
                 return Err(Error::bad_parameter(format!(
                     "The certificate {name} has no completed version yet: there is nothing to back up."
@@ -77,13 +77,17 @@ impl Service {
             if self.is_changed(&record).await? {
                 return Ok(None);
             }
-            let sealer = self.keys.sealer().clone();
-            self.keys.run(wanted.caller(), Work::Small, move || save(&sealer, entry, versions, limit)).await.map(Some)
+            let sealer = self.context.keys.sealer().clone();
+            self.context
+                .keys
+                .run(wanted.caller(), Work::Small, move || save(&sealer, entry, versions, limit))
+                .await
+                .map(Some)
         })
     }
 
     async fn is_changed(&self, record: &Record) -> Result<bool> {
-        Ok(self.store.get(&record.key).await?.is_none_or(|now| now.revision != record.revision))
+        Ok(self.context.store.get(&record.key).await?.is_none_or(|now| now.revision != record.revision))
     }
 
     /// All versions of a certificate; an error where one is damaged or missing.
@@ -97,10 +101,10 @@ impl Service {
         let prefix = key::versions_of(vault, name);
         let (mut versions, mut after, mut bytes) = (Vec::new(), String::new(), 0);
         loop {
-            let page = self.store.list(prefix.as_str(), &after, CHUNK).await?;
+            let page = self.context.store.list(prefix.as_str(), &after, CHUNK).await?;
             let full = page.len() == CHUNK;
             for record in page {
-                let version: Certificate = self.records.read(&record)?;
+                let version: Certificate = self.context.records.read(&record)?;
                 // Chains are counted when the backup is written: most versions share one.
                 bytes += version.cer.0.len();
                 if bytes > limit {
@@ -115,10 +119,10 @@ impl Service {
         }
         let newest = entry.latest.map(|latest| key::version(vault, name, latest));
         if let Some(newest) = newest.filter(|newest| versions.iter().all(|(key, _)| key.as_str() != newest.as_str())) {
-            return Err(self.records.missing(newest.as_str()));
+            return Err(self.context.records.missing(newest.as_str()));
         }
         if entry.versions.is_some_and(|count| usize::try_from(count).ok() != Some(versions.len())) {
-            return Err(self.records.missing(&format!("{}(a version)", prefix.as_str())));
+            return Err(self.context.records.missing(&format!("{}(a version)", prefix.as_str())));
         }
         Ok(versions)
     }
@@ -128,44 +132,46 @@ impl Service {
     /// [`Reason::MalformedBackup`] where it cannot be read, [`Reason::AlreadyExists`] or
     /// [`Reason::DeletedButRecoverable`] where the name is in use in this vault.
     pub async fn restore_certificate(&self, vault: Permit<VaultName>, value: Vec<u8>) -> Result<CertificateView> {
-        let limit = self.limits.backup_bytes;
+        let limit = self.context.limits.backup_bytes;
         if value.len() > limit {
             return Err(Error::bad_parameter(format!(
                 "The backup has {} bytes, and this server takes up to {limit}.",
                 value.len()
             )));
         }
-        let (sealer, to) = (self.keys.sealer().clone(), VaultName::clone(&vault));
-        let (entry, versions) = self.keys.run(vault.caller(), Work::Small, move || open(&sealer, &value, &to)).await?;
+        let (sealer, to) = (self.context.keys.sealer().clone(), VaultName::clone(&vault));
+        let (entry, versions) =
+            self.context.keys.run(vault.caller(), Work::Small, move || open(&sealer, &value, &to)).await?;
         let name = entry.name.clone();
         let entry_key = key::certificate(&vault, &name);
-        if let Some((_, present)) = self.load(&entry_key).await? {
-            self.refuse_taken(&present).await?;
+        if let Some((_, present)) = self.context.load(&entry_key).await? {
+            self.entries.refuse_taken(&present).await?;
             return Err(conflict(&name));
         }
         // Hidden until all versions are there; what is cut short is removed by the worker.
         let hidden = CertificateEntry { state: EntryState::Purging, ..entry.clone() };
         let mut batch = Batch::default();
-        self.records.put_entry(&mut batch, None, &hidden)?;
-        batch.puts.push(self.purging(&vault, &name, true, None)?);
-        let Some(first) = self.try_commit(batch).await? else {
+        self.context.records.put_entry(&mut batch, None, &hidden)?;
+        batch.puts.push(self.deletions.purging(&vault, &name, true, None)?);
+        let Some(first) = self.context.try_commit(batch).await? else {
             return Err(conflict(&name));
         };
         let mut guard = first;
         for chunk in versions.chunks(CHUNK) {
-            let version = |it: &Certificate| self.records.put(&key::version(&vault, &name, it.version), None, it, None);
+            let version =
+                |it: &Certificate| self.context.records.put(&key::version(&vault, &name, it.version), None, it, None);
             let mut puts: Vec<Put> = chunk.iter().map(version).collect::<Result<_>>()?;
-            puts.push(self.purging(&vault, &name, true, Some(guard))?);
-            guard = self.try_commit(Batch { puts, ..Batch::default() }).await?.ok_or_else(contended)?;
+            puts.push(self.deletions.purging(&vault, &name, true, Some(guard))?);
+            guard = self.context.try_commit(Batch { puts, ..Batch::default() }).await?.ok_or_else(contended)?;
         }
         let deletes = vec![Delete { key: key::purging(&vault, &name).to_string(), expected: guard }];
         let mut batch = Batch { deletes, ..Batch::default() };
         let hidden = Record { key: entry_key.to_string(), revision: first, body: Vec::new(), due: None };
-        self.records.put_entry(&mut batch, Some(&hidden), &entry)?;
-        self.try_commit(batch).await?.ok_or_else(contended)?;
+        self.context.records.put_entry(&mut batch, Some(&hidden), &entry)?;
+        self.context.try_commit(batch).await?.ok_or_else(contended)?;
         let newest = versions.into_iter().find(|version| Some(version.version) == entry.latest);
         let newest = newest.ok_or_else(backup::corrupt)?;
-        Ok(CertificateView::issued(newest, entry, false).with(self.recovery(&vault)))
+        Ok(CertificateView::issued(newest, entry, false).with(self.context.recovery(&vault)))
     }
 }
 

@@ -1,15 +1,14 @@
 //! Deleting a certificate so that it can come back. Only the entry and its pending operation move:
 //! the versions stay where they are, so it takes one small commit however many there are.
 
-use super::Service;
-use super::access::{CertificateRef, Permit};
-use super::certificates::{CertificateView, not_found};
-use super::records::{self, Codec, DeletedRecord, Key, PendingRecord, concerns_a_record, key};
-use super::retry::retry;
+use super::Deletions;
+use super::entries::not_found;
+use super::view::CertificateView;
 use crate::domain::pending::{State, Transition, TransitionKind};
-use crate::domain::{
-    CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Reason, Result, Timestamp, VaultName,
-};
+use crate::domain::{CertificateName, Detail, EntryState, Error, Operation, Reason, Result, Timestamp};
+use crate::service::access::{CertificateRef, Permit};
+use crate::service::records::{self, Codec, DeletedRecord, PendingRecord, concerns_a_record, key};
+use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Record};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ pub struct DeletedView {
     pub purge: Timestamp,
 }
 
-impl Service {
+impl Deletions {
     /// Deletes a certificate with all its versions, recoverable for the retention of its vault.
     ///
     /// What an issuer works on is cancelled there in the background; another pending operation, `Self` among them,
@@ -30,47 +29,55 @@ impl Service {
     pub async fn delete_certificate(&self, wanted: Permit<CertificateRef>) -> Result<DeletedView> {
         let (vault, name) = &*wanted;
         retry!({
-            let (record, mut entry) = self.live(vault, name).await?;
+            let (record, mut entry) = self.entries.live(vault, name).await?;
             // Before the time is read: a step that is claimed in between has its lease from then on.
             let place = key::pending(vault, name);
-            let pending = self.load(&place).await;
+            let pending = self.context.load(&place).await;
             let listing = key::deleted(vault, name);
             // One that is there is left over: the certificate is not deleted.
-            let left_over = self.store.get(listing.as_str()).await?.map(|record| record.revision);
-            let at = self.now();
-            let purge = at.plus(self.settings(vault).retention_days.duration());
+            let left_over = self.context.store.get(listing.as_str()).await?.map(|record| record.revision);
+            let at = self.context.now();
+            let purge = at.plus(self.context.settings(vault).retention_days.duration());
             entry.state = EntryState::Deleted { at, purge };
             let listed = DeletedRecord { vault: vault.clone(), name: entry.name.clone() };
             let mut batch = Batch::default();
-            self.records.put_entry(&mut batch, Some(&record), &entry)?;
-            batch.puts.push(self.records.put(&listing, left_over, &listed, Some(purge))?);
+            self.context.records.put_entry(&mut batch, Some(&record), &entry)?;
+            batch.puts.push(self.context.records.put(&listing, left_over, &listed, Some(purge))?);
             let kept = match pending {
                 Ok(Some((record, pending))) => {
-                    let until = self.cancelling_until(at);
-                    put_to_sleep(&mut batch, &self.records, record, pending, at, self.limits.lease, until)?
+                    let until = self.context.cancelling_until(at);
+                    put_to_sleep(
+                        &mut batch,
+                        &self.context.records,
+                        record,
+                        pending,
+                        at,
+                        self.context.limits.lease,
+                        until,
+                    )?
                 }
                 Ok(None) => false,
                 // An operation that cannot be read does not keep the certificate from being deleted; it goes.
                 Err(error) if concerns_a_record(&error) => {
-                    batch.deletes.extend(self.removal(&place).await?);
+                    batch.deletes.extend(self.context.removal(&place).await?);
                     false
                 }
                 Err(error) => return Err(error),
             };
             // Read before: somebody may purge it right after.
-            let certificate = self.view_of_what_is_left(entry, kept).await?;
-            Ok(self.try_commit(batch).await?.map(|_| DeletedView { certificate, deleted: at, purge }))
+            let certificate = self.entries.view_of_what_is_left(entry, kept).await?;
+            Ok(self.context.try_commit(batch).await?.map(|_| DeletedView { certificate, deleted: at, purge }))
         })
     }
 
     /// A deleted certificate.
     pub async fn deleted_certificate(&self, wanted: Permit<CertificateRef>) -> Result<DeletedView> {
         let (vault, name) = &*wanted;
-        let found = self.load(&key::certificate(vault, name)).await?;
+        let found = self.context.load(&key::certificate(vault, name)).await?;
         let Some((_, entry)) = found else { return Err(not_deleted(name)) };
         let EntryState::Deleted { at: deleted, purge } = entry.state else { return Err(not_deleted(name)) };
-        let kept = self.has(&key::suspended(vault, name)).await?;
-        match self.view(entry, kept).await {
+        let kept = self.context.has(&key::suspended(vault, name)).await?;
+        match self.entries.view(entry, kept).await {
             Ok(certificate) => Ok(DeletedView { certificate, deleted, purge }),
             // Purged between the two reads.
             Err(error) if error.reason == Reason::CertificateNotFound => Err(not_deleted(name)),
@@ -82,75 +89,32 @@ impl Service {
     pub async fn recover_certificate(&self, wanted: Permit<CertificateRef>) -> Result<CertificateView> {
         let (vault, name) = &*wanted;
         retry!({
-            let found = self.load(&key::certificate(vault, name)).await?;
+            let found = self.context.load(&key::certificate(vault, name)).await?;
             let (record, mut entry) = found.ok_or_else(|| not_found(name))?;
             match entry.state {
                 EntryState::Live => return Err(not_found(name)),
-                EntryState::Purging => return Err(self.leaving_refusal(vault, name).await?),
+                EntryState::Purging => return Err(self.entries.leaving_refusal(vault, name).await?),
                 EntryState::Deleted { .. } => {}
             }
             entry.state = EntryState::Live;
             let mut batch = Batch::default();
-            self.records.put_entry(&mut batch, Some(&record), &entry)?;
-            batch.deletes.extend(self.removal(&key::deleted(vault, name)).await?);
-            let kept = self.load(&key::suspended(vault, name)).await?;
+            self.context.records.put_entry(&mut batch, Some(&record), &entry)?;
+            batch.deletes.extend(self.context.removal(&key::deleted(vault, name)).await?);
+            let kept = self.context.load(&key::suspended(vault, name)).await?;
             let has_pending = kept.is_some();
             if let Some((record, pending)) = kept {
-                wake(&mut batch, &self.records, record, pending, self.now(), self.limits.issuing_deadline)?;
+                wake(
+                    &mut batch,
+                    &self.context.records,
+                    record,
+                    pending,
+                    self.context.now(),
+                    self.context.limits.issuing_deadline,
+                )?;
             }
-            let view = self.view_of_what_is_left(entry, has_pending).await?;
-            Ok(self.try_commit(batch).await?.map(|_| view))
+            let view = self.entries.view_of_what_is_left(entry, has_pending).await?;
+            Ok(self.context.try_commit(batch).await?.map(|_| view))
         })
-    }
-
-    /// The removal of a record as it is now; nothing where there is none.
-    pub(super) async fn removal<T>(&self, key: &Key<T>) -> Result<Option<Delete>> {
-        let found = self.store.get(key.as_str()).await?;
-        Ok(found.map(|Record { key, revision, .. }| Delete { key, expected: revision }))
-    }
-
-    /// Refuses a new object where the name belongs to a deleted certificate, or to one that is on its way in or out.
-    pub(super) async fn refuse_taken(&self, entry: &CertificateEntry) -> Result<()> {
-        let name = &entry.name;
-        let resource = Detail::Resource { kind: "certificate", name: name.to_string() };
-        match entry.state {
-            EntryState::Live => Ok(()),
-            EntryState::Deleted { purge, .. } => Err(Error::new(
-                Reason::DeletedButRecoverable,
-                format!("Certificate {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the certificate can only be recovered or purged."),
-            )
-            .with(resource)
-            .with(Detail::Precondition {
-                kind: "DELETED_BUT_RECOVERABLE",
-                subject: name.to_string(),
-                description: format!("It will be purged at {} (seconds since 1970).", purge.seconds()),
-            })),
-            EntryState::Purging => {
-                let what = if self.is_restoring(&entry.vault, name).await? { "restored" } else { "deleted" };
-                Err(Error::new(
-                    Reason::BeingDeleted,
-                    format!("Certificate {name} is currently being {what} and cannot be re-created; retry later."),
-                )
-                .with(resource)
-                .retry_after(Duration::from_secs(1)))
-            }
-        }
-    }
-
-    /// The refusal to purge or recover what is on its way in or out.
-    pub(super) async fn leaving_refusal(&self, vault: &VaultName, name: &CertificateName) -> Result<Error> {
-        let what = if self.is_restoring(vault, name).await? { "restored" } else { "deleted" };
-        let error = Error::new(Reason::BeingDeleted, format!("Certificate is currently being {what}."));
-        Ok(error.retry_after(Duration::from_secs(1)))
-    }
-
-    /// Whether a name is taken because of a restore, not of a removal.
-    pub(super) async fn is_restoring(&self, vault: &VaultName, name: &CertificateName) -> Result<bool> {
-        match self.load(&key::purging(vault, name)).await {
-            Ok(leaving) => Ok(leaving.is_some_and(|(_, leaving)| leaving.restoring)),
-            Err(error) if concerns_a_record(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 }
 
@@ -211,7 +175,7 @@ fn wake(
     Ok(())
 }
 
-pub(super) fn not_deleted(name: &CertificateName) -> Error {
+pub(in crate::service) fn not_deleted(name: &CertificateName) -> Error {
     Error::new(Reason::CertificateNotFound, format!("Deleted Certificate not found: {name}"))
         .with(Detail::Resource { kind: "certificate", name: name.to_string() })
 }

@@ -1,16 +1,15 @@
 //! The key view: the public key for everybody, and what the private key does without leaving.
 
-use super::Service;
-use super::access::Permit;
-use super::material::{Material, VersionRef};
-use super::records::Key;
 use super::secret_view::sealed_key;
+use super::{Material, Materials, VersionRef};
 use crate::domain::policy::KeyUsage;
 use crate::domain::{
     Certificate, Detail, EncryptionAlgorithm, Error, KeyOperation, PublicKey, Reason, Recovery, Result,
     SignatureAlgorithm, Version,
 };
 use crate::keys::{KeyPair, Work, jwk, operations, raw_rsa};
+use crate::service::access::Permit;
+use crate::service::records::Key;
 use zeroize::Zeroizing;
 
 /// A key as everybody may see it.
@@ -29,10 +28,10 @@ pub struct KeyResult {
     pub bytes: Zeroizing<Vec<u8>>,
 }
 
-impl Service {
+impl Materials {
     /// The public half. [`Reason::KeyNotFound`], [`Reason::KeyDisabled`].
     pub async fn key(&self, wanted: &Permit<VersionRef>) -> Result<KeyView> {
-        let view = key_view(self.version_of(wanted, Material::Key).await?.1, self.recovery(&wanted.vault))?;
+        let view = key_view(self.version_of(wanted, Material::Key).await?.1, self.context.recovery(&wanted.vault))?;
         if !view.certificate.enabled {
             return Err(Material::Key.disabled(&view.certificate, "get"));
         }
@@ -53,11 +52,11 @@ impl Service {
         check_digest(&view, algorithm, &digest, "value")?;
         let (key_type, key) = (view.public.key_type, sealed_key(&place, &view.certificate));
         let work = move |key: &KeyPair| operations::sign(key, algorithm, &digest);
-        let signature = self.keys.with_kept_key(wanted.caller(), key_type, key, work).await?;
+        let signature = self.context.keys.with_kept_key(wanted.caller(), key_type, key, work).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: Zeroizing::new(signature) })
     }
 
-    /// Whether the signature over the digest is this key's; errors as of [`Service::sign`].
+    /// Whether the signature over the digest is this key's; errors as of [`Materials::sign`].
     pub async fn verify(
         &self,
         wanted: &Permit<VersionRef>,
@@ -67,13 +66,14 @@ impl Service {
     ) -> Result<bool> {
         let (_, view) = self.usable(wanted, KeyOperation::Verify).await?;
         check_digest(&view, algorithm, &digest, "digest")?;
-        self.keys
+        self.context
+            .keys
             .run(wanted.caller(), Work::Small, move || operations::verify(&view.public, algorithm, &digest, &signature))
             .await
     }
 
     /// Encrypts, or wraps a key: the same thing under another permission. Errors as of
-    /// [`Service::sign`]; too long a text is [`Reason::BadParameter`].
+    /// [`Materials::sign`]; too long a text is [`Reason::BadParameter`].
     pub async fn encrypt(
         &self,
         wanted: &Permit<VersionRef>,
@@ -91,13 +91,14 @@ impl Service {
         }
         let public = view.public;
         let ciphertext = self
+            .context
             .keys
             .run(wanted.caller(), Work::Small, move || operations::encrypt(&public, algorithm, &plain))
             .await?;
         Ok(KeyResult { version: view.certificate.version, bytes: Zeroizing::new(ciphertext) })
     }
 
-    /// Decrypts, or unwraps a key; errors as of [`Service::encrypt`]. With `RSA1_5` there is an
+    /// Decrypts, or unwraps a key; errors as of [`Materials::encrypt`]. With `RSA1_5` there is an
     /// answer to every ciphertext of the right length ([`operations::decrypt`]).
     pub async fn decrypt(
         &self,
@@ -114,14 +115,14 @@ impl Service {
         }
         let (key_type, key) = (view.public.key_type, sealed_key(&place, &view.certificate));
         let work = move |key: &KeyPair| operations::decrypt(key, algorithm, &ciphertext);
-        let plain = self.keys.with_kept_key(wanted.caller(), key_type, key, work).await?;
+        let plain = self.context.keys.with_kept_key(wanted.caller(), key_type, key, work).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: plain })
     }
 
     /// The key, where it may do this now, and its place in the store.
     async fn usable(&self, wanted: &VersionRef, operation: KeyOperation) -> Result<(Key<Certificate>, KeyView)> {
         let (place, certificate) = self.version_of(wanted, Material::Key).await?;
-        let view = key_view(certificate, self.recovery(&wanted.vault))?;
+        let view = key_view(certificate, self.context.recovery(&wanted.vault))?;
         let (certificate, name) = (&view.certificate, operation.name());
         if !certificate.enabled {
             return Err(Material::Key.disabled(certificate, name));
@@ -130,7 +131,7 @@ impl Service {
             return Err(forbidden(certificate, format!("Operation {name} is not permitted on this key.")));
         }
         if !operation.is_timeless() {
-            let now = self.now();
+            let now = self.context.now();
             if now < certificate.not_before {
                 let message = format!("Operation {name} is not allowed on a key that is not yet valid.");
                 return Err(forbidden(certificate, message));

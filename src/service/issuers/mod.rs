@@ -1,17 +1,25 @@
 //! Issuer objects: set, change, read, list, delete.
 
-use super::Service;
-use super::access::{IssuerRef, Permit};
-use super::issuer_states::Secrets;
-use super::records::{Bounds, Key, List, Page, key};
-use super::retry::retry;
+mod authorities;
+mod issuing;
+
+pub use authorities::Authorities;
+pub(super) use issuing::Issuing;
+
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
 use crate::domain::{
     Blob, Credentials, Detail, Error, IssuerConfig, IssuerInput, IssuerName, Reason, Result, VaultName, text,
 };
+use crate::issuer::provider::ChallengeKind;
 use crate::keys::{Caller, SealContext, authority};
+use crate::service::access::{IssuerRef, Permit};
+use crate::service::context::Context;
+use crate::service::issuer_states::Secrets;
+use crate::service::records::{Bounds, Key, List, Page, key};
+use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Put, Revision};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Longest text of one member of an issuer object, in characters.
@@ -32,7 +40,27 @@ pub struct IssuerPage {
     pub next_page_token: String,
 }
 
-impl Service {
+/// Sets, changes, reads and removes issuer objects.
+#[derive(Clone)]
+pub struct IssuerObjects {
+    context: Arc<Context>,
+    issuing: Issuing,
+    authorities: Authorities,
+}
+
+impl IssuerObjects {
+    pub(super) fn new(context: Arc<Context>, issuing: Issuing, authorities: Authorities) -> Self {
+        Self { context, issuing, authorities }
+    }
+
+    /// The key authorization of a token (http-01) or a host name (tls-alpn-01); none where no open order has it.
+    ///
+    /// # Errors
+    /// Where the store is not available: it cannot be known now.
+    pub async fn challenge(&self, kind: ChallengeKind, name: &str) -> Result<Option<String>> {
+        self.issuing.challenge(kind, name).await
+    }
+
     /// Creates the issuer or replaces it; a replaced one keeps its `created`, and a built-in
     /// authority keeps its keys. Refused where the provider is missing or not offered here.
     pub async fn set_issuer(&self, wanted: Permit<IssuerRef>, input: IssuerInput) -> Result<IssuerConfig> {
@@ -41,8 +69,8 @@ impl Service {
         let provider = self.offered(input.provider.as_deref())?;
         retry!({
             let place = key::issuer(vault, name);
-            let before = self.load(&place).await?;
-            let now = self.now();
+            let before = self.context.load(&place).await?;
+            let now = self.context.now();
             let old = before.as_ref().map(|(_, issuer)| issuer);
             let mut issuer = IssuerConfig {
                 name: old.map_or_else(|| name.clone(), |old| old.name.clone()),
@@ -60,10 +88,10 @@ impl Service {
             };
             old.map_or(Ok(()), |old| stays_a_ca(old, &issuer, &input))?;
             let secrets = said(&Secrets::new(), &input.secret_options);
-            let beside = self.configure(vault, old, &issuer, secrets, input.password.clone()).await?;
+            let beside = self.issuing.configure(vault, old, &issuer, secrets, input.password.clone()).await?;
             let made = self.give_authority(caller, vault, &mut issuer).await?;
             // Keys may have been made meanwhile.
-            issuer.updated = self.now();
+            issuer.updated = self.context.now();
             if before.is_none() {
                 issuer.created = issuer.updated;
             }
@@ -71,7 +99,7 @@ impl Service {
             if !self.commit_issuer(place, expected, &issuer, made, beside).await? {
                 return Ok(None);
             }
-            self.activate(vault, &issuer).await;
+            self.issuing.activate(vault, &issuer).await;
             Ok(Some(issuer))
         })
     }
@@ -82,7 +110,7 @@ impl Service {
         check(&input)?;
         retry!({
             let place = key::issuer(vault, name);
-            let (record, old) = self.load(&place).await?.ok_or_else(|| not_found(name))?;
+            let (record, old) = self.context.load(&place).await?.ok_or_else(|| not_found(name))?;
             let mut issuer = old.clone();
             if input.provider.is_some() {
                 issuer.provider = self.offered(input.provider.as_deref())?;
@@ -99,13 +127,13 @@ impl Service {
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
             stays_a_ca(&old, &issuer, &input)?;
             let (secrets, password) = self.changed_secrets(vault, &old, &mut issuer, &input).await?;
-            let beside = self.configure(vault, Some(&old), &issuer, secrets, password).await?;
+            let beside = self.issuing.configure(vault, Some(&old), &issuer, secrets, password).await?;
             let made = self.give_authority(caller, vault, &mut issuer).await?;
-            issuer.updated = self.now();
+            issuer.updated = self.context.now();
             if !self.commit_issuer(place, Some(record.revision), &issuer, made, beside).await? {
                 return Ok(None);
             }
-            self.activate(vault, &issuer).await;
+            self.issuing.activate(vault, &issuer).await;
             Ok(Some(issuer))
         })
     }
@@ -113,16 +141,16 @@ impl Service {
     /// The issuer, without its password.
     pub async fn issuer(&self, wanted: Permit<IssuerRef>) -> Result<IssuerConfig> {
         let (vault, name) = &*wanted;
-        let found = self.load(&key::issuer(vault, name)).await?;
+        let found = self.context.load(&key::issuer(vault, name)).await?;
         found.map(|(_, issuer)| issuer).ok_or_else(|| not_found(name))
     }
 
     /// Up to `page_size` issuers after the page that gave `page_token`.
     pub async fn issuers(&self, vault: Permit<VaultName>, page_size: usize, page_token: &str) -> Result<IssuerPage> {
-        let paging = self.paging(List::Issuers, vec![vault.to_string()]);
+        let paging = self.context.paging(List::Issuers, vec![vault.to_string()]);
         let position = paging.position(page_token)?;
         let mut page = Page::new(key::issuers_of(&vault), position, page_size, Bounds::USUAL);
-        while let Some(found) = page.next(&*self.store, &self.records).await? {
+        while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             for (key, issuer) in found {
                 page.take(key, issuer);
             }
@@ -136,12 +164,12 @@ impl Service {
     pub async fn delete_issuer(&self, wanted: Permit<IssuerRef>) -> Result<IssuerConfig> {
         let (vault, name) = &*wanted;
         retry!({
-            let found = self.load(&key::issuer(vault, name)).await?;
+            let found = self.context.load(&key::issuer(vault, name)).await?;
             let (record, issuer) = found.ok_or_else(|| not_found(name))?;
             let mut deletes = vec![Delete { key: record.key, expected: record.revision }];
-            deletes.extend(self.forget_issuer_state(vault, &issuer.name).await?);
-            let puts = self.retire_authority(vault, &issuer).await?.into_iter().collect();
-            Ok(self.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.map(|_| issuer))
+            deletes.extend(self.issuing.forget_issuer_state(vault, &issuer.name).await?);
+            let puts = self.authorities.retire_authority(vault, &issuer).await?.into_iter().collect();
+            Ok(self.context.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.map(|_| issuer))
         })
     }
 
@@ -153,9 +181,9 @@ impl Service {
         authority: Option<Put>,
         mut batch: Batch,
     ) -> Result<bool> {
-        batch.puts.push(self.records.put(&place, expected, issuer, None)?);
+        batch.puts.push(self.context.records.put(&place, expected, issuer, None)?);
         batch.puts.extend(authority);
-        Ok(self.try_commit(batch).await?.is_some())
+        Ok(self.context.try_commit(batch).await?.is_some())
     }
 
     /// The secrets of an issuer that is changed, complete, and its options: those of another provider are left behind.
@@ -171,17 +199,17 @@ impl Service {
             return Ok((said(&Secrets::new(), &input.secret_options), input.password.clone()));
         }
         issuer.options = said(&old.options, &input.options);
-        if self.issuers.provider(&issuer.provider).is_none() {
+        if self.issuing.issuers.provider(&issuer.provider).is_none() {
             return Ok((said(&Secrets::new(), &input.secret_options), None));
         }
-        let before = match self.issuer_state(vault, &old.name).await? {
-            Some(held) => self.secret_options(&held)?,
+        let before = match self.issuing.issuer_state(vault, &old.name).await? {
+            Some(held) => self.issuing.secret_options(&held)?,
             None => Secrets::new(),
         };
         let password = match (&input.password, &old.credentials.sealed_password) {
             (Some(password), _) => Some(password.clone()),
             (None, Some(sealed)) => {
-                let opened = self.keys.sealer().open(&sealed.0, &password_context(vault, &old.name))?;
+                let opened = self.context.keys.sealer().open(&sealed.0, &password_context(vault, &old.name))?;
                 Some(Zeroizing::new(String::from_utf8_lossy(&opened).into_owned()))
             }
             (None, None) => None,
@@ -190,12 +218,12 @@ impl Service {
     }
 
     fn offered(&self, provider: Option<&str>) -> Result<String> {
-        let mut offered = self.issuers.providers().join(", ");
-        if self.issuers.get(LOCAL_CA).is_some() {
+        let mut offered = self.issuing.issuers.providers().join(", ");
+        if self.issuing.issuers.get(LOCAL_CA).is_some() {
             offered.push_str(&format!(" ({LOCAL_CA_IN_AZURE} is another word for {LOCAL_CA})"));
         }
         match provider {
-            Some(provider) if self.issuers.get(provider).is_some() => Ok(provider.to_owned()),
+            Some(provider) if self.issuing.issuers.get(provider).is_some() => Ok(provider.to_owned()),
             Some(provider) => {
                 let given: String = provider.chars().take(60).collect();
                 Err(Error::field(
@@ -209,7 +237,7 @@ impl Service {
 
     fn seal_password(&self, vault: &VaultName, name: &IssuerName, input: &IssuerInput) -> Result<Option<Blob>> {
         let Some(password) = &input.password else { return Ok(None) };
-        Ok(Some(Blob(self.keys.sealer().seal(password.as_bytes(), &password_context(vault, name))?)))
+        Ok(Some(Blob(self.context.keys.sealer().seal(password.as_bytes(), &password_context(vault, name))?)))
     }
 
     /// A built-in authority gets its keys when it is first set, and keeps them. Answers the record of a new one.
@@ -223,8 +251,8 @@ impl Service {
             return Ok(None);
         }
         let with_intermediate = with_intermediate(issuer.credentials.account_id.as_deref())?;
-        issuer.authority = Some(self.make_authority(caller, vault, issuer, with_intermediate).await?);
-        self.new_authority(vault, issuer)
+        issuer.authority = Some(self.authorities.make_authority(caller, vault, issuer, with_intermediate).await?);
+        self.authorities.new_authority(vault, issuer)
     }
 }
 
@@ -367,7 +395,7 @@ fn text_problem(given: &str) -> Option<String> {
     text::problem(given)
 }
 
-pub(super) fn not_found(name: &IssuerName) -> Error {
+pub(in crate::service) fn not_found(name: &IssuerName) -> Error {
     Error::new(Reason::IssuerNotFound, "Issuer not found")
         .with(Detail::Resource { kind: "issuer", name: name.to_string() })
 }

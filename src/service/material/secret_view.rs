@@ -1,14 +1,13 @@
 //! The secret view: the certificate with its key, where the key may leave. Keys are opened here
 //! for their owner, and nowhere else; `transport/audit` writes down who asked.
 
-use super::Service;
-use super::access::Permit;
-use super::material::{Material, VersionRef};
-use super::records::Key;
+use super::{Material, Materials, VersionRef};
 use crate::domain::policy::ContentType;
 use crate::domain::{Blob, Certificate, Error, Recovery, Result};
 use crate::keys::export::{Exported, as_pem, as_pkcs12};
 use crate::keys::{Caller, SealedKey, Work, public_key_of};
+use crate::service::access::Permit;
+use crate::service::records::Key;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -29,7 +28,7 @@ impl fmt::Debug for SecretView {
     }
 }
 
-impl Service {
+impl Materials {
     /// The secret of a version, in the form that its policy names or in `form`. Without its key
     /// where that is not exportable.
     ///
@@ -53,7 +52,7 @@ impl Service {
             (own, form) => form.unwrap_or(own),
         };
         let value = self.exported(wanted.caller(), &place, &certificate, form).await?;
-        let recovery = self.recovery(&certificate.vault);
+        let recovery = self.context.recovery(&certificate.vault);
         Ok(SecretView { certificate, form, value, recovery })
     }
 
@@ -74,15 +73,15 @@ impl Service {
             }
         };
         if !certificate.exportable {
-            return self.keys.run(caller, Work::Small, move || Ok(write(None))).await;
+            return self.context.keys.run(caller, Work::Small, move || Ok(write(None))).await;
         }
-        self.keys.with_pkcs8(caller, sealed_key(place, certificate), move |key| Ok(write(Some(key)))).await
+        self.context.keys.with_pkcs8(caller, sealed_key(place, certificate), move |key| Ok(write(Some(key)))).await
     }
 }
 
 /// The key of a version. It opens where it was sealed for the place that was asked for, and where it is the other half
 /// of the certificate.
-pub(super) fn sealed_key(place: &Key<Certificate>, certificate: &Certificate) -> SealedKey {
+pub(in crate::service) fn sealed_key(place: &Key<Certificate>, certificate: &Certificate) -> SealedKey {
     SealedKey {
         sealed: certificate.sealed_key.clone(),
         context: place.sealed_for(),
