@@ -105,7 +105,7 @@ impl Service {
         let context = Arc::new(context);
         let entries = Entries::new(context.clone());
         let authorities = Authorities::new(context.clone());
-        let issuing = Issuing::new(context.clone(), registry.clone());
+        let issuing = Issuing::new(context.clone(), registry.clone(), authorities.clone());
         let issuers = IssuerObjects::new(context.clone(), issuing.clone(), authorities.clone());
         let deletions = Deletions::new(context.clone(), entries.clone());
         let pending = PendingOperations::new(context.clone());

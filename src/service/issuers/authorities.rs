@@ -2,11 +2,9 @@
 
 use super::not_found;
 use crate::domain::authority::AuthorityRecord;
-use crate::domain::issuer::Organization;
 use crate::domain::{Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, VaultName};
-use crate::keys::authority::{self, AUTHORITY_KEY};
+use crate::keys::authority;
 use crate::keys::chain::OrderedChain;
-use crate::keys::{Caller, Work};
 use crate::service::access::{IssuerRef, Permit};
 use crate::service::context::Context;
 use crate::service::records::{Key, Prefix, Stored, key};
@@ -27,30 +25,6 @@ pub struct Authorities {
 impl Authorities {
     pub(in crate::service) fn new(context: Arc<Context>) -> Self {
         Self { context }
-    }
-
-    /// Makes an authority for an issuer, under a name that no other one of the vault has or had.
-    pub(in crate::service) async fn make_authority(
-        &self,
-        caller: &Caller,
-        vault: &VaultName,
-        issuer: &IssuerConfig,
-        with_intermediate: bool,
-    ) -> Result<Authority> {
-        let common_name = authority::common_name(vault, &issuer.name, issuer.organization.as_ref())?;
-        let taken = self.authority_names(vault).await?;
-        let free = |name: &String| !authority::names(name).iter().any(|name| taken.contains(&comparable(name)));
-        let common_name = (1..=u32::MAX).map(|number| authority::numbered(&common_name, number)).find(free);
-        let organization = Organization { id: common_name, administrators: Vec::new(), without_administrators: false };
-        let (sealer, clock) = (self.context.keys.sealer().clone(), self.context.clock.clone());
-        let (vault, name) = (vault.clone(), issuer.name.clone());
-        let make = move || {
-            let organization = Some(&organization);
-            // When it is made, not when it began to wait for a thread.
-            let now = clock.now();
-            authority::create_authority(&sealer, &vault, &name, organization, with_intermediate, AUTHORITY_KEY, now)
-        };
-        self.context.keys.run(caller, Work::Generate(AUTHORITY_KEY), make).await
     }
 
     /// The record of an authority that was just made.
@@ -167,15 +141,15 @@ impl Authorities {
         }
     }
 
-    /// The common names of all authorities that a vault has or had.
-    async fn authority_names(&self, vault: &VaultName) -> Result<HashSet<String>> {
+    /// The common names of all authorities that a vault has or had, in the form in which they compare.
+    pub(in crate::service) async fn authority_names(&self, vault: &VaultName) -> Result<HashSet<String>> {
         let mut chains: Vec<Vec<Blob>> =
             self.authorities(vault).await?.into_iter().map(|record| record.chain).collect();
         // Those of older versions have no record.
         let issuers = self.all(&key::issuers_of(vault)).await?;
         chains.extend(issuers.into_iter().filter_map(|issuer| issuer.authority.map(|held| held.chain)));
         let names = chains.iter().flatten().map(|Blob(der)| authority::common_name_of(der));
-        names.map(|name| name.map(|name| comparable(&name))).collect()
+        names.map(|name| name.map(|name| authority::comparable_name(&name))).collect()
     }
 
     async fn authorities(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
@@ -201,9 +175,4 @@ impl Authorities {
 fn place(vault: &VaultName, chain: &[Blob]) -> Option<Key<AuthorityRecord>> {
     let id = chain.first().and_then(|Blob(der)| authority::identifier(der))?;
     Some(key::authority(vault, &id))
-}
-
-/// Names compare without case and repeated spaces (RFC 5280 section 7.1).
-fn comparable(name: &str) -> String {
-    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
