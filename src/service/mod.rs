@@ -2,14 +2,9 @@
 //! somebody else was faster it reads again and decides again.
 
 mod access;
-mod ask;
 mod authentication;
 mod certificates;
-mod challenges;
 mod context;
-mod issuer_bulkhead;
-mod issuer_check;
-mod issuer_states;
 mod issuers;
 mod jobs;
 mod limits;

@@ -1,8 +1,14 @@
 //! Issuer objects: set, change, read, list, delete.
 
+mod ask;
 mod authorities;
+mod bulkhead;
+mod challenges;
+mod check;
 mod issuing;
+mod states;
 
+pub(super) use ask::{Asked, Outcome, failure};
 pub use authorities::Authorities;
 pub(super) use issuing::Issuing;
 
@@ -14,10 +20,10 @@ use crate::issuer::provider::ChallengeKind;
 use crate::keys::SealContext;
 use crate::service::access::{IssuerRef, Permit};
 use crate::service::context::Context;
-use crate::service::issuer_states::{Change, Secrets};
 use crate::service::records::{Bounds, Key, List, Page, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Revision};
+use states::{Change, Secrets};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;

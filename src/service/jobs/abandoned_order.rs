@@ -5,7 +5,7 @@ use super::{Due, Jobs};
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, OperationError, Result, Timestamp};
 use crate::issuer::FailureClass;
-use crate::service::ask::{Asked, Outcome, failure};
+use crate::service::issuers::{Asked, Outcome, failure};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
 use crate::store::{Batch, Delete, Record};

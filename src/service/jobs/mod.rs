@@ -3,6 +3,7 @@
 
 mod abandoned_order;
 mod authority;
+mod challenge;
 mod clock_rollback;
 mod deleted;
 mod parked;
@@ -145,7 +146,7 @@ impl Jobs {
             DueKind::Deleted => self.purge_overdue(due).await,
             DueKind::Purging => self.finish_purge(due).await,
             DueKind::Authority => self.erase_authority(due).await,
-            DueKind::Challenge => self.issuing.expire_challenge(due).await,
+            DueKind::Challenge => self.expire_challenge(due).await,
         }
     }
 }

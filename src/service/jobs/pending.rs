@@ -6,7 +6,7 @@ use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, Operation, Result, Timestamp};
 use crate::issuer::FailureClass;
 use crate::keys::{Caller, Work, chain};
-use crate::service::ask::{Asked, Outcome, failure};
+use crate::service::issuers::{Asked, Outcome, failure};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
 use crate::store::{Batch, Record};

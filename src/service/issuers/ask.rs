@@ -1,20 +1,20 @@
 //! One call of an issuer: who it is, how long it may take, and what its answer means for the operation.
 
-use super::issuer_bulkhead;
-use super::issuer_states::Kept;
-use super::issuers::Issuing;
-use super::records::{PendingRecord, key};
+use super::Issuing;
+use super::bulkhead;
+use super::states::Kept;
 use crate::domain::pending::{Event, State};
 use crate::domain::{Action, IssuerName, OperationError, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Order, Progress, Provider};
 use crate::issuer::{Checkpoint, FailureClass, IssuerError, Step};
+use crate::service::records::{PendingRecord, key};
 use crate::store::Batch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::error::Elapsed;
 
 /// What a step found out about an order.
-pub(super) enum Outcome {
+pub(in crate::service) enum Outcome {
     /// Still open: what to keep, what to show, when to ask again.
     Open {
         checkpoint: Checkpoint,
@@ -32,11 +32,11 @@ pub(super) enum Outcome {
 }
 
 /// What came of asking an issuer.
-pub(super) struct Asked {
-    pub(super) outcome: Outcome,
+pub(in crate::service) struct Asked {
+    pub(in crate::service) outcome: Outcome,
     /// Committed in one batch with what the outcome changes: the issuer's next state, challenges. Where any of it meets
     /// a newer record nothing is written, and the step is repeated with what is there then.
-    pub(super) beside: Batch,
+    pub(in crate::service) beside: Batch,
 }
 
 impl From<Outcome> for Asked {
@@ -66,14 +66,14 @@ impl Issuing {
     ///
     /// # Errors
     /// Where the store does not let the answer be prepared; the step is repeated.
-    pub(super) async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Result<Asked> {
+    pub(in crate::service) async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Result<Asked> {
         let operation = &pending.operation;
         let signer = match self.find_signer(pending).await {
             Ok(found) => found,
             Err(problem) => return Ok(open(pending, Some(problem), None).into()),
         };
-        let called = issuer_bulkhead::name(operation);
-        if self.bulkhead.is_stuck(&called, self.limits.slow_calls_per_issuer) {
+        let called = bulkhead::name(operation);
+        if self.bulkhead.is_stuck(&called, self.context.limits.slow_calls_per_issuer) {
             // Not asked, so nothing new to tell.
             let note = match &operation.state {
                 State::Issuing { note, .. } => note.clone(),
@@ -81,7 +81,7 @@ impl Issuing {
             };
             return Ok(open(pending, note, None).into());
         }
-        let time = Duration::from_millis(u64::try_from(until.0 - self.now().0).unwrap_or(0)).mul_f32(0.8);
+        let time = Duration::from_millis(u64::try_from(until.0 - self.context.now().0).unwrap_or(0)).mul_f32(0.8);
         if time.is_zero() {
             tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store was slower than the lease; the issuer was not asked");
             return Ok(Outcome::TooLate.into());
@@ -90,7 +90,7 @@ impl Issuing {
         let begun = Instant::now();
         let call = self.bulkhead.watch(&called, call(&signer, pending, &checkpoint));
         let answer = tokio::time::timeout(time, call).await;
-        self.metrics.issuer(signer.name, outcome_of(&answer), begun.elapsed());
+        self.context.metrics.issuer(signer.name, outcome_of(&answer), begun.elapsed());
         match answer {
             Ok(Ok(progress)) => self.progressed(pending, &checkpoint, &signer, progress).await,
             Ok(Err(error)) => Ok(unsuccessful(pending, error).into()),
@@ -147,7 +147,7 @@ impl Issuing {
         }
         let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
         let name = IssuerName::parse(&parameters.name).map_err(|_| missing())?;
-        let found = self.load(&key::issuer(&operation.vault, &name)).await;
+        let found = self.context.load(&key::issuer(&operation.vault, &name)).await;
         let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
         let (Some(provider), Some(known)) =
             (self.issuers.get(&config.provider), self.issuers.name_of(&config.provider))
@@ -241,7 +241,7 @@ fn jittered(wait: Duration, id: RequestId) -> Duration {
 }
 
 /// The scenario's two codes: whose fault it was.
-pub(super) fn failure(class: FailureClass, message: &str) -> OperationError {
+pub(in crate::service) fn failure(class: FailureClass, message: &str) -> OperationError {
     let code = match class {
         FailureClass::RequestRejected => "Request rejected",
         FailureClass::IssuerError => "Certificate issuer error",

@@ -1,11 +1,10 @@
 //! What replicas answer a CA that validates a name: records that every replica reads, written and removed together with
 //! the step of the order that they belong to.
 
-use super::issuers::Issuing;
-use super::jobs::Due;
-use super::records::{ChallengeRecord, key};
+use super::Issuing;
 use crate::domain::Result;
 use crate::issuer::provider::{Challenge, ChallengeKey, ChallengeKind};
+use crate::service::records::{ChallengeRecord, key};
 use crate::store::{Batch, Delete, MAX_KEYS};
 use std::collections::HashSet;
 
@@ -22,15 +21,15 @@ impl Issuing {
     ///
     /// # Errors
     /// Where the store is not available: it cannot be known now.
-    pub(super) async fn challenge(&self, kind: ChallengeKind, name: &str) -> Result<Option<String>> {
-        let found = self.load(&key::challenge(word(kind), name)).await?;
-        let now = self.now();
+    pub(in crate::service) async fn challenge(&self, kind: ChallengeKind, name: &str) -> Result<Option<String>> {
+        let found = self.context.load(&key::challenge(word(kind), name)).await?;
+        let now = self.context.now();
         Ok(found.map(|(_, challenge)| challenge).filter(|it| it.expires > now).map(|it| it.key_authorization))
     }
 
     /// Adds what a step publishes and withdraws to the batch of the step. A repeat of a step finds what the first try
     /// left, and writes over it.
-    pub(super) async fn stage_challenges(
+    pub(in crate::service) async fn stage_challenges(
         &self,
         batch: &mut Batch,
         publish: Vec<Challenge>,
@@ -46,7 +45,7 @@ impl Issuing {
         }
         let mut found = Vec::with_capacity(keys.len());
         for keys in keys.chunks(MAX_KEYS) {
-            found.extend(self.store.get_many(keys).await?);
+            found.extend(self.context.store.get_many(keys).await?);
         }
         let gone = found.split_off(publish.len());
         for (challenge, there) in publish.into_iter().zip(found) {
@@ -55,22 +54,10 @@ impl Issuing {
             let ChallengeKey { kind, name } = key;
             let record = ChallengeRecord { kind: word(kind).to_owned(), name, key_authorization, expires };
             let expected = there.map(|record| record.revision);
-            batch.puts.push(self.records.put(&place, expected, &record, Some(expires))?);
+            batch.puts.push(self.context.records.put(&place, expected, &record, Some(expires))?);
         }
         let gone = gone.into_iter().flatten();
         batch.deletes.extend(gone.map(|record| Delete { key: record.key, expected: record.revision }));
         Ok(())
-    }
-
-    /// Removes a challenge that its order forgot: it is of no use any more.
-    pub(super) async fn expire_challenge(&self, due: Due) -> Result<()> {
-        let Due { record, until: _ } = due;
-        let challenge: ChallengeRecord = self.records.read(&record)?;
-        if challenge.expires <= self.now() {
-            return self.remove(&record).await;
-        }
-        // The clock was set back since it was claimed.
-        let puts = vec![self.records.replace(&record, &challenge, Some(challenge.expires))?];
-        self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
     }
 }

@@ -1,18 +1,18 @@
 //! What providers keep of issuer objects: made when the object is set, changed by steps, removed with it. A provider's
 //! state is opaque here and lies sealed in the store, so that whoever reads the database finds no account key.
 
-use super::issuers::Issuing;
-use super::records::{IssuerStateRecord, key};
+use super::Issuing;
 use crate::domain::{self, Blob, Error, IssuerConfig, IssuerName, Result, VaultName};
 use crate::issuer::provider::{CaInput, IssuerInput, Provider, State};
 use crate::keys::{Caller, SealContext};
+use crate::service::records::{IssuerStateRecord, key};
 use crate::store::{Batch, Delete, Put, Record};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Secret options in the clear, by name.
-pub(super) type Secrets = BTreeMap<String, Zeroizing<String>>;
+pub(in crate::service) type Secrets = BTreeMap<String, Zeroizing<String>>;
 
 /// A provider that is not ready after so many changes of its state is left to the first order.
 const ACTIVATION_STEPS: usize = 8;
@@ -21,28 +21,28 @@ const ACTIVATION_TIME: Duration = Duration::from_secs(20);
 
 /// Who sets or changes an issuer object, and what the call says.
 #[derive(Clone, Copy)]
-pub(super) struct Change<'a> {
-    pub(super) caller: &'a Caller,
-    pub(super) vault: &'a VaultName,
-    pub(super) input: &'a domain::IssuerInput,
+pub(in crate::service) struct Change<'a> {
+    pub(in crate::service) caller: &'a Caller,
+    pub(in crate::service) vault: &'a VaultName,
+    pub(in crate::service) input: &'a domain::IssuerInput,
 }
 
 /// The state of an issuer object, opened, as it was read.
-pub(super) struct Held {
+pub(in crate::service) struct Held {
     record: Record,
     value: IssuerStateRecord,
-    pub(super) state: State,
+    pub(in crate::service) state: State,
 }
 
 /// Where the state of an issuer object comes from.
-pub(super) enum Kept {
+pub(in crate::service) enum Kept {
     /// The object itself: its authority, and members of Key Vault.
     Object(State),
     Record(Box<Held>),
 }
 
 impl Kept {
-    pub(super) fn state(&self) -> &State {
+    pub(in crate::service) fn state(&self) -> &State {
         match self {
             Self::Object(state) => state,
             Self::Record(held) => &held.state,
@@ -52,7 +52,7 @@ impl Kept {
 
 impl Issuing {
     /// What the provider of an issuer object keeps of it; `None` where its record is missing.
-    pub(super) async fn state_of(
+    pub(in crate::service) async fn state_of(
         &self,
         provider: &dyn Provider,
         vault: &VaultName,
@@ -66,25 +66,32 @@ impl Issuing {
     }
 
     /// The state of an issuer object; none where its provider has none.
-    pub(super) async fn issuer_state(&self, vault: &VaultName, issuer: &IssuerName) -> Result<Option<Held>> {
-        let Some((record, value)) = self.load(&key::issuer_state(vault, issuer)).await? else { return Ok(None) };
-        let state = State(self.keys.sealer().open(&value.state.0, &state_context(vault, issuer))?);
+    pub(in crate::service) async fn issuer_state(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerName,
+    ) -> Result<Option<Held>> {
+        let Some((record, value)) = self.context.load(&key::issuer_state(vault, issuer)).await? else {
+            return Ok(None);
+        };
+        let state = State(self.context.keys.sealer().open(&value.state.0, &state_context(vault, issuer))?);
         Ok(Some(Held { record, value, state }))
     }
 
     /// The write of a next state in place of the one that was read; refused by the store where somebody was faster.
-    pub(super) fn next_issuer_state(&self, held: &Held, state: &State) -> Result<Put> {
-        let sealed = self.keys.sealer().seal(&state.0, &state_context(&held.value.vault, &held.value.issuer))?;
+    pub(in crate::service) fn next_issuer_state(&self, held: &Held, state: &State) -> Result<Put> {
+        let sealed =
+            self.context.keys.sealer().seal(&state.0, &state_context(&held.value.vault, &held.value.issuer))?;
         let value = IssuerStateRecord { state: Blob(sealed), ..held.value.clone() };
-        self.records.replace(&held.record, &value, None)
+        self.context.records.replace(&held.record, &value, None)
     }
 
     /// The secret options that were set.
-    pub(super) fn secret_options(&self, held: &Held) -> Result<Secrets> {
+    pub(in crate::service) fn secret_options(&self, held: &Held) -> Result<Secrets> {
         let IssuerStateRecord { vault, issuer, secrets: Some(sealed), .. } = &held.value else {
             return Ok(Secrets::new());
         };
-        let opened = self.keys.sealer().open(&sealed.0, &secrets_context(vault, issuer))?;
+        let opened = self.context.keys.sealer().open(&sealed.0, &secrets_context(vault, issuer))?;
         let texts: BTreeMap<String, String> = serde_json::from_slice(&opened).map_err(|_| {
             tracing::error!(%vault, %issuer, "the secret options of an issuer are not readable");
             Error::internal()
@@ -98,7 +105,7 @@ impl Issuing {
     ///
     /// # Errors
     /// The option, and what is wrong with it.
-    pub(super) async fn configure(
+    pub(in crate::service) async fn configure(
         &self,
         change: Change<'_>,
         before: Option<&IssuerConfig>,
@@ -126,7 +133,7 @@ impl Issuing {
                 issuer.authority = Some(made);
                 batch.puts.extend(self.authorities.new_authority(vault, issuer)?);
             }
-            let stale = self.store.get(place.as_str()).await?;
+            let stale = self.context.store.get(place.as_str()).await?;
             batch.deletes.extend(stale.map(|record| Delete { key: record.key, expected: record.revision }));
             return Ok(batch);
         }
@@ -138,7 +145,7 @@ impl Issuing {
             None
         } else {
             let texts = Zeroizing::new(serde_json::to_vec(&secret_texts).map_err(|_| Error::internal())?);
-            Some(Blob(self.keys.sealer().seal(&texts, &secrets_context(vault, &issuer.name))?))
+            Some(Blob(self.context.keys.sealer().seal(&texts, &secrets_context(vault, &issuer.name))?))
         };
         let input = IssuerInput {
             options: issuer.options.clone(),
@@ -153,11 +160,11 @@ impl Issuing {
             vault: vault.clone(),
             issuer: issuer.name.clone(),
             provider: issuer.provider.clone(),
-            state: Blob(self.keys.sealer().seal(&state.0, &state_context(vault, &issuer.name))?),
+            state: Blob(self.context.keys.sealer().seal(&state.0, &state_context(vault, &issuer.name))?),
             secrets: sealed_secrets,
         };
         let expected = held.map(|held| held.record.revision);
-        batch.puts.push(self.records.put(&place, expected, &value, None)?);
+        batch.puts.push(self.context.records.put(&place, expected, &value, None)?);
         Ok(batch)
     }
 
@@ -179,7 +186,7 @@ impl Issuing {
                 vault: vault.clone(),
                 issuer: issuer.name.clone(),
                 caller: caller.clone(),
-                clock: self.clock.clone(),
+                clock: self.context.clock.clone(),
                 taken_names,
                 named_account_id: input.account_id.clone(),
                 named_organization_id: input.organization.as_ref().and_then(|organization| organization.id.clone()),
@@ -198,14 +205,18 @@ impl Issuing {
     }
 
     /// The removal of the state of an issuer object that goes.
-    pub(super) async fn forget_issuer_state(&self, vault: &VaultName, issuer: &IssuerName) -> Result<Option<Delete>> {
-        let found = self.store.get(key::issuer_state(vault, issuer).as_str()).await?;
+    pub(in crate::service) async fn forget_issuer_state(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerName,
+    ) -> Result<Option<Delete>> {
+        let found = self.context.store.get(key::issuer_state(vault, issuer).as_str()).await?;
         Ok(found.map(|record| Delete { key: record.key, expected: record.revision }))
     }
 
     /// Makes the CA's side ready, such as an account. An issuer object is set whether this succeeds or not: the first
     /// order does what is missing, and says what is wrong.
-    pub(super) async fn activate(&self, vault: &VaultName, issuer: &IssuerConfig) {
+    pub(in crate::service) async fn activate(&self, vault: &VaultName, issuer: &IssuerConfig) {
         if !issuer.enabled {
             return;
         }
@@ -234,7 +245,10 @@ impl Issuing {
             };
             let put = self.next_issuer_state(&held, &state).map_err(|error| error.message)?;
             // Where somebody else was faster, the newer state goes on.
-            self.try_commit(Batch { puts: vec![put], ..Batch::default() }).await.map_err(|error| error.message)?;
+            self.context
+                .try_commit(Batch { puts: vec![put], ..Batch::default() })
+                .await
+                .map_err(|error| error.message)?;
         }
         Ok(())
     }

@@ -10,24 +10,24 @@ use std::time::Duration;
 const SLOW: Duration = Duration::from_secs(1);
 
 /// Under which name the calls for an operation are counted. Cancellations are not held up by orders.
-pub(super) fn name(operation: &Operation) -> String {
+pub(in crate::service) fn name(operation: &Operation) -> String {
     let act = if operation.cancellation_requested { "cancel" } else { "advance" };
     format!("{act} {}/{}", operation.vault, operation.issuer.name.to_ascii_lowercase())
 }
 
 /// Slow calls under way, by issuer.
 #[derive(Debug, Default)]
-pub(super) struct IssuerBulkhead(Mutex<HashMap<String, usize>>);
+pub(in crate::service) struct IssuerBulkhead(Mutex<HashMap<String, usize>>);
 
 impl IssuerBulkhead {
     /// Whether this issuer is kept waiting for by `limit` calls already.
-    pub(super) fn is_stuck(&self, issuer: &str, limit: usize) -> bool {
+    pub(in crate::service) fn is_stuck(&self, issuer: &str, limit: usize) -> bool {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.get(issuer).is_some_and(|count| *count >= limit)
     }
 
     /// Waits for the call, and counts it once it is slow.
-    pub(super) async fn watch<T>(&self, issuer: &str, call: impl Future<Output = T>) -> T {
+    pub(in crate::service) async fn watch<T>(&self, issuer: &str, call: impl Future<Output = T>) -> T {
         let mut call = std::pin::pin!(call);
         tokio::select! {
             biased;
