@@ -1,7 +1,7 @@
 //! Records of earlier versions get their codes, and what an earlier process left half done is finished at the start.
 
 use super::Service;
-use super::records::{self, Adopted, PurgingRecord, key};
+use super::records::{self, Adopted, MAX_PAGE, PurgingRecord, key};
 use crate::domain::{Result, Timestamp};
 use crate::store::Batch;
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl Service {
         let prefix = key::all_leaving();
         let mut after = String::new();
         loop {
-            let page = self.context.store.list(prefix.as_str(), &after, super::MAX_PAGE).await?;
+            let page = self.context.store.list(prefix.as_str(), &after, MAX_PAGE).await?;
             let Some(last) = page.last().map(|record| record.key.clone()) else { return Ok(()) };
             for record in page {
                 // One that does not verify was logged, and is due later as well.

@@ -44,7 +44,7 @@ impl Context {
         Ok(Some((record, value)))
     }
 
-    /// As [`Service::load`], of each of these keys in their order, in one question to the store for each [`MAX_KEYS`] of
+    /// As [`Context::load`], of each of these keys in their order, in one question to the store for each [`MAX_KEYS`] of
     /// them; nothing where there is no key. A record that does not verify is an error of its own.
     pub(super) async fn load_many<T: records::Stored>(
         &self,

@@ -33,10 +33,10 @@ pub use jobs::{Due, Jobs};
 pub use limits::Limits;
 pub use material::{KeyResult, KeyView, Materials, SecretView, VersionPage, VersionRef};
 pub use observe::Health;
-pub use pending::{ListPending, MAX_PAGE, MergeRequest, PendingOperations, PendingPage, PendingRef};
+pub use pending::{ListPending, MergeRequest, PendingOperations, PendingPage, PendingRef};
 #[doc(hidden)]
 pub use records::record_body;
-pub use records::{Finding, Inspection};
+pub use records::{Finding, Inspection, MAX_PAGE};
 pub use vaults::{NewVault, VaultObjects, VaultOptions, VaultPage, Vaults};
 
 use crate::clock::Clock;

@@ -40,7 +40,7 @@ fn code(text: &str) -> Vec<String> {
 }
 
 impl Source {
-    /// The items at the left edge that have braces. A head over several lines is its first one.
+    /// The items at the left edge that have braces, and structs without. A head over several lines is its first one.
     pub(crate) fn items(&self) -> Vec<Item<'_>> {
         let (mut items, mut begin) = (Vec::new(), None);
         for (index, line) in self.lines.iter().enumerate() {
@@ -51,6 +51,9 @@ impl Source {
             } else if !line.starts_with([' ', '}', '#', ')']) && !line.is_empty() && begin.is_none() {
                 if line.ends_with('{') || !line.ends_with([';', '}', ',']) {
                     begin = Some((line.trim_end_matches(" {"), index + 1));
+                } else if line.contains("struct ") {
+                    // Without names of fields.
+                    items.push(Item { head: line, body: &[] });
                 }
             }
         }

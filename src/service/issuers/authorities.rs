@@ -1,6 +1,5 @@
 //! Built-in authorities in the store: a record for each, from its making until long after its issuer object is gone.
 
-use super::not_found;
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, VaultName};
 use crate::keys::authority;
@@ -175,4 +174,9 @@ impl Authorities {
 fn place(vault: &VaultName, chain: &[Blob]) -> Option<Key<AuthorityRecord>> {
     let id = chain.first().and_then(|Blob(der)| authority::identifier(der))?;
     Some(key::authority(vault, &id))
+}
+
+pub(super) fn not_found(name: &IssuerName) -> Error {
+    Error::new(Reason::IssuerNotFound, "Issuer not found")
+        .with(Detail::Resource { kind: "issuer", name: name.to_string() })
 }

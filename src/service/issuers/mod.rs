@@ -13,9 +13,7 @@ pub use authorities::Authorities;
 pub(super) use issuing::Issuing;
 
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
-use crate::domain::{
-    Blob, Credentials, Detail, Error, IssuerConfig, IssuerInput, IssuerName, Reason, Result, VaultName, text,
-};
+use crate::domain::{Blob, Credentials, Error, IssuerConfig, IssuerInput, IssuerName, Result, VaultName, text};
 use crate::issuer::provider::ChallengeKind;
 use crate::keys::SealContext;
 use crate::service::access::{IssuerRef, Permit};
@@ -23,6 +21,7 @@ use crate::service::context::Context;
 use crate::service::records::{Bounds, Key, List, Page, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Revision};
+use authorities::not_found;
 use states::{Change, Secrets};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -345,9 +344,4 @@ fn text_problem(given: &str) -> Option<String> {
         return Some(format!("It is longer than {MAX_TEXT} characters."));
     }
     text::problem(given)
-}
-
-pub(in crate::service) fn not_found(name: &IssuerName) -> Error {
-    Error::new(Reason::IssuerNotFound, "Issuer not found")
-        .with(Detail::Resource { kind: "issuer", name: name.to_string() })
 }

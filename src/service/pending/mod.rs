@@ -13,9 +13,6 @@ use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Record};
 use std::sync::Arc;
 
-/// The largest page of a list.
-pub const MAX_PAGE: usize = 1000;
-
 /// A pending operation by its certificate; with a request id only that one.
 #[derive(Clone, Debug)]
 pub struct PendingRef {
@@ -43,7 +40,7 @@ pub struct ListPending {
     pub prefix: String,
     /// Empty: every status.
     pub statuses: Vec<Status>,
-    /// 1 to [`MAX_PAGE`].
+    /// 1 to [`MAX_PAGE`](crate::service::MAX_PAGE).
     pub page_size: usize,
     /// From the page before; empty on the first.
     pub page_token: String,

@@ -6,36 +6,12 @@ use super::codec::Codec;
 use super::inspection::holds_authenticated;
 use super::key;
 use super::kinds::{DeletedRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, Stored};
+use super::marks::{Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Result, Timestamp, Vault};
 use crate::store::{Batch, Delete, Put, Record, Store, StoreError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::time::Duration;
-
-/// Every record of the store carries a code.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::service) struct Marker {
-    since: Timestamp,
-}
-
-impl Marker {
-    pub(super) const NAME: &str = "authenticated";
-}
-
-/// Records are getting their codes. Written before the first of them, so that a store with codes and without this
-/// record or the marker is one from which somebody took them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::service) struct Sweep {
-    started: Timestamp,
-}
-
-impl Sweep {
-    pub(super) const NAME: &str = "sweep";
-
-    pub(super) fn begin(now: Timestamp) -> Self {
-        Self { started: now }
-    }
-}
 
 /// How far a store has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,7 +1,7 @@
 //! The keys of records. A [`Key`] says which value lies under it, a [`Prefix`] which values lie below it; both are made
 //! of names alone.
 
-use super::adoption::{Marker, Sweep};
+use super::marks::{Marker, Sweep};
 use super::{
     ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord, PurgingRecord, RequestRecord,
     ShownPending, hex,

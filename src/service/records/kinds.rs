@@ -1,8 +1,8 @@
 //! The kinds of records, and which value belongs under which key.
 
-use super::adoption::{Marker, Sweep};
 use super::body;
 use super::key::Place;
+use super::marks::{Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::pending::Transition;
 use crate::domain::{

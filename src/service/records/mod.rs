@@ -10,10 +10,11 @@ mod codec;
 mod inspection;
 pub(super) mod key;
 mod kinds;
+mod marks;
 mod paging;
 mod verified;
 
-pub(super) use adoption::{Adopted, Marker, Sweep, adopt, open};
+pub(super) use adoption::{Adopted, adopt, open};
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
 pub use inspection::{Finding, Inspection};
@@ -22,4 +23,6 @@ pub(super) use kinds::{
     ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord, PurgingRecord, RequestRecord,
     ShownPending, Stored, decode_event, encode_event, hex,
 };
+pub(super) use marks::{Marker, Sweep};
+pub use paging::MAX_PAGE;
 pub(super) use paging::{Bounds, List, Page, Paging, shown};

@@ -4,8 +4,7 @@
 
 use super::absent::{Absent, Miss};
 use crate::domain::{Detail, Error, Reason, Result, Vault, VaultName, VaultSettings};
-use crate::service::pending;
-use crate::service::records::{Codec, Kind, key};
+use crate::service::records::{Codec, Kind, MAX_PAGE, key};
 use crate::store::Store;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,8 +64,8 @@ impl Vaults {
     pub(in crate::service) async fn refresh(&self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let page = self.store.list(Kind::Vault.prefix(), &after, pending::MAX_PAGE).await?;
-            let full = page.len() == pending::MAX_PAGE;
+            let page = self.store.list(Kind::Vault.prefix(), &after, MAX_PAGE).await?;
+            let full = page.len() == MAX_PAGE;
             for record in page {
                 // One that does not verify was logged: the vault is as if it had not been made.
                 if let Ok(vault) = self.records.read(&record) {

@@ -8,8 +8,7 @@ pub use known::{VaultOptions, Vaults};
 
 use super::access::{AllVaults, Permit, Target};
 use super::context::Context;
-use super::pending::MAX_PAGE;
-use super::records::{List, key};
+use super::records::{List, MAX_PAGE, key};
 use super::retry::retry;
 use crate::domain::{Detail, Error, Reason, Result, RetentionDays, Vault, VaultName, VaultSettings};
 use crate::store::Batch;

@@ -5,6 +5,7 @@ mod counts;
 mod filter;
 pub(super) mod hub;
 mod index;
+mod open;
 mod ring;
 mod stream;
 mod timers;
@@ -13,24 +14,11 @@ mod token;
 pub(super) use counts::seen;
 pub use filter::{Snapshot, WatchRequest};
 pub use hub::{Hub, WatchLimits};
+pub use open::Watch;
 pub use ring::LogEvent;
 pub use stream::{Bookmark, WatchItem, WatchStream};
 
-use super::context::Context;
 use crate::domain::Operation;
-use std::sync::Arc;
-
-/// Follows the log, and opens streams.
-#[derive(Clone)]
-pub struct Watch {
-    context: Arc<Context>,
-}
-
-impl Watch {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context }
-    }
-}
 
 /// Who holds a stream, for the limits.
 #[derive(Clone, Debug)]

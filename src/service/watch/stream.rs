@@ -1,23 +1,20 @@
 //! One stream: a snapshot or a replay, a bookmark, then every matching event as it is committed.
 
-use super::Watch;
+use super::ended;
 use super::filter::{Filter, Snapshot, WatchRequest};
 use super::hub::StreamSlot;
 use super::ring::LogEvent;
-use super::timers::{Timers, draining};
+use super::timers::Timers;
 use super::token::expired;
-use super::{Subscriber, ended};
 use crate::domain::pending::TransitionKind;
-use crate::domain::{Error, Operation, Reason, RequestId, Result};
-use crate::service::access::Permit;
+use crate::domain::{Error, Operation, RequestId, Result};
 use crate::service::context::Context;
 use crate::service::records::{ShownPending, key};
 use crate::store::{Record, Revision, StoreError};
 use futures_util::Stream;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 /// Why a bookmark was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +39,7 @@ pub enum WatchItem {
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem>> + Send>>;
 
 /// What a stream carries from one message to the next.
-struct Session {
+pub(super) struct Session {
     context: Arc<Context>,
     filter: Filter,
     slot: StreamSlot,
@@ -62,61 +59,24 @@ struct Session {
 /// What a stream takes out of the store at a time: it holds that much for as long as its client does not read.
 const STREAM_PAGE: usize = 32;
 
-impl Watch {
-    /// Follows the log until `shutdown`; every process runs one.
-    pub async fn tail(&self, shutdown: CancellationToken) {
-        let observe = |event: &LogEvent| self.count(event);
-        self.context.hub.tail(&*self.context.store, self.context.limits.watch.page, &observe, shutdown).await;
-    }
+/// A token of a history that the store does not hold any more is out of range, like one that is too old.
+pub(super) fn unless_history_lost(error: StoreError) -> Error {
+    if error.is_history_lost() { expired() } else { error.into() }
+}
 
-    /// How many watch streams are open.
-    pub fn streams(&self) -> usize {
-        self.context.hub.streams()
-    }
-
-    /// Opens a stream. `closing` ends it with a closing bookmark, to be resumed elsewhere.
-    pub async fn open(
-        &self,
-        request: Permit<WatchRequest>,
-        who: &Subscriber,
-        closing: CancellationToken,
-    ) -> Result<WatchStream> {
-        let (mut request, _) = request.into_parts();
-        request.check()?;
-        if closing.is_cancelled() {
-            return Err(draining());
-        }
-        if let (Some(id), Some(vault)) = (request.request_id, &request.vault) {
-            // The operation's name finds it in the index.
-            let known = self.context.load(&key::request(vault, id)).await?;
-            let name = known.map(|(_, known)| known.certificate);
-            match name.filter(|name| request.names.is_empty() || request.names.contains(name)) {
-                Some(name) => request.names = vec![name],
-                None => {
-                    return Err(Error::new(
-                        Reason::PendingNotFound,
-                        format!("There is no pending operation with the request_id {id}."),
-                    )
-                    .with(crate::domain::Detail::Resource { kind: "pending", name: id.to_string() }));
-                }
-            }
-        }
-        // A name that is given twice is still one certificate.
-        let mut once = HashSet::new();
-        request.names.retain(|name| once.insert(name.key()));
-        let limits = &self.context.limits.watch;
-        // In the index before the head is read: nothing that is committed from here on is missed.
-        let slot = self.context.hub.enter(who, &request, limits)?;
-        let known = *self.context.store.head().borrow();
-        let resumed = !request.resume_token.is_empty();
-        let (cursor, head) = if resumed { self.resume(&request.resume_token, known).await? } else { (known, known) };
-        let snapshot = if resumed { Snapshot::None } else { request.snapshot() };
-        let timers = Timers::new(&request, limits, slot.id, closing);
-        let session = Session {
-            context: self.context.clone(),
-            filter: Filter::new(&request),
+impl Session {
+    pub(super) fn new(
+        context: Arc<Context>,
+        filter: Filter,
+        slot: StreamSlot,
+        request: &WatchRequest,
+        cursor: Revision,
+    ) -> Self {
+        Self {
+            page: context.limits.watch.page.min(STREAM_PAGE),
+            context,
+            filter,
             slot,
-            page: limits.page.min(STREAM_PAGE),
             until_terminal: request.until_terminal,
             cursor,
             ahead: BTreeMap::new(),
@@ -124,32 +84,12 @@ impl Watch {
             open: BTreeSet::new(),
             // What a request id names has existed: where it is not open, it is over.
             shown: request.request_id.is_some(),
-        };
-        Ok(session.stream(Box::new(request), snapshot, head, timers))
-    }
-
-    /// The position of a token that the log still reaches back to, and the present of the log. What this process
-    /// has `known` of it may lag behind what another replica has acknowledged.
-    async fn resume(&self, token: &str, known: Revision) -> Result<(Revision, Revision)> {
-        let revision = self.context.hub.read_token(token)?;
-        let page = self.context.store.events(revision, 1).await.map_err(unless_history_lost)?;
-        let head = page.head.max(known);
-        if revision < page.trimmed || revision > head {
-            return Err(expired());
         }
-        Ok((revision, head))
     }
-}
 
-/// A token of a history that the store does not hold any more is out of range, like one that is too old.
-fn unless_history_lost(error: StoreError) -> Error {
-    if error.is_history_lost() { expired() } else { error.into() }
-}
-
-impl Session {
     /// Ten thousand of these wait at the same time, so what they hold is kept small: what happens once is in boxes
     /// that go, and no error is held where something is sent.
-    fn stream(
+    pub(super) fn stream(
         mut self,
         request: Box<WatchRequest>,
         snapshot: Snapshot,
