@@ -94,7 +94,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let mut tasks = Background::default();
     tasks.spawn("tail of the log", {
         let (service, background) = (service.clone(), background.clone());
-        async move { service.tail(background).await }
+        async move { service.watch().tail(background).await }
     });
     tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
     let authenticate = upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone());

@@ -45,6 +45,8 @@ pub struct Metrics {
     /// Steps of the worker that were begun, and those that ended with an error.
     pub worker_steps: Counter,
     pub worker_steps_failed: Counter,
+    /// Due records that were set aside, because this version has no job for their kind.
+    pub worker_parked: Counter,
     /// Steps that run now.
     pub worker_running: Gauge,
     /// 1 while the last look at the store found at least as much due work as there were places.
@@ -148,6 +150,7 @@ impl Metrics {
             watch_event_age: histogram(),
             worker_steps: Counter::default(),
             worker_steps_failed: Counter::default(),
+            worker_parked: Counter::default(),
             worker_running: Gauge::default(),
             worker_saturated: Gauge::default(),
             http: Family::default(),
@@ -185,6 +188,8 @@ impl Metrics {
         add(r, "certmint_issuer_call_duration_seconds", "Calls of issuers", &self.issuer_seconds);
         add(r, "certmint_worker_steps", "Steps of pending operations that were begun", &self.worker_steps);
         add(r, "certmint_worker_steps_failed", "Steps that ended with an error", &self.worker_steps_failed);
+        let text = "Due records that were set aside until a newer version takes them up";
+        add(r, "certmint_worker_records_parked", text, &self.worker_parked);
         add(r, "certmint_worker_steps_running", "Steps that run now", &self.worker_running);
         let text = "1 while the last look found at least as much due work as there were places";
         add(r, "certmint_worker_saturated", text, &self.worker_saturated);

@@ -64,7 +64,7 @@ struct Challenges(Service);
 #[async_trait]
 impl Lookup for Challenges {
     async fn lookup(&self, token: &str) -> Result<Option<String>, ()> {
-        self.0.challenge(ChallengeKind::Http01, token).await.map_err(|error| {
+        self.0.issuers().challenge(ChallengeKind::Http01, token).await.map_err(|error| {
             tracing::warn!(%error, "an http-01 request could not be answered");
         })
     }

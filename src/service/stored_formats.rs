@@ -21,6 +21,9 @@ const V1_AUTHORITIES: &str = include_str!("../../tests/data/stored-v1-authoritie
 /// What it wrote of issuer objects with options, of their states, and of challenges.
 const V1_PROVIDERS: &str = include_str!("../../tests/data/stored-v1-providers.json");
 
+/// What it wrote of a record that it parked.
+const V1_PARKED: &str = include_str!("../../tests/data/stored-v1-parked.json");
+
 /// Everything that `old` says is said by `new` as well; `new` may say more.
 fn missing(place: &str, old: &Value, new: &Value) -> Vec<String> {
     match (old, new) {
@@ -83,7 +86,8 @@ fn bodies(file: &str) -> (Map<String, Value>, Vec<Value>) {
 fn bodies_of_format_1_load_and_lose_nothing() {
     let mut lost = Vec::new();
     let mut some_events = false;
-    for (records, events) in [bodies(V1), bodies(V1_MANAGEMENT), bodies(V1_AUTHORITIES), bodies(V1_PROVIDERS)] {
+    let files = [V1, V1_MANAGEMENT, V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED];
+    for (records, events) in files.map(bodies) {
         let codec = tolerant();
         for (key, body) in &records {
             // The file has another id in the key than the order had.
@@ -162,8 +166,9 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
     let (authorities, providers) = (bodies(V1_AUTHORITIES).0, bodies(V1_PROVIDERS).0);
+    let parked = bodies(V1_PARKED).0;
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
-    let keys = keys.chain(providers.keys().map(String::as_str));
+    let keys = keys.chain(providers.keys().chain(parked.keys()).map(String::as_str));
     let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();
     let without: Vec<&Kind> = Kind::ALL.iter().filter(|kind| !stored.contains(kind)).collect();
     assert!(without.is_empty(), "kinds of records without a fixture in tests/data: {without:?}");

@@ -2,6 +2,7 @@
 //! moved by hand.
 
 use crate::around::{Around, store_around};
+use crate::permit::permit;
 use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{CertificateName, PolicyInput, Timestamp, VaultName};
@@ -10,7 +11,7 @@ use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{Caller, CreateRequest, Limits, Service, record_body};
+use certmint::service::{CreateRequest, Limits, Service, record_body};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -149,12 +150,12 @@ impl Harness {
     /// Does all that is due now.
     pub(crate) async fn work(&self) {
         loop {
-            let due = self.service.claim(64).await.unwrap();
+            let due = self.service.jobs().claim(64).await.unwrap();
             if due.is_empty() {
                 return;
             }
             for due in due {
-                self.service.step(due).await.unwrap();
+                self.service.jobs().step(due).await.unwrap();
             }
         }
     }
@@ -175,7 +176,7 @@ impl Harness {
 
     /// A completed version of a certificate that signs itself.
     pub(crate) async fn issue(&self, name: &str) {
-        self.service.create(create(name, "Self")).await.unwrap();
+        self.service.creations().create(permit(&self.service, create(name, "Self")).await).await.unwrap();
         self.work().await;
     }
 
@@ -212,7 +213,6 @@ pub(crate) async fn service_with(
 
 pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {
     CreateRequest {
-        caller: Caller::new("test", None),
         vault: vault(),
         name: named(name),
         policy: Some(PolicyInput {

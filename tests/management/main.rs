@@ -11,6 +11,9 @@ mod harness;
 mod lists;
 mod long_calls;
 mod many_versions;
+mod parked;
+#[path = "../support/permit.rs"]
+mod permit;
 mod providers;
 mod races;
 mod scheduled_purge;

@@ -2,6 +2,7 @@
 //! client takes.
 
 use crate::harness::{Harness, create, vault};
+use crate::permit::permit;
 use certmint::domain::VaultName;
 use certmint::service::Limits;
 use certmint::service::watch::{Bookmark, Subscriber, WatchItem, WatchRequest, WatchStream};
@@ -28,14 +29,16 @@ async fn watched(harness: &Harness, vault: Option<VaultName>) -> WatchStream {
         deadline: None,
     };
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-    harness.service.watch(request, &who, CancellationToken::new()).await.unwrap()
+    let request = permit(&harness.service, request).await;
+    harness.service.watch().open(request, &who, CancellationToken::new()).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_watch_reads_no_more_pending_records_than_its_client_takes() {
     let harness = Harness::new(Limits::default()).await;
     for number in 0..OPERATIONS {
-        harness.service.create(create(&format!("a{number}"), "Unknown")).await.unwrap();
+        let request = permit(&harness.service, create(&format!("a{number}"), "Unknown")).await;
+        harness.service.creations().create(request).await.unwrap();
     }
     harness.store.reset();
     let read = || harness.store.read.load(Ordering::SeqCst);

@@ -16,6 +16,8 @@ mod drain;
 mod erase;
 mod hostile;
 mod hosts;
+#[path = "../support/permit.rs"]
+mod permit;
 mod readiness;
 mod reload;
 mod server;

@@ -1,12 +1,13 @@
 //! What makes a server not ready: a store that does not answer, and streams that do not see the log.
 
 use crate::around::{Around, store_around};
+use crate::permit::permit;
 use crate::support::service::start_on;
 use async_trait::async_trait;
 use certmint::domain::{IssuerInput, IssuerName, Reason, VaultName};
 use certmint::keys::MasterKeys;
 use certmint::metrics::Metrics;
-use certmint::service::{Caller, Limits};
+use certmint::service::Limits;
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, EventPage, Put, Record, Revision, Store, StoreError};
 use certmint::transport::admin::Probes;
@@ -126,7 +127,10 @@ async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_th
     let name = IssuerName::parse("corp").unwrap();
     let set = || async {
         let input = IssuerInput { provider: Some("Test".to_owned()), ..IssuerInput::default() };
-        test.service.set_issuer(&Caller::new("test", None), &VaultName::default_vault(), &name, input).await
+        test.service
+            .issuers()
+            .set_issuer(permit(&test.service, (VaultName::default_vault(), name.clone())).await, input)
+            .await
     };
     set().await.unwrap();
     store.mood.store(READ_ONLY, SeqCst);
@@ -139,7 +143,11 @@ async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_th
             "{body}"
         );
     }
-    test.service.issuer(&VaultName::default_vault(), &name).await.unwrap();
+    test.service
+        .issuers()
+        .issuer(permit(&test.service, (VaultName::default_vault(), name.clone())).await)
+        .await
+        .unwrap();
     store.mood.store(WELL, SeqCst);
     assert_eq!(readyz(&probes).await.0, 200, "it finds out by itself");
     set().await.unwrap();

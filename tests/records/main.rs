@@ -8,6 +8,8 @@ mod doctor;
 mod edits;
 mod exportable;
 mod moves;
+#[path = "../support/permit.rs"]
+mod permit;
 mod place;
 mod start;
 mod takeover;

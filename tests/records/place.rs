@@ -1,5 +1,6 @@
 //! A store in a file that is changed by SQL between two lives of a service, and requests without a network.
 
+use crate::permit::permit;
 use axum::body::{Body, to_bytes};
 use certmint::clock::ManualClock;
 use certmint::domain::{Error, RetentionDays, Timestamp, VaultName};
@@ -7,7 +8,7 @@ use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::keys::{KeyCacheOptions, KeyOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{Limits, Service};
+use certmint::service::{Limits, NewVault, Service};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::transport::auth::Auth;
@@ -167,7 +168,17 @@ impl Place {
         let life = self.open().await;
         for (vault_name, days) in [(A, 7), (B, 90)] {
             let days = RetentionDays::new(days).unwrap();
-            life.service.create_vault(&vault(vault_name), Some(days), None).await.unwrap();
+            life.service
+                .vault_objects()
+                .create_vault(
+                    permit(
+                        &life.service,
+                        NewVault { name: vault(vault_name), retention_days: Some(days), purge_protection: None },
+                    )
+                    .await,
+                )
+                .await
+                .unwrap();
             for name in ["web", "other", "gone"] {
                 life.issued(vault_name, name).await;
             }
@@ -249,12 +260,12 @@ impl Life {
     pub(crate) async fn work(&self) -> Vec<String> {
         let mut failed = Vec::new();
         loop {
-            let due = self.service.claim(16).await.unwrap();
+            let due = self.service.jobs().claim(16).await.unwrap();
             if due.is_empty() {
                 return failed;
             }
             for due in due {
-                failed.extend(self.service.step(due).await.err().map(|error| error.message));
+                failed.extend(self.service.jobs().step(due).await.err().map(|error| error.message));
             }
         }
     }

@@ -22,6 +22,8 @@ mod many;
 mod network;
 mod old_stores;
 mod oracle;
+#[path = "../support/permit.rs"]
+mod permit;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod process;

@@ -9,6 +9,8 @@ mod ends;
 mod harness;
 mod model;
 mod oracle;
+#[path = "../support/permit.rs"]
+mod permit;
 mod random_run;
 mod replica;
 mod unreadable;

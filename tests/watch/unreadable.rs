@@ -1,6 +1,7 @@
 //! An event of the log that cannot be read: somebody changed the database, or wrote to it.
 
 use crate::harness::{Life, set_issuers};
+use crate::permit::permit;
 use crate::writer::request;
 use certmint::domain::{CertificateName, VaultName};
 use certmint::keys::{MasterKeys, Sealer};
@@ -49,14 +50,29 @@ async fn it_keeps_nobody_from_the_others() {
     let life = begin(folder.path(), &sealer).await;
     set_issuers(&life.service).await;
     let vault = VaultName::default_vault;
-    let resume_token = life.service.create(request(vault(), name("before"), "Self")).await.unwrap().resume_token;
+    let resume_token = life
+        .service
+        .creations()
+        .create(permit(&life.service, request(vault(), name("before"), "Self")).await)
+        .await
+        .unwrap()
+        .resume_token;
     life.store.commit(Batch { events: vec![b"damaged".to_vec(); UNREADABLE], ..Batch::default() }).await.unwrap();
-    life.service.create(request(vault(), name("after"), "Self")).await.unwrap();
+    life.service
+        .creations()
+        .create(permit(&life.service, request(vault(), name("after"), "Self")).await)
+        .await
+        .unwrap();
 
     // Out of the store, from before.
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
     let closing = CancellationToken::new();
-    let mut stream = life.service.watch(until_the_end(resume_token), &who, closing.clone()).await.unwrap();
+    let mut stream = life
+        .service
+        .watch()
+        .open(permit(&life.service, until_the_end(resume_token)).await, &who, closing.clone())
+        .await
+        .unwrap();
     let mut events = 0;
     while let Some(item) = tokio::time::timeout(HANG, stream.next()).await.expect("the stream hangs") {
         events += usize::from(matches!(item.unwrap(), WatchItem::Event(_)));

@@ -5,51 +5,12 @@ use super::body;
 use super::codec::Codec;
 use super::key;
 use super::kinds::{Kind, OfKind, RequestRecord, Stored};
+use super::marks::{Marker, Sweep};
 use super::scan::{Scan, holds_authenticated, holds_bare};
 use crate::domain::{Result, Timestamp};
 use crate::store::{Batch, Delete, Put, Record, Store, StoreError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::time::Duration;
-
-/// Every record of the store carries a code.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::service) struct Marker {
-    since: Timestamp,
-}
-
-impl Marker {
-    pub(super) const NAME: &str = "authenticated";
-}
-
-/// Records are getting their codes. Written before any process accepts a record without one, and so before such a
-/// process writes a code: a store with codes and without this record or the marker is one from which somebody took
-/// them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::service) struct Sweep {
-    started: Timestamp,
-}
-
-impl Sweep {
-    pub(super) const NAME: &str = "sweep";
-
-    pub(super) fn begin(now: Timestamp) -> Self {
-        Self { started: now }
-    }
-
-    /// Whether records without a code are still accepted because of it. A copy that somebody kept and put back is good
-    /// for no longer.
-    pub(super) fn holds(&self, window: Duration, now: Timestamp) -> bool {
-        now <= self.started.plus(window).plus(SLACK)
-    }
-}
-
-/// One of the two.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub(in crate::service) enum Mark {
-    Marker(Marker),
-    Sweep(Sweep),
-}
 
 /// Which stores of versions before the codes are taken over.
 #[derive(Clone, Copy, Debug)]
@@ -88,8 +49,6 @@ pub(in crate::service) enum Opened {
 const MAX_BATCH: usize = 1 << 20;
 /// Whoever was faster wrote the record anew, perhaps once more without a code.
 const ATTEMPTS: usize = 16;
-/// For how long after the window a takeover that was cut short may go on: servers that were stopped meanwhile.
-const SLACK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What a store says of itself, as of one moment.
 pub(super) struct Marks {
@@ -310,7 +269,7 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
             codec.replace(record, &RequestRecord { revision, ..value }, record.due).ok()
         }
         // They never were without a code.
-        Kind::IssuerState | Kind::Challenge | Kind::Meta => None,
+        Kind::IssuerState | Kind::Challenge | Kind::Parked | Kind::Meta => None,
         kind => kind.with_type(Again(codec, record)),
     }
 }

@@ -1,10 +1,11 @@
 //! All records of a store, looked at one after the other: for `certmint doctor --store`, which works without a server.
 
-use super::adoption::{Marks, Sweep};
+use super::adoption::Marks;
 use super::body::Problem;
 use super::codec::Codec;
 use super::key::{self, Place};
 use super::kinds::{Kind, OfKind, Stored};
+use super::marks::Sweep;
 use super::scan::{Scan, holds_authenticated};
 use crate::domain::{CertificateEntry, EntryState, Error, Reason, Result, Timestamp};
 use crate::keys::Sealer;
@@ -218,6 +219,7 @@ fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::Authority
         | Kind::IssuerState
         | Kind::Challenge
+        | Kind::Parked
         | Kind::Meta => None,
     }
 }

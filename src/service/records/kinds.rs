@@ -1,8 +1,8 @@
 //! The kinds of records, and which value belongs under which key.
 
-use super::adoption::{Mark, Marker, Sweep};
 use super::body;
 use super::key::Place;
+use super::marks::{Mark, Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::pending::Transition;
 use crate::domain::{
@@ -124,6 +124,13 @@ pub(in crate::service) trait OfKind {
     fn of<T: Stored + Serialize>(self) -> Self::Answer;
 }
 
+/// A record that was due when a version met it that has no job for its kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::service) struct ParkedRecord {
+    pub(in crate::service) key: String,
+    pub(in crate::service) since: Timestamp,
+}
+
 /// Declares each kind of record once, with the first part of its keys and the type of its values.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $prefix:literal of $value:ty,)+) => {
@@ -184,6 +191,8 @@ kinds! {
     IssuerState = "issuer-states" of IssuerStateRecord,
     /// What a replica answers a CA that validates a name.
     Challenge = "challenges" of ChallengeRecord,
+    /// A due record of a kind that some version has no job for.
+    Parked = "parked" of ParkedRecord,
     /// What the store says of itself.
     Meta = "meta" of Mark,
 }
@@ -268,6 +277,14 @@ impl Stored for IssuerStateRecord {
 impl Stored for ChallengeRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {
         place.kind == Kind::Challenge && place.vault == self.kind && place.name == self.name
+    }
+}
+
+/// Its key ends with that of the record.
+impl Stored for ParkedRecord {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        let parts = [place.vault, place.name, place.id].into_iter().filter(|part| !part.is_empty());
+        place.kind == Kind::Parked && parts.collect::<Vec<_>>().join("/") == self.key
     }
 }
 

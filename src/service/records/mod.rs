@@ -10,6 +10,7 @@ mod codec;
 mod inspection;
 pub(super) mod key;
 mod kinds;
+mod marks;
 mod paging;
 mod scan;
 mod verified;
@@ -25,8 +26,9 @@ pub(super) use key::{Key, Place, Prefix};
 #[cfg(test)]
 pub(super) use kinds::OfKind;
 pub(super) use kinds::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
-    Stored, decode_event, encode_event,
+    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord, PurgingRecord, RequestRecord,
+    ShownPending, Stored, decode_event, encode_event,
 };
+pub use paging::MAX_PAGE;
 pub(crate) use paging::reads_a_page_token;
 pub(super) use paging::{Bounds, List, Page, Paging, shown};

@@ -10,6 +10,9 @@ use crate::store::Store;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::sync::Arc;
 
+/// The largest page of a list.
+pub const MAX_PAGE: usize = 1000;
+
 const FORM: u8 = 1;
 /// A code cut to 128 bits: a token grants nothing but a place to read on from.
 const CODE_LEN: usize = 16;
@@ -148,10 +151,10 @@ enum Filling {
 }
 
 impl<T: Stored, I> Page<T, I> {
-    /// `position` as of [`Page::position`]; `size` is from 1 to [`super::super::MAX_PAGE`].
+    /// `position` as of [`Page::position`]; `size` is from 1 to [`MAX_PAGE`].
     pub(in crate::service) fn new(prefix: Prefix<T>, position: Option<String>, size: usize, bounds: Bounds) -> Self {
         let after = position.map(|position| format!("{}{position}", prefix.as_str())).unwrap_or_default();
-        let size = size.clamp(1, super::super::MAX_PAGE);
+        let size = size.clamp(1, MAX_PAGE);
         Self { prefix, after, size, bounds, scanned: 0, items: Vec::new(), state: Filling::Open }
     }
 

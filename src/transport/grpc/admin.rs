@@ -101,7 +101,7 @@ impl Admin {
         let v1::SetIssuerRequest { vault_name, issuer_name, issuer } = message;
         let vault = call.vault(&vault_name).await?;
         let name = call.issuer(&issuer_name)?;
-        let issuer = self.0.set_issuer(&call.caller(), &vault, &name, input(issuer)?).await?;
+        let issuer = self.0.issuers().set_issuer(call.permit((vault.clone(), name)).await?, input(issuer)?).await?;
         Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 
@@ -111,7 +111,7 @@ impl Admin {
         let vault = call.vault(&vault_name).await?;
         let name = call.issuer(&issuer_name)?;
         let input = masked(input(issuer)?, update_mask)?;
-        let issuer = self.0.update_issuer(&call.caller(), &vault, &name, input).await?;
+        let issuer = self.0.issuers().update_issuer(call.permit((vault.clone(), name)).await?, input).await?;
         Ok(v1::UpdateIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 
@@ -119,14 +119,16 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::GetIssuerRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name).await?;
-        let issuer = self.0.issuer(&vault, &call.issuer(&issuer_name)?).await?;
+        let name = call.issuer(&issuer_name)?;
+        let issuer = self.0.issuers().issuer(call.permit((vault.clone(), name)).await?).await?;
         Ok(v1::GetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 
     async fn list(&self, request: Request<v1::ListIssuersRequest>) -> Result<v1::ListIssuersResponse> {
         let (call, message) = open(request)?;
         let v1::ListIssuersRequest { vault_name, page_size: size, page_token } = message;
-        let page = self.0.issuers(&call.vault(&vault_name).await?, page_size(size)?, &page_token).await?;
+        let vault = call.vault(&vault_name).await?;
+        let page = self.0.issuers().issuers(call.permit(vault).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         let item = |issuer: crate::domain::IssuerConfig| v1::IssuerItem {
             id: format!("{base}/certificates/issuers/{}", issuer.name),
@@ -143,7 +145,8 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::DeleteIssuerRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name).await?;
-        let issuer = self.0.delete_issuer(&vault, &call.issuer(&issuer_name)?).await?;
+        let name = call.issuer(&issuer_name)?;
+        let issuer = self.0.issuers().delete_issuer(call.permit((vault.clone(), name)).await?).await?;
         Ok(v1::DeleteIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
 }
@@ -153,14 +156,16 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::SetContactsRequest { vault_name, contacts } = message;
         let vault = call.vault(&vault_name).await?;
-        let contacts = self.0.set_contacts(&vault, contacts_input(contacts)?).await?;
+        let contacts =
+            self.0.vault_objects().set_contacts(call.permit(vault).await?, contacts_input(contacts)?).await?;
         Ok(v1::SetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 
     async fn contacts_of(&self, request: Request<v1::GetContactsRequest>) -> Result<v1::GetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::GetContactsRequest { vault_name } = message;
-        let contacts = self.0.contacts(&call.vault(&vault_name).await?).await?;
+        let vault = call.vault(&vault_name).await?;
+        let contacts = self.0.vault_objects().contacts(call.permit(vault).await?).await?;
         Ok(v1::GetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 
@@ -170,7 +175,8 @@ impl Admin {
     ) -> Result<v1::DeleteContactsResponse> {
         let (call, message) = open(request)?;
         let v1::DeleteContactsRequest { vault_name } = message;
-        let contacts = self.0.delete_contacts(&call.vault(&vault_name).await?).await?;
+        let vault = call.vault(&vault_name).await?;
+        let contacts = self.0.vault_objects().delete_contacts(call.permit(vault).await?).await?;
         Ok(v1::DeleteContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 }

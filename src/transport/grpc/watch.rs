@@ -70,7 +70,8 @@ async fn open(
     let keeps = 2 * message.encoded_len();
     let patience = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let wanted = parse(&call, message, patience).await.map_err(status)?;
-    let stream = service.watch(wanted, &call.subscriber(), call.closing.clone()).await.map_err(status)?;
+    let wanted = call.permit(wanted).await.map_err(status)?;
+    let stream = service.watch().open(wanted, &call.subscriber(), call.closing.clone()).await.map_err(status)?;
     if let Some(account) = parts.extensions.get::<Account>() {
         account.limited_elsewhere(keeps);
     }

@@ -13,7 +13,11 @@ use axum::body::Body;
 use http::StatusCode;
 
 pub(super) async fn backup(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let value = call.service.backup_certificate(&call.caller(), &call.vault(), &CertificateName::parse(name)?).await?;
+    let value = call
+        .service
+        .certificates()
+        .backup_certificate(call.permit((call.vault(), CertificateName::parse(name)?)).await?)
+        .await?;
     Ok(Answer::json(StatusCode::OK, json(&BackupAnswer { value: URL_SAFE_NO_PAD.encode(value) })))
 }
 
@@ -25,7 +29,7 @@ pub(super) async fn restore(call: &Call<'_>, body: &mut Body) -> Result<Answer, 
     let Some(bytes) = base64::decode(value.trim().as_bytes()) else {
         return Err(Error::new(Reason::MalformedBackup, "Backup blob is corrupt.").into());
     };
-    let restored = call.service.restore_certificate(&call.caller(), &call.vault(), bytes).await;
+    let restored = call.service.certificates().restore_certificate(call.permit(call.vault()).await?, bytes).await;
     call.note(|about| match &restored {
         Ok(view) => view.name.as_str().clone_into(&mut about.name),
         Err(refusal) => about.not_restored(refusal),

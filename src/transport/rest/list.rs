@@ -11,7 +11,7 @@ use crate::service::ListRequest;
 
 pub(super) async fn certificates(call: &Call<'_>) -> Result<Answer, Failure> {
     let wanted = wanted(call)?;
-    let page = call.service.list_certificates(&wanted).await?;
+    let page = call.service.certificates().list_certificates(call.permit(wanted.clone()).await?).await?;
     let value = page.items.iter().map(|item| ItemAnswer::new(item, false, &call.links)).collect();
     let place = call.links.url("certificates", &[]);
     Ok(call.list(value, &place, &page.next_page_token, parameters(&wanted)))
@@ -20,7 +20,7 @@ pub(super) async fn certificates(call: &Call<'_>) -> Result<Answer, Failure> {
 pub(super) async fn versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let name = CertificateName::parse(name)?;
     let wanted = wanted(call)?;
-    let page = call.service.list_versions(&wanted, &name).await?;
+    let page = call.service.certificates().list_versions(call.permit((wanted.clone(), name.clone())).await?).await?;
     let value = page.items.iter().map(|item| ItemAnswer::new(item, true, &call.links)).collect();
     let place = call.links.url("certificates", &[name.as_str(), "versions"]);
     Ok(call.list(value, &place, &page.next_page_token, parameters(&wanted)))
@@ -28,7 +28,7 @@ pub(super) async fn versions(call: &Call<'_>, name: &str) -> Result<Answer, Fail
 
 pub(super) async fn deleted(call: &Call<'_>) -> Result<Answer, Failure> {
     let wanted = wanted(call)?;
-    let page = call.service.list_deleted(&wanted).await?;
+    let page = call.service.certificates().list_deleted(call.permit(wanted.clone()).await?).await?;
     let value = page.items.iter().map(|item| DeletedAnswer::item(item, &call.links)).collect();
     let place = call.links.url("deletedcertificates", &[]);
     Ok(call.list(value, &place, &page.next_page_token, parameters(&wanted)))

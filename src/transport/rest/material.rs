@@ -19,38 +19,40 @@ use zeroize::Zeroizing;
 pub(super) async fn secret(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
     let wanted = wanted(call, name, version)?;
     let form = call.address.query("outContentType").map(form).transpose()?;
-    let view = call.service.secret(&call.caller(), &wanted, form).await?;
+    let view = call.service.materials().secret(&call.permit(wanted).await?, form).await?;
     call.note(|about| about.secret(&view));
     Ok(Answer::secret(StatusCode::OK, &SecretAnswer::new(&view, &call.links)))
 }
 
 pub(super) async fn secrets(call: &Call<'_>) -> Result<Answer, Failure> {
     let (size, token) = call.page()?;
-    let page = call.service.secrets(&call.vault(), size, token).await?;
+    let page = call.service.materials().secrets(call.permit(call.vault()).await?, size, token).await?;
     Ok(list(call, "secrets", &[], &page, |item| SecretItem::new(item, page.recovery, false, &call.links)))
 }
 
 pub(super) async fn secret_versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let ((size, token), name) = (call.page()?, CertificateName::parse(name)?);
-    let page = call.service.secret_versions(&call.vault(), &name, size, token).await?;
+    let page =
+        call.service.materials().secret_versions(call.permit((call.vault(), name.clone())).await?, size, token).await?;
     let path = [name.as_str(), "versions"];
     Ok(list(call, "secrets", &path, &page, |item| SecretItem::new(item, page.recovery, true, &call.links)))
 }
 
 pub(super) async fn key(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
-    let view = call.service.key(&wanted(call, name, version)?).await?;
+    let view = call.service.materials().key(&call.permit(wanted(call, name, version)?).await?).await?;
     Ok(Answer::json(StatusCode::OK, json(&KeyAnswer::new(&view, &call.links))))
 }
 
 pub(super) async fn keys(call: &Call<'_>) -> Result<Answer, Failure> {
     let (size, token) = call.page()?;
-    let page = call.service.keys(&call.vault(), size, token).await?;
+    let page = call.service.materials().keys(call.permit(call.vault()).await?, size, token).await?;
     Ok(list(call, "keys", &[], &page, |item| KeyItem::new(item, page.recovery, false, &call.links)))
 }
 
 pub(super) async fn key_versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let ((size, token), name) = (call.page()?, CertificateName::parse(name)?);
-    let page = call.service.key_versions(&call.vault(), &name, size, token).await?;
+    let page =
+        call.service.materials().key_versions(call.permit((call.vault(), name.clone())).await?, size, token).await?;
     let path = [name.as_str(), "versions"];
     Ok(list(call, "keys", &path, &page, |item| KeyItem::new(item, page.recovery, true, &call.links)))
 }
@@ -66,20 +68,22 @@ pub(super) async fn use_key(
     let KeyOperationBody { alg, value, digest } = call.body(body).await?;
     let alg = alg.ok_or_else(|| required("alg"))?;
     let value = bytes("value", value)?;
-    let caller = call.caller();
+    let wanted = call.permit(wanted).await?;
     let result = match operation {
-        KeyOperation::Sign => call.service.sign(&caller, &wanted, signature_algorithm(&alg)?, value.to_vec()).await?,
+        KeyOperation::Sign => {
+            call.service.materials().sign(&wanted, signature_algorithm(&alg)?, value.to_vec()).await?
+        }
         KeyOperation::Verify => {
             let digest = bytes("digest", digest)?.to_vec();
             let valid =
-                call.service.verify(&caller, &wanted, signature_algorithm(&alg)?, digest, value.to_vec()).await?;
+                call.service.materials().verify(&wanted, signature_algorithm(&alg)?, digest, value.to_vec()).await?;
             return Ok(Answer::json(StatusCode::OK, json(&VerifyAnswer { value: valid })));
         }
         KeyOperation::Encrypt | KeyOperation::WrapKey => {
-            call.service.encrypt(&caller, &wanted, operation, encryption_algorithm(&alg)?, value).await?
+            call.service.materials().encrypt(&wanted, operation, encryption_algorithm(&alg)?, value).await?
         }
         KeyOperation::Decrypt | KeyOperation::UnwrapKey => {
-            call.service.decrypt(&caller, &wanted, operation, encryption_algorithm(&alg)?, value.to_vec()).await?
+            call.service.materials().decrypt(&wanted, operation, encryption_algorithm(&alg)?, value.to_vec()).await?
         }
     };
     let KeyResult { version, bytes } = result;
@@ -109,7 +113,7 @@ pub(super) async fn refuse_key(call: &Call<'_>, name: &str, operation: &str) -> 
 /// Fails where no certificate has this name.
 async fn owner(call: &Call<'_>, name: &str, what: &str) -> Result<(), Failure> {
     let name = CertificateName::parse(name)?;
-    match call.service.certificate(&call.vault(), &name).await {
+    match call.service.certificates().certificate(call.permit((call.vault(), name.clone())).await?).await {
         Ok(_) => Ok(()),
         Err(error) if error.reason == Reason::CertificateNotFound => Err(Error::new(
             Reason::NotSupported,

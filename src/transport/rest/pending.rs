@@ -17,7 +17,7 @@ use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let operation = call.service.operation(&wanted(call, name)?).await?;
+    let operation = call.service.pending().operation(call.permit(wanted(call, name)?).await?).await?;
     if !wants_request_file(&call.parts.headers) {
         return Ok(answer(call, &operation));
     }
@@ -34,12 +34,12 @@ pub(super) async fn cancel(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
     let CancelBody { cancellation_requested } = call.body(body).await?;
     match cancellation_requested {
         Some(true) => {
-            let (operation, _) = call.service.cancel(&wanted).await?;
+            let (operation, _) = call.service.pending().cancel(call.permit(wanted).await?).await?;
             Ok(Answer::json(StatusCode::OK, json(&OperationAnswer::new(&operation, &call.links))))
         }
         // Nothing is asked for, and nothing is taken back.
         Some(false) => {
-            let operation = call.service.operation(&wanted).await?;
+            let operation = call.service.pending().operation(call.permit(wanted).await?).await?;
             if !operation.in_progress() {
                 return Err(operation.refused(&Event::CancelRequested).into());
             }
@@ -50,7 +50,7 @@ pub(super) async fn cancel(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
 }
 
 pub(super) async fn delete(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let operation = call.service.delete_pending(&wanted(call, name)?).await?;
+    let operation = call.service.pending().delete_pending(call.permit(wanted(call, name)?).await?).await?;
     Ok(Answer::json(StatusCode::OK, json(&OperationAnswer::new(&operation, &call.links))))
 }
 
@@ -59,9 +59,10 @@ pub(super) async fn merge(call: &Call<'_>, name: &str, body: &mut Body) -> Resul
     let MergeBody { x5c, attributes, tags } = call.body(body).await?;
     let Some(x5c) = x5c else {
         // The operation is looked up before the chain is asked for (contract section 9).
-        if let Err(error) = call.service.operation(&wanted).await {
+        let name = wanted.name.clone();
+        if let Err(error) = call.service.pending().operation(call.permit(wanted).await?).await {
             return Err(match error.reason {
-                Reason::PendingNotFound => pending::not_found_to_merge(&wanted.name),
+                Reason::PendingNotFound => pending::not_found_to_merge(&name),
                 _ => error,
             }
             .into());
@@ -71,14 +72,9 @@ pub(super) async fn merge(call: &Call<'_>, name: &str, body: &mut Body) -> Resul
         );
     };
     let x5c = x5c.into_iter().map(decoded).collect();
-    let request = MergeRequest {
-        caller: call.caller(),
-        wanted,
-        x5c,
-        enabled: attributes.unwrap_or_default().enabled,
-        tags: tags.map(Tags::from),
-    };
-    let view = call.service.merge(request).await?;
+    let request =
+        MergeRequest { wanted, x5c, enabled: attributes.unwrap_or_default().enabled, tags: tags.map(Tags::from) };
+    let view = call.service.pending().merge(call.permit(request).await?).await?;
     let location = call.links.url("certificates", &[view.name.as_str()]);
     let body = json(&CertificateAnswer::new(&view, Shape::Whole, &call.links));
     Ok(Answer::json(StatusCode::CREATED, body).location(location))
