@@ -225,7 +225,7 @@ fn problems_are_told_in_the_order_of_the_members() {
 }
 
 #[test]
-fn of_what_is_too_much_only_the_limit_is_told() {
+fn of_what_is_too_much_only_the_limit_is_named() {
     let error = judged(|p| {
         let many = Some(vec!["x".to_owned(); 1000]);
         p.subject = Some(format!("nonsense{}", "+".repeat(1000)));
