@@ -123,7 +123,8 @@ async fn settings_of_another_vault_are_not_taken() {
 
 #[tokio::test]
 async fn a_list_of_vaults_goes_on_behind_a_damaged_one_wherever_its_pages_end() {
-    let place = Place::new();
+    let mut place = Place::new();
+    place.limits.vaults.on_demand = false;
     place.filled().await;
     place.open().await.service.create_vault(&vault("team-z"), None, None).await.unwrap();
     place.moved(&format!("vaults/{A}"), &format!("vaults/{B}"));
