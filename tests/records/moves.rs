@@ -124,7 +124,8 @@ async fn settings_of_another_vault_are_not_taken() {
 
 #[tokio::test]
 async fn a_list_of_vaults_goes_on_behind_a_damaged_one_wherever_its_pages_end() {
-    let place = Place::new();
+    let mut place = Place::new();
+    place.limits.vaults.on_demand = false;
     place.filled().await;
     let service = place.open().await.service.clone();
     let team_z = NewVault { name: vault("team-z"), retention_days: None, purge_protection: None };

@@ -112,6 +112,8 @@ impl Certificates {
                 }
                 versions.push((key::version(vault, name, version.version), version));
                 after = record.key;
+                // Hundreds of versions are read here, and other requests wait for this thread.
+                tokio::task::yield_now().await;
             }
             if !full {
                 break;
