@@ -127,9 +127,11 @@ async fn a_list_of_vaults_goes_on_behind_a_damaged_one_wherever_its_pages_end() 
     let mut place = Place::new();
     place.limits.vaults.on_demand = false;
     place.filled().await;
-    let service = place.open().await.service.clone();
-    let team_z = NewVault { name: vault("team-z"), retention_days: None, purge_protection: None };
-    service.vault_objects().create_vault(permit(&service, team_z).await).await.unwrap();
+    {
+        let life = place.open().await;
+        let team_z = NewVault { name: vault("team-z"), retention_days: None, purge_protection: None };
+        life.service.vault_objects().create_vault(permit(&life.service, team_z).await).await.unwrap();
+    }
     place.moved(&format!("vaults/{A}"), &format!("vaults/{B}"));
     let life = place.open().await;
     for size in 1..5 {
