@@ -173,6 +173,11 @@ async fn ended(port: &mut Option<JoinHandle<()>>) {
     }
 }
 
+/// The providers of this program, for the help of a client that reaches no server.
+pub fn known_providers() -> Vec<crate::proto::v1::IssuerProvider> {
+    issuers::known()
+}
+
 async fn open_credentials(config: &Config, metrics: &Arc<Metrics>) -> Result<credentials::Credentials, AppError> {
     let (config, metrics) = (config.clone(), metrics.clone());
     tokio::task::spawn_blocking(move || credentials::open(&config, &metrics))
@@ -311,7 +316,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = key_options(config);
     let keys = Arc::new(Keys::new(sealer, options).map_err(part("the key threads cannot be started"))?);
-    let issuers = issuers::all(config, &keys, &clock);
+    let issuers = issuers::all(config, &keys, &clock)?;
     let limits = service::Limits {
         watch: WatchLimits {
             per_connection: config.limits.watch_streams_per_connection.get(),

@@ -4,6 +4,7 @@ mod acme;
 mod base_domain;
 mod cors;
 mod operation;
+mod outbound;
 mod store;
 mod vaults;
 
@@ -11,6 +12,7 @@ pub use acme::{AcmeSettings, HookForm, HookSettings};
 pub use base_domain::BaseDomain;
 pub use cors::CorsSettings;
 pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, KeySettings, ShutdownSettings};
+pub use outbound::{OutboundSettings, ProxyAddress};
 pub use store::{StoreConfig, StoreUrl};
 pub use vaults::{VaultConfig, VaultsConfig};
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub vaults: VaultsConfig,
     /// ACME from this machine: the port for http-01, and programs for DNS records.
     pub acme: AcmeSettings,
+    /// Outgoing connections, to CAs above all.
+    pub outbound: OutboundSettings,
     /// What callers may ask for, and how much is done at once.
     pub limits: Limits,
     /// The port.
@@ -86,6 +90,7 @@ impl Default for Config {
             shutdown: ShutdownSettings::default(),
             vaults: VaultsConfig::default(),
             acme: AcmeSettings::default(),
+            outbound: OutboundSettings::default(),
             limits: Limits::default(),
             listener: ListenerOptions::default(),
             log: LogOptions::default(),

@@ -32,7 +32,7 @@ pub use certificate::{Certificate, CertificateEntry, EntryState, Tags, VersionSu
 pub use contact::{Contact, Contacts};
 pub use error::{Detail, Error, Reason};
 pub use imported_policy::CertificateFacts;
-pub use issuer::{Authority, Credentials, IssuerConfig, IssuerInput};
+pub use issuer::{Authority, Credentials, IssuerConfig, IssuerInput, Pause};
 pub use key_operation::{EncryptionAlgorithm, KeyOperation, SignatureAlgorithm};
 pub use name::{CertificateName, IssuerName, RequestId, VaultName, Version};
 pub use pending::{Operation, OperationError, Status};

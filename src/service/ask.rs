@@ -4,7 +4,7 @@ use super::issuer_states::Kept;
 use super::records::{PendingRecord, key};
 use super::{Service, issuer_bulkhead};
 use crate::domain::pending::{Event, State};
-use crate::domain::{Action, IssuerName, OperationError, RequestId, Result, Timestamp};
+use crate::domain::{Action, Error, IssuerName, OperationError, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Order, Progress, Provider};
 use crate::issuer::{Checkpoint, FailureClass, IssuerError, Step};
 use crate::store::Batch;
@@ -49,10 +49,32 @@ struct Signer {
     provider: Arc<dyn Provider>,
     kept: Kept,
     name: &'static str,
+    /// The issuer object; `None` for `Self`, and for one that is gone.
+    issuer: Option<IssuerName>,
+}
+
+/// Why nobody is asked, for whoever waits, and when to look again.
+struct NotAsked {
+    note: String,
+    again: Option<Duration>,
+}
+
+impl From<String> for NotAsked {
+    fn from(note: String) -> Self {
+        Self { note, again: None }
+    }
+}
+
+impl From<Error> for NotAsked {
+    fn from(error: Error) -> Self {
+        error.message.into()
+    }
 }
 
 /// Waits after fruitless steps, in seconds; the last one repeats (issuers.md section 8).
 const BACKOFF: [u64; 6] = [1, 2, 5, 15, 30, 60];
+/// How often an operation of a paused issuer is looked at; the end of the pause is a reason of its own.
+const PAUSED: Duration = Duration::from_secs(300);
 /// A wait without progress lies between these.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(6 * 3600));
 /// Longest words of an issuer that are shown to callers, in characters.
@@ -69,7 +91,7 @@ impl Service {
         let operation = &pending.operation;
         let signer = match self.find_signer(pending).await {
             Ok(found) => found,
-            Err(problem) => return Ok(open(pending, Some(problem), None).into()),
+            Err(NotAsked { note, again }) => return Ok(open(pending, Some(note), again).into()),
         };
         let called = issuer_bulkhead::name(operation);
         if self.bulkhead.is_stuck(&called, self.limits.slow_calls_per_issuer) {
@@ -90,6 +112,9 @@ impl Service {
         let call = self.bulkhead.watch(&called, call(&signer, pending, &checkpoint));
         let answer = tokio::time::timeout(time, call).await;
         self.metrics.issuer(signer.name, outcome_of(&answer), begun.elapsed());
+        if let Some(issuer) = &signer.issuer {
+            self.note_call(&operation.vault, issuer, signer.name, fault_of(&answer)).await;
+        }
         match answer {
             Ok(Ok(progress)) => self.progressed(pending, &checkpoint, &signer, progress).await,
             Ok(Err(error)) => Ok(unsuccessful(pending, error).into()),
@@ -137,25 +162,37 @@ impl Service {
     }
 
     /// Who signs for an operation; otherwise a sentence for whoever waits.
-    async fn find_signer(&self, pending: &PendingRecord) -> Result<Signer, String> {
+    async fn find_signer(&self, pending: &PendingRecord) -> Result<Signer, NotAsked> {
         let operation = &pending.operation;
         let parameters = &operation.issuer;
         if parameters.is_self() {
             let kept = Kept::Object(provider::State::default());
-            return Ok(Signer { provider: self.issuers.self_signed().clone(), kept, name: "Self" });
+            return Ok(Signer { provider: self.issuers.self_signed().clone(), kept, name: "Self", issuer: None });
         }
         let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
         let name = IssuerName::parse(&parameters.name).map_err(|_| missing())?;
-        let found = self.load(&key::issuer(&operation.vault, &name)).await;
-        let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
+        let Some((_, config)) = self.load(&key::issuer(&operation.vault, &name)).await? else {
+            if operation.cancellation_requested
+                && let Some((provider, kept)) = self.retired_state(&operation.vault, &name).await?
+            {
+                let known = self.issuers.name_of(provider.schema().provider).unwrap_or("Self");
+                return Ok(Signer { provider, kept, name: known, issuer: None });
+            }
+            return Err(missing().into());
+        };
+        if let Some(pause) = &config.paused {
+            let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+            let note = format!("The issuer {} is paused{reason}. The request goes on when it is resumed.", config.name);
+            return Err(NotAsked { note, again: Some(jittered(PAUSED, operation.request_id)) });
+        }
         let (Some(provider), Some(known)) =
             (self.issuers.get(&config.provider), self.issuers.name_of(&config.provider))
         else {
-            return Err(format!("The provider {} of the issuer is not offered by this server.", config.provider));
+            return Err(format!("The provider {} of the issuer is not offered by this server.", config.provider).into());
         };
-        let kept = self.state_of(&**provider, &operation.vault, &config).await.map_err(|error| error.message)?;
+        let kept = self.state_of(&**provider, &operation.vault, &config).await?;
         let kept = kept.ok_or_else(|| format!("The issuer {name} has no state: set it again."))?;
-        Ok(Signer { provider: provider.clone(), kept, name: known })
+        Ok(Signer { provider: provider.clone(), kept, name: known, issuer: Some(config.name) })
     }
 }
 
@@ -196,6 +233,18 @@ fn outcome_of(answer: &Result<Result<Progress, IssuerError>, Elapsed>) -> &'stat
         Ok(Err(IssuerError::Retry { .. })) => "retry",
         Ok(Err(IssuerError::Misconfigured { .. })) => "misconfigured",
         Err(_) => "timeout",
+    }
+}
+
+/// Why a call failed, where it was the issuer's fault.
+fn fault_of(answer: &Result<Result<Progress, IssuerError>, Elapsed>) -> Option<String> {
+    match answer {
+        Ok(Ok(Progress { step: Step::Failed { class: FailureClass::IssuerError, message }, .. })) => {
+            Some(shown(message))
+        }
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(shown(&error.to_string())),
+        Err(_) => Some("The issuer did not answer in time.".to_owned()),
     }
 }
 

@@ -3,11 +3,13 @@
 
 use super::Service;
 use super::records::{IssuerStateRecord, key};
+use super::step::Due;
 use crate::domain::{self, Blob, Error, IssuerConfig, IssuerName, Result, VaultName};
 use crate::issuer::provider::{CaInput, IssuerInput, Provider, State};
 use crate::keys::{Caller, SealContext};
 use crate::store::{Batch, Delete, Put, Record};
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -16,6 +18,8 @@ pub(super) type Secrets = BTreeMap<String, Zeroizing<String>>;
 
 /// A provider that is not ready after so many changes of its state is left to the first order.
 const ACTIVATION_STEPS: usize = 8;
+/// How often it is looked whether the state of an issuer object that is gone is still needed.
+const RETIRED_LOOK: Duration = Duration::from_secs(600);
 /// How long setting an issuer waits for the CA: the first order does the same.
 const ACTIVATION_TIME: Duration = Duration::from_secs(20);
 
@@ -110,7 +114,8 @@ impl Service {
         let mut batch = Batch::default();
         let place = key::issuer_state(vault, &issuer.name);
         let provider = self.issuers.get(&issuer.provider).cloned();
-        if provider.as_ref().is_none_or(|provider| provider.schema().options.is_empty())
+        let schema = provider.as_ref().map(|provider| provider.schema());
+        if schema.as_ref().is_none_or(|schema| schema.options.is_empty())
             && let Some(name) = issuer.options.keys().chain(secrets.keys()).next()
         {
             return Err(no_options(name, &issuer.provider));
@@ -148,6 +153,9 @@ impl Service {
             organization: issuer.organization.clone(),
             ca: None,
         };
+        if let Some(schema) = &schema {
+            schema.check(&input)?;
+        }
         let state = provider.configure(&input, own.map(|held| &held.state)).await?;
         let value = IssuerStateRecord {
             vault: vault.clone(),
@@ -155,6 +163,7 @@ impl Service {
             provider: issuer.provider.clone(),
             state: Blob(self.keys.sealer().seal(&state.0, &state_context(vault, &issuer.name))?),
             secrets: sealed_secrets,
+            retired: None,
         };
         let expected = held.map(|held| held.record.revision);
         batch.puts.push(self.records.put(&place, expected, &value, None)?);
@@ -197,10 +206,47 @@ impl Service {
         })
     }
 
-    /// The removal of the state of an issuer object that goes.
-    pub(super) async fn forget_issuer_state(&self, vault: &VaultName, issuer: &IssuerName) -> Result<Option<Delete>> {
-        let found = self.store.get(key::issuer_state(vault, issuer).as_str()).await?;
-        Ok(found.map(|record| Delete { key: record.key, expected: record.revision }))
+    /// What becomes of the state of an issuer object that goes: removed, or kept as long as orders are open at the CA,
+    /// so that they can be cancelled there.
+    pub(super) async fn retire_issuer_state(&self, vault: &VaultName, issuer: &IssuerName) -> Result<Batch> {
+        let mut batch = Batch::default();
+        let place = key::issuer_state(vault, issuer);
+        let Some(record) = self.store.get(place.as_str()).await? else { return Ok(batch) };
+        if self.has_orders(vault, issuer).await?
+            && let Ok(value) = self.records.read::<IssuerStateRecord>(&record)
+        {
+            let now = self.now();
+            let value = IssuerStateRecord { retired: Some(now), secrets: None, ..value };
+            batch.puts.push(self.records.replace(&record, &value, Some(now.plus(RETIRED_LOOK)))?);
+        } else {
+            batch.deletes.push(Delete { key: record.key, expected: record.revision });
+        }
+        Ok(batch)
+    }
+
+    /// Who cancels the orders of an issuer object that is gone; none where nothing of it is left.
+    pub(super) async fn retired_state(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerName,
+    ) -> Result<Option<(Arc<dyn Provider>, Kept)>> {
+        let Some(held) = self.issuer_state(vault, issuer).await? else { return Ok(None) };
+        let provider = self.issuers.get(&held.value.provider).filter(|_| held.value.retired.is_some());
+        Ok(provider.map(|provider| (provider.clone(), Kept::Record(Box::new(held)))))
+    }
+
+    /// Removes the state of an issuer object that is gone, once no order is open any more.
+    pub(super) async fn forget_retired_state(&self, due: Due) -> Result<()> {
+        let Due { record, until: _ } = due;
+        let value: IssuerStateRecord = self.records.read(&record)?;
+        let again = match value.retired {
+            // Set again meanwhile.
+            None => None,
+            Some(_) if self.has_orders(&value.vault, &value.issuer).await? => Some(self.now().plus(RETIRED_LOOK)),
+            Some(_) => return self.remove(&record).await,
+        };
+        let puts = vec![self.records.replace(&record, &value, again)?];
+        self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
     }
 
     /// Makes the CA's side ready, such as an account. An issuer object is set whether this succeeds or not: the first

@@ -60,6 +60,7 @@ impl Service {
                 updated: now,
                 authority: old.and_then(|old| old.authority.clone()),
                 options: said(&BTreeMap::new(), &input.options),
+                paused: old.and_then(|old| old.paused.clone()),
             };
             old.map_or(Ok(()), |old| stays_a_ca(old, &issuer))?;
             let secrets = said(&Secrets::new(), &input.secret_options);
@@ -139,15 +140,16 @@ impl Service {
 
     /// Removes the issuer and answers it as it was. Allowed while certificates refer to it: a built-in authority is
     /// retired, and its key stays until the last certificate that it signed has expired. What another provider kept,
-    /// such as the key of an account, is forgotten.
+    /// such as the key of an account, is forgotten once no order is open at its CA.
     pub async fn delete_issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let found = self.load(&key::issuer(vault, name)).await?;
             let (record, issuer) = found.ok_or_else(|| not_found(name))?;
-            let mut deletes = vec![Delete { key: record.key, expected: record.revision }];
-            deletes.extend(self.forget_issuer_state(vault, &issuer.name).await?);
-            let puts = self.retire_authority(vault, &issuer).await?.into_iter().collect();
-            if self.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.is_some() {
+            let mut batch = self.retire_issuer_state(vault, &issuer.name).await?;
+            batch.deletes.push(Delete { key: record.key, expected: record.revision });
+            batch.deletes.extend(self.forget_issuer_health(vault, &issuer.name).await?);
+            batch.puts.extend(self.retire_authority(vault, &issuer).await?);
+            if self.try_commit(batch).await?.is_some() {
                 return Ok(issuer);
             }
         }

@@ -16,6 +16,8 @@ mod deleted;
 mod import;
 mod issuer_bulkhead;
 mod issuer_check;
+mod issuer_control;
+mod issuer_health;
 mod issuer_states;
 mod issuers;
 mod key_view;
@@ -37,6 +39,7 @@ mod vaults;
 mod wakeup;
 pub mod watch;
 
+pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
 pub use crate::keys::Caller;
 pub use authentication::Authenticated;
 pub(crate) use backup::reads_a_backup;
@@ -44,6 +47,8 @@ pub use certificates::CertificateView;
 pub use create::{CreateRequest, Created};
 pub use deleted::DeletedView;
 pub use import::ImportRequest;
+pub use issuer_control::{IssuerVerdict, ProviderView};
+pub use issuer_health::{FailingIssuer, IssuerHealth, OpenOperations};
 pub use issuers::IssuerPage;
 pub use key_view::{KeyResult, KeyView};
 pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
@@ -129,6 +134,7 @@ pub struct Service {
     hub: Arc<watch::Hub>,
     wakeup: Arc<wakeup::Wakeup>,
     bulkhead: Arc<issuer_bulkhead::IssuerBulkhead>,
+    issuer_calls: Arc<issuer_health::IssuerCalls>,
     latest: Arc<clock_rollback::LatestTime>,
     writes: Arc<observe::Writes>,
     metrics: Arc<Metrics>,
@@ -159,6 +165,7 @@ impl Service {
             hub: Arc::new(hub),
             wakeup: Arc::default(),
             bulkhead: Arc::default(),
+            issuer_calls: Arc::default(),
             latest: Arc::default(),
             writes: Arc::default(),
             metrics: Arc::default(),

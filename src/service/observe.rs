@@ -91,6 +91,7 @@ impl Service {
         });
         metrics.set_tail(self.tail_state());
         metrics.set_records_refused(self.records.refused());
+        metrics.set_issuers(&self.issuer_counts());
     }
 
     fn tail_state(&self) -> Tail {

@@ -64,6 +64,7 @@ impl Service {
             Some(Kind::Purging) => self.finish_purge(due).await,
             Some(Kind::Authority) => self.erase_authority(due).await,
             Some(Kind::Challenge) => self.expire_challenge(due).await,
+            Some(Kind::IssuerState) => self.forget_retired_state(due).await,
             // The others are never due.
             _ => {
                 tracing::error!(key = due.record.key, "a record is due that nobody handles");

@@ -2,8 +2,8 @@
 //! beside the old ones; a file that was released is never edited.
 
 use super::records::{
-    ChallengeRecord, Codec, DeletedRecord, IssuerStateRecord, Kind, Marker, PendingRecord, PurgingRecord,
-    RequestRecord, Stored, Sweep, decode_event, encode_event,
+    ChallengeRecord, Codec, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, Marker, PendingRecord,
+    PurgingRecord, RequestRecord, Stored, Sweep, decode_event, encode_event,
 };
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Vault};
@@ -24,6 +24,8 @@ const V1_AUTHENTICATED: &str = include_str!("../../tests/data/stored-v1-authenti
 const V1_AUTHORITIES: &str = include_str!("../../tests/data/stored-v1-authorities.json");
 /// What it wrote of issuer objects with options, of their states, and of challenges.
 const V1_PROVIDERS: &str = include_str!("../../tests/data/stored-v1-providers.json");
+/// What it wrote of an issuer object that is paused, of the state of one that is gone, and of how issuers fare.
+const V1_OPERATORS: &str = include_str!("../../tests/data/stored-v1-operators.json");
 
 /// Everything that `old` says is said by `new` as well; `new` may say more.
 fn missing(place: &str, old: &Value, new: &Value) -> Vec<String> {
@@ -75,6 +77,7 @@ fn of_kind(codec: &Codec, record: &Record) -> Vec<String> {
         Kind::Deleted => read_and_write::<DeletedRecord>(codec, record),
         Kind::Purging => read_and_write::<PurgingRecord>(codec, record),
         Kind::IssuerState => read_and_write::<IssuerStateRecord>(codec, record),
+        Kind::IssuerHealth => read_and_write::<IssuerHealthRecord>(codec, record),
         Kind::Challenge => read_and_write::<ChallengeRecord>(codec, record),
         Kind::Contacts => read_and_write::<Contacts>(codec, record),
         Kind::Vault => read_and_write::<Vault>(codec, record),
@@ -94,7 +97,8 @@ fn bodies(file: &str) -> (Map<String, Value>, Vec<Value>) {
 fn bodies_of_format_1_load_and_lose_nothing() {
     let mut lost = Vec::new();
     let mut some_events = false;
-    for (records, events) in [bodies(V1), bodies(V1_MANAGEMENT), bodies(V1_AUTHORITIES), bodies(V1_PROVIDERS)] {
+    let files = [V1, V1_MANAGEMENT, V1_AUTHORITIES, V1_PROVIDERS, V1_OPERATORS];
+    for (records, events) in files.map(bodies) {
         let codec = tolerant();
         for (key, body) in &records {
             // The file has another id in the key than the order had.
@@ -172,9 +176,9 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 #[test]
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
-    let (authorities, providers) = (bodies(V1_AUTHORITIES).0, bodies(V1_PROVIDERS).0);
+    let [authorities, providers, operators] = [V1_AUTHORITIES, V1_PROVIDERS, V1_OPERATORS].map(|file| bodies(file).0);
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
-    let keys = keys.chain(providers.keys().map(String::as_str));
+    let keys = keys.chain(providers.keys().chain(operators.keys()).map(String::as_str));
     let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();
     let without: Vec<&Kind> = Kind::ALL.iter().filter(|kind| !stored.contains(kind)).collect();
     assert!(without.is_empty(), "kinds of records without a fixture in tests/data: {without:?}");

@@ -157,6 +157,7 @@ async fn every_option_of_the_schema_says_what_it_is_for() {
             clients: std::sync::Arc::new(pebble_free),
             hooks: Default::default(),
             clock: std::sync::Arc::new(certmint::clock::SystemClock),
+            http_01: true,
             tls_alpn_01: true,
         };
         let schema = certmint::issuer::acme::Acme::new(*preset, tools).schema();

@@ -238,7 +238,7 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
         Kind::Issuer => again::<IssuerConfig>(codec, record),
         Kind::Authority => again::<AuthorityRecord>(codec, record),
         // They never were without a code.
-        Kind::IssuerState | Kind::Challenge | Kind::Meta => None,
+        Kind::IssuerState | Kind::IssuerHealth | Kind::Challenge | Kind::Meta => None,
     }
 }
 

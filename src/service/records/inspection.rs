@@ -4,7 +4,8 @@ use super::body::{self, Problem};
 use super::codec::Codec;
 use super::key::{self, Place};
 use super::kinds::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord,
+    ChallengeRecord, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord,
+    RequestRecord,
 };
 use super::{Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
@@ -13,7 +14,7 @@ use crate::domain::{
 };
 use crate::keys::Sealer;
 use crate::store::{Batch, Delete, Record, Store, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Records of one look.
@@ -55,6 +56,41 @@ struct Certified {
     deleted: bool,
 }
 
+/// Issuer objects by `vault/name`, and the records that belong to one.
+#[derive(Default)]
+struct Issuers {
+    objects: BTreeSet<String>,
+    others: Vec<(String, String)>,
+}
+
+impl Issuers {
+    fn note(&mut self, kind: Kind, record: &Record, codec: &Codec) {
+        let Some(Place { vault, name, .. }) = Place::of(&record.key) else { return };
+        let place = format!("{vault}/{name}");
+        match kind {
+            Kind::Issuer => _ = self.objects.insert(place),
+            Kind::IssuerHealth => self.others.push((record.key.clone(), place)),
+            // One that is kept to cancel orders of an object that is gone is removed by itself.
+            Kind::IssuerState
+                if codec.verify::<IssuerStateRecord>(record).is_ok_and(|state| state.retired.is_none()) =>
+            {
+                self.others.push((record.key.clone(), place));
+            }
+            _ => {}
+        }
+    }
+
+    /// What belongs to an issuer object that is gone.
+    fn findings(&self) -> impl Iterator<Item = Finding> {
+        let orphans = self.others.iter().filter(|(_, place)| !self.objects.contains(place));
+        orphans.map(|(key, place)| Finding {
+            key: key.clone(),
+            problem: format!("it belongs to the issuer {place}, whose record is missing"),
+            removable: true,
+        })
+    }
+}
+
 impl<'a> Inspection<'a> {
     /// Reads whether the store is marked, that is whether a record has to carry a code.
     ///
@@ -81,6 +117,7 @@ impl<'a> Inspection<'a> {
     /// Where the store is not available.
     pub async fn findings(&self) -> Result<(usize, Vec<Finding>)> {
         let (mut count, mut findings, mut certificates) = (0, Vec::new(), BTreeMap::<String, Certified>::new());
+        let mut issuers = Issuers::default();
         for kind in Kind::ALL {
             let mut after = String::new();
             loop {
@@ -90,6 +127,7 @@ impl<'a> Inspection<'a> {
                     count += 1;
                     let problem = self.problem(*kind, &record);
                     self.note(*kind, &record, &mut certificates);
+                    issuers.note(*kind, &record, &self.codec);
                     if let Some(problem) = problem {
                         findings.push(Finding {
                             key: record.key.clone(),
@@ -105,6 +143,7 @@ impl<'a> Inspection<'a> {
             }
         }
         findings.extend(certificates.iter().flat_map(|(place, certified)| certified.findings(place)));
+        findings.extend(issuers.findings());
         Ok((count, findings))
     }
 
@@ -158,6 +197,7 @@ impl<'a> Inspection<'a> {
             Kind::Issuer => self.codec.verify::<IssuerConfig>(record).err(),
             Kind::Authority => self.codec.verify::<AuthorityRecord>(record).err(),
             Kind::IssuerState => self.codec.verify::<IssuerStateRecord>(record).err(),
+            Kind::IssuerHealth => self.codec.verify::<IssuerHealthRecord>(record).err(),
             Kind::Challenge => self.codec.verify::<ChallengeRecord>(record).err(),
             Kind::Meta => {
                 let marker = self.codec.verify::<Marker>(record).err();
@@ -180,6 +220,7 @@ impl<'a> Inspection<'a> {
             | Kind::Issuer
             | Kind::Authority
             | Kind::IssuerState
+            | Kind::IssuerHealth
             | Kind::Challenge
             | Kind::Meta => return,
         };

@@ -19,7 +19,7 @@ pub(super) use codec::{Codec, concerns_a_record};
 pub use inspection::{Finding, Inspection};
 pub(super) use key::{Key, Place, Prefix};
 pub(super) use kinds::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
-    Stored, decode_event, encode_event, hex,
+    ChallengeRecord, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord,
+    RequestRecord, ShownPending, Stored, decode_event, encode_event, hex,
 };
 pub(super) use paging::{Bounds, List, Page, Paging, shown};
