@@ -30,6 +30,7 @@ use crate::transport::rest::{self, RestOptions};
 use crate::worker::{self, WorkerOptions};
 use crate::{cli, telemetry};
 use announce::{announce, say};
+pub use issuers::known as known_providers;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -171,11 +172,6 @@ async fn ended(port: &mut Option<JoinHandle<()>>) {
         Some(port) => drop(port.await),
         None => std::future::pending().await,
     }
-}
-
-/// The providers of this program, for the help of a client that reaches no server.
-pub fn known_providers() -> Vec<crate::proto::v1::IssuerProvider> {
-    issuers::known()
 }
 
 async fn open_credentials(config: &Config, metrics: &Arc<Metrics>) -> Result<credentials::Credentials, AppError> {

@@ -326,10 +326,8 @@ mod tests {
     #[test]
     fn without_a_file_the_defaults_hold() {
         let config = Config::load(None, Overrides::default()).unwrap();
-        assert_eq!(config, Config::default());
-        assert_eq!(load("").unwrap(), Config::default());
-        assert_eq!(config.limits.request_body_bytes.get(), 1_048_576);
-        assert_eq!(config.listen.to_string(), "127.0.0.1:8443");
+        assert!(config == Config::default() && load("").unwrap() == Config::default());
+        assert_eq!((config.limits.request_body_bytes.get(), config.listen.port()), (1_048_576, 8443));
     }
 
     #[test]

@@ -10,9 +10,7 @@ pub use budget::Budget;
 pub use operations::{Operations, Seen};
 
 use budget::BudgetMetrics;
-use labels::{
-    CallLabels, FileLabels, GrpcLabels, GrpcMethod, HttpLabels, HttpRoute, LevelLabels, ProviderLabels, ProviderState,
-};
+use labels::{CallLabels, FileLabels, GrpcLabels, GrpcMethod, HttpLabels, HttpRoute, LevelLabels, ProviderLabels};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -58,7 +56,7 @@ pub struct Metrics {
     grpc_seconds: Histograms<GrpcMethod>,
     store_seconds: Histograms<CallLabels>,
     issuer_seconds: Histograms<ProviderLabels>,
-    issuers: Family<ProviderState, Gauge>,
+    issuers: Family<[(&'static str, &'static str); 2], Gauge>,
     watch_ended: Family<[(&'static str, &'static str); 1], Counter>,
     refused: Family<[(&'static str, &'static str); 1], Counter>,
     reloads: Family<FileLabels, Counter>,
@@ -279,10 +277,10 @@ impl Metrics {
 
     /// Sets how many issuers of each provider work, and how many fail.
     pub fn set_issuers(&self, counts: &BTreeMap<&'static str, (usize, usize)>) {
-        for (provider, (working, failing)) in counts {
-            for (state, count) in [("working", *working), ("failing", *failing)] {
-                self.issuers.get_or_create(&ProviderState { provider, state }).set(level(count as u64));
-            }
+        for (&provider, &(working, failing)) in counts {
+            let gauge = |state| self.issuers.get_or_create_owned(&[("provider", provider), ("state", state)]);
+            gauge("working").set(level(working as u64));
+            gauge("failing").set(level(failing as u64));
         }
     }
 

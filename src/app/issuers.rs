@@ -43,7 +43,7 @@ pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> 
 }
 
 /// What this program knows of the options of its providers, without a server.
-pub(super) fn known() -> Vec<IssuerProvider> {
+pub fn known() -> Vec<IssuerProvider> {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
     let keys = Arc::new(Keys::inline(sealer, Arc::new(random_id)));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -41,12 +41,6 @@ pub(super) struct ProviderLabels {
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
-pub(super) struct ProviderState {
-    pub(super) provider: &'static str,
-    pub(super) state: &'static str,
-}
-
-#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
 pub(super) struct FileLabels {
     pub(super) file: &'static str,
     pub(super) outcome: &'static str,

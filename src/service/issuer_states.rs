@@ -252,7 +252,7 @@ impl Service {
     /// Makes the CA's side ready, such as an account. An issuer object is set whether this succeeds or not: the first
     /// order does what is missing, and says what is wrong.
     pub(super) async fn activate(&self, vault: &VaultName, issuer: &IssuerConfig) {
-        if !issuer.enabled {
+        if !issuer.enabled || issuer.paused.is_some() {
             return;
         }
         match tokio::time::timeout(ACTIVATION_TIME, self.activation(vault, issuer)).await {
