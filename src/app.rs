@@ -30,6 +30,7 @@ use crate::transport::rest::{self, RestOptions};
 use crate::worker::{self, WorkerOptions};
 use crate::{cli, telemetry};
 use announce::{announce, say};
+pub use issuers::known as known_providers;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -311,7 +312,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = key_options(config);
     let keys = Arc::new(Keys::new(sealer, options).map_err(part("the key threads cannot be started"))?);
-    let issuers = issuers::all(config, &keys, &clock);
+    let issuers = issuers::all(config, &keys, &clock)?;
     let limits = service::Limits {
         watch: WatchLimits {
             per_connection: config.limits.watch_streams_per_connection.get(),

@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
         Command::Serve(arguments) => ended(certmint::app::serve(*arguments).await),
         Command::Migrate(arguments) => ended(certmint::app::migrate(arguments).await),
         Command::NewEpoch(arguments) => ended(certmint::app::new_epoch(arguments).await),
-        Command::Client(command) => cli::run_client(options, command).await,
+        Command::Client(command) => cli::run_client(options, command, certmint::app::known_providers).await,
     }
 }
 

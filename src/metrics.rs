@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -57,6 +58,7 @@ pub struct Metrics {
     grpc_seconds: Histograms<GrpcMethod>,
     store_seconds: Histograms<CallLabels>,
     issuer_seconds: Histograms<ProviderLabels>,
+    issuers: Family<[(&'static str, &'static str); 2], Gauge>,
     watch_ended: Family<[(&'static str, &'static str); 1], Counter>,
     refused: Family<[(&'static str, &'static str); 1], Counter>,
     reloads: Family<FileLabels, Counter>,
@@ -159,6 +161,7 @@ impl Metrics {
             grpc_seconds: Family::new_with_constructor(histogram),
             store_seconds: Family::new_with_constructor(histogram),
             issuer_seconds: Family::new_with_constructor(histogram),
+            issuers: Family::default(),
             watch_ended: Family::default(),
             refused: Family::default(),
             reloads: Family::default(),
@@ -186,6 +189,8 @@ impl Metrics {
         let text = "Reads of a record that does not verify: it was changed or moved outside certmint";
         add(r, "certmint_store_records_refused", text, &self.scalars.records_refused);
         add(r, "certmint_issuer_call_duration_seconds", "Calls of issuers", &self.issuer_seconds);
+        let text = "Issuer objects by how their last call from this replica ended, within the last hour";
+        add(r, "certmint_issuers", text, &self.issuers);
         add(r, "certmint_worker_steps", "Steps of pending operations that were begun", &self.worker_steps);
         add(r, "certmint_worker_steps_failed", "Steps that ended with an error", &self.worker_steps_failed);
         let text = "Due records that were set aside until a newer version takes them up";
@@ -276,6 +281,15 @@ impl Metrics {
     /// A call of an issuer ended.
     pub fn issuer(&self, provider: &'static str, outcome: &'static str, took: Duration) {
         self.issuer_seconds.get_or_create(&ProviderLabels { provider, outcome }).observe(took.as_secs_f64());
+    }
+
+    /// Sets how many issuers of each provider work, and how many fail.
+    pub fn set_issuers(&self, counts: &BTreeMap<&'static str, (usize, usize)>) {
+        for (&provider, &(working, failing)) in counts {
+            let gauge = |state| self.issuers.get_or_create_owned(&[("provider", provider), ("state", state)]);
+            gauge("working").set(level(working as u64));
+            gauge("failing").set(level(failing as u64));
+        }
     }
 
     /// A watch stream ended; `reason` is a name of the table of errors, or `OK`.

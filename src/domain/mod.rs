@@ -34,7 +34,7 @@ pub use contact::{Contact, Contacts};
 pub use data_action::DataAction;
 pub use error::{Detail, Error, Reason};
 pub use imported_policy::CertificateFacts;
-pub use issuer::{Authority, Credentials, IssuerConfig, IssuerInput};
+pub use issuer::{Authority, Credentials, IssuerConfig, IssuerInput, Pause};
 pub use key_operation::{EncryptionAlgorithm, KeyOperation, SignatureAlgorithm};
 pub use name::{CertificateName, IssuerName, RequestId, VaultName, Version};
 pub use pending::{Operation, OperationError, Status};

@@ -4,6 +4,7 @@
 pub mod acme;
 pub mod local_ca;
 pub mod provider;
+mod schema;
 pub mod self_signed;
 pub mod test;
 
@@ -96,6 +97,11 @@ impl Issuers {
     /// The provider of policies that name `Self`.
     pub fn self_signed(&self) -> &Arc<dyn Provider> {
         &self.self_signed
+    }
+
+    /// The providers, in the order in which they were added.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
+        self.providers.iter().map(|(_, provider)| provider)
     }
 
     /// The names of the providers, in the order in which they were added.

@@ -11,6 +11,7 @@
 //! 3. An error of a step commits nothing; the same step is called again.
 //! 4. Every step may be repeated after a crash at any point, with the checkpoint before it.
 
+pub use super::schema::{IssuerSchema, OptionKind, OptionSchema};
 pub use crate::domain::{Action, ActionKind};
 
 use super::{Checkpoint, FailureClass, IssuerError, Step};
@@ -188,50 +189,12 @@ pub struct RenewalWindow {
 /// What an operator can do with the account at a CA.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AccountCommand {
-    /// Called twice, each state committed before the next call: the first makes the next key, the
-    /// second puts it in place at the CA.
+    /// Makes the next key, where there is none yet. Its state is committed before `RollKey`.
+    PrepareKey,
+    /// Puts the next key in place at the CA; makes it first where `PrepareKey` was not called.
     RollKey,
     /// Ends the account for good.
     Deactivate,
-}
-
-/// The options of a provider: for forms, for checks, and for `issuer set --help`.
-#[derive(Clone, Debug)]
-pub struct IssuerSchema {
-    pub provider: &'static str,
-    pub summary: &'static str,
-    pub options: Vec<OptionSchema>,
-}
-
-/// One option.
-#[derive(Clone, Debug)]
-pub struct OptionSchema {
-    pub name: &'static str,
-    pub kind: OptionKind,
-    pub required: bool,
-    pub default: Option<&'static str>,
-    /// One sentence.
-    pub help: &'static str,
-}
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum OptionKind {
-    Text,
-    Url,
-    Boolean,
-    Integer {
-        least: u64,
-        most: u64,
-    },
-    Choice(&'static [&'static str]),
-    /// Separated by commas.
-    List,
-    /// The content of a text file: `NAME=PATH` on the command line sends what is in the file.
-    File,
-    /// Stored sealed, never answered: `--secret-option NAME=FILE`.
-    Secret,
-    /// Any number of options `NAME.KEY`.
-    Map,
 }
 
 /// A certificate authority. One in a process, found by the provider's name.
@@ -294,6 +257,11 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Whether the credentials are good, without side effects.
     async fn check(&self, state: &State) -> Health;
+
+    /// What will keep orders from succeeding although the options are right, in words.
+    fn warnings(&self, _state: &State) -> Vec<String> {
+        Vec::new()
+    }
 
     /// When the CA wants this certificate (DER) renewed; none where it has no opinion.
     async fn renewal(&self, _certificate: &[u8], _state: &State) -> Result<Option<RenewalWindow>, IssuerError> {

@@ -20,6 +20,7 @@ mod stored_formats;
 mod vaults;
 pub mod watch;
 
+pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
 pub use crate::keys::Caller;
 pub use access::{Access, AllVaults, CertificateRef, IssuerRef, Permit, Target};
 pub use authentication::Authenticated;
@@ -28,7 +29,10 @@ pub use certificates::{
     CertificateView, Certificates, CreateRequest, Created, Creations, DeletedItem, DeletedPage, DeletedView, Deletions,
     ImportRequest, Item, ItemPage, ListRequest, UpdateRequest,
 };
-pub use issuers::{Authorities, IssuerObjects, IssuerPage};
+pub use issuers::{
+    Authorities, FailingIssuer, IssuerControl, IssuerHealth, IssuerObjects, IssuerPage, IssuerVerdict, OpenOperations,
+    ProviderView,
+};
 pub use jobs::{Due, Jobs};
 pub use limits::Limits;
 pub use material::{KeyResult, KeyView, Materials, SecretView, VersionPage, VersionRef};

@@ -68,6 +68,7 @@ impl Service {
         metrics.set_tail(self.tail_state());
         metrics.set_records_refused(self.context.records.refused());
         metrics.set_events_unreadable(self.context.hub.unreadable());
+        metrics.set_issuers(&self.issuers.control().issuer_counts());
     }
 
     fn tail_state(&self) -> Tail {

@@ -20,6 +20,8 @@ const V1_AUTHENTICATED: &str = include_str!("../../tests/data/stored-v1-authenti
 const V1_AUTHORITIES: &str = include_str!("../../tests/data/stored-v1-authorities.json");
 /// What it wrote of issuer objects with options, of their states, and of challenges.
 const V1_PROVIDERS: &str = include_str!("../../tests/data/stored-v1-providers.json");
+/// What it wrote of an issuer object that is paused, of the state of one that is gone, and of how issuers fare.
+const V1_OPERATORS: &str = include_str!("../../tests/data/stored-v1-operators.json");
 
 /// What it wrote of a record that it parked.
 const V1_PARKED: &str = include_str!("../../tests/data/stored-v1-parked.json");
@@ -86,7 +88,7 @@ fn bodies(file: &str) -> (Map<String, Value>, Vec<Value>) {
 fn bodies_of_format_1_load_and_lose_nothing() {
     let mut lost = Vec::new();
     let mut some_events = false;
-    let files = [V1, V1_MANAGEMENT, V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED];
+    let files = [V1, V1_MANAGEMENT, V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS];
     for (records, events) in files.map(bodies) {
         let codec = tolerant();
         for (key, body) in &records {
@@ -165,10 +167,10 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 #[test]
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
-    let (authorities, providers) = (bodies(V1_AUTHORITIES).0, bodies(V1_PROVIDERS).0);
-    let parked = bodies(V1_PARKED).0;
+    let [authorities, providers, parked, operators] =
+        [V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS].map(|file| bodies(file).0);
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
-    let keys = keys.chain(providers.keys().chain(parked.keys()).map(String::as_str));
+    let keys = keys.chain(providers.keys().chain(parked.keys()).chain(operators.keys()).map(String::as_str));
     let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();
     let without: Vec<&Kind> = Kind::ALL.iter().filter(|kind| !stored.contains(kind)).collect();
     assert!(without.is_empty(), "kinds of records without a fixture in tests/data: {without:?}");

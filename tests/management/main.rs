@@ -11,6 +11,7 @@ mod harness;
 mod lists;
 mod long_calls;
 mod many_versions;
+mod operators;
 mod parked;
 #[path = "../support/permit.rs"]
 mod permit;

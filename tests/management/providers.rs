@@ -20,10 +20,10 @@ const SECRET: &str = "hunter2-hunter2";
 
 /// An authority that publishes a challenge, waits for a person, and signs. Its state says how it was made.
 #[derive(Default)]
-struct Outside {
+pub(crate) struct Outside {
     /// What was called, with the state it was called with.
     calls: Mutex<Vec<String>>,
-    unreachable: AtomicBool,
+    pub(crate) unreachable: AtomicBool,
     /// Changed behind the back of the first step.
     meddle: AtomicBool,
     service: OnceLock<Service>,
@@ -51,7 +51,7 @@ impl Outside {
         provider
     }
 
-    fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
@@ -59,6 +59,9 @@ impl Outside {
         let Call { order, state: text, at, cancelling } = call;
         let act = if cancelling { "cancel" } else { "advance" };
         self.calls.lock().unwrap().push(format!("{act} {text}"));
+        if self.unreachable.load(Ordering::SeqCst) {
+            return Err(IssuerError::Retry { after: None, source: "nobody answers".into() });
+        }
         if cancelling {
             let mut progress = Progress::new(Step::Cancelled);
             progress.withdraw = vec![challenge(&order)];
@@ -120,15 +123,15 @@ impl Keeper for Outside {
     }
 }
 
-fn wanted(name: &str) -> PendingRef {
+pub(crate) fn wanted(name: &str) -> PendingRef {
     PendingRef { vault: vault(), name: named(name), request_id: None }
 }
 
-fn issuer() -> IssuerName {
+pub(crate) fn issuer() -> IssuerName {
     IssuerName::parse("Corp").unwrap()
 }
 
-fn input(zone: &str) -> IssuerInput {
+pub(crate) fn input(zone: &str) -> IssuerInput {
     IssuerInput {
         provider: Some("outside".into()),
         options: [("zone".to_owned(), zone.to_owned())].into(),
@@ -137,7 +140,7 @@ fn input(zone: &str) -> IssuerInput {
     }
 }
 
-async fn start() -> (Harness, Arc<Outside>) {
+pub(crate) async fn start() -> (Harness, Arc<Outside>) {
     let harness = Harness::new(Limits::default()).await;
     let sealer = Sealer::new(MasterKeys::from_text("k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap());
     let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
@@ -151,7 +154,7 @@ async fn start() -> (Harness, Arc<Outside>) {
 }
 
 impl Harness {
-    async fn set(&self, input: IssuerInput) {
+    pub(crate) async fn set(&self, input: IssuerInput) {
         self.service.issuers().set_issuer(permit(&self.service, (vault(), issuer())).await, input).await.unwrap();
     }
 
@@ -160,7 +163,7 @@ impl Harness {
     }
 
     /// One round of what is due.
-    async fn step(&self) {
+    pub(crate) async fn step(&self) {
         for due in self.service.jobs().claim(64).await.unwrap() {
             self.service.jobs().step(due).await.unwrap();
         }

@@ -1,7 +1,7 @@
 //! `certmint doctor --store`: finds what is damaged, and removes it by name.
 
 use crate::around::{Around, store_around};
-use crate::place::{A, Place};
+use crate::place::{A, Place, policy};
 use async_trait::async_trait;
 use certmint::clock::{Clock, ManualClock, SystemClock};
 use certmint::domain::Timestamp;
@@ -75,6 +75,25 @@ async fn what_is_damaged_missing_or_left_over_is_named_and_removed_by_its_name()
     let keys: Vec<&str> = report["findings"].as_array().unwrap().iter().map(|it| it["key"].as_str().unwrap()).collect();
     // The removed version is the newest of its certificate, which can be deleted and purged now.
     assert!(keys.contains(&damaged.as_str()) && !keys.contains(&"pending/team-a/manual"), "{report}");
+}
+
+#[tokio::test]
+async fn what_is_left_of_an_issuer_that_is_missing_is_named_and_removed() {
+    let place = Place::new();
+    place.filled().await;
+    let life = place.open().await;
+    life.ok(A, "POST /certificates/signed/create", &policy("ca", "")).await;
+    life.work().await;
+    drop(life);
+    let (code, text) = doctor(&place, &[]);
+    assert_eq!(code, Some(0), "{text}");
+    place.remove("issuers/team-a/ca");
+    let left = "issuer-health/team-a/ca";
+    let (code, text) = doctor(&place, &[]);
+    let line = format!("fail  {left}: it belongs to the issuer team-a/ca, whose record is missing\n");
+    assert!(code == Some(1) && text.contains(&line), "{text}");
+    let (code, text) = doctor(&place, &["--remove", left]);
+    assert!(code == Some(0) && text == format!("removed {left}\n"), "{text}");
 }
 
 #[tokio::test]

@@ -174,6 +174,18 @@ impl Provider for Acme {
         }
     }
 
+    fn warnings(&self, state: &State) -> Vec<String> {
+        let http_01 = AcmeState::read(state).is_ok_and(|state| state.settings.method == Method::Http01);
+        if !http_01 || self.tools.http_01 {
+            return Vec::new();
+        }
+        vec![
+            "This server does not answer http-01: set http_listen in [acme], or use another challenge. Orders fail \
+             their validation until a server does."
+                .to_owned(),
+        ]
+    }
+
     async fn renewal(&self, certificate: &[u8], state: &State) -> Result<Option<RenewalWindow>, IssuerError> {
         let state = AcmeState::read(state)?;
         let session = self.session(&state.settings)?;
@@ -184,6 +196,7 @@ impl Provider for Acme {
         let mut state = AcmeState::read(state)?;
         let session = self.session(&state.settings)?;
         match command {
+            AccountCommand::PrepareKey => account::next_key(&mut state)?,
             AccountCommand::RollKey => account::roll_key(&session, &mut state).await?,
             AccountCommand::Deactivate => account::deactivate(&session, &mut state).await?,
         }

@@ -6,6 +6,7 @@ use super::problem::{Failure, Place};
 use super::state::{Answer, Method, OpenOrder, Phase};
 use super::steps::{Run, Stop};
 use super::wire::{self, AuthorizationStatus};
+use crate::issuer::FailureClass;
 use crate::issuer::IssuerError;
 use crate::issuer::provider::{Action, ActionKind, Challenge, Progress};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -62,7 +63,10 @@ impl Run<'_> {
         self.saved.order = Some(open);
         if self.saved.write().0.len() > CHECKPOINT {
             return Ok(self
-                .fail("The names of the certificate are too many or too long for one order.".to_owned())
+                .fail(
+                    FailureClass::RequestRejected,
+                    "The names of the certificate are too many or too long for one order.".to_owned(),
+                )
                 .await);
         }
         let mut progress = self.pending(Duration::ZERO, None);

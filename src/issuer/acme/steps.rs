@@ -266,8 +266,8 @@ impl Run<'_> {
             Verdict::AccountForgotten => Err(IssuerError::Misconfigured {
                 source: format!("The CA forgot the account {REGISTRATIONS} times while one order was open.").into(),
             }),
-            Verdict::OrderLost(message) => Ok(self.again(message).await),
-            Verdict::Rejected(message) => Ok(self.fail(message).await),
+            Verdict::OrderLost(message) => Ok(self.again(FailureClass::IssuerError, message).await),
+            Verdict::Rejected(message) => Ok(self.fail(FailureClass::RequestRejected, message).await),
             verdict @ (Verdict::Retry { .. } | Verdict::Misconfigured(_) | Verdict::NotReplaceable) => {
                 Err(verdict.into_error())
             }

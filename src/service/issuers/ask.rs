@@ -4,7 +4,7 @@ use super::Issuing;
 use super::bulkhead;
 use super::states::Kept;
 use crate::domain::pending::{Event, State};
-use crate::domain::{Action, IssuerName, OperationError, Reason, RequestId, Result, Timestamp};
+use crate::domain::{Action, Error, IssuerName, OperationError, Reason, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Order, Progress, Provider};
 use crate::issuer::{Checkpoint, FailureClass, IssuerError, Step};
 use crate::service::records::{PendingRecord, key};
@@ -50,10 +50,32 @@ struct Signer {
     provider: Arc<dyn Provider>,
     kept: Kept,
     name: &'static str,
+    /// The issuer object; `None` for `Self`, and for one that is gone.
+    issuer: Option<IssuerName>,
+}
+
+/// Why nobody is asked, for whoever waits, and when to look again.
+struct NotAsked {
+    note: String,
+    again: Option<Duration>,
+}
+
+impl From<String> for NotAsked {
+    fn from(note: String) -> Self {
+        Self { note, again: None }
+    }
+}
+
+impl From<Error> for NotAsked {
+    fn from(error: Error) -> Self {
+        error.message.into()
+    }
 }
 
 /// Waits after fruitless steps, in seconds; the last one repeats (issuers.md section 8).
 const BACKOFF: [u64; 6] = [1, 2, 5, 15, 30, 60];
+/// How often an operation of a paused issuer is looked at; the end of the pause is a reason of its own.
+const PAUSED: Duration = Duration::from_secs(300);
 /// A wait without progress lies between these.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(6 * 3600));
 /// Longest words of an issuer that are shown to callers, in characters.
@@ -70,7 +92,7 @@ impl Issuing {
         let operation = &pending.operation;
         let signer = match self.find_signer(pending).await? {
             Ok(found) => found,
-            Err(problem) => return Ok(open(pending, Some(problem), None).into()),
+            Err(NotAsked { note, again }) => return Ok(open(pending, Some(note), again).into()),
         };
         let called = bulkhead::name(operation);
         if self.bulkhead.is_stuck(&called, self.context.limits.slow_calls_per_issuer) {
@@ -91,6 +113,9 @@ impl Issuing {
         let call = self.bulkhead.watch(&called, call(&signer, pending, &checkpoint));
         let answer = tokio::time::timeout(time, call).await;
         self.context.metrics.issuer(signer.name, outcome_of(&answer), begun.elapsed());
+        if let Some(issuer) = &signer.issuer {
+            self.note_call(&operation.vault, issuer, signer.name, fault_of(&answer)).await;
+        }
         match answer {
             Ok(Ok(progress)) => self.progressed(pending, &checkpoint, &signer, progress).await,
             Ok(Err(error)) => Ok(unsuccessful(pending, error).into()),
@@ -141,38 +166,54 @@ impl Issuing {
     ///
     /// # Errors
     /// Where the store is not available, which says nothing about the issuer.
-    async fn find_signer(&self, pending: &PendingRecord) -> Result<Result<Signer, String>> {
+    async fn find_signer(&self, pending: &PendingRecord) -> Result<Result<Signer, NotAsked>> {
         let operation = &pending.operation;
         let parameters = &operation.issuer;
         if parameters.is_self() {
             let kept = Kept::Object(provider::State::default());
-            return Ok(Ok(Signer { provider: self.issuers.self_signed().clone(), kept, name: "Self" }));
+            return Ok(Ok(Signer { provider: self.issuers.self_signed().clone(), kept, name: "Self", issuer: None }));
         }
-        let missing = || Ok(Err(format!("The issuer {} does not exist any more: set it again.", parameters.name)));
-        let Ok(name) = IssuerName::parse(&parameters.name) else { return missing() };
+        let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
+        let Ok(name) = IssuerName::parse(&parameters.name) else { return Ok(Err(missing().into())) };
         let config = match readable(self.context.load(&key::issuer(&operation.vault, &name)).await)? {
             Ok(Some((_, config))) => config,
-            Ok(None) => return missing(),
+            Ok(None) => {
+                if operation.cancellation_requested
+                    && let Some((provider, kept)) = self.retired_state(&operation.vault, &name).await?
+                {
+                    let known = self.issuers.name_of(provider.schema().provider).unwrap_or("Self");
+                    return Ok(Ok(Signer { provider, kept, name: known, issuer: None }));
+                }
+                return Ok(Err(missing().into()));
+            }
             Err(problem) => return Ok(Err(problem)),
         };
+        if let Some(pause) = &config.paused {
+            let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+            let note = format!("The issuer {} is paused{reason}. The request goes on when it is resumed.", config.name);
+            return Ok(Err(NotAsked { note, again: Some(jittered(PAUSED, operation.request_id)) }));
+        }
         let (Some(provider), Some(known)) =
             (self.issuers.get(&config.provider), self.issuers.name_of(&config.provider))
         else {
             let problem = format!("The provider {} of the issuer is not offered by this server.", config.provider);
-            return Ok(Err(problem));
+            return Ok(Err(problem.into()));
         };
-        let kept = readable(self.state_of(&**provider, &operation.vault, &config).await)?;
-        let kept = kept.and_then(|kept| kept.ok_or_else(|| format!("The issuer {name} has no state: set it again.")));
-        Ok(kept.map(|kept| Signer { provider: provider.clone(), kept, name: known }))
+        let kept = match readable(self.state_of(&**provider, &operation.vault, &config).await)? {
+            Ok(Some(kept)) => kept,
+            Ok(None) => return Ok(Err(format!("The issuer {name} has no state: set it again.").into())),
+            Err(problem) => return Ok(Err(problem)),
+        };
+        Ok(Ok(Signer { provider: provider.clone(), kept, name: known, issuer: Some(config.name) }))
     }
 }
 
 /// What was read of an issuer, or what is wrong with it, for whoever waits. That the store is not available is neither.
-fn readable<T>(read: Result<T>) -> Result<Result<T, String>> {
+fn readable<T>(read: Result<T>) -> Result<Result<T, NotAsked>> {
     match read {
         Ok(value) => Ok(Ok(value)),
         Err(error) if error.reason == Reason::StoreUnavailable => Err(error),
-        Err(error) => Ok(Err(error.message)),
+        Err(error) => Ok(Err(error.into())),
     }
 }
 
@@ -213,6 +254,18 @@ fn outcome_of(answer: &Result<Result<Progress, IssuerError>, Elapsed>) -> &'stat
         Ok(Err(IssuerError::Retry { .. })) => "retry",
         Ok(Err(IssuerError::Misconfigured { .. })) => "misconfigured",
         Err(_) => "timeout",
+    }
+}
+
+/// Why a call failed, where it was the issuer's fault.
+fn fault_of(answer: &Result<Result<Progress, IssuerError>, Elapsed>) -> Option<String> {
+    match answer {
+        Ok(Ok(Progress { step: Step::Failed { class: FailureClass::IssuerError, message }, .. })) => {
+            Some(shown(message))
+        }
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(shown(&error.to_string())),
+        Err(_) => Some("The issuer did not answer in time.".to_owned()),
     }
 }
 

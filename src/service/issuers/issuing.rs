@@ -2,6 +2,7 @@
 
 use super::authorities::Authorities;
 use super::bulkhead::IssuerBulkhead;
+use super::health::IssuerCalls;
 use crate::issuer::Issuers;
 use crate::service::context::Context;
 use std::sync::Arc;
@@ -12,11 +13,12 @@ pub(in crate::service) struct Issuing {
     pub(super) context: Arc<Context>,
     pub(super) issuers: Issuers,
     pub(super) bulkhead: Arc<IssuerBulkhead>,
+    pub(super) calls: Arc<IssuerCalls>,
     pub(super) authorities: Authorities,
 }
 
 impl Issuing {
     pub(in crate::service) fn new(context: Arc<Context>, issuers: Issuers, authorities: Authorities) -> Self {
-        Self { context, issuers, bulkhead: Arc::default(), authorities }
+        Self { context, issuers, bulkhead: Arc::default(), calls: Arc::default(), authorities }
     }
 }

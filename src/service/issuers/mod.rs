@@ -5,11 +5,15 @@ mod authorities;
 mod bulkhead;
 mod challenges;
 mod check;
+mod control;
+mod health;
 mod issuing;
 mod states;
 
 pub(super) use ask::{Asked, Outcome, failure};
 pub use authorities::Authorities;
+pub use control::{IssuerControl, IssuerVerdict, ProviderView};
+pub use health::{FailingIssuer, IssuerHealth, OpenOperations};
 pub(super) use issuing::Issuing;
 
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
@@ -58,6 +62,11 @@ impl IssuerObjects {
         Self { context, issuing, authorities }
     }
 
+    /// What operators do beside it.
+    pub fn control(&self) -> IssuerControl {
+        IssuerControl::new(self.context.clone(), self.issuing.clone())
+    }
+
     /// The key authorization of a token (http-01) or a host name (tls-alpn-01); none where no open order has it.
     ///
     /// # Errors
@@ -90,6 +99,7 @@ impl IssuerObjects {
                 updated: now,
                 authority: old.and_then(|old| old.authority.clone()),
                 options: said(&BTreeMap::new(), &input.options),
+                paused: old.and_then(|old| old.paused.clone()),
             };
             old.map_or(Ok(()), |old| stays_a_ca(old, &issuer))?;
             let secrets = said(&Secrets::new(), &input.secret_options);
@@ -165,16 +175,17 @@ impl IssuerObjects {
 
     /// Removes the issuer and answers it as it was. Allowed while certificates refer to it: a built-in authority is
     /// retired, and its key stays until the last certificate that it signed has expired. What another provider kept,
-    /// such as the key of an account, is forgotten.
+    /// such as the key of an account, is forgotten once no order is open at its CA.
     pub async fn delete_issuer(&self, wanted: Permit<IssuerRef>) -> Result<IssuerConfig> {
         let (vault, name) = &*wanted;
         retry!({
             let found = self.context.load(&key::issuer(vault, name)).await?;
             let (record, issuer) = found.ok_or_else(|| not_found(name))?;
-            let mut deletes = vec![Delete { key: record.key, expected: record.revision }];
-            deletes.extend(self.issuing.forget_issuer_state(vault, &issuer.name).await?);
-            let puts = self.authorities.retire_authority(vault, &issuer).await?.into_iter().collect();
-            Ok(self.context.try_commit(Batch { puts, deletes, ..Batch::default() }).await?.map(|_| issuer))
+            let mut batch = self.issuing.retire_issuer_state(vault, &issuer.name).await?;
+            batch.deletes.push(Delete { key: record.key, expected: record.revision });
+            batch.deletes.extend(self.issuing.forget_issuer_health(vault, &issuer.name).await?);
+            batch.puts.extend(self.authorities.retire_authority(vault, &issuer).await?);
+            Ok(self.context.try_commit(batch).await?.map(|_| issuer))
         })
     }
 

@@ -8,6 +8,7 @@ use crate::keys::{Caller, SealContext};
 use crate::service::records::{IssuerStateRecord, key};
 use crate::store::{Batch, Delete, Put, Record};
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -16,6 +17,8 @@ pub(in crate::service) type Secrets = BTreeMap<String, Zeroizing<String>>;
 
 /// A provider that is not ready after so many changes of its state is left to the first order.
 const ACTIVATION_STEPS: usize = 8;
+/// How often it is looked whether the state of an issuer object that is gone is still needed.
+const RETIRED_LOOK: Duration = Duration::from_secs(600);
 /// How long setting an issuer waits for the CA: the first order does the same.
 const ACTIVATION_TIME: Duration = Duration::from_secs(20);
 
@@ -117,7 +120,8 @@ impl Issuing {
         let mut batch = Batch::default();
         let place = key::issuer_state(vault, &issuer.name);
         let provider = self.issuers.get(&issuer.provider).cloned();
-        if provider.as_ref().is_none_or(|provider| provider.schema().options.is_empty())
+        let schema = provider.as_ref().map(|provider| provider.schema());
+        if schema.as_ref().is_none_or(|schema| schema.options.is_empty())
             && let Some(name) = issuer.options.keys().chain(secrets.keys()).next()
         {
             return Err(no_options(name, &issuer.provider));
@@ -155,6 +159,9 @@ impl Issuing {
             organization: issuer.organization.clone(),
             ca: None,
         };
+        if let Some(schema) = &schema {
+            schema.check(&input)?;
+        }
         let state = provider.configure(&input, own.map(|held| &held.state)).await?;
         let value = IssuerStateRecord {
             vault: vault.clone(),
@@ -162,6 +169,7 @@ impl Issuing {
             provider: issuer.provider.clone(),
             state: Blob(self.context.keys.sealer().seal(&state.0, &state_context(vault, &issuer.name))?),
             secrets: sealed_secrets,
+            retired: None,
         };
         let expected = held.map(|held| held.record.revision);
         batch.puts.push(self.context.records.put(&place, expected, &value, None)?);
@@ -204,20 +212,54 @@ impl Issuing {
         })
     }
 
-    /// The removal of the state of an issuer object that goes.
-    pub(in crate::service) async fn forget_issuer_state(
+    /// What becomes of the state of an issuer object that goes: removed, or kept as long as orders are open at the CA,
+    /// so that they can be cancelled there.
+    pub(super) async fn retire_issuer_state(&self, vault: &VaultName, issuer: &IssuerName) -> Result<Batch> {
+        let mut batch = Batch::default();
+        let place = key::issuer_state(vault, issuer);
+        let Some(record) = self.context.store.get(place.as_str()).await? else { return Ok(batch) };
+        if self.has_orders(vault, issuer).await?
+            && let Ok(value) = self.context.records.read::<IssuerStateRecord>(&record)
+        {
+            let now = self.context.now();
+            let value = IssuerStateRecord { retired: Some(now), secrets: None, ..value };
+            batch.puts.push(self.context.records.replace(&record, &value, Some(now.plus(RETIRED_LOOK)))?);
+        } else {
+            batch.deletes.push(Delete { key: record.key, expected: record.revision });
+        }
+        Ok(batch)
+    }
+
+    /// Who cancels the orders of an issuer object that is gone; none where nothing of it is left.
+    pub(super) async fn retired_state(
         &self,
         vault: &VaultName,
         issuer: &IssuerName,
-    ) -> Result<Option<Delete>> {
-        let found = self.context.store.get(key::issuer_state(vault, issuer).as_str()).await?;
-        Ok(found.map(|record| Delete { key: record.key, expected: record.revision }))
+    ) -> Result<Option<(Arc<dyn Provider>, Kept)>> {
+        let Some(held) = self.issuer_state(vault, issuer).await? else { return Ok(None) };
+        let provider = self.issuers.get(&held.value.provider).filter(|_| held.value.retired.is_some());
+        Ok(provider.map(|provider| (provider.clone(), Kept::Record(Box::new(held)))))
+    }
+
+    /// Removes the state of an issuer object that is gone, once no order is open any more.
+    pub(in crate::service) async fn forget_retired_state(&self, record: Record) -> Result<()> {
+        let value: IssuerStateRecord = self.context.records.read(&record)?;
+        let again = match value.retired {
+            // Set again meanwhile.
+            None => None,
+            Some(_) if self.has_orders(&value.vault, &value.issuer).await? => {
+                Some(self.context.now().plus(RETIRED_LOOK))
+            }
+            Some(_) => return self.context.remove(&record).await,
+        };
+        let puts = vec![self.context.records.replace(&record, &value, again)?];
+        self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
     }
 
     /// Makes the CA's side ready, such as an account. An issuer object is set whether this succeeds or not: the first
     /// order does what is missing, and says what is wrong.
     pub(in crate::service) async fn activate(&self, vault: &VaultName, issuer: &IssuerConfig) {
-        if !issuer.enabled {
+        if !issuer.enabled || issuer.paused.is_some() {
             return;
         }
         match tokio::time::timeout(ACTIVATION_TIME, self.activation(vault, issuer)).await {

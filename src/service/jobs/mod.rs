@@ -6,6 +6,7 @@ mod authority;
 mod challenge;
 mod clock_rollback;
 mod deleted;
+mod issuer_state;
 mod parked;
 mod pending;
 mod purging;
@@ -54,6 +55,8 @@ enum DueKind {
     Authority,
     /// A challenge that nobody needs any more.
     Challenge,
+    /// The state of an issuer object that is gone.
+    IssuerState,
 }
 
 impl DueKind {
@@ -67,13 +70,14 @@ impl DueKind {
             Kind::Purging => Some(Self::Purging),
             Kind::Authority => Some(Self::Authority),
             Kind::Challenge => Some(Self::Challenge),
+            Kind::IssuerState => Some(Self::IssuerState),
             Kind::Certificate
             | Kind::Version
             | Kind::Suspended
             | Kind::Contacts
             | Kind::Vault
             | Kind::Issuer
-            | Kind::IssuerState
+            | Kind::IssuerHealth
             | Kind::Parked
             | Kind::Meta => None,
         }
@@ -147,6 +151,7 @@ impl Jobs {
             DueKind::Purging => self.finish_purge(due).await,
             DueKind::Authority => self.erase_authority(due).await,
             DueKind::Challenge => self.expire_challenge(due).await,
+            DueKind::IssuerState => self.forget_retired_state(due).await,
         }
     }
 }

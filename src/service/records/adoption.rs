@@ -269,7 +269,7 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
             codec.replace(record, &RequestRecord { revision, ..value }, record.due).ok()
         }
         // They never were without a code.
-        Kind::IssuerState | Kind::Challenge | Kind::Parked | Kind::Meta => None,
+        Kind::IssuerState | Kind::IssuerHealth | Kind::Challenge | Kind::Parked | Kind::Meta => None,
         kind => kind.with_type(Again(codec, record)),
     }
 }

@@ -4,14 +4,14 @@ use super::adoption::Marks;
 use super::body::Problem;
 use super::codec::Codec;
 use super::key::{self, Place};
-use super::kinds::{Kind, OfKind, Stored};
+use super::kinds::{IssuerStateRecord, Kind, OfKind, Stored};
 use super::marks::Sweep;
 use super::scan::{Scan, holds_authenticated};
 use crate::domain::{CertificateEntry, EntryState, Error, Reason, Result, Timestamp};
 use crate::keys::Sealer;
 use crate::store::{Batch, Delete, Record, Store, StoreError};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +56,41 @@ struct Certified {
     deleted: bool,
 }
 
+/// Issuer objects by `vault/name`, and the records that belong to one.
+#[derive(Default)]
+struct Issuers {
+    objects: BTreeSet<String>,
+    others: Vec<(String, String)>,
+}
+
+impl Issuers {
+    fn note(&mut self, kind: Kind, record: &Record, codec: &Codec) {
+        let Some(Place { vault, name, .. }) = Place::of(&record.key) else { return };
+        let place = format!("{vault}/{name}");
+        match kind {
+            Kind::Issuer => _ = self.objects.insert(place),
+            Kind::IssuerHealth => self.others.push((record.key.clone(), place)),
+            // One that is kept to cancel orders of an object that is gone is removed by itself.
+            Kind::IssuerState
+                if codec.verify::<IssuerStateRecord>(record).is_ok_and(|state| state.retired.is_none()) =>
+            {
+                self.others.push((record.key.clone(), place));
+            }
+            _ => {}
+        }
+    }
+
+    /// What belongs to an issuer object that is gone.
+    fn findings(&self) -> impl Iterator<Item = Finding> {
+        let orphans = self.others.iter().filter(|(_, place)| !self.objects.contains(place));
+        orphans.map(|(key, place)| Finding {
+            key: key.clone(),
+            problem: format!("it belongs to the issuer {place}, whose record is missing"),
+            removable: true,
+        })
+    }
+}
+
 impl<'a> Inspection<'a> {
     /// Reads whether a record has to carry a code, as a server does at its start; `window` is that of [`super::Takeover`].
     ///
@@ -87,6 +122,7 @@ impl<'a> Inspection<'a> {
     /// Where the store is not available.
     pub async fn findings(&self) -> Result<(usize, Vec<Finding>)> {
         let (mut count, mut findings, mut certificates) = (0, Vec::new(), BTreeMap::<String, Certified>::new());
+        let mut issuers = Issuers::default();
         for kind in Kind::ALL {
             let mut scan = Scan::new(self.store, kind.prefix());
             while let Some(page) = scan.next().await? {
@@ -96,6 +132,7 @@ impl<'a> Inspection<'a> {
                     if let Some(place) = certificate_of(*kind, &record) {
                         self.note(*kind, &record, certificates.entry(place).or_default());
                     }
+                    issuers.note(*kind, &record, &self.codec);
                     if let Some(problem) = problem {
                         findings.push(Finding {
                             removable: self.is_removable(&problem),
@@ -112,6 +149,7 @@ impl<'a> Inspection<'a> {
                 findings.extend(self.look_again(place).await?);
             }
         }
+        findings.extend(issuers.findings());
         Ok((count, findings))
     }
 
@@ -218,6 +256,7 @@ fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::Issuer
         | Kind::Authority
         | Kind::IssuerState
+        | Kind::IssuerHealth
         | Kind::Challenge
         | Kind::Parked
         | Kind::Meta => None,

@@ -3,8 +3,8 @@
 
 use super::marks::{Marker, Sweep};
 use super::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord, PurgingRecord, RequestRecord,
-    ShownPending, hex,
+    ChallengeRecord, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord,
+    PurgingRecord, RequestRecord, ShownPending, hex,
 };
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{
@@ -184,6 +184,15 @@ pub(in crate::service) fn issuers_of(vault: &VaultName) -> Prefix<IssuerConfig> 
 
 pub(in crate::service) fn issuer_state(vault: &VaultName, name: &IssuerName) -> Key<IssuerStateRecord> {
     Key::new(named(Kind::IssuerState, vault, &name.key()))
+}
+
+pub(in crate::service) fn issuer_health(vault: &VaultName, name: &IssuerName) -> Key<IssuerHealthRecord> {
+    Key::new(named(Kind::IssuerHealth, vault, &name.key()))
+}
+
+/// Orders to be cancelled at the issuers of a vault.
+pub(in crate::service) fn abandoned_orders_of(vault: &VaultName) -> Prefix<ShownPending> {
+    Prefix::new(named(Kind::AbandonedOrder, vault, ""))
 }
 
 /// A challenge by its kind and its token or host name.

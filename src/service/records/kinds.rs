@@ -94,6 +94,22 @@ pub(in crate::service) struct IssuerStateRecord {
     /// The secret options as they were set, a JSON object, sealed; for changes that name only some of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::service) secrets: Option<Blob>,
+    /// When its issuer object was deleted while orders were open at the CA: kept to cancel them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::service) retired: Option<Timestamp>,
+}
+
+/// How the calls of an issuer went, as all replicas saw it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub(in crate::service) struct IssuerHealthRecord {
+    pub(in crate::service) vault: VaultName,
+    pub(in crate::service) issuer: IssuerName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::service) last_success: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::service) last_failure: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(in crate::service) last_error: String,
 }
 
 /// What a replica answers a CA that validates a name; due when it is of no use any more.
@@ -189,6 +205,8 @@ kinds! {
     Authority = "authorities" of AuthorityRecord,
     /// What a provider keeps of an issuer object, sealed.
     IssuerState = "issuer-states" of IssuerStateRecord,
+    /// How the calls of an issuer went.
+    IssuerHealth = "issuer-health" of IssuerHealthRecord,
     /// What a replica answers a CA that validates a name.
     Challenge = "challenges" of ChallengeRecord,
     /// A due record of a kind that some version has no job for.
@@ -270,6 +288,12 @@ impl Stored for IssuerConfig {
 impl Stored for IssuerStateRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {
         place.kind == Kind::IssuerState && place.names(&self.vault, self.issuer.as_str())
+    }
+}
+
+impl Stored for IssuerHealthRecord {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        place.kind == Kind::IssuerHealth && place.names(&self.vault, self.issuer.as_str())
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) use key::{Key, Place, Prefix};
 #[cfg(test)]
 pub(super) use kinds::OfKind;
 pub(super) use kinds::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord, PurgingRecord, RequestRecord,
-    ShownPending, Stored, decode_event, encode_event,
+    ChallengeRecord, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord,
+    PurgingRecord, RequestRecord, ShownPending, Stored, decode_event, encode_event,
 };
 pub use paging::MAX_PAGE;
 pub(crate) use paging::reads_a_page_token;

@@ -36,6 +36,8 @@ pub struct Tools {
     /// that nobody runs a program of his choice through the API.
     pub hooks: Arc<BTreeMap<String, Hook>>,
     pub clock: Arc<dyn Clock>,
+    /// Whether this process answers http-01.
+    pub http_01: bool,
     /// Whether this process answers tls-alpn-01.
     pub tls_alpn_01: bool,
 }

@@ -75,6 +75,8 @@ impl<'a> IssuerAnswer<'a> {
             updated,
             authority: _,
             options,
+            // Of this server alone: told over gRPC.
+            paused: _,
         } = issuer;
         let Credentials { account_id, sealed_password } = credentials;
         let credentials = (account_id.is_some() || sealed_password.is_some())
