@@ -3,7 +3,9 @@
 //! challenges are behind [`provider::Provider`]; those in this process behind [`Issuer`].
 
 pub mod acme;
+pub mod dns;
 pub mod local_ca;
+mod options;
 pub mod provider;
 pub mod self_signed;
 pub mod test;
