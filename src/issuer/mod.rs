@@ -3,6 +3,8 @@
 //! challenges are behind [`provider::Provider`]; those in this process behind [`Issuer`].
 
 pub mod acme;
+mod answers;
+pub mod digicert;
 pub mod dns;
 pub mod local_ca;
 mod options;

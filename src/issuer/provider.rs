@@ -105,7 +105,7 @@ impl Progress {
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ChallengeKey {
     pub kind: ChallengeKind,
-    /// The token (http-01), or the name of the host in lower case (tls-alpn-01).
+    /// The token (http-01), or the name of the host in lower case (tls-alpn-01, pki-validation).
     pub name: String,
 }
 
@@ -116,6 +116,9 @@ pub enum ChallengeKind {
     Http01,
     /// RFC 8737.
     TlsAlpn01,
+    /// A file at `/.well-known/pki-validation/fileauth.txt` of the host, which CAs with an API of their own look for
+    /// (CA/Browser Forum Baseline Requirements 3.2.2.4.18).
+    PkiValidation,
 }
 
 /// The record of a challenge: read by every replica, deleted by [`Progress::withdraw`], and of no
@@ -123,7 +126,7 @@ pub enum ChallengeKind {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Challenge {
     pub key: ChallengeKey,
-    /// The key authorization (RFC 8555 section 8.1). Public once the CA has asked for it.
+    /// The key authorization (RFC 8555 section 8.1), or the content of the file. Public once the CA has asked for it.
     pub key_authorization: String,
     pub expires: Timestamp,
 }

@@ -1,0 +1,72 @@
+//! Signs requests as a CA does: whatever the request says of names is passed over.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    PublicKeyData, SignatureAlgorithm,
+};
+use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, X509CertificationRequest};
+
+/// A root and an issuing CA.
+pub(crate) struct Signer {
+    root: CertifiedIssuer<'static, KeyPair>,
+    issuing: CertifiedIssuer<'static, KeyPair>,
+}
+
+struct Key {
+    spki: Vec<u8>,
+}
+
+impl PublicKeyData for Key {
+    fn der_bytes(&self) -> &[u8] {
+        &self.spki
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+
+    fn subject_public_key_info(&self) -> Vec<u8> {
+        self.spki.clone()
+    }
+}
+
+fn ca(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params
+}
+
+impl Signer {
+    pub(crate) fn new() -> Self {
+        let key = || KeyPair::generate().unwrap();
+        let root = CertifiedIssuer::self_signed(ca("Mock Root"), key()).unwrap();
+        let issuing = CertifiedIssuer::signed_by(ca("Mock Issuing CA"), key(), &root).unwrap();
+        Self { root, issuing }
+    }
+
+    /// Leaf, intermediate, root: PEM.
+    pub(crate) fn sign(&self, csr_der: &[u8], common_name: &str, names: &[String], days: i64) -> Vec<String> {
+        let (_, request) = X509CertificationRequest::from_der(csr_der).unwrap();
+        let spki = request.certification_request_info.subject_pki.raw.to_vec();
+        let mut params = CertificateParams::new(names.to_vec()).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.not_before = OffsetDateTime::now_utc() - time::Duration::hours(1);
+        params.not_after = OffsetDateTime::now_utc() + time::Duration::days(days);
+        let leaf = params.signed_by(&Key { spki }, &self.issuing).unwrap();
+        vec![leaf.pem(), self.issuing.pem(), self.root.pem()]
+    }
+}
+
+impl Signer {
+    /// The chain of a certificate of another key.
+    pub(crate) fn other(&self) -> Vec<String> {
+        let params = CertificateParams::new(vec!["other.example".to_owned()]).unwrap();
+        let leaf = params.signed_by(&KeyPair::generate().unwrap(), &self.issuing).unwrap();
+        vec![leaf.pem(), self.issuing.pem()]
+    }
+}
