@@ -13,21 +13,18 @@ pub(crate) struct Signer {
     issuing: CertifiedIssuer<'static, KeyPair>,
 }
 
+/// A public key on P-256.
 struct Key {
-    spki: Vec<u8>,
+    point: Vec<u8>,
 }
 
 impl PublicKeyData for Key {
     fn der_bytes(&self) -> &[u8] {
-        &self.spki
+        &self.point
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
         &rcgen::PKCS_ECDSA_P256_SHA256
-    }
-
-    fn subject_public_key_info(&self) -> Vec<u8> {
-        self.spki.clone()
     }
 }
 
@@ -51,13 +48,13 @@ impl Signer {
     /// Leaf, intermediate, root: PEM.
     pub(crate) fn sign(&self, csr_der: &[u8], common_name: &str, names: &[String], days: i64) -> Vec<String> {
         let (_, request) = X509CertificationRequest::from_der(csr_der).unwrap();
-        let spki = request.certification_request_info.subject_pki.raw.to_vec();
+        let point = request.certification_request_info.subject_pki.subject_public_key.data.to_vec();
         let mut params = CertificateParams::new(names.to_vec()).unwrap();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.not_before = OffsetDateTime::now_utc() - time::Duration::hours(1);
         params.not_after = OffsetDateTime::now_utc() + time::Duration::days(days);
-        let leaf = params.signed_by(&Key { spki }, &self.issuing).unwrap();
+        let leaf = params.signed_by(&Key { point }, &self.issuing).unwrap();
         vec![leaf.pem(), self.issuing.pem(), self.root.pem()]
     }
 }
