@@ -40,7 +40,7 @@ pub struct Order {
     pub policy: Policy,
     /// When the operation began.
     pub created: Timestamp,
-    /// The certificate (DER) that this one replaces, if it comes from the same issuer object.
+    /// The certificate (DER) that this one replaces; only where [`Provider::wants_replaced`] asks for it.
     pub replaces: Option<Vec<u8>>,
     /// The sealed private key of the certificate; only where [`Needs::sealed_key`] asks for it.
     pub sealed_key: Option<Vec<u8>>,
@@ -268,6 +268,12 @@ pub trait Provider: Send + Sync + 'static {
     /// What it needs from the certificate's side.
     fn needs(&self) -> Needs {
         Needs::default()
+    }
+
+    /// Whether it renews within an order: it is then given the certificate that is replaced, whichever
+    /// CA made that one.
+    fn wants_replaced(&self) -> bool {
+        false
     }
 
     /// The state of an issuer object for providers that keep all of it in the object: its

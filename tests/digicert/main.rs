@@ -2,6 +2,7 @@
 //! Services API (dev.digicert.com); no account at DigiCert was used.
 
 mod cancel;
+mod conformance;
 mod crashes;
 mod mock;
 mod mode_acme;
@@ -14,4 +15,6 @@ mod renewal;
 mod routes;
 mod service;
 mod signer;
+#[path = "../support/conformance.rs"]
+mod suite;
 mod validation;

@@ -168,6 +168,13 @@ impl Mock {
         }
     }
 
+    /// Issues every order that was not canceled.
+    pub(crate) fn issue_what_waits(&self) {
+        for order in self.account().orders.values_mut().filter(|order| order.status != "canceled") {
+            order.status = "issued".to_owned();
+        }
+    }
+
     pub(crate) fn faults(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.account().faults);
     }

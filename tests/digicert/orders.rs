@@ -101,7 +101,8 @@ async fn the_organization_is_found_where_its_number_is_not_given() {
         ..input(&mock, &[])
     };
     let unnamed = IssuerInput { organization: None, ..input(&mock, &[]) };
-    for input in [unnamed.clone(), named("example corp")] {
+    let option = IssuerInput { organization: None, ..input(&mock, &[("organization_id", "123456")]) };
+    for input in [unnamed.clone(), named("example corp"), option] {
         let mut play = Play::new(&input).await;
         play.issue(&order(&["www.example.com"])).await;
         assert_eq!(mock.only_order().body["organization"]["id"], 123_456);
@@ -295,7 +296,8 @@ async fn options_and_members_that_cannot_work_are_refused_by_their_name() {
         ("dcv_method", "carrier-pigeon", "dns-txt-token"),
         ("dcv_label", "a b", "label"),
         ("dns_provider", "carrier-pigeon", "rfc2136"),
-        ("organisation", "x", "organization_id"),
+        ("organisation", "x", "max_validity_days"),
+        ("organization_id", "x", "number"),
         ("ca_file", "x", "PEM"),
     ] {
         let refusal = play.provider().configure(&input(&mock, &[(name, value)]), None).await.unwrap_err();

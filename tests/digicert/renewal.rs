@@ -68,6 +68,22 @@ async fn a_term_that_ends_before_leads_to_an_order_that_names_the_one_before() {
 }
 
 #[tokio::test]
+async fn a_renewal_with_fewer_names_or_of_another_product_is_an_order() {
+    for of_product in [false, true] {
+        let (mock, mut play, next) = start(&[]).await;
+        for order in mock.account().orders.values_mut() {
+            if of_product {
+                order.product = "ssl_ev_basic".into();
+            } else {
+                order.body["certificate"]["dns_names"] = serde_json::json!(["gone.example.com"]);
+            }
+        }
+        play.issue(&next).await;
+        assert_eq!(mock.account().orders.len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn reissues_can_be_switched_off() {
     let (mock, mut play, next) = start(&[("reissue", "false")]).await;
     play.issue(&next).await;

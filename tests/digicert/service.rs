@@ -141,7 +141,7 @@ async fn ordered(mock: &Mock) {
     until("the order is placed", || async { mock.placed() > 0 }).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_1_in_progress_and_completed_over_both_apis() {
     let (mock, server) = start("processing").await;
     let (status, operation) = server.create("mycert1").await;
@@ -154,7 +154,7 @@ async fn scenario_1_in_progress_and_completed_over_both_apis() {
     assert!(operation["csr"].as_str().is_some_and(|csr| csr.len() > 100), "{operation}");
     ordered(&mock).await;
     assert_eq!(mock.only_order().alternative, operation["request_id"].as_str().unwrap());
-    let shown = server.json(&["pending", "mycert1"]);
+    let shown = server.json(&["pending", "show", "mycert1"]);
     assert!(shown.to_string().to_uppercase().contains("PROGRESS"), "{shown}");
     until("the reason is shown", || async {
         server.pending("mycert1").await["status_details"]
@@ -168,9 +168,13 @@ async fn scenario_1_in_progress_and_completed_over_both_apis() {
     assert!(ended["target"].as_str().unwrap().contains("/certificates/mycert1"), "{ended}");
     let (status, certificate) = server.send(Method::GET, "/certificates/mycert1", None).await;
     assert_eq!((status, &certificate["policy"]["issuer"]["cty"]), (200, &json!("OV-SSL")), "{certificate}");
+    // The next version is a reissue within the same order.
+    mock.faults(|faults| faults.first_status = None);
+    server.create("mycert1").await;
+    assert_eq!(server.ended("mycert1").await["status"], "completed");
+    assert_eq!(mock.only_order().reissues.len(), 1);
     // The same over gRPC, to its end.
     mock.account().orders.clear();
-    mock.faults(|faults| faults.first_status = None);
     let policy = ["--subject", "CN=MyCertSubject1", "--issuer", "mydigicert", "--certificate-type", "OV-SSL"];
     let created = server.cli(&[&["create", "mycert2", "--wait"], policy.as_slice()].concat(), "");
     assert!(created.status.success(), "{}\n{}", text(&created), server.log());
@@ -180,7 +184,7 @@ async fn scenario_1_in_progress_and_completed_over_both_apis() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_4_failed_with_both_codes_and_cancelled() {
     let (mock, server) = start("rejected").await;
     server.create("mycert1").await;
@@ -196,7 +200,7 @@ async fn scenario_4_failed_with_both_codes_and_cancelled() {
     assert!(!created.status.success() && text(&created).contains("Certificate issuer error"), "{}", text(&created));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_8_a_cancellation_is_granted_or_refused() {
     let (mock, server) = start("pending").await;
     let cancel = json!({"cancellation_requested": true});
@@ -224,7 +228,7 @@ async fn scenario_8_a_cancellation_is_granted_or_refused() {
     assert_eq!((&ended["status"], &ended["cancellation_requested"]), (&json!("completed"), &json!(true)), "{ended}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_9_a_deletion_while_ordering_cancels_the_order() {
     let (mock, server) = start("pending").await;
     server.create("mycert1").await;
@@ -235,7 +239,7 @@ async fn scenario_9_a_deletion_while_ordering_cancels_the_order() {
     until("the order is canceled", || async { mock.only_order().status == "canceled" }).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_at_any_point_completes_with_one_order() {
     let (mock, server) = start("processing").await;
     for (number, pause) in [0, 5, 20, 60, 150, 400].into_iter().enumerate() {
@@ -255,7 +259,7 @@ async fn a_server_that_is_killed_at_any_point_completes_with_one_order() {
 }
 
 /// As `az keyvault certificate issuer create` and the SDKs send it.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_form_of_key_vault_sets_the_issuer() {
     let mock = Mock::start().await;
     let server = Certmint::start(&mock).await;

@@ -7,7 +7,7 @@ use super::steps::{Stop, find_organization};
 use super::{DigiCert, wire};
 use crate::domain::{self, Blob, Policy};
 use crate::issuer::options::problem;
-use crate::issuer::provider::{IssuerInput, Order, Progress, Provider, State};
+use crate::issuer::provider::{IssuerInput, Order, Progress, State};
 use crate::issuer::{Checkpoint, IssuerError, Step};
 use serde_json::json;
 use std::time::Duration;
@@ -67,7 +67,7 @@ impl DigiCert {
             "name": "certmint",
             "product_name_id": product,
             "order_validity_days": state.settings.ordering.years * 365,
-            "validity_days": state.settings.ordering.max_days,
+            "validity_days": state.settings.ordering.most_days(&product, self.tools.clock.now()),
         });
         if !validates_names_alone(&product) {
             body["organization_id"] = json!(find_organization(&api, &state.settings.organization).await?);

@@ -4,6 +4,7 @@ use super::names::{Names, names};
 use super::problem::{Failure, Verdict};
 use super::state::Phase;
 use super::steps::{Run, Stop};
+use super::submit::SETTLE;
 use super::wire;
 use crate::domain::Timestamp;
 use crate::issuer::answers::{is_for_request, pem_chain};
@@ -13,9 +14,6 @@ use crate::issuer::{FailureClass, IssuerError, Step};
 use serde_json::json;
 use std::time::Duration;
 use tracing::warn;
-
-/// How long an order whose answer was lost is given to be listed, before it counts as never made.
-const SETTLE: Duration = Duration::from_secs(30);
 
 impl Run<'_> {
     /// The certificates of an answer, if one of them is for this request.

@@ -17,7 +17,9 @@ mod wire;
 
 use super::dns::Tools;
 use super::options::problem;
-use super::provider::{Health, IssuerInput, IssuerSchema, Needs, Order, Progress, Provider, RenewalWindow, State};
+use super::provider::{
+    Health, IssuerInput, IssuerSchema, Needs, OptionSchema, Order, Progress, Provider, RenewalWindow, State,
+};
 use super::{Checkpoint, IssuerError};
 use crate::domain::{self, Policy};
 use crate::outbound::{Buckets, Exchange};
@@ -126,6 +128,14 @@ impl Provider for DigiCert {
 
     fn needs(&self) -> Needs {
         Needs { sealed_key: false, common_name_in_sans: true }
+    }
+
+    fn wants_replaced(&self) -> bool {
+        true
+    }
+
+    fn members(&self) -> Vec<OptionSchema> {
+        settings::members()
     }
 
     async fn advance(&self, order: &Order, state: &State, at: &Checkpoint) -> Result<Progress, IssuerError> {

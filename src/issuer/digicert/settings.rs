@@ -3,7 +3,7 @@
 
 use super::acme_mode::acme_product;
 use super::names::base_name;
-use crate::domain;
+use crate::domain::{self, Timestamp};
 use crate::issuer::dns::{self, DnsSettings, HookForm, Need, Tools};
 use crate::issuer::options::{check, problem};
 use crate::issuer::provider::{IssuerInput, IssuerSchema, OptionKind, OptionSchema};
@@ -12,11 +12,15 @@ use std::collections::BTreeMap;
 
 /// The address of the API for accounts in the United States.
 const BASE_URL: &str = "https://www.digicert.com/services/v2";
-/// Days that a public certificate may be valid, since 24 February 2026.
-const MAX_DAYS: u32 = 199;
+/// Days that a public certificate may be valid (a day less than the CA/Browser Forum's ballot SC-081 allows), and until
+/// when, in seconds since the epoch: 15 March 2027, 15 March 2029.
+const MAX_DAYS: [(u32, i64); 3] = [(199, 1_805_068_800), (99, 1_868_227_200), (46, i64::MAX)];
+/// Three years, for certificates of a private CA.
+const MAX_PRIVATE_DAYS: u32 = 1095;
 /// What is ordered for the certificate types of Key Vault where no option says otherwise.
 const PRODUCTS: [(&str, &str); 3] =
     [("ov-ssl", "ssl_basic"), ("ev-ssl", "ssl_ev_basic"), ("dv-ssl", "ssl_dv_geotrust_flex")];
+const ORGANIZATION_ID: &str = "organization_id";
 /// For policies without a certificate type.
 const USUAL_TYPE: &str = "ov-ssl";
 
@@ -57,7 +61,8 @@ pub(super) enum Organization {
 /// What every order says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Ordering {
-    pub(super) max_days: u32,
+    #[serde(default)]
+    pub(super) max_days: Option<u32>,
     pub(super) years: u32,
     #[serde(default)]
     pub(super) container: Option<u64>,
@@ -131,7 +136,6 @@ pub(super) fn schema() -> IssuerSchema {
             Some("rest"),
             "acme: makes an ACME account with the API key and orders through it.",
         ),
-        option("organization_id", number(1, u64::MAX), None, "The organization, in place of org_details.id."),
         option("organization", OptionKind::Text, None, "The name of the organization, where its number is not given."),
         option(
             "product",
@@ -139,7 +143,12 @@ pub(super) fn schema() -> IssuerSchema {
             None,
             "product.CTY=NAME_ID: what is ordered for a policy's certificate type.",
         ),
-        option("max_validity_days", number(1, 1095), Some("199"), "Longer validities of policies are cut to this."),
+        option(
+            "max_validity_days",
+            number(1, 1095),
+            None,
+            "Longer validities are cut to this; public ones to what is allowed.",
+        ),
         option("order_years", number(1, 3), Some("1"), "The term of an order; certificates are reissued within it."),
         option("container", number(1, u64::MAX), None, "The division that orders belong to."),
         option("ca_cert_id", OptionKind::Text, None, "The issuing CA, where the product offers several."),
@@ -200,7 +209,10 @@ impl Settings {
     /// # Errors
     /// The option or member and what is wrong with it.
     pub(super) fn parse(input: &IssuerInput, tools: &Tools) -> domain::Result<Self> {
-        check(&schema(), input)?;
+        // A member of the issuer object, which may stand among the options too.
+        let mut options = input.options.clone();
+        options.remove(ORGANIZATION_ID);
+        check(&schema(), &IssuerInput { options, ..input.clone() })?;
         let text = |name: &str| input.options.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
         let yes = |name: &str, usual: bool| text(name).map_or(usual, |value| value == "true");
         let number = |name: &str| text(name).and_then(|value| value.parse::<u64>().ok());
@@ -222,7 +234,7 @@ impl Settings {
             organization: Organization::parse(input)?,
             products,
             ordering: Ordering {
-                max_days: short("max_validity_days", MAX_DAYS),
+                max_days: number("max_validity_days").and_then(|days| u32::try_from(days).ok()),
                 years: short("order_years", 1),
                 container: number("container"),
                 ca_cert_id: text("ca_cert_id").map(str::to_owned),
@@ -255,6 +267,18 @@ impl Settings {
             );
             domain::Error::field("policy.issuer.cty", hint)
         })
+    }
+}
+
+impl Ordering {
+    /// The longest validity of a product, in days: what is allowed at that time, or less where an option says so.
+    pub(super) fn most_days(&self, product: &str, at: Timestamp) -> u32 {
+        let allowed = if is_private(product) {
+            MAX_PRIVATE_DAYS
+        } else {
+            MAX_DAYS.iter().find(|(_, until)| at.seconds() < *until).map_or(1, |(days, _)| *days)
+        };
+        self.max_days.map_or(allowed, |days| days.min(allowed))
     }
 }
 
@@ -294,8 +318,9 @@ impl Access {
 impl Organization {
     fn parse(input: &IssuerInput) -> domain::Result<Self> {
         let text = |name: &str| input.options.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        if let Some(id) = text("organization_id").and_then(|id| id.parse().ok()) {
-            return Ok(Self::Id(id));
+        if let Some(id) = text(ORGANIZATION_ID) {
+            let wrong = |_| problem(ORGANIZATION_ID, "Not the number of an organization.");
+            return id.parse().map(Self::Id).map_err(wrong);
         }
         if let Some(name) = text("organization") {
             return Ok(Self::Name(name.to_owned()));
@@ -354,5 +379,39 @@ impl AcmeOptions {
             options: options.map(|(name, text)| (name.clone(), text.clone())).collect(),
             secrets: secrets.map(|(name, text)| (name.clone(), text.to_string())).collect(),
         })
+    }
+}
+
+/// The members of Key Vault's issuer object that are read.
+pub(super) fn members() -> Vec<OptionSchema> {
+    let member = |name, kind, required, help| OptionSchema { name, kind, required, default: None, help };
+    vec![
+        member("account_id", OptionKind::Text, false, "The number of the CertCentral account; kept, and sent nowhere."),
+        member("password", OptionKind::Secret, true, "The API key of the account."),
+        member("organization_id", OptionKind::Text, false, "The number or the name of the organization."),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validities_of_public_certificates_shrink_with_the_years() {
+        let ordering = Ordering {
+            max_days: Some(150),
+            years: 1,
+            container: None,
+            ca_cert_id: None,
+            signature_hash: String::new(),
+            payment_method: String::new(),
+            skip_approval: true,
+            approve: false,
+            reissue: true,
+        };
+        for (seconds, days) in [(1_790_000_000, 150), (1_805_068_800, 99), (1_868_227_200, 46)] {
+            assert_eq!(ordering.most_days("ssl_basic", Timestamp::from_seconds(seconds)), days);
+        }
+        assert_eq!(ordering.most_days("private_ssl_plus", Timestamp::from_seconds(1_868_227_200)), 150);
     }
 }

@@ -77,7 +77,7 @@ impl Run<'_> {
             Err(error) => return Ok(self.fail(FailureClass::RequestRejected, error.message).await),
         };
         match self.saved.phase {
-            Phase::New => self.prepare().await,
+            Phase::New => self.prepare(&names).await,
             Phase::Submitting => self.submit(&names).await,
             Phase::Ordered => self.look(&names).await,
         }
@@ -99,7 +99,7 @@ impl Run<'_> {
     }
 
     /// Before the order: whom it is for, and whether it renews another one.
-    async fn prepare(&mut self) -> Result<Progress, Stop> {
+    async fn prepare(&mut self, names: &Names) -> Result<Progress, Stop> {
         let product = self.product()?;
         if self.organization().is_none() && !validates_names_alone(&product) {
             self.state.organization = Some(find_organization(&self.api, &self.state.settings.organization).await?);
@@ -107,7 +107,7 @@ impl Run<'_> {
             progress.state = Some(self.state.write());
             return Ok(progress);
         }
-        self.saved.before = self.find_before().await?;
+        self.saved.before = self.find_before(names).await?;
         self.saved.phase = Phase::Submitting;
         Ok(self.pending(Duration::ZERO, None))
     }

@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long an order whose answer was lost is given to be listed.
-const SETTLE: Duration = Duration::from_secs(30);
+pub(super) const SETTLE: Duration = Duration::from_secs(30);
 
 impl Run<'_> {
     /// The order of the certificate that this one replaces. Another CA's is not known to DigiCert.
-    pub(super) async fn find_before(&self) -> Result<Option<Before>, Stop> {
+    pub(super) async fn find_before(&self, names: &Names) -> Result<Option<Before>, Stop> {
         let Some(certificate) = &self.order.replaces else { return Ok(None) };
         let print: String =
             crate::keys::chain::thumbprint(certificate).iter().map(|byte| format!("{byte:02X}")).collect();
@@ -35,11 +35,16 @@ impl Run<'_> {
         let validity = self.validity();
         let end = self.tools.clock.now().plus(Duration::from_secs(u64::from(validity.days) * 86_400));
         let covers = order.order_valid_till.as_deref().and_then(end_of_day).is_some_and(|till| till >= end);
-        Ok(Some(Before { order: number, reissue: self.state.settings.ordering.reissue && covers }))
+        let product = self.product()?;
+        let same = order.product.as_ref().is_none_or(|known| known.name_id == product)
+            && order.certificate.as_ref().is_some_and(|certificate| keeps_names(certificate, names));
+        Ok(Some(Before { order: number, reissue: self.state.settings.ordering.reissue && covers && same }))
     }
 
     pub(super) fn validity(&self) -> Validity {
-        Validity::of(&self.order.policy, self.order.created, self.state.settings.ordering.max_days)
+        let product = self.product().unwrap_or_default();
+        let most = self.state.settings.ordering.most_days(&product, self.order.created);
+        Validity::of(&self.order.policy, self.order.created, most)
     }
 
     /// Looks whether the order is there, and places it where it is not.
@@ -226,6 +231,13 @@ impl Run<'_> {
     fn comment(&self) -> String {
         format!("certmint: {}/{}", self.order.vault, self.order.certificate)
     }
+}
+
+/// Whether no name of the certificate is left out: a reissue takes its place, and it may be revoked then.
+fn keeps_names(certificate: &wire::Certificate, names: &Names) -> bool {
+    let mut before = certificate.common_name.iter().chain(&certificate.dns_names);
+    let now = || names.dns_names.iter().chain([&names.common_name]);
+    before.all(|name| now().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
 /// An order or certificate that nothing comes of any more.

@@ -63,6 +63,14 @@ pub(super) struct Order {
     /// `yyyy-MM-dd`.
     #[serde(default)]
     pub(super) order_valid_till: Option<String>,
+    #[serde(default)]
+    pub(super) product: Option<Product>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Product {
+    #[serde(default)]
+    pub(super) name_id: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -73,6 +81,10 @@ pub(super) struct Certificate {
     pub(super) status: String,
     #[serde(default)]
     pub(super) csr: Option<String>,
+    #[serde(default)]
+    pub(super) common_name: Option<String>,
+    #[serde(default)]
+    pub(super) dns_names: Vec<String>,
 }
 
 /// The reissues of an order.
