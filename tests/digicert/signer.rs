@@ -13,18 +13,19 @@ pub(crate) struct Signer {
     issuing: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// A public key on P-256.
+/// A public key: RSA, or on P-256.
 struct Key {
-    point: Vec<u8>,
+    bits: Vec<u8>,
+    rsa: bool,
 }
 
 impl PublicKeyData for Key {
     fn der_bytes(&self) -> &[u8] {
-        &self.point
+        &self.bits
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &rcgen::PKCS_ECDSA_P256_SHA256
+        if self.rsa { &rcgen::PKCS_RSA_SHA256 } else { &rcgen::PKCS_ECDSA_P256_SHA256 }
     }
 }
 
@@ -48,13 +49,15 @@ impl Signer {
     /// Leaf, intermediate, root: PEM.
     pub(crate) fn sign(&self, csr_der: &[u8], common_name: &str, names: &[String], days: i64) -> Vec<String> {
         let (_, request) = X509CertificationRequest::from_der(csr_der).unwrap();
-        let point = request.certification_request_info.subject_pki.subject_public_key.data.to_vec();
+        let key = &request.certification_request_info.subject_pki;
+        let rsa = key.algorithm.algorithm.to_id_string() == "1.2.840.113549.1.1.1";
+        let bits = key.subject_public_key.data.to_vec();
         let mut params = CertificateParams::new(names.to_vec()).unwrap();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.not_before = OffsetDateTime::now_utc() - time::Duration::hours(1);
         params.not_after = OffsetDateTime::now_utc() + time::Duration::days(days);
-        let leaf = params.signed_by(&Key { point }, &self.issuing).unwrap();
+        let leaf = params.signed_by(&Key { bits, rsa }, &self.issuing).unwrap();
         vec![leaf.pem(), self.issuing.pem(), self.root.pem()]
     }
 }

@@ -122,7 +122,7 @@ impl Run<'_> {
         let proving = self.saved.proof.as_ref().is_some_and(|proof| !proof.found);
         if slow
             && !proving
-            && self.saved.polls % LOOK_AGAIN != 0
+            && !self.saved.polls.is_multiple_of(LOOK_AGAIN)
             && let Some(since) = self.saved.looked
         {
             match self.board.news(&self.api, placed.order, since).await? {
