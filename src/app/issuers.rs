@@ -6,6 +6,7 @@ use crate::config::{AcmeSettings, Config, HookForm as FormSetting, HookSettings}
 use crate::issuer::Issuers;
 use crate::issuer::acme::{Acme, Hook, HookForm, Lookup, PRESETS, Responder, Tools};
 use crate::issuer::digicert::DigiCert;
+use crate::issuer::globalsign::GlobalSign;
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::provider::ChallengeKind;
 use crate::issuer::self_signed::SelfSigned;
@@ -32,7 +33,8 @@ pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> 
         issuers = issuers.with_provider(Arc::new(Acme::new(*preset, tools.clone())));
     }
     let acme = Arc::new(Acme::new(PRESETS[0], tools.clone()));
-    issuers = issuers.with_provider(Arc::new(DigiCert::new(tools, acme)));
+    issuers = issuers.with_provider(Arc::new(DigiCert::new(tools.clone(), acme)));
+    issuers = issuers.with_provider(Arc::new(GlobalSign::new(tools)));
     if config.dev {
         issuers = issuers.with_provider(Arc::new(TestIssuer::new(self_signed)));
     }

@@ -5,6 +5,7 @@ pub mod acme;
 mod answers;
 pub mod digicert;
 pub mod dns;
+pub mod globalsign;
 pub mod local_ca;
 mod options;
 pub mod provider;

@@ -1,5 +1,6 @@
 //! Signs requests as a CA does: whatever the request says of names is passed over.
 
+use certmint::clock::{Clock, SystemClock};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose,
     PublicKeyData, SignatureAlgorithm,
@@ -55,8 +56,9 @@ impl Signer {
         let mut params = CertificateParams::new(names.to_vec()).unwrap();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common_name);
-        params.not_before = OffsetDateTime::now_utc() - time::Duration::hours(1);
-        params.not_after = OffsetDateTime::now_utc() + time::Duration::days(days);
+        let now = OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap();
+        params.not_before = now - time::Duration::hours(1);
+        params.not_after = now + time::Duration::days(days);
         let leaf = params.signed_by(&Key { bits, rsa }, &self.issuing).unwrap();
         vec![leaf.pem(), self.issuing.pem(), self.root.pem()]
     }
