@@ -9,6 +9,7 @@ mod dcv;
 mod end;
 mod names;
 mod problem;
+mod schema;
 mod settings;
 mod state;
 mod steps;
@@ -81,7 +82,7 @@ impl DigiCert {
 #[async_trait]
 impl Provider for DigiCert {
     fn schema(&self) -> IssuerSchema {
-        settings::schema()
+        schema::schema()
     }
 
     async fn configure(&self, input: &IssuerInput, old: Option<&State>) -> domain::Result<State> {
@@ -135,7 +136,7 @@ impl Provider for DigiCert {
     }
 
     fn members(&self) -> Vec<OptionSchema> {
-        settings::members()
+        schema::members()
     }
 
     async fn advance(&self, order: &Order, state: &State, at: &Checkpoint) -> Result<Progress, IssuerError> {
