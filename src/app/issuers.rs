@@ -5,6 +5,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{AcmeSettings, Config, HookForm as FormSetting, HookSettings};
 use crate::issuer::Issuers;
 use crate::issuer::acme::{Acme, Hook, HookForm, Lookup, PRESETS, Responder, Tools};
+use crate::issuer::digicert::DigiCert;
+use crate::issuer::globalsign::GlobalSign;
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::provider::ChallengeKind;
 use crate::issuer::self_signed::SelfSigned;
@@ -36,6 +38,9 @@ pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> 
     for preset in PRESETS {
         issuers = issuers.with_provider(Arc::new(Acme::new(*preset, tools.clone())));
     }
+    let acme = Arc::new(Acme::new(PRESETS[0], tools.clone()));
+    issuers = issuers.with_provider(Arc::new(DigiCert::new(tools.clone(), acme)));
+    issuers = issuers.with_provider(Arc::new(GlobalSign::new(tools)));
     if config.dev {
         issuers = issuers.with_provider(Arc::new(TestIssuer::new(self_signed)));
     }
@@ -80,8 +85,14 @@ struct Challenges(Service);
 #[async_trait]
 impl Lookup for Challenges {
     async fn lookup(&self, token: &str) -> Result<Option<String>, ()> {
-        self.0.issuers().challenge(ChallengeKind::Http01, token).await.map_err(|error| {
-            tracing::warn!(%error, "an http-01 request could not be answered");
-        })
+        self.0.issuers().challenge(ChallengeKind::Http01, token).await.map_err(unanswered)
     }
+
+    async fn file(&self, host: &str) -> Result<Option<String>, ()> {
+        self.0.issuers().challenge(ChallengeKind::PkiValidation, host).await.map_err(unanswered)
+    }
+}
+
+fn unanswered(error: crate::domain::Error) {
+    tracing::warn!(%error, "a CA that validates a name could not be answered");
 }

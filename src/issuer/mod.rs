@@ -2,7 +2,12 @@
 //! caller keeps, so a step may be repeated after any crash. The port is [`provider::Provider`].
 
 pub mod acme;
+mod answers;
+pub mod digicert;
+pub mod dns;
+pub mod globalsign;
 pub mod local_ca;
+mod options;
 pub mod provider;
 mod schema;
 pub mod self_signed;

@@ -41,7 +41,7 @@ pub struct Order {
     pub policy: Policy,
     /// When the operation began.
     pub created: Timestamp,
-    /// The certificate (DER) that this one replaces, if it comes from the same issuer object.
+    /// The certificate (DER) that this one replaces; only where [`Provider::wants_replaced`] asks for it.
     pub replaces: Option<Vec<u8>>,
     /// The sealed private key of the certificate; only where [`Needs::sealed_key`] asks for it.
     pub sealed_key: Option<Vec<u8>>,
@@ -132,7 +132,7 @@ impl Progress {
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ChallengeKey {
     pub kind: ChallengeKind,
-    /// The token (http-01), or the name of the host in lower case (tls-alpn-01).
+    /// The token (http-01), or the name of the host in lower case (tls-alpn-01, pki-validation).
     pub name: String,
 }
 
@@ -143,6 +143,9 @@ pub enum ChallengeKind {
     Http01,
     /// RFC 8737.
     TlsAlpn01,
+    /// A file at `/.well-known/pki-validation/fileauth.txt` of the host, which CAs with an API of their own look for
+    /// (CA/Browser Forum Baseline Requirements 3.2.2.4.18).
+    PkiValidation,
 }
 
 /// The record of a challenge: read by every replica, deleted by [`Progress::withdraw`], and of no
@@ -150,7 +153,7 @@ pub enum ChallengeKind {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Challenge {
     pub key: ChallengeKey,
-    /// The key authorization (RFC 8555 section 8.1). Public once the CA has asked for it.
+    /// The key authorization (RFC 8555 section 8.1), or the content of the file. Public once the CA has asked for it.
     pub key_authorization: String,
     pub expires: Timestamp,
 }
@@ -228,6 +231,12 @@ pub trait Provider: Send + Sync + 'static {
     /// What it needs from the certificate's side.
     fn needs(&self) -> Needs {
         Needs::default()
+    }
+
+    /// Whether it renews within an order: it is then given the certificate that is replaced, whichever
+    /// CA made that one.
+    fn wants_replaced(&self) -> bool {
+        false
     }
 
     /// The state of an issuer object for providers that keep all of it in the object: its

@@ -1,10 +1,10 @@
 //! Orders that end without a certificate: why, what is cleaned up, and whether another one is made.
 
-use super::dns;
 use super::problem::{FINAL, Failure, Place};
 use super::steps::{Run, Stop};
 use super::wire::{self, AuthorizationStatus};
 use crate::issuer::FailureClass;
+use crate::issuer::dns;
 use crate::issuer::provider::{ChallengeKey, Progress};
 use serde_json::json;
 use std::time::Duration;
@@ -107,8 +107,8 @@ impl Run<'_> {
         match dns::solver(settings, self.tools) {
             Ok(solver) => {
                 for record in records {
-                    if let Err(error) = solver.remove(&record).await {
-                        warn!(record = record.owner(), ?error, "a DNS record could not be removed");
+                    if let Err(error) = solver.remove(&record.txt()).await {
+                        warn!(record = record.txt().owner, ?error, "a DNS record could not be removed");
                         kept.push(record);
                     }
                 }

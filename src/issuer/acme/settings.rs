@@ -1,8 +1,9 @@
 //! The options of an ACME issuer: their schema, and their checked form.
 
-use super::dns::DnsSettings;
 use super::state::Method;
 use crate::domain;
+use crate::issuer::dns::{DnsSettings, Need};
+use crate::issuer::options::{list, problem};
 use crate::issuer::provider::{IssuerInput, IssuerSchema, OptionKind, OptionSchema};
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -128,13 +129,8 @@ pub(super) fn schema(preset: &Preset) -> IssuerSchema {
             "How many orders one operation may make when validations fail.",
         ),
     ];
-    options.extend(super::dns::options());
+    options.extend(crate::issuer::dns::options());
     IssuerSchema { provider: preset.provider, summary: preset.summary, options }
-}
-
-/// A problem of an option, as a field error.
-pub(super) fn problem(name: &str, problem: impl Into<String>) -> domain::Error {
-    domain::Error::field(format!("options.{name}"), problem)
 }
 
 impl Settings {
@@ -190,13 +186,16 @@ impl Settings {
             profiles: profiles.collect(),
             preferred_chain: text("preferred_chain").map(str::to_owned),
             max_orders: text("max_orders").and_then(|count| count.parse().ok()).unwrap_or(5),
-            dns: DnsSettings::parse(input, method)?,
+            dns: DnsSettings::parse(input, need(method), "challenge=dns-01")?,
         })
     }
 }
 
-/// The items of a list.
-pub(super) fn list(text: Option<&str>) -> Vec<String> {
-    let items = text.unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty());
-    items.map(str::to_owned).collect()
+/// What a way of proving names wants with DNS records.
+fn need(method: Method) -> Need {
+    match method {
+        Method::Http01 | Method::TlsAlpn01 => Need::Unused,
+        Method::DnsPersist01 => Need::Look,
+        Method::Dns01 => Need::Write,
+    }
 }

@@ -4,7 +4,7 @@ use super::Issuing;
 use super::bulkhead;
 use super::states::Kept;
 use crate::domain::pending::{Event, State};
-use crate::domain::{Action, Error, IssuerName, OperationError, Reason, RequestId, Result, Timestamp};
+use crate::domain::{Action, Error, IssuerName, Operation, OperationError, Reason, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Order, Progress, Provider};
 use crate::issuer::{Checkpoint, FailureClass, IssuerError, Step};
 use crate::service::records::{PendingRecord, key};
@@ -109,8 +109,9 @@ impl Issuing {
             return Ok(Outcome::TooLate.into());
         }
         let checkpoint = Checkpoint(pending.checkpoint.0.clone());
+        let replaces = self.replaced(&signer, pending).await?;
         let begun = Instant::now();
-        let call = self.bulkhead.watch(&called, call(&signer, pending, &checkpoint));
+        let call = self.bulkhead.watch(&called, call(&signer, pending, &checkpoint, replaces));
         let answer = tokio::time::timeout(time, call).await;
         self.context.metrics.issuer(signer.name, outcome_of(&answer), begun.elapsed());
         if let Some(issuer) = &signer.issuer {
@@ -124,6 +125,18 @@ impl Issuing {
                     .into())
             }
         }
+    }
+
+    /// The certificate that a renewal replaces, for providers that want it; they learn of it before they order.
+    async fn replaced(&self, signer: &Signer, pending: &PendingRecord) -> Result<Option<Vec<u8>>> {
+        let Operation { vault, certificate, .. } = &pending.operation;
+        if !signer.provider.wants_replaced() || !pending.checkpoint.0.is_empty() {
+            return Ok(None);
+        }
+        let entry = self.context.load(&key::certificate(vault, certificate)).await?;
+        let Some(latest) = entry.and_then(|(_, entry)| entry.latest) else { return Ok(None) };
+        let version = self.context.load(&key::version(vault, certificate, latest)).await?;
+        Ok(version.map(|(_, version)| version.cer.0.clone()))
     }
 
     /// Puts together what is committed for an answer.
@@ -217,8 +230,13 @@ fn readable<T>(read: Result<T>) -> Result<Result<T, NotAsked>> {
     }
 }
 
-async fn call(signer: &Signer, pending: &PendingRecord, at: &Checkpoint) -> Result<Progress, IssuerError> {
-    let order = order(pending, signer.provider.needs());
+async fn call(
+    signer: &Signer,
+    pending: &PendingRecord,
+    at: &Checkpoint,
+    replaces: Option<Vec<u8>>,
+) -> Result<Progress, IssuerError> {
+    let order = Order { replaces, ..order(pending, signer.provider.needs()) };
     if pending.operation.cancellation_requested {
         signer.provider.cancel(&order, signer.kept.state(), at).await
     } else {
@@ -279,7 +297,7 @@ fn order(pending: &PendingRecord, needs: Needs) -> Order {
         csr: operation.csr.0.clone(),
         policy: pending.policy.clone(),
         created: operation.created,
-        // Which issuer made the version before is not stored, and to name another CA's certificate would be wrong.
+        // Which issuer made the version before is not stored: only providers that can tell are given it.
         replaces: None,
         sealed_key: needs.sealed_key.then(|| pending.sealed_key.0.clone()),
     }

@@ -13,11 +13,12 @@ fn word(kind: ChallengeKind) -> &'static str {
     match kind {
         ChallengeKind::Http01 => "http-01",
         ChallengeKind::TlsAlpn01 => "tls-alpn-01",
+        ChallengeKind::PkiValidation => "pki-validation",
     }
 }
 
 impl Issuing {
-    /// The key authorization of a token (http-01) or a host name (tls-alpn-01); none where no open order has it.
+    /// The key authorization of a token (http-01) or a host name (tls-alpn-01, pki-validation); none where no open order has it.
     ///
     /// # Errors
     /// Where the store is not available: it cannot be known now.

@@ -1,8 +1,7 @@
 //! The options for DNS records: their schema, and their checked form.
 
-use super::super::settings::{list, problem};
-use super::super::state::Method;
 use crate::domain;
+use crate::issuer::options::{list, problem};
 use crate::issuer::provider::{IssuerInput, OptionKind, OptionSchema};
 use crate::outbound::dns::{TsigKey, name};
 use serde::{Deserialize, Serialize};
@@ -10,14 +9,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 #[derive(Clone, Serialize, Deserialize)]
-pub(in super::super) struct DnsSettings {
+pub(in crate::issuer) struct DnsSettings {
     #[serde(default)]
     pub(super) writer: Option<Writer>,
     /// Who is asked for aliases, zones and servers; the system's where there are none.
     #[serde(default)]
     pub(super) resolvers: Vec<SocketAddr>,
     /// Whether records are looked for before the CA is asked.
-    pub(in super::super) check: bool,
+    pub(in crate::issuer) check: bool,
     /// The servers to look at, in place of those that the zone names.
     #[serde(default)]
     pub(super) check_servers: Vec<SocketAddr>,
@@ -81,7 +80,7 @@ pub(super) struct AcmeDnsAccount {
 }
 
 /// The schema of the options.
-pub(in super::super) fn options() -> Vec<OptionSchema> {
+pub(in crate::issuer) fn options() -> Vec<OptionSchema> {
     let option = |name, kind, default, help| OptionSchema { name, kind, required: false, default, help };
     let algorithms = OptionKind::Choice(&["hmac-sha256", "hmac-sha384", "hmac-sha512"]);
     vec![
@@ -89,7 +88,7 @@ pub(in super::super) fn options() -> Vec<OptionSchema> {
             "dns_provider",
             OptionKind::Choice(&["rfc2136", "exec", "httpreq", "acme-dns"]),
             None,
-            "Who writes the records of dns-01.",
+            "Who writes the records that prove names.",
         ),
         option("dns_resolvers", OptionKind::List, None, "ADDRESS[:PORT] of resolvers, in place of the system's."),
         option("dns_check", OptionKind::Boolean, Some("true"), "Look for the records before the CA is asked."),
@@ -125,34 +124,49 @@ pub(in super::super) fn options() -> Vec<OptionSchema> {
     ]
 }
 
+/// What a provider wants with records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::issuer) enum Need {
+    /// Nothing: names are proved otherwise.
+    Unused,
+    /// Only to look for them.
+    Look,
+    /// Somebody has to write them.
+    Write,
+    /// They are written where somebody is named, else by a person.
+    MayWrite,
+}
+
 impl DnsSettings {
+    /// The options, where records are wanted. `setting` is the choice that wants them, for the messages.
+    ///
     /// # Errors
     /// The option and what is wrong with it.
-    pub(in super::super) fn parse(input: &IssuerInput, method: Method) -> domain::Result<Option<Self>> {
+    pub(in crate::issuer) fn parse(input: &IssuerInput, need: Need, setting: &str) -> domain::Result<Option<Self>> {
         let text = |name: &str| input.options.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
         let secret = |name: &str| input.secrets.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        let writer = match (method, text("dns_provider")) {
-            (Method::Http01 | Method::TlsAlpn01, None) => return Ok(None),
-            (Method::Http01 | Method::TlsAlpn01 | Method::DnsPersist01, Some(_)) => {
-                return Err(problem("dns_provider", "Only with challenge=dns-01."));
+        let writer = match (need, text("dns_provider")) {
+            (Need::Unused | Need::MayWrite, None) => return Ok(None),
+            (Need::Unused | Need::Look, Some(_)) => {
+                return Err(problem("dns_provider", format!("Only with {setting}.")));
             }
-            (Method::DnsPersist01, None) => None,
-            (Method::Dns01, None) => {
-                let hint = "Required with challenge=dns-01: rfc2136, exec, httpreq or acme-dns.";
+            (Need::Look, None) => None,
+            (Need::Write, None) => {
+                let hint = format!("Required with {setting}: rfc2136, exec, httpreq or acme-dns.");
                 return Err(problem("dns_provider", hint));
             }
-            (Method::Dns01, Some("rfc2136")) => Some(Writer::Rfc2136(Update::parse(text, secret)?)),
-            (Method::Dns01, Some("exec")) => {
+            (_, Some("rfc2136")) => Some(Writer::Rfc2136(Update::parse(text, secret)?)),
+            (_, Some("exec")) => {
                 let hook = text("dns_hook").ok_or_else(|| problem("dns_hook", "Required with dns_provider=exec."))?;
                 Some(Writer::Exec { hook: hook.to_owned() })
             }
-            (Method::Dns01, Some("httpreq")) => Some(Writer::HttpReq(HttpReqSettings {
+            (_, Some("httpreq")) => Some(Writer::HttpReq(HttpReqSettings {
                 url: address("httpreq_url", text("httpreq_url"))?,
                 user: text("httpreq_user").map(str::to_owned),
                 password: secret("httpreq_password").map(str::to_owned),
                 raw: text("httpreq_raw") == Some("true"),
             })),
-            (Method::Dns01, Some(_)) => {
+            (_, Some(_)) => {
                 let url = address("acmedns_url", text("acmedns_url"))?;
                 let json = secret("acmedns_accounts").ok_or_else(|| problem("acmedns_accounts", "Required."))?;
                 // The text of the parser could repeat a password.
@@ -170,6 +184,19 @@ impl DnsSettings {
             check_servers: servers("dns_check_servers", text("dns_check_servers"))?,
             ttl: text("dns_ttl").and_then(|ttl| ttl.parse().ok()).unwrap_or(60),
         }))
+    }
+
+    /// The hook of the server's configuration that writes the records, where one does.
+    pub(in crate::issuer) fn hook(&self) -> Option<&str> {
+        match &self.writer {
+            Some(Writer::Exec { hook }) => Some(hook),
+            _ => None,
+        }
+    }
+
+    /// Whether owner and text of a record are made by the service that writes it, as ACME makes them.
+    pub(in crate::issuer) fn is_raw(&self) -> bool {
+        matches!(&self.writer, Some(Writer::HttpReq(HttpReqSettings { raw: true, .. })))
     }
 }
 

@@ -1,8 +1,7 @@
 //! Records by a program of the operator, called as lego's `exec` provider or as certbot's manual
 //! hooks are called, so that existing scripts work.
 
-use super::{SolveError, Solver};
-use crate::issuer::acme::state::DnsRecord;
+use super::{SolveError, Solver, TxtRecord};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -42,7 +41,7 @@ impl Exec {
         Self(hook)
     }
 
-    async fn run(&self, action: &str, record: &DnsRecord) -> Result<(), SolveError> {
+    async fn run(&self, action: &str, record: &TxtRecord) -> Result<(), SolveError> {
         let hook = &self.0;
         let program = match (hook.form, action, &hook.cleanup) {
             (HookForm::Certbot, "cleanup", None) => return Ok(()),
@@ -58,12 +57,12 @@ impl Exec {
         }
         command.envs(&hook.environment).stdin(Stdio::null()).kill_on_drop(true);
         match hook.form {
-            HookForm::Lego => command.args([action, &record.owner(), &record.value()]),
+            HookForm::Lego => command.args([action, &record.owner, &record.value]),
             HookForm::LegoRaw => command.args([action, "--", &record.domain, &record.token, &record.key_authorization]),
             HookForm::Certbot => command
                 .env("CERTBOT_DOMAIN", &record.domain)
                 .env("CERTBOT_IDENTIFIER", &record.domain)
-                .env("CERTBOT_VALIDATION", record.value())
+                .env("CERTBOT_VALIDATION", &record.value)
                 .env("CERTBOT_ALL_DOMAINS", &record.domain)
                 .env("CERTBOT_REMAINING_CHALLENGES", "0"),
         };
@@ -85,21 +84,17 @@ impl Exec {
         let last: String = String::from_utf8_lossy(&output.stderr).chars().rev().take(500).collect();
         let last: String = last.chars().rev().filter(|c| !c.is_control()).collect();
         warn!(program = %shown, action, domain = record.domain, status = %output.status, stderr = last, "a DNS hook failed");
-        Err(SolveError::Retry(format!(
-            "The DNS hook {shown} failed to {action} {}: {}.",
-            record.owner(),
-            output.status
-        )))
+        Err(SolveError::Retry(format!("The DNS hook {shown} failed to {action} {}: {}.", record.owner, output.status)))
     }
 }
 
 #[async_trait]
 impl Solver for Exec {
-    async fn present(&self, record: &DnsRecord) -> Result<(), SolveError> {
+    async fn present(&self, record: &TxtRecord) -> Result<(), SolveError> {
         self.run("present", record).await
     }
 
-    async fn remove(&self, record: &DnsRecord) -> Result<(), SolveError> {
+    async fn remove(&self, record: &TxtRecord) -> Result<(), SolveError> {
         self.run("cleanup", record).await
     }
 }

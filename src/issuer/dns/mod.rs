@@ -1,5 +1,6 @@
-//! dns-01 (RFC 8555 section 8.4): who writes the records, and whether they can be seen. Records are
-//! added beside others and removed one by one.
+//! TXT records that prove names to a CA: who writes them, and whether they can be seen. Records are
+//! added beside others and removed one by one. ACME (dns-01, RFC 8555 section 8.4) and CAs with an
+//! API of their own share it.
 
 mod acme_dns;
 mod check;
@@ -10,10 +11,8 @@ mod settings;
 
 pub(super) use check::{Persistent, Seen, persistent, visible};
 pub use exec::{Hook, HookForm};
-pub(super) use settings::{DnsSettings, options};
+pub(super) use settings::{DnsSettings, Need, options};
 
-use super::jws::{authorization_digest, base64url};
-use super::state::DnsRecord;
 use crate::clock::Clock;
 use crate::issuer::IssuerError;
 use crate::outbound::dns::{DnsError, Name, Resolver, name};
@@ -28,7 +27,7 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(5);
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// What solvers work with. One for the process.
+/// What providers that prove names work with. One for the process.
 #[derive(Clone)]
 pub struct Tools {
     pub clients: Arc<dyn Clients>,
@@ -76,8 +75,8 @@ impl From<SolveError> for IssuerError {
 /// Writes and removes records. Repeats change nothing.
 #[async_trait]
 pub(super) trait Solver: Send + Sync {
-    async fn present(&self, record: &DnsRecord) -> Result<(), SolveError>;
-    async fn remove(&self, record: &DnsRecord) -> Result<(), SolveError>;
+    async fn present(&self, record: &TxtRecord) -> Result<(), SolveError>;
+    async fn remove(&self, record: &TxtRecord) -> Result<(), SolveError>;
 }
 
 /// The solver of an issuer object.
@@ -102,19 +101,23 @@ pub(super) fn solver(settings: &DnsSettings, tools: &Tools) -> Result<Box<dyn So
     })
 }
 
-impl DnsRecord {
-    /// The owner name, before aliases.
-    pub(super) fn owner(&self) -> String {
-        format!("_acme-challenge.{}.", self.domain.trim_end_matches('.'))
-    }
-
+/// A TXT record to write or to look for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct TxtRecord {
+    /// The owner name, before aliases, with a dot at its end.
+    pub(super) owner: String,
     /// The text of the record.
-    pub(super) fn value(&self) -> String {
-        base64url(&authorization_digest(&self.key_authorization))
-    }
+    pub(super) value: String,
+    /// The host name that it proves, without `*.`.
+    pub(super) domain: String,
+    /// For programs that make owner and text themselves (ACME only, RFC 8555 section 8.1).
+    pub(super) token: String,
+    pub(super) key_authorization: String,
+}
 
+impl TxtRecord {
     fn owner_name(&self) -> Result<Name, DnsError> {
-        name(&self.owner())
+        name(&self.owner)
     }
 }
 

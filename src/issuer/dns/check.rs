@@ -1,28 +1,28 @@
 //! Looks for records at the servers that the CA will ask, before the CA is asked: a validation that
 //! fails counts against the CA's limits, and ends the order.
 
+use super::TxtRecord;
 use super::{DnsSettings, SolveError, resolver};
 use crate::domain::Timestamp;
-use crate::issuer::acme::state::DnsRecord;
 use crate::outbound::dns::{DnsError, Name, Resolver, name};
 
 /// What a look came to.
 #[derive(Debug, Eq, PartialEq)]
-pub(in super::super) enum Seen {
+pub(in crate::issuer) enum Seen {
     Everywhere,
     /// Where something is missing, in words.
     Missing(String),
 }
 
 /// Whether the records are at every server of their zones.
-pub(in super::super) async fn visible(settings: &DnsSettings, records: &[DnsRecord]) -> Result<Seen, SolveError> {
+pub(in crate::issuer) async fn visible(settings: &DnsSettings, records: &[TxtRecord]) -> Result<Seen, SolveError> {
     let resolver = resolver(settings).await?;
     for record in records {
         let owner = record.owner_name()?;
         let at = resolver.follow(&owner).await?;
         for server in servers(settings, &resolver, &at).await? {
             match resolver.only(server).texts(&at).await {
-                Ok(texts) if texts.contains(&record.value()) => {}
+                Ok(texts) if texts.contains(&record.value) => {}
                 Ok(_) => {
                     return Ok(Seen::Missing(format!("The TXT record at {at} is not at the server {server} yet.")));
                 }
@@ -47,7 +47,7 @@ async fn servers(
 }
 
 /// Whether the lasting record of dns-persist-01 stands for this account and one of the CA's names.
-pub(in super::super) async fn persistent(
+pub(in crate::issuer) async fn persistent(
     settings: &DnsSettings,
     domain: &str,
     wanted: &Persistent<'_>,
@@ -68,16 +68,16 @@ pub(in super::super) async fn persistent(
 }
 
 /// What a lasting record must say.
-pub(in super::super) struct Persistent<'a> {
-    pub(in super::super) issuer_domains: &'a [String],
-    pub(in super::super) account_url: &'a str,
-    pub(in super::super) wildcard: bool,
-    pub(in super::super) now: Timestamp,
+pub(in crate::issuer) struct Persistent<'a> {
+    pub(in crate::issuer) issuer_domains: &'a [String],
+    pub(in crate::issuer) account_url: &'a str,
+    pub(in crate::issuer) wildcard: bool,
+    pub(in crate::issuer) now: Timestamp,
 }
 
 impl Persistent<'_> {
     /// The record to publish.
-    pub(in super::super) fn text(&self) -> String {
+    pub(in crate::issuer) fn text(&self) -> String {
         let issuer = self.issuer_domains.first().map_or("", String::as_str);
         let policy = if self.wildcard { "; policy=wildcard" } else { "" };
         format!("{issuer}; accounturi={}{policy}", self.account_url)

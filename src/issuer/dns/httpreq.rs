@@ -1,8 +1,7 @@
 //! Records by an HTTP service of the operator, called as lego's `httpreq` provider calls it.
 
 use super::settings::HttpReqSettings;
-use super::{SolveError, Solver};
-use crate::issuer::acme::state::DnsRecord;
+use super::{SolveError, Solver, TxtRecord};
 use crate::outbound::{Class, Exchange, Request, classify};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -20,12 +19,12 @@ impl HttpReq {
         Self { settings, http }
     }
 
-    async fn call(&self, action: &str, record: &DnsRecord) -> Result<(), SolveError> {
+    async fn call(&self, action: &str, record: &TxtRecord) -> Result<(), SolveError> {
         let HttpReqSettings { url, user, password, raw } = &self.settings;
         let body = if *raw {
             json!({"domain": record.domain, "token": record.token, "keyAuth": record.key_authorization})
         } else {
-            json!({"fqdn": record.owner(), "value": record.value()})
+            json!({"fqdn": record.owner, "value": record.value})
         };
         let mut request = Request::post(format!("{url}/{action}"), "application/json", body.to_string());
         if user.is_some() || password.is_some() {
@@ -50,11 +49,11 @@ pub(super) fn finish(status: http::StatusCode, place: &str) -> Result<(), SolveE
 
 #[async_trait]
 impl Solver for HttpReq {
-    async fn present(&self, record: &DnsRecord) -> Result<(), SolveError> {
+    async fn present(&self, record: &TxtRecord) -> Result<(), SolveError> {
         self.call("present", record).await
     }
 
-    async fn remove(&self, record: &DnsRecord) -> Result<(), SolveError> {
+    async fn remove(&self, record: &TxtRecord) -> Result<(), SolveError> {
         self.call("cleanup", record).await
     }
 }

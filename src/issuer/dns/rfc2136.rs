@@ -1,10 +1,10 @@
 //! Records by dynamic update (RFC 2136), signed with TSIG. Aliases are followed, so that
 //! `_acme-challenge.x CNAME y.acme.example` delegates to a zone that certmint may write.
 
+use super::TxtRecord;
 use super::settings::{DnsSettings, Update};
 use super::{SolveError, Solver, TIMEOUT, resolver};
 use crate::clock::Clock;
-use crate::issuer::acme::state::DnsRecord;
 use crate::outbound::dns::{Name, TsigKey, Updater, name};
 use async_trait::async_trait;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ impl Rfc2136 {
     }
 
     /// Where the record belongs after aliases, and who writes there.
-    async fn place(&self, record: &DnsRecord) -> Result<(Name, Updater), SolveError> {
+    async fn place(&self, record: &TxtRecord) -> Result<(Name, Updater), SolveError> {
         let resolver = resolver(&self.settings).await?;
         let owner = resolver.follow(&record.owner_name()?).await?;
         let zone = match &self.update.zone {
@@ -53,13 +53,13 @@ impl Rfc2136 {
 
 #[async_trait]
 impl Solver for Rfc2136 {
-    async fn present(&self, record: &DnsRecord) -> Result<(), SolveError> {
+    async fn present(&self, record: &TxtRecord) -> Result<(), SolveError> {
         let (owner, updater) = self.place(record).await?;
-        Ok(updater.append(&owner, &record.value(), self.settings.ttl, self.clock.now()).await?)
+        Ok(updater.append(&owner, &record.value, self.settings.ttl, self.clock.now()).await?)
     }
 
-    async fn remove(&self, record: &DnsRecord) -> Result<(), SolveError> {
+    async fn remove(&self, record: &TxtRecord) -> Result<(), SolveError> {
         let (owner, updater) = self.place(record).await?;
-        Ok(updater.remove(&owner, &record.value(), self.clock.now()).await?)
+        Ok(updater.remove(&owner, &record.value, self.clock.now()).await?)
     }
 }

@@ -3,8 +3,7 @@
 
 use super::httpreq::finish;
 use super::settings::{AcmeDnsAccount, AcmeDnsSettings};
-use super::{SolveError, Solver};
-use crate::issuer::acme::state::DnsRecord;
+use super::{SolveError, Solver, TxtRecord};
 use crate::outbound::{Exchange, Request};
 use async_trait::async_trait;
 use serde_json::json;
@@ -34,20 +33,20 @@ impl AcmeDns {
 
 #[async_trait]
 impl Solver for AcmeDns {
-    async fn present(&self, record: &DnsRecord) -> Result<(), SolveError> {
+    async fn present(&self, record: &TxtRecord) -> Result<(), SolveError> {
         let domain = record.domain.as_str();
         let account = self.account(domain).ok_or_else(|| {
             SolveError::Misconfigured(format!("The option acmedns_accounts has no account for {domain}."))
         })?;
         let place = format!("{}/update", self.settings.url);
-        let body = json!({"subdomain": account.subdomain, "txt": record.value()});
+        let body = json!({"subdomain": account.subdomain, "txt": record.value});
         let request = Request::post(place.as_str(), "application/json", body.to_string())
             .secret_header("x-api-user", &account.username)?
             .secret_header("x-api-key", &account.password)?;
         finish(self.http.exchange(request).await?.status, &place)
     }
 
-    async fn remove(&self, _record: &DnsRecord) -> Result<(), SolveError> {
+    async fn remove(&self, _record: &TxtRecord) -> Result<(), SolveError> {
         Ok(())
     }
 }
