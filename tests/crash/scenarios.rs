@@ -33,7 +33,7 @@ impl Scenario {
                 create(service, FIRST, "waits").await?;
                 one_step(service).await?;
                 told(
-                    service.pending().cancel(permit(&service, expected(FIRST)).await).await.map(|_| ()),
+                    service.pending().cancel(permit(service, expected(FIRST)).await).await.map(|_| ()),
                     Reason::PendingNotInProgress,
                 )?;
                 harness.work(service).await
@@ -47,7 +47,7 @@ impl Scenario {
                 };
                 one_step(service).await?;
                 told(
-                    service.pending().delete_pending(permit(&service, expected(FIRST)).await).await.map(|_| ()),
+                    service.pending().delete_pending(permit(service, expected(FIRST)).await).await.map(|_| ()),
                     Reason::PendingNotFound,
                 )?;
                 harness.work(service).await
@@ -55,7 +55,7 @@ impl Scenario {
             Self::Merge => {
                 create(service, FIRST, "Unknown").await?;
                 // A repeated creation answers as the first one did: only a read tells whether the merge was done.
-                let (operation, _) = service.pending().pending(permit(&service, expected(FIRST)).await).await?;
+                let (operation, _) = service.pending().pending(permit(service, expected(FIRST)).await).await?;
                 if operation.in_progress() {
                     let x5c = vec![signed(&operation.csr.0)];
                     let request = MergeRequest { wanted: expected(FIRST), x5c, enabled: None, tags: None };
@@ -108,7 +108,7 @@ pub(crate) async fn set_issuer(service: &Service, account: &str) -> Result<()> {
     };
     service
         .issuers()
-        .set_issuer(permit(&service, (vault(), IssuerName::parse(account)?)).await, input)
+        .set_issuer(permit(service, (vault(), IssuerName::parse(account)?)).await, input)
         .await
         .map(|_| ())
 }
@@ -130,7 +130,7 @@ pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<
         request_id: Some(RequestId::parse(id)?),
         client_request_id: None,
     };
-    service.creations().create(permit(&service, request).await).await.map(|created| created.operation)
+    service.creations().create(permit(service, request).await).await.map(|created| created.operation)
 }
 
 /// The order is placed, so that its end has to reach the authority.
