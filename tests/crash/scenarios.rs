@@ -106,11 +106,7 @@ pub(crate) async fn set_issuer(service: &Service, account: &str) -> Result<()> {
         account_id: Some(account.to_owned()),
         ..IssuerInput::default()
     };
-    service
-        .issuers()
-        .set_issuer(permit(service, (vault(), IssuerName::parse(account)?)).await, input)
-        .await
-        .map(|_| ())
+    service.issuers().set_issuer(permit(service, (vault(), IssuerName::parse(account)?)).await, input).await.map(|_| ())
 }
 
 pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<Operation> {

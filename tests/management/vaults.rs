@@ -54,7 +54,7 @@ async fn a_vault_that_is_there_is_not_made_again() {
         for service in [&harness.service, &neighbour] {
             let error = service
                 .vault_objects()
-                .create_vault(permit(&service, new(taken.clone(), None, None)).await)
+                .create_vault(permit(service, new(taken.clone(), None, None)).await)
                 .await
                 .unwrap_err();
             assert_eq!(error.reason, Reason::AlreadyExists, "{taken}");

@@ -90,7 +90,7 @@ pub(crate) async fn set_issuers(service: &Service) {
                 ..IssuerInput::default()
             };
             let (vault, name) = (VaultName::parse(vault).unwrap(), IssuerName::parse(account).unwrap());
-            service.issuers().set_issuer(permit(&service, (vault.clone(), name.clone())).await, input).await.unwrap();
+            service.issuers().set_issuer(permit(service, (vault.clone(), name.clone())).await, input).await.unwrap();
         }
     }
 }
