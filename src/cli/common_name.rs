@@ -24,7 +24,7 @@ pub(super) fn as_alternative_name(policy: &mut CertificatePolicy) -> Option<Stri
     };
     x509.subject_alternative_names = Some(names);
     Some(format!(
-        "added --san {kind}:{name}: TLS clients do not look at the common name. Give --san yourself for other names."
+        "added --san {kind}:{name}, since TLS clients ignore the common name. Use --san to choose the names yourself."
     ))
 }
 

@@ -142,7 +142,7 @@ impl Session {
         let limit = self.timeout.unwrap_or(CALL_TIMEOUT);
         let deadline = Instant::now() + limit;
         let out_of_time =
-            || Failure::timed_out("no answer from the server", limit).advise("give it more: --timeout 60s");
+            || Failure::timed_out("no answer from the server", limit).advise("allow more time: --timeout 60s");
         let mut attempt = 1;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -192,7 +192,7 @@ async fn connect(endpoint: &Endpoint, server: &str, limit: Option<Duration>) -> 
     let Ok(connected) = timeout(limit, endpoint.connect()).await else {
         let message = format!("no connection to {server} within {}", seconds(limit));
         return Err(Failure::new(Exit::Unavailable, message)
-            .advise("is the address right, and the way to it open?")
+            .advise("check the address and the network (firewall, routing)")
             .boxed());
     };
     connected.map_err(|error| {
@@ -206,7 +206,7 @@ async fn connect(endpoint: &Endpoint, server: &str, limit: Option<Duration>) -> 
 
 fn bearer(token: &Secret) -> Result<MetadataValue<Ascii>> {
     let mut value = MetadataValue::try_from(format!("Bearer {}", token.reveal()))
-        .map_err(|_| Failure::usage("the token holds characters that no header can carry"))?;
+        .map_err(|_| Failure::usage("the token contains characters that are not allowed in a header"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -34,11 +34,11 @@ pub struct ValueArgs {
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     organization_id: Option<String>,
 
-    /// An administrator: "FIRST LAST <EMAIL> PHONE", each part may be missing [repeatable]
+    /// An administrator: "FIRST LAST <EMAIL> PHONE", each part is optional [repeatable]
     #[arg(long = "admin", value_name = "PERSON", value_parser = administrator)]
     administrators: Vec<AdministratorDetails>,
 
-    /// An option of the provider; of an option whose name ends in `_file`, the file to read its value from
+    /// An option of the provider; if its name ends in `_file`, the file to read its value from
     /// [repeatable]
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = named)]
     options: Vec<(String, String)>,
@@ -47,11 +47,11 @@ pub struct ValueArgs {
     #[arg(long = "secret-option", value_name = "NAME=FILE", value_parser = named)]
     secret_options: Vec<(String, String)>,
 
-    /// No certificate may be ordered from it
+    /// Do not allow certificates to be ordered from it
     #[arg(long, conflicts_with = "enabled")]
     disabled: bool,
 
-    /// Certificates may be ordered from it
+    /// Allow certificates to be ordered from it
     #[arg(long)]
     enabled: bool,
 }

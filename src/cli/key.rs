@@ -22,7 +22,7 @@ pub enum KeyCommand {
     Show(KeyArgs),
     /// Sign a file; prints the signature in base64
     Sign(SignArgs),
-    /// Check a signature over a file; exits with 1 where it is not the key's
+    /// Verify a signature over a file; exits with 1 if it is not valid
     Verify(VerifyArgs),
 }
 
@@ -116,7 +116,7 @@ async fn verify(session: &Session, output: Output, args: VerifyArgs) -> Result<E
     };
     let answer = session.call(Repeat::Safe, request, Keys::verify);
     let valid = answer.await?.valid;
-    let words = if valid { "the signature is good" } else { "the signature is not of this key over this file" };
+    let words = if valid { "the signature is valid" } else { "the signature is not valid for this key and file" };
     output.result(|| json!({ "algorithm": word(algorithm), "valid": valid }), || words.to_owned())?;
     Ok(if valid { Exit::Done } else { Exit::Error })
 }

@@ -24,7 +24,7 @@ pub struct MergeArgs {
     /// standard input
     chain: PathBuf,
 
-    /// Only if the present operation is this one
+    /// Only if the current operation has this request_id
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 
@@ -70,7 +70,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
         Err(error) => Err(unreadable(path, &error)),
         Ok(0) => Err(Failure::usage(format!("{} is empty", path.display()))),
         Ok(_) if bytes.len() as u64 > MAX_BYTES => {
-            Err(Failure::usage(format!("{} is larger than 1 MiB: that is no certificate", path.display())))
+            Err(Failure::usage(format!("{} is larger than 1 MiB: it is not a certificate", path.display())))
         }
         Ok(_) => Ok(bytes),
     }

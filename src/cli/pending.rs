@@ -17,7 +17,7 @@ pub enum PendingCommand {
     Show(OperationArgs),
     /// List pending operations, oldest first
     List(ListArgs),
-    /// Ask for the cancellation of an operation in progress
+    /// Request the cancellation of an operation in progress
     Cancel(OperationArgs),
     /// Delete a pending operation
     Delete(OperationArgs),
@@ -29,7 +29,7 @@ pub struct OperationArgs {
     /// The certificate
     name: String,
 
-    /// Only if the present operation is this one
+    /// Only if the current operation has this request_id
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 }

@@ -11,7 +11,7 @@ async fn a_conflict_says_what_to_do() {
     let ended = fake.run(&["create", "busy"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (4, ""));
     let expected = "error: An operation is in progress.\n  reason: PENDING_IN_PROGRESS\n  what to do: wait for it: \
-                    certmint watch --name NAME --until-terminal; or stop it: certmint pending cancel NAME\n";
+                    certmint watch --name NAME --until-terminal; or cancel it: certmint pending cancel NAME\n";
     assert_eq!(ended.err, expected);
 }
 

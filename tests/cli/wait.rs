@@ -25,7 +25,7 @@ async fn a_wait_begins_where_the_create_ended_and_follows_its_operation_alone() 
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.out.contains("status       completed\n"), "{}", ended.out);
     let progress = "web: in progress\nweb: in progress, asking the CA\n\
-                    interrupted: the server is stopping; going on in 0.02s\nweb: completed\n";
+                    interrupted: the server is stopping; resuming in 0.02s\nweb: completed\n";
     assert_eq!(ended.err, progress);
     let part = fake.part();
     let tokens: Vec<&str> = part.watched.iter().map(|request| request.resume_token.as_str()).collect();

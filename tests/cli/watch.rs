@@ -46,7 +46,7 @@ async fn a_watch_resumes_with_the_last_token_after_the_wait_that_the_server_asks
     let request = fake.part().watched.pop().unwrap();
     assert_eq!((request.certificate_names, request.until_terminal), (vec!["web".to_owned()], true));
     let notes: Vec<Value> = ended.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(notes[0]["note"], "interrupted: the server is stopping; going on in 0.02s");
+    assert_eq!(notes[0]["note"], "interrupted: the server is stopping; resuming in 0.02s");
     assert_eq!(notes.len(), 2);
 }
 
@@ -86,7 +86,7 @@ async fn an_expired_token_starts_the_watch_anew_and_says_so() {
     assert_eq!(events(&ended.lines()), [("SNAPSHOT".to_owned(), 9)]);
     let tokens: Vec<String> = fake.part().watched.iter().map(|request| request.resume_token.clone()).collect();
     assert_eq!(tokens, ["t-old", ""]);
-    assert!(ended.err.contains("the resume token has expired: starting anew"), "{}", ended.err);
+    assert!(ended.err.contains("the resume token has expired: starting again"), "{}", ended.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
