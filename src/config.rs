@@ -124,8 +124,8 @@ pub struct Limits {
     pub watch_streams_per_principal: NonZeroUsize,
     /// Open watch streams of the process. Default 100,000.
     pub watch_streams: NonZeroUsize,
-    /// Requests that may wait for a thread that makes keys, whatever they cost, and the same number for those that sign:
-    /// each holds memory. Default 256.
+    /// Requests that may wait for a thread that makes keys, whatever they cost, and the same number for those that
+    /// sign: each holds memory. Default 256.
     pub key_queue: NonZeroUsize,
     /// How long the work that waits for these threads may be expected to take. What does not fit is answered 429 at
     /// once, or takes the place of a request of the principal with the most work waiting. Default 30 s.
@@ -205,13 +205,13 @@ pub enum ConfigError {
     #[error("in development mode the server listens on loopback only, not on {0}; use 127.0.0.1 or [::1]")]
     DevOnNetwork(SocketAddr),
     #[error(
-        "outside development mode callers must prove who they are: set tokens_file in [auth] (make a token with \
-         `certmint token new NAME`), or add --dev on a machine of your own"
+        "outside development mode callers must authenticate: set tokens_file in [auth] (make a token with \
+         `certmint token new NAME`), or use --dev on your own machine"
     )]
     NoAuthentication,
     #[error(
-        "outside development mode the port needs a certificate: set certificate and key in [tls], or add --dev on a \
-         machine of your own"
+        "outside development mode the server needs a certificate: set certificate and key in [tls], or use --dev on \
+         your own machine"
     )]
     NoCertificate,
     #[error(
@@ -221,7 +221,7 @@ pub enum ConfigError {
     WatchAboveHttp { watch: usize, http: u32 },
     #[error(
         "shutdown.spread ({}) must be below {}, the shortest of listener.drain, listener.age_grace and \
-         listener.hard_stop: what is open then is cut",
+         listener.hard_stop: requests still open at that time are cut",
         duration::to_text(*spread), duration::to_text(*cut)
     )]
     SpreadAboveDrain { spread: Duration, cut: Duration },
@@ -295,7 +295,7 @@ fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
     if (1..=100).contains(&number) {
         Ok(number)
     } else {
-        Err(D::Error::custom(format!("{number} is not a share in percent: use 1 to 100")))
+        Err(D::Error::custom(format!("{number} is not a percentage from 1 to 100")))
     }
 }
 
@@ -362,13 +362,13 @@ mod tests {
             ("dev = true\nlisen = '127.0.0.1:1'", "line 2", "unknown field `lisen`"),
             ("\n\n[limits]\nkey_que = 1", "line 4", "unknown field `key_que`"),
             ("[limits]\nkey_queue = 0", "line 2", "nonzero"),
-            ("[limits]\nkey_queue_share = 101", "line 2", "101 is not a share in percent"),
+            ("[limits]\nkey_queue_share = 101", "line 2", "101 is not a percentage from 1 to 100"),
             ("[listener]\nmax_age = '5 minutes'", "line 2", "`5 minutes` is not a duration"),
             ("listen = 'localhost'", "line 1", "invalid socket address"),
-            ("base_domain = 'a..b'", "line 1", "is no domain"),
+            ("base_domain = 'a..b'", "line 1", "is not a domain"),
             ("dev = ", "line 1", "TOML parse error"),
             ("[keys]\nready_rsa_2048 = 70_000", "line 2", "integer `70000`, expected u16"),
-            ("[admin]\nlisten = 'here'", "line 2", "`here` is no address and port"),
+            ("[admin]\nlisten = 'here'", "line 2", "`here` is neither an address and port"),
             ("[auth]\ntoken_file = 't'", "line 2", "unknown field `token_file`"),
             ("[vaults]\nretention_days = 91", "line 2", "91 is out of range: use 7 to 90"),
             ("[vaults.named.a]\nretention = 7", "line 2", "unknown field `retention`"),

@@ -66,7 +66,7 @@ fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         let message = panic.payload_as_str().unwrap_or("a panic without a message");
-        tracing::error!(place, panic = message, "The program has a defect: a task panicked");
+        tracing::error!(place, panic = message, "A task panicked; this is a bug");
     }));
 }
 

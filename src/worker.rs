@@ -58,7 +58,10 @@ pub async fn run(service: Service, options: WorkerOptions, shutdown: Cancellatio
     }
     steps.close();
     if tokio::time::timeout(options.drain, steps.wait()).await.is_err() {
-        tracing::warn!(steps = steps.len(), "steps were cut by the shutdown; they are due again when their leases end");
+        tracing::warn!(
+            steps = steps.len(),
+            "steps were interrupted by the shutdown; they are due again when their leases end"
+        );
     }
 }
 
@@ -126,7 +129,7 @@ async fn claim(service: &Service, places: &Arc<Semaphore>, waiting: &Arc<Semapho
             };
             if let Err(error) = done {
                 metrics.worker_steps_failed.inc();
-                tracing::error!(key, %error, "a step failed; it is repeated when its lease ends");
+                tracing::error!(key, %error, "a step failed; it will be retried when its lease ends");
             }
         });
     }

@@ -24,7 +24,7 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
     }
     if adopt {
         inspection.adopt(clock.now()).await.map_err(part("the store cannot be written"))?;
-        let text = "the next start takes the store over as one of a version without authentication codes\n";
+        let text = "the next start adopts the store as one written by a version without authentication codes\n";
         say(&if json { format!("{}\n", json!({ "adopted": true })) } else { text.to_owned() });
         return Ok(true);
     }
@@ -52,7 +52,7 @@ fn as_text(count: usize, findings: &[Finding], inspection: &Inspection<'_>) -> S
         };
         text.push_str(&format!("      what to do: {advice}\n"));
     }
-    let kind = if inspection.is_marked() { "" } else { " of a store that is not marked as authenticated yet" };
+    let kind = if inspection.is_marked() { "" } else { " in a store that is not yet marked as authenticated" };
     text.push_str(&format!("{count} records{kind}, {} findings\n", findings.len()));
     text
 }

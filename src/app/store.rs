@@ -23,15 +23,12 @@ const MASTER_KEYS: &str = "CERTMINT_MASTER_KEYS";
 #[derive(Debug, thiserror::Error)]
 enum MasterKeysError {
     #[error(
-        "the store is in use already, and {} does not exist: a new master key could not open what was sealed before; \
-         copy the file from another replica or from where it was saved, or set master_key_file in [keys] or \
-         {MASTER_KEYS}",
+        "the store already has data, and {} does not exist: a new master key could not decrypt it; copy the file from \
+         another replica or from a backup, or set master_key_file in [keys] or {MASTER_KEYS}",
         path.display()
     )]
     NoMasterKey { path: PathBuf },
-    #[error(
-        "{MASTER_KEYS} is set, and so is master_key_file in [keys]: it is not clear which are meant; take one away"
-    )]
+    #[error("both {MASTER_KEYS} and master_key_file in [keys] are set: remove one of them")]
     TwoMasterKeys,
 }
 
@@ -78,7 +75,7 @@ pub(super) fn must_exist(config: &Config) -> Result<(), AppError> {
     }
     let source = std::io::Error::new(
         std::io::ErrorKind::NotFound,
-        format!("there is no {}; name the folder of the server with --data-dir", path.display()),
+        format!("{} does not exist; give the data folder of the server with --data-dir", path.display()),
     );
     Err(part("the store cannot be opened")(source))
 }

@@ -40,7 +40,7 @@ impl Background {
         loop {
             match self.next().await {
                 Some((Task { name, .. }, Err(error))) => {
-                    tracing::error!(task = name, %error, "a background task ended badly");
+                    tracing::error!(task = name, %error, "a background task failed");
                     return name;
                 }
                 Some((Task { name, once: false }, Ok(()))) => return name,
@@ -54,7 +54,7 @@ impl Background {
     pub(super) async fn end(mut self) {
         while let Some((Task { name, .. }, ended)) = self.next().await {
             if let Err(error) = ended {
-                tracing::error!(task = name, %error, "a background task ended badly");
+                tracing::error!(task = name, %error, "a background task failed");
             }
         }
     }

@@ -38,7 +38,7 @@ impl FromStr for BaseDomain {
             Ok(Self(name))
         } else {
             Err(format!(
-                "`{text}` is no domain: write a DNS name such as vault.example.com, without a scheme or a port"
+                "`{text}` is not a domain: write a DNS name such as vault.example.com, without a scheme or a port"
             ))
         }
     }

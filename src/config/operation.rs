@@ -68,7 +68,7 @@ impl FromStr for AdminListen {
             address => address
                 .parse()
                 .map(Self::At)
-                .map_err(|_| format!("`{address}` is no address and port, such as 127.0.0.1:9443, and not `off`")),
+                .map_err(|_| format!("`{address}` is neither an address and port, such as 127.0.0.1:9443, nor `off`")),
         }
     }
 }
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(address("default", false).as_deref(), Some("127.0.0.1:9443"));
         assert_eq!((address("default", true), address("off", false)), (None, None));
         assert_eq!(address("[::]:1", true).as_deref(), Some("[::]:1"));
-        assert!("localhost:1".parse::<AdminListen>().unwrap_err().contains("not `off`"));
+        assert!("localhost:1".parse::<AdminListen>().unwrap_err().contains("nor `off`"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) enum Refusal {
     #[error("the body of {key} has {size} bytes, the limit is {limit}")]
     BodyTooLarge { key: String, size: usize, limit: usize },
-    #[error("{0} stands twice in one batch")]
+    #[error("{0} appears twice in one batch")]
     KeyTwice(String),
     #[error("{asked} records were asked for at once, the limit is {MAX_KEYS}")]
     TooManyKeys { asked: usize },

@@ -111,12 +111,12 @@ pub const MAX_KEYS: usize = 1000;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum HistoryLost {
     #[error(
-        "the database has another epoch than when this process started, so it was restored meanwhile: restart this replica"
+        "the epoch of the database has changed since this process started, so it was restored: restart this replica"
     )]
     OtherEpoch,
     #[error(
-        "the database ends at revision {found}, but this process has seen revision {seen}: it was set back, as by \
-         restoring a backup in place. Stop all replicas, run `certmint new-epoch`, and start them again"
+        "the database ends at revision {found}, but this process has seen revision {seen}: it was rolled back, for \
+         example by restoring a backup in place. Stop all replicas, run `certmint new-epoch`, and start them again"
     )]
     SetBack { found: Revision, seen: Revision },
 }

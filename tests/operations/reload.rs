@@ -47,7 +47,7 @@ async fn a_broken_file_of_tokens_changes_nothing_and_is_told_in_the_log() {
     let server = place.start();
     std::fs::write(place.file("tokens"), "alice oops\n").unwrap();
     server.signal(Signal::HUP);
-    until("the log tells", async || server.log().contains("cannot be used; what was read before stays")).await;
+    until("the log tells", async || server.log().contains("cannot be used; the previous content stays")).await;
     assert!(get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 200"));
     place.write_tokens(&[("carol", "carols-token")]);
     server.signal(Signal::HUP);

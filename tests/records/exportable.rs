@@ -3,7 +3,7 @@
 use crate::place::{A, B, Life, Place, policy};
 
 const REUSED: &str = r#""reuse_key":true,"exportable":true"#;
-const REFUSED: &str = "The key that is to be used again is not exportable, and stays so";
+const REFUSED: &str = "The reused key is not exportable, and this cannot be changed";
 
 async fn refused(life: &Life, vault: &str, body: &str) {
     let reply = life.send(vault, "POST /certificates/locked/create", body).await;

@@ -105,7 +105,7 @@ async fn full(rounds: Range<u64>) {
         harness.work(300 + dice.below(500)).await;
         disk.fill();
         let message = refused(&harness, round).await;
-        assert!(message.contains("not available at the moment"), "{message}");
+        assert!(message.contains("temporarily unavailable"), "{message}");
         let log = harness.cluster.replicas[0].server.log();
         assert!(log.contains("full"), "the log does not say that the disk is full:\n{log}");
         // What is there can be read.

@@ -130,7 +130,7 @@ async fn until_ready(admin: u16) {
 /// Callers get their documented refusal, operators the cause; who reads is answered.
 async fn everybody_is_told(harness: &Harness, admin: u16, round: u64, cause: &str) {
     let message = refused(harness, round).await;
-    assert!(message.contains("not available at the moment"), "{message}");
+    assert!(message.contains("temporarily unavailable"), "{message}");
     let log = harness.cluster.replicas[0].server.log();
     assert!(log.contains("cannot be written to: ") && log.contains(cause), "the log does not say {cause:?}:\n{log}");
     let readiness = readyz(admin);

@@ -134,7 +134,7 @@ impl Connector {
                             }
                         }
                         Some(Ok(AsyncMessage::Notice(notice))) => {
-                            tracing::debug!(message = notice.message(), "the database says");
+                            tracing::debug!(message = notice.message(), "notice from the database");
                         }
                         Some(Ok(_)) => {}
                         // Whoever uses the client is told.

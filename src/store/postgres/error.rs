@@ -20,8 +20,8 @@ pub(super) enum Fault {
     #[error("{0}")]
     Database(Chain),
     #[error(
-        "the connection was lost in the very COMMIT and the database could not be asked for its outcome within \
-         {within:?}: the write may or may not be there"
+        "the connection was lost during COMMIT and the database could not be asked for its outcome within {within:?}: \
+         the write may or may not be committed"
     )]
     OutcomeUnknown { within: Duration },
     #[error("PostgreSQL {found} is too old: certmint needs 15 or later")]

@@ -102,7 +102,7 @@ impl HeadWatch {
                 ended = self.follow(connector, &mut pause) => ended,
             };
             if !quiet {
-                tracing::warn!(%fault, "news of other replicas cannot be heard; will connect again");
+                tracing::warn!(%fault, "cannot listen for commits of other replicas; will reconnect");
             }
             quiet = pause > FIRST_PAUSE;
             tokio::select! {

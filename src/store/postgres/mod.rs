@@ -154,7 +154,10 @@ async fn prepare(url: DatabaseUrl, mut options: PostgresOptions) -> Result<(Conn
     options.retry_for = options.retry_for.min(claims::REMEMBERED / 2);
     let tls = Tls::new(&url).map_err(|error| StoreError::Broken(Box::new(error)))?;
     if url.is_exposed() {
-        tracing::warn!(database = %url, "the database is reached over a network without a check of its certificate: use sslmode=verify-full");
+        tracing::warn!(
+            database = %url,
+            "the database is reached over a network without verifying its certificate: use sslmode=verify-full"
+        );
     }
     let migrate = options.migrate;
     let connector = Connector::new(url, options, tls);

@@ -177,7 +177,7 @@ async fn prepare_locked(client: &Client, database: &str, migrate: bool) -> Resul
         if number > version {
             client.batch_execute(sql).await?;
             client.execute(SAVE_VERSION, &[&number, needs]).await?;
-            tracing::info!(database, version = number, "the tables were brought to a new version");
+            tracing::info!(database, version = number, "the tables were migrated to a new version");
         }
     }
     Ok(known)

@@ -180,9 +180,9 @@ impl Writer {
                 return Err(fault);
             }
             if fault.is_contention() {
-                tracing::debug!(%fault, "the database rolled a write back; it is repeated");
+                tracing::debug!(%fault, "the database rolled back a write; retrying");
             } else {
-                tracing::warn!(%fault, "a write did not get through and is not committed; it is repeated");
+                tracing::warn!(%fault, "a write failed before its commit; retrying");
             }
         }
     }
@@ -222,7 +222,7 @@ impl Writer {
             // An answer of the server that it was not committed.
             Err(fault) if fault.spares_the_connection() => return Err(fault),
             Err(fault) => {
-                tracing::warn!(%fault, "the connection was lost in a COMMIT; its outcome is asked for");
+                tracing::warn!(%fault, "lost the connection during a COMMIT; querying its outcome");
                 self.lose();
                 drop(open);
                 if !self.outcome(head, &token, deadline).await? {

@@ -129,7 +129,7 @@ fn remove_remnants(connection: &Connection, path: &Path, most: u64) -> rusqlite:
         tracing::warn!(
             %file, bytes,
             "the database file may hold private keys (sealed) that an earlier version deleted, and is too large to be \
-             written anew at a start: stop the server and run `certmint migrate` when there is time and twice the room"
+             written anew at a start: stop the server and run `certmint migrate` when there is time and twice the disk space"
         );
         return Ok(false);
     }
