@@ -208,8 +208,8 @@ fn judge_names(policy: &Policy, scope: Scope, bad: &mut Problems) {
     } else if policy.issuer.is_self() && scope.any(&[SUBJECT, SANS, ISSUER]) {
         bad.add(
             MEMBERS[SUBJECT],
-            "A self-signed certificate needs a subject, since it is its own issuer, and an issuer has a name (RFC 5280 \
-             section 4.1.2.4): write one such as CN=example.com.",
+            "A self-signed certificate needs a subject: it is its own issuer, and the issuer name must not be empty \
+             (RFC 5280 section 4.1.2.4). Use one such as CN=example.com.",
         );
     }
 }
@@ -227,7 +227,7 @@ fn name_problem(name: &DistinguishedName) -> Option<String> {
             return Some(format!("The value of {word}: {problem}"));
         }
         if value.trim() != value {
-            return Some(format!("The value of {word} begins or ends with a space: leave it out."));
+            return Some(format!("The value of {word} begins or ends with a space: remove it."));
         }
         if known.is_some_and(|known| known.form == Form::Email)
             && let Some(problem) = san_rules::email_problem(&value)
@@ -267,7 +267,7 @@ fn judge_usages(policy: &Policy, scope: Scope, bad: &mut Problems) {
             if has(usage) && !has(KeyUsage::KeyAgreement) {
                 bad.add(
                     MEMBERS[USAGES],
-                    format!("{} says something of keyAgreement alone (RFC 5280 section 4.2.1.3): add that, or leave it out.", usage.name()),
+                    format!("{} is defined only together with keyAgreement (RFC 5280 section 4.2.1.3): add keyAgreement, or remove this usage.", usage.name()),
                 );
             }
         }
@@ -275,7 +275,10 @@ fn judge_usages(policy: &Policy, scope: Scope, bad: &mut Problems) {
     if scope.any(&[USAGES, KEY]) && !x509.key_usage.is_empty() && !x509.key_usage.iter().any(|usage| key.can(*usage)) {
         let all = KeyUsage::ALL.into_iter().filter(|usage| key.can(*usage) && *usage != KeyUsage::KeyCertSign);
         let names: Vec<_> = all.map(KeyUsage::name).collect();
-        bad.add(MEMBERS[USAGES], format!("{kind} can do none of this: use some of {}.", names.join(", ")));
+        bad.add(
+            MEMBERS[USAGES],
+            format!("{kind} supports none of these usages: use one or more of {}.", names.join(", ")),
+        );
     } else if scope.any(&[USAGES, KEY, CA, ISSUER])
         && policy.issuer.is_self()
         && has(KeyUsage::KeyCertSign)

@@ -36,7 +36,7 @@ fn every_rule_refuses_by_the_member_and_with_the_cure() {
             "x509_props.subject",
             "such as CN=example.com",
         ),
-        (|p| p.subject = Some("a.example".into()), "x509_props.subject", "A = is missing"),
+        (|p| p.subject = Some("a.example".into()), "x509_props.subject", "Missing = after"),
         (|p| p.subject = Some("CN=".into()), "x509_props.subject", "CN has no value"),
         (|p| p.subject = Some("CN=a,,O=b".into()), "x509_props.subject", "is missing"),
         (|p| p.subject = Some("CN=a, C=USA".into()), "x509_props.subject", "two letters"),
@@ -93,12 +93,12 @@ fn every_rule_refuses_by_the_member_and_with_the_cure() {
         (
             |p| p.key_usage = texts(&["keyAgreement"]),
             "x509_props.key_usage",
-            "An RSA key can do none of this: use some of",
+            "An RSA key supports none of these usages: use one or more of",
         ),
         (
             |p| (p.kty, p.key_usage) = (Some("EC".into()), texts(&["keyEncipherment", "dataEncipherment"])),
             "x509_props.key_usage",
-            "An EC key can do none of this: use some of",
+            "An EC key supports none of these usages: use one or more of",
         ),
         (
             |p| (p.kty, p.key_usage) = (Some("EC".into()), texts(&["digitalSignature", "encipherOnly"])),
@@ -118,7 +118,7 @@ fn every_rule_refuses_by_the_member_and_with_the_cure() {
         (|p| (p.kty, p.curve) = (Some("RSA".into()), Some("P-256".into())), "key_props.crv", "leave crv out"),
         (|p| (p.kty, p.key_size) = (Some("EC".into()), Some(0)), "key_props.key_size", "256, 384 or 521"),
         (|p| p.content_type = Some("text/plain".into()), "secret_props.contentType", "x-pem-file"),
-        (|p| p.issuer_name = Some("a b".into()), "issuer.name", "not a name of an issuer"),
+        (|p| p.issuer_name = Some("a b".into()), "issuer.name", "not an issuer name"),
         (|p| p.certificate_type = Some("OV\nSSL".into()), "issuer.cty", "U+000A"),
         (|p| p.certificate_type = Some("x".repeat(257)), "issuer.cty", "256"),
         (
@@ -283,7 +283,7 @@ fn a_change_is_judged_against_what_is_there() {
     refused(&plain, |p| p.ca = Some(true), "add keyCertSign");
     refused(&plain, |p| p.subject = Some(String::new()), "Either a subject or");
     let encipher = PolicyInput { key_usage: texts(&["keyEncipherment"]), ..good() }.complete(Timestamp(0)).unwrap();
-    refused(&encipher, |p| p.kty = Some("EC".into()), "An EC key can do none of this");
+    refused(&encipher, |p| p.kty = Some("EC".into()), "An EC key supports none of these usages");
     let signs = PolicyInput { key_usage: texts(&["keyCertSign"]), issuer_name: None, ..good() };
     refused(
         &signs.complete(Timestamp(0)).unwrap(),

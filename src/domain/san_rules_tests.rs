@@ -95,7 +95,7 @@ fn emails() {
             ("a@", "host is wrong"),
             ("a@x.example.", "host is wrong"),
             ("a@-x.example", "host is wrong"),
-            ("a@10.0.0.1", "not an address"),
+            ("a@10.0.0.1", "not an IP address"),
             ("a@[10.0.0.1]", "host is wrong"),
             ("ü@x.example", "ASCII"),
             ("<a@x.example>", "single dots"),

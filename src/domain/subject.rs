@@ -49,7 +49,7 @@ impl DistinguishedName {
             let at = reader.at;
             let attribute = reader.attribute()?;
             if part.iter().any(|other| other.oid == attribute.oid) {
-                return Err(problem(at, "One part of a name cannot hold the same attribute twice"));
+                return Err(problem(at, "One part of a name cannot contain the same attribute twice"));
             }
             part.push(attribute);
             match reader.next() {
@@ -154,7 +154,7 @@ impl Reader {
                 Some('=') => break,
                 Some(c) if !",;+\"\\".contains(c) => word.push(c),
                 _ if word.is_empty() => return Err(problem(start, "An attribute such as CN=example.com is missing")),
-                _ => return Err(problem(self.at, format!("A = is missing after {}", shown(&word)))),
+                _ => return Err(problem(self.at, format!("Missing = after {}", shown(&word)))),
             }
             self.at += 1;
         }
@@ -211,7 +211,7 @@ impl Reader {
         let mut bytes = Vec::new();
         loop {
             match self.peek() {
-                None => return Err(problem(start, "The closing quote is missing for the one")),
+                None => return Err(problem(start, "Unterminated quoted value")),
                 Some('\\') => self.escape(&mut bytes)?,
                 Some(c) => {
                     self.at += 1;
@@ -240,7 +240,7 @@ impl Reader {
                 bytes.push(byte.ok_or_else(|| {
                     problem(
                         start,
-                        "A \\ stands before one of \" # + , ; < = > \\, a space, or two hex digits, unlike here",
+                        "Invalid escape: \\ must be followed by one of \" # + , ; < = > \\, a space, or two hex digits",
                     )
                 })?);
             }
@@ -259,7 +259,7 @@ impl Reader {
         }
         let der: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
         if digits.len() % 2 == 1 || content(&der).is_none() {
-            return Err(problem(start, "A # stands before one DER value of a string type, in hex, unlike here"));
+            return Err(problem(start, "Invalid # value: it must be one DER value of a string type, in hex"));
         }
         Ok(der)
     }
@@ -274,7 +274,7 @@ fn push(c: char, bytes: &mut Vec<u8>) {
 }
 
 fn utf8(bytes: Vec<u8>, start: usize) -> Result<String> {
-    String::from_utf8(bytes).map_err(|_| problem(start, "The hex digits are not UTF-8 in the value"))
+    String::from_utf8(bytes).map_err(|_| problem(start, "The hex escapes are not UTF-8 in the value"))
 }
 
 /// The tag and the content of one DER value of a type that stands in names (X.690 section 8.1).
@@ -332,7 +332,7 @@ fn check(oid: &str, word: &str, value: &AttributeValue) -> Result<(), String> {
         return Err(format!("{word} has no value"));
     }
     if text.contains('\0') {
-        return Err(format!("The value of {word} holds a zero byte"));
+        return Err(format!("The value of {word} contains a zero byte"));
     }
     let form = known.map_or(Form::Directory, |known| known.form);
     let printable = text.chars().all(is_printable);
@@ -345,7 +345,7 @@ fn check(oid: &str, word: &str, value: &AttributeValue) -> Result<(), String> {
     if !fits {
         return Err(match form {
             Form::Country => {
-                format!("{word} is a country code of two letters, such as US, but this is {}", shown(text))
+                format!("{word} must be a country code of two letters, such as US, not {}", shown(text))
             }
             Form::Ascii | Form::Email => format!("The value of {word} must be ASCII"),
             _ => format!("The value of {word} may hold only letters, digits, spaces and ' ( ) + , - . / : = ?"),

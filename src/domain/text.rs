@@ -23,8 +23,8 @@ pub fn unreadable(text: &str) -> Option<char> {
 /// What is wrong with a text that people read, as a sentence; `None` where nothing is.
 pub fn problem(text: &str) -> Option<String> {
     unreadable(text).map(|c| {
-        let kind = if c.is_control() { "a control character" } else { "a character that cannot be seen" };
-        format!("It holds U+{:04X}, {kind}: leave it out.", u32::from(c))
+        let kind = if c.is_control() { "a control character" } else { "an invisible character" };
+        format!("It contains U+{:04X}, {kind}: remove it.", u32::from(c))
     })
 }
 
@@ -106,8 +106,8 @@ mod tests {
 
     #[test]
     fn the_sentence_names_the_character() {
-        assert_eq!(problem("a\nb").unwrap(), "It holds U+000A, a control character: leave it out.");
-        assert_eq!(problem("a\u{202e}").unwrap(), "It holds U+202E, a character that cannot be seen: leave it out.");
+        assert_eq!(problem("a\nb").unwrap(), "It contains U+000A, a control character: remove it.");
+        assert_eq!(problem("a\u{202e}").unwrap(), "It contains U+202E, an invisible character: remove it.");
         assert_eq!(shown("a\u{202e}\n"), "\"a??\"");
     }
 }

@@ -86,7 +86,8 @@ pub fn read(sealer: &Sealer, backup: &[u8]) -> Result<Opened> {
             return Err(Error::new(
                 Reason::MalformedBackup,
                 format!(
-                    "The backup has the form {version}, and this server knows up to {VERSION}: restore it with a newer version of certmint."
+                    "The backup has format {version}, and this server supports up to {VERSION}: restore it with a \
+                     newer version of certmint."
                 ),
             ));
         }

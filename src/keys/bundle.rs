@@ -36,7 +36,7 @@ fn parse_within(entries: &[Vec<u8>], reader: &mut Reader<'_>) -> Result<Vec<Vec<
         return Err(Error::field("x5c", format!("The list is empty. {SEND}")));
     }
     if entries.iter().map(Vec::len).sum::<usize>() > MAX_BYTES {
-        return Err(Error::field("x5c", "The certificates have more than 1 MiB in all."));
+        return Err(Error::field("x5c", "The certificates are larger than 1 MiB in total."));
     }
     for (index, entry) in entries.iter().enumerate() {
         let before = reader.found.certificates.len();
@@ -61,7 +61,7 @@ fn sentence(problem: Problem) -> String {
     match problem {
         Problem::Empty => format!("It is empty. {SEND}"),
         Problem::Binary => format!("It is neither DER nor text. {SEND}"),
-        Problem::Json => format!("It is JSON without a member of the names {}. {SEND}", JSON_MEMBERS.join(", ")),
+        Problem::Json => format!("It is JSON without any of the members {}. {SEND}", JSON_MEMBERS.join(", ")),
         Problem::NotBase64 | Problem::Unknown => format!("It is not base64 of a certificate. {SEND}"),
         Problem::TooMany(_) => format!("There are more than {MAX_CERTIFICATES} certificates."),
         Problem::HasKey => HAS_KEY.to_owned(),
@@ -96,4 +96,4 @@ fn without_leaf(message: &str) -> Error {
 const SEND: &str = "Send the certificate that the CA returned, then its chain: DER in base64, PEM, PKCS#7, or PKCS#12 without a password.";
 
 // Says what happened without a byte of what was pasted.
-const HAS_KEY: &str = "This holds a private key, which is not wanted here: the key of a pending certificate is already in the vault. Send certificates only, and replace that key if it was in use.";
+const HAS_KEY: &str = "This contains a private key, but the key of a pending certificate is already in the vault. Send certificates only, and replace that key if it was in use.";

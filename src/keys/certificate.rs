@@ -68,7 +68,7 @@ pub fn self_signed(request: &Request<'_>, key: &KeyPair) -> Result<Vec<u8>> {
     if name.is_empty() {
         return Err(Error::field(
             "policy.x509_props.subject",
-            "A self-signed certificate needs one, since it is its own issuer: write one such as CN=example.com.",
+            "A self-signed certificate needs one, since it is its own issuer. Use one such as CN=example.com.",
         ));
     }
     let authority = Authority { name, key_id: key_id(request.public_key)? };

@@ -80,7 +80,7 @@ fn only_key(found: Vec<FoundKey>, form: ContentType) -> Result<Option<KeyPair>> 
         read.push(der);
         match &only {
             Some(first) if first.public_key_der() != key.public_key_der() => {
-                return Err(problem(form, "It holds several private keys: import each certificate by itself."));
+                return Err(problem(form, "It holds several private keys: import each certificate separately."));
             }
             Some(_) => {}
             None => only = Some(key),
@@ -100,10 +100,9 @@ fn sentence(found: Problem) -> Error {
     match found {
         Problem::Empty => refusal("value", "It is required: a PKCS#12 file in base64, or PEM with the key."),
         Problem::NotBase64 | Problem::Binary => refusal("value", NOT_BASE64),
-        Problem::Json => refusal(
-            "value",
-            format!("{NOT_BASE64} It is JSON without a member of the names {}.", JSON_MEMBERS.join(", ")),
-        ),
+        Problem::Json => {
+            refusal("value", format!("{NOT_BASE64} It is JSON without any of the members {}.", JSON_MEMBERS.join(", ")))
+        }
         // No key is refused here.
         Problem::Unknown | Problem::HasKey => problem(ContentType::Pkcs12, "It is neither PKCS#12 nor PEM."),
         Problem::TooMany(form) => problem(
@@ -140,7 +139,7 @@ fn invalid(why: String) -> Error {
 fn key_mismatch() -> Error {
     Error::new(Reason::MergeKeyMismatch, key_mismatch_message()).with(Detail::Field {
         path: "value".to_owned(),
-        problem: "No certificate in it belongs to the private key in it.".to_owned(),
+        problem: "None of its certificates matches its private key.".to_owned(),
     })
 }
 

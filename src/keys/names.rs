@@ -52,8 +52,9 @@ pub fn general_names(names: &SubjectAlternativeNames) -> Result<Vec<GeneralName>
 
 fn relative_name(part: &[Attribute]) -> Result<RelativeDistinguishedName> {
     let attributes = part.iter().map(attribute).collect::<Result<Vec<_>>>()?;
-    RelativeDistinguishedName::try_from(attributes)
-        .map_err(|_| Error::field("policy.x509_props.subject", "One part of the name holds the same attribute twice."))
+    RelativeDistinguishedName::try_from(attributes).map_err(|_| {
+        Error::field("policy.x509_props.subject", "One part of the name contains the same attribute twice.")
+    })
 }
 
 fn attribute(attribute: &Attribute) -> Result<AttributeTypeAndValue> {

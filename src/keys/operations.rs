@@ -88,7 +88,12 @@ pub fn decrypt(key: &KeyPair, algorithm: EncryptionAlgorithm, ciphertext: &[u8])
     };
     let length = OaepPrivateDecryptingKey::new(private)
         .and_then(|key| key.decrypt(scheme, ciphertext, &mut plain, None).map(|bytes| bytes.len()))
-        .map_err(|_| Error::field("value", "It could not be decrypted: another key, another algorithm, or damage."))?;
+        .map_err(|_| {
+            Error::field(
+                "value",
+                "It could not be decrypted: it was encrypted with another key or algorithm, or it is damaged.",
+            )
+        })?;
     plain.truncate(length);
     Ok(plain)
 }

@@ -54,7 +54,7 @@ pub(crate) fn next<'a>(
 ) -> Result<Option<(Block<'a>, &'a [u8])>, String> {
     let Some(begin) = find(text, BEGIN) else { return Ok(None) };
     let after = &text[begin + BEGIN.len()..];
-    let incomplete = "A PEM line is not complete: it ends with -----.";
+    let incomplete = "A PEM line is incomplete: it must end with -----.";
     let label = &after[..find(&after[..after.len().min(MAX_LABEL + DASHES.len())], DASHES).ok_or(incomplete)?];
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b" #/._-".contains(byte);
     let text = std::str::from_utf8(label).ok().filter(|label| label.bytes().all(|byte| is_plain(&byte)));

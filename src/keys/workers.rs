@@ -291,20 +291,18 @@ fn error(refusal: Refusal) -> Error {
     let Refusal { cause, after } = refusal;
     let (message, limit) = match cause {
         Cause::Share => (
-            "Too many of your own requests for keys already wait. Repeat the request later.",
-            "Your requests that wait for a processor already take your share of the queue.",
+            "Too many of your key requests are already waiting. Retry later.",
+            "Your waiting requests already fill your share of the key queue.",
         ),
-        Cause::Full => (
-            "The server is busy with the keys of other requests. Repeat the request later.",
-            "The requests that wait for a processor fill the queue.",
-        ),
+        Cause::Full => ("The server is busy with other key requests. Retry later.", "The key queue is full."),
         Cause::Displaced => (
-            "The server is busy, and most of what waits for keys are your own requests. Repeat the request later.",
-            "The queue is full, and requests of callers with fewer requests come first.",
+            "The server is busy, and most of the waiting key requests are yours. Retry later.",
+            "The key queue is full, and callers with fewer requests are served first.",
         ),
         Cause::Late => (
-            "The server is busy with keys and could not answer before the deadline of the request. Repeat it later, or allow more time.",
-            "The requests that wait for a processor take longer than the time that this request has.",
+            "The server is too busy to do the key operation before the deadline of the request. Retry later, or allow \
+             more time.",
+            "The wait in the key queue is longer than the time left for this request.",
         ),
     };
     let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);

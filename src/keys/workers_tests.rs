@@ -104,7 +104,7 @@ async fn a_caller_is_refused_beyond_its_share_of_expected_seconds_and_another_on
     // Five of the ten seconds; an RSA-4096 key is expected to take 0.9 s.
     let _waiting: Vec<Answer> = (0..5).map(|_| queued(&workers, caller("a"), LONG, "a", &log)).collect();
     let error = workers.run(&caller("a"), LONG, || Ok(())).await.unwrap_err();
-    assert!(error.message.contains("your own requests"), "{error}");
+    assert!(error.message.contains("your key requests"), "{error}");
     let _other = queued(&workers, caller("b"), LONG, "b", &log);
     assert_eq!(workers.load().not_run, NotRun { share: 1, ..NotRun::default() });
 }

@@ -111,7 +111,7 @@ impl Client {
                 if error.is::<LengthLimitError>() {
                     return Error::new(ErrorKind::TooLarge, format!("{place} sent more than {most} bytes."));
                 }
-                Error::new(ErrorKind::Protocol, format!("The answer of {place} broke off."))
+                Error::new(ErrorKind::Protocol, format!("The response of {place} was cut off."))
             })?
             .to_bytes();
         debug!(%method, url = place, status = head.status.as_u16(), bytes = body.len(), "outgoing request");

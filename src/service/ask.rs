@@ -142,7 +142,7 @@ impl Service {
         if parameters.is_self() {
             return Ok((Signer::BuiltIn(self.issuers.self_signed().clone(), None), "Self"));
         }
-        let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
+        let missing = || format!("The issuer {} no longer exists: set it again.", parameters.name);
         let name = IssuerName::parse(&parameters.name).map_err(|_| missing())?;
         let found = self.load(&key::issuer(&operation.vault, &name)).await;
         let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
@@ -187,11 +187,11 @@ fn unsuccessful(pending: &PendingRecord, error: IssuerError) -> Outcome {
     match error {
         IssuerError::Retry { after, source } => {
             tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer could not be asked; will retry");
-            open(pending, Some(format!("The last attempt did not succeed and will be repeated: {source}")), after)
+            open(pending, Some(format!("The last attempt failed and will be retried: {source}")), after)
         }
         IssuerError::Misconfigured { source } => {
             tracing::error!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer is misconfigured; will retry");
-            let note = format!("The issuer is misconfigured, correct it and the request will go on: {source}");
+            let note = format!("The issuer is misconfigured; correct it and the request will continue: {source}");
             open(pending, Some(note), None)
         }
     }

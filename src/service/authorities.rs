@@ -188,7 +188,11 @@ impl Service {
         let mut record: AuthorityRecord = self.records.read(&due.record)?;
         if record.erasable_at().is_some_and(|at| at <= self.now()) {
             record.sealed_key = None;
-            tracing::info!(vault = %record.vault, issuer = %record.issuer, "the key of a retired CA was erased: none of its certificates is valid any more");
+            tracing::info!(
+                vault = %record.vault,
+                issuer = %record.issuer,
+                "erased the key of a retired CA: all of its certificates have expired"
+            );
         }
         let puts = vec![self.records.replace(&due.record, &record, record.erasable_at())?];
         self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())

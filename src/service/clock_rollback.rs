@@ -39,7 +39,7 @@ impl Service {
     /// as long as the clock was wrong. Every record of an operation is looked at, which is right for something rare.
     pub(super) async fn follow_the_clock(&self, now: Timestamp) -> Result<()> {
         let Some(back) = self.latest.set_back(now) else { return Ok(()) };
-        tracing::warn!(seconds = back.as_secs(), "the clock was set back; due times follow it");
+        tracing::warn!(seconds = back.as_secs(), "the clock was set back; due times were moved back with it");
         let shifted = self.shift(now, back).await;
         if shifted.is_err() {
             // The next claim finds the clock set back once more.

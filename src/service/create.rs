@@ -213,7 +213,8 @@ impl Service {
         if policy.key.exportable && !version.exportable && key_type(&version)? == policy.key.key_type {
             return Err(Error::field(
                 "policy.key_props.exportable",
-                "The key that is to be used again is not exportable, and stays so: set exportable to false, or reuse_key to false for a new key.",
+                "The reused key is not exportable, and this cannot be changed: set exportable to false, or set \
+                 reuse_key to false for a new key.",
             ));
         }
         Ok(Some(sealed_key(&place, &version)))

@@ -123,10 +123,21 @@ impl Service {
         match tokio::time::timeout(ACTIVATION_TIME, self.activation(vault, issuer)).await {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => {
-                tracing::warn!(%vault, issuer = %issuer.name, provider = issuer.provider, error = problem, "an issuer could not be made ready; its first order tries again");
+                tracing::warn!(
+                    %vault,
+                    issuer = %issuer.name,
+                    provider = issuer.provider,
+                    error = problem,
+                    "an issuer could not be set up; its first order will retry"
+                );
             }
             Err(_) => {
-                tracing::warn!(%vault, issuer = %issuer.name, provider = issuer.provider, "an issuer did not answer in time to be made ready; its first order tries again");
+                tracing::warn!(
+                    %vault,
+                    issuer = %issuer.name,
+                    provider = issuer.provider,
+                    "an issuer did not answer in time to be set up; its first order will retry"
+                );
             }
         }
     }
@@ -150,7 +161,7 @@ impl Service {
 
 fn no_options(name: &str, provider: &str) -> Error {
     let hint = if domain::issuer::is_local_ca(provider) {
-        " What a LocalCA takes is in credentials.account_id and org_details.id."
+        " A LocalCA is configured by credentials.account_id and org_details.id."
     } else {
         ""
     };

@@ -201,7 +201,7 @@ impl Service {
     fn offered(&self, provider: Option<&str>) -> Result<String> {
         let mut offered = self.issuers.providers().join(", ");
         if self.issuers.get(LOCAL_CA).is_some() {
-            offered.push_str(&format!(" ({LOCAL_CA_IN_AZURE} is another word for {LOCAL_CA})"));
+            offered.push_str(&format!(" ({LOCAL_CA_IN_AZURE} is an alias of {LOCAL_CA})"));
         }
         match provider {
             Some(provider) if self.issuers.get(provider).is_some() => Ok(provider.to_owned()),
@@ -259,8 +259,8 @@ fn with_intermediate(account_id: Option<&str>) -> Result<bool> {
     }
 }
 
-/// What is said of a CA when it is made holds for as long as it lives: its certificates are in use, and saying something
-/// else of it would not change them. Absent members say nothing.
+/// What is said of a CA when it is made holds for as long as it lives: its certificates are in use, and saying
+/// something else of it would not change them. Absent members say nothing.
 fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig, input: &IssuerInput) -> Result<()> {
     let Some(held) = &old.authority else { return Ok(()) };
     let name = &old.name;
@@ -271,7 +271,8 @@ fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig, input: &IssuerInput) -> Re
         return Err(Error::field(
             "provider",
             format!(
-                "The issuer {name} is a CA of this server and stays one: use another name for another provider, or delete the issuer first."
+                "The issuer {name} is a CA of this server, and its provider cannot be changed: use another name for \
+                 another provider, or delete the issuer first."
             ),
         ));
     }
@@ -282,7 +283,8 @@ fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig, input: &IssuerInput) -> Re
         return Err(Error::field(
             "credentials.account_id",
             format!(
-                "The CA of the issuer {name} was made with \"{is}\", and stays so: set another issuer, or delete this one first."
+                "The CA of the issuer {name} was made with \"{is}\", which cannot be changed: set another issuer, or \
+                 delete this one first."
             ),
         ));
     }
@@ -293,7 +295,8 @@ fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig, input: &IssuerInput) -> Re
         Some(_) => Err(Error::field(
             "org_details.id",
             format!(
-                "The CA of the issuer {name} is called {common_name}, and stays so: set another issuer, or delete this one first."
+                "The CA of the issuer {name} is called {common_name}, which cannot be changed: set another issuer, or \
+                 delete this one first."
             ),
         )),
         None => Ok(()),
@@ -359,7 +362,7 @@ fn check_options<'a>(options: impl Iterator<Item = (&'a String, &'a str)>) -> Re
         total += name.len() + value.len();
         // Files of text are among them.
         if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            return Err(Error::field(format!("options.{name}"), "It holds a control character: leave it out."));
+            return Err(Error::field(format!("options.{name}"), "It contains a control character: remove it."));
         }
     }
     if count > MAX_OPTIONS || total > MAX_OPTION_TEXT {

@@ -35,8 +35,8 @@ impl Service {
         }
         Err(Error::new(
             Reason::Internal,
-            "the store holds private keys that were sealed with other master keys than this server has: start it with \
-             the file (or the variable) of another replica, or the one that was saved beside the store",
+            "the store contains private keys sealed with master keys that this server does not have: start it with \
+             the master key file (or variable) of another replica, or the one saved with the store",
         ))
     }
 

@@ -69,7 +69,7 @@ use records::{Codec, Key, List, Paging};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often a use case decides again after another writer was faster.
+/// How often a use case decides again after another writer committed first.
 const CONFLICT_ATTEMPTS: usize = 16;
 
 /// Work that is due within this time rings the worker.
@@ -176,8 +176,8 @@ impl Service {
         Ok(Some((record, value)))
     }
 
-    /// As [`Service::load`], of each of these keys in their order, in one question to the store for each [`MAX_KEYS`] of
-    /// them; nothing where there is no key. A record that does not verify is an error of its own.
+    /// As [`Service::load`], of each of these keys in their order, in one question to the store for each [`MAX_KEYS`]
+    /// of them; nothing where there is no key. A record that does not verify is an error of its own.
     async fn load_many<T: records::Stored>(&self, keys: &[Option<Key<T>>]) -> Result<Vec<Result<Option<T>>>> {
         let given: Vec<_> = keys.iter().flatten().collect();
         let mut found = self.get_many(&given).await?.into_iter();
@@ -211,7 +211,7 @@ impl Service {
         self.hub.token(*self.store.head().borrow())
     }
 
-    /// Commits; `None` where another writer was faster and the caller has to decide again.
+    /// Commits; `None` where another writer committed first and the caller has to decide again.
     async fn try_commit(&self, batch: Batch) -> Result<Option<Revision>> {
         let due = batch.puts.iter().filter_map(|put| put.due).min();
         let committed = self.store.commit(batch).await;
@@ -225,7 +225,7 @@ impl Service {
                 Ok(Some(revision))
             }
             Err(StoreError::Conflict(key)) => {
-                tracing::debug!(key, "another writer was faster");
+                tracing::debug!(key, "another writer committed first");
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -234,8 +234,11 @@ impl Service {
 }
 
 fn contended() -> Error {
-    Error::new(Reason::StoreUnavailable, "Too many callers change this object at the same time. Repeat the request.")
-        .retry_after(Duration::from_secs(1))
+    Error::new(
+        Reason::StoreUnavailable,
+        "Too many callers are changing this object at the same time. Retry the request.",
+    )
+    .retry_after(Duration::from_secs(1))
 }
 
 impl From<StoreError> for Error {
@@ -247,7 +250,7 @@ impl From<StoreError> for Error {
                 if let Some(suppressed) = OUTAGE.admit(&cause.to_string(), Instant::now()) {
                     tracing::error!(cause, suppressed, "the store is not available");
                 }
-                Self::new(Reason::StoreUnavailable, "The store is not available at the moment. Repeat the request.")
+                Self::new(Reason::StoreUnavailable, "The store is temporarily unavailable. Retry the request.")
                     .retry_after(Duration::from_secs(2))
             }
             StoreError::Broken(cause) => {

@@ -32,7 +32,7 @@ impl Service {
             if self.settings(vault).purge_protection {
                 return Err(Error::new(
                     Reason::PurgeProtected,
-                    format!("Operation \"purge\" is not allowed: the vault {vault} is protected against it. The certificate {name} goes by itself when its retention is over."),
+                    format!("Operation \"purge\" is not allowed: the vault {vault} has purge protection. The certificate {name} is purged automatically when its retention ends."),
                 )
                 .with(Detail::Resource { kind: "certificate", name: name.to_string() })
                 .with(Detail::Precondition {
@@ -65,7 +65,7 @@ impl Service {
                 self.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
             }
             Some((record, entry)) if matches!(entry.state, EntryState::Deleted { .. }) => {
-                tracing::info!(%vault, certificate = %name, "the retention of a deleted certificate is over: it is purged");
+                tracing::info!(%vault, certificate = %name, "purging a deleted certificate whose retention has ended");
                 if self.begin_purge(record, entry, Some(listed)).await? {
                     self.remove_all(&vault, &name).await?;
                 }

@@ -46,7 +46,7 @@ impl Service {
             (ContentType::Pem, Some(ContentType::Pkcs12)) => {
                 return Err(Error::field(
                     "outContentType",
-                    "A secret that is kept as application/x-pem-file is answered in this form only.",
+                    "A secret stored as application/x-pem-file can be returned in that form only.",
                 ));
             }
             (own, form) => form.unwrap_or(own),

@@ -66,7 +66,7 @@ impl Service {
             Some(Kind::Challenge) => self.expire_challenge(due).await,
             // The others are never due.
             _ => {
-                tracing::error!(key = due.record.key, "a record is due that nobody handles");
+                tracing::error!(key = due.record.key, "a due record has no handler");
                 Ok(())
             }
         }
@@ -136,7 +136,7 @@ impl Service {
             Err(problem) => {
                 let error = failure(
                     FailureClass::IssuerError,
-                    &format!("The issuer returned a certificate that does not fit: {problem}"),
+                    &format!("The issuer returned a certificate that does not match the request: {problem}"),
                 );
                 self.end(record, pending, Event::Failed(error), self.now(), beside).await
             }

@@ -118,7 +118,7 @@ impl Service {
             None if enabled.is_some() => {
                 return Err(Error::field(
                     "attributes.enabled",
-                    format!("The certificate {name} has no version and none is on its way: create one first."),
+                    format!("The certificate {name} has no version and no pending operation: create one first."),
                 ));
             }
             _ => {}

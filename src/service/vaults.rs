@@ -106,7 +106,7 @@ impl Vaults {
                 Miss::TooMany => {
                     return Err(Error::new(
                         Reason::StoreUnavailable,
-                        "Too many vaults that do not exist are asked for at the moment. Repeat the request.",
+                        "Too many requests name vaults that do not exist. Retry the request.",
                     )
                     .retry_after(Duration::from_secs(1)));
                 }
@@ -196,7 +196,7 @@ impl Service {
             if there {
                 return Err(Error::new(
                     Reason::AlreadyExists,
-                    format!("There is a vault named {name} already. Its settings stay as they were made."),
+                    format!("A vault named {name} already exists. Its settings cannot be changed."),
                 )
                 .with(Detail::Resource { kind: "vault", name: name.to_string() }));
             }

@@ -35,8 +35,8 @@ pub struct Host {
     /// Host and port, as the client wrote them.
     authority: String,
     vault: VaultName,
-    /// Host and port of the domain that the vault is a label of; the host itself where it is none, and of an IPv4 address what
-    /// stands behind its first dot.
+    /// Host and port of the domain that the vault is a label of; the host itself where it is none, and of an IPv4
+    /// address what stands behind its first dot.
     parent: String,
 }
 
@@ -73,7 +73,8 @@ impl Host {
         let Some(label) = label(host, base_domain) else {
             if !hosts.has(host, base_domain) {
                 return Err(Error::bad_parameter(format!(
-                    "The host of the request is none of this server's. Use {base_domain} or VAULT.{base_domain}, or add \
+                    "The host of the request is not one of this server's. Use {base_domain} or VAULT.{base_domain}, \
+                     or add \
                      the host to `hosts` in the configuration."
                 )));
             }

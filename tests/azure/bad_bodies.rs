@@ -10,7 +10,7 @@ async fn what_is_not_json_is_refused_with_its_place() {
     for (body, words) in [
         ("hello", "not valid JSON at line 1, column 1."),
         ("{\n  \"policy\": {,}\n}", "not valid JSON at line 2, column 14."),
-        ("{\"policy\":", "not complete JSON: it ends at line 1, column 10."),
+        ("{\"policy\":", "incomplete JSON: it ends at line 1, column 10."),
         ("{} {}", "not valid JSON at line 1, column 4."),
         ("[1]", "wrong type"),
         ("\"x\"", "wrong type"),

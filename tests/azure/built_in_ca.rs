@@ -145,7 +145,7 @@ async fn text_that_cannot_be_read_is_refused_wherever_people_read_it() {
             ),
         ] {
             let reply = client.send(&format!("PUT {CORP}"), &body.to_string()).await;
-            reply.is_refusal(400, "BadParameter", &format!("Property {path} has invalid value. It holds U+"));
+            reply.is_refusal(400, "BadParameter", &format!("Property {path} has invalid value. It contains U+"));
         }
         let contact = json!({"contacts": [{"email": "a@b.example", "name": bad}]}).to_string();
         client.send("PUT /certificates/contacts", &contact).await.is_refusal(400, "BadParameter", "contacts[0].name");

@@ -12,7 +12,7 @@ fn refused() -> Vec<(Value, &'static str, &'static str)> {
     vec![
         (json!({"sans": {"dns_names": ["10.0.0.1"]}}), "sans.dns_names[0]", "put it into ipAddresses"),
         (json!({"sans": {"dns_names": ["https://a.example"]}}), "sans.dns_names[0]", "the URI into uris"),
-        (json!({"sans": {"dns_names": ["a.example."]}}), "sans.dns_names[0]", "leave out the dot"),
+        (json!({"sans": {"dns_names": ["a.example."]}}), "sans.dns_names[0]", "remove the leading or trailing dot"),
         (json!({"sans": {"dns_names": ["*.*.example"]}}), "sans.dns_names[0]", "whole first label"),
         (json!({"sans": {"uris": ["https://"]}}), "sans.uris[0]", "no host"),
         (json!({"sans": {"uris": ["http://[::1"]}}), "sans.uris[0]", "IPv6"),
@@ -27,7 +27,7 @@ fn refused() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"subject": "", "sans": {"dns_names": ["a.example"]}}), "subject", "its own issuer"),
         (json!({"key_usage": ["keyCertSign"]}), "key_usage", "basic_constraints.ca to true"),
         (json!({"key_usage": ["digitalSignature", "encipherOnly"]}), "key_usage", "keyAgreement"),
-        (json!({"key_usage": ["keyEncipherment"]}), "key_usage", "An EC key can do none of this"),
+        (json!({"key_usage": ["keyEncipherment"]}), "key_usage", "An EC key supports none of these usages"),
         (json!({"basic_constraints": {"ca": true}, "key_usage": ["digitalSignature"]}), "key_usage", "add keyCertSign"),
         (json!({"ekus": ["serverAuth"]}), "ekus[0]", "object identifier"),
         (json!({"validity_months": 0}), "validity_months", "1 to 1200"),

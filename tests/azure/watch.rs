@@ -161,5 +161,5 @@ async fn bad_questions_are_refused_before_the_stream_begins() {
 async fn a_token_of_another_log_is_gone() {
     let (client, other) = (Client::start().await, Client::start().await);
     let token = Events::open(&other, "", None).await.next().await.unwrap().id.unwrap();
-    client.call(request("", Some(&token))).await.is_refusal(410, "ResumeTokenExpired", "Begin again without a token.");
+    client.call(request("", Some(&token))).await.is_refusal(410, "ResumeTokenExpired", "Start again without a token.");
 }

@@ -166,7 +166,7 @@ async fn a_secret_in_another_form_is_refused_in_the_words_of_the_contract() {
          field: out_content_type: Use application/x-pem-file, or leave it out for the form of the policy.",
     );
     let as_pfx = secrets.get_secret(request("application/x-pkcs12")).await.unwrap_err();
-    assert!(refusal::shown(&as_pfx).contains("field: out_content_type: A secret that is kept as"), "{as_pfx}");
+    assert!(refusal::shown(&as_pfx).contains("field: out_content_type: A secret stored as"), "{as_pfx}");
     let page = ListSecretsRequest { page_token: "_".into(), ..ListSecretsRequest::default() };
     assert_eq!(refusal::reason(&secrets.list_secrets(page).await.unwrap_err()), "BAD_PARAMETER");
     let page = ListSecretVersionsRequest { secret_name: NAME.into(), page_size: 1001, ..Default::default() };

@@ -104,5 +104,5 @@ async fn a_request_over_rest_has_a_time_limit_too() {
     let reply = server.rest("localhost").send("POST /certificates/web/create", body).await;
     assert_eq!(reply.status, 504, "{}", reply.body);
     assert_eq!(reply.json()["error"]["code"], "GatewayTimeout");
-    assert!(reply.body.contains("not done within 1ms"), "{}", reply.body);
+    assert!(reply.body.contains("did not complete within 1ms"), "{}", reply.body);
 }

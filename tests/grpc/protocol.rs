@@ -86,7 +86,7 @@ async fn a_call_without_a_whole_message_is_a_bad_parameter() {
             let answer = soon("the refusal", Call::to(method).whole_bytes(&client, Bytes::from_static(body))).await;
             let status = status_of(&answer);
             assert_eq!(refusal::reason(&status), "BAD_PARAMETER", "{method} {body:?}: {status:?}");
-            assert!(status.message().starts_with("This is no valid gRPC call. "), "{status:?}");
+            assert!(status.message().starts_with("This is not a valid gRPC call. "), "{status:?}");
         }
     }
 }

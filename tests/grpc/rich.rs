@@ -192,7 +192,7 @@ async fn a_store_that_is_not_available_says_when_to_come_again_and_not_why() {
     let server = Server::with(Setup { store: Some(Arc::new(Troubled::new())), ..Setup::default() }).await;
     refusal::is(
         server.issuers().await.set_issuer(test_issuer("house", "hold")).await,
-        "Unavailable: The store is not available at the moment. Repeat the request.
+        "Unavailable: The store is temporarily unavailable. Retry the request.
          reason: STORE_UNAVAILABLE of certmint.v1
          azureCode: ServiceUnavailable
          httpStatus: 503

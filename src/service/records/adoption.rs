@@ -75,14 +75,14 @@ pub(in crate::service) async fn open(store: &dyn Store, codec: &Codec, accept: b
     }
     if !accept {
         tracing::warn!(
-            "the store is of a version without authentication codes, and store.accept_unauthenticated is false: its \
-             records are refused"
+            "the store was written by a version without authentication codes, and store.accept_unauthenticated is \
+             false: its records are refused"
         );
     } else if holds_authenticated(store).await? {
         tracing::error!(
             key = %key::marker(),
-            "the store has records with authentication codes, but the record that says that all have one is missing: \
-             it was removed outside certmint; records without a code are refused"
+            "the store has records with authentication codes, but the record that marks it as authenticated is \
+             missing: it was removed outside certmint; records without a code are refused"
         );
     } else {
         codec.tolerate();
@@ -109,7 +109,7 @@ pub(in crate::service) async fn adopt(
     let until = begin(store, codec, now).await?.plus(window);
     let adopted = sweep(store, codec).await?;
     if adopted > 0 {
-        tracing::info!(records = adopted, "records of an earlier version got their authentication codes");
+        tracing::info!(records = adopted, "added authentication codes to records of an earlier version");
     }
     // What was written without a code during the sweep is found by one that begins after the window.
     if now < until || sweep(store, codec).await? > 0 {

@@ -37,10 +37,12 @@ pub(super) enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Changed => f.write_str("its authentication code is not that of its key and value"),
+            Self::Changed => f.write_str("its authentication code does not match its key and value"),
             Self::Bare => f.write_str("it carries no authentication code"),
             Self::UnknownMasterKey(id) => write!(f, "it was authenticated with the unknown master key {id}"),
-            Self::Newer(format) => write!(f, "it has the format {format} of a newer version, this one knows {FORMAT}"),
+            Self::Newer(format) => {
+                write!(f, "it has format {format} of a newer version; this version supports up to {FORMAT}")
+            }
             Self::Unreadable(error) => write!(f, "it is not readable: {error}"),
             Self::Elsewhere => f.write_str("it names another object than its key"),
         }

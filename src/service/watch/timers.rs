@@ -101,16 +101,16 @@ fn earliest(beat: Instant, age: Instant, deadline: Option<Instant>) -> Instant {
 }
 
 pub(super) fn draining() -> Error {
-    Error::new(Reason::ServerDraining, "The server closes this stream. Open it again and resume with the last token.")
-        .retry_after(Duration::from_millis(500))
+    Error::new(
+        Reason::ServerDraining,
+        "The server is closing this stream. Open it again and resume with the last token.",
+    )
+    .retry_after(Duration::from_millis(500))
 }
 
 fn too_old() -> Error {
-    Error::new(
-        Reason::WatchMaxAge,
-        "The stream was open for long enough. Open it again and resume with the last token.",
-    )
-    .retry_after(Duration::from_millis(100))
+    Error::new(Reason::WatchMaxAge, "The stream reached its maximum age. Open it again and resume with the last token.")
+        .retry_after(Duration::from_millis(100))
 }
 
 fn deadline_exceeded() -> Error {

@@ -31,7 +31,7 @@ impl Tokens {
     /// [`Reason::BadParameter`] for what never was a token, [`Reason::ResumeTokenExpired`] for one
     /// of another log.
     pub(super) fn read(&self, token: &str) -> Result<Revision> {
-        let malformed = || Error::field("resume_token", "It is not a token of this service. Begin without one.");
+        let malformed = || Error::field("resume_token", "It is not a resume token of this service. Start without one.");
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| malformed())?;
         let bytes: [u8; LENGTH] = bytes.try_into().map_err(|_| malformed())?;
         let mut number = [0; 8];
@@ -54,7 +54,7 @@ impl Tokens {
 pub(super) fn expired() -> Error {
     Error::new(
         Reason::ResumeTokenExpired,
-        "The resume token is older than the log that is kept, or belongs to another one. Begin again without a token.",
+        "The resume token is older than the retained log, or belongs to another log. Start again without a token.",
     )
 }
 

@@ -35,7 +35,7 @@ impl AdminHosts {
         if foreign {
             return Err((
                 StatusCode::MISDIRECTED_REQUEST,
-                "This port is not asked for under that host. Use its address, or add the host to `hosts` in [admin].\n",
+                "This port does not serve that host. Use its address, or add the host to `hosts` in [admin].\n",
             ));
         }
         Ok(())

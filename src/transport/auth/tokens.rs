@@ -22,7 +22,7 @@ const MAX_NAME: usize = 64;
 pub enum TokensError {
     #[error("cannot read the tokens file {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("others may write the tokens file {path} (mode {mode:04o}). Run: chmod go-w {path}", path = path.display())]
+    #[error("the tokens file {path} is writable by others (mode {mode:04o}). Run: chmod go-w {path}", path = path.display())]
     Writable { path: PathBuf, mode: u32 },
     #[error("the tokens file {} cannot be used: {problem}", path.display())]
     Content { path: PathBuf, problem: String },
@@ -128,7 +128,7 @@ fn lines(text: &[u8]) -> Result<Vec<Known>, String> {
         }
         let entry = entry(line).map_err(|problem| format!("line {number}: {problem}"))?;
         if known.iter().any(|other| other.hash == entry.hash) {
-            return Err(format!("line {number}: the same token stands on an earlier line"));
+            return Err(format!("line {number}: the same token appears on an earlier line"));
         }
         known.push(entry);
     }
@@ -252,7 +252,7 @@ mod tests {
             (format!("a/b {good}"), "line 1: the principal has up to 64"),
             (format!("{} {good}", "x".repeat(65)), "line 1: the principal has up to 64"),
             (format!("a {}", &good[1..]), "line 1: the second word is not a SHA-256"),
-            (format!("a {good}\nb {good}"), "line 2: the same token stands on an earlier line"),
+            (format!("a {good}\nb {good}"), "line 2: the same token appears on an earlier line"),
             ("a AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(), "line 1: the second word is not a SHA-256"),
         ] {
             assert!(refused(&text).starts_with(problem), "{}", refused(&text));

@@ -21,7 +21,7 @@ pub(super) fn open<T>(request: Request<T>) -> Result<(Call, T)> {
 
 /// `dispatch` puts the surroundings into every request; without them the server is put together wrongly.
 pub(super) fn without_call() -> Error {
-    tracing::error!("a call came without its surroundings");
+    tracing::error!("a call has no context");
     Error::internal()
 }
 
@@ -215,7 +215,7 @@ impl CertificateService for Certificates {
         &self,
         _: Request<v1::WatchPendingRequest>,
     ) -> Result<Response<Self::WatchPendingStream>, Status> {
-        tracing::error!("a watch came past its own handler");
+        tracing::error!("a watch bypassed its own handler");
         Err(status(Error::internal()))
     }
 

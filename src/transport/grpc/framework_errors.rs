@@ -38,7 +38,7 @@ fn error(refused: &Status, path: &str) -> Option<Error> {
     match refused.code() {
         Code::Internal if message.contains("decode Protobuf") => Some(undecodable()),
         // Frames that are none, a message that is missing: no handler has seen them.
-        Code::Internal => Some(Error::bad_parameter(format!("This is no valid gRPC call. {message}"))),
+        Code::Internal => Some(Error::bad_parameter(format!("This is not a valid gRPC call. {message}"))),
         Code::OutOfRange if message.contains("message length too large") => {
             Some(Error::new(Reason::MessageTooLarge, message.trim_start_matches("Error, ")))
         }

@@ -55,7 +55,7 @@ async fn over(closing: CancellationToken, deadline: Option<Instant>) -> Error {
     tokio::select! {
         () = closing.cancelled() => {
             sleep(LAST_WORD).await;
-            Error::new(Reason::ServerDraining, "The server closes this stream. Open it again.")
+            Error::new(Reason::ServerDraining, "The server is closing this stream. Open it again.")
                 .retry_after(Duration::from_millis(500))
         }
         () = late => Error::new(Reason::DeadlineExceeded, "The deadline of the call passed."),

@@ -86,13 +86,14 @@ impl Overrun {
     /// The limit as the caller is told of it.
     pub fn error(self) -> Error {
         let message = match self {
-            Self::Process => "The server holds as many bytes of requests and answers as it may.",
+            Self::Process => "The server has reached its limit on the bytes of requests and responses in memory.",
             Self::Principal => {
-                "The requests and unread answers of this caller hold as many bytes as they may. Read the answers of \
-                 open requests first."
+                "The requests and unread responses of this caller have reached the limit on bytes in memory. Read the \
+                 responses of open requests first."
             }
             Self::Anonymous | Self::Peer => {
-                "Requests without credentials hold as many bytes as they may. Send credentials, or try again later."
+                "Requests without credentials have reached the limit on bytes in memory. Send credentials, or try \
+                 again later."
             }
             Self::Streams => {
                 "This connection has too many open requests without credentials. Send credentials, or wait for the \

@@ -139,7 +139,7 @@ where
         ended = &mut http => log_end(&info, ended),
         () = grace(options, &info, drained) => {
             counters.cut.fetch_add(1, Relaxed);
-            tracing::debug!(connection = id, %peer, "Cut a connection that did not end in its grace");
+            tracing::debug!(connection = id, %peer, "Cut a connection that did not end within its grace period");
         }
     }
 }

@@ -101,7 +101,7 @@ impl Connection {
             self.budget.counters.stalled_connections.fetch_add(1, Relaxed);
             self.cut.cancel();
         }
-        tracing::debug!(connection = self.id, peer = %self.address, stalled, "Ended answers that nobody reads");
+        tracing::debug!(connection = self.id, peer = %self.address, stalled, "Ended responses that nobody was reading");
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn backup(call: &Call<'_>, name: &str) -> Result<Answer, Failur
 pub(super) async fn restore(call: &Call<'_>, body: &mut Body) -> Result<Answer, Failure> {
     let RestoreBody { value } = call.backup_body(body).await?;
     let Some(value) = value.filter(|value| !value.is_empty()) else {
-        return Err(Error::field("value", "It is required: the value that a backup answered.").into());
+        return Err(Error::field("value", "It is required: the value that a backup returned.").into());
     };
     let decode = |alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(value.trim()).ok();
     let Some(bytes) = [&URL_SAFE, &STANDARD].into_iter().find_map(decode) else {

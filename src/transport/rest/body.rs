@@ -22,8 +22,8 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads a body of up to `limit` bytes as `T`. No body is an empty object: the clients send none where they have nothing
-/// to say.
+/// Reads a body of up to `limit` bytes as `T`. No body is an empty object: the clients send none where they have
+/// nothing to say.
 pub(super) async fn read<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
     body: &mut Body,
@@ -159,7 +159,7 @@ fn refusal(error: &serde_json::Error, member: String) -> Failure {
             let the = if member.is_empty() { "The" } else { "the" };
             format!("{what}{the} body of the request has the wrong type{place}: {expected} is expected.")
         }
-        Category::Eof => format!("The body of the request is not complete JSON: it ends{place}."),
+        Category::Eof => format!("The body of the request is incomplete JSON: it ends{place}."),
         Category::Syntax | Category::Io => format!("The body of the request is not valid JSON{place}."),
     };
     Error::bad_parameter(message).into()
@@ -198,7 +198,7 @@ mod tests {
             "{}",
             message("{\"pwd\": hunter2}")
         );
-        assert!(message("{\"a\": 1").contains("not complete JSON: it ends at line 1, column 7"));
+        assert!(message("{\"a\": 1").contains("incomplete JSON: it ends at line 1, column 7"));
     }
 
     #[test]

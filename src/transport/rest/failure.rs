@@ -82,7 +82,7 @@ impl Failure {
         Self::new(
             StatusCode::NOT_FOUND,
             "NotFound",
-            "This server answers nothing at this path. docs/api.md lists the paths.",
+            "This server has nothing at this path. docs/api.md lists the paths.",
         )
     }
 

@@ -289,7 +289,10 @@ impl Gateway {
 
 fn out_of_time(limit: Duration) -> Error {
     let limit = duration::to_text(limit);
-    Error::new(Reason::DeadlineExceeded, format!("The request was not done within {limit}, the limit of this server."))
+    Error::new(
+        Reason::DeadlineExceeded,
+        format!("The request did not complete within {limit}, the limit of this server."),
+    )
 }
 
 /// Whether many answers of this kind, which may be large, must not be in the making at once.
@@ -308,8 +311,8 @@ fn is_large(endpoint: Endpoint) -> bool {
     )
 }
 
-/// Whether this is the path of a gRPC method. Its content type was not one of gRPC's, or it would not be here: clients of
-/// the Connect protocol send `application/json` or `application/proto`.
+/// Whether this is the path of a gRPC method. Its content type was not one of gRPC's, or it would not be here: clients
+/// of the Connect protocol send `application/json` or `application/proto`.
 fn is_grpc(path: &str) -> bool {
     let mut parts = path.trim_start_matches('/').split('/');
     let service = parts.next().unwrap_or_default();

@@ -119,7 +119,9 @@ async fn owner(call: &Call<'_>, name: &str, what: &str) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(error) if error.reason == Reason::CertificateNotFound => Err(Error::new(
             Reason::NotSupported,
-            format!("{what} of their own are not kept here: create or import a certificate named {name} instead."),
+            format!(
+                "{what} without a certificate are not supported: create or import a certificate named {name} instead."
+            ),
         )
         .into()),
         Err(error) => Err(error.into()),

@@ -83,7 +83,7 @@ impl DevCertificates {
 impl ResolvesServerCert for DevCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let found = self.for_name(hello.server_name());
-        found.inspect_err(|error| tracing::error!(%error, "No certificate for a handshake")).ok()
+        found.inspect_err(|error| tracing::error!(%error, "Could not make a certificate for a TLS handshake")).ok()
     }
 }
 

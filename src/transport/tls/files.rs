@@ -145,7 +145,7 @@ mod tests {
         write(folder.path(), &chain, &key);
         fs::set_permissions(folder.path().join("tls.key"), fs::Permissions::from_mode(0o644)).unwrap();
         let message = load(folder.path()).unwrap_err().to_string();
-        assert!(message.contains("everybody may use") && message.contains("chmod o-rwx"), "{message}");
+        assert!(message.contains("everyone can access") && message.contains("chmod o-rwx"), "{message}");
         fs::remove_file(folder.path().join("tls.key")).unwrap();
         assert!(load(folder.path()).unwrap_err().to_string().contains("tls.key: No such file"));
     }

@@ -105,7 +105,7 @@ async fn a_stop_of_the_server_closes_streams_so_that_they_can_be_resumed() {
     assert_eq!(shorts(&told), ["closing"]);
     refusal::is(
         end.map_or(Ok(()), Err),
-        "Unavailable: The server closes this stream. Open it again and resume with the last token.
+        "Unavailable: The server is closing this stream. Open it again and resume with the last token.
          reason: SERVER_DRAINING of certmint.v1
          azureCode: ServiceUnavailable
          httpStatus: 503
@@ -150,7 +150,7 @@ async fn a_stream_that_is_old_enough_is_closed() {
     assert_eq!(shorts(&told), ["caught up", "closing"]);
     refusal::is(
         end.map_or(Ok(()), Err),
-        "Unavailable: The stream was open for long enough. Open it again and resume with the last token.
+        "Unavailable: The stream reached its maximum age. Open it again and resume with the last token.
          reason: WATCH_MAX_AGE of certmint.v1
          azureCode: ServiceUnavailable
          httpStatus: 503

@@ -121,7 +121,7 @@ async fn another_filter_may_follow_with_the_same_token() {
     assert_eq!(shorts(&watched(&server, request).await), [STORY[2], "caught up"]);
 }
 
-const EXPIRED: &str = "OutOfRange: The resume token is older than the log that is kept, or belongs to another one. Begin again without a token.
+const EXPIRED: &str = "OutOfRange: The resume token is older than the retained log, or belongs to another log. Start again without a token.
     reason: RESUME_TOKEN_EXPIRED of certmint.v1
     azureCode: ResumeTokenExpired
     httpStatus: 410";
@@ -176,11 +176,11 @@ async fn what_is_no_token_is_a_bad_parameter() {
         refused(
             &server,
             token,
-            "InvalidArgument: Property resume_token has invalid value. It is not a token of this service. Begin without one.
+            "InvalidArgument: Property resume_token has invalid value. It is not a resume token of this service. Start without one.
              reason: BAD_PARAMETER of certmint.v1
              azureCode: BadParameter
              httpStatus: 400
-             field: resume_token: It is not a token of this service. Begin without one.",
+             field: resume_token: It is not a resume token of this service. Start without one.",
         )
         .await;
     }
