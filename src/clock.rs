@@ -1,4 +1,4 @@
-//! The time of day as a parameter: the only file of the project that asks the system for it.
+//! The clock as a parameter: the only file that reads the system time.
 
 use crate::domain::Timestamp;
 use std::sync::atomic::{AtomicI64, Ordering};

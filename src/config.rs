@@ -49,7 +49,7 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Who may call.
     pub auth: AuthSettings,
-    /// Which web pages may call.
+    /// Web origins that may call (CORS).
     pub cors: CorsSettings,
     /// Where the master keys are, and keys made ahead.
     pub keys: KeySettings,

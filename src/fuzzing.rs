@@ -1,5 +1,5 @@
-//! What strangers can send, read as the server reads it and then thrown away: for `make fuzz`, and for the tests that
-//! play the same bytes. Each function answers whether the bytes were read; nothing of what was read leaves it.
+//! Entry points for fuzzing: they parse untrusted input as the server does and drop the result. Used by `make fuzz` and
+//! by the tests that run the same bytes. Each function returns whether the bytes were accepted.
 
 use crate::domain::policy::{ContentType, Policy};
 use crate::domain::{PolicyInput, RequestId, Timestamp, VaultName, Version};
@@ -43,7 +43,8 @@ fn now() -> Timestamp {
     Timestamp::from_seconds(1_800_000_000)
 }
 
-/// A PKCS#12 file in DER or whatever else is read in its place, as an import and as a chain, with a password and without.
+/// A PKCS#12 file in DER or whatever else is read in its place, as an import and as a chain, with a password and
+/// without.
 pub fn pfx(bytes: &[u8]) -> bool {
     let imported = [PASSWORD, ""].map(|password| imports(bytes, password));
     imported.contains(&true) | chain::parse(&[bytes.to_vec()]).is_ok()

@@ -1,4 +1,4 @@
-//! The binary: reads the command line, and hands over.
+//! The binary: parses the command line and dispatches.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use certmint::cli::{self, Cli, Command};

@@ -1,5 +1,5 @@
-//! What the server counts and measures of itself, and the text in which monitoring reads it
-//! (OpenMetrics 1.0, which Prometheus reads as well). It knows nothing of the rest: who counts calls it.
+//! The metrics of the server, in OpenMetrics 1.0 text, which Prometheus also reads. This module depends on no other:
+//! those who count call it.
 
 mod budget;
 mod labels;

@@ -1,4 +1,4 @@
-//! The log: where it goes, in which form, and what of it; and panics as lines of it.
+//! Logging: its destination, format and filter; panics are logged too.
 
 use serde::{Deserialize, Serialize};
 use std::io::IsTerminal;

@@ -1,4 +1,4 @@
-//! Moves pending operations on: claims what is due, does one step of each, several at a time.
+//! Advances pending operations: claims what is due and does one step of each, several at a time.
 
 use crate::metrics::Metrics;
 use crate::service::Service;

@@ -1,4 +1,4 @@
-//! Keys, passwords and master keys stay out of core dumps, and out of reach of debuggers of the same user.
+//! Disables core dumps and debugging by other processes of the same user, since memory holds keys and passwords.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 

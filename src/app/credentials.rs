@@ -1,4 +1,4 @@
-//! Who is let in: the certificate of the port and the callers' tokens, and their files read again when they change.
+//! The server certificate and the callers' tokens, and their reload when the files change.
 
 use super::{AppError, part};
 use crate::clock::{Clock, SystemClock};

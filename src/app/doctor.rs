@@ -1,4 +1,4 @@
-//! `certmint doctor --store`: looks at the records of a store without a server, and removes one that is of no use.
+//! `certmint doctor --store`: checks the records of a store without a server, and removes unusable ones.
 
 use super::store::{self, Opened};
 use super::{AppError, part, say, store_configuration};

@@ -1,4 +1,4 @@
-//! Files of a first start that was killed: they hold private keys that nobody will use.
+//! Removes files of an interrupted first start: they hold private keys that are never used.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The way to a stop: what a signal sets off, in which order.
+//! Shutdown on a signal, in order.
 
 use std::io;
 use std::time::Duration;

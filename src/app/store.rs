@@ -1,4 +1,4 @@
-//! Which store the configuration means, and what several replicas of one store have to share.
+//! Opens the configured store, and checks what replicas of one store must share.
 
 use super::{AppError, part};
 use crate::clock::{Clock, SystemClock};

@@ -1,5 +1,5 @@
-//! The background tasks of a server. Without one of them it would go on to look healthy and do half of its work, so
-//! the end of any ends the process, and whoever runs it starts it again.
+//! Supervision of the background tasks. A server without one of them would look healthy but do half of its work, so the
+//! end of any task ends the process, and its supervisor restarts it.
 
 use std::collections::HashMap;
 use std::future::Future;

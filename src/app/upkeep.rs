@@ -1,4 +1,4 @@
-//! Keeps the event log at its agreed length, and the list of vaults up to date.
+//! Trims the event log to its configured length, and keeps the list of vaults up to date.
 
 use super::store::Opened;
 use crate::config::Limits;

@@ -1,5 +1,5 @@
-//! A host that stands in the common name alone. Clients of TLS look at the alternative names only (RFC 6125 section
-//! 6.4.4, RFC 9525 section 2), so it is put there too.
+//! Copies a host in the common name to the alternative names, since TLS clients only check those (RFC 6125 section
+//! 6.4.4, RFC 9525 section 2).
 
 use crate::proto::v1::{CertificatePolicy, SubjectAlternativeNames};
 use std::net::IpAddr;

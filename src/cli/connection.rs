@@ -1,4 +1,4 @@
-//! The connection to a server: TLS, the token, deadlines, and the repetition of calls that allow it.
+//! The connection to a server: TLS, the token, deadlines, and retries of calls that allow it.
 
 use super::Result;
 use super::failure::{Exit, Failure, seconds};

@@ -1,4 +1,4 @@
-//! `certmint doctor`: checks the way to a server and the server, one thing after the other. Changes nothing.
+//! `certmint doctor`: checks the connection to a server and the server itself, step by step. Changes nothing.
 
 use super::connection::Session;
 use super::failure::{Exit, Failure};

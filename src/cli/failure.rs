@@ -1,4 +1,4 @@
-//! Why a command ended without its result, and the exit code that says so to scripts.
+//! Errors of commands, and their exit codes.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

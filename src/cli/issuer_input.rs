@@ -1,4 +1,4 @@
-//! The values of an issuer as command line options, the password from where no one else sees it.
+//! The values of an issuer as command line options; passwords come from a file or standard input.
 
 use super::Result;
 use super::failure::Failure;

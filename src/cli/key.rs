@@ -1,4 +1,4 @@
-//! `certmint key show|sign|verify`: the private key does its work where it is.
+//! `certmint key show|sign|verify`: operations with the private key, which stays on the server.
 
 use super::connection::{Keys, Repeat, Session};
 use super::failure::{Exit, Failure};

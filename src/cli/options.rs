@@ -1,4 +1,4 @@
-//! What every client command takes: where the server is, whom to trust, and how to print.
+//! Options of every client command: the server, the trusted roots, and the output format.
 
 use super::failure::Failure;
 use std::fmt;

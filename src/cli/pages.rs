@@ -1,4 +1,4 @@
-//! Lists that come in pages: all of their pages, as one list.
+//! Reads all pages of a list.
 
 use super::Result;
 use super::connection::{Client, Repeat, Session, Status};

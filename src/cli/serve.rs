@@ -1,5 +1,4 @@
-//! The arguments of `certmint serve` and of the commands for its store; the acts themselves are the
-//! composition root's.
+//! The arguments of `certmint serve` and of the commands for its store; the composition root carries them out.
 
 use super::Secret;
 use crate::config::AdminListen;

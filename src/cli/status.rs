@@ -1,4 +1,4 @@
-//! A gRPC status as a failure of a command: what it says, its exit code, and what to do.
+//! Maps a gRPC status to a failure of a command: its message, exit code and advice.
 
 use super::failure::{Exit, Failure, chain};
 use crate::proto::code_name;

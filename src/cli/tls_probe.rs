@@ -1,4 +1,4 @@
-//! A look at the TLS side of a server: who answers, under which names, and until when.
+//! Probes the TLS certificate of a server: its names and expiry.
 
 use super::trust::Trust;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};

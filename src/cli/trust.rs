@@ -1,4 +1,4 @@
-//! The certificate authorities that a client trusts, and what to say when a server is not under them.
+//! The certificate authorities that a client trusts, and advice if the server's certificate is not from one of them.
 
 use super::failure::Failure;
 use super::options::ClientOptions;

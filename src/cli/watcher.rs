@@ -1,4 +1,4 @@
-//! A watch that survives its connection: it resumes where it was, and tells repeats from news.
+//! A watch that reconnects: it resumes where it was and drops repeated events.
 
 use super::Result;
 use super::connection::{Session, backoff};

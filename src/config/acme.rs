@@ -1,4 +1,4 @@
-//! What issuers that speak ACME need of this machine.
+//! ACME settings of this machine: the http-01 port and DNS hooks.
 
 use crate::domain::duration;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AcmeSettings {
-    /// The address and port that answers `http-01` over plain HTTP, such as `0.0.0.0:80`: the CA has to reach it at port
+    /// The address and port that answers `http-01` over plain HTTP, such as `0.0.0.0:80`: the CA has to reach it at
+    /// port
     /// 80 of every host name that is ordered. Any replica answers for all. Default none.
     pub http_listen: Option<SocketAddr>,
     /// Programs that write DNS records, by the name that an issuer calls them with (`dns_hook`).

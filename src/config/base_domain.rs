@@ -1,4 +1,4 @@
-//! The domain under which vaults have their names.
+//! The base domain, below which each vault has a host name.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Settings of running the server: the operators' port, who may call, where master keys are, how it stops.
+//! Operational settings: the operators' port, authentication, master keys, shutdown.
 
 use super::BaseDomain;
 use crate::domain::duration;

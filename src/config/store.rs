@@ -1,4 +1,4 @@
-//! Where records live: the embedded store, or a PostgreSQL database with how it is used.
+//! The choice of store: the embedded one, or a PostgreSQL database with its settings.
 
 use super::at_least_one;
 use crate::domain::duration;

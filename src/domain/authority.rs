@@ -1,4 +1,5 @@
-//! Authorities of built-in CAs apart from their issuer objects: what certificates depend on outlives the object.
+//! Built-in CAs, stored separately from their issuer objects, since certificates depend on them after the object is
+//! gone.
 
 use super::blob::Blob;
 use super::{IssuerName, Timestamp, VaultName};

@@ -1,4 +1,4 @@
-//! The contacts of a vault: whom to tell about its certificates.
+//! The contacts of a vault: whom to notify about its certificates.
 
 use super::{Error, Result, text};
 use serde::{Deserialize, Serialize};

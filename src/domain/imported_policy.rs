@@ -1,5 +1,5 @@
-//! The policy of a certificate that was made elsewhere: what the certificate says of itself wins
-//! over what the caller sent (contract section 6).
+//! The policy of an imported certificate: what the certificate contains wins over what the caller sent (contract
+//! section 6).
 
 use super::policy::{Action, ContentType, KeyType, KeyUsage, LifetimeAction, Policy, Trigger};
 use super::policy_input::{MAX_SUBJECT, MAX_VALIDITY_MONTHS, PolicyInput};

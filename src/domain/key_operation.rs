@@ -1,4 +1,4 @@
-//! What may be done with the key of a certificate, and with which algorithms (JWA, RFC 7518).
+//! The operations allowed with the key of a certificate, and their algorithms (JWA, RFC 7518).
 
 use super::policy::{KeyType, KeyUsage};
 

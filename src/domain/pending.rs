@@ -1,5 +1,5 @@
-//! The pending operation: a state machine with one door. `docs/pending.md` shows it as a picture
-//! and as a table, which the test below compares.
+//! The state machine of a pending operation. `docs/pending.md` shows it as a diagram and as a table, which the test
+//! below compares.
 
 use super::blob::Blob;
 use super::policy::IssuerParameters;

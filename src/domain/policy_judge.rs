@@ -1,5 +1,5 @@
-//! What makes a policy one that a certificate can be made of: its members, each by itself and against each other. There
-//! is no other place that says so: creations, changes, imports and issuers ask here.
+//! Validation of a policy: its members, each by itself and against each other. This is the only place for it: creation,
+//! changes, imports and issuers all use it.
 
 use super::attribute_type::{AttributeType, Form};
 use super::policy::{KeyUsage, Policy};

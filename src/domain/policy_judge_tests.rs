@@ -1,4 +1,4 @@
-//! A row for each rule: what is asked for beside a good policy, the member that the refusal names, and its words.
+//! One row per rule: a change to a valid policy, the member that the error names, and its text.
 
 use super::*;
 use crate::domain::policy::KeyType;

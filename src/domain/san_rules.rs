@@ -1,5 +1,5 @@
-//! What each kind of alternative name looks like (RFC 5280 section 4.2.1.6). Each rule answers what is wrong and what
-//! to do instead, or nothing.
+//! The syntax of each kind of alternative name (RFC 5280 section 4.2.1.6). Each rule returns what is wrong and what to
+//! do instead, or nothing.
 
 use super::{punycode, text};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

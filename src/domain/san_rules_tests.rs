@@ -1,4 +1,4 @@
-//! Names of each kind that pass, and those that do not with the words of the refusal.
+//! Valid names of each kind, and invalid ones with their error texts.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! X.500 names in text form (RFC 4514, with the habits of Key Vault's users).
+//! X.500 names in text form (RFC 4514, with the variants that Key Vault users send).
 
 use super::attribute_type::{AttributeType, Form, is_printable};
 use super::{Error, Result};

@@ -1,4 +1,4 @@
-//! What names may look like in text, and what is said of those that are wrong.
+//! Valid names in text form, and the errors for invalid ones.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,5 +1,5 @@
-//! Text that people read: in names of certificates and authorities, in issuer objects and contacts. A character that
-//! cannot be seen, or that changes the order of what is seen, makes a name look like another one.
+//! Text that people read: in names of certificates and authorities, in issuer objects and contacts. An invisible
+//! character, or one that changes the display order, makes a name look like another one.
 //!
 //! Tags are not such text: programs write them, and only U+0000 is refused there.
 

@@ -1,4 +1,4 @@
-//! A vault: a space of names, with its own rule for how long a deletion can be undone.
+//! A vault: a namespace with its own retention for deleted certificates.
 
 use super::{Error, Result, Timestamp, VaultName};
 use serde::{Deserialize, Serialize};

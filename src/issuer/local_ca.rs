@@ -1,4 +1,4 @@
-//! `LocalCA`: a certificate authority whose key certmint keeps, sealed in the issuer object.
+//! `LocalCA`: a certificate authority whose key certmint stores, encrypted in the issuer object.
 
 use super::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step, sign_apart};
 use crate::domain::{self, Authority, Reason};

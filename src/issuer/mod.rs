@@ -1,6 +1,6 @@
-//! Who signs. An issuer is asked to move one order one step; all state is in the checkpoint that the
-//! caller keeps, so a step may be repeated after any crash. Authorities with accounts, options and
-//! challenges are behind [`provider::Provider`]; those in this process behind [`Issuer`].
+//! Issuers. An issuer advances one order by one step; all state is in the checkpoint that the caller stores, so a step
+//! may be repeated after any crash. Authorities with accounts, options and challenges are behind
+//! [`provider::Provider`]; those in this process behind [`Issuer`].
 
 pub mod acme;
 pub mod local_ca;

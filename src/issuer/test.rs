@@ -1,5 +1,4 @@
-//! `Test`: an issuer that does what its account says, for trying out how callers take it. The
-//! configuration has to allow it.
+//! `Test`: an issuer whose account decides the outcome, for testing clients. It must be enabled in the configuration.
 
 use super::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
 use async_trait::async_trait;

@@ -1,5 +1,5 @@
-//! A reader of tag-length-value structures (X.690, BER): finds the borders of what strangers send,
-//! so that certificates keep their exact bytes and files with indefinite lengths can be read.
+//! A parser of tag-length-value structures (X.690, BER) for untrusted input: it finds the bounds of elements, so that
+//! certificates keep their exact bytes and files with indefinite lengths can be read.
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;

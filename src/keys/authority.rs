@@ -1,4 +1,4 @@
-//! Built-in certificate authorities: made once, kept in an issuer object, and signing from there.
+//! Built-in certificate authorities: created once, stored in an issuer object, and used to sign.
 
 use super::certificate::{self, BACKDATE, Request, Template, key_id, serial, sign};
 use super::extensions::{extension, key_usage};

@@ -1,5 +1,5 @@
-//! The form of a backup: a mark, then one sealed value. Inside stand a header (JSON, no secrets) and
-//! numbered blobs (certificates and private keys), each once however often it is used.
+//! The backup format: a marker, then one sealed value. It contains a header (JSON, no secrets) and numbered blobs
+//! (certificates and private keys), each stored once.
 //!
 //! `certmint-backup`, the byte 1, sealed( length of the header (4 bytes, big-endian), header, then
 //! for each blob its length (4 bytes, big-endian) and its bytes ).

@@ -1,5 +1,4 @@
-//! The entries of `x5c`: whatever people send when they are asked for certificates becomes a list of
-//! X.509 certificates in DER.
+//! The entries of `x5c`, in any format, parsed to a list of X.509 certificates in DER.
 
 pub use super::reader::MAX_CERTIFICATES;
 

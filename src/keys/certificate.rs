@@ -1,4 +1,4 @@
-//! Makes certificates (RFC 5280): fills in what the issuer adds to a policy, and signs.
+//! Builds certificates (RFC 5280): adds the issuer's fields to those of a policy, and signs.
 
 use super::extensions::{self, extension};
 use super::{KeyPair, defect, digest, names};

@@ -1,5 +1,4 @@
-//! Certificates that belong together: finds the one that was issued for a request, puts the rest
-//! in order, and checks every link.
+//! Certificate chains: finds the certificate that was issued for a request, orders the rest, and checks every link.
 
 pub(crate) use super::bundle::parse_cheaply;
 pub use super::bundle::{MAX_BYTES, MAX_CERTIFICATES, parse};

@@ -1,4 +1,4 @@
-//! What a certificate says of itself, in the words of a policy.
+//! The contents of a certificate, in terms of a policy.
 
 use super::alternative_names::{AlternativeName, alternative_names};
 use super::asn1::{BIT_STRING, BOOLEAN, Element, OID, SEQUENCE};

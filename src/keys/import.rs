@@ -1,5 +1,5 @@
-//! A certificate with its key, as people bring it along: PKCS #12, or PEM with a key in any of its
-//! forms, raw or in base64, with a password or without one, in any order.
+//! Import of a certificate with its key: PKCS #12, or PEM with a key in any format, raw or in base64, with or without a
+//! password, in any order.
 
 use super::asn1::Element;
 use super::bundle::key_mismatch_message;

@@ -1,5 +1,5 @@
-//! Private keys that were opened lately, for who uses one again and again: to open an RSA key takes longer than to
-//! sign with it. Few of them, for a short time, then zeroed (`docs/decisions/0012-opened-keys.md`).
+//! A small cache of decrypted private keys, for repeated use: opening an RSA key takes longer than signing with it.
+//! Entries expire soon and are zeroed (`docs/decisions/0012-opened-keys.md`).
 
 use super::{KeyPair, SealedKey, digest};
 use std::collections::HashMap;

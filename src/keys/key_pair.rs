@@ -1,4 +1,4 @@
-//! A private key in memory: made or read by aws-lc, which zeroes it when it is dropped.
+//! A private key in memory: generated or parsed by aws-lc, which zeroes it when it is dropped.
 
 use super::asn1::{Element, SEQUENCE, context};
 use super::{defect, unusable_key};

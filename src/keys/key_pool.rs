@@ -1,5 +1,5 @@
-//! RSA keys made ahead, while nothing else needs the processor: a burst of requests then takes
-//! milliseconds instead of seconds.
+//! A pool of RSA keys generated while the CPU is idle, so that a burst of requests takes milliseconds instead of
+//! seconds.
 
 use super::KeyPair;
 use super::workers::IdleWatcher;

@@ -1,5 +1,5 @@
-//! What a built-in authority does not sign: whatever would give the holder of a leaf powers of the CA. Nothing of it is
-//! left out silently; the request is refused with every reason.
+//! What a built-in authority refuses to sign: anything that would give the holder of a leaf powers of the CA. Nothing
+//! is omitted silently; the request is refused with every reason.
 
 use super::certificate::subject;
 use super::defect;

@@ -1,4 +1,4 @@
-//! One certificate above another: by name, by key identifiers, and by signature.
+//! Whether one certificate issued another: by name, key identifiers and signature.
 
 use super::name_text;
 use super::signature::{self, Verdict};

@@ -1,5 +1,4 @@
-//! The master keys that wrap data keys: a text file or variable with one `id base64` per line, the
-//! last line the newest.
+//! The master keys that wrap data keys: a text file or variable with one `id base64` per line, newest last.
 
 use super::random::fill;
 use base64::{Engine, engine::general_purpose::STANDARD};

@@ -1,4 +1,4 @@
-//! What the key view does: signatures over digests, and encryption of short texts.
+//! The operations of the key view: signing digests, and encrypting short values.
 
 use super::key_pair::Key;
 use super::{KeyPair, asn1, defect, raw_rsa};

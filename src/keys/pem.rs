@@ -1,5 +1,4 @@
-//! PEM (RFC 7468): blocks out of what people paste, in any encoding around them, and blocks as
-//! OpenSSL writes them.
+//! PEM (RFC 7468): lenient parsing of blocks, with text of any encoding around them, and writing as OpenSSL does.
 
 use super::reader::decode_base64;
 use base64::{Engine, engine::general_purpose::STANDARD};

@@ -1,5 +1,5 @@
-//! How many rounds of key derivation a file asks for, before anything of it is decrypted: what it will cost is known
-//! before it waits for a thread.
+//! Counts the rounds of key derivation that a file requires without decrypting it, so that its cost is known before it
+//! is queued.
 
 use super::asn1::{Element, INTEGER, OCTET_STRING, SEQUENCE};
 use super::pkcs12::Budget;

@@ -1,4 +1,4 @@
-//! Kinds of work with keys, and how long each is expected to take: moving averages of what was measured.
+//! Kinds of key work, and their expected durations: moving averages of measurements.
 
 use crate::domain::policy::KeyType;
 use std::time::Duration;

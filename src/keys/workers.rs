@@ -1,6 +1,6 @@
-//! Threads for work that keeps a core busy, so that the threads that serve requests never wait for it. What waits is
-//! bounded in expected time, and its owners take turns: a server that is behind says so at once instead of becoming
-//! slow, and one caller's flood does not hold up another caller.
+//! Threads for CPU-bound work, so that it never blocks the threads that serve requests. The queue is bounded in
+//! expected time, and callers take turns: an overloaded server refuses at once instead of becoming slow, and a flood
+//! from one caller does not delay others.
 
 use super::caller::{Caller, Owner};
 use super::defect;

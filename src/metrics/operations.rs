@@ -1,5 +1,5 @@
-//! Pending operations as the log tells of them. Every replica reads the whole log, so each counts
-//! all operations of the installation: take the largest of the replicas, not their sum.
+//! Metrics of pending operations, from the event log. Every replica reads the whole log, so each counts all operations
+//! of the installation: take the largest of the replicas, not their sum.
 
 use super::add;
 use prometheus_client::encoding::EncodeLabelSet;

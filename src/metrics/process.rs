@@ -1,5 +1,4 @@
-//! What the system says of this process, under the names that all Prometheus clients use. Read
-//! from `/proc` when it is asked for; where there is none, these are absent.
+//! Process metrics, under the standard Prometheus names. Read from `/proc` on each scrape; without it they are absent.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};

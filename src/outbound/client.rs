@@ -1,4 +1,4 @@
-//! The HTTP client: pooled connections, a bound for every wait and every size.
+//! The HTTP client: pooled connections, limits on every wait and size.
 
 use super::connect::Connector;
 use super::error::{causes, ours};

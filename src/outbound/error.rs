@@ -1,4 +1,4 @@
-//! Why no answer was received, in words that hold no secret.
+//! Why no response was received, without secrets.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What a status asks for: go on, come back later, or change something first.
+//! Whether a status means success, retry later, or a permanent error.
 
 use crate::domain::Timestamp;
 use http::StatusCode;

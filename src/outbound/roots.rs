@@ -1,4 +1,4 @@
-//! Whom outgoing connections trust: the system's roots, and those that a use adds.
+//! Roots that outgoing connections trust: the system's, and additional ones per use.
 
 use super::{Error, ErrorKind};
 use rustls::pki_types::{CertificateDer, pem::PemObject};

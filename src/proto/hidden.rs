@@ -1,5 +1,5 @@
-//! The Debug of messages that hold private keys, passwords or plain texts: they show whether there
-//! is one, and never what.
+//! The `Debug` of messages with private keys, passwords or plaintexts: it shows whether a value is set, never the
+//! value.
 
 use super::v1;
 use std::fmt;

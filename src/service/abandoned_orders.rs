@@ -1,5 +1,5 @@
-//! Orders that outlive their operation, because it was deleted or its deadline passed: each is a record of its own,
-//! due until the issuer was told.
+//! Orders that outlive their operation, because it was deleted or its deadline passed: each is a separate record, due
+//! until the issuer has confirmed the cancellation.
 
 use super::Service;
 use super::ask::{Asked, Outcome, failure};

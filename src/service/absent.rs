@@ -1,4 +1,4 @@
-//! Names that the store was asked for in vain, so that whoever makes names up does not make the store work.
+//! Recently looked up names without a vault, so that requests with made-up names do not load the store.
 
 use crate::domain::VaultName;
 use std::collections::HashMap;

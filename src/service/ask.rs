@@ -1,4 +1,4 @@
-//! One call of an issuer: who it is, how long it may take, and what its answer means for the operation.
+//! One call to an issuer: finding it, the time limit, and what its result means for the operation.
 
 use super::issuer_states::Held;
 use super::records::{PendingRecord, key};

@@ -1,4 +1,4 @@
-//! Records of earlier versions get their codes, and what an earlier process left half done is finished at the start.
+//! Adds authentication codes to records of earlier versions, and finishes interrupted work at startup.
 
 use super::Service;
 use super::records::{self, Adopted, PurgingRecord, key};

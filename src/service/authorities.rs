@@ -1,4 +1,4 @@
-//! Built-in authorities in the store: a record for each, from its making until long after its issuer object is gone.
+//! Built-in authorities in the store: a record for each, kept after its issuer object is deleted.
 
 use super::issuers::not_found;
 use super::records::{Key, Prefix, Stored, key};

@@ -1,5 +1,5 @@
-//! Backing up a certificate with all its versions and keys, and bringing it back: in the same vault,
-//! in another one, or in another installation that knows the master key.
+//! Backing up a certificate with all its versions and keys, and restoring it: into the same vault, another one, or
+//! another installation that has the master key.
 
 use super::certificates::CertificateView;
 use super::purge::CHUNK;

@@ -1,4 +1,4 @@
-//! A clock that was set back: what was written down as due in the time before is due in the time after.
+//! Reschedules due times after the system clock moved backwards.
 
 use super::records::{Codec, Kind, PendingRecord};
 use super::{CONFLICT_ATTEMPTS, Service};

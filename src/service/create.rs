@@ -1,4 +1,4 @@
-//! Starting the creation of a certificate: the intent is durable before anybody is asked.
+//! Starting the creation of a certificate: the intent is durable before the issuer is called.
 
 use super::records::{self, Codec, PendingRecord, RequestRecord, key};
 use super::secret_view::sealed_key;

@@ -1,5 +1,5 @@
-//! What providers keep of issuer objects: made when the object is set, changed by steps, removed with it. A provider's
-//! state is opaque here and lies sealed in the store, so that whoever reads the database finds no account key.
+//! The state of providers for issuer objects: created when the object is set, changed by steps, removed with it. The
+//! state is opaque here and sealed in the store, so that nobody who reads the database finds an account key.
 
 use super::Service;
 use super::records::{IssuerStateRecord, key};

@@ -1,4 +1,4 @@
-//! The key view: the public key for everybody, and what the private key does without leaving.
+//! The key view: reading the public key, and operations with the private key, which never leaves.
 
 use super::Service;
 use super::material::{Material, VersionRef};

@@ -1,5 +1,5 @@
-//! Whether the master keys are those of the store. With others a server would seal new keys that its replicas cannot
-//! open, and could open none that are there.
+//! Checks that the master keys are those of the store. With others, a server would seal new keys that its replicas
+//! cannot open, and could not open existing ones.
 
 use super::Service;
 use super::records::{Kind, PendingRecord, Place, key};

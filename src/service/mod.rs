@@ -1,5 +1,5 @@
-//! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
-//! commits one batch; where somebody else was faster it reads again and decides again.
+//! The use cases, one file per group of operations. A use case reads records, applies the domain rules, and commits one
+//! batch; on a conflict it reads and decides again.
 
 mod abandoned_orders;
 mod absent;

@@ -1,4 +1,4 @@
-//! One line of the log for an outage of the store, however many requests meet it.
+//! Throttles the log lines of a store outage, however many requests fail.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,6 +1,5 @@
-//! Removing a certificate for good, in steps of bounded size: first the entry says that it is
-//! leaving, then its versions go, last the entry itself. A record that is due sees to it that
-//! what was begun is finished.
+//! Purging a certificate, in steps of bounded size: first the entry is marked, then its versions are removed, and
+//! finally the entry itself. A due record ensures that a purge that has started is finished.
 
 use super::deleted::not_deleted;
 use super::records::{DeletedRecord, Place, PurgingRecord, key};

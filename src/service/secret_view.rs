@@ -1,5 +1,5 @@
-//! The secret view: the certificate with its key, where the key may leave. Keys are opened here
-//! for their owner, and nowhere else; `transport/audit` writes down who asked.
+//! The secret view: the certificate with its private key, if it is exportable. This is the only place that decrypts
+//! keys for export; `transport/audit` logs the caller.
 
 use super::Service;
 use super::material::{Material, VersionRef};

@@ -1,5 +1,5 @@
-//! One step of due work. A step is claimed, done once, and committed against the claim: whoever
-//! changed the record in between wins, and the step is simply due again, which every issuer bears.
+//! One step of due work. A step is claimed, done once, and committed against the claim: if the record was changed in
+//! between, the step is dropped and due again, which every issuer must tolerate.
 
 use super::Service;
 use super::ask::{Asked, Outcome, failure};

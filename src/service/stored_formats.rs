@@ -1,5 +1,5 @@
-//! Bodies that released versions wrote: each loads, and nothing of it gets lost. A format that changes adds a file
-//! beside the old ones; a file that was released is never edited.
+//! Bodies written by released versions: each must load without losing anything. A changed format adds a file next to
+//! the old ones; a released file is never edited.
 
 use super::records::{
     ChallengeRecord, Codec, DeletedRecord, IssuerStateRecord, Kind, Marker, PendingRecord, PurgingRecord,

@@ -1,4 +1,4 @@
-//! Changing a certificate and its policy. What the caller does not name stays as it is.
+//! Changing a certificate and its policy. Members that the caller does not name stay as they are.
 
 use super::certificates::{CertificateView, of_version, version_not_found};
 use super::records::{PendingRecord, key};

@@ -1,6 +1,6 @@
-//! Vaults: which there are, and how each treats deletions. Asked on every request, so they are kept
-//! in memory; none ever changes or goes. One that is not known here may have been made at another replica: the store
-//! is asked, within bounds.
+//! Vaults and their deletion settings. They are needed on every request, so they are cached in memory; a vault never
+//! changes or disappears. An unknown one may have been created on another replica, so the store is asked, within
+//! limits.
 
 use super::absent::{Absent, Miss};
 use super::records::{Codec, Kind, List, key};

@@ -1,5 +1,5 @@
-//! What both stores do alike: which keys a list covers, how revisions are stored, what is refused without asking the
-//! database, and whether the database is still the one that this process began with.
+//! Common to both stores: the key range of a list, the storage of revisions, checks before a database call, and whether
+//! the database is still the one that this process started with.
 
 use super::{Batch, HistoryLost, MAX_KEYS, Record, Revision, StoreError};
 use std::collections::HashMap;

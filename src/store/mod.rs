@@ -1,6 +1,5 @@
-//! Where records live: a port of seven methods for the data and two for the upkeep of the log. Every
-//! write is one [`Batch`], so there is one way to be atomic; every order in which something is
-//! looked up is a key or a due time.
+//! The store: a trait with seven methods for the data and two for trimming the log. Every write is one atomic
+//! [`Batch`]; every lookup is by key or by due time.
 
 use crate::domain::Timestamp;
 use async_trait::async_trait;

@@ -1,5 +1,5 @@
 //! The port for operators, plain HTTP/1.1: `/livez`, `/readyz`, `/metrics` and `/openapi.json`. It is open before the
-//! store is, and closes last, so that a start and a drain can be seen.
+//! store is, and closes last, so that startup and shutdown are visible.
 
 mod hosts;
 mod port;

@@ -1,4 +1,4 @@
-//! Who calls: from the credentials of a request to a principal, before anything else is looked at.
+//! Authentication: from the credentials of a request to a principal, before anything else is checked.
 
 mod stream;
 mod tokens;

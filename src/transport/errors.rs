@@ -1,5 +1,5 @@
-//! The one table of what an error is on each wire. Both APIs look up by reason, never by gRPC
-//! code: one gRPC code stands for several HTTP statuses. `docs/errors.md` shows it to readers.
+//! The table that maps each error to both APIs. It is looked up by reason, never by gRPC code, since one gRPC code maps
+//! to several HTTP statuses. `docs/errors.md` documents it.
 
 use crate::domain::Reason;
 use http::StatusCode;

@@ -1,4 +1,4 @@
-//! Headers that may stand once: of two, one would count here and the other one somewhere else on the way.
+//! Headers that may occur only once: with two, a proxy and this server could each use a different one.
 
 use crate::domain::{Error, Result};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};

@@ -1,4 +1,4 @@
-//! The host that a client used: which vault it names, and what identifiers are built from.
+//! The host that a client used: the vault that it names, and the base of identifiers.
 
 use crate::domain::{Error, Result, VaultName};
 use http::header::HOST;

@@ -1,6 +1,6 @@
-//! The one TLS port: an accept loop of our own, so that limits, ages and the server's stop hold for every connection.
+//! The TLS port: a custom accept loop, so that limits, maximum age and shutdown apply to every connection.
 //!
-//! gRPC, gRPC-Web and REST share it: ALPN chooses HTTP/2 or HTTP/1.1, the application behind it sees requests alone.
+//! gRPC, gRPC-Web and REST share it: ALPN chooses HTTP/2 or HTTP/1.1; the application behind it sees only requests.
 
 mod account;
 mod admission;

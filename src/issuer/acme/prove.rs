@@ -1,5 +1,5 @@
-//! Proving the names of an order (RFC 8555 section 7.5): an answer for each pending authorization,
-//! published before the CA is asked to look.
+//! Validating the names of an order (RFC 8555 section 7.5): a challenge response for each pending authorization,
+//! published before the CA is asked to validate.
 
 use super::dns::{self, Persistent, Seen};
 use super::problem::{Failure, Place};

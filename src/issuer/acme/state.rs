@@ -1,6 +1,5 @@
 //! What is kept of an issuer object (sealed by the service), and of an order (its checkpoint).
-//! Both are JSON with a version; members that are new have defaults, so that every released form
-//! loads.
+//! Both are JSON with a version; new members have defaults, so that every released format loads.
 
 use super::settings::Settings;
 use crate::domain::{Blob, Timestamp};

@@ -1,6 +1,5 @@
-//! PKCS #12 files (RFC 7292): certificates and keys out of what strangers send, and files that
-//! every decoder in use can open. The cost of reading is bounded over everything that one caller
-//! sends: the iteration counts are his.
+//! PKCS #12 files (RFC 7292): parsing of untrusted files, and writing files that every common decoder can open. The
+//! cost of parsing is bounded over all input of one request, since the sender chooses the iteration counts.
 
 mod budget;
 mod encryption;

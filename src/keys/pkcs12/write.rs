@@ -1,8 +1,8 @@
 //! Writes PKCS #12 files without a password, with the structure and the parameters of Key Vault
 //! (contract section 8): 3DES for key and certificates, a SHA-1 MAC, 2,000 rounds each. The password
 //! has no bytes at all: the other form of an empty password, a terminator alone, is refused by
-//! readers that are given no password, such as Azure's JCA provider. Such an encryption keeps no
-//! secret; access control does.
+//! readers that are given no password, such as Azure's JCA provider. This encryption protects nothing; access control
+//! does.
 
 use super::super::asn1::{INTEGER, OCTET_STRING, OID, SEQUENCE, SET, context, tlv};
 use super::super::digest::sha256;

@@ -1,4 +1,4 @@
-//! Files that people send and that are read nowhere here: what they are, and how to make of them what is.
+//! Detects unsupported file formats, and tells how to convert them.
 
 use super::super::pem::find;
 

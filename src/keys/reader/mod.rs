@@ -1,6 +1,5 @@
-//! The one reader of what people send where certificates are asked for: PKCS #12, PKCS #7, X.509
-//! and private keys, in DER, PEM, base64 or the JSON of an answer. What something is is told by its
-//! content; labels are hints, and text around PEM blocks is nobody's business.
+//! The parser for all certificate input: PKCS #12, PKCS #7, X.509 and private keys, in DER, PEM, base64 or the JSON of
+//! a response. The format is detected from the content; labels are hints, and text around PEM blocks is ignored.
 
 mod foreign;
 mod kind;

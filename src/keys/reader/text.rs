@@ -1,4 +1,4 @@
-//! Texts around what is read: base64 in all its forms, and the JSON of answers.
+//! Text wrappers: base64 in all its variants, and the JSON of responses.
 
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};

@@ -1,5 +1,5 @@
-//! Stores of versions before the codes. Their records are accepted until each has got its code, and until no process of
-//! such a version writes any more; then the store is marked, and a record without a code is refused for good.
+//! Stores of versions before authentication codes. Their records are accepted until each has a code and no process of
+//! such a version writes any more; then the store is marked, and records without a code are refused from then on.
 
 use super::body;
 use super::codec::Codec;

@@ -1,6 +1,6 @@
 //! The bytes of a body: `{"format":1,"mac":"MASTER-KEY-ID:BASE64","value":VALUE}`. The code is over the key of the
 //! record, the format, and the exact bytes of the value. Bodies of versions before the codes have no `mac`, and those
-//! versions pass over the member; a body of a newer format is refused, one of an older format is read for ever.
+//! versions ignore the member; a body of a newer format is refused, one of an older format can always be read.
 
 use crate::keys::authenticator::MAC_LEN;
 use crate::keys::{Authenticator, Mismatch, Purpose};

@@ -1,4 +1,4 @@
-//! Writes and reads bodies. The codec holds the keys of the codes by way of [`Sealer`]; they never leave `keys`.
+//! Writes and reads bodies. The codec uses the authentication keys through [`Sealer`]; they never leave `keys`.
 
 use super::body::{self, Problem};
 use super::key::{Key, Place};
@@ -211,8 +211,8 @@ pub fn record_body(sealer: &Sealer, key: &str, value: &serde_json::Value) -> Vec
     body::authenticated(sealer.authenticator(), key, value).unwrap_or_default()
 }
 
-/// When there is something to do for a certificate: never, since an operation and a deletion are due by records of their
-/// own.
+/// When there is something to do for a certificate: never, since an operation and a deletion are due by records of
+/// their own.
 fn entry_due(_entry: &CertificateEntry) -> Option<Timestamp> {
     None
 }

@@ -1,4 +1,4 @@
-//! All records of a store, looked at one after the other: for `certmint doctor --store`, which works without a server.
+//! Checks all records of a store, for `certmint doctor --store`, which works without a server.
 
 use super::body::{self, Problem};
 use super::codec::Codec;

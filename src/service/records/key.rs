@@ -1,5 +1,5 @@
-//! The keys of records. A [`Key`] says which value lies under it, a [`Prefix`] which values lie below it; both are made
-//! of names alone.
+//! The keys of records. The type of a [`Key`] or [`Prefix`] is that of the value stored under it; both are built from
+//! names only.
 
 use super::adoption::{Marker, Sweep};
 use super::{

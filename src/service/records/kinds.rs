@@ -1,4 +1,4 @@
-//! The kinds of records, and which value belongs under which key.
+//! The kinds of records, and the key of each value.
 
 use super::adoption::{Marker, Sweep};
 use super::body;

@@ -1,5 +1,5 @@
-//! Pages of lists. A page token is opaque (AIP-158): it holds the position behind the page, bound by a code to the list,
-//! the vault and the filter, so that it is refused where it was not made, and accepted on every replica.
+//! Pages of lists. A page token is opaque (AIP-158): it holds the position after the page, bound by a code to the list,
+//! the vault and the filter, so that it is refused for any other list, and accepted on every replica.
 
 use super::codec::{Codec, concerns_a_record};
 use super::key::Prefix;

@@ -1,4 +1,4 @@
-//! What all streams of a process share: one tail of the log, the ring, the index, the limits.
+//! What all streams of a process share: one reader of the log, the ring, the index, the limits.
 
 use super::Subscriber;
 use super::filter::WatchRequest;

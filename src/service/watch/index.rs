@@ -1,5 +1,5 @@
-//! Whom an event concerns: streams by the names they watch, so that an event for one certificate
-//! wakes one stream and not a hundred thousand.
+//! An index of streams by the names they watch, so that an event for one certificate wakes one stream and not a hundred
+//! thousand.
 
 use crate::domain::Operation;
 use std::collections::{BTreeMap, HashMap};

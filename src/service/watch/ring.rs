@@ -1,5 +1,4 @@
-//! The newest events of the log in memory, shared by all streams, each encoded at most once for
-//! each way of showing it.
+//! The newest events of the log in memory, shared by all streams, each encoded at most once per encoding.
 
 use crate::domain::pending::Transition;
 use crate::store::Revision;

@@ -1,4 +1,4 @@
-//! When a stream speaks without an event, and when and why it ends.
+//! Timers of a stream: its heartbeats, and when and why it ends.
 
 use super::filter::WatchRequest;
 use super::hub::WatchLimits;

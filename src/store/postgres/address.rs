@@ -1,4 +1,4 @@
-//! Where the database is: a URL as libpq reads it, with what the driver does not know (`sslmode=verify-full`,
+//! The address of the database: a URL as libpq reads it, with what the driver does not support (`sslmode=verify-full`,
 //! `sslrootcert`) taken out, and never shown with its password.
 
 use percent_encoding::percent_decode_str;

@@ -1,5 +1,5 @@
-//! Connections: opened within a time, set up alike, known to the server by their job, and severed at once
-//! when they have failed.
+//! Connections: opened with a timeout, configured alike, named after their purpose, and closed at once when they have
+//! failed.
 
 use super::address::DatabaseUrl;
 use super::error::{Chain, Fault};

@@ -1,4 +1,4 @@
-//! What went wrong between the store and PostgreSQL, and what may be done about it.
+//! Errors of the PostgreSQL store, and whether a retry may help.
 
 use crate::store::{HistoryLost, Revision, StoreError};
 use std::error::Error;

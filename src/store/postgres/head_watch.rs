@@ -1,5 +1,5 @@
-//! The doorbell: rung at once for commits of this replica, and for those of others when the head that is
-//! read every now and then has moved. A note of another replica makes that look happen sooner; it may get lost.
+//! Notifies watchers of new commits: at once for those of this replica, and for those of others when a poll finds that
+//! the head has moved. A notification from another replica makes the poll happen sooner; it may get lost.
 
 use super::connect::{Connector, Job, Session};
 use super::error::Fault;

@@ -1,5 +1,5 @@
-//! The reads: each is one statement, so one snapshot, and may be repeated. A few connections carry many
-//! reads at once.
+//! The reads: each is one statement, so one snapshot, and may be retried. A few connections carry many concurrent
+//! reads.
 
 use super::connect::{Connector, Job, Session};
 use super::error::{Cure, Fault};

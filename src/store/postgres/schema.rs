@@ -1,4 +1,4 @@
-//! The tables, how a database comes to the newest version of them, and whose database it is.
+//! The tables, their migrations, and the check that a database belongs to certmint.
 
 use super::connect::Session;
 use super::error::Fault;

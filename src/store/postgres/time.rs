@@ -1,5 +1,5 @@
-//! The time of day of the database, told between two looks by this machine's steady clock: what replicas write down
-//! for each other (leases, due times) has to be in one time, however their own clocks stand.
+//! The time of day of the database, extrapolated between polls by this machine's monotonic clock: what replicas write
+//! for each other (leases, due times) must use one clock, whatever their own clocks show.
 
 use crate::domain::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};

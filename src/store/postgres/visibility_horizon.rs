@@ -1,6 +1,5 @@
-//! Where a claim begins to look. What was claimed leaves its old index entry behind until the database cleans up, and
-//! beside somebody's long transaction (a dump) it may not: from the beginning, every claim would walk over all that
-//! were claimed before it.
+//! Where a claim starts its scan. A claimed record leaves its old index entry behind until the database vacuums, which
+//! a long transaction (a dump) prevents: from the beginning, every claim would scan all entries claimed before it.
 
 use crate::domain::Timestamp;
 use std::time::{Duration, Instant};
@@ -38,8 +37,8 @@ impl VisibilityHorizon {
         Look { lowest: if whole { i64::MIN } else { self.due.min(now.minus(MARGIN).0) }, begun: at }
     }
 
-    /// `last` is a due time up to which a full claim took everything; where a claim was not full, there is nothing left below
-    /// the present.
+    /// `last` is a due time up to which a full claim took everything; where a claim was not full, there is nothing left
+    /// below the present.
     pub(super) fn looked(&mut self, look: Look, now: Timestamp, last: Option<i64>, at: Instant) {
         self.due = last.unwrap_or(now.0);
         if look.lowest == i64::MIN {

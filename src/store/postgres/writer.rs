@@ -1,10 +1,11 @@
-//! The one task that commits: what waits goes into one transaction (group commit), in which each batch is
-//! judged by itself, and a COMMIT whose answer got lost is asked for, never repeated blindly.
+//! The one task that commits: waiting batches go into one transaction (group commit), in which each batch succeeds or
+//! fails by itself; the outcome of a COMMIT whose response was lost is queried, and the write is never repeated
+//! blindly.
 //!
-//! The transaction locks its rows in key order, then takes the lock of the revisions, and with it the
-//! numbers, as its last act; so a revision becomes visible only after every lower one. COMMIT is sent when
-//! the answer is here: until then a lost connection means that nothing is committed, and whoever takes the
-//! lock of the revisions later knows that a COMMIT that was sent has come to its end.
+//! The transaction locks its rows in key order, and takes the revision lock, and with it the numbers, last; so a
+//! revision becomes visible only after every lower one. COMMIT is sent after the statements have been answered: until
+//! then a lost connection means that nothing is committed, and whoever takes the revision lock later knows that an
+//! earlier COMMIT has ended.
 
 use super::connect::{Backend, Connector, Job, Session};
 use super::error::{Cure, Fault};

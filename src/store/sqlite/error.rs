@@ -1,4 +1,4 @@
-//! What went wrong in the embedded store, and whether waiting may help.
+//! Errors of the embedded store, and whether a retry may help.
 
 use super::file::refusal;
 use crate::store::StoreError;

@@ -1,4 +1,4 @@
-//! The database file: made readable for its owner alone, and held by one process at a time.
+//! The database file: readable only by its owner, and locked by one process at a time.
 
 use super::error::Fault;
 use std::fs::{self, File, OpenOptions, TryLockError};

@@ -1,4 +1,4 @@
-//! What the writer is asked for, and how it answers: nobody before the transaction of all of them has ended.
+//! Requests to the writer and their results, which are sent only after their common transaction has ended.
 
 use super::error::{Lost, shared_error, store_error};
 use crate::domain::Timestamp;

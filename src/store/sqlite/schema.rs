@@ -1,4 +1,4 @@
-//! Connections, the tables, and how a database comes to the newest version of them.
+//! Connections, the tables, and their migrations.
 
 use super::erase::{self, Eraser};
 use super::error::Fault;

@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes everything that waits into one transaction (group
-//! commit), and answers when that transaction is on the disk.
+//! The one thread that writes. It puts everything that waits into one transaction (group commit), and answers when that
+//! transaction is on disk.
 
 use super::erase::Eraser;
 use super::error::Lost;

@@ -1,4 +1,4 @@
-//! The accept loop of the operators' port: few connections, none of them for long.
+//! The accept loop of the operators' port: few, short connections.
 
 use super::AdminHosts;
 use axum::Router;

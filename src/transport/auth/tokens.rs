@@ -1,4 +1,4 @@
-//! Bearer tokens from a file of hashes: `principal sha256-hex`, one a line. The tokens themselves rest nowhere.
+//! Bearer tokens from a file of hashes: `principal sha256-hex`, one per line. The tokens themselves are not stored.
 
 use super::Principal;
 use aws_lc_rs::constant_time::verify_slices_are_equal;

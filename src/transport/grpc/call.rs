@@ -1,4 +1,4 @@
-//! What every call carries beside its message: the host that the client used, and who calls.
+//! The context of a call: the host that the client used, and the caller.
 
 use super::middleware::Caller;
 use crate::domain::{CertificateName, Error, IssuerName, RequestId, Result, VaultName, Version};

@@ -1,4 +1,4 @@
-//! `certmint.v1.CertificateService`, but for its stream.
+//! `certmint.v1.CertificateService`, except its stream.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::{Call, chosen_id};

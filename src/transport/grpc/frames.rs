@@ -1,5 +1,5 @@
-//! The body of a stream: messages in the frames of gRPC ("gRPC over HTTP/2", Responses), as they were encoded once
-//! for all streams. A stream that waits holds no buffer.
+//! The body of a stream: messages in the frames of gRPC ("gRPC over HTTP/2", Responses), encoded once for all streams.
+//! A waiting stream holds no buffer.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use bytes::{BufMut, Bytes, BytesMut};

@@ -1,5 +1,5 @@
-//! What the framework refuses by itself, before any handler: it says so in a bare status, which gets
-//! the reason and the words of the contract here.
+//! Errors that the framework returns before any handler, as a bare status: this adds the reason and message of the
+//! contract.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::status::status;

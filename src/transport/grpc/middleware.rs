@@ -1,5 +1,4 @@
-//! The middleware of the gRPC API: who calls, how long it took, and a line where something was to change, a secret to be
-//! read or a key to work.
+//! The middleware of the gRPC API: authentication, metrics and audit.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::GrpcOptions;

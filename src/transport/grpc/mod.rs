@@ -1,4 +1,4 @@
-//! The gRPC contract over the use cases: parse, ask, translate. Nothing behind it validates again.
+//! The gRPC API: parse, call the use case, translate. Nothing behind it validates again.
 
 mod admin;
 mod call;

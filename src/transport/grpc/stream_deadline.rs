@@ -1,5 +1,5 @@
-//! An end for the streams of health and reflection: they have none of their own, and would hold up
-//! the stop of the server and the rotation of connections.
+//! Ends the streams of health and reflection, which otherwise never end and would delay shutdown and the rotation of
+//! connections.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::status::status;

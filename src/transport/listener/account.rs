@@ -1,4 +1,4 @@
-//! What one request holds of the budget, from its head to the last byte of its answer.
+//! The share of one request in the budget, from its head to the last byte of its response.
 
 use super::bodies::PIECE;
 use super::budget::{Charge, Overrun, Share};
@@ -146,8 +146,8 @@ impl Account {
         Ok(())
     }
 
-    /// The stream of this request has a limit of its own: nothing is held for it but what is on its way to the peer, and
-    /// so many bytes of what it was asked for.
+    /// The stream of this request has a limit of its own: nothing is held for it but what is on its way to the peer,
+    /// and so many bytes of what it was asked for.
     pub fn limited_elsewhere(&self, keeps: usize) {
         let mut state = self.0.state();
         state.fixed = keeps;
@@ -205,8 +205,8 @@ impl Account {
         self.0.connection.budget.count_refusal(cause);
     }
 
-    /// Whether the refusal may have a body, for which nothing is left to pay. Few of a connection may at a time, and none
-    /// that has shown no credentials: a head is not held for its reader.
+    /// Whether the refusal may have a body, for which nothing is left to pay. Few of a connection may at a time, and
+    /// none that has shown no credentials: a head is not held for its reader.
     pub(super) fn may_explain(&self) -> bool {
         let mut state = self.0.state();
         if state.anonymous {

@@ -1,5 +1,5 @@
-//! How many bytes of the process requests and their answers may hold, in sum: for everybody, for one principal, for
-//! all anonymous requests, and for the anonymous requests of one peer.
+//! Limits on the total bytes that requests and responses may hold: for the process, one principal, all anonymous
+//! requests, and the anonymous requests of one peer.
 
 use crate::domain::{Error, Reason, duration};
 use serde::{Deserialize, Serialize};

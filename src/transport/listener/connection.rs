@@ -1,4 +1,4 @@
-//! The life of one connection: handshake, requests, and an end that comes in time.
+//! One connection: handshake, requests, and an end within bounded time.
 
 use super::admission::Permit;
 use super::application::{App, Tracked};

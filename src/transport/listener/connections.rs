@@ -1,4 +1,4 @@
-//! The connections of a port as its budget sees them: who is behind each, what it has open, and which of them must go.
+//! The connections of a port for its budget: the caller of each, its open requests, and which connection to close.
 
 use super::account::{Open, Stall};
 use super::budget::{Budget, Holder, Share};

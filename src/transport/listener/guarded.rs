@@ -1,4 +1,4 @@
-//! A byte stream that does not wait for ever: for an HTTP/2 preface that never comes, and for a peer that never reads.
+//! A byte stream with timeouts: for an HTTP/2 preface that never arrives, and for a peer that never reads.
 
 use super::connections::Connection;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! The settings of the port, with the values that are shipped and why they are what they are.
+//! The settings of the port, with their defaults and the reasons for them.
 
 use super::budget::BudgetOptions;
 use crate::domain::duration;

@@ -1,4 +1,4 @@
-//! The address of a request: path and query as Key Vault's clients write them, decoded once.
+//! The path and query of a request, as Key Vault's clients write them, decoded once.
 
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;

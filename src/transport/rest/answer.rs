@@ -1,4 +1,4 @@
-//! Answers: the headers that every one of them has, and the few that some have.
+//! Responses: the headers that all of them have, and those of some.
 
 use super::super::host::Host;
 use axum::body::Body;

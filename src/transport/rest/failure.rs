@@ -1,4 +1,4 @@
-//! What is answered where a request is refused: the status and the error body of Key Vault.
+//! Error responses: the status and the error body of Key Vault.
 
 use super::super::errors::row;
 use super::super::headers::ENCODED;

@@ -1,4 +1,4 @@
-//! The way of one request through the gateway, and the net under it.
+//! Request pipeline: authentication, routing, dispatch, panic handling.
 
 use super::super::audit::AuditRecord;
 use super::super::auth::Principal;

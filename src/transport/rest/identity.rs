@@ -1,6 +1,6 @@
-//! Tokens for programs that only take them from a chain of credentials: the identity endpoint of App Service, and a
-//! token endpoint of OAuth 2.0 with its metadata. Both check the token that the caller brought and answer that same
-//! token: nothing is made, kept or logged. They come before the challenge, and know no vault.
+//! Tokens for programs that only support credential chains: the identity endpoint of App Service, and an OAuth 2.0
+//! token endpoint with its metadata. Both check the token that the caller sent and return that same token: nothing is
+//! issued, stored or logged. They are served before authentication, and belong to no vault.
 
 mod app_service;
 mod form;

@@ -1,4 +1,4 @@
-//! The certification authority of a development server: two files in its folder, made at the first start.
+//! The CA of a development server: two files in its folder, created at the first start.
 
 use super::{TlsError, read};
 use der::{DecodePem, Encode};

@@ -1,4 +1,4 @@
-//! The certificates that a development server shows: made on demand, renewed before they end.
+//! The TLS certificates of a development server: made on demand, renewed before they expire.
 
 use super::{DevCa, TlsError};
 use rustls::server::{ClientHello, ResolvesServerCert};

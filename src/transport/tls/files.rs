@@ -1,4 +1,4 @@
-//! The certificate of the port from two files, read again when they change: a renewal needs no restart.
+//! The server certificate from two files, reloaded when they change, so a renewal needs no restart.
 
 use super::{TlsError, read};
 use rustls::crypto::aws_lc_rs;

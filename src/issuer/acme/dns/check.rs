@@ -1,5 +1,5 @@
-//! Looks for records at the servers that the CA will ask, before the CA is asked: a validation that
-//! fails counts against the CA's limits, and ends the order.
+//! Checks the records at the servers that the CA will query, before the CA is asked to validate: a failed validation
+//! counts against the CA's limits and ends the order.
 
 use super::{DnsSettings, SolveError, resolver};
 use crate::domain::Timestamp;

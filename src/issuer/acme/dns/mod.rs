@@ -1,5 +1,5 @@
-//! dns-01 (RFC 8555 section 8.4): who writes the records, and whether they can be seen. Records are
-//! added beside others and removed one by one.
+//! dns-01 (RFC 8555 section 8.4): the DNS providers that write the records, and the check that they are visible.
+//! Records are added next to others and removed one by one.
 
 mod acme_dns;
 mod check;

@@ -1,4 +1,4 @@
-//! Issuer objects in answers. The password is never among their members.
+//! Issuer objects in responses. They never contain the password.
 
 use super::super::answer::Links;
 use super::Attributes;

@@ -1,5 +1,4 @@
-//! The JSON of Key Vault: what is read from requests, and what answers are made of. Members stand in
-//! the order of the real service.
+//! The JSON of Key Vault, for requests and responses. Members are in the order of the real service.
 
 pub(super) mod certificate;
 pub(super) mod contacts;

@@ -1,6 +1,6 @@
-//! Members that change what a request means and that this version does not offer. What is unknown is tolerated, as
-//! clients send members of newer contracts; but who sends one of these asks for something else than would be done. The
-//! table is the whole list (docs/api.md has it too).
+//! Unsupported members that change the meaning of a request. Other unknown members are ignored, since clients of newer
+//! API versions send them; but ignoring one of these would do something other than what was asked. The table is the
+//! whole list (docs/api.md has it too).
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
