@@ -60,7 +60,7 @@ fn part<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -
     move |source| AppError::Part { what, source: source.into() }
 }
 
-/// Runs the server until it is told to stop (SIGTERM or SIGINT).
+/// Runs the server until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// Where the configuration cannot be used or a part cannot be started; nothing is left running.
@@ -118,7 +118,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     )
     .with_cors(Cors::new(config.cors.origins(config.dev)));
     leftovers::remove(&config.data_dir);
-    // Heard from here on; who reads the announcement may send one.
+    // Installed before the announcement: its reader may send a signal at once.
     let signals = signals::Signals::listen().map_err(part("cannot install signal handlers"))?;
     announce(address, &config, &credentials, admin.as_ref().map(|(address, _)| *address));
     let delay = config.shutdown.delay(config.dev);
@@ -144,7 +144,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     if let Some(task) = failed {
         tracing::error!(task, "a required background task has ended; the server stops so that it can be restarted");
         draining.cancel();
-        // Balancers look meanwhile, as at any other stop.
+        // Gives load balancers time to notice, as in any other shutdown.
         let _ = tokio::time::timeout(delay, &mut serving).await;
         stop.cancel();
         serving.await;

@@ -140,7 +140,7 @@ pub struct Limits {
     /// at 80 % of it. Default 90 s.
     #[serde(with = "duration")]
     pub work_lease: Duration,
-    /// An issuer that has not decided after this long has failed, and is told to cancel. Default 30 days.
+    /// An issuer that has not decided after this long has failed, and its order is cancelled. Default 30 days.
     #[serde(with = "duration")]
     pub issuing_deadline: Duration,
     /// How long an issuer is asked to cancel an order whose operation was deleted or failed by its deadline. Default

@@ -85,7 +85,7 @@ struct Scalars {
     keys_not_run: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
-/// The state of the port, as its own counters tell it.
+/// The state of the port, from its own counters.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Port {
     pub open: u64,
@@ -255,7 +255,7 @@ impl Metrics {
         }
     }
 
-    /// Somebody came without credentials that are accepted.
+    /// Counts a request without accepted credentials.
     pub fn unauthenticated(&self, api: &'static str) {
         self.refused.get_or_create(&[("api", api)]).inc();
     }

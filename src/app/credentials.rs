@@ -77,7 +77,7 @@ struct Files {
     tokens: Option<Arc<Tokens>>,
     certificates: Option<Arc<FileCertificates>>,
     metrics: Arc<Metrics>,
-    /// The last problem of each, so that one that stays is told once.
+    /// The last problem of each, so that a persisting one is logged once.
     told: [Option<String>; 2],
 }
 

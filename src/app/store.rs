@@ -85,7 +85,7 @@ pub(super) async fn migrate(config: &Config) -> Result<String, AppError> {
     let cannot = "the store cannot be migrated";
     match &config.store.url {
         None => {
-            // Whoever asks for it has the time to write a large file anew.
+            // `migrate` may take the time to rewrite a large file.
             let options = SqliteOptions { rewrite: u64::MAX, ..SqliteOptions::default() };
             drop(Sqlite::open(&file(config), options).map_err(part(cannot))?);
             Ok(format!("{} is up to date", file(config).display()))

@@ -20,7 +20,7 @@ struct Task {
 }
 
 impl Background {
-    /// A task that ends when it is told to, and not before.
+    /// A task that may end only at shutdown.
     pub(super) fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.add(Task { name, once: false }, task);
     }
@@ -35,7 +35,7 @@ impl Background {
         self.names.insert(id, named);
     }
 
-    /// Waits for a task that ended though nobody told it to, or that panicked, and answers its name.
+    /// Waits for a task that panicked or ended before shutdown, and returns its name.
     pub(super) async fn failed(&mut self) -> &'static str {
         loop {
             match self.next().await {
@@ -50,7 +50,7 @@ impl Background {
         }
     }
 
-    /// Waits for all of them, after they were told to end.
+    /// Waits for all of them after shutdown was requested.
     pub(super) async fn end(mut self) {
         while let Some((Task { name, .. }, ended)) = self.next().await {
             if let Err(error) = ended {

@@ -5,7 +5,7 @@ use crate::proto::v1::{CertificatePolicy, SubjectAlternativeNames};
 use std::net::IpAddr;
 
 /// Adds the common name of the subject to a policy that names no alternative name, where it is a host or an address.
-/// Answers what to tell about it.
+/// Returns a note about it.
 pub(super) fn as_alternative_name(policy: &mut CertificatePolicy) -> Option<String> {
     let x509 = policy.x509_properties.as_mut()?;
     if x509.subject_alternative_names.is_some() {

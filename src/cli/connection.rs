@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(45);
 /// For the answer to a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often a call is made before its error is believed.
+/// How often a call is attempted before its error is reported.
 const ATTEMPTS: u32 = 4;
 /// A list of a thousand operations with their requests takes a few MB.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;

@@ -225,7 +225,7 @@ fn methods(file: &FileDescriptorProto) -> Vec<String> {
         .collect()
 }
 
-/// The first bookmark of a watch tells the time of the server.
+/// The first bookmark of a watch has the time of the server.
 async fn clock(session: &Session) -> Finding {
     let told = |failure: Box<Failure>| told(*failure);
     let request =

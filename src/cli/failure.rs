@@ -30,7 +30,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What is told of a command that did not succeed.
+/// The report of a failed command.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) exit: Exit,
@@ -46,7 +46,7 @@ pub(super) struct Failure {
     pub(super) retry_after: Option<Duration>,
     /// What to do.
     pub(super) advice: Option<String>,
-    /// What lies behind it, outermost first.
+    /// Its causes, outermost first.
     pub(super) causes: Vec<String>,
 }
 
@@ -162,7 +162,7 @@ impl Failure {
     }
 }
 
-/// An error and what lies behind it, without the repetitions that wrappers make.
+/// An error and its causes, without the repetitions that wrappers add.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut causes: Vec<String> = Vec::new();
     let mut next = Some(error);

@@ -150,7 +150,7 @@ fn secret_value((name, file): (String, String)) -> Result<(String, String)> {
     Ok((name, secret.to_string()))
 }
 
-/// The text without the line end that editors and `echo` put behind it.
+/// The text without the trailing line end that editors and `echo` add.
 pub(super) fn password(source: impl Read) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     source.take(MAX_PASSWORD_BYTES + 1).read_to_string(&mut text)?;

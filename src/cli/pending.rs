@@ -74,7 +74,7 @@ async fn cancel(session: &Session, output: Output, args: OperationArgs) -> Resul
 async fn delete(session: &Session, output: Output, args: OperationArgs) -> Result<Exit> {
     let OperationArgs { name, request_id } = args;
     let request = DeletePendingRequest { vault_name: session.vault(), certificate_name: name, request_id };
-    // The second of two deletions would be told that there is nothing.
+    // Not safe to repeat: a second deletion would get NOT_FOUND.
     let rpc = session.call(Repeat::Never, request, Certificates::delete_pending);
     print(output, rpc.await?.operation, None)
 }

@@ -18,7 +18,7 @@ pub(super) struct Shown {
     pub(super) ends: Option<u64>,
 }
 
-/// Connects; the address that answered is told with it.
+/// Connects; returns the address that answered, too.
 pub(super) async fn connect(host: &str, port: u16) -> io::Result<(TcpStream, SocketAddr)> {
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
     let address = stream.peer_addr()?;

@@ -29,7 +29,7 @@ pub(super) async fn until_end(
         certificate_names: vec![operation.certificate_name.clone()],
         request_id: operation.request_id.clone(),
         resume_token,
-        // Counts only if the token has expired: an operation that ended meanwhile has to be told too.
+        // Counts only if the token has expired: an operation that ended meanwhile must be reported too.
         snapshot: WatchSnapshot::All.into(),
         ..Default::default()
     };
@@ -46,7 +46,7 @@ pub(super) async fn until_end(
     }
 }
 
-/// The exit code of an operation that has ended; what went wrong is a failure to tell.
+/// The exit code of an operation that has ended, or the failure to report.
 pub(super) fn verdict(operation: &PendingOperation) -> Result<Exit> {
     let name = &operation.certificate_name;
     match PendingStatus::try_from(operation.status) {

@@ -19,7 +19,7 @@ const FIRST_ATTEMPTS: u32 = 5;
 /// However long the server asks to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What a watch tells.
+/// An item of a watch.
 pub(super) enum News {
     Message(Box<WatchPendingResponse>),
     /// The stream broke; it is resumed after the wait.
@@ -67,7 +67,7 @@ impl<'a> Watcher<'a> {
         &self.request.resume_token
     }
 
-    /// Waits for news. Messages that were told before are left out.
+    /// Waits for the next message. Repeated messages are left out.
     pub(super) async fn next(&mut self) -> Result<News> {
         loop {
             if let Some(wait) = self.wait.take() {

@@ -13,7 +13,7 @@ use std::time::Duration;
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
     /// An address and port, or `off`. Default `127.0.0.1:9443`; off in development mode, where many servers may run
-    /// on one machine. Whoever reaches it reads the metrics.
+    /// on one machine. Anyone who can reach it can read the metrics.
     pub listen: AdminListen,
     /// Names that requests to the port may have as their host, beside addresses, `localhost`, names without a dot, and
     /// the hosts of the TLS port. Default none.

@@ -60,7 +60,7 @@ pub struct StoreConfig {
     pub keepalive_interval: Duration,
     /// Probes without an answer that end the connection. Default 3.
     pub keepalive_retries: NonZeroU32,
-    /// How often a replica looks for commits of others, whatever it hears. Default 200 ms.
+    /// How often a replica polls for commits of others, besides notifications. Default 200 ms.
     #[serde(with = "duration")]
     pub poll: Duration,
     /// The least time between two notes to other replicas that there is something new. Default 20 ms.

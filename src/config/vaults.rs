@@ -14,7 +14,7 @@ pub struct VaultsConfig {
     pub on_demand: Option<bool>,
     /// For how many days a deletion can be undone, 7 to 90. Default 90.
     pub retention_days: RetentionDays,
-    /// Whether nobody can purge before that time is over. Default off.
+    /// Whether purging before that time is forbidden. Default off.
     pub purge_protection: bool,
     /// Vaults by name, with settings of their own: `[vaults.named.team-a]`.
     #[serde(deserialize_with = "named")]

@@ -71,7 +71,7 @@ pub enum SignatureAlgorithm {
     Es384,
     Es512,
     Es256K,
-    /// PKCS#1 v1.5 around the bytes as they are: whoever uses it names the hash himself, or there is none.
+    /// PKCS#1 v1.5 padding of raw bytes: the caller adds the DigestInfo, if any.
     RsNull,
 }
 

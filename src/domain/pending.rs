@@ -30,13 +30,13 @@ pub struct Operation {
 /// Where the operation stands, with what is true only there.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum State {
-    /// Nobody issues: a person merges.
+    /// No issuer: a person merges the certificate.
     AwaitingMerge,
     /// The issuer is asked.
     Issuing {
         /// What it said last, if it said something.
         note: Option<String>,
-        /// What somebody has to do before it goes on.
+        /// What somebody has to do before it can continue.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         actions: Vec<Action>,
     },
@@ -93,7 +93,7 @@ pub enum Event {
     Merged,
 }
 
-/// What the log tells about an operation; the operation is in full.
+/// An event of the log; it contains the full operation.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
     pub kind: TransitionKind,
@@ -134,7 +134,7 @@ impl Operation {
         }
     }
 
-    /// What somebody has to do before the issuer goes on.
+    /// What somebody has to do before the issuer can continue.
     pub fn actions(&self) -> &[Action] {
         match &self.state {
             State::Issuing { actions, .. } => actions,

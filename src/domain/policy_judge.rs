@@ -12,7 +12,7 @@ use super::{Detail, Error, Reason, Result, Timestamp, san_rules};
 /// Longest name of a type of certificate, in characters.
 const MAX_CERTIFICATE_TYPE: usize = 256;
 
-/// The members of a policy by the paths in errors, in the order in which problems are told.
+/// The members of a policy by the paths in errors, in the order in which problems are reported.
 const MEMBERS: [&str; 10] = [
     "key_props",
     "secret_props",
@@ -256,7 +256,7 @@ fn judge_purposes(policy: &Policy, scope: Scope, bad: &mut Problems) {
 }
 
 /// Key Vault takes every list, and its clients send what a key cannot do or a certificate may not say (Terraform's
-/// examples ask for all usages). Such a list is a wish: what is signed says the part of it that is possible. A list of
+/// examples ask for all usages). Only the supported part of such a list is signed. A list of
 /// which nothing is possible is refused, and what contradicts itself.
 fn judge_usages(policy: &Policy, scope: Scope, bad: &mut Problems) {
     let (x509, key) = (&policy.x509, policy.key.key_type);

@@ -62,7 +62,7 @@ impl fmt::Display for RetentionDays {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct VaultSettings {
     pub retention_days: RetentionDays,
-    /// Nobody can purge before the retention is over.
+    /// Purging before the end of the retention is forbidden.
     pub purge_protection: bool,
 }
 

@@ -38,7 +38,7 @@ pub struct Order {
     pub sealed_key: Vec<u8>,
 }
 
-/// What an issuer wants to be told again at the next step. Empty at the first. At most 64 KiB.
+/// The state that an issuer gets back at the next step. Empty at the first. At most 64 KiB.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Checkpoint(pub Vec<u8>);
 

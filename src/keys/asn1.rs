@@ -72,7 +72,7 @@ impl<'a> Element<'a> {
         }
         let mut bytes = Vec::with_capacity(self.content.len());
         for piece in self.children()? {
-            // A piece that has pieces itself is allowed by the letter and written by nobody.
+            // A piece that has pieces itself is allowed by the standard, but no program writes it.
             if piece.tag != OCTET_STRING {
                 return None;
             }

@@ -21,7 +21,7 @@ pub const LIFETIME_MONTHS: u32 = 240;
 /// Longest common name in characters (RFC 5280 appendix A.1, ub-common-name).
 pub const MAX_COMMON_NAME: usize = 64;
 
-/// Behind the common name of the root, that of an intermediate.
+/// Suffix of the common name of an intermediate.
 const ISSUING: &str = " Issuing";
 const COMMON_NAME: &str = "2.5.4.3";
 const UNREADABLE: &str = "the certificate of a built-in authority could not be read";

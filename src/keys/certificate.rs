@@ -17,7 +17,7 @@ use x509_cert::name::Name;
 use x509_cert::request::CertReq;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
-/// How far a certificate reaches back, for clocks that are behind (contract section 5).
+/// How far `notBefore` lies in the past, for clocks that are behind (contract section 5).
 pub const BACKDATE: Duration = Duration::from_secs(600);
 
 /// Everything in a certificate but the signature.

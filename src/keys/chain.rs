@@ -69,7 +69,7 @@ pub(crate) fn import_order<'a>(
     })
 }
 
-/// Checks what an issuer returned before it is believed: the leaf has the key of the request, has
+/// Verifies what an issuer returned: the leaf has the key of the request, has
 /// not expired and covers every alternative name of the policy; each link verifies, or has the right
 /// names and key identifiers where its signature cannot be checked here. Other differences from the
 /// policy are the issuer's right.

@@ -43,7 +43,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops keys when their time is over, also where nobody asks for any.
+    /// Drops expired keys, even if none are requested.
     fn sweep(&self) {
         let mut state = self.lock();
         while !state.stopping {
@@ -126,7 +126,7 @@ impl Drop for KeyCache {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.stopping = true;
-        // Where no thread runs, nobody else does it.
+        // Without threads nothing else does it.
         state.keys.clear();
         self.shared.changed.notify_all();
     }

@@ -25,7 +25,7 @@ pub(super) struct Bounds {
 pub(crate) enum Cause {
     /// Its owner has too much waiting already.
     Share,
-    /// All together have, and nobody more than its owner.
+    /// The queue is full, and no other owner has more waiting than this one.
     Full,
     /// It waited, and gave its place to an owner with less in the queue.
     Displaced,

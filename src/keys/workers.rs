@@ -272,7 +272,7 @@ impl Drop for Place {
     }
 }
 
-/// For who may only work when nobody else does.
+/// For the owner that may work only while no other does.
 pub(crate) struct IdleWatcher(Arc<Shared>);
 
 impl IdleWatcher {

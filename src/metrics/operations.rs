@@ -51,7 +51,7 @@ pub struct Operations {
 struct State {
     issuers: HashSet<Arc<str>>,
     open: HashMap<u128, Arc<str>>,
-    /// What the live log told of while the older part was still being read: it knows better.
+    /// What the live log reported while the older part was still being read; it takes precedence.
     live: Option<HashSet<u128>>,
 }
 

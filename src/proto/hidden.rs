@@ -4,7 +4,7 @@
 use super::v1;
 use std::fmt;
 
-/// Stands for a secret of so many bytes; tells only whether there is one.
+/// Stands for a secret; shows only whether there is one.
 pub(super) struct Hidden(pub(super) usize);
 
 impl fmt::Debug for Hidden {

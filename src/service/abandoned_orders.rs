@@ -39,7 +39,7 @@ impl Service {
         now.plus(self.limits.cancelling_deadline)
     }
 
-    /// Tells the issuer of such an order, until it answered or the time for that is over, too.
+    /// Cancels such an order at the issuer, until it has answered or the deadline for that has passed.
     pub(super) async fn step_abandoned_order(&self, due: Due) -> Result<()> {
         let record = &due.record;
         let mut pending: PendingRecord = self.records.read(record)?;

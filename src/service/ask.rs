@@ -72,7 +72,7 @@ impl Service {
         };
         let called = issuer_bulkhead::name(operation);
         if self.bulkhead.is_stuck(&called, self.limits.slow_calls_per_issuer) {
-            // Not asked, so nothing new to tell.
+            // The issuer was not called, so nothing changes.
             let note = match &operation.state {
                 State::Issuing { note, .. } => note.clone(),
                 _ => None,

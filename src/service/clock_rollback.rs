@@ -23,7 +23,7 @@ impl Default for LatestTime {
 }
 
 impl LatestTime {
-    /// By how much the clock was set back since the last call; told once.
+    /// By how much the clock was set back since the last call; reported once.
     fn set_back(&self, now: Timestamp) -> Option<Duration> {
         let latest = self.0.fetch_max(now.0, Ordering::AcqRel);
         let back = Duration::from_millis(u64::try_from(latest.saturating_sub(now.0)).unwrap_or(0));
@@ -63,7 +63,7 @@ impl Service {
         Ok(())
     }
 
-    /// Whoever was faster may have written in the time before, if he read the clock just before it was set back, or in
+    /// A concurrent writer may have used the time before, if it read the clock just before it was set back, or
     /// the time after: then it is right as it is.
     async fn shift_one(&self, mut record: Record, now: Timestamp, back: Duration) -> Result<()> {
         for _ in 0..CONFLICT_ATTEMPTS {

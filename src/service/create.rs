@@ -109,8 +109,8 @@ impl Service {
         Err(contended())
     }
 
-    /// A creation as if nobody had the name, without a look at the store: its commit is refused where anything is
-    /// there, and then all is decided with what is there. Only where the key costs less than the looks.
+    /// A creation as if the name were unused, without reading the store: if it is used, the commit is refused, and the
+    /// creation starts again with reads. Only if the key costs less than the reads.
     async fn create_unseen(&self, request: &CreateRequest, fingerprint: &str) -> Result<Option<Created>> {
         if !request.policy.as_ref().is_some_and(PolicyInput::is_for_p256) {
             return Ok(None);

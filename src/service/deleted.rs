@@ -24,7 +24,7 @@ impl Service {
     /// Deletes a certificate with all its versions, recoverable for the retention of its vault.
     ///
     /// What an issuer works on is cancelled there in the background; another pending operation, `Self` among them,
-    /// sleeps with the certificate. Both are told to watchers as a deletion.
+    /// is suspended with the certificate. Watchers see both as a deletion.
     pub async fn delete_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<DeletedView> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let (record, mut entry) = self.live(vault, name).await?;

@@ -72,7 +72,7 @@ use std::time::{Duration, Instant};
 /// How often a use case decides again after another writer committed first.
 const CONFLICT_ATTEMPTS: usize = 16;
 
-/// Work that is due within this time rings the worker.
+/// Work that is due within this time wakes the worker.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Times and counts of the use cases.
@@ -80,7 +80,7 @@ const SOON: Duration = Duration::from_secs(1);
 pub struct Limits {
     /// An issuer that has not decided after this long has failed.
     pub issuing_deadline: Duration,
-    /// How long an issuer is asked to cancel an order that nobody waits for any more.
+    /// How long an issuer is asked to cancel an abandoned order.
     pub cancelling_deadline: Duration,
     /// How long one claim of due work lasts; the step is cut before it runs out.
     pub lease: Duration,

@@ -55,8 +55,7 @@ impl Service {
     }
 
     /// Asks the store for a record and for its head, and answers within `patience`. Where the last write was refused,
-    /// it tries another one, that of nothing: who is not ready gets no writes that would tell when they are taken
-    /// again.
+    /// it tries an empty commit: a server that is not ready gets no writes that would show when they succeed again.
     pub async fn health(&self, patience: Duration) -> Health {
         let asked = async {
             self.store.get(NOTHING).await?;

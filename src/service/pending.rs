@@ -92,7 +92,7 @@ impl Service {
     }
 
     /// Removes the operation in any state and answers it as it stood. The issuer of one that was
-    /// in progress is told in the background.
+    /// in progress is notified in the background.
     pub async fn delete_pending(&self, wanted: &PendingRef) -> Result<Operation> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let (record, mut pending) = self.load_pending(wanted).await?;

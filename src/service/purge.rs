@@ -84,7 +84,7 @@ impl Service {
         }
     }
 
-    /// From here on nobody sees the certificate; whatever happens, the worker finishes what is left.
+    /// From here on the certificate is invisible; whatever happens, the worker finishes the purge.
     async fn begin_purge(&self, record: Record, entry: CertificateEntry, listed: Option<Delete>) -> Result<bool> {
         let entry = CertificateEntry { state: EntryState::Purging, ..entry };
         let mut batch = Batch { deletes: listed.into_iter().collect(), ..Batch::default() };

@@ -89,8 +89,8 @@ impl Vaults {
     }
 
     /// The vault, wherever it was made; [`Reason::VaultNotFound`] where there is none of that name. One that is not
-    /// known here is looked for in the store. That there is none is believed for a second, and only so many names a
-    /// second are looked for: names that nobody made must not become a storm of questions.
+    /// known here is looked for in the store. An absence is cached for a second, and the number of lookups per second
+    /// is limited, so that made-up names do not load the store.
     pub async fn find(&self, name: &VaultName) -> Result<Vault> {
         if self.known(name).is_none() {
             match self.absent.ask(name, Instant::now()) {

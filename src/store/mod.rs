@@ -88,7 +88,7 @@ pub struct EventPage {
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody else wrote first: read again, decide again.
+    /// Another writer committed first: read and decide again.
     #[error("record {0} was changed by another writer")]
     Conflict(String),
     /// Not acknowledged, and waiting may help (busy, disk full, connection lost). Nothing of the
@@ -162,7 +162,7 @@ pub trait Store: Send + Sync + 'static {
     /// The log after `after`, at most `limit` events.
     async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError>;
 
-    /// A doorbell: changes after a commit (a claim alone need not ring). It says when to look,
+    /// Notifies after a commit (not necessarily after a claim alone). It says when to read,
     /// never what happened. Its value is the revision of a commit that readers can see by now.
     fn head(&self) -> watch::Receiver<Revision>;
 

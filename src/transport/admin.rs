@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// What is asked for when somebody asks.
+/// Checked on each probe.
 #[derive(Clone, Debug)]
 pub struct Probes(Arc<Inner>);
 

@@ -43,7 +43,7 @@ impl AuditRecord {
         self.name = named.cloned().unwrap_or_default();
     }
 
-    /// Writes the line. Requests of nobody leave none: they did nothing, and anybody can send many.
+    /// Writes the line. Unauthenticated requests write none: they had no effect, and anyone can send many.
     pub(super) fn tell(&self, api: &str, method: &str, connection: Option<&ConnectionInfo>, outcome: &str) {
         let Self { principal, vault, name, action, version, with_key } = self;
         if principal.is_empty() {

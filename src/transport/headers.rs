@@ -45,7 +45,7 @@ pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
         .any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"))
 }
 
-/// What a caller is told whose body is in an encoding.
+/// The error for a body with an encoding.
 pub(super) const ENCODED: &str =
     "The body of the request has a Content-Encoding. Send it as it is, without compression.";
 

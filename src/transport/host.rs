@@ -41,13 +41,13 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads `:authority`, or `Host` over HTTP/1.1; headers of proxies are not believed. A host
+    /// Reads `:authority`, or `Host` over HTTP/1.1; headers of proxies are ignored. A host
     /// `{label}.{base_domain}` names the vault `label`, every other one the default vault.
     ///
     /// # Errors
     /// Where the host is missing or not one, is none of `hosts`, or the label is no name of a vault.
     pub fn of(request: &Parts, base_domain: &str, hosts: &Hosts) -> Result<Self> {
-        // One of them would be believed here, the other one by a proxy (RFC 9112 section 3.2).
+        // This server could use one of them, and a proxy the other (RFC 9112 section 3.2).
         if request.headers.get_all(HOST).iter().nth(1).is_some() {
             return Err(Error::bad_parameter("The request has more than one Host header."));
         }

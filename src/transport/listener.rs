@@ -40,7 +40,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A bound port that serves nobody yet.
+/// A bound port that does not serve yet.
 #[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,

@@ -54,7 +54,7 @@ impl Run<'_> {
         open.authorizations = Vec::new();
         open.method = Some(self.state.settings.method);
         open.thumbprint = self.key.thumbprint();
-        // Said before it is done, so that a crash leaves no record behind.
+        // Noted before it is done, so that a crash leaves no record behind.
         open.written = open.method == Some(Method::Dns01);
         let expires = self.tools.clock.now().plus(LIFE);
         let served = open.served().into_iter();

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 const NONCE_TRIES: usize = 6;
 /// Nonces that are kept: one for each request that is under way.
 const NONCES: usize = 64;
-/// How long a directory is believed.
+/// How long a directory is cached.
 const DIRECTORY_AGE: Duration = Duration::from_secs(3600);
 
 pub(super) struct Session {

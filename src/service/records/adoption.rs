@@ -227,7 +227,7 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
         Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => again::<PendingRecord>(codec, record),
         Kind::Request | Kind::Repeat => {
             let value: RequestRecord = codec.read(record).ok()?;
-            // A repeat of the request is told of everything since the creation, not since now.
+            // A repeat of the request gets everything since the creation, not since now.
             let revision = value.revision.or(Some(record.revision));
             codec.replace(record, &RequestRecord { revision, ..value }, record.due).ok()
         }

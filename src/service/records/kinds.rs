@@ -22,7 +22,7 @@ pub(in crate::service) struct PendingRecord {
     /// The policy as it was when the operation began.
     pub(in crate::service) policy: Policy,
     pub(in crate::service) sealed_key: Blob,
-    /// What the issuer wants to be told again.
+    /// The checkpoint that the issuer gets back.
     pub(in crate::service) checkpoint: Blob,
     /// Steps in a row that brought nothing.
     pub(in crate::service) attempts: u32,
@@ -38,8 +38,8 @@ pub(in crate::service) struct PendingRecord {
 
 impl PendingRecord {
     /// Until when a step may be under way: a claim moves the due time of the record and leaves the
-    /// body alone. Until then the authority may still hear from that step, whatever happened to
-    /// the record meanwhile, so nobody else is sent to it.
+    /// body alone. Until then that step may still call the authority, whatever happened to the record meanwhile, so no
+    /// other step may start.
     pub(in crate::service) fn lease(&self, record: &Record) -> Option<Timestamp> {
         self.planned.and_then(|planned| record.due.filter(|due| *due != planned))
     }

@@ -61,7 +61,7 @@ pub struct Hub {
     places: Mutex<Places>,
     /// Where the tail began.
     start: Revision,
-    /// The store was restored under this process: what it told of the log is not true any more.
+    /// The store was restored under this process: what streams got from the log is no longer true.
     history_lost: AtomicBool,
     /// Since when the log is known to be ahead of the ring.
     behind: Mutex<Option<Instant>>,

@@ -259,7 +259,7 @@ impl Session {
         let (records, next) = self.records(request, after).await?;
         let mut operations = Vec::new();
         for record in records {
-            // One that does not verify was logged, and keeps nobody from seeing the others.
+            // One that does not verify was logged, and does not hide the others.
             let Ok(ShownPending { operation }) = self.service.records.read(&record) else { continue };
             let wanted = snapshot == Snapshot::All || operation.in_progress();
             if !wanted || !self.filter.concerns(&operation) {
@@ -326,8 +326,7 @@ impl Session {
         if hub.is_history_lost() {
             return Err(expired());
         }
-        // A ring that has not come as far as the goal would let a caller wait for a wake that
-        // nobody rings.
+        // If the ring has not reached the goal, a caller would wait for a wake that never comes.
         if goal.is_none_or(|goal| hub.head() >= goal)
             && let Some((cursor, event)) =
                 hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation))

@@ -19,7 +19,7 @@ pub(super) struct Timers {
     drain_delay: Duration,
     /// When it goes, once `closing` was seen.
     leaves: Option<Instant>,
-    /// Both wait through all messages: setting them anew for each would cost more than the message.
+    /// Both run through all messages: resetting them for each would cost more than the message.
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
     alarm: Pin<Box<Sleep>>,
 }

@@ -8,8 +8,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 const FORM: u8 = 1;
 const LENGTH: usize = 1 + 8 + 8;
 
-/// Writes and reads the tokens of one log. The epoch is a random value that the log was born with
-/// (and gets anew on a restore), so a token of another log is recognised.
+/// Writes and reads the tokens of one log. The epoch is a random value, chosen when the log is created and after a
+/// restore, so a token of another log is recognised.
 #[derive(Clone, Debug)]
 pub(super) struct Tokens {
     epoch: String,

@@ -82,7 +82,7 @@ impl Connector {
         self.open(job, None).await
     }
 
-    /// A connection whose notifications ring, but for those of its own.
+    /// A connection that listens for notifications of other replicas.
     pub(super) async fn connect_listener(&self, heard: Arc<Notify>) -> Result<Session, Fault> {
         self.open(Job::Listen, Some(heard)).await
     }

@@ -47,7 +47,7 @@ pub struct PostgresOptions {
     pub keepalive_interval: Duration,
     /// Probes without an answer that end the connection. Default 3.
     pub keepalive_retries: u32,
-    /// How often the head is read, whatever is heard. Default 200 ms.
+    /// How often the head is polled, besides notifications. Default 200 ms.
     pub poll: Duration,
     /// The least time between two notes to the other replicas that there is something new. Default 20 ms.
     pub poke: Duration,

@@ -146,7 +146,7 @@ impl Writer {
                 }
             }
             // The database refuses something in the group for ever: each is tried alone, so that only
-            // the one with the fault is told.
+            // the one with the fault gets the error.
             Err(fault) if fault.cure() == Cure::None && group.len() > 1 => {
                 for waiting in group {
                     let answer = match self.write(&[&waiting.batch]).await {

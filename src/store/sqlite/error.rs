@@ -42,7 +42,7 @@ pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
     if waiting_helps(&error) { StoreError::Unavailable(Box::new(error)) } else { StoreError::Broken(Box::new(error)) }
 }
 
-/// Why nothing of a transaction is there, told to every batch of its group.
+/// Why nothing of a transaction was committed, for every batch of its group.
 #[derive(Debug)]
 pub(super) struct Lost {
     error: rusqlite::Error,
@@ -78,7 +78,7 @@ impl std::error::Error for Lost {
     }
 }
 
-/// The same cause, told to every batch of a group.
+/// The same cause, for every batch of a group.
 pub(super) fn shared_error(lost: &Arc<Lost>) -> StoreError {
     let cause = Box::new(Arc::clone(lost));
     if waiting_helps(&lost.error) { StoreError::Unavailable(cause) } else { StoreError::Broken(cause) }

@@ -204,7 +204,7 @@ impl Sqlite {
         answered.await.map_err(|_| Fault::Stopped)?
     }
 
-    /// Whoever follows the log is woken, to hear of it.
+    /// Watchers of the log are woken to learn of it.
     fn lose(&self, lost: HistoryLost) {
         if self.history.lose(lost) {
             self.doorbell.send_modify(|_| ());

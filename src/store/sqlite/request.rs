@@ -41,7 +41,7 @@ pub(super) fn refuse(request: Request, lost: &HistoryLost) {
     }
 }
 
-/// Waits to hear whether the transaction was lost.
+/// Waits for the outcome of the transaction.
 pub(super) type Deferred = Box<dyn FnOnce(Option<&Arc<Lost>>)>;
 
 pub(super) fn defer<T: 'static>(answer: Answer<T>, result: Option<Result<T, StoreError>>) -> Deferred {

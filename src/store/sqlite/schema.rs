@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Row};
 use std::path::Path;
 
-/// "CMNT": tells `file` and us whose database this is.
+/// "CMNT": identifies the database to us and to `file`.
 const APPLICATION_ID: i64 = 0x434d_4e54;
 
 /// Schema version n is reached by the first n steps. A step that was released is never edited.

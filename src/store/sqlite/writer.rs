@@ -116,7 +116,7 @@ impl Writer {
         }
     }
 
-    /// One transaction. Nobody is answered before it ended, not even who was refused: a refusal
+    /// One transaction. No caller gets a result before it has ended, not even a refused one: a refusal
     /// may rest on what a neighbour wrote.
     fn write(&mut self, requests: Vec<Request>) {
         let mut group = Group {

@@ -79,7 +79,7 @@ impl AdminPort {
                     .header_read_timeout(IDLE)
                     .max_buf_size(16 * 1024)
                     .serve_connection(TokioIo::new(stream), service);
-                // How a probe's connection ends is nobody's business.
+                // It does not matter how the connection of a probe ends.
                 let _ = timeout(LIFE, connection).await;
             });
             open.push_back(connection.abort_handle());

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
-/// Every request is compared with every line, so that its time tells nothing: there is a bound.
+/// Every request is compared with every line, so that the time reveals nothing; hence the limit.
 const MAX_TOKENS: usize = 1000;
 /// A larger file is not one of ours.
 const MAX_FILE: u64 = 256 * 1024;

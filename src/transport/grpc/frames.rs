@@ -15,7 +15,7 @@ use tonic::Status;
 /// Messages that are ready together leave together, up to about this many bytes.
 const TOGETHER: usize = 32 * 1024;
 
-/// A message behind its length, without compression.
+/// A length-prefixed message, without compression.
 pub(super) fn framed(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut frame = BytesMut::with_capacity(5 + length);

@@ -8,7 +8,7 @@ use http::HeaderName;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-/// Tells which encodings are taken where one was refused (gRPC over HTTP/2, "Message-Encoding").
+/// Lists the accepted encodings if one was refused (gRPC over HTTP/2, "Message-Encoding").
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// The answer, with every detail of the contract where it was a bare refusal.

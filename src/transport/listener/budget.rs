@@ -83,7 +83,7 @@ impl Overrun {
         (Self::Streams, "streams"),
     ];
 
-    /// The limit as the caller is told of it.
+    /// The limit, as described to the caller.
     pub fn error(self) -> Error {
         let message = match self {
             Self::Process => "The server has reached its limit on the bytes of requests and responses in memory.",
@@ -212,7 +212,7 @@ pub struct BudgetStats {
     pub anonymous_connections: u64,
     /// Requests that were refused, in the order of [`Overrun::ALL`].
     pub refused: [u64; 5],
-    /// Answers that were ended because nobody read them.
+    /// Responses that were ended because they were not read.
     pub stalled: u64,
     /// Connections closed because of unread answers.
     pub stalled_connections: u64,

@@ -153,7 +153,7 @@ async fn grace(options: &ListenerOptions, info: &ConnectionInfo, drained: bool) 
     }
 }
 
-/// The TLS handshake. A peer that speaks plain HTTP is told so in words, since a TLS alert shows as noise there.
+/// The TLS handshake. A peer that speaks plain HTTP gets an HTTP error, since a TLS alert would appear as garbage.
 async fn handshake(mut tcp: TcpStream, tls: &TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
     let mut first = [0];
     // A TLS record of a handshake begins with 0x16 (RFC 8446 section 5.1), a request line with a letter.

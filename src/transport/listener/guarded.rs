@@ -44,7 +44,7 @@ impl<T> Guarded<T> {
         Self { inner, opening, write_timeout, stalled: None, connection, read: 0, read_waits: false }
     }
 
-    /// Fails a write that has been pending for too long; any progress starts the time anew.
+    /// Fails a write that has been pending for too long; any progress restarts the timer.
     fn watch_write<R>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if result.is_ready() {
             if self.stalled.take().is_some() && std::mem::take(&mut self.read_waits) {
@@ -73,7 +73,7 @@ impl<T: AsyncRead + Unpin> Guarded<T> {
     /// Reads no more than may be handled at once.
     fn paced_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let anonymous = self.connection.is_anonymous();
-        // Nobody gets to ask for more who does not read what he has got.
+        // A peer that does not read its responses may not send more requests.
         if anonymous && self.stalled.is_some() {
             self.read_waits = true;
             return Poll::Pending;

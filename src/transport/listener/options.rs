@@ -25,7 +25,7 @@ pub struct ListenerOptions {
     /// its peer to read before it is ended. Default 60 s.
     #[serde(with = "duration")]
     pub write_timeout: Duration,
-    /// The largest head of a request, in bytes. HTTP/2 is told so in SETTINGS; HTTP/1 answers 431. Default 16 KiB,
+    /// The largest head of a request, in bytes. HTTP/2 announces it in SETTINGS; HTTP/1 answers 431. Default 16 KiB,
     /// never below 8 KiB.
     pub max_header_bytes: u32,
     /// The most fields that the head of a request may have; one more is answered 431. Default 100.

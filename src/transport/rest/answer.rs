@@ -56,7 +56,7 @@ impl Answer {
         self.0.headers_mut().insert(name, value);
     }
 
-    /// Tells a client that the operation is not over.
+    /// Sent while the operation is in progress.
     pub(super) fn poll_again(mut self) -> Self {
         self.header(RETRY_AFTER, POLL_INTERVAL);
         self

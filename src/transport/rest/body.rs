@@ -56,7 +56,7 @@ pub(super) async fn discard(body: &mut Body) {
             left = rest;
         }
     };
-    // Whoever is slower than this does not read the answer either.
+    // A client that is slower than this would not read the response either.
     let _ = tokio::time::timeout(DISCARD_TIME, throw_away).await;
 }
 
@@ -101,7 +101,7 @@ fn append(collected: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
     collected.extend_from_slice(data);
 }
 
-/// Reads a document. A byte order mark in front is borne (RFC 8259 section 8.1): editors of Windows write one.
+/// Reads a document. A leading byte order mark is accepted (RFC 8259 section 8.1): Windows editors write one.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     match document(bytes) {

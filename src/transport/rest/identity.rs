@@ -42,7 +42,7 @@ pub(super) enum Endpoint {
     Metadata,
     /// The key set that the metadata names. It is empty: tokens are no JWTs.
     Keys,
-    /// The page that the metadata names. Nobody signs in here with a browser.
+    /// The sign-in page that the metadata names. It is not supported.
     Authorize,
 }
 

@@ -176,7 +176,7 @@ fn required(member: &str) -> Error {
     Error::field(member, "It is required.")
 }
 
-/// A member in base64url; padding and the other alphabet are borne.
+/// A member in base64url; padding and the standard alphabet are accepted.
 pub(super) fn bytes(member: &str, text: Option<String>) -> Result<Zeroizing<Vec<u8>>, Error> {
     let text = Zeroizing::new(text.ok_or_else(|| required(member))?);
     let alphabet: &Alphabet = if text.contains(['+', '/']) { &STANDARD } else { &URL_SAFE };
