@@ -1,5 +1,5 @@
-//! The arrows of ARCHITECTURE.md and the rules of the house, enforced on plain text: paths are
-//! written out in `use` lines and in code, so no parser is needed.
+//! The dependency rules of ARCHITECTURE.md and the house style, enforced on plain text: paths are written out in `use`
+//! lines and in code, so no parser is needed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What bodies get that are no JSON, or not the right one; and what is borne.
+//! Errors for bodies that are not JSON or have the wrong shape; and leniently accepted ones.
 
 use crate::client::Client;
 

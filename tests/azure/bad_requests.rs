@@ -1,4 +1,4 @@
-//! What bad requests get before a use case sees them.
+//! Errors for bad requests, before any use case runs.
 
 use crate::client::{Client, HOST};
 use axum::body::Body;

@@ -1,5 +1,5 @@
-//! Every object of every body that the description knows, given as something else: an array most of all, which a
-//! reader that goes by position takes for one.
+//! Every object of every described body, sent as another type: especially an array, which a positional deserializer
+//! would accept.
 
 use crate::client::Client;
 use certmint::transport::rest::OPENAPI;

@@ -1,4 +1,4 @@
-//! The built-in CA over REST: what it refuses to sign, what may be said of it once it is made, and what stays of it.
+//! The built-in CA over REST: what it refuses to sign, which settings may change, and what remains after its deletion.
 
 use crate::client::Client;
 use serde_json::{Value, json};

@@ -1,5 +1,4 @@
-//! A client without a network: requests as text, answers as text in which what differs from run to
-//! run has fixed names.
+//! A client without a network: requests as text, responses as text with placeholders for values that vary.
 
 use crate::support::service::{self, TestService};
 use crate::swagger;

@@ -1,4 +1,4 @@
-//! What a client sees when the server itself is in trouble.
+//! Responses while the server or its store has faults.
 
 use crate::client::Client;
 use crate::support::service;

@@ -1,4 +1,4 @@
-//! Where programs get their token from: every form in which client libraries ask for one, and what they may not get.
+//! Token endpoints: every kind of request that client libraries send, and what is refused.
 
 use crate::client::{Client, Reply};
 use crate::support::service;

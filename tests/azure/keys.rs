@@ -1,4 +1,4 @@
-//! The key view: the public key, and what the private key does without leaving.
+//! The key view: the public key, and operations with the private key.
 
 use crate::client::{Client, HOST, Reply};
 use crate::pfx::{P256, Pfx, RSA, digest_of};

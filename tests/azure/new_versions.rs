@@ -1,4 +1,4 @@
-//! Creating again under a name that is there: a new version, and whether it has the old key.
+//! Creating under an existing name: a new version, with the old or a new key.
 
 use crate::client::{Client, path};
 use base64::{Engine, engine::general_purpose::STANDARD};

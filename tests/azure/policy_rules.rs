@@ -1,4 +1,4 @@
-//! The rules of policies over every way in: creation, change of a policy, change of a certificate, import, and a new
+//! The policy rules for every kind of request: creation, change of a policy, change of a certificate, import, and a new
 //! version after what is stored.
 
 use crate::client::Client;

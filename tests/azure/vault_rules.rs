@@ -1,5 +1,4 @@
-//! What a vault decides: whether it is there, how long a deletion can be undone, who may purge. And
-//! that nothing of one vault is seen in another.
+//! The settings of a vault: existence, retention, purge protection; and the isolation of vaults.
 
 use crate::client::Client;
 use crate::support::service;

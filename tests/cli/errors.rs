@@ -1,4 +1,4 @@
-//! Errors: exit codes, what is said, and in which form.
+//! Errors: exit codes, messages and formats.
 
 use crate::fake::{Fake, bare, draining, ended, refusal_with};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `certmint watch`: nothing is lost and nothing is told twice, whatever the connection does.
+//! `certmint watch`: no event is lost or shown twice, whatever the connection does.
 
 use crate::fake::{Fake, bookmark, draining, event, operation, refusal};
 use certmint::proto::v1::BookmarkReason::{CaughtUp, Closing};

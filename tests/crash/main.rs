@@ -1,5 +1,5 @@
 //! The server dies before or after any call of the store or of the issuer, is started again, and
-//! finishes: one order at the authority, one version, every transition told once.
+//! finishes: one order at the authority, one version, every transition reported once.
 
 mod authority;
 mod clock;

@@ -1,4 +1,4 @@
-//! What callers do. Every act is one that a caller repeats when its answer was lost.
+//! Actions of callers. A caller repeats each one if its response was lost.
 
 use crate::harness::Harness;
 use certmint::domain::{

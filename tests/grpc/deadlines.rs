@@ -1,4 +1,4 @@
-//! Time limits of calls that are no streams, and clients that take their time.
+//! Deadlines of unary calls, and slow clients.
 
 use crate::raw::{Call, framed};
 use crate::refusal::{self, status_of};

@@ -1,4 +1,4 @@
-//! `grpc.health.v1`: for each service, and at the stop of the server.
+//! `grpc.health.v1`: for each service, and during shutdown.
 
 use crate::refusal;
 use crate::server::{HANG, Server, Setup, quick, soon};

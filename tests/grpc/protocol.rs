@@ -1,4 +1,4 @@
-//! Calls that are no calls, and what the server says of itself in HTTP/2.
+//! Invalid calls, and the HTTP/2 settings of the server.
 
 use crate::raw::{Call, flagged, framed};
 use crate::refusal::{self, status_of};

@@ -1,4 +1,5 @@
-//! Two callers, one of whom asks for very much: keys are made in turns, and who asks for too much hears it at once.
+//! Two callers, one of them with very many requests: key work is shared fairly, and excess requests are refused at
+//! once.
 
 use crate::raw::{Call, framed};
 use crate::refusal::{reason, status_of};

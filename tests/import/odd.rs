@@ -1,4 +1,4 @@
-//! Certificates that no library likes and people have: what is not understood is kept as bytes.
+//! Unusual real-world certificates: unknown parts are kept as bytes.
 
 use crate::tools::{Folder, P256, import};
 use certmint::domain::policy::{ContentType, KeyUsage};

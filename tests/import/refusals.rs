@@ -1,4 +1,4 @@
-//! What is refused, and in which words.
+//! Refusals and their messages.
 
 use crate::tools::{Folder, P256, import, now};
 use base64::{Engine, engine::general_purpose::STANDARD};

@@ -1,4 +1,4 @@
-//! The built-in CA: its own certificates, and leaves that others verify under it.
+//! The built-in CA: its own certificates, and leaves that other programs verify.
 
 use crate::openssl::OpenSsl;
 use crate::orders::{Harness, KEY_TYPES, NOW, issuer, named};

@@ -1,4 +1,4 @@
-//! What every issuer promises: a function for each promise, run over each issuer.
+//! The contract of issuers: one function per promise, run for each issuer.
 
 use crate::orders::{Harness, KEY_TYPES, NOW, issuer, named};
 use certmint::domain::policy::KeyType;

@@ -1,4 +1,4 @@
-//! What peers that do not read can make the server hold: in sum, for each caller, and for how long.
+//! Memory used by peers that do not read: in total, per caller, and for how long.
 
 use crate::support::{Server, ask, quick, text};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! Peers that are slow, broken or ill-meaning.
+//! Slow, broken or malicious peers.
 
 use crate::support::{HANG, Server, ask, quick, text};
 use std::time::{Duration, Instant};

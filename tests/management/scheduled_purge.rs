@@ -1,4 +1,4 @@
-//! A deleted certificate goes by itself when its time is over, and what was begun is finished.
+//! Deleted certificates are purged automatically, and interrupted purges are finished.
 
 use crate::harness::{Harness, create, named, vault};
 use certmint::domain::{Reason, RetentionDays, VaultSettings};

@@ -1,4 +1,4 @@
-//! A database that is set back under a running server: it is not ready, and no token of before is believed.
+//! A database that is rolled back under a running server: the server is not ready, and refuses earlier tokens.
 
 use crate::harness::{Harness, create, service_with};
 use certmint::clock::ManualClock;

@@ -1,4 +1,4 @@
-//! The lines that requests leave: the same over both APIs, and nothing of a secret in them.
+//! The audit lines of requests: the same over both APIs, without secrets.
 
 use crate::clients::{channel, rest, until};
 use crate::server::{ALICE, Place, Server};

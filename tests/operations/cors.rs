@@ -1,4 +1,4 @@
-//! Web pages of other origins: the questions of browsers, and what pages may read, on both APIs.
+//! Web pages of other origins: preflight requests, and what pages may read, on both APIs.
 
 use crate::clients::talk;
 use crate::server::{ALICE, Place, Server};

@@ -1,4 +1,4 @@
-//! What callers who do not read can cost the program itself, for every kind of answer: without credentials, and with
+//! Memory that callers who do not read can cost the program, for every kind of response: without credentials, and with
 //! a token. Others are answered meanwhile.
 
 use crate::clients::{CREATE, admin, connect_h2, get, rest, until};

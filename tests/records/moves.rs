@@ -1,4 +1,4 @@
-//! A row that stands under the key of another object: another vault's, or another name's.
+//! A row under the key of another object: another vault's, or another name's.
 
 use crate::place::{A, B, Life, Place, policy, vault};
 use certmint::domain::{CertificateName, PolicyInput, RequestId};

@@ -1,4 +1,4 @@
-//! A store in a file that is changed by SQL between two lives of a service, and requests without a network.
+//! A store in a file that is changed by SQL between two runs of a service, and requests without a network.
 
 use axum::body::{Body, to_bytes};
 use certmint::clock::ManualClock;

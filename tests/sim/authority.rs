@@ -1,5 +1,4 @@
-//! The certificate authority outside: it keeps books of what it was asked for, and the adapter
-//! that a replica talks to it with.
+//! The external certificate authority, which records its orders, and the adapter through which a replica uses it.
 
 use crate::harness::{Fate, Fault, Harness, vault};
 use crate::mutant::Mutant;

@@ -1,5 +1,5 @@
-//! A caller without a plan: creates, creates again at once, cancels, deletes, merges, reads, and
-//! repeats what he has no answer to, on any replica.
+//! A random caller: creates, creates again at once, cancels, deletes, merges, reads, and repeats requests without a
+//! response, on any replica.
 
 use crate::authority::{ACCOUNTS, signed};
 use crate::harness::{Harness, Sight, vault};

@@ -1,4 +1,4 @@
-//! The store as one replica sees it: far away, late, failing, and with a doorbell of its own.
+//! The store as one replica sees it: remote, slow, failing, and with its own head watch.
 
 use crate::harness::{Delay, Fate, Fault, Harness};
 use crate::mutant::Mutant;

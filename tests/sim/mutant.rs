@@ -1,4 +1,4 @@
-//! Defects that are made on purpose: a simulation that does not find them finds nothing.
+//! Mutants: deliberate defects that the simulation must find.
 
 /// One defect of one part.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,4 +1,4 @@
-//! The simulation finds defects that are made on purpose, each within a few seeds.
+//! The simulation finds each mutant within a few seeds.
 
 use crate::mutant::Mutant;
 use crate::run::run;

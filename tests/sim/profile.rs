@@ -1,4 +1,4 @@
-//! What kind of weather a seed brings. Each run has some faults often and others never: a run with
+//! The faults of a seed. Each run has some faults often and others never: a run with
 //! a little of everything would hide what only shows when one thing happens all the time.
 
 use crate::dice::Dice;

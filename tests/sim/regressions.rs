@@ -1,4 +1,4 @@
-//! What the simulation found, each as a test of its own.
+//! Defects that the simulation found, each as a test.
 
 use crate::around::{Around, store_around};
 use crate::caller::{name, request};

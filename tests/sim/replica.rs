@@ -1,4 +1,4 @@
-//! One replica: it is started, lives for a while, crashes or is stopped, and is started again.
+//! One replica: it is started, runs for a while, crashes or is stopped, and is restarted.
 
 use crate::authority::Adapter;
 use crate::harness::{Harness, SimClock};

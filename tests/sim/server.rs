@@ -1,5 +1,4 @@
-//! The database that all replicas share, and what it was told: the truth that an oracle needs,
-//! whatever the log still holds or shows.
+//! The shared database, and a record of all commits for the oracle, whatever the log still contains.
 
 use crate::harness::time_of;
 use crate::mutant::Mutant;

@@ -1,4 +1,5 @@
-//! What is measured rather than held: how soon a watcher on another replica is told, and how much one database takes.
+//! Measurements without assertions: the delay until a watcher on another replica gets an event, and the throughput of
+//! one database.
 
 use crate::cluster::Cluster;
 use crate::dice::Dice;

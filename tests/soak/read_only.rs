@@ -1,5 +1,5 @@
-//! A disk that may no longer be written to while the embedded store works on it: what may be read is read, nothing
-//! acknowledged is lost, everybody is told, and where writing is possible again the server goes on.
+//! A disk that may no longer be written to while the embedded store works on it: reads continue, nothing acknowledged
+//! is lost, callers get errors, and the server recovers when writing is possible again.
 
 use crate::client::reason;
 use crate::cluster::{CONFIG, Cluster};

@@ -1,4 +1,4 @@
-//! Replicas that die, stand still, leave and come.
+//! Replicas that crash, stall, stop and start.
 
 use crate::cluster::Cluster;
 use crate::dice::{Dice, rounds};

@@ -1,4 +1,4 @@
-//! Promises about the log: revisions, pages, the doorbell, trimming.
+//! Promises about the log: revisions, pages, the head watch, trimming.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! What is gone leaves index entries behind for as long as somebody's old transaction may want to see it. Nothing that
-//! is done again and again may walk over them.
+//! Deleted rows leave index entries behind while an old transaction may still see them. No repeated operation may scan
+//! them.
 
 use super::postgres::{open, store_and_operator};
 use super::server;

@@ -1,4 +1,4 @@
-//! A database that is set back under a running process: nothing that was seen of it is told any more.
+//! A database that is rolled back under a running process: its contents are no longer trusted.
 
 use super::postgres::{open as open_postgres, shared};
 use super::sqlite::{open, place};

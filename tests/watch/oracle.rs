@@ -1,4 +1,4 @@
-//! The judge: what every stream has to have shown, worked out from the log alone.
+//! The oracle: what every stream must have shown, computed from the log alone.
 
 use crate::model::{Connection, End, Log, Seen, concerns, is_end, kind, shows};
 use certmint::domain::pending::{Transition, TransitionKind};

@@ -1,4 +1,4 @@
-//! A replica that has not yet heard what another one committed.
+//! A replica that has not yet read what another one committed.
 
 use crate::around::{Around, store_around};
 use crate::harness::{Life, set_issuers};

@@ -1,5 +1,5 @@
-//! The description of this API (`src/transport/rest/openapi.json`): every example in it is played against a service, in
-//! the order of a story, and what is answered has to be the example, but for what differs from run to run.
+//! The description of this API (`src/transport/rest/openapi.json`): every example in it is sent to a service, in the
+//! order of a story, and the response must match the example, except for values that vary.
 
 mod story;
 

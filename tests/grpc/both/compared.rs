@@ -1,4 +1,4 @@
-//! Two runs of a scenario beside each other, with names in the place of what no test can know.
+//! Two runs of a scenario side by side, with placeholders for values that vary.
 
 use super::api::{Api, Refused, Said, Side, Step};
 use super::translated::GRPC_ALONE;

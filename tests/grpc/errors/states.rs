@@ -1,4 +1,4 @@
-//! What the state of an operation does not allow.
+//! Errors for operations in the wrong state.
 
 use super::Play;
 use super::outcome::Tried;

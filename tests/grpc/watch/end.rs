@@ -1,4 +1,4 @@
-//! How streams end, and what they say while nothing happens.
+//! How streams end, and their heartbeats.
 
 use super::stream::{Watch, short, shorts, watched};
 use crate::raw::Call;

@@ -1,4 +1,4 @@
-//! Which operations a stream tells of. Filters are combined with "and".
+//! Filters of a stream. They are combined with "and".
 
 use super::stream::{Watch, short, watched};
 use crate::requests::{cancel, create, create_as, watch};

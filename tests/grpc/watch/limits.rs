@@ -1,4 +1,4 @@
-//! How many streams there may be, and what the next one is told.
+//! Limits on streams, and the error above them.
 
 use super::stream::short;
 use crate::raw::{Call, Reading};

@@ -1,4 +1,4 @@
-//! What is pushed: every transition, in order, in full.
+//! Events of a stream: every transition, in order, in full.
 
 use super::stream::{Watch, operation, shorts, watched};
 use crate::ca::Ca;

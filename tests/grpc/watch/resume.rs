@@ -1,4 +1,4 @@
-//! Coming back with a token.
+//! Resuming with a token.
 
 use super::stream::{Told, Watch, shorts, watched};
 use crate::refusal;

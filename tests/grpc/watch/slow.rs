@@ -1,4 +1,4 @@
-//! A client that does not read: it loses nothing, and the server keeps nothing for it.
+//! A client that does not read: it loses nothing, and the server buffers nothing for it.
 
 use super::stream::short;
 use crate::raw::Call;

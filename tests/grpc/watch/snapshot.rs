@@ -1,4 +1,4 @@
-//! How a stream begins: the state of now, a mark, and then what happens.
+//! The start of a stream: a snapshot, a bookmark, then live events.
 
 use super::stream::{Watch, operation, short, watched};
 use crate::raw::Call;

@@ -1,4 +1,4 @@
-//! How everything ends: no operation in progress, nothing due, one version and one order for each
+//! The final state: no operation in progress, nothing due, one version and one order for each
 //! operation that completed.
 
 use super::{History, is_gone};
