@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_clock_moves_only_when_told() {
+    fn the_manual_clock_moves_only_when_set() {
         let clock = ManualClock::at(Timestamp(5));
         assert_eq!((clock.now(), clock.now()), (Timestamp(5), Timestamp(5)));
         clock.advance(Duration::from_millis(7));

@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_that_nobody_knows_share_one_label() {
+    fn unknown_methods_share_one_label() {
         let metrics = Metrics::new();
         for n in 0..50 {
             let method = http::Method::from_bytes(format!("X{n}").as_bytes()).unwrap();

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_start_left_goes_and_nothing_else_does() {
+    fn only_files_of_a_killed_start_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let there = || {
             let mut names: Vec<String> = fs::read_dir(folder.path())

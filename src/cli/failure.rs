@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn text_tells_the_message_first_and_causes_only_when_asked() {
+    fn text_has_the_message_first_and_causes_only_on_request() {
         let plain = "error: the policy cannot be used\n\
                      \x20 policy.x509_properties.subject: not an X.500 name\n\
                      \x20 reason: BAD_PARAMETER\n\

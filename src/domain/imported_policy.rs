@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_policy_nobody_renews() {
+    fn without_a_policy_there_is_no_renewal() {
         let policy = PolicyInput::default().imported(&facts(), ContentType::Pkcs12, Timestamp(7)).unwrap();
         assert!(policy.issuer.is_manual() && policy.key.exportable && !policy.key.reuse_key);
         assert_eq!(policy.lifetime_actions[0].action, Action::EmailContacts);

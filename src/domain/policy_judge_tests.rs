@@ -168,7 +168,7 @@ fn what_clients_of_key_vault_send_is_accepted() {
 }
 
 #[test]
-fn a_certificate_says_of_the_usages_what_is_possible() {
+fn a_certificate_gets_only_supported_usages() {
     let signed = |kty: &str, ca: bool| {
         let usages = KeyUsage::ALL.iter().map(|usage| usage.name().to_owned()).collect();
         let input = PolicyInput { kty: Some(kty.into()), ca: Some(ca), key_usage: Some(usages), ..good() };
@@ -207,7 +207,7 @@ fn names_and_purposes_are_kept_once() {
 }
 
 #[test]
-fn problems_are_told_in_the_order_of_the_members() {
+fn problems_are_listed_in_the_order_of_the_members() {
     let error = judged(|p| {
         p.key_usage = texts(&["x"]);
         p.subject = Some("y".into());
@@ -237,7 +237,7 @@ fn imported() -> Policy {
 }
 
 #[test]
-fn a_change_is_judged_by_what_it_names() {
+fn only_the_members_that_a_change_names_are_checked() {
     let changes: &[Change] = &[
         |p| {
             p.lifetime_actions = Some(vec![LifetimeActionInput {
@@ -268,7 +268,7 @@ fn a_change_is_judged_by_what_it_names() {
 }
 
 #[test]
-fn a_change_is_judged_against_what_is_there() {
+fn a_change_is_checked_against_the_stored_policy() {
     let refused = |stored: &Policy, change: Change, words: &str| {
         let mut input = PolicyInput::default();
         change(&mut input);
@@ -293,7 +293,7 @@ fn a_change_is_judged_against_what_is_there() {
 }
 
 #[test]
-fn a_version_after_an_import_is_judged_whole() {
+fn a_version_after_an_import_is_checked_as_a_whole() {
     let error = imported().renewed(Timestamp(1)).unwrap_err();
     assert!(error.details.len() >= 4, "{error:?}");
     let renewed = good().complete(Timestamp(0)).unwrap().renewed(Timestamp(1)).unwrap();

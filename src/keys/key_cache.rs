@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_dropped_in_time_though_nobody_asks() {
+    fn a_key_is_dropped_in_time_without_requests() {
         let keys = KeyCache::start(KeyCacheOptions { room: 2, time: Duration::from_millis(50) }).unwrap();
         let opened = key();
         keys.keep(&sealed(b"x", "a"), &opened);

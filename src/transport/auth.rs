@@ -72,7 +72,7 @@ mod tests {
     use http::HeaderValue;
 
     #[test]
-    fn only_a_bearer_token_opens_the_door() {
+    fn only_a_bearer_token_is_accepted() {
         let accepted = |value: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             headers.extend(value.map(|value| (AUTHORIZATION, HeaderValue::from_static(value))));

@@ -98,7 +98,7 @@ async fn the_identity_endpoint_answers_the_callers_own_token() {
 }
 
 #[tokio::test]
-async fn the_identity_endpoint_answers_no_token_to_who_brings_none() {
+async fn the_identity_endpoint_returns_no_token_to_a_caller_without_one() {
     let (client, _folder) = guarded().await;
     let bearer = format!("Bearer {TOKEN}");
     for headers in [

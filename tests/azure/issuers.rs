@@ -18,7 +18,7 @@ const ANSWER: &str = r#"
 "#;
 
 #[tokio::test]
-async fn an_issuer_is_set_read_and_deleted_and_its_password_is_never_told() {
+async fn an_issuer_is_set_read_and_deleted_and_its_password_is_never_returned() {
     let client = Client::start().await;
     client.send("PUT /certificates/issuers/issuer01", FULL).await.is(ANSWER);
     client.send("GET /certificates/issuers/ISSUER01", "").await.is(ANSWER);

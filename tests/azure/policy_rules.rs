@@ -124,7 +124,7 @@ async fn an_empty_list_removes_names_and_an_empty_object_does_not() {
 }
 
 #[tokio::test]
-async fn what_an_import_brought_is_judged_when_it_is_named_or_signed_again() {
+async fn imported_members_are_checked_when_they_are_named_or_signed_again() {
     for (file, words) in [
         (include_str!("../data/pem/common-name-of-65-characters.pem"), "longer than 64"),
         (include_str!("../data/pem/300-names.pem"), "at most 250"),

@@ -126,7 +126,7 @@ async fn no_snapshot_is_sent_where_none_is_wanted() {
 }
 
 #[tokio::test]
-async fn a_stop_of_the_server_is_told_with_a_place_to_continue_from() {
+async fn a_shutdown_sends_a_token_to_resume_from() {
     let closing = CancellationToken::new();
     let client = Client::with(|mut options| {
         options.closing = closing.clone();

@@ -49,7 +49,7 @@ async fn json_is_the_last_state_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_operation_tells_its_error() {
+async fn a_failed_operation_has_its_error() {
     let fake = Fake::start().await;
     let inner = OperationError { code: "CAA".into(), message: "not allowed".into(), inner_error: None };
     let error =

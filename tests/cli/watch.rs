@@ -51,7 +51,7 @@ async fn a_watch_resumes_with_the_last_token_after_the_wait_that_the_server_asks
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_that_broke_off_is_asked_for_again_and_told_once() {
+async fn an_interrupted_snapshot_is_requested_again_and_shown_once() {
     let fake = Fake::start().await;
     fake.stream([event(Snapshot, operation("web", InProgress, 1), ""), Err(draining())]);
     fake.stream([
@@ -66,7 +66,7 @@ async fn a_snapshot_that_broke_off_is_asked_for_again_and_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_is_told_though_its_revision_is_that_of_the_last_state() {
+async fn a_deletion_is_reported_though_its_revision_is_that_of_the_last_state() {
     let fake = Fake::start().await;
     fake.stream([
         event(Created, operation("web", InProgress, 1), "t1"),
@@ -145,7 +145,7 @@ async fn text_is_one_line_for_an_event_as_it_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_time_limit_ends_the_watch_and_tells_how_to_go_on() {
+async fn a_time_limit_ends_the_watch_and_shows_how_to_resume() {
     let fake = Fake::start().await;
     let ended = fake.run(&["watch", "--snapshot", "none", "--status", "failed", "--timeout", "5s"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (7, ""));

@@ -43,7 +43,7 @@ async fn a_cancellation_is_granted_once() {
 }
 
 #[tokio::test]
-async fn the_authority_hears_of_a_deleted_operation() {
+async fn the_authority_gets_the_cancellation_of_a_deleted_operation() {
     at_every_call(Scenario::Delete).await;
 }
 

@@ -84,7 +84,7 @@ async fn a_bundle_over_the_limit_is_not_read() {
 }
 
 #[tokio::test]
-async fn imports_that_find_no_place_in_the_queue_are_told_to_come_again() {
+async fn imports_beyond_the_queue_are_told_to_retry() {
     let server = Server::with(Setup { key_queue: Some(1), ..Setup::default() }).await;
     let files = Pfx::new(P256, "");
     let slow = slow(&files);

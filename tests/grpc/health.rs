@@ -35,7 +35,7 @@ async fn an_unknown_service_is_not_found() {
 
 /// Whoever watches health is told at the stop, and does not hold it up.
 #[tokio::test]
-async fn at_a_stop_who_watches_is_told_and_the_stop_is_quick() {
+async fn at_shutdown_watchers_are_notified_and_it_is_quick() {
     let server = Server::with(Setup { listener: quick(), ..Setup::default() }).await;
     let mut streams = Vec::new();
     for service in SERVICES {

@@ -38,7 +38,7 @@ async fn what_is_no_protobuf_is_a_bad_parameter() {
 
 /// Groups can be nested without end; the decoder has a limit, and the thread a stack.
 #[tokio::test]
-async fn a_deeply_nested_message_harms_nobody() {
+async fn a_deeply_nested_message_is_harmless() {
     let server = Server::start().await;
     let nested = b"\x9b\x06".repeat(400_000);
     refused(&server.h2().await, Call::to(UNARY), framed(&nested), UNDECODABLE).await;
@@ -130,7 +130,7 @@ async fn compression_is_refused_with_what_is_taken() {
 }
 
 #[tokio::test]
-async fn another_content_type_is_told_which_protocols_a_method_speaks() {
+async fn another_content_type_gets_the_protocols_of_a_method() {
     let server = Server::start().await;
     let client = server.h2().await;
     for kind in [

@@ -160,7 +160,7 @@ async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason()
 }
 
 #[tokio::test]
-async fn a_policy_of_another_time_is_judged_again_before_it_is_signed() {
+async fn an_older_policy_is_checked_again_before_it_is_signed() {
     let harness = Harness::new();
     for config in [None, Some(harness.local_ca(false, KeyType::P256, None)), Some(issuer("Test", None))] {
         let mut order = harness.order(KeyType::P256, input(), config);

@@ -300,7 +300,7 @@ fn an_answer_of_an_issuer_must_cover_every_requested_name() {
 }
 
 #[test]
-fn an_answer_of_an_issuer_with_another_key_or_a_broken_link_is_not_believed() {
+fn a_chain_of_an_issuer_with_another_key_or_a_broken_link_is_refused() {
     let openssl = OpenSsl::new();
     let chain = openssl.chain();
     openssl.request("other", P256);

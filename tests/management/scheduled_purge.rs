@@ -53,7 +53,7 @@ async fn a_second_deletion_has_its_own_retention() {
 }
 
 #[tokio::test]
-async fn a_request_that_sleeps_goes_with_its_certificate() {
+async fn a_suspended_request_is_purged_with_its_certificate() {
     let harness = Harness::new(retention(7, false)).await;
     harness.service.create(create("web", "Unknown")).await.unwrap();
     harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();

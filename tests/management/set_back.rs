@@ -33,7 +33,7 @@ async fn open(store: Arc<dyn Store>) -> Service {
 }
 
 #[tokio::test]
-async fn a_server_whose_database_was_set_back_is_not_ready_and_ends_its_streams() {
+async fn a_server_whose_database_was_rolled_back_is_not_ready_and_ends_its_streams() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("certmint.db");
     let store = Arc::new(Sqlite::open(&path, SqliteOptions::default()).unwrap());

@@ -42,7 +42,7 @@ async fn streams_of_a_removed_token_end_and_those_of_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_broken_file_of_tokens_changes_nothing_and_is_told_in_the_log() {
+async fn a_broken_tokens_file_changes_nothing_and_is_logged() {
     let place = Place::new("");
     let server = place.start();
     std::fs::write(place.file("tokens"), "alice oops\n").unwrap();

@@ -59,7 +59,7 @@ async fn what_is_damaged_missing_or_left_over_is_named_and_removed_by_its_name()
 }
 
 #[tokio::test]
-async fn what_an_earlier_version_wrote_after_the_mark_is_taken_over_when_an_operator_says_so() {
+async fn records_of_an_earlier_version_after_the_mark_are_adopted_on_request() {
     let place = Place::new();
     place.filled().await;
     place.strip("contacts/team-a");

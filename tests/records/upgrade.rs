@@ -77,7 +77,7 @@ async fn a_record_that_names_another_object_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_so_takes_nothing_over() {
+async fn a_server_configured_to_refuse_adopts_nothing() {
     let mut place = Place::new();
     place.filled().await;
     place.strip_all();
@@ -87,7 +87,7 @@ async fn a_server_that_is_told_so_takes_nothing_over() {
 }
 
 #[tokio::test]
-async fn a_repeat_after_the_takeover_is_told_of_everything_since_the_creation() {
+async fn a_repeat_after_the_adoption_gets_everything_since_the_creation() {
     let place = Place::new();
     let request = "POST /certificates/web/create";
     let body = crate::place::policy("Unknown", "");

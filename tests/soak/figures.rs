@@ -21,7 +21,7 @@ fn quantile(sorted: &[Duration], share: f64) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it measures, for `make soak`"]
-async fn a_watcher_on_another_replica_is_told_soon() {
+async fn a_watcher_on_another_replica_gets_events_soon() {
     let _turn = turn().await;
     let postgres = Postgres::start_with(&[]);
     let cluster = Cluster::on_postgres(2, postgres.fresh().await).await;

@@ -151,7 +151,7 @@ async fn completes(harness: &Harness, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_turns_read_only_is_told_and_used_again_without_a_restart() {
+async fn a_disk_that_turns_read_only_is_reported_and_used_again_without_a_restart() {
     let turn = turn().await;
     let Some((cluster, disk, admin)) = on_a_disk().await else { return };
     if let Err(problem) = disk.immutable(true).and_then(|()| disk.immutable(false)) {

@@ -363,7 +363,7 @@ async fn trimming_goes_by_the_time_of_the_commit() {
 }
 
 #[tokio::test]
-async fn limits_on_bodies_and_keys_are_told() {
+async fn limits_on_bodies_and_keys_are_reported() {
     let url = shared().fresh().await;
     let store = open_with(&url, PostgresOptions { max_body: 10, ..PostgresOptions::default() }).await.unwrap();
     create(&store, "fits", "0123456789").await;

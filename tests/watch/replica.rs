@@ -37,7 +37,7 @@ impl Around for Deaf {
 }
 
 #[tokio::test]
-async fn a_resumed_stream_is_caught_up_with_the_log_and_not_with_what_its_replica_has_heard() {
+async fn a_resumed_stream_catches_up_with_the_log_and_not_with_its_replicas_view() {
     let folder = tempfile::tempdir().unwrap();
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
     let one = Life::begin(&folder.path().join("certmint.db"), &sealer, WatchLimits::default()).await;

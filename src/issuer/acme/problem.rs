@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_cures_what_the_ca_or_the_way_did() {
+    fn faults_of_the_ca_or_the_network_are_retried() {
         for (status, name) in [
             (400, "badNonce"),
             (429, "rateLimited"),

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_takes_the_floor_along() {
+    fn a_clock_that_was_set_back_moves_the_floor_too() {
         let (mut horizon, begin) = (VisibilityHorizon::default(), Instant::now());
         horizon.looked(horizon.look(NOW, begin), NOW, None, begin);
         assert_eq!(horizon.look(Timestamp(400_000), begin).lowest, 390_000);

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_opened_is_judged_by_its_cause() {
+    fn a_file_that_cannot_be_opened_is_classified_by_its_cause() {
         let open = |code| {
             let source = Box::new(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
             StoreError::from(Fault::Open { path: "x".into(), source })

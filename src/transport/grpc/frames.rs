@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_is_told_after_what_came_before_it() {
+    async fn an_error_is_reported_after_what_came_before_it() {
         let items = vec![message("a"), Poll::Ready(Err(Status::unavailable("no")))];
         assert_eq!(frames(body(items)).await, ["b\"a\"", "\"14\""]);
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_stands_behind_its_length() {
+    fn a_message_is_length_prefixed() {
         assert_eq!(framed(&"hi".to_owned()).as_ref(), b"\0\0\0\0\x04\x0a\x02hi");
     }
 }

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_preface_that_drips_is_cut_at_the_deadline() {
+    async fn a_slow_preface_is_cut_at_the_deadline() {
         let (mut peer, mut ours) = guarded(64);
         let drip = tokio::spawn(async move {
             for byte in PREFACE {

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_nobody_reads_may_stand_twice() {
+    fn an_unused_parameter_may_be_repeated() {
         let uri = "/certificates?api-version=7.4&x=1&x=2&maxresults=3".parse().unwrap();
         assert_eq!(Address::of(&uri).repeated(), None);
         let uri = "/certificates?api-version=7.4&maxresults=3&MaxResults=3".parse().unwrap();

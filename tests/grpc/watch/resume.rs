@@ -52,7 +52,7 @@ async fn every_token_is_followed_by_exactly_what_came_after_it() {
 }
 
 #[tokio::test]
-async fn a_replay_ends_with_a_mark_and_goes_on_live() {
+async fn a_replay_ends_with_a_bookmark_and_continues_live() {
     let server = Server::start().await;
     let told = story(&server).await;
     let mut stream = Watch::open(&server, from(&told[2].resume_token)).await;
