@@ -35,11 +35,11 @@ impl Issuer for LocalCa {
             Err(refusal) if refusal.reason == Reason::BadParameter => {
                 return Ok(Step::Failed { class: FailureClass::RequestRejected, message: refusal.message });
             }
-            Err(_) => return Err(misconfigured("The CA certificates of the issuer can not be read.")),
+            Err(_) => return Err(misconfigured("The CA certificates of the issuer cannot be read.")),
         }
         let signer = match authority.chain.first().map(|certificate| Signer::read(&certificate.0)) {
             Some(Ok(signer)) => signer,
-            _ => return Err(misconfigured("The CA certificate of the issuer can not be read.")),
+            _ => return Err(misconfigured("The CA certificate of the issuer cannot be read.")),
         };
         if signer.not_after() <= order.created {
             return Err(misconfigured("The CA certificate of the issuer has expired. Make a new issuer."));

@@ -137,7 +137,7 @@ fn listed(chain: &[Vec<u8>]) -> Vec<Listed<'_>> {
 }
 
 fn requested_key(csr: &[u8]) -> Result<PublicKeyInfo<'_>, Defect> {
-    let unreadable = "The certificate signing request of the pending certificate can not be read.";
+    let unreadable = "The certificate signing request of the pending certificate cannot be read.";
     PublicKeyInfo::of_request(csr).ok_or_else(|| Defect::Other(unreadable.into()))
 }
 
@@ -240,7 +240,7 @@ fn missing_names(leaf: &[u8], wanted: &SubjectAlternativeNames) -> Vec<String> {
     let present = leaf.and_then(|leaf| leaf.extension(ID_CE_SUBJECT_ALT_NAME)).and_then(alternative_names);
     let present = present.unwrap_or_default();
     let Ok(general) = names::general_names(wanted) else {
-        return vec!["(the names of the policy can not be encoded)".to_owned()];
+        return vec!["(the names of the policy cannot be encoded)".to_owned()];
     };
     general
         .iter()

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 /// # Errors
 /// A sentence that names the extension that can not be read.
 pub(crate) fn facts(certificate: &X509<'_>, key_type: KeyType) -> Result<CertificateFacts, String> {
-    let unreadable = |what: &str| format!("Its extension {what} can not be read.");
+    let unreadable = |what: &str| format!("Its extension {what} cannot be read.");
     let ekus = match certificate.extension(ID_CE_EXT_KEY_USAGE) {
         Some(value) => purposes(value).ok_or_else(|| unreadable("extKeyUsage"))?,
         None => Vec::new(),

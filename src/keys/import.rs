@@ -59,7 +59,7 @@ pub fn read(value: &[u8], password: &str, preserve_order: bool, now: Timestamp) 
     let public_key = Element::parse(&public_key).and_then(PublicKeyInfo::read).ok_or_else(Error::internal)?;
     let (chain, leaf) = chain::import_order(&certificates, &public_key, preserve_order, now)
         .map_err(|found| found.map_or_else(key_mismatch, invalid))?;
-    let leaf = X509::read(leaf).map_err(|part| invalid(format!("It can not be read: {part}.")))?;
+    let leaf = X509::read(leaf).map_err(|part| invalid(format!("It cannot be read: {part}.")))?;
     let facts = facts::facts(&leaf, key.key_type()).map_err(invalid)?;
     Ok(Imported { key, chain, facts, form })
 }

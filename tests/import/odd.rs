@@ -116,6 +116,6 @@ fn what_cannot_be_read_is_named() {
     ] {
         let folder = Folder::self_signed(P256, "-subj /CN=a", extension);
         let error = import(&folder.both(), "").unwrap_err();
-        assert!(error.message.contains(&format!("Its extension {name} can not be read.")), "{error}");
+        assert!(error.message.contains(&format!("Its extension {name} cannot be read.")), "{error}");
     }
 }

@@ -231,15 +231,15 @@ impl<'a> Reader<'a> {
             (Wanted::Certificates, _) => "This is not an X.509 certificate.".to_owned(),
             (Wanted::KeyAndCertificates { .. }, "") => "It is damaged.".to_owned(),
             (Wanted::KeyAndCertificates { .. }, label) if label.contains("CERTIFICATE") => {
-                "It holds a certificate that can not be read as X.509.".to_owned()
+                "It holds a certificate that cannot be read as X.509.".to_owned()
             }
-            (Wanted::KeyAndCertificates { .. }, label) => format!("The PEM block {label} inside can not be read."),
+            (Wanted::KeyAndCertificates { .. }, label) => format!("The PEM block {label} in it cannot be read."),
         }
     }
 
     fn pkcs7(&mut self, element: &Element<'_>, form: ContentType) -> Read {
         let certificates = signed_data_certificates(element).ok_or_else(|| {
-            Problem::Bad(form, "This PKCS#7 file can not be read: it is damaged or not SignedData.".to_owned())
+            Problem::Bad(form, "This PKCS#7 file cannot be read: it is damaged or not SignedData.".to_owned())
         })?;
         if certificates.is_empty() {
             return Err(Problem::Bad(form, "This PKCS#7 file holds no certificate.".to_owned()));
@@ -284,7 +284,7 @@ impl<'a> Reader<'a> {
 
     fn certificate(&mut self, der: &[u8], is_of_key: bool, form: ContentType) -> Read {
         if let Err(part) = X509::read(der) {
-            return Err(Problem::Bad(form, format!("It holds a certificate that can not be read as X.509: {part}.")));
+            return Err(Problem::Bad(form, format!("It holds a certificate that cannot be read as X.509: {part}.")));
         }
         if self.found.certificates.len() == MAX_CERTIFICATES {
             return Err(Problem::TooMany(form));
@@ -317,7 +317,7 @@ fn damage(bytes: &[u8], label: &str) -> String {
         Some(length) if length > bytes.len() => {
             format!("It is damaged: it is cut off after {} of {length} bytes.", bytes.len())
         }
-        _ if label.contains("CERTIFICATE") => "It holds a certificate that can not be read as X.509.".to_owned(),
+        _ if label.contains("CERTIFICATE") => "It holds a certificate that cannot be read as X.509.".to_owned(),
         _ => "It is damaged.".to_owned(),
     }
 }
