@@ -41,7 +41,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Why the server did not start. Each says what to do.
+/// Why the server did not start. Each tells what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error("{0}")]

@@ -199,7 +199,7 @@ pub struct Overrides {
 pub enum ConfigError {
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// The text says line, column and what was expected.
+    /// The text has the line, the column and what was expected.
     #[error("the configuration file {} cannot be used:\n{source}", path.display())]
     Parse { path: PathBuf, source: Box<toml::de::Error> },
     #[error("in development mode the server listens on loopback only, not on {0}; use 127.0.0.1 or [::1]")]

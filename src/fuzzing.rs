@@ -35,7 +35,7 @@ pub const TARGETS: [Target; 9] = [
 /// The master key that the seeds of `backup` were sealed with. It guards nothing else.
 pub const MASTER_KEY: &str = "fuzzing AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// The password that the seeds have, where they have one.
+/// The password of the seeds that have one.
 const PASSWORD: &str = "secret";
 
 /// All inputs are read at one instant, so that each does the same whenever it is read.

@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The error and its causes; what a wrapper says already is not said again.
+/// The error and its causes, without repetitions.
 fn ended(how: Result<(), certmint::app::AppError>) -> ExitCode {
     let Err(error) = how else { return ExitCode::SUCCESS };
     let mut text = error.to_string();

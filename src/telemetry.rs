@@ -7,7 +7,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// The variable that says what is logged; it wins over the configuration.
+/// The variable with the log filter; it overrides the configuration.
 pub const FILTER_VARIABLE: &str = "CERTMINT_LOG";
 
 /// The form of a line.

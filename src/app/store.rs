@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-/// The password of the database, for those who have no file for it.
+/// The variable with the password of the database, if it is not in a file.
 const PASSWORD: &str = "CERTMINT_STORE_PASSWORD";
 
 /// The master keys themselves, in the form of their file: for replicas without a common folder.

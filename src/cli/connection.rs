@@ -17,7 +17,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Response};
 
-/// Of a call, where `--timeout` says nothing.
+/// Of a call without `--timeout`.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Of TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -22,7 +22,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-/// Of each check, where `--timeout` says nothing.
+/// Of each check without `--timeout`.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A certificate of the server that ends sooner is worth a word.
 const SOON: u64 = 7 * 86_400;

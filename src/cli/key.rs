@@ -178,7 +178,7 @@ fn digest_of(path: &Path, algorithm: SignatureAlgorithm) -> Result<Vec<u8>> {
     Ok(context.finish().as_ref().to_vec())
 }
 
-/// A file that is signed as it is, up to more than any key can sign: the server says what is too long.
+/// The file that is signed as it is, up to more than any key can sign: the server refuses what is too long.
 fn whole(path: &Path) -> io::Result<Vec<u8>> {
     const ENOUGH: u64 = 1024;
     let mut bytes = Vec::new();

@@ -210,7 +210,7 @@ fn alternative_names(sans: Vec<San>) -> Option<SubjectAlternativeNames> {
     unless_default(names)
 }
 
-/// In a message of the contract a zero says that nothing was given; what the server takes it says itself.
+/// In a message of the contract zero means "not set"; the server checks other values.
 fn positive(text: &str) -> Result<i32, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| "use a whole number above 0, or leave the option out".to_owned())

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// The folder of a development server, and where clients look for its CA.
 pub const DEFAULT_DATA_DIR: &str = ".certmint";
 
-/// Arguments of `certmint serve`. Each wins over the configuration file; what is absent is left to it.
+/// Arguments of `certmint serve`. Each overrides the configuration file; absent ones are taken from it.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ServeArgs {
     /// Development mode: its own CA, any bearer token, loopback only; without it the configuration file must

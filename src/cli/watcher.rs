@@ -27,7 +27,7 @@ pub(super) enum News {
         why: String,
         wait: Duration,
     },
-    /// The token was too old: what comes is a new snapshot, and events in between may be missing.
+    /// The token was too old: a new snapshot follows, and events in between may be missing.
     StartedAnew,
     /// The server ended the stream because every operation has ended.
     Ended,

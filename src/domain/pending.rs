@@ -83,7 +83,7 @@ pub enum Event {
     CancelRequested,
     /// The issuer, or for a manual one the worker, granted that.
     CancelConfirmed,
-    /// The issuer said something that is worth showing, or nothing any more; and what it waits for.
+    /// The issuer has a new status message, or none any more; and what it waits for.
     Noted(Option<String>, Vec<Action>),
     /// The issuer signed.
     Issued,
@@ -249,13 +249,13 @@ impl Operation {
     }
 }
 
-/// The refusal where there is no pending operation, or another one than asked (scenario 5).
+/// The error if there is no pending operation, or another one than requested (scenario 5).
 pub fn not_found(name: &CertificateName) -> Error {
     Error::new(Reason::PendingNotFound, format!("Pending certificate not found: {name}"))
         .with(Detail::Resource { kind: "pending", name: name.to_string() })
 }
 
-/// The same where a merge asked: Key Vault writes it in another way there (contract section 9).
+/// The same for a merge, for which Key Vault spells it differently (contract section 9).
 pub fn not_found_to_merge(name: &CertificateName) -> Error {
     Error { message: format!("Pending Certificate not found: {name}"), ..not_found(name) }
 }

@@ -100,7 +100,7 @@ impl Problems {
         self.0.push((path.to_owned(), problem.into()));
     }
 
-    /// Forgets what is about members out of scope: words that were stored are good, or came with an import.
+    /// Drops problems of members out of scope: stored values are valid, or came with an import.
     pub(super) fn keep(&mut self, scope: Scope) {
         self.0.retain(|(path, _)| scope.any(&[member(path)]));
     }

@@ -35,7 +35,7 @@ impl DistinguishedName {
     /// count; a value may be quoted (RFC 1779), with `""` for a quote; the keywords of Windows
     /// and OpenSSL are known, in any case; `OID.1.2.3` is `1.2.3`. Blank text is the empty name.
     ///
-    /// Values keep to the upper bounds of RFC 5280 appendix A.1. The error says what is wrong and
+    /// Values keep to the upper bounds of RFC 5280 appendix A.1. The error tells what is wrong and
     /// at which character, counted from 1.
     pub fn parse(text: &str) -> Result<Self> {
         let mut reader = Reader { chars: text.chars().collect(), at: 0 };

@@ -28,7 +28,7 @@ pub fn problem(text: &str) -> Option<String> {
     })
 }
 
-/// The words of a caller, short enough for a message and without what cannot be seen.
+/// Text of a caller, shortened for a message and without invisible characters.
 pub fn shown(text: &str) -> String {
     let mut short: String = text.chars().take(60).map(|c| if is_unreadable(c) { '?' } else { c }).collect();
     if text.chars().count() > 60 {

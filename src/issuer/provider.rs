@@ -85,7 +85,7 @@ pub struct Progress {
     pub publish: Vec<Challenge>,
     /// Records that are no longer needed.
     pub withdraw: Vec<ChallengeKey>,
-    /// What a person has to do before the order goes on; replaces what was said before.
+    /// What a person has to do before the order can continue; replaces earlier actions.
     pub actions: Vec<Action>,
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// How long the first value says it is, header included, where it has a definite length.
+/// The announced length of the first value, header included, if it is definite.
 pub(crate) fn announced_length(input: &[u8]) -> Option<usize> {
     match *input.get(1)? {
         short @ 0..=0x7f => Some(2 + usize::from(short)),

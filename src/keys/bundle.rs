@@ -68,7 +68,7 @@ fn sentence(problem: Problem) -> String {
     }
 }
 
-/// What Key Vault says where key and certificate do not belong together.
+/// Key Vault's error for a key and a certificate that do not match.
 pub(crate) fn key_mismatch_message() -> &'static str {
     "The public key of the end-entity certificate in the specified X.509 certificate content does not match the public part of the specified private key. Please check if certificate is valid."
 }

@@ -75,7 +75,7 @@ pub(crate) fn import_order<'a>(
 /// policy are the issuer's right.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the answer, fit to be shown.
+/// A sentence about what is wrong with the response, safe to show.
 pub fn check_issued(
     chain: &[Vec<u8>],
     csr_der: &[u8],

@@ -20,7 +20,7 @@ impl Service {
     /// and `window` is over since the first call: zero where no other process writes to the store.
     ///
     /// # Errors
-    /// Where the store is not available; what was done is done, and the next call goes on.
+    /// If the store is not available; completed work is kept, and the next call continues.
     pub async fn authenticate_records(&self, window: Duration) -> Result<Authenticated> {
         Ok(match records::adopt(&*self.store, &self.records, window, self.now()).await? {
             Adopted::Done => Authenticated::All,

@@ -25,7 +25,7 @@ impl Service {
         found.map(|(_, contacts)| contacts).ok_or_else(|| not_found(vault))
     }
 
-    /// Removes them and answers what they were.
+    /// Removes them and returns them.
     pub async fn delete_contacts(&self, vault: &VaultName) -> Result<Contacts> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let found = self.load(&key::contacts(vault)).await?;

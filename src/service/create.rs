@@ -116,7 +116,7 @@ impl Service {
             return Ok(None);
         }
         let before = Before { repeat: None, entry: None, pending: None };
-        // What is wrong with the policy is said after what stands in the way of the name.
+        // Problems of the name are reported before those of the policy.
         let Ok(prepared) = self.prepare(request, &before).await else { return Ok(None) };
         self.commit_create(request, fingerprint, before, &prepared).await
     }
@@ -263,7 +263,7 @@ impl Service {
     }
 }
 
-/// Keeps what a repeat of this request will look for.
+/// Stores what a repeat of this request will look up.
 fn remember(
     batch: &mut Batch,
     codec: &Codec,

@@ -138,7 +138,7 @@ impl Service {
         }
     }
 
-    /// The refusal to purge or recover what is on its way in or out.
+    /// The refusal to purge or recover during a purge or restore.
     pub(super) async fn leaving_refusal(&self, vault: &VaultName, name: &CertificateName) -> Result<Error> {
         let what = if self.is_restoring(vault, name).await? { "restored" } else { "deleted" };
         let error = Error::new(Reason::BeingDeleted, format!("Certificate is currently being {what}."));

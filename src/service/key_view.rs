@@ -119,7 +119,7 @@ impl Service {
         Ok(KeyResult { version: view.certificate.version, bytes: plain })
     }
 
-    /// The key, where it may do this now, and its place in the store.
+    /// The key, if it may do this now, and its place in the store.
     async fn usable(&self, wanted: &VersionRef, operation: KeyOperation) -> Result<(Key<Certificate>, KeyView)> {
         let (place, certificate) = self.version_of(wanted, Material::Key).await?;
         let view = key_view(certificate, self.recovery(&wanted.vault))?;

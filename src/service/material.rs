@@ -142,7 +142,7 @@ impl Material {
         }
     }
 
-    /// With the version, where one was asked for.
+    /// With the version, if one was requested.
     pub(super) fn not_found(self, name: &CertificateName, version: Option<Version>) -> Error {
         let reason = match self {
             Self::Secret => Reason::SecretNotFound,

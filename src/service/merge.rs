@@ -20,7 +20,7 @@ pub struct MergeRequest {
     pub wanted: PendingRef,
     /// The chain, leaf first: X.509 DER, or what people send in its place (`keys::chain`).
     pub x5c: Vec<Vec<u8>>,
-    /// What the creation said, where it is missing.
+    /// If missing, the value of the creation.
     pub enabled: Option<bool>,
     pub tags: Option<Tags>,
 }

@@ -32,7 +32,7 @@ pub(super) struct Writes {
 }
 
 impl Writes {
-    /// How a write ended. One that was refused because of what it wrote says nothing about the others.
+    /// The outcome of a write. A write that was refused for its content does not affect readiness.
     pub(super) fn note<T>(&self, ended: &std::result::Result<T, StoreError>) {
         match ended {
             Ok(_) => self.refused.store(false, Ordering::Relaxed),
@@ -103,7 +103,7 @@ impl Service {
     pub(super) fn count(&self, event: &LogEvent) {
         self.metrics.operations.seen(seen(event));
         let age = self.now().0.saturating_sub(event.transition.at.0);
-        // Clocks of replicas differ: what comes from the future is young.
+        // Clocks of replicas differ: an event from the future has age zero.
         self.metrics.watch_event_age.observe(Duration::from_millis(u64::try_from(age).unwrap_or(0)).as_secs_f64());
     }
 

@@ -44,7 +44,7 @@ pub struct PendingPage {
 
 impl Service {
     /// The operation and a token for what comes after. [`crate::domain::Reason::PendingNotFound`]
-    /// where there is none, or another than `request_id` says.
+    /// if there is none, or another one than `request_id`.
     pub async fn pending(&self, wanted: &PendingRef) -> Result<(Operation, String)> {
         let token = self.token_before_read();
         Ok((self.operation(wanted).await?, token))

@@ -17,8 +17,7 @@ const CHUNKS_AT_ONCE: usize = 5;
 
 impl Service {
     /// Removes a deleted certificate with all its versions and keys; nothing brings it back.
-    ///
-    /// [`Reason::PurgeProtected`] where the vault forbids it before the time is over.
+    /// [`Reason::PurgeProtected`] if the vault forbids it before the end of the retention.
     pub async fn purge_certificate(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
         for _ in 0..CONFLICT_ATTEMPTS {
             let found = self.load(&key::certificate(vault, name)).await?;

@@ -131,7 +131,7 @@ fn bodies_with_codes_verify_and_lose_nothing() {
     assert!(lost.is_empty(), "{}", lost.join("\n"));
 }
 
-/// Versions before the codes pass over what they do not know.
+/// Versions before the codes ignore unknown members.
 #[test]
 fn a_body_with_a_code_is_one_without_for_an_older_version() {
     #[derive(serde::Deserialize)]

@@ -173,7 +173,7 @@ impl Service {
         self.vaults.vault(vault).map_or(self.limits.vaults.defaults, |vault| vault.settings)
     }
 
-    /// Makes a vault; `None` takes what the configuration says of vaults in general. The settings
+    /// Creates a vault; `None` takes the default of the configuration. The settings
     /// stay as they are from then on. [`Reason::AlreadyExists`] where it is there.
     pub async fn create_vault(
         &self,

@@ -85,7 +85,7 @@ pub struct EventPage {
     pub head: Revision,
 }
 
-/// Why the store did not do what it was asked.
+/// Why a store call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another writer committed first: read and decide again.

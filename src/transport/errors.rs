@@ -42,7 +42,7 @@ pub static TABLE: [Row; 33] = {
         entry(R::ContactsNotFound, "CONTACTS_NOT_FOUND", C::NotFound, S::NOT_FOUND, "ContactsNotFound"),
         entry(R::VaultNotFound, "VAULT_NOT_FOUND", C::NotFound, S::NOT_FOUND, "VaultNotFound"),
         entry(R::PendingInProgress, "PENDING_IN_PROGRESS", C::Aborted, S::CONFLICT, "Forbidden"),
-        // The document says 400 where today's Azure says 403 (contract section 13).
+        // 400 in the document, 403 in today's Azure (contract section 13).
         entry(
             R::PendingNotInProgress,
             "PENDING_NOT_IN_PROGRESS",

@@ -62,7 +62,7 @@ impl Host {
         Self::parse(&authority, base_domain, hosts)
     }
 
-    /// Stands in where the request has no usable host: the challenge must come before the refusal.
+    /// Used if the request has no usable host: the challenge must come before the error.
     pub fn unknown(base_domain: &str) -> Self {
         let text = base_domain.to_owned();
         Self { vault: VaultName::default_vault(), parent: text.clone(), authority: text }

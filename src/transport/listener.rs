@@ -75,7 +75,7 @@ impl Listener {
         Ok(Self { address: tcp.local_addr()?, tcp, options, admission, connections })
     }
 
-    /// Where the port is; the real number where port 0 was asked for.
+    /// The address; with the real port if port 0 was requested.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }

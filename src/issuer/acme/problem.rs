@@ -38,7 +38,7 @@ pub(super) enum Verdict {
     Retry { after: Option<Duration>, message: String },
     /// A person must change the issuer object.
     Misconfigured(String),
-    /// The CA refused what was asked for.
+    /// The CA refused the request.
     Rejected(String),
     /// The CA does not know the account any more.
     AccountForgotten,

@@ -28,7 +28,7 @@ pub(super) struct Session {
     nonces: Mutex<Vec<String>>,
 }
 
-/// An answer, with what its headers said.
+/// A response, with its parsed headers.
 pub(super) struct Answer {
     pub(super) response: Response,
     pub(super) retry_after: Option<Duration>,

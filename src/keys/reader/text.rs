@@ -5,7 +5,7 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-/// Where answers of Key Vault, of certmint and of `az` hold what is read here.
+/// The members that contain certificates in responses of Key Vault, certmint and `az`.
 pub(crate) const JSON_MEMBERS: [&str; 6] = ["value", "pkcs12", "pem", "cer", "x5c", "certificates"];
 const JSON_OBJECTS: [&str; 2] = ["secret", "certificate"];
 

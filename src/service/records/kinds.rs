@@ -56,13 +56,13 @@ impl PendingRecord {
     }
 }
 
-/// Of a pending record what callers see; the rest, the sealed key among it, is passed over.
+/// The part of a pending record that callers see; the rest, including the sealed key, is skipped.
 #[derive(Deserialize)]
 pub(in crate::service) struct ShownPending {
     pub(in crate::service) operation: Operation,
 }
 
-/// Where the operation of a request id is found, and what was asked with it.
+/// Where the operation of a request id is found, and a hash of the request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::service) struct RequestRecord {
     pub(in crate::service) certificate: CertificateName,

@@ -49,7 +49,7 @@ impl List {
 pub(in crate::service) struct Paging<'a> {
     codec: &'a Codec,
     list: List,
-    /// The vault, and what else the list was asked for; the size of a page is not a part of it.
+    /// The vault and the other parameters of the list, except the page size.
     scope: Vec<String>,
 }
 
@@ -167,7 +167,7 @@ impl<T: Stored, I> Page<T, I> {
         Ok(Some(records.into_iter().map(|record| (codec.read(&record).ok(), record.key)).map(swapped).collect()))
     }
 
-    /// One record that was looked at, and what it shows.
+    /// One record that was read, and what it shows.
     pub(in crate::service) fn take(&mut self, key: String, item: Option<I>) {
         if self.state == Filling::Full {
             return;

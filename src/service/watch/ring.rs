@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 pub struct LogEvent {
     pub revision: Revision,
     pub transition: Transition,
-    /// For what comes after this event.
+    /// The position after this event.
     pub resume_token: String,
     encoded: [OnceLock<(String, Bytes)>; 2],
 }

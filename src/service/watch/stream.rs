@@ -36,7 +36,7 @@ pub enum WatchItem {
     Bookmark { kind: Bookmark, resume_token: String },
 }
 
-/// Ends with `Ok` only for `until_terminal`; every other end is an error that says what to do.
+/// Ends with `Ok` only for `until_terminal`; every other end is an error that tells what to do.
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem>> + Send>>;
 
 /// What a stream carries from one message to the next.
@@ -119,7 +119,7 @@ impl Service {
             ahead: BTreeMap::new(),
             ahead_until: 0,
             open: BTreeSet::new(),
-            // What a request id names has existed: where it is not open, it is over.
+            // The request id has existed: if it is not open, it has ended.
             shown: request.request_id.is_some(),
         };
         Ok(session.stream(Box::new(request), snapshot, head, timers))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::error::{Severity, SqlState};
 
-/// Why the database did not do what it was asked. No text of it holds a password: neither the
+/// Why a database call failed. No text of it contains a password: neither the
 /// address nor an error of the driver shows one.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Fault {

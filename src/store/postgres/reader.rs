@@ -142,7 +142,7 @@ impl Readers {
         Ok(page)
     }
 
-    /// Asks once more where the connection was lost or the server went down, until `retry_for` is over.
+    /// Retries if the connection was lost or the server went down, until `retry_for` has passed.
     async fn read(&self, read: Read, parameters: Parameters<'_>) -> Result<Vec<Row>, Fault> {
         let _place = self.places.acquire().await.map_err(|_| Fault::Stopped)?;
         let deadline = Instant::now() + self.connector.options.retry_for;
@@ -229,7 +229,7 @@ impl Default for Pause {
 }
 
 impl Pause {
-    /// Waits; false where the time is over.
+    /// Waits; false if the time is over.
     pub(super) async fn before(&mut self, deadline: Instant) -> bool {
         if Instant::now() + self.0 > deadline {
             return false;

@@ -79,7 +79,7 @@ const SERVER: &str = "\
 SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_database()::text,
        current_setting('server_encoding'), current_setting('fsync') = 'on'";
 
-/// Asks the table of tables: `to_regclass` answers from what the session knew before it waited for the lock.
+/// Reads the catalogue: `to_regclass` answers from what the session knew before it waited for the lock.
 const OURS: &str = "\
 -- ours
 SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'certmint' AND relnamespace = current_schema()::regnamespace)";

@@ -20,7 +20,7 @@ const WHOLE_AT_MOST: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct VisibilityHorizon {
     due: i64,
-    /// When the next look goes from the beginning; at once where none did yet.
+    /// When the next scan from the beginning is due; at once if there was none yet.
     whole: Option<Instant>,
 }
 

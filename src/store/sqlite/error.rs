@@ -46,7 +46,7 @@ pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
 #[derive(Debug)]
 pub(super) struct Lost {
     error: rusqlite::Error,
-    /// What the system says, where SQLite says no more than that input or output failed.
+    /// The error of the system, if SQLite only reports an I/O error.
     system: Option<String>,
 }
 

@@ -48,7 +48,7 @@ fn lock_of(database: &Path) -> PathBuf {
     PathBuf::from(lock)
 }
 
-/// What the system has against writing where the database is, if anything. It is asked at the lock file: to open and
+/// The system's error when writing to the folder of the database, if any. It is tested with the lock file: to open and
 /// close the database itself would end SQLite's own locks on it.
 pub(super) fn refusal(database: &Path) -> Option<String> {
     let lock = lock_of(database);

@@ -57,7 +57,7 @@ const NO_REMNANTS: &str = "\
 -- no_remnants
 UPDATE meta SET remnants = 0 WHERE id = 1";
 
-/// The file is this process's alone, so whoever held a lease is gone: what it had claimed is due as before.
+/// Only this process uses the file, so the holder of any lease is gone: what it had claimed is due as before.
 const END_LEASES: &str = "\
 -- end_leases
 UPDATE records SET due = leased_from, leased_from = NULL WHERE leased_from IS NOT NULL";

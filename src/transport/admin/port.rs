@@ -38,7 +38,7 @@ impl AdminPort {
         Ok(Self { address: tcp.local_addr()?, tcp })
     }
 
-    /// Where it is; the real number where port 0 was asked for.
+    /// Its address; with the real port if port 0 was requested.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }

@@ -33,7 +33,7 @@ pub(super) fn enabled(attributes: Option<v1::CertificateAttributes>) -> Option<b
     attributes.and_then(|attributes| attributes.enabled)
 }
 
-/// The size of a page: 100 where none is asked for.
+/// The size of a page: 100 by default.
 pub(super) fn page_size(asked: i32) -> Result<usize> {
     match usize::try_from(asked) {
         Ok(0) => Ok(100),

@@ -145,7 +145,7 @@ impl Audit {
     }
 }
 
-/// The caller went away, and the call with him: what it had begun may be done all the same.
+/// The caller disconnected and the call was dropped: it may have taken effect.
 impl Drop for Audit {
     fn drop(&mut self) {
         if !self.told {

@@ -19,7 +19,7 @@ const FIELD: usize = 104;
 #[derive(Clone, Debug)]
 pub struct Account(Arc<Open>);
 
-/// A place among those who make large answers; given up when it is dropped.
+/// A permit to make a large response; released on drop.
 #[derive(Debug)]
 pub struct Turn {
     _of_principal: Option<OwnedSemaphorePermit>,
@@ -147,21 +147,21 @@ impl Account {
     }
 
     /// The stream of this request has a limit of its own: nothing is held for it but what is on its way to the peer,
-    /// and so many bytes of what it was asked for.
+    /// and so many bytes of its request.
     pub fn limited_elsewhere(&self, keeps: usize) {
         let mut state = self.0.state();
         state.fixed = keeps;
         state.settle();
     }
 
-    /// What was read of the body is held no longer, and what still comes of it will be thrown away.
+    /// The part of the body that was read is released, and the rest will be discarded.
     pub fn release_body(&self) {
         let mut state = self.0.state();
         state.answered = true;
         state.settle();
     }
 
-    /// Waits for a place among those who make answers that may be large.
+    /// Waits for a permit to make a response that may be large.
     pub async fn turn(&self) -> Turn {
         let connection = &self.0.connection;
         // The semaphores are never closed.
@@ -180,7 +180,7 @@ impl Account {
         if state.answered { Ok(()) } else { state.grow(bytes) }
     }
 
-    /// The answer is there: what the request took is over. Why it may not be sent, if it may not.
+    /// The response is ready, and the request is released. Returns why the response may not be sent, if so.
     pub(super) fn answered(&self) -> Result<(), Overrun> {
         let mut state = self.0.state();
         (state.head, state.answered) = (0, true);

@@ -117,7 +117,7 @@ impl Refusing {
     }
 }
 
-/// Runs the tasks of HTTP/2 streams where the stop of the server can wait for them, and unread answers can end them.
+/// Runs the tasks of HTTP/2 streams so that shutdown can wait for them, and unread responses can end them.
 #[derive(Clone)]
 pub(super) struct Tracked(pub(super) TaskTracker);
 

@@ -159,7 +159,7 @@ impl Charge {
         Ok(Self { share: Arc::clone(share), bytes })
     }
 
-    /// For bytes that are held already: counts them even above the limit, so that what comes next is refused.
+    /// For bytes that are already held: counts them even above the limit, so that the next ones are refused.
     pub(super) fn force(share: &Arc<Share>, bytes: usize) -> Self {
         share.force(bytes);
         Self { share: Arc::clone(share), bytes }

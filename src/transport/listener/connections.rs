@@ -76,7 +76,7 @@ impl Connection {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
     }
 
-    /// Ends the answers that nobody has read of for `patience`, and the connection where there are too many.
+    /// Ends the responses that were not read for `patience`, and the connection if there are too many.
     fn sweep(&self, patience: Duration) {
         let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         let answers: Vec<Arc<Open>> = {

@@ -128,7 +128,7 @@ fn is_duplicate(error: &serde_json::Error) -> bool {
     error.classify() == Category::Data && error.to_string().starts_with("duplicate field")
 }
 
-/// The words of JSON for what the parser calls by the names of Rust.
+/// JSON terms for the Rust types in the parser's messages.
 fn in_json(expected: &str) -> &str {
     match expected {
         "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",

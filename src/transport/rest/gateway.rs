@@ -135,7 +135,7 @@ impl Line<'_> {
     }
 }
 
-/// The caller went away, and the request with him: what it had begun may be done all the same.
+/// The caller disconnected and the request was dropped: it may have taken effect.
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         if !self.told {
@@ -325,7 +325,7 @@ fn noted(record: &Mutex<AuditRecord>, note: impl FnOnce(&mut AuditRecord)) {
     note(&mut record.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Whether what stands in the place of a name is one.
+/// Checks the value in the place of a name.
 fn is_name(path: &str, text: &str) -> bool {
     if path.contains("{issuer_name}") { IssuerName::parse(text).is_ok() } else { CertificateName::parse(text).is_ok() }
 }

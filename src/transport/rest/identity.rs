@@ -97,7 +97,7 @@ fn is_tenant(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// One request for a token or for what is known of this place.
+/// One request for a token or for metadata.
 pub(super) struct Asked<'a> {
     pub(super) parts: &'a Parts,
     pub(super) options: &'a RestOptions,
@@ -138,7 +138,7 @@ impl Asked<'_> {
         (plain && self.options.auth.accepts(token.as_bytes()).as_ref().is_some_and(known)).then_some(token)
     }
 
-    /// Whether this server is what the token is asked for. A token must not go where it does not belong: the program
+    /// Whether the token is requested for this server. A token must not be sent elsewhere: the program
     /// sends it to whatever it names here. In development tokens are worth nothing, and any place will do.
     fn is_ours(&self, resource: &str) -> bool {
         if matches!(self.options.auth, Auth::Development) {

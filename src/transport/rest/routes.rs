@@ -106,7 +106,7 @@ pub(super) const fn at(method: Method, path: &'static str, endpoint: Endpoint) -
     Route { method, path, endpoint }
 }
 
-/// A route with what stands in the place of its `{...}`, in order; empty where it has fewer.
+/// A route with the values of its `{...}`, in order; empty if it has fewer.
 #[derive(Debug)]
 pub(super) struct Match<'a> {
     pub(super) endpoint: Endpoint,

@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 pub(in super::super) struct DnsSettings {
     #[serde(default)]
     pub(super) writer: Option<Writer>,
-    /// Who is asked for aliases, zones and servers; the system's where there are none.
+    /// Resolvers for aliases, zones and servers; by default the system's.
     #[serde(default)]
     pub(super) resolvers: Vec<SocketAddr>,
     /// Whether records are looked for before the CA is asked.

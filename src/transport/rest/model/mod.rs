@@ -15,7 +15,7 @@ pub(super) mod requests;
 use crate::domain::Timestamp;
 use serde::Serialize;
 
-/// An object that says no more than where to find another one.
+/// An object with only the identifier of another one.
 #[derive(Serialize)]
 pub(super) struct Reference {
     pub(super) id: String,

@@ -111,7 +111,7 @@ struct IssuerReferenceBody {
 }
 
 impl PolicyBody {
-    /// `None` where nothing was said, however many empty objects said it.
+    /// `None` if nothing was set, whatever empty objects were sent.
     pub(crate) fn into_input(self) -> Option<PolicyInput> {
         let input = PolicyInput::from(self);
         (input != PolicyInput::default()).then_some(input)
