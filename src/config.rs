@@ -25,43 +25,42 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// All settings of a server. Unknown keys of the file are refused: a misspelt limit must not be a missing one.
-///
-/// Durations are texts such as `"250ms"`, `"30s"`, `"10m"`, `"24h"`, `"90d"`.
+/// All settings of a server. Unknown keys in the file are refused, so that a misspelt limit is not silently ignored.
+/// Durations are strings such as `"250ms"`, `"30s"`, `"10m"`, `"24h"`, `"90d"`.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where the embedded store, the master key and, in development, the CA live. Default `.certmint`.
+    /// The folder of the embedded store, the master key and, in development mode, the CA. Default `.certmint`.
     pub data_dir: PathBuf,
     /// The address and port of the TLS listener. Default `127.0.0.1:8443`.
     pub listen: SocketAddr,
     /// The domain whose first label to the left names a vault: `team-a.localhost` is the vault `team-a`.
-    /// The base domain itself and addresses are the default vault. Default `localhost`.
+    /// The base domain itself and IP addresses name the default vault. Default `localhost`.
     pub base_domain: BaseDomain,
-    /// Further hosts that are the default vault. Others are refused; in development mode every other host is the
+    /// Further hosts that name the default vault. Others are refused; in development mode every other host names the
     /// default vault. Default none.
     pub hosts: Vec<BaseDomain>,
-    /// Development mode: own CA, any bearer token, loopback only. Default off.
+    /// Development mode: its own CA, any bearer token, loopback only. Default off.
     pub dev: bool,
-    /// Where records live. Default: the embedded store in the data folder.
+    /// The store. Default: the embedded store in the data folder.
     pub store: StoreConfig,
-    /// The certificate of the port; needed outside development mode.
+    /// The server certificate; required outside development mode.
     pub tls: Option<TlsFiles>,
     /// Who may call.
     pub auth: AuthSettings,
     /// Web origins that may call (CORS).
     pub cors: CorsSettings,
-    /// Where the master keys are, and keys made ahead.
+    /// Master keys, pre-generated keys and the key cache.
     pub keys: KeySettings,
     /// The port for operators.
     pub admin: AdminSettings,
-    /// How the server stops.
+    /// Shutdown.
     pub shutdown: ShutdownSettings,
     /// The vaults.
     pub vaults: VaultsConfig,
     /// ACME from this machine: the port for http-01, and programs for DNS records.
     pub acme: AcmeSettings,
-    /// What callers may ask for, and how much is done at once.
+    /// Limits on requests and on concurrent work.
     pub limits: Limits,
     /// The port.
     pub listener: ListenerOptions,
@@ -93,7 +92,7 @@ impl Default for Config {
     }
 }
 
-/// PEM files of the port's certificate.
+/// PEM files of the server certificate.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
@@ -109,13 +108,13 @@ pub struct TlsFiles {
 pub struct Limits {
     /// The largest body of a REST request and the largest gRPC message taken, in bytes. Default 1 MiB.
     pub request_body_bytes: NonZeroUsize,
-    /// The largest backup of one certificate, in bytes; a request that brings one may be so large. Default 3 MiB, about
-    /// a thousand versions with RSA-2048 keys; more does not fit into what gRPC clients take without further ado.
+    /// The largest backup of one certificate, in bytes; a request with one may be this large. Default 3 MiB, about a
+    /// thousand versions with RSA-2048 keys; more would exceed the default message limit of gRPC clients.
     pub backup_bytes: NonZeroUsize,
-    /// How long the body of a request may take to come. Default 30 s.
+    /// How long the body of a request may take to arrive. Default 30 s.
     #[serde(with = "duration")]
     pub body_read_timeout: Duration,
-    /// How long a request or a call may take to its answer, or the beginning of its stream. Default 60 s.
+    /// How long a request or a call may take until its response, or the start of its stream. Default 60 s.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
     /// Open watch streams of one connection. Default 256; must stay below `listener.max_concurrent_streams`.
@@ -124,20 +123,20 @@ pub struct Limits {
     pub watch_streams_per_principal: NonZeroUsize,
     /// Open watch streams of the process. Default 100,000.
     pub watch_streams: NonZeroUsize,
-    /// Requests that may wait for a thread that makes keys, whatever they cost, and the same number for those that
-    /// sign: each holds memory. Default 256.
+    /// Requests that may wait for a thread that generates keys, whatever their cost, and the same number for those that
+    /// sign, since each uses memory. Default 256.
     pub key_queue: NonZeroUsize,
-    /// How long the work that waits for these threads may be expected to take. What does not fit is answered 429 at
-    /// once, or takes the place of a request of the principal with the most work waiting. Default 30 s.
+    /// The longest expected time for the work that waits for these threads. Above it, a request is answered 429 at
+    /// once, or displaces one of the principal with the most work waiting. Default 30 s.
     #[serde(with = "duration")]
     pub key_queue_time: Duration,
-    /// How much of this time one principal may fill, in percent from 1 to 100. Default 75.
+    /// The share of this time for one principal, in percent from 1 to 100. Default 75.
     #[serde(deserialize_with = "percent")]
     pub key_queue_share: u8,
-    /// Pending operations that the worker moves on at the same time. Default 64.
+    /// Pending operations that the worker advances concurrently. Default 64.
     pub worker_concurrency: NonZeroUsize,
-    /// How long work belongs to the replica that took it; one that dies is succeeded after this time. A step is cut
-    /// at 80 % of it. Default 90 s.
+    /// The lease on claimed work: if a replica dies, another one takes over after this time. A step is cut off at 80 %
+    /// of it. Default 90 s.
     #[serde(with = "duration")]
     pub work_lease: Duration,
     /// An issuer that has not decided after this long has failed, and its order is cancelled. Default 30 days.
@@ -147,13 +146,13 @@ pub struct Limits {
     /// 30 days.
     #[serde(with = "duration")]
     pub cancelling_deadline: Duration,
-    /// Calls of one issuer that may take longer than a second at the same time. While there are as many, further
-    /// operations of this issuer wait, and those of others do not. Default 16.
+    /// Concurrent calls to one issuer that may take longer than a second. At this number further operations of this
+    /// issuer wait; those of others do not. Default 16.
     pub slow_calls_per_issuer: NonZeroUsize,
     /// Events are kept at least this long, so that a watcher can resume. Default 24 h.
     #[serde(with = "duration")]
     pub event_retention: Duration,
-    /// Events that are kept however old they are. Default 100,000.
+    /// The number of events that are kept regardless of their age. Default 100,000.
     pub events_kept: NonZeroUsize,
 }
 
@@ -181,7 +180,7 @@ impl Default for Limits {
     }
 }
 
-/// What the command line said; each wins over the file.
+/// Values from the command line; each overrides the file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Overrides {
     pub data_dir: Option<PathBuf>,
@@ -228,7 +227,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Over how long the streams of a server that stops are closed.
+    /// The time over which streams are closed during shutdown.
     pub fn stream_spread(&self) -> Duration {
         self.shutdown.spread(self.dev, self.streams_are_cut_after())
     }
@@ -237,7 +236,7 @@ impl Config {
         self.listener.drain.min(self.listener.age_grace).min(self.listener.hard_stop)
     }
 
-    /// The defaults, then the file, then the command line; then what must hold between settings.
+    /// The defaults, then the file, then the command line; then checks across settings.
     pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
         let mut config = match file {
             None => Self::default(),
@@ -277,7 +276,7 @@ impl Config {
 }
 
 impl Config {
-    /// What the server needs beside development mode: the certificate of the port, and the tokens.
+    /// Requirements outside development mode: the server certificate, and the tokens.
     pub fn for_others(&self) -> Result<(&TlsFiles, &Path), ConfigError> {
         let tokens = self.auth.tokens_file.as_deref().ok_or(ConfigError::NoAuthentication)?;
         Ok((self.tls.as_ref().ok_or(ConfigError::NoCertificate)?, tokens))

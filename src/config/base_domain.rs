@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A DNS name in lower case without a dot at its end: at most 253 characters, labels of 1 to 63 letters, digits and
+/// A DNS name in lower case without a trailing dot: at most 253 characters, labels of 1 to 63 letters, digits and
 /// inner hyphens (RFC 1123 section 2.1).
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]

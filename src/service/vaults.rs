@@ -18,7 +18,7 @@ use tokio::time::Instant;
 pub struct VaultOptions {
     /// Every name is a vault, from its first use. Otherwise an unknown one is refused.
     pub on_demand: bool,
-    /// For vaults of which nothing else is said.
+    /// The settings of vaults without their own.
     pub defaults: VaultSettings,
     /// The vaults of the configuration.
     pub named: BTreeMap<VaultName, VaultSettings>,
