@@ -171,7 +171,7 @@ impl Operation {
     }
 
     /// The operation as its creation answered it, whatever happened since: what a repeat of the
-    /// creation is told (a 202 always says `inProgress`, contract rule 2).
+    /// creation is returned (a 202 always has `inProgress`, contract rule 2).
     #[must_use]
     pub fn as_created(&self) -> Self {
         Self {

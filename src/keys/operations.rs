@@ -242,7 +242,7 @@ mod tests {
         for _ in 0..20 {
             let foreign = encrypt(&public(&other), EncryptionAlgorithm::Rsa15, b"secret").unwrap();
             let Ok(first) = decrypt(&key, EncryptionAlgorithm::Rsa15, &foreign) else {
-                panic!("the answer told that the padding was wrong")
+                panic!("the response revealed that the padding was wrong")
             };
             assert_ne!(first.as_slice(), b"secret");
             assert_eq!(decrypt(&key, EncryptionAlgorithm::Rsa15, &foreign).unwrap(), first, "a repeat tells nothing");

@@ -81,7 +81,7 @@ impl Service {
         }
         let time = Duration::from_millis(u64::try_from(until.0 - self.now().0).unwrap_or(0)).mul_f32(0.8);
         if time.is_zero() {
-            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store was slower than the lease; the issuer was not asked");
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store took longer than the lease; the issuer was not called");
             return Ok(Outcome::TooLate.into());
         }
         let checkpoint = Checkpoint(pending.checkpoint.0.clone());
@@ -186,7 +186,7 @@ fn unsuccessful(pending: &PendingRecord, error: IssuerError) -> Outcome {
     let operation = &pending.operation;
     match error {
         IssuerError::Retry { after, source } => {
-            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer could not be asked; will retry");
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "a call to an issuer failed; will retry");
             open(pending, Some(format!("The last attempt failed and will be retried: {source}")), after)
         }
         IssuerError::Misconfigured { source } => {

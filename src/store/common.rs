@@ -79,7 +79,7 @@ pub(super) fn end_of_prefix(prefix: &str) -> Option<String> {
 }
 
 /// Whether the database still holds the history that this process began with. Once lost, it stays lost: what this
-/// process knows and has told of the log is not true of the database any more.
+/// process knows and has sent of the log no longer matches the database.
 #[derive(Debug, Default)]
 pub(super) struct History(OnceLock<HistoryLost>);
 

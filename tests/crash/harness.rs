@@ -47,7 +47,7 @@ impl Harness {
         Arc::new(Sqlite::open(&file, SqliteOptions::default()).unwrap())
     }
 
-    /// Plays the scenario; where the process dies it is started anew, and the caller repeats what
+    /// Runs the scenario; if the process dies it is restarted, and the caller repeats what
     /// he asked. Answers whether it died.
     pub(crate) async fn play(&self, scenario: Scenario) -> bool {
         let mut died = false;

@@ -47,7 +47,7 @@ impl Scenario {
             }
             Self::Merge => {
                 create(service, FIRST, "Unknown").await?;
-                // A repeated creation answers as the first one did: only a read tells whether the merge was done.
+                // A repeated creation returns the first result: only a read shows whether the merge was done.
                 let (operation, _) = service.pending(&expected(FIRST)).await?;
                 if operation.in_progress() {
                     let x5c = vec![signed(&operation.csr.0)];
@@ -92,7 +92,7 @@ fn expected(id: &str) -> PendingRef {
     PendingRef { vault: vault(), name: name(), request_id: Some(RequestId::parse(id).unwrap()) }
 }
 
-/// A repeat is told that the first one was done.
+/// A repeat gets the result of the first one.
 fn told(answer: Result<()>, already: Reason) -> Result<()> {
     match answer {
         Err(Error { reason, .. }) if reason == already => Ok(()),

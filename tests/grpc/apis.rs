@@ -102,7 +102,7 @@ async fn imports_beyond_the_queue_are_told_to_retry() {
     assert!(throttled > 0 && good > 0 && throttled + good == all.len(), "{all:?}");
 }
 
-/// As many rounds of key derivation as are borne.
+/// The maximum number of rounds of key derivation.
 fn slow(files: &Pfx) -> ImportCertificateRequest {
     files.openssl("pkcs12 -export -inkey key.pem -in cert.pem -passout pass:secret -nomac -certpbe NONE -iter 900000 -out slow.p12");
     import(Some(Bundle::Pkcs12(files.read("slow.p12").into())), "secret")

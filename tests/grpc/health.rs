@@ -33,7 +33,7 @@ async fn an_unknown_service_is_not_found() {
     assert_eq!(client.watch(of("certmint.v1.Nonsense")).await.unwrap_err().code(), Code::NotFound);
 }
 
-/// Whoever watches health is told at the stop, and does not hold it up.
+/// Watchers of health are notified at shutdown, and do not delay it.
 #[tokio::test]
 async fn at_shutdown_watchers_are_notified_and_it_is_quick() {
     let server = Server::with(Setup { listener: quick(), ..Setup::default() }).await;

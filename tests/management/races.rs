@@ -24,7 +24,7 @@ impl Dice {
     }
 }
 
-/// What a caller may be told.
+/// The errors that a caller may get.
 fn is_refusal(error: &Error) -> bool {
     use Reason as R;
     matches!(

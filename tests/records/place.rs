@@ -34,7 +34,7 @@ pub(crate) struct Place {
     pub(crate) limits: Limits,
 }
 
-/// One life of a service. It has no worker: what is due is done when a test says so.
+/// One run of a service. It has no worker: the test triggers due work.
 pub(crate) struct Life {
     pub(crate) service: Service,
 }

@@ -51,7 +51,7 @@ async fn what_replicas_of_the_earlier_version_write_is_accepted_until_the_window
     assert!(matches!(life.service.authenticate_records(DAY).await.unwrap(), Authenticated::Until(_)));
     assert_eq!(place.keys("meta/"), ["meta/sweep"]);
     drop(life);
-    // A replica of the earlier version writes it anew.
+    // A replica of the earlier version writes it again.
     place.strip("contacts/team-a");
     place.clock.advance(DAY);
     let life = place.open().await;

@@ -38,7 +38,7 @@ pub(crate) struct Placed {
     chain: Vec<Vec<u8>>,
 }
 
-/// The books, by idempotency key.
+/// The recorded orders, by idempotency key.
 #[derive(Default)]
 pub(crate) struct Authority {
     orders: Mutex<BTreeMap<String, Placed>>,

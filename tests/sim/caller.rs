@@ -233,7 +233,7 @@ impl Caller {
         self.harness.broken(format!("{what} was answered with {error:?}"));
     }
 
-    /// In calm weather: every issuer object, before anybody comes.
+    /// Without faults: creates every issuer object, before the callers start.
     pub(crate) async fn set_issuers(&self) {
         for account in ACCOUNTS {
             let input = IssuerInput {
@@ -251,7 +251,7 @@ impl Caller {
         }
     }
 
-    /// In calm weather: what waits for a person, or is held by the authority, is cancelled.
+    /// Without faults: cancels what waits for a person, or is held by the authority.
     pub(crate) async fn cancel_the_held(&self) {
         for number in 0..self.harness.profile.names {
             let name = name(number);
@@ -264,7 +264,7 @@ impl Caller {
         }
     }
 
-    /// In calm weather, when everything has ended.
+    /// Without faults, when everything has ended.
     pub(crate) async fn delete_all(&self) {
         for number in 0..self.harness.profile.names {
             let expected = expected(&name(number), None);

@@ -17,7 +17,7 @@ pub(crate) enum Mutant {
     OrdersAnew,
     /// The adapter says that it cancelled, without asking.
     PretendsToCancel,
-    /// Nothing tells that a creation was repeated.
+    /// Repeated creations are not recognised.
     ForgetsRepeats,
     /// Replicas rely on pokes that get lost.
     NeverPolls,

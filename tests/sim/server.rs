@@ -131,7 +131,7 @@ impl Server {
         unconstrained(self.inner.epoch()).await
     }
 
-    /// A replica that wants to hear of the commits of others.
+    /// A replica that gets notifications of the commits of others.
     pub(crate) fn listen(&self, bell: &Arc<watch::Sender<Revision>>) {
         let mut pokes = self.pokes.lock().unwrap();
         pokes.retain(|bell| bell.strong_count() > 0);

@@ -29,7 +29,7 @@ async fn a_stuck_issuer_does_not_delay_others() {
         slowest = slowest.max(begun.elapsed());
     }
     eprintln!("soak: a stuck issuer: the slowest of the others took {slowest:?}");
-    // A cancellation is heard, too.
+    // A cancellation is also answered.
     settle(&mut caller, None).await;
 }
 

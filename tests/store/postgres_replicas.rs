@@ -24,7 +24,7 @@ async fn listening(url: &str, replicas: i64) {
     tokio::time::timeout(HANG, listen).await.expect("nobody listens");
 }
 
-/// The doorbell of one replica rings after a commit of another.
+/// The head watch of one replica is notified after a commit of another.
 async fn news(one: &Postgres, other: &Postgres, body: &str) {
     let mut bell = other.head();
     bell.mark_unchanged();

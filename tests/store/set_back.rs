@@ -7,7 +7,7 @@ use certmint::store::StoreError;
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// Within the time of a hang: a process may be told by its next look only.
+/// A bound for hangs: a process may notice only at its next poll.
 async fn until_refused(store: &dyn Store) -> StoreError {
     for _ in 0..600 {
         if let Err(error) = store.get("a").await {
@@ -123,7 +123,7 @@ async fn a_database_that_is_restored_in_place_stops_its_replicas_until_it_has_a_
     let mut head = idle.head();
     head.wait_for(|head| *head >= seen).await.unwrap();
     shared().run("pg_restore", &["--clean", "--if-exists", "--single-transaction", "-d", &database, &dump]);
-    // The one that writes hears of it at once, the other one by looking.
+    // The writer notices it at once, the other one by polling.
     assert_says_what_to_do(&busy.commit(events(["w"])).await.unwrap_err());
     assert_says_what_to_do(&until_refused(&idle).await);
     refuses_everything(&busy).await;

@@ -7,7 +7,7 @@ use certmint::service::watch::{Bookmark, Snapshot};
 use certmint::store::Revision;
 use std::collections::{HashMap, HashSet};
 
-/// The log tells a possible story, and holds whatever was acknowledged.
+/// The log is a valid history, and contains everything acknowledged.
 pub(crate) fn judge_log(log: &Log, created: &[(VaultName, RequestId)]) {
     let mut alive: HashMap<String, RequestId> = HashMap::new();
     let mut last: HashMap<RequestId, &Transition> = HashMap::new();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// The same store, behind a doorbell that does not ring.
+/// The same store, with a head watch that is never notified.
 struct Deaf {
     inner: Arc<dyn Store>,
     silent: watch::Sender<Revision>,

@@ -109,7 +109,7 @@ impl Hub {
     ) {
         let mut doorbell = store.head();
         loop {
-            doorbell.mark_unchanged(); // before the read: a commit during it rings again
+            doorbell.mark_unchanged(); // before the read: a commit during it notifies again
             let more = match self.pull(store, page, observe).await {
                 Ok(more) => more,
                 Err(error) => {

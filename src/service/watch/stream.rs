@@ -219,7 +219,7 @@ impl Session {
                         timers.sent();
                     }
                 }
-                // What was known before the end is still told; a long replay is left to the next stream.
+                // Events known before the end are still sent; a long replay is left to the next stream.
                 let last = if goal.is_none() { self.service.hub.head() } else { 0 };
                 while self.cursor < last {
                     let events = match self.next_events(None).await {

@@ -137,7 +137,7 @@ impl Connector {
                             tracing::debug!(message = notice.message(), "notice from the database");
                         }
                         Some(Ok(_)) => {}
-                        // Whoever uses the client is told.
+                        // The user of the client gets the error.
                         Some(Err(_)) | None => break,
                     }
                 }

@@ -264,7 +264,7 @@ impl Writer {
             };
             match asked {
                 Ok(committed) => return Ok(committed),
-                Err(fault) => tracing::warn!(%fault, "the outcome of a COMMIT could not be asked for"),
+                Err(fault) => tracing::warn!(%fault, "could not query the outcome of a COMMIT"),
             }
             // Whatever it was: only an answer ends the doubt.
             self.lose();

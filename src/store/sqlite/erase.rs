@@ -193,7 +193,7 @@ impl Eraser {
             removed.warned = true;
             tracing::warn!(
                 reason = failed,
-                "what was deleted or replaced is still in the write-ahead log; it is erased as soon as that is possible"
+                "deleted or replaced content is still in the write-ahead log; it will be erased as soon as possible"
             );
         }
     }

@@ -128,16 +128,15 @@ fn remove_remnants(connection: &Connection, path: &Path, most: u64) -> rusqlite:
     if bytes > most {
         tracing::warn!(
             %file, bytes,
-            "the database file may hold private keys (sealed) that an earlier version deleted, and is too large to be \
-             written anew at a start: stop the server and run `certmint migrate` when there is time and twice the disk space"
+            "the database file may hold private keys (sealed) that an earlier version deleted, and is too large to be rewritten at startup: stop the server and run `certmint migrate` when there is time and twice the disk space"
         );
         return Ok(false);
     }
-    tracing::info!(%file, bytes, "the database file is written anew, without what earlier versions deleted");
+    tracing::info!(%file, bytes, "rewriting the database file without what earlier versions deleted");
     match erase::rewrite(connection, path) {
         Ok(()) => connection.execute(NO_REMNANTS, []).map(|_| true),
         Err(error) => {
-            tracing::warn!(%file, %error, "the database file could not be written anew; the next start tries again");
+            tracing::warn!(%file, %error, "the database file could not be rewritten; the next start tries again");
             Ok(false)
         }
     }

@@ -226,7 +226,7 @@ impl Stage<'_> {
         if problems.is_empty() { Ok(()) } else { Err(problems.join("\n  ")) }
     }
 
-    /// Where an answer is not the example; the order of members is not told by it.
+    /// Where a response differs from the example; the order of members is ignored.
     fn differences(&self, shown: &str, answered: &str) -> Vec<String> {
         let side = Side { host: &self.host };
         let found = compare::bodies(&Tree::read(&side.named(shown)), &Tree::read(&side.named(answered)));

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// What a comparison saw.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// What only the gRPC API told.
+    /// Members that only the gRPC API returned.
     pub(super) left_out: BTreeSet<&'static str>,
     /// The methods that were compared, and whether they succeeded.
     pub(super) methods: BTreeSet<(String, bool)>,

@@ -83,7 +83,7 @@ async fn a_heartbeat_comes_when_nothing_matches_and_its_token_is_the_present() {
         assert!(attempts < 10, "the token of the heartbeat stands still");
     }
 
-    // A server whose own heartbeats nobody lives to see.
+    // A server whose own heartbeats are too rare to occur in the test.
     let rare =
         WatchLimits { heartbeat: HANG * 60, heartbeat_least: Duration::from_millis(10), ..WatchLimits::default() };
     let server = Server::with(Setup { limits: limits(rare), ..Setup::default() }).await;
@@ -159,7 +159,7 @@ async fn a_stream_that_is_old_enough_is_closed() {
     );
 }
 
-/// The rotation of connections closes a stream like a stop does, and the server goes on.
+/// The rotation of connections closes a stream as shutdown does, but the server continues.
 #[tokio::test]
 async fn a_stream_on_a_connection_that_is_old_enough_is_closed() {
     let listener = ListenerOptions { max_age: Duration::from_millis(300), ..quick() };

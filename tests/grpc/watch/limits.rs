@@ -70,7 +70,7 @@ async fn the_limits_of_a_caller_and_of_the_server_are_reported() {
     }
 }
 
-/// One client, 40 connections with 250 streams each: 1,000 are let in, 9,000 are told why not, and
+/// One client, 40 connections with 250 streams each: 1,000 are accepted, 9,000 get the error, and
 /// everybody else is served meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_streams_of_one_client_do_not_harm_others() {

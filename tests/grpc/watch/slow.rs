@@ -12,7 +12,7 @@ use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use std::process::Command;
 use std::sync::Arc;
 
-/// A ring of a few events: whoever does not keep up has to be served from the store.
+/// A ring of a few events: a slow stream must be served from the store.
 fn limits() -> Limits {
     Limits { watch: WatchLimits { ring: 50, ..WatchLimits::default() }, ..Limits::default() }
 }

@@ -37,7 +37,7 @@ impl Resolve for Loopback {
     }
 }
 
-/// Looks again at once, where the server asks for ten seconds: the poller of this SDK sleeps before it shows the
+/// Polls again at once, although the server asks for ten seconds: the poller of this SDK sleeps before it shows the
 /// first answer.
 #[derive(Debug)]
 struct Hurry;
