@@ -80,7 +80,7 @@ impl Failure {
 
     /// The server answered without a part that the contract promises.
     pub(super) fn incomplete_answer(part: &str) -> Box<Self> {
-        Self::new(Exit::Error, format!("the answer of the server has no {part}"))
+        Self::new(Exit::Error, format!("the server's response has no {part}"))
             .advise("is it a certmint server, and not older than this client? Check with `certmint doctor`")
             .boxed()
     }

@@ -48,7 +48,7 @@ pub(super) async fn run(output: Output, args: HealthArgs) -> Result<Exit> {
     let (status, body) = match asked {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
-        Err(_) => return Err(unreachable(format!("none after {} s", PATIENCE.as_secs()))),
+        Err(_) => return Err(unreachable(format!("timed out after {} s", PATIENCE.as_secs()))),
     };
     if status != 200 {
         return Err(Failure::new(Exit::Error, format!("the server is not healthy: {status} {}", body.trim())).boxed());
