@@ -201,6 +201,6 @@ mod tests {
     fn a_newer_form_is_named() {
         let backup = [MARK, &[2], b"x"].concat();
         let error = read(&Sealer::new(MasterKeys::random()), &backup).err().unwrap();
-        assert!(error.message.contains("has the form 2"), "{error}");
+        assert!(error.message.contains("has format 2"), "{error}");
     }
 }

@@ -188,7 +188,7 @@ async fn the_token_endpoint_refuses_in_the_words_of_oauth() {
         (form(&[("grant_type", "authorization_code")]), 400, "unsupported_grant_type", "client_credentials"),
         (twice, 400, "invalid_request", "a parameter twice"),
         (both, 400, "invalid_request", "client_assertion_type must be"),
-        ("%FF=1".to_owned(), 400, "invalid_request", "no form"),
+        ("%FF=1".to_owned(), 400, "invalid_request", "not a UTF-8 form"),
         (String::new(), 400, "invalid_request", "no grant_type"),
     ] {
         let reply = post(&client, "/adfs/oauth2/v2.0/token", &body).await;

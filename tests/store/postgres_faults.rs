@@ -86,7 +86,7 @@ async fn an_outcome_that_cannot_be_queried_is_reported_as_unknown() {
     let (answer, ()) = join(store.commit(events(["unknown"])), stopping).await;
     let error = answer.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
-    assert!(error.to_string().contains("may or may not be there"), "{error}");
+    assert!(error.to_string().contains("may or may not be committed"), "{error}");
     own.restart();
     let revision = create(&store, "after", "").await;
     assert_eq!(store.get("after").await.unwrap().unwrap().revision, revision);

@@ -21,7 +21,7 @@ async fn until_refused(store: &dyn Store) -> StoreError {
 fn assert_says_what_to_do(error: &StoreError) {
     let text = error.to_string();
     assert!(error.is_history_lost() && matches!(error, StoreError::Unavailable(_)), "{text}");
-    assert!(text.contains("set back") && text.contains("certmint new-epoch"), "{text}");
+    assert!(text.contains("rolled back") && text.contains("certmint new-epoch"), "{text}");
 }
 
 async fn refuses_everything(store: &dyn Store) {

@@ -245,7 +245,7 @@ mod tests {
         fs::copy(other.path().join(CERTIFICATE), one.path().join(CERTIFICATE)).unwrap();
         assert!(problem(now()).contains("does not belong to the key"));
         fs::write(one.path().join(CERTIFICATE), "hello").unwrap();
-        assert!(problem(now()).contains("holds no certificate"));
+        assert!(problem(now()).contains("contains no PEM certificate"));
         fs::write(one.path().join(CERTIFICATE), own).unwrap();
         fs::remove_file(one.path().join(KEY)).unwrap();
         assert!(problem(now()).contains("is missing"));

@@ -140,8 +140,8 @@ mod tests {
             write(folder.path(), chain, key);
             load(folder.path()).unwrap_err().to_string()
         };
-        assert!(problem("", &key).ends_with("tls.crt holds no certificate in PEM form"));
-        assert!(problem(&chain, "").ends_with("tls.key holds no private key in PEM form"));
+        assert!(problem("", &key).ends_with("tls.crt contains no PEM certificate"));
+        assert!(problem(&chain, "").ends_with("tls.key contains no PEM private key"));
         write(folder.path(), &chain, &key);
         fs::set_permissions(folder.path().join("tls.key"), fs::Permissions::from_mode(0o644)).unwrap();
         let message = load(folder.path()).unwrap_err().to_string();
