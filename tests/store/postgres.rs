@@ -78,7 +78,10 @@ async fn two_databases_have_two_epochs_and_a_restored_one_gets_another() {
     assert!(renewed.len() == 32 && renewed != before, "{renewed}");
     // A replica that was left running does not mix the two histories.
     let error = one.commit(events(["x"])).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable(_)) && error.to_string().contains("epoch of the database has changed"), "{error}");
+    assert!(
+        matches!(error, StoreError::Unavailable(_)) && error.to_string().contains("epoch of the database has changed"),
+        "{error}"
+    );
     assert!(one.get("a").await.unwrap_err().to_string().contains("epoch of the database has changed"));
     let again = open(&url).await;
     assert_eq!(again.epoch().await.unwrap(), renewed);
