@@ -57,7 +57,7 @@ fn now() -> OffsetDateTime {
 }
 
 impl Credentials {
-    /// Keeps tokens and certificate as their files are; no task where there are none.
+    /// Keeps tokens and certificate as their files are; no task if there are none.
     pub(super) fn reload(
         &self,
         metrics: Arc<Metrics>,

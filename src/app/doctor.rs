@@ -8,7 +8,7 @@ use crate::service::{Finding, Inspection};
 use serde_json::json;
 use std::sync::Arc;
 
-/// Answers whether every record is well, or the one that was named was removed.
+/// Returns whether every record is well, or the one that was named was removed.
 pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> {
     let StoreDoctorArgs { store, remove, adopt, json } = arguments;
     let config = store_configuration(store)?;

@@ -80,7 +80,7 @@ pub(super) fn must_exist(config: &Config) -> Result<(), AppError> {
     Err(part("the store cannot be opened")(source))
 }
 
-/// Answers what was done, for a person.
+/// Returns what was done, for a person.
 pub(super) async fn migrate(config: &Config) -> Result<String, AppError> {
     let cannot = "the store cannot be migrated";
     match &config.store.url {

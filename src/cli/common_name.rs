@@ -28,7 +28,7 @@ pub(super) fn as_alternative_name(policy: &mut CertificatePolicy) -> Option<Stri
     ))
 }
 
-/// The value of the first CN of a subject in RFC 4514 text; `None` where it has escapes, which no host has.
+/// The value of the first CN of a subject in RFC 4514 text; `None` if it has escapes, which no host has.
 fn common_name(subject: &str) -> Option<String> {
     let value = subject.split([',', '+', ';']).find_map(|part| {
         let (kind, value) = part.split_once('=')?;

@@ -143,7 +143,7 @@ impl FromStr for San {
 }
 
 impl PolicyArgs {
-    /// The policy, or nothing where no option was given.
+    /// The policy, or nothing if no option was given.
     pub(super) fn into_policy(self) -> Option<CertificatePolicy> {
         let Self {
             subject,

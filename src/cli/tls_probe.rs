@@ -14,7 +14,7 @@ use x509_cert::ext::pkix::{SubjectAltName, name::GeneralName};
 /// The certificate that a server showed and that was found to be right.
 pub(super) struct Shown {
     pub(super) names: Vec<String>,
-    /// Seconds since 1970 at which it ends; nothing where the certificate cannot be read.
+    /// Seconds since 1970 at which it ends; nothing if the certificate cannot be read.
     pub(super) ends: Option<u64>,
 }
 

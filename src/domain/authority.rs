@@ -41,7 +41,7 @@ impl AuthorityRecord {
         true
     }
 
-    /// When its key can be erased; `None` while it signs, and where there is none.
+    /// When its key can be erased; `None` while it signs, and if there is none.
     pub fn erasable_at(&self) -> Option<Timestamp> {
         let retired = self.retired?;
         self.sealed_key.as_ref()?;

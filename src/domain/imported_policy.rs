@@ -12,11 +12,11 @@ pub struct CertificateFacts {
     pub key_type: KeyType,
     /// The subject as Windows writes it: the most specific part first.
     pub subject: String,
-    /// `None` where it has none.
+    /// `None` if it has none.
     pub sans: Option<SubjectAlternativeNames>,
-    /// Object identifiers in dotted form; empty where the extension is absent.
+    /// Object identifiers in dotted form; empty if the extension is absent.
     pub ekus: Vec<String>,
-    /// In the order of the wire; empty where the extension is absent.
+    /// In the order of the wire; empty if the extension is absent.
     pub key_usage: Vec<KeyUsage>,
     pub ca: bool,
     pub not_before: Timestamp,

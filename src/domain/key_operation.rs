@@ -112,7 +112,7 @@ impl SignatureAlgorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == text)
     }
 
-    /// How long the digest is, in bytes; `None` where it is no digest, and has any length that fits the key.
+    /// How long the digest is, in bytes; `None` if it is no digest, and has any length that fits the key.
     pub fn digest_length(self) -> Option<usize> {
         match self {
             Self::Rs256 | Self::Ps256 | Self::Es256 | Self::Es256K => Some(32),

@@ -57,7 +57,7 @@ impl SubjectAlternativeNames {
         self.emails.len() + self.dns_names.len() + self.upns.len() + self.uris.len() + self.ip_addresses.len()
     }
 
-    /// What is wrong, as (member and index, problem); empty where nothing is.
+    /// What is wrong, as (member and index, problem); empty if nothing is.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let mut check = |member: &str, names: &[String], problem: fn(&str) -> Option<String>| {

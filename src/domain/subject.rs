@@ -301,7 +301,7 @@ fn content(der: &[u8]) -> Option<(u8, &[u8])> {
     (minimal && length == content.len()).then_some((tag, content))
 }
 
-/// The text of a DER value; `None` where it is of no string type, or not of the characters of that type.
+/// The text of a DER value; `None` if it is of no string type, or not of the characters of that type.
 pub(super) fn der_text(der: &[u8]) -> Option<String> {
     let (tag, bytes) = content(der)?;
     match tag {

@@ -20,7 +20,7 @@ pub fn unreadable(text: &str) -> Option<char> {
     None
 }
 
-/// What is wrong with a text that people read, as a sentence; `None` where nothing is.
+/// What is wrong with a text that people read, as a sentence; `None` if nothing is.
 pub fn problem(text: &str) -> Option<String> {
     unreadable(text).map(|c| {
         let kind = if c.is_control() { "a control character" } else { "an invisible character" };

@@ -120,7 +120,7 @@ impl RecoveryLevel {
 pub struct Vault {
     pub name: VaultName,
     pub settings: VaultSettings,
-    /// When a caller made it; `None` where the configuration did.
+    /// When a caller made it; `None` if the configuration did.
     pub created: Option<Timestamp>,
 }
 

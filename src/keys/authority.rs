@@ -117,7 +117,7 @@ pub fn check_leaf(policy: &Policy, chain: &[Blob]) -> Result<()> {
 }
 
 /// What an authority is called in keys of records: 32 hex digits of SHA-256 over the SubjectPublicKeyInfo of its
-/// certificate. `None` where that cannot be read.
+/// certificate. `None` if that cannot be read.
 pub fn identifier(der: &[u8]) -> Option<String> {
     let certificate = Certificate::from_der(der).ok()?;
     let key = certificate.tbs_certificate().subject_public_key_info().to_der().ok()?;

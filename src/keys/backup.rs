@@ -67,7 +67,7 @@ impl Opened {
         &self.plain[self.header.clone()]
     }
 
-    /// The blob of that number; refused where there is none.
+    /// The blob of that number; refused if there is none.
     pub fn blob(&self, number: usize) -> Result<&[u8]> {
         self.blobs.get(number).map(|range| &self.plain[range.clone()]).ok_or_else(corrupt)
     }

@@ -23,7 +23,7 @@ pub fn parse(entries: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
     parse_within(entries, &mut Reader::new(Wanted::Certificates, Budget::default()))
 }
 
-/// [`parse`] where that takes some milliseconds; none where it needs more.
+/// [`parse`] if that takes some milliseconds; none where it needs more.
 pub(crate) fn parse_cheaply(entries: &[Vec<u8>]) -> Option<Result<Vec<Vec<u8>>>> {
     let mut reader = Reader::new(Wanted::Certificates, Budget::small());
     let parsed = parse_within(entries, &mut reader);

@@ -20,7 +20,7 @@ use der::Encode;
 pub struct OrderedChain {
     /// The certificate of the request's key: X.509, DER.
     pub leaf: Vec<u8>,
-    /// The certificates above it, from its issuer upwards; empty where none was given.
+    /// The certificates above it, from its issuer upwards; empty if none was given.
     pub rest: Vec<Vec<u8>>,
     pub not_before: Timestamp,
     pub expires: Timestamp,
@@ -54,7 +54,7 @@ pub fn merge_order(chain: &[Vec<u8>], csr_der: &[u8], preserve_order: bool, now:
 /// which it came. A vault keeps what it is given. The second answer is the leaf.
 ///
 /// # Errors
-/// `None` where no certificate has the key; else a sentence.
+/// `None` if no certificate has the key; else a sentence.
 pub(crate) fn import_order<'a>(
     certificates: &'a [FoundCertificate],
     key: &PublicKeyInfo<'_>,

@@ -60,7 +60,7 @@ fn purposes(value: &[u8]) -> Option<Vec<String>> {
     purposes.iter().map(|purpose| oid_text(purpose.content).filter(|_| purpose.tag == OID)).collect()
 }
 
-/// A default that is written out, and a path length where there is no CA, are read all the same.
+/// A default that is written out, and a path length if there is no CA, are read all the same.
 fn is_ca(value: &[u8]) -> Option<bool> {
     let parts = Element::parse(value)?.children_of(SEQUENCE)?;
     Some(parts.first().is_some_and(|first| first.tag == BOOLEAN && first.content.iter().any(|byte| *byte != 0)))

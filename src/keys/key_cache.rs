@@ -96,7 +96,7 @@ impl KeyCache {
         Some(Arc::clone(&entry.key))
     }
 
-    /// Keeps a key that was just opened; where there is no room, the one that was opened first goes.
+    /// Keeps a key that was just opened; if there is no room, the one that was opened first goes.
     pub(crate) fn keep(&self, sealed: &SealedKey, key: &Arc<KeyPair>) {
         let KeyCacheOptions { room, time } = self.options;
         // A time that no clock reaches keeps none, rather than all for ever.

@@ -54,7 +54,7 @@ impl fmt::Debug for MasterKeys {
 }
 
 impl MasterKeys {
-    /// Reads the file; makes it with one random key where there is none. Where two processes start
+    /// Reads the file; makes it with one random key if there is none. Where two processes start
     /// at once, one makes it and both read it.
     pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
         match File::open(path) {

@@ -191,7 +191,7 @@ impl Keys {
     /// A key for the policy, sealed for `context`, and the request that goes to the issuer. The
     /// key is the one of `reuse` where that is of the type that the policy asks for, else new.
     ///
-    /// [`Reason::Throttled`](crate::domain::Reason::Throttled) where too much already waits, of this
+    /// [`Reason::Throttled`](crate::domain::Reason::Throttled) if too much already waits, of this
     /// caller or of all, or where it would not be done before the caller's deadline.
     pub async fn create(
         &self,

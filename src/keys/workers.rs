@@ -178,7 +178,7 @@ impl Workers {
     }
 
     /// The answer of `job`, run on one of the threads when it is the caller's turn. A job whose caller went away before
-    /// it began is not run. Refused with [`Reason::Throttled`] where the queue has no room for it, or where it cannot
+    /// it began is not run. Refused with [`Reason::Throttled`] if the queue has no room for it, or where it cannot
     /// be done before the caller's deadline.
     pub(crate) async fn run<T, F>(&self, caller: &Caller, work: Work, job: F) -> Result<T>
     where

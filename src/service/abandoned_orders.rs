@@ -13,7 +13,7 @@ use crate::store::{Batch, Delete, Record};
 
 impl Service {
     /// Fails an operation whose issuer did not decide in time. What the issuer may have of it is to be cancelled: the
-    /// same commit says so. False where somebody else changed the record meanwhile.
+    /// same commit says so. False if somebody else changed the record meanwhile.
     pub(super) async fn fail_overdue(
         &self,
         record: &Record,

@@ -134,7 +134,7 @@ impl Service {
     /// long as certificates depend on it.
     ///
     /// # Errors
-    /// `IssuerNotFound` where there is none.
+    /// `IssuerNotFound` if there is none.
     pub async fn ca(&self, vault: &VaultName, name: &IssuerName) -> Result<Vec<Blob>> {
         match self.load(&key::issuer(vault, name)).await? {
             Some((_, issuer)) => issuer.ca().map(|held| held.chain.clone()).ok_or_else(|| {

@@ -55,7 +55,7 @@ impl Service {
     /// One sealed text with the policy, all completed versions and their keys, exportable or not.
     /// A pending operation is not a part of it.
     ///
-    /// [`Reason::BadParameter`] where there is nothing to back up yet, or too much.
+    /// [`Reason::BadParameter`] if there is nothing to back up yet, or too much.
     pub async fn backup_certificate(
         &self,
         caller: &Caller,
@@ -128,8 +128,8 @@ impl Service {
 
     /// Brings a backup back under the name that the certificate had; versions keep their ids.
     ///
-    /// [`Reason::MalformedBackup`] where it cannot be read, [`Reason::AlreadyExists`] or
-    /// [`Reason::DeletedButRecoverable`] where the name is in use in this vault.
+    /// [`Reason::MalformedBackup`] if it cannot be read, [`Reason::AlreadyExists`] or
+    /// [`Reason::DeletedButRecoverable`] if the name is in use in this vault.
     pub async fn restore_certificate(
         &self,
         caller: &Caller,

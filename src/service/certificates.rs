@@ -20,7 +20,7 @@ pub struct CertificateView {
     pub issued: Option<Certificate>,
     /// SHA-1 of the certificate; all zero for the placeholder.
     pub thumbprint: [u8; 20],
-    /// Policy and dates of the whole; `None` where a version was asked for by name.
+    /// Policy and dates of the whole; `None` if a version was asked for by name.
     pub entry: Option<CertificateEntry>,
     pub has_pending: bool,
     /// Of the placeholder: from when to when the certificate will about be valid.

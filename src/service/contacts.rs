@@ -19,7 +19,7 @@ impl Service {
         Err(contended())
     }
 
-    /// [`Reason::ContactsNotFound`] where there are none.
+    /// [`Reason::ContactsNotFound`] if there are none.
     pub async fn contacts(&self, vault: &VaultName) -> Result<Contacts> {
         let found = self.load(&key::contacts(vault)).await?;
         found.map(|(_, contacts)| contacts).ok_or_else(|| not_found(vault))

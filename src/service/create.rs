@@ -64,11 +64,11 @@ struct Prepared {
 }
 
 impl Service {
-    /// Stores a new pending operation and answers it; the issuer is asked in the background.
+    /// Stores a new pending operation and returns it; the issuer is asked in the background.
     ///
     /// Refused with [`Reason::PendingInProgress`] while another one is in progress, with
-    /// [`Reason::BadParameter`] where the policy or the issuer is wrong, with
-    /// [`Reason::Throttled`] where too much work with keys already waits, or where the key would not
+    /// [`Reason::BadParameter`] if the policy or the issuer is wrong, with
+    /// [`Reason::Throttled`] if too much work with keys already waits, or where the key would not
     /// be made before the caller's deadline.
     pub async fn create(&self, request: CreateRequest) -> Result<Created> {
         if let Some(tags) = &request.tags {

@@ -104,7 +104,7 @@ impl Service {
         Err(contended())
     }
 
-    /// The removal of a record as it is now; nothing where there is none.
+    /// The removal of a record as it is now; nothing if there is none.
     pub(super) async fn removal<T>(&self, key: &Key<T>) -> Result<Option<Delete>> {
         let found = self.store.get(key.as_str()).await?;
         Ok(found.map(|Record { key, revision, .. }| Delete { key, expected: revision }))

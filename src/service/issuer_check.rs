@@ -8,7 +8,7 @@ use crate::issuer::provider::Needs;
 
 impl Service {
     /// The issuer must be there before the operation begins: an unknown name is the caller's mistake, and
-    /// so is a policy that its CA cannot express. Answers what the issuer needs of the request.
+    /// so is a policy that its CA cannot express. Returns what the issuer needs of the request.
     pub(super) async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<Needs> {
         let issuer = &policy.issuer;
         if issuer.is_manual() || issuer.is_self() {

@@ -137,7 +137,7 @@ impl Service {
         Ok(IssuerPage { next_page_token: paging.token(page.position()), issuers: page.items })
     }
 
-    /// Removes the issuer and answers it as it was. Allowed while certificates refer to it: a built-in authority is
+    /// Removes the issuer and returns it as it was. Allowed while certificates refer to it: a built-in authority is
     /// retired, and its key stays until the last certificate that it signed has expired. What another provider kept,
     /// such as the key of an account, is forgotten.
     pub async fn delete_issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {
@@ -221,7 +221,7 @@ impl Service {
         Ok(Some(Blob(self.keys.sealer().seal(password.as_bytes(), &password_context(vault, name))?)))
     }
 
-    /// A built-in authority gets its keys when it is first set, and keeps them. Answers the record of a new one.
+    /// A built-in authority gets its keys when it is first set, and keeps them. Returns the record of a new one.
     async fn give_authority(
         &self,
         caller: &Caller,

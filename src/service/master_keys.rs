@@ -40,7 +40,7 @@ impl Service {
         ))
     }
 
-    /// Whether the record was written with one of our master keys; `None` where it does not say.
+    /// Whether the record was written with one of our master keys; `None` if it does not say.
     fn opens(&self, kind: Kind, record: &Record) -> Option<bool> {
         if let Some(ours) = self.records.is_ours(record) {
             return Some(ours);

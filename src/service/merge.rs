@@ -29,8 +29,8 @@ impl Service {
     /// Stores the version and completes the operation in one commit.
     ///
     /// Refused with [`crate::domain::Reason::MergeForbidden`] while an issuer is at work, with
-    /// [`crate::domain::Reason::MergeKeyMismatch`] where no certificate holds the key of the
-    /// request, with [`crate::domain::Reason::BadParameter`] where the chain is not one.
+    /// [`crate::domain::Reason::MergeKeyMismatch`] if no certificate holds the key of the
+    /// request, with [`crate::domain::Reason::BadParameter`] if the chain is not one.
     pub async fn merge(&self, request: MergeRequest) -> Result<CertificateView> {
         if let Some(tags) = &request.tags {
             certificate::check_tags(tags)?;
@@ -71,7 +71,7 @@ impl Service {
         Err(contended())
     }
 
-    /// The writes that make a version out of a completed operation; `None` where the certificate
+    /// The writes that make a version out of a completed operation; `None` if the certificate
     /// was deleted meanwhile.
     pub(super) async fn completion(
         &self,

@@ -177,7 +177,7 @@ impl Service {
     }
 
     /// As [`Service::load`], of each of these keys in their order, in one question to the store for each [`MAX_KEYS`]
-    /// of them; nothing where there is no key. A record that does not verify is an error of its own.
+    /// of them; nothing if there is no key. A record that does not verify is an error of its own.
     async fn load_many<T: records::Stored>(&self, keys: &[Option<Key<T>>]) -> Result<Vec<Result<Option<T>>>> {
         let given: Vec<_> = keys.iter().flatten().collect();
         let mut found = self.get_many(&given).await?.into_iter();
@@ -211,7 +211,7 @@ impl Service {
         self.hub.token(*self.store.head().borrow())
     }
 
-    /// Commits; `None` where another writer committed first and the caller has to decide again.
+    /// Commits; `None` if another writer committed first and the caller has to decide again.
     async fn try_commit(&self, batch: Batch) -> Result<Option<Revision>> {
         let due = batch.puts.iter().filter_map(|put| put.due).min();
         let committed = self.store.commit(batch).await;

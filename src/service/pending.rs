@@ -91,7 +91,7 @@ impl Service {
         Err(contended())
     }
 
-    /// Removes the operation in any state and answers it as it stood. The issuer of one that was
+    /// Removes the operation in any state and returns it as it stood. The issuer of one that was
     /// in progress is notified in the background.
     pub async fn delete_pending(&self, wanted: &PendingRef) -> Result<Operation> {
         for _ in 0..CONFLICT_ATTEMPTS {

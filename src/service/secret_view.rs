@@ -34,7 +34,7 @@ impl Service {
     ///
     /// [`Reason::SecretNotFound`](crate::domain::Reason::SecretNotFound),
     /// [`Reason::SecretDisabled`](crate::domain::Reason::SecretDisabled), and
-    /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) where a PEM secret is asked
+    /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) if a PEM secret is asked
     /// for as PKCS #12.
     pub async fn secret(&self, caller: &Caller, wanted: &VersionRef, form: Option<ContentType>) -> Result<SecretView> {
         let (place, certificate) = self.version_of(wanted, Material::Secret).await?;

@@ -35,7 +35,7 @@ impl Service {
         Ok(records.into_iter().map(|record| Due { record, until }).collect())
     }
 
-    /// When there may be due work: at once where something was hinted, `None` where nothing was.
+    /// When there may be due work: at once where something was hinted, `None` if nothing was.
     pub fn next_due(&self) -> Option<Duration> {
         let due = self.wakeup.take()?;
         Some(Duration::from_millis(u64::try_from(due.0.saturating_sub(self.now().0)).unwrap_or(0)))
@@ -157,7 +157,7 @@ impl Service {
         self.save(record, pending, None, batch).await
     }
 
-    /// Commits the record with what goes along with it. False where somebody else changed one of them meanwhile, which
+    /// Commits the record with what goes along with it. False if somebody else changed one of them meanwhile, which
     /// is no fault: nothing is written then.
     pub(super) async fn save(
         &self,

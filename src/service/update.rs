@@ -28,7 +28,7 @@ impl Service {
     /// Changes a version: tags and whether it may be used; and the policy. Of a certificate that was never completed
     /// it changes what the version will get.
     ///
-    /// [`crate::domain::Reason::CertificateNotFound`] where there is no such version. The policy is that of the
+    /// [`crate::domain::Reason::CertificateNotFound`] if there is no such version. The policy is that of the
     /// certificate, through whichever version it is changed: a client that knows an older one must not be cut off by a
     /// renewal.
     pub async fn update_certificate(&self, request: &UpdateRequest) -> Result<CertificateView> {

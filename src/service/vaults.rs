@@ -88,7 +88,7 @@ impl Vaults {
         }
     }
 
-    /// The vault, wherever it was made; [`Reason::VaultNotFound`] where there is none of that name. One that is not
+    /// The vault, wherever it was made; [`Reason::VaultNotFound`] if there is none of that name. One that is not
     /// known here is looked for in the store. An absence is cached for a second, and the number of lookups per second
     /// is limited, so that made-up names do not load the store.
     pub async fn find(&self, name: &VaultName) -> Result<Vault> {
@@ -174,7 +174,7 @@ impl Service {
     }
 
     /// Creates a vault; `None` takes the default of the configuration. The settings
-    /// stay as they are from then on. [`Reason::AlreadyExists`] where it is there.
+    /// stay as they are from then on. [`Reason::AlreadyExists`] if it is there.
     pub async fn create_vault(
         &self,
         name: &VaultName,

@@ -65,7 +65,7 @@ pub(super) fn first_of_list(prefix: &str, after: &str) -> String {
     if after >= prefix { format!("{after}\0") } else { prefix.to_owned() }
 }
 
-/// The smallest text that is greater than every text with this prefix; none where there is no such text.
+/// The smallest text that is greater than every text with this prefix; none if there is no such text.
 pub(super) fn end_of_prefix(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {
@@ -88,7 +88,7 @@ impl History {
         self.0.get().map_or(Ok(()), |lost| Err(lost.clone()))
     }
 
-    /// Says so in the log, the first time. True where it was the first time.
+    /// Says so in the log, the first time. True if it was the first time.
     pub(super) fn lose(&self, lost: HistoryLost) -> bool {
         let first = self.0.set(lost.clone()).is_ok();
         if first {

@@ -48,7 +48,7 @@ pub struct Event {
     pub body: Vec<u8>,
 }
 
-/// Written all or nothing. Takes one revision for each event, and one where there is none; the
+/// Written all or nothing. Takes one revision for each event, and one if there is none; the
 /// records get the last of them.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -148,7 +148,7 @@ pub trait Store: Send + Sync + 'static {
     /// order), at most `limit`.
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError>;
 
-    /// All or nothing, durable when it returns. Answers the revision that the records got (the
+    /// All or nothing, durable when it returns. Returns the revision that the records got (the
     /// highest of the batch). A key may stand in a batch only once. A caller that stops waiting
     /// does not take the batch back.
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError>;
@@ -167,7 +167,7 @@ pub trait Store: Send + Sync + 'static {
     fn head(&self) -> watch::Receiver<Revision>;
 
     /// Removes events from the old end of the log: at most `limit`, only such as were committed
-    /// before `before`, and never so many that fewer than `keep_at_least` stay. Answers how many
+    /// before `before`, and never so many that fewer than `keep_at_least` stay. Returns how many
     /// went; the caller repeats until that is below `limit`, so that no step is a long one.
     async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError>;
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Principal {
     /// What limits and logs know the caller by.
     pub name: String,
-    /// Cancelled when the credentials are no longer accepted: streams end then. `None` where that cannot happen.
+    /// Cancelled when the credentials are no longer accepted: streams end then. `None` if that cannot happen.
     pub revoked: Option<CancellationToken>,
 }
 
@@ -32,7 +32,7 @@ pub enum Auth {
 }
 
 impl Auth {
-    /// The caller; `None` where the request has no bearer token or one that is not accepted.
+    /// The caller; `None` if the request has no bearer token or one that is not accepted.
     pub fn authenticate(&self, headers: &HeaderMap) -> Option<Principal> {
         self.accepts(bearer(headers)?)
     }

@@ -16,7 +16,7 @@ pub struct Row {
     pub http: StatusCode,
     /// `error.code` of the REST body.
     pub azure: &'static str,
-    /// `error.innererror.code` of the REST body, where there is one.
+    /// `error.innererror.code` of the REST body, if there is one.
     pub inner: Option<&'static str>,
 }
 

@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why there is no TLS. The message names the file and, where there is one, the cure; it never holds key material.
+/// Why there is no TLS. The message names the file and, if there is one, the cure; it never holds key material.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read {}: {source}", path.display())]

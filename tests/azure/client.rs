@@ -107,7 +107,7 @@ impl Client {
         self.must(&format!("PUT /certificates/issuers/{name}"), &body).await;
     }
 
-    /// Creates a certificate that signs itself, waits for it, and answers its bundle.
+    /// Creates a certificate that signs itself, waits for it, and returns its bundle.
     pub(crate) async fn issued(&self, name: &str) -> Value {
         self.create(name, "Self").await;
         assert_eq!(self.ended(name).await["status"], "completed");

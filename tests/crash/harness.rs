@@ -48,7 +48,7 @@ impl Harness {
     }
 
     /// Runs the scenario; if the process dies it is restarted, and the caller repeats what
-    /// he asked. Answers whether it died.
+    /// he asked. Returns whether it died.
     pub(crate) async fn play(&self, scenario: Scenario) -> bool {
         let mut died = false;
         for _ in 0..3 {

@@ -16,7 +16,7 @@ async fn a_key_that_is_used_again_stays_what_it_was() {
     place.filled().await;
     let life = place.open().await;
     refused(&life, A, &policy("Self", REUSED)).await;
-    // `exportable` is true where nothing is said.
+    // `exportable` is true if nothing is said.
     refused(&life, A, &policy("Self", r#""reuse_key":true"#)).await;
     life.create_with(A, "locked", r#""reuse_key":true,"exportable":false"#).await;
     refused(&life, A, &policy("Self", REUSED)).await;

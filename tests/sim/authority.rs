@@ -83,7 +83,7 @@ impl Authority {
         placed.clone()
     }
 
-    /// `None` where there is no such order.
+    /// `None` if there is no such order.
     fn cancel(&self, harness: &Harness, key: &str) -> Option<Placed> {
         let mut orders = self.orders.lock().unwrap();
         let placed = orders.get_mut(key)?;

@@ -46,7 +46,7 @@ impl Caller {
         }
     }
 
-    /// One try on some replica; `None` where the connection broke or the caller went away.
+    /// One try on some replica; `None` if the connection broke or the caller went away.
     async fn once<T, F: Future<Output = Result<T>>>(&self, call: impl FnOnce(Service) -> F) -> Option<Result<T>> {
         let door = self.door().await;
         let patience = if self.harness.percent(self.harness.profile.impatience) && !self.harness.calm() {

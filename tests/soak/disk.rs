@@ -75,7 +75,7 @@ fn mount(arguments: &[&str], folder: &Path) -> Result<(), String> {
 }
 
 pub(crate) fn undamaged(data: &Path) {
-    // Not a new one where there is none.
+    // Not a new one if there is none.
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
     let database = rusqlite::Connection::open_with_flags(data.join("certmint.db"), flags).unwrap();
     let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();

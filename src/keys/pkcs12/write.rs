@@ -29,9 +29,9 @@ const KEY_ID: [u8; 4] = [1, 0, 0, 0];
 
 type Secret = Zeroizing<Vec<u8>>;
 
-/// A file with the certificates, the one of the key first, and the key where there is one (PKCS #8,
+/// A file with the certificates, the one of the key first, and the key if there is one (PKCS #8,
 /// DER). Java shows `name` as the alias. The same content gives the same bytes, so that whoever
-/// compares two copies of a secret sees no change where there is none.
+/// compares two copies of a secret sees no change if there is none.
 pub(crate) fn write(key: Option<&[u8]>, certificates: &[&[u8]], name: &str) -> Secret {
     let mut safes = Vec::new();
     if let Some(key) = key {

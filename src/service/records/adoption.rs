@@ -211,7 +211,7 @@ async fn commit(store: &dyn Store, batch: Batch) -> Result<()> {
     Ok(())
 }
 
-/// The record with a code; `None` where it has one, and where it cannot be what its key says, which is logged. It stays
+/// The record with a code; `None` if it has one, and where it cannot be what its key says, which is logged. It stays
 /// due when it was: a step under way meets another revision, and is due again.
 fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
     if body::carries_a_code(&record.body) {

@@ -112,7 +112,7 @@ struct Parts<'a> {
     value: &'a [u8],
 }
 
-/// `None` where it is not written as [`authenticated`] writes it.
+/// `None` if it is not written as [`authenticated`] writes it.
 fn split(body: &[u8]) -> Option<Parts<'_>> {
     let rest = body.strip_prefix(OPEN)?;
     let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
@@ -135,7 +135,7 @@ pub(super) fn value_of(body: &[u8]) -> Option<&[u8]> {
     split(body).map(|parts| parts.value)
 }
 
-/// The verified bytes of the value; `None` where the body carries no code.
+/// The verified bytes of the value; `None` if the body carries no code.
 pub(super) fn verified<'a>(
     authenticator: &Authenticator,
     key: &str,

@@ -85,7 +85,7 @@ pub(in crate::service) struct Place<'a> {
     pub(in crate::service) kind: Kind,
     /// The vault, or the name of what belongs to none.
     pub(in crate::service) vault: &'a str,
-    /// Of a certificate or issuer, or a request id; empty where the vault is all.
+    /// Of a certificate or issuer, or a request id; empty if the vault is all.
     pub(in crate::service) name: &'a str,
     /// Of a version; empty elsewhere.
     pub(in crate::service) id: &'a str,

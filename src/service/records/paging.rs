@@ -73,7 +73,7 @@ impl<'a> Paging<'a> {
         })
     }
 
-    /// The token for what is behind the position; empty where there is nothing.
+    /// The token for what is behind the position; empty if there is nothing.
     pub(in crate::service) fn token(&self, position: Option<&str>) -> String {
         let Some(position) = position else { return String::new() };
         let code = self.with_parts(position, |parts| self.codec.authenticator().code(Purpose::PageToken, parts));
@@ -194,7 +194,7 @@ fn swapped<A, B>((one, other): (A, B)) -> (B, A) {
     (other, one)
 }
 
-/// Of an item of a list that needs another record: nothing where that one is damaged or missing, which was logged.
+/// Of an item of a list that needs another record: nothing if that one is damaged or missing, which was logged.
 pub(in crate::service) fn shown<I>(item: Result<Option<I>>) -> Result<Option<I>> {
     match item {
         Err(error) if concerns_a_record(&error) => Ok(None),

@@ -69,7 +69,7 @@ impl Ring {
         self.head = self.head.max(head);
     }
 
-    /// The first event after `cursor` that `matches`, and how far the look went; `None` where the
+    /// The first event after `cursor` that `matches`, and how far the look went; `None` if the
     /// ring does not reach back to the cursor.
     pub(super) fn next(
         &self,

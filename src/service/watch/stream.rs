@@ -303,7 +303,7 @@ impl Session {
     }
 
     /// Which operations of a stream without a snapshot have yet to end: those that ended before its
-    /// position are told by no event. Answers how far the log has to be read to know what was found.
+    /// position are told by no event. Returns how far the log has to be read to know what was found.
     async fn find_open(&mut self, request: &WatchRequest) -> Result<Revision> {
         let (mut after, mut known) = (String::new(), 0);
         loop {

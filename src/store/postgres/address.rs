@@ -27,7 +27,7 @@ pub(super) enum Verify {
 pub struct DatabaseUrl {
     pub(super) config: Config,
     pub(super) verify: Verify,
-    /// PEM file of the trusted authorities; the system's where there is none.
+    /// PEM file of the trusted authorities; the system's if there is none.
     pub(super) root_certificates: Option<PathBuf>,
 }
 

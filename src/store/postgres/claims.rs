@@ -57,7 +57,7 @@ WITH oldest AS MATERIALIZED (
 )
 SELECT count(*) FROM gone";
 
-/// Nobody asks any more for the outcome of a transaction this old; the newest row holds the head. Answers where the
+/// Nobody asks any more for the outcome of a transaction this old; the newest row holds the head. Returns where the
 /// next one begins.
 const FORGET: &str = "\
 -- forget

@@ -110,7 +110,7 @@ UPDATE certmint SET epoch = replace(gen_random_uuid()::text, '-', '') WHERE id =
 pub(super) const STATEMENTS: &[&str] =
     &[LOCK_REVISIONS, LOCK_SCHEMA, SERVER, OURS, VERSION, STRANGERS, SAVE_VERSION, RENEW_EPOCH];
 
-/// Checks the server and the tables, and brings these up to date where `migrate` allows it. Answers the
+/// Checks the server and the tables, and brings these up to date where `migrate` allows it. Returns the
 /// version of the schema.
 pub(super) async fn prepare(session: &Session, migrate: bool) -> Result<i32, Fault> {
     let client = &session.client;

@@ -289,7 +289,7 @@ impl WriteSession {
         Ok(Self { session, lock_records, lock_revisions, write, outcome })
     }
 
-    /// Everything but the COMMIT, in one round trip. Answers the epoch, too.
+    /// Everything but the COMMIT, in one round trip. Returns the epoch, too.
     async fn prepare_commit(&self, arrays: &Arrays<'_>) -> Result<(Ready, String), Fault> {
         let Arrays { takes, of, keys, expected, gone, due, bodies, event_of, event_place, event_bodies } = arrays;
         let client = &self.session.client;

@@ -265,7 +265,7 @@ fn not_in_use(page: &[u8]) -> Option<(usize, usize)> {
     (from < to && to <= page.len()).then_some((from, to))
 }
 
-/// False where the file ends before.
+/// False if the file ends before.
 fn read_whole(file: &File, bytes: &mut [u8], place: u64) -> io::Result<bool> {
     match file.read_exact_at(bytes, place) {
         Ok(()) => Ok(true),

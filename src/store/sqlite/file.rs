@@ -17,7 +17,7 @@ pub(super) struct Claimed {
 }
 
 impl Claimed {
-    /// Makes the file where there is none, and locks the `.lock` file beside it. SQLite's own
+    /// Makes the file if there is none, and locks the `.lock` file beside it. SQLite's own
     /// locks do not serve: they let two writers take turns, and each counts revisions by itself.
     pub(super) fn new(path: &Path) -> Result<Self, Fault> {
         let failed = |error: io::Error| Fault::Open { path: path.to_owned(), source: Box::new(error) };

@@ -163,7 +163,7 @@ pub(super) fn open_reader(path: &Path, options: &SqliteOptions) -> Result<Connec
     open().map_err(|e| cannot_open(path, e))
 }
 
-/// Answers the new epoch.
+/// Returns the new epoch.
 pub(super) fn renew_epoch(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row(RENEW_EPOCH, [], |row| row.get(0))
 }
@@ -210,7 +210,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Answers the journal mode that the file got.
+/// Returns the journal mode that the file got.
 fn set_up_writer(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<String> {
     connection.busy_timeout(options.busy_timeout)?;
     // The page size holds for a new file only, and must come before the journal mode.

@@ -206,7 +206,7 @@ struct Group<'c> {
 }
 
 impl Group<'_> {
-    /// Answers the time of the commit.
+    /// Returns the time of the commit.
     fn begin(&mut self, now: Option<&Now>) -> Timestamp {
         let begun = execute(self.connection, BEGIN).and_then(|()| match now {
             Some(now) => Ok(now()),
@@ -233,7 +233,7 @@ impl Group<'_> {
         }
     }
 
-    /// Does it, or refuses it before anything was written. `None` where the whole transaction is lost, as it is with
+    /// Does it, or refuses it before anything was written. `None` if the whole transaction is lost, as it is with
     /// the first fault of the database.
     fn attempt<T>(
         &mut self,

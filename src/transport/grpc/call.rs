@@ -46,7 +46,7 @@ impl Call {
         Subscriber { principal: self.principal.name.clone(), connection: self.connection }
     }
 
-    /// The vault that a message names, else the one of the host; refused where there is none.
+    /// The vault that a message names, else the one of the host; refused if there is none.
     pub(super) async fn vault(&self, name: &str) -> Result<VaultName> {
         let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
         self.note(|record| vault.as_str().clone_into(&mut record.vault));
@@ -117,7 +117,7 @@ pub(super) fn optional_version(text: &str) -> Result<Option<Version>> {
     if text.is_empty() { Ok(None) } else { Version::parse(text).map(Some) }
 }
 
-/// A text that is absent where it is empty, as proto3 has it.
+/// A text that is absent if it is empty, as proto3 has it.
 pub(super) fn filled(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }

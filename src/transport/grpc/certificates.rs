@@ -10,7 +10,7 @@ use crate::service::{CreateRequest, ListPending, MAX_PAGE, MergeRequest, Service
 use std::collections::HashMap;
 use tonic::{Request, Response, Status};
 
-/// Answers the calls of one service.
+/// Handles the calls of one service.
 pub(super) struct Certificates(pub(super) Service);
 
 /// The surroundings and the message of a call.

@@ -24,7 +24,7 @@ use tonic::body::Body;
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) principal: Principal,
-    /// `None` where no line will be written.
+    /// `None` if no line will be written.
     pub(super) record: Option<Arc<Mutex<AuditRecord>>>,
     /// Whether credentials were accepted.
     pub(super) is_known: bool,

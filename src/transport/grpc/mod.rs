@@ -158,7 +158,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    /// Answers a call of gRPC, or of gRPC-Web by way of its translation.
+    /// Handles a gRPC call, or a gRPC-Web one after translation.
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let middleware = self.0.clone();
         let streams = Method::of(request.uri().path()).streams;

@@ -42,7 +42,7 @@ pub(super) struct Open {
 
 #[derive(Debug)]
 struct State {
-    /// `None` where the request is not paid for: it may show credentials, and is refused otherwise.
+    /// `None` if the request is not paid for: it may show credentials, and is refused otherwise.
     charge: Option<Charge>,
     /// What is held for the whole request.
     fixed: usize,

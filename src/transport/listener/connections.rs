@@ -170,7 +170,7 @@ impl Connections {
         }
     }
 
-    /// How long to wait for room; `None` where there is some.
+    /// How long to wait for room; `None` if there is some.
     fn make_room(&self) -> Option<Duration> {
         let options = &self.budget.options;
         let open = self.tables();

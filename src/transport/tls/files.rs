@@ -44,7 +44,7 @@ impl FileCertificates {
         Ok(true)
     }
 
-    /// When the leaf ends, in seconds since 1970; `None` where it cannot be read.
+    /// When the leaf ends, in seconds since 1970; `None` if it cannot be read.
     pub fn not_after(&self) -> Option<i64> {
         let leaf = x509_cert::Certificate::from_der(self.current().cert.first()?).ok()?;
         i64::try_from(leaf.tbs_certificate().validity().not_after.to_unix_duration().as_secs()).ok()

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
 
 impl Form {
-    /// `None` where it is no form in UTF-8, or a name stands twice (RFC 6749 section 3.2).
+    /// `None` if it is no form in UTF-8, or a name stands twice (RFC 6749 section 3.2).
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut pairs: Vec<(String, Zeroizing<String>)> = Vec::new();
         for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {

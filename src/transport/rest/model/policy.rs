@@ -247,7 +247,7 @@ struct SecretAnswer {
 
 #[derive(Serialize)]
 struct X509Answer<'a> {
-    /// Absent where there is none.
+    /// absent if there is none.
     #[serde(skip_serializing_if = "str::is_empty")]
     subject: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

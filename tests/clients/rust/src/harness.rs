@@ -131,7 +131,7 @@ pub(crate) fn begin(client: &CertificateClient, name: &str, policy: CertificateP
     client.begin_create_certificate(name, parameters.try_into().unwrap(), None).unwrap()
 }
 
-/// Begins an operation and answers it as it was then.
+/// Begins an operation and returns it as it was then.
 pub(crate) async fn create(
     client: &CertificateClient,
     name: &str,
