@@ -3,12 +3,12 @@
 use super::AppError;
 use crate::clock::Clock;
 use crate::config::{AcmeSettings, Config, HookForm as FormSetting, HookSettings};
+use crate::issuer::Issuers;
 use crate::issuer::acme::{Acme, Hook, HookForm, Lookup, PRESETS, Responder, Tools};
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::provider::ChallengeKind;
 use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
-use crate::issuer::{Issuer, Issuers};
 use crate::keys::Keys;
 use crate::outbound::ClientOptions;
 use crate::service::Service;
@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Every provider that issuer objects can name.
 pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> Issuers {
-    let self_signed: Arc<dyn Issuer> = Arc::new(SelfSigned::new(keys.clone()));
-    let mut issuers = Issuers::new(self_signed.clone()).with("LocalCA", Arc::new(LocalCa::new(keys.clone())));
+    let self_signed = Arc::new(SelfSigned::new(keys.clone()));
+    let mut issuers = Issuers::new(self_signed.clone()).with_provider(Arc::new(LocalCa::new(keys.clone())));
     let tools = Tools {
         clients: Arc::new(ClientOptions::default()),
         hooks: Arc::new(config.acme.hooks.iter().map(|(name, settings)| (name.clone(), hook(settings))).collect()),
@@ -31,7 +31,7 @@ pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> 
         issuers = issuers.with_provider(Arc::new(Acme::new(*preset, tools.clone())));
     }
     if config.dev {
-        issuers = issuers.with("Test", Arc::new(TestIssuer::new(self_signed)));
+        issuers = issuers.with_provider(Arc::new(TestIssuer::new(self_signed)));
     }
     issuers
 }

@@ -1,5 +1,5 @@
-//! The port for certificate authorities with accounts, options and challenges. A provider is one
-//! for the process; what differs between issuer objects is in their opaque, sealed [`State`].
+//! The port for certificate authorities, in this process and outside of it. A provider is one for
+//! the process; what differs between issuer objects is in their opaque, sealed [`State`].
 //!
 //! # What the service commits, and when
 //! 1. `configure` has no outside effect. Its state is committed with the issuer object *before*
@@ -14,10 +14,15 @@
 pub use crate::domain::{Action, ActionKind};
 
 use super::{Checkpoint, FailureClass, IssuerError, Step};
-use crate::domain::{self, CertificateName, Policy, RequestId, Timestamp, VaultName, Version};
+use crate::clock::Clock;
+use crate::domain::{
+    self, CertificateName, IssuerConfig, IssuerName, Policy, RequestId, Timestamp, VaultName, Version,
+};
+use crate::keys::Caller;
 use async_trait::async_trait;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -43,7 +48,7 @@ pub struct Order {
 
 /// What a provider keeps of an issuer object: its options, secrets and account. Nobody else reads
 /// it. The service seals it. Removed from memory when dropped; `Debug` shows the length.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct State(pub Zeroizing<Vec<u8>>);
 
 impl fmt::Debug for State {
@@ -53,7 +58,7 @@ impl fmt::Debug for State {
 }
 
 /// What a caller set on an issuer object, complete: after a partial change the service merges.
-/// `Debug` shows no secret.
+/// `Debug` shows names alone.
 #[derive(Clone, Default)]
 pub struct IssuerInput {
     /// By the names of [`IssuerSchema`].
@@ -66,12 +71,33 @@ pub struct IssuerInput {
     pub password: Option<Zeroizing<String>>,
     /// Key Vault's `org_details`.
     pub organization: Option<domain::issuer::Organization>,
+    /// Only for providers with [`Provider::is_ca`].
+    pub ca: Option<CaInput>,
+}
+
+/// What a CA of this server is made from, beside the members of its issuer object.
+#[derive(Clone)]
+pub struct CaInput {
+    pub vault: VaultName,
+    pub issuer: IssuerName,
+    /// Whose turn it is at the key threads.
+    pub caller: Caller,
+    /// The certificates begin when they are made, not when they began to wait for a thread.
+    pub clock: Arc<dyn Clock>,
+    /// Common names that CAs of the vault have or had, by `keys::authority::comparable_name`.
+    /// Empty where the CA was made before.
+    pub taken_names: HashSet<String>,
+    /// `credentials.account_id` as this call names it; what it leaves out stays as it is.
+    pub named_account_id: Option<String>,
+    /// `org_details.id` as this call names it.
+    pub named_organization_id: Option<String>,
 }
 
 impl fmt::Debug for IssuerInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secrets: Vec<&String> = self.secrets.keys().collect();
-        write!(f, "options {:?}, secrets {secrets:?}", self.options)
+        // A value of the wrong option may be a secret.
+        let (options, secrets): (Vec<_>, Vec<_>) = (self.options.keys().collect(), self.secrets.keys().collect());
+        write!(f, "options {options:?}, secrets {secrets:?}")
     }
 }
 
@@ -239,6 +265,25 @@ pub trait Provider: Send + Sync + 'static {
     /// What it needs from the certificate's side.
     fn needs(&self) -> Needs {
         Needs::default()
+    }
+
+    /// The state of an issuer object for providers that keep all of it in the object: its
+    /// authority and the members of Key Vault. `None` for those whose state is a sealed record of
+    /// its own. A state from here is never changed by steps.
+    fn state_in_object(&self, _vault: &VaultName, _issuer: &IssuerConfig) -> Option<State> {
+        None
+    }
+
+    /// Whether `configure` makes a CA of this server, whose keys and certificates
+    /// [`Provider::authority`] then answers.
+    fn is_ca(&self) -> bool {
+        false
+    }
+
+    /// Members of Key Vault's issuer object that it reads: `account_id`, `password` and
+    /// `organization_id`.
+    fn members(&self) -> Vec<OptionSchema> {
+        Vec::new()
     }
 
     /// Starts or continues the order.

@@ -1,51 +1,91 @@
-//! `Test`: an issuer whose account decides the outcome, for testing clients. It must be enabled in the configuration.
+//! `Test`: a provider that does what its account says, for trying out how callers take it. The
+//! configuration has to allow it.
 
-use super::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
+use super::provider::{
+    Health, IssuerInput, IssuerSchema, Needs, OptionKind, OptionSchema, Order, Progress, Provider, State,
+};
+use super::{Checkpoint, FailureClass, IssuerError, Step};
+use crate::domain::{self, IssuerConfig, VaultName};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// The account id decides, without case: `hold` stays in progress until it is cancelled, `fail`
 /// fails by the issuer's fault, `reject` by the requester's, `stuck` never answers; every other one,
 /// and none, completes.
 pub struct TestIssuer {
-    complete: Arc<dyn Issuer>,
+    complete: Arc<dyn Provider>,
 }
 
 // A cancellation wakes the operation at once, so looking again is only for form.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
 impl TestIssuer {
-    /// `complete` signs what is to be completed.
-    pub fn new(complete: Arc<dyn Issuer>) -> Self {
+    /// `complete` signs what is to be completed, whatever its state.
+    pub fn new(complete: Arc<dyn Provider>) -> Self {
         Self { complete }
     }
 }
 
+/// The account id is the whole state.
+fn state(account_id: Option<&str>) -> State {
+    State(Zeroizing::new(account_id.unwrap_or_default().as_bytes().to_vec()))
+}
+
 #[async_trait]
-impl Issuer for TestIssuer {
-    async fn advance(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        let account = order.issuer.as_ref().and_then(|issuer| issuer.credentials.account_id.as_deref()).unwrap_or("");
-        match account.to_ascii_lowercase().as_str() {
-            "hold" => Ok(Step::Pending {
-                checkpoint: checkpoint.clone(),
+impl Provider for TestIssuer {
+    fn schema(&self) -> IssuerSchema {
+        let summary = "For tests: does what its account id says.";
+        IssuerSchema { provider: "Test", summary, options: Vec::new() }
+    }
+
+    fn members(&self) -> Vec<OptionSchema> {
+        vec![OptionSchema {
+            name: "account_id",
+            kind: OptionKind::Choice(&["complete", "hold", "fail", "reject", "stuck"]),
+            required: false,
+            default: Some("complete"),
+            help: "What happens to each request.",
+        }]
+    }
+
+    fn state_in_object(&self, _vault: &VaultName, issuer: &IssuerConfig) -> Option<State> {
+        Some(state(issuer.credentials.account_id.as_deref()))
+    }
+
+    async fn configure(&self, input: &IssuerInput, _old: Option<&State>) -> domain::Result<State> {
+        Ok(state(input.account_id.as_deref()))
+    }
+
+    fn needs(&self) -> Needs {
+        self.complete.needs()
+    }
+
+    async fn advance(&self, order: &Order, state: &State, at: &Checkpoint) -> Result<Progress, IssuerError> {
+        match String::from_utf8_lossy(&state.0).to_ascii_lowercase().as_str() {
+            "hold" => Ok(Progress::new(Step::Pending {
+                checkpoint: at.clone(),
                 details: Some("The test issuer holds this request until it is cancelled.".to_owned()),
                 again: LOOK_AGAIN,
-            }),
-            "fail" => Ok(Step::Failed {
-                class: FailureClass::IssuerError,
-                message: "The test issuer failed, as its account id says.".to_owned(),
-            }),
-            "reject" => Ok(Step::Failed {
-                class: FailureClass::RequestRejected,
-                message: "The test issuer rejected the request, as its account id says.".to_owned(),
-            }),
+            })),
+            "fail" => {
+                Ok(Progress::failed(FailureClass::IssuerError, "The test issuer failed, as its account id says."))
+            }
+            "reject" => Ok(Progress::failed(
+                FailureClass::RequestRejected,
+                "The test issuer rejected the request, as its account id says.",
+            )),
             "stuck" => std::future::pending().await,
-            _ => self.complete.advance(order, checkpoint).await,
+            _ => self.complete.advance(order, &State::default(), at).await,
         }
     }
 
-    async fn cancel(&self, _order: &Order, _checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        Ok(Step::Cancelled)
+    async fn cancel(&self, _order: &Order, _state: &State, _at: &Checkpoint) -> Result<Progress, IssuerError> {
+        Ok(Progress::new(Step::Cancelled))
+    }
+
+    async fn check(&self, _state: &State) -> Health {
+        Health::Good("The test issuer needs no credentials.".to_owned())
     }
 }

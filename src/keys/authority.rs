@@ -93,6 +93,11 @@ pub fn is_numbered(name: &str, common_name: &str) -> bool {
     name == common_name || number.is_some_and(|number| name == numbered(common_name, number))
 }
 
+/// The form in which common names compare: without case and repeated spaces (RFC 5280 section 7.1).
+pub fn comparable_name(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
 /// The common name of a certificate of an authority.
 pub fn common_name_of(der: &[u8]) -> Result<String> {
     let certificate = X509::read(der).map_err(defect(UNREADABLE))?;

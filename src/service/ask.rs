@@ -1,12 +1,12 @@
 //! One call to an issuer: finding it, the time limit, and what its result means for the operation.
 
-use super::issuer_states::Held;
+use super::issuer_states::Kept;
 use super::records::{PendingRecord, key};
 use super::{Service, issuer_bulkhead};
 use crate::domain::pending::{Event, State};
-use crate::domain::{Action, IssuerConfig, IssuerName, OperationError, RequestId, Result, Timestamp};
-use crate::issuer::provider::{self, Needs, Progress, Provider};
-use crate::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step, Who};
+use crate::domain::{Action, IssuerName, OperationError, RequestId, Result, Timestamp};
+use crate::issuer::provider::{self, Needs, Order, Progress, Provider};
+use crate::issuer::{Checkpoint, FailureClass, IssuerError, Step};
 use crate::store::Batch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,10 +44,11 @@ impl From<Outcome> for Asked {
     }
 }
 
-/// Who is asked.
-enum Signer {
-    BuiltIn(Arc<dyn Issuer>, Option<Box<IssuerConfig>>),
-    Provider(Arc<dyn Provider>, Box<Held>),
+/// Who is asked: the provider, what it keeps of the issuer object, and its name in counts.
+struct Signer {
+    provider: Arc<dyn Provider>,
+    kept: Kept,
+    name: &'static str,
 }
 
 /// Waits after fruitless steps, in seconds; the last one repeats (issuers.md section 8).
@@ -66,7 +67,7 @@ impl Service {
     /// Where the store does not let the answer be prepared; the step is repeated.
     pub(super) async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Result<Asked> {
         let operation = &pending.operation;
-        let (signer, name) = match self.find_signer(pending).await {
+        let signer = match self.find_signer(pending).await {
             Ok(found) => found,
             Err(problem) => return Ok(open(pending, Some(problem), None).into()),
         };
@@ -88,7 +89,7 @@ impl Service {
         let begun = Instant::now();
         let call = self.bulkhead.watch(&called, call(&signer, pending, &checkpoint));
         let answer = tokio::time::timeout(time, call).await;
-        self.metrics.issuer(name, outcome_of(&answer), begun.elapsed());
+        self.metrics.issuer(signer.name, outcome_of(&answer), begun.elapsed());
         match answer {
             Ok(Ok(progress)) => self.progressed(pending, &checkpoint, &signer, progress).await,
             Ok(Err(error)) => Ok(unsuccessful(pending, error).into()),
@@ -111,7 +112,7 @@ impl Service {
         actions.truncate(MAX_ACTIONS);
         let mut beside = Batch::default();
         let changed = state.is_some();
-        if let (Signer::Provider(_, held), Some(state)) = (signer, &state) {
+        if let (Kept::Record(held), Some(state)) = (&signer.kept, &state) {
             beside.puts.push(self.next_issuer_state(held, state)?);
         }
         self.stage_challenges(&mut beside, publish, withdraw).await?;
@@ -135,49 +136,35 @@ impl Service {
         Ok(Asked { outcome, beside })
     }
 
-    /// Who signs for an operation, and the name of the provider; otherwise a sentence for whoever waits.
-    async fn find_signer(&self, pending: &PendingRecord) -> Result<(Signer, &'static str), String> {
+    /// Who signs for an operation; otherwise a sentence for whoever waits.
+    async fn find_signer(&self, pending: &PendingRecord) -> Result<Signer, String> {
         let operation = &pending.operation;
         let parameters = &operation.issuer;
         if parameters.is_self() {
-            return Ok((Signer::BuiltIn(self.issuers.self_signed().clone(), None), "Self"));
+            let kept = Kept::Object(provider::State::default());
+            return Ok(Signer { provider: self.issuers.self_signed().clone(), kept, name: "Self" });
         }
         let missing = || format!("The issuer {} no longer exists: set it again.", parameters.name);
         let name = IssuerName::parse(&parameters.name).map_err(|_| missing())?;
         let found = self.load(&key::issuer(&operation.vault, &name)).await;
         let (_, config) = found.map_err(|error| error.message)?.ok_or_else(missing)?;
-        let provider = self.issuers.name_of(&config.provider).unwrap_or("Self");
-        let signer = match self.issuers.get(&config.provider) {
-            Some(Who::BuiltIn(issuer)) => Signer::BuiltIn(issuer.clone(), Some(Box::new(config))),
-            Some(Who::Provider(provider)) => {
-                let held = self.issuer_state(&operation.vault, &name).await.map_err(|error| error.message)?;
-                let held = held.ok_or_else(|| format!("The issuer {name} has no state: set it again."))?;
-                Signer::Provider(provider.clone(), Box::new(held))
-            }
-            None => {
-                return Err(format!("The provider {} of the issuer is not offered by this server.", config.provider));
-            }
+        let (Some(provider), Some(known)) =
+            (self.issuers.get(&config.provider), self.issuers.name_of(&config.provider))
+        else {
+            return Err(format!("The provider {} of the issuer is not offered by this server.", config.provider));
         };
-        Ok((signer, provider))
+        let kept = self.state_of(&**provider, &operation.vault, &config).await.map_err(|error| error.message)?;
+        let kept = kept.ok_or_else(|| format!("The issuer {name} has no state: set it again."))?;
+        Ok(Signer { provider: provider.clone(), kept, name: known })
     }
 }
 
 async fn call(signer: &Signer, pending: &PendingRecord, at: &Checkpoint) -> Result<Progress, IssuerError> {
-    let cancelling = pending.operation.cancellation_requested;
-    match signer {
-        Signer::BuiltIn(issuer, config) => {
-            let order = order(pending, config.as_deref().cloned());
-            let step = if cancelling { issuer.cancel(&order, at).await } else { issuer.advance(&order, at).await };
-            step.map(Progress::new)
-        }
-        Signer::Provider(provider, held) => {
-            let order = provider_order(pending, provider.needs());
-            if cancelling {
-                provider.cancel(&order, &held.state, at).await
-            } else {
-                provider.advance(&order, &held.state, at).await
-            }
-        }
+    let order = order(pending, signer.provider.needs());
+    if pending.operation.cancellation_requested {
+        signer.provider.cancel(&order, signer.kept.state(), at).await
+    } else {
+        signer.provider.advance(&order, signer.kept.state(), at).await
     }
 }
 
@@ -212,24 +199,9 @@ fn outcome_of(answer: &Result<Result<Progress, IssuerError>, Elapsed>) -> &'stat
     }
 }
 
-fn order(pending: &PendingRecord, issuer: Option<IssuerConfig>) -> Order {
+fn order(pending: &PendingRecord, needs: Needs) -> Order {
     let operation = &pending.operation;
     Order {
-        vault: operation.vault.clone(),
-        certificate: operation.certificate.clone(),
-        request_id: operation.request_id,
-        version: operation.version,
-        csr: operation.csr.0.clone(),
-        policy: pending.policy.clone(),
-        created: operation.created,
-        issuer,
-        sealed_key: pending.sealed_key.0.clone(),
-    }
-}
-
-fn provider_order(pending: &PendingRecord, needs: Needs) -> provider::Order {
-    let operation = &pending.operation;
-    provider::Order {
         vault: operation.vault.clone(),
         certificate: operation.certificate.clone(),
         request_id: operation.request_id,

@@ -4,11 +4,9 @@ use super::issuers::not_found;
 use super::records::{Key, Prefix, Stored, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended, step};
 use crate::domain::authority::AuthorityRecord;
-use crate::domain::issuer::Organization;
 use crate::domain::{Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, VaultName};
-use crate::keys::authority::{self, AUTHORITY_KEY};
+use crate::keys::authority;
 use crate::keys::chain::OrderedChain;
-use crate::keys::{Caller, Work};
 use crate::store::{Batch, Put};
 use std::collections::HashSet;
 
@@ -16,30 +14,6 @@ use std::collections::HashSet;
 const PAGE: usize = 500;
 
 impl Service {
-    /// Makes an authority for an issuer, under a name that no other one of the vault has or had.
-    pub(super) async fn make_authority(
-        &self,
-        caller: &Caller,
-        vault: &VaultName,
-        issuer: &IssuerConfig,
-        with_intermediate: bool,
-    ) -> Result<Authority> {
-        let common_name = authority::common_name(vault, &issuer.name, issuer.organization.as_ref())?;
-        let taken = self.authority_names(vault).await?;
-        let free = |name: &String| !authority::names(name).iter().any(|name| taken.contains(&comparable(name)));
-        let common_name = (1..=u32::MAX).map(|number| authority::numbered(&common_name, number)).find(free);
-        let organization = Organization { id: common_name, administrators: Vec::new(), without_administrators: false };
-        let (sealer, clock) = (self.keys.sealer().clone(), self.clock.clone());
-        let (vault, name) = (vault.clone(), issuer.name.clone());
-        let make = move || {
-            let organization = Some(&organization);
-            // When it is made, not when it began to wait for a thread.
-            let now = clock.now();
-            authority::create_authority(&sealer, &vault, &name, organization, with_intermediate, AUTHORITY_KEY, now)
-        };
-        self.keys.run(caller, Work::Generate(AUTHORITY_KEY), make).await
-    }
-
     /// The record of an authority that was just made.
     pub(super) fn new_authority(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<Option<Put>> {
         let Some(made) = &issuer.authority else { return Ok(None) };
@@ -152,15 +126,15 @@ impl Service {
         }
     }
 
-    /// The common names of all authorities that a vault has or had.
-    async fn authority_names(&self, vault: &VaultName) -> Result<HashSet<String>> {
+    /// The common names of all authorities that a vault has or had, in the form in which they compare.
+    pub(super) async fn authority_names(&self, vault: &VaultName) -> Result<HashSet<String>> {
         let mut chains: Vec<Vec<Blob>> =
             self.authorities(vault).await?.into_iter().map(|record| record.chain).collect();
         // Those of older versions have no record.
         let issuers = self.all(&key::issuers_of(vault)).await?;
         chains.extend(issuers.into_iter().filter_map(|issuer| issuer.authority.map(|held| held.chain)));
         let names = chains.iter().flatten().map(|Blob(der)| authority::common_name_of(der));
-        names.map(|name| name.map(|name| comparable(&name))).collect()
+        names.map(|name| name.map(|name| authority::comparable_name(&name))).collect()
     }
 
     async fn authorities(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
@@ -202,9 +176,4 @@ impl Service {
 fn place(vault: &VaultName, chain: &[Blob]) -> Option<Key<AuthorityRecord>> {
     let id = chain.first().and_then(|Blob(der)| authority::identifier(der))?;
     Some(key::authority(vault, &id))
-}
-
-/// Names compare without case and repeated spaces (RFC 5280 section 7.1).
-fn comparable(name: &str) -> String {
-    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }

@@ -3,7 +3,6 @@
 use super::Service;
 use super::records::key;
 use crate::domain::{Detail, Error, IssuerName, Policy, Result, VaultName};
-use crate::issuer::Who;
 use crate::issuer::provider::Needs;
 
 impl Service {
@@ -28,22 +27,19 @@ impl Service {
                 format!("The issuer {name} is disabled: enable it, or use another one."),
             ));
         }
-        match self.issuers.get(&config.provider) {
-            Some(Who::BuiltIn(_)) => Ok(Needs::default()),
-            Some(Who::Provider(provider)) => {
-                let Some(held) = self.issuer_state(vault, &name).await? else {
-                    return Err(Error::field(
-                        "policy.issuer.name",
-                        format!("The issuer {name} has no state of its provider: set it again."),
-                    ));
-                };
-                provider.accept(policy, &held.state)?;
-                Ok(provider.needs())
-            }
-            None => Err(Error::field(
+        let Some(provider) = self.issuers.get(&config.provider) else {
+            return Err(Error::field(
                 "policy.issuer.name",
                 format!("The issuer {name} has the provider {}, which this server does not offer.", config.provider),
-            )),
-        }
+            ));
+        };
+        let Some(kept) = self.state_of(&**provider, vault, &config).await? else {
+            return Err(Error::field(
+                "policy.issuer.name",
+                format!("The issuer {name} has no state of its provider: set it again."),
+            ));
+        };
+        provider.accept(policy, kept.state())?;
+        Ok(provider.needs())
     }
 }

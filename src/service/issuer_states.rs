@@ -4,10 +4,10 @@
 use super::Service;
 use super::records::{IssuerStateRecord, key};
 use crate::domain::{self, Blob, Error, IssuerConfig, IssuerName, Result, VaultName};
-use crate::issuer::provider::{IssuerInput, State};
-use crate::keys::SealContext;
+use crate::issuer::provider::{CaInput, IssuerInput, Provider, State};
+use crate::keys::{Caller, SealContext};
 use crate::store::{Batch, Delete, Put, Record};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -19,6 +19,14 @@ const ACTIVATION_STEPS: usize = 8;
 /// How long setting an issuer waits for the CA: the first order does the same.
 const ACTIVATION_TIME: Duration = Duration::from_secs(20);
 
+/// Who sets or changes an issuer object, and what the call says.
+#[derive(Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) vault: &'a VaultName,
+    pub(super) input: &'a domain::IssuerInput,
+}
+
 /// The state of an issuer object, opened, as it was read.
 pub(super) struct Held {
     record: Record,
@@ -26,7 +34,37 @@ pub(super) struct Held {
     pub(super) state: State,
 }
 
+/// Where the state of an issuer object comes from.
+pub(super) enum Kept {
+    /// The object itself: its authority, and members of Key Vault.
+    Object(State),
+    Record(Box<Held>),
+}
+
+impl Kept {
+    pub(super) fn state(&self) -> &State {
+        match self {
+            Self::Object(state) => state,
+            Self::Record(held) => &held.state,
+        }
+    }
+}
+
 impl Service {
+    /// What the provider of an issuer object keeps of it; `None` where its record is missing.
+    pub(super) async fn state_of(
+        &self,
+        provider: &dyn Provider,
+        vault: &VaultName,
+        issuer: &IssuerConfig,
+    ) -> Result<Option<Kept>> {
+        if let Some(state) = provider.state_in_object(vault, issuer) {
+            return Ok(Some(Kept::Object(state)));
+        }
+        let held = self.issuer_state(vault, &issuer.name).await?;
+        Ok(held.map(|held| Kept::Record(Box::new(held))))
+    }
+
     /// The state of an issuer object; none where its provider has none.
     pub(super) async fn issuer_state(&self, vault: &VaultName, issuer: &IssuerName) -> Result<Option<Held>> {
         let Some((record, value)) = self.load(&key::issuer_state(vault, issuer)).await? else { return Ok(None) };
@@ -54,30 +92,44 @@ impl Service {
         Ok(texts.into_iter().map(|(name, text)| (name, Zeroizing::new(text))).collect())
     }
 
-    /// What is written beside an issuer object: the state that its provider makes of the options, or the removal of
-    /// an earlier provider's. `held` is what is there; it counts as the object's own only where there was an object.
+    /// What is written beside an issuer object: the state that its provider makes of it, or the removal of an earlier
+    /// provider's. An authority that is made goes into the object. A state that is there counts as the object's own
+    /// only where there was an object before.
     ///
     /// # Errors
     /// The option, and what is wrong with it.
     pub(super) async fn configure(
         &self,
-        vault: &VaultName,
+        change: Change<'_>,
         before: Option<&IssuerConfig>,
-        issuer: &IssuerConfig,
+        issuer: &mut IssuerConfig,
         secrets: Secrets,
         password: Option<Zeroizing<String>>,
     ) -> Result<Batch> {
+        let vault = change.vault;
         let mut batch = Batch::default();
         let place = key::issuer_state(vault, &issuer.name);
-        let Some(provider) = self.issuers.provider(&issuer.provider) else {
-            let given = issuer.options.keys().chain(secrets.keys()).next();
-            if let Some(name) = given {
-                return Err(no_options(name, &issuer.provider));
+        let provider = self.issuers.get(&issuer.provider).cloned();
+        if provider.as_ref().is_none_or(|provider| provider.schema().options.is_empty())
+            && let Some(name) = issuer.options.keys().chain(secrets.keys()).next()
+        {
+            return Err(no_options(name, &issuer.provider));
+        }
+        // The provider of an object may be one that only other replicas offer.
+        let Some(provider) = provider else { return Ok(batch) };
+        if let Some(own) = provider.state_in_object(vault, issuer) {
+            let input = self.object_input(&*provider, change, issuer, password).await?;
+            let state = provider.configure(&input, Some(&own)).await?;
+            if issuer.authority.is_none()
+                && let Some(made) = provider.authority(&state)
+            {
+                issuer.authority = Some(made);
+                batch.puts.extend(self.new_authority(vault, issuer)?);
             }
             let stale = self.store.get(place.as_str()).await?;
             batch.deletes.extend(stale.map(|record| Delete { key: record.key, expected: record.revision }));
             return Ok(batch);
-        };
+        }
         let held = self.issuer_state(vault, &issuer.name).await?;
         let own = before.and(held.as_ref()).filter(|held| held.value.provider.eq_ignore_ascii_case(&issuer.provider));
         let secret_texts: BTreeMap<&str, &str> =
@@ -94,6 +146,7 @@ impl Service {
             account_id: issuer.credentials.account_id.clone(),
             password,
             organization: issuer.organization.clone(),
+            ca: None,
         };
         let state = provider.configure(&input, own.map(|held| &held.state)).await?;
         let value = IssuerStateRecord {
@@ -106,6 +159,42 @@ impl Service {
         let expected = held.map(|held| held.record.revision);
         batch.puts.push(self.records.put(&place, expected, &value, None)?);
         Ok(batch)
+    }
+
+    /// What a provider is given that keeps its state in the object.
+    async fn object_input(
+        &self,
+        provider: &dyn Provider,
+        change: Change<'_>,
+        issuer: &IssuerConfig,
+        password: Option<Zeroizing<String>>,
+    ) -> Result<IssuerInput> {
+        let Change { caller, vault, input } = change;
+        let ca = if provider.is_ca() {
+            let taken_names = match &issuer.authority {
+                Some(_) => HashSet::new(),
+                None => self.authority_names(vault).await?,
+            };
+            Some(CaInput {
+                vault: vault.clone(),
+                issuer: issuer.name.clone(),
+                caller: caller.clone(),
+                clock: self.clock.clone(),
+                taken_names,
+                named_account_id: input.account_id.clone(),
+                named_organization_id: input.organization.as_ref().and_then(|organization| organization.id.clone()),
+            })
+        } else {
+            None
+        };
+        Ok(IssuerInput {
+            options: issuer.options.clone(),
+            secrets: Secrets::new(),
+            account_id: issuer.credentials.account_id.clone(),
+            password,
+            organization: issuer.organization.clone(),
+            ca,
+        })
     }
 
     /// The removal of the state of an issuer object that goes.
@@ -143,7 +232,10 @@ impl Service {
     }
 
     async fn activation(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<(), String> {
-        let Some(provider) = self.issuers.provider(&issuer.provider) else { return Ok(()) };
+        let Some(provider) = self.issuers.get(&issuer.provider) else { return Ok(()) };
+        if provider.state_in_object(vault, issuer).is_some() {
+            return Ok(());
+        }
         for _ in 0..ACTIVATION_STEPS {
             let held = self.issuer_state(vault, &issuer.name).await.map_err(|error| error.message)?;
             // Deleted meanwhile.

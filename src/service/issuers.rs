@@ -1,14 +1,14 @@
 //! Issuer objects: set, change, read, list, delete.
 
-use super::issuer_states::Secrets;
+use super::issuer_states::{Change, Secrets};
 use super::records::{Bounds, Key, List, Page, key};
 use super::{CONFLICT_ATTEMPTS, Service, contended};
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
 use crate::domain::{
     Blob, Credentials, Detail, Error, IssuerConfig, IssuerInput, IssuerName, Reason, Result, VaultName, text,
 };
-use crate::keys::{Caller, SealContext, authority};
-use crate::store::{Batch, Delete, Put, Revision};
+use crate::keys::{Caller, SealContext};
+use crate::store::{Batch, Delete, Revision};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
@@ -61,17 +61,17 @@ impl Service {
                 authority: old.and_then(|old| old.authority.clone()),
                 options: said(&BTreeMap::new(), &input.options),
             };
-            old.map_or(Ok(()), |old| stays_a_ca(old, &issuer, &input))?;
+            old.map_or(Ok(()), |old| stays_a_ca(old, &issuer))?;
             let secrets = said(&Secrets::new(), &input.secret_options);
-            let beside = self.configure(vault, old, &issuer, secrets, input.password.clone()).await?;
-            let made = self.give_authority(caller, vault, &mut issuer).await?;
+            let change = Change { caller, vault, input: &input };
+            let beside = self.configure(change, old, &mut issuer, secrets, input.password.clone()).await?;
             // Keys may have been made meanwhile.
             issuer.updated = self.now();
             if before.is_none() {
                 issuer.created = issuer.updated;
             }
             let expected = before.map(|(record, _)| record.revision);
-            if self.commit_issuer(place, expected, &issuer, made, beside).await? {
+            if self.commit_issuer(place, expected, &issuer, beside).await? {
                 self.activate(vault, &issuer).await;
                 return Ok(issuer);
             }
@@ -105,12 +105,12 @@ impl Service {
                 issuer.organization = Some(merged(issuer.organization.take(), organization));
             }
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
-            stays_a_ca(&old, &issuer, &input)?;
+            stays_a_ca(&old, &issuer)?;
             let (secrets, password) = self.changed_secrets(vault, &old, &mut issuer, &input).await?;
-            let beside = self.configure(vault, Some(&old), &issuer, secrets, password).await?;
-            let made = self.give_authority(caller, vault, &mut issuer).await?;
+            let change = Change { caller, vault, input: &input };
+            let beside = self.configure(change, Some(&old), &mut issuer, secrets, password).await?;
             issuer.updated = self.now();
-            if self.commit_issuer(place, Some(record.revision), &issuer, made, beside).await? {
+            if self.commit_issuer(place, Some(record.revision), &issuer, beside).await? {
                 self.activate(vault, &issuer).await;
                 return Ok(issuer);
             }
@@ -159,11 +159,9 @@ impl Service {
         place: Key<IssuerConfig>,
         expected: Option<Revision>,
         issuer: &IssuerConfig,
-        authority: Option<Put>,
         mut batch: Batch,
     ) -> Result<bool> {
         batch.puts.push(self.records.put(&place, expected, issuer, None)?);
-        batch.puts.extend(authority);
         Ok(self.try_commit(batch).await?.is_some())
     }
 
@@ -180,7 +178,8 @@ impl Service {
             return Ok((said(&Secrets::new(), &input.secret_options), input.password.clone()));
         }
         issuer.options = said(&old.options, &input.options);
-        if self.issuers.provider(&issuer.provider).is_none() {
+        let provider = self.issuers.get(&issuer.provider);
+        if provider.is_none_or(|provider| provider.state_in_object(vault, issuer).is_some()) {
             return Ok((said(&Secrets::new(), &input.secret_options), None));
         }
         let before = match self.issuer_state(vault, &old.name).await? {
@@ -220,21 +219,6 @@ impl Service {
         let Some(password) = &input.password else { return Ok(None) };
         Ok(Some(Blob(self.keys.sealer().seal(password.as_bytes(), &password_context(vault, name))?)))
     }
-
-    /// A built-in authority gets its keys when it is first set, and keeps them. Returns the record of a new one.
-    async fn give_authority(
-        &self,
-        caller: &Caller,
-        vault: &VaultName,
-        issuer: &mut IssuerConfig,
-    ) -> Result<Option<Put>> {
-        if !is_local_ca(&issuer.provider) || issuer.authority.is_some() {
-            return Ok(None);
-        }
-        let with_intermediate = with_intermediate(issuer.credentials.account_id.as_deref())?;
-        issuer.authority = Some(self.make_authority(caller, vault, issuer, with_intermediate).await?);
-        self.new_authority(vault, issuer)
-    }
 }
 
 fn password_context(vault: &VaultName, issuer: &IssuerName) -> SealContext {
@@ -248,59 +232,18 @@ fn said<T: Clone + AsRef<str>>(before: &BTreeMap<String, T>, now: &BTreeMap<Stri
     said.map(|(name, text)| (name.clone(), text.clone())).collect()
 }
 
-fn with_intermediate(account_id: Option<&str>) -> Result<bool> {
-    match account_id {
-        None | Some("" | "root") => Ok(false),
-        Some("intermediate") => Ok(true),
-        Some(_) => Err(Error::field(
-            "credentials.account_id",
-            "A LocalCA takes \"root\" (the root signs) or \"intermediate\" (an intermediate signs).",
-        )),
+/// A CA of this server stays one: certificates depend on it. What it was made of is its provider's to guard.
+fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig) -> Result<()> {
+    if old.ca().is_none() || is_local_ca(&new.provider) {
+        return Ok(());
     }
-}
-
-/// What is said of a CA when it is made holds for as long as it lives: its certificates are in use, and saying
-/// something else of it would not change them. Absent members say nothing.
-fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig, input: &IssuerInput) -> Result<()> {
-    let Some(held) = &old.authority else { return Ok(()) };
     let name = &old.name;
-    if !is_local_ca(&new.provider) {
-        if old.ca().is_none() {
-            return Ok(());
-        }
-        return Err(Error::field(
-            "provider",
-            format!(
-                "The issuer {name} is a CA of this server, and its provider cannot be changed: use another name for \
-                 another provider, or delete the issuer first."
-            ),
-        ));
-    }
-    if let Some(account_id) = &input.account_id
-        && with_intermediate(Some(account_id))? != (held.chain.len() > 1)
-    {
-        let is = if held.chain.len() > 1 { "intermediate" } else { "root" };
-        return Err(Error::field(
-            "credentials.account_id",
-            format!(
-                "The CA of the issuer {name} was made with \"{is}\", which cannot be changed: set another issuer, or \
-                 delete this one first."
-            ),
-        ));
-    }
-    let id = input.organization.as_ref().and_then(|organization| organization.id.as_deref()).map(str::trim);
-    let root = held.chain.last().ok_or_else(Error::internal)?;
-    let common_name = authority::common_name_of(&root.0)?;
-    match id.filter(|id| !id.is_empty() && !authority::is_numbered(&common_name, id)) {
-        Some(_) => Err(Error::field(
-            "org_details.id",
-            format!(
-                "The CA of the issuer {name} is called {common_name}, which cannot be changed: set another issuer, or \
-                 delete this one first."
-            ),
-        )),
-        None => Ok(()),
-    }
+    Err(Error::field(
+        "provider",
+        format!(
+            "The issuer {name} is a CA of this server and stays one: use another name for another provider, or delete the issuer first."
+        ),
+    ))
 }
 
 /// Members that a change names replace those that were there.

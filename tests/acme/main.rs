@@ -2,6 +2,7 @@
 //! and knot as a name server that takes updates.
 
 mod accounts;
+mod conformance;
 mod crashes;
 mod dns01;
 mod http01;
@@ -9,3 +10,5 @@ mod peers;
 mod play;
 mod refusals;
 mod service;
+#[path = "../support/conformance.rs"]
+mod suite;

@@ -261,7 +261,7 @@ impl Play {
     }
 }
 
-fn engine(wire: &Arc<Wire>, clock: &Arc<ManualClock>, hooks: &BTreeMap<String, Hook>) -> Acme {
+pub(crate) fn engine(wire: &Arc<Wire>, clock: &Arc<ManualClock>, hooks: &BTreeMap<String, Hook>) -> Acme {
     let clients = WiredClients { options: Pebble::client_options(), wire: Arc::clone(wire) };
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     Acme::new(

@@ -1,8 +1,9 @@
 //! An authority outside the process that records its orders.
 
-use async_trait::async_trait;
+use crate::false_provider::Call;
 use certmint::domain::RequestId;
-use certmint::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
+use certmint::issuer::provider::{Progress, Provider, State};
+use certmint::issuer::{Checkpoint, FailureClass, IssuerError, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,36 +16,29 @@ pub(crate) struct Books {
     pub(crate) cancelled: BTreeSet<RequestId>,
 }
 
-/// Takes an order, works on it for a step, then signs (with the certificate's own key).
-pub(crate) struct Authority {
-    pub(crate) books: Arc<Mutex<Books>>,
-    pub(crate) signs: Arc<dyn Issuer>,
+fn pending(checkpoint: &[u8]) -> Progress {
+    Progress::new(Step::Pending { checkpoint: Checkpoint(checkpoint.to_vec()), details: None, again: Duration::ZERO })
 }
 
-fn pending(checkpoint: &[u8]) -> Step {
-    Step::Pending { checkpoint: Checkpoint(checkpoint.to_vec()), details: None, again: Duration::ZERO }
-}
-
-#[async_trait]
-impl Issuer for Authority {
-    async fn advance(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        let account = order.issuer.as_ref().and_then(|issuer| issuer.credentials.account_id.as_deref());
-        match (checkpoint.0.as_slice(), account) {
-            (b"", _) => {
-                self.books.lock().unwrap().orders.entry(order.request_id).or_insert(1);
-                Ok(pending(b"ordered"))
-            }
-            (b"ordered", _) => Ok(pending(b"working")),
-            (_, Some("refuses")) => {
-                Ok(Step::Failed { class: FailureClass::RequestRejected, message: "refused".to_owned() })
-            }
-            (_, Some("waits")) => Ok(pending(b"working")),
-            _ => self.signs.advance(order, &Checkpoint::default()).await,
-        }
+/// Takes an order, works on it for a step, then `signs` it (with the certificate's own key).
+pub(crate) async fn answer(
+    books: Arc<Mutex<Books>>,
+    signs: Arc<dyn Provider>,
+    call: Call,
+) -> Result<Progress, IssuerError> {
+    let Call { order, state: account, at, cancelling } = call;
+    if cancelling {
+        books.lock().unwrap().cancelled.insert(order.request_id);
+        return Ok(Progress::new(Step::Cancelled));
     }
-
-    async fn cancel(&self, order: &Order, _: &Checkpoint) -> Result<Step, IssuerError> {
-        self.books.lock().unwrap().cancelled.insert(order.request_id);
-        Ok(Step::Cancelled)
+    match (at.0.as_slice(), account.as_str()) {
+        (b"", _) => {
+            books.lock().unwrap().orders.entry(order.request_id).or_insert(1);
+            Ok(pending(b"ordered"))
+        }
+        (b"ordered", _) => Ok(pending(b"working")),
+        (_, "refuses") => Ok(Progress::failed(FailureClass::RequestRejected, "refused")),
+        (_, "waits") => Ok(pending(b"working")),
+        _ => signs.advance(&order, &State::default(), &Checkpoint::default()).await,
     }
 }

@@ -1,8 +1,8 @@
-//! A store and an issuer that die with the process at a chosen call.
+//! A store that dies, and calls of a provider that do, with the process at a chosen call.
 
 use async_trait::async_trait;
 use certmint::domain::Timestamp;
-use certmint::issuer::{Checkpoint, Issuer, IssuerError, Order, Step};
+use certmint::issuer::IssuerError;
 use certmint::store::{Batch, EventPage, Record, Revision, Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -40,7 +40,7 @@ impl Faults {
     }
 
     /// `Err` where the process died before, or in, this call.
-    async fn around<T>(&self, call: impl Future<Output = T>) -> Result<T, Died> {
+    pub(crate) async fn around<T>(&self, call: impl Future<Output = T>) -> Result<T, Died> {
         if self.dead() {
             return Err(Died);
         }
@@ -58,7 +58,7 @@ impl Faults {
 
 #[derive(Debug, thiserror::Error)]
 #[error("the process died")]
-struct Died;
+pub(crate) struct Died;
 
 impl From<Died> for StoreError {
     fn from(died: Died) -> Self {
@@ -113,21 +113,5 @@ impl Store for FaultyStore {
 
     async fn epoch(&self) -> Result<String, StoreError> {
         self.faults.around(self.inner.epoch()).await?
-    }
-}
-
-pub(crate) struct FaultyIssuer {
-    pub(crate) inner: Arc<dyn Issuer>,
-    pub(crate) faults: Arc<Faults>,
-}
-
-#[async_trait]
-impl Issuer for FaultyIssuer {
-    async fn advance(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        self.faults.around(self.inner.advance(order, checkpoint)).await?
-    }
-
-    async fn cancel(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        self.faults.around(self.inner.cancel(order, checkpoint)).await?
     }
 }

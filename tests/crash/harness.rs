@@ -1,12 +1,14 @@
 //! A server that can die and be started again on the same file, with a clock that is moved by hand.
 
-use crate::authority::{Authority, Books};
-use crate::faults::{Faults, FaultyIssuer, FaultyStore};
+use crate::authority::{Books, answer};
+use crate::false_provider::FalseProvider;
+use crate::faults::{Faults, FaultyStore};
 use crate::scenarios::Scenario;
 use certmint::clock::{Clock, ManualClock};
 use certmint::domain::{Result, Timestamp};
+use certmint::issuer::Issuers;
+use certmint::issuer::provider::Provider;
 use certmint::issuer::self_signed::SelfSigned;
-use certmint::issuer::{Issuer, Issuers};
 use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
 use certmint::service::{Limits, Service};
 use certmint::store::Store;
@@ -76,10 +78,13 @@ impl Harness {
         let options = KeyOptions { workers: 1, queue: 8, ready, ..KeyOptions::default() };
         let keys = Arc::new(Keys::new(self.sealer.clone(), options).unwrap());
         let signs = Arc::new(SelfSigned::new(keys.clone()));
-        let authority = Authority { books: self.books.clone(), signs: signs.clone() };
-        let faulty: Arc<dyn Issuer> =
-            Arc::new(FaultyIssuer { inner: Arc::new(authority), faults: self.faults.clone() });
-        let issuers = Issuers::new(signs).with("Counting", faulty);
+        let (books, faults, inner) = (self.books.clone(), self.faults.clone(), signs.clone());
+        let mut authority = FalseProvider::new("Counting", move |call| {
+            let (books, faults, signs) = (books.clone(), faults.clone(), inner.clone());
+            async move { faults.around(answer(books, signs, call)).await? }
+        });
+        authority.needs = signs.needs();
+        let issuers = Issuers::new(signs).with_provider(Arc::new(authority));
         let clock: Arc<dyn Clock> = self.clock.clone();
         Service::new(store, issuers, keys, clock, Limits::default()).await
     }

@@ -3,6 +3,8 @@
 
 mod authority;
 mod clock;
+#[path = "../support/false_provider.rs"]
+mod false_provider;
 mod faults;
 mod harness;
 mod kill;

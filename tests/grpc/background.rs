@@ -33,8 +33,8 @@ impl Background {
         let keys = Arc::new(Keys::new(sealer, options).unwrap());
         let self_signed = Arc::new(SelfSigned::new(keys.clone()));
         let issuers = Issuers::new(self_signed.clone())
-            .with("LocalCA", Arc::new(LocalCa::new(keys.clone())))
-            .with("Test", Arc::new(TestIssuer::new(self_signed)));
+            .with_provider(Arc::new(LocalCa::new(keys.clone())))
+            .with_provider(Arc::new(TestIssuer::new(self_signed)));
         let service = Service::new(store.clone(), issuers, keys, Arc::new(SystemClock), limits).await.unwrap();
         let stop = CancellationToken::new();
         let tasks = vec![

@@ -6,7 +6,7 @@ use certmint::domain::issuer::Organization;
 use certmint::domain::policy::{KeyType, KeyUsage};
 use certmint::domain::san::SubjectAlternativeNames;
 use certmint::domain::{IssuerName, PolicyInput, VaultName};
-use certmint::issuer::{Checkpoint, FailureClass, Step};
+use certmint::issuer::{FailureClass, Step};
 use certmint::keys::authority::create_authority;
 use certmint::keys::chain::thumbprint;
 use x509_parser::extensions::ParsedExtension;
@@ -153,7 +153,7 @@ async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason()
     let config = harness.local_ca(true, KeyType::P256, Some("Example CA"));
     for (input, reason) in rows {
         let order = harness.order(KeyType::P256, input, Some(config.clone()));
-        let step = harness.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
+        let step = harness.advance(&order).await.unwrap();
         let Step::Failed { class: FailureClass::RequestRejected, message } = step else { panic!("{reason}: {step:?}") };
         assert!(message.starts_with("The built-in CA refuses the request.") && message.contains(reason), "{message}");
     }
@@ -165,7 +165,7 @@ async fn an_older_policy_is_checked_again_before_it_is_signed() {
     for config in [None, Some(harness.local_ca(false, KeyType::P256, None)), Some(issuer("Test", None))] {
         let mut order = harness.order(KeyType::P256, input(), config);
         order.policy.x509.sans.as_mut().unwrap().dns_names.push("10.0.0.1".into());
-        let step = harness.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
+        let step = harness.advance(&order).await.unwrap();
         let Step::Failed { class: FailureClass::RequestRejected, message } = step else { panic!("{step:?}") };
         assert!(message.contains("dns_names[1]"), "{message}");
     }
@@ -176,7 +176,7 @@ async fn nothing_signs_itself_without_a_name() {
     let harness = Harness::new();
     for config in [None, Some(issuer("Test", None))] {
         let order = harness.order(KeyType::P256, PolicyInput { subject: None, ..input() }, config);
-        let step = harness.issuer(&order).advance(&order, &Checkpoint::default()).await.unwrap();
+        let step = harness.advance(&order).await.unwrap();
         let Step::Failed { class: FailureClass::RequestRejected, message } = step else { panic!("{step:?}") };
         assert!(message.contains("its own issuer"), "{message}");
     }

@@ -7,3 +7,5 @@ mod chain_parse;
 mod conformance;
 mod openssl;
 mod orders;
+#[path = "../support/conformance.rs"]
+mod suite;

@@ -191,7 +191,7 @@ pub(crate) async fn service_with(
     let options = KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() };
     let keys = Arc::new(Keys::new(sealer, options).unwrap());
     let (local_ca, signs) = (Arc::new(LocalCa::new(keys.clone())), Arc::new(SelfSigned::new(keys.clone())));
-    let issuers = Issuers::new(signs.clone()).with("LocalCA", local_ca).with("Test", Arc::new(TestIssuer::new(signs)));
+    let issuers = Issuers::new(signs.clone()).with_provider(local_ca).with_provider(Arc::new(TestIssuer::new(signs)));
     Service::new(store, more(issuers), keys, clock, limits).await.unwrap()
 }
 

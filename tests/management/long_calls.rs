@@ -1,10 +1,11 @@
 //! Calls of an issuer that take long: waits and events count from their end.
 
+use crate::false_provider::FalseProvider;
 use crate::harness::{Harness, create, named, service_with, vault};
-use async_trait::async_trait;
 use certmint::clock::{Clock, ManualClock};
 use certmint::domain::{IssuerInput, IssuerName, Status, Timestamp};
-use certmint::issuer::{Checkpoint, Issuer, IssuerError, Order, Step};
+use certmint::issuer::provider::Progress;
+use certmint::issuer::{FailureClass, IssuerError, Step};
 use certmint::service::{Caller, Limits, PendingRef, Service};
 use certmint::store::Store;
 use std::sync::Arc;
@@ -20,43 +21,26 @@ enum Answer {
     Refused,
 }
 
-struct Slow {
-    clock: Arc<ManualClock>,
-    answer: Answer,
-}
-
-impl Slow {
-    fn answer(&self, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        self.clock.advance(CALL);
-        match self.answer {
+/// A provider whose calls take long.
+fn slow(clock: Arc<ManualClock>, answer: Answer) -> FalseProvider {
+    FalseProvider::new("Slow", move |call| {
+        clock.advance(CALL);
+        std::future::ready(match answer {
             Answer::Unreachable => Err(IssuerError::Retry { after: None, source: "no answer".into() }),
             Answer::NotYet => {
-                Ok(Step::Pending { checkpoint: checkpoint.clone(), details: None, again: Duration::from_secs(5) })
+                Ok(Progress::new(Step::Pending { checkpoint: call.at, details: None, again: Duration::from_secs(5) }))
             }
-            Answer::Refused => {
-                Ok(Step::Failed { class: certmint::issuer::FailureClass::RequestRejected, message: "no".to_owned() })
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Issuer for Slow {
-    async fn advance(&self, _: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        self.answer(checkpoint)
-    }
-
-    async fn cancel(&self, _: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        self.answer(checkpoint)
-    }
+            Answer::Refused => Ok(Progress::failed(FailureClass::RequestRejected, "no")),
+        })
+    })
 }
 
 /// An operation at such an issuer, due.
 async fn ordered(answer: Answer) -> (Harness, Service) {
     let harness = Harness::new(Limits::default()).await;
-    let slow = Arc::new(Slow { clock: harness.clock.clone(), answer });
+    let slow = Arc::new(slow(harness.clock.clone(), answer));
     let service = service_with(harness.store.clone(), harness.clock.clone(), Limits::default(), |issuers| {
-        issuers.with("Slow", slow)
+        issuers.with_provider(slow)
     })
     .await;
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };

@@ -4,6 +4,8 @@
 #[path = "../support/around.rs"]
 mod around;
 mod authorities;
+#[path = "../support/false_provider.rs"]
+mod false_provider;
 mod grpc;
 mod harness;
 mod lists;

@@ -1,13 +1,13 @@
 //! The service's contract with providers that have options, a state and challenges.
 
+use crate::false_provider::{Call, FalseProvider, Keeper};
 use crate::harness::{Harness, create, named, service_with, vault};
-use async_trait::async_trait;
-use certmint::domain::{Action, ActionKind, Error, IssuerInput, IssuerName, Policy, Reason, Result, Timestamp};
+use certmint::domain::{self, Action, ActionKind, Error, IssuerInput, IssuerName, Policy, Reason, Timestamp};
 use certmint::issuer::provider::{
-    Challenge, ChallengeKey, ChallengeKind, Health, IssuerSchema, Needs, Order, Progress, Provider, State,
+    self, Challenge, ChallengeKey, ChallengeKind, Needs, OptionKind, OptionSchema, Order, Progress, Provider, State,
 };
 use certmint::issuer::self_signed::SelfSigned;
-use certmint::issuer::{self, Checkpoint, Issuer, IssuerError, Step, provider};
+use certmint::issuer::{Checkpoint, IssuerError, Step};
 use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
 use certmint::service::{Caller, Limits, PendingRef, Service};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,26 +18,14 @@ use zeroize::Zeroizing;
 const SECRET: &str = "hunter2-hunter2";
 
 /// An authority that publishes a challenge, waits for a person, and signs. Its state says how it was made.
+#[derive(Default)]
 struct Outside {
-    signs: SelfSigned,
     /// What was called, with the state it was called with.
     calls: Mutex<Vec<String>>,
     unreachable: AtomicBool,
     /// Changed behind the back of the first step.
     meddle: AtomicBool,
     service: OnceLock<Service>,
-}
-
-impl Outside {
-    fn note(&self, call: &str, state: &State) -> String {
-        let state = String::from_utf8(state.0.to_vec()).unwrap();
-        self.calls.lock().unwrap().push(format!("{call} {state}"));
-        state
-    }
-
-    fn calls(&self) -> Vec<String> {
-        std::mem::take(&mut *self.calls.lock().unwrap())
-    }
 }
 
 fn state(text: impl Into<String>) -> State {
@@ -48,13 +36,65 @@ fn challenge(order: &Order) -> ChallengeKey {
     ChallengeKey { kind: ChallengeKind::Http01, name: format!("token-{}", order.certificate) }
 }
 
-#[async_trait]
-impl Provider for Outside {
-    fn schema(&self) -> IssuerSchema {
-        IssuerSchema { provider: "Outside", summary: "A test.", options: Vec::new() }
+impl Outside {
+    /// `signs` signs with the certificate's own key.
+    fn provider(self: &Arc<Self>, signs: Arc<dyn Provider>) -> FalseProvider {
+        let outside = self.clone();
+        let needs = Needs { common_name_in_sans: true, ..signs.needs() };
+        let mut provider = FalseProvider::new("Outside", move |call| {
+            let (outside, signs) = (outside.clone(), signs.clone());
+            async move { outside.answer(&*signs, call).await }
+        });
+        provider.needs = needs;
+        provider.keeper = Some(self.clone());
+        provider
     }
 
-    async fn configure(&self, input: &provider::IssuerInput, old: Option<&State>) -> Result<State> {
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    async fn answer(&self, signs: &dyn Provider, call: Call) -> Result<Progress, IssuerError> {
+        let Call { order, state: text, at, cancelling } = call;
+        let act = if cancelling { "cancel" } else { "advance" };
+        self.calls.lock().unwrap().push(format!("{act} {text}"));
+        if cancelling {
+            let mut progress = Progress::new(Step::Cancelled);
+            progress.withdraw = vec![challenge(&order)];
+            return Ok(progress);
+        }
+        if self.meddle.swap(false, Ordering::SeqCst) {
+            let changed = IssuerInput { options: [("zone".into(), "b".into())].into(), ..IssuerInput::default() };
+            let service = self.service.get().unwrap();
+            service.update_issuer(&caller(), &vault(), &issuer(), changed).await.unwrap();
+        }
+        if !at.0.is_empty() {
+            let mut progress = signs.advance(&order, &State::default(), &at).await?;
+            progress.withdraw = vec![challenge(&order)];
+            return Ok(progress);
+        }
+        let expires = Timestamp(order.created.0 + 3_600_000);
+        let mut progress = Progress::new(Step::Pending {
+            checkpoint: Checkpoint(b"asked".to_vec()),
+            details: None,
+            again: Duration::from_secs(60),
+        });
+        progress.state = Some(state(text + " used"));
+        progress.publish = vec![Challenge { key: challenge(&order), key_authorization: "answer".into(), expires }];
+        progress.actions =
+            vec![Action { kind: ActionKind::DnsTxt, name: "_x.example".into(), value: "y".into(), expires: None }];
+        Ok(progress)
+    }
+}
+
+impl Keeper for Outside {
+    fn options(&self) -> Vec<OptionSchema> {
+        let option =
+            |name, kind| OptionSchema { name, kind, required: false, default: None, help: "What the test sets." };
+        vec![option("zone", OptionKind::Text), option("key", OptionKind::Secret)]
+    }
+
+    fn configure(&self, input: &provider::IssuerInput, old: Option<&State>) -> domain::Result<State> {
         if let Some(name) = input.options.keys().find(|name| *name != "zone") {
             return Err(Error::field(format!("options.{name}"), "Unknown option. Outside has: zone."));
         }
@@ -65,73 +105,17 @@ impl Provider for Outside {
         Ok(state(format!("zone={zone} {} pwd={password}{kept}", secrets.join(" "))))
     }
 
-    async fn activate(&self, at: &State) -> Result<Option<State>, IssuerError> {
-        let text = self.note("activate", at);
+    fn activate(&self, at: &State) -> Result<Option<State>, IssuerError> {
+        let text = String::from_utf8(at.0.to_vec()).unwrap();
+        self.calls.lock().unwrap().push(format!("activate {text}"));
         if self.unreachable.load(Ordering::SeqCst) {
             return Err(IssuerError::Retry { after: None, source: "nobody answers".into() });
         }
         Ok((!text.contains(" active")).then(|| state(text + " active")))
     }
 
-    fn accept(&self, policy: &Policy, _: &State) -> Result<()> {
+    fn accept(&self, policy: &Policy) -> domain::Result<()> {
         if policy.x509.ca { Err(Error::field("policy.x509_props.basic_constraints.ca", "No.")) } else { Ok(()) }
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { sealed_key: true, common_name_in_sans: true }
-    }
-
-    async fn advance(&self, order: &Order, at: &State, checkpoint: &Checkpoint) -> Result<Progress, IssuerError> {
-        let text = self.note("advance", at);
-        if self.meddle.swap(false, Ordering::SeqCst) {
-            let changed = IssuerInput { options: [("zone".into(), "b".into())].into(), ..IssuerInput::default() };
-            let service = self.service.get().unwrap();
-            service.update_issuer(&caller(), &vault(), &issuer(), changed).await.unwrap();
-        }
-        let action = Action { kind: ActionKind::DnsTxt, name: "_x.example".into(), value: "y".into(), expires: None };
-        match checkpoint.0.as_slice() {
-            b"" => {
-                let key = challenge(order);
-                let expires = Timestamp(order.created.0 + 3_600_000);
-                let step = Step::Pending {
-                    checkpoint: Checkpoint(b"asked".to_vec()),
-                    details: None,
-                    again: Duration::from_secs(60),
-                };
-                let mut progress = Progress::new(step);
-                progress.state = Some(state(text + " used"));
-                progress.publish = vec![Challenge { key, key_authorization: "answer".into(), expires }];
-                progress.actions = vec![action];
-                Ok(progress)
-            }
-            _ => {
-                let order_of_old = issuer::Order {
-                    vault: order.vault.clone(),
-                    certificate: order.certificate.clone(),
-                    request_id: order.request_id,
-                    version: order.version,
-                    csr: order.csr.clone(),
-                    policy: order.policy.clone(),
-                    created: order.created,
-                    issuer: None,
-                    sealed_key: order.sealed_key.clone().unwrap(),
-                };
-                let mut progress = Progress::new(self.signs.advance(&order_of_old, checkpoint).await?);
-                progress.withdraw = vec![challenge(order)];
-                Ok(progress)
-            }
-        }
-    }
-
-    async fn cancel(&self, order: &Order, at: &State, _: &Checkpoint) -> Result<Progress, IssuerError> {
-        self.note("cancel", at);
-        let mut progress = Progress::new(Step::Cancelled);
-        progress.withdraw = vec![challenge(order)];
-        Ok(progress)
-    }
-
-    async fn check(&self, _: &State) -> Health {
-        Health::Good(String::new())
     }
 }
 
@@ -161,14 +145,8 @@ async fn start() -> (Harness, Arc<Outside>) {
     let sealer = Sealer::new(MasterKeys::from_text("k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap());
     let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
     let keys = Keys::new(Arc::new(sealer), KeyOptions { workers: 1, ready, ..KeyOptions::default() }).unwrap();
-    let outside = Arc::new(Outside {
-        signs: SelfSigned::new(Arc::new(keys)),
-        calls: Mutex::default(),
-        unreachable: AtomicBool::new(false),
-        meddle: AtomicBool::new(false),
-        service: OnceLock::new(),
-    });
-    let provider = outside.clone();
+    let outside = Arc::new(Outside::default());
+    let provider = Arc::new(outside.provider(Arc::new(SelfSigned::new(Arc::new(keys)))));
     let more = |issuers: certmint::issuer::Issuers| issuers.with_provider(provider);
     let service = service_with(harness.store.clone(), harness.clock.clone(), Limits::default(), more).await;
     assert!(outside.service.set(service.clone()).is_ok());

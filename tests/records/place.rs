@@ -79,7 +79,7 @@ impl Place {
         let options = KeyOptions { workers: 1, queue: 32, opened, ..KeyOptions::default() };
         let keys = Arc::new(Keys::new(sealer, options).unwrap());
         let issuers =
-            Issuers::new(Arc::new(SelfSigned::new(keys.clone()))).with("LocalCA", Arc::new(LocalCa::new(keys.clone())));
+            Issuers::new(Arc::new(SelfSigned::new(keys.clone()))).with_provider(Arc::new(LocalCa::new(keys.clone())));
         let store = Arc::new(Sqlite::open(&self.file(), SqliteOptions::default()).unwrap());
         let service = Service::new(store, issuers, keys, self.clock.clone(), self.limits.clone()).await.unwrap();
         Life { service }

@@ -1,11 +1,12 @@
 //! The external certificate authority, which records its orders, and the adapter through which a replica uses it.
 
+use crate::false_provider::{Call, FalseProvider};
 use crate::harness::{Fate, Fault, Harness, vault};
 use crate::mutant::Mutant;
-use async_trait::async_trait;
 use certmint::domain::policy::KeyType;
 use certmint::domain::{IssuerName, Policy, RequestId, Timestamp, Version};
-use certmint::issuer::{Checkpoint, FailureClass, Issuer, IssuerError, Order, Step};
+use certmint::issuer::provider::{Order, Progress};
+use certmint::issuer::{Checkpoint, FailureClass, IssuerError, Step};
 use certmint::keys::authority::{Signer, create_authority};
 use certmint::keys::certificate::{Request, requested_key};
 use certmint::keys::{KeyPair, MasterKeys, SealContext, Sealer};
@@ -50,12 +51,11 @@ impl Authority {
     }
 
     /// Places the order, or finds it, and lets it move on.
-    fn look(&self, harness: &Harness, key: String, order: &Order) -> Placed {
+    fn look(&self, harness: &Harness, key: String, order: &Order, account: &str) -> Placed {
         let mut orders = self.orders.lock().unwrap();
         let placed = orders.entry(key).or_insert_with(|| {
             harness.note(format!("order {}", order.request_id));
-            let account = order.issuer.as_ref().and_then(|issuer| issuer.credentials.account_id.clone());
-            let account = account.unwrap_or_else(|| "quick".to_owned());
+            let account = if account.is_empty() { "quick" } else { account }.to_owned();
             let looks = if account == "quick" { harness.below(2) } else { 1 + harness.below(4) };
             let (request_id, csr) = (order.request_id, order.csr.clone());
             Placed {
@@ -191,18 +191,26 @@ fn retry() -> IssuerError {
     IssuerError::Retry { after: None, source: "the authority does not answer".into() }
 }
 
-#[async_trait]
-impl Issuer for Adapter {
-    async fn advance(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
-        let placed = self.call(|| self.harness.authority.look(&self.harness, self.key(order), order)).await?;
-        Ok(self.step(placed, checkpoint))
+impl Adapter {
+    /// The provider of one life of a replica.
+    pub(crate) fn provider(self) -> FalseProvider {
+        let adapter = Arc::new(self);
+        FalseProvider::new("Outside", move |call| {
+            let adapter = adapter.clone();
+            async move { adapter.answer(call).await.map(Progress::new) }
+        })
     }
 
-    async fn cancel(&self, order: &Order, checkpoint: &Checkpoint) -> Result<Step, IssuerError> {
+    async fn answer(&self, call: Call) -> Result<Step, IssuerError> {
+        let Call { order, state: account, at, cancelling } = call;
+        if !cancelling {
+            let look = || self.harness.authority.look(&self.harness, self.key(&order), &order, &account);
+            return Ok(self.step(self.call(look).await?, &at));
+        }
         if self.harness.mutant == Some(Mutant::PretendsToCancel) {
             return Ok(Step::Cancelled);
         }
-        let placed = self.call(|| self.harness.authority.cancel(&self.harness, &self.key(order))).await?;
-        Ok(placed.map_or(Step::Cancelled, |placed| self.step(placed, checkpoint)))
+        let placed = self.call(|| self.harness.authority.cancel(&self.harness, &self.key(&order))).await?;
+        Ok(placed.map_or(Step::Cancelled, |placed| self.step(placed, &at)))
     }
 }

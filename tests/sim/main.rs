@@ -12,6 +12,8 @@ mod caller;
 mod coverage;
 #[path = "../watch/dice.rs"]
 mod dice;
+#[path = "../support/false_provider.rs"]
+mod false_provider;
 mod harness;
 mod link;
 mod mutant;

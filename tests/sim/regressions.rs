@@ -2,12 +2,14 @@
 
 use crate::around::{Around, store_around};
 use crate::caller::{name, request};
+use crate::false_provider::FalseProvider;
 use crate::harness::vault;
 use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{IssuerInput, IssuerName, Operation, RequestId, Timestamp};
+use certmint::issuer::provider::Progress;
 use certmint::issuer::self_signed::SelfSigned;
-use certmint::issuer::{Checkpoint, Issuer, IssuerError, Issuers, Order, Step};
+use certmint::issuer::{Checkpoint, Issuers, Step};
 use certmint::keys::{Keys, MasterKeys, Sealer, random_id};
 use certmint::service::{self, CreateRequest, Limits, PendingRef, Service, UpdateRequest};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
@@ -24,18 +26,23 @@ struct Slow {
     heard: Mutex<Vec<&'static str>>,
 }
 
-#[async_trait]
-impl Issuer for Slow {
-    async fn advance(&self, _: &Order, _: &Checkpoint) -> Result<Step, IssuerError> {
-        self.gate.acquire().await.unwrap().forget();
-        self.heard.lock().unwrap().push("order");
-        let checkpoint = Checkpoint(b"ordered".to_vec());
-        Ok(Step::Pending { checkpoint, details: None, again: Duration::from_secs(5) })
+impl Slow {
+    fn provider(self: &Arc<Self>) -> Arc<FalseProvider> {
+        let slow = self.clone();
+        Arc::new(FalseProvider::new("Slow", move |call| {
+            let slow = slow.clone();
+            async move { Ok(Progress::new(slow.answer(call.cancelling).await)) }
+        }))
     }
 
-    async fn cancel(&self, _: &Order, _: &Checkpoint) -> Result<Step, IssuerError> {
-        self.heard.lock().unwrap().push("cancel");
-        Ok(Step::Cancelled)
+    async fn answer(&self, cancelling: bool) -> Step {
+        if cancelling {
+            self.heard.lock().unwrap().push("cancel");
+            return Step::Cancelled;
+        }
+        self.gate.acquire().await.unwrap().forget();
+        self.heard.lock().unwrap().push("order");
+        Step::Pending { checkpoint: Checkpoint(b"ordered".to_vec()), details: None, again: Duration::from_secs(5) }
     }
 }
 
@@ -55,7 +62,7 @@ async fn an_order_on_its_way() -> Scene {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
     let replica = async || {
         let keys = Keys::inline(sealer.clone(), Arc::new(random_id));
-        let issuers = Issuers::new(slow.clone()).with("Slow", slow.clone());
+        let issuers = Issuers::new(slow.provider()).with_provider(slow.provider());
         Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), Limits::default()).await.unwrap()
     };
     let (one, other) = (replica().await, replica().await);
@@ -279,7 +286,7 @@ async fn a_step_that_ends_while_due_times_follow_a_clock_that_was_set_back_leave
     let begin = Timestamp::from_seconds(1_800_000_000);
     let clock = Arc::new(ManualClock::at(begin.plus(Duration::from_secs(3600))));
     let keys = Keys::inline(Arc::new(Sealer::new(MasterKeys::random())), Arc::new(random_id));
-    let issuers = Issuers::new(slow.clone());
+    let issuers = Issuers::new(slow.provider());
     let service = Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), Limits::default()).await.unwrap();
     service.create(request(&name(0), "Self", None, 0)).await.unwrap();
     let due = service.claim(9).await.unwrap().remove(0);

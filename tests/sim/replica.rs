@@ -4,7 +4,7 @@ use crate::authority::Adapter;
 use crate::harness::{Harness, SimClock};
 use crate::link::Link;
 use certmint::domain::{Result, Timestamp};
-use certmint::issuer::{Issuer, Issuers};
+use certmint::issuer::Issuers;
 use certmint::keys::{Keys, Sealer};
 use certmint::service::watch::WatchLimits;
 use certmint::service::{Limits, Service};
@@ -116,7 +116,7 @@ impl Life {
         let profile = &harness.profile;
         let dead = CancellationToken::new();
         let store: Arc<dyn Store> = Arc::new(Link::new(harness, replica.number, dead.clone()));
-        let adapter: Arc<dyn Issuer> = Arc::new(Adapter { harness: harness.clone(), dead: dead.clone() });
+        let adapter = Arc::new(Adapter { harness: harness.clone(), dead: dead.clone() }.provider());
         let ids = harness.clone();
         let keys = Keys::inline(sealer.clone(), Arc::new(move || ids.new_id()));
         let limits = Limits {
@@ -136,7 +136,7 @@ impl Life {
             },
             ..Limits::default()
         };
-        let issuers = Issuers::new(adapter.clone()).with("Outside", adapter);
+        let issuers = Issuers::new(adapter.clone()).with_provider(adapter);
         let service = Service::new(store.clone(), issuers, Arc::new(keys), replica.clock.clone(), limits).await;
         let service = service.inspect_err(|_| dead.cancel())?;
         let stop = CancellationToken::new();

@@ -44,8 +44,8 @@ pub(crate) async fn make(data: &Path, url: Option<&str>, count: usize) {
     let keys = Arc::new(Keys::new(sealer, KeyOptions { ready, ..KeyOptions::default() }).unwrap());
     let own = Arc::new(SelfSigned::new(keys.clone()));
     let issuers = Issuers::new(own.clone())
-        .with("LocalCA", Arc::new(LocalCa::new(keys.clone())))
-        .with("Test", Arc::new(TestIssuer::new(own)));
+        .with_provider(Arc::new(LocalCa::new(keys.clone())))
+        .with_provider(Arc::new(TestIssuer::new(own)));
     let service = Service::new(store, issuers, keys, Arc::new(SystemClock), Limits::default()).await.unwrap();
     let next = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..AT_ONCE)

@@ -31,9 +31,8 @@ pub(crate) async fn start_on(store: Arc<dyn Store>, keys: MasterKeys, limits: Li
     let keys = Arc::new(Keys::new(sealer, KeyOptions { ready, ..KeyOptions::default() }).unwrap());
     let self_signed = Arc::new(SelfSigned::new(keys.clone()));
     let local_ca = Arc::new(LocalCa::new(keys.clone()));
-    let issuers = Issuers::new(self_signed.clone())
-        .with("LocalCA", local_ca)
-        .with("Test", Arc::new(TestIssuer::new(self_signed)));
+    let issuers =
+        Issuers::new(self_signed.clone()).with_provider(local_ca).with_provider(Arc::new(TestIssuer::new(self_signed)));
     let service = Service::new(store, issuers, keys, Arc::new(SystemClock), limits).await.unwrap();
     let stop = CancellationToken::new();
     tokio::spawn(worker::run(service.clone(), WorkerOptions::default(), stop.clone()));

@@ -35,7 +35,7 @@ impl Life {
         let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
         let keys = Arc::new(Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap());
         let self_signed = Arc::new(SelfSigned::new(keys.clone()));
-        let issuers = Issuers::new(self_signed.clone()).with("Test", Arc::new(TestIssuer::new(self_signed)));
+        let issuers = Issuers::new(self_signed.clone()).with_provider(Arc::new(TestIssuer::new(self_signed)));
         // What a dead worker had claimed is to be due again within the run.
         let limits = Limits { lease: Duration::from_millis(500), watch, ..Limits::default() };
         let clock = Arc::new(SystemClock);
