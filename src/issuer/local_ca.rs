@@ -62,7 +62,7 @@ impl Usable {
         };
         let signer = match authority.chain.first().map(|certificate| Signer::read(&certificate.0)) {
             Some(Ok(signer)) => signer,
-            _ => return Err("The CA certificate of the issuer can not be read."),
+            _ => return Err("The CA certificate of the issuer cannot be read."),
         };
         Ok(Self { context: SealContext::authority_key(vault.as_str(), issuer.as_str()), authority, signer })
     }
@@ -123,7 +123,7 @@ impl Provider for LocalCa {
             Err(refusal) if refusal.reason == Reason::BadParameter => {
                 return Ok(Progress::failed(FailureClass::RequestRejected, refusal.message));
             }
-            Err(_) => return Err(misconfigured("The CA certificates of the issuer can not be read.")),
+            Err(_) => return Err(misconfigured("The CA certificates of the issuer cannot be read.")),
         }
         if usable.signer.not_after() <= order.created {
             return Err(misconfigured("The CA certificate of the issuer has expired. Make a new issuer."));
@@ -202,7 +202,7 @@ fn stays_as_made(ca: &CaInput, held: &Authority) -> domain::Result<()> {
         return Err(Error::field(
             "credentials.account_id",
             format!(
-                "The CA of the issuer {issuer} was made with \"{is}\", and stays so: set another issuer, or delete this one first."
+                "The CA of the issuer {issuer} was made with \"{is}\", which cannot be changed: set another issuer, or delete this one first."
             ),
         ));
     }
@@ -213,7 +213,7 @@ fn stays_as_made(ca: &CaInput, held: &Authority) -> domain::Result<()> {
         Some(_) => Err(Error::field(
             "org_details.id",
             format!(
-                "The CA of the issuer {issuer} is called {common_name}, and stays so: set another issuer, or delete this one first."
+                "The CA of the issuer {issuer} is called {common_name}, which cannot be changed: set another issuer, or delete this one first."
             ),
         )),
         None => Ok(()),

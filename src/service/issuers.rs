@@ -241,7 +241,7 @@ fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig) -> Result<()> {
     Err(Error::field(
         "provider",
         format!(
-            "The issuer {name} is a CA of this server and stays one: use another name for another provider, or delete the issuer first."
+            "The issuer {name} is a CA of this server, and its provider cannot be changed: use another name for another provider, or delete the issuer first."
         ),
     ))
 }
