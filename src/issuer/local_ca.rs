@@ -103,8 +103,8 @@ impl Provider for LocalCa {
         true
     }
 
-    /// The CA is made once. What was said of it then holds for as long as it lives: its certificates are in use, and
-    /// saying something else of it would not change them.
+    /// The CA is made once, and its settings cannot be changed: its certificates are in use, and another setting would
+    /// not change them.
     async fn configure(&self, input: &IssuerInput, old: Option<&State>) -> domain::Result<State> {
         let ca = input.ca.as_ref().ok_or_else(Error::internal)?;
         if let Some(Kept { vault, issuer, authority: Some(held) }) = old.and_then(Kept::read) {
@@ -147,7 +147,7 @@ impl Provider for LocalCa {
         let sealer = Arc::clone(self.keys.sealer());
         let open = move || open_key(&sealer, &sealed_key(&usable.authority, usable.context)).map(|_| ());
         match self.keys.run(&Caller::server(), Work::Use(AUTHORITY_KEY), open).await {
-            Ok(()) => Health::Good(format!("The key of {} opens and fits its certificate.", root.unwrap_or_default())),
+            Ok(()) => Health::Good(format!("The key of {} can be opened and matches its certificate.", root.unwrap_or_default())),
             Err(error) if error.reason == Reason::Throttled => Health::Unknown(error.message),
             Err(error) => Health::Bad(error.message),
         }

@@ -44,7 +44,7 @@ impl From<Outcome> for Asked {
     }
 }
 
-/// Who is asked: the provider, what it keeps of the issuer object, and its name in counts.
+/// The issuer of an operation: the provider, its state for the issuer object, and its metric label.
 struct Signer {
     provider: Arc<dyn Provider>,
     kept: Kept,
@@ -136,7 +136,7 @@ impl Service {
         Ok(Asked { outcome, beside })
     }
 
-    /// Who signs for an operation; otherwise a sentence for whoever waits.
+    /// The issuer of an operation; otherwise a sentence for the status of the operation.
     async fn find_signer(&self, pending: &PendingRecord) -> Result<Signer, String> {
         let operation = &pending.operation;
         let parameters = &operation.issuer;

@@ -192,7 +192,7 @@ fn retry() -> IssuerError {
 }
 
 impl Adapter {
-    /// The provider of one life of a replica.
+    /// The provider of one run of a replica.
     pub(crate) fn provider(self) -> FalseProvider {
         let adapter = Arc::new(self);
         FalseProvider::new("Outside", move |call| {
