@@ -147,7 +147,10 @@ impl Provider for LocalCa {
         let sealer = Arc::clone(self.keys.sealer());
         let open = move || open_key(&sealer, &sealed_key(&usable.authority, usable.context)).map(|_| ());
         match self.keys.run(&Caller::server(), Work::Use(AUTHORITY_KEY), open).await {
-            Ok(()) => Health::Good(format!("The key of {} can be opened and matches its certificate.", root.unwrap_or_default())),
+            Ok(()) => Health::Good(format!(
+                "The key of {} can be opened and matches its certificate.",
+                root.unwrap_or_default()
+            )),
             Err(error) if error.reason == Reason::Throttled => Health::Unknown(error.message),
             Err(error) => Health::Bad(error.message),
         }
