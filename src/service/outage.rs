@@ -29,7 +29,7 @@ impl OncePerKind {
 /// The time between two lines about the same thing.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Causes that are told apart at a time.
+/// The most causes that are distinguished at a time.
 const CAUSES: usize = 16;
 
 /// Lets one line through for each cause, and counts the others until the next.

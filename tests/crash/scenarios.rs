@@ -1,4 +1,4 @@
-//! What callers do. Every act is one that a caller repeats when its answer was lost.
+//! Actions of callers. A caller repeats each one if its response was lost.
 
 use crate::harness::Harness;
 use crate::permit::permit;
@@ -92,7 +92,7 @@ fn expected(id: &str) -> PendingRef {
     PendingRef { vault: vault(), name: name(), request_id: Some(RequestId::parse(id).unwrap()) }
 }
 
-/// A repeat is told that the first one was done.
+/// A repeat gets the result of the first one.
 fn told(answer: Result<()>, already: Reason) -> Result<()> {
     match answer {
         Err(Error { reason, .. }) if reason == already => Ok(()),

@@ -1,4 +1,4 @@
-//! What the service promises to a provider with options, a state and challenges, and what it keeps to itself.
+//! The service's contract with providers that have options, a state and challenges.
 
 use crate::false_provider::{Call, FalseProvider, Keeper};
 use crate::harness::{Harness, create, named, service_with, vault};

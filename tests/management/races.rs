@@ -1,5 +1,5 @@
-//! Many callers at once under few names: whatever they do, the records fit together afterwards, and
-//! nobody is told of a defect.
+//! Many callers at once under few names: whatever they do, the records are consistent afterwards, and no caller gets an
+//! internal error.
 
 use crate::harness::{Harness, create, named, vault};
 use crate::permit::permit;
@@ -25,7 +25,7 @@ impl Dice {
     }
 }
 
-/// What a caller may be told.
+/// The errors that a caller may get.
 fn is_refusal(error: &Error) -> bool {
     use Reason as R;
     matches!(

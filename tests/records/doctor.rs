@@ -38,7 +38,7 @@ fn doctor(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
 async fn a_good_store_is_good_and_a_folder_without_one_is_an_error() {
     let place = Place::new();
     let (code, text) = doctor(&place, &[]);
-    assert!(code == Some(1) && text.contains("there is no "), "{text}");
+    assert!(code == Some(1) && text.contains(" does not exist; give the data folder"), "{text}");
     place.filled().await;
     let (code, text) = doctor(&place, &[]);
     assert!(code == Some(0) && text.ends_with("records, 0 findings\n"), "{text}");
@@ -55,7 +55,7 @@ async fn what_is_damaged_missing_or_left_over_is_named_and_removed_by_its_name()
     let (code, text) = doctor(&place, &[]);
     assert_eq!(code, Some(1));
     for line in [
-        format!("fail  {damaged}: its authentication code is not that of its key and value\n"),
+        format!("fail  {damaged}: its authentication code does not match its key and value\n"),
         format!("fail  {lost}: it is missing, and is the newest version of its certificate\n"),
         "fail  pending/team-a/manual: it belongs to the certificate team-a/manual, whose record is missing\n"
             .to_owned(),
@@ -63,7 +63,7 @@ async fn what_is_damaged_missing_or_left_over_is_named_and_removed_by_its_name()
         assert!(text.contains(&line), "{line} is not in\n{text}");
     }
     let (code, text) = doctor(&place, &["--remove", "contacts/team-a"]);
-    assert!(code == Some(1) && text.contains("is well; only records that do not verify"), "{text}");
+    assert!(code == Some(1) && text.contains("is intact; only records that do not verify"), "{text}");
     let (code, text) = doctor(&place, &["--remove", "contacts/team-z"]);
     assert!(code == Some(1) && text.contains("is not in the store"), "{text}");
     for key in [damaged.as_str(), "pending/team-a/manual"] {

@@ -1,5 +1,4 @@
-//! A service that can be stopped and started again on the same store, politely or in the middle of
-//! its work.
+//! A service that can be stopped, gracefully or not, and restarted on the same store.
 
 use crate::permit::permit;
 use certmint::clock::SystemClock;

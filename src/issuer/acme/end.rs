@@ -1,4 +1,4 @@
-//! Orders that end without a certificate: why, what is cleaned up, and whether another one is made.
+//! Orders that end without a certificate: the reason, the clean-up, and whether another order follows.
 
 use super::problem::{FINAL, Failure, Place};
 use super::steps::{Run, Stop};

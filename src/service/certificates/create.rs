@@ -1,4 +1,4 @@
-//! Starting the creation of a certificate: the intent is durable before anybody is asked.
+//! Starting the creation of a certificate: the intent is durable before the issuer is called.
 
 use super::entries::Entries;
 use crate::domain::pending::{State, Transition, TransitionKind};
@@ -93,8 +93,8 @@ impl Creations {
     /// Stores a new pending operation and answers it; the issuer is asked in the background.
     ///
     /// Refused with [`Reason::PendingInProgress`] while another one is in progress, with
-    /// [`Reason::BadParameter`] where the policy or the issuer is wrong, with
-    /// [`Reason::Throttled`] where too much work with keys already waits, or where the key would not
+    /// [`Reason::BadParameter`] if the policy or the issuer is wrong, with
+    /// [`Reason::Throttled`] if too much work with keys already waits, or where the key would not
     /// be made before the caller's deadline.
     pub async fn create(&self, request: Permit<CreateRequest>) -> Result<Created> {
         if let Some(tags) = &request.tags {
@@ -138,7 +138,7 @@ impl Creations {
             return Ok(None);
         }
         let before = Before { repeat: None, entry: None, pending: None };
-        // What is wrong with the policy is said after what stands in the way of the name.
+        // Problems of the name are reported before those of the policy.
         let Ok(prepared) = self.prepare(request, &before).await else { return Ok(None) };
         self.commit_create(request, fingerprint, before, &prepared).await
     }
@@ -282,7 +282,7 @@ impl Creations {
     }
 }
 
-/// Keeps what a repeat of this request will look for.
+/// Stores what a repeat of this request will look up.
 fn remember(
     batch: &mut Batch,
     codec: &Codec,

@@ -1,4 +1,4 @@
-//! Deleting a certificate so that it can come back. Only the entry and its pending operation move:
+//! Deleting a certificate so that it can be recovered. Only the entry and its pending operation move:
 //! the versions stay where they are, so it takes one small commit however many there are.
 
 use super::Deletions;

@@ -1,4 +1,4 @@
-//! One call of an issuer: who it is, how long it may take, and what its answer means for the operation.
+//! One call to an issuer: finding it, the time limit, and what its result means for the operation.
 
 use super::Issuing;
 use super::bulkhead;
@@ -45,7 +45,7 @@ impl From<Outcome> for Asked {
     }
 }
 
-/// Who is asked: the provider, what it keeps of the issuer object, and its name in counts.
+/// The issuer of an operation: the provider, its state for the issuer object, and its metric label.
 struct Signer {
     provider: Arc<dyn Provider>,
     kept: Kept,
@@ -105,7 +105,7 @@ impl Issuing {
         }
         let time = Duration::from_millis(u64::try_from(until.0 - self.context.now().0).unwrap_or(0)).mul_f32(0.8);
         if time.is_zero() {
-            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store was slower than the lease; the issuer was not asked");
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store took longer than the lease; the issuer was not called");
             return Ok(Outcome::TooLate.into());
         }
         let checkpoint = Checkpoint(pending.checkpoint.0.clone());
@@ -249,12 +249,12 @@ fn unsuccessful(pending: &PendingRecord, error: IssuerError) -> Outcome {
     let operation = &pending.operation;
     match error {
         IssuerError::Retry { after, source } => {
-            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer could not be asked; will retry");
-            open(pending, Some(format!("The last attempt did not succeed and will be repeated: {source}")), after)
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "a call to an issuer failed; will retry");
+            open(pending, Some(format!("The last attempt failed and will be retried: {source}")), after)
         }
         IssuerError::Misconfigured { source } => {
             tracing::error!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer is misconfigured; will retry");
-            let note = format!("The issuer is misconfigured, correct it and the request will go on: {source}");
+            let note = format!("The issuer is misconfigured; correct it and the request will continue: {source}");
             open(pending, Some(note), None)
         }
     }

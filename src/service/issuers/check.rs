@@ -1,4 +1,4 @@
-//! Whether the issuer that a policy names can be asked for a certificate of this policy.
+//! Checks that the issuer of a policy exists and can issue it.
 
 use super::Issuing;
 use crate::domain::{Detail, Error, IssuerName, Policy, Result, VaultName};

@@ -1,4 +1,4 @@
-//! What the secret view and the key view of certificates have in common: each version of a
+//! The common part of the secret view and the key view: each version of a
 //! certificate is a secret and a key of the same name and version (contract section 7).
 
 mod key_view;
