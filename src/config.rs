@@ -64,7 +64,7 @@ pub struct Config {
     pub acme: AcmeSettings,
     /// Outgoing connections, to CAs above all.
     pub outbound: OutboundSettings,
-    /// What callers may ask for, and how much is done at once.
+    /// Limits on requests and on concurrent work.
     pub limits: Limits,
     /// The port.
     pub listener: ListenerOptions,
@@ -107,7 +107,7 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// What the command line said; each wins over the file.
+/// Values from the command line; each overrides the file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Overrides {
     pub data_dir: Option<PathBuf>,

@@ -48,7 +48,7 @@ pub struct Metrics {
     pub worker_steps_failed: Counter,
     /// Due records that were set aside, because this version has no job for their kind.
     pub worker_parked: Counter,
-    /// Steps that run now.
+    /// Steps running.
     pub worker_running: Gauge,
     /// 1 while the last look at the store found at least as much due work as there were places.
     pub worker_saturated: Gauge,
@@ -188,15 +188,15 @@ impl Metrics {
         add(r, "certmint_store_call_duration_seconds", "Calls to the store", &self.store_seconds);
         let text = "Reads of records that do not verify because they were changed or moved outside certmint";
         add(r, "certmint_store_records_refused", text, &self.scalars.records_refused);
-        add(r, "certmint_issuer_call_duration_seconds", "Calls of issuers", &self.issuer_seconds);
+        add(r, "certmint_issuer_call_duration_seconds", "Calls to issuers", &self.issuer_seconds);
         let text = "Issuer objects by how their last call from this replica ended, within the last hour";
         add(r, "certmint_issuers", text, &self.issuers);
-        add(r, "certmint_worker_steps", "Steps of pending operations that were begun", &self.worker_steps);
+        add(r, "certmint_worker_steps", "Steps of pending operations started", &self.worker_steps);
         add(r, "certmint_worker_steps_failed", "Steps that ended with an error", &self.worker_steps_failed);
         let text = "Due records that were set aside until a newer version takes them up";
         add(r, "certmint_worker_records_parked", text, &self.worker_parked);
-        add(r, "certmint_worker_steps_running", "Steps that run now", &self.worker_running);
-        let text = "1 while the last look found at least as much due work as there were places";
+        add(r, "certmint_worker_steps_running", "Steps running", &self.worker_running);
+        let text = "1 while the last poll found at least as much due work as free slots";
         add(r, "certmint_worker_saturated", text, &self.worker_saturated);
         add(r, "certmint_key_jobs", "Jobs of the key workers", &self.levels);
         let text = "CPU time that the waiting jobs of the key workers are expected to take";
@@ -207,9 +207,9 @@ impl Metrics {
             "Jobs of the key workers that were not run, by cause",
             &self.scalars.keys_not_run,
         );
-        add(r, "certmint_ready_keys", "RSA keys made ahead", &self.scalars.ready_keys);
-        add(r, "certmint_watch_streams", "Watch streams that are open", &self.scalars.streams);
-        add(r, "certmint_watch_events_delivered", "Events that streams were given", &self.watch_delivered);
+        add(r, "certmint_ready_keys", "RSA keys generated in advance", &self.scalars.ready_keys);
+        add(r, "certmint_watch_streams", "Open watch streams", &self.scalars.streams);
+        add(r, "certmint_watch_events_delivered", "Events delivered to watch streams", &self.watch_delivered);
         let text = "Events of the log that cannot be read, and are passed over";
         add(r, "certmint_watch_events_unreadable", text, &self.scalars.events_unreadable);
         add(r, "certmint_watch_streams_ended", "Watch streams that ended, by reason", &self.watch_ended);

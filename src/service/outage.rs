@@ -79,7 +79,7 @@ impl From<StoreError> for Error {
                 if let Some(suppressed) = OUTAGE.admit(&cause.to_string(), Instant::now()) {
                     tracing::error!(cause, suppressed, "the store is not available");
                 }
-                Self::new(Reason::StoreUnavailable, "The store is not available at the moment. Repeat the request.")
+                Self::new(Reason::StoreUnavailable, "The store is temporarily unavailable. Retry the request.")
                     .retry_after(Duration::from_secs(2))
             }
             StoreError::Broken(cause) => {

@@ -54,7 +54,7 @@ impl Scenario {
             }
             Self::Merge => {
                 create(service, FIRST, "Unknown").await?;
-                // A repeated creation answers as the first one did: only a read tells whether the merge was done.
+                // A repeated creation returns the first result: only a read shows whether the merge was done.
                 let (operation, _) = service.pending().pending(permit(service, expected(FIRST)).await).await?;
                 if operation.in_progress() {
                     let x5c = vec![signed(&operation.csr.0)];

@@ -104,7 +104,7 @@ async fn what_an_earlier_version_wrote_after_the_mark_is_taken_over_when_an_oper
     place.strip("contacts/team-a");
     place.open().await.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
     let (code, text) = doctor(&place, &["--adopt"]);
-    assert!(code == Some(0) && text.contains("the next start takes the store over"), "{text}");
+    assert!(code == Some(0) && text.contains("the next start adopts the store"), "{text}");
     // The command was later than the test began.
     place.clock.advance(Duration::from_secs(3600));
     let life = place.open().await;
@@ -133,12 +133,12 @@ async fn during_a_takeover_records_without_a_code_are_well() {
     let life = place.open().await;
     assert!(matches!(life.service.authenticate_records(DAY).await.unwrap(), Authenticated::Until(_)));
     drop(life);
-    // A replica of the earlier version writes it anew.
+    // A replica of the earlier version writes it again.
     place.strip("contacts/team-a");
     let (code, text) = doctor(&place, &[]);
     assert!(code == Some(0) && text.ends_with("not marked as authenticated yet, 0 findings\n"), "{text}");
     let (code, text) = doctor(&place, &["--remove", "contacts/team-a"]);
-    assert!(code == Some(1) && text.contains("is well; only records that do not verify"), "{text}");
+    assert!(code == Some(1) && text.contains("is intact; only records that do not verify"), "{text}");
 }
 
 #[tokio::test]

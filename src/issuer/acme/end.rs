@@ -75,7 +75,7 @@ impl Run<'_> {
         progress
     }
 
-    /// The end: the requester is told why.
+    /// The end: the requester gets the reason.
     pub(super) async fn fail(&mut self, class: FailureClass, reason: String) -> Progress {
         self.clean().await;
         let mut progress = Progress::failed(class, reason);

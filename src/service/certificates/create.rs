@@ -131,8 +131,8 @@ impl Creations {
         })
     }
 
-    /// A creation as if nobody had the name, without a look at the store: its commit is refused where anything is
-    /// there, and then all is decided with what is there. Only where the key costs less than the looks.
+    /// A creation as if the name were unused, without reading the store: if it is used, the commit is refused, and the
+    /// creation starts again with reads. Only if the key costs less than the reads.
     async fn create_unseen(&self, request: &Permit<CreateRequest>, fingerprint: &str) -> Result<Option<Created>> {
         if !request.policy.as_ref().is_some_and(PolicyInput::is_for_p256) {
             return Ok(None);
@@ -372,7 +372,7 @@ fn can_be_reused(version: &Certificate, policy: &Policy) -> Result<bool> {
     if policy.key.exportable && !version.exportable {
         return Err(Error::field(
             "policy.key_props.exportable",
-            "The key that is to be used again is not exportable, and stays so: set exportable to false, or reuse_key to false for a new key.",
+            "The reused key is not exportable, and this cannot be changed: set exportable to false, or set reuse_key to false for a new key.",
         ));
     }
     Ok(true)

@@ -25,7 +25,7 @@ impl Deletions {
     /// Deletes a certificate with all its versions, recoverable for the retention of its vault.
     ///
     /// What an issuer works on is cancelled there in the background; another pending operation, `Self` among them,
-    /// sleeps with the certificate. Both are told to watchers as a deletion.
+    /// is suspended with the certificate. Watchers see both as a deletion.
     pub async fn delete_certificate(&self, wanted: Permit<CertificateRef>) -> Result<DeletedView> {
         let (vault, name) = &*wanted;
         retry!({

@@ -96,7 +96,7 @@ impl Issuing {
         };
         let called = bulkhead::name(operation);
         if self.bulkhead.is_stuck(&called, self.context.limits.slow_calls_per_issuer) {
-            // Not asked, so nothing new to tell.
+            // The issuer was not called, so nothing changes.
             let note = match &operation.state {
                 State::Issuing { note, .. } => note.clone(),
                 _ => None,
@@ -175,7 +175,7 @@ impl Issuing {
         Ok(Asked { outcome, beside })
     }
 
-    /// Who signs for an operation; otherwise a sentence for whoever waits.
+    /// The issuer of an operation; otherwise a sentence for the status of the operation.
     ///
     /// # Errors
     /// Where the store is not available, which says nothing about the issuer.
@@ -186,7 +186,7 @@ impl Issuing {
             let kept = Kept::Object(provider::State::default());
             return Ok(Ok(Signer { provider: self.issuers.self_signed().clone(), kept, name: "Self", issuer: None }));
         }
-        let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
+        let missing = || format!("The issuer {} no longer exists: set it again.", parameters.name);
         let Ok(name) = IssuerName::parse(&parameters.name) else { return Ok(Err(missing().into())) };
         let config = match readable(self.context.load(&key::issuer(&operation.vault, &name)).await)? {
             Ok(Some((_, config))) => config,

@@ -235,7 +235,7 @@ impl IssuerObjects {
     fn offered(&self, provider: Option<&str>) -> Result<String> {
         let mut offered = self.issuing.issuers.providers().join(", ");
         if self.issuing.issuers.get(LOCAL_CA).is_some() {
-            offered.push_str(&format!(" ({LOCAL_CA_IN_AZURE} is another word for {LOCAL_CA})"));
+            offered.push_str(&format!(" ({LOCAL_CA_IN_AZURE} is an alias of {LOCAL_CA})"));
         }
         match provider {
             Some(provider) if self.issuing.issuers.get(provider).is_some() => Ok(provider.to_owned()),

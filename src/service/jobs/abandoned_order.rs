@@ -46,7 +46,7 @@ impl Jobs {
         pending.operation.cancellation_requested = true;
         let operation = &pending.operation;
         if pending.deadline <= self.context.now() {
-            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, issuer = operation.issuer.name, "an issuer never said that an order is cancelled; it is not asked any more");
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, issuer = operation.issuer.name, "an issuer never confirmed the cancellation of an order; giving up");
             return self.context.remove(record).await;
         }
         let before = operation.clone();

@@ -109,8 +109,7 @@ pub(in crate::service) async fn open(
         if !Marks::read(store).await?.decide(codec, takeover, now) {
             tracing::error!(
                 key = %key::marker(),
-                "the store has records with authentication codes, but the record that says that all have one is \
-                 missing: it was removed outside certmint; records without a code are refused"
+                "the store has records with authentication codes, but the record that marks it as authenticated is missing: it was removed outside certmint; records without a code are refused"
             );
         }
         return Ok(Opened::Ready);

@@ -37,7 +37,7 @@ pub(super) enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Changed => f.write_str("its authentication code is not that of its key and value"),
+            Self::Changed => f.write_str("its authentication code does not match its key and value"),
             Self::Bare => f.write_str(
                 "it carries no authentication code: somebody changed it, or a version without codes wrote it; in the \
                  latter case `certmint doctor --store --adopt` lets the next start take the store over",

@@ -162,7 +162,7 @@ impl Session {
                         timers.sent();
                     }
                 }
-                // What was known before the end is still told; a long replay is left to the next stream.
+                // Events known before the end are still sent; a long replay is left to the next stream.
                 let last = if goal.is_none() { self.context.hub.head() } else { 0 };
                 while self.cursor < last {
                     let events = match self.next_events(None).await {
@@ -202,7 +202,7 @@ impl Session {
         let (records, next) = self.records(request, after).await?;
         let mut operations = Vec::new();
         for record in records {
-            // One that does not verify was logged, and keeps nobody from seeing the others.
+            // One that does not verify was logged, and does not hide the others.
             let Ok(ShownPending { operation }) = self.context.records.read(&record) else { continue };
             let wanted = snapshot == Snapshot::All || operation.in_progress();
             if !wanted || !self.filter.concerns(&operation) {
