@@ -3,6 +3,7 @@
 
 pub mod acme;
 pub mod local_ca;
+pub mod plugin;
 pub mod provider;
 pub mod self_signed;
 pub mod test;

@@ -110,7 +110,7 @@ impl Service {
         let mut batch = Batch::default();
         let place = key::issuer_state(vault, &issuer.name);
         let provider = self.issuers.get(&issuer.provider).cloned();
-        if provider.as_ref().is_none_or(|provider| provider.schema().options.is_empty())
+        if provider.as_ref().is_none_or(|provider| !provider.takes_options())
             && let Some(name) = issuer.options.keys().chain(secrets.keys()).next()
         {
             return Err(no_options(name, &issuer.provider));
