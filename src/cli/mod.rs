@@ -24,6 +24,7 @@ mod output;
 mod pages;
 mod pem;
 mod pending;
+mod plugin;
 mod policies;
 mod policy;
 mod serve;
@@ -39,6 +40,7 @@ mod watcher;
 
 pub use doctor::StoreDoctorArgs;
 pub use options::{ClientOptions, OutputFormat, Secret};
+pub use plugin::{PluginCommand, PluginTest, Verdicts};
 pub use serve::{DEFAULT_DATA_DIR, LogForm, ServeArgs, StoreArgs};
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -85,6 +87,9 @@ pub enum Command {
     Migrate(StoreArgs),
     /// After a restore from a backup and before the start: make resume tokens of clients that saw more invalid
     NewEpoch(StoreArgs),
+    /// For whoever writes an issuer plug-in
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// A client command.
     #[command(flatten)]
     Client(ClientCommand),

@@ -10,11 +10,13 @@ mod link;
 mod message;
 mod options;
 mod state;
+mod trial;
 mod words;
 
 pub use address::{Address, AddressError};
 pub use connect::PluginTls;
 pub use follow::Hint;
+pub use trial::{Promise, Trial};
 
 use super::provider::{
     Health, IssuerInput, IssuerSchema, Needs, OptionSchema, Order, Progress, Provider, RenewalWindow, State,
@@ -37,6 +39,8 @@ const AT_SET: Duration = Duration::from_secs(5);
 /// Most problems of an issuer object that are shown, and the longest, in characters.
 const MAX_PROBLEMS: usize = 20;
 const MAX_PROBLEM: usize = 300;
+/// RFC 5280 section 5.3.1.
+const CESSATION_OF_OPERATION: u32 = 5;
 /// As `grpc.health.v1` knows the plug-in.
 const SERVICE: &str = "certmint.issuer.v1.IssuerPluginService";
 
@@ -121,6 +125,19 @@ impl Plugin {
         }
     }
 
+    /// False where the plug-in has no revocation.
+    async fn revoke(&self, certificate_der: Vec<u8>, state: &State) -> Result<bool, IssuerError> {
+        let (issuer, secrets) = self.issuer(state, "").await?;
+        let reason = CESSATION_OF_OPERATION;
+        let request = self.link.request(pb::RevokeRequest { issuer: Some(issuer), certificate_der, reason });
+        let mut client = self.link.client();
+        match self.link.within(client.revoke(request)).await {
+            Ok(pb::RevokeResponse {}) => Ok(true),
+            Err(status) if status.code() == Code::Unimplemented => Ok(false),
+            Err(status) => Err(self.link.error(&status, &secrets)),
+        }
+    }
+
     /// Whether the plug-in says that it serves; one without the health service does.
     async fn serves(&self) -> Result<bool, Status> {
         let mut client = HealthClient::new(self.link.channel());
@@ -169,11 +186,7 @@ impl Provider for Plugin {
     /// An issuer object can be set while its plug-in is down: what is wrong with it is then said by its orders.
     async fn configure(&self, input: &IssuerInput, _old: Option<&State>) -> domain::Result<State> {
         let state = PluginState::of(input);
-        let look = async {
-            let described = self.described().await?;
-            Ok::<_, IssuerError>(described)
-        };
-        let described = match tokio::time::timeout(AT_SET, look).await {
+        let described = match tokio::time::timeout(AT_SET, self.described()).await {
             Ok(Ok(described)) => Some(described),
             _ => self.known(),
         };

@@ -1,0 +1,102 @@
+//! Limits on callers and on our own work.
+
+use crate::domain::duration;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// Limits on callers and on our own work.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The largest body of a REST request and the largest gRPC message taken, in bytes. Default 1 MiB.
+    pub request_body_bytes: NonZeroUsize,
+    /// The largest backup of one certificate, in bytes; a request that brings one may be so large. Default 3 MiB, about
+    /// a thousand versions with RSA-2048 keys; more does not fit into what gRPC clients take without further ado.
+    pub backup_bytes: NonZeroUsize,
+    /// How long the body of a request may take to come. Default 30 s.
+    #[serde(with = "duration")]
+    pub body_read_timeout: Duration,
+    /// How long a request or a call may take to its answer, or the beginning of its stream. Default 60 s.
+    #[serde(with = "duration")]
+    pub request_timeout: Duration,
+    /// Open watch streams of one connection. Default 256; must stay below `listener.max_concurrent_streams`.
+    pub watch_streams_per_connection: NonZeroUsize,
+    /// Open watch streams of one principal. Default 1000.
+    pub watch_streams_per_principal: NonZeroUsize,
+    /// Open watch streams of the process. Default 100,000.
+    pub watch_streams: NonZeroUsize,
+    /// Requests that may wait for a thread that makes keys, whatever they cost, and the same number for those that sign:
+    /// each holds memory. Default 256.
+    pub key_queue: NonZeroUsize,
+    /// How long the work that waits for these threads may be expected to take. What does not fit is answered 429 at
+    /// once, or takes the place of a request of the principal with the most work waiting. Default 30 s.
+    #[serde(with = "duration")]
+    pub key_queue_time: Duration,
+    /// How much of this time one principal may fill, in percent from 1 to 100. Default 75.
+    #[serde(deserialize_with = "percent")]
+    pub key_queue_share: u8,
+    /// Pending operations that the worker moves on at the same time. Default 64.
+    pub worker_concurrency: NonZeroUsize,
+    /// How long work belongs to the replica that took it; one that dies is succeeded after this time. A step is cut
+    /// at 80 % of it. Default 90 s.
+    #[serde(with = "duration")]
+    pub work_lease: Duration,
+    /// An issuer that has not decided after this long has failed, and is told to cancel. Default 30 days.
+    #[serde(with = "duration")]
+    pub issuing_deadline: Duration,
+    /// How long an issuer is asked to cancel an order whose operation was deleted or failed by its deadline. Default
+    /// 30 days.
+    #[serde(with = "duration")]
+    pub cancelling_deadline: Duration,
+    /// Calls of one issuer that may take longer than a second at the same time. While there are as many, further
+    /// operations of this issuer wait, and those of others do not. Default 16.
+    pub slow_calls_per_issuer: NonZeroUsize,
+    /// Events are kept at least this long, so that a watcher can resume. Default 24 h.
+    #[serde(with = "duration")]
+    pub event_retention: Duration,
+    /// Events that are kept however old they are. Default 100,000.
+    pub events_kept: NonZeroUsize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_body_bytes: at_least_one(1024 * 1024),
+            backup_bytes: at_least_one(3 * 1024 * 1024),
+            body_read_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(60),
+            watch_streams_per_connection: at_least_one(256),
+            watch_streams_per_principal: at_least_one(1000),
+            watch_streams: at_least_one(100_000),
+            key_queue: at_least_one(256),
+            key_queue_time: Duration::from_secs(30),
+            key_queue_share: 75,
+            worker_concurrency: at_least_one(64),
+            work_lease: Duration::from_secs(90),
+            issuing_deadline: Duration::from_secs(30 * 24 * 3600),
+            cancelling_deadline: Duration::from_secs(30 * 24 * 3600),
+            slow_calls_per_issuer: at_least_one(16),
+            event_retention: Duration::from_secs(24 * 3600),
+            events_kept: at_least_one(100_000),
+        }
+    }
+}
+
+fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    let number = u8::deserialize(from)?;
+    if (1..=100).contains(&number) {
+        Ok(number)
+    } else {
+        Err(D::Error::custom(format!("{number} is not a share in percent: use 1 to 100")))
+    }
+}
+
+/// For the defaults above, which are not zero.
+pub(super) const fn at_least_one(value: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(value) {
+        Some(value) => value,
+        None => NonZeroUsize::MIN,
+    }
+}
