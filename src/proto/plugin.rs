@@ -5,13 +5,7 @@ use super::hidden::Hidden;
 use std::fmt;
 
 /// Messages, client and server of the package `certmint.issuer.v1`.
-#[expect(
-    clippy::allow_attributes,
-    clippy::disallowed_types,
-    clippy::doc_lazy_continuation,
-    clippy::large_enum_variant,
-    reason = "generated code"
-)]
+#[expect(clippy::allow_attributes, clippy::disallowed_types, reason = "generated code")]
 pub mod v1 {
     tonic::include_proto!("certmint.issuer.v1");
 }

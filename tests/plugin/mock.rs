@@ -51,6 +51,8 @@ pub(crate) struct Mock {
     pub(crate) requests: AtomicUsize,
     pub(crate) calls: AtomicUsize,
     pub(crate) approved: AtomicBool,
+    /// What was issued, by request id: another signature would be another certificate.
+    issued: Mutex<BTreeMap<String, Vec<Vec<u8>>>>,
     hints: broadcast::Sender<pb::WatchResponse>,
     harness: Harness,
     ca: IssuerConfig,
@@ -66,6 +68,7 @@ impl Mock {
             requests: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
             approved: AtomicBool::new(false),
+            issued: Mutex::default(),
             hints: broadcast::Sender::new(16),
             harness,
             ca,
@@ -89,17 +92,23 @@ impl Mock {
     }
 
     async fn sign(&self, order: pb::Order) -> Outcome {
+        if let Some(chain) = self.issued.lock().unwrap().get(&order.request_id) {
+            return Outcome::Issued(pb::Issued { chain_der: chain.clone() });
+        }
         let spec = order.spec.unwrap_or_default();
         let sans = SubjectAlternativeNames { dns_names: spec.dns_names, ..Default::default() };
         let input = PolicyInput { subject: Some(spec.subject), sans: Some(sans), ..Default::default() };
         let mut case: Case = self.harness.order(KeyType::P256, input, Some(self.ca.clone()));
         // Otherwise the CSR of the harness is signed, which has a key of its own.
         if self.manner() != Manner::OtherKey {
-            case.order.csr = order.csr_der;
+            case.order.csr = order.csr_der.clone();
         }
         case.order.created = order.created.map_or(NOW, |created| Timestamp::from_seconds(created.seconds));
         match self.harness.advance(&case).await {
-            Ok(Step::Issued { chain }) => Outcome::Issued(pb::Issued { chain_der: chain }),
+            Ok(Step::Issued { chain }) => {
+                self.issued.lock().unwrap().insert(order.request_id, chain.clone());
+                Outcome::Issued(pb::Issued { chain_der: chain })
+            }
             other => Outcome::Failed(pb::Failed {
                 class: pb::FailureClass::RequestRejected.into(),
                 message: format!("{other:?}"),

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint, Uri};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, TimeoutExpired};
 use tonic_types::StatusExt;
 
 /// Of a message either way; the contract says so.
@@ -25,6 +25,10 @@ const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
 /// Longest words of a plug-in, in characters.
 const MAX_WORDS: usize = 500;
+
+/// How a call of the generated client ends.
+#[expect(clippy::disallowed_types, reason = "the plug-in's, which becomes an IssuerError here")]
+pub(super) type Status = tonic::Status;
 
 pub(super) type Client = IssuerPluginServiceClient<Channel>;
 
@@ -105,6 +109,8 @@ impl Link {
         call: impl Future<Output = Result<Response<T>, Status>> + Send,
     ) -> Result<T, Status> {
         match tokio::time::timeout(self.timeout, call).await {
+            // The channel keeps the time too, and may be the first to say so.
+            Ok(Err(status)) if is_late(&status) => Err(self.late()),
             Ok(answer) => answer.map(Response::into_inner),
             Err(_) => Err(self.late()),
         }
@@ -151,6 +157,17 @@ impl Link {
             code => format!("The plug-in {name} answered {}: {said}", code_name(code)),
         }
     }
+}
+
+fn is_late(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<TimeoutExpired>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// What lies behind a status that no plug-in sent.

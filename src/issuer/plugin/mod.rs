@@ -26,11 +26,11 @@ use crate::domain::{self, Detail, Policy};
 use crate::proto::plugin::v1 as pb;
 use async_trait::async_trait;
 use description::{Description, interned};
-use link::{Link, PROTOCOL};
+use link::{Link, PROTOCOL, Status};
 use state::PluginState;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use words::{Secrets, words};
 

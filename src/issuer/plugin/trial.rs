@@ -148,11 +148,10 @@ impl Trial {
         if !say("an order ends with a chain that fits its key and names", told) {
             return calls;
         }
+        let before = seen.leaves.len();
         let doubled = self.issued(state, Fate::Doubled, seen).await;
-        let doubled = doubled.and_then(|(chain, _)| match chain.as_slice() {
-            // The last call was made twice as well, and both answers were kept.
-            _ if same_leaf(seen) => Ok("the same certificate both times".to_owned()),
-            [] => Err("no certificate".to_owned()),
+        let doubled = doubled.and_then(|_| match &seen.leaves[before..] {
+            leaves if leaves.iter().all(|leaf| leaf == &leaves[0]) => Ok("one certificate".to_owned()),
             _ if exactly_once => {
                 Err("two certificates for one request_id, although it promises EXACTLY_ONCE".to_owned())
             }
@@ -210,12 +209,12 @@ impl Trial {
         let refused = match self.order() {
             Ok(order) => {
                 let order = Order { csr: b"no request".to_vec(), ..order };
-                let answer = plugin.advance(&order, state, &Checkpoint::default()).await;
-                note(seen, &answer);
-                match answer.map(|progress| progress.step) {
-                    Ok(Step::Issued { .. }) => Err("it issued a certificate for bytes that are no request".to_owned()),
-                    Ok(step) => alive(plugin, &short(&step)).await,
-                    Err(error) => alive(plugin, &error.to_string()).await,
+                match self.play(&order, state, Fate::Smooth, seen).await {
+                    Ok(Ended { step: Step::Issued { .. }, .. }) => {
+                        Err("it issued a certificate for bytes that are no request".to_owned())
+                    }
+                    Ok(Ended { step, .. }) => alive(plugin, &short(&step)).await,
+                    Err(problem) => alive(plugin, &problem).await,
                 }
             }
             Err(problem) => Err(problem),
@@ -231,9 +230,14 @@ impl Trial {
         Ok((chain, calls))
     }
 
-    /// Plays the server: keeps what a step says before the next one, and nothing else.
     async fn run_order(&self, state: &State, fate: Fate, seen: &mut Seen) -> Result<(Order, Ended), String> {
         let order = self.order()?;
+        let ended = self.play(&order, state, fate, seen).await?;
+        Ok((order, ended))
+    }
+
+    /// Plays the server: keeps what a step says before the next one, and nothing else.
+    async fn play(&self, order: &Order, state: &State, fate: Fate, seen: &mut Seen) -> Result<Ended, String> {
         let (mut plugin, mut at) = ((self.new)()?, Checkpoint::default());
         let end = Instant::now() + self.patience;
         let mut trouble = None;
@@ -246,8 +250,8 @@ impl Trial {
             for _ in 0..repeats {
                 let begun = Instant::now();
                 let step = match fate {
-                    Fate::Cancelled(after) if call >= after => plugin.cancel(&order, state, &at).await,
-                    _ => plugin.advance(&order, state, &at).await,
+                    Fate::Cancelled(after) if call >= after => plugin.cancel(order, state, &at).await,
+                    _ => plugin.advance(order, state, &at).await,
                 };
                 seen.longest = seen.longest.max(begun.elapsed());
                 note(seen, &step);
@@ -262,7 +266,7 @@ impl Trial {
                         (at, trouble) = (checkpoint, details);
                         again
                     }
-                    step => return Ok((order, Ended { step, calls: call + 1 })),
+                    step => return Ok(Ended { step, calls: call + 1 }),
                 },
                 Some(Err(IssuerError::Retry { after, source })) => {
                     trouble = Some(source.to_string());
@@ -326,11 +330,6 @@ impl Trial {
 fn secrets_of(state: &PluginState) -> Vec<Zeroizing<String>> {
     let all = state.secrets.values().chain(&state.password).map(|secret| secret.trim());
     all.filter(|secret| secret.len() >= 4).map(|secret| Zeroizing::new(secret.to_owned())).collect()
-}
-
-/// Whether the last two certificates are one.
-fn same_leaf(seen: &Seen) -> bool {
-    matches!(seen.leaves.as_slice(), [.., one, other] if one == other)
 }
 
 fn note(seen: &mut Seen, answer: &Result<crate::issuer::provider::Progress, IssuerError>) {

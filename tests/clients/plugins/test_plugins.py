@@ -23,7 +23,7 @@ def done(server, *arguments):
 
 
 def pending(server):
-    return json.loads(done(server, "pending", "get", "web", "--output", "json"))
+    return json.loads(done(server, "pending", "show", "web", "--output", "json"))
 
 
 def until(server, condition, what):
