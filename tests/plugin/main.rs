@@ -2,11 +2,14 @@
 
 mod answers;
 mod conformance;
+mod hints;
 mod mock;
 #[expect(dead_code, reason = "the orders of another suite, of which this one needs some")]
 #[path = "../issuer/orders.rs"]
 mod orders;
 mod program;
+#[path = "../support/service.rs"]
+mod service;
 #[path = "../support/conformance.rs"]
 mod suite;
 mod tls;

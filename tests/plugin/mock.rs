@@ -1,5 +1,7 @@
 //! A plug-in with a CA behind it, which can be told to misbehave, and ends as by kill -9.
 
+#![expect(clippy::disallowed_types, reason = "a server of gRPC: this is where statuses begin")]
+
 use crate::orders::{Case, Harness, NOW};
 use certmint::domain::policy::KeyType;
 use certmint::domain::san::SubjectAlternativeNames;

@@ -1,13 +1,16 @@
 """The CAs, each with its plug-in: what they need, and how they are started and killed."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -82,9 +85,23 @@ class Ca:
         self.process.kill()
 
     def plugin(self, address, folder):
+        """Behind a socket."""
+        path = pathlib.Path(address.removeprefix("unix:"))
+        return self._plugin(address, [address], folder, path.exists)
+
+    def plugin_over_tls(self, port, files, folder):
+        """Behind TLS with the files of a CA, a chain and its key."""
+
+        def listens():
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return True
+            return False
+
+        return self._plugin(f"https://localhost:{port}", [f"127.0.0.1:{port}", *files], folder, listens)
+
+    def _plugin(self, address, arguments, folder, ready):
         home = PLUGINS / self.folder
-        socket = pathlib.Path(address.removeprefix("unix:"))
-        plugin = Process([*self.program, address], folder, "plugin.log", socket.exists, cwd=home)
+        plugin = Process([*self.program, *map(str, arguments)], folder, "plugin.log", ready, cwd=home)
         plugin.address = address
         return plugin
 

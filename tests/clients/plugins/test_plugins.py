@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 
-from server import BINARY
+from server import BINARY, free_port
 
 
 def certmint(server, *arguments):
@@ -55,6 +55,39 @@ def test_the_plug_in_keeps_what_the_contract_promises(ca, plugin):
     )
     assert tried.returncode == 0, tried.stdout + tried.stderr + plugin.log.read_text()
     assert "FAIL" not in tried.stdout and "PASS  an order ends with a chain" in tried.stdout, tried.stdout
+
+
+def tls_files(folder):
+    """The CA of both sides, and a chain and key for localhost."""
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Both sides", "-days", "2")
+    (folder / "leaf.cnf").write_text("subjectAltName = DNS:localhost\n")
+    openssl("req", *key, "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", "/CN=localhost")
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "leaf.cnf")
+    openssl("x509", "-req", "-in", "leaf.csr", *signed, "-out", "leaf.pem")
+    return [folder / name for name in ("ca.pem", "leaf.pem", "leaf.key")]
+
+
+def test_the_plug_in_keeps_its_promises_over_tls_with_certificates_on_both_sides(ca, tmp_path):
+    files = tls_files(tmp_path)
+    plugin = ca.plugin_over_tls(free_port(), files, tmp_path)
+    plugin.start()
+    try:
+        shown = [part for pair in zip(("--tls-ca", "--tls-certificate", "--tls-key"), files) for part in pair]
+        command = [BINARY, "plugin", "test", plugin.address, *map(str, shown), *ca.options()]
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert tried.returncode == 0, tried.stdout + tried.stderr + plugin.log.read_text()
+        # Another CA signed what this client shows.
+        (tmp_path / "other").mkdir()
+        command[7], command[9] = map(str, tls_files(tmp_path / "other")[1:])
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert refused.returncode == 1 and "cannot be reached" in refused.stdout, refused.stdout + refused.stderr
+    finally:
+        plugin.kill()
 
 
 def test_an_order_is_completed_by_a_plug_in_that_comes_back_after_kill_9(ca, plugin, server):
