@@ -96,6 +96,25 @@ async fn the_status_of_a_call_says_whether_the_issuer_must_change() {
 }
 
 #[tokio::test]
+async fn a_plug_in_says_when_it_may_be_asked_again() {
+    let error = stage().await.advance(Manner::Limits).await.unwrap_err();
+    let IssuerError::Retry { after, source } = error else { panic!("{error:?}") };
+    assert_eq!(after, Some(Duration::from_secs(77)));
+    assert_eq!(source.to_string(), "The plug-in Corp answered RESOURCE_EXHAUSTED: Too many orders.");
+}
+
+#[tokio::test]
+async fn without_cancellation_an_order_that_was_begun_goes_on_and_another_one_ends() {
+    let stage = stage().await;
+    stage.mock.behave(Manner::NoCancel);
+    for (at, cancelled) in [(Vec::new(), true), (stage.checkpoint(), false)] {
+        let step = stage.plugin.cancel(&stage.order, &stage.state, &Checkpoint(at)).await.unwrap().step;
+        assert_eq!(step == Step::Cancelled, cancelled, "{step:?}");
+        assert_eq!(matches!(step, Step::Issued { .. }), !cancelled, "{step:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_plug_in_that_does_not_answer_is_given_up_and_the_order_stays_open() {
     let stage = Stage::new(Duration::from_millis(300)).await;
     let error = stage.advance(Manner::Hangs).await.unwrap_err();

@@ -23,6 +23,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
 pub(crate) const TOKEN: &str = "s3cret-token-of-the-ca";
 
@@ -39,6 +40,10 @@ pub(crate) enum Manner {
     NoOutcome,
     Hangs,
     Refuses(Code),
+    /// It has no cancellation.
+    NoCancel,
+    /// It says when to come back.
+    Limits,
     /// It repeats the token that it was given.
     Leaks,
     /// It speaks a version of the contract that nobody knows.
@@ -133,12 +138,18 @@ impl Mock {
         let known = self.orders.lock().unwrap().contains_key(&order.request_id);
         self.orders.lock().unwrap().entry(order.request_id.clone()).or_insert(false);
         let outcome = match self.manner() {
-            Manner::Good | Manner::OtherKey if at.is_empty() && !known => Some(pending("The order is placed.", 0)),
-            Manner::Good | Manner::OtherKey if !at.is_empty() && at != checkpoint => {
+            Manner::Good | Manner::OtherKey | Manner::NoCancel if at.is_empty() && !known => {
+                Some(pending("The order is placed.", 0))
+            }
+            Manner::Good | Manner::OtherKey | Manner::NoCancel if !at.is_empty() && at != checkpoint => {
                 return Err(Status::invalid_argument("The checkpoint is none of mine."));
             }
             Manner::Waits if !self.approved.load(Ordering::SeqCst) => Some(pending("Somebody has to approve.", 3600)),
-            Manner::Good | Manner::OtherKey | Manner::Waits => Some(self.sign(order).await),
+            Manner::Good | Manner::OtherKey | Manner::NoCancel | Manner::Waits => Some(self.sign(order).await),
+            Manner::Limits => {
+                let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(77)));
+                return Err(Status::with_error_details(Code::ResourceExhausted, "Too many orders.", details));
+            }
             Manner::GarbageChain => Some(Outcome::Issued(pb::Issued { chain_der: vec![b"no certificate".to_vec()] })),
             Manner::LargeAnswer => Some(pending(&"x".repeat(2 * 1024 * 1024), 1)),
             Manner::LargeCheckpoint => {
@@ -213,6 +224,9 @@ impl IssuerPluginService for Mock {
 
     async fn cancel(&self, request: Request<pb::CancelRequest>) -> Result<Response<pb::CancelResponse>, Status> {
         let pb::CancelRequest { order, issuer, checkpoint: _ } = request.into_inner();
+        if self.manner() == Manner::NoCancel {
+            return Err(Status::unimplemented("The CA has no cancellation."));
+        }
         check_token(&issuer.unwrap_or_default())?;
         self.orders.lock().unwrap().insert(order.unwrap_or_default().request_id, true);
         let outcome = Some(Outcome::Cancelled(pb::Cancelled {}));

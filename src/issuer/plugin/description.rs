@@ -229,6 +229,7 @@ fn interned_list(values: &[String]) -> Result<&'static [&'static str], String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{PolicyInput, Timestamp};
 
     fn option(name: &str, kind: pb::OptionKind) -> pb::Option {
         pb::Option { name: name.into(), kind: kind.into(), ..Default::default() }
@@ -271,6 +272,33 @@ mod tests {
                 matches!(error, IssuerError::Misconfigured { .. }) && error.to_string().contains(reason),
                 "{error}"
             );
+        }
+    }
+    #[test]
+    fn what_cannot_be_ordered_is_refused_with_what_can() {
+        let offers = pb::DescribeResponse {
+            certificate_types: vec!["OV-SSL".into()],
+            key_types: vec![pb::KeyType::Rsa2048.into(), pb::KeyType::P384.into(), 99],
+            ..answer(vec![])
+        };
+        let offers = Description::read("Corp", offers, 1).unwrap();
+        let ask = |cty: &str, curve: &str| {
+            let input = PolicyInput {
+                kty: Some("EC".into()),
+                curve: Some(curve.into()),
+                subject: Some("CN=a".into()),
+                certificate_type: Some(cty.into()),
+                ..PolicyInput::default()
+            };
+            offers.accept(&input.complete(Timestamp(0)).unwrap())
+        };
+        ask("ov-ssl", "P-384").unwrap();
+        for (cty, curve, path, offered) in [
+            ("EV-SSL", "P-384", "policy.issuer.cty", "offers: OV-SSL."),
+            ("OV-SSL", "P-256", "policy.key_props.kty", "offers keys of: RSA_2048, P384."),
+        ] {
+            let error = ask(cty, curve).unwrap_err();
+            assert!(error.message.contains(path) && error.message.contains(offered), "{error}");
         }
     }
 }

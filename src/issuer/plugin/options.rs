@@ -100,3 +100,79 @@ fn wrong(kind: &OptionKind, value: &str) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::plugin::v1 as pb;
+    use zeroize::Zeroizing;
+
+    fn described() -> Description {
+        let option = |name: &str, kind: pb::OptionKind| pb::Option {
+            name: name.into(),
+            kind: kind.into(),
+            choices: vec!["a".into(), "b".into()],
+            minimum: 1,
+            maximum: 9,
+            ..Default::default()
+        };
+        let required = |option| pb::Option { required: true, ..option };
+        let with_default = |option| pb::Option { default_value: "x".into(), ..option };
+        let answer = pb::DescribeResponse {
+            protocol_versions: Some(pb::VersionRange { minimum: 1, maximum: 1 }),
+            options: vec![
+                option("flag", pb::OptionKind::Boolean),
+                option("count", pb::OptionKind::Integer),
+                pb::Option { maximum: 0, ..option("many", pb::OptionKind::Integer) },
+                option("kind", pb::OptionKind::Choice),
+                option("url", pb::OptionKind::Url),
+                option("tag", pb::OptionKind::Map),
+                required(option("token", pb::OptionKind::Secret)),
+                required(with_default(option("mount", pb::OptionKind::Text))),
+            ],
+            members: vec![required(option("account_id", pb::OptionKind::Text))],
+            ..Default::default()
+        };
+        Description::read("Corp", answer, 1).unwrap()
+    }
+
+    fn input(options: &[(&str, &str)]) -> IssuerInput {
+        IssuerInput {
+            options: options.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+            secrets: [("token".to_owned(), Zeroizing::new("s3cret".to_owned()))].into(),
+            account_id: Some("7".into()),
+            ..IssuerInput::default()
+        }
+    }
+
+    #[test]
+    fn values_of_their_kind_are_taken() {
+        let good =
+            [("flag", "true"), ("count", "9"), ("many", "99999"), ("kind", "b"), ("url", "https://x"), ("tag.k", "v")];
+        check(&described(), &input(&good)).unwrap();
+        check(&described(), &input(&[("flag", "")])).unwrap();
+    }
+
+    #[test]
+    fn the_first_that_is_wrong_is_named_with_the_cure_and_without_its_value() {
+        for (option, says) in [
+            (("flag", "s3cret"), "options.flag has invalid value. Must be true or false."),
+            (("count", "10"), "Must be a number from 1 to 9."),
+            (("many", "0"), "Must be a number, at least 1."),
+            (("kind", "s3cret"), "Must be one of a, b."),
+            (("url", "s3cret"), "Not an address"),
+            (("tag", "v"), "Unknown option. Corp has: flag, count"),
+            (("tag.", "v"), "Unknown option."),
+            (("token", "s3cret"), "send it as a secret option"),
+        ] {
+            let error = check(&described(), &input(&[option])).unwrap_err().message;
+            assert!(error.contains(says) && !error.contains("s3cret"), "{error}");
+        }
+        let without = IssuerInput { secrets: Default::default(), ..input(&[]) };
+        assert!(
+            check(&described(), &without).unwrap_err().message.contains("options.token has invalid value. Required")
+        );
+        let without = IssuerInput { account_id: Some(" ".into()), ..input(&[]) };
+        assert!(check(&described(), &without).unwrap_err().message.contains("credentials.account_id"));
+    }
+}
