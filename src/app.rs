@@ -31,6 +31,7 @@ use crate::transport::rest;
 use crate::worker;
 use crate::{cli, telemetry};
 use announce::{announce, say};
+pub use issuers::known as known_providers;
 use parts::{grpc_options, key_options, rest_options, worker_options};
 pub use plugin_test::plugin_test;
 use plugins::Plugins;
@@ -98,7 +99,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let mut tasks = Background::default();
     tasks.spawn("tail of the log", {
         let (service, background) = (service.clone(), background.clone());
-        async move { service.tail(background).await }
+        async move { service.watch().tail(background).await }
     });
     tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
     let authenticate = upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone());
@@ -312,7 +313,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>, plugins: &Plugins) -> Re
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = key_options(config);
     let keys = Arc::new(Keys::new(sealer, options).map_err(part("the key threads cannot be started"))?);
-    let issuers = plugins.add_to(issuers::all(config, &keys, &clock))?;
+    let issuers = plugins.add_to(issuers::all(config, &keys, &clock)?)?;
     let limits = service::Limits {
         watch: WatchLimits {
             per_connection: config.limits.watch_streams_per_connection.get(),
@@ -322,7 +323,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>, plugins: &Plugins) -> Re
             ..WatchLimits::default()
         },
         backup_bytes: config.limits.backup_bytes.get(),
-        accept_unauthenticated: config.store.accept_unauthenticated,
+        takeover: store::takeover(config),
         vaults: VaultOptions {
             on_demand: config.vaults.on_demand.unwrap_or(config.dev),
             defaults: config.vaults.defaults(),

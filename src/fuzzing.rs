@@ -4,11 +4,11 @@
 use crate::domain::policy::{ContentType, Policy};
 use crate::domain::{PolicyInput, RequestId, Timestamp, VaultName, Version};
 use crate::keys::certificate::{self, Request};
-use crate::keys::{KeyPair, MasterKeys, Sealer, backup as form, chain, import, jwk, rounds};
+use crate::keys::{ImportLimits, KeyPair, MasterKeys, Sealer, backup as form, chain, import, jwk, rounds};
 use crate::{domain, service, transport};
 use der::asn1::BitString;
 use der::{Decode, Encode};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use x509_cert::request::{CertReq, CertReqInfo};
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
@@ -20,7 +20,7 @@ pub struct Target {
 }
 
 /// Every kind of input; `fuzz/Cargo.toml` has a target of the same name for each.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "backup", read: backup },
     Target { name: "backup_inside", read: backup_inside },
     Target { name: "csr", read: csr },
@@ -29,6 +29,8 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "pfx", read: pfx },
     Target { name: "pkcs7", read: pkcs7 },
     Target { name: "protobuf", read: protobuf },
+    Target { name: "record", read: record },
+    Target { name: "token", read: token },
     Target { name: "x509", read: x509 },
 ];
 
@@ -46,18 +48,20 @@ fn now() -> Timestamp {
 /// A PKCS#12 file in DER or whatever else is read in its place, as an import and as a chain, with a password and without.
 pub fn pfx(bytes: &[u8]) -> bool {
     let imported = [PASSWORD, ""].map(|password| imports(bytes, password));
-    imported.contains(&true) | chain::parse(&[bytes.to_vec()]).is_ok()
+    imported.contains(&true) | parse(bytes).is_ok()
 }
 
 /// PEM text, or base64 of it, as an import and as a chain.
 pub fn pem(bytes: &[u8]) -> bool {
     let imported = [PASSWORD, ""].map(|password| imports(bytes, password));
-    imported.contains(&true) | chain::parse(&[bytes.to_vec()]).is_ok()
+    imported.contains(&true) | parse(bytes).is_ok()
 }
 
 fn imports(bytes: &[u8], password: &str) -> bool {
-    rounds::asked_for([bytes]);
-    let Ok(import::Imported { key, chain, facts, form }) = import::read(bytes, password, false, now()) else {
+    rounds::asked_for([bytes], ImportLimits::default().rounds);
+    let Ok(import::Imported { key, chain, facts, form }) =
+        import::read(bytes, password, false, now(), ImportLimits::default())
+    else {
         return false;
     };
     let policy = PolicyInput::default().imported(&facts, form, now());
@@ -65,14 +69,18 @@ fn imports(bytes: &[u8], password: &str) -> bool {
     policy.is_ok() && jwk::of_certificate(&chain.leaf).is_ok() && KeyPair::from_pkcs8(&key.to_pkcs8()).is_ok()
 }
 
+fn parse(bytes: &[u8]) -> domain::Result<Vec<Vec<u8>>> {
+    chain::parse(&[bytes.to_vec()], ImportLimits::default())
+}
+
 /// Certificates in a PKCS#7 file.
 pub fn pkcs7(bytes: &[u8]) -> bool {
-    chain::parse(&[bytes.to_vec()]).is_ok()
+    parse(bytes).is_ok()
 }
 
 /// Certificates in any form: each of them is taken for the leaf of the others.
 pub fn x509(bytes: &[u8]) -> bool {
-    let Ok(certificates) = chain::parse(&[bytes.to_vec()]) else { return false };
+    let Ok(certificates) = parse(bytes) else { return false };
     let mut read = false;
     for leaf in certificates.iter().take(4) {
         let Some(request) = request_of(leaf) else { continue };
@@ -96,7 +104,7 @@ fn request_of(leaf: &[u8]) -> Option<Vec<u8>> {
 
 /// A certificate signing request: its key gets a certificate, which is then merged.
 pub fn csr(bytes: &[u8]) -> bool {
-    let as_chain = chain::parse(&[bytes.to_vec()]);
+    let as_chain = parse(bytes);
     debug_assert!(as_chain.is_err() || CertReq::from_der(bytes).is_err(), "a request is no certificate");
     let Ok(public_key) = certificate::requested_key(bytes) else { return false };
     let (request_id, version) = (RequestId::from_uuid(uuid::Uuid::nil()), Version::from_uuid(uuid::Uuid::nil()));
@@ -125,9 +133,26 @@ pub fn backup_inside(bytes: &[u8]) -> bool {
     form::enclose(sealer(), bytes).is_ok_and(|sealed| backup(&sealed))
 }
 
-fn sealer() -> &'static Sealer {
-    static SEALER: OnceLock<Sealer> = OnceLock::new();
-    SEALER.get_or_init(|| Sealer::new(MasterKeys::from_text(MASTER_KEY).unwrap_or_else(|_| MasterKeys::random())))
+/// A record of a store: its key on the first line, then its body.
+pub fn record(bytes: &[u8]) -> bool {
+    service::reads_a_record(sealer(), bytes)
+}
+
+/// The token of a page of a list, or of a place in a watch.
+pub fn token(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|token| {
+        service::reads_a_page_token(sealer(), token) | service::watch::reads_a_resume_token(EPOCH, token)
+    })
+}
+
+/// The log of the seeds of `token`.
+const EPOCH: &str = "fuzzing";
+
+fn sealer() -> &'static Arc<Sealer> {
+    static SEALER: OnceLock<Arc<Sealer>> = OnceLock::new();
+    SEALER.get_or_init(|| {
+        Arc::new(Sealer::new(MasterKeys::from_text(MASTER_KEY).unwrap_or_else(|_| MasterKeys::random())))
+    })
 }
 
 #[expect(clippy::expect_used, reason = "no input reaches it, and every test of this file calls it")]

@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
             Ok(test) => certmint::app::plugin_test(test).await,
             Err(exit) => exit,
         },
-        Command::Client(command) => cli::run_client(options, command).await,
+        Command::Client(command) => cli::run_client(options, command, certmint::app::known_providers).await,
     }
 }
 

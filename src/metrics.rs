@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -45,6 +46,8 @@ pub struct Metrics {
     /// Steps of the worker that were begun, and those that ended with an error.
     pub worker_steps: Counter,
     pub worker_steps_failed: Counter,
+    /// Due records that were set aside, because this version has no job for their kind.
+    pub worker_parked: Counter,
     /// Steps that run now.
     pub worker_running: Gauge,
     /// 1 while the last look at the store found at least as much due work as there were places.
@@ -55,6 +58,7 @@ pub struct Metrics {
     grpc_seconds: Histograms<GrpcMethod>,
     store_seconds: Histograms<CallLabels>,
     issuer_seconds: Histograms<ProviderLabels>,
+    issuers: Family<[(&'static str, &'static str); 2], Gauge>,
     watch_ended: Family<[(&'static str, &'static str); 1], Counter>,
     refused: Family<[(&'static str, &'static str); 1], Counter>,
     reloads: Family<FileLabels, Counter>,
@@ -70,6 +74,7 @@ struct Scalars {
     connections: Gauge,
     accepted: Counter,
     records_refused: Counter,
+    events_unreadable: Counter,
     aged: Counter,
     cut: Counter,
     handshakes_failed: Counter,
@@ -147,6 +152,7 @@ impl Metrics {
             watch_event_age: histogram(),
             worker_steps: Counter::default(),
             worker_steps_failed: Counter::default(),
+            worker_parked: Counter::default(),
             worker_running: Gauge::default(),
             worker_saturated: Gauge::default(),
             http: Family::default(),
@@ -155,6 +161,7 @@ impl Metrics {
             grpc_seconds: Family::new_with_constructor(histogram),
             store_seconds: Family::new_with_constructor(histogram),
             issuer_seconds: Family::new_with_constructor(histogram),
+            issuers: Family::default(),
             watch_ended: Family::default(),
             refused: Family::default(),
             reloads: Family::default(),
@@ -182,8 +189,12 @@ impl Metrics {
         let text = "Reads of a record that does not verify: it was changed or moved outside certmint";
         add(r, "certmint_store_records_refused", text, &self.scalars.records_refused);
         add(r, "certmint_issuer_call_duration_seconds", "Calls of issuers", &self.issuer_seconds);
+        let text = "Issuer objects by how their last call from this replica ended, within the last hour";
+        add(r, "certmint_issuers", text, &self.issuers);
         add(r, "certmint_worker_steps", "Steps of pending operations that were begun", &self.worker_steps);
         add(r, "certmint_worker_steps_failed", "Steps that ended with an error", &self.worker_steps_failed);
+        let text = "Due records that were set aside until a newer version takes them up";
+        add(r, "certmint_worker_records_parked", text, &self.worker_parked);
         add(r, "certmint_worker_steps_running", "Steps that run now", &self.worker_running);
         let text = "1 while the last look found at least as much due work as there were places";
         add(r, "certmint_worker_saturated", text, &self.worker_saturated);
@@ -199,6 +210,8 @@ impl Metrics {
         add(r, "certmint_ready_keys", "RSA keys made ahead", &self.scalars.ready_keys);
         add(r, "certmint_watch_streams", "Watch streams that are open", &self.scalars.streams);
         add(r, "certmint_watch_events_delivered", "Events that streams were given", &self.watch_delivered);
+        let text = "Events of the log that cannot be read, and are passed over";
+        add(r, "certmint_watch_events_unreadable", text, &self.scalars.events_unreadable);
         add(r, "certmint_watch_streams_ended", "Watch streams that ended, by reason", &self.watch_ended);
         let text = "From the commit of an event, by its writer's clock, to its arrival here";
         add(r, "certmint_watch_event_age_seconds", text, &self.watch_event_age);
@@ -270,6 +283,15 @@ impl Metrics {
         self.issuer_seconds.get_or_create(&ProviderLabels { provider, outcome }).observe(took.as_secs_f64());
     }
 
+    /// Sets how many issuers of each provider work, and how many fail.
+    pub fn set_issuers(&self, counts: &BTreeMap<&'static str, (usize, usize)>) {
+        for (&provider, &(working, failing)) in counts {
+            let gauge = |state| self.issuers.get_or_create_owned(&[("provider", provider), ("state", state)]);
+            gauge("working").set(level(working as u64));
+            gauge("failing").set(level(failing as u64));
+        }
+    }
+
     /// A watch stream ended; `reason` is a name of the table of errors, or `OK`.
     pub fn watch_ended(&self, reason: &'static str) {
         self.watch_ended.get_or_create(&[("reason", reason)]).inc();
@@ -331,6 +353,12 @@ impl Metrics {
     pub fn set_records_refused(&self, refused: u64) {
         let counter = &self.scalars.records_refused;
         counter.inc_by(refused.saturating_sub(counter.get()));
+    }
+
+    /// Sets how many events of the log cannot be read.
+    pub fn set_events_unreadable(&self, unreadable: u64) {
+        let counter = &self.scalars.events_unreadable;
+        counter.inc_by(unreadable.saturating_sub(counter.get()));
     }
 
     /// Sets the state of the log.

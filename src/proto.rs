@@ -23,25 +23,42 @@ pub mod v1 {
 /// The encoded `FileDescriptorSet` of the contract and its imports, with comments and custom options.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/certmint.fds.bin"));
 
-/// Every method of the contract by its full name (`certmint.v1.CertificateService.GetPending`),
-/// with the Azure Key Vault URIs of its `rest` option (`GET /certificates/{certificate_name}/pending`);
-/// none where the method has no such URI. In the order of the contract.
-#[expect(clippy::expect_used, reason = "the bytes are a part of the program, and a test decodes them")]
+/// A method of the contract, with its options of ours.
+#[derive(Clone, Debug)]
+pub struct ContractMethod {
+    /// `certmint.v1.CertificateService.GetPending`.
+    pub name: String,
+    /// The Azure Key Vault URIs of its `rest` option (`GET /certificates/{certificate_name}/pending`); none where the
+    /// method has no such URI.
+    pub rest: Vec<String>,
+    /// Its `action` option (`Microsoft.KeyVault/vaults/certificates/read`).
+    pub action: String,
+}
+
+/// The methods of the contract that have Azure Key Vault URIs and those that have none, each by its full name, in the
+/// order of the contract.
 pub fn rest_options() -> Vec<(String, Vec<String>)> {
+    methods().into_iter().map(|method| (method.name, method.rest)).collect()
+}
+
+/// Every method of the contract, in its order.
+#[expect(clippy::expect_used, reason = "the bytes are a part of the program, and a test decodes them")]
+pub fn methods() -> Vec<ContractMethod> {
     let set = RestSet::decode(DESCRIPTOR_SET).expect("the descriptor set of the build is well-formed");
     let mut methods = Vec::new();
     for file in set.files {
         for service in file.services {
             for method in service.methods {
                 let name = format!("{}.{}.{}", file.package, service.name, method.name);
-                methods.push((name, method.options.unwrap_or_default().rest));
+                let RestMethodOptions { rest, action } = method.options.unwrap_or_default();
+                methods.push(ContractMethod { name, rest, action });
             }
         }
     }
     methods
 }
 
-// The parts of google/protobuf/descriptor.proto that lead to the `rest` option. prost-types cannot
+// The parts of google/protobuf/descriptor.proto that lead to the options `rest` and `action`. prost-types cannot
 // be used: it drops options that it does not know.
 
 #[derive(Clone, PartialEq, Message)]
@@ -78,6 +95,8 @@ struct RestMethod {
 struct RestMethodOptions {
     #[prost(string, repeated, tag = "50100")]
     rest: Vec<String>,
+    #[prost(string, tag = "50101")]
+    action: String,
 }
 
 impl fmt::Debug for v1::IssuerCredentials {
@@ -188,6 +207,12 @@ mod tests {
                 "CertificateAdminService.GetIssuer = GET /certificates/issuers/{issuer_name}",
                 "CertificateAdminService.ListIssuers = GET /certificates/issuers",
                 "CertificateAdminService.DeleteIssuer = DELETE /certificates/issuers/{issuer_name}",
+                "CertificateAdminService.CheckIssuer = ",
+                "CertificateAdminService.PauseIssuer = ",
+                "CertificateAdminService.ResumeIssuer = ",
+                "CertificateAdminService.RotateIssuerKey = ",
+                "CertificateAdminService.DeactivateIssuer = ",
+                "CertificateAdminService.ListProviders = ",
                 "CertificateAdminService.SetContacts = PUT /certificates/contacts",
                 "CertificateAdminService.GetContacts = GET /certificates/contacts",
                 "CertificateAdminService.DeleteContacts = DELETE /certificates/contacts",

@@ -34,7 +34,7 @@ pub async fn run(service: Service, options: WorkerOptions, shutdown: Cancellatio
     let waiting = Arc::new(Semaphore::new(options.waiting.max(1)));
     let steps = TaskTracker::new();
     while !shutdown.is_cancelled() {
-        let next = service.next_due();
+        let next = service.jobs().next_due();
         let found = claim(&service, &places, &waiting, &steps).await;
         let wait = match (found, next) {
             (Claimed::Full, _) => {
@@ -52,7 +52,7 @@ pub async fn run(service: Service, options: WorkerOptions, shutdown: Cancellatio
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            () = service.wait_for_work() => {}
+            () = service.jobs().wait_for_work() => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -95,7 +95,7 @@ async fn claim(service: &Service, places: &Arc<Semaphore>, waiting: &Arc<Semapho
     if free == 0 {
         return Claimed::Full;
     }
-    let due = match service.claim(free).await {
+    let due = match service.jobs().claim(free).await {
         Ok(due) => due,
         Err(error) => {
             tracing::error!(%error, "due work could not be claimed; will retry");
@@ -113,7 +113,7 @@ async fn claim(service: &Service, places: &Arc<Semaphore>, waiting: &Arc<Semapho
             let key = due.key().to_owned();
             let metrics = service.metrics().clone();
             let _running = Running::begin(&metrics);
-            let mut step = std::pin::pin!(service.step(due));
+            let mut step = std::pin::pin!(service.jobs().step(due));
             let done = tokio::select! {
                 biased;
                 done = &mut step => done,

@@ -16,7 +16,8 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
     let Opened { store, clock, alone: _, failed: _ } = store::open(&config).await?;
     let sealer = Arc::new(Sealer::new(store::master_keys(&config, &*store)?));
     let cannot = "the records of the store cannot be read";
-    let inspection = Inspection::new(&*store, sealer).await.map_err(part(cannot))?;
+    let window = config.store.upgrade_window;
+    let inspection = Inspection::new(&*store, sealer, window, clock.now()).await.map_err(part(cannot))?;
     if let Some(key) = remove {
         inspection.remove(&key).await.map_err(part("nothing was removed"))?;
         say(&if json { format!("{}\n", json!({ "removed": key })) } else { format!("removed {key}\n") });

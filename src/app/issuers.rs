@@ -1,39 +1,60 @@
 //! The providers of a server, and the port that answers the CA's http-01 requests.
 
-use super::AppError;
-use crate::clock::Clock;
+use super::{AppError, part};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{AcmeSettings, Config, HookForm as FormSetting, HookSettings};
 use crate::issuer::Issuers;
 use crate::issuer::acme::{Acme, Hook, HookForm, Lookup, PRESETS, Responder, Tools};
+use crate::issuer::digicert::DigiCert;
+use crate::issuer::globalsign::GlobalSign;
 use crate::issuer::local_ca::LocalCa;
 use crate::issuer::provider::ChallengeKind;
 use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
-use crate::keys::Keys;
+use crate::keys::{Keys, MasterKeys, Sealer, random_id};
 use crate::outbound::ClientOptions;
-use crate::service::Service;
+use crate::proto::v1::IssuerProvider;
+use crate::service::{ProviderView, Service};
+use crate::transport::grpc::provider_message;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// Every provider that issuer objects can name.
-pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> Issuers {
+pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> Result<Issuers, AppError> {
     let self_signed = Arc::new(SelfSigned::new(keys.clone()));
     let mut issuers = Issuers::new(self_signed.clone()).with_provider(Arc::new(LocalCa::new(keys.clone())));
     let tools = Tools {
-        clients: Arc::new(ClientOptions::default()),
+        clients: Arc::new(ClientOptions {
+            proxy: config.outbound.proxy().map_err(part("[outbound] cannot be used"))?,
+            ..ClientOptions::default()
+        }),
         hooks: Arc::new(config.acme.hooks.iter().map(|(name, settings)| (name.clone(), hook(settings))).collect()),
         clock: clock.clone(),
+        http_01: config.acme.http_listen.is_some(),
         tls_alpn_01: false,
     };
     for preset in PRESETS {
         issuers = issuers.with_provider(Arc::new(Acme::new(*preset, tools.clone())));
     }
+    let acme = Arc::new(Acme::new(PRESETS[0], tools.clone()));
+    issuers = issuers.with_provider(Arc::new(DigiCert::new(tools.clone(), acme)));
+    issuers = issuers.with_provider(Arc::new(GlobalSign::new(tools)));
     if config.dev {
         issuers = issuers.with_provider(Arc::new(TestIssuer::new(self_signed)));
     }
-    issuers
+    Ok(issuers)
+}
+
+/// What this program knows of the options of its providers, without a server.
+pub fn known() -> Vec<IssuerProvider> {
+    let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+    let keys = Arc::new(Keys::inline(sealer, Arc::new(random_id)));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let config = Config { dev: true, ..Config::default() };
+    let issuers = all(&config, &keys, &clock).map(|issuers| ProviderView::of(&issuers)).unwrap_or_default();
+    issuers.into_iter().map(provider_message).collect()
 }
 
 fn hook(settings: &HookSettings) -> Hook {
@@ -64,8 +85,14 @@ struct Challenges(Service);
 #[async_trait]
 impl Lookup for Challenges {
     async fn lookup(&self, token: &str) -> Result<Option<String>, ()> {
-        self.0.challenge(ChallengeKind::Http01, token).await.map_err(|error| {
-            tracing::warn!(%error, "an http-01 request could not be answered");
-        })
+        self.0.issuers().challenge(ChallengeKind::Http01, token).await.map_err(unanswered)
     }
+
+    async fn file(&self, host: &str) -> Result<Option<String>, ()> {
+        self.0.issuers().challenge(ChallengeKind::PkiValidation, host).await.map_err(unanswered)
+    }
+}
+
+fn unanswered(error: crate::domain::Error) {
+    tracing::warn!(%error, "a CA that validates a name could not be answered");
 }

@@ -27,6 +27,7 @@ pub(super) fn key_options(config: &Config) -> KeyOptions {
             rsa_4096: (*ready_rsa_4096).into(),
         },
         opened: KeyCacheOptions { room: (*opened).into(), time: *opened_for },
+        import: config.limits.import(),
         ..KeyOptions::default()
     }
 }

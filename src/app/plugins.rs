@@ -102,7 +102,7 @@ impl Plugins {
 async fn take(service: &Service, hint: Hint) {
     let Hint { provider, vault, request_id } = hint;
     for _ in 0..RETRIES {
-        match service.order_moved(provider, &vault, &request_id).await {
+        match service.jobs().order_moved(provider, &vault, &request_id).await {
             Ok(Hinted::UnderWay) => tokio::time::sleep(PAUSE).await,
             Ok(Hinted::Due | Hinted::Nothing) => return,
             Err(error) => {

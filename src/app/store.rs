@@ -5,6 +5,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StoreConfig, StoreUrl};
 use crate::domain::Timestamp;
 use crate::keys::MasterKeys;
+use crate::service::Takeover;
 use crate::store::Store;
 use crate::store::postgres::{DatabaseTime, DatabaseUrl, Postgres, PostgresOptions};
 use crate::store::sqlite::{Sqlite, SqliteOptions};
@@ -129,6 +130,11 @@ pub(super) fn master_keys(config: &Config, store: &dyn Store) -> Result<MasterKe
         return Err(part(cannot)(MasterKeysError::NoMasterKey { path }));
     }
     MasterKeys::load_or_create(&path).map_err(part(cannot))
+}
+
+/// What becomes of records of versions before authentication codes.
+pub(super) fn takeover(config: &Config) -> Takeover {
+    Takeover { accept: config.store.accept_unauthenticated, window: config.store.upgrade_window }
 }
 
 fn file(config: &Config) -> PathBuf {

@@ -1,4 +1,4 @@
-//! Keeps the event log at its agreed length, and the list of vaults up to date.
+//! Keeps the event log at its agreed length and the list of vaults up to date, and takes up what older versions parked.
 
 use super::store::Opened;
 use crate::config::Limits;
@@ -53,8 +53,11 @@ pub(super) async fn run(opened: Opened, service: Service, limits: Limits, shutdo
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(UPKEEP_EVERY) => {}
         }
-        if let Err(error) = service.refresh_vaults().await {
+        if let Err(error) = service.vault_objects().refresh_vaults().await {
             tracing::warn!(%error, "the vaults could not be read; will retry");
+        }
+        if let Err(error) = service.jobs().resume_parked().await {
+            tracing::warn!(%error, "the parked records could not be looked at; will retry");
         }
         let before = clock.now().minus(limits.event_retention);
         loop {

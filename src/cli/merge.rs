@@ -11,8 +11,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// What a server takes in one call at most; a chain has some KB.
-const MAX_BYTES: u64 = 1024 * 1024;
+/// More than any server takes: its own limit is a setting of it, and its refusal says more.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Arguments of `certmint merge`.
 #[derive(Clone, Debug, clap::Args)]
@@ -70,7 +70,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
         Err(error) => Err(unreadable(path, &error)),
         Ok(0) => Err(Failure::usage(format!("{} is empty", path.display()))),
         Ok(_) if bytes.len() as u64 > MAX_BYTES => {
-            Err(Failure::usage(format!("{} is larger than 1 MiB: that is no certificate", path.display())))
+            Err(Failure::usage(format!("{} is larger than 64 MiB: that is no certificate", path.display())))
         }
         Ok(_) => Ok(bytes),
     }

@@ -14,6 +14,7 @@ mod failure;
 mod health;
 mod import;
 mod issuer;
+mod issuer_help;
 mod issuer_input;
 mod json;
 mod key;
@@ -166,11 +167,14 @@ pub enum ClientCommand {
     },
 }
 
+/// What this program knows of providers where no server is reached.
+pub type KnownProviders = fn() -> Vec<crate::proto::v1::IssuerProvider>;
+
 /// Carries out a client command: results go to standard output, all else to standard error.
 /// The exit code says how it ended; `docs/cli.md` lists them.
-pub async fn run_client(options: ClientOptions, command: ClientCommand) -> ExitCode {
+pub async fn run_client(options: ClientOptions, command: ClientCommand, known: KnownProviders) -> ExitCode {
     let output = Output::new(options.output);
-    let ended = match dispatch(&options, command, output).await {
+    let ended = match dispatch(&options, command, output, known).await {
         Ok(exit) => exit,
         Err(failure) => {
             output.failure(&failure, options.verbose);
@@ -180,7 +184,12 @@ pub async fn run_client(options: ClientOptions, command: ClientCommand) -> ExitC
     ended.into()
 }
 
-async fn dispatch(options: &ClientOptions, command: ClientCommand, output: Output) -> Result<Exit> {
+async fn dispatch(
+    options: &ClientOptions,
+    command: ClientCommand,
+    output: Output,
+    known: KnownProviders,
+) -> Result<Exit> {
     match command {
         ClientCommand::Create(args) => create::run(&Session::open(options).await?, output, *args).await,
         ClientCommand::Pending(command) => pending::run(&Session::open(options).await?, output, command).await,
@@ -213,10 +222,7 @@ async fn dispatch(options: &ClientOptions, command: ClientCommand, output: Outpu
         ClientCommand::Contacts(command) => contacts::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Vault(command) => vault::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Csr(args) => certificates::csr(&Session::open(options).await?, output, args).await,
-        ClientCommand::Issuer(command) => {
-            let prepared = command.prepare()?;
-            issuer::run(&Session::open(options).await?, output, prepared).await
-        }
+        ClientCommand::Issuer(command) => issuer::run(options, output, command, known).await,
         ClientCommand::Ca(ca::CaCommand::Export(args)) => ca::export(options, output, args).await,
         ClientCommand::Doctor(args) => doctor::run(options, output, args).await,
         ClientCommand::Health(args) => health::run(output, args).await,

@@ -4,7 +4,8 @@ pub(super) mod manage;
 
 use super::json::{self, pending_status};
 use crate::proto::v1::{
-    Certificate, Issuer, IssuerItem, OperationError, PendingEvent, PendingOperation, PendingStatus, X509Properties,
+    Certificate, Issuer, IssuerHealth, IssuerItem, OperationError, PendingEvent, PendingOperation, PendingStatus,
+    X509Properties,
 };
 use std::fmt::Write;
 use x509_cert::der::Decode;
@@ -130,6 +131,10 @@ pub(super) fn issuer(issuer: &Issuer) -> String {
     if let Some(false) = issuer.attributes.as_ref().and_then(|it| it.enabled) {
         lines.add("enabled", "no");
     }
+    if let Some(pause) = &issuer.pause {
+        let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+        lines.add("paused", &format!("since {}{reason}", time(pause.since.as_ref())));
+    }
     lines.add("account", issuer.credentials.as_ref().map_or("", |it| it.account_id.as_str()));
     if let Some(organization) = &issuer.organization {
         lines.add("organization", &organization.id);
@@ -159,8 +164,46 @@ pub(super) fn issuer(issuer: &Issuer) -> String {
     lines.end()
 }
 
+/// How an issuer fares, below its own lines.
+pub(super) fn issuer_health(health: &IssuerHealth) -> String {
+    let mut lines = Lines::default();
+    lines.add("last success", &time(health.last_success.as_ref()));
+    lines.add("last failure", &time(health.last_failure.as_ref()));
+    lines.add("last error", &health.last_error);
+    lines.add("open operations", &open_operations(health));
+    lines.add("next try", &time(health.next_try.as_ref()));
+    lines.end()
+}
+
+fn open_operations(health: &IssuerHealth) -> String {
+    let more = if health.more_open_operations { "+" } else { "" };
+    format!("{}{more}", health.open_operations)
+}
+
 pub(super) fn issuers(issuers: &[IssuerItem]) -> String {
-    table(["NAME", "PROVIDER"], issuers.iter().map(|it| [it.issuer_name.clone(), it.provider.clone()]))
+    let row = |it: &IssuerItem| {
+        let health = it.health.clone().unwrap_or_default();
+        // Times compare by seconds, then by their parts.
+        let at = |time: &Option<prost_types::Timestamp>| time.as_ref().map(|time| (time.seconds, time.nanos));
+        let fails = health.last_failure.is_some() && at(&health.last_failure) > at(&health.last_success);
+        let state = match (it.enabled, it.paused) {
+            (false, _) => "disabled",
+            (true, true) => "paused",
+            (true, false) if fails => "failing",
+            (true, false) => "",
+        };
+        let error = if fails { printable(&health.last_error) } else { String::new() };
+        [
+            it.issuer_name.clone(),
+            it.provider.clone(),
+            state.to_owned(),
+            open_operations(&health),
+            time(health.last_success.as_ref()),
+            time(health.next_try.as_ref()),
+            error,
+        ]
+    };
+    table(["NAME", "PROVIDER", "STATE", "OPEN", "LAST SUCCESS", "NEXT TRY", "LAST ERROR"], issuers.iter().map(row))
 }
 
 /// `CODE: MESSAGE`, then the errors below it.

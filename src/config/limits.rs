@@ -1,9 +1,10 @@
-//! Limits on callers and on our own work.
+//! `[limits]`: what callers may ask for, and how much is done at once.
 
 use crate::domain::duration;
+use crate::keys::ImportLimits;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 /// Limits on callers and on our own work.
@@ -15,6 +16,14 @@ pub struct Limits {
     /// The largest backup of one certificate, in bytes; a request that brings one may be so large. Default 3 MiB, about
     /// a thousand versions with RSA-2048 keys; more does not fit into what gRPC clients take without further ado.
     pub backup_bytes: NonZeroUsize,
+    /// The largest certificate file of an import, and the largest list of a merge, in bytes as they were sent. Default
+    /// 1 MiB; a chain has some KB. `request_body_bytes` bounds it too, in which base64 takes a third more.
+    pub import_bytes: NonZeroUsize,
+    /// Certificates in one import or merge. Default 32; chains have up to 6.
+    pub import_certificates: NonZeroUsize,
+    /// Rounds of key derivation that the files of one import or merge may ask for. Default 8,000,000, which take a
+    /// processor two to five seconds; files of Firefox ask for 3,600,000.
+    pub import_rounds: NonZeroU64,
     /// How long the body of a request may take to come. Default 30 s.
     #[serde(with = "duration")]
     pub body_read_timeout: Duration,
@@ -60,11 +69,26 @@ pub struct Limits {
     pub events_kept: NonZeroUsize,
 }
 
+impl Limits {
+    /// What the reader of certificate files has to know.
+    pub fn import(&self) -> ImportLimits {
+        ImportLimits {
+            bytes: self.import_bytes.get(),
+            certificates: self.import_certificates.get(),
+            rounds: self.import_rounds.get(),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
+        let import = ImportLimits::default();
         Self {
             request_body_bytes: at_least_one(1024 * 1024),
             backup_bytes: at_least_one(3 * 1024 * 1024),
+            import_bytes: at_least_one(import.bytes),
+            import_certificates: at_least_one(import.certificates),
+            import_rounds: NonZeroU64::new(import.rounds).unwrap_or(NonZeroU64::MIN),
             body_read_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),
             watch_streams_per_connection: at_least_one(256),
@@ -98,5 +122,23 @@ pub(super) const fn at_least_one(value: usize) -> NonZeroUsize {
     match NonZeroUsize::new(value) {
         Some(value) => value,
         None => NonZeroUsize::MIN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_import_may_bring_is_what_the_file_says() {
+        assert_eq!(Limits::default().import(), ImportLimits::default());
+        let text = "import_bytes = 10\nimport_certificates = 2\nimport_rounds = 3000000000000";
+        let limits: Limits = toml::from_str(text).unwrap();
+        assert_eq!(limits.import(), ImportLimits { bytes: 10, certificates: 2, rounds: 3_000_000_000_000 });
+        for name in ["import_bytes", "import_certificates", "import_rounds"] {
+            for bad in ["0", "-1", "1.5", "'1 MiB'"] {
+                assert!(toml::from_str::<Limits>(&format!("{name} = {bad}")).is_err(), "{name} = {bad}");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Where records live: the embedded store, or a PostgreSQL database with how it is used.
 
-use super::at_least_one;
+use super::limits::at_least_one;
 use crate::domain::duration;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -46,6 +46,10 @@ pub enum Reason {
     KeyDisabled,
     /// The key's usage, or its time, does not allow it.
     KeyOperationForbidden,
+    /// The CA of an issuer does not answer, or not now.
+    IssuerUnavailable,
+    /// Operations are open at an issuer.
+    IssuerInUse,
 }
 
 /// What a program can read of an error beside its reason.

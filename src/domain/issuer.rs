@@ -31,6 +31,17 @@ pub struct IssuerConfig {
     /// What its provider is told beside the members of Key Vault; secret options are not among them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+    /// Its CA is not asked while this is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
+}
+
+/// That the CA of an issuer object is not asked.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Pause {
+    pub since: Timestamp,
+    /// As the operator said it; may be empty.
+    pub reason: String,
 }
 
 impl IssuerConfig {

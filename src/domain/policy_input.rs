@@ -5,7 +5,7 @@ use super::policy::{
     Action, ContentType, IssuerParameters, KeyProperties, KeyType, KeyUsage, LifetimeAction, Policy, Trigger, UNKNOWN,
     X509Properties,
 };
-use super::policy_judge::{Problems, Scope, judge};
+use super::policy_judge::{Problems, Scope, judge, validity_problem};
 use super::san::SubjectAlternativeNames;
 use super::text::shown;
 use super::{Result, Timestamp};
@@ -15,8 +15,12 @@ use serde::Serialize;
 pub const MAX_SUBJECT: usize = 200;
 /// Longest validity in months.
 pub const MAX_VALIDITY_MONTHS: i64 = 1200;
+/// Longest object identifier as text; in a certificate it is shorter.
+const MAX_OID_TEXT: usize = 1000;
 /// How many extended key usages a policy may hold.
 pub const MAX_EKUS: usize = 100;
+/// How many entries `key_usage` may hold; there are 9 usages, and repetitions are accepted.
+pub const MAX_KEY_USAGES: usize = 100;
 /// How many lifetime actions a policy may hold.
 pub const MAX_LIFETIME_ACTIONS: usize = 10;
 
@@ -218,8 +222,8 @@ fn issuer(name: Option<String>, bad: &mut Problems) -> String {
 
 fn validity(months: Option<i64>, bad: &mut Problems) -> u32 {
     let months = months.unwrap_or(12);
-    if !(1..=MAX_VALIDITY_MONTHS).contains(&months) {
-        bad.add("x509_props.validity_months", format!("{months} is out of range: use 1 to {MAX_VALIDITY_MONTHS}."));
+    if let Some(problem) = validity_problem(months) {
+        bad.add("x509_props.validity_months", problem);
         return 12;
     }
     u32::try_from(months).unwrap_or(12)
@@ -276,17 +280,14 @@ fn action(index: usize, input: &LifetimeActionInput, months: u32, bad: &mut Prob
     Some(LifetimeAction { trigger: trigger?, action: known? })
 }
 
-/// Dotted form, at most 20 arcs of 32 bits, first two in range (ITU-T X.660).
+/// Dotted form with the first two arcs in range (X.660): three to 128 arcs (as RFC 2578 section 3.5 bounds them) of up
+/// to 128 bits, which UUIDs under 2.25 have (X.667).
 pub(crate) fn is_oid(text: &str) -> bool {
-    let arcs: Option<Vec<u32>> = text
-        .split('.')
-        .map(|arc| {
-            arc.parse::<u32>()
-                .ok()
-                .filter(|_| arc.bytes().all(|b| b.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0')))
-        })
-        .collect();
-    arcs.is_some_and(|arcs| (3..=20).contains(&arcs.len()) && arcs[0] <= 2 && (arcs[0] == 2 || arcs[1] < 40))
+    let plain = |arc: &str| arc.bytes().all(|b| b.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'));
+    let arcs: Option<Vec<u128>> =
+        text.split('.').take(129).map(|arc| arc.parse().ok().filter(|_| plain(arc))).collect();
+    text.len() <= MAX_OID_TEXT
+        && arcs.is_some_and(|arcs| (3..=128).contains(&arcs.len()) && arcs[0] <= 2 && (arcs[0] == 2 || arcs[1] < 40))
 }
 
 fn usages(names: Option<Vec<String>>, key: KeyType, ca: bool, bad: &mut Problems) -> Vec<KeyUsage> {
@@ -294,6 +295,10 @@ fn usages(names: Option<Vec<String>>, key: KeyType, ca: bool, bad: &mut Problems
         None if ca => vec![KeyUsage::DigitalSignature, KeyUsage::KeyCertSign, KeyUsage::CrlSign],
         None if key.is_rsa() => vec![KeyUsage::DigitalSignature, KeyUsage::KeyEncipherment],
         None => vec![KeyUsage::DigitalSignature],
+        Some(names) if names.len() > MAX_KEY_USAGES => {
+            bad.add("x509_props.key_usage", format!("More than {MAX_KEY_USAGES} entries."));
+            return Vec::new();
+        }
         Some(names) => names
             .iter()
             .enumerate()

@@ -162,9 +162,8 @@ pub(super) fn judge(policy: &Policy, scope: Scope, bad: &mut Problems) {
     judge_names(policy, scope, bad);
     judge_purposes(policy, scope, bad);
     judge_usages(policy, scope, bad);
-    let months = i64::from(policy.x509.validity_months);
-    if scope.any(&[VALIDITY]) && !(1..=MAX_VALIDITY_MONTHS).contains(&months) {
-        bad.add(MEMBERS[VALIDITY], format!("{months} is out of range: use 1 to {MAX_VALIDITY_MONTHS}."));
+    if let Some(problem) = validity_problem(policy.x509.validity_months.into()).filter(|_| scope.any(&[VALIDITY])) {
+        bad.add(MEMBERS[VALIDITY], problem);
     }
     if let Some(kind) = policy.issuer.certificate_type.as_deref().filter(|_| scope.any(&[ISSUER])) {
         if kind.chars().count() > MAX_CERTIFICATE_TYPE {
@@ -175,19 +174,23 @@ pub(super) fn judge(policy: &Policy, scope: Scope, bad: &mut Problems) {
     }
 }
 
+/// What is wrong with a validity in months.
+pub(super) fn validity_problem(months: i64) -> Option<String> {
+    let fits = (1..=MAX_VALIDITY_MONTHS).contains(&months);
+    (!fits).then(|| format!("{months} is out of range: use 1 to {MAX_VALIDITY_MONTHS}."))
+}
+
 fn judge_names(policy: &Policy, scope: Scope, bad: &mut Problems) {
     let (subject, sans) = (&policy.x509.subject, policy.x509.sans.as_ref());
-    let name = DistinguishedName::parse(subject);
+    // What is too long is not read. The subject of an imported certificate may be longer, and is out of scope then.
+    let name = (subject.chars().count() <= MAX_SUBJECT).then(|| DistinguishedName::parse(subject));
     if scope.any(&[SUBJECT]) {
-        if subject.chars().count() > MAX_SUBJECT {
-            bad.add(MEMBERS[SUBJECT], format!("Longer than {MAX_SUBJECT} characters."));
-        } else {
-            match &name {
-                Err(error) => bad.add(MEMBERS[SUBJECT], format!("Invalid X.500 distinguished name: {error}")),
-                Ok(name) => {
-                    if let Some(problem) = text::problem(subject).or_else(|| name_problem(name)) {
-                        bad.add(MEMBERS[SUBJECT], problem);
-                    }
+        match &name {
+            None => bad.add(MEMBERS[SUBJECT], format!("Longer than {MAX_SUBJECT} characters.")),
+            Some(Err(error)) => bad.add(MEMBERS[SUBJECT], format!("Invalid X.500 distinguished name: {error}")),
+            Some(Ok(name)) => {
+                if let Some(problem) = text::problem(subject).or_else(|| name_problem(name)) {
+                    bad.add(MEMBERS[SUBJECT], problem);
                 }
             }
         }
@@ -198,7 +201,7 @@ fn judge_names(policy: &Policy, scope: Scope, bad: &mut Problems) {
             bad.add(&format!("{}{dot}{member}", MEMBERS[SANS]), problem);
         }
     }
-    if !name.is_ok_and(|name| name.parts.is_empty()) {
+    if !name.is_some_and(|name| name.is_ok_and(|name| name.parts.is_empty())) {
         return;
     }
     if sans.is_none_or(SubjectAlternativeNames::is_empty) {

@@ -224,6 +224,23 @@ fn problems_are_told_in_the_order_of_the_members() {
     assert_eq!(paths.collect::<Vec<_>>(), expected.map(|path| format!("policy.{path}")));
 }
 
+#[test]
+fn of_what_is_too_much_only_the_limit_is_named() {
+    let error = judged(|p| {
+        let many = Some(vec!["x".to_owned(); 1000]);
+        p.subject = Some(format!("nonsense{}", "+".repeat(1000)));
+        p.sans = Some(SubjectAlternativeNames { emails: vec!["x".into(); 1000], ..Default::default() });
+        (p.ekus, p.key_usage) = (many.clone(), many);
+        p.lifetime_actions = Some(vec![LifetimeActionInput::default(); 1000]);
+    });
+    let error = error.unwrap_err();
+    let problems: Vec<_> = error.details.iter().map(|detail| format!("{detail:?}")).collect();
+    assert_eq!(problems.len(), 5, "{problems:?}");
+    for limit in ["More than 10 ", "Longer than 200 ", "at most 250 ", "More than 100 "] {
+        assert!(problems.iter().any(|problem| problem.contains(limit)), "{limit}: {problems:?}");
+    }
+}
+
 /// What an import may bring and a creation refuses.
 fn imported() -> Policy {
     let mut policy = good().complete(Timestamp(0)).unwrap();

@@ -57,8 +57,11 @@ impl SubjectAlternativeNames {
         self.emails.len() + self.dns_names.len() + self.upns.len() + self.uris.len() + self.ip_addresses.len()
     }
 
-    /// What is wrong, as (member and index, problem); empty where nothing is.
+    /// What is wrong, as (member and index, problem); empty where nothing is. Of too many names none is looked at.
     pub fn problems(&self) -> Vec<(String, String)> {
+        if self.len() > MAX_NAMES {
+            return vec![(String::new(), format!("{} names: at most {MAX_NAMES} are allowed.", self.len()))];
+        }
         let mut found = Vec::new();
         let mut check = |member: &str, names: &[String], problem: fn(&str) -> Option<String>| {
             for (index, name) in names.iter().enumerate() {
@@ -72,9 +75,6 @@ impl SubjectAlternativeNames {
         check("upns", &self.upns, san_rules::upn_problem);
         check("uris", &self.uris, san_rules::uri_problem);
         check("ipAddresses", &self.ip_addresses, san_rules::address_problem);
-        if self.len() > MAX_NAMES {
-            found.push((String::new(), format!("{} names: at most {MAX_NAMES} are allowed.", self.len())));
-        }
         found
     }
 
@@ -148,6 +148,14 @@ mod tests {
                 "ipAddresses[0]"
             ]
         );
+    }
+
+    #[test]
+    fn of_too_many_names_only_their_number_is_a_problem() {
+        let names = |count| SubjectAlternativeNames { uris: vec![String::new(); count], ..Default::default() };
+        assert_eq!(names(MAX_NAMES).problems().len(), MAX_NAMES);
+        let problems = names(MAX_NAMES + 1).problems();
+        assert_eq!(problems, [(String::new(), "251 names: at most 250 are allowed.".to_owned())]);
     }
 
     #[test]

@@ -7,6 +7,10 @@ use std::fmt::{self, Write};
 /// The attribute type of a common name.
 const COMMON_NAME: &str = "2.5.4.3";
 
+/// Longest text that is read as a name, in bytes: above what a policy may hold ([`super::policy_input::MAX_SUBJECT`]
+/// characters), since names of certificates are read too. It bounds how many attributes are compared with each other.
+pub const MAX_BYTES: usize = 16 * 1024;
+
 /// An attribute value of a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum AttributeValue {
@@ -36,8 +40,11 @@ impl DistinguishedName {
     /// and OpenSSL are known, in any case; `OID.1.2.3` is `1.2.3`. Blank text is the empty name.
     ///
     /// Values keep to the upper bounds of RFC 5280 appendix A.1. The error says what is wrong and
-    /// at which character, counted from 1.
+    /// at which character, counted from 1. Text of more than [`MAX_BYTES`] is refused unread.
     pub fn parse(text: &str) -> Result<Self> {
+        if text.len() > MAX_BYTES {
+            return Err(Error::bad_parameter(format!("The name is longer than {MAX_BYTES} bytes.")));
+        }
         let mut reader = Reader { chars: text.chars().collect(), at: 0 };
         let mut name = Self::default();
         reader.skip_spaces();

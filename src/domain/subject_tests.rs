@@ -174,6 +174,16 @@ fn bounds_are_those_of_rfc_5280() {
 }
 
 #[test]
+fn text_that_is_too_long_is_refused_unread() {
+    let name =
+        |attributes: usize| (0..attributes).map(|arc| format!("1.2.{}=a", 10_000 + arc)).collect::<Vec<_>>().join("+");
+    assert!(DistinguishedName::parse(&name(1000)).is_ok());
+    assert_eq!(DistinguishedName::parse(&name(2000)).unwrap_err().message, "The name is longer than 16384 bytes.");
+    // A mistake at the beginning is not found.
+    assert!(refusal(&format!("?{}", "a".repeat(MAX_BYTES))).contains("longer than"));
+}
+
+#[test]
 fn a_der_value_keeps_to_the_same_rules() {
     assert!(DistinguishedName::parse("CN=#0c0161").is_ok());
     assert!(DistinguishedName::parse("C=#13025553 , O=#130161").is_ok());

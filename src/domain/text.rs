@@ -50,6 +50,13 @@ pub fn readable(text: &str, max: usize) -> String {
     line.trim().chars().take(max).collect()
 }
 
+/// Bytes in lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+}
+
 fn is_unreadable(c: char) -> bool {
     let number = u32::from(c);
     c.is_control()

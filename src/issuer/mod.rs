@@ -2,9 +2,15 @@
 //! caller keeps, so a step may be repeated after any crash. The port is [`provider::Provider`].
 
 pub mod acme;
+mod answers;
+pub mod digicert;
+pub mod dns;
+pub mod globalsign;
 pub mod local_ca;
+mod options;
 pub mod plugin;
 pub mod provider;
+mod schema;
 pub mod self_signed;
 pub mod test;
 
@@ -97,6 +103,11 @@ impl Issuers {
     /// The provider of policies that name `Self`.
     pub fn self_signed(&self) -> &Arc<dyn Provider> {
         &self.self_signed
+    }
+
+    /// The providers, in the order in which they were added.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
+        self.providers.iter().map(|(_, provider)| provider)
     }
 
     /// The names of the providers, in the order in which they were added.

@@ -11,6 +11,7 @@
 //! 3. An error of a step commits nothing; the same step is called again.
 //! 4. Every step may be repeated after a crash at any point, with the checkpoint before it.
 
+pub use super::schema::{IssuerSchema, OptionKind, OptionSchema};
 pub use crate::domain::{Action, ActionKind};
 
 use super::{Checkpoint, FailureClass, IssuerError, Step};
@@ -40,7 +41,7 @@ pub struct Order {
     pub policy: Policy,
     /// When the operation began.
     pub created: Timestamp,
-    /// The certificate (DER) that this one replaces, if it comes from the same issuer object.
+    /// The certificate (DER) that this one replaces; only where [`Provider::wants_replaced`] asks for it.
     pub replaces: Option<Vec<u8>>,
     /// The sealed private key of the certificate; only where [`Needs::sealed_key`] asks for it.
     pub sealed_key: Option<Vec<u8>>,
@@ -131,7 +132,7 @@ impl Progress {
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ChallengeKey {
     pub kind: ChallengeKind,
-    /// The token (http-01), or the name of the host in lower case (tls-alpn-01).
+    /// The token (http-01), or the name of the host in lower case (tls-alpn-01, pki-validation).
     pub name: String,
 }
 
@@ -142,6 +143,9 @@ pub enum ChallengeKind {
     Http01,
     /// RFC 8737.
     TlsAlpn01,
+    /// A file at `/.well-known/pki-validation/fileauth.txt` of the host, which CAs with an API of their own look for
+    /// (CA/Browser Forum Baseline Requirements 3.2.2.4.18).
+    PkiValidation,
 }
 
 /// The record of a challenge: read by every replica, deleted by [`Progress::withdraw`], and of no
@@ -149,7 +153,7 @@ pub enum ChallengeKind {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Challenge {
     pub key: ChallengeKey,
-    /// The key authorization (RFC 8555 section 8.1). Public once the CA has asked for it.
+    /// The key authorization (RFC 8555 section 8.1), or the content of the file. Public once the CA has asked for it.
     pub key_authorization: String,
     pub expires: Timestamp,
 }
@@ -188,50 +192,12 @@ pub struct RenewalWindow {
 /// What an operator can do with the account at a CA.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AccountCommand {
-    /// Called twice, each state committed before the next call: the first makes the next key, the
-    /// second puts it in place at the CA.
+    /// Makes the next key, where there is none yet. Its state is committed before `RollKey`.
+    PrepareKey,
+    /// Puts the next key in place at the CA; makes it first where `PrepareKey` was not called.
     RollKey,
     /// Ends the account for good.
     Deactivate,
-}
-
-/// The options of a provider: for forms, for checks, and for `issuer set --help`.
-#[derive(Clone, Debug)]
-pub struct IssuerSchema {
-    pub provider: &'static str,
-    pub summary: &'static str,
-    pub options: Vec<OptionSchema>,
-}
-
-/// One option.
-#[derive(Clone, Debug)]
-pub struct OptionSchema {
-    pub name: &'static str,
-    pub kind: OptionKind,
-    pub required: bool,
-    pub default: Option<&'static str>,
-    /// One sentence.
-    pub help: &'static str,
-}
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum OptionKind {
-    Text,
-    Url,
-    Boolean,
-    Integer {
-        least: u64,
-        most: u64,
-    },
-    Choice(&'static [&'static str]),
-    /// Separated by commas.
-    List,
-    /// The content of a text file: `NAME=PATH` on the command line sends what is in the file.
-    File,
-    /// Stored sealed, never answered: `--secret-option NAME=FILE`.
-    Secret,
-    /// Any number of options `NAME.KEY`.
-    Map,
 }
 
 /// A certificate authority. One in a process, found by the provider's name.
@@ -272,6 +238,12 @@ pub trait Provider: Send + Sync + 'static {
         Needs::default()
     }
 
+    /// Whether it renews within an order: it is then given the certificate that is replaced, whichever
+    /// CA made that one.
+    fn wants_replaced(&self) -> bool {
+        false
+    }
+
     /// The state of an issuer object for providers that keep all of it in the object: its
     /// authority and the members of Key Vault. `None` for those whose state is a sealed record of
     /// its own. A state from here is never changed by steps.
@@ -299,6 +271,11 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Whether the credentials are good, without side effects.
     async fn check(&self, state: &State) -> Health;
+
+    /// What will keep orders from succeeding although the options are right, in words.
+    fn warnings(&self, _state: &State) -> Vec<String> {
+        Vec::new()
+    }
 
     /// When the CA wants this certificate (DER) renewed; none where it has no opinion.
     async fn renewal(&self, _certificate: &[u8], _state: &State) -> Result<Option<RenewalWindow>, IssuerError> {

@@ -9,10 +9,10 @@ use crate::domain::issuer::{Authority, Organization};
 use crate::domain::policy::{KeyType, KeyUsage};
 use crate::domain::subject::{Attribute, AttributeValue, DistinguishedName};
 use crate::domain::{Blob, Error, IssuerName, Policy, Result, Timestamp, VaultName, text};
+use der::asn1::Any;
 use der::{Decode, Encode};
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::{BasicConstraints, SubjectKeyIdentifier};
-use x509_cert::name::Name;
 
 /// Which keys new authorities get.
 pub const AUTHORITY_KEY: KeyType = KeyType::P256;
@@ -115,9 +115,10 @@ pub fn common_name_of(der: &[u8]) -> Result<String> {
 /// # Errors
 /// `BadParameter` with every reason and what to change.
 pub fn check_leaf(policy: &Policy, chain: &[Blob]) -> Result<()> {
-    let subject =
-        |der: &Blob| Certificate::from_der(&der.0).map(|certificate| certificate.tbs_certificate().subject().clone());
-    let names: Vec<Name> = chain.iter().map(subject).collect::<Result<_, _>>().map_err(defect(UNREADABLE))?;
+    let subject = |der: &Blob| {
+        Certificate::from_der(&der.0).and_then(|certificate| Any::encode_from(certificate.tbs_certificate().subject()))
+    };
+    let names: Vec<Any> = chain.iter().map(subject).collect::<Result<_, _>>().map_err(defect(UNREADABLE))?;
     leaf_rules::check(policy, &names)
 }
 
@@ -126,7 +127,7 @@ pub fn check_leaf(policy: &Policy, chain: &[Blob]) -> Result<()> {
 pub fn identifier(der: &[u8]) -> Option<String> {
     let certificate = Certificate::from_der(der).ok()?;
     let key = certificate.tbs_certificate().subject_public_key_info().to_der().ok()?;
-    Some(hex(&digest::sha256(&[&key])[..16]))
+    Some(text::hex(&digest::sha256(&[&key])[..16]))
 }
 
 /// The certificate of an authority that signs leaves, read once.
@@ -152,7 +153,10 @@ impl Signer {
             Timestamp::from_seconds(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
         };
         Ok(Self {
-            certificate: certificate::Authority { name: tbs.subject().clone(), key_id },
+            certificate: certificate::Authority {
+                name: Any::encode_from(tbs.subject()).map_err(defect(UNREADABLE))?,
+                key_id,
+            },
             public_key,
             not_before: at(tbs.validity().not_before),
             not_after: at(tbs.validity().not_after),
@@ -201,7 +205,7 @@ fn generate(
 }
 
 fn ca_template(
-    subject: Name,
+    subject: Any,
     above: &certificate::Authority,
     key: &KeyPair,
     signing_key: &KeyPair,
@@ -212,7 +216,7 @@ fn ca_template(
     let usages = key_usage(&[KeyUsage::KeyCertSign, KeyUsage::CrlSign])?;
     let constraints = extension(true, &BasicConstraints { ca: true, path_len_constraint: Some(path_length) })?;
     // The key is random, so the number that follows from it is too.
-    let identity = [hex(&key_id(&public_key)?)];
+    let identity = [text::hex(&key_id(&public_key)?)];
     Ok(Template {
         subject,
         issuer: above.name.clone(),
@@ -226,7 +230,7 @@ fn ca_template(
     })
 }
 
-fn name(common_name: &str) -> Result<Name> {
+fn name(common_name: &str) -> Result<Any> {
     let value = AttributeValue::Text(common_name.to_owned());
     names::subject_name(&DistinguishedName { parts: vec![vec![Attribute { oid: COMMON_NAME.to_owned(), value }]] })
 }
@@ -237,10 +241,6 @@ fn shortened(wanted: &str, short: &str) -> String {
         return wanted.to_owned();
     }
     short.chars().take(MAX_COMMON_NAME).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,8 @@
 //! The entries of `x5c`: whatever people send when they are asked for certificates becomes a list of
 //! X.509 certificates in DER.
 
-pub use super::reader::MAX_CERTIFICATES;
-
-use super::pkcs12::Budget;
-use super::reader::{JSON_MEMBERS, Problem, Reader, Wanted};
+use super::reader::{ImportLimits, JSON_MEMBERS, Problem, Reader, Wanted};
 use crate::domain::{Detail, Error, Reason, Result};
-
-/// Largest list, in bytes over all entries as they were sent.
-pub const MAX_BYTES: usize = 1 << 20;
 
 /// Reads the entries of `x5c`. Each may be an X.509 certificate or a PKCS #7 file (DER), PEM text
 /// with any number of either, a PKCS #12 file without a password (its private key is not read),
@@ -20,27 +14,28 @@ pub const MAX_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// [`Reason::BadParameter`] that names the entry (`x5c[1]`), what it is instead, and what to send.
-pub fn parse(entries: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
-    parse_within(entries, &mut Reader::new(Wanted::Certificates, Budget::default()))
+pub fn parse(entries: &[Vec<u8>], limits: ImportLimits) -> Result<Vec<Vec<u8>>> {
+    parse_with(entries, limits, &mut Reader::new(Wanted::Certificates, limits))
 }
 
 /// [`parse`] where that takes some milliseconds; none where it needs more.
-pub(crate) fn parse_cheaply(entries: &[Vec<u8>]) -> Option<Result<Vec<Vec<u8>>>> {
-    let mut reader = Reader::new(Wanted::Certificates, Budget::small());
-    let parsed = parse_within(entries, &mut reader);
+pub(crate) fn parse_cheaply(entries: &[Vec<u8>], limits: ImportLimits) -> Option<Result<Vec<Vec<u8>>>> {
+    let mut reader = Reader::cheap(Wanted::Certificates, limits);
+    let parsed = parse_with(entries, limits, &mut reader);
     (!reader.budget.is_exceeded()).then_some(parsed)
 }
 
-fn parse_within(entries: &[Vec<u8>], reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>> {
+fn parse_with(entries: &[Vec<u8>], limits: ImportLimits, reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>> {
     if entries.is_empty() {
         return Err(Error::field("x5c", format!("The list is empty. {SEND}")));
     }
-    if entries.iter().map(Vec::len).sum::<usize>() > MAX_BYTES {
-        return Err(Error::field("x5c", "The certificates have more than 1 MiB in all."));
+    if entries.iter().map(Vec::len).sum::<usize>() > limits.bytes {
+        let problem = format!("The certificates have more than {} in all (limits.import_bytes).", limits.shown_bytes());
+        return Err(Error::field("x5c", problem));
     }
     for (index, entry) in entries.iter().enumerate() {
         let before = reader.found.certificates.len();
-        let read = reader.read(entry).map_err(sentence);
+        let read = reader.read(entry).map_err(|problem| sentence(problem, limits));
         let found = &mut reader.found;
         let read = read.and_then(|_| match found.others.first() {
             _ if found.certificates.len() > before => Ok(()),
@@ -57,13 +52,15 @@ fn parse_within(entries: &[Vec<u8>], reader: &mut Reader<'_>) -> Result<Vec<Vec<
     Ok(std::mem::take(&mut reader.found).certificates.into_iter().map(|certificate| certificate.der).collect())
 }
 
-fn sentence(problem: Problem) -> String {
+fn sentence(problem: Problem, limits: ImportLimits) -> String {
     match problem {
         Problem::Empty => format!("It is empty. {SEND}"),
         Problem::Binary => format!("It is neither DER nor text. {SEND}"),
         Problem::Json => format!("It is JSON without a member of the names {}. {SEND}", JSON_MEMBERS.join(", ")),
         Problem::NotBase64 | Problem::Unknown => format!("It is not base64 of a certificate. {SEND}"),
-        Problem::TooMany(_) => format!("There are more than {MAX_CERTIFICATES} certificates."),
+        Problem::TooMany(_) => {
+            format!("There are more than {} certificates (limits.import_certificates).", limits.certificates)
+        }
         Problem::HasKey => HAS_KEY.to_owned(),
         Problem::Bad(_, why) => format!("{why} {SEND}"),
     }

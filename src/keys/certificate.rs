@@ -1,6 +1,7 @@
 //! Makes certificates (RFC 5280): fills in what the issuer adds to a policy, and signs.
 
 use super::extensions::{self, extension};
+use super::x509::PublicKeyInfo;
 use super::{KeyPair, defect, digest, names};
 use crate::domain::subject::DistinguishedName;
 use crate::domain::{Error, Policy, RequestId, Result, Timestamp, Version};
@@ -13,8 +14,6 @@ use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage as KeyUsageExtension, SubjectAltName,
     SubjectKeyIdentifier,
 };
-use x509_cert::name::Name;
-use x509_cert::request::CertReq;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
 /// How far a certificate reaches back, for clocks that are behind (contract section 5).
@@ -23,8 +22,9 @@ pub const BACKDATE: Duration = Duration::from_secs(600);
 /// Everything in a certificate but the signature.
 #[derive(Clone, Debug)]
 pub struct Template {
-    pub subject: Name,
-    pub issuer: Name,
+    /// A Name (section 4.1.2.4), as the issuer.
+    pub subject: Any,
+    pub issuer: Any,
     /// Positive and 16 bytes long, as [`serial`] makes it.
     pub serial: [u8; 16],
     pub not_before: Timestamp,
@@ -40,7 +40,8 @@ pub struct Template {
 /// What a signed certificate has in common with the one that signs it.
 #[derive(Clone, Debug)]
 pub struct Authority {
-    pub name: Name,
+    /// Its Name.
+    pub name: Any,
     pub key_id: Vec<u8>,
 }
 
@@ -65,7 +66,7 @@ pub struct Request<'a> {
 pub fn self_signed(request: &Request<'_>, key: &KeyPair) -> Result<Vec<u8>> {
     request.policy.judge()?;
     let name = subject(request.policy)?;
-    if name.is_empty() {
+    if name.value().is_empty() {
         return Err(Error::field(
             "policy.x509_props.subject",
             "A self-signed certificate needs one, since it is its own issuer: write one such as CN=example.com.",
@@ -170,11 +171,12 @@ pub fn key_id(public_key: &[u8]) -> Result<Vec<u8>> {
 
 /// The SubjectPublicKeyInfo (DER) of a certificate signing request (PKCS #10, DER).
 pub fn requested_key(csr: &[u8]) -> Result<Vec<u8>> {
-    let broken = "a certificate signing request could not be read";
-    CertReq::from_der(csr).map_err(defect(broken))?.info.public_key.to_der().map_err(defect(broken))
+    let key = PublicKeyInfo::of_request(csr);
+    key.map(|key| key.whole.to_vec())
+        .ok_or_else(|| defect("a certificate signing request could not be read")("no PKCS#10"))
 }
 
-pub(super) fn subject(policy: &Policy) -> Result<Name> {
+pub(super) fn subject(policy: &Policy) -> Result<Any> {
     names::subject_name(&DistinguishedName::parse(&policy.x509.subject)?)
 }
 
@@ -201,9 +203,9 @@ struct TbsCertificate {
     version: u8,
     serial: Uint,
     signature: AlgorithmIdentifierOwned,
-    issuer: Name,
+    issuer: Any,
     validity: Validity,
-    subject: Name,
+    subject: Any,
     public_key: Any,
     #[asn1(context_specific = "3", tag_mode = "EXPLICIT")]
     extensions: Vec<Extension>,

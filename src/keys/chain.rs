@@ -1,13 +1,13 @@
 //! Certificates that belong together: finds the one that was issued for a request, puts the rest
 //! in order, and checks every link.
 
+pub use super::bundle::parse;
 pub(crate) use super::bundle::parse_cheaply;
-pub use super::bundle::{MAX_BYTES, MAX_CERTIFICATES, parse};
 
 use super::alternative_names::{AlternativeName, alternative_names};
 use super::asn1::Element;
 use super::bundle::{key_mismatch, no_leaf};
-use super::link::{Link, NoLink};
+use super::link::{Link, NoLink, Verdicts};
 use super::reader::FoundCertificate;
 use super::x509::{PublicKeyInfo, X509};
 use super::{digest, names};
@@ -15,6 +15,9 @@ use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Policy, Result, Timestamp};
 use const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
 use der::Encode;
+
+/// Most certificates in the answer of an issuer: no chain has so many.
+const MAX_ISSUED: usize = 32;
 
 /// A checked chain.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,6 +86,9 @@ pub fn check_issued(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<OrderedChain, String> {
+    if chain.len() > MAX_ISSUED {
+        return Err(format!("There are more than {MAX_ISSUED} certificates."));
+    }
     let rules = Rules { strays: Strays::Refused, unchecked: Unchecked::Accepted, preserve_order: false, now };
     let listed = listed(chain);
     let ordered = requested_key(csr_der).and_then(|key| order(&listed, &key, rules));
@@ -147,10 +153,16 @@ fn order<'a>(
     wanted: &PublicKeyInfo<'_>,
     rules: Rules,
 ) -> Result<(OrderedChain, &'a [u8]), Defect> {
+    order_with(certificates, wanted, rules, &mut Verdicts::default())
+}
+
+fn order_with<'a>(
+    certificates: &[Listed<'a>],
+    wanted: &PublicKeyInfo<'_>,
+    rules: Rules,
+    verdicts: &mut Verdicts,
+) -> Result<(OrderedChain, &'a [u8]), Defect> {
     let total = certificates.len();
-    if total > MAX_CERTIFICATES {
-        return Err(Defect::Other(format!("There are more than {MAX_CERTIFICATES} certificates.")));
-    }
     let mut pool = Vec::new();
     for (index, (der, _)) in certificates.iter().enumerate() {
         if !certificates[..index].iter().any(|(earlier, _)| earlier == der) {
@@ -171,7 +183,7 @@ fn order<'a>(
     };
     let mut problem = Defect::NoLeaf;
     for leaf in candidates {
-        match order_from(&pool, leaf, total, rules) {
+        match order_from(&pool, leaf, total, rules, verdicts) {
             Ok(ordered) => return Ok(ordered),
             Err(found) if matches!(problem, Defect::NoLeaf) => problem = Defect::Other(found),
             Err(_) => {}
@@ -185,6 +197,7 @@ fn order_from<'a>(
     leaf: usize,
     total: usize,
     rules: Rules,
+    verdicts: &mut Verdicts,
 ) -> Result<(OrderedChain, &'a [u8]), String> {
     let Rules { strays, unchecked, preserve_order, now } = rules;
     let (mut ordered, mut pool): (Vec<&Link<'a>>, Vec<&Link<'a>>) = pool.iter().partition(|link| link.index == leaf);
@@ -200,12 +213,16 @@ fn order_from<'a>(
     // Upwards from the leaf; cross-certificates make it a tree, whose levels are written one by one.
     let mut position = 0;
     while let Some(below) = ordered.get(position) {
-        // Another certificate of the leaf's key is above nothing, though it may have signed itself.
-        let links = |above: &&Link<'a>| match above.signed(below) {
-            _ if above.certificate.key.same_as(&leaf.key) => false,
-            Ok(()) => true,
-            Err(NoLink::Unchecked(_)) => unchecked == Unchecked::Accepted,
-            Err(NoLink::Name | NoLink::KeyId | NoLink::Signature) => false,
+        let links = |above: &&Link<'a>| {
+            // Another certificate of the leaf's key is above nothing, though it may have signed itself.
+            if above.certificate.key.same_as(&leaf.key) {
+                return false;
+            }
+            match verdicts.signed(above, below) {
+                Ok(()) => true,
+                Err(NoLink::Unchecked(_)) => unchecked == Unchecked::Accepted,
+                Err(NoLink::Name | NoLink::KeyId | NoLink::Signature) => false,
+            }
         };
         let (mut issuers, others): (Vec<_>, Vec<_>) = pool.into_iter().partition(links);
         issuers.sort_by_key(|link| link.is_self_issued());
@@ -218,7 +235,7 @@ fn order_from<'a>(
         Strays::Refused => {
             // One of the same key is no mistake either.
             if let Some(stray) = pool.iter().find(|link| !link.certificate.key.same_as(&leaf.key)) {
-                return Err(stray.explain(&ordered, total));
+                return Err(stray.explain(&ordered, total, verdicts));
             }
         }
     }
@@ -250,4 +267,44 @@ fn missing_names(leaf: &[u8], wanted: &SubjectAlternativeNames) -> Vec<String> {
         .filter(|name| !present.iter().any(|there| there.same_as(name)))
         .map(|name| name.shown())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::KeyType;
+    use crate::domain::{PolicyInput, RequestId, Version};
+    use crate::keys::{KeyPair, certificate, request};
+    use uuid::Uuid;
+
+    #[test]
+    fn each_pair_of_certificates_is_verified_once_whatever_is_tried_as_the_leaf() {
+        let created = Timestamp(1_795_428_000_000);
+        let input = PolicyInput { subject: Some("CN=X".into()), ..PolicyInput::default() };
+        let policy = PolicyInput { curve: Some("P-256".into()), ..input }.complete(created).unwrap();
+        let leaf_key = KeyPair::generate(KeyType::P256).unwrap();
+        let csr = request::certificate_request(&leaf_key, &policy).unwrap();
+        // All of one name: half of the key of the request, and half of keys of their own.
+        let chain: Vec<Vec<u8>> = (0..32_u128)
+            .map(|number| {
+                let own = KeyPair::generate(KeyType::P256).unwrap();
+                let key = if number % 2 == 0 { &leaf_key } else { &own };
+                let request = certificate::Request {
+                    policy: &policy,
+                    public_key: &key.public_key_der(),
+                    request_id: RequestId::from_uuid(Uuid::from_u128(number)),
+                    version: Version::from_uuid(Uuid::from_u128(number)),
+                    created,
+                };
+                certificate::self_signed(&request, key).unwrap()
+            })
+            .collect();
+        let rules =
+            Rules { strays: Strays::Refused, unchecked: Unchecked::Refused, preserve_order: false, now: created };
+        let key = requested_key(&csr).ok().unwrap();
+        let mut verdicts = Verdicts::default();
+        assert!(matches!(order_with(&listed(&chain), &key, rules, &mut verdicts), Err(Defect::Other(_))));
+        let half = 16;
+        assert_eq!(verdicts.count(), half * half, "those of other keys above those of the key of the request");
+    }
 }

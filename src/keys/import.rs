@@ -4,16 +4,13 @@
 use super::asn1::Element;
 use super::bundle::key_mismatch_message;
 use super::chain::{self, OrderedChain};
-use super::pkcs12::Budget;
-use super::reader::{Found, FoundKey, JSON_MEMBERS, KeyForm, MAX_CERTIFICATES, Problem, Reader, Wanted};
+use super::reader::{Found, FoundKey, ImportLimits, JSON_MEMBERS, KeyForm, Problem, Reader, Wanted};
 use super::x509::{PublicKeyInfo, X509};
 use super::{KeyPair, facts};
 use crate::domain::policy::ContentType;
 use crate::domain::{CertificateFacts, Detail, Error, Reason, Result, Timestamp};
 use zeroize::Zeroizing;
 
-/// Largest value in bytes, as it was sent.
-pub const MAX_BYTES: usize = 1 << 20;
 /// Longest password in characters (contract section 10).
 pub const MAX_PASSWORD: usize = 200;
 
@@ -40,15 +37,22 @@ pub struct Imported {
 /// [`Reason::BadParameter`] in the words of Key Vault (contract section 9) and then in ours: not
 /// readable, another password, no key, several keys, a key that is not supported, no certificate
 /// of the key ([`Reason::MergeKeyMismatch`]), an expired one.
-pub fn read(value: &[u8], password: &str, preserve_order: bool, now: Timestamp) -> Result<Imported> {
-    if value.len() > MAX_BYTES {
-        return Err(refusal("value", "The certificate has more than 1 MiB."));
+pub fn read(
+    value: &[u8],
+    password: &str,
+    preserve_order: bool,
+    now: Timestamp,
+    limits: ImportLimits,
+) -> Result<Imported> {
+    if value.len() > limits.bytes {
+        let problem = format!("The certificate has more than {} (limits.import_bytes).", limits.shown_bytes());
+        return Err(refusal("value", problem));
     }
     if password.chars().count() > MAX_PASSWORD {
         return Err(refusal("pwd", format!("The password is longer than {MAX_PASSWORD} characters.")));
     }
-    let mut reader = Reader::new(Wanted::KeyAndCertificates { password }, Budget::default());
-    let form = reader.read(value).map_err(sentence)?;
+    let mut reader = Reader::new(Wanted::KeyAndCertificates { password }, limits);
+    let form = reader.read(value).map_err(|problem| sentence(problem, limits))?;
     let Found { keys, certificates, others } = reader.found;
     let key = only_key(keys, form)?.ok_or_else(|| no_key(form, certificates.is_empty(), &others))?;
     if certificates.is_empty() {
@@ -96,7 +100,7 @@ fn no_key(form: ContentType, no_certificate: bool, others: &[&str]) -> Error {
     problem(form, "It holds no private key: a certificate is imported together with its key.")
 }
 
-fn sentence(found: Problem) -> Error {
+fn sentence(found: Problem, limits: ImportLimits) -> Error {
     match found {
         Problem::Empty => refusal("value", "It is required: a PKCS#12 file in base64, or PEM with the key."),
         Problem::NotBase64 | Problem::Binary => refusal("value", NOT_BASE64),
@@ -109,7 +113,8 @@ fn sentence(found: Problem) -> Error {
         Problem::TooMany(form) => problem(
             form,
             format!(
-                "It holds more than {MAX_CERTIFICATES} certificates: export the certificate with its own chain alone."
+                "It holds more than {} certificates (limits.import_certificates): export the certificate with its own chain alone.",
+                limits.certificates
             ),
         ),
         Problem::Bad(form, why) => problem(form, why),

@@ -3,6 +3,7 @@
 
 use super::KeyPair;
 use super::workers::IdleWatcher;
+use super::workers::give_way;
 use crate::domain::policy::KeyType;
 use std::collections::VecDeque;
 use std::io;
@@ -52,7 +53,8 @@ impl Shared {
 
     fn put(&self, key: KeyPair) {
         let (pools, _) = &mut *self.lock();
-        if let Some(pool) = pools.iter_mut().find(|pool| pool.key_type == key.key_type()) {
+        let mut with_room = pools.iter_mut().filter(|pool| pool.keys.len() < pool.room);
+        if let Some(pool) = with_room.find(|pool| pool.key_type == key.key_type()) {
             pool.keys.push_back(key);
         }
     }
@@ -76,6 +78,9 @@ pub(crate) struct KeyPool(Arc<Guard>);
 
 struct Guard(Arc<Shared>);
 
+/// Nobody waits for these keys: whatever else there is to do comes first.
+const NICENESS: i32 = 10;
+
 impl KeyPool {
     /// One thread of its own makes the keys, one at a time and only while `idle`: a request never
     /// waits for it, it shares the processor with at most one key that has already begun. The first
@@ -92,7 +97,10 @@ impl KeyPool {
         let keys = Self::with(pools);
         if !none {
             let shared = Arc::clone(&keys.0.0);
-            thread::Builder::new().name("keys-ready".to_owned()).spawn(move || shared.fill(&idle, after))?;
+            thread::Builder::new().name("keys-ready".to_owned()).spawn(move || {
+                give_way(NICENESS);
+                shared.fill(&idle, after);
+            })?;
         }
         Ok(keys)
     }
@@ -107,16 +115,37 @@ impl KeyPool {
         Self(Arc::new(Guard(Arc::new(shared))))
     }
 
-    /// The oldest key of the type, if one is ready.
-    pub(crate) fn take(&self, key_type: KeyType) -> Option<KeyPair> {
+    /// The oldest key of the type, if one is ready. It goes back where it is not used.
+    pub(crate) fn take(&self, key_type: KeyType) -> Option<ReadyKey> {
         let shared = &self.0.0;
-        let key = shared.lock().0.iter_mut().find(|pool| pool.key_type == key_type)?.keys.pop_front();
+        let key = shared.lock().0.iter_mut().find(|pool| pool.key_type == key_type)?.keys.pop_front()?;
         shared.taken.notify_all();
-        key
+        Some(ReadyKey { key: Some(key), from: self.clone() })
     }
 
     pub(crate) fn count(&self, key_type: KeyType) -> usize {
         self.0.0.lock().0.iter().find(|pool| pool.key_type == key_type).map_or(0, |pool| pool.keys.len())
+    }
+}
+
+/// A key that was taken for a request. Where the request is refused, or gone before its turn, it is ready for the next.
+pub(crate) struct ReadyKey {
+    key: Option<KeyPair>,
+    from: KeyPool,
+}
+
+impl ReadyKey {
+    /// The key, which is given away with this.
+    pub(crate) fn used(mut self) -> Option<KeyPair> {
+        self.key.take()
+    }
+}
+
+impl Drop for ReadyKey {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.from.0.0.put(key);
+        }
     }
 }
 
@@ -130,9 +159,11 @@ impl Drop for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{PolicyInput, Timestamp, VaultName};
     use crate::keys::workers::{QueueOptions, Workers};
-    use crate::keys::{Caller, Work};
+    use crate::keys::{Caller, Keys, MasterKeys, SealContext, Sealer, Work, random_id};
     use std::time::Instant;
+    use tokio::time::timeout;
 
     const ONE: KeyPoolOptions = KeyPoolOptions { rsa_2048: 1, rsa_3072: 0, rsa_4096: 0 };
 
@@ -141,7 +172,7 @@ mod tests {
     fn wait_for(keys: &KeyPool) -> KeyPair {
         let until = Instant::now() + Duration::from_secs(60);
         loop {
-            match keys.take(KeyType::Rsa2048) {
+            match keys.take(KeyType::Rsa2048).and_then(ReadyKey::used) {
                 Some(key) => return key,
                 None if Instant::now() > until => panic!("no key became ready"),
                 None => thread::sleep(Duration::from_millis(5)),
@@ -178,5 +209,46 @@ mod tests {
         drop(release);
         other.await.unwrap();
         wait_for(&keys);
+    }
+
+    #[tokio::test]
+    async fn a_request_counts_as_ready_only_with_a_key_of_its_own() {
+        let pool = KeyPool::with(vec![Pool { key_type: KeyType::Rsa2048, room: 1, keys: VecDeque::new() }]);
+        pool.0.0.put(KeyPair::generate(KeyType::Rsa2048).unwrap());
+        let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+        let workers = Some(Workers::start(1, QUEUE).unwrap());
+        let keys = Keys { workers, ready: pool, ..Keys::inline(sealer, Arc::new(random_id)) };
+        // Both threads are held.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let holder = Caller::new("holder", None);
+        let mut holders = Vec::new();
+        for work in [Work::Generate(KeyType::Rsa2048), Work::Small] {
+            let (begun, begins) = std::sync::mpsc::channel();
+            let held = Arc::clone(&held);
+            let job = move || {
+                let _ = begun.send(());
+                let _ = held.lock().unwrap().recv();
+                Ok(())
+            };
+            let mut waits = Box::pin(keys.run(&holder, work, job));
+            assert!(timeout(Duration::ZERO, &mut waits).await.is_err());
+            begins.recv().unwrap();
+            holders.push(waits);
+        }
+        let policy = PolicyInput { subject: Some("CN=a".into()), ..PolicyInput::default() };
+        let policy = policy.complete(Timestamp(0)).unwrap();
+        let place = || SealContext::new(&VaultName::default_vault(), "web", "1", "key");
+        let (one, other) = (Caller::new("one", None), Caller::new("other", None));
+        let mut first = Box::pin(keys.create(&one, &policy, place(), None));
+        assert!(timeout(Duration::ZERO, &mut first).await.is_err());
+        let (before, ready) = (keys.load().queue.long_time, keys.load().ready_rsa_2048);
+        let mut second = Box::pin(keys.create(&other, &policy, place(), None));
+        assert!(timeout(Duration::ZERO, &mut second).await.is_err());
+        assert!(keys.load().queue.long_time > before, "the second waits with the work that takes long");
+        drop(first);
+        assert_eq!((ready, keys.load().ready_rsa_2048), (0, 1), "a key that is not used goes back");
+        drop(release);
+        second.await.unwrap();
     }
 }

@@ -8,7 +8,7 @@ use super::x509_name;
 use crate::domain::policy::{KeyUsage, Policy};
 use crate::domain::{Error, Result};
 use der::Encode;
-use x509_cert::name::Name;
+use der::asn1::Any;
 
 /// Purposes that speak for the CA, and what their holder could do.
 const OF_THE_CA: [(&str, &str); 8] = [
@@ -29,7 +29,7 @@ const OF_THE_CA: [(&str, &str); 8] = [
 ///
 /// # Errors
 /// `BadParameter` with every reason and what to change.
-pub(super) fn check<'a>(policy: &Policy, authorities: impl IntoIterator<Item = &'a Name>) -> Result<()> {
+pub(super) fn check<'a>(policy: &Policy, authorities: impl IntoIterator<Item = &'a Any>) -> Result<()> {
     policy.judge()?;
     let mut reasons = Vec::new();
     if policy.x509.ca {
@@ -51,7 +51,7 @@ pub(super) fn check<'a>(policy: &Policy, authorities: impl IntoIterator<Item = &
         );
     }
     let subject = subject(policy)?;
-    let der = |name: &Name| name.to_der().map_err(defect("a name could not be written"));
+    let der = |name: &Any| name.to_der().map_err(defect("a name could not be written"));
     let subject = der(&subject)?;
     let taken = authorities.into_iter().map(der).collect::<Result<Vec<_>>>()?;
     if taken.iter().any(|name| x509_name::is_same(name, &subject)) {

@@ -1,8 +1,10 @@
 //! One certificate above another: by name, by key identifiers, and by signature.
 
+use super::algorithm_name;
 use super::name_text;
 use super::signature::{self, Verdict};
 use super::x509::X509;
+use std::collections::BTreeMap;
 
 /// A certificate of a list.
 pub(crate) struct Link<'a> {
@@ -12,6 +14,7 @@ pub(crate) struct Link<'a> {
 }
 
 /// Why a certificate is not above another one.
+#[derive(Clone)]
 pub(crate) enum NoLink {
     /// It is not named as the issuer.
     Name,
@@ -24,13 +27,30 @@ pub(crate) enum NoLink {
     Unchecked(String),
 }
 
+/// Which certificates of one list signed which, by their places. A signature is verified once, however many candidates
+/// for the leaf are tried.
+#[derive(Default)]
+pub(crate) struct Verdicts(BTreeMap<(usize, usize), Result<(), NoLink>>);
+
+impl Verdicts {
+    /// [`Link::signed`].
+    pub(crate) fn signed(&mut self, above: &Link<'_>, below: &Link<'_>) -> Result<(), NoLink> {
+        self.0.entry((above.index, below.index)).or_insert_with(|| above.signed(below)).clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
 impl Link<'_> {
     pub(crate) fn is_self_issued(&self) -> bool {
         self.certificate.subject.same_as(&self.certificate.issuer)
     }
 
     /// Whether this certificate's key signed `below`.
-    pub(crate) fn signed(&self, below: &Link<'_>) -> Result<(), NoLink> {
+    fn signed(&self, below: &Link<'_>) -> Result<(), NoLink> {
         let (above, below) = (&self.certificate, &below.certificate);
         if !above.subject.same_as(&below.issuer) {
             return Err(NoLink::Name);
@@ -40,7 +60,11 @@ impl Link<'_> {
         let verdict = if signed.algorithm.equals(&signed.inner_algorithm) {
             signature::verify(&above.key, &signed.algorithm, signed.part, signed.signature)
         } else {
-            Verdict::Unchecked(format!("{} and {} at once", signed.algorithm.text(), signed.inner_algorithm.text()))
+            Verdict::Unchecked(format!(
+                "{} and {} at once",
+                algorithm_name::of_signature(&signed.algorithm),
+                algorithm_name::of_signature(&signed.inner_algorithm)
+            ))
         };
         match verdict {
             Verdict::Right => Ok(()),
@@ -59,9 +83,9 @@ impl Link<'_> {
     }
 
     /// Why it is not part of the chain.
-    pub(crate) fn explain(&self, chain: &[&Link<'_>], of: usize) -> String {
+    pub(crate) fn explain(&self, chain: &[&Link<'_>], of: usize, verdicts: &mut Verdicts) -> String {
         let me = self.label(of);
-        let problem = chain.iter().find_map(|below| match self.signed(below) {
+        let problem = chain.iter().find_map(|below| match verdicts.signed(self, below) {
             Ok(()) | Err(NoLink::Name) => None,
             Err(problem) => Some((below.label(of), problem)),
         });

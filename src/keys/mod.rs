@@ -1,5 +1,6 @@
 //! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
 
+mod algorithm_name;
 mod alternative_names;
 mod asn1;
 pub mod authenticator;
@@ -50,6 +51,7 @@ pub use key_pool::KeyPoolOptions;
 pub use master_keys::MasterKeys;
 pub(crate) use public_half::of_certificate as public_key_of;
 pub use random::random_id;
+pub use reader::ImportLimits;
 pub use seal::{SealContext, Sealer};
 pub use work::Work;
 pub use workers::{NotRun, QueueLoad};
@@ -59,7 +61,7 @@ use crate::domain::policy::KeyType;
 use crate::domain::{Blob, CertificateFacts, Error, Policy, Reason, Result, Timestamp};
 use chain::OrderedChain;
 use key_cache::KeyCache;
-use key_pool::KeyPool;
+use key_pool::{KeyPool, ReadyKey};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, thread};
@@ -83,6 +85,8 @@ pub struct KeyOptions {
     pub ready: KeyPoolOptions,
     /// Keys that stay opened for a while.
     pub opened: KeyCacheOptions,
+    /// What an import or a merge may bring.
+    pub import: ImportLimits,
 }
 
 /// Keys are made ahead only after this: a server that starts has better things to do.
@@ -99,6 +103,7 @@ impl Default for KeyOptions {
             queue_share: 75,
             ready: KeyPoolOptions::default(),
             opened: KeyCacheOptions::default(),
+            import: ImportLimits::default(),
         }
     }
 }
@@ -159,6 +164,7 @@ pub struct Keys {
     workers: Option<Workers>,
     ready: KeyPool,
     opened: Arc<KeyCache>,
+    import: ImportLimits,
 }
 
 impl fmt::Debug for Keys {
@@ -170,17 +176,24 @@ impl fmt::Debug for Keys {
 impl Keys {
     /// Starts the threads; the error is that of the system that could not.
     pub fn new(sealer: Arc<Sealer>, options: KeyOptions) -> io::Result<Self> {
-        let KeyOptions { workers, queue: jobs, queue_time: time, queue_share: share, ready, opened } = options;
+        let KeyOptions { workers, queue: jobs, queue_time: time, queue_share: share, ready, opened, import } = options;
         let workers = Workers::start(workers, QueueOptions { jobs, time, share })?;
         let ready = KeyPool::start(ready, workers.watcher(), HEAD_START)?;
         let opened = Arc::new(KeyCache::start(opened)?);
-        Ok(Self { sealer, new_id: Arc::new(random_id), workers: Some(workers), ready, opened })
+        Ok(Self { sealer, new_id: Arc::new(random_id), workers: Some(workers), ready, opened, import })
     }
 
     /// Without threads: all work is done, and paid for, by who asks for it, and nothing is made
     /// ahead. For runs that have to be repeatable; `new_id` is their source of ids.
     pub fn inline(sealer: Arc<Sealer>, new_id: NewId) -> Self {
-        Self { sealer, new_id, workers: None, ready: KeyPool::none(), opened: Arc::new(KeyCache::none()) }
+        Self {
+            sealer,
+            new_id,
+            workers: None,
+            ready: KeyPool::none(),
+            opened: Arc::new(KeyCache::none()),
+            import: ImportLimits::default(),
+        }
     }
 
     /// A new request id or version: random but for [`Keys::inline`].
@@ -205,15 +218,18 @@ impl Keys {
             // Quicker than handing it over to another thread and back.
             return finish(&KeyPair::generate(key_type)?, policy, &self.sealer, &context);
         }
-        let work = match reuse {
-            Some(_) => Work::Reuse(key_type),
-            None if self.ready.count(key_type) > 0 => Work::Ready(key_type),
-            None => Work::Generate(key_type),
+        // Taken before it waits: what counts as ready has its key, and the next request does not count on the same one.
+        let ready = if reuse.is_none() { self.ready.take(key_type) } else { None };
+        let work = match (&reuse, &ready) {
+            (Some(_), _) => Work::Reuse(key_type),
+            (None, Some(_)) => Work::Ready(key_type),
+            (None, None) => Work::Generate(key_type),
         };
-        let (policy, sealer, ready) = (policy.clone(), Arc::clone(&self.sealer), self.ready.clone());
+        let (policy, sealer) = (policy.clone(), Arc::clone(&self.sealer));
         let job = move || {
             let old = reuse.map(|old| open_key(&sealer, &old)).transpose()?;
-            let key = match old.filter(|key| key.key_type() == key_type).or_else(|| ready.take(key_type)) {
+            let there = old.filter(|key| key.key_type() == key_type).or_else(|| ready.and_then(ReadyKey::used));
+            let key = match there {
                 Some(key) => key,
                 None => KeyPair::generate(key_type)?,
             };
@@ -232,11 +248,12 @@ impl Keys {
         now: Timestamp,
         context: SealContext,
     ) -> Result<ImportedKey> {
-        let sealer = Arc::clone(&self.sealer);
-        let work = Work::Import { rounds: rounds::asked_for([&value.bytes[..]]) };
+        let (sealer, limits) = (Arc::clone(&self.sealer), self.import);
+        let work = Work::Import { rounds: rounds::asked_for([&value.bytes[..]], limits.rounds) };
         let job = move || {
             let ImportValue { bytes, password } = value;
-            let import::Imported { key, chain, facts, form } = import::read(&bytes, &password, preserve_order, now)?;
+            let read = import::read(&bytes, &password, preserve_order, now, limits)?;
+            let import::Imported { key, chain, facts, form } = read;
             let sealed_key = sealer.seal(&key.to_pkcs8(), &context)?.into();
             Ok(ImportedKey { sealed_key, chain, facts, form })
         };
@@ -280,13 +297,14 @@ impl Keys {
     /// Reads the certificates that somebody sends as `entries`. Where that asks for much key derivation, it waits with the
     /// work that takes long; how much is only known when it is read.
     pub async fn certificates(&self, caller: &Caller, entries: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
-        let seen = rounds::asked_for(entries.iter().map(Vec::as_slice));
-        let cheap = move || Ok((chain::parse_cheaply(&entries), entries));
+        let limits = self.import;
+        let seen = rounds::asked_for(entries.iter().map(Vec::as_slice), limits.rounds);
+        let cheap = move || Ok((chain::parse_cheaply(&entries, limits), entries));
         match self.run(caller, Work::Small, cheap).await? {
             (Some(parsed), _) => parsed,
             (None, entries) => {
                 let rounds = seen.max(pkcs12::Budget::FEW);
-                self.run(caller, Work::Read { rounds }, move || chain::parse(&entries)).await
+                self.run(caller, Work::Read { rounds }, move || chain::parse(&entries, limits)).await
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Subject names and alternative names as DER types (RFC 5280 sections 4.1.2.4 and 4.2.1.6).
 
-use super::defect;
+use super::asn1::{OID, SEQUENCE, SET, tlv};
+use super::oid::oid_from_text;
 use crate::domain::attribute_type::{AttributeType, Form, is_printable};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::subject::{Attribute, AttributeValue, DistinguishedName};
@@ -9,20 +10,18 @@ use const_oid::ObjectIdentifier;
 use der::asn1::{Any, Ia5String};
 use der::{Decode, Encode, Tag};
 use std::net::IpAddr;
-use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::ext::pkix::name::{GeneralName, OtherName};
-use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 
 /// The user principal name of Active Directory, an `otherName` in UTF-8.
 pub const UPN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.3");
 
 /// The name in DER order: text has the most specific part first, DER has it last (RFC 4514 section
 /// 2.1). Text is PrintableString where its characters allow, else UTF8String (contract section 5).
-pub fn subject_name(name: &DistinguishedName) -> Result<Name> {
+///
+/// Encoded: the types of the X.509 library have no room for the object identifiers that X.660 allows.
+pub fn subject_name(name: &DistinguishedName) -> Result<Any> {
     let parts = name.parts.iter().rev().map(|part| relative_name(part)).collect::<Result<Vec<_>>>()?;
-    // The type of the name has no public constructor from parts; its encoding is the same.
-    let der = RdnSequence::from(parts).to_der().map_err(defect("a subject name could not be encoded"))?;
-    Name::from_der(&der).map_err(defect("a subject name could not be read back"))
+    Any::new(Tag::Sequence, parts.concat()).map_err(|_| Error::field("policy.x509_props.subject", "It is too long."))
 }
 
 /// The alternative names in the order that Key Vault writes them: rfc822Name, UPN, dNSName, URI,
@@ -50,13 +49,19 @@ pub fn general_names(names: &SubjectAlternativeNames) -> Result<Vec<GeneralName>
     Ok(all)
 }
 
-fn relative_name(part: &[Attribute]) -> Result<RelativeDistinguishedName> {
-    let attributes = part.iter().map(attribute).collect::<Result<Vec<_>>>()?;
-    RelativeDistinguishedName::try_from(attributes)
-        .map_err(|_| Error::field("policy.x509_props.subject", "One part of the name holds the same attribute twice."))
+/// A set, in the order of its encoded elements (X.690 section 11.6).
+fn relative_name(part: &[Attribute]) -> Result<Vec<u8>> {
+    let mut attributes = part.iter().map(attribute).collect::<Result<Vec<_>>>()?;
+    attributes.sort();
+    if attributes.windows(2).any(|pair| pair[0] == pair[1]) {
+        let problem = "One part of the name holds the same attribute twice.";
+        return Err(Error::field("policy.x509_props.subject", problem));
+    }
+    Ok(tlv(SET, &[&attributes.concat()]))
 }
 
-fn attribute(attribute: &Attribute) -> Result<AttributeTypeAndValue> {
+/// AttributeTypeAndValue, DER.
+fn attribute(attribute: &Attribute) -> Result<Vec<u8>> {
     let Attribute { oid, value } = attribute;
     let unfit = |problem: &str| {
         Error::field("policy.x509_props.subject", format!("The value of the attribute {oid} {problem}."))
@@ -77,9 +82,10 @@ fn attribute(attribute: &Attribute) -> Result<AttributeTypeAndValue> {
             Any::new(tag, text.as_bytes()).map_err(|_| unfit("is too long"))?
         }
     };
-    let oid = ObjectIdentifier::new(oid)
-        .map_err(|_| Error::field("policy.x509_props.subject", format!("{oid} is not an object identifier.")))?;
-    Ok(AttributeTypeAndValue { oid, value })
+    let value = value.to_der().map_err(|_| unfit("is too long"))?;
+    let oid = oid_from_text(oid)
+        .ok_or_else(|| Error::field("policy.x509_props.subject", format!("{oid} is not an object identifier.")))?;
+    Ok(tlv(SEQUENCE, &[&tlv(OID, &[&oid]), &value]))
 }
 
 fn ia5(member: &str, text: &str) -> Result<Ia5String> {
@@ -112,21 +118,30 @@ fn with_path(uri: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::asn1::Element;
+    use der::Tagged;
 
     fn text(oid: &str, value: &str) -> Attribute {
         Attribute { oid: oid.into(), value: AttributeValue::Text(value.into()) }
     }
 
+    /// The tag of the value, and the value with it.
+    fn value_of(given: &Attribute) -> (Tag, Vec<u8>) {
+        let der = attribute(given).unwrap();
+        let value = Element::parse(&der).unwrap().children().unwrap()[1];
+        (Any::from_der(value.whole).unwrap().tag(), value.whole.to_vec())
+    }
+
     fn tag_of(oid: &str, value: &str) -> Tag {
-        use der::Tagged;
-        attribute(&text(oid, value)).unwrap().value.tag()
+        value_of(&text(oid, value)).0
     }
 
     #[test]
     fn the_der_order_is_the_reverse_of_the_text() {
         let name = DistinguishedName { parts: vec![vec![text("2.5.4.6", "US")], vec![text("2.5.4.3", "www")]] };
-        let oids: Vec<_> = subject_name(&name).unwrap().iter().map(|a| a.oid.to_string()).collect();
-        assert_eq!(oids, ["2.5.4.3", "2.5.4.6"]);
+        let der = subject_name(&name).unwrap().to_der().unwrap();
+        let [common, country] = [&[0x55, 4, 3][..], &[0x55, 4, 6]].map(|oid| der.windows(3).position(|at| at == oid));
+        assert!(common.unwrap() < country.unwrap());
     }
 
     #[test]
@@ -149,17 +164,23 @@ mod tests {
     #[test]
     fn a_der_value_is_taken_as_it_is() {
         let given = Attribute { oid: "2.5.4.3".into(), value: AttributeValue::Der(vec![0x0c, 1, b'a']) };
-        assert_eq!(attribute(&given).unwrap().value.to_der().unwrap(), [0x0c, 1, b'a']);
+        assert_eq!(value_of(&given).1, [0x0c, 1, b'a']);
         let broken = Attribute { oid: "2.5.4.3".into(), value: AttributeValue::Der(vec![0x0c, 9, b'a']) };
         assert!(attribute(&broken).is_err());
     }
 
     #[test]
     fn what_the_domain_takes_for_an_attribute_can_be_encoded() {
-        let long = |arcs: usize, arc: &str| format!("1.2.{}", vec![arc; arcs].join("."));
-        let edges = [long(7, "4294967295"), long(8, "4294967295"), long(18, "16384"), long(12, "16384"), long(1, "0")];
+        let largest = u128::MAX.to_string();
+        let edges = ["1.2.0".to_owned(), "2.999.1".into(), format!("2.25.{largest}"), vec!["1"; 128].join(".")];
         for oid in edges {
-            assert_eq!(AttributeType::oid_of(&oid).is_some(), ObjectIdentifier::new(&oid).is_ok(), "{oid}");
+            assert_eq!(AttributeType::oid_of(&oid).as_ref(), Some(&oid));
+            let der = attribute(&text(&oid, "a")).unwrap();
+            let written = Element::parse(&der).unwrap().children().unwrap()[0];
+            assert_eq!(crate::keys::oid::oid_text(written.content), Some(oid));
+        }
+        for oid in [format!("2.25.{largest}0"), vec!["1"; 129].join("."), "1.40.1".into(), "1.2.03".into()] {
+            assert_eq!(AttributeType::oid_of(&oid), None, "{oid}");
         }
     }
 

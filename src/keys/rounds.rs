@@ -2,9 +2,8 @@
 //! before it waits for a thread.
 
 use super::asn1::{Element, INTEGER, OCTET_STRING, SEQUENCE};
-use super::pkcs12::Budget;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use super::pem;
+use super::reader::{MAX_WRAPS, Shape, shape, without_padding};
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
@@ -12,20 +11,16 @@ use zeroize::Zeroizing;
 const MAX_DEPTH: u8 = 24;
 /// Values that are looked at: a file of today has some hundred.
 const MAX_VALUES: u32 = 20_000;
-const BEGIN: &str = "-----BEGIN ";
 
-/// The rounds that the visible parts of files ask for: PKCS #12, an encrypted PKCS #8 key, either in base64 or PEM.
-/// An estimate: parts inside of encrypted ones are not seen, and nothing is refused here. What stands there twice is
-/// derived once. Not more than [`Budget::ROUNDS`], since the reader stops there.
-pub(crate) fn asked_for<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+/// The rounds that the visible parts of files ask for: PKCS #12, an encrypted PKCS #8 key, in every form in which the
+/// reader takes them. An estimate: parts inside of encrypted ones are not seen, and nothing is refused here. What stands
+/// there twice is derived once. Not more than `most`, since the reader stops there.
+pub(crate) fn asked_for<'a>(values: impl IntoIterator<Item = &'a [u8]>, most: u64) -> u64 {
     let mut counter = Counter { left: MAX_VALUES, seen: BTreeSet::new(), rounds: 0 };
     for value in values {
-        match value.first() {
-            Some(&SEQUENCE) => counter.der(value),
-            _ => counter.text(std::str::from_utf8(value).unwrap_or_default(), true),
-        }
+        counter.value(value, MAX_WRAPS);
     }
-    counter.rounds.min(Budget::ROUNDS)
+    counter.rounds.min(most)
 }
 
 struct Counter {
@@ -37,25 +32,37 @@ struct Counter {
 }
 
 impl Counter {
-    fn text(&mut self, text: &str, inside: bool) {
-        if !text.contains(BEGIN) {
-            let bytes = decoded(text);
-            match bytes.first() {
-                Some(&SEQUENCE) => self.der(&bytes),
-                _ if inside => self.text(std::str::from_utf8(&bytes).unwrap_or_default(), false),
-                _ => {}
+    fn value(&mut self, value: &[u8], wraps: u8) {
+        match shape(value, wraps > 0) {
+            Shape::Der(der) => self.der(der),
+            Shape::Pem(text) => self.pem(text),
+            Shape::Json(values) => {
+                values.iter().for_each(|value| self.value(value.as_bytes(), wraps.saturating_sub(1)));
             }
-            return;
-        }
-        for block in text.split(BEGIN).skip(1) {
-            let body = block.split_once("-----").map_or("", |(_, rest)| rest);
-            self.der(&decoded(body.split_once("-----END").map_or(body, |(body, _)| body)));
+            Shape::Base64(bytes) => self.value(&bytes, wraps.saturating_sub(1)),
+            Shape::Empty | Shape::Foreign(_) | Shape::Other(_) => {}
         }
     }
 
+    fn pem(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while let Ok(Some((block, after))) = pem::next(rest, |_| Ok(())) {
+            if let Ok(bytes) = block.decode() {
+                self.der(&bytes);
+            }
+            rest = after;
+        }
+    }
+
+    /// The first value, and what follows it.
     fn der(&mut self, der: &[u8]) {
-        if let Some((element, _)) = Element::first(der) {
+        let mut rest = der;
+        while let Some((element, after)) = Element::first(rest) {
             self.element(element, MAX_DEPTH);
+            rest = without_padding(after);
+            if rest.first() != Some(&SEQUENCE) {
+                return;
+            }
         }
     }
 
@@ -94,16 +101,14 @@ impl Counter {
     }
 }
 
-/// What is not base64 decodes to nothing: the reader will say so.
-fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
-    let text: Zeroizing<Vec<u8>> = Zeroizing::new(text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect());
-    Zeroizing::new(STANDARD.decode(&text).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     use std::process::Command;
+
+    const MOST: u64 = 8_000_000;
 
     /// Files of OpenSSL with this many rounds, in all their forms.
     fn files(rounds: &str) -> Vec<Vec<u8>> {
@@ -120,32 +125,49 @@ mod tests {
         let pem = std::fs::read(folder.path().join("key8.pem")).unwrap();
         let text = STANDARD.encode(&pfx).into_bytes();
         let trailing = [&pfx[..], &[0; 8]].concat();
-        vec![pfx, text, trailing, STANDARD.encode(&pem).into_bytes(), pem]
+        let certificate = std::fs::read(folder.path().join("cert.pem")).unwrap();
+        let (certificate, _) = pem::next(&certificate, |_| Ok(())).unwrap().unwrap();
+        let wrapped = serde_json::json!({"id": "x", "value": STANDARD.encode(&pfx)}).to_string().into_bytes();
+        let broken = STANDARD.encode(&pfx).as_bytes().chunks(64).collect::<Vec<_>>().join(&b"\\n"[..]);
+        vec![
+            text,
+            trailing,
+            STANDARD.encode(&pem).into_bytes(),
+            [b"0\n", &pem[..]].concat(),
+            [b"\xef\xbb\xbf", &pem[..]].concat(),
+            [&certificate.decode().unwrap()[..], &pfx].concat(),
+            URL_SAFE_NO_PAD.encode(&pfx).into_bytes(),
+            URL_SAFE_NO_PAD.encode(&wrapped).into_bytes(),
+            wrapped,
+            broken,
+            pfx,
+            pem,
+        ]
     }
 
     #[test]
     fn every_form_of_a_file_tells_its_rounds_before_it_is_opened() {
         for (few, many) in files("2000").into_iter().zip(files("300000")) {
-            let (few, many) = (asked_for([&few[..]]), asked_for([&many[..]]));
+            let (few, many) = (asked_for([&few[..]], MOST), asked_for([&many[..]], MOST));
             assert!((2000..20_000).contains(&few), "{few}");
-            assert!((300_000..=Budget::ROUNDS).contains(&many), "{many}");
+            assert!((300_000..=MOST).contains(&many), "{many}");
         }
     }
 
     #[test]
     fn what_stands_there_twice_counts_once() {
         let [one, other] = ["2000", "3000"].map(|rounds| files(rounds).swap_remove(0));
-        let sum = asked_for([&one[..]]) + asked_for([&other[..]]);
-        assert_eq!(asked_for([&one[..], &other[..], &one[..], &one[..]]), sum);
+        let sum = asked_for([&one[..]], MOST) + asked_for([&other[..]], MOST);
+        assert_eq!(asked_for([&one[..], &other[..], &one[..], &one[..]], MOST), sum);
     }
 
     #[test]
     fn what_is_no_file_asks_for_nothing_and_no_file_for_more_than_is_borne() {
         for nothing in [&b""[..], b"0", b"\x30\x80", b"-----BEGIN X-----\n!!\n-----END X-----", &[0x30; 4096]] {
-            assert_eq!(asked_for([nothing]), 0);
+            assert_eq!(asked_for([nothing], MOST), 0);
         }
         // A MAC of four billion rounds.
         let greedy = [0x30, 0x0b, 0x30, 0, 0x04, 1, 7, 0x02, 4, 0x7f, 0xff, 0xff, 0xff];
-        assert_eq!(asked_for([&greedy[..]]), Budget::ROUNDS);
+        assert_eq!(asked_for([&greedy[..]], MOST), MOST);
     }
 }

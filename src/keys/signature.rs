@@ -1,6 +1,7 @@
 //! Whether one certificate signed another: RSA (PKCS #1 v1.5 and PSS), ECDSA and Ed25519. What cannot
 //! be checked here is not wrong: the answer has three values.
 
+use super::algorithm_name;
 use super::asn1::{Element, INTEGER, OID, SEQUENCE};
 use super::key_pair::SECP_256_K_1;
 use super::x509::{Algorithm, PublicKeyInfo};
@@ -33,7 +34,11 @@ pub(crate) fn verify(key: &PublicKeyInfo<'_>, algorithm: &Algorithm<'_>, message
     match verified {
         Some(Ok(())) => Verdict::Right,
         Some(Err(_)) => Verdict::Wrong,
-        None => Verdict::Unchecked(format!("{} with a key of the kind {}", algorithm.text(), key.algorithm.text())),
+        None => Verdict::Unchecked(format!(
+            "{} with a key of the kind {}",
+            algorithm_name::of_signature(algorithm),
+            algorithm_name::of_key(key)
+        )),
     }
 }
 
@@ -65,15 +70,15 @@ fn rsa(algorithm: &Algorithm<'_>) -> Option<RsaParameters> {
 }
 
 /// RSASSA-PSS-params (RFC 4055 section 3.1).
-struct Pss {
-    hash: ObjectIdentifier,
-    mask_hash: ObjectIdentifier,
+pub(super) struct Pss {
+    pub(super) hash: ObjectIdentifier,
+    pub(super) mask_hash: ObjectIdentifier,
     /// In bytes.
     salt: u16,
 }
 
 impl Pss {
-    fn read(parameters: Element<'_>) -> Option<Self> {
+    pub(super) fn read(parameters: Element<'_>) -> Option<Self> {
         let mut pss = Self { hash: rfc5912::ID_SHA_1, mask_hash: rfc5912::ID_SHA_1, salt: 20 };
         for part in parameters.children_of(SEQUENCE)? {
             let value = Element::parse(part.content)?;

@@ -127,7 +127,7 @@ impl Costs {
         let seconds = took.as_secs_f64();
         match work {
             Work::Generate(key_type) => self.generate[index(key_type)].learn(seconds),
-            // Where no ready key was left, or the old one is of another type, a new one was made.
+            // Not what an operation with the key takes; and where the old one is of another type, a new one was made.
             Work::Ready(_) | Work::Reuse(_) => {}
             Work::Use(key_type) => self.using[index(key_type)].learn(seconds),
             Work::Import { rounds } | Work::Read { rounds } if rounds > SHORT_ROUNDS => {

@@ -155,6 +155,17 @@ impl Shared {
     }
 }
 
+/// Of threads that work for seconds: where processors are short, requests are served and signatures made before them.
+const NICENESS: i32 = 5;
+
+/// Lowers the priority of this thread (`nice(2)`: on Linux that of the thread alone). Where the system does not
+/// want to, it stays as it was.
+pub(super) fn give_way(niceness: i32) {
+    if cfg!(target_os = "linux") {
+        let _ = rustix::process::nice(niceness);
+    }
+}
+
 /// The threads; they end when this is dropped.
 pub(crate) struct Workers(Arc<Shared>);
 
@@ -172,7 +183,14 @@ impl Workers {
         let workers = Self(Arc::clone(&shared));
         for index in 0..=threads.max(1) {
             let shared = Arc::clone(&shared);
-            thread::Builder::new().name(format!("keys-{index}")).spawn(move || shared.serve(index == 0))?;
+            let short_only = index == 0;
+            let run = move || {
+                if !short_only {
+                    give_way(NICENESS);
+                }
+                shared.serve(short_only);
+            };
+            thread::Builder::new().name(format!("keys-{index}")).spawn(run)?;
         }
         Ok(workers)
     }

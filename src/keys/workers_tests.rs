@@ -199,3 +199,19 @@ async fn who_waits_for_idleness_waits_for_every_job_and_ends_with_the_workers() 
     drop(workers);
     waiting.join().unwrap();
 }
+
+#[tokio::test]
+async fn threads_of_long_work_give_way_to_requests_and_the_one_of_short_work_does_not() {
+    let (workers, held) = (Workers::start(1, QUEUE).unwrap(), Work::Generate(KeyType::Rsa2048));
+    let niceness = || Ok(rustix::process::getpriority_process(None).unwrap());
+    let here = rustix::process::getpriority_process(None).unwrap();
+    let long = workers.run(&caller("a"), held, niceness).await.unwrap();
+    assert_eq!(long, (here + NICENESS).min(19));
+    // With the other thread held, the one for short work is the only one.
+    let _held = {
+        let held = hold(&workers, LONG);
+        held.begins.recv().unwrap();
+        held
+    };
+    assert_eq!(workers.run(&caller("a"), SHORT, niceness).await.unwrap(), here);
+}

@@ -49,6 +49,7 @@ impl fmt::Debug for v1::Issuer {
             ca_certificates,
             options,
             secret_options,
+            pause,
         } = self;
         let hidden: Vec<(&String, Hidden)> =
             secret_options.iter().map(|(name, secret)| (name, Hidden(secret.len()))).collect();
@@ -63,6 +64,7 @@ impl fmt::Debug for v1::Issuer {
             .field("ca_certificates", ca_certificates)
             .field("options", options)
             .field("secret_options", &hidden)
+            .field("pause", pause)
             .finish()
     }
 }

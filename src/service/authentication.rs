@@ -1,7 +1,7 @@
 //! Records of earlier versions get their codes, and what an earlier process left half done is finished at the start.
 
 use super::Service;
-use super::records::{self, Adopted, PurgingRecord, key};
+use super::records::{self, Adopted, MAX_PAGE, PurgingRecord, key};
 use crate::domain::{Result, Timestamp};
 use crate::store::Batch;
 use std::time::Duration;
@@ -22,7 +22,7 @@ impl Service {
     /// # Errors
     /// Where the store is not available; what was done is done, and the next call goes on.
     pub async fn authenticate_records(&self, window: Duration) -> Result<Authenticated> {
-        Ok(match records::adopt(&*self.store, &self.records, window, self.now()).await? {
+        Ok(match records::adopt(&*self.context.store, &self.context.records, window, self.context.now()).await? {
             Adopted::Done => Authenticated::All,
             Adopted::Until(time) => Authenticated::Until(time),
         })
@@ -37,13 +37,13 @@ impl Service {
         let prefix = key::all_leaving();
         let mut after = String::new();
         loop {
-            let page = self.store.list(prefix.as_str(), &after, super::MAX_PAGE).await?;
+            let page = self.context.store.list(prefix.as_str(), &after, MAX_PAGE).await?;
             let Some(last) = page.last().map(|record| record.key.clone()) else { return Ok(()) };
             for record in page {
                 // One that does not verify was logged, and is due later as well.
-                let Ok(leaving) = self.records.read::<PurgingRecord>(&record) else { continue };
-                let puts = vec![self.records.replace(&record, &leaving, Some(self.now()))?];
-                self.try_commit(Batch { puts, ..Batch::default() }).await?;
+                let Ok(leaving) = self.context.records.read::<PurgingRecord>(&record) else { continue };
+                let puts = vec![self.context.records.replace(&record, &leaving, Some(self.context.now()))?];
+                self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
             }
             after = last;
         }

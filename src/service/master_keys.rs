@@ -15,14 +15,14 @@ impl Service {
     /// keys and none that is tried can be opened.
     pub async fn check_master_keys(&self) -> Result<()> {
         let mut closed = false;
-        if let Some(record) = self.store.get(key::marker().as_str()).await? {
-            match self.records.is_ours(&record) {
+        if let Some(record) = self.context.store.get(key::marker().as_str()).await? {
+            match self.context.records.is_ours(&record) {
                 Some(true) => return Ok(()),
                 _ => closed = true,
             }
         }
         for kind in [Kind::Version, Kind::Pending] {
-            for record in self.store.list(kind.prefix(), "", TRIED).await? {
+            for record in self.context.store.list(kind.prefix(), "", TRIED).await? {
                 match self.opens(kind, &record) {
                     Some(true) => return Ok(()),
                     Some(false) => closed = true,
@@ -42,18 +42,18 @@ impl Service {
 
     /// Whether the record was written with one of our master keys; `None` where it does not say.
     fn opens(&self, kind: Kind, record: &Record) -> Option<bool> {
-        if let Some(ours) = self.records.is_ours(record) {
+        if let Some(ours) = self.context.records.is_ours(record) {
             return Some(ours);
         }
         let place = Place::of(&record.key)?;
         let (sealed, version) = if kind == Kind::Version {
-            let certificate: Certificate = self.records.read(record).ok()?;
+            let certificate: Certificate = self.context.records.read(record).ok()?;
             (certificate.sealed_key, certificate.version)
         } else {
-            let PendingRecord { operation, sealed_key, .. } = self.records.read(record).ok()?;
+            let PendingRecord { operation, sealed_key, .. } = self.context.records.read(record).ok()?;
             (sealed_key, operation.version)
         };
         let context = SealContext::key_of_version(place.vault, place.name, &version.to_string());
-        Some(self.keys.sealer().open(&sealed.0, &context).is_ok())
+        Some(self.context.keys.sealer().open(&sealed.0, &context).is_ok())
     }
 }

@@ -1,139 +1,75 @@
-//! The use cases, a file for each family of verbs. A use case reads records, asks the domain, and
-//! commits one batch; where somebody else was faster it reads again and decides again.
+//! The use cases, a folder for each subject. A use case reads records, asks the domain, and commits one batch; where
+//! somebody else was faster it reads again and decides again.
 
-mod abandoned_orders;
-mod absent;
-mod ask;
+mod access;
 mod authentication;
-mod authorities;
-mod backup;
 mod certificates;
-mod challenges;
-mod clock_rollback;
-mod contacts;
-mod create;
-mod deleted;
-mod hints;
-mod import;
-mod issuer_bulkhead;
-mod issuer_check;
-mod issuer_states;
+mod context;
 mod issuers;
-mod key_view;
-mod list;
+mod jobs;
+mod limits;
 mod master_keys;
 mod material;
-mod merge;
 mod observe;
 mod outage;
 mod pending;
-mod purge;
 mod records;
-mod secret_view;
-mod step;
+mod retry;
 #[cfg(test)]
 mod stored_formats;
-mod update;
 mod vaults;
-mod wakeup;
 pub mod watch;
 
+pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
 pub use crate::keys::Caller;
+pub use access::{Access, AllVaults, CertificateRef, IssuerRef, Permit, Target};
 pub use authentication::Authenticated;
-pub(crate) use backup::reads_a_backup;
-pub use certificates::CertificateView;
-pub use create::{CreateRequest, Created};
-pub use deleted::DeletedView;
-pub use hints::Hinted;
-pub use import::ImportRequest;
-pub use issuers::IssuerPage;
-pub use key_view::{KeyResult, KeyView};
-pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
-pub use material::{VersionPage, VersionRef};
-pub use merge::MergeRequest;
+pub(crate) use certificates::reads_a_backup;
+pub use certificates::{
+    CertificateView, Certificates, CreateRequest, Created, Creations, DeletedItem, DeletedPage, DeletedView, Deletions,
+    ImportRequest, Item, ItemPage, ListRequest, UpdateRequest,
+};
+pub use issuers::{
+    Authorities, FailingIssuer, IssuerControl, IssuerHealth, IssuerObjects, IssuerPage, IssuerVerdict, OpenOperations,
+    ProviderView,
+};
+pub use jobs::{Due, Hinted, Jobs};
+pub use limits::Limits;
+pub use material::{KeyResult, KeyView, Materials, SecretView, VersionPage, VersionRef};
 pub use observe::Health;
-pub use pending::{ListPending, MAX_PAGE, PendingPage, PendingRef};
+pub use pending::{ListPending, MergeRequest, PendingOperations, PendingPage, PendingRef};
 #[doc(hidden)]
 pub use records::record_body;
-pub use records::{Finding, Inspection};
-pub use secret_view::SecretView;
-pub use step::Due;
-pub use update::UpdateRequest;
-pub use vaults::{VaultOptions, VaultPage, Vaults};
+pub use records::{Finding, Inspection, MAX_PAGE, Takeover};
+pub(crate) use records::{reads_a_page_token, reads_a_record};
+pub use vaults::{NewVault, VaultObjects, VaultOptions, VaultPage, Vaults};
 
 use crate::clock::Clock;
-use crate::domain::{Error, Reason, Result, Timestamp};
+use crate::domain::{Result, Timestamp};
 use crate::issuer::Issuers;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::store::{Batch, MAX_KEYS, Record, Revision, Store, StoreError};
-use records::{Codec, Key, List, Paging};
+use crate::store::Store;
+use certificates::Entries;
+use context::Context;
+use issuers::Issuing;
+use records::Codec;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use watch::Watch;
 
-/// How often a use case decides again after another writer was faster.
-const CONFLICT_ATTEMPTS: usize = 16;
-
-/// Work that is due within this time rings the worker.
-const SOON: Duration = Duration::from_secs(1);
-
-/// Times and counts of the use cases.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// An issuer that has not decided after this long has failed.
-    pub issuing_deadline: Duration,
-    /// How long an issuer is asked to cancel an order that nobody waits for any more.
-    pub cancelling_deadline: Duration,
-    /// How long one claim of due work lasts; the step is cut before it runs out.
-    pub lease: Duration,
-    /// Calls of one issuer that may take longer than a second before its further operations wait.
-    pub slow_calls_per_issuer: usize,
-    /// How long a `request_id` is remembered after its creation.
-    pub request_memory: Duration,
-    /// How long a repeated REST request is recognised by its `x-ms-client-request-id`.
-    pub repeat_memory: Duration,
-    /// Largest backup of one certificate, in bytes.
-    pub backup_bytes: usize,
-    /// Records of versions before authentication codes are accepted, until the store is marked.
-    pub accept_unauthenticated: bool,
-    pub vaults: VaultOptions,
-    pub watch: watch::WatchLimits,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            issuing_deadline: Duration::from_secs(30 * 24 * 3600),
-            cancelling_deadline: Duration::from_secs(30 * 24 * 3600),
-            lease: Duration::from_secs(90),
-            slow_calls_per_issuer: 16,
-            request_memory: Duration::from_secs(24 * 3600),
-            repeat_memory: Duration::from_secs(15 * 60),
-            // In base64 it still fits into a gRPC message that clients take without further ado (4 MiB).
-            backup_bytes: 3 << 20,
-            accept_unauthenticated: true,
-            vaults: VaultOptions::default(),
-            watch: watch::WatchLimits::default(),
-        }
-    }
-}
-
-/// All use cases. Cheap to clone.
+/// All use cases, by subject. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    store: Arc<dyn Store>,
-    records: Arc<Codec>,
-    issuers: Issuers,
-    keys: Arc<Keys>,
-    clock: Arc<dyn Clock>,
-    limits: Arc<Limits>,
-    vaults: Arc<Vaults>,
-    hub: Arc<watch::Hub>,
-    wakeup: Arc<wakeup::Wakeup>,
-    bulkhead: Arc<issuer_bulkhead::IssuerBulkhead>,
-    latest: Arc<clock_rollback::LatestTime>,
-    writes: Arc<observe::Writes>,
-    metrics: Arc<Metrics>,
+    context: Arc<Context>,
+    access: Access,
+    certificates: Certificates,
+    deletions: Deletions,
+    creations: Creations,
+    issuers: IssuerObjects,
+    registry: Issuers,
+    pending: PendingOperations,
+    watch: Watch,
+    jobs: Jobs,
 }
 
 impl Service {
@@ -147,118 +83,119 @@ impl Service {
     ) -> Result<Self> {
         let hub = watch::Hub::new(&*store, &limits.watch).await?;
         let records = Arc::new(Codec::new(keys.sealer().clone()));
-        records::open(&*store, &records, limits.accept_unauthenticated, clock.now()).await?;
+        let opened = records::open(&*store, &records, limits.takeover, clock.now()).await?;
         let vaults = Arc::new(Vaults::new(limits.vaults.clone(), store.clone(), records.clone()));
         vaults.refresh().await?;
-        Ok(Self {
+        let context = Context {
             store,
             records,
-            issuers,
             keys,
             clock,
             limits: Arc::new(limits),
             vaults,
             hub: Arc::new(hub),
             wakeup: Arc::default(),
-            bulkhead: Arc::default(),
-            latest: Arc::default(),
             writes: Arc::default(),
             metrics: Arc::default(),
-        })
+        };
+        let service = Self::on(context, issuers);
+        if opened == records::Opened::ToBegin {
+            // What other master keys wrote nobody else could verify, and the store could not be taken over.
+            service.check_master_keys().await?;
+            records::begin(&*service.context.store, &service.context.records, service.now()).await?;
+        }
+        Ok(service)
+    }
+
+    fn on(context: Context, registry: Issuers) -> Self {
+        let context = Arc::new(context);
+        let entries = Entries::new(context.clone());
+        let authorities = Authorities::new(context.clone());
+        let issuing = Issuing::new(context.clone(), registry.clone(), authorities.clone());
+        let issuers = IssuerObjects::new(context.clone(), issuing.clone(), authorities.clone());
+        let deletions = Deletions::new(context.clone(), entries.clone());
+        let pending = PendingOperations::new(context.clone());
+        Self {
+            access: Access::new(context.vaults.clone()),
+            certificates: Certificates::new(context.clone(), entries.clone(), issuing.clone(), deletions.clone()),
+            creations: Creations::new(context.clone(), entries, issuing.clone()),
+            jobs: Jobs::new(context.clone(), issuing, authorities, pending.clone(), deletions.clone()),
+            deletions,
+            issuers,
+            registry,
+            pending,
+            watch: Watch::new(context.clone()),
+            context,
+        }
+    }
+
+    /// Counts in `metrics` from here on. Call it before the service is shared.
+    #[must_use]
+    pub fn counting_in(self, metrics: Arc<Metrics>) -> Self {
+        Self::on(Context { metrics, ..(*self.context).clone() }, self.registry)
+    }
+
+    /// What decides whether a caller may do something.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Reading, importing, changing, listing and saving certificates.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    /// Starting creations.
+    pub fn creations(&self) -> &Creations {
+        &self.creations
+    }
+
+    /// Deleting, recovering and purging.
+    pub fn deletions(&self) -> &Deletions {
+        &self.deletions
+    }
+
+    /// Pending operations.
+    pub fn pending(&self) -> &PendingOperations {
+        &self.pending
+    }
+
+    /// Secrets and keys.
+    pub fn materials(&self) -> Materials {
+        Materials::new(self.context.clone())
+    }
+
+    /// Issuer objects.
+    pub fn issuers(&self) -> &IssuerObjects {
+        &self.issuers
+    }
+
+    /// Built-in authorities.
+    pub fn authorities(&self) -> Authorities {
+        Authorities::new(self.context.clone())
+    }
+
+    /// Vaults and contacts.
+    pub fn vault_objects(&self) -> VaultObjects {
+        VaultObjects::new(self.context.clone())
+    }
+
+    /// Streams of transitions.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// Background work.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// The vaults that this process knows.
+    pub fn vaults(&self) -> &Arc<Vaults> {
+        &self.context.vaults
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// The record under a key, and its value; an error where it does not verify.
-    async fn load<T: records::Stored>(&self, key: &Key<T>) -> Result<Option<(Record, T)>> {
-        let Some(record) = self.store.get(key.as_str()).await? else { return Ok(None) };
-        let value = self.records.read(&record)?;
-        Ok(Some((record, value)))
-    }
-
-    /// As [`Service::load`], of each of these keys in their order, in one question to the store for each [`MAX_KEYS`] of
-    /// them; nothing where there is no key. A record that does not verify is an error of its own.
-    async fn load_many<T: records::Stored>(&self, keys: &[Option<Key<T>>]) -> Result<Vec<Result<Option<T>>>> {
-        let given: Vec<_> = keys.iter().flatten().collect();
-        let mut found = self.get_many(&given).await?.into_iter();
-        let mut next = || found.next().flatten().map(|record| self.records.read(&record)).transpose();
-        Ok(keys.iter().map(|key| if key.is_some() { next() } else { Ok(None) }).collect())
-    }
-
-    /// The records under these keys in their order, as they are.
-    async fn get_many<T>(&self, keys: &[&Key<T>]) -> Result<Vec<Option<Record>>> {
-        let mut found = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(MAX_KEYS) {
-            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-            found.extend(self.store.get_many(&keys).await?);
-        }
-        Ok(found)
-    }
-
-    /// Whether there is a record, of which nothing else matters.
-    async fn has<T>(&self, key: &Key<T>) -> Result<bool> {
-        Ok(self.store.get(key.as_str()).await?.is_some())
-    }
-
-    /// The tokens of a list; `scope` is what it was asked for beside the size of its pages.
-    fn paging(&self, list: List, scope: Vec<String>) -> Paging<'_> {
-        Paging::new(&self.records, list, scope)
-    }
-
-    /// A resume token for everything after now: taken before the read it is answered with, so
-    /// that nothing falls between the two.
-    fn token_before_read(&self) -> String {
-        self.hub.token(*self.store.head().borrow())
-    }
-
-    /// Commits; `None` where another writer was faster and the caller has to decide again.
-    async fn try_commit(&self, batch: Batch) -> Result<Option<Revision>> {
-        let due = batch.puts.iter().filter_map(|put| put.due).min();
-        let committed = self.store.commit(batch).await;
-        self.writes.note(&committed);
-        match committed {
-            Ok(revision) => {
-                // What is due later is found by the worker's regular look.
-                if let Some(due) = due.filter(|due| *due <= self.now().plus(SOON)) {
-                    self.wakeup.hint(due);
-                }
-                Ok(Some(revision))
-            }
-            Err(StoreError::Conflict(key)) => {
-                tracing::debug!(key, "another writer was faster");
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-fn contended() -> Error {
-    Error::new(Reason::StoreUnavailable, "Too many callers change this object at the same time. Repeat the request.")
-        .retry_after(Duration::from_secs(1))
-}
-
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict(_) => contended(),
-            StoreError::Unavailable(cause) => {
-                static OUTAGE: outage::LogThrottle = outage::LogThrottle::new();
-                if let Some(suppressed) = OUTAGE.admit(&cause.to_string(), Instant::now()) {
-                    tracing::error!(cause, suppressed, "the store is not available");
-                }
-                Self::new(Reason::StoreUnavailable, "The store is not available at the moment. Repeat the request.")
-                    .retry_after(Duration::from_secs(2))
-            }
-            StoreError::Broken(cause) => {
-                static FAILURE: outage::LogThrottle = outage::LogThrottle::new();
-                if let Some(suppressed) = FAILURE.admit(&cause.to_string(), Instant::now()) {
-                    tracing::error!(cause, suppressed, "the store failed");
-                }
-                Self::internal()
-            }
-        }
+        self.context.now()
     }
 }

@@ -1,8 +1,30 @@
-//! One line of the log for an outage of the store, however many requests meet it.
+//! One line of the log for what would be logged with every request: for an outage of the store, for a kind of record.
 
-use std::collections::BTreeMap;
+use super::retry::contended;
+use crate::domain::{Error, Reason};
+use crate::store::StoreError;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Kinds that are remembered; those beyond them are reported each time.
+const KINDS: usize = 64;
+
+/// Whether something of a kind was reported before.
+#[derive(Debug)]
+pub(super) struct OncePerKind(Mutex<BTreeSet<String>>);
+
+impl OncePerKind {
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(BTreeSet::new()))
+    }
+
+    /// True for the first one of its kind.
+    pub(super) fn first(&self, kind: &str) -> bool {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !kinds.contains(kind) && (kinds.len() >= KINDS || kinds.insert(kind.to_owned()))
+    }
+}
 
 /// The time between two lines about the same thing.
 const EVERY: Duration = Duration::from_secs(10);
@@ -45,6 +67,29 @@ impl LogThrottle {
             causes.insert(cause.to_owned(), Quiet { since: at, suppressed: 0 });
             0
         })
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(_) => contended(),
+            StoreError::Unavailable(cause) => {
+                static OUTAGE: LogThrottle = LogThrottle::new();
+                if let Some(suppressed) = OUTAGE.admit(&cause.to_string(), Instant::now()) {
+                    tracing::error!(cause, suppressed, "the store is not available");
+                }
+                Self::new(Reason::StoreUnavailable, "The store is not available at the moment. Repeat the request.")
+                    .retry_after(Duration::from_secs(2))
+            }
+            StoreError::Broken(cause) => {
+                static FAILURE: LogThrottle = LogThrottle::new();
+                if let Some(suppressed) = FAILURE.admit(&cause.to_string(), Instant::now()) {
+                    tracing::error!(cause, suppressed, "the store failed");
+                }
+                Self::internal()
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ pub use hosts::AdminHosts;
 pub use port::AdminPort;
 
 use crate::metrics::{CONTENT_TYPE, Metrics};
-use crate::service::{Health, Service};
+use crate::service::{FailingIssuer, Health, Service};
 use crate::transport::rest::OPENAPI;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -47,6 +47,18 @@ struct Readiness {
     ready: bool,
     /// What stands in the way.
     reasons: Vec<Reason>,
+    /// Issuers whose last call from this replica failed. A CA that is down does not turn readiness: this server is
+    /// what it is waited for with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failing_issuers: Vec<Failing>,
+}
+
+#[derive(Debug, Serialize)]
+struct Failing {
+    vault: String,
+    issuer: String,
+    provider: &'static str,
+    error: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,7 +106,7 @@ impl Probes {
 
     async fn readiness(&self) -> Readiness {
         let inner = &self.0;
-        let mut reasons = Vec::new();
+        let (mut reasons, mut failing_issuers) = (Vec::new(), Vec::new());
         let mut add = |reason, detail: String| reasons.push(Reason { reason, detail });
         if inner.draining.is_cancelled() {
             add("draining", "the server is about to stop".to_owned());
@@ -102,6 +114,13 @@ impl Probes {
         match inner.service.get() {
             None => add("starting", "the store is not open yet".to_owned()),
             Some(ServiceRef(service)) => {
+                let failing = service.issuers().control().failing_issuers().into_iter();
+                failing_issuers.extend(failing.map(|FailingIssuer { vault, issuer, provider, error }| Failing {
+                    vault,
+                    issuer,
+                    provider,
+                    error,
+                }));
                 let Health { store, tail_lag } = service.health(inner.store_timeout).await;
                 if let Err(problem) = store {
                     add("store", problem);
@@ -113,7 +132,7 @@ impl Probes {
         }
         let ready = reasons.is_empty();
         inner.metrics.set_ready(ready);
-        Readiness { ready, reasons }
+        Readiness { ready, reasons, failing_issuers }
     }
 
     fn text(&self) -> Response {

@@ -170,6 +170,15 @@ pub(super) fn answered<B>(mut answer: Response<B>, allowed: Option<HeaderValue>)
     answer
 }
 
+/// Gives a refusal that takes the place of an answer what the answer says to pages and to caches.
+pub(super) fn carry_over(answer: &HeaderMap, refusal: &mut HeaderMap) {
+    for name in [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, VARY] {
+        for value in answer.get_all(&name) {
+            refusal.append(name.clone(), value.clone());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,7 +30,7 @@ const fn entry(reason: Reason, wire: &'static str, code: Code, http: StatusCode,
 }
 
 /// Every reason, in the order of `Reason`.
-pub static TABLE: [Row; 33] = {
+pub static TABLE: [Row; 35] = {
     use {Code as C, Reason as R, StatusCode as S};
     [
         entry(R::BadParameter, "BAD_PARAMETER", C::InvalidArgument, S::BAD_REQUEST, "BadParameter"),
@@ -100,6 +100,8 @@ pub static TABLE: [Row; 33] = {
             ),
             "KeyOperationForbidden",
         ),
+        entry(R::IssuerUnavailable, "ISSUER_UNAVAILABLE", C::Unavailable, S::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        entry(R::IssuerInUse, "ISSUER_IN_USE", C::FailedPrecondition, S::CONFLICT, "Conflict"),
     ]
 };
 
@@ -140,6 +142,8 @@ pub fn row(reason: Reason) -> &'static Row {
         Reason::MalformedBackup => 30,
         Reason::KeyDisabled => 31,
         Reason::KeyOperationForbidden => 32,
+        Reason::IssuerUnavailable => 33,
+        Reason::IssuerInUse => 34,
     };
     &TABLE[index]
 }

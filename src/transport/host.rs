@@ -1,10 +1,14 @@
 //! The host that a client used: which vault it names, and what identifiers are built from.
 
 use crate::domain::{Error, Result, VaultName};
+use http::Version;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 use std::net::{IpAddr, Ipv4Addr};
+
+/// Longest host (RFC 1035 section 2.3.4, with the dot of the root). It is in every identifier of an answer.
+const MAX_HOST: usize = 255;
 
 /// The hosts that requests are answered for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -52,10 +56,19 @@ impl Host {
             return Err(Error::bad_parameter("The request has more than one Host header."));
         }
         let header = || request.headers.get(HOST).and_then(|host| host.to_str().ok());
+        if request.version >= Version::HTTP_2
+            && let (Some(authority), Some(header)) = (request.uri.authority(), request.headers.get(HOST))
+            && !header.to_str().is_ok_and(|header| is_same(authority, header))
+        {
+            // Malformed (RFC 9113 section 8.3.1), for the same reason.
+            return Err(Error::bad_parameter(
+                "The request names two hosts: its :authority and its Host header differ.",
+            ));
+        }
         let text = request.uri.authority().map(Authority::as_str).or_else(header);
         let authority = text
             .and_then(|text| text.parse::<Authority>().ok())
-            .filter(|host| !host.as_str().contains('@') && has_port(host));
+            .filter(|host| !host.as_str().contains('@') && has_port(host) && host.host().len() <= MAX_HOST);
         let Some(authority) = authority else {
             return Err(Error::bad_parameter("The request has no valid Host header."));
         };
@@ -98,6 +111,11 @@ impl Host {
     pub fn parent(&self) -> &str {
         &self.parent
     }
+}
+
+fn is_same(authority: &Authority, header: &str) -> bool {
+    let parts = |host: &Authority| (host.host().to_ascii_lowercase(), host.port_u16().unwrap_or(443));
+    header.parse().is_ok_and(|header| parts(authority) == parts(&header))
 }
 
 /// `label` of `label.base`; a label has no dot.
@@ -158,6 +176,7 @@ mod tests {
         {
             assert_eq!(host(bad), None, "{bad}");
         }
+        assert_eq!(host(&"a".repeat(256)), None);
     }
 
     #[test]
@@ -205,9 +224,19 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_of_http_2_comes_first() {
-        let request = http::Request::builder().uri("https://v2.localhost/x").header(HOST, "v1.localhost");
-        let (parts, ()) = request.body(()).unwrap().into_parts();
-        assert_eq!(Host::of(&parts, "localhost", &Hosts::Any).unwrap().vault().as_str(), "v2");
+    fn over_http_2_a_host_header_that_differs_from_the_authority_is_refused() {
+        let vault = |version: Version, header: &str| {
+            let request = http::Request::builder().version(version).uri("https://v2.localhost:443/x");
+            let (parts, ()) = request.header(HOST, header).body(()).unwrap().into_parts();
+            Host::of(&parts, "localhost", &Hosts::Any).map(|host| host.vault().to_string())
+        };
+        for same in ["v2.localhost", "V2.localhost:443"] {
+            assert_eq!(vault(Version::HTTP_2, same).unwrap(), "v2");
+        }
+        for other in ["v1.localhost", "v2.localhost:444", "v2.localhost.", "a b", ""] {
+            assert!(vault(Version::HTTP_2, other).unwrap_err().message.contains("differ"), "{other}");
+        }
+        // The absolute form of HTTP/1.1 wins over the header (RFC 9112 section 3.2.2).
+        assert_eq!(vault(Version::HTTP_11, "v1.localhost").unwrap(), "v2");
     }
 }

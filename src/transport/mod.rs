@@ -1,5 +1,6 @@
 //! What the network sees: one TLS port, and behind it the views of the service.
 
+mod actions;
 pub mod admin;
 mod audit;
 pub mod auth;

@@ -72,6 +72,11 @@ async fn the_key_is_changed_and_the_account_stays() {
     play.state = play.engine().command(AccountCommand::RollKey, &prepared).await.unwrap();
     // A crash before the commit repeats the second call.
     play.state = play.engine().command(AccountCommand::RollKey, &prepared).await.unwrap();
+    assert_eq!(play.engine().check(&play.state).await, Health::Good(before.clone()));
+    // As the service does it: preparing twice prepares one key.
+    play.state = play.engine().command(AccountCommand::PrepareKey, &play.state).await.unwrap();
+    assert_eq!(play.engine().command(AccountCommand::PrepareKey, &play.state).await.unwrap(), play.state);
+    play.state = play.engine().command(AccountCommand::RollKey, &play.state).await.unwrap();
     assert_eq!(play.engine().check(&play.state).await, Health::Good(before));
     play.issue(&order(&["www.example.com"])).await;
 }

@@ -266,7 +266,7 @@ pub(crate) fn engine(wire: &Arc<Wire>, clock: &Arc<ManualClock>, hooks: &BTreeMa
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     Acme::new(
         PRESETS[0],
-        Tools { clients: Arc::new(clients), hooks: Arc::new(hooks.clone()), clock, tls_alpn_01: true },
+        Tools { clients: Arc::new(clients), hooks: Arc::new(hooks.clone()), clock, http_01: true, tls_alpn_01: true },
     )
 }
 

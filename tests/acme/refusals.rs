@@ -150,6 +150,30 @@ async fn options_that_cannot_work_are_refused_by_their_name() {
 }
 
 #[tokio::test]
+async fn http_01_that_this_server_does_not_answer_is_a_warning() {
+    let engine = |http_01| {
+        let tools = certmint::issuer::acme::Tools {
+            clients: std::sync::Arc::new(certmint::outbound::ClientOptions::default()),
+            hooks: Default::default(),
+            clock: std::sync::Arc::new(certmint::clock::SystemClock),
+            http_01,
+            tls_alpn_01: false,
+        };
+        certmint::issuer::acme::Acme::new(certmint::issuer::acme::PRESETS[1], tools)
+    };
+    let warnings = async |http_01, more: &[(&str, &str)]| {
+        let options = [("agree_to_terms", "true")].iter().chain(more);
+        let options = options.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let engine = engine(http_01);
+        let input = IssuerInput { options, ..IssuerInput::default() };
+        engine.warnings(&engine.configure(&input, None).await.unwrap())
+    };
+    assert!(warnings(false, &[]).await[0].contains("http_listen in [acme]"));
+    assert!(warnings(true, &[]).await.is_empty());
+    assert!(warnings(false, &[("challenge", "dns-persist-01")]).await.is_empty());
+}
+
+#[tokio::test]
 async fn every_option_of_the_schema_says_what_it_is_for() {
     for preset in certmint::issuer::acme::PRESETS {
         let pebble_free = certmint::outbound::ClientOptions::default();
@@ -157,6 +181,7 @@ async fn every_option_of_the_schema_says_what_it_is_for() {
             clients: std::sync::Arc::new(pebble_free),
             hooks: Default::default(),
             clock: std::sync::Arc::new(certmint::clock::SystemClock),
+            http_01: true,
             tls_alpn_01: true,
         };
         let schema = certmint::issuer::acme::Acme::new(*preset, tools).schema();

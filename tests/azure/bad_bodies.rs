@@ -37,8 +37,11 @@ async fn a_deeply_nested_body_harms_nobody() {
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let reply = client.send(CREATE, &format!(r#"{{"unknown":{deep}}}"#)).await;
     reply.is_refusal(400, "BadParameter", "Either a subject");
-    let twice = format!(r#"{{"tags":null,"tags":null,"unknown":{deep}}}"#);
-    client.send(CREATE, &twice).await.is_refusal(400, "BadParameter", "not valid JSON");
+    // A repeated member asks for a tree of the whole.
+    let twice = |deep: &str| format!(r#"{{"tags":null,"tags":null,"unknown":{deep}}}"#);
+    client.send(CREATE, &twice(&deep)).await.is_refusal(400, "BadParameter", "more than 10000 values");
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    client.send(CREATE, &twice(&deep)).await.is_refusal(400, "BadParameter", "not valid JSON");
 }
 
 #[tokio::test]

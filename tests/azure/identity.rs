@@ -138,6 +138,39 @@ async fn a_token_is_for_this_server_alone() {
 }
 
 #[tokio::test]
+async fn no_part_of_what_is_asked_for_is_another_place() {
+    let (client, _folder) = guarded().await;
+    let ours = "https%3A%2F%2Fkv.test%3A8443%2F.default";
+    let other = "https%3A%2F%2Fvault.azure.net%2F.default";
+    for (scope, resource) in [
+        (format!("{ours}+{other}"), ""),
+        (format!("openid+{other}+{ours}"), ""),
+        (other.to_owned(), ours),
+        (format!("{ours}+https%3A%2F%2Fvault.azure.net%2Fuser_impersonation"), ""),
+        (format!("{ours}+User.Read"), ""),
+        (ours.to_owned(), "https%3A%2F%2Fvault.azure.net"),
+    ] {
+        let body = form(&[("scope", &scope), ("resource", resource)]);
+        let reply = post(&client, "/adfs/oauth2/v2.0/token", &body).await;
+        is_oauth_refusal(&reply, 400, "invalid_scope", "https://kv.test:8443/.default");
+    }
+    // What other readers of addresses take for another host.
+    for host in
+        ["evil.example%5C.kv.test", "evil.example%5C%5C%40kv.test", "evil.example%09.kv.test", "evil.example%40kv.test"]
+    {
+        let request = format!("GET /identity/token?api-version=2019-08-01&resource=https%3A%2F%2F{host}%2F");
+        let reply = client.raw(&request, &[HOST, ("x-identity-header", TOKEN)], "").await;
+        is_refused(&reply, 400, "ask with resource=https://kv.test:8443.");
+        let scope = format!("https%3A%2F%2F{host}%2F.default");
+        let reply = post(&client, "/adfs/oauth2/v2.0/token", &form(&[("scope", &scope)])).await;
+        is_oauth_refusal(&reply, 400, "invalid_scope", "https://kv.test:8443/.default");
+    }
+    let all = format!("{ours}+https%3A%2F%2Fteam-a.kv.test%3A8443%2F.default+openid+profile+offline_access+email");
+    let reply = post(&client, "/adfs/oauth2/v2.0/token", &form(&[("scope", &all), ("resource", ours)])).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+#[tokio::test]
 async fn the_token_endpoint_takes_every_form_of_the_libraries() {
     let (client, _folder) = guarded().await;
     let scope = "https%3A%2F%2Fkv.test%3A8443%2F.default";
@@ -178,6 +211,7 @@ async fn the_token_endpoint_refuses_in_the_words_of_oauth() {
     let twice = format!("{}&client_secret=x", form(&[]));
     let both = form(&[("client_assertion", "hunter2"), ("client_assertion_type", "x")]);
     let long = form(&[("client_secret", &"x".repeat(10_000))]);
+    let many = format!("{}{}", form(&[]), (0..64).map(|number| format!("&p{number}=")).collect::<String>());
     for (body, status, error, words) in [
         (form(&[("client_secret", "hunter2")]), 401, "invalid_client", "must be a token of this server"),
         (form(&[("client_secret", "%0d%0ahunter2")]), 401, "invalid_client", "must be a token"),
@@ -187,6 +221,7 @@ async fn the_token_endpoint_refuses_in_the_words_of_oauth() {
         (form(&[("grant_type", "password")]), 400, "unsupported_grant_type", "client_credentials"),
         (form(&[("grant_type", "authorization_code")]), 400, "unsupported_grant_type", "client_credentials"),
         (twice, 400, "invalid_request", "a parameter twice"),
+        (many, 400, "invalid_request", "more than 64 parameters"),
         (both, 400, "invalid_request", "client_assertion_type must be"),
         ("%FF=1".to_owned(), 400, "invalid_request", "no form"),
         (String::new(), 400, "invalid_request", "no grant_type"),

@@ -143,6 +143,42 @@ async fn an_imported_certificate_can_be_created_anew_with_the_policy_that_it_bro
 }
 
 #[tokio::test]
+async fn object_identifiers_with_arcs_of_128_bits_are_renewed_changed_and_created() {
+    const UUID: &str = "2.25.329800735698586629295641978511506172918";
+    let client = Client::start().await;
+    let pfx = Pfx::new(P256, "");
+    pfx.openssl(&format!(
+        "req -x509 -key key.pem -out cert.pem -days 9 -subj /{UUID}=x/CN=a -addext extendedKeyUsage={UUID}"
+    ));
+    let body = json!({"value": pfx.pem(), "policy": {"issuer": {"name": "Self"}}});
+    let imported = client.must(IMPORT, &body.to_string()).await;
+    assert_eq!(imported["policy"]["x509_props"]["ekus"], json!([UUID]));
+    let subject = imported["policy"]["x509_props"]["subject"].clone();
+    client
+        .must("PATCH /certificates/mycert1/policy", &json!({"x509_props": {"ekus": [UUID, "2.999.1"]}}).to_string())
+        .await;
+    client.must("POST /certificates/mycert1/create", "{}").await;
+    assert_eq!(client.ended("mycert1").await["status"], "completed");
+    let renewed = client.must("GET /certificates/mycert1", "").await;
+    pfx.keep(&renewed);
+    assert_eq!(renewed["policy"]["x509_props"]["subject"], subject);
+    let text = pfx.openssl("x509 -in cert.pem -noout -text -nameopt RFC2253,oid");
+    assert!(text.contains(UUID) && text.contains("2.999.1"), "{text}");
+    let create = |ekus: &str, subject: &str| {
+        let (oids, subject) = (json!([ekus]), json!(subject));
+        json!({"policy": {"key_props": {"kty": "EC"}, "issuer": {"name": "Self"},
+            "x509_props": {"subject": subject, "ekus": oids}}})
+        .to_string()
+    };
+    let larger = format!("2.25.{}0", u128::MAX);
+    for bad in [create(&larger, "CN=a"), create("1.40.1", "CN=a"), create(UUID, &format!("{larger}=x"))] {
+        client.send("POST /certificates/other/create", &bad).await.is_refusal(400, "BadParameter", "");
+    }
+    client.must("POST /certificates/other/create", &create(UUID, &format!("CN=a+{UUID}=b"))).await;
+    assert_eq!(client.ended("other").await["status"], "completed");
+}
+
+#[tokio::test]
 async fn disabled_and_not_exportable_are_what_the_caller_says() {
     let client = Client::start().await;
     let body = json!({"value": Pfx::new(P256, "").pem(), "attributes": {"enabled": false, "nbf": 1, "exp": 2},

@@ -84,9 +84,75 @@ async fn a_password_is_read_from_standard_input_or_a_file_and_never_printed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn issuers_are_listed_and_shown() {
     let fake = Fake::start().await;
-    assert_eq!(fake.run(&["issuer", "list"]).await.out, "NAME  PROVIDER\nca    LocalCA\n");
+    let list = fake.run(&["issuer", "list"]).await.out;
+    let rows: Vec<Vec<&str>> = list.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert!(list.starts_with("NAME  PROVIDER  STATE    OPEN  LAST SUCCESS  NEXT TRY  LAST ERROR\n"), "{list}");
+    assert_eq!(
+        rows,
+        [
+            vec!["ca", "LocalCA", "0"],
+            vec!["le", "LocalCA", "failing", "3", "down"],
+            vec!["p", "LocalCA", "paused", "0"]
+        ]
+    );
     let value = fake.run(&["issuer", "show", "ca", "--output", "json"]).await.json();
     assert_eq!(value["issuer"]["credentials"], json!({ "account_id": "account" }));
+    assert_eq!(value["health"]["open_operations"], 2);
     let deleted = fake.run(&["issuer", "delete", "ca"]).await;
     assert!(deleted.code == 0 && deleted.out.contains("provider         LocalCA"), "{deleted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_ends_with_an_exit_code_for_its_verdict() {
+    let fake = Fake::start().await;
+    for (issuer, word, code) in [("good", "OK", 0), ("bad", "BAD", 1), ("away", "UNKNOWN", 7)] {
+        let checked = fake.run(&["issuer", "check", issuer]).await;
+        assert_eq!(checked.out, format!("{word}: What was found.\nwarning: no port\n"));
+        assert_eq!(checked.code, code, "{issuer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_with_open_operations_is_deleted_by_force_alone() {
+    let fake = Fake::start().await;
+    let refused = fake.run(&["issuer", "delete", "busy"]).await;
+    assert!(refused.code != 0 && refused.err.contains("2 operations"), "{refused:?}");
+    let forced = fake.run(&["issuer", "delete", "busy", "--force"]).await;
+    assert!(forced.code == 0 && forced.err.contains("2 operations were open"), "{forced:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_is_paused_with_a_reason_and_an_account_ended_with_its_name() {
+    let fake = Fake::start().await;
+    let paused = fake.run(&["issuer", "pause", "le", "--reason", "the CA moves"]).await;
+    assert!(paused.out.contains("the CA moves"), "{paused:?}");
+    assert_eq!(fake.run(&["issuer", "resume", "le"]).await.code, 0);
+    assert_eq!(fake.run(&["issuer", "rotate-key", "le"]).await.code, 0);
+    assert_eq!(fake.run(&["issuer", "deactivate", "le"]).await.code, 2);
+    assert_eq!(fake.run(&["issuer", "deactivate", "le", "--confirm", "other"]).await.code, 2);
+    assert_eq!(fake.run(&["issuer", "deactivate", "le", "--confirm", "le"]).await.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_has_the_options_of_the_provider_that_the_server_has() {
+    let fake = Fake::start().await;
+    let help = fake.run(&["issuer", "set", "--provider", "onlythere", "--help"]).await;
+    assert!(help.code == 0 && help.out.contains("certmint issuer set"), "{help:?}");
+    assert!(help.out.contains("as the server has them") && help.out.contains("--option zone=TEXT"), "{help:?}");
+    let unknown = fake.run(&["issuer", "set", "x", "--provider", "Nobody", "-h"]).await;
+    assert!(unknown.code == 2 && unknown.err.contains("use one of OnlyThere"), "{unknown:?}");
+    let set = fake.run(&["issuer", "set", "x"]).await;
+    assert!(set.code == 2 && set.err.contains("--provider"), "{set:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_has_the_options_that_this_program_knows_where_no_server_is_reached() {
+    let fake = Fake::start().await;
+    let far = ["--server", "https://127.0.0.1:1"];
+    let arguments = [&["issuer", "set", "--provider", "ACME", "--help"][..], &far].concat();
+    let help = fake.run(&arguments).await;
+    assert!(help.code == 0 && help.out.contains("no server was reached"), "{help:?}");
+    assert!(help.out.contains("--option directory=URL") && help.out.contains("--secret-option eab_hmac=FILE"));
+    let all = fake.run(&[&["issuer", "set", "--help"][..], &far].concat()).await;
+    assert!(all.out.contains("LocalCA") && all.out.contains("LetsEncrypt"), "{all:?}");
 }

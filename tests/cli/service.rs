@@ -290,7 +290,7 @@ impl CertificateAdminService for Service {
         let request = request.into_inner();
         let issuer = Some(self.issuer(&request.issuer_name));
         self.part().set.extend(request.issuer);
-        Ok(Response::new(SetIssuerResponse { issuer }))
+        Ok(Response::new(SetIssuerResponse { issuer, warnings: vec!["no port".into()] }))
     }
 
     async fn update_issuer(
@@ -300,16 +300,33 @@ impl CertificateAdminService for Service {
         let request = request.into_inner();
         let issuer = Some(self.issuer(&request.issuer_name));
         self.part().updated.push(request);
-        Ok(Response::new(UpdateIssuerResponse { issuer }))
+        Ok(Response::new(UpdateIssuerResponse { issuer, warnings: Vec::new() }))
     }
 
     async fn get_issuer(&self, request: Request<GetIssuerRequest>) -> Result<Response<GetIssuerResponse>, Status> {
         let issuer = Some(self.issuer(&request.into_inner().issuer_name));
-        Ok(Response::new(GetIssuerResponse { issuer }))
+        Ok(Response::new(GetIssuerResponse {
+            issuer,
+            health: Some(IssuerHealth { open_operations: 2, ..Default::default() }),
+        }))
     }
 
     async fn list_issuers(&self, _: Request<ListIssuersRequest>) -> Result<Response<ListIssuersResponse>, Status> {
-        let issuers = vec![IssuerItem { issuer_name: "ca".into(), provider: "LocalCA".into(), ..Default::default() }];
+        let item = |name: &str| IssuerItem {
+            issuer_name: name.into(),
+            provider: "LocalCA".into(),
+            enabled: true,
+            ..Default::default()
+        };
+        let failed = prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 };
+        let health = IssuerHealth {
+            last_failure: Some(failed),
+            last_error: "down".into(),
+            open_operations: 3,
+            ..Default::default()
+        };
+        let failing = IssuerItem { health: Some(health), ..item("le") };
+        let issuers = vec![item("ca"), failing, IssuerItem { paused: true, ..item("p") }];
         Ok(Response::new(ListIssuersResponse { issuers, next_page_token: String::new() }))
     }
 
@@ -317,8 +334,79 @@ impl CertificateAdminService for Service {
         &self,
         request: Request<DeleteIssuerRequest>,
     ) -> Result<Response<DeleteIssuerResponse>, Status> {
+        let request = request.into_inner();
+        if request.only_if_idle && request.issuer_name == "busy" {
+            return Err(Status::failed_precondition("2 operations are in progress at the issuer busy."));
+        }
+        let issuer = Some(self.issuer(&request.issuer_name));
+        Ok(Response::new(DeleteIssuerResponse { issuer, open_operations: 2 }))
+    }
+
+    async fn check_issuer(
+        &self,
+        request: Request<CheckIssuerRequest>,
+    ) -> Result<Response<CheckIssuerResponse>, Status> {
+        let verdict = match request.into_inner().issuer_name.as_str() {
+            "good" => IssuerVerdict::Good,
+            "bad" => IssuerVerdict::Bad,
+            _ => IssuerVerdict::Unknown,
+        };
+        let (message, warnings) = ("What was found.".to_owned(), vec!["no port".to_owned()]);
+        Ok(Response::new(CheckIssuerResponse { verdict: verdict.into(), message, warnings }))
+    }
+
+    async fn pause_issuer(
+        &self,
+        request: Request<PauseIssuerRequest>,
+    ) -> Result<Response<PauseIssuerResponse>, Status> {
+        let PauseIssuerRequest { vault_name: _, issuer_name, reason } = request.into_inner();
+        let pause = Some(IssuerPause { since: None, reason });
+        let issuer = Some(Issuer { pause, ..self.issuer(&issuer_name) });
+        Ok(Response::new(PauseIssuerResponse { issuer }))
+    }
+
+    async fn resume_issuer(
+        &self,
+        request: Request<ResumeIssuerRequest>,
+    ) -> Result<Response<ResumeIssuerResponse>, Status> {
         let issuer = Some(self.issuer(&request.into_inner().issuer_name));
-        Ok(Response::new(DeleteIssuerResponse { issuer }))
+        Ok(Response::new(ResumeIssuerResponse { issuer }))
+    }
+
+    async fn rotate_issuer_key(
+        &self,
+        request: Request<RotateIssuerKeyRequest>,
+    ) -> Result<Response<RotateIssuerKeyResponse>, Status> {
+        let issuer = Some(self.issuer(&request.into_inner().issuer_name));
+        Ok(Response::new(RotateIssuerKeyResponse { issuer }))
+    }
+
+    async fn deactivate_issuer(
+        &self,
+        request: Request<DeactivateIssuerRequest>,
+    ) -> Result<Response<DeactivateIssuerResponse>, Status> {
+        let issuer = Some(self.issuer(&request.into_inner().issuer_name));
+        Ok(Response::new(DeactivateIssuerResponse { issuer }))
+    }
+
+    async fn list_providers(
+        &self,
+        _: Request<ListProvidersRequest>,
+    ) -> Result<Response<ListProvidersResponse>, Status> {
+        let option = IssuerOption {
+            name: "zone".into(),
+            kind: IssuerOptionKind::Text.into(),
+            required: true,
+            description: "Where.".into(),
+            ..Default::default()
+        };
+        let only = IssuerProvider {
+            name: "OnlyThere".into(),
+            summary: "Of this server alone.".into(),
+            options: vec![option],
+            ..Default::default()
+        };
+        Ok(Response::new(ListProvidersResponse { providers: vec![only] }))
     }
 
     async fn set_contacts(&self, _: Request<SetContactsRequest>) -> Result<Response<SetContactsResponse>, Status> {

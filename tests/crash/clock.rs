@@ -19,11 +19,11 @@ async fn work_that_waits_when_the_clock_is_set_back_does_not_wait_for_the_old_ti
     for _ in 0..3 {
         one_step(&service).await.unwrap();
     }
-    assert!(service.claim(16).await.unwrap().is_empty());
+    assert!(service.jobs().claim(16).await.unwrap().is_empty());
     harness.clock.set(begin);
-    assert!(service.claim(16).await.unwrap().is_empty(), "it is not due at once");
+    assert!(service.jobs().claim(16).await.unwrap().is_empty(), "it is not due at once");
     harness.clock.advance(Duration::from_secs(2));
-    assert_eq!(service.claim(16).await.unwrap().len(), 1);
+    assert_eq!(service.jobs().claim(16).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn a_small_correction_of_the_clock_moves_nothing() {
     }
     harness.clock.set(begin);
     harness.clock.advance(Duration::from_secs(2));
-    assert!(service.claim(16).await.unwrap().is_empty());
+    assert!(service.jobs().claim(16).await.unwrap().is_empty());
     harness.clock.advance(Duration::from_secs(4));
-    assert_eq!(service.claim(16).await.unwrap().len(), 1);
+    assert_eq!(service.jobs().claim(16).await.unwrap().len(), 1);
 }

@@ -94,10 +94,10 @@ impl Harness {
     pub(crate) async fn work(&self, service: &Service) -> Result<()> {
         let mut idle = 0;
         while idle < 4 {
-            let due = service.claim(16).await?;
+            let due = service.jobs().claim(16).await?;
             idle = if due.is_empty() { idle + 1 } else { 0 };
             for due in due {
-                service.step(due).await?;
+                service.jobs().step(due).await?;
             }
             self.clock.advance(Duration::from_secs(40));
         }

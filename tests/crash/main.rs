@@ -9,6 +9,8 @@ mod faults;
 mod harness;
 mod kill;
 mod oracle;
+#[path = "../support/permit.rs"]
+mod permit;
 mod scenarios;
 
 use faults::{Faults, Moment};

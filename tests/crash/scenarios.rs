@@ -1,10 +1,11 @@
 //! What callers do. Every act is one that a caller repeats when its answer was lost.
 
 use crate::harness::Harness;
+use crate::permit::permit;
 use certmint::domain::{
     CertificateName, Error, IssuerInput, IssuerName, Operation, PolicyInput, Reason, RequestId, Result, VaultName,
 };
-use certmint::service::{Caller, CreateRequest, MergeRequest, PendingRef, Service};
+use certmint::service::{CreateRequest, MergeRequest, PendingRef, Service};
 use std::process::Command;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +32,10 @@ impl Scenario {
                 set_issuer(service, "waits").await?;
                 create(service, FIRST, "waits").await?;
                 one_step(service).await?;
-                told(service.cancel(&expected(FIRST)).await.map(|_| ()), Reason::PendingNotInProgress)?;
+                told(
+                    service.pending().cancel(permit(&service, expected(FIRST)).await).await.map(|_| ()),
+                    Reason::PendingNotInProgress,
+                )?;
                 harness.work(service).await
             }
             Self::Delete => {
@@ -42,24 +46,20 @@ impl Scenario {
                     other => other?,
                 };
                 one_step(service).await?;
-                told(service.delete_pending(&expected(FIRST)).await.map(|_| ()), Reason::PendingNotFound)?;
+                told(
+                    service.pending().delete_pending(permit(&service, expected(FIRST)).await).await.map(|_| ()),
+                    Reason::PendingNotFound,
+                )?;
                 harness.work(service).await
             }
             Self::Merge => {
                 create(service, FIRST, "Unknown").await?;
                 // A repeated creation answers as the first one did: only a read tells whether the merge was done.
-                let (operation, _) = service.pending(&expected(FIRST)).await?;
+                let (operation, _) = service.pending().pending(permit(&service, expected(FIRST)).await).await?;
                 if operation.in_progress() {
                     let x5c = vec![signed(&operation.csr.0)];
-                    service
-                        .merge(MergeRequest {
-                            caller: Caller::new("test", None),
-                            wanted: expected(FIRST),
-                            x5c,
-                            enabled: None,
-                            tags: None,
-                        })
-                        .await?;
+                    let request = MergeRequest { wanted: expected(FIRST), x5c, enabled: None, tags: None };
+                    service.pending().merge(permit(service, request).await).await?;
                 }
                 harness.work(service).await
             }
@@ -106,7 +106,11 @@ pub(crate) async fn set_issuer(service: &Service, account: &str) -> Result<()> {
         account_id: Some(account.to_owned()),
         ..IssuerInput::default()
     };
-    service.set_issuer(&Caller::new("test", None), &vault(), &IssuerName::parse(account)?, input).await.map(|_| ())
+    service
+        .issuers()
+        .set_issuer(permit(&service, (vault(), IssuerName::parse(account)?)).await, input)
+        .await
+        .map(|_| ())
 }
 
 pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<Operation> {
@@ -117,7 +121,6 @@ pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<
         ..PolicyInput::default()
     };
     let request = CreateRequest {
-        caller: Caller::new("test", None),
         vault: vault(),
         name: name(),
         policy: Some(policy),
@@ -127,13 +130,13 @@ pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<
         request_id: Some(RequestId::parse(id)?),
         client_request_id: None,
     };
-    service.create(request).await.map(|created| created.operation)
+    service.creations().create(permit(&service, request).await).await.map(|created| created.operation)
 }
 
 /// The order is placed, so that its end has to reach the authority.
 pub(crate) async fn one_step(service: &Service) -> Result<()> {
-    for due in service.claim(16).await? {
-        service.step(due).await?;
+    for due in service.jobs().claim(16).await? {
+        service.jobs().step(due).await?;
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ impl Background {
             tokio::spawn(worker::run(service.clone(), WorkerOptions::default(), stop.clone())),
             tokio::spawn({
                 let (service, stop) = (service.clone(), stop.clone());
-                async move { service.tail(stop).await }
+                async move { service.watch().tail(stop).await }
             }),
         ];
         (Self { store, tasks, stop: stop.drop_guard() }, service)

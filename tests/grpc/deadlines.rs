@@ -51,7 +51,7 @@ async fn a_message_that_does_not_come_is_not_waited_for_for_ever() {
         silent(&server, Call::to(method)).await;
         silent(&server, Call::to(method).header("grpc-timeout", "10S")).await;
     }
-    assert_eq!(server.service.streams(), 0);
+    assert_eq!(server.service.watch().streams(), 0);
 }
 
 #[tokio::test]

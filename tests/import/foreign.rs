@@ -1,8 +1,7 @@
 //! Files that are read nowhere here: the refusal names the form and the cure, in an import and in a merge.
 
-use crate::tools::{Folder, P256, import, there_is};
+use crate::tools::{Folder, P256, import, parse, there_is};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use certmint::keys::chain::parse;
 
 #[track_caller]
 fn named(value: &[u8], words: &[&str]) {

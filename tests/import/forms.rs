@@ -4,6 +4,7 @@ use crate::tools::{Folder, KINDS, P256, import, is_the_leaf, now};
 use aws_lc_rs::{hmac, pbkdf2};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certmint::domain::policy::{ContentType, KeyUsage};
+use certmint::keys::ImportLimits;
 use certmint::keys::import::read;
 use std::num::NonZeroU32;
 use std::process::Command;
@@ -173,7 +174,7 @@ fn a_pfx_that_openssl_turned_into_pem_is_taken_as_it_is() {
 fn the_order_above_the_leaf_is_kept_where_that_is_asked_for() {
     let folder = Folder::with_chain(P256);
     let text = ["root.pem", "middle.pem", "leaf.pem", "leaf.key"].map(|name| folder.text(name)).concat();
-    let ordered = |preserve| read(text.as_bytes(), "", preserve, now()).unwrap().chain;
+    let ordered = |preserve| read(text.as_bytes(), "", preserve, now(), ImportLimits::default()).unwrap().chain;
     assert_eq!(ordered(false).rest, [folder.der("middle"), folder.der("root")]);
     assert_eq!(ordered(true).rest, [folder.der("root"), folder.der("middle")]);
     assert_eq!(ordered(true).leaf, folder.der("leaf"));

@@ -1,13 +1,15 @@
 //! Files of `tests/data/import`, as programs and people made them.
 
-use crate::tools::{DAY_OF_GIVEN, Folder, given};
+use crate::tools::{DAY_OF_GIVEN, Folder, given, parse};
 use certmint::domain::policy::ContentType;
-use certmint::keys::chain::{check_issued, merge_order, parse};
+use certmint::keys::ImportLimits;
+use certmint::keys::chain::{check_issued, merge_order};
 use certmint::keys::import::{Imported, read};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 fn import(name: &str) -> Imported {
-    read(&given(name), "pw", false, DAY_OF_GIVEN).unwrap_or_else(|error| panic!("{name}: {error}"))
+    read(&given(name), "pw", false, DAY_OF_GIVEN, ImportLimits::default())
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn subject(der: &[u8]) -> String {

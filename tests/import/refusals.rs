@@ -3,6 +3,8 @@
 use crate::tools::{Folder, P256, import, now};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certmint::domain::{Detail, Reason, Timestamp};
+use certmint::keys::ImportLimits;
+use certmint::keys::chain::parse;
 use certmint::keys::import::read;
 
 const NOT_PFX: &str = "The specified PKCS#12 X.509 certificate content can not be read. Please check if certificate is in valid PKCS#12 format.";
@@ -91,7 +93,7 @@ fn a_certificate_of_another_key_is_a_mismatch() {
 fn an_expired_certificate_is_refused() {
     let folder = Folder::with_chain(P256);
     let later = Timestamp(now().0 + 366 * 86_400_000);
-    let error = read(&folder.pfx("", ""), "", false, later).unwrap_err();
+    let error = read(&folder.pfx("", ""), "", false, later, ImportLimits::default()).unwrap_err();
     assert!(
         error.message.starts_with("The specified X.509 certificate content is invalid. Error: One or more"),
         "{error}"
@@ -126,9 +128,40 @@ fn keys_in_the_old_encryption_of_openssl_are_refused_with_the_cure() {
 fn limits_are_said() {
     let folder = Folder::with_chain(P256);
     refused(&folder.pfx("", ""), &"p".repeat(201), "The password is longer than 200 characters.", "");
-    refused(&vec![b'A'; (1 << 20) + 1], "", "The certificate has more than 1 MiB.", "");
+    refused(&vec![b'A'; (1 << 20) + 1], "", "The certificate has more than 1 MiB (limits.import_bytes).", "");
     let many = folder.text("leaf.key") + &folder.text("leaf.pem") + &folder.text("root.pem").repeat(40);
-    refused(many.as_bytes(), "", NOT_PEM, "more than 32 certificates");
+    refused(many.as_bytes(), "", NOT_PEM, "more than 32 certificates (limits.import_certificates)");
+}
+
+#[test]
+fn each_limit_is_a_setting_that_the_refusal_names() {
+    let folder = Folder::with_chain(P256);
+    let usual = ImportLimits::default();
+    let (pem, pfx) = (folder.both(), folder.pfx("secret", "-iter 20000"));
+    let chain = [&pem[..], &folder.read("above.pem")].concat();
+    let entries = [folder.read("leaf.pem"), folder.read("above.pem")];
+    let size: usize = entries.iter().map(Vec::len).sum();
+    let imported = |value: &[u8], limits| read(value, "secret", false, now(), limits).map(|_| ());
+    let merged = |entries: &[Vec<u8>], limits| parse(entries, limits).map(|_| ());
+
+    let refusals = [
+        (imported(&pem, ImportLimits { bytes: pem.len() - 1, ..usual }), "bytes (limits.import_bytes)"),
+        (imported(&chain, ImportLimits { certificates: 2, ..usual }), "more than 2 certificates (limits.import_cert"),
+        (imported(&pfx, ImportLimits { rounds: 19_999, ..usual }), "more than 19999 in all (limits.import_rounds)"),
+        (merged(&entries, ImportLimits { bytes: size - 1, ..usual }), "bytes in all (limits.import_bytes)"),
+        (merged(&entries, ImportLimits { certificates: 2, ..usual }), "more than 2 certificates (limits.import_cert"),
+        (
+            merged(&[folder.pfx("", "-iter 20000")], ImportLimits { rounds: 100, ..usual }),
+            "more than 100 in all (limits.import_rounds)",
+        ),
+    ];
+    for (refusal, words) in refusals {
+        let message = refusal.expect_err(words).message;
+        assert!(message.contains(words), "{message}");
+    }
+    imported(&pem, ImportLimits { bytes: pem.len(), ..usual }).unwrap();
+    imported(&chain, ImportLimits { certificates: 3, ..usual }).unwrap();
+    merged(&entries, ImportLimits { bytes: size, certificates: 3, ..usual }).unwrap();
 }
 
 #[test]

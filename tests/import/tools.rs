@@ -2,6 +2,8 @@
 
 use certmint::domain::Timestamp;
 use certmint::domain::policy::KeyType;
+use certmint::keys::ImportLimits;
+use certmint::keys::chain;
 use certmint::keys::import::{Imported, read};
 use std::path::PathBuf;
 use std::process::Command;
@@ -124,7 +126,12 @@ pub(crate) fn given(name: &str) -> Vec<u8> {
 pub(crate) const DAY_OF_GIVEN: Timestamp = Timestamp(1_796_000_000_000);
 
 pub(crate) fn import(value: &[u8], password: &str) -> certmint::domain::Result<Imported> {
-    read(value, password, false, now())
+    read(value, password, false, now(), ImportLimits::default())
+}
+
+/// The certificates of a merge.
+pub(crate) fn parse(entries: &[Vec<u8>]) -> certmint::domain::Result<Vec<Vec<u8>>> {
+    chain::parse(entries, ImportLimits::default())
 }
 
 /// Key and chain are those of the folder.

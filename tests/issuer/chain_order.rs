@@ -186,19 +186,27 @@ fn every_signature_algorithm_of_the_field_is_verified() {
 
 /// Signatures that cannot be checked here, in the words of `genpkey` and of `x509 -req`.
 const UNCHECKED: [(&str, &str, &str); 9] = [
-    ("-algorithm ED448", "", "1.3.101.113"),
-    ("-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1", "-sha256", "1.2.840.10045.4.3.2"),
-    ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "-sha224", "1.2.840.10045.4.3.1"),
-    ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "-sha3-256", "2.16.840.1.101.3.4.3.10"),
+    ("-algorithm ED448", "", "uses Ed448 (1.3.101.113) with a key of the kind Ed448"),
+    (
+        "-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1",
+        "-sha256",
+        "ECDSA with SHA-256 (1.2.840.10045.4.3.2) with a key of the kind EC on the curve 1.3.36.3.3.2.8.1.1.7",
+    ),
+    ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "-sha224", "ECDSA with SHA-224 (1.2.840.10045.4.3.1)"),
+    ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "-sha3-256", "ECDSA with SHA3-256 (2.16.840.1.101.3.4.3.10)"),
     ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit", "-sha256", "1.2.840.10045.4.3.2"),
-    ("-algorithm RSA -pkeyopt rsa_keygen_bits:1024", "-sha384", "1.2.840.113549.1.1.12"),
-    ("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha224", "1.2.840.113549.1.1.14"),
+    ("-algorithm RSA -pkeyopt rsa_keygen_bits:1024", "-sha384", "RSA with SHA-384 (1.2.840.113549.1.1.12)"),
+    ("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha224", "RSA with SHA-224 (1.2.840.113549.1.1.14)"),
     (
         "-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
         "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_mgf1_md:sha512",
-        "1.2.840.113549.1.1.10",
+        "RSA-PSS with SHA-256 and MGF1 with SHA-512 (1.2.840.113549.1.1.10)",
     ),
-    ("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha1 -sigopt rsa_padding_mode:pss", "1.2.840.113549.1.1.10"),
+    (
+        "-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
+        "-sha1 -sigopt rsa_padding_mode:pss",
+        "RSA-PSS with SHA-1 and MGF1 with SHA-1 (1.2.840.113549.1.1.10)",
+    ),
 ];
 
 #[test]

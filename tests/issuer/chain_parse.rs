@@ -3,7 +3,7 @@
 use crate::openssl::OpenSsl;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certmint::domain::Reason;
-use certmint::keys::chain::{MAX_CERTIFICATES, parse};
+use certmint::keys::{ImportLimits, chain};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -183,6 +183,10 @@ fn a_private_key_is_not_repeated() {
     }
 }
 
+fn parse(entries: &[Vec<u8>]) -> certmint::domain::Result<Vec<Vec<u8>>> {
+    chain::parse(entries, ImportLimits::default())
+}
+
 #[test]
 fn an_empty_list_is_refused() {
     assert!(parse(&[]).unwrap_err().message.contains("x5c has invalid value. The list is empty."));
@@ -190,7 +194,7 @@ fn an_empty_list_is_refused() {
 
 #[test]
 fn the_number_and_the_size_are_limited() {
-    let many = vec![SAMPLES.chain[0].clone(); MAX_CERTIFICATES + 1];
+    let many = vec![SAMPLES.chain[0].clone(); ImportLimits::default().certificates + 1];
     assert!(parse(&many[1..]).is_ok());
     assert!(parse(&many).unwrap_err().message.contains("x5c[32]"));
     assert!(parse(&[vec![b'A'; (1 << 20) + 1]]).unwrap_err().message.contains("1 MiB"));

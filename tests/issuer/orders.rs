@@ -143,6 +143,7 @@ pub(crate) fn issuer(provider: &str, account: Option<&str>) -> IssuerConfig {
         updated: NOW,
         authority: None,
         options: Default::default(),
+        paused: None,
     }
 }
 

@@ -284,6 +284,23 @@ async fn idle_connections_without_credentials_make_room_for_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unread_refusal_ends_without_its_connection() {
+    let server = Server::start(impatient(BudgetOptions::default())).await;
+    let client = window(&server, 16).await;
+    assert_eq!(send(&client, "/as/known/10").await.await.unwrap().status(), 200);
+    let mut request = Request::get("https://localhost/as/known/10");
+    for number in 0..110 {
+        request = request.header(format!("x-{number}"), "");
+    }
+    let (refused, _) = client.clone().ready().await.unwrap().send_request(request.body(()).unwrap(), true).unwrap();
+    let refused = refused.await.unwrap();
+    assert_eq!(refused.status(), 431);
+    held(&server, "the refusal", |stats| stats.stalled == 1).await;
+    assert_eq!(send(&client, "/as/known/10").await.await.unwrap().status(), 200);
+    drop(refused);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_of_many_small_fields_is_refused_on_both_protocols() {
     let server = Server::start(quick()).await;
     let with = |fields: usize| {

@@ -1,9 +1,10 @@
 //! What becomes of the key of a built-in CA when its issuer object is deleted.
 
 use crate::harness::{Harness, create, named, vault};
+use crate::permit::permit;
 use certmint::domain::issuer::Organization;
 use certmint::domain::{IssuerConfig, IssuerInput, IssuerName, Reason};
-use certmint::service::{Caller, Limits, record_body};
+use certmint::service::{Limits, record_body};
 use certmint::store::{Batch, Put, Store};
 use serde_json::Value;
 
@@ -18,11 +19,8 @@ fn input(id: Option<&str>) -> IssuerInput {
 }
 
 async fn set(harness: &Harness, name: &str, id: Option<&str>) -> IssuerConfig {
-    harness
-        .service
-        .set_issuer(&Caller::new("test", None), &vault(), &IssuerName::parse(name).unwrap(), input(id))
-        .await
-        .unwrap()
+    let name = IssuerName::parse(name).unwrap();
+    harness.service.issuers().set_issuer(permit(&harness.service, (vault(), name)).await, input(id)).await.unwrap()
 }
 
 /// The records of authorities, as they are kept.
@@ -38,9 +36,14 @@ async fn kept(harness: &Harness) -> Vec<Value> {
 async fn leaf(harness: &Harness, name: &str, months: i64) {
     let mut request = create(name, "corp");
     request.policy.as_mut().unwrap().validity_months = Some(months);
-    harness.service.create(request).await.unwrap();
+    harness.service.creations().create(permit(&harness.service, request).await).await.unwrap();
     harness.work().await;
-    let bundle = harness.service.certificate(&vault(), &named(name)).await.unwrap();
+    let bundle = harness
+        .service
+        .certificates()
+        .certificate(permit(&harness.service, (vault(), named(name))).await)
+        .await
+        .unwrap();
     assert!(bundle.issued.is_some());
 }
 
@@ -55,18 +58,31 @@ async fn the_key_of_a_deleted_ca_is_kept_until_its_last_certificate_has_expired(
     let issuer = set(&harness, "corp", None).await;
     leaf(&harness, "long", 3).await;
     leaf(&harness, "short", 1).await;
-    harness.service.delete_issuer(&vault(), &corp()).await.unwrap();
+    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
     let chain = issuer.authority.unwrap().chain;
-    assert_eq!(harness.service.ca(&vault(), &corp()).await.unwrap(), chain);
+    assert_eq!(
+        harness.service.authorities().ca(permit(&harness.service, (vault(), corp())).await).await.unwrap(),
+        chain
+    );
     // A purge takes the certificate, not what the CA signed.
-    harness.service.delete_certificate(&vault(), &named("long")).await.unwrap();
-    harness.service.purge_certificate(&vault(), &named("long")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .delete_certificate(permit(&harness.service, (vault(), named("long"))).await)
+        .await
+        .unwrap();
+    harness
+        .service
+        .deletions()
+        .purge_certificate(permit(&harness.service, (vault(), named("long"))).await)
+        .await
+        .unwrap();
     harness.later(80).await;
     assert!(kept(&harness).await[0]["sealed_key"].is_string());
     harness.later(20).await;
     let records = kept(&harness).await;
     assert!(records.len() == 1 && records[0].get("sealed_key").is_none(), "{records:?}");
-    let error = harness.service.ca(&vault(), &corp()).await.unwrap_err();
+    let error = harness.service.authorities().ca(permit(&harness.service, (vault(), corp())).await).await.unwrap_err();
     assert_eq!(error.reason, Reason::IssuerNotFound);
 }
 
@@ -74,7 +90,7 @@ async fn the_key_of_a_deleted_ca_is_kept_until_its_last_certificate_has_expired(
 async fn the_key_of_a_ca_that_signed_nothing_goes_after_a_day() {
     let harness = Harness::new(Limits::default()).await;
     set(&harness, "corp", None).await;
-    harness.service.delete_issuer(&vault(), &corp()).await.unwrap();
+    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
     harness.work().await;
     assert!(kept(&harness).await[0]["sealed_key"].is_string());
     harness.later(2).await;
@@ -86,7 +102,7 @@ async fn another_ca_never_gets_a_name_that_one_of_the_vault_had() {
     let harness = Harness::new(Limits::default()).await;
     let mut names = vec![common_name(&set(&harness, "corp", Some("Example Root")).await)];
     for _ in 0..2 {
-        harness.service.delete_issuer(&vault(), &corp()).await.unwrap();
+        harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
         harness.later(2).await;
         names.push(common_name(&set(&harness, "corp", Some("Example Root")).await));
     }
@@ -96,7 +112,12 @@ async fn another_ca_never_gets_a_name_that_one_of_the_vault_had() {
     assert_eq!(names, expected.map(|name| format!("CN={name}")));
     let made = set(&harness, "plain", None).await;
     assert_eq!(common_name(&made), "CN=plain CA (default)");
-    harness.service.delete_issuer(&vault(), &IssuerName::parse("plain").unwrap()).await.unwrap();
+    harness
+        .service
+        .issuers()
+        .delete_issuer(permit(&harness.service, (vault(), IssuerName::parse("plain").unwrap())).await)
+        .await
+        .unwrap();
     assert_eq!(common_name(&set(&harness, "plain", None).await), "CN=plain CA (default) 2");
 }
 
@@ -105,10 +126,13 @@ async fn a_new_ca_signs_after_an_old_one_was_deleted_and_both_are_counted() {
     let harness = Harness::new(Limits::default()).await;
     set(&harness, "corp", Some("Example Root")).await;
     leaf(&harness, "one", 12).await;
-    harness.service.delete_issuer(&vault(), &corp()).await.unwrap();
+    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
     let second = set(&harness, "corp", Some("Example Root")).await;
     leaf(&harness, "two", 24).await;
-    assert_eq!(harness.service.ca(&vault(), &corp()).await.unwrap(), second.authority.unwrap().chain);
+    assert_eq!(
+        harness.service.authorities().ca(permit(&harness.service, (vault(), corp())).await).await.unwrap(),
+        second.authority.unwrap().chain
+    );
     let mut ends: Vec<bool> = kept(&harness).await.iter().map(|record| record["last_expiry"].is_i64()).collect();
     ends.sort_unstable();
     assert_eq!(ends, [true, true]);
@@ -136,7 +160,7 @@ async fn what_a_ca_of_an_older_version_signed_is_taken_to_live_as_long_as_the_ca
     let record = harness.store.get(&key).await.unwrap().unwrap();
     let deletes = vec![certmint::store::Delete { key: record.key, expected: record.revision }];
     harness.store.commit(Batch { deletes, ..Batch::default() }).await.unwrap();
-    harness.service.delete_issuer(&vault(), &corp()).await.unwrap();
+    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
     harness.later(19 * 365).await;
     assert!(kept(&harness).await[0]["sealed_key"].is_string());
     assert_eq!(common_name(&set(&harness, "corp", None).await), "CN=corp CA (default) 2");
@@ -175,7 +199,7 @@ async fn a_provider_that_was_changed_by_an_older_version_hides_the_ca_and_gets_i
     let body = record_body(&harness.sealer, key, &body["value"]);
     let put = Put { key: key.into(), expected: Some(record.revision), body, due: None };
     harness.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
-    let error = harness.service.ca(&vault(), &corp()).await.unwrap_err();
+    let error = harness.service.authorities().ca(permit(&harness.service, (vault(), corp())).await).await.unwrap_err();
     assert!(error.message.contains("has no CA"), "{error}");
     let again = set(&harness, "corp", None).await;
     assert_eq!(again.authority, issuer.authority);

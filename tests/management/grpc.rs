@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "a client of the contract gets tonic::Status")]
 
 use crate::harness::{Harness, create};
+use crate::permit::permit;
 use certmint::domain::{RetentionDays, VaultSettings};
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
@@ -96,7 +97,13 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 async fn certificates_and_versions_are_listed() {
     let mut client = client().await;
     client.harness.issue_many("web", 2).await;
-    client.harness.service.create(create("early", "Unknown")).await.unwrap();
+    client
+        .harness
+        .service
+        .creations()
+        .create(permit(&client.harness.service, create("early", "Unknown")).await)
+        .await
+        .unwrap();
     let newest = client.get("web").await.unwrap();
     let list = client.certificates.list_certificates(ListCertificatesRequest::default()).await.unwrap().into_inner();
     assert_eq!((list.certificates.len(), list.next_page_token.as_str()), (1, ""));
@@ -302,8 +309,14 @@ async fn a_watcher_is_told_of_deletion_and_return() {
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let service = client.harness.service.clone();
-    tokio::spawn(async move { service.tail(stop).await });
-    client.harness.service.create(create("web", "Unknown")).await.unwrap();
+    tokio::spawn(async move { service.watch().tail(stop).await });
+    client
+        .harness
+        .service
+        .creations()
+        .create(permit(&client.harness.service, create("web", "Unknown")).await)
+        .await
+        .unwrap();
     let request = WatchPendingRequest {
         certificate_names: vec!["web".into()],
         snapshot: WatchSnapshot::None.into(),

@@ -2,6 +2,7 @@
 //! moved by hand.
 
 use crate::around::{Around, store_around};
+use crate::permit::permit;
 use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{CertificateName, PolicyInput, Timestamp, VaultName};
@@ -10,11 +11,11 @@ use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{Caller, CreateRequest, Limits, Service, record_body};
+use certmint::service::{CreateRequest, Limits, Service, record_body};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -32,6 +33,8 @@ pub(crate) struct Counting {
     inner: Sqlite,
     /// Records that were read, one by one or in lists.
     pub(crate) read: AtomicUsize,
+    /// Records of the largest list.
+    pub(crate) largest_list: AtomicUsize,
     /// Questions: of one record, of many, of a list.
     pub(crate) asked: AtomicUsize,
     pub(crate) commits: AtomicUsize,
@@ -39,12 +42,14 @@ pub(crate) struct Counting {
     pub(crate) largest: AtomicUsize,
     /// Commits that still succeed.
     left: AtomicUsize,
+    /// Records whose keys begin so cannot be read at the moment.
+    out_of_reach: Mutex<Option<&'static str>>,
 }
 
 impl Counting {
     /// Forgets the counts.
     pub(crate) fn reset(&self) {
-        for counter in [&self.read, &self.asked, &self.commits, &self.largest] {
+        for counter in [&self.read, &self.largest_list, &self.asked, &self.commits, &self.largest] {
             counter.store(0, Ordering::SeqCst);
         }
     }
@@ -55,6 +60,11 @@ impl Counting {
 
     pub(crate) fn heal(&self) {
         self.fail_after(usize::MAX);
+        *self.out_of_reach.lock().unwrap() = None;
+    }
+
+    pub(crate) fn put_out_of_reach(&self, prefix: &'static str) {
+        *self.out_of_reach.lock().unwrap() = Some(prefix);
     }
 
     /// The keys of all records, but for those that only remember requests.
@@ -82,6 +92,9 @@ impl Around for Counting {
 
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.out_of_reach.lock().unwrap().is_some_and(|prefix| key.starts_with(prefix)) {
+            return Err(StoreError::Unavailable("no answer".into()));
+        }
         let found = self.inner.get(key).await?;
         self.read.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
         Ok(found)
@@ -98,6 +111,7 @@ impl Around for Counting {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let found = self.inner.list(prefix, after, limit).await?;
         self.read.fetch_add(found.len(), Ordering::SeqCst);
+        self.largest_list.fetch_max(found.len(), Ordering::SeqCst);
         Ok(found)
     }
 
@@ -116,10 +130,12 @@ impl Harness {
         let store = Arc::new(Counting {
             inner: Sqlite::open_in_memory().unwrap(),
             read: AtomicUsize::new(0),
+            largest_list: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),
             left: AtomicUsize::new(usize::MAX),
+            out_of_reach: Mutex::new(None),
         });
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
         let service = service(store.clone(), clock.clone(), limits).await;
@@ -134,12 +150,12 @@ impl Harness {
     /// Does all that is due now.
     pub(crate) async fn work(&self) {
         loop {
-            let due = self.service.claim(64).await.unwrap();
+            let due = self.service.jobs().claim(64).await.unwrap();
             if due.is_empty() {
                 return;
             }
             for due in due {
-                self.service.step(due).await.unwrap();
+                self.service.jobs().step(due).await.unwrap();
             }
         }
     }
@@ -160,7 +176,7 @@ impl Harness {
 
     /// A completed version of a certificate that signs itself.
     pub(crate) async fn issue(&self, name: &str) {
-        self.service.create(create(name, "Self")).await.unwrap();
+        self.service.creations().create(permit(&self.service, create(name, "Self")).await).await.unwrap();
         self.work().await;
     }
 
@@ -197,7 +213,6 @@ pub(crate) async fn service_with(
 
 pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {
     CreateRequest {
-        caller: Caller::new("test", None),
         vault: vault(),
         name: named(name),
         policy: Some(PolicyInput {

@@ -1,6 +1,7 @@
 //! A page of a list costs what it shows.
 
 use crate::harness::{Harness, create, named, vault};
+use crate::permit::permit;
 use certmint::domain::Status;
 use certmint::service::watch::{Subscriber, WatchRequest};
 use certmint::service::{ItemPage, Limits, ListPending, ListRequest, record_body};
@@ -21,7 +22,12 @@ async fn copies(harness: &Harness, names: impl Iterator<Item = String>) {
 
 async fn page(harness: &Harness, token: &str) -> (ItemPage, usize) {
     harness.store.reset();
-    let page = harness.service.list_certificates(&expected(token)).await.unwrap();
+    let page = harness
+        .service
+        .certificates()
+        .list_certificates(permit(&harness.service, expected(token)).await)
+        .await
+        .unwrap();
     (page, harness.store.read.load(Ordering::SeqCst))
 }
 
@@ -31,7 +37,13 @@ async fn token_after(harness: &Harness, mut count: usize) -> String {
     while count > 0 {
         let page_size = count.min(1000);
         let expected = ListRequest { page_size, ..expected(&token) };
-        token = harness.service.list_certificates(&expected).await.unwrap().next_page_token;
+        token = harness
+            .service
+            .certificates()
+            .list_certificates(permit(&harness.service, expected.clone()).await)
+            .await
+            .unwrap()
+            .next_page_token;
         count -= page_size;
     }
     token
@@ -54,7 +66,7 @@ async fn a_page_reads_one_record_more_than_it_shows() {
 async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
     let harness = Harness::new(Limits::default()).await;
     harness.issue("web").await;
-    harness.service.create(create("zz", "Unknown")).await.unwrap();
+    harness.service.creations().create(permit(&harness.service, create("zz", "Unknown")).await).await.unwrap();
     // Three thousand that were never completed stand before the one that was.
     let entry = harness.store.body("certificates/default/zz").await.unwrap();
     let copy = |number| harness.copy("certificates", &entry, &["name"], &format!("a{number:05}"));
@@ -78,7 +90,7 @@ async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
 async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
     let harness = Harness::new(Limits::default()).await;
     harness.issue("web").await;
-    harness.service.create(create("zz", "Unknown")).await.unwrap();
+    harness.service.creations().create(permit(&harness.service, create("zz", "Unknown")).await).await.unwrap();
     let ended = harness.store.body("pending/default/web").await.unwrap();
     let puts = |numbers: std::ops::Range<usize>| -> Vec<Put> {
         let copy = |number| harness.copy("pending", &ended, &["operation", "certificate"], &format!("a{number:05}"));
@@ -95,7 +107,8 @@ async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
     let (mut shown, mut pages) = (Vec::new(), 0);
     loop {
         harness.store.reset();
-        let page = harness.service.list_pending(&expected).await.unwrap();
+        let page =
+            harness.service.pending().list_pending(permit(&harness.service, expected.clone()).await).await.unwrap();
         let read = harness.store.read.load(Ordering::SeqCst);
         assert!(read <= 11_026, "{read} records for one page");
         shown.extend(page.operations.iter().map(|operation| operation.certificate.to_string()));
@@ -108,7 +121,17 @@ async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
     assert_eq!((shown, pages), (vec!["zz".to_owned()], 3));
     expected.statuses.clear();
     harness.store.reset();
-    assert_eq!(harness.service.list_pending(&expected).await.unwrap().operations.len(), 25);
+    assert_eq!(
+        harness
+            .service
+            .pending()
+            .list_pending(permit(&harness.service, expected.clone()).await)
+            .await
+            .unwrap()
+            .operations
+            .len(),
+        25
+    );
     assert_eq!(harness.store.read.load(Ordering::SeqCst), 26);
 }
 
@@ -150,12 +173,18 @@ async fn deleted_certificates_cost_the_list_of_the_others_nothing_for_ever() {
     for name in ["a", "b", "c"] {
         harness.issue(name).await;
     }
-    harness.service.delete_certificate(&vault(), &named("b")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .delete_certificate(permit(&harness.service, (vault(), named("b"))).await)
+        .await
+        .unwrap();
     let (live, _) = page(&harness, "").await;
     assert_eq!(live.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
-    let deleted = harness.service.list_deleted(&expected("")).await.unwrap();
+    let deleted =
+        harness.service.certificates().list_deleted(permit(&harness.service, expected("")).await).await.unwrap();
     assert_eq!(deleted.items.iter().map(|item| item.item.name.as_str()).collect::<Vec<_>>(), ["b"]);
-    harness.service.purge_certificate(&vault(), &named("b")).await.unwrap();
+    harness.service.deletions().purge_certificate(permit(&harness.service, (vault(), named("b"))).await).await.unwrap();
     let (_, read) = page(&harness, "").await;
     assert_eq!(read, 2);
 }
@@ -170,7 +199,12 @@ async fn a_page_of_any_list_asks_a_handful_of_questions() {
         harness.issue(&format!("c{number:02}")).await;
     }
     for number in 0..12 {
-        harness.service.delete_certificate(&vault(), &named(&format!("c{number:02}"))).await.unwrap();
+        harness
+            .service
+            .deletions()
+            .delete_certificate(permit(&harness.service, (vault(), named(&format!("c{number:02}")))).await)
+            .await
+            .unwrap();
     }
     // As an earlier version stored them: without what lists show of the newest version.
     for key in harness.store.keys().await.into_iter().filter(|key| key.starts_with("certificates/")) {
@@ -185,15 +219,25 @@ async fn a_page_of_any_list_asks_a_handful_of_questions() {
     asked();
     for size in [1, 5, 25, 1000] {
         let expected = ListRequest { page_size: size, ..expected("") };
-        let page = harness.service.list_certificates(&expected).await.unwrap();
+        let page = harness
+            .service
+            .certificates()
+            .list_certificates(permit(&harness.service, expected.clone()).await)
+            .await
+            .unwrap();
         assert_eq!(page.items.len(), size.min(18));
         let questions = asked();
         assert!(questions <= ASKED, "{questions} for {size} certificates");
-        let page = harness.service.list_deleted(&expected).await.unwrap();
+        let page = harness
+            .service
+            .certificates()
+            .list_deleted(permit(&harness.service, expected.clone()).await)
+            .await
+            .unwrap();
         assert_eq!(page.items.len(), size.min(12));
         let questions = asked();
         assert!(questions <= ASKED, "{questions} for {size} deleted certificates");
-        let page = harness.service.keys(&vault(), size, "").await.unwrap();
+        let page = harness.service.materials().keys(permit(&harness.service, vault()).await, size, "").await.unwrap();
         assert_eq!(page.certificates.len(), size.min(18));
         let questions = asked();
         assert!(questions <= ASKED, "{questions} for {size} keys");
@@ -205,12 +249,18 @@ async fn pages_of_keys_show_each_once_wherever_they_end() {
     let harness = Harness::new(Limits::default()).await;
     for number in 0..7 {
         harness.issue(&format!("c{number}")).await;
-        harness.service.create(create(&format!("c{number}-waits"), "Unknown")).await.unwrap();
+        harness
+            .service
+            .creations()
+            .create(permit(&harness.service, create(&format!("c{number}-waits"), "Unknown")).await)
+            .await
+            .unwrap();
     }
     for size in 1..9 {
         let (mut token, mut names) = (String::new(), Vec::new());
         loop {
-            let page = harness.service.keys(&vault(), size, &token).await.unwrap();
+            let page =
+                harness.service.materials().keys(permit(&harness.service, vault()).await, size, &token).await.unwrap();
             assert!(page.certificates.len() <= size);
             names.extend(page.certificates.iter().map(|certificate| certificate.name.to_string()));
             token = page.next_page_token;
@@ -228,12 +278,22 @@ async fn a_watch_of_many_names_asks_one_question_for_them() {
     let harness = Harness::new(Limits::default()).await;
     let names: Vec<_> = (0..40).map(|number| named(&format!("c{number}"))).collect();
     for name in &names[..20] {
-        harness.service.create(create(name.as_str(), "Unknown")).await.unwrap();
+        harness
+            .service
+            .creations()
+            .create(permit(&harness.service, create(name.as_str(), "Unknown")).await)
+            .await
+            .unwrap();
     }
     harness.store.reset();
     let request = WatchRequest { names, ..watch_of_everything() };
     let who = Subscriber { principal: "a".into(), connection: 1 };
-    let stream = harness.service.watch(request, &who, CancellationToken::new()).await.unwrap();
+    let stream = harness
+        .service
+        .watch()
+        .open(permit(&harness.service, request).await, &who, CancellationToken::new())
+        .await
+        .unwrap();
     let shown = stream.take(20).filter(|item| std::future::ready(item.is_ok())).count().await;
     assert_eq!((shown, harness.store.asked.load(Ordering::SeqCst)), (20, 1));
 }

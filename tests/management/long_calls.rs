@@ -2,11 +2,12 @@
 
 use crate::false_provider::FalseProvider;
 use crate::harness::{Harness, create, named, service_with, vault};
+use crate::permit::permit;
 use certmint::clock::{Clock, ManualClock};
-use certmint::domain::{IssuerInput, IssuerName, Status, Timestamp};
+use certmint::domain::{IssuerInput, IssuerName, Reason, Status, Timestamp};
 use certmint::issuer::provider::Progress;
 use certmint::issuer::{FailureClass, IssuerError, Step};
-use certmint::service::{Caller, Limits, PendingRef, Service};
+use certmint::service::{Limits, PendingRef, Service};
 use certmint::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,16 +45,20 @@ async fn ordered(answer: Answer) -> (Harness, Service) {
     })
     .await;
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
-    service.set_issuer(&Caller::new("test", None), &vault(), &IssuerName::parse("ca").unwrap(), input).await.unwrap();
-    service.create(create("web", "ca")).await.unwrap();
+    service
+        .issuers()
+        .set_issuer(permit(&service, (vault(), IssuerName::parse("ca").unwrap())).await, input)
+        .await
+        .unwrap();
+    service.creations().create(permit(&service, create("web", "ca")).await).await.unwrap();
     (harness, service)
 }
 
 /// Does the one step that is due. Answers the time at which it ended.
 async fn step(harness: &Harness, service: &Service) -> Timestamp {
-    let mut due = service.claim(9).await.unwrap();
+    let mut due = service.jobs().claim(9).await.unwrap();
     assert_eq!(due.len(), 1);
-    service.step(due.remove(0)).await.unwrap();
+    service.jobs().step(due.remove(0)).await.unwrap();
     harness.clock.now()
 }
 
@@ -78,7 +83,7 @@ async fn an_order_waits_after_a_call_that_failed_late() {
 async fn a_cancellation_waits_after_a_call_that_failed_late() {
     let (harness, service) = ordered(Answer::Unreachable).await;
     let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
-    service.delete_pending(&expected).await.unwrap();
+    service.pending().delete_pending(permit(&service, expected.clone()).await).await.unwrap();
     let ended = step(&harness, &service).await;
     assert!(due(&harness, "orders/").await > ended);
 }
@@ -88,6 +93,21 @@ async fn an_operation_ends_when_the_call_ended() {
     let (harness, service) = ordered(Answer::Refused).await;
     let ended = step(&harness, &service).await;
     let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
-    let (operation, _) = service.pending(&expected).await.unwrap();
+    let (operation, _) = service.pending().pending(permit(&service, expected.clone()).await).await.unwrap();
     assert_eq!((operation.status(), operation.updated), (Status::Failed, ended));
+}
+
+#[tokio::test]
+async fn an_outage_of_the_store_is_no_news_of_the_issuer() {
+    let (harness, service) = ordered(Answer::NotYet).await;
+    let before = harness.store.body("pending/default/web").await.unwrap();
+    harness.store.put_out_of_reach("issuers/");
+    let due = service.jobs().claim(9).await.unwrap().remove(0);
+    assert_eq!(service.jobs().step(due).await.unwrap_err().reason, Reason::StoreUnavailable);
+    assert_eq!(harness.store.body("pending/default/web").await.unwrap(), before);
+    harness.store.heal();
+    harness.clock.advance(Duration::from_secs(91));
+    step(&harness, &service).await;
+    let after = harness.store.body("pending/default/web").await.unwrap();
+    assert_eq!(after["value"]["attempts"], before["value"]["attempts"].as_u64().unwrap() + 1);
 }

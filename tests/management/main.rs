@@ -11,8 +11,13 @@ mod harness;
 mod lists;
 mod long_calls;
 mod many_versions;
+mod operators;
+mod parked;
+#[path = "../support/permit.rs"]
+mod permit;
 mod providers;
 mod races;
 mod scheduled_purge;
 mod set_back;
+mod snapshots;
 mod vaults;

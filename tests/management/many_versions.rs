@@ -2,8 +2,9 @@
 //! else ever writes more than a bounded number of records at once.
 
 use crate::harness::{Harness, create, named, vault};
+use crate::permit::permit;
 use certmint::domain::Reason;
-use certmint::service::{Caller, Limits, record_body};
+use certmint::service::{Limits, record_body};
 use certmint::store::{Batch, Put, Store};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,11 +22,21 @@ async fn deleting_and_recovering_write_a_handful_of_records() {
     harness.issue_many("web", VERSIONS).await;
     let before = harness.store.keys().await;
     harness.store.reset();
-    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     assert_eq!(largest(&harness), (1, 4));
     assert!(harness.store.read.load(Ordering::SeqCst) < 5);
     harness.store.reset();
-    harness.service.recover_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .recover_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     assert_eq!(largest(&harness), (1, 4));
     assert_eq!(harness.store.keys().await, before);
 }
@@ -34,9 +45,19 @@ async fn deleting_and_recovering_write_a_handful_of_records() {
 async fn a_purge_goes_in_bounded_steps() {
     let harness = Harness::new(Limits::default()).await;
     harness.issue_many("web", VERSIONS).await;
-    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     harness.store.reset();
-    harness.service.purge_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .purge_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     let (commits, largest) = largest(&harness);
     assert!(commits == 4 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
     assert_eq!(harness.store.keys().await, Vec::<String>::new());
@@ -46,13 +67,27 @@ async fn a_purge_goes_in_bounded_steps() {
 async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
     let here = Harness::new(Limits::default()).await;
     here.issue_many("web", VERSIONS).await;
-    let backup = here.service.backup_certificate(&Caller::new("test", None), &vault(), &named("web")).await.unwrap();
+    let backup = here
+        .service
+        .certificates()
+        .backup_certificate(permit(&here.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     let there = Harness::new(Limits::default()).await;
     there.store.reset();
-    let view = there.service.restore_certificate(&Caller::new("test", None), &vault(), backup).await.unwrap();
+    let view =
+        there.service.certificates().restore_certificate(permit(&there.service, vault()).await, backup).await.unwrap();
     let (commits, largest) = largest(&there);
     assert!(commits == 5 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
-    assert_eq!(view.version, here.service.certificate(&vault(), &named("web")).await.unwrap().version);
+    assert_eq!(
+        view.version,
+        here.service
+            .certificates()
+            .certificate(permit(&here.service, (vault(), named("web"))).await)
+            .await
+            .unwrap()
+            .version
+    );
     let mut expected = here.store.keys().await;
     expected.retain(|key| !key.starts_with("pending/"));
     assert_eq!(there.store.keys().await, expected);
@@ -63,22 +98,33 @@ async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
 async fn a_restore_that_is_cut_short_leaves_nothing() {
     let here = Harness::new(Limits::default()).await;
     here.issue_many("web", 120).await;
-    let backup = here.service.backup_certificate(&Caller::new("test", None), &vault(), &named("web")).await.unwrap();
+    let backup = here
+        .service
+        .certificates()
+        .backup_certificate(permit(&here.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     for commits in 0..4 {
         let there = Harness::new(Limits::default()).await;
         there.store.fail_after(commits);
-        let error =
-            there.service.restore_certificate(&Caller::new("test", None), &vault(), backup.clone()).await.unwrap_err();
+        let error = there
+            .service
+            .certificates()
+            .restore_certificate(permit(&there.service, vault()).await, backup.clone())
+            .await
+            .unwrap_err();
         assert_eq!(error.reason, Reason::StoreUnavailable);
         there.store.heal();
-        let error = there.service.certificate(&vault(), &named("web")).await.unwrap_err();
+        let error = there
+            .service
+            .certificates()
+            .certificate(permit(&there.service, (vault(), named("web"))).await)
+            .await
+            .unwrap_err();
         assert_eq!(error.reason, Reason::CertificateNotFound);
         if commits > 0 {
-            let error = there
-                .service
-                .restore_certificate(&Caller::new("test", None), &vault(), backup.clone())
-                .await
-                .unwrap_err();
+            let restore = permit(&there.service, vault()).await;
+            let error = there.service.certificates().restore_certificate(restore, backup.clone()).await.unwrap_err();
             assert_eq!(error.reason, Reason::BeingDeleted);
             let words = "Certificate web is currently being restored and cannot be re-created; retry later.";
             assert_eq!(error.message, words);
@@ -86,9 +132,14 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
         there.clock.advance(Duration::from_secs(91));
         there.work().await;
         assert_eq!(there.store.keys().await, Vec::<String>::new(), "after {commits} commits");
-        there.service.restore_certificate(&Caller::new("test", None), &vault(), backup.clone()).await.unwrap();
+        there
+            .service
+            .certificates()
+            .restore_certificate(permit(&there.service, vault()).await, backup.clone())
+            .await
+            .unwrap();
         there.work().await;
-        there.service.certificate(&vault(), &named("web")).await.unwrap();
+        there.service.certificates().certificate(permit(&there.service, (vault(), named("web"))).await).await.unwrap();
     }
 }
 
@@ -97,20 +148,36 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
 async fn what_was_cut_short_is_finished_at_the_next_start() {
     let here = Harness::new(Limits::default()).await;
     here.issue_many("web", 120).await;
-    let backup = here.service.backup_certificate(&Caller::new("test", None), &vault(), &named("web")).await.unwrap();
+    let backup = here
+        .service
+        .certificates()
+        .backup_certificate(permit(&here.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     let there = Harness::new(Limits::default()).await;
     there.store.fail_after(2);
-    there.service.restore_certificate(&Caller::new("test", None), &vault(), backup.clone()).await.unwrap_err();
+    there
+        .service
+        .certificates()
+        .restore_certificate(permit(&there.service, vault()).await, backup.clone())
+        .await
+        .unwrap_err();
     there.store.heal();
     there.service.finish_interrupted().await.unwrap();
     there.work().await;
-    there.service.restore_certificate(&Caller::new("test", None), &vault(), backup).await.unwrap();
+    there.service.certificates().restore_certificate(permit(&there.service, vault()).await, backup).await.unwrap();
 
-    there.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    there.service.deletions().delete_certificate(permit(&there.service, (vault(), named("web"))).await).await.unwrap();
     there.store.fail_after(1);
-    there.service.purge_certificate(&vault(), &named("web")).await.unwrap_err();
+    there
+        .service
+        .deletions()
+        .purge_certificate(permit(&there.service, (vault(), named("web"))).await)
+        .await
+        .unwrap_err();
     there.store.heal();
-    let error = there.service.create(create("web", "Self")).await.unwrap_err();
+    let error =
+        there.service.creations().create(permit(&there.service, create("web", "Self")).await).await.unwrap_err();
     assert_eq!(error.message, "Certificate web is currently being deleted and cannot be re-created; retry later.");
     there.service.finish_interrupted().await.unwrap();
     there.work().await;
@@ -134,12 +201,27 @@ async fn a_purge_of_very_many_versions_goes_on_in_the_background() {
         let puts = (part * 60..part * 60 + 60).map(copy).collect();
         harness.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
     }
-    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     harness.store.reset();
-    harness.service.purge_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .purge_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     let (commits, largest) = largest(&harness);
     assert!(commits <= 6 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
-    let again = harness.service.purge_certificate(&vault(), &named("web")).await.unwrap_err();
+    let again = harness
+        .service
+        .deletions()
+        .purge_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap_err();
     assert_eq!(again.reason, Reason::BeingDeleted);
     harness.work().await;
     assert_eq!(harness.store.keys().await, Vec::<String>::new());

@@ -2,6 +2,7 @@
 
 use crate::false_provider::{Call, FalseProvider, Keeper};
 use crate::harness::{Harness, create, named, service_with, vault};
+use crate::permit::permit;
 use certmint::domain::{self, Action, ActionKind, Error, IssuerInput, IssuerName, Policy, Reason, Timestamp};
 use certmint::issuer::provider::{
     self, Challenge, ChallengeKey, ChallengeKind, Needs, OptionKind, OptionSchema, Order, Progress, Provider, State,
@@ -9,7 +10,7 @@ use certmint::issuer::provider::{
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::{Checkpoint, IssuerError, Step};
 use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{Caller, Limits, PendingRef, Service};
+use certmint::service::{Limits, PendingRef, Service};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -19,10 +20,10 @@ const SECRET: &str = "hunter2-hunter2";
 
 /// An authority that publishes a challenge, waits for a person, and signs. Its state says how it was made.
 #[derive(Default)]
-struct Outside {
+pub(crate) struct Outside {
     /// What was called, with the state it was called with.
     calls: Mutex<Vec<String>>,
-    unreachable: AtomicBool,
+    pub(crate) unreachable: AtomicBool,
     /// Changed behind the back of the first step.
     meddle: AtomicBool,
     service: OnceLock<Service>,
@@ -50,7 +51,7 @@ impl Outside {
         provider
     }
 
-    fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
@@ -58,6 +59,9 @@ impl Outside {
         let Call { order, state: text, at, cancelling } = call;
         let act = if cancelling { "cancel" } else { "advance" };
         self.calls.lock().unwrap().push(format!("{act} {text}"));
+        if self.unreachable.load(Ordering::SeqCst) {
+            return Err(IssuerError::Retry { after: None, source: "nobody answers".into() });
+        }
         if cancelling {
             let mut progress = Progress::new(Step::Cancelled);
             progress.withdraw = vec![challenge(&order)];
@@ -66,7 +70,7 @@ impl Outside {
         if self.meddle.swap(false, Ordering::SeqCst) {
             let changed = IssuerInput { options: [("zone".into(), "b".into())].into(), ..IssuerInput::default() };
             let service = self.service.get().unwrap();
-            service.update_issuer(&caller(), &vault(), &issuer(), changed).await.unwrap();
+            service.issuers().update_issuer(permit(&service, (vault(), issuer())).await, changed).await.unwrap();
         }
         if !at.0.is_empty() {
             let mut progress = signs.advance(&order, &State::default(), &at).await?;
@@ -119,19 +123,15 @@ impl Keeper for Outside {
     }
 }
 
-fn wanted(name: &str) -> PendingRef {
+pub(crate) fn wanted(name: &str) -> PendingRef {
     PendingRef { vault: vault(), name: named(name), request_id: None }
 }
 
-fn caller() -> Caller {
-    Caller::new("test", None)
-}
-
-fn issuer() -> IssuerName {
+pub(crate) fn issuer() -> IssuerName {
     IssuerName::parse("Corp").unwrap()
 }
 
-fn input(zone: &str) -> IssuerInput {
+pub(crate) fn input(zone: &str) -> IssuerInput {
     IssuerInput {
         provider: Some("outside".into()),
         options: [("zone".to_owned(), zone.to_owned())].into(),
@@ -140,7 +140,7 @@ fn input(zone: &str) -> IssuerInput {
     }
 }
 
-async fn start() -> (Harness, Arc<Outside>) {
+pub(crate) async fn start() -> (Harness, Arc<Outside>) {
     let harness = Harness::new(Limits::default()).await;
     let sealer = Sealer::new(MasterKeys::from_text("k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap());
     let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
@@ -154,18 +154,18 @@ async fn start() -> (Harness, Arc<Outside>) {
 }
 
 impl Harness {
-    async fn set(&self, input: IssuerInput) {
-        self.service.set_issuer(&caller(), &vault(), &issuer(), input).await.unwrap();
+    pub(crate) async fn set(&self, input: IssuerInput) {
+        self.service.issuers().set_issuer(permit(&self.service, (vault(), issuer())).await, input).await.unwrap();
     }
 
     async fn served(&self, name: &str) -> Option<String> {
-        self.service.challenge(ChallengeKind::Http01, &format!("token-{name}")).await.unwrap()
+        self.service.issuers().challenge(ChallengeKind::Http01, &format!("token-{name}")).await.unwrap()
     }
 
     /// One round of what is due.
-    async fn step(&self) {
-        for due in self.service.claim(64).await.unwrap() {
-            self.service.step(due).await.unwrap();
+    pub(crate) async fn step(&self) {
+        for due in self.service.jobs().claim(64).await.unwrap() {
+            self.service.jobs().step(due).await.unwrap();
         }
     }
 }
@@ -188,17 +188,17 @@ async fn a_step_publishes_with_its_commit_and_the_last_one_withdraws() {
     let (harness, outside) = start().await;
     harness.set(input("a")).await;
     outside.calls();
-    harness.service.create(create("web", "corp")).await.unwrap();
+    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
     harness.step().await;
     assert_eq!(harness.served("web").await.as_deref(), Some("answer"));
-    let pending = harness.service.operation(&wanted("web")).await.unwrap();
+    let pending = harness.service.pending().operation(permit(&harness.service, wanted("web")).await).await.unwrap();
     assert_eq!(pending.actions()[0].name, "_x.example");
     harness.clock.advance(Duration::from_secs(60));
     harness.work().await;
     assert_eq!(harness.served("web").await, None);
     let calls = outside.calls();
     assert!(calls[0].ends_with("active") && calls[1].ends_with("active used"), "{calls:?}");
-    let pending = harness.service.operation(&wanted("web")).await.unwrap();
+    let pending = harness.service.pending().operation(permit(&harness.service, wanted("web")).await).await.unwrap();
     assert!(!pending.in_progress() && pending.actions().is_empty(), "{pending:?}");
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("challenges/")));
 }
@@ -207,7 +207,7 @@ async fn a_step_publishes_with_its_commit_and_the_last_one_withdraws() {
 async fn a_step_whose_state_was_changed_meanwhile_is_dropped_and_repeated_with_the_newer_one() {
     let (harness, outside) = start().await;
     harness.set(input("a")).await;
-    harness.service.create(create("web", "corp")).await.unwrap();
+    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
     outside.meddle.store(true, Ordering::SeqCst);
     outside.calls();
     harness.step().await;
@@ -222,9 +222,9 @@ async fn a_step_whose_state_was_changed_meanwhile_is_dropped_and_repeated_with_t
 async fn a_deleted_operation_withdraws_its_challenges() {
     let (harness, _outside) = start().await;
     harness.set(input("a")).await;
-    harness.service.create(create("web", "corp")).await.unwrap();
+    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
     harness.step().await;
-    harness.service.delete_pending(&wanted("web")).await.unwrap();
+    harness.service.pending().delete_pending(permit(&harness.service, wanted("web")).await).await.unwrap();
     harness.work().await;
     assert_eq!(harness.served("web").await, None);
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("challenges/") || key.starts_with("orders/")));
@@ -234,9 +234,9 @@ async fn a_deleted_operation_withdraws_its_challenges() {
 async fn a_challenge_that_its_order_forgot_expires() {
     let (harness, _outside) = start().await;
     harness.set(input("a")).await;
-    harness.service.create(create("web", "corp")).await.unwrap();
+    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
     harness.step().await;
-    harness.service.delete_issuer(&vault(), &issuer()).await.unwrap();
+    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), issuer())).await).await.unwrap();
     harness.clock.advance(Duration::from_secs(3601));
     assert_eq!(harness.served("web").await, None);
     harness.work().await;
@@ -249,7 +249,12 @@ async fn secrets_lie_sealed_stay_through_a_change_and_go_with_the_issuer() {
     harness.set(IssuerInput { password: Some(Zeroizing::new("1234".into())), ..input("a") }).await;
     outside.calls();
     let changed = IssuerInput { options: [("zone".into(), "b".into())].into(), ..IssuerInput::default() };
-    let answer = harness.service.update_issuer(&caller(), &vault(), &issuer(), changed).await.unwrap();
+    let answer = harness
+        .service
+        .issuers()
+        .update_issuer(permit(&harness.service, (vault(), issuer())).await, changed)
+        .await
+        .unwrap();
     assert_eq!(answer.options["zone"], "b");
     assert_eq!(outside.calls()[0], "activate zone=b key=15 pwd=4 kept");
     for key in harness.store.keys().await {
@@ -257,9 +262,14 @@ async fn secrets_lie_sealed_stay_through_a_change_and_go_with_the_issuer() {
         assert!(!body.contains(SECRET) && !body.contains("zone=b"), "{key}: {body}");
     }
     let removed = IssuerInput { secret_options: [("key".into(), Zeroizing::default())].into(), ..Default::default() };
-    harness.service.update_issuer(&caller(), &vault(), &issuer(), removed).await.unwrap();
+    harness
+        .service
+        .issuers()
+        .update_issuer(permit(&harness.service, (vault(), issuer())).await, removed)
+        .await
+        .unwrap();
     assert!(outside.calls()[0].contains("zone=b  pwd=4"));
-    harness.service.delete_issuer(&vault(), &issuer()).await.unwrap();
+    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), issuer())).await).await.unwrap();
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("issuer")));
     harness.set(input("a")).await;
     assert!(!outside.calls()[0].contains("kept"), "a new issuer begins anew");
@@ -270,7 +280,12 @@ async fn another_provider_takes_nothing_over() {
     let (harness, _outside) = start().await;
     harness.set(input("a")).await;
     let changed = IssuerInput { provider: Some("LocalCA".into()), ..IssuerInput::default() };
-    let answer = harness.service.update_issuer(&caller(), &vault(), &issuer(), changed).await.unwrap();
+    let answer = harness
+        .service
+        .issuers()
+        .update_issuer(permit(&harness.service, (vault(), issuer())).await, changed)
+        .await
+        .unwrap();
     assert!(answer.options.is_empty() && answer.authority.is_some());
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("issuer-states/")));
 }
@@ -279,16 +294,29 @@ async fn another_provider_takes_nothing_over() {
 async fn what_a_provider_refuses_is_a_bad_request() {
     let (harness, _outside) = start().await;
     let unknown = IssuerInput { options: [("zon".into(), "a".into())].into(), ..input("a") };
-    let refusal = harness.service.set_issuer(&caller(), &vault(), &issuer(), unknown).await.unwrap_err();
+    let refusal = harness
+        .service
+        .issuers()
+        .set_issuer(permit(&harness.service, (vault(), issuer())).await, unknown)
+        .await
+        .unwrap_err();
     assert_eq!(refusal.reason, Reason::BadParameter);
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("issuer")), "nothing is written");
     for (name, value) in [("zone", "a\u{1}"), ("", "a"), ("a\u{202e}", "a")] {
         let wrong = IssuerInput { options: [(name.into(), value.into())].into(), ..input("a") };
-        let refusal = harness.service.set_issuer(&caller(), &vault(), &issuer(), wrong).await.unwrap_err();
+        let refusal = harness
+            .service
+            .issuers()
+            .set_issuer(permit(&harness.service, (vault(), issuer())).await, wrong)
+            .await
+            .unwrap_err();
         assert_eq!(refusal.reason, Reason::BadParameter, "{name}");
     }
     harness.set(input("a")).await;
     let mut request = create("ca", "corp");
     request.policy.as_mut().unwrap().ca = Some(true);
-    assert_eq!(harness.service.create(request).await.unwrap_err().reason, Reason::BadParameter);
+    assert_eq!(
+        harness.service.creations().create(permit(&harness.service, request).await).await.unwrap_err().reason,
+        Reason::BadParameter
+    );
 }

@@ -2,8 +2,9 @@
 //! nobody is told of a defect.
 
 use crate::harness::{Harness, create, named, vault};
+use crate::permit::permit;
 use certmint::domain::{Error, Reason};
-use certmint::service::{Caller, Limits, ListRequest, PendingRef, Service, UpdateRequest};
+use certmint::service::{Limits, ListRequest, PendingRef, Service, UpdateRequest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -44,35 +45,53 @@ async fn act(service: &Service, dice: &mut Dice) -> Result<(), Error> {
     let name = named(NAMES[usize::try_from(dice.roll(2)).unwrap()]);
     let vault = vault();
     match dice.roll(12) {
-        0 | 1 => service.create(create(name.as_str(), "Self")).await.map(drop),
-        2 => service.create(create(name.as_str(), "Unknown")).await.map(drop),
-        3 | 4 => service.delete_certificate(&vault, &name).await.map(drop),
-        5 => service.recover_certificate(&vault, &name).await.map(drop),
-        6 => service.purge_certificate(&vault, &name).await,
+        0 | 1 => service.creations().create(permit(&service, create(name.as_str(), "Self")).await).await.map(drop),
+        2 => service.creations().create(permit(&service, create(name.as_str(), "Unknown")).await).await.map(drop),
+        3 | 4 => service
+            .deletions()
+            .delete_certificate(permit(&service, (vault.clone(), name.clone())).await)
+            .await
+            .map(drop),
+        5 => service
+            .deletions()
+            .recover_certificate(permit(&service, (vault.clone(), name.clone())).await)
+            .await
+            .map(drop),
+        6 => service.deletions().purge_certificate(permit(&service, (vault.clone(), name.clone())).await).await,
         7 => {
             let tags = [("n".to_owned(), dice.roll(9).to_string())].into();
             let request = UpdateRequest { vault, name, version: None, policy: None, enabled: None, tags: Some(tags) };
-            service.update_certificate(&request).await.map(drop)
+            service.certificates().update_certificate(permit(&service, request.clone()).await).await.map(drop)
         }
         8 => {
-            let by = Caller::new("test", None);
-            let backup = service.backup_certificate(&by, &vault, &name).await?;
-            let _ = service.delete_certificate(&vault, &name).await;
-            let _ = service.purge_certificate(&vault, &name).await;
-            service.restore_certificate(&by, &vault, backup).await.map(drop)
+            let backup = service
+                .certificates()
+                .backup_certificate(permit(&service, (vault.clone(), name.clone())).await)
+                .await?;
+            let _ = service.deletions().delete_certificate(permit(&service, (vault.clone(), name.clone())).await).await;
+            let _ = service.deletions().purge_certificate(permit(&service, (vault.clone(), name.clone())).await).await;
+            service.certificates().restore_certificate(permit(&service, vault.clone()).await, backup).await.map(drop)
         }
-        9 => service.delete_pending(&PendingRef { vault, name, request_id: None }).await.map(drop),
+        9 => service
+            .pending()
+            .delete_pending(permit(&service, PendingRef { vault, name, request_id: None }).await)
+            .await
+            .map(drop),
         10 => {
             let expected = ListRequest { vault, page_size: 10, page_token: String::new(), include_pending: true };
-            service.list_certificates(&expected).await?;
-            service.list_deleted(&expected).await?;
-            service.list_versions(&expected, &name).await.map(drop)
+            service.certificates().list_certificates(permit(&service, expected.clone()).await).await?;
+            service.certificates().list_deleted(permit(&service, expected.clone()).await).await?;
+            service
+                .certificates()
+                .list_versions(permit(&service, (expected.clone(), name.clone())).await)
+                .await
+                .map(drop)
         }
         _ => {
-            for due in service.claim(8).await? {
-                service.step(due).await?;
+            for due in service.jobs().claim(8).await? {
+                service.jobs().step(due).await?;
             }
-            service.certificate(&vault, &name).await.map(drop)
+            service.certificates().certificate(permit(&service, (vault.clone(), name.clone())).await).await.map(drop)
         }
     }
 }

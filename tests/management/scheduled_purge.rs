@@ -1,6 +1,7 @@
 //! A deleted certificate goes by itself when its time is over, and what was begun is finished.
 
 use crate::harness::{Harness, create, named, vault};
+use crate::permit::permit;
 use certmint::domain::{Reason, RetentionDays, VaultSettings};
 use certmint::service::{Limits, VaultOptions};
 use std::time::Duration;
@@ -15,12 +16,27 @@ async fn it_is_purged_when_the_retention_is_over_and_not_before() {
     for protected in [false, true] {
         let harness = Harness::new(retention(7, protected)).await;
         harness.issue_many("web", 2).await;
-        harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+        harness
+            .service
+            .deletions()
+            .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
+            .await
+            .unwrap();
         harness.later(6).await;
-        let deleted = harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap();
+        let deleted = harness
+            .service
+            .deletions()
+            .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
+            .await
+            .unwrap();
         assert_eq!(deleted.purge.0 - deleted.deleted.0, 7 * 86_400_000);
         harness.later(1).await;
-        let error = harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap_err();
+        let error = harness
+            .service
+            .deletions()
+            .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
+            .await
+            .unwrap_err();
         assert_eq!(error.reason, Reason::CertificateNotFound);
         assert_eq!(harness.store.keys().await, Vec::<String>::new(), "nothing is left behind");
         harness.issue("web").await;
@@ -31,32 +47,72 @@ async fn it_is_purged_when_the_retention_is_over_and_not_before() {
 async fn a_recovered_certificate_is_not_purged() {
     let harness = Harness::new(retention(7, false)).await;
     harness.issue("web").await;
-    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     harness.later(6).await;
-    harness.service.recover_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .recover_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     harness.later(100).await;
-    harness.service.certificate(&vault(), &named("web")).await.unwrap();
+    harness.service.certificates().certificate(permit(&harness.service, (vault(), named("web"))).await).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_second_deletion_has_its_own_retention() {
     let harness = Harness::new(retention(7, false)).await;
     harness.issue("web").await;
-    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     harness.later(6).await;
-    harness.service.recover_certificate(&vault(), &named("web")).await.unwrap();
-    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .recover_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
+    harness
+        .service
+        .deletions()
+        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     harness.later(6).await;
-    harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     harness.later(1).await;
-    harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap_err();
+    harness
+        .service
+        .deletions()
+        .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap_err();
 }
 
 #[tokio::test]
 async fn a_request_that_sleeps_goes_with_its_certificate() {
     let harness = Harness::new(retention(7, false)).await;
-    harness.service.create(create("web", "Unknown")).await.unwrap();
-    harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+    harness.service.creations().create(permit(&harness.service, create("web", "Unknown")).await).await.unwrap();
+    harness
+        .service
+        .deletions()
+        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
+        .await
+        .unwrap();
     harness.later(7).await;
     assert_eq!(harness.store.keys().await, Vec::<String>::new());
 }
@@ -67,21 +123,51 @@ async fn a_purge_that_is_cut_short_is_finished_by_the_worker() {
     for commits in 0..4 {
         let harness = Harness::new(Limits::default()).await;
         harness.issue_many("web", 210).await;
-        harness.service.delete_certificate(&vault(), &named("web")).await.unwrap();
+        harness
+            .service
+            .deletions()
+            .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
+            .await
+            .unwrap();
         harness.store.fail_after(commits);
-        let error = harness.service.purge_certificate(&vault(), &named("web")).await.unwrap_err();
+        let error = harness
+            .service
+            .deletions()
+            .purge_certificate(permit(&harness.service, (vault(), named("web"))).await)
+            .await
+            .unwrap_err();
         assert_eq!(error.reason, Reason::StoreUnavailable);
         harness.store.heal();
         if commits == 0 {
-            harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap();
+            harness
+                .service
+                .deletions()
+                .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
+                .await
+                .unwrap();
             continue;
         }
         // Half gone is gone to everybody, and the name is not free yet.
-        let error = harness.service.deleted_certificate(&vault(), &named("web")).await.unwrap_err();
+        let error = harness
+            .service
+            .deletions()
+            .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
+            .await
+            .unwrap_err();
         assert_eq!(error.reason, Reason::CertificateNotFound);
-        let error = harness.service.recover_certificate(&vault(), &named("web")).await.unwrap_err();
+        let error = harness
+            .service
+            .deletions()
+            .recover_certificate(permit(&harness.service, (vault(), named("web"))).await)
+            .await
+            .unwrap_err();
         assert_eq!(error.message, "Certificate is currently being deleted.");
-        let error = harness.service.create(create("web", "Self")).await.unwrap_err();
+        let error = harness
+            .service
+            .creations()
+            .create(permit(&harness.service, create("web", "Self")).await)
+            .await
+            .unwrap_err();
         assert_eq!((error.reason, error.retry_after), (Reason::BeingDeleted, Some(Duration::from_secs(1))));
         assert_eq!(error.message, "Certificate web is currently being deleted and cannot be re-created; retry later.");
         harness.clock.advance(Duration::from_secs(91));

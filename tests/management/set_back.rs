@@ -1,6 +1,7 @@
 //! A database that is set back under a running server: it is not ready, and no token of before is believed.
 
 use crate::harness::{Harness, create, service_with};
+use crate::permit::permit;
 use certmint::clock::ManualClock;
 use certmint::domain::{Reason, Timestamp};
 use certmint::service::watch::{Subscriber, WatchItem, WatchRequest};
@@ -41,13 +42,17 @@ async fn a_server_whose_database_was_set_back_is_not_ready_and_ends_its_streams(
     let stop = CancellationToken::new();
     let tail = tokio::spawn({
         let (service, stop) = (service.clone(), stop.clone());
-        async move { service.tail(stop).await }
+        async move { service.watch().tail(stop).await }
     });
-    service.create(create("kept", "Unknown")).await.unwrap();
+    service.creations().create(permit(&service, create("kept", "Unknown")).await).await.unwrap();
     let saved = *store.head().borrow();
-    let lost = service.create(create("lost", "Unknown")).await.unwrap();
+    let lost = service.creations().create(permit(&service, create("lost", "Unknown")).await).await.unwrap();
     let who = Subscriber { principal: "a".into(), connection: 1 };
-    let mut stream = service.watch(watch(&lost.resume_token), &who, CancellationToken::new()).await.unwrap();
+    let mut stream = service
+        .watch()
+        .open(permit(&service, watch(&lost.resume_token)).await, &who, CancellationToken::new())
+        .await
+        .unwrap();
     assert!(matches!(stream.next().await, Some(Ok(WatchItem::Bookmark { .. }))));
 
     let operator = rusqlite::Connection::open(&path).unwrap();
@@ -67,7 +72,8 @@ async fn a_server_whose_database_was_set_back_is_not_ready_and_ends_its_streams(
         }
     };
     assert_eq!(end.reason, Reason::ResumeTokenExpired);
-    let refused = service.watch(watch(&lost.resume_token), &who, CancellationToken::new()).await;
+    let refused =
+        service.watch().open(permit(&service, watch(&lost.resume_token)).await, &who, CancellationToken::new()).await;
     assert_eq!(refused.err().map(|error| error.reason), Some(Reason::ResumeTokenExpired));
     stop.cancel();
     tail.await.unwrap();
@@ -76,7 +82,8 @@ async fn a_server_whose_database_was_set_back_is_not_ready_and_ends_its_streams(
     // After the command that the message names, and a start.
     Sqlite::renew_epoch(&path, SqliteOptions::default()).unwrap();
     let service = open(Arc::new(Sqlite::open(&path, SqliteOptions::default()).unwrap())).await;
-    let refused = service.watch(watch(&lost.resume_token), &who, CancellationToken::new()).await;
+    let refused =
+        service.watch().open(permit(&service, watch(&lost.resume_token)).await, &who, CancellationToken::new()).await;
     assert_eq!(refused.err().map(|error| error.reason), Some(Reason::ResumeTokenExpired));
     service.health(Duration::from_secs(20)).await.store.unwrap();
 }

@@ -1,14 +1,20 @@
 //! Vaults that callers make.
 
-use crate::harness::{Harness, vault};
+use crate::harness::{Harness, create, named, vault};
+use crate::permit::permit;
 use certmint::domain::{Reason, RetentionDays, VaultName, VaultSettings};
-use certmint::service::{Limits, VaultOptions};
+use certmint::service::{AllVaults, CreateRequest, Limits, NewVault, VaultOptions};
+use std::sync::atomic::Ordering;
 
 fn strict() -> Limits {
     let seven = VaultSettings { retention_days: RetentionDays::new(7).unwrap(), purge_protection: true };
     let named = [(VaultName::parse("team-a").unwrap(), seven)].into();
     let vaults = VaultOptions { on_demand: false, defaults: VaultSettings::default(), named };
     Limits { vaults, ..Limits::default() }
+}
+
+fn new(name: VaultName, retention_days: Option<RetentionDays>, purge_protection: Option<bool>) -> NewVault {
+    NewVault { name, retention_days, purge_protection }
 }
 
 #[tokio::test]
@@ -18,13 +24,18 @@ async fn a_vault_is_there_once_it_was_made_and_after_a_restart() {
     assert_eq!(harness.service.vaults().vault(&name).unwrap_err().reason, Reason::VaultNotFound);
     let neighbour = harness.neighbour(strict()).await;
     let days = Some(RetentionDays::new(30).unwrap());
-    let made = harness.service.create_vault(&name, days, Some(true)).await.unwrap();
+    let made = harness
+        .service
+        .vault_objects()
+        .create_vault(permit(&harness.service, new(name.clone(), days, Some(true))).await)
+        .await
+        .unwrap();
     assert_eq!((made.settings.retention_days.get(), made.settings.purge_protection), (30, true));
     assert_eq!(harness.service.vaults().vault(&name).unwrap(), made);
     assert_eq!(harness.neighbour(strict()).await.vaults().vault(&name).unwrap(), made);
     // A process that was running learns of it by looking.
     neighbour.vaults().vault(&name).unwrap_err();
-    neighbour.refresh_vaults().await.unwrap();
+    neighbour.vault_objects().refresh_vaults().await.unwrap();
     assert_eq!(neighbour.vaults().vault(&name).unwrap(), made);
 }
 
@@ -33,10 +44,19 @@ async fn a_vault_that_is_there_is_not_made_again() {
     let harness = Harness::new(strict()).await;
     let neighbour = harness.neighbour(strict()).await;
     let name = VaultName::parse("team-b").unwrap();
-    harness.service.create_vault(&name, None, None).await.unwrap();
+    harness
+        .service
+        .vault_objects()
+        .create_vault(permit(&harness.service, new(name.clone(), None, None)).await)
+        .await
+        .unwrap();
     for taken in [name, VaultName::parse("team-a").unwrap(), vault()] {
         for service in [&harness.service, &neighbour] {
-            let error = service.create_vault(&taken, None, None).await.unwrap_err();
+            let error = service
+                .vault_objects()
+                .create_vault(permit(&service, new(taken.clone(), None, None)).await)
+                .await
+                .unwrap_err();
             assert_eq!(error.reason, Reason::AlreadyExists, "{taken}");
         }
     }
@@ -46,11 +66,21 @@ async fn a_vault_that_is_there_is_not_made_again() {
 async fn the_list_has_those_of_the_configuration_and_those_that_were_made() {
     let harness = Harness::new(strict()).await;
     for name in ["team-c", "a1"] {
-        harness.service.create_vault(&VaultName::parse(name).unwrap(), None, None).await.unwrap();
+        harness
+            .service
+            .vault_objects()
+            .create_vault(permit(&harness.service, new(VaultName::parse(name).unwrap(), None, None)).await)
+            .await
+            .unwrap();
     }
     let (mut token, mut names) = (String::new(), Vec::new());
     loop {
-        let page = harness.service.list_vaults(3, &token).await.unwrap();
+        let page = harness
+            .service
+            .vault_objects()
+            .list_vaults(permit(&harness.service, AllVaults).await, 3, &token)
+            .await
+            .unwrap();
         names.extend(page.vaults.into_iter().map(|vault| (vault.name.to_string(), vault.created.is_some())));
         token = page.next_page_token;
         if token.is_empty() {
@@ -62,11 +92,53 @@ async fn the_list_has_those_of_the_configuration_and_those_that_were_made() {
 }
 
 #[tokio::test]
+async fn where_every_name_is_a_vault_the_list_has_those_that_hold_something() {
+    let harness = Harness::new(Limits::default()).await;
+    let name = |text: &str| VaultName::parse(text).unwrap();
+    for used in ["team-a-b", "team-a", "team-a-b-c", "team", "team0", "z1"] {
+        for certificate in ["web", "mail"] {
+            let request = CreateRequest { vault: name(used), ..create(certificate, "Unknown") };
+            harness.service.creations().create(permit(&harness.service, request).await).await.unwrap();
+        }
+    }
+    for certificate in ["web", "mail"] {
+        let certificate = permit(&harness.service, (name("z1"), named(certificate))).await;
+        harness.service.deletions().delete_certificate(certificate).await.unwrap();
+    }
+    let team_b = permit(&harness.service, new(name("team-b"), None, None)).await;
+    harness.service.vault_objects().create_vault(team_b).await.unwrap();
+    for size in 1..10 {
+        let (mut token, mut names) = (String::new(), Vec::new());
+        loop {
+            let all = permit(&harness.service, AllVaults).await;
+            let page = harness.service.vault_objects().list_vaults(all, size, &token).await.unwrap();
+            assert!(page.vaults.len() <= size);
+            names.extend(page.vaults.into_iter().map(|vault| vault.name.to_string()));
+            token = page.next_page_token;
+            if token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(names, ["default", "team", "team-a", "team-a-b", "team-a-b-c", "team-b", "team0", "z1"], "{size}");
+    }
+    harness.store.reset();
+    let all = permit(&harness.service, AllVaults).await;
+    harness.service.vault_objects().list_vaults(all, 100, "").await.unwrap();
+    let read = harness.store.read.load(Ordering::SeqCst);
+    assert!(read < 40, "{read} records for 8 vaults");
+}
+
+#[tokio::test]
 async fn a_vault_that_was_made_elsewhere_is_there_at_once() {
     let harness = Harness::new(strict()).await;
     let neighbour = harness.neighbour(strict()).await;
     let name = VaultName::parse("team-b").unwrap();
-    let made = harness.service.create_vault(&name, None, Some(true)).await.unwrap();
+    let made = harness
+        .service
+        .vault_objects()
+        .create_vault(permit(&harness.service, new(name.clone(), None, Some(true))).await)
+        .await
+        .unwrap();
     assert_eq!(neighbour.vaults().find(&name).await.unwrap(), made);
     assert_eq!(neighbour.vaults().vault(&name).unwrap(), made, "it was learnt");
 }
@@ -76,8 +148,21 @@ async fn who_makes_a_vault_too_late_learns_of_it() {
     let harness = Harness::new(strict()).await;
     let neighbour = harness.neighbour(strict()).await;
     let name = VaultName::parse("team-b").unwrap();
-    let made = harness.service.create_vault(&name, None, Some(true)).await.unwrap();
-    assert_eq!(neighbour.create_vault(&name, None, None).await.unwrap_err().reason, Reason::AlreadyExists);
+    let made = harness
+        .service
+        .vault_objects()
+        .create_vault(permit(&harness.service, new(name.clone(), None, Some(true))).await)
+        .await
+        .unwrap();
+    assert_eq!(
+        neighbour
+            .vault_objects()
+            .create_vault(permit(&neighbour, new(name.clone(), None, None)).await)
+            .await
+            .unwrap_err()
+            .reason,
+        Reason::AlreadyExists
+    );
     assert_eq!(neighbour.vaults().vault(&name).unwrap(), made);
 }
 
@@ -86,7 +171,12 @@ async fn where_every_name_is_a_vault_the_settings_of_one_that_was_made_elsewhere
     let harness = Harness::new(Limits::default()).await;
     let neighbour = harness.neighbour(Limits::default()).await;
     let name = VaultName::parse("guarded").unwrap();
-    harness.service.create_vault(&name, None, Some(true)).await.unwrap();
+    harness
+        .service
+        .vault_objects()
+        .create_vault(permit(&harness.service, new(name.clone(), None, Some(true))).await)
+        .await
+        .unwrap();
     assert!(neighbour.vaults().find(&name).await.unwrap().settings.purge_protection);
 }
 
@@ -100,7 +190,12 @@ async fn a_vault_that_nobody_made_is_asked_for_once_a_second_and_found_when_it_i
         assert_eq!(neighbour.vaults().find(&name).await.unwrap_err().reason, Reason::VaultNotFound);
     }
     assert_eq!(harness.store.asked.load(std::sync::atomic::Ordering::SeqCst), 1);
-    harness.service.create_vault(&name, None, None).await.unwrap();
+    harness
+        .service
+        .vault_objects()
+        .create_vault(permit(&harness.service, new(name.clone(), None, None)).await)
+        .await
+        .unwrap();
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
     neighbour.vaults().find(&name).await.unwrap();
 }
@@ -124,12 +219,22 @@ async fn a_page_of_vaults_reads_what_it_shows() {
     let harness = Harness::new(strict()).await;
     for number in 0..60 {
         let name = VaultName::parse(&format!("v{number:02}")).unwrap();
-        harness.service.create_vault(&name, None, None).await.unwrap();
+        harness
+            .service
+            .vault_objects()
+            .create_vault(permit(&harness.service, new(name.clone(), None, None)).await)
+            .await
+            .unwrap();
     }
     let (mut token, mut names) = (String::new(), Vec::new());
     loop {
         harness.store.reset();
-        let page = harness.service.list_vaults(10, &token).await.unwrap();
+        let page = harness
+            .service
+            .vault_objects()
+            .list_vaults(permit(&harness.service, AllVaults).await, 10, &token)
+            .await
+            .unwrap();
         assert!(harness.store.read.load(std::sync::atomic::Ordering::SeqCst) <= 11);
         names.extend(page.vaults.into_iter().map(|vault| vault.name.to_string()));
         token = page.next_page_token;

@@ -159,6 +159,7 @@ fn every_metric_that_the_documents_name_exists() {
     metrics.unauthenticated("rest");
     metrics.store("get", "ok", now);
     metrics.issuer("Self", "issued", now);
+    metrics.set_issuers(&[("ACME", (1, 0))].into());
     metrics.watch_ended("OK");
     metrics.reloaded("tls", true);
     metrics.set_port(certmint::metrics::Port::default());

@@ -1,6 +1,6 @@
 //! The lines that requests leave: the same over both APIs, and nothing of a secret in them.
 
-use crate::clients::{channel, rest, until};
+use crate::clients::{channel, rest, talk, until};
 use crate::server::{ALICE, Place, Server};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
@@ -235,4 +235,24 @@ async fn a_caller_who_goes_away_before_the_answer_leaves_a_line_too() {
         lines.any(|line| line["outcome"] == outcome && line["name"].as_str().is_some_and(|it| it.starts_with(name)))
     };
     until("both lines", async || line("499", "rest") && line("CANCELLED", "grpc")).await;
+}
+
+#[tokio::test]
+async fn a_line_says_which_method_a_request_with_an_override_is() {
+    let place = Place::new("");
+    let server = place.start();
+    for (method, asked) in [("POST", "DELETE"), ("POST", "patch"), ("DELETE", "PATCH"), ("POST", "BREW")] {
+        let head = format!("{method} /certificates/{method}-{asked}?api-version=7.4 HTTP/1.1\r\nhost: localhost\r\n");
+        let headers = format!("authorization: Bearer {ALICE}\r\nx-http-method: {asked}\r\ncontent-length: 2\r\n");
+        let headers = format!("{headers}content-type: application/json\r\nconnection: close\r\n\r\n{{}}");
+        talk(&server, &place, format!("{head}{headers}").as_bytes()).await;
+    }
+    let methods = || {
+        let log = server.log();
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines = lines.filter(|line| line["target"] == "certmint::audit");
+        lines.map(|line| line["method"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    until("all lines", async || methods().len() >= 4).await;
+    assert_eq!(methods(), ["DELETE", "PATCH", "DELETE", "POST"]);
 }

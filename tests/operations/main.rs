@@ -14,7 +14,10 @@ mod cost;
 mod deploy;
 mod drain;
 mod erase;
+mod hostile;
 mod hosts;
+#[path = "../support/permit.rs"]
+mod permit;
 mod readiness;
 mod reload;
 mod server;

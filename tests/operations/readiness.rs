@@ -1,12 +1,13 @@
 //! What makes a server not ready: a store that does not answer, and streams that do not see the log.
 
 use crate::around::{Around, store_around};
+use crate::permit::permit;
 use crate::support::service::start_on;
 use async_trait::async_trait;
-use certmint::domain::{IssuerInput, IssuerName, Reason, VaultName};
+use certmint::domain::{CertificateName, IssuerInput, IssuerName, PolicyInput, Reason, VaultName};
 use certmint::keys::MasterKeys;
 use certmint::metrics::Metrics;
-use certmint::service::{Caller, Limits};
+use certmint::service::{CreateRequest, Limits};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, EventPage, Put, Record, Revision, Store, StoreError};
 use certmint::transport::admin::Probes;
@@ -117,6 +118,49 @@ async fn readiness_says_what_stands_in_the_way() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_fails_is_named_and_turns_no_readiness() {
+    let store = Arc::new(Moody { inner: Sqlite::open_in_memory().unwrap(), mood: AtomicU8::new(WELL) });
+    let test = start_on(store, MasterKeys::random(), Limits::default()).await;
+    let metrics = Arc::new(Metrics::new());
+    let patience = Duration::from_secs(60);
+    let probes = Probes::new(metrics.clone(), CancellationToken::new(), patience, patience);
+    probes.started(test.service.clone());
+    let (vault, name) = (VaultName::default_vault(), IssuerName::parse("Down").unwrap());
+    let input = IssuerInput {
+        provider: Some("Test".to_owned()),
+        account_id: Some("fail".to_owned()),
+        ..IssuerInput::default()
+    };
+    let wanted = permit(&test.service, (vault.clone(), name)).await;
+    test.service.issuers().set_issuer(wanted, input).await.unwrap();
+    let policy = PolicyInput {
+        kty: Some("EC".into()),
+        subject: Some("CN=a".into()),
+        issuer_name: Some("down".into()),
+        ..PolicyInput::default()
+    };
+    let request = CreateRequest {
+        vault,
+        name: CertificateName::parse("web").unwrap(),
+        policy: Some(policy),
+        enabled: None,
+        tags: None,
+        preserve_cert_order: None,
+        request_id: None,
+        client_request_id: None,
+    };
+    test.service.creations().create(permit(&test.service, request).await).await.unwrap();
+    crate::clients::until("failing", async || {
+        let (status, body) = readyz(&probes).await;
+        assert_eq!(status, 200, "{body}");
+        body.contains(r#""failing_issuers":[{"vault":"default","issuer":"down","provider":"Test","error":"The test"#)
+    })
+    .await;
+    test.service.measure(&metrics);
+    assert!(metrics.text().contains("certmint_issuers{provider=\"Test\",state=\"failing\"} 1\n"));
+}
+
+#[tokio::test]
 async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_them_again() {
     let store = Arc::new(Moody { inner: Sqlite::open_in_memory().unwrap(), mood: AtomicU8::new(WELL) });
     let test = start_on(store.clone(), MasterKeys::random(), Limits::default()).await;
@@ -126,7 +170,10 @@ async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_th
     let name = IssuerName::parse("corp").unwrap();
     let set = || async {
         let input = IssuerInput { provider: Some("Test".to_owned()), ..IssuerInput::default() };
-        test.service.set_issuer(&Caller::new("test", None), &VaultName::default_vault(), &name, input).await
+        test.service
+            .issuers()
+            .set_issuer(permit(&test.service, (VaultName::default_vault(), name.clone())).await, input)
+            .await
     };
     set().await.unwrap();
     store.mood.store(READ_ONLY, SeqCst);
@@ -139,7 +186,11 @@ async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_th
             "{body}"
         );
     }
-    test.service.issuer(&VaultName::default_vault(), &name).await.unwrap();
+    test.service
+        .issuers()
+        .issuer(permit(&test.service, (VaultName::default_vault(), name.clone())).await)
+        .await
+        .unwrap();
     store.mood.store(WELL, SeqCst);
     assert_eq!(readyz(&probes).await.0, 200, "it finds out by itself");
     set().await.unwrap();

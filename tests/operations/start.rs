@@ -1,4 +1,4 @@
-//! Starts that are refused, each with what to do.
+//! Starts that are refused, each with what to do, and settings that have to be in force after one.
 
 use crate::clients::{CREATE, rest};
 use crate::server::{ALICE, Place, ended};
@@ -117,4 +117,19 @@ fn a_server_for_others_leaves_no_core_dump() {
     let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+}
+
+#[tokio::test]
+async fn limits_of_imports_are_those_of_the_configuration() {
+    let place = Place::new("[limits]\nimport_certificates = 1\n");
+    let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    let (key, certificate) = (made.signing_key.serialize_pem(), made.cert.pem());
+    let server = place.start();
+    for (certificates, expected) in [(1, "HTTP/1.1 200"), (2, "more than 1 certificates (limits.import_certificates)")]
+    {
+        let body = serde_json::json!({"value": format!("{key}{}", certificate.repeat(certificates))}).to_string();
+        let path = "/certificates/web/import?api-version=7.4";
+        let answer = rest(&server, &place, Some(ALICE), "POST", path, &body).await;
+        assert!(answer.contains(expected), "{answer}");
+    }
 }

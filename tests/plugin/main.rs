@@ -7,6 +7,8 @@ mod mock;
 #[expect(dead_code, reason = "the orders of another suite, of which this one needs some")]
 #[path = "../issuer/orders.rs"]
 mod orders;
+#[path = "../support/permit.rs"]
+mod permit;
 mod program;
 #[path = "../support/service.rs"]
 mod service;

@@ -125,8 +125,12 @@ async fn a_store_without_its_mark_is_no_store_of_an_earlier_version() {
         let life = place.open().await;
         life.service.authenticate_records(std::time::Duration::ZERO).await.unwrap();
         life.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
-        assert_eq!(place.keys("meta/"), ["meta/authenticated"]);
+        assert_eq!(place.keys("meta/"), [""; 0]);
     }
+    place.remove("contacts/team-a");
+    let life = place.open().await;
+    life.service.authenticate_records(std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(place.keys("meta/"), ["meta/authenticated"]);
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! A row that stands under the key of another object: another vault's, or another name's.
 
+use crate::permit::permit;
 use crate::place::{A, B, Life, Place, policy, vault};
 use certmint::domain::{CertificateName, PolicyInput, RequestId};
-use certmint::service::{Caller, CreateRequest};
+use certmint::service::{AllVaults, CreateRequest, NewVault};
 
 #[tokio::test]
 async fn a_version_of_another_vault_gives_no_key() {
@@ -123,15 +124,25 @@ async fn settings_of_another_vault_are_not_taken() {
 
 #[tokio::test]
 async fn a_list_of_vaults_goes_on_behind_a_damaged_one_wherever_its_pages_end() {
-    let place = Place::new();
+    let mut place = Place::new();
+    place.limits.vaults.on_demand = false;
     place.filled().await;
-    place.open().await.service.create_vault(&vault("team-z"), None, None).await.unwrap();
+    {
+        let life = place.open().await;
+        let team_z = NewVault { name: vault("team-z"), retention_days: None, purge_protection: None };
+        life.service.vault_objects().create_vault(permit(&life.service, team_z).await).await.unwrap();
+    }
     place.moved(&format!("vaults/{A}"), &format!("vaults/{B}"));
     let life = place.open().await;
     for size in 1..5 {
         let (mut token, mut names) = (String::new(), Vec::new());
         loop {
-            let page = life.service.list_vaults(size, &token).await.unwrap();
+            let page = life
+                .service
+                .vault_objects()
+                .list_vaults(permit(&life.service, AllVaults).await, size, &token)
+                .await
+                .unwrap();
             names.extend(page.vaults.into_iter().map(|vault| vault.name.to_string()));
             token = page.next_page_token;
             if token.is_empty() {
@@ -144,7 +155,6 @@ async fn a_list_of_vaults_goes_on_behind_a_damaged_one_wherever_its_pages_end() 
 
 fn request(life: &Life, vault_name: &str, name: &str, id: &str) -> impl Future<Output = certmint::domain::Result<()>> {
     let request = CreateRequest {
-        caller: Caller::server(),
         vault: vault(vault_name),
         name: CertificateName::parse(name).unwrap(),
         policy: Some(PolicyInput {
@@ -160,7 +170,7 @@ fn request(life: &Life, vault_name: &str, name: &str, id: &str) -> impl Future<O
         client_request_id: None,
     };
     let service = life.service.clone();
-    async move { service.create(request).await.map(|_| ()) }
+    async move { service.creations().create(permit(&service, request).await).await.map(|_| ()) }
 }
 
 #[tokio::test]

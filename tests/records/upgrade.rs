@@ -13,8 +13,9 @@ const STORED: [&str; 2] = [include_str!("../data/stored-v1.json"), include_str!(
 #[tokio::test]
 async fn a_store_of_an_earlier_version_gets_its_codes_at_the_first_start() {
     let place = Place::new();
-    drop(place.open().await);
-    place.remove("meta/authenticated");
+    // The keys of the files were sealed by another server; without one of its own a process would not start.
+    place.open().await.issued("default", "aaa").await;
+    place.strip_all();
     let mut stored = Vec::new();
     for file in STORED {
         let file: Value = serde_json::from_str(file).unwrap();
@@ -64,6 +65,23 @@ async fn what_replicas_of_the_earlier_version_write_is_accepted_until_the_window
     place.open().await.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
 }
 
+/// Every write of a new version has a code, so the store has to say before the first one that others have none.
+#[tokio::test]
+async fn a_process_that_ends_after_its_first_write_leaves_a_store_that_the_next_one_takes_over() {
+    let place = Place::new();
+    place.filled().await;
+    place.strip_all();
+    let life = place.open().await;
+    assert_eq!(place.keys("meta/"), ["meta/sweep"]);
+    life.ok("new", "PUT /certificates/contacts", r#"{"contacts":[{"email":"a@b.example"}]}"#).await;
+    drop(life);
+    let life = place.open().await;
+    life.ok(A, "GET /certificates/contacts", "").await;
+    assert_eq!(life.service.authenticate_records(Duration::ZERO).await.unwrap(), Authenticated::All);
+    life.ok(A, "GET /certificates/contacts", "").await;
+    assert_eq!(place.keys("meta/"), ["meta/authenticated"]);
+}
+
 #[tokio::test]
 async fn a_record_that_names_another_object_is_not_taken_over() {
     let place = Place::new();
@@ -81,9 +99,16 @@ async fn a_server_that_is_told_so_takes_nothing_over() {
     let mut place = Place::new();
     place.filled().await;
     place.strip_all();
-    place.limits.accept_unauthenticated = false;
+    place.limits.takeover.accept = false;
     let life = place.open().await;
+    assert_eq!(life.service.authenticate_records(Duration::ZERO).await.unwrap(), Authenticated::All);
     life.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
+    drop(life);
+    assert_eq!(place.keys("meta/"), [""; 0]);
+    // Another start may take it over.
+    place.limits.takeover.accept = true;
+    let life = place.open().await;
+    life.ok(A, "GET /certificates/contacts", "").await;
 }
 
 #[tokio::test]

@@ -3,12 +3,13 @@
 
 use crate::authority::{ACCOUNTS, signed};
 use crate::harness::{Harness, Sight, vault};
+use crate::permit::permit;
 use crate::replica::{Door, Replica};
 use crate::watcher;
 use certmint::domain::{
     CertificateName, Detail, Error, IssuerInput, IssuerName, Operation, PolicyInput, Reason, RequestId, Result,
 };
-use certmint::service::{self, CreateRequest, Created, MergeRequest, PendingRef, Service};
+use certmint::service::{CreateRequest, Created, MergeRequest, PendingRef, Service};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -109,7 +110,7 @@ impl Caller {
         let from = self.harness.server.told();
         let answer = self.insist(|service| {
             let request = request.clone();
-            async move { service.create(request).await }
+            async move { service.creations().create(permit(&service, request).await).await }
         });
         match answer.await? {
             Ok(Created { operation, resume_token }) => {
@@ -145,7 +146,10 @@ impl Caller {
     async fn look(&self, name: &CertificateName, id: Option<RequestId>) -> Option<Operation> {
         let from = self.harness.server.told();
         let expected = expected(name, id);
-        match self.once(async |service: Service| service.pending(&expected).await).await? {
+        match self
+            .once(async |service: Service| service.pending().pending(permit(&service, expected.clone()).await).await)
+            .await?
+        {
             Ok((operation, token)) => {
                 self.harness.told_with(&operation, &token);
                 self.harness.observe(name, from, Sight::There(operation.request_id, operation.revision));
@@ -171,7 +175,10 @@ impl Caller {
 
     async fn cancel(&self, name: &CertificateName) {
         let expected = self.meant(name).await;
-        match self.insist(async |service: Service| service.cancel(&expected).await).await {
+        match self
+            .insist(async |service: Service| service.pending().cancel(permit(&service, expected.clone()).await).await)
+            .await
+        {
             Some(Ok((operation, token))) => {
                 self.harness.told_with(&operation, &token);
                 self.harness.knowledge.lock().unwrap().cancelled.push(operation.request_id);
@@ -186,7 +193,12 @@ impl Caller {
 
     async fn delete(&self, name: &CertificateName) {
         let expected = self.meant(name).await;
-        match self.insist(async |service: Service| service.delete_pending(&expected).await).await {
+        match self
+            .insist(async |service: Service| {
+                service.pending().delete_pending(permit(&service, expected.clone()).await).await
+            })
+            .await
+        {
             Some(Ok(operation)) => self.harness.knowledge.lock().unwrap().deleted.push(operation.request_id),
             Some(Err(error)) if error.reason == Reason::PendingNotFound => {}
             Some(Err(error)) => self.unexpected("delete", &error),
@@ -199,16 +211,10 @@ impl Caller {
         let policy = policy(&found.issuer.name, 0).complete(found.created).unwrap();
         let x5c = signed(&found.csr.0, &policy, found.request_id, found.version, found.created);
         let id = self.harness.percent(50).then_some(found.request_id);
-        let request = MergeRequest {
-            caller: service::Caller::new("test", None),
-            wanted: expected(name, id),
-            x5c,
-            enabled: None,
-            tags: None,
-        };
+        let request = MergeRequest { wanted: expected(name, id), x5c, enabled: None, tags: None };
         let answer = self.insist(|service| {
             let request = request.clone();
-            async move { service.merge(request).await }
+            async move { service.pending().merge(permit(&service, request).await).await }
         });
         match answer.await {
             Some(Ok(view)) => {
@@ -242,12 +248,8 @@ impl Caller {
                 ..IssuerInput::default()
             };
             let name = IssuerName::parse(account).unwrap();
-            self.door()
-                .await
-                .service
-                .set_issuer(&service::Caller::new("test", None), &vault(), &name, input)
-                .await
-                .unwrap();
+            let service = self.door().await.service;
+            service.issuers().set_issuer(permit(&service, (vault(), name)).await, input).await.unwrap();
         }
     }
 
@@ -258,7 +260,11 @@ impl Caller {
             let Some(found) = self.look(&name, None).await else { continue };
             if found.in_progress() && ["Unknown", "holds"].contains(&found.issuer.name.as_str()) {
                 let expected = expected(&name, Some(found.request_id));
-                let answer = self.insist(async |service: Service| service.cancel(&expected).await.map(drop)).await;
+                let answer = self
+                    .insist(async |service: Service| {
+                        service.pending().cancel(permit(&service, expected.clone()).await).await.map(drop)
+                    })
+                    .await;
                 self.expect_done("the last cancellation", answer);
             }
         }
@@ -268,7 +274,11 @@ impl Caller {
     pub(crate) async fn delete_all(&self) {
         for number in 0..self.harness.profile.names {
             let expected = expected(&name(number), None);
-            let answer = self.insist(async |service: Service| service.delete_pending(&expected).await.map(drop)).await;
+            let answer = self
+                .insist(async |service: Service| {
+                    service.pending().delete_pending(permit(&service, expected.clone()).await).await.map(drop)
+                })
+                .await;
             self.expect_done("the last deletion", answer);
         }
     }
@@ -314,7 +324,6 @@ pub(crate) fn request(
     act: usize,
 ) -> CreateRequest {
     CreateRequest {
-        caller: service::Caller::new("test", None),
         vault: vault(),
         name: name.clone(),
         policy: Some(policy(issuer, act)),

@@ -19,6 +19,8 @@ mod link;
 mod mutant;
 mod mutants;
 mod oracle;
+#[path = "../support/permit.rs"]
+mod permit;
 mod profile;
 mod regressions;
 mod replica;

@@ -4,6 +4,7 @@ use crate::around::{Around, store_around};
 use crate::caller::{name, request};
 use crate::false_provider::FalseProvider;
 use crate::harness::vault;
+use crate::permit::permit;
 use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{IssuerInput, IssuerName, Operation, RequestId, Timestamp};
@@ -11,7 +12,7 @@ use certmint::issuer::provider::Progress;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::{Checkpoint, Issuers, Step};
 use certmint::keys::{Keys, MasterKeys, Sealer, random_id};
-use certmint::service::{self, CreateRequest, Limits, PendingRef, Service, UpdateRequest};
+use certmint::service::{CreateRequest, Limits, PendingRef, Service, UpdateRequest};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::store::{Record, Store, StoreError};
 use futures_util::future::BoxFuture;
@@ -67,13 +68,11 @@ async fn an_order_on_its_way() -> Scene {
     };
     let (one, other) = (replica().await, replica().await);
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
-    one.set_issuer(&service::Caller::new("test", None), &vault(), &IssuerName::parse("slow").unwrap(), input)
-        .await
-        .unwrap();
+    one.issuers().set_issuer(permit(&one, (vault(), IssuerName::parse("slow").unwrap())).await, input).await.unwrap();
     let id = RequestId::from_uuid(random_id());
-    one.create(request(&name(0), "slow", Some(id), 0)).await.unwrap();
-    let due = one.claim(9).await.unwrap().remove(0);
-    let step = tokio::spawn(async move { one.step(due).await });
+    one.creations().create(permit(&one, request(&name(0), "slow", Some(id), 0)).await).await.unwrap();
+    let due = one.jobs().claim(9).await.unwrap().remove(0);
+    let step = tokio::spawn(async move { one.jobs().step(due).await });
     yield_now().await;
     let expected = PendingRef { vault: vault(), name: name(0), request_id: Some(id) };
     Scene { slow, clock, other, expected, step }
@@ -82,8 +81,8 @@ async fn an_order_on_its_way() -> Scene {
 impl Scene {
     /// What the other replica finds to do, done.
     async fn work(&self) {
-        for due in self.other.claim(9).await.unwrap() {
-            self.other.step(due).await.unwrap();
+        for due in self.other.jobs().claim(9).await.unwrap() {
+            self.other.jobs().step(due).await.unwrap();
         }
     }
 
@@ -101,7 +100,7 @@ impl Scene {
 #[tokio::test]
 async fn a_cancellation_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
-    scene.other.cancel(&scene.expected).await.unwrap();
+    scene.other.pending().cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0], "the authority would forget the cancellation, and then get the order");
     scene.arrives().await;
@@ -113,8 +112,8 @@ async fn a_cancellation_does_not_overtake_an_order_on_its_way() {
 async fn a_deletion_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
     // The cancellation first: it must not hide that an order is on its way.
-    scene.other.cancel(&scene.expected).await.unwrap();
-    scene.other.delete_pending(&scene.expected).await.unwrap();
+    scene.other.pending().cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    scene.other.pending().delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0]);
     scene.arrives().await;
@@ -125,7 +124,7 @@ async fn a_deletion_does_not_overtake_an_order_on_its_way() {
 #[tokio::test]
 async fn a_deletion_of_the_certificate_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
-    scene.other.delete_certificate(&vault(), &name(0)).await.unwrap();
+    scene.other.deletions().delete_certificate(permit(&scene.other, (vault(), name(0))).await).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0]);
     scene.arrives().await;
@@ -139,12 +138,12 @@ async fn an_operation_that_fails_by_its_deadline_leaves_no_order_behind() {
     scene.arrives().await;
     scene.clock.advance(Limits::default().issuing_deadline);
     scene.work().await;
-    let failed = scene.other.operation(&scene.expected).await.unwrap();
+    let failed = scene.other.pending().operation(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     assert_eq!(failed.error().unwrap().code, "Certificate issuer error");
     assert!(failed.error().unwrap().message.contains("before the deadline"), "{failed:?}");
     assert_eq!(scene.heard(), ["order"]);
     // What is to be told is in the store alone, as after kill -9; and nobody keeps it by deleting the operation.
-    scene.other.delete_pending(&scene.expected).await.unwrap();
+    scene.other.pending().delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), ["order", "cancel"]);
     scene.clock.advance(Limits::default().cancelling_deadline);
@@ -157,7 +156,7 @@ async fn an_order_is_cancelled_however_late_its_operation_is_deleted() {
     let mut scene = an_order_on_its_way().await;
     scene.arrives().await;
     scene.clock.advance(Limits::default().issuing_deadline - Duration::from_millis(1));
-    scene.other.delete_pending(&scene.expected).await.unwrap();
+    scene.other.pending().delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.clock.advance(Duration::from_secs(5));
     scene.work().await;
     assert_eq!(scene.heard(), ["order", "cancel"]);
@@ -168,16 +167,16 @@ async fn a_change_sends_no_second_order_beside_one_on_its_way() {
     let mut scene = an_order_on_its_way().await;
     let change =
         UpdateRequest { vault: vault(), name: name(0), version: None, policy: None, enabled: Some(false), tags: None };
-    scene.other.update_certificate(&change).await.unwrap();
-    assert_eq!(scene.other.claim(9).await.unwrap().len(), 0);
+    scene.other.certificates().update_certificate(permit(&scene.other, change.clone()).await).await.unwrap();
+    assert_eq!(scene.other.jobs().claim(9).await.unwrap().len(), 0);
     scene.arrives().await;
-    assert_eq!(scene.other.claim(9).await.unwrap().len(), 1, "at once when the order had arrived");
+    assert_eq!(scene.other.jobs().claim(9).await.unwrap().len(), 1, "at once when the order had arrived");
 }
 
 #[tokio::test]
 async fn a_cancellation_waits_for_no_replica_that_died_longer_than_its_lease() {
     let scene = an_order_on_its_way().await;
-    scene.other.cancel(&scene.expected).await.unwrap();
+    scene.other.pending().cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.step.abort();
     scene.clock.advance(Limits::default().lease);
     scene.work().await;
@@ -190,9 +189,9 @@ async fn a_claim_that_arrives_after_its_lease_is_not_acted_upon() {
     scene.step.abort();
     scene.slow.gate.add_permits(9);
     scene.clock.advance(Limits::default().lease);
-    let late = scene.other.claim(9).await.unwrap().remove(0);
+    let late = scene.other.jobs().claim(9).await.unwrap().remove(0);
     scene.clock.advance(Limits::default().lease);
-    scene.other.step(late).await.unwrap();
+    scene.other.jobs().step(late).await.unwrap();
     assert_eq!(scene.heard(), [""; 0]);
     scene.work().await;
     assert_eq!(scene.heard(), ["order"]);
@@ -248,16 +247,16 @@ async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize
     let first = {
         let (service, request) = (service.clone(), request.clone());
         async move {
-            service.create(request).await.unwrap();
+            service.creations().create(permit(&service, request).await).await.unwrap();
             if completed {
-                for due in service.claim(9).await.unwrap() {
-                    service.step(due).await.unwrap();
+                for due in service.jobs().claim(9).await.unwrap() {
+                    service.jobs().step(due).await.unwrap();
                 }
             }
         }
     };
     *store.then.lock().unwrap() = Some(Box::pin(first));
-    let second = service.create(request).await.unwrap().operation;
+    let second = service.creations().create(permit(&service, request).await).await.unwrap().operation;
     (second, Store::events(&*store, 0, 99).await.unwrap().events.len())
 }
 
@@ -288,11 +287,11 @@ async fn a_step_that_ends_while_due_times_follow_a_clock_that_was_set_back_leave
     let keys = Keys::inline(Arc::new(Sealer::new(MasterKeys::random())), Arc::new(random_id));
     let issuers = Issuers::new(slow.provider());
     let service = Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), Limits::default()).await.unwrap();
-    service.create(request(&name(0), "Self", None, 0)).await.unwrap();
-    let due = service.claim(9).await.unwrap().remove(0);
+    service.creations().create(permit(&service, request(&name(0), "Self", None, 0)).await).await.unwrap();
+    let due = service.jobs().claim(9).await.unwrap().remove(0);
     let step = tokio::spawn({
         let service = service.clone();
-        async move { service.step(due).await }
+        async move { service.jobs().step(due).await }
     });
     yield_now().await;
     clock.set(begin);
@@ -301,7 +300,7 @@ async fn a_step_that_ends_while_due_times_follow_a_clock_that_was_set_back_leave
         slow.gate.add_permits(1);
         step.await.unwrap().unwrap();
     }));
-    assert!(service.claim(9).await.unwrap().is_empty(), "it is to be asked again in five seconds");
+    assert!(service.jobs().claim(9).await.unwrap().is_empty(), "it is to be asked again in five seconds");
     clock.advance(Duration::from_secs(6));
-    assert_eq!(service.claim(9).await.unwrap().len(), 1);
+    assert_eq!(service.jobs().claim(9).await.unwrap().len(), 1);
 }

@@ -150,7 +150,7 @@ impl Life {
             tokio::spawn(worker::run(service.clone(), options, stop.clone())),
             tokio::spawn({
                 let (service, stop) = (service.clone(), stop.clone());
-                async move { service.tail(stop).await }
+                async move { service.watch().tail(stop).await }
             }),
         ];
         Ok(Self { service, store, closing: CancellationToken::new(), dead, stop, tasks })

@@ -2,6 +2,7 @@
 
 use crate::caller::{Caller, name};
 use crate::harness::vault;
+use crate::permit::permit;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use certmint::domain::pending::Transition;
 use certmint::domain::{CertificateName, Error, Operation, Reason};
@@ -166,7 +167,7 @@ impl Watcher {
         let opened = tokio::select! {
             biased;
             () = door.dead.cancelled() => return Cut::Broken,
-            opened = door.service.watch(request, &who, door.closing.clone()) => opened,
+            opened = door.service.watch().open(permit(&door.service, request).await, &who, door.closing.clone()) => opened,
         };
         if token.is_empty() {
             chain.opened = harness.server.head();

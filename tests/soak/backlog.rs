@@ -1,5 +1,6 @@
 //! Very many operations in progress, made by the service itself on the store of a cluster that stands still.
 
+use crate::permit::permit;
 use certmint::clock::SystemClock;
 use certmint::domain::{CertificateName, PolicyInput, VaultName};
 use certmint::issuer::Issuers;
@@ -7,7 +8,7 @@ use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{Caller, CreateRequest, Limits, Service};
+use certmint::service::{CreateRequest, Limits, Service};
 use certmint::store::Store;
 use certmint::store::postgres::{Postgres, PostgresOptions};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
@@ -57,7 +58,7 @@ pub(crate) async fn make(data: &Path, url: Option<&str>, count: usize) {
                     if number >= count {
                         return;
                     }
-                    service.create(request(number)).await.unwrap();
+                    service.creations().create(permit(&service, request(number)).await).await.unwrap();
                 }
             })
         })
@@ -75,7 +76,6 @@ fn request(number: usize) -> CreateRequest {
         ..PolicyInput::default()
     };
     CreateRequest {
-        caller: Caller::new("test", None),
         vault: VaultName::default_vault(),
         name: CertificateName::parse(&format!("waiting-{number}")).unwrap(),
         policy: Some(policy),

@@ -20,7 +20,10 @@ mod ledger;
 mod load;
 mod many;
 mod network;
+mod old_stores;
 mod oracle;
+#[path = "../support/permit.rs"]
+mod permit;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod process;

@@ -263,3 +263,33 @@ async fn a_reader_of_an_old_state_only_delays_the_erasing() {
     operator.execute_batch("COMMIT").unwrap();
     erased(folder.path(), &gone).await;
 }
+
+/// Makes every COMMIT fail that writes the record `poison`: a foreign key that is checked late.
+const POISON: &str = "
+    CREATE TABLE parent (id INTEGER PRIMARY KEY);
+    CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);
+    CREATE TRIGGER poison AFTER INSERT ON records WHEN new.key = 'poison' BEGIN INSERT INTO child VALUES (1); END;
+";
+
+#[tokio::test]
+async fn what_is_written_over_the_remains_of_a_large_transaction_that_failed_is_erased_too() {
+    for (seed, sizes) in (41..).zip([SIZES[0], SIZES[1]]) {
+        let (folder, path) = place();
+        let store = open(&path);
+        Connection::open(&path).unwrap().execute_batch(POISON).unwrap();
+        let mut life = Life::new(seed, sizes);
+        // Pages with room between their cells, in the file and not in the log.
+        for _ in 0..300 {
+            life.step(&store).await;
+        }
+        erased(folder.path(), &life.gone).await;
+        // Larger than what SQLite keeps in memory of a transaction.
+        let large = (0..32).map(|i| new(&format!("z{i}"), &"x".repeat(1 << 20)));
+        let lost = store.commit(puts(large.chain([new("poison", "")]).collect::<Vec<_>>())).await;
+        assert!(lost.is_err(), "the COMMIT was to fail");
+        for _ in 0..300 {
+            life.step(&store).await;
+        }
+        erased(folder.path(), &life.gone).await;
+    }
+}

@@ -5,6 +5,7 @@ mod claims;
 mod crash;
 mod erase;
 mod faults;
+mod foreign;
 mod log;
 mod many;
 mod naive;

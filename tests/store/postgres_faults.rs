@@ -93,6 +93,60 @@ async fn an_outcome_that_cannot_be_asked_for_is_told_as_unknown() {
     assert!(whole_log(&store, 9).await.len() <= 1);
 }
 
+#[tokio::test]
+async fn a_commit_that_never_gets_through_is_given_up_in_time_and_not_there() {
+    let options = PostgresOptions { retry_for: Duration::from_millis(600), ..impatient() };
+    let (store, proxy, operator) = through_a_proxy(options).await;
+    proxy.break_every_commit(Fault::CutBefore);
+    let answer = tokio::time::timeout(Duration::from_secs(120), store.commit(puts([new("a", "")])));
+    let error = answer.await.expect("it is tried for ever").unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)) && error.to_string().contains("nothing is written"), "{error}");
+    assert!(proxy.hits() > 1, "it was not tried again");
+    let there: i64 = operator.query_one("SELECT count(*) FROM records", &[]).await.unwrap().get(0);
+    assert_eq!(there, 0);
+}
+
+#[tokio::test]
+async fn a_connection_to_a_server_that_takes_no_writes_any_more_is_not_used_again() {
+    let own = Server::start();
+    let url = own.fresh().await;
+    let options = PostgresOptions { retry_for: Duration::from_millis(300), ..PostgresOptions::default() };
+    let store = open_with(&url, options).await.unwrap();
+    create(&store, "before", "").await;
+    let operator = server::connect(&url).await;
+    let writers = async || {
+        let sql = "SELECT pid FROM pg_stat_activity WHERE application_name = 'certmint: writer'";
+        let rows = operator.query(sql, &[]).await.unwrap();
+        rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>()
+    };
+    let first = writers().await;
+    let read_only = async |value: &str| {
+        operator.batch_execute(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).await.unwrap();
+        operator.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    };
+    read_only("on").await;
+    // The server tells its processes one after the other.
+    let error = tokio::time::timeout(Duration::from_secs(120), async {
+        for number in 0.. {
+            if let Err(error) = store.commit(puts([new(&format!("k{number}"), "")])).await {
+                return error;
+            }
+        }
+        unreachable!()
+    });
+    let error = error.await.expect("the server goes on to take writes");
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    operator.batch_execute("SET default_transaction_read_only = off").await.unwrap();
+    read_only("off").await;
+    tokio::time::timeout(Duration::from_secs(120), async {
+        while store.commit(puts([new("after", "")])).await.is_err() {}
+    })
+    .await
+    .expect("it does not connect again");
+    let now = writers().await;
+    assert!(first.len() == 1 && now.len() == 1 && first != now, "{first:?} {now:?}");
+}
+
 /// Ends the connections of a job, as an administrator or a broken network would.
 async fn end_connections(operator: &Client, job: &str) -> u64 {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

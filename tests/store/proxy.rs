@@ -1,7 +1,7 @@
 //! A network between store and database that breaks in the moment of a COMMIT.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -24,6 +24,7 @@ pub(crate) struct Proxy {
     pub(crate) port: u16,
     next: Arc<AtomicU8>,
     hit: Arc<AtomicU32>,
+    always: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -31,14 +32,20 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (next, hit) = (Arc::new(AtomicU8::new(Fault::None as u8)), Arc::new(AtomicU32::new(0)));
-        let (faults, hits) = (next.clone(), hit.clone());
+        let always = Arc::new(AtomicBool::new(false));
+        let (faults, hits, lasting) = (next.clone(), hit.clone(), always.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (faults, hits) = (faults.clone(), hits.clone());
-                tokio::spawn(async move { carry(client, to, &faults, &hits).await });
+                let (faults, hits, lasting) = (faults.clone(), hits.clone(), lasting.clone());
+                tokio::spawn(async move { carry(client, to, &faults, &hits, &lasting).await });
             }
         });
-        Self { port, next, hit }
+        Self { port, next, hit, always }
+    }
+
+    pub(crate) fn break_every_commit(&self, fault: Fault) {
+        self.always.store(true, Ordering::SeqCst);
+        self.break_next_commit(fault);
     }
 
     pub(crate) fn break_next_commit(&self, fault: Fault) {
@@ -51,7 +58,7 @@ impl Proxy {
     }
 }
 
-async fn carry(client: TcpStream, to: u16, faults: &AtomicU8, hits: &AtomicU32) {
+async fn carry(client: TcpStream, to: u16, faults: &AtomicU8, hits: &AtomicU32, lasting: &AtomicBool) {
     let server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
@@ -62,7 +69,8 @@ async fn carry(client: TcpStream, to: u16, faults: &AtomicU8, hits: &AtomicU32) 
                 let Ok(length @ 1..) = read else { return };
                 let bytes = &up[..length];
                 let is_commit = bytes.windows(16).any(|part| part == b"-- commit\nCOMMIT");
-                let fault = if is_commit { faults.swap(Fault::None as u8, Ordering::SeqCst) } else { 0 };
+                let next = if lasting.load(Ordering::SeqCst) { faults.load(Ordering::SeqCst) } else { 0 };
+                let fault = if is_commit { faults.swap(next, Ordering::SeqCst) } else { 0 };
                 if fault != Fault::None as u8 {
                     hits.fetch_add(1, Ordering::SeqCst);
                 }

@@ -38,7 +38,7 @@ pub(crate) async fn start_on(store: Arc<dyn Store>, keys: MasterKeys, limits: Li
     tokio::spawn(worker::run(service.clone(), WorkerOptions::default(), stop.clone()));
     tokio::spawn({
         let (service, stop) = (service.clone(), stop.clone());
-        async move { service.tail(stop).await }
+        async move { service.watch().tail(stop).await }
     });
     TestService { service, _stop: stop.drop_guard() }
 }

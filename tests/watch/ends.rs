@@ -1,6 +1,7 @@
 //! The ends of streams that a random run meets too rarely, one test each.
 
 use crate::harness::{Life, set_issuers};
+use crate::permit::permit;
 use crate::writer::request;
 use certmint::domain::{CertificateName, Operation, Reason, Status, Timestamp, VaultName};
 use certmint::keys::{MasterKeys, Sealer};
@@ -29,14 +30,26 @@ async fn server() -> Server {
 impl Server {
     async fn create(&self, name: &str, issuer: &str) -> (Operation, String) {
         let name = CertificateName::parse(name).unwrap();
-        let created = self.life.service.create(request(VaultName::default_vault(), name, issuer)).await.unwrap();
+        let created = self
+            .life
+            .service
+            .creations()
+            .create(permit(&self.life.service, request(VaultName::default_vault(), name, issuer)).await)
+            .await
+            .unwrap();
         (created.operation, created.resume_token)
     }
 
     /// Everything that a stream says until it ends, and how it ended.
     async fn watch(&self, request: WatchRequest, closing: &CancellationToken) -> (Vec<WatchItem>, Option<Reason>) {
         let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-        let mut stream = match self.life.service.watch(request, &who, closing.clone()).await {
+        let mut stream = match self
+            .life
+            .service
+            .watch()
+            .open(permit(&self.life.service, request).await, &who, closing.clone())
+            .await
+        {
             Ok(stream) => stream,
             Err(error) => return (Vec::new(), Some(error.reason)),
         };
@@ -119,7 +132,7 @@ async fn a_watch_until_the_end_that_resumes_before_the_end_sees_it() {
 async fn a_watch_until_the_end_of_an_operation_that_is_gone_is_over_at_once() {
     let server = server().await;
     let (operation, _) = server.create("web", "Unknown").await;
-    server.life.service.delete_pending(&expected("web")).await.unwrap();
+    server.life.service.pending().delete_pending(permit(&server.life.service, expected("web")).await).await.unwrap();
     let by_id = WatchRequest { request_id: Some(operation.request_id), until_terminal: true, ..all() };
     for snapshot in [Snapshot::None, Snapshot::InProgress, Snapshot::All] {
         let request = WatchRequest { snapshot: Some(snapshot), ..by_id.clone() };
@@ -140,7 +153,7 @@ async fn without_a_snapshot_a_watch_until_the_end_waits_for_what_is_open() {
     let closing = CancellationToken::new();
     let (watched, ()) = tokio::join!(server.watch(request, &closing), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        server.life.service.cancel(&expected("web")).await.unwrap();
+        server.life.service.pending().cancel(permit(&server.life.service, expected("web")).await).await.unwrap();
     });
     let (seen, end) = watched;
     assert_eq!(end, None);
@@ -155,13 +168,25 @@ async fn a_stop_interrupts_a_long_replay_and_its_token_goes_on_where_it_ended() 
     let server = server().await;
     let (_, resume_token) = server.create("web", "Unknown").await;
     for _ in 0..20 {
-        server.life.service.delete_pending(&expected("web")).await.unwrap();
+        server
+            .life
+            .service
+            .pending()
+            .delete_pending(permit(&server.life.service, expected("web")).await)
+            .await
+            .unwrap();
         server.create("web", "Unknown").await;
     }
     let closing = CancellationToken::new();
     let request = WatchRequest { resume_token, ..all() };
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-    let mut stream = server.life.service.watch(request, &who, closing.clone()).await.unwrap();
+    let mut stream = server
+        .life
+        .service
+        .watch()
+        .open(permit(&server.life.service, request).await, &who, closing.clone())
+        .await
+        .unwrap();
     assert!(matches!(stream.next().await, Some(Ok(WatchItem::Event(_)))));
     closing.cancel();
     let (mut events, mut token) = (1, String::new());
@@ -189,7 +214,13 @@ async fn a_stop_in_the_middle_of_a_snapshot_gives_no_token() {
     }
     let closing = CancellationToken::new();
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-    let mut stream = server.life.service.watch(all(), &who, closing.clone()).await.unwrap();
+    let mut stream = server
+        .life
+        .service
+        .watch()
+        .open(permit(&server.life.service, all()).await, &who, closing.clone())
+        .await
+        .unwrap();
     assert!(matches!(stream.next().await, Some(Ok(WatchItem::Snapshot(_)))));
     closing.cancel();
     let rest: Vec<_> = stream.collect().await;

@@ -1,6 +1,7 @@
 //! A service that can be stopped and started again on the same store, politely or in the middle of
 //! its work.
 
+use crate::permit::permit;
 use certmint::clock::SystemClock;
 use certmint::domain::{IssuerInput, IssuerName, VaultName};
 use certmint::issuer::Issuers;
@@ -8,7 +9,7 @@ use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, Sealer};
 use certmint::service::watch::WatchLimits;
-use certmint::service::{Caller, Limits, Service};
+use certmint::service::{Limits, Service};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::worker::{self, WorkerOptions};
@@ -47,7 +48,7 @@ impl Life {
             tokio::spawn(worker::run(service.clone(), options, stop.clone())),
             tokio::spawn({
                 let (service, stop) = (service.clone(), stop.clone());
-                async move { service.tail(stop).await }
+                async move { service.watch().tail(stop).await }
             }),
         ];
         Self { service, store, closing: CancellationToken::new(), cut: CancellationToken::new(), stop, tasks }
@@ -89,7 +90,7 @@ pub(crate) async fn set_issuers(service: &Service) {
                 ..IssuerInput::default()
             };
             let (vault, name) = (VaultName::parse(vault).unwrap(), IssuerName::parse(account).unwrap());
-            service.set_issuer(&Caller::new("test", None), &vault, &name, input).await.unwrap();
+            service.issuers().set_issuer(permit(&service, (vault.clone(), name.clone())).await, input).await.unwrap();
         }
     }
 }

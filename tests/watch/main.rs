@@ -9,7 +9,10 @@ mod ends;
 mod harness;
 mod model;
 mod oracle;
+#[path = "../support/permit.rs"]
+mod permit;
 mod random_run;
 mod replica;
+mod unreadable;
 mod watcher;
 mod writer;

@@ -2,6 +2,7 @@
 
 use crate::around::{Around, store_around};
 use crate::harness::{Life, set_issuers};
+use crate::permit::permit;
 use crate::writer::request;
 use async_trait::async_trait;
 use certmint::clock::SystemClock;
@@ -45,7 +46,7 @@ async fn a_resumed_stream_is_caught_up_with_the_log_and_not_with_what_its_replic
     let vault = VaultName::default_vault();
     let create = async |name: &str| {
         let name = CertificateName::parse(name).unwrap();
-        one.service.create(request(vault.clone(), name, "hold")).await.unwrap()
+        one.service.creations().create(permit(&one.service, request(vault.clone(), name, "hold")).await).await.unwrap()
     };
     let token = create("before").await.resume_token;
 
@@ -70,7 +71,7 @@ async fn a_resumed_stream_is_caught_up_with_the_log_and_not_with_what_its_replic
         deadline: None,
     };
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-    let mut stream = two.watch(expected, &who, CancellationToken::new()).await.unwrap();
+    let mut stream = two.watch().open(permit(&two, expected).await, &who, CancellationToken::new()).await.unwrap();
     let mut told = Vec::new();
     loop {
         match stream.next().await.unwrap().unwrap() {

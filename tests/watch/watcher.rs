@@ -3,6 +3,7 @@
 use crate::dice::Dice;
 use crate::harness::VAULTS;
 use crate::model::{Connection, End, Heads, Seen, position};
+use crate::permit::permit;
 use crate::random_run::Shared;
 use crate::writer::NAMES;
 use certmint::domain::{CertificateName, Status, VaultName};
@@ -53,7 +54,7 @@ async fn connect(
     let resumed = (!request.resume_token.is_empty()).then(|| position(&request.resume_token));
     let before = *doorbell.borrow();
     let who = Subscriber { principal: format!("watcher-{number}"), connection: number as u64 };
-    let opened = service.watch(request.clone(), &who, closing).await;
+    let opened = service.watch().open(permit(&service, request.clone()).await, &who, closing).await;
     let now = *doorbell.borrow();
     let heads = Heads { before, opened: now, caught_up: now, end: now };
     let mut connection = Connection { request: request.clone(), resumed, heads, seen: Vec::new(), end: End::Left };

@@ -2,8 +2,9 @@
 
 use crate::dice::Dice;
 use crate::harness::{ISSUERS, Life, VAULTS};
+use crate::permit::permit;
 use certmint::domain::{CertificateName, PolicyInput, Reason, RequestId, VaultName};
-use certmint::service::{Caller, CreateRequest, PendingRef};
+use certmint::service::{CreateRequest, PendingRef};
 
 #[rustfmt::skip]
 pub(crate) const NAMES: [&str; 20] = [
@@ -19,16 +20,21 @@ pub(crate) async fn act(life: &Life, dice: &mut Dice) -> Option<(VaultName, Requ
     let refused = match dice.below(10) {
         0..6 => {
             let issuer = dice.one_of(&["Unknown", "Self", ISSUERS[0], ISSUERS[1], ISSUERS[2]]);
-            match life.service.create(request(vault.clone(), name, issuer)).await {
+            match life
+                .service
+                .creations()
+                .create(permit(&life.service, request(vault.clone(), name, issuer)).await)
+                .await
+            {
                 Ok(created) => return Some((vault, created.operation.request_id)),
                 Err(error) => error,
             }
         }
-        6..8 => match life.service.cancel(&expected).await {
+        6..8 => match life.service.pending().cancel(permit(&life.service, expected.clone()).await).await {
             Ok(_) => return None,
             Err(error) => error,
         },
-        _ => match life.service.delete_pending(&expected).await {
+        _ => match life.service.pending().delete_pending(permit(&life.service, expected.clone()).await).await {
             Ok(_) => return None,
             Err(error) => error,
         },
@@ -46,7 +52,6 @@ pub(crate) fn request(vault: VaultName, name: CertificateName, issuer: &str) -> 
         ..PolicyInput::default()
     };
     CreateRequest {
-        caller: Caller::new("test", None),
         vault,
         name,
         policy: Some(policy),

@@ -80,16 +80,24 @@ fn usable(account: &Account) -> Result<(), IssuerError> {
     }
 }
 
+/// Makes the key that takes over, where there is none yet.
+pub(super) fn next_key(state: &mut AcmeState) -> Result<(), IssuerError> {
+    if state.account_url.is_none() {
+        return Err(misconfigured("There is no account at the CA yet, so there is no key to change."));
+    }
+    if state.next_key.is_none() {
+        state.next_key = Some(Blob(AccountKey::generate().map_err(misconfigured)?.to_vec()));
+    }
+    Ok(())
+}
+
 /// One step of a change of key (section 7.3.5). The first makes the next key, to be kept; the
 /// second asks the CA. A repeat of the second finds that the CA has the next key already.
 pub(super) async fn roll_key(session: &Session, state: &mut AcmeState) -> Result<(), IssuerError> {
     let Some(url) = state.account_url.clone() else {
         return Err(misconfigured("There is no account at the CA yet, so there is no key to change."));
     };
-    let Some(Blob(next)) = state.next_key.clone() else {
-        state.next_key = Some(Blob(AccountKey::generate().map_err(misconfigured)?.to_vec()));
-        return Ok(());
-    };
+    let Some(Blob(next)) = state.next_key.clone() else { return next_key(state) };
     let directory = session.directory().await.map_err(to_error)?;
     let Some(change) = directory.key_change.as_deref() else {
         return Err(misconfigured("The CA offers no change of account keys."));

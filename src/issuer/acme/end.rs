@@ -1,14 +1,17 @@
 //! Orders that end without a certificate: why, what is cleaned up, and whether another one is made.
 
-use super::dns;
 use super::problem::{FINAL, Failure, Place};
 use super::steps::{Run, Stop};
 use super::wire::{self, AuthorizationStatus};
 use crate::issuer::FailureClass;
+use crate::issuer::dns;
 use crate::issuer::provider::{ChallengeKey, Progress};
 use serde_json::json;
 use std::time::Duration;
 use tracing::warn;
+
+/// What the CA found where it looked for a proof: the names are the requester's (RFC 8555 section 6.7).
+const VALIDATION: &[&str] = &["unauthorized", "incorrectResponse", "dns", "connection", "tls"];
 
 /// The longest reason, in characters.
 const REASON: usize = 1500;
@@ -21,9 +24,10 @@ impl Run<'_> {
     /// in the order.
     pub(super) async fn invalid(&mut self, order: &wire::Order) -> Result<Progress, Stop> {
         let mut reasons = Vec::new();
-        let mut last = false;
+        let (mut last, mut validated) = (false, false);
         let mut note = |who: &str, problem: &wire::Problem| {
             last |= FINAL.contains(&problem.name());
+            validated |= VALIDATION.contains(&problem.name());
             reasons.push(if who.is_empty() { problem.to_string() } else { format!("{who}: {problem}") });
         };
         for (_, authorization) in self.authorizations(&order.authorizations).await? {
@@ -46,16 +50,17 @@ impl Run<'_> {
             let reasons: String = reasons.join("; ").chars().take(REASON).collect();
             format!("The CA refused the order: {}.", reasons.trim_end_matches('.'))
         };
+        let class = if last || validated { FailureClass::RequestRejected } else { FailureClass::IssuerError };
         if last {
-            return Ok(self.fail(reason).await);
+            return Ok(self.fail(class, reason).await);
         }
-        Ok(self.again(reason).await)
+        Ok(self.again(class, reason).await)
     }
 
-    /// Another order after a pause, as long as there may be one.
-    pub(super) async fn again(&mut self, reason: String) -> Progress {
+    /// Another order after a pause, as long as there may be one. `class` says whose fault the end of this one was.
+    pub(super) async fn again(&mut self, class: FailureClass, reason: String) -> Progress {
         if self.saved.orders >= self.state.settings.max_orders {
-            return self.fail(reason).await;
+            return self.fail(class, reason).await;
         }
         let withdraw = self.drop_order().await;
         let index = usize::try_from(self.saved.failures).unwrap_or(usize::MAX).min(WAITS.len() - 1);
@@ -71,9 +76,9 @@ impl Run<'_> {
     }
 
     /// The end: the requester is told why.
-    pub(super) async fn fail(&mut self, reason: String) -> Progress {
+    pub(super) async fn fail(&mut self, class: FailureClass, reason: String) -> Progress {
         self.clean().await;
-        let mut progress = Progress::failed(FailureClass::RequestRejected, reason);
+        let mut progress = Progress::failed(class, reason);
         progress.withdraw = self.saved.keys();
         progress
     }
@@ -102,8 +107,8 @@ impl Run<'_> {
         match dns::solver(settings, self.tools) {
             Ok(solver) => {
                 for record in records {
-                    if let Err(error) = solver.remove(&record).await {
-                        warn!(record = record.owner(), ?error, "a DNS record could not be removed");
+                    if let Err(error) = solver.remove(&record.txt()).await {
+                        warn!(record = record.txt().owner, ?error, "a DNS record could not be removed");
                         kept.push(record);
                     }
                 }

@@ -8,7 +8,6 @@
 
 mod account;
 mod chain;
-mod dns;
 mod end;
 mod jws;
 mod names;
@@ -23,11 +22,12 @@ mod steps;
 mod tls_alpn;
 mod wire;
 
-pub use dns::{Hook, HookForm, Tools};
+pub use super::dns::{Hook, HookForm, Tools};
 pub use responder::{Lookup, Responder};
 pub use settings::{PRESETS, Preset};
 pub use tls_alpn::{ACME_TLS_ALPN, certified_key};
 
+use super::options::problem;
 use super::provider::{
     AccountCommand, Health, IssuerInput, IssuerSchema, Needs, Order, Progress, Provider, RenewalWindow, State,
 };
@@ -98,13 +98,10 @@ impl Provider for Acme {
         let settings = Settings::parse(&self.preset, input)?;
         if settings.method == Method::TlsAlpn01 && !self.tools.tls_alpn_01 {
             let hint = "This server does not answer tls-alpn-01: use http-01 or dns-01.";
-            return Err(settings::problem("challenge", hint));
+            return Err(problem("challenge", hint));
         }
         if let Some(ca_file) = settings.ca_file.as_deref() {
-            self.tools
-                .clients
-                .client(Some(ca_file))
-                .map_err(|error| settings::problem("ca_file", error.to_string()))?;
+            self.tools.clients.client(Some(ca_file)).map_err(|error| problem("ca_file", error.to_string()))?;
         }
         if let Some(mut old) = old.and_then(|old| AcmeState::read(old).ok()) {
             let kid = |settings: &Settings| settings.binding.as_ref().map(|binding| binding.kid.clone());
@@ -174,6 +171,18 @@ impl Provider for Acme {
         }
     }
 
+    fn warnings(&self, state: &State) -> Vec<String> {
+        let http_01 = AcmeState::read(state).is_ok_and(|state| state.settings.method == Method::Http01);
+        if !http_01 || self.tools.http_01 {
+            return Vec::new();
+        }
+        vec![
+            "This server does not answer http-01: set http_listen in [acme], or use another challenge. Orders fail \
+             their validation until a server does."
+                .to_owned(),
+        ]
+    }
+
     async fn renewal(&self, certificate: &[u8], state: &State) -> Result<Option<RenewalWindow>, IssuerError> {
         let state = AcmeState::read(state)?;
         let session = self.session(&state.settings)?;
@@ -184,6 +193,7 @@ impl Provider for Acme {
         let mut state = AcmeState::read(state)?;
         let session = self.session(&state.settings)?;
         match command {
+            AccountCommand::PrepareKey => account::next_key(&mut state)?,
             AccountCommand::RollKey => account::roll_key(&session, &mut state).await?,
             AccountCommand::Deactivate => account::deactivate(&session, &mut state).await?,
         }

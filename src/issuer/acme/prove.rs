@@ -1,12 +1,13 @@
 //! Proving the names of an order (RFC 8555 section 7.5): an answer for each pending authorization,
 //! published before the CA is asked to look.
 
-use super::dns::{self, Persistent, Seen};
 use super::problem::{Failure, Place};
-use super::state::{Answer, Method, OpenOrder, Phase};
+use super::state::{Answer, DnsRecord, Method, OpenOrder, Phase};
 use super::steps::{Run, Stop};
 use super::wire::{self, AuthorizationStatus};
+use crate::issuer::FailureClass;
 use crate::issuer::IssuerError;
+use crate::issuer::dns::{self, Persistent, Seen};
 use crate::issuer::provider::{Action, ActionKind, Challenge, Progress};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
@@ -62,7 +63,10 @@ impl Run<'_> {
         self.saved.order = Some(open);
         if self.saved.write().0.len() > CHECKPOINT {
             return Ok(self
-                .fail("The names of the certificate are too many or too long for one order.".to_owned())
+                .fail(
+                    FailureClass::RequestRejected,
+                    "The names of the certificate are too many or too long for one order.".to_owned(),
+                )
                 .await);
         }
         let mut progress = self.pending(Duration::ZERO, None);
@@ -101,7 +105,7 @@ impl Run<'_> {
 
     /// Makes the answers visible, looks whether they are, and asks the CA to look.
     pub(super) async fn prove(&mut self, mut open: OpenOrder) -> Result<Progress, Stop> {
-        let records = open.records();
+        let records: Vec<dns::TxtRecord> = open.records().iter().map(DnsRecord::txt).collect();
         if !records.is_empty() {
             let settings = self.dns()?;
             if open.phase == Phase::Answered || open.polls % WRITE_AGAIN == WRITE_AGAIN - 1 {

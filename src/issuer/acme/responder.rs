@@ -1,5 +1,5 @@
 //! Answers http-01 (RFC 8555 section 8.3): `GET /.well-known/acme-challenge/{token}` over plain
-//! HTTP. Nothing else is on that port. Tokens come from the store at every request, so that any
+//! HTTP, and the file that other CAs look for, which depends on the host. Nothing else is on that port. Tokens come from the store at every request, so that any
 //! replica answers any of them.
 
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 const PATH: &str = "/.well-known/acme-challenge/";
+const FILE: &str = "/.well-known/pki-validation/fileauth.txt";
 /// Connections at once; further ones wait in the queue of the listener.
 const CONNECTIONS: usize = 256;
 /// A whole connection, silent or not.
@@ -28,6 +29,11 @@ const LIFE: Duration = Duration::from_secs(10);
 pub trait Lookup: Send + Sync + 'static {
     /// `Ok(None)` where there is no such token; an error where it cannot be known now.
     async fn lookup(&self, token: &str) -> Result<Option<String>, ()>;
+
+    /// The content of the file of a host, in lower case and without a port.
+    async fn file(&self, _host: &str) -> Result<Option<String>, ()> {
+        Ok(None)
+    }
 }
 
 /// The server for http-01.
@@ -71,7 +77,7 @@ impl Responder {
 async fn connection(stream: TcpStream, lookup: Arc<dyn Lookup>) -> hyper::Result<()> {
     let service = service_fn(move |request: Request<Incoming>| {
         let lookup = Arc::clone(&lookup);
-        async move { Ok::<_, Infallible>(answer(request.method(), request.uri().path(), &*lookup).await) }
+        async move { Ok::<_, Infallible>(answer(&request, &*lookup).await) }
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -82,19 +88,23 @@ async fn connection(stream: TcpStream, lookup: Arc<dyn Lookup>) -> hyper::Result
         .await
 }
 
-async fn answer(method: &Method, path: &str, lookup: &dyn Lookup) -> Response<Full<Bytes>> {
+async fn answer<B>(request: &Request<B>, lookup: &dyn Lookup) -> Response<Full<Bytes>> {
+    let (method, path) = (request.method(), request.uri().path());
     let token = path.strip_prefix(PATH).filter(|token| {
         (1..=200).contains(&token.len())
             && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     });
-    let (status, body) = match token {
-        _ if method != Method::GET && method != Method::HEAD => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
-        None => (StatusCode::NOT_FOUND, String::new()),
-        Some(token) => match lookup.lookup(token).await {
-            Ok(Some(key_authorization)) => (StatusCode::OK, key_authorization),
-            Ok(None) => (StatusCode::NOT_FOUND, String::new()),
-            Err(()) => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
-        },
+    let found = match (token, host(request)) {
+        _ if method != Method::GET && method != Method::HEAD => None,
+        (Some(token), _) => Some(lookup.lookup(token).await),
+        (None, Some(host)) if path == FILE => Some(lookup.file(&host).await),
+        _ => Some(Ok(None)),
+    };
+    let (status, body) = match found {
+        None => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
+        Some(Ok(Some(content))) => (StatusCode::OK, content),
+        Some(Ok(None)) => (StatusCode::NOT_FOUND, String::new()),
+        Some(Err(())) => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
@@ -105,4 +115,14 @@ async fn answer(method: &Method, path: &str, lookup: &dyn Lookup) -> Response<Fu
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     response
+}
+
+/// The host that was asked, in lower case and without a port.
+fn host<B>(request: &Request<B>) -> Option<String> {
+    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = request.uri().host().or(header)?;
+    let host = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(host, _)| host);
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    ((1..=253).contains(&host.len()) && host.bytes().all(fits)).then_some(host)
 }

@@ -1,8 +1,9 @@
 //! The options of an ACME issuer: their schema, and their checked form.
 
-use super::dns::DnsSettings;
 use super::state::Method;
 use crate::domain;
+use crate::issuer::dns::{DnsSettings, Need};
+use crate::issuer::options::{list, problem};
 use crate::issuer::provider::{IssuerInput, IssuerSchema, OptionKind, OptionSchema};
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -128,13 +129,8 @@ pub(super) fn schema(preset: &Preset) -> IssuerSchema {
             "How many orders one operation may make when validations fail.",
         ),
     ];
-    options.extend(super::dns::options());
+    options.extend(crate::issuer::dns::options());
     IssuerSchema { provider: preset.provider, summary: preset.summary, options }
-}
-
-/// A problem of an option, as a field error.
-pub(super) fn problem(name: &str, problem: impl Into<String>) -> domain::Error {
-    domain::Error::field(format!("options.{name}"), problem)
 }
 
 impl Settings {
@@ -142,7 +138,7 @@ impl Settings {
     /// The option and what is wrong with it.
     pub(super) fn parse(preset: &Preset, input: &IssuerInput) -> domain::Result<Self> {
         let schema = schema(preset);
-        check(&schema, input)?;
+        schema.check(input)?;
         let text = |name: &str| input.options.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
         let directory = text("directory").unwrap_or(preset.directory);
         if directory.is_empty() {
@@ -190,57 +186,16 @@ impl Settings {
             profiles: profiles.collect(),
             preferred_chain: text("preferred_chain").map(str::to_owned),
             max_orders: text("max_orders").and_then(|count| count.parse().ok()).unwrap_or(5),
-            dns: DnsSettings::parse(input, method)?,
+            dns: DnsSettings::parse(input, need(method), "challenge=dns-01")?,
         })
     }
 }
 
-/// The items of a list.
-pub(super) fn list(text: Option<&str>) -> Vec<String> {
-    let items = text.unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty());
-    items.map(str::to_owned).collect()
-}
-
-/// What holds for every option: it exists, and its value is of its kind.
-fn check(schema: &IssuerSchema, input: &IssuerInput) -> domain::Result<()> {
-    let find = |name: &str| {
-        schema.options.iter().find(|option| match option.kind {
-            OptionKind::Map => {
-                name.strip_prefix(option.name).is_some_and(|rest| rest.len() > 1 && rest.starts_with('.'))
-            }
-            _ => option.name == name,
-        })
-    };
-    for (name, value) in &input.options {
-        let Some(known) = find(name) else {
-            let names: Vec<&str> = schema.options.iter().map(|option| option.name).collect();
-            return Err(problem(name, format!("Unknown option. {} has: {}.", schema.provider, names.join(", "))));
-        };
-        let value = value.trim();
-        if value.is_empty() {
-            continue;
-        }
-        let wrong = match &known.kind {
-            OptionKind::Secret => Some("A secret: send it as a secret option.".to_owned()),
-            OptionKind::Boolean if value != "true" && value != "false" => Some("Must be true or false.".to_owned()),
-            OptionKind::Integer { least, most } => match value.parse::<u64>() {
-                Ok(number) if (*least..=*most).contains(&number) => None,
-                _ => Some(format!("Must be a number from {least} to {most}.")),
-            },
-            OptionKind::Choice(choices) if !choices.contains(&value) => {
-                Some(format!("Must be one of {}.", choices.join(", ")))
-            }
-            _ => None,
-        };
-        if let Some(wrong) = wrong {
-            return Err(problem(name, wrong));
-        }
+/// What a way of proving names wants with DNS records.
+fn need(method: Method) -> Need {
+    match method {
+        Method::Http01 | Method::TlsAlpn01 => Need::Unused,
+        Method::DnsPersist01 => Need::Look,
+        Method::Dns01 => Need::Write,
     }
-    for name in input.secrets.keys() {
-        match find(name) {
-            Some(known) if known.kind == OptionKind::Secret => {}
-            _ => return Err(problem(name, format!("{} has no such secret option.", schema.provider))),
-        }
-    }
-    Ok(())
 }

@@ -2,8 +2,10 @@
 //! Both are JSON with a version; members that are new have defaults, so that every released form
 //! loads.
 
+use super::jws::{authorization_digest, base64url};
 use super::settings::Settings;
 use crate::domain::{Blob, Timestamp};
+use crate::issuer::dns::TxtRecord;
 use crate::issuer::provider::{ChallengeKey, ChallengeKind, State};
 use crate::issuer::{Checkpoint, IssuerError};
 use serde::{Deserialize, Serialize};
@@ -227,6 +229,20 @@ pub(super) struct DnsRecord {
     pub(super) key_authorization: String,
 }
 
+impl DnsRecord {
+    /// The record as it is written (section 8.4).
+    pub(super) fn txt(&self) -> TxtRecord {
+        let Self { domain, token, key_authorization } = self.clone();
+        TxtRecord {
+            owner: format!("_acme-challenge.{}.", domain.trim_end_matches('.')),
+            value: base64url(&authorization_digest(&key_authorization)),
+            domain,
+            token,
+            key_authorization,
+        }
+    }
+}
+
 impl Saved {
     pub(super) fn read(at: &Checkpoint) -> Result<Self, IssuerError> {
         if at.0.is_empty() {
@@ -259,7 +275,7 @@ impl Saved {
     pub(super) fn keep_leftovers(&mut self, records: Vec<DnsRecord>) {
         self.leftovers.extend(records);
         for lost in self.leftovers.drain(..self.leftovers.len().saturating_sub(LEFTOVERS)) {
-            warn!(record = lost.owner(), "too many DNS records could not be removed; this one stays");
+            warn!(record = lost.txt().owner, "too many DNS records could not be removed; this one stays");
         }
     }
 

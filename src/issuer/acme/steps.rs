@@ -3,7 +3,6 @@
 
 use super::account::{self, to_error};
 use super::chain;
-use super::dns::{SolveError, Tools};
 use super::jws::{AccountKey, base64url};
 use super::names::identifiers;
 use super::problem::{Failure, Place, Verdict};
@@ -11,6 +10,7 @@ use super::renewal;
 use super::session::{Answer, Session};
 use super::state::{AcmeState, OpenOrder, Phase, Saved};
 use super::wire::{self, OrderStatus};
+use crate::issuer::dns::{SolveError, Tools};
 use crate::issuer::provider::{Action, Order, Progress};
 use crate::issuer::{FailureClass, IssuerError, Step};
 use serde_json::{Value, json};
@@ -266,8 +266,8 @@ impl Run<'_> {
             Verdict::AccountForgotten => Err(IssuerError::Misconfigured {
                 source: format!("The CA forgot the account {REGISTRATIONS} times while one order was open.").into(),
             }),
-            Verdict::OrderLost(message) => Ok(self.again(message).await),
-            Verdict::Rejected(message) => Ok(self.fail(message).await),
+            Verdict::OrderLost(message) => Ok(self.again(FailureClass::IssuerError, message).await),
+            Verdict::Rejected(message) => Ok(self.fail(FailureClass::RequestRejected, message).await),
             verdict @ (Verdict::Retry { .. } | Verdict::Misconfigured(_) | Verdict::NotReplaceable) => {
                 Err(verdict.into_error())
             }

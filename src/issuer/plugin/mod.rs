@@ -207,6 +207,10 @@ impl Provider for Plugin {
         Ok(None)
     }
 
+    fn wants_replaced(&self) -> bool {
+        true
+    }
+
     fn accept(&self, policy: &Policy, _state: &State) -> domain::Result<()> {
         self.known().map_or(Ok(()), |known| known.accept(policy))
     }

@@ -4,9 +4,7 @@ use super::encryption::Unreadable;
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
-/// Rounds that may still be spent, and what was derived with those that were. A file of NSS has
-/// 600,000 rounds for its MAC, for each encryption key and for each IV; one of GnuTLS 600,000 for its
-/// MAC, its key and each certificate. Eight million take two to five seconds of one processor.
+/// Rounds that may still be spent, and what was derived with those that were.
 pub(crate) struct Budget {
     left: u64,
     exceeded: bool,
@@ -26,35 +24,17 @@ pub(super) struct Derivation {
     pub(super) length: usize,
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        Self::of(Self::ROUNDS)
-    }
-}
-
 impl Budget {
-    /// Rounds of key derivation that everything of one caller may take.
-    pub(crate) const ROUNDS: u64 = 8_000_000;
     /// What costs some hundredths of a second.
     pub(crate) const FEW: u64 = 50_000;
 
-    fn of(rounds: u64) -> Self {
+    pub(crate) fn of(rounds: u64) -> Self {
         Self { left: rounds, exceeded: false, known: HashMap::new(), form: 0 }
-    }
-
-    /// For where nothing may take long.
-    pub(crate) fn small() -> Self {
-        Self::of(Self::FEW)
     }
 
     /// Whether more was asked for than there was.
     pub(crate) fn is_exceeded(&self) -> bool {
         self.exceeded
-    }
-
-    /// How many rounds there are in all.
-    pub(crate) fn rounds(&self) -> u64 {
-        Self::ROUNDS
     }
 
     /// What `derive` gives, which is paid for once: files repeat their salts. One round makes as

@@ -4,9 +4,13 @@
 
 mod foreign;
 mod kind;
+mod limits;
+mod shape;
 mod text;
 
 pub(crate) use kind::KeyForm;
+pub use limits::ImportLimits;
+pub(crate) use shape::{Shape, shape};
 pub(crate) use text::{JSON_MEMBERS, decode_base64, unwrapped};
 
 use super::asn1::{Element, SEQUENCE, announced_length};
@@ -15,13 +19,10 @@ use super::pkcs12::{self, Budget, Password, Unreadable};
 use super::x509::X509;
 use crate::domain::policy::ContentType;
 use kind::{Kind, signed_data_certificates};
-use text::json_values;
 use zeroize::Zeroizing;
 
-/// Most certificates in one request: no chain has so many. Whole trust stores have more.
-pub const MAX_CERTIFICATES: usize = 32;
 /// How often base64 and JSON may be wrapped around each other.
-const MAX_WRAPS: u8 = 3;
+pub(crate) const MAX_WRAPS: u8 = 3;
 
 /// What is wanted.
 #[derive(Clone, Copy)]
@@ -78,13 +79,19 @@ type Read<T = ()> = Result<T, Problem>;
 /// Reads values one after the other, and finds the keys and certificates of all of them.
 pub(crate) struct Reader<'a> {
     wanted: Wanted<'a>,
+    limits: ImportLimits,
     pub(crate) budget: Budget,
     pub(crate) found: Found,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(wanted: Wanted<'a>, budget: Budget) -> Self {
-        Self { wanted, budget, found: Found::default() }
+    pub(crate) fn new(wanted: Wanted<'a>, limits: ImportLimits) -> Self {
+        Self { wanted, limits, budget: Budget::of(limits.rounds), found: Found::default() }
+    }
+
+    /// Stops where it would take more than some hundredths of a second ([`Budget::is_exceeded`]).
+    pub(crate) fn cheap(wanted: Wanted<'a>, limits: ImportLimits) -> Self {
+        Self { budget: Budget::of(limits.rounds.min(Budget::FEW)), ..Self::new(wanted, limits) }
     }
 
     /// Reads a value, and says in which form it came.
@@ -93,39 +100,20 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, value: &[u8], wraps: u8) -> Read<ContentType> {
-        let value = value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value);
-        let text = value.trim_ascii();
-        if text.is_empty() {
-            return Err(Problem::Empty);
+        match shape(value, wraps > 0) {
+            Shape::Empty => Err(Problem::Empty),
+            Shape::Der(der) => self.der(der, ""),
+            Shape::Pem(text) => self.pem(text),
+            Shape::Foreign(what) => {
+                let form = if what.contains("PEM") { ContentType::Pem } else { ContentType::Pkcs12 };
+                Err(Problem::Bad(form, what.to_owned()))
+            }
+            Shape::Json(values) => self.json(values, wraps.saturating_sub(1)),
+            Shape::Base64(bytes) => self.value(&bytes, wraps.saturating_sub(1)),
+            Shape::Other(_) if wraps < MAX_WRAPS => Err(Problem::Unknown),
+            Shape::Other(text) if std::str::from_utf8(text).is_ok() => Err(Problem::NotBase64),
+            Shape::Other(_) => Err(Problem::Binary),
         }
-        let first = Element::first(value).filter(|(first, _)| first.tag == SEQUENCE);
-        if first.is_some_and(|(_, rest)| without_padding(rest).is_empty()) {
-            return self.der(value, "");
-        }
-        if pem::has_block(value) {
-            return self.pem(value);
-        }
-        if let Some(what) = foreign::name(value) {
-            let form = if what.contains("PEM") { ContentType::Pem } else { ContentType::Pkcs12 };
-            return Err(Problem::Bad(form, what.to_owned()));
-        }
-        if let (b'{' | b'[' | b'"', Some(inner)) = (text[0], wraps.checked_sub(1))
-            && let Some(values) = json_values(text)
-        {
-            return self.json(values, inner);
-        }
-        match (decode_base64(text), wraps.checked_sub(1)) {
-            (Some(bytes), Some(inner)) if !bytes.is_empty() => return self.value(&bytes, inner),
-            _ if value[0] == SEQUENCE && !text.is_ascii() => return self.der(value, ""),
-            _ => {}
-        }
-        Err(if wraps < MAX_WRAPS {
-            Problem::Unknown
-        } else if std::str::from_utf8(text).is_ok() {
-            Problem::NotBase64
-        } else {
-            Problem::Binary
-        })
     }
 
     fn json(&mut self, values: Vec<Zeroizing<String>>, wraps: u8) -> Read<ContentType> {
@@ -254,10 +242,9 @@ impl<'a> Reader<'a> {
             // The MAC is not checked: without a password it proves nothing, and a wrong password shows
             // in the decryption.
             Wanted::Certificates => pkcs12::read_certificates(file, &mut self.budget)
-                .map_err(|why| bad(unreadable_without_password(&why)))?,
-            Wanted::KeyAndCertificates { password } => {
-                pkcs12::read(file, Password(password), &mut self.budget).map_err(|why| bad(unreadable(&why)))?
-            }
+                .map_err(|why| bad(unreadable_without_password(&why, self.limits)))?,
+            Wanted::KeyAndCertificates { password } => pkcs12::read(file, Password(password), &mut self.budget)
+                .map_err(|why| bad(unreadable(&why, self.limits)))?,
         };
         let pkcs12::Contents { keys, key_ids, certificates } = contents;
         if certificates.is_empty() && matches!(self.wanted, Wanted::Certificates) {
@@ -275,7 +262,10 @@ impl<'a> Reader<'a> {
         let Wanted::KeyAndCertificates { password } = self.wanted else { return Err(Problem::HasKey) };
         let key = if key_form == KeyForm::Encrypted {
             let key = pkcs12::encrypted_key(der, Password(password), &mut self.budget);
-            FoundKey { form: KeyForm::Pkcs8, der: key.map_err(|why| Problem::Bad(form, unreadable(&why)))? }
+            FoundKey {
+                form: KeyForm::Pkcs8,
+                der: key.map_err(|why| Problem::Bad(form, unreadable(&why, self.limits)))?,
+            }
         } else {
             FoundKey { form: key_form, der: Zeroizing::new(der.to_vec()) }
         };
@@ -287,7 +277,7 @@ impl<'a> Reader<'a> {
         if let Err(part) = X509::read(der) {
             return Err(Problem::Bad(form, format!("It holds a certificate that can not be read as X.509: {part}.")));
         }
-        if self.found.certificates.len() == MAX_CERTIFICATES {
+        if self.found.certificates.len() >= self.limits.certificates {
             return Err(Problem::TooMany(form));
         }
         self.found.certificates.push(FoundCertificate { der: der.to_vec(), is_of_key });
@@ -306,8 +296,8 @@ fn is_known(label: &str) -> bool {
     ["CERTIFICATE", "PRIVATE KEY", "PKCS7", "PKCS12", "PKCS #7", "CMS"].iter().any(|known| label.contains(known))
 }
 
-/// What a file may end with.
-fn without_padding(rest: &[u8]) -> &[u8] {
+/// What follows what a file may end with.
+pub(crate) fn without_padding(rest: &[u8]) -> &[u8] {
     let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
     &rest[rest.iter().take_while(|byte| is_padding(byte)).count()..]
 }
@@ -326,7 +316,7 @@ fn damage(bytes: &[u8], label: &str) -> String {
 const SUPPORTED: &str =
     "supported: PBES2 with PBKDF2 and AES or 3DES, the old 3DES and RC2, MACs with SHA-1, SHA-2 and PBMAC1";
 
-fn unreadable(why: &Unreadable) -> String {
+fn unreadable(why: &Unreadable, limits: ImportLimits) -> String {
     match why {
         Unreadable::Format => "It is damaged.".to_owned(),
         Unreadable::Password => "The password is wrong, or the file is damaged.".to_owned(),
@@ -334,13 +324,13 @@ fn unreadable(why: &Unreadable) -> String {
             "It is encrypted in a way that is not supported: {name} ({SUPPORTED}). Export it again with one of these, such as AES-256."
         ),
         Unreadable::TooCostly => format!(
-            "It asks for too many rounds of key derivation: more than {} in all. Export it again with fewer.",
-            Budget::default().rounds()
+            "It asks for too many rounds of key derivation: more than {} in all (limits.import_rounds). Export it again with fewer.",
+            limits.rounds
         ),
     }
 }
 
-fn unreadable_without_password(why: &Unreadable) -> String {
+fn unreadable_without_password(why: &Unreadable, limits: ImportLimits) -> String {
     match why {
         Unreadable::Format => {
             "The specified PKCS#12 X.509 certificate content can not be read. Please check if certificate is in valid PKCS#12 format.".to_owned()
@@ -351,8 +341,9 @@ fn unreadable_without_password(why: &Unreadable) -> String {
         Unreadable::Scheme(name) => format!(
             "This PKCS#12 file is encrypted in a way that is not supported: {name} ({SUPPORTED}). Send the certificates as PEM."
         ),
-        Unreadable::TooCostly => {
-            "This PKCS#12 file asks for too many rounds of key derivation. Export it again with fewer, or send the certificates as PEM.".to_owned()
-        }
+        Unreadable::TooCostly => format!(
+            "This PKCS#12 file asks for too many rounds of key derivation: more than {} in all (limits.import_rounds). Export it again with fewer, or send the certificates as PEM.",
+            limits.rounds
+        ),
     }
 }

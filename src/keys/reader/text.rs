@@ -3,31 +3,93 @@
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
 use zeroize::Zeroizing;
 
 /// Where answers of Key Vault, of certmint and of `az` hold what is read here.
 pub(crate) const JSON_MEMBERS: [&str; 6] = ["value", "pkcs12", "pem", "cer", "x5c", "certificates"];
 const JSON_OBJECTS: [&str; 2] = ["secret", "certificate"];
 
-/// The texts of a JSON document that may be certificates; none where it is not JSON.
+/// The texts of a JSON document that may be certificates; none where it is not JSON. Only the texts are kept.
 pub(super) fn json_values(text: &[u8]) -> Option<Vec<Zeroizing<String>>> {
-    let mut document: serde_json::Value = serde_json::from_slice(text).ok()?;
     let mut found = Vec::new();
-    collect(&mut document, 3, &mut found);
+    let mut document = serde_json::Deserializer::from_slice(text);
+    Texts { depth: 3, found: &mut found }.deserialize(&mut document).ok()?;
+    document.end().ok()?;
     Some(found)
 }
 
-fn collect(value: &mut serde_json::Value, depth: u8, found: &mut Vec<Zeroizing<String>>) {
-    use serde_json::Value;
-    let Some(depth) = depth.checked_sub(1) else { return };
-    match value {
-        Value::String(text) => found.push(Zeroizing::new(std::mem::take(text))),
-        Value::Array(values) => values.iter_mut().for_each(|value| collect(value, depth, found)),
-        Value::Object(members) => {
-            let wanted = |name: &String| JSON_MEMBERS.iter().chain(&JSON_OBJECTS).any(|known| known == name);
-            members.iter_mut().filter(|(name, _)| wanted(name)).for_each(|(_, value)| collect(value, depth, found));
+/// Collects the texts down to a depth.
+struct Texts<'f> {
+    depth: u8,
+    found: &'f mut Vec<Zeroizing<String>>,
+}
+
+impl Texts<'_> {
+    fn deeper(&mut self) -> Texts<'_> {
+        Texts { depth: self.depth - 1, found: self.found }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Texts<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.depth == 0 {
+            return IgnoredAny::deserialize(deserializer).map(|_| ());
         }
-        _ => {}
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Texts<'_> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("any value")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
+        self.found.push(Zeroizing::new(text.to_owned()));
+        Ok(())
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        while let Some(()) = items.next_element_seed(self.deeper())? {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<String>()? {
+            if JSON_MEMBERS.iter().chain(&JSON_OBJECTS).any(|known| *known == name) {
+                members.next_value_seed(self.deeper())?;
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -78,10 +140,13 @@ mod tests {
             (r#"["a",{"cer":"b"},[["c"]]]"#, &["a", "b"]),
             (r#""a""#, &["a"]),
             (r#"{"keys":[]}"#, &[]),
+            (r#"{"value":[1,-1,1.5,true,null,{"x":["b"]},"a"]}"#, &["a"]),
         ] {
             let values = json_values(json.as_bytes()).unwrap();
             assert!(values.iter().map(|value| value.as_str()).eq(found.iter().copied()), "{json}");
         }
-        assert!(json_values(b"{a}").is_none());
+        for bad in [&b"{a}"[..], b"[1] 2", b"[", br#"{"value":"a"}}"#] {
+            assert!(json_values(bad).is_none(), "{bad:?}");
+        }
     }
 }

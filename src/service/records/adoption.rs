@@ -3,37 +3,27 @@
 
 use super::body;
 use super::codec::Codec;
-use super::inspection::holds_authenticated;
 use super::key;
-use super::kinds::{DeletedRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, Stored};
-use crate::domain::authority::AuthorityRecord;
-use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Result, Timestamp, Vault};
+use super::kinds::{Kind, OfKind, RequestRecord, Stored};
+use super::marks::{Marker, Sweep};
+use super::scan::{Scan, holds_authenticated, holds_bare};
+use crate::domain::{Result, Timestamp};
 use crate::store::{Batch, Delete, Put, Record, Store, StoreError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::time::Duration;
 
-/// Every record of the store carries a code.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::service) struct Marker {
-    since: Timestamp,
+/// Which stores of versions before the codes are taken over.
+#[derive(Clone, Copy, Debug)]
+pub struct Takeover {
+    /// Records without a code are accepted until the store is marked.
+    pub accept: bool,
+    /// For how long processes of such versions may still write to the store.
+    pub window: Duration,
 }
 
-impl Marker {
-    pub(super) const NAME: &str = "authenticated";
-}
-
-/// Records are getting their codes. Written before the first of them, so that a store with codes and without this
-/// record or the marker is one from which somebody took them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::service) struct Sweep {
-    started: Timestamp,
-}
-
-impl Sweep {
-    pub(super) const NAME: &str = "sweep";
-
-    pub(super) fn begin(now: Timestamp) -> Self {
-        Self { started: now }
+impl Default for Takeover {
+    fn default() -> Self {
+        Self { accept: true, window: Duration::from_secs(24 * 3600) }
     }
 }
 
@@ -46,62 +36,117 @@ pub(in crate::service) enum Adopted {
     Until(Timestamp),
 }
 
-/// Records of one look, and bytes of one commit.
-const PAGE: usize = 500;
+/// What a start found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::service) enum Opened {
+    /// There is nothing to do before the first write.
+    Ready,
+    /// The takeover begins with this process: [`begin`] has to be called before anything is written.
+    ToBegin,
+}
+
+/// Bytes of one commit.
 const MAX_BATCH: usize = 1 << 20;
 /// Whoever was faster wrote the record anew, perhaps once more without a code.
 const ATTEMPTS: usize = 16;
 
-/// Decides whether records without a code are accepted, which they are only in a store that has not been marked, and
-/// only where `accept` says so. A store without records is marked at once.
-pub(in crate::service) async fn open(store: &dyn Store, codec: &Codec, accept: bool, now: Timestamp) -> Result<()> {
-    if let Some(record) = store.get(key::marker().as_str()).await? {
-        // Whatever it says: only a store that was marked has one. What is wrong with it was logged.
-        let _logged = codec.read::<Marker>(&record);
-        return Ok(());
+/// What a store says of itself, as of one moment.
+pub(super) struct Marks {
+    pub(super) marker: Option<Record>,
+    pub(super) sweep: Option<Record>,
+}
+
+impl Marks {
+    pub(super) async fn read(store: &dyn Store) -> Result<Self> {
+        let mut found = store.get_many(&[key::marker().to_string(), key::sweep().to_string()]).await?.into_iter();
+        let mut next = || found.next().flatten();
+        Ok(Self { marker: next(), sweep: next() })
     }
-    if let Some(record) = store.get(key::sweep().as_str()).await? {
-        if codec.read::<Sweep>(&record).is_ok() && accept {
-            codec.tolerate();
+
+    /// Whether they decide about records without a code, and were obeyed.
+    fn decide(&self, codec: &Codec, takeover: Takeover, now: Timestamp) -> bool {
+        if let Some(marker) = &self.marker {
+            // Whatever it says: only a store that was marked has one. What is wrong with it was logged.
+            let _logged = codec.read::<Marker>(marker);
+            return true;
         }
-        return Ok(());
+        let Some(record) = &self.sweep else { return false };
+        match codec.read::<Sweep>(record) {
+            Ok(sweep) if !sweep.holds(takeover.window, now) => tracing::error!(
+                key = record.key,
+                "the takeover of the store's records began long ago and did not end, or its beginning was put back \
+                 outside certmint; records without a code are refused. Where you trust the database, `certmint doctor \
+                 --store --adopt` begins it anew"
+            ),
+            Ok(_) if takeover.accept => codec.tolerate(),
+            // One that does not verify was logged.
+            Ok(_) | Err(_) => {}
+        }
+        true
+    }
+}
+
+/// Decides whether records without a code are accepted, which they are only in a store that has not been marked, and
+/// only where `takeover` says so. A store without records is marked at once.
+pub(in crate::service) async fn open(
+    store: &dyn Store,
+    codec: &Codec,
+    takeover: Takeover,
+    now: Timestamp,
+) -> Result<Opened> {
+    if Marks::read(store).await?.decide(codec, takeover, now) {
+        return Ok(Opened::Ready);
     }
     if is_empty(store).await? {
         if let Err(error) = mark(store, codec, now).await {
             // Refused without it as well; a later start marks the store.
             tracing::warn!(%error, "a new store could not be marked as one whose records are authenticated");
         }
-        return Ok(());
+        return Ok(Opened::Ready);
     }
-    if !accept {
+    if holds_authenticated(store).await? {
+        // Another process may have begun, or marked a new store, since the first look.
+        if !Marks::read(store).await?.decide(codec, takeover, now) {
+            tracing::error!(
+                key = %key::marker(),
+                "the store has records with authentication codes, but the record that says that all have one is \
+                 missing: it was removed outside certmint; records without a code are refused"
+            );
+        }
+        return Ok(Opened::Ready);
+    }
+    if !takeover.accept {
         tracing::warn!(
             "the store is of a version without authentication codes, and store.accept_unauthenticated is false: its \
              records are refused"
         );
-    } else if holds_authenticated(store).await? {
-        tracing::error!(
-            key = %key::marker(),
-            "the store has records with authentication codes, but the record that says that all have one is missing: \
-             it was removed outside certmint; records without a code are refused"
-        );
-    } else {
-        codec.tolerate();
+        return Ok(Opened::Ready);
     }
-    Ok(())
+    codec.tolerate();
+    Ok(Opened::ToBegin)
 }
 
 /// Gives a code to every record that has none and names the object of its key; marks the store when none is left and
-/// `window` is over since the first time.
+/// `window` is over since the first time. A process that refuses records without a code changes none: it marks the
+/// store only where every record has one.
 pub(in crate::service) async fn adopt(
     store: &dyn Store,
     codec: &Codec,
     window: Duration,
     now: Timestamp,
 ) -> Result<Adopted> {
-    let marked = store.get(key::marker().as_str()).await?.is_some();
-    if codec.is_strict() || marked {
+    let Marks { marker, sweep: begun } = Marks::read(store).await?;
+    if marker.is_some() {
         codec.insist();
-        if !marked && store.get(key::sweep().as_str()).await?.is_none() {
+        if let Some(Record { key, revision, .. }) = begun {
+            // Written by a process that started while another one marked the store.
+            let deletes = vec![Delete { key, expected: revision }];
+            commit(store, Batch { deletes, ..Batch::default() }).await?;
+        }
+        return Ok(Adopted::Done);
+    }
+    if codec.is_strict() {
+        if begun.is_none() && !holds_bare(store).await? {
             mark(store, codec, now).await?;
         }
         return Ok(Adopted::Done);
@@ -121,17 +166,15 @@ pub(in crate::service) async fn adopt(
     Ok(Adopted::Done)
 }
 
-/// When the first sweep began.
-async fn begin(store: &dyn Store, codec: &Codec, now: Timestamp) -> Result<Timestamp> {
+/// When the first sweep began; says so in the store where nobody did.
+pub(in crate::service) async fn begin(store: &dyn Store, codec: &Codec, now: Timestamp) -> Result<Timestamp> {
     for _ in 0..ATTEMPTS {
         if let Some(record) = store.get(key::sweep().as_str()).await? {
             return Ok(codec.read::<Sweep>(&record)?.started);
         }
         let puts = vec![codec.put(&key::sweep(), None, &Sweep::begin(now), None)?];
-        match store.commit(Batch { puts, ..Batch::default() }).await {
-            Ok(_) => return Ok(now),
-            Err(StoreError::Conflict(_)) => {}
-            Err(error) => return Err(error.into()),
+        if commit(store, Batch { puts, ..Batch::default() }).await? {
+            return Ok(now);
         }
     }
     Ok(now)
@@ -142,10 +185,7 @@ async fn mark(store: &dyn Store, codec: &Codec, now: Timestamp) -> Result<()> {
     let sweep = store.get(key::sweep().as_str()).await?;
     let deletes = sweep.map(|Record { key, revision, .. }| Delete { key, expected: revision }).into_iter().collect();
     let puts = vec![codec.put(&key::marker(), None, &Marker { since: now }, None)?];
-    match store.commit(Batch { puts, deletes, ..Batch::default() }).await {
-        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    commit(store, Batch { puts, deletes, ..Batch::default() }).await.map(drop)
 }
 
 async fn is_empty(store: &dyn Store) -> Result<bool> {
@@ -161,16 +201,9 @@ async fn is_empty(store: &dyn Store) -> Result<bool> {
 async fn sweep(store: &dyn Store, codec: &Codec) -> Result<usize> {
     let mut adopted = 0;
     for kind in Kind::ALL {
-        let mut after = String::new();
-        loop {
-            let page = store.list(kind.prefix(), &after, PAGE).await?;
-            let full = page.len() == PAGE;
-            let Some(last) = page.last() else { break };
-            after.clone_from(&last.key);
+        let mut scan = Scan::new(store, kind.prefix());
+        while let Some(page) = scan.next().await? {
             adopted += adopt_page(store, codec, *kind, &page).await?;
-            if !full {
-                break;
-            }
         }
     }
     Ok(adopted)
@@ -184,31 +217,32 @@ async fn adopt_page(store: &dyn Store, codec: &Codec, kind: Kind, page: &[Record
         adopted += 1;
         batch.puts.push(put);
         if bytes >= MAX_BATCH {
-            commit(store, std::mem::take(&mut batch)).await?;
+            commit_puts(store, std::mem::take(&mut batch)).await?;
             bytes = 0;
         }
     }
-    commit(store, batch).await?;
+    commit_puts(store, batch).await?;
     Ok(adopted)
 }
 
 /// Where one record was changed meanwhile, the others are written one by one; the changed one is met by the next sweep.
-async fn commit(store: &dyn Store, batch: Batch) -> Result<()> {
-    if batch.puts.is_empty() {
+async fn commit_puts(store: &dyn Store, batch: Batch) -> Result<()> {
+    if batch.puts.is_empty() || commit(store, batch.clone()).await? {
         return Ok(());
     }
-    match store.commit(batch.clone()).await {
-        Ok(_) => return Ok(()),
-        Err(StoreError::Conflict(_)) => {}
-        Err(error) => return Err(error.into()),
-    }
     for put in batch.puts {
-        match store.commit(Batch { puts: vec![put], ..Batch::default() }).await {
-            Ok(_) | Err(StoreError::Conflict(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+        commit(store, Batch { puts: vec![put], ..Batch::default() }).await?;
     }
     Ok(())
+}
+
+/// False where somebody was faster.
+async fn commit(store: &dyn Store, batch: Batch) -> Result<bool> {
+    match store.commit(batch).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::Conflict(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The record with a code; `None` where it has one, and where it cannot be what its key says, which is logged. It stays
@@ -217,28 +251,26 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
     if body::carries_a_code(&record.body) {
         return None;
     }
-    fn again<T: Stored + Serialize>(codec: &Codec, record: &Record) -> Option<Put> {
-        let value: T = codec.read(record).ok()?;
-        codec.replace(record, &value, record.due).ok()
+    struct Again<'a>(&'a Codec, &'a Record);
+    impl OfKind for Again<'_> {
+        type Answer = Option<Put>;
+
+        fn of<T: Stored + Serialize>(self) -> Self::Answer {
+            let Self(codec, record) = self;
+            let value: T = codec.read(record).ok()?;
+            codec.replace(record, &value, record.due).ok()
+        }
     }
     match kind {
-        Kind::Certificate => again::<CertificateEntry>(codec, record),
-        Kind::Version => again::<Certificate>(codec, record),
-        Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => again::<PendingRecord>(codec, record),
         Kind::Request | Kind::Repeat => {
             let value: RequestRecord = codec.read(record).ok()?;
             // A repeat of the request is told of everything since the creation, not since now.
             let revision = value.revision.or(Some(record.revision));
             codec.replace(record, &RequestRecord { revision, ..value }, record.due).ok()
         }
-        Kind::Deleted => again::<DeletedRecord>(codec, record),
-        Kind::Purging => again::<PurgingRecord>(codec, record),
-        Kind::Contacts => again::<Contacts>(codec, record),
-        Kind::Vault => again::<Vault>(codec, record),
-        Kind::Issuer => again::<IssuerConfig>(codec, record),
-        Kind::Authority => again::<AuthorityRecord>(codec, record),
         // They never were without a code.
-        Kind::IssuerState | Kind::Challenge | Kind::Meta => None,
+        Kind::IssuerState | Kind::IssuerHealth | Kind::Challenge | Kind::Parked | Kind::Meta => None,
+        kind => kind.with_type(Again(codec, record)),
     }
 }
 
@@ -253,5 +285,13 @@ mod tests {
         assert_eq!(key::sweep().as_str(), "meta/sweep");
         let place = Place::of("meta/sweep").unwrap();
         assert!(Sweep { started: Timestamp(0) }.belongs(&place) && !Marker { since: Timestamp(0) }.belongs(&place));
+    }
+
+    #[test]
+    fn the_beginning_of_a_takeover_is_good_for_the_window_and_a_week() {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let sweep = Sweep::begin(Timestamp(0));
+        assert!(sweep.holds(DAY, Timestamp(0).plus(8 * DAY)));
+        assert!(!sweep.holds(DAY, Timestamp(1).plus(8 * DAY)));
     }
 }

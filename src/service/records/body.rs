@@ -38,7 +38,10 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Changed => f.write_str("its authentication code is not that of its key and value"),
-            Self::Bare => f.write_str("it carries no authentication code"),
+            Self::Bare => f.write_str(
+                "it carries no authentication code: somebody changed it, or a version without codes wrote it; in the \
+                 latter case `certmint doctor --store --adopt` lets the next start take the store over",
+            ),
             Self::UnknownMasterKey(id) => write!(f, "it was authenticated with the unknown master key {id}"),
             Self::Newer(format) => write!(f, "it has the format {format} of a newer version, this one knows {FORMAT}"),
             Self::Unreadable(error) => write!(f, "it is not readable: {error}"),

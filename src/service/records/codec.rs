@@ -181,7 +181,10 @@ impl Codec {
             Problem::Newer(_) => {
                 format!("The record {key} was written by a newer version of certmint, which this server cannot read.")
             }
-            Problem::Changed | Problem::Bare | Problem::Unreadable(_) | Problem::Elsewhere => format!(
+            Problem::Bare => format!(
+                "The record {key} carries no authentication code: it was changed outside certmint, or written by a version without codes. Restore it from a backup, or, where such a version wrote it, take the store over with `certmint doctor --store --adopt`."
+            ),
+            Problem::Changed | Problem::Unreadable(_) | Problem::Elsewhere => format!(
                 "The record {key} does not verify: it was changed or moved outside certmint. Restore it from a backup, or remove it with `certmint doctor --store`."
             ),
         };

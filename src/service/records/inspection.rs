@@ -1,23 +1,22 @@
 //! All records of a store, looked at one after the other: for `certmint doctor --store`, which works without a server.
 
-use super::body::{self, Problem};
+use super::adoption::Marks;
+use super::body::Problem;
 use super::codec::Codec;
 use super::key::{self, Place};
-use super::kinds::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord,
-};
-use super::{Marker, Sweep};
-use crate::domain::authority::AuthorityRecord;
-use crate::domain::{
-    Certificate, CertificateEntry, Contacts, EntryState, Error, IssuerConfig, Reason, Result, Timestamp, Vault,
-};
+use super::kinds::{IssuerStateRecord, Kind, OfKind, Stored};
+use super::marks::Sweep;
+use super::scan::{Scan, holds_authenticated};
+use crate::domain::{CertificateEntry, EntryState, Error, Reason, Result, Timestamp};
 use crate::keys::Sealer;
 use crate::store::{Batch, Delete, Record, Store, StoreError};
-use std::collections::BTreeMap;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Records of one look.
-const PAGE: usize = 500;
+/// Looks at a certificate that is written all the while; what cannot be caught in one state is in use.
+const LOOKS: usize = 8;
 
 /// What is wrong with one record.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,6 +34,8 @@ pub struct Inspection<'a> {
     store: &'a dyn Store,
     codec: Codec,
     marked: bool,
+    /// The takeover of the store has begun, however long ago.
+    begun: bool,
 }
 
 impl std::fmt::Debug for Inspection<'_> {
@@ -55,18 +56,58 @@ struct Certified {
     deleted: bool,
 }
 
+/// Issuer objects by `vault/name`, and the records that belong to one.
+#[derive(Default)]
+struct Issuers {
+    objects: BTreeSet<String>,
+    others: Vec<(String, String)>,
+}
+
+impl Issuers {
+    fn note(&mut self, kind: Kind, record: &Record, codec: &Codec) {
+        let Some(Place { vault, name, .. }) = Place::of(&record.key) else { return };
+        let place = format!("{vault}/{name}");
+        match kind {
+            Kind::Issuer => _ = self.objects.insert(place),
+            Kind::IssuerHealth => self.others.push((record.key.clone(), place)),
+            // One that is kept to cancel orders of an object that is gone is removed by itself.
+            Kind::IssuerState
+                if codec.verify::<IssuerStateRecord>(record).is_ok_and(|state| state.retired.is_none()) =>
+            {
+                self.others.push((record.key.clone(), place));
+            }
+            _ => {}
+        }
+    }
+
+    /// What belongs to an issuer object that is gone.
+    fn findings(&self) -> impl Iterator<Item = Finding> {
+        let orphans = self.others.iter().filter(|(_, place)| !self.objects.contains(place));
+        orphans.map(|(key, place)| Finding {
+            key: key.clone(),
+            problem: format!("it belongs to the issuer {place}, whose record is missing"),
+            removable: true,
+        })
+    }
+}
+
 impl<'a> Inspection<'a> {
-    /// Reads whether the store is marked, that is whether a record has to carry a code.
+    /// Reads whether a record has to carry a code, as a server does at its start; `window` is that of [`super::Takeover`].
     ///
     /// # Errors
     /// Where the store is not available.
-    pub async fn new(store: &'a dyn Store, sealer: Arc<Sealer>) -> Result<Self> {
+    pub async fn new(store: &'a dyn Store, sealer: Arc<Sealer>, window: Duration, now: Timestamp) -> Result<Self> {
         let codec = Codec::new(sealer);
-        let marked = store.get(key::marker().as_str()).await?.is_some();
-        if !marked && !holds_authenticated(store).await? {
+        let Marks { marker, sweep } = Marks::read(store).await?;
+        let (marked, begun) = (marker.is_some(), sweep.and_then(|record| codec.verify::<Sweep>(&record).ok()));
+        let accepted = match &begun {
+            Some(sweep) => sweep.holds(window, now),
+            None => !holds_authenticated(store).await?,
+        };
+        if !marked && accepted {
             codec.tolerate();
         }
-        Ok(Self { store, codec, marked })
+        Ok(Self { store, codec, marked, begun: begun.is_some() })
     }
 
     /// Whether a record without a code is one that somebody put there; else the store is of an earlier version and is
@@ -81,31 +122,71 @@ impl<'a> Inspection<'a> {
     /// Where the store is not available.
     pub async fn findings(&self) -> Result<(usize, Vec<Finding>)> {
         let (mut count, mut findings, mut certificates) = (0, Vec::new(), BTreeMap::<String, Certified>::new());
+        let mut issuers = Issuers::default();
         for kind in Kind::ALL {
-            let mut after = String::new();
-            loop {
-                let page = self.store.list(kind.prefix(), &after, PAGE).await?;
-                let full = page.len() == PAGE;
+            let mut scan = Scan::new(self.store, kind.prefix());
+            while let Some(page) = scan.next().await? {
                 for record in page {
                     count += 1;
-                    let problem = self.problem(*kind, &record);
-                    self.note(*kind, &record, &mut certificates);
+                    let problem = problem(&self.codec, *kind, &record);
+                    if let Some(place) = certificate_of(*kind, &record) {
+                        self.note(*kind, &record, certificates.entry(place).or_default());
+                    }
+                    issuers.note(*kind, &record, &self.codec);
                     if let Some(problem) = problem {
                         findings.push(Finding {
-                            key: record.key.clone(),
+                            removable: self.is_removable(&problem),
                             problem: problem.to_string(),
-                            removable: !matches!(problem, Problem::UnknownMasterKey(_) | Problem::Newer(_)),
+                            key: record.key,
                         });
                     }
-                    after = record.key;
-                }
-                if !full {
-                    break;
                 }
             }
         }
-        findings.extend(certificates.iter().flat_map(|(place, certified)| certified.findings(place)));
+        for (place, certified) in &certificates {
+            // Servers may write meanwhile, and the records of a certificate were read one after the other.
+            if !certified.findings(place).is_empty() {
+                findings.extend(self.look_again(place).await?);
+            }
+        }
+        findings.extend(issuers.findings());
         Ok((count, findings))
+    }
+
+    /// In a store of an earlier version a record without a code is as good as the others.
+    fn is_removable(&self, problem: &Problem) -> bool {
+        match problem {
+            Problem::UnknownMasterKey(_) | Problem::Newer(_) => false,
+            Problem::Bare => self.marked || !self.begun,
+            Problem::Changed | Problem::Unreadable(_) | Problem::Elsewhere => true,
+        }
+    }
+
+    /// What is missing of a certificate, or left over, as of a moment in which nobody wrote its entry.
+    async fn look_again(&self, place: &str) -> Result<Vec<Finding>> {
+        let entry = format!("{}{place}", Kind::Certificate.prefix());
+        for _ in 0..LOOKS {
+            let mut certified = Certified::default();
+            let before = self.store.get(&entry).await?;
+            if let Some(record) = &before {
+                self.note(Kind::Certificate, record, &mut certified);
+            }
+            let versions = format!("{}{place}/", Kind::Version.prefix());
+            let mut scan = Scan::new(self.store, &versions);
+            while let Some(page) = scan.next().await? {
+                page.iter().for_each(|record| self.note(Kind::Version, record, &mut certified));
+            }
+            for kind in [Kind::Pending, Kind::Suspended, Kind::Deleted, Kind::Purging] {
+                if let Some(record) = self.store.get(&format!("{}{place}", kind.prefix())).await? {
+                    self.note(kind, &record, &mut certified);
+                }
+            }
+            let after = self.store.get(&entry).await?;
+            if before.map(|record| record.revision) == after.map(|record| record.revision) {
+                return Ok(certified.findings(place));
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// Removes a record that does not verify or belongs to nothing.
@@ -145,44 +226,7 @@ impl<'a> Inspection<'a> {
         Ok(())
     }
 
-    fn problem(&self, kind: Kind, record: &Record) -> Option<Problem> {
-        match kind {
-            Kind::Certificate => self.codec.verify::<CertificateEntry>(record).err(),
-            Kind::Version => self.codec.verify::<Certificate>(record).err(),
-            Kind::Pending | Kind::Suspended | Kind::AbandonedOrder => self.codec.verify::<PendingRecord>(record).err(),
-            Kind::Request | Kind::Repeat => self.codec.verify::<RequestRecord>(record).err(),
-            Kind::Deleted => self.codec.verify::<DeletedRecord>(record).err(),
-            Kind::Purging => self.codec.verify::<PurgingRecord>(record).err(),
-            Kind::Contacts => self.codec.verify::<Contacts>(record).err(),
-            Kind::Vault => self.codec.verify::<Vault>(record).err(),
-            Kind::Issuer => self.codec.verify::<IssuerConfig>(record).err(),
-            Kind::Authority => self.codec.verify::<AuthorityRecord>(record).err(),
-            Kind::IssuerState => self.codec.verify::<IssuerStateRecord>(record).err(),
-            Kind::Challenge => self.codec.verify::<ChallengeRecord>(record).err(),
-            Kind::Meta => {
-                let marker = self.codec.verify::<Marker>(record).err();
-                marker.filter(|_| self.codec.verify::<Sweep>(record).is_err())
-            }
-        }
-    }
-
-    fn note(&self, kind: Kind, record: &Record, certificates: &mut BTreeMap<String, Certified>) {
-        let Some(Place { vault, name, .. }) = Place::of(&record.key) else { return };
-        let certified = match kind {
-            Kind::Certificate | Kind::Version | Kind::Pending | Kind::Suspended | Kind::Deleted | Kind::Purging => {
-                certificates.entry(format!("{vault}/{name}")).or_default()
-            }
-            Kind::AbandonedOrder
-            | Kind::Request
-            | Kind::Repeat
-            | Kind::Contacts
-            | Kind::Vault
-            | Kind::Issuer
-            | Kind::Authority
-            | Kind::IssuerState
-            | Kind::Challenge
-            | Kind::Meta => return,
-        };
+    fn note(&self, kind: Kind, record: &Record, certified: &mut Certified) {
         match kind {
             Kind::Certificate => {
                 certified.has_entry = true;
@@ -194,6 +238,28 @@ impl<'a> Inspection<'a> {
                 certified.others.push(record.key.clone());
             }
         }
+    }
+}
+
+/// The certificate that a record belongs to, as `vault/name`.
+fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
+    let Place { vault, name, .. } = Place::of(&record.key)?;
+    match kind {
+        Kind::Certificate | Kind::Version | Kind::Pending | Kind::Suspended | Kind::Deleted | Kind::Purging => {
+            Some(format!("{vault}/{name}"))
+        }
+        Kind::AbandonedOrder
+        | Kind::Request
+        | Kind::Repeat
+        | Kind::Contacts
+        | Kind::Vault
+        | Kind::Issuer
+        | Kind::Authority
+        | Kind::IssuerState
+        | Kind::IssuerHealth
+        | Kind::Challenge
+        | Kind::Parked
+        | Kind::Meta => None,
     }
 }
 
@@ -231,20 +297,34 @@ impl Certified {
     }
 }
 
-/// Whether any record carries a code.
-pub(in crate::service) async fn holds_authenticated(store: &dyn Store) -> Result<bool> {
-    for kind in Kind::ALL {
-        let mut after = String::new();
-        loop {
-            let page = store.list(kind.prefix(), &after, PAGE).await?;
-            if page.iter().any(|record| body::carries_a_code(&record.body)) {
-                return Ok(true);
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after.clone_from(&last.key),
-                _ => break,
-            }
+/// Why a record cannot be read as what its key says; `None` where it can.
+fn problem(codec: &Codec, kind: Kind, record: &Record) -> Option<Problem> {
+    struct Verify<'a>(&'a Codec, &'a Record);
+    impl OfKind for Verify<'_> {
+        type Answer = Option<Problem>;
+
+        fn of<T: Stored + Serialize>(self) -> Self::Answer {
+            self.0.verify::<T>(self.1).err()
         }
     }
-    Ok(false)
+    kind.with_type(Verify(codec, record))
+}
+
+/// Whether a store that holds this record can be read: the key on the first line, then the body. It is read as it is,
+/// and its value once more under a good code.
+pub(crate) fn reads_a_record(sealer: &Arc<Sealer>, input: &[u8]) -> bool {
+    let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return false };
+    let Ok(key) = std::str::from_utf8(&input[..end]) else { return false };
+    let Some(kind) = Kind::of(key) else { return false };
+    let strict = Codec::new(Arc::clone(sealer));
+    let tolerant = Codec::new(Arc::clone(sealer));
+    tolerant.tolerate();
+    let record = |body: Vec<u8>| Record { key: key.to_owned(), revision: 1, body, due: None };
+    let given = record(input[end + 1..].to_vec());
+    let read = problem(&tolerant, kind, &given).is_none() | problem(&strict, kind, &given).is_none();
+    let value = serde_json::from_slice::<serde_json::Value>(&given.body)
+        .ok()
+        .and_then(|mut body| body.get_mut("value").map(serde_json::Value::take));
+    let ours = value.map(|value| record(super::record_body(sealer, key, &value)));
+    read | ours.is_some_and(|ours| problem(&strict, kind, &ours).is_none())
 }

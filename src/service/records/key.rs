@@ -1,10 +1,10 @@
 //! The keys of records. A [`Key`] says which value lies under it, a [`Prefix`] which values lie below it; both are made
 //! of names alone.
 
-use super::adoption::{Marker, Sweep};
+use super::marks::{Marker, Sweep};
 use super::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
-    hex,
+    ChallengeRecord, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord,
+    PurgingRecord, RequestRecord, ShownPending, hex,
 };
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{
@@ -186,6 +186,15 @@ pub(in crate::service) fn issuer_state(vault: &VaultName, name: &IssuerName) -> 
     Key::new(named(Kind::IssuerState, vault, &name.key()))
 }
 
+pub(in crate::service) fn issuer_health(vault: &VaultName, name: &IssuerName) -> Key<IssuerHealthRecord> {
+    Key::new(named(Kind::IssuerHealth, vault, &name.key()))
+}
+
+/// Orders to be cancelled at the issuers of a vault.
+pub(in crate::service) fn abandoned_orders_of(vault: &VaultName) -> Prefix<ShownPending> {
+    Prefix::new(named(Kind::AbandonedOrder, vault, ""))
+}
+
 /// A challenge by its kind and its token or host name.
 pub(in crate::service) fn challenge(kind: &str, name: &str) -> Key<ChallengeRecord> {
     Key::new(format!("{}{kind}/{name}", Kind::Challenge.prefix()))
@@ -213,6 +222,15 @@ pub(in crate::service) fn repeat(vault: &VaultName, client_request_id: &str) -> 
 /// An order to be cancelled at the issuer after its operation was deleted.
 pub(in crate::service) fn abandoned_order(vault: &VaultName, id: RequestId) -> Key<PendingRecord> {
     Key::new(named(Kind::AbandonedOrder, vault, &id.to_string()))
+}
+
+/// A record that was parked, by its key.
+pub(in crate::service) fn parked(key: &str) -> Key<ParkedRecord> {
+    Key::new(format!("{}{key}", Kind::Parked.prefix()))
+}
+
+pub(in crate::service) fn all_parked() -> Prefix<ParkedRecord> {
+    Prefix::new(Kind::Parked.prefix().to_owned())
 }
 
 /// Says that every record of the store carries a code.

@@ -1,8 +1,8 @@
 //! The kinds of records, and which value belongs under which key.
 
-use super::adoption::{Marker, Sweep};
 use super::body;
 use super::key::Place;
+use super::marks::{Mark, Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::pending::Transition;
 use crate::domain::{
@@ -94,6 +94,22 @@ pub(in crate::service) struct IssuerStateRecord {
     /// The secret options as they were set, a JSON object, sealed; for changes that name only some of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::service) secrets: Option<Blob>,
+    /// When its issuer object was deleted while orders were open at the CA: kept to cancel them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::service) retired: Option<Timestamp>,
+}
+
+/// How the calls of an issuer went, as all replicas saw it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub(in crate::service) struct IssuerHealthRecord {
+    pub(in crate::service) vault: VaultName,
+    pub(in crate::service) issuer: IssuerName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::service) last_success: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::service) last_failure: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(in crate::service) last_error: String,
 }
 
 /// What a replica answers a CA that validates a name; due when it is of no use any more.
@@ -117,9 +133,23 @@ pub(in crate::service) struct PurgingRecord {
     pub(in crate::service) restoring: bool,
 }
 
-/// Declares each kind of record once, with the first part of its keys.
+/// What is done with a record as the type of its value.
+pub(in crate::service) trait OfKind {
+    type Answer;
+
+    fn of<T: Stored + Serialize>(self) -> Self::Answer;
+}
+
+/// A record that was due when a version met it that has no job for its kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::service) struct ParkedRecord {
+    pub(in crate::service) key: String,
+    pub(in crate::service) since: Timestamp,
+}
+
+/// Declares each kind of record once, with the first part of its keys and the type of its values.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $prefix:literal,)+) => {
+    ($($(#[$doc:meta])* $kind:ident = $prefix:literal of $value:ty,)+) => {
         /// The kinds of records.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub(in crate::service) enum Kind {
@@ -140,47 +170,49 @@ macro_rules! kinds {
             pub(in crate::service) fn of(key: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|kind| key.starts_with(kind.prefix()))
             }
+
+            /// Does it with the type of the values of this kind.
+            pub(in crate::service) fn with_type<A: OfKind>(self, act: A) -> A::Answer {
+                match self {
+                    $(Self::$kind => act.of::<$value>(),)+
+                }
+            }
         }
     };
 }
 
 kinds! {
-    /// A name with its policy: [`CertificateEntry`].
-    Certificate = "certificates",
-    /// A version: [`Certificate`].
-    Version = "versions",
-    /// The present operation of a name: [`PendingRecord`].
-    Pending = "pending",
+    /// A name with its policy.
+    Certificate = "certificates" of CertificateEntry,
+    /// A version.
+    Version = "versions" of Certificate,
+    /// The present operation of a name.
+    Pending = "pending" of PendingRecord,
     /// The pending operation of a deleted certificate.
-    Suspended = "kept",
+    Suspended = "kept" of PendingRecord,
     /// An order to be cancelled at the issuer after its operation was deleted.
-    AbandonedOrder = "orders",
-    /// Where a request id is found: [`RequestRecord`].
-    Request = "requests",
+    AbandonedOrder = "orders" of PendingRecord,
+    /// Where a request id is found.
+    Request = "requests" of RequestRecord,
     /// A repeat over REST.
-    Repeat = "repeats",
-    /// [`DeletedRecord`].
-    Deleted = "deleted",
-    /// [`PurgingRecord`].
-    Purging = "leaving",
-    Contacts = "contacts",
-    Vault = "vaults",
-    Issuer = "issuers",
-    /// An authority of a built-in CA, kept apart from its issuer: [`AuthorityRecord`].
-    Authority = "authorities",
-    /// What a provider keeps of an issuer object, sealed: [`IssuerStateRecord`].
-    IssuerState = "issuer-states",
-    /// What a replica answers a CA that validates a name: [`ChallengeRecord`].
-    Challenge = "challenges",
-    /// What the store says of itself: [`Marker`], [`Sweep`].
-    Meta = "meta",
-}
-
-/// Lower-case hex.
-pub(in crate::service) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+    Repeat = "repeats" of RequestRecord,
+    Deleted = "deleted" of DeletedRecord,
+    Purging = "leaving" of PurgingRecord,
+    Contacts = "contacts" of Contacts,
+    Vault = "vaults" of Vault,
+    Issuer = "issuers" of IssuerConfig,
+    /// An authority of a built-in CA, kept apart from its issuer.
+    Authority = "authorities" of AuthorityRecord,
+    /// What a provider keeps of an issuer object, sealed.
+    IssuerState = "issuer-states" of IssuerStateRecord,
+    /// How the calls of an issuer went.
+    IssuerHealth = "issuer-health" of IssuerHealthRecord,
+    /// What a replica answers a CA that validates a name.
+    Challenge = "challenges" of ChallengeRecord,
+    /// A due record of a kind that some version has no job for.
+    Parked = "parked" of ParkedRecord,
+    /// What the store says of itself.
+    Meta = "meta" of Mark,
 }
 
 /// A value that is stored under a key.
@@ -259,10 +291,24 @@ impl Stored for IssuerStateRecord {
     }
 }
 
+impl Stored for IssuerHealthRecord {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        place.kind == Kind::IssuerHealth && place.names(&self.vault, self.issuer.as_str())
+    }
+}
+
 /// Challenges belong to no vault: a CA asks by token or host name alone.
 impl Stored for ChallengeRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {
         place.kind == Kind::Challenge && place.vault == self.kind && place.name == self.name
+    }
+}
+
+/// Its key ends with that of the record.
+impl Stored for ParkedRecord {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        let parts = [place.vault, place.name, place.id].into_iter().filter(|part| !part.is_empty());
+        place.kind == Kind::Parked && parts.collect::<Vec<_>>().join("/") == self.key
     }
 }
 
@@ -286,6 +332,15 @@ impl Stored for Vault {
     }
 }
 
+impl Stored for Mark {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        match self {
+            Self::Marker(marker) => marker.belongs(place),
+            Self::Sweep(sweep) => sweep.belongs(place),
+        }
+    }
+}
+
 impl Stored for Marker {
     fn belongs(&self, place: &Place<'_>) -> bool {
         place.kind == Kind::Meta && place.vault == Self::NAME
@@ -306,9 +361,7 @@ pub(in crate::service) fn encode_event(transition: &Transition) -> Result<Vec<u8
     })
 }
 
-pub(in crate::service) fn decode_event(body: &[u8]) -> Result<Transition> {
-    body::read_plain(body).map_err(|problem| {
-        tracing::error!(%problem, "an event of the log is not readable");
-        Error::internal()
-    })
+/// What an event says; else why it cannot be read, in words for operators.
+pub(in crate::service) fn decode_event(body: &[u8]) -> std::result::Result<Transition, String> {
+    body::read_plain(body).map_err(|problem| problem.to_string())
 }

@@ -10,16 +10,25 @@ mod codec;
 mod inspection;
 pub(super) mod key;
 mod kinds;
+mod marks;
 mod paging;
+mod scan;
 mod verified;
 
-pub(super) use adoption::{Adopted, Marker, Sweep, adopt, open};
+pub(super) use crate::domain::text::hex;
+pub use adoption::Takeover;
+pub(super) use adoption::{Adopted, Opened, adopt, begin, open};
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
+pub(crate) use inspection::reads_a_record;
 pub use inspection::{Finding, Inspection};
 pub(super) use key::{Key, Place, Prefix};
+#[cfg(test)]
+pub(super) use kinds::OfKind;
 pub(super) use kinds::{
-    ChallengeRecord, DeletedRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord, RequestRecord, ShownPending,
-    Stored, decode_event, encode_event, hex,
+    ChallengeRecord, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord,
+    PurgingRecord, RequestRecord, ShownPending, Stored, decode_event, encode_event,
 };
+pub use paging::MAX_PAGE;
+pub(crate) use paging::reads_a_page_token;
 pub(super) use paging::{Bounds, List, Page, Paging, shown};

@@ -5,9 +5,13 @@ use super::codec::{Codec, concerns_a_record};
 use super::key::Prefix;
 use super::kinds::Stored;
 use crate::domain::{Detail, Error, Result};
-use crate::keys::Purpose;
+use crate::keys::{Purpose, Sealer};
 use crate::store::Store;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use std::sync::Arc;
+
+/// The largest page of a list.
+pub const MAX_PAGE: usize = 1000;
 
 const FORM: u8 = 1;
 /// A code cut to 128 bits: a token grants nothing but a place to read on from.
@@ -100,6 +104,15 @@ impl<'a> Paging<'a> {
     }
 }
 
+/// Whether a list takes this as the token of a page.
+pub(crate) fn reads_a_page_token(sealer: &Arc<Sealer>, token: &str) -> bool {
+    let codec = Codec::new(Arc::clone(sealer));
+    [List::Certificates, List::Pending, List::Vaults].into_iter().any(|list| {
+        let scope = if list == List::Vaults { Vec::new() } else { vec!["default".to_owned()] };
+        matches!(Paging::new(&codec, list, scope).position(token), Ok(Some(_)))
+    })
+}
+
 /// How many records one page reads.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::service) struct Bounds {
@@ -138,10 +151,10 @@ enum Filling {
 }
 
 impl<T: Stored, I> Page<T, I> {
-    /// `position` as of [`Page::position`]; `size` is from 1 to [`super::super::MAX_PAGE`].
+    /// `position` as of [`Page::position`]; `size` is from 1 to [`MAX_PAGE`].
     pub(in crate::service) fn new(prefix: Prefix<T>, position: Option<String>, size: usize, bounds: Bounds) -> Self {
         let after = position.map(|position| format!("{}{position}", prefix.as_str())).unwrap_or_default();
-        let size = size.clamp(1, super::super::MAX_PAGE);
+        let size = size.clamp(1, MAX_PAGE);
         Self { prefix, after, size, bounds, scanned: 0, items: Vec::new(), state: Filling::Open }
     }
 

@@ -1,6 +1,7 @@
 //! What a subscriber wants to see.
 
 use crate::domain::{CertificateName, Error, Operation, RequestId, Result, Status, VaultName};
+use crate::service::access::Target;
 use std::time::Duration;
 
 /// Most names of one watch.
@@ -36,6 +37,12 @@ pub struct WatchRequest {
     pub heartbeat: Option<Duration>,
     /// When the caller's patience ends.
     pub deadline: Option<Duration>,
+}
+
+impl Target for WatchRequest {
+    fn vault(&self) -> Option<&VaultName> {
+        self.vault.as_ref()
+    }
 }
 
 impl WatchRequest {

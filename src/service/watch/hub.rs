@@ -8,8 +8,8 @@ use super::token::Tokens;
 use crate::domain::{CertificateName, Detail, Error, Reason, Result};
 use crate::service::records;
 use crate::store::{Event, Revision, Store};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -65,6 +65,32 @@ pub struct Hub {
     history_lost: AtomicBool,
     /// Since when the log is known to be ahead of the ring.
     behind: Mutex<Option<Instant>>,
+    unreadable: Unreadable,
+}
+
+/// Events that cannot be read: each is logged and counted once, however many streams pass over it.
+#[derive(Debug, Default)]
+struct Unreadable {
+    known: Mutex<BTreeSet<Revision>>,
+    count: AtomicU64,
+}
+
+/// Events that cannot be read of which the revisions are remembered.
+const MAX_UNREADABLE: usize = 10_000;
+
+impl Unreadable {
+    fn note(&self, revision: Revision, problem: &str) {
+        let mut known = lock(&self.known);
+        if known.contains(&revision) {
+            return;
+        }
+        if known.len() >= MAX_UNREADABLE {
+            known.pop_first();
+        }
+        known.insert(revision);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(revision, problem, "an event of the log cannot be read: watchers are not shown it");
+    }
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +114,7 @@ impl Hub {
             start: head,
             history_lost: AtomicBool::new(false),
             behind: Mutex::default(),
+            unreadable: Unreadable::default(),
         })
     }
 
@@ -145,8 +172,9 @@ impl Hub {
             }
         };
         let more = log.events.len() == page;
-        let events = log.events.iter().map(|event| self.decode(event).map(Arc::new)).collect::<Result<Vec<_>>>()?;
-        let head = if more { 0 } else { log.head };
+        let events: Vec<_> = log.events.iter().filter_map(|event| self.decode(event)).map(Arc::new).collect();
+        // The last event of a page may be one that cannot be read.
+        let head = if more { log.events.last().map_or(0, |event| event.revision) } else { log.head };
         if cursor < log.trimmed {
             // Events went before they were read here: streams ask the store, which knows of the gap.
             write(&self.ring).restart(log.trimmed);
@@ -161,9 +189,21 @@ impl Hub {
         Ok(more)
     }
 
-    pub(in crate::service) fn decode(&self, event: &Event) -> Result<LogEvent> {
-        let transition = records::decode_event(&event.body)?;
-        Ok(LogEvent::new(event.revision, transition, self.token(event.revision)))
+    /// The event; `None` where it cannot be read, which is logged: its revision is as one without an event, so that
+    /// one damaged row of the log keeps nobody from the others.
+    pub(in crate::service) fn decode(&self, event: &Event) -> Option<LogEvent> {
+        match records::decode_event(&event.body) {
+            Ok(transition) => Some(LogEvent::new(event.revision, transition, self.token(event.revision))),
+            Err(problem) => {
+                self.unreadable.note(event.revision, &problem);
+                None
+            }
+        }
+    }
+
+    /// How many events could not be read.
+    pub(in crate::service) fn unreadable(&self) -> u64 {
+        self.unreadable.count.load(Ordering::Relaxed)
     }
 
     pub(super) fn next(

@@ -1,18 +1,23 @@
 //! Following pending operations: a cursor over the durable log. There is no queue for a
 //! subscriber, so nothing overflows and nobody lags: who is slow reads the log from the store.
 
+mod counts;
 mod filter;
-mod hub;
+pub(super) mod hub;
 mod index;
+mod open;
 mod ring;
 mod stream;
 mod timers;
 mod token;
 
+pub(super) use counts::seen;
 pub use filter::{Snapshot, WatchRequest};
 pub use hub::{Hub, WatchLimits};
+pub use open::Watch;
 pub use ring::LogEvent;
 pub use stream::{Bookmark, WatchItem, WatchStream};
+pub(crate) use token::reads_a_resume_token;
 
 use crate::domain::Operation;
 

@@ -1,21 +1,20 @@
 //! One stream: a snapshot or a replay, a bookmark, then every matching event as it is committed.
 
+use super::ended;
 use super::filter::{Filter, Snapshot, WatchRequest};
 use super::hub::StreamSlot;
 use super::ring::LogEvent;
-use super::timers::{Timers, draining};
+use super::timers::Timers;
 use super::token::expired;
-use super::{Subscriber, ended};
 use crate::domain::pending::TransitionKind;
-use crate::domain::{Error, Operation, Reason, RequestId, Result};
-use crate::service::Service;
+use crate::domain::{Error, Operation, RequestId, Result};
+use crate::service::context::Context;
 use crate::service::records::{ShownPending, key};
 use crate::store::{Record, Revision, StoreError};
 use futures_util::Stream;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 /// Why a bookmark was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,8 +39,8 @@ pub enum WatchItem {
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem>> + Send>>;
 
 /// What a stream carries from one message to the next.
-struct Session {
-    service: Service,
+pub(super) struct Session {
+    context: Arc<Context>,
     filter: Filter,
     slot: StreamSlot,
     page: usize,
@@ -60,60 +59,24 @@ struct Session {
 /// What a stream takes out of the store at a time: it holds that much for as long as its client does not read.
 const STREAM_PAGE: usize = 32;
 
-impl Service {
-    /// Follows the log until `shutdown`; every process runs one.
-    pub async fn tail(&self, shutdown: CancellationToken) {
-        let observe = |event: &LogEvent| self.count(event);
-        self.hub.tail(&*self.store, self.limits.watch.page, &observe, shutdown).await;
-    }
+/// A token of a history that the store does not hold any more is out of range, like one that is too old.
+pub(super) fn unless_history_lost(error: StoreError) -> Error {
+    if error.is_history_lost() { expired() } else { error.into() }
+}
 
-    /// How many watch streams are open.
-    pub fn streams(&self) -> usize {
-        self.hub.streams()
-    }
-
-    /// Opens a stream. `closing` ends it with a closing bookmark, to be resumed elsewhere.
-    pub async fn watch(
-        &self,
-        mut request: WatchRequest,
-        who: &Subscriber,
-        closing: CancellationToken,
-    ) -> Result<WatchStream> {
-        request.check()?;
-        if closing.is_cancelled() {
-            return Err(draining());
-        }
-        if let (Some(id), Some(vault)) = (request.request_id, &request.vault) {
-            // The operation's name finds it in the index.
-            let known = self.load(&key::request(vault, id)).await?;
-            let name = known.map(|(_, known)| known.certificate);
-            match name.filter(|name| request.names.is_empty() || request.names.contains(name)) {
-                Some(name) => request.names = vec![name],
-                None => {
-                    return Err(Error::new(
-                        Reason::PendingNotFound,
-                        format!("There is no pending operation with the request_id {id}."),
-                    )
-                    .with(crate::domain::Detail::Resource { kind: "pending", name: id.to_string() }));
-                }
-            }
-        }
-        // A name that is given twice is still one certificate.
-        let mut once = HashSet::new();
-        request.names.retain(|name| once.insert(name.key()));
-        let limits = &self.limits.watch;
-        // In the index before the head is read: nothing that is committed from here on is missed.
-        let slot = self.hub.enter(who, &request, limits)?;
-        let known = *self.store.head().borrow();
-        let resumed = !request.resume_token.is_empty();
-        let (cursor, head) = if resumed { self.resume(&request.resume_token, known).await? } else { (known, known) };
-        let snapshot = if resumed { Snapshot::None } else { request.snapshot() };
-        let timers = Timers::new(&request, limits, slot.id, closing);
-        let session = Session {
-            service: self.clone(),
-            filter: Filter::new(&request),
+impl Session {
+    pub(super) fn new(
+        context: Arc<Context>,
+        filter: Filter,
+        slot: StreamSlot,
+        request: &WatchRequest,
+        cursor: Revision,
+    ) -> Self {
+        Self {
+            page: context.limits.watch.page.min(STREAM_PAGE),
+            context,
+            filter,
             slot,
-            page: limits.page.min(STREAM_PAGE),
             until_terminal: request.until_terminal,
             cursor,
             ahead: BTreeMap::new(),
@@ -121,32 +84,12 @@ impl Service {
             open: BTreeSet::new(),
             // What a request id names has existed: where it is not open, it is over.
             shown: request.request_id.is_some(),
-        };
-        Ok(session.stream(Box::new(request), snapshot, head, timers))
-    }
-
-    /// The position of a token that the log still reaches back to, and the present of the log. What this process
-    /// has `known` of it may lag behind what another replica has acknowledged.
-    async fn resume(&self, token: &str, known: Revision) -> Result<(Revision, Revision)> {
-        let revision = self.hub.read_token(token)?;
-        let page = self.store.events(revision, 1).await.map_err(unless_history_lost)?;
-        let head = page.head.max(known);
-        if revision < page.trimmed || revision > head {
-            return Err(expired());
         }
-        Ok((revision, head))
     }
-}
 
-/// A token of a history that the store does not hold any more is out of range, like one that is too old.
-fn unless_history_lost(error: StoreError) -> Error {
-    if error.is_history_lost() { expired() } else { error.into() }
-}
-
-impl Session {
     /// Ten thousand of these wait at the same time, so what they hold is kept small: what happens once is in boxes
     /// that go, and no error is held where something is sent.
-    fn stream(
+    pub(super) fn stream(
         mut self,
         request: Box<WatchRequest>,
         snapshot: Snapshot,
@@ -186,7 +129,7 @@ impl Session {
                     for event in pending.by_ref() {
                         if let Some(event) = self.admit(event) {
                             timers.sent();
-                            self.service.metrics.watch_delivered.inc();
+                            self.context.metrics.watch_delivered.inc();
                             yield Ok(WatchItem::Event(event));
                         }
                     }
@@ -220,7 +163,7 @@ impl Session {
                     }
                 }
                 // What was known before the end is still told; a long replay is left to the next stream.
-                let last = if goal.is_none() { self.service.hub.head() } else { 0 };
+                let last = if goal.is_none() { self.context.hub.head() } else { 0 };
                 while self.cursor < last {
                     let events = match self.next_events(None).await {
                         Ok(Some(events)) => events,
@@ -229,7 +172,7 @@ impl Session {
                     };
                     for event in events {
                         if let Some(event) = self.admit(event) {
-                            self.service.metrics.watch_delivered.inc();
+                            self.context.metrics.watch_delivered.inc();
                             yield Ok(WatchItem::Event(event));
                         }
                     }
@@ -244,7 +187,7 @@ impl Session {
     }
 
     fn bookmark(&self, kind: Bookmark) -> WatchItem {
-        WatchItem::Bookmark { kind, resume_token: self.service.hub.token(self.cursor) }
+        WatchItem::Bookmark { kind, resume_token: self.context.hub.token(self.cursor) }
     }
 
     /// A page of the snapshot, and after which key the next one begins. Boxed: who takes one out of the page needs
@@ -260,7 +203,7 @@ impl Session {
         let mut operations = Vec::new();
         for record in records {
             // One that does not verify was logged, and keeps nobody from seeing the others.
-            let Ok(ShownPending { operation }) = self.service.records.read(&record) else { continue };
+            let Ok(ShownPending { operation }) = self.context.records.read(&record) else { continue };
             let wanted = snapshot == Snapshot::All || operation.in_progress();
             if !wanted || !self.filter.concerns(&operation) {
                 continue;
@@ -279,14 +222,14 @@ impl Session {
 
     /// A page of the records that the request may concern, and after which key the next one begins.
     async fn records(&self, request: &WatchRequest, after: &str) -> Result<(Vec<Record>, Option<String>)> {
-        let store = &self.service.store;
+        let store = &self.context.store;
         match (&request.vault, request.names.is_empty()) {
             (Some(vault), false) => {
                 // Here the key is the place in the list of names.
                 let begin = after.parse::<usize>().unwrap_or(0);
                 let names = request.names.iter().skip(begin).take(self.page);
                 let keys: Vec<_> = names.map(|name| key::pending(vault, name)).collect();
-                let found = self.service.get_many(&keys.iter().collect::<Vec<_>>()).await?;
+                let found = self.context.get_many(&keys.iter().collect::<Vec<_>>()).await?;
                 let (found, next) = (found.into_iter().flatten().collect(), begin + self.page);
                 Ok((found, (next < request.names.len()).then(|| next.to_string())))
             }
@@ -309,7 +252,7 @@ impl Session {
         loop {
             let (records, next) = self.records(request, &after).await?;
             for record in records {
-                let Ok(ShownPending { operation }) = self.service.records.read(&record) else { continue };
+                let Ok(ShownPending { operation }) = self.context.records.read(&record) else { continue };
                 if self.filter.concerns(&operation) {
                     known = known.max(record.revision);
                     self.track(&operation, ended(&operation));
@@ -322,7 +265,7 @@ impl Session {
 
     /// The next matching events; `None` when the present was reached (with a `goal`: at least it).
     async fn next_events(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
-        let hub = &self.service.hub;
+        let hub = &self.context.hub;
         if hub.is_history_lost() {
             return Err(expired());
         }
@@ -341,7 +284,7 @@ impl Session {
 
     /// The same out of the store.
     async fn read_on(&mut self, goal: Option<Revision>) -> Result<Option<Vec<Arc<LogEvent>>>> {
-        let page = self.service.store.events(self.cursor, self.page).await.map_err(unless_history_lost)?;
+        let page = self.context.store.events(self.cursor, self.page).await.map_err(unless_history_lost)?;
         if self.cursor < page.trimmed {
             return Err(expired());
         }
@@ -349,7 +292,7 @@ impl Session {
         let mut events = Vec::new();
         for event in &page.events {
             self.cursor = event.revision;
-            let event = self.service.hub.decode(event)?;
+            let Some(event) = self.context.hub.decode(event) else { continue };
             if self.filter.concerns(&event.transition.operation) {
                 events.push(Arc::new(event));
             }
@@ -392,7 +335,7 @@ impl Session {
     /// Nothing between the cursor and the head of the ring matched.
     fn skip_to_head(&mut self) {
         if let Some((cursor, None)) =
-            self.service.hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation))
+            self.context.hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation))
         {
             self.cursor = cursor;
         }

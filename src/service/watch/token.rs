@@ -51,6 +51,11 @@ impl Tokens {
     }
 }
 
+/// Whether this is a resume token of the log `epoch`.
+pub(crate) fn reads_a_resume_token(epoch: &str, token: &str) -> bool {
+    Tokens::new(epoch.to_owned()).read(token).is_ok()
+}
+
 pub(super) fn expired() -> Error {
     Error::new(
         Reason::ResumeTokenExpired,

@@ -3,6 +3,7 @@
 
 use percent_encoding::percent_decode_str;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
@@ -112,11 +113,38 @@ impl DatabaseUrl {
     /// Whether passwords and records would cross a network that anyone could listen to or stand in for.
     pub(super) fn is_exposed(&self) -> bool {
         let checked = matches!(self.verify, Verify::Authority | Verify::Full);
-        !checked
-            && self.config.get_hosts().iter().any(|host| match host {
-                Host::Tcp(name) => !matches!(name.as_str(), "localhost" | "::1") && !name.starts_with("127."),
+        let here = |address: &IpAddr| address.to_canonical().is_loopback();
+        // Where there are addresses, the hosts are only the names that certificates are compared with.
+        let leaves_the_machine = if self.config.get_hostaddrs().is_empty() {
+            self.config.get_hosts().iter().any(|host| match host {
+                Host::Tcp(name) => !name
+                    .parse()
+                    .map_or_else(|_| name.eq_ignore_ascii_case("localhost"), |address: IpAddr| here(&address)),
                 Host::Unix(_) => false,
             })
+        } else {
+            !self.config.get_hostaddrs().iter().all(here)
+        };
+        !checked && leaves_the_machine
+    }
+
+    /// What is connected to, in the order of the ports: the addresses where they are given, with the names beside them.
+    fn places(&self) -> Vec<String> {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let addresses = self.config.get_hostaddrs();
+        if addresses.is_empty() {
+            return hosts.collect();
+        }
+        let mut hosts = hosts.fuse();
+        let shown = addresses.iter().map(|address| match (hosts.next(), address) {
+            (Some(host), address) if host != address.to_string() => format!("{host}[{address}]"),
+            (_, IpAddr::V6(address)) => format!("[{address}]"),
+            (_, address) => address.to_string(),
+        });
+        shown.collect()
     }
 }
 
@@ -125,13 +153,10 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "postgres://{}@", self.config.get_user().unwrap_or_default())?;
         let ports = self.config.get_ports();
-        for (index, host) in self.config.get_hosts().iter().enumerate() {
+        for (index, place) in self.places().iter().enumerate() {
             let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
             let comma = if index == 0 { "" } else { "," };
-            match host {
-                Host::Tcp(name) => write!(f, "{comma}{name}:{port}")?,
-                Host::Unix(path) => write!(f, "{comma}{}:{port}", path.display())?,
-            }
+            write!(f, "{comma}{place}:{port}")?;
         }
         write!(f, "/{}", self.config.get_dbname().unwrap_or_default())
     }
@@ -206,5 +231,38 @@ mod tests {
         let url = read("postgres://u@%2Frun%2Fpostgresql/c");
         assert_eq!(url.to_string(), "postgres://u@/run/postgresql:5432/c");
         assert!(!url.is_exposed());
+    }
+
+    #[test]
+    fn an_address_beside_the_host_is_the_one_that_counts_and_is_shown() {
+        for (text, shown, exposed) in [
+            ("postgres://u@localhost/c?hostaddr=192.0.2.1", "postgres://u@localhost[192.0.2.1]:5432/c", true),
+            ("postgres:///c?user=u&hostaddr=192.0.2.1", "postgres://u@192.0.2.1:5432/c", true),
+            ("postgres:///c?user=u&hostaddr=2001:db8::1&port=6", "postgres://u@[2001:db8::1]:6/c", true),
+            (
+                "postgres://u@a,b/c?hostaddr=127.0.0.1,192.0.2.1",
+                "postgres://u@a[127.0.0.1]:5432,b[192.0.2.1]:5432/c",
+                true,
+            ),
+            ("postgres://u@db/c?hostaddr=127.0.0.2", "postgres://u@db[127.0.0.2]:5432/c", false),
+            ("postgres:///c?user=u&hostaddr=::1", "postgres://u@[::1]:5432/c", false),
+            ("postgres://u@db/c?hostaddr=192.0.2.1&sslmode=verify-full", "postgres://u@db[192.0.2.1]:5432/c", false),
+        ] {
+            let url = read(text);
+            assert_eq!((url.to_string().as_str(), url.is_exposed()), (shown, exposed), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_not_exposed() {
+        for (host, exposed) in [
+            ("127.example.com", true),
+            ("localhost.example.com", true),
+            ("10.0.0.1", true),
+            ("LOCALHOST", false),
+            ("127.1.2.3", false),
+        ] {
+            assert_eq!(read(&format!("postgres://u@{host}/c")).is_exposed(), exposed, "{host}");
+        }
     }
 }

@@ -24,6 +24,10 @@ pub(super) enum Fault {
          {within:?}: the write may or may not be there"
     )]
     OutcomeUnknown { within: Duration },
+    #[error(
+        "the connection was lost in every COMMIT within {within:?}, and none of them took place: nothing is written"
+    )]
+    NotCommitted { within: Duration },
     #[error("PostgreSQL {found} is too old: certmint needs 15 or later")]
     TooOld { found: String },
     #[error("the database {database} has the encoding {found}; create it with ENCODING 'UTF8'")]
@@ -107,9 +111,11 @@ impl Fault {
         match self {
             Self::Unreachable { .. } | Self::Silent { .. } | Self::Stale { .. } => Cure::Repeat,
             Self::Database(Chain(error)) => cure_of(error),
-            Self::PasswordFile { .. } | Self::OutcomeUnknown { .. } | Self::HistoryLost(_) | Self::Stopped => {
-                Cure::Wait
-            }
+            Self::PasswordFile { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::NotCommitted { .. }
+            | Self::HistoryLost(_)
+            | Self::Stopped => Cure::Wait,
             Self::TooOld { .. }
             | Self::Encoding { .. }
             | Self::Foreign { .. }
@@ -123,6 +129,8 @@ impl Fault {
     /// is of no use, and a COMMIT is in doubt.
     pub(super) fn spares_the_connection(&self) -> bool {
         match self {
+            // A server that became a standby refuses every write on this connection, too.
+            Self::Database(Chain(error)) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => false,
             Self::Database(Chain(error)) => {
                 error.as_db_error().is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error))
             }

@@ -13,6 +13,7 @@ mod keys;
 mod options;
 mod reader;
 mod schema;
+mod shared;
 mod time;
 mod tls;
 mod visibility_horizon;

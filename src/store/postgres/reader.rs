@@ -4,13 +4,14 @@
 use super::connect::{Connector, Job, Session};
 use super::error::{Cure, Fault};
 use super::keys;
+use super::shared::Shared;
 use crate::domain::Timestamp;
 use crate::store::common::{end_of_prefix, first_of_list, in_order, integer, revision};
 use crate::store::{Event, EventPage, Record, Revision};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
@@ -61,7 +62,7 @@ pub(super) struct Readers {
 
 #[derive(Default)]
 struct Lane {
-    session: Mutex<Option<Arc<ReadSession>>>,
+    session: Shared<ReadSession>,
     busy: AtomicUsize,
 }
 
@@ -161,11 +162,12 @@ impl Readers {
     async fn ask(&self, read: Read, parameters: Parameters<'_>) -> Result<Vec<Row>, Fault> {
         let lane = self.least_busy();
         let _busy = Busy::on(&lane.busy);
-        let open = lane.session(&self.connector).await?;
+        let connect = ReadSession::open(&self.connector);
+        let open = lane.session.get(|open| !open.session.is_closed(), connect).await?;
         let asked = open.session.client.query(open.statement(read), parameters);
         let answer = open.session.answer(asked).await;
         if answer.as_ref().is_err_and(|fault| !fault.spares_the_connection()) {
-            lane.forget(&open).await;
+            lane.session.forget(&open).await;
         }
         answer
     }
@@ -178,28 +180,6 @@ impl Readers {
             }
         }
         best
-    }
-}
-
-impl Lane {
-    async fn session(&self, connector: &Connector) -> Result<Arc<ReadSession>, Fault> {
-        let mut place = self.session.lock().await;
-        match &*place {
-            Some(open) if !open.session.is_closed() => Ok(open.clone()),
-            _ => {
-                let open = Arc::new(ReadSession::open(connector).await?);
-                *place = Some(open.clone());
-                Ok(open)
-            }
-        }
-    }
-
-    /// Unless somebody has already put another one in its place.
-    async fn forget(&self, failed: &Arc<ReadSession>) {
-        let mut place = self.session.lock().await;
-        if place.as_ref().is_some_and(|open| Arc::ptr_eq(open, failed)) {
-            *place = None;
-        }
     }
 }
 

@@ -173,7 +173,8 @@ impl Writer {
             let fault = match self.attempt(&arrays, deadline).await {
                 Ok(Some(verdicts)) => return Ok(verdicts),
                 // Asked for and known to be rolled back.
-                Ok(None) => continue,
+                Ok(None) if pause.before(deadline).await => continue,
+                Ok(None) => return Err(Fault::NotCommitted { within: self.connector.options.retry_for }),
                 Err(fault) => fault,
             };
             if fault.cure() != Cure::Repeat || !pause.before(deadline).await {

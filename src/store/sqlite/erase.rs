@@ -56,6 +56,9 @@ struct Followed {
     /// Differs for each generation of the log.
     salts: [u8; 8],
     frames: u32,
+    /// A transaction that was rolled back left frames of this generation in the log: the next ones are written over
+    /// them, where they were counted already.
+    rolled_back: bool,
 }
 
 /// Content was removed and is still in the log.
@@ -92,7 +95,9 @@ impl Eraser {
             removed: None,
         };
         eraser.page_size = eraser.page_size_of_the_log().unwrap_or(0);
+        // It may have died in a transaction.
         eraser.follow();
+        eraser.rolled_back();
         eraser
     }
 
@@ -130,8 +135,11 @@ impl Eraser {
         }
         let salts: [u8; 8] = header[16..24].try_into().unwrap_or_default();
         if salts != self.followed.salts {
-            self.followed = Followed { salts, frames: 0 };
+            self.followed = Followed { salts, ..Followed::default() };
             self.attempted = 0;
+        }
+        if self.followed.rolled_back {
+            self.followed.frames = 0;
         }
         let mut frame = [0; FRAME_HEADER as usize];
         loop {
@@ -148,6 +156,12 @@ impl Eraser {
         let mut size = [0; 4];
         let log = File::open(&self.log)?;
         Ok(if read_whole(&log, &mut size, 8)? { u32::from_be_bytes(size) as usize } else { 0 })
+    }
+
+    /// After a transaction that was rolled back. A large one was written to the log before its end, and what is there
+    /// of it looks like the frames of any other.
+    pub(super) fn rolled_back(&mut self) {
+        self.followed.rolled_back = true;
     }
 
     /// After a transaction. `removed`: whether it deleted or replaced the body of a record.

@@ -6,7 +6,7 @@ use super::error::Lost;
 use super::options::Now;
 use super::queue::receive_until;
 use super::read_cache::ReadCache;
-use super::reader::{record, text_or_blob};
+use super::reader::{records, text_or_blob};
 use super::request::{Deferred, Request, defer, refuse};
 use super::schema::{META, Meta};
 use crate::domain::Timestamp;
@@ -41,7 +41,7 @@ const APPEND: &str = "\
 INSERT INTO events (revision, at, body) VALUES (?1, ?2, ?3)";
 const DUE: &str = "\
 -- due
-SELECT key, revision, due, body FROM records WHERE due <= ?1 ORDER BY due, key LIMIT ?2";
+SELECT key, revision, due, body FROM records WHERE due <= ?1 ORDER BY due, key";
 const LEASE: &str = "\
 -- lease
 UPDATE records SET revision = ?2, due = ?3, leased_from = coalesce(leased_from, due) WHERE key = ?1";
@@ -184,8 +184,12 @@ impl Writer {
         for answer in answers {
             answer(lost.as_ref());
         }
-        if let (true, Some(eraser)) = (wrote, &mut self.eraser) {
-            eraser.after_write(&self.connection, removes, Instant::now());
+        if let Some(eraser) = &mut self.eraser {
+            if wrote {
+                eraser.after_write(&self.connection, removes, Instant::now());
+            } else if lost.is_some() {
+                eraser.rolled_back();
+            }
         }
     }
 }
@@ -317,8 +321,7 @@ fn claim(
     until: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<Result<Vec<Record>, StoreError>> {
-    let mut claimed: Vec<Record> =
-        connection.prepare_cached(DUE)?.query_map(params![now.0, integer(limit)], record)?.collect::<Result<_, _>>()?;
+    let mut claimed = records(&mut *connection.prepare_cached(DUE)?, [now.0], limit)?;
     if claimed.is_empty() {
         return Ok(Ok(claimed));
     }

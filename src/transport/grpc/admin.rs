@@ -2,9 +2,9 @@
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::filled;
-use super::certificates::{open, page_size};
-use super::reply;
+use super::certificates::open;
 use super::status::status;
+use super::{issuers, reply};
 use crate::domain::issuer::{Administrator, IssuerInput, Organization};
 use crate::domain::{Contact, Contacts, Error, Result};
 use crate::proto::v1::{self, certificate_admin_service_server::CertificateAdminService};
@@ -29,6 +29,7 @@ pub(super) fn input(issuer: Option<v1::Issuer>) -> Result<IssuerInput> {
         ca_certificates: _,
         options,
         secret_options,
+        pause: _,
     } = issuer;
     let v1::IssuerCredentials { account_id, password } = credentials.unwrap_or_default();
     Ok(IssuerInput {
@@ -101,8 +102,9 @@ impl Admin {
         let v1::SetIssuerRequest { vault_name, issuer_name, issuer } = message;
         let vault = call.vault(&vault_name).await?;
         let name = call.issuer(&issuer_name)?;
-        let issuer = self.0.set_issuer(&call.caller(), &vault, &name, input(issuer)?).await?;
-        Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
+        let issuer = self.0.issuers().set_issuer(call.permit((vault.clone(), name)).await?, input(issuer)?).await?;
+        let warnings = self.0.issuers().control().issuer_warnings(&call.permit(vault.clone()).await?, &issuer).await;
+        Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())), warnings })
     }
 
     async fn update(&self, request: Request<v1::UpdateIssuerRequest>) -> Result<v1::UpdateIssuerResponse> {
@@ -111,40 +113,21 @@ impl Admin {
         let vault = call.vault(&vault_name).await?;
         let name = call.issuer(&issuer_name)?;
         let input = masked(input(issuer)?, update_mask)?;
-        let issuer = self.0.update_issuer(&call.caller(), &vault, &name, input).await?;
-        Ok(v1::UpdateIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
+        let issuer = self.0.issuers().update_issuer(call.permit((vault.clone(), name)).await?, input).await?;
+        let warnings = self.0.issuers().control().issuer_warnings(&call.permit(vault.clone()).await?, &issuer).await;
+        Ok(v1::UpdateIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())), warnings })
     }
 
     async fn get(&self, request: Request<v1::GetIssuerRequest>) -> Result<v1::GetIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::GetIssuerRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name).await?;
-        let issuer = self.0.issuer(&vault, &call.issuer(&issuer_name)?).await?;
-        Ok(v1::GetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
-    }
-
-    async fn list(&self, request: Request<v1::ListIssuersRequest>) -> Result<v1::ListIssuersResponse> {
-        let (call, message) = open(request)?;
-        let v1::ListIssuersRequest { vault_name, page_size: size, page_token } = message;
-        let page = self.0.issuers(&call.vault(&vault_name).await?, page_size(size)?, &page_token).await?;
-        let base = call.base();
-        let item = |issuer: crate::domain::IssuerConfig| v1::IssuerItem {
-            id: format!("{base}/certificates/issuers/{}", issuer.name),
-            issuer_name: issuer.name.to_string(),
-            provider: issuer.provider,
-        };
-        Ok(v1::ListIssuersResponse {
-            issuers: page.issuers.into_iter().map(item).collect(),
-            next_page_token: page.next_page_token,
-        })
-    }
-
-    async fn delete(&self, request: Request<v1::DeleteIssuerRequest>) -> Result<v1::DeleteIssuerResponse> {
-        let (call, message) = open(request)?;
-        let v1::DeleteIssuerRequest { vault_name, issuer_name } = message;
-        let vault = call.vault(&vault_name).await?;
-        let issuer = self.0.delete_issuer(&vault, &call.issuer(&issuer_name)?).await?;
-        Ok(v1::DeleteIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
+        let name = call.issuer(&issuer_name)?;
+        let issuer = self.0.issuers().issuer(call.permit((vault.clone(), name)).await?).await?;
+        let of_vault = call.permit(vault.clone()).await?;
+        let healths = self.0.issuers().control().issuers_health(&of_vault, std::slice::from_ref(&issuer)).await?;
+        let health = healths.into_iter().next().map(issuers::health);
+        Ok(v1::GetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())), health })
     }
 }
 
@@ -153,14 +136,16 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::SetContactsRequest { vault_name, contacts } = message;
         let vault = call.vault(&vault_name).await?;
-        let contacts = self.0.set_contacts(&vault, contacts_input(contacts)?).await?;
+        let contacts =
+            self.0.vault_objects().set_contacts(call.permit(vault).await?, contacts_input(contacts)?).await?;
         Ok(v1::SetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 
     async fn contacts_of(&self, request: Request<v1::GetContactsRequest>) -> Result<v1::GetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::GetContactsRequest { vault_name } = message;
-        let contacts = self.0.contacts(&call.vault(&vault_name).await?).await?;
+        let vault = call.vault(&vault_name).await?;
+        let contacts = self.0.vault_objects().contacts(call.permit(vault).await?).await?;
         Ok(v1::GetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 
@@ -170,7 +155,8 @@ impl Admin {
     ) -> Result<v1::DeleteContactsResponse> {
         let (call, message) = open(request)?;
         let v1::DeleteContactsRequest { vault_name } = message;
-        let contacts = self.0.delete_contacts(&call.vault(&vault_name).await?).await?;
+        let vault = call.vault(&vault_name).await?;
+        let contacts = self.0.vault_objects().delete_contacts(call.permit(vault).await?).await?;
         Ok(v1::DeleteContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 }
@@ -210,6 +196,48 @@ impl CertificateAdminService for Admin {
         request: Request<v1::DeleteIssuerRequest>,
     ) -> Result<Response<v1::DeleteIssuerResponse>, Status> {
         self.delete(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn check_issuer(
+        &self,
+        request: Request<v1::CheckIssuerRequest>,
+    ) -> Result<Response<v1::CheckIssuerResponse>, Status> {
+        self.check(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn pause_issuer(
+        &self,
+        request: Request<v1::PauseIssuerRequest>,
+    ) -> Result<Response<v1::PauseIssuerResponse>, Status> {
+        self.pause(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn resume_issuer(
+        &self,
+        request: Request<v1::ResumeIssuerRequest>,
+    ) -> Result<Response<v1::ResumeIssuerResponse>, Status> {
+        self.resume(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn rotate_issuer_key(
+        &self,
+        request: Request<v1::RotateIssuerKeyRequest>,
+    ) -> Result<Response<v1::RotateIssuerKeyResponse>, Status> {
+        self.rotate(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn deactivate_issuer(
+        &self,
+        request: Request<v1::DeactivateIssuerRequest>,
+    ) -> Result<Response<v1::DeactivateIssuerResponse>, Status> {
+        self.deactivate(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_providers(
+        &self,
+        request: Request<v1::ListProvidersRequest>,
+    ) -> Result<Response<v1::ListProvidersResponse>, Status> {
+        self.providers(request).map(Response::new).map_err(status)
     }
 
     async fn set_contacts(

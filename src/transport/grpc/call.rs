@@ -1,9 +1,10 @@
 //! What every call carries beside its message: the host that the client used, and who calls.
 
 use super::middleware::Caller;
-use crate::domain::{CertificateName, Error, IssuerName, RequestId, Result, VaultName, Version};
+use crate::domain::{CertificateName, DataAction, Error, IssuerName, RequestId, Result, VaultName, Version};
 use crate::service::watch::Subscriber;
-use crate::service::{self, PendingRef, Vaults};
+use crate::service::{self, Access, PendingRef, Permit, Target};
+use crate::transport::actions::required;
 use crate::transport::audit::AuditRecord;
 use crate::transport::auth::Principal;
 use crate::transport::host::Host;
@@ -22,18 +23,25 @@ pub(super) struct Call {
     deadline: Instant,
     connection: u64,
     record: Option<Arc<Mutex<AuditRecord>>>,
-    vaults: Arc<Vaults>,
+    access: Access,
+    action: Option<DataAction>,
 }
 
 impl Call {
     /// `middleware` put the caller into the extensions of the request, the listener its connection.
-    pub(super) fn new(host: Host, extensions: &mut http::Extensions, vaults: Arc<Vaults>, deadline: Instant) -> Self {
+    pub(super) fn new(
+        host: Host,
+        extensions: &mut http::Extensions,
+        access: Access,
+        action: Option<DataAction>,
+        deadline: Instant,
+    ) -> Self {
         let (connection, closing) = match extensions.get::<ConnectionInfo>() {
             Some(ConnectionInfo { id, closing, .. }) => (*id, closing.clone()),
             None => (0, CancellationToken::new()),
         };
         let Caller { principal, record, is_known: _ } = extensions.remove::<Caller>().unwrap_or_default();
-        Self { host, closing, principal, deadline, connection, record, vaults }
+        Self { host, closing, principal, deadline, connection, record, access, action }
     }
 
     /// For whom work with keys is done, and until when.
@@ -41,16 +49,22 @@ impl Call {
         service::Caller::new(&self.principal.name, Some(self.deadline))
     }
 
+    /// Asks whether the caller may do what this method does.
+    pub(super) async fn permit<T: Target>(&self, target: T) -> Result<Permit<T>> {
+        self.access.check(&self.caller(), required(self.action)?, target).await
+    }
+
     /// Who watches, for the limits.
     pub(super) fn subscriber(&self) -> Subscriber {
         Subscriber { principal: self.principal.name.clone(), connection: self.connection }
     }
 
-    /// The vault that a message names, else the one of the host; refused where there is none.
+    /// The vault that a message names, else the one of the host; refused where there is none, before anything else of
+    /// the message is judged.
     pub(super) async fn vault(&self, name: &str) -> Result<VaultName> {
         let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
         self.note(|record| vault.as_str().clone_into(&mut record.vault));
-        self.vaults.find(&vault).await.map(|known| known.name)
+        self.access.vault(&vault).await
     }
 
     /// The vault that a message is about to make.

@@ -1,10 +1,10 @@
 //! `certmint.v1.CertificateService`, but for its stream.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
-use super::call::{Call, chosen_id};
+use super::call::{Call, chosen_id, optional_version};
 use super::status::status;
 use super::{import, policy, reply, watch};
-use crate::domain::{Error, Result, Tags, Version};
+use crate::domain::{Error, Result, Tags};
 use crate::proto::v1::{self, certificate_service_server::CertificateService};
 use crate::service::{CreateRequest, ListPending, MAX_PAGE, MergeRequest, Service};
 use std::collections::HashMap;
@@ -54,20 +54,17 @@ impl Certificates {
             preserve_cert_order,
             request_id,
         } = message;
-        let created = self
-            .0
-            .create(CreateRequest {
-                caller: call.caller(),
-                vault: call.vault(&vault_name).await?,
-                name: call.certificate(&certificate_name)?,
-                policy: policy.map(policy::input).transpose()?,
-                enabled: enabled(attributes),
-                tags: tags(labels),
-                preserve_cert_order,
-                request_id: chosen_id(&request_id)?,
-                client_request_id: None,
-            })
-            .await?;
+        let request = CreateRequest {
+            vault: call.vault(&vault_name).await?,
+            name: call.certificate(&certificate_name)?,
+            policy: policy.map(policy::input).transpose()?,
+            enabled: enabled(attributes),
+            tags: tags(labels),
+            preserve_cert_order,
+            request_id: chosen_id(&request_id)?,
+            client_request_id: None,
+        };
+        let created = self.0.creations().create(call.permit(request).await?).await?;
         Ok(v1::CreateCertificateResponse {
             operation: Some(reply::operation(&created.operation, &call.base(), true)),
             resume_token: created.resume_token,
@@ -78,7 +75,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::GetPendingRequest { vault_name, certificate_name, request_id } = message;
         let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
-        let (operation, resume_token) = self.0.pending(&wanted).await?;
+        let (operation, resume_token) = self.0.pending().pending(call.permit(wanted).await?).await?;
         let operation = Some(reply::operation(&operation, &call.base(), true));
         Ok(v1::GetPendingResponse { operation, resume_token })
     }
@@ -87,16 +84,14 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::ListPendingRequest { vault_name, certificate_name_prefix, statuses, page_size: size, page_token } =
             message;
-        let page = self
-            .0
-            .list_pending(&ListPending {
-                vault: call.vault_or_all(&vault_name).await?,
-                prefix: certificate_name_prefix,
-                statuses: watch::statuses(&statuses)?,
-                page_size: page_size(size)?,
-                page_token,
-            })
-            .await?;
+        let wanted = ListPending {
+            vault: call.vault_or_all(&vault_name).await?,
+            prefix: certificate_name_prefix,
+            statuses: watch::statuses(&statuses)?,
+            page_size: page_size(size)?,
+            page_token,
+        };
+        let page = self.0.pending().list_pending(call.permit(wanted).await?).await?;
         let base = call.base();
         Ok(v1::ListPendingResponse {
             operations: page.operations.iter().map(|operation| reply::operation(operation, &base, true)).collect(),
@@ -109,7 +104,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::CancelPendingRequest { vault_name, certificate_name, request_id } = message;
         let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
-        let (operation, resume_token) = self.0.cancel(&wanted).await?;
+        let (operation, resume_token) = self.0.pending().cancel(call.permit(wanted).await?).await?;
         let operation = Some(reply::operation(&operation, &call.base(), true));
         Ok(v1::CancelPendingResponse { operation, resume_token })
     }
@@ -118,7 +113,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::DeletePendingRequest { vault_name, certificate_name, request_id } = message;
         let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
-        let operation = self.0.delete_pending(&wanted).await?;
+        let operation = self.0.pending().delete_pending(call.permit(wanted).await?).await?;
         Ok(v1::DeletePendingResponse { operation: Some(reply::operation(&operation, &call.base(), true)) })
     }
 
@@ -132,22 +127,19 @@ impl Certificates {
             tags: labels,
             request_id,
         } = message;
-        let view = self
-            .0
-            .merge(MergeRequest {
-                caller: call.caller(),
-                wanted: call.pending(&vault_name, &certificate_name, &request_id).await?,
-                x5c: x509_certificates.into_iter().map(Into::into).collect(),
-                enabled: enabled(attributes),
-                tags: tags(labels),
-            })
-            .await?;
+        let request = MergeRequest {
+            wanted: call.pending(&vault_name, &certificate_name, &request_id).await?,
+            x5c: x509_certificates.into_iter().map(Into::into).collect(),
+            enabled: enabled(attributes),
+            tags: tags(labels),
+        };
+        let view = self.0.pending().merge(call.permit(request).await?).await?;
         Ok(v1::MergeCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
     async fn import(&self, request: Request<v1::ImportCertificateRequest>) -> Result<v1::ImportCertificateResponse> {
         let (call, message) = open(request)?;
-        let view = self.0.import(import::request(&call, message).await?).await?;
+        let view = self.0.certificates().import(call.permit(import::request(&call, message).await?).await?).await?;
         Ok(v1::ImportCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
@@ -155,10 +147,11 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::GetCertificateRequest { vault_name, certificate_name, certificate_version } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
-        let view = if certificate_version.is_empty() {
-            self.0.certificate(&vault, &name).await?
-        } else {
-            self.0.certificate_version(&vault, &name, Version::parse(&certificate_version)?).await?
+        let version = optional_version(&certificate_version)?;
+        let wanted = call.permit((vault, name)).await?;
+        let view = match version {
+            None => self.0.certificates().certificate(wanted).await?,
+            Some(version) => self.0.certificates().certificate_version(wanted, version).await?,
         };
         Ok(v1::GetCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }

@@ -27,7 +27,6 @@ pub(super) async fn request(call: &Call, message: v1::ImportCertificateRequest) 
         None => return Err(Error::field("bundle", "It is required: pkcs12 or pem.")),
     };
     Ok(ImportRequest {
-        caller: call.caller(),
         vault,
         name,
         value,

@@ -11,7 +11,7 @@ use crate::domain::{
     Certificate, EncryptionAlgorithm, Error, KeyNumbers, KeyOperation, Recovery, Result, SignatureAlgorithm,
 };
 use crate::proto::v1::{self, key_service_server::KeyService};
-use crate::service::{KeyResult, KeyView, Service, VersionRef};
+use crate::service::{KeyResult, KeyView, Permit, Service, VersionRef};
 use bytes::Bytes;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
@@ -33,14 +33,15 @@ impl Keys {
     async fn get(&self, request: Request<v1::GetKeyRequest>) -> Result<v1::GetKeyResponse> {
         let (call, message) = open(request)?;
         let v1::GetKeyRequest { vault_name, key_name, key_version } = message;
-        let view = self.0.key(&wanted(&call, &vault_name, &key_name, &key_version).await?).await?;
+        let view = self.0.materials().key(&wanted(&call, &vault_name, &key_name, &key_version).await?).await?;
         Ok(v1::GetKeyResponse { key: Some(key(view, &call.base())) })
     }
 
     async fn list(&self, request: Request<v1::ListKeysRequest>) -> Result<v1::ListKeysResponse> {
         let (call, message) = open(request)?;
         let v1::ListKeysRequest { vault_name, page_size: size, page_token } = message;
-        let page = self.0.keys(&call.vault(&vault_name).await?, page_size(size)?, &page_token).await?;
+        let vault = call.vault(&vault_name).await?;
+        let page = self.0.materials().keys(call.permit(vault).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListKeysResponse {
             keys: page
@@ -56,7 +57,8 @@ impl Keys {
         let (call, message) = open(request)?;
         let v1::ListKeyVersionsRequest { vault_name, key_name, page_size: size, page_token } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&key_name)?);
-        let page = self.0.key_versions(&vault, &name, page_size(size)?, &page_token).await?;
+        let page =
+            self.0.materials().key_versions(call.permit((vault, name)).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListKeyVersionsResponse {
             keys: page
@@ -70,16 +72,16 @@ impl Keys {
 
     async fn sign_digest(&self, request: Request<v1::SignRequest>) -> Result<v1::SignResponse> {
         let (call, wanted, algorithm, digest) = opened!(request, v1::SignRequest { algorithm, digest });
-        let result = self.0.sign(&call.caller(), &wanted, signature_algorithm(algorithm)?, digest.into()).await?;
+        let result = self.0.materials().sign(&wanted, signature_algorithm(algorithm)?, digest.into()).await?;
         let (key_id, signature) = named(&call, &wanted, result);
         Ok(v1::SignResponse { key_id, signature })
     }
 
     async fn verify_signature(&self, request: Request<v1::VerifyRequest>) -> Result<v1::VerifyResponse> {
-        let (call, wanted, algorithm, digest, signature) =
+        let (_, wanted, algorithm, digest, signature) =
             opened!(request, v1::VerifyRequest { algorithm, digest, signature });
         let algorithm = signature_algorithm(algorithm)?;
-        let valid = self.0.verify(&call.caller(), &wanted, algorithm, digest.into(), signature.into()).await?;
+        let valid = self.0.materials().verify(&wanted, algorithm, digest.into(), signature.into()).await?;
         Ok(v1::VerifyResponse { valid })
     }
 
@@ -110,26 +112,26 @@ impl Keys {
     async fn seal(
         &self,
         call: &Call,
-        wanted: &VersionRef,
+        wanted: &Permit<VersionRef>,
         operation: KeyOperation,
         algorithm: i32,
         plain: Bytes,
     ) -> Result<(String, Bytes)> {
         let plain = Zeroizing::new(plain.to_vec());
-        let result = self.0.encrypt(&call.caller(), wanted, operation, encryption_algorithm(algorithm)?, plain).await?;
+        let result = self.0.materials().encrypt(wanted, operation, encryption_algorithm(algorithm)?, plain).await?;
         Ok(named(call, wanted, result))
     }
 
     async fn unseal(
         &self,
         call: &Call,
-        wanted: &VersionRef,
+        wanted: &Permit<VersionRef>,
         operation: KeyOperation,
         algorithm: i32,
         ciphertext: Bytes,
     ) -> Result<(String, Bytes)> {
         let algorithm = encryption_algorithm(algorithm)?;
-        let result = self.0.decrypt(&call.caller(), wanted, operation, algorithm, ciphertext.into()).await?;
+        let result = self.0.materials().decrypt(wanted, operation, algorithm, ciphertext.into()).await?;
         Ok(named(call, wanted, result))
     }
 }

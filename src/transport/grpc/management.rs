@@ -58,7 +58,7 @@ impl Certificates {
         let v1::ListCertificatesRequest { vault_name, page_size: size, page_token, include_pending } = message;
         let vault = call.vault(&vault_name).await?;
         let wanted = ListRequest { vault, page_size: page_size(size)?, page_token, include_pending };
-        let page = self.0.list_certificates(&wanted).await?;
+        let page = self.0.certificates().list_certificates(call.permit(wanted).await?).await?;
         let base = call.base();
         Ok(v1::ListCertificatesResponse {
             certificates: page.items.into_iter().map(|item| reply::item(item, &base, false)).collect(),
@@ -74,7 +74,8 @@ impl Certificates {
         let v1::ListCertificateVersionsRequest { vault_name, certificate_name, page_size: size, page_token } = message;
         let vault = call.vault(&vault_name).await?;
         let wanted = ListRequest { vault, page_size: page_size(size)?, page_token, include_pending: false };
-        let page = self.0.list_versions(&wanted, &call.certificate(&certificate_name)?).await?;
+        let wanted = (wanted, call.certificate(&certificate_name)?);
+        let page = self.0.certificates().list_versions(call.permit(wanted).await?).await?;
         let base = call.base();
         Ok(v1::ListCertificateVersionsResponse {
             certificates: page.items.into_iter().map(|item| reply::item(item, &base, true)).collect(),
@@ -110,7 +111,7 @@ impl Certificates {
         let change = Change::of(policy, enabled, tags(labels), update_mask)?;
         let request =
             UpdateRequest { vault, name, version, policy: change.policy, enabled: change.enabled, tags: change.tags };
-        let view = self.0.update_certificate(&request).await?;
+        let view = self.0.certificates().update_certificate(call.permit(request).await?).await?;
         Ok(v1::UpdateCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
@@ -121,7 +122,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::GetCertificatePolicyRequest { vault_name, certificate_name } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
-        let (name, policy) = self.0.policy(&vault, &name).await?;
+        let (name, policy) = self.0.certificates().policy(call.permit((vault, name)).await?).await?;
         let id = format!("{}/certificates/{name}/policy", call.base());
         Ok(v1::GetCertificatePolicyResponse { policy: Some(policy::reply(&policy, id)) })
     }
@@ -135,7 +136,7 @@ impl Certificates {
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
         let policy = policy.ok_or_else(|| Error::field("policy", "It is required."))?;
         let input = policy_mask::change(policy, update_mask.as_ref().map(|mask| mask.paths.as_slice()))?;
-        let (name, policy) = self.0.update_policy(&vault, &name, &input).await?;
+        let (name, policy) = self.0.certificates().update_policy(call.permit((vault, name)).await?, &input).await?;
         let id = format!("{}/certificates/{name}/policy", call.base());
         Ok(v1::UpdateCertificatePolicyResponse { policy: Some(policy::reply(&policy, id)) })
     }
@@ -147,7 +148,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::DeleteCertificateRequest { vault_name, certificate_name } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
-        let view = self.0.delete_certificate(&vault, &name).await?;
+        let view = self.0.deletions().delete_certificate(call.permit((vault, name)).await?).await?;
         Ok(v1::DeleteCertificateResponse { deleted_certificate: Some(reply::deleted(view, &call.base())) })
     }
 
@@ -158,7 +159,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::GetDeletedCertificateRequest { vault_name, certificate_name } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
-        let view = self.0.deleted_certificate(&vault, &name).await?;
+        let view = self.0.deletions().deleted_certificate(call.permit((vault, name)).await?).await?;
         Ok(v1::GetDeletedCertificateResponse { deleted_certificate: Some(reply::deleted(view, &call.base())) })
     }
 
@@ -170,7 +171,7 @@ impl Certificates {
         let v1::ListDeletedCertificatesRequest { vault_name, page_size: size, page_token, include_pending } = message;
         let vault = call.vault(&vault_name).await?;
         let wanted = ListRequest { vault, page_size: page_size(size)?, page_token, include_pending };
-        let page = self.0.list_deleted(&wanted).await?;
+        let page = self.0.certificates().list_deleted(call.permit(wanted).await?).await?;
         let base = call.base();
         Ok(v1::ListDeletedCertificatesResponse {
             deleted_certificates: page.items.into_iter().map(|item| reply::deleted_item(item, &base)).collect(),
@@ -185,7 +186,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::RecoverDeletedCertificateRequest { vault_name, certificate_name } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
-        let view = self.0.recover_certificate(&vault, &name).await?;
+        let view = self.0.deletions().recover_certificate(call.permit((vault, name)).await?).await?;
         Ok(v1::RecoverDeletedCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
@@ -196,7 +197,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::PurgeDeletedCertificateRequest { vault_name, certificate_name } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
-        self.0.purge_certificate(&vault, &name).await?;
+        self.0.deletions().purge_certificate(call.permit((vault, name)).await?).await?;
         Ok(v1::PurgeDeletedCertificateResponse {})
     }
 
@@ -207,7 +208,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::BackupCertificateRequest { vault_name, certificate_name } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
-        let value = self.0.backup_certificate(&call.caller(), &vault, &name).await?;
+        let value = self.0.certificates().backup_certificate(call.permit((vault, name)).await?).await?;
         Ok(v1::BackupCertificateResponse { value: value.into() })
     }
 
@@ -218,7 +219,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::RestoreCertificateRequest { vault_name, value } = message;
         let vault = call.vault(&vault_name).await?;
-        let restored = self.0.restore_certificate(&call.caller(), &vault, value.into()).await;
+        let restored = self.0.certificates().restore_certificate(call.permit(vault).await?, value.into()).await;
         call.note(|about| match &restored {
             Ok(view) => view.name.as_str().clone_into(&mut about.name),
             Err(refusal) => about.not_restored(refusal),

@@ -5,8 +5,9 @@
 use super::GrpcOptions;
 use super::dispatch::Dispatch;
 use super::status::status;
-use crate::domain::{Error, Reason};
+use crate::domain::{DataAction, Error, Reason};
 use crate::service::Service;
+use crate::transport::actions::action_of;
 use crate::transport::audit::AuditRecord;
 use crate::transport::auth::{Auth, Principal};
 use crate::transport::headers::one_authorization;
@@ -187,6 +188,8 @@ pub(super) struct Method {
     audited: bool,
     /// Its answer may be large.
     pub(super) large: bool,
+    /// What callers need; `None` where it is not of our contract.
+    pub(super) action: Option<DataAction>,
 }
 
 /// What leaves a line although it changes nothing.
@@ -204,7 +207,7 @@ impl Method {
     /// The method of a path; all that are not known are one.
     pub(super) fn of(path: &str) -> Self {
         static KNOWN: OnceLock<HashMap<&'static str, Method>> = OnceLock::new();
-        let unknown = Self { name: "unknown", streams: false, audited: false, large: false };
+        let unknown = Self { name: "unknown", streams: false, audited: false, large: false, action: None };
         let known = KNOWN.get_or_init(methods);
         path.strip_prefix('/').and_then(|name| known.get(name)).copied().unwrap_or(unknown)
     }
@@ -231,7 +234,7 @@ fn methods() -> HashMap<&'static str, Method> {
                     let streams = method.server_streaming();
                     let audited = ours && !streams && (!reads || AUDITED_READS.contains(&name));
                     let large = ours && ["List", "Backup"].iter().any(|verb| method.name().starts_with(verb));
-                    methods.insert(name, Method { name, streams, audited, large });
+                    methods.insert(name, Method { name, streams, audited, large, action: action_of(name) });
                 }
             }
         }
@@ -254,7 +257,7 @@ mod tests {
     #[test]
     fn methods_are_known_by_name_and_by_what_they_do() {
         let of = |path: &str| {
-            let Method { name, streams, audited, large: _ } = Method::of(path);
+            let Method { name, streams, audited, large: _, action: _ } = Method::of(path);
             (name, streams, audited)
         };
         let service = |method: &str| format!("/certmint.v1.CertificateService/{method}");

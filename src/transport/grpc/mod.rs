@@ -7,6 +7,7 @@ mod dispatch;
 mod frames;
 mod framework_errors;
 mod import;
+mod issuers;
 mod keys;
 mod management;
 mod middleware;
@@ -21,6 +22,7 @@ mod unary;
 mod vaults;
 mod watch;
 
+pub(crate) use issuers::provider as provider_message;
 pub(crate) use reading::reads_a_message;
 
 use crate::domain::{Error, Reason};

@@ -1,7 +1,7 @@
 //! Policies between the contract and the domain.
 
 use crate::domain::policy::{Action, IssuerParameters, KeyType, KeyUsage, LifetimeAction, Policy, Trigger};
-use crate::domain::policy_input::{LifetimeActionInput, PolicyInput};
+use crate::domain::policy_input::{LifetimeActionInput, MAX_KEY_USAGES, MAX_LIFETIME_ACTIONS, PolicyInput};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Result, Timestamp};
 use crate::proto::v1;
@@ -33,11 +33,14 @@ pub(super) fn input(policy: v1::CertificatePolicy) -> Result<PolicyInput> {
         subject: filled(subject),
         sans: subject_alternative_names.map(names),
         ekus: (!ekus.is_empty()).then_some(ekus),
-        key_usage: (!key_usages.is_empty()).then(|| key_usages.into_iter().map(usage_word).collect()).transpose()?,
+        // Of too many no more is kept than shows that they are.
+        key_usage: (!key_usages.is_empty())
+            .then(|| key_usages.into_iter().take(MAX_KEY_USAGES + 1).map(usage_word).collect())
+            .transpose()?,
         validity_months: (validity_months != 0).then_some(i64::from(validity_months)),
         ca: basic_constraints.and_then(|constraints| constraints.ca),
         lifetime_actions: (!lifetime_actions.is_empty())
-            .then(|| lifetime_actions.into_iter().map(action_input).collect()),
+            .then(|| lifetime_actions.into_iter().take(MAX_LIFETIME_ACTIONS + 1).map(action_input).collect()),
         issuer_name: filled(name),
         certificate_type: filled(certificate_type),
         certificate_transparency,
@@ -199,4 +202,24 @@ pub(super) fn issuer(parameters: &IssuerParameters) -> v1::IssuerParameters {
 pub(super) fn time(at: Timestamp) -> prost_types::Timestamp {
     let nanos = i32::try_from(at.0.rem_euclid(1000) * 1_000_000).unwrap_or_default();
     prost_types::Timestamp { seconds: at.seconds(), nanos }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_that_are_too_long_are_refused_and_not_kept() {
+        let policy = v1::CertificatePolicy {
+            x509_properties: Some(v1::X509Properties { key_usages: vec![1; 100_000], ..Default::default() }),
+            lifetime_actions: vec![v1::LifetimeAction::default(); 100_000],
+            ..Default::default()
+        };
+        let input = input(policy).unwrap();
+        assert_eq!(input.key_usage.as_ref().map(Vec::len), Some(MAX_KEY_USAGES + 1));
+        assert_eq!(input.lifetime_actions.as_ref().map(Vec::len), Some(MAX_LIFETIME_ACTIONS + 1));
+        let error = input.complete(Timestamp(0)).unwrap_err().details;
+        let error = format!("{error:?}");
+        assert!(error.contains("More than 100 entries.") && error.contains("More than 10 actions."), "{error}");
+    }
 }

@@ -3,7 +3,7 @@
 use super::policy::{self, time};
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::{
-    Action, ActionKind, Blob, Certificate, Contact, Contacts, IssuerConfig, Operation, OperationError, Recovery,
+    Action, ActionKind, Blob, Certificate, Contact, Contacts, IssuerConfig, Operation, OperationError, Pause, Recovery,
     RecoveryLevel, Status, Timestamp,
 };
 use crate::proto::v1;
@@ -194,8 +194,18 @@ pub(super) fn contacts(contacts: &Contacts, base: &str) -> v1::Contacts {
 /// An issuer without its password.
 pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issuer {
     let ca = config.ca().cloned();
-    let IssuerConfig { name, provider, credentials, organization, enabled, created, updated, authority: _, options } =
-        config;
+    let IssuerConfig {
+        name,
+        provider,
+        credentials,
+        organization,
+        enabled,
+        created,
+        updated,
+        authority: _,
+        options,
+        paused,
+    } = config;
     v1::Issuer {
         id: format!("{base}/certificates/issuers/{name}"),
         vault_name: vault.to_owned(),
@@ -219,6 +229,7 @@ pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issue
         ca_certificates: ca.into_iter().flat_map(|authority| authority.chain).map(|Blob(der)| der.into()).collect(),
         options,
         secret_options: std::collections::BTreeMap::new(),
+        pause: paused.map(|Pause { since, reason }| v1::IssuerPause { since: Some(time(since)), reason }),
     }
 }
 

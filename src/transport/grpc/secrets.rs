@@ -9,7 +9,7 @@ use crate::domain::policy::ContentType;
 use crate::domain::{Certificate, Error, Recovery, Result};
 use crate::proto::v1::secret::Content;
 use crate::proto::v1::{self, secret_service_server::SecretService};
-use crate::service::{SecretView, Service, VersionRef};
+use crate::service::{Permit, SecretView, Service, VersionRef};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tonic::{Request, Response, Status};
 
@@ -22,7 +22,7 @@ impl Secrets {
         let v1::GetSecretRequest { vault_name, secret_name, secret_version, out_content_type } = message;
         let wanted = wanted(&call, &vault_name, &secret_name, &secret_version).await?;
         let form = filled(out_content_type).map(|text| form(&text)).transpose()?;
-        let view = self.0.secret(&call.caller(), &wanted, form).await?;
+        let view = self.0.materials().secret(&wanted, form).await?;
         call.note(|about| about.secret(&view));
         Ok(v1::GetSecretResponse { secret: Some(secret(view, &call.base())?) })
     }
@@ -30,7 +30,8 @@ impl Secrets {
     async fn list(&self, request: Request<v1::ListSecretsRequest>) -> Result<v1::ListSecretsResponse> {
         let (call, message) = open(request)?;
         let v1::ListSecretsRequest { vault_name, page_size: size, page_token } = message;
-        let page = self.0.secrets(&call.vault(&vault_name).await?, page_size(size)?, &page_token).await?;
+        let vault = call.vault(&vault_name).await?;
+        let page = self.0.materials().secrets(call.permit(vault).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListSecretsResponse {
             secrets: page
@@ -49,7 +50,11 @@ impl Secrets {
         let (call, message) = open(request)?;
         let v1::ListSecretVersionsRequest { vault_name, secret_name, page_size: size, page_token } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&secret_name)?);
-        let page = self.0.secret_versions(&vault, &name, page_size(size)?, &page_token).await?;
+        let page = self
+            .0
+            .materials()
+            .secret_versions(call.permit((vault, name)).await?, page_size(size)?, &page_token)
+            .await?;
         let base = call.base();
         Ok(v1::ListSecretVersionsResponse {
             secrets: page
@@ -63,11 +68,11 @@ impl Secrets {
 }
 
 /// A version that a call names; an empty one is the newest.
-pub(super) async fn wanted(call: &Call, vault: &str, name: &str, version: &str) -> Result<VersionRef> {
+pub(super) async fn wanted(call: &Call, vault: &str, name: &str, version: &str) -> Result<Permit<VersionRef>> {
     let (vault, name) = (call.vault(vault).await?, call.certificate(name)?);
     let version = optional_version(version)?;
     call.note(|about| about.version = version);
-    Ok(VersionRef { vault, name, version })
+    call.permit(VersionRef { vault, name, version }).await
 }
 
 fn form(text: &str) -> Result<ContentType> {

@@ -6,7 +6,7 @@ use super::policy::time;
 use super::status::status;
 use crate::domain::{Result, RetentionDays, Vault, VaultSettings};
 use crate::proto::v1::{self, vault_service_server::VaultService};
-use crate::service::Service;
+use crate::service::{AllVaults, NewVault, Service};
 use tonic::{Request, Response, Status};
 
 /// Answers the calls of one service.
@@ -30,7 +30,8 @@ impl VaultCalls {
         let name = call.new_vault(&vault_name)?;
         // A negative number is out of range like any other.
         let days = retention_days.map(|days| RetentionDays::new(u32::try_from(days).unwrap_or(0))).transpose()?;
-        let vault = self.0.create_vault(&name, days, purge_protection).await?;
+        let wanted = NewVault { name, retention_days: days, purge_protection };
+        let vault = self.0.vault_objects().create_vault(call.permit(wanted).await?).await?;
         Ok(v1::CreateVaultResponse { vault: Some(reply(vault)) })
     }
 
@@ -38,13 +39,14 @@ impl VaultCalls {
         let (call, message) = open(request)?;
         let v1::GetVaultRequest { vault_name } = message;
         let name = call.vault(&vault_name).await?;
-        Ok(v1::GetVaultResponse { vault: Some(reply(self.0.vaults().find(&name).await?)) })
+        Ok(v1::GetVaultResponse { vault: Some(reply(self.0.vault_objects().vault(call.permit(name).await?).await?)) })
     }
 
     async fn list(&self, request: Request<v1::ListVaultsRequest>) -> Result<v1::ListVaultsResponse> {
-        let (_, message) = open(request)?;
+        let (call, message) = open(request)?;
         let v1::ListVaultsRequest { page_size: size, page_token } = message;
-        let page = self.0.list_vaults(page_size(size)?, &page_token).await?;
+        let page =
+            self.0.vault_objects().list_vaults(call.permit(AllVaults).await?, page_size(size)?, &page_token).await?;
         Ok(v1::ListVaultsResponse {
             vaults: page.vaults.into_iter().map(reply).collect(),
             next_page_token: page.next_page_token,

@@ -70,7 +70,8 @@ async fn open(
     let keeps = 2 * message.encoded_len();
     let patience = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let wanted = parse(&call, message, patience).await.map_err(status)?;
-    let stream = service.watch(wanted, &call.subscriber(), call.closing.clone()).await.map_err(status)?;
+    let wanted = call.permit(wanted).await.map_err(status)?;
+    let stream = service.watch().open(wanted, &call.subscriber(), call.closing.clone()).await.map_err(status)?;
     if let Some(account) = parts.extensions.get::<Account>() {
         account.limited_elsewhere(keeps);
     }
@@ -146,20 +147,24 @@ async fn parse(call: &Call, message: v1::WatchPendingRequest, deadline: Option<D
     })
 }
 
-/// The statuses of a filter; a number without a name is refused.
+/// The statuses of a filter, each once: they are compared with every event. A number without a name is refused.
 pub(super) fn statuses(numbers: &[i32]) -> Result<Vec<PendingStatus>> {
-    numbers
-        .iter()
-        .map(|number| match v1::PendingStatus::try_from(*number) {
-            Ok(v1::PendingStatus::InProgress) => Ok(PendingStatus::InProgress),
-            Ok(v1::PendingStatus::Completed) => Ok(PendingStatus::Completed),
-            Ok(v1::PendingStatus::Cancelled) => Ok(PendingStatus::Cancelled),
-            Ok(v1::PendingStatus::Failed) => Ok(PendingStatus::Failed),
+    let mut statuses = Vec::new();
+    for number in numbers {
+        let status = match v1::PendingStatus::try_from(*number) {
+            Ok(v1::PendingStatus::InProgress) => PendingStatus::InProgress,
+            Ok(v1::PendingStatus::Completed) => PendingStatus::Completed,
+            Ok(v1::PendingStatus::Cancelled) => PendingStatus::Cancelled,
+            Ok(v1::PendingStatus::Failed) => PendingStatus::Failed,
             Ok(v1::PendingStatus::Unspecified) | Err(_) => {
-                Err(Error::field("statuses", format!("{number} is not a status that an operation can have.")))
+                return Err(Error::field("statuses", format!("{number} is not a status that an operation can have.")));
             }
-        })
-        .collect()
+        };
+        if !statuses.contains(&status) {
+            statuses.push(status);
+        }
+    }
+    Ok(statuses)
 }
 
 fn encode(item: WatchItem, base: &str, include_csr: bool) -> Bytes {
@@ -207,4 +212,16 @@ fn transition(event: &LogEvent, base: &str, include_csr: bool) -> Payload {
         previous_status: transition.previous.map_or(0, reply::status_number),
         event_time: Some(time(transition.at)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_is_asked_for_a_thousand_times_is_compared_once() {
+        let numbers = [v1::PendingStatus::Failed as i32, v1::PendingStatus::Completed as i32].repeat(500);
+        assert_eq!(statuses(&numbers).unwrap(), [PendingStatus::Failed, PendingStatus::Completed]);
+        assert!(statuses(&[1, 77]).is_err());
+    }
 }

@@ -1,7 +1,7 @@
 //! What one request holds of the budget, from its head to the last byte of its answer.
 
 use super::bodies::PIECE;
-use super::budget::{Charge, Overrun, Share};
+use super::budget::{Charge, Holder, Overrun, Share};
 use super::connections::Connection;
 use futures_util::future::AbortHandle;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -44,6 +44,8 @@ pub(super) struct Open {
 struct State {
     /// `None` where the request is not paid for: it may show credentials, and is refused otherwise.
     charge: Option<Charge>,
+    /// Whose request it is, since [`Account::identify`]; a proxy may send those of many principals on one connection.
+    holder: Option<Arc<Holder>>,
     /// What is held for the whole request.
     fixed: usize,
     /// What its head takes, until the answer is there.
@@ -84,6 +86,7 @@ impl Account {
         let overrun = charged.as_ref().err().copied();
         let state = State {
             charge: charged.ok(),
+            holder: None,
             fixed: REQUEST,
             head,
             anonymous,
@@ -110,6 +113,7 @@ impl Account {
     pub fn identify(&self, principal: &str) -> Result<(), Overrun> {
         let holder = self.0.connection.identify(principal);
         let mut state = self.0.state();
+        state.holder = Some(Arc::clone(&holder));
         if state.anonymous {
             state.anonymous = false;
             self.0.no_longer_anonymous();
@@ -163,13 +167,13 @@ impl Account {
 
     /// Waits for a place among those who make answers that may be large.
     pub async fn turn(&self) -> Turn {
-        let connection = &self.0.connection;
+        let holder = self.0.state().holder.clone();
         // The semaphores are never closed.
-        let of_principal = match connection.holder() {
+        let of_principal = match holder {
             Some(holder) => Arc::clone(&holder.turns).acquire_owned().await.ok(),
             None => None,
         };
-        let of_all = Arc::clone(&connection.budget.turns).acquire_owned().await.ok();
+        let of_all = Arc::clone(&self.0.connection.budget.turns).acquire_owned().await.ok();
         Turn { _of_principal: of_principal, _of_all: of_all }
     }
 
@@ -334,5 +338,31 @@ impl Drop for Open {
             self.connection.explanations.fetch_sub(1, Relaxed);
         }
         self.connection.answer_ended(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::budget::{Budget, BudgetOptions};
+    use super::super::connections::Connections;
+    use super::*;
+    use futures_util::FutureExt;
+    use std::net::IpAddr;
+
+    #[tokio::test]
+    async fn a_turn_is_one_of_the_principal_of_the_request_whoever_else_shares_its_connection() {
+        let options = BudgetOptions { large_answers: 4, ..BudgetOptions::default() };
+        let entry = Connections::new(Budget::new(options)).enter(1, IpAddr::from([192, 0, 2, 1]));
+        let of = |number: u64, principal: &str| {
+            let account = Account::open(&entry.connection, number, &http::Request::new(()));
+            account.identify(principal).unwrap();
+            account
+        };
+        let (first, second, third) = (of(1, "greedy"), of(2, "greedy"), of(3, "greedy"));
+        let other = of(4, "other");
+        let _turns = (first.turn().now_or_never().unwrap(), second.turn().now_or_never().unwrap());
+        assert!(third.turn().now_or_never().is_none(), "half of the places are the most for one");
+        let _other = other.turn().now_or_never().unwrap();
+        assert!(of(5, "other").turn().now_or_never().is_some());
     }
 }

@@ -6,11 +6,11 @@ use super::bodies::{AnswerBody, RequestBody};
 use super::budget::Overrun;
 use super::connection::ConnectionInfo;
 use super::connections::Connection;
-use crate::transport::refusal::refuse;
+use crate::transport::cors;
+use crate::transport::refusal::Asked;
 use bytes::Bytes;
 use futures_util::future::{AbortHandle, Abortable};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::error::Error;
@@ -62,11 +62,11 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let account = Account::open(&self.connection, self.requests.fetch_add(1, Relaxed), &request);
-        let api = request.headers().get(CONTENT_TYPE).cloned();
-        let refusing = Refusing { api, account };
+        let refusing = Refusing { asked: Asked::of(request.headers()), account };
         if request.headers().len() > self.max_fields {
-            let refused = refusing.refuse(Refusal::Fields(self.max_fields));
-            return Box::pin(std::future::ready(Ok(refused)));
+            let why = Refusal::Fields(self.max_fields);
+            // In the task of the stream: an answer that stays unread ends with it, and not with the connection.
+            return Box::pin(async move { Ok(refusing.refuse(why, &HeaderMap::new())) });
         }
         let account = refusing.account.clone();
         let (mut parts, body) = request.into_parts();
@@ -78,7 +78,7 @@ where
 }
 
 struct Refusing {
-    api: Option<HeaderValue>,
+    asked: Asked,
     account: Account,
 }
 
@@ -86,13 +86,13 @@ impl Refusing {
     /// The answer of the application, or the refusal that takes its place.
     fn counted<B: Body<Data = Bytes>>(self, response: Response<B>) -> Response<AnswerBody<B>> {
         if let Err(cause) = self.account.answered() {
-            return self.refuse(Refusal::Budget(cause));
+            return self.refuse(Refusal::Budget(cause), response.headers());
         }
         let exact = || response.body().size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let whole = response.extensions().get::<AnswerLength>().map(|AnswerLength(bytes)| *bytes);
         let length = whole.or_else(exact).filter(|_| !response.body().is_end_stream());
         let announced = match length.map(|bytes| self.account.answer(bytes)) {
-            Some(Err(cause)) => return self.refuse(Refusal::Budget(cause)),
+            Some(Err(cause)) => return self.refuse(Refusal::Budget(cause), response.headers()),
             Some(Ok(charge)) => Some(charge),
             None => None,
         };
@@ -102,8 +102,10 @@ impl Refusing {
         response.map(|body| AnswerBody::of(body, announced, self.account))
     }
 
-    fn refuse<B>(self, why: Refusal) -> Response<AnswerBody<B>> {
-        let mut refused = refuse(self.api.as_ref(), &why);
+    /// `replaced` is the head of the answer that the refusal takes the place of.
+    fn refuse<B>(self, why: Refusal, replaced: &HeaderMap) -> Response<AnswerBody<B>> {
+        let mut refused = self.asked.refuse(&why);
+        cors::carry_over(replaced, refused.headers_mut());
         if let Refusal::Budget(cause) = why {
             self.account.refused(cause);
         }
@@ -129,5 +131,40 @@ where
     fn execute(&self, task: F) {
         let (abort, registration) = AbortHandle::new_pair();
         self.0.spawn(ABORT.scope(abort, Abortable::new(task, registration)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::budget::{Budget, BudgetOptions};
+    use super::super::connections::Connections;
+    use super::*;
+    use http::HeaderValue;
+    use http_body_util::Full;
+    use std::net::IpAddr;
+
+    #[tokio::test]
+    async fn a_refusal_in_place_of_an_answer_keeps_what_pages_and_clients_need() {
+        let options = BudgetOptions { principal_bytes: 8 * 1024, ..BudgetOptions::default() };
+        let entry = Connections::new(Budget::new(options)).enter(1, IpAddr::from([192, 0, 2, 1]));
+        let request = Request::builder().header("x-ms-client-request-id", "mine").body(()).unwrap();
+        let account = Account::open(&entry.connection, 1, &request);
+        account.identify("alice").unwrap();
+        let refusing = Refusing { asked: Asked::of(request.headers()), account };
+        let answer = Response::builder()
+            .header("vary", "origin")
+            .header("access-control-allow-origin", "https://console.example")
+            .header("access-control-expose-headers", "retry-after")
+            .header("location", "https://elsewhere.example")
+            .body(Full::new(Bytes::from(vec![b'x'; 100_000])))
+            .unwrap();
+        let refused = refusing.counted(answer);
+        assert_eq!(refused.status(), 503);
+        let header = |name: &str| refused.headers().get(name).map(HeaderValue::as_bytes);
+        assert_eq!(header("vary"), Some(&b"origin"[..]));
+        assert_eq!(header("access-control-allow-origin"), Some(&b"https://console.example"[..]));
+        assert_eq!(header("access-control-expose-headers"), Some(&b"retry-after"[..]));
+        assert_eq!(header("x-ms-client-request-id"), Some(&b"mine"[..]));
+        assert_eq!(header("location"), None);
     }
 }

@@ -10,13 +10,15 @@ use http::header::{
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
+use std::io;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use zeroize::Zeroizing;
 
 /// What a client waits between two looks at an operation in progress, in seconds (contract rule 18).
 const POLL_INTERVAL: HeaderValue = HeaderValue::from_static("10");
 
-pub(super) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+pub(in crate::transport) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -31,6 +33,11 @@ pub(super) struct Answer(Response);
 impl Answer {
     pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Self {
         Self::new(status, JSON, Body::from(Bytes::from(body)))
+    }
+
+    /// An answer with a secret: it is written into one buffer of its size, which is wiped when the answer has left.
+    pub(super) fn secret<T: Serialize>(status: StatusCode, body: &T) -> Self {
+        Self::new(status, JSON, Body::from(Bytes::from_owner(wiped_json(body))))
     }
 
     pub(super) fn new(status: StatusCode, content_type: HeaderValue, body: Body) -> Self {
@@ -101,12 +108,40 @@ pub(super) fn request_id() -> uuid::Uuid {
     uuid::Uuid::from_u64_pair(count, *PROCESS)
 }
 
-/// A body as JSON. The models are plain structs of strings and numbers: nothing in them can fail.
-#[expect(clippy::expect_used, reason = "no model has a map with keys that are no strings, or a Serialize of its own")]
+/// A body as JSON.
 pub(super) fn json<T: Serialize>(body: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(2048);
-    serde_json::to_writer(&mut bytes, body).expect("a model of plain members is always JSON");
+    write(&mut bytes, body);
     bytes
+}
+
+/// The models are plain structs of strings and numbers: nothing in them can fail.
+#[expect(clippy::expect_used, reason = "no model has a map with keys that are no strings, or a Serialize of its own")]
+fn write<T: Serialize>(to: impl io::Write, body: &T) {
+    serde_json::to_writer(to, body).expect("a model of plain members is always JSON");
+}
+
+/// A buffer that grows leaves what it held behind, so its length is counted first.
+fn wiped_json<T: Serialize>(body: &T) -> Zeroizing<Vec<u8>> {
+    let mut length = Length(0);
+    write(&mut length, body);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+    write(&mut *bytes, body);
+    bytes
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes the identifiers of one answer: absolute, from the host that the client used.
@@ -141,5 +176,17 @@ impl Links {
         url.push_str("?api-version=");
         url.push_str(&self.api_version);
         url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_with_a_secret_is_written_without_growing() {
+        let body = serde_json::json!({"value": "\u{1}\"ü".repeat(10_000), "id": 7});
+        let bytes = wiped_json(&body);
+        assert_eq!((bytes.as_slice(), bytes.capacity()), (json(&body).as_slice(), bytes.len()));
     }
 }

@@ -20,6 +20,12 @@ use zeroize::Zeroizing;
 const DISCARD_LIMIT: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
+/// Most bytes that are reserved for a body before any of it has come.
+const FIRST_BUFFER: usize = 64 * 1024;
+
+/// Most values of a document with a member that stands twice: it is held as a tree, which takes far more than its text.
+const MAX_TREE: usize = 10_000;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads a body of up to `limit` bytes as `T`. No body is an empty object: the clients send none where they have nothing
@@ -74,7 +80,8 @@ pub(super) async fn collect(body: &mut Body, limit: usize) -> Result<Zeroizing<V
     if announced > limit {
         return Err(Failure::body_too_large(limit));
     }
-    let mut collected = Zeroizing::new(Vec::with_capacity(announced));
+    // What is announced may never come, and nothing is charged for it before it does.
+    let mut collected = Zeroizing::new(Vec::with_capacity(announced.min(FIRST_BUFFER)));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             tracing::debug!(%error, "the body of a request could not be read");
@@ -107,6 +114,12 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     match document(bytes) {
         Ok(value) => Ok(value),
         Err((error, _)) if is_duplicate(&error) => {
+            if may_be_a_large_tree(bytes) {
+                return Err(Error::bad_parameter(format!(
+                    "The body of the request has a member twice, and more than {MAX_TREE} values: send each member once."
+                ))
+                .into());
+            }
             // Of a member that stands twice the last one counts, as most JSON readers have it.
             let last_ones: serde_json::Value =
                 serde_json::from_slice(bytes).map_err(|error| refusal(&error, String::new()))?;
@@ -114,6 +127,11 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
         }
         Err((error, member)) => Err(refusal(&error, member)),
     }
+}
+
+/// Whether the document may have more than [`MAX_TREE`] values: before each but the first stands one of these.
+fn may_be_a_large_tree(bytes: &[u8]) -> bool {
+    bytes.iter().filter(|byte| b",[{".contains(byte)).count() >= MAX_TREE
 }
 
 /// The one value of the text, with nothing but white space behind it.
@@ -185,6 +203,47 @@ mod tests {
     fn unknown_members_nulls_and_duplicates_are_borne() {
         let sample: Sample = parse(br#"{"a":1,"b":[{}],"pwd":null,"a":2}"#).unwrap();
         assert_eq!(sample, Sample { a: Some(2), pwd: None });
+    }
+
+    #[test]
+    fn a_duplicate_in_a_document_of_many_values_is_refused() {
+        let text = |values: usize| {
+            format!(r#"{{"a":1,"b":[{}0],"pwd":"{}","a":2}}"#, "0,".repeat(values), "x".repeat(1 << 20))
+        };
+        assert_eq!(parse::<Sample>(text(9_000).as_bytes()).unwrap().a, Some(2));
+        let bad = message(&text(10_000));
+        assert!(bad.contains("has a member twice, and more than 10000 values: send each member once."), "{bad}");
+        // Without a duplicate nothing is held of what nobody reads.
+        let single = text(10_000).replacen(r#""a":1,"#, "", 1);
+        assert_eq!(parse::<Sample>(single.as_bytes()).unwrap().a, Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_length_that_is_only_announced_reserves_little() {
+        let bytes = vec![b'x'; 200_000];
+        let collected = collect(&mut Body::from(bytes.clone()), 1 << 20).await.unwrap();
+        assert_eq!(*collected, bytes);
+        let mut small = Body::new(Announced);
+        assert!(collect(&mut small, 1 << 22).await.unwrap().capacity() <= FIRST_BUFFER);
+    }
+
+    /// Says that four megabytes come, and ends.
+    struct Announced;
+
+    impl http_body::Body for Announced {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+            std::task::Poll::Ready(None)
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(4 << 20)
+        }
     }
 
     #[test]

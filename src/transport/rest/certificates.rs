@@ -20,7 +20,6 @@ pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
     let CreateBody { policy, attributes, tags, preserve_cert_order, csr: _, profile: _, validity: _, options: _ } =
         call.body(body).await?;
     let request = CreateRequest {
-        caller: call.caller(),
         vault: call.vault(),
         name,
         policy: policy.and_then(|policy| policy.into_input()),
@@ -30,7 +29,7 @@ pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
         request_id: None,
         client_request_id: client_request_id(call),
     };
-    let operation = call.service.create(request).await?.operation;
+    let operation = call.service.creations().create(call.permit(request).await?).await?.operation;
     let name = operation.certificate.as_str();
     let location =
         format!("{}&request_id={}", call.links.url("certificates", &[name, "pending"]), operation.request_id);
@@ -42,7 +41,6 @@ pub(super) async fn import(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
     let name = CertificateName::parse(name)?;
     let ImportBody { value, pwd, policy, attributes, tags, preserve_cert_order } = call.body(body).await?;
     let request = ImportRequest {
-        caller: call.caller(),
         vault: call.vault(),
         name,
         value: Zeroizing::new(value.unwrap_or_default().into_bytes()),
@@ -52,19 +50,20 @@ pub(super) async fn import(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
         tags: tags.map(Tags::from),
         preserve_cert_order,
     };
-    let view = call.service.import(request).await?;
+    let view = call.service.certificates().import(call.permit(request).await?).await?;
     Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, Shape::Whole, &call.links))))
 }
 
 pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let name = CertificateName::parse(name)?;
-    let view = call.service.certificate(&call.vault(), &name).await?;
+    let view = call.service.certificates().certificate(call.permit((call.vault(), name)).await?).await?;
     Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, Shape::Whole, &call.links))))
 }
 
 pub(super) async fn get_version(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
     let (name, version) = (CertificateName::parse(name)?, Version::parse(version)?);
-    let view = call.service.certificate_version(&call.vault(), &name, version).await?;
+    let view =
+        call.service.certificates().certificate_version(call.permit((call.vault(), name)).await?, version).await?;
     Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, Shape::Version, &call.links))))
 }
 

@@ -10,17 +10,17 @@ use http::StatusCode;
 
 pub(super) async fn set(call: &Call<'_>, body: &mut Body) -> Result<Answer, Failure> {
     let contacts = Contacts::try_from(call.body::<ContactsBody>(body).await?)?;
-    let contacts = call.service.set_contacts(&call.vault(), contacts).await?;
+    let contacts = call.service.vault_objects().set_contacts(call.permit(call.vault()).await?, contacts).await?;
     Ok(answer(call, &contacts))
 }
 
 pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Failure> {
-    let contacts = call.service.contacts(&call.vault()).await?;
+    let contacts = call.service.vault_objects().contacts(call.permit(call.vault()).await?).await?;
     Ok(answer(call, &contacts))
 }
 
 pub(super) async fn delete(call: &Call<'_>) -> Result<Answer, Failure> {
-    let contacts = call.service.delete_contacts(&call.vault()).await?;
+    let contacts = call.service.vault_objects().delete_contacts(call.permit(call.vault()).await?).await?;
     Ok(answer(call, &contacts))
 }
 

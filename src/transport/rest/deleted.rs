@@ -9,21 +9,36 @@ use crate::domain::CertificateName;
 use http::StatusCode;
 
 pub(super) async fn delete(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let view = call.service.delete_certificate(&call.vault(), &CertificateName::parse(name)?).await?;
+    let view = call
+        .service
+        .deletions()
+        .delete_certificate(call.permit((call.vault(), CertificateName::parse(name)?)).await?)
+        .await?;
     Ok(Answer::json(StatusCode::OK, json(&DeletedAnswer::new(&view, &call.links))))
 }
 
 pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let view = call.service.deleted_certificate(&call.vault(), &CertificateName::parse(name)?).await?;
+    let view = call
+        .service
+        .deletions()
+        .deleted_certificate(call.permit((call.vault(), CertificateName::parse(name)?)).await?)
+        .await?;
     Ok(Answer::json(StatusCode::OK, json(&DeletedAnswer::new(&view, &call.links))))
 }
 
 pub(super) async fn recover(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let view = call.service.recover_certificate(&call.vault(), &CertificateName::parse(name)?).await?;
+    let view = call
+        .service
+        .deletions()
+        .recover_certificate(call.permit((call.vault(), CertificateName::parse(name)?)).await?)
+        .await?;
     Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, Shape::Whole, &call.links))))
 }
 
 pub(super) async fn purge(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    call.service.purge_certificate(&call.vault(), &CertificateName::parse(name)?).await?;
+    call.service
+        .deletions()
+        .purge_certificate(call.permit((call.vault(), CertificateName::parse(name)?)).await?)
+        .await?;
     Ok(Answer::no_content())
 }

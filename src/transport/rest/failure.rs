@@ -17,6 +17,9 @@ use std::time::Duration;
 /// What a gRPC method takes.
 const GRPC_TYPES: &str = "application/grpc, application/grpc+proto, application/grpc-web, application/grpc-web+proto, application/grpc-web-text";
 
+/// Most problems that one message names.
+const MAX_PROBLEMS: usize = 20;
+
 /// A refusal on its way out. Reasons of the domain come with their row of the table of errors;
 /// what only HTTP knows (paths, methods, bodies) is made here.
 #[derive(Debug)]
@@ -171,14 +174,14 @@ impl Failure {
     }
 }
 
-/// The refusal of a request by a limit of the port.
-pub(in crate::transport) fn refused(why: &Refusal) -> Response<Bytes> {
+/// The refusal of a request by a limit of the port; the identifier of the client is echoed.
+pub(in crate::transport) fn refused(why: &Refusal, client_request_id: Option<HeaderValue>) -> Response<Bytes> {
     let failure = match why {
         Refusal::Budget(cause) => Failure::overrun(*cause),
         Refusal::Fields(limit) => Failure::too_many_fields(*limit),
     };
     let body = Bytes::from(failure.body());
-    failure.answer().finish(None).map(|_| body)
+    failure.answer().finish(client_request_id).map(|_| body)
 }
 
 impl From<Error> for Failure {
@@ -189,18 +192,19 @@ impl From<Error> for Failure {
     }
 }
 
-/// REST has no list of problems: where there are several, the message names them all.
+/// REST has no list of problems: where there are several, the message names them, and how many more there are.
 fn all_problems(error: &Error) -> Option<String> {
-    let fields: Vec<String> = error
-        .details
-        .iter()
-        .filter_map(|detail| match detail {
-            Detail::Field { path, problem } => Some(format!("Property {path} has invalid value. {problem}")),
-            _ => None,
-        })
-        .take(20)
-        .collect();
-    (fields.len() > 1).then(|| fields.join(" "))
+    let mut fields = error.details.iter().filter_map(|detail| match detail {
+        Detail::Field { path, problem } => Some(format!("Property {path} has invalid value. {problem}")),
+        _ => None,
+    });
+    let mut shown: Vec<String> = fields.by_ref().take(MAX_PROBLEMS).collect();
+    match fields.count() {
+        0 if shown.len() < 2 => return None,
+        0 => {}
+        more => shown.push(format!("({more} more)")),
+    }
+    Some(shown.join(" "))
 }
 
 #[derive(Serialize)]
@@ -223,4 +227,23 @@ struct Inner<'a> {
 #[derive(Serialize)]
 struct InnerError {
     code: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_how_many_problems_it_does_not_name() {
+        let message = |problems: usize| {
+            let field = |index| Detail::Field { path: format!("p{index}"), problem: "Bad.".into() };
+            let mut error = Error::bad_parameter("first");
+            error.details = (0..problems).map(field).collect();
+            Failure::from(error).message
+        };
+        assert_eq!((message(0).as_str(), message(1).as_str()), ("first", "first"));
+        assert_eq!(message(2), "Property p0 has invalid value. Bad. Property p1 has invalid value. Bad.");
+        assert!(message(20).ends_with("Property p19 has invalid value. Bad."));
+        assert!(message(23).ends_with("Property p19 has invalid value. Bad. (3 more)"));
+    }
 }

@@ -1,5 +1,6 @@
 //! The way of one request through the gateway, and the net under it.
 
+use super::super::actions::required;
 use super::super::audit::AuditRecord;
 use super::super::auth::Principal;
 use super::super::headers;
@@ -13,8 +14,8 @@ use super::{
     RestOptions, backup, body, certificates, contacts, deleted, identity, issuers, list, material, pending, update,
     watch,
 };
-use crate::domain::{CertificateName, Error, IssuerName, Reason, VaultName, duration};
-use crate::service::{Caller, Service};
+use crate::domain::{CertificateName, DataAction, Error, IssuerName, Reason, VaultName, duration};
+use crate::service::{Caller, Permit, Service, Target};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -83,9 +84,15 @@ pub(super) struct Call<'a> {
     pub(super) address: &'a Address<'a>,
     vault: &'a VaultName,
     record: &'a Mutex<AuditRecord>,
+    action: Option<DataAction>,
 }
 
 impl Call<'_> {
+    /// Asks whether the caller may do what this route does.
+    pub(super) async fn permit<T: Target>(&self, target: T) -> Result<Permit<T>, Error> {
+        self.service.access().check(&self.caller(), required(self.action)?, target).await
+    }
+
     pub(super) fn vault(&self) -> VaultName {
         self.vault.clone()
     }
@@ -125,7 +132,7 @@ impl Line<'_> {
 
     fn tell(&mut self, outcome: &str) -> &'static str {
         self.told = true;
-        let method = &self.parts.method;
+        let method = effective(self.parts);
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let reads = method == Method::GET || method == Method::HEAD;
         if !reads || record.action.starts_with(SECRET) && !record.action.ends_with("/versions") {
@@ -165,7 +172,7 @@ impl Gateway {
         };
         let response = answer.finish(client_request_id);
         let action = line.end(response.status().as_str());
-        self.service.metrics().http(&parts.method, action, response.status(), begun.elapsed());
+        self.service.metrics().http(&effective(&parts), action, response.status(), begun.elapsed());
         // A client that waits for "100 Continue" has sent nothing, and need not after a challenge.
         let waits = response.status() == StatusCode::UNAUTHORIZED && parts.headers.contains_key(EXPECT);
         let account = parts.extensions.get::<Account>();
@@ -221,7 +228,7 @@ impl Gateway {
         }
         let host = host?;
         noted(record, |record| host.vault().as_str().clone_into(&mut record.vault));
-        service.vaults().find(host.vault()).await?;
+        service.access().vault(host.vault()).await?;
         let address = Address::of(&parts.uri);
         if let Some(name) = address.repeated() {
             return Err(Error::bad_parameter(format!(
@@ -231,13 +238,14 @@ impl Gateway {
         }
         let links = Links::new(&host, api_version(&address)?);
         let method = method(parts)?;
-        let Match { endpoint, path, name, version } = routes::find(&method, &address.segments)?;
+        let Match { endpoint, action, path, name, version } = routes::find(&method, &address.segments)?;
         noted(record, |record| record.action = path);
         if is_name(path, name) {
             noted(record, |record| name.clone_into(&mut record.name));
         }
         let vault = host.vault();
-        let call = Call { service, options, principal, deadline, links, parts, address: &address, vault, record };
+        let call =
+            Call { service, options, principal, deadline, links, parts, address: &address, vault, record, action };
         let _turn = match account.filter(|_| is_large(endpoint)) {
             Some(account) => Some(account.turn().await),
             None => None,
@@ -339,4 +347,9 @@ fn method(parts: &Parts) -> Result<Method, Failure> {
         .into_iter()
         .find(|method| asked.as_bytes().eq_ignore_ascii_case(method.as_str().as_bytes()));
     known.ok_or_else(|| Error::bad_parameter("The header X-HTTP-Method can be PATCH, PUT or DELETE.").into())
+}
+
+/// The method that is carried out, for audit and metrics: a deletion is one however it was asked for.
+fn effective(parts: &Parts) -> Method {
+    method(parts).unwrap_or_else(|_| parts.method.clone())
 }

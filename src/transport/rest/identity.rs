@@ -16,6 +16,7 @@ use axum::body::Body;
 use http::header::{ALLOW, CACHE_CONTROL};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri};
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// The tenant of the challenge. Of all words the client libraries take this one for an authority of its own, which
@@ -160,7 +161,8 @@ impl Asked<'_> {
     }
 }
 
-/// The host of an address, with or without scheme, port and path.
+/// The host of an address, with or without scheme, port and path. `None` where it holds what no host name does: other
+/// readers of addresses may take another part for the host then (a `\` is a `/` for WHATWG URL, and an `@` ends a user).
 fn host_of(text: &str) -> Option<&str> {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -169,7 +171,13 @@ fn host_of(text: &str) -> Option<&str> {
         _ => authority,
     };
     let host = host.strip_suffix('.').unwrap_or(host);
-    (!host.is_empty()).then_some(host)
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let fits = match inside {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(plain),
+    };
+    fits.then_some(host)
 }
 
 #[cfg(test)]
@@ -213,5 +221,20 @@ mod tests {
         }
         assert_eq!((host_of(""), host_of("https:///x")), (None, None));
         assert_eq!(host_of("https://[::1]:8443/"), Some("[::1]"));
+        for ambiguous in [
+            r"https://evil.example\.kv.test/",
+            r"https:\\evil.example\.kv.test",
+            "https://evil.example@kv.test",
+            "https://evil.example:1.kv.test",
+            "https:evil.example",
+            "https://evil.example\t.kv.test",
+            "https://evil.example%2f.kv.test",
+            "https://evil.example\u{ff0f}.kv.test",
+            "https://[evil.example].kv.test",
+            "https://[evil.example/x]",
+            "https://evil example",
+        ] {
+            assert_eq!(host_of(ambiguous), None, "{ambiguous}");
+        }
     }
 }

@@ -1,63 +1,60 @@
 //! The secret and key views of certificates: reading, lists, and the operations of a key.
 
 use super::answer::{Answer, json};
+use super::base64;
 use super::failure::Failure;
 use super::gateway::Call;
-use super::issuers::page_size;
-use super::model::material::{
-    KeyAnswer, KeyItem, KeyResultAnswer, MaterialList, SecretAnswer, SecretItem, VerifyAnswer,
-};
+use super::model::material::{KeyAnswer, KeyItem, KeyResultAnswer, SecretAnswer, SecretItem, VerifyAnswer};
 use super::model::requests::KeyOperationBody;
 use crate::domain::policy::ContentType;
 use crate::domain::{CertificateName, EncryptionAlgorithm, Error, KeyOperation, Reason, SignatureAlgorithm, Version};
 use crate::service::{KeyResult, VersionPage, VersionRef};
+use ::base64::Engine;
+use ::base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use axum::body::Body;
-use base64::alphabet::{STANDARD, URL_SAFE};
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use base64::{Engine, alphabet::Alphabet};
 use http::StatusCode;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 pub(super) async fn secret(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
     let wanted = wanted(call, name, version)?;
     let form = call.address.query("outContentType").map(form).transpose()?;
-    let view = call.service.secret(&call.caller(), &wanted, form).await?;
+    let view = call.service.materials().secret(&call.permit(wanted).await?, form).await?;
     call.note(|about| about.secret(&view));
-    Ok(Answer::json(StatusCode::OK, json(&SecretAnswer::new(&view, &call.links))))
+    Ok(Answer::secret(StatusCode::OK, &SecretAnswer::new(&view, &call.links)))
 }
 
 pub(super) async fn secrets(call: &Call<'_>) -> Result<Answer, Failure> {
-    let (size, token) = paging(call)?;
-    let page = call.service.secrets(&call.vault(), size, token).await?;
-    Ok(list(call, "secrets", &[], &page, size, |item| SecretItem::new(item, page.recovery, false, &call.links)))
+    let (size, token) = call.page()?;
+    let page = call.service.materials().secrets(call.permit(call.vault()).await?, size, token).await?;
+    Ok(list(call, "secrets", &[], &page, |item| SecretItem::new(item, page.recovery, false, &call.links)))
 }
 
 pub(super) async fn secret_versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let ((size, token), name) = (paging(call)?, CertificateName::parse(name)?);
-    let page = call.service.secret_versions(&call.vault(), &name, size, token).await?;
+    let ((size, token), name) = (call.page()?, CertificateName::parse(name)?);
+    let page =
+        call.service.materials().secret_versions(call.permit((call.vault(), name.clone())).await?, size, token).await?;
     let path = [name.as_str(), "versions"];
-    Ok(list(call, "secrets", &path, &page, size, |item| SecretItem::new(item, page.recovery, true, &call.links)))
+    Ok(list(call, "secrets", &path, &page, |item| SecretItem::new(item, page.recovery, true, &call.links)))
 }
 
 pub(super) async fn key(call: &Call<'_>, name: &str, version: &str) -> Result<Answer, Failure> {
-    let view = call.service.key(&wanted(call, name, version)?).await?;
+    let view = call.service.materials().key(&call.permit(wanted(call, name, version)?).await?).await?;
     Ok(Answer::json(StatusCode::OK, json(&KeyAnswer::new(&view, &call.links))))
 }
 
 pub(super) async fn keys(call: &Call<'_>) -> Result<Answer, Failure> {
-    let (size, token) = paging(call)?;
-    let page = call.service.keys(&call.vault(), size, token).await?;
-    Ok(list(call, "keys", &[], &page, size, |item| KeyItem::new(item, page.recovery, false, &call.links)))
+    let (size, token) = call.page()?;
+    let page = call.service.materials().keys(call.permit(call.vault()).await?, size, token).await?;
+    Ok(list(call, "keys", &[], &page, |item| KeyItem::new(item, page.recovery, false, &call.links)))
 }
 
 pub(super) async fn key_versions(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let ((size, token), name) = (paging(call)?, CertificateName::parse(name)?);
-    let page = call.service.key_versions(&call.vault(), &name, size, token).await?;
+    let ((size, token), name) = (call.page()?, CertificateName::parse(name)?);
+    let page =
+        call.service.materials().key_versions(call.permit((call.vault(), name.clone())).await?, size, token).await?;
     let path = [name.as_str(), "versions"];
-    Ok(list(call, "keys", &path, &page, size, |item| KeyItem::new(item, page.recovery, true, &call.links)))
+    Ok(list(call, "keys", &path, &page, |item| KeyItem::new(item, page.recovery, true, &call.links)))
 }
 
 pub(super) async fn use_key(
@@ -71,29 +68,30 @@ pub(super) async fn use_key(
     let KeyOperationBody { alg, value, digest } = call.body(body).await?;
     let alg = alg.ok_or_else(|| required("alg"))?;
     let value = bytes("value", value)?;
-    let caller = call.caller();
+    let wanted = call.permit(wanted).await?;
     let result = match operation {
-        KeyOperation::Sign => call.service.sign(&caller, &wanted, signature_algorithm(&alg)?, value.to_vec()).await?,
+        KeyOperation::Sign => {
+            call.service.materials().sign(&wanted, signature_algorithm(&alg)?, value.to_vec()).await?
+        }
         KeyOperation::Verify => {
             let digest = bytes("digest", digest)?.to_vec();
             let valid =
-                call.service.verify(&caller, &wanted, signature_algorithm(&alg)?, digest, value.to_vec()).await?;
+                call.service.materials().verify(&wanted, signature_algorithm(&alg)?, digest, value.to_vec()).await?;
             return Ok(Answer::json(StatusCode::OK, json(&VerifyAnswer { value: valid })));
         }
         KeyOperation::Encrypt | KeyOperation::WrapKey => {
-            call.service.encrypt(&caller, &wanted, operation, encryption_algorithm(&alg)?, value).await?
+            call.service.materials().encrypt(&wanted, operation, encryption_algorithm(&alg)?, value).await?
         }
         KeyOperation::Decrypt | KeyOperation::UnwrapKey => {
-            call.service.decrypt(&caller, &wanted, operation, encryption_algorithm(&alg)?, value.to_vec()).await?
+            call.service.materials().decrypt(&wanted, operation, encryption_algorithm(&alg)?, value.to_vec()).await?
         }
     };
     let KeyResult { version, bytes } = result;
     call.note(|about| about.version = Some(version));
-    let answer = KeyResultAnswer {
-        kid: call.links.id("keys", &[wanted.name.as_str(), &version.to_string()]),
-        value: URL_SAFE_NO_PAD.encode(&*bytes),
-    };
-    Ok(Answer::json(StatusCode::OK, json(&answer)))
+    // What was decrypted may be a key.
+    let value = Zeroizing::new(URL_SAFE_NO_PAD.encode(&*bytes));
+    let kid = call.links.id("keys", &[wanted.name.as_str(), &version.to_string()]);
+    Ok(Answer::secret(StatusCode::OK, &KeyResultAnswer { kid, value: &value }))
 }
 
 /// Key Vault's writes on secrets. They belong to a certificate, or there are none.
@@ -115,7 +113,7 @@ pub(super) async fn refuse_key(call: &Call<'_>, name: &str, operation: &str) -> 
 /// Fails where no certificate has this name.
 async fn owner(call: &Call<'_>, name: &str, what: &str) -> Result<(), Failure> {
     let name = CertificateName::parse(name)?;
-    match call.service.certificate(&call.vault(), &name).await {
+    match call.service.certificates().certificate(call.permit((call.vault(), name.clone())).await?).await {
         Ok(_) => Ok(()),
         Err(error) if error.reason == Reason::CertificateNotFound => Err(Error::new(
             Reason::NotSupported,
@@ -133,24 +131,15 @@ fn wanted(call: &Call<'_>, name: &str, version: &str) -> Result<VersionRef, Erro
     Ok(VersionRef { vault: call.vault(), name, version })
 }
 
-fn paging<'a>(call: &'a Call<'_>) -> Result<(usize, &'a str), Error> {
-    Ok((page_size(call.address.query("maxresults"))?, call.address.query("$skiptoken").unwrap_or_default()))
-}
-
 fn list<'a, T: Serialize>(
     call: &Call<'_>,
     collection: &str,
     path: &[&str],
     page: &'a VersionPage,
-    size: usize,
     item: impl Fn(&'a crate::domain::Certificate) -> T,
 ) -> Answer {
-    let next_link = (!page.next_page_token.is_empty()).then(|| {
-        let token = utf8_percent_encode(&page.next_page_token, NON_ALPHANUMERIC);
-        format!("{}&$skiptoken={token}&maxresults={size}", call.links.url(collection, path))
-    });
     let value = page.certificates.iter().map(item).collect();
-    Answer::json(StatusCode::OK, json(&MaterialList { value, next_link }))
+    call.list(value, &call.links.url(collection, path), &page.next_page_token, "")
 }
 
 fn form(text: &str) -> Result<ContentType, Error> {
@@ -177,14 +166,8 @@ fn required(member: &str) -> Error {
 /// A member in base64url; padding and the other alphabet are borne.
 pub(super) fn bytes(member: &str, text: Option<String>) -> Result<Zeroizing<Vec<u8>>, Error> {
     let text = Zeroizing::new(text.ok_or_else(|| required(member))?);
-    let alphabet: &Alphabet = if text.contains(['+', '/']) { &STANDARD } else { &URL_SAFE };
-    let config = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
-    GeneralPurpose::new(alphabet, config)
-        .decode(text.as_bytes())
-        .map(Zeroizing::new)
-        .map_err(|_| Error::field(member, "It is not base64url (RFC 4648 section 5)."))
+    let bytes = base64::decode(text.as_bytes()).map(Zeroizing::new);
+    bytes.ok_or_else(|| Error::field(member, "It is not base64url (RFC 4648 section 5)."))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod address;
 mod answer;
 mod backup;
+mod base64;
 mod body;
 mod certificates;
 mod contacts;
@@ -20,12 +21,14 @@ mod material;
 mod material_routes;
 mod model;
 mod objects;
+mod paging;
 mod pending;
 mod reading;
 mod routes;
 mod update;
 mod watch;
 
+pub(super) use answer::CLIENT_REQUEST_ID;
 pub(super) use failure::refused;
 pub use gateway::{Api, router};
 pub(crate) use reading::reads_a_body;

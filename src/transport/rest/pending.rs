@@ -1,6 +1,7 @@
 //! The pending operation: read, cancel, delete, merge.
 
 use super::answer::{Answer, json};
+use super::base64;
 use super::failure::Failure;
 use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
@@ -9,27 +10,21 @@ use super::model::requests::{CancelBody, MergeBody};
 use crate::domain::pending::Event;
 use crate::domain::{CertificateName, Error, Operation, Reason, RequestId, Tags, pending};
 use crate::service::{MergeRequest, PendingRef};
+use ::base64::Engine;
+use ::base64::engine::general_purpose::STANDARD;
 use axum::body::Body;
-use base64::Engine;
-use base64::alphabet::{STANDARD, URL_SAFE};
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-/// Base64 of any kind of caller: padded or not.
-pub(super) const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
-    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-    .with_decode_allow_trailing_bits(true);
-
 pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let operation = call.service.operation(&wanted(call, name)?).await?;
+    let operation = call.service.pending().operation(call.permit(wanted(call, name)?).await?).await?;
     if !wants_request_file(&call.parts.headers) {
         return Ok(answer(call, &operation));
     }
     let answer = Answer::new(
         StatusCode::OK,
         HeaderValue::from_static("application/pkcs10; charset=utf-8"),
-        Body::from(base64::engine::general_purpose::STANDARD.encode(&operation.csr.0)),
+        Body::from(STANDARD.encode(&operation.csr.0)),
     );
     Ok(if operation.in_progress() { answer.poll_again() } else { answer })
 }
@@ -39,12 +34,12 @@ pub(super) async fn cancel(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
     let CancelBody { cancellation_requested } = call.body(body).await?;
     match cancellation_requested {
         Some(true) => {
-            let (operation, _) = call.service.cancel(&wanted).await?;
+            let (operation, _) = call.service.pending().cancel(call.permit(wanted).await?).await?;
             Ok(Answer::json(StatusCode::OK, json(&OperationAnswer::new(&operation, &call.links))))
         }
         // Nothing is asked for, and nothing is taken back.
         Some(false) => {
-            let operation = call.service.operation(&wanted).await?;
+            let operation = call.service.pending().operation(call.permit(wanted).await?).await?;
             if !operation.in_progress() {
                 return Err(operation.refused(&Event::CancelRequested).into());
             }
@@ -55,7 +50,7 @@ pub(super) async fn cancel(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
 }
 
 pub(super) async fn delete(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let operation = call.service.delete_pending(&wanted(call, name)?).await?;
+    let operation = call.service.pending().delete_pending(call.permit(wanted(call, name)?).await?).await?;
     Ok(Answer::json(StatusCode::OK, json(&OperationAnswer::new(&operation, &call.links))))
 }
 
@@ -64,9 +59,10 @@ pub(super) async fn merge(call: &Call<'_>, name: &str, body: &mut Body) -> Resul
     let MergeBody { x5c, attributes, tags } = call.body(body).await?;
     let Some(x5c) = x5c else {
         // The operation is looked up before the chain is asked for (contract section 9).
-        if let Err(error) = call.service.operation(&wanted).await {
+        let name = wanted.name.clone();
+        if let Err(error) = call.service.pending().operation(call.permit(wanted).await?).await {
             return Err(match error.reason {
-                Reason::PendingNotFound => pending::not_found_to_merge(&wanted.name),
+                Reason::PendingNotFound => pending::not_found_to_merge(&name),
                 _ => error,
             }
             .into());
@@ -76,14 +72,9 @@ pub(super) async fn merge(call: &Call<'_>, name: &str, body: &mut Body) -> Resul
         );
     };
     let x5c = x5c.into_iter().map(decoded).collect();
-    let request = MergeRequest {
-        caller: call.caller(),
-        wanted,
-        x5c,
-        enabled: attributes.unwrap_or_default().enabled,
-        tags: tags.map(Tags::from),
-    };
-    let view = call.service.merge(request).await?;
+    let request =
+        MergeRequest { wanted, x5c, enabled: attributes.unwrap_or_default().enabled, tags: tags.map(Tags::from) };
+    let view = call.service.pending().merge(call.permit(request).await?).await?;
     let location = call.links.url("certificates", &[view.name.as_str()]);
     let body = json(&CertificateAnswer::new(&view, Shape::Whole, &call.links));
     Ok(Answer::json(StatusCode::CREATED, body).location(location))
@@ -123,8 +114,7 @@ pub(super) fn decoded(entry: String) -> Vec<u8> {
         return entry.into_bytes();
     }
     let text: Vec<u8> = entry.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let decode = |alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(&text).ok();
-    [&STANDARD, &URL_SAFE].into_iter().find_map(decode).unwrap_or_else(|| entry.into_bytes())
+    base64::decode(&text).unwrap_or_else(|| entry.into_bytes())
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 
 use super::failure::Failure;
 use super::material_routes::MATERIAL_ROUTES;
-use crate::domain::KeyOperation;
+use crate::domain::{DataAction, KeyOperation};
+use crate::transport::actions::{REFUSED_WRITE, action_of};
 use http::Method;
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 /// A use case behind the gateway.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,19 +111,27 @@ pub(super) const fn at(method: Method, path: &'static str, endpoint: Endpoint) -
 #[derive(Debug)]
 pub(super) struct Match<'a> {
     pub(super) endpoint: Endpoint,
+    /// What callers need.
+    pub(super) action: Option<DataAction>,
     /// The template of the path.
     pub(super) path: &'static str,
     pub(super) name: &'a str,
     pub(super) version: &'a str,
 }
 
+/// What callers need for each route, in their order.
+fn actions() -> &'static [Option<DataAction>] {
+    static ACTIONS: OnceLock<Vec<Option<DataAction>>> = OnceLock::new();
+    ACTIONS.get_or_init(|| ROUTES.iter().chain(&MATERIAL_ROUTES).map(Route::action).collect())
+}
+
 /// Finds the route: 404 where no path fits, 405 with `Allow` where only the method does not.
 pub(super) fn find<'a>(method: &Method, segments: &'a [Cow<'_, str>]) -> Result<Match<'a>, Failure> {
     let mut allowed: Vec<&str> = Vec::new();
-    for route in ROUTES.iter().chain(&MATERIAL_ROUTES) {
+    for (route, action) in ROUTES.iter().chain(&MATERIAL_ROUTES).zip(actions()) {
         let Some([name, version]) = route.captures(segments) else { continue };
         if route.method == *method {
-            return Ok(Match { endpoint: route.endpoint, path: route.path, name, version });
+            return Ok(Match { endpoint: route.endpoint, action: *action, path: route.path, name, version });
         }
         allowed.push(route.method.as_str());
     }
@@ -129,6 +139,13 @@ pub(super) fn find<'a>(method: &Method, segments: &'a [Cow<'_, str>]) -> Result<
 }
 
 impl Route {
+    fn action(&self) -> Option<DataAction> {
+        match self.endpoint {
+            Endpoint::RefuseSecret(_) | Endpoint::RefuseKey(_) => Some(REFUSED_WRITE),
+            _ => action_of(&format!("{} {}", self.method, self.path)),
+        }
+    }
+
     fn captures<'a>(&self, segments: &'a [Cow<'_, str>]) -> Option<[&'a str; 2]> {
         let mut captured = [""; 2];
         let mut places = captured.iter_mut();
@@ -158,7 +175,7 @@ mod tests {
         let uri = path.parse().unwrap();
         let address = super::super::address::Address::of(&uri);
         match find(&method, &address.segments) {
-            Ok(Match { endpoint, path: _, name, version }) => format!("{endpoint:?} {name} {version}"),
+            Ok(Match { endpoint, action: _, path: _, name, version }) => format!("{endpoint:?} {name} {version}"),
             Err(failure) => failure.status().as_u16().to_string(),
         }
     }
@@ -207,6 +224,28 @@ mod tests {
             (Method::GET, "/keys/web/0123/sign", "405"),
         ] {
             assert_eq!(found(method.clone(), path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn every_route_has_an_action() {
+        let without = |(route, action): (&Route, &Option<DataAction>)| {
+            action.is_none().then(|| format!("{} {}", route.method, route.path))
+        };
+        let routes = ROUTES.iter().chain(&MATERIAL_ROUTES);
+        let without: Vec<String> = routes.zip(actions()).filter_map(without).collect();
+        assert!(without.is_empty(), "routes without an action:\n{}", without.join("\n"));
+    }
+
+    #[test]
+    fn a_route_needs_what_its_method_needs() {
+        for method in crate::proto::methods() {
+            for uri in method.rest {
+                let (verb, path) = uri.split_once(' ').unwrap();
+                let of = |route: &&Route| route.method == verb && route.path == path;
+                let route = ROUTES.iter().chain(&MATERIAL_ROUTES).find(of).unwrap();
+                assert_eq!(route.action().map(DataAction::text), Some(method.action.as_str()), "{uri}");
+            }
         }
     }
 

@@ -30,20 +30,22 @@ pub(super) async fn certificate(
         enabled,
         tags: tags.map(Tags::from),
     };
-    let view = call.service.update_certificate(&request).await?;
+    let view = call.service.certificates().update_certificate(call.permit(request).await?).await?;
     let shape = if version.is_some() { Shape::Changed } else { Shape::Whole };
     Ok(Answer::json(StatusCode::OK, json(&CertificateAnswer::new(&view, shape, &call.links))))
 }
 
 pub(super) async fn get_policy(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
-    let (name, policy) = call.service.policy(&call.vault(), &CertificateName::parse(name)?).await?;
+    let (name, policy) =
+        call.service.certificates().policy(call.permit((call.vault(), CertificateName::parse(name)?)).await?).await?;
     Ok(answer(call, &name, &policy))
 }
 
 pub(super) async fn policy(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = CertificateName::parse(name)?;
     let input = call.body::<PolicyBody>(body).await?.into_change().unwrap_or_default();
-    let (name, policy) = call.service.update_policy(&call.vault(), &name, &input).await?;
+    let (name, policy) =
+        call.service.certificates().update_policy(call.permit((call.vault(), name)).await?, &input).await?;
     Ok(answer(call, &name, &policy))
 }
 

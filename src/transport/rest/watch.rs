@@ -50,7 +50,8 @@ pub(super) async fn watch(call: &Call<'_>, name: &str) -> Result<Answer, Failure
         None => (0, call.options.closing.clone()),
     };
     let who = Subscriber { principal: call.principal.name.clone(), connection };
-    let items = until_revoked(call.service.watch(request, &who, closing).await?, &call.principal);
+    let items =
+        until_revoked(call.service.watch().open(call.permit(request).await?, &who, closing).await?, &call.principal);
     if let Some(account) = call.parts.extensions.get::<Account>() {
         account.limited_elsewhere(0);
     }

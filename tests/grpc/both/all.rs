@@ -341,9 +341,15 @@ const NEVER_REFUSED: [&str; 5] = [
 ];
 
 /// Methods without a URI: there is nothing to compare them with.
-const WITHOUT_URI: [&str; 5] = [
+const WITHOUT_URI: [&str; 11] = [
     "CertificateService.ListPending",
     "CertificateService.WatchPending",
+    "CertificateAdminService.CheckIssuer",
+    "CertificateAdminService.PauseIssuer",
+    "CertificateAdminService.ResumeIssuer",
+    "CertificateAdminService.RotateIssuerKey",
+    "CertificateAdminService.DeactivateIssuer",
+    "CertificateAdminService.ListProviders",
     "VaultService.CreateVault",
     "VaultService.GetVault",
     "VaultService.ListVaults",

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// The members that only the gRPC API has; `docs/api.md` says so too.
-pub(super) const GRPC_ALONE: [&str; 21] = [
+pub(super) const GRPC_ALONE: [&str; 22] = [
     "Certificate.certificate_name",
     "Certificate.certificate_version",
     "Certificate.chain",
@@ -17,6 +17,7 @@ pub(super) const GRPC_ALONE: [&str; 21] = [
     "CertificateItem.certificate_name",
     "CertificateItem.certificate_version",
     "CertificateItem.vault_name",
+    "IssuerItem.enabled",
     "IssuerItem.issuer_name",
     "Key.key_name and key_version",
     "Key.vault_name",
@@ -256,7 +257,9 @@ impl Translation {
     }
 
     pub(super) fn issuer_item(&mut self, item: v1::IssuerItem) -> Value {
-        let v1::IssuerItem { id, issuer_name, provider } = item;
+        let v1::IssuerItem { id, issuer_name, provider, enabled, paused, health } = item;
+        assert!(!paused && health.is_none(), "not asked for");
+        self.leave_out("IssuerItem.enabled", enabled);
         self.leave_out("IssuerItem.issuer_name", !issuer_name.is_empty());
         json!({"id": id, "provider": provider})
     }
@@ -454,6 +457,7 @@ pub(super) fn issuer(issuer: v1::Issuer) -> Value {
         ca_certificates: _,
         options,
         secret_options,
+        pause: _,
     } = issuer;
     assert!(secret_options.is_empty(), "they are never answered");
     let v1::IssuerCredentials { account_id, password } = credentials.unwrap();

@@ -23,6 +23,7 @@ pub(super) const CASES: &[(&str, Play)] = &[
     ("unknown members, nulls, empty objects, a member twice (the last counts); unknown fields", |server| {
         Box::pin(borne(server))
     }),
+    ("a member twice, and more than 10000 values", |server| Box::pin(large_with_duplicate(server))),
     ("another content type", |server| Box::pin(content_type(server))),
     ("a gRPC method in another content type, as the Connect protocol has it", |server| Box::pin(no_call(server))),
     ("a gRPC call without a whole message", |server| Box::pin(no_message(server))),
@@ -42,6 +43,13 @@ async fn not_json(server: &Server) -> Tried {
         let call = Call::to("CertificateService/CreateCertificate");
         tried.raw(&call.whole_bytes(&client, framed(message)).await);
     }
+    tried
+}
+
+async fn large_with_duplicate(server: &Server) -> Tried {
+    let mut tried = Tried::default();
+    let body = format!(r#"{{"tags":{{}},"unknown":[{}0],"tags":{{}}}}"#, "0,".repeat(10_000));
+    tried.rest(&server.rest("localhost").send(CREATE, body).await);
     tried
 }
 

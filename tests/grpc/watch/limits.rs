@@ -48,7 +48,7 @@ async fn the_limit_of_a_connection_is_told_before_http_2_makes_the_client_wait()
     assert_eq!(refusal::reason(&status_of(&answer)), "PENDING_NOT_FOUND");
     // And a stream that ends makes room for another.
     drop(held);
-    server.until("the streams are given back", |server| server.service.streams() == 0).await;
+    server.until("the streams are given back", |server| server.service.watch().streams() == 0).await;
     opened(&client).await;
 }
 
@@ -92,7 +92,7 @@ async fn ten_thousand_streams_of_one_client_harm_nobody() {
             }
         }
     }
-    assert_eq!((held.len(), refused, server.service.streams()), (1000, 9000, 1000));
+    assert_eq!((held.len(), refused, server.service.watch().streams()), (1000, 9000, 1000));
     let mut other = server.certificates().await;
     other.create_certificate(create("web", "Unknown")).await.unwrap();
     for mut reading in held.drain(..) {
@@ -101,6 +101,6 @@ async fn ten_thousand_streams_of_one_client_harm_nobody() {
         assert_eq!(short(&next().await), "created web r1: in progress");
     }
     drop(clients);
-    server.until("the streams are given back", |server| server.service.streams() == 0).await;
+    server.until("the streams are given back", |server| server.service.watch().streams() == 0).await;
     opened(&server.h2().await).await;
 }

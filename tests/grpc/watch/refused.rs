@@ -9,7 +9,7 @@ use certmint::proto::v1::*;
 async fn refused(request: WatchPendingRequest, expected: &str) {
     let server = Server::start().await;
     refusal::is(Watch::try_open(&server, request).await.map(drop), expected);
-    assert_eq!(server.service.streams(), 0, "a refused watch holds no place");
+    assert_eq!(server.service.watch().streams(), 0, "a refused watch holds no place");
 }
 
 async fn bad(request: WatchPendingRequest, field: &str, problem: &str) {

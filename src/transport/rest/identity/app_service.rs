@@ -49,7 +49,7 @@ pub(super) fn answer(asked: &Asked<'_>) -> Answer {
     }
     let expires_on = asked.now.plus(LIFETIME).seconds().to_string();
     let token = Token { access_token: token, expires_on, resource, token_type: "Bearer" };
-    Answer::json(StatusCode::OK, json(&token))
+    Answer::secret(StatusCode::OK, &token)
 }
 
 fn refusal(status: StatusCode, message: &str) -> Answer {

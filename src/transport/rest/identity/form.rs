@@ -8,14 +8,20 @@ use percent_encoding::percent_decode;
 use std::borrow::Cow;
 use zeroize::Zeroizing;
 
+/// Most parameters of a form: the libraries send a dozen.
+const MAX_PAIRS: usize = 64;
+
 /// Names with their values, decoded; the values may be secrets.
 pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
 
 impl Form {
-    /// `None` where it is no form in UTF-8, or a name stands twice (RFC 6749 section 3.2).
+    /// `None` where it is no form in UTF-8, a name stands twice (RFC 6749 section 3.2), or there are too many.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut pairs: Vec<(String, Zeroizing<String>)> = Vec::new();
         for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+            if pairs.len() == MAX_PAIRS {
+                return None;
+            }
             let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
             let name = decoded(&pair[..at])?;
             let value = Zeroizing::new(decoded(pair.get(at + 1..).unwrap_or_default())?);
@@ -78,6 +84,9 @@ mod tests {
         for bad in [&b"a=1&a=2"[..], b"a=%FF", b"%FF=a"] {
             assert!(Form::parse(bad).is_none(), "{bad:?}");
         }
+        let many = |count: usize| (0..count).map(|number| format!("p{number}=")).collect::<Vec<_>>().join("&");
+        assert!(Form::parse(many(MAX_PAIRS).as_bytes()).is_some());
+        assert!(Form::parse(many(MAX_PAIRS + 1).as_bytes()).is_none());
     }
 
     #[test]

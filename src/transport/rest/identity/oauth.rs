@@ -16,6 +16,9 @@ use zeroize::Zeroizing;
 /// The one kind of assertion that there is (RFC 7523 section 2.2).
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// The scopes of OpenID Connect (Core 1.0 sections 5.4 and 11), which the libraries send beside a resource.
+const ABOUT_THE_CALLER: [&str; 4] = ["openid", "profile", "offline_access", "email"];
+
 #[derive(Serialize)]
 struct Token<'a> {
     token_type: &'static str,
@@ -73,7 +76,7 @@ pub(super) async fn token(asked: &Asked<'_>, body: &mut Body) -> Answer {
             let seconds = LIFETIME.as_secs();
             let token =
                 Token { token_type: "Bearer", expires_in: seconds, ext_expires_in: seconds, access_token: &token };
-            Answer::json(StatusCode::OK, json(&token))
+            Answer::secret(StatusCode::OK, &token)
         }
         Err(refusal) => {
             let mut answer = refusal.answer(asked);
@@ -108,9 +111,10 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<Zeroizing<String>
             "The client_secret (or client_assertion) is not accepted: it must be a token of this server, as it is.";
         return Err(Refusal::new("invalid_client", 7_000_215, description));
     };
-    // `resource` of the older endpoint; of scopes the one that names a resource.
-    let scope = form.get("scope").and_then(|scopes| scopes.split(' ').find(|scope| scope.ends_with("/.default")));
-    if let Some(resource) = form.get("resource").or(scope).filter(|resource| !asked.is_ours(resource)) {
+    // `resource` of the older endpoint, and every scope but those that say who asks.
+    let scopes = form.get("scope").into_iter().flat_map(|scopes| scopes.split(' '));
+    let resources = scopes.filter(|scope| !scope.is_empty() && !ABOUT_THE_CALLER.contains(scope));
+    if let Some(resource) = form.get("resource").into_iter().chain(resources).find(|name| !asked.is_ours(name)) {
         let own = asked.resource();
         let shown: String = resource.chars().filter(|c| !c.is_control()).take(100).collect();
         let description =
@@ -133,7 +137,9 @@ async fn read(asked: &Asked<'_>, body: &mut Body) -> Result<Form, Refusal> {
             return Err(Refusal { status: StatusCode::REQUEST_TIMEOUT, ..Refusal::request(description) });
         }
     };
-    Form::parse(&bytes).ok_or_else(|| Refusal::request("The body is no form in UTF-8, or has a parameter twice."))
+    Form::parse(&bytes).ok_or_else(|| {
+        Refusal::request("The body is no form in UTF-8, has a parameter twice, or has more than 64 parameters.")
+    })
 }
 
 /// The secret of the client, from the one place where it is.

@@ -51,15 +51,6 @@ struct AdministratorAnswer<'a> {
     phone: Option<&'a str>,
 }
 
-/// A page of a list.
-#[derive(Serialize)]
-pub(crate) struct IssuerList<'a> {
-    pub(crate) value: Vec<IssuerItem<'a>>,
-    /// `null` on the last page, absolute before (contract rule 15).
-    #[serde(rename = "nextLink")]
-    pub(crate) next_link: Option<String>,
-}
-
 #[derive(Serialize)]
 pub(crate) struct IssuerItem<'a> {
     id: String,
@@ -84,6 +75,8 @@ impl<'a> IssuerAnswer<'a> {
             updated,
             authority: _,
             options,
+            // Of this server alone: told over gRPC.
+            paused: _,
         } = issuer;
         let Credentials { account_id, sealed_password } = credentials;
         let credentials = (account_id.is_some() || sealed_password.is_some())

@@ -136,20 +136,11 @@ impl<'a> KeyItem<'a> {
     }
 }
 
-/// A page of a list.
-#[derive(Serialize)]
-pub(crate) struct MaterialList<T> {
-    pub(crate) value: Vec<T>,
-    /// `null` on the last page, absolute before (contract rule 15).
-    #[serde(rename = "nextLink")]
-    pub(crate) next_link: Option<String>,
-}
-
 /// What an operation gave.
 #[derive(Serialize)]
-pub(crate) struct KeyResultAnswer {
+pub(crate) struct KeyResultAnswer<'a> {
     pub(crate) kid: String,
-    pub(crate) value: String,
+    pub(crate) value: &'a str,
 }
 
 /// What a verification gave.

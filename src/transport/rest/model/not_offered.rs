@@ -3,8 +3,8 @@
 //! table is the whole list (docs/api.md has it too).
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
-use serde_json::Value;
+use serde::de::{self, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
 
 /// How the error of a member begins, for [`sentence`].
 const MARK: &str = "not offered: ";
@@ -18,7 +18,7 @@ macro_rules! not_offered {
 
             impl<'de> Deserialize<'de> for $name {
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    if says_something(&Value::deserialize(deserializer)?) {
+                    if deserializer.deserialize_any(SaysSomething)? {
                         return Err(D::Error::custom(concat!("not offered: ", stringify!($name))));
                     }
                     Ok(Self)
@@ -54,14 +54,55 @@ not_offered! {
     IssuerParent = "parent", "A LocalCA is its own root: leave it out.";
 }
 
-/// Clients send empty values for what they do not use (contract rule 16).
-fn says_something(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-        Value::Bool(_) | Value::Number(_) => true,
+/// Whether a value says something: clients send empty values for what they do not use (contract rule 16). Nothing of it is
+/// kept.
+struct SaysSomething;
+
+impl<'de> Visitor<'de> for SaysSomething {
+    type Value = bool;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("any value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<bool, E> {
+        Ok(!text.is_empty())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
+        let mut any = false;
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            any = true;
+        }
+        Ok(any)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<bool, A::Error> {
+        let mut any = false;
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            any = true;
+        }
+        Ok(any)
     }
 }
 
@@ -101,7 +142,7 @@ mod tests {
         for empty in ["null", "\"\"", "[]", "{}"] {
             assert!(serde_json::from_str::<Csr>(empty).is_ok(), "{empty}");
         }
-        for given in ["\"MII\"", "[1]", "{\"a\":null}", "false", "0"] {
+        for given in ["\"MII\"", "[1]", "[[],{}]", "{\"a\":null}", "{\"a\":[{}],\"b\":1}", "false", "0", "-1", "1.5"] {
             let error = serde_json::from_str::<Csr>(given).unwrap_err().to_string();
             assert_eq!(sentence(&error).unwrap().0, "csr", "{error}");
         }

@@ -7,9 +7,10 @@ use super::not_offered::{
 use super::policy::PolicyBody;
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::{IssuerInput, Tags};
-use serde::de::Error as _;
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
 use zeroize::Zeroizing;
 
 /// `POST /certificates/{name}/create`.
@@ -158,22 +159,43 @@ struct OptionText(Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for OptionText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Given {
-            Text(String),
-            Flag(bool),
-            Number(i64),
-            Nothing(()),
-        }
-        let given = Given::deserialize(deserializer)
-            .map_err(|_| D::Error::custom("an option is a text, true, false or a whole number"))?;
-        Ok(Self(Zeroizing::new(match given {
-            Given::Text(text) => text,
-            Given::Flag(flag) => flag.to_string(),
-            Given::Number(number) => number.to_string(),
-            Given::Nothing(()) => String::new(),
-        })))
+        deserializer.deserialize_any(OptionVisitor)
+    }
+}
+
+struct OptionVisitor;
+
+impl OptionVisitor {
+    fn text<E: de::Error>(text: impl ToString) -> Result<OptionText, E> {
+        Ok(OptionText(Zeroizing::new(text.to_string())))
+    }
+}
+
+impl Visitor<'_> for OptionVisitor {
+    type Value = OptionText;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a text, true, false or a whole number")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<OptionText, E> {
+        Self::text(text)
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<OptionText, E> {
+        Self::text(flag)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<OptionText, E> {
+        Self::text(number)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<OptionText, E> {
+        Self::text(number)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<OptionText, E> {
+        Self::text("")
     }
 }
 

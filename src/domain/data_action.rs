@@ -1,0 +1,71 @@
+//! The data actions that guard what callers do, in the words of Azure's role-based access control where it has one
+//! (`Microsoft.KeyVault/vaults/certificates/read`), so that roles that were written for Key Vault mean the same here.
+
+/// Declares each action once, with its text.
+macro_rules! actions {
+    ($($action:ident = $text:literal,)+) => {
+        /// What a caller may be allowed to do.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub enum DataAction {
+            $(#[doc = $text] $action,)+
+        }
+
+        impl DataAction {
+            pub const ALL: &[Self] = &[$(Self::$action),+];
+
+            /// As roles name it.
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $(Self::$action => $text,)+
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    CertificatesRead = "Microsoft.KeyVault/vaults/certificates/read",
+    CertificatesCreate = "Microsoft.KeyVault/vaults/certificates/create/action",
+    CertificatesUpdate = "Microsoft.KeyVault/vaults/certificates/update/action",
+    CertificatesImport = "Microsoft.KeyVault/vaults/certificates/import/action",
+    CertificatesDelete = "Microsoft.KeyVault/vaults/certificates/delete",
+    CertificatesRecover = "Microsoft.KeyVault/vaults/certificates/recover/action",
+    CertificatesPurge = "Microsoft.KeyVault/vaults/certificates/purge/action",
+    CertificatesBackup = "Microsoft.KeyVault/vaults/certificates/backup/action",
+    CertificatesRestore = "Microsoft.KeyVault/vaults/certificates/restore/action",
+    IssuersRead = "Microsoft.KeyVault/vaults/certificatecas/read",
+    IssuersWrite = "Microsoft.KeyVault/vaults/certificatecas/write",
+    IssuersDelete = "Microsoft.KeyVault/vaults/certificatecas/delete",
+    ContactsWrite = "Microsoft.KeyVault/vaults/certificatecontacts/write",
+    SecretsGet = "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+    SecretsReadMetadata = "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
+    KeysRead = "Microsoft.KeyVault/vaults/keys/read",
+    KeysSign = "Microsoft.KeyVault/vaults/keys/sign/action",
+    KeysVerify = "Microsoft.KeyVault/vaults/keys/verify/action",
+    KeysEncrypt = "Microsoft.KeyVault/vaults/keys/encrypt/action",
+    KeysDecrypt = "Microsoft.KeyVault/vaults/keys/decrypt/action",
+    KeysWrap = "Microsoft.KeyVault/vaults/keys/wrap/action",
+    KeysUnwrap = "Microsoft.KeyVault/vaults/keys/unwrap/action",
+    VaultsRead = "Microsoft.KeyVault/vaults/read",
+    VaultsWrite = "Microsoft.KeyVault/vaults/write",
+}
+
+impl DataAction {
+    /// The action of a text; case matters, as in the contract.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.text() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_action_has_a_text_of_its_own() {
+        for action in DataAction::ALL {
+            assert_eq!(DataAction::parse(action.text()), Some(*action));
+        }
+        assert_eq!(DataAction::parse("Microsoft.KeyVault/vaults/*"), None);
+    }
+}

@@ -1,0 +1,112 @@
+//! What is kept of an issuer object (sealed by the service), and of an order (its checkpoint).
+
+use super::settings::Settings;
+use crate::domain::Timestamp;
+use crate::issuer::provider::State;
+use crate::issuer::{Checkpoint, IssuerError};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
+
+/// The form that this release writes.
+const VERSION: u32 = 1;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct GlobalSignState {
+    version: u32,
+    pub(super) settings: Settings,
+}
+
+impl GlobalSignState {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { version: VERSION, settings }
+    }
+
+    pub(super) fn read(state: &State) -> Result<Self, IssuerError> {
+        match serde_json::from_slice::<Self>(&state.0) {
+            Ok(read) if read.version == VERSION => Ok(read),
+            Ok(_) => Err(IssuerError::Retry {
+                after: None,
+                source: "The issuer was written by a newer release; a replica of that release goes on.".into(),
+            }),
+            // The text of the parser could repeat a secret.
+            Err(_) => Err(IssuerError::Misconfigured {
+                source: "The state of the issuer cannot be read. Set the issuer again.".into(),
+            }),
+        }
+    }
+
+    pub(super) fn write(&self) -> State {
+        State(Zeroizing::new(serde_json::to_vec(self).unwrap_or_default()))
+    }
+}
+
+impl Drop for GlobalSignState {
+    fn drop(&mut self) {
+        self.settings.password.zeroize();
+    }
+}
+
+/// Where an order of ours stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Saved {
+    version: u32,
+    /// When the first try was begun; orders since then are looked through for ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<Timestamp>,
+    /// An answer to the order was lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) unsure: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) order: Option<String>,
+    #[serde(default)]
+    pub(super) polls: u32,
+    /// What is told beside each reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<String>,
+}
+
+impl Saved {
+    pub(super) fn read(at: &Checkpoint) -> Result<Self, IssuerError> {
+        if at.0.is_empty() {
+            return Ok(Self { version: VERSION, since: None, unsure: false, order: None, polls: 0, note: None });
+        }
+        match serde_json::from_slice::<Self>(&at.0) {
+            Ok(read) if read.version == VERSION => Ok(read),
+            _ => Err(IssuerError::Retry {
+                after: None,
+                source: "The order was written by a newer release; a replica of that release goes on.".into(),
+            }),
+        }
+    }
+
+    pub(super) fn write(&self) -> Checkpoint {
+        Checkpoint(serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the first release with this provider wrote them.
+    const STATE: &str = r#"{"version":1,"settings":{"base_url":"https://system.globalsign.com/kb/ws","user":"PAR1_x",
+        "password":"geheim","ca_file":null,"contact":{"first_name":"a","last_name":"b","phone":"1","email":"e@x.example"},
+        "products":{"ov-ssl":"PV_SHA2"},"profile":null,"domain":null,"max_months":null}}"#;
+    const CHECKPOINT: &str = r#"{"version":1,"since":1790000000000,"order":"CE2026","polls":2}"#;
+
+    #[test]
+    fn the_stored_forms_of_the_first_release_load() {
+        let state = GlobalSignState::read(&State(Zeroizing::new(STATE.as_bytes().to_vec()))).unwrap();
+        assert_eq!(state.settings.user, "PAR1_x");
+        let saved = Saved::read(&Checkpoint(CHECKPOINT.as_bytes().to_vec())).unwrap();
+        assert_eq!(saved.order.as_deref(), Some("CE2026"));
+    }
+
+    #[test]
+    fn a_form_of_a_newer_release_is_left_to_it() {
+        let newer = |text: &str| text.replacen("\"version\":1", "\"version\":2", 1).into_bytes();
+        let state = State(Zeroizing::new(newer(STATE)));
+        assert!(matches!(GlobalSignState::read(&state), Err(IssuerError::Retry { .. })));
+        assert!(matches!(Saved::read(&Checkpoint(newer(CHECKPOINT))), Err(IssuerError::Retry { .. })));
+    }
+}

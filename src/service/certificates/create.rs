@@ -1,0 +1,395 @@
+//! Starting the creation of a certificate: the intent is durable before anybody is asked.
+
+use super::entries::Entries;
+use crate::domain::pending::{State, Transition, TransitionKind};
+use crate::domain::{
+    Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Policy, PolicyInput,
+    Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
+};
+use crate::keys::random::in_order;
+use crate::keys::{self, NewKey, SealContext, SealedKey, jwk};
+use crate::service::access::{Permit, Target};
+use crate::service::context::Context;
+use crate::service::issuers::Issuing;
+use crate::service::limits::Limits;
+use crate::service::material::sealed_key;
+use crate::service::records::{self, Codec, PendingRecord, RequestRecord, key};
+use crate::service::retry::retry;
+use crate::store::{Batch, Record, Revision};
+use std::sync::Arc;
+
+/// What a caller asks for.
+#[derive(Clone, Debug)]
+pub struct CreateRequest {
+    pub vault: VaultName,
+    pub name: CertificateName,
+    /// `None` keeps the policy that the certificate has.
+    pub policy: Option<PolicyInput>,
+    pub enabled: Option<bool>,
+    pub tags: Option<Tags>,
+    pub preserve_cert_order: Option<bool>,
+    /// Chosen by the caller to make the call safe to repeat.
+    pub request_id: Option<RequestId>,
+    /// What a REST client calls its request; a repeat with the same value and the same content is
+    /// recognised for a while.
+    pub client_request_id: Option<String>,
+}
+
+impl Target for CreateRequest {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.name.as_str())
+    }
+}
+
+/// The operation, and where to watch from.
+#[derive(Clone, Debug)]
+pub struct Created {
+    pub operation: Operation,
+    /// Everything after the operation's creation comes after this token.
+    pub resume_token: String,
+}
+
+/// What was read before the decision.
+struct Before {
+    /// The record by which a REST repeat is recognised, where it is there for another request. As
+    /// it was before everything else was read: a try of this request that is committed since then
+    /// is met as a conflict.
+    repeat: Option<Revision>,
+    entry: Option<(Record, CertificateEntry)>,
+    pending: Option<(Record, PendingRecord)>,
+}
+
+/// Whether the request was made before.
+enum Earlier {
+    Answered(Box<Created>),
+    No { repeat: Option<Revision> },
+}
+
+/// A key is expensive: it is made once, however often the commit has to be tried.
+struct Prepared {
+    policy: Policy,
+    request_id: RequestId,
+    version: Version,
+    key: NewKey,
+}
+
+/// Starts the creations of certificates.
+#[derive(Clone)]
+pub struct Creations {
+    context: Arc<Context>,
+    entries: Entries,
+    issuing: Issuing,
+}
+
+impl Creations {
+    pub(in crate::service) fn new(context: Arc<Context>, entries: Entries, issuing: Issuing) -> Self {
+        Self { context, entries, issuing }
+    }
+
+    /// Stores a new pending operation and answers it; the issuer is asked in the background.
+    ///
+    /// Refused with [`Reason::PendingInProgress`] while another one is in progress, with
+    /// [`Reason::BadParameter`] where the policy or the issuer is wrong, with
+    /// [`Reason::Throttled`] where too much work with keys already waits, or where the key would not
+    /// be made before the caller's deadline.
+    pub async fn create(&self, request: Permit<CreateRequest>) -> Result<Created> {
+        if let Some(tags) = &request.tags {
+            certificate::check_tags(tags)?;
+        }
+        let fingerprint = fingerprint(&request)?;
+        if let Some(created) = self.create_unseen(&request, &fingerprint).await? {
+            return Ok(created);
+        }
+        let mut prepared: Option<Prepared> = None;
+        retry!({
+            let repeat = match self.repeated(&request, &fingerprint).await? {
+                Earlier::Answered(created) => return Ok(Some(*created)),
+                Earlier::No { repeat } => repeat,
+            };
+            let before = self.before_create(&request, repeat).await?;
+            if let Some((_, entry)) = &before.entry {
+                self.entries.refuse_taken(entry).await?;
+            }
+            if let Some((_, pending)) = &before.pending
+                && pending.operation.in_progress()
+            {
+                // It may be this request's own: an earlier try that was committed between the reads.
+                return match self.repeated(&request, &fingerprint).await? {
+                    Earlier::Answered(created) => Ok(Some(*created)),
+                    Earlier::No { .. } => Err(pending.operation.conflict()),
+                };
+            }
+            let ready = match prepared.take() {
+                Some(ready) => ready,
+                None => self.prepare(&request, &before).await?,
+            };
+            self.commit_create(&request, &fingerprint, before, prepared.insert(ready)).await
+        })
+    }
+
+    /// A creation as if nobody had the name, without a look at the store: its commit is refused where anything is
+    /// there, and then all is decided with what is there. Only where the key costs less than the looks.
+    async fn create_unseen(&self, request: &Permit<CreateRequest>, fingerprint: &str) -> Result<Option<Created>> {
+        if !request.policy.as_ref().is_some_and(PolicyInput::is_for_p256) {
+            return Ok(None);
+        }
+        let before = Before { repeat: None, entry: None, pending: None };
+        // What is wrong with the policy is said after what stands in the way of the name.
+        let Ok(prepared) = self.prepare(request, &before).await else { return Ok(None) };
+        self.commit_create(request, fingerprint, before, &prepared).await
+    }
+
+    async fn before_create(&self, request: &CreateRequest, repeat: Option<Revision>) -> Result<Before> {
+        let entry = self.context.load(&key::certificate(&request.vault, &request.name)).await?;
+        let pending = self.context.load(&key::pending(&request.vault, &request.name)).await?;
+        Ok(Before { repeat, entry, pending })
+    }
+
+    /// The answer of the same request, if it was made before: to the letter, and with a token for
+    /// everything since, because the caller may have missed it all.
+    async fn repeated(&self, request: &CreateRequest, fingerprint: &str) -> Result<Earlier> {
+        if let Some(id) = request.request_id
+            && let Some((record, known)) = self.context.load(&key::request(&request.vault, id)).await?
+        {
+            if known.fingerprint != fingerprint {
+                return Err(Error::new(
+                    Reason::RequestIdReused,
+                    format!("The request_id {id} was used for another request. Choose a new one, or repeat the same request."),
+                )
+                .with(Detail::Resource { kind: "pending", name: known.certificate.to_string() }));
+            }
+            let created = self.created_before(&request.vault, &record, &known).await?;
+            return created.map(Earlier::Answered).ok_or_else(|| crate::domain::pending::not_found(&request.name));
+        }
+        let none = Earlier::No { repeat: None };
+        let Some(client_request_id) = &request.client_request_id else { return Ok(none) };
+        let repeat = self.context.load(&key::repeat(&request.vault, client_request_id)).await?;
+        let Some((record, known)) = repeat else { return Ok(none) };
+        let other = Earlier::No { repeat: Some(record.revision) };
+        // Another content under the same id is another request: clients reuse correlation ids.
+        if known.fingerprint != fingerprint
+            || known.created.plus(self.context.limits.repeat_memory) <= self.context.now()
+        {
+            return Ok(other);
+        }
+        let created = self.created_before(&request.vault, &record, &known).await?;
+        Ok(created.map_or(other, Earlier::Answered))
+    }
+
+    /// What the commit that wrote `record` answered, while its operation is there.
+    async fn created_before(
+        &self,
+        vault: &VaultName,
+        record: &Record,
+        known: &RequestRecord,
+    ) -> Result<Option<Box<Created>>> {
+        let revision = known.revision.unwrap_or(record.revision);
+        let created = |operation: Operation| {
+            Box::new(Created { operation: operation.as_created(), resume_token: self.context.hub.token(revision) })
+        };
+        Ok(self.current(vault, known).await?.map(created))
+    }
+
+    async fn current(&self, vault: &VaultName, known: &RequestRecord) -> Result<Option<Operation>> {
+        let pending = self.context.load(&key::pending(vault, &known.certificate).shown()).await?;
+        Ok(pending.map(|(_, pending)| pending.operation).filter(|found| found.request_id == known.request_id))
+    }
+
+    async fn prepare(&self, request: &Permit<CreateRequest>, before: &Before) -> Result<Prepared> {
+        let now = self.context.now();
+        let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
+        let mut policy = match (&request.policy, stored) {
+            (Some(input), _) => input.clone().complete(now)?,
+            (None, Some(stored)) => stored.clone().renewed(now)?,
+            (None, None) => PolicyInput::default().complete(now)?,
+        };
+        let needs = self.issuing.check_issuer(&request.vault, &policy).await?;
+        let version = Version::from_uuid(self.context.keys.new_id());
+        let reuse = self.reusable_key(request, before, &policy).await?;
+        let context = key_context(request, version);
+        // The request to the CA says more than the policy where the CA does not look at the common name.
+        let requested = policy.with_common_name_in_sans().filter(|_| needs.common_name_in_sans);
+        let key =
+            self.context.keys.create(request.caller(), requested.as_ref().unwrap_or(&policy), context, reuse).await?;
+        // A key may take minutes.
+        let now = self.context.now();
+        policy.updated = now;
+        policy.created = stored.map_or(now, |stored| stored.created);
+        // In the order of time: records that are made together then lie together.
+        let request_id =
+            request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.context.keys.new_id(), now)));
+        Ok(Prepared { policy, request_id, version, key })
+    }
+
+    async fn reusable_key(
+        &self,
+        request: &CreateRequest,
+        before: &Before,
+        policy: &Policy,
+    ) -> Result<Option<SealedKey>> {
+        let latest = before.entry.as_ref().and_then(|(_, entry)| entry.latest);
+        let Some(latest) = latest.filter(|_| policy.key.reuse_key) else { return Ok(None) };
+        let place = key::version(&request.vault, &request.name, latest);
+        let (_, version) =
+            self.context.load(&place).await?.ok_or_else(|| self.context.records.missing(place.as_str()))?;
+        Ok(can_be_reused(&version, policy)?.then(|| sealed_key(&place, &version)))
+    }
+
+    async fn commit_create(
+        &self,
+        request: &CreateRequest,
+        fingerprint: &str,
+        before: Before,
+        prepared: &Prepared,
+    ) -> Result<Option<Created>> {
+        let now = self.context.now();
+        let mut pending = new_pending(request, prepared, now, now.plus(self.context.limits.issuing_deadline));
+        let mut batch = Batch::default();
+
+        let (there, entry) = before.entry.unzip();
+        let entry = next_entry(request, entry, prepared, now);
+        self.context.records.put_entry(&mut batch, there.as_ref(), &entry)?;
+
+        let mut pending_revision = None;
+        if let Some((record, old)) = before.pending {
+            pending_revision = Some(record.revision);
+            let overwritten = Transition::gone(TransitionKind::Overwritten, old.operation, now);
+            batch.events.push(records::encode_event(&overwritten)?);
+        }
+        let due = matches!(pending.operation.state, State::Issuing { .. }).then_some(now);
+        pending.planned = due;
+        let place = key::pending(&request.vault, &request.name);
+        batch.puts.push(self.context.records.put(&place, pending_revision, &pending, due)?);
+        let created =
+            Transition { kind: TransitionKind::Created, operation: pending.operation, previous: None, at: now };
+        batch.events.push(records::encode_event(&created)?);
+        let operation = created.operation;
+        let remembered = RequestRecord {
+            certificate: request.name.clone(),
+            request_id: operation.request_id,
+            fingerprint: fingerprint.to_owned(),
+            created: now,
+            revision: None,
+        };
+        remember(&mut batch, &self.context.records, request, &remembered, before.repeat, &self.context.limits)?;
+
+        let committed = self.context.try_commit(batch).await?;
+        Ok(committed.map(|revision| Created { operation, resume_token: self.context.hub.token(revision) }))
+    }
+}
+
+/// Keeps what a repeat of this request will look for.
+fn remember(
+    batch: &mut Batch,
+    codec: &Codec,
+    request: &CreateRequest,
+    record: &RequestRecord,
+    repeat: Option<Revision>,
+    limits: &Limits,
+) -> Result<()> {
+    let due = Some(record.created.plus(limits.request_memory));
+    batch.puts.push(codec.put(&key::request(&request.vault, record.request_id), None, record, due)?);
+    if let Some(client_request_id) = &request.client_request_id {
+        let due = Some(record.created.plus(limits.repeat_memory));
+        batch.puts.push(codec.put(&key::repeat(&request.vault, client_request_id), repeat, record, due)?);
+    }
+    Ok(())
+}
+
+fn key_context(request: &CreateRequest, version: Version) -> SealContext {
+    SealContext::certificate_key(request.vault.as_str(), request.name.as_str(), version)
+}
+
+fn new_pending(request: &CreateRequest, prepared: &Prepared, now: Timestamp, deadline: Timestamp) -> PendingRecord {
+    let Prepared { policy, request_id, version, key } = prepared;
+    PendingRecord {
+        operation: Operation {
+            vault: request.vault.clone(),
+            certificate: request.name.clone(),
+            request_id: *request_id,
+            version: *version,
+            issuer: policy.issuer.clone(),
+            csr: Blob(key.csr.clone()),
+            preserve_cert_order: request.preserve_cert_order,
+            cancellation_requested: false,
+            state: Operation::initial_state(&policy.issuer),
+            revision: 1,
+            created: now,
+            updated: now,
+        },
+        policy: policy.clone(),
+        sealed_key: key.sealed_key.clone(),
+        checkpoint: Blob::default(),
+        attempts: 0,
+        planned: None,
+        deadline,
+        enabled: request.enabled.unwrap_or(true),
+        tags: request.tags.clone(),
+    }
+}
+
+fn next_entry(
+    request: &CreateRequest,
+    before: Option<CertificateEntry>,
+    prepared: &Prepared,
+    now: Timestamp,
+) -> CertificateEntry {
+    match before {
+        Some(entry) => CertificateEntry {
+            policy: prepared.policy.clone(),
+            tags: request.tags.clone().or(entry.tags),
+            preserve_cert_order: request.preserve_cert_order.or(entry.preserve_cert_order),
+            updated: now,
+            ..entry
+        },
+        None => CertificateEntry {
+            vault: request.vault.clone(),
+            name: request.name.clone(),
+            policy: prepared.policy.clone(),
+            tags: request.tags.clone(),
+            latest: None,
+            first_version: prepared.version,
+            preserve_cert_order: request.preserve_cert_order,
+            created: now,
+            updated: now,
+            summary: None,
+            state: EntryState::Live,
+            versions: Some(0),
+        },
+    }
+}
+
+/// Whether the key of the version is of the type that the policy asks for by now; else a new one is made, and costs as
+/// much. One that fits is refused where the policy would make it exportable.
+fn can_be_reused(version: &Certificate, policy: &Policy) -> Result<bool> {
+    if jwk::of_certificate(&version.cer.0)?.key_type != policy.key.key_type {
+        return Ok(false);
+    }
+    if policy.key.exportable && !version.exportable {
+        return Err(Error::field(
+            "policy.key_props.exportable",
+            "The key that is to be used again is not exportable, and stays so: set exportable to false, or reuse_key to false for a new key.",
+        ));
+    }
+    Ok(true)
+}
+
+/// What makes two requests the same one.
+fn fingerprint(request: &CreateRequest) -> Result<String> {
+    let CreateRequest { vault, name, policy, enabled, tags, preserve_cert_order, request_id: _, client_request_id: _ } =
+        request;
+    let parts =
+        serde_json::to_vec(&(vault, name.key(), policy, enabled, tags, preserve_cert_order)).map_err(|error| {
+            tracing::error!(%error, "a request could not be written as JSON");
+            Error::internal()
+        })?;
+    Ok(records::hex(&keys::digest::sha256(&[&parts])))
+}
+
+#[cfg(test)]
+#[path = "create_tests.rs"]
+mod tests;

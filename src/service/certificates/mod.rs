@@ -1,0 +1,52 @@
+//! Certificates: creating and importing, reading and changing, deleting and bringing back.
+
+mod backup;
+mod create;
+mod deleted;
+mod entries;
+mod import;
+mod list;
+mod purge;
+mod update;
+mod view;
+
+pub(crate) use backup::reads_a_backup;
+pub use create::{CreateRequest, Created, Creations};
+pub use deleted::DeletedView;
+pub(super) use entries::Entries;
+pub use import::ImportRequest;
+pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
+pub use update::UpdateRequest;
+pub use view::CertificateView;
+
+use super::context::Context;
+use super::issuers::Issuing;
+use std::sync::Arc;
+
+/// Reads, imports, changes, lists, saves and restores certificates.
+#[derive(Clone)]
+pub struct Certificates {
+    context: Arc<Context>,
+    entries: Entries,
+    issuing: Issuing,
+    deletions: Deletions,
+}
+
+impl Certificates {
+    pub(super) fn new(context: Arc<Context>, entries: Entries, issuing: Issuing, deletions: Deletions) -> Self {
+        Self { context, entries, issuing, deletions }
+    }
+}
+
+/// Deletes certificates, brings them back, and removes them for good.
+#[derive(Clone)]
+pub struct Deletions {
+    context: Arc<Context>,
+    entries: Entries,
+}
+
+impl Deletions {
+    pub(super) fn new(context: Arc<Context>, entries: Entries) -> Self {
+        Self { context, entries }
+    }
+}

@@ -1,0 +1,45 @@
+//! Whether the issuer that a policy names can be asked for a certificate of this policy.
+
+use super::Issuing;
+use crate::domain::{Detail, Error, IssuerName, Policy, Result, VaultName};
+use crate::issuer::provider::Needs;
+use crate::service::records::key;
+
+impl Issuing {
+    /// The issuer must be there before the operation begins: a name that nobody answers to is the caller's mistake, and
+    /// so is a policy that its CA cannot express. Answers what the issuer needs of the request.
+    pub(in crate::service) async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<Needs> {
+        let issuer = &policy.issuer;
+        if issuer.is_manual() || issuer.is_self() {
+            return Ok(Needs::default());
+        }
+        let name = IssuerName::parse(&issuer.name)?;
+        let Some((_, config)) = self.context.load(&key::issuer(vault, &name)).await? else {
+            return Err(Error::field(
+                "policy.issuer.name",
+                format!("There is no issuer named {name} in this vault: set it first (PUT /certificates/issuers/{name}), or use Self or Unknown."),
+            )
+            .with(Detail::Resource { kind: "issuer", name: name.to_string() }));
+        };
+        if !config.enabled {
+            return Err(Error::field(
+                "policy.issuer.name",
+                format!("The issuer {name} is disabled: enable it, or use another one."),
+            ));
+        }
+        let Some(provider) = self.issuers.get(&config.provider) else {
+            return Err(Error::field(
+                "policy.issuer.name",
+                format!("The issuer {name} has the provider {}, which this server does not offer.", config.provider),
+            ));
+        };
+        let Some(kept) = self.state_of(&**provider, vault, &config).await? else {
+            return Err(Error::field(
+                "policy.issuer.name",
+                format!("The issuer {name} has no state of its provider: set it again."),
+            ));
+        };
+        provider.accept(policy, kept.state())?;
+        Ok(provider.needs())
+    }
+}

@@ -1,0 +1,275 @@
+//! How issuers fare: what their last calls came to, and what is open at them. Each replica knows of its own calls, and
+//! writes them down for all when something changed, else once a minute.
+
+use super::Issuing;
+use crate::domain::{IssuerName, Result, Timestamp, VaultName};
+use crate::service::records::{IssuerHealthRecord, Kind, Prefix, ShownPending, key};
+use crate::store::{Batch, Delete};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+/// After this many milliseconds a call that went as the one before is written down again.
+const WRITE_AGAIN: u64 = 60_000;
+/// Without a call for so many milliseconds, nothing is known any more.
+const FORGET: u64 = 3_600_000;
+/// Issuers that are remembered; each takes a few hundred bytes.
+const MOST: usize = 10_000;
+/// Issuers that the operators' port names.
+const MOST_NAMED: usize = 20;
+/// Records of one look, and looks of one count.
+const PAGE: usize = 500;
+const PAGES: usize = 20;
+
+/// How an issuer fares.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct IssuerHealth {
+    pub last_success: Option<Timestamp>,
+    pub last_failure: Option<Timestamp>,
+    /// Why the last call that failed did.
+    pub last_error: String,
+    pub open: OpenOperations,
+}
+
+/// Operations in progress at an issuer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OpenOperations {
+    pub count: usize,
+    /// There are more in the vault than were looked at.
+    pub more: bool,
+    /// When the next one is worked on.
+    pub next_try: Option<Timestamp>,
+}
+
+/// An issuer whose last call from this replica failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FailingIssuer {
+    pub vault: String,
+    pub issuer: String,
+    pub provider: &'static str,
+    pub error: String,
+}
+
+/// The last call of an issuer, as this replica saw it.
+#[derive(Debug)]
+struct Called {
+    provider: &'static str,
+    at: Timestamp,
+    error: Option<String>,
+    /// When it was written down, and whether as a failure.
+    written: Option<(Timestamp, bool)>,
+}
+
+/// The last calls of all issuers, by vault and name in lower case.
+#[derive(Debug, Default)]
+pub(super) struct IssuerCalls(Mutex<HashMap<(String, String), Called>>);
+
+fn place(vault: &VaultName, issuer: &IssuerName) -> (String, String) {
+    (vault.to_string(), issuer.key())
+}
+
+impl IssuerCalls {
+    /// Remembers a call. Answers whether it is to be written down.
+    fn note(&self, place: (String, String), provider: &'static str, error: Option<String>, now: Timestamp) -> bool {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.len() >= MOST && !calls.contains_key(&place) {
+            calls.retain(|_, call| call.at.0.abs_diff(now.0) < FORGET);
+            if calls.len() >= MOST {
+                return false;
+            }
+        }
+        let written = calls.get(&place).and_then(|call| call.written);
+        let failed = error.is_some();
+        let due = written.is_none_or(|(at, before)| before != failed || at.0.abs_diff(now.0) >= WRITE_AGAIN);
+        let written = if due { Some((now, failed)) } else { written };
+        calls.insert(place, Called { provider, at: now, error, written });
+        due
+    }
+
+    fn forget(&self, place: &(String, String)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(place);
+    }
+
+    /// How many issuers of each provider work, and how many fail.
+    fn counts(&self, now: Timestamp) -> BTreeMap<&'static str, (usize, usize)> {
+        let mut counts = BTreeMap::new();
+        for call in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            let (working, failing) = counts.entry(call.provider).or_insert((0, 0));
+            if call.at.0.abs_diff(now.0) < FORGET {
+                *(if call.error.is_some() { failing } else { working }) += 1;
+            }
+        }
+        counts
+    }
+
+    fn failing(&self, now: Timestamp) -> Vec<FailingIssuer> {
+        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = calls.iter().filter(|(_, call)| call.at.0.abs_diff(now.0) < FORGET);
+        let failing = recent.filter_map(|((vault, issuer), call)| {
+            let error = call.error.clone()?;
+            Some(FailingIssuer { vault: vault.clone(), issuer: issuer.clone(), provider: call.provider, error })
+        });
+        let mut failing: Vec<FailingIssuer> = failing.collect();
+        failing.sort_by(|a, b| (&a.vault, &a.issuer).cmp(&(&b.vault, &b.issuer)));
+        failing.truncate(MOST_NAMED);
+        failing
+    }
+}
+
+impl Issuing {
+    /// Remembers how a call of an issuer went. That it cannot be written down keeps nothing from going on.
+    pub(super) async fn note_call(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerName,
+        provider: &'static str,
+        error: Option<String>,
+    ) {
+        let now = self.context.now();
+        if !self.calls.note(place(vault, issuer), provider, error.clone(), now) {
+            return;
+        }
+        if let Err(error) = self.write_call(vault, issuer, error, now).await {
+            tracing::debug!(%vault, %issuer, %error, "how an issuer fares could not be written down");
+        }
+    }
+
+    async fn write_call(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerName,
+        error: Option<String>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let place = key::issuer_health(vault, issuer);
+        let found = self.context.load(&place).await?;
+        let expected = found.as_ref().map(|(record, _)| record.revision);
+        let mut value = found.map_or_else(
+            || IssuerHealthRecord {
+                vault: vault.clone(),
+                issuer: issuer.clone(),
+                last_success: None,
+                last_failure: None,
+                last_error: String::new(),
+            },
+            |(_, value)| value,
+        );
+        match error {
+            None => value.last_success = value.last_success.max(Some(now)),
+            Some(error) if value.last_failure <= Some(now) => {
+                value.last_failure = Some(now);
+                value.last_error = error;
+            }
+            Some(_) => return Ok(()),
+        }
+        let puts = vec![self.context.records.put(&place, expected, &value, None)?];
+        // Another replica was faster: its word is as good.
+        self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
+    }
+
+    /// How these issuers of a vault fare, in their order.
+    pub(super) async fn issuers_health(&self, vault: &VaultName, issuers: &[IssuerName]) -> Result<Vec<IssuerHealth>> {
+        let keys: Vec<_> = issuers.iter().map(|issuer| Some(key::issuer_health(vault, issuer))).collect();
+        let records = self.context.load_many(&keys).await?;
+        let (mut open, more) = self.open_operations_of(&key::pendings_of(Some(vault))).await?;
+        let health = records.into_iter().zip(issuers).map(|(record, issuer)| {
+            let mut open = open.remove(&issuer.key()).unwrap_or_default();
+            open.more = more;
+            // One that does not verify was logged.
+            match record.ok().flatten() {
+                None => IssuerHealth { open, ..IssuerHealth::default() },
+                Some(IssuerHealthRecord { vault: _, issuer: _, last_success, last_failure, last_error }) => {
+                    IssuerHealth { last_success, last_failure, last_error, open }
+                }
+            }
+        });
+        Ok(health.collect())
+    }
+
+    /// What is open at an issuer.
+    pub(super) async fn open_operations(&self, vault: &VaultName, issuer: &IssuerName) -> Result<OpenOperations> {
+        let (mut open, more) = self.open_operations_of(&key::pendings_of(Some(vault))).await?;
+        Ok(OpenOperations { more, ..open.remove(&issuer.key()).unwrap_or_default() })
+    }
+
+    /// Whether the CA of an issuer may still have to be told of an order: one in progress, or one to be cancelled.
+    pub(super) async fn has_orders(&self, vault: &VaultName, issuer: &IssuerName) -> Result<bool> {
+        for prefix in [key::pendings_of(Some(vault)), key::abandoned_orders_of(vault)] {
+            let (open, more) = self.open_operations_of(&prefix).await?;
+            if more || open.contains_key(&issuer.key()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The operations in progress below a prefix, by issuer in lower case, and whether there are more records than
+    /// were looked at.
+    async fn open_operations_of(
+        &self,
+        prefix: &Prefix<ShownPending>,
+    ) -> Result<(HashMap<String, OpenOperations>, bool)> {
+        let (mut open, mut after) = (HashMap::<String, OpenOperations>::new(), String::new());
+        for _ in 0..PAGES {
+            let page = self.context.store.list(prefix.as_str(), &after, PAGE).await?;
+            let full = page.len() == PAGE;
+            for record in page {
+                // One that does not verify is logged, and counts nowhere.
+                if let Ok(ShownPending { operation }) = self.context.records.read(&record) {
+                    let abandoned = Kind::of(&record.key) == Some(Kind::AbandonedOrder);
+                    if abandoned || operation.in_progress() {
+                        let found = open.entry(operation.issuer.name.to_ascii_lowercase()).or_default();
+                        found.count += 1;
+                        found.next_try = [found.next_try, record.due].into_iter().flatten().min();
+                    }
+                }
+                after = record.key;
+            }
+            if !full {
+                return Ok((open, false));
+            }
+        }
+        Ok((open, true))
+    }
+
+    /// The removal of what is known of an issuer that goes.
+    pub(super) async fn forget_issuer_health(&self, vault: &VaultName, issuer: &IssuerName) -> Result<Option<Delete>> {
+        self.calls.forget(&place(vault, issuer));
+        self.context.removal(&key::issuer_health(vault, issuer)).await
+    }
+
+    /// Issuers whose last call from this replica failed within the last hour; the first few of them.
+    pub(super) fn failing_issuers(&self) -> Vec<FailingIssuer> {
+        self.calls.failing(self.context.now())
+    }
+
+    /// Working and failing issuers by provider, for metrics.
+    pub(super) fn issuer_counts(&self) -> BTreeMap<&'static str, (usize, usize)> {
+        self.calls.counts(self.context.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_written_down_when_it_differs_and_else_once_a_minute() {
+        let calls = IssuerCalls::default();
+        let note = |error: Option<&str>, at: i64| {
+            calls.note(("v".into(), "ca".into()), "ACME", error.map(str::to_owned), Timestamp(at))
+        };
+        assert!(note(None, 0) && !note(None, 59_999) && note(None, 60_000));
+        assert!(note(Some("down"), 60_001) && !note(Some("still down"), 60_002) && note(None, 60_003));
+    }
+
+    #[test]
+    fn what_was_not_called_for_an_hour_is_not_known() {
+        let calls = IssuerCalls::default();
+        calls.note(("v".into(), "b".into()), "ACME", Some("down".into()), Timestamp(0));
+        calls.note(("v".into(), "a".into()), "ACME", None, Timestamp(0));
+        assert_eq!(calls.counts(Timestamp(1))["ACME"], (1, 1));
+        assert_eq!(calls.failing(Timestamp(1))[0].issuer, "b");
+        assert_eq!(calls.counts(Timestamp(3_600_000))["ACME"], (0, 0), "the gauge goes back");
+        assert!(calls.failing(Timestamp(3_600_000)).is_empty());
+    }
+}

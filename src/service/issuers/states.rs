@@ -1,0 +1,315 @@
+//! What providers keep of issuer objects: made when the object is set, changed by steps, removed with it. A provider's
+//! state is opaque here and lies sealed in the store, so that whoever reads the database finds no account key.
+
+use super::Issuing;
+use crate::domain::{self, Blob, Error, IssuerConfig, IssuerName, Result, VaultName};
+use crate::issuer::provider::{CaInput, IssuerInput, Provider, State};
+use crate::keys::{Caller, SealContext};
+use crate::service::records::{IssuerStateRecord, key};
+use crate::store::{Batch, Delete, Put, Record};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Secret options in the clear, by name.
+pub(in crate::service) type Secrets = BTreeMap<String, Zeroizing<String>>;
+
+/// A provider that is not ready after so many changes of its state is left to the first order.
+const ACTIVATION_STEPS: usize = 8;
+/// How often it is looked whether the state of an issuer object that is gone is still needed.
+const RETIRED_LOOK: Duration = Duration::from_secs(600);
+/// How long setting an issuer waits for the CA: the first order does the same.
+const ACTIVATION_TIME: Duration = Duration::from_secs(20);
+
+/// Who sets or changes an issuer object, and what the call says.
+#[derive(Clone, Copy)]
+pub(in crate::service) struct Change<'a> {
+    pub(in crate::service) caller: &'a Caller,
+    pub(in crate::service) vault: &'a VaultName,
+    pub(in crate::service) input: &'a domain::IssuerInput,
+}
+
+/// The state of an issuer object, opened, as it was read.
+pub(in crate::service) struct Held {
+    record: Record,
+    value: IssuerStateRecord,
+    pub(in crate::service) state: State,
+}
+
+/// Where the state of an issuer object comes from.
+pub(in crate::service) enum Kept {
+    /// The object itself: its authority, and members of Key Vault.
+    Object(State),
+    Record(Box<Held>),
+}
+
+impl Kept {
+    pub(in crate::service) fn state(&self) -> &State {
+        match self {
+            Self::Object(state) => state,
+            Self::Record(held) => &held.state,
+        }
+    }
+}
+
+impl Issuing {
+    /// What the provider of an issuer object keeps of it; `None` where its record is missing.
+    pub(in crate::service) async fn state_of(
+        &self,
+        provider: &dyn Provider,
+        vault: &VaultName,
+        issuer: &IssuerConfig,
+    ) -> Result<Option<Kept>> {
+        if let Some(state) = provider.state_in_object(vault, issuer) {
+            return Ok(Some(Kept::Object(state)));
+        }
+        let held = self.issuer_state(vault, &issuer.name).await?;
+        Ok(held.map(|held| Kept::Record(Box::new(held))))
+    }
+
+    /// The state of an issuer object; none where its provider has none.
+    pub(in crate::service) async fn issuer_state(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerName,
+    ) -> Result<Option<Held>> {
+        let Some((record, value)) = self.context.load(&key::issuer_state(vault, issuer)).await? else {
+            return Ok(None);
+        };
+        let state = State(self.context.keys.sealer().open(&value.state.0, &state_context(vault, issuer))?);
+        Ok(Some(Held { record, value, state }))
+    }
+
+    /// The write of a next state in place of the one that was read; refused by the store where somebody was faster.
+    pub(in crate::service) fn next_issuer_state(&self, held: &Held, state: &State) -> Result<Put> {
+        let sealed =
+            self.context.keys.sealer().seal(&state.0, &state_context(&held.value.vault, &held.value.issuer))?;
+        let value = IssuerStateRecord { state: Blob(sealed), ..held.value.clone() };
+        self.context.records.replace(&held.record, &value, None)
+    }
+
+    /// The secret options that were set.
+    pub(in crate::service) fn secret_options(&self, held: &Held) -> Result<Secrets> {
+        let IssuerStateRecord { vault, issuer, secrets: Some(sealed), .. } = &held.value else {
+            return Ok(Secrets::new());
+        };
+        let opened = self.context.keys.sealer().open(&sealed.0, &secrets_context(vault, issuer))?;
+        let texts: BTreeMap<String, String> = serde_json::from_slice(&opened).map_err(|_| {
+            tracing::error!(%vault, %issuer, "the secret options of an issuer are not readable");
+            Error::internal()
+        })?;
+        Ok(texts.into_iter().map(|(name, text)| (name, Zeroizing::new(text))).collect())
+    }
+
+    /// What is written beside an issuer object: the state that its provider makes of it, or the removal of an earlier
+    /// provider's. An authority that is made goes into the object. A state that is there counts as the object's own
+    /// only where there was an object before.
+    ///
+    /// # Errors
+    /// The option, and what is wrong with it.
+    pub(in crate::service) async fn configure(
+        &self,
+        change: Change<'_>,
+        before: Option<&IssuerConfig>,
+        issuer: &mut IssuerConfig,
+        secrets: Secrets,
+        password: Option<Zeroizing<String>>,
+    ) -> Result<Batch> {
+        let vault = change.vault;
+        let mut batch = Batch::default();
+        let place = key::issuer_state(vault, &issuer.name);
+        let provider = self.issuers.get(&issuer.provider).cloned();
+        let takes_options = provider.as_ref().is_some_and(|provider| provider.takes_options());
+        if !takes_options && let Some(name) = issuer.options.keys().chain(secrets.keys()).next() {
+            return Err(no_options(name, &issuer.provider));
+        }
+        // The provider of an object may be one that only other replicas offer.
+        let Some(provider) = provider else { return Ok(batch) };
+        if let Some(own) = provider.state_in_object(vault, issuer) {
+            let input = self.object_input(&*provider, change, issuer, password).await?;
+            let state = provider.configure(&input, Some(&own)).await?;
+            if issuer.authority.is_none()
+                && let Some(made) = provider.authority(&state)
+            {
+                issuer.authority = Some(made);
+                batch.puts.extend(self.authorities.new_authority(vault, issuer)?);
+            }
+            let stale = self.context.store.get(place.as_str()).await?;
+            batch.deletes.extend(stale.map(|record| Delete { key: record.key, expected: record.revision }));
+            return Ok(batch);
+        }
+        let held = self.issuer_state(vault, &issuer.name).await?;
+        let own = before.and(held.as_ref()).filter(|held| held.value.provider.eq_ignore_ascii_case(&issuer.provider));
+        let secret_texts: BTreeMap<&str, &str> =
+            secrets.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let sealed_secrets = if secrets.is_empty() {
+            None
+        } else {
+            let texts = Zeroizing::new(serde_json::to_vec(&secret_texts).map_err(|_| Error::internal())?);
+            Some(Blob(self.context.keys.sealer().seal(&texts, &secrets_context(vault, &issuer.name))?))
+        };
+        let input = IssuerInput {
+            options: issuer.options.clone(),
+            secrets,
+            account_id: issuer.credentials.account_id.clone(),
+            password,
+            organization: issuer.organization.clone(),
+            ca: None,
+        };
+        let schema = provider.schema();
+        // A plug-in that has not answered yet takes options, and checks them when it is there.
+        if !schema.options.is_empty() {
+            schema.check(&input)?;
+        }
+        let state = provider.configure(&input, own.map(|held| &held.state)).await?;
+        let value = IssuerStateRecord {
+            vault: vault.clone(),
+            issuer: issuer.name.clone(),
+            provider: issuer.provider.clone(),
+            state: Blob(self.context.keys.sealer().seal(&state.0, &state_context(vault, &issuer.name))?),
+            secrets: sealed_secrets,
+            retired: None,
+        };
+        let expected = held.map(|held| held.record.revision);
+        batch.puts.push(self.context.records.put(&place, expected, &value, None)?);
+        Ok(batch)
+    }
+
+    /// What a provider is given that keeps its state in the object.
+    async fn object_input(
+        &self,
+        provider: &dyn Provider,
+        change: Change<'_>,
+        issuer: &IssuerConfig,
+        password: Option<Zeroizing<String>>,
+    ) -> Result<IssuerInput> {
+        let Change { caller, vault, input } = change;
+        let ca = if provider.is_ca() {
+            let taken_names = match &issuer.authority {
+                Some(_) => HashSet::new(),
+                None => self.authorities.authority_names(vault).await?,
+            };
+            Some(CaInput {
+                vault: vault.clone(),
+                issuer: issuer.name.clone(),
+                caller: caller.clone(),
+                clock: self.context.clock.clone(),
+                taken_names,
+                named_account_id: input.account_id.clone(),
+                named_organization_id: input.organization.as_ref().and_then(|organization| organization.id.clone()),
+            })
+        } else {
+            None
+        };
+        Ok(IssuerInput {
+            options: issuer.options.clone(),
+            secrets: Secrets::new(),
+            account_id: issuer.credentials.account_id.clone(),
+            password,
+            organization: issuer.organization.clone(),
+            ca,
+        })
+    }
+
+    /// What becomes of the state of an issuer object that goes: removed, or kept as long as orders are open at the CA,
+    /// so that they can be cancelled there.
+    pub(super) async fn retire_issuer_state(&self, vault: &VaultName, issuer: &IssuerName) -> Result<Batch> {
+        let mut batch = Batch::default();
+        let place = key::issuer_state(vault, issuer);
+        let Some(record) = self.context.store.get(place.as_str()).await? else { return Ok(batch) };
+        if self.has_orders(vault, issuer).await?
+            && let Ok(value) = self.context.records.read::<IssuerStateRecord>(&record)
+        {
+            let now = self.context.now();
+            let value = IssuerStateRecord { retired: Some(now), secrets: None, ..value };
+            batch.puts.push(self.context.records.replace(&record, &value, Some(now.plus(RETIRED_LOOK)))?);
+        } else {
+            batch.deletes.push(Delete { key: record.key, expected: record.revision });
+        }
+        Ok(batch)
+    }
+
+    /// Who cancels the orders of an issuer object that is gone; none where nothing of it is left.
+    pub(super) async fn retired_state(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerName,
+    ) -> Result<Option<(Arc<dyn Provider>, Kept)>> {
+        let Some(held) = self.issuer_state(vault, issuer).await? else { return Ok(None) };
+        let provider = self.issuers.get(&held.value.provider).filter(|_| held.value.retired.is_some());
+        Ok(provider.map(|provider| (provider.clone(), Kept::Record(Box::new(held)))))
+    }
+
+    /// Removes the state of an issuer object that is gone, once no order is open any more.
+    pub(in crate::service) async fn forget_retired_state(&self, record: Record) -> Result<()> {
+        let value: IssuerStateRecord = self.context.records.read(&record)?;
+        let again = match value.retired {
+            // Set again meanwhile.
+            None => None,
+            Some(_) if self.has_orders(&value.vault, &value.issuer).await? => {
+                Some(self.context.now().plus(RETIRED_LOOK))
+            }
+            Some(_) => return self.context.remove(&record).await,
+        };
+        let puts = vec![self.context.records.replace(&record, &value, again)?];
+        self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
+    }
+
+    /// Makes the CA's side ready, such as an account. An issuer object is set whether this succeeds or not: the first
+    /// order does what is missing, and says what is wrong.
+    pub(in crate::service) async fn activate(&self, vault: &VaultName, issuer: &IssuerConfig) {
+        if !issuer.enabled || issuer.paused.is_some() {
+            return;
+        }
+        match tokio::time::timeout(ACTIVATION_TIME, self.activation(vault, issuer)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => {
+                tracing::warn!(%vault, issuer = %issuer.name, provider = issuer.provider, error = problem, "an issuer could not be made ready; its first order tries again");
+            }
+            Err(_) => {
+                tracing::warn!(%vault, issuer = %issuer.name, provider = issuer.provider, "an issuer did not answer in time to be made ready; its first order tries again");
+            }
+        }
+    }
+
+    async fn activation(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<(), String> {
+        let Some(provider) = self.issuers.get(&issuer.provider) else { return Ok(()) };
+        if provider.state_in_object(vault, issuer).is_some() {
+            return Ok(());
+        }
+        for _ in 0..ACTIVATION_STEPS {
+            let held = self.issuer_state(vault, &issuer.name).await.map_err(|error| error.message)?;
+            // Deleted meanwhile.
+            let Some(held) = held else { return Ok(()) };
+            let Some(state) = provider.activate(&held.state).await.map_err(|error| error.to_string())? else {
+                return Ok(());
+            };
+            let put = self.next_issuer_state(&held, &state).map_err(|error| error.message)?;
+            // Where somebody else was faster, the newer state goes on.
+            self.context
+                .try_commit(Batch { puts: vec![put], ..Batch::default() })
+                .await
+                .map_err(|error| error.message)?;
+        }
+        Ok(())
+    }
+}
+
+fn no_options(name: &str, provider: &str) -> Error {
+    let hint = if domain::issuer::is_local_ca(provider) {
+        " What a LocalCA takes is in credentials.account_id and org_details.id."
+    } else {
+        ""
+    };
+    let name: String = name.chars().take(60).collect();
+    Error::field(format!("options.{name}"), format!("{provider} has no options: leave it out.{hint}"))
+}
+
+fn state_context(vault: &VaultName, issuer: &IssuerName) -> SealContext {
+    SealContext::new(vault, issuer.as_str(), "", "issuer.state")
+}
+
+fn secrets_context(vault: &VaultName, issuer: &IssuerName) -> SealContext {
+    SealContext::new(vault, issuer.as_str(), "", "issuer.secrets")
+}

@@ -1,0 +1,85 @@
+//! Orders that outlive their operation, because it was deleted or its deadline passed: each is a record of its own,
+//! due until the issuer was told.
+
+use super::{Due, Jobs};
+use crate::domain::pending::{Event, State};
+use crate::domain::{Blob, OperationError, Result, Timestamp};
+use crate::issuer::FailureClass;
+use crate::service::issuers::{Asked, Outcome, failure};
+use crate::service::pending::updated;
+use crate::service::records::{PendingRecord, key};
+use crate::store::{Batch, Delete, Record};
+
+impl Jobs {
+    /// Fails an operation whose issuer did not decide in time. What the issuer may have of it is to be cancelled: the
+    /// same commit says so. False where somebody else changed the record meanwhile.
+    pub(super) async fn fail_overdue(
+        &self,
+        record: &Record,
+        mut pending: PendingRecord,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let before = pending.operation.clone();
+        let order = PendingRecord {
+            attempts: 0,
+            planned: Some(now),
+            deadline: self.context.cancelling_until(now),
+            ..pending.clone()
+        };
+        pending.operation = before.clone().apply(Event::Failed(overdue(&before.state)), now)?;
+        pending.planned = None;
+        let place = key::abandoned_order(&before.vault, before.request_id);
+        // One that is there is of an earlier operation with this id, and so of the same order.
+        let known = self.context.store.get(place.as_str()).await?.map(|known| known.revision);
+        let puts = vec![
+            self.context.records.replace(record, &pending, None)?,
+            self.context.records.put(&place, known, &order, Some(now))?,
+        ];
+        let events = vec![updated(&pending.operation, &before)?];
+        Ok(self.context.try_commit(Batch { puts, events, ..Batch::default() }).await?.is_some())
+    }
+
+    /// Tells the issuer of such an order, until it answered or the time for that is over, too.
+    pub(super) async fn step_abandoned_order(&self, due: Due) -> Result<()> {
+        let record = &due.record;
+        let mut pending: PendingRecord = self.context.records.read(record)?;
+        pending.operation.cancellation_requested = true;
+        let operation = &pending.operation;
+        if pending.deadline <= self.context.now() {
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, issuer = operation.issuer.name, "an issuer never said that an order is cancelled; it is not asked any more");
+            return self.context.remove(record).await;
+        }
+        let before = operation.clone();
+        let Asked { outcome, beside: mut batch } = self.issuing.ask(&pending, due.until).await?;
+        match outcome {
+            Outcome::Open { checkpoint, again, progress, .. } => {
+                pending.checkpoint = Blob(checkpoint.0);
+                pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
+                let due_again = Some(self.context.now().plus(again));
+                let saved = self.save(record, pending, due_again, batch).await?;
+                return if saved { Ok(()) } else { self.hand_over(&before, due.until).await };
+            }
+            Outcome::TooLate => return Ok(()),
+            Outcome::Issued(_) => {
+                tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "a certificate was issued for a pending operation that had been deleted, or had failed by its deadline");
+            }
+            Outcome::Ended(_) | Outcome::Overdue => {}
+        }
+        batch.deletes.push(Delete { key: record.key.clone(), expected: record.revision });
+        match self.context.try_commit(batch).await? {
+            Some(_) => Ok(()),
+            None => self.hand_over(&before, due.until).await,
+        }
+    }
+}
+
+fn overdue(state: &State) -> OperationError {
+    let last = match state {
+        State::Issuing { note: Some(note), .. } => format!(" {note}"),
+        _ => String::new(),
+    };
+    failure(
+        FailureClass::IssuerError,
+        &format!("The issuer did not decide before the deadline of the operation.{last}"),
+    )
+}

@@ -1,0 +1,159 @@
+//! Background work. A record that becomes due is claimed, one step is done for it, and the step is committed against
+//! the claim: whoever changed the record in between wins, and the step is simply due again. A file for each kind.
+
+mod abandoned_order;
+mod authority;
+mod challenge;
+mod clock_rollback;
+mod deleted;
+mod hint;
+mod issuer_state;
+mod parked;
+mod pending;
+mod purging;
+mod request;
+pub(super) mod wakeup;
+
+use super::certificates::Deletions;
+use super::context::Context;
+use super::issuers::{Authorities, Issuing};
+use super::pending::PendingOperations;
+use super::records::{Kind, concerns_a_record};
+use crate::domain::{Result, Timestamp};
+use crate::store::Record;
+use clock_rollback::LatestTime;
+pub use hint::Hinted;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Work that was claimed; only good for [`Jobs::step`].
+#[derive(Debug)]
+pub struct Due {
+    pub(super) record: Record,
+    pub(super) until: Timestamp,
+}
+
+impl Due {
+    /// The key of the record, for the log.
+    pub fn key(&self) -> &str {
+        &self.record.key
+    }
+}
+
+/// The kinds of records that may become due.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum DueKind {
+    /// An operation whose issuer is asked, or whose cancellation is confirmed.
+    Pending,
+    /// An order to be cancelled at its issuer.
+    AbandonedOrder,
+    /// A request, or a repeat over REST, to be forgotten.
+    Request,
+    /// A deleted certificate whose retention ends.
+    Deleted,
+    /// A purge or a restore to be finished.
+    Purging,
+    /// A retired CA whose key is to be erased.
+    Authority,
+    /// A challenge that nobody needs any more.
+    Challenge,
+    /// The state of an issuer object that is gone.
+    IssuerState,
+}
+
+impl DueKind {
+    /// `None` for a record that this version does not make due.
+    fn of(key: &str) -> Option<Self> {
+        match Kind::of(key)? {
+            Kind::Pending => Some(Self::Pending),
+            Kind::AbandonedOrder => Some(Self::AbandonedOrder),
+            Kind::Request | Kind::Repeat => Some(Self::Request),
+            Kind::Deleted => Some(Self::Deleted),
+            Kind::Purging => Some(Self::Purging),
+            Kind::Authority => Some(Self::Authority),
+            Kind::Challenge => Some(Self::Challenge),
+            Kind::IssuerState => Some(Self::IssuerState),
+            Kind::Certificate
+            | Kind::Version
+            | Kind::Suspended
+            | Kind::Contacts
+            | Kind::Vault
+            | Kind::Issuer
+            | Kind::IssuerHealth
+            | Kind::Parked
+            | Kind::Meta => None,
+        }
+    }
+}
+
+/// Claims what is due, and does it.
+#[derive(Clone)]
+pub struct Jobs {
+    context: Arc<Context>,
+    issuing: Issuing,
+    authorities: Authorities,
+    pending: PendingOperations,
+    deletions: Deletions,
+    latest: Arc<LatestTime>,
+}
+
+impl Jobs {
+    pub(super) fn new(
+        context: Arc<Context>,
+        issuing: Issuing,
+        authorities: Authorities,
+        pending: PendingOperations,
+        deletions: Deletions,
+    ) -> Self {
+        Self { context, issuing, authorities, pending, deletions, latest: Arc::default() }
+    }
+
+    /// Takes up to `limit` due records for the length of one lease.
+    pub async fn claim(&self, limit: usize) -> Result<Vec<Due>> {
+        let now = self.context.now();
+        self.follow_the_clock(now).await?;
+        // That may have taken its time.
+        let now = self.context.now();
+        let until = now.plus(self.context.limits.lease);
+        let records = self.context.store.claim(now, until, limit).await;
+        if records.is_err() {
+            self.context.writes.note(&records);
+        }
+        let records = records?;
+        Ok(records.into_iter().map(|record| Due { record, until }).collect())
+    }
+
+    /// When there may be due work: at once where something was hinted, `None` where nothing was.
+    pub fn next_due(&self) -> Option<Duration> {
+        let due = self.context.wakeup.take()?;
+        Some(Duration::from_millis(u64::try_from(due.0.saturating_sub(self.context.now().0)).unwrap_or(0)))
+    }
+
+    /// Ends when there is work earlier than was known before.
+    pub async fn wait_for_work(&self) {
+        self.context.wakeup.notified().await;
+    }
+
+    /// Does one step of claimed work. An error leaves the record due again when its lease ends.
+    pub async fn step(&self, due: Due) -> Result<()> {
+        match self.step_of_kind(due).await {
+            // Logged once; nothing can be done for it until it is restored or removed.
+            Err(error) if concerns_a_record(&error) => Ok(()),
+            ended => ended,
+        }
+    }
+
+    async fn step_of_kind(&self, due: Due) -> Result<()> {
+        let Some(kind) = DueKind::of(&due.record.key) else { return self.park(due).await };
+        match kind {
+            DueKind::Pending => self.step_pending(due).await,
+            DueKind::AbandonedOrder => self.step_abandoned_order(due).await,
+            DueKind::Request => self.forget_request(due).await,
+            DueKind::Deleted => self.purge_overdue(due).await,
+            DueKind::Purging => self.finish_purge(due).await,
+            DueKind::Authority => self.erase_authority(due).await,
+            DueKind::Challenge => self.expire_challenge(due).await,
+            DueKind::IssuerState => self.forget_retired_state(due).await,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Pending operations: their issuer is asked, and what it says is committed against the claim. A step may be repeated,
+//! which every issuer bears.
+
+use super::{Due, Jobs};
+use crate::domain::pending::{Event, State};
+use crate::domain::{Blob, Operation, Result, Timestamp};
+use crate::issuer::FailureClass;
+use crate::keys::{Caller, Work, chain};
+use crate::service::issuers::{Asked, Outcome, failure};
+use crate::service::pending::updated;
+use crate::service::records::{PendingRecord, key};
+use crate::store::{Batch, Record};
+
+impl Jobs {
+    pub(super) async fn step_pending(&self, due: Due) -> Result<()> {
+        let record = &due.record;
+        let mut pending: PendingRecord = self.context.records.read(record)?;
+        let before = pending.operation.clone();
+        let Asked { outcome, beside } = match &before.state {
+            State::AwaitingMerge if before.cancellation_requested => Outcome::Ended(Event::CancelConfirmed).into(),
+            State::Issuing { .. } if pending.deadline <= self.context.now() => Outcome::Overdue.into(),
+            State::Issuing { .. } => self.issuing.ask(&pending, due.until).await?,
+            // Nothing to do any more: the record stops being due.
+            _ => return self.save(record, pending, None, Batch::default()).await.map(|_| ()),
+        };
+        // After the call of the issuer, which may take as long as the lease: waits and events count from its end.
+        let now = self.context.now();
+        let saved = match outcome {
+            Outcome::Open { checkpoint, note, actions, again, progress } => {
+                pending.checkpoint = Blob(checkpoint.0);
+                pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
+                pending.operation = before.clone().apply(Event::Noted(note, actions), now)?;
+                let mut batch = beside;
+                if pending.operation != before {
+                    batch.events.push(updated(&pending.operation, &before)?);
+                }
+                let due = now.plus(again).min(pending.deadline);
+                self.save(record, pending, Some(due), batch).await?
+            }
+            Outcome::Ended(event) => self.end(record, pending, event, now, beside).await?,
+            Outcome::Issued(chain) => self.complete(record, pending, chain, beside).await?,
+            Outcome::Overdue => self.fail_overdue(record, pending, now).await?,
+            Outcome::TooLate => return Ok(()),
+        };
+        if saved { Ok(()) } else { self.hand_over(&before, due.until).await }
+    }
+
+    /// Believes the issuer only after its chain was checked against the request.
+    async fn complete(
+        &self,
+        record: &Record,
+        mut pending: PendingRecord,
+        chain: Vec<Vec<u8>>,
+        beside: Batch,
+    ) -> Result<bool> {
+        let before = pending.operation.clone();
+        let now = self.context.now();
+        let (csr, policy) = (before.csr.0.clone(), pending.policy.clone());
+        let checked = self
+            .context
+            .keys
+            .run(&Caller::server(), Work::Small, move || Ok(chain::check_issued(&chain, &csr, &policy, now)))
+            .await?;
+        match checked {
+            Ok(chain) => {
+                self.authorities.note_expiry(&before, &chain).await?;
+                let now = self.context.now();
+                pending.operation = before.clone().apply(Event::Issued, now)?;
+                // Deleted meanwhile: there is nothing to complete.
+                let Some(completion) = self.pending.completion(record, pending, chain, now).await? else {
+                    return Ok(false);
+                };
+                let mut batch = completion.batch;
+                batch.puts.extend(beside.puts);
+                batch.deletes.extend(beside.deletes);
+                batch.events.push(updated(&completion.pending.operation, &before)?);
+                Ok(self.context.try_commit(batch).await?.is_some())
+            }
+            Err(problem) => {
+                let error = failure(
+                    FailureClass::IssuerError,
+                    &format!("The issuer returned a certificate that does not fit: {problem}"),
+                );
+                self.end(record, pending, Event::Failed(error), self.context.now(), beside).await
+            }
+        }
+    }
+
+    async fn end(
+        &self,
+        record: &Record,
+        mut pending: PendingRecord,
+        event: Event,
+        now: Timestamp,
+        mut batch: Batch,
+    ) -> Result<bool> {
+        let before = pending.operation.clone();
+        pending.operation = before.clone().apply(event, now)?;
+        batch.events.push(updated(&pending.operation, &before)?);
+        self.save(record, pending, None, batch).await
+    }
+
+    /// Commits the record with what goes along with it. False where somebody else changed one of them meanwhile, which
+    /// is no fault: nothing is written then.
+    pub(super) async fn save(
+        &self,
+        record: &Record,
+        mut pending: PendingRecord,
+        due: Option<Timestamp>,
+        mut batch: Batch,
+    ) -> Result<bool> {
+        pending.planned = due;
+        batch.puts.push(self.context.records.replace(record, &pending, due)?);
+        Ok(self.context.try_commit(batch).await?.is_some())
+    }
+
+    /// Who cancels or deletes an operation during a step waits for its end, so that the authority
+    /// does not hear of the end first and of the order then: this is the end. Where it never
+    /// comes, because the process died, the lease runs out.
+    pub(super) async fn hand_over(&self, operation: &Operation, until: Timestamp) -> Result<()> {
+        let pending = key::pending(&operation.vault, &operation.certificate);
+        for place in [pending, key::abandoned_order(&operation.vault, operation.request_id)] {
+            let Some((record, pending)) = self.context.load(&place).await? else { continue };
+            // A lease that ends later is that of another step.
+            let waits = pending.lease(&record).is_some_and(|end| end <= until);
+            if waits && pending.operation.request_id == operation.request_id {
+                self.save(&record, pending, Some(self.context.now()), Batch::default()).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! Vaults: which there are, and how each treats deletions. Asked on every request, so they are kept
+//! in memory; none ever changes or goes. One that is not known here may have been made at another replica: the store
+//! is asked, within bounds.
+
+use super::absent::{Absent, Miss};
+use super::used;
+use crate::domain::{Detail, Error, Reason, Result, Vault, VaultName, VaultSettings};
+use crate::service::records::{Codec, Kind, MAX_PAGE, key};
+use crate::store::Store;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What the configuration says of vaults.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VaultOptions {
+    /// Every name is a vault, from its first use. Otherwise an unknown one is refused.
+    pub on_demand: bool,
+    /// For vaults of which nothing else is said.
+    pub defaults: VaultSettings,
+    /// The vaults of the configuration.
+    pub named: BTreeMap<VaultName, VaultSettings>,
+}
+
+impl Default for VaultOptions {
+    fn default() -> Self {
+        Self { on_demand: true, defaults: VaultSettings::default(), named: BTreeMap::new() }
+    }
+}
+
+/// Longest page where every name is a vault: each that came to be by its use is looked for by itself.
+const ON_DEMAND_PAGE: usize = 100;
+
+/// The vaults that are known to this process.
+pub struct Vaults {
+    on_demand: bool,
+    defaults: VaultSettings,
+    /// The default one and those of the configuration.
+    configured: BTreeMap<VaultName, Vault>,
+    known: RwLock<BTreeMap<VaultName, Vault>>,
+    absent: Absent,
+    store: Arc<dyn Store>,
+    records: Arc<Codec>,
+}
+
+impl fmt::Debug for Vaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vaults").field("on_demand", &self.on_demand).field("known", &self.known).finish_non_exhaustive()
+    }
+}
+
+impl Vaults {
+    /// Those of the configuration, and the default one.
+    pub(in crate::service) fn new(options: VaultOptions, store: Arc<dyn Store>, records: Arc<Codec>) -> Self {
+        let VaultOptions { on_demand, defaults, named } = options;
+        let named = named.into_iter().map(|(name, settings)| Vault { name, settings, created: None });
+        let default = Vault { name: VaultName::default_vault(), settings: defaults, created: None };
+        let configured: BTreeMap<_, _> =
+            std::iter::once(default).chain(named).map(|vault| (vault.name.clone(), vault)).collect();
+        let known = RwLock::new(configured.clone());
+        Self { on_demand, defaults, configured, known, absent: Absent::default(), store, records }
+    }
+
+    /// Learns of vaults that were made by callers, here or at another process. What the
+    /// configuration says of a vault wins.
+    pub(in crate::service) async fn refresh(&self) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let page = self.store.list(Kind::Vault.prefix(), &after, MAX_PAGE).await?;
+            let full = page.len() == MAX_PAGE;
+            for record in page {
+                // One that does not verify was logged: the vault is as if it had not been made.
+                if let Ok(vault) = self.records.read(&record) {
+                    self.learn(vault);
+                }
+                after = record.key;
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The vault, wherever it was made; [`Reason::VaultNotFound`] where there is none of that name. One that is not
+    /// known here is looked for in the store. That there is none is believed for a second, and only so many names a
+    /// second are looked for: names that nobody made must not become a storm of questions.
+    pub async fn find(&self, name: &VaultName) -> Result<Vault> {
+        if self.known(name).is_none() {
+            match self.absent.ask(name, Instant::now()) {
+                Miss::Ask => match self.store.get(key::vault(name).as_str()).await? {
+                    // As in `refresh`: one that does not verify is as if it had not been made.
+                    Some(record) => match self.records.read(&record) {
+                        Ok(vault) => self.learn(vault),
+                        Err(_) => self.absent.note(name, Instant::now()),
+                    },
+                    None => self.absent.note(name, Instant::now()),
+                },
+                Miss::Absent => {}
+                Miss::TooMany => {
+                    return Err(Error::new(
+                        Reason::StoreUnavailable,
+                        "Too many vaults that do not exist are asked for at the moment. Repeat the request.",
+                    )
+                    .retry_after(Duration::from_secs(1)));
+                }
+            }
+        }
+        self.vault(name)
+    }
+
+    pub(super) fn known(&self, name: &VaultName) -> Option<Vault> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// As [`Vaults::find`], by what this process knows.
+    pub fn vault(&self, name: &VaultName) -> Result<Vault> {
+        match self.known(name) {
+            Some(vault) => Ok(vault),
+            None if self.on_demand => Ok(Vault { name: name.clone(), settings: self.defaults, created: None }),
+            None => Err(Error::new(
+                Reason::VaultNotFound,
+                format!("There is no vault named {name} on this server. Create it first: certmint vault create {name}"),
+            )
+            .with(Detail::Resource { kind: "vault", name: name.to_string() })),
+        }
+    }
+
+    pub(super) fn learn(&self, vault: Vault) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.entry(vault.name.clone()).or_insert(vault);
+    }
+
+    /// One page after the name, which reads one page of the store, and the name behind which there is more.
+    pub(super) async fn page(&self, after: &str, size: usize) -> Result<(Vec<Vault>, Option<String>)> {
+        let size = if self.on_demand { size.min(ON_DEMAND_PAGE) } else { size };
+        let prefix = Kind::Vault.prefix();
+        let records = self.store.list(prefix, &format!("{prefix}{after}"), size + 1).await?;
+        // Vaults behind it are of a later page: not all of them were read.
+        let made_end = records.get(size).and_then(|record| record.key.strip_prefix(prefix)).map(str::to_owned);
+        let used = if self.on_demand { used::used(&*self.store, after, size + 1).await? } else { BTreeSet::new() };
+        let used_end = used.iter().nth(size).map(VaultName::to_string);
+        let end = made_end.into_iter().chain(used_end).min();
+        // One that does not verify was logged: the list goes on without it.
+        let made = records.iter().filter_map(|record| self.records.read::<Vault>(record).ok());
+        let mut vaults: BTreeMap<VaultName, Vault> = used
+            .into_iter()
+            .map(|name| (name.clone(), Vault { name, settings: self.defaults, created: None }))
+            .collect();
+        vaults.extend(made.map(|vault| (vault.name.clone(), vault)));
+        // What the configuration says of a vault wins.
+        let within = |name: &str| name > after && end.as_deref().is_none_or(|end| name <= end);
+        let configured = self.configured.iter().filter(|(name, _)| within(name.as_str()));
+        vaults.extend(configured.map(|(name, vault)| (name.clone(), vault.clone())));
+        vaults.retain(|name, _| within(name.as_str()));
+        let more = vaults.len() > size;
+        let vaults: Vec<Vault> = vaults.into_values().take(size).collect();
+        let position = if more { vaults.last().map(|vault| vault.name.to_string()) } else { end };
+        Ok((vaults, position))
+    }
+}

@@ -1,0 +1,110 @@
+//! Vaults and their contacts.
+
+mod absent;
+mod contacts;
+pub(super) mod known;
+mod used;
+
+pub use known::{VaultOptions, Vaults};
+
+use super::access::{AllVaults, Permit, Target};
+use super::context::Context;
+use super::records::{List, MAX_PAGE, key};
+use super::retry::retry;
+use crate::domain::{Detail, Error, Reason, Result, RetentionDays, Vault, VaultName, VaultSettings};
+use crate::store::Batch;
+use std::sync::Arc;
+
+/// A page of vaults in the order of their names.
+#[derive(Clone, Debug)]
+pub struct VaultPage {
+    pub vaults: Vec<Vault>,
+    /// Empty on the last page.
+    pub next_page_token: String,
+}
+
+/// A vault to be made; `None` takes what the configuration says of vaults in general.
+#[derive(Clone, Debug)]
+pub struct NewVault {
+    pub name: VaultName,
+    pub retention_days: Option<RetentionDays>,
+    pub purge_protection: Option<bool>,
+}
+
+impl Target for NewVault {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.name)
+    }
+
+    fn makes_vault(&self) -> bool {
+        true
+    }
+}
+
+/// Makes, reads and lists vaults, and keeps their contacts.
+#[derive(Clone)]
+pub struct VaultObjects {
+    context: Arc<Context>,
+}
+
+impl VaultObjects {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// A vault with its settings.
+    pub async fn vault(&self, name: Permit<VaultName>) -> Result<Vault> {
+        self.context.vaults.find(&name).await
+    }
+
+    /// Makes a vault. Its settings stay as they are from then on. [`Reason::AlreadyExists`] where it is there.
+    pub async fn create_vault(&self, wanted: Permit<NewVault>) -> Result<Vault> {
+        let NewVault { name, retention_days, purge_protection } = &*wanted;
+        retry!({
+            let there = match self.context.vaults.known(name) {
+                Some(_) => true,
+                None => match self.context.load(&key::vault(name)).await? {
+                    Some((_, vault)) => {
+                        // Made at another replica: from now on it is known here, too.
+                        self.context.vaults.learn(vault);
+                        true
+                    }
+                    None => false,
+                },
+            };
+            if there {
+                return Err(Error::new(
+                    Reason::AlreadyExists,
+                    format!("There is a vault named {name} already. Its settings stay as they were made."),
+                )
+                .with(Detail::Resource { kind: "vault", name: name.to_string() }));
+            }
+            let defaults = self.context.limits.vaults.defaults;
+            let settings = VaultSettings {
+                retention_days: retention_days.unwrap_or(defaults.retention_days),
+                purge_protection: purge_protection.unwrap_or(defaults.purge_protection),
+            };
+            let vault = Vault { name: name.clone(), settings, created: Some(self.context.now()) };
+            let puts = vec![self.context.records.put(&key::vault(name), None, &vault, None)?];
+            let committed = self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
+            Ok(committed.map(|_| {
+                self.context.vaults.learn(vault.clone());
+                vault
+            }))
+        })
+    }
+
+    /// Up to `page_size` vaults after the page that gave `page_token`: those of the configuration, those that callers
+    /// made, and where every name is a vault those that hold something.
+    pub async fn list_vaults(&self, _: Permit<AllVaults>, page_size: usize, page_token: &str) -> Result<VaultPage> {
+        let paging = self.context.paging(List::Vaults, Vec::new());
+        let after = paging.position(page_token)?.unwrap_or_default();
+        let (vaults, position) = self.context.vaults.page(&after, page_size.clamp(1, MAX_PAGE)).await?;
+        Ok(VaultPage { next_page_token: paging.token(position.as_deref()), vaults })
+    }
+
+    /// Learns of vaults that were made at other processes of the same store.
+    pub async fn refresh_vaults(&self) -> Result<()> {
+        self.context.vaults.refresh().await
+    }
+}

@@ -1,0 +1,77 @@
+//! No type is too large, however many files it lies in.
+
+use crate::source::{Item, sources};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// More than these is two things.
+const MAX_METHODS: usize = 30;
+const MAX_FIELDS: usize = 10;
+
+/// What is wider: plain data whose members are those of a stored, wire or file form, and the counters of the metrics. The
+/// numbers may only become smaller.
+const WIDE_DATA: &[(&str, usize)] = &[
+    ("Certificate", 16),
+    ("CertificateEntry", 12),
+    ("ClientOptions", 12),
+    ("Config", 17),
+    ("Connection", 12),
+    ("IssuerBody", 11),
+    ("Limits", 20),
+    ("ListenerOptions", 17),
+    ("Metrics", 23),
+    ("Operation", 12),
+    ("PostgresOptions", 19),
+    ("SavedVersion", 14),
+    ("Scalars", 18),
+    ("SqliteOptions", 11),
+    ("StoreConfig", 22),
+];
+
+#[test]
+fn no_type_has_too_many_fields() {
+    let known: BTreeMap<&str, usize> = WIDE_DATA.iter().copied().collect();
+    let mut too_wide = Vec::new();
+    for source in sources() {
+        for item in source.items() {
+            let (Some(name), fields) = (item.declares(), item.fields()) else { continue };
+            if fields > known.get(name).copied().unwrap_or(MAX_FIELDS) {
+                too_wide.push(format!("{}: {name} has {fields} fields", source.path.display()));
+            }
+        }
+    }
+    assert!(too_wide.is_empty(), "more than {MAX_FIELDS} fields:\n{}", too_wide.join("\n"));
+}
+
+#[test]
+fn no_type_has_too_many_methods() {
+    let sources = sources();
+    let declared = |item: &Item<'_>| item.declares().map(str::to_owned);
+    let types: Vec<(PathBuf, String)> = sources
+        .iter()
+        .flat_map(|source| {
+            source.items().iter().filter_map(declared).map(|name| (source.path.clone(), name)).collect::<Vec<_>>()
+        })
+        .collect();
+    let mut methods: BTreeMap<(PathBuf, String), usize> = BTreeMap::new();
+    for source in &sources {
+        for item in source.items() {
+            let Some(name) = item.implements() else { continue };
+            // The type of this name in the same file, else in the nearest folder above.
+            let near = |file: &PathBuf| {
+                let parts = file.components().zip(source.path.components());
+                if *file == source.path { usize::MAX } else { parts.take_while(|(one, other)| one == other).count() }
+            };
+            let place = types.iter().filter(|(_, declared)| declared == name).map(|(file, _)| file);
+            let place = place.max_by_key(|file| near(file)).unwrap_or(&source.path);
+            *methods.entry((place.clone(), name.to_owned())).or_default() += item.methods().len();
+        }
+    }
+    assert!(methods.values().sum::<usize>() > 1000, "the test does not see the methods");
+    let too_many: Vec<String> = methods
+        .into_iter()
+        .filter(|(_, count)| *count > MAX_METHODS)
+        .map(|((file, name), count)| format!("{}: {name} has {count} methods", file.display()))
+        .collect();
+    assert!(too_many.is_empty(), "more than {MAX_METHODS} methods:\n{}", too_many.join("\n"));
+}

@@ -1,0 +1,20 @@
+//! The provider `DigiCert` against a server that was written from the documentation of the CertCentral
+//! Services API (dev.digicert.com); no account at DigiCert was used.
+
+mod cancel;
+mod conformance;
+mod crashes;
+mod mock;
+mod mode_acme;
+mod orders;
+#[expect(dead_code, reason = "the ACME tests start more of them")]
+#[path = "../acme/peers.rs"]
+mod peers;
+mod play;
+mod renewal;
+mod routes;
+mod service;
+mod signer;
+#[path = "../support/conformance.rs"]
+mod suite;
+mod validation;
