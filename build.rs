@@ -16,12 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     fs::write(out.join("openapi.json"), without_white_space(&fs::read_to_string(DESCRIPTION)?))?;
 
-    let mut compiler = protox::Compiler::new([ROOT])?;
-    compiler.include_imports(true).include_source_info(true);
-    compiler.open_files(proto_files(&Path::new(ROOT).join("certmint/v1"))?)?;
-
     // The bytes come from protox itself: prost-types would drop the custom options.
-    let bytes = compiler.encode_file_descriptor_set();
+    let bytes = descriptors("certmint/v1")?;
     fs::write(out.join("certmint.fds.bin"), &bytes)?;
 
     let mut config = tonic_prost_build::Config::new();
@@ -47,7 +43,26 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".certmint.v1.WrapKeyRequest",
         ])
         .compile_fds_with_config(prost_types::FileDescriptorSet::decode(bytes.as_slice())?, config)?;
+
+    // Apart from the contract of the server, whose descriptor set its reflection serves.
+    let bytes = descriptors("certmint/issuer/v1")?;
+    tonic_prost_build::configure()
+        .generate_default_stubs(false)
+        .btree_map(".certmint.issuer.v1.IssuerConfig")
+        .skip_debug([".certmint.issuer.v1.IssuerConfig"])
+        .compile_fds_with_config(
+            prost_types::FileDescriptorSet::decode(bytes.as_slice())?,
+            tonic_prost_build::Config::new(),
+        )?;
     Ok(())
+}
+
+/// The descriptor set of one folder and its imports.
+fn descriptors(folder: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut compiler = protox::Compiler::new([ROOT])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(proto_files(&Path::new(ROOT).join(folder))?)?;
+    Ok(compiler.encode_file_descriptor_set())
 }
 
 /// JSON as it is served: the white space is for those who write it, and a third of the file.

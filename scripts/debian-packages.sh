@@ -6,6 +6,8 @@ set -euo pipefail
 needed=(openssl:openssl python3:python3 npm:npm jq:jq curl:curl certtool:gnutls-bin pk12util:libnss3-tools)
 # The CA and the name server of tests/acme, and what looks at its records.
 needed+=(pebble:pebble knotd:knot dig:bind9-dnsutils)
+# The CA of a plug-in in tests/clients/plugins.
+needed+=(cfssl:golang-cfssl)
 # libFuzzer is C++; nothing else needs it.
 [ "${FUZZING:-no}" = no ] || needed+=(g++:g++)
 missing=()

@@ -8,29 +8,33 @@ mod doctor;
 mod issuers;
 mod leftovers;
 mod observed_store;
+mod parts;
+mod plugin_test;
+mod plugins;
 mod signals;
 mod store;
 mod supervise;
 mod upkeep;
 
-use crate::config::{BaseDomain, Config, ConfigError, KeySettings, Overrides, StoreUrl};
-use crate::keys::{KeyCacheOptions, KeyOptions, KeyPoolOptions, Keys, Sealer};
+use crate::config::{BaseDomain, Config, ConfigError, Overrides, StoreUrl};
+use crate::keys::{Keys, Sealer};
 use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
 use crate::service::{self, Service, VaultOptions};
 use crate::store::Store;
 use crate::transport;
 use crate::transport::admin::{AdminHosts, AdminPort, Probes};
-use crate::transport::auth::Auth;
 use crate::transport::cors::Cors;
-use crate::transport::grpc::{self, GrpcOptions};
-use crate::transport::host::Hosts;
+use crate::transport::grpc;
 use crate::transport::listener::{BudgetStats, Listener, ListenerStats, Overrun, StatsReader, raise_open_file_limit};
-use crate::transport::rest::{self, RestOptions};
-use crate::worker::{self, WorkerOptions};
+use crate::transport::rest;
+use crate::worker;
 use crate::{cli, telemetry};
 use announce::{announce, say};
 pub use issuers::known as known_providers;
+use parts::{grpc_options, key_options, rest_options, worker_options};
+pub use plugin_test::plugin_test;
+use plugins::Plugins;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,7 +44,6 @@ use store::Opened;
 use supervise::Background;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Why the server did not start. Each tells what to do.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +83,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let address = listener.local_addr();
 
     let http01 = issuers::bind_http01(&config.acme).await?;
+    let plugins = Plugins::open(&config.plugins)?;
 
     let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
     let background = CancellationToken::new();
@@ -90,7 +94,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     count_connections(&metrics, listener.stats());
     // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
     let (credentials, (service, opened)) =
-        tokio::try_join!(open_credentials(&config, &metrics), build(&config, &metrics))?;
+        tokio::try_join!(open_credentials(&config, &metrics), build(&config, &metrics, &plugins))?;
     let store_failed = opened.failed.clone();
     let mut tasks = Background::default();
     tasks.spawn("log tail", {
@@ -106,6 +110,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     if let Some(reload) = credentials.reload(metrics, background.clone()) {
         tasks.spawn("token and certificate reload", reload);
     }
+    tasks.spawn("plug-ins", plugins.follow(service.clone(), background.clone()));
     if let Some(port) = http01 {
         let serve = issuers::serve_http01(port, service.clone(), background.clone());
         tasks.spawn("http-01 port", serve);
@@ -224,10 +229,6 @@ fn count_connections(metrics: &Metrics, port: StatsReader) {
     });
 }
 
-fn worker_options(config: &Config) -> WorkerOptions {
-    WorkerOptions { concurrency: config.limits.worker_concurrency.get(), ..WorkerOptions::default() }
-}
-
 fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {
     let cli::ServeArgs { dev, data_dir, listen, admin_listen, base_domain, config, store, log_format } = arguments;
     let base_domain = base_domain
@@ -302,14 +303,14 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
 }
 
 /// The use cases over the store.
-async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Opened), AppError> {
+async fn build(config: &Config, metrics: &Arc<Metrics>, plugins: &Plugins) -> Result<(Service, Opened), AppError> {
     let Opened { store, clock, alone, failed } = store::open(config).await?;
     let master_keys = store::master_keys(config, &*store)?;
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = key_options(config);
     let keys = Arc::new(Keys::new(sealer, options).map_err(part("the key threads cannot be started"))?);
-    let issuers = issuers::all(config, &keys, &clock)?;
+    let issuers = plugins.add_to(issuers::all(config, &keys, &clock)?)?;
     let limits = service::Limits {
         watch: WatchLimits {
             per_connection: config.limits.watch_streams_per_connection.get(),
@@ -341,58 +342,4 @@ async fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<(Service, Open
         service.finish_interrupted().await.map_err(part(cannot))?;
     }
     Ok((service.counting_in(metrics.clone()), Opened { store, clock, alone, failed }))
-}
-
-fn key_options(config: &Config) -> KeyOptions {
-    let KeySettings { master_key_file: _, ready_rsa_2048, ready_rsa_3072, ready_rsa_4096, opened, opened_for } =
-        &config.keys;
-    KeyOptions {
-        queue: config.limits.key_queue.get(),
-        queue_time: config.limits.key_queue_time,
-        queue_share: config.limits.key_queue_share,
-        ready: KeyPoolOptions {
-            rsa_2048: (*ready_rsa_2048).into(),
-            rsa_3072: (*ready_rsa_3072).into(),
-            rsa_4096: (*ready_rsa_4096).into(),
-        },
-        opened: KeyCacheOptions { room: (*opened).into(), time: *opened_for },
-        import: config.limits.import(),
-        ..KeyOptions::default()
-    }
-}
-
-/// In development a machine is called by any of its names.
-fn hosts(config: &Config) -> Hosts {
-    if config.dev {
-        Hosts::Any
-    } else {
-        Hosts::Only(config.hosts.iter().map(|host| host.as_str().to_owned()).collect())
-    }
-}
-
-fn grpc_options(config: &Config, auth: &Auth, draining: &CancellationToken) -> GrpcOptions {
-    GrpcOptions {
-        base_domain: config.base_domain.as_str().to_owned(),
-        hosts: hosts(config),
-        message_limit: config.limits.request_body_bytes.get(),
-        backup_limit: config.limits.backup_bytes.get(),
-        call_timeout: config.limits.request_timeout,
-        auth: auth.clone(),
-        open_reflection: config.auth.open_reflection || config.dev,
-        closing: draining.clone(),
-        tasks: TaskTracker::new(),
-    }
-}
-
-fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToken) -> RestOptions {
-    RestOptions {
-        base_domain: config.base_domain.as_str().to_owned(),
-        hosts: hosts(config),
-        body_limit: config.limits.request_body_bytes.get(),
-        backup_limit: config.limits.backup_bytes.get(),
-        body_timeout: config.limits.body_read_timeout,
-        request_timeout: config.limits.request_timeout,
-        closing: stop.clone(),
-        ..RestOptions::new(auth.clone())
-    }
 }

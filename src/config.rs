@@ -6,6 +6,7 @@ mod cors;
 mod limits;
 mod operation;
 mod outbound;
+mod plugins;
 mod store;
 mod vaults;
 
@@ -15,6 +16,7 @@ pub use cors::CorsSettings;
 pub use limits::Limits;
 pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, KeySettings, ShutdownSettings};
 pub use outbound::{OutboundSettings, ProxyAddress};
+pub use plugins::{PluginAddress, PluginSettings};
 pub use store::{StoreConfig, StoreUrl};
 pub use vaults::{VaultConfig, VaultsConfig};
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub vaults: VaultsConfig,
     /// ACME from this machine: the port for http-01, and programs for DNS records.
     pub acme: AcmeSettings,
+    /// Issuer providers in other processes. Default none.
+    pub plugins: Vec<PluginSettings>,
     /// Outgoing connections, to CAs above all.
     pub outbound: OutboundSettings,
     /// Limits on requests and on concurrent work.
@@ -89,6 +93,7 @@ impl Default for Config {
             shutdown: ShutdownSettings::default(),
             vaults: VaultsConfig::default(),
             acme: AcmeSettings::default(),
+            plugins: Vec::new(),
             outbound: OutboundSettings::default(),
             limits: Limits::default(),
             listener: ListenerOptions::default(),

@@ -26,6 +26,10 @@ async fn main() -> ExitCode {
         Command::Serve(arguments) => ended(certmint::app::serve(*arguments).await),
         Command::Migrate(arguments) => ended(certmint::app::migrate(arguments).await),
         Command::NewEpoch(arguments) => ended(certmint::app::new_epoch(arguments).await),
+        Command::Plugin(command) => match command.prepare(options) {
+            Ok(test) => certmint::app::plugin_test(test).await,
+            Err(exit) => exit,
+        },
         Command::Client(command) => cli::run_client(options, command, certmint::app::known_providers).await,
     }
 }

@@ -2,6 +2,7 @@
 //! and the Debug of messages that hold secrets.
 
 mod hidden;
+pub mod plugin;
 
 use hidden::Hidden;
 use prost::Message;

@@ -25,6 +25,7 @@ mod output;
 mod pages;
 mod pem;
 mod pending;
+mod plugin;
 mod policies;
 mod policy;
 mod serve;
@@ -40,6 +41,7 @@ mod watcher;
 
 pub use doctor::StoreDoctorArgs;
 pub use options::{ClientOptions, OutputFormat, Secret};
+pub use plugin::{PluginCommand, PluginTest, Verdicts};
 pub use serve::{DEFAULT_DATA_DIR, LogForm, ServeArgs, StoreArgs};
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -86,6 +88,9 @@ pub enum Command {
     Migrate(StoreArgs),
     /// Invalidate all earlier resume tokens; run it after restoring a backup, before the start
     NewEpoch(StoreArgs),
+    /// For whoever writes an issuer plug-in
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// A client command.
     #[command(flatten)]
     Client(ClientCommand),

@@ -37,6 +37,19 @@ pub fn shown(text: &str) -> String {
     format!("\"{short}\"")
 }
 
+/// The words of a stranger as one line of at most `max` characters: what cannot be seen becomes a space.
+pub fn readable(text: &str, max: usize) -> String {
+    let seen = text.chars().map(|c| if is_unreadable(c) { ' ' } else { c });
+    let mut line = String::new();
+    for c in seen.take(max.saturating_mul(4)) {
+        // Of several spaces one is enough.
+        if c != ' ' || !line.ends_with(' ') {
+            line.push(c);
+        }
+    }
+    line.trim().chars().take(max).collect()
+}
+
 /// Bytes in lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -8,6 +8,7 @@ pub mod dns;
 pub mod globalsign;
 pub mod local_ca;
 mod options;
+pub mod plugin;
 pub mod provider;
 mod schema;
 pub mod self_signed;

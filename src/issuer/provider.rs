@@ -206,6 +206,11 @@ pub trait Provider: Send + Sync + 'static {
     /// The options it understands.
     fn schema(&self) -> IssuerSchema;
 
+    /// Whether issuer objects may have options at all.
+    fn takes_options(&self) -> bool {
+        !self.schema().options.is_empty()
+    }
+
     /// Checks the options and makes the first state, or the next one of an issuer object that is
     /// changed. No outside effect.
     ///

@@ -43,7 +43,7 @@ pub enum OptionKind {
 }
 
 impl OptionSchema {
-    fn is_called(&self, name: &str) -> bool {
+    pub(super) fn is_called(&self, name: &str) -> bool {
         match self.kind {
             OptionKind::Map => name.strip_prefix(self.name).is_some_and(|rest| rest.len() > 1 && rest.starts_with('.')),
             _ => self.name == name,

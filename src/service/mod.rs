@@ -33,7 +33,7 @@ pub use issuers::{
     Authorities, FailingIssuer, IssuerControl, IssuerHealth, IssuerObjects, IssuerPage, IssuerVerdict, OpenOperations,
     ProviderView,
 };
-pub use jobs::{Due, Jobs};
+pub use jobs::{Due, Hinted, Jobs};
 pub use limits::Limits;
 pub use material::{KeyResult, KeyView, Materials, SecretView, VersionPage, VersionRef};
 pub use observe::Health;

@@ -140,9 +140,12 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// (folder, words that stand in its code although they are forbidden around it)
+const EXCEPT: &[(&str, &[&str])] = &[("src/issuer/plugin", &["crate::proto", "tonic::"])];
+
 /// Adapters do not know each other.
 const ADAPTERS: &[(&str, &[&str])] =
-    &[("src/issuer", &["self_signed", "local_ca", "test"]), ("src/store", &["postgres", "sqlite"])];
+    &[("src/issuer", &["self_signed", "local_ca", "plugin", "test"]), ("src/store", &["postgres", "sqlite"])];
 
 #[test]
 fn arrows_point_one_way() {
@@ -150,7 +153,9 @@ fn arrows_point_one_way() {
     for (place, never) in NEVER {
         for file in rust_files(Path::new(place)) {
             for (number, code) in code_lines(&file) {
-                for word in never.iter().filter(|word| code.contains(**word)) {
+                let excepted =
+                    |word: &str| EXCEPT.iter().any(|(folder, words)| file.starts_with(folder) && words.contains(&word));
+                for word in never.iter().filter(|word| code.contains(**word) && !excepted(word)) {
                     broken.push(format!("{}:{number}: {word}", file.display()));
                 }
             }

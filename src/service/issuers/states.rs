@@ -120,10 +120,8 @@ impl Issuing {
         let mut batch = Batch::default();
         let place = key::issuer_state(vault, &issuer.name);
         let provider = self.issuers.get(&issuer.provider).cloned();
-        let schema = provider.as_ref().map(|provider| provider.schema());
-        if schema.as_ref().is_none_or(|schema| schema.options.is_empty())
-            && let Some(name) = issuer.options.keys().chain(secrets.keys()).next()
-        {
+        let takes_options = provider.as_ref().is_some_and(|provider| provider.takes_options());
+        if !takes_options && let Some(name) = issuer.options.keys().chain(secrets.keys()).next() {
             return Err(no_options(name, &issuer.provider));
         }
         // The provider of an object may be one that only other replicas offer.
@@ -159,7 +157,9 @@ impl Issuing {
             organization: issuer.organization.clone(),
             ca: None,
         };
-        if let Some(schema) = &schema {
+        let schema = provider.schema();
+        // A plug-in that has not answered yet takes options, and checks them when it is there.
+        if !schema.options.is_empty() {
             schema.check(&input)?;
         }
         let state = provider.configure(&input, own.map(|held| &held.state)).await?;

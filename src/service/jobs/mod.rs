@@ -6,6 +6,7 @@ mod authority;
 mod challenge;
 mod clock_rollback;
 mod deleted;
+mod hint;
 mod issuer_state;
 mod parked;
 mod pending;
@@ -21,6 +22,7 @@ use super::records::{Kind, concerns_a_record};
 use crate::domain::{Result, Timestamp};
 use crate::store::Record;
 use clock_rollback::LatestTime;
+pub use hint::Hinted;
 use std::sync::Arc;
 use std::time::Duration;
 
