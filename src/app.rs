@@ -1,5 +1,5 @@
 //! The composition root: with `app/store.rs` and `app/issuers.rs` the only file that names concrete stores and
-//! issuers. Builds the server from its configuration, runs it, and takes it down in order.
+//! issuers. Builds the server from its configuration, runs it, and shuts it down in order.
 
 mod announce;
 mod core_dumps;
@@ -48,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 /// What is said where a plug-in's settings keep the server from starting.
 const PLUGINS: &str = "[[plugins]] cannot be used";
 
-/// Why the server did not start. Each says what to do.
+/// Why the server did not start. Each tells what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error("{0}")]
@@ -57,7 +57,7 @@ pub enum AppError {
     DataDir { path: PathBuf, source: std::io::Error },
     #[error("cannot listen on {address}: {source}; choose another port with {option}")]
     Listen { address: SocketAddr, option: &'static str, source: std::io::Error },
-    #[error("a part of the server ended that it cannot do without ({task}); the lines of the log before say why")]
+    #[error("a required background task ended ({task}); the log lines before this one have the cause")]
     Ended { task: &'static str },
     #[error("{what}: {source}")]
     Part { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
@@ -67,7 +67,7 @@ fn part<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -
     move |source| AppError::Part { what, source: source.into() }
 }
 
-/// Runs the server until it is told to stop (SIGTERM or SIGINT).
+/// Runs the server until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// Where the configuration cannot be used or a part cannot be started; nothing is left running.
@@ -100,23 +100,23 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
         tokio::try_join!(open_credentials(&config, &metrics), build(&config, &metrics, &plugins))?;
     let store_failed = opened.failed.clone();
     let mut tasks = Background::default();
-    tasks.spawn("tail of the log", {
+    tasks.spawn("log tail", {
         let (service, background) = (service.clone(), background.clone());
         async move { service.watch().tail(background).await }
     });
     tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
     let authenticate = upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone());
-    tasks.spawn_once("codes of the records", authenticate);
+    tasks.spawn_once("record authentication", authenticate);
     let upkeep = upkeep::run(opened, service.clone(), config.limits.clone(), background.clone());
-    tasks.spawn("upkeep of the log", upkeep);
-    tasks.spawn_once("count of the log", upkeep::count_history(service.clone(), background.clone()));
+    tasks.spawn("log trimming", upkeep);
+    tasks.spawn_once("log count", upkeep::count_history(service.clone(), background.clone()));
     if let Some(reload) = credentials.reload(metrics, background.clone()) {
-        tasks.spawn("files of tokens and certificate", reload);
+        tasks.spawn("token and certificate reload", reload);
     }
     tasks.spawn("plug-ins", plugins.follow(service.clone(), background.clone()));
     if let Some(port) = http01 {
         let serve = issuers::serve_http01(port, service.clone(), background.clone());
-        tasks.spawn("port for http-01", serve);
+        tasks.spawn("http-01 port", serve);
     }
 
     let grpc_options = grpc_options(&config, &credentials.auth, &draining);
@@ -127,8 +127,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     )
     .with_cors(Cors::new(config.cors.origins(config.dev)));
     leftovers::remove(&config.data_dir);
-    // Heard from here on; who reads the announcement may send one.
-    let signals = signals::Signals::listen().map_err(part("signals cannot be received"))?;
+    // Installed before the announcement: its reader may send a signal at once.
+    let signals = signals::Signals::listen().map_err(part("cannot install signal handlers"))?;
     announce(address, &config, &credentials, admin.as_ref().map(|(address, _)| *address));
     let delay = config.shutdown.delay(config.dev);
     tasks.spawn("signals", {
@@ -151,12 +151,9 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
         () = ended(&mut admin) => Some("operators' port"),
     };
     if let Some(task) = failed {
-        tracing::error!(
-            task,
-            "a part of the server has ended that it cannot do without: it stops, to be started again"
-        );
+        tracing::error!(task, "a required background task has ended; the server stops so that it can be restarted");
         draining.cancel();
-        // Balancers look meanwhile, as at any other stop.
+        // Gives load balancers time to notice, as in any other shutdown.
         let _ = tokio::time::timeout(delay, &mut serving).await;
         stop.cancel();
         serving.await;
@@ -343,7 +340,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>, plugins: &Plugins) -> Re
         .map_err(part("the service cannot be started"))?;
     service.check_master_keys().await.map_err(part("the master keys cannot be used"))?;
     if alone {
-        let cannot = "the records of the store cannot be taken over";
+        let cannot = "the records of the store cannot be adopted";
         service.authenticate_records(Duration::ZERO).await.map_err(part(cannot))?;
         service.finish_interrupted().await.map_err(part(cannot))?;
     }

@@ -1,10 +1,11 @@
-//! The time of day as a parameter: the only file of the project that asks the system for it.
+//! The clock as a parameter: the only file that reads the system time.
 
 use crate::domain::Timestamp;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the time. Everything that stores, signs or compares a point in time takes a clock, so that a test can move it.
+/// The current time. Everything that stores, signs or compares a point in time takes a clock, so that a test can move
+/// it.
 pub trait Clock: Send + Sync {
     /// Now, in UTC, to the millisecond. It may step back when the system's clock is set.
     fn now(&self) -> Timestamp;
@@ -24,7 +25,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise: for tests of expiry, renewal and leases.
+/// A clock that is set by hand: for tests of expiry, renewal and leases.
 ///
 /// ```
 /// use certmint::{clock::{Clock, ManualClock}, domain::Timestamp};
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_clock_moves_only_when_told() {
+    fn the_manual_clock_moves_only_when_set() {
         let clock = ManualClock::at(Timestamp(5));
         assert_eq!((clock.now(), clock.now()), (Timestamp(5), Timestamp(5)));
         clock.advance(Duration::from_millis(7));

@@ -29,37 +29,36 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// All settings of a server. Unknown keys of the file are refused: a misspelt limit must not be a missing one.
-///
-/// Durations are texts such as `"250ms"`, `"30s"`, `"10m"`, `"24h"`, `"90d"`.
+/// All settings of a server. Unknown keys in the file are refused, so that a misspelt limit is not silently ignored.
+/// Durations are strings such as `"250ms"`, `"30s"`, `"10m"`, `"24h"`, `"90d"`.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where the embedded store, the master key and, in development, the CA live. Default `.certmint`.
+    /// The folder of the embedded store, the master key and, in development mode, the CA. Default `.certmint`.
     pub data_dir: PathBuf,
     /// The address and port of the TLS listener. Default `127.0.0.1:8443`.
     pub listen: SocketAddr,
     /// The domain whose first label to the left names a vault: `team-a.localhost` is the vault `team-a`.
-    /// The base domain itself and addresses are the default vault. Default `localhost`.
+    /// The base domain itself and IP addresses name the default vault. Default `localhost`.
     pub base_domain: BaseDomain,
-    /// Further hosts that are the default vault. Others are refused; in development mode every other host is the
+    /// Further hosts that name the default vault. Others are refused; in development mode every other host names the
     /// default vault. Default none.
     pub hosts: Vec<BaseDomain>,
-    /// Development mode: own CA, any bearer token, loopback only. Default off.
+    /// Development mode: its own CA, any bearer token, loopback only. Default off.
     pub dev: bool,
-    /// Where records live. Default: the embedded store in the data folder.
+    /// The store. Default: the embedded store in the data folder.
     pub store: StoreConfig,
-    /// The certificate of the port; needed outside development mode.
+    /// The server certificate; required outside development mode.
     pub tls: Option<TlsFiles>,
     /// Who may call.
     pub auth: AuthSettings,
-    /// Which web pages may call.
+    /// Web origins that may call (CORS).
     pub cors: CorsSettings,
-    /// Where the master keys are, and keys made ahead.
+    /// Master keys, pre-generated keys and the key cache.
     pub keys: KeySettings,
     /// The port for operators.
     pub admin: AdminSettings,
-    /// How the server stops.
+    /// Shutdown.
     pub shutdown: ShutdownSettings,
     /// The vaults.
     pub vaults: VaultsConfig,
@@ -69,7 +68,7 @@ pub struct Config {
     pub plugins: Vec<PluginSettings>,
     /// Outgoing connections, to CAs above all.
     pub outbound: OutboundSettings,
-    /// What callers may ask for, and how much is done at once.
+    /// Limits on requests and on concurrent work.
     pub limits: Limits,
     /// The port.
     pub listener: ListenerOptions,
@@ -103,7 +102,7 @@ impl Default for Config {
     }
 }
 
-/// PEM files of the port's certificate.
+/// PEM files of the server certificate.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
@@ -113,7 +112,7 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// What the command line said; each wins over the file.
+/// Values from the command line; each overrides the file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Overrides {
     pub data_dir: Option<PathBuf>,
@@ -131,19 +130,19 @@ pub struct Overrides {
 pub enum ConfigError {
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// The text says line, column and what was expected.
+    /// The text has the line, the column and what was expected.
     #[error("the configuration file {} cannot be used:\n{source}", path.display())]
     Parse { path: PathBuf, source: Box<toml::de::Error> },
     #[error("in development mode the server listens on loopback only, not on {0}; use 127.0.0.1 or [::1]")]
     DevOnNetwork(SocketAddr),
     #[error(
-        "outside development mode callers must prove who they are: set tokens_file in [auth] (make a token with \
-         `certmint token new NAME`), or add --dev on a machine of your own"
+        "outside development mode callers must authenticate: set tokens_file in [auth] (make a token with \
+         `certmint token new NAME`), or use --dev on your own machine"
     )]
     NoAuthentication,
     #[error(
-        "outside development mode the port needs a certificate: set certificate and key in [tls], or add --dev on a \
-         machine of your own"
+        "outside development mode the server needs a certificate: set certificate and key in [tls], or use --dev on \
+         your own machine"
     )]
     NoCertificate,
     #[error(
@@ -153,14 +152,14 @@ pub enum ConfigError {
     WatchAboveHttp { watch: usize, http: u32 },
     #[error(
         "shutdown.spread ({}) must be below {}, the shortest of listener.drain, listener.age_grace and \
-         listener.hard_stop: what is open then is cut",
+         listener.hard_stop: requests still open at that time are cut",
         duration::to_text(*spread), duration::to_text(*cut)
     )]
     SpreadAboveDrain { spread: Duration, cut: Duration },
 }
 
 impl Config {
-    /// Over how long the streams of a server that stops are closed.
+    /// The time over which streams are closed during shutdown.
     pub fn stream_spread(&self) -> Duration {
         self.shutdown.spread(self.dev, self.streams_are_cut_after())
     }
@@ -169,7 +168,7 @@ impl Config {
         self.listener.drain.min(self.listener.age_grace).min(self.listener.hard_stop)
     }
 
-    /// The defaults, then the file, then the command line; then what must hold between settings.
+    /// The defaults, then the file, then the command line; then checks across settings.
     pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
         let mut config = match file {
             None => Self::default(),
@@ -209,7 +208,7 @@ impl Config {
 }
 
 impl Config {
-    /// What the server needs beside development mode: the certificate of the port, and the tokens.
+    /// Requirements outside development mode: the server certificate, and the tokens.
     pub fn for_others(&self) -> Result<(&TlsFiles, &Path), ConfigError> {
         let tokens = self.auth.tokens_file.as_deref().ok_or(ConfigError::NoAuthentication)?;
         Ok((self.tls.as_ref().ok_or(ConfigError::NoCertificate)?, tokens))
@@ -275,13 +274,13 @@ mod tests {
             ("dev = true\nlisen = '127.0.0.1:1'", "line 2", "unknown field `lisen`"),
             ("\n\n[limits]\nkey_que = 1", "line 4", "unknown field `key_que`"),
             ("[limits]\nkey_queue = 0", "line 2", "nonzero"),
-            ("[limits]\nkey_queue_share = 101", "line 2", "101 is not a share in percent"),
+            ("[limits]\nkey_queue_share = 101", "line 2", "101 is not a percentage from 1 to 100"),
             ("[listener]\nmax_age = '5 minutes'", "line 2", "`5 minutes` is not a duration"),
             ("listen = 'localhost'", "line 1", "invalid socket address"),
-            ("base_domain = 'a..b'", "line 1", "is no domain"),
+            ("base_domain = 'a..b'", "line 1", "is not a domain"),
             ("dev = ", "line 1", "TOML parse error"),
             ("[keys]\nready_rsa_2048 = 70_000", "line 2", "integer `70000`, expected u16"),
-            ("[admin]\nlisten = 'here'", "line 2", "`here` is no address and port"),
+            ("[admin]\nlisten = 'here'", "line 2", "`here` is neither an address and port"),
             ("[auth]\ntoken_file = 't'", "line 2", "unknown field `token_file`"),
             ("[vaults]\nretention_days = 91", "line 2", "91 is out of range: use 7 to 90"),
             ("[vaults.named.a]\nretention = 7", "line 2", "unknown field `retention`"),

@@ -1,5 +1,5 @@
-//! What strangers can send, read as the server reads it and then thrown away: for `make fuzz`, and for the tests that
-//! play the same bytes. Each function answers whether the bytes were read; nothing of what was read leaves it.
+//! Entry points for fuzzing: they parse untrusted input as the server does and drop the result. Used by `make fuzz` and
+//! by the tests that run the same bytes. Each function returns whether the bytes were accepted.
 
 use crate::domain::policy::{ContentType, Policy};
 use crate::domain::{PolicyInput, RequestId, Timestamp, VaultName, Version};
@@ -37,7 +37,7 @@ pub const TARGETS: [Target; 11] = [
 /// The master key that the seeds of `backup` were sealed with. It guards nothing else.
 pub const MASTER_KEY: &str = "fuzzing AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// The password that the seeds have, where they have one.
+/// The password of the seeds that have one.
 const PASSWORD: &str = "secret";
 
 /// All inputs are read at one instant, so that each does the same whenever it is read.
@@ -45,7 +45,8 @@ fn now() -> Timestamp {
     Timestamp::from_seconds(1_800_000_000)
 }
 
-/// A PKCS#12 file in DER or whatever else is read in its place, as an import and as a chain, with a password and without.
+/// A PKCS#12 file in DER or whatever else is read in its place, as an import and as a chain, with a password and
+/// without.
 pub fn pfx(bytes: &[u8]) -> bool {
     let imported = [PASSWORD, ""].map(|password| imports(bytes, password));
     imported.contains(&true) | parse(bytes).is_ok()

@@ -1,8 +1,8 @@
 //! certmint: a certificate service with a gRPC contract and the REST API of Key Vault certificates.
 //!
 //! The map: `transport` parses and answers, `service` holds the use cases, `domain` the rules;
-//! `store` and `issuer` are ports with adapters, `keys` makes and guards keys, `worker` moves
-//! pending operations on, `app` puts it all together. `ARCHITECTURE.md` has the arrows.
+//! `store` and `issuer` are ports with adapters, `keys` makes and protects keys, `worker` advances pending operations,
+//! `app` is the composition root. `ARCHITECTURE.md` has the allowed dependencies.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 pub mod app;

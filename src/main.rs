@@ -1,4 +1,4 @@
-//! The binary: reads the command line, and hands over.
+//! The binary: parses the command line and dispatches.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use certmint::cli::{self, Cli, Command};
@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The error and its causes; what a wrapper says already is not said again.
+/// The error and its causes, without repetitions.
 fn ended(how: Result<(), certmint::app::AppError>) -> ExitCode {
     let Err(error) = how else { return ExitCode::SUCCESS };
     let mut text = error.to_string();

@@ -1,5 +1,5 @@
-//! What the server counts and measures of itself, and the text in which monitoring reads it
-//! (OpenMetrics 1.0, which Prometheus reads as well). It knows nothing of the rest: who counts calls it.
+//! The metrics of the server, in OpenMetrics 1.0 text, which Prometheus also reads. This module depends on no other:
+//! those who count call it.
 
 mod budget;
 mod labels;
@@ -48,7 +48,7 @@ pub struct Metrics {
     pub worker_steps_failed: Counter,
     /// Due records that were set aside, because this version has no job for their kind.
     pub worker_parked: Counter,
-    /// Steps that run now.
+    /// Steps running.
     pub worker_running: Gauge,
     /// 1 while the last look at the store found at least as much due work as there were places.
     pub worker_saturated: Gauge,
@@ -90,7 +90,7 @@ struct Scalars {
     keys_not_run: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
-/// The state of the port, as its own counters tell it.
+/// The state of the port, from its own counters.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Port {
     pub open: u64,
@@ -180,26 +180,26 @@ impl Metrics {
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         r.register("certmint_build", "The version of the program", build);
         self.operations.register(r);
-        add(r, "certmint_http_requests", "REST requests that were answered", &self.http);
-        add(r, "certmint_http_request_duration_seconds", "Time to the head of the answer", &self.http_seconds);
-        add(r, "certmint_grpc_requests", "gRPC calls whose answer began", &self.grpc);
-        add(r, "certmint_grpc_request_duration_seconds", "Time to the head of the answer", &self.grpc_seconds);
+        add(r, "certmint_http_requests", "REST requests answered", &self.http);
+        add(r, "certmint_http_request_duration_seconds", "Time to the response headers", &self.http_seconds);
+        add(r, "certmint_grpc_requests", "gRPC calls whose response was started", &self.grpc);
+        add(r, "certmint_grpc_request_duration_seconds", "Time to the response headers", &self.grpc_seconds);
         add(r, "certmint_unauthenticated_requests", "Requests without credentials or with wrong ones", &self.refused);
-        add(r, "certmint_store_call_duration_seconds", "Calls of the store", &self.store_seconds);
-        let text = "Reads of a record that does not verify: it was changed or moved outside certmint";
+        add(r, "certmint_store_call_duration_seconds", "Calls to the store", &self.store_seconds);
+        let text = "Reads of records that do not verify because they were changed or moved outside certmint";
         add(r, "certmint_store_records_refused", text, &self.scalars.records_refused);
-        add(r, "certmint_issuer_call_duration_seconds", "Calls of issuers", &self.issuer_seconds);
+        add(r, "certmint_issuer_call_duration_seconds", "Calls to issuers", &self.issuer_seconds);
         let text = "Issuer objects by how their last call from this replica ended, within the last hour";
         add(r, "certmint_issuers", text, &self.issuers);
-        add(r, "certmint_worker_steps", "Steps of pending operations that were begun", &self.worker_steps);
+        add(r, "certmint_worker_steps", "Steps of pending operations started", &self.worker_steps);
         add(r, "certmint_worker_steps_failed", "Steps that ended with an error", &self.worker_steps_failed);
         let text = "Due records that were set aside until a newer version takes them up";
         add(r, "certmint_worker_records_parked", text, &self.worker_parked);
-        add(r, "certmint_worker_steps_running", "Steps that run now", &self.worker_running);
-        let text = "1 while the last look found at least as much due work as there were places";
+        add(r, "certmint_worker_steps_running", "Steps running", &self.worker_running);
+        let text = "1 while the last poll found at least as much due work as free slots";
         add(r, "certmint_worker_saturated", text, &self.worker_saturated);
         add(r, "certmint_key_jobs", "Jobs of the key workers", &self.levels);
-        let text = "Time of a core that the waiting jobs of the key workers are expected to take";
+        let text = "CPU time that the waiting jobs of the key workers are expected to take";
         add(r, "certmint_key_queue_seconds", text, &self.scalars.key_time);
         add(
             r,
@@ -207,9 +207,9 @@ impl Metrics {
             "Jobs of the key workers that were not run, by cause",
             &self.scalars.keys_not_run,
         );
-        add(r, "certmint_ready_keys", "RSA keys made ahead", &self.scalars.ready_keys);
-        add(r, "certmint_watch_streams", "Watch streams that are open", &self.scalars.streams);
-        add(r, "certmint_watch_events_delivered", "Events that streams were given", &self.watch_delivered);
+        add(r, "certmint_ready_keys", "RSA keys generated in advance", &self.scalars.ready_keys);
+        add(r, "certmint_watch_streams", "Open watch streams", &self.scalars.streams);
+        add(r, "certmint_watch_events_delivered", "Events delivered to watch streams", &self.watch_delivered);
         let text = "Events of the log that cannot be read, and are passed over";
         add(r, "certmint_watch_events_unreadable", text, &self.scalars.events_unreadable);
         add(r, "certmint_watch_streams_ended", "Watch streams that ended, by reason", &self.watch_ended);
@@ -217,19 +217,19 @@ impl Metrics {
         add(r, "certmint_watch_event_age_seconds", text, &self.watch_event_age);
         add(r, "certmint_watch_tail_revision", "The newest revision that was read", &self.scalars.tail_revision);
         add(r, "certmint_store_head_revision", "The newest revision known to exist", &self.scalars.head_revision);
-        let text = "For how long the log has been ahead of what was read of it";
+        let text = "How long the log has been ahead of what this replica has read";
         add(r, "certmint_watch_tail_lag_seconds", text, &self.scalars.tail_lag);
-        add(r, "certmint_connections", "Connections that are open", &self.scalars.connections);
-        add(r, "certmint_connections_accepted", "Connections that were let in", &self.scalars.accepted);
+        add(r, "certmint_connections", "Open connections", &self.scalars.connections);
+        add(r, "certmint_connections_accepted", "Connections accepted", &self.scalars.accepted);
         add(r, "certmint_connections_refused", "Connections closed at once, by limit", &self.totals);
-        add(r, "certmint_connections_aged", "Connections asked to go for their age", &self.scalars.aged);
-        add(r, "certmint_connections_cut", "Connections cut at the end of their grace", &self.scalars.cut);
+        add(r, "certmint_connections_aged", "Connections asked to close because of their age", &self.scalars.aged);
+        add(r, "certmint_connections_cut", "Connections cut at the end of their grace period", &self.scalars.cut);
         add(r, "certmint_tls_handshakes_failed", "TLS handshakes that failed", &self.scalars.handshakes_failed);
         add(r, "certmint_accept_errors", "Failures to accept a connection", &self.scalars.accept_errors);
         self.budget.register(r);
-        let text = "When the certificate of the port ends; 0 in development mode";
+        let text = "When the server certificate expires; 0 in development mode";
         add(r, "certmint_tls_certificate_not_after_timestamp_seconds", text, &self.scalars.tls_not_after);
-        add(r, "certmint_reloads", "Files that were read again, by outcome", &self.reloads);
+        add(r, "certmint_reloads", "Files reloaded, by outcome", &self.reloads);
         add(r, "certmint_ready", "What /readyz says: 1 ready, 0 not", &self.scalars.ready);
         r.register_collector(Box::new(process::Process));
         self.registry = registry;
@@ -268,7 +268,7 @@ impl Metrics {
         }
     }
 
-    /// Somebody came without credentials that are accepted.
+    /// Counts a request without accepted credentials.
     pub fn unauthenticated(&self, api: &'static str) {
         self.refused.get_or_create(&[("api", api)]).inc();
     }
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_that_nobody_knows_share_one_label() {
+    fn unknown_methods_share_one_label() {
         let metrics = Metrics::new();
         for n in 0..50 {
             let method = http::Method::from_bytes(format!("X{n}").as_bytes()).unwrap();

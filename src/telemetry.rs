@@ -1,4 +1,4 @@
-//! The log: where it goes, in which form, and what of it; and panics as lines of it.
+//! Logging: its destination, format and filter; panics are logged too.
 
 use serde::{Deserialize, Serialize};
 use std::io::IsTerminal;
@@ -7,7 +7,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// The variable that says what is logged; it wins over the configuration.
+/// The variable with the log filter; it overrides the configuration.
 pub const FILTER_VARIABLE: &str = "CERTMINT_LOG";
 
 /// The form of a line.
@@ -66,7 +66,7 @@ fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         let message = panic.payload_as_str().unwrap_or("a panic without a message");
-        tracing::error!(place, panic = message, "The program has a defect: a task panicked");
+        tracing::error!(place, panic = message, "A task panicked; this is a bug");
     }));
 }
 

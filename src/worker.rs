@@ -1,4 +1,4 @@
-//! Moves pending operations on: claims what is due, does one step of each, several at a time.
+//! Advances pending operations: claims what is due and does one step of each, several at a time.
 
 use crate::metrics::Metrics;
 use crate::service::Service;
@@ -15,7 +15,7 @@ pub struct WorkerOptions {
     pub concurrency: usize,
     /// Steps that took longer than a second, and wait for an issuer beside those places.
     pub waiting: usize,
-    /// The longest time between two looks at the store: what another process left behind, or a
+    /// The longest time between two polls of the store: what another process left behind, or a
     /// lease that ran out, is found then.
     pub poll: Duration,
     /// How long steps may go on after the shutdown began. What is cut is due again when its lease ends.
@@ -38,7 +38,7 @@ pub async fn run(service: Service, options: WorkerOptions, shutdown: Cancellatio
         let found = claim(&service, &places, &waiting, &steps).await;
         let wait = match (found, next) {
             (Claimed::Full, _) => {
-                // Every place is taken: the next look waits for a free one.
+                // All slots are taken: the next poll waits for a free one.
                 tokio::select! {
                     biased; // one order, so that a simulation repeats itself
                     place = places.acquire() => drop(place),
@@ -58,11 +58,14 @@ pub async fn run(service: Service, options: WorkerOptions, shutdown: Cancellatio
     }
     steps.close();
     if tokio::time::timeout(options.drain, steps.wait()).await.is_err() {
-        tracing::warn!(steps = steps.len(), "steps were cut by the shutdown; they are due again when their leases end");
+        tracing::warn!(
+            steps = steps.len(),
+            "steps were interrupted by the shutdown; they are due again when their leases end"
+        );
     }
 }
 
-/// A step that takes longer waits for somebody.
+/// A step that takes longer is waiting for something external.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// A step that runs; dropped when it ended, in a panic too.
@@ -118,7 +121,7 @@ async fn claim(service: &Service, places: &Arc<Semaphore>, waiting: &Arc<Semapho
                 biased;
                 done = &mut step => done,
                 () = tokio::time::sleep(SLOW) => {
-                    // Whoever only waits lets others work, as long as there is room to wait.
+                    // A waiting step frees its slot, up to the limit of waiting steps.
                     let room = waiting.try_acquire();
                     let _place = room.is_err().then_some(place);
                     step.await
@@ -126,7 +129,7 @@ async fn claim(service: &Service, places: &Arc<Semaphore>, waiting: &Arc<Semapho
             };
             if let Err(error) = done {
                 metrics.worker_steps_failed.inc();
-                tracing::error!(key, %error, "a step failed; it is repeated when its lease ends");
+                tracing::error!(key, %error, "a step failed; it will be retried when its lease ends");
             }
         });
     }

@@ -275,7 +275,7 @@ async fn a_burst_of_rsa_requests_is_served_from_the_keys_that_are_ready() {
 }
 
 #[tokio::test]
-async fn more_requests_than_the_queue_holds_are_told_to_come_back() {
+async fn requests_beyond_the_queue_are_told_to_retry() {
     let (keys, _) = keys(0);
     let policy = complete(input(KeyType::Rsa2048, "CN=a"));
     let by = caller();

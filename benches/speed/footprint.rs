@@ -44,7 +44,8 @@ pub(crate) async fn sizes() -> Result<Vec<Row>, Failure> {
     let begun = server.process.memory()?;
     server.settle().await?;
     let ready = server.process.memory()?;
-    let memory = format!("{} at the first answer, {} with 16 RSA keys made ahead", megabytes(begun), megabytes(ready));
+    let memory =
+        format!("{} at the first answer, {} with 16 RSA keys generated in advance", megabytes(begun), megabytes(ready));
     let release = binary();
     // Beside `release/`, where cargo puts what `make dist` builds.
     let dist = release.parent().and_then(Path::parent).map(|target| target.join("dist/certmint"));

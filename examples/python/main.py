@@ -1,9 +1,9 @@
 """A client of certmint.
 
-    main.py create NAME [ISSUER]   creates a certificate and tells each transition until the end
+    main.py create NAME [ISSUER]   creates a certificate and prints each transition until the end
                                    (issuer Self unless another is given; Unknown: somebody merges it by hand)
     main.py show NAME              shows the newest version of a certificate
-    main.py watch [PREFIX]         tells each transition of the certificates whose names begin so
+    main.py watch [PREFIX]         prints each transition of certificates with this name prefix
 
 Environment: CERTMINT_SERVER (localhost:8443), CERTMINT_CA (a file with the root to trust; else gRPC's own roots),
 CERTMINT_TOKEN (dev).

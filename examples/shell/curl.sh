@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A client of the REST face of certmint with curl and jq.
 #
-#     curl.sh create NAME [ISSUER]   creates a certificate and tells each transition until the end
+#     curl.sh create NAME [ISSUER]   creates a certificate and prints each transition until the end
 #                                    (issuer Self unless another is given; Unknown: somebody merges it by hand)
 #     curl.sh show NAME              shows the newest version of a certificate
 #

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A client of certmint with grpcurl and jq.
 #
-#     grpcurl.sh create NAME [ISSUER]   creates a certificate and tells each transition until the end
+#     grpcurl.sh create NAME [ISSUER]   creates a certificate and prints each transition until the end
 #                                       (issuer Self unless another is given; Unknown: somebody merges it by hand)
 #     grpcurl.sh show NAME              shows the newest version of a certificate
-#     grpcurl.sh watch [PREFIX]         tells each transition of the certificates whose names begin so
+#     grpcurl.sh watch [PREFIX]         prints each transition of certificates with this name prefix
 #
 # Environment: CERTMINT_SERVER (localhost:8443), CERTMINT_CA (a file with the root to trust; else those of the system),
 # CERTMINT_TOKEN (dev).

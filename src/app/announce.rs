@@ -1,4 +1,4 @@
-//! What a start and a command say to the person at the terminal.
+//! Terminal output of `serve` and of the store commands.
 
 use super::credentials;
 use crate::config::Config;

@@ -1,9 +1,9 @@
-//! Keys, passwords and master keys stay out of core dumps, and out of reach of debuggers of the same user.
+//! Disables core dumps and debugging by other processes of the same user, since memory holds keys and passwords.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-/// Forbids core dumps of this process, and that processes of the same user read its memory (`PR_SET_DUMPABLE`, prctl(2)).
-/// Call it once at start. Where the system refuses, the server runs all the same and the log says so.
+/// Forbids core dumps of this process, and that processes of the same user read its memory (`PR_SET_DUMPABLE`,
+/// prctl(2)). Call it once at start. Where the system refuses, the server runs all the same and the log says so.
 pub(super) fn forbid() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     for (what, done) in [
@@ -11,7 +11,10 @@ pub(super) fn forbid() {
         ("PR_SET_DUMPABLE", set_dumpable_behavior(DumpableBehavior::NotDumpable)),
     ] {
         if let Err(error) = done {
-            tracing::warn!(%error, "core dumps could not be forbidden ({what}): forbid them where the server is started");
+            tracing::warn!(
+                %error,
+                "core dumps could not be disabled ({what}): disable them in the environment that starts the server"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who is let in: the certificate of the port and the callers' tokens, and their files read again when they change.
+//! The server certificate and the callers' tokens, and their reload when the files change.
 
 use super::{AppError, part};
 use crate::clock::{Clock, SystemClock};
@@ -30,7 +30,7 @@ pub(super) struct Credentials {
 /// Reads what the configuration names; in development mode makes it.
 pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Credentials, AppError> {
     let auth = match &config.auth.tokens_file {
-        Some(file) => Auth::Tokens(Arc::new(Tokens::load(file).map_err(part("callers cannot be told apart"))?)),
+        Some(file) => Auth::Tokens(Arc::new(Tokens::load(file).map_err(part("callers cannot be authenticated"))?)),
         // Only development goes without: anything else was refused before.
         None => Auth::Development,
     };
@@ -45,7 +45,7 @@ pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Credentials, Ap
     }
     let (files, _) = config.for_others()?;
     let certificates = FileCertificates::load(&files.certificate, &files.key)
-        .map_err(part("the certificate of the port cannot be used"))?;
+        .map_err(part("the server certificate cannot be used"))?;
     let certificates = Arc::new(certificates);
     metrics.set_tls_not_after(certificates.not_after().unwrap_or(0));
     let tls = tls::with_resolver(certificates.clone()).map_err(part("TLS cannot be set up"))?;
@@ -57,7 +57,7 @@ fn now() -> OffsetDateTime {
 }
 
 impl Credentials {
-    /// Keeps tokens and certificate as their files are; no task where there are none.
+    /// Keeps tokens and certificate as their files are; no task if there are none.
     pub(super) fn reload(
         &self,
         metrics: Arc<Metrics>,
@@ -77,20 +77,20 @@ struct Files {
     tokens: Option<Arc<Tokens>>,
     certificates: Option<Arc<FileCertificates>>,
     metrics: Arc<Metrics>,
-    /// The last problem of each, so that one that stays is told once.
+    /// The last problem of each, so that a persisting one is logged once.
     told: [Option<String>; 2],
 }
 
 impl Files {
     async fn watch(mut self, shutdown: CancellationToken) {
         let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-            tracing::error!("SIGHUP cannot be received; changed files are found by looking");
+            tracing::error!("SIGHUP cannot be handled; changed files are found by polling");
             return self.look_until(shutdown).await;
         };
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = hangup.recv() => tracing::info!("SIGHUP: reading tokens and certificate again"),
+                _ = hangup.recv() => tracing::info!("SIGHUP: reloading tokens and certificate"),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             self.look().await;
@@ -112,7 +112,7 @@ impl Files {
             })
             .await;
             if told(&self.metrics, "tokens", reloaded, &mut self.told[0]) {
-                tracing::info!(file = %tokens.path().display(), tokens = tokens.count(), "The tokens were read again");
+                tracing::info!(file = %tokens.path().display(), tokens = tokens.count(), "Reloaded the tokens file");
             }
         }
         if let Some(certificates) = self.certificates.clone() {
@@ -124,7 +124,7 @@ impl Files {
             if told(&self.metrics, "tls", reloaded, &mut self.told[1]) {
                 let not_after = certificates.not_after().unwrap_or(0);
                 self.metrics.set_tls_not_after(not_after);
-                tracing::info!(not_after, "The certificate of the port was read again");
+                tracing::info!(not_after, "Reloaded the server certificate");
             }
         }
     }
@@ -156,7 +156,7 @@ fn told<E: Error>(metrics: &Metrics, file: &'static str, reloaded: Result<bool, 
             let problem = error.to_string();
             if last.as_ref() != Some(&problem) {
                 metrics.reloaded(file, false);
-                tracing::error!(file, %error, "a changed file cannot be used; what was read before stays in force");
+                tracing::error!(file, %error, "a changed file cannot be used; the previous content stays in effect");
                 *last = Some(problem);
             }
             false

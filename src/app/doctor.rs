@@ -1,4 +1,4 @@
-//! `certmint doctor --store`: looks at the records of a store without a server, and removes one that is of no use.
+//! `certmint doctor --store`: checks the records of a store without a server, and removes unusable ones.
 
 use super::store::{self, Opened};
 use super::{AppError, part, say, store_configuration};
@@ -8,7 +8,7 @@ use crate::service::{Finding, Inspection};
 use serde_json::json;
 use std::sync::Arc;
 
-/// Answers whether every record is well, or the one that was named was removed.
+/// Returns whether every record is well, or the one that was named was removed.
 pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> {
     let StoreDoctorArgs { store, remove, adopt, json } = arguments;
     let config = store_configuration(store)?;
@@ -25,7 +25,7 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
     }
     if adopt {
         inspection.adopt(clock.now()).await.map_err(part("the store cannot be written"))?;
-        let text = "the next start takes the store over as one of a version without authentication codes\n";
+        let text = "the next start adopts the store as one written by a version without authentication codes\n";
         say(&if json { format!("{}\n", json!({ "adopted": true })) } else { text.to_owned() });
         return Ok(true);
     }
@@ -53,7 +53,7 @@ fn as_text(count: usize, findings: &[Finding], inspection: &Inspection<'_>) -> S
         };
         text.push_str(&format!("      what to do: {advice}\n"));
     }
-    let kind = if inspection.is_marked() { "" } else { " of a store that is not marked as authenticated yet" };
+    let kind = if inspection.is_marked() { "" } else { " in a store that is not yet marked as authenticated" };
     text.push_str(&format!("{count} records{kind}, {} findings\n", findings.len()));
     text
 }

@@ -1,4 +1,4 @@
-//! Files of a first start that was killed: they hold private keys that nobody will use.
+//! Removes files of an interrupted first start: they hold private keys that are never used.
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_start_left_goes_and_nothing_else_does() {
+    fn only_files_of_a_killed_start_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let there = || {
             let mut names: Vec<String> = fs::read_dir(folder.path())

@@ -1,4 +1,4 @@
-//! A store that is timed: each call by what it did and how it ended.
+//! A store wrapper that measures each call, by kind and outcome.
 
 use crate::domain::Timestamp;
 use crate::metrics::Metrics;

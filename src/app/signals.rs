@@ -1,4 +1,4 @@
-//! The way to a stop: what a signal sets off, in which order.
+//! Shutdown on a signal, in order.
 
 use std::io;
 use std::time::Duration;
@@ -22,8 +22,8 @@ impl Signals {
         self.any().await;
         tracing::info!(
             delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            "stopping: not ready from now on, and after the delay open requests may end; a second signal ends the \
-             process at once"
+            "stopping: no longer ready; open requests are drained after the delay; a second signal ends the process \
+             at once"
         );
         draining.cancel();
         tokio::select! {

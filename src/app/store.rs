@@ -1,4 +1,4 @@
-//! Which store the configuration means, and what several replicas of one store have to share.
+//! Opens the configured store, and checks what replicas of one store must share.
 
 use super::{AppError, part};
 use crate::clock::{Clock, SystemClock};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-/// The password of the database, for those who have no file for it.
+/// The variable with the password of the database, if it is not in a file.
 const PASSWORD: &str = "CERTMINT_STORE_PASSWORD";
 
 /// The master keys themselves, in the form of their file: for replicas without a common folder.
@@ -24,15 +24,12 @@ const MASTER_KEYS: &str = "CERTMINT_MASTER_KEYS";
 #[derive(Debug, thiserror::Error)]
 enum MasterKeysError {
     #[error(
-        "the store is in use already, and {} does not exist: a new master key could not open what was sealed before; \
-         copy the file from another replica or from where it was saved, or set master_key_file in [keys] or \
-         {MASTER_KEYS}",
+        "the store already has data, and {} does not exist: a new master key could not decrypt it; copy the file from \
+         another replica or from a backup, or set master_key_file in [keys] or {MASTER_KEYS}",
         path.display()
     )]
     NoMasterKey { path: PathBuf },
-    #[error(
-        "{MASTER_KEYS} is set, and so is master_key_file in [keys]: it is not clear which are meant; take one away"
-    )]
+    #[error("both {MASTER_KEYS} and master_key_file in [keys] are set: remove one of them")]
     TwoMasterKeys,
 }
 
@@ -79,17 +76,17 @@ pub(super) fn must_exist(config: &Config) -> Result<(), AppError> {
     }
     let source = std::io::Error::new(
         std::io::ErrorKind::NotFound,
-        format!("there is no {}; name the folder of the server with --data-dir", path.display()),
+        format!("{} does not exist; give the data folder of the server with --data-dir", path.display()),
     );
     Err(part("the store cannot be opened")(source))
 }
 
-/// Answers what was done, for a person.
+/// Returns what was done, for a person.
 pub(super) async fn migrate(config: &Config) -> Result<String, AppError> {
     let cannot = "the store cannot be migrated";
     match &config.store.url {
         None => {
-            // Whoever asks for it has the time to write a large file anew.
+            // `migrate` may take the time to rewrite a large file.
             let options = SqliteOptions { rewrite: u64::MAX, ..SqliteOptions::default() };
             drop(Sqlite::open(&file(config), options).map_err(part(cannot))?);
             Ok(format!("{} is up to date", file(config).display()))

@@ -1,5 +1,5 @@
-//! The background tasks of a server. Without one of them it would go on to look healthy and do half of its work, so
-//! the end of any ends the process, and whoever runs it starts it again.
+//! Supervision of the background tasks. A server without one of them would look healthy but do half of its work, so the
+//! end of any task ends the process, and its supervisor restarts it.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,7 +20,7 @@ struct Task {
 }
 
 impl Background {
-    /// A task that ends when it is told to, and not before.
+    /// A task that may end only at shutdown.
     pub(super) fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.add(Task { name, once: false }, task);
     }
@@ -35,12 +35,12 @@ impl Background {
         self.names.insert(id, named);
     }
 
-    /// Waits for a task that ended though nobody told it to, or that panicked, and answers its name.
+    /// Waits for a task that panicked or ended before shutdown, and returns its name.
     pub(super) async fn failed(&mut self) -> &'static str {
         loop {
             match self.next().await {
                 Some((Task { name, .. }, Err(error))) => {
-                    tracing::error!(task = name, %error, "a background task ended badly");
+                    tracing::error!(task = name, %error, "a background task failed");
                     return name;
                 }
                 Some((Task { name, once: false }, Ok(()))) => return name,
@@ -50,11 +50,11 @@ impl Background {
         }
     }
 
-    /// Waits for all of them, after they were told to end.
+    /// Waits for all of them after shutdown was requested.
     pub(super) async fn end(mut self) {
         while let Some((Task { name, .. }, ended)) = self.next().await {
             if let Err(error) = ended {
-                tracing::error!(task = name, %error, "a background task ended badly");
+                tracing::error!(task = name, %error, "a background task failed");
             }
         }
     }

@@ -33,7 +33,7 @@ pub(super) async fn authenticate(service: Service, window: Duration, shutdown: C
             Ok(Authenticated::All) => return,
             Ok(Authenticated::Until(_)) => LOOK_EVERY.min(window).max(UPKEEP_EVERY),
             Err(error) => {
-                tracing::warn!(%error, "the records of the store could not be looked at; will retry");
+                tracing::warn!(%error, "the records of the store could not be scanned; will retry");
                 UPKEEP_EVERY
             }
         };

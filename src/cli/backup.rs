@@ -21,7 +21,7 @@ pub struct BackupArgs {
     /// The certificate
     name: String,
 
-    /// Where to write it; a file that is there is not overwritten [default: NAME.certmint-backup]
+    /// Where to write it; an existing file is not overwritten [default: NAME.certmint-backup]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -52,12 +52,7 @@ pub(super) async fn backup(session: &Session, output: Output, args: BackupArgs) 
     }
     output.result(
         || json!({ "certificate_name": name, "file": file }),
-        || {
-            format!(
-                "written to {}: keep it as a secret, and the master keys of the server apart from it",
-                file.display()
-            )
-        },
+        || format!("written to {}: keep it secret, and store the server's master keys separately", file.display()),
     )?;
     Ok(Exit::Done)
 }
@@ -76,7 +71,7 @@ impl RestoreArgs {
             Err(error) => Err(unreadable(&file, &error)),
             Ok(0) => Err(Failure::usage(format!("{} is empty", file.display()))),
             Ok(_) if value.len() as u64 > MAX_BYTES => {
-                Err(Failure::usage(format!("{} is larger than 64 MiB: that is no backup", file.display())))
+                Err(Failure::usage(format!("{} is larger than 64 MiB: it is not a backup", file.display())))
             }
             Ok(_) => Ok(RestoreCertificateRequest { vault_name: String::new(), value: value.into() }),
         }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// The commands of `certmint ca`.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum CaCommand {
-    /// Print certificates of an authority as PEM: of an issuer of the server, or of the server's own certificate
+    /// Print the certificates of an authority as PEM: a built-in CA of the server, or the CA of its TLS certificate
     Export(ExportArgs),
 }
 
@@ -59,10 +59,12 @@ async fn of_issuer(options: &ClientOptions, name: String, root: bool) -> Result<
     let issuer = issuer::fetch(&session, name).await?;
     let certificates = &issuer.ca_certificates;
     if certificates.is_empty() {
-        let message =
-            format!("the issuer {} (provider {}) has no CA certificates here", issuer.issuer_name, issuer.provider);
+        let message = format!(
+            "the issuer {} (provider {}) has no CA certificates on this server",
+            issuer.issuer_name, issuer.provider
+        );
         return Err(Failure::new(Exit::NotFound, message)
-            .advise("only built-in CAs (provider LocalCA) have them; ask others for theirs")
+            .advise("only built-in CAs (provider LocalCA) have them; get those of another CA from that CA")
             .boxed());
     }
     let from = if root { certificates.len() - 1 } else { 0 };
@@ -71,8 +73,8 @@ async fn of_issuer(options: &ClientOptions, name: String, root: bool) -> Result<
 
 fn of_server(options: &ClientOptions, data_dir: Option<&Path>) -> Result<String> {
     let file = data_dir.map(|folder| folder.join(CA_FILE)).or_else(|| ca_file(options)).ok_or_else(|| {
-        Failure::new(Exit::Usage, "there is no CA file here")
-            .advise("say where: --data-dir DIR of a development server, --ca FILE, or --issuer NAME for a built-in CA")
+        Failure::new(Exit::Usage, "no CA file was found")
+            .advise("give --data-dir DIR of a development server, --ca FILE, or --issuer NAME for a built-in CA")
             .boxed()
     })?;
     Ok(pem::certificates(read_certificates(&file)?.iter().map(AsRef::as_ref)))

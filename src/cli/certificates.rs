@@ -28,7 +28,7 @@ pub struct CsrArgs {
     /// The certificate
     name: String,
 
-    /// Only if the present operation is this one
+    /// Only if the current operation has this request_id
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 }
@@ -48,7 +48,7 @@ pub(super) async fn get(session: &Session, output: Output, args: GetArgs) -> Res
     }
     if certificate.cer.is_empty() {
         return Err(Failure::new(Exit::NotFound, format!("{name} has not been issued yet"))
-            .advise(format!("see how far it is: certmint pending show {name}"))
+            .advise(format!("check its progress: certmint pending show {name}"))
             .boxed());
     }
     let chain = std::iter::once(&certificate.cer).chain(&certificate.chain).map(AsRef::as_ref);

@@ -1,11 +1,11 @@
-//! A host that stands in the common name alone. Clients of TLS look at the alternative names only (RFC 6125 section
-//! 6.4.4, RFC 9525 section 2), so it is put there too.
+//! Copies a host in the common name to the alternative names, since TLS clients only check those (RFC 6125 section
+//! 6.4.4, RFC 9525 section 2).
 
 use crate::proto::v1::{CertificatePolicy, SubjectAlternativeNames};
 use std::net::IpAddr;
 
 /// Adds the common name of the subject to a policy that names no alternative name, where it is a host or an address.
-/// Answers what to tell about it.
+/// Returns a note about it.
 pub(super) fn as_alternative_name(policy: &mut CertificatePolicy) -> Option<String> {
     let x509 = policy.x509_properties.as_mut()?;
     if x509.subject_alternative_names.is_some() {
@@ -24,11 +24,11 @@ pub(super) fn as_alternative_name(policy: &mut CertificatePolicy) -> Option<Stri
     };
     x509.subject_alternative_names = Some(names);
     Some(format!(
-        "added --san {kind}:{name}: TLS clients do not look at the common name. Give --san yourself for other names."
+        "added --san {kind}:{name}, since TLS clients ignore the common name. Use --san to choose the names yourself."
     ))
 }
 
-/// The value of the first CN of a subject in RFC 4514 text; `None` where it has escapes, which no host has.
+/// The value of the first CN of a subject in RFC 4514 text; `None` if it has escapes, which no host has.
 fn common_name(subject: &str) -> Option<String> {
     let value = subject.split([',', '+', ';']).find_map(|part| {
         let (kind, value) = part.split_once('=')?;

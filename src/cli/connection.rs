@@ -1,4 +1,4 @@
-//! The connection to a server: TLS, the token, deadlines, and the repetition of calls that allow it.
+//! The connection to a server: TLS, the token, deadlines, and retries of calls that allow it.
 
 use super::Result;
 use super::failure::{Exit, Failure, seconds};
@@ -17,7 +17,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Response};
 
-/// Of a call, where `--timeout` says nothing.
+/// Of a call without `--timeout`.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Of TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(45);
 /// For the answer to a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often a call is made before its error is believed.
+/// How often a call is attempted before its error is reported.
 const ATTEMPTS: u32 = 4;
 /// A list of a thousand operations with their requests takes a few MB.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -142,7 +142,7 @@ impl Session {
         let limit = self.timeout.unwrap_or(CALL_TIMEOUT);
         let deadline = Instant::now() + limit;
         let out_of_time =
-            || Failure::timed_out("no answer from the server", limit).advise("give it more: --timeout 60s");
+            || Failure::timed_out("no answer from the server", limit).advise("allow more time: --timeout 60s");
         let mut attempt = 1;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -192,7 +192,7 @@ async fn connect(endpoint: &Endpoint, server: &str, limit: Option<Duration>) -> 
     let Ok(connected) = timeout(limit, endpoint.connect()).await else {
         let message = format!("no connection to {server} within {}", seconds(limit));
         return Err(Failure::new(Exit::Unavailable, message)
-            .advise("is the address right, and the way to it open?")
+            .advise("check the address and the network (firewall, routing)")
             .boxed());
     };
     connected.map_err(|error| {
@@ -206,7 +206,7 @@ async fn connect(endpoint: &Endpoint, server: &str, limit: Option<Duration>) -> 
 
 fn bearer(token: &Secret) -> Result<MetadataValue<Ascii>> {
     let mut value = MetadataValue::try_from(format!("Bearer {}", token.reveal()))
-        .map_err(|_| Failure::usage("the token holds characters that no header can carry"))?;
+        .map_err(|_| Failure::usage("the token contains characters that are not allowed in a header"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -30,7 +30,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "UUID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     request_id: Option<String>,
 
-    /// Wait for the end of the operation
+    /// Wait until the operation ends
     #[arg(long)]
     wait: bool,
 }

@@ -1,4 +1,4 @@
-//! Whether the data folder of a server is closed to others.
+//! Checks the permissions of a server's data folder.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! `certmint doctor`: checks the way to a server and the server, one thing after the other. Changes nothing.
+//! `certmint doctor`: checks the connection to a server and the server itself, step by step. Changes nothing.
 
 use super::connection::Session;
 use super::failure::{Exit, Failure};
@@ -22,7 +22,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-/// Of each check, where `--timeout` says nothing.
+/// Of each check without `--timeout`.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A certificate of the server that ends sooner is worth a word.
 const SOON: u64 = 7 * 86_400;
@@ -39,7 +39,7 @@ const SERVICES: [&str; 5] = [
 /// Arguments of `certmint doctor`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DoctorArgs {
-    /// Check the rights of the data folder of a server on this machine too
+    /// Also check the permissions of the data folder of a server on this machine
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
@@ -51,13 +51,13 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "FILE", requires = "store")]
     config: Option<PathBuf>,
 
-    /// With --store: remove the record of this key, which does not verify or belongs to nothing; its name is the
+    /// With --store: remove the record with this key, which does not verify or belongs to nothing; naming it is the
     /// confirmation
     #[arg(long, value_name = "KEY", requires = "store")]
     remove: Option<String>,
 
-    /// With --store: after a version without authentication codes wrote to a store that was marked already, let the
-    /// next start take the store over once more; believes everything that is in it
+    /// With --store: after a version without authentication codes wrote to a store that was already marked, let the
+    /// next start adopt the store again; trusts everything that is in it
     #[arg(long, requires = "store", conflicts_with = "remove")]
     adopt: bool,
 }
@@ -139,7 +139,7 @@ async fn server(options: &ClientOptions, report: &mut Report) -> bool {
         }
         Err(_elapsed) => {
             let advice = "is there a TLS server on this port?".to_owned();
-            report.add("TLS", Err(("no answer to the greeting".to_owned(), advice)));
+            report.add("TLS", Err(("no answer to the TLS handshake".to_owned(), advice)));
             return false;
         }
     }
@@ -178,7 +178,7 @@ async fn health(session: &Session) -> Finding {
         if status != Ok(ServingStatus::Serving) {
             let what = if service.is_empty() { "the server" } else { service };
             let problem = format!("{what} is not serving");
-            return Err((problem, "it starts or stops, or cannot reach its store: see its log".to_owned()));
+            return Err((problem, "it is starting, stopping, or cannot reach its store: see its log".to_owned()));
         }
     }
     Ok("serving".to_owned())
@@ -225,7 +225,7 @@ fn methods(file: &FileDescriptorProto) -> Vec<String> {
         .collect()
 }
 
-/// The first bookmark of a watch tells the time of the server.
+/// The first bookmark of a watch has the time of the server.
 async fn clock(session: &Session) -> Finding {
     let told = |failure: Box<Failure>| told(*failure);
     let request =
@@ -252,21 +252,21 @@ async fn clock(session: &Session) -> Finding {
     if skew.abs() <= MAX_SKEW_SECONDS {
         Ok(finding)
     } else {
-        Err((finding, "set both clocks by NTP: certificates may look as if they were not valid yet".to_owned()))
+        Err((finding, "synchronize both clocks with NTP: new certificates may seem not yet valid".to_owned()))
     }
 }
 
 fn folder_rights(folder: &Path) -> Finding {
     match data_dir::exposed(folder) {
-        Ok(found) if found.is_empty() => Ok(format!("{} is closed to others", folder.display())),
+        Ok(found) if found.is_empty() => Ok(format!("{} is accessible only to its owner", folder.display())),
         Ok(found) => {
             let open: Vec<String> =
                 found.iter().map(|(path, mode, _)| format!("{} (mode {mode:04o})", path.display())).collect();
             let commands: Vec<&str> = found.iter().map(|(_, _, command)| command.as_str()).collect();
-            Err((format!("open to others: {}", open.join(", ")), commands.join(" && ")))
+            Err((format!("accessible to others: {}", open.join(", ")), commands.join(" && ")))
         }
         Err(error) => {
-            let advice = "give the folder of --data-dir of the server, and run this as its user".to_owned();
+            let advice = "give the server's data folder with --data-dir, and run this as its user".to_owned();
             Err((format!("cannot read {}: {error}", folder.display()), advice))
         }
     }

@@ -23,11 +23,11 @@ pub struct ExportArgs {
     #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
     version: String,
 
-    /// As PEM, whatever the policy says
+    /// As PEM, regardless of the policy
     #[arg(long)]
     pem: bool,
 
-    /// Write to this new file, readable by its owner alone [default: standard output]
+    /// Write to this new file, readable only by its owner [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -62,7 +62,7 @@ pub(super) async fn run(session: &Session, output: Output, args: ExportArgs) -> 
         return Ok(Exit::Done);
     }
     if matches!(secret.content, Some(Content::Pkcs12(_))) && io::stdout().is_terminal() {
-        return Err(Failure::usage("this is no text for a terminal: use --out FILE, --pem, or a pipe"));
+        return Err(Failure::usage("this is binary data: use --out FILE, --pem, or a pipe"));
     }
     output.raw(bytes)?;
     Ok(Exit::Done)

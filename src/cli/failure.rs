@@ -1,4 +1,4 @@
-//! Why a command ended without its result, and the exit code that says so to scripts.
+//! Errors of commands, and their exit codes.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What is told of a command that did not succeed.
+/// The report of a failed command.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) exit: Exit,
@@ -46,7 +46,7 @@ pub(super) struct Failure {
     pub(super) retry_after: Option<Duration>,
     /// What to do.
     pub(super) advice: Option<String>,
-    /// What lies behind it, outermost first.
+    /// Its causes, outermost first.
     pub(super) causes: Vec<String>,
 }
 
@@ -80,8 +80,8 @@ impl Failure {
 
     /// The server answered without a part that the contract promises.
     pub(super) fn incomplete_answer(part: &str) -> Box<Self> {
-        Self::new(Exit::Error, format!("the answer of the server has no {part}"))
-            .advise("is it a certmint server, and not older than this client? `certmint doctor` tells")
+        Self::new(Exit::Error, format!("the server's response has no {part}"))
+            .advise("is it a certmint server, and not older than this client? Check with `certmint doctor`")
             .boxed()
     }
 
@@ -162,7 +162,7 @@ impl Failure {
     }
 }
 
-/// An error and what lies behind it, without the repetitions that wrappers make.
+/// An error and its causes, without the repetitions that wrappers add.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut causes: Vec<String> = Vec::new();
     let mut next = Some(error);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn text_tells_the_message_first_and_causes_only_when_asked() {
+    fn text_has_the_message_first_and_causes_only_on_request() {
         let plain = "error: the policy cannot be used\n\
                      \x20 policy.x509_properties.subject: not an X.500 name\n\
                      \x20 reason: BAD_PARAMETER\n\

@@ -17,7 +17,7 @@ const MAX_ANSWER: u64 = 64 * 1024;
 /// Arguments of `certmint health`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct HealthArgs {
-    /// Ask whether it is ready for requests, not only whether it lives
+    /// Ask whether it is ready for requests, not only whether it is alive
     #[arg(long)]
     ready: bool,
 
@@ -48,10 +48,10 @@ pub(super) async fn run(output: Output, args: HealthArgs) -> Result<Exit> {
     let (status, body) = match asked {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
-        Err(_) => return Err(unreachable(format!("none within {} s", PATIENCE.as_secs()))),
+        Err(_) => return Err(unreachable(format!("timed out after {} s", PATIENCE.as_secs()))),
     };
     if status != 200 {
-        return Err(Failure::new(Exit::Error, format!("the server is not well: {status} {}", body.trim())).boxed());
+        return Err(Failure::new(Exit::Error, format!("the server is not healthy: {status} {}", body.trim())).boxed());
     }
     let state = if ready { "ready" } else { "alive" };
     output.result(|| json!({ "state": state }), || state.to_owned())?;
@@ -68,7 +68,7 @@ async fn ask(authority: &str, path: &str) -> std::io::Result<(u16, String)> {
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
-    let status = status.ok_or_else(|| std::io::Error::other("what answers there does not speak HTTP"))?;
+    let status = status.ok_or_else(|| std::io::Error::other("the answer is not HTTP"))?;
     Ok((status, body.to_owned()))
 }
 

@@ -30,15 +30,15 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
-    /// The private key cannot be exported again
+    /// Make the private key non-exportable
     #[arg(long)]
     not_exportable: bool,
 
-    /// The form in which the secret is handed out [default: that of the file]
+    /// The format in which the secret is returned [default: that of the file]
     #[arg(long, value_name = "FORM")]
     content_type: Option<ContentTypeArg>,
 
-    /// Who renews it later: an issuer, `Self`, or `Unknown` [default: Unknown]
+    /// The issuer for later renewals: an issuer of the vault, `Self`, or `Unknown` [default: Unknown]
     #[arg(long, value_name = "ISSUER", default_value = "", hide_default_value = true)]
     issuer: String,
 
@@ -46,7 +46,7 @@ pub struct ImportArgs {
     #[arg(long)]
     disabled: bool,
 
-    /// Keep the order of the certificates above the first
+    /// Keep the order of the certificates after the first
     #[arg(long)]
     preserve_order: bool,
 

@@ -1,4 +1,4 @@
-//! The values of an issuer as command line options, the password from where no one else sees it.
+//! The values of an issuer as command line options; passwords come from a file or standard input.
 
 use super::Result;
 use super::failure::Failure;
@@ -34,11 +34,11 @@ pub struct ValueArgs {
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     organization_id: Option<String>,
 
-    /// An administrator: "FIRST LAST <EMAIL> PHONE", each part may be missing [repeatable]
+    /// An administrator: "FIRST LAST <EMAIL> PHONE", each part is optional [repeatable]
     #[arg(long = "admin", value_name = "PERSON", value_parser = administrator)]
     administrators: Vec<AdministratorDetails>,
 
-    /// An option of the provider; of an option whose name ends in `_file`, the file to read its value from
+    /// An option of the provider; if its name ends in `_file`, the file to read its value from
     /// [repeatable]
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = named)]
     options: Vec<(String, String)>,
@@ -47,11 +47,11 @@ pub struct ValueArgs {
     #[arg(long = "secret-option", value_name = "NAME=FILE", value_parser = named)]
     secret_options: Vec<(String, String)>,
 
-    /// No certificate may be ordered from it
+    /// Do not allow certificates to be ordered from it
     #[arg(long, conflicts_with = "enabled")]
     disabled: bool,
 
-    /// Certificates may be ordered from it
+    /// Allow certificates to be ordered from it
     #[arg(long)]
     enabled: bool,
 }
@@ -150,7 +150,7 @@ fn secret_value((name, file): (String, String)) -> Result<(String, String)> {
     Ok((name, secret.to_string()))
 }
 
-/// The text without the line end that editors and `echo` put behind it.
+/// The text without the trailing line end that editors and `echo` add.
 pub(super) fn password(source: impl Read) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     source.take(MAX_PASSWORD_BYTES + 1).read_to_string(&mut text)?;

@@ -1,8 +1,8 @@
-//! The JSON of results: the messages of the contract with their field names, every field always there.
+//! The JSON of results: the messages of the contract with their field names, every field always present.
 //!
 //! Times are RFC 3339 texts, bytes standard base64, enums the names of the contract without their
-//! prefix; what a message leaves out is `null`, and of messages of which only one can be there, only that one is.
-//! `docs/cli.md` documents it. Made from the descriptors of the contract, so a new field is there by itself.
+//! prefix; an absent message is `null`, and of a oneof only the member that is set appears.
+//! `docs/cli.md` documents it. Made from the descriptors of the contract, so new fields appear automatically.
 
 use crate::proto::DESCRIPTOR_SET;
 use crate::proto::v1::{PendingActionType, PendingEventType, PendingStatus};

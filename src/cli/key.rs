@@ -1,4 +1,4 @@
-//! `certmint key show|sign|verify`: the private key does its work where it is.
+//! `certmint key show|sign|verify`: operations with the private key, which stays on the server.
 
 use super::connection::{Keys, Repeat, Session};
 use super::failure::{Exit, Failure};
@@ -22,7 +22,7 @@ pub enum KeyCommand {
     Show(KeyArgs),
     /// Sign a file; prints the signature in base64
     Sign(SignArgs),
-    /// Check a signature over a file; exits with 1 where it is not the key's
+    /// Verify a signature over a file; exits with 1 if it is not valid
     Verify(VerifyArgs),
 }
 
@@ -116,7 +116,7 @@ async fn verify(session: &Session, output: Output, args: VerifyArgs) -> Result<E
     };
     let answer = session.call(Repeat::Safe, request, Keys::verify);
     let valid = answer.await?.valid;
-    let words = if valid { "the signature is good" } else { "the signature is not of this key over this file" };
+    let words = if valid { "the signature is valid" } else { "the signature is not valid for this key and file" };
     output.result(|| json!({ "algorithm": word(algorithm), "valid": valid }), || words.to_owned())?;
     Ok(if valid { Exit::Done } else { Exit::Error })
 }
@@ -178,7 +178,7 @@ fn digest_of(path: &Path, algorithm: SignatureAlgorithm) -> Result<Vec<u8>> {
     Ok(context.finish().as_ref().to_vec())
 }
 
-/// A file that is signed as it is, up to more than any key can sign: the server says what is too long.
+/// The file that is signed as it is, up to more than any key can sign: the server refuses what is too long.
 fn whole(path: &Path) -> io::Result<Vec<u8>> {
     const ENOUGH: u64 = 1024;
     let mut bytes = Vec::new();

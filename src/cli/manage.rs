@@ -15,7 +15,7 @@ use serde_json::json;
 /// Arguments of `certmint list` and `certmint deleted list`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ListArgs {
-    /// Also certificates of which no version was completed
+    /// Also certificates without a completed version
     #[arg(long)]
     pending: bool,
 }
@@ -37,15 +37,15 @@ pub struct UpdateArgs {
     #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
     version: String,
 
-    /// Let it be used
+    /// Enable it
     #[arg(long, conflicts_with = "disable")]
     enable: bool,
 
-    /// Let it not be used
+    /// Disable it
     #[arg(long)]
     disable: bool,
 
-    /// A tag; all tags are replaced by those that are given [repeatable]
+    /// A tag; the given tags replace all existing ones [repeatable]
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = super::create::tag, conflicts_with = "no_tags")]
     tags: Vec<(String, String)>,
 
@@ -140,7 +140,7 @@ pub(super) async fn purge(session: &Session, output: Output, args: NameArgs) -> 
     let request = PurgeDeletedCertificateRequest { vault_name: session.vault(), certificate_name: name.clone() };
     let rpc = session.call(Repeat::Never, request, Certificates::purge_deleted_certificate);
     rpc.await?;
-    output.result(|| json!({ "certificate_name": name, "purged": true }), || format!("{name} is gone for good"))?;
+    output.result(|| json!({ "certificate_name": name, "purged": true }), || format!("{name} is purged"))?;
     Ok(Exit::Done)
 }
 

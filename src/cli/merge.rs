@@ -24,7 +24,7 @@ pub struct MergeArgs {
     /// standard input
     chain: PathBuf,
 
-    /// Only if the present operation is this one
+    /// Only if the current operation has this request_id
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 

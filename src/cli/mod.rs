@@ -84,9 +84,9 @@ impl Cli {
 pub enum Command {
     /// Run the server
     Serve(Box<ServeArgs>),
-    /// Bring the tables of a store up to date, and make them where there are none
+    /// Create the tables of a store, or bring them up to date
     Migrate(StoreArgs),
-    /// After a restore from a backup and before the start: make resume tokens of clients that saw more invalid
+    /// Invalidate all earlier resume tokens; run it after restoring a backup, before the start
     NewEpoch(StoreArgs),
     /// For whoever writes an issuer plug-in
     #[command(subcommand)]
@@ -101,16 +101,16 @@ pub enum Command {
 pub enum ClientCommand {
     /// Start the creation of a certificate, or of a new version of it
     Create(Box<create::CreateArgs>),
-    /// Look at, cancel and delete pending operations
+    /// Show, list, cancel and delete pending operations
     #[command(subcommand)]
     Pending(pending::PendingCommand),
-    /// Complete a pending operation with a certificate that was issued elsewhere
+    /// Complete a pending operation with a certificate issued elsewhere
     Merge(merge::MergeArgs),
     /// Import a certificate with its private key
     Import(import::ImportArgs),
     /// Print a certificate with its private key
     Export(export::ExportArgs),
-    /// Use the private key where it is
+    /// Use the private key on the server
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Print transitions of pending operations as they happen
@@ -121,25 +121,25 @@ pub enum ClientCommand {
     List(manage::ListArgs),
     /// List the versions of a certificate, newest first
     Versions(manage::NameArgs),
-    /// Change tags of a certificate, or whether it may be used
+    /// Change the tags of a certificate, or enable or disable it
     Update(manage::UpdateArgs),
     /// Delete a certificate with all its versions; it can be recovered
     Delete(manage::NameArgs),
-    /// Look at deleted certificates
+    /// Show and list deleted certificates
     #[command(subcommand)]
     Deleted(manage::DeletedCommand),
-    /// Bring a deleted certificate back
+    /// Recover a deleted certificate
     Recover(manage::NameArgs),
-    /// Remove a deleted certificate for good
+    /// Purge a deleted certificate: it cannot be recovered
     Purge(manage::NameArgs),
-    /// Look at and change the policy of a certificate
+    /// Show and change the policy of a certificate
     #[command(subcommand)]
     Policy(policies::PolicyCommand),
-    /// Write a certificate with all versions and keys into a sealed file
+    /// Back up a certificate with all versions and keys into an encrypted file
     Backup(backup::BackupArgs),
-    /// Bring a certificate back from such a file
+    /// Restore a certificate from a backup file
     Restore(backup::RestoreArgs),
-    /// The contacts of the vault
+    /// Show, set and delete the contacts of the vault
     #[command(subcommand)]
     Contacts(contacts::ContactsCommand),
     /// Vaults
@@ -147,20 +147,20 @@ pub enum ClientCommand {
     Vault(vault::VaultCommand),
     /// Print the signing request of a pending operation as PEM
     Csr(certificates::CsrArgs),
-    /// Set up certificate authorities
+    /// Set up and manage issuers (certificate authorities)
     #[command(subcommand)]
     Issuer(issuer::IssuerCommand),
-    /// Certificates of authorities
+    /// Export the certificates of authorities
     #[command(subcommand)]
     Ca(ca::CaCommand),
-    /// Check the connection to a server, and the server
+    /// Check the connection to a server, and the server itself
     Doctor(doctor::DoctorArgs),
-    /// Ask a server on this machine whether it lives, or is ready: 0 yes, 1 no
+    /// Ask a server on this machine whether it is alive, or ready: exits with 0 for yes, 1 for no
     Health(health::HealthArgs),
     /// Make bearer tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Print the completions for a shell
+    /// Print shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,

@@ -1,4 +1,4 @@
-//! What every client command takes: where the server is, whom to trust, and how to print.
+//! Options of every client command: the server, the trusted roots, and the output format.
 
 use super::failure::Failure;
 use std::fmt;
@@ -21,7 +21,8 @@ pub struct ClientOptions {
     )]
     pub server: String,
 
-    /// PEM file of the certificate authorities to trust [default: ./.certmint/ca.pem if there is one, else the system's]
+    /// PEM file of the certificate authorities to trust [default: ./.certmint/ca.pem if there is one, else the
+    /// system's]
     #[arg(long, global = true, env = "CERTMINT_CA", value_name = "FILE", help_heading = "Connection")]
     pub ca: Option<PathBuf>,
 
@@ -37,7 +38,7 @@ pub struct ClientOptions {
     )]
     pub vault: String,
 
-    /// Bearer token; better given by the variable, since others can see a command line
+    /// Bearer token; prefer the variable, since other users can see a command line
     #[arg(
         long,
         global = true,
@@ -63,11 +64,11 @@ pub struct ClientOptions {
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, help_heading = "Connection")]
     pub timeout: Option<Duration>,
 
-    /// How to print
+    /// Output format
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM", help_heading = "Output")]
     pub output: OutputFormat,
 
-    /// Print the causes of errors too
+    /// Also print the causes of errors
     #[arg(long, short = 'v', global = true, help_heading = "Output")]
     pub verbose: bool,
 }
@@ -124,7 +125,7 @@ impl ClientOptions {
                 let text = text.map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
                 let token = text.trim();
                 if token.is_empty() {
-                    return Err(Failure::usage(format!("{} holds no token", file.display())));
+                    return Err(Failure::usage(format!("{} contains no token", file.display())));
                 }
                 Ok(Some(Secret(token.to_owned())))
             }
@@ -164,7 +165,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn wrong_duration(text: &str) -> String {
-    format!("`{text}` is no duration above zero: write a whole number and ms, s, m or h, such as 30s")
+    format!("`{text}` is not a positive duration: write a whole number followed by ms, s, m or h, such as 30s")
 }
 
 #[cfg(test)]

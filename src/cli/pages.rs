@@ -1,4 +1,4 @@
-//! Lists that come in pages: all of their pages, as one list.
+//! Reads all pages of a list.
 
 use super::Result;
 use super::connection::{Client, Repeat, Session, Status};
@@ -11,7 +11,7 @@ use crate::proto::v1::{
 use std::mem::take;
 use tonic::{Request, Response};
 
-/// Half of what the contract allows: operations come with their requests.
+/// Half of what the contract allows, since operations contain their signing requests.
 const PAGE_SIZE: i32 = 500;
 
 /// A request for a page.
@@ -55,7 +55,7 @@ pages! {
 }
 
 impl Session {
-    /// All entries of a list, and what the last page says beside them. The request says neither size nor token.
+    /// All entries of a list, and the other fields of the last page. The request has neither size nor token.
     pub(super) async fn all<C: Client, M: PageRequest, P: Page>(
         &self,
         mut request: M,

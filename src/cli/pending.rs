@@ -17,7 +17,7 @@ pub enum PendingCommand {
     Show(OperationArgs),
     /// List pending operations, oldest first
     List(ListArgs),
-    /// Ask for the cancellation of an operation in progress
+    /// Request the cancellation of an operation in progress
     Cancel(OperationArgs),
     /// Delete a pending operation
     Delete(OperationArgs),
@@ -29,7 +29,7 @@ pub struct OperationArgs {
     /// The certificate
     name: String,
 
-    /// Only if the present operation is this one
+    /// Only if the current operation has this request_id
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 }
@@ -74,7 +74,7 @@ async fn cancel(session: &Session, output: Output, args: OperationArgs) -> Resul
 async fn delete(session: &Session, output: Output, args: OperationArgs) -> Result<Exit> {
     let OperationArgs { name, request_id } = args;
     let request = DeletePendingRequest { vault_name: session.vault(), certificate_name: name, request_id };
-    // The second of two deletions would be told that there is nothing.
+    // Not safe to repeat: a second deletion would get NOT_FOUND.
     let rpc = session.call(Repeat::Never, request, Certificates::delete_pending);
     print(output, rpc.await?.operation, None)
 }

@@ -16,7 +16,7 @@ pub enum PolicyCommand {
         /// The certificate
         name: String,
     },
-    /// Change the policy of a certificate, for versions to come; what no option names stays as it is
+    /// Change the policy of a certificate for future versions; anything not given stays as it is
     Set(Box<SetArgs>),
 }
 

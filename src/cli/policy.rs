@@ -11,13 +11,14 @@ use std::str::FromStr;
 
 /// Options that make a policy. Where none is given, the certificate keeps its present policy.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Policy (none of it: the present policy of the certificate)")]
+#[command(next_help_heading = "Policy (without any of these: the current policy of the certificate)")]
 pub(super) struct PolicyArgs {
     /// The subject, as RFC 4514 text: CN=example.com,O=Example
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     subject: Option<String>,
 
-    /// An alternative name: dns:, email:, ip:, uri: or upn: before it, else an address or a DNS name [repeatable]
+    /// A subject alternative name: with dns:, email:, ip:, uri: or upn: before it, else an IP address or a DNS name
+    /// [repeatable]
     #[arg(long = "san", value_name = "NAME")]
     sans: Vec<San>,
 
@@ -25,7 +26,7 @@ pub(super) struct PolicyArgs {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     issuer: Option<String>,
 
-    /// The type of certificate at the issuer
+    /// The certificate type, as the issuer calls it
     #[arg(long, value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
     certificate_type: Option<String>,
 
@@ -53,15 +54,15 @@ pub(super) struct PolicyArgs {
     #[arg(long = "key-usage", value_enum, value_name = "USAGE", ignore_case = true)]
     key_usages: Vec<KeyUsageArg>,
 
-    /// Keep the key in renewals
+    /// Reuse the key for renewals
     #[arg(long)]
     reuse_key: bool,
 
-    /// Never let the private key out
+    /// Make the private key non-exportable
     #[arg(long)]
     not_exportable: bool,
 
-    /// The form of the secret
+    /// The content type of the secret
     #[arg(long, value_enum, value_name = "FORM", ignore_case = true)]
     content_type: Option<ContentTypeArg>,
 }
@@ -132,17 +133,17 @@ impl FromStr for San {
             "email" => Ok(Self::Email(name)),
             "ip" => match name.parse::<IpAddr>() {
                 Ok(_) => Ok(Self::Ip(name)),
-                Err(error) => Err(format!("`{name}` is no address: {error}")),
+                Err(error) => Err(format!("`{name}` is not an IP address: {error}")),
             },
             "uri" => Ok(Self::Uri(name)),
             "upn" => Ok(Self::Upn(name)),
-            _ => Err(format!("`{kind}:` is no kind of name: write dns:, email:, ip:, uri: or upn:")),
+            _ => Err(format!("`{kind}:` is not a kind of name: use dns:, email:, ip:, uri: or upn:")),
         }
     }
 }
 
 impl PolicyArgs {
-    /// The policy, or nothing where no option was given.
+    /// The policy, or nothing if no option was given.
     pub(super) fn into_policy(self) -> Option<CertificatePolicy> {
         let Self {
             subject,
@@ -209,7 +210,7 @@ fn alternative_names(sans: Vec<San>) -> Option<SubjectAlternativeNames> {
     unless_default(names)
 }
 
-/// In a message of the contract a zero says that nothing was given; what the server takes it says itself.
+/// In a message of the contract zero means "not set"; the server checks other values.
 fn positive(text: &str) -> Result<i32, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| "use a whole number above 0, or leave the option out".to_owned())

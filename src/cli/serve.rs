@@ -1,5 +1,4 @@
-//! The arguments of `certmint serve` and of the commands for its store; the acts themselves are the
-//! composition root's.
+//! The arguments of `certmint serve` and of the commands for its store; the composition root carries them out.
 
 use super::Secret;
 use crate::config::AdminListen;
@@ -9,15 +8,15 @@ use std::path::PathBuf;
 /// The folder of a development server, and where clients look for its CA.
 pub const DEFAULT_DATA_DIR: &str = ".certmint";
 
-/// Arguments of `certmint serve`. Each wins over the configuration file; what is absent is left to it.
+/// Arguments of `certmint serve`. Each overrides the configuration file; absent ones are taken from it.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ServeArgs {
-    /// Development mode: a CA of its own, any bearer token, loopback only; without it the configuration file must
+    /// Development mode: its own CA, any bearer token, loopback only; without it the configuration file must
     /// have [auth] and [tls]
     #[arg(long)]
     pub dev: bool,
 
-    /// Where the store, the keys and, in development mode, the CA live
+    /// The folder of the store, the keys and, in development mode, the CA
     #[arg(long, value_name = "DIR", env = "CERTMINT_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
 
@@ -25,11 +24,12 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR:PORT", env = "CERTMINT_LISTEN")]
     pub listen: Option<SocketAddr>,
 
-    /// The address and port for operators (/livez, /readyz, /metrics, /openapi.json), or `off` [default: 127.0.0.1:9443; off with --dev]
+    /// The address and port for operators (/livez, /readyz, /metrics, /openapi.json), or `off` [default:
+    /// 127.0.0.1:9443; off with --dev]
     #[arg(long, value_name = "ADDR:PORT", env = "CERTMINT_ADMIN_LISTEN")]
     pub admin_listen: Option<AdminListen>,
 
-    /// The domain under which a first label names a vault
+    /// The base domain, below which the first label of a host names a vault
     #[arg(long, value_name = "DOMAIN", env = "CERTMINT_BASE_DOMAIN")]
     pub base_domain: Option<String>,
 
@@ -42,7 +42,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "URL", env = "CERTMINT_STORE", hide_env_values = true)]
     pub store: Option<Secret>,
 
-    /// The form of the log
+    /// The log format
     #[arg(long, value_enum, value_name = "FORM", env = "CERTMINT_LOG_FORMAT")]
     pub log_format: Option<LogForm>,
 }
@@ -50,7 +50,7 @@ pub struct ServeArgs {
 /// Arguments of `certmint migrate` and `certmint new-epoch`: which store is meant.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct StoreArgs {
-    /// Where the embedded store lives
+    /// The folder of the embedded store
     #[arg(long, value_name = "DIR", env = "CERTMINT_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
 
@@ -78,7 +78,7 @@ impl StoreArgs {
     }
 }
 
-/// The form of the log.
+/// The log format.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum LogForm {
     /// For people

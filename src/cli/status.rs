@@ -1,4 +1,4 @@
-//! A gRPC status as a failure of a command: what it says, its exit code, and what to do.
+//! Maps a gRPC status to a failure of a command: its message, exit code and advice.
 
 use super::failure::{Exit, Failure, chain};
 use crate::proto::code_name;
@@ -85,30 +85,32 @@ fn exit(status: &Status) -> Exit {
 fn advice(reason: Option<&str>, code: Code) -> Option<&'static str> {
     Some(match reason {
         Some("PENDING_IN_PROGRESS") => {
-            "wait for it: certmint watch --name NAME --until-terminal; or stop it: certmint pending cancel NAME"
+            "wait for it: certmint watch --name NAME --until-terminal; or cancel it: certmint pending cancel NAME"
         }
         Some("PENDING_NOT_IN_PROGRESS") => "look at it: certmint pending show NAME",
         Some("MERGE_FORBIDDEN") => "wait for its issuer, or cancel it first: certmint pending cancel NAME",
         Some("MERGE_KEY_MISMATCH") => "sign the request that `certmint csr NAME` prints",
         Some("REQUEST_ID_REUSED") => "choose another --request-id, or repeat the first call exactly",
         Some("CERTIFICATE_NOT_FOUND") => "check the name and --vault, or create it: certmint create NAME",
-        Some("PENDING_NOT_FOUND") => "see what there is: certmint pending list",
-        Some("ISSUER_NOT_FOUND") => "see what there is: certmint issuer list",
+        Some("PENDING_NOT_FOUND") => "list them: certmint pending list",
+        Some("ISSUER_NOT_FOUND") => "list them: certmint issuer list",
         Some("UNAUTHENTICATED" | "CREDENTIALS_EXPIRED") => "set CERTMINT_TOKEN to a valid bearer token",
         Some("CONTACTS_NOT_FOUND") => "set them: certmint contacts set EMAIL",
-        Some("VAULT_NOT_FOUND") => "see what there is: certmint vault list; or make it: certmint vault create NAME",
+        Some("VAULT_NOT_FOUND") => "list them: certmint vault list; or create it: certmint vault create NAME",
         Some("DELETED_BUT_RECOVERABLE") => {
-            "bring it back: certmint recover NAME; or free the name: certmint purge NAME"
+            "recover it: certmint recover NAME; or purge it to free the name: certmint purge NAME"
         }
-        Some("PURGE_PROTECTED") => "see when it goes by itself: certmint deleted show NAME",
+        Some("PURGE_PROTECTED") => "see when it is purged automatically: certmint deleted show NAME",
         Some("BEING_DELETED") => "try again in a moment",
         Some("THROTTLED" | "WATCH_LIMIT_EXCEEDED") => "try again later, with fewer calls or streams at a time",
         Some("RESUME_TOKEN_EXPIRED") => "watch again without --resume",
         Some("SERVER_DRAINING" | "WATCH_MAX_AGE" | "STORE_UNAVAILABLE") => "try again",
-        Some("INTERNAL") => "a defect of the server: its log says more",
+        Some("INTERNAL") => "an internal error of the server: see its log",
         _ => match code {
-            Code::Unimplemented => "is it a certmint server, and not older than this client? `certmint doctor` tells",
-            Code::Unavailable => "is the server running? `certmint doctor` tells",
+            Code::Unimplemented => {
+                "is it a certmint server, and not older than this client? Check with `certmint doctor`"
+            }
+            Code::Unavailable => "is the server running? Check with `certmint doctor`",
             _ => return None,
         },
     })

@@ -1,4 +1,4 @@
-//! A look at the TLS side of a server: who answers, under which names, and until when.
+//! Probes the TLS certificate of a server: its names and expiry.
 
 use super::trust::Trust;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
@@ -14,11 +14,11 @@ use x509_cert::ext::pkix::{SubjectAltName, name::GeneralName};
 /// The certificate that a server showed and that was found to be right.
 pub(super) struct Shown {
     pub(super) names: Vec<String>,
-    /// Seconds since 1970 at which it ends; nothing where the certificate cannot be read.
+    /// Seconds since 1970 at which it ends; nothing if the certificate cannot be read.
     pub(super) ends: Option<u64>,
 }
 
-/// Connects; the address that answered is told with it.
+/// Connects; returns the address that answered, too.
 pub(super) async fn connect(host: &str, port: u16) -> io::Result<(TcpStream, SocketAddr)> {
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
     let address = stream.peer_addr()?;

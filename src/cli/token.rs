@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 /// The commands of `certmint token`.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum TokenCommand {
-    /// Make a token; it is shown once, and only its hash goes into the server's tokens file
+    /// Make a bearer token; it is shown once, and the server's tokens file holds only its hash
     New(NewArgs),
 }
 
@@ -30,7 +30,7 @@ pub(super) fn new(output: Output, args: &NewArgs) -> Result<Exit> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     SystemRandom::new()
         .fill(&mut *bytes)
-        .map_err(|_| Failure::new(Exit::Error, "the system gives no random numbers").boxed())?;
+        .map_err(|_| Failure::new(Exit::Error, "the system provides no random numbers").boxed())?;
     let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes));
     let hash: String = digest(&SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let line = format!("{} {hash}", args.principal);

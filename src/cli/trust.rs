@@ -1,4 +1,4 @@
-//! The certificate authorities that a client trusts, and what to say when a server is not under them.
+//! The certificate authorities that a client trusts, and advice if the server's certificate is not from one of them.
 
 use super::failure::Failure;
 use super::options::ClientOptions;
@@ -52,7 +52,7 @@ pub(super) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'stati
     let certificates: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(Failure::usage(format!("{} holds no certificate in PEM form", file.display()))),
+        _ => Err(Failure::usage(format!("{} contains no PEM certificate", file.display()))),
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) fn advice(error: &(dyn Error + 'static)) -> Option<String> {
     Some(match tls_error(error)? {
         // A bad signature: another CA of the same name, such as that of a data folder that was made anew.
         TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-            "the server's certificate is not of a trusted CA: give that CA with --ca FILE (a development server \
+            "the server's certificate is not from a trusted CA: give that CA with --ca FILE (a development server \
              keeps it as ca.pem in its data folder)"
                 .to_owned()
         }
@@ -76,7 +76,7 @@ pub(super) fn advice(error: &(dyn Error + 'static)) -> Option<String> {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "the server's certificate is for other names: use one of them in --server".to_owned(),
         TlsError::InvalidMessage(_) => "is there a TLS server on this port?".to_owned(),
-        _ => "check --server and --ca; `certmint doctor` looks closer".to_owned(),
+        _ => "check --server and --ca, or run `certmint doctor`".to_owned(),
     })
 }
 

@@ -10,22 +10,22 @@ use serde_json::json;
 /// The commands of `certmint vault`.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum VaultCommand {
-    /// Make a vault; its settings stay as they are from then on
+    /// Create a vault; its settings cannot be changed later
     Create {
         /// The vault: 1 to 63 letters, digits and hyphens
         name: String,
-        /// For how many days a deletion can be undone: 7 to 90 [default: as the server is configured]
+        /// For how many days a deleted certificate can be recovered: 7 to 90 [default: that of the server]
         #[arg(long, value_name = "DAYS")]
         retention_days: Option<i32>,
-        /// Let nobody purge before that time is over
+        /// Forbid purging before that time has passed
         #[arg(long)]
         purge_protection: bool,
     },
-    /// List the vaults of the configuration and those that were made
+    /// List the vaults
     List,
     /// Print a vault
     Show {
-        /// The vault [default: the one that the other commands use]
+        /// The vault [default: that of --vault]
         name: Option<String>,
     },
 }

@@ -29,7 +29,7 @@ pub(super) async fn until_end(
         certificate_names: vec![operation.certificate_name.clone()],
         request_id: operation.request_id.clone(),
         resume_token,
-        // Counts only if the token has expired: an operation that ended meanwhile has to be told too.
+        // Counts only if the token has expired: an operation that ended meanwhile must be reported too.
         snapshot: WatchSnapshot::All.into(),
         ..Default::default()
     };
@@ -46,7 +46,7 @@ pub(super) async fn until_end(
     }
 }
 
-/// The exit code of an operation that has ended; what went wrong is a failure to tell.
+/// The exit code of an operation that has ended, or the failure to report.
 pub(super) fn verdict(operation: &PendingOperation) -> Result<Exit> {
     let name = &operation.certificate_name;
     match PendingStatus::try_from(operation.status) {
@@ -57,7 +57,7 @@ pub(super) fn verdict(operation: &PendingOperation) -> Result<Exit> {
         Ok(PendingStatus::Failed) => {
             let why = operation.error.as_ref().map(text::error_line).unwrap_or_default();
             let message = format!("the operation of {name} failed: {why}");
-            let advice = format!("when its cause is gone, create it again; see: certmint pending show {name}");
+            let advice = format!("fix the cause and create it again; see: certmint pending show {name}");
             Err(Failure::new(Exit::OperationFailed, message).advise(advice).boxed())
         }
         _ => {
@@ -94,9 +94,9 @@ async fn follow(
                 last = operation;
             }
             News::Interrupted { why, wait } => {
-                display.line(&format!("interrupted: {why}; going on in {}", seconds(wait)));
+                display.line(&format!("interrupted: {why}; resuming in {}", seconds(wait)));
             }
-            News::StartedAnew => display.line("the resume token has expired; reading the present state"),
+            News::StartedAnew => display.line("the resume token has expired; reading the current state"),
             News::Ended => return Err(Failure::incomplete_answer("end of the operation")),
         }
     }
@@ -120,7 +120,7 @@ fn out_of_time(operation: &PendingOperation, limit: Duration) -> Box<Failure> {
     let name = &operation.certificate_name;
     Failure::timed_out(&format!("the operation of {name} had not ended"), limit)
         .advise(format!(
-            "it goes on; wait for it: certmint watch --name {name} --request-id {} --until-terminal",
+            "it is still in progress; to wait for it: certmint watch --name {name} --request-id {} --until-terminal",
             operation.request_id
         ))
         .boxed()

@@ -31,19 +31,19 @@ pub struct WatchArgs {
     #[arg(long = "status", value_enum, value_name = "STATUS")]
     statuses: Vec<StatusArg>,
 
-    /// Go on from the token of an earlier message
+    /// Resume from the token of an earlier message
     #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
     resume: String,
 
-    /// What to tell first [default: all with --name or --request-id, else in-progress]
+    /// What to show first [default: all with --name or --request-id, else in-progress]
     #[arg(long, value_enum, value_name = "WHICH")]
     snapshot: Option<SnapshotArg>,
 
-    /// End when every operation that was shown has ended; needs --name or --request-id
+    /// Exit when every operation shown has ended; needs --name or --request-id
     #[arg(long)]
     until_terminal: bool,
 
-    /// Ask for a sign of life after this long without an event
+    /// Ask for a bookmark after this long without an event
     #[arg(long, value_name = "DURATION", value_parser = super::options::duration)]
     heartbeat: Option<Duration>,
 }
@@ -63,11 +63,11 @@ pub enum StatusArg {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 enum SnapshotArg {
-    /// Nothing: only what happens from now on
+    /// None: only changes from now on
     None,
     /// The operations in progress
     InProgress,
-    /// Every operation, ended ones too
+    /// Every operation, including ended ones
     All,
 }
 
@@ -91,10 +91,10 @@ pub(super) async fn run(session: &Session, output: Output, args: WatchArgs) -> R
                 }
             }
             News::Interrupted { why, wait } => {
-                output.note(&format!("interrupted: {why}; going on in {}", seconds(wait)));
+                output.note(&format!("interrupted: {why}; resuming in {}", seconds(wait)));
             }
             News::StartedAnew => {
-                output.note("the resume token has expired: starting anew; transitions since that token may be missing")
+                output.note("the resume token has expired: starting again; transitions since that token may be missing")
             }
             News::Ended => return Ok(Exit::Done),
         }
@@ -143,7 +143,7 @@ fn out_of_time(limit: Duration, resume_token: &str) -> Box<Failure> {
     if resume_token.is_empty() {
         return failure.boxed();
     }
-    failure.advise(format!("go on with: certmint watch --resume {resume_token}")).boxed()
+    failure.advise(format!("resume with: certmint watch --resume {resume_token}")).boxed()
 }
 
 impl From<StatusArg> for PendingStatus {

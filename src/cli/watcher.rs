@@ -1,4 +1,4 @@
-//! A watch that survives its connection: it resumes where it was, and tells repeats from news.
+//! A watch that reconnects: it resumes where it was and drops repeated events.
 
 use super::Result;
 use super::connection::{Session, backoff};
@@ -19,7 +19,7 @@ const FIRST_ATTEMPTS: u32 = 5;
 /// However long the server asks to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What a watch tells.
+/// An item of a watch.
 pub(super) enum News {
     Message(Box<WatchPendingResponse>),
     /// The stream broke; it is resumed after the wait.
@@ -27,7 +27,7 @@ pub(super) enum News {
         why: String,
         wait: Duration,
     },
-    /// The token was too old: what comes is a new snapshot, and events in between may be missing.
+    /// The token was too old: a new snapshot follows, and events in between may be missing.
     StartedAnew,
     /// The server ended the stream because every operation has ended.
     Ended,
@@ -67,7 +67,7 @@ impl<'a> Watcher<'a> {
         &self.request.resume_token
     }
 
-    /// Waits for news. Messages that were told before are left out.
+    /// Waits for the next message. Repeated messages are left out.
     pub(super) async fn next(&mut self) -> Result<News> {
         loop {
             if let Some(wait) = self.wait.take() {

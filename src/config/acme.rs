@@ -1,4 +1,4 @@
-//! What issuers that speak ACME need of this machine.
+//! ACME settings of this machine: the http-01 port and DNS hooks.
 
 use crate::domain::duration;
 use serde::{Deserialize, Serialize};
@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How ACME challenges are answered from here.
+/// How this server answers ACME challenges.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AcmeSettings {
-    /// The address and port that answers `http-01` over plain HTTP, such as `0.0.0.0:80`: the CA has to reach it at port
-    /// 80 of every host name that is ordered. Any replica answers for all. Default none.
+    /// The address and port that answers `http-01` over plain HTTP, such as `0.0.0.0:80`: the CA has to reach it
+    /// at port 80 of every host name that is ordered. Any replica can answer for all. Default none.
     pub http_listen: Option<SocketAddr>,
-    /// Programs that write DNS records, by the name that an issuer calls them with (`dns_hook`).
+    /// Programs that write DNS records, by the name that issuers use for them (`dns_hook`).
     pub hooks: BTreeMap<String, HookSettings>,
 }
 
@@ -22,12 +22,12 @@ pub struct AcmeSettings {
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HookSettings {
-    /// How it is called: as lego calls it, as lego does in raw mode, or as certbot calls its manual hooks.
+    /// The calling convention: lego, lego in raw mode, or certbot's manual hooks.
     #[serde(default)]
     pub form: HookForm,
     /// The program.
     pub program: PathBuf,
-    /// For certbot's form, the program that removes a record. Default none: records stay.
+    /// For certbot's convention, the program that removes a record. Default none: records stay.
     #[serde(default)]
     pub cleanup: Option<PathBuf>,
     /// Its environment, beside `PATH` and `HOME`.

@@ -1,10 +1,10 @@
-//! The domain under which vaults have their names.
+//! The base domain, below which each vault has a host name.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A DNS name in lower case without a dot at its end: at most 253 characters, labels of 1 to 63 letters, digits and
+/// A DNS name in lower case without a trailing dot: at most 253 characters, labels of 1 to 63 letters, digits and
 /// inner hyphens (RFC 1123 section 2.1).
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -38,7 +38,7 @@ impl FromStr for BaseDomain {
             Ok(Self(name))
         } else {
             Err(format!(
-                "`{text}` is no domain: write a DNS name such as vault.example.com, without a scheme or a port"
+                "`{text}` is not a domain: write a DNS name such as vault.example.com, without a scheme or a port"
             ))
         }
     }

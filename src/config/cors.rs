@@ -1,4 +1,4 @@
-//! Which web pages may call.
+//! Web origins that may call (CORS).
 
 use crate::transport::cors::Origin;
 use serde::{Deserialize, Serialize};

@@ -13,8 +13,8 @@ use std::time::Duration;
 pub struct Limits {
     /// The largest body of a REST request and the largest gRPC message taken, in bytes. Default 1 MiB.
     pub request_body_bytes: NonZeroUsize,
-    /// The largest backup of one certificate, in bytes; a request that brings one may be so large. Default 3 MiB, about
-    /// a thousand versions with RSA-2048 keys; more does not fit into what gRPC clients take without further ado.
+    /// The largest backup of one certificate, in bytes; a request with one may be this large. Default 3 MiB, about a
+    /// thousand versions with RSA-2048 keys; more would exceed the default message limit of gRPC clients.
     pub backup_bytes: NonZeroUsize,
     /// The largest certificate file of an import, and the largest list of a merge, in bytes as they were sent. Default
     /// 1 MiB; a chain has some KB. `request_body_bytes` bounds it too, in which base64 takes a third more.
@@ -24,10 +24,10 @@ pub struct Limits {
     /// Rounds of key derivation that the files of one import or merge may ask for. Default 8,000,000, which take a
     /// processor two to five seconds; files of Firefox ask for 3,600,000.
     pub import_rounds: NonZeroU64,
-    /// How long the body of a request may take to come. Default 30 s.
+    /// How long the body of a request may take to arrive. Default 30 s.
     #[serde(with = "duration")]
     pub body_read_timeout: Duration,
-    /// How long a request or a call may take to its answer, or the beginning of its stream. Default 60 s.
+    /// How long a request or a call may take until its response, or the start of its stream. Default 60 s.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
     /// Open watch streams of one connection. Default 256; must stay below `listener.max_concurrent_streams`.
@@ -36,36 +36,36 @@ pub struct Limits {
     pub watch_streams_per_principal: NonZeroUsize,
     /// Open watch streams of the process. Default 100,000.
     pub watch_streams: NonZeroUsize,
-    /// Requests that may wait for a thread that makes keys, whatever they cost, and the same number for those that sign:
-    /// each holds memory. Default 256.
+    /// Requests that may wait for a thread that generates keys, whatever their cost, and the same number for those that
+    /// sign, since each uses memory. Default 256.
     pub key_queue: NonZeroUsize,
-    /// How long the work that waits for these threads may be expected to take. What does not fit is answered 429 at
-    /// once, or takes the place of a request of the principal with the most work waiting. Default 30 s.
+    /// The longest expected time for the work that waits for these threads. Above it, a request is answered 429 at
+    /// once, or displaces one of the principal with the most work waiting. Default 30 s.
     #[serde(with = "duration")]
     pub key_queue_time: Duration,
-    /// How much of this time one principal may fill, in percent from 1 to 100. Default 75.
+    /// The share of this time for one principal, in percent from 1 to 100. Default 75.
     #[serde(deserialize_with = "percent")]
     pub key_queue_share: u8,
-    /// Pending operations that the worker moves on at the same time. Default 64.
+    /// Pending operations that the worker advances concurrently. Default 64.
     pub worker_concurrency: NonZeroUsize,
-    /// How long work belongs to the replica that took it; one that dies is succeeded after this time. A step is cut
-    /// at 80 % of it. Default 90 s.
+    /// The lease on claimed work: if a replica dies, another one takes over after this time. A step is cut off at 80 %
+    /// of it. Default 90 s.
     #[serde(with = "duration")]
     pub work_lease: Duration,
-    /// An issuer that has not decided after this long has failed, and is told to cancel. Default 30 days.
+    /// An issuer that has not decided after this long has failed, and its order is cancelled. Default 30 days.
     #[serde(with = "duration")]
     pub issuing_deadline: Duration,
     /// How long an issuer is asked to cancel an order whose operation was deleted or failed by its deadline. Default
     /// 30 days.
     #[serde(with = "duration")]
     pub cancelling_deadline: Duration,
-    /// Calls of one issuer that may take longer than a second at the same time. While there are as many, further
-    /// operations of this issuer wait, and those of others do not. Default 16.
+    /// Concurrent calls to one issuer that may take longer than a second. At this number further operations of this
+    /// issuer wait; those of others do not. Default 16.
     pub slow_calls_per_issuer: NonZeroUsize,
     /// Events are kept at least this long, so that a watcher can resume. Default 24 h.
     #[serde(with = "duration")]
     pub event_retention: Duration,
-    /// Events that are kept however old they are. Default 100,000.
+    /// The number of events that are kept regardless of their age. Default 100,000.
     pub events_kept: NonZeroUsize,
 }
 
@@ -113,7 +113,7 @@ fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
     if (1..=100).contains(&number) {
         Ok(number)
     } else {
-        Err(D::Error::custom(format!("{number} is not a share in percent: use 1 to 100")))
+        Err(D::Error::custom(format!("{number} is not a percentage from 1 to 100")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Settings of running the server: the operators' port, who may call, where master keys are, how it stops.
+//! Operational settings: the operators' port, authentication, master keys, shutdown.
 
 use super::BaseDomain;
 use crate::domain::duration;
@@ -13,15 +13,15 @@ use std::time::Duration;
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
     /// An address and port, or `off`. Default `127.0.0.1:9443`; off in development mode, where many servers may run
-    /// on one machine. Whoever reaches it reads the metrics.
+    /// on one machine. Anyone who can reach it can read the metrics.
     pub listen: AdminListen,
-    /// Names that requests to the port may have as their host, beside addresses, `localhost`, names without a dot, and
+    /// Host names that requests to the port may use, besides IP addresses, `localhost`, names without a dot, and
     /// the hosts of the TLS port. Default none.
     pub hosts: Vec<BaseDomain>,
-    /// How long the store may take to answer before the server is not ready. Default 2 s.
+    /// If the store takes longer than this to answer, the server is not ready. Default 2 s.
     #[serde(with = "duration")]
     pub store_timeout: Duration,
-    /// For how long the streams may be behind the log before the server is not ready. Default 10 s.
+    /// If streams are behind the log for longer than this, the server is not ready. Default 10 s.
     #[serde(with = "duration")]
     pub tail_lag: Duration,
 }
@@ -68,7 +68,7 @@ impl FromStr for AdminListen {
             address => address
                 .parse()
                 .map(Self::At)
-                .map_err(|_| format!("`{address}` is no address and port, such as 127.0.0.1:9443, and not `off`")),
+                .map_err(|_| format!("`{address}` is neither an address and port, such as 127.0.0.1:9443, nor `off`")),
         }
     }
 }
@@ -89,11 +89,11 @@ impl Serialize for AdminListen {
     }
 }
 
-/// Who may call. Every principal may do everything in every vault.
+/// Authentication. Every principal may do everything in every vault.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthSettings {
-    /// Lines of `principal sha256-hex`, one for each bearer token; needed outside development mode. Read again when it
+    /// Lines of `principal sha256-hex`, one for each bearer token; required outside development mode. Reloaded when it
     /// changes.
     pub tokens_file: Option<PathBuf>,
     /// Whether gRPC reflection needs no token: it shows the contract, no data. Default false; in development mode no
@@ -101,24 +101,24 @@ pub struct AuthSettings {
     pub open_reflection: bool,
 }
 
-/// Where the master keys are, how many private keys are made ahead, and how many stay opened.
+/// Master keys, pre-generated keys and the cache of private keys.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeySettings {
-    /// A file of master keys that is there already; replicas share one. Default `master.key` in the data folder, made
-    /// at the first start. The environment's `CERTMINT_MASTER_KEYS` holds the same text and takes its place.
+    /// An existing file of master keys; replicas share one. Default `master.key` in the data folder, created at the
+    /// first start. The variable `CERTMINT_MASTER_KEYS` can hold the same text instead.
     pub master_key_file: Option<PathBuf>,
-    /// RSA keys of 2048 bits that are made ahead while the server is idle, and wait in memory for the next requests;
-    /// 0 makes none. Default 16.
+    /// 2048-bit RSA keys that are generated in advance while the server is idle, and kept in memory; 0 disables it.
+    /// Default 16.
     pub ready_rsa_2048: u16,
     /// The same for 3072 bits. Default 0.
     pub ready_rsa_3072: u16,
     /// The same for 4096 bits. Default 0.
     pub ready_rsa_4096: u16,
-    /// Private keys that callers sign or decrypt with may stay opened in memory, so many of them; 0 opens them anew for
-    /// each use. Default 64.
+    /// The number of decrypted private keys that are cached in memory for signing and decryption; 0 disables the cache.
+    /// Default 64.
     pub opened: u16,
-    /// For so long after they were opened. Default 1 m.
+    /// The maximum age of a cached key. Default 1 m.
     #[serde(with = "duration")]
     pub opened_for: Duration,
 }
@@ -136,17 +136,16 @@ impl Default for KeySettings {
     }
 }
 
-/// How the server stops.
+/// Shutdown.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ShutdownSettings {
-    /// How long new connections are still taken after readiness and health have turned, so that balancers notice.
+    /// How long new connections are still accepted after the server reports not ready, so that load balancers notice.
     /// Default 5 s; none in development mode.
     pub delay: Option<Delay>,
-    /// Over how long open watch streams are closed after that, each at a moment of its own, so that their clients do
-    /// not all come to the other replicas at once. Below `listener.drain`, `listener.age_grace` and
-    /// `listener.hard_stop`, at which what is open is cut. Default 10 s, or two thirds of the shortest of those; none
-    /// in development mode.
+    /// The time over which open watch streams are then closed one by one, so that their clients do not all reconnect to
+    /// the other replicas at once. Must be below `listener.drain`, `listener.age_grace` and `listener.hard_stop`, after
+    /// which open requests are cut. Default 10 s, or two thirds of the shortest of those; none in development mode.
     pub spread: Option<Delay>,
 }
 
@@ -185,7 +184,7 @@ mod tests {
         assert_eq!(address("default", false).as_deref(), Some("127.0.0.1:9443"));
         assert_eq!((address("default", true), address("off", false)), (None, None));
         assert_eq!(address("[::]:1", true).as_deref(), Some("[::]:1"));
-        assert!("localhost:1".parse::<AdminListen>().unwrap_err().contains("not `off`"));
+        assert!("localhost:1".parse::<AdminListen>().unwrap_err().contains("nor `off`"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where records live: the embedded store, or a PostgreSQL database with how it is used.
+//! The choice of store: the embedded one, or a PostgreSQL database with its settings.
 
 use super::limits::at_least_one;
 use crate::domain::duration;
@@ -9,21 +9,21 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The store. Without `url` it is the embedded one in the data folder, and the other settings mean nothing.
+/// The store. Without `url` it is the embedded one in the data folder, and the other settings have no effect.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// A PostgreSQL database that several replicas may share: `postgres://user@host:5432/database?sslmode=verify-full`.
     /// Default none.
     pub url: Option<StoreUrl>,
-    /// A file with the password of the database, read again for each connection. Default none; the variable
-    /// `CERTMINT_STORE_PASSWORD` serves as well.
+    /// A file with the password of the database, read for each new connection. Default none; the variable
+    /// `CERTMINT_STORE_PASSWORD` can be used instead.
     pub password_file: Option<PathBuf>,
-    /// Bring the tables up to date at the start. Default yes; with no, `certmint migrate` has to be run.
+    /// Migrate the tables at startup. Default true; otherwise run `certmint migrate`.
     pub migrate: bool,
-    /// Connections that read; three more do the rest. Default 4.
+    /// Connections for reads; three more do the rest. Default 4.
     pub readers: NonZeroUsize,
-    /// Reads that may be under way. Default 1,024.
+    /// Reads that may be in progress. Default 1,024.
     pub read_queue: NonZeroUsize,
     /// Writes that may wait. Default 1,024.
     pub write_queue: NonZeroUsize,
@@ -42,17 +42,16 @@ pub struct StoreConfig {
     /// How long a statement may wait for a lock. Default 5 s.
     #[serde(with = "duration")]
     pub lock_timeout: Duration,
-    /// When the database ends the transaction of a replica that says nothing more. Default 5 s.
+    /// When the database ends the transaction of a stalled replica. Default 5 s.
     #[serde(with = "duration")]
     pub idle_in_transaction_timeout: Duration,
-    /// How long an answer may take before the connection is given up. Default 20 s.
+    /// How long a response may take before the connection is closed. Default 20 s.
     #[serde(with = "duration")]
     pub answer_timeout: Duration,
-    /// For how long what failed with its connection is repeated, where that is safe. Default 10 s, at most 5
-    /// minutes.
+    /// For how long calls are retried after a lost connection, if that is safe. Default 10 s, at most 5 minutes.
     #[serde(with = "duration")]
     pub retry_for: Duration,
-    /// Silence on a connection before the first probe. Default 10 s.
+    /// Idle time of a connection before the first keepalive probe. Default 10 s.
     #[serde(with = "duration")]
     pub keepalive_idle: Duration,
     /// Between two probes. Default 5 s.
@@ -60,19 +59,19 @@ pub struct StoreConfig {
     pub keepalive_interval: Duration,
     /// Probes without an answer that end the connection. Default 3.
     pub keepalive_retries: NonZeroU32,
-    /// How often a replica looks for commits of others, whatever it hears. Default 200 ms.
+    /// How often a replica polls for commits of others, besides notifications. Default 200 ms.
     #[serde(with = "duration")]
     pub poll: Duration,
-    /// The least time between two notes to other replicas that there is something new. Default 20 ms.
+    /// The minimum time between two notifications to other replicas. Default 20 ms.
     #[serde(with = "duration")]
     pub poke: Duration,
     /// For how long after the first start of this version replicas of versions without authentication codes may still
-    /// write to the database; afterwards a record without a code is refused. The embedded store is one process's alone,
-    /// and needs no such time. Default 24 h.
+    /// write to the database; afterwards a record without a code is refused. Not needed for the embedded store, which
+    /// only one process uses. Default 24 h.
     #[serde(with = "duration")]
     pub upgrade_window: Duration,
-    /// Take over a store of a version without authentication codes. Default yes; with no, a record without a code is
-    /// refused from the start, whatever the store says of itself.
+    /// Adopt a store of a version without authentication codes. Default true; otherwise a record without a code is
+    /// always refused, even in an unmarked store.
     pub accept_unauthenticated: bool,
 }
 
@@ -105,7 +104,7 @@ impl Default for StoreConfig {
     }
 }
 
-/// The address of a database as it was written, perhaps with a password in it; so nothing shows it.
+/// The address of a database as configured. It may contain a password, so nothing shows it.
 #[derive(Clone, Eq, PartialEq)]
 pub struct StoreUrl(String);
 

@@ -5,23 +5,23 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
-/// Which vaults there are, and how they treat what is deleted.
+/// The vaults, and their deletion settings.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VaultsConfig {
-    /// Whether every name is a vault from its first use; otherwise a name that is neither listed
-    /// here nor was made with `certmint vault create` is refused. Default: only in development mode.
+    /// Whether every name is a vault from its first use; otherwise a name that is neither listed here nor created with
+    /// `certmint vault create` is refused. Default: only in development mode.
     pub on_demand: Option<bool>,
-    /// For how many days a deletion can be undone, 7 to 90. Default 90.
+    /// For how many days a deleted certificate can be recovered, 7 to 90. Default 90.
     pub retention_days: RetentionDays,
-    /// Whether nobody can purge before that time is over. Default off.
+    /// Whether purging before that time is forbidden. Default off.
     pub purge_protection: bool,
     /// Vaults by name, with settings of their own: `[vaults.named.team-a]`.
     #[serde(deserialize_with = "named")]
     pub named: BTreeMap<String, VaultConfig>,
 }
 
-/// One vault; what it does not say is as for all.
+/// One vault; missing settings are those of all vaults.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VaultConfig {
@@ -30,7 +30,7 @@ pub struct VaultConfig {
 }
 
 impl VaultsConfig {
-    /// For vaults of which nothing else is said.
+    /// The settings of vaults without their own.
     pub fn defaults(&self) -> VaultSettings {
         VaultSettings { retention_days: self.retention_days, purge_protection: self.purge_protection }
     }

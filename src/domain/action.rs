@@ -1,4 +1,4 @@
-//! What a person or another system has to do before an order goes on.
+//! What a person or another system has to do before an order can continue.
 
 use super::Timestamp;
 use serde::{Deserialize, Serialize};

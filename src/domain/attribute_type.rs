@@ -1,4 +1,4 @@
-//! The attributes of X.500 names: how each is called, how long it may be, and in what characters.
+//! The attributes of X.500 names: short names, maximum lengths and allowed characters.
 
 use super::policy_input::is_oid;
 

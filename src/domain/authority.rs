@@ -1,4 +1,5 @@
-//! Authorities of built-in CAs apart from their issuer objects: what certificates depend on outlives the object.
+//! Built-in CAs, stored separately from their issuer objects, since certificates depend on them after the object is
+//! gone.
 
 use super::blob::Blob;
 use super::{IssuerName, Timestamp, VaultName};
@@ -40,7 +41,7 @@ impl AuthorityRecord {
         true
     }
 
-    /// When its key can be erased; `None` while it signs, and where there is none.
+    /// When its key can be erased; `None` while it signs, and if there is none.
     pub fn erasable_at(&self) -> Option<Timestamp> {
         let retired = self.retired?;
         self.sealed_key.as_ref()?;

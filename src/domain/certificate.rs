@@ -53,14 +53,14 @@ pub struct CertificateEntry {
     pub summary: Option<VersionSummary>,
     #[serde(default)]
     pub state: EntryState,
-    /// How many completed versions there are, so that a lost one is noticed; `None` where nobody counted, because a
+    /// How many completed versions there are, so that a lost one is noticed; `None` if nobody counted, because a
     /// version of certmint wrote the entry that does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versions: Option<u64>,
 }
 
 impl CertificateEntry {
-    /// What lists show of the newest version; `None` where that has to be read.
+    /// What lists show of the newest version; `None` if that has to be read.
     pub fn current_summary(&self) -> Option<&VersionSummary> {
         self.summary.as_ref().filter(|summary| Some(summary.version) == self.latest)
     }

@@ -1,4 +1,4 @@
-//! The contacts of a vault: whom to tell about its certificates.
+//! The contacts of a vault: whom to notify about its certificates.
 
 use super::{Error, Result, text};
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ impl Contacts {
     }
 }
 
-/// Enough to find a field that was mistaken for another; whether mail arrives only mail can tell.
+/// Enough to find a field that was mistaken for another; only sending mail shows whether it arrives.
 fn is_email(given: &str) -> bool {
     let seen = !given.chars().any(char::is_whitespace) && text::unreadable(given).is_none();
     let fits = given.chars().count() <= MAX_TEXT && seen;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Reads a whole number and a unit: `ms`, `s`, `m`, `h` or `d`. Zero is refused: no setting of ours means anything by it.
+/// Reads a whole number and a unit: `ms`, `s`, `m`, `h` or `d`. Zero is refused: no setting of ours means anything by
+/// it.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let refused =
         || format!("`{text}` is not a duration: write a whole number and ms, s, m, h or d, such as 250ms or 24h");
@@ -14,7 +15,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     let number: u64 = number.parse().map_err(|_| refused())?;
     let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refused)?;
     match number.checked_mul(*scale).ok_or_else(refused)? {
-        0 => Err(format!("`{text}` is no time at all: it must be more than zero")),
+        0 => Err(format!("`{text}` is zero: the duration must be positive")),
         millis => Ok(Duration::from_millis(millis)),
     }
 }

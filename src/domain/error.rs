@@ -1,4 +1,4 @@
-//! The one error of the domain. What it becomes on the wire is decided in `transport`.
+//! The error type of the domain. `transport` maps it to each API.
 
 use std::fmt;
 use std::time::Duration;

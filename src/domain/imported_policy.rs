@@ -1,5 +1,5 @@
-//! The policy of a certificate that was made elsewhere: what the certificate says of itself wins
-//! over what the caller sent (contract section 6).
+//! The policy of an imported certificate: what the certificate contains wins over what the caller sent (contract
+//! section 6).
 
 use super::policy::{Action, ContentType, KeyType, KeyUsage, LifetimeAction, Policy, Trigger};
 use super::policy_input::{MAX_SUBJECT, MAX_VALIDITY_MONTHS, PolicyInput};
@@ -12,11 +12,11 @@ pub struct CertificateFacts {
     pub key_type: KeyType,
     /// The subject as Windows writes it: the most specific part first.
     pub subject: String,
-    /// `None` where it has none.
+    /// `None` if it has none.
     pub sans: Option<SubjectAlternativeNames>,
-    /// Object identifiers in dotted form; empty where the extension is absent.
+    /// Object identifiers in dotted form; empty if the extension is absent.
     pub ekus: Vec<String>,
-    /// In the order of the wire; empty where the extension is absent.
+    /// In the order of the wire; empty if the extension is absent.
     pub key_usage: Vec<KeyUsage>,
     pub ca: bool,
     pub not_before: Timestamp,
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_policy_nobody_renews() {
+    fn without_a_policy_there_is_no_renewal() {
         let policy = PolicyInput::default().imported(&facts(), ContentType::Pkcs12, Timestamp(7)).unwrap();
         assert!(policy.issuer.is_manual() && policy.key.exportable && !policy.key.reuse_key);
         assert_eq!(policy.lifetime_actions[0].action, Action::EmailContacts);

@@ -28,7 +28,7 @@ pub struct IssuerConfig {
     pub updated: Timestamp,
     /// Set where the provider signs with a key that certmint keeps.
     pub authority: Option<Authority>,
-    /// What its provider is told beside the members of Key Vault; secret options are not among them.
+    /// Options of its provider, beyond the members of Key Vault; without secret options.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
     /// Its CA is not asked while this is set.

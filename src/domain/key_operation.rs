@@ -1,4 +1,4 @@
-//! What may be done with the key of a certificate, and with which algorithms (JWA, RFC 7518).
+//! The operations allowed with the key of a certificate, and their algorithms (JWA, RFC 7518).
 
 use super::policy::{KeyType, KeyUsage};
 
@@ -71,7 +71,7 @@ pub enum SignatureAlgorithm {
     Es384,
     Es512,
     Es256K,
-    /// PKCS#1 v1.5 around the bytes as they are: whoever uses it names the hash himself, or there is none.
+    /// PKCS#1 v1.5 padding of raw bytes: the caller adds the DigestInfo, if any.
     RsNull,
 }
 
@@ -112,7 +112,7 @@ impl SignatureAlgorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == text)
     }
 
-    /// How long the digest is, in bytes; `None` where it is no digest, and has any length that fits the key.
+    /// How long the digest is, in bytes; `None` if it is no digest, and has any length that fits the key.
     pub fn digest_length(self) -> Option<usize> {
         match self {
             Self::Rs256 | Self::Ps256 | Self::Es256 | Self::Es256K => Some(32),

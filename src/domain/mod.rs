@@ -1,4 +1,4 @@
-//! The rules, and nothing else: no async, no I/O, no clock, no wire format.
+//! The domain rules: no async, no I/O, no clock, no wire format.
 
 pub mod action;
 pub mod attribute_type;

@@ -1,5 +1,5 @@
-//! Names and identifiers, checked once where they enter. Names compare without case, as in Key
-//! Vault, and are shown as they were first written.
+//! Names and identifiers, checked once when parsed. Names are case-insensitive, as in Key Vault, and are shown as they
+//! were first written.
 
 use super::{Error, Result};
 use serde::{Deserialize, Serialize};

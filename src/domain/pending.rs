@@ -1,5 +1,5 @@
-//! The pending operation: a state machine with one door. `docs/pending.md` shows it as a picture
-//! and as a table, which the test below compares.
+//! The state machine of a pending operation. `docs/pending.md` shows it as a diagram and as a table, which the test
+//! below compares.
 
 use super::blob::Blob;
 use super::policy::IssuerParameters;
@@ -30,13 +30,13 @@ pub struct Operation {
 /// Where the operation stands, with what is true only there.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum State {
-    /// Nobody issues: a person merges.
+    /// No issuer: a person merges the certificate.
     AwaitingMerge,
     /// The issuer is asked.
     Issuing {
         /// What it said last, if it said something.
         note: Option<String>,
-        /// What somebody has to do before it goes on.
+        /// What somebody has to do before it can continue.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         actions: Vec<Action>,
     },
@@ -83,7 +83,7 @@ pub enum Event {
     CancelRequested,
     /// The issuer, or for a manual one the worker, granted that.
     CancelConfirmed,
-    /// The issuer said something that is worth showing, or nothing any more; and what it waits for.
+    /// The issuer has a new status message, or none any more; and what it waits for.
     Noted(Option<String>, Vec<Action>),
     /// The issuer signed.
     Issued,
@@ -93,7 +93,7 @@ pub enum Event {
     Merged,
 }
 
-/// What the log tells about an operation; the operation is in full.
+/// An event of the log; it contains the full operation.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
     pub kind: TransitionKind,
@@ -134,7 +134,7 @@ impl Operation {
         }
     }
 
-    /// What somebody has to do before the issuer goes on.
+    /// What somebody has to do before the issuer can continue.
     pub fn actions(&self) -> &[Action] {
         match &self.state {
             State::Issuing { actions, .. } => actions,
@@ -171,7 +171,7 @@ impl Operation {
     }
 
     /// The operation as its creation answered it, whatever happened since: what a repeat of the
-    /// creation is told (a 202 always says `inProgress`, contract rule 2).
+    /// creation is returned (a 202 always has `inProgress`, contract rule 2).
     #[must_use]
     pub fn as_created(&self) -> Self {
         Self {
@@ -249,13 +249,13 @@ impl Operation {
     }
 }
 
-/// The refusal where there is no pending operation, or another one than asked (scenario 5).
+/// The error if there is no pending operation, or another one than requested (scenario 5).
 pub fn not_found(name: &CertificateName) -> Error {
     Error::new(Reason::PendingNotFound, format!("Pending certificate not found: {name}"))
         .with(Detail::Resource { kind: "pending", name: name.to_string() })
 }
 
-/// The same where a merge asked: Key Vault writes it in another way there (contract section 9).
+/// The same for a merge, for which Key Vault spells it differently (contract section 9).
 pub fn not_found_to_merge(name: &CertificateName) -> Error {
     Error { message: format!("Pending Certificate not found: {name}"), ..not_found(name) }
 }

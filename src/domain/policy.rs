@@ -21,7 +21,7 @@ pub struct Policy {
 
 impl Policy {
     /// The same with a common name that is a host name or an address among the alternative names, where CAs that look
-    /// at these alone find it; `None` where nothing is to be added.
+    /// at these alone find it; `None` if nothing is to be added.
     pub fn with_common_name_in_sans(&self) -> Option<Self> {
         let common_name = common_name(&self.x509.subject).ok().flatten()?;
         let mut named = SubjectAlternativeNames::default();
@@ -137,9 +137,9 @@ impl ContentType {
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct X509Properties {
-    /// The name as it was written; empty where only alternative names are given.
+    /// The name as it was written; empty if only alternative names are given.
     pub subject: String,
-    /// `None` where the caller sent none; an empty one is echoed as `{}`.
+    /// `None` if the caller sent none; an empty one is echoed as `{}`.
     pub sans: Option<SubjectAlternativeNames>,
     /// Object identifiers in dotted form.
     pub ekus: Vec<String>,

@@ -1,4 +1,4 @@
-//! Changing a stored policy: what the caller names replaces what was there, the rest stays.
+//! Changing a stored policy: the members that the caller names are replaced, the rest stays.
 
 use super::policy::{IssuerParameters, KeyType, LifetimeAction, Policy, Trigger, X509Properties};
 use super::policy_input::{LifetimeActionInput, PolicyInput};

@@ -55,7 +55,8 @@ pub struct LifetimeActionInput {
 }
 
 impl PolicyInput {
-    /// Whether it asks for a key on P-256 in the usual words; what is wrong with it is seen by [`PolicyInput::complete`].
+    /// Whether it asks for a key on P-256 in the usual words; what is wrong with it is seen by
+    /// [`PolicyInput::complete`].
     pub fn is_for_p256(&self) -> bool {
         self.curve.as_deref() == Some("P-256") && self.kty.as_deref().is_none_or(|kty| kty == "EC")
     }
@@ -138,7 +139,7 @@ fn key_type(kty: Option<&str>, size: Option<i64>, curve: Option<&str>, bad: &mut
                 other => {
                     bad.add(
                         "key_props.key_size",
-                        format!("{other} is not a size of an RSA key: use 2048, 3072 or 4096."),
+                        format!("{other} is not a supported RSA key size: use 2048, 3072 or 4096."),
                     );
                     KeyType::Rsa2048
                 }
@@ -153,7 +154,10 @@ fn key_type(kty: Option<&str>, size: Option<i64>, curve: Option<&str>, bad: &mut
             KeyType::Rsa2048
         }
         other => {
-            bad.add("key_props.kty", format!("{} is not a key type of a certificate: use RSA or EC.", shown(other)));
+            bad.add(
+                "key_props.kty",
+                format!("{} is not a supported key type of a certificate: use RSA or EC.", shown(other)),
+            );
             KeyType::Rsa2048
         }
     }
@@ -168,7 +172,7 @@ fn elliptic(size: Option<i64>, curve: Option<&str>, bad: &mut Problems) -> KeyTy
         Some(other) => {
             bad.add(
                 "key_props.key_size",
-                format!("{other} is not a size of an EC key: use 256, 384 or 521, or leave it out."),
+                format!("{other} is not a supported EC key size: use 256, 384 or 521, or leave it out."),
             );
             None
         }
@@ -215,7 +219,7 @@ fn issuer(name: Option<String>, bad: &mut Problems) -> String {
     let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| UNKNOWN.to_owned());
     let built_in = ["self", "unknown"].iter().any(|word| name.eq_ignore_ascii_case(word));
     if !built_in && IssuerName::parse(&name).is_err() {
-        bad.add("issuer.name", format!("{} is not a name of an issuer.", shown(&name)));
+        bad.add("issuer.name", format!("{} is not an issuer name.", shown(&name)));
     }
     name
 }

@@ -1,5 +1,5 @@
-//! What makes a policy one that a certificate can be made of: its members, each by itself and against each other. There
-//! is no other place that says so: creations, changes, imports and issuers ask here.
+//! Validation of a policy: its members, each by itself and against each other. This is the only place for it: creation,
+//! changes, imports and issuers all use it.
 
 use super::attribute_type::{AttributeType, Form};
 use super::policy::{KeyUsage, Policy};
@@ -12,7 +12,7 @@ use super::{Detail, Error, Reason, Result, Timestamp, san_rules};
 /// Longest name of a type of certificate, in characters.
 const MAX_CERTIFICATE_TYPE: usize = 256;
 
-/// The members of a policy by the paths in errors, in the order in which problems are told.
+/// The members of a policy by the paths in errors, in the order in which problems are reported.
 const MEMBERS: [&str; 10] = [
     "key_props",
     "secret_props",
@@ -100,7 +100,7 @@ impl Problems {
         self.0.push((path.to_owned(), problem.into()));
     }
 
-    /// Forgets what is about members out of scope: words that were stored are good, or came with an import.
+    /// Drops problems of members out of scope: stored values are valid, or came with an import.
     pub(super) fn keep(&mut self, scope: Scope) {
         self.0.retain(|(path, _)| scope.any(&[member(path)]));
     }
@@ -211,8 +211,8 @@ fn judge_names(policy: &Policy, scope: Scope, bad: &mut Problems) {
     } else if policy.issuer.is_self() && scope.any(&[SUBJECT, SANS, ISSUER]) {
         bad.add(
             MEMBERS[SUBJECT],
-            "A self-signed certificate needs a subject, since it is its own issuer, and an issuer has a name (RFC 5280 \
-             section 4.1.2.4): write one such as CN=example.com.",
+            "A self-signed certificate needs a subject: it is its own issuer, and the issuer name must not be empty \
+             (RFC 5280 section 4.1.2.4). Use one such as CN=example.com.",
         );
     }
 }
@@ -230,7 +230,7 @@ fn name_problem(name: &DistinguishedName) -> Option<String> {
             return Some(format!("The value of {word}: {problem}"));
         }
         if value.trim() != value {
-            return Some(format!("The value of {word} begins or ends with a space: leave it out."));
+            return Some(format!("The value of {word} begins or ends with a space: remove it."));
         }
         if known.is_some_and(|known| known.form == Form::Email)
             && let Some(problem) = san_rules::email_problem(&value)
@@ -259,7 +259,7 @@ fn judge_purposes(policy: &Policy, scope: Scope, bad: &mut Problems) {
 }
 
 /// Key Vault takes every list, and its clients send what a key cannot do or a certificate may not say (Terraform's
-/// examples ask for all usages). Such a list is a wish: what is signed says the part of it that is possible. A list of
+/// examples ask for all usages). Only the supported part of such a list is signed. A list of
 /// which nothing is possible is refused, and what contradicts itself.
 fn judge_usages(policy: &Policy, scope: Scope, bad: &mut Problems) {
     let (x509, key) = (&policy.x509, policy.key.key_type);
@@ -270,7 +270,7 @@ fn judge_usages(policy: &Policy, scope: Scope, bad: &mut Problems) {
             if has(usage) && !has(KeyUsage::KeyAgreement) {
                 bad.add(
                     MEMBERS[USAGES],
-                    format!("{} says something of keyAgreement alone (RFC 5280 section 4.2.1.3): add that, or leave it out.", usage.name()),
+                    format!("{} is defined only together with keyAgreement (RFC 5280 section 4.2.1.3): add keyAgreement, or remove this usage.", usage.name()),
                 );
             }
         }
@@ -278,7 +278,10 @@ fn judge_usages(policy: &Policy, scope: Scope, bad: &mut Problems) {
     if scope.any(&[USAGES, KEY]) && !x509.key_usage.is_empty() && !x509.key_usage.iter().any(|usage| key.can(*usage)) {
         let all = KeyUsage::ALL.into_iter().filter(|usage| key.can(*usage) && *usage != KeyUsage::KeyCertSign);
         let names: Vec<_> = all.map(KeyUsage::name).collect();
-        bad.add(MEMBERS[USAGES], format!("{kind} can do none of this: use some of {}.", names.join(", ")));
+        bad.add(
+            MEMBERS[USAGES],
+            format!("{kind} supports none of these usages: use one or more of {}.", names.join(", ")),
+        );
     } else if scope.any(&[USAGES, KEY, CA, ISSUER])
         && policy.issuer.is_self()
         && has(KeyUsage::KeyCertSign)

@@ -1,4 +1,4 @@
-//! A row for each rule: what is asked for beside a good policy, the member that the refusal names, and its words.
+//! One row per rule: a change to a valid policy, the member that the error names, and its text.
 
 use super::*;
 use crate::domain::policy::KeyType;
@@ -36,7 +36,7 @@ fn every_rule_refuses_by_the_member_and_with_the_cure() {
             "x509_props.subject",
             "such as CN=example.com",
         ),
-        (|p| p.subject = Some("a.example".into()), "x509_props.subject", "A = is missing"),
+        (|p| p.subject = Some("a.example".into()), "x509_props.subject", "Missing = after"),
         (|p| p.subject = Some("CN=".into()), "x509_props.subject", "CN has no value"),
         (|p| p.subject = Some("CN=a,,O=b".into()), "x509_props.subject", "is missing"),
         (|p| p.subject = Some("CN=a, C=USA".into()), "x509_props.subject", "two letters"),
@@ -93,12 +93,12 @@ fn every_rule_refuses_by_the_member_and_with_the_cure() {
         (
             |p| p.key_usage = texts(&["keyAgreement"]),
             "x509_props.key_usage",
-            "An RSA key can do none of this: use some of",
+            "An RSA key supports none of these usages: use one or more of",
         ),
         (
             |p| (p.kty, p.key_usage) = (Some("EC".into()), texts(&["keyEncipherment", "dataEncipherment"])),
             "x509_props.key_usage",
-            "An EC key can do none of this: use some of",
+            "An EC key supports none of these usages: use one or more of",
         ),
         (
             |p| (p.kty, p.key_usage) = (Some("EC".into()), texts(&["digitalSignature", "encipherOnly"])),
@@ -118,7 +118,7 @@ fn every_rule_refuses_by_the_member_and_with_the_cure() {
         (|p| (p.kty, p.curve) = (Some("RSA".into()), Some("P-256".into())), "key_props.crv", "leave crv out"),
         (|p| (p.kty, p.key_size) = (Some("EC".into()), Some(0)), "key_props.key_size", "256, 384 or 521"),
         (|p| p.content_type = Some("text/plain".into()), "secret_props.contentType", "x-pem-file"),
-        (|p| p.issuer_name = Some("a b".into()), "issuer.name", "not a name of an issuer"),
+        (|p| p.issuer_name = Some("a b".into()), "issuer.name", "not an issuer name"),
         (|p| p.certificate_type = Some("OV\nSSL".into()), "issuer.cty", "U+000A"),
         (|p| p.certificate_type = Some("x".repeat(257)), "issuer.cty", "256"),
         (
@@ -168,7 +168,7 @@ fn what_clients_of_key_vault_send_is_accepted() {
 }
 
 #[test]
-fn a_certificate_says_of_the_usages_what_is_possible() {
+fn a_certificate_gets_only_supported_usages() {
     let signed = |kty: &str, ca: bool| {
         let usages = KeyUsage::ALL.iter().map(|usage| usage.name().to_owned()).collect();
         let input = PolicyInput { kty: Some(kty.into()), ca: Some(ca), key_usage: Some(usages), ..good() };
@@ -207,7 +207,7 @@ fn names_and_purposes_are_kept_once() {
 }
 
 #[test]
-fn problems_are_told_in_the_order_of_the_members() {
+fn problems_are_listed_in_the_order_of_the_members() {
     let error = judged(|p| {
         p.key_usage = texts(&["x"]);
         p.subject = Some("y".into());
@@ -254,7 +254,7 @@ fn imported() -> Policy {
 }
 
 #[test]
-fn a_change_is_judged_by_what_it_names() {
+fn only_the_members_that_a_change_names_are_checked() {
     let changes: &[Change] = &[
         |p| {
             p.lifetime_actions = Some(vec![LifetimeActionInput {
@@ -285,7 +285,7 @@ fn a_change_is_judged_by_what_it_names() {
 }
 
 #[test]
-fn a_change_is_judged_against_what_is_there() {
+fn a_change_is_checked_against_the_stored_policy() {
     let refused = |stored: &Policy, change: Change, words: &str| {
         let mut input = PolicyInput::default();
         change(&mut input);
@@ -300,7 +300,7 @@ fn a_change_is_judged_against_what_is_there() {
     refused(&plain, |p| p.ca = Some(true), "add keyCertSign");
     refused(&plain, |p| p.subject = Some(String::new()), "Either a subject or");
     let encipher = PolicyInput { key_usage: texts(&["keyEncipherment"]), ..good() }.complete(Timestamp(0)).unwrap();
-    refused(&encipher, |p| p.kty = Some("EC".into()), "An EC key can do none of this");
+    refused(&encipher, |p| p.kty = Some("EC".into()), "An EC key supports none of these usages");
     let signs = PolicyInput { key_usage: texts(&["keyCertSign"]), issuer_name: None, ..good() };
     refused(
         &signs.complete(Timestamp(0)).unwrap(),
@@ -310,7 +310,7 @@ fn a_change_is_judged_against_what_is_there() {
 }
 
 #[test]
-fn a_version_after_an_import_is_judged_whole() {
+fn a_version_after_an_import_is_checked_as_a_whole() {
     let error = imported().renewed(Timestamp(1)).unwrap_err();
     assert!(error.details.len() >= 4, "{error:?}");
     let renewed = good().complete(Timestamp(0)).unwrap().renewed(Timestamp(1)).unwrap();

@@ -4,7 +4,7 @@ const BASE: u32 = 36;
 const TMIN: u32 = 1;
 const TMAX: u32 = 26;
 
-/// The label behind `xn--` in Unicode; `None` where it is not Punycode of a text beyond ASCII.
+/// The label after `xn--` in Unicode; `None` if it is not Punycode of a non-ASCII text.
 pub(super) fn decode(label: &str) -> Option<String> {
     let (basic, digits) = label.rsplit_once('-').unwrap_or(("", label));
     let mut output: Vec<char> = basic.chars().collect();

@@ -1,5 +1,5 @@
-//! What each kind of alternative name looks like (RFC 5280 section 4.2.1.6). Each rule answers what is wrong and what
-//! to do instead, or nothing.
+//! The syntax of each kind of alternative name (RFC 5280 section 4.2.1.6). Each rule returns what is wrong and what to
+//! do instead, or nothing.
 
 use super::{punycode, text};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -36,7 +36,7 @@ pub(super) fn dns_problem(name: &str) -> Problem {
     }
     let host = name.strip_prefix("*.").unwrap_or(name);
     if host.contains('*') || host.is_empty() {
-        return problem("A * stands only for the whole first label, as in *.example.com.");
+        return problem("A * may only be the whole first label, as in *.example.com.");
     }
     host_problem(host, name.len())
 }
@@ -49,7 +49,7 @@ fn host_problem(host: &str, length: usize) -> Problem {
         return problem(format!("Not a DNS name: longer than {MAX_HOST} characters."));
     }
     if host.starts_with('.') || host.ends_with('.') {
-        return problem("Not a DNS name: leave out the dot at its end or beginning.");
+        return problem("Not a DNS name: remove the leading or trailing dot.");
     }
     if let Some(found) = host.split('.').find_map(label_problem) {
         return Some(found);
@@ -63,16 +63,16 @@ fn host_problem(host: &str, length: usize) -> Problem {
 
 fn label_problem(label: &str) -> Problem {
     if label.is_empty() {
-        return problem("Not a DNS name: a label between two dots is empty.");
+        return problem("Not a DNS name: it has an empty label.");
     }
     if label.len() > MAX_LABEL {
         return problem(format!("Not a DNS name: a label is longer than {MAX_LABEL} characters."));
     }
     if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-        return problem("Not a DNS name: labels hold letters, digits, - and _ alone.");
+        return problem("Not a DNS name: labels may contain only letters, digits, - and _.");
     }
     if label.starts_with('-') || label.ends_with('-') {
-        return problem("Not a DNS name: a label neither begins nor ends with -.");
+        return problem("Not a DNS name: a label must not begin or end with -.");
     }
     let international = label.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--"));
     if international
@@ -91,21 +91,22 @@ pub(super) fn email_problem(text: &str) -> Problem {
         );
     }
     let Some((local, host)) = text.rsplit_once('@') else {
-        return problem("Not an e-mail address: it is written name@host.");
+        return problem("Not an e-mail address: write it as name@host.");
     };
     let atom = |atom: &str| {
         !atom.is_empty() && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
     };
     if local.len() > MAX_LOCAL_PART {
-        return problem(format!("Not an e-mail address: more than {MAX_LOCAL_PART} characters stand before the @."));
+        return problem(format!("Not an e-mail address: more than {MAX_LOCAL_PART} characters before the @."));
     }
     if !local.split('.').all(atom) {
         return problem(
-            "Not an e-mail address: before the @ stand letters, digits and !#$%&'*+-/=?^_`{|}~, with single dots between them.",
+            "Not an e-mail address: before the @, use only letters, digits and !#$%&'*+-/=?^_`{|}~, with single dots \
+             between them.",
         );
     }
     if host.parse::<Ipv4Addr>().is_ok() {
-        return problem("Not an e-mail address: behind the @ stands a host name, not an address.");
+        return problem("Not an e-mail address: a host name must follow the @, not an IP address.");
     }
     host_problem(host, host.len()).map(|found| format!("Not an e-mail address: the host is wrong. {found}"))
 }
@@ -113,14 +114,14 @@ pub(super) fn email_problem(text: &str) -> Problem {
 /// `name@suffix` in Unicode, as Active Directory has it.
 pub(super) fn upn_problem(name: &str) -> Problem {
     if !(1..=MAX_UPN).contains(&name.len()) {
-        return problem(format!("Not a user principal name: it has 1 to {MAX_UPN} bytes."));
+        return problem(format!("Not a user principal name: it must have 1 to {MAX_UPN} bytes."));
     }
     if let Some(found) = text::problem(name) {
         return Some(found);
     }
     let parts = name.split_once('@').filter(|(user, suffix)| !user.is_empty() && !suffix.contains('@'));
     let Some((user, suffix)) = parts else {
-        return problem("Not a user principal name: it is written user@suffix, with one @.");
+        return problem("Not a user principal name: write it as user@suffix, with one @.");
     };
     if user.starts_with(' ') || user.ends_with(' ') {
         return problem("Not a user principal name: it begins or ends with a space.");
@@ -129,7 +130,7 @@ pub(super) fn upn_problem(name: &str) -> Problem {
         !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || !c.is_ascii() || c == '-' || c == '_')
     };
     if !suffix.split('.').all(label) {
-        return problem("Not a user principal name: behind the @ stands a domain such as example.com.");
+        return problem("Not a user principal name: a domain such as example.com must follow the @.");
     }
     None
 }
@@ -144,7 +145,9 @@ pub(super) fn uri_problem(uri: &str) -> Problem {
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     };
     let Some((_, rest)) = uri.split_once(':').filter(|(before, rest)| scheme(before) && !rest.is_empty()) else {
-        return problem("Not an absolute URI in ASCII (RFC 3986): it begins with a scheme, as in https://example.com.");
+        return problem(
+            "Not an absolute URI in ASCII (RFC 3986): it must begin with a scheme, as in https://example.com.",
+        );
     };
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (hierarchy, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -159,18 +162,18 @@ pub(super) fn uri_problem(uri: &str) -> Problem {
         return Some(found);
     }
     let fits = in_uri(path, ":@/") && in_uri(query, ":@/?") && in_uri(fragment, ":@/?");
-    (!fits).then(|| "Not a URI in ASCII (RFC 3986): other characters are written as % and two hex digits.".to_owned())
+    (!fits).then(|| "Not a URI in ASCII (RFC 3986): write other characters as % and two hex digits.".to_owned())
 }
 
 fn authority_problem(authority: &str) -> Problem {
     let (user, place) = authority.rsplit_once('@').unwrap_or(("", authority));
     if !in_uri(user, ":") {
-        return problem("Not a URI: what stands before the @ holds a character that has to be written as %XX.");
+        return problem("Not a URI: a character before the @ must be written as %XX.");
     }
     let (host, port) = match place.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => (None, port),
-            _ => return problem("Not a URI: between [ and ] stands an IPv6 address."),
+            _ => return problem("Not a URI: only an IPv6 address may stand between [ and ]."),
         },
         None => {
             let (host, port) = place.split_at(place.find(':').unwrap_or(place.len()));
@@ -184,11 +187,11 @@ fn authority_problem(authority: &str) -> Problem {
         None => port.is_empty(),
     };
     if !port_fits {
-        return problem("Not a URI: behind the host stands a : and a port up to 65535, or nothing.");
+        return problem("Not a URI: only a : and a port up to 65535 may follow the host.");
     }
     match host {
         None => None,
-        Some("") => problem("The URI has no host behind the //."),
+        Some("") => problem("The URI has no host after the //."),
         Some(host) if host.parse::<Ipv4Addr>().is_ok() => None,
         Some(host) => host_problem(host, host.len()).map(|found| format!("The host of the URI is wrong. {found}")),
     }

@@ -1,4 +1,4 @@
-//! Names of each kind that pass, and those that do not with the words of the refusal.
+//! Valid names of each kind, and invalid ones with their error texts.
 
 use super::*;
 
@@ -95,7 +95,7 @@ fn emails() {
             ("a@", "host is wrong"),
             ("a@x.example.", "host is wrong"),
             ("a@-x.example", "host is wrong"),
-            ("a@10.0.0.1", "not an address"),
+            ("a@10.0.0.1", "not an IP address"),
             ("a@[10.0.0.1]", "host is wrong"),
             ("ü@x.example", "ASCII"),
             ("<a@x.example>", "single dots"),

@@ -1,4 +1,4 @@
-//! X.500 names in text form (RFC 4514, with the habits of Key Vault's users).
+//! X.500 names in text form (RFC 4514, with the variants that Key Vault users send).
 
 use super::attribute_type::{AttributeType, Form, is_printable};
 use super::{Error, Result};
@@ -56,7 +56,7 @@ impl DistinguishedName {
             let at = reader.at;
             let attribute = reader.attribute()?;
             if part.iter().any(|other| other.oid == attribute.oid) {
-                return Err(problem(at, "One part of a name cannot hold the same attribute twice"));
+                return Err(problem(at, "One part of a name cannot contain the same attribute twice"));
             }
             part.push(attribute);
             match reader.next() {
@@ -161,7 +161,7 @@ impl Reader {
                 Some('=') => break,
                 Some(c) if !",;+\"\\".contains(c) => word.push(c),
                 _ if word.is_empty() => return Err(problem(start, "An attribute such as CN=example.com is missing")),
-                _ => return Err(problem(self.at, format!("A = is missing after {}", shown(&word)))),
+                _ => return Err(problem(self.at, format!("Missing = after {}", shown(&word)))),
             }
             self.at += 1;
         }
@@ -218,7 +218,7 @@ impl Reader {
         let mut bytes = Vec::new();
         loop {
             match self.peek() {
-                None => return Err(problem(start, "The closing quote is missing for the one")),
+                None => return Err(problem(start, "Unterminated quoted value")),
                 Some('\\') => self.escape(&mut bytes)?,
                 Some(c) => {
                     self.at += 1;
@@ -247,7 +247,7 @@ impl Reader {
                 bytes.push(byte.ok_or_else(|| {
                     problem(
                         start,
-                        "A \\ stands before one of \" # + , ; < = > \\, a space, or two hex digits, unlike here",
+                        "Invalid escape: \\ must be followed by one of \" # + , ; < = > \\, a space, or two hex digits",
                     )
                 })?);
             }
@@ -266,7 +266,7 @@ impl Reader {
         }
         let der: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
         if digits.len() % 2 == 1 || content(&der).is_none() {
-            return Err(problem(start, "A # stands before one DER value of a string type, in hex, unlike here"));
+            return Err(problem(start, "Invalid # value: it must be one DER value of a string type, in hex"));
         }
         Ok(der)
     }
@@ -281,7 +281,7 @@ fn push(c: char, bytes: &mut Vec<u8>) {
 }
 
 fn utf8(bytes: Vec<u8>, start: usize) -> Result<String> {
-    String::from_utf8(bytes).map_err(|_| problem(start, "The hex digits are not UTF-8 in the value"))
+    String::from_utf8(bytes).map_err(|_| problem(start, "The hex escapes are not UTF-8 in the value"))
 }
 
 /// The tag and the content of one DER value of a type that stands in names (X.690 section 8.1).
@@ -308,7 +308,7 @@ fn content(der: &[u8]) -> Option<(u8, &[u8])> {
     (minimal && length == content.len()).then_some((tag, content))
 }
 
-/// The text of a DER value; `None` where it is of no string type, or not of the characters of that type.
+/// The text of a DER value; `None` if it is of no string type, or not of the characters of that type.
 pub(super) fn der_text(der: &[u8]) -> Option<String> {
     let (tag, bytes) = content(der)?;
     match tag {
@@ -339,7 +339,7 @@ fn check(oid: &str, word: &str, value: &AttributeValue) -> Result<(), String> {
         return Err(format!("{word} has no value"));
     }
     if text.contains('\0') {
-        return Err(format!("The value of {word} holds a zero byte"));
+        return Err(format!("The value of {word} contains a zero byte"));
     }
     let form = known.map_or(Form::Directory, |known| known.form);
     let printable = text.chars().all(is_printable);
@@ -352,7 +352,7 @@ fn check(oid: &str, word: &str, value: &AttributeValue) -> Result<(), String> {
     if !fits {
         return Err(match form {
             Form::Country => {
-                format!("{word} is a country code of two letters, such as US, but this is {}", shown(text))
+                format!("{word} must be a country code of two letters, such as US, not {}", shown(text))
             }
             Form::Ascii | Form::Email => format!("The value of {word} must be ASCII"),
             _ => format!("The value of {word} may hold only letters, digits, spaces and ' ( ) + , - . / : = ?"),

@@ -1,5 +1,5 @@
-//! Text that people read: in names of certificates and authorities, in issuer objects and contacts. A character that
-//! cannot be seen, or that changes the order of what is seen, makes a name look like another one.
+//! Text that people read: in names of certificates and authorities, in issuer objects and contacts. An invisible
+//! character, or one that changes the display order, makes a name look like another one.
 //!
 //! Tags are not such text: programs write them, and only U+0000 is refused there.
 
@@ -20,15 +20,15 @@ pub fn unreadable(text: &str) -> Option<char> {
     None
 }
 
-/// What is wrong with a text that people read, as a sentence; `None` where nothing is.
+/// What is wrong with a text that people read, as a sentence; `None` if nothing is.
 pub fn problem(text: &str) -> Option<String> {
     unreadable(text).map(|c| {
-        let kind = if c.is_control() { "a control character" } else { "a character that cannot be seen" };
-        format!("It holds U+{:04X}, {kind}: leave it out.", u32::from(c))
+        let kind = if c.is_control() { "a control character" } else { "an invisible character" };
+        format!("It contains U+{:04X}, {kind}: remove it.", u32::from(c))
     })
 }
 
-/// The words of a caller, short enough for a message and without what cannot be seen.
+/// Text of a caller, shortened for a message and without invisible characters.
 pub fn shown(text: &str) -> String {
     let mut short: String = text.chars().take(60).map(|c| if is_unreadable(c) { '?' } else { c }).collect();
     if text.chars().count() > 60 {
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn the_sentence_names_the_character() {
-        assert_eq!(problem("a\nb").unwrap(), "It holds U+000A, a control character: leave it out.");
-        assert_eq!(problem("a\u{202e}").unwrap(), "It holds U+202E, a character that cannot be seen: leave it out.");
+        assert_eq!(problem("a\nb").unwrap(), "It contains U+000A, a control character: remove it.");
+        assert_eq!(problem("a\u{202e}").unwrap(), "It contains U+202E, an invisible character: remove it.");
         assert_eq!(shown("a\u{202e}\n"), "\"a??\"");
     }
 }

@@ -19,7 +19,7 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// This much later; stays at the end of time where it would run over.
+    /// This much later; saturates.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))

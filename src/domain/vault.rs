@@ -1,4 +1,4 @@
-//! A vault: a space of names, with its own rule for how long a deletion can be undone.
+//! A vault: a namespace with its own retention for deleted certificates.
 
 use super::{Error, Result, Timestamp, VaultName};
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ impl fmt::Display for RetentionDays {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct VaultSettings {
     pub retention_days: RetentionDays,
-    /// Nobody can purge before the retention is over.
+    /// Purging before the end of the retention is forbidden.
     pub purge_protection: bool,
 }
 
@@ -120,7 +120,7 @@ impl RecoveryLevel {
 pub struct Vault {
     pub name: VaultName,
     pub settings: VaultSettings,
-    /// When a caller made it; `None` where the configuration did.
+    /// When a caller made it; `None` if the configuration did.
     pub created: Option<Timestamp>,
 }
 

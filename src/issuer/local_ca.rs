@@ -1,4 +1,4 @@
-//! `LocalCA`: a certificate authority whose key certmint keeps, sealed in the issuer object.
+//! `LocalCA`: a certificate authority whose key certmint stores, encrypted in the issuer object.
 
 use super::provider::{
     CaInput, Health, IssuerInput, IssuerSchema, OptionKind, OptionSchema, Order, Progress, Provider, State,
@@ -62,7 +62,7 @@ impl Usable {
         };
         let signer = match authority.chain.first().map(|certificate| Signer::read(&certificate.0)) {
             Some(Ok(signer)) => signer,
-            _ => return Err("The CA certificate of the issuer can not be read."),
+            _ => return Err("The CA certificate of the issuer cannot be read."),
         };
         Ok(Self { context: SealContext::authority_key(vault.as_str(), issuer.as_str()), authority, signer })
     }
@@ -103,8 +103,8 @@ impl Provider for LocalCa {
         true
     }
 
-    /// The CA is made once. What was said of it then holds for as long as it lives: its certificates are in use, and
-    /// saying something else of it would not change them.
+    /// The CA is made once, and its settings cannot be changed: its certificates are in use, and another setting would
+    /// not change them.
     async fn configure(&self, input: &IssuerInput, old: Option<&State>) -> domain::Result<State> {
         let ca = input.ca.as_ref().ok_or_else(Error::internal)?;
         if let Some(Kept { vault, issuer, authority: Some(held) }) = old.and_then(Kept::read) {
@@ -123,7 +123,7 @@ impl Provider for LocalCa {
             Err(refusal) if refusal.reason == Reason::BadParameter => {
                 return Ok(Progress::failed(FailureClass::RequestRejected, refusal.message));
             }
-            Err(_) => return Err(misconfigured("The CA certificates of the issuer can not be read.")),
+            Err(_) => return Err(misconfigured("The CA certificates of the issuer cannot be read.")),
         }
         if usable.signer.not_after() <= order.created {
             return Err(misconfigured("The CA certificate of the issuer has expired. Make a new issuer."));
@@ -147,7 +147,10 @@ impl Provider for LocalCa {
         let sealer = Arc::clone(self.keys.sealer());
         let open = move || open_key(&sealer, &sealed_key(&usable.authority, usable.context)).map(|_| ());
         match self.keys.run(&Caller::server(), Work::Use(AUTHORITY_KEY), open).await {
-            Ok(()) => Health::Good(format!("The key of {} opens and fits its certificate.", root.unwrap_or_default())),
+            Ok(()) => Health::Good(format!(
+                "The key of {} can be opened and matches its certificate.",
+                root.unwrap_or_default()
+            )),
             Err(error) if error.reason == Reason::Throttled => Health::Unknown(error.message),
             Err(error) => Health::Bad(error.message),
         }
@@ -202,7 +205,7 @@ fn stays_as_made(ca: &CaInput, held: &Authority) -> domain::Result<()> {
         return Err(Error::field(
             "credentials.account_id",
             format!(
-                "The CA of the issuer {issuer} was made with \"{is}\", and stays so: set another issuer, or delete this one first."
+                "The CA of the issuer {issuer} was made with \"{is}\", which cannot be changed: set another issuer, or delete this one first."
             ),
         ));
     }
@@ -213,7 +216,7 @@ fn stays_as_made(ca: &CaInput, held: &Authority) -> domain::Result<()> {
         Some(_) => Err(Error::field(
             "org_details.id",
             format!(
-                "The CA of the issuer {issuer} is called {common_name}, and stays so: set another issuer, or delete this one first."
+                "The CA of the issuer {issuer} is called {common_name}, which cannot be changed: set another issuer, or delete this one first."
             ),
         )),
         None => Ok(()),

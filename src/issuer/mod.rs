@@ -1,5 +1,5 @@
-//! Who signs. A provider is asked to move one order one step; all state is in the checkpoint that the
-//! caller keeps, so a step may be repeated after any crash. The port is [`provider::Provider`].
+//! Issuers. A provider advances one order by one step; all state is in the checkpoint that the caller stores, so a step
+//! may be repeated after any crash. The trait is [`provider::Provider`].
 
 pub mod acme;
 mod answers;

@@ -81,9 +81,9 @@ pub struct IssuerInput {
 pub struct CaInput {
     pub vault: VaultName,
     pub issuer: IssuerName,
-    /// Whose turn it is at the key threads.
+    /// The caller that the key work is done for.
     pub caller: Caller,
-    /// The certificates begin when they are made, not when they began to wait for a thread.
+    /// The validity starts when the certificates are made, not when the work was queued.
     pub clock: Arc<dyn Clock>,
     /// Common names that CAs of the vault have or had, by `keys::authority::comparable_name`.
     /// Empty where the CA was made before.
@@ -112,7 +112,7 @@ pub struct Progress {
     pub publish: Vec<Challenge>,
     /// Records that are no longer needed.
     pub withdraw: Vec<ChallengeKey>,
-    /// What a person has to do before the order goes on; replaces what was said before.
+    /// What a person has to do before the order can continue; replaces earlier actions.
     pub actions: Vec<Action>,
 }
 

@@ -1,4 +1,4 @@
-//! `Test`: a provider that does what its account says, for trying out how callers take it. The
+//! `Test`: a provider whose account decides the outcome, for testing clients. The
 //! configuration has to allow it.
 
 use super::provider::{
@@ -46,7 +46,7 @@ impl Provider for TestIssuer {
             kind: OptionKind::Choice(&["complete", "hold", "fail", "reject", "stuck"]),
             required: false,
             default: Some("complete"),
-            help: "What happens to each request.",
+            help: "The outcome of each request.",
         }]
     }
 

@@ -1,5 +1,4 @@
-//! Alternative names in certificates (RFC 5280 section 4.2.1.6): the kinds that a policy knows, and
-//! whatever else is there.
+//! Alternative names in certificates (RFC 5280 section 4.2.1.6): the kinds that a policy supports, and any others.
 
 use super::asn1::{Element, SEQUENCE};
 use super::names::UPN;

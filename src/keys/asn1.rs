@@ -1,5 +1,5 @@
-//! A reader of tag-length-value structures (X.690, BER): finds the borders of what strangers send,
-//! so that certificates keep their exact bytes and files with indefinite lengths can be read.
+//! A parser of tag-length-value structures (X.690, BER) for untrusted input: it finds the bounds of elements, so that
+//! certificates keep their exact bytes and files with indefinite lengths can be read.
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
@@ -72,7 +72,7 @@ impl<'a> Element<'a> {
         }
         let mut bytes = Vec::with_capacity(self.content.len());
         for piece in self.children()? {
-            // A piece that has pieces itself is allowed by the letter and written by nobody.
+            // A piece that has pieces itself is allowed by the standard, but no program writes it.
             if piece.tag != OCTET_STRING {
                 return None;
             }
@@ -114,7 +114,7 @@ pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// How long the first value says it is, header included, where it has a definite length.
+/// The announced length of the first value, header included, if it is definite.
 pub(crate) fn announced_length(input: &[u8]) -> Option<usize> {
     match *input.get(1)? {
         short @ 0..=0x7f => Some(2 + usize::from(short)),

@@ -1,5 +1,5 @@
-//! Message authentication codes under keys that are derived from the master keys: for stored records, which must not
-//! be changed or moved by whoever can write to the database, and for page tokens.
+//! Message authentication codes under keys derived from the master keys: for stored records, which nobody who can write
+//! to the database may change or move, and for page tokens.
 
 use super::master_keys::MasterKeys;
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};

@@ -1,4 +1,4 @@
-//! Built-in certificate authorities: made once, kept in an issuer object, and signing from there.
+//! Built-in certificate authorities: created once, stored in an issuer object, and used to sign.
 
 use super::certificate::{self, BACKDATE, Request, Template, key_id, serial, sign};
 use super::extensions::{extension, key_usage};
@@ -21,7 +21,7 @@ pub const LIFETIME_MONTHS: u32 = 240;
 /// Longest common name in characters (RFC 5280 appendix A.1, ub-common-name).
 pub const MAX_COMMON_NAME: usize = 64;
 
-/// Behind the common name of the root, that of an intermediate.
+/// Suffix of the common name of an intermediate.
 const ISSUING: &str = " Issuing";
 const COMMON_NAME: &str = "2.5.4.3";
 const UNREADABLE: &str = "the certificate of a built-in authority could not be read";
@@ -123,7 +123,7 @@ pub fn check_leaf(policy: &Policy, chain: &[Blob]) -> Result<()> {
 }
 
 /// What an authority is called in keys of records: 32 hex digits of SHA-256 over the SubjectPublicKeyInfo of its
-/// certificate. `None` where that cannot be read.
+/// certificate. `None` if that cannot be read.
 pub fn identifier(der: &[u8]) -> Option<String> {
     let certificate = Certificate::from_der(der).ok()?;
     let key = certificate.tbs_certificate().subject_public_key_info().to_der().ok()?;

@@ -1,5 +1,5 @@
-//! The form of a backup: a mark, then one sealed value. Inside stand a header (JSON, no secrets) and
-//! numbered blobs (certificates and private keys), each once however often it is used.
+//! The backup format: a marker, then one sealed value. It contains a header (JSON, no secrets) and numbered blobs
+//! (certificates and private keys), each stored once.
 //!
 //! `certmint-backup`, the byte 1, sealed( length of the header (4 bytes, big-endian), header, then
 //! for each blob its length (4 bytes, big-endian) and its bytes ).
@@ -67,7 +67,7 @@ impl Opened {
         &self.plain[self.header.clone()]
     }
 
-    /// The blob of that number; refused where there is none.
+    /// The blob of that number; refused if there is none.
     pub fn blob(&self, number: usize) -> Result<&[u8]> {
         self.blobs.get(number).map(|range| &self.plain[range.clone()]).ok_or_else(corrupt)
     }
@@ -86,7 +86,8 @@ pub fn read(sealer: &Sealer, backup: &[u8]) -> Result<Opened> {
             return Err(Error::new(
                 Reason::MalformedBackup,
                 format!(
-                    "The backup has the form {version}, and this server knows up to {VERSION}: restore it with a newer version of certmint."
+                    "The backup has format {version}, and this server supports up to {VERSION}: restore it with a \
+                     newer version of certmint."
                 ),
             ));
         }
@@ -200,6 +201,6 @@ mod tests {
     fn a_newer_form_is_named() {
         let backup = [MARK, &[2], b"x"].concat();
         let error = read(&Sealer::new(MasterKeys::random()), &backup).err().unwrap();
-        assert!(error.message.contains("has the form 2"), "{error}");
+        assert!(error.message.contains("has format 2"), "{error}");
     }
 }

@@ -1,5 +1,4 @@
-//! The entries of `x5c`: whatever people send when they are asked for certificates becomes a list of
-//! X.509 certificates in DER.
+//! The entries of `x5c`, in any format, parsed to a list of X.509 certificates in DER.
 
 use super::reader::{ImportLimits, JSON_MEMBERS, Problem, Reader, Wanted};
 use crate::domain::{Detail, Error, Reason, Result};
@@ -56,7 +55,7 @@ fn sentence(problem: Problem, limits: ImportLimits) -> String {
     match problem {
         Problem::Empty => format!("It is empty. {SEND}"),
         Problem::Binary => format!("It is neither DER nor text. {SEND}"),
-        Problem::Json => format!("It is JSON without a member of the names {}. {SEND}", JSON_MEMBERS.join(", ")),
+        Problem::Json => format!("It is JSON without any of the members {}. {SEND}", JSON_MEMBERS.join(", ")),
         Problem::NotBase64 | Problem::Unknown => format!("It is not base64 of a certificate. {SEND}"),
         Problem::TooMany(_) => {
             format!("There are more than {} certificates (limits.import_certificates).", limits.certificates)
@@ -66,7 +65,7 @@ fn sentence(problem: Problem, limits: ImportLimits) -> String {
     }
 }
 
-/// What Key Vault says where key and certificate do not belong together.
+/// Key Vault's error for a key and a certificate that do not match.
 pub(crate) fn key_mismatch_message() -> &'static str {
     "The public key of the end-entity certificate in the specified X.509 certificate content does not match the public part of the specified private key. Please check if certificate is valid."
 }
@@ -93,4 +92,4 @@ fn without_leaf(message: &str) -> Error {
 const SEND: &str = "Send the certificate that the CA returned, then its chain: DER in base64, PEM, PKCS#7, or PKCS#12 without a password.";
 
 // Says what happened without a byte of what was pasted.
-const HAS_KEY: &str = "This holds a private key, which is not wanted here: the key of a pending certificate is already in the vault. Send certificates only, and replace that key if it was in use.";
+const HAS_KEY: &str = "This contains a private key, but the key of a pending certificate is already in the vault. Send certificates only, and replace that key if it was in use.";

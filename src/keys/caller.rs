@@ -1,4 +1,4 @@
-//! On whose behalf the key threads work, and until when the result is of use.
+//! The caller that key work is done for, and its deadline.
 
 use std::fmt;
 use std::sync::Arc;

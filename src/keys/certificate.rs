@@ -1,4 +1,4 @@
-//! Makes certificates (RFC 5280): fills in what the issuer adds to a policy, and signs.
+//! Builds certificates (RFC 5280): adds the issuer's fields to those of a policy, and signs.
 
 use super::extensions::{self, extension};
 use super::x509::PublicKeyInfo;
@@ -16,7 +16,7 @@ use x509_cert::ext::pkix::{
 };
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
-/// How far a certificate reaches back, for clocks that are behind (contract section 5).
+/// How far `notBefore` lies in the past, for clocks that are behind (contract section 5).
 pub const BACKDATE: Duration = Duration::from_secs(600);
 
 /// Everything in a certificate but the signature.
@@ -69,7 +69,7 @@ pub fn self_signed(request: &Request<'_>, key: &KeyPair) -> Result<Vec<u8>> {
     if name.value().is_empty() {
         return Err(Error::field(
             "policy.x509_props.subject",
-            "A self-signed certificate needs one, since it is its own issuer: write one such as CN=example.com.",
+            "A self-signed certificate needs one, since it is its own issuer. Use one such as CN=example.com.",
         ));
     }
     let authority = Authority { name, key_id: key_id(request.public_key)? };

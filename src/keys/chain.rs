@@ -1,5 +1,4 @@
-//! Certificates that belong together: finds the one that was issued for a request, puts the rest
-//! in order, and checks every link.
+//! Certificate chains: finds the certificate that was issued for a request, orders the rest, and checks every link.
 
 pub use super::bundle::parse;
 pub(crate) use super::bundle::parse_cheaply;
@@ -24,7 +23,7 @@ const MAX_ISSUED: usize = 32;
 pub struct OrderedChain {
     /// The certificate of the request's key: X.509, DER.
     pub leaf: Vec<u8>,
-    /// The certificates above it, from its issuer upwards; empty where none was given.
+    /// The certificates above it, from its issuer upwards; empty if none was given.
     pub rest: Vec<Vec<u8>>,
     pub not_before: Timestamp,
     pub expires: Timestamp,
@@ -58,7 +57,7 @@ pub fn merge_order(chain: &[Vec<u8>], csr_der: &[u8], preserve_order: bool, now:
 /// which it came. A vault keeps what it is given. The second answer is the leaf.
 ///
 /// # Errors
-/// `None` where no certificate has the key; else a sentence.
+/// `None` if no certificate has the key; else a sentence.
 pub(crate) fn import_order<'a>(
     certificates: &'a [FoundCertificate],
     key: &PublicKeyInfo<'_>,
@@ -73,13 +72,13 @@ pub(crate) fn import_order<'a>(
     })
 }
 
-/// Checks what an issuer returned before it is believed: the leaf has the key of the request, has
+/// Verifies what an issuer returned: the leaf has the key of the request, has
 /// not expired and covers every alternative name of the policy; each link verifies, or has the right
 /// names and key identifiers where its signature cannot be checked here. Other differences from the
 /// policy are the issuer's right.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the answer, fit to be shown.
+/// A sentence about what is wrong with the response, safe to show.
 pub fn check_issued(
     chain: &[Vec<u8>],
     csr_der: &[u8],
@@ -144,7 +143,7 @@ fn listed(chain: &[Vec<u8>]) -> Vec<Listed<'_>> {
 }
 
 fn requested_key(csr: &[u8]) -> Result<PublicKeyInfo<'_>, Defect> {
-    let unreadable = "The certificate signing request of the pending certificate can not be read.";
+    let unreadable = "The certificate signing request of the pending certificate cannot be read.";
     PublicKeyInfo::of_request(csr).ok_or_else(|| Defect::Other(unreadable.into()))
 }
 
@@ -258,7 +257,7 @@ fn missing_names(leaf: &[u8], wanted: &SubjectAlternativeNames) -> Vec<String> {
     let present = leaf.and_then(|leaf| leaf.extension(ID_CE_SUBJECT_ALT_NAME)).and_then(alternative_names);
     let present = present.unwrap_or_default();
     let Ok(general) = names::general_names(wanted) else {
-        return vec!["(the names of the policy can not be encoded)".to_owned()];
+        return vec!["(the names of the policy cannot be encoded)".to_owned()];
     };
     general
         .iter()

@@ -1,4 +1,4 @@
-//! Digests, so that one crypto library has one door.
+//! Digests; the only place that calls the crypto library for them.
 
 use aws_lc_rs::digest;
 

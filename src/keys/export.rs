@@ -1,4 +1,4 @@
-//! A certificate as a secret: PKCS #12 or PEM, with its key where that may leave.
+//! A certificate as a secret: PKCS #12 or PEM, with its private key if it is exportable.
 
 use super::{pem, pkcs12};
 use base64::{Engine, engine::general_purpose::STANDARD};

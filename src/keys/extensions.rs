@@ -1,4 +1,4 @@
-//! The X.509 extensions that a policy asks for, for requests and for certificates.
+//! The X.509 extensions of a policy, for requests and for certificates.
 
 use super::asn1::{OID, SEQUENCE, tlv};
 use super::defect;

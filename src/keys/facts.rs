@@ -1,4 +1,4 @@
-//! What a certificate says of itself, in the words of a policy.
+//! The contents of a certificate, in terms of a policy.
 
 use super::alternative_names::{AlternativeName, alternative_names};
 use super::asn1::{BIT_STRING, BOOLEAN, Element, OID, SEQUENCE};
@@ -17,7 +17,7 @@ use std::net::IpAddr;
 /// # Errors
 /// A sentence that names the extension that can not be read.
 pub(crate) fn facts(certificate: &X509<'_>, key_type: KeyType) -> Result<CertificateFacts, String> {
-    let unreadable = |what: &str| format!("Its extension {what} can not be read.");
+    let unreadable = |what: &str| format!("Its extension {what} cannot be read.");
     let ekus = match certificate.extension(ID_CE_EXT_KEY_USAGE) {
         Some(value) => purposes(value).ok_or_else(|| unreadable("extKeyUsage"))?,
         None => Vec::new(),
@@ -60,7 +60,7 @@ fn purposes(value: &[u8]) -> Option<Vec<String>> {
     purposes.iter().map(|purpose| oid_text(purpose.content).filter(|_| purpose.tag == OID)).collect()
 }
 
-/// A default that is written out, and a path length where there is no CA, are read all the same.
+/// A default that is written out, and a path length if there is no CA, are read all the same.
 fn is_ca(value: &[u8]) -> Option<bool> {
     let parts = Element::parse(value)?.children_of(SEQUENCE)?;
     Some(parts.first().is_some_and(|first| first.tag == BOOLEAN && first.content.iter().any(|byte| *byte != 0)))

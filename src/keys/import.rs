@@ -1,5 +1,5 @@
-//! A certificate with its key, as people bring it along: PKCS #12, or PEM with a key in any of its
-//! forms, raw or in base64, with a password or without one, in any order.
+//! Import of a certificate with its key: PKCS #12, or PEM with a key in any format, raw or in base64, with or without a
+//! password, in any order.
 
 use super::asn1::Element;
 use super::bundle::key_mismatch_message;
@@ -63,7 +63,7 @@ pub fn read(
     let public_key = Element::parse(&public_key).and_then(PublicKeyInfo::read).ok_or_else(Error::internal)?;
     let (chain, leaf) = chain::import_order(&certificates, &public_key, preserve_order, now)
         .map_err(|found| found.map_or_else(key_mismatch, invalid))?;
-    let leaf = X509::read(leaf).map_err(|part| invalid(format!("It can not be read: {part}.")))?;
+    let leaf = X509::read(leaf).map_err(|part| invalid(format!("It cannot be read: {part}.")))?;
     let facts = facts::facts(&leaf, key.key_type()).map_err(invalid)?;
     Ok(Imported { key, chain, facts, form })
 }
@@ -84,7 +84,7 @@ fn only_key(found: Vec<FoundKey>, form: ContentType) -> Result<Option<KeyPair>> 
         read.push(der);
         match &only {
             Some(first) if first.public_key_der() != key.public_key_der() => {
-                return Err(problem(form, "It holds several private keys: import each certificate by itself."));
+                return Err(problem(form, "It holds several private keys: import each certificate separately."));
             }
             Some(_) => {}
             None => only = Some(key),
@@ -104,10 +104,9 @@ fn sentence(found: Problem, limits: ImportLimits) -> Error {
     match found {
         Problem::Empty => refusal("value", "It is required: a PKCS#12 file in base64, or PEM with the key."),
         Problem::NotBase64 | Problem::Binary => refusal("value", NOT_BASE64),
-        Problem::Json => refusal(
-            "value",
-            format!("{NOT_BASE64} It is JSON without a member of the names {}.", JSON_MEMBERS.join(", ")),
-        ),
+        Problem::Json => {
+            refusal("value", format!("{NOT_BASE64} It is JSON without any of the members {}.", JSON_MEMBERS.join(", ")))
+        }
         // No key is refused here.
         Problem::Unknown | Problem::HasKey => problem(ContentType::Pkcs12, "It is neither PKCS#12 nor PEM."),
         Problem::TooMany(form) => problem(
@@ -145,7 +144,7 @@ fn invalid(why: String) -> Error {
 fn key_mismatch() -> Error {
     Error::new(Reason::MergeKeyMismatch, key_mismatch_message()).with(Detail::Field {
         path: "value".to_owned(),
-        problem: "No certificate in it belongs to the private key in it.".to_owned(),
+        problem: "None of its certificates matches its private key.".to_owned(),
     })
 }
 

@@ -1,5 +1,5 @@
-//! Private keys that were opened lately, for who uses one again and again: to open an RSA key takes longer than to
-//! sign with it. Few of them, for a short time, then zeroed (`docs/decisions/0012-opened-keys.md`).
+//! A small cache of decrypted private keys, for repeated use: opening an RSA key takes longer than signing with it.
+//! Entries expire soon and are zeroed (`docs/decisions/0012-opened-keys.md`).
 
 use super::{KeyPair, SealedKey, digest};
 use std::collections::HashMap;
@@ -43,7 +43,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops keys when their time is over, also where nobody asks for any.
+    /// Drops expired keys, even if none are requested.
     fn sweep(&self) {
         let mut state = self.lock();
         while !state.stopping {
@@ -96,7 +96,7 @@ impl KeyCache {
         Some(Arc::clone(&entry.key))
     }
 
-    /// Keeps a key that was just opened; where there is no room, the one that was opened first goes.
+    /// Keeps a key that was just opened; if there is no room, the one that was opened first goes.
     pub(crate) fn keep(&self, sealed: &SealedKey, key: &Arc<KeyPair>) {
         let KeyCacheOptions { room, time } = self.options;
         // A time that no clock reaches keeps none, rather than all for ever.
@@ -126,7 +126,7 @@ impl Drop for KeyCache {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.stopping = true;
-        // Where no thread runs, nobody else does it.
+        // Without threads nothing else does it.
         state.keys.clear();
         self.shared.changed.notify_all();
     }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_dropped_in_time_though_nobody_asks() {
+    fn a_key_is_dropped_in_time_without_requests() {
         let keys = KeyCache::start(KeyCacheOptions { room: 2, time: Duration::from_millis(50) }).unwrap();
         let opened = key();
         keys.keep(&sealed(b"x", "a"), &opened);

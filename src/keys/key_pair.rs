@@ -1,4 +1,4 @@
-//! A private key in memory: made or read by aws-lc, which zeroes it when it is dropped.
+//! A private key in memory: generated or parsed by aws-lc, which zeroes it when it is dropped.
 
 use super::asn1::{Element, SEQUENCE, context};
 use super::{defect, unusable_key};
@@ -198,7 +198,7 @@ fn curve(key_type: KeyType) -> Option<ObjectIdentifier> {
     }
 }
 
-/// `what` is empty, or a sentence that says what the key is.
+/// `what` is empty, or a sentence about the kind of key.
 fn unusable(what: &str) -> Error {
     Error::bad_parameter(format!(
         "The private key cannot be used.{what} It must be a valid key: RSA of 2048, 3072 or 4096 bits, or EC on P-256, P-384, P-521 or P-256K, in PKCS#8, PKCS#1 or SEC 1.",

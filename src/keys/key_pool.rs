@@ -1,5 +1,5 @@
-//! RSA keys made ahead, while nothing else needs the processor: a burst of requests then takes
-//! milliseconds instead of seconds.
+//! A pool of RSA keys generated while the CPU is idle, so that a burst of requests takes milliseconds instead of
+//! seconds.
 
 use super::KeyPair;
 use super::workers::IdleWatcher;
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn shelves_are_filled_again_and_no_key_is_given_twice() {
+    fn the_pool_is_refilled_and_no_key_is_used_twice() {
         let workers = Workers::start(1, QUEUE).unwrap();
         let keys = KeyPool::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
         assert_ne!(wait_for(&keys).public_key_der(), wait_for(&keys).public_key_der());

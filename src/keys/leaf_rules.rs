@@ -1,5 +1,5 @@
-//! What a built-in authority does not sign: whatever would give the holder of a leaf powers of the CA. Nothing of it is
-//! left out silently; the request is refused with every reason.
+//! What a built-in authority refuses to sign: anything that would give the holder of a leaf powers of the CA. Nothing
+//! is omitted silently; the request is refused with every reason.
 
 use super::certificate::subject;
 use super::defect;
@@ -33,20 +33,23 @@ pub(super) fn check<'a>(policy: &Policy, authorities: impl IntoIterator<Item = &
     policy.judge()?;
     let mut reasons = Vec::new();
     if policy.x509.ca {
-        reasons.push("It signs no further CAs: set policy.x509_props.basic_constraints.ca to false.".to_owned());
+        reasons
+            .push("It does not sign subordinate CAs: set policy.x509_props.basic_constraints.ca to false.".to_owned());
     }
     let signs =
         [KeyUsage::KeyCertSign, KeyUsage::CrlSign].into_iter().filter(|usage| policy.x509.key_usage.contains(usage));
     let signs: Vec<_> = signs.map(KeyUsage::name).collect();
     if !signs.is_empty() {
-        reasons.push(format!("Only a CA has {}: take that out of policy.x509_props.key_usage.", signs.join(" and ")));
+        reasons
+            .push(format!("Only a CA may have {}: remove it from policy.x509_props.key_usage.", signs.join(" and ")));
     }
     for (_, power) in OF_THE_CA.iter().filter(|(oid, _)| policy.x509.ekus.iter().any(|given| given == oid)) {
-        reasons.push(format!("{power}. Take it out of policy.x509_props.ekus."));
+        reasons.push(format!("{power}. Remove it from policy.x509_props.ekus."));
     }
     if policy.x509.ekus.len() > 1 && policy.x509.ekus.iter().any(|oid| oid == TIME_STAMPING) {
         reasons.push(
-            "timeStamping stands alone (RFC 3161 section 2.3): take the others out of policy.x509_props.ekus."
+            "timeStamping must be the only extended key usage (RFC 3161 section 2.3): remove the others from \
+             policy.x509_props.ekus."
                 .to_owned(),
         );
     }

@@ -1,4 +1,4 @@
-//! One certificate above another: by name, by key identifiers, and by signature.
+//! Whether one certificate issued another: by name, key identifiers and signature.
 
 use super::algorithm_name;
 use super::name_text;
@@ -94,13 +94,13 @@ impl Link<'_> {
                 "Certificate {me} does not link: it has the name of the issuer of certificate {below}, but did not sign it. Send the CA certificate that did."
             ),
             Some((below, NoLink::KeyId)) => format!(
-                "Certificate {me} does not link: it has the name of the issuer of certificate {below}, but another key identifier than the one named there. Send the CA certificate that has it."
+                "Certificate {me} does not link: it has the name of the issuer of certificate {below}, but not the key identifier named there. Send the CA certificate that has it."
             ),
             Some((below, NoLink::Unchecked(what))) => format!(
-                "Certificate {me} can not be linked: whether it signed certificate {below} can not be checked here, as the signature uses {what}, which is not supported. Leave it out, and what is above it."
+                "Certificate {me} cannot be linked: whether it signed certificate {below} cannot be checked here, as the signature uses {what}, which is not supported. Leave out this certificate and those above it."
             ),
             Some((_, NoLink::Name)) | None => format!(
-                "Certificate {me} does not link: it issued none of the other certificates of the chain. Leave it out, or add the certificate that is missing between them."
+                "Certificate {me} does not link: it issued none of the other certificates of the chain. Leave it out, or add the missing intermediate certificate."
             ),
         }
     }

@@ -1,5 +1,4 @@
-//! The master keys that wrap data keys: a text file or variable with one `id base64` per line, the
-//! last line the newest.
+//! The master keys that wrap data keys: a text file or variable with one `id base64` per line, newest last.
 
 use super::random::fill;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -15,7 +14,7 @@ const KEY_LEN: usize = 32;
 const MAX_FILE: usize = 64 * 1024;
 
 const HEADER: &str = "\
-# Master keys of certmint. Each line is `id base64`, 32 bytes each; the last one seals, all open.
+# Master keys of certmint. Each line is `id base64`, 32 bytes each; the last one encrypts, all decrypt.
 # To rotate, add a line: id, a space, and the output of `openssl rand -base64 32`.
 # Whoever has this file and the store can read every private key: guard it, and back it up apart.
 ";
@@ -23,14 +22,14 @@ const HEADER: &str = "\
 /// Why the server cannot start with these master keys. Never holds a key.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
-    #[error("the file of master keys {path} cannot be {action}: {source}", path = path.display())]
+    #[error("the master key file {path} cannot be {action}: {source}", path = path.display())]
     Io { path: PathBuf, action: &'static str, source: io::Error },
     #[error(
-        "the file of master keys {path} may be read by others (mode {mode:04o}). Run: chmod 600 {path}",
+        "the master key file {path} is readable by others (mode {mode:04o}). Run: chmod 600 {path}",
         path = path.display()
     )]
     Exposed { path: PathBuf, mode: u32 },
-    #[error("the file of master keys {path} is not valid: {source}", path = path.display())]
+    #[error("the master key file {path} is not valid: {source}", path = path.display())]
     File { path: PathBuf, source: MasterKeyTextError },
 }
 
@@ -55,7 +54,7 @@ impl fmt::Debug for MasterKeys {
 }
 
 impl MasterKeys {
-    /// Reads the file; makes it with one random key where there is none. Where two processes start
+    /// Reads the file; makes it with one random key if there is none. Where two processes start
     /// at once, one makes it and both read it.
     pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
         match File::open(path) {
@@ -91,7 +90,7 @@ impl MasterKeys {
                 return Err(problem("the id has up to 32 letters, digits, - _ and ."));
             }
             if keys.iter().any(|(other, _)| other == id) {
-                return Err(problem("the id stands on an earlier line too"));
+                return Err(problem("the id is already used on an earlier line"));
             }
             let bytes = STANDARD.decode(key).map(Zeroizing::new).map_err(|_| problem("the key is not base64"))?;
             let bytes = <[u8; KEY_LEN]>::try_from(bytes.as_slice())
@@ -252,7 +251,7 @@ mod tests {
             (format!("\n{KEY}"), "line 2: a line is an id, a space and a key in base64"),
             (format!("a {KEY} b"), "line 1: a line is an id, a space and a key in base64"),
             (format!("a/b {KEY}"), "line 1: the id has up to 32 letters, digits, - _ and ."),
-            (format!("a {KEY}\na {KEY}"), "line 2: the id stands on an earlier line too"),
+            (format!("a {KEY}\na {KEY}"), "line 2: the id is already used on an earlier line"),
             ("a ????".to_owned(), "line 1: the key is not base64"),
             ("a AAAA".to_owned(), "line 1: the key does not have 32 bytes (44 characters of base64)"),
         ] {

@@ -1,4 +1,4 @@
-//! Private keys and what is made with them: generation, sealing, requests, certificates, chains.
+//! Private keys: generation, sealing, requests, certificates, chains.
 
 mod algorithm_name;
 mod alternative_names;
@@ -204,7 +204,7 @@ impl Keys {
     /// A key for the policy, sealed for `context`, and the request that goes to the issuer. The
     /// key is the one of `reuse` where that is of the type that the policy asks for, else new.
     ///
-    /// [`Reason::Throttled`](crate::domain::Reason::Throttled) where too much already waits, of this
+    /// [`Reason::Throttled`](crate::domain::Reason::Throttled) if too much already waits, of this
     /// caller or of all, or where it would not be done before the caller's deadline.
     pub async fn create(
         &self,
@@ -271,8 +271,8 @@ impl Keys {
         self.run(caller, Work::Small, move || work(&open_pkcs8(&sealer, &key)?)).await
     }
 
-    /// Opens a key and hands it to `work` (signing, decrypting), away from the threads that serve requests. It is likely
-    /// to be used again soon, so it stays opened for a while, as [`KeyOptions::opened`] has it.
+    /// Opens a key and hands it to `work` (signing, decrypting), away from the threads that serve requests. It is
+    /// likely to be used again soon, so it stays opened for a while, as [`KeyOptions::opened`] has it.
     pub async fn with_kept_key<T, F>(&self, caller: &Caller, key_type: KeyType, key: SealedKey, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -294,8 +294,8 @@ impl Keys {
         self.run(caller, Work::Use(key_type), job).await
     }
 
-    /// Reads the certificates that somebody sends as `entries`. Where that asks for much key derivation, it waits with the
-    /// work that takes long; how much is only known when it is read.
+    /// Reads the certificates that somebody sends as `entries`. Where that asks for much key derivation, it waits with
+    /// the work that takes long; how much is only known when it is read.
     pub async fn certificates(&self, caller: &Caller, entries: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
         let limits = self.import;
         let seen = rounds::asked_for(entries.iter().map(Vec::as_slice), limits.rounds);

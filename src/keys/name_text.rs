@@ -1,5 +1,5 @@
-//! Subjects of certificates as text, in the words of Windows, which Key Vault shows (contract
-//! section 6): the most specific part first, `, ` between parts, quotes where a value needs them.
+//! Subjects of certificates as text, in the format of Windows, which Key Vault uses (contract section 6): the most
+//! specific part first, `, ` between parts, quotes where a value needs them.
 
 use super::oid::oid_text;
 use super::x509_name::{self, Attribute, Name};

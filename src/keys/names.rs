@@ -54,7 +54,7 @@ fn relative_name(part: &[Attribute]) -> Result<Vec<u8>> {
     let mut attributes = part.iter().map(attribute).collect::<Result<Vec<_>>>()?;
     attributes.sort();
     if attributes.windows(2).any(|pair| pair[0] == pair[1]) {
-        let problem = "One part of the name holds the same attribute twice.";
+        let problem = "One part of the name contains the same attribute twice.";
         return Err(Error::field("policy.x509_props.subject", problem));
     }
     Ok(tlv(SET, &[&attributes.concat()]))

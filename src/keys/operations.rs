@@ -1,4 +1,4 @@
-//! What the key view does: signatures over digests, and encryption of short texts.
+//! The operations of the key view: signing digests, and encrypting short values.
 
 use super::key_pair::Key;
 use super::{KeyPair, asn1, defect, raw_rsa};
@@ -88,7 +88,12 @@ pub fn decrypt(key: &KeyPair, algorithm: EncryptionAlgorithm, ciphertext: &[u8])
     };
     let length = OaepPrivateDecryptingKey::new(private)
         .and_then(|key| key.decrypt(scheme, ciphertext, &mut plain, None).map(|bytes| bytes.len()))
-        .map_err(|_| Error::field("value", "It could not be decrypted: another key, another algorithm, or damage."))?;
+        .map_err(|_| {
+            Error::field(
+                "value",
+                "It could not be decrypted: it was encrypted with another key or algorithm, or it is damaged.",
+            )
+        })?;
     plain.truncate(length);
     Ok(plain)
 }
@@ -237,7 +242,7 @@ mod tests {
         for _ in 0..20 {
             let foreign = encrypt(&public(&other), EncryptionAlgorithm::Rsa15, b"secret").unwrap();
             let Ok(first) = decrypt(&key, EncryptionAlgorithm::Rsa15, &foreign) else {
-                panic!("the answer told that the padding was wrong")
+                panic!("the response revealed that the padding was wrong")
             };
             assert_ne!(first.as_slice(), b"secret");
             assert_eq!(decrypt(&key, EncryptionAlgorithm::Rsa15, &foreign).unwrap(), first, "a repeat tells nothing");

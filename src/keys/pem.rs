@@ -1,5 +1,4 @@
-//! PEM (RFC 7468): blocks out of what people paste, in any encoding around them, and blocks as
-//! OpenSSL writes them.
+//! PEM (RFC 7468): lenient parsing of blocks, with text of any encoding around them, and writing as OpenSSL does.
 
 use super::reader::decode_base64;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -54,7 +53,7 @@ pub(crate) fn next<'a>(
 ) -> Result<Option<(Block<'a>, &'a [u8])>, String> {
     let Some(begin) = find(text, BEGIN) else { return Ok(None) };
     let after = &text[begin + BEGIN.len()..];
-    let incomplete = "A PEM line is not complete: it ends with -----.";
+    let incomplete = "A PEM line is incomplete: it must end with -----.";
     let label = &after[..find(&after[..after.len().min(MAX_LABEL + DASHES.len())], DASHES).ok_or(incomplete)?];
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b" #/._-".contains(byte);
     let text = std::str::from_utf8(label).ok().filter(|label| label.bytes().all(|byte| is_plain(&byte)));

@@ -1,5 +1,4 @@
-//! Whether a private key is the other half of a public one, without the checks of a whole key, which take longer than a
-//! signature.
+//! Whether a private key matches a public one, without the full key validation, which takes longer than a signature.
 
 use super::KeyPair;
 use super::asn1::{BIT_STRING, Element, INTEGER, OCTET_STRING, SEQUENCE, context};
@@ -36,7 +35,8 @@ fn of_rsa_or_ec(pkcs8: &[u8]) -> Option<(bool, Vec<u8>)> {
     let oid = *algorithm.children_of(SEQUENCE)?.first()?;
     let inner = (key.tag == OCTET_STRING).then(|| Element::parse(key.content))??.children_of(SEQUENCE)?;
     if oid.is_oid(RSA_ENCRYPTION) {
-        // RSAPrivateKey begins with version, modulus and exponent; RSAPublicKey is the latter two (RFC 8017 appendix A.1).
+        // RSAPrivateKey begins with version, modulus and exponent; RSAPublicKey is the latter two (RFC 8017 appendix
+        // A.1).
         let [_, modulus, exponent, ..] = inner[..] else { return None };
         if modulus.tag != INTEGER || exponent.tag != INTEGER {
             return None;

@@ -1,4 +1,4 @@
-//! The one home of randomness: the generator of aws-lc, seeded by the operating system.
+//! The only source of randomness: the generator of aws-lc, seeded by the operating system.
 
 use crate::domain::Timestamp;
 use uuid::{Builder, Uuid};

@@ -1,6 +1,5 @@
-//! RSA with PKCS#1 v1.5 padding around bytes as they are, without the name of a hash (`RSNULL` of Key Vault). The safe
-//! interface of the crypto library always adds that name, so these two calls of its C interface are made here: the only
-//! unsafe code of the program.
+//! RSA with PKCS#1 v1.5 padding of raw bytes, without a DigestInfo (`RSNULL` of Key Vault). The safe interface of the
+//! crypto library always adds one, so this makes two calls of its C interface: the only unsafe code of the program.
 
 #![expect(unsafe_code, reason = "aws-lc-rs has no signature without a DigestInfo; aws-lc, which it is made of, has")]
 

@@ -1,5 +1,5 @@
-//! How many rounds of key derivation a file asks for, before anything of it is decrypted: what it will cost is known
-//! before it waits for a thread.
+//! Counts the rounds of key derivation that a file requires without decrypting it, so that its cost is known before it
+//! is queued.
 
 use super::asn1::{Element, INTEGER, OCTET_STRING, SEQUENCE};
 use super::pem;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_file_tells_its_rounds_before_it_is_opened() {
+    fn the_rounds_of_every_form_are_counted_before_it_is_opened() {
         for (few, many) in files("2000").into_iter().zip(files("300000")) {
             let (few, many) = (asked_for([&few[..]], MOST), asked_for([&many[..]], MOST));
             assert!((2000..20_000).contains(&few), "{few}");
@@ -155,14 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_there_twice_counts_once() {
+    fn duplicates_count_once() {
         let [one, other] = ["2000", "3000"].map(|rounds| files(rounds).swap_remove(0));
         let sum = asked_for([&one[..]], MOST) + asked_for([&other[..]], MOST);
         assert_eq!(asked_for([&one[..], &other[..], &one[..], &one[..]], MOST), sum);
     }
 
     #[test]
-    fn what_is_no_file_asks_for_nothing_and_no_file_for_more_than_is_borne() {
+    fn non_files_have_no_rounds_and_rounds_are_capped() {
         for nothing in [&b""[..], b"0", b"\x30\x80", b"-----BEGIN X-----\n!!\n-----END X-----", &[0x30; 4096]] {
             assert_eq!(asked_for([nothing], MOST), 0);
         }

@@ -1,5 +1,5 @@
-//! Sealing of secrets at rest: AES-256-GCM with a fresh data key for each record, and the data key
-//! wrapped by a master key. What is sealed opens only where it was sealed for.
+//! Encryption of secrets at rest ("sealing"): AES-256-GCM with a fresh data key for each record, and the data key
+//! wrapped by a master key. A sealed value can be opened only in the place that it was sealed for.
 //!
 //! The form, version 1: the byte 1; the length of the master key's id (1 byte) and the id; the
 //! wrapped data key (nonce 12, key 32, tag 16); the value (nonce 12, ciphertext, tag 16).

@@ -1,5 +1,5 @@
-//! Whether one certificate signed another: RSA (PKCS #1 v1.5 and PSS), ECDSA and Ed25519. What cannot
-//! be checked here is not wrong: the answer has three values.
+//! Whether one certificate signed another: RSA (PKCS #1 v1.5 and PSS), ECDSA and Ed25519. The result has three values,
+//! since a signature that cannot be checked here is not necessarily wrong.
 
 use super::algorithm_name;
 use super::asn1::{Element, INTEGER, OID, SEQUENCE};

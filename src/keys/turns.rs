@@ -1,9 +1,9 @@
-//! A queue in which owners take turns by the time that their work takes, not by the number of their jobs, and that is
-//! bounded in time. It knows neither threads nor a clock.
+//! A fair queue: owners take turns by the time that their work takes, not by the number of jobs. Its length is bounded
+//! in time. It uses neither threads nor a clock.
 //!
 //! Each owner has an account of the time that was spent for it; whoever has the least is next (start-time fair
-//! queueing). An account that was idle begins at the level of those that are served, so nobody saves up time, and an
-//! owner that leaves and comes back keeps what it owes.
+//! queueing). An account that was idle starts at the level of the active ones, so nobody saves up time, and an owner
+//! that leaves and comes back keeps its debt.
 
 use super::caller::Owner;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub(super) struct Bounds {
 pub(crate) enum Cause {
     /// Its owner has too much waiting already.
     Share,
-    /// All together have, and nobody more than its owner.
+    /// The queue is full, and no other owner has more waiting than this one.
     Full,
     /// It waited, and gave its place to an owner with less in the queue.
     Displaced,

@@ -113,7 +113,7 @@ fn what_took_longer_than_expected_is_paid_for() {
 }
 
 #[test]
-fn who_was_idle_saved_up_nothing_and_who_comes_back_owes_what_it_owed() {
+fn idle_owners_save_up_nothing_and_returning_ones_keep_their_debt() {
     let mut run = Run::new();
     run.fill("early", 1, 20);
     run.order(|_| 1, 10);

@@ -1,5 +1,5 @@
-//! What a private key is that cannot be used, and what can be done about it. Each function answers a
-//! sentence after a space, or nothing where the bytes do not tell.
+//! Describes an unsupported private key, and what to do about it. Each function returns a sentence after a space, or
+//! nothing if the bytes do not tell.
 
 use super::asn1::{Element, INTEGER, OCTET_STRING, OID, SEQUENCE, context};
 use super::oid::oid_text;

@@ -1,4 +1,4 @@
-//! Kinds of work with keys, and how long each is expected to take: moving averages of what was measured.
+//! Kinds of key work, and their expected durations: moving averages of measurements.
 
 use crate::domain::policy::KeyType;
 use std::time::Duration;
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_measured_becomes_what_is_expected() {
+    fn estimates_follow_measurements() {
         let mut costs = Costs::default();
         for _ in 0..200 {
             costs.learn(Work::Generate(KeyType::Rsa4096), Duration::from_secs(3));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_moves_an_estimate_out_of_its_range() {
+    fn an_estimate_stays_in_its_range() {
         let mut costs = Costs::default();
         let file = Work::Import { rounds: 2_000_000 };
         let (before, small) = (costs.expected(file), Work::Import { rounds: 0 });

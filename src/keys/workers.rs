@@ -1,6 +1,6 @@
-//! Threads for work that keeps a core busy, so that the threads that serve requests never wait for it. What waits is
-//! bounded in expected time, and its owners take turns: a server that is behind says so at once instead of becoming
-//! slow, and one caller's flood does not hold up another caller.
+//! Threads for CPU-bound work, so that it never blocks the threads that serve requests. The queue is bounded in
+//! expected time, and callers take turns: an overloaded server refuses at once instead of becoming slow, and a flood
+//! from one caller does not delay others.
 
 use super::caller::{Caller, Owner};
 use super::defect;
@@ -196,7 +196,7 @@ impl Workers {
     }
 
     /// The answer of `job`, run on one of the threads when it is the caller's turn. A job whose caller went away before
-    /// it began is not run. Refused with [`Reason::Throttled`] where the queue has no room for it, or where it cannot
+    /// it began is not run. Refused with [`Reason::Throttled`] if the queue has no room for it, or where it cannot
     /// be done before the caller's deadline.
     pub(crate) async fn run<T, F>(&self, caller: &Caller, work: Work, job: F) -> Result<T>
     where
@@ -290,7 +290,7 @@ impl Drop for Place {
     }
 }
 
-/// For who may only work when nobody else does.
+/// For the owner that may work only while no other does.
 pub(crate) struct IdleWatcher(Arc<Shared>);
 
 impl IdleWatcher {
@@ -309,20 +309,18 @@ fn error(refusal: Refusal) -> Error {
     let Refusal { cause, after } = refusal;
     let (message, limit) = match cause {
         Cause::Share => (
-            "Too many of your own requests for keys already wait. Repeat the request later.",
-            "Your requests that wait for a processor already take your share of the queue.",
+            "Too many of your key requests are already waiting. Retry later.",
+            "Your waiting requests already fill your share of the key queue.",
         ),
-        Cause::Full => (
-            "The server is busy with the keys of other requests. Repeat the request later.",
-            "The requests that wait for a processor fill the queue.",
-        ),
+        Cause::Full => ("The server is busy with other key requests. Retry later.", "The key queue is full."),
         Cause::Displaced => (
-            "The server is busy, and most of what waits for keys are your own requests. Repeat the request later.",
-            "The queue is full, and requests of callers with fewer requests come first.",
+            "The server is busy, and most of the waiting key requests are yours. Retry later.",
+            "The key queue is full, and callers with fewer requests are served first.",
         ),
         Cause::Late => (
-            "The server is busy with keys and could not answer before the deadline of the request. Repeat it later, or allow more time.",
-            "The requests that wait for a processor take longer than the time that this request has.",
+            "The server is too busy to do the key operation before the deadline of the request. Retry later, or allow \
+             more time.",
+            "The wait in the key queue is longer than the time left for this request.",
         ),
     };
     let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);

@@ -104,13 +104,13 @@ async fn a_caller_is_refused_beyond_its_share_of_expected_seconds_and_another_on
     // Five of the ten seconds; an RSA-4096 key is expected to take 0.9 s.
     let _waiting: Vec<Answer> = (0..5).map(|_| queued(&workers, caller("a"), LONG, "a", &log)).collect();
     let error = workers.run(&caller("a"), LONG, || Ok(())).await.unwrap_err();
-    assert!(error.message.contains("your own requests"), "{error}");
+    assert!(error.message.contains("your key requests"), "{error}");
     let _other = queued(&workers, caller("b"), LONG, "b", &log);
     assert_eq!(workers.load().not_run, NotRun { share: 1, ..NotRun::default() });
 }
 
 #[tokio::test]
-async fn a_job_that_gives_up_its_place_is_answered() {
+async fn a_displaced_job_gets_an_error() {
     let (workers, held) = busy(QueueOptions { jobs: 2, ..QUEUE });
     let (workers, log) = (Arc::new(workers), Arc::default());
     let mut flood: Vec<Answer> = (0..2).map(|_| queued(&workers, caller("flood"), LONG, "flood", &log)).collect();
@@ -159,7 +159,7 @@ async fn short_jobs_run_while_long_ones_have_every_thread_and_fill_the_queue() {
 }
 
 #[tokio::test]
-async fn a_job_that_panics_is_an_error_and_the_thread_lives_on() {
+async fn a_job_that_panics_is_an_error_and_the_thread_continues() {
     let workers = Workers::start(1, QUEUE).unwrap();
     for _ in 0..4 {
         let answer = workers.run::<(), _>(&caller("a"), LONG, || panic!("on purpose")).await;

@@ -1,6 +1,6 @@
-//! X.509 certificates by their borders (RFC 5280 section 4.1): every part keeps its exact bytes, and what is not
-//! understood (object identifiers of any length, serial numbers of any size and sign, unknown extensions) is kept as
-//! bytes and makes nothing unreadable.
+//! X.509 certificates (RFC 5280 section 4.1): every part keeps its exact bytes, and what is not understood (object
+//! identifiers of any length, serial numbers of any size and sign, unknown extensions) is kept as bytes and makes
+//! nothing unreadable.
 
 use super::asn1::{BIT_STRING, BOOLEAN, Element, INTEGER, OCTET_STRING, OID, SEQUENCE, context};
 use super::oid::oid_text;

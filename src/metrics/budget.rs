@@ -1,4 +1,4 @@
-//! What requests hold of the server, and what was refused so that it does not become more.
+//! Metrics of the memory budget: what requests hold, and what was refused.
 
 use super::{add, level};
 use prometheus_client::metrics::counter::Counter;

@@ -1,4 +1,4 @@
-//! The labels. Each has few values: texts of callers never become one.
+//! Metric labels. Each has few values: text from callers never becomes one.
 
 use prometheus_client::encoding::EncodeLabelSet;
 

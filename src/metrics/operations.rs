@@ -1,5 +1,5 @@
-//! Pending operations as the log tells of them. Every replica reads the whole log, so each counts
-//! all operations of the installation: take the largest of the replicas, not their sum.
+//! Metrics of pending operations, from the event log. Every replica reads the whole log, so each counts all operations
+//! of the installation: take the largest of the replicas, not their sum.
 
 use super::add;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -51,7 +51,7 @@ pub struct Operations {
 struct State {
     issuers: HashSet<Arc<str>>,
     open: HashMap<u128, Arc<str>>,
-    /// What the live log told of while the older part was still being read: it knows better.
+    /// What the live log reported while the older part was still being read; it takes precedence.
     live: Option<HashSet<u128>>,
 }
 

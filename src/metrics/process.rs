@@ -1,5 +1,4 @@
-//! What the system says of this process, under the names that all Prometheus clients use. Read
-//! from `/proc` when it is asked for; where there is none, these are absent.
+//! Process metrics, under the standard Prometheus names. Read from `/proc` on each scrape; without it they are absent.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -27,15 +26,15 @@ impl Collector for Process {
         let counter = ConstCounter::new(cpu_seconds);
         counter.encode(encoder.encode_descriptor(
             "process_cpu_seconds",
-            "Time on processors",
+            "Total user and system CPU time",
             None,
             MetricType::Counter,
         )?)?;
         for (name, help, value) in [
-            ("process_resident_memory_bytes", "Memory that is resident", i64::try_from(resident_bytes).unwrap_or(0)),
+            ("process_resident_memory_bytes", "Resident memory", i64::try_from(resident_bytes).unwrap_or(0)),
             ("process_threads", "Threads", threads),
-            ("process_open_fds", "Files and connections that are open", open_files),
-            ("process_max_fds", "How many may be open", max_files),
+            ("process_open_fds", "Open file descriptors", open_files),
+            ("process_max_fds", "Maximum number of open file descriptors", max_files),
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;

@@ -1,4 +1,4 @@
-//! The HTTP client: pooled connections, a bound for every wait and every size.
+//! The HTTP client: pooled connections, limits on every wait and size.
 
 use super::connect::Connector;
 use super::error::{causes, ours};
@@ -111,7 +111,7 @@ impl Client {
                 if error.is::<LengthLimitError>() {
                     return Error::new(ErrorKind::TooLarge, format!("{place} sent more than {most} bytes."));
                 }
-                Error::new(ErrorKind::Protocol, format!("The answer of {place} broke off."))
+                Error::new(ErrorKind::Protocol, format!("The response of {place} was cut off."))
             })?
             .to_bytes();
         debug!(%method, url = place, status = head.status.as_u16(), bytes = body.len(), "outgoing request");

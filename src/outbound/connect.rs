@@ -101,7 +101,7 @@ async fn tunnel(proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, Error
     }
     head.push_str("\r\n");
     let failed = |problem: String| Error::new(ErrorKind::Connect, format!("The proxy {proxy:?} {problem}."));
-    tcp.write_all(head.as_bytes()).await.map_err(|error| failed(format!("took no request: {error}")))?;
+    tcp.write_all(head.as_bytes()).await.map_err(|error| failed(format!("did not accept the request: {error}")))?;
     let mut answer = Vec::new();
     // Byte by byte, so that nothing that belongs to the tunnel is read here.
     while !answer.ends_with(b"\r\n\r\n") {
@@ -115,9 +115,9 @@ async fn tunnel(proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, Error
     let status = line.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
     match status {
         Some(200..=299) => Ok(tcp),
-        Some(407) => Err(Error::new(ErrorKind::Settings, format!("The proxy {proxy:?} wants other credentials."))),
+        Some(407) => Err(Error::new(ErrorKind::Settings, format!("The proxy {proxy:?} refused the credentials."))),
         Some(status) => Err(failed(format!("opened no tunnel to {target}: status {status}"))),
-        None => Err(failed("did not answer in HTTP".to_owned())),
+        None => Err(failed("did not answer with HTTP".to_owned())),
     }
 }
 

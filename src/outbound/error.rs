@@ -1,4 +1,4 @@
-//! Why no answer was received, in words that hold no secret.
+//! Why no response was received, without secrets.
 
 use std::fmt;
 
@@ -55,7 +55,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The causes of an error in one line, without repeating what a cause says again.
+/// The causes of an error in one line, without repetitions.
 pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

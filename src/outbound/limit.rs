@@ -1,5 +1,4 @@
-//! A token bucket for each credential, so that a burst of work stays within what the other side
-//! allows.
+//! A token bucket for each credential, so that bursts stay within the other side's rate limits.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

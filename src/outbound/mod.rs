@@ -1,4 +1,4 @@
-//! The one way out: requests to other services over HTTPS, and questions and updates over DNS.
+//! All outgoing traffic: requests to other services over HTTPS, and queries and updates over DNS.
 //! Every outgoing call of the server uses it, so timeouts, size bounds, proxies, trusted roots and
 //! the rule that no secret is logged hold everywhere.
 

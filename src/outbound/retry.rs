@@ -1,4 +1,4 @@
-//! What a status asks for: go on, come back later, or change something first.
+//! Whether a status means success, retry later, or a permanent error.
 
 use crate::domain::Timestamp;
 use http::StatusCode;
@@ -19,7 +19,7 @@ pub enum Class {
     Misconfigured,
 }
 
-/// The class of a status (RFC 9110 section 15), where the body says no more.
+/// The class of a status (RFC 9110 section 15), if the body has no details.
 pub fn classify(status: StatusCode) -> Class {
     match status.as_u16() {
         200..=299 => Class::Success,

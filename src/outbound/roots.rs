@@ -1,4 +1,4 @@
-//! Whom outgoing connections trust: the system's roots, and those that a use adds.
+//! Roots that outgoing connections trust: the system's, and additional ones per use.
 
 use super::{Error, ErrorKind};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -16,7 +16,7 @@ pub(super) fn tls(extra_roots: Option<&str>, native: bool) -> Result<Arc<ClientC
         let mut count = 0;
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
             let certificate = certificate.map_err(|_| unreadable("its PEM is damaged"))?;
-            roots.add(certificate).map_err(|_| unreadable("it holds something that is no CA certificate"))?;
+            roots.add(certificate).map_err(|_| unreadable("it contains something that is not a CA certificate"))?;
             count += 1;
         }
         if count == 0 {
@@ -46,7 +46,7 @@ mod tests {
         for (pem, reason) in [
             ("", "no PEM block"),
             ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "damaged"),
-            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no CA certificate"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "not a CA certificate"),
         ] {
             let error = tls(Some(pem), false).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Settings);

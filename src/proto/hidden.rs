@@ -1,10 +1,10 @@
-//! The Debug of messages that hold private keys, passwords or plain texts: they show whether there
-//! is one, and never what.
+//! The `Debug` of messages with private keys, passwords or plaintexts: it shows whether a value is set, never the
+//! value.
 
 use super::v1;
 use std::fmt;
 
-/// Stands for a secret of so many bytes; tells only whether there is one.
+/// Stands for a secret; shows only whether there is one.
 pub(super) struct Hidden(pub(super) usize);
 
 impl fmt::Debug for Hidden {

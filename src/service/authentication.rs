@@ -1,4 +1,4 @@
-//! Records of earlier versions get their codes, and what an earlier process left half done is finished at the start.
+//! Adds authentication codes to records of earlier versions, and finishes interrupted work at startup.
 
 use super::Service;
 use super::records::{self, Adopted, MAX_PAGE, PurgingRecord, key};
@@ -20,7 +20,7 @@ impl Service {
     /// and `window` is over since the first call: zero where no other process writes to the store.
     ///
     /// # Errors
-    /// Where the store is not available; what was done is done, and the next call goes on.
+    /// If the store is not available; completed work is kept, and the next call continues.
     pub async fn authenticate_records(&self, window: Duration) -> Result<Authenticated> {
         Ok(match records::adopt(&*self.context.store, &self.context.records, window, self.context.now()).await? {
             Adopted::Done => Authenticated::All,

@@ -44,8 +44,8 @@ impl Context {
         Ok(Some((record, value)))
     }
 
-    /// As [`Context::load`], of each of these keys in their order, in one question to the store for each [`MAX_KEYS`] of
-    /// them; nothing where there is no key. A record that does not verify is an error of its own.
+    /// As [`Context::load`], of each of these keys in their order, in one question to the store for each [`MAX_KEYS`]
+    /// of them; nothing where there is no key. A record that does not verify is an error of its own.
     pub(super) async fn load_many<T: records::Stored>(
         &self,
         keys: &[Option<Key<T>>],
@@ -82,7 +82,7 @@ impl Context {
         self.hub.token(*self.store.head().borrow())
     }
 
-    /// Commits; `None` where another writer was faster and the caller has to decide again.
+    /// Commits; `None` where another writer committed first and the caller has to decide again.
     pub(super) async fn try_commit(&self, batch: Batch) -> Result<Option<Revision>> {
         let due = batch.puts.iter().filter_map(|put| put.due).min();
         let committed = self.store.commit(batch).await;
@@ -96,7 +96,7 @@ impl Context {
                 Ok(Some(revision))
             }
             Err(StoreError::Conflict(key)) => {
-                tracing::debug!(key, "another writer was faster");
+                tracing::debug!(key, "another writer committed first");
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -125,8 +125,8 @@ impl Context {
         self.vaults.vault(vault).map_or(self.limits.vaults.defaults, |vault| vault.settings)
     }
 
-    /// The time for telling an issuer of an order that nobody waits for. Not that of the operation, of which nothing may
-    /// be left.
+    /// The time for telling an issuer of an order that nobody waits for. Not that of the operation, of which nothing
+    /// may be left.
     pub(super) fn cancelling_until(&self, now: Timestamp) -> Timestamp {
         now.plus(self.limits.cancelling_deadline)
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Limits {
     /// An issuer that has not decided after this long has failed.
     pub issuing_deadline: Duration,
-    /// How long an issuer is asked to cancel an order that nobody waits for any more.
+    /// How long an issuer is asked to cancel an abandoned order.
     pub cancelling_deadline: Duration,
     /// How long one claim of due work lasts; the step is cut before it runs out.
     pub lease: Duration,

@@ -1,5 +1,5 @@
-//! Whether the master keys are those of the store. With others a server would seal new keys that its replicas cannot
-//! open, and could open none that are there.
+//! Checks that the master keys are those of the store. With others, a server would seal new keys that its replicas
+//! cannot open, and could not open existing ones.
 
 use super::Service;
 use super::records::{Kind, PendingRecord, Place, key};
@@ -35,12 +35,12 @@ impl Service {
         }
         Err(Error::new(
             Reason::Internal,
-            "the store holds private keys that were sealed with other master keys than this server has: start it with \
-             the file (or the variable) of another replica, or the one that was saved beside the store",
+            "the store contains private keys sealed with master keys that this server does not have: start it with \
+             the master key file (or variable) of another replica, or the one saved with the store",
         ))
     }
 
-    /// Whether the record was written with one of our master keys; `None` where it does not say.
+    /// Whether the record was written with one of our master keys; `None` if it does not say.
     fn opens(&self, kind: Kind, record: &Record) -> Option<bool> {
         if let Some(ours) = self.context.records.is_ours(record) {
             return Some(ours);

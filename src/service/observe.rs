@@ -1,4 +1,4 @@
-//! What the use cases tell of themselves: to whoever counts, and to whoever asks whether they work.
+//! Hooks of the use cases for metrics and readiness.
 
 use super::Service;
 use super::watch::LogEvent;
@@ -31,7 +31,7 @@ impl Service {
     }
 
     /// Asks the store for a record and for its head, and answers within `patience`. Where the last write was refused,
-    /// it tries another one, that of nothing: who is not ready gets no writes that would tell when they are taken again.
+    /// it tries an empty commit: a server that is not ready gets no writes that would show when they succeed again.
     pub async fn health(&self, patience: Duration) -> Health {
         let asked = async {
             self.context.store.get(NOTHING).await?;

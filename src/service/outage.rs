@@ -29,7 +29,7 @@ impl OncePerKind {
 /// The time between two lines about the same thing.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Causes that are told apart at a time.
+/// The most causes that are distinguished at a time.
 const CAUSES: usize = 16;
 
 /// Lets one line through for each cause, and counts the others until the next.
@@ -79,7 +79,7 @@ impl From<StoreError> for Error {
                 if let Some(suppressed) = OUTAGE.admit(&cause.to_string(), Instant::now()) {
                     tracing::error!(cause, suppressed, "the store is not available");
                 }
-                Self::new(Reason::StoreUnavailable, "The store is not available at the moment. Repeat the request.")
+                Self::new(Reason::StoreUnavailable, "The store is temporarily unavailable. Retry the request.")
                     .retry_after(Duration::from_secs(2))
             }
             StoreError::Broken(cause) => {

@@ -1,15 +1,15 @@
 //! Optimistic concurrency: a use case reads, decides and commits against the revisions that it read, and starts
-//! again where another writer was faster.
+//! again where another writer committed first.
 
 use crate::domain::{Error, Reason, Result};
 use std::time::Duration;
 
-/// How often a use case decides again after another writer was faster.
+/// How often a use case decides again after another writer committed first.
 pub(super) const ATTEMPTS: usize = 16;
 
-/// Runs a block of `Result<Option<T>>` until it gives a value, and gives that. `None` means that another writer was
-/// faster: whatever was read is stale, so the next attempt reads again. An error ends it at once; [`contended`] is the
-/// error where every attempt lost. `return` and `?` in the block end the attempt.
+/// Runs a block of `Result<Option<T>>` until it gives a value, and gives that. `None` means that another writer
+/// committed first: whatever was read is stale, so the next attempt reads again. An error ends it at once;
+/// [`contended`] is the error where every attempt lost. `return` and `?` in the block end the attempt.
 ///
 /// A macro because the future of an async closure that borrows is not known to be `Send` behind a generic function.
 macro_rules! retry {
@@ -36,8 +36,11 @@ pub(super) fn attempt<T>(attempt: impl Future<Output = Result<Option<T>>>) -> im
 
 /// The error of a change that lost to other writers every time: the caller may repeat it.
 pub(super) fn contended() -> Error {
-    Error::new(Reason::StoreUnavailable, "Too many callers change this object at the same time. Repeat the request.")
-        .retry_after(Duration::from_secs(1))
+    Error::new(
+        Reason::StoreUnavailable,
+        "Too many callers are changing this object at the same time. Retry the request.",
+    )
+    .retry_after(Duration::from_secs(1))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Bodies that released versions wrote: each loads, and nothing of it gets lost. A format that changes adds a file
-//! beside the old ones; a file that was released is never edited.
+//! Bodies written by released versions: each must load without losing anything. A changed format adds a file next to
+//! the old ones; a released file is never edited.
 
 use super::records::{Codec, Kind, OfKind, Stored, decode_event, encode_event};
 use crate::domain::CertificateEntry;
@@ -126,7 +126,7 @@ fn bodies_with_codes_verify_and_lose_nothing() {
     assert!(lost.is_empty(), "{}", lost.join("\n"));
 }
 
-/// Versions before the codes pass over what they do not know.
+/// Versions before the codes ignore unknown members.
 #[test]
 fn a_body_with_a_code_is_one_without_for_an_older_version() {
     #[derive(serde::Deserialize)]

@@ -1,5 +1,5 @@
-//! What both stores do alike: which keys a list covers, how revisions are stored, what is refused without asking the
-//! database, and whether the database is still the one that this process began with.
+//! Common to both stores: the key range of a list, the storage of revisions, checks before a database call, and whether
+//! the database is still the one that this process started with.
 
 use super::{Batch, HistoryLost, MAX_KEYS, Record, Revision, StoreError};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) enum Refusal {
     #[error("the body of {key} has {size} bytes, the limit is {limit}")]
     BodyTooLarge { key: String, size: usize, limit: usize },
-    #[error("{0} stands twice in one batch")]
+    #[error("{0} appears twice in one batch")]
     KeyTwice(String),
     #[error("{asked} records were asked for at once, the limit is {MAX_KEYS}")]
     TooManyKeys { asked: usize },
@@ -65,7 +65,7 @@ pub(super) fn first_of_list(prefix: &str, after: &str) -> String {
     if after >= prefix { format!("{after}\0") } else { prefix.to_owned() }
 }
 
-/// The smallest text that is greater than every text with this prefix; none where there is no such text.
+/// The smallest text that is greater than every text with this prefix; none if there is no such text.
 pub(super) fn end_of_prefix(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {
@@ -79,7 +79,7 @@ pub(super) fn end_of_prefix(prefix: &str) -> Option<String> {
 }
 
 /// Whether the database still holds the history that this process began with. Once lost, it stays lost: what this
-/// process knows and has told of the log is not true of the database any more.
+/// process knows and has sent of the log no longer matches the database.
 #[derive(Debug, Default)]
 pub(super) struct History(OnceLock<HistoryLost>);
 
@@ -88,7 +88,7 @@ impl History {
         self.0.get().map_or(Ok(()), |lost| Err(lost.clone()))
     }
 
-    /// Says so in the log, the first time. True where it was the first time.
+    /// Says so in the log, the first time. True if it was the first time.
     pub(super) fn lose(&self, lost: HistoryLost) -> bool {
         let first = self.0.set(lost.clone()).is_ok();
         if first {

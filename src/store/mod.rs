@@ -1,6 +1,5 @@
-//! Where records live: a port of seven methods for the data and two for the upkeep of the log. Every
-//! write is one [`Batch`], so there is one way to be atomic; every order in which something is
-//! looked up is a key or a due time.
+//! The store: a trait with seven methods for the data and two for trimming the log. Every write is one atomic
+//! [`Batch`]; every lookup is by key or by due time.
 
 use crate::domain::Timestamp;
 use async_trait::async_trait;
@@ -49,7 +48,7 @@ pub struct Event {
     pub body: Vec<u8>,
 }
 
-/// Written all or nothing. Takes one revision for each event, and one where there is none; the
+/// Written all or nothing. Takes one revision for each event, and one if there is none; the
 /// records get the last of them.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -86,10 +85,10 @@ pub struct EventPage {
     pub head: Revision,
 }
 
-/// Why the store did not do what it was asked.
+/// Why a store call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody else wrote first: read again, decide again.
+    /// Another writer committed first: read and decide again.
     #[error("record {0} was changed by another writer")]
     Conflict(String),
     /// Not acknowledged, and waiting may help (busy, disk full, connection lost). Nothing of the
@@ -111,12 +110,12 @@ pub const MAX_KEYS: usize = 1000;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum HistoryLost {
     #[error(
-        "the database has another epoch than when this process started, so it was restored meanwhile: restart this replica"
+        "the epoch of the database has changed since this process started, so it was restored: restart this replica"
     )]
     OtherEpoch,
     #[error(
-        "the database ends at revision {found}, but this process has seen revision {seen}: it was set back, as by \
-         restoring a backup in place. Stop all replicas, run `certmint new-epoch`, and start them again"
+        "the database ends at revision {found}, but this process has seen revision {seen}: it was rolled back, for \
+         example by restoring a backup in place. Stop all replicas, run `certmint new-epoch`, and start them again"
     )]
     SetBack { found: Revision, seen: Revision },
 }
@@ -149,7 +148,7 @@ pub trait Store: Send + Sync + 'static {
     /// order), at most `limit`.
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError>;
 
-    /// All or nothing, durable when it returns. Answers the revision that the records got (the
+    /// All or nothing, durable when it returns. Returns the revision that the records got (the
     /// highest of the batch). A key may stand in a batch only once. A caller that stops waiting
     /// does not take the batch back.
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError>;
@@ -163,12 +162,12 @@ pub trait Store: Send + Sync + 'static {
     /// The log after `after`, at most `limit` events.
     async fn events(&self, after: Revision, limit: usize) -> Result<EventPage, StoreError>;
 
-    /// A doorbell: changes after a commit (a claim alone need not ring). It says when to look,
+    /// Notifies after a commit (not necessarily after a claim alone). It says when to read,
     /// never what happened. Its value is the revision of a commit that readers can see by now.
     fn head(&self) -> watch::Receiver<Revision>;
 
     /// Removes events from the old end of the log: at most `limit`, only such as were committed
-    /// before `before`, and never so many that fewer than `keep_at_least` stay. Answers how many
+    /// before `before`, and never so many that fewer than `keep_at_least` stay. Returns how many
     /// went; the caller repeats until that is below `limit`, so that no step is a long one.
     async fn trim(&self, before: Timestamp, keep_at_least: u64, limit: usize) -> Result<u64, StoreError>;
 

@@ -1,5 +1,5 @@
 //! The port for operators, plain HTTP/1.1: `/livez`, `/readyz`, `/metrics` and `/openapi.json`. It is open before the
-//! store is, and closes last, so that a start and a drain can be seen.
+//! store is, and closes last, so that startup and shutdown are visible.
 
 mod hosts;
 mod port;
@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// What is asked for when somebody asks.
+/// Checked on each probe.
 #[derive(Clone, Debug)]
 pub struct Probes(Arc<Inner>);
 

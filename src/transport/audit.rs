@@ -1,6 +1,6 @@
-//! One line for each request that changes something, reads a secret or lets a key work: who did what to which
-//! object, and how it ended. Lines have the target `certmint::audit`, so that they can be kept apart, and are the
-//! same over both APIs. Nothing of a body is in them.
+//! The audit log: one line for each request that changes something, reads a secret or uses a key: who did what to which
+//! object, and the outcome. Lines have the target `certmint::audit`, so that they can be filtered, and are the same
+//! over both APIs. They contain nothing from bodies.
 
 use super::listener::ConnectionInfo;
 use crate::domain::{Detail, Error, Version};
@@ -43,7 +43,7 @@ impl AuditRecord {
         self.name = named.cloned().unwrap_or_default();
     }
 
-    /// Writes the line. Requests of nobody leave none: they did nothing, and anybody can send many.
+    /// Writes the line. Unauthenticated requests write none: they had no effect, and anyone can send many.
     pub(super) fn tell(&self, api: &str, method: &str, connection: Option<&ConnectionInfo>, outcome: &str) {
         let Self { principal, vault, name, action, version, with_key } = self;
         if principal.is_empty() {

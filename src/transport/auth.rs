@@ -1,4 +1,4 @@
-//! Who calls: from the credentials of a request to a principal, before anything else is looked at.
+//! Authentication: from the credentials of a request to a principal, before anything else is checked.
 
 mod stream;
 mod tokens;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Principal {
     /// What limits and logs know the caller by.
     pub name: String,
-    /// Cancelled when the credentials are no longer accepted: streams end then. `None` where that cannot happen.
+    /// Cancelled when the credentials are no longer accepted: streams end then. `None` if that cannot happen.
     pub revoked: Option<CancellationToken>,
 }
 
@@ -32,7 +32,7 @@ pub enum Auth {
 }
 
 impl Auth {
-    /// The caller; `None` where the request has no bearer token or one that is not accepted.
+    /// The caller; `None` if the request has no bearer token or one that is not accepted.
     pub fn authenticate(&self, headers: &HeaderMap) -> Option<Principal> {
         self.accepts(bearer(headers)?)
     }
@@ -72,7 +72,7 @@ mod tests {
     use http::HeaderValue;
 
     #[test]
-    fn only_a_bearer_token_opens_the_door() {
+    fn only_a_bearer_token_is_accepted() {
         let accepted = |value: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             headers.extend(value.map(|value| (AUTHORIZATION, HeaderValue::from_static(value))));

@@ -129,7 +129,7 @@ impl Cors {
         self.origins.iter().any(|allowed| allowed.allows(text)).then(|| origin.clone())
     }
 
-    /// The answer to the question of a browser whether a page may send a request; `None` where this is no such
+    /// The answer to the question of a browser whether a page may send a request; `None` if this is no such
     /// question, or the page may not.
     pub(super) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<&'static str>> {
         let headers = request.headers();

@@ -1,5 +1,5 @@
-//! The one table of what an error is on each wire. Both APIs look up by reason, never by gRPC
-//! code: one gRPC code stands for several HTTP statuses. `docs/errors.md` shows it to readers.
+//! The table that maps each error to both APIs. It is looked up by reason, never by gRPC code, since one gRPC code maps
+//! to several HTTP statuses. `docs/errors.md` documents it.
 
 use crate::domain::Reason;
 use http::StatusCode;
@@ -16,7 +16,7 @@ pub struct Row {
     pub http: StatusCode,
     /// `error.code` of the REST body.
     pub azure: &'static str,
-    /// `error.innererror.code` of the REST body, where there is one.
+    /// `error.innererror.code` of the REST body, if there is one.
     pub inner: Option<&'static str>,
 }
 
@@ -42,7 +42,7 @@ pub static TABLE: [Row; 35] = {
         entry(R::ContactsNotFound, "CONTACTS_NOT_FOUND", C::NotFound, S::NOT_FOUND, "ContactsNotFound"),
         entry(R::VaultNotFound, "VAULT_NOT_FOUND", C::NotFound, S::NOT_FOUND, "VaultNotFound"),
         entry(R::PendingInProgress, "PENDING_IN_PROGRESS", C::Aborted, S::CONFLICT, "Forbidden"),
-        // The document says 400 where today's Azure says 403 (contract section 13).
+        // 400 in the document, 403 in today's Azure (contract section 13).
         entry(
             R::PendingNotInProgress,
             "PENDING_NOT_IN_PROGRESS",

@@ -1,4 +1,4 @@
-//! Headers that may stand once: of two, one would count here and the other one somewhere else on the way.
+//! Headers that may occur only once: with two, a proxy and this server could each use a different one.
 
 use crate::domain::{Error, Result};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
@@ -45,7 +45,7 @@ pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
         .any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"))
 }
 
-/// What a caller is told whose body is in an encoding.
+/// The error for a body with an encoding.
 pub(super) const ENCODED: &str =
     "The body of the request has a Content-Encoding. Send it as it is, without compression.";
 

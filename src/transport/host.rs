@@ -1,4 +1,4 @@
-//! The host that a client used: which vault it names, and what identifiers are built from.
+//! The host that a client used: the vault that it names, and the base of identifiers.
 
 use crate::domain::{Error, Result, VaultName};
 use http::Version;
@@ -39,19 +39,19 @@ pub struct Host {
     /// Host and port, as the client wrote them.
     authority: String,
     vault: VaultName,
-    /// Host and port of the domain that the vault is a label of; the host itself where it is none, and of an IPv4 address what
-    /// stands behind its first dot.
+    /// Host and port of the domain that the vault is a label of; the host itself where it is none, and of an IPv4
+    /// address what stands behind its first dot.
     parent: String,
 }
 
 impl Host {
-    /// Reads `:authority`, or `Host` over HTTP/1.1; headers of proxies are not believed. A host
+    /// Reads `:authority`, or `Host` over HTTP/1.1; headers of proxies are ignored. A host
     /// `{label}.{base_domain}` names the vault `label`, every other one the default vault.
     ///
     /// # Errors
     /// Where the host is missing or not one, is none of `hosts`, or the label is no name of a vault.
     pub fn of(request: &Parts, base_domain: &str, hosts: &Hosts) -> Result<Self> {
-        // One of them would be believed here, the other one by a proxy (RFC 9112 section 3.2).
+        // This server could use one of them, and a proxy the other (RFC 9112 section 3.2).
         if request.headers.get_all(HOST).iter().nth(1).is_some() {
             return Err(Error::bad_parameter("The request has more than one Host header."));
         }
@@ -75,7 +75,7 @@ impl Host {
         Self::parse(&authority, base_domain, hosts)
     }
 
-    /// Stands in where the request has no usable host: the challenge must come before the refusal.
+    /// Used if the request has no usable host: the challenge must come before the error.
     pub fn unknown(base_domain: &str) -> Self {
         let text = base_domain.to_owned();
         Self { vault: VaultName::default_vault(), parent: text.clone(), authority: text }
@@ -86,7 +86,8 @@ impl Host {
         let Some(label) = label(host, base_domain) else {
             if !hosts.has(host, base_domain) {
                 return Err(Error::bad_parameter(format!(
-                    "The host of the request is none of this server's. Use {base_domain} or VAULT.{base_domain}, or add \
+                    "The host of the request is not one of this server's. Use {base_domain} or VAULT.{base_domain}, \
+                     or add \
                      the host to `hosts` in the configuration."
                 )));
             }

@@ -1,6 +1,6 @@
-//! The one TLS port: an accept loop of our own, so that limits, ages and the server's stop hold for every connection.
+//! The TLS port: a custom accept loop, so that limits, maximum age and shutdown apply to every connection.
 //!
-//! gRPC, gRPC-Web and REST share it: ALPN chooses HTTP/2 or HTTP/1.1, the application behind it sees requests alone.
+//! gRPC, gRPC-Web and REST share it: ALPN chooses HTTP/2 or HTTP/1.1; the application behind it sees only requests.
 
 mod account;
 mod admission;
@@ -40,7 +40,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A bound port that serves nobody yet.
+/// A bound port that does not serve yet.
 #[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,
@@ -75,7 +75,7 @@ impl Listener {
         Ok(Self { address: tcp.local_addr()?, tcp, options, admission, connections })
     }
 
-    /// Where the port is; the real number where port 0 was asked for.
+    /// The address; with the real port if port 0 was requested.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }

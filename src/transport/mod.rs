@@ -1,4 +1,4 @@
-//! What the network sees: one TLS port, and behind it the views of the service.
+//! The network interface: one TLS port, and the APIs behind it.
 
 mod actions;
 pub mod admin;

@@ -1,4 +1,4 @@
-//! Refusals that come before, or in place of, the answer of an API, in the words of that API.
+//! Errors that are sent before, or instead of, the response of an API, in the format of that API.
 
 use super::grpc;
 use super::listener::Refusal;

@@ -15,20 +15,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why there is no TLS. The message names the file and, where there is one, the cure; it never holds key material.
+/// Why there is no TLS. The message names the file and, if there is one, the cure; it never holds key material.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("{} holds no {what} in PEM form", path.display())]
+    #[error("{} contains no PEM {what}", path.display())]
     NotPem { path: PathBuf, what: &'static str },
-    #[error("others than its owner may use {0} (mode {mode:03o}); run: chmod 600 {0}", path.display())]
+    #[error("users other than its owner can access {0} (mode {mode:03o}); run: chmod 600 {0}", path.display())]
     Exposed { path: PathBuf, mode: u32 },
-    #[error("{0} cannot be used: {problem}; move it and its key away and start again to have new ones made", path.display())]
+    #[error("{0} cannot be used: {problem}; to have new ones made, move it and its key away and restart", path.display())]
     UnusableCa { path: PathBuf, problem: &'static str },
-    #[error("everybody may use {0} (mode {mode:03o}); run: chmod o-rwx {0}", path.display())]
+    #[error("everyone can access {0} (mode {mode:03o}); run: chmod o-rwx {0}", path.display())]
     Open { path: PathBuf, mode: u32 },
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),

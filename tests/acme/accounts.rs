@@ -32,7 +32,7 @@ async fn an_external_account_is_bound_even_if_the_answer_of_the_ca_is_lost() {
 }
 
 #[tokio::test]
-async fn a_missing_external_account_is_told_before_any_order() {
+async fn a_missing_external_account_is_reported_before_any_order() {
     let pebble = bound().await;
     let play = Play::new(&input(&pebble, &[])).await;
     let error = play.engine().activate(&play.state).await.unwrap_err();

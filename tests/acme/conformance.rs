@@ -1,4 +1,4 @@
-//! ACME against pebble, in the suite of all providers.
+//! ACME against pebble, in the conformance suite of providers.
 
 use crate::peers::{Pebble, PebbleOptions};
 use crate::play::{Records, Wire, engine, input, order};

@@ -1,4 +1,4 @@
-//! Certificates by http-01, the usual case and what a CA does to it.
+//! Certificates by http-01: the usual case, and failures of the CA.
 
 use crate::peers::{Pebble, PebbleOptions};
 use crate::play::{Play, input, order};

@@ -1,4 +1,4 @@
-//! Servers that the tests start: each on free ports of loopback, each ended by its process.
+//! Servers that the tests start: each on free loopback ports, stopped by process id.
 
 use certmint::outbound::{Client, ClientOptions, Exchange, Request, Timeouts};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};

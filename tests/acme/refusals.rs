@@ -74,7 +74,7 @@ async fn a_request_with_other_names_is_refused_at_the_finalization() {
 }
 
 #[tokio::test]
-async fn a_cancelled_order_gives_up_its_authorizations_and_answers() {
+async fn a_cancelled_order_withdraws_its_authorizations_and_responses() {
     let pebble = Pebble::start(PebbleOptions::default()).await;
     let mut play = Play::new(&input(&pebble, &[])).await;
     let order = order(&["www.example.com"]);
@@ -92,7 +92,7 @@ async fn a_cancelled_order_gives_up_its_authorizations_and_answers() {
 }
 
 #[tokio::test]
-async fn a_cancellation_after_the_finalization_brings_the_certificate() {
+async fn a_cancellation_after_the_finalization_still_yields_the_certificate() {
     let pebble = Pebble::start(PebbleOptions::default()).await;
     let mut play = Play::new(&input(&pebble, &[])).await;
     play.serve_http01(&pebble).await;

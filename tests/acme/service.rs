@@ -160,7 +160,7 @@ async fn a_server_that_is_killed_in_between_completes_the_order_after_its_restar
     let set = server.set_issuer(&pebble, &[]);
     assert!(set.status.success(), "{}", text(&set));
     server.create("web", "CN=web.example", &[]).await;
-    // Killed right after the creation, then again when something is heard of the order.
+    // Killed right after the creation, then again when the order has made progress.
     server.restart().await;
     until("the order is under way", || async {
         let pending = server.pending("web").await;

@@ -68,7 +68,7 @@ async fn another_installation_that_knows_the_master_key_restores_it() {
     there.must("PATCH /certificates/web/policy", reuse).await;
     there.must("POST /certificates/web/create", "{}").await;
     assert_eq!(there.ended("web").await["status"], "completed");
-    // And it can be backed up anew.
+    // And it can be backed up again.
     there.must("POST /certificates/web/backup", "").await;
 }
 

@@ -1,4 +1,4 @@
-//! What bodies get that are no JSON, or not the right one; and what is borne.
+//! Errors for bodies that are not JSON or have the wrong shape; and leniently accepted ones.
 
 use crate::client::Client;
 
@@ -10,7 +10,7 @@ async fn what_is_not_json_is_refused_with_its_place() {
     for (body, words) in [
         ("hello", "not valid JSON at line 1, column 1."),
         ("{\n  \"policy\": {,}\n}", "not valid JSON at line 2, column 14."),
-        ("{\"policy\":", "not complete JSON: it ends at line 1, column 10."),
+        ("{\"policy\":", "incomplete JSON: it ends at line 1, column 10."),
         ("{} {}", "not valid JSON at line 1, column 4."),
         ("[1]", "wrong type"),
         ("\"x\"", "wrong type"),
@@ -32,7 +32,7 @@ async fn a_wrong_type_is_named_with_its_place_and_without_its_value() {
 }
 
 #[tokio::test]
-async fn a_deeply_nested_body_harms_nobody() {
+async fn a_deeply_nested_body_is_harmless() {
     let client = Client::start().await;
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let reply = client.send(CREATE, &format!(r#"{{"unknown":{deep}}}"#)).await;
@@ -45,7 +45,7 @@ async fn a_deeply_nested_body_harms_nobody() {
 }
 
 #[tokio::test]
-async fn unknown_members_nulls_empty_objects_and_repeated_members_are_borne() {
+async fn unknown_members_nulls_empty_objects_and_repeated_members_are_accepted() {
     let client = Client::start().await;
     let body = r#"{"unknown":{"a":[1]},"tags":null,"attributes":{},"preserveCertOrder":null,
         "policy":{"key_props":{"kty":"RSA","kty":"EC","key_size":null},"secret_props":{},"lifetime_actions":null,
@@ -57,7 +57,7 @@ async fn unknown_members_nulls_empty_objects_and_repeated_members_are_borne() {
 }
 
 #[tokio::test]
-async fn any_charset_and_no_content_type_are_borne() {
+async fn any_charset_and_no_content_type_are_accepted() {
     let client = Client::start().await;
     for value in ["application/json", "Application/JSON; charset=utf-8", "application/json;odata=verbose"] {
         let headers = [("authorization", "Bearer t"), ("content-type", value)];

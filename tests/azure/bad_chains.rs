@@ -1,4 +1,4 @@
-//! What a merge answers to something else than the chain of the request.
+//! Errors of a merge for anything but the chain of the request.
 
 use crate::ca::{Ca, x5c};
 use crate::client::Client;

@@ -1,4 +1,4 @@
-//! What policies get that no certificate can be made of.
+//! Errors for policies of which no certificate can be made.
 
 use crate::client::{Client, policy};
 

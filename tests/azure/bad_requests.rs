@@ -1,4 +1,4 @@
-//! What bad requests get before a use case sees them.
+//! Errors for bad requests, before any use case runs.
 
 use crate::client::{Client, HOST};
 use axum::body::Body;
@@ -116,7 +116,7 @@ async fn a_head_has_no_body() {
 
 /// A connection that is closed while its client still sends takes the answer with it.
 #[tokio::test]
-async fn a_body_that_nobody_wants_is_read_to_its_end() {
+async fn an_unread_body_is_drained() {
     let client = Client::start().await;
     let left = Arc::new(AtomicUsize::new(40));
     let counter = left.clone();
@@ -184,7 +184,7 @@ async fn an_unknown_method_override_is_refused() {
 
 /// Clients of Connect read `code` and `message` beside `error`.
 #[tokio::test]
-async fn a_grpc_method_in_another_protocol_is_told_which_ones_there_are() {
+async fn a_grpc_method_in_another_protocol_gets_the_supported_ones() {
     let client = Client::start().await;
     for (path, kind) in [
         ("POST /certmint.v1.CertificateService/GetPending", "application/json"),

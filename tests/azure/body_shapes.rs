@@ -1,5 +1,5 @@
-//! Every object of every body that the description knows, given as something else: an array most of all, which a
-//! reader that goes by position takes for one.
+//! Every object of every described body, sent as another type: especially an array, which a positional deserializer
+//! would accept.
 
 use crate::client::Client;
 use certmint::transport::rest::OPENAPI;
@@ -138,7 +138,7 @@ async fn nothing_happens_through_a_body_that_is_an_array() {
 }
 
 #[tokio::test]
-async fn of_a_member_that_stands_twice_the_last_one_counts_and_is_judged_alike() {
+async fn of_a_repeated_member_the_last_one_counts_on_both_apis() {
     let client = Client::start().await;
     for body in [
         r#"{"policy":{},"policy":[]}"#,
@@ -152,7 +152,7 @@ async fn of_a_member_that_stands_twice_the_last_one_counts_and_is_judged_alike()
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_is_borne() {
+async fn a_byte_order_mark_is_accepted() {
     let client = Client::start().await;
     client.must("PUT /certificates/contacts", "\u{feff}{\"contacts\":[{\"email\":\"a@b.example\"}]}").await;
 }

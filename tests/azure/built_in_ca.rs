@@ -1,4 +1,4 @@
-//! The built-in CA over REST: what it refuses to sign, what may be said of it once it is made, and what stays of it.
+//! The built-in CA over REST: what it refuses to sign, which settings may change, and what remains after its deletion.
 
 use crate::client::Client;
 use serde_json::{Value, json};
@@ -145,7 +145,7 @@ async fn text_that_cannot_be_read_is_refused_wherever_people_read_it() {
             ),
         ] {
             let reply = client.send(&format!("PUT {CORP}"), &body.to_string()).await;
-            reply.is_refusal(400, "BadParameter", &format!("Property {path} has invalid value. It holds U+"));
+            reply.is_refusal(400, "BadParameter", &format!("Property {path} has invalid value. It contains U+"));
         }
         let contact = json!({"contacts": [{"email": "a@b.example", "name": bad}]}).to_string();
         client.send("PUT /certificates/contacts", &contact).await.is_refusal(400, "BadParameter", "contacts[0].name");

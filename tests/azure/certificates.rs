@@ -86,7 +86,7 @@ async fn empty_names_tags_and_order_are_echoed_where_they_were_sent() {
 }
 
 #[tokio::test]
-async fn a_full_policy_comes_back_in_the_words_of_the_service() {
+async fn a_full_policy_is_returned_in_the_format_of_the_service() {
     let client = Client::start().await;
     let body = r#"{"policy":{"key_props":{"kty":"EC","crv":"P-384","exportable":false},
         "secret_props":{"contentType":"application/x-pem-file"},

@@ -1,5 +1,4 @@
-//! A client without a network: requests as text, answers as text in which what differs from run to
-//! run has fixed names.
+//! A client without a network: requests as text, responses as text with placeholders for values that vary.
 
 use crate::support::service::{self, TestService};
 use crate::swagger;
@@ -108,7 +107,7 @@ impl Client {
         self.must(&format!("PUT /certificates/issuers/{name}"), &body).await;
     }
 
-    /// Creates a certificate that signs itself, waits for it, and answers its bundle.
+    /// Creates a certificate that signs itself, waits for it, and returns its bundle.
     pub(crate) async fn issued(&self, name: &str) -> Value {
         self.create(name, "Self").await;
         assert_eq!(self.ended(name).await["status"], "completed");

@@ -110,7 +110,7 @@ async fn a_recovered_certificate_is_as_it_was() {
     assert_eq!(client.must("GET /certificates/web/pending", "").await["status"], "completed");
     client.send("GET /deletedcertificates/web", "").await.is(GONE);
     client.send("POST /deletedcertificates/web/recover", "").await.is(NOT_THERE);
-    // And it lives on: a new version, and another deletion.
+    // And it stays usable: a new version, and another deletion.
     client.issued("web").await;
     client.must("DELETE /certificates/web", "").await;
 }

@@ -1,4 +1,4 @@
-//! An empty member is not a missing one: what was sent comes back as it was sent, and nothing is invented.
+//! An empty member is not a missing one: it is returned as it was sent, and nothing is added.
 
 use crate::client::Client;
 use crate::pfx::{P256, Pfx};
@@ -59,8 +59,8 @@ async fn a_policy_without_a_subject_shows_none() {
     assert_eq!(policy["x509_props"].get("subject"), None);
 }
 
-/// Clients of 2019 took three lists for three kinds of names in an imported certificate, because the service answers all
-/// of them.
+/// Clients of 2019 took three lists for three kinds of names in an imported certificate, because the service answers
+/// all of them.
 #[tokio::test]
 async fn the_policy_of_an_import_shows_each_list_where_the_certificate_has_names() {
     let client = Client::start().await;

@@ -1,4 +1,4 @@
-//! What a client sees when the server itself is in trouble.
+//! Responses while the server or its store has faults.
 
 use crate::client::Client;
 use crate::support::service;
@@ -34,6 +34,6 @@ async fn a_store_that_is_not_available_says_when_to_come_again_and_not_why() {
         503
         content-type: application/json; charset=utf-8
         retry-after: 2
-        {"error":{"code":"ServiceUnavailable","message":"The store is not available at the moment. Repeat the request."}}
+        {"error":{"code":"ServiceUnavailable","message":"The store is temporarily unavailable. Retry the request."}}
     "#);
 }

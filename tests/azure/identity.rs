@@ -1,4 +1,4 @@
-//! Where programs get their token from: every form in which client libraries ask for one, and what they may not get.
+//! Token endpoints: every kind of request that client libraries send, and what is refused.
 
 use crate::client::{Client, Reply};
 use crate::support::service;
@@ -98,7 +98,7 @@ async fn the_identity_endpoint_answers_the_callers_own_token() {
 }
 
 #[tokio::test]
-async fn the_identity_endpoint_answers_no_token_to_who_brings_none() {
+async fn the_identity_endpoint_returns_no_token_to_a_caller_without_one() {
     let (client, _folder) = guarded().await;
     let bearer = format!("Bearer {TOKEN}");
     for headers in [
@@ -223,7 +223,7 @@ async fn the_token_endpoint_refuses_in_the_words_of_oauth() {
         (twice, 400, "invalid_request", "a parameter twice"),
         (many, 400, "invalid_request", "more than 64 parameters"),
         (both, 400, "invalid_request", "client_assertion_type must be"),
-        ("%FF=1".to_owned(), 400, "invalid_request", "no form"),
+        ("%FF=1".to_owned(), 400, "invalid_request", "not a UTF-8 form"),
         (String::new(), 400, "invalid_request", "no grant_type"),
     ] {
         let reply = post(&client, "/adfs/oauth2/v2.0/token", &body).await;

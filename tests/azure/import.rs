@@ -1,4 +1,4 @@
-//! Import: what comes in, what the answer says, and when it is refused.
+//! Import: input, responses and refusals.
 
 use crate::client::{Client, HOST};
 use crate::pfx::{P256, Pfx, RSA};

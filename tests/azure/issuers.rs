@@ -18,7 +18,7 @@ const ANSWER: &str = r#"
 "#;
 
 #[tokio::test]
-async fn an_issuer_is_set_read_and_deleted_and_its_password_is_never_told() {
+async fn an_issuer_is_set_read_and_deleted_and_its_password_is_never_returned() {
     let client = Client::start().await;
     client.send("PUT /certificates/issuers/issuer01", FULL).await.is(ANSWER);
     client.send("GET /certificates/issuers/ISSUER01", "").await.is(ANSWER);
@@ -77,7 +77,7 @@ async fn the_list_comes_in_pages() {
     let mut next = Some("/certificates/issuers?api-version=7.4&maxresults=2".to_owned());
     let mut seen = 0;
     while let Some(path) = next {
-        // Clients encode the name of the parameter anew.
+        // Clients encode the name of the parameter again.
         let path = path.replace("$skiptoken", "%24skiptoken");
         let page = client.raw(&format!("GET {path}"), &[("authorization", "Bearer t")], "").await.json();
         seen += page["value"].as_array().unwrap().len();

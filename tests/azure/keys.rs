@@ -1,4 +1,4 @@
-//! The key view: the public key, and what the private key does without leaving.
+//! The key view: the public key, and operations with the private key.
 
 use crate::client::{Client, HOST, Reply};
 use crate::pfx::{P256, Pfx, RSA, digest_of};
@@ -320,5 +320,5 @@ async fn the_list_shows_keys_as_managed_and_writes_are_refused() {
         let words = format!("Operation \"{operation}\" is not allowed on this Key");
         client.send(request, "{}").await.is_refusal(403, "Forbidden", &words);
     }
-    client.send("POST /keys/other/create", "{}").await.is_refusal(501, "NotSupported", "not kept here");
+    client.send("POST /keys/other/create", "{}").await.is_refusal(501, "NotSupported", "are not supported");
 }

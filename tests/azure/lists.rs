@@ -4,7 +4,7 @@ use crate::client::{Client, policy};
 use serde_json::Value;
 
 async fn page(client: &Client, link: &str) -> Value {
-    // Clients encode the name of the parameter anew.
+    // Clients encode the name of the parameter again.
     let path = link.replace("$skiptoken", "%24skiptoken");
     let reply = client.raw(&format!("GET {path}"), &[("authorization", "Bearer t")], "").await;
     assert_eq!(reply.status, 200, "{}", reply.body);

@@ -1,4 +1,4 @@
-//! Creating again under a name that is there: a new version, and whether it has the old key.
+//! Creating under an existing name: a new version, with the old or a new key.
 
 use crate::client::{Client, path};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -32,7 +32,7 @@ async fn a_new_version_has_a_new_key_unless_the_policy_reuses_it() {
     let third = next(&client, &keys(true, ec)).await;
     assert_eq!(public_key(&second), public_key(&third));
     assert_eq!(third["policy"]["key_props"]["reuse_key"], true);
-    // The policy may be left out: it says so still.
+    // The policy may be left out: the stored one still applies.
     let fourth = next(&client, "").await;
     assert_eq!(public_key(&third), public_key(&fourth));
     assert_ne!(third["id"], fourth["id"]);

@@ -1,4 +1,4 @@
-//! What is said of versions, backups and chains that are not there, in the words that were recorded.
+//! Errors for missing versions, backups and chains, in the recorded words.
 
 use crate::ca::{Ca, x5c};
 use crate::client::Client;

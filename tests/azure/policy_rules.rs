@@ -1,4 +1,4 @@
-//! The rules of policies over every way in: creation, change of a policy, change of a certificate, import, and a new
+//! The policy rules for every kind of request: creation, change of a policy, change of a certificate, import, and a new
 //! version after what is stored.
 
 use crate::client::Client;
@@ -12,7 +12,7 @@ fn refused() -> Vec<(Value, &'static str, &'static str)> {
     vec![
         (json!({"sans": {"dns_names": ["10.0.0.1"]}}), "sans.dns_names[0]", "put it into ipAddresses"),
         (json!({"sans": {"dns_names": ["https://a.example"]}}), "sans.dns_names[0]", "the URI into uris"),
-        (json!({"sans": {"dns_names": ["a.example."]}}), "sans.dns_names[0]", "leave out the dot"),
+        (json!({"sans": {"dns_names": ["a.example."]}}), "sans.dns_names[0]", "remove the leading or trailing dot"),
         (json!({"sans": {"dns_names": ["*.*.example"]}}), "sans.dns_names[0]", "whole first label"),
         (json!({"sans": {"uris": ["https://"]}}), "sans.uris[0]", "no host"),
         (json!({"sans": {"uris": ["http://[::1"]}}), "sans.uris[0]", "IPv6"),
@@ -27,7 +27,7 @@ fn refused() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"subject": "", "sans": {"dns_names": ["a.example"]}}), "subject", "its own issuer"),
         (json!({"key_usage": ["keyCertSign"]}), "key_usage", "basic_constraints.ca to true"),
         (json!({"key_usage": ["digitalSignature", "encipherOnly"]}), "key_usage", "keyAgreement"),
-        (json!({"key_usage": ["keyEncipherment"]}), "key_usage", "An EC key can do none of this"),
+        (json!({"key_usage": ["keyEncipherment"]}), "key_usage", "An EC key supports none of these usages"),
         (json!({"basic_constraints": {"ca": true}, "key_usage": ["digitalSignature"]}), "key_usage", "add keyCertSign"),
         (json!({"ekus": ["serverAuth"]}), "ekus[0]", "object identifier"),
         (json!({"validity_months": 0}), "validity_months", "1 to 1200"),
@@ -124,7 +124,7 @@ async fn an_empty_list_removes_names_and_an_empty_object_does_not() {
 }
 
 #[tokio::test]
-async fn what_an_import_brought_is_judged_when_it_is_named_or_signed_again() {
+async fn imported_members_are_checked_when_they_are_named_or_signed_again() {
     for (file, words) in [
         (include_str!("../data/pem/common-name-of-65-characters.pem"), "longer than 64"),
         (include_str!("../data/pem/300-names.pem"), "at most 250"),

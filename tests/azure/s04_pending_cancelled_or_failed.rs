@@ -3,7 +3,7 @@
 use crate::client::Client;
 
 #[tokio::test]
-async fn a_cancelled_operation_says_so() {
+async fn a_cancelled_operation_is_reported_as_cancelled() {
     let client = Client::start().await;
     client.test_issuer("mydigicert", "hold").await;
     client.create("mycert1", "mydigicert").await;
@@ -18,7 +18,7 @@ async fn a_cancelled_operation_says_so() {
 }
 
 #[tokio::test]
-async fn a_failure_of_the_issuer_is_told_as_one() {
+async fn a_failure_of_the_issuer_has_its_own_error_code() {
     let client = Client::start().await;
     client.test_issuer("mydigicert", "fail").await;
     client.create("mycert1", "mydigicert").await;
@@ -34,7 +34,7 @@ async fn a_failure_of_the_issuer_is_told_as_one() {
 }
 
 #[tokio::test]
-async fn a_rejected_request_is_told_as_one() {
+async fn a_rejected_request_has_its_own_error_code() {
     let client = Client::start().await;
     client.test_issuer("mydigicert", "reject").await;
     client.create("mycert1", "mydigicert").await;

@@ -223,7 +223,7 @@ async fn writes_are_refused_since_the_certificate_owns_the_secret() {
         let words = format!("Operation \"{operation}\" is not allowed on this secret");
         client.send(request, r#"{"value":"x"}"#).await.is_refusal(403, "Forbidden", &words);
     }
-    client.send("PUT /secrets/other", r#"{"value":"x"}"#).await.is_refusal(501, "NotSupported", "not kept here");
+    client.send("PUT /secrets/other", r#"{"value":"x"}"#).await.is_refusal(501, "NotSupported", "are not supported");
 }
 
 #[tokio::test]

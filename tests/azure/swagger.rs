@@ -1,5 +1,5 @@
-//! The published description of the API (Swagger, 2026-04-01): every answer of every test here is held against it, and
-//! one test calls each of its operations.
+//! The published description of the API (Swagger, 2026-04-01): every response of every test here is validated against
+//! it, and one test calls each of its operations.
 
 use crate::ca::{Ca, x5c};
 use crate::client::{Client, Reply};

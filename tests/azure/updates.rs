@@ -149,5 +149,5 @@ async fn what_cannot_be_changed_is_refused() {
     client.create("empty", "Unknown").await;
     client.must("DELETE /certificates/empty/pending", "").await;
     let reply = client.send("PATCH /certificates/empty", r#"{"attributes":{"enabled":true}}"#).await;
-    reply.is_refusal(400, "BadParameter", "has no version and none is on its way");
+    reply.is_refusal(400, "BadParameter", "has no version and no pending operation");
 }

@@ -1,5 +1,4 @@
-//! What a vault decides: whether it is there, how long a deletion can be undone, who may purge. And
-//! that nothing of one vault is seen in another.
+//! The settings of a vault: existence, retention, purge protection; and the isolation of vaults.
 
 use crate::client::Client;
 use crate::support::service;
@@ -51,7 +50,7 @@ async fn a_protected_vault_does_not_purge_before_its_time() {
     client.send("DELETE /deletedcertificates/web", "").await.is(r#"
         403
         content-type: application/json; charset=utf-8
-        {"error":{"code":"Forbidden","message":"Operation "purge" is not allowed: the vault v1 is protected against it. The certificate web goes by itself when its retention is over."}}
+        {"error":{"code":"Forbidden","message":"Operation "purge" is not allowed: the vault v1 has purge protection. The certificate web is purged automatically when its retention ends."}}
     "#.replace("\"purge\"", "\\\"purge\\\"").as_str());
     client.must("POST /deletedcertificates/web/recover", "").await;
     client.send("DELETE /deletedcertificates/none", "").await.is_refusal(404, "CertificateNotFound", "none");

@@ -35,7 +35,7 @@ async fn hosts_without_a_label_share_the_default_vault() {
 }
 
 #[tokio::test]
-async fn the_headers_of_proxies_are_not_believed() {
+async fn the_headers_of_proxies_are_ignored() {
     let client = Client::start().await;
     client.create("mycert1", "Unknown").await;
     let headers = [("authorization", "Bearer t"), ("x-forwarded-host", "v2.localhost")];

@@ -126,7 +126,7 @@ async fn no_snapshot_is_sent_where_none_is_wanted() {
 }
 
 #[tokio::test]
-async fn a_stop_of_the_server_is_told_with_a_place_to_continue_from() {
+async fn a_shutdown_sends_a_token_to_resume_from() {
     let closing = CancellationToken::new();
     let client = Client::with(|mut options| {
         options.closing = closing.clone();
@@ -161,5 +161,5 @@ async fn bad_questions_are_refused_before_the_stream_begins() {
 async fn a_token_of_another_log_is_gone() {
     let (client, other) = (Client::start().await, Client::start().await);
     let token = Events::open(&other, "", None).await.next().await.unwrap().id.unwrap();
-    client.call(request("", Some(&token))).await.is_refusal(410, "ResumeTokenExpired", "Begin again without a token.");
+    client.call(request("", Some(&token))).await.is_refusal(410, "ResumeTokenExpired", "Start again without a token.");
 }

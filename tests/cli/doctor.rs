@@ -32,7 +32,7 @@ async fn a_clock_that_is_off_and_an_open_folder_are_found() {
     let ended = fake.run(&["doctor", "--data-dir", folder.to_str().unwrap()]).await;
     assert_eq!(ended.code, 1, "{ended:?}");
     let words = ended.out.split("fail  clock: the server is ").nth(1).unwrap_or_else(|| panic!("{}", ended.out));
-    // The server tells whole seconds, so up to one more is seen; and a busy machine answers late.
+    // The server reports whole seconds, so the skew may be up to one more; and a busy machine answers late.
     let seen: f64 = words.split(' ').next().unwrap().parse().unwrap();
     assert!((590.0..=602.0).contains(&seen) && words.contains("s behind"), "{}", ended.out);
     assert!(ended.out.contains("what to do: chmod go-rwx "), "{}", ended.out);

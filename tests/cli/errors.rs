@@ -1,4 +1,4 @@
-//! Errors: exit codes, what is said, and in which form.
+//! Errors: exit codes, messages and formats.
 
 use crate::fake::{Fake, bare, draining, ended, refusal_with};
 use serde_json::json;
@@ -11,7 +11,7 @@ async fn a_conflict_says_what_to_do() {
     let ended = fake.run(&["create", "busy"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (4, ""));
     let expected = "error: An operation is in progress.\n  reason: PENDING_IN_PROGRESS\n  what to do: wait for it: \
-                    certmint watch --name NAME --until-terminal; or stop it: certmint pending cancel NAME\n";
+                    certmint watch --name NAME --until-terminal; or cancel it: certmint pending cancel NAME\n";
     assert_eq!(ended.err, expected);
 }
 
@@ -44,7 +44,7 @@ async fn what_is_not_there_has_an_exit_code_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_is_told_from_one_that_is_not_trusted() {
+async fn an_unreachable_server_is_distinguished_from_an_untrusted_one() {
     let fake = Fake::start().await;
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nobody = fake.run(&["pending", "list", "--server", &format!("https://{free}")]).await;
@@ -118,7 +118,7 @@ async fn a_call_ends_at_its_time_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn causes_are_told_only_when_asked_for() {
+async fn causes_are_shown_only_on_request() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let fake = Fake::start().await;
     let url = format!("https://{free}");

@@ -1,4 +1,4 @@
-//! A server of the contract over TLS that answers as a test tells it and remembers what it was asked.
+//! A fake server of the contract over TLS with scripted responses, which records its requests.
 
 use crate::service::Service;
 use certmint::proto::v1::certificate_admin_service_server::CertificateAdminServiceServer;

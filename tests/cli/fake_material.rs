@@ -1,4 +1,4 @@
-//! The secret and key views of the server that plays a part.
+//! The secret and key views of the fake server.
 
 use crate::fake::REQUEST_ID;
 use crate::service::Service;

@@ -1,4 +1,4 @@
-//! The command line as scripts see it: the real binary against a server that plays a part.
+//! The command line as scripts see it: the real binary against a fake server.
 #![expect(clippy::disallowed_types, reason = "the server of these tests answers with statuses")]
 
 mod authorities;

@@ -116,7 +116,11 @@ async fn certificates_are_listed_changed_deleted_and_brought_back() {
     assert!(deleted.starts_with("deleted") && deleted.contains("/deletedcertificates/web\n"), "{deleted}");
     server.refused("get web", 3, "web was not found").await;
     server
-        .refused("create web --subject CN=web", 4, "certmint recover web; or free the name: certmint purge web")
+        .refused(
+            "create web --subject CN=web",
+            4,
+            "certmint recover web; or purge it to free the name: certmint purge web",
+        )
         .await;
     let listed = server.text("deleted list").await;
     assert_eq!(rows(&listed)[1][..2], ["web", "enabled"], "{listed}");
@@ -198,11 +202,11 @@ async fn vaults_are_made_and_keep_their_settings() {
     let server = Server::start(
         "[vaults]\non_demand = false\nretention_days = 30\n[vaults.named.team-a]\npurge_protection = true\n",
     );
-    server.refused("list --vault team-b", 3, "or make it: certmint vault create team-b").await;
+    server.refused("list --vault team-b", 3, "or create it: certmint vault create team-b").await;
     let made = server.json("vault create team-b --retention-days 7").await["vault"].clone();
     assert_eq!((&made["retention_days"], &made["purge_protection"]), (&json!(7), &json!(false)));
     server.text("list --vault team-b").await;
-    server.refused("vault create team-b", 4, "There is a vault named team-b already").await;
+    server.refused("vault create team-b", 4, "A vault named team-b already exists").await;
     server.refused("vault create team-c --retention-days 91", 1, "use 7 to 90").await;
     let list = server.text("vault list").await;
     let table: Vec<Vec<&str>> = rows(&list).into_iter().map(|row| row[..3].to_vec()).skip(1).collect();

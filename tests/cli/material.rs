@@ -82,7 +82,7 @@ async fn a_file_is_signed_and_verified_by_its_digest() {
     };
     assert_eq!(verify(signature).await.code, 0);
     let other = verify(STANDARD.encode("other")).await;
-    assert_eq!((other.code, other.out.trim()), (1, "the signature is not of this key over this file"));
+    assert_eq!((other.code, other.out.trim()), (1, "the signature is not valid for this key and file"));
     assert_eq!(verify("?".to_owned()).await.code, 2);
 }
 

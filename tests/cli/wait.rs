@@ -25,7 +25,7 @@ async fn a_wait_begins_where_the_create_ended_and_follows_its_operation_alone() 
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.out.contains("status       completed\n"), "{}", ended.out);
     let progress = "web: in progress\nweb: in progress, asking the CA\n\
-                    interrupted: the server is stopping; going on in 0.02s\nweb: completed\n";
+                    interrupted: the server is stopping; resuming in 0.02s\nweb: completed\n";
     assert_eq!(ended.err, progress);
     let part = fake.part();
     let tokens: Vec<&str> = part.watched.iter().map(|request| request.resume_token.as_str()).collect();
@@ -49,7 +49,7 @@ async fn json_is_the_last_state_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_operation_tells_its_error() {
+async fn a_failed_operation_has_its_error() {
     let fake = Fake::start().await;
     let inner = OperationError { code: "CAA".into(), message: "not allowed".into(), inner_error: None };
     let error =

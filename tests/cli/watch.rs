@@ -1,4 +1,4 @@
-//! `certmint watch`: nothing is lost and nothing is told twice, whatever the connection does.
+//! `certmint watch`: no event is lost or shown twice, whatever the connection does.
 
 use crate::fake::{Fake, bookmark, draining, event, operation, refusal};
 use certmint::proto::v1::BookmarkReason::{CaughtUp, Closing};
@@ -46,12 +46,12 @@ async fn a_watch_resumes_with_the_last_token_after_the_wait_that_the_server_asks
     let request = fake.part().watched.pop().unwrap();
     assert_eq!((request.certificate_names, request.until_terminal), (vec!["web".to_owned()], true));
     let notes: Vec<Value> = ended.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(notes[0]["note"], "interrupted: the server is stopping; going on in 0.02s");
+    assert_eq!(notes[0]["note"], "interrupted: the server is stopping; resuming in 0.02s");
     assert_eq!(notes.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_that_broke_off_is_asked_for_again_and_told_once() {
+async fn an_interrupted_snapshot_is_requested_again_and_shown_once() {
     let fake = Fake::start().await;
     fake.stream([event(Snapshot, operation("web", InProgress, 1), ""), Err(draining())]);
     fake.stream([
@@ -66,7 +66,7 @@ async fn a_snapshot_that_broke_off_is_asked_for_again_and_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_is_told_though_its_revision_is_that_of_the_last_state() {
+async fn a_deletion_is_reported_though_its_revision_is_that_of_the_last_state() {
     let fake = Fake::start().await;
     fake.stream([
         event(Created, operation("web", InProgress, 1), "t1"),
@@ -86,7 +86,7 @@ async fn an_expired_token_starts_the_watch_anew_and_says_so() {
     assert_eq!(events(&ended.lines()), [("SNAPSHOT".to_owned(), 9)]);
     let tokens: Vec<String> = fake.part().watched.iter().map(|request| request.resume_token.clone()).collect();
     assert_eq!(tokens, ["t-old", ""]);
-    assert!(ended.err.contains("the resume token has expired: starting anew"), "{}", ended.err);
+    assert!(ended.err.contains("the resume token has expired: starting again"), "{}", ended.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +145,7 @@ async fn text_is_one_line_for_an_event_as_it_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_time_limit_ends_the_watch_and_tells_how_to_go_on() {
+async fn a_time_limit_ends_the_watch_and_shows_how_to_resume() {
     let fake = Fake::start().await;
     let ended = fake.run(&["watch", "--snapshot", "none", "--status", "failed", "--timeout", "5s"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (7, ""));

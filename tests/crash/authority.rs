@@ -1,4 +1,4 @@
-//! An authority that lives outside of the process and remembers what it was asked for.
+//! An authority outside the process that records its orders.
 
 use crate::false_provider::Call;
 use certmint::domain::RequestId;

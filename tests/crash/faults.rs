@@ -1,4 +1,4 @@
-//! A store that dies, and calls of a provider that do, with the process at a chosen call.
+//! A store and a provider that die with the process at a chosen call.
 
 use async_trait::async_trait;
 use certmint::domain::Timestamp;

@@ -49,8 +49,8 @@ impl Harness {
         Arc::new(Sqlite::open(&file, SqliteOptions::default()).unwrap())
     }
 
-    /// Plays the scenario; where the process dies it is started anew, and the caller repeats what
-    /// he asked. Answers whether it died.
+    /// Runs the scenario; if the process dies it is restarted, and the caller repeats what
+    /// he asked. Returns whether it died.
     pub(crate) async fn play(&self, scenario: Scenario) -> bool {
         let mut died = false;
         for _ in 0..3 {

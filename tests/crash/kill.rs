@@ -1,5 +1,5 @@
-//! The real server under load, killed with SIGKILL again and again: everything that it answered is
-//! there afterwards and ends, and a watcher that resumes is told of every transition.
+//! The real server under load, killed with SIGKILL again and again: everything that it acknowledged is there afterwards
+//! and completes, and a watcher that resumes sees every transition.
 
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
 use certmint::proto::v1::watch_pending_response::Payload;

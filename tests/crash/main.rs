@@ -1,5 +1,5 @@
 //! The server dies before or after any call of the store or of the issuer, is started again, and
-//! finishes: one order at the authority, one version, every transition told once.
+//! finishes: one order at the authority, one version, every transition reported once.
 
 mod authority;
 mod clock;
@@ -47,7 +47,7 @@ async fn a_cancellation_is_granted_once() {
 }
 
 #[tokio::test]
-async fn the_authority_hears_of_a_deleted_operation() {
+async fn the_authority_gets_the_cancellation_of_a_deleted_operation() {
     at_every_call(Scenario::Delete).await;
 }
 

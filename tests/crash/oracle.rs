@@ -12,7 +12,7 @@ struct Body {
     value: Transition,
 }
 
-/// What the log tells about one operation.
+/// The events of one operation in the log.
 struct Story {
     revisions: Vec<u64>,
     kinds: Vec<TransitionKind>,

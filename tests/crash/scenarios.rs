@@ -1,4 +1,4 @@
-//! What callers do. Every act is one that a caller repeats when its answer was lost.
+//! Actions of callers. A caller repeats each one if its response was lost.
 
 use crate::harness::Harness;
 use crate::permit::permit;
@@ -33,7 +33,7 @@ impl Scenario {
                 create(service, FIRST, "waits").await?;
                 one_step(service).await?;
                 told(
-                    service.pending().cancel(permit(&service, expected(FIRST)).await).await.map(|_| ()),
+                    service.pending().cancel(permit(service, expected(FIRST)).await).await.map(|_| ()),
                     Reason::PendingNotInProgress,
                 )?;
                 harness.work(service).await
@@ -47,15 +47,15 @@ impl Scenario {
                 };
                 one_step(service).await?;
                 told(
-                    service.pending().delete_pending(permit(&service, expected(FIRST)).await).await.map(|_| ()),
+                    service.pending().delete_pending(permit(service, expected(FIRST)).await).await.map(|_| ()),
                     Reason::PendingNotFound,
                 )?;
                 harness.work(service).await
             }
             Self::Merge => {
                 create(service, FIRST, "Unknown").await?;
-                // A repeated creation answers as the first one did: only a read tells whether the merge was done.
-                let (operation, _) = service.pending().pending(permit(&service, expected(FIRST)).await).await?;
+                // A repeated creation returns the first result: only a read shows whether the merge was done.
+                let (operation, _) = service.pending().pending(permit(service, expected(FIRST)).await).await?;
                 if operation.in_progress() {
                     let x5c = vec![signed(&operation.csr.0)];
                     let request = MergeRequest { wanted: expected(FIRST), x5c, enabled: None, tags: None };
@@ -92,7 +92,7 @@ fn expected(id: &str) -> PendingRef {
     PendingRef { vault: vault(), name: name(), request_id: Some(RequestId::parse(id).unwrap()) }
 }
 
-/// A repeat is told that the first one was done.
+/// A repeat gets the result of the first one.
 fn told(answer: Result<()>, already: Reason) -> Result<()> {
     match answer {
         Err(Error { reason, .. }) if reason == already => Ok(()),
@@ -106,11 +106,7 @@ pub(crate) async fn set_issuer(service: &Service, account: &str) -> Result<()> {
         account_id: Some(account.to_owned()),
         ..IssuerInput::default()
     };
-    service
-        .issuers()
-        .set_issuer(permit(&service, (vault(), IssuerName::parse(account)?)).await, input)
-        .await
-        .map(|_| ())
+    service.issuers().set_issuer(permit(service, (vault(), IssuerName::parse(account)?)).await, input).await.map(|_| ())
 }
 
 pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<Operation> {
@@ -130,7 +126,7 @@ pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<
         request_id: Some(RequestId::parse(id)?),
         client_request_id: None,
     };
-    service.creations().create(permit(&service, request).await).await.map(|created| created.operation)
+    service.creations().create(permit(service, request).await).await.map(|created| created.operation)
 }
 
 /// The order is placed, so that its end has to reach the authority.

@@ -84,7 +84,7 @@ async fn a_bundle_over_the_limit_is_not_read() {
 }
 
 #[tokio::test]
-async fn imports_that_find_no_place_in_the_queue_are_told_to_come_again() {
+async fn imports_beyond_the_queue_are_told_to_retry() {
     let server = Server::with(Setup { key_queue: Some(1), ..Setup::default() }).await;
     let files = Pfx::new(P256, "");
     let slow = slow(&files);
@@ -102,7 +102,7 @@ async fn imports_that_find_no_place_in_the_queue_are_told_to_come_again() {
     assert!(throttled > 0 && good > 0 && throttled + good == all.len(), "{all:?}");
 }
 
-/// As many rounds of key derivation as are borne.
+/// The maximum number of rounds of key derivation.
 fn slow(files: &Pfx) -> ImportCertificateRequest {
     files.openssl("pkcs12 -export -inkey key.pem -in cert.pem -passout pass:secret -nomac -certpbe NONE -iter 900000 -out slow.p12");
     import(Some(Bundle::Pkcs12(files.read("slow.p12").into())), "secret")
@@ -166,7 +166,7 @@ async fn a_secret_in_another_form_is_refused_in_the_words_of_the_contract() {
          field: out_content_type: Use application/x-pem-file, or leave it out for the form of the policy.",
     );
     let as_pfx = secrets.get_secret(request("application/x-pkcs12")).await.unwrap_err();
-    assert!(refusal::shown(&as_pfx).contains("field: out_content_type: A secret that is kept as"), "{as_pfx}");
+    assert!(refusal::shown(&as_pfx).contains("field: out_content_type: A secret stored as"), "{as_pfx}");
     let page = ListSecretsRequest { page_token: "_".into(), ..ListSecretsRequest::default() };
     assert_eq!(refusal::reason(&secrets.list_secrets(page).await.unwrap_err()), "BAD_PARAMETER");
     let page = ListSecretVersionsRequest { secret_name: NAME.into(), page_size: 1001, ..Default::default() };

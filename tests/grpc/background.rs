@@ -1,4 +1,4 @@
-//! What works behind the APIs: the service with its keys and store, the worker, the tail of the log.
+//! The parts behind the APIs: the service with its keys and store, the worker, the log reader.
 
 use certmint::clock::SystemClock;
 use certmint::issuer::Issuers;

@@ -1,4 +1,4 @@
-//! Time limits of calls that are no streams, and clients that take their time.
+//! Deadlines of unary calls, and slow clients.
 
 use crate::raw::{Call, framed};
 use crate::refusal::{self, status_of};
@@ -104,5 +104,5 @@ async fn a_request_over_rest_has_a_time_limit_too() {
     let reply = server.rest("localhost").send("POST /certificates/web/create", body).await;
     assert_eq!(reply.status, 504, "{}", reply.body);
     assert_eq!(reply.json()["error"]["code"], "GatewayTimeout");
-    assert!(reply.body.contains("not done within 1ms"), "{}", reply.body);
+    assert!(reply.body.contains("did not complete within 1ms"), "{}", reply.body);
 }

@@ -1,4 +1,4 @@
-//! `grpc.health.v1`: for each service, and at the stop of the server.
+//! `grpc.health.v1`: for each service, and during shutdown.
 
 use crate::refusal;
 use crate::server::{HANG, Server, Setup, quick, soon};
@@ -33,9 +33,9 @@ async fn an_unknown_service_is_not_found() {
     assert_eq!(client.watch(of("certmint.v1.Nonsense")).await.unwrap_err().code(), Code::NotFound);
 }
 
-/// Whoever watches health is told at the stop, and does not hold it up.
+/// Watchers of health are notified at shutdown, and do not delay it.
 #[tokio::test]
-async fn at_a_stop_who_watches_is_told_and_the_stop_is_quick() {
+async fn at_shutdown_watchers_are_notified_and_it_is_quick() {
     let server = Server::with(Setup { listener: quick(), ..Setup::default() }).await;
     let mut streams = Vec::new();
     for service in SERVICES {

@@ -1,4 +1,4 @@
-//! Calls that are no calls, and what the server says of itself in HTTP/2.
+//! Invalid calls, and the HTTP/2 settings of the server.
 
 use crate::raw::{Call, flagged, framed};
 use crate::refusal::{self, status_of};
@@ -38,7 +38,7 @@ async fn what_is_no_protobuf_is_a_bad_parameter() {
 
 /// Groups can be nested without end; the decoder has a limit, and the thread a stack.
 #[tokio::test]
-async fn a_deeply_nested_message_harms_nobody() {
+async fn a_deeply_nested_message_is_harmless() {
     let server = Server::start().await;
     let nested = b"\x9b\x06".repeat(400_000);
     refused(&server.h2().await, Call::to(UNARY), framed(&nested), UNDECODABLE).await;
@@ -86,7 +86,7 @@ async fn a_call_without_a_whole_message_is_a_bad_parameter() {
             let answer = soon("the refusal", Call::to(method).whole_bytes(&client, Bytes::from_static(body))).await;
             let status = status_of(&answer);
             assert_eq!(refusal::reason(&status), "BAD_PARAMETER", "{method} {body:?}: {status:?}");
-            assert!(status.message().starts_with("This is no valid gRPC call. "), "{status:?}");
+            assert!(status.message().starts_with("This is not a valid gRPC call. "), "{status:?}");
         }
     }
 }
@@ -130,7 +130,7 @@ async fn compression_is_refused_with_what_is_taken() {
 }
 
 #[tokio::test]
-async fn another_content_type_is_told_which_protocols_a_method_speaks() {
+async fn another_content_type_gets_the_protocols_of_a_method() {
     let server = Server::start().await;
     let client = server.h2().await;
     for kind in [

@@ -1,5 +1,5 @@
-//! gRPC without a gRPC library: bytes in, bytes out, every header and every trailer. It keeps no
-//! deadline of its own, sends what no library would send, and reads only when it is told to.
+//! gRPC without a gRPC library: bytes in, bytes out, every header and every trailer. It enforces no deadlines, can send
+//! what no library would send, and reads only on demand.
 
 use bytes::{Buf, Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};

@@ -1,4 +1,4 @@
-//! What a refusal says: every detail of a `google.rpc.Status` on a line of its own.
+//! Formats an error: one line per detail of a `google.rpc.Status`.
 #![expect(clippy::disallowed_types, reason = "a client sees tonic::Status")]
 
 use crate::raw::Answer;

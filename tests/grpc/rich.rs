@@ -40,7 +40,7 @@ async fn a_bad_field_is_named_in_the_words_of_the_contract() {
 }
 
 #[tokio::test]
-async fn a_create_that_is_in_the_way_names_the_one_in_progress() {
+async fn a_conflicting_create_names_the_operation_in_progress() {
     let server = Server::start().await;
     let mut client = server.certificates().await;
     client.create_certificate(create_as("web", "Unknown", ID)).await.unwrap();
@@ -136,7 +136,7 @@ async fn what_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_nobody_set_is_a_bad_field_and_named() {
+async fn an_unknown_issuer_is_a_bad_field_and_named() {
     let server = Server::start().await;
     refusal::is(
         server.certificates().await.create_certificate(create("web", "house")).await,
@@ -192,7 +192,7 @@ async fn a_store_that_is_not_available_says_when_to_come_again_and_not_why() {
     let server = Server::with(Setup { store: Some(Arc::new(Troubled::new())), ..Setup::default() }).await;
     refusal::is(
         server.issuers().await.set_issuer(test_issuer("house", "hold")).await,
-        "Unavailable: The store is not available at the moment. Repeat the request.
+        "Unavailable: The store is temporarily unavailable. Retry the request.
          reason: STORE_UNAVAILABLE of certmint.v1
          azureCode: ServiceUnavailable
          httpStatus: 503
@@ -202,7 +202,7 @@ async fn a_store_that_is_not_available_says_when_to_come_again_and_not_why() {
 }
 
 #[tokio::test]
-async fn a_defect_is_answered_and_the_connection_lives_on() {
+async fn a_panic_is_answered_and_the_connection_stays_open() {
     let server = Server::with(Setup { store: Some(Arc::new(Troubled::new())), ..Setup::default() }).await;
     let mut client = server.certificates().await;
     let mut watch = client.watch_pending(requests::watch("web")).await.unwrap().into_inner();

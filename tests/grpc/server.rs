@@ -35,9 +35,9 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 /// What a test changes of the server that it starts.
 #[derive(Default)]
 pub(crate) struct Setup {
-    /// SQLite in memory where there is none.
+    /// SQLite in memory if there is none.
     pub(crate) store: Option<Arc<dyn Store>>,
-    /// Random where there are none.
+    /// Random if there are none.
     pub(crate) keys: Option<MasterKeys>,
     /// How many keys may wait to be made.
     pub(crate) key_queue: Option<usize>,

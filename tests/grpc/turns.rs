@@ -1,4 +1,5 @@
-//! Two callers, one of whom asks for very much: keys are made in turns, and who asks for too much hears it at once.
+//! Two callers, one of them with very many requests: key work is shared fairly, and excess requests are refused at
+//! once.
 
 use crate::raw::{Call, framed};
 use crate::refusal::{reason, status_of};
@@ -78,7 +79,7 @@ async fn waiting(server: &Server, least: usize) {
 }
 
 #[tokio::test]
-async fn a_flood_of_large_keys_holds_up_its_own_caller_and_no_other_one() {
+async fn a_flood_of_large_keys_delays_only_its_own_caller() {
     let server = server(256).await;
     let (mut flood, served) = flood(&server, 60).await;
     waiting(&server, 25).await;
@@ -96,7 +97,7 @@ async fn a_flood_of_large_keys_holds_up_its_own_caller_and_no_other_one() {
 }
 
 #[tokio::test]
-async fn who_asks_for_more_than_can_be_done_in_time_hears_it_at_once_and_when_to_come_again() {
+async fn excess_requests_are_refused_at_once_with_a_retry_time() {
     let server = server(256).await;
     let (mut flood, _) = flood(&server, 60).await;
     waiting(&server, 25).await;

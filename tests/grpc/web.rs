@@ -162,7 +162,7 @@ async fn what_is_no_base64_is_refused() {
 }
 
 #[tokio::test]
-async fn another_method_than_post_is_told_so() {
+async fn another_method_than_post_is_refused() {
     let server = Server::start().await;
     let uri = "GET /certmint.v1.CertificateService/GetPending";
     let reply = server.rest("localhost").raw(uri, &[("content-type", BINARY)], "").await;

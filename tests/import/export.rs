@@ -1,4 +1,4 @@
-//! What the secret view writes, opened by others.
+//! Files of the secret view, opened by other programs.
 
 use crate::strict;
 use crate::tools::{Folder, KINDS, P256, import, is_the_leaf, there_is};

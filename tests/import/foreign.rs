@@ -1,4 +1,4 @@
-//! Files that are read nowhere here: the refusal names the form and the cure, in an import and in a merge.
+//! Unsupported files: the error names the format and the solution, in an import and in a merge.
 
 use crate::tools::{Folder, P256, import, parse, there_is};
 use base64::{Engine, engine::general_purpose::STANDARD};

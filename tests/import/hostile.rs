@@ -1,4 +1,4 @@
-//! Files that were made to hurt: no panic, bounded time, bounded memory. Changes to good files are in `tests/parsers`.
+//! Hostile files: no panic, bounded time, bounded memory. Changes to good files are in `tests/parsers`.
 
 use crate::tools::import;
 use proptest::prelude::*;

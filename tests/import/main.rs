@@ -1,5 +1,5 @@
-//! Certificates with their keys on the way in and out: what OpenSSL and Java write is read, what is
-//! written they read, and what strangers send is refused in bounded time.
+//! Certificates with their keys on the way in and out: files of OpenSSL and Java can be read, they can read ours, and
+//! hostile files are refused in bounded time.
 
 mod export;
 mod foreign;

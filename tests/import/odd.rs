@@ -1,4 +1,4 @@
-//! Certificates that no library likes and people have: what is not understood is kept as bytes.
+//! Unusual real-world certificates: unknown parts are kept as bytes.
 
 use crate::tools::{Folder, P256, import};
 use certmint::domain::policy::{ContentType, KeyUsage};
@@ -116,6 +116,6 @@ fn what_cannot_be_read_is_named() {
     ] {
         let folder = Folder::self_signed(P256, "-subj /CN=a", extension);
         let error = import(&folder.both(), "").unwrap_err();
-        assert!(error.message.contains(&format!("Its extension {name} can not be read.")), "{error}");
+        assert!(error.message.contains(&format!("Its extension {name} cannot be read.")), "{error}");
     }
 }

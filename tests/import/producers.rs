@@ -1,4 +1,4 @@
-//! What programs write, in every variant that they offer: each is taken, and `docs/import.md` says so row by row.
+//! Files of other programs, in every variant: each can be imported, as listed in `docs/import.md`.
 
 use crate::tools::{Folder, P256, import, is_the_leaf, there_is};
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! What is refused, and in which words.
+//! Refusals and their messages.
 
 use crate::tools::{Folder, P256, import, now};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -46,7 +46,7 @@ fn what_is_no_certificate_is_refused_in_the_words_of_the_service() {
     refused(b"-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----", "", NOT_PEM, "not base64");
     refused(b"-----BEGIN CERTIFICATE-----\nAAAA", "", NOT_PEM, "no line -----END CERTIFICATE-----");
     refused(b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----", "", NOT_PEM, "neither a private key nor");
-    refused(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "", NOT_PEM, "can not be read as X.509");
+    refused(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "", NOT_PEM, "cannot be read as X.509");
 }
 
 #[test]

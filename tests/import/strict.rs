@@ -1,4 +1,4 @@
-//! A decoder of PKCS #12 that knows no tolerance: DER alone, and no password means no bytes. It tells with which
+//! A strict decoder of PKCS #12: DER alone, and no password means no bytes. It tells with which
 //! structure and parameters a file was written.
 
 use aws_lc_rs::{digest, hmac};

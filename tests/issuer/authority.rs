@@ -1,4 +1,4 @@
-//! The built-in CA: its own certificates, and leaves that others verify under it.
+//! The built-in CA: its own certificates, and leaves that other programs verify.
 
 use crate::openssl::OpenSsl;
 use crate::orders::{Harness, KEY_TYPES, NOW, issuer, named};
@@ -122,11 +122,11 @@ async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason()
     let texts = |list: &[&str]| Some(list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
     let rows = [
         (PolicyInput { ca: Some(true), ..input() }, "basic_constraints.ca to false"),
-        (PolicyInput { key_usage: texts(&["keyCertSign"]), ..input() }, "Only a CA has keyCertSign:"),
-        (PolicyInput { key_usage: texts(&["digitalSignature", "cRLSign"]), ..input() }, "Only a CA has cRLSign:"),
+        (PolicyInput { key_usage: texts(&["keyCertSign"]), ..input() }, "Only a CA may have keyCertSign:"),
+        (PolicyInput { key_usage: texts(&["digitalSignature", "cRLSign"]), ..input() }, "Only a CA may have cRLSign:"),
         (
             PolicyInput { key_usage: texts(&["keyCertSign", "cRLSign"]), ..input() },
-            "Only a CA has keyCertSign and cRLSign:",
+            "Only a CA may have keyCertSign and cRLSign:",
         ),
         (PolicyInput { ekus: texts(&["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.9"]), ..input() }, "OCSPSigning"),
         (PolicyInput { ekus: texts(&["2.5.29.37.0"]), ..input() }, "anyExtendedKeyUsage"),
@@ -135,7 +135,7 @@ async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason()
         (PolicyInput { ekus: texts(&["1.3.6.1.4.1.311.20.2.1"]), ..input() }, "request agent"),
         (
             PolicyInput { ekus: texts(&["1.3.6.1.5.5.7.3.8", "1.3.6.1.5.5.7.3.3"]), ..input() },
-            "timeStamping stands alone",
+            "timeStamping must be the only extended key usage",
         ),
         (named("CN=Example CA"), "CA's own name"),
         (named("CN=EXAMPLE  ca"), "CA's own name"),
@@ -160,7 +160,7 @@ async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason()
 }
 
 #[tokio::test]
-async fn a_policy_of_another_time_is_judged_again_before_it_is_signed() {
+async fn an_older_policy_is_checked_again_before_it_is_signed() {
     let harness = Harness::new();
     for config in [None, Some(harness.local_ca(false, KeyType::P256, None)), Some(issuer("Test", None))] {
         let mut order = harness.order(KeyType::P256, input(), config);

@@ -1,4 +1,4 @@
-//! What is inside the certificates that certmint signs: read by another library, judged by OpenSSL.
+//! What is inside the certificates that certmint signs: read by another library, verified by OpenSSL.
 
 use crate::openssl::OpenSsl;
 use crate::orders::{Harness, KEY_TYPES, NOW, named};

@@ -219,7 +219,7 @@ fn a_signature_that_cannot_be_checked_here_is_named_and_never_called_wrong() {
         let chain = [openssl.der("leaf"), openssl.der("root")];
         let message = refusal(&chain, &openssl.csr("leaf"));
         assert!(message.contains(name) && message.contains("not supported"), "{key} {options}: {message}");
-        assert!(message.contains("Leave it out") && !message.contains("did not sign"), "{message}");
+        assert!(message.contains("Leave out") && !message.contains("did not sign"), "{message}");
         // Nobody can leave it out of what an issuer answers: names and key identifiers have to fit.
         let policy = policy(SubjectAlternativeNames::default());
         assert_eq!(
@@ -308,7 +308,7 @@ fn an_answer_of_an_issuer_must_cover_every_requested_name() {
 }
 
 #[test]
-fn an_answer_of_an_issuer_with_another_key_or_a_broken_link_is_not_believed() {
+fn a_chain_of_an_issuer_with_another_key_or_a_broken_link_is_refused() {
     let openssl = OpenSsl::new();
     let chain = openssl.chain();
     openssl.request("other", P256);

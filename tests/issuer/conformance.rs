@@ -1,4 +1,4 @@
-//! The providers of this process in the suite of all providers, and what they promise beyond it.
+//! The in-process providers in the conformance suite, and their further promises.
 
 use crate::orders::{Case, Harness, KEY_TYPES, NOW, issuer, named};
 use crate::suite::{Subject, keeps_every_promise};

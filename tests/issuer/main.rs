@@ -1,4 +1,4 @@
-//! Issuers and chains, held against OpenSSL and a second X.509 library.
+//! Issuers and chains, checked with OpenSSL and a second X.509 library.
 
 mod authority;
 mod certificates;

@@ -1,5 +1,4 @@
-//! OpenSSL as the other party: makes keys, requests and chains in a temporary folder, and judges
-//! what certmint makes.
+//! OpenSSL as the other party: makes keys, requests and chains in a temporary folder, and verifies those of certmint.
 
 use std::path::PathBuf;
 use std::process::Command;

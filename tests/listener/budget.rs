@@ -1,4 +1,4 @@
-//! What peers that do not read can make the server hold: in sum, for each caller, and for how long.
+//! Memory used by peers that do not read: in total, per caller, and for how long.
 
 use crate::support::{Server, ask, quick, text};
 use bytes::Bytes;
@@ -145,7 +145,7 @@ async fn the_sum_of_all_principals_has_a_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn anonymous_requests_of_a_peer_share_a_limit_and_credentials_are_heard_above_it() {
+async fn anonymous_requests_of_a_peer_share_a_limit_and_authenticated_ones_exceed_it() {
     let budget = BudgetOptions { anonymous_peer_bytes: MIB, ..BudgetOptions::default() };
     let server = Server::start(patient(budget)).await;
     let (mut kept, mut all) = (Vec::new(), Vec::new());
@@ -161,7 +161,7 @@ async fn anonymous_requests_of_a_peer_share_a_limit_and_credentials_are_heard_ab
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_nobody_reads_is_ended_and_the_other_answers_of_the_connection_are_not() {
+async fn an_unread_response_is_ended_and_the_others_of_the_connection_are_not() {
     for (shut, path) in [(0, "/as/slow/3000000"), (40_000, "/as/slow/3000000"), (0, "/as/slow/100")] {
         let server = Server::start(impatient(BudgetOptions { stalled_answers: 100, ..BudgetOptions::default() })).await;
         let client = window(&server, shut).await;

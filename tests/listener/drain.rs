@@ -1,4 +1,4 @@
-//! The stop of the server: requests end well where they can, and the time is bounded where they cannot.
+//! Shutdown: requests complete if they can, within bounded time.
 
 use crate::support::{HANG, Server, ask, quick, text};
 use certmint::transport::listener::ListenerOptions;

@@ -1,4 +1,4 @@
-//! Peers that are slow, broken or ill-meaning.
+//! Slow, broken or malicious peers.
 
 use crate::support::{HANG, Server, ask, quick, text};
 use std::time::{Duration, Instant};
@@ -97,7 +97,7 @@ async fn a_peer_that_reads_nothing_is_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn garbage_harms_nobody_and_plain_http_gets_words() {
+async fn garbage_is_harmless_and_plain_http_gets_an_explanation() {
     let server = Server::start(quick()).await;
     let zeros = vec![0; 100_000];
     let huge_record = [0x16, 3, 1, 0xff, 0xff].repeat(10_000);

@@ -109,7 +109,7 @@ async fn bare_h2(server: &Server) -> h2::client::SendRequest<bytes::Bytes> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_on_an_aged_connection_says_goodbye_and_a_deaf_one_is_cut_after_the_grace() {
+async fn a_stream_on_an_aged_connection_closes_and_an_unread_one_is_cut_after_the_grace() {
     let options = certmint::transport::listener::ListenerOptions {
         max_age: Duration::from_millis(150),
         age_grace: Duration::from_millis(300),

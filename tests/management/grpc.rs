@@ -304,7 +304,7 @@ async fn a_protected_vault_refuses_to_purge() {
 }
 
 #[tokio::test]
-async fn a_watcher_is_told_of_deletion_and_return() {
+async fn a_watcher_sees_deletion_and_recovery() {
     let mut client = client().await;
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();

@@ -54,7 +54,7 @@ async fn ordered(answer: Answer) -> (Harness, Service) {
     (harness, service)
 }
 
-/// Does the one step that is due. Answers the time at which it ended.
+/// Does the one step that is due. Returns the time at which it ended.
 async fn step(harness: &Harness, service: &Service) -> Timestamp {
     let mut due = service.jobs().claim(9).await.unwrap();
     assert_eq!(due.len(), 1);

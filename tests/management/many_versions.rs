@@ -186,7 +186,7 @@ async fn what_was_cut_short_is_finished_at_the_next_start() {
 
 /// A request ends in bounded time; what is left is gone when the worker has been there.
 #[tokio::test]
-async fn a_purge_of_very_many_versions_goes_on_in_the_background() {
+async fn a_purge_of_very_many_versions_continues_in_the_background() {
     let harness = Harness::new(Limits::default()).await;
     harness.issue("web").await;
     let versions = harness.store.list("versions/", "", 9).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the service promises to a provider with options, a state and challenges, and what it keeps to itself.
+//! The service's contract with providers that have options, a state and challenges.
 
 use crate::false_provider::{Call, FalseProvider, Keeper};
 use crate::harness::{Harness, create, named, service_with, vault};
@@ -70,7 +70,7 @@ impl Outside {
         if self.meddle.swap(false, Ordering::SeqCst) {
             let changed = IssuerInput { options: [("zone".into(), "b".into())].into(), ..IssuerInput::default() };
             let service = self.service.get().unwrap();
-            service.issuers().update_issuer(permit(&service, (vault(), issuer())).await, changed).await.unwrap();
+            service.issuers().update_issuer(permit(service, (vault(), issuer())).await, changed).await.unwrap();
         }
         if !at.0.is_empty() {
             let mut progress = signs.advance(&order, &State::default(), &at).await?;

@@ -1,5 +1,5 @@
-//! Many callers at once under few names: whatever they do, the records fit together afterwards, and
-//! nobody is told of a defect.
+//! Many callers at once under few names: whatever they do, the records are consistent afterwards, and no caller gets an
+//! internal error.
 
 use crate::harness::{Harness, create, named, vault};
 use crate::permit::permit;
@@ -25,7 +25,7 @@ impl Dice {
     }
 }
 
-/// What a caller may be told.
+/// The errors that a caller may get.
 fn is_refusal(error: &Error) -> bool {
     use Reason as R;
     matches!(
@@ -45,45 +45,41 @@ async fn act(service: &Service, dice: &mut Dice) -> Result<(), Error> {
     let name = named(NAMES[usize::try_from(dice.roll(2)).unwrap()]);
     let vault = vault();
     match dice.roll(12) {
-        0 | 1 => service.creations().create(permit(&service, create(name.as_str(), "Self")).await).await.map(drop),
-        2 => service.creations().create(permit(&service, create(name.as_str(), "Unknown")).await).await.map(drop),
-        3 | 4 => service
-            .deletions()
-            .delete_certificate(permit(&service, (vault.clone(), name.clone())).await)
-            .await
-            .map(drop),
+        0 | 1 => service.creations().create(permit(service, create(name.as_str(), "Self")).await).await.map(drop),
+        2 => service.creations().create(permit(service, create(name.as_str(), "Unknown")).await).await.map(drop),
+        3 | 4 => {
+            service.deletions().delete_certificate(permit(service, (vault.clone(), name.clone())).await).await.map(drop)
+        }
         5 => service
             .deletions()
-            .recover_certificate(permit(&service, (vault.clone(), name.clone())).await)
+            .recover_certificate(permit(service, (vault.clone(), name.clone())).await)
             .await
             .map(drop),
-        6 => service.deletions().purge_certificate(permit(&service, (vault.clone(), name.clone())).await).await,
+        6 => service.deletions().purge_certificate(permit(service, (vault.clone(), name.clone())).await).await,
         7 => {
             let tags = [("n".to_owned(), dice.roll(9).to_string())].into();
             let request = UpdateRequest { vault, name, version: None, policy: None, enabled: None, tags: Some(tags) };
-            service.certificates().update_certificate(permit(&service, request.clone()).await).await.map(drop)
+            service.certificates().update_certificate(permit(service, request.clone()).await).await.map(drop)
         }
         8 => {
-            let backup = service
-                .certificates()
-                .backup_certificate(permit(&service, (vault.clone(), name.clone())).await)
-                .await?;
-            let _ = service.deletions().delete_certificate(permit(&service, (vault.clone(), name.clone())).await).await;
-            let _ = service.deletions().purge_certificate(permit(&service, (vault.clone(), name.clone())).await).await;
-            service.certificates().restore_certificate(permit(&service, vault.clone()).await, backup).await.map(drop)
+            let backup =
+                service.certificates().backup_certificate(permit(service, (vault.clone(), name.clone())).await).await?;
+            let _ = service.deletions().delete_certificate(permit(service, (vault.clone(), name.clone())).await).await;
+            let _ = service.deletions().purge_certificate(permit(service, (vault.clone(), name.clone())).await).await;
+            service.certificates().restore_certificate(permit(service, vault.clone()).await, backup).await.map(drop)
         }
         9 => service
             .pending()
-            .delete_pending(permit(&service, PendingRef { vault, name, request_id: None }).await)
+            .delete_pending(permit(service, PendingRef { vault, name, request_id: None }).await)
             .await
             .map(drop),
         10 => {
             let expected = ListRequest { vault, page_size: 10, page_token: String::new(), include_pending: true };
-            service.certificates().list_certificates(permit(&service, expected.clone()).await).await?;
-            service.certificates().list_deleted(permit(&service, expected.clone()).await).await?;
+            service.certificates().list_certificates(permit(service, expected.clone()).await).await?;
+            service.certificates().list_deleted(permit(service, expected.clone()).await).await?;
             service
                 .certificates()
-                .list_versions(permit(&service, (expected.clone(), name.clone())).await)
+                .list_versions(permit(service, (expected.clone(), name.clone())).await)
                 .await
                 .map(drop)
         }
@@ -91,7 +87,7 @@ async fn act(service: &Service, dice: &mut Dice) -> Result<(), Error> {
             for due in service.jobs().claim(8).await? {
                 service.jobs().step(due).await?;
             }
-            service.certificates().certificate(permit(&service, (vault.clone(), name.clone())).await).await.map(drop)
+            service.certificates().certificate(permit(service, (vault.clone(), name.clone())).await).await.map(drop)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A deleted certificate goes by itself when its time is over, and what was begun is finished.
+//! Deleted certificates are purged automatically, and interrupted purges are finished.
 
 use crate::harness::{Harness, create, named, vault};
 use crate::permit::permit;
@@ -104,7 +104,7 @@ async fn a_second_deletion_has_its_own_retention() {
 }
 
 #[tokio::test]
-async fn a_request_that_sleeps_goes_with_its_certificate() {
+async fn a_suspended_request_is_purged_with_its_certificate() {
     let harness = Harness::new(retention(7, false)).await;
     harness.service.creations().create(permit(&harness.service, create("web", "Unknown")).await).await.unwrap();
     harness

@@ -1,4 +1,4 @@
-//! A database that is set back under a running server: it is not ready, and no token of before is believed.
+//! A database that is rolled back under a running server: the server is not ready, and refuses earlier tokens.
 
 use crate::harness::{Harness, create, service_with};
 use crate::permit::permit;
@@ -34,7 +34,7 @@ async fn open(store: Arc<dyn Store>) -> Service {
 }
 
 #[tokio::test]
-async fn a_server_whose_database_was_set_back_is_not_ready_and_ends_its_streams() {
+async fn a_server_whose_database_was_rolled_back_is_not_ready_and_ends_its_streams() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("certmint.db");
     let store = Arc::new(Sqlite::open(&path, SqliteOptions::default()).unwrap());

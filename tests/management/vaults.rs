@@ -54,7 +54,7 @@ async fn a_vault_that_is_there_is_not_made_again() {
         for service in [&harness.service, &neighbour] {
             let error = service
                 .vault_objects()
-                .create_vault(permit(&service, new(taken.clone(), None, None)).await)
+                .create_vault(permit(service, new(taken.clone(), None, None)).await)
                 .await
                 .unwrap_err();
             assert_eq!(error.reason, Reason::AlreadyExists, "{taken}");
@@ -181,7 +181,7 @@ async fn where_every_name_is_a_vault_the_settings_of_one_that_was_made_elsewhere
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vault_that_nobody_made_is_asked_for_once_a_second_and_found_when_it_is_made() {
+async fn an_unknown_vault_is_looked_up_once_a_second_and_found_when_it_is_made() {
     let harness = Harness::new(strict()).await;
     let neighbour = harness.neighbour(strict()).await;
     let name = VaultName::parse("team-b").unwrap();

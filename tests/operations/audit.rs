@@ -1,4 +1,4 @@
-//! The lines that requests leave: the same over both APIs, and nothing of a secret in them.
+//! The audit lines of requests: the same over both APIs, without secrets.
 
 use crate::clients::{channel, rest, talk, until};
 use crate::server::{ALICE, Place, Server};
@@ -202,7 +202,7 @@ async fn both_apis_leave_the_same_lines_of_changes_secrets_and_keys() {
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_before_the_answer_leaves_a_line_too() {
+async fn a_caller_that_disconnects_before_the_response_is_audited() {
     // More keys than are made in the time that their callers wait.
     const KEYS: usize = 8;
     const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Callers with good tokens, wrong ones and none, on both APIs.
+//! Callers with valid, invalid and no tokens, on both APIs.
 
 use crate::clients::{CREATE, channel, create, get, grpc, reason, rest, until, watch};
 use crate::server::{ALICE, BOB, Place};

@@ -1,4 +1,4 @@
-//! Web pages of other origins: the questions of browsers, and what pages may read, on both APIs.
+//! Web pages of other origins: preflight requests, and what pages may read, on both APIs.
 
 use crate::clients::talk;
 use crate::server::{ALICE, Place, Server};
@@ -27,7 +27,7 @@ fn question(origin: &str) -> [&str; 3] {
 }
 
 #[tokio::test]
-async fn a_page_of_a_configured_origin_is_told_that_it_may_before_any_credentials() {
+async fn a_configured_origin_passes_preflight_without_credentials() {
     let place = Place::new(CONSOLE);
     let server = place.start();
     for origin in ["https://console.example", "http://localhost:5173"] {

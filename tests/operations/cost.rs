@@ -1,4 +1,4 @@
-//! What callers who do not read can cost the program itself, for every kind of answer: without credentials, and with
+//! Memory that callers who do not read can cost the program, for every kind of response: without credentials, and with
 //! a token. Others are answered meanwhile.
 
 use crate::clients::{CREATE, admin, connect_h2, get, rest, until};
@@ -76,7 +76,7 @@ async fn honest(server: &Server, place: &Place) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_who_do_not_read_hold_little_whatever_they_ask_for() {
+async fn anonymous_peers_that_do_not_read_hold_little_whatever_they_request() {
     // Nothing ends by itself while the test looks.
     let place = Place::new("[listener]\nwrite_timeout = '1h'\nkeepalive_interval = '1h'\n");
     for open in [true, false] {
@@ -172,7 +172,7 @@ async fn a_token_whose_holder_does_not_read_holds_no_more_than_its_share() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_that_nobody_reads_are_ended_over_grpc_too() {
+async fn unread_calls_are_ended_over_grpc_too() {
     let place = Place::new("[listener]\nwrite_timeout = '500ms'\n[listener.budget]\nstalled_answers = 1000\n");
     let server = place.start();
     rest(&server, &place, Some(ALICE), "POST", "/certificates/web/create?api-version=7.4", CREATE).await;

@@ -1,4 +1,4 @@
-//! The stop in its order: not ready, then closed, then gone.
+//! The order of shutdown: not ready, then closed, then ended.
 
 use crate::clients::{admin, channel, grpc, reason, until, watch};
 use crate::server::{ALICE, Place};

@@ -65,7 +65,7 @@ async fn hosts_that_are_not_ours_are_refused_and_the_challenge_does_not_repeat_t
 }
 
 #[tokio::test]
-async fn a_header_that_may_stand_once_is_refused_twice_on_both_apis() {
+async fn a_repeated_header_is_refused_on_both_apis() {
     let place = Place::new("");
     let server = place.start();
     let (line, bearer) = (format!("GET {LIST}"), bearer());

@@ -1,5 +1,5 @@
-//! The server as it is run for others: outside development mode, with tokens, a certificate of its own, the
-//! operators' port, an orderly stop, and a store that comes back from a backup.
+//! The server in production: outside development mode, with tokens, a certificate, the operators' port, an orderly
+//! shutdown, and a restored store.
 #![expect(clippy::disallowed_types, reason = "the clients of these tests take statuses apart")]
 
 mod admin;

@@ -1,4 +1,4 @@
-//! What makes a server not ready: a store that does not answer, and streams that do not see the log.
+//! Readiness: a store that does not answer, and streams that are behind the log.
 
 use crate::around::{Around, store_around};
 use crate::permit::permit;

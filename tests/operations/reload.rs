@@ -42,12 +42,12 @@ async fn streams_of_a_removed_token_end_and_those_of_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_broken_file_of_tokens_changes_nothing_and_is_told_in_the_log() {
+async fn a_broken_tokens_file_changes_nothing_and_is_logged() {
     let place = Place::new("");
     let server = place.start();
     std::fs::write(place.file("tokens"), "alice oops\n").unwrap();
     server.signal(Signal::HUP);
-    until("the log tells", async || server.log().contains("cannot be used; what was read before stays")).await;
+    until("the log tells", async || server.log().contains("cannot be used; the previous content stays")).await;
     assert!(get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 200"));
     place.write_tokens(&[("carol", "carols-token")]);
     server.signal(Signal::HUP);

@@ -84,7 +84,7 @@ pub(crate) fn ended(command: &mut Command) -> String {
 }
 
 fn private(path: &Path, text: &str) {
-    // Appears whole, as an operator is told to do it.
+    // Replaced atomically, as the documentation tells operators to do.
     let part = path.with_extension("new");
     fs::write(&part, text).unwrap();
     fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();

@@ -1,5 +1,4 @@
-//! The way out against servers that misbehave: every wait and every size has its bound, and no
-//! secret is in an error.
+//! Outgoing traffic to servers that misbehave: every wait and size is limited, and no error contains a secret.
 
 use certmint::outbound::{Client, ClientOptions, ErrorKind, Exchange, Proxy, Request, Response, Timeouts};
 use rcgen::{CertificateParams, KeyPair};

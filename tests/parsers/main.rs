@@ -1,5 +1,5 @@
-//! What strangers send, read as the server reads it: every stored input, and many changes to each. `make fuzz` calls the
-//! same functions for longer, led by what they reach.
+//! Untrusted input, parsed as the server does: every stored input, and many mutations of each. `make fuzz` runs the
+//! same functions for longer, guided by coverage.
 
 #[path = "../support/mutation.rs"]
 mod mutation;

@@ -38,7 +38,7 @@ fn doctor(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
 async fn a_good_store_is_good_and_a_folder_without_one_is_an_error() {
     let place = Place::new();
     let (code, text) = doctor(&place, &[]);
-    assert!(code == Some(1) && text.contains("there is no "), "{text}");
+    assert!(code == Some(1) && text.contains(" does not exist; give the data folder"), "{text}");
     place.filled().await;
     let (code, text) = doctor(&place, &[]);
     assert!(code == Some(0) && text.ends_with("records, 0 findings\n"), "{text}");
@@ -55,7 +55,7 @@ async fn what_is_damaged_missing_or_left_over_is_named_and_removed_by_its_name()
     let (code, text) = doctor(&place, &[]);
     assert_eq!(code, Some(1));
     for line in [
-        format!("fail  {damaged}: its authentication code is not that of its key and value\n"),
+        format!("fail  {damaged}: its authentication code does not match its key and value\n"),
         format!("fail  {lost}: it is missing, and is the newest version of its certificate\n"),
         "fail  pending/team-a/manual: it belongs to the certificate team-a/manual, whose record is missing\n"
             .to_owned(),
@@ -63,7 +63,7 @@ async fn what_is_damaged_missing_or_left_over_is_named_and_removed_by_its_name()
         assert!(text.contains(&line), "{line} is not in\n{text}");
     }
     let (code, text) = doctor(&place, &["--remove", "contacts/team-a"]);
-    assert!(code == Some(1) && text.contains("is well; only records that do not verify"), "{text}");
+    assert!(code == Some(1) && text.contains("is intact; only records that do not verify"), "{text}");
     let (code, text) = doctor(&place, &["--remove", "contacts/team-z"]);
     assert!(code == Some(1) && text.contains("is not in the store"), "{text}");
     for key in [damaged.as_str(), "pending/team-a/manual"] {
@@ -104,7 +104,7 @@ async fn what_an_earlier_version_wrote_after_the_mark_is_taken_over_when_an_oper
     place.strip("contacts/team-a");
     place.open().await.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
     let (code, text) = doctor(&place, &["--adopt"]);
-    assert!(code == Some(0) && text.contains("the next start takes the store over"), "{text}");
+    assert!(code == Some(0) && text.contains("the next start adopts the store"), "{text}");
     // The command was later than the test began.
     place.clock.advance(Duration::from_secs(3600));
     let life = place.open().await;
@@ -133,12 +133,12 @@ async fn during_a_takeover_records_without_a_code_are_well() {
     let life = place.open().await;
     assert!(matches!(life.service.authenticate_records(DAY).await.unwrap(), Authenticated::Until(_)));
     drop(life);
-    // A replica of the earlier version writes it anew.
+    // A replica of the earlier version writes it again.
     place.strip("contacts/team-a");
     let (code, text) = doctor(&place, &[]);
     assert!(code == Some(0) && text.ends_with("not marked as authenticated yet, 0 findings\n"), "{text}");
     let (code, text) = doctor(&place, &["--remove", "contacts/team-a"]);
-    assert!(code == Some(1) && text.contains("is well; only records that do not verify"), "{text}");
+    assert!(code == Some(1) && text.contains("is intact; only records that do not verify"), "{text}");
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn a_policy_an_issuer_contacts_and_an_operation_that_were_edited_are_refus
 }
 
 #[tokio::test]
-async fn a_record_of_each_kind_whose_code_was_taken_away_is_refused() {
+async fn a_record_of_each_kind_without_its_code_is_refused() {
     let place = Place::new();
     place.filled().await;
     let version = place.version(A, "web");

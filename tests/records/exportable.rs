@@ -3,7 +3,7 @@
 use crate::place::{A, B, Life, Place, policy};
 
 const REUSED: &str = r#""reuse_key":true,"exportable":true"#;
-const REFUSED: &str = "The key that is to be used again is not exportable, and stays so";
+const REFUSED: &str = "The reused key is not exportable, and this cannot be changed";
 
 async fn refused(life: &Life, vault: &str, body: &str) {
     let reply = life.send(vault, "POST /certificates/locked/create", body).await;
@@ -16,7 +16,7 @@ async fn a_key_that_is_used_again_stays_what_it_was() {
     place.filled().await;
     let life = place.open().await;
     refused(&life, A, &policy("Self", REUSED)).await;
-    // `exportable` is true where nothing is said.
+    // `exportable` is true if nothing is said.
     refused(&life, A, &policy("Self", r#""reuse_key":true"#)).await;
     life.create_with(A, "locked", r#""reuse_key":true,"exportable":false"#).await;
     refused(&life, A, &policy("Self", REUSED)).await;

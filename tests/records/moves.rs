@@ -1,4 +1,4 @@
-//! A row that stands under the key of another object: another vault's, or another name's.
+//! A row under the key of another object: another vault's, or another name's.
 
 use crate::permit::permit;
 use crate::place::{A, B, Life, Place, policy, vault};
@@ -81,7 +81,7 @@ async fn a_deleted_certificate_and_its_operation_stay_those_of_their_vault() {
     let life = place.open().await;
     assert_eq!(life.names(B, "/deletedcertificates").await, ["kept"], "what does not verify is not listed");
     life.refuses(B, "POST /deletedcertificates/kept/recover", "kept/team-b/kept").await;
-    // It is purged all the same when its time is over: the entry says so.
+    // It is still purged at the end of its retention, as the entry says.
     place.clock.advance(std::time::Duration::from_secs(91 * 86_400));
     life.work().await;
     assert_eq!(place.keys(&format!("certificates/{B}/gone")), Vec::<String>::new());

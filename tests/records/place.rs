@@ -1,4 +1,4 @@
-//! A store in a file that is changed by SQL between two lives of a service, and requests without a network.
+//! A store in a file that is changed by SQL between two runs of a service, and requests without a network.
 
 use crate::permit::permit;
 use axum::body::{Body, to_bytes};
@@ -36,7 +36,7 @@ pub(crate) struct Place {
     pub(crate) limits: Limits,
 }
 
-/// One life of a service. It has no worker: what is due is done when a test says so.
+/// One run of a service. It has no worker: the test triggers due work.
 pub(crate) struct Life {
     pub(crate) service: Service,
 }

@@ -52,7 +52,7 @@ async fn what_replicas_of_the_earlier_version_write_is_accepted_until_the_window
     assert!(matches!(life.service.authenticate_records(DAY).await.unwrap(), Authenticated::Until(_)));
     assert_eq!(place.keys("meta/"), ["meta/sweep"]);
     drop(life);
-    // A replica of the earlier version writes it anew.
+    // A replica of the earlier version writes it again.
     place.strip("contacts/team-a");
     place.clock.advance(DAY);
     let life = place.open().await;
@@ -95,7 +95,7 @@ async fn a_record_that_names_another_object_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_so_takes_nothing_over() {
+async fn a_server_configured_to_refuse_adopts_nothing() {
     let mut place = Place::new();
     place.filled().await;
     place.strip_all();
@@ -112,7 +112,7 @@ async fn a_server_that_is_told_so_takes_nothing_over() {
 }
 
 #[tokio::test]
-async fn a_repeat_after_the_takeover_is_told_of_everything_since_the_creation() {
+async fn a_repeat_after_the_adoption_gets_everything_since_the_creation() {
     let place = Place::new();
     let request = "POST /certificates/web/create";
     let body = crate::place::policy("Unknown", "");

@@ -1,5 +1,4 @@
-//! The certificate authority outside: it keeps books of what it was asked for, and the adapter
-//! that a replica talks to it with.
+//! The external certificate authority, which records its orders, and the adapter through which a replica uses it.
 
 use crate::false_provider::{Call, FalseProvider};
 use crate::harness::{Fate, Fault, Harness, vault};
@@ -40,7 +39,7 @@ pub(crate) struct Placed {
     chain: Vec<Vec<u8>>,
 }
 
-/// The books, by idempotency key.
+/// The recorded orders, by idempotency key.
 #[derive(Default)]
 pub(crate) struct Authority {
     orders: Mutex<BTreeMap<String, Placed>>,
@@ -84,7 +83,7 @@ impl Authority {
         placed.clone()
     }
 
-    /// `None` where there is no such order.
+    /// `None` if there is no such order.
     fn cancel(&self, harness: &Harness, key: &str) -> Option<Placed> {
         let mut orders = self.orders.lock().unwrap();
         let placed = orders.get_mut(key)?;
@@ -193,7 +192,7 @@ fn retry() -> IssuerError {
 }
 
 impl Adapter {
-    /// The provider of one life of a replica.
+    /// The provider of one run of a replica.
     pub(crate) fn provider(self) -> FalseProvider {
         let adapter = Arc::new(self);
         FalseProvider::new("Outside", move |call| {

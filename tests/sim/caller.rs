@@ -1,5 +1,5 @@
-//! A caller without a plan: creates, creates again at once, cancels, deletes, merges, reads, and
-//! repeats what he has no answer to, on any replica.
+//! A random caller: creates, creates again at once, cancels, deletes, merges, reads, and repeats requests without a
+//! response, on any replica.
 
 use crate::authority::{ACCOUNTS, signed};
 use crate::harness::{Harness, Sight, vault};
@@ -47,7 +47,7 @@ impl Caller {
         }
     }
 
-    /// One try on some replica; `None` where the connection broke or the caller went away.
+    /// One try on some replica; `None` if the connection broke or the caller went away.
     async fn once<T, F: Future<Output = Result<T>>>(&self, call: impl FnOnce(Service) -> F) -> Option<Result<T>> {
         let door = self.door().await;
         let patience = if self.harness.percent(self.harness.profile.impatience) && !self.harness.calm() {
@@ -239,7 +239,7 @@ impl Caller {
         self.harness.broken(format!("{what} was answered with {error:?}"));
     }
 
-    /// In calm weather: every issuer object, before anybody comes.
+    /// Without faults: creates every issuer object, before the callers start.
     pub(crate) async fn set_issuers(&self) {
         for account in ACCOUNTS {
             let input = IssuerInput {
@@ -253,7 +253,7 @@ impl Caller {
         }
     }
 
-    /// In calm weather: what waits for a person, or is held by the authority, is cancelled.
+    /// Without faults: cancels what waits for a person, or is held by the authority.
     pub(crate) async fn cancel_the_held(&self) {
         for number in 0..self.harness.profile.names {
             let name = name(number);
@@ -270,7 +270,7 @@ impl Caller {
         }
     }
 
-    /// In calm weather, when everything has ended.
+    /// Without faults, when everything has ended.
     pub(crate) async fn delete_all(&self) {
         for number in 0..self.harness.profile.names {
             let expected = expected(&name(number), None);

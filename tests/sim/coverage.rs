@@ -1,4 +1,4 @@
-//! What the runs went through: runs that met nothing prove nothing.
+//! Coverage of the runs: a run without faults proves nothing.
 
 use std::collections::BTreeMap;
 

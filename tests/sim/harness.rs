@@ -35,7 +35,7 @@ pub(crate) struct Harness {
     broken: Mutex<Vec<String>>,
 }
 
-/// What callers were told, to be held against the log.
+/// Acknowledged results, to be compared with the log.
 #[derive(Debug, Default)]
 pub(crate) struct Knowledge {
     pub(crate) created: Vec<RequestId>,

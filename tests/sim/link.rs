@@ -1,4 +1,4 @@
-//! The store as one replica sees it: far away, late, failing, and with a doorbell of its own.
+//! The store as one replica sees it: remote, slow, failing, and with its own head watch.
 
 use crate::harness::{Delay, Fate, Fault, Harness};
 use crate::mutant::Mutant;
@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How often a replica looks for commits that no poke told it of; in calm weather, which is long, seldom.
+/// How often a replica looks for commits that no poke told it of; rarely during the long time without faults.
 const LOOK: Duration = Duration::from_millis(700);
 
 pub(crate) struct Link {
@@ -127,7 +127,7 @@ async fn poll(harness: Arc<Harness>, bell: std::sync::Weak<watch::Sender<Revisio
     }
 }
 
-/// After a commit the other replicas are told, if nothing gets lost.
+/// After a commit the other replicas are notified, if nothing gets lost.
 fn poke(harness: &Arc<Harness>, revision: Revision) {
     for bell in harness.server.listeners() {
         if !harness.percent(harness.profile.pokes) {

@@ -43,7 +43,7 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn nothing_is_lost_doubled_or_out_of_order_whatever_breaks() {
+fn nothing_is_lost_duplicated_or_reordered_whatever_breaks() {
     if let Some(seed) = setting("SIM_SEED") {
         let outcome = run(seed, None);
         println!("{}", outcome.trace.join("\n"));

@@ -1,4 +1,4 @@
-//! Defects that are made on purpose: a simulation that does not find them finds nothing.
+//! Mutants: deliberate defects that the simulation must find.
 
 /// One defect of one part.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,7 +17,7 @@ pub(crate) enum Mutant {
     OrdersAnew,
     /// The adapter says that it cancelled, without asking.
     PretendsToCancel,
-    /// Nothing tells that a creation was repeated.
+    /// Repeated creations are not recognised.
     ForgetsRepeats,
     /// Replicas rely on pokes that get lost.
     NeverPolls,

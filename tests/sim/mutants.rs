@@ -1,4 +1,4 @@
-//! The simulation finds defects that are made on purpose, each within a few seeds.
+//! The simulation finds each mutant within a few seeds.
 
 use crate::mutant::Mutant;
 use crate::run::run;
@@ -36,7 +36,7 @@ fn a_store_that_acknowledges_what_it_did_not_write_is_found() {
 }
 
 #[test]
-fn an_order_that_nobody_cancels_is_found() {
+fn an_order_that_is_never_cancelled_is_found() {
     found(Mutant::ForgetsTombstones, 200, "is still open");
 }
 

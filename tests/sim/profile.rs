@@ -1,4 +1,4 @@
-//! What kind of weather a seed brings. Each run has some faults often and others never: a run with
+//! The faults of a seed. Each run has some faults often and others never: a run with
 //! a little of everything would hide what only shows when one thing happens all the time.
 
 use crate::dice::Dice;
@@ -17,7 +17,7 @@ pub(crate) struct Profile {
     pub(crate) authority: Weather,
     /// Pokes after a commit that reach another replica.
     pub(crate) pokes: usize,
-    /// How long a replica lives before it crashes or is stopped.
+    /// How long a replica runs before it crashes or is stopped.
     pub(crate) life: Option<Duration>,
     /// The clocks of the replicas stand this far apart, and jump as far.
     pub(crate) skew: Duration,

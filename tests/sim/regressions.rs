@@ -1,4 +1,4 @@
-//! What the simulation found, each as a test of its own.
+//! Defects that the simulation found, each as a test.
 
 use crate::around::{Around, store_around};
 use crate::caller::{name, request};
@@ -235,7 +235,7 @@ impl Around for Between {
 }
 
 /// A creation, whose first try is committed (and, if so expected, completed) while the second one is
-/// between its reads. Answers what the second one is told, and how many events the log has.
+/// between its reads. Returns what the second one is told, and how many events the log has.
 async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize) {
     let inner = Sqlite::open_inline(SqliteOptions::default()).unwrap();
     let store = Arc::new(Between { inner, then: Mutex::default() });

@@ -1,4 +1,4 @@
-//! One replica: it is started, lives for a while, crashes or is stopped, and is started again.
+//! One replica: it is started, runs for a while, crashes or is stopped, and is restarted.
 
 use crate::authority::Adapter;
 use crate::harness::{Harness, SimClock};
@@ -63,7 +63,7 @@ impl Replica {
         })
     }
 
-    /// Starts and ends it again and again; in calm weather it stays up.
+    /// Starts and ends it repeatedly; without faults it stays up.
     pub(crate) async fn supervise(self: Arc<Self>, harness: Arc<Harness>, sealer: Arc<Sealer>) {
         loop {
             self.start(&harness, &sealer).await;

@@ -1,4 +1,4 @@
-//! One run: a seed in, a story and a judgement out.
+//! One run: from a seed to a trace and a verdict.
 
 use crate::caller::Caller;
 use crate::harness::Harness;

@@ -1,5 +1,4 @@
-//! The database that all replicas share, and what it was told: the truth that an oracle needs,
-//! whatever the log still holds or shows.
+//! The shared database, and a record of all commits for the oracle, whatever the log still contains.
 
 use crate::harness::time_of;
 use crate::mutant::Mutant;
@@ -132,7 +131,7 @@ impl Server {
         unconstrained(self.inner.epoch()).await
     }
 
-    /// A replica that wants to hear of the commits of others.
+    /// A replica that gets notifications of the commits of others.
     pub(crate) fn listen(&self, bell: &Arc<watch::Sender<Revision>>) {
         let mut pokes = self.pokes.lock().unwrap();
         pokes.retain(|bell| bell.strong_count() > 0);

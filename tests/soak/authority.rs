@@ -1,4 +1,4 @@
-//! A certificate authority of somebody else: openssl signs what is to be merged.
+//! An external certificate authority: openssl signs what is to be merged.
 
 use std::fs;
 use std::path::Path;

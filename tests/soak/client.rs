@@ -1,4 +1,4 @@
-//! A client as a good one is: calls any replica, repeats what may be repeated, takes every answer at its word.
+//! A well-behaved client: calls any replica, retries what may be retried, and trusts every response.
 #![expect(clippy::disallowed_types, reason = "a client meets tonic::Status")]
 
 use crate::dice::Dice;

@@ -75,7 +75,7 @@ fn mount(arguments: &[&str], folder: &Path) -> Result<(), String> {
 }
 
 pub(crate) fn undamaged(data: &Path) {
-    // Not a new one where there is none.
+    // Not a new one if there is none.
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
     let database = rusqlite::Connection::open_with_flags(data.join("certmint.db"), flags).unwrap();
     let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -83,7 +83,7 @@ pub(crate) fn undamaged(data: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_is_told_and_nothing_is_damaged() {
+async fn a_full_disk_is_reported_and_nothing_is_damaged() {
     // A disk after the other: what is kept of very many rounds would fill one for good.
     const OF_A_DISK: u64 = 20;
     for first in (0..rounds(2)).step_by(usize::try_from(OF_A_DISK).unwrap()) {
@@ -105,7 +105,7 @@ async fn full(rounds: Range<u64>) {
         harness.work(300 + dice.below(500)).await;
         disk.fill();
         let message = refused(&harness, round).await;
-        assert!(message.contains("not available at the moment"), "{message}");
+        assert!(message.contains("temporarily unavailable"), "{message}");
         let log = harness.cluster.replicas[0].server.log();
         assert!(log.contains("full"), "the log does not say that the disk is full:\n{log}");
         // What is there can be read.
@@ -181,7 +181,7 @@ pub(crate) async fn refused(harness: &Harness, round: u64) -> String {
 
 /// At the start; `read_only.rs` is about a disk that changes under a running server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_may_not_be_written_to_is_told_at_the_start() {
+async fn a_read_only_disk_is_reported_at_startup() {
     let _turn = turn().await;
     let mut cluster = Cluster::prepare(1, None, CONFIG, |_| Vec::new()).await;
     let Some(disk) = SmallDisk::at(&cluster.data()) else { return };

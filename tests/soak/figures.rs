@@ -1,4 +1,5 @@
-//! What is measured rather than held: how soon a watcher on another replica is told, and how much one database takes.
+//! Measurements without assertions: the delay until a watcher on another replica gets an event, and the throughput of
+//! one database.
 
 use crate::cluster::Cluster;
 use crate::dice::Dice;
@@ -20,7 +21,7 @@ fn quantile(sorted: &[Duration], share: f64) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it measures, for `make soak`"]
-async fn a_watcher_on_another_replica_is_told_soon() {
+async fn a_watcher_on_another_replica_gets_events_soon() {
     let _turn = turn().await;
     let postgres = Postgres::start_with(&[]);
     let cluster = Cluster::on_postgres(2, postgres.fresh().await).await;

@@ -34,7 +34,7 @@ impl Harness {
         Self::skewed(count, |_| Vec::new()).await
     }
 
-    /// The same, with clients that wait for every answer: for tests that judge the answers.
+    /// The same, with clients that wait for every response: for tests that check the responses.
     pub(crate) async fn patient_replicas(count: usize) -> Self {
         let turn = turn().await;
         let postgres = Postgres::start();
@@ -65,7 +65,7 @@ impl Harness {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
     }
 
-    /// Ends the faults and the load, and lets the oracle judge. Answers what the clients did.
+    /// Ends the faults and the load, and runs the oracle. Returns what the clients did.
     pub(crate) async fn finish(mut self, what: &str) -> Done {
         self.cluster.heal().await;
         let (ledger, done) = self.load.stop().await;

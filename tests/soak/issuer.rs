@@ -10,7 +10,7 @@ use certmint::proto::v1::{GetPendingRequest, PendingStatus};
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stuck_issuer_holds_nobody_else_up() {
+async fn a_stuck_issuer_does_not_delay_others() {
     let _turn = turn().await;
     // Each call to the stuck issuer is cut after 12 s, later than the others are waited for.
     let config = CONFIG.replace("work_lease = \"3s\"", "work_lease = \"15s\"");
@@ -29,7 +29,7 @@ async fn a_stuck_issuer_holds_nobody_else_up() {
         slowest = slowest.max(begun.elapsed());
     }
     eprintln!("soak: a stuck issuer: the slowest of the others took {slowest:?}");
-    // A cancellation is heard, too.
+    // A cancellation is also answered.
     settle(&mut caller, None).await;
 }
 

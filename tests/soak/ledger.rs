@@ -1,4 +1,4 @@
-//! What the service has acknowledged, written down by those who were answered.
+//! What the service has acknowledged, as recorded by clients.
 
 use certmint::proto::v1::PendingOperation;
 use std::sync::{Arc, Mutex};

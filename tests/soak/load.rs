@@ -1,5 +1,5 @@
-//! Clients at work: each creates, reads, follows, cancels, merges and deletes as its dice say, each call at another
-//! replica, and holds every answer against the ones before.
+//! Random clients: each creates, reads, watches, cancels, merges and deletes, each call at another replica, and checks
+//! every response against earlier ones.
 
 use crate::authority::Authority;
 use crate::client::{Caller, Fleet, may_repeat, reason};

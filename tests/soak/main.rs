@@ -1,6 +1,6 @@
 //! Faults with real processes: replicas on a real PostgreSQL (and one on the embedded store) under a seeded load are
-//! killed, stopped, cut off, filled up and set to the wrong time, and an oracle holds what they acknowledged against
-//! what is there. A short part runs with the other tests; `make soak` is the long one.
+//! killed, stopped, cut off, filled up and set to the wrong time, and an oracle compares what they acknowledged with
+//! the final state. A short part runs with the other tests; `make soak` is the long one.
 //!
 //! `SOAK_ROUNDS` is the number of faults of each test, `SOAK_SEED` repeats the choices of a run. Which thread is how
 //! far when a fault strikes is not in the seed: repeat with more rounds.

@@ -1,5 +1,5 @@
-//! What has to be true when the faults are over: held against the log as one replica tells it from its beginning, the
-//! tables of the database, and everything that clients and watchers were told.
+//! The checks after the faults: against the log from its beginning, the tables of the database, and everything that
+//! clients and watchers saw.
 
 use crate::client::Caller;
 use crate::ledger::{Fact, Ledger};

@@ -67,7 +67,7 @@ impl Server {
         }
     }
 
-    /// SIGSTOP: it lives, and does nothing.
+    /// SIGSTOP: it exists, and does nothing.
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
     }

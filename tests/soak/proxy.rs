@@ -1,4 +1,4 @@
-//! A network that breaks: carries connections to a port, and cuts, delays or stalls them when told.
+//! A faulty network: forwards connections to a port, and cuts, delays or stalls them on demand.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! A disk that may no longer be written to while the embedded store works on it: what may be read is read, nothing
-//! acknowledged is lost, everybody is told, and where writing is possible again the server goes on.
+//! A disk that may no longer be written to while the embedded store works on it: reads continue, nothing acknowledged
+//! is lost, callers get errors, and the server recovers when writing is possible again.
 
 use crate::client::reason;
 use crate::cluster::{CONFIG, Cluster};
@@ -130,7 +130,7 @@ async fn until_ready(admin: u16) {
 /// Callers get their documented refusal, operators the cause; who reads is answered.
 async fn everybody_is_told(harness: &Harness, admin: u16, round: u64, cause: &str) {
     let message = refused(harness, round).await;
-    assert!(message.contains("not available at the moment"), "{message}");
+    assert!(message.contains("temporarily unavailable"), "{message}");
     let log = harness.cluster.replicas[0].server.log();
     assert!(log.contains("cannot be written to: ") && log.contains(cause), "the log does not say {cause:?}:\n{log}");
     let readiness = readyz(admin);
@@ -151,7 +151,7 @@ async fn completes(harness: &Harness, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_turns_read_only_is_told_and_used_again_without_a_restart() {
+async fn a_disk_that_turns_read_only_is_reported_and_used_again_without_a_restart() {
     let turn = turn().await;
     let Some((cluster, disk, admin)) = on_a_disk().await else { return };
     if let Err(problem) = disk.immutable(true).and_then(|()| disk.immutable(false)) {

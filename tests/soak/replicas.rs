@@ -1,4 +1,4 @@
-//! Replicas that die, stand still, leave and come.
+//! Replicas that crash, stall, stop and start.
 
 use crate::cluster::Cluster;
 use crate::dice::{Dice, rounds};
@@ -27,7 +27,7 @@ async fn replicas_are_killed_under_load_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_stands_still_past_its_lease_doubles_nothing() {
+async fn a_replica_that_stalls_past_its_lease_duplicates_nothing() {
     let harness = Harness::replicas(3).await;
     let mut dice = Dice::of("stops", 0);
     for _ in 0..rounds(2) {

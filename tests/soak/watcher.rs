@@ -145,7 +145,7 @@ pub(crate) async fn present(caller: &mut Caller) -> String {
     stream.message().await.unwrap().unwrap().resume_token
 }
 
-/// The whole log after `token`, in its order, as one replica tells it.
+/// The whole log after `token`, in order, as one replica streams it.
 pub(crate) async fn replay(caller: &mut Caller, token: &str) -> Vec<PendingEvent> {
     let deadline = Instant::now() + Duration::from_secs(60);
     'again: loop {

@@ -81,7 +81,7 @@ fn run_and_kill(path: &Path, work: Duration) -> Vec<(Revision, String)> {
     reader.join().unwrap()
 }
 
-/// A line without its end was cut off by the kill: nobody was told.
+/// A line without its end was cut off by the kill: it was not acknowledged.
 fn whole_lines(mut out: impl BufRead) -> impl Iterator<Item = String> {
     std::iter::from_fn(move || {
         let mut line = String::new();

@@ -36,7 +36,7 @@ async fn a_full_disk_is_unavailable_and_the_store_recovers() {
 }
 
 #[tokio::test]
-async fn who_shares_a_transaction_that_is_lost_is_told_so() {
+async fn every_batch_of_a_lost_transaction_gets_the_error() {
     let (_folder, path) = place();
     let options = SqliteOptions { max_file: Some(1 << 20), ..SqliteOptions::default() };
     let store = Sqlite::open(&path, options).unwrap();
@@ -59,7 +59,7 @@ async fn who_shares_a_transaction_that_is_lost_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_writer_that_is_locked_out_says_unavailable_and_goes_on_later() {
+async fn a_locked_out_writer_is_unavailable_and_continues_later() {
     let (_folder, path) = place();
     let options = SqliteOptions { busy_timeout: Duration::from_millis(50), ..SqliteOptions::default() };
     let store = Sqlite::open(&path, options).unwrap();
@@ -80,7 +80,7 @@ const POISON: &str = "
 ";
 
 #[tokio::test]
-async fn a_failed_commit_is_told_to_the_whole_group_and_leaves_nothing() {
+async fn a_failed_commit_fails_the_whole_group_and_leaves_nothing() {
     let (_folder, path) = place();
     let store = open(&path);
     let operator = Connection::open(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Promises about the log: revisions, pages, the doorbell, trimming.
+//! Promises about the log: revisions, pages, the head watch, trimming.
 
 use super::*;
 
@@ -59,7 +59,7 @@ pub(crate) async fn a_cursor_at_or_beyond_the_head_gets_nothing(s: &dyn Store) {
     }
 }
 
-pub(crate) async fn the_doorbell_rings_after_commit(s: &dyn Store) {
+pub(crate) async fn the_head_is_notified_after_commit(s: &dyn Store) {
     let mut head = s.head();
     assert!(!head.has_changed().unwrap(), "it rang for nothing");
     let revision = s.commit(events(["a", "b"])).await.unwrap();
@@ -72,7 +72,7 @@ pub(crate) async fn the_doorbell_rings_after_commit(s: &dyn Store) {
     assert_eq!(*s.head().borrow(), revision);
 }
 
-pub(crate) async fn the_doorbell_does_not_ring_for_a_refusal(s: &dyn Store) {
+pub(crate) async fn the_head_is_not_notified_for_a_refusal(s: &dyn Store) {
     create(s, "a", "").await;
     let mut head = s.head();
     head.mark_unchanged();

@@ -119,8 +119,8 @@ stores! {
         a_page_can_end_inside_a_batch
         a_page_says_what_the_log_reaches
         a_cursor_at_or_beyond_the_head_gets_nothing
-        the_doorbell_rings_after_commit
-        the_doorbell_does_not_ring_for_a_refusal
+        the_head_is_notified_after_commit
+        the_head_is_not_notified_for_a_refusal
         trimming_takes_the_oldest_and_says_so
         trimming_goes_in_steps
         trimming_keeps_at_least_what_was_asked

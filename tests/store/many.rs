@@ -1,4 +1,4 @@
-//! Reading many records with one question.
+//! Reading many records with one call.
 
 use super::*;
 use certmint::store::{MAX_KEYS, StoreError};

@@ -1,4 +1,4 @@
-//! A test of the gap test: a store that gives out numbers before it commits must fail it.
+//! A test of the gap test: a store that assigns revisions before it commits must fail it.
 
 use super::*;
 use async_trait::async_trait;

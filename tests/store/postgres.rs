@@ -78,8 +78,11 @@ async fn two_databases_have_two_epochs_and_a_restored_one_gets_another() {
     assert!(renewed.len() == 32 && renewed != before, "{renewed}");
     // A replica that was left running does not mix the two histories.
     let error = one.commit(events(["x"])).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable(_)) && error.to_string().contains("another epoch"), "{error}");
-    assert!(one.get("a").await.unwrap_err().to_string().contains("another epoch"));
+    assert!(
+        matches!(error, StoreError::Unavailable(_)) && error.to_string().contains("epoch of the database has changed"),
+        "{error}"
+    );
+    assert!(one.get("a").await.unwrap_err().to_string().contains("epoch of the database has changed"));
     let again = open(&url).await;
     assert_eq!(again.epoch().await.unwrap(), renewed);
     assert_eq!(whole_log(&again, 9).await, []);
@@ -363,7 +366,7 @@ async fn trimming_goes_by_the_time_of_the_commit() {
 }
 
 #[tokio::test]
-async fn limits_on_bodies_and_keys_are_told() {
+async fn limits_on_bodies_and_keys_are_reported() {
     let url = shared().fresh().await;
     let store = open_with(&url, PostgresOptions { max_body: 10, ..PostgresOptions::default() }).await.unwrap();
     create(&store, "fits", "0123456789").await;

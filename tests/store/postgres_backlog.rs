@@ -1,5 +1,5 @@
-//! What is gone leaves index entries behind for as long as somebody's old transaction may want to see it. Nothing that
-//! is done again and again may walk over them.
+//! Deleted rows leave index entries behind while an old transaction may still see them. No repeated operation may scan
+//! them.
 
 use super::postgres::{open, store_and_operator};
 use super::server;
@@ -53,7 +53,7 @@ async fn a_claim_beside_a_dump_does_not_walk_over_the_claims_before_it() {
 }
 
 #[tokio::test]
-async fn what_comes_to_be_due_behind_the_others_is_claimed_soon() {
+async fn work_that_becomes_due_behind_the_scan_is_claimed_soon() {
     let (store, operator, url) = store_and_operator().await;
     let fill =
         "INSERT INTO records SELECT 'k' || number, 0, $1::bigint + number, '' FROM generate_series(1, 100) number";

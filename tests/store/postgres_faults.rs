@@ -67,7 +67,7 @@ async fn batches_in_a_commit_that_breaks_get_their_own_answers() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_cannot_be_asked_for_is_told_as_unknown() {
+async fn an_outcome_that_cannot_be_queried_is_reported_as_unknown() {
     let mut own = Server::start();
     let url = own.fresh().await;
     drop(open(&url).await);
@@ -86,7 +86,7 @@ async fn an_outcome_that_cannot_be_asked_for_is_told_as_unknown() {
     let (answer, ()) = join(store.commit(events(["unknown"])), stopping).await;
     let error = answer.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
-    assert!(error.to_string().contains("may or may not be there"), "{error}");
+    assert!(error.to_string().contains("may or may not be committed"), "{error}");
     own.restart();
     let revision = create(&store, "after", "").await;
     assert_eq!(store.get("after").await.unwrap().unwrap().revision, revision);
@@ -155,7 +155,7 @@ async fn end_connections(operator: &Client, job: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn nothing_is_lost_or_doubled_while_connections_are_killed() {
+async fn nothing_is_lost_or_duplicated_while_connections_are_killed() {
     let (store, operator, _) = store_and_operator().await;
     let begun = Instant::now();
     let (killed, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -255,7 +255,7 @@ async fn a_server_that_is_away_is_unavailable_after_a_while() {
 }
 
 #[tokio::test]
-async fn a_record_that_somebody_has_locked_holds_up_nobody_else() {
+async fn a_locked_record_does_not_delay_others() {
     let url = shared().fresh().await;
     let wait = Duration::from_secs(4);
     let patient =
@@ -291,7 +291,7 @@ async fn a_record_that_somebody_has_locked_holds_up_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_long_transaction_of_somebody_else_delays_no_reader() {
+async fn a_long_foreign_transaction_delays_no_reader() {
     let (store, operator, url) = store_and_operator().await;
     operator.batch_execute("CREATE SCHEMA theirs; CREATE TABLE theirs.work (a int)").await.unwrap();
     // It has a transaction id below all that follow, a snapshot, and a note that was never sent.
@@ -322,7 +322,7 @@ const POISON: &str = "
 ";
 
 #[tokio::test]
-async fn only_the_batch_that_the_database_refuses_is_told_so() {
+async fn only_the_batch_that_the_database_refuses_fails() {
     let (store, operator, _) = store_and_operator().await;
     operator.batch_execute(POISON).await.unwrap();
     for bad in ["poison", "sick"] {

@@ -24,7 +24,7 @@ async fn listening(url: &str, replicas: i64) {
     tokio::time::timeout(HANG, listen).await.expect("nobody listens");
 }
 
-/// The doorbell of one replica rings after a commit of another.
+/// The head watch of one replica is notified after a commit of another.
 async fn news(one: &Postgres, other: &Postgres, body: &str) {
     let mut bell = other.head();
     bell.mark_unchanged();
@@ -40,7 +40,7 @@ fn slow_to_look() -> PostgresOptions {
 }
 
 #[tokio::test]
-async fn a_commit_of_one_replica_is_told_to_the_others_at_once() {
+async fn a_commit_of_one_replica_notifies_the_others_at_once() {
     let url = shared().fresh().await;
     // Without the look every now and then, so that it is the note that is tested.
     let one = open_with(&url, slow_to_look()).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_follower_on_one_replica_sees_what_three_write_in_order_and_without_a_
 }
 
 #[tokio::test]
-async fn one_replica_reads_at_once_what_another_was_told() {
+async fn one_replica_reads_at_once_what_another_acknowledged() {
     let url = shared().fresh().await;
     let (one, other) = (open(&url).await, open(&url).await);
     let mut revision = create(&one, "a", "0").await;

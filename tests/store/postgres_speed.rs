@@ -1,4 +1,4 @@
-//! Measures group commit beside bare inserts in the same run. Not part of the tests: run it by name with
+//! Measures group commit against plain inserts in the same run. Not part of the tests: run it by name with
 //! `--ignored --nocapture`.
 
 use super::postgres::open;

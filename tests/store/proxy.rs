@@ -14,9 +14,9 @@ pub(crate) enum Fault {
     CutBefore,
     /// It arrives; its answer does not, and the connection is closed.
     CutAfter,
-    /// It does not arrive, and nobody is told: both ends believe in the connection.
+    /// It does not arrive, silently: both ends consider the connection open.
     SilentBefore,
-    /// It arrives; its answer does not, and nobody is told.
+    /// It arrives; its response does not, silently.
     SilentAfter,
 }
 

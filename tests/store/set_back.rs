@@ -1,4 +1,4 @@
-//! A database that is set back under a running process: nothing that was seen of it is told any more.
+//! A database that is rolled back under a running process: its contents are no longer trusted.
 
 use super::postgres::{open as open_postgres, shared};
 use super::sqlite::{open, place};
@@ -7,7 +7,7 @@ use certmint::store::StoreError;
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// Within the time of a hang: a process may be told by its next look only.
+/// A bound for hangs: a process may notice only at its next poll.
 async fn until_refused(store: &dyn Store) -> StoreError {
     for _ in 0..600 {
         if let Err(error) = store.get("a").await {
@@ -21,7 +21,7 @@ async fn until_refused(store: &dyn Store) -> StoreError {
 fn assert_says_what_to_do(error: &StoreError) {
     let text = error.to_string();
     assert!(error.is_history_lost() && matches!(error, StoreError::Unavailable(_)), "{text}");
-    assert!(text.contains("set back") && text.contains("certmint new-epoch"), "{text}");
+    assert!(text.contains("rolled back") && text.contains("certmint new-epoch"), "{text}");
 }
 
 async fn refuses_everything(store: &dyn Store) {
@@ -57,7 +57,7 @@ async fn file_with_a_past() -> (Sqlite, tempfile::TempDir, std::path::PathBuf, R
 }
 
 #[tokio::test]
-async fn a_writer_of_a_file_that_was_set_back_writes_nothing_more() {
+async fn a_writer_of_a_rolled_back_file_writes_nothing_more() {
     let (store, _folder, path, saved) = file_with_a_past().await;
     set_file_back(&path, saved);
     assert_says_what_to_do(&store.commit(events(["w"])).await.unwrap_err());
@@ -73,7 +73,7 @@ const FAIL: &str = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
     CREATE TRIGGER fails AFTER INSERT ON records BEGIN INSERT INTO child VALUES (7); END";
 
 #[tokio::test]
-async fn a_file_whose_commits_fail_for_a_while_was_not_set_back() {
+async fn a_file_whose_commits_fail_for_a_while_is_not_taken_for_a_rolled_back_one() {
     let (store, _folder, path, _) = file_with_a_past().await;
     let operator = Connection::open(&path).unwrap();
     operator.busy_timeout(Duration::from_secs(10)).unwrap();
@@ -88,7 +88,7 @@ async fn a_file_whose_commits_fail_for_a_while_was_not_set_back() {
 }
 
 #[tokio::test]
-async fn a_reader_of_a_file_that_was_set_back_hears_of_it_by_the_log() {
+async fn a_reader_of_a_rolled_back_file_notices_it_in_the_log() {
     let (store, _folder, path, saved) = file_with_a_past().await;
     let mut doorbell = store.head();
     doorbell.mark_unchanged();
@@ -99,7 +99,7 @@ async fn a_reader_of_a_file_that_was_set_back_hears_of_it_by_the_log() {
 }
 
 #[tokio::test]
-async fn a_failed_transaction_is_no_set_back() {
+async fn a_failed_transaction_is_not_taken_for_a_rollback_of_the_database() {
     let (store, _folder, path, _) = file_with_a_past().await;
     let operator = Connection::open(&path).unwrap();
     operator.execute_batch("CREATE TRIGGER no BEFORE INSERT ON records BEGIN SELECT raise(FAIL, 'no'); END").unwrap();
@@ -123,7 +123,7 @@ async fn a_database_that_is_restored_in_place_stops_its_replicas_until_it_has_a_
     let mut head = idle.head();
     head.wait_for(|head| *head >= seen).await.unwrap();
     shared().run("pg_restore", &["--clean", "--if-exists", "--single-transaction", "-d", &database, &dump]);
-    // The one that writes hears of it at once, the other one by looking.
+    // The writer notices it at once, the other one by polling.
     assert_says_what_to_do(&busy.commit(events(["w"])).await.unwrap_err());
     assert_says_what_to_do(&until_refused(&idle).await);
     refuses_everything(&busy).await;
@@ -135,7 +135,7 @@ async fn a_database_that_is_restored_in_place_stops_its_replicas_until_it_has_a_
 }
 
 #[tokio::test]
-async fn a_claim_on_a_database_that_was_set_back_takes_nothing() {
+async fn a_claim_on_a_rolled_back_database_takes_nothing() {
     let url = shared().fresh().await;
     let store = open_postgres(&url).await;
     store.commit(puts([Put { due: Some(at(5)), ..new("a", "1") }])).await.unwrap();

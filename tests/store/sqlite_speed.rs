@@ -1,5 +1,4 @@
-//! How many commits the embedded store takes, of a life in which each record is replaced: the measure behind
-//! decision 15.
+//! Commit throughput of the embedded store when each record is replaced: the measurement for decision 15.
 
 use super::sqlite::{open, place};
 use super::*;

@@ -1,4 +1,4 @@
-//! A store around another one, for tests: what it does not say itself goes through unchanged.
+//! A store wrapper for tests: calls that it does not override pass through.
 
 use async_trait::async_trait;
 use certmint::domain::Timestamp;

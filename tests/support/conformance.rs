@@ -1,4 +1,4 @@
-//! What every provider promises, as one suite: a provider joins it with a [`Subject`] of its own.
+//! The conformance suite of providers: each provider joins it with its own [`Subject`].
 
 use async_trait::async_trait;
 use certmint::domain::Timestamp;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most calls of one order; a provider that needs more turns in circles.
+/// The most calls of one order; a provider that needs more is looping.
 const CALLS: usize = 300;
 /// The largest checkpoint that a store takes.
 const CHECKPOINT: usize = 64 * 1024;
@@ -35,7 +35,7 @@ pub(crate) trait Subject: Send + Sync {
     fn requests(&self) -> usize {
         0
     }
-    /// How many orders the CA has on its books.
+    /// How many orders the CA has.
     fn orders(&self) -> usize {
         0
     }
@@ -44,7 +44,7 @@ pub(crate) trait Subject: Send + Sync {
     fn orphans(&self) -> usize {
         0
     }
-    /// Makes the CA's side move on, such as an approval. Called before each call.
+    /// Advances the CA's side, such as an approval. Called before each call.
     async fn outside(&self, _calls: usize) {}
     /// Serves challenges, as all replicas do once a step is committed.
     fn serve(&self, _publish: Vec<Challenge>, _withdraw: Vec<ChallengeKey>) {}
@@ -76,7 +76,7 @@ struct Run {
     calls: usize,
 }
 
-/// Runs the whole suite. Each promise names itself where it is broken.
+/// Runs the whole suite. A broken promise is reported by name.
 pub(crate) async fn keeps_every_promise(subject: &dyn Subject) {
     the_schema_is_complete(&*subject.provider());
     let state = configure_asks_nobody(subject).await;

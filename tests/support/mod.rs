@@ -1,3 +1,3 @@
-//! What several test binaries need.
+//! Helpers for several test binaries.
 
 pub(crate) mod service;

@@ -146,7 +146,7 @@ impl Postgres {
         &self.folder
     }
 
-    /// Runs a program of PostgreSQL against this server. Answers what it wrote.
+    /// Runs a program of PostgreSQL against this server. Returns what it wrote.
     pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> String {
         let port = self.port.to_string();
         let connection = [("PGHOST", "127.0.0.1"), ("PGPORT", &port), ("PGUSER", USER), ("PGPASSWORD", PASSWORD)];

@@ -1,4 +1,4 @@
-//! A store in which reading one certificate is a defect, and writing does not work.
+//! A store in which reading one certificate is an internal error, and writes fail.
 
 use crate::around::{Around, store_around};
 use async_trait::async_trait;

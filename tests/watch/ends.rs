@@ -1,4 +1,4 @@
-//! The ends of streams that a random run meets too rarely, one test each.
+//! Ends of streams that a random run reaches too rarely, one test each.
 
 use crate::harness::{Life, set_issuers};
 use crate::permit::permit;

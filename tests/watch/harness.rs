@@ -1,5 +1,4 @@
-//! A service that can be stopped and started again on the same store, politely or in the middle of
-//! its work.
+//! A service that can be stopped, gracefully or not, and restarted on the same store.
 
 use crate::permit::permit;
 use certmint::clock::SystemClock;
@@ -90,7 +89,7 @@ pub(crate) async fn set_issuers(service: &Service) {
                 ..IssuerInput::default()
             };
             let (vault, name) = (VaultName::parse(vault).unwrap(), IssuerName::parse(account).unwrap());
-            service.issuers().set_issuer(permit(&service, (vault.clone(), name.clone())).await, input).await.unwrap();
+            service.issuers().set_issuer(permit(service, (vault.clone(), name.clone())).await, input).await.unwrap();
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The watch against its own log: a randomised run that an oracle judges afterwards, and the ends
-//! that a stream can have.
+//! The watch against its own log: a randomised run that an oracle checks afterwards, and the ways that a stream can
+//! end.
 
 #[path = "../support/around.rs"]
 mod around;

@@ -1,4 +1,4 @@
-//! The judge: what every stream has to have shown, worked out from the log alone.
+//! The oracle: what every stream must have shown, computed from the log alone.
 
 use crate::model::{Connection, End, Log, Seen, concerns, is_end, kind, shows};
 use certmint::domain::pending::{Transition, TransitionKind};
@@ -7,7 +7,7 @@ use certmint::service::watch::{Bookmark, Snapshot};
 use certmint::store::Revision;
 use std::collections::{HashMap, HashSet};
 
-/// The log tells a possible story, and holds whatever was acknowledged.
+/// The log is a valid history, and contains everything acknowledged.
 pub(crate) fn judge_log(log: &Log, created: &[(VaultName, RequestId)]) {
     let mut alive: HashMap<String, RequestId> = HashMap::new();
     let mut last: HashMap<RequestId, &Transition> = HashMap::new();

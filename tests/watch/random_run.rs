@@ -1,4 +1,4 @@
-//! The run: writers, watchers and restarts at random, then the judgement.
+//! The run: writers, watchers and restarts at random, then the verdict.
 //!
 //! `CERTMINT_ORACLE_SECONDS` sets its length (4 where it is not set), `CERTMINT_SEED` its choices;
 //! the seed of a run is printed.

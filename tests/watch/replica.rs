@@ -1,4 +1,4 @@
-//! A replica that has not yet heard what another one committed.
+//! A replica that has not yet read what another one committed.
 
 use crate::around::{Around, store_around};
 use crate::harness::{Life, set_issuers};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// The same store, behind a doorbell that does not ring.
+/// The same store, with a head watch that is never notified.
 struct Deaf {
     inner: Arc<dyn Store>,
     silent: watch::Sender<Revision>,
@@ -38,7 +38,7 @@ impl Around for Deaf {
 }
 
 #[tokio::test]
-async fn a_resumed_stream_is_caught_up_with_the_log_and_not_with_what_its_replica_has_heard() {
+async fn a_resumed_stream_catches_up_with_the_log_and_not_with_its_replicas_view() {
     let folder = tempfile::tempdir().unwrap();
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
     let one = Life::begin(&folder.path().join("certmint.db"), &sealer, WatchLimits::default()).await;

@@ -1,4 +1,4 @@
-//! A caller that creates, cancels and deletes without a plan.
+//! A random caller that creates, cancels and deletes.
 
 use crate::dice::Dice;
 use crate::harness::{ISSUERS, Life, VAULTS};

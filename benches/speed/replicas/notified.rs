@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_postgres::{AsyncMessage, NoTls};
 
-/// How often a replica looks, whatever it hears: the default of certmint.
+/// How often a replica polls, besides notifications: the default of certmint.
 const POLL: Duration = Duration::from_millis(200);
 /// Creations of others in a second, all of them on the replica of the measured ones: who commits himself hears of
 /// everything at once.
@@ -172,7 +172,7 @@ impl Drop for Load {
     }
 }
 
-/// One connection that inserts and tells, one that hears (or looks now and then) and reads.
+/// One connection that inserts and notifies, one that listens (or polls) and reads.
 async fn bare(url: &str, note: bool, count: usize) -> Result<Told, Failure> {
     let (here, told) = (connect(url).await, connect(url).await);
     let (there, mut connection) = tokio_postgres::connect(url, NoTls).await?;

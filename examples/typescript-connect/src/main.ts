@@ -16,10 +16,10 @@ import { watchPending } from "./watch.js";
 
 const usage = `A client of certmint.
 
-    create NAME [ISSUER]   creates a certificate and tells each transition until the end
+    create NAME [ISSUER]   creates a certificate and prints each transition until the end
                            (issuer Self unless another is given; Unknown: somebody merges it by hand)
     show NAME              shows the newest version of a certificate
-    watch [PREFIX]         tells each transition of the certificates whose names begin so
+    watch [PREFIX]         prints each transition of certificates with this name prefix
 
 Environment: CERTMINT_SERVER (localhost:8443), CERTMINT_CA (a file with the root to trust; else those of Node.js),
 CERTMINT_TOKEN (dev).`;

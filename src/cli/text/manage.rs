@@ -109,7 +109,7 @@ pub(in crate::cli) fn policy(policy: &CertificatePolicy) -> String {
         let what = match LifetimeActionType::try_from(action.action) {
             Ok(LifetimeActionType::AutoRenew) => "renew",
             Ok(LifetimeActionType::EmailContacts) => "email the contacts",
-            Ok(LifetimeActionType::Unspecified) | Err(_) => "something that this client does not know",
+            Ok(LifetimeActionType::Unspecified) | Err(_) => "unknown to this client",
         };
         lines.add("action", &format!("{what} {when}"));
     }

@@ -34,8 +34,8 @@ pub(super) async fn register(session: &Session, state: &mut AcmeState) -> Result
         }
         None if directory.meta.external_account_required => {
             return Err(misconfigured(
-                "The CA registers accounts only with an external account: set the options eab_kid and eab_hmac, which \
-                 its web site gives you.",
+                "The CA requires external account binding: set the options eab_kid and eab_hmac, which its web site \
+                 provides.",
             ));
         }
         None => {}
@@ -100,7 +100,7 @@ pub(super) async fn roll_key(session: &Session, state: &mut AcmeState) -> Result
     let Some(Blob(next)) = state.next_key.clone() else { return next_key(state) };
     let directory = session.directory().await.map_err(to_error)?;
     let Some(change) = directory.key_change.as_deref() else {
-        return Err(misconfigured("The CA offers no change of account keys."));
+        return Err(misconfigured("The CA does not support account key rollover."));
     };
     let (old, new) = (key(state).map_err(to_error)?, AccountKey::read(&next).map_err(misconfigured)?);
     let inner = json!({"account": url, "oldKey": old.jwk()});

@@ -1,4 +1,4 @@
-//! Orders that end without a certificate: why, what is cleaned up, and whether another one is made.
+//! Orders that end without a certificate: the reason, the clean-up, and whether another order follows.
 
 use super::problem::{FINAL, Failure, Place};
 use super::steps::{Run, Stop};
@@ -75,7 +75,7 @@ impl Run<'_> {
         progress
     }
 
-    /// The end: the requester is told why.
+    /// The end: the requester gets the reason.
     pub(super) async fn fail(&mut self, class: FailureClass, reason: String) -> Progress {
         self.clean().await;
         let mut progress = Progress::failed(class, reason);

@@ -1,9 +1,9 @@
-//! ACME (RFC 8555): certificates from any CA that speaks it. The engine is a row of small steps
-//! over an opaque state and a checkpoint; nothing that matters is in memory, so that every step may
-//! be repeated on any replica after a crash at any point.
+//! ACME (RFC 8555): certificates from any CA that speaks it. The engine is a sequence of small steps over an opaque
+//! state and a checkpoint; nothing that matters is only in memory, so every step may be repeated on any replica after a
+//! crash at any point.
 //!
 //! The order of writing: account key, *saved*, newAccount, *address saved*, newOrder, *address
-//! saved*, answers chosen and published, *saved*, the CA is asked to look, *saved*, finalization,
+//! saved*, challenges chosen and published, *saved*, the CA is asked to validate, *saved*, finalization,
 //! download.
 
 mod account;

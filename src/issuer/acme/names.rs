@@ -73,8 +73,8 @@ fn fits(identifiers: &[Identifier], method: Method) -> Result<()> {
     let by_dns = matches!(method, Method::Dns01 | Method::DnsPersist01);
     for Identifier { kind, value } in identifiers {
         let problem = match (*kind, value.starts_with("*.")) {
-            ("dns", true) if !by_dns => "a wildcard is proved by dns-01 or dns-persist-01 only",
-            ("ip", _) if by_dns => "an IP address is proved by http-01 or tls-alpn-01 only",
+            ("dns", true) if !by_dns => "a wildcard can be validated only by dns-01 or dns-persist-01",
+            ("ip", _) if by_dns => "an IP address can be validated only by http-01 or tls-alpn-01",
             _ => continue,
         };
         let name = method.name();

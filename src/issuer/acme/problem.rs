@@ -38,7 +38,7 @@ pub(super) enum Verdict {
     Retry { after: Option<Duration>, message: String },
     /// A person must change the issuer object.
     Misconfigured(String),
-    /// The CA refused what was asked for.
+    /// The CA refused the request.
     Rejected(String),
     /// The CA does not know the account any more.
     AccountForgotten,
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_cures_what_the_ca_or_the_way_did() {
+    fn faults_of_the_ca_or_the_network_are_retried() {
         for (status, name) in [
             (400, "badNonce"),
             (429, "rateLimited"),

@@ -1,5 +1,5 @@
-//! Proving the names of an order (RFC 8555 section 7.5): an answer for each pending authorization,
-//! published before the CA is asked to look.
+//! Validating the names of an order (RFC 8555 section 7.5): a challenge response for each pending authorization,
+//! published before the CA is asked to validate.
 
 use super::problem::{Failure, Place};
 use super::state::{Answer, DnsRecord, Method, OpenOrder, Phase};
@@ -55,7 +55,7 @@ impl Run<'_> {
         open.authorizations = Vec::new();
         open.method = Some(self.state.settings.method);
         open.thumbprint = self.key.thumbprint();
-        // Said before it is done, so that a crash leaves no record behind.
+        // Noted before it is done, so that a crash leaves no record behind.
         open.written = open.method == Some(Method::Dns01);
         let expires = self.tools.clock.now().plus(LIFE);
         let served = open.served().into_iter();

@@ -27,7 +27,7 @@ const LIFE: Duration = Duration::from_secs(10);
 /// Finds the key authorization of a token.
 #[async_trait]
 pub trait Lookup: Send + Sync + 'static {
-    /// `Ok(None)` where there is no such token; an error where it cannot be known now.
+    /// `Ok(None)` if there is no such token; an error where it cannot be known now.
     async fn lookup(&self, token: &str) -> Result<Option<String>, ()>;
 
     /// The content of the file of a host, in lower case and without a port.

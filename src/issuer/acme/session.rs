@@ -17,7 +17,7 @@ use tokio::time::Instant;
 const NONCE_TRIES: usize = 6;
 /// Nonces that are kept: one for each request that is under way.
 const NONCES: usize = 64;
-/// How long a directory is believed.
+/// How long a directory is cached.
 const DIRECTORY_AGE: Duration = Duration::from_secs(3600);
 
 pub(super) struct Session {
@@ -28,7 +28,7 @@ pub(super) struct Session {
     nonces: Mutex<Vec<String>>,
 }
 
-/// An answer, with what its headers said.
+/// A response, with its parsed headers.
 pub(super) struct Answer {
     pub(super) response: Response,
     pub(super) retry_after: Option<Duration>,

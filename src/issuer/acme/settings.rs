@@ -110,7 +110,7 @@ pub(super) fn schema(preset: &Preset) -> IssuerSchema {
             "challenge",
             OptionKind::Choice(&["http-01", "dns-01", "tls-alpn-01", "dns-persist-01"]),
             Some("http-01"),
-            "How names are proved; wildcards need dns-01 or dns-persist-01.",
+            "How names are validated; wildcards need dns-01 or dns-persist-01.",
         ),
         option("eab_kid", OptionKind::Text, None, "The key identifier of the external account, from the CA."),
         option("eab_hmac", OptionKind::Secret, None, "The MAC key of the external account, base64url, from the CA."),

@@ -177,7 +177,7 @@ impl Run<'_> {
         Ok(self.pending(Duration::ZERO, None))
     }
 
-    /// The profile to ask for: some CAs choose at random where none is asked for.
+    /// The profile to request: some CAs choose one at random if none is requested.
     fn profile(&self, meta: &wire::Meta) -> Result<Option<String>, Stop> {
         let settings = &self.state.settings;
         let by_type = self.order.policy.issuer.certificate_type.as_ref();

@@ -1,5 +1,5 @@
-//! What is kept of an issuer object (sealed by the service), and of an order (its checkpoint). Both
-//! are JSON with a version; members that are new have defaults, so that every released form loads.
+//! What is kept of an issuer object (sealed by the service), and of an order (its checkpoint). Both are JSON with a
+//! version; new members have defaults, so that every released format loads.
 
 use super::names::Validity;
 use super::settings::{DcvMethod, Settings};
@@ -47,7 +47,7 @@ impl DigiCertState {
             Ok(read) if read.version == VERSION => Ok(read),
             Ok(_) => Err(IssuerError::Retry {
                 after: None,
-                source: "The issuer was written by a newer release; a replica of that release goes on.".into(),
+                source: "The issuer was written by a newer release; a replica of that release will continue it.".into(),
             }),
             // The text of the parser could repeat a secret.
             Err(_) => Err(IssuerError::Misconfigured {
@@ -200,7 +200,7 @@ impl Saved {
             Ok(read) if read.version == VERSION => Ok(read),
             _ => Err(IssuerError::Retry {
                 after: None,
-                source: "The order was written by a newer release; a replica of that release goes on.".into(),
+                source: "The order was written by a newer release; a replica of that release will continue it.".into(),
             }),
         }
     }

@@ -1,5 +1,5 @@
-//! Looks for records at the servers that the CA will ask, before the CA is asked: a validation that
-//! fails counts against the CA's limits, and ends the order.
+//! Checks the records at the servers that the CA will query, before the CA is asked to validate: a failed validation
+//! counts against the CA's limits and ends the order.
 
 use super::TxtRecord;
 use super::{DnsSettings, SolveError, resolver};
@@ -107,7 +107,7 @@ impl Persistent<'_> {
             {
                 reason = "the record does not allow wildcards: add policy=wildcard.".to_owned();
             } else if until.is_some_and(|until| until <= self.now.seconds()) {
-                reason = "the record's time (persistUntil) has passed.".to_owned();
+                reason = "the record has expired (persistUntil).".to_owned();
             } else {
                 return None;
             }
@@ -136,7 +136,7 @@ mod tests {
             ("other.example; accounturi=https://ca/acct/1; policy=wildcard", "no such record"),
             ("ca.example; accounturi=https://ca/acct/2; policy=wildcard", "another account"),
             ("ca.example; accounturi=https://ca/acct/1", "policy=wildcard"),
-            ("ca.example; accounturi=https://ca/acct/1; policy=wildcard; persistUntil=1000", "has passed"),
+            ("ca.example; accounturi=https://ca/acct/1; policy=wildcard; persistUntil=1000", "has expired"),
             ("", "no such record"),
         ] {
             assert!(missing(text).is_some_and(|found| found.contains(reason)), "{text}");

@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 pub(in crate::issuer) struct DnsSettings {
     #[serde(default)]
     pub(super) writer: Option<Writer>,
-    /// Who is asked for aliases, zones and servers; the system's where there are none.
+    /// Resolvers for aliases, zones and servers; by default the system's.
     #[serde(default)]
     pub(super) resolvers: Vec<SocketAddr>,
     /// Whether records are looked for before the CA is asked.
@@ -91,12 +91,12 @@ pub(in crate::issuer) fn options() -> Vec<OptionSchema> {
             "Who writes the records that prove names.",
         ),
         option("dns_resolvers", OptionKind::List, None, "ADDRESS[:PORT] of resolvers, in place of the system's."),
-        option("dns_check", OptionKind::Boolean, Some("true"), "Look for the records before the CA is asked."),
+        option("dns_check", OptionKind::Boolean, Some("true"), "Check the records before the CA is asked to validate."),
         option(
             "dns_check_servers",
             OptionKind::List,
             None,
-            "ADDRESS[:PORT] of the servers to look at, in place of those that the zone names.",
+            "ADDRESS[:PORT] of the servers to check, in place of those that the zone names.",
         ),
         option(
             "dns_ttl",
@@ -110,7 +110,7 @@ pub(in crate::issuer) fn options() -> Vec<OptionSchema> {
         option("tsig_algorithm", algorithms, Some("hmac-sha256"), "rfc2136: the algorithm of the TSIG key."),
         option("tsig_secret", OptionKind::Secret, None, "rfc2136: the secret of the TSIG key, base64."),
         option("dns_hook", OptionKind::Text, None, "exec: the name of a hook in the server's configuration."),
-        option("httpreq_url", OptionKind::Url, None, "httpreq: where /present and /cleanup are posted to."),
+        option("httpreq_url", OptionKind::Url, None, "httpreq: the URL to which /present and /cleanup are posted."),
         option("httpreq_user", OptionKind::Text, None, "httpreq: the user for basic authentication."),
         option("httpreq_password", OptionKind::Secret, None, "httpreq: the password for basic authentication."),
         option("httpreq_raw", OptionKind::Boolean, Some("false"), "httpreq: send domain, token and keyAuth."),

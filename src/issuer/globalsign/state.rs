@@ -26,7 +26,7 @@ impl GlobalSignState {
             Ok(read) if read.version == VERSION => Ok(read),
             Ok(_) => Err(IssuerError::Retry {
                 after: None,
-                source: "The issuer was written by a newer release; a replica of that release goes on.".into(),
+                source: "The issuer was written by a newer release; a replica of that release will continue it.".into(),
             }),
             // The text of the parser could repeat a secret.
             Err(_) => Err(IssuerError::Misconfigured {
@@ -74,7 +74,7 @@ impl Saved {
             Ok(read) if read.version == VERSION => Ok(read),
             _ => Err(IssuerError::Retry {
                 after: None,
-                source: "The order was written by a newer release; a replica of that release goes on.".into(),
+                source: "The order was written by a newer release; a replica of that release will continue it.".into(),
             }),
         }
     }

@@ -1,4 +1,4 @@
-//! What key derivation may cost over everything that one caller sends: the iteration counts are his.
+//! A budget for key derivation over all input of one request, since the sender chooses the iteration counts.
 
 use super::encryption::Unreadable;
 use std::collections::HashMap;

@@ -67,7 +67,7 @@ impl Password<'_> {
     }
 }
 
-/// Decrypts by an AlgorithmIdentifier. `fits` tells a plain text from what a wrong password leaves.
+/// Decrypts by an AlgorithmIdentifier. `fits` distinguishes a plaintext from the result of a wrong password.
 pub(crate) fn decrypt(
     algorithm: Element<'_>,
     ciphertext: &[u8],
@@ -227,7 +227,7 @@ impl Hmac {
     }
 }
 
-/// RFC 7292 appendix C; nothing where the password is wrong.
+/// RFC 7292 appendix C; `None` if the password is wrong.
 fn pbes1(
     scheme: Element<'_>,
     parameters: &[Element<'_>],

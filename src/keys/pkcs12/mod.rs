@@ -1,6 +1,5 @@
-//! PKCS #12 files (RFC 7292): certificates and keys out of what strangers send, and files that
-//! every decoder in use can open. The cost of reading is bounded over everything that one caller
-//! sends: the iteration counts are his.
+//! PKCS #12 files (RFC 7292): parsing of untrusted files, and writing files that every common decoder can open. The
+//! cost of parsing is bounded over all input of one request, since the sender chooses the iteration counts.
 
 mod budget;
 mod encryption;
@@ -32,9 +31,9 @@ const MAX_NESTING: u8 = 4;
 /// What a file holds, in its order, unchecked.
 #[derive(Default)]
 pub(crate) struct Contents {
-    /// PKCS #8, DER; empty where keys were not asked for.
+    /// PKCS #8, DER; empty if keys were not requested.
     pub(crate) keys: Vec<Zeroizing<Vec<u8>>>,
-    /// The localKeyIDs of the keys, also where these were not asked for.
+    /// The localKeyIDs of the keys, even if the keys were not requested.
     pub(crate) key_ids: Vec<Vec<u8>>,
     pub(crate) certificates: Vec<Certificate>,
 }
@@ -43,7 +42,7 @@ pub(crate) struct Contents {
 pub(crate) struct Certificate {
     /// X.509, DER.
     pub(crate) der: Vec<u8>,
-    /// Which key it belongs to, where the file says so.
+    /// The key that it belongs to, if the file names one.
     pub(crate) key_id: Option<Vec<u8>>,
 }
 

@@ -1,4 +1,4 @@
-//! What encryptions and digests that are not supported are called.
+//! Names of unsupported encryptions and digests.
 
 use super::super::asn1::{Element, OID, SEQUENCE};
 use super::super::oid::oid_text;

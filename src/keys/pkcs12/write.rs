@@ -1,8 +1,8 @@
 //! Writes PKCS #12 files without a password, with the structure and the parameters of Key Vault
 //! (contract section 8): 3DES for key and certificates, a SHA-1 MAC, 2,000 rounds each. The password
 //! has no bytes at all: the other form of an empty password, a terminator alone, is refused by
-//! readers that are given no password, such as Azure's JCA provider. Such an encryption keeps no
-//! secret; access control does.
+//! readers that are given no password, such as Azure's JCA provider. This encryption protects nothing; access control
+//! does.
 
 use super::super::asn1::{INTEGER, OCTET_STRING, OID, SEQUENCE, SET, context, tlv};
 use super::super::digest::sha256;
@@ -29,9 +29,9 @@ const KEY_ID: [u8; 4] = [1, 0, 0, 0];
 
 type Secret = Zeroizing<Vec<u8>>;
 
-/// A file with the certificates, the one of the key first, and the key where there is one (PKCS #8,
+/// A file with the certificates, the one of the key first, and the key if there is one (PKCS #8,
 /// DER). Java shows `name` as the alias. The same content gives the same bytes, so that whoever
-/// compares two copies of a secret sees no change where there is none.
+/// compares two copies of a secret sees no change if there is none.
 pub(crate) fn write(key: Option<&[u8]>, certificates: &[&[u8]], name: &str) -> Secret {
     let mut safes = Vec::new();
     if let Some(key) = key {

@@ -1,4 +1,4 @@
-//! Files that people send and that are read nowhere here: what they are, and how to make of them what is.
+//! Detects unsupported file formats, and tells how to convert them.
 
 use super::super::pem::find;
 
@@ -10,9 +10,7 @@ pub(crate) fn name(value: &[u8]) -> Option<&'static str> {
 /// What a PEM block is, by its label.
 pub(crate) fn label(label: &str) -> Option<&'static str> {
     if label == "OPENSSH PRIVATE KEY" {
-        return Some(
-            "The key is in the form of OpenSSH. Write it as PKCS#8: ssh-keygen -p -m PKCS8 -f FILE (on a copy).",
-        );
+        return Some("The key is in OpenSSH format. Convert it to PKCS#8: ssh-keygen -p -m PKCS8 -f FILE (on a copy).");
     }
     if label.starts_with("PGP ") {
         return Some("This is OpenPGP, which is not X.509. Send a certificate with its key as PKCS#12 or PEM.");
@@ -22,11 +20,10 @@ pub(crate) fn label(label: &str) -> Option<&'static str> {
 
 /// What is said of keys in the old encryption of PEM.
 pub(crate) const LEGACY_PEM: &str =
-    "The key is encrypted in the old form of OpenSSL (DEK-Info). Write it as PKCS#8: openssl pkcs8 -topk8 -in FILE.";
+    "The key is encrypted in OpenSSL's legacy format (DEK-Info). Convert it to PKCS#8: openssl pkcs8 -topk8 -in FILE.";
 
-const SSH: &str = "This is a key of SSH, which is not X.509. Send a certificate with its key as PKCS#12 or PEM.";
-const UTF_16: &str =
-    "The text is in UTF-16, as PowerShell and the editor of Windows write it. Save it as UTF-8 or ASCII.";
+const SSH: &str = "This is an SSH key, which is not X.509. Send a certificate with its key as PKCS#12 or PEM.";
+const UTF_16: &str = "The text is in UTF-16, as PowerShell and Windows Notepad write it. Save it as UTF-8 or ASCII.";
 
 fn by_mark(value: &[u8]) -> Option<&'static str> {
     const MARKS: [(&[u8], &str); 12] = [
@@ -34,20 +31,26 @@ fn by_mark(value: &[u8]) -> Option<&'static str> {
         (b"\xfe\xff", UTF_16),
         (
             b"\xfe\xed\xfe\xed",
-            "This is a Java key store (JKS). Write it as PKCS#12: keytool -importkeystore -srckeystore FILE -destkeystore FILE.p12 -deststoretype PKCS12.",
+            "This is a Java key store (JKS). Convert it to PKCS#12: keytool -importkeystore -srckeystore FILE \
+             -destkeystore FILE.p12 -deststoretype PKCS12.",
         ),
         (
             b"\xce\xce\xce\xce",
-            "This is a Java key store (JCEKS). Write it as PKCS#12: keytool -importkeystore -srcstoretype JCEKS -srckeystore FILE -destkeystore FILE.p12 -deststoretype PKCS12.",
+            "This is a Java key store (JCEKS). Convert it to PKCS#12: keytool -importkeystore -srcstoretype JCEKS \
+             -srckeystore FILE -destkeystore FILE.p12 -deststoretype PKCS12.",
         ),
         (
             b"\x1e\xf1\xb5\xb0",
-            "This is a private key of Microsoft (PVK). Write it as PEM: openssl rsa -inform PVK -in FILE.",
+            "This is a Microsoft private key (PVK). Convert it to PEM: openssl rsa -inform PVK -in FILE.",
         ),
         (b"PK\x03\x04", "This is a ZIP archive. Unpack it and send the file inside."),
         (b"\x1f\x8b", "This is compressed with gzip. Unpack it and send the file inside."),
-        (b"SQLite format 3", "This is a database (of NSS?). Write PKCS#12: pk12util -o FILE.p12 -n NAME -d FOLDER."),
-        (b"PuTTY-User-Key-File", "This is a key of PuTTY. Send a certificate with its key as PKCS#12 or PEM."),
+        (
+            b"SQLite format 3",
+            "This is a database, possibly of NSS. Export the certificate as PKCS#12: pk12util -o FILE.p12 -n NAME -d \
+             FOLDER.",
+        ),
+        (b"PuTTY-User-Key-File", "This is a PuTTY key. Send a certificate with its key as PKCS#12 or PEM."),
         (b"---- BEGIN SSH2", SSH),
         (b"ssh-", SSH),
         (b"ecdsa-sha2-", SSH),

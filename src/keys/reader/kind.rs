@@ -1,4 +1,4 @@
-//! What a DER value is, by its structure alone: labels and names of files are hints.
+//! Detects the kind of a DER value by its structure alone: labels and file names are only hints.
 
 use super::super::asn1::{BIT_STRING, Element, INTEGER, OCTET_STRING, OID, SEQUENCE, context};
 use const_oid::ObjectIdentifier;

@@ -1,6 +1,5 @@
-//! The one reader of what people send where certificates are asked for: PKCS #12, PKCS #7, X.509
-//! and private keys, in DER, PEM, base64 or the JSON of an answer. What something is is told by its
-//! content; labels are hints, and text around PEM blocks is nobody's business.
+//! The parser for all certificate input: PKCS #12, PKCS #7, X.509 and private keys, in DER, PEM, base64 or the JSON of
+//! a response. The format is detected from the content; labels are hints, and text around PEM blocks is ignored.
 
 mod foreign;
 mod kind;
@@ -220,15 +219,15 @@ impl<'a> Reader<'a> {
             (Wanted::Certificates, _) => "This is not an X.509 certificate.".to_owned(),
             (Wanted::KeyAndCertificates { .. }, "") => "It is damaged.".to_owned(),
             (Wanted::KeyAndCertificates { .. }, label) if label.contains("CERTIFICATE") => {
-                "It holds a certificate that can not be read as X.509.".to_owned()
+                "It holds a certificate that cannot be read as X.509.".to_owned()
             }
-            (Wanted::KeyAndCertificates { .. }, label) => format!("The PEM block {label} inside can not be read."),
+            (Wanted::KeyAndCertificates { .. }, label) => format!("The PEM block {label} in it cannot be read."),
         }
     }
 
     fn pkcs7(&mut self, element: &Element<'_>, form: ContentType) -> Read {
         let certificates = signed_data_certificates(element).ok_or_else(|| {
-            Problem::Bad(form, "This PKCS#7 file can not be read: it is damaged or not SignedData.".to_owned())
+            Problem::Bad(form, "This PKCS#7 file cannot be read: it is damaged or not SignedData.".to_owned())
         })?;
         if certificates.is_empty() {
             return Err(Problem::Bad(form, "This PKCS#7 file holds no certificate.".to_owned()));
@@ -275,7 +274,7 @@ impl<'a> Reader<'a> {
 
     fn certificate(&mut self, der: &[u8], is_of_key: bool, form: ContentType) -> Read {
         if let Err(part) = X509::read(der) {
-            return Err(Problem::Bad(form, format!("It holds a certificate that can not be read as X.509: {part}.")));
+            return Err(Problem::Bad(form, format!("It holds a certificate that cannot be read as X.509: {part}.")));
         }
         if self.found.certificates.len() >= self.limits.certificates {
             return Err(Problem::TooMany(form));
@@ -308,7 +307,7 @@ fn damage(bytes: &[u8], label: &str) -> String {
         Some(length) if length > bytes.len() => {
             format!("It is damaged: it is cut off after {} of {length} bytes.", bytes.len())
         }
-        _ if label.contains("CERTIFICATE") => "It holds a certificate that can not be read as X.509.".to_owned(),
+        _ if label.contains("CERTIFICATE") => "It holds a certificate that cannot be read as X.509.".to_owned(),
         _ => "It is damaged.".to_owned(),
     }
 }

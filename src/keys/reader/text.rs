@@ -1,4 +1,4 @@
-//! Texts around what is read: base64 in all its forms, and the JSON of answers.
+//! Text wrappers: base64 in all its variants, and the JSON of responses.
 
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -8,7 +8,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// Where answers of Key Vault, of certmint and of `az` hold what is read here.
+/// The members that contain certificates in responses of Key Vault, certmint and `az`.
 pub(crate) const JSON_MEMBERS: [&str; 6] = ["value", "pkcs12", "pem", "cer", "x5c", "certificates"];
 const JSON_OBJECTS: [&str; 2] = ["secret", "certificate"];
 

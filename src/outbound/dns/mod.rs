@@ -1,5 +1,5 @@
-//! DNS as far as certificates need it: questions to resolvers and authoritative servers, and signed
-//! updates of a zone. No cache: what is asked here must be seen as it is now.
+//! DNS as needed for certificates: queries to resolvers and authoritative servers, and signed zone updates. There is no
+//! cache, since callers need the current data.
 
 mod resolve;
 mod transfer;

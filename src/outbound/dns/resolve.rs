@@ -1,5 +1,4 @@
-//! Questions: where a name leads, which zone it is in, who serves that zone, and which texts stand
-//! at a name there.
+//! Queries: aliases of a name, its zone, the zone's servers, and TXT records.
 
 use super::transfer::ask;
 use super::{DnsError, Name};

@@ -1,5 +1,4 @@
-//! One message to a server and one back: over UDP with a change to TCP where the answer is cut, or
-//! over TCP at once.
+//! One query and its response: over UDP with a fallback to TCP for truncated responses, or over TCP directly.
 
 use super::DnsError;
 use hickory_proto::op::Message;

@@ -1,5 +1,5 @@
-//! Backing up a certificate with all its versions and keys, and bringing it back: in the same vault,
-//! in another one, or in another installation that knows the master key.
+//! Backing up a certificate with all its versions and keys, and restoring it: into the same vault, another one, or
+//! another installation that has the master key.
 
 use super::Certificates;
 use super::purge::CHUNK;
@@ -269,7 +269,7 @@ fn save_version(
 fn open(sealer: &Sealer, value: &[u8], vault: &VaultName) -> Result<(CertificateEntry, Vec<Certificate>)> {
     let opened = backup::read(sealer, value)?;
     let saved: Saved = serde_json::from_slice(opened.header()).map_err(|error| {
-        tracing::error!(%error, "a backup that was sealed well has a header that is not understood");
+        tracing::error!(%error, "a backup decrypted correctly, but its header is not understood");
         backup::corrupt()
     })?;
     let Saved { name, policy, tags, latest, first_version, preserve_cert_order, created, updated, versions } = saved;

@@ -1,4 +1,4 @@
-//! Starting the creation of a certificate: the intent is durable before anybody is asked.
+//! Starting the creation of a certificate: the intent is durable before the issuer is called.
 
 use super::entries::Entries;
 use crate::domain::pending::{State, Transition, TransitionKind};
@@ -93,8 +93,8 @@ impl Creations {
     /// Stores a new pending operation and answers it; the issuer is asked in the background.
     ///
     /// Refused with [`Reason::PendingInProgress`] while another one is in progress, with
-    /// [`Reason::BadParameter`] where the policy or the issuer is wrong, with
-    /// [`Reason::Throttled`] where too much work with keys already waits, or where the key would not
+    /// [`Reason::BadParameter`] if the policy or the issuer is wrong, with
+    /// [`Reason::Throttled`] if too much work with keys already waits, or where the key would not
     /// be made before the caller's deadline.
     pub async fn create(&self, request: Permit<CreateRequest>) -> Result<Created> {
         if let Some(tags) = &request.tags {
@@ -131,14 +131,14 @@ impl Creations {
         })
     }
 
-    /// A creation as if nobody had the name, without a look at the store: its commit is refused where anything is
-    /// there, and then all is decided with what is there. Only where the key costs less than the looks.
+    /// A creation as if the name were unused, without reading the store: if it is used, the commit is refused, and the
+    /// creation starts again with reads. Only if the key costs less than the reads.
     async fn create_unseen(&self, request: &Permit<CreateRequest>, fingerprint: &str) -> Result<Option<Created>> {
         if !request.policy.as_ref().is_some_and(PolicyInput::is_for_p256) {
             return Ok(None);
         }
         let before = Before { repeat: None, entry: None, pending: None };
-        // What is wrong with the policy is said after what stands in the way of the name.
+        // Problems of the name are reported before those of the policy.
         let Ok(prepared) = self.prepare(request, &before).await else { return Ok(None) };
         self.commit_create(request, fingerprint, before, &prepared).await
     }
@@ -282,7 +282,7 @@ impl Creations {
     }
 }
 
-/// Keeps what a repeat of this request will look for.
+/// Stores what a repeat of this request will look up.
 fn remember(
     batch: &mut Batch,
     codec: &Codec,
@@ -372,7 +372,7 @@ fn can_be_reused(version: &Certificate, policy: &Policy) -> Result<bool> {
     if policy.key.exportable && !version.exportable {
         return Err(Error::field(
             "policy.key_props.exportable",
-            "The key that is to be used again is not exportable, and stays so: set exportable to false, or reuse_key to false for a new key.",
+            "The reused key is not exportable, and this cannot be changed: set exportable to false, or set reuse_key to false for a new key.",
         ));
     }
     Ok(true)

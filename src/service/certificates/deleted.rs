@@ -1,4 +1,4 @@
-//! Deleting a certificate so that it can come back. Only the entry and its pending operation move:
+//! Deleting a certificate so that it can be recovered. Only the entry and its pending operation move:
 //! the versions stay where they are, so it takes one small commit however many there are.
 
 use super::Deletions;
@@ -25,7 +25,7 @@ impl Deletions {
     /// Deletes a certificate with all its versions, recoverable for the retention of its vault.
     ///
     /// What an issuer works on is cancelled there in the background; another pending operation, `Self` among them,
-    /// sleeps with the certificate. Both are told to watchers as a deletion.
+    /// is suspended with the certificate. Watchers see both as a deletion.
     pub async fn delete_certificate(&self, wanted: Permit<CertificateRef>) -> Result<DeletedView> {
         let (vault, name) = &*wanted;
         retry!({

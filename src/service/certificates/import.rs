@@ -21,7 +21,7 @@ pub struct ImportRequest {
     pub name: CertificateName,
     /// PKCS #12 or PEM, or the base64 of either (`keys::import`).
     pub value: Zeroizing<Vec<u8>>,
-    /// Of the file, or of the key in it; empty where there is none.
+    /// Of the file, or of the key in it; empty if there is none.
     pub password: Zeroizing<String>,
     /// What it does not say is taken from the certificate.
     pub policy: Option<PolicyInput>,

@@ -35,7 +35,7 @@ pub struct Item {
     pub name: CertificateName,
     /// The newest version, or the one that is listed; that of the placeholder where none was completed.
     pub version: Version,
-    /// SHA-1 of the certificate; `None` where no version was completed.
+    /// SHA-1 of the certificate; `None` if no version was completed.
     pub thumbprint: Option<Vec<u8>>,
     pub enabled: bool,
     pub not_before: Timestamp,
@@ -156,7 +156,7 @@ impl Certificates {
     }
 
     /// What a list shows of the entries, in their order. The versions that entries do not say themselves are read, all
-    /// at once. `None` where there is no entry, where it was purged since the page was read, or where its version is
+    /// at once. `None` if there is no entry, where it was purged since the page was read, or where its version is
     /// damaged or missing.
     async fn items(&self, entries: Vec<Option<CertificateEntry>>) -> Result<Vec<Option<Item>>> {
         let place = |entry: &CertificateEntry| {

@@ -1,6 +1,5 @@
-//! Removing a certificate for good, in steps of bounded size: first the entry says that it is
-//! leaving, then its versions go, last the entry itself. A record that is due sees to it that
-//! what was begun is finished.
+//! Purging a certificate, in steps of bounded size: first the entry is marked, then its versions are removed, and
+//! finally the entry itself. A due record ensures that a purge that has started is finished.
 
 use super::Deletions;
 use super::deleted::not_deleted;
@@ -35,7 +34,7 @@ impl Deletions {
             if self.context.settings(vault).purge_protection {
                 return Err(Error::new(
                     Reason::PurgeProtected,
-                    format!("Operation \"purge\" is not allowed: the vault {vault} is protected against it. The certificate {name} goes by itself when its retention is over."),
+                    format!("Operation \"purge\" is not allowed: the vault {vault} has purge protection. The certificate {name} is purged automatically when its retention ends."),
                 )
                 .with(Detail::Resource { kind: "certificate", name: name.to_string() })
                 .with(Detail::Precondition {
@@ -50,7 +49,7 @@ impl Deletions {
         self.remove_all(&wanted).await
     }
 
-    /// From here on nobody sees the certificate; whatever happens, the worker finishes what is left.
+    /// From here on the certificate is invisible; whatever happens, the worker finishes the purge.
     pub(in crate::service) async fn begin_purge(
         &self,
         record: Record,

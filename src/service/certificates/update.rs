@@ -1,4 +1,4 @@
-//! Changing a certificate and its policy. What the caller does not name stays as it is.
+//! Changing a certificate and its policy. Members that the caller does not name stay as they are.
 
 use super::Certificates;
 use super::entries::{of_version, version_not_found};
@@ -41,7 +41,7 @@ impl Certificates {
     /// Changes a version: tags and whether it may be used; and the policy. Of a certificate that was never completed
     /// it changes what the version will get.
     ///
-    /// [`crate::domain::Reason::CertificateNotFound`] where there is no such version. The policy is that of the
+    /// [`crate::domain::Reason::CertificateNotFound`] if there is no such version. The policy is that of the
     /// certificate, through whichever version it is changed: a client that knows an older one must not be cut off by a
     /// renewal.
     pub async fn update_certificate(&self, request: Permit<UpdateRequest>) -> Result<CertificateView> {
@@ -130,7 +130,7 @@ impl Certificates {
             None if enabled.is_some() => {
                 return Err(Error::field(
                     "attributes.enabled",
-                    format!("The certificate {name} has no version and none is on its way: create one first."),
+                    format!("The certificate {name} has no version and no pending operation: create one first."),
                 ));
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! One call of an issuer: who it is, how long it may take, and what its answer means for the operation.
+//! One call to an issuer: finding it, the time limit, and what its result means for the operation.
 
 use super::Issuing;
 use super::bulkhead;
@@ -45,7 +45,7 @@ impl From<Outcome> for Asked {
     }
 }
 
-/// Who is asked: the provider, what it keeps of the issuer object, and its name in counts.
+/// The issuer of an operation: the provider, its state for the issuer object, and its metric label.
 struct Signer {
     provider: Arc<dyn Provider>,
     kept: Kept,
@@ -96,7 +96,7 @@ impl Issuing {
         };
         let called = bulkhead::name(operation);
         if self.bulkhead.is_stuck(&called, self.context.limits.slow_calls_per_issuer) {
-            // Not asked, so nothing new to tell.
+            // The issuer was not called, so nothing changes.
             let note = match &operation.state {
                 State::Issuing { note, .. } => note.clone(),
                 _ => None,
@@ -105,7 +105,7 @@ impl Issuing {
         }
         let time = Duration::from_millis(u64::try_from(until.0 - self.context.now().0).unwrap_or(0)).mul_f32(0.8);
         if time.is_zero() {
-            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store was slower than the lease; the issuer was not asked");
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store took longer than the lease; the issuer was not called");
             return Ok(Outcome::TooLate.into());
         }
         let checkpoint = Checkpoint(pending.checkpoint.0.clone());
@@ -175,7 +175,7 @@ impl Issuing {
         Ok(Asked { outcome, beside })
     }
 
-    /// Who signs for an operation; otherwise a sentence for whoever waits.
+    /// The issuer of an operation; otherwise a sentence for the status of the operation.
     ///
     /// # Errors
     /// Where the store is not available, which says nothing about the issuer.
@@ -186,7 +186,7 @@ impl Issuing {
             let kept = Kept::Object(provider::State::default());
             return Ok(Ok(Signer { provider: self.issuers.self_signed().clone(), kept, name: "Self", issuer: None }));
         }
-        let missing = || format!("The issuer {} does not exist any more: set it again.", parameters.name);
+        let missing = || format!("The issuer {} no longer exists: set it again.", parameters.name);
         let Ok(name) = IssuerName::parse(&parameters.name) else { return Ok(Err(missing().into())) };
         let config = match readable(self.context.load(&key::issuer(&operation.vault, &name)).await)? {
             Ok(Some((_, config))) => config,
@@ -249,12 +249,12 @@ fn unsuccessful(pending: &PendingRecord, error: IssuerError) -> Outcome {
     let operation = &pending.operation;
     match error {
         IssuerError::Retry { after, source } => {
-            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer could not be asked; will retry");
-            open(pending, Some(format!("The last attempt did not succeed and will be repeated: {source}")), after)
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "a call to an issuer failed; will retry");
+            open(pending, Some(format!("The last attempt failed and will be retried: {source}")), after)
         }
         IssuerError::Misconfigured { source } => {
             tracing::error!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, error = %source, "an issuer is misconfigured; will retry");
-            let note = format!("The issuer is misconfigured, correct it and the request will go on: {source}");
+            let note = format!("The issuer is misconfigured; correct it and the request will continue: {source}");
             open(pending, Some(note), None)
         }
     }

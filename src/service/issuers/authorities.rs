@@ -1,4 +1,4 @@
-//! Built-in authorities in the store: a record for each, from its making until long after its issuer object is gone.
+//! Built-in authorities in the store: a record for each, kept after its issuer object is deleted.
 
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, VaultName};

@@ -1,5 +1,4 @@
-//! Issuers that let us wait: their calls are counted, so that what is due at a stuck issuer does not take the places of
-//! what is due elsewhere.
+//! Limits concurrent calls to slow issuers (bulkhead), so that a stuck issuer does not take all worker slots.
 
 use crate::domain::Operation;
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! What replicas answer a CA that validates a name: records that every replica reads, written and removed together with
-//! the step of the order that they belong to.
+//! Challenge responses for CAs: records that every replica reads, written and removed together with the step of the
+//! order that they belong to.
 
 use super::Issuing;
 use crate::domain::Result;

@@ -1,4 +1,4 @@
-//! Whether the issuer that a policy names can be asked for a certificate of this policy.
+//! Checks that the issuer of a policy exists and can issue it.
 
 use super::Issuing;
 use crate::domain::{Detail, Error, IssuerName, Policy, Result, VaultName};
@@ -6,7 +6,7 @@ use crate::issuer::provider::Needs;
 use crate::service::records::key;
 
 impl Issuing {
-    /// The issuer must be there before the operation begins: a name that nobody answers to is the caller's mistake, and
+    /// The issuer must be there before the operation begins: an unknown name is the caller's mistake, and
     /// so is a policy that its CA cannot express. Answers what the issuer needs of the request.
     pub(in crate::service) async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<Needs> {
         let issuer = &policy.issuer;

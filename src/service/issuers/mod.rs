@@ -173,7 +173,7 @@ impl IssuerObjects {
         Ok(IssuerPage { next_page_token: paging.token(page.position()), issuers: page.items })
     }
 
-    /// Removes the issuer and answers it as it was. Allowed while certificates refer to it: a built-in authority is
+    /// Removes the issuer and returns it as it was. Allowed while certificates refer to it: a built-in authority is
     /// retired, and its key stays until the last certificate that it signed has expired. What another provider kept,
     /// such as the key of an account, is forgotten once no order is open at its CA.
     pub async fn delete_issuer(&self, wanted: Permit<IssuerRef>) -> Result<IssuerConfig> {
@@ -235,7 +235,7 @@ impl IssuerObjects {
     fn offered(&self, provider: Option<&str>) -> Result<String> {
         let mut offered = self.issuing.issuers.providers().join(", ");
         if self.issuing.issuers.get(LOCAL_CA).is_some() {
-            offered.push_str(&format!(" ({LOCAL_CA_IN_AZURE} is another word for {LOCAL_CA})"));
+            offered.push_str(&format!(" ({LOCAL_CA_IN_AZURE} is an alias of {LOCAL_CA})"));
         }
         match provider {
             Some(provider) if self.issuing.issuers.get(provider).is_some() => Ok(provider.to_owned()),
@@ -276,7 +276,7 @@ fn stays_a_ca(old: &IssuerConfig, new: &IssuerConfig) -> Result<()> {
     Err(Error::field(
         "provider",
         format!(
-            "The issuer {name} is a CA of this server and stays one: use another name for another provider, or delete the issuer first."
+            "The issuer {name} is a CA of this server, and its provider cannot be changed: use another name for another provider, or delete the issuer first."
         ),
     ))
 }
@@ -340,7 +340,7 @@ fn check_options<'a>(options: impl Iterator<Item = (&'a String, &'a str)>) -> Re
         total += name.len() + value.len();
         // Files of text are among them.
         if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            return Err(Error::field(format!("options.{name}"), "It holds a control character: leave it out."));
+            return Err(Error::field(format!("options.{name}"), "It contains a control character: remove it."));
         }
     }
     if count > MAX_OPTIONS || total > MAX_OPTION_TEXT {

@@ -1,5 +1,5 @@
-//! What providers keep of issuer objects: made when the object is set, changed by steps, removed with it. A provider's
-//! state is opaque here and lies sealed in the store, so that whoever reads the database finds no account key.
+//! The state of providers for issuer objects: created when the object is set, changed by steps, removed with it. The
+//! state is opaque here and sealed in the store, so that nobody who reads the database finds an account key.
 
 use super::Issuing;
 use crate::domain::{self, Blob, Error, IssuerConfig, IssuerName, Result, VaultName};
@@ -265,10 +265,21 @@ impl Issuing {
         match tokio::time::timeout(ACTIVATION_TIME, self.activation(vault, issuer)).await {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => {
-                tracing::warn!(%vault, issuer = %issuer.name, provider = issuer.provider, error = problem, "an issuer could not be made ready; its first order tries again");
+                tracing::warn!(
+                    %vault,
+                    issuer = %issuer.name,
+                    provider = issuer.provider,
+                    error = problem,
+                    "an issuer could not be set up; its first order will retry"
+                );
             }
             Err(_) => {
-                tracing::warn!(%vault, issuer = %issuer.name, provider = issuer.provider, "an issuer did not answer in time to be made ready; its first order tries again");
+                tracing::warn!(
+                    %vault,
+                    issuer = %issuer.name,
+                    provider = issuer.provider,
+                    "an issuer did not answer in time to be set up; its first order will retry"
+                );
             }
         }
     }
@@ -298,7 +309,7 @@ impl Issuing {
 
 fn no_options(name: &str, provider: &str) -> Error {
     let hint = if domain::issuer::is_local_ca(provider) {
-        " What a LocalCA takes is in credentials.account_id and org_details.id."
+        " A LocalCA is configured by credentials.account_id and org_details.id."
     } else {
         ""
     };

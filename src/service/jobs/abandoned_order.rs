@@ -1,5 +1,5 @@
-//! Orders that outlive their operation, because it was deleted or its deadline passed: each is a record of its own,
-//! due until the issuer was told.
+//! Orders that outlive their operation, because it was deleted or its deadline passed: each is a separate record, due
+//! until the issuer has confirmed the cancellation.
 
 use super::{Due, Jobs};
 use crate::domain::pending::{Event, State};
@@ -12,7 +12,7 @@ use crate::store::{Batch, Delete, Record};
 
 impl Jobs {
     /// Fails an operation whose issuer did not decide in time. What the issuer may have of it is to be cancelled: the
-    /// same commit says so. False where somebody else changed the record meanwhile.
+    /// same commit says so. False if somebody else changed the record meanwhile.
     pub(super) async fn fail_overdue(
         &self,
         record: &Record,
@@ -39,14 +39,14 @@ impl Jobs {
         Ok(self.context.try_commit(Batch { puts, events, ..Batch::default() }).await?.is_some())
     }
 
-    /// Tells the issuer of such an order, until it answered or the time for that is over, too.
+    /// Cancels such an order at the issuer, until it has answered or the deadline for that has passed.
     pub(super) async fn step_abandoned_order(&self, due: Due) -> Result<()> {
         let record = &due.record;
         let mut pending: PendingRecord = self.context.records.read(record)?;
         pending.operation.cancellation_requested = true;
         let operation = &pending.operation;
         if pending.deadline <= self.context.now() {
-            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, issuer = operation.issuer.name, "an issuer never said that an order is cancelled; it is not asked any more");
+            tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, issuer = operation.issuer.name, "an issuer never confirmed the cancellation of an order; giving up");
             return self.context.remove(record).await;
         }
         let before = operation.clone();

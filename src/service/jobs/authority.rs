@@ -12,7 +12,7 @@ impl Jobs {
         let mut record: AuthorityRecord = self.context.records.read(&due.record)?;
         if record.erasable_at().is_some_and(|at| at <= self.context.now()) {
             record.sealed_key = None;
-            tracing::info!(vault = %record.vault, issuer = %record.issuer, "the key of a retired CA was erased: none of its certificates is valid any more");
+            tracing::info!(vault = %record.vault, issuer = %record.issuer, "erased the key of a retired CA: all of its certificates have expired");
         }
         let puts = vec![self.context.records.replace(&due.record, &record, record.erasable_at())?];
         self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())

@@ -1,4 +1,4 @@
-//! A clock that was set back: what was written down as due in the time before is due in the time after.
+//! Reschedules due times after the system clock moved backwards.
 
 use super::Jobs;
 use crate::domain::{Result, Timestamp};
@@ -24,7 +24,7 @@ impl Default for LatestTime {
 }
 
 impl LatestTime {
-    /// By how much the clock was set back since the last call; told once.
+    /// By how much the clock was set back since the last call; reported once.
     fn set_back(&self, now: Timestamp) -> Option<Duration> {
         let latest = self.0.fetch_max(now.0, Ordering::AcqRel);
         let back = Duration::from_millis(u64::try_from(latest.saturating_sub(now.0)).unwrap_or(0));
@@ -40,7 +40,7 @@ impl Jobs {
     /// as long as the clock was wrong. Every record of an operation is looked at, which is right for something rare.
     pub(super) async fn follow_the_clock(&self, now: Timestamp) -> Result<()> {
         let Some(back) = self.latest.set_back(now) else { return Ok(()) };
-        tracing::warn!(seconds = back.as_secs(), "the clock was set back; due times follow it");
+        tracing::warn!(seconds = back.as_secs(), "the clock was set back; due times were moved back with it");
         let shifted = self.shift(now, back).await;
         if shifted.is_err() {
             // The next claim finds the clock set back once more.
@@ -64,7 +64,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Whoever was faster may have written in the time before, if he read the clock just before it was set back, or in
+    /// A concurrent writer may have used the time before, if it read the clock just before it was set back, or
     /// the time after: then it is right as it is.
     async fn shift_one(&self, record: Record, now: Timestamp, back: Duration) -> Result<()> {
         let key = record.key.clone();

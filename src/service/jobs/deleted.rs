@@ -23,7 +23,7 @@ impl Jobs {
                 self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
             }
             Some((record, entry)) if matches!(entry.state, EntryState::Deleted { .. }) => {
-                tracing::info!(%vault, certificate = %name, "the retention of a deleted certificate is over: it is purged");
+                tracing::info!(%vault, certificate = %name, "purging a deleted certificate whose retention has ended");
                 if self.deletions.begin_purge(record, entry, Some(listed)).await? {
                     self.deletions.remove_all(&Permit::service((vault, name))).await?;
                 }

@@ -79,7 +79,7 @@ impl Jobs {
             Err(problem) => {
                 let error = failure(
                     FailureClass::IssuerError,
-                    &format!("The issuer returned a certificate that does not fit: {problem}"),
+                    &format!("The issuer returned a certificate that does not match the request: {problem}"),
                 );
                 self.end(record, pending, Event::Failed(error), self.context.now(), beside).await
             }
@@ -114,9 +114,8 @@ impl Jobs {
         Ok(self.context.try_commit(batch).await?.is_some())
     }
 
-    /// Who cancels or deletes an operation during a step waits for its end, so that the authority
-    /// does not hear of the end first and of the order then: this is the end. Where it never
-    /// comes, because the process died, the lease runs out.
+    /// A cancellation or deletion during a step waits for the end of the step, so that the authority does not receive
+    /// the cancellation before the order: this is that end. If the process died instead, the lease expires.
     pub(super) async fn hand_over(&self, operation: &Operation, until: Timestamp) -> Result<()> {
         let pending = key::pending(&operation.vault, &operation.certificate);
         for place in [pending, key::abandoned_order(&operation.vault, operation.request_id)] {

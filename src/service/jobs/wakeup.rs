@@ -1,4 +1,4 @@
-//! When the worker should look for due work again: an alarm clock that anyone may set earlier.
+//! When the worker should look for due work again: a timer that anyone may set to an earlier time.
 
 use crate::domain::Timestamp;
 use std::sync::atomic::{AtomicI64, Ordering};

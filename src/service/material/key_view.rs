@@ -1,4 +1,4 @@
-//! The key view: the public key for everybody, and what the private key does without leaving.
+//! The key view: reading the public key, and operations with the private key, which never leaves.
 
 use super::secret_view::sealed_key;
 use super::{Material, Materials, VersionRef};
@@ -119,7 +119,7 @@ impl Materials {
         Ok(KeyResult { version: view.certificate.version, bytes: plain })
     }
 
-    /// The key, where it may do this now, and its place in the store.
+    /// The key, if it may do this now, and its place in the store.
     async fn usable(&self, wanted: &VersionRef, operation: KeyOperation) -> Result<(Key<Certificate>, KeyView)> {
         let (place, certificate) = self.version_of(wanted, Material::Key).await?;
         let view = key_view(certificate, self.context.recovery(&wanted.vault))?;

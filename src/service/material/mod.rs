@@ -1,4 +1,4 @@
-//! What the secret view and the key view of certificates have in common: each version of a
+//! The common part of the secret view and the key view: each version of a
 //! certificate is a secret and a key of the same name and version (contract section 7).
 
 mod key_view;
@@ -72,7 +72,7 @@ impl Materials {
         api: Material,
     ) -> Result<(Key<Certificate>, Certificate)> {
         let VersionRef { vault, name, version } = wanted;
-        // Of a deleted certificate the versions are still there, and are nobody's.
+        // The versions of a deleted certificate still exist, but are not accessible.
         let entry = self.context.load(&key::certificate(vault, name)).await?;
         let live = entry.filter(|(_, entry)| entry.state == EntryState::Live);
         let Some(wanted) = live.and_then(|(_, entry)| version.or(entry.latest)) else {

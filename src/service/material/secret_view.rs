@@ -1,5 +1,5 @@
-//! The secret view: the certificate with its key, where the key may leave. Keys are opened here
-//! for their owner, and nowhere else; `transport/audit` writes down who asked.
+//! The secret view: the certificate with its private key, if it is exportable. This is the only place that decrypts
+//! keys for export; `transport/audit` logs the caller.
 
 use super::{Material, Materials, VersionRef};
 use crate::domain::policy::ContentType;
@@ -34,7 +34,7 @@ impl Materials {
     ///
     /// [`Reason::SecretNotFound`](crate::domain::Reason::SecretNotFound),
     /// [`Reason::SecretDisabled`](crate::domain::Reason::SecretDisabled), and
-    /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) where a PEM secret is asked
+    /// [`Reason::BadParameter`](crate::domain::Reason::BadParameter) if a PEM secret is asked
     /// for as PKCS #12.
     pub async fn secret(&self, wanted: &Permit<VersionRef>, form: Option<ContentType>) -> Result<SecretView> {
         let (place, certificate) = self.version_of(wanted, Material::Secret).await?;
@@ -46,7 +46,7 @@ impl Materials {
             (ContentType::Pem, Some(ContentType::Pkcs12)) => {
                 return Err(Error::field(
                     "outContentType",
-                    "A secret that is kept as application/x-pem-file is answered in this form only.",
+                    "A secret stored as application/x-pem-file can be returned in that form only.",
                 ));
             }
             (own, form) => form.unwrap_or(own),

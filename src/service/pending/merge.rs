@@ -22,7 +22,7 @@ pub struct MergeRequest {
     pub wanted: PendingRef,
     /// The chain, leaf first: X.509 DER, or what people send in its place (`keys::chain`).
     pub x5c: Vec<Vec<u8>>,
-    /// What the creation said, where it is missing.
+    /// If missing, the value of the creation.
     pub enabled: Option<bool>,
     pub tags: Option<Tags>,
 }
@@ -81,7 +81,7 @@ impl PendingOperations {
         })
     }
 
-    /// The writes that make a version out of a completed operation; `None` where the certificate
+    /// The writes that make a version out of a completed operation; `None` if the certificate
     /// was deleted meanwhile.
     pub(in crate::service) async fn completion(
         &self,

@@ -120,7 +120,7 @@ impl PendingOperations {
     }
 
     /// Removes the operation in any state and answers it as it stood. The issuer of one that was
-    /// in progress is told in the background.
+    /// in progress is notified in the background.
     pub async fn delete_pending(&self, wanted: Permit<PendingRef>) -> Result<Operation> {
         retry!({
             let (record, mut pending) = self.load_pending(&wanted).await?;

@@ -1,5 +1,5 @@
-//! Stores of versions before the codes. Their records are accepted until each has got its code, and until no process of
-//! such a version writes any more; then the store is marked, and a record without a code is refused for good.
+//! Stores of versions before authentication codes. Their records are accepted until each has a code and no process of
+//! such a version writes any more; then the store is marked, and records without a code are refused from then on.
 
 use super::body;
 use super::codec::Codec;
@@ -109,16 +109,15 @@ pub(in crate::service) async fn open(
         if !Marks::read(store).await?.decide(codec, takeover, now) {
             tracing::error!(
                 key = %key::marker(),
-                "the store has records with authentication codes, but the record that says that all have one is \
-                 missing: it was removed outside certmint; records without a code are refused"
+                "the store has records with authentication codes, but the record that marks it as authenticated is missing: it was removed outside certmint; records without a code are refused"
             );
         }
         return Ok(Opened::Ready);
     }
     if !takeover.accept {
         tracing::warn!(
-            "the store is of a version without authentication codes, and store.accept_unauthenticated is false: its \
-             records are refused"
+            "the store was written by a version without authentication codes, and store.accept_unauthenticated is \
+             false: its records are refused"
         );
         return Ok(Opened::Ready);
     }
@@ -154,7 +153,7 @@ pub(in crate::service) async fn adopt(
     let until = begin(store, codec, now).await?.plus(window);
     let adopted = sweep(store, codec).await?;
     if adopted > 0 {
-        tracing::info!(records = adopted, "records of an earlier version got their authentication codes");
+        tracing::info!(records = adopted, "added authentication codes to records of an earlier version");
     }
     // What was written without a code during the sweep is found by one that begins after the window.
     if now < until || sweep(store, codec).await? > 0 {
@@ -264,7 +263,7 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
     match kind {
         Kind::Request | Kind::Repeat => {
             let value: RequestRecord = codec.read(record).ok()?;
-            // A repeat of the request is told of everything since the creation, not since now.
+            // A repeat of the request gets everything since the creation, not since now.
             let revision = value.revision.or(Some(record.revision));
             codec.replace(record, &RequestRecord { revision, ..value }, record.due).ok()
         }

@@ -1,6 +1,6 @@
 //! The bytes of a body: `{"format":1,"mac":"MASTER-KEY-ID:BASE64","value":VALUE}`. The code is over the key of the
 //! record, the format, and the exact bytes of the value. Bodies of versions before the codes have no `mac`, and those
-//! versions pass over the member; a body of a newer format is refused, one of an older format is read for ever.
+//! versions ignore the member; a body of a newer format is refused, one of an older format can always be read.
 
 use crate::keys::authenticator::MAC_LEN;
 use crate::keys::{Authenticator, Mismatch, Purpose};
@@ -37,13 +37,15 @@ pub(super) enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Changed => f.write_str("its authentication code is not that of its key and value"),
+            Self::Changed => f.write_str("its authentication code does not match its key and value"),
             Self::Bare => f.write_str(
                 "it carries no authentication code: somebody changed it, or a version without codes wrote it; in the \
                  latter case `certmint doctor --store --adopt` lets the next start take the store over",
             ),
             Self::UnknownMasterKey(id) => write!(f, "it was authenticated with the unknown master key {id}"),
-            Self::Newer(format) => write!(f, "it has the format {format} of a newer version, this one knows {FORMAT}"),
+            Self::Newer(format) => {
+                write!(f, "it has format {format} of a newer version; this version supports up to {FORMAT}")
+            }
             Self::Unreadable(error) => write!(f, "it is not readable: {error}"),
             Self::Elsewhere => f.write_str("it names another object than its key"),
         }
@@ -113,7 +115,7 @@ struct Parts<'a> {
     value: &'a [u8],
 }
 
-/// `None` where it is not written as [`authenticated`] writes it.
+/// `None` if it is not written as [`authenticated`] writes it.
 fn split(body: &[u8]) -> Option<Parts<'_>> {
     let rest = body.strip_prefix(OPEN)?;
     let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
@@ -136,7 +138,7 @@ pub(super) fn value_of(body: &[u8]) -> Option<&[u8]> {
     split(body).map(|parts| parts.value)
 }
 
-/// The verified bytes of the value; `None` where the body carries no code.
+/// The verified bytes of the value; `None` if the body carries no code.
 pub(super) fn verified<'a>(
     authenticator: &Authenticator,
     key: &str,

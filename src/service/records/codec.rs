@@ -1,4 +1,4 @@
-//! Writes and reads bodies. The codec holds the keys of the codes by way of [`Sealer`]; they never leave `keys`.
+//! Writes and reads bodies. The codec uses the authentication keys through [`Sealer`]; they never leave `keys`.
 
 use super::body::{self, Problem};
 use super::key::{Key, Place};
@@ -145,7 +145,7 @@ impl Codec {
         here.then_some(value).ok_or(Problem::Elsewhere)
     }
 
-    /// `None` where the body carries no code.
+    /// `None` if the body carries no code.
     fn verified_value<'a>(&self, record: &'a Record) -> Option<Result<&'a [u8], Problem>> {
         if self.verified.holds(&record.key, &record.body) {
             return body::value_of(&record.body).map(Ok);
@@ -157,7 +157,7 @@ impl Codec {
         Some(verified)
     }
 
-    /// Whether one of our master keys made the code of a record; `None` where it carries none.
+    /// Whether one of our master keys made the code of a record; `None` if it carries none.
     pub(in crate::service) fn is_ours(&self, record: &Record) -> Option<bool> {
         let verified = body::verified(self.authenticator(), &record.key, &record.body)?;
         Some(!matches!(verified, Err(Problem::Changed | Problem::UnknownMasterKey(_))))
@@ -214,8 +214,8 @@ pub fn record_body(sealer: &Sealer, key: &str, value: &serde_json::Value) -> Vec
     body::authenticated(sealer.authenticator(), key, value).unwrap_or_default()
 }
 
-/// When there is something to do for a certificate: never, since an operation and a deletion are due by records of their
-/// own.
+/// When there is something to do for a certificate: never, since an operation and a deletion are due by records of
+/// their own.
 fn entry_due(_entry: &CertificateEntry) -> Option<Timestamp> {
     None
 }

@@ -1,4 +1,4 @@
-//! All records of a store, looked at one after the other: for `certmint doctor --store`, which works without a server.
+//! Checks all records of a store, for `certmint doctor --store`, which works without a server.
 
 use super::adoption::Marks;
 use super::body::Problem;
@@ -201,7 +201,7 @@ impl<'a> Inspection<'a> {
         match self.findings().await?.1.iter().find(|finding| finding.key == key) {
             Some(finding) if finding.removable => {}
             Some(finding) => return refuse(&format!("is not removed: {}.", finding.problem)),
-            None => return refuse("is well; only records that do not verify or belong to nothing are removed here."),
+            None => return refuse("is intact; only records that do not verify or belong to nothing can be removed."),
         }
         let deletes = vec![Delete { key: found, expected: revision }];
         match self.store.commit(Batch { deletes, ..Batch::default() }).await {
@@ -286,7 +286,7 @@ impl Certified {
         }
         let there = self.versions.len();
         if let Some(count) = entry.versions.filter(|count| usize::try_from(*count).ok() != Some(there)) {
-            let problem = format!("its certificate has {count} versions, and {there} are there");
+            let problem = format!("its certificate has {count} versions, and {there} exist");
             found.push(finding(key::versions_of(&entry.vault, &entry.name).as_str().to_owned(), problem, false));
         }
         if matches!(entry.state, EntryState::Deleted { .. }) && !self.deleted {

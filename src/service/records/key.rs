@@ -1,5 +1,5 @@
-//! The keys of records. A [`Key`] says which value lies under it, a [`Prefix`] which values lie below it; both are made
-//! of names alone.
+//! The keys of records. The type of a [`Key`] or [`Prefix`] is that of the value stored under it; both are built from
+//! names only.
 
 use super::marks::{Marker, Sweep};
 use super::{
@@ -85,7 +85,7 @@ pub(in crate::service) struct Place<'a> {
     pub(in crate::service) kind: Kind,
     /// The vault, or the name of what belongs to none.
     pub(in crate::service) vault: &'a str,
-    /// Of a certificate or issuer, or a request id; empty where the vault is all.
+    /// Of a certificate or issuer, or a request id; empty if the vault is all.
     pub(in crate::service) name: &'a str,
     /// Of a version; empty elsewhere.
     pub(in crate::service) id: &'a str,

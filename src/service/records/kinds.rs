@@ -1,4 +1,4 @@
-//! The kinds of records, and which value belongs under which key.
+//! The kinds of records, and the key of each value.
 
 use super::body;
 use super::key::Place;
@@ -22,7 +22,7 @@ pub(in crate::service) struct PendingRecord {
     /// The policy as it was when the operation began.
     pub(in crate::service) policy: Policy,
     pub(in crate::service) sealed_key: Blob,
-    /// What the issuer wants to be told again.
+    /// The checkpoint that the issuer gets back.
     pub(in crate::service) checkpoint: Blob,
     /// Steps in a row that brought nothing.
     pub(in crate::service) attempts: u32,
@@ -38,8 +38,8 @@ pub(in crate::service) struct PendingRecord {
 
 impl PendingRecord {
     /// Until when a step may be under way: a claim moves the due time of the record and leaves the
-    /// body alone. Until then the authority may still hear from that step, whatever happened to
-    /// the record meanwhile, so nobody else is sent to it.
+    /// body alone. Until then that step may still call the authority, whatever happened to the record meanwhile, so no
+    /// other step may start.
     pub(in crate::service) fn lease(&self, record: &Record) -> Option<Timestamp> {
         self.planned.and_then(|planned| record.due.filter(|due| *due != planned))
     }
@@ -56,13 +56,13 @@ impl PendingRecord {
     }
 }
 
-/// Of a pending record what callers see; the rest, the sealed key among it, is passed over.
+/// The part of a pending record that callers see; the rest, including the sealed key, is skipped.
 #[derive(Deserialize)]
 pub(in crate::service) struct ShownPending {
     pub(in crate::service) operation: Operation,
 }
 
-/// Where the operation of a request id is found, and what was asked with it.
+/// Where the operation of a request id is found, and a hash of the request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::service) struct RequestRecord {
     pub(in crate::service) certificate: CertificateName,

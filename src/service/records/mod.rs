@@ -1,4 +1,4 @@
-//! What is stored, under which key, and how it is told from what somebody else wrote there.
+//! Stored records: their keys, values, and authentication.
 //!
 //! A key has a type that says which value lies under it ([`key`]). A body carries a message authentication code over
 //! that key and the value ([`Codec`]), and a reader refuses a body that was changed or moved, or that names another

@@ -1,5 +1,5 @@
-//! Pages of lists. A page token is opaque (AIP-158): it holds the position behind the page, bound by a code to the list,
-//! the vault and the filter, so that it is refused where it was not made, and accepted on every replica.
+//! Pages of lists. A page token is opaque (AIP-158): it holds the position after the page, bound by a code to the list,
+//! the vault and the filter, so that it is refused for any other list, and accepted on every replica.
 
 use super::codec::{Codec, concerns_a_record};
 use super::key::Prefix;
@@ -53,7 +53,7 @@ impl List {
 pub(in crate::service) struct Paging<'a> {
     codec: &'a Codec,
     list: List,
-    /// The vault, and what else the list was asked for; the size of a page is not a part of it.
+    /// The vault and the other parameters of the list, except the page size.
     scope: Vec<String>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Paging<'a> {
         })
     }
 
-    /// The token for what is behind the position; empty where there is nothing.
+    /// The token for what is behind the position; empty if there is nothing.
     pub(in crate::service) fn token(&self, position: Option<&str>) -> String {
         let Some(position) = position else { return String::new() };
         let code = self.with_parts(position, |parts| self.codec.authenticator().code(Purpose::PageToken, parts));
@@ -180,7 +180,7 @@ impl<T: Stored, I> Page<T, I> {
         Ok(Some(records.into_iter().map(|record| (codec.read(&record).ok(), record.key)).map(swapped).collect()))
     }
 
-    /// One record that was looked at, and what it shows.
+    /// One record that was read, and what it shows.
     pub(in crate::service) fn take(&mut self, key: String, item: Option<I>) {
         if self.state == Filling::Full {
             return;
@@ -207,7 +207,7 @@ fn swapped<A, B>((one, other): (A, B)) -> (B, A) {
     (other, one)
 }
 
-/// Of an item of a list that needs another record: nothing where that one is damaged or missing, which was logged.
+/// Of an item of a list that needs another record: nothing if that one is damaged or missing, which was logged.
 pub(in crate::service) fn shown<I>(item: Result<Option<I>>) -> Result<Option<I>> {
     match item {
         Err(error) if concerns_a_record(&error) => Ok(None),

@@ -1,4 +1,4 @@
-//! Names that the store was asked for in vain, so that whoever makes names up does not make the store work.
+//! Recently looked up names without a vault, so that requests with made-up names do not load the store.
 
 use crate::domain::VaultName;
 use std::collections::HashMap;
@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// For how long an answer is believed.
+/// For how long an absence is cached.
 const BELIEVED: Duration = Duration::from_secs(1);
-/// Names that are asked for in that time, at most.
+/// The most names that are looked up in that time.
 const MOST: usize = 256;
 
 /// What to do about a name that is not known.
@@ -27,7 +27,7 @@ pub(super) struct Absent(Mutex<Asked>);
 
 #[derive(Debug, Default)]
 struct Asked {
-    /// Until when each name is believed to have no vault.
+    /// Until when each name is cached as absent.
     names: HashMap<VaultName, Instant>,
     /// Questions since then.
     window: Option<Instant>,

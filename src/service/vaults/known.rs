@@ -1,6 +1,6 @@
-//! Vaults: which there are, and how each treats deletions. Asked on every request, so they are kept
-//! in memory; none ever changes or goes. One that is not known here may have been made at another replica: the store
-//! is asked, within bounds.
+//! Vaults and their deletion settings. They are needed on every request, so they are cached in memory; a vault never
+//! changes or disappears. An unknown one may have been created on another replica, so the store is asked, within
+//! limits.
 
 use super::absent::{Absent, Miss};
 use super::used;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 pub struct VaultOptions {
     /// Every name is a vault, from its first use. Otherwise an unknown one is refused.
     pub on_demand: bool,
-    /// For vaults of which nothing else is said.
+    /// The settings of vaults without their own.
     pub defaults: VaultSettings,
     /// The vaults of the configuration.
     pub named: BTreeMap<VaultName, VaultSettings>,
@@ -83,9 +83,9 @@ impl Vaults {
         }
     }
 
-    /// The vault, wherever it was made; [`Reason::VaultNotFound`] where there is none of that name. One that is not
-    /// known here is looked for in the store. That there is none is believed for a second, and only so many names a
-    /// second are looked for: names that nobody made must not become a storm of questions.
+    /// The vault, wherever it was made; [`Reason::VaultNotFound`] if there is none of that name. One that is not
+    /// known here is looked for in the store. An absence is cached for a second, and the number of lookups per second
+    /// is limited, so that made-up names do not load the store.
     pub async fn find(&self, name: &VaultName) -> Result<Vault> {
         if self.known(name).is_none() {
             match self.absent.ask(name, Instant::now()) {
@@ -101,7 +101,7 @@ impl Vaults {
                 Miss::TooMany => {
                     return Err(Error::new(
                         Reason::StoreUnavailable,
-                        "Too many vaults that do not exist are asked for at the moment. Repeat the request.",
+                        "Too many requests name vaults that do not exist. Retry the request.",
                     )
                     .retry_after(Duration::from_secs(1)));
                 }

@@ -57,7 +57,7 @@ impl VaultObjects {
         self.context.vaults.find(&name).await
     }
 
-    /// Makes a vault. Its settings stay as they are from then on. [`Reason::AlreadyExists`] where it is there.
+    /// Creates a vault. Its settings cannot be changed later. [`Reason::AlreadyExists`] where it is there.
     pub async fn create_vault(&self, wanted: Permit<NewVault>) -> Result<Vault> {
         let NewVault { name, retention_days, purge_protection } = &*wanted;
         retry!({
@@ -75,7 +75,7 @@ impl VaultObjects {
             if there {
                 return Err(Error::new(
                     Reason::AlreadyExists,
-                    format!("There is a vault named {name} already. Its settings stay as they were made."),
+                    format!("A vault named {name} already exists. Its settings cannot be changed."),
                 )
                 .with(Detail::Resource { kind: "vault", name: name.to_string() }));
             }

@@ -1,4 +1,4 @@
-//! What a subscriber wants to see.
+//! The filter of a subscriber.
 
 use crate::domain::{CertificateName, Error, Operation, RequestId, Result, Status, VaultName};
 use crate::service::access::Target;

@@ -1,4 +1,4 @@
-//! What all streams of a process share: one tail of the log, the ring, the index, the limits.
+//! What all streams of a process share: one reader of the log, the ring, the index, the limits.
 
 use super::Subscriber;
 use super::filter::WatchRequest;
@@ -61,7 +61,7 @@ pub struct Hub {
     places: Mutex<Places>,
     /// Where the tail began.
     start: Revision,
-    /// The store was restored under this process: what it told of the log is not true any more.
+    /// The store was restored under this process: what streams got from the log is no longer true.
     history_lost: AtomicBool,
     /// Since when the log is known to be ahead of the ring.
     behind: Mutex<Option<Instant>>,
@@ -136,7 +136,7 @@ impl Hub {
     ) {
         let mut doorbell = store.head();
         loop {
-            doorbell.mark_unchanged(); // before the read: a commit during it rings again
+            doorbell.mark_unchanged(); // before the read: a commit during it notifies again
             let more = match self.pull(store, page, observe).await {
                 Ok(more) => more,
                 Err(error) => {

@@ -1,5 +1,5 @@
-//! Whom an event concerns: streams by the names they watch, so that an event for one certificate
-//! wakes one stream and not a hundred thousand.
+//! An index of streams by the names they watch, so that an event for one certificate wakes one stream and not a hundred
+//! thousand.
 
 use crate::domain::Operation;
 use std::collections::{BTreeMap, HashMap};
@@ -47,8 +47,8 @@ impl Index {
         self.wakers.values().flat_map(BTreeMap::values).for_each(|wake| wake.notify_one());
     }
 
-    /// Wakes every stream that the operation may concern. A wake keeps one ring, so a stream that
-    /// looks at the ring at this moment looks once more.
+    /// Wakes every stream that the operation may concern. A wake keeps one permit, so a stream that is reading the ring
+    /// at this moment reads it once more.
     pub(super) fn wake(&self, operation: &Operation) {
         let vault = operation.vault.as_str().to_owned();
         let name = operation.certificate.key();

@@ -1,5 +1,5 @@
-//! Following pending operations: a cursor over the durable log. There is no queue for a
-//! subscriber, so nothing overflows and nobody lags: who is slow reads the log from the store.
+//! Following pending operations: a cursor over the durable log. There is no queue per subscriber, so nothing overflows:
+//! a slow subscriber reads the log from the store.
 
 mod counts;
 mod filter;

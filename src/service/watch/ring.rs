@@ -1,5 +1,4 @@
-//! The newest events of the log in memory, shared by all streams, each encoded at most once for
-//! each way of showing it.
+//! The newest events of the log in memory, shared by all streams, each encoded at most once per encoding.
 
 use crate::domain::pending::Transition;
 use crate::store::Revision;
@@ -12,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 pub struct LogEvent {
     pub revision: Revision,
     pub transition: Transition,
-    /// For what comes after this event.
+    /// The position after this event.
     pub resume_token: String,
     encoded: [OnceLock<(String, Bytes)>; 2],
 }
@@ -70,7 +69,7 @@ impl Ring {
         self.head = self.head.max(head);
     }
 
-    /// The first event after `cursor` that `matches`, and how far the look went; `None` where the
+    /// The first event after `cursor` that `matches`, and how far the look went; `None` if the
     /// ring does not reach back to the cursor.
     pub(super) fn next(
         &self,

@@ -35,7 +35,7 @@ pub enum WatchItem {
     Bookmark { kind: Bookmark, resume_token: String },
 }
 
-/// Ends with `Ok` only for `until_terminal`; every other end is an error that says what to do.
+/// Ends with `Ok` only for `until_terminal`; every other end is an error that tells what to do.
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem>> + Send>>;
 
 /// What a stream carries from one message to the next.
@@ -82,7 +82,7 @@ impl Session {
             ahead: BTreeMap::new(),
             ahead_until: 0,
             open: BTreeSet::new(),
-            // What a request id names has existed: where it is not open, it is over.
+            // The request id has existed: if it is not open, it has ended.
             shown: request.request_id.is_some(),
         }
     }
@@ -162,7 +162,7 @@ impl Session {
                         timers.sent();
                     }
                 }
-                // What was known before the end is still told; a long replay is left to the next stream.
+                // Events known before the end are still sent; a long replay is left to the next stream.
                 let last = if goal.is_none() { self.context.hub.head() } else { 0 };
                 while self.cursor < last {
                     let events = match self.next_events(None).await {
@@ -202,7 +202,7 @@ impl Session {
         let (records, next) = self.records(request, after).await?;
         let mut operations = Vec::new();
         for record in records {
-            // One that does not verify was logged, and keeps nobody from seeing the others.
+            // One that does not verify was logged, and does not hide the others.
             let Ok(ShownPending { operation }) = self.context.records.read(&record) else { continue };
             let wanted = snapshot == Snapshot::All || operation.in_progress();
             if !wanted || !self.filter.concerns(&operation) {
@@ -246,7 +246,7 @@ impl Session {
     }
 
     /// Which operations of a stream without a snapshot have yet to end: those that ended before its
-    /// position are told by no event. Answers how far the log has to be read to know what was found.
+    /// position are told by no event. Returns how far the log has to be read to know what was found.
     async fn find_open(&mut self, request: &WatchRequest) -> Result<Revision> {
         let (mut after, mut known) = (String::new(), 0);
         loop {
@@ -269,8 +269,7 @@ impl Session {
         if hub.is_history_lost() {
             return Err(expired());
         }
-        // A ring that has not come as far as the goal would let a caller wait for a wake that
-        // nobody rings.
+        // If the ring has not reached the goal, a caller would wait for a wake that never comes.
         if goal.is_none_or(|goal| hub.head() >= goal)
             && let Some((cursor, event)) =
                 hub.next(self.cursor, |event| self.filter.concerns(&event.transition.operation))

@@ -1,4 +1,4 @@
-//! When a stream speaks without an event, and when and why it ends.
+//! Timers of a stream: its heartbeats, and when and why it ends.
 
 use super::filter::WatchRequest;
 use super::hub::WatchLimits;
@@ -19,7 +19,7 @@ pub(super) struct Timers {
     drain_delay: Duration,
     /// When it goes, once `closing` was seen.
     leaves: Option<Instant>,
-    /// Both wait through all messages: setting them anew for each would cost more than the message.
+    /// Both run through all messages: resetting them for each would cost more than the message.
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
     alarm: Pin<Box<Sleep>>,
 }
@@ -101,16 +101,16 @@ fn earliest(beat: Instant, age: Instant, deadline: Option<Instant>) -> Instant {
 }
 
 pub(super) fn draining() -> Error {
-    Error::new(Reason::ServerDraining, "The server closes this stream. Open it again and resume with the last token.")
-        .retry_after(Duration::from_millis(500))
+    Error::new(
+        Reason::ServerDraining,
+        "The server is closing this stream. Open it again and resume with the last token.",
+    )
+    .retry_after(Duration::from_millis(500))
 }
 
 fn too_old() -> Error {
-    Error::new(
-        Reason::WatchMaxAge,
-        "The stream was open for long enough. Open it again and resume with the last token.",
-    )
-    .retry_after(Duration::from_millis(100))
+    Error::new(Reason::WatchMaxAge, "The stream reached its maximum age. Open it again and resume with the last token.")
+        .retry_after(Duration::from_millis(100))
 }
 
 fn deadline_exceeded() -> Error {

@@ -8,8 +8,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 const FORM: u8 = 1;
 const LENGTH: usize = 1 + 8 + 8;
 
-/// Writes and reads the tokens of one log. The epoch is a random value that the log was born with
-/// (and gets anew on a restore), so a token of another log is recognised.
+/// Writes and reads the tokens of one log. The epoch is a random value, chosen when the log is created and after a
+/// restore, so a token of another log is recognised.
 #[derive(Clone, Debug)]
 pub(super) struct Tokens {
     epoch: String,
@@ -31,7 +31,7 @@ impl Tokens {
     /// [`Reason::BadParameter`] for what never was a token, [`Reason::ResumeTokenExpired`] for one
     /// of another log.
     pub(super) fn read(&self, token: &str) -> Result<Revision> {
-        let malformed = || Error::field("resume_token", "It is not a token of this service. Begin without one.");
+        let malformed = || Error::field("resume_token", "It is not a resume token of this service. Start without one.");
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| malformed())?;
         let bytes: [u8; LENGTH] = bytes.try_into().map_err(|_| malformed())?;
         let mut number = [0; 8];
@@ -59,7 +59,7 @@ pub(crate) fn reads_a_resume_token(epoch: &str, token: &str) -> bool {
 pub(super) fn expired() -> Error {
     Error::new(
         Reason::ResumeTokenExpired,
-        "The resume token is older than the log that is kept, or belongs to another one. Begin again without a token.",
+        "The resume token is older than the retained log, or belongs to another log. Start again without a token.",
     )
 }
 

@@ -1,4 +1,4 @@
-//! Where the database is: a URL as libpq reads it, with what the driver does not know (`sslmode=verify-full`,
+//! The address of the database: a URL as libpq reads it, with what the driver does not support (`sslmode=verify-full`,
 //! `sslrootcert`) taken out, and never shown with its password.
 
 use percent_encoding::percent_decode_str;
@@ -28,7 +28,7 @@ pub(super) enum Verify {
 pub struct DatabaseUrl {
     pub(super) config: Config,
     pub(super) verify: Verify,
-    /// PEM file of the trusted authorities; the system's where there is none.
+    /// PEM file of the trusted authorities; the system's if there is none.
     pub(super) root_certificates: Option<PathBuf>,
 }
 

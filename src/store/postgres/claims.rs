@@ -1,5 +1,5 @@
-//! Claims and trimming: short transactions on a connection of their own, so that they do not wait behind
-//! the commits of this replica.
+//! Claims and trimming: short transactions on a separate connection, so that they do not wait for the commits of this
+//! replica.
 
 use super::connect::{Backend, Connector, Job, Session};
 use super::error::Fault;
@@ -57,7 +57,7 @@ WITH oldest AS MATERIALIZED (
 )
 SELECT count(*) FROM gone";
 
-/// Nobody asks any more for the outcome of a transaction this old; the newest row holds the head. Answers where the
+/// Nobody asks any more for the outcome of a transaction this old; the newest row holds the head. Returns where the
 /// next one begins.
 const FORGET: &str = "\
 -- forget

@@ -1,5 +1,5 @@
-//! Connections: opened within a time, set up alike, known to the server by their job, and severed at once
-//! when they have failed.
+//! Connections: opened with a timeout, configured alike, named after their purpose, and closed at once when they have
+//! failed.
 
 use super::address::DatabaseUrl;
 use super::error::{Chain, Fault};
@@ -82,7 +82,7 @@ impl Connector {
         self.open(job, None).await
     }
 
-    /// A connection whose notifications ring, but for those of its own.
+    /// A connection that listens for notifications of other replicas.
     pub(super) async fn connect_listener(&self, heard: Arc<Notify>) -> Result<Session, Fault> {
         self.open(Job::Listen, Some(heard)).await
     }
@@ -134,10 +134,10 @@ impl Connector {
                             }
                         }
                         Some(Ok(AsyncMessage::Notice(notice))) => {
-                            tracing::debug!(message = notice.message(), "the database says");
+                            tracing::debug!(message = notice.message(), "notice from the database");
                         }
                         Some(Ok(_)) => {}
-                        // Whoever uses the client is told.
+                        // The user of the client gets the error.
                         Some(Err(_)) | None => break,
                     }
                 }

@@ -1,4 +1,4 @@
-//! What went wrong between the store and PostgreSQL, and what may be done about it.
+//! Errors of the PostgreSQL store, and whether a retry may help.
 
 use crate::store::{HistoryLost, Revision, StoreError};
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::error::{Severity, SqlState};
 
-/// Why the database did not do what it was asked. No text of it holds a password: neither the
+/// Why a database call failed. No text of it contains a password: neither the
 /// address nor an error of the driver shows one.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Fault {
@@ -20,8 +20,8 @@ pub(super) enum Fault {
     #[error("{0}")]
     Database(Chain),
     #[error(
-        "the connection was lost in the very COMMIT and the database could not be asked for its outcome within \
-         {within:?}: the write may or may not be there"
+        "the connection was lost during COMMIT and the database could not be asked for its outcome within {within:?}: \
+         the write may or may not be committed"
     )]
     OutcomeUnknown { within: Duration },
     #[error(

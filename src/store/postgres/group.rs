@@ -1,4 +1,4 @@
-//! What goes into one transaction: batches that do not touch the same keys, as the arrays of one statement.
+//! Groups batches that do not touch the same keys into one transaction, as arrays of one statement.
 
 use super::keys;
 use crate::store::common::integer;

@@ -1,5 +1,5 @@
-//! The doorbell: rung at once for commits of this replica, and for those of others when the head that is
-//! read every now and then has moved. A note of another replica makes that look happen sooner; it may get lost.
+//! Notifies watchers of new commits: at once for those of this replica, and for those of others when a poll finds that
+//! the head has moved. A notification from another replica makes the poll happen sooner; it may get lost.
 
 use super::connect::{Connector, Job, Session};
 use super::error::Fault;
@@ -31,7 +31,7 @@ pub(super) struct HeadWatch {
     pub(super) head: watch::Sender<Revision>,
     pub(super) epoch: String,
     pub(super) time: DatabaseTime,
-    /// This replica committed something that others should be told of.
+    /// This replica committed something that others should learn of.
     news: Notify,
     /// Another replica said that there is something new, or the connection ended.
     heard: Arc<Notify>,
@@ -63,7 +63,7 @@ impl HeadWatch {
         Ok(self.history.check()?)
     }
 
-    /// From here on nothing of the database is believed. Whoever follows the log is woken, to hear of it.
+    /// From here on the database is not trusted. Watchers of the log are woken to learn of it.
     pub(super) fn lose(&self, lost: HistoryLost) -> Fault {
         if self.history.lose(lost.clone()) {
             self.head.send_modify(|_| ());
@@ -102,7 +102,7 @@ impl HeadWatch {
                 ended = self.follow(connector, &mut pause) => ended,
             };
             if !quiet {
-                tracing::warn!(%fault, "news of other replicas cannot be heard; will connect again");
+                tracing::warn!(%fault, "cannot listen for commits of other replicas; will reconnect");
             }
             quiet = pause > FIRST_PAUSE;
             tokio::select! {
@@ -163,7 +163,7 @@ impl HeadWatch {
         loop {
             self.news.notified().await;
             if let Err(fault) = session.answer(session.client.batch_execute(POKE)).await {
-                // Who was to be told looks by himself before long.
+                // The others poll before long.
                 return fault;
             }
             tokio::time::sleep(least).await;

@@ -1,6 +1,5 @@
-//! Keys as PostgreSQL stores them. A text of PostgreSQL cannot hold the character 0, so the two lowest
-//! characters are written as two; order and prefixes stay what they were, and no key that people
-//! make is changed by it.
+//! Keys as PostgreSQL stores them. PostgreSQL text cannot contain the character 0, so the two lowest characters are
+//! each written as two; order and prefixes are preserved, and no ordinary key changes.
 
 use std::borrow::Cow;
 

@@ -70,8 +70,8 @@ impl Postgres {
     /// date unless the options say no. Does not wait for a database that is not there.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the database cannot be reached or refuses the password;
-    /// [`StoreError::Broken`] where it is another program's, of a newer certmint, or on an old server.
+    /// [`StoreError::Unavailable`] if the database cannot be reached or refuses the password;
+    /// [`StoreError::Broken`] if it is another program's, of a newer certmint, or on an old server.
     pub async fn open(url: DatabaseUrl, options: PostgresOptions) -> Result<Self, StoreError> {
         let (connector, _) = prepare(url, options).await?;
         let connector = Arc::new(connector);
@@ -109,7 +109,7 @@ impl Postgres {
         })
     }
 
-    /// Brings the tables up to date and does no more. Answers the version of the schema.
+    /// Brings the tables up to date and does no more. Returns the version of the schema.
     ///
     /// # Errors
     /// As [`Postgres::open`].
@@ -119,7 +119,7 @@ impl Postgres {
     }
 
     /// Gives a database that was restored from a backup a new epoch, so that resume tokens of clients that saw more
-    /// than the backup holds are refused. To be called while no replica runs. Answers the epoch.
+    /// than the backup holds are refused. To be called while no replica runs. Returns the epoch.
     ///
     /// # Errors
     /// As [`Postgres::open`].
@@ -155,7 +155,10 @@ async fn prepare(url: DatabaseUrl, mut options: PostgresOptions) -> Result<(Conn
     options.retry_for = options.retry_for.min(claims::REMEMBERED / 2);
     let tls = Tls::new(&url).map_err(|error| StoreError::Broken(Box::new(error)))?;
     if url.is_exposed() {
-        tracing::warn!(database = %url, "the database is reached over a network without a check of its certificate: use sslmode=verify-full");
+        tracing::warn!(
+            database = %url,
+            "the database is reached over a network without verifying its certificate: use sslmode=verify-full"
+        );
     }
     let migrate = options.migrate;
     let connector = Connector::new(url, options, tls);

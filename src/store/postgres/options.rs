@@ -41,15 +41,15 @@ pub struct PostgresOptions {
     /// connection or a rolled back transaction, and a lost COMMIT is asked for. Default 10 s, at
     /// most 5 minutes.
     pub retry_for: Duration,
-    /// Silence on a TCP connection before the first probe. Default 10 s.
+    /// Idle time of a TCP connection before the first keepalive probe. Default 10 s.
     pub keepalive_idle: Duration,
     /// Between two probes. Default 5 s.
     pub keepalive_interval: Duration,
     /// Probes without an answer that end the connection. Default 3.
     pub keepalive_retries: u32,
-    /// How often the head is read, whatever is heard. Default 200 ms.
+    /// How often the head is polled, besides notifications. Default 200 ms.
     pub poll: Duration,
-    /// The least time between two notes to the other replicas that there is something new. Default 20 ms.
+    /// The minimum time between two notifications to the other replicas. Default 20 ms.
     pub poke: Duration,
 }
 

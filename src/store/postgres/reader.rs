@@ -1,5 +1,5 @@
-//! The reads: each is one statement, so one snapshot, and may be repeated. A few connections carry many
-//! reads at once.
+//! The reads: each is one statement, so one snapshot, and may be retried. A few connections carry many concurrent
+//! reads.
 
 use super::connect::{Connector, Job, Session};
 use super::error::{Cure, Fault};
@@ -143,7 +143,7 @@ impl Readers {
         Ok(page)
     }
 
-    /// Asks once more where the connection was lost or the server went down, until `retry_for` is over.
+    /// Retries if the connection was lost or the server went down, until `retry_for` has passed.
     async fn read(&self, read: Read, parameters: Parameters<'_>) -> Result<Vec<Row>, Fault> {
         let _place = self.places.acquire().await.map_err(|_| Fault::Stopped)?;
         let deadline = Instant::now() + self.connector.options.retry_for;
@@ -209,7 +209,7 @@ impl Default for Pause {
 }
 
 impl Pause {
-    /// Waits; false where the time is over.
+    /// Waits; false if the time is over.
     pub(super) async fn before(&mut self, deadline: Instant) -> bool {
         if Instant::now() + self.0 > deadline {
             return false;

@@ -1,4 +1,4 @@
-//! The tables, how a database comes to the newest version of them, and whose database it is.
+//! The tables, their migrations, and the check that a database belongs to certmint.
 
 use super::connect::Session;
 use super::error::Fault;
@@ -79,7 +79,7 @@ const SERVER: &str = "\
 SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_database()::text,
        current_setting('server_encoding'), current_setting('fsync') = 'on'";
 
-/// Asks the table of tables: `to_regclass` answers from what the session knew before it waited for the lock.
+/// Reads the catalogue: `to_regclass` answers from what the session knew before it waited for the lock.
 const OURS: &str = "\
 -- ours
 SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'certmint' AND relnamespace = current_schema()::regnamespace)";
@@ -110,7 +110,7 @@ UPDATE certmint SET epoch = replace(gen_random_uuid()::text, '-', '') WHERE id =
 pub(super) const STATEMENTS: &[&str] =
     &[LOCK_REVISIONS, LOCK_SCHEMA, SERVER, OURS, VERSION, STRANGERS, SAVE_VERSION, RENEW_EPOCH];
 
-/// Checks the server and the tables, and brings these up to date where `migrate` allows it. Answers the
+/// Checks the server and the tables, and brings these up to date where `migrate` allows it. Returns the
 /// version of the schema.
 pub(super) async fn prepare(session: &Session, migrate: bool) -> Result<i32, Fault> {
     let client = &session.client;
@@ -177,7 +177,7 @@ async fn prepare_locked(client: &Client, database: &str, migrate: bool) -> Resul
         if number > version {
             client.batch_execute(sql).await?;
             client.execute(SAVE_VERSION, &[&number, needs]).await?;
-            tracing::info!(database, version = number, "the tables were brought to a new version");
+            tracing::info!(database, version = number, "the tables were migrated to a new version");
         }
     }
     Ok(known)

@@ -1,11 +1,11 @@
-//! The time of day of the database, told between two looks by this machine's steady clock: what replicas write down
-//! for each other (leases, due times) has to be in one time, however their own clocks stand.
+//! The time of day of the database, extrapolated between polls by this machine's monotonic clock: what replicas write
+//! for each other (leases, due times) must use one clock, whatever their own clocks show.
 
 use crate::domain::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A difference above this is told to the operator.
+/// A difference above this is logged.
 const NOTEWORTHY: i64 = 1000;
 
 /// What the database said, and when that was here.
@@ -33,7 +33,7 @@ fn whole(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Tells the time of the database. Cheap to clone.
+/// The time of the database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DatabaseTime(Arc<Mutex<Reading>>);
 

@@ -1,4 +1,4 @@
-//! TLS to the database: rustls on aws-lc-rs behind the driver's connector, with libpq's degrees of proof.
+//! TLS to the database: rustls on aws-lc-rs behind the driver's connector, with libpq's verification modes.
 
 use super::address::{DatabaseUrl, Verify};
 use aws_lc_rs::digest;

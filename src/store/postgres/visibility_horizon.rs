@@ -1,6 +1,5 @@
-//! Where a claim begins to look. What was claimed leaves its old index entry behind until the database cleans up, and
-//! beside somebody's long transaction (a dump) it may not: from the beginning, every claim would walk over all that
-//! were claimed before it.
+//! Where a claim starts its scan. A claimed record leaves its old index entry behind until the database vacuums, which
+//! a long transaction (a dump) prevents: from the beginning, every claim would scan all entries claimed before it.
 
 use crate::domain::Timestamp;
 use std::time::{Duration, Instant};
@@ -21,7 +20,7 @@ const WHOLE_AT_MOST: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct VisibilityHorizon {
     due: i64,
-    /// When the next look goes from the beginning; at once where none did yet.
+    /// When the next scan from the beginning is due; at once if there was none yet.
     whole: Option<Instant>,
 }
 
@@ -38,8 +37,8 @@ impl VisibilityHorizon {
         Look { lowest: if whole { i64::MIN } else { self.due.min(now.minus(MARGIN).0) }, begun: at }
     }
 
-    /// `last` is a due time up to which a full claim took everything; where a claim was not full, there is nothing left below
-    /// the present.
+    /// `last` is a due time up to which a full claim took everything; where a claim was not full, there is nothing left
+    /// below the present.
     pub(super) fn looked(&mut self, look: Look, now: Timestamp, last: Option<i64>, at: Instant) {
         self.due = last.unwrap_or(now.0);
         if look.lowest == i64::MIN {
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_takes_the_floor_along() {
+    fn a_clock_that_was_set_back_moves_the_floor_too() {
         let (mut horizon, begin) = (VisibilityHorizon::default(), Instant::now());
         horizon.looked(horizon.look(NOW, begin), NOW, None, begin);
         assert_eq!(horizon.look(Timestamp(400_000), begin).lowest, 390_000);

@@ -1,10 +1,11 @@
-//! The one task that commits: what waits goes into one transaction (group commit), in which each batch is
-//! judged by itself, and a COMMIT whose answer got lost is asked for, never repeated blindly.
+//! The one task that commits: waiting batches go into one transaction (group commit), in which each batch succeeds or
+//! fails by itself; the outcome of a COMMIT whose response was lost is queried, and the write is never repeated
+//! blindly.
 //!
-//! The transaction locks its rows in key order, then takes the lock of the revisions, and with it the
-//! numbers, as its last act; so a revision becomes visible only after every lower one. COMMIT is sent when
-//! the answer is here: until then a lost connection means that nothing is committed, and whoever takes the
-//! lock of the revisions later knows that a COMMIT that was sent has come to its end.
+//! The transaction locks its rows in key order, and takes the revision lock, and with it the numbers, last; so a
+//! revision becomes visible only after every lower one. COMMIT is sent after the statements have been answered: until
+//! then a lost connection means that nothing is committed, and whoever takes the revision lock later knows that an
+//! earlier COMMIT has ended.
 
 use super::connect::{Backend, Connector, Job, Session};
 use super::error::{Cure, Fault};
@@ -145,7 +146,7 @@ impl Writer {
                 }
             }
             // The database refuses something in the group for ever: each is tried alone, so that only
-            // the one with the fault is told.
+            // the one with the fault gets the error.
             Err(fault) if fault.cure() == Cure::None && group.len() > 1 => {
                 for waiting in group {
                     let answer = match self.write(&[&waiting.batch]).await {
@@ -181,9 +182,9 @@ impl Writer {
                 return Err(fault);
             }
             if fault.is_contention() {
-                tracing::debug!(%fault, "the database rolled a write back; it is repeated");
+                tracing::debug!(%fault, "the database rolled back a write; retrying");
             } else {
-                tracing::warn!(%fault, "a write did not get through and is not committed; it is repeated");
+                tracing::warn!(%fault, "a write failed before its commit; retrying");
             }
         }
     }
@@ -223,7 +224,7 @@ impl Writer {
             // An answer of the server that it was not committed.
             Err(fault) if fault.spares_the_connection() => return Err(fault),
             Err(fault) => {
-                tracing::warn!(%fault, "the connection was lost in a COMMIT; its outcome is asked for");
+                tracing::warn!(%fault, "lost the connection during a COMMIT; querying its outcome");
                 self.lose();
                 drop(open);
                 if !self.outcome(head, &token, deadline).await? {
@@ -264,7 +265,7 @@ impl Writer {
             };
             match asked {
                 Ok(committed) => return Ok(committed),
-                Err(fault) => tracing::warn!(%fault, "the outcome of a COMMIT could not be asked for"),
+                Err(fault) => tracing::warn!(%fault, "could not query the outcome of a COMMIT"),
             }
             // Whatever it was: only an answer ends the doubt.
             self.lose();
@@ -289,7 +290,7 @@ impl WriteSession {
         Ok(Self { session, lock_records, lock_revisions, write, outcome })
     }
 
-    /// Everything but the COMMIT, in one round trip. Answers the epoch, too.
+    /// Everything but the COMMIT, in one round trip. Returns the epoch, too.
     async fn prepare_commit(&self, arrays: &Arrays<'_>) -> Result<(Ready, String), Fault> {
         let Arrays { takes, of, keys, expected, gone, due, bodies, event_of, event_place, event_bodies } = arrays;
         let client = &self.session.client;

@@ -207,7 +207,7 @@ impl Eraser {
             removed.warned = true;
             tracing::warn!(
                 reason = failed,
-                "what was deleted or replaced is still in the write-ahead log; it is erased as soon as that is possible"
+                "deleted or replaced content is still in the write-ahead log; it will be erased as soon as possible"
             );
         }
     }
@@ -279,7 +279,7 @@ fn not_in_use(page: &[u8]) -> Option<(usize, usize)> {
     (from < to && to <= page.len()).then_some((from, to))
 }
 
-/// False where the file ends before.
+/// False if the file ends before.
 fn read_whole(file: &File, bytes: &mut [u8], place: u64) -> io::Result<bool> {
     match file.read_exact_at(bytes, place) {
         Ok(()) => Ok(true),

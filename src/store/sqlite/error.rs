@@ -1,4 +1,4 @@
-//! What went wrong in the embedded store, and whether waiting may help.
+//! Errors of the embedded store, and whether a retry may help.
 
 use super::file::refusal;
 use crate::store::StoreError;
@@ -42,11 +42,11 @@ pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
     if waiting_helps(&error) { StoreError::Unavailable(Box::new(error)) } else { StoreError::Broken(Box::new(error)) }
 }
 
-/// Why nothing of a transaction is there, told to every batch of its group.
+/// Why nothing of a transaction was committed, for every batch of its group.
 #[derive(Debug)]
 pub(super) struct Lost {
     error: rusqlite::Error,
-    /// What the system says, where SQLite says no more than that input or output failed.
+    /// The error of the system, if SQLite only reports an I/O error.
     system: Option<String>,
 }
 
@@ -78,7 +78,7 @@ impl std::error::Error for Lost {
     }
 }
 
-/// The same cause, told to every batch of a group.
+/// The same cause, for every batch of a group.
 pub(super) fn shared_error(lost: &Arc<Lost>) -> StoreError {
     let cause = Box::new(Arc::clone(lost));
     if waiting_helps(&lost.error) { StoreError::Unavailable(cause) } else { StoreError::Broken(cause) }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_opened_is_judged_by_its_cause() {
+    fn a_file_that_cannot_be_opened_is_classified_by_its_cause() {
         let open = |code| {
             let source = Box::new(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
             StoreError::from(Fault::Open { path: "x".into(), source })

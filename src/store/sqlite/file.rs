@@ -1,4 +1,4 @@
-//! The database file: made readable for its owner alone, and held by one process at a time.
+//! The database file: readable only by its owner, and locked by one process at a time.
 
 use super::error::Fault;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -17,7 +17,7 @@ pub(super) struct Claimed {
 }
 
 impl Claimed {
-    /// Makes the file where there is none, and locks the `.lock` file beside it. SQLite's own
+    /// Makes the file if there is none, and locks the `.lock` file beside it. SQLite's own
     /// locks do not serve: they let two writers take turns, and each counts revisions by itself.
     pub(super) fn new(path: &Path) -> Result<Self, Fault> {
         let failed = |error: io::Error| Fault::Open { path: path.to_owned(), source: Box::new(error) };
@@ -48,7 +48,7 @@ fn lock_of(database: &Path) -> PathBuf {
     PathBuf::from(lock)
 }
 
-/// What the system has against writing where the database is, if anything. It is asked at the lock file: to open and
+/// The system's error when writing to the folder of the database, if any. It is tested with the lock file: to open and
 /// close the database itself would end SQLite's own locks on it.
 pub(super) fn refusal(database: &Path) -> Option<String> {
     let lock = lock_of(database);

@@ -66,12 +66,12 @@ impl fmt::Debug for Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the database, and makes it where there is none (mode 0600; the folder must exist).
+    /// Opens the database, and makes it if there is none (mode 0600; the folder must exist).
     /// Blocks while it reads.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where another process has it open or the file system refuses;
-    /// [`StoreError::Broken`] where it is not a database of certmint, or of a newer certmint.
+    /// [`StoreError::Unavailable`] if another process has it open or the file system refuses;
+    /// [`StoreError::Broken`] if it is not a database of certmint, or of a newer certmint.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let file = Claimed::new(path)?;
         let OpenedFile { connection, meta, epoch, eraser } = schema::open_writer(&file, &options)?;
@@ -90,7 +90,7 @@ impl Sqlite {
     /// options only `max_body`, `cache` and `now` matter.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where there is no memory.
+    /// [`StoreError::Unavailable`] if there is no memory.
     pub fn open_inline(options: SqliteOptions) -> Result<Self, StoreError> {
         let (connection, meta, epoch) = schema::open_in_memory().map_err(store_error)?;
         let doorbell = watch::Sender::new(revision(meta.head));
@@ -125,7 +125,7 @@ impl Sqlite {
     /// the backup holds are refused. Answers it.
     ///
     /// # Errors
-    /// As [`Sqlite::open`]; and [`StoreError::Unavailable`] where there is no such file.
+    /// As [`Sqlite::open`]; and [`StoreError::Unavailable`] if there is no such file.
     pub fn renew_epoch(path: &Path, options: SqliteOptions) -> Result<String, StoreError> {
         if !path.exists() {
             let source = Box::new(std::io::Error::from(std::io::ErrorKind::NotFound));
@@ -144,7 +144,7 @@ impl Sqlite {
     /// A database that is gone when it is dropped, for tests. One thread reads and writes.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where there is no memory or no thread.
+    /// [`StoreError::Unavailable`] if there is no memory or no thread.
     pub fn open_in_memory() -> Result<Self, StoreError> {
         let opened = schema::open_in_memory().map_err(store_error)?;
         Self::start(opened, &SqliteOptions::default(), CancellationToken::new(), None, None)
@@ -204,7 +204,7 @@ impl Sqlite {
         answered.await.map_err(|_| Fault::Stopped)?
     }
 
-    /// Whoever follows the log is woken, to hear of it.
+    /// Watchers of the log are woken to learn of it.
     fn lose(&self, lost: HistoryLost) {
         if self.history.lose(lost) {
             self.doorbell.send_modify(|_| ());

@@ -81,7 +81,7 @@ impl Wake for Unpark {
     }
 }
 
-/// What the queue brings, which is `Some(None)` at its end; `None` where it brought nothing until `deadline`.
+/// What the queue brings, which is `Some(None)` at its end; `None` if it brought nothing until `deadline`.
 pub(super) fn receive_until<J>(jobs: &mut mpsc::Receiver<J>, deadline: Instant) -> Option<Option<J>> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);

@@ -1,5 +1,5 @@
-//! Records that were read lately, so that polling one costs no look at the file. What is here is
-//! never older than the file: the writer takes out what a transaction touches before it commits.
+//! A cache of recently read records, so that polling one does not read the file. It is never older than the file: the
+//! writer removes what a transaction touches before it commits.
 
 use crate::store::Record;
 use std::collections::{HashMap, HashSet};

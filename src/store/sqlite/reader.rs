@@ -1,4 +1,4 @@
-//! The statements that read.
+//! The read statements.
 
 use super::schema::{META, Meta};
 use crate::domain::Timestamp;

@@ -1,4 +1,4 @@
-//! What the writer is asked for, and how it answers: nobody before the transaction of all of them has ended.
+//! Requests to the writer and their results, which are sent only after their common transaction has ended.
 
 use super::error::{Lost, shared_error, store_error};
 use crate::domain::Timestamp;
@@ -41,7 +41,7 @@ pub(super) fn refuse(request: Request, lost: &HistoryLost) {
     }
 }
 
-/// Waits to hear whether the transaction was lost.
+/// Waits for the outcome of the transaction.
 pub(super) type Deferred = Box<dyn FnOnce(Option<&Arc<Lost>>)>;
 
 pub(super) fn defer<T: 'static>(answer: Answer<T>, result: Option<Result<T, StoreError>>) -> Deferred {

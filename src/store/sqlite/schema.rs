@@ -1,4 +1,4 @@
-//! Connections, the tables, and how a database comes to the newest version of them.
+//! Connections, the tables, and their migrations.
 
 use super::erase::{self, Eraser};
 use super::error::Fault;
@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Row};
 use std::path::Path;
 
-/// "CMNT": tells `file` and us whose database this is.
+/// "CMNT": identifies the database to us and to `file`.
 const APPLICATION_ID: i64 = 0x434d_4e54;
 
 /// Schema version n is reached by the first n steps. A step that was released is never edited.
@@ -57,7 +57,7 @@ const NO_REMNANTS: &str = "\
 -- no_remnants
 UPDATE meta SET remnants = 0 WHERE id = 1";
 
-/// The file is this process's alone, so whoever held a lease is gone: what it had claimed is due as before.
+/// Only this process uses the file, so the holder of any lease is gone: what it had claimed is due as before.
 const END_LEASES: &str = "\
 -- end_leases
 UPDATE records SET due = leased_from, leased_from = NULL WHERE leased_from IS NOT NULL";
@@ -128,16 +128,15 @@ fn remove_remnants(connection: &Connection, path: &Path, most: u64) -> rusqlite:
     if bytes > most {
         tracing::warn!(
             %file, bytes,
-            "the database file may hold private keys (sealed) that an earlier version deleted, and is too large to be \
-             written anew at a start: stop the server and run `certmint migrate` when there is time and twice the room"
+            "the database file may hold private keys (sealed) that an earlier version deleted, and is too large to be rewritten at startup: stop the server and run `certmint migrate` when there is time and twice the disk space"
         );
         return Ok(false);
     }
-    tracing::info!(%file, bytes, "the database file is written anew, without what earlier versions deleted");
+    tracing::info!(%file, bytes, "rewriting the database file without what earlier versions deleted");
     match erase::rewrite(connection, path) {
         Ok(()) => connection.execute(NO_REMNANTS, []).map(|_| true),
         Err(error) => {
-            tracing::warn!(%file, %error, "the database file could not be written anew; the next start tries again");
+            tracing::warn!(%file, %error, "the database file could not be rewritten; the next start tries again");
             Ok(false)
         }
     }
@@ -164,7 +163,7 @@ pub(super) fn open_reader(path: &Path, options: &SqliteOptions) -> Result<Connec
     open().map_err(|e| cannot_open(path, e))
 }
 
-/// Answers the new epoch.
+/// Returns the new epoch.
 pub(super) fn renew_epoch(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row(RENEW_EPOCH, [], |row| row.get(0))
 }
@@ -211,7 +210,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Answers the journal mode that the file got.
+/// Returns the journal mode that the file got.
 fn set_up_writer(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<String> {
     connection.busy_timeout(options.busy_timeout)?;
     // The page size holds for a new file only, and must come before the journal mode.

@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes everything that waits into one transaction (group
-//! commit), and answers when that transaction is on the disk.
+//! The one thread that writes. It puts everything that waits into one transaction (group commit), and answers when that
+//! transaction is on disk.
 
 use super::erase::Eraser;
 use super::error::Lost;
@@ -116,7 +116,7 @@ impl Writer {
         }
     }
 
-    /// One transaction. Nobody is answered before it ended, not even who was refused: a refusal
+    /// One transaction. No caller gets a result before it has ended, not even a refused one: a refusal
     /// may rest on what a neighbour wrote.
     fn write(&mut self, requests: Vec<Request>) {
         let mut group = Group {
@@ -210,7 +210,7 @@ struct Group<'c> {
 }
 
 impl Group<'_> {
-    /// Answers the time of the commit.
+    /// Returns the time of the commit.
     fn begin(&mut self, now: Option<&Now>) -> Timestamp {
         let begun = execute(self.connection, BEGIN).and_then(|()| match now {
             Some(now) => Ok(now()),
@@ -237,7 +237,7 @@ impl Group<'_> {
         }
     }
 
-    /// Does it, or refuses it before anything was written. `None` where the whole transaction is lost, as it is with
+    /// Does it, or refuses it before anything was written. `None` if the whole transaction is lost, as it is with
     /// the first fault of the database.
     fn attempt<T>(
         &mut self,

@@ -1,5 +1,5 @@
-//! The hosts of the operators' port. A web page whose name was made to point at this machine (DNS rebinding) could read
-//! the port through the browser of somebody who may reach it; it cannot choose the `Host` that the browser sends.
+//! Host check of the operators' port, against DNS rebinding: a web page whose name resolves to this machine could read
+//! the port through a visitor's browser, but it cannot choose the `Host` header that the browser sends.
 
 use http::header::HOST;
 use http::uri::Authority;
@@ -35,7 +35,7 @@ impl AdminHosts {
         if foreign {
             return Err((
                 StatusCode::MISDIRECTED_REQUEST,
-                "This port is not asked for under that host. Use its address, or add the host to `hosts` in [admin].\n",
+                "This port does not serve that host. Use its address, or add the host to `hosts` in [admin].\n",
             ));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The accept loop of the operators' port: few connections, none of them for long.
+//! The accept loop of the operators' port: few, short connections.
 
 use super::AdminHosts;
 use axum::Router;
@@ -38,7 +38,7 @@ impl AdminPort {
         Ok(Self { address: tcp.local_addr()?, tcp })
     }
 
-    /// Where it is; the real number where port 0 was asked for.
+    /// Its address; with the real port if port 0 was requested.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
@@ -79,7 +79,7 @@ impl AdminPort {
                     .header_read_timeout(IDLE)
                     .max_buf_size(16 * 1024)
                     .serve_connection(TokioIo::new(stream), service);
-                // How a probe's connection ends is nobody's business.
+                // It does not matter how the connection of a probe ends.
                 let _ = timeout(LIFE, connection).await;
             });
             open.push_back(connection.abort_handle());

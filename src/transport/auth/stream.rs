@@ -1,4 +1,4 @@
-//! The end of a stream whose caller is no longer known.
+//! Ends streams whose token was removed.
 
 use super::Principal;
 use crate::domain::{Error, Reason};

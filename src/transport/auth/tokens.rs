@@ -1,4 +1,4 @@
-//! Bearer tokens from a file of hashes: `principal sha256-hex`, one a line. The tokens themselves rest nowhere.
+//! Bearer tokens from a file of hashes: `principal sha256-hex`, one per line. The tokens themselves are not stored.
 
 use super::Principal;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
-/// Every request is compared with every line, so that its time tells nothing: there is a bound.
+/// Every request is compared with every line, so that the time reveals nothing; hence the limit.
 const MAX_TOKENS: usize = 1000;
 /// A larger file is not one of ours.
 const MAX_FILE: u64 = 256 * 1024;
@@ -22,7 +22,7 @@ const MAX_NAME: usize = 64;
 pub enum TokensError {
     #[error("cannot read the tokens file {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("others may write the tokens file {path} (mode {mode:04o}). Run: chmod go-w {path}", path = path.display())]
+    #[error("the tokens file {path} is writable by others (mode {mode:04o}). Run: chmod go-w {path}", path = path.display())]
     Writable { path: PathBuf, mode: u32 },
     #[error("the tokens file {} cannot be used: {problem}", path.display())]
     Content { path: PathBuf, problem: String },
@@ -128,7 +128,7 @@ fn lines(text: &[u8]) -> Result<Vec<Known>, String> {
         }
         let entry = entry(line).map_err(|problem| format!("line {number}: {problem}"))?;
         if known.iter().any(|other| other.hash == entry.hash) {
-            return Err(format!("line {number}: the same token stands on an earlier line"));
+            return Err(format!("line {number}: the same token appears on an earlier line"));
         }
         known.push(entry);
     }
@@ -252,7 +252,7 @@ mod tests {
             (format!("a/b {good}"), "line 1: the principal has up to 64"),
             (format!("{} {good}", "x".repeat(65)), "line 1: the principal has up to 64"),
             (format!("a {}", &good[1..]), "line 1: the second word is not a SHA-256"),
-            (format!("a {good}\nb {good}"), "line 2: the same token stands on an earlier line"),
+            (format!("a {good}\nb {good}"), "line 2: the same token appears on an earlier line"),
             ("a AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(), "line 1: the second word is not a SHA-256"),
         ] {
             assert!(refused(&text).starts_with(problem), "{}", refused(&text));

@@ -12,7 +12,7 @@ use crate::service::Service;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
-/// Answers the calls of one service.
+/// Handles the calls of one service.
 pub(super) struct Admin(pub(super) Service);
 
 /// What a message says about an issuer; output-only fields are not read.

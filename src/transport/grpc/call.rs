@@ -1,4 +1,4 @@
-//! What every call carries beside its message: the host that the client used, and who calls.
+//! The context of a call: the host that the client used, and the caller.
 
 use super::middleware::Caller;
 use crate::domain::{CertificateName, DataAction, Error, IssuerName, RequestId, Result, VaultName, Version};
@@ -131,7 +131,7 @@ pub(super) fn optional_version(text: &str) -> Result<Option<Version>> {
     if text.is_empty() { Ok(None) } else { Version::parse(text).map(Some) }
 }
 
-/// A text that is absent where it is empty, as proto3 has it.
+/// A text that is absent if it is empty, as proto3 has it.
 pub(super) fn filled(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }

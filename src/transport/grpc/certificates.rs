@@ -1,4 +1,4 @@
-//! `certmint.v1.CertificateService`, but for its stream.
+//! `certmint.v1.CertificateService`, except its stream.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::{Call, chosen_id, optional_version};
@@ -10,7 +10,7 @@ use crate::service::{CreateRequest, ListPending, MAX_PAGE, MergeRequest, Service
 use std::collections::HashMap;
 use tonic::{Request, Response, Status};
 
-/// Answers the calls of one service.
+/// Handles the calls of one service.
 pub(super) struct Certificates(pub(super) Service);
 
 /// The surroundings and the message of a call.
@@ -21,7 +21,7 @@ pub(super) fn open<T>(request: Request<T>) -> Result<(Call, T)> {
 
 /// `dispatch` puts the surroundings into every request; without them the server is put together wrongly.
 pub(super) fn without_call() -> Error {
-    tracing::error!("a call came without its surroundings");
+    tracing::error!("a call has no context");
     Error::internal()
 }
 
@@ -33,7 +33,7 @@ pub(super) fn enabled(attributes: Option<v1::CertificateAttributes>) -> Option<b
     attributes.and_then(|attributes| attributes.enabled)
 }
 
-/// The size of a page: 100 where none is asked for.
+/// The size of a page: 100 by default.
 pub(super) fn page_size(asked: i32) -> Result<usize> {
     match usize::try_from(asked) {
         Ok(0) => Ok(100),
@@ -208,7 +208,7 @@ impl CertificateService for Certificates {
         &self,
         _: Request<v1::WatchPendingRequest>,
     ) -> Result<Response<Self::WatchPendingStream>, Status> {
-        tracing::error!("a watch came past its own handler");
+        tracing::error!("a watch bypassed its own handler");
         Err(status(Error::internal()))
     }
 

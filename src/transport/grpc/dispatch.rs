@@ -1,5 +1,4 @@
-//! In front of the generated services: what every call gets, its deadline, the net under it, and
-//! the one method that has a body of its own.
+//! Dispatch to the generated services: call context, deadline, panic handling, and the one method with a custom body.
 
 use super::GrpcOptions;
 use super::call::Call;

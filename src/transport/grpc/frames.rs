@@ -1,5 +1,5 @@
-//! The body of a stream: messages in the frames of gRPC ("gRPC over HTTP/2", Responses), as they were encoded once
-//! for all streams. A stream that waits holds no buffer.
+//! The body of a stream: messages in the frames of gRPC ("gRPC over HTTP/2", Responses), encoded once for all streams.
+//! A waiting stream holds no buffer.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -15,7 +15,7 @@ use tonic::Status;
 /// Messages that are ready together leave together, up to about this many bytes.
 const TOGETHER: usize = 32 * 1024;
 
-/// A message behind its length, without compression.
+/// A length-prefixed message, without compression.
 pub(super) fn framed(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut frame = BytesMut::with_capacity(5 + length);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_is_told_after_what_came_before_it() {
+    async fn an_error_is_reported_after_what_came_before_it() {
         let items = vec![message("a"), Poll::Ready(Err(Status::unavailable("no")))];
         assert_eq!(frames(body(items)).await, ["b\"a\"", "\"14\""]);
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_stands_behind_its_length() {
+    fn a_message_is_length_prefixed() {
         assert_eq!(framed(&"hi".to_owned()).as_ref(), b"\0\0\0\0\x04\x0a\x02hi");
     }
 }

@@ -1,5 +1,5 @@
-//! What the framework refuses by itself, before any handler: it says so in a bare status, which gets
-//! the reason and the words of the contract here.
+//! Errors that the framework returns before any handler, as a bare status: this adds the reason and message of the
+//! contract.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::status::status;
@@ -8,7 +8,7 @@ use http::HeaderName;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-/// Tells which encodings are taken where one was refused (gRPC over HTTP/2, "Message-Encoding").
+/// Lists the accepted encodings if one was refused (gRPC over HTTP/2, "Message-Encoding").
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// The answer, with every detail of the contract where it was a bare refusal.
@@ -38,7 +38,7 @@ fn error(refused: &Status, path: &str) -> Option<Error> {
     match refused.code() {
         Code::Internal if message.contains("decode Protobuf") => Some(undecodable()),
         // Frames that are none, a message that is missing: no handler has seen them.
-        Code::Internal => Some(Error::bad_parameter(format!("This is no valid gRPC call. {message}"))),
+        Code::Internal => Some(Error::bad_parameter(format!("This is not a valid gRPC call. {message}"))),
         Code::OutOfRange if message.contains("message length too large") => {
             Some(Error::new(Reason::MessageTooLarge, message.trim_start_matches("Error, ")))
         }

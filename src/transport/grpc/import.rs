@@ -1,4 +1,4 @@
-//! `ImportCertificate` between the contract and the service.
+//! Translation of `ImportCertificate`.
 
 use super::certificates::{enabled, tags};
 use super::{call::Call, policy};

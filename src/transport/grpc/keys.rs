@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
-/// Answers the calls of one service.
+/// Handles the calls of one service.
 pub(super) struct Keys(pub(super) Service);
 
 /// The surroundings of a call, the key that it names, and the fields that follow.

@@ -1,5 +1,4 @@
-//! The middleware of the gRPC API: who calls, how long it took, and a line where something was to change, a secret to be
-//! read or a key to work.
+//! The middleware of the gRPC API: authentication, metrics and audit.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::GrpcOptions;
@@ -26,7 +25,7 @@ use tonic::body::Body;
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) principal: Principal,
-    /// `None` where no line will be written.
+    /// `None` if no line will be written.
     pub(super) record: Option<Arc<Mutex<AuditRecord>>>,
     /// Whether credentials were accepted.
     pub(super) is_known: bool,
@@ -147,7 +146,7 @@ impl Audit {
     }
 }
 
-/// The caller went away, and the call with him: what it had begun may be done all the same.
+/// The caller disconnected and the call was dropped: it may have taken effect.
 impl Drop for Audit {
     fn drop(&mut self) {
         if !self.told {

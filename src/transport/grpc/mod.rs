@@ -1,4 +1,4 @@
-//! The gRPC contract over the use cases: parse, ask, translate. Nothing behind it validates again.
+//! The gRPC API: parse, call the use case, translate. Nothing behind it validates again.
 
 mod admin;
 mod call;
@@ -160,7 +160,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    /// Answers a call of gRPC, or of gRPC-Web by way of its translation.
+    /// Handles a gRPC call, or a gRPC-Web one after translation.
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let middleware = self.0.clone();
         let streams = Method::of(request.uri().path()).streams;

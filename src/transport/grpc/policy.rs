@@ -1,4 +1,4 @@
-//! Policies between the contract and the domain.
+//! Translation of policies between the contract and the domain.
 
 use crate::domain::policy::{Action, IssuerParameters, KeyType, KeyUsage, LifetimeAction, Policy, Trigger};
 use crate::domain::policy_input::{LifetimeActionInput, MAX_KEY_USAGES, MAX_LIFETIME_ACTIONS, PolicyInput};

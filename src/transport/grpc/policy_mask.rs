@@ -18,7 +18,7 @@ pub(super) fn change(policy: v1::CertificatePolicy, paths: Option<&[String]>) ->
     for path in paths {
         keep(&mut kept, &input, path)?;
         if path == "x509_properties.validity_months" {
-            // A zero is what a message says without it; whoever names it is told what it may be.
+            // Zero means "not set" in a message; a mask that names it gets an error with the valid values.
             kept.validity_months = Some(input.validity_months.unwrap_or(0));
         }
     }

@@ -1,4 +1,4 @@
-//! Messages of the contract on their own, read as far as they are before a use case sees them: for `crate::fuzzing`.
+//! Parsing of messages without a use case, for `crate::fuzzing`.
 
 use super::keys::{encryption_algorithm, signature_algorithm};
 use super::management::Change;

@@ -1,4 +1,4 @@
-//! Answers: operations, certificates and issuers as the contract shows them.
+//! Responses: operations, certificates and issuers as messages of the contract.
 
 use super::policy::{self, time};
 use crate::domain::issuer::{Administrator, Organization};

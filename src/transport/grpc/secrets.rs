@@ -13,7 +13,7 @@ use crate::service::{Permit, SecretView, Service, VersionRef};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tonic::{Request, Response, Status};
 
-/// Answers the calls of one service.
+/// Handles the calls of one service.
 pub(super) struct Secrets(pub(super) Service);
 
 impl Secrets {

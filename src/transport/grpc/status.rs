@@ -1,4 +1,4 @@
-//! A domain error as a `google.rpc.Status`: the reason for programs, the message for people.
+//! Maps a domain error to a `google.rpc.Status`: the reason for programs, the message for people.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use crate::domain::{Detail, Error};

@@ -1,5 +1,5 @@
-//! An end for the streams of health and reflection: they have none of their own, and would hold up
-//! the stop of the server and the rotation of connections.
+//! Ends the streams of health and reflection, which otherwise never end and would delay shutdown and the rotation of
+//! connections.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::status::status;
@@ -55,7 +55,7 @@ async fn over(closing: CancellationToken, deadline: Option<Instant>) -> Error {
     tokio::select! {
         () = closing.cancelled() => {
             sleep(LAST_WORD).await;
-            Error::new(Reason::ServerDraining, "The server closes this stream. Open it again.")
+            Error::new(Reason::ServerDraining, "The server is closing this stream. Open it again.")
                 .retry_after(Duration::from_millis(500))
         }
         () = late => Error::new(Reason::DeadlineExceeded, "The deadline of the call passed."),

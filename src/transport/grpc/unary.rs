@@ -1,4 +1,4 @@
-//! Answers of one message, encoded before they leave: what waits for the caller to read then has a known length.
+//! Unary responses, encoded in advance, so that the bytes waiting for the client have a known length.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use crate::transport::listener::AnswerLength;

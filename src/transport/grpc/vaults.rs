@@ -9,7 +9,7 @@ use crate::proto::v1::{self, vault_service_server::VaultService};
 use crate::service::{AllVaults, NewVault, Service};
 use tonic::{Request, Response, Status};
 
-/// Answers the calls of one service.
+/// Handles the calls of one service.
 pub(super) struct VaultCalls(pub(super) Service);
 
 fn reply(vault: Vault) -> v1::Vault {

@@ -1,4 +1,4 @@
-//! `WatchPending`: the stream of the use case in messages that are encoded once for all streams.
+//! `WatchPending`: the stream of the use case as messages that are encoded once for all streams.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::Call;

@@ -1,4 +1,4 @@
-//! What one request holds of the budget, from its head to the last byte of its answer.
+//! The share of one request in the budget, from its head to the last byte of its response.
 
 use super::bodies::PIECE;
 use super::budget::{Charge, Holder, Overrun, Share};
@@ -19,7 +19,7 @@ const FIELD: usize = 104;
 #[derive(Clone, Debug)]
 pub struct Account(Arc<Open>);
 
-/// A place among those who make large answers; given up when it is dropped.
+/// A permit to make a large response; released on drop.
 #[derive(Debug)]
 pub struct Turn {
     _of_principal: Option<OwnedSemaphorePermit>,
@@ -42,7 +42,7 @@ pub(super) struct Open {
 
 #[derive(Debug)]
 struct State {
-    /// `None` where the request is not paid for: it may show credentials, and is refused otherwise.
+    /// `None` if the request is not paid for: it may show credentials, and is refused otherwise.
     charge: Option<Charge>,
     /// Whose request it is, since [`Account::identify`]; a proxy may send those of many principals on one connection.
     holder: Option<Arc<Holder>>,
@@ -150,22 +150,22 @@ impl Account {
         Ok(())
     }
 
-    /// The stream of this request has a limit of its own: nothing is held for it but what is on its way to the peer, and
-    /// so many bytes of what it was asked for.
+    /// The stream of this request has a limit of its own: nothing is held for it but what is on its way to the peer,
+    /// and so many bytes of its request.
     pub fn limited_elsewhere(&self, keeps: usize) {
         let mut state = self.0.state();
         state.fixed = keeps;
         state.settle();
     }
 
-    /// What was read of the body is held no longer, and what still comes of it will be thrown away.
+    /// The part of the body that was read is released, and the rest will be discarded.
     pub fn release_body(&self) {
         let mut state = self.0.state();
         state.answered = true;
         state.settle();
     }
 
-    /// Waits for a place among those who make answers that may be large.
+    /// Waits for a permit to make a response that may be large.
     pub async fn turn(&self) -> Turn {
         let holder = self.0.state().holder.clone();
         // The semaphores are never closed.
@@ -184,7 +184,7 @@ impl Account {
         if state.answered { Ok(()) } else { state.grow(bytes) }
     }
 
-    /// The answer is there: what the request took is over. Why it may not be sent, if it may not.
+    /// The response is ready, and the request is released. Returns why the response may not be sent, if so.
     pub(super) fn answered(&self) -> Result<(), Overrun> {
         let mut state = self.0.state();
         (state.head, state.answered) = (0, true);
@@ -209,8 +209,8 @@ impl Account {
         self.0.connection.budget.count_refusal(cause);
     }
 
-    /// Whether the refusal may have a body, for which nothing is left to pay. Few of a connection may at a time, and none
-    /// that has shown no credentials: a head is not held for its reader.
+    /// Whether the refusal may have a body, for which nothing is left to pay. Few of a connection may at a time, and
+    /// none that has shown no credentials: a head is not held for its reader.
     pub(super) fn may_explain(&self) -> bool {
         let mut state = self.0.state();
         if state.anonymous {

@@ -1,4 +1,4 @@
-//! Who may connect: the limits on open connections, and the counters of what happened to the others.
+//! Admission of connections: limits on open ones, and counters of refused ones.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

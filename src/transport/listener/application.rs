@@ -1,5 +1,5 @@
-//! The application behind a connection: each request gets the facts of its connection and an account of what it holds;
-//! what is above a limit is refused here, for all APIs.
+//! The application behind a connection: each request gets its connection info and a budget account; requests above a
+//! limit are refused here, for both APIs.
 
 use super::account::Account;
 use super::bodies::{AnswerBody, RequestBody};
@@ -119,7 +119,7 @@ impl Refusing {
     }
 }
 
-/// Runs the tasks of HTTP/2 streams where the stop of the server can wait for them, and unread answers can end them.
+/// Runs the tasks of HTTP/2 streams so that shutdown can wait for them, and unread responses can end them.
 #[derive(Clone)]
 pub(super) struct Tracked(pub(super) TaskTracker);
 

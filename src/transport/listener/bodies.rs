@@ -1,4 +1,4 @@
-//! The bodies of requests and answers, whose bytes are counted while the server holds them.
+//! Bodies of requests and responses, whose bytes are counted while the server holds them.
 
 use super::account::Account;
 use super::budget::{Charge, Overrun};

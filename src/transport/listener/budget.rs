@@ -1,5 +1,5 @@
-//! How many bytes of the process requests and their answers may hold, in sum: for everybody, for one principal, for
-//! all anonymous requests, and for the anonymous requests of one peer.
+//! Limits on the total bytes that requests and responses may hold: for the process, one principal, all anonymous
+//! requests, and the anonymous requests of one peer.
 
 use crate::domain::{Error, Reason, duration};
 use serde::{Deserialize, Serialize};
@@ -83,16 +83,17 @@ impl Overrun {
         (Self::Streams, "streams"),
     ];
 
-    /// The limit as the caller is told of it.
+    /// The limit, as described to the caller.
     pub fn error(self) -> Error {
         let message = match self {
-            Self::Process => "The server holds as many bytes of requests and answers as it may.",
+            Self::Process => "The server has reached its limit on the bytes of requests and responses in memory.",
             Self::Principal => {
-                "The requests and unread answers of this caller hold as many bytes as they may. Read the answers of \
-                 open requests first."
+                "The requests and unread responses of this caller have reached the limit on bytes in memory. Read the \
+                 responses of open requests first."
             }
             Self::Anonymous | Self::Peer => {
-                "Requests without credentials hold as many bytes as they may. Send credentials, or try again later."
+                "Requests without credentials have reached the limit on bytes in memory. Send credentials, or try \
+                 again later."
             }
             Self::Streams => {
                 "This connection has too many open requests without credentials. Send credentials, or wait for the \
@@ -158,7 +159,7 @@ impl Charge {
         Ok(Self { share: Arc::clone(share), bytes })
     }
 
-    /// For bytes that are held already: counts them even above the limit, so that what comes next is refused.
+    /// For bytes that are already held: counts them even above the limit, so that the next ones are refused.
     pub(super) fn force(share: &Arc<Share>, bytes: usize) -> Self {
         share.force(bytes);
         Self { share: Arc::clone(share), bytes }
@@ -211,7 +212,7 @@ pub struct BudgetStats {
     pub anonymous_connections: u64,
     /// Requests that were refused, in the order of [`Overrun::ALL`].
     pub refused: [u64; 5],
-    /// Answers that were ended because nobody read them.
+    /// Responses that were ended because they were not read.
     pub stalled: u64,
     /// Connections closed because of unread answers.
     pub stalled_connections: u64,

@@ -1,4 +1,4 @@
-//! The life of one connection: handshake, requests, and an end that comes in time.
+//! One connection: handshake, requests, and an end within bounded time.
 
 use super::admission::Permit;
 use super::application::{App, Tracked};
@@ -139,7 +139,7 @@ where
         ended = &mut http => log_end(&info, ended),
         () = grace(options, &info, drained) => {
             counters.cut.fetch_add(1, Relaxed);
-            tracing::debug!(connection = id, %peer, "Cut a connection that did not end in its grace");
+            tracing::debug!(connection = id, %peer, "Cut a connection that did not end within its grace period");
         }
     }
 }
@@ -153,7 +153,7 @@ async fn grace(options: &ListenerOptions, info: &ConnectionInfo, drained: bool) 
     }
 }
 
-/// The TLS handshake. A peer that speaks plain HTTP is told so in words, since a TLS alert shows as noise there.
+/// The TLS handshake. A peer that speaks plain HTTP gets an HTTP error, since a TLS alert would appear as garbage.
 async fn handshake(mut tcp: TcpStream, tls: &TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
     let mut first = [0];
     // A TLS record of a handshake begins with 0x16 (RFC 8446 section 5.1), a request line with a letter.

@@ -1,4 +1,4 @@
-//! The connections of a port as its budget sees them: who is behind each, what it has open, and which of them must go.
+//! The connections of a port for its budget: the caller of each, its open requests, and which connection to close.
 
 use super::account::{Open, Stall};
 use super::budget::{Budget, Holder, Share};
@@ -76,7 +76,7 @@ impl Connection {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
     }
 
-    /// Ends the answers that nobody has read of for `patience`, and the connection where there are too many.
+    /// Ends the responses that were not read for `patience`, and the connection if there are too many.
     fn sweep(&self, patience: Duration) {
         let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         let answers: Vec<Arc<Open>> = {
@@ -101,7 +101,7 @@ impl Connection {
             self.budget.counters.stalled_connections.fetch_add(1, Relaxed);
             self.cut.cancel();
         }
-        tracing::debug!(connection = self.id, peer = %self.address, stalled, "Ended answers that nobody reads");
+        tracing::debug!(connection = self.id, peer = %self.address, stalled, "Ended responses that nobody was reading");
     }
 }
 
@@ -170,7 +170,7 @@ impl Connections {
         }
     }
 
-    /// How long to wait for room; `None` where there is some.
+    /// How long to wait for room; `None` if there is some.
     fn make_room(&self) -> Option<Duration> {
         let options = &self.budget.options;
         let open = self.tables();

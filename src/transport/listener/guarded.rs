@@ -1,4 +1,4 @@
-//! A byte stream that does not wait for ever: for an HTTP/2 preface that never comes, and for a peer that never reads.
+//! A byte stream with timeouts: for an HTTP/2 preface that never arrives, and for a peer that never reads.
 
 use super::connections::Connection;
 use std::future::Future;
@@ -44,7 +44,7 @@ impl<T> Guarded<T> {
         Self { inner, opening, write_timeout, stalled: None, connection, read: 0, read_waits: false }
     }
 
-    /// Fails a write that has been pending for too long; any progress starts the time anew.
+    /// Fails a write that has been pending for too long; any progress restarts the timer.
     fn watch_write<R>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if result.is_ready() {
             if self.stalled.take().is_some() && std::mem::take(&mut self.read_waits) {
@@ -73,7 +73,7 @@ impl<T: AsyncRead + Unpin> Guarded<T> {
     /// Reads no more than may be handled at once.
     fn paced_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let anonymous = self.connection.is_anonymous();
-        // Nobody gets to ask for more who does not read what he has got.
+        // A peer that does not read its responses may not send more requests.
         if anonymous && self.stalled.is_some() {
             self.read_waits = true;
             return Poll::Pending;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_preface_that_drips_is_cut_at_the_deadline() {
+    async fn a_slow_preface_is_cut_at_the_deadline() {
         let (mut peer, mut ours) = guarded(64);
         let drip = tokio::spawn(async move {
             for byte in PREFACE {

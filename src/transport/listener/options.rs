@@ -1,11 +1,11 @@
-//! The settings of the port, with the values that are shipped and why they are what they are.
+//! The settings of the port, with their defaults and the reasons for them.
 
 use super::budget::BudgetOptions;
 use crate::domain::duration;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How connections are accepted, kept and ended. `Default` has the values that are shipped.
+/// How connections are accepted, kept and ended.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerOptions {
@@ -21,11 +21,11 @@ pub struct ListenerOptions {
     /// long an HTTP/1 connection may stay idle between requests. Default 15 s.
     #[serde(with = "duration")]
     pub header_timeout: Duration,
-    /// How long a peer may leave our bytes unread before the connection is cut, and how long an answer may wait for
+    /// How long a peer may leave sent bytes unread before the connection is cut, and how long a response may wait for
     /// its peer to read before it is ended. Default 60 s.
     #[serde(with = "duration")]
     pub write_timeout: Duration,
-    /// The largest head of a request, in bytes. HTTP/2 is told so in SETTINGS; HTTP/1 answers 431. Default 16 KiB,
+    /// The largest head of a request, in bytes. HTTP/2 announces it in SETTINGS; HTTP/1 answers 431. Default 16 KiB,
     /// never below 8 KiB.
     pub max_header_bytes: u32,
     /// The most fields that the head of a request may have; one more is answered 431. Default 100.
@@ -39,27 +39,27 @@ pub struct ListenerOptions {
     /// A ping that is not answered in this time ends the connection. Default 20 s.
     #[serde(with = "duration")]
     pub keepalive_timeout: Duration,
-    /// Streams that we reset because of the peer's faults, before the connection is ended (RUSTSEC-2024-0003).
-    /// Default 1024; clients that cancel many streams honestly come near a lower one.
+    /// Streams that the server resets because of the peer's errors, before the connection is ended (RUSTSEC-2024-0003).
+    /// Default 1024; well-behaved clients that cancel many streams could reach a lower one.
     pub max_local_error_resets: usize,
-    /// Streams that the peer opened and reset before we saw them, before the connection is ended (rapid reset,
+    /// Streams that the peer opened and reset before they were accepted, before the connection is ended (rapid reset,
     /// CVE-2023-44487). Default 100.
     pub max_pending_accept_resets: usize,
-    /// The age at which a connection is asked to go, 10 % more or less, so that clients spread over replicas again.
+    /// The age at which a connection is asked to close, plus or minus 10 %, so that clients spread over replicas again.
     /// Default 30 min.
     #[serde(with = "duration")]
     pub max_age: Duration,
-    /// What an aged connection gets to finish its requests in. Default 60 s.
+    /// The time that an aged connection has to finish its requests. Default 60 s.
     #[serde(with = "duration")]
     pub age_grace: Duration,
-    /// What connections get to finish their requests in when the server stops. Default 15 s; watch streams end over
+    /// The time that connections have to finish their requests at shutdown. Default 15 s; watch streams end over
     /// the first ten of them.
     #[serde(with = "duration")]
     pub drain: Duration,
-    /// After this long the server's stop does not wait for anything any more. Default 30 s.
+    /// After this time shutdown no longer waits for anything. Default 30 s.
     #[serde(with = "duration")]
     pub hard_stop: Duration,
-    /// What requests and their answers may make the server hold.
+    /// Limits on the memory of requests and responses.
     pub budget: BudgetOptions,
 }
 

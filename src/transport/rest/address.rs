@@ -1,4 +1,4 @@
-//! The address of a request: path and query as Key Vault's clients write them, decoded once.
+//! The path and query of a request, as Key Vault's clients write them, decoded once.
 
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_nobody_reads_may_stand_twice() {
+    fn an_unused_parameter_may_be_repeated() {
         let uri = "/certificates?api-version=7.4&x=1&x=2&maxresults=3".parse().unwrap();
         assert_eq!(Address::of(&uri).repeated(), None);
         let uri = "/certificates?api-version=7.4&maxresults=3&MaxResults=3".parse().unwrap();

@@ -1,4 +1,4 @@
-//! Answers: the headers that every one of them has, and the few that some have.
+//! Responses: the headers that all of them have, and those of some.
 
 use super::super::host::Host;
 use axum::body::Body;
@@ -63,7 +63,7 @@ impl Answer {
         self.0.headers_mut().insert(name, value);
     }
 
-    /// Tells a client that the operation is not over.
+    /// Sent while the operation is in progress.
     pub(super) fn poll_again(mut self) -> Self {
         self.header(RETRY_AFTER, POLL_INTERVAL);
         self

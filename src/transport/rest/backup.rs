@@ -24,7 +24,7 @@ pub(super) async fn backup(call: &Call<'_>, name: &str) -> Result<Answer, Failur
 pub(super) async fn restore(call: &Call<'_>, body: &mut Body) -> Result<Answer, Failure> {
     let RestoreBody { value } = call.backup_body(body).await?;
     let Some(value) = value.filter(|value| !value.is_empty()) else {
-        return Err(Error::field("value", "It is required: the value that a backup answered.").into());
+        return Err(Error::field("value", "It is required: the value that a backup returned.").into());
     };
     let Some(bytes) = base64::decode(value.trim().as_bytes()) else {
         return Err(Error::new(Reason::MalformedBackup, "Backup blob is corrupt.").into());

@@ -28,8 +28,8 @@ const MAX_TREE: usize = 10_000;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads a body of up to `limit` bytes as `T`. No body is an empty object: the clients send none where they have nothing
-/// to say.
+/// Reads a body of up to `limit` bytes as `T`. No body is an empty object: the clients send none where they have
+/// nothing to say.
 pub(super) async fn read<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
     body: &mut Body,
@@ -62,7 +62,7 @@ pub(super) async fn discard(body: &mut Body) {
             left = rest;
         }
     };
-    // Whoever is slower than this does not read the answer either.
+    // A client that is slower than this would not read the response either.
     let _ = tokio::time::timeout(DISCARD_TIME, throw_away).await;
 }
 
@@ -108,7 +108,7 @@ fn append(collected: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
     collected.extend_from_slice(data);
 }
 
-/// Reads a document. A byte order mark in front is borne (RFC 8259 section 8.1): editors of Windows write one.
+/// Reads a document. A leading byte order mark is accepted (RFC 8259 section 8.1): Windows editors write one.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     match document(bytes) {
@@ -146,7 +146,7 @@ fn is_duplicate(error: &serde_json::Error) -> bool {
     error.classify() == Category::Data && error.to_string().starts_with("duplicate field")
 }
 
-/// The words of JSON for what the parser calls by the names of Rust.
+/// JSON terms for the Rust types in the parser's messages.
 fn in_json(expected: &str) -> &str {
     match expected {
         "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
@@ -177,7 +177,7 @@ fn refusal(error: &serde_json::Error, member: String) -> Failure {
             let the = if member.is_empty() { "The" } else { "the" };
             format!("{what}{the} body of the request has the wrong type{place}: {expected} is expected.")
         }
-        Category::Eof => format!("The body of the request is not complete JSON: it ends{place}."),
+        Category::Eof => format!("The body of the request is incomplete JSON: it ends{place}."),
         Category::Syntax | Category::Io => format!("The body of the request is not valid JSON{place}."),
     };
     Error::bad_parameter(message).into()
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_nulls_and_duplicates_are_borne() {
+    fn unknown_members_nulls_and_duplicates_are_accepted() {
         let sample: Sample = parse(br#"{"a":1,"b":[{}],"pwd":null,"a":2}"#).unwrap();
         assert_eq!(sample, Sample { a: Some(2), pwd: None });
     }
@@ -257,7 +257,7 @@ mod tests {
             "{}",
             message("{\"pwd\": hunter2}")
         );
-        assert!(message("{\"a\": 1").contains("not complete JSON: it ends at line 1, column 7"));
+        assert!(message("{\"a\": 1").contains("incomplete JSON: it ends at line 1, column 7"));
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_borne_and_nothing_may_follow() {
+    fn a_byte_order_mark_is_accepted_and_nothing_may_follow() {
         let sample: Sample = parse("\u{feff} {\"a\":1} \n".as_bytes()).unwrap();
         assert_eq!(sample.a, Some(1));
         for bad in ["{} {}", "{}]", "{}\0", "\u{feff}\u{feff}{}", "{\"a\":1,}"] {

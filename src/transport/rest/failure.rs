@@ -1,4 +1,4 @@
-//! What is answered where a request is refused: the status and the error body of Key Vault.
+//! Error responses: the status and the error body of Key Vault.
 
 use super::super::errors::row;
 use super::super::headers::ENCODED;
@@ -85,7 +85,7 @@ impl Failure {
         Self::new(
             StatusCode::NOT_FOUND,
             "NotFound",
-            "This server answers nothing at this path. docs/api.md lists the paths.",
+            "This server has nothing at this path. docs/api.md lists the paths.",
         )
     }
 

@@ -1,4 +1,4 @@
-//! The way of one request through the gateway, and the net under it.
+//! Request pipeline: authentication, routing, dispatch, panic handling.
 
 use super::super::actions::required;
 use super::super::audit::AuditRecord;
@@ -142,7 +142,7 @@ impl Line<'_> {
     }
 }
 
-/// The caller went away, and the request with him: what it had begun may be done all the same.
+/// The caller disconnected and the request was dropped: it may have taken effect.
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         if !self.told {
@@ -297,7 +297,10 @@ impl Gateway {
 
 fn out_of_time(limit: Duration) -> Error {
     let limit = duration::to_text(limit);
-    Error::new(Reason::DeadlineExceeded, format!("The request was not done within {limit}, the limit of this server."))
+    Error::new(
+        Reason::DeadlineExceeded,
+        format!("The request did not complete within {limit}, the limit of this server."),
+    )
 }
 
 /// Whether many answers of this kind, which may be large, must not be in the making at once.
@@ -316,8 +319,8 @@ fn is_large(endpoint: Endpoint) -> bool {
     )
 }
 
-/// Whether this is the path of a gRPC method. Its content type was not one of gRPC's, or it would not be here: clients of
-/// the Connect protocol send `application/json` or `application/proto`.
+/// Whether this is the path of a gRPC method. Its content type was not one of gRPC's, or it would not be here: clients
+/// of the Connect protocol send `application/json` or `application/proto`.
 fn is_grpc(path: &str) -> bool {
     let mut parts = path.trim_start_matches('/').split('/');
     let service = parts.next().unwrap_or_default();
@@ -330,7 +333,7 @@ fn noted(record: &Mutex<AuditRecord>, note: impl FnOnce(&mut AuditRecord)) {
     note(&mut record.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Whether what stands in the place of a name is one.
+/// Checks the value in the place of a name.
 fn is_name(path: &str, text: &str) -> bool {
     if path.contains("{issuer_name}") { IssuerName::parse(text).is_ok() } else { CertificateName::parse(text).is_ok() }
 }

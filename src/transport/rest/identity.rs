@@ -1,6 +1,6 @@
-//! Tokens for programs that only take them from a chain of credentials: the identity endpoint of App Service, and a
-//! token endpoint of OAuth 2.0 with its metadata. Both check the token that the caller brought and answer that same
-//! token: nothing is made, kept or logged. They come before the challenge, and know no vault.
+//! Tokens for programs that only support credential chains: the identity endpoint of App Service, and an OAuth 2.0
+//! token endpoint with its metadata. Both check the token that the caller sent and return that same token: nothing is
+//! issued, stored or logged. They are served before authentication, and belong to no vault.
 
 mod app_service;
 mod form;
@@ -43,7 +43,7 @@ pub(super) enum Endpoint {
     Metadata,
     /// The key set that the metadata names. It is empty: tokens are no JWTs.
     Keys,
-    /// The page that the metadata names. Nobody signs in here with a browser.
+    /// The sign-in page that the metadata names. It is not supported.
     Authorize,
 }
 
@@ -98,7 +98,7 @@ fn is_tenant(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// One request for a token or for what is known of this place.
+/// One request for a token or for metadata.
 pub(super) struct Asked<'a> {
     pub(super) parts: &'a Parts,
     pub(super) options: &'a RestOptions,
@@ -139,7 +139,7 @@ impl Asked<'_> {
         (plain && self.options.auth.accepts(token.as_bytes()).as_ref().is_some_and(known)).then_some(token)
     }
 
-    /// Whether this server is what the token is asked for. A token must not go where it does not belong: the program
+    /// Whether the token is requested for this server. A token must not be sent elsewhere: the program
     /// sends it to whatever it names here. In development tokens are worth nothing, and any place will do.
     fn is_ours(&self, resource: &str) -> bool {
         if matches!(self.options.auth, Auth::Development) {

@@ -117,7 +117,9 @@ async fn owner(call: &Call<'_>, name: &str, what: &str) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(error) if error.reason == Reason::CertificateNotFound => Err(Error::new(
             Reason::NotSupported,
-            format!("{what} of their own are not kept here: create or import a certificate named {name} instead."),
+            format!(
+                "{what} without a certificate are not supported: create or import a certificate named {name} instead."
+            ),
         )
         .into()),
         Err(error) => Err(error.into()),
@@ -163,7 +165,7 @@ fn required(member: &str) -> Error {
     Error::field(member, "It is required.")
 }
 
-/// A member in base64url; padding and the other alphabet are borne.
+/// A member in base64url; padding and the standard alphabet are accepted.
 pub(super) fn bytes(member: &str, text: Option<String>) -> Result<Zeroizing<Vec<u8>>, Error> {
     let text = Zeroizing::new(text.ok_or_else(|| required(member))?);
     let bytes = base64::decode(text.as_bytes()).map(Zeroizing::new);

@@ -1,5 +1,5 @@
-//! The routes of the secret and key views: what is answered, and Key Vault's writes, which a
-//! certificate's secret and key refuse (contract section 9).
+//! The routes of the secret and key views, including Key Vault's writes, which are refused for the secret and key of a
+//! certificate (contract section 9).
 
 use super::routes::{Endpoint, Route, at};
 use crate::domain::KeyOperation;

@@ -1,8 +1,7 @@
 //! The Key Vault API: the REST API of Azure Key Vault certificates over the use cases.
 //!
-//! Every request goes the same way: credentials, host, address, version, route, body, use case,
-//! answer. The challenge comes before everything else, in every mode (contract rule 9); only the places
-//! where a program gets its token are before it.
+//! Every request passes the same stages: credentials, host, path, version, route, body, use case, response.
+//! Authentication comes first in every mode (contract rule 9), except on the token paths.
 
 mod address;
 mod answer;

@@ -1,5 +1,5 @@
-//! Reads JSON into structs by the names of their members only, and knows the member at which that failed. Left to
-//! itself serde also fills a struct from an array, by position.
+//! Deserializes structs from JSON objects only, and reports the member that failed. By default serde also fills a
+//! struct from an array, by position.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};

@@ -1,4 +1,4 @@
-//! Bodies of requests on their own, read as far as they are before a use case sees them: for `crate::fuzzing`.
+//! Parsing of request bodies without a use case, for `crate::fuzzing`.
 
 use super::body;
 use super::material::{bytes, encryption_algorithm, signature_algorithm};

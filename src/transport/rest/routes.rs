@@ -1,5 +1,5 @@
-//! What is answered where. The table is the router: a request is matched against it from top to
-//! bottom, and a test holds it against the contract of the gRPC API.
+//! The route table. A request is matched against it from top to bottom, and a test compares it with the `rest` options
+//! of the gRPC contract.
 
 use super::failure::Failure;
 use super::material_routes::MATERIAL_ROUTES;
@@ -65,7 +65,8 @@ pub struct Route {
     pub endpoint: Endpoint,
 }
 
-/// The routes of certificates; `issuers`, `contacts` and `restore` win over names, and named parts win over versions (contract section 4).
+/// The routes of certificates; `issuers`, `contacts` and `restore` win over names, and named parts win over versions
+/// (contract section 4).
 pub static ROUTES: [Route; 31] = [
     at(Method::GET, "/certificates/issuers", Endpoint::ListIssuers),
     at(Method::GET, "/certificates/issuers/{issuer_name}", Endpoint::GetIssuer),
@@ -107,7 +108,7 @@ pub(super) const fn at(method: Method, path: &'static str, endpoint: Endpoint) -
     Route { method, path, endpoint }
 }
 
-/// A route with what stands in the place of its `{...}`, in order; empty where it has fewer.
+/// A route with the values of its `{...}`, in order; empty if it has fewer.
 #[derive(Debug)]
 pub(super) struct Match<'a> {
     pub(super) endpoint: Endpoint,

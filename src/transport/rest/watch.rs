@@ -68,7 +68,7 @@ pub(super) async fn watch(call: &Call<'_>, name: &str) -> Result<Answer, Failure
 fn events(items: WatchStream, links: Links) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send {
     let opening = futures_util::stream::once(std::future::ready(Bytes::from_static(OPENING)));
     let mut failed = false;
-    // The end without an error is told too: a browser would take it for a lost connection.
+    // An end without an error is sent too: a browser would take it for a lost connection.
     let items = items.map(Some).chain(futures_util::stream::once(std::future::ready(None)));
     let told = items.filter_map(move |item| {
         let event = match item {

@@ -1,4 +1,4 @@
-//! The certification authority of a development server: two files in its folder, made at the first start.
+//! The CA of a development server: two files in its folder, created at the first start.
 
 use super::{TlsError, read};
 use der::{DecodePem, Encode};
@@ -245,7 +245,7 @@ mod tests {
         fs::copy(other.path().join(CERTIFICATE), one.path().join(CERTIFICATE)).unwrap();
         assert!(problem(now()).contains("does not belong to the key"));
         fs::write(one.path().join(CERTIFICATE), "hello").unwrap();
-        assert!(problem(now()).contains("holds no certificate"));
+        assert!(problem(now()).contains("contains no PEM certificate"));
         fs::write(one.path().join(CERTIFICATE), own).unwrap();
         fs::remove_file(one.path().join(KEY)).unwrap();
         assert!(problem(now()).contains("is missing"));

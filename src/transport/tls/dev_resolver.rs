@@ -1,4 +1,4 @@
-//! The certificates that a development server shows: made on demand, renewed before they end.
+//! The TLS certificates of a development server: made on demand, renewed before they expire.
 
 use super::{DevCa, TlsError};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use time::{Duration, OffsetDateTime};
 
 const RENEW_BEFORE: Duration = Duration::days(30);
-/// Names come from whoever connects; past this many the memory of them starts anew.
+/// Names come from untrusted clients; past this many the cache is cleared.
 const MAX_NAMES: usize = 1000;
 
 /// Chooses the certificate for a handshake.
@@ -17,7 +17,7 @@ const MAX_NAMES: usize = 1000;
 /// The usual one is for `localhost`, `*.localhost`, the base domain, `*.` under it, `127.0.0.1` and `::1`. A client
 /// that asks for a name under one of the two domains gets a certificate for exactly that name, because OpenSSL, and so
 /// Python and curl, accept no wildcard directly under a top-level domain such as `*.localhost`. A certificate with
-/// fewer than 30 days left is made anew at the next handshake; nothing needs to run in the background.
+/// fewer than 30 days left is replaced at the next handshake; nothing needs to run in the background.
 pub struct DevCertificates {
     ca: DevCa,
     domains: Vec<String>,
@@ -83,7 +83,7 @@ impl DevCertificates {
 impl ResolvesServerCert for DevCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let found = self.for_name(hello.server_name());
-        found.inspect_err(|error| tracing::error!(%error, "No certificate for a handshake")).ok()
+        found.inspect_err(|error| tracing::error!(%error, "Could not make a certificate for a TLS handshake")).ok()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The certificate of the port from two files, read again when they change: a renewal needs no restart.
+//! The server certificate from two files, reloaded when they change, so a renewal needs no restart.
 
 use super::{TlsError, read};
 use rustls::crypto::aws_lc_rs;
@@ -44,7 +44,7 @@ impl FileCertificates {
         Ok(true)
     }
 
-    /// When the leaf ends, in seconds since 1970; `None` where it cannot be read.
+    /// When the leaf ends, in seconds since 1970; `None` if it cannot be read.
     pub fn not_after(&self) -> Option<i64> {
         let leaf = x509_cert::Certificate::from_der(self.current().cert.first()?).ok()?;
         i64::try_from(leaf.tbs_certificate().validity().not_after.to_unix_duration().as_secs()).ok()
@@ -140,12 +140,12 @@ mod tests {
             write(folder.path(), chain, key);
             load(folder.path()).unwrap_err().to_string()
         };
-        assert!(problem("", &key).ends_with("tls.crt holds no certificate in PEM form"));
-        assert!(problem(&chain, "").ends_with("tls.key holds no private key in PEM form"));
+        assert!(problem("", &key).ends_with("tls.crt contains no PEM certificate"));
+        assert!(problem(&chain, "").ends_with("tls.key contains no PEM private key"));
         write(folder.path(), &chain, &key);
         fs::set_permissions(folder.path().join("tls.key"), fs::Permissions::from_mode(0o644)).unwrap();
         let message = load(folder.path()).unwrap_err().to_string();
-        assert!(message.contains("everybody may use") && message.contains("chmod o-rwx"), "{message}");
+        assert!(message.contains("everyone can access") && message.contains("chmod o-rwx"), "{message}");
         fs::remove_file(folder.path().join("tls.key")).unwrap();
         assert!(load(folder.path()).unwrap_err().to_string().contains("tls.key: No such file"));
     }

@@ -1,5 +1,5 @@
-//! The description of this API (`src/transport/rest/openapi.json`): every example in it is played against a service, in
-//! the order of a story, and what is answered has to be the example, but for what differs from run to run.
+//! The description of this API (`src/transport/rest/openapi.json`): every example in it is sent to a service, in the
+//! order of a story, and the response must match the example, except for values that vary.
 
 mod story;
 
@@ -226,7 +226,7 @@ impl Stage<'_> {
         if problems.is_empty() { Ok(()) } else { Err(problems.join("\n  ")) }
     }
 
-    /// Where an answer is not the example; the order of members is not told by it.
+    /// Where a response differs from the example; the order of members is ignored.
     fn differences(&self, shown: &str, answered: &str) -> Vec<String> {
         let side = Side { host: &self.host };
         let found = compare::bodies(&Tree::read(&side.named(shown)), &Tree::read(&side.named(answered)));

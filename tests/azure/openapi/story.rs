@@ -1,4 +1,4 @@
-//! The order in which the examples of the description are played: each finds the state that the ones before it made.
+//! The order in which the examples of the description run: each depends on the state that the previous ones made.
 
 pub(super) enum Scene {
     /// An operation, and the name of its example; a success without a body has none.

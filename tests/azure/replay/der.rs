@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 /// From here on a number or a string of bytes is random, not a choice.
 const LONG: usize = 16;
 
-/// The structure of DER in base64; `None` where it is neither.
+/// The structure of DER in base64; `None` if it is neither.
 pub(super) fn structure(text: &str) -> Option<String> {
     let der = STANDARD.decode(text).ok()?;
     let mut out = String::new();

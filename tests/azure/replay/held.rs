@@ -1,5 +1,5 @@
-//! A store that gives out no work while it is held: what Key Vault takes seconds for is done here in
-//! milliseconds, and the recordings look at it in between.
+//! A store that can hold back due work: what takes Key Vault seconds takes milliseconds here, and the recordings poll
+//! in between.
 
 use crate::around::{Around, store_around};
 use async_trait::async_trait;

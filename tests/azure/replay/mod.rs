@@ -15,7 +15,7 @@ use play::Seen;
 use std::collections::BTreeSet;
 
 #[tokio::test]
-async fn recorded_exchanges_are_answered_alike_but_for_the_differences_that_are_told() {
+async fn recorded_exchanges_get_the_same_answers_except_for_the_listed_differences() {
     let mut seen = Seen::new();
     node::play(&mut seen).await;
     newer::play(&mut seen).await;

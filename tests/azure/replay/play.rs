@@ -1,4 +1,4 @@
-//! One play: recorded exchanges are sent to a service of their own, in the order of the recording, and what differs is
+//! One replay: recorded exchanges are sent to a separate service, in the order of the recording, and differences are
 //! noted.
 
 use super::compare::{self, Difference, HEADERS, Side};

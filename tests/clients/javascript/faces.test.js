@@ -48,7 +48,7 @@ test("a PFX goes in and comes out with its key, for every kind of key", async ()
 });
 
 test("PEM goes in raw, plain and with an encrypted key, and comes out as PEM", async () => {
-    // The SDK drops the policy of an import, so the server tells the form by the content.
+    // The SDK drops the policy of an import, so the server detects the format from the content.
     for (const [name, passphrase] of [["js-pem-plain"], ["js-pem-sealed", "secret"]]) {
         const bundle = new Bundle("pem", "P-256");
         const more = { ...PEM, password: passphrase };

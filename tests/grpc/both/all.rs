@@ -362,7 +362,7 @@ async fn every_method_with_a_uri_answers_and_refuses_alike() {
     macro_rules! play {
         ($($scenario:expr),+ $(,)?) => {$(
             let server = Server::start().await;
-            // One that fails says so; the others are played all the same.
+            // A failure is reported; the others still run.
             match AssertUnwindSafe(compare(&server, $scenario)).catch_unwind().await {
                 Ok(compared) => seen.push(compared),
                 Err(_) => failed.push(stringify!($scenario)),

@@ -1,5 +1,5 @@
-//! One API of the server, as a caller uses it: the same words whichever it is. Everything that it says is written
-//! down, so that two APIs can be compared.
+//! One API of the server, as a caller uses it: the same interface for both. All responses are recorded, so that the
+//! APIs can be compared.
 #![expect(clippy::disallowed_types, reason = "a client sees tonic::Status")]
 
 use super::heard::{Calls, HeardChannel, HeardRest};

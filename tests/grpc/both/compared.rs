@@ -1,4 +1,4 @@
-//! Two runs of a scenario beside each other, with names in the place of what no test can know.
+//! Two runs of a scenario side by side, with placeholders for values that vary.
 
 use super::api::{Api, Refused, Said, Side, Step};
 use super::translated::GRPC_ALONE;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// What a comparison saw.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// What only the gRPC API told.
+    /// Members that only the gRPC API returned.
     pub(super) left_out: BTreeSet<&'static str>,
     /// The methods that were compared, and whether they succeeded.
     pub(super) methods: BTreeSet<(String, bool)>,

@@ -1,5 +1,4 @@
-//! Which methods of the contract were called: over gRPC as the calls say it, over REST as the `rest` options of the
-//! contract say it of their URIs.
+//! Which methods of the contract were called: over gRPC by method, over REST by the `rest` options of the contract.
 
 use crate::rest::{Reply, Rest};
 use certmint::proto::rest_options;

@@ -61,7 +61,7 @@ impl Api<'_> {
         }
         if list.is_unordered() {
             let told: Vec<String> = self.transcript.iter().map(|step| format!("{:?}", step.said)).collect();
-            // A version was told of when it was made.
+            // A version was reported when it was created.
             all.sort_by_key(|item| {
                 let id = item["id"].as_str().or(item["kid"].as_str()).unwrap().rsplit('/').next().unwrap();
                 told.iter().position(|said| said.contains(id))

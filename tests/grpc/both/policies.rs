@@ -1,4 +1,4 @@
-//! The policies that are asked for, in the words of either API.
+//! The policies of the tests, in the format of either API.
 
 use crate::requests::policy;
 use certmint::proto::v1::*;

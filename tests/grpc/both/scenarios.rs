@@ -1,5 +1,5 @@
-//! The scenarios of the documents, step by step. The REST answers are held to the letter in
-//! `tests/azure`; here the gRPC API has to say the same.
+//! The scenarios of the documents, step by step. The REST responses are compared exactly in `tests/azure`; here the
+//! gRPC API must match.
 
 use super::api::{Api, Said, csr, request_id, version};
 use super::compared::compare;

@@ -1,5 +1,5 @@
-//! What the gRPC API answers in the words of the REST API. What REST has no member for is left
-//! out here, and named: [`GRPC_ALONE`] is the whole list.
+//! gRPC responses translated to those of the REST API. Members that REST lacks are left out here, and listed:
+//! [`GRPC_ALONE`] is the whole list.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -1,4 +1,4 @@
-//! Bodies and messages that are none, or too much, or not there.
+//! Malformed, oversized and missing bodies and messages.
 
 use super::Play;
 use super::outcome::Tried;

@@ -1,4 +1,4 @@
-//! What a merge is brought.
+//! Input of a merge.
 
 use super::Play;
 use super::outcome::Tried;

@@ -1,4 +1,4 @@
-//! What is wrong with an import, and what a key or a secret refuses.
+//! Errors of imports, keys and secrets.
 
 use super::Play;
 use super::outcome::Tried;

@@ -1,4 +1,4 @@
-//! What lists, changes, deletions and backups refuse.
+//! Errors of lists, changes, deletions and backups.
 
 use super::Play;
 use super::outcome::Tried;

@@ -1,5 +1,5 @@
 //! Every row of the tables of bad input in `docs/errors.md`, over both views of a running server.
-//! The page is the specification: a row that no case plays fails, and so does a case without a row.
+//! The page is the specification: a row without a case fails, and so does a case without a row.
 
 mod bodies;
 mod chains;

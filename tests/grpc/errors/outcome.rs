@@ -1,4 +1,4 @@
-//! What was tried, and what came of it.
+//! A case and its outcome.
 #![expect(clippy::disallowed_types, reason = "a client sees tonic::Status")]
 
 use super::table;

@@ -1,4 +1,4 @@
-//! Policies that no certificate can be made of, and issuers that nobody answers to.
+//! Policies of which no certificate can be made, and unknown issuers.
 
 use super::Play;
 use super::outcome::Tried;

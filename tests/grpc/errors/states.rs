@@ -1,4 +1,4 @@
-//! What the state of an operation does not allow.
+//! Errors for operations in the wrong state.
 
 use super::Play;
 use super::outcome::Tried;
@@ -85,7 +85,7 @@ async fn no_cancellation(server: &Server) -> Tried {
 }
 
 /// The server of these tests makes two RSA keys at once and lets one wait: of a dozen most are told to
-/// come again, and what they are told is what the row is about.
+/// retry, and that error is the subject of the row.
 async fn many_keys(server: &Server) -> Tried {
     let mut tried = Tried::default();
     let rest = server.rest("localhost");

@@ -1,4 +1,4 @@
-//! Streams: where they begin, and how many there may be.
+//! Streams: their start, and their limits.
 
 use super::Play;
 use super::outcome::Tried;

@@ -117,7 +117,7 @@ mod tests {
 
     /// The checker of the page has to see what is wrong.
     #[test]
-    fn a_cell_tells_what_differs() {
+    fn a_cell_lists_differences() {
         let cell = |text: &str| Cell::read(text.to_owned());
         let page = cell("400 `BadParameter`, \"line … column\" (a word)");
         assert_eq!(page.check(&[refused(400, "BadParameter", "at line 1, column 2")]), Ok(()));

@@ -1,4 +1,4 @@
-//! How streams end, and what they say while nothing happens.
+//! How streams end, and their heartbeats.
 
 use super::stream::{Watch, short, shorts, watched};
 use crate::raw::Call;
@@ -83,7 +83,7 @@ async fn a_heartbeat_comes_when_nothing_matches_and_its_token_is_the_present() {
         assert!(attempts < 10, "the token of the heartbeat stands still");
     }
 
-    // A server whose own heartbeats nobody lives to see.
+    // A server whose own heartbeats are too rare to occur in the test.
     let rare =
         WatchLimits { heartbeat: HANG * 60, heartbeat_least: Duration::from_millis(10), ..WatchLimits::default() };
     let server = Server::with(Setup { limits: limits(rare), ..Setup::default() }).await;
@@ -105,7 +105,7 @@ async fn a_stop_of_the_server_closes_streams_so_that_they_can_be_resumed() {
     assert_eq!(shorts(&told), ["closing"]);
     refusal::is(
         end.map_or(Ok(()), Err),
-        "Unavailable: The server closes this stream. Open it again and resume with the last token.
+        "Unavailable: The server is closing this stream. Open it again and resume with the last token.
          reason: SERVER_DRAINING of certmint.v1
          azureCode: ServiceUnavailable
          httpStatus: 503
@@ -150,7 +150,7 @@ async fn a_stream_that_is_old_enough_is_closed() {
     assert_eq!(shorts(&told), ["caught up", "closing"]);
     refusal::is(
         end.map_or(Ok(()), Err),
-        "Unavailable: The stream was open for long enough. Open it again and resume with the last token.
+        "Unavailable: The stream reached its maximum age. Open it again and resume with the last token.
          reason: WATCH_MAX_AGE of certmint.v1
          azureCode: ServiceUnavailable
          httpStatus: 503
@@ -159,7 +159,7 @@ async fn a_stream_that_is_old_enough_is_closed() {
     );
 }
 
-/// The rotation of connections closes a stream like a stop does, and the server goes on.
+/// The rotation of connections closes a stream as shutdown does, but the server continues.
 #[tokio::test]
 async fn a_stream_on_a_connection_that_is_old_enough_is_closed() {
     let listener = ListenerOptions { max_age: Duration::from_millis(300), ..quick() };

@@ -1,4 +1,4 @@
-//! Which operations a stream tells of. Filters are combined with "and".
+//! Filters of a stream. They are combined with "and".
 
 use super::stream::{Watch, short, watched};
 use crate::requests::{cancel, create, create_as, watch};
@@ -47,7 +47,7 @@ const MAIL: [&str; 3] = [
 ];
 
 #[tokio::test]
-async fn without_a_filter_the_vault_of_the_host_is_told_and_no_other() {
+async fn without_a_filter_only_the_vault_of_the_host_is_shown() {
     let said = told(filter()).await;
     assert_eq!(said[..2], ["created web-1 r1: in progress", "created Web-2 r1: in progress"]);
     assert_eq!(said[2..], MAIL);

@@ -1,4 +1,4 @@
-//! How many streams there may be, and what the next one is told.
+//! Limits on streams, and the error above them.
 
 use super::stream::short;
 use crate::raw::{Call, Reading};
@@ -53,7 +53,7 @@ async fn the_limit_of_a_connection_is_told_before_http_2_makes_the_client_wait()
 }
 
 #[tokio::test]
-async fn the_limits_of_a_caller_and_of_the_server_are_told() {
+async fn the_limits_of_a_caller_and_of_the_server_are_reported() {
     for (watch_limits, subject) in [
         (WatchLimits { per_principal: 3, ..WatchLimits::default() }, "streams of this caller"),
         (WatchLimits { total: 3, ..WatchLimits::default() }, "streams of this server"),
@@ -70,10 +70,10 @@ async fn the_limits_of_a_caller_and_of_the_server_are_told() {
     }
 }
 
-/// One client, 40 connections with 250 streams each: 1,000 are let in, 9,000 are told why not, and
+/// One client, 40 connections with 250 streams each: 1,000 are accepted, 9,000 get the error, and
 /// everybody else is served meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_streams_of_one_client_harm_nobody() {
+async fn ten_thousand_streams_of_one_client_do_not_harm_others() {
     let server = Server::start().await;
     let mut clients = Vec::new();
     for _ in 0..40 {

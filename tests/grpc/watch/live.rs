@@ -1,4 +1,4 @@
-//! What is pushed: every transition, in order, in full.
+//! Events of a stream: every transition, in order, in full.
 
 use super::stream::{Watch, operation, shorts, watched};
 use crate::ca::Ca;
@@ -50,7 +50,7 @@ async fn a_cancellation_is_asked_for_then_granted() {
 }
 
 #[tokio::test]
-async fn what_an_issuer_says_and_how_it_fails_is_told() {
+async fn status_messages_and_failures_of_an_issuer_are_shown() {
     let server = Server::start().await;
     server.issuers().await.set_issuer(test_issuer("failing", "fail")).await.unwrap();
     let mut stream = begin(&server).await;

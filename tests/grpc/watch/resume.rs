@@ -1,4 +1,4 @@
-//! Coming back with a token.
+//! Resuming with a token.
 
 use super::stream::{Told, Watch, shorts, watched};
 use crate::refusal;
@@ -52,7 +52,7 @@ async fn every_token_is_followed_by_exactly_what_came_after_it() {
 }
 
 #[tokio::test]
-async fn a_replay_ends_with_a_mark_and_goes_on_live() {
+async fn a_replay_ends_with_a_bookmark_and_continues_live() {
     let server = Server::start().await;
     let told = story(&server).await;
     let mut stream = Watch::open(&server, from(&told[2].resume_token)).await;
@@ -121,7 +121,7 @@ async fn another_filter_may_follow_with_the_same_token() {
     assert_eq!(shorts(&watched(&server, request).await), [STORY[2], "caught up"]);
 }
 
-const EXPIRED: &str = "OutOfRange: The resume token is older than the log that is kept, or belongs to another one. Begin again without a token.
+const EXPIRED: &str = "OutOfRange: The resume token is older than the retained log, or belongs to another log. Start again without a token.
     reason: RESUME_TOKEN_EXPIRED of certmint.v1
     azureCode: ResumeTokenExpired
     httpStatus: 410";
@@ -176,11 +176,11 @@ async fn what_is_no_token_is_a_bad_parameter() {
         refused(
             &server,
             token,
-            "InvalidArgument: Property resume_token has invalid value. It is not a token of this service. Begin without one.
+            "InvalidArgument: Property resume_token has invalid value. It is not a resume token of this service. Start without one.
              reason: BAD_PARAMETER of certmint.v1
              azureCode: BadParameter
              httpStatus: 400
-             field: resume_token: It is not a token of this service. Begin without one.",
+             field: resume_token: It is not a resume token of this service. Start without one.",
         )
         .await;
     }

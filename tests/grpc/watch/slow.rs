@@ -1,4 +1,4 @@
-//! A client that does not read: it loses nothing, and the server keeps nothing for it.
+//! A client that does not read: it loses nothing, and the server buffers nothing for it.
 
 use super::stream::short;
 use crate::raw::Call;
@@ -12,7 +12,7 @@ use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use std::process::Command;
 use std::sync::Arc;
 
-/// A ring of a few events: whoever does not keep up has to be served from the store.
+/// A ring of a few events: a slow stream must be served from the store.
 fn limits() -> Limits {
     Limits { watch: WatchLimits { ring: 50, ..WatchLimits::default() }, ..Limits::default() }
 }

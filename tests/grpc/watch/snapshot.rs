@@ -1,4 +1,4 @@
-//! How a stream begins: the state of now, a mark, and then what happens.
+//! The start of a stream: a snapshot, a bookmark, then live events.
 
 use super::stream::{Watch, operation, short, watched};
 use crate::raw::Call;
@@ -54,7 +54,7 @@ async fn a_watch_by_name_or_by_id_shows_what_has_ended_too() {
 }
 
 #[tokio::test]
-async fn without_a_snapshot_the_mark_comes_at_once() {
+async fn without_a_snapshot_the_bookmark_comes_at_once() {
     let server = server().await;
     let mut stream = Watch::open(&server, of(WatchSnapshot::None)).await;
     assert_eq!(stream.said(1).await, ["caught up"]);
@@ -101,7 +101,7 @@ async fn the_headers_come_before_anything_happens() {
 /// The snapshot may be read before or after what happens while the stream opens: either way each
 /// state is told once, and the last one is told.
 #[tokio::test]
-async fn no_state_is_told_by_the_snapshot_and_by_an_event() {
+async fn no_state_is_in_both_the_snapshot_and_an_event() {
     let server = server().await;
     let mut client = server.certificates().await;
     let request = WatchPendingRequest { include_csr: true, ..watch("open") };

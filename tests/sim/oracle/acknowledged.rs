@@ -1,4 +1,4 @@
-//! What callers were told is what happened.
+//! Acknowledged results match what happened.
 
 use super::{History, is_gone};
 use crate::harness::{Harness, Observed, Sight};

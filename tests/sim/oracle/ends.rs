@@ -1,4 +1,4 @@
-//! How everything ends: no operation in progress, nothing due, one version and one order for each
+//! The final state: no operation in progress, nothing due, one version and one order for each
 //! operation that completed.
 
 use super::{History, is_gone};
@@ -9,7 +9,7 @@ use certmint::domain::pending::{Transition, TransitionKind};
 use certmint::domain::{CertificateEntry, RequestId, Status, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Whether every operation has ended, and the authority was told of all that were deleted.
+/// Whether every operation has ended, and the authority has cancelled all that were deleted.
 pub(crate) async fn everything_ended(harness: &Harness) -> bool {
     let open = History::of(harness);
     let ended = open.of.keys().all(|id| open.operation(*id).next_back().is_none_or(|told| has_ended(&told.transition)));

@@ -1,4 +1,4 @@
-//! The log tells a possible story.
+//! The log is a valid history.
 
 use super::{History, is_gone};
 use certmint::domain::RequestId;

@@ -1,4 +1,4 @@
-//! The judge. Works from what was committed, and holds against it what everybody was told.
+//! The oracle: compares what callers and watchers saw with what was committed.
 
 mod acknowledged;
 mod ends;

@@ -1,5 +1,5 @@
-//! Managed identity as Azure App Service has it: a program finds `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` in its
-//! environment, and sends the second to the first. Here the second is its own token.
+//! Managed identity as in Azure App Service: a program finds `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` in its
+//! environment, and sends the latter to the former. Here the latter is its own token.
 
 use super::super::answer::{Answer, json};
 use super::{Asked, LIFETIME};

@@ -103,12 +103,12 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<Zeroizing<String>
                 "The only grant_type here is client_credentials, with a token of this server as client_secret.";
             return Err(Refusal::new("unsupported_grant_type", 70_003, description));
         }
-        None => return Err(Refusal::request("The form has no grant_type: it is client_credentials.")),
+        None => return Err(Refusal::request("The form has no grant_type: send client_credentials.")),
     }
     let secret = secret(asked, &form)?;
     let Some(token) = asked.checked(secret.trim()) else {
         let description =
-            "The client_secret (or client_assertion) is not accepted: it must be a token of this server, as it is.";
+            "The client_secret (or client_assertion) is not accepted: it must be a token of this server, unmodified.";
         return Err(Refusal::new("invalid_client", 7_000_215, description));
     };
     // `resource` of the older endpoint, and every scope but those that say who asks.
@@ -161,7 +161,7 @@ fn secret(asked: &Asked<'_>, form: &Form) -> Result<Zeroizing<String>, Refusal> 
     let mut given = [in_header, text("client_secret"), assertion].into_iter().flatten();
     match (given.next(), given.next()) {
         (Some(secret), None) => Ok(secret),
-        (Some(_), Some(_)) => Err(Refusal::request("The client proves itself in more than one way: send one of them.")),
+        (Some(_), Some(_)) => Err(Refusal::request("The client authenticates in more than one way: use only one.")),
         (None, _) => {
             let description = "The client_secret is missing: it is a token of this server (AZURE_CLIENT_SECRET).";
             Err(Refusal::new("invalid_client", 7_000_218, description))
@@ -191,11 +191,11 @@ pub(super) fn keys() -> Answer {
 }
 
 pub(super) fn authorize(asked: &Asked<'_>) -> Answer {
-    let description = "Nobody signs in here with a browser: use a token of this server as client secret.";
+    let description = "Interactive sign-in is not supported: use a token of this server as client secret.";
     Refusal::new("unsupported_response_type", 700_054, description).answer(asked)
 }
 
 pub(super) fn method_not_allowed(asked: &Asked<'_>, wanted: &Method) -> Answer {
-    let refusal = Refusal::request(format!("This address takes {wanted} only."));
+    let refusal = Refusal::request(format!("This address accepts only {wanted}."));
     Refusal { status: StatusCode::METHOD_NOT_ALLOWED, ..refusal }.answer(asked)
 }

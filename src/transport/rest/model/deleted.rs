@@ -7,7 +7,7 @@ use crate::domain::{CertificateName, Timestamp};
 use crate::service::{DeletedItem, DeletedView};
 use serde::Serialize;
 
-/// What is said of a deletion, and behind it what was deleted.
+/// The members of a deletion, then the deleted certificate.
 #[derive(Serialize)]
 pub(crate) struct DeletedAnswer<T> {
     #[serde(rename = "recoveryId")]

@@ -1,4 +1,4 @@
-//! Issuer objects in answers. The password is never among their members.
+//! Issuer objects in responses. They never contain the password.
 
 use super::super::answer::Links;
 use super::Attributes;
@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 pub(crate) struct IssuerAnswer<'a> {
     id: String,
     provider: &'a str,
-    /// Absent where none were given.
+    /// absent if none were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     credentials: Option<CredentialsAnswer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     org_details: Option<OrganizationAnswer<'a>>,
     attributes: Attributes,
-    /// Beside Key Vault's members, and only where there are some.
+    /// Beside Key Vault's members, and only if there are some.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     options: &'a BTreeMap<String, String>,
 }

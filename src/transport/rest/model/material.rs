@@ -1,4 +1,4 @@
-//! Secrets and keys of certificates in answers. A secret's value is in one answer only.
+//! Secrets and keys of certificates in responses. Only one of them contains the value of a secret.
 
 use super::super::answer::Links;
 use super::certificate::AttributesAnswer;

@@ -1,5 +1,4 @@
-//! The JSON of Key Vault: what is read from requests, and what answers are made of. Members stand in
-//! the order of the real service.
+//! The JSON of Key Vault, for requests and responses. Members are in the order of the real service.
 
 pub(super) mod certificate;
 pub(super) mod contacts;
@@ -16,7 +15,7 @@ pub(super) mod requests;
 use crate::domain::Timestamp;
 use serde::Serialize;
 
-/// An object that says no more than where to find another one.
+/// An object with only the identifier of another one.
 #[derive(Serialize)]
 pub(super) struct Reference {
     pub(super) id: String,

@@ -1,6 +1,6 @@
-//! Members that change what a request means and that this version does not offer. What is unknown is tolerated, as
-//! clients send members of newer contracts; but who sends one of these asks for something else than would be done. The
-//! table is the whole list (docs/api.md has it too).
+//! Unsupported members that change the meaning of a request. Other unknown members are ignored, since clients of newer
+//! API versions send them; but ignoring one of these would do something other than what was asked. The table is the
+//! whole list (docs/api.md has it too).
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -32,11 +32,11 @@ macro_rules! not_offered {
 }
 
 not_offered! {
-    Csr = "csr", "Signing a request of the caller is not offered: leave it out, and the server makes key and request.";
-    Profile = "profile", "Profiles are not offered: say in policy what the certificate shall have.";
+    Csr = "csr", "Signing the caller's own request is not offered: leave it out, and the server makes the key and the request.";
+    Profile = "profile", "Profiles are not offered: describe the certificate in the policy.";
     Validity = "validity", "The validity is set in policy.x509_props.validity_months.";
     Options = "options", "No options are known here: leave it out.";
-    PolicyProfile = "policy.profile", "Profiles are not offered: say in the other members what the certificate shall have.";
+    PolicyProfile = "policy.profile", "Profiles are not offered: describe the certificate in the other members.";
     PolicyValidity = "policy.validity", "The validity is set in policy.x509_props.validity_months.";
     PolicyOptions = "policy.options", "No options are known here: leave it out.";
     PlatformManaged = "policy.platformManaged", "Policies that the platform manages exist inside Azure only: leave it out.";
@@ -49,7 +49,7 @@ not_offered! {
     ReferenceOptions = "policy.issuer.options", "No options are known here: leave it out.";
     IssuerProfiles = "profiles", "Profiles are not offered: leave it out.";
     IssuerDefaultProfile = "default_profile", "Profiles are not offered: leave it out.";
-    IssuerValidity = "validity", "A LocalCA lives 20 years: leave it out.";
+    IssuerValidity = "validity", "A LocalCA is valid for 20 years: leave it out.";
     IssuerKeyType = "key_type", "A LocalCA has a P-256 key: leave it out.";
     IssuerParent = "parent", "A LocalCA is its own root: leave it out.";
 }

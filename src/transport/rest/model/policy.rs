@@ -111,7 +111,7 @@ struct IssuerReferenceBody {
 }
 
 impl PolicyBody {
-    /// `None` where nothing was said, however many empty objects said it.
+    /// `None` if nothing was set, whatever empty objects were sent.
     pub(crate) fn into_input(self) -> Option<PolicyInput> {
         let input = PolicyInput::from(self);
         (input != PolicyInput::default()).then_some(input)
@@ -247,7 +247,7 @@ struct SecretAnswer {
 
 #[derive(Serialize)]
 struct X509Answer<'a> {
-    /// Absent where there is none.
+    /// absent if there is none.
     #[serde(skip_serializing_if = "str::is_empty")]
     subject: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

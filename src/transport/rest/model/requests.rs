@@ -1,5 +1,5 @@
-//! Bodies of requests. Every member may be missing or null, and an empty object says nothing: the
-//! clients send plenty of both (contract rule 16).
+//! Bodies of requests. Every member may be missing or null, and an empty object counts as absent: clients send plenty
+//! of both (contract rule 16).
 
 use super::not_offered::{
     Csr, IssuerDefaultProfile, IssuerKeyType, IssuerParent, IssuerProfiles, IssuerValidity, Options, Profile, Validity,
@@ -67,8 +67,8 @@ pub(crate) struct KeyOperationBody {
     pub(crate) digest: Option<String>,
 }
 
-/// Only `enabled` is read. Clients send the dates back as they got them, and other ones are passed over as well: the times
-/// of a certificate are its own.
+/// Only `enabled` is read. Clients send the dates back as they got them, and other ones are passed over as well: the
+/// times of a certificate are its own.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct AttributesBody {

@@ -37,7 +37,7 @@ impl Resolve for Loopback {
     }
 }
 
-/// Looks again at once, where the server asks for ten seconds: the poller of this SDK sleeps before it shows the
+/// Polls again at once, although the server asks for ten seconds: the poller of this SDK sleeps before it shows the
 /// first answer.
 #[derive(Debug)]
 struct Hurry;
@@ -131,7 +131,7 @@ pub(crate) fn begin(client: &CertificateClient, name: &str, policy: CertificateP
     client.begin_create_certificate(name, parameters.try_into().unwrap(), None).unwrap()
 }
 
-/// Begins an operation and answers it as it was then.
+/// Begins an operation and returns it as it was then.
 pub(crate) async fn create(
     client: &CertificateClient,
     name: &str,

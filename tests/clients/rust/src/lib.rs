@@ -1,5 +1,5 @@
-//! The unmodified Azure SDK for Rust against a certmint server. `tests/clients/server.py` starts the server and says
-//! in the environment where it is; `scripts/sdk-tests.sh rust` runs both.
+//! The unmodified Azure SDK for Rust against a certmint server. `tests/clients/server.py` starts the server and puts
+//! its address into the environment; `scripts/sdk-tests.sh rust` runs both.
 #![cfg(test)]
 
 mod authority;
