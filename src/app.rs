@@ -45,6 +45,9 @@ use supervise::Background;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// What is said where a plug-in's settings keep the server from starting.
+const PLUGINS: &str = "[[plugins]] cannot be used";
+
 /// Why the server did not start. Each tells what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -83,7 +86,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let address = listener.local_addr();
 
     let http01 = issuers::bind_http01(&config.acme).await?;
-    let plugins = Plugins::open(&config.plugins)?;
+    let plugins = Plugins::open(&config.plugins).map_err(part(PLUGINS))?;
 
     let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
     let background = CancellationToken::new();
@@ -310,7 +313,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>, plugins: &Plugins) -> Re
     let sealer = Arc::new(Sealer::new(master_keys));
     let options = key_options(config);
     let keys = Arc::new(Keys::new(sealer, options).map_err(part("the key threads cannot be started"))?);
-    let issuers = plugins.add_to(issuers::all(config, &keys, &clock)?)?;
+    let issuers = plugins.add_to(issuers::all(config, &keys, &clock)?).map_err(part(PLUGINS))?;
     let limits = service::Limits {
         watch: WatchLimits {
             per_connection: config.limits.watch_streams_per_connection.get(),

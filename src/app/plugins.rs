@@ -1,6 +1,5 @@
 //! The plug-ins of a server: made before anything is served, followed as long as it runs.
 
-use super::{AppError, part};
 use crate::config::PluginSettings;
 use crate::domain::policy::UNKNOWN;
 use crate::issuer::Issuers;
@@ -33,7 +32,7 @@ impl Plugins {
     ///
     /// # Errors
     /// The plug-in whose settings cannot be used, and why.
-    pub(super) fn open(settings: &[PluginSettings]) -> Result<Self, AppError> {
+    pub(super) fn open(settings: &[PluginSettings]) -> Result<Self, String> {
         let mut plugins: Vec<(String, Arc<Plugin>)> = Vec::new();
         for settings in settings {
             let options = options(settings).map_err(|problem| unusable(&settings.name, &problem))?;
@@ -51,7 +50,7 @@ impl Plugins {
     ///
     /// # Errors
     /// Where a name is taken.
-    pub(super) fn add_to(&self, mut issuers: Issuers) -> Result<Issuers, AppError> {
+    pub(super) fn add_to(&self, mut issuers: Issuers) -> Result<Issuers, String> {
         for (name, plugin) in &self.0 {
             let taken = issuers.get(name).is_some() || RESERVED.iter().any(|word| word.eq_ignore_ascii_case(name));
             if taken {
@@ -135,7 +134,7 @@ fn options(settings: &PluginSettings) -> Result<PluginOptions, String> {
     Ok(PluginOptions { name, address, tls, timeout })
 }
 
-fn unusable(name: &str, problem: &str) -> AppError {
+fn unusable(name: &str, problem: &str) -> String {
     let name: String = name.chars().take(MAX_NAME).collect();
-    part("[[plugins]] cannot be used")(format!("{name:?}: {problem}"))
+    format!("{name:?}: {problem}")
 }
