@@ -14,6 +14,7 @@ const KNOTS: &[(&str, usize)] = &[
     ("cli", 4),
     ("domain::policy", 5),
     ("issuer::acme", 9),
+    ("issuer::digicert", 10),
     ("keys", 10),
     ("transport::grpc", 13),
     ("transport::listener::account", 3),

@@ -19,7 +19,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("IssuerBody", 11),
     ("Limits", 20),
     ("ListenerOptions", 17),
-    ("Metrics", 23),
+    ("Metrics", 24),
     ("Operation", 12),
     ("PostgresOptions", 19),
     ("SavedVersion", 14),

@@ -4,7 +4,7 @@ use super::names::{Names, names};
 use super::problem::{Failure, Verdict};
 use super::state::Phase;
 use super::steps::{Run, Stop};
-use super::submit::SETTLE;
+use super::submit::{Placing, SETTLE};
 use super::wire;
 use crate::domain::Timestamp;
 use crate::issuer::answers::{is_for_request, pem_chain};
@@ -12,6 +12,7 @@ use crate::issuer::dns;
 use crate::issuer::provider::Progress;
 use crate::issuer::{FailureClass, IssuerError, Step};
 use serde_json::json;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 use tracing::warn;
 
@@ -61,7 +62,7 @@ impl Run<'_> {
         let answer: wire::Reissues = self.api.get(&format!("/order/certificate/{order}/reissue")).await?;
         let id = self.saved.order.as_ref().and_then(|placed| placed.certificate);
         let by_id = answer.certificates.iter().find(|one| id.is_some() && one.id == id);
-        let ours = |one: &&wire::Certificate| one.csr.as_deref().is_some_and(|csr| self.is_our_csr(csr));
+        let ours = |one: &&wire::Certificate| one.csr.as_deref().is_some_and(|csr| Placing(self).is_our_csr(csr));
         let found = by_id.or_else(|| answer.certificates.iter().find(ours)).cloned();
         self.saved.looked = Some(now);
         let Some(found) = found else {
@@ -87,15 +88,51 @@ impl Run<'_> {
 
     /// Asks for the cancellation. An order whose answer was lost is looked for first.
     pub(super) async fn cancel(mut self) -> Result<Progress, IssuerError> {
-        Ok(self.cancelled().await?)
+        Ok(Cancelling(&mut self).cancelled().await?)
     }
 
+    /// Removes the records of the names. Nothing waits for that: what cannot be removed now is logged.
+    pub(super) async fn clean(&mut self) {
+        let Some(proof) = self.saved.proof.as_mut().filter(|proof| proof.written) else { return };
+        proof.written = false;
+        let records = proof.records();
+        let Some(settings) = &self.state.settings.validation.dns else { return };
+        let solver = match dns::solver(settings, self.tools) {
+            Ok(solver) => solver,
+            Err(error) => return warn!(?error, "DNS records could not be removed"),
+        };
+        for record in records {
+            if let Err(error) = solver.remove(&record).await {
+                warn!(record = record.owner, ?error, "a DNS record could not be removed");
+            }
+        }
+    }
+}
+
+/// The cancellation of an order, and what follows where it is not granted.
+struct Cancelling<'r, 'a>(&'r mut Run<'a>);
+
+impl<'a> Deref for Cancelling<'_, 'a> {
+    type Target = Run<'a>;
+
+    fn deref(&self) -> &Run<'a> {
+        self.0
+    }
+}
+
+impl DerefMut for Cancelling<'_, '_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.0
+    }
+}
+
+impl Cancelling<'_, '_> {
     async fn cancelled(&mut self) -> Result<Progress, Stop> {
         if self.saved.phase == Phase::New {
             return Ok(self.over().await);
         }
         if self.saved.order.is_none() {
-            let Some(placed) = self.find_placed().await? else {
+            let Some(placed) = Placing(self.0).find_placed().await? else {
                 if self.saved.unsure {
                     self.saved.unsure = false;
                     return Ok(self.pending(SETTLE, Some("It is looked for the order once more.".to_owned())));
@@ -185,22 +222,5 @@ impl Run<'_> {
         let mut progress = Progress::new(Step::Cancelled);
         progress.withdraw = self.saved.files();
         progress
-    }
-
-    /// Removes the records of the names. Nothing waits for that: what cannot be removed now is logged.
-    pub(super) async fn clean(&mut self) {
-        let Some(proof) = self.saved.proof.as_mut().filter(|proof| proof.written) else { return };
-        proof.written = false;
-        let records = proof.records();
-        let Some(settings) = &self.state.settings.validation.dns else { return };
-        let solver = match dns::solver(settings, self.tools) {
-            Ok(solver) => solver,
-            Err(error) => return warn!(?error, "DNS records could not be removed"),
-        };
-        for record in records {
-            if let Err(error) = solver.remove(&record).await {
-                warn!(record = record.owner, ?error, "a DNS record could not be removed");
-            }
-        }
     }
 }

@@ -7,6 +7,7 @@ use super::names::{Names, names};
 use super::problem::{Failure, Verdict};
 use super::settings::{Organization, validates_names_alone};
 use super::state::{DigiCertState, Phase, Saved};
+use super::submit::Placing;
 use super::wire;
 use crate::issuer::dns::{SolveError, Tools};
 use crate::issuer::provider::{Action, ActionKind, Order, Progress};
@@ -107,7 +108,7 @@ impl Run<'_> {
             progress.state = Some(self.state.write());
             return Ok(progress);
         }
-        self.saved.before = self.find_before(names).await?;
+        self.saved.before = Placing(self).find_before(names).await?;
         self.saved.phase = Phase::Submitting;
         Ok(self.pending(Duration::ZERO, None))
     }

@@ -13,34 +13,13 @@ use crate::issuer::{FailureClass, IssuerError};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use der::pem::LineEnding;
 use serde_json::{Value, json};
+use std::ops::Deref;
 use std::time::Duration;
 
 /// How long an order whose answer was lost is given to be listed.
 pub(super) const SETTLE: Duration = Duration::from_secs(30);
 
 impl Run<'_> {
-    /// The order of the certificate that this one replaces. Another CA's is not known to DigiCert.
-    pub(super) async fn find_before(&self, names: &Names) -> Result<Option<Before>, Stop> {
-        let Some(certificate) = &self.order.replaces else { return Ok(None) };
-        let print: String =
-            crate::keys::chain::thumbprint(certificate).iter().map(|byte| format!("{byte:02X}")).collect();
-        let order: wire::Order = match self.api.get(&format!("/order/certificate/{print}")).await {
-            Ok(order) => order,
-            Err(failure) => match failure.verdict() {
-                Verdict::Missing(_) | Verdict::Rejected(_) => return Ok(None),
-                verdict => return Err(verdict.into_error().into()),
-            },
-        };
-        let Some(number) = order.id.filter(|_| order.status == "issued") else { return Ok(None) };
-        let validity = self.validity();
-        let end = self.tools.clock.now().plus(Duration::from_secs(u64::from(validity.days) * 86_400));
-        let covers = order.order_valid_till.as_deref().and_then(end_of_day).is_some_and(|till| till >= end);
-        let product = self.product()?;
-        let same = order.product.as_ref().is_none_or(|known| known.name_id == product)
-            && order.certificate.as_ref().is_some_and(|certificate| keeps_names(certificate, names));
-        Ok(Some(Before { order: number, reissue: self.state.settings.ordering.reissue && covers && same }))
-    }
-
     pub(super) fn validity(&self) -> Validity {
         let product = self.product().unwrap_or_default();
         let most = self.state.settings.ordering.most_days(&product, self.order.created);
@@ -50,15 +29,15 @@ impl Run<'_> {
     /// Looks whether the order is there, and places it where it is not.
     pub(super) async fn submit(&mut self, names: &Names) -> Result<Progress, Stop> {
         self.saved.validity = Some(self.validity());
-        if let Some(placed) = self.find_placed().await? {
+        if let Some(placed) = Placing(self).find_placed().await? {
             return Ok(self.placed(placed));
         }
         let product = self.product()?;
         let (path, body) = match self.saved.before {
             Some(Before { order, reissue: true }) => {
-                (format!("/order/certificate/{order}/reissue"), self.reissue_body(names))
+                (format!("/order/certificate/{order}/reissue"), Placing(self).reissue_body(names))
             }
-            _ => (format!("/order/certificate/{product}"), self.order_body(names, &product)),
+            _ => (format!("/order/certificate/{product}"), Placing(self).order_body(names, &product)),
         };
         let answer: wire::Placed = match self.api.post(&path, &body).await {
             Ok(answer) => answer,
@@ -90,6 +69,57 @@ impl Run<'_> {
         let details = format!("DigiCert has the order {}.", placed.order);
         self.saved.order = Some(placed);
         self.pending(Duration::ZERO, Some(details))
+    }
+
+    async fn not_placed(&mut self, failure: Failure) -> Result<Progress, Stop> {
+        match failure.verdict() {
+            Verdict::Retry { after, message, unsure: true } => {
+                self.saved.unsure = true;
+                let wait = after.unwrap_or_default().max(SETTLE);
+                let details = format!("It is not known whether DigiCert took the order; it is looked for. {message}");
+                Ok(self.pending(wait, Some(details)))
+            }
+            Verdict::Rejected(message) => Ok(self.fail(FailureClass::RequestRejected, message).await),
+            Verdict::NotNow(message) => Err(IssuerError::Retry { after: None, source: message.into() }.into()),
+            // Nothing of the request is named by the path but the product.
+            Verdict::Missing(message) => Err(IssuerError::Misconfigured { source: message.into() }.into()),
+            verdict => Err(verdict.into_error().into()),
+        }
+    }
+}
+
+/// What DigiCert has of a request, and what it is sent to place one.
+pub(super) struct Placing<'r, 'a>(pub(super) &'r Run<'a>);
+
+impl<'a> Deref for Placing<'_, 'a> {
+    type Target = Run<'a>;
+
+    fn deref(&self) -> &Run<'a> {
+        self.0
+    }
+}
+
+impl Placing<'_, '_> {
+    /// The order of the certificate that this one replaces. Another CA's is not known to DigiCert.
+    pub(super) async fn find_before(&self, names: &Names) -> Result<Option<Before>, Stop> {
+        let Some(certificate) = &self.order.replaces else { return Ok(None) };
+        let print: String =
+            crate::keys::chain::thumbprint(certificate).iter().map(|byte| format!("{byte:02X}")).collect();
+        let order: wire::Order = match self.api.get(&format!("/order/certificate/{print}")).await {
+            Ok(order) => order,
+            Err(failure) => match failure.verdict() {
+                Verdict::Missing(_) | Verdict::Rejected(_) => return Ok(None),
+                verdict => return Err(verdict.into_error().into()),
+            },
+        };
+        let Some(number) = order.id.filter(|_| order.status == "issued") else { return Ok(None) };
+        let validity = self.validity();
+        let end = self.tools.clock.now().plus(Duration::from_secs(u64::from(validity.days) * 86_400));
+        let covers = order.order_valid_till.as_deref().and_then(end_of_day).is_some_and(|till| till >= end);
+        let product = self.product()?;
+        let same = order.product.as_ref().is_none_or(|known| known.name_id == product)
+            && order.certificate.as_ref().is_some_and(|certificate| keeps_names(certificate, names));
+        Ok(Some(Before { order: number, reissue: self.state.settings.ordering.reissue && covers && same }))
     }
 
     /// The order of this request at DigiCert: the oldest that is still of use.
@@ -150,22 +180,6 @@ impl Run<'_> {
             _ => base64,
         };
         STANDARD.decode(base64).is_ok_and(|der| der == self.order.csr)
-    }
-
-    async fn not_placed(&mut self, failure: Failure) -> Result<Progress, Stop> {
-        match failure.verdict() {
-            Verdict::Retry { after, message, unsure: true } => {
-                self.saved.unsure = true;
-                let wait = after.unwrap_or_default().max(SETTLE);
-                let details = format!("It is not known whether DigiCert took the order; it is looked for. {message}");
-                Ok(self.pending(wait, Some(details)))
-            }
-            Verdict::Rejected(message) => Ok(self.fail(FailureClass::RequestRejected, message).await),
-            Verdict::NotNow(message) => Err(IssuerError::Retry { after: None, source: message.into() }.into()),
-            // Nothing of the request is named by the path but the product.
-            Verdict::Missing(message) => Err(IssuerError::Misconfigured { source: message.into() }.into()),
-            verdict => Err(verdict.into_error().into()),
-        }
     }
 
     fn certificate_body(&self, names: &Names) -> Value {

@@ -82,7 +82,7 @@ mod tests {
             Kind::Contacts,
             Kind::Vault,
             Kind::Issuer,
-            Kind::IssuerState,
+            Kind::IssuerHealth,
             Kind::Parked,
             Kind::Meta,
         ];
