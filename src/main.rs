@@ -4,6 +4,7 @@
 use certmint::cli::{self, Cli, Command};
 use clap::Parser;
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 use tikv_jemallocator::Jemalloc;
 
@@ -47,6 +48,7 @@ fn ended(how: Result<(), certmint::app::AppError>) -> ExitCode {
         }
         cause = next.source();
     }
-    eprintln!("error: {text}");
+    // The exit code says it too, where standard error is gone.
+    let _ = writeln!(std::io::stderr(), "error: {text}");
     ExitCode::FAILURE
 }

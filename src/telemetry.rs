@@ -81,7 +81,10 @@ where
 {
     let filter = targets(filter)?;
     // The filter decides; the lines themselves take everything.
-    let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(writer);
+    // A line that cannot be written (disk full, reader gone) is lost; the report of it would go to the same place, and
+    // panic there.
+    let lines =
+        tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).log_internal_errors(false).with_writer(writer);
     Ok(match format {
         LogFormat::Text => Box::new(lines.with_ansi(colours).finish().with(filter)),
         LogFormat::Json => Box::new(lines.json().flatten_event(true).with_ansi(false).finish().with(filter)),

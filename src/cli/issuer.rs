@@ -23,7 +23,8 @@ pub enum IssuerCommand {
         #[arg(required_unless_present = "help")]
         name: Option<String>,
         /// `LocalCA` (or `OneCertV2-PrivateCA`), a certificate authority built into the server; `ACME`, or a preset of
-        /// it such as `LetsEncrypt`; or `Test`, where the server allows it
+        /// it such as `LetsEncrypt`; `DigiCert`; `GlobalSign`; a plug-in; or `Test`, where the server allows it
+        /// (`issuer providers` lists them)
         #[arg(long, required_unless_present = "help")]
         provider: Option<String>,
         #[command(flatten)]
@@ -201,7 +202,11 @@ async fn call(session: &Session, output: Output, command: Prepared) -> Result<Ex
             let request = DeleteIssuerRequest { vault_name, issuer_name, only_if_idle: !force };
             let answer = session.call(Repeat::Never, request, Admin::delete_issuer).await?;
             if answer.open_operations > 0 {
-                output.note(&format!("{} operations were open at it and wait", answer.open_operations));
+                let waiting = match answer.open_operations {
+                    1 => "One operation was in progress at it, and waits".to_owned(),
+                    count => format!("{count} operations were in progress at it, and wait"),
+                };
+                output.note(&waiting);
             }
             answer.issuer
         }
@@ -214,7 +219,7 @@ async fn call(session: &Session, output: Output, command: Prepared) -> Result<Ex
 
 fn warn(output: Output, warnings: &[String]) {
     for warning in warnings {
-        output.note(&format!("warning: {warning}"));
+        output.note(warning);
     }
 }
 

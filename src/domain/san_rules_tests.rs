@@ -59,7 +59,7 @@ fn dns_names() {
             ("a.*.b", "first label"),
             ("a*.b.example", "first label"),
             ("*.*.b.example", "first label"),
-            ("-a.b", "begins"),
+            ("-a.b", "begin or end"),
             ("a-.b", "begins"),
             ("a b.example", "letters"),
             (" a.example", "letters"),

@@ -265,7 +265,7 @@ async fn the_metadata_names_the_host_that_was_asked() {
     let keys: Value = client.raw("GET /adfs/discovery/v2.0/keys", &[HOST], "").await.json();
     assert_eq!(keys, json!({"keys": []}));
     let reply = client.raw("GET /adfs/oauth2/v2.0/authorize?response_type=code", &[HOST], "").await;
-    is_oauth_refusal(&reply, 400, "unsupported_response_type", "browser");
+    is_oauth_refusal(&reply, 400, "unsupported_response_type", "Interactive sign-in");
 }
 
 #[tokio::test]

@@ -149,7 +149,7 @@ async fn bad_questions_are_refused_before_the_stream_begins() {
     for (query, last_event_id, words) in [
         ("&snapshot=some", None, "Property snapshot has invalid value."),
         ("&until_terminal=1", None, "Property until_terminal has invalid value."),
-        ("", Some("nonsense"), "It is not a token of this service."),
+        ("", Some("nonsense"), "It is not a resume token of this service."),
     ] {
         client.call(request(query, last_event_id)).await.is_refusal(400, "BadParameter", words);
     }

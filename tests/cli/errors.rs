@@ -55,7 +55,11 @@ async fn an_unreachable_server_is_distinguished_from_an_untrusted_one() {
     let ca = other.ca();
     let untrusted = fake.run(&["pending", "list", "--ca", ca.to_str().unwrap()]).await;
     assert_eq!(untrusted.code, 7);
-    assert!(untrusted.err.contains("what to do: the server's certificate is not of a trusted CA"), "{}", untrusted.err);
+    assert!(
+        untrusted.err.contains("what to do: the server's certificate is not from a trusted CA"),
+        "{}",
+        untrusted.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,7 +64,7 @@ fn keys_of_openssh_are_named() {
     folder.run("ssh-keygen", &["-q", "-t", "rsa", "-N", "", "-f", "ssh.key"]).unwrap();
     let text = folder.text("ssh.key") + &folder.text("leaf.pem");
     named(text.as_bytes(), &["OpenSSH", "ssh-keygen -p -m PKCS8"]);
-    assert!(parse(&[text.into_bytes()]).unwrap_err().message.contains("holds a private key"));
+    assert!(parse(&[text.into_bytes()]).unwrap_err().message.contains("contains a private key"));
 }
 
 #[test]

@@ -97,12 +97,12 @@ fn samples() -> Samples {
     for (name, sentence) in [
         ("leaf.csr", "PKCS#10 request, not a certificate"),
         ("leaf.csr.der", "PKCS#10 request, not a certificate"),
-        ("leaf.key", "holds a private key"),
-        ("leaf.p8", "holds a private key"),
-        ("leaf.sec1", "holds a private key"),
-        ("locked.p8", "holds a private key"),
-        ("rsa.key", "holds a private key"),
-        ("rsa.pkcs1", "holds a private key"),
+        ("leaf.key", "contains a private key"),
+        ("leaf.p8", "contains a private key"),
+        ("leaf.sec1", "contains a private key"),
+        ("locked.p8", "contains a private key"),
+        ("rsa.key", "contains a private key"),
+        ("rsa.pkcs1", "contains a private key"),
         ("leaf.pub", "public key, not a certificate"),
         ("locked.p12", "has a password"),
         ("oldlocked.p12", "has a password"),
@@ -178,7 +178,7 @@ fn a_private_key_is_not_repeated() {
     let secret = body.lines().nth(1).unwrap();
     for entry in [SAMPLES.key.clone(), [&SAMPLES.chain[0][..0], &SAMPLES.files[0].1, &SAMPLES.key].concat()] {
         let error = parse(&[entry]).unwrap_err();
-        assert!(error.message.contains("holds a private key"), "{error}");
+        assert!(error.message.contains("contains a private key"), "{error}");
         assert!(!format!("{error:?}").contains(&secret[..16]));
     }
 }

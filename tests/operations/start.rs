@@ -1,7 +1,7 @@
 //! Starts that are refused, each with what to do, and settings that have to be in force after one.
 
-use crate::clients::{CREATE, rest};
-use crate::server::{ALICE, Place, ended};
+use crate::clients::{CREATE, create, grpc, rest};
+use crate::server::{ALICE, Place, Server, ended};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -132,4 +132,17 @@ async fn limits_of_imports_are_those_of_the_configuration() {
         let answer = rest(&server, &place, Some(ALICE), "POST", path, &body).await;
         assert!(answer.contains(expected), "{answer}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_written_ends_no_server() {
+    let place = Place::new("");
+    let mut server = Server::start(place.command(), "/dev/full".into());
+    for name in ["one", "two", "three"] {
+        let mut client = grpc(&server, &place, Some(ALICE)).await;
+        // Each leaves a line about its caller.
+        client.create_certificate(create(name)).await.unwrap();
+    }
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(server.ended().await, Some(0));
 }

@@ -183,6 +183,6 @@ async fn what_is_made_while_the_doctor_looks_is_no_finding_and_not_removed() {
     assert_eq!(inspection.findings().await.unwrap().1, []);
     for key in ["pending/team-a/manual", &place.version(A, "web")] {
         let error = inspection.remove(key).await.unwrap_err();
-        assert!(error.message.contains("is well"), "{error}");
+        assert!(error.message.contains("is intact"), "{error}");
     }
 }

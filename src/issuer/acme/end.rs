@@ -8,6 +8,7 @@ use crate::issuer::dns;
 use crate::issuer::provider::{ChallengeKey, Progress};
 use serde_json::json;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 /// What the CA found where it looked for a proof: the names are the requester's (RFC 8555 section 6.7).
@@ -103,14 +104,18 @@ impl Run<'_> {
             return;
         }
         let Some(settings) = &self.state.settings.dns else { return };
-        let mut kept = Vec::new();
+        let (mut kept, until) = (Vec::new(), Instant::now() + dns::CLEANING);
         match dns::solver(settings, self.tools) {
             Ok(solver) => {
                 for record in records {
-                    if let Err(error) = solver.remove(&record.txt()).await {
-                        warn!(record = record.txt().owner, ?error, "a DNS record could not be removed");
-                        kept.push(record);
+                    match timeout_at(until, solver.remove(&record.txt())).await {
+                        Ok(Ok(())) => continue,
+                        Ok(Err(error)) => {
+                            warn!(record = record.txt().owner, ?error, "a DNS record could not be removed");
+                        }
+                        Err(_) => warn!(record = record.txt().owner, "a DNS record could not be removed in time"),
                     }
+                    kept.push(record);
                 }
             }
             Err(error) => {

@@ -14,6 +14,7 @@ use crate::issuer::{FailureClass, IssuerError, Step};
 use serde_json::json;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 impl Run<'_> {
@@ -101,9 +102,12 @@ impl Run<'_> {
             Ok(solver) => solver,
             Err(error) => return warn!(?error, "DNS records could not be removed"),
         };
+        let until = Instant::now() + dns::CLEANING;
         for record in records {
-            if let Err(error) = solver.remove(&record).await {
-                warn!(record = record.owner, ?error, "a DNS record could not be removed");
+            match timeout_at(until, solver.remove(&record)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(record = record.owner, ?error, "a DNS record could not be removed"),
+                Err(_) => warn!(record = record.owner, "a DNS record could not be removed in time"),
             }
         }
     }

@@ -75,7 +75,11 @@ impl Run<'_> {
     pub(super) async fn step(&mut self) -> Result<Progress, Stop> {
         let names = match names(&self.order.policy, &self.state.settings) {
             Ok(names) => names,
-            Err(error) => return Ok(self.fail(FailureClass::RequestRejected, error.message).await),
+            Err(error) if self.saved.phase == Phase::New => {
+                return Ok(self.fail(FailureClass::RequestRejected, error.message).await);
+            }
+            // DigiCert may have the order: an option that was changed since is to be put right.
+            Err(error) => return Err(IssuerError::Misconfigured { source: error.message.into() }.into()),
         };
         match self.saved.phase {
             Phase::New => self.prepare(&names).await,

@@ -25,6 +25,8 @@ use std::time::Duration;
 
 /// How long one question or update may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the records of one order may take to be removed. The certificate waits no longer.
+pub(super) const CLEANING: Duration = Duration::from_secs(10);
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// What providers that prove names work with. One for the process.

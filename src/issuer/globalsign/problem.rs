@@ -88,7 +88,7 @@ fn classify(errors: &[(i64, String, String)]) -> Verdict {
 /// warnings.
 pub(super) fn errors(answer: &Node) -> Result<(), Failure> {
     if let Some(fault) = answer.find("Fault") {
-        let text: String = fault.text_of("faultstring").unwrap_or("a fault").chars().take(200).collect();
+        let text: String = fault.text_of("faultstring").unwrap_or("a fault").chars().take(4096).collect();
         return Err(Failure::Unreadable(format!("GlobalSign answered with a fault: {text}.")));
     }
     match answer.text_of("SuccessCode").and_then(|code| code.parse::<i64>().ok()) {

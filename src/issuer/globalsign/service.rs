@@ -58,7 +58,8 @@ pub(super) async fn call_service(
 
 /// An error may repeat what it refuses.
 fn without(failure: Failure, secret: &str) -> Failure {
-    let clean = |text: String| text.replace(secret, "[password]");
+    // Cut behind the replacement: half a password would not be found.
+    let clean = |text: String| text.replace(secret, "[password]").chars().take(240).collect::<String>();
     match failure {
         Failure::Unreadable(text) => Failure::Unreadable(clean(text)),
         Failure::Refused(errors) => {

@@ -58,11 +58,13 @@ struct Signer {
 struct NotAsked {
     note: String,
     again: Option<Duration>,
+    /// A cancellation has nobody to ask: the issuer is gone, and never began with the order.
+    nothing_ordered: bool,
 }
 
 impl From<String> for NotAsked {
     fn from(note: String) -> Self {
-        Self { note, again: None }
+        Self { note, again: None, nothing_ordered: false }
     }
 }
 
@@ -92,7 +94,8 @@ impl Issuing {
         let operation = &pending.operation;
         let signer = match self.find_signer(pending).await? {
             Ok(found) => found,
-            Err(NotAsked { note, again }) => return Ok(open(pending, Some(note), again).into()),
+            Err(NotAsked { nothing_ordered: true, .. }) => return Ok(Outcome::Ended(Event::CancelConfirmed).into()),
+            Err(NotAsked { note, again, .. }) => return Ok(open(pending, Some(note), again).into()),
         };
         let called = bulkhead::name(operation);
         if self.bulkhead.is_stuck(&called, self.context.limits.slow_calls_per_issuer) {
@@ -197,14 +200,19 @@ impl Issuing {
                     let known = self.issuers.name_of(provider.schema().provider).unwrap_or("Self");
                     return Ok(Ok(Signer { provider, kept, name: known, issuer: None }));
                 }
-                return Ok(Err(missing().into()));
+                let nothing_ordered = operation.cancellation_requested && pending.checkpoint.0.is_empty();
+                return Ok(Err(NotAsked { note: missing(), again: None, nothing_ordered }));
             }
             Err(problem) => return Ok(Err(problem)),
         };
         if let Some(pause) = &config.paused {
             let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
             let note = format!("The issuer {} is paused{reason}. The request goes on when it is resumed.", config.name);
-            return Ok(Err(NotAsked { note, again: Some(jittered(PAUSED, operation.request_id)) }));
+            return Ok(Err(NotAsked {
+                note,
+                again: Some(jittered(PAUSED, operation.request_id)),
+                nothing_ordered: false,
+            }));
         }
         let (Some(provider), Some(known)) =
             (self.issuers.get(&config.provider), self.issuers.name_of(&config.provider))

@@ -3,8 +3,8 @@
 
 use super::Issuing;
 use crate::domain::{IssuerName, Result, Timestamp, VaultName};
-use crate::service::records::{IssuerHealthRecord, Kind, Prefix, ShownPending, key};
-use crate::store::{Batch, Delete};
+use crate::service::records::{IssuerHealthRecord, Kind, Prefix, Scan, ShownPending, key};
+use crate::store::{Batch, Delete, Record};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
@@ -194,9 +194,11 @@ impl Issuing {
     /// Whether the CA of an issuer may still have to be told of an order: one in progress, or one to be cancelled.
     pub(super) async fn has_orders(&self, vault: &VaultName, issuer: &IssuerName) -> Result<bool> {
         for prefix in [key::pendings_of(Some(vault)), key::abandoned_orders_of(vault)] {
-            let (open, more) = self.open_operations_of(&prefix).await?;
-            if more || open.contains_key(&issuer.key()) {
-                return Ok(true);
+            let mut scan = Scan::new(&*self.context.store, prefix.as_str());
+            while let Some(page) = scan.next().await? {
+                if page.iter().any(|record| self.open_at(record).is_some_and(|open| open == issuer.key())) {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
@@ -213,14 +215,10 @@ impl Issuing {
             let page = self.context.store.list(prefix.as_str(), &after, PAGE).await?;
             let full = page.len() == PAGE;
             for record in page {
-                // One that does not verify is logged, and counts nowhere.
-                if let Ok(ShownPending { operation }) = self.context.records.read(&record) {
-                    let abandoned = Kind::of(&record.key) == Some(Kind::AbandonedOrder);
-                    if abandoned || operation.in_progress() {
-                        let found = open.entry(operation.issuer.name.to_ascii_lowercase()).or_default();
-                        found.count += 1;
-                        found.next_try = [found.next_try, record.due].into_iter().flatten().min();
-                    }
+                if let Some(issuer) = self.open_at(&record) {
+                    let found = open.entry(issuer).or_default();
+                    found.count += 1;
+                    found.next_try = [found.next_try, record.due].into_iter().flatten().min();
                 }
                 after = record.key;
             }
@@ -229,6 +227,14 @@ impl Issuing {
             }
         }
         Ok((open, true))
+    }
+
+    /// The issuer in lower case at which an operation or an abandoned order is open. A record that does not verify is
+    /// logged, and counts nowhere.
+    fn open_at(&self, record: &Record) -> Option<String> {
+        let ShownPending { operation } = self.context.records.read(record).ok()?;
+        let open = Kind::of(&record.key) == Some(Kind::AbandonedOrder) || operation.in_progress();
+        open.then(|| operation.issuer.name.to_ascii_lowercase())
     }
 
     /// The removal of what is known of an issuer that goes.

@@ -2,7 +2,7 @@
 //! state is opaque here and sealed in the store, so that nobody who reads the database finds an account key.
 
 use super::Issuing;
-use crate::domain::{self, Blob, Error, IssuerConfig, IssuerName, Result, VaultName};
+use crate::domain::{self, Blob, Detail, Error, IssuerConfig, IssuerName, Reason, Result, VaultName};
 use crate::issuer::provider::{CaInput, IssuerInput, Provider, State};
 use crate::keys::{Caller, SealContext};
 use crate::service::records::{IssuerStateRecord, key};
@@ -65,6 +65,8 @@ impl Issuing {
             return Ok(Some(Kept::Object(state)));
         }
         let held = self.issuer_state(vault, &issuer.name).await?;
+        // One of another provider was written while the object was read.
+        let held = held.filter(|held| held.value.provider.eq_ignore_ascii_case(&issuer.provider));
         Ok(held.map(|held| Kept::Record(Box::new(held))))
     }
 
@@ -86,7 +88,8 @@ impl Issuing {
         let sealed =
             self.context.keys.sealer().seal(&state.0, &state_context(&held.value.vault, &held.value.issuer))?;
         let value = IssuerStateRecord { state: Blob(sealed), ..held.value.clone() };
-        self.context.records.replace(&held.record, &value, None)
+        let due = value.retired.map(|_| self.context.now().plus(RETIRED_LOOK));
+        self.context.records.replace(&held.record, &value, due)
     }
 
     /// The secret options that were set.
@@ -126,6 +129,13 @@ impl Issuing {
         }
         // The provider of an object may be one that only other replicas offer.
         let Some(provider) = provider else { return Ok(batch) };
+        let held = self.issuer_state(vault, &issuer.name).await?;
+        if let Some(held) = &held
+            && !held.value.provider.eq_ignore_ascii_case(&issuer.provider)
+            && self.has_orders(vault, &issuer.name).await?
+        {
+            return Err(orders_of_another(&issuer.name, &held.value.provider));
+        }
         if let Some(own) = provider.state_in_object(vault, issuer) {
             let input = self.object_input(&*provider, change, issuer, password).await?;
             let state = provider.configure(&input, Some(&own)).await?;
@@ -135,11 +145,9 @@ impl Issuing {
                 issuer.authority = Some(made);
                 batch.puts.extend(self.authorities.new_authority(vault, issuer)?);
             }
-            let stale = self.context.store.get(place.as_str()).await?;
-            batch.deletes.extend(stale.map(|record| Delete { key: record.key, expected: record.revision }));
+            batch.deletes.extend(held.map(|Held { record, .. }| Delete { key: record.key, expected: record.revision }));
             return Ok(batch);
         }
-        let held = self.issuer_state(vault, &issuer.name).await?;
         let own = before.and(held.as_ref()).filter(|held| held.value.provider.eq_ignore_ascii_case(&issuer.provider));
         let secret_texts: BTreeMap<&str, &str> =
             secrets.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
@@ -292,7 +300,7 @@ impl Issuing {
         for _ in 0..ACTIVATION_STEPS {
             let held = self.issuer_state(vault, &issuer.name).await.map_err(|error| error.message)?;
             // Deleted meanwhile.
-            let Some(held) = held else { return Ok(()) };
+            let Some(held) = held.filter(|held| held.value.retired.is_none()) else { return Ok(()) };
             let Some(state) = provider.activate(&held.state).await.map_err(|error| error.to_string())? else {
                 return Ok(());
             };
@@ -305,6 +313,15 @@ impl Issuing {
         }
         Ok(())
     }
+}
+
+/// Only the provider that has an order can ask for it or cancel it.
+fn orders_of_another(name: &IssuerName, provider: &str) -> Error {
+    let message = format!("Operations are open at the issuer {name} with its provider {provider}.");
+    let description = "Cancel them or wait for their end before another provider takes the name.".to_owned();
+    Error::new(Reason::IssuerInUse, format!("{message} {description}"))
+        .with(Detail::Resource { kind: "issuer", name: name.to_string() })
+        .with(Detail::Precondition { kind: "ISSUER_IDLE", subject: name.to_string(), description })
 }
 
 fn no_options(name: &str, provider: &str) -> Error {

@@ -32,3 +32,4 @@ pub(super) use kinds::{
 pub use paging::MAX_PAGE;
 pub(crate) use paging::reads_a_page_token;
 pub(super) use paging::{Bounds, List, Page, Paging, shown};
+pub(super) use scan::Scan;

@@ -138,7 +138,7 @@ async fn read(asked: &Asked<'_>, body: &mut Body) -> Result<Form, Refusal> {
         }
     };
     Form::parse(&bytes).ok_or_else(|| {
-        Refusal::request("The body is no form in UTF-8, has a parameter twice, or has more than 64 parameters.")
+        Refusal::request("The body is not a UTF-8 form, contains a parameter twice, or has more than 64 parameters.")
     })
 }
 
