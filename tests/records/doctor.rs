@@ -136,7 +136,7 @@ async fn during_a_takeover_records_without_a_code_are_well() {
     // A replica of the earlier version writes it again.
     place.strip("contacts/team-a");
     let (code, text) = doctor(&place, &[]);
-    assert!(code == Some(0) && text.ends_with("not marked as authenticated yet, 0 findings\n"), "{text}");
+    assert!(code == Some(0) && text.ends_with("not yet marked as authenticated, 0 findings\n"), "{text}");
     let (code, text) = doctor(&place, &["--remove", "contacts/team-a"]);
     assert!(code == Some(1) && text.contains("is intact; only records that do not verify"), "{text}");
 }
