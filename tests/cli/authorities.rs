@@ -118,7 +118,7 @@ async fn an_issuer_with_open_operations_is_deleted_by_force_alone() {
     let refused = fake.run(&["issuer", "delete", "busy"]).await;
     assert!(refused.code != 0 && refused.err.contains("2 operations"), "{refused:?}");
     let forced = fake.run(&["issuer", "delete", "busy", "--force"]).await;
-    assert!(forced.code == 0 && forced.err.contains("2 operations were open"), "{forced:?}");
+    assert!(forced.code == 0 && forced.err.contains("2 operations were in progress at it"), "{forced:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
