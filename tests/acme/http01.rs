@@ -40,9 +40,9 @@ async fn one_account_serves_many_orders_at_once() {
     let (_pebble, mut play) = start(PebbleOptions { nonce_rejects: 5, ..Default::default() }, &[]).await;
     play.issue(&order(&["a0.example.com"])).await;
     let engine = play.engine();
-    let (state, records) = (play.state.clone(), play.records.clone());
+    let (state, records, clock) = (play.state.clone(), play.records.clone(), play.clock.clone());
     let one = |name: String| {
-        let (state, records) = (state.clone(), records.clone());
+        let (state, records, clock) = (state.clone(), records.clone(), clock.clone());
         async move {
             let order = order(&[&name]);
             let mut at = certmint::issuer::Checkpoint::default();
@@ -53,7 +53,7 @@ async fn one_account_serves_many_orders_at_once() {
                 match progress.step {
                     certmint::issuer::Step::Pending { checkpoint, again, .. } => {
                         at = checkpoint;
-                        tokio::time::sleep(again).await;
+                        crate::play::wait(&clock, again).await;
                     }
                     certmint::issuer::Step::Issued { .. } => return,
                     other => panic!("{other:?}"),

@@ -219,9 +219,8 @@ impl Play {
     }
 
     /// Short waits are waited for; long ones pass on the clock.
-    async fn wait(&self, duration: Duration) {
-        self.clock.advance(duration);
-        tokio::time::sleep(duration.min(Duration::from_millis(300))).await;
+    pub(crate) async fn wait(&self, duration: Duration) {
+        wait(&self.clock, duration).await;
     }
 
     /// Steps until the order is over.
@@ -298,4 +297,10 @@ pub(crate) fn order_for(input: PolicyInput) -> Order {
         replaces: None,
         sealed_key: None,
     }
+}
+
+/// Short waits are waited for; long ones pass on the clock.
+pub(crate) async fn wait(clock: &ManualClock, duration: Duration) {
+    clock.advance(duration);
+    tokio::time::sleep(duration.min(Duration::from_millis(300))).await;
 }

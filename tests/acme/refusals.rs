@@ -101,7 +101,7 @@ async fn a_cancellation_after_the_finalization_still_yields_the_certificate() {
         let before = play.checkpoint.clone();
         match play.step(&order).await {
             Some(Step::Issued { .. }) => break before,
-            Some(Step::Pending { again, .. }) => tokio::time::sleep(again).await,
+            Some(Step::Pending { again, .. }) => play.wait(again).await,
             other => panic!("{other:?}"),
         }
     };
