@@ -6,6 +6,7 @@ mod answers;
 pub mod digicert;
 pub mod dns;
 pub mod globalsign;
+mod kept;
 pub mod local_ca;
 mod options;
 pub mod plugin;

@@ -1,6 +1,5 @@
-//! What holds for the options of every issuer object: they exist, and their values are of their kind.
+//! Helpers of providers for reading their options.
 
-use super::provider::{IssuerInput, IssuerSchema, OptionKind};
 use crate::domain;
 
 /// A problem of an option, as a field error.
@@ -14,49 +13,45 @@ pub(super) fn list(text: Option<&str>) -> Vec<String> {
     items.map(str::to_owned).collect()
 }
 
-/// What holds for every option: it exists, and its value is of its kind.
+/// The address of a service, without a slash at its end.
 ///
 /// # Errors
-/// The option and what is wrong with it.
-pub(super) fn check(schema: &IssuerSchema, input: &IssuerInput) -> domain::Result<()> {
-    let find = |name: &str| {
-        schema.options.iter().find(|option| match option.kind {
-            OptionKind::Map => {
-                name.strip_prefix(option.name).is_some_and(|rest| rest.len() > 1 && rest.starts_with('.'))
-            }
-            _ => option.name == name,
-        })
-    };
-    for (name, value) in &input.options {
-        let Some(known) = find(name) else {
-            let names: Vec<&str> = schema.options.iter().map(|option| option.name).collect();
-            return Err(problem(name, format!("Unknown option. {} has: {}.", schema.provider, names.join(", "))));
-        };
-        let value = value.trim();
-        if value.is_empty() {
-            continue;
-        }
-        let wrong = match &known.kind {
-            OptionKind::Secret => Some("A secret: send it as a secret option.".to_owned()),
-            OptionKind::Boolean if value != "true" && value != "false" => Some("Must be true or false.".to_owned()),
-            OptionKind::Integer { least, most } => match value.parse::<u64>() {
-                Ok(number) if (*least..=*most).contains(&number) => None,
-                _ => Some(format!("Must be a number from {least} to {most}.")),
-            },
-            OptionKind::Choice(choices) if !choices.contains(&value) => {
-                Some(format!("Must be one of {}.", choices.join(", ")))
-            }
-            _ => None,
-        };
-        if let Some(wrong) = wrong {
-            return Err(problem(name, wrong));
-        }
+/// What is no http(s) address; a scheme that is not among `schemes`; a user name or a password, since options are shown.
+pub(super) fn address(name: &str, text: &str, schemes: &[&str]) -> domain::Result<String> {
+    let refused = || problem(name, format!("Not an {} address.", schemes.join(" or ")));
+    let uri = text.parse::<http::Uri>().map_err(|_| refused())?;
+    if uri.host().is_none() || !uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme)) {
+        return Err(refused());
     }
-    for name in input.secrets.keys() {
-        match find(name) {
-            Some(known) if known.kind == OptionKind::Secret => {}
-            _ => return Err(problem(name, format!("{} has no such secret option.", schema.provider))),
-        }
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(problem(name, "Options are shown: leave the user name and the password out of the address."));
     }
-    Ok(())
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// As [`address`], of an API whose paths are appended.
+pub(super) fn base_url(name: &str, text: &str) -> domain::Result<String> {
+    if text.contains('?') {
+        return Err(problem(name, "Not an https address without a query."));
+    }
+    address(name, text, &["https"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_scheme_that_is_taken_and_no_password() {
+        assert_eq!(address("a", "https://ca.example/dir/", &["https"]).unwrap(), "https://ca.example/dir");
+        assert_eq!(address("a", "http://[::1]:80", &["https", "http"]).unwrap(), "http://[::1]:80");
+        for text in ["", "ca.example", "http://ca.example", "https:///dir", "https://us er@ca.example"] {
+            assert!(address("a", text, &["https"]).unwrap_err().message.contains("Not an https address"), "{text}");
+        }
+        for text in ["https://user:hunter2@ca.example/dir", "https://user@ca.example", "https://:hunter2@[::1]/"] {
+            let refused = address("a", text, &["https"]).unwrap_err();
+            assert!(refused.message.contains("leave the user name") && !refused.message.contains("hunter2"));
+        }
+        assert!(base_url("a", "https://ca.example/?x=1").is_err());
+    }
 }

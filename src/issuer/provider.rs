@@ -244,6 +244,12 @@ pub trait Provider: Send + Sync + 'static {
         false
     }
 
+    /// After a call that was cut short, how long an order that it placed may be missing from what the CA lists. The next
+    /// call comes no earlier.
+    fn settles(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// The state of an issuer object for providers that keep all of it in the object: its
     /// authority and the members of Key Vault. `None` for those whose state is a sealed record of
     /// its own. A state from here is never changed by steps.

@@ -83,6 +83,20 @@ async fn an_order_whose_answer_was_lost_is_found_and_cancelled() {
 }
 
 #[tokio::test]
+async fn an_order_of_a_step_that_was_cut_short_is_found_and_cancelled_although_it_is_listed_late() {
+    let (mock, mut play) = start("pending").await;
+    let order = order(&["www.example.com"]);
+    play.wire.cut_after.store(2, Ordering::SeqCst);
+    play.step(&order).await;
+    assert!(play.step(&order).await.is_none(), "cut after the order was sent");
+    assert_eq!(mock.placed(), 1);
+    mock.faults(|faults| faults.lag = 1);
+    play.cancelling = true;
+    assert_eq!(play.run(&order).await, Step::Cancelled);
+    assert_eq!(mock.only_order().status, "canceled", "found at the second look");
+}
+
+#[tokio::test]
 async fn a_crash_after_any_request_of_a_cancellation_is_harmless() {
     for cut in 1..=4 {
         let (mock, mut play) = start("pending").await;

@@ -65,12 +65,7 @@ async fn the_key_of_a_deleted_ca_is_kept_until_its_last_certificate_has_expired(
         chain
     );
     // A purge takes the certificate, not what the CA signed.
-    harness
-        .service
-        .deletions()
-        .delete_certificate(permit(&harness.service, (vault(), named("long"))).await)
-        .await
-        .unwrap();
+    harness.delete("long").await;
     harness
         .service
         .deletions()

@@ -11,7 +11,7 @@ use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{CreateRequest, Limits, Service, record_body};
+use certmint::service::{CreateRequest, DeletedView, Limits, Service, record_body};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -178,6 +178,12 @@ impl Harness {
     pub(crate) async fn issue(&self, name: &str) {
         self.service.creations().create(permit(&self.service, create(name, "Self")).await).await.unwrap();
         self.work().await;
+    }
+
+    /// Deletes a certificate of the default vault.
+    pub(crate) async fn delete(&self, name: &str) -> DeletedView {
+        let wanted = permit(&self.service, (vault(), named(name))).await;
+        self.service.deletions().delete_certificate(wanted).await.unwrap()
     }
 
     pub(crate) async fn issue_many(&self, name: &str, versions: usize) {

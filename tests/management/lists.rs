@@ -173,12 +173,7 @@ async fn deleted_certificates_cost_the_list_of_the_others_nothing_for_ever() {
     for name in ["a", "b", "c"] {
         harness.issue(name).await;
     }
-    harness
-        .service
-        .deletions()
-        .delete_certificate(permit(&harness.service, (vault(), named("b"))).await)
-        .await
-        .unwrap();
+    harness.delete("b").await;
     let (live, _) = page(&harness, "").await;
     assert_eq!(live.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
     let deleted =
@@ -199,12 +194,7 @@ async fn a_page_of_any_list_asks_a_handful_of_questions() {
         harness.issue(&format!("c{number:02}")).await;
     }
     for number in 0..12 {
-        harness
-            .service
-            .deletions()
-            .delete_certificate(permit(&harness.service, (vault(), named(&format!("c{number:02}")))).await)
-            .await
-            .unwrap();
+        harness.delete(&format!("c{number:02}")).await;
     }
     // As an earlier version stored them: without what lists show of the newest version.
     for key in harness.store.keys().await.into_iter().filter(|key| key.starts_with("certificates/")) {

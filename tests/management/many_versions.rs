@@ -22,12 +22,7 @@ async fn deleting_and_recovering_write_a_handful_of_records() {
     harness.issue_many("web", VERSIONS).await;
     let before = harness.store.keys().await;
     harness.store.reset();
-    harness
-        .service
-        .deletions()
-        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    harness.delete("web").await;
     assert_eq!(largest(&harness), (1, 4));
     assert!(harness.store.read.load(Ordering::SeqCst) < 5);
     harness.store.reset();
@@ -45,12 +40,7 @@ async fn deleting_and_recovering_write_a_handful_of_records() {
 async fn a_purge_goes_in_bounded_steps() {
     let harness = Harness::new(Limits::default()).await;
     harness.issue_many("web", VERSIONS).await;
-    harness
-        .service
-        .deletions()
-        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    harness.delete("web").await;
     harness.store.reset();
     harness
         .service
@@ -201,12 +191,7 @@ async fn a_purge_of_very_many_versions_continues_in_the_background() {
         let puts = (part * 60..part * 60 + 60).map(copy).collect();
         harness.store.commit(Batch { puts, ..Batch::default() }).await.unwrap();
     }
-    harness
-        .service
-        .deletions()
-        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    harness.delete("web").await;
     harness.store.reset();
     harness
         .service

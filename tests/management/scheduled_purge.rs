@@ -16,12 +16,7 @@ async fn it_is_purged_when_the_retention_is_over_and_not_before() {
     for protected in [false, true] {
         let harness = Harness::new(retention(7, protected)).await;
         harness.issue_many("web", 2).await;
-        harness
-            .service
-            .deletions()
-            .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
-            .await
-            .unwrap();
+        harness.delete("web").await;
         harness.later(6).await;
         let deleted = harness
             .service
@@ -47,12 +42,7 @@ async fn it_is_purged_when_the_retention_is_over_and_not_before() {
 async fn a_recovered_certificate_is_not_purged() {
     let harness = Harness::new(retention(7, false)).await;
     harness.issue("web").await;
-    harness
-        .service
-        .deletions()
-        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    harness.delete("web").await;
     harness.later(6).await;
     harness
         .service
@@ -68,12 +58,7 @@ async fn a_recovered_certificate_is_not_purged() {
 async fn a_second_deletion_has_its_own_retention() {
     let harness = Harness::new(retention(7, false)).await;
     harness.issue("web").await;
-    harness
-        .service
-        .deletions()
-        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    harness.delete("web").await;
     harness.later(6).await;
     harness
         .service
@@ -81,12 +66,7 @@ async fn a_second_deletion_has_its_own_retention() {
         .recover_certificate(permit(&harness.service, (vault(), named("web"))).await)
         .await
         .unwrap();
-    harness
-        .service
-        .deletions()
-        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    harness.delete("web").await;
     harness.later(6).await;
     harness
         .service
@@ -107,12 +87,7 @@ async fn a_second_deletion_has_its_own_retention() {
 async fn a_suspended_request_is_purged_with_its_certificate() {
     let harness = Harness::new(retention(7, false)).await;
     harness.service.creations().create(permit(&harness.service, create("web", "Unknown")).await).await.unwrap();
-    harness
-        .service
-        .deletions()
-        .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    harness.delete("web").await;
     harness.later(7).await;
     assert_eq!(harness.store.keys().await, Vec::<String>::new());
 }
@@ -123,12 +98,7 @@ async fn a_purge_that_is_cut_short_is_finished_by_the_worker() {
     for commits in 0..4 {
         let harness = Harness::new(Limits::default()).await;
         harness.issue_many("web", 210).await;
-        harness
-            .service
-            .deletions()
-            .delete_certificate(permit(&harness.service, (vault(), named("web"))).await)
-            .await
-            .unwrap();
+        harness.delete("web").await;
         harness.store.fail_after(commits);
         let error = harness
             .service

@@ -119,7 +119,9 @@ pub(super) async fn roll_key(session: &Session, state: &mut AcmeState) -> Result
 
 /// Ends the account for good (section 7.3.6).
 pub(super) async fn deactivate(session: &Session, state: &mut AcmeState) -> Result<(), IssuerError> {
-    let Some(url) = state.account_url.clone() else { return Ok(()) };
+    let Some(url) = state.account_url.clone() else {
+        return Err(misconfigured("There is no account at the CA yet, so there is none to end."));
+    };
     let key = key(state).map_err(to_error)?;
     let payload = json!({"status": "deactivated"});
     session.post(&key, Some(&url), &url, Some(&payload), Place::Account).await.map_err(to_error)?;

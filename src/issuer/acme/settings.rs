@@ -3,7 +3,7 @@
 use super::state::Method;
 use crate::domain;
 use crate::issuer::dns::{DnsSettings, Need};
-use crate::issuer::options::{list, problem};
+use crate::issuer::options::{address, list, problem};
 use crate::issuer::provider::{IssuerInput, IssuerSchema, OptionKind, OptionSchema};
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -144,10 +144,7 @@ impl Settings {
         if directory.is_empty() {
             return Err(problem("directory", "Required: the https address of the CA's ACME directory."));
         }
-        let uri = directory.parse::<http::Uri>().ok();
-        if !uri.is_some_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some()) {
-            return Err(problem("directory", "Not an https address."));
-        }
+        address("directory", directory, &["https"])?;
         if text("agree_to_terms") != Some("true") {
             return Err(problem("agree_to_terms", "Must be true to register with the CA."));
         }

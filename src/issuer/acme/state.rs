@@ -5,11 +5,11 @@ use super::jws::{authorization_digest, base64url};
 use super::settings::Settings;
 use crate::domain::{Blob, Timestamp};
 use crate::issuer::dns::TxtRecord;
+use crate::issuer::kept::{self, Versioned};
 use crate::issuer::provider::{ChallengeKey, ChallengeKind, State};
 use crate::issuer::{Checkpoint, IssuerError};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
-use zeroize::Zeroizing;
 
 /// The form that this release writes.
 const VERSION: u32 = 1;
@@ -35,6 +35,14 @@ pub(super) struct AcmeState {
     pub(super) next_key: Option<Blob>,
 }
 
+impl Versioned for AcmeState {
+    const VERSION: u32 = VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
 impl AcmeState {
     pub(super) fn new(settings: Settings, account_key: Vec<u8>) -> Self {
         let account_key = Blob(account_key);
@@ -42,22 +50,11 @@ impl AcmeState {
     }
 
     pub(super) fn read(state: &State) -> Result<Self, IssuerError> {
-        match serde_json::from_slice::<Self>(&state.0) {
-            Ok(read) if read.version == VERSION => Ok(read),
-            Ok(_) => Err(IssuerError::Retry {
-                after: None,
-                source: "The issuer was written by a newer release; a replica of that release will continue it.".into(),
-            }),
-            // The text of the parser could repeat a secret.
-            Err(_) => Err(IssuerError::Misconfigured {
-                source: "The state of the issuer cannot be read. Set the issuer again.".into(),
-            }),
-        }
+        kept::read_state(state)
     }
 
     pub(super) fn write(&self) -> State {
-        // Strings and lists are all it holds.
-        State(Zeroizing::new(serde_json::to_vec(self).unwrap_or_default()))
+        kept::write_state(self)
     }
 }
 
@@ -242,32 +239,31 @@ impl DnsRecord {
     }
 }
 
+impl Versioned for Saved {
+    const VERSION: u32 = VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
 impl Saved {
     pub(super) fn read(at: &Checkpoint) -> Result<Self, IssuerError> {
-        if at.0.is_empty() {
-            return Ok(Self {
-                version: VERSION,
-                order: None,
-                orders: 0,
-                failures: 0,
-                registrations: 0,
-                not_before: None,
-                reason: None,
-                without_replaces: false,
-                leftovers: Vec::new(),
-            });
-        }
-        match serde_json::from_slice::<Self>(&at.0) {
-            Ok(read) if read.version == VERSION => Ok(read),
-            _ => Err(IssuerError::Retry {
-                after: None,
-                source: "The order was written by a newer release; a replica of that release will continue it.".into(),
-            }),
-        }
+        Ok(kept::read_checkpoint(at)?.unwrap_or(Self {
+            version: VERSION,
+            order: None,
+            orders: 0,
+            failures: 0,
+            registrations: 0,
+            not_before: None,
+            reason: None,
+            without_replaces: false,
+            leftovers: Vec::new(),
+        }))
     }
 
     pub(super) fn write(&self) -> Checkpoint {
-        Checkpoint(serde_json::to_vec(self).unwrap_or_default())
+        kept::write_checkpoint(self)
     }
 
     /// Remembers records that are to be removed.
@@ -287,6 +283,7 @@ impl Saved {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zeroize::Zeroizing;
 
     /// As the first release with this engine wrote them.
     const STATE: &str = r#"{"version":1,"settings":{"directory":"https://ca.example/dir","ca_file":null,

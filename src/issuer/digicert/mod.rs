@@ -31,6 +31,7 @@ use settings::{Organization, Settings};
 use state::{DigiCertState, Saved};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use steps::{Run, find_organization};
 
 /// More sets of trusted roots than this start with an empty memory again.
@@ -133,6 +134,10 @@ impl Provider for DigiCert {
 
     fn wants_replaced(&self) -> bool {
         true
+    }
+
+    fn settles(&self) -> Duration {
+        submit::SETTLE
     }
 
     fn members(&self) -> Vec<OptionSchema> {

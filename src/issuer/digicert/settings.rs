@@ -6,7 +6,7 @@ use super::names::base_name;
 use super::schema::schema;
 use crate::domain::{self, Timestamp};
 use crate::issuer::dns::{self, DnsSettings, HookForm, Need, Tools};
-use crate::issuer::options::{check, problem};
+use crate::issuer::options::{base_url, problem};
 use crate::issuer::provider::IssuerInput;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -127,7 +127,7 @@ impl Settings {
         // A member of the issuer object, which may stand among the options too.
         let mut options = input.options.clone();
         options.remove(ORGANIZATION_ID);
-        check(&schema(), &IssuerInput { options, ..input.clone() })?;
+        schema().check(&IssuerInput { options, ..input.clone() })?;
         let text = |name: &str| input.options.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
         let yes = |name: &str, usual: bool| text(name).map_or(usual, |value| value == "true");
         let number = |name: &str| text(name).and_then(|value| value.parse::<u64>().ok());
@@ -210,11 +210,7 @@ pub(super) fn is_private(product: &str) -> bool {
 impl Access {
     fn parse(input: &IssuerInput) -> domain::Result<Self> {
         let text = |name: &str| input.options.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        let base_url = text("base_url").unwrap_or(BASE_URL).trim_end_matches('/');
-        let uri = base_url.parse::<http::Uri>().ok();
-        if !uri.is_some_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some() && uri.query().is_none()) {
-            return Err(problem("base_url", "Not an https address without a query."));
-        }
+        let base_url = base_url("base_url", text("base_url").unwrap_or(BASE_URL))?;
         let api_key = input.password.as_ref().map(|password| password.trim()).filter(|key| !key.is_empty());
         let Some(api_key) = api_key else {
             return Err(domain::Error::field("credentials.pwd", "Required: the API key of the CertCentral account."));

@@ -5,10 +5,11 @@ use super::names::Validity;
 use super::settings::{DcvMethod, Settings};
 use crate::domain::{Blob, Timestamp};
 use crate::issuer::dns::TxtRecord;
+use crate::issuer::kept::{self, Versioned};
 use crate::issuer::provider::{ChallengeKey, ChallengeKind, State};
 use crate::issuer::{Checkpoint, IssuerError};
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// The form that this release writes.
 const VERSION: u32 = 1;
@@ -37,28 +38,25 @@ pub(super) struct ExternalAccount {
     pub(super) engine: Blob,
 }
 
+impl Versioned for DigiCertState {
+    const VERSION: u32 = VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
 impl DigiCertState {
     pub(super) fn new(settings: Settings) -> Self {
         Self { version: VERSION, settings, organization: None, account: None }
     }
 
     pub(super) fn read(state: &State) -> Result<Self, IssuerError> {
-        match serde_json::from_slice::<Self>(&state.0) {
-            Ok(read) if read.version == VERSION => Ok(read),
-            Ok(_) => Err(IssuerError::Retry {
-                after: None,
-                source: "The issuer was written by a newer release; a replica of that release will continue it.".into(),
-            }),
-            // The text of the parser could repeat a secret.
-            Err(_) => Err(IssuerError::Misconfigured {
-                source: "The state of the issuer cannot be read. Set the issuer again.".into(),
-            }),
-        }
+        kept::read_state(state)
     }
 
     pub(super) fn write(&self) -> State {
-        // Strings, numbers and lists are all it holds.
-        State(Zeroizing::new(serde_json::to_vec(self).unwrap_or_default()))
+        kept::write_state(self)
     }
 }
 
@@ -180,33 +178,32 @@ impl Proof {
     }
 }
 
+impl Versioned for Saved {
+    const VERSION: u32 = VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
 impl Saved {
     pub(super) fn read(at: &Checkpoint) -> Result<Self, IssuerError> {
-        if at.0.is_empty() {
-            return Ok(Self {
-                version: VERSION,
-                phase: Phase::New,
-                before: None,
-                unsure: false,
-                order: None,
-                polls: 0,
-                looked: None,
-                validity: None,
-                proof: None,
-                no_proof: false,
-            });
-        }
-        match serde_json::from_slice::<Self>(&at.0) {
-            Ok(read) if read.version == VERSION => Ok(read),
-            _ => Err(IssuerError::Retry {
-                after: None,
-                source: "The order was written by a newer release; a replica of that release will continue it.".into(),
-            }),
-        }
+        Ok(kept::read_checkpoint(at)?.unwrap_or(Self {
+            version: VERSION,
+            phase: Phase::New,
+            before: None,
+            unsure: false,
+            order: None,
+            polls: 0,
+            looked: None,
+            validity: None,
+            proof: None,
+            no_proof: false,
+        }))
     }
 
     pub(super) fn write(&self) -> Checkpoint {
-        Checkpoint(serde_json::to_vec(self).unwrap_or_default())
+        kept::write_checkpoint(self)
     }
 
     /// What replicas serve for the order.
@@ -218,6 +215,7 @@ impl Saved {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zeroize::Zeroizing;
 
     /// As the first release with this provider wrote them.
     const STATE: &str = r#"{"version":1,"settings":{"access":{"base_url":"https://www.digicert.com/services/v2",

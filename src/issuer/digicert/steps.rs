@@ -114,6 +114,8 @@ impl Run<'_> {
         }
         self.saved.before = Placing(self).find_before(names).await?;
         self.saved.phase = Phase::Submitting;
+        // From here on a step that is cut short may have placed the order.
+        self.saved.unsure = true;
         Ok(self.pending(Duration::ZERO, None))
     }
 

@@ -1,7 +1,7 @@
 //! The options for DNS records: their schema, and their checked form.
 
 use crate::domain;
-use crate::issuer::options::{list, problem};
+use crate::issuer::options::{self, list, problem};
 use crate::issuer::provider::{IssuerInput, OptionKind, OptionSchema};
 use crate::outbound::dns::{TsigKey, name};
 use serde::{Deserialize, Serialize};
@@ -226,9 +226,7 @@ impl Update {
 
 fn address(option: &str, text: Option<&str>) -> domain::Result<String> {
     let text = text.ok_or_else(|| problem(option, "Required."))?;
-    let uri = text.parse::<http::Uri>().ok();
-    let fits = uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some());
-    if fits { Ok(text.trim_end_matches('/').to_owned()) } else { Err(problem(option, "Not an https address.")) }
+    options::address(option, text, &["https", "http"])
 }
 
 fn servers(option: &str, text: Option<&str>) -> domain::Result<Vec<SocketAddr>> {

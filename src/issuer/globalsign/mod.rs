@@ -20,6 +20,7 @@ use settings::Settings;
 use state::{GlobalSignState, Saved};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use steps::Run;
 
 /// More sets of trusted roots than this start with an empty memory again.
@@ -57,6 +58,10 @@ impl GlobalSign {
 impl Provider for GlobalSign {
     fn schema(&self) -> IssuerSchema {
         settings::schema()
+    }
+
+    fn settles(&self) -> Duration {
+        steps::SETTLE
     }
 
     fn members(&self) -> Vec<OptionSchema> {

@@ -2,7 +2,7 @@
 //! user, the first of `org_details.admin_details` the contact of orders.
 
 use crate::domain::{self, Timestamp};
-use crate::issuer::options::{check, problem};
+use crate::issuer::options::{base_url, problem};
 use crate::issuer::provider::{IssuerInput, IssuerSchema, OptionKind, OptionSchema};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -82,13 +82,9 @@ impl Settings {
     /// # Errors
     /// The option or member and what is wrong with it.
     pub(super) fn parse(input: &IssuerInput) -> domain::Result<Self> {
-        check(&schema(), input)?;
+        schema().check(input)?;
         let text = |name: &str| input.options.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        let base_url = text("base_url").unwrap_or(BASE_URL).trim_end_matches('/');
-        let uri = base_url.parse::<http::Uri>().ok();
-        if !uri.is_some_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some() && uri.query().is_none()) {
-            return Err(problem("base_url", "Not an https address without a query."));
-        }
+        let base_url = base_url("base_url", text("base_url").unwrap_or(BASE_URL))?;
         let member = |path: &str, help: &str| domain::Error::field(path, help);
         let given = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let user = given(input.account_id.as_deref());

@@ -2,10 +2,11 @@
 
 use super::settings::Settings;
 use crate::domain::Timestamp;
+use crate::issuer::kept::{self, Versioned};
 use crate::issuer::provider::State;
 use crate::issuer::{Checkpoint, IssuerError};
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// The form that this release writes.
 const VERSION: u32 = 1;
@@ -16,27 +17,25 @@ pub(super) struct GlobalSignState {
     pub(super) settings: Settings,
 }
 
+impl Versioned for GlobalSignState {
+    const VERSION: u32 = VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
 impl GlobalSignState {
     pub(super) fn new(settings: Settings) -> Self {
         Self { version: VERSION, settings }
     }
 
     pub(super) fn read(state: &State) -> Result<Self, IssuerError> {
-        match serde_json::from_slice::<Self>(&state.0) {
-            Ok(read) if read.version == VERSION => Ok(read),
-            Ok(_) => Err(IssuerError::Retry {
-                after: None,
-                source: "The issuer was written by a newer release; a replica of that release will continue it.".into(),
-            }),
-            // The text of the parser could repeat a secret.
-            Err(_) => Err(IssuerError::Misconfigured {
-                source: "The state of the issuer cannot be read. Set the issuer again.".into(),
-            }),
-        }
+        kept::read_state(state)
     }
 
     pub(super) fn write(&self) -> State {
-        State(Zeroizing::new(serde_json::to_vec(self).unwrap_or_default()))
+        kept::write_state(self)
     }
 }
 
@@ -65,28 +64,35 @@ pub(super) struct Saved {
     pub(super) note: Option<String>,
 }
 
+impl Versioned for Saved {
+    const VERSION: u32 = VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
 impl Saved {
     pub(super) fn read(at: &Checkpoint) -> Result<Self, IssuerError> {
-        if at.0.is_empty() {
-            return Ok(Self { version: VERSION, since: None, unsure: false, order: None, polls: 0, note: None });
-        }
-        match serde_json::from_slice::<Self>(&at.0) {
-            Ok(read) if read.version == VERSION => Ok(read),
-            _ => Err(IssuerError::Retry {
-                after: None,
-                source: "The order was written by a newer release; a replica of that release will continue it.".into(),
-            }),
-        }
+        Ok(kept::read_checkpoint(at)?.unwrap_or(Self {
+            version: VERSION,
+            since: None,
+            unsure: false,
+            order: None,
+            polls: 0,
+            note: None,
+        }))
     }
 
     pub(super) fn write(&self) -> Checkpoint {
-        Checkpoint(serde_json::to_vec(self).unwrap_or_default())
+        kept::write_checkpoint(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zeroize::Zeroizing;
 
     /// As the first release with this provider wrote them.
     const STATE: &str = r#"{"version":1,"settings":{"base_url":"https://system.globalsign.com/kb/ws","user":"PAR1_x",

@@ -21,7 +21,7 @@ use tracing::warn;
 /// The waits between questions, in seconds; the last one stays.
 const POLLS: [u64; 7] = [1, 5, 15, 30, 60, 150, 300];
 /// How long an order whose answer was lost is given to be listed.
-const SETTLE: Duration = Duration::from_secs(60);
+pub(super) const SETTLE: Duration = Duration::from_secs(60);
 /// Clocks differ.
 const MARGIN: Duration = Duration::from_secs(24 * 3600);
 /// Domains that may be ordered for.
@@ -44,6 +44,8 @@ impl Run<'_> {
         };
         let Some(since) = self.saved.since else {
             self.saved.since = Some(self.clock.now());
+            // From here on a step that is cut short may have placed the order.
+            self.saved.unsure = true;
             return Ok(self.pending(Duration::ZERO, None));
         };
         match self.saved.order.clone() {

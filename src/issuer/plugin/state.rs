@@ -4,6 +4,7 @@
 use super::words::Secrets;
 use crate::domain::issuer::{Administrator, Organization};
 use crate::issuer::IssuerError;
+use crate::issuer::kept::{self, Versioned};
 use crate::issuer::provider::{IssuerInput, State};
 use crate::proto::plugin::v1 as pb;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,14 @@ pub(super) struct PluginState {
     pub(super) organization: Option<Organization>,
 }
 
+impl Versioned for PluginState {
+    const VERSION: u32 = VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
 impl PluginState {
     pub(super) fn of(input: &IssuerInput) -> Self {
         let IssuerInput { options, secrets, account_id, password, organization, ca: _ } = input;
@@ -42,22 +51,11 @@ impl PluginState {
     }
 
     pub(super) fn read(state: &State) -> Result<Self, IssuerError> {
-        match serde_json::from_slice::<Self>(&state.0) {
-            Ok(read) if read.version == VERSION => Ok(read),
-            Ok(_) => Err(IssuerError::Retry {
-                after: None,
-                source: "The issuer was written by a newer release; a replica of that release goes on.".into(),
-            }),
-            // The text of the parser could repeat a secret.
-            Err(_) => Err(IssuerError::Misconfigured {
-                source: "The state of the issuer cannot be read. Set the issuer again.".into(),
-            }),
-        }
+        kept::read_state(state)
     }
 
     pub(super) fn write(&self) -> State {
-        // Texts are all it holds.
-        State(Zeroizing::new(serde_json::to_vec(self).unwrap_or_default()))
+        kept::write_state(self)
     }
 
     pub(super) fn hidden(&self) -> Secrets {

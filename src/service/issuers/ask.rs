@@ -124,8 +124,9 @@ impl Issuing {
             Ok(Ok(progress)) => self.progressed(pending, &checkpoint, &signer, progress).await,
             Ok(Err(error)) => Ok(unsuccessful(pending, error).into()),
             Err(_) => {
-                Ok(open(pending, Some("The issuer did not answer in time; will be asked again.".to_owned()), None)
-                    .into())
+                let note = "The issuer did not answer in time; will be asked again.".to_owned();
+                let settles = Some(signer.provider.settles()).filter(|settles| !settles.is_zero());
+                Ok(open(pending, Some(note), settles).into())
             }
         }
     }
