@@ -44,14 +44,16 @@ async fn ordered(answer: Answer) -> (Harness, Service) {
         issuers.with_provider(slow)
     })
     .await;
-    let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
-    service
-        .issuers()
-        .set_issuer(permit(&service, (vault(), IssuerName::parse("ca").unwrap())).await, input)
-        .await
-        .unwrap();
-    service.creations().create(permit(&service, create("web", "ca")).await).await.unwrap();
+    order(&service).await;
     (harness, service)
+}
+
+/// Orders a certificate of the provider `Slow`.
+async fn order(service: &Service) {
+    let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
+    let issuer = permit(service, (vault(), IssuerName::parse("ca").unwrap())).await;
+    service.issuers().set_issuer(issuer, input).await.unwrap();
+    service.creations().create(permit(service, create("web", "ca")).await).await.unwrap();
 }
 
 /// Does the one step that is due. Returns the time at which it ended.
@@ -75,6 +77,28 @@ async fn an_order_waits_after_a_call_that_failed_late() {
             let due = due(&harness, "pending/").await;
             assert!(due > ended, "due {} ms before the end of the call", ended.0 - due.0);
             harness.clock.advance(Duration::from_millis(u64::try_from(due.0 - ended.0).unwrap()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_a_call_that_was_cut_short_the_issuer_is_left_alone_until_its_orders_are_listed() {
+    const SETTLES: Duration = Duration::from_secs(45);
+    let limits = Limits { lease: Duration::from_millis(250), ..Limits::default() };
+    let harness = Harness::new(limits.clone()).await;
+    let mut hanging = FalseProvider::new("Slow", |_| std::future::pending());
+    hanging.settles = SETTLES;
+    let hanging = Arc::new(hanging);
+    let service =
+        service_with(harness.store.clone(), harness.clock.clone(), limits, |issuers| issuers.with_provider(hanging))
+            .await;
+    order(&service).await;
+    for prefix in ["pending/", "orders/"] {
+        let ended = step(&harness, &service).await;
+        assert!(due(&harness, prefix).await >= ended.plus(SETTLES));
+        if prefix == "pending/" {
+            let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
+            service.pending().delete_pending(permit(&service, expected).await).await.unwrap();
         }
     }
 }

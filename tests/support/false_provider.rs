@@ -8,6 +8,7 @@ use certmint::issuer::provider::{
 use certmint::issuer::{Checkpoint, IssuerError};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// One call of a step.
@@ -25,6 +26,7 @@ type Answer = BoxFuture<'static, Result<Progress, IssuerError>>;
 pub(crate) struct FalseProvider {
     name: &'static str,
     pub(crate) needs: Needs,
+    pub(crate) settles: Duration,
     pub(crate) keeper: Option<Arc<dyn Keeper>>,
     answer: Box<dyn Fn(Call) -> Answer + Send + Sync>,
 }
@@ -44,7 +46,7 @@ impl FalseProvider {
         A: Future<Output = Result<Progress, IssuerError>> + Send + 'static,
     {
         let answer = Box::new(move |call| -> Answer { Box::pin(answer(call)) });
-        Self { name, needs: Needs::default(), keeper: None, answer }
+        Self { name, needs: Needs::default(), settles: Duration::ZERO, keeper: None, answer }
     }
 
     async fn answer(
@@ -91,6 +93,10 @@ impl Provider for FalseProvider {
 
     fn needs(&self) -> Needs {
         self.needs
+    }
+
+    fn settles(&self) -> Duration {
+        self.settles
     }
 
     async fn advance(&self, order: &Order, state: &State, at: &Checkpoint) -> Result<Progress, IssuerError> {
