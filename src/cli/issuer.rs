@@ -64,7 +64,7 @@ pub enum IssuerCommand {
     Pause {
         /// The issuer
         name: String,
-        /// Why; shown to whoever waits
+        /// The reason, shown to requesters
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },

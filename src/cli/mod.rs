@@ -88,7 +88,7 @@ pub enum Command {
     Migrate(StoreArgs),
     /// Invalidate all earlier resume tokens; run it after restoring a backup, before the start
     NewEpoch(StoreArgs),
-    /// For whoever writes an issuer plug-in
+    /// For developers of issuer plug-ins
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// A client command.

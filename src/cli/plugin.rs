@@ -1,4 +1,4 @@
-//! `certmint plugin`: for whoever writes a plug-in.
+//! `certmint plugin`: for developers of plug-ins.
 
 use super::Result;
 use super::failure::{Exit, Failure};
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Of a call, where `--timeout` says nothing: what a server waits.
 const CALL: Duration = Duration::from_secs(60);
 
-/// Commands for whoever writes a plug-in.
+/// Commands for developers of plug-ins.
 #[derive(Debug, clap::Subcommand)]
 pub enum PluginCommand {
     /// Try with orders of its own whether a plug-in keeps what its contract promises; it issues some ten certificates

@@ -37,7 +37,7 @@ impl OutboundSettings {
         let Self { proxy, no_proxy } = self;
         match proxy {
             Some(ProxyAddress(url)) => Proxy::new(url, no_proxy).map(|proxy| Some(Arc::new(proxy))),
-            // What is misspelt is told before there is a proxy.
+            // Misspelt settings are reported even without a proxy.
             None => Proxy::new("http://localhost", no_proxy).map(|_| None),
         }
     }

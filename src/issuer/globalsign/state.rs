@@ -59,7 +59,7 @@ pub(super) struct Saved {
     pub(super) order: Option<String>,
     #[serde(default)]
     pub(super) polls: u32,
-    /// What is told beside each reason.
+    /// Shown after each reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) note: Option<String>,
 }

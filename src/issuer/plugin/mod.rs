@@ -34,7 +34,7 @@ use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use words::{Secrets, words};
 
-/// How long setting an issuer waits for a plug-in, which asks nobody meanwhile.
+/// How long setting an issuer waits for the plug-in, which does not contact its CA for it.
 const AT_SET: Duration = Duration::from_secs(5);
 /// Most problems of an issuer object that are shown, and the longest, in characters.
 const MAX_PROBLEMS: usize = 20;
@@ -84,7 +84,7 @@ impl Plugin {
         let answer = self.link.within(client.describe(request)).await;
         let answer = answer.map_err(|status| self.link.error(&status, &Secrets::default()))?;
         let read = Description::read(self.link.name, answer, self.link.connections());
-        // What was known of an earlier version of the plug-in holds no more.
+        // The description of an earlier version of the plug-in is no longer valid.
         let described = read.inspect_err(|_| self.forget())?;
         let described = Arc::new(described);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&described));

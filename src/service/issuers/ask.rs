@@ -54,7 +54,7 @@ struct Signer {
     issuer: Option<IssuerName>,
 }
 
-/// Why nobody is asked, for whoever waits, and when to look again.
+/// Why the issuer is not called, for the status of the operation, and when to try again.
 struct NotAsked {
     note: String,
     again: Option<Duration>,
@@ -230,7 +230,8 @@ impl Issuing {
     }
 }
 
-/// What was read of an issuer, or what is wrong with it, for whoever waits. That the store is not available is neither.
+/// What was read of an issuer, or what is wrong with it, for the status of the operation. An outage of the store is
+/// neither.
 fn readable<T>(read: Result<T>) -> Result<Result<T, NotAsked>> {
     match read {
         Ok(value) => Ok(Ok(value)),

@@ -165,7 +165,7 @@ impl Admin {
         let v1::DeleteIssuerRequest { vault_name, issuer_name, only_if_idle } = message;
         let vault = call.vault(&vault_name).await?;
         let name = call.issuer(&issuer_name)?;
-        // Before the deletion: an issuer that is not there is told first.
+        // A missing issuer is reported before anything else.
         let wanted = || call.permit((vault.clone(), name.clone()));
         let (objects, control) = (self.0.issuers(), self.0.issuers().control());
         objects.issuer(wanted().await?).await?;
