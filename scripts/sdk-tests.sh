@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs the unmodified Azure SDK of one language, or az, against a development server: scripts/sdk-tests.sh javascript|az|go|java|rust.
+# Runs the unmodified Azure SDK of one language, az, or a browser against a development server:
+# scripts/sdk-tests.sh javascript|browser|az|go|java|rust.
 # CERTMINT_BINARY names the server. Where its tools are not there and cannot be installed the suite is skipped: the reason is printed,
 # and kept in target/skipped for the end of `make test-clients`.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-language=${1:?which: javascript, az, go, java or rust}
+language=${1:?which: javascript, browser, az, go, java or rust}
 skipped=target/skipped/$language
 
 skip() {
@@ -24,21 +25,44 @@ with_server() {
     exec python3 tests/clients/server.py "$@"
 }
 
-case $language in
-javascript)
+# The packages of tests/clients/$language, for the suite that is called $1.
+node_packages() {
     for tool in node npm; do
-        command -v "$tool" >/dev/null || skip "the Azure SDK for JavaScript: $tool is not installed"
+        command -v "$tool" >/dev/null || skip "$1: $tool is not installed"
     done
     found=$(node --version)
     found=${found#v}
-    at_least "$found" 20 || skip "the Azure SDK for JavaScript: it needs Node.js 20, and $found is installed"
+    at_least "$found" 20 || skip "$1: it needs Node.js 20, and $found is installed"
+    (
+        cd "tests/clients/$language"
+        if [ ! node_modules/.installed -nt package-lock.json ]; then
+            npm ci
+            touch node_modules/.installed
+        fi
+    )
+}
+
+case $language in
+javascript)
+    node_packages "the Azure SDK for JavaScript"
+    rm -f "$skipped"
     cd tests/clients/javascript
-    if [ ! node_modules/.installed -nt package-lock.json ]; then
-        npm ci
-        touch node_modules/.installed
-    fi
-    rm -f "../../../$skipped"
     exec python3 ../server.py node --test --test-reporter spec
+    ;;
+browser)
+    for tool in chromium certutil; do
+        command -v "$tool" >/dev/null || skip "a browser: $tool is not installed"
+    done
+    node_packages "a browser"
+    rm -f "$skipped"
+    contract=$PWD/target/clients-browser/contract.binpb
+    mkdir -p "${contract%/*}"
+    # As test-clients makes it (setup-python); the details of errors are among its packages.
+    python=$PWD/.venv/bin/python
+    "$python" -m grpc_tools.protoc -Iproto -I"$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+        --include_imports --descriptor_set_out="$contract" proto/certmint/v1/*.proto google/rpc/{error_details,status}.proto
+    cd tests/clients/browser
+    CHROMIUM=$(command -v chromium) CONTRACT=$contract exec "$python" servers.py node --test-reporter spec browser.test.js
     ;;
 az)
     # An environment of its own, 750 MB.

@@ -13,7 +13,7 @@ from server import BINARY, Server
 class Guarded(Server):
     tokens = {"good": "a-token-of-the-test", "bad": "another-one"}
 
-    def __init__(self, folder):
+    def __init__(self, folder, more=""):
         super().__init__(folder)
         key, certificate = self_signed()
         self.file("ca.pem", certificate)
@@ -31,6 +31,7 @@ class Guarded(Server):
             tokens_file = "{folder}/tokens"
             [shutdown]
             delay = "1ms"
+            {more}
         """
         self.file("certmint.toml", settings.encode())
 

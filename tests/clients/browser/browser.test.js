@@ -1,0 +1,4 @@
+// All tests in one browser.
+
+import "./grpc_web.js";
+import "./rest.js";
