@@ -8,6 +8,8 @@ needed=(openssl:openssl python3:python3 npm:npm jq:jq curl:curl certtool:gnutls-
 needed+=(pebble:pebble knotd:knot dig:bind9-dnsutils)
 # The CA of a plug-in in tests/clients/plugins.
 needed+=(cfssl:golang-cfssl)
+# A second opinion on what jsign signs in tests/clients/java.
+needed+=(osslsigncode:osslsigncode)
 # libFuzzer is C++; nothing else needs it.
 [ "${FUZZING:-no}" = no ] || needed+=(g++:g++)
 missing=()

@@ -10,16 +10,11 @@ import com.azure.security.keyvault.certificates.models.CertificateKeyType;
 import com.azure.security.keyvault.certificates.models.CertificatePolicy;
 import com.azure.security.keyvault.jca.KeyVaultJcaProvider;
 import com.azure.security.keyvault.jca.KeyVaultLoadStoreParameter;
-import java.io.InputStream;
-import java.io.OutputStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.KeyStore;
 import java.security.PrivateKey;
 import java.security.Security;
 import java.security.Signature;
 import java.security.cert.Certificate;
-import java.security.cert.CertificateFactory;
 import java.util.Collections;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -30,19 +25,9 @@ class JcaTest {
 
     /** The provider trusts what is in the key store of the machine that runs it, which this property names. */
     @BeforeAll
-    static void trust() throws Exception {
-        KeyStore roots = KeyStore.getInstance("PKCS12");
-        roots.load(null, null);
-        try (InputStream pem = Files.newInputStream(Path.of(System.getenv("CERTMINT_CA")))) {
-            roots.setCertificateEntry("certmint", CertificateFactory.getInstance("X.509").generateCertificate(pem));
-        }
-        Path file = Files.createTempFile("roots", ".p12");
-        file.toFile().deleteOnExit();
-        try (OutputStream out = Files.newOutputStream(file)) {
-            roots.store(out, "changeit".toCharArray());
-        }
-        System.setProperty("javax.net.ssl.keyStore", file.toString());
-        System.setProperty("javax.net.ssl.keyStorePassword", "changeit");
+    static void trust() {
+        System.setProperty("javax.net.ssl.keyStore", Program.ROOTS.toString());
+        System.setProperty("javax.net.ssl.keyStorePassword", Program.PASSWORD);
         Security.addProvider(new KeyVaultJcaProvider());
     }
 
