@@ -16,12 +16,12 @@ mod store;
 mod supervise;
 mod upkeep;
 
-use crate::config::{BaseDomain, Config, ConfigError, Overrides, StoreUrl};
+use crate::config::{BaseDomain, Config, ConfigError};
 use crate::keys::{Keys, Sealer};
 use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
-use crate::service::{self, Service, VaultOptions};
-use crate::store::Store;
+use crate::service::{Service, ServiceOptions};
+use crate::store::{Store, StoreUrl};
 use crate::transport;
 use crate::transport::admin::{AdminHosts, AdminPort, Probes};
 use crate::transport::cors::Cors;
@@ -32,7 +32,7 @@ use crate::worker;
 use crate::{cli, telemetry};
 use announce::{announce, say};
 pub use issuers::known as known_providers;
-use parts::{grpc_options, key_options, rest_options, worker_options};
+use parts::{grpc_options, rest_options, worker_options};
 pub use plugin_test::plugin_test;
 use plugins::Plugins;
 use std::fs;
@@ -107,7 +107,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
     let authenticate = upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone());
     tasks.spawn_once("record authentication", authenticate);
-    let upkeep = upkeep::run(opened, service.clone(), config.limits.clone(), background.clone());
+    let upkeep = upkeep::run(opened, service.clone(), background.clone());
     tasks.spawn("log trimming", upkeep);
     tasks.spawn_once("log count", upkeep::count_history(service.clone(), background.clone()));
     if let Some(reload) = credentials.reload(metrics, background.clone()) {
@@ -238,20 +238,22 @@ fn configuration(arguments: cli::ServeArgs) -> Result<Config, AppError> {
         .map(|text| text.parse::<BaseDomain>())
         .transpose()
         .map_err(part("--base-domain is not a domain"))?;
-    let overrides = Overrides {
-        data_dir,
-        listen,
-        base_domain,
-        dev: dev.then_some(true),
-        admin_listen,
-        store: store_url(store)?,
-        log_format: log_format.map(|form| match form {
-            cli::LogForm::Text => telemetry::LogFormat::Text,
-            cli::LogForm::Json => telemetry::LogFormat::Json,
-        }),
-        log_filter: None,
-    };
-    Ok(Config::load(config.as_deref(), overrides)?)
+    let store = store_url(store)?;
+    Ok(Config::load(config.as_deref(), |config| {
+        config.dev |= dev;
+        replace(&mut config.data_dir, data_dir);
+        replace(&mut config.listen, listen);
+        replace(&mut config.admin.listen, admin_listen);
+        replace(&mut config.base_domain, base_domain);
+        replace(&mut config.log.format, log_format);
+        config.store.url = store.or(config.store.url.take());
+    })?)
+}
+
+fn replace<T>(setting: &mut T, given: Option<T>) {
+    if let Some(value) = given {
+        *setting = value;
+    }
 }
 
 fn store_url(given: Option<cli::Secret>) -> Result<Option<StoreUrl>, AppError> {
@@ -261,8 +263,7 @@ fn store_url(given: Option<cli::Secret>) -> Result<Option<StoreUrl>, AppError> {
 /// The configuration of a command that works on the store alone.
 fn store_configuration(arguments: cli::StoreArgs) -> Result<Config, AppError> {
     let cli::StoreArgs { data_dir, store, config } = arguments;
-    let overrides = Overrides { data_dir, store: store_url(store)?, ..Overrides::default() };
-    let config = Config::load(config.as_deref(), overrides)?;
+    let config = configuration(cli::ServeArgs { data_dir, store, config, ..cli::ServeArgs::default() })?;
     telemetry::init(&config.log).map_err(part("the log cannot be set up"))?;
     Ok(config)
 }
@@ -311,31 +312,17 @@ async fn build(config: &Config, metrics: &Arc<Metrics>, plugins: &Plugins) -> Re
     let master_keys = store::master_keys(config, &*store)?;
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
-    let options = key_options(config);
-    let keys = Arc::new(Keys::new(sealer, options).map_err(part("the key threads cannot be started"))?);
+    let keys = Keys::new(sealer, &config.keys, &config.limits).map_err(part("the key threads cannot be started"))?;
+    let keys = Arc::new(keys);
     let issuers = plugins.add_to(issuers::all(config, &keys, &clock)?).map_err(part(PLUGINS))?;
-    let limits = service::Limits {
-        watch: WatchLimits {
-            per_connection: config.limits.watch_streams_per_connection.get(),
-            per_principal: config.limits.watch_streams_per_principal.get(),
-            total: config.limits.watch_streams.get(),
-            drain_spread: config.stream_spread(),
-            ..WatchLimits::default()
-        },
-        backup_bytes: config.limits.backup_bytes.get(),
+    let options = ServiceOptions {
+        limits: config.limits.clone(),
         takeover: store::takeover(config),
-        vaults: VaultOptions {
-            on_demand: config.vaults.on_demand.unwrap_or(config.dev),
-            defaults: config.vaults.defaults(),
-            named: config.vaults.settings(),
-        },
-        lease: config.limits.work_lease,
-        issuing_deadline: config.limits.issuing_deadline,
-        cancelling_deadline: config.limits.cancelling_deadline,
-        slow_calls_per_issuer: config.limits.slow_calls_per_issuer.get(),
-        ..service::Limits::default()
+        vaults: config.vaults.clone(),
+        watch: WatchLimits { drain_spread: config.stream_spread(), ..WatchLimits::default() },
+        ..ServiceOptions::default()
     };
-    let service = Service::new(store.clone(), issuers, keys, clock.clone(), limits)
+    let service = Service::new(store.clone(), issuers, keys, clock.clone(), options)
         .await
         .map_err(part("the service cannot be started"))?;
     service.check_master_keys().await.map_err(part("the master keys cannot be used"))?;

@@ -1,29 +1,27 @@
-//! The configuration: every setting with its default, and the TOML file it is read from.
+//! The configuration: the options of every part in one TOML file. A part declares its own settings, with their defaults.
 
 mod acme;
 mod base_domain;
 mod cors;
-mod limits;
 mod operation;
 mod outbound;
-mod plugins;
-mod store;
-mod vaults;
 
-pub use acme::{AcmeSettings, HookForm, HookSettings};
+pub use crate::issuer::plugin::Address as PluginAddress;
+pub use acme::AcmeSettings;
 pub use base_domain::BaseDomain;
 pub use cors::CorsSettings;
-pub use limits::Limits;
-pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, KeySettings, ShutdownSettings};
+pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, ShutdownSettings};
 pub use outbound::{OutboundSettings, ProxyAddress};
-pub use plugins::{PluginAddress, PluginSettings};
-pub use store::{StoreConfig, StoreUrl};
-pub use vaults::{VaultConfig, VaultsConfig};
 
 use crate::domain::duration;
-use crate::telemetry::{LogFormat, LogOptions};
+use crate::issuer::plugin::PluginOptions;
+use crate::keys::KeyOptions;
+use crate::limits::Limits;
+use crate::service::VaultOptions;
+use crate::store::StoreOptions;
+use crate::telemetry::LogOptions;
 use crate::transport::listener::ListenerOptions;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -31,7 +29,7 @@ use std::time::Duration;
 
 /// All settings of a server. Unknown keys in the file are refused, so that a misspelt limit is not silently ignored.
 /// Durations are strings such as `"250ms"`, `"30s"`, `"10m"`, `"24h"`, `"90d"`.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The folder of the embedded store, the master key and, in development mode, the CA. Default `.certmint`.
@@ -47,7 +45,7 @@ pub struct Config {
     /// Development mode: its own CA, any bearer token, loopback only. Default off.
     pub dev: bool,
     /// The store. Default: the embedded store in the data folder.
-    pub store: StoreConfig,
+    pub store: StoreOptions,
     /// The server certificate; required outside development mode.
     pub tls: Option<TlsFiles>,
     /// Who may call.
@@ -55,17 +53,17 @@ pub struct Config {
     /// Web origins that may call (CORS).
     pub cors: CorsSettings,
     /// Master keys, pre-generated keys and the key cache.
-    pub keys: KeySettings,
+    pub keys: KeyOptions,
     /// The port for operators.
     pub admin: AdminSettings,
     /// Shutdown.
     pub shutdown: ShutdownSettings,
     /// The vaults.
-    pub vaults: VaultsConfig,
+    pub vaults: VaultOptions,
     /// ACME from this machine: the port for http-01, and programs for DNS records.
     pub acme: AcmeSettings,
     /// Issuer providers in other processes. Default none.
-    pub plugins: Vec<PluginSettings>,
+    pub plugins: Vec<PluginOptions>,
     /// Outgoing connections, to CAs above all.
     pub outbound: OutboundSettings,
     /// Limits on requests and on concurrent work.
@@ -84,14 +82,14 @@ impl Default for Config {
             base_domain: BaseDomain::default(),
             hosts: Vec::new(),
             dev: false,
-            store: StoreConfig::default(),
+            store: StoreOptions::default(),
             tls: None,
             auth: AuthSettings::default(),
             cors: CorsSettings::default(),
-            keys: KeySettings::default(),
+            keys: KeyOptions::default(),
             admin: AdminSettings::default(),
             shutdown: ShutdownSettings::default(),
-            vaults: VaultsConfig::default(),
+            vaults: VaultOptions::default(),
             acme: AcmeSettings::default(),
             plugins: Vec::new(),
             outbound: OutboundSettings::default(),
@@ -103,26 +101,13 @@ impl Default for Config {
 }
 
 /// PEM files of the server certificate.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
     /// The chain, leaf first.
     pub certificate: PathBuf,
     /// The key of the leaf.
     pub key: PathBuf,
-}
-
-/// Values from the command line; each overrides the file.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Overrides {
-    pub data_dir: Option<PathBuf>,
-    pub listen: Option<SocketAddr>,
-    pub base_domain: Option<BaseDomain>,
-    pub dev: Option<bool>,
-    pub admin_listen: Option<AdminListen>,
-    pub store: Option<StoreUrl>,
-    pub log_format: Option<LogFormat>,
-    pub log_filter: Option<String>,
 }
 
 /// Why a configuration cannot be used.
@@ -168,8 +153,8 @@ impl Config {
         self.listener.drain.min(self.listener.age_grace).min(self.listener.hard_stop)
     }
 
-    /// The defaults, then the file, then the command line; then checks across settings.
-    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+    /// The defaults, then the file, then the command line, which `change` brings in; then checks across settings.
+    pub fn load(file: Option<&Path>, change: impl FnOnce(&mut Self)) -> Result<Self, ConfigError> {
         let mut config = match file {
             None => Self::default(),
             Some(path) => {
@@ -179,18 +164,9 @@ impl Config {
                     .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?
             }
         };
-        let Overrides { data_dir, listen, base_domain, dev, admin_listen, store, log_format, log_filter } = overrides;
-        replace(&mut config.data_dir, data_dir);
-        replace(&mut config.listen, listen);
-        replace(&mut config.base_domain, base_domain);
-        replace(&mut config.dev, dev);
-        replace(&mut config.admin.listen, admin_listen);
-        if let Some(url) = store {
-            config.store.url = Some(url);
-        }
-        replace(&mut config.log.format, log_format);
-        replace(&mut config.log.filter, log_filter);
-
+        change(&mut config);
+        // Every name is a vault in development mode, unless the file says otherwise.
+        config.vaults.on_demand.get_or_insert(config.dev);
         if config.dev && !config.listen.ip().is_loopback() {
             return Err(ConfigError::DevOnNetwork(config.listen));
         }
@@ -198,7 +174,7 @@ impl Config {
         if spread > Duration::ZERO && spread >= cut {
             return Err(ConfigError::SpreadAboveDrain { spread, cut });
         }
-        let (watch, http) = (config.limits.watch_streams_per_connection.get(), config.listener.max_concurrent_streams);
+        let (watch, http) = (config.limits.watch_streams_per_connection, config.listener.max_concurrent_streams);
         if u32::try_from(watch).is_ok_and(|watch| watch < http) {
             Ok(config)
         } else {
@@ -215,28 +191,23 @@ impl Config {
     }
 }
 
-fn replace<T>(setting: &mut T, with: Option<T>) {
-    if let Some(value) = with {
-        *setting = value;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::LogFormat;
 
     fn load(text: &str) -> Result<Config, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("certmint.toml");
         std::fs::write(&file, text).unwrap();
-        Config::load(Some(&file), Overrides::default())
+        Config::load(Some(&file), |_| {})
     }
 
     #[test]
     fn without_a_file_the_defaults_hold() {
-        let config = Config::load(None, Overrides::default()).unwrap();
-        assert!(config == Config::default() && load("").unwrap() == Config::default());
-        assert_eq!((config.limits.request_body_bytes.get(), config.listen.port()), (1_048_576, 8443));
+        let config = Config::load(None, |_| {}).unwrap();
+        assert_eq!((&load("").unwrap(), config.vaults.on_demand), (&config, Some(false)));
+        assert_eq!((config.limits.request_body_bytes, config.listen.port()), (1_048_576, 8443));
     }
 
     #[test]
@@ -247,25 +218,23 @@ mod tests {
                     [vaults]\nretention_days = 30\n[vaults.named.Team-A]\npurge_protection = true\n\
                     [listener]\nmax_age = '5m'\n[keys]\nready_rsa_4096 = 2\nopened_for = '5s'\n[log]\nformat = 'json'\n[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'";
         std::fs::write(&file, text).unwrap();
-        let overrides = Overrides {
-            listen: Some("127.0.0.1:2".parse().unwrap()),
-            dev: Some(true),
-            log_filter: Some("debug".to_owned()),
-            ..Overrides::default()
-        };
-        let config = Config::load(Some(&file), overrides).unwrap();
+        let config = Config::load(Some(&file), |config| {
+            config.listen = "127.0.0.1:2".parse().unwrap();
+            config.dev = true;
+            config.log.filter = "debug".to_owned();
+        })
+        .unwrap();
         assert_eq!((config.listen.port(), config.dev, config.base_domain.as_str()), (2, true, "vault.example"));
         assert_eq!(config.limits.event_retention, Duration::from_secs(90 * 86_400));
-        assert_eq!((config.limits.key_queue.get(), config.limits.events_kept.get()), (7, 100_000));
+        assert_eq!((config.limits.key_queue, config.limits.events_kept), (7, 100_000));
         assert_eq!(config.listener.max_age, Duration::from_secs(300));
         assert_eq!((config.keys.ready_rsa_2048, config.keys.ready_rsa_4096), (16, 2));
         assert_eq!((config.keys.opened, config.keys.opened_for), (64, Duration::from_secs(5)));
         assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "debug"));
         assert_eq!(config.tls.unwrap().key, Path::new("k.pem"));
-        let vaults = config.vaults.settings();
-        let (name, settings) = vaults.first_key_value().unwrap();
+        let (name, settings) = config.vaults.named().next().unwrap();
         assert_eq!((name.as_str(), settings.retention_days.get(), settings.purge_protection), ("team-a", 30, true));
-        assert_eq!((config.vaults.on_demand, config.vaults.defaults().purge_protection), (None, false));
+        assert_eq!((config.vaults.on_demand, config.vaults.defaults().purge_protection), (Some(true), false));
     }
 
     #[test]
@@ -290,7 +259,7 @@ mod tests {
             let message = load(text).unwrap_err().to_string();
             assert!(message.contains("certmint.toml") && message.contains(line) && message.contains(part), "{message}");
         }
-        let missing = Config::load(Some(Path::new("/nowhere/c.toml")), Overrides::default()).unwrap_err().to_string();
+        let missing = Config::load(Some(Path::new("/nowhere/c.toml")), |_| {}).unwrap_err().to_string();
         assert!(missing.contains("/nowhere/c.toml") && missing.contains("No such file"), "{missing}");
     }
 

@@ -14,6 +14,7 @@ pub mod domain;
 pub mod fuzzing;
 pub mod issuer;
 pub mod keys;
+pub mod limits;
 pub mod metrics;
 pub mod outbound;
 pub mod proto;

@@ -1,6 +1,6 @@
 //! Logging: its destination, format and filter; panics are logged too.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::io::IsTerminal;
 use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -11,18 +11,19 @@ use tracing_subscriber::layer::SubscriberExt;
 pub const FILTER_VARIABLE: &str = "CERTMINT_LOG";
 
 /// The form of a line.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people; in colours on a terminal, unless `NO_COLOR` is set.
+    /// For people
+    // In colours on a terminal, unless `NO_COLOR` is set.
     #[default]
     Text,
-    /// One JSON object a line, for collectors.
+    /// One JSON object a line
     Json,
 }
 
 /// How to log.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogOptions {
     /// Default `text`.

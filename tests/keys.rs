@@ -5,9 +5,8 @@ use certmint::domain::policy::KeyType;
 use certmint::domain::san::SubjectAlternativeNames;
 use certmint::domain::{Policy, PolicyInput, Timestamp, VaultName};
 use certmint::keys::request::certificate_request;
-use certmint::keys::{
-    Caller, KeyCacheOptions, KeyOptions, KeyPair, KeyPoolOptions, Keys, MasterKeys, SealContext, SealedKey, Sealer,
-};
+use certmint::keys::{Caller, KeyOptions, KeyPair, Keys, MasterKeys, SealContext, SealedKey, Sealer};
+use certmint::limits::Limits;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -175,11 +174,11 @@ fn a_policy_may_ask_for_every_use_and_for_a_ca() {
     says(&text, "CA:TRUE");
 }
 
-fn keys(ready: usize) -> (Keys, Arc<Sealer>) {
+fn keys(ready: u16) -> (Keys, Arc<Sealer>) {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
-    let ready = KeyPoolOptions { rsa_2048: ready, rsa_3072: 0, rsa_4096: 0 };
-    let options = KeyOptions { workers: 2, queue: 8, ready, ..KeyOptions::default() };
-    (Keys::new(Arc::clone(&sealer), options).unwrap(), sealer)
+    let options = KeyOptions { workers: 2, ready_rsa_2048: ready, ..KeyOptions::on_demand() };
+    let limits = Limits { key_queue: 8, ..Limits::default() };
+    (Keys::new(Arc::clone(&sealer), &options, &limits).unwrap(), sealer)
 }
 
 fn caller() -> Caller {
@@ -216,8 +215,8 @@ async fn the_sealed_key_is_the_key_of_the_request() {
 #[tokio::test]
 async fn a_kept_key_is_opened_once_and_only_for_its_place_and_its_certificate() {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
-    let opened = KeyCacheOptions { room: 2, time: Duration::from_secs(600) };
-    let keys = Keys::new(Arc::clone(&sealer), KeyOptions { opened, ..KeyOptions::default() }).unwrap();
+    let options = KeyOptions { opened: 2, opened_for: Duration::from_secs(600), ..KeyOptions::on_demand() };
+    let keys = Keys::new(Arc::clone(&sealer), &options, &Limits::default()).unwrap();
     for key_type in [KeyType::P256, KeyType::Rsa2048] {
         let key = KeyPair::generate(key_type).unwrap();
         let sealed = sealer.seal(&key.to_pkcs8(), &place("1")).unwrap().into();

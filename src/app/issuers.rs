@@ -2,9 +2,9 @@
 
 use super::{AppError, part};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{AcmeSettings, Config, HookForm as FormSetting, HookSettings};
+use crate::config::{AcmeSettings, Config};
 use crate::issuer::Issuers;
-use crate::issuer::acme::{Acme, Hook, HookForm, Lookup, PRESETS, Responder, Tools};
+use crate::issuer::acme::{Acme, Lookup, PRESETS, Responder, Tools};
 use crate::issuer::digicert::DigiCert;
 use crate::issuer::globalsign::GlobalSign;
 use crate::issuer::local_ca::LocalCa;
@@ -30,7 +30,7 @@ pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> 
             proxy: config.outbound.proxy().map_err(part("[outbound] cannot be used"))?,
             ..ClientOptions::default()
         }),
-        hooks: Arc::new(config.acme.hooks.iter().map(|(name, settings)| (name.clone(), hook(settings))).collect()),
+        hooks: Arc::new(config.acme.hooks.clone()),
         clock: clock.clone(),
         http_01: config.acme.http_listen.is_some(),
         tls_alpn_01: false,
@@ -55,16 +55,6 @@ pub fn known() -> Vec<IssuerProvider> {
     let config = Config { dev: true, ..Config::default() };
     let issuers = all(&config, &keys, &clock).map(|issuers| ProviderView::of(&issuers)).unwrap_or_default();
     issuers.into_iter().map(provider_message).collect()
-}
-
-fn hook(settings: &HookSettings) -> Hook {
-    let HookSettings { form, program, cleanup, environment, timeout } = settings.clone();
-    let form = match form {
-        FormSetting::Lego => HookForm::Lego,
-        FormSetting::LegoRaw => HookForm::LegoRaw,
-        FormSetting::Certbot => HookForm::Certbot,
-    };
-    Hook { form, program, cleanup, environment, timeout }
 }
 
 /// Opens the port for http-01, where there is to be one. Before anything is served: an order that begins may need it.

@@ -2,7 +2,7 @@
 
 use crate::cli::{PluginTest, Verdicts};
 use crate::clock::SystemClock;
-use crate::issuer::plugin::{Plugin, PluginOptions, PluginTls, Promise, Trial};
+use crate::issuer::plugin::{Plugin, PluginOptions, Promise, Trial};
 use crate::issuer::provider::IssuerInput;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,12 +12,8 @@ use zeroize::Zeroizing;
 pub async fn plugin_test(test: PluginTest) -> ExitCode {
     let PluginTest { address, tls, issuer, subject, names, timeout, patience, output } = test;
     let mut verdicts = Verdicts::new(output);
-    let options = PluginOptions {
-        name: "plugin-test".to_owned(),
-        address,
-        tls: tls.map(|(ca, certificate, key)| PluginTls { ca, certificate, key }),
-        timeout,
-    };
+    let (ca, certificate, key) = tls.map_or((None, None, None), |(ca, chain, key)| (Some(ca), Some(chain), Some(key)));
+    let options = PluginOptions { name: "plugin-test".to_owned(), address, ca, certificate, key, timeout };
     let secret = |text: String| Zeroizing::new(text);
     let credentials = issuer.credentials.unwrap_or_default();
     let given = |text: String| Some(text).filter(|text| !text.is_empty());

@@ -1,9 +1,8 @@
 //! The plug-ins of a server: made before anything is served, followed as long as it runs.
 
-use crate::config::PluginSettings;
 use crate::domain::policy::UNKNOWN;
 use crate::issuer::Issuers;
-use crate::issuer::plugin::{Address, Hint, Plugin, PluginOptions, PluginTls};
+use crate::issuer::plugin::{Hint, MAX_NAME, Plugin, PluginOptions};
 use crate::service::{Hinted, Service};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Names that mean something else in a policy or an issuer object, offered or not.
 const RESERVED: [&str; 3] = ["Self", UNKNOWN, "Test"];
-/// Longest name of a plug-in, in characters.
-const MAX_NAME: usize = 60;
 /// Hints that wait for their turn; what is above is found when it is due.
 const HINTS: usize = 1024;
 /// Hints that are looked at at the same time.
@@ -32,16 +29,15 @@ impl Plugins {
     ///
     /// # Errors
     /// The plug-in whose settings cannot be used, and why.
-    pub(super) fn open(settings: &[PluginSettings]) -> Result<Self, String> {
+    pub(super) fn open(settings: &[PluginOptions]) -> Result<Self, String> {
         let mut plugins: Vec<(String, Arc<Plugin>)> = Vec::new();
-        for settings in settings {
-            let options = options(settings).map_err(|problem| unusable(&settings.name, &problem))?;
+        for options in settings {
+            let plugin = Plugin::new(options.clone()).and_then(|plugin| readable(options).map(|()| plugin));
+            let plugin = plugin.map_err(|problem| unusable(&options.name, &problem))?;
             if plugins.iter().any(|(name, _)| name.eq_ignore_ascii_case(&options.name)) {
                 return Err(unusable(&options.name, "there are two of this name"));
             }
-            let name = options.name.clone();
-            let plugin = Plugin::new(options).map_err(|problem| unusable(&name, &problem))?;
-            plugins.push((name, Arc::new(plugin)));
+            plugins.push((options.name.clone(), Arc::new(plugin)));
         }
         Ok(Self(plugins))
     }
@@ -112,26 +108,12 @@ async fn take(service: &Service, hint: Hint) {
     }
 }
 
-fn options(settings: &PluginSettings) -> Result<PluginOptions, String> {
-    let PluginSettings { name, address, ca, certificate, key, timeout } = settings.clone();
-    let readable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(readable) {
-        return Err(format!("a name has 1 to {MAX_NAME} letters, digits, `-`, `_` and `.`"));
+/// Whether its files are there.
+fn readable(options: &PluginOptions) -> Result<(), String> {
+    for file in [&options.ca, &options.certificate, &options.key].into_iter().flatten() {
+        std::fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?;
     }
-    let tls = match (&address, ca, certificate, key) {
-        (Address::Unix(_), None, None, None) => None,
-        (Address::Unix(_), ..) => return Err("ca, certificate and key are for https addresses: leave them out".into()),
-        (Address::Tls { .. }, Some(ca), Some(certificate), Some(key)) => Some(PluginTls { ca, certificate, key }),
-        (Address::Tls { .. }, ..) => {
-            return Err("an https address needs ca, certificate and key: both sides show certificates".into());
-        }
-    };
-    if let Some(PluginTls { ca, certificate, key }) = &tls {
-        for file in [ca, certificate, key] {
-            std::fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        }
-    }
-    Ok(PluginOptions { name, address, tls, timeout })
+    Ok(())
 }
 
 fn unusable(name: &str, problem: &str) -> String {

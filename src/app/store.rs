@@ -2,13 +2,13 @@
 
 use super::{AppError, part};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, StoreConfig, StoreUrl};
+use crate::config::Config;
 use crate::domain::Timestamp;
 use crate::keys::MasterKeys;
 use crate::service::Takeover;
-use crate::store::Store;
-use crate::store::postgres::{DatabaseTime, DatabaseUrl, Postgres, PostgresOptions};
+use crate::store::postgres::{DatabaseTime, DatabaseUrl, Postgres};
 use crate::store::sqlite::{Sqlite, SqliteOptions};
+use crate::store::{Store, StoreUrl};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -60,7 +60,7 @@ pub(super) async fn open(config: &Config) -> Result<Opened, AppError> {
             Opened { store: Arc::new(store), clock: Arc::new(SystemClock), alone: true, failed }
         }
         Some(url) => {
-            let store = Postgres::open(address(url)?, options(&config.store)).await.map_err(part(cannot))?;
+            let store = Postgres::open(address(url)?, config.store.clone()).await.map_err(part(cannot))?;
             let clock = Arc::new(DatabaseClock(store.time()));
             let failed = store.failed();
             Opened { store: Arc::new(store), clock, alone: false, failed }
@@ -94,7 +94,7 @@ pub(super) async fn migrate(config: &Config) -> Result<String, AppError> {
         Some(url) => {
             let address = address(url)?;
             let shown = address.to_string();
-            let version = Postgres::migrate(address, options(&config.store)).await.map_err(part(cannot))?;
+            let version = Postgres::migrate(address, config.store.clone()).await.map_err(part(cannot))?;
             Ok(format!("{shown} is up to date (schema {version})"))
         }
     }
@@ -104,7 +104,7 @@ pub(super) async fn new_epoch(config: &Config) -> Result<String, AppError> {
     let cannot = "the store cannot be given a new epoch";
     match &config.store.url {
         None => Sqlite::renew_epoch(&file(config), SqliteOptions::default()).map_err(part(cannot)),
-        Some(url) => Postgres::renew_epoch(address(url)?, options(&config.store)).await.map_err(part(cannot)),
+        Some(url) => Postgres::renew_epoch(address(url)?, config.store.clone()).await.map_err(part(cannot)),
     }
 }
 
@@ -146,62 +146,9 @@ fn address(url: &StoreUrl) -> Result<DatabaseUrl, AppError> {
     Ok(address)
 }
 
-fn options(config: &StoreConfig) -> PostgresOptions {
-    let StoreConfig {
-        url: _,
-        password_file,
-        migrate,
-        readers,
-        read_queue,
-        write_queue,
-        group,
-        group_bytes,
-        max_body,
-        connect_timeout,
-        statement_timeout,
-        lock_timeout,
-        idle_in_transaction_timeout,
-        answer_timeout,
-        retry_for,
-        keepalive_idle,
-        keepalive_interval,
-        keepalive_retries,
-        poll,
-        poke,
-        upgrade_window: _,
-        accept_unauthenticated: _,
-    } = config.clone();
-    PostgresOptions {
-        password_file,
-        migrate,
-        readers: readers.get(),
-        read_queue: read_queue.get(),
-        write_queue: write_queue.get(),
-        group: group.get(),
-        group_bytes: group_bytes.get(),
-        max_body: max_body.get(),
-        connect_timeout,
-        statement_timeout,
-        lock_timeout,
-        idle_in_transaction_timeout,
-        answer_timeout,
-        retry_for,
-        keepalive_idle,
-        keepalive_interval,
-        keepalive_retries: keepalive_retries.get(),
-        poll,
-        poke,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_defaults_of_the_configuration_are_those_of_the_store() {
-        assert_eq!(options(&StoreConfig::default()), PostgresOptions::default());
-    }
 
     #[test]
     fn a_store_in_use_gets_no_second_master_key() {

@@ -1,7 +1,6 @@
 //! Keeps the event log at its agreed length and the list of vaults up to date, and takes up what older versions parked.
 
 use super::store::Opened;
-use crate::config::Limits;
 use crate::service::{Authenticated, Service};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -46,8 +45,9 @@ pub(super) async fn authenticate(service: Service, window: Duration, shutdown: C
 
 /// Trims what is older than the retention and above the count that is kept, until `shutdown`; learns
 /// of vaults that other processes made.
-pub(super) async fn run(opened: Opened, service: Service, limits: Limits, shutdown: CancellationToken) {
+pub(super) async fn run(opened: Opened, service: Service, shutdown: CancellationToken) {
     let Opened { store, clock, alone: _, failed: _ } = opened;
+    let (retention, kept) = (service.limits().event_retention, service.limits().events_kept as u64);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -59,9 +59,9 @@ pub(super) async fn run(opened: Opened, service: Service, limits: Limits, shutdo
         if let Err(error) = service.jobs().resume_parked().await {
             tracing::warn!(%error, "the parked records could not be looked at; will retry");
         }
-        let before = clock.now().minus(limits.event_retention);
+        let before = clock.now().minus(retention);
         loop {
-            match store.trim(before, limits.events_kept.get() as u64, STEP).await {
+            match store.trim(before, kept, STEP).await {
                 Ok(removed) if removed >= STEP as u64 && !shutdown.is_cancelled() => {}
                 Ok(_) => break,
                 Err(error) => {

@@ -42,7 +42,7 @@ mod watcher;
 pub use doctor::StoreDoctorArgs;
 pub use options::{ClientOptions, OutputFormat, Secret};
 pub use plugin::{PluginCommand, PluginTest, Verdicts};
-pub use serve::{DEFAULT_DATA_DIR, LogForm, ServeArgs, StoreArgs};
+pub use serve::{DEFAULT_DATA_DIR, ServeArgs, StoreArgs};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use connection::Session;

@@ -2,6 +2,7 @@
 
 use super::Secret;
 use crate::config::AdminListen;
+use crate::telemetry::LogFormat;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -44,7 +45,7 @@ pub struct ServeArgs {
 
     /// The log format
     #[arg(long, value_enum, value_name = "FORM", env = "CERTMINT_LOG_FORMAT")]
-    pub log_format: Option<LogForm>,
+    pub log_format: Option<LogFormat>,
 }
 
 /// Arguments of `certmint migrate` and `certmint new-epoch`: which store is meant.
@@ -76,13 +77,4 @@ impl StoreArgs {
             config: config.or_else(|| variable("CERTMINT_CONFIG").map(PathBuf::from)),
         }
     }
-}
-
-/// The log format.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-pub enum LogForm {
-    /// For people
-    Text,
-    /// One JSON object a line
-    Json,
 }

@@ -1,13 +1,13 @@
 //! The base domain, below which each vault has a host name.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 
 /// A DNS name in lower case without a trailing dot: at most 253 characters, labels of 1 to 63 letters, digits and
 /// inner hyphens (RFC 1123 section 2.1).
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct BaseDomain(String);
 
 impl BaseDomain {
@@ -49,12 +49,6 @@ impl TryFrom<String> for BaseDomain {
 
     fn try_from(text: String) -> Result<Self, String> {
         text.parse()
-    }
-}
-
-impl From<BaseDomain> for String {
-    fn from(domain: BaseDomain) -> Self {
-        domain.0
     }
 }
 

@@ -1,10 +1,10 @@
 //! Web origins that may call (CORS).
 
 use crate::transport::cors::Origin;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// Pages of other origins (CORS).
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorsSettings {
     /// Origins whose pages may call both APIs, such as `https://console.example`; `:*` stands for every port. Default

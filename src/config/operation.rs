@@ -1,15 +1,15 @@
-//! Operational settings: the operators' port, authentication, master keys, shutdown.
+//! Operational settings: the operators' port, authentication, shutdown.
 
 use super::BaseDomain;
 use crate::domain::duration;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// The port for operators: `/livez`, `/readyz`, `/metrics` and `/openapi.json` over plain HTTP.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
     /// An address and port, or `off`. Default `127.0.0.1:9443`; off in development mode, where many servers may run
@@ -79,18 +79,8 @@ impl<'de> Deserialize<'de> for AdminListen {
     }
 }
 
-impl Serialize for AdminListen {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Default => to.serialize_str("default"),
-            Self::Off => to.serialize_str("off"),
-            Self::At(address) => to.collect_str(address),
-        }
-    }
-}
-
 /// Authentication. Every principal may do everything in every vault.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthSettings {
     /// Lines of `principal sha256-hex`, one for each bearer token; required outside development mode. Reloaded when it
@@ -101,43 +91,8 @@ pub struct AuthSettings {
     pub open_reflection: bool,
 }
 
-/// Master keys, pre-generated keys and the cache of private keys.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct KeySettings {
-    /// An existing file of master keys; replicas share one. Default `master.key` in the data folder, created at the
-    /// first start. The variable `CERTMINT_MASTER_KEYS` can hold the same text instead.
-    pub master_key_file: Option<PathBuf>,
-    /// 2048-bit RSA keys that are generated in advance while the server is idle, and kept in memory; 0 disables it.
-    /// Default 16.
-    pub ready_rsa_2048: u16,
-    /// The same for 3072 bits. Default 0.
-    pub ready_rsa_3072: u16,
-    /// The same for 4096 bits. Default 0.
-    pub ready_rsa_4096: u16,
-    /// The number of decrypted private keys that are cached in memory for signing and decryption; 0 disables the cache.
-    /// Default 64.
-    pub opened: u16,
-    /// The maximum age of a cached key. Default 1 m.
-    #[serde(with = "duration")]
-    pub opened_for: Duration,
-}
-
-impl Default for KeySettings {
-    fn default() -> Self {
-        Self {
-            master_key_file: None,
-            ready_rsa_2048: 16,
-            ready_rsa_3072: 0,
-            ready_rsa_4096: 0,
-            opened: 64,
-            opened_for: Duration::from_secs(60),
-        }
-    }
-}
-
 /// Shutdown.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ShutdownSettings {
     /// How long new connections are still accepted after the server reports not ready, so that load balancers notice.
@@ -170,7 +125,7 @@ impl ShutdownSettings {
 }
 
 /// A duration that is set.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub struct Delay(#[serde(with = "duration")] pub Duration);
 

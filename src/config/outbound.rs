@@ -1,12 +1,12 @@
 //! How the server reaches others: CAs, and services that write DNS records.
 
 use crate::outbound::{Error, Proxy};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::fmt;
 use std::sync::Arc;
 
 /// Outgoing connections.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutboundSettings {
     /// An HTTP proxy that connections go through (`CONNECT`): `http://[user:password@]host[:port]`. Default none;
@@ -18,7 +18,7 @@ pub struct OutboundSettings {
 }
 
 /// The address of a proxy. `Debug` does not show its password.
-#[derive(Clone, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Eq, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub struct ProxyAddress(String);
 

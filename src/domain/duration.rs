@@ -1,6 +1,6 @@
 //! Durations as people write them (`250ms`, `30s`, `10m`, `24h`, `90d`), for use with `#[serde(with = "...")]`.
 
-use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use std::time::Duration;
 
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -30,11 +30,6 @@ pub fn to_text(duration: Duration) -> String {
 /// For serde.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     parse(&String::deserialize(from)?).map_err(D::Error::custom)
-}
-
-/// For serde.
-pub fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&to_text(*duration))
 }
 
 #[cfg(test)]

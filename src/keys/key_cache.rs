@@ -8,14 +8,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many opened keys stay in memory, and for how long after they were opened, however often they are used. 0, the
-/// default, keeps none.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct KeyCacheOptions {
-    pub room: usize,
-    pub time: Duration,
-}
-
 /// SHA-256 of the sealed key, of its place and of the public key that it has to belong to: who asks has read them from
 /// the store, and a key that was opened for one certificate is not found for another.
 type Id = [u8; 32];
@@ -63,14 +55,17 @@ impl Shared {
 
 /// The keys. The thread that drops them ends when this is dropped.
 pub(crate) struct KeyCache {
-    options: KeyCacheOptions,
+    /// How many opened keys stay in memory; 0 keeps none.
+    room: usize,
+    /// For how long after they were opened, however often they are used.
+    time: Duration,
     shared: Arc<Shared>,
 }
 
 impl KeyCache {
-    pub(crate) fn start(options: KeyCacheOptions) -> io::Result<Self> {
-        let keys = Self::with(options);
-        if options.room > 0 {
+    pub(crate) fn start(room: usize, time: Duration) -> io::Result<Self> {
+        let keys = Self::with(room, time);
+        if room > 0 {
             let shared = Arc::clone(&keys.shared);
             thread::Builder::new().name("keys-opened".to_owned()).spawn(move || shared.sweep())?;
         }
@@ -79,16 +74,16 @@ impl KeyCache {
 
     /// No room, no thread.
     pub(crate) fn none() -> Self {
-        Self::with(KeyCacheOptions::default())
+        Self::with(0, Duration::ZERO)
     }
 
-    fn with(options: KeyCacheOptions) -> Self {
-        Self { options, shared: Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() }) }
+    fn with(room: usize, time: Duration) -> Self {
+        Self { room, time, shared: Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() }) }
     }
 
     /// The key, if it was opened lately.
     pub(crate) fn find(&self, sealed: &SealedKey) -> Option<Arc<KeyPair>> {
-        if self.options.room == 0 {
+        if self.room == 0 {
             return None;
         }
         let state = self.shared.lock();
@@ -98,7 +93,7 @@ impl KeyCache {
 
     /// Keeps a key that was just opened; if there is no room, the one that was opened first goes.
     pub(crate) fn keep(&self, sealed: &SealedKey, key: &Arc<KeyPair>) {
-        let KeyCacheOptions { room, time } = self.options;
+        let (room, time) = (self.room, self.time);
         // A time that no clock reaches keeps none, rather than all for ever.
         let Some(until) = Instant::now().checked_add(time).filter(|_| room > 0) else { return };
         let mut state = self.shared.lock();
@@ -157,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_key_is_found_by_what_was_sealed_by_its_place_and_by_its_certificate() {
-        let keys = KeyCache::start(KeyCacheOptions { room: 2, time: LONG }).unwrap();
+        let keys = KeyCache::start(2, LONG).unwrap();
         let opened = key();
         keys.keep(&sealed(b"a", "web"), &opened);
         assert!(Arc::ptr_eq(&keys.find(&sealed(b"a", "web")).unwrap(), &opened));
@@ -169,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_room_is_kept_and_the_oldest_goes() {
-        let keys = KeyCache::start(KeyCacheOptions { room: 2, time: LONG }).unwrap();
+        let keys = KeyCache::start(2, LONG).unwrap();
         for name in ["a", "b", "b", "c"] {
             keys.keep(&sealed(b"x", name), &key());
             thread::sleep(Duration::from_millis(2));
@@ -181,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_key_is_dropped_in_time_without_requests() {
-        let keys = KeyCache::start(KeyCacheOptions { room: 2, time: Duration::from_millis(50) }).unwrap();
+        let keys = KeyCache::start(2, Duration::from_millis(50)).unwrap();
         let opened = key();
         keys.keep(&sealed(b"x", "a"), &opened);
         let until = Instant::now() + Duration::from_secs(20);
@@ -196,7 +191,7 @@ mod tests {
     fn with_the_last_of_them_all_are_dropped_and_without_room_none_is_kept() {
         let opened = key();
         for (room, time, kept) in [(1, LONG, 1), (0, LONG, 0), (1, Duration::MAX, 0)] {
-            let keys = KeyCache::start(KeyCacheOptions { room, time }).unwrap();
+            let keys = KeyCache::start(room, time).unwrap();
             keys.keep(&sealed(b"x", "a"), &opened);
             assert_eq!((keys.count(), keys.find(&sealed(b"x", "a")).is_some()), (kept, kept == 1));
             drop(keys);

@@ -1,23 +1,15 @@
 //! A pool of RSA keys generated while the CPU is idle, so that a burst of requests takes milliseconds instead of
 //! seconds.
 
-use super::KeyPair;
 use super::workers::IdleWatcher;
 use super::workers::give_way;
+use super::{KeyOptions, KeyPair};
 use crate::domain::policy::KeyType;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-
-/// How many keys of each size are kept ready; 0, the default, keeps none.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct KeyPoolOptions {
-    pub rsa_2048: usize,
-    pub rsa_3072: usize,
-    pub rsa_4096: usize,
-}
 
 struct Pool {
     key_type: KeyType,
@@ -85,14 +77,17 @@ impl KeyPool {
     /// One thread of its own makes the keys, one at a time and only while `idle`: a request never
     /// waits for it, it shares the processor with at most one key that has already begun. The first
     /// is begun `after` this long.
-    pub(crate) fn start(options: KeyPoolOptions, idle: IdleWatcher, after: Duration) -> io::Result<Self> {
-        let KeyPoolOptions { rsa_2048, rsa_3072, rsa_4096 } = options;
-        let pools: Vec<Pool> =
-            [(KeyType::Rsa2048, rsa_2048), (KeyType::Rsa3072, rsa_3072), (KeyType::Rsa4096, rsa_4096)]
-                .into_iter()
-                .filter(|(_, room)| *room > 0)
-                .map(|(key_type, room)| Pool { key_type, room, keys: VecDeque::new() })
-                .collect();
+    pub(crate) fn start(options: &KeyOptions, idle: IdleWatcher, after: Duration) -> io::Result<Self> {
+        let KeyOptions { ready_rsa_2048, ready_rsa_3072, ready_rsa_4096, .. } = *options;
+        let pools: Vec<Pool> = [
+            (KeyType::Rsa2048, ready_rsa_2048),
+            (KeyType::Rsa3072, ready_rsa_3072),
+            (KeyType::Rsa4096, ready_rsa_4096),
+        ]
+        .into_iter()
+        .filter(|(_, room)| *room > 0)
+        .map(|(key_type, room)| Pool { key_type, room: room.into(), keys: VecDeque::new() })
+        .collect();
         let none = pools.is_empty();
         let keys = Self::with(pools);
         if !none {
@@ -165,7 +160,9 @@ mod tests {
     use std::time::Instant;
     use tokio::time::timeout;
 
-    const ONE: KeyPoolOptions = KeyPoolOptions { rsa_2048: 1, rsa_3072: 0, rsa_4096: 0 };
+    fn one() -> KeyOptions {
+        KeyOptions { ready_rsa_2048: 1, ..KeyOptions::on_demand() }
+    }
 
     const QUEUE: QueueOptions = QueueOptions { jobs: 1, time: Duration::from_secs(60), share: 100 };
 
@@ -183,7 +180,7 @@ mod tests {
     #[test]
     fn the_pool_is_refilled_and_no_key_is_used_twice() {
         let workers = Workers::start(1, QUEUE).unwrap();
-        let keys = KeyPool::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
+        let keys = KeyPool::start(&one(), workers.watcher(), Duration::ZERO).unwrap();
         assert_ne!(wait_for(&keys).public_key_der(), wait_for(&keys).public_key_der());
         assert!(keys.take(KeyType::Rsa3072).is_none());
         assert!(keys.take(KeyType::P256).is_none());
@@ -203,7 +200,7 @@ mod tests {
         let mut other = Box::pin(other);
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut other).await.is_err());
         begins.recv().unwrap();
-        let keys = KeyPool::start(ONE, workers.watcher(), Duration::ZERO).unwrap();
+        let keys = KeyPool::start(&one(), workers.watcher(), Duration::ZERO).unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(keys.count(KeyType::Rsa2048), 0);
         drop(release);

@@ -26,6 +26,7 @@ mod name_text;
 pub mod names;
 mod oid;
 pub mod operations;
+mod options;
 mod pem;
 mod pkcs12;
 mod public_half;
@@ -45,10 +46,9 @@ mod x509_name;
 
 pub use authenticator::{Authenticator, Mismatch, Purpose};
 pub use caller::Caller;
-pub use key_cache::KeyCacheOptions;
 pub use key_pair::KeyPair;
-pub use key_pool::KeyPoolOptions;
 pub use master_keys::MasterKeys;
+pub use options::KeyOptions;
 pub(crate) use public_half::of_certificate as public_key_of;
 pub use random::random_id;
 pub use reader::ImportLimits;
@@ -59,54 +59,19 @@ pub use workers::{NotRun, QueueLoad};
 use crate::domain::policy::ContentType;
 use crate::domain::policy::KeyType;
 use crate::domain::{Blob, CertificateFacts, Error, Policy, Reason, Result, Timestamp};
+use crate::limits::Limits;
 use chain::OrderedChain;
 use key_cache::KeyCache;
 use key_pool::{KeyPool, ReadyKey};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io, thread};
+use std::{fmt, io};
 use uuid::Uuid;
 use workers::{QueueOptions, Workers};
 use zeroize::Zeroizing;
 
-/// How much of the machine keys may take.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct KeyOptions {
-    /// How many RSA keys are made at once.
-    pub workers: usize,
-    /// How many requests may wait for a worker, whatever they cost, before one is refused; the same
-    /// number again for short work such as signing.
-    pub queue: usize,
-    /// How long the work that waits may be expected to take, before one is refused.
-    pub queue_time: Duration,
-    /// How much of that time one principal may fill, in percent.
-    pub queue_share: u8,
-    /// Keys made ahead.
-    pub ready: KeyPoolOptions,
-    /// Keys that stay opened for a while.
-    pub opened: KeyCacheOptions,
-    /// What an import or a merge may bring.
-    pub import: ImportLimits,
-}
-
 /// Keys are made ahead only after this: a server that starts has better things to do.
 const HEAD_START: Duration = Duration::from_secs(1);
-
-impl Default for KeyOptions {
-    /// A worker for each processor, and a queue of half a minute; no key is made ahead or stays opened.
-    fn default() -> Self {
-        let workers = thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            workers,
-            queue: 256,
-            queue_time: Duration::from_secs(30),
-            queue_share: 75,
-            ready: KeyPoolOptions::default(),
-            opened: KeyCacheOptions::default(),
-            import: ImportLimits::default(),
-        }
-    }
-}
 
 /// A sealed private key, what it was sealed for, and the public key that belongs to it.
 #[derive(Clone, Debug)]
@@ -175,12 +140,17 @@ impl fmt::Debug for Keys {
 
 impl Keys {
     /// Starts the threads; the error is that of the system that could not.
-    pub fn new(sealer: Arc<Sealer>, options: KeyOptions) -> io::Result<Self> {
-        let KeyOptions { workers, queue: jobs, queue_time: time, queue_share: share, ready, opened, import } = options;
-        let workers = Workers::start(workers, QueueOptions { jobs, time, share })?;
-        let ready = KeyPool::start(ready, workers.watcher(), HEAD_START)?;
-        let opened = Arc::new(KeyCache::start(opened)?);
-        Ok(Self { sealer, new_id: Arc::new(random_id), workers: Some(workers), ready, opened, import })
+    pub fn new(sealer: Arc<Sealer>, options: &KeyOptions, limits: &Limits) -> io::Result<Self> {
+        let queue = QueueOptions { jobs: limits.key_queue, time: limits.key_queue_time, share: limits.key_queue_share };
+        let workers = Workers::start(options.workers, queue)?;
+        Ok(Self {
+            sealer,
+            new_id: Arc::new(random_id),
+            ready: KeyPool::start(options, workers.watcher(), HEAD_START)?,
+            workers: Some(workers),
+            opened: Arc::new(KeyCache::start(options.opened.into(), options.opened_for)?),
+            import: limits.into(),
+        })
     }
 
     /// Without threads: all work is done, and paid for, by who asks for it, and nothing is made
@@ -272,7 +242,7 @@ impl Keys {
     }
 
     /// Opens a key and hands it to `work` (signing, decrypting), away from the threads that serve requests. It is
-    /// likely to be used again soon, so it stays opened for a while, as [`KeyOptions::opened`] has it.
+    /// likely to be used again soon, so it stays opened for a while, as [`KeyOptions::opened_for`] has it.
     pub async fn with_kept_key<T, F>(&self, caller: &Caller, key_type: KeyType, key: SealedKey, work: F) -> Result<T>
     where
         T: Send + 'static,

@@ -1,13 +1,14 @@
 //! What every subject of the service works with: the store and its records, keys, time, limits and counts.
 
 use super::jobs::wakeup::Wakeup;
-use super::limits::Limits;
+use super::options::ServiceOptions;
 use super::records::{self, Codec, Key, List, Paging};
 use super::vaults::known::Vaults;
 use super::watch::hub::Hub;
 use crate::clock::Clock;
 use crate::domain::{Recovery, Result, Timestamp, VaultName, VaultSettings};
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::{Batch, Delete, MAX_KEYS, Record, Revision, Store, StoreError};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub(super) struct Context {
     pub(super) records: Arc<Codec>,
     pub(super) keys: Arc<Keys>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) limits: Arc<Limits>,
+    pub(super) options: Arc<ServiceOptions>,
     pub(super) vaults: Arc<Vaults>,
     pub(super) hub: Arc<Hub>,
     pub(super) wakeup: Arc<Wakeup>,
@@ -33,6 +34,10 @@ pub(super) struct Context {
 }
 
 impl Context {
+    pub(super) fn limits(&self) -> &Limits {
+        &self.options.limits
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -122,13 +127,13 @@ impl Context {
 
     pub(super) fn settings(&self, vault: &VaultName) -> VaultSettings {
         // The vault was found when the request came in; none ever goes.
-        self.vaults.vault(vault).map_or(self.limits.vaults.defaults, |vault| vault.settings)
+        self.vaults.vault(vault).map_or(self.options.vaults.defaults(), |vault| vault.settings)
     }
 
     /// The time for telling an issuer of an order that nobody waits for. Not that of the operation, of which nothing
     /// may be left.
     pub(super) fn cancelling_until(&self, now: Timestamp) -> Timestamp {
-        now.plus(self.limits.cancelling_deadline)
+        now.plus(self.limits().cancelling_deadline)
     }
 }
 

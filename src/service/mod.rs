@@ -7,10 +7,10 @@ mod certificates;
 mod context;
 mod issuers;
 mod jobs;
-mod limits;
 mod master_keys;
 mod material;
 mod observe;
+mod options;
 mod outage;
 mod pending;
 mod records;
@@ -34,20 +34,21 @@ pub use issuers::{
     ProviderView,
 };
 pub use jobs::{Due, Hinted, Jobs};
-pub use limits::Limits;
 pub use material::{KeyResult, KeyView, Materials, SecretView, VersionPage, VersionRef};
 pub use observe::Health;
+pub use options::ServiceOptions;
 pub use pending::{ListPending, MergeRequest, PendingOperations, PendingPage, PendingRef};
 #[doc(hidden)]
 pub use records::record_body;
 pub use records::{Finding, Inspection, MAX_PAGE, Takeover};
 pub(crate) use records::{reads_a_page_token, reads_a_record};
-pub use vaults::{NewVault, VaultObjects, VaultOptions, VaultPage, Vaults};
+pub use vaults::{NamedVault, NewVault, VaultObjects, VaultOptions, VaultPage, Vaults};
 
 use crate::clock::Clock;
 use crate::domain::{Result, Timestamp};
 use crate::issuer::Issuers;
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use certificates::Entries;
@@ -79,19 +80,19 @@ impl Service {
         issuers: Issuers,
         keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
-        limits: Limits,
+        options: ServiceOptions,
     ) -> Result<Self> {
-        let hub = watch::Hub::new(&*store, &limits.watch).await?;
+        let hub = watch::Hub::new(&*store, &options.watch).await?;
         let records = Arc::new(Codec::new(keys.sealer().clone()));
-        let opened = records::open(&*store, &records, limits.takeover, clock.now()).await?;
-        let vaults = Arc::new(Vaults::new(limits.vaults.clone(), store.clone(), records.clone()));
+        let opened = records::open(&*store, &records, options.takeover, clock.now()).await?;
+        let vaults = Arc::new(Vaults::new(&options.vaults, store.clone(), records.clone()));
         vaults.refresh().await?;
         let context = Context {
             store,
             records,
             keys,
             clock,
-            limits: Arc::new(limits),
+            options: Arc::new(options),
             vaults,
             hub: Arc::new(hub),
             wakeup: Arc::default(),
@@ -133,6 +134,10 @@ impl Service {
     #[must_use]
     pub fn counting_in(self, metrics: Arc<Metrics>) -> Self {
         Self::on(Context { metrics, ..(*self.context).clone() }, self.registry)
+    }
+
+    pub fn limits(&self) -> &Limits {
+        self.context.limits()
     }
 
     /// What decides whether a caller may do something.

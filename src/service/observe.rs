@@ -90,7 +90,7 @@ impl Service {
         let goal = self.context.hub.start();
         let mut cursor = self.context.store.events(0, 1).await?.trimmed;
         while cursor < goal {
-            let page = self.context.store.events(cursor, self.context.limits.watch.page).await?;
+            let page = self.context.store.events(cursor, self.context.options.watch.page).await?;
             let Some(last) = page.events.last() else { break };
             for event in page.events.iter().take_while(|event| event.revision <= goal) {
                 if let Some(event) = self.context.hub.decode(event) {

@@ -7,8 +7,11 @@ use std::collections::HashSet;
 use tokio::sync::watch;
 
 mod common;
+mod options;
 pub mod postgres;
 pub mod sqlite;
+
+pub use options::{StoreOptions, StoreUrl};
 
 /// A position in the one order of all writes. Later commits have higher revisions, and a revision
 /// becomes visible only after every lower one (`docs/decisions/0002-revision-order.md`).

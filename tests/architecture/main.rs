@@ -109,6 +109,18 @@ const NEVER: &[(&str, &[&str])] = &[
             "tokio_postgres::",
         ],
     ),
+    (
+        "src/limits.rs",
+        &[
+            "crate::app",
+            "crate::config",
+            "crate::issuer",
+            "crate::keys",
+            "crate::service",
+            "crate::store",
+            "crate::transport",
+        ],
+    ),
     ("src/worker.rs", &["crate::store", "crate::issuer", "crate::transport", "crate::keys", "tonic::", "axum::"]),
     ("src/transport", &["crate::store", "crate::issuer", "crate::keys", "crate::app", "crate::worker", "rusqlite::"]),
     ("src/metrics", &["crate::", "tokio::", "tonic::", "axum::", "rusqlite::", "async fn"]),

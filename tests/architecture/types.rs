@@ -21,11 +21,10 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("ListenerOptions", 17),
     ("Metrics", 24),
     ("Operation", 12),
-    ("PostgresOptions", 19),
     ("SavedVersion", 14),
     ("Scalars", 18),
     ("SqliteOptions", 11),
-    ("StoreConfig", 22),
+    ("StoreOptions", 22),
 ];
 
 #[test]

@@ -4,7 +4,8 @@ use crate::client::{Client, policy};
 use crate::support::service;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use certmint::keys::MasterKeys;
-use certmint::service::Limits;
+use certmint::limits::Limits;
+use certmint::service::ServiceOptions;
 use certmint::store::sqlite::Sqlite;
 use certmint::transport::auth::Auth;
 use certmint::transport::rest::RestOptions;
@@ -14,11 +15,10 @@ use std::sync::Arc;
 const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// An installation of its own that knows these master keys.
-async fn installation(keys: &str, limits: Limits) -> Client {
+async fn installation(keys: &str, limits: ServiceOptions) -> Client {
     let store = Arc::new(Sqlite::open_in_memory().unwrap());
-    let backup_limit = limits.backup_bytes;
     let service = service::start_on(store, MasterKeys::from_text(keys).unwrap(), limits).await;
-    Client::over(service, RestOptions { backup_limit, ..RestOptions::new(Auth::Development) })
+    Client::over(service, RestOptions::new(Auth::Development))
 }
 
 /// A certificate with two versions and tags, and its backup.
@@ -57,11 +57,11 @@ async fn a_backup_is_one_sealed_text_and_brings_everything_back() {
 
 #[tokio::test]
 async fn another_installation_that_knows_the_master_key_restores_it() {
-    let here = installation(KEYS, Limits::default()).await;
+    let here = installation(KEYS, ServiceOptions::default()).await;
     let (bundle, value) = backed_up(&here).await;
     // It was rotated there: the key of the backup is not the newest any more.
     let rotated = format!("{KEYS}\nk2 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=");
-    let there = installation(&rotated, Limits::default()).await;
+    let there = installation(&rotated, ServiceOptions::default()).await;
     assert_eq!(there.must("POST /certificates/restore", &body(&value)).await, bundle);
     // The keys are there too: the next version reuses the last one.
     let reuse = r#"{"key_props":{"reuse_key":true}}"#;
@@ -74,13 +74,13 @@ async fn another_installation_that_knows_the_master_key_restores_it() {
 
 #[tokio::test]
 async fn another_installation_without_the_master_key_says_which_it_lacks() {
-    let here = installation(KEYS, Limits::default()).await;
+    let here = installation(KEYS, ServiceOptions::default()).await;
     let (_, value) = backed_up(&here).await;
-    let there = installation("k2 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", Limits::default()).await;
+    let there = installation("k2 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", ServiceOptions::default()).await;
     let reply = there.send("POST /certificates/restore", &body(&value)).await;
     reply.is_refusal(400, "Malformed backup blob", "sealed with the master key k1, which this server does not have");
     // The same id with another key is no better.
-    let there = installation("k1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", Limits::default()).await;
+    let there = installation("k1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", ServiceOptions::default()).await;
     let reply = there.send("POST /certificates/restore", &body(&value)).await;
     reply.is_refusal(400, "Malformed backup blob", "Backup blob contains invalid or corrupt version.");
 }
@@ -142,10 +142,10 @@ async fn there_is_nothing_to_back_up_before_the_first_version() {
 
 #[tokio::test]
 async fn the_size_of_a_backup_is_bounded() {
-    let here = installation(KEYS, Limits::default()).await;
+    let here = installation(KEYS, ServiceOptions::default()).await;
     let (_, value) = backed_up(&here).await;
     let size = URL_SAFE_NO_PAD.decode(&value).unwrap().len();
-    let there = installation(KEYS, Limits { backup_bytes: size - 1, ..Limits::default() }).await;
+    let there = installation(KEYS, Limits { backup_bytes: size - 1, ..Limits::default() }.into()).await;
     let reply = there.send("POST /certificates/restore", &body(&value)).await;
     reply.is_refusal(
         400,

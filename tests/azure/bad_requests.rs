@@ -1,8 +1,12 @@
 //! Errors for bad requests, before any use case runs.
 
 use crate::client::{Client, HOST};
+use crate::support::service;
 use axum::body::Body;
 use bytes::Bytes;
+use certmint::limits::Limits;
+use certmint::transport::auth::Auth;
+use certmint::transport::rest::RestOptions;
 use http::Request;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -166,11 +170,8 @@ async fn a_body_over_the_limit_is_refused_announced_or_not() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
-    let client = Client::with(|mut options| {
-        options.body_timeout = Duration::from_millis(50);
-        options
-    })
-    .await;
+    let limits = Limits { body_read_timeout: Duration::from_millis(50), ..Limits::default() };
+    let client = Client::over(service::start_with(limits.into()).await, RestOptions::new(Auth::Development));
     let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
     client.call(request(body)).await.is_refusal(408, "RequestTimeout", "did not arrive");
 }

@@ -4,14 +4,14 @@ use crate::client::Client;
 use crate::support::service;
 use crate::troubled::Troubled;
 use certmint::keys::MasterKeys;
-use certmint::service::Limits;
+use certmint::service::ServiceOptions;
 use certmint::transport::auth::Auth;
 use certmint::transport::rest::RestOptions;
 use std::sync::Arc;
 
 async fn client() -> Client {
     let store = Arc::new(Troubled::new());
-    let service = service::start_on(store, MasterKeys::random(), Limits::default()).await;
+    let service = service::start_on(store, MasterKeys::random(), ServiceOptions::default()).await;
     Client::over(service, RestOptions::new(Auth::Development))
 }
 

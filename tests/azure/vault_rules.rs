@@ -2,21 +2,19 @@
 
 use crate::client::Client;
 use crate::support::service;
-use certmint::domain::{RetentionDays, VaultName, VaultSettings};
-use certmint::keys::MasterKeys;
-use certmint::service::{Limits, VaultOptions};
-use certmint::store::sqlite::Sqlite;
+use certmint::domain::{RetentionDays, VaultName};
+use certmint::service::{NamedVault, ServiceOptions, VaultOptions};
 use certmint::transport::auth::Auth;
 use certmint::transport::rest::RestOptions;
-use std::sync::Arc;
 
 /// A server that knows v1, with these settings, and no other vault but the default one.
 async fn client(days: u32, purge_protection: bool) -> Client {
-    let settings = VaultSettings { retention_days: RetentionDays::new(days).unwrap(), purge_protection };
+    let settings =
+        NamedVault { retention_days: RetentionDays::new(days).ok(), purge_protection: Some(purge_protection) };
     let named = [(VaultName::parse("v1").unwrap(), settings)].into();
-    let vaults = VaultOptions { on_demand: false, defaults: VaultSettings::default(), named };
-    let limits = Limits { vaults, ..Limits::default() };
-    let service = service::start_on(Arc::new(Sqlite::open_in_memory().unwrap()), MasterKeys::random(), limits).await;
+    let vaults = VaultOptions { named, ..VaultOptions::default() };
+    let limits = ServiceOptions { vaults, ..ServiceOptions::default() };
+    let service = service::start_with(limits).await;
     Client::over(service, RestOptions::new(Auth::Development))
 }
 

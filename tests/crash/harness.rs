@@ -9,8 +9,9 @@ use certmint::domain::{Result, Timestamp};
 use certmint::issuer::Issuers;
 use certmint::issuer::provider::Provider;
 use certmint::issuer::self_signed::SelfSigned;
-use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{Limits, Service};
+use certmint::keys::{KeyOptions, Keys, MasterKeys, Sealer};
+use certmint::limits::Limits;
+use certmint::service::{Service, ServiceOptions};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use std::sync::{Arc, Mutex};
@@ -74,9 +75,9 @@ impl Harness {
     /// A service that was just started.
     pub(crate) async fn service(&self) -> Result<Service> {
         let store: Arc<dyn Store> = Arc::new(FaultyStore { inner: self.open(), faults: self.faults.clone() });
-        let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-        let options = KeyOptions { workers: 1, queue: 8, ready, ..KeyOptions::default() };
-        let keys = Arc::new(Keys::new(self.sealer.clone(), options).unwrap());
+        let options = KeyOptions { workers: 1, ..KeyOptions::on_demand() };
+        let keys =
+            Arc::new(Keys::new(self.sealer.clone(), &options, &Limits { key_queue: 8, ..Limits::default() }).unwrap());
         let signs = Arc::new(SelfSigned::new(keys.clone()));
         let (books, faults, inner) = (self.books.clone(), self.faults.clone(), signs.clone());
         let mut authority = FalseProvider::new("Counting", move |call| {
@@ -86,7 +87,7 @@ impl Harness {
         authority.needs = signs.needs();
         let issuers = Issuers::new(signs).with_provider(Arc::new(authority));
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Service::new(store, issuers, keys, clock, Limits::default()).await
+        Service::new(store, issuers, keys, clock, ServiceOptions::default()).await
     }
 
     /// Does everything that is due, again and again with time passing, until nothing is due for longer than

@@ -4,11 +4,10 @@ use crate::pfx::{P256, Pfx, RSA};
 use crate::raw::Call;
 use crate::refusal;
 use crate::requests;
-use crate::server::{Server, Setup};
+use crate::server::Server;
+use certmint::limits::Limits;
 use certmint::proto::v1::import_certificate_request::Bundle;
 use certmint::proto::v1::*;
-use certmint::service::Limits;
-use certmint::transport::grpc::GrpcOptions;
 use prost::Message;
 use std::time::Instant;
 use tonic::{Code, Request};
@@ -75,8 +74,7 @@ async fn a_bundle_over_the_limit_is_not_read() {
     let message = certificates.import_certificate(import(Some(Bundle::Pem("x".repeat(1 << 20))), "")).await;
     assert_eq!(refusal::reason(&message.unwrap_err()), "MESSAGE_TOO_LARGE");
     // The message is allowed here, the file is not.
-    let grpc = GrpcOptions { message_limit: 2 << 20, ..GrpcOptions::default() };
-    let server = Server::with(Setup { grpc, ..Setup::default() }).await;
+    let server = Server::limited(Limits { request_body_bytes: 2 << 20, ..Limits::default() }).await;
     let file = import(Some(Bundle::Pem("x".repeat((1 << 20) + 1))), "");
     let refused = server.certificates().await.import_certificate(file).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
@@ -85,7 +83,7 @@ async fn a_bundle_over_the_limit_is_not_read() {
 
 #[tokio::test]
 async fn imports_beyond_the_queue_are_told_to_retry() {
-    let server = Server::with(Setup { key_queue: Some(1), ..Setup::default() }).await;
+    let server = Server::limited(Limits { key_queue: 1, ..Limits::default() }).await;
     let files = Pfx::new(P256, "");
     let slow = slow(&files);
     let mut all = tokio::task::JoinSet::new();
@@ -220,8 +218,7 @@ async fn a_key_refuses_what_it_cannot_do_and_what_it_may_not() {
 
 #[tokio::test]
 async fn a_backup_over_the_limit_is_refused_on_its_way_out_and_in() {
-    let limits = Limits { backup_bytes: 1000, ..Limits::default() };
-    let server = Server::with(Setup { limits, ..Setup::default() }).await;
+    let server = Server::limited(Limits { backup_bytes: 1000, ..Limits::default() }).await;
     let mut certificates = server.certificates().await;
     certificates.import_certificate(pem(&Pfx::new(RSA, ""))).await.unwrap();
     let request = BackupCertificateRequest { certificate_name: NAME.into(), ..Default::default() };

@@ -5,8 +5,8 @@ use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
-use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{Limits, Service};
+use certmint::keys::{KeyOptions, Keys, MasterKeys, Sealer};
+use certmint::service::{Service, ServiceOptions};
 use certmint::store::Store;
 use certmint::worker::{self, WorkerOptions};
 use std::sync::Arc;
@@ -21,21 +21,15 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    pub(crate) async fn start(
-        store: Arc<dyn Store>,
-        keys: MasterKeys,
-        key_queue: usize,
-        limits: Limits,
-    ) -> (Self, Service) {
+    pub(crate) async fn start(store: Arc<dyn Store>, keys: MasterKeys, options: ServiceOptions) -> (Self, Service) {
         let sealer = Arc::new(Sealer::new(keys));
-        let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-        let options = KeyOptions { ready, workers: 2, queue: key_queue, ..KeyOptions::default() };
-        let keys = Arc::new(Keys::new(sealer, options).unwrap());
+        let two = KeyOptions { workers: 2, ..KeyOptions::on_demand() };
+        let keys = Arc::new(Keys::new(sealer, &two, &options.limits).unwrap());
         let self_signed = Arc::new(SelfSigned::new(keys.clone()));
         let issuers = Issuers::new(self_signed.clone())
             .with_provider(Arc::new(LocalCa::new(keys.clone())))
             .with_provider(Arc::new(TestIssuer::new(self_signed)));
-        let service = Service::new(store.clone(), issuers, keys, Arc::new(SystemClock), limits).await.unwrap();
+        let service = Service::new(store.clone(), issuers, keys, Arc::new(SystemClock), options).await.unwrap();
         let stop = CancellationToken::new();
         let tasks = vec![
             tokio::spawn(worker::run(service.clone(), WorkerOptions::default(), stop.clone())),

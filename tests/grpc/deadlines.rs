@@ -3,9 +3,9 @@
 use crate::raw::{Call, framed};
 use crate::refusal::{self, status_of};
 use crate::requests::get;
-use crate::server::{Server, Setup, soon};
+use crate::server::{Server, soon};
 use bytes::Bytes;
-use certmint::transport::grpc::GrpcOptions;
+use certmint::limits::Limits;
 use prost::Message;
 use std::time::{Duration, Instant};
 
@@ -45,8 +45,7 @@ async fn a_deadline_of_nothing_is_over_at_once() {
 /// What a client sends and never ends is bounded by the server, streams too.
 #[tokio::test]
 async fn a_message_that_does_not_come_is_not_waited_for_for_ever() {
-    let grpc = GrpcOptions { call_timeout: Duration::from_millis(300), ..GrpcOptions::default() };
-    let server = Server::with(Setup { grpc, ..Setup::default() }).await;
+    let server = Server::limited(Limits { request_timeout: Duration::from_millis(300), ..Limits::default() }).await;
     for method in ["CertificateService/GetPending", "CertificateService/WatchPending", "grpc.health.v1.Health/Check"] {
         silent(&server, Call::to(method)).await;
         silent(&server, Call::to(method).header("grpc-timeout", "10S")).await;
@@ -56,8 +55,7 @@ async fn a_message_that_does_not_come_is_not_waited_for_for_ever() {
 
 #[tokio::test]
 async fn a_message_that_drips_is_not_waited_for_for_ever() {
-    let grpc = GrpcOptions { call_timeout: Duration::from_millis(400), ..GrpcOptions::default() };
-    let server = Server::with(Setup { grpc, ..Setup::default() }).await;
+    let server = Server::limited(Limits { request_timeout: Duration::from_millis(400), ..Limits::default() }).await;
     for method in ["CertificateService/CreateCertificate", "CertificateService/WatchPending"] {
         let (answer, mut stream) = Call::to(method).open(&server.h2().await).await;
         let dripping = tokio::spawn(async move {
@@ -76,8 +74,7 @@ async fn a_message_that_drips_is_not_waited_for_for_ever() {
 
 #[tokio::test]
 async fn a_watch_may_last_longer_than_a_call() {
-    let grpc = GrpcOptions { call_timeout: Duration::from_millis(200), ..GrpcOptions::default() };
-    let server = Server::with(Setup { grpc, ..Setup::default() }).await;
+    let server = Server::limited(Limits { request_timeout: Duration::from_millis(200), ..Limits::default() }).await;
     let mut stream = crate::watch::stream::Watch::open(&server, crate::requests::watch("web")).await;
     assert_eq!(stream.said(1).await, ["caught up"]);
     tokio::time::sleep(Duration::from_millis(400)).await;
@@ -99,7 +96,7 @@ async fn a_deadline_that_is_none_is_no_deadline() {
 
 #[tokio::test]
 async fn a_request_over_rest_has_a_time_limit_too() {
-    let server = Server::with(Setup { rest_timeout: Some(Duration::from_millis(1)), ..Setup::default() }).await;
+    let server = Server::limited(Limits { request_timeout: Duration::from_millis(1), ..Limits::default() }).await;
     let body = r#"{"policy":{"key_props":{"kty":"RSA","key_size":4096},"x509_props":{"subject":"CN=a"},"issuer":{"name":"Unknown"}}}"#;
     let reply = server.rest("localhost").send("POST /certificates/web/create", body).await;
     assert_eq!(reply.status, 504, "{}", reply.body);

@@ -3,10 +3,10 @@
 use crate::raw::{Call, flagged, framed};
 use crate::refusal::{self, status_of};
 use crate::requests::{create, get};
-use crate::server::{Server, Setup, soon};
+use crate::server::{Server, soon};
 use bytes::{Bytes, BytesMut};
+use certmint::limits::Limits;
 use certmint::proto::v1::*;
-use certmint::transport::grpc::GrpcOptions;
 use h2::client::SendRequest;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,9 +56,7 @@ async fn unknown_fields_are_accepted() {
 
 #[tokio::test]
 async fn a_message_over_the_limit_is_named_as_one() {
-    let server =
-        Server::with(Setup { grpc: GrpcOptions { message_limit: 1000, ..GrpcOptions::default() }, ..Setup::default() })
-            .await;
+    let server = Server::limited(Limits { request_body_bytes: 1000, ..Limits::default() }).await;
     let client = server.h2().await;
     for method in [UNARY, STREAM] {
         refused(

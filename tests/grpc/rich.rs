@@ -6,6 +6,7 @@ use crate::refusal::{self, status_of};
 use crate::requests::{self, ID, OTHER_ID, create, create_as, get, merge, test_issuer};
 use crate::server::{Server, Setup};
 use crate::troubled::Troubled;
+use certmint::limits::Limits;
 use certmint::proto::v1::*;
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -166,7 +167,7 @@ async fn a_used_request_id_names_the_certificate_that_has_it() {
 
 #[tokio::test]
 async fn a_full_queue_names_its_limit_and_when_to_come_again() {
-    let server = Server::with(Setup { key_queue: Some(1), ..Setup::default() }).await;
+    let server = Server::limited(Limits { key_queue: 1, ..Limits::default() }).await;
     let client = server.certificates().await;
     let creates = (0..12).map(|number| {
         let mut request = create(&format!("web-{number}"), "Unknown");

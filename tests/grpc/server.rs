@@ -5,11 +5,12 @@ use crate::background::Background;
 use bytes::Bytes;
 use certmint::clock::{Clock, SystemClock};
 use certmint::keys::MasterKeys;
+use certmint::limits::Limits;
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
 use certmint::proto::v1::key_service_client::KeyServiceClient;
 use certmint::proto::v1::secret_service_client::SecretServiceClient;
-use certmint::service::{Limits, Service};
+use certmint::service::{Service, ServiceOptions};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::transport::grpc::{self, GrpcOptions};
@@ -39,16 +40,10 @@ pub(crate) struct Setup {
     pub(crate) store: Option<Arc<dyn Store>>,
     /// Random if there are none.
     pub(crate) keys: Option<MasterKeys>,
-    /// How many keys may wait to be made.
-    pub(crate) key_queue: Option<usize>,
-    pub(crate) limits: Limits,
+    pub(crate) options: ServiceOptions,
     pub(crate) listener: ListenerOptions,
     /// Its `closing` is set by the server.
     pub(crate) grpc: GrpcOptions,
-    /// How long a body may take over REST.
-    pub(crate) body_timeout: Option<Duration>,
-    /// How long a request may take over REST.
-    pub(crate) rest_timeout: Option<Duration>,
 }
 
 /// A server that runs until it is stopped or dropped.
@@ -69,11 +64,15 @@ impl Server {
         Self::with(Setup::default()).await
     }
 
+    pub(crate) async fn limited(limits: Limits) -> Self {
+        Self::with(Setup { options: limits.into(), ..Setup::default() }).await
+    }
+
     pub(crate) async fn with(setup: Setup) -> Self {
-        let Setup { store, keys, key_queue, limits, listener, grpc, body_timeout, rest_timeout } = setup;
+        let Setup { store, keys, options, listener, grpc } = setup;
         let store = store.unwrap_or_else(|| Arc::new(Sqlite::open_in_memory().unwrap()));
         let keys = keys.unwrap_or_else(MasterKeys::random);
-        let (background, service) = Background::start(store, keys, key_queue.unwrap_or(256), limits).await;
+        let (background, service) = Background::start(store, keys, options).await;
 
         let folder = tempfile::tempdir().unwrap();
         let now = || OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap();
@@ -83,9 +82,7 @@ impl Server {
         let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listener = Listener::bind(address, listener).await.unwrap();
         let (port, stats, stop) = (listener.local_addr().port(), listener.stats(), CancellationToken::new());
-        let mut rest = RestOptions { closing: stop.clone(), ..RestOptions::new(Auth::Development) };
-        rest.body_timeout = body_timeout.unwrap_or(rest.body_timeout);
-        rest.request_timeout = rest_timeout.unwrap_or(rest.request_timeout);
+        let rest = RestOptions { closing: stop.clone(), ..RestOptions::new(Auth::Development) };
         let app = transport::app(
             grpc::api(service.clone(), GrpcOptions { closing: stop.clone(), ..grpc }),
             rest::router(service.clone(), rest),
@@ -96,10 +93,10 @@ impl Server {
     }
 
     /// A server on a database in a folder, which another one can go on with after [`Server::end`].
-    pub(crate) async fn on_file(folder: &Path, limits: Limits) -> Self {
+    pub(crate) async fn on_file(folder: &Path, options: ServiceOptions) -> Self {
         let store = Arc::new(Sqlite::open(&folder.join("certmint.db"), SqliteOptions::default()).unwrap());
         let keys = Some(MasterKeys::load_or_create(&folder.join("master.key")).unwrap());
-        Self::with(Setup { store: Some(store), keys, limits, listener: quick(), ..Setup::default() }).await
+        Self::with(Setup { store: Some(store), keys, options, listener: quick(), ..Setup::default() }).await
     }
 
     /// Stops the server as a signal does; how long that took.

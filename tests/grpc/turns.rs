@@ -6,6 +6,7 @@ use crate::refusal::{reason, status_of};
 use crate::requests::create;
 use crate::server::{Server, Setup};
 use aws_lc_rs::digest;
+use certmint::limits::Limits;
 use certmint::proto::v1::{KeyProperties, KeyType};
 use certmint::transport::auth::{Auth, Tokens};
 use certmint::transport::grpc::GrpcOptions;
@@ -33,7 +34,7 @@ async fn server(key_queue: usize) -> Server {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let auth = Auth::Tokens(Arc::new(Tokens::load(&path).unwrap()));
     let grpc = GrpcOptions { auth, ..GrpcOptions::default() };
-    Server::with(Setup { grpc, key_queue: Some(key_queue), ..Setup::default() }).await
+    Server::with(Setup { grpc, options: Limits { key_queue, ..Limits::default() }.into(), ..Setup::default() }).await
 }
 
 /// A creation with an RSA key, as bytes.

@@ -4,7 +4,7 @@ use crate::harness::{Harness, create, named, vault};
 use crate::permit::permit;
 use certmint::domain::issuer::Organization;
 use certmint::domain::{IssuerConfig, IssuerInput, IssuerName, Reason};
-use certmint::service::{Limits, record_body};
+use certmint::service::{ServiceOptions, record_body};
 use certmint::store::{Batch, Put, Store};
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ fn common_name(issuer: &IssuerConfig) -> String {
 
 #[tokio::test]
 async fn the_key_of_a_deleted_ca_is_kept_until_its_last_certificate_has_expired() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     let issuer = set(&harness, "corp", None).await;
     leaf(&harness, "long", 3).await;
     leaf(&harness, "short", 1).await;
@@ -83,7 +83,7 @@ async fn the_key_of_a_deleted_ca_is_kept_until_its_last_certificate_has_expired(
 
 #[tokio::test]
 async fn the_key_of_a_ca_that_signed_nothing_goes_after_a_day() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     set(&harness, "corp", None).await;
     harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
     harness.work().await;
@@ -94,7 +94,7 @@ async fn the_key_of_a_ca_that_signed_nothing_goes_after_a_day() {
 
 #[tokio::test]
 async fn another_ca_never_gets_a_name_that_one_of_the_vault_had() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     let mut names = vec![common_name(&set(&harness, "corp", Some("Example Root")).await)];
     for _ in 0..2 {
         harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
@@ -118,7 +118,7 @@ async fn another_ca_never_gets_a_name_that_one_of_the_vault_had() {
 
 #[tokio::test]
 async fn a_new_ca_signs_after_an_old_one_was_deleted_and_both_are_counted() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     set(&harness, "corp", Some("Example Root")).await;
     leaf(&harness, "one", 12).await;
     harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_new_ca_signs_after_an_old_one_was_deleted_and_both_are_counted() {
 
 #[tokio::test]
 async fn the_last_expiry_is_written_once_a_day_and_not_for_each_certificate() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     set(&harness, "corp", None).await;
     leaf(&harness, "first", 12).await;
     harness.store.reset();
@@ -148,7 +148,7 @@ async fn the_last_expiry_is_written_once_a_day_and_not_for_each_certificate() {
 
 #[tokio::test]
 async fn what_a_ca_of_an_older_version_signed_is_taken_to_live_as_long_as_the_ca() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     set(&harness, "corp", None).await;
     // Older versions kept no record beside the issuer.
     let key = harness.store.keys().await.into_iter().find(|key| key.starts_with("authorities/")).unwrap();
@@ -171,7 +171,7 @@ async fn what_a_ca_of_an_older_version_signed_is_taken_to_live_as_long_as_the_ca
 
 #[tokio::test]
 async fn an_issuer_of_an_older_version_signs_and_is_recorded() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     set(&harness, "corp", None).await;
     let key = harness.store.keys().await.into_iter().find(|key| key.starts_with("authorities/")).unwrap();
     let record = harness.store.get(&key).await.unwrap().unwrap();
@@ -185,7 +185,7 @@ async fn an_issuer_of_an_older_version_signs_and_is_recorded() {
 
 #[tokio::test]
 async fn a_provider_that_was_changed_by_an_older_version_hides_the_ca_and_gets_it_back() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     let issuer = set(&harness, "corp", None).await;
     let key = "issuers/default/corp";
     let record = harness.store.get(key).await.unwrap().unwrap();

@@ -3,12 +3,12 @@
 
 use crate::harness::{Harness, create};
 use crate::permit::permit;
-use certmint::domain::{RetentionDays, VaultSettings};
+use certmint::domain::RetentionDays;
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
 use certmint::proto::v1::vault_service_client::VaultServiceClient;
 use certmint::proto::v1::*;
-use certmint::service::{Limits, VaultOptions};
+use certmint::service::{ServiceOptions, VaultOptions};
 use certmint::transport::grpc::{Api, GrpcOptions, api};
 use prost_types::FieldMask;
 use tokio_util::sync::CancellationToken;
@@ -22,10 +22,9 @@ struct Client {
     vaults: VaultServiceClient<Api>,
 }
 
-async fn client_with(limits: Limits) -> Client {
-    let backup_limit = limits.backup_bytes;
+async fn client_with(limits: ServiceOptions) -> Client {
     let harness = Harness::new(limits).await;
-    let api = api(harness.service.clone(), GrpcOptions { backup_limit, ..GrpcOptions::default() });
+    let api = api(harness.service.clone(), GrpcOptions::default());
     let origin = || "https://localhost:8443".parse().unwrap();
     Client {
         harness,
@@ -36,7 +35,7 @@ async fn client_with(limits: Limits) -> Client {
 }
 
 async fn client() -> Client {
-    client_with(Limits::default()).await
+    client_with(ServiceOptions::default()).await
 }
 
 impl Client {
@@ -293,9 +292,9 @@ async fn a_certificate_is_deleted_recovered_and_purged() {
 
 #[tokio::test]
 async fn a_protected_vault_refuses_to_purge() {
-    let defaults = VaultSettings { retention_days: RetentionDays::new(7).unwrap(), purge_protection: true };
-    let vaults = VaultOptions { defaults, ..VaultOptions::default() };
-    let mut client = client_with(Limits { vaults, ..Limits::default() }).await;
+    let (on_demand, retention_days) = (Some(true), RetentionDays::new(7).unwrap());
+    let vaults = VaultOptions { on_demand, retention_days, purge_protection: true, ..VaultOptions::default() };
+    let mut client = client_with(ServiceOptions { vaults, ..ServiceOptions::default() }).await;
     client.harness.issue("web").await;
     let attributes = client.delete("web").await.unwrap().certificate.unwrap().attributes.unwrap();
     assert_eq!(attributes.recovery_level(), DeletionRecoveryLevel::CustomizedRecoverable);
@@ -389,8 +388,8 @@ async fn contacts_are_set_read_and_deleted() {
 
 #[tokio::test]
 async fn vaults_are_made_read_and_listed() {
-    let vaults = VaultOptions { on_demand: false, ..VaultOptions::default() };
-    let mut client = client_with(Limits { vaults, ..Limits::default() }).await;
+    let vaults = VaultOptions::default();
+    let mut client = client_with(ServiceOptions { vaults, ..ServiceOptions::default() }).await;
     let request = |vault: &str| GetVaultRequest { vault_name: vault.into() };
     refused(client.vaults.get_vault(request("team-a")).await, Code::NotFound, "VAULT_NOT_FOUND", "404");
     let listed = ListCertificatesRequest { vault_name: "team-a".into(), ..Default::default() };

@@ -10,8 +10,9 @@ use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
-use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{CreateRequest, DeletedView, Limits, Service, record_body};
+use certmint::keys::{KeyOptions, Keys, MasterKeys, Sealer};
+use certmint::limits::Limits;
+use certmint::service::{CreateRequest, DeletedView, Service, ServiceOptions, record_body};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,7 +127,7 @@ impl Around for Counting {
 }
 
 impl Harness {
-    pub(crate) async fn new(limits: Limits) -> Self {
+    pub(crate) async fn new(limits: ServiceOptions) -> Self {
         let store = Arc::new(Counting {
             inner: Sqlite::open_in_memory().unwrap(),
             read: AtomicUsize::new(0),
@@ -143,7 +144,7 @@ impl Harness {
     }
 
     /// Another process on the same store.
-    pub(crate) async fn neighbour(&self, limits: Limits) -> Service {
+    pub(crate) async fn neighbour(&self, limits: ServiceOptions) -> Service {
         service(self.store.clone(), self.clock.clone(), limits).await
     }
 
@@ -197,7 +198,7 @@ fn sealer() -> Sealer {
     Sealer::new(MasterKeys::from_text(KEYS).unwrap())
 }
 
-async fn service(store: Arc<dyn Store>, clock: Arc<ManualClock>, limits: Limits) -> Service {
+async fn service(store: Arc<dyn Store>, clock: Arc<ManualClock>, limits: ServiceOptions) -> Service {
     service_with(store, clock, limits, |issuers| issuers).await
 }
 
@@ -205,13 +206,12 @@ async fn service(store: Arc<dyn Store>, clock: Arc<ManualClock>, limits: Limits)
 pub(crate) async fn service_with(
     store: Arc<dyn Store>,
     clock: Arc<ManualClock>,
-    limits: Limits,
+    limits: ServiceOptions,
     more: impl FnOnce(Issuers) -> Issuers,
 ) -> Service {
     let sealer = Arc::new(sealer());
-    let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-    let options = KeyOptions { workers: 1, queue: 32, ready, ..KeyOptions::default() };
-    let keys = Arc::new(Keys::new(sealer, options).unwrap());
+    let options = KeyOptions { workers: 1, ..KeyOptions::on_demand() };
+    let keys = Arc::new(Keys::new(sealer, &options, &Limits { key_queue: 32, ..Limits::default() }).unwrap());
     let (local_ca, signs) = (Arc::new(LocalCa::new(keys.clone())), Arc::new(SelfSigned::new(keys.clone())));
     let issuers = Issuers::new(signs.clone()).with_provider(local_ca).with_provider(Arc::new(TestIssuer::new(signs)));
     Service::new(store, more(issuers), keys, clock, limits).await.unwrap()

@@ -4,7 +4,7 @@ use crate::harness::{Harness, create, named, vault};
 use crate::permit::permit;
 use certmint::domain::Status;
 use certmint::service::watch::{Subscriber, WatchRequest};
-use certmint::service::{ItemPage, Limits, ListPending, ListRequest, record_body};
+use certmint::service::{ItemPage, ListPending, ListRequest, ServiceOptions, record_body};
 use certmint::store::{Batch, Put, Store};
 use std::sync::atomic::Ordering;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ async fn token_after(harness: &Harness, mut count: usize) -> String {
 
 #[tokio::test]
 async fn a_page_reads_one_record_more_than_it_shows() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     harness.issue("web").await;
     copies(&harness, (0..5000).map(|number| format!("c{number:05}"))).await;
     let (first, read) = page(&harness, "").await;
@@ -64,7 +64,7 @@ async fn a_page_reads_one_record_more_than_it_shows() {
 
 #[tokio::test]
 async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     harness.issue("web").await;
     harness.service.creations().create(permit(&harness.service, create("zz", "Unknown")).await).await.unwrap();
     // Three thousand that were never completed stand before the one that was.
@@ -88,7 +88,7 @@ async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
 
 #[tokio::test]
 async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     harness.issue("web").await;
     harness.service.creations().create(permit(&harness.service, create("zz", "Unknown")).await).await.unwrap();
     let ended = harness.store.body("pending/default/web").await.unwrap();
@@ -137,7 +137,7 @@ async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
 
 #[tokio::test]
 async fn a_list_does_not_trust_a_summary_of_another_version() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     harness.issue("web").await;
     let (before, _) = page(&harness, "").await;
     let entry = harness.store.get("certificates/default/web").await.unwrap().unwrap();
@@ -169,7 +169,7 @@ async fn a_list_does_not_trust_a_summary_of_another_version() {
 
 #[tokio::test]
 async fn deleted_certificates_cost_the_list_of_the_others_nothing_for_ever() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     for name in ["a", "b", "c"] {
         harness.issue(name).await;
     }
@@ -189,7 +189,7 @@ const ASKED: usize = 4;
 
 #[tokio::test]
 async fn a_page_of_any_list_asks_a_handful_of_questions() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     for number in 0..30 {
         harness.issue(&format!("c{number:02}")).await;
     }
@@ -236,7 +236,7 @@ async fn a_page_of_any_list_asks_a_handful_of_questions() {
 
 #[tokio::test]
 async fn pages_of_keys_show_each_once_wherever_they_end() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     for number in 0..7 {
         harness.issue(&format!("c{number}")).await;
         harness
@@ -265,7 +265,7 @@ async fn pages_of_keys_show_each_once_wherever_they_end() {
 #[tokio::test]
 async fn a_watch_of_many_names_asks_one_question_for_them() {
     use futures_util::StreamExt;
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     let names: Vec<_> = (0..40).map(|number| named(&format!("c{number}"))).collect();
     for name in &names[..20] {
         harness

@@ -7,7 +7,8 @@ use certmint::clock::{Clock, ManualClock};
 use certmint::domain::{IssuerInput, IssuerName, Reason, Status, Timestamp};
 use certmint::issuer::provider::Progress;
 use certmint::issuer::{FailureClass, IssuerError, Step};
-use certmint::service::{Limits, PendingRef, Service};
+use certmint::limits::Limits;
+use certmint::service::{PendingRef, Service, ServiceOptions};
 use certmint::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,9 +39,9 @@ fn slow(clock: Arc<ManualClock>, answer: Answer) -> FalseProvider {
 
 /// An operation at such an issuer, due.
 async fn ordered(answer: Answer) -> (Harness, Service) {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     let slow = Arc::new(slow(harness.clock.clone(), answer));
-    let service = service_with(harness.store.clone(), harness.clock.clone(), Limits::default(), |issuers| {
+    let service = service_with(harness.store.clone(), harness.clock.clone(), ServiceOptions::default(), |issuers| {
         issuers.with_provider(slow)
     })
     .await;
@@ -84,7 +85,7 @@ async fn an_order_waits_after_a_call_that_failed_late() {
 #[tokio::test]
 async fn after_a_call_that_was_cut_short_the_issuer_is_left_alone_until_its_orders_are_listed() {
     const SETTLES: Duration = Duration::from_secs(45);
-    let limits = Limits { lease: Duration::from_millis(250), ..Limits::default() };
+    let limits: ServiceOptions = Limits { work_lease: Duration::from_millis(250), ..Limits::default() }.into();
     let harness = Harness::new(limits.clone()).await;
     let mut hanging = FalseProvider::new("Slow", |_| std::future::pending());
     hanging.settles = SETTLES;

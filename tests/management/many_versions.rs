@@ -4,7 +4,7 @@
 use crate::harness::{Harness, create, named, vault};
 use crate::permit::permit;
 use certmint::domain::Reason;
-use certmint::service::{Limits, record_body};
+use certmint::service::{ServiceOptions, record_body};
 use certmint::store::{Batch, Put, Store};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn largest(harness: &Harness) -> (usize, usize) {
 
 #[tokio::test]
 async fn deleting_and_recovering_write_a_handful_of_records() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     harness.issue_many("web", VERSIONS).await;
     let before = harness.store.keys().await;
     harness.store.reset();
@@ -38,7 +38,7 @@ async fn deleting_and_recovering_write_a_handful_of_records() {
 
 #[tokio::test]
 async fn a_purge_goes_in_bounded_steps() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     harness.issue_many("web", VERSIONS).await;
     harness.delete("web").await;
     harness.store.reset();
@@ -55,7 +55,7 @@ async fn a_purge_goes_in_bounded_steps() {
 
 #[tokio::test]
 async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
-    let here = Harness::new(Limits::default()).await;
+    let here = Harness::new(ServiceOptions::default()).await;
     here.issue_many("web", VERSIONS).await;
     let backup = here
         .service
@@ -63,7 +63,7 @@ async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
         .backup_certificate(permit(&here.service, (vault(), named("web"))).await)
         .await
         .unwrap();
-    let there = Harness::new(Limits::default()).await;
+    let there = Harness::new(ServiceOptions::default()).await;
     there.store.reset();
     let view =
         there.service.certificates().restore_certificate(permit(&there.service, vault()).await, backup).await.unwrap();
@@ -86,7 +86,7 @@ async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
 /// Wherever the disk fails in a restore, nobody sees a part of it, and the name is free again later.
 #[tokio::test]
 async fn a_restore_that_is_cut_short_leaves_nothing() {
-    let here = Harness::new(Limits::default()).await;
+    let here = Harness::new(ServiceOptions::default()).await;
     here.issue_many("web", 120).await;
     let backup = here
         .service
@@ -95,7 +95,7 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
         .await
         .unwrap();
     for commits in 0..4 {
-        let there = Harness::new(Limits::default()).await;
+        let there = Harness::new(ServiceOptions::default()).await;
         there.store.fail_after(commits);
         let error = there
             .service
@@ -136,7 +136,7 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
 /// The only process of a store does not wait until the time of the one before it is over.
 #[tokio::test]
 async fn what_was_cut_short_is_finished_at_the_next_start() {
-    let here = Harness::new(Limits::default()).await;
+    let here = Harness::new(ServiceOptions::default()).await;
     here.issue_many("web", 120).await;
     let backup = here
         .service
@@ -144,7 +144,7 @@ async fn what_was_cut_short_is_finished_at_the_next_start() {
         .backup_certificate(permit(&here.service, (vault(), named("web"))).await)
         .await
         .unwrap();
-    let there = Harness::new(Limits::default()).await;
+    let there = Harness::new(ServiceOptions::default()).await;
     there.store.fail_after(2);
     there
         .service
@@ -177,7 +177,7 @@ async fn what_was_cut_short_is_finished_at_the_next_start() {
 /// A request ends in bounded time; what is left is gone when the worker has been there.
 #[tokio::test]
 async fn a_purge_of_very_many_versions_continues_in_the_background() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     harness.issue("web").await;
     let versions = harness.store.list("versions/", "", 9).await.unwrap();
     let body: serde_json::Value = serde_json::from_slice(&versions[0].body).unwrap();

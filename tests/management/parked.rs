@@ -2,7 +2,7 @@
 
 use crate::harness::Harness;
 use certmint::domain::Timestamp;
-use certmint::service::{Limits, record_body};
+use certmint::service::{ServiceOptions, record_body};
 use certmint::store::{Batch, Put, Record, Store};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn work(harness: &Harness) -> Vec<String> {
 }
 
 async fn with_unknown_work() -> Harness {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     for key in [UNKNOWN, READ_ONLY] {
         put(&harness, key, b"{\"of\":\"the future\"}".to_vec(), Some(Timestamp(0))).await;
     }
@@ -70,7 +70,7 @@ async fn what_this_version_cannot_work_on_stays_parked() {
 
 #[tokio::test]
 async fn what_an_older_version_parked_is_taken_up_by_one_that_knows_it() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     put(&harness, KNOWN, b"{}".to_vec(), None).await;
     let parked = format!("parked/{KNOWN}");
     let value = serde_json::json!({ "key": KNOWN, "since": 0 });

@@ -9,8 +9,9 @@ use certmint::issuer::provider::{
 };
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::{Checkpoint, IssuerError, Step};
-use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{Limits, PendingRef, Service};
+use certmint::keys::{KeyOptions, Keys, MasterKeys, Sealer};
+use certmint::limits::Limits;
+use certmint::service::{PendingRef, Service, ServiceOptions};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -141,14 +142,14 @@ pub(crate) fn input(zone: &str) -> IssuerInput {
 }
 
 pub(crate) async fn start() -> (Harness, Arc<Outside>) {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     let sealer = Sealer::new(MasterKeys::from_text("k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap());
-    let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-    let keys = Keys::new(Arc::new(sealer), KeyOptions { workers: 1, ready, ..KeyOptions::default() }).unwrap();
+    let keys =
+        Keys::new(Arc::new(sealer), &KeyOptions { workers: 1, ..KeyOptions::on_demand() }, &Limits::default()).unwrap();
     let outside = Arc::new(Outside::default());
     let provider = Arc::new(outside.provider(Arc::new(SelfSigned::new(Arc::new(keys)))));
     let more = |issuers: certmint::issuer::Issuers| issuers.with_provider(provider);
-    let service = service_with(harness.store.clone(), harness.clock.clone(), Limits::default(), more).await;
+    let service = service_with(harness.store.clone(), harness.clock.clone(), ServiceOptions::default(), more).await;
     assert!(outside.service.set(service.clone()).is_ok());
     (Harness { service, ..harness }, outside)
 }

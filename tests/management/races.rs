@@ -4,7 +4,7 @@
 use crate::harness::{Harness, create, named, vault};
 use crate::permit::permit;
 use certmint::domain::{Error, Reason};
-use certmint::service::{Limits, ListRequest, PendingRef, Service, UpdateRequest};
+use certmint::service::{ListRequest, PendingRef, Service, ServiceOptions, UpdateRequest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -94,7 +94,7 @@ async fn act(service: &Service, dice: &mut Dice) -> Result<(), Error> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_records_of_a_name_always_fit_together() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     let done = Arc::new(AtomicUsize::new(0));
     let callers = (1..=CALLERS).map(|caller| {
         let (service, done) = (harness.service.clone(), done.clone());

@@ -2,13 +2,14 @@
 
 use crate::harness::{Harness, create, named, vault};
 use crate::permit::permit;
-use certmint::domain::{Reason, RetentionDays, VaultSettings};
-use certmint::service::{Limits, VaultOptions};
+use certmint::domain::{Reason, RetentionDays};
+use certmint::service::{ServiceOptions, VaultOptions};
 use std::time::Duration;
 
-fn retention(days: u32, purge_protection: bool) -> Limits {
-    let defaults = VaultSettings { retention_days: RetentionDays::new(days).unwrap(), purge_protection };
-    Limits { vaults: VaultOptions { defaults, ..VaultOptions::default() }, ..Limits::default() }
+fn retention(days: u32, purge_protection: bool) -> ServiceOptions {
+    let (on_demand, retention_days) = (Some(true), RetentionDays::new(days).unwrap());
+    let vaults = VaultOptions { on_demand, retention_days, purge_protection, ..VaultOptions::default() };
+    ServiceOptions { vaults, ..ServiceOptions::default() }
 }
 
 #[tokio::test]
@@ -96,7 +97,7 @@ async fn a_suspended_request_is_purged_with_its_certificate() {
 #[tokio::test]
 async fn a_purge_that_is_cut_short_is_finished_by_the_worker() {
     for commits in 0..4 {
-        let harness = Harness::new(Limits::default()).await;
+        let harness = Harness::new(ServiceOptions::default()).await;
         harness.issue_many("web", 210).await;
         harness.delete("web").await;
         harness.store.fail_after(commits);

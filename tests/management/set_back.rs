@@ -5,7 +5,7 @@ use crate::permit::permit;
 use certmint::clock::ManualClock;
 use certmint::domain::{Reason, Timestamp};
 use certmint::service::watch::{Subscriber, WatchItem, WatchRequest};
-use certmint::service::{Limits, Service};
+use certmint::service::{Service, ServiceOptions};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use futures_util::StreamExt;
@@ -30,7 +30,7 @@ fn watch(resume_token: &str) -> WatchRequest {
 
 async fn open(store: Arc<dyn Store>) -> Service {
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
-    service_with(store, clock, Limits::default(), |issuers| issuers).await
+    service_with(store, clock, ServiceOptions::default(), |issuers| issuers).await
 }
 
 #[tokio::test]
@@ -90,5 +90,5 @@ async fn a_server_whose_database_was_rolled_back_is_not_ready_and_ends_its_strea
 
 #[tokio::test]
 async fn a_server_whose_store_is_well_is_ready() {
-    Harness::new(Limits::default()).await.service.health(Duration::from_secs(20)).await.store.unwrap();
+    Harness::new(ServiceOptions::default()).await.service.health(Duration::from_secs(20)).await.store.unwrap();
 }

@@ -4,7 +4,7 @@
 use crate::harness::{Harness, create, vault};
 use crate::permit::permit;
 use certmint::domain::VaultName;
-use certmint::service::Limits;
+use certmint::service::ServiceOptions;
 use certmint::service::watch::{Bookmark, Subscriber, WatchItem, WatchRequest, WatchStream};
 use certmint::store::{Batch, Store};
 use futures_util::StreamExt;
@@ -35,7 +35,7 @@ async fn watched(harness: &Harness, vault: Option<VaultName>) -> WatchStream {
 
 #[tokio::test]
 async fn a_watch_reads_no_more_pending_records_than_its_client_takes() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     for number in 0..OPERATIONS {
         let request = permit(&harness.service, create(&format!("a{number}"), "Unknown")).await;
         harness.service.creations().create(request).await.unwrap();
@@ -53,7 +53,7 @@ async fn a_watch_reads_no_more_pending_records_than_its_client_takes() {
 
 #[tokio::test]
 async fn operations_that_ended_are_passed_over_in_pages() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     harness.issue("web").await;
     let ended = harness.store.body("pending/default/web").await.unwrap();
     let copy = |number| harness.copy("pending", &ended, &["operation", "certificate"], &format!("a{number:05}"));

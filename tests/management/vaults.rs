@@ -2,15 +2,15 @@
 
 use crate::harness::{Harness, create, named, vault};
 use crate::permit::permit;
-use certmint::domain::{Reason, RetentionDays, VaultName, VaultSettings};
-use certmint::service::{AllVaults, CreateRequest, Limits, NewVault, VaultOptions};
+use certmint::domain::{Reason, RetentionDays, VaultName};
+use certmint::service::{AllVaults, CreateRequest, NamedVault, NewVault, ServiceOptions, VaultOptions};
 use std::sync::atomic::Ordering;
 
-fn strict() -> Limits {
-    let seven = VaultSettings { retention_days: RetentionDays::new(7).unwrap(), purge_protection: true };
+fn strict() -> ServiceOptions {
+    let seven = NamedVault { retention_days: RetentionDays::new(7).ok(), purge_protection: Some(true) };
     let named = [(VaultName::parse("team-a").unwrap(), seven)].into();
-    let vaults = VaultOptions { on_demand: false, defaults: VaultSettings::default(), named };
-    Limits { vaults, ..Limits::default() }
+    let vaults = VaultOptions { named, ..VaultOptions::default() };
+    ServiceOptions { vaults, ..ServiceOptions::default() }
 }
 
 fn new(name: VaultName, retention_days: Option<RetentionDays>, purge_protection: Option<bool>) -> NewVault {
@@ -93,7 +93,7 @@ async fn the_list_has_those_of_the_configuration_and_those_that_were_made() {
 
 #[tokio::test]
 async fn where_every_name_is_a_vault_the_list_has_those_that_hold_something() {
-    let harness = Harness::new(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
     let name = |text: &str| VaultName::parse(text).unwrap();
     for used in ["team-a-b", "team-a", "team-a-b-c", "team", "team0", "z1"] {
         for certificate in ["web", "mail"] {
@@ -168,8 +168,8 @@ async fn who_makes_a_vault_too_late_learns_of_it() {
 
 #[tokio::test]
 async fn where_every_name_is_a_vault_the_settings_of_one_that_was_made_elsewhere_count() {
-    let harness = Harness::new(Limits::default()).await;
-    let neighbour = harness.neighbour(Limits::default()).await;
+    let harness = Harness::new(ServiceOptions::default()).await;
+    let neighbour = harness.neighbour(ServiceOptions::default()).await;
     let name = VaultName::parse("guarded").unwrap();
     harness
         .service

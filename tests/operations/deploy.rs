@@ -2,7 +2,7 @@
 //! secret that somebody could use by accident.
 
 use certmint::cli::Cli;
-use certmint::config::{AdminListen, Config, Overrides};
+use certmint::config::{AdminListen, Config};
 use clap::CommandFactory;
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +28,7 @@ fn load(text: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("certmint.toml");
     fs::write(&file, text).unwrap();
-    Config::load(Some(&file), Overrides::default()).unwrap()
+    Config::load(Some(&file), |_| {}).unwrap()
 }
 
 /// The configuration inside the ConfigMap: the indented lines after `certmint.toml: |`.

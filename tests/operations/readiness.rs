@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use certmint::domain::{CertificateName, IssuerInput, IssuerName, PolicyInput, Reason, VaultName};
 use certmint::keys::MasterKeys;
 use certmint::metrics::Metrics;
-use certmint::service::{CreateRequest, Limits};
+use certmint::service::{CreateRequest, ServiceOptions};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, EventPage, Put, Record, Revision, Store, StoreError};
 use certmint::transport::admin::Probes;
@@ -90,7 +90,7 @@ async fn readiness_says_what_stands_in_the_way() {
     assert_eq!(readyz(&probes).await, (503, starting.to_owned()));
 
     let store = Arc::new(Moody { inner: Sqlite::open_in_memory().unwrap(), mood: AtomicU8::new(WELL) });
-    let test = start_on(store.clone(), MasterKeys::random(), Limits::default()).await;
+    let test = start_on(store.clone(), MasterKeys::random(), ServiceOptions::default()).await;
     probes.started(test.service.clone());
     lenient.started(test.service.clone());
     assert_eq!(readyz(&probes).await, (200, r#"{"ready":true,"reasons":[]}"#.to_owned()));
@@ -120,7 +120,7 @@ async fn readiness_says_what_stands_in_the_way() {
 #[tokio::test]
 async fn an_issuer_that_fails_is_named_and_turns_no_readiness() {
     let store = Arc::new(Moody { inner: Sqlite::open_in_memory().unwrap(), mood: AtomicU8::new(WELL) });
-    let test = start_on(store, MasterKeys::random(), Limits::default()).await;
+    let test = start_on(store, MasterKeys::random(), ServiceOptions::default()).await;
     let metrics = Arc::new(Metrics::new());
     let patience = Duration::from_secs(60);
     let probes = Probes::new(metrics.clone(), CancellationToken::new(), patience, patience);
@@ -163,7 +163,7 @@ async fn an_issuer_that_fails_is_named_and_turns_no_readiness() {
 #[tokio::test]
 async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_them_again() {
     let store = Arc::new(Moody { inner: Sqlite::open_in_memory().unwrap(), mood: AtomicU8::new(WELL) });
-    let test = start_on(store.clone(), MasterKeys::random(), Limits::default()).await;
+    let test = start_on(store.clone(), MasterKeys::random(), ServiceOptions::default()).await;
     let patience = Duration::from_secs(2);
     let probes = Probes::new(Arc::new(Metrics::new()), CancellationToken::new(), patience, patience);
     probes.started(test.service.clone());

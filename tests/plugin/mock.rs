@@ -303,7 +303,9 @@ pub(crate) fn serve_tls(mock: &Arc<Mock>, tls: ServerTlsConfig) -> (Running, u16
 
 pub(crate) fn provider(address: &str, tls: Option<PluginTls>, timeout: Duration) -> Plugin {
     let address: Address = address.parse().unwrap();
-    Plugin::new(PluginOptions { name: "Corp".into(), address, tls, timeout }).unwrap()
+    let (ca, certificate, key) =
+        tls.map_or((None, None, None), |tls| (Some(tls.ca), Some(tls.certificate), Some(tls.key)));
+    Plugin::new(PluginOptions { name: "Corp".into(), address, ca, certificate, key, timeout }).unwrap()
 }
 
 pub(crate) fn socket(folder: &Path) -> (PathBuf, String) {

@@ -112,7 +112,7 @@ async fn a_made_up_record_of_a_removal_removes_nothing() {
 #[tokio::test]
 async fn settings_of_another_vault_are_not_taken() {
     let mut place = Place::new();
-    place.limits.vaults.on_demand = false;
+    place.limits.vaults.on_demand = None;
     place.filled().await;
     place.moved(&format!("vaults/{A}"), &format!("vaults/{B}"));
     let life = place.open().await;
@@ -125,7 +125,7 @@ async fn settings_of_another_vault_are_not_taken() {
 #[tokio::test]
 async fn a_list_of_vaults_goes_on_behind_a_damaged_one_wherever_its_pages_end() {
     let mut place = Place::new();
-    place.limits.vaults.on_demand = false;
+    place.limits.vaults.on_demand = None;
     place.filled().await;
     {
         let life = place.open().await;

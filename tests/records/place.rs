@@ -7,8 +7,9 @@ use certmint::domain::{Error, RetentionDays, Timestamp, VaultName};
 use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
-use certmint::keys::{KeyCacheOptions, KeyOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{Limits, NewVault, Service};
+use certmint::keys::{KeyOptions, Keys, MasterKeys, Sealer};
+use certmint::limits::Limits;
+use certmint::service::{NewVault, Service, ServiceOptions};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::transport::auth::Auth;
@@ -33,7 +34,7 @@ const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 pub(crate) struct Place {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ServiceOptions,
 }
 
 /// One run of a service. It has no worker: the test triggers due work.
@@ -55,7 +56,7 @@ impl Place {
         Self {
             folder: tempfile::tempdir().unwrap(),
             clock: Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000))),
-            limits: Limits::default(),
+            limits: ServiceOptions::default(),
         }
     }
 
@@ -86,9 +87,9 @@ impl Place {
     /// A start with other master keys, or on a store that something happens to.
     pub(crate) async fn open_on(&self, store: Arc<dyn Store>, sealer: Sealer) -> Result<Life, Error> {
         let sealer = Arc::new(sealer);
-        let opened = KeyCacheOptions { room: 8, time: Duration::from_secs(600) };
-        let options = KeyOptions { workers: 1, queue: 32, opened, ..KeyOptions::default() };
-        let keys = Arc::new(Keys::new(sealer, options).unwrap());
+        let opened_for = Duration::from_secs(600);
+        let options = KeyOptions { workers: 1, opened: 8, opened_for, ..KeyOptions::on_demand() };
+        let keys = Arc::new(Keys::new(sealer, &options, &Limits::default()).unwrap());
         let issuers =
             Issuers::new(Arc::new(SelfSigned::new(keys.clone()))).with_provider(Arc::new(LocalCa::new(keys.clone())));
         let service = Service::new(store, issuers, keys, self.clock.clone(), self.limits.clone()).await?;

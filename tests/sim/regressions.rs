@@ -12,7 +12,8 @@ use certmint::issuer::provider::Progress;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::{Checkpoint, Issuers, Step};
 use certmint::keys::{Keys, MasterKeys, Sealer, random_id};
-use certmint::service::{CreateRequest, Limits, PendingRef, Service, UpdateRequest};
+use certmint::limits::Limits;
+use certmint::service::{CreateRequest, PendingRef, Service, ServiceOptions, UpdateRequest};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::store::{Record, Store, StoreError};
 use futures_util::future::BoxFuture;
@@ -64,7 +65,7 @@ async fn an_order_on_its_way() -> Scene {
     let replica = async || {
         let keys = Keys::inline(sealer.clone(), Arc::new(random_id));
         let issuers = Issuers::new(slow.provider()).with_provider(slow.provider());
-        Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), Limits::default()).await.unwrap()
+        Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), ServiceOptions::default()).await.unwrap()
     };
     let (one, other) = (replica().await, replica().await);
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
@@ -178,7 +179,7 @@ async fn a_cancellation_waits_for_no_replica_that_died_longer_than_its_lease() {
     let scene = an_order_on_its_way().await;
     scene.other.pending().cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
     scene.step.abort();
-    scene.clock.advance(Limits::default().lease);
+    scene.clock.advance(Limits::default().work_lease);
     scene.work().await;
     assert_eq!(scene.heard(), ["cancel"]);
 }
@@ -188,9 +189,9 @@ async fn a_claim_that_arrives_after_its_lease_is_not_acted_upon() {
     let scene = an_order_on_its_way().await;
     scene.step.abort();
     scene.slow.gate.add_permits(9);
-    scene.clock.advance(Limits::default().lease);
+    scene.clock.advance(Limits::default().work_lease);
     let late = scene.other.jobs().claim(9).await.unwrap().remove(0);
-    scene.clock.advance(Limits::default().lease);
+    scene.clock.advance(Limits::default().work_lease);
     scene.other.jobs().step(late).await.unwrap();
     assert_eq!(scene.heard(), [""; 0]);
     scene.work().await;
@@ -243,7 +244,7 @@ async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize
     let keys = Arc::new(Keys::inline(sealer, Arc::new(random_id)));
     let issuers = Issuers::new(Arc::new(SelfSigned::new(keys.clone())));
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
-    let service = Service::new(store.clone(), issuers, keys, clock, Limits::default()).await.unwrap();
+    let service = Service::new(store.clone(), issuers, keys, clock, ServiceOptions::default()).await.unwrap();
     let first = {
         let (service, request) = (service.clone(), request.clone());
         async move {
@@ -286,7 +287,8 @@ async fn a_step_that_ends_while_due_times_follow_a_clock_that_was_set_back_leave
     let clock = Arc::new(ManualClock::at(begin.plus(Duration::from_secs(3600))));
     let keys = Keys::inline(Arc::new(Sealer::new(MasterKeys::random())), Arc::new(random_id));
     let issuers = Issuers::new(slow.provider());
-    let service = Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), Limits::default()).await.unwrap();
+    let service =
+        Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), ServiceOptions::default()).await.unwrap();
     service.creations().create(permit(&service, request(&name(0), "Self", None, 0)).await).await.unwrap();
     let due = service.jobs().claim(9).await.unwrap().remove(0);
     let step = tokio::spawn({

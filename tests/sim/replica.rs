@@ -6,8 +6,9 @@ use crate::link::Link;
 use certmint::domain::{Result, Timestamp};
 use certmint::issuer::Issuers;
 use certmint::keys::{Keys, Sealer};
+use certmint::limits::Limits;
 use certmint::service::watch::WatchLimits;
-use certmint::service::{Limits, Service};
+use certmint::service::{Service, ServiceOptions};
 use certmint::store::Store;
 use certmint::worker::{self, WorkerOptions};
 use std::sync::{Arc, Mutex};
@@ -120,10 +121,13 @@ impl Life {
         let ids = harness.clone();
         let keys = Keys::inline(sealer.clone(), Arc::new(move || ids.new_id()));
         let limits = Limits {
-            slow_calls_per_issuer: 16,
             issuing_deadline: profile.deadline,
             cancelling_deadline: DEADLINE,
-            lease: profile.lease,
+            work_lease: profile.lease,
+            ..Limits::default()
+        };
+        let limits = ServiceOptions {
+            limits,
             request_memory: MEMORY,
             repeat_memory: MEMORY,
             watch: WatchLimits {
@@ -134,7 +138,7 @@ impl Life {
                 heartbeat: Duration::from_secs(10),
                 ..WatchLimits::default()
             },
-            ..Limits::default()
+            ..ServiceOptions::default()
         };
         let issuers = Issuers::new(adapter.clone()).with_provider(adapter);
         let service = Service::new(store.clone(), issuers, Arc::new(keys), replica.clock.clone(), limits).await;

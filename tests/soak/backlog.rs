@@ -7,10 +7,12 @@ use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
-use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
-use certmint::service::{CreateRequest, Limits, Service};
+use certmint::keys::{KeyOptions, Keys, MasterKeys, Sealer};
+use certmint::limits::Limits;
+use certmint::service::{CreateRequest, Service, ServiceOptions};
 use certmint::store::Store;
-use certmint::store::postgres::{Postgres, PostgresOptions};
+use certmint::store::StoreOptions;
+use certmint::store::postgres::Postgres;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,16 +40,15 @@ fn issuer(number: usize) -> &'static str {
 pub(crate) async fn make(data: &Path, url: Option<&str>, count: usize) {
     let store: Arc<dyn Store> = match url {
         None => Arc::new(Sqlite::open(&data.join("certmint.db"), SqliteOptions::default()).unwrap()),
-        Some(url) => Arc::new(Postgres::open(url.parse().unwrap(), PostgresOptions::default()).await.unwrap()),
+        Some(url) => Arc::new(Postgres::open(url.parse().unwrap(), StoreOptions::default()).await.unwrap()),
     };
     let sealer = Arc::new(Sealer::new(MasterKeys::load(&data.join("master.key")).unwrap()));
-    let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-    let keys = Arc::new(Keys::new(sealer, KeyOptions { ready, ..KeyOptions::default() }).unwrap());
+    let keys = Arc::new(Keys::new(sealer, &KeyOptions::on_demand(), &Limits::default()).unwrap());
     let own = Arc::new(SelfSigned::new(keys.clone()));
     let issuers = Issuers::new(own.clone())
         .with_provider(Arc::new(LocalCa::new(keys.clone())))
         .with_provider(Arc::new(TestIssuer::new(own)));
-    let service = Service::new(store, issuers, keys, Arc::new(SystemClock), Limits::default()).await.unwrap();
+    let service = Service::new(store, issuers, keys, Arc::new(SystemClock), ServiceOptions::default()).await.unwrap();
     let next = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..AT_ONCE)
         .map(|_| {

@@ -3,7 +3,8 @@
 use super::server::{self, PASSWORD, Postgres as Server};
 use super::*;
 use certmint::store::StoreError;
-use certmint::store::postgres::{DatabaseUrl, Postgres, PostgresOptions};
+use certmint::store::StoreOptions;
+use certmint::store::postgres::{DatabaseUrl, Postgres};
 use futures_util::future::join_all;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,15 +17,15 @@ pub(crate) fn shared() -> &'static Server {
 }
 
 pub(crate) async fn open(url: &str) -> Postgres {
-    open_with(url, PostgresOptions::default()).await.unwrap()
+    open_with(url, StoreOptions::default()).await.unwrap()
 }
 
-pub(crate) async fn open_with(url: &str, options: PostgresOptions) -> Result<Postgres, StoreError> {
+pub(crate) async fn open_with(url: &str, options: StoreOptions) -> Result<Postgres, StoreError> {
     Postgres::open(url.parse().unwrap(), options).await
 }
 
 async fn refusal(url: &str) -> StoreError {
-    open_with(url, PostgresOptions::default()).await.unwrap_err()
+    open_with(url, StoreOptions::default()).await.unwrap_err()
 }
 
 /// A store with an operator beside it.
@@ -74,7 +75,7 @@ async fn two_databases_have_two_epochs_and_a_restored_one_gets_another() {
     let (two, _, _) = store_and_operator().await;
     let before = one.epoch().await.unwrap();
     assert_ne!(before, two.epoch().await.unwrap());
-    let renewed = Postgres::renew_epoch(url.parse().unwrap(), PostgresOptions::default()).await.unwrap();
+    let renewed = Postgres::renew_epoch(url.parse().unwrap(), StoreOptions::default()).await.unwrap();
     assert!(renewed.len() == 32 && renewed != before, "{renewed}");
     // A replica that was left running does not mix the two histories.
     let error = one.commit(events(["x"])).await.unwrap_err();
@@ -104,7 +105,7 @@ async fn a_dump_comes_back_and_gets_a_new_epoch() {
     let empty = shared().fresh().await;
     shared().run("pg_restore", &["--exit-on-error", "--dbname", &database_of(&empty), dump]);
     let before = store.epoch().await.unwrap();
-    Postgres::renew_epoch(empty.parse().unwrap(), PostgresOptions::default()).await.unwrap();
+    Postgres::renew_epoch(empty.parse().unwrap(), StoreOptions::default()).await.unwrap();
     let restored = open(&empty).await;
     assert_ne!(restored.epoch().await.unwrap(), before);
     assert_eq!(restored.get("a").await.unwrap().unwrap().revision, kept);
@@ -204,7 +205,7 @@ async fn the_database_of_another_program_is_refused_and_left_alone() {
 #[tokio::test]
 async fn an_old_schema_is_named_where_migrating_is_switched_off() {
     let url = shared().fresh().await;
-    let options = PostgresOptions { migrate: false, ..PostgresOptions::default() };
+    let options = StoreOptions { migrate: false, ..StoreOptions::default() };
     let error = open_with(&url, options.clone()).await.unwrap_err();
     assert!(error.to_string().contains("has schema 0, this certmint needs 1: run `certmint migrate`"), "{error}");
     assert_eq!(Postgres::migrate(url.parse().unwrap(), options.clone()).await.unwrap(), 1);
@@ -280,7 +281,7 @@ async fn the_password_may_come_from_a_file_that_is_read_again() {
     assert!(!bare.contains("horse"));
     let folder = tempfile::tempdir().unwrap();
     let password_file = Some(folder.path().join("password"));
-    let options = PostgresOptions { password_file, ..PostgresOptions::default() };
+    let options = StoreOptions { password_file, ..StoreOptions::default() };
     let error = open_with(&bare, options.clone()).await.unwrap_err();
     assert!(error.to_string().contains("with the password of the database cannot be read"), "{error}");
     std::fs::write(folder.path().join("password"), format!("{PASSWORD}\n")).unwrap();
@@ -289,7 +290,7 @@ async fn the_password_may_come_from_a_file_that_is_read_again() {
     assert!(!format!("{store:?}").contains("horse"), "{store:?}");
     let mut named: DatabaseUrl = bare.parse().unwrap();
     named.set_password(PASSWORD);
-    Postgres::open(named, PostgresOptions::default()).await.unwrap();
+    Postgres::open(named, StoreOptions::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -368,7 +369,7 @@ async fn trimming_goes_by_the_time_of_the_commit() {
 #[tokio::test]
 async fn limits_on_bodies_and_keys_are_reported() {
     let url = shared().fresh().await;
-    let store = open_with(&url, PostgresOptions { max_body: 10, ..PostgresOptions::default() }).await.unwrap();
+    let store = open_with(&url, StoreOptions { max_body: 10, ..StoreOptions::default() }).await.unwrap();
     create(&store, "fits", "0123456789").await;
     for batch in [puts([new("a", "0123456789a")]), events(["0123456789a"])] {
         let error = store.commit(batch).await.unwrap_err();
@@ -383,14 +384,8 @@ async fn limits_on_bodies_and_keys_are_reported() {
 #[tokio::test]
 async fn small_queues_only_slow_down() {
     let url = shared().fresh().await;
-    let options = PostgresOptions {
-        readers: 0,
-        read_queue: 0,
-        write_queue: 0,
-        group: 0,
-        group_bytes: 0,
-        ..PostgresOptions::default()
-    };
+    let options =
+        StoreOptions { readers: 0, read_queue: 0, write_queue: 0, group: 0, group_bytes: 0, ..StoreOptions::default() };
     let store = open_with(&url, options).await.unwrap();
     let keys: Vec<_> = (0..50).map(|i| format!("k{i}")).collect();
     join_all(keys.iter().map(|key| create(&store, key, ""))).await;

@@ -5,23 +5,24 @@ use super::proxy::{Fault, Proxy};
 use super::server::{self, Postgres as Server};
 use super::*;
 use certmint::store::StoreError;
-use certmint::store::postgres::{Postgres, PostgresOptions};
+use certmint::store::StoreOptions;
+use certmint::store::postgres::Postgres;
 use futures_util::future::{join, join_all};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 
 /// Answers within a fraction of a second where the defaults take their time.
-fn impatient() -> PostgresOptions {
-    PostgresOptions {
+fn impatient() -> StoreOptions {
+    StoreOptions {
         answer_timeout: Duration::from_millis(500),
         lock_timeout: Duration::from_millis(300),
         statement_timeout: Duration::from_millis(400),
-        ..PostgresOptions::default()
+        ..StoreOptions::default()
     }
 }
 
-async fn through_a_proxy(options: PostgresOptions) -> (Postgres, Proxy, Client) {
+async fn through_a_proxy(options: StoreOptions) -> (Postgres, Proxy, Client) {
     let url = shared().fresh().await;
     // So that the tables are there, and the only COMMITs are those of the test.
     drop(open(&url).await);
@@ -73,7 +74,7 @@ async fn an_outcome_that_cannot_be_queried_is_reported_as_unknown() {
     drop(open(&url).await);
     let proxy = Proxy::start(own.port()).await;
     let through = url.replace(&format!(":{}/", own.port()), &format!(":{}/", proxy.port));
-    let options = PostgresOptions { retry_for: Duration::from_millis(600), ..impatient() };
+    let options = StoreOptions { retry_for: Duration::from_millis(600), ..impatient() };
     let store = open_with(&through, options).await.unwrap();
     create(&store, "before", "").await;
     proxy.break_next_commit(Fault::SilentAfter);
@@ -95,7 +96,7 @@ async fn an_outcome_that_cannot_be_queried_is_reported_as_unknown() {
 
 #[tokio::test]
 async fn a_commit_that_never_gets_through_is_given_up_in_time_and_not_there() {
-    let options = PostgresOptions { retry_for: Duration::from_millis(600), ..impatient() };
+    let options = StoreOptions { retry_for: Duration::from_millis(600), ..impatient() };
     let (store, proxy, operator) = through_a_proxy(options).await;
     proxy.break_every_commit(Fault::CutBefore);
     let answer = tokio::time::timeout(Duration::from_secs(120), store.commit(puts([new("a", "")])));
@@ -110,7 +111,7 @@ async fn a_commit_that_never_gets_through_is_given_up_in_time_and_not_there() {
 async fn a_connection_to_a_server_that_takes_no_writes_any_more_is_not_used_again() {
     let own = Server::start();
     let url = own.fresh().await;
-    let options = PostgresOptions { retry_for: Duration::from_millis(300), ..PostgresOptions::default() };
+    let options = StoreOptions { retry_for: Duration::from_millis(300), ..StoreOptions::default() };
     let store = open_with(&url, options).await.unwrap();
     create(&store, "before", "").await;
     let operator = server::connect(&url).await;
@@ -225,7 +226,7 @@ async fn reads_survive_a_restart_of_the_server_and_writes_go_on() {
     assert!(second > first);
     assert_eq!(store.claim(at(1), at(2), 1).await.unwrap(), []);
     own.stop();
-    let options = PostgresOptions { retry_for: Duration::from_millis(200), ..PostgresOptions::default() };
+    let options = StoreOptions { retry_for: Duration::from_millis(200), ..StoreOptions::default() };
     let error = open_with(&url, options).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
 }
@@ -234,7 +235,7 @@ async fn reads_survive_a_restart_of_the_server_and_writes_go_on() {
 async fn a_server_that_is_away_is_unavailable_after_a_while() {
     let mut own = Server::start();
     let url = own.fresh().await;
-    let options = PostgresOptions { retry_for: Duration::from_millis(300), ..impatient() };
+    let options = StoreOptions { retry_for: Duration::from_millis(300), ..impatient() };
     let store = open_with(&url, options).await.unwrap();
     create(&store, "a", "").await;
     own.stop();
@@ -259,7 +260,7 @@ async fn a_locked_record_does_not_delay_others() {
     let url = shared().fresh().await;
     let wait = Duration::from_secs(4);
     let patient =
-        PostgresOptions { answer_timeout: wait * 3, lock_timeout: wait, statement_timeout: wait * 2, ..impatient() };
+        StoreOptions { answer_timeout: wait * 3, lock_timeout: wait, statement_timeout: wait * 2, ..impatient() };
     let (one, two) = (open_with(&url, patient).await.unwrap(), open(&url).await);
     let locked = one.commit(puts([Put { due: Some(at(1)), ..new("locked", "") }])).await.unwrap();
     create(&one, "free", "").await;

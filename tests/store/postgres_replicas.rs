@@ -3,7 +3,8 @@
 use super::postgres::{open, open_with, shared};
 use super::server::{self, Postgres as Server, give_away};
 use super::*;
-use certmint::store::postgres::{Postgres, PostgresOptions};
+use certmint::store::StoreOptions;
+use certmint::store::postgres::Postgres;
 use futures_util::future::{join, join_all};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -35,8 +36,8 @@ async fn news(one: &Postgres, other: &Postgres, body: &str) {
     assert!(other.events(revision - 1, 1).await.unwrap().head >= revision, "told before it could be seen");
 }
 
-fn slow_to_look() -> PostgresOptions {
-    PostgresOptions { poll: Duration::from_secs(3600), ..PostgresOptions::default() }
+fn slow_to_look() -> StoreOptions {
+    StoreOptions { poll: Duration::from_secs(3600), ..StoreOptions::default() }
 }
 
 #[tokio::test]
@@ -56,7 +57,7 @@ async fn a_commit_of_one_replica_notifies_the_others_at_once() {
 async fn a_note_that_is_lost_costs_only_the_time_to_the_next_look() {
     let url = shared().fresh().await;
     // Nobody pokes more than once in an hour: after the first, all notes are as good as lost.
-    let options = PostgresOptions { poke: Duration::from_secs(3600), ..PostgresOptions::default() };
+    let options = StoreOptions { poke: Duration::from_secs(3600), ..StoreOptions::default() };
     let (one, other) = (open_with(&url, options.clone()).await.unwrap(), open_with(&url, options).await.unwrap());
     for i in 0..5 {
         news(&one, &other, &i.to_string()).await;
@@ -263,7 +264,7 @@ async fn tls_to_the_database_is_as_strict_as_its_mode_says() {
         ("localhost", format!("sslmode=verify-full&{trusted}"), None),
         ("localhost", "sslmode=verify-full&sslrootcert=/nowhere.pem".to_owned(), Some("/nowhere.pem")),
     ] {
-        let opened = open_with(&url(host, &query), PostgresOptions::default()).await;
+        let opened = open_with(&url(host, &query), StoreOptions::default()).await;
         match (opened, refused) {
             (Ok(store), None) => assert!(store.events(0, 1).await.is_ok()),
             (Err(error), Some(part)) => assert!(error.to_string().contains(part), "{query}: {error}"),

@@ -6,9 +6,10 @@ use certmint::domain::{IssuerInput, IssuerName, VaultName};
 use certmint::issuer::Issuers;
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
-use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, Sealer};
+use certmint::keys::{KeyOptions, Keys, Sealer};
+use certmint::limits::Limits;
 use certmint::service::watch::WatchLimits;
-use certmint::service::{Limits, Service};
+use certmint::service::{Service, ServiceOptions};
 use certmint::store::Store;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::worker::{self, WorkerOptions};
@@ -33,12 +34,12 @@ pub(crate) struct Life {
 impl Life {
     pub(crate) async fn begin(file: &Path, sealer: &Arc<Sealer>, watch: WatchLimits) -> Self {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(file, SqliteOptions::default()).unwrap());
-        let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-        let keys = Arc::new(Keys::new(sealer.clone(), KeyOptions { ready, ..KeyOptions::default() }).unwrap());
+        let keys = Arc::new(Keys::new(sealer.clone(), &KeyOptions::on_demand(), &Limits::default()).unwrap());
         let self_signed = Arc::new(SelfSigned::new(keys.clone()));
         let issuers = Issuers::new(self_signed.clone()).with_provider(Arc::new(TestIssuer::new(self_signed)));
         // What a dead worker had claimed is to be due again within the run.
-        let limits = Limits { lease: Duration::from_millis(500), watch, ..Limits::default() };
+        let limits = Limits { work_lease: Duration::from_millis(500), ..Limits::default() };
+        let limits = ServiceOptions { limits, watch, ..ServiceOptions::default() };
         let clock = Arc::new(SystemClock);
         let service = Service::new(store.clone(), issuers, keys, clock, limits).await.unwrap();
         let stop = CancellationToken::new();

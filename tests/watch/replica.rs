@@ -9,9 +9,10 @@ use certmint::clock::SystemClock;
 use certmint::domain::{CertificateName, VaultName};
 use certmint::issuer::Issuers;
 use certmint::issuer::self_signed::SelfSigned;
-use certmint::keys::{KeyOptions, KeyPoolOptions, Keys, MasterKeys, Sealer};
+use certmint::keys::{KeyOptions, Keys, MasterKeys, Sealer};
+use certmint::limits::Limits;
 use certmint::service::watch::{Bookmark, Snapshot, Subscriber, WatchItem, WatchLimits, WatchRequest};
-use certmint::service::{Limits, Service};
+use certmint::service::{Service, ServiceOptions};
 use certmint::store::{Revision, Store};
 use futures_util::StreamExt;
 use std::sync::Arc;
@@ -52,10 +53,9 @@ async fn a_resumed_stream_catches_up_with_the_log_and_not_with_its_replicas_view
 
     let silent = watch::Sender::new(*one.store.head().borrow());
     let store: Arc<dyn Store> = Arc::new(Deaf { inner: one.store.clone(), silent });
-    let ready = KeyPoolOptions { rsa_2048: 0, rsa_3072: 0, rsa_4096: 0 };
-    let keys = Arc::new(Keys::new(sealer, KeyOptions { ready, ..KeyOptions::default() }).unwrap());
+    let keys = Arc::new(Keys::new(sealer, &KeyOptions::on_demand(), &Limits::default()).unwrap());
     let issuers = Issuers::new(Arc::new(SelfSigned::new(keys.clone())));
-    let two = Service::new(store, issuers, keys, Arc::new(SystemClock), Limits::default()).await.unwrap();
+    let two = Service::new(store, issuers, keys, Arc::new(SystemClock), ServiceOptions::default()).await.unwrap();
     create("after").await;
 
     let expected = WatchRequest {

@@ -4,7 +4,8 @@
 use super::{EVENT, RECORD, body};
 use crate::support::{Failure, Process, Run, own_cpu};
 use certmint::domain::Timestamp;
-use certmint::store::postgres::{Postgres, PostgresOptions};
+use certmint::store::StoreOptions;
+use certmint::store::postgres::Postgres;
 use certmint::store::{Batch, Put, Revision, Store};
 use std::process::Command;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ pub(super) fn of_all(runs: Vec<Run>) -> Run {
 pub(crate) fn run(url: &str, number: &str) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = Arc::new(Postgres::open(url.parse()?, PostgresOptions::default()).await?);
+        let store = Arc::new(Postgres::open(url.parse()?, StoreOptions::default()).await?);
         let mut callers: Vec<Caller> = Vec::new();
         println!("ready");
         for line in io::stdin().lines() {

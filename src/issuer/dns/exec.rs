@@ -2,7 +2,9 @@
 //! hooks are called, so that existing scripts work.
 
 use super::{SolveError, Solver, TxtRecord};
+use crate::domain::duration;
 use async_trait::async_trait;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -11,9 +13,11 @@ use tokio::process::Command;
 use tracing::warn;
 
 /// How a program is called.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum HookForm {
     /// `PROGRAM present|cleanup FQDN VALUE`, the name with a dot at its end.
+    #[default]
     Lego,
     /// `PROGRAM present|cleanup -- DOMAIN TOKEN KEY_AUTHORIZATION`.
     LegoRaw,
@@ -22,16 +26,27 @@ pub enum HookForm {
     Certbot,
 }
 
-/// A program of the server's configuration.
-#[derive(Clone, Debug)]
+/// A program of the server's configuration that writes and removes DNS records: `[acme.hooks.NAME]`.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Hook {
+    /// The calling convention: lego, lego in raw mode, or certbot's manual hooks. Default lego.
+    #[serde(default)]
     pub form: HookForm,
     pub program: PathBuf,
-    /// For certbot's form: what removes a record.
+    /// For certbot's form: what removes a record. Default none: records stay.
+    #[serde(default)]
     pub cleanup: Option<PathBuf>,
     /// All that it gets beside `PATH` and `HOME`: the server's own environment may hold secrets.
+    #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// How long it may take. Default 60 s.
+    #[serde(default = "a_minute", with = "duration")]
     pub timeout: Duration,
+}
+
+fn a_minute() -> Duration {
+    Duration::from_secs(60)
 }
 
 pub(super) struct Exec(Hook);

@@ -1,13 +1,13 @@
 //! Where a plug-in listens.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 /// A Unix socket, or TCP with TLS. Plain TCP is not offered: the secrets of issuers go to a plug-in.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Address {
     /// `unix:/run/certmint/ca.sock`.
     Unix(PathBuf),
@@ -60,12 +60,6 @@ impl TryFrom<String> for Address {
 
     fn try_from(text: String) -> Result<Self, AddressError> {
         text.parse()
-    }
-}
-
-impl From<Address> for String {
-    fn from(address: Address) -> Self {
-        address.to_string()
     }
 }
 

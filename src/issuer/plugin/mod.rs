@@ -9,6 +9,7 @@ mod follow;
 mod link;
 mod message;
 mod options;
+mod settings;
 mod state;
 mod trial;
 mod words;
@@ -16,6 +17,7 @@ mod words;
 pub use address::{Address, AddressError};
 pub use connect::PluginTls;
 pub use follow::Hint;
+pub use settings::{MAX_NAME, PluginOptions};
 pub use trial::{Promise, Trial};
 
 use super::provider::{
@@ -44,18 +46,6 @@ const CESSATION_OF_OPERATION: u32 = 5;
 /// As `grpc.health.v1` knows the plug-in.
 const SERVICE: &str = "certmint.issuer.v1.IssuerPluginService";
 
-/// Where a plug-in is, and how long it is waited for.
-#[derive(Clone, Debug)]
-pub struct PluginOptions {
-    /// The provider's name in issuer objects.
-    pub name: String,
-    pub address: Address,
-    /// For addresses over TCP.
-    pub tls: Option<PluginTls>,
-    /// Of each call.
-    pub timeout: Duration,
-}
-
 /// A provider in another process.
 pub struct Plugin {
     link: Link,
@@ -66,9 +56,10 @@ impl Plugin {
     /// Does not connect yet: a plug-in that is down keeps no server from starting. Needs a runtime.
     ///
     /// # Errors
-    /// Where plug-ins have filled the room for names.
+    /// Settings that do not fit together; also where plug-ins have filled the room for names.
     pub fn new(options: PluginOptions) -> Result<Self, String> {
-        let PluginOptions { name, address, tls, timeout } = options;
+        let tls = options.tls()?;
+        let PluginOptions { name, address, timeout, .. } = options;
         let link = Link::new(interned(&name)?, address, tls, timeout);
         Ok(Self { link, known: RwLock::default() })
     }

@@ -1,5 +1,7 @@
 //! How much one import or merge may bring.
 
+use crate::limits::Limits;
+
 /// What is read of the certificates that one request brings; the settings `import_bytes`, `import_certificates` and
 /// `import_rounds` of `[limits]`. Each error that comes from one of them names it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,7 +18,13 @@ pub struct ImportLimits {
 
 impl Default for ImportLimits {
     fn default() -> Self {
-        Self { bytes: 1 << 20, certificates: 32, rounds: 8_000_000 }
+        Self::from(&Limits::default())
+    }
+}
+
+impl From<&Limits> for ImportLimits {
+    fn from(limits: &Limits) -> Self {
+        Self { bytes: limits.import_bytes, certificates: limits.import_certificates, rounds: limits.import_rounds }
     }
 }
 

@@ -60,7 +60,7 @@ impl Certificates {
     /// [`Reason::BadParameter`] where there is nothing to back up yet, or too much.
     pub async fn backup_certificate(&self, wanted: Permit<CertificateRef>) -> Result<Vec<u8>> {
         let (vault, name) = &*wanted;
-        let limit = self.context.limits.backup_bytes;
+        let limit = self.context.limits().backup_bytes;
         retry!({
             let (record, entry) = self.entries.live(vault, name).await?;
             if entry.latest.is_none() {
@@ -134,7 +134,7 @@ impl Certificates {
     /// [`Reason::MalformedBackup`] where it cannot be read, [`Reason::AlreadyExists`] or
     /// [`Reason::DeletedButRecoverable`] where the name is in use in this vault.
     pub async fn restore_certificate(&self, vault: Permit<VaultName>, value: Vec<u8>) -> Result<CertificateView> {
-        let limit = self.context.limits.backup_bytes;
+        let limit = self.context.limits().backup_bytes;
         if value.len() > limit {
             return Err(Error::bad_parameter(format!(
                 "The backup has {} bytes, and this server takes up to {limit}.",

@@ -11,8 +11,8 @@ use crate::keys::{self, NewKey, SealContext, SealedKey, jwk};
 use crate::service::access::{Permit, Target};
 use crate::service::context::Context;
 use crate::service::issuers::Issuing;
-use crate::service::limits::Limits;
 use crate::service::material::sealed_key;
+use crate::service::options::ServiceOptions;
 use crate::service::records::{self, Codec, PendingRecord, RequestRecord, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Record, Revision};
@@ -172,7 +172,7 @@ impl Creations {
         let other = Earlier::No { repeat: Some(record.revision) };
         // Another content under the same id is another request: clients reuse correlation ids.
         if known.fingerprint != fingerprint
-            || known.created.plus(self.context.limits.repeat_memory) <= self.context.now()
+            || known.created.plus(self.context.options.repeat_memory) <= self.context.now()
         {
             return Ok(other);
         }
@@ -247,7 +247,7 @@ impl Creations {
         prepared: &Prepared,
     ) -> Result<Option<Created>> {
         let now = self.context.now();
-        let mut pending = new_pending(request, prepared, now, now.plus(self.context.limits.issuing_deadline));
+        let mut pending = new_pending(request, prepared, now, now.plus(self.context.limits().issuing_deadline));
         let mut batch = Batch::default();
 
         let (there, entry) = before.entry.unzip();
@@ -275,7 +275,7 @@ impl Creations {
             created: now,
             revision: None,
         };
-        remember(&mut batch, &self.context.records, request, &remembered, before.repeat, &self.context.limits)?;
+        remember(&mut batch, &self.context.records, request, &remembered, before.repeat, &self.context.options)?;
 
         let committed = self.context.try_commit(batch).await?;
         Ok(committed.map(|revision| Created { operation, resume_token: self.context.hub.token(revision) }))
@@ -289,12 +289,12 @@ fn remember(
     request: &CreateRequest,
     record: &RequestRecord,
     repeat: Option<Revision>,
-    limits: &Limits,
+    options: &ServiceOptions,
 ) -> Result<()> {
-    let due = Some(record.created.plus(limits.request_memory));
+    let due = Some(record.created.plus(options.request_memory));
     batch.puts.push(codec.put(&key::request(&request.vault, record.request_id), None, record, due)?);
     if let Some(client_request_id) = &request.client_request_id {
-        let due = Some(record.created.plus(limits.repeat_memory));
+        let due = Some(record.created.plus(options.repeat_memory));
         batch.puts.push(codec.put(&key::repeat(&request.vault, client_request_id), repeat, record, due)?);
     }
     Ok(())

@@ -52,7 +52,7 @@ impl Deletions {
                         record,
                         pending,
                         at,
-                        self.context.limits.lease,
+                        self.context.limits().work_lease,
                         until,
                     )?
                 }
@@ -109,7 +109,7 @@ impl Deletions {
                     record,
                     pending,
                     self.context.now(),
-                    self.context.limits.issuing_deadline,
+                    self.context.limits().issuing_deadline,
                 )?;
             }
             let view = self.entries.view_of_what_is_left(entry, has_pending).await?;

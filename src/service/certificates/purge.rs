@@ -71,7 +71,7 @@ impl Deletions {
         restoring: bool,
         expected: Option<Revision>,
     ) -> Result<Put> {
-        self.leaving_at(vault, name, restoring, expected, self.context.now().plus(self.context.limits.lease))
+        self.leaving_at(vault, name, restoring, expected, self.context.now().plus(self.context.limits().work_lease))
     }
 
     fn leaving_at(

@@ -98,7 +98,7 @@ impl Issuing {
             Err(NotAsked { note, again, .. }) => return Ok(open(pending, Some(note), again).into()),
         };
         let called = bulkhead::name(operation);
-        if self.bulkhead.is_stuck(&called, self.context.limits.slow_calls_per_issuer) {
+        if self.bulkhead.is_stuck(&called, self.context.limits().slow_calls_per_issuer) {
             // The issuer was not called, so nothing changes.
             let note = match &operation.state {
                 State::Issuing { note, .. } => note.clone(),

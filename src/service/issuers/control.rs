@@ -232,7 +232,7 @@ impl IssuerControl {
                 let Ok(mut pending) = self.context.records.read::<PendingRecord>(&record) else { continue };
                 let operation = &pending.operation;
                 if operation.in_progress() && operation.issuer.name.eq_ignore_ascii_case(name.as_str()) {
-                    let due = pending.expedite(&record, self.context.now(), self.context.limits.lease);
+                    let due = pending.expedite(&record, self.context.now(), self.context.limits().work_lease);
                     let puts = vec![self.context.records.replace(&record, &pending, Some(due))?];
                     self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
                 }

@@ -46,7 +46,7 @@ impl Jobs {
         if record.due.is_none_or(|due| due <= now) {
             return Ok(Hinted::Nothing);
         }
-        let due = pending.expedite(&record, now, self.context.limits.lease);
+        let due = pending.expedite(&record, now, self.context.limits().work_lease);
         // Where somebody else changed the record, a step comes or came.
         Ok(if self.save(&record, pending, Some(due), Batch::default()).await? { Hinted::Due } else { Hinted::UnderWay })
     }

@@ -114,7 +114,7 @@ impl Jobs {
         self.follow_the_clock(now).await?;
         // That may have taken its time.
         let now = self.context.now();
-        let until = now.plus(self.context.limits.lease);
+        let until = now.plus(self.context.limits().work_lease);
         let records = self.context.store.claim(now, until, limit).await;
         if records.is_err() {
             self.context.writes.note(&records);

@@ -17,7 +17,7 @@ impl Jobs {
         // request_id would be taken for it.
         let ordered = self.context.has(&key::abandoned_order(&vault, known.request_id)).await?;
         if (alive || ordered) && place.kind == Kind::Request {
-            let again = Some(self.context.now().plus(self.context.limits.request_memory));
+            let again = Some(self.context.now().plus(self.context.options.request_memory));
             let known = RequestRecord { revision: known.revision.or(Some(due.record.revision)), ..known };
             let puts = vec![self.context.records.replace(&due.record, &known, again)?];
             return self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ());

@@ -108,7 +108,7 @@ impl PendingOperations {
                 return Ok(Some((operation, self.context.hub.token(record.revision))));
             }
             let mut pending = PendingRecord { operation: operation.clone(), ..pending };
-            let due = pending.expedite(&record, now, self.context.limits.lease);
+            let due = pending.expedite(&record, now, self.context.limits().work_lease);
             let batch = Batch {
                 puts: vec![self.context.records.replace(&record, &pending, Some(due))?],
                 events: vec![updated(&operation, &before)?],
@@ -126,7 +126,7 @@ impl PendingOperations {
             let (record, mut pending) = self.load_pending(&wanted).await?;
             let now = self.context.now();
             let operation = pending.operation.clone();
-            let due = pending.expedite(&record, now, self.context.limits.lease);
+            let due = pending.expedite(&record, now, self.context.limits().work_lease);
             let mut batch = Batch {
                 deletes: vec![Delete { key: record.key, expected: record.revision }],
                 events: vec![records::encode_event(&Transition::gone(

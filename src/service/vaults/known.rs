@@ -3,6 +3,7 @@
 //! limits.
 
 use super::absent::{Absent, Miss};
+use super::options::VaultOptions;
 use super::used;
 use crate::domain::{Detail, Error, Reason, Result, Vault, VaultName, VaultSettings};
 use crate::service::records::{Codec, Kind, MAX_PAGE, key};
@@ -12,23 +13,6 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// What the configuration says of vaults.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct VaultOptions {
-    /// Every name is a vault, from its first use. Otherwise an unknown one is refused.
-    pub on_demand: bool,
-    /// The settings of vaults without their own.
-    pub defaults: VaultSettings,
-    /// The vaults of the configuration.
-    pub named: BTreeMap<VaultName, VaultSettings>,
-}
-
-impl Default for VaultOptions {
-    fn default() -> Self {
-        Self { on_demand: true, defaults: VaultSettings::default(), named: BTreeMap::new() }
-    }
-}
 
 /// Longest page where every name is a vault: each that came to be by its use is looked for by itself.
 const ON_DEMAND_PAGE: usize = 100;
@@ -53,9 +37,9 @@ impl fmt::Debug for Vaults {
 
 impl Vaults {
     /// Those of the configuration, and the default one.
-    pub(in crate::service) fn new(options: VaultOptions, store: Arc<dyn Store>, records: Arc<Codec>) -> Self {
-        let VaultOptions { on_demand, defaults, named } = options;
-        let named = named.into_iter().map(|(name, settings)| Vault { name, settings, created: None });
+    pub(in crate::service) fn new(options: &VaultOptions, store: Arc<dyn Store>, records: Arc<Codec>) -> Self {
+        let (on_demand, defaults) = (options.on_demand == Some(true), options.defaults());
+        let named = options.named().map(|(name, settings)| Vault { name, settings, created: None });
         let default = Vault { name: VaultName::default_vault(), settings: defaults, created: None };
         let configured: BTreeMap<_, _> =
             std::iter::once(default).chain(named).map(|vault| (vault.name.clone(), vault)).collect();

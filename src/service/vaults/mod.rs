@@ -3,9 +3,11 @@
 mod absent;
 mod contacts;
 pub(super) mod known;
+pub(super) mod options;
 mod used;
 
-pub use known::{VaultOptions, Vaults};
+pub use known::Vaults;
+pub use options::{NamedVault, VaultOptions};
 
 use super::access::{AllVaults, Permit, Target};
 use super::context::Context;
@@ -79,7 +81,7 @@ impl VaultObjects {
                 )
                 .with(Detail::Resource { kind: "vault", name: name.to_string() }));
             }
-            let defaults = self.context.limits.vaults.defaults;
+            let defaults = self.context.options.vaults.defaults();
             let settings = VaultSettings {
                 retention_days: retention_days.unwrap_or(defaults.retention_days),
                 purge_protection: purge_protection.unwrap_or(defaults.purge_protection),

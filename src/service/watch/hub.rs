@@ -6,6 +6,7 @@ use super::index::{Index, Interest};
 use super::ring::{LogEvent, Ring};
 use super::token::Tokens;
 use crate::domain::{CertificateName, Detail, Error, Reason, Result};
+use crate::limits::Limits;
 use crate::service::records;
 use crate::store::{Event, Revision, Store};
 use std::collections::{BTreeSet, HashMap};
@@ -15,13 +16,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Limits of watch streams.
+/// Sizes and times of watch streams.
 #[derive(Clone, Debug)]
 pub struct WatchLimits {
-    /// Streams of one connection; lower than the HTTP/2 limit, at which clients wait without a word.
-    pub per_connection: usize,
-    pub per_principal: usize,
-    pub total: usize,
     /// Events kept in memory.
     pub ring: usize,
     /// Events or records of one look at the store.
@@ -38,9 +35,6 @@ pub struct WatchLimits {
 impl Default for WatchLimits {
     fn default() -> Self {
         Self {
-            per_connection: 256,
-            per_principal: 1000,
-            total: 100_000,
             ring: 10_000,
             page: 500,
             heartbeat: Duration::from_secs(30),
@@ -242,7 +236,7 @@ impl Hub {
         self: &Arc<Self>,
         who: &Subscriber,
         request: &WatchRequest,
-        limits: &WatchLimits,
+        limits: &Limits,
     ) -> Result<StreamSlot> {
         let id = lock(&self.places).take(who, limits)?;
         let wake = Arc::new(Notify::new());
@@ -258,13 +252,13 @@ impl Hub {
 }
 
 impl Places {
-    fn take(&mut self, who: &Subscriber, limits: &WatchLimits) -> Result<u64> {
+    fn take(&mut self, who: &Subscriber, limits: &Limits) -> Result<u64> {
         let connection = self.connections.get(&who.connection).copied().unwrap_or(0);
         let principal = self.principals.get(&who.principal).copied().unwrap_or(0);
         for (count, limit, subject) in [
-            (connection, limits.per_connection, "streams of this connection"),
-            (principal, limits.per_principal, "streams of this caller"),
-            (self.total, limits.total, "streams of this server"),
+            (connection, limits.watch_streams_per_connection, "streams of this connection"),
+            (principal, limits.watch_streams_per_principal, "streams of this caller"),
+            (self.total, limits.watch_streams, "streams of this server"),
         ] {
             if count >= limit {
                 let description = format!("at most {limit} {subject}");

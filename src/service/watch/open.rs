@@ -31,7 +31,7 @@ impl Watch {
     /// Follows the log until `shutdown`; every process runs one.
     pub async fn tail(&self, shutdown: CancellationToken) {
         let observe = |event: &LogEvent| self.count(event);
-        self.context.hub.tail(&*self.context.store, self.context.limits.watch.page, &observe, shutdown).await;
+        self.context.hub.tail(&*self.context.store, self.context.options.watch.page, &observe, shutdown).await;
     }
 
     /// How many watch streams are open.
@@ -69,14 +69,13 @@ impl Watch {
         // A name that is given twice is still one certificate.
         let mut once = HashSet::new();
         request.names.retain(|name| once.insert(name.key()));
-        let limits = &self.context.limits.watch;
         // In the index before the head is read: nothing that is committed from here on is missed.
-        let slot = self.context.hub.enter(who, &request, limits)?;
+        let slot = self.context.hub.enter(who, &request, self.context.limits())?;
         let known = *self.context.store.head().borrow();
         let resumed = !request.resume_token.is_empty();
         let (cursor, head) = if resumed { self.resume(&request.resume_token, known).await? } else { (known, known) };
         let snapshot = if resumed { Snapshot::None } else { request.snapshot() };
-        let timers = Timers::new(&request, limits, slot.id, closing);
+        let timers = Timers::new(&request, &self.context.options.watch, slot.id, closing);
         let session = Session::new(self.context.clone(), Filter::new(&request), slot, &request, cursor);
         Ok(session.stream(Box::new(request), snapshot, head, timers))
     }

@@ -73,7 +73,7 @@ impl Session {
         cursor: Revision,
     ) -> Self {
         Self {
-            page: context.limits.watch.page.min(STREAM_PAGE),
+            page: context.options.watch.page.min(STREAM_PAGE),
             context,
             filter,
             slot,

@@ -3,8 +3,8 @@
 
 use super::address::DatabaseUrl;
 use super::error::{Chain, Fault};
-use super::options::PostgresOptions;
 use super::tls::Tls;
+use crate::store::StoreOptions;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Job {
 /// Opens connections.
 pub(super) struct Connector {
     pub(super) url: DatabaseUrl,
-    pub(super) options: PostgresOptions,
+    pub(super) options: StoreOptions,
     tls: Tls,
 }
 
@@ -73,7 +73,7 @@ impl Drop for Session {
 }
 
 impl Connector {
-    pub(super) fn new(url: DatabaseUrl, options: PostgresOptions, tls: Tls) -> Self {
+    pub(super) fn new(url: DatabaseUrl, options: StoreOptions, tls: Tls) -> Self {
         Self { url, options, tls }
     }
 

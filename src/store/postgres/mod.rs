@@ -10,7 +10,6 @@ mod error;
 mod group;
 mod head_watch;
 mod keys;
-mod options;
 mod reader;
 mod schema;
 mod shared;
@@ -20,11 +19,10 @@ mod visibility_horizon;
 mod writer;
 
 pub use address::{DatabaseUrl, DatabaseUrlError};
-pub use options::PostgresOptions;
 pub use time::DatabaseTime;
 
 use super::common::{Alarm, check_batch, check_keys};
-use super::{Batch, EventPage, Record, Revision, Store, StoreError};
+use super::{Batch, EventPage, Record, Revision, Store, StoreError, StoreOptions};
 use crate::domain::Timestamp;
 use async_trait::async_trait;
 use claims::Claims;
@@ -72,7 +70,7 @@ impl Postgres {
     /// # Errors
     /// [`StoreError::Unavailable`] if the database cannot be reached or refuses the password;
     /// [`StoreError::Broken`] if it is another program's, of a newer certmint, or on an old server.
-    pub async fn open(url: DatabaseUrl, options: PostgresOptions) -> Result<Self, StoreError> {
+    pub async fn open(url: DatabaseUrl, options: StoreOptions) -> Result<Self, StoreError> {
         let (connector, _) = prepare(url, options).await?;
         let connector = Arc::new(connector);
         let first = connector.connect(Job::SetUp).await?;
@@ -113,8 +111,8 @@ impl Postgres {
     ///
     /// # Errors
     /// As [`Postgres::open`].
-    pub async fn migrate(url: DatabaseUrl, options: PostgresOptions) -> Result<i32, StoreError> {
-        let (_, version) = prepare(url, PostgresOptions { migrate: true, ..options }).await?;
+    pub async fn migrate(url: DatabaseUrl, options: StoreOptions) -> Result<i32, StoreError> {
+        let (_, version) = prepare(url, StoreOptions { migrate: true, ..options }).await?;
         Ok(version)
     }
 
@@ -123,7 +121,7 @@ impl Postgres {
     ///
     /// # Errors
     /// As [`Postgres::open`].
-    pub async fn renew_epoch(url: DatabaseUrl, options: PostgresOptions) -> Result<String, StoreError> {
+    pub async fn renew_epoch(url: DatabaseUrl, options: StoreOptions) -> Result<String, StoreError> {
         let (connector, _) = prepare(url, options).await?;
         Ok(schema::renew_epoch(&connector.connect(Job::SetUp).await?.client).await?)
     }
@@ -150,7 +148,7 @@ impl Postgres {
     }
 }
 
-async fn prepare(url: DatabaseUrl, mut options: PostgresOptions) -> Result<(Connector, i32), StoreError> {
+async fn prepare(url: DatabaseUrl, mut options: StoreOptions) -> Result<(Connector, i32), StoreError> {
     // The outcome of a COMMIT can be asked for as long as its row is there.
     options.retry_for = options.retry_for.min(claims::REMEMBERED / 2);
     let tls = Tls::new(&url).map_err(|error| StoreError::Broken(Box::new(error)))?;

@@ -58,7 +58,7 @@ impl Dispatch {
         let patience = parts.headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
         let deadline = patience.map(|patience| Instant::now() + patience);
         // It ends at the headers of the answer; a stream keeps the caller's own deadline after them.
-        let limit = Instant::now() + options.call_timeout;
+        let limit = Instant::now() + self.0.service.limits().request_timeout;
         let ends = deadline.map_or(limit, |own| own.min(limit));
         let action = Method::of(parts.uri.path()).action;
         let access = self.0.service.access().clone();
@@ -87,9 +87,9 @@ impl Dispatch {
     }
 
     async fn handle(&self, request: http::Request<Body>, deadline: Option<Instant>) -> http::Response<Body> {
-        let Parts { service, routes, restore, options } = &*self.0;
+        let Parts { service, routes, restore, options: _ } = &*self.0;
         if request.uri().path() == WATCH {
-            return Box::pin(watch::answer(service, request, deadline, options.message_limit)).await;
+            return Box::pin(watch::answer(service, request, deadline)).await;
         }
         let account = request.extensions().get::<Account>().filter(|_| Method::of(request.uri().path()).large).cloned();
         let _turn = match &account {

@@ -42,7 +42,6 @@ use http::{StatusCode, Version};
 use middleware::{Method, Middleware};
 use std::convert::Infallible;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
@@ -50,19 +49,13 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tower::Layer;
 
-/// How the gRPC API behaves.
+/// How the gRPC API behaves, beside the limits of its service.
 #[derive(Clone, Debug)]
 pub struct GrpcOptions {
     /// A host `{vault}.{base_domain}` names a vault.
     pub base_domain: String,
     /// The hosts that calls are answered for.
     pub hosts: Hosts,
-    /// Largest message that is taken, in bytes.
-    pub message_limit: usize,
-    /// Largest backup, in bytes: a message that brings or takes one may be so large beside the rest.
-    pub backup_limit: usize,
-    /// How long a call that is no stream may take; a shorter `grpc-timeout` wins.
-    pub call_timeout: Duration,
     pub auth: Auth,
     /// Whether reflection needs no credentials: it shows the contract, no data.
     pub open_reflection: bool,
@@ -77,9 +70,6 @@ impl Default for GrpcOptions {
         Self {
             base_domain: "localhost".to_owned(),
             hosts: Hosts::Any,
-            message_limit: 1024 * 1024,
-            backup_limit: 3 * 1024 * 1024,
-            call_timeout: Duration::from_secs(60),
             auth: Auth::Development,
             open_reflection: false,
             closing: CancellationToken::new(),
@@ -97,33 +87,35 @@ const BESIDE_BACKUP: usize = 4 * 1024;
 
 /// The services of the contract, health, and reflection in both versions; gRPC-Web too.
 pub fn api(service: Service, options: GrpcOptions) -> Api {
-    let backup = options.backup_limit.saturating_add(BESIDE_BACKUP);
+    let message_limit = service.limits().request_body_bytes;
+    // A message that brings or takes a backup may be so large beside the rest.
+    let backup = service.limits().backup_bytes.saturating_add(BESIDE_BACKUP);
     let certificates = |limit: usize| {
         CertificateServiceServer::new(certificates::Certificates(service.clone()))
             .max_decoding_message_size(limit)
             .max_encoding_message_size(SEND_LIMIT.max(backup))
     };
     let admin = CertificateAdminServiceServer::new(admin::Admin(service.clone()))
-        .max_decoding_message_size(options.message_limit)
+        .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
     let vaults = VaultServiceServer::new(vaults::VaultCalls(service.clone()))
-        .max_decoding_message_size(options.message_limit)
+        .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
     let secrets = SecretServiceServer::new(secrets::Secrets(service.clone()))
-        .max_decoding_message_size(options.message_limit)
+        .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
     let keys = KeyServiceServer::new(keys::Keys(service.clone()))
-        .max_decoding_message_size(options.message_limit)
+        .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
     let (reporter, health) = tonic_health::server::health_reporter();
     options.tasks.spawn(report_health(reporter, options.closing.clone()));
-    let routes = Routes::new(certificates(options.message_limit))
+    let routes = Routes::new(certificates(message_limit))
         .add_service(admin)
         .add_service(vaults)
         .add_service(secrets)
         .add_service(keys)
         .add_service(health.max_decoding_message_size(QUESTION_LIMIT));
-    let restore = Routes::new(certificates(options.message_limit.max(backup)));
+    let restore = Routes::new(certificates(message_limit.max(backup)));
     let routes = with_reflection(routes.clone()).unwrap_or_else(|error| {
         // The descriptor set is a part of the program: a test holds that this does not happen.
         tracing::error!(%error, "reflection is not offered");

@@ -38,9 +38,8 @@ pub(super) async fn answer(
     service: &Service,
     request: http::Request<Body>,
     deadline: Option<Instant>,
-    message_limit: usize,
 ) -> http::Response<Body> {
-    match open(service, request, deadline, message_limit).await {
+    match open(service, request, deadline).await {
         Ok(body) => {
             let mut response = http::Response::new(body);
             response.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
@@ -50,18 +49,13 @@ pub(super) async fn answer(
     }
 }
 
-async fn open(
-    service: &Service,
-    request: http::Request<Body>,
-    deadline: Option<Instant>,
-    message_limit: usize,
-) -> Result<Body, Status> {
+async fn open(service: &Service, request: http::Request<Body>, deadline: Option<Instant>) -> Result<Body, Status> {
     let (mut parts, body) = request.into_parts();
     if let Some(encoding) = parts.headers.get(ENCODING).filter(|encoding| *encoding != "identity") {
         return Err(compressed(encoding));
     }
     // The whole request is read before the answer begins, as of calls with one answer.
-    let mut messages = Streaming::new_request(Requests, body, None, Some(message_limit));
+    let mut messages = Streaming::new_request(Requests, body, None, Some(service.limits().request_body_bytes));
     let message = messages.message().await?.ok_or_else(|| Status::internal("Missing request message."))?;
     messages.trailers().await?;
     let call = parts.extensions.remove::<Call>().ok_or_else(|| status(without_call()))?;

@@ -2,7 +2,7 @@
 //! requests, and the anonymous requests of one peer.
 
 use crate::domain::{Error, Reason, duration};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -15,7 +15,7 @@ const MIB: usize = 1024 * 1024;
 /// The limits on what callers can make the server hold. `Default` has the values that are shipped.
 ///
 /// A request, and a connection, is anonymous until it has shown credentials that are accepted.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetOptions {
     /// Bytes held for all requests: heads and bodies being read, answers waiting to be sent. Default 256 MiB.

@@ -2,11 +2,11 @@
 
 use super::budget::BudgetOptions;
 use crate::domain::duration;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::time::Duration;
 
 /// How connections are accepted, kept and ended.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerOptions {
     /// Open connections altogether; one more is closed at once. Default 20,000.

@@ -1,6 +1,5 @@
 //! The body of a request: bounded in size and time, and JSON.
 
-use super::RestOptions;
 use super::failure::Failure;
 use super::model::not_offered;
 use super::objects;
@@ -28,13 +27,13 @@ const MAX_TREE: usize = 10_000;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads a body of up to `limit` bytes as `T`. No body is an empty object: the clients send none where they have
+/// Reads a body of up to `limit` bytes, which may take `patience` to arrive, as `T`. No body is an empty object: the clients send none where they have
 /// nothing to say.
 pub(super) async fn read<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
     body: &mut Body,
     limit: usize,
-    options: &RestOptions,
+    patience: Duration,
 ) -> Result<T, Failure> {
     if body.is_end_stream() {
         return Ok(T::default());
@@ -42,7 +41,6 @@ pub(super) async fn read<T: DeserializeOwned + Default>(
     if !is_json(headers) {
         return Err(Failure::not_json_type());
     }
-    let patience = options.body_timeout;
     let bytes =
         tokio::time::timeout(patience, collect(body, limit)).await.map_err(|_| Failure::body_too_slow(patience))??;
     if bytes.trim_ascii().is_empty() {

@@ -108,13 +108,18 @@ impl Call<'_> {
     }
 
     pub(super) async fn body<T: DeserializeOwned + Default>(&self, body: &mut Body) -> Result<T, Failure> {
-        body::read(&self.parts.headers, body, self.options.body_limit, self.options).await
+        self.read(body, self.service.limits().request_body_bytes).await
     }
 
     /// A body that holds a backup, in base64.
     pub(super) async fn backup_body<T: DeserializeOwned + Default>(&self, body: &mut Body) -> Result<T, Failure> {
-        let limit = (self.options.backup_limit / 3).saturating_mul(4).saturating_add(BESIDE_BACKUP);
-        body::read(&self.parts.headers, body, limit.max(self.options.body_limit), self.options).await
+        let limits = self.service.limits();
+        let limit = (limits.backup_bytes / 3).saturating_mul(4).saturating_add(BESIDE_BACKUP);
+        self.read(body, limit.max(limits.request_body_bytes)).await
+    }
+
+    async fn read<T: DeserializeOwned + Default>(&self, body: &mut Body, limit: usize) -> Result<T, Failure> {
+        body::read(&self.parts.headers, body, limit, self.service.limits().body_read_timeout).await
     }
 }
 
@@ -159,12 +164,13 @@ impl Gateway {
         let line = Line { parts: &parts, record: &record, told: false };
         let client_request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
         // A defect in one request must not take the others of its connection along.
-        let deadline = begun + self.options.request_timeout;
+        let patience = self.service.limits().request_timeout;
+        let deadline = begun + patience;
         let handled = timeout_at(deadline.into(), self.handle(&parts, &mut body, &record, deadline));
         let answer = match AssertUnwindSafe(handled).catch_unwind().await {
             Ok(Ok(Ok(answer))) => answer,
             Ok(Ok(Err(failure))) => failure.answer(),
-            Ok(Err(_)) => Failure::from(out_of_time(self.options.request_timeout)).answer(),
+            Ok(Err(_)) => Failure::from(out_of_time(patience)).answer(),
             Err(_) => {
                 tracing::error!(method = %parts.method, path = parts.uri.path(), "a request made the server panic");
                 Failure::from(Error::internal()).answer()
@@ -206,7 +212,9 @@ impl Gateway {
             if headers::is_encoded(&parts.headers) {
                 return Err(Failure::encoded());
             }
-            let asked = identity::Asked { parts, options, host: &host?, tenant: &tenant, now: service.now() };
+            let body_timeout = service.limits().body_read_timeout;
+            let asked =
+                identity::Asked { parts, options, body_timeout, host: &host?, tenant: &tenant, now: service.now() };
             let (answer, refused) = identity::answer(endpoint, &asked, body).await;
             if refused {
                 service.metrics().unauthenticated("rest");

@@ -102,6 +102,7 @@ fn is_tenant(text: &str) -> bool {
 pub(super) struct Asked<'a> {
     pub(super) parts: &'a Parts,
     pub(super) options: &'a RestOptions,
+    pub(super) body_timeout: Duration,
     pub(super) host: &'a Host,
     pub(super) tenant: &'a str,
     pub(super) now: Timestamp,

@@ -35,7 +35,6 @@ pub use routes::{Endpoint, ROUTES, Route};
 
 use super::auth::Auth;
 use super::host::Hosts;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The versions of the API that are answered, all alike: what a client may ask for differs between
@@ -83,7 +82,7 @@ pub const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.jso
 /// The newest version that is no preview.
 pub const LATEST_API_VERSION: &str = "2026-04-01";
 
-/// How the gateway behaves.
+/// How the gateway behaves, beside the limits of its service.
 #[derive(Clone, Debug)]
 pub struct RestOptions {
     pub auth: Auth,
@@ -91,29 +90,12 @@ pub struct RestOptions {
     pub base_domain: String,
     /// The hosts that requests are answered for.
     pub hosts: Hosts,
-    /// Longest body of a request, in bytes.
-    pub body_limit: usize,
-    /// Largest backup, in bytes; a body that brings one may be larger than others.
-    pub backup_limit: usize,
-    /// How long a body may take to arrive.
-    pub body_timeout: Duration,
-    /// How long a request may take to the head of its answer.
-    pub request_timeout: Duration,
     /// Ends the event streams, for the stop of the server.
     pub closing: CancellationToken,
 }
 
 impl RestOptions {
     pub fn new(auth: Auth) -> Self {
-        Self {
-            auth,
-            base_domain: "localhost".to_owned(),
-            hosts: Hosts::Any,
-            body_limit: 1024 * 1024,
-            backup_limit: 3 * 1024 * 1024,
-            body_timeout: Duration::from_secs(30),
-            request_timeout: Duration::from_secs(60),
-            closing: CancellationToken::new(),
-        }
+        Self { auth, base_domain: "localhost".to_owned(), hosts: Hosts::Any, closing: CancellationToken::new() }
     }
 }

@@ -6,9 +6,9 @@ use super::held::Held;
 use super::tree::Tree;
 use crate::client::{Client, HOST, Reply};
 use crate::support::service;
-use certmint::domain::{RetentionDays, VaultName, VaultSettings};
+use certmint::domain::{RetentionDays, VaultName};
 use certmint::keys::MasterKeys;
-use certmint::service::{Limits, VaultOptions};
+use certmint::service::{NamedVault, ServiceOptions, VaultOptions};
 use certmint::transport::auth::Auth;
 use certmint::transport::rest::RestOptions;
 use serde_json::Value;
@@ -93,11 +93,10 @@ impl<'a> Play<'a> {
     /// In a vault that keeps deleted certificates for so many days; no work is done until it is let go.
     pub(super) async fn begin(seen: &'a mut Seen, retention: u32) -> Self {
         let store = Arc::new(Held::new());
-        let settings =
-            VaultSettings { retention_days: RetentionDays::new(retention).unwrap(), purge_protection: false };
+        let settings = NamedVault { retention_days: RetentionDays::new(retention).ok(), purge_protection: None };
         let named = [(VaultName::parse("v1").unwrap(), settings)].into();
-        let vaults = VaultOptions { on_demand: false, defaults: VaultSettings::default(), named };
-        let limits = Limits { vaults, ..Limits::default() };
+        let vaults = VaultOptions { named, ..VaultOptions::default() };
+        let limits = ServiceOptions { vaults, ..ServiceOptions::default() };
         let service = service::start_on(store.clone(), master_keys(), limits).await;
         Self { client: Client::over(service, RestOptions::new(Auth::Development)), store, seen }
     }

@@ -13,8 +13,8 @@ use crate::ca::Ca;
 use crate::requests::OTHER_ID;
 use crate::server::{Server, Setup};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use certmint::domain::{RetentionDays, VaultSettings};
-use certmint::service::{Limits, VaultOptions};
+use certmint::domain::RetentionDays;
+use certmint::service::{ServiceOptions, VaultOptions};
 use futures_util::FutureExt;
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -398,10 +398,10 @@ async fn every_method_with_a_uri_answers_and_refuses_alike() {
 
 #[tokio::test]
 async fn a_protected_vault_is_protected_on_both_apis() {
-    let defaults = VaultSettings { retention_days: RetentionDays::new(7).unwrap(), purge_protection: true };
-    let vaults = VaultOptions { defaults, ..VaultOptions::default() };
-    let limits = Limits { vaults, ..Limits::default() };
-    let server = Server::with(Setup { limits, ..Setup::default() }).await;
+    let (on_demand, retention_days) = (Some(true), RetentionDays::new(7).unwrap());
+    let vaults = VaultOptions { on_demand, retention_days, purge_protection: true, ..VaultOptions::default() };
+    let options = ServiceOptions { vaults, ..ServiceOptions::default() };
+    let server = Server::with(Setup { options, ..Setup::default() }).await;
     compare(&server, async |api| {
         api.import(NAME, &seed("pem/plain.pem"), Import::default()).await.unwrap();
         api.remove(NAME).await.unwrap();

@@ -6,10 +6,10 @@ use crate::raw::{Call, flagged, framed};
 use crate::refusal;
 use crate::requests::create;
 use crate::rest::Reply;
-use crate::server::{Server, Setup, soon};
+use crate::server::{Server, soon};
 use bytes::Bytes;
+use certmint::limits::Limits;
 use certmint::proto::v1::*;
-use certmint::transport::grpc::GrpcOptions;
 use prost::Message;
 use std::time::Duration;
 
@@ -156,9 +156,8 @@ async fn too_large(server: &Server) -> Tried {
 }
 
 async fn too_slow() -> Tried {
-    let grpc = GrpcOptions { call_timeout: Duration::from_millis(200), ..GrpcOptions::default() };
-    let body_timeout = Some(Duration::from_millis(200));
-    let server = Server::with(Setup { grpc, body_timeout, ..Setup::default() }).await;
+    let (body_read_timeout, request_timeout) = (Duration::from_millis(200), Duration::from_secs(1));
+    let server = Server::limited(Limits { body_read_timeout, request_timeout, ..Limits::default() }).await;
     let client = server.h2().await;
     let mut tried = Tried::default();
     let uri = "https://localhost/certificates/mycert1/create?api-version=7.4";

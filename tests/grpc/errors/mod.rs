@@ -12,7 +12,7 @@ mod states;
 mod streams;
 mod table;
 
-use crate::server::{Server, Setup};
+use crate::server::Server;
 use futures_util::future::BoxFuture;
 use outcome::Tried;
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ async fn every_row_of_the_page_is_what_the_server_answers() {
             wrong.push(format!("no case plays this row: {}", row.input));
             continue;
         };
-        let server = Server::with(Setup { limits: streams::limits(), key_queue: Some(1), ..Setup::default() }).await;
+        let server = Server::limited(streams::limits()).await;
         let Tried { rest, grpc } = play(&server).await;
         for (api, cell, tried) in [("REST", &row.rest, rest), ("gRPC", &row.grpc, grpc)] {
             if let Err(problem) = cell.check(&tried) {

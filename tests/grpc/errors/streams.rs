@@ -5,9 +5,8 @@ use super::outcome::Tried;
 use crate::requests::{create, watch};
 use crate::server::Server;
 use crate::watch::stream::Watch;
+use certmint::limits::Limits;
 use certmint::proto::v1::*;
-use certmint::service::Limits;
-use certmint::service::watch::WatchLimits;
 
 const URI: &str = "GET /certificates/mycert1/pending/watch?api-version=7.4";
 const TOKEN: (&str, &str) = ("authorization", "Bearer t");
@@ -20,7 +19,7 @@ pub(super) const CASES: &[(&str, Play)] = &[
 
 /// So few streams that a test can hold them all.
 pub(super) fn limits() -> Limits {
-    Limits { watch: WatchLimits { per_principal: 3, ..WatchLimits::default() }, ..Limits::default() }
+    Limits { watch_streams_per_principal: 3, key_queue: 1, ..Limits::default() }
 }
 
 async fn resumed(server: &Server, tried: &mut Tried, token: &str) {

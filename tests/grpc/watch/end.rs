@@ -6,13 +6,13 @@ use crate::refusal::{self, status_of};
 use crate::requests::{ID, cancel, create, create_as, delete, watch};
 use crate::server::{HANG, Server, Setup, quick, soon};
 use certmint::proto::v1::*;
-use certmint::service::Limits;
+use certmint::service::ServiceOptions;
 use certmint::service::watch::WatchLimits;
 use certmint::transport::listener::ListenerOptions;
 use std::time::{Duration, Instant};
 
-fn limits(watch: WatchLimits) -> Limits {
-    Limits { watch, ..Limits::default() }
+fn options(watch: WatchLimits) -> ServiceOptions {
+    ServiceOptions { watch, ..ServiceOptions::default() }
 }
 
 fn until_terminal(name: &str) -> WatchPendingRequest {
@@ -65,7 +65,7 @@ async fn a_heartbeat_comes_when_nothing_matches_and_its_token_is_the_present() {
         heartbeat_least: Duration::from_millis(10),
         ..WatchLimits::default()
     };
-    let server = Server::with(Setup { limits: limits(beats), ..Setup::default() }).await;
+    let server = Server::with(Setup { options: options(beats), ..Setup::default() }).await;
     let mut stream = Watch::open(&server, watch("web")).await;
     assert_eq!(stream.said(1).await, ["caught up"]);
     server.certificates().await.create_certificate(create("other", "Self")).await.unwrap();
@@ -86,7 +86,7 @@ async fn a_heartbeat_comes_when_nothing_matches_and_its_token_is_the_present() {
     // A server whose own heartbeats are too rare to occur in the test.
     let rare =
         WatchLimits { heartbeat: HANG * 60, heartbeat_least: Duration::from_millis(10), ..WatchLimits::default() };
-    let server = Server::with(Setup { limits: limits(rare), ..Setup::default() }).await;
+    let server = Server::with(Setup { options: options(rare), ..Setup::default() }).await;
     let interval = Some(prost_types::Duration { seconds: 0, nanos: 30_000_000 });
     let mut quick = Watch::open(&server, WatchPendingRequest { heartbeat_interval: interval, ..watch("web") }).await;
     assert_eq!(quick.said(1).await, ["caught up"]);
@@ -96,7 +96,7 @@ async fn a_heartbeat_comes_when_nothing_matches_and_its_token_is_the_present() {
 #[tokio::test]
 async fn a_stop_of_the_server_closes_streams_so_that_they_can_be_resumed() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::on_file(folder.path(), Limits::default()).await;
+    let server = Server::on_file(folder.path(), ServiceOptions::default()).await;
     server.certificates().await.create_certificate(create("web", "Unknown")).await.unwrap();
     let mut stream = Watch::open(&server, watch("web")).await;
     stream.said(2).await;
@@ -112,7 +112,7 @@ async fn a_stop_of_the_server_closes_streams_so_that_they_can_be_resumed() {
          retry after: 500 ms
          pushback: 500",
     );
-    let server = Server::on_file(folder.path(), Limits::default()).await;
+    let server = Server::on_file(folder.path(), ServiceOptions::default()).await;
     let token = told[0].resume_token.clone();
     let mut stream = Watch::open(&server, WatchPendingRequest { resume_token: token, ..watch("web") }).await;
     server.certificates().await.delete_pending(delete("web")).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_hundred_streams_end_in_time_at_a_stop() {
 #[tokio::test]
 async fn a_stream_that_is_old_enough_is_closed() {
     let age = WatchLimits { max_age: Duration::from_millis(200), ..WatchLimits::default() };
-    let server = Server::with(Setup { limits: limits(age), ..Setup::default() }).await;
+    let server = Server::with(Setup { options: options(age), ..Setup::default() }).await;
     let (told, end) = Watch::open(&server, watch("web")).await.rest().await;
     assert_eq!(shorts(&told), ["caught up", "closing"]);
     refusal::is(

@@ -4,11 +4,10 @@ use super::stream::short;
 use crate::raw::{Call, Reading};
 use crate::refusal::{self, status_of};
 use crate::requests::{create, get, watch};
-use crate::server::{Server, Setup, soon};
+use crate::server::{Server, soon};
 use bytes::Bytes;
+use certmint::limits::Limits;
 use certmint::proto::v1::*;
-use certmint::service::Limits;
-use certmint::service::watch::WatchLimits;
 use futures_util::future::join_all;
 use h2::client::SendRequest;
 
@@ -54,12 +53,11 @@ async fn the_limit_of_a_connection_is_told_before_http_2_makes_the_client_wait()
 
 #[tokio::test]
 async fn the_limits_of_a_caller_and_of_the_server_are_reported() {
-    for (watch_limits, subject) in [
-        (WatchLimits { per_principal: 3, ..WatchLimits::default() }, "streams of this caller"),
-        (WatchLimits { total: 3, ..WatchLimits::default() }, "streams of this server"),
+    for (limits, subject) in [
+        (Limits { watch_streams_per_principal: 3, ..Limits::default() }, "streams of this caller"),
+        (Limits { watch_streams: 3, ..Limits::default() }, "streams of this server"),
     ] {
-        let limits = Limits { watch: watch_limits, ..Limits::default() };
-        let server = Server::with(Setup { limits, ..Setup::default() }).await;
+        let server = Server::limited(limits).await;
         let mut held = Vec::new();
         for _ in 0..3 {
             held.push(opened(&server.h2().await).await);

@@ -6,7 +6,7 @@ use crate::requests::{cancel, create, delete, get, watch};
 use crate::server::{Server, Setup};
 use certmint::domain::Timestamp;
 use certmint::proto::v1::*;
-use certmint::service::Limits;
+use certmint::service::ServiceOptions;
 use certmint::service::watch::WatchLimits;
 use certmint::store::Store;
 use certmint::store::sqlite::Sqlite;
@@ -64,10 +64,10 @@ async fn a_replay_ends_with_a_bookmark_and_continues_live() {
 #[tokio::test]
 async fn a_token_outlives_the_server() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::on_file(folder.path(), Limits::default()).await;
+    let server = Server::on_file(folder.path(), ServiceOptions::default()).await;
     let told = story(&server).await;
     server.end().await;
-    let server = Server::on_file(folder.path(), Limits::default()).await;
+    let server = Server::on_file(folder.path(), ServiceOptions::default()).await;
     for (seen, message) in told.iter().enumerate() {
         assert_eq!(after(&server, &message.resume_token).await, STORY[seen..], "after message {seen}");
     }
@@ -81,8 +81,8 @@ async fn a_token_outlives_the_server() {
 #[tokio::test]
 async fn a_ring_that_is_too_short_is_made_up_for_by_the_store() {
     let watch_limits = WatchLimits { ring: 2, page: 2, ..WatchLimits::default() };
-    let limits = Limits { watch: watch_limits, ..Limits::default() };
-    let server = Server::with(Setup { limits, ..Setup::default() }).await;
+    let options = ServiceOptions { watch: watch_limits, ..ServiceOptions::default() };
+    let server = Server::with(Setup { options, ..Setup::default() }).await;
     let told = story(&server).await;
     let mut client = server.certificates().await;
     for number in 0..20 {
@@ -156,15 +156,15 @@ async fn a_token_of_another_log_is_out_of_range() {
 #[tokio::test]
 async fn a_token_from_before_a_restore_is_out_of_range() {
     let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    Server::on_file(folder.path(), Limits::default()).await.end().await;
+    Server::on_file(folder.path(), ServiceOptions::default()).await.end().await;
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let file = file.unwrap();
         std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
     }
-    let server = Server::on_file(folder.path(), Limits::default()).await;
+    let server = Server::on_file(folder.path(), ServiceOptions::default()).await;
     let told = story(&server).await;
     server.end().await;
-    let restored = Server::on_file(copy.path(), Limits::default()).await;
+    let restored = Server::on_file(copy.path(), ServiceOptions::default()).await;
     refused(&restored, &told[3].resume_token, EXPIRED).await;
 }
 

@@ -6,15 +6,15 @@ use crate::requests::{create, delete};
 use crate::server::{Server, Setup, soon};
 use certmint::keys::MasterKeys;
 use certmint::proto::v1::*;
-use certmint::service::Limits;
+use certmint::service::ServiceOptions;
 use certmint::service::watch::WatchLimits;
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use std::process::Command;
 use std::sync::Arc;
 
 /// A ring of a few events: a slow stream must be served from the store.
-fn limits() -> Limits {
-    Limits { watch: WatchLimits { ring: 50, ..WatchLimits::default() }, ..Limits::default() }
+fn options() -> ServiceOptions {
+    ServiceOptions { watch: WatchLimits { ring: 50, ..WatchLimits::default() }, ..ServiceOptions::default() }
 }
 
 /// A client whose streams take this many bytes before it has to read.
@@ -44,7 +44,7 @@ fn story(operations: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn a_client_that_reads_late_gets_everything_in_order() {
-    let server = Server::with(Setup { limits: limits(), ..Setup::default() }).await;
+    let server = Server::with(Setup { options: options(), ..Setup::default() }).await;
     let client = server.h2_with(window(2000)).await;
     let call = Call::to("CertificateService/WatchPending");
     let mut reading = call.send(&client, &WatchPendingRequest::default()).await;
@@ -59,7 +59,7 @@ async fn a_client_that_reads_late_gets_everything_in_order() {
 
 #[tokio::test]
 async fn a_stream_that_is_not_read_holds_up_no_other_connection() {
-    let server = Server::with(Setup { limits: limits(), ..Setup::default() }).await;
+    let server = Server::with(Setup { options: options(), ..Setup::default() }).await;
     let stalled = server.h2_with(window(100)).await;
     let call = Call::to("CertificateService/WatchPending");
     let _unread = call.send(&stalled, &WatchPendingRequest::default()).await;
@@ -92,8 +92,12 @@ async fn child_with_streams_that_nobody_reads() {
     const STREAMS: usize = 200;
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join("certmint.db"), SqliteOptions::default()).unwrap();
-    let setup =
-        Setup { store: Some(Arc::new(store)), keys: Some(MasterKeys::random()), limits: limits(), ..Setup::default() };
+    let setup = Setup {
+        store: Some(Arc::new(store)),
+        keys: Some(MasterKeys::random()),
+        options: options(),
+        ..Setup::default()
+    };
     let server = Server::with(setup).await;
     let client = server.h2_with(window(1000)).await;
     let call = Call::to("CertificateService/WatchPending");

@@ -125,7 +125,7 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<Zeroizing<String>
 }
 
 async fn read(asked: &Asked<'_>, body: &mut Body) -> Result<Form, Refusal> {
-    let patience = asked.options.body_timeout;
+    let patience = asked.body_timeout;
     let bytes = match tokio::time::timeout(patience, collect(body, FORM_LIMIT)).await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(failure)) => {

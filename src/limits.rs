@@ -1,29 +1,32 @@
-//! `[limits]`: what callers may ask for, and how much is done at once.
+//! `[limits]`: what callers may ask for, and how much is done at once. Each folder reads its own from here.
 
 use crate::domain::duration;
-use crate::keys::ImportLimits;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
-use std::num::{NonZeroU64, NonZeroUsize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer};
 use std::time::Duration;
 
 /// Limits on callers and on our own work.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The largest body of a REST request and the largest gRPC message taken, in bytes. Default 1 MiB.
-    pub request_body_bytes: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub request_body_bytes: usize,
     /// The largest backup of one certificate, in bytes; a request with one may be this large. Default 3 MiB, about a
     /// thousand versions with RSA-2048 keys; more would exceed the default message limit of gRPC clients.
-    pub backup_bytes: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub backup_bytes: usize,
     /// The largest certificate file of an import, and the largest list of a merge, in bytes as they were sent. Default
     /// 1 MiB; a chain has some KB. `request_body_bytes` bounds it too, in which base64 takes a third more.
-    pub import_bytes: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub import_bytes: usize,
     /// Certificates in one import or merge. Default 32; chains have up to 6.
-    pub import_certificates: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub import_certificates: usize,
     /// Rounds of key derivation that the files of one import or merge may ask for. Default 8,000,000, which take a
     /// processor two to five seconds; files of Firefox ask for 3,600,000.
-    pub import_rounds: NonZeroU64,
+    #[serde(deserialize_with = "positive")]
+    pub import_rounds: u64,
     /// How long the body of a request may take to arrive. Default 30 s.
     #[serde(with = "duration")]
     pub body_read_timeout: Duration,
@@ -31,14 +34,18 @@ pub struct Limits {
     #[serde(with = "duration")]
     pub request_timeout: Duration,
     /// Open watch streams of one connection. Default 256; must stay below `listener.max_concurrent_streams`.
-    pub watch_streams_per_connection: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub watch_streams_per_connection: usize,
     /// Open watch streams of one principal. Default 1000.
-    pub watch_streams_per_principal: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub watch_streams_per_principal: usize,
     /// Open watch streams of the process. Default 100,000.
-    pub watch_streams: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub watch_streams: usize,
     /// Requests that may wait for a thread that generates keys, whatever their cost, and the same number for those that
     /// sign, since each uses memory. Default 256.
-    pub key_queue: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub key_queue: usize,
     /// The longest expected time for the work that waits for these threads. Above it, a request is answered 429 at
     /// once, or displaces one of the principal with the most work waiting. Default 30 s.
     #[serde(with = "duration")]
@@ -47,7 +54,8 @@ pub struct Limits {
     #[serde(deserialize_with = "percent")]
     pub key_queue_share: u8,
     /// Pending operations that the worker advances concurrently. Default 64.
-    pub worker_concurrency: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub worker_concurrency: usize,
     /// The lease on claimed work: if a replica dies, another one takes over after this time. A step is cut off at 80 %
     /// of it. Default 90 s.
     #[serde(with = "duration")]
@@ -61,49 +69,39 @@ pub struct Limits {
     pub cancelling_deadline: Duration,
     /// Concurrent calls to one issuer that may take longer than a second. At this number further operations of this
     /// issuer wait; those of others do not. Default 16.
-    pub slow_calls_per_issuer: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub slow_calls_per_issuer: usize,
     /// Events are kept at least this long, so that a watcher can resume. Default 24 h.
     #[serde(with = "duration")]
     pub event_retention: Duration,
     /// The number of events that are kept regardless of their age. Default 100,000.
-    pub events_kept: NonZeroUsize,
-}
-
-impl Limits {
-    /// What the reader of certificate files has to know.
-    pub fn import(&self) -> ImportLimits {
-        ImportLimits {
-            bytes: self.import_bytes.get(),
-            certificates: self.import_certificates.get(),
-            rounds: self.import_rounds.get(),
-        }
-    }
+    #[serde(deserialize_with = "positive")]
+    pub events_kept: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let import = ImportLimits::default();
         Self {
-            request_body_bytes: at_least_one(1024 * 1024),
-            backup_bytes: at_least_one(3 * 1024 * 1024),
-            import_bytes: at_least_one(import.bytes),
-            import_certificates: at_least_one(import.certificates),
-            import_rounds: NonZeroU64::new(import.rounds).unwrap_or(NonZeroU64::MIN),
+            request_body_bytes: 1024 * 1024,
+            backup_bytes: 3 * 1024 * 1024,
+            import_bytes: 1024 * 1024,
+            import_certificates: 32,
+            import_rounds: 8_000_000,
             body_read_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),
-            watch_streams_per_connection: at_least_one(256),
-            watch_streams_per_principal: at_least_one(1000),
-            watch_streams: at_least_one(100_000),
-            key_queue: at_least_one(256),
+            watch_streams_per_connection: 256,
+            watch_streams_per_principal: 1000,
+            watch_streams: 100_000,
+            key_queue: 256,
             key_queue_time: Duration::from_secs(30),
             key_queue_share: 75,
-            worker_concurrency: at_least_one(64),
+            worker_concurrency: 64,
             work_lease: Duration::from_secs(90),
             issuing_deadline: Duration::from_secs(30 * 24 * 3600),
             cancelling_deadline: Duration::from_secs(30 * 24 * 3600),
-            slow_calls_per_issuer: at_least_one(16),
+            slow_calls_per_issuer: 16,
             event_retention: Duration::from_secs(24 * 3600),
-            events_kept: at_least_one(100_000),
+            events_kept: 100_000,
         }
     }
 }
@@ -117,12 +115,18 @@ fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
     }
 }
 
-/// For the defaults above, which are not zero.
-pub(super) const fn at_least_one(value: usize) -> NonZeroUsize {
-    match NonZeroUsize::new(value) {
-        Some(value) => value,
-        None => NonZeroUsize::MIN,
+/// A number that is not zero.
+pub(crate) fn positive<'de, D, N>(from: D) -> Result<N, D::Error>
+where
+    D: Deserializer<'de>,
+    N: Deserialize<'de> + Default + PartialEq,
+{
+    let number = N::deserialize(from)?;
+    if number == N::default() {
+        let expected = format!("a nonzero {}", std::any::type_name::<N>());
+        return Err(D::Error::invalid_value(Unexpected::Unsigned(0), &expected.as_str()));
     }
+    Ok(number)
 }
 
 #[cfg(test)]
@@ -130,15 +134,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_import_may_bring_is_what_the_file_says() {
-        assert_eq!(Limits::default().import(), ImportLimits::default());
-        let text = "import_bytes = 10\nimport_certificates = 2\nimport_rounds = 3000000000000";
-        let limits: Limits = toml::from_str(text).unwrap();
-        assert_eq!(limits.import(), ImportLimits { bytes: 10, certificates: 2, rounds: 3_000_000_000_000 });
+    fn a_limit_is_a_number_above_zero() {
+        let limits: Limits = toml::from_str("import_bytes = 10\nimport_rounds = 3000000000000").unwrap();
+        assert_eq!((limits.import_bytes, limits.import_rounds), (10, 3_000_000_000_000));
         for name in ["import_bytes", "import_certificates", "import_rounds"] {
             for bad in ["0", "-1", "1.5", "'1 MiB'"] {
                 assert!(toml::from_str::<Limits>(&format!("{name} = {bad}")).is_err(), "{name} = {bad}");
             }
         }
+        let error = toml::from_str::<Limits>("key_queue = 0").unwrap_err().message().to_owned();
+        assert_eq!(error, "invalid value: integer `0`, expected a nonzero usize");
     }
 }

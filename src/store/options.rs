@@ -1,18 +1,17 @@
-//! The choice of store: the embedded one, or a PostgreSQL database with its settings.
+//! `[store]`: the choice of store, the embedded one or a PostgreSQL database, and the limits of the latter.
 
-use super::limits::at_least_one;
 use crate::domain::duration;
-use serde::{Deserialize, Serialize};
+use crate::limits::positive;
+use serde::Deserialize;
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// The store. Without `url` it is the embedded one in the data folder, and the other settings have no effect.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct StoreConfig {
+pub struct StoreOptions {
     /// A PostgreSQL database that several replicas may share: `postgres://user@host:5432/database?sslmode=verify-full`.
     /// Default none.
     pub url: Option<StoreUrl>,
@@ -22,17 +21,23 @@ pub struct StoreConfig {
     /// Migrate the tables at startup. Default true; otherwise run `certmint migrate`.
     pub migrate: bool,
     /// Connections for reads; three more do the rest. Default 4.
-    pub readers: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub readers: usize,
     /// Reads that may be in progress. Default 1,024.
-    pub read_queue: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub read_queue: usize,
     /// Writes that may wait. Default 1,024.
-    pub write_queue: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub write_queue: usize,
     /// Writes that share a transaction, at most. Default 256.
-    pub group: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub group: usize,
     /// Bytes that share a transaction, at most; a larger write goes alone. Default 8 MiB.
-    pub group_bytes: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub group_bytes: usize,
     /// Bytes of one record or event, at most. Default 4 MiB.
-    pub max_body: NonZeroUsize,
+    #[serde(deserialize_with = "positive")]
+    pub max_body: usize,
     /// How long a new connection may take. Default 5 s.
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
@@ -58,7 +63,8 @@ pub struct StoreConfig {
     #[serde(with = "duration")]
     pub keepalive_interval: Duration,
     /// Probes without an answer that end the connection. Default 3.
-    pub keepalive_retries: NonZeroU32,
+    #[serde(deserialize_with = "positive")]
+    pub keepalive_retries: u32,
     /// How often a replica polls for commits of others, besides notifications. Default 200 ms.
     #[serde(with = "duration")]
     pub poll: Duration,
@@ -75,18 +81,18 @@ pub struct StoreConfig {
     pub accept_unauthenticated: bool,
 }
 
-impl Default for StoreConfig {
+impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             url: None,
             password_file: None,
             migrate: true,
-            readers: at_least_one(4),
-            read_queue: at_least_one(1024),
-            write_queue: at_least_one(1024),
-            group: at_least_one(256),
-            group_bytes: at_least_one(8 << 20),
-            max_body: at_least_one(4 << 20),
+            readers: 4,
+            read_queue: 1024,
+            write_queue: 1024,
+            group: 256,
+            group_bytes: 8 << 20,
+            max_body: 4 << 20,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(5),
@@ -95,7 +101,7 @@ impl Default for StoreConfig {
             retry_for: Duration::from_secs(10),
             keepalive_idle: Duration::from_secs(10),
             keepalive_interval: Duration::from_secs(5),
-            keepalive_retries: NonZeroU32::MIN.saturating_add(2),
+            keepalive_retries: 3,
             poll: Duration::from_millis(200),
             poke: Duration::from_millis(20),
             upgrade_window: Duration::from_secs(24 * 3600),
@@ -141,24 +147,18 @@ impl<'de> Deserialize<'de> for StoreUrl {
     }
 }
 
-impl Serialize for StoreUrl {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str("postgres://(hidden)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_address_is_taken_but_never_shown() {
-        let config: StoreConfig =
+        let config: StoreOptions =
             toml::from_str("url = 'postgres://u:hunter2@h/d'\nmigrate = false\npoll = '1s'").unwrap();
         assert_eq!(config.url.as_ref().unwrap().reveal(), "postgres://u:hunter2@h/d");
-        assert_eq!((config.migrate, config.poll, config.group.get()), (false, Duration::from_secs(1), 256));
+        assert_eq!((config.migrate, config.poll, config.group), (false, Duration::from_secs(1), 256));
         assert!(!format!("{config:?}").contains("hunter2"));
-        let other = toml::from_str::<StoreConfig>("url = 'mysql://u:hunter2@h/d'").unwrap_err().message().to_owned();
+        let other = toml::from_str::<StoreOptions>("url = 'mysql://u:hunter2@h/d'").unwrap_err().message().to_owned();
         assert!(other.contains("looks like postgres://"), "{other}");
     }
 }
