@@ -36,7 +36,8 @@ fn for_development(base: &str, port: u16, ca: &str, data: &str) -> String {
          curl:     curl --cacert {ca} -H 'Authorization: Bearer dev' -H 'Content-Type: application/json' '{base}/certificates/web/create?api-version=7.4' -d '{{\"policy\":{{\"x509_props\":{{\"subject\":\"CN=web.example\",\"sans\":{{\"dns_names\":[\"web.example\"]}}}},\"issuer\":{{\"name\":\"Self\"}}}}}}'\n\
          grpcurl:  grpcurl -cacert {ca} -d '{{\"certificate_name\":\"web\"}}' localhost:{port} certmint.v1.CertificateService/GetPending\n\
          certmint: certmint --server {base} --ca {ca} watch\n\
-         programs: {vault} (or add it to the hosts file), IDENTITY_ENDPOINT={vault}/identity/token IDENTITY_HEADER=dev\n\n",
+         vault:    {vault} for programs built on Key Vault, with IDENTITY_ENDPOINT={vault}/identity/token IDENTITY_HEADER=dev\n\
+        \x20         where that host does not resolve, add it to the hosts file; Go and Python also take https://127.0.0.1:{port}\n\n",
         version = env!("CARGO_PKG_VERSION"),
         // Clients of Key Vault want a host with a name before the base domain.
         vault = base.replacen("https://", "https://default.", 1),

@@ -1,5 +1,6 @@
 //! `certmint merge`.
 
+use super::alternative_names;
 use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
@@ -54,6 +55,9 @@ pub(super) async fn run(session: &Session, output: Output, mut request: MergeCer
     // After a merge that had its effect a second one would be refused.
     let rpc = session.call(Repeat::Never, request, Certificates::merge_certificate);
     let certificate = rpc.await?.certificate.ok_or_else(|| Failure::incomplete_answer("certificate"))?;
+    if let Some(note) = alternative_names::missing(&certificate) {
+        output.note(&note);
+    }
     output.result(|| json!({ "certificate": json::message(&certificate) }), || text::certificate(&certificate))?;
     Ok(Exit::Done)
 }

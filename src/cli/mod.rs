@@ -1,5 +1,6 @@
 //! The command line: the client commands, which speak gRPC to a server, and the arguments of `serve`.
 
+mod alternative_names;
 mod backup;
 mod ca;
 mod certificates;

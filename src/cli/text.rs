@@ -2,6 +2,7 @@
 
 pub(super) mod manage;
 
+use super::alternative_names;
 use super::json::{self, pending_status};
 use crate::proto::v1::{
     Certificate, Issuer, IssuerHealth, IssuerItem, OperationError, PendingEvent, PendingOperation, PendingStatus,
@@ -100,21 +101,24 @@ pub(super) fn certificate(certificate: &Certificate) -> String {
             lines.add("subject", &tbs.subject().to_string());
             lines.add("issued by", &tbs.issuer().to_string());
             lines.add("serial", &tbs.serial_number().to_string());
+            lines.add("names", &alternative_names::of(&x509).join(", "));
         }
         Err(_) => {
-            let subject = certificate.policy.as_ref().and_then(|it| it.x509_properties.as_ref());
-            lines.add("subject", subject.map_or("", |it| it.subject.as_str()));
+            // Not issued yet: what is asked for.
+            let x509 = certificate.policy.as_ref().and_then(|it| it.x509_properties.as_ref());
+            lines.add("subject", x509.map_or("", |it| it.subject.as_str()));
+            lines.add("names", &x509.map(names).unwrap_or_default());
         }
     }
-    let x509 = certificate.policy.as_ref().and_then(|it| it.x509_properties.as_ref());
-    lines.add("names", &x509.map(names).unwrap_or_default());
     if let Some(attributes) = &certificate.attributes {
         lines.add("not before", &time(attributes.not_before.as_ref()));
         lines.add("not after", &time(attributes.expires.as_ref()));
     }
     lines.add("thumbprint", &hex(&certificate.thumbprint));
-    if !certificate.chain.is_empty() {
-        lines.add("chain", &format!("{} certificates above it", certificate.chain.len()));
+    match certificate.chain.len() {
+        0 => {}
+        1 => lines.add("chain", "1 certificate above it"),
+        count => lines.add("chain", &format!("{count} certificates above it")),
     }
     let mut tags: Vec<String> = certificate.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
     tags.sort();
@@ -156,7 +160,8 @@ pub(super) fn issuer(issuer: &Issuer) -> String {
         lines.add("updated", &time(attributes.updated.as_ref()));
     }
     if !issuer.ca_certificates.is_empty() {
-        let how = format!("{}; print them: certmint ca export --issuer NAME", issuer.ca_certificates.len());
+        let (count, name) = (issuer.ca_certificates.len(), &issuer.issuer_name);
+        let how = format!("{count}; print them: certmint ca export --issuer {name}");
         lines.add("CA certificates", &how);
     }
     lines.add("vault", &issuer.vault_name);
@@ -226,12 +231,7 @@ pub(super) fn status_of(operation: &PendingOperation) -> String {
 
 fn names(x509: &X509Properties) -> String {
     let Some(names) = &x509.subject_alternative_names else { return String::new() };
-    [&names.dns_names, &names.ip_addresses, &names.emails, &names.uris, &names.upns]
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    alternative_names::wanted(names).cloned().collect::<Vec<_>>().join(", ")
 }
 
 fn time(time: Option<&prost_types::Timestamp>) -> String {

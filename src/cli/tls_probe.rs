@@ -1,5 +1,6 @@
 //! Probes the TLS certificate of a server: its names and expiry.
 
+use super::alternative_names;
 use super::trust::Trust;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
@@ -9,7 +10,6 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use x509_cert::der::Decode;
-use x509_cert::ext::pkix::{SubjectAltName, name::GeneralName};
 
 /// The certificate that a server showed and that was found to be right.
 pub(super) struct Shown {
@@ -51,21 +51,6 @@ fn shown(leaf: &CertificateDer<'_>) -> Shown {
         return Shown { names: Vec::new(), ends: None };
     };
     let tbs = certificate.tbs_certificate();
-    let names = match tbs.get_extension::<SubjectAltName>() {
-        Ok(Some((_critical, names))) => names.0.iter().filter_map(name).collect(),
-        _ => Vec::new(),
-    };
+    let names = alternative_names::of(&certificate);
     Shown { names, ends: Some(tbs.validity().not_after.to_unix_duration().as_secs()) }
-}
-
-fn name(name: &GeneralName) -> Option<String> {
-    match name {
-        GeneralName::DnsName(name) => Some(name.to_string()),
-        GeneralName::IpAddress(bytes) => {
-            let bytes = bytes.as_bytes();
-            let v4 = <[u8; 4]>::try_from(bytes).map(|it| std::net::IpAddr::from(it).to_string());
-            v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(|it| std::net::IpAddr::from(it).to_string())).ok()
-        }
-        _ => None,
-    }
 }

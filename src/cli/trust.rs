@@ -76,6 +76,12 @@ pub(super) fn advice(error: &(dyn Error + 'static)) -> Option<String> {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "the server's certificate is for other names: use one of them in --server".to_owned(),
         TlsError::InvalidMessage(_) => "is there a TLS server on this port?".to_owned(),
+        // rustls hands out the words of webpki in no other way.
+        TlsError::InvalidCertificate(CertificateError::Other(other)) if other.to_string() == "CaUsedAsEndEntity" => {
+            "the server's certificate is that of a CA, which clients refuse: make one with basicConstraints CA:FALSE \
+             (openssl req -x509: -addext basicConstraints=critical,CA:FALSE)"
+                .to_owned()
+        }
         _ => "check --server and --ca, or run `certmint doctor`".to_owned(),
     })
 }
@@ -94,4 +100,41 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
         };
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+    use rustls::RootCertStore;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::{ServerName, UnixTime};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// What rustls says of this certificate under itself as the only root.
+    fn refusal(is_ca: IsCa) -> TlsError {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.der().clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let (host, now) = (ServerName::try_from("elsewhere").unwrap(), Duration::from_secs(1_800_000_000));
+        verifier
+            .verify_server_cert(certificate.der(), &[], &host, &[], UnixTime::since_unix_epoch(now))
+            .map(|_| ())
+            .unwrap_err()
+    }
+
+    #[test]
+    fn a_ca_in_the_place_of_a_server_is_called_so() {
+        let said = advice(&refusal(IsCa::Ca(BasicConstraints::Unconstrained))).unwrap();
+        assert!(said.contains("CA:FALSE"), "{said}");
+        let said = advice(&refusal(IsCa::ExplicitNoCa)).unwrap();
+        assert!(said.contains("for other names"), "{said}");
+    }
 }

@@ -13,15 +13,18 @@ from server import BINARY, Server
 class Guarded(Server):
     tokens = {"good": "a-token-of-the-test", "bad": "another-one"}
 
-    def __init__(self, folder, more=""):
+    def __init__(self, folder, more="", base_domain="localhost", port=None):
         super().__init__(folder)
-        key, certificate = self_signed()
+        self.port = port or self.port
+        self.url = f"https://localhost:{self.port}"
+        key, certificate = self_signed(*dict.fromkeys(["localhost", base_domain, f"*.{base_domain}"]))
         self.file("ca.pem", certificate)
         self.file("key.pem", key)
         self.file("tokens", f"example {hashlib.sha256(self.tokens['good'].encode()).hexdigest()}\n".encode())
         settings = f"""
             data_dir = "{folder}/data"
             listen = "127.0.0.1:{self.port}"
+            base_domain = "{base_domain}"
             [admin]
             listen = "off"
             [tls]
@@ -44,10 +47,10 @@ class Guarded(Server):
         path.write_bytes(content)
 
 
-def self_signed():
-    """A key and a certificate for localhost that is its own root, in PEM."""
+def self_signed(*names):
+    """A key and a certificate for these host names that is its own root, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = datetime.datetime.now(datetime.timezone.utc)
     certificate = (
         x509.CertificateBuilder()
@@ -57,7 +60,7 @@ def self_signed():
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(minutes=5))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM

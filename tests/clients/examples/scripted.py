@@ -23,7 +23,7 @@ class Scripted:
         from certmint.v1 import certificate_service_pb2_grpc as service
 
         self.port, self.ca, self.tokens = free_port(), str(folder / "ca.pem"), []
-        key, certificate = self_signed()
+        key, certificate = self_signed("localhost")
         (folder / "ca.pem").write_bytes(certificate)
         script = self
 
