@@ -5,6 +5,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{AcmeSettings, Config};
 use crate::issuer::Issuers;
 use crate::issuer::acme::{Acme, Lookup, PRESETS, Responder, Tools};
+use crate::issuer::atlas::Atlas;
 use crate::issuer::digicert::DigiCert;
 use crate::issuer::globalsign::GlobalSign;
 use crate::issuer::local_ca::LocalCa;
@@ -40,7 +41,8 @@ pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> 
     }
     let acme = Arc::new(Acme::new(PRESETS[0], tools.clone()));
     issuers = issuers.with_provider(Arc::new(DigiCert::new(tools.clone(), acme)));
-    issuers = issuers.with_provider(Arc::new(GlobalSign::new(tools)));
+    issuers = issuers.with_provider(Arc::new(GlobalSign::new(tools.clone())));
+    issuers = issuers.with_provider(Arc::new(Atlas::new(tools)));
     if config.dev {
         issuers = issuers.with_provider(Arc::new(TestIssuer::new(self_signed)));
     }

@@ -13,7 +13,8 @@ pub async fn plugin_test(test: PluginTest) -> ExitCode {
     let PluginTest { address, tls, issuer, subject, names, timeout, patience, output } = test;
     let mut verdicts = Verdicts::new(output);
     let (ca, certificate, key) = tls.map_or((None, None, None), |(ca, chain, key)| (Some(ca), Some(chain), Some(key)));
-    let options = PluginOptions { name: "plugin-test".to_owned(), address, ca, certificate, key, timeout };
+    // Its name stands in messages: "The plug-in under test answered".
+    let options = PluginOptions { name: "under test".to_owned(), address, ca, certificate, key, timeout };
     let secret = |text: String| Zeroizing::new(text);
     let credentials = issuer.credentials.unwrap_or_default();
     let given = |text: String| Some(text).filter(|text| !text.is_empty());

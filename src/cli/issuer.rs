@@ -23,7 +23,7 @@ pub enum IssuerCommand {
         #[arg(required_unless_present = "help")]
         name: Option<String>,
         /// `LocalCA` (or `OneCertV2-PrivateCA`), a certificate authority built into the server; `ACME`, or a preset of
-        /// it such as `LetsEncrypt`; `DigiCert`; `GlobalSign`; a plug-in; or `Test`, where the server allows it
+        /// it such as `LetsEncrypt`; `DigiCert`; `GlobalSign`, `GlobalSignAtlas`; a plug-in; or `Test`, where the server allows it
         /// (`issuer providers` lists them)
         #[arg(long, required_unless_present = "help")]
         provider: Option<String>,

@@ -79,7 +79,7 @@ fn find<'a>(providers: &'a [IssuerProvider], name: &str) -> Result<&'a IssuerPro
 }
 
 fn describe(provider: &IssuerProvider) -> String {
-    let IssuerProvider { name, summary, fields, options } = provider;
+    let IssuerProvider { name, summary, fields, options, undescribed } = provider;
     let mut text = format!("{name}: {summary}\n");
     for field in fields {
         let argument = match field.name.as_str() {
@@ -96,7 +96,9 @@ fn describe(provider: &IssuerProvider) -> String {
         };
         line(&mut text, &argument, option);
     }
-    if fields.is_empty() && options.is_empty() {
+    if *undescribed {
+        text.push_str("  Its options are not known yet: ask again when the plug-in runs.\n");
+    } else if fields.is_empty() && options.is_empty() {
         text.push_str("  It has no options.\n");
     }
     text.push('\n');
@@ -160,6 +162,7 @@ mod tests {
             summary: "Any CA.".into(),
             fields: vec![option("password", IssuerOptionKind::Secret)],
             options: vec![challenge, secret, option("profiles", IssuerOptionKind::Map)],
+            undescribed: false,
         };
         assert_eq!(
             describe(&provider),
@@ -167,6 +170,10 @@ mod tests {
              is. [default: a]\n  --secret-option key=FILE\n          What it is. [required]\n  --option \
              profiles.KEY=VALUE\n          What it is.\n\n"
         );
+        let bare = IssuerProvider { name: "Corp".into(), summary: "A CA.".into(), ..IssuerProvider::default() };
+        assert_eq!(describe(&bare), "Corp: A CA.\n  It has no options.\n\n");
+        let unknown = describe(&IssuerProvider { undescribed: true, ..bare });
+        assert!(unknown.contains("not known yet") && !unknown.contains("no options"), "{unknown}");
         assert!(find(&[provider], "acne").unwrap_err().message.contains("use one of ACME"));
     }
 

@@ -3,6 +3,7 @@
 
 pub mod acme;
 mod answers;
+pub mod atlas;
 pub mod digicert;
 pub mod dns;
 pub mod globalsign;
@@ -17,8 +18,9 @@ pub mod test;
 
 use crate::domain::issuer::{LOCAL_CA, is_local_ca};
 use crate::domain::policy::KeyType;
-use crate::domain::{self, Reason};
+use crate::domain::{self, Reason, RequestId};
 use crate::keys::{Caller, Keys, Work};
+use crate::outbound;
 use provider::{Progress, Provider};
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,6 +117,11 @@ impl Issuers {
     pub fn providers(&self) -> Vec<&'static str> {
         self.providers.iter().map(|(name, _)| *name).collect()
     }
+}
+
+/// Runs a call whose requests to other services carry the request id as the id of their trace.
+pub async fn in_trace_of<F: Future>(request_id: RequestId, call: F) -> F::Output {
+    outbound::traced(request_id.as_u128().to_be_bytes(), call).await
 }
 
 /// The provider by its own name where it has several.

@@ -114,12 +114,21 @@ pub struct Progress {
     pub withdraw: Vec<ChallengeKey>,
     /// What a person has to do before the order can continue; replaces earlier actions.
     pub actions: Vec<Action>,
+    /// Whether the CA was called: only then does the step say that it can be reached.
+    pub asked: bool,
 }
 
 impl Progress {
     /// A step that changes nothing else.
     pub fn new(step: Step) -> Self {
-        Self { step, state: None, publish: Vec::new(), withdraw: Vec::new(), actions: Vec::new() }
+        Self { step, state: None, publish: Vec::new(), withdraw: Vec::new(), actions: Vec::new(), asked: true }
+    }
+
+    /// A step in which the CA was not called.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.asked = false;
+        self
     }
 
     /// The CA's verdict: the order is over.
@@ -132,8 +141,18 @@ impl Progress {
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ChallengeKey {
     pub kind: ChallengeKind,
-    /// The token (http-01), or the name of the host in lower case (tls-alpn-01, pki-validation).
+    /// The token (http-01), the name of the host in lower case (tls-alpn-01), or both ([`ChallengeKey::file`]).
     pub name: String,
+}
+
+impl ChallengeKey {
+    /// A file of a host (pki-validation). Orders of the same host have records of their own, which end with each.
+    pub fn file(host: &str, content: &str) -> Self {
+        // A name of bounded length that belongs to the content.
+        let print = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content.as_bytes());
+        let print: String = print.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { kind: ChallengeKind::PkiValidation, name: format!("{}/{print}", host.to_ascii_lowercase()) }
+    }
 }
 
 /// A challenge that a replica answers itself.
@@ -209,6 +228,11 @@ pub trait Provider: Send + Sync + 'static {
     /// Whether issuer objects may have options at all.
     fn takes_options(&self) -> bool {
         !self.schema().options.is_empty()
+    }
+
+    /// Whether its schema is known: a plug-in has to be reached first.
+    fn is_described(&self) -> bool {
+        true
     }
 
     /// Checks the options and makes the first state, or the next one of an issuer object that is

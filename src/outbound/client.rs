@@ -3,7 +3,9 @@
 use super::connect::Connector;
 use super::error::{causes, ours};
 use super::redirect::redirected;
-use super::{Clients, Error, ErrorKind, Exchange, Proxy, Request, Response, redacted, roots};
+use super::{
+    Buckets, Clients, Error, ErrorKind, Exchange, Identity, Proxy, Request, Response, redacted, roots, traceparent,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header;
@@ -44,6 +46,10 @@ pub struct ClientOptions {
     pub native_roots: bool,
     /// Whether `http` is allowed beside `https`.
     pub plain_http: bool,
+    /// What the client shows of itself.
+    pub identity: Option<Identity>,
+    /// The limits of all credentials: one set for the process.
+    pub buckets: Arc<Buckets>,
 }
 
 impl Default for ClientOptions {
@@ -55,9 +61,14 @@ impl Default for ClientOptions {
             extra_roots: None,
             native_roots: true,
             plain_http: false,
+            identity: None,
+            buckets: Arc::default(),
         }
     }
 }
+
+/// How long a request waits for its turn: a call to a CA is cut off later.
+const TURN: Duration = Duration::from_secs(20);
 
 /// Sends requests over a pool of connections. Cheap to clone; one for each set of roots is enough.
 #[derive(Clone)]
@@ -65,14 +76,16 @@ pub struct Client {
     http: legacy::Client<Connector, Full<Bytes>>,
     timeouts: Timeouts,
     max_body: usize,
+    buckets: Arc<Buckets>,
 }
 
 impl Client {
     /// # Errors
-    /// Roots that cannot be read.
+    /// Roots or a certificate of the client that cannot be used.
     pub fn new(options: ClientOptions) -> Result<Self, Error> {
-        let ClientOptions { timeouts, max_body, proxy, extra_roots, native_roots, plain_http } = options;
-        let tls = roots::tls(extra_roots.as_deref(), native_roots)?;
+        let ClientOptions { timeouts, max_body, proxy, extra_roots, native_roots, plain_http, identity, buckets } =
+            options;
+        let tls = roots::tls(extra_roots.as_deref(), native_roots, identity.as_ref())?;
         let connector = Connector { tls, proxy, timeout: timeouts.connect, plain: plain_http };
         let http = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -80,12 +93,15 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(60))
             .pool_max_idle_per_host(16)
             .build(connector);
-        Ok(Self { http, timeouts, max_body })
+        Ok(Self { http, timeouts, max_body, buckets })
     }
 
     async fn send(&self, request: &Request) -> Result<Response, Error> {
         let place = redacted(&request.url);
-        let Request { method, url, headers, body, redirects: _, max_body } = request;
+        let Request { method, url, headers, body, redirects: _, max_body, quota } = request;
+        if let Some(quota) = quota {
+            self.buckets.wait(quota, TURN).await.map_err(|wait| Error::limited(&place, wait))?;
+        }
         let mut outgoing = http::Request::new(Full::new(body.clone()));
         *outgoing.method_mut() = method.clone();
         *outgoing.uri_mut() =
@@ -93,6 +109,9 @@ impl Client {
         *outgoing.headers_mut() = headers.clone();
         let agent = header::HeaderValue::from_static(concat!("certmint/", env!("CARGO_PKG_VERSION")));
         outgoing.headers_mut().entry(header::USER_AGENT).or_insert(agent);
+        if let Some(trace) = traceparent().and_then(|trace| header::HeaderValue::from_str(&trace).ok()) {
+            outgoing.headers_mut().insert("traceparent", trace);
+        }
 
         let timed_out = |part: &str, bound: Duration| {
             let seconds = bound.as_secs_f32();
@@ -140,12 +159,23 @@ impl Exchange for Client {
     }
 }
 
-impl Clients for ClientOptions {
-    fn client(&self, extra_roots: Option<&str>) -> Result<Arc<dyn Exchange>, Error> {
+impl ClientOptions {
+    fn with_roots(&self, extra_roots: Option<&str>) -> Self {
         let extra_roots = match (self.extra_roots.as_deref(), extra_roots) {
             (Some(all), Some(extra)) => Some(format!("{all}\n{extra}")),
             (all, extra) => all.or(extra).map(str::to_owned),
         };
-        Ok(Arc::new(Client::new(Self { extra_roots, ..self.clone() })?))
+        Self { extra_roots, ..self.clone() }
+    }
+}
+
+impl Clients for ClientOptions {
+    fn client(&self, extra_roots: Option<&str>) -> Result<Arc<dyn Exchange>, Error> {
+        Ok(Arc::new(Client::new(self.with_roots(extra_roots))?))
+    }
+
+    fn client_with(&self, extra_roots: Option<&str>, identity: &Identity) -> Result<Arc<dyn Exchange>, Error> {
+        let options = Self { identity: Some(identity.clone()), ..self.with_roots(extra_roots) };
+        Ok(Arc::new(Client::new(options)?))
     }
 }

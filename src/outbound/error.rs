@@ -1,6 +1,7 @@
 //! Why no response was received, without secrets.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What went wrong on the way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,6 +22,8 @@ pub enum ErrorKind {
     TooLarge,
     /// More redirects than asked for, or one that is not followed.
     Redirect,
+    /// Not sent: the requests of its credential would be more than are allowed ([`Error::wait`]).
+    Limited,
 }
 
 /// No answer. The text names the host and the cause, and never a header, a query or a body.
@@ -28,18 +31,35 @@ pub enum ErrorKind {
 pub struct Error {
     pub kind: ErrorKind,
     message: String,
+    wait: Option<Duration>,
 }
 
 impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), wait: None }
+    }
+
+    /// A request that was not sent, and comes to its turn after this time.
+    pub(super) fn limited(place: &str, wait: Duration) -> Self {
+        let message = format!("The limit of requests to {place} is reached; the next ones follow.");
+        Self { kind: ErrorKind::Limited, message, wait: Some(wait) }
+    }
+
+    /// How long until the request may be sent, where it was held back.
+    pub fn wait(&self) -> Option<Duration> {
+        self.wait
+    }
+
+    /// Whether the server cannot have got the request.
+    pub fn was_not_sent(&self) -> bool {
+        matches!(self.kind, ErrorKind::Request | ErrorKind::Settings | ErrorKind::Connect | ErrorKind::Limited)
     }
 
     /// Whether waiting can cure it. A certificate that is not trusted, or unusable settings, need
     /// a person.
     pub fn is_retryable(&self) -> bool {
         match self.kind {
-            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Protocol => true,
+            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Protocol | ErrorKind::Limited => true,
             ErrorKind::Request | ErrorKind::Settings | ErrorKind::Tls | ErrorKind::TooLarge | ErrorKind::Redirect => {
                 false
             }

@@ -6,22 +6,27 @@ mod client;
 mod connect;
 pub mod dns;
 mod error;
+mod identity;
 mod limit;
 mod proxy;
 mod redirect;
 mod retry;
 mod roots;
+mod trace;
 
 pub use client::{Client, ClientOptions, Timeouts};
 pub use error::{Error, ErrorKind};
-pub use limit::{Bucket, Buckets, Rate};
+pub use identity::Identity;
+pub use limit::{Bucket, Buckets, Quota, Rate, credential_name};
 pub use proxy::Proxy;
 pub use retry::{Class, classify, retry_after};
+pub use trace::{traced, traceparent};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::fmt;
+use std::sync::Arc;
 
 /// One request. Its `Debug` shows the method and the address without query; headers and body may
 /// hold secrets.
@@ -37,11 +42,14 @@ pub struct Request {
     pub redirects: u8,
     /// A larger or smaller bound for the body of this answer, in bytes.
     pub max_body: Option<usize>,
+    /// The limit that it counts against, where there is one.
+    pub quota: Option<Quota>,
 }
 
 impl Request {
     pub fn new(method: Method, url: impl Into<String>) -> Self {
-        Self { method, url: url.into(), headers: HeaderMap::new(), body: Bytes::new(), redirects: 0, max_body: None }
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        Self { method, url: url.into(), headers, body, redirects: 0, max_body: None, quota: None }
     }
 
     pub fn get(url: impl Into<String>) -> Self {
@@ -77,15 +85,10 @@ impl Request {
         Ok(self)
     }
 
-    /// Passes the caller's trace on (W3C Trace Context). A text that is no `traceparent` is left out.
+    /// Counts it against the limit of a credential.
     #[must_use]
-    pub fn traceparent(mut self, traceparent: Option<&str>) -> Self {
-        let valid = |text: &&str| {
-            text.len() == 55 && text.bytes().all(|byte| byte == b'-' || matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        if let Some(value) = traceparent.filter(valid).and_then(|text| HeaderValue::from_str(text).ok()) {
-            self.headers.insert("traceparent", value);
-        }
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quota = Some(quota);
         self
     }
 }
@@ -137,7 +140,13 @@ pub trait Clients: Send + Sync + 'static {
     ///
     /// # Errors
     /// Certificates that cannot be read.
-    fn client(&self, extra_roots: Option<&str>) -> Result<std::sync::Arc<dyn Exchange>, Error>;
+    fn client(&self, extra_roots: Option<&str>) -> Result<Arc<dyn Exchange>, Error>;
+
+    /// As [`Clients::client`], with a certificate that it shows.
+    ///
+    /// # Errors
+    /// Certificates or a key that cannot be read, or do not belong together.
+    fn client_with(&self, extra_roots: Option<&str>, identity: &Identity) -> Result<Arc<dyn Exchange>, Error>;
 }
 
 /// An address without user, query and fragment, fit for logs and errors.
@@ -166,12 +175,5 @@ mod tests {
         assert!(request.headers["x-api-key"].is_sensitive());
         let error = Request::get("https://ca.example").secret_header("x-api-key", "geheim\n").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("geheim"), "{error:?}");
-    }
-
-    #[test]
-    fn a_trace_is_passed_on_only_if_it_is_one() {
-        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        assert_eq!(Request::get("https://x").traceparent(Some(good)).headers["traceparent"], good);
-        assert!(Request::get("https://x").traceparent(Some("00-evil\r\n")).headers.is_empty());
     }
 }

@@ -1,12 +1,17 @@
 //! Roots that outgoing connections trust: the system's, and additional ones per use.
 
+use super::identity::{Identity, unusable};
 use super::{Error, ErrorKind};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 
-/// A TLS configuration that offers HTTP/2 and HTTP/1.1.
-pub(super) fn tls(extra_roots: Option<&str>, native: bool) -> Result<Arc<ClientConfig>, Error> {
+/// A TLS configuration that offers HTTP/2 and HTTP/1.1, and shows the client's certificate where there is one.
+pub(super) fn tls(
+    extra_roots: Option<&str>,
+    native: bool,
+    identity: Option<&Identity>,
+) -> Result<Arc<ClientConfig>, Error> {
     let mut roots = RootCertStore::empty();
     if native {
         // Files that cannot be read are the system's matter: a connection then says whom it does not trust.
@@ -24,11 +29,19 @@ pub(super) fn tls(extra_roots: Option<&str>, native: bool) -> Result<Arc<ClientC
         }
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::new(ErrorKind::Settings, error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = identity.parse()?;
+            let config = builder.with_client_auth_cert(chain, key);
+            config
+                .map_err(|_| unusable("its key is not that of the certificate, or of a kind that TLS does not take"))?
+        }
+    };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -48,7 +61,7 @@ mod tests {
             ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "damaged"),
             ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "not a CA certificate"),
         ] {
-            let error = tls(Some(pem), false).unwrap_err();
+            let error = tls(Some(pem), false, None).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Settings);
             assert!(error.to_string().contains(reason), "{error}");
         }

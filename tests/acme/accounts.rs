@@ -2,8 +2,12 @@
 
 use crate::peers::{Pebble, PebbleOptions};
 use crate::play::{Play, input, order};
+use certmint::clock::{Clock, ManualClock, SystemClock};
 use certmint::issuer::IssuerError;
-use certmint::issuer::provider::{AccountCommand, Health, Provider};
+use certmint::issuer::acme::{Acme, PRESETS, Tools};
+use certmint::issuer::provider::{AccountCommand, Health, IssuerInput, Provider};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const KID: &str = "kid-1";
@@ -90,4 +94,33 @@ async fn a_deactivated_account_is_the_operators_fault() {
     assert!(matches!(play.engine().check(&play.state).await, Health::Bad(_)));
     let error = play.engine().advance(&order(&["a.example.com"]), &play.state, &play.checkpoint).await.unwrap_err();
     assert!(matches!(error, IssuerError::Misconfigured { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_account_that_was_never_registered_has_no_end() {
+    let pebble = Pebble::start(PebbleOptions::default()).await;
+    let play = Play::new(&input(&pebble, &[])).await;
+    let error = play.engine().command(AccountCommand::Deactivate, &play.state).await.unwrap_err();
+    assert!(matches!(error, IssuerError::Misconfigured { .. }) && error.to_string().contains("no account"), "{error}");
+    assert_eq!(play.requests(), 0, "the CA is not asked");
+}
+
+#[tokio::test]
+async fn a_ca_that_wants_an_external_account_is_told_before_the_first_order() {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(SystemClock.now()));
+    for preset in PRESETS {
+        let clients = Arc::new(Pebble::client_options());
+        let hooks = Arc::new(BTreeMap::new());
+        let tools = Tools { clients, hooks, clock: clock.clone(), http_01: true, tls_alpn_01: true };
+        let engine = Acme::new(*preset, tools);
+        let mut input = IssuerInput::default();
+        let options = [("directory", "https://ca.example/dir"), ("agree_to_terms", "true")];
+        input.options.extend(options.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let warnings = engine.warnings(&engine.configure(&input, None).await.unwrap());
+        let wanted = preset.summary.contains("needs eab_kid");
+        assert_eq!(warnings.iter().any(|text| text.contains("eab_kid")), wanted, "{}: {warnings:?}", preset.provider);
+        input.options.insert("eab_kid".into(), "kid".into());
+        input.secrets.insert("eab_hmac".into(), "c2VjcmV0".to_owned().into());
+        assert!(engine.warnings(&engine.configure(&input, None).await.unwrap()).is_empty());
+    }
 }

@@ -11,7 +11,7 @@ use certmint::issuer::provider::{Action, ChallengeKey, ChallengeKind, IssuerInpu
 use certmint::issuer::{Checkpoint, IssuerError, Step};
 use certmint::keys::chain::check_issued;
 use certmint::keys::{KeyPair, request};
-use certmint::outbound::{ClientOptions, Clients, Error, Exchange, Request, Response};
+use certmint::outbound::{ClientOptions, Clients, Error, Exchange, Identity, Request, Response};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -64,6 +64,11 @@ struct WiredClients {
 impl Clients for WiredClients {
     fn client(&self, extra_roots: Option<&str>) -> Result<Arc<dyn Exchange>, Error> {
         let inner = self.options.client(extra_roots)?;
+        Ok(Arc::new(Wired { inner, wire: Arc::clone(&self.wire) }))
+    }
+
+    fn client_with(&self, extra_roots: Option<&str>, identity: &Identity) -> Result<Arc<dyn Exchange>, Error> {
+        let inner = self.options.client_with(extra_roots, identity)?;
         Ok(Arc::new(Wired { inner, wire: Arc::clone(&self.wire) }))
     }
 }
@@ -165,7 +170,7 @@ impl Play {
 
     /// One batch.
     pub(crate) fn commit(&mut self, progress: Progress) -> Step {
-        let Progress { step, state, publish, withdraw, actions } = progress;
+        let Progress { step, state, publish, withdraw, actions, asked: _ } = progress;
         if let Some(state) = state {
             self.state = state;
         }

@@ -4,6 +4,9 @@
 mod cancel;
 mod conformance;
 mod crashes;
+#[expect(dead_code, reason = "GlobalSign Atlas also looks at the certificate of its client")]
+#[path = "../support/https.rs"]
+mod https;
 mod mock;
 mod mode_acme;
 mod orders;
@@ -14,6 +17,7 @@ mod play;
 mod renewal;
 mod routes;
 mod service;
+#[expect(dead_code, reason = "GlobalSign Atlas also needs the certificates above a leaf")]
 mod signer;
 #[path = "../support/conformance.rs"]
 mod suite;

@@ -1,21 +1,16 @@
 //! A CertCentral of our own on loopback: what it knows, and its faults as switches. The bodies are those
 //! of the documentation pages that docs/issuers/digicert.md names.
 
+use crate::https::Https;
 use crate::routes;
 use crate::signer::Signer;
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use http::Response;
+use http_body_util::Full;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 pub(crate) const KEY: &str = "0123456789ABCDEF-secret-key";
 
@@ -71,6 +66,8 @@ pub(crate) struct Faults {
     pub(crate) no_approval: bool,
     /// Orders of names wait for a proof that is not there.
     pub(crate) unproved: bool,
+    /// Checks of proofs are refused: code, message.
+    pub(crate) refuse_check: Option<(&'static str, &'static str)>,
     pub(crate) organizations: Option<Value>,
 }
 
@@ -99,23 +96,6 @@ pub(crate) struct Mock {
 
 impl Mock {
     pub(crate) async fn start() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &ca).unwrap();
-        let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], private)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
         let account = Account {
             signer: Signer::new(),
             next: 1000,
@@ -125,32 +105,10 @@ impl Mock {
             calls: Vec::new(),
             external: None,
         };
-        let mock = Self {
-            base_url: format!("https://localhost:{port}/services/v2"),
-            ca_pem: ca.pem(),
-            account: Arc::new(Mutex::new(account)),
-        };
-        let account = Arc::clone(&mock.account);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, account) = (acceptor.clone(), Arc::clone(&account));
-                tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-                        let account = Arc::clone(&account);
-                        async move {
-                            let (head, body) = request.into_parts();
-                            let body = body.collect().await?.to_bytes();
-                            Ok::<_, hyper::Error>(answer(&account, &head, &body))
-                        }
-                    });
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
-            }
-        });
-        mock
+        let account = Arc::new(Mutex::new(account));
+        let known = Arc::clone(&account);
+        let Https { url, ca_pem } = Https::start(None, move |asked| answer(&known, &asked.head, &asked.body)).await;
+        Self { base_url: format!("{url}/services/v2"), ca_pem, account }
     }
 
     pub(crate) fn account(&self) -> MutexGuard<'_, Account> {

@@ -13,7 +13,7 @@ use certmint::issuer::provider::{Action, ChallengeKey, IssuerInput, Order, Progr
 use certmint::issuer::{Checkpoint, IssuerError, Step};
 use certmint::keys::chain::check_issued;
 use certmint::keys::{KeyPair, request};
-use certmint::outbound::{ClientOptions, Clients, Error, ErrorKind, Exchange, Request, Response};
+use certmint::outbound::{ClientOptions, Clients, Error, ErrorKind, Exchange, Identity, Request, Response};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,6 +59,13 @@ struct WiredClients {
 impl Clients for WiredClients {
     fn client(&self, extra_roots: Option<&str>) -> Result<Arc<dyn Exchange>, Error> {
         let options = ClientOptions { native_roots: false, ..ClientOptions::default() };
+        let inner = options.client(extra_roots)?;
+        Ok(Arc::new(Wired { inner, wire: Arc::clone(&self.wire) }))
+    }
+
+    fn client_with(&self, extra_roots: Option<&str>, identity: &Identity) -> Result<Arc<dyn Exchange>, Error> {
+        let options =
+            ClientOptions { native_roots: false, identity: Some(identity.clone()), ..ClientOptions::default() };
         let inner = options.client(extra_roots)?;
         Ok(Arc::new(Wired { inner, wire: Arc::clone(&self.wire) }))
     }
@@ -147,7 +154,7 @@ impl Play {
 
     /// One batch.
     fn commit(&mut self, progress: Progress) -> Step {
-        let Progress { step, state, publish, withdraw, actions } = progress;
+        let Progress { step, state, publish, withdraw, actions, asked: _ } = progress;
         if let Some(state) = state {
             self.state = state;
         }

@@ -83,6 +83,24 @@ async fn a_renewal_with_fewer_names_or_of_another_product_is_an_order() {
     }
 }
 
+/// The same RSA key and policy give the same CSR again: only the request id differs.
+#[tokio::test]
+async fn a_reissue_with_a_csr_that_was_used_before_is_not_taken_for_the_one_before() {
+    let (mock, mut play, mut next) = start(&[]).await;
+    next.policy.key.reuse_key = true;
+    play.issue(&next).await;
+    assert_eq!(mock.only_order().reissues.len(), 1);
+    play.again();
+    let request_id = certmint::domain::RequestId::parse("d76827a18b63421c917da80f28e9913d").unwrap();
+    let last = Order { request_id, ..next };
+    mock.faults(|faults| faults.no_chain = true);
+    play.issue(&last).await;
+    let reissues = mock.only_order().reissues;
+    assert_eq!(reissues.len(), 2);
+    let taken = format!("GET /certificate/{}/download", reissues[1].certificate);
+    assert_eq!(mock.count(&taken), 1, "{:?}", mock.account().calls);
+}
+
 #[tokio::test]
 async fn reissues_can_be_switched_off() {
     let (mock, mut play, next) = start(&[("reissue", "false")]).await;

@@ -263,6 +263,9 @@ fn check_dcv(account: &mut Account, id: &str) -> Reply {
     let Some(order) = find(account, id).cloned() else {
         return refusal(account, 404, "not_found|order", "The order was not found.");
     };
+    if let Some((code, message)) = account.faults.refuse_check {
+        return refusal(account, 400, code, message);
+    }
     if account.faults.unproved {
         let (code, message) = if order.body["dcv_method"] == "http-token" {
             ("file_random_value_not_found", "Could not find the random value at the expected file location.")

@@ -65,6 +65,11 @@ impl Signer {
 }
 
 impl Signer {
+    /// The certificates above a leaf: PEM.
+    pub(crate) fn above(&self) -> Vec<String> {
+        vec![self.issuing.pem(), self.root.pem()]
+    }
+
     /// The chain of a certificate of another key.
     pub(crate) fn other(&self) -> Vec<String> {
         let params = CertificateParams::new(vec!["other.example".to_owned()]).unwrap();

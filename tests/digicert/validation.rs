@@ -4,7 +4,7 @@ use crate::mock::Mock;
 use crate::play::{Play, input, order};
 use certmint::issuer::Step;
 use certmint::issuer::acme::{Hook, HookForm};
-use certmint::issuer::provider::{ActionKind, ChallengeKey, ChallengeKind, Provider};
+use certmint::issuer::provider::{ActionKind, ChallengeKey, Provider};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -49,6 +49,41 @@ async fn a_txt_record_is_written_before_digicert_looks_and_removed_after() {
 }
 
 #[tokio::test]
+async fn a_check_that_is_refused_has_found_nothing() {
+    let mock = start().await;
+    mock.faults(|faults| faults.refuse_check = Some(("invalid_value:dcv_method", "The method was changed.")));
+    let folder = tempfile::tempdir().unwrap();
+    let mut play = Play::with_hooks(&input(&mock, &BY_HOOK), hook(folder.path(), HookForm::Lego)).await;
+    let order = order(&["example.com"]);
+    play.settle(&order).await;
+    assert!(play.said("The method was changed") && !play.said("names are validated"), "{:?}", play.details);
+    let checks = mock.count("PUT /order/certificate/1000/check-dcv");
+    assert!(checks > 1, "it is asked again: {checks}");
+    mock.faults(|faults| (faults.refuse_check, faults.unproved) = (None, false));
+    play.issue(&order).await;
+}
+
+#[tokio::test]
+async fn records_that_are_written_slowly_are_written_over_several_steps() {
+    let mock = start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let hooks = hook(folder.path(), HookForm::Lego);
+    let script = std::fs::read_to_string(&hooks["ours"].program).unwrap();
+    std::fs::write(&hooks["ours"].program, format!("{script}sleep 0.3\n")).unwrap();
+    let mut play = Play::with_hooks(&input(&mock, &BY_HOOK), hooks).await;
+    play.forgetful = true;
+    let names: Vec<String> = (0..10).map(|number| format!("www.n{number}.example")).collect();
+    let order = order(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let begun = std::time::Instant::now();
+    let end = play.until(&order, |play| play.said("invalid_dns_txt")).await;
+    assert!(end.is_none() && begun.elapsed() >= Duration::from_secs(3));
+    assert!(play.said("of 10 TXT records are written"), "in more than one step: {:?}", play.details);
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    let written: std::collections::BTreeSet<&str> = log.lines().collect();
+    assert_eq!((log.lines().count(), written.len()), (10, 10), "each once: {log}");
+}
+
+#[tokio::test]
 async fn a_label_stands_before_the_name_and_a_failure_cleans_up() {
     let mock = start().await;
     let folder = tempfile::tempdir().unwrap();
@@ -83,10 +118,9 @@ async fn a_file_is_published_for_every_name_and_withdrawn_at_the_end() {
     let mut play = Play::new(&input(&mock, &[("dcv_method", "http-token")])).await;
     let order = order(&["example.com", "www.example.com"]);
     play.settle(&order).await;
-    let file = |name: &str| ChallengeKey { kind: ChallengeKind::PkiValidation, name: name.into() };
     let value = format!("random-{}", mock.only_order().id);
-    assert_eq!(play.served.get(&file("example.com")), Some(&value));
-    assert_eq!(play.served.get(&file("www.example.com")), Some(&value));
+    assert_eq!(play.served.get(&ChallengeKey::file("example.com", &value)), Some(&value));
+    assert_eq!(play.served.get(&ChallengeKey::file("www.example.com", &value)), Some(&value));
     assert_eq!(play.actions[1].name, "http://www.example.com/.well-known/pki-validation/fileauth.txt");
     assert!(play.said("file_random_value_not_found"), "{:?}", play.details);
     play.cancelling = true;

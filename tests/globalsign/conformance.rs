@@ -24,11 +24,11 @@ impl Subject for GlobalSign {
     }
 
     fn input(&self) -> IssuerInput {
-        input(&[])
+        input(&self.mock, &[])
     }
 
     fn refused(&self) -> Vec<IssuerInput> {
-        vec![input(&[("base_url", "ftp://x")]), input(&[("prodct.OV-SSL", "x")])]
+        [("base_url", "ftp://x"), ("prodct.OV-SSL", "x")].map(|wrong| input(&self.mock, &[wrong])).into()
     }
 
     fn order(&self) -> Order {
@@ -64,7 +64,7 @@ impl Subject for GlobalSign {
 
 #[tokio::test]
 async fn globalsign_keeps_every_promise() {
-    let mock = Arc::new(Mock::new());
+    let mock = Mock::start().await;
     mock.faults(|faults| faults.first_status = Some("2"));
     let clock = Arc::new(ManualClock::at(SystemClock.now()));
     keeps_every_promise(&GlobalSign { mock, clock }).await;

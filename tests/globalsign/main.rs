@@ -1,7 +1,11 @@
 //! The provider `GlobalSign` against a server that was written from the types of the GCC services; no account at
 //! GlobalSign was used.
 
+mod atlas;
+mod atlas_mock;
 mod conformance;
+#[path = "../support/https.rs"]
+mod https;
 mod mock;
 mod orders;
 mod play;

@@ -1,11 +1,14 @@
-//! The SOAP services of GCC on loopback, over the client's own port: what they know, and their faults as switches.
+//! The SOAP services of GCC on loopback, over HTTPS: what they know, and their faults as switches.
 
+use crate::https::Https;
 use crate::signer::Signer;
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use certmint::outbound::{Error, ErrorKind, Exchange, Request, Response};
-use std::sync::Mutex;
+use bytes::Bytes;
+use certmint::outbound::{ClientOptions, Clients, Error, ErrorKind, Exchange, Identity, Request, Response};
+use http_body_util::Full;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
@@ -15,6 +18,8 @@ pub(crate) const PASSWORD: &str = "gcc<secret>&password";
 pub(crate) struct Order {
     pub(crate) id: String,
     pub(crate) csr: String,
+    /// `SubID`.
+    pub(crate) reference: String,
     /// As `CertificateStatus` says it.
     pub(crate) status: &'static str,
     pub(crate) request: String,
@@ -32,11 +37,19 @@ pub(crate) struct Faults {
     pub(crate) down: u32,
     /// The next so many lists do not have new orders yet.
     pub(crate) lag: u32,
+    /// Lists do not repeat `SubID`.
+    pub(crate) no_reference: bool,
+    /// The orders of a name are not listed.
+    pub(crate) no_name_list: bool,
 }
 
 /// Everything that the server knows; requests of a test are counted, and lose their answer where it is asked for.
 pub(crate) struct Mock {
     signer: Signer,
+    /// Where it is reached, and the CA behind its HTTPS.
+    pub(crate) url: Mutex<(String, String)>,
+    /// The calls, by name.
+    pub(crate) calls: Mutex<Vec<&'static str>>,
     pub(crate) orders: Mutex<Vec<Order>>,
     pub(crate) faults: Mutex<Faults>,
     pub(crate) requests: AtomicUsize,
@@ -48,16 +61,34 @@ pub(crate) struct Mock {
 }
 
 impl Mock {
-    pub(crate) fn new() -> Self {
-        Self {
+    pub(crate) async fn start() -> Arc<Self> {
+        let mock = Arc::new(Self {
             signer: Signer::new(),
+            url: Mutex::default(),
+            calls: Mutex::default(),
             orders: Mutex::default(),
             faults: Mutex::default(),
             requests: AtomicUsize::new(0),
             cut_after: AtomicUsize::new(0),
             cut: Notify::new(),
             lose: AtomicUsize::new(0),
-        }
+        });
+        let known = Arc::clone(&mock);
+        let server = Https::start(None, move |asked| {
+            assert_eq!(asked.head.headers["soapaction"], "\"\"");
+            let body = String::from_utf8(asked.body.to_vec()).unwrap();
+            let (status, text) = known.answer(asked.head.uri.path(), &body);
+            let answer = http::Response::builder().status(status).header("content-type", "text/xml; charset=utf-8");
+            answer.body(Full::new(Bytes::from(text))).unwrap()
+        })
+        .await;
+        *mock.url.lock().unwrap() = (server.url, server.ca_pem);
+        mock
+    }
+
+    /// How often this call was made.
+    pub(crate) fn count(&self, call: &str) -> usize {
+        self.calls.lock().unwrap().iter().filter(|known| **known == call).count()
     }
 
     pub(crate) fn set_status(&self, status: &'static str) {
@@ -93,8 +124,10 @@ impl Mock {
             ("GetMSSLDomains", false),
             ("GetOrderByOrderID", true),
             ("GetOrderByDateRange", true),
+            ("GetCertificateOrders", true),
         ] {
             if body.contains(&format!("<gs:{call}>")) && query == is_query {
+                self.calls.lock().unwrap().push(call);
                 return (200, self.call(call, body));
             }
         }
@@ -126,7 +159,9 @@ impl Mock {
                 let csr = text(body, "CSR").unwrap();
                 let id = format!("CE{:08}", orders.len() + 1);
                 let status = faults.first_status.unwrap_or("4");
-                orders.push(Order { id: id.clone(), chain: self.sign(&csr), csr, status, request: body.to_owned() });
+                let reference = text(body, "SubID").unwrap_or_default();
+                let (chain, request) = (self.sign(&csr), body.to_owned());
+                orders.push(Order { id: id.clone(), reference, chain, csr, status, request });
                 success("Order", &format!("<OrderID>{id}</OrderID><PVOrderDetail/>"))
             }
             "GetOrderByOrderID" => {
@@ -135,6 +170,24 @@ impl Mock {
                     Some(order) => success("Order", &format!("<OrderID>{wanted}</OrderID>{}", detail(order))),
                     None => failure("Order", -9916, "OrderID", "The order was not found"),
                 }
+            }
+            "GetCertificateOrders" if faults.no_name_list => failure("Query", -104, "FQDN", "Not for this account"),
+            "GetCertificateOrders" => {
+                let mut faults = self.faults.lock().unwrap();
+                let wanted = text(body, "FQDN").unwrap();
+                let listed = if faults.lag > 0 { 0 } else { orders.len() };
+                faults.lag = faults.lag.saturating_sub(1);
+                let of_name = orders.iter().take(listed).filter(|order| name_of(&order.csr) == wanted);
+                let line = |order: &Order| {
+                    let reference = if faults.no_reference { "" } else { order.reference.as_str() };
+                    format!(
+                        "<SearchOrderDetail><OrderID>{}</OrderID><OrderStatus>{}</OrderStatus><SubId>{reference}</SubId>\
+                         <FQDN>{wanted}</FQDN></SearchOrderDetail>",
+                        order.id, order.status
+                    )
+                };
+                let list: String = of_name.map(line).collect();
+                success("Query", &format!("<SearchOrderDetails>{list}</SearchOrderDetails>"))
             }
             "GetOrderByDateRange" => {
                 let mut faults = self.faults.lock().unwrap();
@@ -158,13 +211,22 @@ impl Mock {
     }
 
     fn sign(&self, csr: &str) -> Vec<String> {
-        let base64: String = csr.lines().filter(|line| !line.contains("-----")).collect();
-        let der = STANDARD.decode(base64).unwrap();
-        let (_, request) = X509CertificationRequest::from_der(&der).unwrap();
-        let subject = request.certification_request_info.subject.to_string();
-        let name = subject.trim_start_matches("CN=").to_owned();
-        self.signer.sign(&der, &name, std::slice::from_ref(&name), 180)
+        let name = name_of(csr);
+        self.signer.sign(&der(csr), &name, std::slice::from_ref(&name), 180)
     }
+}
+
+fn der(csr: &str) -> Vec<u8> {
+    let base64: String = csr.lines().filter(|line| !line.contains("-----")).collect();
+    STANDARD.decode(base64).unwrap()
+}
+
+/// The common name of a request.
+fn name_of(csr: &str) -> String {
+    let der = der(csr);
+    let (_, request) = X509CertificationRequest::from_der(&der).unwrap();
+    let subject = request.certification_request_info.subject.to_string();
+    subject.trim_start_matches("CN=").to_owned()
 }
 
 fn detail(order: &Order) -> String {
@@ -221,20 +283,39 @@ pub(crate) fn text(body: &str, name: &str) -> Option<String> {
     )
 }
 
+/// The way to the mock, which can lose an answer or cut the power after one.
+struct Line {
+    mock: Arc<Mock>,
+    inner: Arc<dyn Exchange>,
+}
+
 #[async_trait]
-impl Exchange for Mock {
+impl Exchange for Line {
     async fn exchange(&self, request: Request) -> Result<Response, Error> {
-        let body = String::from_utf8(request.body.to_vec()).unwrap();
-        let (status, text) = self.answer(&request.url, &body);
-        let count = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
-        if count == self.cut_after.load(Ordering::SeqCst) {
-            self.cut.notify_one();
+        let answer = self.inner.exchange(request).await;
+        let count = self.mock.requests.fetch_add(1, Ordering::SeqCst) + 1;
+        if count == self.mock.cut_after.load(Ordering::SeqCst) {
+            self.mock.cut.notify_one();
             std::future::pending::<()>().await;
         }
-        if count == self.lose.load(Ordering::SeqCst) {
+        if count == self.mock.lose.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Timeout, "The answer did not come."));
         }
-        let status = http::StatusCode::from_u16(status).unwrap();
-        Ok(Response { status, headers: http::HeaderMap::new(), body: text.into() })
+        answer
+    }
+}
+
+/// Makes real clients over lines that can break.
+pub(crate) struct Lines(pub(crate) Arc<Mock>);
+
+impl Clients for Lines {
+    fn client(&self, extra_roots: Option<&str>) -> Result<Arc<dyn Exchange>, Error> {
+        let options = ClientOptions { native_roots: false, ..ClientOptions::default() };
+        let inner = options.client(extra_roots)?;
+        Ok(Arc::new(Line { mock: Arc::clone(&self.0), inner }))
+    }
+
+    fn client_with(&self, _: Option<&str>, _: &Identity) -> Result<Arc<dyn Exchange>, Error> {
+        Err(Error::new(ErrorKind::Settings, "GCC knows no client certificates."))
     }
 }

@@ -1,6 +1,6 @@
 //! Plays the service: commits what a step says before the next one, and nothing else.
 
-use crate::mock::{Mock, PASSWORD};
+use crate::mock::{Lines, Mock, PASSWORD};
 use certmint::clock::{Clock, ManualClock, SystemClock};
 use certmint::domain::issuer::{Administrator, Organization};
 use certmint::domain::{CertificateName, PolicyInput, RequestId, VaultName, Version};
@@ -9,20 +9,15 @@ use certmint::issuer::globalsign::GlobalSign;
 use certmint::issuer::provider::{IssuerInput, Order, Provider, State};
 use certmint::issuer::{Checkpoint, IssuerError, Step};
 use certmint::keys::{KeyPair, random_id, request};
-use certmint::outbound::{Clients, Error, Exchange};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-struct One(Arc<Mock>);
-
-impl Clients for One {
-    fn client(&self, _: Option<&str>) -> Result<Arc<dyn Exchange>, Error> {
-        Ok(Arc::<Mock>::clone(&self.0))
-    }
-}
-
-pub(crate) fn input(more: &[(&str, &str)]) -> IssuerInput {
+/// The form of Key Vault, and further options.
+pub(crate) fn input(mock: &Mock, more: &[(&str, &str)]) -> IssuerInput {
+    let (url, ca_file) = mock.url.lock().unwrap().clone();
+    let base_url = format!("{url}/kb/ws");
+    let own = [("base_url", base_url.as_str()), ("ca_file", ca_file.as_str())];
     let contact = Administrator {
         first_name: Some("Jane".into()),
         last_name: Some("Doe".into()),
@@ -30,7 +25,7 @@ pub(crate) fn input(more: &[(&str, &str)]) -> IssuerInput {
         phone: Some("555 0100".into()),
     };
     IssuerInput {
-        options: more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        options: own.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         account_id: Some("PAR12345_ops".into()),
         password: Some(PASSWORD.to_owned().into()),
         organization: Some(Organization { administrators: vec![contact], ..Organization::default() }),
@@ -40,7 +35,7 @@ pub(crate) fn input(more: &[(&str, &str)]) -> IssuerInput {
 
 pub(crate) fn provider(mock: &Arc<Mock>, clock: &Arc<ManualClock>) -> GlobalSign {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-    let clients = Arc::new(One(Arc::clone(mock)));
+    let clients = Arc::new(Lines(Arc::clone(mock)));
     GlobalSign::new(Tools { clients, hooks: Arc::new(BTreeMap::new()), clock, tls_alpn_01: false, http_01: true })
 }
 
@@ -58,12 +53,24 @@ pub(crate) struct Play {
 }
 
 impl Play {
-    pub(crate) async fn new(input: &IssuerInput) -> Self {
-        let (mock, clock) = (Arc::new(Mock::new()), Arc::new(ManualClock::at(SystemClock.now())));
+    pub(crate) async fn new(more: &[(&str, &str)]) -> Self {
+        let mock = Mock::start().await;
+        let input = input(&mock, more);
+        Self::with(mock, &input).await
+    }
+
+    pub(crate) async fn with(mock: Arc<Mock>, input: &IssuerInput) -> Self {
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let provider = provider(&mock, &clock);
         let state = provider.configure(input, None).await.unwrap();
         let (checkpoint, details) = (Checkpoint::default(), Vec::new());
         Self { mock, clock, provider, state, checkpoint, details, cancelling: false, steps: 0, lose: None }
+    }
+
+    /// The next order of the same issuer object.
+    pub(crate) fn again(&mut self) {
+        self.checkpoint = Checkpoint::default();
+        self.details.clear();
     }
 
     pub(crate) async fn step(&mut self, order: &Order) -> Option<Step> {

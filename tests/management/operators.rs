@@ -5,6 +5,7 @@ use crate::permit::permit;
 use crate::providers::{input, issuer, start, wanted};
 use certmint::domain::{IssuerInput, IssuerName, Reason};
 use certmint::service::{IssuerRef, IssuerVerdict, Permit, ProviderHealth};
+use certmint::store::{Batch, Delete, Store};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -89,6 +90,84 @@ async fn the_health_of_an_issuer_has_its_last_calls_and_what_is_open() {
     assert_eq!((failing.len(), failing[0].issuer.as_str(), failing[0].provider), (1, "corp", "Outside"));
     harness.clock.advance(Duration::from_secs(3601));
     assert!(harness.service.issuers().control().failing_issuers().is_empty(), "nothing was asked for an hour");
+}
+
+/// A step in which the CA was not called says nothing of the CA.
+#[tokio::test]
+async fn a_step_that_called_nobody_is_no_success_of_the_issuer() {
+    let (harness, outside) = start().await;
+    harness.set(input("a")).await;
+    let issuer = harness.service.issuers().issuer(corp(&harness).await).await.unwrap();
+    outside.quiet.store(true, Ordering::SeqCst);
+    create_web(&harness).await;
+    harness.step().await;
+    let of_vault = permit(&harness.service, vault()).await;
+    let health = async || {
+        let issuers = std::slice::from_ref(&issuer);
+        harness.service.issuers().control().issuers_health(&of_vault, issuers).await.unwrap().remove(0)
+    };
+    assert!(health().await.last_success.is_none(), "{:?}", health().await);
+    outside.quiet.store(false, Ordering::SeqCst);
+    harness.clock.advance(Duration::from_secs(61));
+    harness.step().await;
+    assert!(health().await.last_success.is_some());
+}
+
+/// There is nobody left to ask, and nothing was ordered.
+#[tokio::test]
+async fn a_cancellation_of_an_issuer_that_is_gone_ends_at_once_where_nothing_was_ordered() {
+    let (harness, outside) = start().await;
+    harness.set(input("a")).await;
+    outside.unreachable.store(true, Ordering::SeqCst);
+    create_web(&harness).await;
+    harness.step().await;
+    harness.service.issuers().delete_issuer(corp(&harness).await).await.unwrap();
+    // Nothing is left of it, as where its provider keeps no state.
+    let kept = Store::get(&*harness.store, "issuer-states/default/corp").await.unwrap().unwrap();
+    let deletes = vec![Delete { key: kept.key, expected: kept.revision }];
+    harness.store.commit(Batch { deletes, ..Batch::default() }).await.unwrap();
+    outside.calls();
+    let (cancelled, _) = harness.service.pending().cancel(permit(&harness.service, wanted("web")).await).await.unwrap();
+    assert!(cancelled.in_progress());
+    harness.clock.advance(Duration::from_secs(61));
+    harness.step().await;
+    assert!(details(&harness, "web").await.contains("Cancelled"), "{}", details(&harness, "web").await);
+    assert!(outside.calls().is_empty());
+}
+
+#[tokio::test]
+async fn the_state_of_an_issuer_that_is_gone_stays_while_operations_are_open_and_continues_none() {
+    let (harness, outside) = start().await;
+    harness.set(input("a")).await;
+    create_web(&harness).await;
+    harness.step().await;
+    harness.service.issuers().delete_issuer(corp(&harness).await).await.unwrap();
+    outside.calls();
+    // An operation in progress is not continued with what is left.
+    harness.clock.advance(Duration::from_secs(61));
+    harness.step().await;
+    assert!(outside.calls().is_empty());
+    assert!(details(&harness, "web").await.contains("no longer exists"), "{}", details(&harness, "web").await);
+    // It stays as long as the operation is open, however often it is looked at.
+    for _ in 0..3 {
+        harness.clock.advance(Duration::from_secs(601));
+        harness.step().await;
+    }
+    let kept = harness.store.body("issuer-states/default/corp").await.unwrap().to_string();
+    assert!(kept.contains("retired"), "{kept}");
+}
+
+#[tokio::test]
+async fn an_issuer_whose_provider_has_no_accounts_has_none_to_end() {
+    let (harness, _outside) = start().await;
+    let local = IssuerInput { provider: Some("LocalCA".into()), ..IssuerInput::default() };
+    harness.service.issuers().set_issuer(corp(&harness).await, local).await.unwrap();
+    let control = harness.service.issuers().control();
+    let refused = control.deactivate_issuer(corp(&harness).await).await.unwrap_err();
+    assert!(refused.reason == Reason::BadParameter && refused.message.contains("no account"), "{refused:?}");
+    let nobody = IssuerName::parse("nobody").unwrap();
+    let missing = control.deactivate_issuer(of(&harness, &nobody).await).await.unwrap_err();
+    assert_eq!(missing.reason, Reason::IssuerNotFound);
 }
 
 #[tokio::test]

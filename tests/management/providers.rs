@@ -25,6 +25,8 @@ pub(crate) struct Outside {
     /// What was called, with the state it was called with.
     calls: Mutex<Vec<String>>,
     pub(crate) unreachable: AtomicBool,
+    /// Steps say that they called nobody.
+    pub(crate) quiet: AtomicBool,
     /// Changed behind the back of the first step.
     meddle: AtomicBool,
     service: OnceLock<Service>,
@@ -88,6 +90,7 @@ impl Outside {
         progress.publish = vec![Challenge { key: challenge(&order), key_authorization: "answer".into(), expires }];
         progress.actions =
             vec![Action { kind: ActionKind::DnsTxt, name: "_x.example".into(), value: "y".into(), expires: None }];
+        progress.asked = !self.quiet.load(Ordering::SeqCst);
         Ok(progress)
     }
 }
@@ -219,6 +222,48 @@ async fn a_step_whose_state_was_changed_meanwhile_is_dropped_and_repeated_with_t
     assert!(calls[0].contains("zone=a") && calls[1].contains("zone=b") && calls.len() == 2, "{calls:?}");
 }
 
+/// Each order of a host has a file of its own at the same place.
+#[tokio::test]
+async fn files_of_two_orders_of_one_host_stand_beside_each_other() {
+    let file = |order: &Order| ChallengeKey::file("WWW.example.com", &format!("value-{}", order.certificate));
+    let provider = FalseProvider::new("Filing", move |Call { order, at, cancelling, .. }| async move {
+        if cancelling {
+            let mut progress = Progress::new(Step::Cancelled);
+            progress.withdraw = vec![file(&order)];
+            return Ok(progress);
+        }
+        let again = Duration::from_secs(60);
+        let checkpoint = Checkpoint(if at.0.is_empty() { b"asked".to_vec() } else { at.0 });
+        let mut progress = Progress::new(Step::Pending { checkpoint, details: None, again });
+        let expires = Timestamp(order.created.0 + 3_600_000);
+        let key_authorization = format!("value-{}", order.certificate);
+        progress.publish = vec![Challenge { key: file(&order), key_authorization, expires }];
+        Ok(progress)
+    });
+    let harness = Harness::new(ServiceOptions::default()).await;
+    let more = |issuers: certmint::issuer::Issuers| issuers.with_provider(Arc::new(provider));
+    let service = service_with(harness.store.clone(), harness.clock.clone(), ServiceOptions::default(), more).await;
+    let harness = Harness { service, ..harness };
+    harness.set(IssuerInput { provider: Some("Filing".into()), ..IssuerInput::default() }).await;
+    for name in ["web", "api"] {
+        harness.service.creations().create(permit(&harness.service, create(name, "corp")).await).await.unwrap();
+    }
+    harness.step().await;
+    let served = async || {
+        let kind = ChallengeKind::PkiValidation;
+        let file = harness.service.issuers().challenge(kind, "www.example.com").await.unwrap().unwrap_or_default();
+        let mut lines: Vec<String> = file.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(served().await, ["value-api", "value-web"]);
+    harness.service.pending().delete_pending(permit(&harness.service, wanted("web")).await).await.unwrap();
+    harness.work().await;
+    assert_eq!(served().await, ["value-api"]);
+    harness.clock.advance(Duration::from_secs(3601));
+    assert!(served().await.is_empty(), "expired");
+}
+
 #[tokio::test]
 async fn a_deleted_operation_withdraws_its_challenges() {
     let (harness, _outside) = start().await;
@@ -289,6 +334,58 @@ async fn another_provider_takes_nothing_over() {
         .unwrap();
     assert!(answer.options.is_empty() && answer.authority.is_some());
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("issuer-states/")));
+}
+
+/// Only the provider that has an order can ask for it.
+#[tokio::test]
+async fn another_provider_has_to_wait_for_open_orders() {
+    let (harness, _outside) = start().await;
+    harness.set(input("a")).await;
+    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
+    harness.step().await;
+    let local = || IssuerInput { provider: Some("LocalCA".into()), ..IssuerInput::default() };
+    let here = async || permit(&harness.service, (vault(), issuer())).await;
+    for refused in [
+        harness.service.issuers().update_issuer(here().await, local()).await.unwrap_err(),
+        harness.service.issuers().set_issuer(here().await, local()).await.unwrap_err(),
+    ] {
+        assert_eq!(refused.reason, Reason::IssuerInUse);
+        assert!(
+            refused.message.contains("provider outside") && refused.message.contains("wait for their end"),
+            "{refused:?}"
+        );
+    }
+    harness.service.pending().delete_pending(permit(&harness.service, wanted("web")).await).await.unwrap();
+    harness.work().await;
+    harness.service.issuers().update_issuer(here().await, local()).await.unwrap();
+}
+
+/// During an upgrade, or where a plug-in is configured on some replicas alone.
+#[tokio::test]
+async fn a_replica_without_the_provider_changes_nothing_that_the_provider_reads() {
+    let (harness, _outside) = start().await;
+    harness.set(input("a")).await;
+    let without =
+        service_with(harness.store.clone(), harness.clock.clone(), ServiceOptions::default(), |issuers| issuers).await;
+    let place = async || permit(&without, (vault(), issuer())).await;
+    let before = harness.store.body("issuers/default/corp").await.unwrap();
+    let password = Some(Zeroizing::new("1234".to_owned()));
+    for change in [
+        IssuerInput { options: [("zone".into(), "b".into())].into(), ..IssuerInput::default() },
+        IssuerInput { secret_options: [("key".into(), Zeroizing::default())].into(), ..IssuerInput::default() },
+        IssuerInput { password, ..IssuerInput::default() },
+        IssuerInput { account_id: Some("7".into()), ..IssuerInput::default() },
+        IssuerInput { organization: Some(Default::default()), ..IssuerInput::default() },
+    ] {
+        let refused = without.issuers().update_issuer(place().await, change).await.unwrap_err();
+        assert_eq!(refused.reason, Reason::BadParameter);
+        assert!(refused.message.contains("is not offered by this server"), "{refused:?}");
+    }
+    assert_eq!(harness.store.body("issuers/default/corp").await.unwrap(), before, "nothing is written");
+    let disabled = IssuerInput { enabled: Some(false), ..IssuerInput::default() };
+    assert!(!without.issuers().update_issuer(place().await, disabled).await.unwrap().enabled);
+    let refused = without.issuers().control().deactivate_issuer(place().await).await.unwrap_err();
+    assert!(refused.message.contains("does not offer"), "{refused:?}");
 }
 
 #[tokio::test]

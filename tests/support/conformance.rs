@@ -251,7 +251,7 @@ async fn run(subject: &dyn Subject, state: &State, order: &Order, fate: Fate) ->
             Err(error) => panic!("{fate:?}, call {call}: {error}"),
         };
         hides(subject, &format!("{progress:?}"));
-        let Progress { step, state: next, publish, withdraw, actions: _ } = progress;
+        let Progress { step, state: next, publish, withdraw, actions: _, asked: _ } = progress;
         state = next.unwrap_or(state);
         subject.serve(publish, withdraw);
         match step {

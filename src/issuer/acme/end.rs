@@ -1,6 +1,7 @@
 //! Orders that end without a certificate: the reason, the clean-up, and whether another order follows.
 
 use super::problem::{FINAL, Failure, Place};
+use super::state::DnsRecord;
 use super::steps::{Run, Stop};
 use super::wire::{self, AuthorizationStatus};
 use crate::issuer::FailureClass;
@@ -8,7 +9,6 @@ use crate::issuer::dns;
 use crate::issuer::provider::{ChallengeKey, Progress};
 use serde_json::json;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 /// What the CA found where it looked for a proof: the names are the requester's (RFC 8555 section 6.7).
@@ -104,25 +104,17 @@ impl Run<'_> {
             return;
         }
         let Some(settings) = &self.state.settings.dns else { return };
-        let (mut kept, until) = (Vec::new(), Instant::now() + dns::CLEANING);
-        match dns::solver(settings, self.tools) {
+        let kept = match dns::solver(settings, self.tools) {
             Ok(solver) => {
-                for record in records {
-                    match timeout_at(until, solver.remove(&record.txt())).await {
-                        Ok(Ok(())) => continue,
-                        Ok(Err(error)) => {
-                            warn!(record = record.txt().owner, ?error, "a DNS record could not be removed");
-                        }
-                        Err(_) => warn!(record = record.txt().owner, "a DNS record could not be removed in time"),
-                    }
-                    kept.push(record);
-                }
+                let texts: Vec<dns::TxtRecord> = records.iter().map(DnsRecord::txt).collect();
+                let left = dns::erase(&*solver, &texts).await;
+                left.into_iter().filter_map(|place| records.get(place).cloned()).collect()
             }
             Err(error) => {
                 warn!(?error, "DNS records could not be removed");
-                kept = records;
+                records
             }
-        }
+        };
         self.saved.keep_leftovers(kept);
     }
 

@@ -156,6 +156,11 @@ impl Provider for Acme {
             Some(url) => (account::look(&session, &state, url).await, format!("The CA knows the account {url}.")),
             None => {
                 let looked = session.directory().await;
+                let wants_binding = looked.as_ref().is_ok_and(|known| known.meta.external_account_required);
+                if wants_binding && state.settings.binding.is_none() {
+                    let hint = "The CA registers accounts only with an external account: set eab_kid and eab_hmac.";
+                    return Health::Bad(hint.to_owned());
+                }
                 let terms = looked.as_ref().ok().and_then(|directory| directory.meta.terms_of_service.clone());
                 let terms = terms.map_or_else(String::new, |terms| format!(" Its terms of service: {terms}."));
                 (looked.map(|_| ()), format!("The CA answers. No account is registered yet.{terms}"))
@@ -172,15 +177,23 @@ impl Provider for Acme {
     }
 
     fn warnings(&self, state: &State) -> Vec<String> {
-        let http_01 = AcmeState::read(state).is_ok_and(|state| state.settings.method == Method::Http01);
-        if !http_01 || self.tools.http_01 {
-            return Vec::new();
+        let Ok(state) = AcmeState::read(state) else { return Vec::new() };
+        let mut warnings = Vec::new();
+        if state.settings.method == Method::Http01 && !self.tools.http_01 {
+            warnings.push(
+                "This server does not answer http-01: set http_listen in [acme], or use another challenge. Orders fail \
+                 their validation until a server does."
+                    .to_owned(),
+            );
         }
-        vec![
-            "This server does not answer http-01: set http_listen in [acme], or use another challenge. Orders fail \
-             their validation until a server does."
-                .to_owned(),
-        ]
+        if self.preset.needs_binding && state.settings.binding.is_none() && state.account_url.is_none() {
+            let name = self.preset.provider;
+            warnings.push(format!(
+                "{name} registers accounts only with an external account: set eab_kid and the secret eab_hmac, which \
+                 {name} shows in its console."
+            ));
+        }
+        warnings
     }
 
     async fn renewal(&self, certificate: &[u8], state: &State) -> Result<Option<RenewalWindow>, IssuerError> {

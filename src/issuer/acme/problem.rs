@@ -53,7 +53,7 @@ impl Failure {
     pub(super) fn verdict(self) -> Verdict {
         match self {
             Self::Transport(error) if error.is_retryable() => {
-                Verdict::Retry { after: None, message: error.to_string() }
+                Verdict::Retry { after: error.wait(), message: error.to_string() }
             }
             Self::Transport(error) => Verdict::Misconfigured(error.to_string()),
             Self::Unreadable(message) => Verdict::Retry { after: None, message },

@@ -108,24 +108,30 @@ impl Run<'_> {
         let records: Vec<dns::TxtRecord> = open.records().iter().map(DnsRecord::txt).collect();
         if !records.is_empty() {
             let settings = self.dns()?;
-            if open.phase == Phase::Answered || open.polls % WRITE_AGAIN == WRITE_AGAIN - 1 {
+            if open.phase == Phase::Answered {
                 let solver = dns::solver(settings, self.tools)?;
-                for record in &records {
-                    solver.present(record).await?;
+                open.done = dns::write(&*solver, &records, open.done).await?;
+                if open.done < records.len() {
+                    let text = format!("{} of {} TXT records are written.", open.done, records.len());
+                    self.saved.order = Some(open);
+                    return Ok(self.pending(Duration::ZERO, Some(text)).quiet());
                 }
+                open.phase = Phase::Written;
             }
             if settings.check
                 && let Seen::Missing(text) = dns::visible(settings, &records).await?
             {
-                open.phase = Phase::Written;
+                if open.polls % WRITE_AGAIN == WRITE_AGAIN - 1 {
+                    (open.phase, open.done) = (Phase::Answered, 0);
+                }
                 self.saved.order = Some(open);
-                return Ok(self.poll(None, text, Vec::new()));
+                return Ok(self.poll(None, text, Vec::new()).quiet());
             }
         }
         let (missing, actions) = self.lasting(&open).await?;
         if let Some(text) = missing {
             self.saved.order = Some(open);
-            return Ok(self.poll(None, text, actions));
+            return Ok(self.poll(None, text, actions).quiet());
         }
         let asked: Vec<_> = open.answers.iter().map(|answer| self.ask(answer)).collect();
         let _: Vec<()> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;

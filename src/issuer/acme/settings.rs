@@ -24,31 +24,42 @@ pub struct Preset {
     /// Empty where the option is required.
     pub directory: &'static str,
     pub summary: &'static str,
+    /// Whether the CA registers accounts only with an external one (RFC 8555 section 7.3.4).
+    pub needs_binding: bool,
 }
 
 /// The provider names of this engine.
 pub const PRESETS: &[Preset] = &[
-    Preset { provider: "ACME", directory: "", summary: "Any CA that speaks ACME (RFC 8555)." },
+    Preset { provider: "ACME", directory: "", summary: "Any CA that speaks ACME (RFC 8555).", needs_binding: false },
     Preset {
         provider: "LetsEncrypt",
         directory: "https://acme-v02.api.letsencrypt.org/directory",
         summary: "Let's Encrypt, over ACME.",
+        needs_binding: false,
     },
     Preset {
         provider: "ZeroSSL",
         directory: "https://acme.zerossl.com/v2/DV90",
         summary: "ZeroSSL, over ACME; needs eab_kid and eab_hmac.",
+        needs_binding: true,
     },
     Preset {
         provider: "GoogleTrustServices",
         directory: "https://dv.acme-v02.api.pki.goog/directory",
         summary: "Google Trust Services, over ACME; needs eab_kid and eab_hmac.",
+        needs_binding: true,
     },
-    Preset { provider: "Buypass", directory: "https://api.buypass.com/acme/directory", summary: "Buypass, over ACME." },
+    Preset {
+        provider: "Buypass",
+        directory: "https://api.buypass.com/acme/directory",
+        summary: "Buypass, over ACME.",
+        needs_binding: false,
+    },
     Preset {
         provider: "SSL.com",
         directory: "https://acme.ssl.com/sslcom-dv-ecc",
         summary: "SSL.com, over ACME; needs eab_kid and eab_hmac.",
+        needs_binding: true,
     },
 ];
 

@@ -141,6 +141,9 @@ pub(super) struct OpenOrder {
     /// The DNS records of the answers may be there.
     #[serde(default)]
     pub(super) written: bool,
+    /// So many of the DNS records were written.
+    #[serde(default)]
+    pub(super) done: usize,
     /// Questions since the last change of phase.
     #[serde(default)]
     pub(super) polls: u32,

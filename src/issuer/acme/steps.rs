@@ -72,7 +72,7 @@ impl Run<'_> {
             let left = not_before.0.saturating_sub(self.tools.clock.now().0);
             if let Ok(left @ 1..) = u64::try_from(left) {
                 let details = self.saved.reason.clone();
-                return Ok(self.pending(Duration::from_millis(left), details));
+                return Ok(self.pending(Duration::from_millis(left), details).quiet());
             }
             self.saved.not_before = None;
         }
@@ -136,7 +136,7 @@ impl Run<'_> {
     async fn new_order(&mut self) -> Result<Progress, Stop> {
         let identifiers = match identifiers(&self.order.policy, self.state.settings.method) {
             Ok(identifiers) => identifiers,
-            Err(error) => return Ok(Progress::failed(FailureClass::RequestRejected, error.message)),
+            Err(error) => return Ok(Progress::failed(FailureClass::RequestRejected, error.message).quiet()),
         };
         self.clean().await;
         let directory = self.session.directory().await?;
@@ -172,6 +172,7 @@ impl Run<'_> {
             method: None,
             thumbprint: String::new(),
             written: false,
+            done: 0,
             polls: 0,
         });
         Ok(self.pending(Duration::ZERO, None))
@@ -277,7 +278,9 @@ impl Run<'_> {
     /// Asks for the end of the order. RFC 8555 has no cancellation: before the finalization the
     /// pending authorizations are given up; after it the certificate comes.
     pub(super) async fn cancel(mut self) -> Result<Progress, IssuerError> {
+        let mut asked = false;
         if let (Some(open), Some(_)) = (self.saved.order.clone(), &self.state.account_url) {
+            asked = true;
             let looked = match self.post(&open.url, None, Place::Order).await {
                 Ok(answer) => answer.json::<wire::Order>(),
                 Err(failure) => Err(failure),
@@ -296,6 +299,7 @@ impl Run<'_> {
         self.clean().await;
         let mut progress = Progress::new(Step::Cancelled);
         progress.withdraw = self.saved.keys();
+        progress.asked = asked;
         Ok(progress)
     }
 }

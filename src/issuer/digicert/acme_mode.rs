@@ -106,7 +106,7 @@ impl DigiCert {
     ) -> Result<Progress, IssuerError> {
         let Some(account) = &state.account else {
             if cancelling {
-                return Ok(Progress::new(Step::Cancelled));
+                return Ok(Progress::new(Step::Cancelled).quiet());
             }
             self.make_account(&mut state).await?;
             let step = Step::Pending { checkpoint: at.clone(), details: None, again: Duration::ZERO };

@@ -5,14 +5,12 @@ use super::problem::Failure;
 use super::settings::Access;
 use super::wire::{self, ApiError};
 use crate::clock::Clock;
-use crate::outbound::{Buckets, Exchange, Rate, Request, Response, retry_after};
-use aws_lc_rs::digest;
+use crate::outbound::{Exchange, Quota, Rate, Request, Response, credential_name, retry_after};
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// The API allows 100 requests in 5 s and 1,000 in 3 min with one key.
 const RATE: Rate = Rate { burst: 75, interval: Duration::from_millis(200) };
@@ -25,18 +23,13 @@ const KEY_HEADER: &str = "x-dc-devkey";
 pub(super) struct Api {
     pub(super) http: Arc<dyn Exchange>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) buckets: Arc<Buckets>,
     pub(super) access: Access,
 }
 
 impl Api {
     /// A name of the key that does not tell it.
     pub(super) fn credential(&self) -> String {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(self.access.base_url.as_bytes());
-        context.update(&[0]);
-        context.update(self.access.api_key.as_bytes());
-        context.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        credential_name(&self.access.base_url, &self.access.api_key)
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
@@ -65,8 +58,8 @@ impl Api {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Failure> {
-        self.buckets.take(&self.credential(), RATE, Instant::now()).map_err(Failure::Limit)?;
-        let mut request = Request::new(method, format!("{}{path}", self.access.base_url));
+        let quota = Quota { credential: self.credential(), rate: RATE };
+        let mut request = Request::new(method, format!("{}{path}", self.access.base_url)).quota(quota);
         request.max_body = Some(MAX_BODY);
         let mut request = request
             .header("content-type", "application/json")
@@ -76,7 +69,10 @@ impl Api {
         if let Some(body) = body {
             request.body = body.to_string().into();
         }
-        let response = self.http.exchange(request).await.map_err(Failure::Transport)?;
+        let response = self.http.exchange(request).await.map_err(|error| match error.wait() {
+            Some(wait) => Failure::Limit(wait),
+            None => Failure::Transport(error),
+        })?;
         if response.status.is_success() {
             return Ok(response);
         }

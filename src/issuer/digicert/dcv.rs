@@ -63,7 +63,7 @@ impl Run<'_> {
         }
         let label = self.state.settings.validation.label.clone();
         let written = method == DcvMethod::DnsTxtToken && self.state.settings.validation.dns.is_some();
-        let proof = Proof { method, value, label, names, written, found: false };
+        let proof = Proof { method, value, label, names, written, found: false, done: 0 };
         let expires = self.tools.clock.now().plus(LIFE);
         let file = |key| Challenge { key, key_authorization: proof.value.clone(), expires };
         let publish = proof.files().into_iter().map(file).collect();
@@ -93,12 +93,16 @@ impl Run<'_> {
         if let Some(settings) = self.state.settings.validation.dns.clone().filter(|_| proof.written) {
             let records = proof.records();
             let solver = dns::solver(&settings, self.tools)?;
-            for record in &records {
-                solver.present(record).await?;
+            proof.done = dns::write(&*solver, &records, proof.done).await?;
+            self.saved.proof = Some(proof.clone());
+            if proof.done < records.len() {
+                let text = format!("{} of {} TXT records are written.", proof.done, records.len());
+                return Ok(self.pending(Duration::ZERO, Some(text)));
             }
             if settings.check
                 && let Seen::Missing(text) = dns::visible(&settings, &records).await?
             {
+                self.saved.write_again();
                 return Ok(self.poll(text, Vec::new()));
             }
         }
@@ -106,9 +110,8 @@ impl Run<'_> {
         let missing = match self.api.put(&path, &json!({})).await {
             Ok(answer) => missing(&self.api.json::<wire::Checked>(&answer)?),
             Err(failure) => match failure.verdict() {
-                Verdict::NotNow(message) => Some(message),
-                // The order went on meanwhile, most likely.
-                Verdict::Missing(_) | Verdict::Rejected(_) => None,
+                // Whatever it refuses, it did not find: where the order went on meanwhile, the next look says so.
+                Verdict::NotNow(message) | Verdict::Missing(message) | Verdict::Rejected(message) => Some(message),
                 verdict => return Err(verdict.into_error().into()),
             },
         };
@@ -118,6 +121,7 @@ impl Run<'_> {
             self.saved.polls = 0;
             return Ok(self.poll("The names are validated.".to_owned(), Vec::new()));
         };
+        self.saved.write_again();
         let actions = self.actions(&proof);
         let what = match proof.method {
             DcvMethod::DnsTxtToken if proof.written => "the TXT records that were written",

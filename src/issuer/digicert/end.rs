@@ -14,7 +14,6 @@ use crate::issuer::{FailureClass, IssuerError, Step};
 use serde_json::json;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 impl Run<'_> {
@@ -63,7 +62,7 @@ impl Run<'_> {
         let answer: wire::Reissues = self.api.get(&format!("/order/certificate/{order}/reissue")).await?;
         let id = self.saved.order.as_ref().and_then(|placed| placed.certificate);
         let by_id = answer.certificates.iter().find(|one| id.is_some() && one.id == id);
-        let ours = |one: &&wire::Certificate| one.csr.as_deref().is_some_and(|csr| Placing(self).is_our_csr(csr));
+        let ours = |one: &&wire::Certificate| Placing(self).is_our_reissue(one);
         let found = by_id.or_else(|| answer.certificates.iter().find(ours)).cloned();
         self.saved.looked = Some(now);
         let Some(found) = found else {
@@ -102,14 +101,7 @@ impl Run<'_> {
             Ok(solver) => solver,
             Err(error) => return warn!(?error, "DNS records could not be removed"),
         };
-        let until = Instant::now() + dns::CLEANING;
-        for record in records {
-            match timeout_at(until, solver.remove(&record)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => warn!(record = record.owner, ?error, "a DNS record could not be removed"),
-                Err(_) => warn!(record = record.owner, "a DNS record could not be removed in time"),
-            }
-        }
+        dns::erase(&*solver, &records).await;
     }
 }
 
@@ -133,7 +125,7 @@ impl DerefMut for Cancelling<'_, '_> {
 impl Cancelling<'_, '_> {
     async fn cancelled(&mut self) -> Result<Progress, Stop> {
         if self.saved.phase == Phase::New {
-            return Ok(self.over().await);
+            return Ok(self.over().await.quiet());
         }
         if self.saved.order.is_none() {
             let Some(placed) = Placing(self.0).find_placed().await? else {

@@ -23,7 +23,7 @@ use super::provider::{
 };
 use super::{Checkpoint, IssuerError};
 use crate::domain::{self, Policy};
-use crate::outbound::{Buckets, Exchange};
+use crate::outbound::Exchange;
 use api::Api;
 use async_trait::async_trait;
 use board::Board;
@@ -44,14 +44,13 @@ pub struct DigiCert {
     acme: Arc<dyn Provider>,
     /// By the roots that are trusted.
     clients: Mutex<HashMap<Option<String>, Arc<dyn Exchange>>>,
-    buckets: Arc<Buckets>,
     board: Arc<Board>,
 }
 
 impl DigiCert {
     /// `acme` is the provider for a CA whose directory is an option.
     pub fn new(tools: Tools, acme: Arc<dyn Provider>) -> Self {
-        Self { tools, acme, clients: Mutex::default(), buckets: Arc::default(), board: Arc::default() }
+        Self { tools, acme, clients: Mutex::default(), board: Arc::default() }
     }
 
     fn api(&self, settings: &Settings) -> Result<Api, IssuerError> {
@@ -69,8 +68,7 @@ impl DigiCert {
                 made
             }
         };
-        let (clock, buckets) = (Arc::clone(&self.tools.clock), Arc::clone(&self.buckets));
-        Ok(Api { http, clock, buckets, access: settings.access.clone() })
+        Ok(Api { http, clock: Arc::clone(&self.tools.clock), access: settings.access.clone() })
     }
 
     fn run<'a>(&'a self, order: &'a Order, state: DigiCertState, at: &Checkpoint) -> Result<Run<'a>, IssuerError> {

@@ -56,7 +56,7 @@ impl Failure {
     pub(super) fn verdict(self) -> Verdict {
         match self {
             Self::Transport(error) if error.is_retryable() => {
-                let unsure = error.kind != outbound::ErrorKind::Connect;
+                let unsure = !error.was_not_sent();
                 Verdict::Retry { after: None, message: error.to_string(), unsure }
             }
             // A body that is too large came after the call was carried out.

@@ -86,7 +86,7 @@ pub(super) fn schema() -> IssuerSchema {
     options.extend(dns::options());
     IssuerSchema {
         provider: "DigiCert",
-        summary: "DigiCert CertCentral. credentials.pwd is the API key, org_details.id the organization.",
+        summary: "DigiCert CertCentral. The password is an API key; the organization is the one that certificates are for.",
         options,
     }
 }

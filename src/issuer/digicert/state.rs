@@ -6,7 +6,7 @@ use super::settings::{DcvMethod, Settings};
 use crate::domain::{Blob, Timestamp};
 use crate::issuer::dns::TxtRecord;
 use crate::issuer::kept::{self, Versioned};
-use crate::issuer::provider::{ChallengeKey, ChallengeKind, State};
+use crate::issuer::provider::{ChallengeKey, State};
 use crate::issuer::{Checkpoint, IssuerError};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
@@ -110,11 +110,14 @@ pub(super) enum Phase {
 }
 
 /// The order before this one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub(super) struct Before {
     pub(super) order: u64,
     /// Its term covers the new certificate.
     pub(super) reissue: bool,
+    /// Reissues with the same CSR that it had already: of earlier operations with the same key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) earlier: Vec<u64>,
 }
 
 /// What DigiCert has of us.
@@ -146,6 +149,13 @@ pub(super) struct Proof {
     /// DigiCert found it.
     #[serde(default)]
     pub(super) found: bool,
+    /// So many of the records were written.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) done: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Proof {
@@ -173,8 +183,8 @@ impl Proof {
         if self.method != DcvMethod::HttpToken {
             return Vec::new();
         }
-        let key = |name: &String| ChallengeKey { kind: ChallengeKind::PkiValidation, name: name.clone() };
-        self.names.iter().map(key).collect()
+        let file = |name: &String| ChallengeKey::file(name, &self.value);
+        self.names.iter().map(file).collect()
     }
 }
 
@@ -204,6 +214,13 @@ impl Saved {
 
     pub(super) fn write(&self) -> Checkpoint {
         kept::write_checkpoint(self)
+    }
+
+    /// The records are written again before the next look: somebody else may have removed them.
+    pub(super) fn write_again(&mut self) {
+        if let Some(proof) = &mut self.proof {
+            proof.done = 0;
+        }
     }
 
     /// What replicas serve for the order.

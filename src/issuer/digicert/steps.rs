@@ -76,7 +76,7 @@ impl Run<'_> {
         let names = match names(&self.order.policy, &self.state.settings) {
             Ok(names) => names,
             Err(error) if self.saved.phase == Phase::New => {
-                return Ok(self.fail(FailureClass::RequestRejected, error.message).await);
+                return Ok(self.fail(FailureClass::RequestRejected, error.message).await.quiet());
             }
             // DigiCert may have the order: an option that was changed since is to be put right.
             Err(error) => return Err(IssuerError::Misconfigured { source: error.message.into() }.into()),
@@ -116,7 +116,9 @@ impl Run<'_> {
         self.saved.phase = Phase::Submitting;
         // From here on a step that is cut short may have placed the order.
         self.saved.unsure = true;
-        Ok(self.pending(Duration::ZERO, None))
+        let progress = self.pending(Duration::ZERO, None);
+        // Only the certificate before is asked for here.
+        Ok(if self.order.replaces.is_some() { progress } else { progress.quiet() })
     }
 
     /// Asks where the order stands: at first itself, later what changed among all orders.
@@ -298,6 +300,9 @@ pub(super) async fn find_organization(api: &Api, wanted: &Organization) -> Resul
         _ if active.is_empty() => "no active organization".to_owned(),
         _ => "several organizations".to_owned(),
     };
-    let text = format!("The account has {which}: set org_details.id to one of: {}.", known.join(", "));
+    let text = format!(
+        "The account has {which}: set the id of the organization (org_details.id) to one of: {}.",
+        known.join(", ")
+    );
     Err(Stop::Port(IssuerError::Misconfigured { source: text.into() }))
 }

@@ -34,7 +34,7 @@ impl Run<'_> {
         }
         let product = self.product()?;
         let (path, body) = match self.saved.before {
-            Some(Before { order, reissue: true }) => {
+            Some(Before { order, reissue: true, .. }) => {
                 (format!("/order/certificate/{order}/reissue"), Placing(self).reissue_body(names))
             }
             _ => (format!("/order/certificate/{product}"), Placing(self).order_body(names, &product)),
@@ -43,8 +43,8 @@ impl Run<'_> {
             Ok(answer) => answer,
             Err(failure) => return self.not_placed(failure).await,
         };
-        let reissued = self.saved.before.filter(|before| before.reissue);
-        let Some(order) = reissued.map(|before| before.order).or(answer.id) else {
+        let reissued = self.saved.before.as_ref().filter(|before| before.reissue).map(|before| before.order);
+        let Some(order) = reissued.or(answer.id) else {
             return self.not_placed(Failure::Unreadable("DigiCert's answer names no order.".to_owned())).await;
         };
         let placed = Placed {
@@ -119,12 +119,15 @@ impl Placing<'_, '_> {
         let product = self.product()?;
         let same = order.product.as_ref().is_none_or(|known| known.name_id == product)
             && order.certificate.as_ref().is_some_and(|certificate| keeps_names(certificate, names));
-        Ok(Some(Before { order: number, reissue: self.state.settings.ordering.reissue && covers && same }))
+        let reissue = self.state.settings.ordering.reissue && covers && same;
+        let reused = reissue && self.order.policy.key.reuse_key;
+        let earlier = if reused { self.earlier_reissues(number).await? } else { Vec::new() };
+        Ok(Some(Before { order: number, reissue, earlier }))
     }
 
     /// The order of this request at DigiCert: the oldest that is still of use.
     pub(super) async fn find_placed(&self) -> Result<Option<Placed>, Stop> {
-        if let Some(Before { order, reissue: true }) = self.saved.before {
+        if let Some(Before { order, reissue: true, .. }) = self.saved.before {
             return self.find_reissue(order).await;
         }
         let path = format!("/order/alternate/{}", self.order.request_id);
@@ -147,6 +150,26 @@ impl Placing<'_, '_> {
         }))
     }
 
+    /// The reissues of an order that have the CSR of this request, though it was not sent yet: the same RSA key and
+    /// policy give the same CSR again.
+    async fn earlier_reissues(&self, order: u64) -> Result<Vec<u64>, Stop> {
+        let answer: wire::Reissues = match self.api.get(&format!("/order/certificate/{order}/reissue")).await {
+            Ok(answer) => answer,
+            Err(failure) => match failure.verdict() {
+                Verdict::Missing(_) => return Ok(Vec::new()),
+                verdict => return Err(verdict.into_error().into()),
+            },
+        };
+        let ours = |one: &&wire::Certificate| one.csr.as_deref().is_some_and(|csr| self.is_our_csr(csr));
+        Ok(answer.certificates.iter().filter(ours).filter_map(|one| one.id).collect())
+    }
+
+    /// Whether a reissue has the CSR of this request, and was not there before it.
+    pub(super) fn is_our_reissue(&self, one: &wire::Certificate) -> bool {
+        one.csr.as_deref().is_some_and(|csr| self.is_our_csr(csr))
+            && !self.saved.before.as_ref().is_some_and(|before| one.id.is_some_and(|id| before.earlier.contains(&id)))
+    }
+
     /// The reissue of this request: the one with its CSR.
     async fn find_reissue(&self, order: u64) -> Result<Option<Placed>, Stop> {
         let answer: wire::Reissues = match self.api.get(&format!("/order/certificate/{order}/reissue")).await {
@@ -156,7 +179,7 @@ impl Placing<'_, '_> {
                 verdict => return Err(verdict.into_error().into()),
             },
         };
-        let ours = |one: &&wire::Certificate| one.csr.as_deref().is_some_and(|csr| self.is_our_csr(csr));
+        let ours = |one: &&wire::Certificate| self.is_our_reissue(one);
         let found = answer.certificates.iter().filter(ours).min_by_key(|one| (is_over(&one.status), one.id));
         Ok(found.map(|one| Placed {
             order,
@@ -236,7 +259,7 @@ impl Placing<'_, '_> {
         if let Some(container) = ordering.container {
             body["container"] = json!({"id": container});
         }
-        if let Some(before) = self.saved.before {
+        if let Some(before) = &self.saved.before {
             body["renewal_of_order_id"] = json!(before.order);
         }
         body

@@ -5,6 +5,10 @@ use super::TxtRecord;
 use super::{DnsSettings, SolveError, resolver};
 use crate::domain::Timestamp;
 use crate::outbound::dns::{DnsError, Name, Resolver, name};
+use futures_util::{StreamExt, stream};
+
+/// Records that are looked for at the same time.
+const AT_ONCE: usize = 8;
 
 /// What a look came to.
 #[derive(Debug, Eq, PartialEq)]
@@ -16,19 +20,30 @@ pub(in crate::issuer) enum Seen {
 
 /// Whether the records are at every server of their zones.
 pub(in crate::issuer) async fn visible(settings: &DnsSettings, records: &[TxtRecord]) -> Result<Seen, SolveError> {
-    let resolver = resolver(settings).await?;
+    let resolver = &resolver(settings).await?;
+    // Several at once: an order has up to 250 names, and a step ends with its lease.
+    let mut looks: Vec<_> = Vec::with_capacity(records.len());
     for record in records {
-        let owner = record.owner_name()?;
-        let at = resolver.follow(&owner).await?;
-        for server in servers(settings, &resolver, &at).await? {
-            match resolver.only(server).texts(&at).await {
-                Ok(texts) if texts.contains(&record.value) => {}
-                Ok(_) => {
-                    return Ok(Seen::Missing(format!("The TXT record at {at} is not at the server {server} yet.")));
-                }
-                Err(DnsError::Unreachable(text)) => return Ok(Seen::Missing(text)),
-                Err(error) => return Err(error.into()),
-            }
+        looks.push(at_every_server(settings, resolver, record));
+    }
+    let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+    while let Some(seen) = looks.next().await {
+        match seen? {
+            Seen::Everywhere => {}
+            missing @ Seen::Missing(_) => return Ok(missing),
+        }
+    }
+    Ok(Seen::Everywhere)
+}
+
+async fn at_every_server(settings: &DnsSettings, resolver: &Resolver, record: &TxtRecord) -> Result<Seen, SolveError> {
+    let at = resolver.follow(&record.owner_name()?).await?;
+    for server in servers(settings, resolver, &at).await? {
+        match resolver.only(server).texts(&at).await {
+            Ok(texts) if texts.contains(&record.value) => {}
+            Ok(_) => return Ok(Seen::Missing(format!("The TXT record at {at} is not at the server {server} yet."))),
+            Err(DnsError::Unreachable(text)) => return Ok(Seen::Missing(text)),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(Seen::Everywhere)

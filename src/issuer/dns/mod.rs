@@ -22,11 +22,15 @@ use settings::Writer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 /// How long one question or update may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the records of one order may take to be removed. The certificate waits no longer.
-pub(super) const CLEANING: Duration = Duration::from_secs(10);
+const CLEANING: Duration = Duration::from_secs(10);
+/// After so long no further record is begun in a step. The shortest lease of work is longer.
+const WRITING: Duration = Duration::from_secs(2);
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// What providers that prove names work with. One for the process.
@@ -103,6 +107,43 @@ pub(super) fn solver(settings: &DnsSettings, tools: &Tools) -> Result<Box<dyn So
     })
 }
 
+/// Writes the records after the first `done`, as many as there is time for in one step. Answers how many are written
+/// now: the next step goes on there, so that a step is never longer than its lease, however slow the server is.
+///
+/// # Errors
+/// Where the first of them could not be written.
+pub(super) async fn write(solver: &dyn Solver, records: &[TxtRecord], done: usize) -> Result<usize, SolveError> {
+    let until = Instant::now() + WRITING;
+    let first = done.min(records.len());
+    let mut written = first;
+    for record in &records[first..] {
+        match solver.present(record).await {
+            Ok(()) => written += 1,
+            Err(error) if written == first => return Err(error),
+            // What was written is kept; the next step says what is wrong.
+            Err(_) => break,
+        }
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    Ok(written)
+}
+
+/// Removes records within a bounded time, since nobody waits for that. Answers which are left, by their place.
+pub(super) async fn erase(solver: &dyn Solver, records: &[TxtRecord]) -> Vec<usize> {
+    let (mut left, until) = (Vec::new(), Instant::now() + CLEANING);
+    for (place, record) in records.iter().enumerate() {
+        match timeout_at(until, solver.remove(record)).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => warn!(record = record.owner, ?error, "a DNS record could not be removed"),
+            Err(_) => warn!(record = record.owner, "a DNS record could not be removed in time"),
+        }
+        left.push(place);
+    }
+    left
+}
+
 /// A TXT record to write or to look for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct TxtRecord {
@@ -132,4 +173,83 @@ async fn resolver(settings: &DnsSettings) -> Result<Resolver, DnsError> {
         .await
         .map_err(|error| DnsError::Settings(format!("{RESOLV_CONF}: {error}. Set the option dns_resolvers.")))?;
     Resolver::from_resolv_conf(&text, TIMEOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Takes its time for each record, and refuses one.
+    #[derive(Default)]
+    struct Slow {
+        takes: Duration,
+        refuses: Option<String>,
+        did: Mutex<Vec<String>>,
+    }
+
+    impl Slow {
+        async fn act(&self, record: &TxtRecord) -> Result<(), SolveError> {
+            tokio::time::sleep(self.takes).await;
+            if self.refuses.as_ref() == Some(&record.owner) {
+                return Err(SolveError::Retry("no".into()));
+            }
+            self.did.lock().unwrap().push(record.owner.clone());
+            Ok(())
+        }
+    }
+
+    #[async_trait]
+    impl Solver for Slow {
+        async fn present(&self, record: &TxtRecord) -> Result<(), SolveError> {
+            self.act(record).await
+        }
+
+        async fn remove(&self, record: &TxtRecord) -> Result<(), SolveError> {
+            self.act(record).await
+        }
+    }
+
+    fn records(count: usize) -> Vec<TxtRecord> {
+        let record = |number| TxtRecord {
+            owner: format!("n{number}."),
+            value: String::new(),
+            domain: String::new(),
+            token: String::new(),
+            key_authorization: String::new(),
+        };
+        (0..count).map(record).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_writes_as_many_records_as_there_is_time_for_and_the_next_goes_on() {
+        let (solver, records) = (Slow { takes: Duration::from_millis(700), ..Slow::default() }, records(7));
+        let (mut done, mut steps) = (0, 0);
+        while done < records.len() {
+            let begun = Instant::now();
+            done = write(&solver, &records, done).await.unwrap();
+            assert!(begun.elapsed() < WRITING + Duration::from_secs(1), "{:?}", begun.elapsed());
+            steps += 1;
+        }
+        assert_eq!((steps, solver.did.lock().unwrap().len()), (3, 7), "each once");
+        assert_eq!(write(&solver, &records, 99).await.unwrap(), 7, "more than there are");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_written_before_a_failure_is_kept_and_the_failure_is_said_by_the_next_step() {
+        let (solver, records) = (Slow { refuses: Some("n2.".into()), ..Slow::default() }, records(4));
+        assert_eq!(write(&solver, &records, 0).await.unwrap(), 2);
+        assert!(matches!(write(&solver, &records, 2).await, Err(SolveError::Retry(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn removing_records_takes_no_longer_than_its_bound() {
+        let (solver, records) = (Slow { takes: Duration::from_secs(3), ..Slow::default() }, records(100));
+        let begun = Instant::now();
+        let left = erase(&solver, &records).await;
+        assert!(begun.elapsed() <= CLEANING, "{:?}", begun.elapsed());
+        assert_eq!(left.len(), 97);
+        let refusing = Slow { refuses: Some("n1.".into()), ..Slow::default() };
+        assert_eq!(erase(&refusing, &records[..3]).await, [1]);
+    }
 }

@@ -2,6 +2,8 @@
 
 mod names;
 mod problem;
+mod request;
+mod search;
 mod service;
 mod settings;
 mod soap;

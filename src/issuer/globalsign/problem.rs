@@ -42,8 +42,8 @@ impl Failure {
     pub(super) fn verdict(self) -> Verdict {
         match self {
             Self::Transport(error) if error.is_retryable() || error.kind == outbound::ErrorKind::TooLarge => {
-                let unsure = error.kind != outbound::ErrorKind::Connect;
-                Verdict::Retry { after: None, message: error.to_string(), unsure }
+                let unsure = !error.was_not_sent();
+                Verdict::Retry { after: error.wait(), message: error.to_string(), unsure }
             }
             Self::Transport(error) => Verdict::Misconfigured(error.to_string()),
             Self::Unreadable(message) => Verdict::Retry { after: None, message, unsure: true },

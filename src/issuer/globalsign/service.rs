@@ -6,13 +6,16 @@ use super::settings::Settings;
 use super::soap::{Node, element, envelope, parse};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::outbound::{Exchange, Request, retry_after};
+use crate::outbound::{Exchange, Quota, Rate, Request, credential_name, retry_after};
+use std::time::Duration;
 
 /// The path and the namespace of a service.
 pub(super) type Service = (&'static str, &'static str);
 
 pub(super) const ORDER: Service = ("/v2/ManagedSSLService", "https://system.globalsign.com/kb/ws/v2/");
 pub(super) const QUERY: Service = ("/v1/GASService", "https://system.globalsign.com/kb/ws/v1/");
+/// GlobalSign names no limit. Orders wait at it for minutes and more, so that these are many.
+const RATE: Rate = Rate { burst: 50, interval: Duration::from_millis(100) };
 /// A list of the orders of a day.
 const MAX_BODY: usize = 16 << 20;
 
@@ -43,6 +46,8 @@ pub(super) async fn call_service(
         .header("soapaction", "\"\"")
         .map_err(Failure::Transport)?;
     sent.max_body = Some(MAX_BODY);
+    let credential = credential_name(&settings.base_url, &settings.user);
+    let sent = sent.quota(Quota { credential, rate: RATE });
     let response = http.exchange(sent).await.map_err(Failure::Transport)?;
     let after = retry_after(response.text("retry-after"), clock.now());
     // A fault comes with status 500; the page of a proxy is no answer of the service.

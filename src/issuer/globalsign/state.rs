@@ -62,6 +62,9 @@ pub(super) struct Saved {
     /// Shown after each reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) note: Option<String>,
+    /// Orders with the same CSR that were there before the first try: of earlier operations with the same key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) earlier: Vec<String>,
 }
 
 impl Versioned for Saved {
@@ -81,6 +84,7 @@ impl Saved {
             order: None,
             polls: 0,
             note: None,
+            earlier: Vec::new(),
         }))
     }
 

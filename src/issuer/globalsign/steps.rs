@@ -1,10 +1,11 @@
-//! The steps of one order. GlobalSign knows no reference of ours, so an order is found again by its
-//! CSR, which every pending operation has its own, among those since the first try.
+//! The steps of one order, each from what the checkpoint and GlobalSign say.
 
-use super::names::{is_covered, names, san_type};
+use super::names::names;
 use super::problem::{Failure, Verdict};
-use super::service::{ORDER, QUERY, Service, call_service, date, order_header, query_header};
-use super::settings::{Contact, Settings};
+use super::request::{Wanted, order_request};
+use super::search::Search;
+use super::service::{ORDER, QUERY, Service, call_service, order_header, query_header};
+use super::settings::Settings;
 use super::soap::{Node, element};
 use super::state::Saved;
 use crate::clock::Clock;
@@ -13,7 +14,6 @@ use crate::issuer::answers::{is_for_request, pem_chain};
 use crate::issuer::provider::{Action, ActionKind, Order, Progress};
 use crate::issuer::{FailureClass, IssuerError, Step};
 use crate::outbound::Exchange;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
@@ -22,8 +22,6 @@ use tracing::warn;
 const POLLS: [u64; 7] = [1, 5, 15, 30, 60, 150, 300];
 /// How long an order whose answer was lost is given to be listed.
 pub(super) const SETTLE: Duration = Duration::from_secs(60);
-/// Clocks differ.
-const MARGIN: Duration = Duration::from_secs(24 * 3600);
 /// Domains that may be ordered for.
 const USABLE: [&str; 4] = ["3", "7", "9", "10"];
 
@@ -40,18 +38,28 @@ impl Run<'_> {
     pub(super) async fn advance(mut self) -> Result<Progress, IssuerError> {
         let names = match names(&self.order.policy) {
             Ok(names) => names,
-            Err(error) => return Ok(Progress::failed(FailureClass::RequestRejected, error.message)),
+            Err(error) => return Ok(Progress::failed(FailureClass::RequestRejected, error.message).quiet()),
         };
-        let Some(since) = self.saved.since else {
-            self.saved.since = Some(self.clock.now());
-            // From here on a step that is cut short may have placed the order.
-            self.saved.unsure = true;
-            return Ok(self.pending(Duration::ZERO, None));
-        };
+        let Some(since) = self.saved.since else { return self.prepare().await };
         match self.saved.order.clone() {
             Some(order) => self.look(&order).await,
             None => self.submit(&names, since).await,
         }
+    }
+
+    /// Before the order: what is there already must not be taken for it.
+    async fn prepare(&mut self) -> Result<Progress, IssuerError> {
+        let now = self.clock.now();
+        // The same RSA key and policy give the same CSR again.
+        let reused = self.order.policy.key.reuse_key;
+        if reused {
+            self.saved.earlier = self.search().placed(now).await?.into_iter().map(|found| found.order).collect();
+        }
+        self.saved.since = Some(now);
+        // From here on a step that is cut short may have placed the order.
+        self.saved.unsure = true;
+        let progress = self.pending(Duration::ZERO, None);
+        Ok(if reused { progress } else { progress.quiet() })
     }
 
     /// Looks whether the order is there, and places it where it is not.
@@ -67,7 +75,8 @@ impl Run<'_> {
             return Ok(self.placed(order));
         }
         let (profile, domain) = self.profile_and_domain(names, &product).await?;
-        let request = self.order_request(names, &product, months, &profile, &domain);
+        let wanted = Wanted { names, product: &product, months, profile: &profile, domain: &domain };
+        let request = order_request(self.order, self.settings, &wanted);
         let answer = match self.call(ORDER, "PVOrder", &request).await {
             Ok(answer) => answer,
             Err(failure) => return self.not_placed(failure),
@@ -97,31 +106,15 @@ impl Run<'_> {
         }
     }
 
-    /// The order with this CSR, if GlobalSign has it: one that is still of use before one that ended.
+    /// The order of this request, if GlobalSign has it: one that is still of use before one that ended.
     async fn find_placed(&self, since: Timestamp) -> Result<Option<String>, IssuerError> {
-        let option = element("ReturnOrderOption", "true")
-            + &element("ReturnCertificateInfo", "true")
-            + &element("ReturnFulfillment", "true")
-            + &element("ReturnOriginalCSR", "true");
-        let request = query_header(self.settings)
-            + &element("FromDate", &date(since.minus(MARGIN)))
-            + &element("ToDate", &date(self.clock.now().plus(MARGIN)))
-            + &format!("<OrderQueryOption>{option}</OrderQueryOption>");
-        let answer = self.call(QUERY, "GetOrderByDateRange", &request).await?;
-        let mut details = Vec::new();
-        answer.all("OrderDetail", &mut details);
-        let ours = |detail: &&&Node| detail.text_of("OriginalCSR").is_some_and(|csr| self.is_our_csr(csr));
-        let over =
-            |detail: &&&Node| ["3", "5", "10"].contains(&detail.text_of("CertificateStatus").unwrap_or_default());
-        let found = details.iter().filter(ours).min_by_key(over);
-        Ok(found.and_then(|detail| detail.text_of("OrderID")).map(str::to_owned))
+        let found = self.search().placed(since).await?;
+        let ours = found.into_iter().filter(|found| !self.saved.earlier.contains(&found.order));
+        Ok(ours.min_by_key(|found| found.over).map(|found| found.order))
     }
 
-    fn is_our_csr(&self, text: &str) -> bool {
-        let text = text.replace("-----BEGIN CERTIFICATE REQUEST-----", "");
-        let text = text.replace("-----END CERTIFICATE REQUEST-----", "");
-        let base64: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        STANDARD.decode(base64).is_ok_and(|der| der == self.order.csr)
+    fn search(&self) -> Search<'_> {
+        Search { order: self.order, http: &*self.http, clock: &*self.clock, settings: self.settings }
     }
 
     /// The domain of the common name that may be ordered for: the longest that it ends with.
@@ -152,51 +145,6 @@ impl Run<'_> {
         found.ok_or_else(|| {
             misconfigured(format!("The GCC account has no usable domain for {name}: add it there, or set domain."))
         })
-    }
-
-    fn order_request(&self, names: &[String], product: &str, months: u32, profile: &str, domain: &str) -> String {
-        let Contact { first_name, last_name, phone, email } = &self.settings.contact;
-        let contact = element("FirstName", first_name)
-            + &element("LastName", last_name)
-            + &element("Phone", phone)
-            + &element("Email", email);
-        let common_name = names.first().map(String::as_str).unwrap_or_default();
-        let csr = der::pem::encode_string("CERTIFICATE REQUEST", der::pem::LineEnding::LF, &self.order.csr);
-        let base_option = if product.contains("INTRA") {
-            element("BaseOption", "private")
-        } else if common_name.starts_with("*.") {
-            element("BaseOption", "wildcard")
-        } else {
-            String::new()
-        };
-        let sans: String = names
-            .iter()
-            .filter(|name| !is_covered(name, common_name))
-            .map(|name| {
-                let entry = element("SANOptionType", san_type(name)) + &element("SubjectAltName", name);
-                format!("<SANEntry>{entry}</SANEntry>")
-            })
-            .collect();
-        let options = if sans.is_empty() {
-            String::new()
-        } else {
-            let option = element("OptionName", "SAN") + &element("OptionValue", "True");
-            format!("<Options><Option>{option}</Option></Options>")
-        };
-        let parameter = element("ProductCode", product)
-            + &base_option
-            + &element("OrderKind", "new")
-            + &element("Licenses", "1")
-            + &options
-            + &format!("<ValidityPeriod>{}</ValidityPeriod>", element("Months", &months.to_string()))
-            + &element("CSR", &csr.unwrap_or_default());
-        let sans = if sans.is_empty() { sans } else { format!("<SANEntries>{sans}</SANEntries>") };
-        format!(
-            "{}<OrderRequestParameter>{parameter}</OrderRequestParameter>{}{}<ContactInfo>{contact}</ContactInfo>{sans}",
-            order_header(self.settings),
-            element("MSSLProfileID", profile),
-            element("MSSLDomainID", domain),
-        )
     }
 
     /// Asks where the order stands.
@@ -268,7 +216,7 @@ impl Run<'_> {
 
     /// Asks for the cancellation. An order whose answer was lost is looked for first.
     pub(super) async fn cancel(mut self) -> Result<Progress, IssuerError> {
-        let Some(since) = self.saved.since else { return Ok(Progress::new(Step::Cancelled)) };
+        let Some(since) = self.saved.since else { return Ok(Progress::new(Step::Cancelled).quiet()) };
         let Some(order) = self.saved.order.clone() else {
             return match self.find_placed(since).await? {
                 Some(order) => Ok(self.placed(order)),

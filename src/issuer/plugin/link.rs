@@ -5,6 +5,7 @@ use super::address::Address;
 use super::connect::{PluginTls, connect};
 use super::words::{Secrets, words};
 use crate::issuer::IssuerError;
+use crate::outbound::traceparent;
 use crate::proto::code_name;
 use crate::proto::plugin::v1::issuer_plugin_service_client::IssuerPluginServiceClient;
 use hyper_util::rt::TokioIo;
@@ -93,6 +94,9 @@ impl Link {
     pub(super) fn stream<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.metadata_mut().insert(PROTOCOL_KEY, MetadataValue::<Ascii>::from(PROTOCOL));
+        if let Some(trace) = traceparent().and_then(|trace| trace.parse::<MetadataValue<Ascii>>().ok()) {
+            request.metadata_mut().insert("traceparent", trace);
+        }
         request
     }
 

@@ -170,6 +170,10 @@ impl Provider for Plugin {
         self.known().map(|known| known.members.clone()).unwrap_or_default()
     }
 
+    fn is_described(&self) -> bool {
+        self.known().is_some()
+    }
+
     fn takes_options(&self) -> bool {
         self.known().is_none_or(|known| !known.schema.options.is_empty())
     }

@@ -6,7 +6,7 @@ use super::states::Kept;
 use crate::domain::pending::{Event, State};
 use crate::domain::{Action, Error, IssuerName, Operation, OperationError, Reason, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Order, Progress, Provider};
-use crate::issuer::{Checkpoint, FailureClass, IssuerError, Step};
+use crate::issuer::{Checkpoint, FailureClass, IssuerError, Step, in_trace_of};
 use crate::service::records::{PendingRecord, key};
 use crate::store::Batch;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl Issuing {
         let call = self.bulkhead.watch(&called, call(&signer, pending, &checkpoint, replaces));
         let answer = tokio::time::timeout(time, call).await;
         self.context.metrics.issuer(signer.name, outcome_of(&answer), begun.elapsed());
-        if let Some(issuer) = &signer.issuer {
+        if let Some(issuer) = signer.issuer.as_ref().filter(|_| was_asked(&answer)) {
             self.note_call(&operation.vault, issuer, signer.name, fault_of(&answer)).await;
         }
         match answer {
@@ -151,7 +151,7 @@ impl Issuing {
         signer: &Signer,
         progress: Progress,
     ) -> Result<Asked> {
-        let Progress { step, state, publish, withdraw, mut actions } = progress;
+        let Progress { step, state, publish, withdraw, mut actions, asked: _ } = progress;
         actions.truncate(MAX_ACTIONS);
         let mut beside = Batch::default();
         let changed = state.is_some();
@@ -247,11 +247,14 @@ async fn call(
     replaces: Option<Vec<u8>>,
 ) -> Result<Progress, IssuerError> {
     let order = Order { replaces, ..order(pending, signer.provider.needs()) };
-    if pending.operation.cancellation_requested {
-        signer.provider.cancel(&order, signer.kept.state(), at).await
-    } else {
-        signer.provider.advance(&order, signer.kept.state(), at).await
-    }
+    let call = async {
+        if pending.operation.cancellation_requested {
+            signer.provider.cancel(&order, signer.kept.state(), at).await
+        } else {
+            signer.provider.advance(&order, signer.kept.state(), at).await
+        }
+    };
+    in_trace_of(order.request_id, call).await
 }
 
 /// The order stays open after an error: its fate at the CA is unknown.
@@ -283,6 +286,11 @@ fn outcome_of(answer: &Result<Result<Progress, IssuerError>, Elapsed>) -> &'stat
         Ok(Err(IssuerError::Misconfigured { .. })) => "misconfigured",
         Err(_) => "timeout",
     }
+}
+
+/// Whether a call says how the CA fares. A failure always does: settings that cannot work are one, too.
+fn was_asked(answer: &Result<Result<Progress, IssuerError>, Elapsed>) -> bool {
+    !matches!(answer, Ok(Ok(Progress { asked: false, .. })))
 }
 
 /// Why a call failed, where it was the issuer's fault.

@@ -8,6 +8,9 @@ use crate::service::records::{ChallengeRecord, key};
 use crate::store::{Batch, Delete, MAX_KEYS};
 use std::collections::HashSet;
 
+/// Orders of one host at once whose content a file has.
+const FILE_LINES: usize = 50;
+
 /// The name of a kind in keys and records.
 fn word(kind: ChallengeKind) -> &'static str {
     match kind {
@@ -18,14 +21,28 @@ fn word(kind: ChallengeKind) -> &'static str {
 }
 
 impl Issuing {
-    /// The key authorization of a token (http-01) or a host name (tls-alpn-01, pki-validation); none where no open order has it.
+    /// The key authorization of a token (http-01) or a host name (tls-alpn-01), or the file of a host (pki-validation):
+    /// what each of its open orders has to say, a line for each. None where no open order has it.
     ///
     /// # Errors
     /// Where the store is not available: it cannot be known now.
     pub(in crate::service) async fn challenge(&self, kind: ChallengeKind, name: &str) -> Result<Option<String>> {
         let found = self.context.load(&key::challenge(word(kind), name)).await?;
         let now = self.context.now();
-        Ok(found.map(|(_, challenge)| challenge).filter(|it| it.expires > now).map(|it| it.key_authorization))
+        let found = found.map(|(_, challenge)| challenge).filter(|it| it.expires > now).map(|it| it.key_authorization);
+        if kind != ChallengeKind::PkiValidation {
+            return Ok(found);
+        }
+        // One without a print of its content was written by an earlier version.
+        let mut lines: Vec<String> = found.into_iter().collect();
+        let records = self.context.store.list(key::challenges_of(word(kind), name).as_str(), "", FILE_LINES).await?;
+        for record in records {
+            let Ok(challenge) = self.context.records.read::<ChallengeRecord>(&record) else { continue };
+            if challenge.expires > now && !lines.contains(&challenge.key_authorization) {
+                lines.push(challenge.key_authorization);
+            }
+        }
+        Ok((!lines.is_empty()).then(|| lines.join("\n")))
     }
 
     /// Adds what a step publishes and withdraws to the batch of the step. A repeat of a step finds what the first try

@@ -30,12 +30,19 @@ pub struct ProviderView {
     pub schema: IssuerSchema,
     /// Members of Key Vault's issuer object that it reads.
     pub members: Vec<OptionSchema>,
+    /// Whether both are known; those of a plug-in once it has answered.
+    pub described: bool,
 }
 
 impl ProviderView {
     /// Of all providers.
     pub fn of(issuers: &Issuers) -> Vec<Self> {
-        issuers.all().map(|provider| Self { schema: provider.schema(), members: provider.members() }).collect()
+        let of = |provider: &Arc<dyn Provider>| Self {
+            schema: provider.schema(),
+            members: provider.members(),
+            described: provider.is_described(),
+        };
+        issuers.all().map(of).collect()
     }
 }
 
@@ -188,7 +195,11 @@ impl IssuerControl {
                 let message = format!("An issuer of the provider {} has no account at a CA.", issuer.provider);
                 Error::new(Reason::BadParameter, message)
             };
-            let provider = self.issuing.issuers.get(&issuer.provider).ok_or_else(no_account)?;
+            let not_offered = || {
+                let message = format!("This server does not offer the provider {} of the issuer.", issuer.provider);
+                Error::new(Reason::BadParameter, message)
+            };
+            let provider = self.issuing.issuers.get(&issuer.provider).ok_or_else(not_offered)?;
             let Some(Kept::Record(held)) = self.issuing.state_of(&**provider, vault, &issuer).await? else {
                 return Err(no_account());
             };

@@ -122,13 +122,16 @@ impl Issuing {
         let vault = change.vault;
         let mut batch = Batch::default();
         let place = key::issuer_state(vault, &issuer.name);
-        let provider = self.issuers.get(&issuer.provider).cloned();
-        let takes_options = provider.as_ref().is_some_and(|provider| provider.takes_options());
-        if !takes_options && let Some(name) = issuer.options.keys().chain(secrets.keys()).next() {
+        // The provider of an object may be one that only other replicas offer. Its state is made from what a change
+        // says, so the object must not be changed without it.
+        let Some(provider) = self.issuers.get(&issuer.provider).cloned() else {
+            return if concerns_the_provider(change.input) { Err(not_offered_here(issuer)) } else { Ok(batch) };
+        };
+        if !provider.takes_options()
+            && let Some(name) = issuer.options.keys().chain(secrets.keys()).next()
+        {
             return Err(no_options(name, &issuer.provider));
         }
-        // The provider of an object may be one that only other replicas offer.
-        let Some(provider) = provider else { return Ok(batch) };
         let held = self.issuer_state(vault, &issuer.name).await?;
         if let Some(held) = &held
             && !held.value.provider.eq_ignore_ascii_case(&issuer.provider)
@@ -322,6 +325,27 @@ fn orders_of_another(name: &IssuerName, provider: &str) -> Error {
     Error::new(Reason::IssuerInUse, format!("{message} {description}"))
         .with(Detail::Resource { kind: "issuer", name: name.to_string() })
         .with(Detail::Precondition { kind: "ISSUER_IDLE", subject: name.to_string(), description })
+}
+
+/// Whether a change says something that a provider reads.
+fn concerns_the_provider(input: &domain::IssuerInput) -> bool {
+    let domain::IssuerInput { provider, account_id, password, organization, enabled: _, options, secret_options } =
+        input;
+    provider.is_some()
+        || account_id.is_some()
+        || password.is_some()
+        || organization.is_some()
+        || !options.is_empty()
+        || !secret_options.is_empty()
+}
+
+fn not_offered_here(issuer: &IssuerConfig) -> Error {
+    let (name, provider) = (&issuer.name, &issuer.provider);
+    let problem = format!(
+        "The provider {provider} of the issuer {name} is not offered by this server, and only it can check the change. \
+         Send the change to a server that offers it; here the issuer can be enabled, disabled, paused and deleted."
+    );
+    Error::field("provider", problem)
 }
 
 fn no_options(name: &str, provider: &str) -> Error {

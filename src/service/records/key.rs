@@ -200,6 +200,11 @@ pub(in crate::service) fn challenge(kind: &str, name: &str) -> Key<ChallengeReco
     Key::new(format!("{}{kind}/{name}", Kind::Challenge.prefix()))
 }
 
+/// The challenges of a kind that have a host and something more.
+pub(in crate::service) fn challenges_of(kind: &str, host: &str) -> Prefix<ChallengeRecord> {
+    Prefix::new(format!("{}{kind}/{host}/", Kind::Challenge.prefix()))
+}
+
 /// An authority by [`crate::keys::authority::identifier`].
 pub(in crate::service) fn authority(vault: &VaultName, id: &str) -> Key<AuthorityRecord> {
     Key::new(named(Kind::Authority, vault, id))

@@ -115,9 +115,9 @@ pub(in crate::service) struct IssuerHealthRecord {
 /// What a replica answers a CA that validates a name; due when it is of no use any more.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::service) struct ChallengeRecord {
-    /// `http-01` or `tls-alpn-01`.
+    /// `http-01`, `tls-alpn-01` or `pki-validation`.
     pub(in crate::service) kind: String,
-    /// The token, or the host name.
+    /// The token, the host name, or the host name and the print of the file's content.
     pub(in crate::service) name: String,
     pub(in crate::service) key_authorization: String,
     pub(in crate::service) expires: Timestamp,
@@ -300,7 +300,9 @@ impl Stored for IssuerHealthRecord {
 /// Challenges belong to no vault: a CA asks by token or host name alone.
 impl Stored for ChallengeRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {
-        place.kind == Kind::Challenge && place.vault == self.kind && place.name == self.name
+        // A file has a host and the print of its content.
+        let (name, print) = self.name.split_once('/').unwrap_or((&self.name, ""));
+        place.kind == Kind::Challenge && place.vault == self.kind && (place.name, place.id) == (name, print)
     }
 }
 

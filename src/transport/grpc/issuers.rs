@@ -31,12 +31,13 @@ pub(super) fn health(health: IssuerHealth) -> v1::IssuerHealth {
 
 /// A provider as the contract has it.
 pub(crate) fn provider(view: ProviderView) -> v1::IssuerProvider {
-    let ProviderView { schema: IssuerSchema { provider, summary, options }, members } = view;
+    let ProviderView { schema: IssuerSchema { provider, summary, options }, members, described } = view;
     v1::IssuerProvider {
         name: provider.to_owned(),
         summary: summary.to_owned(),
         fields: members.into_iter().map(option).collect(),
         options: options.into_iter().map(option).collect(),
+        undescribed: !described,
     }
 }
 
