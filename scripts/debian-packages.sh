@@ -4,8 +4,8 @@ set -euo pipefail
 
 # command:package
 needed=(openssl:openssl python3:python3 npm:npm jq:jq curl:curl certtool:gnutls-bin pk12util:libnss3-tools)
-# The CA and the name server of tests/acme, and what looks at its records.
-needed+=(pebble:pebble knotd:knot dig:bind9-dnsutils)
+# The CA and the name servers of tests/acme, and what looks at their records.
+needed+=(pebble:pebble knotd:knot named:bind9 dig:bind9-dnsutils)
 # The CA of a plug-in in tests/clients/plugins.
 needed+=(cfssl:golang-cfssl)
 # A second opinion on what jsign signs in tests/clients/java.

@@ -1,6 +1,6 @@
 //! Certificates by dns-01: updates of a real name server, hooks, and an HTTP service.
 
-use crate::peers::{Knot, Pebble, PebbleOptions, TSIG, free_port, texts};
+use crate::peers::{Kind, NameServer, Pebble, PebbleOptions, TSIG, free_port, texts};
 use crate::play::{Play, input, order};
 use certmint::issuer::Step;
 use certmint::issuer::acme::{Hook, HookForm};
@@ -9,13 +9,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-async fn with_knot() -> (Knot, Pebble) {
-    let knot = Knot::start().await;
-    let pebble = Pebble::start(PebbleOptions { dns_port: Some(knot.port), ..Default::default() }).await;
-    (knot, pebble)
+async fn with_server(kind: Kind) -> (NameServer, Pebble) {
+    let server = NameServer::start(kind).await;
+    let pebble = Pebble::start(PebbleOptions { dns_port: Some(server.port), ..Default::default() }).await;
+    (server, pebble)
 }
 
-async fn by_update(knot: &Knot, pebble: &Pebble, more: &[(&str, &str)]) -> Play {
+async fn with_knot() -> (NameServer, Pebble) {
+    with_server(Kind::Knot).await
+}
+
+async fn by_update(knot: &NameServer, pebble: &Pebble, more: &[(&str, &str)]) -> Play {
     let server = format!("127.0.0.1:{}", knot.port);
     let own = [
         ("challenge", "dns-01"),
@@ -32,11 +36,13 @@ async fn by_update(knot: &Knot, pebble: &Pebble, more: &[(&str, &str)]) -> Play 
 
 #[tokio::test]
 async fn a_wildcard_and_its_host_are_proved_with_two_values_at_one_name() {
-    let (knot, pebble) = with_knot().await;
-    let mut play = by_update(&knot, &pebble, &[]).await;
-    play.forgetful = true;
-    play.issue(&order(&["*.example.com", "example.com"])).await;
-    assert_eq!(texts(knot.port, "_acme-challenge.example.com", "TXT").await, "", "removed");
+    for kind in [Kind::Knot, Kind::Bind] {
+        let (server, pebble) = with_server(kind).await;
+        let mut play = by_update(&server, &pebble, &[]).await;
+        play.forgetful = true;
+        play.issue(&order(&["*.example.com", "example.com"])).await;
+        assert_eq!(texts(server.port, "_acme-challenge.example.com", "TXT").await, "", "removed, {kind:?}");
+    }
 }
 
 #[tokio::test]
@@ -57,17 +63,24 @@ async fn values_of_others_at_the_same_name_stay() {
 
 #[tokio::test]
 async fn an_alias_leads_to_the_zone_that_may_be_written() {
-    let (knot, pebble) = with_knot().await;
-    let mut play = by_update(&knot, &pebble, &[("dns_zone", "example.com")]).await;
-    play.issue(&order(&["deleg.example.com"])).await;
-    assert_eq!(texts(knot.port, "x1.acme.example.com", "TXT").await, "");
+    for kind in [Kind::Knot, Kind::Bind] {
+        let (server, pebble) = with_server(kind).await;
+        let mut play = by_update(&server, &pebble, &[("dns_zone", "example.com")]).await;
+        play.issue(&order(&["deleg.example.com"])).await;
+        assert_eq!(texts(server.port, "x1.acme.example.com", "TXT").await, "", "{kind:?}");
+    }
 }
 
 #[tokio::test]
 async fn a_key_that_the_server_does_not_accept_needs_a_person() {
-    let (knot, pebble) = with_knot().await;
-    for (name, secret) in [(TSIG.0, "d3Jvbmc="), ("other", TSIG.1)] {
-        let mut play = by_update(&knot, &pebble, &[("tsig_name", name), ("tsig_secret", secret)]).await;
+    for (kind, name, secret) in [
+        (Kind::Knot, TSIG.0, "d3Jvbmc="),
+        (Kind::Knot, "other", TSIG.1),
+        (Kind::Bind, TSIG.0, "d3Jvbmc="),
+        (Kind::Bind, "other", TSIG.1),
+    ] {
+        let (server, pebble) = with_server(kind).await;
+        let mut play = by_update(&server, &pebble, &[("tsig_name", name), ("tsig_secret", secret)]).await;
         let order = order(&["example.com"]);
         for _ in 0..3 {
             play.step(&order).await;
@@ -173,6 +186,69 @@ async fn a_hook_that_fails_is_tried_again_and_its_output_stays_in_the_log() {
     let last = play.details.last().unwrap();
     assert!(last.contains("failed to present") && last.contains("exit status: 3"), "{last}");
     assert!(!last.contains("geheim"));
+}
+
+/// The API of acme-dns (its README): an account for a name, to which `_acme-challenge` is delegated.
+#[tokio::test]
+async fn acme_dns_gets_the_text_for_the_account_of_the_name() {
+    let pebble = Pebble::start(PebbleOptions::default()).await;
+    let api = pebble.management_url();
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let server = script(
+        folder.path(),
+        "acme-dns.py",
+        "import http.server, sys, urllib.request, json\n\
+         class Handler(http.server.BaseHTTPRequestHandler):\n\
+         \x20   def do_POST(self):\n\
+         \x20       body = json.loads(self.rfile.read(int(self.headers['content-length'])))\n\
+         \x20       good = (self.headers['x-api-user'], self.headers['x-api-key']) == ('user-1', 'key-1') and self.path == '/update'\n\
+         \x20       good = good and body['subdomain'] == 'sub-1' and len(body['txt']) == 43\n\
+         \x20       record = {'host': 'sub-1.auth.example.', 'value': body['txt']}\n\
+         \x20       if good: urllib.request.urlopen(sys.argv[2] + '/set-txt', json.dumps(record).encode())\n\
+         \x20       self.send_response(200 if good else 401); self.send_header('content-length', '0'); self.end_headers()\n\
+         \x20   def log_message(self, *arguments): pass\n\
+         http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n",
+    );
+    let arguments = [server.to_str().unwrap(), &port.to_string(), &api];
+    let _server = crate::peers::Process::start("python3", &arguments, &[], &folder.path().join("log"));
+    crate::peers::until("the service answers", || async move {
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+    })
+    .await;
+    // Delegated once, by hand.
+    let delegate = r#"{"host":"_acme-challenge.www.example.com.","target":"sub-1.auth.example."}"#;
+    let mut curl = tokio::process::Command::new("curl");
+    curl.args(["-sf", &format!("{api}/set-cname"), "-d", delegate]);
+    assert!(curl.status().await.unwrap().success());
+    let (dns, url) = (format!("127.0.0.1:{}", pebble.dns_port), format!("http://127.0.0.1:{port}"));
+    let account = |key: &str| {
+        format!(
+            r#"{{"example.com": {{"username": "user-1", "password": "{key}", "fulldomain": "sub-1.auth.example", "subdomain": "sub-1", "allowfrom": []}}}}"#
+        )
+    };
+    let options = |accounts: &str| {
+        let own = [
+            ("challenge", "dns-01"),
+            ("dns_provider", "acme-dns"),
+            ("acmedns_url", url.as_str()),
+            ("acmedns_accounts", accounts),
+            ("dns_resolvers", &dns),
+            ("dns_check_servers", &dns),
+        ];
+        input(&pebble, &own)
+    };
+    let mut play = Play::new(&options(&account("key-1"))).await;
+    play.issue(&order(&["www.example.com"])).await;
+    // A password that the service refuses needs a person, and is not shown.
+    let mut play = Play::new(&options(&account("wrong-key"))).await;
+    let order = order(&["www.example.com"]);
+    for _ in 0..3 {
+        play.step(&order).await;
+    }
+    let engine = certmint::issuer::provider::Provider::advance;
+    let error = engine(play.engine(), &order, &play.state, &play.checkpoint).await.unwrap_err();
+    assert!(error.to_string().contains("401") && !error.to_string().contains("wrong-key"), "{error}");
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
-//! The ACME engine against real servers on loopback: Debian's pebble as CA, its test DNS server,
-//! and knot as a name server that takes updates.
+//! The ACME engine against real servers on loopback: Debian's pebble as CA and a newer one, its test DNS server,
+//! and knot and BIND as name servers that take updates.
 
 mod accounts;
 mod conformance;
 mod crashes;
 mod dns01;
 mod http01;
+mod newer;
 mod peers;
 mod play;
 mod refusals;

@@ -4,7 +4,7 @@ use certmint::outbound::{Client, ClientOptions, Exchange, Request, Timeouts};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use std::net::{TcpListener, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -67,6 +67,7 @@ pub(crate) struct Pebble {
     management: u16,
     environment: Vec<(String, String)>,
     own_dns: bool,
+    program: String,
     dns: Option<Process>,
     server: Option<Process>,
 }
@@ -84,6 +85,23 @@ pub(crate) struct PebbleOptions {
     pub(crate) binding: Option<(String, String)>,
     /// A DNS server in place of pebble's own.
     pub(crate) dns_port: Option<u16>,
+    /// A newer pebble than Debian's ([`newer_pebble`]): profiles, renewal information, dns-persist-01.
+    pub(crate) program: Option<PathBuf>,
+}
+
+/// The name by which the newer pebble is known in records of dns-persist-01.
+pub(crate) const CA_NAME: &str = "ca.example";
+
+/// A pebble that `scripts/pebble.sh` built: of a version that Debian does not have. Where Go is missing there is none,
+/// and what needs it is skipped.
+pub(crate) fn newer_pebble() -> Option<PathBuf> {
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pebble/pebble");
+    let program = std::env::var_os("CERTMINT_PEBBLE").map_or_else(built, PathBuf::from);
+    if !program.exists() {
+        eprintln!("skipped: there is no {}; scripts/pebble.sh builds it", program.display());
+        return None;
+    }
+    Some(program)
 }
 
 impl Pebble {
@@ -100,6 +118,14 @@ impl Pebble {
             "ocspResponderURL": "", "externalAccountBindingRequired": options.binding.is_some(),
             "domainBlocklist": ["blocked.example"],
         }});
+        if options.program.is_some() {
+            config["pebble"]["profiles"] = json!({
+                "classic": {"description": "The usual one.", "validityPeriod": 7_776_000},
+                "shortlived": {"description": "Days.", "validityPeriod": 518_400},
+            });
+            config["pebble"]["retryAfter"] = json!({"authz": 1, "order": 1});
+            config["pebble"]["caaIdentities"] = json!([CA_NAME]);
+        }
         if let Some((kid, mac_key)) = &options.binding {
             config["pebble"]["externalAccountMACKeys"] = json!({kid: mac_key});
         }
@@ -129,6 +155,7 @@ impl Pebble {
             management: dns_management,
             environment: environment.map(|(name, value)| (name.to_owned(), value)).to_vec(),
             own_dns: dns.is_some(),
+            program: options.program.map_or_else(|| "pebble".to_owned(), |program| program.display().to_string()),
             dns,
             server: None,
             folder,
@@ -148,8 +175,9 @@ impl Pebble {
         let log = self.folder.path().join("pebble.log");
         // The certificate's files are named relative to the folder.
         let shell = format!(
-            "cd '{}' && exec pebble -config '{}' -dnsserver {dns}",
+            "cd '{}' && exec '{}' -config '{}' -dnsserver {dns}",
             self.folder.path().display(),
+            self.program,
             config.display()
         );
         self.server = Some(Process::start("sh", &["-c", &shell], &environment, &log));
@@ -199,46 +227,75 @@ fn https_certificate(folder: &Path) -> String {
     ca.pem()
 }
 
-/// The TSIG key of [`Knot`].
+/// The TSIG key of the name servers.
 pub(crate) const TSIG: (&str, &str) = ("acme-update", "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTMyYnl0");
 
 /// A name server for `example.com` whose key may change TXT records of two places alone; one name
 /// is delegated by an alias.
-pub(crate) struct Knot {
+pub(crate) struct NameServer {
     pub(crate) port: u16,
     _folder: TempDir,
     _process: Process,
 }
 
-impl Knot {
-    pub(crate) async fn start() -> Self {
+/// The servers that updates are tried with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Knot,
+    Bind,
+}
+
+impl NameServer {
+    pub(crate) async fn start(kind: Kind) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let zone = "$ORIGIN example.com.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\n\
                     ns A 127.0.0.1\n@ A 127.0.0.1\n* A 127.0.0.1\n_acme-challenge.deleg CNAME x1.acme\n";
         std::fs::write(folder.path().join("example.com.zone"), zone).unwrap();
-        let place = folder.path().display();
-        let (key, secret) = TSIG;
-        let config = format!(
-            "server:\n    rundir: \"{place}\"\n    listen: 127.0.0.1@{port}\n\
-             database:\n    storage: \"{place}/db\"\n\
-             log:\n  - target: stderr\n    any: info\n\
-             key:\n  - id: {key}\n    algorithm: hmac-sha256\n    secret: {secret}\n\
-             acl:\n  - id: acme-txt\n    address: 127.0.0.1\n    key: {key}\n    action: update\n    update-type: [TXT]\n    \
-             update-owner: name\n    update-owner-match: sub-or-equal\n    \
-             update-owner-name: [_acme-challenge.example.com., acme.example.com.]\n\
-             template:\n  - id: default\n    storage: \"{place}\"\n    file: \"%s.zone\"\n\
-             zone:\n  - domain: example.com\n    acl: acme-txt\n    zonefile-sync: -1\n    \
-             zonefile-load: difference-no-serial\n    journal-content: all\n"
-        );
-        std::fs::create_dir(folder.path().join("db")).unwrap();
-        let file = folder.path().join("knot.conf");
+        let (program, config) = match kind {
+            Kind::Knot => ("knotd", knot_config(folder.path(), port)),
+            Kind::Bind => ("named", bind_config(folder.path(), port)),
+        };
+        let file = folder.path().join("server.conf");
         std::fs::write(&file, config).unwrap();
-        let arguments = ["-c", file.to_str().unwrap()];
-        let process = Process::start("knotd", &arguments, &[], &folder.path().join("knot.log"));
-        until("knot answers", || async move { !texts(port, "example.com", "SOA").await.is_empty() }).await;
+        let file = file.to_str().unwrap();
+        let arguments: &[&str] = match kind {
+            Kind::Knot => &["-c", file],
+            Kind::Bind => &["-g", "-c", file],
+        };
+        let process = Process::start(program, arguments, &[], &folder.path().join("server.log"));
+        until("the name server answers", || async move { !texts(port, "example.com", "SOA").await.is_empty() }).await;
         Self { port, _folder: folder, _process: process }
     }
+}
+
+fn knot_config(folder: &Path, port: u16) -> String {
+    std::fs::create_dir(folder.join("db")).unwrap();
+    let (place, (key, secret)) = (folder.display(), TSIG);
+    format!(
+        "server:\n    rundir: \"{place}\"\n    listen: 127.0.0.1@{port}\n\
+         database:\n    storage: \"{place}/db\"\n\
+         log:\n  - target: stderr\n    any: info\n\
+         key:\n  - id: {key}\n    algorithm: hmac-sha256\n    secret: {secret}\n\
+         acl:\n  - id: acme-txt\n    address: 127.0.0.1\n    key: {key}\n    action: update\n    update-type: [TXT]\n    \
+         update-owner: name\n    update-owner-match: sub-or-equal\n    \
+         update-owner-name: [_acme-challenge.example.com., acme.example.com.]\n\
+         template:\n  - id: default\n    storage: \"{place}\"\n    file: \"%s.zone\"\n\
+         zone:\n  - domain: example.com\n    acl: acme-txt\n    zonefile-sync: -1\n    \
+         zonefile-load: difference-no-serial\n    journal-content: all\n"
+    )
+}
+
+fn bind_config(folder: &Path, port: u16) -> String {
+    let (place, (key, secret)) = (folder.display(), TSIG);
+    format!(
+        "options {{ directory \"{place}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
+         pid-file \"{place}/named.pid\"; session-keyfile \"{place}/session.key\"; recursion no; dnssec-validation no;\n\
+         managed-keys-directory \"{place}\"; }};\ncontrols {{ }};\n\
+         key \"{key}\" {{ algorithm hmac-sha256; secret \"{secret}\"; }};\n\
+         zone \"example.com\" {{ type primary; file \"{place}/example.com.zone\"; update-policy {{\n\
+         grant {key} name _acme-challenge.example.com TXT; grant {key} subdomain acme.example.com TXT; }}; }};\n"
+    )
 }
 
 /// What `dig +short` prints.
