@@ -98,7 +98,7 @@ mod tests {
 
     /// As the first release with this provider wrote them.
     const STATE: &str = r#"{"version":1,"settings":{"base_url":"https://emea.api.hvca.globalsign.com:8443/v2",
-        "api_key":"k","api_secret":"geheim","client_certificate_file":"c","client_key":"geheim"}}"#;
+        "api_key":"k","api_secret":"geheim","client_certificate":"c","client_key":"geheim"}}"#;
     const CHECKPOINT: &str = r#"{"version":1,"beginnings":[1790000000],"seconds":86400,"serial":"0A","polls":2}"#;
 
     #[test]
