@@ -17,6 +17,7 @@ mod credentials;
 mod crypto;
 mod deadlines;
 mod errors;
+mod fields;
 mod health;
 mod protocol;
 mod race;

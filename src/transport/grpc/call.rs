@@ -1,7 +1,7 @@
 //! The context of a call: the host that the client used, and the caller.
 
 use super::middleware::Caller;
-use crate::domain::{CertificateName, DataAction, Error, IssuerName, RequestId, Result, VaultName, Version};
+use crate::domain::{CertificateName, DataAction, Detail, Error, IssuerName, RequestId, Result, VaultName, Version};
 use crate::service::watch::Subscriber;
 use crate::service::{self, Access, PendingRef, Permit, Target};
 use crate::transport::actions::required;
@@ -62,28 +62,34 @@ impl Call {
     /// The vault that a message names, else the one of the host; refused where there is none, before anything else of
     /// the message is judged.
     pub(super) async fn vault(&self, name: &str) -> Result<VaultName> {
-        let vault = if name.is_empty() { self.host.vault().clone() } else { VaultName::parse(name)? };
+        let vault =
+            if name.is_empty() { self.host.vault().clone() } else { of_field("vault_name", VaultName::parse(name))? };
         self.note(|record| vault.as_str().clone_into(&mut record.vault));
         self.access.vault(&vault).await
     }
 
     /// The vault that a message is about to make.
     pub(super) fn new_vault(&self, name: &str) -> Result<VaultName> {
-        let vault = VaultName::parse(name)?;
+        let vault = of_field("vault_name", VaultName::parse(name))?;
         self.note(|record| vault.as_str().clone_into(&mut record.vault));
         Ok(vault)
     }
 
     /// The certificate that a message names.
     pub(super) fn certificate(&self, name: &str) -> Result<CertificateName> {
-        let name = CertificateName::parse(name)?;
+        self.named("certificate_name", name)
+    }
+
+    /// The certificate that this field of a message names.
+    pub(super) fn named(&self, field: &str, name: &str) -> Result<CertificateName> {
+        let name = of_field(field, CertificateName::parse(name))?;
         self.note(|record| name.as_str().clone_into(&mut record.name));
         Ok(name)
     }
 
     /// The issuer that a message names.
     pub(super) fn issuer(&self, name: &str) -> Result<IssuerName> {
-        let name = IssuerName::parse(name)?;
+        let name = of_field("issuer_name", IssuerName::parse(name))?;
         self.note(|record| name.as_str().clone_into(&mut record.name));
         Ok(name)
     }
@@ -114,8 +120,16 @@ impl Call {
     }
 }
 
+/// A name or an id of a message; a refusal says which field it was.
+pub(super) fn of_field<T>(field: &str, parsed: Result<T>) -> Result<T> {
+    parsed.map_err(|error| {
+        let problem = error.message.clone();
+        error.with(Detail::Field { path: field.to_owned(), problem })
+    })
+}
+
 pub(super) fn optional_id(text: &str) -> Result<Option<RequestId>> {
-    if text.is_empty() { Ok(None) } else { RequestId::parse(text).map(Some) }
+    if text.is_empty() { Ok(None) } else { of_field("request_id", RequestId::parse(text)).map(Some) }
 }
 
 /// The id that makes a creation safe to repeat. All zeros are what a variable holds that nobody set: two callers with
@@ -127,8 +141,8 @@ pub(super) fn chosen_id(text: &str) -> Result<Option<RequestId>> {
     }
 }
 
-pub(super) fn optional_version(text: &str) -> Result<Option<Version>> {
-    if text.is_empty() { Ok(None) } else { Version::parse(text).map(Some) }
+pub(super) fn optional_version(field: &str, text: &str) -> Result<Option<Version>> {
+    if text.is_empty() { Ok(None) } else { of_field(field, Version::parse(text)).map(Some) }
 }
 
 /// A text that is absent if it is empty, as proto3 has it.

@@ -147,7 +147,7 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::GetCertificateRequest { vault_name, certificate_name, certificate_version } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
-        let version = optional_version(&certificate_version)?;
+        let version = optional_version("certificate_version", &certificate_version)?;
         let wanted = call.permit((vault, name)).await?;
         let view = match version {
             None => self.0.certificates().certificate(wanted).await?,

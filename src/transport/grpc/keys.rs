@@ -5,7 +5,7 @@ use super::call::Call;
 use super::certificates::{open, page_size};
 use super::policy::{key_curve, key_type};
 use super::reply;
-use super::secrets::wanted;
+use super::secrets::{Fields, wanted};
 use super::status::status;
 use crate::domain::{
     Certificate, EncryptionAlgorithm, Error, KeyNumbers, KeyOperation, Recovery, Result, SignatureAlgorithm,
@@ -19,12 +19,14 @@ use zeroize::Zeroizing;
 /// Handles the calls of one service.
 pub(super) struct Keys(pub(super) Service);
 
+const KEY: Fields = Fields { name: "key_name", version: "key_version" };
+
 /// The surroundings of a call, the key that it names, and the fields that follow.
 macro_rules! opened {
     ($request:expr, $message:path { $($field:ident),+ }) => {{
         let (call, message) = open($request)?;
         let $message { vault_name, key_name, key_version, $($field),+ } = message;
-        let wanted = wanted(&call, &vault_name, &key_name, &key_version).await?;
+        let wanted = wanted(&call, &KEY, &vault_name, &key_name, &key_version).await?;
         (call, wanted, $($field),+)
     }};
 }
@@ -33,7 +35,7 @@ impl Keys {
     async fn get(&self, request: Request<v1::GetKeyRequest>) -> Result<v1::GetKeyResponse> {
         let (call, message) = open(request)?;
         let v1::GetKeyRequest { vault_name, key_name, key_version } = message;
-        let view = self.0.materials().key(&wanted(&call, &vault_name, &key_name, &key_version).await?).await?;
+        let view = self.0.materials().key(&wanted(&call, &KEY, &vault_name, &key_name, &key_version).await?).await?;
         Ok(v1::GetKeyResponse { key: Some(key(view, &call.base())) })
     }
 
@@ -56,7 +58,7 @@ impl Keys {
     async fn versions(&self, request: Request<v1::ListKeyVersionsRequest>) -> Result<v1::ListKeyVersionsResponse> {
         let (call, message) = open(request)?;
         let v1::ListKeyVersionsRequest { vault_name, key_name, page_size: size, page_token } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&key_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.named("key_name", &key_name)?);
         let page =
             self.0.materials().key_versions(call.permit((vault, name)).await?, page_size(size)?, &page_token).await?;
         let base = call.base();

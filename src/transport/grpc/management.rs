@@ -98,7 +98,7 @@ impl Certificates {
             update_mask,
         } = message;
         let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
-        let version = optional_version(&certificate_version)?;
+        let version = optional_version("certificate_version", &certificate_version)?;
         let v1::CertificateAttributes {
             enabled,
             not_before: _,

@@ -20,7 +20,7 @@ impl Secrets {
     async fn get(&self, request: Request<v1::GetSecretRequest>) -> Result<v1::GetSecretResponse> {
         let (call, message) = open(request)?;
         let v1::GetSecretRequest { vault_name, secret_name, secret_version, out_content_type } = message;
-        let wanted = wanted(&call, &vault_name, &secret_name, &secret_version).await?;
+        let wanted = wanted(&call, &SECRET, &vault_name, &secret_name, &secret_version).await?;
         let form = filled(out_content_type).map(|text| form(&text)).transpose()?;
         let view = self.0.materials().secret(&wanted, form).await?;
         call.note(|about| about.secret(&view));
@@ -49,7 +49,7 @@ impl Secrets {
     ) -> Result<v1::ListSecretVersionsResponse> {
         let (call, message) = open(request)?;
         let v1::ListSecretVersionsRequest { vault_name, secret_name, page_size: size, page_token } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&secret_name)?);
+        let (vault, name) = (call.vault(&vault_name).await?, call.named("secret_name", &secret_name)?);
         let page = self
             .0
             .materials()
@@ -67,10 +67,24 @@ impl Secrets {
     }
 }
 
+/// The fields of a message that name a version.
+pub(super) struct Fields {
+    pub(super) name: &'static str,
+    pub(super) version: &'static str,
+}
+
+const SECRET: Fields = Fields { name: "secret_name", version: "secret_version" };
+
 /// A version that a call names; an empty one is the newest.
-pub(super) async fn wanted(call: &Call, vault: &str, name: &str, version: &str) -> Result<Permit<VersionRef>> {
-    let (vault, name) = (call.vault(vault).await?, call.certificate(name)?);
-    let version = optional_version(version)?;
+pub(super) async fn wanted(
+    call: &Call,
+    fields: &Fields,
+    vault: &str,
+    name: &str,
+    version: &str,
+) -> Result<Permit<VersionRef>> {
+    let (vault, name) = (call.vault(vault).await?, call.named(fields.name, name)?);
+    let version = optional_version(fields.version, version)?;
     call.note(|about| about.version = version);
     call.permit(VersionRef { vault, name, version }).await
 }

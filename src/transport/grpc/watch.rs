@@ -1,7 +1,7 @@
 //! `WatchPending`: the stream of the use case as messages that are encoded once for all streams.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
-use super::call::Call;
+use super::call::{Call, of_field, optional_id};
 use super::certificates::without_call;
 use super::frames::{Frames, framed};
 use super::framework_errors::undecodable;
@@ -129,9 +129,9 @@ async fn parse(call: &Call, message: v1::WatchPendingRequest, deadline: Option<D
         .transpose()?;
     Ok(WatchRequest {
         vault: call.vault_or_all(&vault_name).await?,
-        names: certificate_names.iter().map(|name| CertificateName::parse(name)).collect::<Result<_>>()?,
+        names: (0..).zip(&certificate_names).map(|(index, name)| nth_name(index, name)).collect::<Result<_>>()?,
         prefix: certificate_name_prefix,
-        request_id: super::call::optional_id(&request_id)?,
+        request_id: optional_id(&request_id)?,
         statuses: statuses(&numbers)?,
         resume_token,
         snapshot,
@@ -139,6 +139,10 @@ async fn parse(call: &Call, message: v1::WatchPendingRequest, deadline: Option<D
         heartbeat,
         deadline,
     })
+}
+
+fn nth_name(index: usize, name: &str) -> Result<CertificateName> {
+    of_field(&format!("certificate_names[{index}]"), CertificateName::parse(name))
 }
 
 /// The statuses of a filter, each once: they are compared with every event. A number without a name is refused.

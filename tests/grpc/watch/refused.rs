@@ -92,7 +92,8 @@ async fn names_that_are_none() {
         "InvalidArgument: The request URI contains an invalid name: my_cert. A name has 1 to 127 of the characters 0-9, a-z, A-Z and -.
          reason: BAD_PARAMETER of certmint.v1
          azureCode: BadParameter
-         httpStatus: 400",
+         httpStatus: 400
+         field: certificate_names[0]: The request URI contains an invalid name: my_cert. A name has 1 to 127 of the characters 0-9, a-z, A-Z and -.",
     )
     .await;
 }
