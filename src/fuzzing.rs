@@ -4,7 +4,9 @@
 use crate::domain::policy::{ContentType, Policy};
 use crate::domain::{PolicyInput, RequestId, Timestamp, VaultName, Version};
 use crate::keys::certificate::{self, Request};
-use crate::keys::{ImportLimits, KeyPair, MasterKeys, Sealer, backup as form, chain, import, jwk, rounds};
+use crate::keys::{
+    ImportLimits, KeyPair, MasterKeys, Sealer, backup as form, chain, import, jwk, request_reader, rounds,
+};
 use crate::{domain, service, transport};
 use der::asn1::BitString;
 use der::{Decode, Encode};
@@ -103,9 +105,14 @@ fn request_of(leaf: &[u8]) -> Option<Vec<u8>> {
     CertReq { info, algorithm, signature: BitString::from_bytes(&[]).ok()? }.to_der().ok()
 }
 
-/// A certificate signing request: its key gets a certificate, which is then merged.
+/// A certificate signing request: read as a caller's own, and its key gets a certificate, which is then merged.
 pub fn csr(bytes: &[u8]) -> bool {
     let as_chain = parse(bytes);
+    if let Ok(facts) = request_reader::der(bytes).and_then(|der| request_reader::read(&der)) {
+        // What is made of it is a policy that can be signed.
+        let made = PolicyInput::default().requested(&facts, now());
+        debug_assert!(made.is_err() || made.is_ok_and(|policy| !policy.key.exportable && policy.judge().is_ok()));
+    }
     debug_assert!(as_chain.is_err() || CertReq::from_der(bytes).is_err(), "a request is no certificate");
     let Ok(public_key) = certificate::requested_key(bytes) else { return false };
     let (request_id, version) = (RequestId::from_uuid(uuid::Uuid::nil()), Version::from_uuid(uuid::Uuid::nil()));

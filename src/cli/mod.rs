@@ -23,6 +23,7 @@ mod manage;
 mod merge;
 mod options;
 mod output;
+mod own_request;
 mod pages;
 mod pem;
 mod pending;
@@ -192,9 +193,12 @@ async fn dispatch(
     known: KnownProviders,
 ) -> Result<Exit> {
     match command {
-        ClientCommand::Create(args) => create::run(&Session::open(options).await?, output, *args).await,
+        // A file is read first: a wrong path needs no server to be found out.
+        ClientCommand::Create(args) => {
+            let prepared = args.prepare()?;
+            create::run(&Session::open(options).await?, output, prepared).await
+        }
         ClientCommand::Pending(command) => pending::run(&Session::open(options).await?, output, command).await,
-        // The file is read first: a wrong path needs no server to be found out.
         ClientCommand::Merge(args) => {
             let prepared = args.prepare()?;
             merge::run(&Session::open(options).await?, output, prepared).await

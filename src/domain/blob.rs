@@ -32,3 +32,28 @@ impl<'de> Deserialize<'de> for Blob {
         STANDARD.decode(text.as_bytes()).map(Self).map_err(serde::de::Error::custom)
     }
 }
+
+/// Bytes that may be missing, stored as an empty text: versions before there was a case without them read that too.
+pub mod or_empty {
+    use super::Blob;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Writes what is missing as an empty text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(bytes: &Option<Blob>, serializer: S) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => bytes.serialize(serializer),
+            None => Blob::default().serialize(serializer),
+        }
+    }
+
+    /// Reads an empty text as missing.
+    ///
+    /// # Errors
+    /// Those of the deserializer, and what is no base64.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Blob>, D::Error> {
+        Blob::deserialize(deserializer).map(|bytes| Some(bytes).filter(|bytes| !bytes.0.is_empty()))
+    }
+}

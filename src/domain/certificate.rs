@@ -132,7 +132,7 @@ impl VersionSummary {
     }
 }
 
-/// One version: the certificate, its chain and its sealed key.
+/// One version: the certificate, its chain and, where it was made here or imported, its sealed key.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     pub vault: VaultName,
@@ -142,8 +142,9 @@ pub struct Certificate {
     pub cer: Blob,
     /// The certificates above it, in order: X.509, DER.
     pub chain: Vec<Blob>,
-    /// PKCS#8, sealed for (vault, name, version).
-    pub sealed_key: Blob,
+    /// PKCS#8, sealed for (vault, name, version). `None` where the caller made the request: the key stayed there.
+    #[serde(with = "super::blob::or_empty")]
+    pub sealed_key: Option<Blob>,
     pub content_type: ContentType,
     pub exportable: bool,
     /// What the policy said of the key when the version was made; of one that was stored without

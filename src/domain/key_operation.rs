@@ -29,6 +29,11 @@ impl KeyOperation {
         }
     }
 
+    /// Whether it takes the private half.
+    pub fn needs_private_key(self) -> bool {
+        matches!(self, Self::Sign | Self::Decrypt | Self::UnwrapKey)
+    }
+
     /// Whether a key may do this before and after the validity of its certificate: what was made
     /// within it has to stay readable.
     pub fn is_timeless(self) -> bool {

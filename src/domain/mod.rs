@@ -20,6 +20,7 @@ pub mod policy_input;
 pub mod policy_judge;
 pub mod public_key;
 mod punycode;
+pub mod requested_policy;
 pub mod san;
 mod san_rules;
 pub mod subject;
@@ -41,6 +42,7 @@ pub use pending::{Operation, OperationError, Status};
 pub use policy::Policy;
 pub use policy_input::PolicyInput;
 pub use public_key::{KeyNumbers, PublicKey};
+pub use requested_policy::RequestFacts;
 pub use time::Timestamp;
 pub use vault::{Recovery, RecoveryLevel, RetentionDays, Vault, VaultSettings};
 

@@ -15,6 +15,11 @@ impl PolicyInput {
         Ok(Policy { created: stored.created, ..policy })
     }
 
+    /// All that a stored policy says.
+    pub(super) fn of(stored: &Policy) -> Self {
+        Self::default().over(stored)
+    }
+
     fn over(self, stored: &Policy) -> Self {
         let Policy { key, content_type, x509, lifetime_actions, issuer, enabled, created: _, updated: _ } = stored;
         let X509Properties { subject, sans, ekus, key_usage, validity_months, ca } = x509;

@@ -108,15 +108,20 @@ impl Problems {
     pub(super) fn into_result(mut self) -> Result<()> {
         self.0.sort_by_key(|(path, _)| member(path));
         let problems: Vec<_> = self.0.into_iter().map(|(path, problem)| (format!("policy.{path}"), problem)).collect();
-        let Some((path, problem)) = problems.first() else { return Ok(()) };
-        let more = match problems.len() {
-            1 => String::new(),
-            n => format!(" ({} more invalid properties: see the details)", n - 1),
-        };
-        let mut error = Error::new(Reason::BadParameter, format!("Property {path} has invalid value. {problem}{more}"));
-        error.details = problems.into_iter().map(|(path, problem)| Detail::Field { path, problem }).collect();
-        Err(error)
+        if problems.is_empty() { Ok(()) } else { Err(refusal(problems)) }
     }
+}
+
+/// The refusal for these problems, each with the path of its member.
+pub(super) fn refusal(problems: Vec<(String, String)>) -> Error {
+    let Some((path, problem)) = problems.first() else { return Error::internal() };
+    let more = match problems.len() {
+        1 => String::new(),
+        n => format!(" ({} more invalid properties: see the details)", n - 1),
+    };
+    let mut error = Error::new(Reason::BadParameter, format!("Property {path} has invalid value. {problem}{more}"));
+    error.details = problems.into_iter().map(|(path, problem)| Detail::Field { path, problem }).collect();
+    error
 }
 
 fn member(path: &str) -> usize {
@@ -282,11 +287,7 @@ fn judge_usages(policy: &Policy, scope: Scope, bad: &mut Problems) {
             MEMBERS[USAGES],
             format!("{kind} supports none of these usages: use one or more of {}.", names.join(", ")),
         );
-    } else if scope.any(&[USAGES, KEY, CA, ISSUER])
-        && policy.issuer.is_self()
-        && has(KeyUsage::KeyCertSign)
-        && x509.usages_to_sign(key).is_empty()
-    {
+    } else if scope.any(&[USAGES, KEY, CA]) && has(KeyUsage::KeyCertSign) && x509.usages_to_sign(key).is_empty() {
         bad.add(
             MEMBERS[USAGES],
             "keyCertSign is for the certificate of a CA (RFC 5280 section 4.2.1.9): set basic_constraints.ca to true, \

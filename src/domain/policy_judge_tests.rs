@@ -151,7 +151,7 @@ fn what_clients_of_key_vault_send_is_accepted() {
         |p| p.sans = dns(&["localhost"]),
         |p| p.ekus = texts(&[]),
         |p| p.key_usage = texts(&[]),
-        |p| (p.issuer_name, p.key_usage) = (Some("Unknown".into()), texts(&["keyCertSign"])),
+        |p| (p.issuer_name, p.key_usage) = (Some("Unknown".into()), texts(&["cRLSign", "keyCertSign"])),
         |p| p.ca = Some(true),
         |p| (p.ca, p.key_usage) = (Some(true), texts(&[])),
         |p| (p.ca, p.key_usage) = (Some(true), texts(&["keyCertSign"])),
@@ -301,12 +301,27 @@ fn a_change_is_checked_against_the_stored_policy() {
     refused(&plain, |p| p.subject = Some(String::new()), "Either a subject or");
     let encipher = PolicyInput { key_usage: texts(&["keyEncipherment"]), ..good() }.complete(Timestamp(0)).unwrap();
     refused(&encipher, |p| p.kty = Some("EC".into()), "An EC key supports none of these usages");
-    let signs = PolicyInput { key_usage: texts(&["keyCertSign"]), issuer_name: None, ..good() };
-    refused(
-        &signs.complete(Timestamp(0)).unwrap(),
-        |p| p.issuer_name = Some("Self".into()),
-        "is for the certificate of a CA",
-    );
+    let signs = PolicyInput { ca: Some(true), key_usage: texts(&["keyCertSign"]), ..good() };
+    refused(&signs.complete(Timestamp(0)).unwrap(), |p| p.ca = Some(false), "is for the certificate of a CA");
+}
+
+#[test]
+fn members_are_judged_against_each_other_whoever_issues() {
+    let rows: &[(Change, &str)] = &[
+        (|p| p.key_usage = texts(&["keyCertSign"]), "basic_constraints.ca to true"),
+        (|p| (p.ca, p.key_usage) = (Some(true), texts(&["digitalSignature"])), "add keyCertSign"),
+        (|p| p.key_usage = texts(&["digitalSignature", "encipherOnly"]), "keyAgreement"),
+        (|p| p.key_usage = texts(&["keyAgreement"]), "An RSA key supports none of these usages"),
+        (|p| p.subject = None, "Either a subject or"),
+    ];
+    for issuer in ["Self", "Unknown", "corp"] {
+        for (change, words) in rows {
+            let mut input = PolicyInput { issuer_name: Some(issuer.into()), ..good() };
+            change(&mut input);
+            let error = input.complete(Timestamp(0)).expect_err(words);
+            assert!(error.message.contains(words), "{issuer}: {error}");
+        }
+    }
 }
 
 #[test]

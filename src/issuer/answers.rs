@@ -1,9 +1,9 @@
 //! What CAs answer, read the same way for all of them.
 
-use der::{Decode, Encode};
+// CAs have been seen to give the certificate of an earlier order; the service checks the chain once more.
+pub(super) use crate::keys::chain::is_for_request;
+
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use x509_cert::Certificate;
-use x509_cert::request::CertReq;
 
 /// The certificates of a PEM text, each once; none where there is no certificate or a damaged one.
 pub(super) fn pem_chain(text: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -15,14 +15,4 @@ pub(super) fn pem_chain(text: &[u8]) -> Option<Vec<Vec<u8>>> {
         }
     }
     (!chain.is_empty()).then_some(chain)
-}
-
-/// Whether a certificate (DER) has the public key of a request (PKCS#10, DER). CAs have been seen to
-/// give the certificate of an earlier order; the service checks the chain once more.
-pub(super) fn is_for_request(certificate: &[u8], csr: &[u8]) -> bool {
-    let of_certificate = Certificate::from_der(certificate)
-        .ok()
-        .and_then(|certificate| certificate.tbs_certificate().subject_public_key_info().to_der().ok());
-    let of_request = CertReq::from_der(csr).ok().and_then(|request| request.info.public_key.to_der().ok());
-    of_certificate.is_some() && of_certificate == of_request
 }

@@ -5,7 +5,8 @@ use super::provider::{
 };
 use super::{Checkpoint, FailureClass, IssuerError, Step, sign_apart};
 use crate::domain::issuer::{LOCAL_CA, Organization};
-use crate::domain::{self, Authority, Error, IssuerConfig, IssuerName, Reason, VaultName};
+use crate::domain::requested_policy::CSR;
+use crate::domain::{self, Authority, Blob, Error, IssuerConfig, IssuerName, Policy, Reason, RequestFacts, VaultName};
 use crate::keys::authority::{self, AUTHORITY_KEY, Signer, check_leaf};
 use crate::keys::certificate::{Request, requested_key};
 use crate::keys::{Caller, Keys, SealContext, SealedKey, Sealer, Work, open_key, public_key_of};
@@ -114,6 +115,23 @@ impl Provider for LocalCa {
         let with_intermediate = with_intermediate(input.account_id.as_deref())?;
         let authority = self.make(ca, input.organization.as_ref(), with_intermediate).await?;
         Ok(Kept { vault: ca.vault.clone(), issuer: ca.issuer.clone(), authority: Some(authority) }.write())
+    }
+
+    /// The names are those of the policy. What else a request asks for is not dropped, and its key is not one of the CA.
+    fn accept_request(&self, request: &RequestFacts, _policy: &Policy, state: &State) -> domain::Result<()> {
+        if !request.others.is_empty() {
+            let problem = format!(
+                "A LocalCA signs no extensions that a policy cannot ask for: make the request without {}.",
+                request.others.join(", ")
+            );
+            return Err(Error::field(CSR, problem));
+        }
+        let chain = Kept::read(state).and_then(|kept| kept.authority).map(|authority| authority.chain);
+        let is_own = |Blob(der): &Blob| public_key_of(der).is_some_and(|key| key == request.public_key);
+        if chain.is_some_and(|chain| chain.iter().any(is_own)) {
+            return Err(Error::field(CSR, "Its key is the one of the CA: make a request with a key of its own."));
+        }
+        Ok(())
     }
 
     async fn advance(&self, order: &Order, state: &State, _at: &Checkpoint) -> Result<Progress, IssuerError> {

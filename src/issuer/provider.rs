@@ -17,7 +17,7 @@ pub use crate::domain::{Action, ActionKind};
 use super::{Checkpoint, FailureClass, IssuerError, Step};
 use crate::clock::Clock;
 use crate::domain::{
-    self, CertificateName, IssuerConfig, IssuerName, Policy, RequestId, Timestamp, VaultName, Version,
+    self, CertificateName, IssuerConfig, IssuerName, Policy, RequestFacts, RequestId, Timestamp, VaultName, Version,
 };
 use crate::keys::Caller;
 use async_trait::async_trait;
@@ -255,6 +255,15 @@ pub trait Provider: Send + Sync + 'static {
     /// The member of the policy, and what is wrong with it.
     fn accept(&self, _policy: &Policy, _state: &State) -> domain::Result<()> {
         Ok(())
+    }
+
+    /// Refuses a request of the caller's own that this CA cannot honour, after its policy was accepted. A CA that reads
+    /// the names from the request, as most do, needs all names of the policy there.
+    ///
+    /// # Errors
+    /// What is wrong with the request, as a field error of `csr`.
+    fn accept_request(&self, request: &RequestFacts, policy: &Policy, _state: &State) -> domain::Result<()> {
+        request.names_all_of(policy)
     }
 
     /// What it needs from the certificate's side.

@@ -1,7 +1,7 @@
 //! The backup format: a marker, then one sealed value. It contains a header (JSON, no secrets) and numbered blobs
 //! (certificates and private keys), each stored once.
 //!
-//! `certmint-backup`, the byte 1, sealed( length of the header (4 bytes, big-endian), header, then
+//! `certmint-backup`, the byte 1 (2 where a version has no key), sealed( length of the header (4 bytes, big-endian), header, then
 //! for each blob its length (4 bytes, big-endian) and its bytes ).
 
 use super::seal::{SealContext, Sealer};
@@ -10,7 +10,18 @@ use std::collections::HashMap;
 use zeroize::Zeroizing;
 
 const MARK: &[u8] = b"certmint-backup";
-const VERSION: u8 = 1;
+
+/// What a backup holds, for versions that do not know all of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    /// A key for each version: every release reads it.
+    Keys = 1,
+    /// Versions without a key are among them; releases that know none refuse it by its number.
+    SomeKeys = 2,
+}
+
+/// The newest form.
+const NEWEST: u8 = Form::SomeKeys as u8;
 
 /// The blobs of a backup while it is written; private keys among them are zeroed when it is dropped.
 #[derive(Default)]
@@ -38,7 +49,7 @@ impl Blobs {
 }
 
 /// Writes a backup, sealed with the newest master key.
-pub fn write(sealer: &Sealer, header: &[u8], blobs: &Blobs) -> Result<Vec<u8>> {
+pub fn write(sealer: &Sealer, form: Form, header: &[u8], blobs: &Blobs) -> Result<Vec<u8>> {
     // Room for all of it, so that no copy of a key is left behind when it grows.
     let mut plain = Zeroizing::new(Vec::with_capacity(4 + header.len() + blobs.bytes));
     for part in std::iter::once(header).chain(blobs.all.iter().map(|blob| blob.as_slice())) {
@@ -46,13 +57,17 @@ pub fn write(sealer: &Sealer, header: &[u8], blobs: &Blobs) -> Result<Vec<u8>> {
         plain.extend_from_slice(&length.to_be_bytes());
         plain.extend_from_slice(part);
     }
-    enclose(sealer, &plain)
+    enclose_as(sealer, form, &plain)
 }
 
 /// The mark, then `plain` sealed with the newest master key.
 pub(crate) fn enclose(sealer: &Sealer, plain: &[u8]) -> Result<Vec<u8>> {
+    enclose_as(sealer, Form::SomeKeys, plain)
+}
+
+fn enclose_as(sealer: &Sealer, form: Form, plain: &[u8]) -> Result<Vec<u8>> {
     let sealed = sealer.seal(plain, &SealContext::backup())?;
-    Ok([MARK, &[VERSION], &sealed].concat())
+    Ok([MARK, &[form as u8], &sealed].concat())
 }
 
 /// A backup that was opened.
@@ -81,12 +96,12 @@ pub fn read(sealer: &Sealer, backup: &[u8]) -> Result<Opened> {
     let unwrapped = if backup.starts_with(MARK) { None } else { super::reader::unwrapped(backup) };
     let backup = unwrapped.as_deref().map_or(backup, Vec::as_slice);
     let sealed = match backup.strip_prefix(MARK).and_then(<[u8]>::split_first) {
-        Some((&VERSION, sealed)) => sealed,
+        Some((1..=NEWEST, sealed)) => sealed,
         Some((version, _)) => {
             return Err(Error::new(
                 Reason::MalformedBackup,
                 format!(
-                    "The backup has format {version}, and this server supports up to {VERSION}: restore it with a \
+                    "The backup has format {version}, and this server supports up to {NEWEST}: restore it with a \
                      newer version of certmint."
                 ),
             ));
@@ -150,7 +165,7 @@ mod tests {
         let sealer = Sealer::new(MasterKeys::random());
         let mut blobs = Blobs::default();
         assert_eq!([b"a", b"b", b"a"].map(|bytes| blobs.add(blob(bytes))), [0, 1, 0]);
-        let opened = read(&sealer, &write(&sealer, b"header", &blobs).unwrap()).unwrap();
+        let opened = read(&sealer, &write(&sealer, Form::Keys, b"header", &blobs).unwrap()).unwrap();
         assert_eq!(
             (opened.header(), opened.blob(0).unwrap(), opened.blob(1).unwrap()),
             (&b"header"[..], &b"a"[..], &b"b"[..])
@@ -163,7 +178,7 @@ mod tests {
         let sealer = Sealer::new(MasterKeys::random());
         let mut blobs = Blobs::default();
         blobs.add(blob(b"secret key"));
-        let backup = write(&sealer, b"header", &blobs).unwrap();
+        let backup = write(&sealer, Form::Keys, b"header", &blobs).unwrap();
         assert!(!backup.windows(6).any(|window| window == b"secret" || window == b"header"));
         for at in 0..backup.len() {
             let mut changed = backup.clone();
@@ -179,7 +194,7 @@ mod tests {
     fn a_backup_in_base64_or_in_the_answer_that_it_came_in_is_taken() {
         use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
         let sealer = Sealer::new(MasterKeys::random());
-        let backup = write(&sealer, b"header", &Blobs::default()).unwrap();
+        let backup = write(&sealer, Form::SomeKeys, b"header", &Blobs::default()).unwrap();
         let text = URL_SAFE_NO_PAD.encode(&backup);
         for wrapped in
             [text.clone(), format!("{text}\n"), STANDARD.encode(&backup), format!("{{\"value\":\"{text}\"}}")]
@@ -192,15 +207,15 @@ mod tests {
     fn another_master_key_is_named() {
         let (here, there) = (Sealer::new(MasterKeys::random()), MasterKeys::random());
         let id = there.newest().to_owned();
-        let backup = write(&Sealer::new(there), b"header", &Blobs::default()).unwrap();
+        let backup = write(&Sealer::new(there), Form::Keys, b"header", &Blobs::default()).unwrap();
         let error = read(&here, &backup).err().unwrap();
         assert!(error.message.contains(&format!("sealed with the master key {id}")), "{error}");
     }
 
     #[test]
     fn a_newer_form_is_named() {
-        let backup = [MARK, &[2], b"x"].concat();
+        let backup = [MARK, &[3], b"x"].concat();
         let error = read(&Sealer::new(MasterKeys::random()), &backup).err().unwrap();
-        assert!(error.message.contains("has format 2"), "{error}");
+        assert!(error.message.contains("has format 3"), "{error}");
     }
 }

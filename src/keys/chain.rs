@@ -103,6 +103,12 @@ pub fn check_issued(
     Err(format!("The requested names {} are not in the certificate.", missing.join(", ")))
 }
 
+/// Whether a certificate (X.509, DER) has the key of a request (PKCS#10, DER).
+pub fn is_for_request(certificate: &[u8], csr_der: &[u8]) -> bool {
+    let certificate = X509::read(certificate).ok();
+    certificate.zip(PublicKeyInfo::of_request(csr_der)).is_some_and(|(certificate, key)| certificate.key.same_as(&key))
+}
+
 /// The SHA-1 of the certificate: `x5t`, an identifier and no proof.
 pub fn thumbprint(der: &[u8]) -> [u8; 20] {
     digest::sha1(der)

@@ -18,11 +18,12 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 pub const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
 
 /// What a request asks for, in the order that Key Vault writes it: keyUsage, extKeyUsage,
-/// subjectAltName, basicConstraints (contract section 5). Empty lists ask for nothing.
+/// subjectAltName, basicConstraints (contract section 5). Empty lists ask for nothing; of the usages it asks for those
+/// that a certificate of the policy may say.
 pub fn requested(policy: &Policy) -> Result<Vec<Extension>> {
     let x509 = &policy.x509;
     let mut all = Vec::with_capacity(4);
-    all.extend(key_usage(&x509.key_usage)?);
+    all.extend(key_usage(&x509.usages_to_sign(policy.key.key_type))?);
     all.extend(extended_key_usage(&x509.ekus)?);
     if let Some(sans) = &x509.sans {
         all.extend(subject_alternative_names(sans, x509.subject.trim().is_empty())?);
@@ -31,13 +32,10 @@ pub fn requested(policy: &Policy) -> Result<Vec<Extension>> {
     Ok(all)
 }
 
-/// What a certificate says, in any order: of the usages those that it may say. The purpose of time stamps alone
-/// makes its extension critical (RFC 3161 section 2.3).
+/// What a certificate says, in any order: what its request asks for. The purpose of time stamps alone makes its
+/// extension critical (RFC 3161 section 2.3).
 pub fn granted(policy: &Policy) -> Result<Vec<Extension>> {
     let mut all = requested(policy)?;
-    let usages = policy.x509.usages_to_sign(policy.key.key_type);
-    all.retain(|extension| extension.extn_id != KeyUsage::OID);
-    all.extend(key_usage(&usages)?);
     if policy.x509.ekus == [TIME_STAMPING] {
         all.iter_mut().filter(|extension| extension.extn_id == ExtendedKeyUsage::OID).for_each(|e| e.critical = true);
     }
@@ -151,6 +149,25 @@ mod tests {
             ..Default::default()
         });
         assert_eq!(summary(&policy), [("2.5.29.19".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_request_asks_for_no_usage_that_contradicts_its_key_or_its_constraints() {
+        let usages = |kty: &str, ca: bool| {
+            let key_usage = ["digitalSignature", "keyAgreement", "keyCertSign", "keyEncipherment"].map(str::to_owned);
+            let input = PolicyInput {
+                subject: Some("CN=a".into()),
+                kty: Some(kty.into()),
+                ca: Some(ca),
+                key_usage: Some(key_usage.into()),
+                ..Default::default()
+            };
+            let all = requested(&policy(input)).unwrap();
+            all.iter().find(|extension| extension.extn_id == KeyUsage::OID).unwrap().extn_value.as_bytes().to_vec()
+        };
+        assert_eq!(usages("RSA", false), [3, 2, 5, 0b1010_0000], "digitalSignature and keyEncipherment");
+        assert_eq!(usages("RSA", true), [3, 2, 2, 0b1010_0100], "and keyCertSign");
+        assert_eq!(usages("EC", false), [3, 2, 3, 0b1000_1000], "digitalSignature and keyAgreement");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::alternative_names::{AlternativeName, alternative_names};
 use super::asn1::{BIT_STRING, BOOLEAN, Element, OID, SEQUENCE};
 use super::name_text;
 use super::oid::oid_text;
-use super::x509::X509;
+use super::x509::{Extensions, X509};
 use crate::domain::CertificateFacts;
 use crate::domain::policy::{KeyType, KeyUsage};
 use crate::domain::san::SubjectAlternativeNames;
@@ -17,34 +17,47 @@ use std::net::IpAddr;
 /// # Errors
 /// A sentence that names the extension that can not be read.
 pub(crate) fn facts(certificate: &X509<'_>, key_type: KeyType) -> Result<CertificateFacts, String> {
-    let unreadable = |what: &str| format!("Its extension {what} cannot be read.");
-    let ekus = match certificate.extension(ID_CE_EXT_KEY_USAGE) {
-        Some(value) => purposes(value).ok_or_else(|| unreadable("extKeyUsage"))?,
-        None => Vec::new(),
-    };
-    let sans = match certificate.extension(ID_CE_SUBJECT_ALT_NAME) {
-        Some(value) => alternative_names(value).ok_or_else(|| unreadable("subjectAltName"))?,
-        None => Vec::new(),
-    };
-    let ca = match certificate.extension(ID_CE_BASIC_CONSTRAINTS) {
-        Some(value) => is_ca(value).ok_or_else(|| unreadable("basicConstraints"))?,
-        None => false,
-    };
+    let Said { ekus, sans, ca, key_usage } = Said::read(&certificate.extensions)?;
     Ok(CertificateFacts {
         key_type,
         subject: name_text::text(&certificate.subject),
-        sans: Some(known_names(sans)).filter(|sans| !sans.is_empty()),
-        ekus,
-        key_usage: key_usage(certificate).map_err(|()| unreadable("keyUsage"))?,
-        ca,
+        sans: sans.map(known_names).filter(|sans| !sans.is_empty()),
+        ekus: ekus.unwrap_or_default(),
+        key_usage: key_usage.unwrap_or_default(),
+        ca: ca.unwrap_or(false),
         not_before: certificate.not_before,
         expires: certificate.not_after,
     })
 }
 
-/// The uses that the extension names; none where it is absent.
-pub(crate) fn key_usage(certificate: &X509<'_>) -> Result<Vec<KeyUsage>, ()> {
-    let Some(value) = certificate.extension(ID_CE_KEY_USAGE) else { return Ok(Vec::new()) };
+/// What extensions say of what a policy has members for; each `None` where it is absent.
+pub(super) struct Said {
+    pub(super) sans: Option<Vec<AlternativeName>>,
+    pub(super) ekus: Option<Vec<String>>,
+    pub(super) key_usage: Option<Vec<KeyUsage>>,
+    pub(super) ca: Option<bool>,
+}
+
+impl Said {
+    /// # Errors
+    /// A sentence that names the extension that can not be read.
+    pub(super) fn read(extensions: &Extensions<'_>) -> Result<Self, String> {
+        let unreadable = |what: &str| format!("Its extension {what} cannot be read.");
+        let ekus = extensions.value(ID_CE_EXT_KEY_USAGE);
+        let sans = extensions.value(ID_CE_SUBJECT_ALT_NAME);
+        let ca = extensions.value(ID_CE_BASIC_CONSTRAINTS);
+        Ok(Self {
+            ekus: ekus.map(|value| purposes(value).ok_or_else(|| unreadable("extKeyUsage"))).transpose()?,
+            sans: sans.map(|value| alternative_names(value).ok_or_else(|| unreadable("subjectAltName"))).transpose()?,
+            ca: ca.map(|value| is_ca(value).ok_or_else(|| unreadable("basicConstraints"))).transpose()?,
+            key_usage: key_usage(extensions).map_err(|()| unreadable("keyUsage"))?,
+        })
+    }
+}
+
+/// The uses that the extension names; `None` where it is absent.
+pub(crate) fn key_usage(extensions: &Extensions<'_>) -> Result<Option<Vec<KeyUsage>>, ()> {
+    let Some(value) = extensions.value(ID_CE_KEY_USAGE) else { return Ok(None) };
     let bits = Element::parse(value).filter(|value| value.tag == BIT_STRING).ok_or(())?;
     let (_unused, bytes) = bits.content.split_first().ok_or(())?;
     // The bits are numbered from the highest of the first byte on (RFC 5280 section 4.2.1.3).
@@ -52,7 +65,7 @@ pub(crate) fn key_usage(certificate: &X509<'_>) -> Result<Vec<KeyUsage>, ()> {
         let bit = usage as usize;
         bytes.get(bit / 8).is_some_and(|byte| byte & (0x80 >> (bit % 8)) != 0)
     };
-    Ok(KeyUsage::ALL.into_iter().filter(|usage| is_set(*usage)).collect())
+    Ok(Some(KeyUsage::ALL.into_iter().filter(|usage| is_set(*usage)).collect()))
 }
 
 fn purposes(value: &[u8]) -> Option<Vec<String>> {
@@ -67,7 +80,7 @@ fn is_ca(value: &[u8]) -> Option<bool> {
 }
 
 /// The kinds that a policy knows; others stay in the certificate alone.
-fn known_names(names: Vec<AlternativeName>) -> SubjectAlternativeNames {
+pub(super) fn known_names(names: Vec<AlternativeName>) -> SubjectAlternativeNames {
     let mut found = SubjectAlternativeNames::default();
     for name in names {
         match name {

@@ -31,10 +31,12 @@ pub fn of_certificate(der: &[u8]) -> Result<PublicKey> {
 
 /// The uses that a certificate (X.509, DER) itself names; none where it does not say.
 pub fn usages_of_certificate(der: &[u8]) -> Vec<KeyUsage> {
-    X509::read(der).ok().and_then(|certificate| facts::key_usage(&certificate).ok()).unwrap_or_default()
+    let usages = X509::read(der).ok().and_then(|certificate| facts::key_usage(&certificate.extensions).ok());
+    usages.flatten().unwrap_or_default()
 }
 
-fn numbers(key: &PublicKeyInfo<'_>) -> Option<(KeyType, KeyNumbers)> {
+/// The type of a key and its numbers; `None` where it is none that a policy can ask for.
+pub(super) fn numbers(key: &PublicKeyInfo<'_>) -> Option<(KeyType, KeyNumbers)> {
     let bits = key.bits;
     if key.algorithm.is(RSA_ENCRYPTION) {
         let RsaPublicKey { modulus, exponent } = RsaPublicKey::from_der(bits).ok()?;

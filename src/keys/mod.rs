@@ -34,6 +34,7 @@ pub mod random;
 pub(crate) mod raw_rsa;
 mod reader;
 pub mod request;
+pub mod request_reader;
 pub(crate) mod rounds;
 pub mod seal;
 mod signature;
@@ -83,7 +84,7 @@ pub struct SealedKey {
     pub public_key: Vec<u8>,
 }
 
-/// What a new pending operation keeps of its key.
+/// What a new pending operation keeps of a key that was made here.
 #[derive(Clone, Debug)]
 pub struct NewKey {
     /// PKCS#8, sealed.

@@ -18,7 +18,7 @@ pub(crate) struct X509<'a> {
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
     pub(crate) key: PublicKeyInfo<'a>,
-    extensions: Vec<Extension<'a>>,
+    pub(crate) extensions: Extensions<'a>,
 }
 
 /// What was signed and how.
@@ -46,9 +46,14 @@ pub(crate) struct PublicKeyInfo<'a> {
     pub(crate) bits: &'a [u8],
 }
 
-struct Extension<'a> {
-    oid: &'a [u8],
-    value: &'a [u8],
+/// The extensions of a certificate, or those that a request asks for.
+#[derive(Default)]
+pub(crate) struct Extensions<'a>(pub(crate) Vec<Extension<'a>>);
+
+/// Whether it is critical does not matter here, not even where a default is written out.
+pub(crate) struct Extension<'a> {
+    pub(crate) oid: &'a [u8],
+    pub(crate) value: &'a [u8],
 }
 
 const NULL: u8 = 5;
@@ -78,8 +83,8 @@ impl<'a> X509<'a> {
         let validity = validity.children_of(SEQUENCE).ok_or("its validity")?;
         let [not_before, not_after] = validity[..] else { return Err("its validity") };
         let extensions = match rest.iter().find(|part| part.tag == context(3)) {
-            Some(list) => extensions(*list).ok_or("its list of extensions")?,
-            None => Vec::new(),
+            Some(list) => list.explicit(3).and_then(Extensions::read).ok_or("its list of extensions")?,
+            None => Extensions::default(),
         };
         Ok(Self {
             der,
@@ -100,7 +105,7 @@ impl<'a> X509<'a> {
 
     /// The value of an extension; the first of several.
     pub(crate) fn extension(&self, oid: ObjectIdentifier) -> Option<&'a [u8]> {
-        self.extensions.iter().find(|extension| extension.oid == oid.as_bytes()).map(|extension| extension.value)
+        self.extensions.value(oid)
     }
 
     /// The subject key identifier.
@@ -117,7 +122,7 @@ impl<'a> X509<'a> {
 }
 
 impl<'a> Algorithm<'a> {
-    fn read(element: Element<'a>) -> Option<Self> {
+    pub(crate) fn read(element: Element<'a>) -> Option<Self> {
         let parts = element.children_of(SEQUENCE)?;
         match parts[..] {
             [oid] if oid.tag == OID => Some(Self { oid: oid.content, parameters: None }),
@@ -166,26 +171,30 @@ impl<'a> PublicKeyInfo<'a> {
 }
 
 /// A BIT STRING of whole bytes.
-fn bits(element: Element<'_>) -> Option<&[u8]> {
+pub(crate) fn bits(element: Element<'_>) -> Option<&[u8]> {
     (element.tag == BIT_STRING).then(|| element.content.strip_prefix(&[0]))?
 }
 
-fn extensions(list: Element<'_>) -> Option<Vec<Extension<'_>>> {
-    list.explicit(3)?
-        .children_of(SEQUENCE)?
-        .into_iter()
-        .map(|extension| {
+impl<'a> Extensions<'a> {
+    /// The list of extensions (RFC 5280 section 4.1).
+    pub(crate) fn read(list: Element<'a>) -> Option<Self> {
+        let read = |extension: Element<'a>| {
             let parts = extension.children_of(SEQUENCE)?;
             let (oid, value) = match parts[..] {
                 [oid, value] => (oid, value),
-                // Whether it is critical does not matter here, not even where a default is written out.
                 [oid, critical, value] if critical.tag == BOOLEAN => (oid, value),
                 _ => return None,
             };
             (oid.tag == OID && value.tag == OCTET_STRING)
                 .then_some(Extension { oid: oid.content, value: value.content })
-        })
-        .collect()
+        };
+        list.children_of(SEQUENCE)?.into_iter().map(read).collect::<Option<_>>().map(Self)
+    }
+
+    /// The value of an extension; the first of several.
+    pub(crate) fn value(&self, oid: ObjectIdentifier) -> Option<&'a [u8]> {
+        self.0.iter().find(|extension| extension.oid == oid.as_bytes()).map(|extension| extension.value)
+    }
 }
 
 /// UTCTime or GeneralizedTime in any of the forms of X.680 sections 46 and 47: with and without

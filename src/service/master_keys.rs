@@ -53,6 +53,8 @@ impl Service {
             let PendingRecord { operation, sealed_key, .. } = self.context.records.read(record).ok()?;
             (sealed_key, operation.version)
         };
+        // A request of the caller's own left no key here.
+        let sealed = sealed?;
         let context = SealContext::key_of_version(place.vault, place.name, &version.to_string());
         Some(self.context.keys.sealer().open(&sealed.0, &context).is_ok())
     }

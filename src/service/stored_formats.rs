@@ -1,8 +1,8 @@
 //! Bodies written by released versions: each must load without losing anything. A changed format adds a file next to
 //! the old ones; a released file is never edited.
 
-use super::records::{Codec, Kind, OfKind, Stored, decode_event, encode_event};
-use crate::domain::CertificateEntry;
+use super::records::{Codec, Kind, OfKind, PendingRecord, Stored, decode_event, encode_event};
+use crate::domain::{Certificate, CertificateEntry};
 use crate::keys::{MasterKeys, Sealer};
 use crate::store::Record;
 use serde::Serialize;
@@ -23,6 +23,8 @@ const V1_PROVIDERS: &str = include_str!("../../tests/data/stored-v1-providers.js
 /// What it wrote of an issuer object that is paused, of the state of one that is gone, and of how issuers fare.
 const V1_OPERATORS: &str = include_str!("../../tests/data/stored-v1-operators.json");
 
+/// What it wrote of a certificate for a caller's own request, whose key is not here.
+const V1_OWN_REQUESTS: &str = include_str!("../../tests/data/stored-v1-own-requests.json");
 /// What it wrote of a record that it parked.
 const V1_PARKED: &str = include_str!("../../tests/data/stored-v1-parked.json");
 
@@ -88,7 +90,7 @@ fn bodies(file: &str) -> (Map<String, Value>, Vec<Value>) {
 fn bodies_of_format_1_load_and_lose_nothing() {
     let mut lost = Vec::new();
     let mut some_events = false;
-    let files = [V1, V1_MANAGEMENT, V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS];
+    let files = [V1, V1_MANAGEMENT, V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_OWN_REQUESTS];
     for (records, events) in files.map(bodies) {
         let codec = tolerant();
         for (key, body) in &records {
@@ -157,6 +159,27 @@ fn a_body_under_the_key_of_another_object_is_refused_with_and_without_a_code() {
         if !key.starts_with("issuers/") && !key.starts_with("requests/") && !key.starts_with("repeats/") {
             assert!(refused(&tolerant(), &record(&elsewhere(&key), body.to_string().into_bytes())), "{key}");
         }
+    }
+}
+
+/// A release that knows no certificate without a key reads an empty one in its place.
+#[test]
+fn a_missing_key_is_stored_as_an_empty_one() {
+    let (records, _) = bodies(V1_OWN_REQUESTS);
+    for (key, body) in records {
+        let codec = tolerant();
+        let record = record(&key, body.to_string().into_bytes());
+        let again = if key.starts_with("versions/") {
+            let certificate: Certificate = codec.read(&record).unwrap();
+            assert_eq!(certificate.sealed_key, None);
+            codec.replace(&record, &certificate, None)
+        } else {
+            let pending: PendingRecord = codec.read(&record).unwrap();
+            assert_eq!(pending.sealed_key, None);
+            codec.replace(&record, &pending, None)
+        };
+        let again: Value = serde_json::from_slice(&again.unwrap().body).unwrap();
+        assert_eq!(again["value"]["sealed_key"], "");
     }
 }
 

@@ -4,6 +4,8 @@
 mod around;
 #[path = "../support/mutation.rs"]
 mod mutation;
+#[path = "../support/own_request.rs"]
+mod own_request;
 #[path = "../support/seeds.rs"]
 mod seeds;
 #[path = "../support/mod.rs"]
@@ -34,6 +36,8 @@ mod mutated_bodies;
 mod new_versions;
 mod not_found;
 mod openapi;
+mod own_request_refusals;
+mod own_requests;
 mod pfx;
 mod policies;
 mod policy_rules;

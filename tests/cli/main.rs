@@ -9,6 +9,7 @@ mod fake;
 mod fake_material;
 mod management;
 mod material;
+mod own_requests;
 mod service;
 mod wait;
 mod watch;

@@ -117,6 +117,7 @@ pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<
         ..PolicyInput::default()
     };
     let request = CreateRequest {
+        csr: None,
         vault: vault(),
         name: name(),
         policy: Some(policy),

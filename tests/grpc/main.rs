@@ -4,6 +4,8 @@
 mod around;
 #[path = "../azure/ca.rs"]
 mod ca;
+#[path = "../support/own_request.rs"]
+mod own_request;
 #[expect(dead_code, reason = "the tests of the REST API use the rest")]
 #[path = "../azure/pfx.rs"]
 mod pfx;
@@ -19,6 +21,7 @@ mod deadlines;
 mod errors;
 mod fields;
 mod health;
+mod own_requests;
 mod protocol;
 mod race;
 mod raw;

@@ -122,7 +122,10 @@ async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason()
     let texts = |list: &[&str]| Some(list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
     let rows = [
         (PolicyInput { ca: Some(true), ..input() }, "basic_constraints.ca to false"),
-        (PolicyInput { key_usage: texts(&["keyCertSign"]), ..input() }, "Only a CA may have keyCertSign:"),
+        (
+            PolicyInput { key_usage: texts(&["digitalSignature", "keyCertSign"]), ..input() },
+            "Only a CA may have keyCertSign:",
+        ),
         (PolicyInput { key_usage: texts(&["digitalSignature", "cRLSign"]), ..input() }, "Only a CA may have cRLSign:"),
         (
             PolicyInput { key_usage: texts(&["keyCertSign", "cRLSign"]), ..input() },
@@ -144,7 +147,7 @@ async fn what_would_give_a_leaf_powers_of_the_ca_is_rejected_with_every_reason()
         (
             PolicyInput {
                 ekus: texts(&["1.3.6.1.5.5.7.3.9"]),
-                key_usage: texts(&["keyCertSign"]),
+                key_usage: texts(&["digitalSignature", "keyCertSign"]),
                 ..named("CN=example ca")
             },
             "CA's own name",

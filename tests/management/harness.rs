@@ -227,6 +227,7 @@ pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {
             issuer_name: Some(issuer.into()),
             ..PolicyInput::default()
         }),
+        csr: None,
         enabled: None,
         tags: None,
         preserve_cert_order: None,

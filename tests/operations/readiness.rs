@@ -140,6 +140,7 @@ async fn an_issuer_that_fails_is_named_and_turns_no_readiness() {
         ..PolicyInput::default()
     };
     let request = CreateRequest {
+        csr: None,
         vault,
         name: CertificateName::parse("web").unwrap(),
         policy: Some(policy),

@@ -22,6 +22,7 @@ async fn only_an_open_order_of_the_provider_that_hints_is_made_due() {
             ..PolicyInput::default()
         };
         let request = CreateRequest {
+            csr: None,
             vault: vault.clone(),
             name: CertificateName::parse(name).unwrap(),
             policy: Some(policy),

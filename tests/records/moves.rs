@@ -163,6 +163,7 @@ fn request(life: &Life, vault_name: &str, name: &str, id: &str) -> impl Future<O
             issuer_name: Some("Unknown".into()),
             ..PolicyInput::default()
         }),
+        csr: None,
         enabled: None,
         tags: None,
         preserve_cert_order: None,

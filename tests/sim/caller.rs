@@ -324,6 +324,7 @@ pub(crate) fn request(
     act: usize,
 ) -> CreateRequest {
     CreateRequest {
+        csr: None,
         vault: vault(),
         name: name.clone(),
         policy: Some(policy(issuer, act)),

@@ -77,6 +77,7 @@ fn request(number: usize) -> CreateRequest {
         ..PolicyInput::default()
     };
     CreateRequest {
+        csr: None,
         vault: VaultName::default_vault(),
         name: CertificateName::parse(&format!("waiting-{number}")).unwrap(),
         policy: Some(policy),

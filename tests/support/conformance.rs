@@ -1,10 +1,13 @@
 //! The conformance suite of providers: each provider joins it with its own [`Subject`].
 
 use async_trait::async_trait;
-use certmint::domain::Timestamp;
+use certmint::domain::subject::common_name;
+use certmint::domain::{Policy, Timestamp};
 use certmint::issuer::provider::{Challenge, ChallengeKey, IssuerInput, OptionKind, Order, Progress, Provider, State};
 use certmint::issuer::{Checkpoint, IssuerError, Step};
 use certmint::keys::chain::check_issued;
+use certmint::keys::request_reader;
+use rcgen::{CertificateParams, DistinguishedName, DnType};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +87,7 @@ pub(crate) async fn keeps_every_promise(subject: &dyn Subject) {
     let calls = an_order_ends_with_a_certificate(subject, &state).await;
     a_crash_between_any_two_calls_loses_nothing(subject, &state, calls).await;
     every_call_can_be_repeated(subject, &state).await;
+    a_request_of_the_callers_own_is_signed(subject, &state).await;
     an_order_can_be_cancelled_at_any_time(subject, &state, calls).await;
     what_cannot_be_read_is_an_error(subject, &state).await;
     secrets_are_shown_nowhere(subject, &state).await;
@@ -158,6 +162,34 @@ async fn every_call_can_be_repeated(subject: &dyn Subject, state: &State) {
     assert!(made <= 1 + subject.orphans(), "{made} orders where each call was made twice");
 }
 
+/// The request is written by another program, for a key that the server never had.
+async fn a_request_of_the_callers_own_is_signed(subject: &dyn Subject, state: &State) {
+    if subject.provider().needs().sealed_key {
+        return;
+    }
+    for fate in [Fate::Lives, Fate::RestartsAlways, Fate::Doubles] {
+        let before = subject.orders();
+        let mut order = subject.order();
+        order.csr = foreign_request(&order.policy);
+        let facts = request_reader::read(&order.csr).unwrap();
+        subject.provider().accept_request(&facts, &order.policy, state).unwrap();
+        finished(subject, state, &order, fate).await;
+        let made = subject.orders() - before;
+        assert!(made <= 1 + subject.orphans(), "{made} orders for one request of a caller: {fate:?}");
+    }
+}
+
+/// With the names of the policy, as rcgen writes a request.
+fn foreign_request(policy: &Policy) -> Vec<u8> {
+    let names = policy.x509.sans.clone().unwrap_or_default();
+    let mut params = CertificateParams::new([names.dns_names, names.ip_addresses].concat()).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    if let Some(name) = common_name(&policy.x509.subject).unwrap() {
+        params.distinguished_name.push(DnType::CommonName, name);
+    }
+    params.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec()
+}
+
 async fn an_order_can_be_cancelled_at_any_time(subject: &dyn Subject, state: &State, calls: usize) {
     for call in 0..=calls {
         let Run { end, .. } = run(subject, state, &subject.order(), Fate::CancelsAfter(call)).await;
@@ -210,7 +242,11 @@ fn hides(subject: &dyn Subject, text: &str) {
 async fn issued(subject: &dyn Subject, state: &State, fate: Fate) -> usize {
     let order = subject.order();
     assert!(order.sealed_key.is_none() || subject.provider().needs().sealed_key, "a key that nobody asked for");
-    let Run { end, calls } = run(subject, state, &order, fate).await;
+    finished(subject, state, &order, fate).await
+}
+
+async fn finished(subject: &dyn Subject, state: &State, order: &Order, fate: Fate) -> usize {
+    let Run { end, calls } = run(subject, state, order, fate).await;
     let Step::Issued { chain } = end else { panic!("{fate:?}: not issued: {end:?}") };
     check_issued(&chain, &order.csr, &order.policy, subject.now()).unwrap();
     assert_eq!(subject.served(), 0, "{fate:?}: challenges are served for ever");

@@ -52,6 +52,7 @@ pub(crate) fn request(vault: VaultName, name: CertificateName, issuer: &str) -> 
         ..PolicyInput::default()
     };
     CreateRequest {
+        csr: None,
         vault,
         name,
         policy: Some(policy),

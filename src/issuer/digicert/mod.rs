@@ -22,7 +22,7 @@ use super::provider::{
     Health, IssuerInput, IssuerSchema, Needs, OptionSchema, Order, Progress, Provider, RenewalWindow, State,
 };
 use super::{Checkpoint, IssuerError};
-use crate::domain::{self, Policy};
+use crate::domain::{self, Policy, RequestFacts};
 use crate::outbound::Exchange;
 use api::Api;
 use async_trait::async_trait;
@@ -124,6 +124,12 @@ impl Provider for DigiCert {
             return self.accept_acme(policy, &state);
         }
         names::names(policy, &state.settings).map(|_| ())
+    }
+
+    /// The names of an order are sent beside the request, but for ACME.
+    fn accept_request(&self, request: &RequestFacts, policy: &Policy, state: &State) -> domain::Result<()> {
+        let state = DigiCertState::read(state).map_err(|_| domain::Error::internal())?;
+        if state.settings.acme.is_some() { request.names_all_of(policy) } else { Ok(()) }
     }
 
     fn needs(&self) -> Needs {

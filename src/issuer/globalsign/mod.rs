@@ -14,7 +14,9 @@ use super::dns::Tools;
 use super::options::problem as option_problem;
 use super::provider::{Health, IssuerInput, IssuerSchema, Needs, OptionSchema, Order, Progress, Provider, State};
 use super::{Checkpoint, IssuerError};
-use crate::domain::{self, Policy};
+use crate::domain::requested_policy::CSR;
+use crate::domain::subject::common_name;
+use crate::domain::{self, Policy, RequestFacts};
 use crate::outbound::Exchange;
 use async_trait::async_trait;
 use problem::Verdict;
@@ -83,6 +85,16 @@ impl Provider for GlobalSign {
         let state = GlobalSignState::read(state).map_err(|_| domain::Error::internal())?;
         state.settings.product(policy.issuer.certificate_type.as_deref())?;
         names::names(policy).map(|_| ())
+    }
+
+    /// The common name is taken from the request; the other names are sent beside it.
+    fn accept_request(&self, request: &RequestFacts, policy: &Policy, _state: &State) -> domain::Result<()> {
+        let of = |subject: &str| common_name(subject).map(|name| name.map(|name| name.to_lowercase()));
+        if of(&request.subject)? == of(&policy.x509.subject)? {
+            return Ok(());
+        }
+        let problem = "GlobalSign takes the common name from the request: make one with the common name of the policy.";
+        Err(domain::Error::field(CSR, problem))
     }
 
     fn needs(&self) -> Needs {

@@ -7,7 +7,7 @@ mod limits;
 mod shape;
 mod text;
 
-pub(crate) use kind::KeyForm;
+pub(crate) use kind::{KeyForm, Kind};
 pub use limits::ImportLimits;
 pub(crate) use shape::{Shape, shape};
 pub(crate) use text::{JSON_MEMBERS, decode_base64, unwrapped};
@@ -17,7 +17,7 @@ use super::pem;
 use super::pkcs12::{self, Budget, Password, Unreadable};
 use super::x509::X509;
 use crate::domain::policy::ContentType;
-use kind::{Kind, signed_data_certificates};
+use kind::signed_data_certificates;
 use zeroize::Zeroizing;
 
 /// How often base64 and JSON may be wrapped around each other.

@@ -9,7 +9,7 @@ use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Policy, Reason, Result, Tags,
     Timestamp, VaultName, Version, VersionSummary,
 };
-use crate::keys::backup::{self, Blobs, Opened};
+use crate::keys::backup::{self, Blobs, Form, Opened};
 use crate::keys::{SealContext, Sealer, Work, chain, open_pkcs8};
 use crate::service::access::{CertificateRef, Permit};
 use crate::service::material::sealed_key;
@@ -38,8 +38,9 @@ struct SavedVersion {
     version: Version,
     cer: usize,
     chain: Vec<usize>,
-    /// PKCS#8.
-    key: usize,
+    /// PKCS#8; missing where the caller made the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<usize>,
     content_type: ContentType,
     exportable: bool,
     #[serde(default)]
@@ -218,7 +219,8 @@ fn save(
         tracing::error!(%error, "the header of a backup could not be written as JSON");
         Error::internal()
     })?;
-    let value = backup::write(sealer, &header, &blobs)?;
+    let form = if saved.versions.iter().all(|version| version.key.is_some()) { Form::Keys } else { Form::SomeKeys };
+    let value = backup::write(sealer, form, &header, &blobs)?;
     if value.len() > limit { Err(too_large(&name, limit)) } else { Ok(value) }
 }
 
@@ -228,7 +230,7 @@ fn save_version(
     certificate: Certificate,
     blobs: &mut Blobs,
 ) -> Result<SavedVersion> {
-    let pkcs8 = open_pkcs8(sealer, &sealed_key(key, &certificate))?;
+    let pkcs8 = sealed_key(key, &certificate).map(|key| open_pkcs8(sealer, &key)).transpose()?;
     let Certificate {
         vault: _,
         name: _,
@@ -251,7 +253,7 @@ fn save_version(
         version,
         cer: blobs.add(Zeroizing::new(cer.0)),
         chain: chain.into_iter().map(|Blob(der)| blobs.add(Zeroizing::new(der))).collect(),
-        key: blobs.add(pkcs8),
+        key: pkcs8.map(|pkcs8| blobs.add(pkcs8)),
         content_type,
         exportable,
         key_usage,
@@ -331,7 +333,7 @@ fn open_version(
         version,
         cer: blob(cer)?,
         chain: chain.into_iter().map(blob).collect::<Result<_>>()?,
-        sealed_key: Blob(sealer.seal(opened.blob(key)?, &context)?),
+        sealed_key: key.map(|key| sealer.seal(opened.blob(key)?, &context)).transpose()?.map(Blob),
         content_type,
         exportable,
         key_usage,

@@ -1,21 +1,22 @@
 //! Starting the creation of a certificate: the intent is durable before the issuer is called.
 
+mod prepare;
+
 use super::entries::Entries;
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Policy, PolicyInput,
-    Reason, RequestId, Result, Tags, Timestamp, VaultName, Version, certificate,
+    Blob, CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, PolicyInput, Reason, RequestId,
+    Result, Tags, Timestamp, VaultName, certificate,
 };
-use crate::keys::random::in_order;
-use crate::keys::{self, NewKey, SealContext, SealedKey, jwk};
+use crate::keys::{self, request_reader};
 use crate::service::access::{Permit, Target};
 use crate::service::context::Context;
 use crate::service::issuers::Issuing;
-use crate::service::material::sealed_key;
 use crate::service::options::ServiceOptions;
 use crate::service::records::{self, Codec, PendingRecord, RequestRecord, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Record, Revision};
+use prepare::Prepared;
 use std::sync::Arc;
 
 /// What a caller asks for.
@@ -25,6 +26,9 @@ pub struct CreateRequest {
     pub name: CertificateName,
     /// `None` keeps the policy that the certificate has.
     pub policy: Option<PolicyInput>,
+    /// The caller's own signing request (PKCS#10) as a file has it: DER, PEM, or the base64 of either. `None`: a key and
+    /// a request are made here.
+    pub csr: Option<Vec<u8>>,
     pub enabled: Option<bool>,
     pub tags: Option<Tags>,
     pub preserve_cert_order: Option<bool>,
@@ -69,14 +73,6 @@ enum Earlier {
     No { repeat: Option<Revision> },
 }
 
-/// A key is expensive: it is made once, however often the commit has to be tried.
-struct Prepared {
-    policy: Policy,
-    request_id: RequestId,
-    version: Version,
-    key: NewKey,
-}
-
 /// Starts the creations of certificates.
 #[derive(Clone)]
 pub struct Creations {
@@ -90,7 +86,9 @@ impl Creations {
         Self { context, entries, issuing }
     }
 
-    /// Stores a new pending operation and answers it; the issuer is asked in the background.
+    /// Stores a new pending operation and answers it; the issuer is asked in the background. With a request of the
+    /// caller's own no key is made: the operation carries that request, and the policy is made of both
+    /// ([`PolicyInput::requested`]).
     ///
     /// Refused with [`Reason::PendingInProgress`] while another one is in progress, with
     /// [`Reason::BadParameter`] if the policy or the issuer is wrong, with
@@ -100,8 +98,11 @@ impl Creations {
         if let Some(tags) = &request.tags {
             certificate::check_tags(tags)?;
         }
-        let fingerprint = fingerprint(&request)?;
-        if let Some(created) = self.create_unseen(&request, &fingerprint).await? {
+        let csr = request.csr.as_deref().map(request_reader::der).transpose()?;
+        let fingerprint = fingerprint(&request, csr.as_deref())?;
+        if csr.is_none()
+            && let Some(created) = self.create_unseen(&request, &fingerprint).await?
+        {
             return Ok(created);
         }
         let mut prepared: Option<Prepared> = None;
@@ -125,7 +126,10 @@ impl Creations {
             }
             let ready = match prepared.take() {
                 Some(ready) => ready,
-                None => self.prepare(&request, &before).await?,
+                None => match &csr {
+                    Some(csr) => self.prepare_requested(&request, csr, &before).await?,
+                    None => self.prepare(&request, &before).await?,
+                },
             };
             self.commit_create(&request, &fingerprint, before, prepared.insert(ready)).await
         })
@@ -199,46 +203,6 @@ impl Creations {
         Ok(pending.map(|(_, pending)| pending.operation).filter(|found| found.request_id == known.request_id))
     }
 
-    async fn prepare(&self, request: &Permit<CreateRequest>, before: &Before) -> Result<Prepared> {
-        let now = self.context.now();
-        let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
-        let mut policy = match (&request.policy, stored) {
-            (Some(input), _) => input.clone().complete(now)?,
-            (None, Some(stored)) => stored.clone().renewed(now)?,
-            (None, None) => PolicyInput::default().complete(now)?,
-        };
-        let needs = self.issuing.check_issuer(&request.vault, &policy).await?;
-        let version = Version::from_uuid(self.context.keys.new_id());
-        let reuse = self.reusable_key(request, before, &policy).await?;
-        let context = key_context(request, version);
-        // The request to the CA says more than the policy where the CA does not look at the common name.
-        let requested = policy.with_common_name_in_sans().filter(|_| needs.common_name_in_sans);
-        let key =
-            self.context.keys.create(request.caller(), requested.as_ref().unwrap_or(&policy), context, reuse).await?;
-        // A key may take minutes.
-        let now = self.context.now();
-        policy.updated = now;
-        policy.created = stored.map_or(now, |stored| stored.created);
-        // In the order of time: records that are made together then lie together.
-        let request_id =
-            request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.context.keys.new_id(), now)));
-        Ok(Prepared { policy, request_id, version, key })
-    }
-
-    async fn reusable_key(
-        &self,
-        request: &CreateRequest,
-        before: &Before,
-        policy: &Policy,
-    ) -> Result<Option<SealedKey>> {
-        let latest = before.entry.as_ref().and_then(|(_, entry)| entry.latest);
-        let Some(latest) = latest.filter(|_| policy.key.reuse_key) else { return Ok(None) };
-        let place = key::version(&request.vault, &request.name, latest);
-        let (_, version) =
-            self.context.load(&place).await?.ok_or_else(|| self.context.records.missing(place.as_str()))?;
-        Ok(can_be_reused(&version, policy)?.then(|| sealed_key(&place, &version)))
-    }
-
     async fn commit_create(
         &self,
         request: &CreateRequest,
@@ -300,10 +264,6 @@ fn remember(
     Ok(())
 }
 
-fn key_context(request: &CreateRequest, version: Version) -> SealContext {
-    SealContext::certificate_key(request.vault.as_str(), request.name.as_str(), version)
-}
-
 fn new_pending(request: &CreateRequest, prepared: &Prepared, now: Timestamp, deadline: Timestamp) -> PendingRecord {
     let Prepared { policy, request_id, version, key } = prepared;
     PendingRecord {
@@ -363,33 +323,24 @@ fn next_entry(
     }
 }
 
-/// Whether the key of the version is of the type that the policy asks for by now; else a new one is made, and costs as
-/// much. One that fits is refused where the policy would make it exportable.
-fn can_be_reused(version: &Certificate, policy: &Policy) -> Result<bool> {
-    if jwk::of_certificate(&version.cer.0)?.key_type != policy.key.key_type {
-        return Ok(false);
-    }
-    if policy.key.exportable && !version.exportable {
-        return Err(Error::field(
-            "policy.key_props.exportable",
-            "The reused key is not exportable, and this cannot be changed: set exportable to false, or set reuse_key to false for a new key.",
-        ));
-    }
-    Ok(true)
-}
-
-/// What makes two requests the same one.
-fn fingerprint(request: &CreateRequest) -> Result<String> {
-    let CreateRequest { vault, name, policy, enabled, tags, preserve_cert_order, request_id: _, client_request_id: _ } =
-        request;
+/// What makes two requests the same one: the caller's signing request in DER, whatever form it came in.
+fn fingerprint(request: &CreateRequest, csr: Option<&[u8]>) -> Result<String> {
+    let CreateRequest {
+        vault,
+        name,
+        policy,
+        csr: _,
+        enabled,
+        tags,
+        preserve_cert_order,
+        request_id: _,
+        client_request_id: _,
+    } = request;
     let parts =
         serde_json::to_vec(&(vault, name.key(), policy, enabled, tags, preserve_cert_order)).map_err(|error| {
             tracing::error!(%error, "a request could not be written as JSON");
             Error::internal()
         })?;
-    Ok(records::hex(&keys::digest::sha256(&[&parts])))
+    // As releases before it had them, where there is no signing request.
+    Ok(records::hex(&keys::digest::sha256(&[&parts, csr.unwrap_or_default()])))
 }
-
-#[cfg(test)]
-#[path = "create_tests.rs"]
-mod tests;

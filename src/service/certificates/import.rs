@@ -84,7 +84,7 @@ impl Certificates {
             let Some(Prepared { imported, version }) = &prepared else { return Err(contended()) };
             let now = self.context.now();
             let mut policy = policy.clone().unwrap_or_default().imported(&imported.facts, imported.form, now)?;
-            self.issuing.check_issuer(&vault, &policy).await?;
+            self.issuing.check_issuer(&vault, &policy, None).await?;
             let now = self.context.now();
             if let Some((_, entry)) = &entry {
                 policy.created = entry.policy.created;
@@ -95,7 +95,7 @@ impl Certificates {
                 version: *version,
                 cer: Blob(imported.chain.leaf.clone()),
                 chain: imported.chain.rest.iter().cloned().map(Blob).collect(),
-                sealed_key: imported.sealed_key.clone(),
+                sealed_key: Some(imported.sealed_key.clone()),
                 content_type: policy.content_type,
                 exportable: policy.key.exportable,
                 key_usage: Some(policy.x509.key_usage.clone()),

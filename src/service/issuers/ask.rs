@@ -4,7 +4,7 @@ use super::Issuing;
 use super::bulkhead;
 use super::states::Kept;
 use crate::domain::pending::{Event, State};
-use crate::domain::{Action, Error, IssuerName, Operation, OperationError, Reason, RequestId, Result, Timestamp};
+use crate::domain::{Action, Blob, Error, IssuerName, Operation, OperationError, Reason, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Order, Progress, Provider};
 use crate::issuer::{Checkpoint, FailureClass, IssuerError, Step, in_trace_of};
 use crate::service::records::{PendingRecord, key};
@@ -317,7 +317,7 @@ fn order(pending: &PendingRecord, needs: Needs) -> Order {
         created: operation.created,
         // Which issuer made the version before is not stored: only providers that can tell are given it.
         replaces: None,
-        sealed_key: needs.sealed_key.then(|| pending.sealed_key.0.clone()),
+        sealed_key: pending.sealed_key.as_ref().filter(|_| needs.sealed_key).map(|Blob(sealed)| sealed.clone()),
     }
 }
 

@@ -1,17 +1,26 @@
 //! Checks that the issuer of a policy exists and can issue it.
 
 use super::Issuing;
-use crate::domain::{Detail, Error, IssuerName, Policy, Result, VaultName};
+use crate::domain::{Detail, Error, IssuerName, Policy, RequestFacts, Result, VaultName};
 use crate::issuer::provider::Needs;
 use crate::service::records::key;
 
 impl Issuing {
     /// The issuer must be there before the operation begins: an unknown name is the caller's mistake, and
-    /// so is a policy that its CA cannot express. Answers what the issuer needs of the request.
-    pub(in crate::service) async fn check_issuer(&self, vault: &VaultName, policy: &Policy) -> Result<Needs> {
+    /// so is a policy that its CA cannot express, or a request of the caller's own (`csr`) that it cannot take. Answers
+    /// what the issuer needs of the request.
+    pub(in crate::service) async fn check_issuer(
+        &self,
+        vault: &VaultName,
+        policy: &Policy,
+        csr: Option<&RequestFacts>,
+    ) -> Result<Needs> {
         let issuer = &policy.issuer;
-        if issuer.is_manual() || issuer.is_self() {
+        if issuer.is_manual() {
             return Ok(Needs::default());
+        }
+        if issuer.is_self() {
+            return takes(self.issuers.self_signed().needs(), csr).map(|_| Needs::default());
         }
         let name = IssuerName::parse(&issuer.name)?;
         let Some((_, config)) = self.context.load(&key::issuer(vault, &name)).await? else {
@@ -40,6 +49,19 @@ impl Issuing {
             ));
         };
         provider.accept(policy, kept.state())?;
+        takes(provider.needs(), csr)?;
+        csr.map_or(Ok(()), |request| provider.accept_request(request, policy, kept.state()))?;
         Ok(provider.needs())
     }
+}
+
+/// An issuer that signs with the private key of the certificate has none where the caller made the request.
+fn takes(needs: Needs, csr: Option<&RequestFacts>) -> Result<Needs> {
+    if csr.is_some() && needs.sealed_key {
+        return Err(Error::field(
+            "csr",
+            "The issuer signs with the certificate's own private key, which stays with the caller: sign the certificate yourself, or use another issuer.",
+        ));
+    }
+    Ok(needs)
 }

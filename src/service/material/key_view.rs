@@ -7,7 +7,7 @@ use crate::domain::{
     Certificate, Detail, EncryptionAlgorithm, Error, KeyOperation, PublicKey, Reason, Recovery, Result,
     SignatureAlgorithm, Version,
 };
-use crate::keys::{KeyPair, Work, jwk, operations, raw_rsa};
+use crate::keys::{KeyPair, SealedKey, Work, jwk, operations, raw_rsa};
 use crate::service::access::Permit;
 use crate::service::records::Key;
 use zeroize::Zeroizing;
@@ -50,7 +50,7 @@ impl Materials {
     ) -> Result<KeyResult> {
         let (place, view) = self.usable(wanted, KeyOperation::Sign).await?;
         check_digest(&view, algorithm, &digest, "value")?;
-        let (key_type, key) = (view.public.key_type, sealed_key(&place, &view.certificate));
+        let (key_type, key) = (view.public.key_type, held(&place, &view.certificate, KeyOperation::Sign)?);
         let work = move |key: &KeyPair| operations::sign(key, algorithm, &digest);
         let signature = self.context.keys.with_kept_key(wanted.caller(), key_type, key, work).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: Zeroizing::new(signature) })
@@ -113,7 +113,7 @@ impl Materials {
             let problem = format!("It has {} bytes: a ciphertext of this key has {modulus}.", ciphertext.len());
             return Err(Error::field("value", problem));
         }
-        let (key_type, key) = (view.public.key_type, sealed_key(&place, &view.certificate));
+        let (key_type, key) = (view.public.key_type, held(&place, &view.certificate, operation)?);
         let work = move |key: &KeyPair| operations::decrypt(key, algorithm, &ciphertext);
         let plain = self.context.keys.with_kept_key(wanted.caller(), key_type, key, work).await?;
         Ok(KeyResult { version: view.certificate.version, bytes: plain })
@@ -126,6 +126,9 @@ impl Materials {
         let (certificate, name) = (&view.certificate, operation.name());
         if !certificate.enabled {
             return Err(Material::Key.disabled(certificate, name));
+        }
+        if certificate.sealed_key.is_none() && operation.needs_private_key() {
+            return Err(not_held(certificate, operation));
         }
         if !view.operations.contains(&operation) {
             return Err(forbidden(certificate, format!("Operation {name} is not permitted on this key.")));
@@ -145,12 +148,15 @@ impl Materials {
 }
 
 /// A version as a key. The usage is that of the policy; of a version that was stored without it,
-/// that of the certificate.
+/// that of the certificate. Without a private key it does what the public half can do.
 fn key_view(certificate: Certificate, recovery: Recovery) -> Result<KeyView> {
     let public = jwk::of_certificate(&certificate.cer.0)?;
     let usages: Vec<KeyUsage> =
         certificate.key_usage.clone().unwrap_or_else(|| jwk::usages_of_certificate(&certificate.cer.0));
-    let operations = KeyOperation::allowed(public.key_type, &usages);
+    let mut operations = KeyOperation::allowed(public.key_type, &usages);
+    if certificate.sealed_key.is_none() {
+        operations.retain(|operation| !operation.needs_private_key());
+    }
     Ok(KeyView { certificate, public, operations, recovery })
 }
 
@@ -195,6 +201,21 @@ fn wrong_algorithm(view: &KeyView, asked: &str, fitting: &[&str]) -> Error {
     let kind = key_type.curve().map_or_else(|| key_type.kty().to_owned(), |curve| format!("EC on {curve}"));
     let advice = if fitting.is_empty() { String::new() } else { format!(" Use {}.", fitting.join(", ")) };
     Error::field("alg", format!("{asked} does not fit the key, which is {kind}.{advice}"))
+}
+
+/// The private key, for an operation that needs it.
+fn held(place: &Key<Certificate>, certificate: &Certificate, operation: KeyOperation) -> Result<SealedKey> {
+    sealed_key(place, certificate).ok_or_else(|| not_held(certificate, operation))
+}
+
+fn not_held(certificate: &Certificate, operation: KeyOperation) -> Error {
+    let name = operation.name();
+    forbidden(
+        certificate,
+        format!(
+            "Operation {name} is not permitted on this key: the certificate was created for the caller's own signing request, so its private key is not on this server. Use the key where the request was made."
+        ),
+    )
 }
 
 fn forbidden(certificate: &Certificate, message: String) -> Error {

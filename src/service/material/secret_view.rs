@@ -30,7 +30,7 @@ impl fmt::Debug for SecretView {
 
 impl Materials {
     /// The secret of a version, in the form that its policy names or in `form`. Without its key
-    /// where that is not exportable.
+    /// where that is not exportable, or not here.
     ///
     /// [`Reason::SecretNotFound`](crate::domain::Reason::SecretNotFound),
     /// [`Reason::SecretDisabled`](crate::domain::Reason::SecretDisabled), and
@@ -72,20 +72,20 @@ impl Materials {
                 ContentType::Pem => as_pem(exported, key),
             }
         };
-        if !certificate.exportable {
-            return self.context.keys.run(caller, Work::Small, move || Ok(write(None))).await;
+        match sealed_key(place, certificate).filter(|_| certificate.exportable) {
+            Some(key) => self.context.keys.with_pkcs8(caller, key, move |key| Ok(write(Some(key)))).await,
+            None => self.context.keys.run(caller, Work::Small, move || Ok(write(None))).await,
         }
-        self.context.keys.with_pkcs8(caller, sealed_key(place, certificate), move |key| Ok(write(Some(key)))).await
     }
 }
 
 /// The key of a version. It opens where it was sealed for the place that was asked for, and where it is the other half
-/// of the certificate.
-pub(in crate::service) fn sealed_key(place: &Key<Certificate>, certificate: &Certificate) -> SealedKey {
-    SealedKey {
-        sealed: certificate.sealed_key.clone(),
+/// of the certificate. `None` where the key is the caller's and never was here.
+pub(in crate::service) fn sealed_key(place: &Key<Certificate>, certificate: &Certificate) -> Option<SealedKey> {
+    certificate.sealed_key.clone().map(|sealed| SealedKey {
+        sealed,
         context: place.sealed_for(),
         // Of what is no certificate there is no key.
         public_key: public_key_of(&certificate.cer.0).unwrap_or_default(),
-    }
+    })
 }

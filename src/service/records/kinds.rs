@@ -4,6 +4,7 @@ use super::body;
 use super::key::Place;
 use super::marks::{Mark, Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
+use crate::domain::blob;
 use crate::domain::pending::Transition;
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Contacts, Error, IssuerConfig, IssuerName, Operation, Policy,
@@ -21,7 +22,9 @@ pub(in crate::service) struct PendingRecord {
     pub(in crate::service) operation: Operation,
     /// The policy as it was when the operation began.
     pub(in crate::service) policy: Policy,
-    pub(in crate::service) sealed_key: Blob,
+    /// `None` where the request is the caller's own.
+    #[serde(with = "blob::or_empty")]
+    pub(in crate::service) sealed_key: Option<Blob>,
     /// The checkpoint that the issuer gets back.
     pub(in crate::service) checkpoint: Blob,
     /// Steps in a row that brought nothing.

@@ -53,11 +53,13 @@ impl Certificates {
             tags: labels,
             preserve_cert_order,
             request_id,
+            csr,
         } = message;
         let request = CreateRequest {
             vault: call.vault(&vault_name).await?,
             name: call.certificate(&certificate_name)?,
             policy: policy.map(policy::input).transpose()?,
+            csr: Some(csr.to_vec()).filter(|csr| !csr.is_empty()),
             enabled: enabled(attributes),
             tags: tags(labels),
             preserve_cert_order,

@@ -17,12 +17,13 @@ const MAX_CLIENT_REQUEST_ID: usize = 128;
 
 pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = CertificateName::parse(name)?;
-    let CreateBody { policy, attributes, tags, preserve_cert_order, csr: _, profile: _, validity: _, options: _ } =
+    let CreateBody { policy, attributes, tags, preserve_cert_order, csr, profile: _, validity: _, options: _ } =
         call.body(body).await?;
     let request = CreateRequest {
         vault: call.vault(),
         name,
         policy: policy.and_then(|policy| policy.into_input()),
+        csr: csr.filter(|csr| !csr.is_empty()).map(String::into_bytes),
         enabled: attributes.unwrap_or_default().enabled,
         tags: tags.map(Tags::from),
         preserve_cert_order,

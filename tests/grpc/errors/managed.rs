@@ -6,7 +6,7 @@ use crate::pfx::{P256, Pfx};
 use crate::requests::create;
 use crate::server::Server;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use certmint::keys::backup::{Blobs, write};
+use certmint::keys::backup::{Blobs, Form, write};
 use certmint::keys::{MasterKeys, Sealer};
 use certmint::proto::v1::import_certificate_request::Bundle;
 use certmint::proto::v1::*;
@@ -156,7 +156,7 @@ async fn damaged(server: &Server) -> Tried {
     let value = backup(server).await;
     let mut changed = value.clone();
     *changed.last_mut().unwrap() ^= 1;
-    let stranger = write(&Sealer::new(MasterKeys::random()), b"{}", &Blobs::default()).unwrap();
+    let stranger = write(&Sealer::new(MasterKeys::random()), Form::Keys, b"{}", &Blobs::default()).unwrap();
     for value in [&value[..value.len() - 1], &value[..20], &changed, &stranger, b"nothing"] {
         restore(server, &mut tried, value).await;
     }

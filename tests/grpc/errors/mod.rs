@@ -7,6 +7,7 @@ mod imports;
 mod managed;
 mod names;
 mod outcome;
+mod own_requests;
 mod policies;
 mod states;
 mod streams;
@@ -31,6 +32,7 @@ fn cases() -> BTreeMap<&'static str, Play> {
         streams::CASES,
         imports::CASES,
         managed::CASES,
+        own_requests::CASES,
     ];
     let mut cases = BTreeMap::new();
     for (row, play) in all.into_iter().flatten() {

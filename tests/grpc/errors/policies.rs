@@ -98,17 +98,17 @@ async fn alternative_names(server: &Server) -> Tried {
     created(server, policies).await
 }
 
-/// What is asked of the certificate as a whole, for the issuer `Self` and a key on P-256.
+/// What is asked of the certificate as a whole, for a key on P-256: whoever issues it, and what a certificate that signs
+/// itself needs beside that.
 async fn members_against_each_other(server: &Server) -> Tried {
     let usages = |usages: &[KeyUsage], ca: bool| X509Properties {
         key_usages: usages.iter().map(|usage| (*usage).into()).collect(),
         basic_constraints: Some(BasicConstraints { ca: Some(ca) }),
         ..named("CN=a")
     };
-    let asked = |x509: Value| json!({"key_props": {"kty": "EC"}, "x509_props": x509, "issuer": {"name": "Self"}});
-    let by_rest = |words: &[&str], ca: bool| {
-        asked(json!({"subject": "CN=a", "key_usage": words, "basic_constraints": {"ca": ca}}))
-    };
+    let asked = |x509: &Value, issuer: &str| json!({"key_props": {"kty": "EC"}, "x509_props": x509, "issuer": {"name": issuer}});
+    let by_rest =
+        |words: &[&str], ca: bool| json!({"subject": "CN=a", "key_usage": words, "basic_constraints": {"ca": ca}});
     let nameless = X509Properties {
         subject_alternative_names: Some(SubjectAlternativeNames {
             dns_names: vec!["a.example".into()],
@@ -116,7 +116,7 @@ async fn members_against_each_other(server: &Server) -> Tried {
         }),
         ..X509Properties::default()
     };
-    let policies = vec![
+    let policies = [
         (by_rest(&["keyCertSign"], false), usages(&[KeyUsage::KeyCertSign], false)),
         (by_rest(&["digitalSignature"], true), usages(&[KeyUsage::DigitalSignature], true)),
         (by_rest(&["keyEncipherment"], false), usages(&[KeyUsage::KeyEncipherment], false)),
@@ -124,11 +124,21 @@ async fn members_against_each_other(server: &Server) -> Tried {
             by_rest(&["digitalSignature", "encipherOnly"], false),
             usages(&[KeyUsage::DigitalSignature, KeyUsage::EncipherOnly], false),
         ),
-        (asked(json!({"sans": {"dns_names": ["a.example"]}})), nameless),
-        (asked(json!({"subject": "CN=a\nb"})), named("CN=a\nb")),
+        (json!({"subject": "CN=a\nb"}), named("CN=a\nb")),
     ];
-    let own = |x509| CertificatePolicy { x509_properties: Some(x509), ..policy("Self") };
-    created(server, policies.into_iter().map(|(by_rest, x509)| (by_rest, own(x509))).collect()).await
+    let issuer = Some(Issuer { provider: "LocalCA".into(), ..Issuer::default() });
+    let set = SetIssuerRequest { issuer_name: "corp".into(), issuer, ..SetIssuerRequest::default() };
+    server.issuers().await.set_issuer(set).await.unwrap();
+    let by_grpc = |issuer: &str, x509: &X509Properties| CertificatePolicy {
+        x509_properties: Some(x509.clone()),
+        ..policy(issuer)
+    };
+    let both = |issuer: &'static str| {
+        policies.iter().map(move |(x509, message)| (asked(x509, issuer), by_grpc(issuer, message))).collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = ["Self", "Unknown", "corp"].into_iter().flat_map(both).collect();
+    all.push((asked(&json!({"sans": {"dns_names": ["a.example"]}}), "Self"), by_grpc("Self", &nameless)));
+    created(server, all).await
 }
 
 async fn keys(server: &Server) -> Tried {

@@ -32,7 +32,6 @@ macro_rules! not_offered {
 }
 
 not_offered! {
-    Csr = "csr", "Signing the caller's own request is not offered: leave it out, and the server makes the key and the request.";
     Profile = "profile", "Profiles are not offered: describe the certificate in the policy.";
     Validity = "validity", "The validity is set in policy.x509_props.validity_months.";
     Options = "options", "No options are known here: leave it out.";
@@ -124,8 +123,7 @@ mod tests {
     fn nothing_that_key_vault_offers_is_refused_but_what_exists_in_azure_only() {
         for (_, (path, _)) in NOT_OFFERED.iter().filter(|(name, _)| *name != "PlatformManaged") {
             let member = path.rsplit('.').next().unwrap();
-            // An operation has a request, in answers.
-            assert!(!SWAGGER.contains(&format!("\"{member}\":")) || member == "csr", "{path}");
+            assert!(!SWAGGER.contains(&format!("\"{member}\":")), "{path}");
         }
     }
 
@@ -140,11 +138,11 @@ mod tests {
     #[test]
     fn empty_values_say_nothing() {
         for empty in ["null", "\"\"", "[]", "{}"] {
-            assert!(serde_json::from_str::<Csr>(empty).is_ok(), "{empty}");
+            assert!(serde_json::from_str::<Profile>(empty).is_ok(), "{empty}");
         }
         for given in ["\"MII\"", "[1]", "[[],{}]", "{\"a\":null}", "{\"a\":[{}],\"b\":1}", "false", "0", "-1", "1.5"] {
-            let error = serde_json::from_str::<Csr>(given).unwrap_err().to_string();
-            assert_eq!(sentence(&error).unwrap().0, "csr", "{error}");
+            let error = serde_json::from_str::<Profile>(given).unwrap_err().to_string();
+            assert_eq!(sentence(&error).unwrap().0, "profile", "{error}");
         }
         assert_eq!(sentence("another error"), None);
     }

@@ -2,7 +2,7 @@
 //! of both (contract rule 16).
 
 use super::not_offered::{
-    Csr, IssuerDefaultProfile, IssuerKeyType, IssuerParent, IssuerProfiles, IssuerValidity, Options, Profile, Validity,
+    IssuerDefaultProfile, IssuerKeyType, IssuerParent, IssuerProfiles, IssuerValidity, Options, Profile, Validity,
 };
 use super::policy::PolicyBody;
 use crate::domain::issuer::{Administrator, Organization};
@@ -22,7 +22,8 @@ pub(crate) struct CreateBody {
     pub(crate) tags: Option<TagsBody>,
     #[serde(rename = "preserveCertOrder")]
     pub(crate) preserve_cert_order: Option<bool>,
-    pub(crate) csr: Csr,
+    /// PEM, or the base64 of DER.
+    pub(crate) csr: Option<String>,
     pub(crate) profile: Profile,
     pub(crate) validity: Validity,
     pub(crate) options: Options,

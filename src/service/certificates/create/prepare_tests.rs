@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::policy::{ContentType, KeyType};
+use crate::domain::{CertificateName, Timestamp, VaultName};
 use crate::keys::{KeyPair, certificate};
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ fn version(exportable: bool) -> Certificate {
         version,
         cer: Blob(certificate::self_signed(&request, &key).unwrap()),
         chain: Vec::new(),
-        sealed_key: Blob::default(),
+        sealed_key: Some(Blob::default()),
         content_type: ContentType::Pkcs12,
         exportable,
         key_usage: None,

@@ -1,0 +1,138 @@
+//! What a creation decides before it is committed: the policy, the key or the caller's request, the identifiers.
+
+use super::{Before, CreateRequest, Creations};
+use crate::domain::{Blob, Certificate, Error, Policy, PolicyInput, RequestId, Result, Version};
+use crate::keys::random::in_order;
+use crate::keys::{NewKey, SealContext, SealedKey, Work, jwk, request_reader};
+use crate::service::access::Permit;
+use crate::service::material::sealed_key;
+use crate::service::records::key;
+
+/// A key is expensive: it is made once, however often the commit has to be tried.
+pub(super) struct Prepared {
+    pub(super) policy: Policy,
+    pub(super) request_id: RequestId,
+    pub(super) version: Version,
+    pub(super) key: RequestedKey,
+}
+
+/// The key that the certificate is for.
+pub(super) struct RequestedKey {
+    /// `None` where it is the caller's.
+    pub(super) sealed_key: Option<Blob>,
+    /// PKCS#10 in DER.
+    pub(super) csr: Vec<u8>,
+}
+
+impl From<NewKey> for RequestedKey {
+    fn from(NewKey { sealed_key, csr }: NewKey) -> Self {
+        Self { sealed_key: Some(sealed_key), csr }
+    }
+}
+
+impl Creations {
+    pub(super) async fn prepare(&self, request: &Permit<CreateRequest>, before: &Before) -> Result<Prepared> {
+        let now = self.context.now();
+        let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
+        let policy = match (&request.policy, stored) {
+            (Some(input), _) => input.clone().complete(now)?,
+            (None, Some(stored)) => stored.clone().renewed(now)?,
+            (None, None) => PolicyInput::default().complete(now)?,
+        };
+        let needs = self.issuing.check_issuer(&request.vault, &policy, None).await?;
+        let version = Version::from_uuid(self.context.keys.new_id());
+        let reuse = self.reusable_key(request, before, &policy).await?;
+        let context = key_context(request, version);
+        // The request to the CA says more than the policy where the CA does not look at the common name.
+        let requested = policy.with_common_name_in_sans().filter(|_| needs.common_name_in_sans);
+        let key =
+            self.context.keys.create(request.caller(), requested.as_ref().unwrap_or(&policy), context, reuse).await?;
+        Ok(self.prepared(request, policy, stored, version, key.into()))
+    }
+
+    /// The same for a request of the caller's own (DER).
+    pub(super) async fn prepare_requested(
+        &self,
+        request: &Permit<CreateRequest>,
+        csr: &[u8],
+        before: &Before,
+    ) -> Result<Prepared> {
+        let given = csr.to_vec();
+        let read = move || request_reader::read(&given);
+        let facts = self.context.keys.run(request.caller(), Work::Small, read).await?;
+        let now = self.context.now();
+        let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
+        let policy = match (&request.policy, stored) {
+            (Some(input), _) => input.clone().requested(&facts, now)?,
+            (None, Some(stored)) => stored.requested_again(&facts, now)?,
+            (None, None) => PolicyInput::default().requested(&facts, now)?,
+        };
+        self.issuing.check_issuer(&request.vault, &policy, Some(&facts)).await?;
+        let version = Version::from_uuid(self.context.keys.new_id());
+        let key = RequestedKey { sealed_key: None, csr: csr.to_vec() };
+        Ok(self.prepared(request, policy, stored, version, key))
+    }
+
+    fn prepared(
+        &self,
+        request: &CreateRequest,
+        mut policy: Policy,
+        stored: Option<&Policy>,
+        version: Version,
+        key: RequestedKey,
+    ) -> Prepared {
+        // A key may have taken minutes.
+        let now = self.context.now();
+        policy.updated = now;
+        policy.created = stored.map_or(now, |stored| stored.created);
+        // In the order of time: records that are made together then lie together.
+        let request_id =
+            request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.context.keys.new_id(), now)));
+        Prepared { policy, request_id, version, key }
+    }
+
+    async fn reusable_key(
+        &self,
+        request: &CreateRequest,
+        before: &Before,
+        policy: &Policy,
+    ) -> Result<Option<SealedKey>> {
+        let latest = before.entry.as_ref().and_then(|(_, entry)| entry.latest);
+        let Some(latest) = latest.filter(|_| policy.key.reuse_key) else { return Ok(None) };
+        let place = key::version(&request.vault, &request.name, latest);
+        let (_, version) =
+            self.context.load(&place).await?.ok_or_else(|| self.context.records.missing(place.as_str()))?;
+        if !can_be_reused(&version, policy)? {
+            return Ok(None);
+        }
+        sealed_key(&place, &version).map(Some).ok_or_else(|| {
+            Error::field(
+                "policy.key_props.reuse_key",
+                "The key of the newest version is the caller's own and not on this server: set it to false for a new key, or send a request (csr) with that key.",
+            )
+        })
+    }
+}
+
+fn key_context(request: &CreateRequest, version: Version) -> SealContext {
+    SealContext::certificate_key(request.vault.as_str(), request.name.as_str(), version)
+}
+
+/// Whether the key of the version is of the type that the policy asks for by now; else a new one is made, and costs as
+/// much. One that fits is refused where the policy would make it exportable.
+fn can_be_reused(version: &Certificate, policy: &Policy) -> Result<bool> {
+    if jwk::of_certificate(&version.cer.0)?.key_type != policy.key.key_type {
+        return Ok(false);
+    }
+    if policy.key.exportable && !version.exportable {
+        return Err(Error::field(
+            "policy.key_props.exportable",
+            "The reused key is not exportable, and this cannot be changed: set exportable to false, or set reuse_key to false for a new key.",
+        ));
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+#[path = "prepare_tests.rs"]
+mod tests;
