@@ -105,7 +105,8 @@ class Server:
             config.write(
                 f"data_dir = '{at}/data'\nlisten = '127.0.0.1:0'\n[admin]\nlisten = 'off'\n[log]\nfilter = 'warn'\n"
                 f"[tls]\ncertificate = '{at}/tls.crt'\nkey = '{at}/tls.key'\n"
-                f"[auth]\ntokens_file = '{at}/tokens'\nopen_reflection = true\n[keys]\nready_rsa_2048 = 0\n"
+                f"[auth]\ntokens_file = '{at}/tokens'\nopen_reflection = true\n"
+                f"[access]\nadministrators = ['token:memory']\n[keys]\nready_rsa_2048 = 0\n"
                 "[limits]\nwatch_streams_per_connection = 600\nwatch_streams_per_principal = 20000\n")
         self.process = subprocess.Popen([program, "serve", "--config", f"{at}/c.toml"], stdout=subprocess.PIPE)
         line = self.process.stdout.readline().decode()

@@ -1,6 +1,7 @@
 //! The composition root: with `app/store.rs` and `app/issuers.rs` the only file that names concrete stores and
 //! issuers. Builds the server from its configuration, runs it, and shuts it down in order.
 
+mod access;
 mod announce;
 mod core_dumps;
 mod credentials;
@@ -20,7 +21,7 @@ use crate::config::{BaseDomain, Config, ConfigError};
 use crate::keys::{Keys, Sealer};
 use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
-use crate::service::{Service, ServiceOptions};
+use crate::service::{AccessOptions, Service, ServiceOptions};
 use crate::store::{Store, StoreUrl};
 use crate::transport;
 use crate::transport::admin::{AdminHosts, AdminPort, Probes};
@@ -96,8 +97,10 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let admin = admin_port(&config, &probes).await?;
     count_connections(&metrics, listener.stats());
     // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
+    let (access, grants) = access::open(&config)?;
     let (credentials, (service, opened)) =
-        tokio::try_join!(open_credentials(&config, &metrics), build(&config, &metrics, &plugins))?;
+        tokio::try_join!(open_credentials(&config, &metrics), build(&config, access, &metrics, &plugins))?;
+    let grants = grants.map(|read| Arc::new(read.follow(service.access().clone())));
     let store_failed = opened.failed.clone();
     let mut tasks = Background::default();
     tasks.spawn("log tail", {
@@ -110,8 +113,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let upkeep = upkeep::run(opened, service.clone(), background.clone());
     tasks.spawn("log trimming", upkeep);
     tasks.spawn_once("log count", upkeep::count_history(service.clone(), background.clone()));
-    if let Some(reload) = credentials.reload(metrics, background.clone()) {
-        tasks.spawn("token and certificate reload", reload);
+    if let Some(reload) = credentials.reload(grants, metrics, background.clone()) {
+        tasks.spawn("reload of files", reload);
     }
     tasks.spawn("plug-ins", plugins.follow(service.clone(), background.clone()));
     if let Some(port) = http01 {
@@ -307,7 +310,12 @@ fn make_folder(path: &Path) -> Result<(), AppError> {
 }
 
 /// The use cases over the store.
-async fn build(config: &Config, metrics: &Arc<Metrics>, plugins: &Plugins) -> Result<(Service, Opened), AppError> {
+async fn build(
+    config: &Config,
+    access: AccessOptions,
+    metrics: &Arc<Metrics>,
+    plugins: &Plugins,
+) -> Result<(Service, Opened), AppError> {
     let Opened { store, clock, alone, failed } = store::open(config).await?;
     let master_keys = store::master_keys(config, &*store)?;
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
@@ -320,6 +328,7 @@ async fn build(config: &Config, metrics: &Arc<Metrics>, plugins: &Plugins) -> Re
         takeover: store::takeover(config),
         vaults: config.vaults.clone(),
         watch: WatchLimits { drain_spread: config.stream_spread(), ..WatchLimits::default() },
+        access,
         ..ServiceOptions::default()
     };
     let service = Service::new(store.clone(), issuers, keys, clock.clone(), options)

@@ -1,5 +1,6 @@
 //! The configuration: the options of every part in one TOML file. A part declares its own settings, with their defaults.
 
+mod access;
 mod acme;
 mod base_domain;
 mod cors;
@@ -7,6 +8,7 @@ mod operation;
 mod outbound;
 
 pub use crate::issuer::plugin::Address as PluginAddress;
+pub use access::{AccessMode, AccessSettings};
 pub use acme::AcmeSettings;
 pub use base_domain::BaseDomain;
 pub use cors::CorsSettings;
@@ -50,6 +52,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Who may call.
     pub auth: AuthSettings,
+    /// What callers may do; required outside development mode.
+    pub access: Option<AccessSettings>,
     /// Web origins that may call (CORS).
     pub cors: CorsSettings,
     /// Master keys, pre-generated keys and the key cache.
@@ -85,6 +89,7 @@ impl Default for Config {
             store: StoreOptions::default(),
             tls: None,
             auth: AuthSettings::default(),
+            access: None,
             cors: CorsSettings::default(),
             keys: KeyOptions::default(),
             admin: AdminSettings::default(),
@@ -131,6 +136,18 @@ pub enum ConfigError {
     )]
     NoCertificate,
     #[error(
+        "outside development mode the configuration says who may do what, in [access]. To begin with everybody shut out \
+         but one, write\n\n  [access]\n  administrators = [\"token:NAME\"]\n\nwhere NAME is the first word of a line of the \
+         tokens file. A server that worked without it goes on as before with\n\n  [access]\n  mode = \"report\"\n\nwhich \
+         refuses nothing, and writes to the audit log what would be refused (docs/access.md)"
+    )]
+    NoAccess,
+    #[error(
+        "[access] lets nobody in: set administrators = [\"token:NAME\"], where NAME is the first word of a line of the \
+         tokens file, or a file of grants, or mode = \"report\""
+    )]
+    NobodyAllowed,
+    #[error(
         "limits.watch_streams_per_connection ({watch}) must be below listener.max_concurrent_streams ({http}): at the \
          HTTP/2 limit a client waits without an error"
     )]
@@ -160,8 +177,12 @@ impl Config {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-                toml::from_str(&text)
-                    .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?
+                let mut read: Self = toml::from_str(&text)
+                    .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+                if let Some(access) = &mut read.access {
+                    access.begin_at(path);
+                }
+                read
             }
         };
         change(&mut config);
@@ -184,10 +205,12 @@ impl Config {
 }
 
 impl Config {
-    /// Requirements outside development mode: the server certificate, and the tokens.
-    pub fn for_others(&self) -> Result<(&TlsFiles, &Path), ConfigError> {
+    /// Requirements outside development mode: the server certificate, the tokens, and who may do what.
+    pub fn for_others(&self) -> Result<(&TlsFiles, &Path, &AccessSettings), ConfigError> {
         let tokens = self.auth.tokens_file.as_deref().ok_or(ConfigError::NoAuthentication)?;
-        Ok((self.tls.as_ref().ok_or(ConfigError::NoCertificate)?, tokens))
+        let tls = self.tls.as_ref().ok_or(ConfigError::NoCertificate)?;
+        let access = self.access.as_ref().ok_or(ConfigError::NoAccess)?;
+        if access.lets_somebody_in() { Ok((tls, tokens, access)) } else { Err(ConfigError::NobodyAllowed) }
     }
 }
 

@@ -76,6 +76,7 @@ struct Scalars {
     connections: Gauge,
     accepted: Counter,
     records_refused: Counter,
+    access_denied: Family<[(&'static str, &'static str); 1], Counter>,
     events_unreadable: Counter,
     aged: Counter,
     cut: Counter,
@@ -152,6 +153,8 @@ impl Metrics {
         add(r, "certmint_store_call_duration_seconds", "Calls to the store", &self.store_seconds);
         let text = "Reads of records that do not verify because they were changed or moved outside certmint";
         add(r, "certmint_store_records_refused", text, &self.scalars.records_refused);
+        let text = "Requests that no grant allowed: refused, or only written down";
+        add(r, "certmint_access_denied", text, &self.scalars.access_denied);
         add(r, "certmint_issuer_call_duration_seconds", "Calls to issuers", &self.issuer_seconds);
         let text = "Issuer objects by how their last call from this replica ended, within the last hour";
         add(r, "certmint_issuers", text, &self.issuers);
@@ -317,6 +320,14 @@ impl Metrics {
     pub fn set_records_refused(&self, refused: u64) {
         let counter = &self.scalars.records_refused;
         counter.inc_by(refused.saturating_sub(counter.get()));
+    }
+
+    /// Sets how many requests no grant allowed: those that were refused, and those that would have been.
+    pub fn set_access_denied(&self, denied: u64, would_deny: u64) {
+        for (decision, count) in [("deny", denied), ("would_deny", would_deny)] {
+            let counter = self.scalars.access_denied.get_or_create(&[("decision", decision)]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
     }
 
     /// Sets how many events of the log cannot be read.

@@ -1,5 +1,6 @@
-//! The server certificate and the callers' tokens, and their reload when the files change.
+//! The server certificate, the callers' tokens and their rights, and their reload when the files change.
 
+use super::access::GrantsFile;
 use super::{AppError, part};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -43,7 +44,7 @@ pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Credentials, Ap
         let tls = tls::with_resolver(Arc::new(certificates)).map_err(part("TLS cannot be set up"))?;
         return Ok(Credentials { tls, auth, dev_ca, certificates: None });
     }
-    let (files, _) = config.for_others()?;
+    let (files, _, _) = config.for_others()?;
     let certificates = FileCertificates::load(&files.certificate, &files.key)
         .map_err(part("the server certificate cannot be used"))?;
     let certificates = Arc::new(certificates);
@@ -57,9 +58,10 @@ fn now() -> OffsetDateTime {
 }
 
 impl Credentials {
-    /// Keeps tokens and certificate as their files are; no task if there are none.
+    /// Keeps tokens, certificate and grants as their files are; no task if there are none.
     pub(super) fn reload(
         &self,
+        grants: Option<Arc<GrantsFile>>,
         metrics: Arc<Metrics>,
         shutdown: CancellationToken,
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
@@ -68,17 +70,18 @@ impl Credentials {
             Auth::Tokens(tokens) => Some(tokens.clone()),
         };
         let certificates = self.certificates.clone();
-        (tokens.is_some() || certificates.is_some())
-            .then(|| Files { tokens, certificates, metrics, told: Default::default() }.watch(shutdown))
+        (tokens.is_some() || certificates.is_some() || grants.is_some())
+            .then(|| Files { tokens, certificates, grants, metrics, told: Default::default() }.watch(shutdown))
     }
 }
 
 struct Files {
     tokens: Option<Arc<Tokens>>,
     certificates: Option<Arc<FileCertificates>>,
+    grants: Option<Arc<GrantsFile>>,
     metrics: Arc<Metrics>,
     /// The last problem of each, so that a persisting one is logged once.
-    told: [Option<String>; 2],
+    told: [Option<String>; 3],
 }
 
 impl Files {
@@ -90,7 +93,7 @@ impl Files {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = hangup.recv() => tracing::info!("SIGHUP: reloading tokens and certificate"),
+                _ = hangup.recv() => tracing::info!("SIGHUP: reloading tokens, certificate and grants"),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             self.look().await;
@@ -125,6 +128,16 @@ impl Files {
                 let not_after = certificates.not_after().unwrap_or(0);
                 self.metrics.set_tls_not_after(not_after);
                 tracing::info!(not_after, "Reloaded the server certificate");
+            }
+        }
+        if let Some(grants) = self.grants.clone() {
+            let reloaded = blocking({
+                let grants = grants.clone();
+                move || grants.reload()
+            })
+            .await;
+            if told(&self.metrics, "access", reloaded, &mut self.told[2]) {
+                tracing::info!(file = %grants.path().display(), "Reloaded the file of grants");
             }
         }
     }

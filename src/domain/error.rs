@@ -50,6 +50,12 @@ pub enum Reason {
     IssuerUnavailable,
     /// Operations are open at an issuer.
     IssuerInUse,
+    /// No grant of the caller allows it.
+    AccessDenied,
+    /// A grant allows the action, but not what is requested.
+    RequestNotAllowed,
+    /// They were enough when the stream was opened.
+    AccessChanged,
 }
 
 /// What a program can read of an error beside its reason.

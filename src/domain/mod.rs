@@ -1,5 +1,6 @@
 //! The domain rules: no async, no I/O, no clock, no wire format.
 
+pub mod access;
 pub mod action;
 pub mod attribute_type;
 pub mod authority;

@@ -22,7 +22,7 @@ pub struct Caller {
 
 impl Caller {
     /// The principal of a request, and when the caller stops waiting for the answer.
-    pub fn new(principal: &str, deadline: Option<Instant>) -> Self {
+    pub fn new(principal: impl Into<Arc<str>>, deadline: Option<Instant>) -> Self {
         Self { owner: Owner::Principal(principal.into()), deadline }
     }
 
@@ -31,6 +31,14 @@ impl Caller {
     /// is bounded already.
     pub fn server() -> Self {
         Self { owner: Owner::Server, deadline: None }
+    }
+
+    /// The principal; empty for the server itself.
+    pub fn principal(&self) -> &str {
+        match &self.owner {
+            Owner::Server => "",
+            Owner::Principal(name) => name,
+        }
     }
 
     pub(crate) fn owner(&self) -> &Owner {

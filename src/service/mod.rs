@@ -22,7 +22,7 @@ pub mod watch;
 
 pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
 pub use crate::keys::Caller;
-pub use access::{Access, AllVaults, CertificateRef, IssuerRef, Permit, Target};
+pub use access::{Access, AccessOptions, AllVaults, CertificateRef, Decision, IssuerRef, Mode, Permit, Place, Target};
 pub use authentication::Authenticated;
 pub(crate) use certificates::reads_a_backup;
 pub use certificates::{
@@ -51,6 +51,7 @@ use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use access::Rights;
 use certificates::Entries;
 use context::Context;
 use issuers::Issuing;
@@ -99,7 +100,8 @@ impl Service {
             writes: Arc::default(),
             metrics: Arc::default(),
         };
-        let service = Self::on(context, issuers);
+        let rights = Arc::new(Rights::new(context.options.access.clone())?);
+        let service = Self::on(context, issuers, rights);
         if opened == records::Opened::ToBegin {
             // What other master keys wrote nobody else could verify, and the store could not be taken over.
             service.check_master_keys().await?;
@@ -108,7 +110,7 @@ impl Service {
         Ok(service)
     }
 
-    fn on(context: Context, registry: Issuers) -> Self {
+    fn on(context: Context, registry: Issuers, rights: Arc<Rights>) -> Self {
         let context = Arc::new(context);
         let entries = Entries::new(context.clone());
         let authorities = Authorities::new(context.clone());
@@ -117,7 +119,7 @@ impl Service {
         let deletions = Deletions::new(context.clone(), entries.clone());
         let pending = PendingOperations::new(context.clone());
         Self {
-            access: Access::new(context.vaults.clone()),
+            access: Access::new(context.vaults.clone(), rights.clone(), context.clock.clone()),
             certificates: Certificates::new(context.clone(), entries.clone(), issuing.clone(), deletions.clone()),
             creations: Creations::new(context.clone(), entries, issuing.clone()),
             jobs: Jobs::new(context.clone(), issuing, authorities, pending.clone(), deletions.clone()),
@@ -125,7 +127,7 @@ impl Service {
             issuers,
             registry,
             pending,
-            watch: Watch::new(context.clone()),
+            watch: Watch::new(context.clone(), rights),
             context,
         }
     }
@@ -133,7 +135,8 @@ impl Service {
     /// Counts in `metrics` from here on. Call it before the service is shared.
     #[must_use]
     pub fn counting_in(self, metrics: Arc<Metrics>) -> Self {
-        Self::on(Context { metrics, ..(*self.context).clone() }, self.registry)
+        let rights = self.access.rights().clone();
+        Self::on(Context { metrics, ..(*self.context).clone() }, self.registry, rights)
     }
 
     pub fn limits(&self) -> &Limits {

@@ -67,6 +67,8 @@ impl Service {
         });
         metrics.set_tail(self.tail_state());
         metrics.set_records_refused(self.context.records.refused());
+        let (denied, would_deny) = self.access.denials();
+        metrics.set_access_denied(denied, would_deny);
         metrics.set_events_unreadable(self.context.hub.unreadable());
         metrics.set_issuers(&self.issuers.control().issuer_counts());
     }

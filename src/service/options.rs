@@ -1,5 +1,6 @@
 //! How the service behaves.
 
+use super::access::AccessOptions;
 use super::records::Takeover;
 use super::vaults::options::VaultOptions;
 use super::watch::hub::WatchLimits;
@@ -18,6 +19,8 @@ pub struct ServiceOptions {
     pub takeover: Takeover,
     pub vaults: VaultOptions,
     pub watch: WatchLimits,
+    /// Who may do what; by default nobody is checked.
+    pub access: AccessOptions,
 }
 
 impl Default for ServiceOptions {
@@ -29,6 +32,7 @@ impl Default for ServiceOptions {
             takeover: Takeover::default(),
             vaults: VaultOptions { on_demand: Some(true), ..VaultOptions::default() },
             watch: WatchLimits::default(),
+            access: AccessOptions::default(),
         }
     }
 }

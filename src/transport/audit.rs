@@ -3,13 +3,33 @@
 //! over both APIs. They contain nothing from bodies.
 
 use super::listener::ConnectionInfo;
-use crate::domain::{Detail, Error, Version};
-use crate::service::SecretView;
+use crate::domain::{Detail, Error, Reason, Version};
+use crate::service::{Decision, SecretView};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The connection of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    id: u64,
+    peer: SocketAddr,
+}
+
+impl Origin {
+    pub(super) fn of(connection: &ConnectionInfo) -> Self {
+        Self { id: connection.id, peer: connection.peer }
+    }
+
+    /// The number of the connection.
+    pub(super) fn connection(self) -> u64 {
+        self.id
+    }
+}
 
 /// What a request turned out to be about. Texts are empty until they are known.
 #[derive(Clone, Debug)]
 pub(super) struct AuditRecord {
-    pub(super) principal: String,
+    pub(super) principal: Arc<str>,
     pub(super) vault: String,
     /// Of the certificate or the issuer, where it is one.
     pub(super) name: String,
@@ -19,12 +39,61 @@ pub(super) struct AuditRecord {
     pub(super) version: Option<Version>,
     /// Whether the secret that was read had the private key in it.
     pub(super) with_key: Option<bool>,
+    pub(super) right: AuditedRight,
+}
+
+/// How the request was decided.
+#[derive(Clone, Debug, Default)]
+pub(super) enum AuditedRight {
+    /// Nobody is checked, or the request did not come so far.
+    #[default]
+    Unasked,
+    /// By the grant of this id.
+    Allowed(String),
+    Denied,
+    /// It was let through, because refusals are only written down.
+    WouldDeny {
+        /// Whether there was none like it within the last minute.
+        is_new: bool,
+    },
+}
+
+impl AuditedRight {
+    /// Of a request that was allowed.
+    pub(super) fn of(decision: Decision<'_>) -> Self {
+        match decision {
+            Decision::Open => Self::Unasked,
+            Decision::Allowed(grant) => Self::Allowed(grant.to_owned()),
+            Decision::WouldDeny { is_new } => Self::WouldDeny { is_new },
+        }
+    }
+
+    /// Whether a request leaves a line that leaves none otherwise.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self, Self::Denied | Self::WouldDeny { is_new: true })
+    }
+
+    fn words(&self) -> (Option<&'static str>, Option<&str>) {
+        match self {
+            Self::Unasked => (None, None),
+            Self::Allowed(grant) => (Some("allow"), Some(grant)),
+            Self::Denied => (Some("deny"), None),
+            Self::WouldDeny { .. } => (Some("would_deny"), None),
+        }
+    }
 }
 
 impl Default for AuditRecord {
     fn default() -> Self {
-        let (principal, vault, name) = (String::new(), String::new(), String::new());
-        Self { principal, vault, name, action: "none", version: None, with_key: None }
+        Self {
+            principal: "".into(),
+            vault: String::new(),
+            name: String::new(),
+            action: "none",
+            version: None,
+            with_key: None,
+            right: AuditedRight::default(),
+        }
     }
 }
 
@@ -32,6 +101,13 @@ impl AuditRecord {
     /// A secret leaves.
     pub(super) fn secret(&mut self, view: &SecretView) {
         (self.version, self.with_key) = (Some(view.certificate.version), Some(view.certificate.exportable));
+    }
+
+    /// The request was refused, for want of a grant or for another reason.
+    pub(super) fn denied(&mut self, refusal: &Error) {
+        if matches!(refusal.reason, Reason::AccessDenied | Reason::RequestNotAllowed) {
+            self.right = AuditedRight::Denied;
+        }
     }
 
     /// What could not be restored: a backup names its certificate only when it was opened.
@@ -44,19 +120,20 @@ impl AuditRecord {
     }
 
     /// Writes the line. Unauthenticated requests write none: they had no effect, and anyone can send many.
-    pub(super) fn tell(&self, api: &str, method: &str, connection: Option<&ConnectionInfo>, outcome: &str) {
-        let Self { principal, vault, name, action, version, with_key } = self;
+    pub(super) fn tell(&self, api: &str, method: &str, connection: Option<Origin>, outcome: &str) {
+        let Self { principal, vault, name, action, version, with_key, right } = self;
         if principal.is_empty() {
             return;
         }
-        let (connection, peer) =
-            connection.map_or((0, String::new()), |connection| (connection.id, connection.peer.to_string()));
+        let (connection, peer) = connection.map_or((0, String::new()), |Origin { id, peer }| (id, peer.to_string()));
+        let (decision, grant) = right.words();
         // A method may be any word of the caller's, but HTTP allows no control characters in it.
         let method = method.get(..20).unwrap_or(method);
         let version = version.map(|version| version.to_string());
         tracing::info!(
             target: "certmint::audit",
-            principal, api, method, action, vault, name, version, with_key, outcome, peer, connection,
+            principal = &**principal, api, method, action, vault, name, version, with_key, decision, grant, outcome, peer,
+            connection,
             "A caller asked for a change, a secret or a key"
         );
     }

@@ -1,8 +1,10 @@
 //! Authentication: from the credentials of a request to a principal, before anything else is checked.
 
+mod guarded;
 mod stream;
 mod tokens;
 
+pub use guarded::{FileError, read_guarded};
 pub use tokens::{Tokens, TokensError};
 
 pub(super) use stream::until_revoked;
@@ -11,11 +13,11 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// A caller whose credentials were accepted. Everyone may do everything in every vault.
+/// A caller whose credentials were accepted.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    /// What limits and logs know the caller by.
-    pub name: String,
+    /// What grants, limits and logs know the caller by: `token:NAME` for a line of the tokens file.
+    pub name: Arc<str>,
     /// Cancelled when the credentials are no longer accepted: streams end then. `None` if that cannot happen.
     pub revoked: Option<CancellationToken>,
 }
@@ -55,7 +57,7 @@ impl Auth {
 }
 
 fn anybody() -> Principal {
-    Principal { name: "dev".to_owned(), revoked: None }
+    Principal { name: "dev".into(), revoked: None }
 }
 
 /// The token of `Authorization: Bearer <token>`; the scheme compares without case (RFC 9110 section 11.1).

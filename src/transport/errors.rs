@@ -30,7 +30,7 @@ const fn entry(reason: Reason, wire: &'static str, code: Code, http: StatusCode,
 }
 
 /// Every reason, in the order of `Reason`.
-pub static TABLE: [Row; 35] = {
+pub static TABLE: [Row; 38] = {
     use {Code as C, Reason as R, StatusCode as S};
     [
         entry(R::BadParameter, "BAD_PARAMETER", C::InvalidArgument, S::BAD_REQUEST, "BadParameter"),
@@ -102,6 +102,18 @@ pub static TABLE: [Row; 35] = {
         ),
         entry(R::IssuerUnavailable, "ISSUER_UNAVAILABLE", C::Unavailable, S::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
         entry(R::IssuerInUse, "ISSUER_IN_USE", C::FailedPrecondition, S::CONFLICT, "Conflict"),
+        with_inner(
+            entry(R::AccessDenied, "ACCESS_DENIED", C::PermissionDenied, S::FORBIDDEN, "Forbidden"),
+            "ForbiddenByRbac",
+        ),
+        with_inner(
+            entry(R::RequestNotAllowed, "REQUEST_NOT_ALLOWED", C::PermissionDenied, S::FORBIDDEN, "Forbidden"),
+            "ForbiddenByPolicy",
+        ),
+        with_inner(
+            entry(R::AccessChanged, "ACCESS_CHANGED", C::PermissionDenied, S::FORBIDDEN, "Forbidden"),
+            "ForbiddenByRbac",
+        ),
     ]
 };
 
@@ -144,6 +156,9 @@ pub fn row(reason: Reason) -> &'static Row {
         Reason::KeyOperationForbidden => 32,
         Reason::IssuerUnavailable => 33,
         Reason::IssuerInUse => 34,
+        Reason::AccessDenied => 35,
+        Reason::RequestNotAllowed => 36,
+        Reason::AccessChanged => 37,
     };
     &TABLE[index]
 }

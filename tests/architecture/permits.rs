@@ -23,7 +23,7 @@ const TARGETS: &[&str] = &[
 ];
 
 /// What decides on permits, and the vaults that it decides with.
-const BEFORE_PERMITS: &[&str] = &["src/service/access.rs", "src/service/vaults/known.rs"];
+const BEFORE_PERMITS: &[&str] = &["src/service/access/permit.rs", "src/service/vaults/known.rs"];
 
 #[test]
 fn use_cases_take_names_in_permits_only() {

@@ -32,6 +32,8 @@ class Guarded(Server):
             key = "{folder}/key.pem"
             [auth]
             tokens_file = "{folder}/tokens"
+            [access]
+            administrators = ["token:example"]
             [shutdown]
             delay = "1ms"
             {more}

@@ -181,15 +181,15 @@ async fn both_apis_leave_the_same_lines_of_changes_secrets_and_keys() {
     assert_eq!(by_rest, by_grpc);
     assert_eq!(by_rest.len(), LINES, "{by_rest:#?}");
     for line in [
-        "alice certmint.v1.SecretService/GetSecret default/web Some(0) Some(true) done",
-        "alice certmint.v1.SecretService/GetSecret default/web None None refused",
-        "alice certmint.v1.KeyService/Sign default/web Some(0) None done",
-        "alice certmint.v1.KeyService/Encrypt default/web None None refused",
-        "alice certmint.v1.KeyService/UnwrapKey default/ None None refused",
-        "alice certmint.v1.CertificateService/RestoreCertificate default/web None None refused",
-        "alice certmint.v1.CertificateService/RestoreCertificate default/ None None refused",
-        "alice certmint.v1.CertificateService/RestoreCertificate default/web None None done",
-        "alice certmint.v1.CertificateAdminService/SetIssuer default/house None None done",
+        "token:alice certmint.v1.SecretService/GetSecret default/web Some(0) Some(true) done",
+        "token:alice certmint.v1.SecretService/GetSecret default/web None None refused",
+        "token:alice certmint.v1.KeyService/Sign default/web Some(0) None done",
+        "token:alice certmint.v1.KeyService/Encrypt default/web None None refused",
+        "token:alice certmint.v1.KeyService/UnwrapKey default/ None None refused",
+        "token:alice certmint.v1.CertificateService/RestoreCertificate default/web None None refused",
+        "token:alice certmint.v1.CertificateService/RestoreCertificate default/ None None refused",
+        "token:alice certmint.v1.CertificateService/RestoreCertificate default/web None None done",
+        "token:alice certmint.v1.CertificateAdminService/SetIssuer default/house None None done",
     ] {
         assert!(by_rest.iter().any(|told| told == line), "no line {line}\n{by_rest:#?}");
     }

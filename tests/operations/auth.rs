@@ -97,9 +97,12 @@ async fn a_change_leaves_a_line_with_its_caller_and_no_line_has_a_token() {
     let told = |line: &serde_json::Value| {
         ["principal", "api", "action", "vault", "name", "outcome"].map(|field| line[field].as_str().unwrap().to_owned())
     };
-    assert_eq!(told(&lines[0]), ["alice", "rest", "/certificates/{certificate_name}/create", "default", "web", "202"]);
+    assert_eq!(
+        told(&lines[0]),
+        ["token:alice", "rest", "/certificates/{certificate_name}/create", "default", "web", "202"]
+    );
     let method = "certmint.v1.CertificateService/CreateCertificate";
-    assert_eq!(told(&lines[1]), ["bob", "grpc", method, "default", "api", "OK"]);
+    assert_eq!(told(&lines[1]), ["token:bob", "grpc", method, "default", "api", "OK"]);
     for secret in [ALICE, BOB, "a-wrong-token"] {
         assert!(!log.contains(secret), "{log}");
     }

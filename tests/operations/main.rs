@@ -2,6 +2,7 @@
 //! shutdown, and a restored store.
 #![expect(clippy::disallowed_types, reason = "the clients of these tests take statuses apart")]
 
+mod access;
 mod admin;
 #[path = "../support/around.rs"]
 mod around;

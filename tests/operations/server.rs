@@ -39,7 +39,10 @@ impl Place {
              [tls]\ncertificate = '{folder}/tls.crt'\nkey = '{folder}/tls.key'\n"
         );
         let auth = if text.contains("[auth]") { String::new() } else { self.auth("") };
-        fs::write(self.file("certmint.toml"), text + &auth).unwrap();
+        // Tests of what callers may do say it themselves; for the others everybody is an administrator.
+        let everybody = "[access]\nadministrators = ['token:alice', 'token:bob', 'token:carol']\n";
+        let access = if text.contains("[access]") { "" } else { everybody };
+        fs::write(self.file("certmint.toml"), text + access + &auth).unwrap();
     }
 
     /// The table of the tokens, for a configuration that says more in it.

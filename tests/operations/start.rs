@@ -25,6 +25,37 @@ fn outside_development_mode_a_server_without_a_certificate_does_not_start() {
 }
 
 #[test]
+fn outside_development_mode_a_server_that_says_not_who_may_do_what_does_not_start() {
+    let place = Place::new("");
+    let folder = place.folder.path().display();
+    let text = format!(
+        "data_dir = '{folder}/data'\nlisten = '127.0.0.1:0'\n[admin]\nlisten = '127.0.0.1:0'\n\
+         [tls]\ncertificate = '{folder}/tls.crt'\nkey = '{folder}/tls.key'\n"
+    ) + &place.auth("");
+    let configured = |access: &str| fs::write(place.file("certmint.toml"), format!("{text}{access}")).unwrap();
+    configured("");
+    let message = place.refused();
+    for part in ["[access]", "administrators = [\"token:NAME\"]", "mode = \"report\"", "docs/access.md"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    configured("[access]\n");
+    assert!(place.refused().contains("[access] lets nobody in"));
+    for (access, problem) in [
+        ("administrators = ['alice']", "write token:NAME for a line of the tokens file"),
+        ("mode = 'open'", "unknown variant `open`"),
+        ("file = 'none.toml'", "cannot read the file of grants"),
+    ] {
+        configured(&format!("[access]\n{access}\n"));
+        let message = place.refused();
+        assert!(message.contains(problem), "{access}: {message}");
+    }
+    for access in ["mode = 'report'", "administrators = ['token:alice']"] {
+        configured(&format!("[access]\n{access}\n"));
+        drop(place.start());
+    }
+}
+
+#[test]
 fn files_that_cannot_be_trusted_stop_the_start() {
     let place = Place::new("");
     for (file, mode, cure) in [("tokens", 0o666, "chmod go-w"), ("tls.key", 0o604, "chmod o-rwx")] {

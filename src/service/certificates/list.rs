@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::keys::chain;
 use crate::service::access::{Permit, Target};
-use crate::service::records::{Bounds, DeletedRecord, List, Page, key, shown};
+use crate::service::records::{Bounds, DeletedRecord, List, Page, Ranges, key, shown};
 
 /// What to list.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ impl Certificates {
         let ListRequest { vault, page_size, page_token, include_pending } = &*wanted;
         let paging = self.context.paging(List::Certificates, scope(vault, *include_pending));
         let position = paging.position(page_token)?;
-        let mut page = Page::new(key::certificates_of(vault), position, *page_size, Bounds::USUAL);
+        let mut page = Page::new(wanted.shown(vault, key::certificates_of(vault)), position, *page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             let (keys, mut entries): (Vec<_>, Vec<_>) = found.into_iter().unzip();
             for entry in &mut entries {
@@ -102,7 +102,7 @@ impl Certificates {
             }
             Err(error) => return Err(error),
         }
-        let mut page = Page::new(key::versions_of(vault, name), position, *page_size, Bounds::USUAL);
+        let mut page = Page::new(Ranges::whole(key::versions_of(vault, name)), position, *page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             for (key, certificate) in found {
                 page.take(key, certificate.map(Item::of_version));
@@ -116,7 +116,7 @@ impl Certificates {
         let ListRequest { vault, page_size, page_token, include_pending } = &*wanted;
         let paging = self.context.paging(List::Deleted, scope(vault, *include_pending));
         let position = paging.position(page_token)?;
-        let mut page = Page::new(key::deleted_of(vault), position, *page_size, Bounds::USUAL);
+        let mut page = Page::new(wanted.shown(vault, key::deleted_of(vault)), position, *page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             let (keys, listed): (Vec<_>, Vec<_>) = found.into_iter().unzip();
             for (key, item) in keys.into_iter().zip(self.deleted_items(&listed, *include_pending).await?) {

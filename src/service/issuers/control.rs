@@ -7,7 +7,7 @@ use super::states::Kept;
 use crate::domain::{Detail, Error, IssuerConfig, IssuerName, Pause, Reason, Result, VaultName, text};
 use crate::issuer::provider::{AccountCommand, Health, IssuerSchema, OptionSchema, Provider};
 use crate::issuer::{IssuerError, Issuers};
-use crate::service::access::{IssuerRef, Permit};
+use crate::service::access::{AllVaults, IssuerRef, Permit};
 use crate::service::context::Context;
 use crate::service::records::{PendingRecord, key};
 use crate::service::retry::retry;
@@ -92,7 +92,7 @@ impl IssuerControl {
     }
 
     /// The providers that this server offers.
-    pub fn providers(&self) -> Vec<ProviderView> {
+    pub fn providers(&self, _: Permit<AllVaults>) -> Vec<ProviderView> {
         ProviderView::of(&self.issuing.issuers)
     }
 

@@ -164,7 +164,7 @@ impl IssuerObjects {
     pub async fn issuers(&self, vault: Permit<VaultName>, page_size: usize, page_token: &str) -> Result<IssuerPage> {
         let paging = self.context.paging(List::Issuers, vec![vault.to_string()]);
         let position = paging.position(page_token)?;
-        let mut page = Page::new(key::issuers_of(&vault), position, page_size, Bounds::USUAL);
+        let mut page = Page::new(vault.shown(&vault, key::issuers_of(&vault)), position, page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             for (key, issuer) in found {
                 page.take(key, issuer);

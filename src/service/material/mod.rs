@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::service::access::{CertificateRef, Permit, Target};
 use crate::service::context::Context;
-use crate::service::records::{Bounds, Key, List, Page, key, shown};
+use crate::service::records::{Bounds, Key, List, Page, Ranges, key, shown};
 use std::sync::Arc;
 
 /// One of the two APIs.
@@ -87,17 +87,25 @@ impl Materials {
 
     /// The newest secrets of the completed certificates of a vault, in the order of their names.
     pub async fn secrets(&self, vault: Permit<VaultName>, size: usize, token: &str) -> Result<VersionPage> {
-        self.list_newest(&vault, size, token, List::Secrets).await
+        self.list_newest(vault, size, token, List::Secrets).await
     }
 
     /// The newest keys of the completed certificates of a vault, in the order of their names.
     pub async fn keys(&self, vault: Permit<VaultName>, size: usize, token: &str) -> Result<VersionPage> {
-        self.list_newest(&vault, size, token, List::Keys).await
+        self.list_newest(vault, size, token, List::Keys).await
     }
 
-    async fn list_newest(&self, vault: &VaultName, size: usize, token: &str, list: List) -> Result<VersionPage> {
+    async fn list_newest(
+        &self,
+        wanted: Permit<VaultName>,
+        size: usize,
+        token: &str,
+        list: List,
+    ) -> Result<VersionPage> {
+        let vault = &*wanted;
         let paging = self.context.paging(list, vec![vault.to_string()]);
-        let mut page = Page::new(key::certificates_of(vault), paging.position(token)?, size, Bounds::USUAL);
+        let mut page =
+            Page::new(wanted.shown(vault, key::certificates_of(vault)), paging.position(token)?, size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             let newest = |entry: CertificateEntry| {
                 let latest = entry.latest.filter(|_| entry.state == EntryState::Live)?;
@@ -144,7 +152,7 @@ impl Materials {
             let recovery = self.context.recovery(vault);
             return Ok(VersionPage { certificates: Vec::new(), next_page_token: String::new(), recovery });
         }
-        let mut page = Page::new(key::versions_of(vault, name), position, size, Bounds::USUAL);
+        let mut page = Page::new(Ranges::whole(key::versions_of(vault, name)), position, size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             for (key, certificate) in found {
                 page.take(key, certificate);

@@ -6,9 +6,9 @@ pub use merge::MergeRequest;
 
 use crate::domain::pending::{Event, Transition, TransitionKind, not_found};
 use crate::domain::{CertificateName, Operation, RequestId, Result, Status, VaultName};
-use crate::service::access::{Permit, Target};
+use crate::service::access::{Permit, Right, Target};
 use crate::service::context::Context;
-use crate::service::records::{self, Bounds, List, Page, PendingRecord, key};
+use crate::service::records::{self, Bounds, List, Page, PendingRecord, Ranges, ShownPending, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Record};
 use std::sync::Arc;
@@ -148,17 +148,17 @@ impl PendingOperations {
     /// A page of the operations of a vault, or of all. It may hold fewer than were asked for; only without a token
     /// it is the last one.
     pub async fn list_pending(&self, wanted: Permit<ListPending>) -> Result<PendingPage> {
-        let prefix = key::pendings_of(wanted.vault.as_ref());
         let name_prefix = wanted.prefix.to_ascii_lowercase();
         let paging = self.context.paging(List::Pending, scope(&wanted, &name_prefix));
         // The token of the first page travels with the pages, before the position.
         let position = paging.position(&wanted.page_token)?;
         let position = position.as_deref().and_then(|position| position.split_once(' '));
         let resume_token = position.map_or_else(|| self.context.token_before_read(), |(token, _)| token.to_owned());
+        let ranges = shown(&self.context, wanted.right(), wanted.vault.as_ref()).await?;
         // One vault: the names are sorted, so the store can find the prefix itself.
-        let prefix = if wanted.vault.is_some() { prefix.beginning_with(&name_prefix) } else { prefix };
+        let ranges = if wanted.vault.is_some() { ranges.beginning_with(&name_prefix) } else { ranges };
         let position = position.map(|(_, position)| position.to_owned());
-        let mut page = Page::new(prefix, position, wanted.page_size, Bounds::WIDE);
+        let mut page = Page::new(ranges, position, wanted.page_size, Bounds::WIDE);
         while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             for (key, shown) in found {
                 let operation = shown.map(|shown| shown.operation).filter(|operation| {
@@ -172,6 +172,27 @@ impl PendingOperations {
         let next_page_token = paging.token(position.as_deref());
         Ok(PendingPage { operations: page.items, next_page_token, resume_token })
     }
+}
+
+/// The operations that a caller may see, of one vault or of all.
+pub(in crate::service) async fn shown(
+    context: &Context,
+    right: &Right,
+    vault: Option<&VaultName>,
+) -> Result<Ranges<ShownPending>> {
+    let (visible, whole) = (right.visible(), key::pendings_of(vault));
+    if visible.is_everything() {
+        return Ok(Ranges::whole(whole));
+    }
+    if let Some(vault) = vault {
+        return Ok(Ranges::of(whole, &visible.names_in(vault)));
+    }
+    let vaults: Vec<VaultName> = match visible.vaults() {
+        Some(vaults) => vaults.cloned().collect(),
+        None => context.vaults.all_names().await?,
+    };
+    let list = |vault: &VaultName| (key::pendings_of(Some(vault)), visible.names_in(vault));
+    Ok(Ranges::of_several(whole, vaults.iter().map(list).collect()))
 }
 
 /// What the list was asked for beside the size of its pages.

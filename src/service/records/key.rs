@@ -69,13 +69,20 @@ impl<T> Prefix<T> {
         Self { text, of: PhantomData }
     }
 
+    /// Every record of a kind.
+    #[cfg(test)]
+    pub(super) fn all(kind: super::Kind) -> Self {
+        Self::new(kind.prefix().to_owned())
+    }
+
     pub(in crate::service) fn as_str(&self) -> &str {
         &self.text
     }
+}
 
-    /// Only those whose next characters are these.
-    pub(in crate::service) fn beginning_with(&self, characters: &str) -> Self {
-        Self::new(format!("{}{characters}", self.text))
+impl<T> fmt::Debug for Prefix<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Prefix").field(&self.text).finish()
     }
 }
 

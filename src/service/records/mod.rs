@@ -12,6 +12,7 @@ pub(super) mod key;
 mod kinds;
 mod marks;
 mod paging;
+mod ranges;
 mod scan;
 mod verified;
 
@@ -32,4 +33,5 @@ pub(super) use kinds::{
 pub use paging::MAX_PAGE;
 pub(crate) use paging::reads_a_page_token;
 pub(super) use paging::{Bounds, List, Page, Paging, shown};
+pub(super) use ranges::Ranges;
 pub(super) use scan::Scan;

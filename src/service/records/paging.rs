@@ -2,8 +2,8 @@
 //! the vault and the filter, so that it is refused for any other list, and accepted on every replica.
 
 use super::codec::{Codec, concerns_a_record};
-use super::key::Prefix;
 use super::kinds::Stored;
+use super::ranges::Ranges;
 use crate::domain::{Detail, Error, Result};
 use crate::keys::{Purpose, Sealer};
 use crate::store::Store;
@@ -131,7 +131,7 @@ impl Bounds {
 
 /// A page while it fills: of values `T` it shows items `I`.
 pub(in crate::service) struct Page<T, I> {
-    prefix: Prefix<T>,
+    ranges: Ranges<T>,
     /// The last key that was looked at.
     after: String,
     size: usize,
@@ -152,10 +152,10 @@ enum Filling {
 
 impl<T: Stored, I> Page<T, I> {
     /// `position` as of [`Page::position`]; `size` is from 1 to [`MAX_PAGE`].
-    pub(in crate::service) fn new(prefix: Prefix<T>, position: Option<String>, size: usize, bounds: Bounds) -> Self {
-        let after = position.map(|position| format!("{}{position}", prefix.as_str())).unwrap_or_default();
+    pub(in crate::service) fn new(ranges: Ranges<T>, position: Option<String>, size: usize, bounds: Bounds) -> Self {
+        let after = position.map(|position| format!("{}{position}", ranges.prefix())).unwrap_or_default();
         let size = size.clamp(1, MAX_PAGE);
-        Self { prefix, after, size, bounds, scanned: 0, items: Vec::new(), state: Filling::Open }
+        Self { ranges, after, size, bounds, scanned: 0, items: Vec::new(), state: Filling::Open }
     }
 
     /// The next values to look at, each with its key: as many as there are places, and one more to know whether there
@@ -173,7 +173,7 @@ impl<T: Stored, I> Page<T, I> {
             return Ok(None);
         }
         let limit = if self.scanned == 0 { self.size + 1 } else { self.bounds.more };
-        let records = store.list(self.prefix.as_str(), &self.after, limit).await?;
+        let records = self.ranges.read(store, &self.after, limit).await?;
         if records.len() < limit {
             self.state = Filling::Ended;
         }
@@ -197,7 +197,7 @@ impl<T: Stored, I> Page<T, I> {
     /// Behind which key, without the prefix, there is more; `None` on the last page.
     pub(in crate::service) fn position(&self) -> Option<&str> {
         match self.state {
-            Filling::Full => Some(self.after.strip_prefix(self.prefix.as_str()).unwrap_or_default()),
+            Filling::Full => Some(self.after.strip_prefix(self.ranges.prefix()).unwrap_or_default()),
             Filling::Open | Filling::Ended => None,
         }
     }

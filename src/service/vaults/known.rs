@@ -94,6 +94,14 @@ impl Vaults {
         self.vault(name)
     }
 
+    /// As [`Vaults::find`], where only its being there matters.
+    pub(in crate::service) async fn require(&self, name: &VaultName) -> Result<()> {
+        if self.known.read().unwrap_or_else(PoisonError::into_inner).contains_key(name) {
+            return Ok(());
+        }
+        self.find(name).await.map(|_| ())
+    }
+
     pub(super) fn known(&self, name: &VaultName) -> Option<Vault> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
@@ -114,6 +122,17 @@ impl Vaults {
     pub(super) fn learn(&self, vault: Vault) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.entry(vault.name.clone()).or_insert(vault);
+    }
+
+    /// The names of all vaults.
+    pub(in crate::service) async fn all_names(&self) -> Result<Vec<VaultName>> {
+        let (mut names, mut after) = (Vec::new(), String::new());
+        loop {
+            let (vaults, position) = self.page(&after, MAX_PAGE).await?;
+            names.extend(vaults.into_iter().map(|vault| vault.name));
+            let Some(position) = position else { return Ok(names) };
+            after = position;
+        }
     }
 
     /// One page after the name, which reads one page of the store, and the name behind which there is more.

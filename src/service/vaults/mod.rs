@@ -97,11 +97,33 @@ impl VaultObjects {
     }
 
     /// Up to `page_size` vaults after the page that gave `page_token`: those of the configuration, those that callers
-    /// made, and where every name is a vault those that hold something.
-    pub async fn list_vaults(&self, _: Permit<AllVaults>, page_size: usize, page_token: &str) -> Result<VaultPage> {
+    /// made, and where every name is a vault those that hold something; of them those that the caller may read.
+    pub async fn list_vaults(
+        &self,
+        wanted: Permit<AllVaults>,
+        page_size: usize,
+        page_token: &str,
+    ) -> Result<VaultPage> {
         let paging = self.context.paging(List::Vaults, Vec::new());
         let after = paging.position(page_token)?.unwrap_or_default();
-        let (vaults, position) = self.context.vaults.page(&after, page_size.clamp(1, MAX_PAGE)).await?;
+        let size = page_size.clamp(1, MAX_PAGE);
+        let visible = wanted.right().visible();
+        let (vaults, position) = match visible.vaults() {
+            None => self.context.vaults.page(&after, size).await?,
+            Some(named) => {
+                let rest: Vec<&VaultName> = named.filter(|name| name.as_str() > after.as_str()).collect();
+                let (page, more) = rest.split_at(size.min(rest.len()));
+                let mut vaults = Vec::with_capacity(page.len());
+                for name in page {
+                    match self.context.vaults.find(name).await {
+                        Ok(vault) => vaults.push(vault),
+                        Err(error) if error.reason == Reason::VaultNotFound => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                (vaults, page.last().filter(|_| !more.is_empty()).map(ToString::to_string))
+            }
+        };
         Ok(VaultPage { next_page_token: paging.token(position.as_deref()), vaults })
     }
 

@@ -1,6 +1,7 @@
 //! The filter of a subscriber.
 
-use crate::domain::{CertificateName, Error, Operation, RequestId, Result, Status, VaultName};
+use super::sight::Sight;
+use crate::domain::{CertificateName, Error, Operation, RequestId, Result, Status, Timestamp, VaultName};
 use crate::service::access::Target;
 use std::time::Duration;
 
@@ -43,6 +44,10 @@ impl Target for WatchRequest {
     fn vault(&self) -> Option<&VaultName> {
         self.vault.as_ref()
     }
+
+    fn names(&self) -> &[CertificateName] {
+        &self.names
+    }
 }
 
 impl WatchRequest {
@@ -65,6 +70,11 @@ impl WatchRequest {
         Ok(())
     }
 
+    /// Whether an operation that is watched may have ended before the position of the stream.
+    pub(super) fn may_have_ended(&self) -> bool {
+        self.request_id.is_some() || !self.resume_token.is_empty()
+    }
+
     pub(super) fn snapshot(&self) -> Snapshot {
         self.snapshot.unwrap_or(if self.names.is_empty() && self.request_id.is_none() {
             Snapshot::InProgress
@@ -83,10 +93,12 @@ pub(super) struct Filter {
     prefix: String,
     request_id: Option<RequestId>,
     statuses: Vec<Status>,
+    /// `None` where the caller sees everything, for as long as the stream lives.
+    sight: Option<Box<Sight>>,
 }
 
 impl Filter {
-    pub(super) fn new(request: &WatchRequest) -> Self {
+    pub(super) fn new(request: &WatchRequest, sight: Option<Sight>) -> Self {
         let mut names: Vec<String> = request.names.iter().map(CertificateName::key).collect();
         names.sort_unstable();
         Self {
@@ -95,7 +107,13 @@ impl Filter {
             prefix: request.prefix.to_ascii_lowercase(),
             request_id: request.request_id,
             statuses: request.statuses.clone(),
+            sight: sight.map(Box::new),
         }
+    }
+
+    /// Whether the caller may see less now than when the stream was opened.
+    pub(super) fn is_narrowed(&mut self, now: Timestamp) -> bool {
+        self.sight.as_mut().is_some_and(|sight| sight.is_narrowed(now))
     }
 
     /// Whether the operation is one of those that are watched, in whatever status.
@@ -104,6 +122,9 @@ impl Filter {
             return false;
         }
         if self.request_id.is_some_and(|id| id != operation.request_id) {
+            return false;
+        }
+        if self.sight.as_ref().is_some_and(|sight| !sight.shows(&operation.vault, operation.certificate.as_str())) {
             return false;
         }
         if self.names.is_empty() && self.prefix.is_empty() {
@@ -137,7 +158,7 @@ mod tests {
     fn filter(names: &[&str]) -> Filter {
         let mut names: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
         names.sort_unstable();
-        Filter { vault: None, names, prefix: String::new(), request_id: None, statuses: Vec::new() }
+        Filter { vault: None, names, prefix: String::new(), request_id: None, statuses: Vec::new(), sight: None }
     }
 
     #[test]

@@ -245,6 +245,11 @@ impl Hub {
         Ok(StreamSlot { hub: self.clone(), id, who: who.clone(), interests, wake })
     }
 
+    /// Wakes every stream.
+    pub(super) fn wake_all(&self) {
+        read(&self.index).wake_all();
+    }
+
     /// How many streams are open.
     pub fn streams(&self) -> usize {
         lock(&self.places).total

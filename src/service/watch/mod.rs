@@ -7,6 +7,7 @@ pub(super) mod hub;
 mod index;
 mod open;
 mod ring;
+mod sight;
 mod stream;
 mod timers;
 mod token;

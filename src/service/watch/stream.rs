@@ -7,9 +7,10 @@ use super::ring::LogEvent;
 use super::timers::Timers;
 use super::token::expired;
 use crate::domain::pending::TransitionKind;
-use crate::domain::{Error, Operation, RequestId, Result};
+use crate::domain::{Error, Operation, Reason, RequestId, Result};
+use crate::service::access::changed;
 use crate::service::context::Context;
-use crate::service::records::{ShownPending, key};
+use crate::service::records::{Ranges, ShownPending, key};
 use crate::store::{Record, Revision, StoreError};
 use futures_util::Stream;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,13 @@ pub enum WatchItem {
 
 /// Ends with `Ok` only for `until_terminal`; every other end is an error that tells what to do.
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem>> + Send>>;
+
+/// What is needed until the snapshot was sent.
+pub(super) struct Opening {
+    pub(super) request: WatchRequest,
+    /// The operations that the snapshot may show.
+    pub(super) ranges: Ranges<ShownPending>,
+}
 
 /// What a stream carries from one message to the next.
 pub(super) struct Session {
@@ -91,42 +99,51 @@ impl Session {
     /// that go, and no error is held where something is sent.
     pub(super) fn stream(
         mut self,
-        request: Box<WatchRequest>,
+        opening: Box<Opening>,
         snapshot: Snapshot,
         head: Revision,
         mut timers: Timers,
     ) -> WatchStream {
         Box::pin(async_stream::stream! {
             let mut goal = Some(head);
+            // Half a snapshot cannot be resumed, so what ends it has no token.
+            let mut can_resume = false;
             let end = 'told: {
                 if snapshot != Snapshot::None {
                     let mut after = String::new();
                     loop {
-                        if timers.over().is_some() {
-                            // Half a snapshot cannot be resumed, so this bookmark has no token.
+                        if let Some(error) = timers.over() {
                             yield Ok(WatchItem::Bookmark { kind: Bookmark::Closing, resume_token: String::new() });
-                            break 'told timers.over();
+                            break 'told Some(error);
                         }
-                        let (page, next) = match Box::pin(self.snapshot_page(&request, snapshot, &after, head)).await {
+                        let (page, next) = match Box::pin(self.snapshot_page(&opening, snapshot, &after, head)).await {
                             Ok(found) => found,
                             Err(error) => break 'told Some(error),
                         };
                         for operation in page {
+                            if self.is_narrowed() {
+                                break 'told Some(changed());
+                            }
                             yield Ok(WatchItem::Snapshot(operation));
                         }
                         let Some(next) = next else { break };
                         after = next;
                     }
-                } else if self.until_terminal && (request.request_id.is_some() || !request.resume_token.is_empty()) {
-                    match Box::pin(self.find_open(&request)).await {
+                } else if self.until_terminal && opening.request.may_have_ended() {
+                    match Box::pin(self.find_open(&opening)).await {
                         Ok(known) => goal = Some(head.max(known)),
                         Err(error) => break 'told Some(error),
                     }
                 }
-                drop(request);
-                let mut pending = Vec::new().into_iter();
+                drop(opening);
+                can_resume = true;
+                let mut pending = Vec::<Arc<LogEvent>>::new().into_iter();
                 loop {
                     for event in pending.by_ref() {
+                        if self.is_narrowed() {
+                            self.stop_before(&event);
+                            break 'told Some(changed());
+                        }
                         if let Some(event) = self.admit(event) {
                             timers.sent();
                             self.context.metrics.watch_delivered.inc();
@@ -135,6 +152,9 @@ impl Session {
                     }
                     if timers.over().is_some() {
                         break;
+                    }
+                    if self.is_narrowed() {
+                        break 'told Some(changed());
                     }
                     match self.next_events(goal).await {
                         Ok(Some(events)) => {
@@ -171,6 +191,10 @@ impl Session {
                         Err(error) => break 'told Some(error),
                     };
                     for event in events {
+                        if self.is_narrowed() {
+                            self.stop_before(&event);
+                            break 'told Some(changed());
+                        }
                         if let Some(event) = self.admit(event) {
                             self.context.metrics.watch_delivered.inc();
                             yield Ok(WatchItem::Event(event));
@@ -181,9 +205,22 @@ impl Session {
                 timers.over()
             };
             if let Some(error) = end {
+                if error.reason == Reason::AccessChanged {
+                    let resume_token = if can_resume { self.context.hub.token(self.cursor) } else { String::new() };
+                    yield Ok(WatchItem::Bookmark { kind: Bookmark::Closing, resume_token });
+                }
                 yield Err(error);
             }
         })
+    }
+
+    /// The event was read and will not be sent: who resumes gets it, if he may.
+    fn stop_before(&mut self, event: &LogEvent) {
+        self.cursor = self.cursor.min(event.revision.saturating_sub(1));
+    }
+
+    fn is_narrowed(&mut self) -> bool {
+        self.filter.is_narrowed(self.context.now())
     }
 
     fn bookmark(&self, kind: Bookmark) -> WatchItem {
@@ -194,12 +231,12 @@ impl Session {
     /// no room for a whole operation for as long as the stream lives.
     async fn snapshot_page(
         &mut self,
-        request: &WatchRequest,
+        opening: &Opening,
         snapshot: Snapshot,
         after: &str,
         head: Revision,
     ) -> Result<(Vec<Box<Operation>>, Option<String>)> {
-        let (records, next) = self.records(request, after).await?;
+        let (records, next) = self.records(opening, after).await?;
         let mut operations = Vec::new();
         for record in records {
             // One that does not verify was logged, and does not hide the others.
@@ -221,8 +258,8 @@ impl Session {
     }
 
     /// A page of the records that the request may concern, and after which key the next one begins.
-    async fn records(&self, request: &WatchRequest, after: &str) -> Result<(Vec<Record>, Option<String>)> {
-        let store = &self.context.store;
+    async fn records(&self, opening: &Opening, after: &str) -> Result<(Vec<Record>, Option<String>)> {
+        let Opening { request, ranges } = opening;
         match (&request.vault, request.names.is_empty()) {
             (Some(vault), false) => {
                 // Here the key is the place in the list of names.
@@ -233,12 +270,8 @@ impl Session {
                 let (found, next) = (found.into_iter().flatten().collect(), begin + self.page);
                 Ok((found, (next < request.names.len()).then(|| next.to_string())))
             }
-            (vault, _) => {
-                let mut prefix = key::pendings_of(vault.as_ref());
-                if vault.is_some() {
-                    prefix = prefix.beginning_with(&request.prefix.to_ascii_lowercase());
-                }
-                let found = store.list(prefix.as_str(), after, self.page).await?;
+            _ => {
+                let found = ranges.read(&*self.context.store, after, self.page).await?;
                 let next = (found.len() == self.page).then(|| found.last().map(|record| record.key.clone())).flatten();
                 Ok((found, next))
             }
@@ -247,10 +280,10 @@ impl Session {
 
     /// Which operations of a stream without a snapshot have yet to end: those that ended before its
     /// position are told by no event. Returns how far the log has to be read to know what was found.
-    async fn find_open(&mut self, request: &WatchRequest) -> Result<Revision> {
+    async fn find_open(&mut self, opening: &Opening) -> Result<Revision> {
         let (mut after, mut known) = (String::new(), 0);
         loop {
-            let (records, next) = self.records(request, &after).await?;
+            let (records, next) = self.records(opening, &after).await?;
             for record in records {
                 let Ok(ShownPending { operation }) = self.context.records.read(&record) else { continue };
                 if self.filter.concerns(&operation) {

@@ -1,13 +1,11 @@
 //! Bearer tokens from a file of hashes: `principal sha256-hex`, one per line. The tokens themselves are not stored.
 
 use super::Principal;
+use super::guarded::{FileError, read_guarded};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
 /// Every request is compared with every line, so that the time reveals nothing; hence the limit.
@@ -20,10 +18,8 @@ const MAX_NAME: usize = 64;
 /// Why a file of tokens cannot be used. Holds no hash.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
-    #[error("cannot read the tokens file {}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("the tokens file {path} is writable by others (mode {mode:04o}). Run: chmod go-w {path}", path = path.display())]
-    Writable { path: PathBuf, mode: u32 },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("the tokens file {} cannot be used: {problem}", path.display())]
     Content { path: PathBuf, problem: String },
 }
@@ -39,7 +35,8 @@ pub struct Tokens {
 
 #[derive(Clone, Debug)]
 struct Known {
-    principal: String,
+    /// `token:NAME`.
+    principal: Arc<str>,
     hash: [u8; 32],
     revoked: CancellationToken,
 }
@@ -99,16 +96,7 @@ impl Tokens {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TokensError> {
-    let failed = |source| TokensError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    // The mode of the open file, not of the path, which could be another file by now.
-    let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-    if mode & 0o022 != 0 {
-        return Err(TokensError::Writable { path: path.to_owned(), mode });
-    }
-    let mut text = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(failed)?;
-    Ok(text)
+    Ok(read_guarded("tokens file", path, MAX_FILE)?)
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<Vec<Known>, TokensError> {
@@ -116,9 +104,6 @@ fn parse(path: &Path, text: &[u8]) -> Result<Vec<Known>, TokensError> {
 }
 
 fn lines(text: &[u8]) -> Result<Vec<Known>, String> {
-    if text.len() as u64 > MAX_FILE {
-        return Err(format!("it is larger than {MAX_FILE} bytes"));
-    }
     let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
     let mut known: Vec<Known> = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -149,7 +134,7 @@ fn entry(line: &str) -> Result<Known, &'static str> {
         return Err("the principal has up to 64 letters, digits, - _ . and @");
     }
     let hash = unhex(hash).ok_or("the second word is not a SHA-256 in 64 hex digits")?;
-    Ok(Known { principal: principal.to_owned(), hash, revoked: CancellationToken::new() })
+    Ok(Known { principal: format!("token:{principal}").into(), hash, revoked: CancellationToken::new() })
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
@@ -190,7 +175,10 @@ mod tests {
         let tokens = Tokens::load(&path).unwrap();
         let who = |token: &str| tokens.find(token.as_bytes()).map(|found| found.name);
         assert_eq!(tokens.count(), 3);
-        assert_eq!([who("a"), who("b"), who("c")], ["alice", "bob", "bob"].map(|name| Some(name.to_owned())));
+        assert_eq!(
+            [who("a"), who("b"), who("c")],
+            ["token:alice", "token:bob", "token:bob"].map(|name| Some(name.into()))
+        );
         assert_eq!([who(""), who("A"), who(&hash("a"))], [None, None, None]);
     }
 

@@ -101,7 +101,7 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::SetIssuerRequest { vault_name, issuer_name, issuer } = message;
         let vault = call.vault(&vault_name).await?;
-        let name = call.issuer(&issuer_name)?;
+        let name = call.issuer(&vault, &issuer_name)?;
         let issuer = self.0.issuers().set_issuer(call.permit((vault.clone(), name)).await?, input(issuer)?).await?;
         let warnings = self.0.issuers().control().issuer_warnings(&call.permit(vault.clone()).await?, &issuer).await;
         Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())), warnings })
@@ -111,7 +111,7 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::UpdateIssuerRequest { vault_name, issuer_name, issuer, update_mask } = message;
         let vault = call.vault(&vault_name).await?;
-        let name = call.issuer(&issuer_name)?;
+        let name = call.issuer(&vault, &issuer_name)?;
         let input = masked(input(issuer)?, update_mask)?;
         let issuer = self.0.issuers().update_issuer(call.permit((vault.clone(), name)).await?, input).await?;
         let warnings = self.0.issuers().control().issuer_warnings(&call.permit(vault.clone()).await?, &issuer).await;
@@ -122,7 +122,7 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::GetIssuerRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name).await?;
-        let name = call.issuer(&issuer_name)?;
+        let name = call.issuer(&vault, &issuer_name)?;
         let issuer = self.0.issuers().issuer(call.permit((vault.clone(), name)).await?).await?;
         let of_vault = call.permit(vault.clone()).await?;
         let healths = self.0.issuers().control().issuers_health(&of_vault, std::slice::from_ref(&issuer)).await?;
@@ -135,7 +135,7 @@ impl Admin {
     async fn set_contacts_of(&self, request: Request<v1::SetContactsRequest>) -> Result<v1::SetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::SetContactsRequest { vault_name, contacts } = message;
-        let vault = call.vault(&vault_name).await?;
+        let vault = call.vault_alone(&vault_name).await?;
         let contacts =
             self.0.vault_objects().set_contacts(call.permit(vault).await?, contacts_input(contacts)?).await?;
         Ok(v1::SetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
@@ -144,7 +144,7 @@ impl Admin {
     async fn contacts_of(&self, request: Request<v1::GetContactsRequest>) -> Result<v1::GetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::GetContactsRequest { vault_name } = message;
-        let vault = call.vault(&vault_name).await?;
+        let vault = call.vault_alone(&vault_name).await?;
         let contacts = self.0.vault_objects().contacts(call.permit(vault).await?).await?;
         Ok(v1::GetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
@@ -155,7 +155,7 @@ impl Admin {
     ) -> Result<v1::DeleteContactsResponse> {
         let (call, message) = open(request)?;
         let v1::DeleteContactsRequest { vault_name } = message;
-        let vault = call.vault(&vault_name).await?;
+        let vault = call.vault_alone(&vault_name).await?;
         let contacts = self.0.vault_objects().delete_contacts(call.permit(vault).await?).await?;
         Ok(v1::DeleteContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
@@ -237,7 +237,7 @@ impl CertificateAdminService for Admin {
         &self,
         request: Request<v1::ListProvidersRequest>,
     ) -> Result<Response<v1::ListProvidersResponse>, Status> {
-        self.providers(request).map(Response::new).map_err(status)
+        self.providers(request).await.map(Response::new).map_err(status)
     }
 
     async fn set_contacts(

@@ -1,12 +1,13 @@
 //! The context of a call: the host that the client used, and the caller.
 
-use super::middleware::Caller;
-use crate::domain::{CertificateName, DataAction, Detail, Error, IssuerName, RequestId, Result, VaultName, Version};
+use super::middleware::{Caller, Method};
+use crate::domain::{CertificateName, Detail, Error, IssuerName, Reason, RequestId, Result, VaultName, Version};
 use crate::service::watch::Subscriber;
-use crate::service::{self, Access, PendingRef, Permit, Target};
+use crate::service::{self, Access, Decision, PendingRef, Permit, Place, Target};
 use crate::transport::actions::required;
-use crate::transport::audit::AuditRecord;
+use crate::transport::audit::{AuditRecord, AuditedRight, Origin};
 use crate::transport::auth::Principal;
+use crate::transport::errors::row;
 use crate::transport::host::Host;
 use crate::transport::listener::ConnectionInfo;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,10 +22,10 @@ pub(super) struct Call {
     pub(super) closing: CancellationToken,
     pub(super) principal: Principal,
     deadline: Instant,
-    connection: u64,
+    origin: Option<Origin>,
     record: Option<Arc<Mutex<AuditRecord>>>,
     access: Access,
-    action: Option<DataAction>,
+    method: Method,
 }
 
 impl Call {
@@ -33,30 +34,82 @@ impl Call {
         host: Host,
         extensions: &mut http::Extensions,
         access: Access,
-        action: Option<DataAction>,
+        method: Method,
         deadline: Instant,
     ) -> Self {
-        let (connection, closing) = match extensions.get::<ConnectionInfo>() {
-            Some(ConnectionInfo { id, closing, .. }) => (*id, closing.clone()),
-            None => (0, CancellationToken::new()),
+        let (origin, closing) = match extensions.get::<ConnectionInfo>() {
+            Some(connection) => (Some(Origin::of(connection)), connection.closing.clone()),
+            None => (None, CancellationToken::new()),
         };
         let Caller { principal, record, is_known: _ } = extensions.remove::<Caller>().unwrap_or_default();
-        Self { host, closing, principal, deadline, connection, record, access, action }
+        Self { host, closing, principal, deadline, origin, record, access, method }
     }
 
     /// For whom work with keys is done, and until when.
     pub(super) fn caller(&self) -> service::Caller {
-        service::Caller::new(&self.principal.name, Some(self.deadline))
+        service::Caller::new(self.principal.name.clone(), Some(self.deadline))
     }
 
     /// Asks whether the caller may do what this method does.
     pub(super) async fn permit<T: Target>(&self, target: T) -> Result<Permit<T>> {
-        self.access.check(&self.caller(), required(self.action)?, target).await
+        let checked = self.access.check(&self.caller(), required(self.method.action)?, target).await;
+        match &checked {
+            Ok(permit) => self.allowed(permit.decision(), permit.vault(), permit.name()),
+            Err(error) => self.denied(error),
+        }
+        checked
+    }
+
+    /// Asks the same of a vault and a name, before the rest of a message is judged.
+    fn precheck(&self, vault: &VaultName, name: Option<&str>) -> Result<()> {
+        let place = Place { vault, name };
+        let checked = self.access.precheck(&self.caller(), required(self.method.action)?, &place);
+        if let Err(error) = &checked {
+            self.denied(error);
+        }
+        checked
+    }
+
+    /// Puts down how the call was decided; of one that leaves no line otherwise, writes one if it is worth it.
+    fn allowed(&self, decision: Decision<'_>, vault: Option<&VaultName>, name: Option<&str>) {
+        let right = match (decision, &self.record) {
+            // Nothing is made of what is not written down.
+            (Decision::Open, _) | (Decision::Allowed(_) | Decision::WouldDeny { is_new: false }, None) => return,
+            (decision, _) => AuditedRight::of(decision),
+        };
+        match &self.record {
+            Some(_) => self.note(|record| record.right = right),
+            None => self.unrecorded(right, vault.map_or("-", VaultName::as_str), name.unwrap_or_default(), ""),
+        }
+    }
+
+    /// As [`Call::allowed`], of a refusal.
+    fn denied(&self, error: &Error) {
+        self.note(|record| record.denied(error));
+        if self.record.is_none() && error.reason == Reason::AccessDenied {
+            let fact = |wanted: &str| {
+                error.details.iter().find_map(|detail| match detail {
+                    Detail::Fact { key, value } if *key == wanted => Some(value.as_str()),
+                    _ => None,
+                })
+            };
+            let (vault, name) = (fact("vault").unwrap_or_default(), fact("name").unwrap_or_default());
+            let outcome = crate::proto::code_name(row(error.reason).code);
+            self.unrecorded(AuditedRight::Denied, vault, name, outcome);
+        }
+    }
+
+    fn unrecorded(&self, right: AuditedRight, vault: &str, name: &str, outcome: &str) {
+        let (principal, action) = (self.principal.name.clone(), self.method.name);
+        let (vault, name) = (vault.to_owned(), name.to_owned());
+        let record = AuditRecord { principal, action, vault, name, right, ..AuditRecord::default() };
+        record.tell("grpc", "POST", self.origin, outcome);
     }
 
     /// Who watches, for the limits.
     pub(super) fn subscriber(&self) -> Subscriber {
-        Subscriber { principal: self.principal.name.clone(), connection: self.connection }
+        let connection = self.origin.map_or(0, |origin| origin.connection());
+        Subscriber { principal: self.principal.name.to_string(), connection }
     }
 
     /// The vault that a message names, else the one of the host; refused where there is none, before anything else of
@@ -68,6 +121,13 @@ impl Call {
         self.access.vault(&vault).await
     }
 
+    /// As [`Call::vault`], of a message that names nothing in it: the access is checked before its other fields.
+    pub(super) async fn vault_alone(&self, name: &str) -> Result<VaultName> {
+        let vault = self.vault(name).await?;
+        self.precheck(&vault, None)?;
+        Ok(vault)
+    }
+
     /// The vault that a message is about to make.
     pub(super) fn new_vault(&self, name: &str) -> Result<VaultName> {
         let vault = of_field("vault_name", VaultName::parse(name))?;
@@ -75,22 +135,24 @@ impl Call {
         Ok(vault)
     }
 
-    /// The certificate that a message names.
-    pub(super) fn certificate(&self, name: &str) -> Result<CertificateName> {
-        self.named("certificate_name", name)
+    /// The certificate of the vault that a message names. The access is checked before its other fields.
+    pub(super) fn certificate(&self, vault: &VaultName, name: &str) -> Result<CertificateName> {
+        self.named("certificate_name", vault, name)
     }
 
-    /// The certificate that this field of a message names.
-    pub(super) fn named(&self, field: &str, name: &str) -> Result<CertificateName> {
+    /// The certificate of the vault that this field of a message names, as [`Call::certificate`].
+    pub(super) fn named(&self, field: &str, vault: &VaultName, name: &str) -> Result<CertificateName> {
         let name = of_field(field, CertificateName::parse(name))?;
         self.note(|record| name.as_str().clone_into(&mut record.name));
+        self.precheck(vault, Some(name.as_str()))?;
         Ok(name)
     }
 
-    /// The issuer that a message names.
-    pub(super) fn issuer(&self, name: &str) -> Result<IssuerName> {
+    /// The issuer of the vault that a message names, as [`Call::certificate`].
+    pub(super) fn issuer(&self, vault: &VaultName, name: &str) -> Result<IssuerName> {
         let name = of_field("issuer_name", IssuerName::parse(name))?;
         self.note(|record| name.as_str().clone_into(&mut record.name));
+        self.precheck(vault, Some(name.as_str()))?;
         Ok(name)
     }
 
@@ -107,11 +169,9 @@ impl Call {
     }
 
     pub(super) async fn pending(&self, vault: &str, name: &str, request_id: &str) -> Result<PendingRef> {
-        Ok(PendingRef {
-            vault: self.vault(vault).await?,
-            name: self.certificate(name)?,
-            request_id: optional_id(request_id)?,
-        })
+        let vault = self.vault(vault).await?;
+        let name = self.certificate(&vault, name)?;
+        Ok(PendingRef { vault, name, request_id: optional_id(request_id)? })
     }
 
     /// `https://{authority}`, where identifiers begin.

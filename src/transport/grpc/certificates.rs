@@ -55,9 +55,11 @@ impl Certificates {
             request_id,
             csr,
         } = message;
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         let request = CreateRequest {
-            vault: call.vault(&vault_name).await?,
-            name: call.certificate(&certificate_name)?,
+            vault,
+            name,
             policy: policy.map(policy::input).transpose()?,
             csr: Some(csr.to_vec()).filter(|csr| !csr.is_empty()),
             enabled: enabled(attributes),
@@ -148,7 +150,8 @@ impl Certificates {
     async fn certificate(&self, request: Request<v1::GetCertificateRequest>) -> Result<v1::GetCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::GetCertificateRequest { vault_name, certificate_name, certificate_version } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         let version = optional_version("certificate_version", &certificate_version)?;
         let wanted = call.permit((vault, name)).await?;
         let view = match version {

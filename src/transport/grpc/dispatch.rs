@@ -60,9 +60,9 @@ impl Dispatch {
         // It ends at the headers of the answer; a stream keeps the caller's own deadline after them.
         let limit = Instant::now() + self.0.service.limits().request_timeout;
         let ends = deadline.map_or(limit, |own| own.min(limit));
-        let action = Method::of(parts.uri.path()).action;
+        let method = Method::of(parts.uri.path());
         let access = self.0.service.access().clone();
-        let call = Call::new(host, &mut parts.extensions, access, action, ends.into_std());
+        let call = Call::new(host, &mut parts.extensions, access, method, ends.into_std());
         let closing = call.closing.clone();
         parts.extensions.insert(call);
         let path = parts.uri.path().to_owned();

@@ -20,7 +20,8 @@ pub(super) async fn request(call: &Call, message: v1::ImportCertificateRequest) 
         tags: labels,
         preserve_cert_order,
     } = message;
-    let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
+    let vault = call.vault(&vault_name).await?;
+    let name = call.certificate(&vault, &certificate_name)?;
     let value = match bundle {
         Some(Bundle::Pkcs12(bytes)) => own(bytes),
         Some(Bundle::Pem(text)) => Zeroizing::new(text.into_bytes()),

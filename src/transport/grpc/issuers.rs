@@ -7,7 +7,8 @@ use super::reply;
 use crate::domain::{IssuerConfig, Result};
 use crate::proto::v1;
 use crate::service::{
-    IssuerHealth, IssuerSchema, IssuerVerdict, OpenOperations, OptionKind, OptionSchema, ProviderHealth, ProviderView,
+    AllVaults, IssuerHealth, IssuerSchema, IssuerVerdict, OpenOperations, OptionKind, OptionSchema, ProviderHealth,
+    ProviderView,
 };
 use tonic::Request;
 
@@ -79,7 +80,7 @@ impl Admin {
     pub(super) async fn list(&self, request: Request<v1::ListIssuersRequest>) -> Result<v1::ListIssuersResponse> {
         let (call, message) = open(request)?;
         let v1::ListIssuersRequest { vault_name, page_size: size, page_token, with_health } = message;
-        let vault = call.vault(&vault_name).await?;
+        let vault = call.vault_alone(&vault_name).await?;
         let objects = self.0.issuers();
         let page = objects.issuers(call.permit(vault.clone()).await?, page_size(size)?, &page_token).await?;
         let healths = if with_health {
@@ -108,7 +109,8 @@ impl Admin {
         let v1::CheckIssuerRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name).await?;
         let IssuerVerdict { health, warnings } = {
-            let wanted = call.permit((vault, call.issuer(&issuer_name)?)).await?;
+            let name = call.issuer(&vault, &issuer_name)?;
+            let wanted = call.permit((vault, name)).await?;
             self.0.issuers().control().try_issuer(wanted).await?
         };
         let (verdict, message) = match health {
@@ -123,7 +125,8 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::PauseIssuerRequest { vault_name, issuer_name, reason } = message;
         let vault = call.vault(&vault_name).await?;
-        let wanted = call.permit((vault.clone(), call.issuer(&issuer_name)?)).await?;
+        let name = call.issuer(&vault, &issuer_name)?;
+        let wanted = call.permit((vault.clone(), name)).await?;
         let issuer = self.0.issuers().control().pause_issuer(wanted, &reason).await?;
         Ok(v1::PauseIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
@@ -132,7 +135,8 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::ResumeIssuerRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name).await?;
-        let wanted = call.permit((vault.clone(), call.issuer(&issuer_name)?)).await?;
+        let name = call.issuer(&vault, &issuer_name)?;
+        let wanted = call.permit((vault.clone(), name)).await?;
         let issuer = self.0.issuers().control().resume_issuer(wanted).await?;
         Ok(v1::ResumeIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
@@ -144,7 +148,8 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::RotateIssuerKeyRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name).await?;
-        let wanted = call.permit((vault.clone(), call.issuer(&issuer_name)?)).await?;
+        let name = call.issuer(&vault, &issuer_name)?;
+        let wanted = call.permit((vault.clone(), name)).await?;
         let issuer = self.0.issuers().control().rotate_issuer_key(wanted).await?;
         Ok(v1::RotateIssuerKeyResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
@@ -156,7 +161,8 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::DeactivateIssuerRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name).await?;
-        let wanted = call.permit((vault.clone(), call.issuer(&issuer_name)?)).await?;
+        let name = call.issuer(&vault, &issuer_name)?;
+        let wanted = call.permit((vault.clone(), name)).await?;
         let issuer = self.0.issuers().control().deactivate_issuer(wanted).await?;
         Ok(v1::DeactivateIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())) })
     }
@@ -165,7 +171,7 @@ impl Admin {
         let (call, message) = open(request)?;
         let v1::DeleteIssuerRequest { vault_name, issuer_name, only_if_idle } = message;
         let vault = call.vault(&vault_name).await?;
-        let name = call.issuer(&issuer_name)?;
+        let name = call.issuer(&vault, &issuer_name)?;
         // A missing issuer is reported before anything else.
         let wanted = || call.permit((vault.clone(), name.clone()));
         let (objects, control) = (self.0.issuers(), self.0.issuers().control());
@@ -180,10 +186,12 @@ impl Admin {
         Ok(v1::DeleteIssuerResponse { issuer, open_operations })
     }
 
-    pub(super) fn providers(&self, request: Request<v1::ListProvidersRequest>) -> Result<v1::ListProvidersResponse> {
-        let (_, v1::ListProvidersRequest {}) = open(request)?;
-        Ok(v1::ListProvidersResponse {
-            providers: self.0.issuers().control().providers().into_iter().map(provider).collect(),
-        })
+    pub(super) async fn providers(
+        &self,
+        request: Request<v1::ListProvidersRequest>,
+    ) -> Result<v1::ListProvidersResponse> {
+        let (call, v1::ListProvidersRequest {}) = open(request)?;
+        let providers = self.0.issuers().control().providers(call.permit(AllVaults).await?);
+        Ok(v1::ListProvidersResponse { providers: providers.into_iter().map(provider).collect() })
     }
 }

@@ -42,7 +42,7 @@ impl Keys {
     async fn list(&self, request: Request<v1::ListKeysRequest>) -> Result<v1::ListKeysResponse> {
         let (call, message) = open(request)?;
         let v1::ListKeysRequest { vault_name, page_size: size, page_token } = message;
-        let vault = call.vault(&vault_name).await?;
+        let vault = call.vault_alone(&vault_name).await?;
         let page = self.0.materials().keys(call.permit(vault).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListKeysResponse {
@@ -58,7 +58,8 @@ impl Keys {
     async fn versions(&self, request: Request<v1::ListKeyVersionsRequest>) -> Result<v1::ListKeyVersionsResponse> {
         let (call, message) = open(request)?;
         let v1::ListKeyVersionsRequest { vault_name, key_name, page_size: size, page_token } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.named("key_name", &key_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.named("key_name", &vault, &key_name)?;
         let page =
             self.0.materials().key_versions(call.permit((vault, name)).await?, page_size(size)?, &page_token).await?;
         let base = call.base();

@@ -56,7 +56,7 @@ impl Certificates {
     ) -> Result<v1::ListCertificatesResponse> {
         let (call, message) = open(request)?;
         let v1::ListCertificatesRequest { vault_name, page_size: size, page_token, include_pending } = message;
-        let vault = call.vault(&vault_name).await?;
+        let vault = call.vault_alone(&vault_name).await?;
         let wanted = ListRequest { vault, page_size: page_size(size)?, page_token, include_pending };
         let page = self.0.certificates().list_certificates(call.permit(wanted).await?).await?;
         let base = call.base();
@@ -73,8 +73,9 @@ impl Certificates {
         let (call, message) = open(request)?;
         let v1::ListCertificateVersionsRequest { vault_name, certificate_name, page_size: size, page_token } = message;
         let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         let wanted = ListRequest { vault, page_size: page_size(size)?, page_token, include_pending: false };
-        let wanted = (wanted, call.certificate(&certificate_name)?);
+        let wanted = (wanted, name);
         let page = self.0.certificates().list_versions(call.permit(wanted).await?).await?;
         let base = call.base();
         Ok(v1::ListCertificateVersionsResponse {
@@ -97,7 +98,8 @@ impl Certificates {
             tags: labels,
             update_mask,
         } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         let version = optional_version("certificate_version", &certificate_version)?;
         let v1::CertificateAttributes {
             enabled,
@@ -121,7 +123,8 @@ impl Certificates {
     ) -> Result<v1::GetCertificatePolicyResponse> {
         let (call, message) = open(request)?;
         let v1::GetCertificatePolicyRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         let (name, policy) = self.0.certificates().policy(call.permit((vault, name)).await?).await?;
         let id = format!("{}/certificates/{name}/policy", call.base());
         Ok(v1::GetCertificatePolicyResponse { policy: Some(policy::reply(&policy, id)) })
@@ -133,7 +136,8 @@ impl Certificates {
     ) -> Result<v1::UpdateCertificatePolicyResponse> {
         let (call, message) = open(request)?;
         let v1::UpdateCertificatePolicyRequest { vault_name, certificate_name, policy, update_mask } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         let policy = policy.ok_or_else(|| Error::field("policy", "It is required."))?;
         let input = policy_mask::change(policy, update_mask.as_ref().map(|mask| mask.paths.as_slice()))?;
         let (name, policy) = self.0.certificates().update_policy(call.permit((vault, name)).await?, &input).await?;
@@ -147,7 +151,8 @@ impl Certificates {
     ) -> Result<v1::DeleteCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::DeleteCertificateRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         let view = self.0.deletions().delete_certificate(call.permit((vault, name)).await?).await?;
         Ok(v1::DeleteCertificateResponse { deleted_certificate: Some(reply::deleted(view, &call.base())) })
     }
@@ -158,7 +163,8 @@ impl Certificates {
     ) -> Result<v1::GetDeletedCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::GetDeletedCertificateRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         let view = self.0.deletions().deleted_certificate(call.permit((vault, name)).await?).await?;
         Ok(v1::GetDeletedCertificateResponse { deleted_certificate: Some(reply::deleted(view, &call.base())) })
     }
@@ -169,7 +175,7 @@ impl Certificates {
     ) -> Result<v1::ListDeletedCertificatesResponse> {
         let (call, message) = open(request)?;
         let v1::ListDeletedCertificatesRequest { vault_name, page_size: size, page_token, include_pending } = message;
-        let vault = call.vault(&vault_name).await?;
+        let vault = call.vault_alone(&vault_name).await?;
         let wanted = ListRequest { vault, page_size: page_size(size)?, page_token, include_pending };
         let page = self.0.certificates().list_deleted(call.permit(wanted).await?).await?;
         let base = call.base();
@@ -185,7 +191,8 @@ impl Certificates {
     ) -> Result<v1::RecoverDeletedCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::RecoverDeletedCertificateRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         let view = self.0.deletions().recover_certificate(call.permit((vault, name)).await?).await?;
         Ok(v1::RecoverDeletedCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
@@ -196,7 +203,8 @@ impl Certificates {
     ) -> Result<v1::PurgeDeletedCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::PurgeDeletedCertificateRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         self.0.deletions().purge_certificate(call.permit((vault, name)).await?).await?;
         Ok(v1::PurgeDeletedCertificateResponse {})
     }
@@ -207,7 +215,8 @@ impl Certificates {
     ) -> Result<v1::BackupCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::BackupCertificateRequest { vault_name, certificate_name } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.certificate(&certificate_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
         let value = self.0.certificates().backup_certificate(call.permit((vault, name)).await?).await?;
         Ok(v1::BackupCertificateResponse { value: value.into() })
     }
@@ -218,7 +227,7 @@ impl Certificates {
     ) -> Result<v1::RestoreCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::RestoreCertificateRequest { vault_name, value } = message;
-        let vault = call.vault(&vault_name).await?;
+        let vault = call.vault_alone(&vault_name).await?;
         let restored = self.0.certificates().restore_certificate(call.permit(vault).await?, value.into()).await;
         call.note(|about| match &restored {
             Ok(view) => view.name.as_str().clone_into(&mut about.name),

@@ -7,7 +7,7 @@ use super::status::status;
 use crate::domain::{DataAction, Error, Reason};
 use crate::service::Service;
 use crate::transport::actions::action_of;
-use crate::transport::audit::AuditRecord;
+use crate::transport::audit::{AuditRecord, Origin};
 use crate::transport::auth::{Auth, Principal};
 use crate::transport::headers::one_authorization;
 use crate::transport::listener::{Account, ConnectionInfo, Overrun};
@@ -34,7 +34,7 @@ pub(super) struct Caller {
 impl Default for Caller {
     /// Where there is no middleware, as in tests of single services.
     fn default() -> Self {
-        let principal = Principal { name: "nobody".to_owned(), revoked: None };
+        let principal = Principal { name: "nobody".into(), revoked: None };
         Self { principal, record: None, is_known: false }
     }
 }
@@ -122,16 +122,16 @@ impl tower::Service<http::Request<Body>> for Middleware {
 /// What the line of a call needs beside its outcome. Other calls that only read have none.
 struct Audit {
     action: &'static str,
-    principal: String,
+    principal: Arc<str>,
     record: Arc<Mutex<AuditRecord>>,
-    connection: Option<ConnectionInfo>,
+    origin: Option<Origin>,
     told: bool,
 }
 
 impl Audit {
     fn of(action: &'static str, caller: &Caller, request: &http::Request<Body>) -> Self {
-        let connection = request.extensions().get::<ConnectionInfo>().cloned();
-        Self { action, principal: caller.principal.name.clone(), record: Arc::default(), connection, told: false }
+        let origin = request.extensions().get::<ConnectionInfo>().map(Origin::of);
+        Self { action, principal: caller.principal.name.clone(), record: Arc::default(), origin, told: false }
     }
 
     fn end(mut self, code: &str) {
@@ -142,7 +142,7 @@ impl Audit {
         self.told = true;
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let record = AuditRecord { principal: self.principal.clone(), action: self.action, ..record };
-        record.tell("grpc", "POST", self.connection.as_ref(), code);
+        record.tell("grpc", "POST", self.origin, code);
     }
 }
 
@@ -181,7 +181,7 @@ fn unauthenticated() -> Error {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Method {
     /// `certmint.v1.CertificateService/GetPending`.
-    name: &'static str,
+    pub(super) name: &'static str,
     pub(super) streams: bool,
     /// It leaves a line.
     audited: bool,

@@ -30,7 +30,7 @@ impl Secrets {
     async fn list(&self, request: Request<v1::ListSecretsRequest>) -> Result<v1::ListSecretsResponse> {
         let (call, message) = open(request)?;
         let v1::ListSecretsRequest { vault_name, page_size: size, page_token } = message;
-        let vault = call.vault(&vault_name).await?;
+        let vault = call.vault_alone(&vault_name).await?;
         let page = self.0.materials().secrets(call.permit(vault).await?, page_size(size)?, &page_token).await?;
         let base = call.base();
         Ok(v1::ListSecretsResponse {
@@ -49,7 +49,8 @@ impl Secrets {
     ) -> Result<v1::ListSecretVersionsResponse> {
         let (call, message) = open(request)?;
         let v1::ListSecretVersionsRequest { vault_name, secret_name, page_size: size, page_token } = message;
-        let (vault, name) = (call.vault(&vault_name).await?, call.named("secret_name", &secret_name)?);
+        let vault = call.vault(&vault_name).await?;
+        let name = call.named("secret_name", &vault, &secret_name)?;
         let page = self
             .0
             .materials()
@@ -83,7 +84,8 @@ pub(super) async fn wanted(
     name: &str,
     version: &str,
 ) -> Result<Permit<VersionRef>> {
-    let (vault, name) = (call.vault(vault).await?, call.named(fields.name, name)?);
+    let vault = call.vault(vault).await?;
+    let name = call.named(fields.name, &vault, name)?;
     let version = optional_version(fields.version, version)?;
     call.note(|about| about.version = version);
     call.permit(VersionRef { vault, name, version }).await

@@ -38,7 +38,7 @@ impl VaultCalls {
     async fn get(&self, request: Request<v1::GetVaultRequest>) -> Result<v1::GetVaultResponse> {
         let (call, message) = open(request)?;
         let v1::GetVaultRequest { vault_name } = message;
-        let name = call.vault(&vault_name).await?;
+        let name = call.vault_alone(&vault_name).await?;
         Ok(v1::GetVaultResponse { vault: Some(reply(self.0.vault_objects().vault(call.permit(name).await?).await?)) })
     }
 

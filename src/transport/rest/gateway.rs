@@ -1,7 +1,7 @@
 //! Request pipeline: authentication, routing, dispatch, panic handling.
 
 use super::super::actions::required;
-use super::super::audit::AuditRecord;
+use super::super::audit::{AuditRecord, AuditedRight, Origin};
 use super::super::auth::Principal;
 use super::super::headers;
 use super::super::host::Host;
@@ -15,7 +15,7 @@ use super::{
     watch,
 };
 use crate::domain::{CertificateName, DataAction, Error, IssuerName, Reason, VaultName, duration};
-use crate::service::{Caller, Permit, Service, Target};
+use crate::service::{Caller, Decision, Permit, Place, Service, Target};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -90,7 +90,23 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// Asks whether the caller may do what this route does.
     pub(super) async fn permit<T: Target>(&self, target: T) -> Result<Permit<T>, Error> {
-        self.service.access().check(&self.caller(), required(self.action)?, target).await
+        let checked = self.service.access().check(&self.caller(), required(self.action)?, target).await;
+        match &checked {
+            Ok(permit) if permit.decision() == Decision::Open => {}
+            Ok(permit) => self.note(|record| record.right = AuditedRight::of(permit.decision())),
+            Err(error) => self.note(|record| record.denied(error)),
+        }
+        checked
+    }
+
+    /// Asks the same of the vault and the name of the path, before the body is read.
+    fn precheck(&self, name: Option<&str>) -> Result<(), Error> {
+        let place = Place { vault: self.vault, name };
+        let checked = self.service.access().precheck(&self.caller(), required(self.action)?, &place);
+        if let Err(error) = &checked {
+            self.note(|record| record.denied(error));
+        }
+        checked
     }
 
     pub(super) fn vault(&self) -> VaultName {
@@ -99,7 +115,7 @@ impl Call<'_> {
 
     /// For whom work with keys is done, and until when.
     pub(super) fn caller(&self) -> Caller {
-        Caller::new(&self.principal.name, Some(self.deadline))
+        Caller::new(self.principal.name.clone(), Some(self.deadline))
     }
 
     /// Puts down what the request turned out to be about.
@@ -140,8 +156,10 @@ impl Line<'_> {
         let method = effective(self.parts);
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let reads = method == Method::GET || method == Method::HEAD;
-        if !reads || record.action.starts_with(SECRET) && !record.action.ends_with("/versions") {
-            record.tell("rest", method.as_str(), self.parts.extensions.get::<ConnectionInfo>(), outcome);
+        let secret = record.action.starts_with(SECRET) && !record.action.ends_with("/versions");
+        if !reads || secret || record.right.is_told() {
+            let origin = self.parts.extensions.get::<ConnectionInfo>().map(Origin::of);
+            record.tell("rest", method.as_str(), origin, outcome);
         }
         record.action
     }
@@ -248,12 +266,17 @@ impl Gateway {
         let method = method(parts)?;
         let Match { endpoint, action, path, name, version } = routes::find(&method, &address.segments)?;
         noted(record, |record| record.action = path);
-        if is_name(path, name) {
+        let named = is_name(path, name);
+        if named {
             noted(record, |record| name.clone_into(&mut record.name));
         }
         let vault = host.vault();
         let call =
             Call { service, options, principal, deadline, links, parts, address: &address, vault, record, action };
+        // A name that is none is refused by its handler, before anything else of it.
+        if named || !path.contains("_name}") {
+            call.precheck(named.then_some(name))?;
+        }
         let _turn = match account.filter(|_| is_large(endpoint)) {
             Some(account) => Some(account.turn().await),
             None => None,

@@ -49,7 +49,7 @@ pub(super) async fn watch(call: &Call<'_>, name: &str) -> Result<Answer, Failure
         Some(info) => (info.id, info.closing.clone()),
         None => (0, call.options.closing.clone()),
     };
-    let who = Subscriber { principal: call.principal.name.clone(), connection };
+    let who = Subscriber { principal: call.principal.name.to_string(), connection };
     let items =
         until_revoked(call.service.watch().open(call.permit(request).await?, &who, closing).await?, &call.principal);
     if let Some(account) = call.parts.extensions.get::<Account>() {

@@ -1,0 +1,103 @@
+//! Who may do what, as the configuration and its file of grants say.
+
+use super::{AppError, part};
+use crate::config::{AccessMode, AccessSettings, Config};
+use crate::domain::access::{AccessFile, FileInput, PrincipalName};
+use crate::service::{Access, AccessOptions, Mode};
+use crate::transport::auth::{FileError, read_guarded};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A larger file is not one of ours: 100,000 grants take about half.
+const MAX_FILE: u64 = 32 * 1024 * 1024;
+/// What is said where the configuration keeps the server from starting.
+const UNUSABLE: &str = "[access] cannot be used";
+
+/// Why a file of grants cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum GrantsError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("the file of grants {} cannot be used: {problem}", path.display())]
+    Content { path: PathBuf, problem: String },
+}
+
+/// What the service is told, and the text of the file of grants, if there is one.
+pub(super) fn open(config: &Config) -> Result<(AccessOptions, Option<Read>), AppError> {
+    if config.dev {
+        if config.access.is_some() {
+            tracing::warn!("in development mode everybody may do everything: [access] has no effect");
+        }
+        return Ok((AccessOptions::default(), None));
+    }
+    let (_, _, AccessSettings { administrators, file, mode }) = config.for_others()?;
+    let administrators: Result<Vec<PrincipalName>, _> =
+        administrators.iter().map(|name| PrincipalName::parse(name)).collect();
+    let read = file.as_deref().map(Read::of).transpose().map_err(part(UNUSABLE))?;
+    let options = AccessOptions {
+        mode: match mode {
+            AccessMode::Enforce => Mode::Enforce,
+            AccessMode::Report => Mode::Report,
+        },
+        administrators: administrators.map_err(part(UNUSABLE))?,
+        file: read.as_ref().map(|read| read.content.clone()).unwrap_or_default(),
+    };
+    Ok((options, read))
+}
+
+/// A file of grants as it was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    path: PathBuf,
+    text: Vec<u8>,
+    content: AccessFile,
+}
+
+impl Read {
+    fn of(path: &Path) -> Result<Self, GrantsError> {
+        let text = read_guarded("file of grants", path, MAX_FILE)?;
+        let content = parse(path, &text)?;
+        Ok(Self { path: path.to_owned(), text, content })
+    }
+
+    /// Where changes of the file take effect from now on.
+    pub(super) fn follow(self, access: Access) -> GrantsFile {
+        GrantsFile { path: self.path, text: Mutex::new(self.text), access }
+    }
+}
+
+fn parse(path: &Path, text: &[u8]) -> Result<AccessFile, GrantsError> {
+    let failed = |problem: String| GrantsError::Content { path: path.to_owned(), problem };
+    let text = std::str::from_utf8(text).map_err(|_| failed("it is not text".to_owned()))?;
+    let input: FileInput = toml::from_str(text).map_err(|error| failed(format!("\n{error}")))?;
+    AccessFile::parse(&input).map_err(|error| failed(error.message))
+}
+
+/// The file whose grants are in force.
+#[derive(Debug)]
+pub(super) struct GrantsFile {
+    path: PathBuf,
+    /// The text that the present grants came from.
+    text: Mutex<Vec<u8>>,
+    access: Access,
+}
+
+impl GrantsFile {
+    /// Reads the file again; whether it had changed. After an error the grants are the same as before.
+    pub(super) fn reload(&self) -> Result<bool, GrantsError> {
+        let text = read_guarded("file of grants", &self.path, MAX_FILE)?;
+        let mut last = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last == text {
+            return Ok(false);
+        }
+        let content = parse(&self.path, &text)?;
+        let failed = |problem| GrantsError::Content { path: self.path.clone(), problem };
+        self.access.replace_file(content).map_err(|error| failed(error.message))?;
+        *last = text;
+        Ok(true)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,42 @@
+//! Who may do what.
+
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Rights of callers; required outside development mode, where everybody may do everything.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessSettings {
+    /// Principals that may do everything, such as `token:admin` for the line `admin` of the tokens file. No call can take
+    /// it from them: the way back in. Default none.
+    pub administrators: Vec<String>,
+    /// A TOML file of grants (`[[grant]]`) and roles (`[[role]]`). A relative path begins at the folder of the
+    /// configuration file. Reloaded when it changes. Default none.
+    pub file: Option<PathBuf>,
+    /// `enforce` refuses what no grant allows; `report` does it all the same and writes a line to the audit log: the
+    /// way over for an installation that worked without grants. Default `enforce`.
+    pub mode: AccessMode,
+}
+
+/// What becomes of a request that no grant allows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessMode {
+    #[default]
+    Enforce,
+    Report,
+}
+
+impl AccessSettings {
+    /// Whether anybody can do anything.
+    pub(super) fn lets_somebody_in(&self) -> bool {
+        self.mode == AccessMode::Report || self.file.is_some() || !self.administrators.is_empty()
+    }
+
+    /// Makes the path of the file begin at the folder of the configuration file.
+    pub(super) fn begin_at(&mut self, configuration: &Path) {
+        if let (Some(file), Some(folder)) = (&mut self.file, configuration.parent()) {
+            *file = folder.join(&*file);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The grants by principal, and the decision. There are only grants that allow, and **one** of them has to allow all of
+//! a request: of two, the names of one would combine with the vault of the other.
+
+use super::grant::Grant;
+use super::pattern::VaultPattern;
+use super::principal::PrincipalName;
+use crate::domain::{DataAction, Error, Result, Timestamp, VaultName};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Most grants of one principal: a check looks at all of them.
+pub const MAX_OF_PRINCIPAL: usize = 500;
+/// Most grants altogether.
+pub const MAX_GRANTS: usize = 100_000;
+
+/// The grants of one principal.
+pub type Held = Arc<[Arc<Grant>]>;
+
+/// Which vault a request is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum VaultAsked<'a> {
+    One(&'a VaultName),
+    /// Whichever there are; the answer is filtered.
+    Any,
+    /// All, also those to come.
+    Every,
+}
+
+/// Which names a request is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NameAsked<'a> {
+    One(&'a str),
+    /// Whichever there are; the answer is filtered.
+    Any,
+    /// The vault as a whole.
+    Every,
+}
+
+/// What a caller wants to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub action: DataAction,
+    pub vault: VaultAsked<'a>,
+    pub name: NameAsked<'a>,
+}
+
+impl Asked<'_> {
+    fn is_within(&self, grant: &Grant) -> bool {
+        let scope = &grant.scope;
+        let vault = match self.vault {
+            VaultAsked::One(vault) => scope.vault.matches(vault),
+            VaultAsked::Any => true,
+            VaultAsked::Every => scope.vault == VaultPattern::Every,
+        };
+        vault
+            && match self.name {
+                NameAsked::One(name) => scope.names.iter().any(|pattern| pattern.matches(name)),
+                NameAsked::Any => true,
+                NameAsked::Every => scope.has_every_name(),
+            }
+    }
+}
+
+/// A grant that allows it now, if there is one.
+pub fn decide<'a>(held: &'a [Arc<Grant>], asked: &Asked<'_>, now: Timestamp) -> Option<&'a Arc<Grant>> {
+    held.iter().find(|grant| grant.role.actions.has(asked.action) && asked.is_within(grant) && !grant.is_over(now))
+}
+
+/// All grants, by principal. It is not changed but replaced.
+#[derive(Debug, Default)]
+pub struct Table {
+    principals: HashMap<PrincipalName, Held>,
+}
+
+impl Table {
+    /// Refused where there are too many, altogether or of one principal.
+    pub fn new(grants: impl IntoIterator<Item = Arc<Grant>>) -> Result<Self> {
+        let (mut by_principal, mut count) = (HashMap::<PrincipalName, Vec<Arc<Grant>>>::new(), 0_usize);
+        for grant in grants {
+            count += 1;
+            by_principal.entry(grant.principal.clone()).or_default().push(grant);
+        }
+        if count > MAX_GRANTS {
+            return Err(Error::bad_parameter(format!("There are {count} grants, more than {MAX_GRANTS}.")));
+        }
+        if let Some((principal, grants)) = by_principal.iter().find(|(_, grants)| grants.len() > MAX_OF_PRINCIPAL) {
+            let count = grants.len();
+            return Err(Error::bad_parameter(format!(
+                "{principal} has {count} grants, more than {MAX_OF_PRINCIPAL}. A grant takes many names, and a star behind their beginning."
+            )));
+        }
+        Ok(Self {
+            principals: by_principal.into_iter().map(|(principal, grants)| (principal, grants.into())).collect(),
+        })
+    }
+
+    /// Of a principal; `None` if it has none.
+    pub fn of(&self, principal: &str) -> Option<&Held> {
+        self.principals.get(principal)
+    }
+
+    /// When the next grant is over.
+    pub fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
+        self.grants().filter_map(|grant| grant.expires.filter(|expires| *expires > now)).min()
+    }
+
+    /// All grants, in no order.
+    pub fn grants(&self) -> impl Iterator<Item = &Arc<Grant>> {
+        self.principals.values().flat_map(|grants| grants.iter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::grant::{GrantInput, Source};
+    use super::super::role::Roles;
+    use super::*;
+
+    fn grant(principal: &str, role: &str, vault: &str, names: &[&str]) -> Arc<Grant> {
+        let input = GrantInput {
+            principal: principal.into(),
+            role: role.into(),
+            vault: vault.into(),
+            names: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+            ..GrantInput::default()
+        };
+        Arc::new(Grant::parse(&input, "1".into(), Source::File, &Roles::default()).unwrap())
+    }
+
+    fn vault(name: &str) -> VaultName {
+        VaultName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn one_grant_has_to_allow_all_of_a_request() {
+        let table = Table::new([
+            grant("token:a", "Key Vault Certificates Officer", "one", &["web-*"]),
+            grant("token:a", "Key Vault Certificate User", "two", &["*"]),
+            grant("token:b", "Key Vault Administrator", "*", &["*"]),
+        ])
+        .unwrap();
+        let may = |principal: &str, action, vault_name: &str, name: &str| {
+            let vault = vault(vault_name);
+            let asked = Asked { action, vault: VaultAsked::One(&vault), name: NameAsked::One(name) };
+            table.of(principal).is_some_and(|held| decide(held, &asked, Timestamp(0)).is_some())
+        };
+        use DataAction as A;
+        assert!(may("token:a", A::CertificatesCreate, "one", "WEB-1") && may("token:a", A::SecretsGet, "two", "x"));
+        assert!(!may("token:a", A::CertificatesCreate, "two", "web-1"), "the vault of another grant");
+        assert!(!may("token:a", A::SecretsGet, "one", "web-1"), "the action of another grant");
+        assert!(!may("token:a", A::CertificatesCreate, "one", "web"), "another name");
+        assert!(may("token:b", A::CertificatesPurge, "three", "x") && !may("token:c", A::CertificatesRead, "one", "x"));
+    }
+
+    #[test]
+    fn what_concerns_a_whole_vault_or_all_vaults_needs_a_grant_of_as_much() {
+        let wide = grant("token:a", "Key Vault Administrator", "one", &["*"]);
+        let narrow = grant("token:a", "Key Vault Administrator", "one", &["web"]);
+        let every = grant("token:a", "Key Vault Administrator", "*", &["*"]);
+        let one = vault("one");
+        let may = |grant: &Arc<Grant>, vault, name| {
+            let asked = Asked { action: DataAction::CertificatesRead, vault, name };
+            decide(std::slice::from_ref(grant), &asked, Timestamp(0)).is_some()
+        };
+        let (this, any, all) = (VaultAsked::One(&one), VaultAsked::Any, VaultAsked::Every);
+        assert!(may(&wide, this, NameAsked::Every) && !may(&narrow, this, NameAsked::Every));
+        assert!(may(&narrow, this, NameAsked::Any) && may(&narrow, any, NameAsked::Any));
+        assert!(!may(&wide, all, NameAsked::Any) && may(&every, all, NameAsked::Any));
+    }
+
+    #[test]
+    fn the_table_knows_when_a_grant_ends_next() {
+        let ending = |text: &str| {
+            let grant = grant("token:a", "Key Vault Reader", "*", &["*"]);
+            Arc::new(Grant { expires: Some(Timestamp(text.parse().unwrap())), ..Grant::clone(&grant) })
+        };
+        let table = Table::new([ending("10"), ending("30"), ending("20")]).unwrap();
+        assert_eq!(table.next_end(Timestamp(10)), Some(Timestamp(20)));
+        assert_eq!(table.next_end(Timestamp(30)), None);
+    }
+
+    #[test]
+    fn grants_are_bounded() {
+        let one = grant("token:a", "Key Vault Reader", "*", &["*"]);
+        let many = std::iter::repeat_n(one, MAX_OF_PRINCIPAL + 1);
+        assert!(Table::new(many).unwrap_err().message.contains("token:a has 501 grants"));
+    }
+}

@@ -1,0 +1,31 @@
+//! Who may do what: the decision on each request, and the grants that it rests on.
+
+mod permit;
+mod refused;
+mod rights;
+mod target;
+
+pub use permit::{Access, Decision, Permit};
+pub(in crate::service) use permit::{Granted, Right};
+pub(in crate::service) use refused::changed;
+pub(in crate::service) use rights::Rights;
+pub use rights::{AccessOptions, Mode};
+pub use target::{AllVaults, CertificateRef, IssuerRef, Place, Target};
+
+use crate::domain::Result;
+use crate::domain::access::AccessFile;
+
+impl Access {
+    /// Puts the grants and roles of a changed file in force.
+    ///
+    /// # Errors
+    /// Where there are too many grants. The grants stay as they were then.
+    pub fn replace_file(&self, file: AccessFile) -> Result<()> {
+        self.rights().replace_file(file)
+    }
+
+    /// How many requests no grant allowed: those that were refused, and those that would have been.
+    pub fn denials(&self) -> (u64, u64) {
+        self.rights().counts()
+    }
+}

@@ -1,0 +1,231 @@
+//! The decision point. Every use case that touches a vault takes a [`Permit`] for what it is asked to do, and only
+//! [`Access::check`] makes one for a caller: a handler that did not ask does not compile.
+
+use super::refused;
+use super::rights::{Mode, Rights};
+use super::target::Target;
+use crate::clock::Clock;
+use crate::domain::access::{Asked, Grant, Held, NameAsked, VaultAsked, Visible, decide};
+use crate::domain::{DataAction, Result, Timestamp, VaultName};
+use crate::keys::Caller;
+use crate::service::records::{Prefix, Ranges};
+use crate::service::vaults::known::Vaults;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A `T` that its caller may ask for. Made by [`Access::check`], and by the service itself for its own work.
+#[derive(Debug)]
+pub struct Permit<T> {
+    target: T,
+    caller: Caller,
+    right: Right,
+}
+
+/// What a permit rests on.
+#[derive(Clone, Debug)]
+pub(in crate::service) enum Right {
+    /// The server itself, and servers that check nobody.
+    Everything,
+    /// Nothing: the request is let through, because refusals are only written down.
+    WouldDeny {
+        is_new: bool,
+    },
+    Grants(Granted),
+}
+
+/// The grants that a permit rests on, as they were then.
+#[derive(Clone, Debug)]
+pub(in crate::service) struct Granted {
+    held: Held,
+    action: DataAction,
+    at: Timestamp,
+    /// The place of the one that decided.
+    decisive: usize,
+}
+
+impl Right {
+    /// What of a list or stream may be shown.
+    pub(in crate::service) fn visible(&self) -> Visible {
+        match self {
+            Self::Everything | Self::WouldDeny { .. } => Visible::everything(),
+            Self::Grants(granted) => granted.visible(),
+        }
+    }
+}
+
+impl Granted {
+    pub(in crate::service) fn visible(&self) -> Visible {
+        Visible::of(&self.held, self.action, self.at)
+    }
+
+    /// What may be shown now, by the grants that the principal has now.
+    pub(in crate::service) fn refreshed(&self, held: Option<&Held>, now: Timestamp) -> Visible {
+        held.map_or_else(Visible::default, |held| Visible::of(held, self.action, now))
+    }
+}
+
+/// How a request was decided, for the audit log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Decision<'a> {
+    /// Nobody is checked.
+    Open,
+    /// By the grant of this id.
+    Allowed(&'a str),
+    /// It would be refused, if refusals were not only written down.
+    WouldDeny {
+        /// Whether there was none like it within the last minute.
+        is_new: bool,
+    },
+}
+
+impl<T> Permit<T> {
+    /// For the background work of the server, which acts for nobody.
+    pub(in crate::service) fn service(target: T) -> Self {
+        Self { target, caller: Caller::server(), right: Right::Everything }
+    }
+
+    /// On whose behalf keys work, and until when the result is of use.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// How it came about.
+    pub fn decision(&self) -> Decision<'_> {
+        match &self.right {
+            Right::Everything => Decision::Open,
+            Right::WouldDeny { is_new } => Decision::WouldDeny { is_new: *is_new },
+            Right::Grants(Granted { held, decisive, .. }) => {
+                Decision::Allowed(held.get(*decisive).map_or("", |grant| grant.id.as_str()))
+            }
+        }
+    }
+
+    /// Of the records of a vault those whose names its caller may see.
+    pub(in crate::service) fn shown<R>(&self, vault: &VaultName, prefix: Prefix<R>) -> Ranges<R> {
+        let visible = self.right.visible();
+        if visible.is_everything() { Ranges::whole(prefix) } else { Ranges::of(prefix, &visible.names_in(vault)) }
+    }
+
+    /// What it rests on.
+    pub(in crate::service) fn right(&self) -> &Right {
+        &self.right
+    }
+
+    /// What was permitted, for use cases that take their request apart.
+    pub(in crate::service) fn into_parts(self) -> (T, Caller) {
+        let Self { target, caller, right: _ } = self;
+        (target, caller)
+    }
+}
+
+impl<T> Deref for Permit<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.target
+    }
+}
+
+/// Decides what callers may do. Cheap to clone.
+#[derive(Clone)]
+pub struct Access {
+    vaults: Arc<Vaults>,
+    rights: Arc<Rights>,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("rights", &self.rights).finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    pub(in crate::service) fn new(vaults: Arc<Vaults>, rights: Arc<Rights>, clock: Arc<dyn Clock>) -> Self {
+        Self { vaults, rights, clock }
+    }
+
+    pub(in crate::service) fn rights(&self) -> &Arc<Rights> {
+        &self.rights
+    }
+
+    /// The vault of this name.
+    ///
+    /// # Errors
+    /// `VaultNotFound`; and where the store cannot say whether it is there.
+    pub async fn vault(&self, name: &VaultName) -> Result<VaultName> {
+        self.vaults.require(name).await.map(|()| name.clone())
+    }
+
+    /// Whether the caller may do this: one of his grants has to allow all of it.
+    ///
+    /// # Errors
+    /// As [`Access::vault`]; `AccessDenied` where no grant allows it.
+    pub async fn check<T: Target>(&self, caller: &Caller, action: DataAction, target: T) -> Result<Permit<T>> {
+        if let Some(vault) = target.vault().filter(|_| !target.makes_vault()) {
+            self.vaults.require(vault).await?;
+        }
+        let right = self.right(caller, action, &target)?;
+        Ok(Permit { target, caller: caller.clone(), right })
+    }
+
+    /// As [`Access::check`], before a request is read whose vault is there.
+    ///
+    /// # Errors
+    /// `AccessDenied` where no grant allows it.
+    pub fn precheck(&self, caller: &Caller, action: DataAction, target: &impl Target) -> Result<()> {
+        // Where nothing is refused the permit says what would be, once.
+        if self.rights.mode() == Mode::Report { Ok(()) } else { self.right(caller, action, target).map(|_| ()) }
+    }
+
+    /// Every decision on callers is made here. Makes no text where it allows.
+    fn right(&self, caller: &Caller, action: DataAction, target: &impl Target) -> Result<Right> {
+        if self.rights.mode() == Mode::Open {
+            return Ok(Right::Everything);
+        }
+        let at = self.clock.now();
+        let principal = caller.principal();
+        match self.granted(principal, action, target, at) {
+            Some(granted) => Ok(Right::Grants(granted)),
+            None if self.rights.mode() == Mode::Report => {
+                self.rights.count(false);
+                let vault = target.vault().map_or("", VaultName::as_str);
+                let is_new = self.rights.is_new(&(principal, action, vault, target.name()), at);
+                Ok(Right::WouldDeny { is_new })
+            }
+            None => {
+                self.rights.count(true);
+                Err(refused::denied(principal, action, target))
+            }
+        }
+    }
+
+    fn granted(&self, principal: &str, action: DataAction, target: &impl Target, at: Timestamp) -> Option<Granted> {
+        let table = self.rights.table();
+        let held = table.of(principal)?;
+        let asked = asked(action, target);
+        let grant = decide(held, &asked, at)?;
+        for name in target.names() {
+            decide(held, &Asked { name: NameAsked::One(name.as_str()), ..asked }, at)?;
+        }
+        let decisive = held.iter().position(|one: &Arc<Grant>| Arc::ptr_eq(one, grant)).unwrap_or_default();
+        Some(Granted { held: held.clone(), action, at, decisive })
+    }
+}
+
+/// What is asked of the grants.
+fn asked(action: DataAction, target: &impl Target) -> Asked<'_> {
+    let vault = match target.vault() {
+        _ if target.makes_vault() => VaultAsked::Every,
+        Some(vault) => VaultAsked::One(vault),
+        None => VaultAsked::Any,
+    };
+    let name = match target.name() {
+        Some(name) => NameAsked::One(name),
+        // Contacts are the whole vault's; everything else without a name is a list, or finds its name later.
+        None if action == DataAction::ContactsWrite => NameAsked::Every,
+        None => NameAsked::Any,
+    };
+    Asked { action, vault, name }
+}

@@ -1,0 +1,85 @@
+//! The refusals, in the words of Key Vault.
+
+use super::target::Target;
+use crate::domain::{DataAction, Detail, Error, Reason};
+
+/// No grant allows it. Azure's text to the letter, with line ends and the blank after the quote: its tools read it.
+pub(super) fn denied(principal: &str, action: DataAction, target: &impl Target) -> Error {
+    let vault = target.vault().map_or("*", |vault| vault.as_str());
+    let name = target.name().or_else(|| target.names().first().map(|name| name.as_str()));
+    let object = name.map(|name| (collection(action), name));
+    let path = object.map(|(collection, name)| format!("/{collection}/{name}")).unwrap_or_default();
+    let text = action.text();
+    let message = format!(
+        "Caller is not authorized to perform action on resource.\r\n\
+         If role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\n\
+         Caller: name={principal};iss=certmint\r\n\
+         Action: '{text}'\r\n\
+         Resource: '/providers/microsoft.keyvault/vaults/{vault}{path}'\r\n\
+         Assignment: (not found)\r\n\
+         DenyAssignmentId: null\r\n\
+         DecisionReason: 'DeniedWithNoValidRBAC' \r\n\
+         Vault: {vault};location=certmint\r\n"
+    );
+    let resource = match object {
+        Some((collection, name)) => Detail::Resource { kind: kind(collection), name: name.to_owned() },
+        None => Detail::Resource { kind: "vault", name: vault.to_owned() },
+    };
+    let fact = |key, value: &str| Detail::Fact { key, value: value.to_owned() };
+    Error::new(Reason::AccessDenied, message)
+        .with(resource)
+        .with(fact("action", text))
+        .with(fact("vault", vault))
+        .with(fact("name", name.unwrap_or_default()))
+        .with(fact("principal", principal))
+}
+
+/// Ends a stream that shows more than its caller may see now.
+pub(in crate::service) fn changed() -> Error {
+    Error::new(
+        Reason::AccessChanged,
+        "The rights of the caller were changed, and this stream shows more than they allow. Open it again.",
+    )
+}
+
+/// Where objects stand that the action is about.
+fn collection(action: DataAction) -> &'static str {
+    use DataAction as A;
+    match action {
+        A::SecretsGet | A::SecretsReadMetadata => "secrets",
+        A::KeysRead | A::KeysSign | A::KeysVerify | A::KeysEncrypt | A::KeysDecrypt | A::KeysWrap | A::KeysUnwrap => {
+            "keys"
+        }
+        A::IssuersRead | A::IssuersWrite | A::IssuersDelete => "certificates/issuers",
+        _ => "certificates",
+    }
+}
+
+fn kind(collection: &str) -> &'static str {
+    match collection {
+        "secrets" => "secret",
+        "keys" => "key",
+        "certificates/issuers" => "issuer",
+        _ => "certificate",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CertificateName, VaultName};
+
+    #[test]
+    fn the_text_is_that_of_azure_to_the_letter() {
+        let vault = VaultName::parse("shop").unwrap();
+        let name = CertificateName::parse("web").unwrap();
+        let error = denied("token:ci", DataAction::SecretsGet, &(vault.clone(), name));
+        assert_eq!(
+            error.message,
+            "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\nCaller: name=token:ci;iss=certmint\r\nAction: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'\r\nResource: '/providers/microsoft.keyvault/vaults/shop/secrets/web'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: shop;location=certmint\r\n"
+        );
+        let error = denied("token:ci", DataAction::CertificatesRead, &vault);
+        assert!(error.message.contains("Resource: '/providers/microsoft.keyvault/vaults/shop'\r\n"), "{error}");
+        assert!(error.details.contains(&Detail::Resource { kind: "vault", name: "shop".into() }));
+    }
+}

@@ -1,0 +1,12 @@
+//! Who may do what, over both APIs: what grants allow, what everybody else is told, and what lists and streams show.
+#![expect(clippy::disallowed_types, reason = "the clients of these tests take statuses apart")]
+
+mod kit;
+mod lists;
+mod matrix;
+mod refusals;
+mod report;
+mod streams;
+#[expect(dead_code, reason = "other test binaries use the rest")]
+#[path = "../support/mod.rs"]
+mod support;

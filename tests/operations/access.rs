@@ -1,0 +1,120 @@
+//! Grants from a file, as an installation has them.
+
+use crate::clients::{CREATE, create, get, grpc, reason, rest, until};
+use crate::server::{ALICE, BOB, Place};
+use rustix::process::Signal;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use tonic::Code;
+
+const ACCESS: &str = r#"
+[access]
+administrators = ["token:alice"]
+file = "access.toml"
+"#;
+
+fn write(path: &Path, text: &str) {
+    let part = path.with_extension("new");
+    fs::write(&part, text).unwrap();
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(&part, path).unwrap();
+}
+
+fn grant(names: &str) -> String {
+    format!(
+        "[[grant]]\nprincipal = \"token:bob\"\nrole = \"Key Vault Certificates Officer\"\nvault = \"default\"\n\
+         names = [\"{names}\"]\n"
+    )
+}
+
+#[tokio::test]
+async fn a_team_gets_its_names_by_a_file_that_is_followed_and_never_by_a_broken_one() {
+    let place = Place::new(ACCESS);
+    let file = place.file("access.toml");
+    write(&file, &grant("shop-*"));
+    // From another folder: the path begins at that of the configuration.
+    let mut command = place.command();
+    command.current_dir("/");
+    let server = crate::server::Server::start(command, place.file("log"));
+    let make = async |token: &str, name: &str| {
+        let path = format!("/certificates/{name}/create?api-version=7.4");
+        let answer = rest(&server, &place, Some(token), "POST", &path, CREATE).await;
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(make(BOB, "shop-web").await, "202");
+    assert_eq!(make(BOB, "web").await, "403");
+    assert_eq!(make(ALICE, "web").await, "202");
+    let refused = grpc(&server, &place, Some(BOB)).await.create_certificate(create("api")).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "ACCESS_DENIED"));
+
+    // Without a signal.
+    write(&file, &grant("pay-*"));
+    until("the new grant is in force", async || make(BOB, "pay-web").await != "403").await;
+    assert_eq!(make(BOB, "shop-2").await, "403");
+
+    for (broken, problem) in [
+        ("[[grant]]\nprincipal = 1", "invalid type: integer `1`"),
+        ("[[grant]]\nprincipal = \"token:bob\"\nrole = \"Boss\"\nvault = \"*\"", "There is no role `Boss`"),
+        ("[[grant]]\nprincipal = \"token:bob\"\nrole = \"Key Vault Reader\"", "missing field `vault`"),
+        ("[[grants]]\n", "unknown field `grants`"),
+    ] {
+        write(&file, broken);
+        server.signal(Signal::HUP);
+        until(problem, async || server.log().contains(problem)).await;
+        assert_ne!(make(BOB, "pay-2").await, "403", "{problem}");
+    }
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    server.signal(Signal::HUP);
+    until("the mode is named", async || server.log().contains("Run: chmod go-w")).await;
+    let metric = "certmint_reloads_total{file=\"access\",outcome=\"failed\"} 5";
+    let (_, metrics) = crate::clients::admin(&server, "/metrics").await;
+    assert!(metrics.contains(metric), "{metrics}");
+    assert!(metrics.contains("certmint_access_denied_total{decision=\"deny\"}"), "{metrics}");
+}
+
+#[tokio::test]
+async fn every_refusal_leaves_a_line_over_both_apis() {
+    let place = Place::new("[access]\nadministrators = [\"token:alice\"]\n");
+    let server = place.start();
+    get(&server, &place, Some(BOB), "/certificates/web?api-version=7.4").await;
+    let wanted = certmint::proto::v1::GetPendingRequest { certificate_name: "api".into(), ..Default::default() };
+    grpc(&server, &place, Some(BOB)).await.get_pending(wanted).await.unwrap_err();
+    grpc(&server, &place, Some(BOB)).await.create_certificate(create("new")).await.unwrap_err();
+    rest(&server, &place, Some(ALICE), "POST", "/certificates/web/create?api-version=7.4", CREATE).await;
+    let lines = || {
+        let log = server.log();
+        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let audit = lines.filter(|line| line["target"] == "certmint::audit");
+        let fields = ["principal", "api", "vault", "name", "decision", "grant", "outcome"];
+        audit
+            .map(|line| fields.map(|field| line[field].as_str().unwrap_or("-").to_owned()).join(" "))
+            .collect::<Vec<_>>()
+    };
+    until("four lines", async || lines().len() == 4).await;
+    assert_eq!(
+        lines(),
+        [
+            "token:bob rest default web deny - 403",
+            "token:bob grpc default api deny - PERMISSION_DENIED",
+            "token:bob grpc default new deny - PERMISSION_DENIED",
+            "token:alice rest default web allow administrator-1 202",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn in_report_mode_nothing_is_refused_and_what_would_be_leaves_one_line_a_minute() {
+    let place = Place::new("[access]\nmode = \"report\"\n");
+    let server = place.start();
+    rest(&server, &place, Some(BOB), "POST", "/certificates/web/create?api-version=7.4", CREATE).await;
+    for _ in 0..5 {
+        let answer = get(&server, &place, Some(BOB), "/certificates/web/pending?api-version=7.4").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    until("two lines", async || server.log().matches("would_deny").count() == 2).await;
+    let (_, metrics) = crate::clients::admin(&server, "/metrics").await;
+    let count = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+    let line = metrics.lines().find(|line| line.starts_with("certmint_access_denied_total{decision=\"would_deny\"}"));
+    assert!(line.map(count).unwrap() >= 6, "{line:?}");
+}
