@@ -97,7 +97,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let admin = admin_port(&config, &probes).await?;
     count_connections(&metrics, listener.stats());
     // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
-    let (access, grants) = access::open(&config)?;
+    let (access, grants) = access::open(&config).map_err(part("[access] cannot be used"))?;
     let (credentials, (service, opened)) =
         tokio::try_join!(open_credentials(&config, &metrics), build(&config, access, &metrics, &plugins))?;
     let grants = grants.map(|read| Arc::new(read.follow(service.access().clone())));

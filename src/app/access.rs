@@ -1,7 +1,6 @@
 //! Who may do what, as the configuration and its file of grants say.
 
-use super::{AppError, part};
-use crate::config::{AccessMode, AccessSettings, Config};
+use crate::config::{AccessMode, AccessSettings, Config, ConfigError};
 use crate::domain::access::{AccessFile, FileInput, PrincipalName};
 use crate::service::{Access, AccessOptions, Mode};
 use crate::transport::auth::{FileError, read_guarded};
@@ -10,12 +9,14 @@ use std::sync::{Mutex, PoisonError};
 
 /// A larger file is not one of ours: 100,000 grants take about half.
 const MAX_FILE: u64 = 32 * 1024 * 1024;
-/// What is said where the configuration keeps the server from starting.
-const UNUSABLE: &str = "[access] cannot be used";
 
-/// Why a file of grants cannot be used.
+/// Why grants cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum GrantsError {
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+    #[error("administrators: {0}")]
+    Administrator(crate::domain::Error),
     #[error(transparent)]
     File(#[from] FileError),
     #[error("the file of grants {} cannot be used: {problem}", path.display())]
@@ -23,7 +24,7 @@ pub(super) enum GrantsError {
 }
 
 /// What the service is told, and the text of the file of grants, if there is one.
-pub(super) fn open(config: &Config) -> Result<(AccessOptions, Option<Read>), AppError> {
+pub(super) fn open(config: &Config) -> Result<(AccessOptions, Option<Read>), GrantsError> {
     if config.dev {
         if config.access.is_some() {
             tracing::warn!("in development mode everybody may do everything: [access] has no effect");
@@ -33,13 +34,13 @@ pub(super) fn open(config: &Config) -> Result<(AccessOptions, Option<Read>), App
     let (_, _, AccessSettings { administrators, file, mode }) = config.for_others()?;
     let administrators: Result<Vec<PrincipalName>, _> =
         administrators.iter().map(|name| PrincipalName::parse(name)).collect();
-    let read = file.as_deref().map(Read::of).transpose().map_err(part(UNUSABLE))?;
+    let read = file.as_deref().map(Read::of).transpose()?;
     let options = AccessOptions {
         mode: match mode {
             AccessMode::Enforce => Mode::Enforce,
             AccessMode::Report => Mode::Report,
         },
-        administrators: administrators.map_err(part(UNUSABLE))?,
+        administrators: administrators.map_err(GrantsError::Administrator)?,
         file: read.as_ref().map(|read| read.content.clone()).unwrap_or_default(),
     };
     Ok((options, read))

@@ -1,6 +1,7 @@
 //! Streams show what their caller may read, and end when that becomes less.
 
 use crate::kit::{ADMIN, LONG, Server, create, reason};
+use certmint::clock::{Clock, SystemClock};
 use certmint::proto::v1;
 use certmint::proto::v1::watch_pending_response::Payload;
 use http_body_util::BodyExt;
@@ -134,8 +135,8 @@ async fn a_stream_goes_on_where_more_is_granted() {
 
 #[tokio::test]
 async fn a_stream_ends_when_its_grant_is_over() {
-    let now = time::OffsetDateTime::now_utc() + time::Duration::seconds(2);
-    let expires = now.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let soon = time::OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds() + 3).unwrap();
+    let expires = soon.format(&time::format_description::well_known::Rfc3339).unwrap();
     let server = Server::start(&format!("{NARROW}\nexpires = \"{expires}\"")).await;
     let mut stream = server.client("shop").watch_pending(wanted(&[])).await.unwrap().into_inner();
     caught_up(&mut stream).await;

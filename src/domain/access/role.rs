@@ -187,7 +187,7 @@ impl Role {
         for pattern in &patterns {
             let begins =
                 |start: &&str| pattern.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
-            let known = pattern == "*" || NAMESPACES.iter().any(|start| begins(&start));
+            let known = pattern == "*" || NAMESPACES.iter().any(begins);
             if !known || pattern.len() > MAX_PATTERN || !pattern.bytes().all(|byte| byte.is_ascii_graphic()) {
                 let shown: String = pattern.chars().filter(|c| !c.is_control()).take(80).collect();
                 return Err(Error::field(

@@ -28,6 +28,7 @@ pub(super) fn denied(principal: &str, action: DataAction, target: &impl Target) 
     let fact = |key, value: &str| Detail::Fact { key, value: value.to_owned() };
     Error::new(Reason::AccessDenied, message)
         .with(resource)
+        .with(fact("innerCode", "ForbiddenByRbac"))
         .with(fact("action", text))
         .with(fact("vault", vault))
         .with(fact("name", name.unwrap_or_default()))

@@ -50,7 +50,6 @@ pub(super) fn status(error: Error) -> Status {
         ("httpStatus".to_owned(), row.http.as_u16().to_string()),
         ("azureCode".to_owned(), row.azure.to_owned()),
     ]);
-    facts.extend(row.inner.map(|inner| ("innerCode".to_owned(), inner.to_owned())));
     let mut details = ErrorDetails::new();
     let mut room = MAX_TEXTS;
     for detail in error.details {
