@@ -42,6 +42,15 @@ node_packages() {
     )
 }
 
+# The Python of the tests in Python.
+environment() {
+    [ -x .venv/bin/python ] || {
+        echo "run this first: make setup-python" >&2
+        exit 1
+    }
+    echo "$PWD/.venv/bin/python"
+}
+
 case $language in
 javascript)
     node_packages "the Azure SDK for JavaScript"
@@ -57,8 +66,8 @@ browser)
     rm -f "$skipped"
     contract=$PWD/target/clients-browser/contract.binpb
     mkdir -p "${contract%/*}"
-    # As test-clients makes it (setup-python); the details of errors are among its packages.
-    python=$PWD/.venv/bin/python
+    # The details of errors are among its packages.
+    python=$(environment)
     "$python" -m grpc_tools.protoc -Iproto -I"$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
         --include_imports --descriptor_set_out="$contract" proto/certmint/v1/*.proto google/rpc/{error_details,status}.proto
     cd tests/clients/browser
