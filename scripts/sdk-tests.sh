@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs the unmodified Azure SDK of one language, az, or a browser against a development server:
-# scripts/sdk-tests.sh javascript|browser|az|go|java|rust.
+# Runs the unmodified Azure SDK of one language, az, a browser, or programs built on Key Vault against a server:
+# scripts/sdk-tests.sh javascript|browser|az|go|java|rust|programs.
 # CERTMINT_BINARY names the server. Where its tools are not there and cannot be installed the suite is skipped: the reason is printed,
 # and kept in target/skipped for the end of `make test-clients`.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-language=${1:?which: javascript, browser, az, go, java or rust}
+language=${1:?which: javascript, browser, az, go, java, rust or programs}
 skipped=target/skipped/$language
 
 skip() {
@@ -106,6 +106,27 @@ java)
     ;;
 rust)
     with_server cargo test --locked --manifest-path tests/clients/rust/Cargo.toml --target-dir target/clients-rust -- --test-threads=8
+    ;;
+programs)
+    command -v go >/dev/null || skip "programs built on Key Vault: go is not installed"
+    python=$(environment)
+    tests/clients/programs/apart.sh true || skip "programs built on Key Vault: no network of their own can be made here"
+    mkdir -p target/programs
+    PROGRAMS=$PWD/target/programs
+    export PROGRAMS
+    grep -v '^#' tests/clients/programs/programs.txt | while read -r name package; do
+        # The file beside it has what it was built from.
+        [ "$(cat "$PROGRAMS/$name.package" 2>/dev/null)" != "$package" ] || continue
+        echo "Building $name"
+        if GOBIN=$PROGRAMS go install "$package"; then
+            echo "$package" >"$PROGRAMS/$name.package"
+        else
+            rm -f "$PROGRAMS/$name"
+            echo "$name cannot be built: its tests are skipped"
+        fi
+    done
+    rm -f "$skipped"
+    exec tests/clients/programs/apart.sh "$python" -m pytest -q -rs tests/clients/programs
     ;;
 *)
     echo "no such language: $language" >&2
