@@ -13,7 +13,7 @@ from server import BINARY, Server
 class Guarded(Server):
     tokens = {"good": "a-token-of-the-test", "bad": "another-one"}
 
-    def __init__(self, folder, more="", base_domain="localhost", port=None):
+    def __init__(self, folder, more="", base_domain="localhost", port=None, access=""):
         super().__init__(folder)
         self.port = port or self.port
         self.url = f"https://localhost:{self.port}"
@@ -34,6 +34,7 @@ class Guarded(Server):
             tokens_file = "{folder}/tokens"
             [access]
             administrators = ["token:example"]
+            {access}
             [shutdown]
             delay = "1ms"
             {more}

@@ -1,6 +1,7 @@
 """A server that is Azure's vaults for the programs of others: `NAME.vault.azure.net` on port 443 (see apart.sh)."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -18,6 +19,17 @@ sys.path.insert(0, str(HERE.parent))
 from guarded import Guarded  # noqa: E402  (its folder has to be in the path first)
 
 PROGRAMS = pathlib.Path(os.environ["PROGRAMS"])
+# As docs/clients.md names them.
+ROLES = {"sops": "Key Vault Crypto User", "cosign": "Key Vault Crypto User", "relic": "Signs code"}
+RELIC_SIGNS = b"""
+[[role]]
+name = "Signs code"
+actions = [
+    "Microsoft.KeyVault/vaults/certificates/read",
+    "Microsoft.KeyVault/vaults/keys/read",
+    "Microsoft.KeyVault/vaults/keys/sign/action",
+]
+"""
 
 
 class Azure(Guarded):
@@ -26,9 +38,17 @@ class Azure(Guarded):
     host = "default.vault.azure.net"
 
     def __init__(self, folder):
-        super().__init__(folder, more="[vaults.named.team-a]", base_domain="vault.azure.net", port=443)
+        names = {"base_domain": "vault.azure.net", "port": 443, "access": 'file = "access.toml"'}
+        super().__init__(folder, more="[vaults.named.team-a]", **names)
         self.url = f"https://{self.host}"
         self.token = self.tokens["good"]
+        # Each program has the least that it needs, and a token of its own.
+        for name, role in ROLES.items():
+            line = f"{name} {hashlib.sha256(name.encode()).hexdigest()}\n"
+            self.file("tokens", (self.folder / "tokens").read_bytes() + line.encode())
+            grant = f'[[grant]]\nprincipal = "token:{name}"\nrole = "{role}"\nvault = "default"\n'
+            grants = self.folder / "access.toml"
+            self.file("access.toml", (grants.read_bytes() if grants.exists() else RELIC_SIGNS) + grant.encode())
 
     def call(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -57,7 +77,7 @@ class Program:
 
     def environment(self, **variables):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "IDENTITY_", "MSI_"))}
-        managed = {"IDENTITY_ENDPOINT": f"{self.azure.url}/identity/token", "IDENTITY_HEADER": self.azure.token}
+        managed = {"IDENTITY_ENDPOINT": f"{self.azure.url}/identity/token", "IDENTITY_HEADER": self.path.name}
         return {**kept, **managed, "HOME": str(self.folder), "SSL_CERT_FILE": self.azure.ca, **variables}
 
     def run(self, arguments, variables):

@@ -26,5 +26,6 @@ def test_a_file_is_signed_and_verified(azure, program, tmp_path, kind):
 
 
 def test_a_key_is_made_as_a_certificate(azure, program):
-    told = program("cosign").refused("generate-key-pair", "--kms", f"azurekms://{azure.host}/cosign-new")
+    key = f"azurekms://{azure.host}/cosign-new"
+    told = program("cosign").refused("generate-key-pair", "--kms", key, IDENTITY_HEADER=azure.token)
     assert "create or import a certificate named" in told, told
