@@ -3,6 +3,7 @@
 //! `make bench` runs everything. `docs/benchmarks.md` says what each row means. Arguments: the names of
 //! measurements (none is all), and `--quick` for a run that only shows that all of it works.
 
+mod access;
 mod bare;
 mod content;
 mod creations;
@@ -64,7 +65,7 @@ const QUICK: Times = Times {
     certificates: 5_000,
 };
 
-const NAMES: [&str; 6] = ["rest", "grpc", "create", "rsa", "watch", "footprint"];
+const NAMES: [&str; 7] = ["access", "rest", "grpc", "create", "rsa", "watch", "footprint"];
 const COUNT: &str = "--certificates=";
 
 fn main() -> ExitCode {
@@ -106,6 +107,9 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         replicas::measure(wanted, times, &report).await?;
         if !of_one_server.iter().any(|name| wanted(name)) {
             return Ok(());
+        }
+        if wanted("access") {
+            report.add(access::decisions()?);
         }
         let recorded = Recorded::new().await?;
         if wanted("rest") {

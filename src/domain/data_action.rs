@@ -48,6 +48,7 @@ actions! {
     KeysUnwrap = "Microsoft.KeyVault/vaults/keys/unwrap/action",
     VaultsRead = "Microsoft.KeyVault/vaults/read",
     VaultsWrite = "Microsoft.KeyVault/vaults/write",
+    BackupsMove = "certmint/backups/move",
 }
 
 impl DataAction {

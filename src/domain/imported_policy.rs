@@ -21,6 +21,8 @@ pub struct CertificateFacts {
     pub ca: bool,
     pub not_before: Timestamp,
     pub expires: Timestamp,
+    /// It has alternative names of kinds that a policy cannot have.
+    pub other_names: bool,
 }
 
 impl PolicyInput {
@@ -72,7 +74,7 @@ impl PolicyInput {
 }
 
 /// Whole months, rounded up, at least one and at most as many as a policy may ask for.
-fn validity_months(from: Timestamp, to: Timestamp) -> u32 {
+pub(super) fn validity_months(from: Timestamp, to: Timestamp) -> u32 {
     let most = u32::try_from(MAX_VALIDITY_MONTHS).unwrap_or(u32::MAX);
     let days = to.seconds().saturating_sub(from.seconds()) / 86_400;
     // No month is longer than 31 days: begin there instead of at the first month.
@@ -99,6 +101,7 @@ mod tests {
             ca: true,
             not_before: at("2026-01-01T00:00:00Z"),
             expires: at("2026-12-31T00:00:00Z"),
+            other_names: false,
         }
     }
 

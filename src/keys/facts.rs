@@ -2,12 +2,12 @@
 
 use super::alternative_names::{AlternativeName, alternative_names};
 use super::asn1::{BIT_STRING, BOOLEAN, Element, OID, SEQUENCE};
-use super::name_text;
 use super::oid::oid_text;
 use super::x509::{Extensions, X509};
-use crate::domain::CertificateFacts;
+use super::{jwk, name_text};
 use crate::domain::policy::{KeyType, KeyUsage};
 use crate::domain::san::SubjectAlternativeNames;
+use crate::domain::{CertificateFacts, Error};
 use const_oid::db::rfc5280::{ID_CE_BASIC_CONSTRAINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_CE_SUBJECT_ALT_NAME};
 use std::net::IpAddr;
 
@@ -18,8 +18,10 @@ use std::net::IpAddr;
 /// A sentence that names the extension that can not be read.
 pub(crate) fn facts(certificate: &X509<'_>, key_type: KeyType) -> Result<CertificateFacts, String> {
     let Said { ekus, sans, ca, key_usage } = Said::read(&certificate.extensions)?;
+    let other_names = sans.iter().flatten().any(|name| matches!(name, AlternativeName::Other(_)));
     Ok(CertificateFacts {
         key_type,
+        other_names,
         subject: name_text::text(&certificate.subject),
         sans: sans.map(known_names).filter(|sans| !sans.is_empty()),
         ekus: ekus.unwrap_or_default(),
@@ -53,6 +55,18 @@ impl Said {
             key_usage: key_usage(extensions).map_err(|()| unreadable("keyUsage"))?,
         })
     }
+}
+
+/// What a certificate of any kind of key that is known here says of itself.
+///
+/// # Errors
+/// A sentence that names what cannot be read.
+pub(crate) fn certificate_facts(der: &[u8]) -> Result<CertificateFacts, Error> {
+    let certificate =
+        X509::read(der).map_err(|part| Error::bad_parameter(format!("The certificate cannot be read: {part}.")))?;
+    let key_type = jwk::of_certificate(der)?.key_type;
+    facts(&certificate, key_type)
+        .map_err(|problem| Error::bad_parameter(format!("The certificate cannot be read. {problem}")))
 }
 
 /// The uses that the extension names; `None` where it is absent.

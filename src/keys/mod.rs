@@ -47,6 +47,7 @@ mod x509_name;
 
 pub use authenticator::{Authenticator, Mismatch, Purpose};
 pub use caller::Caller;
+pub(crate) use facts::certificate_facts;
 pub use key_pair::KeyPair;
 pub use master_keys::MasterKeys;
 pub use options::KeyOptions;

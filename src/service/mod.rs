@@ -122,7 +122,7 @@ impl Service {
             access: Access::new(context.vaults.clone(), rights.clone(), context.clock.clone()),
             certificates: Certificates::new(context.clone(), entries.clone(), issuing.clone(), deletions.clone()),
             creations: Creations::new(context.clone(), entries, issuing.clone()),
-            jobs: Jobs::new(context.clone(), issuing, authorities, pending.clone(), deletions.clone()),
+            jobs: Jobs::new(context.clone(), issuing, authorities, pending.clone(), deletions.clone(), rights.clone()),
             deletions,
             issuers,
             registry,

@@ -61,7 +61,9 @@ mod tests {
     fn every_action_guards_a_method() {
         let methods = methods();
         let guards = |action: &&DataAction| methods.iter().any(|method| method.action == action.text());
-        assert!(DataAction::ALL.iter().all(|action| guards(&action)));
+        // Asked for inside of a restore.
+        let inside = |action: &DataAction| *action == DataAction::BackupsMove;
+        assert!(DataAction::ALL.iter().all(|action| inside(action) || guards(&action)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod lists;
 mod matrix;
 mod refusals;
 mod report;
+mod rules;
 mod streams;
 #[expect(dead_code, reason = "other test binaries use the rest")]
 #[path = "../support/mod.rs"]

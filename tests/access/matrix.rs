@@ -165,7 +165,9 @@ fn about(action: &str, names: bool) -> About {
 
 /// A grant of the role on `in-*` of the vault `default`, which the caller holds alone.
 fn grant(role: &str) -> String {
-    format!("[[grant]]\nprincipal = \"token:shop\"\nrole = \"{role}\"\nvault = \"default\"\nnames = [\"in-*\"]\n")
+    format!(
+        "[[grant]]\nprincipal = \"token:shop\"\nrole = \"{role}\"\nvault = \"default\"\nnames = [\"in-*\"]\nissuers = [\"in-*\"]\n"
+    )
 }
 
 /// Where a request goes, and whether the grant reaches it.

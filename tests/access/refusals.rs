@@ -12,6 +12,7 @@ const SHOP: &str = r#"
     role = "Key Vault Certificates Officer"
     vault = "default"
     names = ["shop-*"]
+    issuers = ["Self", "Unknown"]
 
     [[grant]]
     principal = "token:reader"

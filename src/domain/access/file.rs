@@ -1,7 +1,10 @@
 //! The file of grants and roles: what an installation keeps under version control.
 
 use super::grant::{Grant, GrantInput, Source};
+use super::pattern::VaultPattern;
 use super::role::{Role, Roles};
+use super::rules::{Rules, RulesInput};
+use super::vault_rules::VaultRules;
 use crate::domain::{Detail, Error, Result};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -21,12 +24,22 @@ pub struct RoleInput {
     pub id: Option<String>,
 }
 
-/// The file as it is written: tables `[[grant]]` and `[[role]]`.
+/// Rules of a vault as they are written in the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VaultRulesInput {
+    /// The name of a vault, or `*`.
+    pub vault: String,
+    pub rules: RulesInput,
+}
+
+/// The file as it is written: tables `[[grant]]`, `[[role]]` and `[[vault_rules]]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileInput {
     pub role: Vec<RoleInput>,
     pub grant: Vec<GrantInput>,
+    pub vault_rules: Vec<VaultRulesInput>,
 }
 
 /// What the file says.
@@ -34,6 +47,7 @@ pub struct FileInput {
 pub struct AccessFile {
     pub roles: Vec<Role>,
     pub grants: Vec<Arc<Grant>>,
+    pub vault_rules: VaultRules,
 }
 
 impl AccessFile {
@@ -64,7 +78,13 @@ impl AccessFile {
                 .map_err(|error| at(&format!("[[grant]] number {number} ({})", written.principal), &error))
         };
         let grants = (1..).zip(&input.grant).map(grant).collect::<Result<_>>()?;
-        Ok(Self { roles, grants })
+        let rules = |(number, VaultRulesInput { vault, rules }): (usize, &VaultRulesInput)| {
+            let pattern = VaultPattern::parse(vault).map_err(|error| Error::field("vault", error.message));
+            let read = pattern.and_then(|pattern| Ok((pattern, Rules::parse(rules)?)));
+            read.map_err(|error| at(&format!("[[vault_rules]] number {number} ({vault})"), &error))
+        };
+        let vault_rules = VaultRules((1..).zip(&input.vault_rules).map(rules).collect::<Result<_>>()?);
+        Ok(Self { roles, grants, vault_rules })
     }
 }
 
@@ -105,7 +125,8 @@ mod tests {
 
     #[test]
     fn grants_may_name_roles_of_the_file() {
-        let input = FileInput { role: vec![role("Looker")], grant: vec![grant("looker"), grant("Key Vault Reader")] };
+        let grants = vec![grant("looker"), grant("Key Vault Reader")];
+        let input = FileInput { role: vec![role("Looker")], grant: grants, vault_rules: Vec::new() };
         let file = AccessFile::parse(&input).unwrap();
         assert_eq!((file.roles.len(), file.grants.len()), (1, 2));
         assert_eq!((file.grants[0].id.as_str(), file.grants[0].role.id), ("file-1", file.roles[0].id));
@@ -116,7 +137,7 @@ mod tests {
     #[test]
     fn problems_have_their_place() {
         let problem = |role: Vec<RoleInput>, grant: Vec<GrantInput>| {
-            AccessFile::parse(&FileInput { role, grant }).unwrap_err().message
+            AccessFile::parse(&FileInput { role, grant, vault_rules: Vec::new() }).unwrap_err().message
         };
         let message = problem(Vec::new(), vec![grant("Key Vault Reader"), grant("Nobody")]);
         assert!(message.starts_with("[[grant]] number 2 (token:shop): role: There is no role `Nobody`."), "{message}");

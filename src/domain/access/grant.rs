@@ -2,7 +2,9 @@
 
 use super::pattern::{NamePattern, VaultPattern, simplest};
 use super::principal::PrincipalName;
+use super::requested::Requested;
 use super::role::{GRANTED_BY_ACCESS_ADMINISTRATORS, Role, Roles};
+use super::rules::{Rules, RulesInput, Violation};
 use crate::domain::{DataAction, Error, Result, Timestamp, VaultName};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -28,6 +30,12 @@ pub struct GrantInput {
     /// Names and beginnings of names (`shop-*`); none: every name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
+    /// The issuers that may be asked: names and beginnings of names, `Self` and `Unknown` among them; none: every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuers: Option<Vec<String>>,
+    /// What may be asked for; none: anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<RulesInput>,
     /// The roles that may be granted with it: names, ids, or `*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub may_grant: Vec<String>,
@@ -44,18 +52,37 @@ pub struct Scope {
     pub vault: VaultPattern,
     /// Not empty, and without overlaps.
     pub names: Vec<NamePattern>,
+    /// Of issuers that may be asked; not empty, and without overlaps.
+    pub issuers: Vec<NamePattern>,
+    /// What may be asked for; `None`: anything.
+    pub rules: Option<Box<Rules>>,
 }
 
 impl Scope {
     /// Everything.
     pub fn everything() -> Self {
-        Self { vault: VaultPattern::Every, names: vec![NamePattern::every()] }
+        let every = || vec![NamePattern::every()];
+        Self { vault: VaultPattern::Every, names: every(), issuers: every(), rules: None }
     }
 
-    /// Whether every object of the other one is one of these.
+    /// Whether every object of the other one is one of these, and every request that it allows is allowed here.
     pub fn covers(&self, other: &Self) -> bool {
-        let named = |name: &NamePattern| self.names.iter().any(|own| own.covers(name));
-        self.vault.covers(&other.vault) && other.names.iter().all(named)
+        let all = |own: &[NamePattern], others: &[NamePattern]| {
+            others.iter().all(|pattern| own.iter().any(|own| own.covers(pattern)))
+        };
+        self.vault.covers(&other.vault)
+            && all(&self.names, &other.names)
+            && all(&self.issuers, &other.issuers)
+            // Rules are not compared with each other: they have to be the same.
+            && (self.rules.is_none() || self.rules == other.rules)
+    }
+
+    /// What of the request is not allowed, whatever its vault and name are.
+    pub fn violation(&self, requested: &Requested<'_>) -> Option<Violation> {
+        if !self.issuers.iter().any(|pattern| pattern.matches(requested.issuer)) {
+            return Some(Violation::new("policy.issuer.name", requested.issuer));
+        }
+        self.rules.as_ref()?.violation(requested)
     }
 
     pub fn has_every_name(&self) -> bool {
@@ -109,13 +136,12 @@ pub struct Grant {
 impl Grant {
     /// Reads what was written; the problem names the member.
     pub fn parse(input: &GrantInput, id: String, source: Source, roles: &Roles) -> Result<Self> {
-        let GrantInput { principal, role, vault, names, may_grant, expires, note } = input;
+        let GrantInput { principal, role, vault, names, issuers, rules, may_grant, expires, note } = input;
         let role = roles.named(role)?.clone();
         let vault = VaultPattern::parse(vault).map_err(|error| Error::field("vault", error.message))?;
-        let names = match names {
-            None => vec![NamePattern::every()],
-            Some(names) => patterns("names", names)?,
-        };
+        let names = patterns("names", names.as_deref())?;
+        let issuers = patterns("issuers", issuers.as_deref())?;
+        let rules = rules.as_ref().map(Rules::parse).transpose()?.map(Box::new);
         if note.chars().count() > MAX_NOTE || note.chars().any(char::is_control) {
             return Err(Error::field("note", format!("It has up to {MAX_NOTE} characters in one line.")));
         }
@@ -123,7 +149,7 @@ impl Grant {
             id,
             source,
             principal: PrincipalName::parse(principal)?,
-            scope: Scope { vault, names },
+            scope: Scope { vault, names, issuers, rules },
             may_grant: granting(may_grant, &role, roles)?,
             role,
             expires: expires.as_deref().map(moment).transpose()?,
@@ -157,7 +183,8 @@ impl Grant {
     }
 }
 
-fn patterns(member: &str, texts: &[String]) -> Result<Vec<NamePattern>> {
+fn patterns(member: &str, texts: Option<&[String]>) -> Result<Vec<NamePattern>> {
+    let Some(texts) = texts else { return Ok(vec![NamePattern::every()]) };
     if texts.is_empty() || texts.len() > MAX_PATTERNS {
         let problem = format!("Write 1 to {MAX_PATTERNS} patterns, or leave it out for all.");
         return Err(Error::field(member, problem));

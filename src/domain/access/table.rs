@@ -54,7 +54,12 @@ impl Asked<'_> {
         };
         vault
             && match self.name {
-                NameAsked::One(name) => scope.names.iter().any(|pattern| pattern.matches(name)),
+                // Who may ask an issuer may read what it is.
+                NameAsked::One(name) => {
+                    let reads = self.action == DataAction::IssuersRead;
+                    let issuers = scope.issuers.iter().filter(|_| reads);
+                    scope.names.iter().chain(issuers).any(|pattern| pattern.matches(name))
+                }
                 NameAsked::Any => true,
                 NameAsked::Every => scope.has_every_name(),
             }

@@ -33,6 +33,10 @@ impl Visible {
                 VaultPattern::One(vault) => visible.vaults.entry(vault.clone()).or_default(),
             };
             patterns.extend_from_slice(&grant.scope.names);
+            // As the decision on one of them.
+            if action == DataAction::IssuersRead {
+                patterns.extend_from_slice(&grant.scope.issuers);
+            }
         }
         visible.everywhere = simplest(visible.everywhere);
         for patterns in visible.vaults.values_mut() {

@@ -4,6 +4,7 @@ mod permit;
 mod refused;
 mod rights;
 mod target;
+mod terms;
 
 pub use permit::{Access, Decision, Permit};
 pub(in crate::service) use permit::{Granted, Right};

@@ -4,6 +4,7 @@
 use super::refused;
 use super::rights::{Mode, Rights};
 use super::target::Target;
+use super::terms::Terms;
 use crate::clock::Clock;
 use crate::domain::access::{Asked, Grant, Held, NameAsked, VaultAsked, Visible, decide};
 use crate::domain::{DataAction, Result, Timestamp, VaultName};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 pub struct Permit<T> {
     target: T,
     caller: Caller,
-    right: Right,
+    terms: Terms,
 }
 
 /// What a permit rests on.
@@ -37,9 +38,9 @@ pub(in crate::service) enum Right {
 /// The grants that a permit rests on, as they were then.
 #[derive(Clone, Debug)]
 pub(in crate::service) struct Granted {
-    held: Held,
-    action: DataAction,
-    at: Timestamp,
+    pub(super) held: Held,
+    pub(super) action: DataAction,
+    pub(super) at: Timestamp,
     /// The place of the one that decided.
     decisive: usize,
 }
@@ -82,7 +83,7 @@ pub enum Decision<'a> {
 impl<T> Permit<T> {
     /// For the background work of the server, which acts for nobody.
     pub(in crate::service) fn service(target: T) -> Self {
-        Self { target, caller: Caller::server(), right: Right::Everything }
+        Self { target, caller: Caller::server(), terms: Terms::unlimited() }
     }
 
     /// On whose behalf keys work, and until when the result is of use.
@@ -92,7 +93,7 @@ impl<T> Permit<T> {
 
     /// How it came about.
     pub fn decision(&self) -> Decision<'_> {
-        match &self.right {
+        match self.right() {
             Right::Everything => Decision::Open,
             Right::WouldDeny { is_new } => Decision::WouldDeny { is_new: *is_new },
             Right::Grants(Granted { held, decisive, .. }) => {
@@ -103,18 +104,23 @@ impl<T> Permit<T> {
 
     /// Of the records of a vault those whose names its caller may see.
     pub(in crate::service) fn shown<R>(&self, vault: &VaultName, prefix: Prefix<R>) -> Ranges<R> {
-        let visible = self.right.visible();
+        let visible = self.right().visible();
         if visible.is_everything() { Ranges::whole(prefix) } else { Ranges::of(prefix, &visible.names_in(vault)) }
     }
 
     /// What it rests on.
     pub(in crate::service) fn right(&self) -> &Right {
-        &self.right
+        self.terms.right()
+    }
+
+    /// What its caller may ask for.
+    pub(in crate::service) fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// What was permitted, for use cases that take their request apart.
     pub(in crate::service) fn into_parts(self) -> (T, Caller) {
-        let Self { target, caller, right: _ } = self;
+        let Self { target, caller, terms: _ } = self;
         (target, caller)
     }
 }
@@ -167,7 +173,8 @@ impl Access {
             self.vaults.require(vault).await?;
         }
         let right = self.right(caller, action, &target)?;
-        Ok(Permit { target, caller: caller.clone(), right })
+        let terms = Terms::new(right, &self.rights, caller);
+        Ok(Permit { target, caller: caller.clone(), terms })
     }
 
     /// As [`Access::check`], before a request is read whose vault is there.

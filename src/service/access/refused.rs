@@ -1,7 +1,8 @@
 //! The refusals, in the words of Key Vault.
 
 use super::target::Target;
-use crate::domain::{DataAction, Detail, Error, Reason};
+use crate::domain::access::Violation;
+use crate::domain::{CertificateName, DataAction, Detail, Error, Reason, VaultName};
 
 /// No grant allows it. Azure's text to the letter, with line ends and the blank after the quote: its tools read it.
 pub(super) fn denied(principal: &str, action: DataAction, target: &impl Target) -> Error {
@@ -33,6 +34,19 @@ pub(super) fn denied(principal: &str, action: DataAction, target: &impl Target) 
         .with(fact("vault", vault))
         .with(fact("name", name.unwrap_or_default()))
         .with(fact("principal", principal))
+}
+
+/// A grant allows the action, or the caller may do everything, but not this.
+pub(super) fn by_rules(vault: &VaultName, name: &CertificateName, violation: &Violation, by: &str) -> Error {
+    let Violation { member, value } = violation;
+    let problem = format!("{value} is not allowed by {by}.");
+    let fact = |key, value: &str| Detail::Fact { key, value: value.to_owned() };
+    Error::new(Reason::RequestNotAllowed, format!("Property {member} has a value that is not allowed. {problem}"))
+        .with(Detail::Field { path: (*member).to_owned(), problem })
+        .with(Detail::Resource { kind: "certificate", name: name.to_string() })
+        .with(fact("innerCode", "ForbiddenByPolicy"))
+        .with(fact("vault", vault.as_str()))
+        .with(fact("name", name.as_str()))
 }
 
 /// Ends a stream that shows more than its caller may see now.
@@ -68,7 +82,6 @@ fn kind(collection: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CertificateName, VaultName};
 
     #[test]
     fn the_text_is_that_of_azure_to_the_letter() {

@@ -1,6 +1,6 @@
 //! The grants that are in force in this process: a table that is replaced as a whole, so that a check waits for nobody.
 
-use crate::domain::access::{AccessFile, Grant, PrincipalName, Roles, Table};
+use crate::domain::access::{AccessFile, Grant, PrincipalName, Roles, Table, VaultRules};
 use crate::domain::{Result, Timestamp};
 use arc_swap::{ArcSwap, Guard};
 use std::collections::HashMap;
@@ -62,6 +62,7 @@ pub(in crate::service) struct Rights {
     mode: Mode,
     table: ArcSwap<Table>,
     roles: ArcSwap<Roles>,
+    vault_rules: ArcSwap<VaultRules>,
     sources: Mutex<Sources>,
     /// Counts the changes of the table.
     number: watch::Sender<u64>,
@@ -89,6 +90,7 @@ impl Rights {
             mode,
             table: ArcSwap::from_pointee(sources.table()?),
             roles: ArcSwap::from_pointee(sources.roles()?),
+            vault_rules: ArcSwap::from_pointee(sources.file.vault_rules.clone()),
             sources: Mutex::new(sources),
             number: watch::Sender::new(0),
             denied: AtomicU64::new(0),
@@ -104,6 +106,11 @@ impl Rights {
     /// The grants as they are now.
     pub(in crate::service) fn table(&self) -> Guard<Arc<Table>> {
         self.table.load()
+    }
+
+    /// The rules of vaults as they are now.
+    pub(in crate::service) fn vault_rules(&self) -> Arc<VaultRules> {
+        self.vault_rules.load_full()
     }
 
     /// The number of the table, which grows with each change of it.
@@ -129,6 +136,7 @@ impl Rights {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = Sources { administrators: sources.administrators.clone(), file };
         let (table, roles) = (fresh.table()?, fresh.roles()?);
+        self.vault_rules.store(Arc::new(fresh.file.vault_rules.clone()));
         *sources = fresh;
         self.table.store(Arc::new(table));
         self.roles.store(Arc::new(roles));

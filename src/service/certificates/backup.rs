@@ -3,6 +3,7 @@
 
 use super::Certificates;
 use super::purge::CHUNK;
+use super::restored;
 use super::view::CertificateView;
 use crate::domain::policy::{ContentType, KeyUsage, X509Properties};
 use crate::domain::{
@@ -22,6 +23,9 @@ use zeroize::Zeroizing;
 /// What a backup says of a certificate; numbers stand for blobs of the backup.
 #[derive(Serialize, Deserialize)]
 struct Saved {
+    /// Where it was; `None` in backups of versions that did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vault: Option<String>,
     name: String,
     policy: Policy,
     tags: Option<Tags>,
@@ -143,9 +147,10 @@ impl Certificates {
             )));
         }
         let (sealer, to) = (self.context.keys.sealer().clone(), VaultName::clone(&vault));
-        let (entry, versions) =
+        let (entry, versions, from) =
             self.context.keys.run(vault.caller(), Work::Small, move || open(&sealer, &value, &to)).await?;
         let name = entry.name.clone();
+        restored::check(&vault, &entry, &versions, from.as_deref())?;
         let entry_key = key::certificate(&vault, &name);
         if let Some((_, present)) = self.context.load(&entry_key).await? {
             self.entries.refuse_taken(&present).await?;
@@ -185,7 +190,7 @@ fn save(
     limit: usize,
 ) -> Result<Vec<u8>> {
     let CertificateEntry {
-        vault: _,
+        vault,
         name,
         policy,
         tags,
@@ -205,6 +210,7 @@ fn save(
         .map(|(key, version)| save_version(sealer, &key, version, &mut blobs))
         .collect::<Result<_>>()?;
     let saved = Saved {
+        vault: Some(vault.to_string()),
         name: name.to_string(),
         policy,
         tags,
@@ -267,14 +273,30 @@ fn save_version(
     })
 }
 
-/// The entry and its versions as they will stand in `vault`, each key sealed anew for its place.
-fn open(sealer: &Sealer, value: &[u8], vault: &VaultName) -> Result<(CertificateEntry, Vec<Certificate>)> {
+/// The entry and its versions as they will stand in `vault`, each key sealed anew for its place, and the vault where
+/// they were, if the backup says it.
+fn open(
+    sealer: &Sealer,
+    value: &[u8],
+    vault: &VaultName,
+) -> Result<(CertificateEntry, Vec<Certificate>, Option<String>)> {
     let opened = backup::read(sealer, value)?;
     let saved: Saved = serde_json::from_slice(opened.header()).map_err(|error| {
         tracing::error!(%error, "a backup decrypted correctly, but its header is not understood");
         backup::corrupt()
     })?;
-    let Saved { name, policy, tags, latest, first_version, preserve_cert_order, created, updated, versions } = saved;
+    let Saved {
+        vault: from,
+        name,
+        policy,
+        tags,
+        latest,
+        first_version,
+        preserve_cert_order,
+        created,
+        updated,
+        versions,
+    } = saved;
     let name = CertificateName::parse(&name).map_err(|_| backup::corrupt())?;
     let versions: Vec<Certificate> = versions
         .into_iter()
@@ -299,7 +321,7 @@ fn open(sealer: &Sealer, value: &[u8], vault: &VaultName) -> Result<(Certificate
         state: EntryState::Live,
         versions: u64::try_from(versions.len()).ok(),
     };
-    Ok((entry, versions))
+    Ok((entry, versions, from))
 }
 
 fn open_version(

@@ -100,6 +100,9 @@ impl Creations {
         }
         let csr = request.csr.as_deref().map(request_reader::der).transpose()?;
         let fingerprint = fingerprint(&request, csr.as_deref())?;
+        if csr.is_none() {
+            self.check_rules(&request)?;
+        }
         if csr.is_none()
             && let Some(created) = self.create_unseen(&request, &fingerprint).await?
         {
@@ -155,16 +158,16 @@ impl Creations {
 
     /// The answer of the same request, if it was made before: to the letter, and with a token for
     /// everything since, because the caller may have missed it all.
-    async fn repeated(&self, request: &CreateRequest, fingerprint: &str) -> Result<Earlier> {
+    async fn repeated(&self, request: &Permit<CreateRequest>, fingerprint: &str) -> Result<Earlier> {
         if let Some(id) = request.request_id
             && let Some((record, known)) = self.context.load(&key::request(&request.vault, id)).await?
         {
+            if !known.is_of(request.caller().principal()) {
+                return Err(reused(&format!("request_id {id}")));
+            }
             if known.fingerprint != fingerprint {
-                return Err(Error::new(
-                    Reason::RequestIdReused,
-                    format!("The request_id {id} was used for another request. Choose a new one, or repeat the same request."),
-                )
-                .with(Detail::Resource { kind: "pending", name: known.certificate.to_string() }));
+                let name = known.certificate.to_string();
+                return Err(reused(&format!("request_id {id}")).with(Detail::Resource { kind: "pending", name }));
             }
             let created = self.created_before(&request.vault, &record, &known).await?;
             return created.map(Earlier::Answered).ok_or_else(|| crate::domain::pending::not_found(&request.name));
@@ -179,6 +182,9 @@ impl Creations {
             || known.created.plus(self.context.options.repeat_memory) <= self.context.now()
         {
             return Ok(other);
+        }
+        if !known.is_of(request.caller().principal()) {
+            return Err(reused("x-ms-client-request-id"));
         }
         let created = self.created_before(&request.vault, &record, &known).await?;
         Ok(created.map_or(other, Earlier::Answered))
@@ -205,7 +211,7 @@ impl Creations {
 
     async fn commit_create(
         &self,
-        request: &CreateRequest,
+        request: &Permit<CreateRequest>,
         fingerprint: &str,
         before: Before,
         prepared: &Prepared,
@@ -238,12 +244,19 @@ impl Creations {
             fingerprint: fingerprint.to_owned(),
             created: now,
             revision: None,
+            principal: Some(request.caller().principal().to_owned()),
         };
         remember(&mut batch, &self.context.records, request, &remembered, before.repeat, &self.context.options)?;
 
         let committed = self.context.try_commit(batch).await?;
         Ok(committed.map(|revision| Created { operation, resume_token: self.context.hub.token(revision) }))
     }
+}
+
+/// The identifier of a request was used for another one, or by another caller, of whose request nothing is said.
+fn reused(id: &str) -> Error {
+    let message = format!("The {id} was used for another request. Choose a new one, or repeat the same request.");
+    Error::new(Reason::RequestIdReused, message)
 }
 
 /// Stores what a repeat of this request will look up.

@@ -2,6 +2,7 @@
 
 use super::Certificates;
 use super::view::CertificateView;
+use crate::domain::access::Requested;
 use crate::domain::pending::{Transition, TransitionKind};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, EntryState, Policy, PolicyInput, Result, Tags, VaultName,
@@ -56,6 +57,7 @@ impl Certificates {
     /// read (`keys::import`). An operation that has ended is overwritten, as by a creation; the
     /// name of a deleted certificate is taken.
     pub async fn import(&self, request: Permit<ImportRequest>) -> Result<CertificateView> {
+        let terms = request.terms().clone();
         let (request, caller) = request.into_parts();
         let ImportRequest { vault, name, value, password, policy, enabled, tags, preserve_cert_order } = request;
         if let Some(tags) = &tags {
@@ -84,6 +86,8 @@ impl Certificates {
             let Some(Prepared { imported, version }) = &prepared else { return Err(contended()) };
             let now = self.context.now();
             let mut policy = policy.clone().unwrap_or_default().imported(&imported.facts, imported.form, now)?;
+            let requested = Requested { issuer: &policy.issuer.name, ..Requested::made(&imported.facts, &policy) };
+            terms.check(&vault, &name, &requested)?;
             self.issuing.check_issuer(&vault, &policy, None).await?;
             let now = self.context.now();
             if let Some((_, entry)) = &entry {

@@ -7,6 +7,7 @@ mod entries;
 mod import;
 mod list;
 mod purge;
+mod restored;
 mod update;
 mod view;
 

@@ -3,6 +3,7 @@
 use super::Certificates;
 use super::entries::{of_version, version_not_found};
 use super::view::CertificateView;
+use crate::domain::access::Requested;
 use crate::domain::{
     CertificateEntry, CertificateName, Error, Policy, PolicyInput, Result, Tags, VaultName, Version, VersionSummary,
     certificate,
@@ -58,6 +59,7 @@ impl Certificates {
             let now = self.context.now();
             if let Some(input) = policy {
                 entry.policy = input.clone().change(&entry.policy, now)?;
+                request.terms().check(vault, name, &Requested::of(&entry.policy))?;
             }
             let view = match (*version).or(entry.latest) {
                 Some(wanted) if entry.latest.is_some() => self.update_version(&request, &record, entry, wanted).await?,
@@ -167,6 +169,7 @@ impl Certificates {
                 return Ok(Some((entry.name, entry.policy)));
             }
             entry.policy = input.clone().change(&entry.policy, self.context.now())?;
+            wanted.terms().check(vault, name, &Requested::of(&entry.policy))?;
             let mut batch = Batch::default();
             self.context.records.put_entry(&mut batch, Some(&record), &entry)?;
             Ok(self.context.try_commit(batch).await?.map(|_| (entry.name, entry.policy)))

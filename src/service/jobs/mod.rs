@@ -14,6 +14,7 @@ mod purging;
 mod request;
 pub(super) mod wakeup;
 
+use super::access::Rights;
 use super::certificates::Deletions;
 use super::context::Context;
 use super::issuers::{Authorities, Issuing};
@@ -94,6 +95,7 @@ pub struct Jobs {
     authorities: Authorities,
     pending: PendingOperations,
     deletions: Deletions,
+    rights: Arc<Rights>,
     latest: Arc<LatestTime>,
 }
 
@@ -104,8 +106,9 @@ impl Jobs {
         authorities: Authorities,
         pending: PendingOperations,
         deletions: Deletions,
+        rights: Arc<Rights>,
     ) -> Self {
-        Self { context, issuing, authorities, pending, deletions, latest: Arc::default() }
+        Self { context, issuing, authorities, pending, deletions, rights, latest: Arc::default() }
     }
 
     /// Takes up to `limit` due records for the length of one lease.

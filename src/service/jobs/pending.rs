@@ -2,10 +2,12 @@
 //! which every issuer bears.
 
 use super::{Due, Jobs};
+use crate::domain::access::{Requested, Violation};
 use crate::domain::pending::{Event, State};
-use crate::domain::{Blob, Operation, Result, Timestamp};
+use crate::domain::{Blob, Operation, OperationError, Result, Timestamp};
 use crate::issuer::FailureClass;
 use crate::keys::{Caller, Work, chain};
+use crate::service::access::Mode;
 use crate::service::issuers::{Asked, Outcome, failure};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
@@ -19,7 +21,10 @@ impl Jobs {
         let Asked { outcome, beside } = match &before.state {
             State::AwaitingMerge if before.cancellation_requested => Outcome::Ended(Event::CancelConfirmed).into(),
             State::Issuing { .. } if pending.deadline <= self.context.now() => Outcome::Overdue.into(),
-            State::Issuing { .. } => self.issuing.ask(&pending, due.until).await?,
+            State::Issuing { .. } => match self.not_allowed(&pending) {
+                Some(problem) => Outcome::Ended(Event::Failed(problem)).into(),
+                None => self.issuing.ask(&pending, due.until).await?,
+            },
             // Nothing to do any more: the record stops being due.
             _ => return self.save(record, pending, None, Batch::default()).await.map(|_| ()),
         };
@@ -43,6 +48,22 @@ impl Jobs {
             Outcome::TooLate => return Ok(()),
         };
         if saved { Ok(()) } else { self.hand_over(&before, due.until).await }
+    }
+
+    /// What the rules of the vault say against the operation before its issuer is asked: they may have changed since it
+    /// was created. An order that was placed goes on.
+    fn not_allowed(&self, pending: &PendingRecord) -> Option<OperationError> {
+        if !pending.checkpoint.0.is_empty() {
+            return None;
+        }
+        let Violation { member, value } =
+            self.rights.vault_rules().violation(&pending.operation.vault, &Requested::of(&pending.policy))?;
+        let message = format!("Property {member} has a value that the rules of the vault do not allow: {value}.");
+        if self.rights.mode() == Mode::Report {
+            tracing::warn!(vault = %pending.operation.vault, certificate = %pending.operation.certificate, message, "A rule would refuse this");
+            return None;
+        }
+        Some(failure(FailureClass::RequestRejected, &message))
     }
 
     /// Believes the issuer only after its chain was checked against the request.

@@ -2,13 +2,14 @@
 
 use super::PendingOperations;
 use super::{PendingRef, updated};
+use crate::domain::access::Requested;
 use crate::domain::pending::{self, Event};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, EntryState, Error, Operation, Reason, Result, Tags, Timestamp, VaultName,
     VersionSummary, certificate,
 };
-use crate::keys::Work;
 use crate::keys::chain::{self, OrderedChain};
+use crate::keys::{self, Work};
 use crate::service::access::{Permit, Target};
 use crate::service::certificates::CertificateView;
 use crate::service::records::{PendingRecord, key};
@@ -65,6 +66,11 @@ impl PendingOperations {
             // A list may ask for hundreds of verifications.
             let order = move || chain::merge_order(&given, &csr, preserve_order, now);
             let chain = self.context.keys.run(request.caller(), Work::Small, order).await?;
+            if request.terms().are_limited() {
+                let facts = keys::certificate_facts(&chain.leaf)?;
+                let requested = Requested::made(&facts, &pending.policy);
+                request.terms().check(&request.wanted.vault, &request.wanted.name, &requested)?;
+            }
             let pending = PendingRecord {
                 operation,
                 enabled: request.enabled.unwrap_or(pending.enabled),

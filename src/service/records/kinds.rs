@@ -76,6 +76,16 @@ pub(in crate::service) struct RequestRecord {
     /// The revision of the creation, where the record was written again since; else that of the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::service) revision: Option<Revision>,
+    /// Who asked; `None` in records of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::service) principal: Option<String>,
+}
+
+impl RequestRecord {
+    /// Whether this principal made the request, as far as is known.
+    pub(in crate::service) fn is_of(&self, principal: &str) -> bool {
+        self.principal.as_ref().is_none_or(|known| known == principal)
+    }
 }
 
 /// A deleted certificate in the list of those; due when it is to be purged.

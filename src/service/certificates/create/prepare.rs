@@ -1,6 +1,7 @@
 //! What a creation decides before it is committed: the policy, the key or the caller's request, the identifiers.
 
 use super::{Before, CreateRequest, Creations};
+use crate::domain::access::Requested;
 use crate::domain::{Blob, Certificate, Error, Policy, PolicyInput, RequestId, Result, Version};
 use crate::keys::random::in_order;
 use crate::keys::{NewKey, SealContext, SealedKey, Work, jwk, request_reader};
@@ -31,6 +32,16 @@ impl From<NewKey> for RequestedKey {
 }
 
 impl Creations {
+    /// What the request says itself is held against the rules before anything is looked for. What it leaves to the
+    /// stored policy is checked with that; what is wrong with it is said later.
+    pub(super) fn check_rules(&self, request: &Permit<CreateRequest>) -> Result<()> {
+        let Some(input) = request.policy.as_ref().filter(|_| request.terms().are_limited()) else { return Ok(()) };
+        match input.clone().complete(self.context.now()) {
+            Ok(policy) => request.terms().check(&request.vault, &request.name, &Requested::of(&policy)),
+            Err(_) => Ok(()),
+        }
+    }
+
     pub(super) async fn prepare(&self, request: &Permit<CreateRequest>, before: &Before) -> Result<Prepared> {
         let now = self.context.now();
         let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
@@ -39,6 +50,7 @@ impl Creations {
             (None, Some(stored)) => stored.clone().renewed(now)?,
             (None, None) => PolicyInput::default().complete(now)?,
         };
+        request.terms().check(&request.vault, &request.name, &Requested::of(&policy))?;
         let needs = self.issuing.check_issuer(&request.vault, &policy, None).await?;
         let version = Version::from_uuid(self.context.keys.new_id());
         let reuse = self.reusable_key(request, before, &policy).await?;
@@ -67,6 +79,7 @@ impl Creations {
             (None, Some(stored)) => stored.requested_again(&facts, now)?,
             (None, None) => PolicyInput::default().requested(&facts, now)?,
         };
+        request.terms().check(&request.vault, &request.name, &Requested::of(&policy))?;
         self.issuing.check_issuer(&request.vault, &policy, Some(&facts)).await?;
         let version = Version::from_uuid(self.context.keys.new_id());
         let key = RequestedKey { sealed_key: None, csr: csr.to_vec() };
