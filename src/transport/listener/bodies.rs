@@ -11,10 +11,6 @@ use std::task::{Context, Poll, ready};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A larger frame of an answer is sent in pieces of this size: HTTP/2 takes over what it is given and holds it while
-/// the window of the peer is shut, whether the request still exists or not.
-pub(super) const PIECE: usize = 32 * 1024;
-
 /// The body of a request.
 #[derive(Debug)]
 pub struct RequestBody {
