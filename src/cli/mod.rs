@@ -48,7 +48,7 @@ pub use serve::{DEFAULT_DATA_DIR, ServeArgs, StoreArgs};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use connection::Session;
-use failure::{Exit, Failure, Result};
+use failure::{Exit, Result};
 use output::Output;
 use std::process::ExitCode;
 

@@ -82,7 +82,7 @@ impl<'a> Visit<'a> for Written {
     /// Nothing is known of the arguments of a macro but their words.
     fn visit_macro(&mut self, call: &'a syn::Macro) {
         visit::visit_path(self, &call.path);
-        let text = call.tokens.to_string().replace(" :: ", "::");
+        let text = call.tokens.to_string().replace(" :: ", "::").replace("in crate::", "");
         let paths =
             text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').filter(|word| word.contains("::"));
         self.0.extend(paths.map(|word| word.split("::").map(str::to_owned).collect()));

@@ -21,6 +21,8 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("ListenerOptions", 17),
     ("Metrics", 24),
     ("Operation", 12),
+    ("PolicyArgs", 13),
+    ("PolicyInput", 17),
     ("SavedVersion", 14),
     ("Scalars", 18),
     ("SqliteOptions", 11),

@@ -2,7 +2,7 @@
 
 use crate::false_provider::{Call, FalseProvider, Keeper};
 use crate::management::harness::{Harness, create, named, service_with, vault};
-use crate::permit::ask;
+use crate::permit::{ask, permit};
 use certmint::domain::{self, Action, ActionKind, Error, IssuerInput, IssuerName, Policy, Reason, Timestamp};
 use certmint::issuer::provider::{
     self, Challenge, ChallengeKey, ChallengeKind, Needs, OptionKind, OptionSchema, Order, Progress, Provider, State,

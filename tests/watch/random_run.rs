@@ -7,7 +7,7 @@ use crate::watch::dice::Dice;
 use crate::watch::harness::{Life, set_issuers};
 use crate::watch::model::{Connection, End, Log, Seen};
 use crate::watch::watcher;
-use crate::{oracle, writer};
+use crate::watch::{oracle, writer};
 use certmint::domain::{RequestId, VaultName};
 use certmint::keys::{MasterKeys, Sealer, random_id};
 use certmint::service::watch::WatchLimits;

@@ -1,6 +1,6 @@
 //! Bodies of requests and responses, whose bytes are counted while the server holds them.
 
-use super::account::Account;
+use super::account::{Account, PIECE};
 use super::budget::{Charge, Overrun};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
