@@ -36,8 +36,8 @@ const EKUS: usize = 7;
 const USAGES: usize = 8;
 const CA: usize = 9;
 
-/// The members that a request names. What it does not name was judged before, or came with an import, and stays
-/// unjudged.
+/// The members that a request changes. What it leaves as it is was judged before, or came with an import, and stays
+/// unjudged, whether the request names it or not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Scope([bool; MEMBERS.len()]);
 
