@@ -163,7 +163,11 @@ async fn imported_members_are_checked_when_they_change_or_are_signed_again() {
         }
         // What becomes different is checked, and so is all of a new version.
         let other = json!({"x509_props": {"subject": format!("CN={}", "b".repeat(65))}}).to_string();
-        client.send("PATCH /certificates/mycert1/policy", &other).await.is_refusal(400, "BadParameter", "longer than 64");
+        client.send("PATCH /certificates/mycert1/policy", &other).await.is_refusal(
+            400,
+            "BadParameter",
+            "longer than 64",
+        );
         client.send("POST /certificates/mycert1/create", "{}").await.is_refusal(400, "BadParameter", words);
         let cured =
             json!({"x509_props": {"subject": "CN=a.example", "sans": {"dns_names": ["a.example"]}}}).to_string();
