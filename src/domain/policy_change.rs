@@ -46,7 +46,9 @@ impl PolicyInput {
             ca: self.ca.filter(|flag| flag != ca),
             lifetime_actions: self.lifetime_actions.filter(|list| !are_actions(list, lifetime_actions)),
             issuer_name: self.issuer_name.filter(|text| text != name),
-            certificate_type: self.certificate_type.filter(|text| Some(text) != certificate_type.as_ref()),
+            certificate_type: self
+                .certificate_type
+                .filter(|text| text != certificate_type.as_deref().unwrap_or_default()),
             // Any value of these fits any policy.
             exportable: self.exportable,
             reuse_key: self.reuse_key,
@@ -77,7 +79,11 @@ impl PolicyInput {
                 .lifetime_actions
                 .or_else(|| Some(lifetime_actions.iter().map(LifetimeActionInput::from).collect())),
             issuer_name: self.issuer_name.or_else(|| Some(name.clone())),
-            certificate_type: self.certificate_type.or_else(|| certificate_type.clone()),
+            // Where there is none, an empty one says nothing.
+            certificate_type: match self.certificate_type {
+                Some(text) if !text.is_empty() || certificate_type.is_some() => Some(text),
+                _ => certificate_type.clone(),
+            },
             certificate_transparency: self.certificate_transparency.or(*certificate_transparency),
             enabled: self.enabled.or(Some(*enabled)),
         }
@@ -224,7 +230,6 @@ mod tests {
         odd.x509.ekus = vec!["1.2".to_owned(); 150];
         odd.x509.key_usage = vec![KeyUsage::EncipherOnly];
         odd.x509.ca = true;
-        odd.issuer.certificate_type = Some("\u{202e}".into());
         odd.lifetime_actions[0].trigger = Trigger::DaysBeforeExpiry(81);
         odd
     }
@@ -243,7 +248,7 @@ mod tests {
             (|p| p.ekus.as_mut().unwrap().truncate(149), "x509_props.ekus"),
             (|p| p.key_usage.as_mut().unwrap().push("decipherOnly".into()), "x509_props.key_usage"),
             (|p| p.key_size = Some(100), "key_props"),
-            (|p| p.certificate_type.as_mut().unwrap().push('a'), "issuer.cty"),
+            (|p| p.certificate_type = Some("\u{202e}".into()), "issuer.cty"),
             (|p| p.validity_months = Some(2), "lifetime_actions"),
         ];
         for (change, path) in changes {

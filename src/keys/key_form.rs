@@ -68,6 +68,7 @@ fn is_point(point: &[u8], wanted: &[u8]) -> bool {
     let (x, y) = wanted.split_at(wanted.len() / 2);
     let odd = y.last().is_some_and(|last| last & 1 == 1);
     match form {
+        _ if x.is_empty() => false,
         2 | 3 => point == x && odd == (*form == 3),
         4 => point == wanted,
         6 | 7 => point == wanted && odd == (*form == 7),

@@ -31,6 +31,7 @@ mod options;
 mod pem;
 mod pkcs12;
 mod public_half;
+mod purposes;
 pub mod random;
 pub(crate) mod raw_rsa;
 mod reader;

@@ -191,6 +191,51 @@ async fn an_import_refuses_the_words_that_a_creation_refuses() {
     }
 }
 
+/// Nothing is ordered by an import: the next creation looks for the issuer.
+#[tokio::test]
+async fn an_import_may_name_an_issuer_that_is_not_there() {
+    let client = Client::start().await;
+    let file = include_str!("../data/pem/common-name-of-65-characters.pem");
+    let body = json!({"value": file, "policy": {"issuer": {"name": "nosuch"}}}).to_string();
+    let imported = client.must("POST /certificates/mycert1/import", &body).await;
+    assert_eq!(imported["policy"]["issuer"]["name"], "nosuch");
+    let subject = json!({"x509_props": {"subject": "CN=a.example"}}).to_string();
+    client.must("PATCH /certificates/mycert1/policy", &subject).await;
+    client.send("POST /certificates/mycert1/create", "{}").await.is_refusal(
+        400,
+        "BadParameter",
+        "no issuer named nosuch",
+    );
+}
+
+#[tokio::test]
+async fn usages_that_exclude_each_other_are_not_signed() {
+    let client = Client::start().await;
+    let all = json!(["digitalSignature", "keyAgreement", "encipherOnly", "decipherOnly"]);
+    let policy = |usages: &Value| {
+        json!({"policy": {
+            "key_props": {"kty": "EC", "crv": "P-256"},
+            "x509_props": {"subject": "CN=a", "key_usage": usages},
+            "issuer": {"name": "Self"},
+        }})
+        .to_string()
+    };
+    client.must("POST /certificates/mycert1/create", &policy(&all)).await;
+    assert_eq!(client.ended("mycert1").await["status"], "completed");
+    let bundle = client.must("GET /certificates/mycert1", "").await;
+    assert_eq!(bundle["policy"]["x509_props"]["key_usage"], all);
+    let text = openssl_text(&bundle["cer"]);
+    assert!(text.contains("Digital Signature, Key Agreement\n"), "{text}");
+    let only = json!(["keyAgreement", "encipherOnly", "decipherOnly"]);
+    client.send("POST /certificates/mycert1/create", &policy(&only)).await.is_refusal(
+        400,
+        "BadParameter",
+        "exclude each other",
+    );
+    let one = json!(["keyAgreement", "encipherOnly"]);
+    client.must("POST /certificates/mycert1/create", &policy(&one)).await;
+}
+
 #[tokio::test]
 async fn members_that_are_not_offered_are_refused_by_their_name() {
     let client = Client::start().await;

@@ -58,7 +58,10 @@ fn pbmac1(
     let parameters = parameters.children_of(SEQUENCE).ok_or(Unreadable::Format)?;
     let [derivation, scheme] = parameters[..] else { return Err(Unreadable::Format) };
     let algorithm = Hmac::of(scheme).ok_or_else(|| Unreadable::Scheme(algorithm_name(scheme)))?.algorithm;
-    let length = key_length(derivation).filter(|length| (1..=MAX_KEY).contains(length)).ok_or(Unreadable::Format)?;
+    let length = key_length(derivation).filter(|length| *length > 0).ok_or(Unreadable::Format)?;
+    if length > MAX_KEY {
+        return Err(Unreadable::Scheme(format!("PBMAC1 with a key of {length} bytes (at most {MAX_KEY} are)")));
+    }
     let length = usize::try_from(length).map_err(|_| Unreadable::Format)?;
     let key = pbkdf2_key(derivation, password, length, budget)?;
     hmac::verify(&hmac::Key::new(algorithm, &key), content, tag).map_err(|_| Unreadable::Password)

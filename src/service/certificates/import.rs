@@ -84,8 +84,6 @@ impl Certificates {
             let Some(Prepared { imported, version }) = &prepared else { return Err(contended()) };
             let now = self.context.now();
             let mut policy = policy.clone().unwrap_or_default().imported(&imported.facts, imported.form, now)?;
-            self.issuing.check_issuer(&vault, &policy, None).await?;
-            let now = self.context.now();
             if let Some((_, entry)) = &entry {
                 policy.created = entry.policy.created;
             }
