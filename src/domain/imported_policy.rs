@@ -34,18 +34,21 @@ impl PolicyInput {
     /// `BadParameter` for what the caller sent and cannot mean, as in a creation, and for a subject
     /// that is longer than a policy may hold.
     pub fn imported(self, facts: &CertificateFacts, form: ContentType, now: Timestamp) -> Result<Policy> {
-        if facts.subject.chars().count() > MAX_SUBJECT {
+        let length = facts.subject.chars().count();
+        if length > MAX_SUBJECT {
             return Err(Error::field(
-                "policy.x509_props.subject",
-                format!("The subject of the certificate is longer than {MAX_SUBJECT} characters."),
+                "value",
+                format!(
+                    "The subject of the certificate has {length} characters, and a policy holds at most {MAX_SUBJECT}: have a certificate issued with fewer or shorter attributes."
+                ),
             ));
         }
         let months = validity_months(facts.not_before, facts.expires);
         let actions_given = self.lifetime_actions.is_some();
         let mut policy = Self {
             content_type: self.content_type.or_else(|| Some(form.media_type().to_owned())),
-            // Checked as a creation's would be, then replaced.
-            kty: self.kty.or_else(|| Some(facts.key_type.kty().to_owned())),
+            // Checked as a creation's would be, then replaced: the key is there already.
+            kty: self.kty.or_else(|| self.key_size.map(|size| kty_of_size(size, facts.key_type).to_owned())),
             subject: Some("CN=imported".to_owned()),
             sans: None,
             ekus: None,
@@ -70,6 +73,15 @@ impl PolicyInput {
             policy.lifetime_actions = vec![LifetimeAction { trigger: Trigger::LifetimePercentage(80), action }];
         }
         Ok(policy)
+    }
+}
+
+/// The type of key that has this size, which need not be that of the certificate.
+fn kty_of_size(size: i64, of_certificate: KeyType) -> &'static str {
+    match size {
+        2048 | 3072 | 4096 => "RSA",
+        256 | 384 | 521 => "EC",
+        _ => of_certificate.kty(),
     }
 }
 
@@ -155,6 +167,34 @@ mod tests {
     #[test]
     fn a_subject_that_is_too_long_is_refused() {
         let facts = CertificateFacts { subject: format!("CN={}", "a".repeat(200)), ..facts() };
-        assert!(PolicyInput::default().imported(&facts, ContentType::Pem, Timestamp(7)).is_err());
+        let error = PolicyInput::default().imported(&facts, ContentType::Pem, Timestamp(7)).unwrap_err();
+        assert!(error.message.contains("has 203 characters") && error.message.contains("Property value "), "{error}");
+    }
+
+    #[test]
+    fn what_the_caller_says_of_the_key_is_replaced_if_it_is_possible_at_all() {
+        let import = |kty: Option<&str>, size, curve: Option<&str>| {
+            let (kty, curve) = (kty.map(Into::into), curve.map(Into::into));
+            let input = PolicyInput { kty, key_size: size, curve, ..PolicyInput::default() };
+            input.imported(&facts(), ContentType::Pem, Timestamp(7)).map(|policy| policy.key.key_type)
+        };
+        for (kty, size, curve) in [
+            (None, Some(4096), None),
+            (Some("RSA"), None, None),
+            (Some("RSA"), Some(2048), None),
+            (None, Some(256), None),
+            (None, None, Some("P-256")),
+            (Some("EC"), Some(521), None),
+        ] {
+            assert_eq!(import(kty, size, curve).unwrap(), KeyType::P384, "{kty:?} {size:?} {curve:?}");
+        }
+        for (kty, size, curve) in [
+            (None, Some(1000), None),
+            (Some("EC"), Some(2048), None),
+            (None, None, Some("P-1")),
+            (Some("DSA"), None, None),
+        ] {
+            assert!(import(kty, size, curve).is_err(), "{kty:?} {size:?} {curve:?}");
+        }
     }
 }

@@ -150,13 +150,19 @@ pub struct X509Properties {
 }
 
 impl X509Properties {
-    /// The usages that a certificate of this policy may say: those of the list that the key can do, and keyCertSign
-    /// only together with the CA flag (RFC 5280 section 4.2.1.9).
+    /// The usages that a certificate of this policy may say: those of the list that the key can do, keyCertSign
+    /// only together with the CA flag (RFC 5280 section 4.2.1.9), and encipherOnly and decipherOnly not together: each
+    /// excludes what the other one allows (RFC 3279 section 2.3.5, RFC 5480 section 3).
     pub fn usages_to_sign(&self, key: KeyType) -> Vec<KeyUsage> {
         if self.ca && self.key_usage.is_empty() {
             return vec![KeyUsage::CrlSign, KeyUsage::KeyCertSign];
         }
-        let possible = |usage: &KeyUsage| key.can(*usage) && (self.ca || *usage != KeyUsage::KeyCertSign);
+        let is_restricted = KeyUsage::RESTRICTIONS.iter().all(|usage| self.key_usage.contains(usage));
+        let possible = |usage: &KeyUsage| {
+            key.can(*usage)
+                && (self.ca || *usage != KeyUsage::KeyCertSign)
+                && !(is_restricted && KeyUsage::RESTRICTIONS.contains(usage))
+        };
         self.key_usage.iter().copied().filter(possible).collect()
     }
 }
@@ -176,6 +182,9 @@ pub enum KeyUsage {
 }
 
 impl KeyUsage {
+    /// Those that say what keyAgreement may not be used for.
+    pub const RESTRICTIONS: [Self; 2] = [Self::EncipherOnly, Self::DecipherOnly];
+
     /// In the order of the wire: by name, without case.
     pub const ALL: [Self; 9] = [
         Self::CrlSign,

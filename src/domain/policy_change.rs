@@ -1,16 +1,20 @@
 //! Changing a stored policy: the members that the caller names are replaced, the rest stays.
 
-use super::policy::{IssuerParameters, KeyType, LifetimeAction, Policy, Trigger, X509Properties};
+use super::policy::{
+    Action, ContentType, IssuerParameters, KeyType, KeyUsage, LifetimeAction, Policy, Trigger, X509Properties,
+};
 use super::policy_input::{LifetimeActionInput, PolicyInput};
 use super::policy_judge::Scope;
+use super::san::SubjectAlternativeNames;
 use super::{Result, Timestamp};
 
 impl PolicyInput {
-    /// The stored policy with what this input names in the place of what was there. Judged is what it names, by itself
-    /// and against the rest; the rest alone is not, as an import may have brought what a creation would refuse. A key
-    /// type that changes takes neither size nor curve from the old one.
+    /// The stored policy with what this input names in the place of what was there. Judged is what becomes different, by
+    /// itself and against the rest; the rest alone is not, as an import may have brought what a creation would refuse,
+    /// and clients read a policy, change one member, and send all of it. A key type that changes takes neither size nor
+    /// curve from the old one.
     pub fn change(self, stored: &Policy, now: Timestamp) -> Result<Policy> {
-        let scope = Scope::of(&self);
+        let scope = Scope::of(&self.clone().different_from(stored));
         let policy = self.over(stored).complete_in(scope, now)?;
         Ok(Policy { created: stored.created, ..policy })
     }
@@ -18,6 +22,39 @@ impl PolicyInput {
     /// All that a stored policy says.
     pub(super) fn of(stored: &Policy) -> Self {
         Self::default().over(stored)
+    }
+
+    /// Without the members that say what the stored policy says. What is not understood is different.
+    fn different_from(self, stored: &Policy) -> Self {
+        let Policy { key, content_type, x509, lifetime_actions, issuer, enabled: _, created: _, updated: _ } = stored;
+        let X509Properties { subject, sans, ekus, key_usage, validity_months, ca } = x509;
+        let IssuerParameters { name, certificate_type, certificate_transparency: _ } = issuer;
+        let (kty, key_size, curve) = match is_key(&self, key.key_type) {
+            true => (None, None, None),
+            false => (self.kty, self.key_size, self.curve),
+        };
+        Self {
+            kty,
+            key_size,
+            curve,
+            content_type: self.content_type.filter(|text| ContentType::parse(text) != Some(*content_type)),
+            subject: self.subject.filter(|text| text != subject),
+            sans: self.sans.filter(|names| !names.same_names(sans.as_ref())),
+            ekus: self.ekus.filter(|list| list != ekus),
+            key_usage: self.key_usage.filter(|list| !are_usages(list, key_usage)),
+            validity_months: self.validity_months.filter(|months| *months != i64::from(*validity_months)),
+            ca: self.ca.filter(|flag| flag != ca),
+            lifetime_actions: self.lifetime_actions.filter(|list| !are_actions(list, lifetime_actions)),
+            issuer_name: self.issuer_name.filter(|text| text != name),
+            certificate_type: self
+                .certificate_type
+                .filter(|text| text != certificate_type.as_deref().unwrap_or_default()),
+            // Any value of these fits any policy.
+            exportable: self.exportable,
+            reuse_key: self.reuse_key,
+            certificate_transparency: self.certificate_transparency,
+            enabled: self.enabled,
+        }
     }
 
     fn over(self, stored: &Policy) -> Self {
@@ -42,7 +79,11 @@ impl PolicyInput {
                 .lifetime_actions
                 .or_else(|| Some(lifetime_actions.iter().map(LifetimeActionInput::from).collect())),
             issuer_name: self.issuer_name.or_else(|| Some(name.clone())),
-            certificate_type: self.certificate_type.or_else(|| certificate_type.clone()),
+            // Where there is none, an empty one says nothing.
+            certificate_type: match self.certificate_type {
+                Some(text) if !text.is_empty() || certificate_type.is_some() => Some(text),
+                _ => certificate_type.clone(),
+            },
             certificate_transparency: self.certificate_transparency.or(*certificate_transparency),
             enabled: self.enabled.or(Some(*enabled)),
         }
@@ -66,6 +107,40 @@ fn key_words(
         (Some(size), None) if same_type => (Some(stored.kty().to_owned()), Some(size), None),
         // A curve says EC by itself; a new type stands alone.
         (size, curve) => (kty, size, curve),
+    }
+}
+
+/// Whether what the input says of the key, if anything, fits this type.
+fn is_key(input: &PolicyInput, stored: KeyType) -> bool {
+    input.kty.as_deref().is_none_or(|kty| kty == stored.kty())
+        && input.key_size.is_none_or(|size| size == i64::from(stored.bits()))
+        && match input.curve.as_deref() {
+            Some(curve) => Some(curve) == stored.curve(),
+            // A size alone means the usual curve of that size.
+            None => input.key_size.is_none() || stored != KeyType::P256K,
+        }
+}
+
+fn are_usages(names: &[String], stored: &[KeyUsage]) -> bool {
+    let read: Option<Vec<KeyUsage>> = names.iter().map(|name| KeyUsage::parse(name)).collect();
+    read.is_some_and(|read| KeyUsage::ALL.iter().all(|usage| read.contains(usage) == stored.contains(usage)))
+}
+
+fn are_actions(input: &[LifetimeActionInput], stored: &[LifetimeAction]) -> bool {
+    let same = |(input, stored): (&LifetimeActionInput, &LifetimeAction)| {
+        let named = LifetimeActionInput::from(stored);
+        input.action.as_deref().and_then(Action::parse) == Some(stored.action)
+            && LifetimeActionInput { action: named.action.clone(), ..input.clone() } == named
+    };
+    input.len() == stored.len() && input.iter().zip(stored).all(same)
+}
+
+impl SubjectAlternativeNames {
+    /// Whether both name the same, in the same order; no names are as good as none at all.
+    fn same_names(&self, other: Option<&Self>) -> bool {
+        let none = Self::default();
+        let other = other.unwrap_or(&none);
+        Self { shown_empty: other.shown_empty, ..self.clone() } == *other
     }
 }
 
@@ -143,6 +218,46 @@ mod tests {
         assert_eq!(change(None, Some(521), None, KeyType::P256), Some(KeyType::P521));
         assert_eq!(change(None, None, Some("P-521"), KeyType::P256), Some(KeyType::P521));
         assert_eq!(change(None, Some(256), None, KeyType::Rsa2048), None);
+    }
+
+    /// A policy as imports bring it: no member could be asked for.
+    fn odd() -> Policy {
+        let mut odd = stored();
+        odd.key.key_type = KeyType::P256K;
+        odd.x509.subject = format!("CN={}", "a".repeat(65));
+        let sans = (0..300).map(|number| format!("{number}.-")).collect();
+        odd.x509.sans = Some(SubjectAlternativeNames { dns_names: sans, ..Default::default() });
+        odd.x509.ekus = vec!["1.2".to_owned(); 150];
+        odd.x509.key_usage = vec![KeyUsage::EncipherOnly];
+        odd.x509.ca = true;
+        odd.lifetime_actions[0].trigger = Trigger::DaysBeforeExpiry(81);
+        odd
+    }
+
+    #[test]
+    fn what_is_sent_back_as_it_was_is_not_judged() {
+        let whole = || PolicyInput::of(&odd());
+        assert_eq!(whole().change(&odd(), Timestamp(1000)).unwrap(), odd());
+        let input = PolicyInput { reuse_key: Some(true), issuer_name: Some("Self".into()), ..whole() };
+        let changed = input.change(&odd(), Timestamp(1000)).unwrap();
+        assert_eq!((changed.key.reuse_key, changed.issuer.name.as_str(), changed.x509), (true, "Self", odd().x509));
+        // Each other one is judged, and reported alone.
+        let changes: [(fn(&mut PolicyInput), &str); 7] = [
+            (|p| p.subject = Some(format!("CN={}", "b".repeat(65))), "x509_props.subject"),
+            (|p| p.sans.as_mut().unwrap().dns_names.truncate(299), "x509_props.sans"),
+            (|p| p.ekus.as_mut().unwrap().truncate(149), "x509_props.ekus"),
+            (|p| p.key_usage.as_mut().unwrap().push("decipherOnly".into()), "x509_props.key_usage"),
+            (|p| p.key_size = Some(100), "key_props"),
+            (|p| p.certificate_type = Some("\u{202e}".into()), "issuer.cty"),
+            (|p| p.validity_months = Some(2), "lifetime_actions"),
+        ];
+        for (change, path) in changes {
+            let mut input = whole();
+            change(&mut input);
+            let error = input.change(&odd(), Timestamp(1000)).unwrap_err();
+            let paths: Vec<_> = error.details.iter().map(|detail| format!("{detail:?}")).collect();
+            assert!(!paths.is_empty() && paths.iter().all(|detail| detail.contains(path)), "{path}: {paths:?}");
+        }
     }
 
     #[test]

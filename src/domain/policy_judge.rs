@@ -36,8 +36,8 @@ const EKUS: usize = 7;
 const USAGES: usize = 8;
 const CA: usize = 9;
 
-/// The members that a request names. What it does not name was judged before, or came with an import, and stays
-/// unjudged.
+/// The members that a request changes. What it leaves as it is was judged before, or came with an import, and stays
+/// unjudged, whether the request names it or not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Scope([bool; MEMBERS.len()]);
 
@@ -187,7 +187,7 @@ pub(super) fn validity_problem(months: i64) -> Option<String> {
 
 fn judge_names(policy: &Policy, scope: Scope, bad: &mut Problems) {
     let (subject, sans) = (&policy.x509.subject, policy.x509.sans.as_ref());
-    // What is too long is not read. The subject of an imported certificate may be longer, and is out of scope then.
+    // What is too long is not read.
     let name = (subject.chars().count() <= MAX_SUBJECT).then(|| DistinguishedName::parse(subject));
     if scope.any(&[SUBJECT]) {
         match &name {
@@ -271,7 +271,18 @@ fn judge_usages(policy: &Policy, scope: Scope, bad: &mut Problems) {
     let has = |usage| x509.key_usage.contains(&usage);
     let kind = if key.is_rsa() { "An RSA key" } else { "An EC key" };
     if scope.any(&[USAGES]) {
-        for usage in [KeyUsage::EncipherOnly, KeyUsage::DecipherOnly] {
+        if KeyUsage::RESTRICTIONS.into_iter().all(has)
+            && x509
+                .key_usage
+                .iter()
+                .all(|usage| *usage == KeyUsage::KeyAgreement || KeyUsage::RESTRICTIONS.contains(usage))
+        {
+            bad.add(
+                MEMBERS[USAGES],
+                "encipherOnly and decipherOnly exclude each other (RFC 3279 section 2.3.5): leave out one of them, or both.",
+            );
+        }
+        for usage in KeyUsage::RESTRICTIONS {
             if has(usage) && !has(KeyUsage::KeyAgreement) {
                 bad.add(
                     MEMBERS[USAGES],

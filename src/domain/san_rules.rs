@@ -135,6 +135,9 @@ pub(super) fn upn_problem(name: &str) -> Problem {
     None
 }
 
+/// Schemes whose URIs name a host (RFC 9110 section 4.2, RFC 6455 section 3, RFC 1738 section 3.2).
+const OF_HOSTS: [&str; 5] = ["http", "https", "ws", "wss", "ftp"];
+
 /// An absolute URI (RFC 3986). Where it has an authority, that one has a host (RFC 5280 section 4.2.1.6).
 pub(super) fn uri_problem(uri: &str) -> Problem {
     if uri.len() > MAX_URI {
@@ -144,7 +147,7 @@ pub(super) fn uri_problem(uri: &str) -> Problem {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     };
-    let Some((_, rest)) = uri.split_once(':').filter(|(before, rest)| scheme(before) && !rest.is_empty()) else {
+    let Some((name, rest)) = uri.split_once(':').filter(|(before, rest)| scheme(before) && !rest.is_empty()) else {
         return problem(
             "Not an absolute URI in ASCII (RFC 3986): it must begin with a scheme, as in https://example.com.",
         );
@@ -158,6 +161,9 @@ pub(super) fn uri_problem(uri: &str) -> Problem {
         }
         None => (None, hierarchy),
     };
+    if authority.is_none() && OF_HOSTS.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return problem("The URI has no host: write // and the host behind its scheme, as in https://example.com.");
+    }
     if let Some(found) = authority.and_then(authority_problem) {
         return Some(found);
     }

@@ -1,6 +1,7 @@
 //! What algorithms of signatures and keys are called in messages.
 
 use super::asn1::OID;
+use super::key_form;
 use super::oid::oid_text;
 use super::signature::Pss;
 use super::x509::{Algorithm, PublicKeyInfo};
@@ -63,15 +64,34 @@ pub(crate) fn of_signature(algorithm: &Algorithm<'_>) -> String {
     }
 }
 
-/// The kind of a key: with its curve, or its size.
+/// Public exponents of more bits are not worked with by the crypto library.
+pub(crate) const MAX_EXPONENT_BITS: usize = 33;
+
+/// The kind of a key: with its curve, or its size, and with what of its form programs do not support.
 pub(crate) fn of_key(key: &PublicKeyInfo<'_>) -> String {
     let oid = key.algorithm.text();
-    let curve = key.algorithm.parameters.filter(|curve| curve.tag == OID).and_then(|curve| oid_text(curve.content));
-    match (name(&oid), curve) {
-        (Some("EC"), Some(curve)) => format!("EC on the curve {curve} ({oid})"),
-        (Some(known), _) => format!("{known} ({oid})"),
-        (None, _) => oid,
+    let known = match name(&oid) {
+        None => return oid,
+        Some("EC") => return of_ec(key),
+        Some(known) => known,
+    };
+    match key_form::rsa_sizes(key.bits).filter(|_| known.starts_with("RSA")) {
+        Some((size, exponent)) if exponent > MAX_EXPONENT_BITS => {
+            format!("{known} of {size} bits with a public exponent of {exponent} bits ({oid})")
+        }
+        Some((size, _)) => format!("{known} of {size} bits ({oid})"),
+        None => format!("{known} ({oid})"),
     }
+}
+
+fn of_ec(key: &PublicKeyInfo<'_>) -> String {
+    let curve = key.algorithm.parameters.filter(|curve| curve.tag == OID).and_then(|curve| oid_text(curve.content));
+    let curve = curve.map_or(String::new(), |oid| match key_form::curve_name(&oid) {
+        Some(name) => format!(" on the curve {name} ({oid})"),
+        None => format!(" on the curve {oid}"),
+    });
+    let form = key_form::of_ec(key).map_or(String::new(), |form| format!(", written {form}"));
+    format!("EC{curve}{form}")
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub(crate) const SET: u8 = 0x31;
 const CONSTRUCTED: u8 = 0x20;
 /// Deeper nesting than any certificate file has; bounds the stack.
 const MAX_DEPTH: u8 = 32;
+/// Pieces of an OCTET STRING that have pieces themselves. Programs write one level.
+const MAX_PIECES_DEPTH: u8 = 4;
 
 /// Context-specific, constructed: `[number]` of a structure.
 pub(crate) const fn context(number: u8) -> u8 {
@@ -67,18 +69,21 @@ impl<'a> Element<'a> {
     /// The bytes of an OCTET STRING, in one piece or in several (X.690 section 8.7), whatever
     /// implicit tag it has.
     pub(crate) fn octets(&self) -> Option<Vec<u8>> {
-        if self.tag & CONSTRUCTED == 0 {
-            return Some(self.content.to_vec());
-        }
         let mut bytes = Vec::with_capacity(self.content.len());
-        for piece in self.children()? {
-            // A piece that has pieces itself is allowed by the standard, but no program writes it.
-            if piece.tag != OCTET_STRING {
-                return None;
-            }
-            bytes.extend_from_slice(piece.content);
-        }
+        self.collect_octets(MAX_PIECES_DEPTH, &mut bytes)?;
         Some(bytes)
+    }
+
+    fn collect_octets(&self, depth: u8, bytes: &mut Vec<u8>) -> Option<()> {
+        if self.tag & CONSTRUCTED == 0 {
+            bytes.extend_from_slice(self.content);
+            return Some(());
+        }
+        let depth = depth.checked_sub(1)?;
+        let is_piece = |piece: &Self| piece.tag & !CONSTRUCTED == OCTET_STRING;
+        self.children()?
+            .iter()
+            .try_for_each(|piece| is_piece(piece).then_some(piece).and_then(|piece| piece.collect_octets(depth, bytes)))
     }
 
     /// A non-negative INTEGER of at most 32 bits.
@@ -179,6 +184,15 @@ mod tests {
             assert_eq!(children[0].unsigned(), Some(5));
             assert_eq!(children[1].octets(), Some(vec![0xaa]));
         }
+    }
+
+    #[test]
+    fn pieces_may_have_pieces_down_to_a_depth() {
+        let nested = |depth: usize| (0..depth).fold(tlv(OCTET_STRING, &[&[0xaa]]), |inner, _| tlv(0x24, &[&inner]));
+        assert_eq!(Element::parse(&nested(4)).unwrap().octets(), Some(vec![0xaa]));
+        assert_eq!(Element::parse(&nested(5)).unwrap().octets(), None);
+        assert_eq!(Element::parse(&nested(50_000)).unwrap().octets(), None);
+        assert_eq!(Element::parse(&tlv(0x24, &[&[INTEGER, 1, 5]])).unwrap().octets(), None);
     }
 
     #[test]

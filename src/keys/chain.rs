@@ -9,7 +9,7 @@ use super::bundle::{key_mismatch, no_leaf};
 use super::link::{Link, NoLink, Verdicts};
 use super::reader::FoundCertificate;
 use super::x509::{PublicKeyInfo, X509};
-use super::{digest, names};
+use super::{digest, key_form, names};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Policy, Result, Timestamp};
 use const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
@@ -180,21 +180,30 @@ fn order_with<'a>(
     let named =
         |link: &&Link<'a>| certificates.iter().any(|(der, is_of_key)| *is_of_key && *der == link.certificate.der);
     let of_key = || pool.iter().filter(|link| link.certificate.key.same_as(wanted));
-    // What the input says decides; else the first that fits, so that neither an old certificate nor a
-    // placeholder of the same key is in the way.
-    let candidates: Vec<usize> = match of_key().find(named) {
-        Some(named) => vec![named.index],
-        None => of_key().map(|link| link.index).collect(),
+    // What the input names comes first, then the others in their order: neither an old certificate nor a placeholder
+    // of the same key is in the way. Some programs derive localKeyID from the key and so name all of them.
+    let (mut candidates, others): (Vec<&Link<'a>>, Vec<&Link<'a>>) = of_key().partition(named);
+    candidates.extend(others);
+    let mut problem = match candidates.is_empty().then(|| written_otherwise(&pool, wanted, total)).flatten() {
+        Some(problem) => Defect::Other(problem),
+        None => Defect::NoLeaf,
     };
-    let mut problem = Defect::NoLeaf;
     for leaf in candidates {
-        match order_from(&pool, leaf, total, rules, verdicts) {
+        match order_from(&pool, leaf.index, total, rules, verdicts) {
             Ok(ordered) => return Ok(ordered),
             Err(found) if matches!(problem, Defect::NoLeaf) => problem = Defect::Other(found),
             Err(_) => {}
         }
     }
     Err(problem)
+}
+
+/// Of the certificates of a list the one that has the key in a form that is not supported, as a sentence.
+fn written_otherwise(pool: &[Link<'_>], wanted: &PublicKeyInfo<'_>, total: usize) -> Option<String> {
+    pool.iter().find_map(|link| {
+        let form = key_form::of_same_key(&link.certificate.key, wanted)?;
+        Some(format!("The certificate {} is of this key, but {form}", link.label(total)))
+    })
 }
 
 fn order_from<'a>(

@@ -27,8 +27,8 @@ pub struct Imported {
 /// Reads a value. PEM is known by its content, whatever the caller calls it. With `preserve_order`
 /// the certificates above the leaf stay in the order in which they came.
 ///
-/// Of several certificates of the key the leaf is the one that a PKCS #12 file names (localKeyID),
-/// else the first of them that has not expired.
+/// Of several certificates of the key the leaf is the first that has not expired, where those that a PKCS #12 file
+/// names (localKeyID) come before the others.
 ///
 /// Costs up to some seconds of one processor and a few times the memory of the value: call it
 /// where that is right.
@@ -53,11 +53,14 @@ pub fn read(
     }
     let mut reader = Reader::new(Wanted::KeyAndCertificates { password }, limits);
     let form = reader.read(value).map_err(|problem| sentence(problem, limits))?;
-    let Found { keys, certificates, others } = reader.found;
-    let key = only_key(keys, form)?.ok_or_else(|| no_key(form, certificates.is_empty(), &others))?;
+    let Found { keys, certificates, others, passed_over } = reader.found;
+    let passed_over = passed_over.map_or(String::new(), |why| format!(" {why}"));
+    let key = only_key(keys, form)?;
+    let key = key.ok_or_else(|| problem(form, no_key(certificates.is_empty(), &others) + &passed_over))?;
     if certificates.is_empty() {
         let beside = others.first().map_or(String::new(), |what| format!(" beside the key, only {what}"));
-        return Err(problem(form, format!("It holds no certificate{beside}: add the one that belongs to the key.")));
+        let why = format!("It holds no certificate{beside}: add the one that belongs to the key.{passed_over}");
+        return Err(problem(form, why));
     }
     let public_key = key.public_key_der();
     let public_key = Element::parse(&public_key).and_then(PublicKeyInfo::read).ok_or_else(Error::internal)?;
@@ -93,11 +96,11 @@ fn only_key(found: Vec<FoundKey>, form: ContentType) -> Result<Option<KeyPair>> 
     Ok(only)
 }
 
-fn no_key(form: ContentType, no_certificate: bool, others: &[&str]) -> Error {
-    if let Some(what) = others.first().filter(|_| no_certificate) {
-        return problem(form, format!("It is {what}, neither a private key nor a certificate."));
+fn no_key(no_certificate: bool, others: &[&str]) -> String {
+    match others.first().filter(|_| no_certificate) {
+        Some(what) => format!("It is {what}, neither a private key nor a certificate."),
+        None => "It holds no private key: a certificate is imported together with its key.".to_owned(),
     }
-    problem(form, "It holds no private key: a certificate is imported together with its key.")
 }
 
 fn sentence(found: Problem, limits: ImportLimits) -> Error {

@@ -1,7 +1,7 @@
 //! A private key in memory: generated or parsed by aws-lc, which zeroes it when it is dropped.
 
 use super::asn1::{Element, SEQUENCE, context};
-use super::{defect, unusable_key};
+use super::{defect, rewritten_key, unusable_key};
 use crate::domain::policy::KeyType;
 use crate::domain::{Error, Result};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
@@ -55,9 +55,13 @@ impl KeyPair {
     }
 
     /// From PKCS#8 (RFC 5958), without a password. The parts of the key are checked against each
-    /// other. The error is the caller's: neither RSA of 2048, 3072 or 4096 bits nor EC on a known
-    /// curve, or not a key at all.
+    /// other. What is not in DER is written so first. The error is the caller's: neither RSA of 2048, 3072 or 4096 bits
+    /// nor EC on a known curve, or not a key at all.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self> {
+        or_rewritten(der, Self::from_pkcs8_der, rewritten_key::pkcs8)
+    }
+
+    fn from_pkcs8_der(der: &[u8]) -> Result<Self> {
         let refused = || unusable(&unusable_key::pkcs8(der));
         match algorithm_of(der).ok_or_else(refused)? {
             (RSA_ENCRYPTION, _) => Self::rsa(rsa::KeyPair::from_pkcs8(der).map_err(|_| refused())?),
@@ -71,11 +75,17 @@ impl KeyPair {
 
     /// From an RSAPrivateKey (PKCS#1, RFC 8017 appendix A.1.2), as [`KeyPair::from_pkcs8`].
     pub fn from_pkcs1(der: &[u8]) -> Result<Self> {
-        Self::rsa(rsa::KeyPair::from_der(der).map_err(|_| unusable(&unusable_key::pkcs1(der)))?)
+        let read =
+            |der: &[u8]| Self::rsa(rsa::KeyPair::from_der(der).map_err(|_| unusable(&unusable_key::pkcs1(der)))?);
+        or_rewritten(der, read, rewritten_key::key)
     }
 
     /// From an ECPrivateKey that names its curve (SEC 1, RFC 5915), as [`KeyPair::from_pkcs8`].
     pub fn from_sec1(der: &[u8]) -> Result<Self> {
+        or_rewritten(der, Self::from_sec1_der, rewritten_key::key)
+    }
+
+    fn from_sec1_der(der: &[u8]) -> Result<Self> {
         let refused = || unusable(&unusable_key::sec1(der));
         let (key_type, algorithm) = curve_of(der).and_then(by_curve).ok_or_else(refused)?;
         let key = EcdsaKeyPair::from_private_key_der(algorithm, der).map_err(|_| refused())?;
@@ -160,6 +170,18 @@ impl KeyPair {
         };
         Ok(Self { key_type, key, public_key })
     }
+}
+
+/// A key as it is, or else as it is when it was written anew.
+fn or_rewritten(
+    der: &[u8],
+    read: impl Fn(&[u8]) -> Result<KeyPair>,
+    rewrite: impl Fn(&[u8]) -> Option<Zeroizing<Vec<u8>>>,
+) -> Result<KeyPair> {
+    read(der).or_else(|error| match rewrite(der).filter(|rewritten| rewritten.as_slice() != der) {
+        Some(rewritten) => read(&rewritten),
+        None => Err(error),
+    })
 }
 
 /// The algorithm that a PKCS#8 key names, and its curve: aws-lc must be told which it is.

@@ -1,10 +1,10 @@
-//! What a built-in authority refuses to sign: anything that would give the holder of a leaf powers of the CA. Nothing
-//! is omitted silently; the request is refused with every reason.
+//! What a built-in authority refuses to sign: anything that would give the holder of a leaf powers of the CA, and what
+//! could be used for nothing. The request is refused with every reason; no power that was asked for is omitted silently.
 
 use super::certificate::subject;
 use super::defect;
 use super::extensions::TIME_STAMPING;
-use super::x509_name;
+use super::{purposes, x509_name};
 use crate::domain::policy::{KeyUsage, Policy};
 use crate::domain::{Error, Result};
 use der::Encode;
@@ -53,6 +53,7 @@ pub(super) fn check<'a>(policy: &Policy, authorities: impl IntoIterator<Item = &
                 .to_owned(),
         );
     }
+    reasons.extend(purposes::unserved(&policy.x509.ekus, &policy.x509.usages_to_sign(policy.key.key_type)));
     let subject = subject(policy)?;
     let der = |name: &Any| name.to_der().map_err(defect("a name could not be written"));
     let subject = der(&subject)?;

@@ -9,35 +9,25 @@ const DASHES: &[u8] = b"-----";
 /// Longest label; what is longer is no label.
 const MAX_LABEL: usize = 64;
 
+/// How far back a line is looked at.
+const MAX_INDENT: usize = 64;
+
+/// A place where a block begins, or where text speaks of one.
+pub(crate) struct Place<'a> {
+    /// None where the line of the beginning is not complete.
+    pub(crate) label: Option<&'a str>,
+    /// The block, or a sentence about why it cannot be read.
+    pub(crate) block: Result<Block<'a>, String>,
+    /// It stands in the middle of other text, so that it may be no block at all (RFC 7468 section 2: a line of its own).
+    pub(crate) is_mention: bool,
+}
+
 /// One block.
 pub(crate) struct Block<'a> {
     pub(crate) label: &'a str,
-    /// What stands between the two lines.
-    body: &'a [u8],
-}
-
-impl Block<'_> {
-    /// The decoded bytes, or a sentence.
-    pub(crate) fn decode(&self) -> Result<Zeroizing<Vec<u8>>, String> {
-        decode_base64(self.without_headers())
-            .ok_or_else(|| format!("The text between the lines of a PEM block {} is not base64.", self.label))
-    }
-
-    /// Whether it is encrypted in the old form (RFC 1421, `DEK-Info`).
-    pub(crate) fn is_encrypted(&self) -> bool {
-        find(self.body, b"Proc-Type:").is_some() || find(self.body, b"DEK-Info:").is_some()
-    }
-
-    /// Headers end at the first empty line (RFC 1421 section 4.4).
-    fn without_headers(&self) -> &[u8] {
-        let body = self.body.trim_ascii_start();
-        let first = body.split(|byte| *byte == b'\n').next().unwrap_or(body);
-        if !first.contains(&b':') {
-            return body;
-        }
-        let end = [&b"\n\n"[..], b"\n\r\n"].into_iter().filter_map(|line| find(body, line)).min();
-        end.map_or(body, |end| &body[end..])
-    }
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    /// It is encrypted in the old form (RFC 1421, `DEK-Info`).
+    pub(crate) is_encrypted: bool,
 }
 
 /// Whether a block begins somewhere.
@@ -45,24 +35,71 @@ pub(crate) fn has_block(text: &[u8]) -> bool {
     find(text, BEGIN).is_some()
 }
 
-/// The next block of a text and what follows it; none where no block begins. `known` is asked about
-/// the label before the end is looked for.
-pub(crate) fn next<'a>(
-    text: &'a [u8],
-    known: impl Fn(&str) -> Result<(), String>,
-) -> Result<Option<(Block<'a>, &'a [u8])>, String> {
-    let Some(begin) = find(text, BEGIN) else { return Ok(None) };
-    let after = &text[begin + BEGIN.len()..];
-    let incomplete = "A PEM line is incomplete: it must end with -----.";
-    let label = &after[..find(&after[..after.len().min(MAX_LABEL + DASHES.len())], DASHES).ok_or(incomplete)?];
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b" #/._-".contains(byte);
-    let text = std::str::from_utf8(label).ok().filter(|label| label.bytes().all(|byte| is_plain(&byte)));
-    let label = text.ok_or(incomplete)?;
-    known(label)?;
-    let after = &after[label.len() + DASHES.len()..];
+/// The next place of a text and what follows it; none where no block begins. A block ends before the next one begins, so
+/// that a text is read once, however many places it has.
+pub(crate) fn next(text: &[u8]) -> Option<(Place<'_>, &[u8])> {
+    let begin = find(text, BEGIN)?;
+    let (before, after) = (&text[..begin], &text[begin + BEGIN.len()..]);
+    let block = &after[..find(after, BEGIN).unwrap_or(after.len())];
+    let begins_line = begins_line(before);
+    let Some(label) = label(block) else {
+        let block = Err("A PEM line is incomplete: it must end with -----.".to_owned());
+        return Some((Place { label: None, block, is_mention: !begins_line }, after));
+    };
+    let rest = &block[label.len() + DASHES.len()..];
+    let is_mention = !begins_line || is_followed_by_words(rest);
     let end = format!("-----END {label}-----");
-    let body = find(after, end.as_bytes()).ok_or_else(|| format!("A PEM block has no line {end}."))?;
-    Ok(Some((Block { label, body: &after[..body] }, &after[body + end.len()..])))
+    let place = |block| Place { label: Some(label), block, is_mention };
+    let Some(length) = find(rest, end.as_bytes()) else {
+        return Some((place(Err(format!("A PEM block has no line {end}."))), after));
+    };
+    let body = &rest[..length];
+    let Some(bytes) = decode_base64(without_headers(body)) else {
+        let why = format!("The text between the lines of a PEM block {label} is not base64.");
+        return Some((place(Err(why)), after));
+    };
+    let block = Block { label, bytes, is_encrypted: is_encrypted(body) };
+    Some((place(Ok(block)), &after[label.len() + DASHES.len() + length + end.len()..]))
+}
+
+fn label(line: &[u8]) -> Option<&str> {
+    let label = &line[..find(&line[..line.len().min(MAX_LABEL + DASHES.len())], DASHES)?];
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b" #/._-".contains(byte);
+    std::str::from_utf8(label).ok().filter(|label| label.bytes().all(|byte| is_plain(&byte)))
+}
+
+/// Whether what comes next may be the first of its line: behind spaces, quotes and what introduces a value in other
+/// files, another block, or a line end as JSON and shells write it.
+fn begins_line(before: &[u8]) -> bool {
+    let before = &before[before.len().saturating_sub(MAX_INDENT)..];
+    let line = before.rsplit(|byte| b"\r\n".contains(byte)).next().unwrap_or_default().trim_ascii_end();
+    let introduces = |last: &u8| b"\"'`=:>,;|[({".contains(last) || !last.is_ascii();
+    line.last().is_none_or(introduces) || [&b"\\n"[..], b"\\r", DASHES].iter().any(|end| line.ends_with(end))
+}
+
+/// Whether words stand behind the line of a beginning, and not base64.
+fn is_followed_by_words(rest: &[u8]) -> bool {
+    const SHORTEST_LINE: usize = 16;
+    let word = rest.trim_ascii_start();
+    let length = word.iter().take_while(|byte| !byte.is_ascii_whitespace() && **byte != b'-').count();
+    rest.first() == Some(&b' ') && !rest.starts_with(b" \n") && (1..SHORTEST_LINE).contains(&length)
+}
+
+fn is_encrypted(body: &[u8]) -> bool {
+    let kind = find(body, b"Proc-Type:").map(|at| &body[at..]);
+    let kind = kind.and_then(|line| line.split(|byte| *byte == b'\n').next());
+    find(body, b"DEK-Info:").is_some() || kind.is_some_and(|line| find(line, b"ENCRYPTED").is_some())
+}
+
+/// Headers end at the first empty line (RFC 1421 section 4.4).
+fn without_headers(body: &[u8]) -> &[u8] {
+    let body = body.trim_ascii_start();
+    let first = body.split(|byte| *byte == b'\n').next().unwrap_or(body);
+    if !first.contains(&b':') {
+        return body;
+    }
+    let end = [&b"\n\n"[..], b"\n\r\n"].into_iter().filter_map(|line| find(body, line)).min();
+    end.map_or(body, |end| &body[end..])
 }
 
 /// Where `needle` begins.
@@ -111,11 +148,9 @@ mod tests {
             let expected = der::pem::encode_string("PRIVATE KEY", der::pem::LineEnding::LF, &bytes).unwrap();
             assert!(text.ends_with(&expected) || length == 0, "{text}");
             assert!(text.len() - 15 <= encoded_length("PRIVATE KEY", length));
-            let (block, rest) = next(text.as_bytes(), |_| Ok(())).unwrap().unwrap();
-            assert_eq!((block.label, rest), ("PRIVATE KEY", &b"\n"[..]));
-            if length > 0 {
-                assert_eq!(block.decode().unwrap().as_slice(), bytes);
-            }
+            let (place, rest) = next(text.as_bytes()).unwrap();
+            let block = place.block.unwrap();
+            assert_eq!((block.label, rest, block.bytes.as_slice()), ("PRIVATE KEY", &b"\n"[..], &bytes[..]));
         }
     }
 
@@ -126,9 +161,35 @@ mod tests {
             b"-----BEGIN X-----AQ ID-----END X-----",
             b"{\"a\":\"-----BEGIN X-----\\nAQID\\n-----END X-----\\n\"}",
         ] {
-            let (block, _) = next(text, |_| Ok(())).unwrap().unwrap();
-            assert_eq!(block.decode().unwrap().as_slice(), [1, 2, 3]);
+            let (place, _) = next(text).unwrap();
+            assert_eq!(place.block.unwrap().bytes.as_slice(), [1, 2, 3]);
+            assert!(!place.is_mention);
         }
-        assert!(next(b"-----BEGIN secret\nMIIE-----", |_| Ok(())).is_err());
+        assert!(next(b"-----BEGIN secret\nMIIE-----").unwrap().0.block.is_err());
+    }
+
+    #[test]
+    fn a_block_that_cannot_be_read_is_told_from_text_about_blocks() {
+        for (text, is_mention) in [
+            ("# paste between -----BEGIN X----- and -----END X-----", true),
+            ("-----BEGIN X----- and -----END X-----", true),
+            ("see -----BEGIN below", true),
+            ("#-----BEGIN X-----\n#AQID\n#-----END X-----", true),
+            ("-----BEGIN X-----\nAQ!D\n-----END X-----", false),
+            ("  -----BEGIN X-----\r\nAQID", false),
+            ("{\"pem\": \"-----BEGIN X-----\\nAQ!D\\n-----END X-----\"}", false),
+            ("cert: -----BEGIN X-----AQ!D-----END X-----", false),
+            ("-----BEGIN X----- AQIDBAUGBwgJCgsM!Q4P -----END X-----", false),
+            ("\u{feff}-----BEGIN X", false),
+        ] {
+            let (place, _) = next(text.as_bytes()).unwrap();
+            assert!(place.block.is_err(), "{text}");
+            assert_eq!(place.is_mention, is_mention, "{text}");
+        }
+        // What is passed over does not take the next one with it.
+        let text = b"between -----BEGIN X----- and -----END X-----\n-----BEGIN X-----\nAQID\n-----END X-----\n";
+        let (mention, rest) = next(text).unwrap();
+        assert!(mention.is_mention && mention.block.is_err());
+        assert_eq!(next(rest).unwrap().0.block.unwrap().bytes.as_slice(), [1, 2, 3]);
     }
 }

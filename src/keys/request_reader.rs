@@ -105,17 +105,18 @@ const HAS_KEY: &str = "It holds a private key, which stays with you: send the re
 
 fn in_pem(text: &[u8]) -> Result<Vec<u8>> {
     let (mut rest, mut found) = (text, None);
-    while let Some((block, after)) = pem::next(rest, |_| Ok(())).map_err(refused)? {
+    while let Some((place, after)) = pem::next(rest) {
         rest = after;
-        if block.label.contains("PRIVATE KEY") {
+        let label = place.label.unwrap_or_default();
+        if label.contains("PRIVATE KEY") {
             return Err(refused(HAS_KEY));
         }
         // OpenSSL writes the parameters of the key beside it.
-        if block.label.contains("PARAMETERS") {
+        if label.contains("PARAMETERS") || place.block.is_err() && place.is_mention {
             continue;
         }
-        let bytes = block.decode().map_err(refused)?;
-        if found.replace(request(&bytes)?).is_some() {
+        let block = place.block.map_err(refused)?;
+        if found.replace(request(&block.bytes)?).is_some() {
             return Err(refused("It holds more than one request: send one."));
         }
     }

@@ -46,9 +46,9 @@ impl Counter {
 
     fn pem(&mut self, text: &[u8]) {
         let mut rest = text;
-        while let Ok(Some((block, after))) = pem::next(rest, |_| Ok(())) {
-            if let Ok(bytes) = block.decode() {
-                self.der(&bytes);
+        while let Some((place, after)) = pem::next(rest) {
+            if let Ok(block) = place.block {
+                self.der(&block.bytes);
             }
             rest = after;
         }
@@ -126,7 +126,7 @@ mod tests {
         let text = STANDARD.encode(&pfx).into_bytes();
         let trailing = [&pfx[..], &[0; 8]].concat();
         let certificate = std::fs::read(folder.path().join("cert.pem")).unwrap();
-        let (certificate, _) = pem::next(&certificate, |_| Ok(())).unwrap().unwrap();
+        let certificate = pem::next(&certificate).unwrap().0.block.unwrap().bytes;
         let wrapped = serde_json::json!({"id": "x", "value": STANDARD.encode(&pfx)}).to_string().into_bytes();
         let broken = STANDARD.encode(&pfx).as_bytes().chunks(64).collect::<Vec<_>>().join(&b"\\n"[..]);
         vec![
@@ -135,7 +135,7 @@ mod tests {
             STANDARD.encode(&pem).into_bytes(),
             [b"0\n", &pem[..]].concat(),
             [b"\xef\xbb\xbf", &pem[..]].concat(),
-            [&certificate.decode().unwrap()[..], &pfx].concat(),
+            [&certificate[..], &pfx].concat(),
             URL_SAFE_NO_PAD.encode(&pfx).into_bytes(),
             URL_SAFE_NO_PAD.encode(&wrapped).into_bytes(),
             wrapped,

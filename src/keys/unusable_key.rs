@@ -1,6 +1,7 @@
 //! Describes an unsupported private key, and what to do about it. Each function returns a sentence after a space, or
 //! nothing if the bytes do not tell.
 
+use super::algorithm_name::MAX_EXPONENT_BITS;
 use super::asn1::{Element, INTEGER, OCTET_STRING, OID, SEQUENCE, context};
 use super::oid::oid_text;
 
@@ -53,18 +54,24 @@ pub(super) fn pkcs8(der: &[u8]) -> String {
 
 /// Of an RSAPrivateKey (RFC 8017 appendix A.1.2).
 pub(super) fn pkcs1(der: &[u8]) -> String {
-    let modulus = || {
-        let parts = Element::parse(der)?.children_of(SEQUENCE)?;
-        let modulus = parts.get(1).filter(|modulus| modulus.tag == INTEGER)?;
-        let bytes = modulus.content.strip_prefix(&[0]).unwrap_or(modulus.content);
-        Some(bytes.len() * 8 - usize::try_from(bytes.first()?.leading_zeros()).ok()?)
+    let parts = Element::parse(der).and_then(|key| key.children_of(SEQUENCE)).unwrap_or_default();
+    let bits = |part: usize| {
+        let number = parts.get(part).filter(|number| number.tag == INTEGER)?.content;
+        let number = &number[number.iter().take_while(|byte| **byte == 0).count()..];
+        Some(number.len() * 8 - usize::try_from(number.first()?.leading_zeros()).ok()?)
     };
-    match modulus() {
-        Some(bits @ (2048 | 3072 | 4096)) => {
-            format!(" It is an RSA key of {bits} bits whose numbers do not fit together.")
+    let Some(size) = bits(1) else { return String::new() };
+    let kind = format!(" It is an RSA key of {size} bits");
+    match bits(2) {
+        _ if !matches!(size, 2048 | 3072 | 4096) => format!("{kind}."),
+        // RFC 8017 section 3.2.
+        _ if parts.len() > 9 => {
+            format!("{kind} with more than two primes: have the certificate issued for another key.")
         }
-        Some(bits) => format!(" It is an RSA key of {bits} bits."),
-        None => String::new(),
+        Some(exponent) if exponent > MAX_EXPONENT_BITS => format!(
+            "{kind} with a public exponent of {exponent} bits, and more than {MAX_EXPONENT_BITS} are not supported: have the certificate issued for another key."
+        ),
+        _ => format!("{kind} whose numbers do not fit together."),
     }
 }
 

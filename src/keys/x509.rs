@@ -56,6 +56,10 @@ pub(crate) struct Extension<'a> {
     pub(crate) value: &'a [u8],
 }
 
+/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z.
+const FIRST_SECOND: i64 = -62_135_596_800;
+const LAST_SECOND: i64 = 253_402_300_799;
+
 const NULL: u8 = 5;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -238,7 +242,10 @@ fn time(element: Element<'_>) -> Option<Timestamp> {
         return None;
     }
     let seconds = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
-    Some(Timestamp::from_seconds(date.midnight().assume_utc().unix_timestamp() + seconds - offset))
+    let at = date.midnight().assume_utc().unix_timestamp() + seconds - offset;
+    // What no calendar of four digits from the year 1 on has (an offset, the year 0) is its end: neither
+    // google.protobuf.Timestamp nor RFC 3339 can say it.
+    Some(Timestamp::from_seconds(at.clamp(FIRST_SECOND, LAST_SECOND)))
 }
 
 fn number(text: &str, digits: usize) -> Option<(u16, &str)> {
@@ -266,6 +273,9 @@ mod tests {
         }
         assert_eq!(seconds(UTC_TIME, "7001010001Z"), Some(60));
         assert_eq!(seconds(GENERALIZED_TIME, "99991231235959Z"), Some(253_402_300_799));
+        assert_eq!(seconds(GENERALIZED_TIME, "99991231235959-2359"), Some(LAST_SECOND));
+        assert_eq!(seconds(GENERALIZED_TIME, "00000101000000Z"), Some(FIRST_SECOND));
+        assert_eq!(seconds(GENERALIZED_TIME, "00010101000000+0100"), Some(FIRST_SECOND));
         assert_eq!(seconds(UTC_TIME, "491231235959Z").map(|at| at > 2_500_000_000), Some(true));
         for bad in ["", "70", "701301000000Z", "700132000000Z", "700101250000Z", "700101000000X", "70010100000\u{e9}Z"]
         {

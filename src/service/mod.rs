@@ -120,7 +120,7 @@ impl Service {
         let pending = PendingOperations::new(context.clone());
         Self {
             access: Access::new(context.vaults.clone(), rights.clone(), context.clock.clone()),
-            certificates: Certificates::new(context.clone(), entries.clone(), issuing.clone(), deletions.clone()),
+            certificates: Certificates::new(context.clone(), entries.clone(), deletions.clone()),
             creations: Creations::new(context.clone(), entries, issuing.clone()),
             jobs: Jobs::new(context.clone(), issuing, authorities, pending.clone(), deletions.clone(), rights.clone()),
             deletions,

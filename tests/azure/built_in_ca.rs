@@ -35,6 +35,7 @@ async fn powers_of_the_ca_are_rejected_and_nothing_is_issued() {
         (json!({"key_usage": ["keyCertSign", "cRLSign"]}), "key_usage"),
         (json!({"key_usage": ["digitalSignature", "cRLSign"]}), "key_usage"),
         (json!({"subject": "CN=example root"}), "CA's own name"),
+        (json!({"ekus": ["1.3.6.1.5.5.7.3.3"], "key_usage": ["keyAgreement"]}), "codeSigning needs digitalSignature"),
         (json!({"basic_constraints": {"ca": true}}), "basic_constraints.ca"),
     ] {
         client.must("POST /certificates/mycert1/create", &create(&x509)).await;

@@ -259,7 +259,7 @@ async fn policies_that_mean_nothing() {
     for (policy, words) in [
         (json!({"key_props": {"kty": "RSA-HSM"}}), "hardware security module"),
         (json!({"secret_props": {"contentType": "text/plain"}}), "policy.secret_props.contentType"),
-        (json!({"issuer": {"name": "nobody"}}), "There is no issuer named nobody"),
+        (json!({"issuer": {"name": "no body"}}), "policy.issuer.name"),
     ] {
         refused(&json!({"value": value, "policy": policy}), "BadParameter", words).await;
     }

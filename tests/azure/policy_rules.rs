@@ -124,7 +124,7 @@ async fn an_empty_list_removes_names_and_an_empty_object_does_not() {
 }
 
 #[tokio::test]
-async fn imported_members_are_checked_when_they_are_named_or_signed_again() {
+async fn imported_members_are_checked_when_they_change_or_are_signed_again() {
     for (file, words) in [
         (include_str!("../data/pem/common-name-of-65-characters.pem"), "longer than 64"),
         (include_str!("../data/pem/300-names.pem"), "at most 250"),
@@ -145,8 +145,29 @@ async fn imported_members_are_checked_when_they_are_named_or_signed_again() {
                 (&x509["subject"], &x509["sans"])
             );
         }
-        let named = json!({"x509_props": {"subject": x509["subject"], "sans": x509["sans"]}}).to_string();
-        client.send("PATCH /certificates/mycert1/policy", &named).await.is_refusal(400, "BadParameter", words);
+        // Clients read a policy, change one member, and send all of it.
+        let mut whole = client.must("GET /certificates/mycert1/policy", "").await;
+        for percentage in [70, 71] {
+            whole["lifetime_actions"] = json!([
+                {"trigger": {"lifetime_percentage": percentage}, "action": {"action_type": "EmailContacts"}}
+            ]);
+            let (request, body) = match percentage {
+                70 => ("PATCH /certificates/mycert1/policy", whole.to_string()),
+                _ => ("PATCH /certificates/mycert1", json!({"policy": whole}).to_string()),
+            };
+            client.must(request, &body).await;
+            let changed = client.must("GET /certificates/mycert1/policy", "").await;
+            for member in ["key_props", "secret_props", "x509_props", "lifetime_actions", "issuer"] {
+                assert_eq!(changed[member], whole[member], "{member}");
+            }
+        }
+        // What becomes different is checked, and so is all of a new version.
+        let other = json!({"x509_props": {"subject": format!("CN={}", "b".repeat(65))}}).to_string();
+        client.send("PATCH /certificates/mycert1/policy", &other).await.is_refusal(
+            400,
+            "BadParameter",
+            "longer than 64",
+        );
         client.send("POST /certificates/mycert1/create", "{}").await.is_refusal(400, "BadParameter", words);
         let cured =
             json!({"x509_props": {"subject": "CN=a.example", "sans": {"dns_names": ["a.example"]}}}).to_string();
@@ -168,6 +189,51 @@ async fn an_import_refuses_the_words_that_a_creation_refuses() {
         let body = json!({"value": file, "policy": policy}).to_string();
         client.send("POST /certificates/mycert1/import", &body).await.is_refusal(400, "BadParameter", words);
     }
+}
+
+/// Nothing is ordered by an import: the next creation looks for the issuer.
+#[tokio::test]
+async fn an_import_may_name_an_issuer_that_is_not_there() {
+    let client = Client::start().await;
+    let file = include_str!("../data/pem/common-name-of-65-characters.pem");
+    let body = json!({"value": file, "policy": {"issuer": {"name": "nosuch"}}}).to_string();
+    let imported = client.must("POST /certificates/mycert1/import", &body).await;
+    assert_eq!(imported["policy"]["issuer"]["name"], "nosuch");
+    let subject = json!({"x509_props": {"subject": "CN=a.example"}}).to_string();
+    client.must("PATCH /certificates/mycert1/policy", &subject).await;
+    client.send("POST /certificates/mycert1/create", "{}").await.is_refusal(
+        400,
+        "BadParameter",
+        "no issuer named nosuch",
+    );
+}
+
+#[tokio::test]
+async fn usages_that_exclude_each_other_are_not_signed() {
+    let client = Client::start().await;
+    let all = json!(["digitalSignature", "keyAgreement", "encipherOnly", "decipherOnly"]);
+    let policy = |usages: &Value| {
+        json!({"policy": {
+            "key_props": {"kty": "EC", "crv": "P-256"},
+            "x509_props": {"subject": "CN=a", "key_usage": usages},
+            "issuer": {"name": "Self"},
+        }})
+        .to_string()
+    };
+    client.must("POST /certificates/mycert1/create", &policy(&all)).await;
+    assert_eq!(client.ended("mycert1").await["status"], "completed");
+    let bundle = client.must("GET /certificates/mycert1", "").await;
+    assert_eq!(bundle["policy"]["x509_props"]["key_usage"], all);
+    let text = openssl_text(&bundle["cer"]);
+    assert!(text.contains("Digital Signature, Key Agreement\n"), "{text}");
+    let only = json!(["keyAgreement", "encipherOnly", "decipherOnly"]);
+    client.send("POST /certificates/mycert1/create", &policy(&only)).await.is_refusal(
+        400,
+        "BadParameter",
+        "exclude each other",
+    );
+    let one = json!(["keyAgreement", "encipherOnly"]);
+    client.must("POST /certificates/mycert1/create", &policy(&one)).await;
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod errors;
 mod fields;
 mod health;
 mod own_requests;
+mod policies;
 mod protocol;
 mod race;
 mod raw;

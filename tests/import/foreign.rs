@@ -26,6 +26,8 @@ fn other_forms_are_named_with_their_cure() {
     for (value, words) in [
         (&b"\xfe\xed\xfe\xed\0\0\0\x02\0\0\0\x01"[..], &["JKS", "keytool -importkeystore"][..]),
         (b"\xce\xce\xce\xce\0\0\0\x02\0\0\0\x01", &["JCEKS", "keytool -importkeystore"]),
+        (b"\0\0\0\x02\0\0\0\x14abcdefgh", &["BKS or UBER", "keytool -importkeystore"]),
+        (b"\0\0\0\x01\0\0\0\x14abcdefgh", &["BKS or UBER", "keytool -importkeystore"]),
         (b"PK\x03\x04\x14\0", &["ZIP"]),
         (b"\x1f\x8b\x08\0", &["gzip"]),
         (b"\x1e\xf1\xb5\xb0\0\0", &["PVK", "openssl rsa"]),
@@ -52,6 +54,11 @@ fn text_in_utf_16_is_named() {
         format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect(),
     ] {
         named_by_both(&bytes, &["UTF-16", "UTF-8"]);
+    }
+    for mark in ["", "\u{feff}"] {
+        let wide = |bytes: fn(u32) -> [u8; 4]| format!("{mark}{text}").chars().flat_map(|c| bytes(c as u32)).collect();
+        let texts: [Vec<u8>; 2] = [wide(u32::to_le_bytes), wide(u32::to_be_bytes)];
+        texts.iter().for_each(|bytes| named_by_both(bytes, &["UTF-32", "UTF-8"]));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Files of `tests/data/import`, as programs and people made them.
 
 use crate::import::tools::{DAY_OF_GIVEN, Folder, given, parse};
+use certmint::domain::Timestamp;
 use certmint::domain::policy::ContentType;
 use certmint::keys::ImportLimits;
 use certmint::keys::chain::{check_issued, merge_order};
@@ -33,6 +34,9 @@ fn every_file_is_taken() {
         ("with-dh-parameters.pem", ContentType::Pem, 1),
         ("uuid-extension.pem", ContentType::Pem, 1),
         ("uuid-other-name.pem", ContentType::Pem, 1),
+        ("pieces-inside-pieces.p12", ContentType::Pkcs12, 1),
+        ("salt-of-2000-bytes.p12", ContentType::Pkcs12, 1),
+        ("text-behind.p12", ContentType::Pkcs12, 1),
     ] {
         let imported = import(name);
         assert_eq!((imported.form, 1 + imported.chain.rest.len()), (form, certificates), "{name}");
@@ -50,6 +54,52 @@ fn the_certificate_of_the_key_is_the_one_that_the_file_names() {
     let other = imported.chain.rest.iter().find(|der| subject(der) == "CN=www.example").unwrap();
     let expiry = |der: &[u8]| X509Certificate::from_der(der).unwrap().1.validity().not_after.timestamp();
     assert!(expiry(other) > expiry(&imported.chain.leaf));
+}
+
+/// GnuTLS names every certificate of a key: localKeyID is derived from the key there.
+#[test]
+fn an_expired_certificate_that_is_named_is_not_in_the_way_of_a_valid_one() {
+    for (name, expected) in
+        [("gnutls-expired-and-renewed.p12", "CN=renewed.example"), ("named-one-expired.p12", "CN=new")]
+    {
+        let imported = import(name);
+        assert_eq!(subject(&imported.chain.leaf), expected);
+        assert!(imported.chain.expires > DAY_OF_GIVEN);
+        // The expired one is kept.
+        assert_eq!(imported.chain.rest.len(), 1, "{name}");
+    }
+    let late = Timestamp::from_seconds(2_000_000_000);
+    let error = read(&given("named-one-expired.p12"), "pw", false, late, ImportLimits::default()).unwrap_err();
+    // Of several the first is told.
+    assert!(error.message.contains("CN=old") && error.message.contains("expired on 2021-01-01"), "{error}");
+}
+
+/// OpenSSL before 1.1.0 made a character of each byte of UTF-8, and opens its files to this day.
+#[test]
+fn a_password_beyond_ascii_opens_the_files_of_old_programs() {
+    let open = |password: &str| {
+        let file = given("openssl-1.0-password-beyond-ascii.p12");
+        read(&file, password, false, DAY_OF_GIVEN, ImportLimits::default()).map(|imported| imported.form)
+    };
+    assert_eq!(open("p\u{e4}ssw\u{f6}rd").unwrap(), ContentType::Pkcs12);
+    for wrong in ["passw\u{f6}rd", "p\u{c3}\u{a4}ssw\u{f6}rd", "password", ""] {
+        assert!(open(wrong).unwrap_err().message.contains("The password is wrong"), "{wrong}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_told_by_its_reason() {
+    for (name, words) in [
+        ("key-with-another-password.p12", &["The password is that of the file", "the private key in it"][..]),
+        ("signed-in-place-of-a-mac.p12", &["not supported", "a signature in the place of a MAC"]),
+        ("bcfks.keystore", &["Bouncy Castle (BCFKS)", "keytool -importkeystore"]),
+        ("bks.keystore", &["Bouncy Castle (BKS or UBER)", "keytool -importkeystore"]),
+    ] {
+        let file = given(&format!("refused/{name}"));
+        let error = read(&file, "pw", false, DAY_OF_GIVEN, ImportLimits::default()).unwrap_err();
+        assert!(words.iter().all(|word| error.message.contains(word)), "{name}: {error}");
+        assert!(!error.message.contains("damaged"), "{error}");
+    }
 }
 
 #[test]

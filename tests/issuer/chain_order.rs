@@ -190,7 +190,7 @@ const UNCHECKED: [(&str, &str, &str); 9] = [
     (
         "-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1",
         "-sha256",
-        "ECDSA with SHA-256 (1.2.840.10045.4.3.2) with a key of the kind EC on the curve 1.3.36.3.3.2.8.1.1.7",
+        "ECDSA with SHA-256 (1.2.840.10045.4.3.2) with a key of the kind EC on the curve brainpoolP256r1 (1.3.36.3.3.2.8.1.1.7)",
     ),
     ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "-sha224", "ECDSA with SHA-224 (1.2.840.10045.4.3.1)"),
     ("-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "-sha3-256", "ECDSA with SHA3-256 (2.16.840.1.101.3.4.3.10)"),

@@ -38,7 +38,8 @@ impl Budget {
     }
 
     /// What `derive` gives, which is paid for once: files repeat their salts. One round makes as
-    /// much as the hash is long (`blocks`: how many times that is needed).
+    /// much as the hash is long (`blocks`: how many times that is needed). Each begins by hashing the salt, which may be
+    /// as long as the file: 64 bytes of it cost as much as a round.
     pub(super) fn derive(
         &mut self,
         what: Derivation,
@@ -48,7 +49,8 @@ impl Budget {
         if let Some(key) = self.known.get(&what) {
             return Ok(key.clone());
         }
-        let cost = u64::from(what.iterations).saturating_mul(blocks as u64);
+        let rounds = u64::from(what.iterations) + what.salt.len() as u64 / 64;
+        let cost = rounds.saturating_mul(blocks as u64);
         let Some(left) = self.left.checked_sub(cost) else {
             self.exceeded = true;
             return Err(Unreadable::TooCostly);

@@ -25,15 +25,14 @@ const SHA1_2DES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549
 const SHA1_RC2_128: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.5");
 const SHA1_RC2_40: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.6");
 
-/// Longest salt in bytes that is worked with: a salt is hashed in every round of the old schemes.
-pub(super) const MAX_SALT: usize = 1024;
-
 /// Why something encrypted stays closed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Unreadable {
     Format,
     /// Another password, or damage: the two look alike.
     Password,
+    /// The password is that of the file, and this part has another one.
+    OtherPassword(&'static str),
     /// An algorithm that is not supported here, by name.
     Scheme(String),
     /// More rounds than the budget has.
@@ -54,13 +53,18 @@ impl Password<'_> {
     }
 
     /// For the schemes of PKCS #12: BMPString with its terminator (RFC 7292 appendix B.1). "No
-    /// password" is written in two ways: as an empty string with its terminator, and as nothing.
+    /// password" is written in two ways: as an empty string with its terminator, and as nothing. OpenSSL before 1.1.0
+    /// made a character of each byte of UTF-8, and reads such files to this day (its page passphrase-encoding(7)).
     /// Each comes with its number; `first` is tried first.
     pub(super) fn forms(&self, first: usize) -> Vec<(usize, Zeroizing<Vec<u8>>)> {
         let with_terminator = self.0.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect();
         let mut forms = vec![(0, Zeroizing::new(with_terminator))];
         if self.0.is_empty() {
             forms.push((1, Zeroizing::new(NO_PASSWORD.to_vec())));
+        }
+        if !self.0.is_ascii() {
+            let byte_by_byte = self.0.bytes().chain([0]).flat_map(|byte| [0, byte]).collect();
+            forms.push((2, Zeroizing::new(byte_by_byte)));
         }
         forms.sort_by_key(|(form, _)| *form != first);
         forms
@@ -152,7 +156,7 @@ pub(super) fn pbkdf2_key(
     }
     let inputs = inputs.children_of(SEQUENCE).ok_or(Unreadable::Format)?;
     let [salt, iterations, rest @ ..] = &inputs[..] else { return Err(Unreadable::Format) };
-    let salt = salt.octets().filter(|salt| salt.len() <= MAX_SALT).ok_or(Unreadable::Format)?;
+    let salt = salt.octets().ok_or(Unreadable::Format)?;
     let iterations = iterations.unsigned().and_then(NonZeroU32::new).ok_or(Unreadable::Format)?;
     let hash = match rest.iter().find(|part| part.tag == SEQUENCE) {
         None => Hmac::SHA1,
@@ -247,7 +251,7 @@ fn pbes1(
         return Err(Unreadable::Scheme(scheme_name(scheme)));
     };
     let [salt, iterations] = parameters else { return Err(Unreadable::Format) };
-    let salt = salt.octets().filter(|salt| salt.len() <= MAX_SALT).ok_or(Unreadable::Format)?;
+    let salt = salt.octets().ok_or(Unreadable::Format)?;
     let iterations = iterations.unsigned().filter(|count| *count > 0).ok_or(Unreadable::Format)?;
     let input = Input { form, password, salt: &salt, iterations };
     let key = Hash::SHA1.derive_within(budget, &input, PURPOSE_KEY, key_length)?;

@@ -2,7 +2,7 @@
 
 use super::super::asn1::{Element, SEQUENCE};
 use super::budget::Budget;
-use super::encryption::{Hash, Hmac, Input, MAX_SALT, PURPOSE_MAC, Password, Unreadable, pbkdf2_key};
+use super::encryption::{Hash, Hmac, Input, PURPOSE_MAC, Password, Unreadable, pbkdf2_key};
 use super::schemes::{algorithm_name, scheme_name};
 use aws_lc_rs::hmac;
 use const_oid::db::rfc5912;
@@ -33,7 +33,7 @@ pub(super) fn check(
         return pbmac1(*parameters, content, &tag, password, budget);
     }
     let (hash, algorithm) = by_hash(*name).ok_or_else(|| Unreadable::Scheme(scheme_name(*name)))?;
-    let salt = salt.octets().filter(|salt| salt.len() <= MAX_SALT).ok_or(Unreadable::Format)?;
+    let salt = salt.octets().ok_or(Unreadable::Format)?;
     // Absent is 1 (RFC 7292 section 4).
     let iterations = rest.first().map_or(Some(1), Element::unsigned).filter(|count| *count > 0);
     let iterations = iterations.ok_or(Unreadable::Format)?;
@@ -58,7 +58,10 @@ fn pbmac1(
     let parameters = parameters.children_of(SEQUENCE).ok_or(Unreadable::Format)?;
     let [derivation, scheme] = parameters[..] else { return Err(Unreadable::Format) };
     let algorithm = Hmac::of(scheme).ok_or_else(|| Unreadable::Scheme(algorithm_name(scheme)))?.algorithm;
-    let length = key_length(derivation).filter(|length| (1..=MAX_KEY).contains(length)).ok_or(Unreadable::Format)?;
+    let length = key_length(derivation).filter(|length| *length > 0).ok_or(Unreadable::Format)?;
+    if length > MAX_KEY {
+        return Err(Unreadable::Scheme(format!("PBMAC1 with a key of {length} bytes (at most {MAX_KEY} are)")));
+    }
     let length = usize::try_from(length).map_err(|_| Unreadable::Format)?;
     let key = pbkdf2_key(derivation, password, length, budget)?;
     hmac::verify(&hmac::Key::new(algorithm, &key), content, tag).map_err(|_| Unreadable::Password)

@@ -11,7 +11,7 @@ pub(crate) use budget::Budget;
 pub(crate) use encryption::{Password, Unreadable, decrypt};
 pub(crate) use write::write;
 
-use super::asn1::{Element, INTEGER, OCTET_STRING, SEQUENCE};
+use super::asn1::{Element, INTEGER, OCTET_STRING, OID, SEQUENCE};
 use const_oid::db::rfc5911;
 use der::asn1::ObjectIdentifier;
 use schemes::scheme_name;
@@ -48,17 +48,19 @@ pub(crate) struct Certificate {
 
 /// The certificates of a file without a password. Keys inside are not read, the MAC is not checked.
 pub(crate) fn read_certificates(file: &[u8], budget: &mut Budget) -> Result<Contents, Unreadable> {
-    Reader { password: Password(""), with_keys: false, budget }.file(file, false)
+    Reader { password: Password(""), with_keys: false, is_verified: false, budget }.file(file, false)
 }
 
 /// Everything that a file holds. Where it has a MAC, the MAC must be right.
 pub(crate) fn read(file: &[u8], password: Password<'_>, budget: &mut Budget) -> Result<Contents, Unreadable> {
-    Reader { password, with_keys: true, budget }.file(file, true)
+    Reader { password, with_keys: true, is_verified: false, budget }.file(file, true)
 }
 
 struct Reader<'a> {
     password: Password<'a>,
     with_keys: bool,
+    /// The MAC is right, and so is the password of the file.
+    is_verified: bool,
     budget: &'a mut Budget,
 }
 
@@ -76,12 +78,16 @@ impl Reader<'_> {
         let [version, safe, rest @ ..] = &pfx[..] else { return Err(Unreadable::Format) };
         let safe = safe.children_of(SEQUENCE).ok_or(Unreadable::Format)?;
         let [kind, content] = safe[..] else { return Err(Unreadable::Format) };
-        if version.unsigned() != Some(3) || !kind.is_oid(rfc5911::ID_DATA) {
+        if version.unsigned() != Some(3) || kind.tag != OID {
             return Err(Unreadable::Format);
+        }
+        if !kind.is_oid(rfc5911::ID_DATA) {
+            return Err(Unreadable::Scheme(scheme_name(kind)));
         }
         let content = content.explicit(0).and_then(|content| content.octets()).ok_or(Unreadable::Format)?;
         if let Some(mac) = rest.first().filter(|_| check_mac) {
             mac::check(*mac, &content, self.password, self.budget)?;
+            self.is_verified = true;
         }
         let safes = Element::parse(&content).and_then(|safes| safes.children_of(SEQUENCE)).ok_or(Unreadable::Format)?;
         let mut found = Contents::default();
@@ -109,7 +115,8 @@ impl Reader<'_> {
         let [_, algorithm, ciphertext] = info[..] else { return Err(Unreadable::Format) };
         let ciphertext = ciphertext.octets().ok_or(Unreadable::Format)?;
         // A wrong password may leave padding that looks right; bags it does not leave.
-        let plain = decrypt(algorithm, &ciphertext, self.password, self.budget, |plain| split(plain).is_some())?;
+        let plain = decrypt(algorithm, &ciphertext, self.password, self.budget, |plain| split(plain).is_some());
+        let plain = plain.map_err(|why| self.inside(why, "a part of it"))?;
         self.bags(&plain, MAX_NESTING, found)
     }
 
@@ -132,11 +139,22 @@ impl Reader<'_> {
                 }
                 found.keys.push(match kind.is_oid(KEY_BAG) {
                     true => Zeroizing::new(value.whole.to_vec()),
-                    false => encrypted_key(value.whole, self.password, self.budget)?,
+                    false => encrypted_key(value.whole, self.password, self.budget)
+                        .map_err(|why| self.inside(why, "the private key in it"))?,
                 });
             }
         }
         Ok(())
+    }
+}
+
+impl Reader<'_> {
+    /// Why a part cannot be read: where the file itself has the password, the part has another one.
+    fn inside(&self, why: Unreadable, part: &'static str) -> Unreadable {
+        match why {
+            Unreadable::Password if self.is_verified => Unreadable::OtherPassword(part),
+            other => other,
+        }
     }
 }
 

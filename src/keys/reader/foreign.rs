@@ -18,15 +18,30 @@ pub(crate) fn label(label: &str) -> Option<&'static str> {
     label.starts_with("SSH2 ").then_some(SSH)
 }
 
-/// What is said of keys in the old encryption of PEM.
-pub(crate) const LEGACY_PEM: &str =
-    "The key is encrypted in OpenSSL's legacy format (DEK-Info). Convert it to PKCS#8: openssl pkcs8 -topk8 -in FILE.";
+/// What is said of a block in the old encryption of PEM.
+pub(crate) fn legacy_pem(label: &str) -> String {
+    if label.contains("PRIVATE KEY") {
+        return "The key is encrypted in OpenSSL's legacy format (DEK-Info). Convert it to PKCS#8: openssl pkcs8 -topk8 \
+                -in FILE."
+            .to_owned();
+    }
+    format!("The PEM block {label} in it is encrypted (DEK-Info): decrypt it first.")
+}
+
+pub(crate) const BCFKS: &str = "This is a key store of Bouncy Castle (BCFKS). Convert it to PKCS#12: keytool -importkeystore -srcstoretype BCFKS -srckeystore FILE -destkeystore FILE.p12 -deststoretype PKCS12, with the provider of Bouncy Castle (-providerpath, -provider).";
+/// BKS and UBER: an integer for the version, and the length of a salt of 20 bytes.
+const BOUNCY_CASTLE: &str = "This is a key store of Bouncy Castle (BKS or UBER). Convert it to PKCS#12: keytool -importkeystore -srcstoretype BKS -srckeystore FILE -destkeystore FILE.p12 -deststoretype PKCS12, with the provider of Bouncy Castle (-providerpath, -provider).";
 
 const SSH: &str = "This is an SSH key, which is not X.509. Send a certificate with its key as PKCS#12 or PEM.";
+const UTF_32: &str = "The text is in UTF-32. Save it as UTF-8 or ASCII.";
 const UTF_16: &str = "The text is in UTF-16, as PowerShell and Windows Notepad write it. Save it as UTF-8 or ASCII.";
 
 fn by_mark(value: &[u8]) -> Option<&'static str> {
-    const MARKS: [(&[u8], &str); 12] = [
+    const MARKS: [(&[u8], &str); 16] = [
+        (b"\0\0\0\x01\0\0\0\x14", BOUNCY_CASTLE),
+        (b"\0\0\0\x02\0\0\0\x14", BOUNCY_CASTLE),
+        (b"\xff\xfe\0\0", UTF_32),
+        (b"\0\0\xfe\xff", UTF_32),
         (b"\xff\xfe", UTF_16),
         (b"\xfe\xff", UTF_16),
         (
@@ -61,6 +76,10 @@ fn by_mark(value: &[u8]) -> Option<&'static str> {
 
 fn by_text(value: &[u8]) -> Option<&'static str> {
     let head = &value[..value.len().min(512)];
+    // Both before UTF-16, whose marks they contain.
+    if [&b"-\0\0\0-\0\0\0"[..], b"\0\0\0-\0\0\0-"].into_iter().any(|mark| find(head, mark).is_some()) {
+        return Some(UTF_32);
+    }
     if [&b"-\0-\0-\0"[..], b"\0-\0-\0-"].into_iter().any(|mark| find(head, mark).is_some()) {
         return Some(UTF_16);
     }

@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     PrivateKey(KeyForm),
     /// A public key, or the parameters of one: not needed beside a certificate.
     PublicPart,
+    /// A key store of Bouncy Castle (BCFKS).
+    BouncyCastle,
     Other,
 }
 
@@ -52,6 +54,8 @@ impl Kind {
             }
             [INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER] => Self::PrivateKey(KeyForm::Dsa),
             [SEQUENCE, OCTET_STRING] if is_algorithm(&parts[0]) => Self::PrivateKey(KeyForm::Encrypted),
+            // Encrypted data, and what protects it.
+            [SEQUENCE, SEQUENCE] if Self::of(&parts[0]) == Self::PrivateKey(KeyForm::Encrypted) => Self::BouncyCastle,
             // A SubjectPublicKeyInfo, an RSAPublicKey or Diffie-Hellman parameters, explicit parameters of a curve.
             [SEQUENCE, BIT_STRING] | [INTEGER, INTEGER] | [INTEGER, INTEGER, INTEGER] => Self::PublicPart,
             [INTEGER, SEQUENCE, SEQUENCE, ..] => Self::PublicPart,
@@ -69,6 +73,7 @@ impl Kind {
             Self::Pkcs12 => "a PKCS#12 file",
             Self::PrivateKey(_) => "a private key",
             Self::PublicPart => "a public key",
+            Self::BouncyCastle => "a key store of Bouncy Castle",
             Self::Other => "something that is not known here",
         }
     }
@@ -94,13 +99,15 @@ fn is_algorithm(element: &Element<'_>) -> bool {
 
 const SIGNED_DATA: ObjectIdentifier = const_oid::db::rfc5911::ID_SIGNED_DATA;
 
+/// Whether a ContentInfo of CMS says that it is SignedData.
+pub(crate) fn is_signed_data(content: &Element<'_>) -> bool {
+    content.children_of(SEQUENCE).is_some_and(|parts| parts.first().is_some_and(|kind| kind.is_oid(SIGNED_DATA)))
+}
+
 /// The certificates of CMS SignedData (RFC 5652 section 5.1), each with its exact bytes.
 pub(crate) fn signed_data_certificates<'a>(content: &Element<'a>) -> Option<Vec<&'a [u8]>> {
     let content = content.children_of(SEQUENCE)?;
-    let [kind, content] = content[..] else { return None };
-    if !kind.is_oid(SIGNED_DATA) {
-        return None;
-    }
+    let [_, content] = content[..] else { return None };
     let signed = content.explicit(0)?.children_of(SEQUENCE)?;
     let [version, _digests, encapsulated, rest @ ..] = &signed[..] else { return None };
     if version.tag != INTEGER || encapsulated.tag != SEQUENCE {

@@ -17,7 +17,7 @@ use super::pem;
 use super::pkcs12::{self, Budget, Password, Unreadable};
 use super::x509::X509;
 use crate::domain::policy::ContentType;
-use kind::signed_data_certificates;
+use kind::{is_signed_data, signed_data_certificates};
 use zeroize::Zeroizing;
 
 /// How often base64 and JSON may be wrapped around each other.
@@ -39,6 +39,8 @@ pub(crate) struct Found {
     pub(crate) certificates: Vec<FoundCertificate>,
     /// What else was there.
     pub(crate) others: Vec<&'static str>,
+    /// What the first PEM block is that was taken for text or for nothing of interest, as a sentence.
+    pub(crate) passed_over: Option<String>,
 }
 
 /// A private key, decrypted.
@@ -130,42 +132,52 @@ impl<'a> Reader<'a> {
     fn pem(&mut self, text: &[u8]) -> Read<ContentType> {
         let bad = |why: String| Problem::Bad(ContentType::Pem, why);
         let before = self.found.count();
-        let (mut form, mut rest, mut unknown) = (ContentType::Pem, text, None);
-        while let Some((block, after)) = pem::next(rest, |_| Ok(())).map_err(bad)? {
+        let (mut form, mut rest, mut passed_over) = (ContentType::Pem, text, None);
+        while let Some((place, after)) = pem::next(rest) {
             rest = after;
-            let label = block.label;
-            let names_key = label.contains("PRIVATE KEY");
-            if names_key && matches!(self.wanted, Wanted::Certificates) {
+            let label = place.label.unwrap_or_default();
+            if label.contains("PRIVATE KEY")
+                && matches!(self.wanted, Wanted::Certificates)
+                && (place.block.is_ok() || !place.is_mention)
+            {
                 return Err(Problem::HasKey);
             }
             if let Some(what) = foreign::label(label) {
-                return Err(bad(what.to_owned()));
+                passed_over.get_or_insert(what.to_owned());
+                continue;
             }
-            if block.is_encrypted() {
-                return Err(bad(foreign::LEGACY_PEM.to_owned()));
-            }
-            let bytes = match block.decode() {
-                Ok(bytes) => bytes,
-                Err(why) if is_known(label) => return Err(bad(why)),
+            let block = match place.block {
+                Ok(block) => block,
+                Err(why) if place.is_mention => {
+                    passed_over.get_or_insert(why);
+                    continue;
+                }
+                Err(why) if label.is_empty() || is_known(label) => return Err(bad(why)),
                 Err(_) => {
-                    unknown.get_or_insert(label);
+                    passed_over.get_or_insert(self.unknown_label(label));
                     continue;
                 }
             };
-            let kind = Element::first(&bytes).map_or(Kind::Other, |(first, _)| Kind::of(&first));
+            if block.is_encrypted {
+                return Err(bad(foreign::legacy_pem(block.label)));
+            }
+            let kind = Element::first(&block.bytes).map_or(Kind::Other, |(first, _)| Kind::of(&first));
             if kind == Kind::Other && !is_known(label) {
-                unknown.get_or_insert(label);
+                passed_over.get_or_insert(self.unknown_label(label));
                 continue;
             }
-            self.der(&bytes, label)?;
+            self.der(&block.bytes, label)?;
             // A PKCS#12 file that something wrapped in PEM is one all the same.
             if kind == Kind::Pkcs12 {
                 form = ContentType::Pkcs12;
             }
         }
-        match unknown {
-            Some(label) if self.found.count() == before => Err(bad(self.unknown_label(label))),
-            _ => Ok(form),
+        match passed_over {
+            Some(why) if self.found.count() == before => Err(bad(why)),
+            why => {
+                self.found.passed_over = self.found.passed_over.take().or(why);
+                Ok(form)
+            }
         }
     }
 
@@ -189,7 +201,10 @@ impl<'a> Reader<'a> {
             if rest.first() != Some(&SEQUENCE) {
                 return Ok(form);
             }
-            let (next, after) = Element::first(rest).ok_or_else(|| Problem::Bad(form, damage(rest, label)))?;
+            let Some((next, after)) = Element::first(rest) else {
+                // A structure that was cut off is longer than a byte can say; other bytes are padding of another kind.
+                return if is_long(rest) { Err(Problem::Bad(form, damage(rest, label))) } else { Ok(form) };
+            };
             // OpenSSL writes its own trust settings behind a certificate, for one.
             if Kind::of(&next) != Kind::Other {
                 self.element(next, label, form)?;
@@ -208,6 +223,7 @@ impl<'a> Reader<'a> {
                 self.found.others.push(other.name());
                 Ok(())
             }
+            Kind::BouncyCastle => Err(Problem::Bad(form, foreign::BCFKS.to_owned())),
             // The reader of keys has better words for it.
             Kind::Other if label.contains("PRIVATE KEY") => self.key(KeyForm::Pkcs8, element.whole, form),
             Kind::Other => Err(Problem::Bad(form, self.other(label))),
@@ -226,11 +242,14 @@ impl<'a> Reader<'a> {
     }
 
     fn pkcs7(&mut self, element: &Element<'_>, form: ContentType) -> Read {
-        let certificates = signed_data_certificates(element).ok_or_else(|| {
-            Problem::Bad(form, "This PKCS#7 file cannot be read: it is damaged or not SignedData.".to_owned())
-        })?;
+        if !is_signed_data(element) {
+            self.found.others.push("a PKCS#7 file of another kind than SignedData");
+            return Ok(());
+        }
+        let certificates = signed_data_certificates(element)
+            .ok_or_else(|| Problem::Bad(form, "This PKCS#7 file cannot be read: it is damaged.".to_owned()))?;
         if certificates.is_empty() {
-            return Err(Problem::Bad(form, "This PKCS#7 file holds no certificate.".to_owned()));
+            self.found.others.push("a PKCS#7 file without a certificate");
         }
         certificates.into_iter().try_for_each(|certificate| self.certificate(certificate, false, form))
     }
@@ -292,7 +311,9 @@ impl Found {
 
 /// Labels whose block has to be readable.
 fn is_known(label: &str) -> bool {
-    ["CERTIFICATE", "PRIVATE KEY", "PKCS7", "PKCS12", "PKCS #7", "CMS"].iter().any(|known| label.contains(known))
+    let known = ["CERTIFICATE", "PRIVATE KEY", "PKCS7", "PKCS12", "PKCS #7", "CMS"];
+    // Attribute certificates (RFC 5755) have no key.
+    known.iter().any(|known| label.contains(known)) && label != "ATTRIBUTE CERTIFICATE"
 }
 
 /// What follows what a file may end with.
@@ -301,8 +322,16 @@ pub(crate) fn without_padding(rest: &[u8]) -> &[u8] {
     &rest[rest.iter().take_while(|byte| is_padding(byte)).count()..]
 }
 
+/// Whether the length of the first value takes more than one byte (X.690 section 8.1.3.5), as that of a certificate.
+pub(crate) fn is_long(bytes: &[u8]) -> bool {
+    bytes.get(1).is_some_and(|length| length & 0x80 != 0)
+}
+
 /// Why DER cannot be read.
 fn damage(bytes: &[u8], label: &str) -> String {
+    if bytes.is_empty() && !label.is_empty() {
+        return format!("The PEM block {label} in it is empty.");
+    }
     match announced_length(bytes) {
         Some(length) if length > bytes.len() => {
             format!("It is damaged: it is cut off after {} of {length} bytes.", bytes.len())
@@ -319,8 +348,11 @@ fn unreadable(why: &Unreadable, limits: ImportLimits) -> String {
     match why {
         Unreadable::Format => "It is damaged.".to_owned(),
         Unreadable::Password => "The password is wrong, or the file is damaged.".to_owned(),
+        Unreadable::OtherPassword(part) => format!(
+            "The password is that of the file, but {part} has another one. Export it again with one password for everything."
+        ),
         Unreadable::Scheme(name) => format!(
-            "It is encrypted in a way that is not supported: {name} ({SUPPORTED}). Export it again with one of these, such as AES-256."
+            "It is protected in a way that is not supported: {name} ({SUPPORTED}). Export it again with one of these, such as AES-256."
         ),
         Unreadable::TooCostly => format!(
             "It asks for too many rounds of key derivation: more than {} in all (limits.import_rounds). Export it again with fewer.",
@@ -334,11 +366,11 @@ fn unreadable_without_password(why: &Unreadable, limits: ImportLimits) -> String
         Unreadable::Format => {
             "The specified PKCS#12 X.509 certificate content can not be read. Please check if certificate is in valid PKCS#12 format.".to_owned()
         }
-        Unreadable::Password => {
+        Unreadable::Password | Unreadable::OtherPassword(_) => {
             "This PKCS#12 file has a password. Export it again without one, or send the certificates as PEM.".to_owned()
         }
         Unreadable::Scheme(name) => format!(
-            "This PKCS#12 file is encrypted in a way that is not supported: {name} ({SUPPORTED}). Send the certificates as PEM."
+            "This PKCS#12 file is protected in a way that is not supported: {name} ({SUPPORTED}). Send the certificates as PEM."
         ),
         Unreadable::TooCostly => format!(
             "This PKCS#12 file asks for too many rounds of key derivation: more than {} in all (limits.import_rounds). Export it again with fewer, or send the certificates as PEM.",

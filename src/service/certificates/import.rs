@@ -88,8 +88,6 @@ impl Certificates {
             let mut policy = policy.clone().unwrap_or_default().imported(&imported.facts, imported.form, now)?;
             let requested = Requested { issuer: &policy.issuer.name, ..Requested::made(&imported.facts, &policy) };
             terms.check(&vault, &name, &requested)?;
-            self.issuing.check_issuer(&vault, &policy, None).await?;
-            let now = self.context.now();
             if let Some((_, entry)) = &entry {
                 policy.created = entry.policy.created;
             }

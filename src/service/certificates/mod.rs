@@ -21,7 +21,6 @@ pub use update::UpdateRequest;
 pub use view::CertificateView;
 
 use super::context::Context;
-use super::issuers::Issuing;
 use std::sync::Arc;
 
 /// Reads, imports, changes, lists, saves and restores certificates.
@@ -29,13 +28,12 @@ use std::sync::Arc;
 pub struct Certificates {
     context: Arc<Context>,
     entries: Entries,
-    issuing: Issuing,
     deletions: Deletions,
 }
 
 impl Certificates {
-    pub(super) fn new(context: Arc<Context>, entries: Entries, issuing: Issuing, deletions: Deletions) -> Self {
-        Self { context, entries, issuing, deletions }
+    pub(super) fn new(context: Arc<Context>, entries: Entries, deletions: Deletions) -> Self {
+        Self { context, entries, deletions }
     }
 }
 

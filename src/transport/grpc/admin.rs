@@ -2,6 +2,7 @@
 
 use super::call::filled;
 use super::certificates::open;
+use super::policy_mask::{no_value, unknown};
 use super::{issuers, reply};
 use crate::domain::issuer::{Administrator, IssuerInput, Organization};
 use crate::domain::{Contact, Contacts, Error, Result};
@@ -74,13 +75,9 @@ pub(super) fn masked(input: IssuerInput, mask: Option<prost_types::FieldMask>) -
             "organization" => kept.organization.clone_from(&input.organization),
             "options" => kept.options.clone_from(&input.options),
             "secret_options" => kept.secret_options.clone_from(&input.secret_options),
-            "attributes" | "attributes.enabled" => kept.enabled = input.enabled,
-            other => {
-                return Err(Error::field(
-                    "update_mask",
-                    format!("{} is not a field that can be written.", other.chars().take(60).collect::<String>()),
-                ));
-            }
+            "attributes" => kept.enabled = input.enabled,
+            "attributes.enabled" => kept.enabled = Some(input.enabled.ok_or_else(|| no_value(path))?),
+            other => return Err(unknown(other)),
         }
     }
     Ok(kept)

@@ -1,7 +1,7 @@
 //! `certmint.v1.CertificateService`: lists, changes, deletion, backup.
 
 use super::certificates::{Certificates, open, page_size, tags};
-use super::policy_mask::{self, unknown};
+use super::policy_mask::{self, no_value, unknown};
 use super::{call::optional_version, policy, reply};
 use crate::domain::{Error, PolicyInput, Result, Tags};
 use crate::proto::v1;
@@ -34,7 +34,8 @@ impl Change {
         for path in paths {
             match path.as_str() {
                 "policy" => change.policy = named(policy_mask::change(policy.clone(), None)?),
-                "attributes" | "attributes.enabled" => change.enabled = enabled,
+                "attributes" => change.enabled = enabled,
+                "attributes.enabled" => change.enabled = Some(enabled.ok_or_else(|| no_value(&path))?),
                 "tags" => change.tags = Some(labels.clone().unwrap_or_default()),
                 other => match other.strip_prefix("policy.") {
                     Some(member) => of_policy.push(member.to_owned()),
@@ -262,6 +263,7 @@ mod tests {
         let input = PolicyInput { issuer_name: Some("Self".into()), ..PolicyInput::default() };
         assert_eq!(change, Change { policy: Some(input), ..Change::default() });
         assert!(Change::of(None, None, None, mask(&["policy.nothing"])).is_err());
+        assert!(Change::of(None, None, None, mask(&["attributes.enabled"])).is_err());
         assert!(Change::of(None, None, None, mask(&["nothing"])).is_err());
     }
 }
