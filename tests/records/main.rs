@@ -14,3 +14,4 @@ mod place;
 mod start;
 mod takeover;
 mod upgrade;
+mod vaults;
