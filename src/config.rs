@@ -4,6 +4,7 @@ mod access;
 mod acme;
 mod base_domain;
 mod cors;
+mod mistake;
 mod operation;
 mod outbound;
 
@@ -12,6 +13,7 @@ pub use access::{AccessMode, AccessSettings};
 pub use acme::AcmeSettings;
 pub use base_domain::BaseDomain;
 pub use cors::CorsSettings;
+pub use mistake::Mistake;
 pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, ShutdownSettings};
 pub use outbound::{OutboundSettings, ProxyAddress};
 
@@ -120,9 +122,8 @@ pub struct TlsFiles {
 pub enum ConfigError {
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// The text has the line, the column and what was expected.
-    #[error("the configuration file {} cannot be used:\n{source}", path.display())]
-    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("the configuration file {} cannot be used: {mistake}", path.display())]
+    Parse { path: PathBuf, mistake: Mistake },
     #[error("in development mode the server listens on loopback only, not on {0}; use 127.0.0.1 or [::1]")]
     DevOnNetwork(SocketAddr),
     #[error(
@@ -177,8 +178,10 @@ impl Config {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-                let mut read: Self = toml::from_str(&text)
-                    .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+                let mut read: Self = toml::from_str(&text).map_err(|error| ConfigError::Parse {
+                    path: path.to_owned(),
+                    mistake: Mistake::of(&text, &error),
+                })?;
                 if let Some(access) = &mut read.access {
                     access.begin_at(path);
                 }

@@ -5,6 +5,11 @@ use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 use std::time::Duration;
 
+/// Each step that runs holds memory and a place at its issuer.
+const MAX_CONCURRENCY: usize = 10_000;
+/// Of a request, and of a step of the worker.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 /// Limits on callers and on our own work.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -31,7 +36,7 @@ pub struct Limits {
     #[serde(with = "duration")]
     pub body_read_timeout: Duration,
     /// How long a request or a call may take until its response, or the start of its stream. Default 60 s.
-    #[serde(with = "duration")]
+    #[serde(deserialize_with = "some_time")]
     pub request_timeout: Duration,
     /// Open watch streams of one connection. Default 256; must stay below `listener.max_concurrent_streams`.
     #[serde(deserialize_with = "positive")]
@@ -53,12 +58,12 @@ pub struct Limits {
     /// The share of this time for one principal, in percent from 1 to 100. Default 75.
     #[serde(deserialize_with = "percent")]
     pub key_queue_share: u8,
-    /// Pending operations that the worker advances concurrently. Default 64.
-    #[serde(deserialize_with = "positive")]
+    /// Pending operations that the worker advances concurrently, up to 10,000. Default 64.
+    #[serde(deserialize_with = "concurrency")]
     pub worker_concurrency: usize,
     /// The lease on claimed work: if a replica dies, another one takes over after this time. A step is cut off at 80 %
     /// of it. Default 90 s.
-    #[serde(with = "duration")]
+    #[serde(deserialize_with = "some_time")]
     pub work_lease: Duration,
     /// An issuer that has not decided after this long has failed, and its order is cancelled. Default 30 days.
     #[serde(with = "duration")]
@@ -115,6 +120,24 @@ fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
     }
 }
 
+fn concurrency<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    let number = positive(from)?;
+    if number <= MAX_CONCURRENCY {
+        return Ok(number);
+    }
+    Err(D::Error::custom(format!("{number} is too many; use up to {MAX_CONCURRENCY}")))
+}
+
+/// A time in which something can be done.
+fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let time = duration::deserialize(from)?;
+    if time >= SHORTEST {
+        return Ok(time);
+    }
+    let (time, shortest) = (duration::to_text(time), duration::to_text(SHORTEST));
+    Err(D::Error::custom(format!("{time} is too short for anything to be done; use {shortest} or more")))
+}
+
 /// A number that is not zero.
 pub(crate) fn positive<'de, D, N>(from: D) -> Result<N, D::Error>
 where
@@ -141,6 +164,14 @@ mod tests {
             for bad in ["0", "-1", "1.5", "'1 MiB'"] {
                 assert!(toml::from_str::<Limits>(&format!("{name} = {bad}")).is_err(), "{name} = {bad}");
             }
+        }
+        for (bad, says) in [
+            ("worker_concurrency = 9223372036854775807", "is too many; use up to 10000"),
+            ("request_timeout = '1ms'", "too short for anything to be done"),
+            ("work_lease = '0s'", "too short for anything to be done"),
+        ] {
+            let error = toml::from_str::<Limits>(bad).unwrap_err();
+            assert!(error.message().contains(says), "{error}");
         }
         let error = toml::from_str::<Limits>("key_queue = 0").unwrap_err().message().to_owned();
         assert_eq!(error, "invalid value: integer `0`, expected a nonzero usize");

@@ -6,14 +6,31 @@ use clap::Parser;
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 use tikv_jemallocator::Jemalloc;
 
 /// Gives memory back after a peak, which the allocator of the C library does not (docs/decisions/0017-memory.md).
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// What a thread that waits for a file or a name has until the process ends without it.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: the runtime cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run());
+    // Dropped, it would wait for every such thread, however long, and no signal would end it.
+    runtime.shutdown_timeout(LAST_WAIT);
+    code
+}
+
+async fn run() -> ExitCode {
     let cli = Cli::parse();
     if let Some(arguments) = cli.doctor_of_a_store() {
         return match certmint::app::doctor_store(arguments).await {

@@ -8,16 +8,19 @@ use crate::metrics::Metrics;
 use crate::transport::auth::{Auth, Tokens};
 use crate::transport::tls::{self, FileCertificates};
 use rustls::ServerConfig;
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Waits between two looks at the files; SIGHUP looks at once. Streams of a token that was removed end this soon.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a file may take to be read. What takes longer is told as a failure, and waited for by its thread alone.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the APIs and the port need.
 pub(super) struct Credentials {
@@ -70,8 +73,10 @@ impl Credentials {
             Auth::Tokens(tokens) => Some(tokens.clone()),
         };
         let certificates = self.certificates.clone();
-        (tokens.is_some() || certificates.is_some() || grants.is_some())
-            .then(|| Files { tokens, certificates, grants, metrics, told: Default::default() }.watch(shutdown))
+        (tokens.is_some() || certificates.is_some() || grants.is_some()).then(|| {
+            Files { tokens, certificates, grants, metrics, told: Default::default(), reading: Default::default() }
+                .watch(shutdown)
+        })
     }
 }
 
@@ -82,6 +87,7 @@ struct Files {
     metrics: Arc<Metrics>,
     /// The last problem of each, so that a persisting one is logged once.
     told: [Option<String>; 3],
+    reading: [Reading; 3],
 }
 
 impl Files {
@@ -96,7 +102,10 @@ impl Files {
                 _ = hangup.recv() => tracing::info!("SIGHUP: reloading tokens, certificate and grants"),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            self.look().await;
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.look() => {}
+            }
         }
     }
 
@@ -106,57 +115,62 @@ impl Files {
         }
     }
 
-    /// Read on a thread of its own: a file on a network may keep its reader waiting.
     async fn look(&mut self) {
         if let Some(tokens) = self.tokens.clone() {
-            let reloaded = blocking({
-                let tokens = tokens.clone();
-                move || tokens.reload()
-            })
-            .await;
-            if told(&self.metrics, "tokens", reloaded, &mut self.told[0]) {
+            let reloaded =
+                self.reading[0].again(Arc::clone(&tokens), |tokens| tokens.reload().map_err(|e| e.to_string()));
+            if told(&self.metrics, "tokens", reloaded.await, &mut self.told[0]) {
                 tracing::info!(file = %tokens.path().display(), tokens = tokens.count(), "Reloaded the tokens file");
             }
         }
         if let Some(certificates) = self.certificates.clone() {
-            let reloaded = blocking({
-                let certificates = certificates.clone();
-                move || certificates.reload()
-            })
-            .await;
-            if told(&self.metrics, "tls", reloaded, &mut self.told[1]) {
+            let reloaded = self.reading[1]
+                .again(Arc::clone(&certificates), |certificates| certificates.reload().map_err(|e| e.to_string()));
+            if told(&self.metrics, "tls", reloaded.await, &mut self.told[1]) {
                 let not_after = certificates.not_after().unwrap_or(0);
                 self.metrics.set_tls_not_after(not_after);
                 tracing::info!(not_after, "Reloaded the server certificate");
             }
         }
         if let Some(grants) = self.grants.clone() {
-            let reloaded = blocking({
-                let grants = grants.clone();
-                move || grants.reload()
-            })
-            .await;
-            if told(&self.metrics, "access", reloaded, &mut self.told[2]) {
+            let reloaded =
+                self.reading[2].again(Arc::clone(&grants), |grants| grants.reload().map_err(|e| e.to_string()));
+            if told(&self.metrics, "access", reloaded.await, &mut self.told[2]) {
                 tracing::info!(file = %grants.path().display(), "Reloaded the file of grants");
             }
         }
     }
 }
 
-/// A panic goes on in the caller.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only where the runtime shuts down, and this task with it.
-            Err(_) => std::future::pending().await,
-        },
+/// One file that is read again and again, each time on a thread of its own: a file on a network may keep its reader
+/// waiting, the others are read meanwhile, and no second thread waits for the same one.
+#[derive(Default)]
+struct Reading(Option<JoinHandle<Result<bool, String>>>);
+
+impl Reading {
+    async fn again<T: Send + Sync + 'static>(
+        &mut self,
+        what: Arc<T>,
+        reload: impl FnOnce(&T) -> Result<bool, String> + Send + 'static,
+    ) -> Result<bool, String> {
+        let reading = self.0.get_or_insert_with(|| tokio::task::spawn_blocking(move || reload(&what)));
+        let Ok(read) = tokio::time::timeout(PATIENCE, &mut *reading).await else {
+            return Err(format!("it could not be read within {} s; still waiting for it", PATIENCE.as_secs()));
+        };
+        self.0 = None;
+        match read {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only where the runtime shuts down, and this task with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
     }
 }
 
 /// Counts and logs how it went; whether there is something new.
-fn told<E: Error>(metrics: &Metrics, file: &'static str, reloaded: Result<bool, E>, last: &mut Option<String>) -> bool {
+fn told(metrics: &Metrics, file: &'static str, reloaded: Result<bool, String>, last: &mut Option<String>) -> bool {
     match reloaded {
         Ok(changed) => {
             *last = None;
@@ -165,14 +179,42 @@ fn told<E: Error>(metrics: &Metrics, file: &'static str, reloaded: Result<bool, 
             }
             changed
         }
-        Err(error) => {
-            let problem = error.to_string();
+        Err(problem) => {
             if last.as_ref() != Some(&problem) {
                 metrics.reloaded(file, false);
-                tracing::error!(file, %error, "a changed file cannot be used; the previous content stays in effect");
+                tracing::error!(
+                    file,
+                    error = problem,
+                    "a changed file cannot be used; the previous content stays in effect"
+                );
                 *last = Some(problem);
             }
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_cannot_be_read_is_told_and_waited_for_by_one_thread() {
+        let (release, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(std::sync::Mutex::new(gate));
+        let mut reading = Reading::default();
+        let waits = |gate: &std::sync::Mutex<mpsc::Receiver<()>>| Ok(gate.lock().unwrap().recv().is_ok());
+        for _ in 0..3 {
+            // The clock stands still while a thread works, and is moved by hand.
+            let late = tokio::time::advance(PATIENCE + Duration::from_secs(1));
+            let (read, ()) = tokio::join!(reading.again(Arc::clone(&gate), waits), late);
+            let problem = read.unwrap_err();
+            assert!(problem.starts_with("it could not be read within 10 s"), "{problem}");
+        }
+        release.send(()).unwrap();
+        // The one that waited is the one that answers.
+        while reading.again(Arc::clone(&gate), |_| panic!("a second thread")).await != Ok(true) {}
+        assert_eq!(reading.again(gate, |_| Ok(false)).await, Ok(false));
     }
 }

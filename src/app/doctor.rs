@@ -5,14 +5,16 @@ use super::error::{AppError, part};
 use super::store::{self, Opened};
 use super::store_configuration;
 use crate::cli::StoreDoctorArgs;
+use crate::config::Config;
+use crate::domain::VaultName;
 use crate::keys::Sealer;
-use crate::service::{Finding, Inspection};
+use crate::service::{Finding, Inspection, Repair};
 use serde_json::json;
 use std::sync::Arc;
 
 /// Returns whether every record is well, or the one that was named was removed.
 pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> {
-    let StoreDoctorArgs { store, remove, adopt, json } = arguments;
+    let StoreDoctorArgs { store, remove, protect, adopt, json } = arguments;
     let config = store_configuration(store)?;
     store::must_exist(&config)?;
     let Opened { store, clock, alone: _, failed: _ } = store::open(&config).await?;
@@ -20,6 +22,14 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
     let cannot = "the records of the store cannot be read";
     let window = config.store.upgrade_window;
     let inspection = Inspection::new(&*store, sealer, window, clock.now()).await.map_err(part(cannot))?;
+    let inspection = with_vaults(inspection, &config);
+    if let Some(name) = protect {
+        let name = VaultName::parse(&name).map_err(part("there is no such vault"))?;
+        inspection.protect(&name, clock.now()).await.map_err(part("nothing was changed"))?;
+        let text = format!("the vault {name} has purge protection and a retention of 90 days\n");
+        say(&if json { format!("{}\n", json!({ "protected": name.as_str() })) } else { text });
+        return Ok(true);
+    }
     if let Some(key) = remove {
         inspection.remove(&key).await.map_err(part("nothing was removed"))?;
         say(&if json { format!("{}\n", json!({ "removed": key })) } else { format!("removed {key}\n") });
@@ -36,22 +46,41 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
     Ok(findings.is_empty())
 }
 
+/// Outside development mode a vault is one of the configuration or has a record.
+fn with_vaults<'a>(inspection: Inspection<'a>, config: &Config) -> Inspection<'a> {
+    // The development CA is made by the first start in development mode, in which every name is a vault.
+    let development = config.data_dir.join("ca-key.pem").exists();
+    if config.vaults.on_demand == Some(true) || development {
+        return inspection;
+    }
+    inspection.expect_records_of_vaults_but(config.vaults.named().map(|(name, _)| name))
+}
+
 fn as_json(count: usize, findings: &[Finding], marked: bool) -> String {
     let findings: Vec<_> = findings
         .iter()
-        .map(|Finding { key, problem, removable }| json!({ "key": key, "problem": problem, "removable": removable }))
+        .map(|Finding { key, problem, repair }| {
+            let (removable, vault) = match repair {
+                Repair::Purge => (false, None),
+                Repair::Remove => (true, None),
+                Repair::Protect(vault) => (false, Some(vault.as_str())),
+            };
+            json!({ "key": key, "problem": problem, "removable": removable, "protect": vault })
+        })
         .collect();
     format!("{}\n", json!({ "records": count, "authenticated": marked, "findings": findings }))
 }
 
 fn as_text(count: usize, findings: &[Finding], inspection: &Inspection<'_>) -> String {
     let mut text = String::new();
-    for Finding { key, problem, removable } in findings {
+    for Finding { key, problem, repair } in findings {
         text.push_str(&format!("fail  {key}: {problem}\n"));
-        let advice = if *removable {
-            format!("restore the store from a backup, or: certmint doctor --store --remove {key}")
-        } else {
-            "restore the store from a backup, or delete and purge the certificate".to_owned()
+        let advice = match repair {
+            Repair::Remove => format!("restore the store from a backup, or: certmint doctor --store --remove {key}"),
+            Repair::Protect(vault) => format!(
+                "restore the store from a backup, name the vault in the configuration, or make the record anew, with purge protection and a retention of 90 days: certmint doctor --store --protect {vault}"
+            ),
+            Repair::Purge => "restore the store from a backup, or delete and purge the certificate".to_owned(),
         };
         text.push_str(&format!("      what to do: {advice}\n"));
     }

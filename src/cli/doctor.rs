@@ -56,6 +56,11 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "KEY", requires = "store")]
     remove: Option<String>,
 
+    /// With --store: make the record of this vault anew, which does not verify or is missing, with purge protection and
+    /// a retention of 90 days
+    #[arg(long, value_name = "VAULT", requires = "store", conflicts_with_all = ["remove", "adopt"])]
+    protect: Option<String>,
+
     /// With --store: after a version without authentication codes wrote to a store that was already marked, let the
     /// next start adopt the store again; trusts everything that is in it
     #[arg(long, requires = "store", conflicts_with = "remove")]
@@ -69,6 +74,8 @@ pub struct StoreDoctorArgs {
     pub store: StoreArgs,
     /// The key of a record to be removed.
     pub remove: Option<String>,
+    /// The vault whose record is to be made anew.
+    pub protect: Option<String>,
     /// Let the next start take the store over.
     pub adopt: bool,
     /// Print JSON.
@@ -78,11 +85,11 @@ pub struct StoreDoctorArgs {
 impl DoctorArgs {
     /// What [`super::Cli::offline`] hands over.
     pub(super) fn of_store(&self, json: bool) -> Option<StoreDoctorArgs> {
-        let Self { data_dir, store, config, remove, adopt } = self;
+        let Self { data_dir, store, config, remove, protect, adopt } = self;
         let url = store.as_ref()?;
         let url = (!url.reveal().is_empty()).then(|| url.clone());
         let store = StoreArgs { data_dir: data_dir.clone(), store: url, config: config.clone() }.or_environment();
-        Some(StoreDoctorArgs { store, remove: remove.clone(), adopt: *adopt, json })
+        Some(StoreDoctorArgs { store, remove: remove.clone(), protect: protect.clone(), adopt: *adopt, json })
     }
 }
 

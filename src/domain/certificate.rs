@@ -79,7 +79,13 @@ pub enum EntryState {
     #[default]
     Live,
     /// Deleted and recoverable. The versions stay where they are.
-    Deleted { at: Timestamp, purge: Timestamp },
+    Deleted {
+        at: Timestamp,
+        purge: Timestamp,
+        /// The vault had purge protection then: it stays so, whatever becomes of the vault.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        protected: bool,
+    },
     /// The versions are being removed, or are not all there yet; the name is taken until the end.
     #[serde(rename = "Leaving")]
     Purging,

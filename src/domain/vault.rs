@@ -67,6 +67,14 @@ pub struct VaultSettings {
 }
 
 impl VaultSettings {
+    /// Those of a vault whose own are not known: nothing is purged before the longest retention is over.
+    pub const STRICTEST: Self = Self { retention_days: RetentionDays(RetentionDays::MOST), purge_protection: true };
+
+    /// Whether what is deleted under these is kept at least as well as under the others.
+    pub fn keeps_what(self, others: Self) -> bool {
+        self.retention_days >= others.retention_days && self.purge_protection >= others.purge_protection
+    }
+
     /// What certificates of the vault say of their deletion.
     pub fn recovery(self) -> Recovery {
         let Self { retention_days, purge_protection } = self;

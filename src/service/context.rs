@@ -127,7 +127,7 @@ impl Context {
 
     pub(super) fn settings(&self, vault: &VaultName) -> VaultSettings {
         // The vault was found when the request came in; none ever goes.
-        self.vaults.vault(vault).map_or(self.options.vaults.defaults(), |vault| vault.settings)
+        self.vaults.vault(vault).map_or(VaultSettings::STRICTEST, |vault| vault.settings)
     }
 
     /// The time for telling an issuer of an order that nobody waits for. Not that of the operation, of which nothing

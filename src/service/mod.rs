@@ -40,7 +40,7 @@ pub use options::ServiceOptions;
 pub use pending::{ListPending, MergeRequest, PendingOperations, PendingPage, PendingRef};
 #[doc(hidden)]
 pub use records::record_body;
-pub use records::{Finding, Inspection, MAX_PAGE, Takeover};
+pub use records::{Finding, Inspection, MAX_PAGE, Repair, Takeover};
 pub(crate) use records::{reads_a_page_token, reads_a_record};
 pub use vaults::{NamedVault, NewVault, VaultObjects, VaultOptions, VaultPage, Vaults};
 

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use tokio::sync::watch;
 
 mod common;
+mod counter;
 mod options;
 pub mod postgres;
 pub mod sqlite;

@@ -1,7 +1,7 @@
 //! Headers that may occur only once: with two, a proxy and this server could each use a different one.
 
 use crate::domain::{Error, Result};
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName};
 
 /// Those that are read here and have one value (RFC 9110 section 5.3). `Host` is `host.rs`'s, `Content-Length` that of
@@ -36,18 +36,19 @@ fn once(headers: &HeaderMap, name: &HeaderName) -> Result<()> {
     }
 }
 
-/// Whether the body is in an encoding, which none is read in (RFC 9110 section 8.4).
+/// Whether the body is in an encoding, which none is read in: of its content (RFC 9110 section 8.4), or of its transfer
+/// beside the chunks that HTTP/1.1 is made of (RFC 9112 section 6.1).
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
-    let encodings =
-        headers.get_all(CONTENT_ENCODING).into_iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
-    encodings
-        .map(<[u8]>::trim_ascii)
-        .any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"))
+    let is_other = |name: HeaderName, plain: &'static [u8]| {
+        let values = headers.get_all(name).into_iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+        values.map(<[u8]>::trim_ascii).any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(plain))
+    };
+    is_other(CONTENT_ENCODING, b"identity") || is_other(TRANSFER_ENCODING, b"chunked")
 }
 
 /// The error for a body with an encoding.
 pub(super) const ENCODED: &str =
-    "The body of the request has a Content-Encoding. Send it as it is, without compression.";
+    "The body of the request has a Content-Encoding or a Transfer-Encoding. Send it as it is, without compression.";
 
 #[cfg(test)]
 mod tests {
@@ -88,5 +89,7 @@ mod tests {
             assert!(!is_encoded(&headers(&[("content-encoding", plain)])), "{plain}");
         }
         assert!(!is_encoded(&HeaderMap::new()));
+        assert!(is_encoded(&headers(&[("transfer-encoding", "gzip, chunked")])));
+        assert!(!is_encoded(&headers(&[("transfer-encoding", "Chunked")])));
     }
 }

@@ -1,7 +1,6 @@
 //! The host that a client used: the vault that it names, and the base of identifiers.
 
 use crate::domain::{Error, Result, VaultName};
-use http::Version;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
@@ -56,11 +55,11 @@ impl Host {
             return Err(Error::bad_parameter("The request has more than one Host header."));
         }
         let header = || request.headers.get(HOST).and_then(|host| host.to_str().ok());
-        if request.version >= Version::HTTP_2
-            && let (Some(authority), Some(header)) = (request.uri.authority(), request.headers.get(HOST))
+        if let (Some(authority), Some(header)) = (request.uri.authority(), request.headers.get(HOST))
             && !header.to_str().is_ok_and(|header| is_same(authority, header))
         {
-            // Malformed (RFC 9113 section 8.3.1), for the same reason.
+            // Malformed (RFC 9113 section 8.3.1; over HTTP/1.1 a client whose target is a whole URI sends the same
+            // host, RFC 9112 section 3.2.2), for the same reason.
             return Err(Error::bad_parameter(
                 "The request names two hosts: its :authority and its Host header differ.",
             ));
@@ -225,19 +224,19 @@ mod tests {
     }
 
     #[test]
-    fn over_http_2_a_host_header_that_differs_from_the_authority_is_refused() {
-        let vault = |version: Version, header: &str| {
-            let request = http::Request::builder().version(version).uri("https://v2.localhost:443/x");
-            let (parts, ()) = request.header(HOST, header).body(()).unwrap().into_parts();
-            Host::of(&parts, "localhost", &Hosts::Any).map(|host| host.vault().to_string())
-        };
-        for same in ["v2.localhost", "V2.localhost:443"] {
-            assert_eq!(vault(Version::HTTP_2, same).unwrap(), "v2");
+    fn a_host_header_that_differs_from_the_host_of_the_target_is_refused() {
+        for version in [http::Version::HTTP_11, http::Version::HTTP_2] {
+            let vault = |header: &str| {
+                let request = http::Request::builder().version(version).uri("https://v2.localhost:443/x");
+                let (parts, ()) = request.header(HOST, header).body(()).unwrap().into_parts();
+                Host::of(&parts, "localhost", &Hosts::Any).map(|host| host.vault().to_string())
+            };
+            for same in ["v2.localhost", "V2.localhost:443"] {
+                assert_eq!(vault(same).unwrap(), "v2");
+            }
+            for other in ["v1.localhost", "v2.localhost:444", "v2.localhost.", "a b", ""] {
+                assert!(vault(other).unwrap_err().message.contains("differ"), "{other}");
+            }
         }
-        for other in ["v1.localhost", "v2.localhost:444", "v2.localhost.", "a b", ""] {
-            assert!(vault(Version::HTTP_2, other).unwrap_err().message.contains("differ"), "{other}");
-        }
-        // The absolute form of HTTP/1.1 wins over the header (RFC 9112 section 3.2.2).
-        assert_eq!(vault(Version::HTTP_11, "v1.localhost").unwrap(), "v2");
     }
 }

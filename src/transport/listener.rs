@@ -22,7 +22,8 @@ pub use connection::ConnectionInfo;
 pub use open_files::raise_open_file_limit;
 pub use options::ListenerOptions;
 
-use admission::{Admission, LogThrottle, holder};
+use crate::peers::holder;
+use admission::{Admission, LogThrottle};
 use budget::Budget;
 use bytes::Bytes;
 use connection::{Admitted, Shared};
@@ -62,7 +63,7 @@ impl StatsReader {
 
     /// What requests hold now, and what was refused.
     pub fn budget(&self) -> BudgetStats {
-        self.1.budget.stats(self.1.anonymous())
+        BudgetStats { displaced: self.1.displaced(), ..self.1.budget.stats(self.1.anonymous()) }
     }
 }
 

@@ -8,12 +8,16 @@ pub use dev::DevCa;
 pub use dev_resolver::DevCertificates;
 pub use files::FileCertificates;
 
+use crate::regular_file;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::ResolvesServerCert;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Of a chain or a key; a larger file is neither.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// Why there is no TLS. The message names the file and, if there is one, the cure; it never holds key material.
 #[derive(Debug, thiserror::Error)]
@@ -51,5 +55,6 @@ pub fn with_resolver(certificates: Arc<dyn ResolvesServerCert>) -> Result<Arc<Se
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+    let read = regular_file::read(path, MAX_FILE).map_err(|source| TlsError::Read { path: path.to_owned(), source })?;
+    Ok(read.0)
 }

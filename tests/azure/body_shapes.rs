@@ -138,17 +138,37 @@ async fn nothing_happens_through_a_body_that_is_an_array() {
 }
 
 #[tokio::test]
-async fn of_a_repeated_member_the_last_one_counts_on_both_apis() {
+async fn a_member_that_stands_twice_is_refused_on_every_route_wherever_it_stands() {
     let client = Client::start().await;
-    for body in [
-        r#"{"policy":{},"policy":[]}"#,
-        r#"{"policy":{"x509_props":{}},"policy":{"x509_props":["CN=a"]}}"#,
-        r#"{"attributes":{"enabled":true},"tags":{},"attributes":[true]}"#,
+    let twice = [
+        (r#"{"policy":{},"policy":{}}"#, "policy"),
+        (r#"{"policy":{"key_props":{"exportable":false,"exportable":true}}}"#, "exportable"),
+        (r#"{"policy":{"issuer":{"name":"Self"},"issu\u0065r":{"name":"Unknown"}}}"#, "issuer"),
+        (r#"{"tags":{"a":"1","a":"2"}}"#, "a"),
+        (r#"{"cancellation_requested":false,"cancellation_requested":true}"#, "cancellation_requested"),
+        (r#"{"unknown":[{"b":1,"b":1}]}"#, "b"),
+    ];
+    for route in [
+        "POST /certificates/mycert1/create",
+        "POST /certificates/mycert1/import",
+        "PATCH /certificates/mycert1/pending",
+        "POST /certificates/mycert1/pending/merge",
+        "PATCH /certificates/mycert1/policy",
+        "PATCH /certificates/mycert1",
+        "PUT /certificates/issuers/ca",
+        "PATCH /certificates/issuers/ca",
+        "PUT /certificates/contacts",
+        "POST /certificates/restore",
+        "POST /keys/mycert1/sign",
     ] {
-        client.send("POST /certificates/mycert1/create", body).await.is_refusal(400, "BadParameter", "an object");
+        for (body, name) in twice {
+            let message = format!("has the member {name} twice in one object. Send each member once.");
+            let reply = client.send(route, body).await;
+            assert_eq!(reply.status, 400, "{route} {body}: {reply:?}");
+            let typed = reply.body.contains("has the wrong type");
+            assert!(reply.body.contains(&message) || typed, "{route} {body}: {reply:?}");
+        }
     }
-    let body = r#"{"policy":[],"policy":{"key_props":{"kty":"EC"},"x509_props":{"subject":"CN=a"}}}"#;
-    client.send("POST /certificates/mycert1/create", body).await.is_refusal(400, "BadParameter", "an object");
 }
 
 #[tokio::test]

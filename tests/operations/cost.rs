@@ -192,3 +192,64 @@ async fn unread_calls_are_ended_over_grpc_too() {
     }
     until("they are counted", async || metric(&server, "certmint_answers_stalled_total").await == 5).await;
 }
+
+/// Opens so many requests whose bodies never come, on so many connections.
+async fn open_and_wait(
+    server: &Server,
+    place: &Place,
+    connections: usize,
+    requests: usize,
+    request: impl Fn() -> Request<()>,
+) -> Vec<(SendRequest<Bytes>, Vec<(ResponseFuture, h2::SendStream<Bytes>)>)> {
+    let mut kept = Vec::new();
+    for _ in 0..connections {
+        let client = shut(server, place).await;
+        let mut open = Vec::new();
+        for _ in 0..requests {
+            let mut sender = client.clone().ready().await.unwrap();
+            open.push(sender.send_request(request(), false).unwrap());
+        }
+        kept.push((client, open));
+    }
+    kept
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_whose_bodies_never_come_cost_what_is_counted_for_them() {
+    const QUIET: &str = "[listener]\nwrite_timeout = '1h'\nkeepalive_interval = '1h'\n\
+        [limits]\nbody_read_timeout = '1h'\nrequest_timeout = '1h'\n";
+    let create = "/certificates/web/create?api-version=7.4";
+    let kinds = [
+        ("/adfs/oauth2/token", "application/x-www-form-urlencoded", None, 500, 32),
+        (create, "application/json", Some(ALICE), 20, 1000),
+        ("/keys/web/sign?api-version=7.4", "application/json", Some(ALICE), 20, 1000),
+        ("/certmint.v1.CertificateService/CreateCertificate", "application/grpc", Some(ALICE), 20, 1000),
+    ];
+    for (path, kind, token, connections, requests) in kinds {
+        let place = Place::new(QUIET);
+        let server = place.start();
+        honest(&server, &place).await;
+        let before = metric(&server, "process_resident_memory_bytes").await;
+        let request = || {
+            let builder = Request::post(format!("https://localhost{path}")).header("content-type", kind);
+            let builder = match token {
+                Some(token) => builder.header("authorization", format!("Bearer {token}")),
+                None => builder,
+            };
+            builder.body(()).unwrap()
+        };
+        let kept = open_and_wait(&server, &place, connections, requests, request).await;
+        let of = if token.is_some() { "principal" } else { "peer" };
+        let refused = format!("certmint_requests_over_budget_total{{limit=\"{of}\"}}");
+        until("the limit is reached", async || metric(&server, &refused).await > 0).await;
+        honest(&server, &place).await;
+        let held = metric(&server, "certmint_held_bytes{of=\"all\"}").await;
+        let resident = metric(&server, "process_resident_memory_bytes").await - before;
+        eprintln!("{path} {kind}: {held} bytes counted, {resident} bytes more than before");
+        // What the connections themselves take: TLS, HTTP/2 and the table of its streams.
+        let connections = connections as u64 * 160 * 1024;
+        assert!(resident < held + connections, "{path}: {resident} bytes for {held} that are counted");
+        drop(kept);
+        until("nothing is held", async || metric(&server, "certmint_held_bytes{of=\"all\"}").await == 0).await;
+    }
+}

@@ -69,3 +69,45 @@ async fn a_renewed_certificate_is_shown_to_new_connections() {
     // The client of the tests trusts the new file alone.
     assert!(get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 200"));
 }
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_is_refused_and_the_others_are_read_on() {
+    let place = Place::new("");
+    let mut server = place.start();
+    let shown = async || crate::clients::shown_certificate(server.address).await;
+    let first = shown().await;
+    let pipe = |name: &str| {
+        std::fs::remove_file(place.file(name)).unwrap();
+        assert!(
+            std::process::Command::new("mkfifo").args(["-m", "600"]).arg(place.file(name)).status().unwrap().success()
+        );
+    };
+    pipe("tokens");
+    server.signal(Signal::HUP);
+    until("the log tells", async || server.log().contains("it is not a regular file")).await;
+    assert!(get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 200"), "the last content stays");
+    place.write_certificate();
+    until("the new certificate", async || shown().await != first).await;
+    place.write_tokens(&[("bob", BOB)]);
+    until("alice is not let in", async || get(&server, &place, Some(ALICE), PATH).await.starts_with("HTTP/1.1 401"))
+        .await;
+    pipe("tls.key");
+    server.signal(Signal::HUP);
+    until("the log tells", async || server.log().matches("it is not a regular file").count() > 1).await;
+    server.signal(Signal::TERM);
+    server.signal(Signal::TERM);
+    assert!(server.ended().await.is_some());
+}
+
+#[tokio::test]
+async fn a_server_does_not_start_on_pipes() {
+    for name in ["tokens", "tls.crt", "tls.key"] {
+        let place = Place::new("");
+        std::fs::remove_file(place.file(name)).unwrap();
+        assert!(
+            std::process::Command::new("mkfifo").args(["-m", "600"]).arg(place.file(name)).status().unwrap().success()
+        );
+        let message = place.refused();
+        assert!(message.contains("it is not a regular file"), "{name}: {message}");
+    }
+}

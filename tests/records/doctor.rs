@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use certmint::clock::{Clock, ManualClock, SystemClock};
 use certmint::domain::Timestamp;
 use certmint::keys::Sealer;
-use certmint::service::{Authenticated, Inspection};
+use certmint::service::{Authenticated, Inspection, Repair};
 use certmint::store::sqlite::{Sqlite, SqliteOptions};
 use certmint::store::{Record, Store, StoreError};
 use std::process::Command;
@@ -153,7 +153,10 @@ async fn where_a_takeover_did_not_end_records_without_a_code_are_named_and_kept(
     let inspection = Inspection::new(&store, sealer, DAY, late).await.unwrap();
     let (_, findings) = inspection.findings().await.unwrap();
     let finding = findings.iter().find(|finding| finding.key == "contacts/team-a").unwrap();
-    assert!(!finding.removable && finding.problem.contains("certmint doctor --store --adopt"), "{finding:?}");
+    assert!(
+        finding.repair == Repair::Purge && finding.problem.contains("certmint doctor --store --adopt"),
+        "{finding:?}"
+    );
 }
 
 /// A scan of the certificates passes before one of them is made; whoever asks for it by name finds it.

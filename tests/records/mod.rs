@@ -10,3 +10,4 @@ mod place;
 mod start;
 mod takeover;
 mod upgrade;
+mod vaults;

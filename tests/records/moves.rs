@@ -119,7 +119,8 @@ async fn settings_of_another_vault_are_not_taken() {
     assert!(life.service.vaults().vault(&vault(A)).is_ok());
     assert!(life.service.vaults().vault(&vault(B)).is_err());
     let error = life.service.vaults().find(&vault(B)).await.unwrap_err();
-    assert_eq!(error.reason, certmint::domain::Reason::VaultNotFound);
+    assert_eq!(error.reason, certmint::domain::Reason::Internal);
+    assert!(error.message.contains("The record vaults/team-b does not verify"), "{error}");
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! A database that is rolled back under a running process: its contents are no longer trusted.
 
-use super::postgres::{open as open_postgres, shared};
+use super::postgres::{open as open_postgres, open_with, shared};
 use super::sqlite::{open, place};
 use super::*;
-use certmint::store::StoreError;
+use certmint::store::postgres::Postgres;
+use certmint::store::{StoreError, StoreOptions};
 use rusqlite::Connection;
 use std::time::Duration;
 
@@ -128,7 +129,7 @@ async fn a_database_that_is_restored_in_place_stops_its_replicas_until_it_has_a_
     assert_says_what_to_do(&until_refused(&idle).await);
     refuses_everything(&busy).await;
     refuses_everything(&idle).await;
-    certmint::store::postgres::Postgres::renew_epoch(url.parse().unwrap(), Default::default()).await.unwrap();
+    Postgres::renew_epoch(url.parse().unwrap(), StoreOptions::default()).await.unwrap();
     let again = open_postgres(&url).await;
     assert_eq!(bodies(&whole_log(&again, 9).await), ["x"], "the old replicas wrote nothing after the restore");
     again.commit(events(["later"])).await.unwrap();
@@ -145,4 +146,81 @@ async fn a_claim_on_a_rolled_back_database_takes_nothing() {
     assert_says_what_to_do(&store.claim(at(9), at(99), 9).await.unwrap_err());
     let due: i64 = operator.query_one("SELECT due FROM records", &[]).await.unwrap().get(0);
     assert_eq!(due, 5);
+}
+
+/// A counter of revisions that somebody changed while nobody had the file open.
+#[tokio::test]
+async fn a_file_whose_counter_was_changed_is_refused_until_it_has_a_new_epoch() {
+    for head in
+        ["9223372036854775807", "9223372036854775800", "4611686018427387904", "-5", "-9223372036854775808", "0", "2"]
+    {
+        let (store, _folder, path, _) = file_with_a_past().await;
+        let (before, last) = (store.epoch().await.unwrap(), *store.head().borrow());
+        drop(store);
+        Connection::open(&path).unwrap().execute_batch(&format!("UPDATE meta SET head = {head}")).unwrap();
+        let error = loop {
+            // A program that another test starts holds the lock for a moment.
+            match Sqlite::open(&path, SqliteOptions::default()).unwrap_err() {
+                StoreError::Unavailable(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                error => break error.to_string(),
+            }
+        };
+        assert!(error.contains(&format!("it says {head}, and the log of events ends at {last}")), "{error}");
+        assert!(error.contains("certmint new-epoch"), "{error}");
+        let epoch = loop {
+            match Sqlite::renew_epoch(&path, SqliteOptions::default()) {
+                Err(StoreError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+                renewed => break renewed.unwrap(),
+            }
+        };
+        assert_ne!(epoch, before);
+        let store = open(&path);
+        assert_eq!(*store.head().borrow(), last, "{head}");
+        assert_eq!(store.commit(events(["w"])).await.unwrap(), last + 1);
+        assert_eq!(bodies(&whole_log(&store, 9).await), ["x", "y", "z", "w"]);
+    }
+}
+
+#[tokio::test]
+async fn revisions_end_before_the_numbers_do() {
+    let (store, _folder, path, _) = file_with_a_past().await;
+    drop(store);
+    let last = i64::MAX / 2 - 2;
+    Connection::open(&path).unwrap().execute_batch(&format!("UPDATE meta SET head = {last}")).unwrap();
+    let store = open(&path);
+    assert_eq!(store.commit(events(["v"])).await.unwrap(), u64::try_from(last).unwrap() + 1);
+    for _ in 0..2 {
+        let error = store.commit(events(["w"])).await.unwrap_err();
+        assert!(matches!(error, StoreError::Broken(_)), "{error}");
+    }
+    store.commit(Batch { puts: vec![Put { due: Some(at(1)), ..new("c", "") }], ..Batch::default() }).await.unwrap_err();
+    assert_eq!(bodies(&whole_log(&store, 9).await), ["x", "y", "z", "v"]);
+}
+
+#[tokio::test]
+async fn a_database_whose_counter_was_changed_is_refused_until_it_has_a_new_epoch() {
+    let now = "gen_random_uuid()";
+    for (change, says) in [
+        ("DELETE FROM commits".to_owned(), "it is missing"),
+        ("DELETE FROM commits WHERE head > 1".to_owned(), "it says"),
+        (
+            format!("INSERT INTO commits (head, token) VALUES (9223372036854775807, {now})"),
+            "it says 9223372036854775807",
+        ),
+        (format!("DELETE FROM commits; INSERT INTO commits (head, token) VALUES (-7, {now})"), "it says -7"),
+    ] {
+        let url = shared().fresh().await;
+        let store = open_postgres(&url).await;
+        let last = store.commit(Batch { puts: vec![new("a", "1")], ..events(["x", "y"]) }).await.unwrap();
+        drop(store);
+        server::connect(&url).await.batch_execute(&change).await.unwrap();
+        let error = open_with(&url, StoreOptions::default()).await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, StoreError::Broken(_)) && text.contains(says), "{change}: {text}");
+        assert!(text.contains(&format!("the log of events ends at {last}")), "{change}: {text}");
+        Postgres::renew_epoch(url.parse().unwrap(), StoreOptions::default()).await.unwrap();
+        let store = open_postgres(&url).await;
+        assert_eq!(store.commit(events(["z"])).await.unwrap(), last + 1, "{change}");
+        assert_eq!(bodies(&whole_log(&store, 9).await), ["x", "y", "z"]);
+    }
 }

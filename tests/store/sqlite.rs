@@ -336,3 +336,29 @@ async fn a_caller_that_went_away_does_not_stop_the_others() {
     assert!(Instant::now() < soon, "closing waited for somebody");
     assert_eq!(body_of(&open(&path), "a").await.as_deref(), Some(""));
 }
+
+#[tokio::test]
+async fn a_file_whose_schema_was_changed_is_refused_in_one_sentence_and_left_alone() {
+    for (change, says) in [
+        ("PRAGMA user_version = 0", "its user_version is 0"),
+        ("PRAGMA user_version = -1", "its user_version is -1"),
+        ("DELETE FROM meta", "the row of the table meta is missing"),
+        ("ALTER TABLE meta DROP COLUMN trimmed", "no such column: trimmed"),
+        ("DROP TABLE meta", "no such table: meta"),
+    ] {
+        let (_folder, path) = place();
+        drop(open(&path));
+        let operator = Connection::open(&path).unwrap();
+        operator.execute_batch(change).unwrap();
+        drop(operator);
+        let error = loop {
+            // A program that another test starts holds the lock for a moment.
+            match refusal(&path) {
+                StoreError::Unavailable(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                error => break error.to_string(),
+            }
+        };
+        assert!(error.contains(says) && error.contains("restore it from a backup"), "{change}: {error}");
+        assert!(!error.contains("SELECT") && !error.contains("CREATE"), "{change}: {error}");
+    }
+}

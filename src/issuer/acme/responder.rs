@@ -2,6 +2,7 @@
 //! HTTP, and the file that other CAs look for, which depends on the host. Nothing else is on that port. Tokens come from the store at every request, so that any
 //! replica answers any of them.
 
+use crate::peers::{self, PeerLimits};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -14,15 +15,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 const PATH: &str = "/.well-known/acme-challenge/";
 const FILE: &str = "/.well-known/pki-validation/fileauth.txt";
-/// Connections at once; further ones wait in the queue of the listener.
-const CONNECTIONS: usize = 256;
+/// Connections at once. Anybody may open one: a peer above its share, or at the limit the one with the most, loses its
+/// oldest one. A CA asks from a few addresses, with one short connection for each name.
+const LIMITS: PeerLimits = PeerLimits { most: 1024, share: 64, grace: Duration::from_millis(500) };
+/// The head of a request.
+const HEAD: Duration = Duration::from_secs(2);
 /// A whole connection, silent or not.
-const LIFE: Duration = Duration::from_secs(10);
+const LIFE: Duration = Duration::from_secs(5);
 
 /// Finds the key authorization of a token.
 #[async_trait]
@@ -48,29 +50,8 @@ impl Responder {
 
     /// Answers until `end` is ready; open connections are then closed.
     pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send) {
-        let permits = Arc::new(Semaphore::new(CONNECTIONS));
-        let mut connections = JoinSet::new();
-        let mut end = std::pin::pin!(end);
-        loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-            let stream = tokio::select! {
-                () = &mut end => return,
-                accepted = listener.accept() => accepted,
-            };
-            while connections.try_join_next().is_some() {}
-            match stream {
-                Ok((stream, _)) => {
-                    let lookup = Arc::clone(&self.lookup);
-                    connections.spawn(async move {
-                        let _permit = permit;
-                        // A connection that breaks off is the other side's matter.
-                        let _ = tokio::time::timeout(LIFE, connection(stream, lookup)).await;
-                    });
-                }
-                // Out of file descriptors, most likely: they come back.
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
+        let lookup = self.lookup;
+        peers::serve(listener, LIMITS, LIFE, end, |stream| connection(stream, Arc::clone(&lookup))).await;
     }
 }
 
@@ -81,7 +62,7 @@ async fn connection(stream: TcpStream, lookup: Arc<dyn Lookup>) -> hyper::Result
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(5))
+        .header_read_timeout(HEAD)
         .max_buf_size(8192)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)

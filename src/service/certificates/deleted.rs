@@ -5,7 +5,7 @@ use super::Deletions;
 use super::entries::not_found;
 use super::view::CertificateView;
 use crate::domain::pending::{State, Transition, TransitionKind};
-use crate::domain::{CertificateName, Detail, EntryState, Error, Operation, Reason, Result, Timestamp};
+use crate::domain::{CertificateName, Detail, EntryState, Error, Operation, Reason, Result, Timestamp, VaultSettings};
 use crate::service::access::{CertificateRef, Permit};
 use crate::service::records::{self, Codec, DeletedRecord, PendingRecord, concerns_a_record, key};
 use crate::service::retry::retry;
@@ -37,8 +37,9 @@ impl Deletions {
             // One that is there is left over: the certificate is not deleted.
             let left_over = self.context.store.get(listing.as_str()).await?.map(|record| record.revision);
             let at = self.context.now();
-            let purge = at.plus(self.context.settings(vault).retention_days.duration());
-            entry.state = EntryState::Deleted { at, purge };
+            let VaultSettings { retention_days, purge_protection: protected } = self.context.settings(vault);
+            let purge = at.plus(retention_days.duration());
+            entry.state = EntryState::Deleted { at, purge, protected };
             let listed = DeletedRecord { vault: vault.clone(), name: entry.name.clone() };
             let mut batch = Batch::default();
             self.context.records.put_entry(&mut batch, Some(&record), &entry)?;
@@ -75,7 +76,7 @@ impl Deletions {
         let (vault, name) = &*wanted;
         let found = self.context.load(&key::certificate(vault, name)).await?;
         let Some((_, entry)) = found else { return Err(not_deleted(name)) };
-        let EntryState::Deleted { at: deleted, purge } = entry.state else { return Err(not_deleted(name)) };
+        let EntryState::Deleted { at: deleted, purge, .. } = entry.state else { return Err(not_deleted(name)) };
         let kept = self.context.has(&key::suspended(vault, name)).await?;
         match self.entries.view(entry, kept).await {
             Ok(certificate) => Ok(DeletedView { certificate, deleted, purge }),

@@ -138,7 +138,7 @@ impl Certificates {
         let (mut entries, mut times) = (Vec::new(), Vec::new());
         for found in self.context.load_many(&places).await? {
             let deleted = shown(found)?.and_then(|entry: CertificateEntry| match entry.state {
-                EntryState::Deleted { at, purge } if include_pending || entry.latest.is_some() => {
+                EntryState::Deleted { at, purge, .. } if include_pending || entry.latest.is_some() => {
                     Some((entry, (at, purge)))
                 }
                 _ => None,

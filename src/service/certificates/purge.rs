@@ -26,12 +26,12 @@ impl Deletions {
         retry!({
             let found = self.context.load(&key::certificate(vault, name)).await?;
             let (record, entry) = found.ok_or_else(|| not_deleted(name))?;
-            let purge = match entry.state {
+            let (purge, protected) = match entry.state {
                 EntryState::Live => return Err(not_deleted(name)),
                 EntryState::Purging => return Err(self.entries.leaving_refusal(vault, name).await?),
-                EntryState::Deleted { purge, .. } => purge,
+                EntryState::Deleted { purge, protected, .. } => (purge, protected),
             };
-            if self.context.settings(vault).purge_protection {
+            if protected || self.context.settings(vault).purge_protection {
                 return Err(Error::new(
                     Reason::PurgeProtected,
                     format!("Operation \"purge\" is not allowed: the vault {vault} has purge protection. The certificate {name} is purged automatically when its retention ends."),

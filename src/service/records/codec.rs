@@ -4,7 +4,7 @@ use super::body::{self, Problem};
 use super::key::{Key, Place};
 use super::kinds::Stored;
 use super::verified::Verified;
-use crate::domain::{CertificateEntry, Detail, Error, Reason, Result, Timestamp};
+use crate::domain::{CertificateEntry, Detail, Error, Reason, Result, Timestamp, VaultName};
 use crate::keys::{Authenticator, Sealer};
 use crate::store::{Batch, Put, Record, Revision};
 use serde::Serialize;
@@ -189,6 +189,19 @@ impl Codec {
             ),
         };
         Error::new(Reason::Internal, message).with(Detail::Resource { kind: RECORD, name: key.to_owned() })
+    }
+
+    /// The error for a vault that holds something, and whose settings nothing says.
+    pub(in crate::service) fn missing_vault(&self, vault: &VaultName) -> Error {
+        let key = super::key::vault(vault).to_string();
+        tracing::error!(key, "the record of a vault that holds certificates is missing");
+        Error::new(
+            Reason::Internal,
+            format!(
+                "The record {key} is missing: the vault {vault} holds certificates, and nothing says how deleted ones are kept. Restore the record from a backup, name the vault in the configuration, or make the record anew with `certmint doctor --store --protect {vault}`."
+            ),
+        )
+        .with(Detail::Resource { kind: RECORD, name: key })
     }
 
     /// The error for a record that ought to be there.

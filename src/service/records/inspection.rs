@@ -5,9 +5,10 @@ use super::body::Problem;
 use super::codec::Codec;
 use super::key::{self, Place};
 use super::kinds::{IssuerStateRecord, Kind, OfKind, Stored};
+use super::lost_vaults::{NeedsRecord, SeenVaults};
 use super::marks::Sweep;
 use super::scan::{Scan, holds_authenticated};
-use crate::domain::{CertificateEntry, EntryState, Error, Reason, Result, Timestamp};
+use crate::domain::{CertificateEntry, EntryState, Error, Reason, Result, Timestamp, VaultName};
 use crate::keys::Sealer;
 use crate::store::{Batch, Delete, Record, Store, StoreError};
 use serde::Serialize;
@@ -25,17 +26,28 @@ pub struct Finding {
     pub key: String,
     /// What is wrong, in words for operators.
     pub problem: String,
-    /// Whether [`Inspection::remove`] may remove it: it is there, and of no use.
-    pub removable: bool,
+    pub repair: Repair,
+}
+
+/// What helps against what is wrong with a record, beside restoring the store from a backup.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Repair {
+    /// Deleting and purging the certificate.
+    Purge,
+    /// [`Inspection::remove`]: it is there, and of no use.
+    Remove,
+    /// [`Inspection::protect`]: what is in this vault needs it.
+    Protect(VaultName),
 }
 
 /// A look at a store.
 pub struct Inspection<'a> {
-    store: &'a dyn Store,
-    codec: Codec,
+    pub(super) store: &'a dyn Store,
+    pub(super) codec: Codec,
     marked: bool,
     /// The takeover of the store has begun, however long ago.
     begun: bool,
+    pub(super) needs_record: NeedsRecord,
 }
 
 impl std::fmt::Debug for Inspection<'_> {
@@ -86,7 +98,7 @@ impl Issuers {
         orphans.map(|(key, place)| Finding {
             key: key.clone(),
             problem: format!("it belongs to the issuer {place}, whose record is missing"),
-            removable: true,
+            repair: Repair::Remove,
         })
     }
 }
@@ -107,7 +119,7 @@ impl<'a> Inspection<'a> {
         if !marked && accepted {
             codec.tolerate();
         }
-        Ok(Self { store, codec, marked, begun: begun.is_some() })
+        Ok(Self { store, codec, marked, begun: begun.is_some(), needs_record: NeedsRecord::None })
     }
 
     /// Whether a record without a code is one that somebody put there; else the store is of an earlier version and is
@@ -122,7 +134,7 @@ impl<'a> Inspection<'a> {
     /// Where the store is not available.
     pub async fn findings(&self) -> Result<(usize, Vec<Finding>)> {
         let (mut count, mut findings, mut certificates) = (0, Vec::new(), BTreeMap::<String, Certified>::new());
-        let mut issuers = Issuers::default();
+        let (mut issuers, mut vaults) = (Issuers::default(), SeenVaults::default());
         for kind in Kind::ALL {
             let mut scan = Scan::new(self.store, kind.prefix());
             while let Some(page) = scan.next().await? {
@@ -133,9 +145,10 @@ impl<'a> Inspection<'a> {
                         self.note(*kind, &record, certificates.entry(place).or_default());
                     }
                     issuers.note(*kind, &record, &self.codec);
+                    vaults.note(*kind, &record);
                     if let Some(problem) = problem {
                         findings.push(Finding {
-                            removable: self.is_removable(&problem),
+                            repair: self.repair(&problem, *kind, &record, &vaults),
                             problem: problem.to_string(),
                             key: record.key,
                         });
@@ -150,7 +163,18 @@ impl<'a> Inspection<'a> {
             }
         }
         findings.extend(issuers.findings());
+        findings.extend(vaults.findings(&self.needs_record));
         Ok((count, findings))
+    }
+
+    /// The kinds of what is in a vault come before that of vaults: what holds something is known by then.
+    fn repair(&self, problem: &Problem, kind: Kind, record: &Record, vaults: &SeenVaults) -> Repair {
+        if !self.is_removable(problem) {
+            return Repair::Purge;
+        }
+        let vault = (kind == Kind::Vault).then(|| Place::of(&record.key)).flatten().map(|place| place.vault);
+        let used = vault.filter(|vault| vaults.is_used(vault)).and_then(|vault| VaultName::parse(vault).ok());
+        used.map_or(Repair::Remove, Repair::Protect)
     }
 
     /// In a store of an earlier version a record without a code is as good as the others.
@@ -199,7 +223,12 @@ impl<'a> Inspection<'a> {
             return refuse("is not in the store.");
         };
         match self.findings().await?.1.iter().find(|finding| finding.key == key) {
-            Some(finding) if finding.removable => {}
+            Some(Finding { repair: Repair::Remove, .. }) => {}
+            Some(Finding { repair: Repair::Protect(vault), .. }) => {
+                return refuse(&format!(
+                    "is not removed: the vault {vault} holds certificates, and would lose its purge protection and retention. Make it anew with --protect {vault}."
+                ));
+            }
             Some(finding) => return refuse(&format!("is not removed: {}.", finding.problem)),
             None => return refuse("is intact; only records that do not verify or belong to nothing can be removed."),
         }
@@ -266,11 +295,11 @@ fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
 impl Certified {
     /// What is missing, or is there without what it belongs to.
     fn findings(&self, place: &str) -> Vec<Finding> {
-        let finding = |key: String, problem: String, removable| Finding { key, problem, removable };
+        let finding = |key: String, problem: String, repair| Finding { key, problem, repair };
         if !self.has_entry {
             let orphans = self.versions.iter().chain(&self.others);
             let problem = format!("it belongs to the certificate {place}, whose record is missing");
-            return orphans.map(|key| finding(key.clone(), problem.clone(), true)).collect();
+            return orphans.map(|key| finding(key.clone(), problem.clone(), Repair::Remove)).collect();
         }
         let mut found = Vec::new();
         let Some(entry) = &self.entry else { return found };
@@ -281,17 +310,25 @@ impl Certified {
         if let Some(latest) = entry.latest {
             let key = key::version(&entry.vault, &entry.name, latest).to_string();
             if !self.versions.contains(&key) {
-                found.push(finding(key, "it is missing, and is the newest version of its certificate".into(), false));
+                found.push(finding(
+                    key,
+                    "it is missing, and is the newest version of its certificate".into(),
+                    Repair::Purge,
+                ));
             }
         }
         let there = self.versions.len();
         if let Some(count) = entry.versions.filter(|count| usize::try_from(*count).ok() != Some(there)) {
             let problem = format!("its certificate has {count} versions, and {there} exist");
-            found.push(finding(key::versions_of(&entry.vault, &entry.name).as_str().to_owned(), problem, false));
+            found.push(finding(
+                key::versions_of(&entry.vault, &entry.name).as_str().to_owned(),
+                problem,
+                Repair::Purge,
+            ));
         }
         if matches!(entry.state, EntryState::Deleted { .. }) && !self.deleted {
             let problem = "it is missing: the deleted certificate is not listed, and not purged in time";
-            found.push(finding(key::deleted(&entry.vault, &entry.name).to_string(), problem.into(), false));
+            found.push(finding(key::deleted(&entry.vault, &entry.name).to_string(), problem.into(), Repair::Purge));
         }
         found
     }

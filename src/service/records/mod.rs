@@ -7,9 +7,11 @@
 mod adoption;
 mod body;
 mod codec;
+pub(super) mod contents;
 mod inspection;
 pub(super) mod key;
 mod kinds;
+mod lost_vaults;
 mod marks;
 mod paging;
 mod ranges;
@@ -22,7 +24,7 @@ pub(super) use adoption::{Adopted, Opened, adopt, begin, open};
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
 pub(crate) use inspection::reads_a_record;
-pub use inspection::{Finding, Inspection};
+pub use inspection::{Finding, Inspection, Repair};
 pub(super) use key::{Key, Place, Prefix};
 #[cfg(test)]
 pub(super) use kinds::OfKind;

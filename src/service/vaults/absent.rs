@@ -1,6 +1,6 @@
-//! Recently looked up names without a vault, so that requests with made-up names do not load the store.
+//! Recently looked up names without a vault that can be used, so that requests with made-up names do not load the store.
 
-use crate::domain::VaultName;
+use crate::domain::{Error, VaultName};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,12 +12,14 @@ const BELIEVED: Duration = Duration::from_secs(1);
 const MOST: usize = 256;
 
 /// What to do about a name that is not known.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Miss {
     /// Ask the store, and note where it has none.
     Ask,
-    /// The store was asked a moment ago.
+    /// The store was asked a moment ago and has none.
     Absent,
+    /// The store was asked a moment ago, and has one that is refused.
+    Refused(Error),
     /// So many names were asked for a moment ago that this one is not.
     TooMany,
 }
@@ -27,8 +29,8 @@ pub(super) struct Absent(Mutex<Asked>);
 
 #[derive(Debug, Default)]
 struct Asked {
-    /// Until when each name is cached as absent.
-    names: HashMap<VaultName, Instant>,
+    /// Until when each name is cached, and why it is refused; `None`: it is absent.
+    names: HashMap<VaultName, (Instant, Option<Error>)>,
     /// Questions since then.
     window: Option<Instant>,
     questions: usize,
@@ -37,13 +39,13 @@ struct Asked {
 impl Absent {
     pub(super) fn ask(&self, name: &VaultName, now: Instant) -> Miss {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.names.get(name).is_some_and(|until| now < *until) {
-            return Miss::Absent;
+        if let Some((_, refusal)) = asked.names.get(name).filter(|(until, _)| now < *until) {
+            return refusal.clone().map_or(Miss::Absent, Miss::Refused);
         }
         if asked.window.is_none_or(|since| now >= since + BELIEVED) {
             asked.window = Some(now);
             asked.questions = 0;
-            asked.names.retain(|_, until| now < *until);
+            asked.names.retain(|_, (until, _)| now < *until);
         }
         if asked.questions == MOST {
             return Miss::TooMany;
@@ -52,10 +54,10 @@ impl Absent {
         Miss::Ask
     }
 
-    /// The store has no vault of this name.
-    pub(super) fn note(&self, name: &VaultName, now: Instant) {
+    /// The store has no vault of this name, or one that is refused.
+    pub(super) fn note(&self, name: &VaultName, refusal: Option<Error>, now: Instant) {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.names.insert(name.clone(), now + BELIEVED);
+        asked.names.insert(name.clone(), (now + BELIEVED, refusal));
     }
 }
 
@@ -71,7 +73,7 @@ mod tests {
     fn a_name_is_asked_for_once_a_second() {
         let (absent, start) = (Absent::default(), Instant::now());
         assert_eq!(absent.ask(&name(1), start), Miss::Ask);
-        absent.note(&name(1), start);
+        absent.note(&name(1), None, start);
         assert_eq!(absent.ask(&name(1), start + BELIEVED / 2), Miss::Absent);
         assert_eq!(absent.ask(&name(2), start + BELIEVED / 2), Miss::Ask);
         assert_eq!(absent.ask(&name(1), start + BELIEVED), Miss::Ask);
@@ -84,7 +86,7 @@ mod tests {
             let one = |number| absent.ask(&name(number), at) == Miss::Ask;
             (from..from + 10_000)
                 .filter(|number| one(*number))
-                .inspect(|number| absent.note(&name(*number), at))
+                .inspect(|number| absent.note(&name(*number), None, at))
                 .count()
         };
         assert_eq!(asked(0, start), MOST);

@@ -6,7 +6,7 @@ use super::absent::{Absent, Miss};
 use super::options::VaultOptions;
 use super::used;
 use crate::domain::{Detail, Error, Reason, Result, Vault, VaultName, VaultSettings};
-use crate::service::records::{Codec, Kind, MAX_PAGE, key};
+use crate::service::records::{Codec, Kind, MAX_PAGE, contents, key};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -55,7 +55,7 @@ impl Vaults {
             let page = self.store.list(Kind::Vault.prefix(), &after, MAX_PAGE).await?;
             let full = page.len() == MAX_PAGE;
             for record in page {
-                // One that does not verify was logged: the vault is as if it had not been made.
+                // One that does not verify was logged; who asks for the vault is refused by `find`.
                 if let Ok(vault) = self.records.read(&record) {
                     self.learn(vault);
                 }
@@ -70,18 +70,23 @@ impl Vaults {
     /// The vault, wherever it was made; [`Reason::VaultNotFound`] if there is none of that name. One that is not
     /// known here is looked for in the store. An absence is cached for a second, and the number of lookups per second
     /// is limited, so that made-up names do not load the store.
+    ///
+    /// # Errors
+    /// Also [`Reason::Internal`], with the name of the record, where that does not verify, or where it is missing and
+    /// the vault holds certificates: its settings are not known, and they are never those of another one.
     pub async fn find(&self, name: &VaultName) -> Result<Vault> {
         if self.known(name).is_none() {
             match self.absent.ask(name, Instant::now()) {
-                Miss::Ask => match self.store.get(key::vault(name).as_str()).await? {
-                    // As in `refresh`: one that does not verify is as if it had not been made.
-                    Some(record) => match self.records.read(&record) {
-                        Ok(vault) => self.learn(vault),
-                        Err(_) => self.absent.note(name, Instant::now()),
-                    },
-                    None => self.absent.note(name, Instant::now()),
+                Miss::Ask => match self.look_up(name).await? {
+                    Ok(Some(vault)) => self.learn(vault),
+                    Ok(None) => self.absent.note(name, None, Instant::now()),
+                    Err(refusal) => {
+                        self.absent.note(name, Some(refusal.clone()), Instant::now());
+                        return Err(refusal);
+                    }
                 },
                 Miss::Absent => {}
+                Miss::Refused(refusal) => return Err(refusal),
                 Miss::TooMany => {
                     return Err(Error::new(
                         Reason::StoreUnavailable,
@@ -94,6 +99,18 @@ impl Vaults {
         self.vault(name)
     }
 
+    /// What the store says of a vault, and in the inner result why it is refused.
+    async fn look_up(&self, name: &VaultName) -> Result<Result<Option<Vault>>> {
+        let key = key::vault(name);
+        Ok(match self.store.get(key.as_str()).await? {
+            Some(record) => self.records.read(&record).map(Some),
+            None if !self.on_demand && contents::holds_something(&*self.store, name).await? => {
+                Err(self.records.missing_vault(name))
+            }
+            None => Ok(None),
+        })
+    }
+
     /// As [`Vaults::find`], where only its being there matters.
     pub(in crate::service) async fn require(&self, name: &VaultName) -> Result<()> {
         if self.known.read().unwrap_or_else(PoisonError::into_inner).contains_key(name) {
@@ -104,6 +121,12 @@ impl Vaults {
 
     pub(super) fn known(&self, name: &VaultName) -> Option<Vault> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The least that a vault may be made with whose name is in use already: what held so far, or what nobody knows.
+    pub(super) async fn floor(&self, name: &VaultName) -> Result<Option<VaultSettings>> {
+        let used = contents::holds_something(&*self.store, name).await?;
+        Ok(used.then_some(if self.on_demand { self.defaults } else { VaultSettings::STRICTEST }))
     }
 
     /// As [`Vaults::find`], by what this process knows.
@@ -145,13 +168,18 @@ impl Vaults {
         let used = if self.on_demand { used::used(&*self.store, after, size + 1).await? } else { BTreeSet::new() };
         let used_end = used.iter().nth(size).map(VaultName::to_string);
         let end = made_end.into_iter().chain(used_end).min();
-        // One that does not verify was logged: the list goes on without it.
-        let made = records.iter().filter_map(|record| self.records.read::<Vault>(record).ok());
+        // One that does not verify was logged: the list goes on without it, and it is no vault that came by its use.
+        let (made, refused): (Vec<_>, Vec<_>) = records
+            .iter()
+            .map(|record| self.records.read::<Vault>(record).map_err(|_| &record.key))
+            .partition(Result::is_ok);
+        let refused: BTreeSet<&str> = refused.into_iter().filter_map(|it| it.err()?.strip_prefix(prefix)).collect();
         let mut vaults: BTreeMap<VaultName, Vault> = used
             .into_iter()
+            .filter(|name| !refused.contains(name.as_str()))
             .map(|name| (name.clone(), Vault { name, settings: self.defaults, created: None }))
             .collect();
-        vaults.extend(made.map(|vault| (vault.name.clone(), vault)));
+        vaults.extend(made.into_iter().flatten().map(|vault| (vault.name.clone(), vault)));
         // What the configuration says of a vault wins.
         let within = |name: &str| name > after && end.as_deref().is_none_or(|end| name <= end);
         let configured = self.configured.iter().filter(|(name, _)| within(name.as_str()));

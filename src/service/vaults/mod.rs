@@ -59,7 +59,8 @@ impl VaultObjects {
         self.context.vaults.find(&name).await
     }
 
-    /// Creates a vault. Its settings cannot be changed later. [`Reason::AlreadyExists`] where it is there.
+    /// Creates a vault. Its settings cannot be changed later. [`Reason::AlreadyExists`] where it is there;
+    /// [`Reason::BadParameter`] where the store holds certificates of it that would be kept less well than so far.
     pub async fn create_vault(&self, wanted: Permit<NewVault>) -> Result<Vault> {
         let NewVault { name, retention_days, purge_protection } = &*wanted;
         retry!({
@@ -86,6 +87,9 @@ impl VaultObjects {
                 retention_days: retention_days.unwrap_or(defaults.retention_days),
                 purge_protection: purge_protection.unwrap_or(defaults.purge_protection),
             };
+            if let Some(floor) = self.context.vaults.floor(name).await?.filter(|floor| !settings.keeps_what(*floor)) {
+                return Err(weaker(name, floor));
+            }
             let vault = Vault { name: name.clone(), settings, created: Some(self.context.now()) };
             let puts = vec![self.context.records.put(&key::vault(name), None, &vault, None)?];
             let committed = self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
@@ -131,4 +135,16 @@ impl VaultObjects {
     pub async fn refresh_vaults(&self) -> Result<()> {
         self.context.vaults.refresh().await
     }
+}
+
+fn weaker(name: &VaultName, floor: VaultSettings) -> Error {
+    let VaultSettings { retention_days, purge_protection } = floor;
+    let field = if purge_protection { "purge_protection" } else { "retention_days" };
+    let protection = if purge_protection { "purge protection and " } else { "" };
+    Error::field(
+        field,
+        format!(
+            "the vault {name} holds certificates already, and they would be kept less well than so far. Use {protection}a retention of {retention_days} days, restore the record of the vault from a backup, or name the vault in the configuration of the server."
+        ),
+    )
 }

@@ -2,12 +2,10 @@
 //! other kinds are.
 
 use crate::domain::{Result, VaultName};
+use crate::service::records::contents::KINDS;
 use crate::service::records::{Kind, Place};
 use crate::store::Store;
 use std::collections::BTreeSet;
-
-/// What a vault that is used has of. Their keys are `KIND/VAULT/NAME`.
-const KINDS: [Kind; 4] = [Kind::Certificate, Kind::Pending, Kind::Deleted, Kind::Issuer];
 
 /// The first `size` used vaults behind the name `after`, in the order of their names. Reads one record for each vault
 /// and kind, however many records a vault has.

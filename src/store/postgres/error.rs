@@ -1,5 +1,6 @@
 //! Errors of the PostgreSQL store, and whether a retry may help.
 
+use crate::store::counter::WrongCounter;
 use crate::store::{HistoryLost, Revision, StoreError};
 use std::error::Error;
 use std::fmt;
@@ -50,6 +51,8 @@ pub(super) enum Fault {
     Stale { found: Revision, seen: Revision },
     #[error(transparent)]
     HistoryLost(#[from] HistoryLost),
+    #[error(transparent)]
+    WrongCounter(#[from] WrongCounter),
     #[error("the key {key:.64}… has {size} bytes, the limit is {limit}")]
     KeyTooLong { key: String, size: usize, limit: usize },
     #[error("the tasks of the store have stopped")]
@@ -121,6 +124,7 @@ impl Fault {
             | Self::Foreign { .. }
             | Self::Newer { .. }
             | Self::NeedsMigration { .. }
+            | Self::WrongCounter(_)
             | Self::KeyTooLong { .. } => Cure::None,
         }
     }

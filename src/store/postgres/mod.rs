@@ -74,6 +74,7 @@ impl Postgres {
         let (connector, _) = prepare(url, options).await?;
         let connector = Arc::new(connector);
         let first = connector.connect(Job::SetUp).await?;
+        schema::check_counter(&first.client).await?;
         let seen = head_watch::look(&first).await?;
         drop(first);
 

@@ -2,6 +2,7 @@
 
 use super::connect::Session;
 use super::error::Fault;
+use crate::store::counter::{self, FAR};
 use tokio_postgres::Client;
 
 /// The first of the two numbers of our advisory locks: "CMNT".
@@ -106,9 +107,39 @@ const RENEW_EPOCH: &str = "\
 -- renew_epoch
 UPDATE certmint SET epoch = replace(gen_random_uuid()::text, '-', '') WHERE id = 1 RETURNING epoch";
 
+/// Both as of one moment: replicas may write.
+const COUNTER: &str = "\
+-- counter
+SELECT (SELECT max(head) FROM commits), (SELECT max(revision) FROM events)";
+
+const FORGET_FAR: &str = "\
+-- forget_far
+DELETE FROM commits WHERE head >= $1";
+
+const MEND_HEAD: &str = "\
+-- mend_head
+INSERT INTO commits (head, token)
+SELECT newest.revision, gen_random_uuid() FROM (SELECT greatest(
+    0,
+    (SELECT max(revision) FROM events WHERE revision < $1),
+    (SELECT max(revision) FROM records WHERE revision < $1)
+) AS revision) AS newest
+WHERE NOT EXISTS (SELECT FROM commits WHERE head >= newest.revision)";
+
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[LOCK_REVISIONS, LOCK_SCHEMA, SERVER, OURS, VERSION, STRANGERS, SAVE_VERSION, RENEW_EPOCH];
+pub(super) const STATEMENTS: &[&str] = &[
+    LOCK_REVISIONS,
+    LOCK_SCHEMA,
+    SERVER,
+    OURS,
+    VERSION,
+    STRANGERS,
+    SAVE_VERSION,
+    RENEW_EPOCH,
+    COUNTER,
+    FORGET_FAR,
+    MEND_HEAD,
+];
 
 /// Checks the server and the tables, and brings these up to date where `migrate` allows it. Returns the
 /// version of the schema.
@@ -126,9 +157,18 @@ pub(super) async fn prepare(session: &Session, migrate: bool) -> Result<i32, Fau
     Ok(version)
 }
 
-/// Gives the database a new epoch: tokens of clients that saw more than a backup holds are refused after that.
+/// Gives the database a new epoch: tokens of clients that saw more than a backup holds are refused after that. A counter
+/// that cannot be believed is set to the newest event or record.
 pub(super) async fn renew_epoch(client: &Client) -> Result<String, Fault> {
+    client.execute(FORGET_FAR, &[&FAR]).await?;
+    client.execute(MEND_HEAD, &[&FAR]).await?;
     Ok(client.query_one(RENEW_EPOCH, &[]).await?.try_get(0)?)
+}
+
+/// Refuses a counter that was changed, before anything is counted on with it.
+pub(super) async fn check_counter(client: &Client) -> Result<(), Fault> {
+    let row = client.query_one(COUNTER, &[]).await?;
+    Ok(counter::check(row.try_get(0)?, row.try_get(1)?)?)
 }
 
 async fn check_server(client: &Client) -> Result<String, Fault> {

@@ -21,6 +21,11 @@ pub(super) enum Fault {
         path.display()
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error(
+        "{} is not a store as certmint wrote it ({problem}): it was changed outside certmint; restore it from a backup",
+        path.display()
+    )]
+    Changed { path: PathBuf, problem: String },
     #[error("{} cannot have a write-ahead log (journal mode is {mode}); is it on a network file system?", path.display())]
     NoWal { path: PathBuf, mode: String },
     #[error("the threads of the store have stopped")]
@@ -32,7 +37,7 @@ impl From<Fault> for StoreError {
         let waiting_helps = match &fault {
             Fault::Open { source, .. } => source.downcast_ref().is_none_or(waiting_helps),
             Fault::InUse { .. } | Fault::Stopped => true,
-            Fault::Foreign { .. } | Fault::Newer { .. } | Fault::NoWal { .. } => false,
+            Fault::Foreign { .. } | Fault::Newer { .. } | Fault::Changed { .. } | Fault::NoWal { .. } => false,
         };
         if waiting_helps { Self::Unavailable(Box::new(fault)) } else { Self::Broken(Box::new(fault)) }
     }

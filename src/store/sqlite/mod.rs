@@ -75,6 +75,7 @@ impl Sqlite {
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let file = Claimed::new(path)?;
         let OpenedFile { connection, meta, epoch, eraser } = schema::open_writer(&file, &options)?;
+        schema::check_counter(&connection, meta)?;
         let connections = (0..options.readers.max(1))
             .map(|_| schema::open_reader(&file.path, &options))
             .collect::<Result<Vec<_>, _>>()?;

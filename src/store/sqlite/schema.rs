@@ -1,9 +1,11 @@
 //! Connections, the tables, and their migrations.
 
 use super::erase::{self, Eraser};
-use super::error::Fault;
+use super::error::{Fault, store_error};
 use super::file::Claimed;
 use super::options::SqliteOptions;
+use crate::store::StoreError;
+use crate::store::counter::{self, FAR};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Row};
 use std::path::Path;
@@ -163,14 +165,34 @@ pub(super) fn open_reader(path: &Path, options: &SqliteOptions) -> Result<Connec
     open().map_err(|e| cannot_open(path, e))
 }
 
-/// Returns the new epoch.
+/// Returns the new epoch. A counter that cannot be believed is set to the newest event or record.
 pub(super) fn renew_epoch(connection: &Connection) -> rusqlite::Result<String> {
+    connection.execute(MEND_HEAD, [FAR])?;
     connection.query_row(RENEW_EPOCH, [], |row| row.get(0))
 }
 
 const RENEW_EPOCH: &str = "\
 -- renew_epoch
 UPDATE meta SET epoch = lower(hex(randomblob(16))) WHERE id = 1 RETURNING epoch";
+
+const MEND_HEAD: &str = "\
+-- mend_head
+UPDATE meta SET head = newest.revision FROM (SELECT max(
+    0,
+    coalesce((SELECT max(revision) FROM events WHERE revision < ?1), 0),
+    coalesce((SELECT max(revision) FROM records WHERE revision < ?1), 0)
+) AS revision) AS newest
+WHERE id = 1 AND (head < newest.revision OR head >= ?1)";
+
+const NEWEST_EVENT: &str = "\
+-- newest_event
+SELECT max(revision) FROM events";
+
+/// Refuses a counter that was changed, before anything is counted on with it.
+pub(super) fn check_counter(connection: &Connection, meta: Meta) -> Result<(), StoreError> {
+    let newest = connection.query_row(NEWEST_EVENT, [], |row| row.get(0)).map_err(store_error)?;
+    Ok(counter::check(Some(meta.head), newest)?)
+}
 
 /// More than there are different statements, so that none is prepared twice.
 const STATEMENTS: usize = 32;
@@ -202,6 +224,9 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Fault> {
     let empty = id == 0 && version == 0 && objects == 0;
     if !empty && id != APPLICATION_ID {
         return Err(Fault::Foreign { path: path.to_owned(), found: id });
+    }
+    if !empty && version < 1 {
+        return Err(Fault::Changed { path: path.to_owned(), problem: format!("its user_version is {version}") });
     }
     let known = MIGRATIONS.len() as i64;
     if version > known {
@@ -260,5 +285,11 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 fn cannot_open(path: &Path, error: rusqlite::Error) -> Fault {
-    Fault::Open { path: path.to_owned(), source: Box::new(error) }
+    let problem = match &error {
+        rusqlite::Error::QueryReturnedNoRows => "the row of the table meta is missing".to_owned(),
+        // Without the text of the statement, which says nothing to an operator.
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        _ => return Fault::Open { path: path.to_owned(), source: Box::new(error) },
+    };
+    Fault::Changed { path: path.to_owned(), problem }
 }

@@ -11,6 +11,7 @@ use super::request::{Deferred, Request, defer, refuse};
 use super::schema::{META, Meta};
 use crate::domain::Timestamp;
 use crate::store::common::{History, integer, revision};
+use crate::store::counter::{self, WrongCounter};
 use crate::store::{Batch, Delete, HistoryLost, Put, Record, Revision, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
@@ -287,7 +288,9 @@ fn commit(
     batch: Batch,
 ) -> rusqlite::Result<Result<Revision, StoreError>> {
     let first = meta.head + 1;
-    meta.head += integer(batch.revisions());
+    if let Err(wrong) = advance(meta, integer(batch.revisions())) {
+        return Ok(Err(wrong.into()));
+    }
     meta.events += integer(batch.events.len());
     let Batch { puts, deletes, events } = batch;
     let expected = puts.iter().map(|put| (&put.key, put.expected));
@@ -314,6 +317,14 @@ fn commit(
     Ok(Ok(revision(meta.head)))
 }
 
+/// Takes so many revisions, which never reach the end of the numbers.
+fn advance(meta: &mut Meta, by: i64) -> Result<(), WrongCounter> {
+    let next = meta.head.saturating_add(by);
+    counter::check(Some(next), Some(meta.head))?;
+    meta.head = next;
+    Ok(())
+}
+
 fn claim(
     connection: &Connection,
     meta: &mut Meta,
@@ -325,7 +336,9 @@ fn claim(
     if claimed.is_empty() {
         return Ok(Ok(claimed));
     }
-    meta.head += 1;
+    if let Err(wrong) = advance(meta, 1) {
+        return Ok(Err(wrong.into()));
+    }
     let mut lease = connection.prepare_cached(LEASE)?;
     for record in &mut claimed {
         record.revision = revision(meta.head);

@@ -1,6 +1,6 @@
 //! Reading the files that say who may call and what they may do: nobody else may be able to write them.
 
-use std::fs::File;
+use crate::regular_file;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,8 @@ pub enum FileError {
 /// As [`FileError`] says.
 pub fn read_guarded(what: &'static str, path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
     let failed = |source| FileError::Read { what, path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    // The mode of the open file, not of the path, which could be another file by now.
-    let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
+    let (file, facts) = regular_file::open(path).map_err(failed)?;
+    let mode = facts.mode() & 0o7777;
     if mode & 0o022 != 0 {
         return Err(FileError::Writable { what, path: path.to_owned(), mode });
     }

@@ -9,10 +9,12 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// What an open request costs beside its head and bodies: its task, its state in HTTP/2, an answer without a body.
 const REQUEST: usize = 2 * 1024;
+/// What it costs beside that until it is answered: what waits for the body, or for the answer (`tests/operations/cost.rs`
+/// measures it with requests whose bodies never come).
+const WAITING: usize = 12 * 1024;
 /// A larger frame of an answer is sent in pieces of this size: HTTP/2 takes over what it is given and holds it while
 /// the window of the peer is shut, whether the request still exists or not.
 pub(super) const PIECE: usize = 32 * 1024;
-
 /// Refusals with a body that may be on their way on one connection.
 const EXPLANATIONS: usize = 16;
 /// What a field of a head costs beside its text.
@@ -51,7 +53,7 @@ struct State {
     holder: Option<Arc<Holder>>,
     /// What is held for the whole request.
     fixed: usize,
-    /// What its head takes, until the answer is there.
+    /// What its head takes and what waits for the rest, until the answer is there.
     head: usize,
     /// Counted as an open anonymous request.
     anonymous: bool,
@@ -75,7 +77,7 @@ impl Account {
     pub(super) fn open<B>(connection: &Arc<Connection>, number: u64, request: &http::Request<B>) -> Self {
         let text: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
-        let head = text + path + FIELD * request.headers().len();
+        let head = WAITING + text + path + FIELD * request.headers().len();
         let (charged, anonymous) = match connection.holder() {
             Some(holder) => (Charge::take(&holder.share, REQUEST + head), false),
             None => {

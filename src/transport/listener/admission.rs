@@ -1,7 +1,8 @@
 //! Admission of connections: limits on open ones, and counters of refused ones.
 
+use crate::peers::holder;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -144,14 +145,6 @@ impl LogThrottle {
         }
         self.last = Some(now);
         Some(std::mem::take(&mut self.kept_back))
-    }
-}
-
-/// The address that stands for one holder: IPv4 as it is, of IPv6 the /64.
-pub(super) fn holder(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 => v4,
     }
 }
 

@@ -145,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_in_place_of_an_answer_keeps_what_pages_and_clients_need() {
-        let options = BudgetOptions { principal_bytes: 8 * 1024, ..BudgetOptions::default() };
+        let options = BudgetOptions { principal_bytes: 32 * 1024, ..BudgetOptions::default() };
         let entry = Connections::new(Budget::new(options)).enter(1, IpAddr::from([192, 0, 2, 1]));
         let request = Request::builder().header("x-ms-client-request-id", "mine").body(()).unwrap();
         let account = Account::open(&entry.connection, 1, &request);

@@ -2,7 +2,9 @@
 //! requests, and the anonymous requests of one peer.
 
 use crate::domain::{Error, Reason, duration};
-use serde::Deserialize;
+use crate::limits::positive;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -19,26 +21,34 @@ const MIB: usize = 1024 * 1024;
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetOptions {
     /// Bytes held for all requests: heads and bodies being read, answers waiting to be sent. Default 256 MiB.
+    #[serde(deserialize_with = "some_requests")]
     pub bytes: usize,
     /// Of these, bytes held for one principal. Default 64 MiB.
+    #[serde(deserialize_with = "some_requests")]
     pub principal_bytes: usize,
     /// Of these, bytes held for all anonymous requests. Default 32 MiB.
+    #[serde(deserialize_with = "some_requests")]
     pub anonymous_bytes: usize,
     /// Of these, bytes held for the anonymous requests of one peer. Default 8 MiB.
+    #[serde(deserialize_with = "some_requests")]
     pub anonymous_peer_bytes: usize,
     /// Open requests of an anonymous connection, counted until the last byte of the answer has left. Default 32.
+    #[serde(deserialize_with = "positive")]
     pub anonymous_streams: usize,
     /// Open anonymous connections. At the limit the oldest one of the peer with the most is closed to make room for
     /// the next; others wait in the queue of the system. Default 512.
+    #[serde(deserialize_with = "positive")]
     pub anonymous_connections: usize,
     /// The age below which an anonymous connection is not closed to make room. Default 2 s.
     #[serde(with = "duration")]
     pub anonymous_grace: Duration,
     /// Answers that nobody reads for `listener.write_timeout` are ended. A connection with so many of them is closed;
     /// an anonymous one at the first. Default 8.
+    #[serde(deserialize_with = "positive")]
     pub stalled_answers: usize,
     /// Answers that may be large (backups, lists) and are being made at the same time; a principal may have
     /// half of them, the others wait their turn. Default 32.
+    #[serde(deserialize_with = "positive")]
     pub large_answers: usize,
 }
 
@@ -56,6 +66,17 @@ impl Default for BudgetOptions {
             large_answers: 32,
         }
     }
+}
+
+/// Less lets no request in, whatever it is.
+const FEWEST: usize = 64 * 1024;
+
+fn some_requests<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    let bytes = usize::deserialize(from)?;
+    if bytes >= FEWEST {
+        return Ok(bytes);
+    }
+    Err(D::Error::custom(format!("{bytes} bytes let no request in; use {FEWEST} or more")))
 }
 
 /// The limit that a request met.
@@ -238,7 +259,6 @@ pub(super) struct BudgetCounters {
     refused: [AtomicU64; 5],
     pub(super) stalled: AtomicU64,
     pub(super) stalled_connections: AtomicU64,
-    pub(super) displaced: AtomicU64,
 }
 
 impl Budget {
@@ -278,7 +298,7 @@ impl Budget {
     }
 
     pub(super) fn stats(&self, anonymous_connections: usize) -> BudgetStats {
-        let BudgetCounters { refused, stalled, stalled_connections, displaced } = &self.counters;
+        let BudgetCounters { refused, stalled, stalled_connections } = &self.counters;
         BudgetStats {
             bytes: self.total.used.load(Relaxed) as u64,
             anonymous_bytes: self.anonymous.used.load(Relaxed) as u64,
@@ -287,7 +307,7 @@ impl Budget {
             refused: std::array::from_fn(|index| refused[index].load(Relaxed)),
             stalled: stalled.load(Relaxed),
             stalled_connections: stalled_connections.load(Relaxed),
-            displaced: displaced.load(Relaxed),
+            displaced: 0,
         }
     }
 }
@@ -362,6 +382,18 @@ mod tests {
         assert_eq!(Charge::take(&alice.share, 1).unwrap_err(), Overrun::Principal);
         forced.shrink_to(10);
         assert!(forced.grow(50).is_ok() && forced.grow(1).is_err());
+    }
+
+    #[test]
+    fn a_budget_that_lets_nothing_in_is_refused() {
+        for name in ["bytes", "principal_bytes", "anonymous_bytes", "anonymous_peer_bytes"] {
+            let error = toml::from_str::<BudgetOptions>(&format!("{name} = 65535")).unwrap_err();
+            assert!(error.message().contains("65535 bytes let no request in; use 65536 or more"), "{error}");
+            toml::from_str::<BudgetOptions>(&format!("{name} = 65536")).unwrap();
+        }
+        for name in ["anonymous_streams", "anonymous_connections", "stalled_answers", "large_answers"] {
+            assert!(toml::from_str::<BudgetOptions>(&format!("{name} = 0")).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The connections of a port for its budget: the caller of each, its open requests, and which connection to close.
 
 use super::account::{Open, Stall};
-use super::budget::{Budget, Holder, Share};
-use std::collections::{BTreeMap, HashMap};
+use super::budget::{Budget, BudgetOptions, Holder, Share};
+use crate::peers::{PeerLimits, Peers};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// One connection.
@@ -109,16 +109,9 @@ impl Connection {
 #[derive(Debug)]
 pub(super) struct Connections {
     pub(super) budget: Arc<Budget>,
-    open: Mutex<Tables>,
-    /// An anonymous connection has ended or is anonymous no longer.
-    freed: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Tables {
-    all: HashMap<u64, Arc<Connection>>,
-    /// By number, which is by age.
-    anonymous: BTreeMap<u64, Arc<Connection>>,
+    open: Mutex<HashMap<u64, Arc<Connection>>>,
+    /// Those that have shown no credentials.
+    anonymous: Peers,
 }
 
 /// A connection in the table; leaves it when it is dropped.
@@ -130,10 +123,12 @@ pub(super) struct Entry {
 
 impl Connections {
     pub(super) fn new(budget: Arc<Budget>) -> Arc<Self> {
-        Arc::new(Self { budget, open: Mutex::default(), freed: Notify::new() })
+        let BudgetOptions { anonymous_connections: most, anonymous_grace: grace, .. } = budget.options;
+        let anonymous = Peers::new(PeerLimits { most, share: usize::MAX, grace });
+        Arc::new(Self { budget, open: Mutex::default(), anonymous })
     }
 
-    /// `address` stands for the peer ([`super::admission::holder`]).
+    /// `address` stands for the peer ([`crate::peers::holder`]).
     pub(super) fn enter(self: &Arc<Self>, id: u64, address: IpAddr) -> Entry {
         let connection = Arc::new(Connection {
             budget: Arc::clone(&self.budget),
@@ -149,53 +144,28 @@ impl Connections {
             stalls: AtomicUsize::new(0),
             answers: Mutex::default(),
         });
-        let mut open = self.tables();
-        open.all.insert(id, Arc::clone(&connection));
-        open.anonymous.insert(id, Arc::clone(&connection));
+        self.tables().insert(id, Arc::clone(&connection));
+        self.anonymous.enter(id, address, connection.cut.clone());
         Entry { connection, table: Arc::clone(self) }
     }
 
     pub(super) fn anonymous(&self) -> usize {
-        self.tables().anonymous.len()
+        self.anonymous.count()
+    }
+
+    /// Anonymous connections that were closed to make room.
+    pub(super) fn displaced(&self) -> u64 {
+        self.anonymous.displaced()
     }
 
     /// Waits until there is room for one more anonymous connection, and makes some where those that are there are
     /// old enough to have shown credentials.
     pub(super) async fn room(&self) {
-        loop {
-            let freed = self.freed.notified();
-            let Some(wait) = self.make_room() else { return };
-            // Woken by the end of any of them; or the oldest is old enough.
-            let _ = timeout(wait, freed).await;
-        }
-    }
-
-    /// How long to wait for room; `None` if there is some.
-    fn make_room(&self) -> Option<Duration> {
-        let options = &self.budget.options;
-        let open = self.tables();
-        if open.anonymous.len() < options.anonymous_connections.max(1) {
-            return None;
-        }
-        let mut peers: HashMap<IpAddr, usize> = HashMap::new();
-        for connection in open.anonymous.values() {
-            *peers.entry(connection.address).or_default() += 1;
-        }
-        let most = peers.into_iter().max_by_key(|(_, count)| *count).map(|(peer, _)| peer);
-        let mut candidates = open.anonymous.values().filter(|one| Some(one.address) == most && !one.cut.is_cancelled());
-        let Some(oldest) = candidates.next() else { return Some(options.anonymous_grace) };
-        let left = options.anonymous_grace.saturating_sub(oldest.born.elapsed());
-        if left.is_zero() {
-            oldest.cut.cancel();
-            self.budget.counters.displaced.fetch_add(1, Relaxed);
-            return Some(options.anonymous_grace.max(Duration::from_millis(10)));
-        }
-        Some(left)
+        self.anonymous.room().await;
     }
 
     fn no_longer_anonymous(&self, id: u64) {
-        self.tables().anonymous.remove(&id);
-        self.freed.notify_waiters();
+        self.anonymous.leave(id);
     }
 
     /// Looks after unread answers for as long as the table is there.
@@ -204,14 +174,14 @@ impl Connections {
         loop {
             sleep(pause).await;
             let Some(table) = table.upgrade() else { return };
-            let all: Vec<Arc<Connection>> = table.tables().all.values().cloned().collect();
+            let all: Vec<Arc<Connection>> = table.tables().values().cloned().collect();
             for connection in all {
                 connection.sweep(patience);
             }
         }
     }
 
-    fn tables(&self) -> std::sync::MutexGuard<'_, Tables> {
+    fn tables(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -219,19 +189,13 @@ impl Connections {
 impl Drop for Entry {
     fn drop(&mut self) {
         let id = self.connection.id;
-        let mut open = self.table.tables();
-        open.all.remove(&id);
-        let was_anonymous = open.anonymous.remove(&id).is_some();
-        drop(open);
-        if was_anonymous {
-            self.table.freed.notify_waiters();
-        }
+        self.table.tables().remove(&id);
+        self.table.anonymous.leave(id);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::budget::BudgetOptions;
     use super::*;
 
     fn table(anonymous_connections: usize, grace: Duration) -> Arc<Connections> {
@@ -264,7 +228,7 @@ mod tests {
     async fn who_has_shown_credentials_takes_no_room() {
         let table = table(1, Duration::from_secs(3600));
         let first = table.enter(1, ip(1));
-        assert!(table.make_room().is_some(), "it is too young to be closed");
+        assert!(table.anonymous.make_room().is_some(), "it is too young to be closed");
         first.connection.identify("alice");
         table.room().await;
         let _second = table.enter(2, ip(1));

@@ -2,6 +2,7 @@
 
 use super::budget::BudgetOptions;
 use crate::domain::duration;
+use crate::limits::positive;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -10,9 +11,11 @@ use std::time::Duration;
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerOptions {
     /// Open connections altogether; one more is closed at once. Default 20,000.
+    #[serde(deserialize_with = "positive")]
     pub max_connections: usize,
     /// Open connections of one peer: an IPv4 address or an IPv6 /64, since that is what one client of IPv6 holds.
     /// Half of `max_connections` (10,000) by default, because many clients may stand behind one balancer or NAT.
+    #[serde(deserialize_with = "positive")]
     pub max_connections_per_peer: usize,
     /// How long a peer may take from connecting to the end of the TLS handshake. Default 10 s.
     #[serde(with = "duration")]
@@ -27,11 +30,14 @@ pub struct ListenerOptions {
     pub write_timeout: Duration,
     /// The largest head of a request, in bytes. HTTP/2 announces it in SETTINGS; HTTP/1 answers 431. Default 16 KiB,
     /// never below 8 KiB.
+    #[serde(deserialize_with = "positive")]
     pub max_header_bytes: u32,
     /// The most fields that the head of a request may have; one more is answered 431. Default 100.
+    #[serde(deserialize_with = "positive")]
     pub max_header_fields: usize,
     /// Open HTTP/2 streams per connection. A client above it waits without an error, calls that are no streams
     /// included: limits of the application must be lower. Default 1024.
+    #[serde(deserialize_with = "positive")]
     pub max_concurrent_streams: u32,
     /// An HTTP/2 connection that was silent for this long is pinged. Default 30 s.
     #[serde(with = "duration")]

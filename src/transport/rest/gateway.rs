@@ -11,8 +11,8 @@ use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::failure::Failure;
 use super::routes::{self, Endpoint, Match};
 use super::{
-    RestOptions, backup, body, certificates, contacts, deleted, identity, issuers, list, material, pending, update,
-    watch,
+    RestOptions, backup, body, body_limit, certificates, contacts, deleted, identity, issuers, list, material, pending,
+    update, watch,
 };
 use crate::domain::{CertificateName, DataAction, Error, IssuerName, Reason, VaultName, duration};
 use crate::service::{Caller, Decision, Permit, Place, Service, Target};
@@ -40,9 +40,6 @@ const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method");
 const SECRET: &str = "/secrets/{secret_name}";
 /// The outcome of a request whose caller went away before the answer, as proxies call it.
 const GONE: &str = "499";
-
-/// What a body with a backup has beside it, in bytes, at most.
-const BESIDE_BACKUP: usize = 4 * 1024;
 
 /// The REST API; it answers every path.
 pub fn router(service: Service, options: RestOptions) -> Api {
@@ -129,9 +126,7 @@ impl Call<'_> {
 
     /// A body that holds a backup, in base64.
     pub(super) async fn backup_body<T: DeserializeOwned + Default>(&self, body: &mut Body) -> Result<T, Failure> {
-        let limits = self.service.limits();
-        let limit = (limits.backup_bytes / 3).saturating_mul(4).saturating_add(BESIDE_BACKUP);
-        self.read(body, limit.max(limits.request_body_bytes)).await
+        self.read(body, body_limit::of_backup(self.service.limits())).await
     }
 
     async fn read<T: DeserializeOwned + Default>(&self, body: &mut Body, limit: usize) -> Result<T, Failure> {
@@ -230,6 +225,9 @@ impl Gateway {
             if headers::is_encoded(&parts.headers) {
                 return Err(Failure::encoded());
             }
+            if let Some(account) = parts.extensions.get::<Account>() {
+                account.admitted().map_err(Failure::overrun)?;
+            }
             let body_timeout = service.limits().body_read_timeout;
             let asked =
                 identity::Asked { parts, options, body_timeout, host: &host?, tenant: &tenant, now: service.now() };
@@ -281,48 +279,63 @@ impl Gateway {
             Some(account) => Some(account.turn().await),
             None => None,
         };
-        match endpoint {
-            Endpoint::GetPending => pending::get(&call, name).await,
-            Endpoint::Create => certificates::create(&call, name, body).await,
-            Endpoint::GetCertificate => certificates::get(&call, name).await,
-            Endpoint::GetVersion => certificates::get_version(&call, name, version).await,
-            Endpoint::CancelPending => pending::cancel(&call, name, body).await,
-            Endpoint::DeletePending => pending::delete(&call, name).await,
-            Endpoint::Merge => pending::merge(&call, name, body).await,
-            Endpoint::Watch => watch::watch(&call, name).await,
-            Endpoint::ListIssuers => issuers::list(&call).await,
-            Endpoint::GetIssuer => issuers::get(&call, name).await,
-            Endpoint::SetIssuer => issuers::set(&call, name, body).await,
-            Endpoint::UpdateIssuer => issuers::update(&call, name, body).await,
-            Endpoint::DeleteIssuer => issuers::delete(&call, name).await,
-            Endpoint::IssuerCa => issuers::ca(&call, name).await,
-            Endpoint::Import => certificates::import(&call, name, body).await,
-            Endpoint::ListSecrets => material::secrets(&call).await,
-            Endpoint::GetSecret => material::secret(&call, name, version).await,
-            Endpoint::ListSecretVersions => material::secret_versions(&call, name).await,
-            Endpoint::ListKeys => material::keys(&call).await,
-            Endpoint::GetKey => material::key(&call, name, version).await,
-            Endpoint::ListKeyVersions => material::key_versions(&call, name).await,
-            Endpoint::UseKey(operation) => material::use_key(&call, operation, name, version, body).await,
-            Endpoint::RefuseSecret(operation) => material::refuse_secret(&call, name, operation).await,
-            Endpoint::RefuseKey(operation) => material::refuse_key(&call, name, operation).await,
-            Endpoint::ListCertificates => list::certificates(&call).await,
-            Endpoint::ListVersions => list::versions(&call, name).await,
-            Endpoint::ListDeleted => list::deleted(&call).await,
-            Endpoint::UpdateCertificate => update::certificate(&call, name, None, body).await,
-            Endpoint::UpdateVersion => update::certificate(&call, name, Some(version), body).await,
-            Endpoint::GetPolicy => update::get_policy(&call, name).await,
-            Endpoint::UpdatePolicy => update::policy(&call, name, body).await,
-            Endpoint::DeleteCertificate => deleted::delete(&call, name).await,
-            Endpoint::GetDeleted => deleted::get(&call, name).await,
-            Endpoint::Recover => deleted::recover(&call, name).await,
-            Endpoint::Purge => deleted::purge(&call, name).await,
-            Endpoint::Backup => backup::backup(&call, name).await,
-            Endpoint::Restore => backup::restore(&call, body).await,
-            Endpoint::SetContacts => contacts::set(&call, body).await,
-            Endpoint::GetContacts => contacts::get(&call).await,
-            Endpoint::DeleteContacts => contacts::delete(&call).await,
+        if let Some(limit) = body_limit::of(endpoint, service.limits()) {
+            body::take_in(&parts.headers, body, limit, service.limits().body_read_timeout).await?;
         }
+        // On the heap only from here on: what waits for its body is small.
+        Box::pin(carry_out(&call, endpoint, name, version, body)).await
+    }
+}
+
+/// Carries the request out.
+async fn carry_out(
+    call: &Call<'_>,
+    endpoint: Endpoint,
+    name: &str,
+    version: &str,
+    body: &mut Body,
+) -> Result<Answer, Failure> {
+    match endpoint {
+        Endpoint::GetPending => pending::get(call, name).await,
+        Endpoint::Create => certificates::create(call, name, body).await,
+        Endpoint::GetCertificate => certificates::get(call, name).await,
+        Endpoint::GetVersion => certificates::get_version(call, name, version).await,
+        Endpoint::CancelPending => pending::cancel(call, name, body).await,
+        Endpoint::DeletePending => pending::delete(call, name).await,
+        Endpoint::Merge => pending::merge(call, name, body).await,
+        Endpoint::Watch => watch::watch(call, name).await,
+        Endpoint::ListIssuers => issuers::list(call).await,
+        Endpoint::GetIssuer => issuers::get(call, name).await,
+        Endpoint::SetIssuer => issuers::set(call, name, body).await,
+        Endpoint::UpdateIssuer => issuers::update(call, name, body).await,
+        Endpoint::DeleteIssuer => issuers::delete(call, name).await,
+        Endpoint::IssuerCa => issuers::ca(call, name).await,
+        Endpoint::Import => certificates::import(call, name, body).await,
+        Endpoint::ListSecrets => material::secrets(call).await,
+        Endpoint::GetSecret => material::secret(call, name, version).await,
+        Endpoint::ListSecretVersions => material::secret_versions(call, name).await,
+        Endpoint::ListKeys => material::keys(call).await,
+        Endpoint::GetKey => material::key(call, name, version).await,
+        Endpoint::ListKeyVersions => material::key_versions(call, name).await,
+        Endpoint::UseKey(operation) => material::use_key(call, operation, name, version, body).await,
+        Endpoint::RefuseSecret(operation) => material::refuse_secret(call, name, operation).await,
+        Endpoint::RefuseKey(operation) => material::refuse_key(call, name, operation).await,
+        Endpoint::ListCertificates => list::certificates(call).await,
+        Endpoint::ListVersions => list::versions(call, name).await,
+        Endpoint::ListDeleted => list::deleted(call).await,
+        Endpoint::UpdateCertificate => update::certificate(call, name, None, body).await,
+        Endpoint::UpdateVersion => update::certificate(call, name, Some(version), body).await,
+        Endpoint::GetPolicy => update::get_policy(call, name).await,
+        Endpoint::UpdatePolicy => update::policy(call, name, body).await,
+        Endpoint::DeleteCertificate => deleted::delete(call, name).await,
+        Endpoint::GetDeleted => deleted::get(call, name).await,
+        Endpoint::Recover => deleted::recover(call, name).await,
+        Endpoint::Purge => deleted::purge(call, name).await,
+        Endpoint::Backup => backup::backup(call, name).await,
+        Endpoint::Restore => backup::restore(call, body).await,
+        Endpoint::SetContacts => contacts::set(call, body).await,
+        Endpoint::GetContacts => contacts::get(call).await,
+        Endpoint::DeleteContacts => contacts::delete(call).await,
     }
 }
 

@@ -20,10 +20,8 @@ pub(super) const CASES: &[(&str, Play)] = &[
     ("not JSON; not protobuf", |server| Box::pin(not_json(server))),
     ("a member of the wrong type; a number that the enum does not have", |server| Box::pin(wrong_type(server))),
     ("an array in the place of an object", |server| Box::pin(array(server))),
-    ("unknown members, nulls, empty objects, a member twice (the last counts); unknown fields", |server| {
-        Box::pin(borne(server))
-    }),
-    ("a member twice, and more than 10000 values", |server| Box::pin(large_with_duplicate(server))),
+    ("unknown members, nulls, empty objects; unknown fields", |server| Box::pin(borne(server))),
+    ("a member twice in one object, known or not", |server| Box::pin(duplicate(server))),
     ("another content type", |server| Box::pin(content_type(server))),
     ("a gRPC method in another content type, as the Connect protocol has it", |server| Box::pin(no_call(server))),
     ("a gRPC call without a whole message", |server| Box::pin(no_message(server))),
@@ -46,10 +44,14 @@ async fn not_json(server: &Server) -> Tried {
     tried
 }
 
-async fn large_with_duplicate(server: &Server) -> Tried {
+async fn duplicate(server: &Server) -> Tried {
     let mut tried = Tried::default();
-    let body = format!(r#"{{"tags":{{}},"unknown":[{}0],"tags":{{}}}}"#, "0,".repeat(10_000));
-    tried.rest(&server.rest("localhost").send(CREATE, body).await);
+    for body in [
+        format!(r#"{{"tags":{{}},"unknown":[{}0],"tags":{{}}}}"#, "0,".repeat(10_000)),
+        r#"{"unknown":{"a":1,"a":1}}"#.to_owned(),
+    ] {
+        tried.rest(&server.rest("localhost").send(CREATE, body).await);
+    }
     tried
 }
 
@@ -84,7 +86,7 @@ async fn wrong_type(server: &Server) -> Tried {
 async fn borne(server: &Server) -> Tried {
     let mut tried = Tried::default();
     let body = r#"{"unknown":{"a":[1]},"tags":null,"attributes":{},"preserveCertOrder":null,
-        "policy":{"key_props":{"kty":"RSA","kty":"EC","key_size":null},"secret_props":{},"lifetime_actions":null,
+        "policy":{"key_props":{"kty":"EC","key_size":null},"secret_props":{},"lifetime_actions":null,
         "x509_props":{"subject":"CN=a","sans":null,"future":true},"issuer":{}}}"#;
     tried.rest(&server.rest("v1.localhost").send(CREATE, body).await);
     let mut message = create("mycert1", "Unknown").encode_to_vec();

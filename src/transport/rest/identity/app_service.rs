@@ -41,6 +41,10 @@ pub(super) fn answer(asked: &Asked<'_>) -> Answer {
         return refusal(StatusCode::UNAUTHORIZED, message);
     };
     let address = Address::of(&asked.parts.uri);
+    if let Some(name) = address.repeated() {
+        let message = format!("The query has the parameter {name} more than once. Send it once.");
+        return refusal(StatusCode::BAD_REQUEST, &message);
+    }
     let own = asked.resource();
     let resource = address.query("resource").unwrap_or(&own);
     if !asked.is_ours(resource) {

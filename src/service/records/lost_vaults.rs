@@ -1,0 +1,95 @@
+//! Vaults whose record is missing or does not verify: what is deleted in them would be kept as nobody said.
+
+use super::contents;
+use super::inspection::{Finding, Inspection, Repair};
+use super::key::{self, Place};
+use super::kinds::Kind;
+use crate::domain::{Error, Reason, Result, Timestamp, Vault, VaultName, VaultSettings};
+use crate::store::{Batch, Record, StoreError};
+use std::collections::BTreeSet;
+
+/// Which vaults need a record.
+#[derive(Clone, Debug, Default)]
+pub(super) enum NeedsRecord {
+    /// None: every name is a vault from its first use.
+    #[default]
+    None,
+    /// All but those of the configuration.
+    AllBut(BTreeSet<VaultName>),
+}
+
+/// The vaults of a store, by what is in it.
+#[derive(Debug, Default)]
+pub(super) struct SeenVaults {
+    used: BTreeSet<String>,
+    recorded: BTreeSet<String>,
+}
+
+impl SeenVaults {
+    pub(super) fn note(&mut self, kind: Kind, record: &Record) {
+        let Some(Place { vault, .. }) = Place::of(&record.key) else { return };
+        let names = match kind {
+            Kind::Vault => &mut self.recorded,
+            kind if contents::KINDS.contains(&kind) => &mut self.used,
+            _ => return,
+        };
+        if !names.contains(vault) {
+            names.insert(vault.to_owned());
+        }
+    }
+
+    /// Whether the vault, whose record is there, holds something.
+    pub(super) fn is_used(&self, vault: &str) -> bool {
+        self.used.contains(vault)
+    }
+
+    /// The vaults that hold something without a record.
+    pub(super) fn findings(&self, needs: &NeedsRecord) -> Vec<Finding> {
+        let NeedsRecord::AllBut(configured) = needs else { return Vec::new() };
+        let names = self.used.difference(&self.recorded).filter_map(|name| VaultName::parse(name).ok());
+        names
+            .filter(|name| !configured.contains(name))
+            .map(|name| Finding {
+                key: key::vault(&name).to_string(),
+                problem: format!("it is missing, and the vault {name} holds certificates, which a server refuses"),
+                repair: Repair::Protect(name),
+            })
+            .collect()
+    }
+}
+
+impl Inspection<'_> {
+    /// Every vault but these and the default one has a record; without this call none needs one.
+    #[must_use]
+    pub fn expect_records_of_vaults_but(mut self, configured: impl Iterator<Item = VaultName>) -> Self {
+        self.needs_record = NeedsRecord::AllBut(configured.chain([VaultName::default_vault()]).collect());
+        self
+    }
+
+    /// Makes the record of a vault anew that is missing or does not verify, with the strictest settings: the longest
+    /// retention and purge protection.
+    ///
+    /// # Errors
+    /// Where the record is well, where there is nothing in the vault, and where the store is not available or somebody
+    /// else changed it.
+    pub async fn protect(&self, name: &VaultName, now: Timestamp) -> Result<()> {
+        let key = key::vault(name);
+        let refuse = |problem: &str| Err(Error::new(Reason::BadParameter, format!("The record {key} {problem}")));
+        let found = self.store.get(key.as_str()).await?;
+        match &found {
+            Some(record) if self.codec.verify::<Vault>(record).is_ok() => return refuse("is intact; it is kept."),
+            Some(_) => {}
+            None if contents::holds_something(self.store, name).await? => {}
+            None => {
+                return refuse("is not needed: there is nothing in the vault. Make it with `certmint vault create`.");
+            }
+        }
+        let vault = Vault { name: name.clone(), settings: VaultSettings::STRICTEST, created: Some(now) };
+        let puts = vec![self.codec.put(&key, found.map(|record| record.revision), &vault, None)?];
+        match self.store.commit(Batch { puts, ..Batch::default() }).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict(_)) => refuse("was changed meanwhile. Repeat the command."),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

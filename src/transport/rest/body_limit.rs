@@ -1,0 +1,32 @@
+//! How large the body of each route may be.
+
+use super::routes::Endpoint;
+use crate::limits::Limits;
+
+/// What a body with a backup has beside it, in bytes, at most.
+const BESIDE_BACKUP: usize = 4 * 1024;
+
+/// How many bytes the body of a request may have; `None` where it is not read.
+pub(super) fn of(endpoint: Endpoint, limits: &Limits) -> Option<usize> {
+    match endpoint {
+        Endpoint::Restore => Some(of_backup(limits)),
+        Endpoint::Create
+        | Endpoint::CancelPending
+        | Endpoint::Merge
+        | Endpoint::SetIssuer
+        | Endpoint::UpdateIssuer
+        | Endpoint::Import
+        | Endpoint::UseKey(_)
+        | Endpoint::UpdateCertificate
+        | Endpoint::UpdateVersion
+        | Endpoint::UpdatePolicy
+        | Endpoint::SetContacts => Some(limits.request_body_bytes),
+        _ => None,
+    }
+}
+
+/// A body that holds a backup, in base64.
+pub(super) fn of_backup(limits: &Limits) -> usize {
+    let limit = (limits.backup_bytes / 3).saturating_mul(4).saturating_add(BESIDE_BACKUP);
+    limit.max(limits.request_body_bytes)
+}
