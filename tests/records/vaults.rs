@@ -1,7 +1,7 @@
 //! The record of a vault says how deleted certificates are kept: damaged or missing, it takes no protection away.
 
 use crate::permit::permit;
-use crate::place::{Life, Place, vault};
+use crate::records::place::{Life, Place, vault};
 use certmint::domain::{Error, Reason, RetentionDays, Vault};
 use certmint::service::{AllVaults, Inspection, NewVault, Repair};
 use std::process::Command;
