@@ -20,7 +20,7 @@ from guarded import Guarded  # noqa: E402  (its folder has to be in the path fir
 
 PROGRAMS = pathlib.Path(os.environ["PROGRAMS"])
 # As docs/clients.md names them.
-ROLES = {"sops": "Key Vault Crypto User", "cosign": "Key Vault Crypto User", "relic": "Signs code"}
+ROLES = {"sops": "Key Vault Crypto User", "cosign": "Key Vault Crypto User", "relic": "Signs code", "vals": "Key Vault Secrets User"}
 RELIC_SIGNS = b"""
 [[role]]
 name = "Signs code"
