@@ -6,7 +6,6 @@ use super::store::{self, Opened};
 use super::store_configuration;
 use crate::cli::StoreDoctorArgs;
 use crate::config::Config;
-use crate::domain::VaultName;
 use crate::keys::Sealer;
 use crate::service::{Finding, Inspection, Repair};
 use serde_json::json;
@@ -24,10 +23,9 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
     let inspection = Inspection::new(&*store, sealer, window, clock.now()).await.map_err(part(cannot))?;
     let inspection = with_vaults(inspection, &config);
     if let Some(name) = protect {
-        let name = VaultName::parse(&name).map_err(part("there is no such vault"))?;
         inspection.protect(&name, clock.now()).await.map_err(part("nothing was changed"))?;
         let text = format!("the vault {name} has purge protection and a retention of 90 days\n");
-        say(&if json { format!("{}\n", json!({ "protected": name.as_str() })) } else { text });
+        say(&if json { format!("{}\n", json!({ "protected": name })) } else { text });
         return Ok(true);
     }
     if let Some(key) = remove {

@@ -10,6 +10,7 @@ mod budget;
 mod connection;
 mod connections;
 mod guarded;
+mod known;
 mod open_files;
 mod options;
 

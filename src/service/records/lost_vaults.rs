@@ -70,9 +70,10 @@ impl Inspection<'_> {
     /// retention and purge protection.
     ///
     /// # Errors
-    /// Where the record is well, where there is nothing in the vault, and where the store is not available or somebody
+    /// Where it is no name of a vault, where the record is well, where there is nothing in the vault, and where the store is not available or somebody
     /// else changed it.
-    pub async fn protect(&self, name: &VaultName, now: Timestamp) -> Result<()> {
+    pub async fn protect(&self, vault: &str, now: Timestamp) -> Result<()> {
+        let name = &VaultName::parse(vault)?;
         let key = key::vault(name);
         let refuse = |problem: &str| Err(Error::new(Reason::BadParameter, format!("The record {key} {problem}")));
         let found = self.store.get(key.as_str()).await?;

@@ -1,14 +1,14 @@
 //! Limits on the total bytes that requests and responses may hold: for the process, one principal, all anonymous
 //! requests, and the anonymous requests of one peer.
 
+use super::known::Known;
 use crate::domain::{Error, Reason, duration};
 use crate::limits::positive;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -309,34 +309,6 @@ impl Budget {
             stalled_connections: stalled_connections.load(Relaxed),
             displaced: 0,
         }
-    }
-}
-
-/// Finds what somebody still uses; forgets the rest now and then.
-#[derive(Debug)]
-struct Known<K, V> {
-    live: HashMap<K, Weak<V>>,
-    prune_at: usize,
-}
-
-impl<K, V> Default for Known<K, V> {
-    fn default() -> Self {
-        Self { live: HashMap::new(), prune_at: 64 }
-    }
-}
-
-impl<K: std::hash::Hash + Eq, V> Known<K, V> {
-    fn get(&mut self, key: K, make: impl FnOnce() -> Arc<V>) -> Arc<V> {
-        if let Some(found) = self.live.get(&key).and_then(Weak::upgrade) {
-            return found;
-        }
-        if self.live.len() >= self.prune_at {
-            self.live.retain(|_, value| value.strong_count() > 0);
-            self.prune_at = (self.live.len() * 2).max(64);
-        }
-        let made = make();
-        self.live.insert(key, Arc::downgrade(&made));
-        made
     }
 }
 

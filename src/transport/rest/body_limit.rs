@@ -1,4 +1,4 @@
-//! How large the body of each route may be.
+//! How large the bodies of each route may be, of requests and of answers.
 
 use super::routes::Endpoint;
 use crate::limits::Limits;
@@ -29,4 +29,20 @@ pub(super) fn of(endpoint: Endpoint, limits: &Limits) -> Option<usize> {
 pub(super) fn of_backup(limits: &Limits) -> usize {
     let limit = (limits.backup_bytes / 3).saturating_mul(4).saturating_add(BESIDE_BACKUP);
     limit.max(limits.request_body_bytes)
+}
+
+/// Whether many answers of this kind, which may be large, must not be in the making at once.
+pub(super) fn answer_is_large(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::Backup
+            | Endpoint::ListCertificates
+            | Endpoint::ListVersions
+            | Endpoint::ListDeleted
+            | Endpoint::ListIssuers
+            | Endpoint::ListKeys
+            | Endpoint::ListKeyVersions
+            | Endpoint::ListSecrets
+            | Endpoint::ListSecretVersions
+    )
 }

@@ -275,7 +275,7 @@ impl Gateway {
         if named || !path.contains("_name}") {
             call.precheck(named.then_some(name))?;
         }
-        let _turn = match account.filter(|_| is_large(endpoint)) {
+        let _turn = match account.filter(|_| body_limit::answer_is_large(endpoint)) {
             Some(account) => Some(account.turn().await),
             None => None,
         };
@@ -344,22 +344,6 @@ fn out_of_time(limit: Duration) -> Error {
     Error::new(
         Reason::DeadlineExceeded,
         format!("The request did not complete within {limit}, the limit of this server."),
-    )
-}
-
-/// Whether many answers of this kind, which may be large, must not be in the making at once.
-fn is_large(endpoint: Endpoint) -> bool {
-    matches!(
-        endpoint,
-        Endpoint::Backup
-            | Endpoint::ListCertificates
-            | Endpoint::ListVersions
-            | Endpoint::ListDeleted
-            | Endpoint::ListIssuers
-            | Endpoint::ListKeys
-            | Endpoint::ListKeyVersions
-            | Endpoint::ListSecrets
-            | Endpoint::ListSecretVersions
     )
 }
 
