@@ -102,7 +102,7 @@ async fn a_server_configured_to_refuse_adopts_nothing() {
     place.limits.takeover.accept = false;
     let life = place.open().await;
     assert_eq!(life.service.authenticate_records(Duration::ZERO).await.unwrap(), Authenticated::All);
-    life.refuses(A, "GET /certificates/contacts", "contacts/team-a").await;
+    life.refuses(A, "GET /certificates/contacts", "vaults/team-a").await;
     drop(life);
     assert_eq!(place.keys("meta/"), [""; 0]);
     // Another start may take it over.

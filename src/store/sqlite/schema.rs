@@ -284,11 +284,15 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// SQLITE_ERROR: the statement does not fit the tables.
+const SQL_ERROR: i32 = 1;
+
 fn cannot_open(path: &Path, error: rusqlite::Error) -> Fault {
     let problem = match &error {
         rusqlite::Error::QueryReturnedNoRows => "the row of the table meta is missing".to_owned(),
         // Without the text of the statement, which says nothing to an operator.
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        rusqlite::Error::SqliteFailure(code, Some(msg)) if code.extended_code == SQL_ERROR => msg.clone(),
         _ => return Fault::Open { path: path.to_owned(), source: Box::new(error) },
     };
     Fault::Changed { path: path.to_owned(), problem }
