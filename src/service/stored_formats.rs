@@ -25,6 +25,8 @@ const V1_OPERATORS: &str = include_str!("../../tests/data/stored-v1-operators.js
 
 /// What it wrote of a certificate for a caller's own request, whose key is not here.
 const V1_OWN_REQUESTS: &str = include_str!("../../tests/data/stored-v1-own-requests.json");
+/// What it wrote of an issuer object with profiles, and of an operation under one.
+const V1_PROFILES: &str = include_str!("../../tests/data/stored-v1-profiles.json");
 /// What it wrote of a record that it parked.
 const V1_PARKED: &str = include_str!("../../tests/data/stored-v1-parked.json");
 
@@ -90,7 +92,8 @@ fn bodies(file: &str) -> (Map<String, Value>, Vec<Value>) {
 fn bodies_of_format_1_load_and_lose_nothing() {
     let mut lost = Vec::new();
     let mut some_events = false;
-    let files = [V1, V1_MANAGEMENT, V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_OWN_REQUESTS];
+    let files =
+        [V1, V1_MANAGEMENT, V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_OWN_REQUESTS, V1_PROFILES];
     for (records, events) in files.map(bodies) {
         let codec = tolerant();
         for (key, body) in &records {

@@ -21,6 +21,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("ListenerOptions", 17),
     ("Metrics", 24),
     ("Operation", 12),
+    ("ProfileText", 11),
     ("SavedVersion", 14),
     ("Scalars", 18),
     ("SqliteOptions", 11),
