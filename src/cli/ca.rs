@@ -1,9 +1,10 @@
-//! `certmint ca export`.
+//! `certmint ca`: the certificates of authorities.
 
 use super::connection::Session;
 use super::failure::{Exit, Failure};
 use super::options::ClientOptions;
 use super::output::Output;
+use super::profile::ProfileCommand;
 use super::trust::{CA_FILE, ca_file, read_certificates};
 use super::{Result, issuer, pem};
 use serde_json::json;
@@ -15,6 +16,9 @@ use std::path::{Path, PathBuf};
 pub enum CaCommand {
     /// Print the certificates of an authority as PEM: a built-in CA of the server, or the CA of its TLS certificate
     Export(ExportArgs),
+    /// The rules of a built-in CA for what it signs
+    #[command(subcommand)]
+    Profile(ProfileCommand),
 }
 
 /// Arguments of `certmint ca export`.

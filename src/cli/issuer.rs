@@ -174,7 +174,8 @@ async fn call(session: &Session, output: Output, command: Prepared) -> Result<Ex
         }
         Prepared::Update(issuer_name, issuer) => {
             // Without a mask: what is in the message is written.
-            let request = UpdateIssuerRequest { vault_name, issuer_name, issuer: Some(issuer), update_mask: None };
+            let request =
+                UpdateIssuerRequest { vault_name, issuer_name, issuer: Some(issuer), ..UpdateIssuerRequest::default() };
             let answer = session.call(Repeat::Safe, request, Admin::update_issuer).await?;
             warn(output, &answer.warnings);
             answer.issuer

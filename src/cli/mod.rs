@@ -30,6 +30,7 @@ mod pending;
 mod plugin;
 mod policies;
 mod policy;
+mod profile;
 mod serve;
 mod status;
 mod text;
@@ -227,6 +228,9 @@ async fn dispatch(
         ClientCommand::Csr(args) => certificates::csr(&Session::open(options).await?, output, args).await,
         ClientCommand::Issuer(command) => issuer::run(options, output, command, known).await,
         ClientCommand::Ca(ca::CaCommand::Export(args)) => ca::export(options, output, args).await,
+        ClientCommand::Ca(ca::CaCommand::Profile(command)) => {
+            profile::run(&Session::open(options).await?, output, command).await
+        }
         ClientCommand::Doctor(args) => doctor::run(options, output, args).await,
         ClientCommand::Health(args) => health::run(output, args).await,
         ClientCommand::Token(token::TokenCommand::New(args)) => token::new(output, &args),

@@ -217,7 +217,7 @@ fn positive(text: &str) -> Result<i32, String> {
 }
 
 /// The names of RFC 5280 section 4.2.1.12 for their identifiers; an identifier stays as it is.
-fn eku(text: &str) -> Result<String, String> {
+pub(super) fn eku(text: &str) -> Result<String, String> {
     let arc = match text.to_ascii_lowercase().as_str() {
         "serverauth" => 1,
         "clientauth" => 2,

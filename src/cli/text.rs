@@ -1,6 +1,9 @@
 //! Results as text for people.
 
 pub(super) mod manage;
+mod profiles;
+
+pub(super) use profiles::profiles;
 
 use super::alternative_names;
 use super::json::{self, pending_status};

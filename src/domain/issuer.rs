@@ -1,6 +1,7 @@
 //! An issuer object: a certificate authority that a vault can ask.
 
 use super::blob::Blob;
+use super::profile::ProfilesInput;
 use super::{IssuerName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -98,4 +99,6 @@ pub struct IssuerInput {
     pub options: BTreeMap<String, String>,
     /// As `options`, in the clear on their way to be sealed; never answered.
     pub secret_options: BTreeMap<String, zeroize::Zeroizing<String>>,
+    /// Of a CA of this server; those that are not named stay as they are, whether it is set or changed.
+    pub profiles: ProfilesInput,
 }

@@ -2,9 +2,13 @@
 //! Names, defaults and limits are those of Key Vault (contract sections 3, 5 and 10).
 
 use super::Timestamp;
+use super::granted::{Granted, Revocation};
 use super::san::SubjectAlternativeNames;
 use super::subject::common_name;
 use serde::{Deserialize, Serialize};
+
+/// Seven days in seconds.
+const SHORT_LIVED: i64 = 7 * 86_400;
 
 /// How a certificate is made and kept.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -17,9 +21,25 @@ pub struct Policy {
     pub enabled: bool,
     pub created: Timestamp,
     pub updated: Timestamp,
+    /// What a profile of the issuer decided of a certificate; only in the policy of an operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Granted>,
 }
 
 impl Policy {
+    /// When a certificate ends whose operation began at `created`.
+    pub fn ends(&self, created: Timestamp) -> Timestamp {
+        let by_months = created.plus_months(self.x509.validity_months);
+        self.granted.as_ref().map_or(by_months, |granted| granted.end(created, by_months))
+    }
+
+    /// Whether a profile leaves a certificate of this validity, its last second counted, without a status: one that is
+    /// gone before a list would help (CA/Browser Forum Baseline Requirements 1.6.1).
+    pub fn is_without_status(&self, not_before: Timestamp, not_after: Timestamp) -> bool {
+        let auto = self.granted.as_ref().is_some_and(|granted| granted.revocation == Revocation::Auto);
+        auto && not_after.seconds() - not_before.seconds() < SHORT_LIVED
+    }
+
     /// The same with a common name that is a host name or an address among the alternative names, where CAs that look
     /// at these alone find it; `None` if nothing is to be added.
     pub fn with_common_name_in_sans(&self) -> Option<Self> {

@@ -58,7 +58,8 @@ impl PolicyInput {
     }
 
     fn over(self, stored: &Policy) -> Self {
-        let Policy { key, content_type, x509, lifetime_actions, issuer, enabled, created: _, updated: _ } = stored;
+        let Policy { key, content_type, x509, lifetime_actions, issuer, enabled, created: _, updated: _, granted: _ } =
+            stored;
         let X509Properties { subject, sans, ekus, key_usage, validity_months, ca } = x509;
         let IssuerParameters { name, certificate_type, certificate_transparency } = issuer;
         let (kty, key_size, curve) = key_words(self.kty, self.key_size, self.curve, key.key_type);

@@ -116,6 +116,7 @@ impl PolicyInput {
             enabled: enabled.unwrap_or(true),
             created: now,
             updated: now,
+            granted: None,
         };
         judge(&policy, scope, &mut bad);
         bad.into_result()?;

@@ -12,6 +12,8 @@ use std::net::IpAddr;
 
 /// The path of the request in errors.
 pub const CSR: &str = "csr";
+/// How [`RequestFacts::others`] calls the extension of a server that staples (RFC 7633); a profile may give it.
+pub const MUST_STAPLE: &str = "tlsFeature (must-staple)";
 /// Most names of a list that an error shows.
 const MAX_SHOWN: usize = 20;
 

@@ -5,7 +5,7 @@ use super::provider::{
 };
 use super::{Checkpoint, FailureClass, IssuerError, Step, sign_apart};
 use crate::domain::issuer::{LOCAL_CA, Organization};
-use crate::domain::requested_policy::CSR;
+use crate::domain::requested_policy::{CSR, MUST_STAPLE};
 use crate::domain::{self, Authority, Blob, Error, IssuerConfig, IssuerName, Policy, Reason, RequestFacts, VaultName};
 use crate::keys::authority::{self, AUTHORITY_KEY, Signer, check_leaf};
 use crate::keys::certificate::{Request, requested_key};
@@ -118,11 +118,14 @@ impl Provider for LocalCa {
     }
 
     /// The names are those of the policy. What else a request asks for is not dropped, and its key is not one of the CA.
-    fn accept_request(&self, request: &RequestFacts, _policy: &Policy, state: &State) -> domain::Result<()> {
-        if !request.others.is_empty() {
+    fn accept_request(&self, request: &RequestFacts, policy: &Policy, state: &State) -> domain::Result<()> {
+        let staples = policy.granted.as_ref().is_some_and(|granted| granted.must_staple);
+        let is_given = |other: &&String| !(staples && other.starts_with(MUST_STAPLE));
+        let others: Vec<&str> = request.others.iter().filter(is_given).map(String::as_str).collect();
+        if !others.is_empty() {
             let problem = format!(
                 "A LocalCA signs no extensions that a policy cannot ask for: make the request without {}.",
-                request.others.join(", ")
+                others.join(", ")
             );
             return Err(Error::field(CSR, problem));
         }

@@ -1,7 +1,7 @@
 //! Built-in certificate authorities: created once, stored in an issuer object, and used to sign.
 
 use super::certificate::{self, BACKDATE, Request, Template, key_id, serial, sign};
-use super::extensions::{extension, key_usage};
+use super::extensions::{self, extension, key_usage};
 use super::seal::{SealContext, Sealer};
 use super::x509::X509;
 use super::{KeyPair, defect, digest, leaf_rules, name_text, names};
@@ -177,6 +177,9 @@ impl Signer {
         let mut template = certificate::template(request, &self.certificate, &self.public_key, "built-in authority")?;
         template.not_before = template.not_before.max(self.not_before);
         template.not_after = template.not_after.min(self.not_after);
+        if request.policy.is_without_status(template.not_before, template.not_after) {
+            template.extensions.push(extensions::no_rev_avail()?);
+        }
         sign(&template, key)
     }
 }

@@ -95,7 +95,7 @@ pub fn template(
         issuer: authority.name.clone(),
         serial: serial(label, authority_key, &identity),
         not_before: created.minus(BACKDATE),
-        not_after: created.plus_months(policy.x509.validity_months),
+        not_after: policy.ends(created),
         public_key: public_key.to_vec(),
         extensions,
         authority_key_id: authority.key_id.clone(),

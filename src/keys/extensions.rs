@@ -7,7 +7,7 @@ use super::oid::oid_from_text;
 use crate::domain::policy::{KeyUsage as Usage, Policy};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Result};
-use const_oid::AssociatedOid;
+use const_oid::{AssociatedOid, ObjectIdentifier};
 use der::Encode;
 use der::asn1::OctetString;
 use der::flagset::FlagSet;
@@ -16,6 +16,19 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 
 /// The purpose of a time stamping authority.
 pub const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
+
+/// No revocation information available (RFC 9608 section 2): not critical, with a NULL.
+const NO_REV_AVAIL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.56");
+
+/// Says that nobody will publish a status of the certificate.
+pub fn no_rev_avail() -> Result<Extension> {
+    let extn_value = OctetString::new([5, 0]).map_err(defect("an extension could not be encoded"))?;
+    Ok(Extension { extn_id: NO_REV_AVAIL, critical: false, extn_value })
+}
+
+/// The TLS features that a server promises (RFC 7633), and the value with status_request alone.
+const TLS_FEATURE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.24");
+const MUST_STAPLE: [u8; 5] = [0x30, 3, 2, 1, 5];
 
 /// What a request asks for, in the order that Key Vault writes it: keyUsage, extKeyUsage,
 /// subjectAltName, basicConstraints (contract section 5). Empty lists ask for nothing; of the usages it asks for those
@@ -38,6 +51,10 @@ pub fn granted(policy: &Policy) -> Result<Vec<Extension>> {
     let mut all = requested(policy)?;
     if policy.x509.ekus == [TIME_STAMPING] {
         all.iter_mut().filter(|extension| extension.extn_id == ExtendedKeyUsage::OID).for_each(|e| e.critical = true);
+    }
+    if policy.granted.as_ref().is_some_and(|granted| granted.must_staple) {
+        let extn_value = OctetString::new(MUST_STAPLE).map_err(defect("an extension could not be encoded"))?;
+        all.push(Extension { extn_id: TLS_FEATURE, critical: false, extn_value });
     }
     if policy.x509.ca {
         // RFC 5280 section 4.2.1.9: critical in a certificate that may sign others.

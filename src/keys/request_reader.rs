@@ -10,7 +10,7 @@ use super::signature::{self, Verdict};
 use super::x509::{Algorithm, Extension, Extensions, PublicKeyInfo, bits};
 use super::x509_name::Name;
 use super::{algorithm_name, jwk, name_text, pem};
-use crate::domain::requested_policy::CSR;
+use crate::domain::requested_policy::{CSR, MUST_STAPLE};
 use crate::domain::{Error, KeyNumbers, RequestFacts, Result};
 use aws_lc_rs::signature::RsaParameters;
 use const_oid::ObjectIdentifier;
@@ -53,7 +53,7 @@ const HINTS: [ObjectIdentifier; 7] = [
 
 /// What a few others are called.
 const NAMES: [(&str, &str); 6] = [
-    ("1.3.6.1.5.5.7.1.24", "tlsFeature (must-staple)"),
+    ("1.3.6.1.5.5.7.1.24", MUST_STAPLE),
     ("2.5.29.32", "certificatePolicies"),
     ("2.5.29.31", "cRLDistributionPoints"),
     ("2.5.29.30", "nameConstraints"),

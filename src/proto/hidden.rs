@@ -50,6 +50,8 @@ impl fmt::Debug for v1::Issuer {
             options,
             secret_options,
             pause,
+            profiles,
+            default_profile,
         } = self;
         let hidden: Vec<(&String, Hidden)> =
             secret_options.iter().map(|(name, secret)| (name, Hidden(secret.len()))).collect();
@@ -65,6 +67,8 @@ impl fmt::Debug for v1::Issuer {
             .field("options", options)
             .field("secret_options", &hidden)
             .field("pause", pause)
+            .field("profiles", profiles)
+            .field("default_profile", default_profile)
             .finish()
     }
 }

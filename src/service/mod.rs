@@ -31,7 +31,7 @@ pub use certificates::{
 };
 pub use issuers::{
     Authorities, FailingIssuer, IssuerControl, IssuerHealth, IssuerObjects, IssuerPage, IssuerVerdict, OpenOperations,
-    ProviderView,
+    ProviderView, options_of, profiles_of,
 };
 pub use jobs::{Due, Hinted, Jobs};
 pub use material::{KeyResult, KeyView, Materials, SecretView, VersionPage, VersionRef};

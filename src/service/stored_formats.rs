@@ -27,6 +27,8 @@ const V1_OPERATORS: &str = include_str!("../../tests/data/stored-v1-operators.js
 const V1_OWN_REQUESTS: &str = include_str!("../../tests/data/stored-v1-own-requests.json");
 /// What it wrote of a certificate that was deleted under purge protection.
 const V1_PROTECTED: &str = include_str!("../../tests/data/stored-v1-protected.json");
+/// What it wrote of an issuer object with profiles, and of an operation under one.
+const V1_PROFILES: &str = include_str!("../../tests/data/stored-v1-profiles.json");
 /// What it wrote of a record that it parked.
 const V1_PARKED: &str = include_str!("../../tests/data/stored-v1-parked.json");
 
@@ -92,8 +94,17 @@ fn bodies(file: &str) -> (Map<String, Value>, Vec<Value>) {
 fn bodies_of_format_1_load_and_lose_nothing() {
     let mut lost = Vec::new();
     let mut some_events = false;
-    let files =
-        [V1, V1_MANAGEMENT, V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_OWN_REQUESTS, V1_PROTECTED];
+    let files = [
+        V1,
+        V1_MANAGEMENT,
+        V1_AUTHORITIES,
+        V1_PROVIDERS,
+        V1_PARKED,
+        V1_OPERATORS,
+        V1_OWN_REQUESTS,
+        V1_PROTECTED,
+        V1_PROFILES,
+    ];
     for (records, events) in files.map(bodies) {
         let codec = tolerant();
         for (key, body) in &records {

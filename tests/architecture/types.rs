@@ -23,6 +23,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("Operation", 12),
     ("PolicyArgs", 13),
     ("PolicyInput", 17),
+    ("ProfileText", 11),
     ("SavedVersion", 14),
     ("Scalars", 18),
     ("SqliteOptions", 11),

@@ -41,6 +41,7 @@ mod own_requests;
 mod pfx;
 mod policies;
 mod policy_rules;
+mod profiles;
 mod repeats;
 mod replay;
 mod request_forms;

@@ -257,7 +257,6 @@ async fn members_that_are_not_offered_are_refused_by_their_name() {
         reply.is_refusal(400, "BadParameter", &format!("Property {path} has invalid value. "));
     }
     for (path, change) in [
-        ("profiles", json!({"provider": "LocalCA", "profiles": {"server": {}}})),
         ("validity", json!({"provider": "LocalCA", "validity": "P1Y"})),
         ("key_type", json!({"provider": "LocalCA", "key_type": "P-384"})),
     ] {

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-/// Members that the service sends, and the description does not have (contract section 3 and 11): definition, member,
-/// schema.
-const BEYOND: [(&str, &str, &str); 9] = [
+/// Members that the service or this server sends, and the description does not have (contract section 3 and 11):
+/// definition, member, schema.
+const BEYOND: [(&str, &str, &str); 11] = [
     // Of every bundle that has an operation.
     ("CertificateBundle", "pending", r#"{"type":"object","required":["id"],"additionalProperties":{"type":"string"}}"#),
     ("DeletedCertificateBundle", "pending", r#"{"type":"object","additionalProperties":{"type":"string"}}"#),
@@ -30,6 +30,9 @@ const BEYOND: [(&str, &str, &str); 9] = [
     ("CertificateListResult", "nextLink", r#"{"type":["string","null"]}"#),
     ("DeletedCertificateListResult", "nextLink", r#"{"type":["string","null"]}"#),
     ("CertificateIssuerListResult", "nextLink", r#"{"type":["string","null"]}"#),
+    // Ours, of a built-in CA that has profiles.
+    ("IssuerBundle", "profiles", r#"{"type":"object","minProperties":1,"additionalProperties":{"type":"object"}}"#),
+    ("IssuerBundle", "default_profile", r#"{"type":"string","minLength":1}"#),
 ];
 
 static SWAGGER: LazyLock<Swagger> = LazyLock::new(Swagger::read);

@@ -9,7 +9,7 @@ use certmint::proto::v1::vault_service_server::VaultServiceServer;
 use certmint::proto::v1::*;
 use prost_types::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -31,6 +31,9 @@ pub(crate) struct Part {
     pub(crate) imported: Vec<ImportCertificateRequest>,
     pub(crate) set: Vec<Issuer>,
     pub(crate) updated: Vec<UpdateIssuerRequest>,
+    /// Of every issuer but `old`, whose server knows none.
+    pub(crate) profiles: BTreeMap<String, IssuerProfile>,
+    pub(crate) default_profile: String,
     pub(crate) watched: Vec<WatchPendingRequest>,
     pub(crate) tokens: Vec<Option<String>>,
     /// Operations asked for by GetPending and DeletePending.

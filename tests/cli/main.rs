@@ -10,6 +10,7 @@ mod fake_material;
 mod management;
 mod material;
 mod own_requests;
+mod profiles;
 mod service;
 mod wait;
 mod watch;

@@ -279,6 +279,8 @@ impl Service {
             } else {
                 self.chain.iter().cloned().map(Into::into).collect()
             },
+            profiles: if name == "old" { Default::default() } else { self.part().profiles.clone() },
+            default_profile: self.part().default_profile.clone(),
             ..Default::default()
         }
     }
@@ -298,6 +300,15 @@ impl CertificateAdminService for Service {
         request: Request<UpdateIssuerRequest>,
     ) -> Result<Response<UpdateIssuerResponse>, Status> {
         let request = request.into_inner();
+        {
+            let mut part = self.part();
+            let changed = request.issuer.clone().unwrap_or_default();
+            part.profiles.extend(changed.profiles);
+            part.profiles.retain(|name, _| !request.removed_profiles.contains(name));
+            if !changed.default_profile.is_empty() {
+                part.default_profile = changed.default_profile;
+            }
+        }
         let issuer = Some(self.issuer(&request.issuer_name));
         self.part().updated.push(request);
         Ok(Response::new(UpdateIssuerResponse { issuer, warnings: Vec::new() }))

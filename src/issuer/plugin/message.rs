@@ -56,7 +56,17 @@ pub(super) fn order(order: &Order) -> pb::Order {
 }
 
 fn spec(policy: &Policy) -> pb::CertificateSpec {
-    let Policy { key, content_type: _, x509, lifetime_actions: _, issuer, enabled: _, created: _, updated: _ } = policy;
+    let Policy {
+        key,
+        content_type: _,
+        x509,
+        lifetime_actions: _,
+        issuer,
+        enabled: _,
+        created: _,
+        updated: _,
+        granted: _,
+    } = policy;
     let KeyProperties { exportable: _, key_type: kind, reuse_key: _ } = key;
     let X509Properties { subject, sans, ekus, key_usage: _, validity_months, ca } = x509;
     let IssuerParameters { name: _, certificate_type, certificate_transparency } = issuer;

@@ -5,8 +5,8 @@ mod prepare;
 use super::entries::Entries;
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::{
-    Blob, CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, PolicyInput, Reason, RequestId,
-    Result, Tags, Timestamp, VaultName, certificate,
+    Blob, CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Policy, PolicyInput, Reason,
+    RequestId, Result, Tags, Timestamp, VaultName, certificate,
 };
 use crate::keys::{self, request_reader};
 use crate::service::access::{Permit, Target};
@@ -313,7 +313,7 @@ fn next_entry(
 ) -> CertificateEntry {
     match before {
         Some(entry) => CertificateEntry {
-            policy: prepared.policy.clone(),
+            policy: Policy { granted: None, ..prepared.policy.clone() },
             tags: request.tags.clone().or(entry.tags),
             preserve_cert_order: request.preserve_cert_order.or(entry.preserve_cert_order),
             updated: now,
@@ -322,7 +322,7 @@ fn next_entry(
         None => CertificateEntry {
             vault: request.vault.clone(),
             name: request.name.clone(),
-            policy: prepared.policy.clone(),
+            policy: Policy { granted: None, ..prepared.policy.clone() },
             tags: request.tags.clone(),
             latest: None,
             first_version: prepared.version,

@@ -8,6 +8,7 @@ mod check;
 mod control;
 mod health;
 mod issuing;
+mod profiles;
 mod states;
 
 pub(super) use ask::{Asked, Outcome, failure};
@@ -15,6 +16,7 @@ pub use authorities::Authorities;
 pub use control::{IssuerControl, IssuerVerdict, ProviderView};
 pub use health::{FailingIssuer, IssuerHealth, OpenOperations};
 pub(super) use issuing::Issuing;
+pub use profiles::{options_of, profiles_of};
 
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
 use crate::domain::{Blob, Credentials, Error, IssuerConfig, IssuerInput, IssuerName, Result, VaultName, text};
@@ -102,6 +104,7 @@ impl IssuerObjects {
                 paused: old.and_then(|old| old.paused.clone()),
             };
             old.map_or(Ok(()), |old| stays_a_ca(old, &issuer))?;
+            profiles::keep(&mut issuer, old, &input.profiles)?;
             let secrets = said(&Secrets::new(), &input.secret_options);
             let change = Change { caller, vault, input: &input };
             let beside = self.issuing.configure(change, old, &mut issuer, secrets, input.password.clone()).await?;
@@ -142,6 +145,7 @@ impl IssuerObjects {
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
             stays_a_ca(&old, &issuer)?;
             let (secrets, password) = self.changed_secrets(vault, &old, &mut issuer, &input).await?;
+            profiles::keep(&mut issuer, Some(&old), &input.profiles)?;
             let change = Change { caller, vault, input: &input };
             let beside = self.issuing.configure(change, Some(&old), &mut issuer, secrets, password).await?;
             issuer.updated = self.context.now();
@@ -294,7 +298,8 @@ fn merged(old: Option<Organization>, new: &Organization) -> Organization {
 }
 
 fn check(input: &IssuerInput) -> Result<()> {
-    let IssuerInput { provider, account_id, password, organization, enabled: _, options, secret_options } = input;
+    let IssuerInput { provider, account_id, password, organization, enabled: _, options, secret_options, profiles: _ } =
+        input;
     let readable = |path: &str, given: Option<&str>| match given.and_then(text_problem) {
         Some(problem) => Err(Error::field(path, problem)),
         None => Ok(()),
@@ -329,6 +334,9 @@ fn check(input: &IssuerInput) -> Result<()> {
 fn check_options<'a>(options: impl Iterator<Item = (&'a String, &'a str)>) -> Result<()> {
     let (mut count, mut total) = (0, 0);
     for (name, value) in options {
+        if profiles::is_reserved(name) {
+            return Err(Error::field(format!("options.{name}"), "Set it in the member profiles."));
+        }
         if name.is_empty() || name.len() > MAX_OPTION_NAME || text::unreadable(name).is_some() {
             let problem = format!(
                 "The name {} is empty, longer than {MAX_OPTION_NAME} bytes or not readable.",

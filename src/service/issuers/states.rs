@@ -2,6 +2,7 @@
 //! state is opaque here and sealed in the store, so that nobody who reads the database finds an account key.
 
 use super::Issuing;
+use super::profiles::options_of;
 use crate::domain::{self, Blob, Detail, Error, IssuerConfig, IssuerName, Reason, Result, VaultName};
 use crate::issuer::provider::{CaInput, IssuerInput, Provider, State};
 use crate::keys::{Caller, SealContext};
@@ -128,7 +129,7 @@ impl Issuing {
             return if concerns_the_provider(change.input) { Err(not_offered_here(issuer)) } else { Ok(batch) };
         };
         if !provider.takes_options()
-            && let Some(name) = issuer.options.keys().chain(secrets.keys()).next()
+            && let Some(name) = options_of(issuer).keys().chain(secrets.keys()).next()
         {
             return Err(no_options(name, &issuer.provider));
         }
@@ -214,7 +215,7 @@ impl Issuing {
             None
         };
         Ok(IssuerInput {
-            options: issuer.options.clone(),
+            options: options_of(issuer),
             secrets: Secrets::new(),
             account_id: issuer.credentials.account_id.clone(),
             password,
@@ -329,14 +330,23 @@ fn orders_of_another(name: &IssuerName, provider: &str) -> Error {
 
 /// Whether a change says something that a provider reads.
 fn concerns_the_provider(input: &domain::IssuerInput) -> bool {
-    let domain::IssuerInput { provider, account_id, password, organization, enabled: _, options, secret_options } =
-        input;
+    let domain::IssuerInput {
+        provider,
+        account_id,
+        password,
+        organization,
+        enabled: _,
+        options,
+        secret_options,
+        profiles,
+    } = input;
     provider.is_some()
         || account_id.is_some()
         || password.is_some()
         || organization.is_some()
         || !options.is_empty()
         || !secret_options.is_empty()
+        || !profiles.is_empty()
 }
 
 fn not_offered_here(issuer: &IssuerConfig) -> Error {

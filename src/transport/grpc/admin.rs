@@ -3,7 +3,7 @@
 use super::call::filled;
 use super::certificates::open;
 use super::policy_mask::{no_value, unknown};
-use super::{issuers, reply};
+use super::{issuers, profiles, reply};
 use crate::domain::issuer::{Administrator, IssuerInput, Organization};
 use crate::domain::{Contact, Contacts, Error, Result};
 use crate::proto::v1;
@@ -29,6 +29,8 @@ pub(super) fn input(issuer: Option<v1::Issuer>) -> Result<IssuerInput> {
         options,
         secret_options,
         pause: _,
+        profiles,
+        default_profile,
     } = issuer;
     let v1::IssuerCredentials { account_id, password } = credentials.unwrap_or_default();
     Ok(IssuerInput {
@@ -46,6 +48,7 @@ pub(super) fn input(issuer: Option<v1::Issuer>) -> Result<IssuerInput> {
         enabled: attributes.and_then(|attributes| attributes.enabled),
         options,
         secret_options: secret_options.into_iter().map(|(name, text)| (name, Zeroizing::new(text))).collect(),
+        profiles: profiles::input(profiles, default_profile),
     })
 }
 
@@ -75,6 +78,8 @@ pub(super) fn masked(input: IssuerInput, mask: Option<prost_types::FieldMask>) -
             "organization" => kept.organization.clone_from(&input.organization),
             "options" => kept.options.clone_from(&input.options),
             "secret_options" => kept.secret_options.clone_from(&input.secret_options),
+            "profiles" => kept.profiles.profiles.clone_from(&input.profiles.profiles),
+            "default_profile" => kept.profiles.default.clone_from(&input.profiles.default),
             "attributes" => kept.enabled = input.enabled,
             "attributes.enabled" => kept.enabled = Some(input.enabled.ok_or_else(|| no_value(path))?),
             other => return Err(unknown(other)),
@@ -104,10 +109,11 @@ impl Admin {
 
     pub(super) async fn update(&self, request: Request<v1::UpdateIssuerRequest>) -> Result<v1::UpdateIssuerResponse> {
         let (call, message) = open(request)?;
-        let v1::UpdateIssuerRequest { vault_name, issuer_name, issuer, update_mask } = message;
+        let v1::UpdateIssuerRequest { vault_name, issuer_name, issuer, update_mask, removed_profiles } = message;
         let vault = call.vault(&vault_name).await?;
         let name = call.issuer(&vault, &issuer_name)?;
-        let input = masked(input(issuer)?, update_mask)?;
+        let mut input = masked(input(issuer)?, update_mask)?;
+        input.profiles.profiles.extend(removed_profiles.into_iter().map(|name| (name, None)));
         let issuer = self.0.issuers().update_issuer(call.permit((vault.clone(), name)).await?, input).await?;
         let warnings = self.0.issuers().control().issuer_warnings(&call.permit(vault.clone()).await?, &issuer).await;
         Ok(v1::UpdateIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())), warnings })

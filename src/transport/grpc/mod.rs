@@ -13,6 +13,7 @@ mod management;
 mod middleware;
 mod policy;
 mod policy_mask;
+mod profiles;
 mod reading;
 mod reply;
 mod secrets;

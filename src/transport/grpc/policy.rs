@@ -119,7 +119,8 @@ fn names(names: v1::SubjectAlternativeNames) -> SubjectAlternativeNames {
 
 /// A policy as callers read it.
 pub(super) fn reply(policy: &Policy, id: String) -> v1::CertificatePolicy {
-    let Policy { key, content_type, x509, lifetime_actions, issuer: parameters, enabled, created, updated } = policy;
+    let Policy { key, content_type, x509, lifetime_actions, issuer: parameters, enabled, created, updated, granted: _ } =
+        policy;
     let bits = i32::try_from(key.key_type.bits()).unwrap_or_default();
     v1::CertificatePolicy {
         id,

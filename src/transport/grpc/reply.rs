@@ -1,13 +1,14 @@
 //! Responses: operations, certificates and issuers as messages of the contract.
 
 use super::policy::{self, time};
+use super::profiles;
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::{
     Action, ActionKind, Blob, Certificate, Contact, Contacts, IssuerConfig, Operation, OperationError, Pause, Recovery,
     RecoveryLevel, Status, Timestamp,
 };
 use crate::proto::v1;
-use crate::service::{CertificateView, DeletedItem, DeletedView, Item};
+use crate::service::{CertificateView, DeletedItem, DeletedView, Item, options_of, profiles_of};
 
 pub(super) fn status_number(status: Status) -> i32 {
     match status {
@@ -194,6 +195,9 @@ pub(super) fn contacts(contacts: &Contacts, base: &str) -> v1::Contacts {
 /// An issuer without its password.
 pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issuer {
     let ca = config.ca().cloned();
+    // What cannot be read was logged; here it is only shown.
+    let (profiles, default_profile) = profiles::message(profiles_of(&config).unwrap_or_default());
+    let options = options_of(&config);
     let IssuerConfig {
         name,
         provider,
@@ -203,7 +207,7 @@ pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issue
         created,
         updated,
         authority: _,
-        options,
+        options: _,
         paused,
     } = config;
     v1::Issuer {
@@ -230,6 +234,8 @@ pub(super) fn issuer(config: IssuerConfig, vault: &str, base: &str) -> v1::Issue
         options,
         secret_options: std::collections::BTreeMap::new(),
         pause: paused.map(|Pause { since, reason }| v1::IssuerPause { since: Some(time(since)), reason }),
+        profiles,
+        default_profile,
     }
 }
 

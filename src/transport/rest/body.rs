@@ -191,6 +191,12 @@ fn refusal(error: &serde_json::Error, member: String) -> Failure {
             let expected = in_json(expected);
             let what = if member.is_empty() { String::new() } else { format!("The member {member} of ") };
             let the = if member.is_empty() { "The" } else { "the" };
+            if text.starts_with("unknown field") {
+                return Error::bad_parameter(format!(
+                    "{what}{the} body of the request has a member that is not known{place}: use {expected}."
+                ))
+                .into();
+            }
             format!("{what}{the} body of the request has the wrong type{place}: {expected} is expected.")
         }
         Category::Eof => format!("The body of the request is incomplete JSON: it ends{place}."),

@@ -10,6 +10,7 @@ mod issuers;
 mod lists;
 mod manage;
 mod policies;
+mod profiles;
 mod scenarios;
 mod secrets_and_keys;
 mod translated;

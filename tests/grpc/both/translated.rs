@@ -458,6 +458,8 @@ pub(super) fn issuer(issuer: v1::Issuer) -> Value {
         options,
         secret_options,
         pause: _,
+        profiles,
+        default_profile,
     } = issuer;
     assert!(secret_options.is_empty(), "they are never answered");
     let v1::IssuerCredentials { account_id, password } = credentials.unwrap();
@@ -486,7 +488,45 @@ pub(super) fn issuer(issuer: v1::Issuer) -> Value {
     if !options.is_empty() {
         members["options"] = json!(options);
     }
+    if !profiles.is_empty() {
+        members["profiles"] = profiles.into_iter().map(|(name, text)| (name, profile(text))).collect();
+    }
+    if !default_profile.is_empty() {
+        members["default_profile"] = default_profile.into();
+    }
     members
+}
+
+/// Rules that were not given are left out.
+fn profile(profile: v1::IssuerProfile) -> Value {
+    let v1::IssuerProfile {
+        max_validity,
+        validity,
+        names,
+        keys,
+        ekus,
+        key_usages,
+        subject,
+        organization,
+        max_names,
+        revocation,
+        must_staple,
+    } = profile;
+    let said = |value: Value| !(value == json!("") || value == json!([]) || value == json!(0) || value == json!(false));
+    let names = names.map(|names| {
+        let v1::IssuerProfileNames { dns_names, ip_addresses, emails, uris, upns, wildcards } = names;
+        let all = json!({"dns": dns_names, "ip": ip_addresses, "emails": emails, "uris": uris, "upns": upns,
+            "wildcards": wildcards});
+        let Value::Object(all) = all else { unreachable!() };
+        Value::Object(all.into_iter().filter(|(_, value)| said(value.clone())).collect())
+    });
+    let all = json!({"max_validity": max_validity, "validity": validity, "keys": keys, "ekus": ekus,
+        "key_usage": key_usages, "subject": subject, "o": organization, "max_names": max_names,
+        "revocation": revocation, "must_staple": must_staple});
+    let Value::Object(all) = all else { unreachable!() };
+    let mut all: Map<String, Value> = all.into_iter().filter(|(_, value)| said(value.clone())).collect();
+    all.extend(names.map(|names| ("names".to_owned(), names)));
+    Value::Object(all)
 }
 
 fn administrator(administrator: v1::AdministratorDetails) -> Value {

@@ -2,7 +2,8 @@
 
 use super::{Before, CreateRequest, Creations};
 use crate::domain::access::Requested;
-use crate::domain::{Blob, Certificate, Error, Policy, PolicyInput, RequestId, Result, Version};
+use crate::domain::profile::Profile;
+use crate::domain::{Blob, Certificate, Error, Policy, PolicyInput, RequestId, Result, Timestamp, Version};
 use crate::keys::random::in_order;
 use crate::keys::{NewKey, SealContext, SealedKey, Work, jwk, request_reader};
 use crate::service::access::Permit;
@@ -45,11 +46,14 @@ impl Creations {
     pub(super) async fn prepare(&self, request: &Permit<CreateRequest>, before: &Before) -> Result<Prepared> {
         let now = self.context.now();
         let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
-        let policy = match (&request.policy, stored) {
-            (Some(input), _) => input.clone().complete(now)?,
+        let profile = self.profile(request, stored).await?;
+        let said = request.policy.clone().map(|input| completed(profile.as_ref(), input));
+        let policy = match (said, stored) {
+            (Some(input), _) => input.complete(now)?,
             (None, Some(stored)) => stored.clone().renewed(now)?,
             (None, None) => PolicyInput::default().complete(now)?,
         };
+        let policy = granted(profile.as_ref(), request, policy, now)?;
         request.terms().check(&request.vault, &request.name, &Requested::of(&policy))?;
         let needs = self.issuing.check_issuer(&request.vault, &policy, None).await?;
         let version = Version::from_uuid(self.context.keys.new_id());
@@ -74,16 +78,29 @@ impl Creations {
         let facts = self.context.keys.run(request.caller(), Work::Small, read).await?;
         let now = self.context.now();
         let stored = before.entry.as_ref().map(|(_, entry)| &entry.policy);
-        let policy = match (&request.policy, stored) {
-            (Some(input), _) => input.clone().requested(&facts, now)?,
+        let profile = self.profile(request, stored).await?;
+        let said = request.policy.clone().map(|input| completed(profile.as_ref(), input));
+        let policy = match (said, stored) {
+            (Some(input), _) => input.requested(&facts, now)?,
             (None, Some(stored)) => stored.requested_again(&facts, now)?,
             (None, None) => PolicyInput::default().requested(&facts, now)?,
         };
+        let policy = granted(profile.as_ref(), request, policy, now)?;
         request.terms().check(&request.vault, &request.name, &Requested::of(&policy))?;
         self.issuing.check_issuer(&request.vault, &policy, Some(&facts)).await?;
         let version = Version::from_uuid(self.context.keys.new_id());
         let key = RequestedKey { sealed_key: None, csr: csr.to_vec() };
         Ok(self.prepared(request, policy, stored, version, key))
+    }
+
+    /// The profile of the issuer that the request is under, where it has any.
+    async fn profile(&self, request: &CreateRequest, stored: Option<&Policy>) -> Result<Option<Profile>> {
+        let (issuer, certificate_type) = match (&request.policy, stored) {
+            (Some(input), _) => (input.issuer_name.as_deref(), input.certificate_type.as_deref()),
+            (None, Some(Policy { issuer, .. })) => (Some(issuer.name.as_str()), issuer.certificate_type.as_deref()),
+            (None, None) => (None, None),
+        };
+        self.issuing.profile(&request.vault, issuer, certificate_type).await
     }
 
     fn prepared(
@@ -129,6 +146,24 @@ impl Creations {
 
 fn key_context(request: &CreateRequest, version: Version) -> SealContext {
     SealContext::certificate_key(request.vault.as_str(), request.name.as_str(), version)
+}
+
+/// What the caller said, with what a profile adds to it.
+fn completed(profile: Option<&Profile>, input: PolicyInput) -> PolicyInput {
+    match profile {
+        Some(profile) => profile.complete(input),
+        None => input,
+    }
+}
+
+/// The policy within the rules of a profile, and with what that decides beside it.
+fn granted(profile: Option<&Profile>, request: &CreateRequest, policy: Policy, now: Timestamp) -> Result<Policy> {
+    let Some(profile) = profile else { return Ok(Policy { granted: None, ..policy }) };
+    let names_validity = request.policy.as_ref().is_some_and(|input| input.validity_months.is_some());
+    let (policy, granted) = profile.grant(policy, names_validity, now)?;
+    // A subject may have been made.
+    policy.judge()?;
+    Ok(Policy { granted: Some(granted), ..policy })
 }
 
 /// Whether the key of the version is of the type that the policy asks for by now; else a new one is made, and costs as

@@ -3,7 +3,9 @@
 use super::super::answer::Links;
 use super::Attributes;
 use crate::domain::issuer::{Administrator, Organization};
+use crate::domain::profile::{ProfileText, Profiles};
 use crate::domain::{Credentials, IssuerConfig};
+use crate::service::{options_of, profiles_of};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -20,7 +22,11 @@ pub(crate) struct IssuerAnswer<'a> {
     attributes: Attributes,
     /// Beside Key Vault's members, and only if there are some.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    options: &'a BTreeMap<String, String>,
+    options: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    profiles: BTreeMap<String, ProfileText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_profile: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -74,10 +80,12 @@ impl<'a> IssuerAnswer<'a> {
             created,
             updated,
             authority: _,
-            options,
+            options: _,
             // Of this server alone: told over gRPC.
             paused: _,
         } = issuer;
+        // What cannot be read was logged; here it is only shown.
+        let Profiles { default: default_profile, profiles } = profiles_of(issuer).unwrap_or_default();
         let Credentials { account_id, sealed_password } = credentials;
         let credentials = (account_id.is_some() || sealed_password.is_some())
             .then_some(CredentialsAnswer { account_id: account_id.as_deref() });
@@ -87,7 +95,9 @@ impl<'a> IssuerAnswer<'a> {
             credentials,
             org_details: organization.as_ref().map(OrganizationAnswer::from),
             attributes: Attributes::new(*enabled, *created, *updated),
-            options,
+            options: options_of(issuer),
+            profiles,
+            default_profile,
         }
     }
 }

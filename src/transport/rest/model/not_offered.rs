@@ -32,22 +32,20 @@ macro_rules! not_offered {
 }
 
 not_offered! {
-    Profile = "profile", "Profiles are not offered: describe the certificate in the policy.";
+    Profile = "profile", "A profile of the issuer is chosen in policy.issuer.cty.";
     Validity = "validity", "The validity is set in policy.x509_props.validity_months.";
     Options = "options", "No options are known here: leave it out.";
-    PolicyProfile = "policy.profile", "Profiles are not offered: describe the certificate in the other members.";
+    PolicyProfile = "policy.profile", "A profile of the issuer is chosen in policy.issuer.cty.";
     PolicyValidity = "policy.validity", "The validity is set in policy.x509_props.validity_months.";
     PolicyOptions = "policy.options", "No options are known here: leave it out.";
     PlatformManaged = "policy.platformManaged", "Policies that the platform manages exist inside Azure only: leave it out.";
     X509Validity = "policy.x509_props.validity", "The validity is set in validity_months.";
     X509ValidityDays = "policy.x509_props.validity_days", "The validity is set in validity_months.";
     NameConstraints = "policy.x509_props.name_constraints", "Name constraints are not offered: leave it out.";
-    MustStaple = "policy.x509_props.must_staple", "The extension is not offered: leave it out.";
+    MustStaple = "policy.x509_props.must_staple", "A profile of a LocalCA decides it: leave it out.";
     PathLength = "policy.x509_props.basic_constraints.path_length", "A path length is not offered: leave it out.";
-    ReferenceProfile = "policy.issuer.profile", "Profiles are not offered: leave it out.";
+    ReferenceProfile = "policy.issuer.profile", "A profile of the issuer is chosen in policy.issuer.cty.";
     ReferenceOptions = "policy.issuer.options", "No options are known here: leave it out.";
-    IssuerProfiles = "profiles", "Profiles are not offered: leave it out.";
-    IssuerDefaultProfile = "default_profile", "Profiles are not offered: leave it out.";
     IssuerValidity = "validity", "A LocalCA is valid for 20 years: leave it out.";
     IssuerKeyType = "key_type", "A LocalCA has a P-256 key: leave it out.";
     IssuerParent = "parent", "A LocalCA is its own root: leave it out.";

@@ -306,7 +306,8 @@ struct IssuerReferenceAnswer<'a> {
 
 impl<'a> PolicyAnswer<'a> {
     pub(crate) fn new(policy: &'a Policy, name: &CertificateName, links: &Links) -> Self {
-        let Policy { key, content_type, x509, lifetime_actions, issuer, enabled, created, updated } = policy;
+        let Policy { key, content_type, x509, lifetime_actions, issuer, enabled, created, updated, granted: _ } =
+            policy;
         let X509Properties { subject, sans, ekus, key_usage, validity_months, ca } = x509;
         let IssuerParameters { name: issuer_name, certificate_type, certificate_transparency } = issuer;
         Self {

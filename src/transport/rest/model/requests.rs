@@ -1,11 +1,10 @@
 //! Bodies of requests. Every member may be missing or null, and an empty object counts as absent: clients send plenty
 //! of both (contract rule 16).
 
-use super::not_offered::{
-    IssuerDefaultProfile, IssuerKeyType, IssuerParent, IssuerProfiles, IssuerValidity, Options, Profile, Validity,
-};
+use super::not_offered::{IssuerKeyType, IssuerParent, IssuerValidity, Options, Profile, Validity};
 use super::policy::PolicyBody;
 use crate::domain::issuer::{Administrator, Organization};
+use crate::domain::profile::{ProfileText, ProfilesInput};
 use crate::domain::{IssuerInput, Tags};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -96,8 +95,9 @@ pub(crate) struct IssuerBody {
     attributes: Option<AttributesBody>,
     options: Option<BTreeMap<String, OptionText>>,
     secret_options: Option<BTreeMap<String, OptionText>>,
-    profiles: IssuerProfiles,
-    default_profile: IssuerDefaultProfile,
+    /// Each is set, or removed with `null`.
+    profiles: Option<BTreeMap<String, Option<ProfileText>>>,
+    default_profile: Option<String>,
     validity: IssuerValidity,
     key_type: IssuerKeyType,
     parent: IssuerParent,
@@ -135,8 +135,8 @@ impl From<IssuerBody> for IssuerInput {
             attributes,
             options,
             secret_options,
-            profiles: IssuerProfiles,
-            default_profile: IssuerDefaultProfile,
+            profiles,
+            default_profile,
             validity: IssuerValidity,
             key_type: IssuerKeyType,
             parent: IssuerParent,
@@ -151,6 +151,10 @@ impl From<IssuerBody> for IssuerInput {
             enabled: attributes.unwrap_or_default().enabled,
             options: texts(options).map(|(name, text)| (name, text.to_string())).collect(),
             secret_options: texts(secret_options).collect(),
+            profiles: ProfilesInput {
+                profiles: profiles.unwrap_or_default(),
+                default: default_profile.filter(|name| !name.is_empty()),
+            },
         }
     }
 }
