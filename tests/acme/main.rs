@@ -11,5 +11,6 @@ mod peers;
 mod play;
 mod refusals;
 mod service;
+mod speed;
 #[path = "../support/conformance.rs"]
 mod suite;

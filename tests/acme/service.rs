@@ -11,15 +11,20 @@ use std::sync::Mutex;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_certmint");
 
+/// `CERTMINT_BINARY`, or the one that was built with the tests.
+fn program() -> String {
+    std::env::var("CERTMINT_BINARY").unwrap_or_else(|_| PROGRAM.to_owned())
+}
+
 /// A server in development mode that answers http-01 where pebble looks.
-struct Certmint {
+pub(crate) struct Certmint {
     folder: tempfile::TempDir,
     port: u16,
     process: Mutex<Option<Process>>,
 }
 
 impl Certmint {
-    async fn start(pebble: &Pebble) -> Self {
+    pub(crate) async fn start(pebble: &Pebble) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let config = format!(
@@ -47,15 +52,22 @@ impl Certmint {
     async fn restart(&self) {
         self.kill();
         let config = self.file("certmint.toml");
-        let process = Process::start(PROGRAM, &["serve", "--config", config.to_str().unwrap()], &[], &self.file("log"));
+        let process =
+            Process::start(&program(), &["serve", "--config", config.to_str().unwrap()], &[], &self.file("log"));
         *self.process.lock().unwrap() = Some(process);
         until("the server answers", || async { self.try_send(Method::GET, "/certificates", None).await.is_some() })
             .await;
     }
 
-    async fn try_send(&self, method: Method, path: &str, body: Option<&Value>) -> Option<Response> {
+    /// A client that keeps its connections.
+    pub(crate) fn client(&self) -> Option<Client> {
         let ca = std::fs::read_to_string(self.file("data/ca.pem")).ok()?;
         let options = ClientOptions { extra_roots: Some(ca), native_roots: false, ..ClientOptions::default() };
+        Client::new(options).ok()
+    }
+
+    /// A call of the REST API.
+    pub(crate) fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Request {
         let separator = if path.contains('?') { '&' } else { '?' };
         let url = format!("https://localhost:{}{path}{separator}api-version=7.4", self.port);
         let mut request = Request::new(method, url);
@@ -64,7 +76,11 @@ impl Certmint {
             request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             request.body = body.to_string().into();
         }
-        Client::new(options).ok()?.exchange(request).await.ok()
+        request
+    }
+
+    async fn try_send(&self, method: Method, path: &str, body: Option<&Value>) -> Option<Response> {
+        self.client()?.exchange(self.request(method, path, body)).await.ok()
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
@@ -83,7 +99,7 @@ impl Certmint {
             .unwrap()
     }
 
-    fn set_issuer(&self, pebble: &Pebble, more: &[&str]) -> Output {
+    pub(crate) fn set_issuer(&self, pebble: &Pebble, more: &[&str]) -> Output {
         let directory = format!("directory={}", pebble.directory);
         let own = ["issuer", "set", "le", "--provider", "ACME", "--option", &directory];
         let more = own.iter().chain(more).copied();
@@ -118,7 +134,7 @@ impl Certmint {
         self.send(Method::GET, &format!("/certificates/{name}"), None).await.1
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.file("log")).unwrap_or_default()
     }
 }

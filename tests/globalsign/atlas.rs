@@ -236,8 +236,7 @@ async fn a_crash_or_a_lost_answer_anywhere_makes_no_second_certificate() {
 #[tokio::test]
 async fn a_key_that_is_used_again_does_not_bring_the_certificate_before() {
     let mut play = Play::new(&[]).await;
-    let mut first = order("www.example.com");
-    first.policy.key.reuse_key = true;
+    let first = order("www.example.com");
     play.issue(&first).await;
     play.checkpoint = Checkpoint::default();
     play.details.clear();

@@ -9,6 +9,10 @@ mod https;
 mod mock;
 mod orders;
 mod play;
+#[expect(dead_code, reason = "the soak tests do more to servers")]
+#[path = "../soak/process.rs"]
+mod process;
+mod service;
 #[expect(dead_code, reason = "the DigiCert tests also need certificates of other keys")]
 #[path = "../digicert/signer.rs"]
 mod signer;

@@ -94,7 +94,9 @@ impl Cluster {
                 back = Some(proxy);
             }
             let name = format!("replica-{number}");
-            let server = Server::new(&name, folder.path().join("data"), config, environment);
+            // What only one of them may have, such as an address.
+            let config = config.replace("REPLICA", &number.to_string());
+            let server = Server::new(&name, folder.path().join("data"), &config, environment);
             let front = Proxy::to(server.port).await;
             replicas.push(Replica { server, front, back });
         }

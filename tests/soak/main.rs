@@ -5,6 +5,10 @@
 //! `SOAK_ROUNDS` is the number of faults of each test, `SOAK_SEED` repeats the choices of a run. Which thread is how
 //! far when a fault strikes is not in the seed: repeat with more rounds.
 
+#[expect(dead_code, reason = "the tests of the provider look at more of it")]
+#[path = "../globalsign/atlas_mock.rs"]
+mod atlas_mock;
+mod authorities;
 mod authority;
 mod backlog;
 mod client;
@@ -14,14 +18,25 @@ mod database;
 mod dice;
 mod disk;
 mod figures;
+#[expect(dead_code, reason = "the tests of the provider look at more of it")]
+#[path = "../globalsign/mock.rs"]
+mod gcc;
 mod harness;
+#[path = "../support/https.rs"]
+mod https;
 mod issuer;
 mod ledger;
 mod load;
 mod many;
+#[expect(dead_code, reason = "the tests of the provider look at more of it")]
+#[path = "../digicert/mock.rs"]
+mod mock;
 mod network;
 mod old_stores;
 mod oracle;
+#[expect(dead_code, reason = "the ACME tests start more of them")]
+#[path = "../acme/peers.rs"]
+mod peers;
 #[path = "../support/permit.rs"]
 mod permit;
 #[path = "../support/postgres.rs"]
@@ -30,4 +45,8 @@ mod process;
 mod proxy;
 mod read_only;
 mod replicas;
+#[path = "../digicert/routes.rs"]
+mod routes;
+#[path = "../digicert/signer.rs"]
+mod signer;
 mod watcher;

@@ -12,6 +12,7 @@ mod naive;
 mod postgres;
 mod postgres_backlog;
 mod postgres_faults;
+mod postgres_issuers;
 mod postgres_lists;
 mod postgres_replicas;
 mod postgres_serve;

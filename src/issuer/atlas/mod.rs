@@ -13,7 +13,7 @@ use super::dns::Tools;
 use super::options::problem as option_problem;
 use super::provider::{Health, IssuerInput, IssuerSchema, Needs, OptionSchema, Order, Progress, Provider, State};
 use super::{Checkpoint, IssuerError};
-use crate::domain::{self, Policy};
+use crate::domain::{self, Policy, RequestFacts};
 use account::Account;
 use async_trait::async_trait;
 use problem::Verdict;
@@ -87,6 +87,11 @@ impl Provider for Atlas {
 
     fn accept(&self, policy: &Policy, _state: &State) -> domain::Result<()> {
         request::names(policy).map(|_| ())
+    }
+
+    /// Of a request HVCA reads the public key alone.
+    fn accept_request(&self, _request: &RequestFacts, _policy: &Policy, _state: &State) -> domain::Result<()> {
+        Ok(())
     }
 
     fn needs(&self) -> Needs {

@@ -120,8 +120,7 @@ impl Placing<'_, '_> {
         let same = order.product.as_ref().is_none_or(|known| known.name_id == product)
             && order.certificate.as_ref().is_some_and(|certificate| keeps_names(certificate, names));
         let reissue = self.state.settings.ordering.reissue && covers && same;
-        let reused = reissue && self.order.policy.key.reuse_key;
-        let earlier = if reused { self.earlier_reissues(number).await? } else { Vec::new() };
+        let earlier = if reissue { self.earlier_reissues(number).await? } else { Vec::new() };
         Ok(Some(Before { order: number, reissue, earlier }))
     }
 
@@ -150,8 +149,8 @@ impl Placing<'_, '_> {
         }))
     }
 
-    /// The reissues of an order that have the CSR of this request, though it was not sent yet: the same RSA key and
-    /// policy give the same CSR again.
+    /// The reissues of an order that have the CSR of this request, though it was not sent yet: a caller's own CSR may
+    /// come again, and the same RSA key and policy give the same one.
     async fn earlier_reissues(&self, order: u64) -> Result<Vec<u64>, Stop> {
         let answer: wire::Reissues = match self.api.get(&format!("/order/certificate/{order}/reissue")).await {
             Ok(answer) => answer,

@@ -50,16 +50,12 @@ impl Run<'_> {
     /// Before the order: what is there already must not be taken for it.
     async fn prepare(&mut self) -> Result<Progress, IssuerError> {
         let now = self.clock.now();
-        // The same RSA key and policy give the same CSR again.
-        let reused = self.order.policy.key.reuse_key;
-        if reused {
-            self.saved.earlier = self.search().placed(now).await?.into_iter().map(|found| found.order).collect();
-        }
+        // A caller's own CSR may come again, and the same RSA key and policy give the same one.
+        self.saved.earlier = self.search().placed(now).await?.into_iter().map(|found| found.order).collect();
         self.saved.since = Some(now);
         // From here on a step that is cut short may have placed the order.
         self.saved.unsure = true;
-        let progress = self.pending(Duration::ZERO, None);
-        Ok(if reused { progress } else { progress.quiet() })
+        Ok(self.pending(Duration::ZERO, None))
     }
 
     /// Looks whether the order is there, and places it where it is not.
