@@ -71,7 +71,11 @@ impl PolicyInput {
             reuse_key: self.reuse_key.or(Some(key.reuse_key)),
             content_type: self.content_type.or_else(|| Some(content_type.media_type().to_owned())),
             subject: self.subject.or_else(|| Some(subject.clone())),
-            sans: self.sans.or_else(|| sans.clone()),
+            sans: match self.sans {
+                // Where there are none, no names say nothing.
+                Some(names) if sans.is_some() || names != SubjectAlternativeNames::default() => Some(names),
+                _ => sans.clone(),
+            },
             ekus: self.ekus.or_else(|| Some(ekus.clone())),
             key_usage: self.key_usage.or_else(|| Some(key_usage.iter().map(|usage| usage.name().to_owned()).collect())),
             validity_months: self.validity_months.or(Some(i64::from(*validity_months))),

@@ -64,9 +64,6 @@ pub(crate) fn of_signature(algorithm: &Algorithm<'_>) -> String {
     }
 }
 
-/// Public exponents of more bits are not worked with by the crypto library.
-pub(crate) const MAX_EXPONENT_BITS: usize = 33;
-
 /// The kind of a key: with its curve, or its size, and with what of its form programs do not support.
 pub(crate) fn of_key(key: &PublicKeyInfo<'_>) -> String {
     let oid = key.algorithm.text();
@@ -76,7 +73,7 @@ pub(crate) fn of_key(key: &PublicKeyInfo<'_>) -> String {
         Some(known) => known,
     };
     match key_form::rsa_sizes(key.bits).filter(|_| known.starts_with("RSA")) {
-        Some((size, exponent)) if exponent > MAX_EXPONENT_BITS => {
+        Some((size, exponent)) if exponent > key_form::MAX_EXPONENT_BITS => {
             format!("{known} of {size} bits with a public exponent of {exponent} bits ({oid})")
         }
         Some((size, _)) => format!("{known} of {size} bits ({oid})"),

@@ -1,10 +1,12 @@
 //! The forms in which certificates write a public key apart from the usual one: other programs read some of them, so that
 //! they are not told as another key.
 
-use super::algorithm_name;
 use super::asn1::{Element, INTEGER, SEQUENCE};
 use super::x509::PublicKeyInfo;
 use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION};
+
+/// Public exponents of more bits are not worked with by the crypto library.
+pub(super) const MAX_EXPONENT_BITS: usize = 33;
 
 const NEW_REQUEST: &str = "Have a certificate issued for a request of the key in the usual form, which `openssl pkey -in KEY -ec_conv_form uncompressed -ec_param_enc named_curve` writes.";
 
@@ -15,7 +17,7 @@ pub(super) fn of_same_key(key: &PublicKeyInfo<'_>, wanted: &PublicKeyInfo<'_>) -
         let (own, numbers) = (numbers(key.bits)?, numbers(wanted.bits)?);
         let form = match key.algorithm.is(RSA_ENCRYPTION) {
             true => "not in DER".to_owned(),
-            false => format!("as a key of the kind {}", algorithm_name::of_key(key)),
+            false => format!("as a key of the algorithm {}", key.algorithm.text()),
         };
         return (own == numbers).then(|| {
             format!("writes it {form}, which is not supported here. Have a certificate issued for a plain RSA key.")
@@ -24,7 +26,7 @@ pub(super) fn of_same_key(key: &PublicKeyInfo<'_>, wanted: &PublicKeyInfo<'_>) -
     if !key.algorithm.is(ID_EC_PUBLIC_KEY) || !is_point(key.bits, wanted.bits) {
         return None;
     }
-    let form = of_ec(key).unwrap_or_else(|| format!("as a key of the kind {}", algorithm_name::of_key(key)));
+    let form = of_ec(key).unwrap_or_else(|| format!("as a key of the algorithm {}", key.algorithm.text()));
     Some(format!(
         "writes it {form}, which is not supported here and read by few programs (RFC 5480 section 2). {NEW_REQUEST}"
     ))

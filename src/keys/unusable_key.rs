@@ -1,8 +1,8 @@
 //! Describes an unsupported private key, and what to do about it. Each function returns a sentence after a space, or
 //! nothing if the bytes do not tell.
 
-use super::algorithm_name::MAX_EXPONENT_BITS;
 use super::asn1::{Element, INTEGER, OCTET_STRING, OID, SEQUENCE, context};
+use super::key_form::MAX_EXPONENT_BITS;
 use super::oid::oid_text;
 
 /// Algorithms and curves by object identifier.
