@@ -26,7 +26,18 @@ impl PolicyInput {
 
     /// Without the members that say what the stored policy says. What is not understood is different.
     fn different_from(self, stored: &Policy) -> Self {
-        let Policy { key, content_type, x509, lifetime_actions, issuer, enabled: _, created: _, updated: _ } = stored;
+        // What a profile granted belongs to one operation, and stands in no stored policy.
+        let Policy {
+            key,
+            content_type,
+            x509,
+            lifetime_actions,
+            issuer,
+            enabled: _,
+            created: _,
+            updated: _,
+            granted: _,
+        } = stored;
         let X509Properties { subject, sans, ekus, key_usage, validity_months, ca } = x509;
         let IssuerParameters { name, certificate_type, certificate_transparency: _ } = issuer;
         let (kty, key_size, curve) = match is_key(&self, key.key_type) {

@@ -10,9 +10,9 @@ mod text;
 pub use lifetime::Lifetime;
 pub use text::{NamesText, ProfileText};
 
+use super::attribute_type::is_oid;
 use super::granted::Revocation;
 use super::policy::{KeyType, KeyUsage};
-use super::policy_input::is_oid;
 use super::text::shown;
 use super::{Error, Result};
 use names::NameRules;
