@@ -2,7 +2,7 @@
 
 use crate::domain::policy::UNKNOWN;
 use crate::issuer::Issuers;
-use crate::issuer::plugin::{Hint, MAX_NAME, Plugin, PluginOptions};
+use crate::issuer::plugin::{Hint, Plugin, PluginOptions};
 use crate::service::{Hinted, Service};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Names that mean something else in a policy or an issuer object, offered or not.
 const RESERVED: [&str; 3] = ["Self", UNKNOWN, "Test"];
+/// Longest name of a plug-in, in characters.
+const MAX_NAME: usize = 60;
 /// Hints that wait for their turn; what is above is found when it is due.
 const HINTS: usize = 1024;
 /// Hints that are looked at at the same time.
@@ -32,7 +34,8 @@ impl Plugins {
     pub(super) fn open(settings: &[PluginOptions]) -> Result<Self, String> {
         let mut plugins: Vec<(String, Arc<Plugin>)> = Vec::new();
         for options in settings {
-            let plugin = Plugin::new(options.clone()).and_then(|plugin| readable(options).map(|()| plugin));
+            let plugin = named(&options.name).and_then(|()| Plugin::new(options.clone()));
+            let plugin = plugin.and_then(|plugin| readable(options).map(|()| plugin));
             let plugin = plugin.map_err(|problem| unusable(&options.name, &problem))?;
             if plugins.iter().any(|(name, _)| name.eq_ignore_ascii_case(&options.name)) {
                 return Err(unusable(&options.name, "there are two of this name"));
@@ -106,6 +109,15 @@ async fn take(service: &Service, hint: Hint) {
             }
         }
     }
+}
+
+/// Whether issuer objects can name it.
+fn named(name: &str) -> Result<(), String> {
+    let readable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(readable) {
+        return Err(format!("a name has 1 to {MAX_NAME} letters, digits, `-`, `_` and `.`"));
+    }
+    Ok(())
 }
 
 /// Whether its files are there.

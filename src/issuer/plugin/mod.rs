@@ -17,7 +17,7 @@ mod words;
 pub use address::{Address, AddressError};
 pub use connect::PluginTls;
 pub use follow::Hint;
-pub use settings::{MAX_NAME, PluginOptions};
+pub use settings::PluginOptions;
 pub use trial::{Promise, Trial};
 
 use super::provider::{

@@ -7,9 +7,6 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Longest name of a plug-in, in characters.
-pub const MAX_NAME: usize = 60;
-
 /// A plug-in: a CA that another process speaks to.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,13 +38,9 @@ impl PluginOptions {
     /// The files of TLS, where the address needs them.
     ///
     /// # Errors
-    /// A name that cannot be written in an issuer object, or files that are missing or of no use.
+    /// Files that are missing or of no use.
     pub(super) fn tls(&self) -> Result<Option<PluginTls>, String> {
-        let Self { name, address, ca, certificate, key, timeout: _ } = self;
-        let readable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(readable) {
-            return Err(format!("a name has 1 to {MAX_NAME} letters, digits, `-`, `_` and `.`"));
-        }
+        let Self { name: _, address, ca, certificate, key, timeout: _ } = self;
         match (address, ca.clone(), certificate.clone(), key.clone()) {
             (Address::Unix(_), None, None, None) => Ok(None),
             (Address::Unix(_), ..) => Err("ca, certificate and key are for https addresses: leave them out".into()),
