@@ -8,6 +8,7 @@ mod authorities;
 mod false_provider;
 mod grpc;
 mod harness;
+mod issued;
 mod lists;
 mod long_calls;
 mod many_versions;

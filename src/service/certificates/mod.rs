@@ -19,6 +19,7 @@ pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
 pub use update::UpdateRequest;
 pub use view::CertificateView;
 
+use super::ca::IssuedLog;
 use super::context::Context;
 use super::issuers::Issuing;
 use std::sync::Arc;
@@ -43,10 +44,11 @@ impl Certificates {
 pub struct Deletions {
     context: Arc<Context>,
     entries: Entries,
+    log: IssuedLog,
 }
 
 impl Deletions {
     pub(super) fn new(context: Arc<Context>, entries: Entries) -> Self {
-        Self { context, entries }
+        Self { log: IssuedLog::new(context.clone()), context, entries }
     }
 }

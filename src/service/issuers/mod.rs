@@ -7,13 +7,16 @@ mod challenges;
 mod check;
 mod control;
 mod health;
+mod intend;
 mod issuing;
 mod states;
 
 pub(super) use ask::{Asked, Outcome, failure};
 pub use authorities::Authorities;
+pub(super) use authorities::place;
 pub use control::{IssuerControl, IssuerVerdict, ProviderView};
 pub use health::{FailingIssuer, IssuerHealth, OpenOperations};
+pub(super) use intend::Ca;
 pub(super) use issuing::Issuing;
 
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};

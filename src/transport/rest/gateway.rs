@@ -296,6 +296,10 @@ impl Gateway {
             Endpoint::UpdateIssuer => issuers::update(&call, name, body).await,
             Endpoint::DeleteIssuer => issuers::delete(&call, name).await,
             Endpoint::IssuerCa => issuers::ca(&call, name).await,
+            Endpoint::ListIssued => issuers::list_issued(&call, name).await,
+            Endpoint::GetIssued => issuers::issued(&call, name, version).await,
+            Endpoint::RevokeIssued => issuers::revoke_issued(&call, name, version, body).await,
+            Endpoint::RevokeVersion => issuers::revoke_version(&call, name, version, body).await,
             Endpoint::Import => certificates::import(&call, name, body).await,
             Endpoint::ListSecrets => material::secrets(&call).await,
             Endpoint::GetSecret => material::secret(&call, name, version).await,
@@ -343,6 +347,7 @@ fn is_large(endpoint: Endpoint) -> bool {
             | Endpoint::ListVersions
             | Endpoint::ListDeleted
             | Endpoint::ListIssuers
+            | Endpoint::ListIssued
             | Endpoint::ListKeys
             | Endpoint::ListKeyVersions
             | Endpoint::ListSecrets

@@ -48,8 +48,8 @@ not_offered! {
     ReferenceOptions = "policy.issuer.options", "No options are known here: leave it out.";
     IssuerProfiles = "profiles", "Profiles are not offered: leave it out.";
     IssuerDefaultProfile = "default_profile", "Profiles are not offered: leave it out.";
-    IssuerValidity = "validity", "A LocalCA is valid for 20 years: leave it out.";
-    IssuerKeyType = "key_type", "A LocalCA has a P-256 key: leave it out.";
+    IssuerValidity = "validity", "The validity of a LocalCA is set in options.validity_months.";
+    IssuerKeyType = "key_type", "The keys of a LocalCA are set in options.key_type.";
     IssuerParent = "parent", "A LocalCA is its own root: leave it out.";
 }
 

@@ -1,0 +1,75 @@
+//! Where the status of a certificate is found: the extensions that a CA adds to what a policy asks for.
+
+use super::asn1::{OID, SEQUENCE, tlv};
+use super::crl::{URI, full_name};
+use super::defect;
+use crate::domain::{Result, Timestamp};
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5280::{
+    ID_AD_CA_ISSUERS, ID_AD_OCSP, ID_CE_CRL_DISTRIBUTION_POINTS, ID_PE_AUTHORITY_INFO_ACCESS,
+};
+use der::asn1::OctetString;
+use std::time::Duration;
+use x509_cert::ext::Extension;
+
+/// No revocation information available (RFC 9608).
+const NO_REV_AVAIL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.56");
+/// A certificate that lives no longer is gone before a list would help (CA/Browser Forum Baseline Requirements 1.6.1,
+/// "Short-lived Subscriber Certificate").
+pub const SHORT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The addresses of an authority's published files; each begins with `http://`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pointers {
+    /// The list that the certificate would be on.
+    pub crl: String,
+    /// The certificate of the authority.
+    pub issuer: String,
+    /// The OCSP responder.
+    pub ocsp: String,
+}
+
+/// What a certificate of this validity says of its status: a short one that there will be no information; any other
+/// where it is, if it is published.
+pub fn status_extensions(
+    not_before: Timestamp,
+    not_after: Timestamp,
+    pointers: Option<&Pointers>,
+) -> Result<Vec<Extension>> {
+    // The last second counts (RFC 5280 section 4.1.2.5).
+    if not_after.seconds() - not_before.seconds() < i64::try_from(SHORT.as_secs()).unwrap_or(i64::MAX) {
+        return Ok(vec![extension(NO_REV_AVAIL, &[5, 0])?]);
+    }
+    let Some(Pointers { crl, issuer, ocsp }) = pointers else { return Ok(Vec::new()) };
+    let point = tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&full_name(crl)])]);
+    let access = |method: ObjectIdentifier, url: &str| {
+        tlv(SEQUENCE, &[&tlv(OID, &[method.as_bytes()]), &tlv(URI, &[url.as_bytes()])])
+    };
+    let access = tlv(SEQUENCE, &[&access(ID_AD_OCSP, ocsp), &access(ID_AD_CA_ISSUERS, issuer)]);
+    Ok(vec![extension(ID_CE_CRL_DISTRIBUTION_POINTS, &point)?, extension(ID_PE_AUTHORITY_INFO_ACCESS, &access)?])
+}
+
+fn extension(oid: ObjectIdentifier, value: &[u8]) -> Result<Extension> {
+    let extn_value = OctetString::new(value).map_err(defect("an extension of a certificate could not be encoded"))?;
+    Ok(Extension { extn_id: oid, critical: false, extn_value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_certificate_says_that_there_is_no_information_and_a_long_one_where_it_is() {
+        let begin = Timestamp::from_seconds(1_800_000_000);
+        let pointers = Pointers { crl: "http://a/c".into(), issuer: "http://a/i".into(), ocsp: "http://a/o".into() };
+        let oids = |seconds: u64, pointers: Option<&Pointers>| -> Vec<String> {
+            let end = begin.plus(Duration::from_secs(seconds));
+            let all = status_extensions(begin, end, pointers).unwrap();
+            all.iter().map(|it| it.extn_id.to_string()).collect()
+        };
+        // Seven days with their last second.
+        assert_eq!(oids(7 * 86_400 - 1, Some(&pointers)), ["2.5.29.56"]);
+        assert_eq!(oids(7 * 86_400, Some(&pointers)), ["2.5.29.31", "1.3.6.1.5.5.7.1.1"]);
+        assert!(oids(7 * 86_400, None).is_empty());
+    }
+}
