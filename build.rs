@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".certmint.v1.BackupCertificateResponse",
             ".certmint.v1.DecryptResponse",
             ".certmint.v1.EncryptRequest",
+            ".certmint.v1.ImportAuthorityRequest",
             ".certmint.v1.ImportCertificateRequest",
             ".certmint.v1.Issuer",
             ".certmint.v1.IssuerCredentials",

@@ -13,6 +13,7 @@ mod observed_store;
 mod parts;
 mod plugin_test;
 mod plugins;
+mod publish;
 mod signals;
 mod store;
 mod supervise;
@@ -71,6 +72,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let address = listener.local_addr();
 
     let http01 = issuers::bind_http01(&config.acme).await?;
+    let publish = publish::bind(&config.publish).await?;
     let plugins = Plugins::open(&config.plugins).map_err(part(PLUGINS))?;
 
     let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
@@ -94,6 +96,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
     let authenticate = upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone());
     tasks.spawn_once("record authentication", authenticate);
+    let adopt = upkeep::adopt_issued(service.clone(), config.store.upgrade_window, background.clone());
+    tasks.spawn_once("logs of built-in CAs", adopt);
     let upkeep = upkeep::run(opened, service.clone(), background.clone());
     tasks.spawn("log trimming", upkeep);
     tasks.spawn_once("log count", upkeep::count_history(service.clone(), background.clone()));
@@ -104,6 +108,10 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     if let Some(port) = http01 {
         let serve = issuers::serve_http01(port, service.clone(), background.clone());
         tasks.spawn("http-01 port", serve);
+    }
+
+    if let Some(port) = publish {
+        tasks.spawn("port of the CAs", publish::serve(port, &service, background.clone()));
     }
 
     let grpc_options = grpc_options(&config, &credentials.auth, &draining);
@@ -311,6 +319,7 @@ async fn build(
         limits: config.limits.clone(),
         takeover: store::takeover(config),
         vaults: config.vaults.clone(),
+        ca: config.publish.clone(),
         watch: WatchLimits { drain_spread: config.stream_spread(), ..WatchLimits::default() },
         access,
         ..ServiceOptions::default()

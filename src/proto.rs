@@ -179,6 +179,16 @@ mod tests {
         assert_eq!(
             listed,
             [
+                "CertificateAuthorityService.ListAuthorities = ",
+                "CertificateAuthorityService.CreateAuthority = ",
+                "CertificateAuthorityService.GetAuthorityRequest = ",
+                "CertificateAuthorityService.InstallAuthority = ",
+                "CertificateAuthorityService.ImportAuthority = ",
+                "CertificateAuthorityService.ActivateAuthority = ",
+                "CertificateAuthorityService.RetireAuthority = ",
+                "CertificateAuthorityService.GetIssuedCertificate = ",
+                "CertificateAuthorityService.ListIssuedCertificates = ",
+                "CertificateAuthorityService.RevokeCertificate = ",
                 "CertificateService.CreateCertificate = POST /certificates/{certificate_name}/create",
                 "CertificateService.GetPending = GET /certificates/{certificate_name}/pending",
                 "CertificateService.ListPending = ",

@@ -43,6 +43,33 @@ pub(super) async fn authenticate(service: Service, window: Duration, shutdown: C
     }
 }
 
+/// Takes over into the logs of built-in CAs what versions without them left, and what their replicas still complete,
+/// until the window for upgrades is over.
+pub(super) async fn adopt_issued(service: Service, window: Duration, shutdown: CancellationToken) {
+    if let Err(error) = service.certificate_authorities().begin_publishing().await {
+        tracing::warn!(%error, "what built-in CAs publish could not be looked at; will retry");
+    }
+    loop {
+        let wait = match service.certificate_authorities().adopt_issued(window).await {
+            Ok(None) => return,
+            Ok(Some(count)) => {
+                if count > 0 {
+                    tracing::info!(count, "took certificates over into the logs of built-in CAs");
+                }
+                LOOK_EVERY.min(window).max(UPKEEP_EVERY)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the logs of built-in CAs could not be completed; will retry");
+                UPKEEP_EVERY
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
 /// Trims what is older than the retention and above the count that is kept, until `shutdown`; learns
 /// of vaults that other processes made.
 pub(super) async fn run(opened: Opened, service: Service, shutdown: CancellationToken) {
@@ -58,6 +85,9 @@ pub(super) async fn run(opened: Opened, service: Service, shutdown: Cancellation
         }
         if let Err(error) = service.jobs().resume_parked().await {
             tracing::warn!(%error, "the parked records could not be looked at; will retry");
+        }
+        if let Err(error) = service.certificate_authorities().begin_publishing().await {
+            tracing::warn!(%error, "what built-in CAs publish could not be looked at; will retry");
         }
         let before = clock.now().minus(retention);
         loop {

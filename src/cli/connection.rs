@@ -6,6 +6,7 @@ use super::status;
 pub(super) use super::status::Status;
 use super::trust::{self, Trust};
 use crate::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
+use crate::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient;
 use crate::proto::v1::certificate_service_client::CertificateServiceClient;
 use crate::proto::v1::key_service_client::KeyServiceClient;
 use crate::proto::v1::secret_service_client::SecretServiceClient;
@@ -59,6 +60,7 @@ macro_rules! clients {
 
 clients! {
     Admin = CertificateAdminServiceClient;
+    Authorities = CertificateAuthorityServiceClient;
     Certificates = CertificateServiceClient;
     Keys = KeyServiceClient;
     Secrets = SecretServiceClient;

@@ -5,7 +5,9 @@
 //! `docs/cli.md` documents it. Made from the descriptors of the contract, so new fields appear automatically.
 
 use crate::proto::DESCRIPTOR_SET;
-use crate::proto::v1::{PendingActionType, PendingEventType, PendingStatus};
+use crate::proto::v1::{
+    AuthorityState, IssuedState, PendingActionType, PendingEventType, PendingStatus, RevocationReason,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use prost::Name;
@@ -47,6 +49,18 @@ pub(super) fn event_type(value: i32) -> String {
 
 pub(super) fn action_type(value: i32) -> String {
     enum_name(value, "PENDING_ACTION_TYPE_", PendingActionType::try_from(value).ok().map(|it| it.as_str_name()))
+}
+
+pub(super) fn issued_state(value: i32) -> String {
+    enum_name(value, "ISSUED_STATE_", IssuedState::try_from(value).ok().map(|it| it.as_str_name()))
+}
+
+pub(super) fn revocation_reason(value: i32) -> String {
+    enum_name(value, "REVOCATION_REASON_", RevocationReason::try_from(value).ok().map(|it| it.as_str_name()))
+}
+
+pub(super) fn authority_state(value: i32) -> String {
+    enum_name(value, "AUTHORITY_STATE_", AuthorityState::try_from(value).ok().map(|it| it.as_str_name()))
 }
 
 fn object(message: &DynamicMessage) -> Value {
@@ -180,6 +194,8 @@ mod tests {
                 "BackupCertificateResponse.value",
                 "DecryptResponse.plaintext",
                 "EncryptRequest.plaintext",
+                "ImportAuthorityRequest.password",
+                "ImportAuthorityRequest.value",
                 "ImportCertificateRequest.password",
                 "ImportCertificateRequest.pem",
                 "ImportCertificateRequest.pkcs12",

@@ -151,9 +151,11 @@ pub enum ClientCommand {
     /// Set up and manage issuers (certificate authorities)
     #[command(subcommand)]
     Issuer(issuer::IssuerCommand),
-    /// Export the certificates of authorities
+    /// The certificate authorities of the server, and what they signed
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Revoke a certificate that a CA of the server signed
+    Revoke(ca::RevokeArgs),
     /// Check the connection to a server, and the server itself
     Doctor(doctor::DoctorArgs),
     /// Ask a server on this machine whether it is alive, or ready: exits with 0 for yes, 1 for no
@@ -227,10 +229,8 @@ async fn dispatch(
         ClientCommand::Vault(command) => vault::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Csr(args) => certificates::csr(&Session::open(options).await?, output, args).await,
         ClientCommand::Issuer(command) => issuer::run(options, output, command, known).await,
-        ClientCommand::Ca(ca::CaCommand::Export(args)) => ca::export(options, output, args).await,
-        ClientCommand::Ca(ca::CaCommand::Profile(command)) => {
-            profile::run(&Session::open(options).await?, output, command).await
-        }
+        ClientCommand::Ca(command) => ca::run(options, output, command).await,
+        ClientCommand::Revoke(args) => ca::revoke(options, output, args).await,
         ClientCommand::Doctor(args) => doctor::run(options, output, args).await,
         ClientCommand::Health(args) => health::run(output, args).await,
         ClientCommand::Token(token::TokenCommand::New(args)) => token::new(output, &args),

@@ -3,10 +3,11 @@
 use super::Result;
 use super::connection::{Client, Repeat, Session, Status};
 use crate::proto::v1::{
-    CertificateItem, DeletedCertificateItem, IssuerItem, ListCertificateVersionsRequest,
+    CertificateItem, DeletedCertificateItem, IssuedCertificate, IssuerItem, ListCertificateVersionsRequest,
     ListCertificateVersionsResponse, ListCertificatesRequest, ListCertificatesResponse, ListDeletedCertificatesRequest,
-    ListDeletedCertificatesResponse, ListIssuersRequest, ListIssuersResponse, ListPendingRequest, ListPendingResponse,
-    ListVaultsRequest, ListVaultsResponse, PendingOperation, Vault,
+    ListDeletedCertificatesResponse, ListIssuedCertificatesRequest, ListIssuedCertificatesResponse, ListIssuersRequest,
+    ListIssuersResponse, ListPendingRequest, ListPendingResponse, ListVaultsRequest, ListVaultsResponse,
+    PendingOperation, Vault,
 };
 use std::mem::take;
 use tonic::{Request, Response};
@@ -49,6 +50,7 @@ pages! {
     ListCertificatesRequest => ListCertificatesResponse, certificates: CertificateItem;
     ListCertificateVersionsRequest => ListCertificateVersionsResponse, certificates: CertificateItem;
     ListDeletedCertificatesRequest => ListDeletedCertificatesResponse, deleted_certificates: DeletedCertificateItem;
+    ListIssuedCertificatesRequest => ListIssuedCertificatesResponse, certificates: IssuedCertificate;
     ListIssuersRequest => ListIssuersResponse, issuers: IssuerItem;
     ListPendingRequest => ListPendingResponse, operations: PendingOperation;
     ListVaultsRequest => ListVaultsResponse, vaults: Vault;

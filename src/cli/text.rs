@@ -1,5 +1,6 @@
 //! Results as text for people.
 
+pub(super) mod authorities;
 pub(super) mod manage;
 mod profiles;
 

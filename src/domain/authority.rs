@@ -2,13 +2,41 @@
 //! gone.
 
 use super::blob::Blob;
-use super::{IssuerName, Timestamp, VaultName};
+use super::{IssuerName, Serial, Timestamp, VaultName};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Beyond the end of the last certificate: a step that was under way when the issuer was deleted may have signed.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
 const DAY: i64 = 24 * 3600 * 1000;
+
+/// Where an authority stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AuthorityState {
+    /// Its certificate is still to come from another CA.
+    Requested,
+    /// It is announced, and begins to sign when it is activated.
+    Next,
+    /// It signs.
+    Active,
+    /// It signs no certificates any more; its key is kept for those that it signed.
+    Retired,
+    /// Its key was erased.
+    Gone,
+}
+
+impl AuthorityState {
+    /// As the APIs name it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Next => "next",
+            Self::Active => "active",
+            Self::Retired => "retired",
+            Self::Gone => "gone",
+        }
+    }
+}
 
 /// One authority: a key with its certificates. An issuer that is deleted and set again has another one.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -24,12 +52,97 @@ pub struct AuthorityRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_expiry: Option<Timestamp>,
     pub created: Timestamp,
+    /// Which one of its issuer it is, from 1 in the order in which they were made; those of releases without numbers are
+    /// all the first.
+    #[serde(default = "first")]
+    pub generation: u32,
     /// Since when it signs no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired: Option<Timestamp>,
+    #[serde(default)]
+    pub lists: Lists,
+    #[serde(default, skip_serializing_if = "Above::is_empty")]
+    pub above: Above,
+}
+
+/// The revocation lists of an authority.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Lists {
+    /// Into how many lists its revocations are split; fixed, as each certificate names its list.
+    pub shards: u32,
+    /// Its lists have numbers above this one: an earlier program published lists up to it.
+    #[serde(default)]
+    pub last_crl: u64,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self { shards: 1, last_crl: 0 }
+    }
+}
+
+/// What an authority waits for, and who vouches for it.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Above {
+    /// Before it signs; none afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Its request to another CA (PKCS #10, DER), until the certificate is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csr: Option<Blob>,
+    /// The certificate (X.509, DER) by which the root before it vouches for its own root: handed out in place of that
+    /// root, so that clients of either trust what it signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross: Option<Blob>,
+}
+
+impl Above {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Where an authority stands before it signs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Its certificate is still to come from another CA.
+    Requested,
+    /// It is announced, and begins to sign when it is activated.
+    Next,
+}
+
+const fn first() -> u32 {
+    1
 }
 
 impl AuthorityRecord {
+    /// The certificates that are handed out above a leaf: the cross certificate in place of the root it vouches for.
+    pub fn handed(&self) -> Vec<Blob> {
+        match (&self.above.cross, self.chain.split_last()) {
+            (Some(cross), Some((_, below))) => below.iter().cloned().chain([cross.clone()]).collect(),
+            _ => self.chain.clone(),
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> AuthorityState {
+        match (self.retired, &self.sealed_key) {
+            (None, _) => match self.above.stage {
+                Some(Stage::Requested) => AuthorityState::Requested,
+                Some(Stage::Next) => AuthorityState::Next,
+                None => AuthorityState::Active,
+            },
+            (Some(_), Some(_)) => AuthorityState::Retired,
+            (Some(_), None) => AuthorityState::Gone,
+        }
+    }
+
+    /// On which of its lists a certificate would be.
+    pub fn shard_of(&self, serial: &Serial) -> u32 {
+        shard_of(serial, self.lists.shards)
+    }
+
     /// Counts a certificate that ends at `expires`; whether there is anything to write. Rounded up to days, so that it
     /// is written once a day however many certificates are signed.
     pub fn signed(&mut self, expires: Timestamp) -> bool {
@@ -49,6 +162,11 @@ impl AuthorityRecord {
     }
 }
 
+/// On which of so many lists a certificate would be: they are told apart by the last byte of the serial number.
+pub fn shard_of(serial: &Serial, shards: u32) -> u32 {
+    u32::from(serial.bytes().last().copied().unwrap_or_default()) % shards.max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,7 +179,10 @@ mod tests {
             sealed_key: None,
             last_expiry: None,
             created: Timestamp(0),
+            generation: 1,
             retired: None,
+            lists: Lists::default(),
+            above: Above::default(),
         }
     }
 

@@ -84,6 +84,16 @@ pub struct Authority {
     pub chain: Vec<Blob>,
     /// The key of the first one: PKCS#8, sealed.
     pub sealed_key: Blob,
+    /// What is handed out above a leaf, where that is not the chain: a cross certificate stands in place of the root.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handed: Vec<Blob>,
+}
+
+impl Authority {
+    /// The certificates that are handed out above a leaf.
+    pub fn handed_out(&self) -> &[Blob] {
+        if self.handed.is_empty() { &self.chain } else { &self.handed }
+    }
 }
 
 /// What a caller sends to set or change an issuer; missing members stay as they are on a change.

@@ -7,9 +7,6 @@ use super::san::SubjectAlternativeNames;
 use super::subject::common_name;
 use serde::{Deserialize, Serialize};
 
-/// Seven days in seconds.
-const SHORT_LIVED: i64 = 7 * 86_400;
-
 /// How a certificate is made and kept.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
@@ -33,11 +30,9 @@ impl Policy {
         self.granted.as_ref().map_or(by_months, |granted| granted.end(created, by_months))
     }
 
-    /// Whether a profile leaves a certificate of this validity, its last second counted, without a status: one that is
-    /// gone before a list would help (CA/Browser Forum Baseline Requirements 1.6.1).
-    pub fn is_without_status(&self, not_before: Timestamp, not_after: Timestamp) -> bool {
-        let auto = self.granted.as_ref().is_some_and(|granted| granted.revocation == Revocation::Auto);
-        auto && not_after.seconds() - not_before.seconds() < SHORT_LIVED
+    /// How the status of a certificate is found out, as a profile has it; `Auto` without one.
+    pub fn revocation(&self) -> Revocation {
+        self.granted.as_ref().map_or(Revocation::Auto, |granted| granted.revocation)
     }
 
     /// The same with a common name that is a host name or an address among the alternative names, where CAs that look

@@ -5,7 +5,7 @@ use super::{Error, Result};
 use std::fmt::{self, Write};
 
 /// The attribute type of a common name.
-const COMMON_NAME: &str = "2.5.4.3";
+pub const COMMON_NAME: &str = "2.5.4.3";
 
 /// Longest text that is read as a name, in bytes: above what a policy may hold ([`super::policy_input::MAX_SUBJECT`]
 /// characters), since names of certificates are read too. It bounds how many attributes are compared with each other.

@@ -17,9 +17,11 @@ pub use crate::domain::{Action, ActionKind};
 use super::{Checkpoint, FailureClass, IssuerError, Step};
 use crate::clock::Clock;
 use crate::domain::{
-    self, CertificateName, IssuerConfig, IssuerName, Policy, RequestFacts, RequestId, Timestamp, VaultName, Version,
+    self, CertificateName, IssuerConfig, IssuerName, Policy, RequestFacts, RequestId, Serial, Timestamp, VaultName,
+    Version,
 };
 use crate::keys::Caller;
+use crate::keys::pointers::Pointers;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -45,6 +47,21 @@ pub struct Order {
     pub replaces: Option<Vec<u8>>,
     /// The sealed private key of the certificate; only where [`Needs::sealed_key`] asks for it.
     pub sealed_key: Option<Vec<u8>>,
+    /// What a CA of this server signs for it; only for providers with [`Provider::is_ca`].
+    pub intent: Option<Intent>,
+}
+
+/// A certificate that a CA of this server is about to sign. It is stored before it is signed, and what is stored is
+/// signed: a repeat signs the same bytes, whatever version of the program repeats it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Intent {
+    /// The authority by `keys::authority::identifier`.
+    pub authority: String,
+    pub serial: Serial,
+    /// TBSCertificate, DER.
+    pub tbs: Vec<u8>,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
 }
 
 /// What a provider keeps of an issuer object: its options, secrets and account. Nobody else reads
@@ -294,6 +311,22 @@ pub trait Provider: Send + Sync + 'static {
     /// [`Provider::authority`] then answers.
     fn is_ca(&self) -> bool {
         false
+    }
+
+    /// What it would sign for this order, under the serial number, or under one that follows from the order where there
+    /// is none; `pointers` say where the status of the certificate is published. Only of providers with
+    /// [`Provider::is_ca`].
+    ///
+    /// # Errors
+    /// Where it signs nothing for the order; a step says why.
+    fn intend(
+        &self,
+        _order: &Order,
+        _state: &State,
+        _serial: Option<Serial>,
+        _pointers: Option<&Pointers>,
+    ) -> domain::Result<Option<Intent>> {
+        Ok(None)
     }
 
     /// Members of Key Vault's issuer object that it reads: `account_id`, `password` and

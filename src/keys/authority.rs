@@ -1,107 +1,92 @@
 //! Built-in certificate authorities: created once, stored in an issuer object, and used to sign.
 
-use super::certificate::{self, BACKDATE, Request, Template, key_id, serial, sign};
-use super::extensions::{self, extension, key_usage};
+pub use super::authority_names::{MAX_COMMON_NAME, common_name, comparable_name, is_numbered, names, numbered};
+use super::certificate::{self, BACKDATE, Request, Template, key_id, serial, sign, to_be_signed};
+use super::extensions::{extension, key_usage};
+use super::key_pair::signature_algorithm;
+use super::pointers::{Pointers, status_extensions};
 use super::seal::{SealContext, Sealer};
 use super::x509::X509;
-use super::{KeyPair, defect, digest, leaf_rules, name_text, names};
-use crate::domain::issuer::{Authority, Organization};
+use super::{KeyPair, defect, digest, jwk, leaf_rules, name_text, names, public_key_of};
+use crate::domain::issuer::Authority;
 use crate::domain::policy::{KeyType, KeyUsage};
-use crate::domain::subject::{Attribute, AttributeValue, DistinguishedName};
-use crate::domain::{Blob, Error, IssuerName, Policy, Result, Timestamp, VaultName, text};
+use crate::domain::subject::{self, Attribute, AttributeValue, COMMON_NAME, DistinguishedName};
+use crate::domain::{Blob, IssuerName, Policy, Result, Timestamp, VaultName, text};
 use der::asn1::Any;
 use der::{Decode, Encode};
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::{BasicConstraints, SubjectKeyIdentifier};
 
-/// Which keys new authorities get.
+/// Which keys new authorities get where nothing else is said.
 pub const AUTHORITY_KEY: KeyType = KeyType::P256;
-/// How long an authority lives: 20 years.
+/// How long an authority lives where nothing else is said: 20 years.
 pub const LIFETIME_MONTHS: u32 = 240;
-/// Longest common name in characters (RFC 5280 appendix A.1, ub-common-name).
-pub const MAX_COMMON_NAME: usize = 64;
-
-/// Suffix of the common name of an intermediate.
-const ISSUING: &str = " Issuing";
-const COMMON_NAME: &str = "2.5.4.3";
 const UNREADABLE: &str = "the certificate of a built-in authority could not be read";
 
-/// Makes the keys and certificates of an authority. The root's common name is the organization's
-/// id, or one made of the names of issuer and vault. With an intermediate, the root signs that one
-/// and its key is forgotten; both live 20 years, since nothing could sign a second intermediate.
+/// What a new authority is to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Plan {
+    /// Of the root; it has a common name.
+    pub subject: DistinguishedName,
+    /// Whether the root signs one intermediate, which signs leaves.
+    pub with_intermediate: bool,
+    /// Of every key.
+    pub key_type: KeyType,
+    pub validity_months: u32,
+}
+
+impl Plan {
+    /// A root of this common name that signs leaves itself, with a key of [`AUTHORITY_KEY`], for [`LIFETIME_MONTHS`].
+    pub fn new(common_name: &str) -> Self {
+        Self {
+            subject: DistinguishedName { parts: vec![vec![common_name_attribute(common_name)]] },
+            with_intermediate: false,
+            key_type: AUTHORITY_KEY,
+            validity_months: LIFETIME_MONTHS,
+        }
+    }
+}
+
+/// Makes the keys and certificates of an authority. With an intermediate, the root signs that one
+/// and its key is forgotten; both live equally long, since nothing could sign a second intermediate.
 /// Generates one or two keys: call it where that much computing is right.
 ///
 /// # Errors
-/// `BadParameter` for an organization id that is too long for a common name.
+/// `BadParameter` for a subject that cannot be encoded.
 pub fn create_authority(
     sealer: &Sealer,
     vault: &VaultName,
     issuer: &IssuerName,
-    organization: Option<&Organization>,
-    with_intermediate: bool,
-    key_type: KeyType,
+    plan: &Plan,
     now: Timestamp,
 ) -> Result<Authority> {
-    let common_name = common_name(vault, issuer, organization)?;
-    let (chain, key) = generate(&common_name, with_intermediate, key_type, now)?;
+    let (chain, key) = generate(plan, now)?;
     let sealed_key = sealer.seal(&key.to_pkcs8(), &SealContext::authority_key(vault.as_str(), issuer.as_str()))?;
-    Ok(Authority { chain: chain.into_iter().map(Into::into).collect(), sealed_key: sealed_key.into() })
+    Ok(Authority {
+        chain: chain.into_iter().map(Into::into).collect(),
+        sealed_key: sealed_key.into(),
+        handed: Vec::new(),
+    })
 }
 
-/// The common name of the root that [`create_authority`] makes.
-///
-/// # Errors
-/// `BadParameter` for an organization id that is too long for it, or not readable.
-pub fn common_name(vault: &VaultName, issuer: &IssuerName, organization: Option<&Organization>) -> Result<String> {
-    let given = organization.and_then(|organization| organization.id.as_deref()).map(str::trim);
-    let Some(id) = given.filter(|id| !id.is_empty()) else {
-        return Ok(shortened(&format!("{issuer} CA ({vault})"), &format!("{issuer} CA")));
-    };
-    if id.chars().count() > MAX_COMMON_NAME {
-        return Err(Error::field(
-            "org_details.id",
-            format!("It becomes the common name of the CA, which has at most {MAX_COMMON_NAME} characters."),
-        ));
+/// The name with another common name in place of its last one, which is the one that counts.
+pub fn renamed(subject: &DistinguishedName, common_name: &str) -> DistinguishedName {
+    let mut renamed = subject.clone();
+    let names = renamed.parts.iter_mut().flatten().filter(|attribute| attribute.oid == COMMON_NAME);
+    if let Some(last) = names.last() {
+        *last = common_name_attribute(common_name);
     }
-    match text::problem(id) {
-        Some(problem) => Err(Error::field("org_details.id", problem)),
-        None => Ok(id.to_owned()),
-    }
+    renamed
 }
 
-/// The common name of the authority that is the `number`th of that name: two keys under one name are mixed up by
-/// whoever looks for a CA by its name (CRLs, OCSP, trust stores).
-pub fn numbered(common_name: &str, number: u32) -> String {
-    if number <= 1 {
-        return common_name.to_owned();
-    }
-    let number = format!(" {number}");
-    let room = MAX_COMMON_NAME.saturating_sub(number.chars().count());
-    format!("{}{number}", common_name.chars().take(room).collect::<String>().trim_end())
-}
-
-/// The common names of all certificates that an authority of this name may have.
-pub fn names(common_name: &str) -> [String; 2] {
-    let room = MAX_COMMON_NAME.saturating_sub(ISSUING.len());
-    let short: String = common_name.chars().take(room).collect();
-    [common_name.to_owned(), format!("{}{ISSUING}", short.trim_end())]
-}
-
-/// Whether `name` is the common name, with or without a number.
-pub fn is_numbered(name: &str, common_name: &str) -> bool {
-    let number = name.rsplit_once(' ').and_then(|(_, number)| number.parse().ok());
-    name == common_name || number.is_some_and(|number| name == numbered(common_name, number))
-}
-
-/// The form in which common names compare: without case and repeated spaces (RFC 5280 section 7.1).
-pub fn comparable_name(name: &str) -> String {
-    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+/// The subject of a certificate of an authority, as text.
+pub fn subject_of(der: &[u8]) -> Result<String> {
+    X509::read(der).map_err(defect(UNREADABLE)).map(|certificate| name_text::text(&certificate.subject))
 }
 
 /// The common name of a certificate of an authority.
 pub fn common_name_of(der: &[u8]) -> Result<String> {
-    let certificate = X509::read(der).map_err(defect(UNREADABLE))?;
-    let text = name_text::text(&certificate.subject);
+    let text = subject_of(der)?;
     let name = DistinguishedName::parse(&text).map_err(defect(UNREADABLE))?;
     let common_name = name.parts.iter().flatten().find(|attribute| attribute.oid == COMMON_NAME);
     match common_name.map(|attribute| &attribute.value) {
@@ -122,12 +107,33 @@ pub fn check_leaf(policy: &Policy, chain: &[Blob]) -> Result<()> {
     leaf_rules::check(policy, &names)
 }
 
+/// A type of key as people call it: `P-256`, `RSA-3072`.
+pub fn key_type_name(key_type: KeyType) -> &'static str {
+    match key_type {
+        KeyType::Rsa2048 => "RSA-2048",
+        KeyType::Rsa3072 => "RSA-3072",
+        KeyType::Rsa4096 => "RSA-4096",
+        KeyType::P256 => "P-256",
+        KeyType::P384 => "P-384",
+        KeyType::P521 => "P-521",
+        KeyType::P256K => "P-256K",
+    }
+}
+
+/// As [`key_type_name`], of a key (SubjectPublicKeyInfo, DER).
+pub fn type_of_key(public_key: &[u8]) -> Option<&'static str> {
+    jwk::key_type(public_key).map(key_type_name)
+}
+
 /// What an authority is called in keys of records: 32 hex digits of SHA-256 over the SubjectPublicKeyInfo of its
 /// certificate. `None` if that cannot be read.
 pub fn identifier(der: &[u8]) -> Option<String> {
-    let certificate = Certificate::from_der(der).ok()?;
-    let key = certificate.tbs_certificate().subject_public_key_info().to_der().ok()?;
-    Some(text::hex(&digest::sha256(&[&key])[..16]))
+    public_key_of(der).map(|key| identifier_of_key(&key))
+}
+
+/// As [`identifier`], of a SubjectPublicKeyInfo (DER).
+pub fn identifier_of_key(public_key: &[u8]) -> String {
+    text::hex(&digest::sha256(&[public_key])[..16])
 }
 
 /// The certificate of an authority that signs leaves, read once.
@@ -163,47 +169,97 @@ impl Signer {
         })
     }
 
+    /// The type of its key.
+    ///
+    /// # Errors
+    /// Where it is none that an authority can have here.
+    pub fn key_type(&self) -> Result<KeyType> {
+        jwk::key_type(&self.public_key)
+            .ok_or_else(|| defect("the key of an authority is of an unknown type")(UNREADABLE))
+    }
+
+    /// The key identifier that its certificates name.
+    pub fn key_id(&self) -> &[u8] {
+        &self.certificate.key_id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Any {
+        &self.certificate.name
+    }
+
+    /// The SubjectPublicKeyInfo (DER).
+    pub fn public_key(&self) -> &[u8] {
+        &self.public_key
+    }
+
+    /// When the authority's own certificate begins.
+    pub fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
     /// When the authority's own certificate ends; nothing it signs lives longer.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
     }
 
-    /// Signs a leaf as the policy asks. `key` is the authority's. X.509, DER.
+    /// What [`identifier`] says of its certificate.
+    pub fn identifier(&self) -> String {
+        identifier_of_key(&self.public_key)
+    }
+
+    /// The serial number that earlier versions gave to an order, and replicas of them still give: it follows from it.
+    pub fn derived_serial(&self, request: &Request<'_>) -> [u8; 16] {
+        request.serial("built-in authority", &self.public_key)
+    }
+
+    /// A leaf as the policy asks, but for the signature, and where its status is found.
     ///
     /// # Errors
     /// `BadParameter` for a policy of which no leaf may be made: see [`check_leaf`].
-    pub fn issue(&self, request: &Request<'_>, key: &KeyPair) -> Result<Vec<u8>> {
+    pub fn leaf(&self, request: &Request<'_>, serial: [u8; 16], pointers: Option<&Pointers>) -> Result<ToBeSigned> {
         leaf_rules::check(request.policy, [&self.certificate.name])?;
-        let mut template = certificate::template(request, &self.certificate, &self.public_key, "built-in authority")?;
+        let mut template = certificate::template(request, &self.certificate, serial)?;
         template.not_before = template.not_before.max(self.not_before);
         template.not_after = template.not_after.min(self.not_after);
-        if request.policy.is_without_status(template.not_before, template.not_after) {
-            template.extensions.push(extensions::no_rev_avail()?);
-        }
-        sign(&template, key)
+        let revocation = request.policy.revocation();
+        template.extensions.extend(status_extensions(revocation, template.not_before, template.not_after, pointers)?);
+        Ok(ToBeSigned {
+            tbs: to_be_signed(&template, signature_algorithm(self.key_type()?))?,
+            not_before: template.not_before,
+            not_after: template.not_after,
+        })
     }
 }
 
+/// A certificate but for the signature.
+#[derive(Clone, Debug)]
+pub struct ToBeSigned {
+    /// TBSCertificate, DER.
+    pub tbs: Vec<u8>,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+}
+
 /// The chain, the one that signs leaves first, and its key.
-fn generate(
-    common_name: &str,
-    with_intermediate: bool,
-    key_type: KeyType,
-    now: Timestamp,
-) -> Result<(Vec<Vec<u8>>, KeyPair)> {
-    let root_key = KeyPair::generate(key_type)?;
-    let root_name = name(common_name)?;
+fn generate(plan: &Plan, now: Timestamp) -> Result<(Vec<Vec<u8>>, KeyPair)> {
+    let Plan { subject, with_intermediate, key_type, validity_months } = plan;
+    let ends = now.plus_months(*validity_months);
+    let root_key = KeyPair::generate(*key_type)?;
+    let root_name = names::subject_name(subject)?;
     let root_id = key_id(&root_key.public_key_der())?;
     let above = certificate::Authority { name: root_name.clone(), key_id: root_id };
-    let root =
-        sign(&ca_template(root_name, &above, &root_key, &root_key, u8::from(with_intermediate), now)?, &root_key)?;
+    // One more than it needs: the root that comes after it.
+    let root = ca_template(root_name, &above, &root_key, &root_key, 1 + u8::from(*with_intermediate), (now, ends))?;
+    let root = sign(&root, &root_key)?;
     if !with_intermediate {
         return Ok((vec![root], root_key));
     }
-    let key = KeyPair::generate(key_type)?;
-    let [_, issuing] = names(common_name);
-    let issuing = name(&issuing)?;
-    let intermediate = sign(&ca_template(issuing, &above, &key, &root_key, 0, now)?, &root_key)?;
+    let key = KeyPair::generate(*key_type)?;
+    let common_name = subject::common_name(&subject.to_string())?.unwrap_or_default();
+    let [_, issuing] = names(&common_name);
+    let issuing = names::subject_name(&renamed(subject, &issuing))?;
+    let intermediate = sign(&ca_template(issuing, &above, &key, &root_key, 0, (now, ends))?, &root_key)?;
     Ok((vec![intermediate, root], key))
 }
 
@@ -213,7 +269,7 @@ fn ca_template(
     key: &KeyPair,
     signing_key: &KeyPair,
     path_length: u8,
-    now: Timestamp,
+    (now, ends): (Timestamp, Timestamp),
 ) -> Result<Template> {
     let public_key = key.public_key_der();
     let usages = key_usage(&[KeyUsage::KeyCertSign, KeyUsage::CrlSign])?;
@@ -225,7 +281,7 @@ fn ca_template(
         issuer: above.name.clone(),
         serial: serial("authority", &signing_key.public_key_der(), &identity),
         not_before: now.minus(BACKDATE),
-        not_after: now.plus_months(LIFETIME_MONTHS),
+        not_after: ends,
         extensions: usages.into_iter().chain([constraints]).collect(),
         authority_key_id: above.key_id.clone(),
         subject_key_id: key_id(&public_key)?,
@@ -233,47 +289,22 @@ fn ca_template(
     })
 }
 
-fn name(common_name: &str) -> Result<Any> {
-    let value = AttributeValue::Text(common_name.to_owned());
-    names::subject_name(&DistinguishedName { parts: vec![vec![Attribute { oid: COMMON_NAME.to_owned(), value }]] })
-}
-
-/// The first that fits, or as much of the second as does.
-fn shortened(wanted: &str, short: &str) -> String {
-    if wanted.chars().count() <= MAX_COMMON_NAME {
-        return wanted.to_owned();
-    }
-    short.chars().take(MAX_COMMON_NAME).collect()
+fn common_name_attribute(text: &str) -> Attribute {
+    Attribute { oid: COMMON_NAME.to_owned(), value: AttributeValue::Text(text.to_owned()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn authorities_of_one_name_are_numbered() {
-        assert_eq!(
-            [1, 2, 12].map(|number| numbered("Example Root", number)),
-            ["Example Root", "Example Root 2", "Example Root 12"]
-        );
-        let long = "x".repeat(MAX_COMMON_NAME);
-        assert_eq!(numbered(&long, 10), format!("{} 10", "x".repeat(61)));
-        for (name, common_name, is) in [
-            ("Example Root", "Example Root", true),
-            ("Example Root 2", "Example Root", true),
-            ("Example Root 2", "Example Root 2", true),
-            (&numbered(&long, 10), long.as_str(), true),
-            ("Example Root", "Example Root 2", false),
-            ("Example Root x", "Example Root", false),
-            ("Other Root 2", "Example Root", false),
-        ] {
-            assert_eq!(is_numbered(name, common_name), is, "{name}, {common_name}");
-        }
+    fn generated(common_name: &str) -> Vec<Vec<u8>> {
+        let plan = Plan { with_intermediate: true, ..Plan::new(common_name) };
+        generate(&plan, Timestamp(1_795_428_000_000)).unwrap().0
     }
 
     #[test]
     fn an_authority_has_an_identifier_and_a_name_of_its_own() {
-        let made = || generate("Zürich, \"Root\"", true, KeyType::P256, Timestamp(1_795_428_000_000)).unwrap().0;
+        let made = || generated("Zürich, \"Root\"");
         let (one, other) = (made(), made());
         assert_eq!(common_name_of(&one[1]).unwrap(), "Zürich, \"Root\"");
         assert_eq!(common_name_of(&one[0]).unwrap(), "Zürich, \"Root\" Issuing");
@@ -284,8 +315,7 @@ mod tests {
 
     #[test]
     fn long_names_of_two_authorities_stay_apart_in_their_intermediates() {
-        let chain = |name: &str| generate(name, true, KeyType::P256, Timestamp(1_795_428_000_000)).unwrap().0;
-        let names = ["a", "b"].map(|letter| common_name_of(&chain(&letter.repeat(64))[0]).unwrap());
+        let names = ["a", "b"].map(|letter| common_name_of(&generated(&letter.repeat(64))[0]).unwrap());
         assert_eq!(names, ["a", "b"].map(|letter| format!("{} Issuing", letter.repeat(56))));
     }
 }

@@ -1,6 +1,7 @@
 //! Builds certificates (RFC 5280): adds the issuer's fields to those of a policy, and signs.
 
 use super::asn1::{BIT_STRING, OID, SEQUENCE, tlv};
+use super::authority_key::AuthorityKey;
 use super::extensions::{self, extension};
 use super::x509::PublicKeyInfo;
 use super::{KeyPair, defect, digest, names};
@@ -60,6 +61,14 @@ pub struct Request<'a> {
     pub created: Timestamp,
 }
 
+impl Request<'_> {
+    /// The serial number that follows from the order. The `label` keeps those of different kinds of authorities apart;
+    /// `authority_key` is the SubjectPublicKeyInfo of the one that signs.
+    pub fn serial(&self, label: &'static str, authority_key: &[u8]) -> [u8; 16] {
+        serial(label, authority_key, &[self.request_id.to_string(), self.version.to_string()])
+    }
+}
+
 /// The certificate that `key` signs for itself: subject, names, usages and validity are those of
 /// the policy, beginning ten minutes before the operation (contract section 5). X.509, DER.
 ///
@@ -75,25 +84,18 @@ pub fn self_signed(request: &Request<'_>, key: &KeyPair) -> Result<Vec<u8>> {
         ));
     }
     let authority = Authority { name, key_id: key_id(request.public_key)? };
-    sign(&template(request, &authority, request.public_key, "self-signed")?, key)
+    sign(&template(request, &authority, request.serial("self-signed", request.public_key))?, key)
 }
 
-/// What an authority signs for a request. The `label` keeps the serial numbers of different kinds
-/// of authorities apart; `authority_key` is the SubjectPublicKeyInfo of the one that signs.
-pub fn template(
-    request: &Request<'_>,
-    authority: &Authority,
-    authority_key: &[u8],
-    label: &'static str,
-) -> Result<Template> {
-    let Request { policy, public_key, request_id, version, created } = *request;
+/// What an authority signs for a request, under this serial number.
+pub fn template(request: &Request<'_>, authority: &Authority, serial: [u8; 16]) -> Result<Template> {
+    let Request { policy, public_key, created, .. } = *request;
     let mut extensions = extensions::granted(policy)?;
     extensions.sort_by_key(|extension| rank(extension.extn_id));
-    let identity = [request_id.to_string(), version.to_string()];
     Ok(Template {
         subject: subject(policy)?,
         issuer: authority.name.clone(),
-        serial: serial(label, authority_key, &identity),
+        serial,
         not_before: created.minus(BACKDATE),
         not_after: policy.ends(created),
         public_key: public_key.to_vec(),
@@ -103,9 +105,14 @@ pub fn template(
     })
 }
 
-/// Signs; the answer is X.509, DER. Whole seconds; years from 2050 on are GeneralizedTime (RFC
-/// 5280 section 4.1.2.5). ECDSA signatures differ from one call to the next, what they sign does not.
-pub fn sign(template: &Template, key: &KeyPair) -> Result<Vec<u8>> {
+/// Signs; the answer is X.509, DER. ECDSA signatures differ from one call to the next, what they sign does not.
+pub fn sign(template: &Template, key: &dyn AuthorityKey) -> Result<Vec<u8>> {
+    signed(&to_be_signed(template, key.algorithm())?, key)
+}
+
+/// Everything in a certificate but the signature (TBSCertificate, DER), for a key that signs with `algorithm`. Whole
+/// seconds; years from 2050 on are GeneralizedTime (RFC 5280 section 4.1.2.5).
+pub fn to_be_signed(template: &Template, algorithm: AlgorithmIdentifierOwned) -> Result<Vec<u8>> {
     let Template {
         subject,
         issuer,
@@ -132,7 +139,7 @@ pub fn sign(template: &Template, key: &KeyPair) -> Result<Vec<u8>> {
         TbsCertificate {
             version: 2,
             serial: Uint::new(serial)?,
-            signature: key.algorithm(),
+            signature: algorithm,
             issuer: issuer.clone(),
             validity: Validity { not_before: time(*not_before)?, not_after: time(*not_after)? },
             subject: subject.clone(),
@@ -141,11 +148,16 @@ pub fn sign(template: &Template, key: &KeyPair) -> Result<Vec<u8>> {
         }
         .to_der()
     };
-    let signed_part = encode().map_err(defect("a certificate could not be encoded"))?;
-    let signature = key.sign(&signed_part)?;
+    encode().map_err(defect("a certificate could not be encoded"))
+}
+
+/// The signature over bytes that were made before, and around both what X.509, CRLs (RFC 5280 sections 4.1 and 5.1)
+/// and signed answers have in common: the bytes, the algorithm, the signature.
+pub fn signed(to_be_signed: &[u8], key: &dyn AuthorityKey) -> Result<Vec<u8>> {
+    let signature = key.sign(to_be_signed)?;
     let wrap = || -> der::Result<Vec<u8>> {
         Certificate {
-            signed_part: Any::from_der(&signed_part)?,
+            signed_part: Any::from_der(to_be_signed)?,
             algorithm: key.algorithm(),
             signature: BitString::from_bytes(&signature)?,
         }
@@ -195,7 +207,7 @@ fn rank(extension: const_oid::ObjectIdentifier) -> usize {
         .unwrap_or(usize::MAX)
 }
 
-fn time(at: Timestamp) -> der::Result<Any> {
+pub(super) fn time(at: Timestamp) -> der::Result<Any> {
     let since_epoch = Duration::from_secs(u64::try_from(at.seconds()).unwrap_or(0));
     match UtcTime::from_unix_duration(since_epoch) {
         Ok(time) => Any::encode_from(&time),

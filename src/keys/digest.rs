@@ -14,6 +14,13 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
+/// SHA-256 of the bytes alone: what other programs compute of them.
+pub fn fingerprint(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    out
+}
+
 /// SHA-1, for identifiers that are defined by it (`x5t`, key identifiers); it proves nothing.
 pub fn sha1(bytes: &[u8]) -> [u8; 20] {
     let mut out = [0; 20];

@@ -17,15 +17,6 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 /// The purpose of a time stamping authority.
 pub const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
 
-/// No revocation information available (RFC 9608 section 2): not critical, with a NULL.
-const NO_REV_AVAIL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.56");
-
-/// Says that nobody will publish a status of the certificate.
-pub fn no_rev_avail() -> Result<Extension> {
-    let extn_value = OctetString::new([5, 0]).map_err(defect("an extension could not be encoded"))?;
-    Ok(Extension { extn_id: NO_REV_AVAIL, critical: false, extn_value })
-}
-
 /// The TLS features that a server promises (RFC 7633), and the value with status_request alone.
 const TLS_FEATURE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.24");
 const MUST_STAPLE: [u8; 5] = [0x30, 3, 2, 1, 5];

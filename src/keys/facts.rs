@@ -32,6 +32,11 @@ pub(crate) fn facts(certificate: &X509<'_>, key_type: KeyType) -> Result<Certifi
     })
 }
 
+/// The alternative names of the kinds that a policy knows; none where there are none that can be read.
+pub(crate) fn names(certificate: &X509<'_>) -> Option<SubjectAlternativeNames> {
+    alternative_names(certificate.extension(ID_CE_SUBJECT_ALT_NAME)?).map(known_names)
+}
+
 /// What extensions say of what a policy has members for; each `None` where it is absent.
 pub(super) struct Said {
     pub(super) sans: Option<Vec<AlternativeName>>,

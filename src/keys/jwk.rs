@@ -1,6 +1,6 @@
 //! The public key of a certificate in the numbers of a JWK (RFC 7518 section 6).
 
-use super::asn1::OID;
+use super::asn1::{Element, OID};
 use super::key_pair::SECP_256_K_1;
 use super::x509::{PublicKeyInfo, X509};
 use super::{defect, facts};
@@ -27,6 +27,12 @@ pub fn of_certificate(der: &[u8]) -> Result<PublicKey> {
         return Err(Error::internal());
     };
     Ok(PublicKey { key_type, numbers, der: certificate.key.whole.to_vec() })
+}
+
+/// The type of a key (SubjectPublicKeyInfo, DER); none where no policy can ask for one like it.
+pub(crate) fn key_type(public_key: &[u8]) -> Option<KeyType> {
+    let key = PublicKeyInfo::read(Element::parse(public_key)?)?;
+    numbers(&key).map(|(key_type, _)| key_type)
 }
 
 /// The uses that a certificate (X.509, DER) itself names; none where it does not say.

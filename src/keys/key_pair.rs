@@ -126,13 +126,7 @@ impl KeyPair {
     /// What [`KeyPair::sign`] signs with: sha256WithRSAEncryption, or ECDSA with the SHA-2 of the
     /// size of the curve (RFC 4055 section 5, RFC 5758 section 3.2).
     pub fn algorithm(&self) -> AlgorithmIdentifierOwned {
-        let (oid, parameters) = match self.key_type {
-            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => (SHA_256_WITH_RSA_ENCRYPTION, Some(Any::null())),
-            KeyType::P256 | KeyType::P256K => (ECDSA_WITH_SHA_256, None),
-            KeyType::P384 => (ECDSA_WITH_SHA_384, None),
-            KeyType::P521 => (ECDSA_WITH_SHA_512, None),
-        };
-        AlgorithmIdentifierOwned { oid, parameters }
+        signature_algorithm(self.key_type)
     }
 
     /// Hashes and signs; PKCS#1 v1.5 for RSA, the DER form of X.509 for ECDSA.
@@ -182,6 +176,17 @@ fn or_rewritten(
         Some(rewritten) => read(&rewritten),
         None => Err(error),
     })
+}
+
+/// What a key of a type signs with.
+pub(crate) fn signature_algorithm(key_type: KeyType) -> AlgorithmIdentifierOwned {
+    let (oid, parameters) = match key_type {
+        KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => (SHA_256_WITH_RSA_ENCRYPTION, Some(Any::null())),
+        KeyType::P256 | KeyType::P256K => (ECDSA_WITH_SHA_256, None),
+        KeyType::P384 => (ECDSA_WITH_SHA_384, None),
+        KeyType::P521 => (ECDSA_WITH_SHA_512, None),
+    };
+    AlgorithmIdentifierOwned { oid, parameters }
 }
 
 /// The algorithm that a PKCS#8 key names, and its curve: aws-lc must be told which it is.

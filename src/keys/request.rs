@@ -8,18 +8,24 @@ use crate::domain::{Policy, Result};
 use der::asn1::{Any, BitString, SetOfVec};
 use der::{Decode, Encode, Sequence};
 use x509_cert::attr::Attribute;
+use x509_cert::ext::Extension;
 use x509_cert::request::ExtensionReq;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
 /// A signed request in DER for the subject and the extensions of the policy (contract section 5).
 /// Its only attribute is extensionRequest. The key need not be of the type that the policy names.
 pub fn certificate_request(key: &KeyPair, policy: &Policy) -> Result<Vec<u8>> {
+    let subject = subject_name(&DistinguishedName::parse(&policy.x509.subject)?)?;
+    signed_request(key, subject, requested(policy)?)
+}
+
+/// A signed request in DER for a subject and extensions.
+pub(super) fn signed_request(key: &KeyPair, subject: Any, extensions: Vec<Extension>) -> Result<Vec<u8>> {
     let failed = "a certificate request could not be encoded";
-    let wanted = ExtensionReq(requested(policy)?);
-    let attribute = Attribute::try_from(wanted).map_err(defect(failed))?;
+    let attribute = Attribute::try_from(ExtensionReq(extensions)).map_err(defect(failed))?;
     let info = RequestInfo {
         version: 0,
-        subject: subject_name(&DistinguishedName::parse(&policy.x509.subject)?)?,
+        subject,
         public_key: Any::from_der(&key.public_key_der()).map_err(defect(failed))?,
         attributes: SetOfVec::try_from(vec![attribute]).map_err(defect(failed))?,
     };

@@ -203,7 +203,7 @@ impl<'a> Extensions<'a> {
 
 /// UTCTime or GeneralizedTime in any of the forms of X.680 sections 46 and 47: with and without
 /// seconds, fractions and offsets. A time without an offset is taken for UTC.
-fn time(element: Element<'_>) -> Option<Timestamp> {
+pub(crate) fn time(element: Element<'_>) -> Option<Timestamp> {
     let text = std::str::from_utf8(element.content).ok().filter(|text| text.is_ascii())?;
     let (year, rest) = match element.tag {
         UTC_TIME => {

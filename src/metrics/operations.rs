@@ -39,11 +39,20 @@ struct Issuer {
     issuer: String,
 }
 
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct Published {
+    kind: &'static str,
+    status: u16,
+}
+
 /// Counts transitions, and keeps who is in progress.
 #[derive(Default)]
 pub struct Operations {
     transitions: Family<Labels, Counter>,
     in_progress: Family<Issuer, Gauge>,
+    ca: Family<[(&'static str, &'static str); 1], Counter>,
+    published: Family<Published, Counter>,
+    ocsp: Family<[(&'static str, &'static str); 1], Counter>,
     state: Mutex<State>,
 }
 
@@ -67,6 +76,27 @@ impl Operations {
         add(registry, "certmint_operation_transitions", text, &self.transitions);
         let text = "Operations in progress, as the log tells; those without an event in the kept log are missing";
         add(registry, "certmint_operations_in_progress", text, &self.in_progress);
+        let text = "Certificates of built-in CAs by the state that this replica wrote into their log";
+        add(registry, "certmint_ca_certificates", text, &self.ca);
+        let text = "Requests to the port on which built-in CAs publish";
+        add(registry, "certmint_published_requests", text, &self.published);
+        add(registry, "certmint_ocsp_answers", "OCSP answers, by what they say", &self.ocsp);
+    }
+
+    /// A request to the port of the CAs was answered.
+    pub fn published(&self, kind: &'static str, status: u16) {
+        self.published.get_or_create(&Published { kind, status }).inc();
+    }
+
+    /// An OCSP request was answered.
+    pub fn ocsp(&self, status: &'static str) {
+        self.ocsp.get_or_create(&[("status", status)]).inc();
+    }
+
+    /// A certificate of a CA of this server came into this state. Unlike the others, this counts what this process did:
+    /// the replicas together did the sum.
+    pub fn ca(&self, state: &'static str) {
+        self.ca.get_or_create(&[("state", state)]).inc();
     }
 
     /// An event came.

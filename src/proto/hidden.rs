@@ -36,6 +36,19 @@ impl fmt::Debug for v1::ImportCertificateRequest {
     }
 }
 
+impl fmt::Debug for v1::ImportAuthorityRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vault_name, issuer_name, value, password, crl } = self;
+        f.debug_struct("ImportAuthorityRequest")
+            .field("vault_name", vault_name)
+            .field("issuer_name", issuer_name)
+            .field("value", &Hidden(value.len()))
+            .field("password", &Hidden(password.len()))
+            .field("crl", crl)
+            .finish()
+    }
+}
+
 impl fmt::Debug for v1::Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

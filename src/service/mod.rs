@@ -3,6 +3,7 @@
 
 mod access;
 mod authentication;
+mod ca;
 mod certificates;
 mod context;
 mod issuers;
@@ -24,6 +25,11 @@ pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, Option
 pub use crate::keys::Caller;
 pub use access::{Access, AccessOptions, AllVaults, CertificateRef, Decision, IssuerRef, Mode, Permit, Place, Target};
 pub use authentication::Authenticated;
+pub use ca::{
+    Answered, AuthorityRef, AuthorityView, BaseUrl, CaOptions, Ceremony, CertificateAuthorities, ImportAuthority,
+    InstallAuthority, IssuedFilter, IssuedPage, IssuedRef, IssuedView, ListAuthorities, ListIssued, NewAuthority,
+    Parent, Publications, Published, RevokeRequest, RevokeWhich, Revoked,
+};
 pub(crate) use certificates::reads_a_backup;
 pub use certificates::{
     CertificateView, Certificates, CreateRequest, Created, Creations, DeletedItem, DeletedPage, DeletedView, Deletions,
@@ -181,6 +187,16 @@ impl Service {
     /// Built-in authorities.
     pub fn authorities(&self) -> Authorities {
         Authorities::new(self.context.clone())
+    }
+
+    /// What the built-in authorities signed.
+    pub fn certificate_authorities(&self) -> CertificateAuthorities {
+        CertificateAuthorities::new(self.context.clone(), self.authorities())
+    }
+
+    /// What the built-in authorities publish. Call it once: it remembers what was asked for.
+    pub fn publications(&self) -> Publications {
+        Publications::new(self.context.clone())
     }
 
     /// Vaults and contacts.

@@ -1,6 +1,7 @@
 //! How the service behaves.
 
 use super::access::AccessOptions;
+use super::ca::CaOptions;
 use super::records::Takeover;
 use super::vaults::options::VaultOptions;
 use super::watch::hub::WatchLimits;
@@ -21,6 +22,8 @@ pub struct ServiceOptions {
     pub watch: WatchLimits,
     /// Who may do what; by default nobody is checked.
     pub access: AccessOptions,
+    /// The CAs of this server.
+    pub ca: CaOptions,
 }
 
 impl Default for ServiceOptions {
@@ -33,6 +36,7 @@ impl Default for ServiceOptions {
             vaults: VaultOptions { on_demand: Some(true), ..VaultOptions::default() },
             watch: WatchLimits::default(),
             access: AccessOptions::default(),
+            ca: CaOptions::default(),
         }
     }
 }

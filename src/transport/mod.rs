@@ -10,6 +10,7 @@ pub mod grpc;
 mod headers;
 pub mod host;
 pub mod listener;
+pub mod publish;
 mod refusal;
 pub mod rest;
 pub mod tls;

@@ -45,6 +45,10 @@ const METHODS: &[(&str, &[&str])] = &[
             "CertificateAdminService/ListIssuers",
             "CertificateAdminService/CheckIssuer",
             "CertificateAdminService/ListProviders",
+            "CertificateAuthorityService/GetAuthorityRequest",
+            "CertificateAuthorityService/GetIssuedCertificate",
+            "CertificateAuthorityService/ListAuthorities",
+            "CertificateAuthorityService/ListIssuedCertificates",
         ],
     ),
     (
@@ -56,6 +60,12 @@ const METHODS: &[(&str, &[&str])] = &[
             "CertificateAdminService/ResumeIssuer",
             "CertificateAdminService/RotateIssuerKey",
             "CertificateAdminService/DeactivateIssuer",
+            "CertificateAuthorityService/ActivateAuthority",
+            "CertificateAuthorityService/CreateAuthority",
+            "CertificateAuthorityService/ImportAuthority",
+            "CertificateAuthorityService/InstallAuthority",
+            "CertificateAuthorityService/RetireAuthority",
+            "CertificateAuthorityService/RevokeCertificate",
         ],
     ),
     ("certificatecas/delete", &["CertificateAdminService/DeleteIssuer"]),
@@ -115,7 +125,11 @@ const ROLES: &[(&str, &[&str])] = &[
 /// which say whether there is a certificate.
 fn action_of_route(route: &str) -> Option<&'static str> {
     match route {
-        "GET /certificates/issuers/{issuer_name}/ca" => Some("certificatecas/read"),
+        "GET /certificates/issuers/{issuer_name}/ca"
+        | "GET /certificates/issuers/{issuer_name}/ca/issued"
+        | "GET /certificates/issuers/{issuer_name}/ca/issued/{serial}" => Some("certificatecas/read"),
+        "POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke"
+        | "POST /certificates/{certificate_name}/{certificate_version}/revoke" => Some("certificatecas/write"),
         "GET /certificates/{certificate_name}/pending/watch" => Some("certificates/read"),
         _ => {
             let (verb, path) = route.split_once(' ').unwrap();

@@ -301,6 +301,7 @@ pub(crate) fn order_for(input: PolicyInput) -> Order {
         created: now,
         replaces: None,
         sealed_key: None,
+        intent: None,
     }
 }
 

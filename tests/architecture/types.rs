@@ -14,7 +14,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("Certificate", 16),
     ("CertificateEntry", 12),
     ("ClientOptions", 12),
-    ("Config", 20),
+    ("Config", 21),
     ("Connection", 12),
     ("IssuerBody", 11),
     ("Limits", 20),

@@ -103,6 +103,101 @@ async fn a_deleted_ca_is_handed_out_and_the_next_one_has_another_name() {
     assert_eq!(ca(&client).await, second);
 }
 
+/// The name of the signature algorithm and of the key's algorithm, and how long each certificate lives.
+fn forms(pem: &str) -> Vec<(String, usize, i64)> {
+    let blocks = x509_parser::pem::Pem::iter_from_buffer(pem.as_bytes());
+    blocks
+        .map(|block| {
+            let block = block.unwrap();
+            let certificate = block.parse_x509().unwrap();
+            let bits = certificate.public_key().parsed().unwrap().key_size();
+            let validity = certificate.validity();
+            let days = (validity.not_after.timestamp() - validity.not_before.timestamp()) / 86_400;
+            (certificate.signature_algorithm.algorithm.to_id_string(), bits, days)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_ca_has_the_keys_the_subject_and_the_validity_that_were_asked_for() {
+    let client = Client::start().await;
+    for (key_type, algorithm, bits) in [
+        ("P-256", "1.2.840.10045.4.3.2", 256),
+        ("P-384", "1.2.840.10045.4.3.3", 384),
+        ("RSA-3072", "1.2.840.113549.1.1.11", 3072),
+        ("RSA-4096", "1.2.840.113549.1.1.11", 4096),
+    ] {
+        let options =
+            json!({"key_type": key_type, "subject": "CN=Big Root, O=\"Example, Inc.\"", "validity_months": 12});
+        let made = json!({"provider": "LocalCA", "credentials": {"account_id": "intermediate"}, "options": options});
+        // Key Vault's description knows no options.
+        assert_eq!(client.send(&format!("PUT {CORP}"), &made.to_string()).await.status, 200);
+        let pem = ca(&client).await;
+        let subject = &subjects(&pem)[1];
+        assert!(subject.starts_with("O=Example, Inc., CN=Big Root"), "{subject}");
+        for (signature, size, days) in forms(&pem) {
+            assert_eq!((signature.as_str(), size, days), (algorithm, bits, 365));
+        }
+        client.must("POST /certificates/mycert1/create", &create(&json!({}))).await;
+        assert_eq!(client.ended("mycert1").await["status"], "completed");
+        // What is said of it stays true.
+        assert_eq!(client.send(&format!("PATCH {CORP}"), &made.to_string()).await.status, 200);
+        for (name, value) in
+            [("key_type", json!("P-384")), ("subject", json!("CN=Other")), ("validity_months", json!(13))]
+        {
+            if name == "key_type" && key_type == "P-384" {
+                continue;
+            }
+            let change = json!({"provider": "LocalCA", "options": {name: value}}).to_string();
+            let reply = client.send(&format!("PATCH {CORP}"), &change).await;
+            reply.is_refusal(400, "BadParameter", &format!("Property options.{name} has invalid value. The "));
+        }
+        assert_eq!(client.send(&format!("DELETE {CORP}"), "").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn options_of_which_no_ca_can_be_made_are_refused() {
+    let client = Client::start().await;
+    for (options, path) in [
+        (json!({"key_type": "RSA-2048"}), "options.key_type"),
+        (json!({"validity_months": 0}), "options.validity_months"),
+        (json!({"subject": "O=Example"}), "options.subject"),
+        (json!({"subject": "CN=a, CN=b"}), "options.subject"),
+        (json!({"subject": "CN"}), "options.subject"),
+        (json!({"shape": "round"}), "options.shape"),
+    ] {
+        let body = json!({"provider": "LocalCA", "options": options}).to_string();
+        let reply = client.send(&format!("PUT {CORP}"), &body).await;
+        reply.is_refusal(400, "BadParameter", &format!("Property {path} has invalid value. "));
+    }
+    let two = json!({"provider": "LocalCA", "org_details": {"id": "a"}, "options": {"subject": "CN=b"}}).to_string();
+    let reply = client.send(&format!("PUT {CORP}"), &two).await;
+    reply.is_refusal(400, "BadParameter", "Property options.subject has invalid value. ");
+}
+
+#[tokio::test]
+async fn the_ca_of_a_deleted_issuer_is_taken_back_where_that_is_asked_for() {
+    let client = Client::start().await;
+    let attach = json!({"provider": "LocalCA", "credentials": {"account_id": "attach"}}).to_string();
+    let reply = client.send(&format!("PUT {CORP}"), &attach).await;
+    reply.is_refusal(400, "BadParameter", "Property credentials.account_id has invalid value. There is no CA");
+    let made =
+        r#"{"provider":"LocalCA","credentials":{"account_id":"intermediate"},"org_details":{"id":"Example Root"}}"#;
+    client.must(&format!("PUT {CORP}"), made).await;
+    let first = ca(&client).await;
+    client.must(&format!("DELETE {CORP}"), "").await;
+    let back = client.must(&format!("PUT {CORP}"), &attach).await;
+    assert_eq!(back["credentials"]["account_id"], "intermediate");
+    assert_eq!(ca(&client).await, first);
+    client.must("POST /certificates/mycert1/create", &create(&json!({}))).await;
+    assert_eq!(client.ended("mycert1").await["status"], "completed");
+    // It is there: nothing changes.
+    assert_eq!(client.must(&format!("PUT {CORP}"), &attach).await["credentials"]["account_id"], "intermediate");
+    client.must(&format!("DELETE {CORP}"), "").await;
+    assert_eq!(ca(&client).await, first);
+}
+
 #[tokio::test]
 async fn an_issuer_that_never_was_has_no_ca() {
     let client = Client::start().await;

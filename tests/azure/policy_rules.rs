@@ -267,7 +267,11 @@ async fn members_that_are_not_offered_are_refused_by_their_name() {
     }
     let options = json!({"provider": "LocalCA", "options": {"a": 1}}).to_string();
     let reply = client.send("PUT /certificates/issuers/house", &options).await;
-    reply.is_refusal(400, "BadParameter", "Property options.a has invalid value. LocalCA has no options");
+    reply.is_refusal(
+        400,
+        "BadParameter",
+        "Property options.a has invalid value. Unknown option. LocalCA has: key_type, subject, validity_months.",
+    );
     let tolerated =
         json!({"policy": body(&json!({"future": 1})), "csr": "", "profile": "", "options": {}, "future": [1]});
     client.must(create, &tolerated.to_string()).await;

@@ -129,7 +129,11 @@ impl Swagger {
                 .map(|_| ())
                 .map_err(|e| e.to_string());
         }
-        let body: Value = serde_json::from_str(&reply.body).map_err(|error| error.to_string())?;
+        let mut body: Value = serde_json::from_str(&reply.body).map_err(|error| error.to_string())?;
+        if let Some(members) = body.as_object_mut().filter(|_| definition == "IssuerBundle") {
+            // Beside Key Vault's members (docs/issuers.md).
+            members.remove("options");
+        }
         let errors = self.validators[definition].iter_errors(&body);
         let errors: Vec<String> = errors.map(|error| format!("{}: {error}", error.instance_path())).collect();
         if errors.is_empty() { Ok(()) } else { Err(format!("no {definition}: {}", errors.join("; "))) }

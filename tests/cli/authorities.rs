@@ -1,6 +1,7 @@
 //! Certificates and requests as PEM, and the issuers.
 
 use crate::fake::Fake;
+use crate::fake_authorities::SERIAL;
 use serde_json::json;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
@@ -41,6 +42,97 @@ async fn a_built_in_ca_is_exported_with_its_root_last() {
     assert_eq!(contents(&root.out), std::slice::from_ref(&fake.root));
     let none = fake.run(&["ca", "export", "--issuer", "remote"]).await;
     assert_eq!((none.code, none.out.as_str()), (3, ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_a_ca_is_listed_with_what_became_of_it() {
+    let fake = Fake::start().await;
+    let list = fake.run(&["ca", "issued", "--issuer", "ca", "--since", "2026-11-01"]).await;
+    assert_eq!(list.code, 0, "{list:?}");
+    let lines: Vec<&str> = list.out.lines().collect();
+    assert!(lines[0].starts_with("ASKED") && lines[1].contains("2027-01-15T08:00:00Z"), "{list:?}");
+    assert!(lines[1].contains(&format!("{SERIAL}  issued")) && lines[1].contains("dns:web.example ip:10.0.0.1"));
+    assert!(lines[2].contains("abandoned") && lines[3].contains("intended"), "{list:?}");
+    assert_eq!(lines[4], "3 asked for = 1 issued + 1 abandoned + 1 in progress");
+    let value = fake.run(&["ca", "issued", "--output", "json"]).await.json();
+    assert_eq!(value["summary"], json!({"asked": 3, "issued": 1, "abandoned": 1, "in_progress": 1}));
+    assert_eq!(
+        (&value["certificates"][1]["state"], &value["certificates"][1]["principal"]),
+        (&json!("ABANDONED"), &json!("ann"))
+    );
+    let wrong = fake.run(&["ca", "issued", "--since", "yesterday"]).await;
+    assert!(wrong.code == 2 && wrong.err.contains("not a date"), "{wrong:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serial_number_is_shown_and_its_certificate_printed() {
+    let fake = Fake::start().await;
+    let shown = fake.run(&["ca", "show", SERIAL]).await.out;
+    assert!(shown.contains("state        issued") && shown.contains("by           ann"), "{shown}");
+    let pem = fake.run(&["ca", "show", SERIAL, "--pem"]).await;
+    assert_eq!(blocks(&pem.out)[0].contents, fake.cer);
+    let none = fake.run(&["ca", "show", "4b", "--pem"]).await;
+    assert_eq!((none.code, none.out.as_str()), (3, ""), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_revoked_by_name_by_serial_number_and_by_itself() {
+    let fake = Fake::start().await;
+    std::fs::write(fake.folder.path().join("web.pem"), fake.run(&["get", "web", "--pem"]).await.out).unwrap();
+    for (arguments, named, reason) in [
+        (&["revoke", "web", "--reason", "superseded"][..], "web, disable None", "superseded"),
+        (
+            &["revoke", "web", "--reason", "keyCompromise", "--keep-enabled"],
+            "web, disable Some(false)",
+            "key compromise",
+        ),
+        (
+            &["ca", "revoke", "--serial", "4a:3f", "--reason", "unspecified", "--disable"],
+            "4a:3f, disable Some(true)",
+            "unspecified",
+        ),
+        (
+            &["ca", "revoke", "--certificate", "web.pem", "--reason", "privilege-withdrawn"],
+            "itself, disable None",
+            "privilege withdrawn",
+        ),
+    ] {
+        let said = fake.run(arguments).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.out.contains(named) && said.out.contains(reason), "{said:?}");
+        assert!(said.out.contains("the list that is made at 2027-01-15T08:00:10Z"), "{said:?}");
+        assert!(said.err.contains(&format!("other certificates of this key are in force: {SERIAL}")), "{said:?}");
+    }
+    for wrong in [
+        &["revoke", "web"][..],
+        &["revoke", "web", "--reason", "certificateHold"],
+        &["ca", "revoke", "--reason", "superseded"],
+        &["ca", "revoke", "--serial", "4a", "--certificate", "web.pem", "--reason", "superseded"],
+    ] {
+        assert_eq!(fake.run(wrong).await.code, 2, "{wrong:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_ca_is_made_and_activated() {
+    let fake = Fake::start().await;
+    let made = fake.run(&["ca", "create", "--issuer", "ca", "--subject", "CN=Root 2", "--key-type", "P-384"]).await;
+    assert!(made.code == 0 && made.out.contains("state        next") && made.out.contains("P-384"), "{made:?}");
+    assert!(made.err.contains("Clients have to trust it."), "{made:?}");
+    let asked = fake.run(&["ca", "create", "--issuer", "ca", "--parent", "external"]).await;
+    assert!(asked.out.contains("requested"), "{asked:?}");
+    assert_eq!(blocks(&fake.run(&["ca", "csr", "--issuer", "ca"]).await.out)[0].contents, fake.csr);
+    assert_eq!(fake.run(&["ca", "install", "--issuer", "ca", "nowhere.pem"]).await.code, 2);
+    assert!(fake.run(&["ca", "activate", "--issuer", "ca"]).await.out.contains("active"));
+    assert!(fake.run(&["ca", "retire", "--issuer", "ca"]).await.out.contains("retired"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_generations_of_a_ca_are_listed() {
+    let fake = Fake::start().await;
+    let list = fake.run(&["ca", "list"]).await.out;
+    let rows: Vec<Vec<&str>> = list.lines().skip(1).map(|line| line.split_whitespace().take(3).collect()).collect();
+    assert_eq!(rows, [["ca", "1", "retired"], ["ca", "2", "active"]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use crate::service::Service;
 use certmint::proto::v1::certificate_admin_service_server::CertificateAdminServiceServer;
+use certmint::proto::v1::certificate_authority_service_server::CertificateAuthorityServiceServer;
 use certmint::proto::v1::certificate_service_server::CertificateServiceServer;
 use certmint::proto::v1::key_service_server::KeyServiceServer;
 use certmint::proto::v1::secret_service_server::SecretServiceServer;
@@ -86,6 +87,7 @@ impl Fake {
             .unwrap()
             .add_service(CertificateServiceServer::new(service.clone()))
             .add_service(CertificateAdminServiceServer::new(service.clone()))
+            .add_service(CertificateAuthorityServiceServer::new(service.clone()))
             .add_service(VaultServiceServer::new(service.clone()))
             .add_service(SecretServiceServer::new(service.clone()))
             .add_service(KeyServiceServer::new(service))

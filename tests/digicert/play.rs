@@ -304,5 +304,6 @@ pub(crate) fn order_with_id(input: PolicyInput, id: &str) -> Order {
         created: now,
         replaces: None,
         sealed_key: None,
+        intent: None,
     }
 }

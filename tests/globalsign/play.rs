@@ -153,5 +153,6 @@ pub(crate) fn order(name: &str) -> Order {
         created: now,
         replaces: None,
         sealed_key: None,
+        intent: None,
     }
 }

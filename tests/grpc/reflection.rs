@@ -66,8 +66,9 @@ mod ask {
     version!(v1alpha);
 }
 
-const OURS: [&str; 5] = [
+const OURS: [&str; 6] = [
     "certmint.v1.CertificateAdminService",
+    "certmint.v1.CertificateAuthorityService",
     "certmint.v1.CertificateService",
     "certmint.v1.KeyService",
     "certmint.v1.SecretService",

@@ -7,7 +7,7 @@ use certmint::domain::policy::{KeyType, KeyUsage};
 use certmint::domain::san::SubjectAlternativeNames;
 use certmint::domain::{IssuerName, PolicyInput, VaultName};
 use certmint::issuer::{FailureClass, Step};
-use certmint::keys::authority::create_authority;
+use certmint::keys::authority::{Plan, common_name, create_authority};
 use certmint::keys::chain::thumbprint;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -32,7 +32,9 @@ fn key_ids(certificate: &X509Certificate<'_>) -> (Vec<u8>, Vec<u8>) {
 #[tokio::test]
 async fn openssl_verifies_leaves_of_every_kind_of_key_strictly() {
     let (harness, openssl) = (Harness::new(), OpenSsl::new());
-    for (with_intermediate, ca_key) in [(false, KeyType::P256), (true, KeyType::P384), (true, KeyType::Rsa2048)] {
+    for (with_intermediate, ca_key) in
+        [(false, KeyType::P256), (true, KeyType::P384), (true, KeyType::Rsa3072), (false, KeyType::Rsa4096)]
+    {
         let config = harness.local_ca(with_intermediate, ca_key, Some("Example CA"));
         for key_type in KEY_TYPES {
             let chain = harness.issue(&harness.order(key_type, input(), Some(config.clone()))).await;
@@ -74,7 +76,7 @@ async fn the_certificates_are_linked_by_key_identifiers_and_bounded_by_path_leng
         // Which is SHA-1 of the bits of the key (RFC 5280 section 4.2.1.2); `thumbprint` is any SHA-1.
         assert_eq!(subject[..], thumbprint(&certificate.public_key().subject_public_key.data));
     }
-    for (certificate, length) in [(&middle, 0), (&root, 1)] {
+    for (certificate, length) in [(&middle, 0), (&root, 2)] {
         let constraints = certificate.basic_constraints().unwrap().unwrap();
         assert!(constraints.critical && constraints.value.ca);
         assert_eq!(constraints.value.path_len_constraint, Some(length));
@@ -217,15 +219,9 @@ fn the_root_is_named_after_the_organization_or_the_issuer() {
     let create = |issuer: &str, id: Option<&str>| {
         let organization =
             Organization { id: id.map(Into::into), administrators: Vec::new(), without_administrators: false };
-        create_authority(
-            &harness.sealer,
-            &VaultName::default_vault(),
-            &IssuerName::parse(issuer).unwrap(),
-            Some(&organization),
-            false,
-            KeyType::P256,
-            NOW,
-        )
+        let (vault, issuer) = (VaultName::default_vault(), IssuerName::parse(issuer).unwrap());
+        let plan = Plan::new(&common_name(&vault, &issuer, Some(&organization))?);
+        create_authority(&harness.sealer, &vault, &issuer, &plan, NOW)
     };
     let name = |issuer: &str, id: Option<&str>| {
         let authority = create(issuer, id).unwrap();

@@ -1,6 +1,6 @@
 //! Orders as the service makes them, and the issuers that are tested.
 
-use certmint::domain::issuer::{Credentials, Organization};
+use certmint::domain::issuer::Credentials;
 use certmint::domain::policy::KeyType;
 use certmint::domain::{
     CertificateName, IssuerConfig, IssuerName, PolicyInput, RequestId, Timestamp, VaultName, Version,
@@ -10,7 +10,7 @@ use certmint::issuer::provider::{Order, Provider, State};
 use certmint::issuer::self_signed::SelfSigned;
 use certmint::issuer::test::TestIssuer;
 use certmint::issuer::{Checkpoint, IssuerError, Issuers, Step};
-use certmint::keys::authority::create_authority;
+use certmint::keys::authority::{Plan, create_authority};
 use certmint::keys::{KeyPair, Keys, MasterKeys, SealContext, Sealer, random_id, request};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -75,7 +75,9 @@ impl Harness {
 
     pub(crate) async fn advance_at(&self, case: &Case, at: &Checkpoint) -> Result<Step, IssuerError> {
         let (provider, state) = self.provider(case);
-        provider.advance(&case.order, &state, at).await.map(|progress| progress.step)
+        // As the service does: what a CA of this server signs is there before it signs.
+        let intent = provider.intend(&case.order, &state, None, None).ok().flatten();
+        provider.advance(&Order { intent, ..case.order.clone() }, &state, at).await.map(|progress| progress.step)
     }
 
     pub(crate) async fn cancel_at(&self, case: &Case, at: &Checkpoint) -> Result<Step, IssuerError> {
@@ -108,18 +110,16 @@ impl Harness {
             created: NOW,
             replaces: None,
             sealed_key,
+            intent: None,
         };
         Case { order, issuer }
     }
 
     pub(crate) fn local_ca(&self, with_intermediate: bool, key_type: KeyType, id: Option<&str>) -> IssuerConfig {
-        let organization =
-            Organization { id: id.map(Into::into), administrators: Vec::new(), without_administrators: false };
         let mut issuer = issuer("LocalCA", None);
-        let vault = VaultName::default_vault();
-        let authority =
-            create_authority(&self.sealer, &vault, &issuer.name, Some(&organization), with_intermediate, key_type, NOW);
-        issuer.authority = Some(authority.unwrap());
+        let plan = Plan { with_intermediate, key_type, ..Plan::new(id.unwrap_or("corp CA (default)")) };
+        let made = create_authority(&self.sealer, &VaultName::default_vault(), &issuer.name, &plan, NOW);
+        issuer.authority = Some(made.unwrap());
         issuer
     }
 

@@ -4,6 +4,7 @@
 mod authorities;
 mod grpc;
 mod harness;
+mod issued;
 mod lists;
 mod long_calls;
 mod many_versions;

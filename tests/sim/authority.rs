@@ -3,12 +3,11 @@
 use crate::false_provider::{Call, FalseProvider};
 use crate::harness::{Fate, Fault, Harness, vault};
 use crate::mutant::Mutant;
-use certmint::domain::policy::KeyType;
 use certmint::domain::{IssuerName, Policy, RequestId, Timestamp, Version};
 use certmint::issuer::provider::{Order, Progress};
 use certmint::issuer::{Checkpoint, FailureClass, IssuerError, Step};
-use certmint::keys::authority::{Signer, create_authority};
-use certmint::keys::certificate::{Request, requested_key};
+use certmint::keys::authority::{Plan, Signer, create_authority};
+use certmint::keys::certificate::{self, Request, requested_key};
 use certmint::keys::{KeyPair, MasterKeys, SealContext, Sealer};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -112,7 +111,7 @@ fn root() -> &'static Root {
         let sealer = Sealer::new(MasterKeys::random());
         let name = IssuerName::parse("root").unwrap();
         let begin = Timestamp::from_seconds(1_700_000_000);
-        let made = create_authority(&sealer, &vault(), &name, None, false, KeyType::P256, begin).unwrap();
+        let made = create_authority(&sealer, &vault(), &name, &Plan::new("root CA"), begin).unwrap();
         let context = SealContext::authority_key(vault().as_str(), "root");
         let key = KeyPair::from_pkcs8(&sealer.open(&made.sealed_key.0, &context).unwrap()).unwrap();
         let certificate = made.chain[0].0.clone();
@@ -125,7 +124,8 @@ pub(crate) fn signed(csr: &[u8], policy: &Policy, id: RequestId, version: Versio
     let root = root();
     let public_key = requested_key(csr).unwrap();
     let request = Request { policy, public_key: &public_key, request_id: id, version, created };
-    vec![root.signer.issue(&request, &root.key).unwrap(), root.certificate.clone()]
+    let leaf = root.signer.leaf(&request, root.signer.derived_serial(&request), None).unwrap();
+    vec![certificate::signed(&leaf.tbs, &root.key).unwrap(), root.certificate.clone()]
 }
 
 /// What one life of a replica asks the authority with.

@@ -264,6 +264,8 @@ async fn run(subject: &dyn Subject, state: &State, order: &Order, fate: Fate) ->
         subject.outside(call).await;
         let cancels = matches!(fate, Fate::CancelsAfter(calls) if call >= calls);
         let step = async |provider: &dyn Provider| {
+            let intent = provider.intend(order, &state, None, None).ok().flatten();
+            let order = &Order { intent, ..order.clone() };
             if cancels { provider.cancel(order, &state, &at).await } else { provider.advance(order, &state, &at).await }
         };
         let mut answer = step(&*provider).await;

@@ -39,7 +39,8 @@ pub(super) fn key_type(key_type: KeyType) -> pb::KeyType {
 }
 
 pub(super) fn order(order: &Order) -> pb::Order {
-    let Order { vault, certificate, request_id, version, csr, policy, created, replaces, sealed_key: _ } = order;
+    let Order { vault, certificate, request_id, version, csr, policy, created, replaces, sealed_key: _, intent: _ } =
+        order;
     pb::Order {
         request_id: request_id.to_string(),
         vault_name: vault.to_string(),

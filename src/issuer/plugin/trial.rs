@@ -308,6 +308,7 @@ impl Trial {
             created: now,
             replaces: None,
             sealed_key: None,
+            intent: None,
         })
     }
 

@@ -230,8 +230,8 @@ fn asked(action: DataAction, target: &impl Target) -> Asked<'_> {
     };
     let name = match target.name() {
         Some(name) => NameAsked::One(name),
-        // Contacts are the whole vault's; everything else without a name is a list, or finds its name later.
-        None if action == DataAction::ContactsWrite => NameAsked::Every,
+        // Contacts are the whole vault's, as is what the CAs of a vault signed; everything else without a name is a list, or finds its name later.
+        None if action == DataAction::ContactsWrite || target.needs_every_name() => NameAsked::Every,
         None => NameAsked::Any,
     };
     Asked { action, vault, name }

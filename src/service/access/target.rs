@@ -12,6 +12,12 @@ pub trait Target {
         None
     }
 
+    /// Whether it concerns every name of the vault where it names none. Else it is a list whose entries are sorted out, or
+    /// finds its name later.
+    fn needs_every_name(&self) -> bool {
+        false
+    }
+
     /// Certificates of which each has to be allowed, where the request has many.
     fn names(&self) -> &[CertificateName] {
         &[]

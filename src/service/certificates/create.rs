@@ -3,12 +3,13 @@
 mod prepare;
 
 use super::entries::Entries;
+use crate::domain::issued::IssuedState;
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::{
     Blob, CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Policy, PolicyInput, Reason,
     RequestId, Result, Tags, Timestamp, VaultName, certificate,
 };
-use crate::keys::{self, request_reader};
+use crate::keys::{digest, request_reader};
 use crate::service::access::{Permit, Target};
 use crate::service::context::Context;
 use crate::service::issuers::Issuing;
@@ -232,6 +233,10 @@ impl Creations {
         }
         let due = matches!(pending.operation.state, State::Issuing { .. }).then_some(now);
         pending.planned = due;
+        if let Some(ca) = &prepared.ca {
+            self.issuing.intend(&mut batch, &mut pending, ca, request.caller().principal())?;
+        }
+        let is_logged = pending.intent.is_some();
         let place = key::pending(&request.vault, &request.name);
         batch.puts.push(self.context.records.put(&place, pending_revision, &pending, due)?);
         let created =
@@ -249,6 +254,9 @@ impl Creations {
         remember(&mut batch, &self.context.records, request, &remembered, before.repeat, &self.context.options)?;
 
         let committed = self.context.try_commit(batch).await?;
+        if committed.is_some() && is_logged {
+            self.issuing.log.count(IssuedState::Intended);
+        }
         Ok(committed.map(|revision| Created { operation, resume_token: self.context.hub.token(revision) }))
     }
 }
@@ -277,8 +285,30 @@ fn remember(
     Ok(())
 }
 
+/// What makes two requests the same one: the caller's signing request in DER, whatever form it came in.
+fn fingerprint(request: &CreateRequest, csr: Option<&[u8]>) -> Result<String> {
+    let CreateRequest {
+        vault,
+        name,
+        policy,
+        csr: _,
+        enabled,
+        tags,
+        preserve_cert_order,
+        request_id: _,
+        client_request_id: _,
+    } = request;
+    let parts =
+        serde_json::to_vec(&(vault, name.key(), policy, enabled, tags, preserve_cert_order)).map_err(|error| {
+            tracing::error!(%error, "a request could not be written as JSON");
+            Error::internal()
+        })?;
+    // As releases before it had them, where there is no signing request.
+    Ok(records::hex(&digest::sha256(&[&parts, csr.unwrap_or_default()])))
+}
+
 fn new_pending(request: &CreateRequest, prepared: &Prepared, now: Timestamp, deadline: Timestamp) -> PendingRecord {
-    let Prepared { policy, request_id, version, key } = prepared;
+    let Prepared { policy, request_id, version, key, ca: _ } = prepared;
     PendingRecord {
         operation: Operation {
             vault: request.vault.clone(),
@@ -302,6 +332,7 @@ fn new_pending(request: &CreateRequest, prepared: &Prepared, now: Timestamp, dea
         deadline,
         enabled: request.enabled.unwrap_or(true),
         tags: request.tags.clone(),
+        intent: None,
     }
 }
 
@@ -334,26 +365,4 @@ fn next_entry(
             versions: Some(0),
         },
     }
-}
-
-/// What makes two requests the same one: the caller's signing request in DER, whatever form it came in.
-fn fingerprint(request: &CreateRequest, csr: Option<&[u8]>) -> Result<String> {
-    let CreateRequest {
-        vault,
-        name,
-        policy,
-        csr: _,
-        enabled,
-        tags,
-        preserve_cert_order,
-        request_id: _,
-        client_request_id: _,
-    } = request;
-    let parts =
-        serde_json::to_vec(&(vault, name.key(), policy, enabled, tags, preserve_cert_order)).map_err(|error| {
-            tracing::error!(%error, "a request could not be written as JSON");
-            Error::internal()
-        })?;
-    // As releases before it had them, where there is no signing request.
-    Ok(records::hex(&keys::digest::sha256(&[&parts, csr.unwrap_or_default()])))
 }

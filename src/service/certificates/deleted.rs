@@ -7,6 +7,7 @@ use super::view::CertificateView;
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::{CertificateName, Detail, EntryState, Error, Operation, Reason, Result, Timestamp, VaultSettings};
 use crate::service::access::{CertificateRef, Permit};
+use crate::service::ca::Ended;
 use crate::service::records::{self, Codec, DeletedRecord, PendingRecord, concerns_a_record, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Record};
@@ -44,8 +45,12 @@ impl Deletions {
             let mut batch = Batch::default();
             self.context.records.put_entry(&mut batch, Some(&record), &entry)?;
             batch.puts.push(self.context.records.put(&listing, left_over, &listed, Some(purge))?);
+            let mut logged = None;
             let kept = match pending {
                 Ok(Some((record, pending))) => {
+                    if pending.operation.in_progress() {
+                        logged = self.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?;
+                    }
                     let until = self.context.cancelling_until(at);
                     put_to_sleep(
                         &mut batch,
@@ -67,7 +72,9 @@ impl Deletions {
             };
             // Read before: somebody may purge it right after.
             let certificate = self.entries.view_of_what_is_left(entry, kept).await?;
-            Ok(self.context.try_commit(batch).await?.map(|_| DeletedView { certificate, deleted: at, purge }))
+            let committed = self.context.try_commit(batch).await?;
+            self.log.count(logged.filter(|_| committed.is_some()));
+            Ok(committed.map(|_| DeletedView { certificate, deleted: at, purge }))
         })
     }
 

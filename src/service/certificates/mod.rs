@@ -20,6 +20,7 @@ pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
 pub use update::UpdateRequest;
 pub use view::CertificateView;
 
+use super::ca::IssuedLog;
 use super::context::Context;
 use std::sync::Arc;
 
@@ -42,10 +43,11 @@ impl Certificates {
 pub struct Deletions {
     context: Arc<Context>,
     entries: Entries,
+    log: IssuedLog,
 }
 
 impl Deletions {
     pub(super) fn new(context: Arc<Context>, entries: Entries) -> Self {
-        Self { context, entries }
+        Self { log: IssuedLog::new(context.clone()), context, entries }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::Issuing;
 use super::bulkhead;
+use super::intend::Stored;
 use super::states::Kept;
+use crate::domain::issued::IntentRef;
 use crate::domain::pending::{Event, State};
 use crate::domain::{Action, Blob, Error, IssuerName, Operation, OperationError, Reason, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Order, Progress, Provider};
@@ -37,18 +39,20 @@ pub(in crate::service) struct Asked {
     /// Committed in one batch with what the outcome changes: the issuer's next state, challenges. Where any of it meets
     /// a newer record nothing is written, and the step is repeated with what is there then.
     pub(in crate::service) beside: Batch,
+    /// Where the log has what will be signed, if it was stored just now; written into the operation.
+    pub(in crate::service) intent: Option<IntentRef>,
 }
 
 impl From<Outcome> for Asked {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, beside: Batch::default() }
+        Self { outcome, beside: Batch::default(), intent: None }
     }
 }
 
 /// The issuer of an operation: the provider, its state for the issuer object, and its metric label.
-struct Signer {
-    provider: Arc<dyn Provider>,
-    kept: Kept,
+pub(super) struct Signer {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) kept: Kept,
     name: &'static str,
     /// The issuer object; `None` for `Self`, and for one that is gone.
     issuer: Option<IssuerName>,
@@ -111,10 +115,17 @@ impl Issuing {
             tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store took longer than the lease; the issuer was not called");
             return Ok(Outcome::TooLate.into());
         }
+        let intent = match self.stored_intent(&signer, pending).await? {
+            Stored::Ready(intent) => Some(intent),
+            Stored::None => None,
+            Stored::Instead(asked) => return Ok(*asked),
+        };
         let checkpoint = Checkpoint(pending.checkpoint.0.clone());
         let replaces = self.replaced(&signer, pending).await?;
         let begun = Instant::now();
-        let call = self.bulkhead.watch(&called, call(&signer, pending, &checkpoint, replaces));
+        let order = Order { replaces, intent, ..order(pending, signer.provider.needs()) };
+        let cancels = operation.cancellation_requested;
+        let call = self.bulkhead.watch(&called, call(&signer, &order, &checkpoint, cancels));
         let answer = tokio::time::timeout(time, call).await;
         self.context.metrics.issuer(signer.name, outcome_of(&answer), begun.elapsed());
         if let Some(issuer) = signer.issuer.as_ref().filter(|_| was_asked(&answer)) {
@@ -176,7 +187,7 @@ impl Issuing {
                 "The issuer cancelled the order without being asked.",
             ))),
         };
-        Ok(Asked { outcome, beside })
+        Ok(Asked { outcome, beside, intent: None })
     }
 
     /// The issuer of an operation; otherwise a sentence for the status of the operation.
@@ -240,18 +251,12 @@ fn readable<T>(read: Result<T>) -> Result<Result<T, NotAsked>> {
     }
 }
 
-async fn call(
-    signer: &Signer,
-    pending: &PendingRecord,
-    at: &Checkpoint,
-    replaces: Option<Vec<u8>>,
-) -> Result<Progress, IssuerError> {
-    let order = Order { replaces, ..order(pending, signer.provider.needs()) };
+async fn call(signer: &Signer, order: &Order, at: &Checkpoint, cancels: bool) -> Result<Progress, IssuerError> {
     let call = async {
-        if pending.operation.cancellation_requested {
-            signer.provider.cancel(&order, signer.kept.state(), at).await
+        if cancels {
+            signer.provider.cancel(order, signer.kept.state(), at).await
         } else {
-            signer.provider.advance(&order, signer.kept.state(), at).await
+            signer.provider.advance(order, signer.kept.state(), at).await
         }
     };
     in_trace_of(order.request_id, call).await
@@ -305,7 +310,7 @@ fn fault_of(answer: &Result<Result<Progress, IssuerError>, Elapsed>) -> Option<S
     }
 }
 
-fn order(pending: &PendingRecord, needs: Needs) -> Order {
+pub(super) fn order(pending: &PendingRecord, needs: Needs) -> Order {
     let operation = &pending.operation;
     Order {
         vault: operation.vault.clone(),
@@ -318,6 +323,7 @@ fn order(pending: &PendingRecord, needs: Needs) -> Order {
         // Which issuer made the version before is not stored: only providers that can tell are given it.
         replaces: None,
         sealed_key: pending.sealed_key.as_ref().filter(|_| needs.sealed_key).map(|Blob(sealed)| sealed.clone()),
+        intent: None,
     }
 }
 

@@ -1,14 +1,18 @@
 //! Built-in authorities in the store: a record for each, kept after its issuer object is deleted.
 
-use crate::domain::authority::AuthorityRecord;
-use crate::domain::{Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, VaultName};
+use crate::domain::authority::{Above, AuthorityRecord, AuthorityState, Lists};
+use crate::domain::{
+    Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, Timestamp, VaultName,
+};
 use crate::keys::authority;
 use crate::keys::chain::OrderedChain;
+use crate::keys::{SealContext, SealedKey, public_key_of};
 use crate::service::access::{IssuerRef, Permit};
+use crate::service::ca::missing_publications;
 use crate::service::context::Context;
 use crate::service::records::{Key, Prefix, Stored, key};
 use crate::service::retry::retry;
-use crate::store::{Batch, Put};
+use crate::store::{Batch, Put, Record};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -27,9 +31,11 @@ impl Authorities {
     }
 
     /// The record of an authority that was just made.
-    pub(in crate::service) fn new_authority(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<Option<Put>> {
-        let Some(made) = &issuer.authority else { return Ok(None) };
+    pub(in crate::service) async fn new_authority(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<Vec<Put>> {
+        let Some(made) = &issuer.authority else { return Ok(Vec::new()) };
         let place = place(vault, &made.chain).ok_or_else(Error::internal)?;
+        let mut earlier = self.authorities(vault).await?;
+        earlier.retain(|record| record.issuer == issuer.name);
         let record = AuthorityRecord {
             vault: vault.clone(),
             issuer: issuer.name.clone(),
@@ -37,9 +43,39 @@ impl Authorities {
             sealed_key: None,
             last_expiry: None,
             created: self.context.now(),
+            generation: earlier.iter().map(|record| record.generation).max().map_or(1, |last| last.saturating_add(1)),
             retired: None,
+            lists: Lists { shards: self.context.options.ca.crl_shards.get(), last_crl: 0 },
+            above: Above::default(),
         };
-        self.context.records.put(&place, None, &record, None).map(Some)
+        let mut puts = vec![self.context.records.put(&place, None, &record, None)?];
+        if self.context.options.ca.publishes()
+            && let Some(id) = made.chain.first().and_then(|signer| authority::identifier(&signer.0))
+        {
+            puts.extend(missing_publications(&self.context, &record, &id, self.context.now()).await?);
+        }
+        Ok(puts)
+    }
+
+    /// The newest authority that a deleted issuer of this name had, and the write that lets it sign again.
+    ///
+    /// # Errors
+    /// Where there is none whose key is still there.
+    pub(in crate::service) async fn attach(&self, vault: &VaultName, issuer: &IssuerName) -> Result<(Authority, Put)> {
+        let mut retired = self.authorities(vault).await?;
+        retired.retain(|record| record.issuer == *issuer && record.state() == AuthorityState::Retired);
+        let newest = retired.into_iter().max_by_key(|record| (record.retired, record.generation));
+        let place = newest.and_then(|record| place(vault, &record.chain));
+        let found = match &place {
+            Some(place) => self.context.load(place).await?,
+            None => None,
+        };
+        let (record, mut value) = found.ok_or_else(|| nothing_to_attach(issuer))?;
+        let sealed_key = value.sealed_key.take().ok_or_else(|| nothing_to_attach(issuer))?;
+        value.retired = None;
+        let put = self.context.records.replace(&record, &value, None)?;
+        let handed = if value.above.cross.is_some() { value.handed() } else { Vec::new() };
+        Ok((Authority { chain: value.chain, sealed_key, handed }, put))
     }
 
     /// The write that keeps the authority of an issuer that is deleted, for as long as certificates depend on it.
@@ -83,6 +119,19 @@ impl Authorities {
         })
     }
 
+    /// As [`Authorities::note_expiry`], of something else that an authority signed.
+    pub(in crate::service) async fn note_end(&self, vault: &VaultName, id: &str, end: Timestamp) -> Result<()> {
+        let place = key::authority(vault, id);
+        retry!({
+            let Some((record, mut value)) = self.context.load(&place).await? else { return Ok(Some(())) };
+            if !value.signed(end) {
+                return Ok(Some(()));
+            }
+            let puts = vec![self.context.records.replace(&record, &value, value.erasable_at())?];
+            Ok(self.context.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| ()))
+        })
+    }
+
     /// The authority of the operation's issuer, made by a version that kept no record of it, if it is the one of
     /// `wanted`.
     async fn unrecorded_signer(
@@ -113,7 +162,10 @@ impl Authorities {
             sealed_key: None,
             last_expiry: Some(authority::Signer::read(&signer.0)?.not_after()),
             created: issuer.created,
+            generation: 1,
             retired: None,
+            lists: Lists::default(),
+            above: Above::default(),
         })
     }
 
@@ -133,11 +185,25 @@ impl Authorities {
             }),
             None => {
                 let mut records = self.authorities(vault).await?;
-                records.retain(|record| record.issuer == *name && record.sealed_key.is_some());
+                records.retain(|record| record.issuer == *name && record.state() == AuthorityState::Retired);
                 let newest = records.into_iter().max_by_key(|record| record.retired);
                 newest.map(|record| record.chain).ok_or_else(|| not_found(name))
             }
         }
+    }
+
+    /// Writes the record of the authority of an issuer object that a version without records made; nothing where it has
+    /// one, or no authority.
+    pub(in crate::service) async fn record_authority(&self, vault: &VaultName, issuer: &Record) -> Result<()> {
+        let Ok(issuer) = self.context.records.read::<IssuerConfig>(issuer) else { return Ok(()) };
+        let Some(held) = &issuer.authority else { return Ok(()) };
+        let place = place(vault, &held.chain).ok_or_else(Error::internal)?;
+        if self.context.has(&place).await? {
+            return Ok(());
+        }
+        let puts = vec![self.context.records.put(&place, None, &self.unrecorded(vault, &issuer, held)?, None)?];
+        // Whoever was faster wrote it.
+        self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
     }
 
     /// The common names of all authorities that a vault has or had, in the form in which they compare.
@@ -149,6 +215,40 @@ impl Authorities {
         chains.extend(issuers.into_iter().filter_map(|issuer| issuer.authority.map(|held| held.chain)));
         let names = chains.iter().flatten().map(|Blob(der)| authority::common_name_of(der));
         names.map(|name| name.map(|name| authority::comparable_name(&name))).collect()
+    }
+
+    /// The key of an authority, sealed, wherever it is: with its issuer object while it signs, else in its record; none
+    /// where it was erased.
+    pub(in crate::service) async fn key_of(&self, authority: &AuthorityRecord) -> Result<Option<SealedKey>> {
+        let sealed = match &authority.sealed_key {
+            Some(sealed) => Some(sealed.clone()),
+            None => {
+                let issuer = self.context.load(&key::issuer(&authority.vault, &authority.issuer)).await?;
+                let held = issuer.and_then(|(_, issuer)| issuer.authority);
+                held.filter(|held| held.chain.first() == authority.chain.first()).map(|held| held.sealed_key)
+            }
+        };
+        let public_key = authority.chain.first().and_then(|der| public_key_of(&der.0)).unwrap_or_default();
+        let context = SealContext::authority_key(authority.vault.as_str(), authority.issuer.as_str());
+        Ok(sealed.map(|sealed| SealedKey { sealed, context, public_key }))
+    }
+
+    /// Whether an issuer waits for the certificate of its first authority.
+    pub(in crate::service) async fn is_waiting(&self, vault: &VaultName, issuer: &IssuerName) -> Result<bool> {
+        let waits = |record: &AuthorityRecord| record.issuer == *issuer && record.above.stage.is_some();
+        Ok(self.authorities(vault).await?.iter().any(waits))
+    }
+
+    /// Every authority that a vault has or had; those of issuers of versions without records as if they had one.
+    pub(in crate::service) async fn all_of(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
+        let mut records = self.authorities(vault).await?;
+        for issuer in self.all(&key::issuers_of(vault)).await? {
+            let Some(held) = issuer.ca() else { continue };
+            if !records.iter().any(|record| record.chain.first() == held.chain.first()) {
+                records.push(self.unrecorded(vault, &issuer, held)?);
+            }
+        }
+        Ok(records)
     }
 
     async fn authorities(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
@@ -171,9 +271,18 @@ impl Authorities {
     }
 }
 
-fn place(vault: &VaultName, chain: &[Blob]) -> Option<Key<AuthorityRecord>> {
+pub(in crate::service) fn place(vault: &VaultName, chain: &[Blob]) -> Option<Key<AuthorityRecord>> {
     let id = chain.first().and_then(|Blob(der)| authority::identifier(der))?;
     Some(key::authority(vault, &id))
+}
+
+fn nothing_to_attach(issuer: &IssuerName) -> Error {
+    Error::field(
+        "credentials.account_id",
+        format!(
+            "There is no CA of a deleted issuer {issuer} whose key is still there: use \"root\" or \"intermediate\" for a new one."
+        ),
+    )
 }
 
 pub(super) fn not_found(name: &IssuerName) -> Error {

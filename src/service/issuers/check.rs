@@ -1,6 +1,6 @@
 //! Checks that the issuer of a policy exists and can issue it.
 
-use super::Issuing;
+use super::{Ca, Issuing};
 use crate::domain::{Detail, Error, IssuerName, Policy, RequestFacts, Result, VaultName};
 use crate::issuer::provider::Needs;
 use crate::service::records::key;
@@ -8,19 +8,19 @@ use crate::service::records::key;
 impl Issuing {
     /// The issuer must be there before the operation begins: an unknown name is the caller's mistake, and
     /// so is a policy that its CA cannot express, or a request of the caller's own (`csr`) that it cannot take. Answers
-    /// what the issuer needs of the request.
+    /// what the issuer needs of the request, and the issuer itself where it is a CA of this server.
     pub(in crate::service) async fn check_issuer(
         &self,
         vault: &VaultName,
         policy: &Policy,
         csr: Option<&RequestFacts>,
-    ) -> Result<Needs> {
+    ) -> Result<(Needs, Option<Ca>)> {
         let issuer = &policy.issuer;
         if issuer.is_manual() {
-            return Ok(Needs::default());
+            return Ok((Needs::default(), None));
         }
         if issuer.is_self() {
-            return takes(self.issuers.self_signed().needs(), csr).map(|_| Needs::default());
+            return takes(self.issuers.self_signed().needs(), csr).map(|_| (Needs::default(), None));
         }
         let name = IssuerName::parse(&issuer.name)?;
         let Some((_, config)) = self.context.load(&key::issuer(vault, &name)).await? else {
@@ -51,7 +51,11 @@ impl Issuing {
         provider.accept(policy, kept.state())?;
         takes(provider.needs(), csr)?;
         csr.map_or(Ok(()), |request| provider.accept_request(request, policy, kept.state()))?;
-        Ok(provider.needs())
+        let ca = match provider.is_ca() {
+            true => Some(self.ca(provider.clone(), kept.state().clone(), vault).await?),
+            false => None,
+        };
+        Ok((provider.needs(), ca))
     }
 }
 

@@ -4,6 +4,7 @@ use super::authorities::Authorities;
 use super::bulkhead::IssuerBulkhead;
 use super::health::IssuerCalls;
 use crate::issuer::Issuers;
+use crate::service::ca::IssuedLog;
 use crate::service::context::Context;
 use std::sync::Arc;
 
@@ -15,10 +16,13 @@ pub(in crate::service) struct Issuing {
     pub(super) bulkhead: Arc<IssuerBulkhead>,
     pub(super) calls: Arc<IssuerCalls>,
     pub(super) authorities: Authorities,
+    /// Of the CAs of this server.
+    pub(in crate::service) log: IssuedLog,
 }
 
 impl Issuing {
     pub(in crate::service) fn new(context: Arc<Context>, issuers: Issuers, authorities: Authorities) -> Self {
-        Self { context, issuers, bulkhead: Arc::default(), calls: Arc::default(), authorities }
+        let log = IssuedLog::new(context.clone());
+        Self { context, issuers, bulkhead: Arc::default(), calls: Arc::default(), authorities, log }
     }
 }

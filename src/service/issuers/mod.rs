@@ -7,14 +7,17 @@ mod challenges;
 mod check;
 mod control;
 mod health;
+mod intend;
 mod issuing;
 mod profiles;
 mod states;
 
 pub(super) use ask::{Asked, Outcome, failure};
 pub use authorities::Authorities;
+pub(super) use authorities::place;
 pub use control::{IssuerControl, IssuerVerdict, ProviderView};
 pub use health::{FailingIssuer, IssuerHealth, OpenOperations};
+pub(super) use intend::Ca;
 pub(super) use issuing::Issuing;
 pub use profiles::{options_of, profiles_of};
 

@@ -23,6 +23,9 @@ const RETIRED_LOOK: Duration = Duration::from_secs(600);
 /// How long setting an issuer waits for the CA: the first order does the same.
 const ACTIVATION_TIME: Duration = Duration::from_secs(20);
 
+/// The `account_id` that takes the CA of a deleted issuer back.
+const ATTACH: &str = "attach";
+
 /// Who sets or changes an issuer object, and what the call says.
 #[derive(Clone, Copy)]
 pub(in crate::service) struct Change<'a> {
@@ -140,6 +143,14 @@ impl Issuing {
         {
             return Err(orders_of_another(&issuer.name, &held.value.provider));
         }
+        // Its CA is on its way: nothing else takes its place.
+        let waits = before.is_some() && issuer.authority.is_none() && provider.is_ca();
+        if waits && self.authorities.is_waiting(vault, &issuer.name).await? {
+            return Ok(batch);
+        }
+        if provider.is_ca() && change.input.account_id.as_deref() == Some(ATTACH) {
+            batch.puts.extend(self.attach(vault, issuer).await?);
+        }
         if let Some(own) = provider.state_in_object(vault, issuer) {
             let input = self.object_input(&*provider, change, issuer, password).await?;
             let state = provider.configure(&input, Some(&own)).await?;
@@ -147,7 +158,7 @@ impl Issuing {
                 && let Some(made) = provider.authority(&state)
             {
                 issuer.authority = Some(made);
-                batch.puts.extend(self.authorities.new_authority(vault, issuer)?);
+                batch.puts.extend(self.authorities.new_authority(vault, issuer).await?);
             }
             batch.deletes.extend(held.map(|Held { record, .. }| Delete { key: record.key, expected: record.revision }));
             return Ok(batch);
@@ -188,6 +199,18 @@ impl Issuing {
         Ok(batch)
     }
 
+    /// Gives the CA back that a deleted issuer of this name had; the object says then what the CA is.
+    async fn attach(&self, vault: &VaultName, issuer: &mut IssuerConfig) -> Result<Option<Put>> {
+        let mut put = None;
+        if issuer.authority.is_none() {
+            let (authority, returned) = self.authorities.attach(vault, &issuer.name).await?;
+            (issuer.authority, put) = (Some(authority), Some(returned));
+        }
+        let length = issuer.authority.as_ref().map_or(0, |held| held.chain.len());
+        issuer.credentials.account_id = Some(if length > 1 { "intermediate" } else { "root" }.to_owned());
+        Ok(put)
+    }
+
     /// What a provider is given that keeps its state in the object.
     async fn object_input(
         &self,
@@ -208,7 +231,7 @@ impl Issuing {
                 caller: caller.clone(),
                 clock: self.context.clock.clone(),
                 taken_names,
-                named_account_id: input.account_id.clone(),
+                named_account_id: input.account_id.clone().filter(|id| id != ATTACH),
                 named_organization_id: input.organization.as_ref().and_then(|organization| organization.id.clone()),
             })
         } else {
@@ -359,13 +382,8 @@ fn not_offered_here(issuer: &IssuerConfig) -> Error {
 }
 
 fn no_options(name: &str, provider: &str) -> Error {
-    let hint = if domain::issuer::is_local_ca(provider) {
-        " A LocalCA is configured by credentials.account_id and org_details.id."
-    } else {
-        ""
-    };
     let name: String = name.chars().take(60).collect();
-    Error::field(format!("options.{name}"), format!("{provider} has no options: leave it out.{hint}"))
+    Error::field(format!("options.{name}"), format!("{provider} has no options: leave it out."))
 }
 
 fn state_context(vault: &VaultName, issuer: &IssuerName) -> SealContext {

@@ -5,6 +5,7 @@ use super::{Due, Jobs};
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, OperationError, Result, Timestamp};
 use crate::issuer::FailureClass;
+use crate::service::ca::Ended;
 use crate::service::issuers::{Asked, Outcome, failure};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
@@ -36,7 +37,11 @@ impl Jobs {
             self.context.records.put(&place, known, &order, Some(now))?,
         ];
         let events = vec![updated(&pending.operation, &before)?];
-        Ok(self.context.try_commit(Batch { puts, events, ..Batch::default() }).await?.is_some())
+        let mut batch = Batch { puts, events, ..Batch::default() };
+        let logged = self.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?;
+        let saved = self.context.try_commit(batch).await?.is_some();
+        self.log.count(logged.filter(|_| saved));
+        Ok(saved)
     }
 
     /// Cancels such an order at the issuer, until it has answered or the deadline for that has passed.
@@ -50,7 +55,7 @@ impl Jobs {
             return self.context.remove(record).await;
         }
         let before = operation.clone();
-        let Asked { outcome, beside: mut batch } = self.issuing.ask(&pending, due.until).await?;
+        let Asked { outcome, beside: mut batch, intent: _ } = self.issuing.ask(&pending, due.until).await?;
         match outcome {
             Outcome::Open { checkpoint, again, progress, .. } => {
                 pending.checkpoint = Blob(checkpoint.0);

@@ -5,8 +5,10 @@ mod abandoned_order;
 mod authority;
 mod challenge;
 mod clock_rollback;
+mod crl;
 mod deleted;
 mod hint;
+mod issued;
 mod issuer_state;
 mod parked;
 mod pending;
@@ -15,6 +17,7 @@ mod request;
 pub(super) mod wakeup;
 
 use super::access::Rights;
+use super::ca::{IssuedLog, Responders, RevocationLists};
 use super::certificates::Deletions;
 use super::context::Context;
 use super::issuers::{Authorities, Issuing};
@@ -60,6 +63,14 @@ enum DueKind {
     Challenge,
     /// The state of an issuer object that is gone.
     IssuerState,
+    /// A certificate in the log of a CA: an intent whose operation is over, or one that is to be forgotten.
+    Issued,
+    /// A revoked certificate that is on no list yet, or on no list any more.
+    Revoked,
+    /// A revocation list to be made anew.
+    Crl,
+    /// An OCSP responder that needs another certificate.
+    Responder,
 }
 
 impl DueKind {
@@ -74,6 +85,10 @@ impl DueKind {
             Kind::Authority => Some(Self::Authority),
             Kind::Challenge => Some(Self::Challenge),
             Kind::IssuerState => Some(Self::IssuerState),
+            Kind::Issued => Some(Self::Issued),
+            Kind::Revoked => Some(Self::Revoked),
+            Kind::Crl => Some(Self::Crl),
+            Kind::Responder => Some(Self::Responder),
             Kind::Certificate
             | Kind::Version
             | Kind::Suspended
@@ -81,6 +96,9 @@ impl DueKind {
             | Kind::Vault
             | Kind::Issuer
             | Kind::IssuerHealth
+            | Kind::IssuedByTime
+            | Kind::IssuedByKey
+            | Kind::IssuedAdoption
             | Kind::Parked
             | Kind::Meta => None,
         }
@@ -96,6 +114,9 @@ pub struct Jobs {
     pending: PendingOperations,
     deletions: Deletions,
     rights: Arc<Rights>,
+    log: IssuedLog,
+    crls: RevocationLists,
+    responders: Responders,
     latest: Arc<LatestTime>,
 }
 
@@ -108,7 +129,21 @@ impl Jobs {
         deletions: Deletions,
         rights: Arc<Rights>,
     ) -> Self {
-        Self { context, issuing, authorities, pending, deletions, rights, latest: Arc::default() }
+        let log = IssuedLog::new(context.clone());
+        let crls = RevocationLists::new(context.clone(), authorities.clone());
+        let responders = Responders::new(context.clone(), authorities.clone());
+        Self {
+            context,
+            issuing,
+            authorities,
+            pending,
+            deletions,
+            rights,
+            log,
+            crls,
+            responders,
+            latest: Arc::default(),
+        }
     }
 
     /// Takes up to `limit` due records for the length of one lease.
@@ -157,6 +192,10 @@ impl Jobs {
             DueKind::Authority => self.erase_authority(due).await,
             DueKind::Challenge => self.expire_challenge(due).await,
             DueKind::IssuerState => self.forget_retired_state(due).await,
+            DueKind::Issued => self.settle_issued(due).await,
+            DueKind::Revoked => self.list_revoked(due).await,
+            DueKind::Crl => self.renew_crl(due).await,
+            DueKind::Responder => self.renew_responder(due).await,
         }
     }
 }

@@ -3,11 +3,13 @@
 
 use super::{Due, Jobs};
 use crate::domain::access::{Requested, Violation};
+use crate::domain::issued::IssuedState;
 use crate::domain::pending::{Event, State};
 use crate::domain::{Blob, Operation, OperationError, Result, Timestamp};
 use crate::issuer::FailureClass;
 use crate::keys::{Caller, Work, chain};
 use crate::service::access::Mode;
+use crate::service::ca::Ended;
 use crate::service::issuers::{Asked, Outcome, failure};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
@@ -18,7 +20,7 @@ impl Jobs {
         let record = &due.record;
         let mut pending: PendingRecord = self.context.records.read(record)?;
         let before = pending.operation.clone();
-        let Asked { outcome, beside } = match &before.state {
+        let Asked { outcome, beside, intent } = match &before.state {
             State::AwaitingMerge if before.cancellation_requested => Outcome::Ended(Event::CancelConfirmed).into(),
             State::Issuing { .. } if pending.deadline <= self.context.now() => Outcome::Overdue.into(),
             State::Issuing { .. } => match self.not_allowed(&pending) {
@@ -33,6 +35,8 @@ impl Jobs {
         let saved = match outcome {
             Outcome::Open { checkpoint, note, actions, again, progress } => {
                 pending.checkpoint = Blob(checkpoint.0);
+                let logged = intent.is_some();
+                pending.intent = intent.or(pending.intent);
                 pending.attempts = if progress { 0 } else { pending.attempts.saturating_add(1) };
                 pending.operation = before.clone().apply(Event::Noted(note, actions), now)?;
                 let mut batch = beside;
@@ -40,7 +44,11 @@ impl Jobs {
                     batch.events.push(updated(&pending.operation, &before)?);
                 }
                 let due = now.plus(again).min(pending.deadline);
-                self.save(record, pending, Some(due), batch).await?
+                let saved = self.save(record, pending, Some(due), batch).await?;
+                if saved && logged {
+                    self.log.count(IssuedState::Intended);
+                }
+                saved
             }
             Outcome::Ended(event) => self.end(record, pending, event, now, beside).await?,
             Outcome::Issued(chain) => self.complete(record, pending, chain, beside).await?,
@@ -92,10 +100,14 @@ impl Jobs {
                     return Ok(false);
                 };
                 let mut batch = completion.batch;
+                let issued = Ended::Issued(&completion.certificate.cer.0);
+                let logged = self.log.end(&mut batch, completion.pending.intent.as_ref(), issued).await?;
                 batch.puts.extend(beside.puts);
                 batch.deletes.extend(beside.deletes);
                 batch.events.push(updated(&completion.pending.operation, &before)?);
-                Ok(self.context.try_commit(batch).await?.is_some())
+                let saved = self.context.try_commit(batch).await?.is_some();
+                self.log.count(logged.filter(|_| saved));
+                Ok(saved)
             }
             Err(problem) => {
                 let error = failure(
@@ -117,8 +129,11 @@ impl Jobs {
     ) -> Result<bool> {
         let before = pending.operation.clone();
         pending.operation = before.clone().apply(event, now)?;
+        let logged = self.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?;
         batch.events.push(updated(&pending.operation, &before)?);
-        self.save(record, pending, None, batch).await
+        let saved = self.save(record, pending, None, batch).await?;
+        self.log.count(logged.filter(|_| saved));
+        Ok(saved)
     }
 
     /// Commits the record with what goes along with it. False where somebody else changed one of them meanwhile, which

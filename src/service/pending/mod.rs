@@ -7,6 +7,7 @@ pub use merge::MergeRequest;
 use crate::domain::pending::{Event, Transition, TransitionKind, not_found};
 use crate::domain::{CertificateName, Operation, RequestId, Result, Status, VaultName};
 use crate::service::access::{Permit, Right, Target};
+use crate::service::ca::{Ended, IssuedLog};
 use crate::service::context::Context;
 use crate::service::records::{self, Bounds, List, Page, PendingRecord, Ranges, ShownPending, key};
 use crate::service::retry::retry;
@@ -66,11 +67,12 @@ pub struct PendingPage {
 #[derive(Clone)]
 pub struct PendingOperations {
     context: Arc<Context>,
+    log: IssuedLog,
 }
 
 impl PendingOperations {
     pub(in crate::service) fn new(context: Arc<Context>) -> Self {
-        Self { context }
+        Self { log: IssuedLog::new(context.clone()), context }
     }
 
     /// The operation and a token for what comes after. [`crate::domain::Reason::PendingNotFound`]
@@ -141,7 +143,13 @@ impl PendingOperations {
                 pending.deadline = self.context.cancelling_until(now);
                 batch.puts.push(self.context.records.put(&abandoned_order, None, &pending, Some(due))?);
             }
-            Ok(self.context.try_commit(batch).await?.map(|_| operation))
+            let logged = match operation.in_progress() {
+                true => self.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?,
+                false => None,
+            };
+            let committed = self.context.try_commit(batch).await?;
+            self.log.count(logged.filter(|_| committed.is_some()));
+            Ok(committed.map(|_| operation))
         })
     }
 

@@ -268,7 +268,18 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
             codec.replace(record, &RequestRecord { revision, ..value }, record.due).ok()
         }
         // They never were without a code.
-        Kind::IssuerState | Kind::IssuerHealth | Kind::Challenge | Kind::Parked | Kind::Meta => None,
+        Kind::IssuerState
+        | Kind::IssuerHealth
+        | Kind::Challenge
+        | Kind::Issued
+        | Kind::IssuedByTime
+        | Kind::IssuedByKey
+        | Kind::IssuedAdoption
+        | Kind::Revoked
+        | Kind::Crl
+        | Kind::Responder
+        | Kind::Parked
+        | Kind::Meta => None,
         kind => kind.with_type(Again(codec, record)),
     }
 }

@@ -284,6 +284,13 @@ fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::Vault
         | Kind::Issuer
         | Kind::Authority
+        | Kind::Issued
+        | Kind::IssuedByTime
+        | Kind::IssuedByKey
+        | Kind::IssuedAdoption
+        | Kind::Revoked
+        | Kind::Crl
+        | Kind::Responder
         | Kind::IssuerState
         | Kind::IssuerHealth
         | Kind::Challenge

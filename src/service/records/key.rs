@@ -3,13 +3,14 @@
 
 use super::marks::{Marker, Sweep};
 use super::{
-    ChallengeRecord, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord,
-    PurgingRecord, RequestRecord, ShownPending, hex,
+    ChallengeRecord, CrlRecord, DeletedRecord, IssuedAdoption, IssuedIndex, IssuerHealthRecord, IssuerStateRecord,
+    Kind, ParkedRecord, PendingRecord, PurgingRecord, RequestRecord, ResponderRecord, RevokedRecord, ShownPending, hex,
 };
 use crate::domain::authority::AuthorityRecord;
+use crate::domain::issued::IssuedRecord;
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, RequestId, Vault, VaultName,
-    Version,
+    Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, RequestId, Serial, Timestamp,
+    Vault, VaultName, Version,
 };
 use crate::keys::{SealContext, digest};
 use std::fmt;
@@ -219,6 +220,50 @@ pub(in crate::service) fn authority(vault: &VaultName, id: &str) -> Key<Authorit
 
 pub(in crate::service) fn authorities_of(vault: &VaultName) -> Prefix<AuthorityRecord> {
     Prefix::new(named(Kind::Authority, vault, ""))
+}
+
+/// A certificate of an authority, which is named by [`crate::keys::authority::identifier`].
+pub(in crate::service) fn issued(authority: &str, serial: &Serial) -> Key<IssuedRecord> {
+    Key::new(format!("{}{authority}/{serial}", Kind::Issued.prefix()))
+}
+
+/// In the order of time, then of serial numbers.
+pub(in crate::service) fn issued_by_time(authority: &str, at: Timestamp, serial: &Serial) -> Key<IssuedIndex> {
+    Key::new(format!("{}{authority}/{:015}-{serial}", Kind::IssuedByTime.prefix(), at.0.max(0)))
+}
+
+pub(in crate::service) fn issued_by_time_of(authority: &str) -> Prefix<IssuedIndex> {
+    Prefix::new(format!("{}{authority}/", Kind::IssuedByTime.prefix()))
+}
+
+/// By SHA-256 of the SubjectPublicKeyInfo, in hex.
+pub(in crate::service) fn issued_by_key(key: &str, serial: &Serial) -> Key<IssuedIndex> {
+    Key::new(format!("{}{key}/{serial}", Kind::IssuedByKey.prefix()))
+}
+
+pub(in crate::service) fn issued_by_key_of(key: &str) -> Prefix<IssuedIndex> {
+    Prefix::new(format!("{}{key}/", Kind::IssuedByKey.prefix()))
+}
+
+/// A revoked certificate on one of an authority's lists.
+pub(in crate::service) fn revoked(authority: &str, shard: u32, serial: &Serial) -> Key<RevokedRecord> {
+    Key::new(format!("{}{authority}/{shard}/{serial}", Kind::Revoked.prefix()))
+}
+
+pub(in crate::service) fn revoked_of(authority: &str, shard: u32) -> Prefix<RevokedRecord> {
+    Prefix::new(format!("{}{authority}/{shard}/", Kind::Revoked.prefix()))
+}
+
+pub(in crate::service) fn crl(authority: &str, shard: u32) -> Key<CrlRecord> {
+    Key::new(format!("{}{authority}/{shard}", Kind::Crl.prefix()))
+}
+
+pub(in crate::service) fn responder(authority: &str) -> Key<ResponderRecord> {
+    Key::new(format!("{}{authority}", Kind::Responder.prefix()))
+}
+
+pub(in crate::service) fn issued_adoption() -> Key<IssuedAdoption> {
+    Key::new(format!("{}versions", Kind::IssuedAdoption.prefix()))
 }
 
 pub(in crate::service) fn request(vault: &VaultName, id: RequestId) -> Key<RequestRecord> {

@@ -1,16 +1,19 @@
 //! The kinds of records, and the key of each value.
 
+use super::authorities::{CrlRecord, IssuedAdoption, IssuedIndex, ResponderRecord, RevokedRecord};
 use super::body;
 use super::key::Place;
 use super::marks::{Mark, Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::blob;
+use crate::domain::issued::{IntentRef, IssuedRecord};
 use crate::domain::pending::Transition;
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Contacts, Error, IssuerConfig, IssuerName, Operation, Policy,
     RequestId, Result, Tags, Timestamp, Vault, VaultName,
 };
-use crate::keys::authority;
+use crate::keys::hierarchy::key_of_request;
+use crate::keys::{authority, public_key_of};
 use crate::store::{Record, Revision};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -37,6 +40,9 @@ pub(in crate::service) struct PendingRecord {
     /// For the version that will be.
     pub(in crate::service) enabled: bool,
     pub(in crate::service) tags: Option<Tags>,
+    /// Where its certificate stands in the log of the CA of this server that signs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::service) intent: Option<IntentRef>,
 }
 
 impl PendingRecord {
@@ -216,6 +222,20 @@ kinds! {
     Issuer = "issuers" of IssuerConfig,
     /// An authority of a built-in CA, kept apart from its issuer.
     Authority = "authorities" of AuthorityRecord,
+    /// A certificate that a built-in CA signed, or was to sign.
+    Issued = "issued" of IssuedRecord,
+    /// The same in the order of time.
+    IssuedByTime = "issued-by-time" of IssuedIndex,
+    /// The same by its key.
+    IssuedByKey = "issued-by-key" of IssuedIndex,
+    /// A revoked certificate of a built-in CA.
+    Revoked = "revoked" of RevokedRecord,
+    /// A revocation list of a built-in CA.
+    Crl = "crls" of CrlRecord,
+    /// The OCSP responder of a built-in CA.
+    Responder = "responders" of ResponderRecord,
+    /// How far earlier certificates were taken over into the logs of CAs.
+    IssuedAdoption = "issued-adoption" of IssuedAdoption,
     /// What a provider keeps of an issuer object, sealed.
     IssuerState = "issuer-states" of IssuerStateRecord,
     /// How the calls of an issuer went.
@@ -327,11 +347,13 @@ impl Stored for ParkedRecord {
     }
 }
 
-/// Its name is the identifier of the certificate that signs.
+/// Its name is the identifier of the key that signs: of its certificate, or of the request for one.
 impl Stored for AuthorityRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {
-        let signer = self.chain.first().and_then(|Blob(der)| authority::identifier(der));
-        place.kind == Kind::Authority && signer.is_some_and(|id| place.names(&self.vault, &id))
+        let of_request = || self.above.csr.as_ref().and_then(|csr| key_of_request(&csr.0));
+        let key = self.chain.first().map_or_else(of_request, |Blob(der)| public_key_of(der));
+        let id = key.map(|key| authority::identifier_of_key(&key));
+        place.kind == Kind::Authority && id.is_some_and(|id| place.names(&self.vault, &id))
     }
 }
 

@@ -5,6 +5,8 @@
 //! object than its key does (`docs/decisions/0013-records-bound-to-their-place.md`).
 
 mod adoption;
+mod authorities;
+mod authority_places;
 mod body;
 mod codec;
 pub(super) mod contents;
@@ -21,6 +23,9 @@ mod verified;
 pub(super) use crate::domain::text::hex;
 pub use adoption::Takeover;
 pub(super) use adoption::{Adopted, Opened, adopt, begin, open};
+pub(super) use authorities::{
+    CrlRecord, IssuedAdoption, IssuedIndex, NextResponder, ResponderKey, ResponderRecord, RevokedRecord,
+};
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
 pub(crate) use inspection::reads_a_record;

@@ -1,7 +1,9 @@
 //! The gRPC API: parse, call the use case, translate. Nothing behind it validates again.
 
 mod admin;
+mod authorities;
 mod call;
+mod ceremonies;
 mod certificates;
 mod dispatch;
 mod frames;
@@ -29,6 +31,9 @@ pub(crate) use reading::reads_a_message;
 
 use crate::domain::{Error, Reason};
 use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
+use crate::proto::v1::certificate_authority_service_server::{
+    CertificateAuthorityServiceServer, SERVICE_NAME as AUTHORITIES,
+};
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
 use crate::proto::v1::key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS};
 use crate::proto::v1::secret_service_server::{SERVICE_NAME as SECRETS, SecretServiceServer};
@@ -100,6 +105,9 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
     let admin = CertificateAdminServiceServer::new(admin::Admin(service.clone()))
         .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
+    let authorities = CertificateAuthorityServiceServer::new(authorities::Authorities(service.clone()))
+        .max_decoding_message_size(message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
     let vaults = VaultServiceServer::new(vaults::VaultCalls(service.clone()))
         .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
@@ -113,6 +121,7 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
     options.tasks.spawn(report_health(reporter, options.closing.clone()));
     let routes = Routes::new(certificates(message_limit))
         .add_service(admin)
+        .add_service(authorities)
         .add_service(vaults)
         .add_service(secrets)
         .add_service(keys)
@@ -199,12 +208,15 @@ pub(super) fn refused(content_type: &HeaderValue, why: &Refusal) -> http::Respon
     response
 }
 
+/// The services whose health is told, and the server as a whole.
+const SERVICES: [&str; 7] = ["", CERTIFICATES, ADMIN, AUTHORITIES, SECRETS, KEYS, VAULTS];
+
 async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {
-    for name in ["", CERTIFICATES, ADMIN, SECRETS, KEYS, VAULTS] {
+    for name in SERVICES {
         reporter.set_service_status(name, ServingStatus::Serving).await;
     }
     closing.cancelled().await;
-    for name in ["", CERTIFICATES, ADMIN, SECRETS, KEYS, VAULTS] {
+    for name in SERVICES {
         reporter.set_service_status(name, ServingStatus::NotServing).await;
     }
 }

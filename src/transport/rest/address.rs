@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
 /// The parameters that are read somewhere.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 12] = [
     "api-version",
     "maxresults",
     "$skiptoken",
@@ -13,6 +13,10 @@ const KNOWN: [&str; 8] = [
     "snapshot",
     "until_terminal",
     "outContentType",
+    "since",
+    "until",
+    "name",
+    "state",
 ];
 
 /// Path and query without their encodings.

@@ -15,6 +15,8 @@ pub(super) fn of(endpoint: Endpoint, limits: &Limits) -> Option<usize> {
         | Endpoint::Merge
         | Endpoint::SetIssuer
         | Endpoint::UpdateIssuer
+        | Endpoint::RevokeIssued
+        | Endpoint::RevokeVersion
         | Endpoint::Import
         | Endpoint::UseKey(_)
         | Endpoint::UpdateCertificate
@@ -40,6 +42,7 @@ pub(super) fn answer_is_large(endpoint: Endpoint) -> bool {
             | Endpoint::ListVersions
             | Endpoint::ListDeleted
             | Endpoint::ListIssuers
+            | Endpoint::ListIssued
             | Endpoint::ListKeys
             | Endpoint::ListKeyVersions
             | Endpoint::ListSecrets

@@ -1,14 +1,20 @@
-//! Issuer objects, and the certificates of built-in authorities.
+//! Issuer objects, the certificates of built-in authorities, and the log of what they signed: the last beyond Key Vault's
+//! API.
 
 use super::answer::{Answer, json};
 use super::failure::Failure;
 use super::gateway::Call;
+use super::model::issued::{IssuedAnswer, RevokedAnswer, RevokedVersion};
 use super::model::issuer::{IssuerAnswer, IssuerItem};
-use super::model::requests::IssuerBody;
-use crate::domain::{Error, IssuerConfig, IssuerInput, IssuerName};
+use super::model::requests::{IssuerBody, RevokeBody};
+use crate::domain::{
+    CertificateName, Error, IssuerConfig, IssuerInput, IssuerName, RevocationReason, Serial, Timestamp, Version,
+};
+use crate::service::{IssuedFilter, IssuedRef, ListIssued, RevokeRequest, RevokeWhich, Revoked};
 use axum::body::Body;
 use der::pem::{LineEnding, encode_string};
 use http::{HeaderValue, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub(super) async fn get(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let issuer = call.service.issuers().issuer(call.permit((call.vault(), IssuerName::parse(name)?)).await?).await?;
@@ -59,4 +65,98 @@ pub(super) async fn ca(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
 
 fn answer(call: &Call<'_>, issuer: &IssuerConfig) -> Answer {
     Answer::json(StatusCode::OK, json(&IssuerAnswer::new(issuer, &call.links)))
+}
+
+/// One certificate by its serial number, in any spelling.
+pub(super) async fn issued(call: &Call<'_>, issuer: &str, serial: &str) -> Result<Answer, Failure> {
+    let wanted =
+        IssuedRef { vault: call.vault(), issuer: Some(IssuerName::parse(issuer)?), serial: Serial::spellings(serial)? };
+    let found = call.service.certificate_authorities().issued(&call.permit(wanted).await?).await?;
+    Ok(Answer::json(StatusCode::OK, json(&IssuedAnswer::new(found, &call.links))))
+}
+
+/// Those of a period (`since`, `until`), of a `name`, in a `state`.
+pub(super) async fn list_issued(call: &Call<'_>, issuer: &str) -> Result<Answer, Failure> {
+    let issuer = IssuerName::parse(issuer)?;
+    let (page_size, token) = call.page()?;
+    let parameter = |name: &str| call.address.query(name);
+    let filter = parameter("state").map(|word| {
+        IssuedFilter::parse(word)
+            .ok_or_else(|| Error::field("state", "It is none of intended, issued, abandoned and revoked."))
+    });
+    let wanted = ListIssued {
+        vault: call.vault(),
+        issuer: Some(issuer.clone()),
+        since: parameter("since").map(|text| time("since", text)).transpose()?,
+        until: parameter("until").map(|text| time("until", text)).transpose()?,
+        name: parameter("name").map(CertificateName::parse).transpose()?,
+        filter: filter.transpose()?,
+        page_size,
+        page_token: token.to_owned(),
+    };
+    let page = call.service.certificate_authorities().list_issued(call.permit(wanted).await?).await?;
+    let value = page.issued.into_iter().map(|issued| IssuedAnswer::new(issued, &call.links)).collect();
+    let kept: Vec<String> = ["since", "until", "name", "state"]
+        .into_iter()
+        .filter_map(|name| {
+            parameter(name).map(|value| format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+        })
+        .collect();
+    let url = call.links.url("certificates", &["issuers", issuer.as_str(), "ca", "issued"]);
+    Ok(call.list(value, &url, &page.next_page_token, &kept.concat()))
+}
+
+/// Revokes a version of a certificate.
+pub(super) async fn revoke_version(
+    call: &Call<'_>,
+    name: &str,
+    version: &str,
+    body: &mut Body,
+) -> Result<Answer, Failure> {
+    let (name, version) = (CertificateName::parse(name)?, Version::parse(version)?);
+    let which = RevokeWhich::Version(name.clone(), Some(version));
+    let Revoked { certificate, same_key } = revoke(call, which, body).await?;
+    let wanted = call.permit((call.vault(), name)).await?;
+    let view = call.service.certificates().certificate_version(wanted, version).await?;
+    let answer = RevokedAnswer::new(RevokedVersion::new(&view, &certificate, &call.links), same_key, &call.links);
+    Ok(Answer::json(StatusCode::OK, json(&answer)))
+}
+
+/// Revokes a certificate by its serial number.
+pub(super) async fn revoke_issued(
+    call: &Call<'_>,
+    issuer: &str,
+    serial: &str,
+    body: &mut Body,
+) -> Result<Answer, Failure> {
+    let which = RevokeWhich::Serial(Some(IssuerName::parse(issuer)?), Serial::spellings(serial)?);
+    let Revoked { certificate, same_key } = revoke(call, which, body).await?;
+    let answer = RevokedAnswer::new(IssuedAnswer::new(certificate, &call.links), same_key, &call.links);
+    Ok(Answer::json(StatusCode::OK, json(&answer)))
+}
+
+async fn revoke(call: &Call<'_>, which: RevokeWhich, body: &mut Body) -> Result<Revoked, Failure> {
+    let RevokeBody { reason, invalidity_time, disable } = call.body(body).await?;
+    let reason = match reason.as_deref() {
+        None => RevocationReason::Unspecified,
+        Some(word) => RevocationReason::parse(word).ok_or_else(|| {
+            let words: Vec<&str> = RevocationReason::ALL.iter().map(|reason| reason.word()).collect();
+            Error::field("reason", format!("It is none of {}.", words.join(", ")))
+        })?,
+    };
+    let invalidity_time = invalidity_time.map(Timestamp::from_seconds);
+    let wanted = RevokeRequest { vault: call.vault(), which, reason, invalidity_time, disable };
+    let wanted = call.permit(wanted).await?;
+    Ok(call.service.certificate_authorities().revoke(wanted, call.service.certificates()).await?)
+}
+
+/// Seconds since 1970, as everywhere in this API, or a date and time (RFC 3339).
+fn time(name: &str, text: &str) -> Result<Timestamp, Error> {
+    if let Ok(seconds) = text.parse::<i64>() {
+        return Ok(Timestamp::from_seconds(seconds));
+    }
+    let read = text.parse::<prost_types::Timestamp>().map_err(|_| {
+        Error::field(name, "Send seconds since 1970, or a date such as 2026-11-30 or 2026-11-30T12:00:00Z.")
+    })?;
+    Ok(Timestamp::from_seconds(read.seconds))
 }

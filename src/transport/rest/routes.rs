@@ -18,6 +18,10 @@ pub enum Endpoint {
     UpdateIssuer,
     DeleteIssuer,
     IssuerCa,
+    ListIssued,
+    GetIssued,
+    RevokeIssued,
+    RevokeVersion,
     Create,
     GetPending,
     CancelPending,
@@ -67,13 +71,16 @@ pub struct Route {
 
 /// The routes of certificates; `issuers`, `contacts` and `restore` win over names, and named parts win over versions
 /// (contract section 4).
-pub static ROUTES: [Route; 31] = [
+pub static ROUTES: [Route; 35] = [
     at(Method::GET, "/certificates/issuers", Endpoint::ListIssuers),
     at(Method::GET, "/certificates/issuers/{issuer_name}", Endpoint::GetIssuer),
     at(Method::PUT, "/certificates/issuers/{issuer_name}", Endpoint::SetIssuer),
     at(Method::PATCH, "/certificates/issuers/{issuer_name}", Endpoint::UpdateIssuer),
     at(Method::DELETE, "/certificates/issuers/{issuer_name}", Endpoint::DeleteIssuer),
     at(Method::GET, "/certificates/issuers/{issuer_name}/ca", Endpoint::IssuerCa),
+    at(Method::GET, "/certificates/issuers/{issuer_name}/ca/issued", Endpoint::ListIssued),
+    at(Method::GET, "/certificates/issuers/{issuer_name}/ca/issued/{serial}", Endpoint::GetIssued),
+    at(Method::POST, "/certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke", Endpoint::RevokeIssued),
     at(Method::POST, "/certificates/{certificate_name}/create", Endpoint::Create),
     at(Method::POST, "/certificates/{certificate_name}/import", Endpoint::Import),
     at(Method::GET, "/certificates/{certificate_name}/pending", Endpoint::GetPending),
@@ -95,6 +102,7 @@ pub static ROUTES: [Route; 31] = [
     at(Method::DELETE, "/certificates/{certificate_name}", Endpoint::DeleteCertificate),
     at(Method::GET, "/certificates/{certificate_name}/{certificate_version}", Endpoint::GetVersion),
     at(Method::PATCH, "/certificates/{certificate_name}/{certificate_version}", Endpoint::UpdateVersion),
+    at(Method::POST, "/certificates/{certificate_name}/{certificate_version}/revoke", Endpoint::RevokeVersion),
     at(Method::GET, "/deletedcertificates", Endpoint::ListDeleted),
     at(Method::GET, "/deletedcertificates/{certificate_name}", Endpoint::GetDeleted),
     at(Method::DELETE, "/deletedcertificates/{certificate_name}", Endpoint::Purge),
@@ -191,6 +199,11 @@ mod tests {
             (Method::GET, "/certificates/issuers/", "ListIssuers  "),
             (Method::GET, "/certificates/issuers/pending", "GetIssuer pending "),
             (Method::GET, "/certificates/issuers/x/ca", "IssuerCa x "),
+            (Method::GET, "/certificates/issuers/x/ca/issued", "ListIssued x "),
+            (Method::GET, "/certificates/issuers/x/ca/issued/4A:3f", "GetIssued x 4A:3f"),
+            (Method::POST, "/certificates/issuers/x/ca/issued/4a/revoke", "RevokeIssued x 4a"),
+            (Method::POST, "/certificates/web/0123/revoke", "RevokeVersion web 0123"),
+            (Method::POST, "/certificates/web/pending/revoke", "404"),
             (Method::POST, "/certificates/issuers/create", "Create issuers "),
             (Method::POST, "/certificates//create", "405"),
             (Method::PUT, "/certificates/issuers/", "405"),
@@ -251,8 +264,14 @@ mod tests {
     }
 
     /// Ours beyond Key Vault's API.
-    const EXTENSIONS: [&str; 2] =
-        ["GET /certificates/issuers/{issuer_name}/ca", "GET /certificates/{certificate_name}/pending/watch"];
+    const EXTENSIONS: [&str; 6] = [
+        "GET /certificates/issuers/{issuer_name}/ca",
+        "GET /certificates/issuers/{issuer_name}/ca/issued",
+        "GET /certificates/issuers/{issuer_name}/ca/issued/{serial}",
+        "POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke",
+        "POST /certificates/{certificate_name}/{certificate_version}/revoke",
+        "GET /certificates/{certificate_name}/pending/watch",
+    ];
 
     #[test]
     fn the_routes_are_those_of_the_description() {

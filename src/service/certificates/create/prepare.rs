@@ -3,12 +3,17 @@
 use super::{Before, CreateRequest, Creations};
 use crate::domain::access::Requested;
 use crate::domain::profile::Profile;
+use crate::domain::requested_policy::CSR;
 use crate::domain::{Blob, Certificate, Error, Policy, PolicyInput, RequestId, Result, Timestamp, Version};
+use crate::keys::issued::key_hash;
 use crate::keys::random::in_order;
 use crate::keys::{NewKey, SealContext, SealedKey, Work, jwk, request_reader};
 use crate::service::access::Permit;
+use crate::service::issuers::Ca;
 use crate::service::material::sealed_key;
 use crate::service::records::key;
+
+const REUSE_KEY: &str = "policy.key_props.reuse_key";
 
 /// A key is expensive: it is made once, however often the commit has to be tried.
 pub(super) struct Prepared {
@@ -16,6 +21,8 @@ pub(super) struct Prepared {
     pub(super) request_id: RequestId,
     pub(super) version: Version,
     pub(super) key: RequestedKey,
+    /// The CA of this server that signs it.
+    pub(super) ca: Option<Ca>,
 }
 
 /// The key that the certificate is for.
@@ -55,7 +62,7 @@ impl Creations {
         };
         let policy = granted(profile.as_ref(), request, policy, now)?;
         request.terms().check(&request.vault, &request.name, &Requested::of(&policy))?;
-        let needs = self.issuing.check_issuer(&request.vault, &policy, None).await?;
+        let (needs, ca) = self.issuing.check_issuer(&request.vault, &policy, None).await?;
         let version = Version::from_uuid(self.context.keys.new_id());
         let reuse = self.reusable_key(request, before, &policy).await?;
         let context = key_context(request, version);
@@ -63,7 +70,7 @@ impl Creations {
         let requested = policy.with_common_name_in_sans().filter(|_| needs.common_name_in_sans);
         let key =
             self.context.keys.create(request.caller(), requested.as_ref().unwrap_or(&policy), context, reuse).await?;
-        Ok(self.prepared(request, policy, stored, version, key.into()))
+        Ok(Prepared { ca, ..self.prepared(request, policy, stored, version, key.into()) })
     }
 
     /// The same for a request of the caller's own (DER).
@@ -87,10 +94,13 @@ impl Creations {
         };
         let policy = granted(profile.as_ref(), request, policy, now)?;
         request.terms().check(&request.vault, &request.name, &Requested::of(&policy))?;
-        self.issuing.check_issuer(&request.vault, &policy, Some(&facts)).await?;
+        let (_, ca) = self.issuing.check_issuer(&request.vault, &policy, Some(&facts)).await?;
+        if self.issuing.log.is_compromised(&key_hash(&facts.public_key)).await? {
+            return Err(Error::field(CSR, "Its key was reported as compromised: make a request with another one."));
+        }
         let version = Version::from_uuid(self.context.keys.new_id());
         let key = RequestedKey { sealed_key: None, csr: csr.to_vec() };
-        Ok(self.prepared(request, policy, stored, version, key))
+        Ok(Prepared { ca, ..self.prepared(request, policy, stored, version, key) })
     }
 
     /// The profile of the issuer that the request is under, where it has any.
@@ -118,7 +128,7 @@ impl Creations {
         // In the order of time: records that are made together then lie together.
         let request_id =
             request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.context.keys.new_id(), now)));
-        Prepared { policy, request_id, version, key }
+        Prepared { policy, request_id, version, key, ca: None }
     }
 
     async fn reusable_key(
@@ -135,12 +145,19 @@ impl Creations {
         if !can_be_reused(&version, policy)? {
             return Ok(None);
         }
-        sealed_key(&place, &version).map(Some).ok_or_else(|| {
+        let sealed = sealed_key(&place, &version).ok_or_else(|| {
             Error::field(
-                "policy.key_props.reuse_key",
+                REUSE_KEY,
                 "The key of the newest version is the caller's own and not on this server: set it to false for a new key, or send a request (csr) with that key.",
             )
-        })
+        })?;
+        if self.issuing.log.is_compromised(&key_hash(&sealed.public_key)).await? {
+            return Err(Error::field(
+                REUSE_KEY,
+                "The key was reported as compromised, and is not used again: set reuse_key to false for a new one.",
+            ));
+        }
+        Ok(Some(sealed))
     }
 }
 

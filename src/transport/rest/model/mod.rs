@@ -3,6 +3,7 @@
 pub(super) mod certificate;
 pub(super) mod contacts;
 pub(super) mod deleted;
+pub(super) mod issued;
 pub(super) mod issuer;
 pub(super) mod list;
 pub(super) mod management;

@@ -46,8 +46,8 @@ not_offered! {
     PathLength = "policy.x509_props.basic_constraints.path_length", "A path length is not offered: leave it out.";
     ReferenceProfile = "policy.issuer.profile", "A profile of the issuer is chosen in policy.issuer.cty.";
     ReferenceOptions = "policy.issuer.options", "No options are known here: leave it out.";
-    IssuerValidity = "validity", "A LocalCA is valid for 20 years: leave it out.";
-    IssuerKeyType = "key_type", "A LocalCA has a P-256 key: leave it out.";
+    IssuerValidity = "validity", "The validity of a LocalCA is set in options.validity_months.";
+    IssuerKeyType = "key_type", "The keys of a LocalCA are set in options.key_type.";
     IssuerParent = "parent", "A LocalCA is its own root: leave it out.";
 }
 

@@ -67,6 +67,17 @@ pub(crate) struct KeyOperationBody {
     pub(crate) digest: Option<String>,
 }
 
+/// `POST …/revoke`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RevokeBody {
+    /// A word of RFC 5280.
+    pub(crate) reason: Option<String>,
+    /// Seconds since 1970.
+    pub(crate) invalidity_time: Option<i64>,
+    pub(crate) disable: Option<bool>,
+}
+
 /// Only `enabled` is read. Clients send the dates back as they got them, and other ones are passed over as well: the
 /// times of a certificate are its own.
 #[derive(Debug, Default, Deserialize)]

@@ -1,14 +1,20 @@
 //! `LocalCA`: a certificate authority whose key certmint stores, encrypted in the issuer object.
 
+mod settings;
+
 use super::provider::{
-    CaInput, Health, IssuerInput, IssuerSchema, OptionKind, OptionSchema, Order, Progress, Provider, State,
+    CaInput, Health, Intent, IssuerInput, IssuerSchema, OptionSchema, Order, Progress, Provider, State,
 };
 use super::{Checkpoint, FailureClass, IssuerError, Step, sign_apart};
-use crate::domain::issuer::{LOCAL_CA, Organization};
+use crate::domain::issuer::LOCAL_CA;
+use crate::domain::policy::KeyType;
 use crate::domain::requested_policy::{CSR, MUST_STAPLE};
-use crate::domain::{self, Authority, Blob, Error, IssuerConfig, IssuerName, Policy, Reason, RequestFacts, VaultName};
-use crate::keys::authority::{self, AUTHORITY_KEY, Signer, check_leaf};
-use crate::keys::certificate::{Request, requested_key};
+use crate::domain::{
+    self, Authority, Blob, Error, IssuerConfig, IssuerName, Policy, Reason, RequestFacts, Serial, VaultName,
+};
+use crate::keys::authority::{self, Signer, ToBeSigned, check_leaf};
+use crate::keys::certificate::{Request, requested_key, signed};
+use crate::keys::pointers::Pointers;
 use crate::keys::{Caller, Keys, SealContext, SealedKey, Sealer, Work, open_key, public_key_of};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -53,6 +59,7 @@ struct Usable {
     context: SealContext,
     authority: Authority,
     signer: Signer,
+    key_type: KeyType,
 }
 
 impl Usable {
@@ -61,11 +68,18 @@ impl Usable {
         let Some((vault, issuer, authority)) = made else {
             return Err("The issuer has no CA key and certificate. Set the issuer again to make them.");
         };
-        let signer = match authority.chain.first().map(|certificate| Signer::read(&certificate.0)) {
-            Some(Ok(signer)) => signer,
-            _ => return Err("The CA certificate of the issuer cannot be read."),
+        let signer = authority.chain.first().map(|certificate| Signer::read(&certificate.0));
+        let Some((signer, key_type)) = signer.and_then(|signer| {
+            signer
+                .and_then(|signer| {
+                    let key_type = signer.key_type()?;
+                    Ok((signer, key_type))
+                })
+                .ok()
+        }) else {
+            return Err("The CA certificate of the issuer cannot be read.");
         };
-        Ok(Self { context: SealContext::authority_key(vault.as_str(), issuer.as_str()), authority, signer })
+        Ok(Self { context: SealContext::authority_key(vault.as_str(), issuer.as_str()), authority, signer, key_type })
     }
 }
 
@@ -73,26 +87,11 @@ impl Usable {
 impl Provider for LocalCa {
     fn schema(&self) -> IssuerSchema {
         let summary = "A CA of this server: its key is made when the issuer is set, and kept sealed.";
-        IssuerSchema { provider: LOCAL_CA, summary, options: Vec::new() }
+        IssuerSchema { provider: LOCAL_CA, summary, options: settings::options() }
     }
 
     fn members(&self) -> Vec<OptionSchema> {
-        vec![
-            OptionSchema {
-                name: "account_id",
-                kind: OptionKind::Choice(&["root", "intermediate"]),
-                required: false,
-                default: Some("root"),
-                help: "Whether the root signs certificates, or an intermediate CA that the root signed.",
-            },
-            OptionSchema {
-                name: "organization_id",
-                kind: OptionKind::Text,
-                required: false,
-                default: None,
-                help: "Common name of the root, at most 64 characters; otherwise made of the issuer's name.",
-            },
-        ]
+        settings::members()
     }
 
     fn state_in_object(&self, vault: &VaultName, issuer: &IssuerConfig) -> Option<State> {
@@ -104,17 +103,21 @@ impl Provider for LocalCa {
         true
     }
 
-    /// The CA is made once, and its settings cannot be changed: its certificates are in use, and another setting would
-    /// not change them.
+    /// Makes the keys and certificates once, under a name that no other CA of the vault has or had.
     async fn configure(&self, input: &IssuerInput, old: Option<&State>) -> domain::Result<State> {
         let ca = input.ca.as_ref().ok_or_else(Error::internal)?;
+        self.schema().check(input)?;
         if let Some(Kept { vault, issuer, authority: Some(held) }) = old.and_then(Kept::read) {
-            stays_as_made(ca, &held)?;
+            settings::stays_as_made(input, ca, &held)?;
             return Ok(Kept { vault, issuer, authority: Some(held) }.write());
         }
-        let with_intermediate = with_intermediate(input.account_id.as_deref())?;
-        let authority = self.make(ca, input.organization.as_ref(), with_intermediate).await?;
-        Ok(Kept { vault: ca.vault.clone(), issuer: ca.issuer.clone(), authority: Some(authority) }.write())
+        let (plan, sealer) = (settings::plan(input, ca)?, self.keys.sealer().clone());
+        let key_type = plan.key_type;
+        let CaInput { vault, issuer, caller, clock, .. } = ca.clone();
+        let (of_vault, of_issuer) = (vault.clone(), issuer.clone());
+        let make = move || authority::create_authority(&sealer, &of_vault, &of_issuer, &plan, clock.now());
+        let authority = Some(self.keys.run(&caller, Work::Generate(key_type), make).await?);
+        Ok(Kept { vault, issuer, authority }.write())
     }
 
     /// The names are those of the policy. What else a request asks for is not dropped, and its key is not one of the CA.
@@ -137,6 +140,36 @@ impl Provider for LocalCa {
         Ok(())
     }
 
+    fn intend(
+        &self,
+        order: &Order,
+        state: &State,
+        serial: Option<Serial>,
+        pointers: Option<&Pointers>,
+    ) -> domain::Result<Option<Intent>> {
+        let Ok(Usable { authority, signer, .. }) = Usable::read(state) else { return Ok(None) };
+        if signer.not_after() <= order.created {
+            return Ok(None);
+        }
+        check_leaf(&order.policy, &authority.chain)?;
+        let public_key = requested_key(&order.csr)?;
+        let request = Request {
+            policy: &order.policy,
+            public_key: &public_key,
+            request_id: order.request_id,
+            version: order.version,
+            created: order.created,
+        };
+        let number = match serial.as_ref().map(|serial| <[u8; 16]>::try_from(serial.bytes())) {
+            Some(Ok(given)) => given,
+            _ => signer.derived_serial(&request),
+        };
+        let ToBeSigned { tbs, not_before, not_after } = signer.leaf(&request, number, pointers)?;
+        let serial = Serial::new(&number).ok_or_else(Error::internal)?;
+        Ok(Some(Intent { authority: signer.identifier(), serial, tbs, not_before, not_after }))
+    }
+
+    /// Signs what is stored for the order, and nothing else.
     async fn advance(&self, order: &Order, state: &State, _at: &Checkpoint) -> Result<Progress, IssuerError> {
         let usable = Usable::read(state).map_err(misconfigured)?;
         match check_leaf(&order.policy, &usable.authority.chain) {
@@ -149,8 +182,13 @@ impl Provider for LocalCa {
         if usable.signer.not_after() <= order.created {
             return Err(misconfigured("The CA certificate of the issuer has expired. Make a new issuer."));
         }
-        let (sealer, order) = (Arc::clone(self.keys.sealer()), order.clone());
-        sign_apart(&self.keys, AUTHORITY_KEY, move || sign(&sealer, usable, &order)).await
+        let intent = order.intent.clone().filter(|intent| intent.authority == usable.signer.identifier());
+        let Some(intent) = intent else {
+            let source = "Nothing was stored that this CA could sign for the request.".into();
+            return Err(IssuerError::Retry { after: None, source });
+        };
+        let (sealer, key_type) = (Arc::clone(self.keys.sealer()), usable.key_type);
+        sign_apart(&self.keys, key_type, move || sign(&sealer, usable, &intent)).await
     }
 
     /// Nothing was asked of anybody, so nothing is left to undo.
@@ -166,8 +204,9 @@ impl Provider for LocalCa {
         };
         let root = usable.authority.chain.last().and_then(|root| authority::common_name_of(&root.0).ok());
         let sealer = Arc::clone(self.keys.sealer());
+        let key_type = usable.key_type;
         let open = move || open_key(&sealer, &sealed_key(&usable.authority, usable.context)).map(|_| ());
-        match self.keys.run(&Caller::server(), Work::Use(AUTHORITY_KEY), open).await {
+        match self.keys.run(&Caller::server(), Work::Use(key_type), open).await {
             Ok(()) => Health::Good(format!(
                 "The key of {} can be opened and matches its certificate.",
                 root.unwrap_or_default()
@@ -182,87 +221,17 @@ impl Provider for LocalCa {
     }
 }
 
-impl LocalCa {
-    /// Makes the keys and certificates, under a name that no other CA of the vault has or had.
-    async fn make(
-        &self,
-        ca: &CaInput,
-        organization: Option<&Organization>,
-        with_intermediate: bool,
-    ) -> domain::Result<Authority> {
-        let CaInput { vault, issuer, caller, clock, taken_names, named_account_id: _, named_organization_id: _ } =
-            ca.clone();
-        let common_name = authority::common_name(&vault, &issuer, organization)?;
-        let taken = |name: &String| taken_names.contains(&authority::comparable_name(name));
-        let free = |name: &String| !authority::names(name).iter().any(taken);
-        let common_name = (1..=u32::MAX).map(|number| authority::numbered(&common_name, number)).find(free);
-        let organization = Organization { id: common_name, administrators: Vec::new(), without_administrators: false };
-        let sealer = self.keys.sealer().clone();
-        let make = move || {
-            let (organization, now) = (Some(&organization), clock.now());
-            authority::create_authority(&sealer, &vault, &issuer, organization, with_intermediate, AUTHORITY_KEY, now)
-        };
-        self.keys.run(&caller, Work::Generate(AUTHORITY_KEY), make).await
-    }
-}
-
-fn with_intermediate(account_id: Option<&str>) -> domain::Result<bool> {
-    match account_id {
-        None | Some("" | "root") => Ok(false),
-        Some("intermediate") => Ok(true),
-        Some(_) => Err(Error::field(
-            "credentials.account_id",
-            "A LocalCA takes \"root\" (the root signs) or \"intermediate\" (an intermediate signs).",
-        )),
-    }
-}
-
-fn stays_as_made(ca: &CaInput, held: &Authority) -> domain::Result<()> {
-    let issuer = &ca.issuer;
-    if let Some(account_id) = &ca.named_account_id
-        && with_intermediate(Some(account_id))? != (held.chain.len() > 1)
-    {
-        let is = if held.chain.len() > 1 { "intermediate" } else { "root" };
-        return Err(Error::field(
-            "credentials.account_id",
-            format!(
-                "The CA of the issuer {issuer} was made with \"{is}\", which cannot be changed: set another issuer, or delete this one first."
-            ),
-        ));
-    }
-    let id = ca.named_organization_id.as_deref().map(str::trim);
-    let root = held.chain.last().ok_or_else(Error::internal)?;
-    let common_name = authority::common_name_of(&root.0)?;
-    match id.filter(|id| !id.is_empty() && !authority::is_numbered(&common_name, id)) {
-        Some(_) => Err(Error::field(
-            "org_details.id",
-            format!(
-                "The CA of the issuer {issuer} is called {common_name}, which cannot be changed: set another issuer, or delete this one first."
-            ),
-        )),
-        None => Ok(()),
-    }
-}
-
 /// The key of the certificate that signs.
 fn sealed_key(authority: &Authority, context: SealContext) -> SealedKey {
     let own = authority.chain.first().and_then(|certificate| public_key_of(&certificate.0)).unwrap_or_default();
     SealedKey { sealed: authority.sealed_key.clone(), context, public_key: own }
 }
 
-fn sign(sealer: &Sealer, usable: Usable, order: &Order) -> domain::Result<Vec<Vec<u8>>> {
-    let Usable { context, authority, signer } = usable;
+fn sign(sealer: &Sealer, usable: Usable, intent: &Intent) -> domain::Result<Vec<Vec<u8>>> {
+    let Usable { context, authority, signer: _, key_type: _ } = usable;
     let key = open_key(sealer, &sealed_key(&authority, context))?;
-    let public_key = requested_key(&order.csr)?;
-    let request = Request {
-        policy: &order.policy,
-        public_key: &public_key,
-        request_id: order.request_id,
-        version: order.version,
-        created: order.created,
-    };
-    let leaf = signer.issue(&request, &key)?;
-    Ok([leaf].into_iter().chain(authority.chain.into_iter().map(|certificate| certificate.0)).collect())
+    let leaf = signed(&intent.tbs, &key)?;
+    Ok([leaf].into_iter().chain(authority.handed_out().iter().map(|certificate| certificate.0.clone())).collect())
 }
 
 fn misconfigured(problem: &'static str) -> IssuerError {

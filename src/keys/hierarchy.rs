@@ -1,0 +1,169 @@
+//! What stands above an authority: its request to another CA, the certificate that comes back, and the certificate by
+//! which an old root vouches for the key of the next one.
+
+use super::asn1::Element;
+use super::authority::{Signer, ToBeSigned, subject_of};
+use super::certificate::{BACKDATE, Template, key_id, to_be_signed};
+use super::extensions::{extension, key_usage};
+use super::facts;
+use super::key_pair::signature_algorithm;
+use super::request::signed_request;
+use super::x509::{PublicKeyInfo, X509};
+use super::{AuthorityKey, KeyPair, chain, defect, jwk, names};
+use crate::domain::policy::KeyUsage;
+use crate::domain::subject::DistinguishedName;
+use crate::domain::{Error, Result, Timestamp};
+use const_oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS;
+use der::asn1::OctetString;
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::{BasicConstraints, SubjectKeyIdentifier};
+
+/// A request (PKCS #10, DER) for the certificate of a CA: basicConstraints and keyUsage, critical, and the key
+/// identifier that its own certificates will name.
+pub fn authority_request(key: &KeyPair, subject: &DistinguishedName) -> Result<Vec<u8>> {
+    let mut extensions = ca_extensions(None)?;
+    let id = OctetString::new(key_id(&key.public_key())?).map_err(defect("a key identifier could not be encoded"))?;
+    extensions.push(extension(false, &SubjectKeyIdentifier(id))?);
+    signed_request(key, names::subject_name(subject)?, extensions)
+}
+
+fn ca_extensions(path_length: Option<u8>) -> Result<Vec<Extension>> {
+    let mut all: Vec<Extension> = key_usage(&[KeyUsage::KeyCertSign, KeyUsage::CrlSign])?.into_iter().collect();
+    all.push(extension(true, &BasicConstraints { ca: true, path_len_constraint: path_length })?);
+    Ok(all)
+}
+
+/// The subject of a request, as text.
+pub fn subject_of_request(csr: &[u8]) -> Result<String> {
+    let name = Element::parse(csr).and_then(|outer| outer.children()).and_then(|parts| parts.first()?.children());
+    let name = name.and_then(|parts| super::x509_name::Name::read(*parts.get(1)?));
+    name.map(|name| super::name_text::text(&name)).ok_or_else(Error::internal)
+}
+
+/// A chain that another CA signed for an authority: checked, the authority's certificate first.
+#[derive(Clone, Debug)]
+pub struct Installed {
+    pub chain: Vec<Vec<u8>>,
+    /// What is allowed, and may surprise.
+    pub warnings: Vec<String>,
+}
+
+/// Checks and orders what came back for a request, or with a key.
+///
+/// # Errors
+/// `BadParameter` with what is wrong: another key, no CA, usages that are missing, an end that has come, a link that
+/// does not verify.
+pub fn check_chain(given: &[Vec<u8>], csr: &[u8], now: Timestamp) -> Result<Installed> {
+    let ordered = chain::merge_order(given, csr, false, now)?;
+    let all: Vec<Vec<u8>> = std::iter::once(ordered.leaf).chain(ordered.rest).collect();
+    check_cas(&all, now).map(|warnings| Installed { chain: all, warnings })
+}
+
+/// As [`check_chain`], of a chain that is in order.
+pub fn check_cas(all: &[Vec<u8>], now: Timestamp) -> Result<Vec<String>> {
+    let refuse = |der: &[u8], what: &str| {
+        let subject = subject_of(der).unwrap_or_default();
+        Err(Error::field("certificates", format!("The certificate of \"{subject}\" {what}.")))
+    };
+    let mut warnings = Vec::new();
+    for (below, der) in all.iter().enumerate() {
+        let certificate =
+            X509::read(der).map_err(|part| Error::field("certificates", format!("{part} cannot be read.")))?;
+        let key_type = jwk::key_type(certificate.key.whole);
+        if below == 0 && key_type.is_none() {
+            return refuse(der, "has a key of a type that signs nothing here");
+        }
+        let facts = facts::facts(&certificate, key_type.unwrap_or(super::authority::AUTHORITY_KEY))
+            .map_err(|problem| Error::field("certificates", problem))?;
+        if !facts.ca {
+            return refuse(der, "is not that of a CA (basicConstraints): ask for a subordinate CA certificate");
+        }
+        let usages = &facts.key_usage;
+        if !usages.is_empty() && !usages.contains(&KeyUsage::KeyCertSign) {
+            return refuse(der, "may not sign certificates (keyUsage without keyCertSign)");
+        }
+        if below == 0 && !usages.is_empty() && !usages.contains(&KeyUsage::CrlSign) {
+            return refuse(der, "may not sign revocation lists (keyUsage without cRLSign)");
+        }
+        if certificate.not_after <= now {
+            return refuse(der, "has expired");
+        }
+        // Certificates between it and the leaf; the leaf does not count (RFC 5280 section 4.2.1.9).
+        if path_length(&certificate).is_some_and(|allowed| allowed < below) {
+            return refuse(der, "allows fewer CAs below it (path length) than there are");
+        }
+    }
+    let own = Signer::read(&all[0])?;
+    let root = all.last().map(|root| X509::read(root)).and_then(std::result::Result::ok);
+    if !root.is_some_and(|root| root.subject.same_as(&root.issuer)) {
+        warnings.push("The chain does not reach a root: clients have to have what is missing.".to_owned());
+    }
+    if own.not_after() < now.plus_months(13) {
+        warnings.push("The CA certificate ends within 13 months: no certificate outlives it.".to_owned());
+    }
+    for scheme in ["ldap:", "https:"] {
+        if all[0].windows(scheme.len()).any(|part| part.eq_ignore_ascii_case(scheme.as_bytes())) {
+            warnings.push(format!(
+                "The CA certificate names an address with {scheme} Clients outside its domain may not read it."
+            ));
+        }
+    }
+    Ok(warnings)
+}
+
+fn path_length(certificate: &X509<'_>) -> Option<usize> {
+    let value = certificate.extension(ID_CE_BASIC_CONSTRAINTS)?;
+    let parts = Element::parse(value)?.children()?;
+    parts.iter().find_map(Element::unsigned).and_then(|length| usize::try_from(length).ok())
+}
+
+/// Whether a CA of this certificate may vouch for another root that has so many CAs below it.
+pub fn can_cross_sign(old_root: &[u8], below: usize) -> bool {
+    X509::read(old_root).is_ok_and(|root| path_length(&root).is_none_or(|allowed| allowed > below))
+}
+
+/// The certificate by which an old root vouches for a new one: name, key and key identifier of the new root, signed by
+/// the old one. It ends with either.
+pub fn cross_certificate(old_root: &[u8], new_root: &[u8], serial: [u8; 16], now: Timestamp) -> Result<ToBeSigned> {
+    let (old, new) = (Signer::read(old_root)?, Signer::read(new_root)?);
+    let length =
+        X509::read(new_root).ok().and_then(|root| path_length(&root)).and_then(|length| u8::try_from(length).ok());
+    let template = Template {
+        subject: new.name().clone(),
+        issuer: old.name().clone(),
+        serial,
+        not_before: now.minus(BACKDATE).max(old.not_before()).max(new.not_before()),
+        not_after: old.not_after().min(new.not_after()),
+        public_key: new.public_key().to_vec(),
+        extensions: ca_extensions(length)?,
+        authority_key_id: old.key_id().to_vec(),
+        subject_key_id: new.key_id().to_vec(),
+    };
+    Ok(ToBeSigned {
+        tbs: to_be_signed(&template, signature_algorithm(old.key_type()?))?,
+        not_before: template.not_before,
+        not_after: template.not_after,
+    })
+}
+
+/// The key (SubjectPublicKeyInfo, DER) that a request asks to have certified.
+pub fn key_of_request(csr: &[u8]) -> Option<Vec<u8>> {
+    PublicKeyInfo::of_request(csr).map(|key| key.whole.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::KeyType;
+    use crate::keys::authority::identifier_of_key;
+
+    #[test]
+    fn a_request_of_an_authority_says_what_it_is_for() {
+        let key = KeyPair::generate(KeyType::P384).unwrap();
+        let subject = DistinguishedName::parse("CN=Corp Issuing 1, O=Corp").unwrap();
+        let csr = authority_request(&key, &subject).unwrap();
+        assert_eq!(subject_of_request(&csr).unwrap(), "CN=Corp Issuing 1, O=Corp");
+        assert_eq!(key_of_request(&csr).unwrap(), key.public_key_der());
+        assert_eq!(identifier_of_key(&key.public_key_der()).len(), 32);
+    }
+}

@@ -1,0 +1,187 @@
+//! The revocation lists of the CAs of this server. A list is a record, replaced at the revision that was read: whichever
+//! replicas make it, its number rises by one with each.
+
+use crate::domain::authority::AuthorityRecord;
+use crate::domain::{Blob, Error, Result, VaultName};
+use crate::keys::authority::Signer;
+use crate::keys::certificate::BACKDATE;
+use crate::keys::crl::{self, CrlTemplate};
+use crate::keys::{Caller, Work, open_key};
+use crate::service::context::Context;
+use crate::service::issuers::Authorities;
+use crate::service::records::{CrlRecord, RevokedRecord, Scan, key};
+use crate::store::{Batch, Delete, Put, Record};
+use std::sync::Arc;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A list is good for a week, and made anew each day: clients go on for six days while no server runs.
+const GOOD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+/// An entry stays on the lists until one was made after the end of its certificate (RFC 5280 section 3.3).
+const AFTER_THE_END: Duration = Duration::from_secs(2 * 24 * 3600);
+/// Entries that one commit marks as listed; the others are marked when they are due.
+const MARKED: usize = 200;
+/// Above these a list is slow for its readers: `crl_shards` splits those of new authorities.
+const MANY: usize = 16_000;
+/// How often it is tried at once where another replica makes the same list.
+const TRIES: usize = 3;
+
+/// Makes revocation lists.
+#[derive(Clone)]
+pub(in crate::service) struct RevocationLists {
+    context: Arc<Context>,
+    authorities: Authorities,
+}
+
+/// What goes into a list, and the writes that mark it.
+struct Gathered {
+    entries: Vec<u8>,
+    count: usize,
+    unmarked: Vec<(Record, RevokedRecord)>,
+}
+
+impl RevocationLists {
+    pub(in crate::service) fn new(context: Arc<Context>, authorities: Authorities) -> Self {
+        Self { context, authorities }
+    }
+
+    /// A revoked certificate that is due: it is on no list yet, or needs to be on none any more.
+    pub(in crate::service) async fn list(&self, record: &Record, revoked: RevokedRecord) -> Result<()> {
+        let RevokedRecord { vault, authority, shard, serial, revocation, not_after } = &revoked;
+        if let Some(number) = revocation.crl {
+            return if not_after.plus(AFTER_THE_END) <= self.context.now() {
+                self.forget(record, &revoked, number).await
+            } else {
+                self.mark(record, revoked.clone(), number).await
+            };
+        }
+        let entry = crl::entry(serial, revocation.time, revocation.reason, revocation.invalidity_time)?;
+        let current = self.context.load(&key::crl(authority, *shard)).await?;
+        if let Some((_, crl)) = current.filter(|(_, crl)| holds(&crl.der.0, &entry)) {
+            return self.mark(record, revoked.clone(), crl.number).await;
+        }
+        self.make(vault, authority, *shard).await.map(|_| ())
+    }
+
+    /// Makes a list of everything that is revoked by now. False where it cannot be made: the key is gone.
+    pub(in crate::service) async fn make(&self, vault: &VaultName, authority: &str, shard: u32) -> Result<bool> {
+        let place = key::authority(vault, authority);
+        let Some((_, record)) = self.context.load(&place).await? else { return Ok(false) };
+        let Some(sealed) = self.authorities.key_of(&record).await? else {
+            tracing::info!(%vault, authority, "the key of a CA is erased: its last revocation list stays as it is");
+            return self.stop(authority, shard).await.map(|()| false);
+        };
+        let signer = record.chain.first().ok_or_else(Error::internal).and_then(|der| Signer::read(&der.0))?;
+        for _ in 0..TRIES {
+            let before = self.context.load(&key::crl(authority, shard)).await?;
+            let number = before.as_ref().map_or(record.lists.last_crl, |(_, crl)| crl.number).saturating_add(1);
+            // After the record of the list was read: what is committed from here on meets another revision, or is on
+            // the next one.
+            let Gathered { entries, count, unmarked } = self.gather(authority, shard).await?;
+            let now = self.context.now();
+            let template = CrlTemplate {
+                issuer: signer.name().clone(),
+                authority_key_id: signer.key_id().to_vec(),
+                number,
+                this_update: now.minus(BACKDATE),
+                next_update: now.plus(GOOD_FOR),
+                distribution_point: self.distribution_point(&record, authority, shard),
+            };
+            let (sealer, sealed) = (self.context.keys.sealer().clone(), sealed.clone());
+            let (this_update, next_update) = (template.this_update, template.next_update);
+            let sign = move || crl::sign(&template, &entries, &open_key(&sealer, &sealed)?);
+            let der = self.context.keys.run(&Caller::server(), Work::Use(signer.key_type()?), sign).await?;
+            let list = CrlRecord {
+                vault: vault.clone(),
+                authority: authority.to_owned(),
+                shard,
+                number,
+                this_update,
+                next_update,
+                entries: count,
+                der: Blob(der),
+            };
+            if count >= MANY {
+                tracing::warn!(%vault, authority, shard, count, "a revocation list is long: set crl_shards and make another authority");
+            }
+            let expected = before.map(|(record, _)| record.revision);
+            let mut batch = Batch::default();
+            batch.puts.push(self.context.records.put(
+                &key::crl(authority, shard),
+                expected,
+                &list,
+                Some(now.plus(DAY)),
+            )?);
+            for (record, revoked) in unmarked {
+                batch.puts.push(self.marked(&record, revoked, number)?);
+            }
+            if self.context.try_commit(batch).await?.is_some() {
+                tracing::info!(%vault, authority, shard, number, count, "made a revocation list");
+                return Ok(true);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where the list is published, if it is one of several.
+    fn distribution_point(&self, authority: &AuthorityRecord, id: &str, shard: u32) -> Option<String> {
+        let base = self.context.options.ca.base().filter(|_| authority.lists.shards > 1)?;
+        Some(super::options::crl_url(base, id, authority.lists.shards, shard))
+    }
+
+    async fn gather(&self, authority: &str, shard: u32) -> Result<Gathered> {
+        let prefix = key::revoked_of(authority, shard);
+        let mut gathered = Gathered { entries: Vec::new(), count: 0, unmarked: Vec::new() };
+        let mut scan = Scan::new(&*self.context.store, prefix.as_str());
+        while let Some(page) = scan.next().await? {
+            for record in page {
+                let revoked: RevokedRecord = self.context.records.read(&record)?;
+                let RevokedRecord { serial, revocation, .. } = &revoked;
+                let entry = crl::entry(serial, revocation.time, revocation.reason, revocation.invalidity_time)?;
+                gathered.entries.extend(entry);
+                gathered.count += 1;
+                if revocation.crl.is_none() && gathered.unmarked.len() < MARKED {
+                    gathered.unmarked.push((record, revoked));
+                }
+            }
+        }
+        Ok(gathered)
+    }
+
+    fn marked(&self, record: &Record, mut revoked: RevokedRecord, number: u64) -> Result<Put> {
+        revoked.revocation.crl = Some(number);
+        let due = revoked.not_after.plus(AFTER_THE_END);
+        self.context.records.replace(record, &revoked, Some(due))
+    }
+
+    async fn mark(&self, record: &Record, revoked: RevokedRecord, number: u64) -> Result<()> {
+        let puts = vec![self.marked(record, revoked, number)?];
+        self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
+    }
+
+    /// The certificate is over, and a list was made after its end: what is to be known of it stays in the log.
+    async fn forget(&self, record: &Record, revoked: &RevokedRecord, number: u64) -> Result<()> {
+        let deletes = vec![Delete { key: record.key.clone(), expected: record.revision }];
+        let mut batch = Batch { deletes, ..Batch::default() };
+        let place = key::issued(&revoked.authority, &revoked.serial);
+        if let Some((there, mut issued)) = self.context.load(&place).await?
+            && let Some(revocation) = &mut issued.revocation
+        {
+            revocation.crl = Some(number);
+            batch.puts.push(self.context.records.replace(&there, &issued, there.due)?);
+        }
+        self.context.try_commit(batch).await.map(|_| ())
+    }
+
+    /// The list is not made again.
+    async fn stop(&self, authority: &str, shard: u32) -> Result<()> {
+        let Some((record, crl)) = self.context.load(&key::crl(authority, shard)).await? else { return Ok(()) };
+        let puts = vec![self.context.records.replace(&record, &crl, None)?];
+        self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
+    }
+}
+
+/// Whether a list has this entry.
+fn holds(der: &[u8], entry: &[u8]) -> bool {
+    der.windows(entry.len()).any(|part| part == entry)
+}

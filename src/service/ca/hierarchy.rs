@@ -1,0 +1,261 @@
+//! The generations of an issuer's authorities: a next one is made, requested from another CA or brought along, then
+//! activated in one commit; the one before is retired, and signs revocation lists only.
+
+use super::CertificateAuthorities;
+use super::generations::seal_context;
+use super::view::AuthorityView;
+use crate::domain::authority::{Above, AuthorityRecord, AuthorityState, Lists, Stage};
+use crate::domain::issuer::Authority;
+use crate::domain::policy::KeyType;
+use crate::domain::subject::DistinguishedName;
+use crate::domain::{Blob, Error, IssuerName, Result, VaultName};
+use crate::keys::authority::{self, Plan};
+use crate::keys::hierarchy::{authority_request, check_cas, check_chain};
+use crate::keys::{ImportValue, KeyPair, Work, crl};
+use crate::service::access::{Permit, Target};
+use crate::service::issuers::place;
+use crate::service::records::key;
+use crate::service::retry::retry;
+use crate::store::{Batch, Record};
+use zeroize::Zeroizing;
+
+/// What kind of authority is made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Parent {
+    /// A root that signs leaves.
+    OwnRoot,
+    /// A root that signs one intermediate, which signs leaves.
+    OwnIntermediate,
+    /// Another CA signs its request.
+    External,
+}
+
+/// A further authority of an issuer.
+#[derive(Clone, Debug)]
+pub struct NewAuthority {
+    pub vault: VaultName,
+    pub issuer: IssuerName,
+    pub parent: Parent,
+    /// `None`: a common name made of those of issuer and vault.
+    pub subject: Option<DistinguishedName>,
+    pub key_type: KeyType,
+    /// Not for one whose certificate another CA signs.
+    pub validity_months: u32,
+}
+
+/// An authority of an issuer; `None`: the one that the call can only mean.
+#[derive(Clone, Debug)]
+pub struct AuthorityRef {
+    pub vault: VaultName,
+    pub issuer: IssuerName,
+    pub authority: Option<String>,
+}
+
+/// A certificate that another CA signed, with what is above it.
+#[derive(Clone, Debug)]
+pub struct InstallAuthority {
+    pub of: AuthorityRef,
+    /// In any form that people send (`keys::chain`).
+    pub certificates: Vec<Vec<u8>>,
+}
+
+/// A CA that another program had.
+pub struct ImportAuthority {
+    pub vault: VaultName,
+    pub issuer: IssuerName,
+    /// PKCS #12, or PEM with a key.
+    pub value: Zeroizing<Vec<u8>>,
+    pub password: Zeroizing<String>,
+    /// Its last revocation list (CertificateList, DER), if it published any.
+    pub crl: Option<Vec<u8>>,
+}
+
+/// What came of a call, and what may surprise.
+#[derive(Clone, Debug)]
+pub struct Ceremony {
+    pub authority: AuthorityView,
+    pub warnings: Vec<String>,
+}
+
+impl Target for NewAuthority {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.issuer.as_str())
+    }
+}
+
+impl Target for AuthorityRef {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.issuer.as_str())
+    }
+}
+
+impl Target for InstallAuthority {
+    fn vault(&self) -> Option<&VaultName> {
+        self.of.vault()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.of.name()
+    }
+}
+
+impl Target for ImportAuthority {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.issuer.as_str())
+    }
+}
+
+impl CertificateAuthorities {
+    /// Makes a further authority: one of our own is the next one, or signs at once where the issuer has none; one that
+    /// another CA signs begins with a request.
+    ///
+    /// # Errors
+    /// `BadParameter` for a name that is taken, and while another one is requested or next.
+    pub async fn create_authority(&self, wanted: Permit<NewAuthority>) -> Result<Ceremony> {
+        let NewAuthority { vault, issuer, parent, key_type, validity_months, .. } = (*wanted).clone();
+        self.generations.refuse_second(&vault, &issuer).await?;
+        let subject = self.generations.free_subject(&vault, &issuer, wanted.subject.as_ref()).await?;
+        if parent == Parent::External {
+            let (sealer, context) = (self.context.keys.sealer().clone(), seal_context(&vault, &issuer));
+            let make = move || {
+                let key = KeyPair::generate(key_type)?;
+                Ok((sealer.seal(&key.to_pkcs8(), &context)?, authority_request(&key, &subject)?, key.public_key_der()))
+            };
+            let (sealed, csr, public) = self.context.keys.run(wanted.caller(), Work::Generate(key_type), make).await?;
+            let mut record = self.generations.new_record(&vault, &issuer, Vec::new()).await?;
+            record.sealed_key = Some(sealed.into());
+            record.above = Above { stage: Some(Stage::Requested), csr: Some(csr.into()), cross: None };
+            let place = key::authority(&vault, &authority::identifier_of_key(&public));
+            let mut puts = vec![self.context.records.put(&place, None, &record, None)?];
+            puts.extend(self.generations.issuer_object(&vault, &issuer).await?);
+            self.generations.commit_new(puts).await?;
+            return Ok(Ceremony { authority: AuthorityView::of(record)?, warnings: Vec::new() });
+        }
+        let plan = Plan { subject, with_intermediate: parent == Parent::OwnIntermediate, key_type, validity_months };
+        let (sealer, of_vault, of_issuer) = (self.context.keys.sealer().clone(), vault.clone(), issuer.clone());
+        let clock = self.context.clock.clone();
+        let make = move || authority::create_authority(&sealer, &of_vault, &of_issuer, &plan, clock.now());
+        let made = self.context.keys.run(wanted.caller(), Work::Generate(key_type), make).await?;
+        let brought = self.generations.bring(&vault, &issuer, made, Lists::default(), Vec::new()).await?;
+        let (authority, warnings) = brought;
+        Ok(Ceremony { authority, warnings })
+    }
+
+    /// The request of an authority whose certificate is still to come (PKCS #10, DER).
+    ///
+    /// # Errors
+    /// `BadParameter` where none is requested.
+    pub async fn authority_request(&self, wanted: &Permit<AuthorityRef>) -> Result<Blob> {
+        let (_, record) = self.in_state(wanted, AuthorityState::Requested).await?;
+        record.above.csr.ok_or_else(Error::internal)
+    }
+
+    /// Takes the certificate of a requested authority. It signs at once where the issuer has no other, else it is next.
+    ///
+    /// # Errors
+    /// `BadParameter` with what is wrong with the certificate or its chain.
+    pub async fn install_authority(&self, wanted: Permit<InstallAuthority>) -> Result<Ceremony> {
+        let given = self.context.keys.certificates(wanted.caller(), wanted.certificates.clone()).await?;
+        retry!({
+            let (record, mut authority) = self.in_state(&wanted.of, AuthorityState::Requested).await?;
+            let csr = authority.above.csr.clone().ok_or_else(Error::internal)?;
+            let (now, given) = (self.context.now(), given.clone());
+            let check = move || check_chain(&given, &csr.0, now);
+            let checked = self.context.keys.run(wanted.caller(), Work::Small, check).await?;
+            authority.chain = checked.chain.into_iter().map(Blob).collect();
+            authority.above = Above { stage: Some(Stage::Next), csr: None, cross: None };
+            let ceremony = self.generations.settle(Some(&record), authority, None).await?;
+            Ok(ceremony.map(|authority| Ceremony { authority, warnings: checked.warnings.clone() }))
+        })
+    }
+
+    /// Takes over a CA that another program had, with its key.
+    ///
+    /// # Errors
+    /// `BadParameter` with what is wrong with the file, and for a key that is an authority already.
+    pub async fn import_authority(&self, wanted: Permit<ImportAuthority>) -> Result<Ceremony> {
+        let ImportAuthority { vault, issuer, value, password, crl } = &*wanted;
+        self.generations.refuse_second(vault, issuer).await?;
+        let value = ImportValue { bytes: value.clone(), password: password.clone() };
+        let (context, now) = (seal_context(vault, issuer), self.context.now());
+        let imported = self.context.keys.import(wanted.caller(), value, false, now, context).await?;
+        let chain: Vec<Vec<u8>> = std::iter::once(imported.chain.leaf).chain(imported.chain.rest).collect();
+        let warnings = check_cas(&chain, now)?;
+        let entries = match crl {
+            Some(der) => crl::read(der, &chain[0]).map_err(|problem| Error::field("crl", problem))?,
+            None => crl::Read::default(),
+        };
+        let lists = Lists { shards: 1, last_crl: entries.number };
+        let made = Authority {
+            chain: chain.into_iter().map(Blob).collect(),
+            sealed_key: imported.sealed_key,
+            handed: Vec::new(),
+        };
+        if let Some(place) = place(vault, &made.chain)
+            && self.context.has(&place).await?
+        {
+            return Err(Error::field("value", "Its key is that of an authority of this vault already."));
+        }
+        let (authority, mut said) = self.generations.bring(vault, issuer, made, lists, entries.revoked).await?;
+        said.extend(warnings);
+        Ok(Ceremony { authority, warnings: said })
+    }
+
+    /// The next authority of an issuer begins to sign, and the present one is retired, in one commit.
+    ///
+    /// # Errors
+    /// `BadParameter` where none is next.
+    pub async fn activate_authority(&self, wanted: Permit<AuthorityRef>) -> Result<Ceremony> {
+        retry!({
+            let (record, authority) = self.in_state(&wanted, AuthorityState::Next).await?;
+            let old = self.context.load(&key::issuer(&wanted.vault, &wanted.issuer)).await?;
+            let done = self.generations.settle(Some(&record), authority, old).await?;
+            Ok(done.map(|authority| Ceremony { authority, warnings: Vec::new() }))
+        })
+    }
+
+    /// Gives up an authority that is requested or next. The one that signs is retired by activating another, or by
+    /// deleting its issuer.
+    ///
+    /// # Errors
+    /// `BadParameter` where there is none.
+    pub async fn retire_authority(&self, wanted: Permit<AuthorityRef>) -> Result<Ceremony> {
+        retry!({
+            let found = match self.in_state(&wanted, AuthorityState::Next).await {
+                Ok(found) => found,
+                Err(_) => self.in_state(&wanted, AuthorityState::Requested).await?,
+            };
+            let (record, mut authority) = found;
+            authority.retired = Some(self.context.now());
+            let due = authority.erasable_at();
+            let puts = vec![self.context.records.replace(&record, &authority, due)?];
+            let committed = self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
+            let view = AuthorityView::of(authority)?;
+            Ok(committed.map(|_| Ceremony { authority: view, warnings: Vec::new() }))
+        })
+    }
+
+    /// The authority of an issuer that is in this state.
+    async fn in_state(&self, wanted: &AuthorityRef, state: AuthorityState) -> Result<(Record, AuthorityRecord)> {
+        let AuthorityRef { vault, issuer, authority: id } = wanted;
+        let all = self.of(vault, Some(issuer)).await?;
+        let found = all.into_iter().find(|it| it.state == state && id.as_ref().is_none_or(|id| *id == it.id));
+        let found = found.ok_or_else(|| {
+            Error::bad_parameter(format!("The issuer {issuer} has no authority that is {}.", state.word()))
+        })?;
+        let place = key::authority(vault, &found.id);
+        self.context.load(&place).await?.ok_or_else(|| self.context.records.missing(place.as_str()))
+    }
+}

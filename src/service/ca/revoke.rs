@@ -1,0 +1,275 @@
+//! Revoking a certificate that a CA of this server signed, or was to sign. It is acknowledged when the log has it; the
+//! revocation list follows within seconds.
+
+use super::CertificateAuthorities;
+use super::list::no_such_serial;
+use super::view::{AuthorityView, GATHERED, IssuedView};
+use crate::domain::issued::{IssuedRecord, IssuedState};
+use crate::domain::{
+    Certificate, CertificateName, Error, IssuerName, Reason, Result, Revocation, RevocationReason, Serial, Timestamp,
+    VaultName, Version,
+};
+use crate::keys::authority;
+use crate::keys::issued::{issuer_of, serial_of, signed_part};
+use crate::service::access::{Permit, Target};
+use crate::service::certificates::{Certificates, UpdateRequest};
+use crate::service::records::{RevokedRecord, key};
+use crate::service::retry::retry;
+use crate::store::{Batch, Record};
+use std::collections::HashMap;
+
+/// Other certificates of one key that are named in an answer.
+const MOST_NAMED: usize = 100;
+
+/// Which certificate is revoked.
+#[derive(Clone, Debug)]
+pub enum RevokeWhich {
+    /// A version of a certificate of the vault; `None`: the newest.
+    Version(CertificateName, Option<Version>),
+    /// By serial number, in what its text may mean ([`Serial::spellings`]).
+    Serial(Option<IssuerName>, Vec<Serial>),
+    /// X.509, DER.
+    Certificate(Vec<u8>),
+}
+
+/// What a caller asks for.
+#[derive(Clone, Debug)]
+pub struct RevokeRequest {
+    pub vault: VaultName,
+    pub which: RevokeWhich,
+    pub reason: RevocationReason,
+    /// Since when the key is in other hands.
+    pub invalidity_time: Option<Timestamp>,
+    /// Whether the version is disabled as well; `None`: where its key is compromised.
+    pub disable: Option<bool>,
+}
+
+impl Target for RevokeRequest {
+    fn vault(&self) -> Option<&VaultName> {
+        Some(&self.vault)
+    }
+
+    fn name(&self) -> Option<&str> {
+        match &self.which {
+            RevokeWhich::Version(name, _) => Some(name.as_str()),
+            RevokeWhich::Serial(issuer, _) => issuer.as_ref().map(IssuerName::as_str),
+            RevokeWhich::Certificate(_) => None,
+        }
+    }
+
+    fn needs_every_name(&self) -> bool {
+        true
+    }
+}
+
+/// What was revoked.
+#[derive(Clone, Debug)]
+pub struct Revoked {
+    pub certificate: IssuedView,
+    /// After a compromise, the other certificates of the key that are in force; at most 100.
+    pub same_key: Vec<IssuedView>,
+}
+
+impl CertificateAuthorities {
+    /// Revokes a certificate. A repeat answers the first revocation, but a compromise of the key replaces another reason.
+    ///
+    /// # Errors
+    /// `BadParameter` for one of another CA and for one that has expired; `CertificateNotFound`.
+    pub async fn revoke(&self, request: Permit<RevokeRequest>, certificates: &Certificates) -> Result<Revoked> {
+        let RevokeRequest { reason, invalidity_time, disable, .. } = *request;
+        let by = request.caller().principal().to_owned();
+        let issued = retry!({
+            let (record, mut issued) = self.find(&request).await?;
+            let now = self.context.now();
+            if issued.content.not_after < now {
+                return Err(Error::bad_parameter(format!(
+                    "The certificate {} has expired: nothing accepts it any more.",
+                    issued.serial
+                )));
+            }
+            if invalidity_time.is_some_and(|since| since > now) {
+                return Err(Error::field("invalidity_time", "It is in the future."));
+            }
+            let again = issued.revocation.as_ref().map(|known| known.reason);
+            let worse = reason == RevocationReason::KeyCompromise && again != Some(RevocationReason::KeyCompromise);
+            if again.is_some() && !worse {
+                return Ok(Some(issued));
+            }
+            issued.revocation = Some(match issued.revocation.take() {
+                Some(first) => Revocation { reason, invalidity_time, crl: None, ..first },
+                None => Revocation { time: now, reason, invalidity_time, by: by.clone(), crl: None },
+            });
+            Ok(self.commit_revocation(&record, &issued, now).await?.then_some(issued))
+        })?;
+        if disable.unwrap_or(reason == RevocationReason::KeyCompromise) {
+            disable_version(certificates, &issued).await?;
+        }
+        let same_key = match reason {
+            RevocationReason::KeyCompromise => self.in_force_of_key(&issued).await?,
+            _ => Vec::new(),
+        };
+        tracing::info!(
+            vault = %issued.asked.vault, issuer = %issued.asked.issuer, serial = %issued.serial,
+            reason = issued.revocation.as_ref().map(|it| it.reason.word()), "a certificate was revoked"
+        );
+        Ok(Revoked { certificate: self.view(issued).await?, same_key })
+    }
+
+    /// The log, and what makes the next list, in one commit; false where somebody else was faster.
+    async fn commit_revocation(&self, record: &Record, issued: &IssuedRecord, now: Timestamp) -> Result<bool> {
+        let Some(revocation) = &issued.revocation else { return Ok(false) };
+        let authority = self.authority_of(&issued.asked.vault, &issued.authority).await?;
+        let shard = authority.record.shard_of(&issued.serial);
+        let place = key::revoked(&issued.authority, shard, &issued.serial);
+        let there = self.context.load(&place).await?.map(|(record, _)| record.revision);
+        let revoked = RevokedRecord {
+            vault: issued.asked.vault.clone(),
+            authority: issued.authority.clone(),
+            shard,
+            serial: issued.serial.clone(),
+            revocation: revocation.clone(),
+            not_after: issued.content.not_after,
+        };
+        let due = self.log.due(issued);
+        let puts = vec![
+            self.context.records.replace(record, issued, due)?,
+            self.context.records.put(&place, there, &revoked, Some(now.plus(GATHERED)))?,
+        ];
+        let committed = self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
+        if committed.is_some() {
+            self.context.metrics.operations.ca("revoked");
+        }
+        Ok(committed.is_some())
+    }
+
+    pub(super) async fn authority_of(&self, vault: &VaultName, id: &str) -> Result<AuthorityView> {
+        let found = self.of(vault, None).await?.into_iter().find(|authority| authority.id == id);
+        found.ok_or_else(|| {
+            tracing::error!(%vault, authority = id, "the authority of a certificate is missing");
+            Error::internal()
+        })
+    }
+
+    async fn find(&self, request: &RevokeRequest) -> Result<(Record, IssuedRecord)> {
+        let vault = &request.vault;
+        match &request.which {
+            RevokeWhich::Serial(issuer, serials) => {
+                for serial in serials {
+                    for authority in self.of(vault, issuer.as_ref()).await? {
+                        if let Some(found) = self.context.load(&key::issued(&authority.id, serial)).await? {
+                            return Ok(found);
+                        }
+                    }
+                }
+                Err(no_such_serial(serials))
+            }
+            RevokeWhich::Version(name, version) => self.of_version(vault, name, *version).await,
+            RevokeWhich::Certificate(der) => self.of_certificate(vault, der).await,
+        }
+    }
+
+    /// Of a version that is deleted and can be recovered, too.
+    async fn of_version(
+        &self,
+        vault: &VaultName,
+        name: &CertificateName,
+        version: Option<Version>,
+    ) -> Result<(Record, IssuedRecord)> {
+        let missing = || {
+            let text = version.map_or_else(String::new, |version| format!(" of the version {version}"));
+            Error::new(Reason::CertificateNotFound, format!("There is no certificate {name}{text} to revoke."))
+        };
+        let wanted = match version {
+            Some(version) => Some(version),
+            None => self.context.load(&key::certificate(vault, name)).await?.and_then(|(_, entry)| entry.latest),
+        };
+        let place = key::version(vault, name, wanted.ok_or_else(missing)?);
+        let (_, certificate) = self.context.load(&place).await?.ok_or_else(missing)?;
+        let signer = certificate.chain.first().and_then(|signer| authority::identifier(&signer.0));
+        let authority = self.of(vault, None).await?.into_iter().find(|known| Some(&known.id) == signer.as_ref());
+        let (Some(authority), Some(serial)) = (authority, serial_of(&certificate.cer.0)) else {
+            return Err(of_another_ca());
+        };
+        let place = key::issued(&authority.id, &serial);
+        match self.context.load(&place).await? {
+            Some(found) => Ok(found),
+            // Older than the log, and not taken over yet.
+            None => self.adopted(certificate, &authority).await,
+        }
+    }
+
+    async fn adopted(&self, version: Certificate, authority: &AuthorityView) -> Result<(Record, IssuedRecord)> {
+        let owner = (authority.record.vault.clone(), authority.record.issuer.clone());
+        let owners = HashMap::from([(authority.id.clone(), owner)]);
+        let issued = self.as_issued(version, &owners).ok_or_else(of_another_ca)?;
+        self.adopt(&issued).await?;
+        let found = self.context.load(&key::issued(&issued.authority, &issued.serial)).await?;
+        found.ok_or_else(Error::internal)
+    }
+
+    async fn of_certificate(&self, vault: &VaultName, der: &[u8]) -> Result<(Record, IssuedRecord)> {
+        let unreadable = || Error::field("certificate", "It is no certificate (X.509) in DER.");
+        let serial = serial_of(der).ok_or_else(unreadable)?;
+        let part = signed_part(der).ok_or_else(unreadable)?;
+        let (key_id, _) = issuer_of(der).ok_or_else(unreadable)?;
+        for authority in self.of(vault, None).await? {
+            if key_id.is_some() && key_id != authority.key_id {
+                continue;
+            }
+            let Some((record, issued)) = self.context.load(&key::issued(&authority.id, &serial)).await? else {
+                continue;
+            };
+            // Two signatures over the same bytes are the same certificate.
+            let known = match (&issued.tbs, &issued.cer) {
+                (Some(tbs), _) => Some(tbs.0.as_slice()),
+                (None, Some(cer)) => signed_part(&cer.0),
+                (None, None) => None,
+            };
+            if known == Some(part) {
+                return Ok((record, issued));
+            }
+        }
+        Err(of_another_ca())
+    }
+
+    /// The other certificates of a key that are valid, issued and not revoked.
+    async fn in_force_of_key(&self, revoked: &IssuedRecord) -> Result<Vec<IssuedView>> {
+        let now = self.context.now();
+        let mut found = Vec::new();
+        for issued in self.log.of_key(&revoked.content.key).await? {
+            let other = (&issued.authority, &issued.serial) != (&revoked.authority, &revoked.serial);
+            let in_force = issued.state == IssuedState::Issued && issued.content.not_after > now;
+            if other && in_force && issued.revocation.is_none() && issued.asked.vault == revoked.asked.vault {
+                found.push(self.view(issued).await?);
+            }
+            if found.len() == MOST_NAMED {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn of_another_ca() -> Error {
+    Error::bad_parameter("No CA of this vault signed the certificate: ask the CA that signed it to revoke it.")
+}
+
+/// A version that is not there any more, or was deleted, is not used by anybody.
+async fn disable_version(certificates: &Certificates, issued: &IssuedRecord) -> Result<()> {
+    let (Some(name), Some(version)) = (&issued.asked.certificate, issued.asked.version) else { return Ok(()) };
+    if issued.state != IssuedState::Issued {
+        return Ok(());
+    }
+    let request = UpdateRequest {
+        vault: issued.asked.vault.clone(),
+        name: name.clone(),
+        version: Some(version),
+        policy: None,
+        enabled: Some(false),
+        tags: None,
+    };
+    match certificates.update_certificate(Permit::service(request)).await {
+        Err(error) if error.reason != Reason::CertificateNotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,12 @@
+//! The private CA as its operators and its clients meet it: the server as a process, the command line, REST with curl, and
+//! OpenSSL, GnuTLS and Java as those who have to believe or refuse its certificates.
+
+mod crash;
+mod hierarchy;
+mod log;
+mod revocation;
+#[expect(dead_code, reason = "other test binaries use the rest")]
+#[path = "../operations/server.rs"]
+mod server;
+mod tools;
+mod world;
