@@ -40,7 +40,7 @@ async fn an_imported_policy_may_be_sent_back_with_one_change() {
             policy.lifetime_actions[0].trigger = Some(Trigger::LifetimePercentage(percentage));
             let request = change(policy.clone(), mask);
             let changed = server.certificates().await.update_certificate_policy(request).await.unwrap().into_inner();
-            let changed = CertificatePolicy { attributes: policy.attributes.clone(), ..changed.policy.unwrap() };
+            let changed = CertificatePolicy { attributes: policy.attributes, ..changed.policy.unwrap() };
             assert_eq!(changed, policy);
         }
         let request = UpdateCertificateRequest {
