@@ -12,12 +12,11 @@ use super::x509_name::Name;
 use super::{algorithm_name, jwk, name_text, pem};
 use crate::domain::requested_policy::{CSR, MUST_STAPLE};
 use crate::domain::{Error, KeyNumbers, RequestFacts, Result};
-use aws_lc_rs::signature::RsaParameters;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{
     ID_CE_BASIC_CONSTRAINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER,
 };
-use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SHA_1_WITH_RSA_ENCRYPTION};
+use const_oid::db::rfc5912::SHA_1_WITH_RSA_ENCRYPTION;
 
 /// Longest request in DER, in bytes: one with 250 long names fits.
 pub const MAX_REQUEST: usize = 64 * 1024;
@@ -141,7 +140,7 @@ pub fn read(der: &[u8]) -> Result<RequestFacts> {
     let Some((key_type, _)) = jwk::numbers(&key).filter(|(_, numbers)| is_sound(numbers)) else {
         return Err(refused(format!(
             "Its key is {}, which is not supported: use RSA with 2048, 3072 or 4096 bits and an odd exponent of 3 or more, or EC on P-256, P-384, P-521 or P-256K with an uncompressed point.",
-            described(&key)
+            algorithm_name::of_key(&key)
         )));
     };
     let algorithm = Algorithm::read(*algorithm).ok_or_else(|| damaged("its signature algorithm"))?;
@@ -168,18 +167,6 @@ pub fn read(der: &[u8]) -> Result<RequestFacts> {
         ca,
         others: others.map(|extension| named(extension.oid)).collect(),
     })
-}
-
-/// A key that is not supported, with its size where it is RSA.
-fn described(key: &PublicKeyInfo<'_>) -> String {
-    let name = algorithm_name::of_key(key);
-    match RsaParameters::public_modulus_len(key.bits) {
-        Ok(bits) if key.algorithm.is(RSA_ENCRYPTION) => format!("{name} with {bits} bits"),
-        _ if key.algorithm.is(ID_EC_PUBLIC_KEY) && matches!(key.bits.first(), Some(2 | 3)) => {
-            format!("{name}, written as a compressed point")
-        }
-        _ => name,
-    }
 }
 
 /// An exponent of 1 or an even one makes no key, and a modulus has the bits that its length says.

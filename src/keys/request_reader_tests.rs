@@ -69,7 +69,7 @@ fn a_key_without_the_null_of_rsa_gets_it_in_the_certificate() {
     let whole = request::certificate_request(&key, &policy).unwrap();
     let bits = PublicKeyInfo::of_request(&whole).unwrap().bits.to_vec();
     use crate::keys::asn1::tlv;
-    let oid = tlv(OID, &[RSA_ENCRYPTION.as_bytes()]);
+    let oid = tlv(OID, &[const_oid::db::rfc5912::RSA_ENCRYPTION.as_bytes()]);
     let bare = tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&oid]), &tlv(BIT_STRING, &[&[0], &bits])]);
     let info = tlv(SEQUENCE, &[&[INTEGER, 1, 0], &[SEQUENCE, 0], &bare]);
     let signature = tlv(BIT_STRING, &[&[0], &key.sign(&info).unwrap()]);

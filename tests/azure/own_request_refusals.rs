@@ -24,11 +24,19 @@ async fn with_ca() -> Client {
 async fn keys_and_signatures_that_are_not_supported_are_named() {
     let client = with_ca().await;
     for (algorithm, options, words) in [
-        ("RSA -pkeyopt rsa_keygen_bits:1024", "", "with 1024 bits, which is not supported: use RSA with 2048"),
-        ("RSA -pkeyopt rsa_keygen_bits:2560", "", "with 2560 bits"),
+        (
+            "RSA -pkeyopt rsa_keygen_bits:1024",
+            "",
+            "RSA of 1024 bits (1.2.840.113549.1.1.1), which is not supported: use RSA with 2048",
+        ),
+        ("RSA -pkeyopt rsa_keygen_bits:2560", "", "RSA of 2560 bits"),
         ("ED25519", "", "Its key is Ed25519"),
-        ("EC -pkeyopt ec_paramgen_curve:brainpoolP256r1", "", "EC on the curve 1.3.36.3.3.2.8.1.1.7"),
-        ("EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit", "", "which is not supported"),
+        ("EC -pkeyopt ec_paramgen_curve:brainpoolP256r1", "", "EC on the curve brainpoolP256r1 (1.3.36.3.3.2.8.1.1.7)"),
+        (
+            "EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit",
+            "",
+            "EC, written with the numbers of its curve",
+        ),
         ("RSA -pkeyopt rsa_keygen_bits:2048", "-sha1", "It is signed with SHA-1"),
         (P256, "-sha1", "It is signed with SHA-1"),
         (P256, "-sha224", "Its signature cannot be checked here: ECDSA with SHA-224"),
