@@ -131,14 +131,17 @@ async fn a_request_is_under_the_profile_that_it_names() {
     client.must(CREATE, &create(Some("server"), json!({}))).await;
     let (text, bundle) = issued(&client, &own).await;
     assert!(text.contains("TLS Web Server Authentication\n") && !text.contains("Client Authentication"), "{text}");
-    assert_eq!((lives(&bundle), &bundle["policy"]["x509_props"]["validity_months"]), (30 * 86_400, &json!(1)));
+    // One month in most of them, two from the end of January on.
+    let months = bundle["policy"]["x509_props"]["validity_months"].as_i64().unwrap();
+    assert!(lives(&bundle) == 30 * 86_400 && (1..=2).contains(&months), "{bundle}");
     assert_eq!(bundle["policy"]["issuer"], json!({"name": "corp", "cty": "server"}));
     // The stored policy names it for the next version.
     client.must(CREATE, "{}").await;
     assert_eq!(lives(&issued(&client, &own).await.1), 30 * 86_400);
     client.must(CREATE, &create(Some("server"), json!({"validity_months": 12}))).await;
     let (_, bundle) = issued(&client, &own).await;
-    assert_eq!((lives(&bundle), &bundle["policy"]["x509_props"]["validity_months"]), (90 * 86_400, &json!(3)));
+    let months = bundle["policy"]["x509_props"]["validity_months"].as_i64().unwrap();
+    assert!(lives(&bundle) == 90 * 86_400 && (3..=4).contains(&months), "{bundle}");
     client.must(CREATE, &create(Some("any"), json!({"subject": "CN=evil.example", "sans": null}))).await;
     issued(&client, &own).await;
     client.must(&format!("PATCH {CORP}"), r#"{"default_profile":"server"}"#).await;
@@ -166,7 +169,8 @@ async fn a_short_certificate_says_that_nobody_will_revoke_it_and_a_stapled_one_t
         let (text, bundle) = issued(&client, &own).await;
         assert_eq!(lives(&bundle), seconds, "{profile}");
         // With the ten minutes before, seven days are more than a week.
-        assert_eq!(text.contains("2.5.29.56"), without_status, "{profile}: {text}");
+        let says_so = text.contains("No Revocation Available") || text.contains("2.5.29.56");
+        assert_eq!(says_so, without_status, "{profile}: {text}");
     }
     client.must(CREATE, &create(Some("staple"), json!({}))).await;
     let (text, _) = issued(&client, &own).await;

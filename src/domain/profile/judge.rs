@@ -8,6 +8,9 @@ use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::subject::{AttributeValue, DistinguishedName, der_text};
 use crate::domain::{Error, Result, Timestamp};
 
+/// Most broken rules that a refusal names; a policy may have hundreds of names.
+const MAX_SHOWN: usize = 20;
+
 const COMMON_NAME: &str = "2.5.4.3";
 const ORGANIZATION: &str = "2.5.4.10";
 const EMAIL: &str = "1.2.840.113549.1.9.1";
@@ -35,7 +38,10 @@ impl Profile {
         self.check_names(&policy, &mut broken);
         self.check_uses(&policy, &mut broken);
         if !broken.is_empty() {
-            let rules = broken.join("; ");
+            let more = broken.len().saturating_sub(MAX_SHOWN);
+            broken.truncate(MAX_SHOWN);
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            let rules = format!("{}{more}", broken.join("; "));
             let problem = format!("The profile {} of the issuer does not allow it: {rules}.", self.name);
             return Err(Error::bad_parameter(problem));
         }
@@ -46,9 +52,9 @@ impl Profile {
         let lifetime = longest.map_or(wanted, |most| wanted.min(most));
         let seconds = (lifetime != asked).then(|| lifetime.seconds());
         if seconds.is_some() {
-            // The policy says the months that the certificate lives, rounded up.
-            let end = now.plus(lifetime.into());
-            let months = (1..=policy.x509.validity_months).find(|months| now.plus_months(*months) >= end);
+            // The policy says the months that the certificate lives, rounded up; a month begins with a whole second.
+            let end = now.plus(lifetime.into()).seconds();
+            let months = (1..=policy.x509.validity_months).find(|months| now.plus_months(*months).seconds() >= end);
             policy.x509.validity_months = months.unwrap_or(policy.x509.validity_months);
         }
         let granted =
