@@ -3,10 +3,10 @@
 use super::Result;
 use super::connection::{Client, Repeat, Session, Status};
 use crate::proto::v1::{
-    CertificateItem, DeletedCertificateItem, IssuerItem, ListCertificateVersionsRequest,
+    CertificateItem, DeletedCertificateItem, Grant, IssuerItem, ListCertificateVersionsRequest,
     ListCertificateVersionsResponse, ListCertificatesRequest, ListCertificatesResponse, ListDeletedCertificatesRequest,
-    ListDeletedCertificatesResponse, ListIssuersRequest, ListIssuersResponse, ListPendingRequest, ListPendingResponse,
-    ListVaultsRequest, ListVaultsResponse, PendingOperation, Vault,
+    ListDeletedCertificatesResponse, ListGrantsRequest, ListGrantsResponse, ListIssuersRequest, ListIssuersResponse,
+    ListPendingRequest, ListPendingResponse, ListVaultsRequest, ListVaultsResponse, PendingOperation, Vault,
 };
 use std::mem::take;
 use tonic::{Request, Response};
@@ -52,6 +52,7 @@ pages! {
     ListIssuersRequest => ListIssuersResponse, issuers: IssuerItem;
     ListPendingRequest => ListPendingResponse, operations: PendingOperation;
     ListVaultsRequest => ListVaultsResponse, vaults: Vault;
+    ListGrantsRequest => ListGrantsResponse, grants: Grant;
 }
 
 impl Session {

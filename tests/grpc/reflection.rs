@@ -66,7 +66,8 @@ mod ask {
     version!(v1alpha);
 }
 
-const OURS: [&str; 5] = [
+const OURS: [&str; 6] = [
+    "certmint.v1.AccessService",
     "certmint.v1.CertificateAdminService",
     "certmint.v1.CertificateService",
     "certmint.v1.KeyService",

@@ -30,6 +30,7 @@ pub(in crate::service) enum List {
     SecretVersions,
     Keys,
     KeyVersions,
+    Grants,
 }
 
 impl List {
@@ -45,6 +46,7 @@ impl List {
             Self::SecretVersions => "secret versions",
             Self::Keys => "keys",
             Self::KeyVersions => "key versions",
+            Self::Grants => "grants",
         }
     }
 }

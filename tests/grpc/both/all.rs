@@ -341,7 +341,7 @@ const NEVER_REFUSED: [&str; 5] = [
 ];
 
 /// Methods without a URI: there is nothing to compare them with.
-const WITHOUT_URI: [&str; 11] = [
+const WITHOUT_URI: [&str; 15] = [
     "CertificateService.ListPending",
     "CertificateService.WatchPending",
     "CertificateAdminService.CheckIssuer",
@@ -350,6 +350,10 @@ const WITHOUT_URI: [&str; 11] = [
     "CertificateAdminService.RotateIssuerKey",
     "CertificateAdminService.DeactivateIssuer",
     "CertificateAdminService.ListProviders",
+    "AccessService.WhoAmI",
+    "AccessService.CheckAccess",
+    "AccessService.ListGrants",
+    "AccessService.ListRoles",
     "VaultService.CreateVault",
     "VaultService.GetVault",
     "VaultService.ListVaults",
