@@ -179,6 +179,10 @@ mod tests {
         assert_eq!(
             listed,
             [
+                "AccessService.ListGrants = ",
+                "AccessService.ListRoles = ",
+                "AccessService.CheckAccess = ",
+                "AccessService.WhoAmI = ",
                 "CertificateService.CreateCertificate = POST /certificates/{certificate_name}/create",
                 "CertificateService.GetPending = GET /certificates/{certificate_name}/pending",
                 "CertificateService.ListPending = ",
