@@ -179,6 +179,10 @@ mod tests {
         assert_eq!(
             listed,
             [
+                "AccessService.ListGrants = ",
+                "AccessService.ListRoles = ",
+                "AccessService.CheckAccess = ",
+                "AccessService.WhoAmI = ",
                 "CertificateAuthorityService.ListAuthorities = ",
                 "CertificateAuthorityService.CreateAuthority = ",
                 "CertificateAuthorityService.GetAuthorityRequest = ",

@@ -27,7 +27,7 @@ fn each(grants: usize) -> Result<String, Failure> {
             names: Some(vec![names.to_owned()]),
             ..GrantInput::default()
         };
-        Grant::parse(&input, "bench".to_owned(), Source::Store, &roles).map(Arc::new)
+        Grant::parse(&input, "bench".to_owned(), Source::File, &roles).map(Arc::new)
     };
     let own = ["api-*", "web-*", "shop-*"].map(|names| grant("token:bench".to_owned(), names));
     let others = (own.len()..grants).map(|number| grant(format!("token:{}", number / 3), "other-*"));

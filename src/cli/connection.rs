@@ -5,6 +5,7 @@ use super::options::{ClientOptions, Secret};
 use super::status;
 pub(super) use super::status::Status;
 use super::trust::{self, Trust};
+use crate::proto::v1::access_service_client::AccessServiceClient;
 use crate::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use crate::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient;
 use crate::proto::v1::certificate_service_client::CertificateServiceClient;
@@ -59,6 +60,7 @@ macro_rules! clients {
 }
 
 clients! {
+    Access = AccessServiceClient;
     Admin = CertificateAdminServiceClient;
     Authorities = CertificateAuthorityServiceClient;
     Certificates = CertificateServiceClient;

@@ -1,5 +1,6 @@
 //! The command line: the client commands, which speak gRPC to a server, and the arguments of `serve`.
 
+mod access;
 mod alternative_names;
 mod backup;
 mod ca;
@@ -143,6 +144,9 @@ pub enum ClientCommand {
     /// Show, set and delete the contacts of the vault
     #[command(subcommand)]
     Contacts(contacts::ContactsCommand),
+    /// Who I am, and who may do what
+    #[command(subcommand)]
+    Access(access::AccessCommand),
     /// Vaults
     #[command(subcommand)]
     Vault(vault::VaultCommand),
@@ -226,6 +230,7 @@ async fn dispatch(
             backup::restore(&Session::open(options).await?, output, prepared).await
         }
         ClientCommand::Contacts(command) => contacts::run(&Session::open(options).await?, output, command).await,
+        ClientCommand::Access(command) => access::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Vault(command) => vault::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Csr(args) => certificates::csr(&Session::open(options).await?, output, args).await,
         ClientCommand::Issuer(command) => issuer::run(options, output, command, known).await,

@@ -3,11 +3,11 @@
 use super::Result;
 use super::connection::{Client, Repeat, Session, Status};
 use crate::proto::v1::{
-    CertificateItem, DeletedCertificateItem, IssuedCertificate, IssuerItem, ListCertificateVersionsRequest,
+    CertificateItem, DeletedCertificateItem, Grant, IssuedCertificate, IssuerItem, ListCertificateVersionsRequest,
     ListCertificateVersionsResponse, ListCertificatesRequest, ListCertificatesResponse, ListDeletedCertificatesRequest,
-    ListDeletedCertificatesResponse, ListIssuedCertificatesRequest, ListIssuedCertificatesResponse, ListIssuersRequest,
-    ListIssuersResponse, ListPendingRequest, ListPendingResponse, ListVaultsRequest, ListVaultsResponse,
-    PendingOperation, Vault,
+    ListDeletedCertificatesResponse, ListGrantsRequest, ListGrantsResponse, ListIssuedCertificatesRequest,
+    ListIssuedCertificatesResponse, ListIssuersRequest, ListIssuersResponse, ListPendingRequest, ListPendingResponse,
+    ListVaultsRequest, ListVaultsResponse, PendingOperation, Vault,
 };
 use std::mem::take;
 use tonic::{Request, Response};
@@ -54,6 +54,7 @@ pages! {
     ListIssuersRequest => ListIssuersResponse, issuers: IssuerItem;
     ListPendingRequest => ListPendingResponse, operations: PendingOperation;
     ListVaultsRequest => ListVaultsResponse, vaults: Vault;
+    ListGrantsRequest => ListGrantsResponse, grants: Grant;
 }
 
 impl Session {

@@ -49,6 +49,8 @@ actions! {
     VaultsRead = "Microsoft.KeyVault/vaults/read",
     VaultsWrite = "Microsoft.KeyVault/vaults/write",
     BackupsMove = "certmint/backups/move",
+    RoleAssignmentsRead = "Microsoft.Authorization/roleAssignments/read",
+    AccessSelf = "certmint/access/self",
 }
 
 impl DataAction {

@@ -23,7 +23,10 @@ pub mod watch;
 
 pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
 pub use crate::keys::Caller;
-pub use access::{Access, AccessOptions, AllVaults, CertificateRef, Decision, IssuerRef, Mode, Permit, Place, Target};
+pub use access::{
+    Access, AccessOptions, AccessQuestion, AccessQuestions, AllVaults, CertificateRef, Decision, GrantPage, Identity,
+    IssuerRef, Mode, Permit, Place, Target,
+};
 pub use authentication::Authenticated;
 pub use ca::{
     Answered, AuthorityRef, AuthorityView, BaseUrl, CaOptions, Ceremony, CertificateAuthorities, ImportAuthority,
@@ -152,6 +155,11 @@ impl Service {
     /// What decides whether a caller may do something.
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// Questions about rights.
+    pub fn access_questions(&self) -> AccessQuestions {
+        AccessQuestions::new(self.context.clone(), self.access.rights().clone())
     }
 
     /// Reading, importing, changing, listing and saving certificates.

@@ -4,6 +4,7 @@
 mod kit;
 mod lists;
 mod matrix;
+mod questions;
 mod refusals;
 mod report;
 mod rules;

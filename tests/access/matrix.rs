@@ -88,7 +88,15 @@ const METHODS: &[(&str, &[&str])] = &[
     ("keys/unwrap/action", &["KeyService/UnwrapKey"]),
     ("read", &["VaultService/GetVault", "VaultService/ListVaults"]),
     ("write", &["VaultService/CreateVault"]),
+    // Everybody's.
+    (
+        SELF,
+        &["AccessService/WhoAmI", "AccessService/CheckAccess", "AccessService/ListGrants", "AccessService/ListRoles"],
+    ),
 ];
+
+/// What everybody may ask.
+const SELF: &str = "certmint/access/self";
 
 /// Data actions of the built-in roles, without the same beginning; a star stands for any text.
 const ROLES: &[(&str, &[&str])] = &[
@@ -189,12 +197,13 @@ const PLACES: [(&str, &str, bool); 3] =
     [("default", "in-x", true), ("default", "out-x", false), ("two", "in-x", false)];
 
 fn expected(role: &str, action: &str, about: About, vault: &str, within: bool) -> bool {
-    allows(role, action)
-        && match about {
-            About::Name => within,
-            About::Any => vault == "default",
-            About::WholeVault | About::AllVaults => false,
-        }
+    action == SELF
+        || allows(role, action)
+            && match about {
+                About::Name => within,
+                About::Any => vault == "default",
+                About::WholeVault | About::AllVaults => false,
+            }
 }
 
 async fn server() -> Server {

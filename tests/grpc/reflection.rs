@@ -66,7 +66,8 @@ mod ask {
     version!(v1alpha);
 }
 
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
+    "certmint.v1.AccessService",
     "certmint.v1.CertificateAdminService",
     "certmint.v1.CertificateAuthorityService",
     "certmint.v1.CertificateService",

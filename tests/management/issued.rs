@@ -1,6 +1,6 @@
 //! The log of a built-in CA: an intent with each operation, how it ended, and what no deletion changes.
 
-use crate::harness::{Harness, create, named, vault};
+use crate::management::harness::{Harness, create, named, vault};
 use crate::permit::permit;
 use certmint::domain::issued::IssuedState;
 use certmint::domain::{IssuerInput, IssuerName, Reason, Serial, Timestamp};

@@ -113,8 +113,6 @@ pub enum Source {
     Configuration,
     /// The file that the configuration names.
     File,
-    /// The store: made by a call.
-    Store,
 }
 
 /// What a principal may do where.
@@ -129,8 +127,6 @@ pub struct Grant {
     pub may_grant: MayGrant,
     pub expires: Option<Timestamp>,
     pub note: String,
-    /// Who made it, and when; `None` for those of files.
-    pub created: Option<(String, Timestamp)>,
 }
 
 impl Grant {
@@ -154,7 +150,6 @@ impl Grant {
             role,
             expires: expires.as_deref().map(moment).transpose()?,
             note: note.clone(),
-            created: None,
         })
     }
 
@@ -169,7 +164,6 @@ impl Grant {
             may_grant: MayGrant::Every,
             expires: None,
             note: String::new(),
-            created: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Who may do what: the decision on each request, and the grants that it rests on.
 
 mod permit;
+mod questions;
 mod refused;
 mod rights;
 mod target;
@@ -8,6 +9,7 @@ mod terms;
 
 pub use permit::{Access, Decision, Permit};
 pub(in crate::service) use permit::{Granted, Right};
+pub use questions::{AccessQuestion, AccessQuestions, GrantPage, Identity};
 pub(in crate::service) use refused::changed;
 pub(in crate::service) use rights::Rights;
 pub use rights::{AccessOptions, Mode};

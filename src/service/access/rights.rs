@@ -108,6 +108,10 @@ impl Rights {
         self.table.load()
     }
 
+    pub(super) fn roles(&self) -> Guard<Arc<Roles>> {
+        self.roles.load()
+    }
+
     /// The rules of vaults as they are now.
     pub(in crate::service) fn vault_rules(&self) -> Arc<VaultRules> {
         self.vault_rules.load_full()

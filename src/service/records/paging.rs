@@ -31,6 +31,7 @@ pub(in crate::service) enum List {
     Keys,
     KeyVersions,
     Issued,
+    Grants,
 }
 
 impl List {
@@ -47,6 +48,7 @@ impl List {
             Self::Keys => "keys",
             Self::KeyVersions => "key versions",
             Self::Issued => "issued",
+            Self::Grants => "grants",
         }
     }
 }
