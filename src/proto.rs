@@ -325,6 +325,6 @@ mod tests {
             .filter(|message| message.field.iter().any(|field| field.name().contains("password")))
             .map(|message| message.name())
             .collect();
-        assert_eq!(holders, ["ImportCertificateRequest", "IssuerCredentials"]);
+        assert_eq!(holders, ["ImportAuthorityRequest", "ImportCertificateRequest", "IssuerCredentials"]);
     }
 }

@@ -157,7 +157,7 @@ impl CertificateAuthorities {
             return Err(Error::new(Reason::IssuerNotFound, message)
                 .with(Detail::Resource { kind: "issuer", name: name.to_string() }));
         }
-        records.sort_by(|one, other| (one.created, one.generation).cmp(&(other.created, other.generation)));
+        records.sort_by_key(|one| (one.created, one.generation));
         records.into_iter().map(AuthorityView::of).collect()
     }
 

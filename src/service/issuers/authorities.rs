@@ -235,7 +235,9 @@ impl Authorities {
 
     /// Whether an issuer waits for the certificate of its first authority.
     pub(in crate::service) async fn is_waiting(&self, vault: &VaultName, issuer: &IssuerName) -> Result<bool> {
-        let waits = |record: &AuthorityRecord| record.issuer == *issuer && record.above.stage.is_some();
+        let waits = |record: &AuthorityRecord| {
+            record.issuer == *issuer && record.retired.is_none() && record.above.stage.is_some()
+        };
         Ok(self.authorities(vault).await?.iter().any(waits))
     }
 
