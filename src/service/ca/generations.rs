@@ -17,7 +17,7 @@ use crate::keys::hierarchy::{can_cross_sign, cross_certificate};
 use crate::keys::issued::content_of;
 use crate::keys::{Caller, SealContext, SealedKey, Work, crl, open_key, public_key_of};
 use crate::service::context::Context;
-use crate::service::issuers::{Authorities, place};
+use crate::service::issuers::{Authorities, is_reserved, place};
 use crate::service::records::{RevokedRecord, key};
 use crate::service::retry::contended;
 use crate::store::{Batch, Put, Record};
@@ -163,8 +163,8 @@ impl Generations {
             authority.above.stage = None;
             let handed = if authority.above.cross.is_some() { authority.handed() } else { Vec::new() };
             config.authority = Some(Authority { chain: authority.chain.clone(), sealed_key, handed });
-            // What was said of the one before is not true of it.
-            config.options = BTreeMap::new();
+            // What was said of the one before is not true of it; its profiles are those of the issuer.
+            config.options.retain(|name, _| is_reserved(name));
             config.organization = config.organization.map(|it| Organization { id: None, ..it });
             config.credentials.account_id =
                 Some(if authority.chain.len() > 1 { "intermediate" } else { "root" }.to_owned());

@@ -19,6 +19,7 @@ pub use control::{IssuerControl, IssuerVerdict, ProviderView};
 pub use health::{FailingIssuer, IssuerHealth, OpenOperations};
 pub(super) use intend::Ca;
 pub(super) use issuing::Issuing;
+pub(in crate::service) use profiles::is_reserved;
 pub use profiles::{options_of, profiles_of};
 
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};

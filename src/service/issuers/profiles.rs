@@ -31,7 +31,7 @@ pub fn options_of(issuer: &IssuerConfig) -> BTreeMap<String, String> {
 }
 
 /// Whether the name of an option is taken for this.
-pub(super) fn is_reserved(name: &str) -> bool {
+pub(in crate::service) fn is_reserved(name: &str) -> bool {
     name == KEPT
 }
 
