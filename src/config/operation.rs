@@ -79,7 +79,7 @@ impl<'de> Deserialize<'de> for AdminListen {
     }
 }
 
-/// Authentication. Every principal may do everything in every vault.
+/// Authentication: who calls. What a caller may do is said in `[access]`.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthSettings {

@@ -2,17 +2,15 @@
 //! of their heads, and in time.
 
 use super::Files;
+use crate::peers::{self, PeerLimits};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// A whole connection, silent or not: even a list of a megabyte has left by then.
@@ -22,8 +20,10 @@ const HEAD: Duration = Duration::from_secs(10);
 /// A head, with a whole OCSP request in its first line (base64, percent-encoded).
 const MAX_HEAD: usize = 32 * 1024;
 const MAX_FIELDS: usize = 64;
-/// After an accept that failed, out of file descriptors say: without a pause the loop would spin.
-const PAUSE: Duration = Duration::from_millis(100);
+/// One peer has this part of the places.
+const SHARE: usize = 4;
+/// A younger connection does not go for one of another peer.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// A bound port.
 #[derive(Debug)]
@@ -34,7 +34,8 @@ pub struct PublishPort {
 }
 
 impl PublishPort {
-    /// Binds it; so many connections are served at once, and further ones wait in the queue of the system.
+    /// Binds it; so many connections are open at once. Further ones take the places of the oldest ones of the peer with
+    /// the most.
     pub async fn bind(address: SocketAddr, connections: usize) -> io::Result<Self> {
         let tcp = TcpListener::bind(address).await?;
         Ok(Self { address: tcp.local_addr()?, tcp, connections })
@@ -45,32 +46,12 @@ impl PublishPort {
         self.address
     }
 
-    /// Serves until `stop`; open connections are then closed.
+    /// Serves until `stop`; open connections are then closed. At most a quarter of the places are of one peer, so that
+    /// nobody closes the port for others.
     pub async fn serve(self, files: Files, stop: CancellationToken) {
-        let permits = Arc::new(Semaphore::new(self.connections));
-        let mut connections = JoinSet::new();
-        loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = self.tcp.accept() => accepted,
-            };
-            while connections.try_join_next().is_some() {}
-            match accepted {
-                Ok((stream, _)) => {
-                    let files = files.clone();
-                    connections.spawn(async move {
-                        let _permit = permit;
-                        // A connection that breaks off is the other side's matter.
-                        let _ = tokio::time::timeout(LIFE, connection(stream, files)).await;
-                    });
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "the port of the CAs cannot accept a connection");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
+        let most = self.connections;
+        let limits = PeerLimits { most, share: (most / SHARE).max(1), grace: GRACE };
+        peers::serve(self.tcp, limits, LIFE, stop.cancelled_owned(), |stream| connection(stream, files.clone())).await;
     }
 }
 
