@@ -23,3 +23,5 @@ pub mod store;
 pub mod telemetry;
 pub mod transport;
 pub mod worker;
+#[cfg(test)]
+mod written;

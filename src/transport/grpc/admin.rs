@@ -1,15 +1,13 @@
 //! `certmint.v1.CertificateAdminService`: the issuers and contacts of a vault.
-#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::filled;
 use super::certificates::open;
-use super::status::status;
 use super::{issuers, reply};
 use crate::domain::issuer::{Administrator, IssuerInput, Organization};
 use crate::domain::{Contact, Contacts, Error, Result};
-use crate::proto::v1::{self, certificate_admin_service_server::CertificateAdminService};
+use crate::proto::v1;
 use crate::service::Service;
-use tonic::{Request, Response, Status};
+use tonic::Request;
 use zeroize::Zeroizing;
 
 /// Handles the calls of one service.
@@ -97,7 +95,7 @@ pub(super) fn contacts_input(contacts: Option<v1::Contacts>) -> Result<Contacts>
 }
 
 impl Admin {
-    async fn set(&self, request: Request<v1::SetIssuerRequest>) -> Result<v1::SetIssuerResponse> {
+    pub(super) async fn set(&self, request: Request<v1::SetIssuerRequest>) -> Result<v1::SetIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::SetIssuerRequest { vault_name, issuer_name, issuer } = message;
         let vault = call.vault(&vault_name).await?;
@@ -107,7 +105,7 @@ impl Admin {
         Ok(v1::SetIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())), warnings })
     }
 
-    async fn update(&self, request: Request<v1::UpdateIssuerRequest>) -> Result<v1::UpdateIssuerResponse> {
+    pub(super) async fn update(&self, request: Request<v1::UpdateIssuerRequest>) -> Result<v1::UpdateIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::UpdateIssuerRequest { vault_name, issuer_name, issuer, update_mask } = message;
         let vault = call.vault(&vault_name).await?;
@@ -118,7 +116,7 @@ impl Admin {
         Ok(v1::UpdateIssuerResponse { issuer: Some(reply::issuer(issuer, vault.as_str(), &call.base())), warnings })
     }
 
-    async fn get(&self, request: Request<v1::GetIssuerRequest>) -> Result<v1::GetIssuerResponse> {
+    pub(super) async fn get(&self, request: Request<v1::GetIssuerRequest>) -> Result<v1::GetIssuerResponse> {
         let (call, message) = open(request)?;
         let v1::GetIssuerRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name).await?;
@@ -132,7 +130,10 @@ impl Admin {
 }
 
 impl Admin {
-    async fn set_contacts_of(&self, request: Request<v1::SetContactsRequest>) -> Result<v1::SetContactsResponse> {
+    pub(super) async fn set_contacts_of(
+        &self,
+        request: Request<v1::SetContactsRequest>,
+    ) -> Result<v1::SetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::SetContactsRequest { vault_name, contacts } = message;
         let vault = call.vault_alone(&vault_name).await?;
@@ -141,7 +142,10 @@ impl Admin {
         Ok(v1::SetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 
-    async fn contacts_of(&self, request: Request<v1::GetContactsRequest>) -> Result<v1::GetContactsResponse> {
+    pub(super) async fn contacts_of(
+        &self,
+        request: Request<v1::GetContactsRequest>,
+    ) -> Result<v1::GetContactsResponse> {
         let (call, message) = open(request)?;
         let v1::GetContactsRequest { vault_name } = message;
         let vault = call.vault_alone(&vault_name).await?;
@@ -149,7 +153,7 @@ impl Admin {
         Ok(v1::GetContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
     }
 
-    async fn delete_contacts_of(
+    pub(super) async fn delete_contacts_of(
         &self,
         request: Request<v1::DeleteContactsRequest>,
     ) -> Result<v1::DeleteContactsResponse> {
@@ -158,106 +162,5 @@ impl Admin {
         let vault = call.vault_alone(&vault_name).await?;
         let contacts = self.0.vault_objects().delete_contacts(call.permit(vault).await?).await?;
         Ok(v1::DeleteContactsResponse { contacts: Some(reply::contacts(&contacts, &call.base())) })
-    }
-}
-
-#[tonic::async_trait]
-impl CertificateAdminService for Admin {
-    async fn set_issuer(
-        &self,
-        request: Request<v1::SetIssuerRequest>,
-    ) -> Result<Response<v1::SetIssuerResponse>, Status> {
-        self.set(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn update_issuer(
-        &self,
-        request: Request<v1::UpdateIssuerRequest>,
-    ) -> Result<Response<v1::UpdateIssuerResponse>, Status> {
-        self.update(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn get_issuer(
-        &self,
-        request: Request<v1::GetIssuerRequest>,
-    ) -> Result<Response<v1::GetIssuerResponse>, Status> {
-        self.get(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_issuers(
-        &self,
-        request: Request<v1::ListIssuersRequest>,
-    ) -> Result<Response<v1::ListIssuersResponse>, Status> {
-        self.list(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn delete_issuer(
-        &self,
-        request: Request<v1::DeleteIssuerRequest>,
-    ) -> Result<Response<v1::DeleteIssuerResponse>, Status> {
-        self.delete(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn check_issuer(
-        &self,
-        request: Request<v1::CheckIssuerRequest>,
-    ) -> Result<Response<v1::CheckIssuerResponse>, Status> {
-        self.check(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn pause_issuer(
-        &self,
-        request: Request<v1::PauseIssuerRequest>,
-    ) -> Result<Response<v1::PauseIssuerResponse>, Status> {
-        self.pause(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn resume_issuer(
-        &self,
-        request: Request<v1::ResumeIssuerRequest>,
-    ) -> Result<Response<v1::ResumeIssuerResponse>, Status> {
-        self.resume(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn rotate_issuer_key(
-        &self,
-        request: Request<v1::RotateIssuerKeyRequest>,
-    ) -> Result<Response<v1::RotateIssuerKeyResponse>, Status> {
-        self.rotate(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn deactivate_issuer(
-        &self,
-        request: Request<v1::DeactivateIssuerRequest>,
-    ) -> Result<Response<v1::DeactivateIssuerResponse>, Status> {
-        self.deactivate(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_providers(
-        &self,
-        request: Request<v1::ListProvidersRequest>,
-    ) -> Result<Response<v1::ListProvidersResponse>, Status> {
-        self.providers(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn set_contacts(
-        &self,
-        request: Request<v1::SetContactsRequest>,
-    ) -> Result<Response<v1::SetContactsResponse>, Status> {
-        self.set_contacts_of(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn get_contacts(
-        &self,
-        request: Request<v1::GetContactsRequest>,
-    ) -> Result<Response<v1::GetContactsResponse>, Status> {
-        self.contacts_of(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn delete_contacts(
-        &self,
-        request: Request<v1::DeleteContactsRequest>,
-    ) -> Result<Response<v1::DeleteContactsResponse>, Status> {
-        self.delete_contacts_of(request).await.map(Response::new).map_err(status)
     }
 }

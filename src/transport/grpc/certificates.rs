@@ -1,14 +1,12 @@
 //! `certmint.v1.CertificateService`, except its stream.
-#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::{Call, chosen_id, optional_version};
-use super::status::status;
 use super::{import, policy, reply, watch};
 use crate::domain::{Error, Result, Tags};
-use crate::proto::v1::{self, certificate_service_server::CertificateService};
+use crate::proto::v1;
 use crate::service::{CreateRequest, ListPending, MAX_PAGE, MergeRequest, Service};
 use std::collections::HashMap;
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
 /// Handles the calls of one service.
 pub(super) struct Certificates(pub(super) Service);
@@ -43,7 +41,10 @@ pub(super) fn page_size(asked: i32) -> Result<usize> {
 }
 
 impl Certificates {
-    async fn create(&self, request: Request<v1::CreateCertificateRequest>) -> Result<v1::CreateCertificateResponse> {
+    pub(super) async fn create(
+        &self,
+        request: Request<v1::CreateCertificateRequest>,
+    ) -> Result<v1::CreateCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::CreateCertificateRequest {
             vault_name,
@@ -75,7 +76,7 @@ impl Certificates {
         })
     }
 
-    async fn get(&self, request: Request<v1::GetPendingRequest>) -> Result<v1::GetPendingResponse> {
+    pub(super) async fn get(&self, request: Request<v1::GetPendingRequest>) -> Result<v1::GetPendingResponse> {
         let (call, message) = open(request)?;
         let v1::GetPendingRequest { vault_name, certificate_name, request_id } = message;
         let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
@@ -84,7 +85,7 @@ impl Certificates {
         Ok(v1::GetPendingResponse { operation, resume_token })
     }
 
-    async fn list(&self, request: Request<v1::ListPendingRequest>) -> Result<v1::ListPendingResponse> {
+    pub(super) async fn list(&self, request: Request<v1::ListPendingRequest>) -> Result<v1::ListPendingResponse> {
         let (call, message) = open(request)?;
         let v1::ListPendingRequest { vault_name, certificate_name_prefix, statuses, page_size: size, page_token } =
             message;
@@ -104,7 +105,7 @@ impl Certificates {
         })
     }
 
-    async fn cancel(&self, request: Request<v1::CancelPendingRequest>) -> Result<v1::CancelPendingResponse> {
+    pub(super) async fn cancel(&self, request: Request<v1::CancelPendingRequest>) -> Result<v1::CancelPendingResponse> {
         let (call, message) = open(request)?;
         let v1::CancelPendingRequest { vault_name, certificate_name, request_id } = message;
         let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
@@ -113,7 +114,7 @@ impl Certificates {
         Ok(v1::CancelPendingResponse { operation, resume_token })
     }
 
-    async fn delete(&self, request: Request<v1::DeletePendingRequest>) -> Result<v1::DeletePendingResponse> {
+    pub(super) async fn delete(&self, request: Request<v1::DeletePendingRequest>) -> Result<v1::DeletePendingResponse> {
         let (call, message) = open(request)?;
         let v1::DeletePendingRequest { vault_name, certificate_name, request_id } = message;
         let wanted = call.pending(&vault_name, &certificate_name, &request_id).await?;
@@ -121,7 +122,10 @@ impl Certificates {
         Ok(v1::DeletePendingResponse { operation: Some(reply::operation(&operation, &call.base(), true)) })
     }
 
-    async fn merge(&self, request: Request<v1::MergeCertificateRequest>) -> Result<v1::MergeCertificateResponse> {
+    pub(super) async fn merge(
+        &self,
+        request: Request<v1::MergeCertificateRequest>,
+    ) -> Result<v1::MergeCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::MergeCertificateRequest {
             vault_name,
@@ -141,13 +145,19 @@ impl Certificates {
         Ok(v1::MergeCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
-    async fn import(&self, request: Request<v1::ImportCertificateRequest>) -> Result<v1::ImportCertificateResponse> {
+    pub(super) async fn import(
+        &self,
+        request: Request<v1::ImportCertificateRequest>,
+    ) -> Result<v1::ImportCertificateResponse> {
         let (call, message) = open(request)?;
         let view = self.0.certificates().import(call.permit(import::request(&call, message).await?).await?).await?;
         Ok(v1::ImportCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
     }
 
-    async fn certificate(&self, request: Request<v1::GetCertificateRequest>) -> Result<v1::GetCertificateResponse> {
+    pub(super) async fn certificate(
+        &self,
+        request: Request<v1::GetCertificateRequest>,
+    ) -> Result<v1::GetCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::GetCertificateRequest { vault_name, certificate_name, certificate_version } = message;
         let vault = call.vault(&vault_name).await?;
@@ -159,159 +169,5 @@ impl Certificates {
             Some(version) => self.0.certificates().certificate_version(wanted, version).await?,
         };
         Ok(v1::GetCertificateResponse { certificate: Some(reply::certificate(view, &call.base())) })
-    }
-}
-
-#[tonic::async_trait]
-impl CertificateService for Certificates {
-    type WatchPendingStream = tonic::codegen::BoxStream<v1::WatchPendingResponse>;
-
-    async fn create_certificate(
-        &self,
-        request: Request<v1::CreateCertificateRequest>,
-    ) -> Result<Response<v1::CreateCertificateResponse>, Status> {
-        self.create(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn get_pending(
-        &self,
-        request: Request<v1::GetPendingRequest>,
-    ) -> Result<Response<v1::GetPendingResponse>, Status> {
-        self.get(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_pending(
-        &self,
-        request: Request<v1::ListPendingRequest>,
-    ) -> Result<Response<v1::ListPendingResponse>, Status> {
-        self.list(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn cancel_pending(
-        &self,
-        request: Request<v1::CancelPendingRequest>,
-    ) -> Result<Response<v1::CancelPendingResponse>, Status> {
-        self.cancel(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn delete_pending(
-        &self,
-        request: Request<v1::DeletePendingRequest>,
-    ) -> Result<Response<v1::DeletePendingResponse>, Status> {
-        self.delete(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn merge_certificate(
-        &self,
-        request: Request<v1::MergeCertificateRequest>,
-    ) -> Result<Response<v1::MergeCertificateResponse>, Status> {
-        self.merge(request).await.map(Response::new).map_err(status)
-    }
-
-    /// `dispatch` answers this method itself, with messages that are encoded once for all streams.
-    async fn watch_pending(
-        &self,
-        _: Request<v1::WatchPendingRequest>,
-    ) -> Result<Response<Self::WatchPendingStream>, Status> {
-        tracing::error!("a watch bypassed its own handler");
-        Err(status(Error::internal()))
-    }
-
-    async fn import_certificate(
-        &self,
-        request: Request<v1::ImportCertificateRequest>,
-    ) -> Result<Response<v1::ImportCertificateResponse>, Status> {
-        self.import(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn get_certificate(
-        &self,
-        request: Request<v1::GetCertificateRequest>,
-    ) -> Result<Response<v1::GetCertificateResponse>, Status> {
-        self.certificate(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_certificates(
-        &self,
-        request: Request<v1::ListCertificatesRequest>,
-    ) -> Result<Response<v1::ListCertificatesResponse>, Status> {
-        self.listed(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_certificate_versions(
-        &self,
-        request: Request<v1::ListCertificateVersionsRequest>,
-    ) -> Result<Response<v1::ListCertificateVersionsResponse>, Status> {
-        self.versions(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn update_certificate(
-        &self,
-        request: Request<v1::UpdateCertificateRequest>,
-    ) -> Result<Response<v1::UpdateCertificateResponse>, Status> {
-        self.update(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn delete_certificate(
-        &self,
-        request: Request<v1::DeleteCertificateRequest>,
-    ) -> Result<Response<v1::DeleteCertificateResponse>, Status> {
-        self.remove(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn get_deleted_certificate(
-        &self,
-        request: Request<v1::GetDeletedCertificateRequest>,
-    ) -> Result<Response<v1::GetDeletedCertificateResponse>, Status> {
-        self.deleted(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_deleted_certificates(
-        &self,
-        request: Request<v1::ListDeletedCertificatesRequest>,
-    ) -> Result<Response<v1::ListDeletedCertificatesResponse>, Status> {
-        self.list_deleted(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn recover_deleted_certificate(
-        &self,
-        request: Request<v1::RecoverDeletedCertificateRequest>,
-    ) -> Result<Response<v1::RecoverDeletedCertificateResponse>, Status> {
-        self.recover(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn purge_deleted_certificate(
-        &self,
-        request: Request<v1::PurgeDeletedCertificateRequest>,
-    ) -> Result<Response<v1::PurgeDeletedCertificateResponse>, Status> {
-        self.purge(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn backup_certificate(
-        &self,
-        request: Request<v1::BackupCertificateRequest>,
-    ) -> Result<Response<v1::BackupCertificateResponse>, Status> {
-        self.backup(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn restore_certificate(
-        &self,
-        request: Request<v1::RestoreCertificateRequest>,
-    ) -> Result<Response<v1::RestoreCertificateResponse>, Status> {
-        self.restore(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn get_certificate_policy(
-        &self,
-        request: Request<v1::GetCertificatePolicyRequest>,
-    ) -> Result<Response<v1::GetCertificatePolicyResponse>, Status> {
-        self.policy(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn update_certificate_policy(
-        &self,
-        request: Request<v1::UpdateCertificatePolicyRequest>,
-    ) -> Result<Response<v1::UpdateCertificatePolicyResponse>, Status> {
-        self.update_policy(request).await.map(Response::new).map_err(status)
     }
 }

@@ -1,19 +1,17 @@
 //! `certmint.v1.KeyService`.
-#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::Call;
 use super::certificates::{open, page_size};
 use super::policy::{key_curve, key_type};
 use super::reply;
 use super::secrets::{Fields, wanted};
-use super::status::status;
 use crate::domain::{
     Certificate, EncryptionAlgorithm, Error, KeyNumbers, KeyOperation, Recovery, Result, SignatureAlgorithm,
 };
-use crate::proto::v1::{self, key_service_server::KeyService};
+use crate::proto::v1;
 use crate::service::{KeyResult, KeyView, Permit, Service, VersionRef};
 use bytes::Bytes;
-use tonic::{Request, Response, Status};
+use tonic::Request;
 use zeroize::Zeroizing;
 
 /// Handles the calls of one service.
@@ -32,14 +30,14 @@ macro_rules! opened {
 }
 
 impl Keys {
-    async fn get(&self, request: Request<v1::GetKeyRequest>) -> Result<v1::GetKeyResponse> {
+    pub(super) async fn get(&self, request: Request<v1::GetKeyRequest>) -> Result<v1::GetKeyResponse> {
         let (call, message) = open(request)?;
         let v1::GetKeyRequest { vault_name, key_name, key_version } = message;
         let view = self.0.materials().key(&wanted(&call, &KEY, &vault_name, &key_name, &key_version).await?).await?;
         Ok(v1::GetKeyResponse { key: Some(key(view, &call.base())) })
     }
 
-    async fn list(&self, request: Request<v1::ListKeysRequest>) -> Result<v1::ListKeysResponse> {
+    pub(super) async fn list(&self, request: Request<v1::ListKeysRequest>) -> Result<v1::ListKeysResponse> {
         let (call, message) = open(request)?;
         let v1::ListKeysRequest { vault_name, page_size: size, page_token } = message;
         let vault = call.vault_alone(&vault_name).await?;
@@ -55,7 +53,10 @@ impl Keys {
         })
     }
 
-    async fn versions(&self, request: Request<v1::ListKeyVersionsRequest>) -> Result<v1::ListKeyVersionsResponse> {
+    pub(super) async fn versions(
+        &self,
+        request: Request<v1::ListKeyVersionsRequest>,
+    ) -> Result<v1::ListKeyVersionsResponse> {
         let (call, message) = open(request)?;
         let v1::ListKeyVersionsRequest { vault_name, key_name, page_size: size, page_token } = message;
         let vault = call.vault(&vault_name).await?;
@@ -73,14 +74,14 @@ impl Keys {
         })
     }
 
-    async fn sign_digest(&self, request: Request<v1::SignRequest>) -> Result<v1::SignResponse> {
+    pub(super) async fn sign_digest(&self, request: Request<v1::SignRequest>) -> Result<v1::SignResponse> {
         let (call, wanted, algorithm, digest) = opened!(request, v1::SignRequest { algorithm, digest });
         let result = self.0.materials().sign(&wanted, signature_algorithm(algorithm)?, digest.into()).await?;
         let (key_id, signature) = named(&call, &wanted, result);
         Ok(v1::SignResponse { key_id, signature })
     }
 
-    async fn verify_signature(&self, request: Request<v1::VerifyRequest>) -> Result<v1::VerifyResponse> {
+    pub(super) async fn verify_signature(&self, request: Request<v1::VerifyRequest>) -> Result<v1::VerifyResponse> {
         let (_, wanted, algorithm, digest, signature) =
             opened!(request, v1::VerifyRequest { algorithm, digest, signature });
         let algorithm = signature_algorithm(algorithm)?;
@@ -88,25 +89,25 @@ impl Keys {
         Ok(v1::VerifyResponse { valid })
     }
 
-    async fn encrypt_text(&self, request: Request<v1::EncryptRequest>) -> Result<v1::EncryptResponse> {
+    pub(super) async fn encrypt_text(&self, request: Request<v1::EncryptRequest>) -> Result<v1::EncryptResponse> {
         let (call, wanted, algorithm, plaintext) = opened!(request, v1::EncryptRequest { algorithm, plaintext });
         let (key_id, ciphertext) = self.seal(&call, &wanted, KeyOperation::Encrypt, algorithm, plaintext).await?;
         Ok(v1::EncryptResponse { key_id, ciphertext })
     }
 
-    async fn decrypt_text(&self, request: Request<v1::DecryptRequest>) -> Result<v1::DecryptResponse> {
+    pub(super) async fn decrypt_text(&self, request: Request<v1::DecryptRequest>) -> Result<v1::DecryptResponse> {
         let (call, wanted, algorithm, ciphertext) = opened!(request, v1::DecryptRequest { algorithm, ciphertext });
         let (key_id, plaintext) = self.unseal(&call, &wanted, KeyOperation::Decrypt, algorithm, ciphertext).await?;
         Ok(v1::DecryptResponse { key_id, plaintext })
     }
 
-    async fn wrap(&self, request: Request<v1::WrapKeyRequest>) -> Result<v1::WrapKeyResponse> {
+    pub(super) async fn wrap(&self, request: Request<v1::WrapKeyRequest>) -> Result<v1::WrapKeyResponse> {
         let (call, wanted, algorithm, key) = opened!(request, v1::WrapKeyRequest { algorithm, key });
         let (key_id, encrypted_key) = self.seal(&call, &wanted, KeyOperation::WrapKey, algorithm, key).await?;
         Ok(v1::WrapKeyResponse { key_id, encrypted_key })
     }
 
-    async fn unwrap(&self, request: Request<v1::UnwrapKeyRequest>) -> Result<v1::UnwrapKeyResponse> {
+    pub(super) async fn unwrap(&self, request: Request<v1::UnwrapKeyRequest>) -> Result<v1::UnwrapKeyResponse> {
         let (call, wanted, algorithm, encrypted) = opened!(request, v1::UnwrapKeyRequest { algorithm, encrypted_key });
         let (key_id, key) = self.unseal(&call, &wanted, KeyOperation::UnwrapKey, algorithm, encrypted).await?;
         Ok(v1::UnwrapKeyResponse { key_id, key })
@@ -223,33 +224,4 @@ fn item(certificate: Certificate, recovery: Recovery, base: &str, with_version: 
         attributes: Some(reply::version_attributes(&certificate, recovery)),
         tags: certificate.tags.unwrap_or_default().into_iter().collect(),
     }
-}
-
-/// Methods of the trait, each by the method that answers it.
-macro_rules! methods {
-    ($($method:ident($request:ident) -> $response:ident by $answer:ident;)+) => {
-        #[tonic::async_trait]
-        impl KeyService for Keys {
-            $(
-                async fn $method(
-                    &self,
-                    request: Request<v1::$request>,
-                ) -> Result<Response<v1::$response>, Status> {
-                    self.$answer(request).await.map(Response::new).map_err(status)
-                }
-            )+
-        }
-    };
-}
-
-methods! {
-    get_key(GetKeyRequest) -> GetKeyResponse by get;
-    list_keys(ListKeysRequest) -> ListKeysResponse by list;
-    list_key_versions(ListKeyVersionsRequest) -> ListKeyVersionsResponse by versions;
-    sign(SignRequest) -> SignResponse by sign_digest;
-    verify(VerifyRequest) -> VerifyResponse by verify_signature;
-    encrypt(EncryptRequest) -> EncryptResponse by encrypt_text;
-    decrypt(DecryptRequest) -> DecryptResponse by decrypt_text;
-    wrap_key(WrapKeyRequest) -> WrapKeyResponse by wrap;
-    unwrap_key(UnwrapKeyRequest) -> UnwrapKeyResponse by unwrap;
 }

@@ -16,6 +16,7 @@ mod policy_mask;
 mod reading;
 mod reply;
 mod secrets;
+mod services;
 mod status;
 mod stream_deadline;
 mod unary;

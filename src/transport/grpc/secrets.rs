@@ -1,23 +1,21 @@
 //! `certmint.v1.SecretService`.
-#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::{Call, filled, optional_version};
 use super::certificates::{open, page_size};
 use super::reply;
-use super::status::status;
 use crate::domain::policy::ContentType;
 use crate::domain::{Certificate, Error, Recovery, Result};
+use crate::proto::v1;
 use crate::proto::v1::secret::Content;
-use crate::proto::v1::{self, secret_service_server::SecretService};
 use crate::service::{Permit, SecretView, Service, VersionRef};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
 /// Handles the calls of one service.
 pub(super) struct Secrets(pub(super) Service);
 
 impl Secrets {
-    async fn get(&self, request: Request<v1::GetSecretRequest>) -> Result<v1::GetSecretResponse> {
+    pub(super) async fn get(&self, request: Request<v1::GetSecretRequest>) -> Result<v1::GetSecretResponse> {
         let (call, message) = open(request)?;
         let v1::GetSecretRequest { vault_name, secret_name, secret_version, out_content_type } = message;
         let wanted = wanted(&call, &SECRET, &vault_name, &secret_name, &secret_version).await?;
@@ -27,7 +25,7 @@ impl Secrets {
         Ok(v1::GetSecretResponse { secret: Some(secret(view, &call.base())?) })
     }
 
-    async fn list(&self, request: Request<v1::ListSecretsRequest>) -> Result<v1::ListSecretsResponse> {
+    pub(super) async fn list(&self, request: Request<v1::ListSecretsRequest>) -> Result<v1::ListSecretsResponse> {
         let (call, message) = open(request)?;
         let v1::ListSecretsRequest { vault_name, page_size: size, page_token } = message;
         let vault = call.vault_alone(&vault_name).await?;
@@ -43,7 +41,7 @@ impl Secrets {
         })
     }
 
-    async fn versions(
+    pub(super) async fn versions(
         &self,
         request: Request<v1::ListSecretVersionsRequest>,
     ) -> Result<v1::ListSecretVersionsResponse> {
@@ -135,29 +133,5 @@ fn item(certificate: Certificate, recovery: Recovery, base: &str, with_version: 
         content_type: certificate.content_type.media_type().to_owned(),
         attributes: Some(reply::version_attributes(&certificate, recovery)),
         tags: certificate.tags.unwrap_or_default().into_iter().collect(),
-    }
-}
-
-#[tonic::async_trait]
-impl SecretService for Secrets {
-    async fn get_secret(
-        &self,
-        request: Request<v1::GetSecretRequest>,
-    ) -> Result<Response<v1::GetSecretResponse>, Status> {
-        self.get(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_secrets(
-        &self,
-        request: Request<v1::ListSecretsRequest>,
-    ) -> Result<Response<v1::ListSecretsResponse>, Status> {
-        self.list(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_secret_versions(
-        &self,
-        request: Request<v1::ListSecretVersionsRequest>,
-    ) -> Result<Response<v1::ListSecretVersionsResponse>, Status> {
-        self.versions(request).await.map(Response::new).map_err(status)
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn status(error: Error) -> Status {
             }
         }
     }
-    details.set_error_info(row.wire, DOMAIN, facts);
+    details.set_error_info(row.wire(), DOMAIN, facts);
     if let Some(after) = error.retry_after {
         details.set_retry_info(Some(after));
     }

@@ -1,13 +1,11 @@
 //! `certmint.v1.VaultService`: the vaults of the server.
-#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::certificates::{open, page_size};
 use super::policy::time;
-use super::status::status;
 use crate::domain::{Result, RetentionDays, Vault, VaultSettings};
-use crate::proto::v1::{self, vault_service_server::VaultService};
+use crate::proto::v1;
 use crate::service::{AllVaults, NewVault, Service};
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
 /// Handles the calls of one service.
 pub(super) struct VaultCalls(pub(super) Service);
@@ -24,7 +22,7 @@ fn reply(vault: Vault) -> v1::Vault {
 }
 
 impl VaultCalls {
-    async fn create(&self, request: Request<v1::CreateVaultRequest>) -> Result<v1::CreateVaultResponse> {
+    pub(super) async fn create(&self, request: Request<v1::CreateVaultRequest>) -> Result<v1::CreateVaultResponse> {
         let (call, message) = open(request)?;
         let v1::CreateVaultRequest { vault_name, retention_days, purge_protection } = message;
         let name = call.new_vault(&vault_name)?;
@@ -35,14 +33,14 @@ impl VaultCalls {
         Ok(v1::CreateVaultResponse { vault: Some(reply(vault)) })
     }
 
-    async fn get(&self, request: Request<v1::GetVaultRequest>) -> Result<v1::GetVaultResponse> {
+    pub(super) async fn get(&self, request: Request<v1::GetVaultRequest>) -> Result<v1::GetVaultResponse> {
         let (call, message) = open(request)?;
         let v1::GetVaultRequest { vault_name } = message;
         let name = call.vault_alone(&vault_name).await?;
         Ok(v1::GetVaultResponse { vault: Some(reply(self.0.vault_objects().vault(call.permit(name).await?).await?)) })
     }
 
-    async fn list(&self, request: Request<v1::ListVaultsRequest>) -> Result<v1::ListVaultsResponse> {
+    pub(super) async fn list(&self, request: Request<v1::ListVaultsRequest>) -> Result<v1::ListVaultsResponse> {
         let (call, message) = open(request)?;
         let v1::ListVaultsRequest { page_size: size, page_token } = message;
         let page =
@@ -51,26 +49,5 @@ impl VaultCalls {
             vaults: page.vaults.into_iter().map(reply).collect(),
             next_page_token: page.next_page_token,
         })
-    }
-}
-
-#[tonic::async_trait]
-impl VaultService for VaultCalls {
-    async fn create_vault(
-        &self,
-        request: Request<v1::CreateVaultRequest>,
-    ) -> Result<Response<v1::CreateVaultResponse>, Status> {
-        self.create(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn get_vault(&self, request: Request<v1::GetVaultRequest>) -> Result<Response<v1::GetVaultResponse>, Status> {
-        self.get(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_vaults(
-        &self,
-        request: Request<v1::ListVaultsRequest>,
-    ) -> Result<Response<v1::ListVaultsResponse>, Status> {
-        self.list(request).await.map(Response::new).map_err(status)
     }
 }

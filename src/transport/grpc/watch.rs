@@ -72,7 +72,7 @@ async fn open(service: &Service, request: http::Request<Body>, deadline: Option<
     let stream = until_revoked(stream, &call.principal);
     let metrics = service.metrics().clone();
     let ended = move |error: Error| {
-        metrics.watch_ended(row(error.reason).wire);
+        metrics.watch_ended(row(error.reason).wire());
         status(error)
     };
     let base = call.base();

@@ -58,7 +58,7 @@ pub(super) async fn watch(call: &Call<'_>, name: &str) -> Result<Answer, Failure
     let metrics = call.service.metrics().clone();
     let items = Box::pin(items.inspect(move |item| {
         if let Err(error) = item {
-            metrics.watch_ended(row(error.reason).wire);
+            metrics.watch_ended(row(error.reason).wire());
         }
     }));
     let body = Body::from_stream(events(items, call.links.clone()));
