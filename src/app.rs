@@ -6,6 +6,7 @@ mod announce;
 mod core_dumps;
 mod credentials;
 mod doctor;
+mod error;
 mod issuers;
 mod leftovers;
 mod observed_store;
@@ -17,7 +18,7 @@ mod store;
 mod supervise;
 mod upkeep;
 
-use crate::config::{BaseDomain, Config, ConfigError};
+use crate::config::{BaseDomain, Config};
 use crate::keys::{Keys, Sealer};
 use crate::metrics::{Budget, Metrics, Port};
 use crate::service::watch::WatchLimits;
@@ -32,13 +33,15 @@ use crate::transport::rest;
 use crate::worker;
 use crate::{cli, telemetry};
 use announce::{announce, say};
+pub use error::AppError;
+use error::part;
 pub use issuers::known as known_providers;
 use parts::{grpc_options, rest_options, worker_options};
 pub use plugin_test::plugin_test;
 use plugins::Plugins;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Opened;
@@ -48,25 +51,6 @@ use tokio_util::sync::CancellationToken;
 
 /// What is said where a plug-in's settings keep the server from starting.
 const PLUGINS: &str = "[[plugins]] cannot be used";
-
-/// Why the server did not start. Each tells what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    #[error("{0}")]
-    Config(#[from] ConfigError),
-    #[error("cannot make the data folder {}: {source}", path.display())]
-    DataDir { path: PathBuf, source: std::io::Error },
-    #[error("cannot listen on {address}: {source}; choose another port with {option}")]
-    Listen { address: SocketAddr, option: &'static str, source: std::io::Error },
-    #[error("a required background task ended ({task}); the log lines before this one have the cause")]
-    Ended { task: &'static str },
-    #[error("{what}: {source}")]
-    Part { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
-}
-
-fn part<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> AppError {
-    move |source| AppError::Part { what, source: source.into() }
-}
 
 /// Runs the server until SIGTERM or SIGINT.
 ///

@@ -1,7 +1,7 @@
 //! The server certificate, the callers' tokens and their rights, and their reload when the files change.
 
 use super::access::GrantsFile;
-use super::{AppError, part};
+use super::error::{AppError, part};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::metrics::Metrics;

@@ -1,7 +1,9 @@
 //! `certmint doctor --store`: checks the records of a store without a server, and removes unusable ones.
 
+use super::announce::say;
+use super::error::{AppError, part};
 use super::store::{self, Opened};
-use super::{AppError, part, say, store_configuration};
+use super::store_configuration;
 use crate::cli::StoreDoctorArgs;
 use crate::keys::Sealer;
 use crate::service::{Finding, Inspection};

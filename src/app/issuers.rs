@@ -1,6 +1,6 @@
 //! The providers of a server, and the port that answers the CA's http-01 requests.
 
-use super::{AppError, part};
+use super::error::{AppError, part};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AcmeSettings, Config};
 use crate::issuer::Issuers;

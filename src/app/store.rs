@@ -1,6 +1,6 @@
 //! Opens the configured store, and checks what replicas of one store must share.
 
-use super::{AppError, part};
+use super::error::{AppError, part};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::Timestamp;

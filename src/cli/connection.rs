@@ -1,7 +1,6 @@
 //! The connection to a server: TLS, the token, deadlines, and retries of calls that allow it.
 
-use super::Result;
-use super::failure::{Exit, Failure, seconds};
+use super::failure::{Exit, Failure, Result, seconds};
 use super::options::{ClientOptions, Secret};
 use super::status;
 pub(super) use super::status::Status;

@@ -30,6 +30,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
+pub(super) type Result<T> = std::result::Result<T, Box<Failure>>;
+
 /// The report of a failed command.
 #[derive(Debug)]
 pub(super) struct Failure {

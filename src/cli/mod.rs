@@ -48,11 +48,9 @@ pub use serve::{DEFAULT_DATA_DIR, ServeArgs, StoreArgs};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use connection::Session;
-use failure::{Exit, Failure};
+use failure::{Exit, Result};
 use output::Output;
 use std::process::ExitCode;
-
-type Result<T> = std::result::Result<T, Box<Failure>>;
 
 /// A self-hosted certificate service: the server, and a client of its gRPC API.
 #[derive(Debug, Parser)]

@@ -1,8 +1,8 @@
 //! The only place that writes to standard output and standard error.
 
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, Result};
 use super::options::OutputFormat;
-use super::{Result, text};
+use super::text;
 use serde_json::{Value, json};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 

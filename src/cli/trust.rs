@@ -1,9 +1,9 @@
 //! The certificate authorities that a client trusts, and advice if the server's certificate is not from one of them.
 
-use super::failure::Failure;
+use super::failure::{Exit, Failure, Result};
 use super::options::ClientOptions;
+use super::pem;
 use super::serve::DEFAULT_DATA_DIR;
-use super::{Result, pem};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{CertificateError, Error as TlsError};
 use std::error::Error;
@@ -27,7 +27,7 @@ impl Trust {
         }
         let found = rustls_native_certs::load_native_certs();
         if found.certs.is_empty() {
-            let mut failure = Failure::new(super::Exit::Usage, "the system has no trusted certificate authorities")
+            let mut failure = Failure::new(Exit::Usage, "the system has no trusted certificate authorities")
                 .advise("give the CA of the server with --ca FILE");
             failure.causes = found.errors.iter().map(ToString::to_string).collect();
             return Err(failure.boxed());

@@ -1,7 +1,5 @@
 //! The attributes of X.500 names: short names, maximum lengths and allowed characters.
 
-use super::policy_input::is_oid;
-
 /// An attribute that names of certificates commonly hold.
 #[derive(Debug, Eq, PartialEq)]
 pub struct AttributeType {
@@ -87,6 +85,19 @@ impl AttributeType {
 /// The characters of PrintableString (X.680 section 41.4).
 pub fn is_printable(c: char) -> bool {
     c.is_ascii_alphanumeric() || " '()+,-./:=?".contains(c)
+}
+
+/// Longest object identifier as text; in a certificate it is shorter.
+const MAX_OID_TEXT: usize = 1000;
+
+/// Dotted form with the first two arcs in range (X.660): three to 128 arcs (as RFC 2578 section 3.5 bounds them) of up
+/// to 128 bits, which UUIDs under 2.25 have (X.667).
+pub(crate) fn is_oid(text: &str) -> bool {
+    let plain = |arc: &str| arc.bytes().all(|b| b.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'));
+    let arcs: Option<Vec<u128>> =
+        text.split('.').take(129).map(|arc| arc.parse().ok().filter(|_| plain(arc))).collect();
+    text.len() <= MAX_OID_TEXT
+        && arcs.is_some_and(|arcs| (3..=128).contains(&arcs.len()) && arcs[0] <= 2 && (arcs[0] == 2 || arcs[1] < 40))
 }
 
 #[cfg(test)]

@@ -15,8 +15,6 @@ use serde::Serialize;
 pub const MAX_SUBJECT: usize = 200;
 /// Longest validity in months.
 pub const MAX_VALIDITY_MONTHS: i64 = 1200;
-/// Longest object identifier as text; in a certificate it is shorter.
-const MAX_OID_TEXT: usize = 1000;
 /// How many extended key usages a policy may hold.
 pub const MAX_EKUS: usize = 100;
 /// How many entries `key_usage` may hold; there are 9 usages, and repetitions are accepted.
@@ -282,16 +280,6 @@ fn action(index: usize, input: &LifetimeActionInput, months: u32, bad: &mut Prob
         bad.add(&path("action.action_type"), "Use EmailContacts or AutoRenew.");
     }
     Some(LifetimeAction { trigger: trigger?, action: known? })
-}
-
-/// Dotted form with the first two arcs in range (X.660): three to 128 arcs (as RFC 2578 section 3.5 bounds them) of up
-/// to 128 bits, which UUIDs under 2.25 have (X.667).
-pub(crate) fn is_oid(text: &str) -> bool {
-    let plain = |arc: &str| arc.bytes().all(|b| b.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'));
-    let arcs: Option<Vec<u128>> =
-        text.split('.').take(129).map(|arc| arc.parse().ok().filter(|_| plain(arc))).collect();
-    text.len() <= MAX_OID_TEXT
-        && arcs.is_some_and(|arcs| (3..=128).contains(&arcs.len()) && arcs[0] <= 2 && (arcs[0] == 2 || arcs[1] < 40))
 }
 
 fn usages(names: Option<Vec<String>>, key: KeyType, ca: bool, bad: &mut Problems) -> Vec<KeyUsage> {

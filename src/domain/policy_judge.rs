@@ -1,9 +1,9 @@
 //! Validation of a policy: its members, each by itself and against each other. This is the only place for it: creation,
 //! changes, imports and issuers all use it.
 
-use super::attribute_type::{AttributeType, Form};
+use super::attribute_type::{AttributeType, Form, is_oid};
 use super::policy::{KeyUsage, Policy};
-use super::policy_input::{MAX_EKUS, MAX_SUBJECT, MAX_VALIDITY_MONTHS, PolicyInput, is_oid};
+use super::policy_input::{MAX_EKUS, MAX_SUBJECT, MAX_VALIDITY_MONTHS, PolicyInput};
 use super::san::{SubjectAlternativeNames, each_once};
 use super::subject::{AttributeValue, DistinguishedName, der_text};
 use super::text::{self, shown};

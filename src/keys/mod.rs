@@ -10,6 +10,7 @@ mod bundle;
 mod caller;
 pub mod certificate;
 pub mod chain;
+mod defect;
 pub mod digest;
 pub mod export;
 pub mod extensions;
@@ -37,6 +38,7 @@ pub mod request;
 pub mod request_reader;
 pub(crate) mod rounds;
 pub mod seal;
+mod sealed_key;
 mod signature;
 mod turns;
 mod unusable_key;
@@ -47,6 +49,7 @@ mod x509_name;
 
 pub use authenticator::{Authenticator, Mismatch, Purpose};
 pub use caller::Caller;
+pub(crate) use defect::defect;
 pub use key_pair::KeyPair;
 pub use master_keys::MasterKeys;
 pub use options::KeyOptions;
@@ -54,12 +57,14 @@ pub(crate) use public_half::of_certificate as public_key_of;
 pub use random::random_id;
 pub use reader::ImportLimits;
 pub use seal::{SealContext, Sealer};
+pub use sealed_key::SealedKey;
+pub(crate) use sealed_key::{open_key, open_pkcs8};
 pub use work::Work;
 pub use workers::{NotRun, QueueLoad};
 
 use crate::domain::policy::ContentType;
 use crate::domain::policy::KeyType;
-use crate::domain::{Blob, CertificateFacts, Error, Policy, Reason, Result, Timestamp};
+use crate::domain::{Blob, CertificateFacts, Policy, Result, Timestamp};
 use crate::limits::Limits;
 use chain::OrderedChain;
 use key_cache::KeyCache;
@@ -73,16 +78,6 @@ use zeroize::Zeroizing;
 
 /// Keys are made ahead only after this: a server that starts has better things to do.
 const HEAD_START: Duration = Duration::from_secs(1);
-
-/// A sealed private key, what it was sealed for, and the public key that belongs to it.
-#[derive(Clone, Debug)]
-pub struct SealedKey {
-    pub sealed: Blob,
-    pub context: SealContext,
-    /// The SubjectPublicKeyInfo (DER) of the certificate or request that the key is used for: the key opens only where
-    /// it is the other half of it.
-    pub public_key: Vec<u8>,
-}
 
 /// What a new pending operation keeps of a key that was made here.
 #[derive(Clone, Debug)]
@@ -308,38 +303,8 @@ impl Keys {
     }
 }
 
-/// The key, opened. A defect, never the caller's fault, where what was sealed is no key, or not the other half of
-/// [`SealedKey::public_key`].
-pub(crate) fn open_key(sealer: &Sealer, key: &SealedKey) -> Result<KeyPair> {
-    let pkcs8 = open_pkcs8(sealer, key)?;
-    KeyPair::from_pkcs8(&pkcs8).map_err(defect("a sealed key is not a key"))
-}
-
-/// The PKCS#8 of the key; errors as of [`open_key`].
-pub(crate) fn open_pkcs8(sealer: &Sealer, key: &SealedKey) -> Result<Zeroizing<Vec<u8>>> {
-    let SealedKey { sealed, context, public_key } = key;
-    let pkcs8 = sealer.open(&sealed.0, context)?;
-    if public_half::belongs(&pkcs8, public_key) {
-        return Ok(pkcs8);
-    }
-    tracing::error!(place = %context, "a private key does not belong to the certificate beside it");
-    Err(Error::new(
-        Reason::Internal,
-        "The private key does not belong to the certificate that is stored with it. Restore the certificate from a backup.",
-    ))
-}
-
 fn finish(key: &KeyPair, policy: &Policy, sealer: &Sealer, context: &SealContext) -> Result<NewKey> {
     let csr = request::certificate_request(key, policy)?;
     let sealed_key = sealer.seal(&key.to_pkcs8(), context)?.into();
     Ok(NewKey { sealed_key, csr })
-}
-
-/// A step that cannot fail on checked input did: the cause goes to the log, the caller gets the
-/// general message. `what` must not hold a secret, nor may the cause.
-pub(crate) fn defect<C: fmt::Display>(what: &'static str) -> impl FnOnce(C) -> Error {
-    move |cause| {
-        tracing::error!(cause = %cause, "{what}");
-        Error::internal()
-    }
 }

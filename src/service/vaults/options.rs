@@ -25,7 +25,9 @@ pub struct VaultOptions {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NamedVault {
+    /// As for all vaults. Default theirs.
     pub retention_days: Option<RetentionDays>,
+    /// As for all vaults. Default theirs.
     pub purge_protection: Option<bool>,
 }
 

@@ -17,7 +17,7 @@ pub enum Snapshot {
 }
 
 /// A watch as a caller asks for it; the filters are combined with "and".
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct WatchRequest {
     /// `None`: every vault.
     pub vault: Option<VaultName>,

@@ -125,18 +125,7 @@ mod tests {
     use super::*;
 
     fn everything() -> WatchRequest {
-        WatchRequest {
-            vault: None,
-            names: Vec::new(),
-            prefix: String::new(),
-            request_id: None,
-            statuses: Vec::new(),
-            resume_token: String::new(),
-            snapshot: None,
-            until_terminal: false,
-            heartbeat: None,
-            deadline: None,
-        }
+        WatchRequest::default()
     }
 
     /// How long after the closing each stream of a few hundred goes.

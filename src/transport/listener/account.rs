@@ -1,6 +1,5 @@
 //! The share of one request in the budget, from its head to the last byte of its response.
 
-use super::bodies::PIECE;
 use super::budget::{Charge, Holder, Overrun, Share};
 use super::connections::Connection;
 use futures_util::future::AbortHandle;
@@ -10,6 +9,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// What an open request costs beside its head and bodies: its task, its state in HTTP/2, an answer without a body.
 const REQUEST: usize = 2 * 1024;
+/// A larger frame of an answer is sent in pieces of this size: HTTP/2 takes over what it is given and holds it while
+/// the window of the peer is shut, whether the request still exists or not.
+pub(super) const PIECE: usize = 32 * 1024;
+
 /// Refusals with a body that may be on their way on one connection.
 const EXPLANATIONS: usize = 16;
 /// What a field of a head costs beside its text.

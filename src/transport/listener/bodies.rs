@@ -1,6 +1,6 @@
 //! Bodies of requests and responses, whose bytes are counted while the server holds them.
 
-use super::account::Account;
+use super::account::{Account, PIECE};
 use super::budget::{Charge, Overrun};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
@@ -10,10 +10,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 type BoxError = Box<dyn Error + Send + Sync>;
-
-/// A larger frame of an answer is sent in pieces of this size: HTTP/2 takes over what it is given and holds it while
-/// the window of the peer is shut, whether the request still exists or not.
-pub(super) const PIECE: usize = 32 * 1024;
 
 /// The body of a request.
 #[derive(Debug)]
