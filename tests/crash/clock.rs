@@ -1,8 +1,8 @@
 //! The clock of the machine is set while operations wait.
 
-use crate::faults::{Faults, Moment};
-use crate::harness::Harness;
-use crate::scenarios::{FIRST, create, one_step, set_issuer};
+use crate::crash::faults::{Faults, Moment};
+use crate::crash::harness::Harness;
+use crate::crash::scenarios::{FIRST, create, one_step, set_issuer};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -1,9 +1,9 @@
 //! A server that can die and be started again on the same file, with a clock that is moved by hand.
 
-use crate::authority::{Books, answer};
+use crate::crash::authority::{Books, answer};
+use crate::crash::faults::{Faults, FaultyStore};
+use crate::crash::scenarios::Scenario;
 use crate::false_provider::FalseProvider;
-use crate::faults::{Faults, FaultyStore};
-use crate::scenarios::Scenario;
 use certmint::clock::{Clock, ManualClock};
 use certmint::domain::{Result, Timestamp};
 use certmint::issuer::Issuers;

@@ -1,7 +1,7 @@
 //! What must hold after every run, whenever the process died.
 
-use crate::harness::Harness;
-use crate::scenarios::{FIRST, SECOND, Scenario};
+use crate::crash::harness::Harness;
+use crate::crash::scenarios::{FIRST, SECOND, Scenario};
 use certmint::domain::pending::{Transition, TransitionKind};
 use certmint::domain::{RequestId, Status};
 use serde::Deserialize;

@@ -1,9 +1,9 @@
 //! Actions of callers. A caller repeats each one if its response was lost.
 
-use crate::harness::Harness;
-use crate::permit::permit;
+use crate::crash::harness::Harness;
+use crate::permit::{ask, new_certificate};
 use certmint::domain::{
-    CertificateName, Error, IssuerInput, IssuerName, Operation, PolicyInput, Reason, RequestId, Result, VaultName,
+    CertificateName, Error, IssuerInput, IssuerName, Operation, Reason, RequestId, Result, VaultName,
 };
 use certmint::service::{CreateRequest, MergeRequest, PendingRef, Service};
 use std::process::Command;
@@ -32,10 +32,7 @@ impl Scenario {
                 set_issuer(service, "waits").await?;
                 create(service, FIRST, "waits").await?;
                 one_step(service).await?;
-                told(
-                    service.pending().cancel(permit(service, expected(FIRST)).await).await.map(|_| ()),
-                    Reason::PendingNotInProgress,
-                )?;
+                told(ask!(service, pending.cancel(expected(FIRST))).map(|_| ()), Reason::PendingNotInProgress)?;
                 harness.work(service).await
             }
             Self::Delete => {
@@ -46,20 +43,17 @@ impl Scenario {
                     other => other?,
                 };
                 one_step(service).await?;
-                told(
-                    service.pending().delete_pending(permit(service, expected(FIRST)).await).await.map(|_| ()),
-                    Reason::PendingNotFound,
-                )?;
+                told(ask!(service, pending.delete_pending(expected(FIRST))).map(|_| ()), Reason::PendingNotFound)?;
                 harness.work(service).await
             }
             Self::Merge => {
                 create(service, FIRST, "Unknown").await?;
                 // A repeated creation returns the first result: only a read shows whether the merge was done.
-                let (operation, _) = service.pending().pending(permit(service, expected(FIRST)).await).await?;
+                let (operation, _) = ask!(service, pending.pending(expected(FIRST)))?;
                 if operation.in_progress() {
                     let x5c = vec![signed(&operation.csr.0)];
                     let request = MergeRequest { wanted: expected(FIRST), x5c, enabled: None, tags: None };
-                    service.pending().merge(permit(service, request).await).await?;
+                    ask!(service, pending.merge(request))?;
                 }
                 harness.work(service).await
             }
@@ -106,28 +100,13 @@ pub(crate) async fn set_issuer(service: &Service, account: &str) -> Result<()> {
         account_id: Some(account.to_owned()),
         ..IssuerInput::default()
     };
-    service.issuers().set_issuer(permit(service, (vault(), IssuerName::parse(account)?)).await, input).await.map(|_| ())
+    ask!(service, issuers.set_issuer((vault(), IssuerName::parse(account)?), input)).map(|_| ())
 }
 
 pub(crate) async fn create(service: &Service, id: &str, issuer: &str) -> Result<Operation> {
-    let policy = PolicyInput {
-        kty: Some("EC".to_owned()),
-        subject: Some("CN=crash.example".to_owned()),
-        issuer_name: Some(issuer.to_owned()),
-        ..PolicyInput::default()
-    };
-    let request = CreateRequest {
-        csr: None,
-        vault: vault(),
-        name: name(),
-        policy: Some(policy),
-        enabled: None,
-        tags: None,
-        preserve_cert_order: None,
-        request_id: Some(RequestId::parse(id)?),
-        client_request_id: None,
-    };
-    service.creations().create(permit(service, request).await).await.map(|created| created.operation)
+    let request_id = Some(RequestId::parse(id)?);
+    let request = CreateRequest { request_id, ..new_certificate(vault(), name().as_str(), issuer) };
+    ask!(service, creations.create(request)).map(|created| created.operation)
 }
 
 /// The order is placed, so that its end has to reach the authority.

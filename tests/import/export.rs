@@ -1,7 +1,7 @@
 //! Files of the secret view, opened by other programs.
 
-use crate::strict;
-use crate::tools::{Folder, KINDS, P256, import, is_the_leaf, there_is};
+use crate::import::strict;
+use crate::import::tools::{Folder, KINDS, P256, import, is_the_leaf, there_is};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certmint::keys::KeyPair;
 use certmint::keys::export::{Exported, as_pem, as_pkcs12};

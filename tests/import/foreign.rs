@@ -1,6 +1,6 @@
 //! Unsupported files: the error names the format and the solution, in an import and in a merge.
 
-use crate::tools::{Folder, P256, import, parse, there_is};
+use crate::import::tools::{Folder, P256, import, parse, there_is};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 #[track_caller]

@@ -1,6 +1,6 @@
 //! Every form in which OpenSSL and Java write a certificate with its key.
 
-use crate::tools::{Folder, KINDS, P256, import, is_the_leaf, now};
+use crate::import::tools::{Folder, KINDS, P256, import, is_the_leaf, now};
 use aws_lc_rs::{hmac, pbkdf2};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certmint::domain::policy::{ContentType, KeyUsage};

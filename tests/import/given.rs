@@ -1,6 +1,6 @@
 //! Files of `tests/data/import`, as programs and people made them.
 
-use crate::tools::{DAY_OF_GIVEN, Folder, given, parse};
+use crate::import::tools::{DAY_OF_GIVEN, Folder, given, parse};
 use certmint::domain::policy::ContentType;
 use certmint::keys::ImportLimits;
 use certmint::keys::chain::{check_issued, merge_order};
@@ -42,7 +42,7 @@ fn every_file_is_taken() {
 #[test]
 fn the_certificate_of_the_key_is_the_one_that_the_file_names() {
     let imported = import("two-certificates-of-one-key.p12");
-    let folder = Folder::with_chain(crate::tools::P256);
+    let folder = Folder::with_chain(crate::import::tools::P256);
     folder.write("two.p12", &given("two-certificates-of-one-key.p12"));
     folder.openssl("pkcs12 -in two.p12 -passin pass:pw -nokeys -clcerts -out leaf.pem");
     assert_eq!(imported.chain.leaf, folder.der("leaf"));

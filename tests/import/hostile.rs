@@ -1,6 +1,6 @@
 //! Hostile files: no panic, bounded time, bounded memory. Changes to good files are in `tests/parsers`.
 
-use crate::tools::import;
+use crate::import::tools::import;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 

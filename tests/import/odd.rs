@@ -1,6 +1,6 @@
 //! Unusual real-world certificates: unknown parts are kept as bytes.
 
-use crate::tools::{Folder, P256, import};
+use crate::import::tools::{Folder, P256, import};
 use certmint::domain::policy::{ContentType, KeyUsage};
 use certmint::domain::{PolicyInput, Timestamp};
 use certmint::keys::extensions::extended_key_usage;

@@ -1,6 +1,6 @@
 //! Files of other programs, in every variant: each can be imported, as listed in `docs/import.md`.
 
-use crate::tools::{Folder, P256, import, is_the_leaf, there_is};
+use crate::import::tools::{Folder, P256, import, is_the_leaf, there_is};
 use std::collections::BTreeSet;
 
 const PAGE: &str = include_str!("../../docs/import.md");

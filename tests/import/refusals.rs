@@ -1,6 +1,6 @@
 //! Refusals and their messages.
 
-use crate::tools::{Folder, P256, import, now};
+use crate::import::tools::{Folder, P256, import, now};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certmint::domain::{Detail, Reason, Timestamp};
 use certmint::keys::ImportLimits;

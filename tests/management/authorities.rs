@@ -1,7 +1,7 @@
 //! What becomes of the key of a built-in CA when its issuer object is deleted.
 
-use crate::harness::{Harness, create, named, vault};
-use crate::permit::permit;
+use crate::management::harness::{Harness, create, named, vault};
+use crate::permit::{ask, permit};
 use certmint::domain::issuer::Organization;
 use certmint::domain::{IssuerConfig, IssuerInput, IssuerName, Reason};
 use certmint::service::{ServiceOptions, record_body};
@@ -20,7 +20,7 @@ fn input(id: Option<&str>) -> IssuerInput {
 
 async fn set(harness: &Harness, name: &str, id: Option<&str>) -> IssuerConfig {
     let name = IssuerName::parse(name).unwrap();
-    harness.service.issuers().set_issuer(permit(&harness.service, (vault(), name)).await, input(id)).await.unwrap()
+    ask!(harness.service, issuers.set_issuer((vault(), name), input(id))).unwrap()
 }
 
 /// The records of authorities, as they are kept.
@@ -36,14 +36,9 @@ async fn kept(harness: &Harness) -> Vec<Value> {
 async fn leaf(harness: &Harness, name: &str, months: i64) {
     let mut request = create(name, "corp");
     request.policy.as_mut().unwrap().validity_months = Some(months);
-    harness.service.creations().create(permit(&harness.service, request).await).await.unwrap();
+    ask!(harness.service, creations.create(request)).unwrap();
     harness.work().await;
-    let bundle = harness
-        .service
-        .certificates()
-        .certificate(permit(&harness.service, (vault(), named(name))).await)
-        .await
-        .unwrap();
+    let bundle = ask!(harness.service, certificates.certificate((vault(), named(name)))).unwrap();
     assert!(bundle.issued.is_some());
 }
 
@@ -58,7 +53,7 @@ async fn the_key_of_a_deleted_ca_is_kept_until_its_last_certificate_has_expired(
     let issuer = set(&harness, "corp", None).await;
     leaf(&harness, "long", 3).await;
     leaf(&harness, "short", 1).await;
-    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
+    ask!(harness.service, issuers.delete_issuer((vault(), corp()))).unwrap();
     let chain = issuer.authority.unwrap().chain;
     assert_eq!(
         harness.service.authorities().ca(permit(&harness.service, (vault(), corp())).await).await.unwrap(),
@@ -66,12 +61,7 @@ async fn the_key_of_a_deleted_ca_is_kept_until_its_last_certificate_has_expired(
     );
     // A purge takes the certificate, not what the CA signed.
     harness.delete("long").await;
-    harness
-        .service
-        .deletions()
-        .purge_certificate(permit(&harness.service, (vault(), named("long"))).await)
-        .await
-        .unwrap();
+    ask!(harness.service, deletions.purge_certificate((vault(), named("long")))).unwrap();
     harness.later(80).await;
     assert!(kept(&harness).await[0]["sealed_key"].is_string());
     harness.later(20).await;
@@ -85,7 +75,7 @@ async fn the_key_of_a_deleted_ca_is_kept_until_its_last_certificate_has_expired(
 async fn the_key_of_a_ca_that_signed_nothing_goes_after_a_day() {
     let harness = Harness::new(ServiceOptions::default()).await;
     set(&harness, "corp", None).await;
-    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
+    ask!(harness.service, issuers.delete_issuer((vault(), corp()))).unwrap();
     harness.work().await;
     assert!(kept(&harness).await[0]["sealed_key"].is_string());
     harness.later(2).await;
@@ -97,7 +87,7 @@ async fn another_ca_never_gets_a_name_that_one_of_the_vault_had() {
     let harness = Harness::new(ServiceOptions::default()).await;
     let mut names = vec![common_name(&set(&harness, "corp", Some("Example Root")).await)];
     for _ in 0..2 {
-        harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
+        ask!(harness.service, issuers.delete_issuer((vault(), corp()))).unwrap();
         harness.later(2).await;
         names.push(common_name(&set(&harness, "corp", Some("Example Root")).await));
     }
@@ -107,12 +97,7 @@ async fn another_ca_never_gets_a_name_that_one_of_the_vault_had() {
     assert_eq!(names, expected.map(|name| format!("CN={name}")));
     let made = set(&harness, "plain", None).await;
     assert_eq!(common_name(&made), "CN=plain CA (default)");
-    harness
-        .service
-        .issuers()
-        .delete_issuer(permit(&harness.service, (vault(), IssuerName::parse("plain").unwrap())).await)
-        .await
-        .unwrap();
+    ask!(harness.service, issuers.delete_issuer((vault(), IssuerName::parse("plain").unwrap()))).unwrap();
     assert_eq!(common_name(&set(&harness, "plain", None).await), "CN=plain CA (default) 2");
 }
 
@@ -121,7 +106,7 @@ async fn a_new_ca_signs_after_an_old_one_was_deleted_and_both_are_counted() {
     let harness = Harness::new(ServiceOptions::default()).await;
     set(&harness, "corp", Some("Example Root")).await;
     leaf(&harness, "one", 12).await;
-    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
+    ask!(harness.service, issuers.delete_issuer((vault(), corp()))).unwrap();
     let second = set(&harness, "corp", Some("Example Root")).await;
     leaf(&harness, "two", 24).await;
     assert_eq!(
@@ -155,7 +140,7 @@ async fn what_a_ca_of_an_older_version_signed_is_taken_to_live_as_long_as_the_ca
     let record = harness.store.get(&key).await.unwrap().unwrap();
     let deletes = vec![certmint::store::Delete { key: record.key, expected: record.revision }];
     harness.store.commit(Batch { deletes, ..Batch::default() }).await.unwrap();
-    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
+    ask!(harness.service, issuers.delete_issuer((vault(), corp()))).unwrap();
     harness.later(19 * 365).await;
     assert!(kept(&harness).await[0]["sealed_key"].is_string());
     assert_eq!(common_name(&set(&harness, "corp", None).await), "CN=corp CA (default) 2");

@@ -1,8 +1,8 @@
 //! The management calls of the gRPC contract, through the generated client.
 #![expect(clippy::disallowed_types, reason = "a client of the contract gets tonic::Status")]
 
-use crate::harness::{Harness, create};
-use crate::permit::permit;
+use crate::management::harness::{Harness, create};
+use crate::permit::ask;
 use certmint::domain::RetentionDays;
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
@@ -96,13 +96,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 async fn certificates_and_versions_are_listed() {
     let mut client = client().await;
     client.harness.issue_many("web", 2).await;
-    client
-        .harness
-        .service
-        .creations()
-        .create(permit(&client.harness.service, create("early", "Unknown")).await)
-        .await
-        .unwrap();
+    ask!(client.harness.service, creations.create(create("early", "Unknown"))).unwrap();
     let newest = client.get("web").await.unwrap();
     let list = client.certificates.list_certificates(ListCertificatesRequest::default()).await.unwrap().into_inner();
     assert_eq!((list.certificates.len(), list.next_page_token.as_str()), (1, ""));
@@ -309,13 +303,7 @@ async fn a_watcher_sees_deletion_and_recovery() {
     let _stop = stop.clone().drop_guard();
     let service = client.harness.service.clone();
     tokio::spawn(async move { service.watch().tail(stop).await });
-    client
-        .harness
-        .service
-        .creations()
-        .create(permit(&client.harness.service, create("web", "Unknown")).await)
-        .await
-        .unwrap();
+    ask!(client.harness.service, creations.create(create("web", "Unknown"))).unwrap();
     let request = WatchPendingRequest {
         certificate_names: vec!["web".into()],
         snapshot: WatchSnapshot::None.into(),

@@ -2,10 +2,10 @@
 //! moved by hand.
 
 use crate::around::{Around, store_around};
-use crate::permit::permit;
+use crate::permit::{ask, new_certificate, permit};
 use async_trait::async_trait;
 use certmint::clock::ManualClock;
-use certmint::domain::{CertificateName, PolicyInput, Timestamp, VaultName};
+use certmint::domain::{CertificateName, Timestamp, VaultName};
 use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
@@ -177,7 +177,7 @@ impl Harness {
 
     /// A completed version of a certificate that signs itself.
     pub(crate) async fn issue(&self, name: &str) {
-        self.service.creations().create(permit(&self.service, create(name, "Self")).await).await.unwrap();
+        ask!(self.service, creations.create(create(name, "Self"))).unwrap();
         self.work().await;
     }
 
@@ -218,22 +218,7 @@ pub(crate) async fn service_with(
 }
 
 pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {
-    CreateRequest {
-        vault: vault(),
-        name: named(name),
-        policy: Some(PolicyInput {
-            kty: Some("EC".into()),
-            subject: Some("CN=a".into()),
-            issuer_name: Some(issuer.into()),
-            ..PolicyInput::default()
-        }),
-        csr: None,
-        enabled: None,
-        tags: None,
-        preserve_cert_order: None,
-        request_id: None,
-        client_request_id: None,
-    }
+    new_certificate(vault(), name, issuer)
 }
 
 pub(crate) fn vault() -> VaultName {

@@ -1,7 +1,7 @@
 //! A page of a list costs what it shows.
 
-use crate::harness::{Harness, create, named, vault};
-use crate::permit::permit;
+use crate::management::harness::{Harness, create, named, vault};
+use crate::permit::{ask, permit};
 use certmint::domain::Status;
 use certmint::service::watch::{Subscriber, WatchRequest};
 use certmint::service::{ItemPage, ListPending, ListRequest, ServiceOptions, record_body};
@@ -22,12 +22,7 @@ async fn copies(harness: &Harness, names: impl Iterator<Item = String>) {
 
 async fn page(harness: &Harness, token: &str) -> (ItemPage, usize) {
     harness.store.reset();
-    let page = harness
-        .service
-        .certificates()
-        .list_certificates(permit(&harness.service, expected(token)).await)
-        .await
-        .unwrap();
+    let page = ask!(harness.service, certificates.list_certificates(expected(token))).unwrap();
     (page, harness.store.read.load(Ordering::SeqCst))
 }
 
@@ -37,13 +32,7 @@ async fn token_after(harness: &Harness, mut count: usize) -> String {
     while count > 0 {
         let page_size = count.min(1000);
         let expected = ListRequest { page_size, ..expected(&token) };
-        token = harness
-            .service
-            .certificates()
-            .list_certificates(permit(&harness.service, expected.clone()).await)
-            .await
-            .unwrap()
-            .next_page_token;
+        token = ask!(harness.service, certificates.list_certificates(expected.clone())).unwrap().next_page_token;
         count -= page_size;
     }
     token
@@ -66,7 +55,7 @@ async fn a_page_reads_one_record_more_than_it_shows() {
 async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
     let harness = Harness::new(ServiceOptions::default()).await;
     harness.issue("web").await;
-    harness.service.creations().create(permit(&harness.service, create("zz", "Unknown")).await).await.unwrap();
+    ask!(harness.service, creations.create(create("zz", "Unknown"))).unwrap();
     // Three thousand that were never completed stand before the one that was.
     let entry = harness.store.body("certificates/default/zz").await.unwrap();
     let copy = |number| harness.copy("certificates", &entry, &["name"], &format!("a{number:05}"));
@@ -90,7 +79,7 @@ async fn what_is_not_shown_bounds_the_page_and_loses_nothing() {
 async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
     let harness = Harness::new(ServiceOptions::default()).await;
     harness.issue("web").await;
-    harness.service.creations().create(permit(&harness.service, create("zz", "Unknown")).await).await.unwrap();
+    ask!(harness.service, creations.create(create("zz", "Unknown"))).unwrap();
     let ended = harness.store.body("pending/default/web").await.unwrap();
     let puts = |numbers: std::ops::Range<usize>| -> Vec<Put> {
         let copy = |number| harness.copy("pending", &ended, &["operation", "certificate"], &format!("a{number:05}"));
@@ -107,8 +96,7 @@ async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
     let (mut shown, mut pages) = (Vec::new(), 0);
     loop {
         harness.store.reset();
-        let page =
-            harness.service.pending().list_pending(permit(&harness.service, expected.clone()).await).await.unwrap();
+        let page = ask!(harness.service, pending.list_pending(expected.clone())).unwrap();
         let read = harness.store.read.load(Ordering::SeqCst);
         assert!(read <= 11_026, "{read} records for one page");
         shown.extend(page.operations.iter().map(|operation| operation.certificate.to_string()));
@@ -121,17 +109,7 @@ async fn operations_in_other_states_bound_the_page_and_lose_nothing() {
     assert_eq!((shown, pages), (vec!["zz".to_owned()], 3));
     expected.statuses.clear();
     harness.store.reset();
-    assert_eq!(
-        harness
-            .service
-            .pending()
-            .list_pending(permit(&harness.service, expected.clone()).await)
-            .await
-            .unwrap()
-            .operations
-            .len(),
-        25
-    );
+    assert_eq!(ask!(harness.service, pending.list_pending(expected.clone())).unwrap().operations.len(), 25);
     assert_eq!(harness.store.read.load(Ordering::SeqCst), 26);
 }
 
@@ -176,10 +154,9 @@ async fn deleted_certificates_cost_the_list_of_the_others_nothing_for_ever() {
     harness.delete("b").await;
     let (live, _) = page(&harness, "").await;
     assert_eq!(live.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
-    let deleted =
-        harness.service.certificates().list_deleted(permit(&harness.service, expected("")).await).await.unwrap();
+    let deleted = ask!(harness.service, certificates.list_deleted(expected(""))).unwrap();
     assert_eq!(deleted.items.iter().map(|item| item.item.name.as_str()).collect::<Vec<_>>(), ["b"]);
-    harness.service.deletions().purge_certificate(permit(&harness.service, (vault(), named("b"))).await).await.unwrap();
+    ask!(harness.service, deletions.purge_certificate((vault(), named("b")))).unwrap();
     let (_, read) = page(&harness, "").await;
     assert_eq!(read, 2);
 }
@@ -209,25 +186,15 @@ async fn a_page_of_any_list_asks_a_handful_of_questions() {
     asked();
     for size in [1, 5, 25, 1000] {
         let expected = ListRequest { page_size: size, ..expected("") };
-        let page = harness
-            .service
-            .certificates()
-            .list_certificates(permit(&harness.service, expected.clone()).await)
-            .await
-            .unwrap();
+        let page = ask!(harness.service, certificates.list_certificates(expected.clone())).unwrap();
         assert_eq!(page.items.len(), size.min(18));
         let questions = asked();
         assert!(questions <= ASKED, "{questions} for {size} certificates");
-        let page = harness
-            .service
-            .certificates()
-            .list_deleted(permit(&harness.service, expected.clone()).await)
-            .await
-            .unwrap();
+        let page = ask!(harness.service, certificates.list_deleted(expected.clone())).unwrap();
         assert_eq!(page.items.len(), size.min(12));
         let questions = asked();
         assert!(questions <= ASKED, "{questions} for {size} deleted certificates");
-        let page = harness.service.materials().keys(permit(&harness.service, vault()).await, size, "").await.unwrap();
+        let page = ask!(harness.service, materials.keys(vault(), size, "")).unwrap();
         assert_eq!(page.certificates.len(), size.min(18));
         let questions = asked();
         assert!(questions <= ASKED, "{questions} for {size} keys");
@@ -239,18 +206,12 @@ async fn pages_of_keys_show_each_once_wherever_they_end() {
     let harness = Harness::new(ServiceOptions::default()).await;
     for number in 0..7 {
         harness.issue(&format!("c{number}")).await;
-        harness
-            .service
-            .creations()
-            .create(permit(&harness.service, create(&format!("c{number}-waits"), "Unknown")).await)
-            .await
-            .unwrap();
+        ask!(harness.service, creations.create(create(&format!("c{number}-waits"), "Unknown"))).unwrap();
     }
     for size in 1..9 {
         let (mut token, mut names) = (String::new(), Vec::new());
         loop {
-            let page =
-                harness.service.materials().keys(permit(&harness.service, vault()).await, size, &token).await.unwrap();
+            let page = ask!(harness.service, materials.keys(vault(), size, &token)).unwrap();
             assert!(page.certificates.len() <= size);
             names.extend(page.certificates.iter().map(|certificate| certificate.name.to_string()));
             token = page.next_page_token;
@@ -268,12 +229,7 @@ async fn a_watch_of_many_names_asks_one_question_for_them() {
     let harness = Harness::new(ServiceOptions::default()).await;
     let names: Vec<_> = (0..40).map(|number| named(&format!("c{number}"))).collect();
     for name in &names[..20] {
-        harness
-            .service
-            .creations()
-            .create(permit(&harness.service, create(name.as_str(), "Unknown")).await)
-            .await
-            .unwrap();
+        ask!(harness.service, creations.create(create(name.as_str(), "Unknown"))).unwrap();
     }
     harness.store.reset();
     let request = WatchRequest { names, ..watch_of_everything() };
@@ -289,16 +245,5 @@ async fn a_watch_of_many_names_asks_one_question_for_them() {
 }
 
 fn watch_of_everything() -> WatchRequest {
-    WatchRequest {
-        vault: Some(vault()),
-        names: Vec::new(),
-        prefix: String::new(),
-        request_id: None,
-        statuses: Vec::new(),
-        resume_token: String::new(),
-        snapshot: None,
-        until_terminal: false,
-        heartbeat: None,
-        deadline: None,
-    }
+    WatchRequest { vault: Some(vault()), ..WatchRequest::default() }
 }

@@ -1,8 +1,8 @@
 //! Calls of an issuer that take long: waits and events count from their end.
 
 use crate::false_provider::FalseProvider;
-use crate::harness::{Harness, create, named, service_with, vault};
-use crate::permit::permit;
+use crate::management::harness::{Harness, create, named, service_with, vault};
+use crate::permit::{ask, permit};
 use certmint::clock::{Clock, ManualClock};
 use certmint::domain::{IssuerInput, IssuerName, Reason, Status, Timestamp};
 use certmint::issuer::provider::Progress;
@@ -54,7 +54,7 @@ async fn order(service: &Service) {
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
     let issuer = permit(service, (vault(), IssuerName::parse("ca").unwrap())).await;
     service.issuers().set_issuer(issuer, input).await.unwrap();
-    service.creations().create(permit(service, create("web", "ca")).await).await.unwrap();
+    ask!(service, creations.create(create("web", "ca"))).unwrap();
 }
 
 /// Does the one step that is due. Returns the time at which it ended.
@@ -99,7 +99,7 @@ async fn after_a_call_that_was_cut_short_the_issuer_is_left_alone_until_its_orde
         assert!(due(&harness, prefix).await >= ended.plus(SETTLES));
         if prefix == "pending/" {
             let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
-            service.pending().delete_pending(permit(&service, expected).await).await.unwrap();
+            ask!(service, pending.delete_pending(expected)).unwrap();
         }
     }
 }
@@ -108,7 +108,7 @@ async fn after_a_call_that_was_cut_short_the_issuer_is_left_alone_until_its_orde
 async fn a_cancellation_waits_after_a_call_that_failed_late() {
     let (harness, service) = ordered(Answer::Unreachable).await;
     let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
-    service.pending().delete_pending(permit(&service, expected.clone()).await).await.unwrap();
+    ask!(service, pending.delete_pending(expected.clone())).unwrap();
     let ended = step(&harness, &service).await;
     assert!(due(&harness, "orders/").await > ended);
 }
@@ -118,7 +118,7 @@ async fn an_operation_ends_when_the_call_ended() {
     let (harness, service) = ordered(Answer::Refused).await;
     let ended = step(&harness, &service).await;
     let expected = PendingRef { vault: vault(), name: named("web"), request_id: None };
-    let (operation, _) = service.pending().pending(permit(&service, expected.clone()).await).await.unwrap();
+    let (operation, _) = ask!(service, pending.pending(expected.clone())).unwrap();
     assert_eq!((operation.status(), operation.updated), (Status::Failed, ended));
 }
 

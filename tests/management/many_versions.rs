@@ -1,8 +1,8 @@
 //! A certificate with hundreds of versions: deleting and recovering are one small commit, and nothing
 //! else ever writes more than a bounded number of records at once.
 
-use crate::harness::{Harness, create, named, vault};
-use crate::permit::permit;
+use crate::management::harness::{Harness, create, named, vault};
+use crate::permit::{ask, permit};
 use certmint::domain::Reason;
 use certmint::service::{ServiceOptions, record_body};
 use certmint::store::{Batch, Put, Store};
@@ -26,12 +26,7 @@ async fn deleting_and_recovering_write_a_handful_of_records() {
     assert_eq!(largest(&harness), (1, 4));
     assert!(harness.store.read.load(Ordering::SeqCst) < 5);
     harness.store.reset();
-    harness
-        .service
-        .deletions()
-        .recover_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    ask!(harness.service, deletions.recover_certificate((vault(), named("web")))).unwrap();
     assert_eq!(largest(&harness), (1, 4));
     assert_eq!(harness.store.keys().await, before);
 }
@@ -42,12 +37,7 @@ async fn a_purge_goes_in_bounded_steps() {
     harness.issue_many("web", VERSIONS).await;
     harness.delete("web").await;
     harness.store.reset();
-    harness
-        .service
-        .deletions()
-        .purge_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    ask!(harness.service, deletions.purge_certificate((vault(), named("web")))).unwrap();
     let (commits, largest) = largest(&harness);
     assert!(commits == 4 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
     assert_eq!(harness.store.keys().await, Vec::<String>::new());
@@ -57,27 +47,13 @@ async fn a_purge_goes_in_bounded_steps() {
 async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
     let here = Harness::new(ServiceOptions::default()).await;
     here.issue_many("web", VERSIONS).await;
-    let backup = here
-        .service
-        .certificates()
-        .backup_certificate(permit(&here.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    let backup = ask!(here.service, certificates.backup_certificate((vault(), named("web")))).unwrap();
     let there = Harness::new(ServiceOptions::default()).await;
     there.store.reset();
-    let view =
-        there.service.certificates().restore_certificate(permit(&there.service, vault()).await, backup).await.unwrap();
+    let view = ask!(there.service, certificates.restore_certificate(vault(), backup)).unwrap();
     let (commits, largest) = largest(&there);
     assert!(commits == 5 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
-    assert_eq!(
-        view.version,
-        here.service
-            .certificates()
-            .certificate(permit(&here.service, (vault(), named("web"))).await)
-            .await
-            .unwrap()
-            .version
-    );
+    assert_eq!(view.version, ask!(here.service, certificates.certificate((vault(), named("web")))).unwrap().version);
     let mut expected = here.store.keys().await;
     expected.retain(|key| !key.starts_with("pending/"));
     assert_eq!(there.store.keys().await, expected);
@@ -88,29 +64,14 @@ async fn a_backup_holds_all_versions_and_comes_back_in_bounded_steps() {
 async fn a_restore_that_is_cut_short_leaves_nothing() {
     let here = Harness::new(ServiceOptions::default()).await;
     here.issue_many("web", 120).await;
-    let backup = here
-        .service
-        .certificates()
-        .backup_certificate(permit(&here.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    let backup = ask!(here.service, certificates.backup_certificate((vault(), named("web")))).unwrap();
     for commits in 0..4 {
         let there = Harness::new(ServiceOptions::default()).await;
         there.store.fail_after(commits);
-        let error = there
-            .service
-            .certificates()
-            .restore_certificate(permit(&there.service, vault()).await, backup.clone())
-            .await
-            .unwrap_err();
+        let error = ask!(there.service, certificates.restore_certificate(vault(), backup.clone())).unwrap_err();
         assert_eq!(error.reason, Reason::StoreUnavailable);
         there.store.heal();
-        let error = there
-            .service
-            .certificates()
-            .certificate(permit(&there.service, (vault(), named("web"))).await)
-            .await
-            .unwrap_err();
+        let error = ask!(there.service, certificates.certificate((vault(), named("web")))).unwrap_err();
         assert_eq!(error.reason, Reason::CertificateNotFound);
         if commits > 0 {
             let restore = permit(&there.service, vault()).await;
@@ -122,14 +83,9 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
         there.clock.advance(Duration::from_secs(91));
         there.work().await;
         assert_eq!(there.store.keys().await, Vec::<String>::new(), "after {commits} commits");
-        there
-            .service
-            .certificates()
-            .restore_certificate(permit(&there.service, vault()).await, backup.clone())
-            .await
-            .unwrap();
+        ask!(there.service, certificates.restore_certificate(vault(), backup.clone())).unwrap();
         there.work().await;
-        there.service.certificates().certificate(permit(&there.service, (vault(), named("web"))).await).await.unwrap();
+        ask!(there.service, certificates.certificate((vault(), named("web")))).unwrap();
     }
 }
 
@@ -138,36 +94,20 @@ async fn a_restore_that_is_cut_short_leaves_nothing() {
 async fn what_was_cut_short_is_finished_at_the_next_start() {
     let here = Harness::new(ServiceOptions::default()).await;
     here.issue_many("web", 120).await;
-    let backup = here
-        .service
-        .certificates()
-        .backup_certificate(permit(&here.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    let backup = ask!(here.service, certificates.backup_certificate((vault(), named("web")))).unwrap();
     let there = Harness::new(ServiceOptions::default()).await;
     there.store.fail_after(2);
-    there
-        .service
-        .certificates()
-        .restore_certificate(permit(&there.service, vault()).await, backup.clone())
-        .await
-        .unwrap_err();
+    ask!(there.service, certificates.restore_certificate(vault(), backup.clone())).unwrap_err();
     there.store.heal();
     there.service.finish_interrupted().await.unwrap();
     there.work().await;
-    there.service.certificates().restore_certificate(permit(&there.service, vault()).await, backup).await.unwrap();
+    ask!(there.service, certificates.restore_certificate(vault(), backup)).unwrap();
 
-    there.service.deletions().delete_certificate(permit(&there.service, (vault(), named("web"))).await).await.unwrap();
+    ask!(there.service, deletions.delete_certificate((vault(), named("web")))).unwrap();
     there.store.fail_after(1);
-    there
-        .service
-        .deletions()
-        .purge_certificate(permit(&there.service, (vault(), named("web"))).await)
-        .await
-        .unwrap_err();
+    ask!(there.service, deletions.purge_certificate((vault(), named("web")))).unwrap_err();
     there.store.heal();
-    let error =
-        there.service.creations().create(permit(&there.service, create("web", "Self")).await).await.unwrap_err();
+    let error = ask!(there.service, creations.create(create("web", "Self"))).unwrap_err();
     assert_eq!(error.message, "Certificate web is currently being deleted and cannot be re-created; retry later.");
     there.service.finish_interrupted().await.unwrap();
     there.work().await;
@@ -193,20 +133,10 @@ async fn a_purge_of_very_many_versions_continues_in_the_background() {
     }
     harness.delete("web").await;
     harness.store.reset();
-    harness
-        .service
-        .deletions()
-        .purge_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    ask!(harness.service, deletions.purge_certificate((vault(), named("web")))).unwrap();
     let (commits, largest) = largest(&harness);
     assert!(commits <= 6 && largest <= LARGEST_BATCH, "{commits} commits, the largest of {largest} records");
-    let again = harness
-        .service
-        .deletions()
-        .purge_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap_err();
+    let again = ask!(harness.service, deletions.purge_certificate((vault(), named("web")))).unwrap_err();
     assert_eq!(again.reason, Reason::BeingDeleted);
     harness.work().await;
     assert_eq!(harness.store.keys().await, Vec::<String>::new());

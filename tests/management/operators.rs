@@ -1,8 +1,8 @@
 //! What operators see of issuers, and what they do with them.
 
-use crate::harness::{Harness, create, vault};
-use crate::permit::permit;
-use crate::providers::{input, issuer, start, wanted};
+use crate::management::harness::{Harness, create, vault};
+use crate::management::providers::{input, issuer, start, wanted};
+use crate::permit::{ask, permit};
 use certmint::domain::{IssuerInput, IssuerName, Reason};
 use certmint::service::{IssuerRef, IssuerVerdict, Permit, ProviderHealth};
 use certmint::store::{Batch, Delete, Store};
@@ -18,11 +18,11 @@ async fn corp(harness: &Harness) -> Permit<IssuerRef> {
 }
 
 async fn create_web(harness: &Harness) {
-    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
+    ask!(harness.service, creations.create(create("web", "corp"))).unwrap();
 }
 
 async fn details(harness: &Harness, name: &str) -> String {
-    let operation = harness.service.pending().operation(permit(&harness.service, wanted(name)).await).await.unwrap();
+    let operation = ask!(harness.service, pending.operation(wanted(name))).unwrap();
     format!("{:?}", operation.state)
 }
 
@@ -127,7 +127,7 @@ async fn a_cancellation_of_an_issuer_that_is_gone_ends_at_once_where_nothing_was
     let deletes = vec![Delete { key: kept.key, expected: kept.revision }];
     harness.store.commit(Batch { deletes, ..Batch::default() }).await.unwrap();
     outside.calls();
-    let (cancelled, _) = harness.service.pending().cancel(permit(&harness.service, wanted("web")).await).await.unwrap();
+    let (cancelled, _) = ask!(harness.service, pending.cancel(wanted("web"))).unwrap();
     assert!(cancelled.in_progress());
     harness.clock.advance(Duration::from_secs(61));
     harness.step().await;
@@ -180,7 +180,7 @@ async fn the_order_of_an_issuer_that_is_gone_is_cancelled_with_its_last_state() 
     let kept = harness.store.body("issuer-states/default/corp").await.unwrap().to_string();
     assert!(kept.contains("retired") && !kept.contains("secrets"), "{kept}");
     outside.calls();
-    harness.service.pending().delete_pending(permit(&harness.service, wanted("web")).await).await.unwrap();
+    ask!(harness.service, pending.delete_pending(wanted("web"))).unwrap();
     harness.work().await;
     assert!(outside.calls().iter().any(|call| call.starts_with("cancel zone=a")));
     harness.clock.advance(Duration::from_secs(601));

@@ -1,6 +1,6 @@
 //! Due records of a kind that this version has no job for, as a newer replica writes them.
 
-use crate::harness::Harness;
+use crate::management::harness::Harness;
 use certmint::domain::Timestamp;
 use certmint::service::{ServiceOptions, record_body};
 use certmint::store::{Batch, Put, Record, Store};

@@ -1,8 +1,8 @@
 //! The service's contract with providers that have options, a state and challenges.
 
 use crate::false_provider::{Call, FalseProvider, Keeper};
-use crate::harness::{Harness, create, named, service_with, vault};
-use crate::permit::permit;
+use crate::management::harness::{Harness, create, named, service_with, vault};
+use crate::permit::{ask, permit};
 use certmint::domain::{self, Action, ActionKind, Error, IssuerInput, IssuerName, Policy, Reason, Timestamp};
 use certmint::issuer::provider::{
     self, Challenge, ChallengeKey, ChallengeKind, Needs, OptionKind, OptionSchema, Order, Progress, Provider, State,
@@ -73,7 +73,7 @@ impl Outside {
         if self.meddle.swap(false, Ordering::SeqCst) {
             let changed = IssuerInput { options: [("zone".into(), "b".into())].into(), ..IssuerInput::default() };
             let service = self.service.get().unwrap();
-            service.issuers().update_issuer(permit(service, (vault(), issuer())).await, changed).await.unwrap();
+            ask!(service, issuers.update_issuer((vault(), issuer()), changed)).unwrap();
         }
         if !at.0.is_empty() {
             let mut progress = signs.advance(&order, &State::default(), &at).await?;
@@ -159,7 +159,7 @@ pub(crate) async fn start() -> (Harness, Arc<Outside>) {
 
 impl Harness {
     pub(crate) async fn set(&self, input: IssuerInput) {
-        self.service.issuers().set_issuer(permit(&self.service, (vault(), issuer())).await, input).await.unwrap();
+        ask!(self.service, issuers.set_issuer((vault(), issuer()), input)).unwrap();
     }
 
     async fn served(&self, name: &str) -> Option<String> {
@@ -192,17 +192,17 @@ async fn a_step_publishes_with_its_commit_and_the_last_one_withdraws() {
     let (harness, outside) = start().await;
     harness.set(input("a")).await;
     outside.calls();
-    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
+    ask!(harness.service, creations.create(create("web", "corp"))).unwrap();
     harness.step().await;
     assert_eq!(harness.served("web").await.as_deref(), Some("answer"));
-    let pending = harness.service.pending().operation(permit(&harness.service, wanted("web")).await).await.unwrap();
+    let pending = ask!(harness.service, pending.operation(wanted("web"))).unwrap();
     assert_eq!(pending.actions()[0].name, "_x.example");
     harness.clock.advance(Duration::from_secs(60));
     harness.work().await;
     assert_eq!(harness.served("web").await, None);
     let calls = outside.calls();
     assert!(calls[0].ends_with("active") && calls[1].ends_with("active used"), "{calls:?}");
-    let pending = harness.service.pending().operation(permit(&harness.service, wanted("web")).await).await.unwrap();
+    let pending = ask!(harness.service, pending.operation(wanted("web"))).unwrap();
     assert!(!pending.in_progress() && pending.actions().is_empty(), "{pending:?}");
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("challenges/")));
 }
@@ -211,7 +211,7 @@ async fn a_step_publishes_with_its_commit_and_the_last_one_withdraws() {
 async fn a_step_whose_state_was_changed_meanwhile_is_dropped_and_repeated_with_the_newer_one() {
     let (harness, outside) = start().await;
     harness.set(input("a")).await;
-    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
+    ask!(harness.service, creations.create(create("web", "corp"))).unwrap();
     outside.meddle.store(true, Ordering::SeqCst);
     outside.calls();
     harness.step().await;
@@ -246,7 +246,7 @@ async fn files_of_two_orders_of_one_host_stand_beside_each_other() {
     let harness = Harness { service, ..harness };
     harness.set(IssuerInput { provider: Some("Filing".into()), ..IssuerInput::default() }).await;
     for name in ["web", "api"] {
-        harness.service.creations().create(permit(&harness.service, create(name, "corp")).await).await.unwrap();
+        ask!(harness.service, creations.create(create(name, "corp"))).unwrap();
     }
     harness.step().await;
     let served = async || {
@@ -257,7 +257,7 @@ async fn files_of_two_orders_of_one_host_stand_beside_each_other() {
         lines
     };
     assert_eq!(served().await, ["value-api", "value-web"]);
-    harness.service.pending().delete_pending(permit(&harness.service, wanted("web")).await).await.unwrap();
+    ask!(harness.service, pending.delete_pending(wanted("web"))).unwrap();
     harness.work().await;
     assert_eq!(served().await, ["value-api"]);
     harness.clock.advance(Duration::from_secs(3601));
@@ -268,9 +268,9 @@ async fn files_of_two_orders_of_one_host_stand_beside_each_other() {
 async fn a_deleted_operation_withdraws_its_challenges() {
     let (harness, _outside) = start().await;
     harness.set(input("a")).await;
-    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
+    ask!(harness.service, creations.create(create("web", "corp"))).unwrap();
     harness.step().await;
-    harness.service.pending().delete_pending(permit(&harness.service, wanted("web")).await).await.unwrap();
+    ask!(harness.service, pending.delete_pending(wanted("web"))).unwrap();
     harness.work().await;
     assert_eq!(harness.served("web").await, None);
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("challenges/") || key.starts_with("orders/")));
@@ -280,9 +280,9 @@ async fn a_deleted_operation_withdraws_its_challenges() {
 async fn a_challenge_that_its_order_forgot_expires() {
     let (harness, _outside) = start().await;
     harness.set(input("a")).await;
-    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
+    ask!(harness.service, creations.create(create("web", "corp"))).unwrap();
     harness.step().await;
-    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), issuer())).await).await.unwrap();
+    ask!(harness.service, issuers.delete_issuer((vault(), issuer()))).unwrap();
     harness.clock.advance(Duration::from_secs(3601));
     assert_eq!(harness.served("web").await, None);
     harness.work().await;
@@ -295,12 +295,7 @@ async fn secrets_lie_sealed_stay_through_a_change_and_go_with_the_issuer() {
     harness.set(IssuerInput { password: Some(Zeroizing::new("1234".into())), ..input("a") }).await;
     outside.calls();
     let changed = IssuerInput { options: [("zone".into(), "b".into())].into(), ..IssuerInput::default() };
-    let answer = harness
-        .service
-        .issuers()
-        .update_issuer(permit(&harness.service, (vault(), issuer())).await, changed)
-        .await
-        .unwrap();
+    let answer = ask!(harness.service, issuers.update_issuer((vault(), issuer()), changed)).unwrap();
     assert_eq!(answer.options["zone"], "b");
     assert_eq!(outside.calls()[0], "activate zone=b key=15 pwd=4 kept");
     for key in harness.store.keys().await {
@@ -308,14 +303,9 @@ async fn secrets_lie_sealed_stay_through_a_change_and_go_with_the_issuer() {
         assert!(!body.contains(SECRET) && !body.contains("zone=b"), "{key}: {body}");
     }
     let removed = IssuerInput { secret_options: [("key".into(), Zeroizing::default())].into(), ..Default::default() };
-    harness
-        .service
-        .issuers()
-        .update_issuer(permit(&harness.service, (vault(), issuer())).await, removed)
-        .await
-        .unwrap();
+    ask!(harness.service, issuers.update_issuer((vault(), issuer()), removed)).unwrap();
     assert!(outside.calls()[0].contains("zone=b  pwd=4"));
-    harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), issuer())).await).await.unwrap();
+    ask!(harness.service, issuers.delete_issuer((vault(), issuer()))).unwrap();
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("issuer")));
     harness.set(input("a")).await;
     assert!(!outside.calls()[0].contains("kept"), "a new issuer begins anew");
@@ -326,12 +316,7 @@ async fn another_provider_takes_nothing_over() {
     let (harness, _outside) = start().await;
     harness.set(input("a")).await;
     let changed = IssuerInput { provider: Some("LocalCA".into()), ..IssuerInput::default() };
-    let answer = harness
-        .service
-        .issuers()
-        .update_issuer(permit(&harness.service, (vault(), issuer())).await, changed)
-        .await
-        .unwrap();
+    let answer = ask!(harness.service, issuers.update_issuer((vault(), issuer()), changed)).unwrap();
     assert!(answer.options.is_empty() && answer.authority.is_some());
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("issuer-states/")));
 }
@@ -341,7 +326,7 @@ async fn another_provider_takes_nothing_over() {
 async fn another_provider_has_to_wait_for_open_orders() {
     let (harness, _outside) = start().await;
     harness.set(input("a")).await;
-    harness.service.creations().create(permit(&harness.service, create("web", "corp")).await).await.unwrap();
+    ask!(harness.service, creations.create(create("web", "corp"))).unwrap();
     harness.step().await;
     let local = || IssuerInput { provider: Some("LocalCA".into()), ..IssuerInput::default() };
     let here = async || permit(&harness.service, (vault(), issuer())).await;
@@ -355,7 +340,7 @@ async fn another_provider_has_to_wait_for_open_orders() {
             "{refused:?}"
         );
     }
-    harness.service.pending().delete_pending(permit(&harness.service, wanted("web")).await).await.unwrap();
+    ask!(harness.service, pending.delete_pending(wanted("web"))).unwrap();
     harness.work().await;
     harness.service.issuers().update_issuer(here().await, local()).await.unwrap();
 }
@@ -392,29 +377,16 @@ async fn a_replica_without_the_provider_changes_nothing_that_the_provider_reads(
 async fn what_a_provider_refuses_is_a_bad_request() {
     let (harness, _outside) = start().await;
     let unknown = IssuerInput { options: [("zon".into(), "a".into())].into(), ..input("a") };
-    let refusal = harness
-        .service
-        .issuers()
-        .set_issuer(permit(&harness.service, (vault(), issuer())).await, unknown)
-        .await
-        .unwrap_err();
+    let refusal = ask!(harness.service, issuers.set_issuer((vault(), issuer()), unknown)).unwrap_err();
     assert_eq!(refusal.reason, Reason::BadParameter);
     assert!(!harness.store.keys().await.iter().any(|key| key.starts_with("issuer")), "nothing is written");
     for (name, value) in [("zone", "a\u{1}"), ("", "a"), ("a\u{202e}", "a")] {
         let wrong = IssuerInput { options: [(name.into(), value.into())].into(), ..input("a") };
-        let refusal = harness
-            .service
-            .issuers()
-            .set_issuer(permit(&harness.service, (vault(), issuer())).await, wrong)
-            .await
-            .unwrap_err();
+        let refusal = ask!(harness.service, issuers.set_issuer((vault(), issuer()), wrong)).unwrap_err();
         assert_eq!(refusal.reason, Reason::BadParameter, "{name}");
     }
     harness.set(input("a")).await;
     let mut request = create("ca", "corp");
     request.policy.as_mut().unwrap().ca = Some(true);
-    assert_eq!(
-        harness.service.creations().create(permit(&harness.service, request).await).await.unwrap_err().reason,
-        Reason::BadParameter
-    );
+    assert_eq!(ask!(harness.service, creations.create(request)).unwrap_err().reason, Reason::BadParameter);
 }

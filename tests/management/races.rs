@@ -1,8 +1,8 @@
 //! Many callers at once under few names: whatever they do, the records are consistent afterwards, and no caller gets an
 //! internal error.
 
-use crate::harness::{Harness, create, named, vault};
-use crate::permit::permit;
+use crate::management::harness::{Harness, create, named, vault};
+use crate::permit::ask;
 use certmint::domain::{Error, Reason};
 use certmint::service::{ListRequest, PendingRef, Service, ServiceOptions, UpdateRequest};
 use std::sync::Arc;
@@ -45,49 +45,34 @@ async fn act(service: &Service, dice: &mut Dice) -> Result<(), Error> {
     let name = named(NAMES[usize::try_from(dice.roll(2)).unwrap()]);
     let vault = vault();
     match dice.roll(12) {
-        0 | 1 => service.creations().create(permit(service, create(name.as_str(), "Self")).await).await.map(drop),
-        2 => service.creations().create(permit(service, create(name.as_str(), "Unknown")).await).await.map(drop),
-        3 | 4 => {
-            service.deletions().delete_certificate(permit(service, (vault.clone(), name.clone())).await).await.map(drop)
-        }
-        5 => service
-            .deletions()
-            .recover_certificate(permit(service, (vault.clone(), name.clone())).await)
-            .await
-            .map(drop),
-        6 => service.deletions().purge_certificate(permit(service, (vault.clone(), name.clone())).await).await,
+        0 | 1 => ask!(service, creations.create(create(name.as_str(), "Self"))).map(drop),
+        2 => ask!(service, creations.create(create(name.as_str(), "Unknown"))).map(drop),
+        3 | 4 => ask!(service, deletions.delete_certificate((vault.clone(), name.clone()))).map(drop),
+        5 => ask!(service, deletions.recover_certificate((vault.clone(), name.clone()))).map(drop),
+        6 => ask!(service, deletions.purge_certificate((vault.clone(), name.clone()))),
         7 => {
             let tags = [("n".to_owned(), dice.roll(9).to_string())].into();
             let request = UpdateRequest { vault, name, version: None, policy: None, enabled: None, tags: Some(tags) };
-            service.certificates().update_certificate(permit(service, request.clone()).await).await.map(drop)
+            ask!(service, certificates.update_certificate(request.clone())).map(drop)
         }
         8 => {
-            let backup =
-                service.certificates().backup_certificate(permit(service, (vault.clone(), name.clone())).await).await?;
-            let _ = service.deletions().delete_certificate(permit(service, (vault.clone(), name.clone())).await).await;
-            let _ = service.deletions().purge_certificate(permit(service, (vault.clone(), name.clone())).await).await;
-            service.certificates().restore_certificate(permit(service, vault.clone()).await, backup).await.map(drop)
+            let backup = ask!(service, certificates.backup_certificate((vault.clone(), name.clone())))?;
+            let _ = ask!(service, deletions.delete_certificate((vault.clone(), name.clone())));
+            let _ = ask!(service, deletions.purge_certificate((vault.clone(), name.clone())));
+            ask!(service, certificates.restore_certificate(vault.clone(), backup)).map(drop)
         }
-        9 => service
-            .pending()
-            .delete_pending(permit(service, PendingRef { vault, name, request_id: None }).await)
-            .await
-            .map(drop),
+        9 => ask!(service, pending.delete_pending(PendingRef { vault, name, request_id: None })).map(drop),
         10 => {
             let expected = ListRequest { vault, page_size: 10, page_token: String::new(), include_pending: true };
-            service.certificates().list_certificates(permit(service, expected.clone()).await).await?;
-            service.certificates().list_deleted(permit(service, expected.clone()).await).await?;
-            service
-                .certificates()
-                .list_versions(permit(service, (expected.clone(), name.clone())).await)
-                .await
-                .map(drop)
+            ask!(service, certificates.list_certificates(expected.clone()))?;
+            ask!(service, certificates.list_deleted(expected.clone()))?;
+            ask!(service, certificates.list_versions((expected.clone(), name.clone()))).map(drop)
         }
         _ => {
             for due in service.jobs().claim(8).await? {
                 service.jobs().step(due).await?;
             }
-            service.certificates().certificate(permit(service, (vault.clone(), name.clone())).await).await.map(drop)
+            ask!(service, certificates.certificate((vault.clone(), name.clone()))).map(drop)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Deleted certificates are purged automatically, and interrupted purges are finished.
 
-use crate::harness::{Harness, create, named, vault};
-use crate::permit::permit;
+use crate::management::harness::{Harness, create, named, vault};
+use crate::permit::ask;
 use certmint::domain::{Reason, RetentionDays};
 use certmint::service::{ServiceOptions, VaultOptions};
 use std::time::Duration;
@@ -19,20 +19,10 @@ async fn it_is_purged_when_the_retention_is_over_and_not_before() {
         harness.issue_many("web", 2).await;
         harness.delete("web").await;
         harness.later(6).await;
-        let deleted = harness
-            .service
-            .deletions()
-            .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
-            .await
-            .unwrap();
+        let deleted = ask!(harness.service, deletions.deleted_certificate((vault(), named("web")))).unwrap();
         assert_eq!(deleted.purge.0 - deleted.deleted.0, 7 * 86_400_000);
         harness.later(1).await;
-        let error = harness
-            .service
-            .deletions()
-            .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
-            .await
-            .unwrap_err();
+        let error = ask!(harness.service, deletions.deleted_certificate((vault(), named("web")))).unwrap_err();
         assert_eq!(error.reason, Reason::CertificateNotFound);
         assert_eq!(harness.store.keys().await, Vec::<String>::new(), "nothing is left behind");
         harness.issue("web").await;
@@ -45,14 +35,9 @@ async fn a_recovered_certificate_is_not_purged() {
     harness.issue("web").await;
     harness.delete("web").await;
     harness.later(6).await;
-    harness
-        .service
-        .deletions()
-        .recover_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    ask!(harness.service, deletions.recover_certificate((vault(), named("web")))).unwrap();
     harness.later(100).await;
-    harness.service.certificates().certificate(permit(&harness.service, (vault(), named("web"))).await).await.unwrap();
+    ask!(harness.service, certificates.certificate((vault(), named("web")))).unwrap();
 }
 
 #[tokio::test]
@@ -61,33 +46,18 @@ async fn a_second_deletion_has_its_own_retention() {
     harness.issue("web").await;
     harness.delete("web").await;
     harness.later(6).await;
-    harness
-        .service
-        .deletions()
-        .recover_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    ask!(harness.service, deletions.recover_certificate((vault(), named("web")))).unwrap();
     harness.delete("web").await;
     harness.later(6).await;
-    harness
-        .service
-        .deletions()
-        .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap();
+    ask!(harness.service, deletions.deleted_certificate((vault(), named("web")))).unwrap();
     harness.later(1).await;
-    harness
-        .service
-        .deletions()
-        .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
-        .await
-        .unwrap_err();
+    ask!(harness.service, deletions.deleted_certificate((vault(), named("web")))).unwrap_err();
 }
 
 #[tokio::test]
 async fn a_suspended_request_is_purged_with_its_certificate() {
     let harness = Harness::new(retention(7, false)).await;
-    harness.service.creations().create(permit(&harness.service, create("web", "Unknown")).await).await.unwrap();
+    ask!(harness.service, creations.create(create("web", "Unknown"))).unwrap();
     harness.delete("web").await;
     harness.later(7).await;
     assert_eq!(harness.store.keys().await, Vec::<String>::new());
@@ -101,44 +71,19 @@ async fn a_purge_that_is_cut_short_is_finished_by_the_worker() {
         harness.issue_many("web", 210).await;
         harness.delete("web").await;
         harness.store.fail_after(commits);
-        let error = harness
-            .service
-            .deletions()
-            .purge_certificate(permit(&harness.service, (vault(), named("web"))).await)
-            .await
-            .unwrap_err();
+        let error = ask!(harness.service, deletions.purge_certificate((vault(), named("web")))).unwrap_err();
         assert_eq!(error.reason, Reason::StoreUnavailable);
         harness.store.heal();
         if commits == 0 {
-            harness
-                .service
-                .deletions()
-                .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
-                .await
-                .unwrap();
+            ask!(harness.service, deletions.deleted_certificate((vault(), named("web")))).unwrap();
             continue;
         }
         // Half gone is gone to everybody, and the name is not free yet.
-        let error = harness
-            .service
-            .deletions()
-            .deleted_certificate(permit(&harness.service, (vault(), named("web"))).await)
-            .await
-            .unwrap_err();
+        let error = ask!(harness.service, deletions.deleted_certificate((vault(), named("web")))).unwrap_err();
         assert_eq!(error.reason, Reason::CertificateNotFound);
-        let error = harness
-            .service
-            .deletions()
-            .recover_certificate(permit(&harness.service, (vault(), named("web"))).await)
-            .await
-            .unwrap_err();
+        let error = ask!(harness.service, deletions.recover_certificate((vault(), named("web")))).unwrap_err();
         assert_eq!(error.message, "Certificate is currently being deleted.");
-        let error = harness
-            .service
-            .creations()
-            .create(permit(&harness.service, create("web", "Self")).await)
-            .await
-            .unwrap_err();
+        let error = ask!(harness.service, creations.create(create("web", "Self"))).unwrap_err();
         assert_eq!((error.reason, error.retry_after), (Reason::BeingDeleted, Some(Duration::from_secs(1))));
         assert_eq!(error.message, "Certificate web is currently being deleted and cannot be re-created; retry later.");
         harness.clock.advance(Duration::from_secs(91));

@@ -1,7 +1,7 @@
 //! A database that is rolled back under a running server: the server is not ready, and refuses earlier tokens.
 
-use crate::harness::{Harness, create, service_with};
-use crate::permit::permit;
+use crate::management::harness::{Harness, create, service_with};
+use crate::permit::{ask, permit};
 use certmint::clock::ManualClock;
 use certmint::domain::{Reason, Timestamp};
 use certmint::service::watch::{Subscriber, WatchItem, WatchRequest};
@@ -15,16 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 fn watch(resume_token: &str) -> WatchRequest {
     WatchRequest {
-        vault: None,
-        names: Vec::new(),
-        prefix: String::new(),
-        request_id: None,
-        statuses: Vec::new(),
         resume_token: resume_token.to_owned(),
         snapshot: Some(certmint::service::watch::Snapshot::None),
-        until_terminal: false,
-        heartbeat: None,
-        deadline: None,
+        ..WatchRequest::default()
     }
 }
 
@@ -44,9 +37,9 @@ async fn a_server_whose_database_was_rolled_back_is_not_ready_and_ends_its_strea
         let (service, stop) = (service.clone(), stop.clone());
         async move { service.watch().tail(stop).await }
     });
-    service.creations().create(permit(&service, create("kept", "Unknown")).await).await.unwrap();
+    ask!(service, creations.create(create("kept", "Unknown"))).unwrap();
     let saved = *store.head().borrow();
-    let lost = service.creations().create(permit(&service, create("lost", "Unknown")).await).await.unwrap();
+    let lost = ask!(service, creations.create(create("lost", "Unknown"))).unwrap();
     let who = Subscriber { principal: "a".into(), connection: 1 };
     let mut stream = service
         .watch()

@@ -1,7 +1,7 @@
 //! The snapshot of a watch: however many operations there are, a page of them is held, and no more are read than the
 //! client takes.
 
-use crate::harness::{Harness, create, vault};
+use crate::management::harness::{Harness, create, vault};
 use crate::permit::permit;
 use certmint::domain::VaultName;
 use certmint::service::ServiceOptions;
@@ -16,18 +16,7 @@ const PAGE: usize = 32;
 const OPERATIONS: usize = 200;
 
 async fn watched(harness: &Harness, vault: Option<VaultName>) -> WatchStream {
-    let request = WatchRequest {
-        vault,
-        names: Vec::new(),
-        prefix: String::new(),
-        request_id: None,
-        statuses: Vec::new(),
-        resume_token: String::new(),
-        snapshot: None,
-        until_terminal: false,
-        heartbeat: None,
-        deadline: None,
-    };
+    let request = WatchRequest { vault, ..WatchRequest::default() };
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
     let request = permit(&harness.service, request).await;
     harness.service.watch().open(request, &who, CancellationToken::new()).await.unwrap()

@@ -1,7 +1,7 @@
 //! Vaults that callers make.
 
-use crate::harness::{Harness, create, named, vault};
-use crate::permit::permit;
+use crate::management::harness::{Harness, create, named, vault};
+use crate::permit::{ask, permit};
 use certmint::domain::{Reason, RetentionDays, VaultName};
 use certmint::service::{AllVaults, CreateRequest, NamedVault, NewVault, ServiceOptions, VaultOptions};
 use std::sync::atomic::Ordering;
@@ -24,12 +24,7 @@ async fn a_vault_is_there_once_it_was_made_and_after_a_restart() {
     assert_eq!(harness.service.vaults().vault(&name).unwrap_err().reason, Reason::VaultNotFound);
     let neighbour = harness.neighbour(strict()).await;
     let days = Some(RetentionDays::new(30).unwrap());
-    let made = harness
-        .service
-        .vault_objects()
-        .create_vault(permit(&harness.service, new(name.clone(), days, Some(true))).await)
-        .await
-        .unwrap();
+    let made = ask!(harness.service, vault_objects.create_vault(new(name.clone(), days, Some(true)))).unwrap();
     assert_eq!((made.settings.retention_days.get(), made.settings.purge_protection), (30, true));
     assert_eq!(harness.service.vaults().vault(&name).unwrap(), made);
     assert_eq!(harness.neighbour(strict()).await.vaults().vault(&name).unwrap(), made);
@@ -44,19 +39,10 @@ async fn a_vault_that_is_there_is_not_made_again() {
     let harness = Harness::new(strict()).await;
     let neighbour = harness.neighbour(strict()).await;
     let name = VaultName::parse("team-b").unwrap();
-    harness
-        .service
-        .vault_objects()
-        .create_vault(permit(&harness.service, new(name.clone(), None, None)).await)
-        .await
-        .unwrap();
+    ask!(harness.service, vault_objects.create_vault(new(name.clone(), None, None))).unwrap();
     for taken in [name, VaultName::parse("team-a").unwrap(), vault()] {
         for service in [&harness.service, &neighbour] {
-            let error = service
-                .vault_objects()
-                .create_vault(permit(service, new(taken.clone(), None, None)).await)
-                .await
-                .unwrap_err();
+            let error = ask!(service, vault_objects.create_vault(new(taken.clone(), None, None))).unwrap_err();
             assert_eq!(error.reason, Reason::AlreadyExists, "{taken}");
         }
     }
@@ -66,21 +52,11 @@ async fn a_vault_that_is_there_is_not_made_again() {
 async fn the_list_has_those_of_the_configuration_and_those_that_were_made() {
     let harness = Harness::new(strict()).await;
     for name in ["team-c", "a1"] {
-        harness
-            .service
-            .vault_objects()
-            .create_vault(permit(&harness.service, new(VaultName::parse(name).unwrap(), None, None)).await)
-            .await
-            .unwrap();
+        ask!(harness.service, vault_objects.create_vault(new(VaultName::parse(name).unwrap(), None, None))).unwrap();
     }
     let (mut token, mut names) = (String::new(), Vec::new());
     loop {
-        let page = harness
-            .service
-            .vault_objects()
-            .list_vaults(permit(&harness.service, AllVaults).await, 3, &token)
-            .await
-            .unwrap();
+        let page = ask!(harness.service, vault_objects.list_vaults(AllVaults, 3, &token)).unwrap();
         names.extend(page.vaults.into_iter().map(|vault| (vault.name.to_string(), vault.created.is_some())));
         token = page.next_page_token;
         if token.is_empty() {
@@ -98,7 +74,7 @@ async fn where_every_name_is_a_vault_the_list_has_those_that_hold_something() {
     for used in ["team-a-b", "team-a", "team-a-b-c", "team", "team0", "z1"] {
         for certificate in ["web", "mail"] {
             let request = CreateRequest { vault: name(used), ..create(certificate, "Unknown") };
-            harness.service.creations().create(permit(&harness.service, request).await).await.unwrap();
+            ask!(harness.service, creations.create(request)).unwrap();
         }
     }
     for certificate in ["web", "mail"] {
@@ -133,12 +109,7 @@ async fn a_vault_that_was_made_elsewhere_is_there_at_once() {
     let harness = Harness::new(strict()).await;
     let neighbour = harness.neighbour(strict()).await;
     let name = VaultName::parse("team-b").unwrap();
-    let made = harness
-        .service
-        .vault_objects()
-        .create_vault(permit(&harness.service, new(name.clone(), None, Some(true))).await)
-        .await
-        .unwrap();
+    let made = ask!(harness.service, vault_objects.create_vault(new(name.clone(), None, Some(true)))).unwrap();
     assert_eq!(neighbour.vaults().find(&name).await.unwrap(), made);
     assert_eq!(neighbour.vaults().vault(&name).unwrap(), made, "it was learnt");
 }
@@ -148,19 +119,9 @@ async fn who_makes_a_vault_too_late_learns_of_it() {
     let harness = Harness::new(strict()).await;
     let neighbour = harness.neighbour(strict()).await;
     let name = VaultName::parse("team-b").unwrap();
-    let made = harness
-        .service
-        .vault_objects()
-        .create_vault(permit(&harness.service, new(name.clone(), None, Some(true))).await)
-        .await
-        .unwrap();
+    let made = ask!(harness.service, vault_objects.create_vault(new(name.clone(), None, Some(true)))).unwrap();
     assert_eq!(
-        neighbour
-            .vault_objects()
-            .create_vault(permit(&neighbour, new(name.clone(), None, None)).await)
-            .await
-            .unwrap_err()
-            .reason,
+        ask!(neighbour, vault_objects.create_vault(new(name.clone(), None, None))).unwrap_err().reason,
         Reason::AlreadyExists
     );
     assert_eq!(neighbour.vaults().vault(&name).unwrap(), made);
@@ -171,12 +132,7 @@ async fn where_every_name_is_a_vault_the_settings_of_one_that_was_made_elsewhere
     let harness = Harness::new(ServiceOptions::default()).await;
     let neighbour = harness.neighbour(ServiceOptions::default()).await;
     let name = VaultName::parse("guarded").unwrap();
-    harness
-        .service
-        .vault_objects()
-        .create_vault(permit(&harness.service, new(name.clone(), None, Some(true))).await)
-        .await
-        .unwrap();
+    ask!(harness.service, vault_objects.create_vault(new(name.clone(), None, Some(true)))).unwrap();
     assert!(neighbour.vaults().find(&name).await.unwrap().settings.purge_protection);
 }
 
@@ -190,12 +146,7 @@ async fn an_unknown_vault_is_looked_up_once_a_second_and_found_when_it_is_made()
         assert_eq!(neighbour.vaults().find(&name).await.unwrap_err().reason, Reason::VaultNotFound);
     }
     assert_eq!(harness.store.asked.load(std::sync::atomic::Ordering::SeqCst), 1);
-    harness
-        .service
-        .vault_objects()
-        .create_vault(permit(&harness.service, new(name.clone(), None, None)).await)
-        .await
-        .unwrap();
+    ask!(harness.service, vault_objects.create_vault(new(name.clone(), None, None))).unwrap();
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
     neighbour.vaults().find(&name).await.unwrap();
 }
@@ -219,22 +170,12 @@ async fn a_page_of_vaults_reads_what_it_shows() {
     let harness = Harness::new(strict()).await;
     for number in 0..60 {
         let name = VaultName::parse(&format!("v{number:02}")).unwrap();
-        harness
-            .service
-            .vault_objects()
-            .create_vault(permit(&harness.service, new(name.clone(), None, None)).await)
-            .await
-            .unwrap();
+        ask!(harness.service, vault_objects.create_vault(new(name.clone(), None, None))).unwrap();
     }
     let (mut token, mut names) = (String::new(), Vec::new());
     loop {
         harness.store.reset();
-        let page = harness
-            .service
-            .vault_objects()
-            .list_vaults(permit(&harness.service, AllVaults).await, 10, &token)
-            .await
-            .unwrap();
+        let page = ask!(harness.service, vault_objects.list_vaults(AllVaults, 10, &token)).unwrap();
         assert!(harness.store.read.load(std::sync::atomic::Ordering::SeqCst) <= 11);
         names.extend(page.vaults.into_iter().map(|vault| vault.name.to_string()));
         token = page.next_page_token;

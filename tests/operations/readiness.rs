@@ -1,13 +1,13 @@
 //! Readiness: a store that does not answer, and streams that are behind the log.
 
 use crate::around::{Around, store_around};
-use crate::permit::permit;
+use crate::permit::{ask, new_certificate, permit};
 use crate::support::service::start_on;
 use async_trait::async_trait;
-use certmint::domain::{CertificateName, IssuerInput, IssuerName, PolicyInput, Reason, VaultName};
+use certmint::domain::{IssuerInput, IssuerName, Reason, VaultName};
 use certmint::keys::MasterKeys;
 use certmint::metrics::Metrics;
-use certmint::service::{CreateRequest, ServiceOptions};
+use certmint::service::ServiceOptions;
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, EventPage, Put, Record, Revision, Store, StoreError};
 use certmint::transport::admin::Probes;
@@ -133,24 +133,7 @@ async fn an_issuer_that_fails_is_named_and_turns_no_readiness() {
     };
     let wanted = permit(&test.service, (vault.clone(), name)).await;
     test.service.issuers().set_issuer(wanted, input).await.unwrap();
-    let policy = PolicyInput {
-        kty: Some("EC".into()),
-        subject: Some("CN=a".into()),
-        issuer_name: Some("down".into()),
-        ..PolicyInput::default()
-    };
-    let request = CreateRequest {
-        csr: None,
-        vault,
-        name: CertificateName::parse("web").unwrap(),
-        policy: Some(policy),
-        enabled: None,
-        tags: None,
-        preserve_cert_order: None,
-        request_id: None,
-        client_request_id: None,
-    };
-    test.service.creations().create(permit(&test.service, request).await).await.unwrap();
+    ask!(test.service, creations.create(new_certificate(vault, "web", "down"))).unwrap();
     crate::clients::until("failing", async || {
         let (status, body) = readyz(&probes).await;
         assert_eq!(status, 200, "{body}");
@@ -171,10 +154,7 @@ async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_th
     let name = IssuerName::parse("corp").unwrap();
     let set = || async {
         let input = IssuerInput { provider: Some("Test".to_owned()), ..IssuerInput::default() };
-        test.service
-            .issuers()
-            .set_issuer(permit(&test.service, (VaultName::default_vault(), name.clone())).await, input)
-            .await
+        ask!(test.service, issuers.set_issuer((VaultName::default_vault(), name.clone()), input))
     };
     set().await.unwrap();
     store.mood.store(READ_ONLY, SeqCst);
@@ -187,11 +167,7 @@ async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_th
             "{body}"
         );
     }
-    test.service
-        .issuers()
-        .issuer(permit(&test.service, (VaultName::default_vault(), name.clone())).await)
-        .await
-        .unwrap();
+    ask!(test.service, issuers.issuer((VaultName::default_vault(), name.clone()))).unwrap();
     store.mood.store(WELL, SeqCst);
     assert_eq!(readyz(&probes).await.0, 200, "it finds out by itself");
     set().await.unwrap();

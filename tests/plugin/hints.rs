@@ -1,10 +1,10 @@
 //! Hints make open orders of the plug-in's own issuers due, and nothing else.
 
-use crate::permit::permit;
+use crate::permit::{ask, new_certificate};
 use crate::service::start;
-use certmint::domain::{CertificateName, IssuerInput, IssuerName, PolicyInput, RequestId, VaultName};
+use certmint::domain::{IssuerInput, IssuerName, RequestId, VaultName};
 use certmint::keys::random_id;
-use certmint::service::{CreateRequest, Hinted};
+use certmint::service::Hinted;
 
 #[tokio::test]
 async fn only_an_open_order_of_the_provider_that_hints_is_made_due() {
@@ -13,26 +13,9 @@ async fn only_an_open_order_of_the_provider_that_hints_is_made_due() {
     let input =
         IssuerInput { provider: Some("Test".into()), account_id: Some("hold".into()), ..IssuerInput::default() };
     let held = (vault.clone(), IssuerName::parse("held").unwrap());
-    service.issuers().set_issuer(permit(service, held).await, input).await.unwrap();
+    ask!(service, issuers.set_issuer(held, input)).unwrap();
     let create = async |name: &str, issuer: &str| {
-        let policy = PolicyInput {
-            kty: Some("EC".into()),
-            subject: Some("CN=a.example".into()),
-            issuer_name: Some(issuer.into()),
-            ..PolicyInput::default()
-        };
-        let request = CreateRequest {
-            csr: None,
-            vault: vault.clone(),
-            name: CertificateName::parse(name).unwrap(),
-            policy: Some(policy),
-            enabled: None,
-            tags: None,
-            preserve_cert_order: None,
-            request_id: None,
-            client_request_id: None,
-        };
-        let created = service.creations().create(permit(service, request).await).await.unwrap();
+        let created = ask!(service, creations.create(new_certificate(vault.clone(), name, issuer))).unwrap();
         created.operation.request_id.to_string()
     };
     let (open, manual) = (create("open", "held").await, create("manual", "Unknown").await);

@@ -1,6 +1,6 @@
 //! Damaged and missing rows: the lists go on without them, and what is left can be deleted and purged.
 
-use crate::place::{A, Place};
+use crate::records::place::{A, Place};
 
 #[tokio::test]
 async fn lists_show_everything_else() {

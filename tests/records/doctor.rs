@@ -1,7 +1,7 @@
 //! `certmint doctor --store`: finds what is damaged, and removes it by name.
 
 use crate::around::{Around, store_around};
-use crate::place::{A, Place, policy};
+use crate::records::place::{A, Place, policy};
 use async_trait::async_trait;
 use certmint::clock::{Clock, ManualClock, SystemClock};
 use certmint::domain::Timestamp;

@@ -1,6 +1,6 @@
 //! A record that was edited where it is: rights, certificates, policies, its code, and the marks of the store.
 
-use crate::place::{A, Place};
+use crate::records::place::{A, Place};
 
 #[tokio::test]
 async fn every_right_of_a_key_that_was_edited_is_refused() {

@@ -1,6 +1,6 @@
 //! Whether a key may leave is a property of the key: no way of using it again makes it exportable.
 
-use crate::place::{A, B, Life, Place, policy};
+use crate::records::place::{A, B, Life, Place, policy};
 
 const REUSED: &str = r#""reuse_key":true,"exportable":true"#;
 const REFUSED: &str = "The reused key is not exportable, and this cannot be changed";

@@ -1,8 +1,8 @@
 //! A row under the key of another object: another vault's, or another name's.
 
-use crate::permit::permit;
-use crate::place::{A, B, Life, Place, policy, vault};
-use certmint::domain::{CertificateName, PolicyInput, RequestId};
+use crate::permit::{ask, new_certificate};
+use crate::records::place::{A, B, Life, Place, policy, vault};
+use certmint::domain::RequestId;
 use certmint::service::{AllVaults, CreateRequest, NewVault};
 
 #[tokio::test]
@@ -130,19 +130,14 @@ async fn a_list_of_vaults_goes_on_behind_a_damaged_one_wherever_its_pages_end() 
     {
         let life = place.open().await;
         let team_z = NewVault { name: vault("team-z"), retention_days: None, purge_protection: None };
-        life.service.vault_objects().create_vault(permit(&life.service, team_z).await).await.unwrap();
+        ask!(life.service, vault_objects.create_vault(team_z)).unwrap();
     }
     place.moved(&format!("vaults/{A}"), &format!("vaults/{B}"));
     let life = place.open().await;
     for size in 1..5 {
         let (mut token, mut names) = (String::new(), Vec::new());
         loop {
-            let page = life
-                .service
-                .vault_objects()
-                .list_vaults(permit(&life.service, AllVaults).await, size, &token)
-                .await
-                .unwrap();
+            let page = ask!(life.service, vault_objects.list_vaults(AllVaults, size, &token)).unwrap();
             names.extend(page.vaults.into_iter().map(|vault| vault.name.to_string()));
             token = page.next_page_token;
             if token.is_empty() {
@@ -154,24 +149,10 @@ async fn a_list_of_vaults_goes_on_behind_a_damaged_one_wherever_its_pages_end() 
 }
 
 fn request(life: &Life, vault_name: &str, name: &str, id: &str) -> impl Future<Output = certmint::domain::Result<()>> {
-    let request = CreateRequest {
-        vault: vault(vault_name),
-        name: CertificateName::parse(name).unwrap(),
-        policy: Some(PolicyInput {
-            kty: Some("EC".into()),
-            subject: Some("CN=a".into()),
-            issuer_name: Some("Unknown".into()),
-            ..PolicyInput::default()
-        }),
-        csr: None,
-        enabled: None,
-        tags: None,
-        preserve_cert_order: None,
-        request_id: Some(RequestId::parse(id).unwrap()),
-        client_request_id: None,
-    };
+    let request_id = Some(RequestId::parse(id).unwrap());
+    let request = CreateRequest { request_id, ..new_certificate(vault(vault_name), name, "Unknown") };
     let service = life.service.clone();
-    async move { service.creations().create(permit(&service, request).await).await.map(|_| ()) }
+    async move { ask!(service, creations.create(request)).map(|_| ()) }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A store in a file that is changed by SQL between two runs of a service, and requests without a network.
 
-use crate::permit::permit;
+use crate::permit::ask;
 use axum::body::{Body, to_bytes};
 use certmint::clock::ManualClock;
 use certmint::domain::{Error, RetentionDays, Timestamp, VaultName};
@@ -169,17 +169,15 @@ impl Place {
         let life = self.open().await;
         for (vault_name, days) in [(A, 7), (B, 90)] {
             let days = RetentionDays::new(days).unwrap();
-            life.service
-                .vault_objects()
-                .create_vault(
-                    permit(
-                        &life.service,
-                        NewVault { name: vault(vault_name), retention_days: Some(days), purge_protection: None },
-                    )
-                    .await,
-                )
-                .await
-                .unwrap();
+            ask!(
+                life.service,
+                vault_objects.create_vault(NewVault {
+                    name: vault(vault_name),
+                    retention_days: Some(days),
+                    purge_protection: None
+                })
+            )
+            .unwrap();
             for name in ["web", "other", "gone"] {
                 life.issued(vault_name, name).await;
             }

@@ -1,6 +1,6 @@
 //! What the binary does with a store before it serves.
 
-use crate::place::{A, Place};
+use crate::records::place::{A, Place};
 use certmint::service::record_body;
 use serde_json::json;
 use std::process::{Child, Command, Stdio};

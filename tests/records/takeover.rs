@@ -2,7 +2,7 @@
 //! or somebody puts its beginning back.
 
 use crate::around::{Around, store_around};
-use crate::place::{A, B, Place};
+use crate::records::place::{A, B, Place};
 use async_trait::async_trait;
 use certmint::domain::Reason;
 use certmint::keys::{MasterKeys, Sealer};

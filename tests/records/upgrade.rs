@@ -1,6 +1,6 @@
 //! Stores of versions before authentication codes.
 
-use crate::place::{A, Place};
+use crate::records::place::{A, Place};
 use certmint::service::Authenticated;
 use serde_json::Value;
 use std::time::Duration;
@@ -115,7 +115,7 @@ async fn a_server_configured_to_refuse_adopts_nothing() {
 async fn a_repeat_after_the_adoption_gets_everything_since_the_creation() {
     let place = Place::new();
     let request = "POST /certificates/web/create";
-    let body = crate::place::policy("Unknown", "");
+    let body = crate::records::place::policy("Unknown", "");
     assert_eq!(place.open().await.send_as("once", A, request, &body).await.status, 202);
     let before = place.body(&place.keys("repeats/")[0]);
     let revision = |place: &Place| -> i64 {

@@ -3,7 +3,7 @@
 
 use crate::authority::{ACCOUNTS, signed};
 use crate::harness::{Harness, Sight, vault};
-use crate::permit::permit;
+use crate::permit::{ask, new_certificate};
 use crate::replica::{Door, Replica};
 use crate::watcher;
 use certmint::domain::{
@@ -110,7 +110,7 @@ impl Caller {
         let from = self.harness.server.told();
         let answer = self.insist(|service| {
             let request = request.clone();
-            async move { service.creations().create(permit(&service, request).await).await }
+            async move { ask!(service, creations.create(request)) }
         });
         match answer.await? {
             Ok(Created { operation, resume_token }) => {
@@ -146,10 +146,7 @@ impl Caller {
     async fn look(&self, name: &CertificateName, id: Option<RequestId>) -> Option<Operation> {
         let from = self.harness.server.told();
         let expected = expected(name, id);
-        match self
-            .once(async |service: Service| service.pending().pending(permit(&service, expected.clone()).await).await)
-            .await?
-        {
+        match self.once(async |service: Service| ask!(service, pending.pending(expected.clone()))).await? {
             Ok((operation, token)) => {
                 self.harness.told_with(&operation, &token);
                 self.harness.observe(name, from, Sight::There(operation.request_id, operation.revision));
@@ -175,10 +172,7 @@ impl Caller {
 
     async fn cancel(&self, name: &CertificateName) {
         let expected = self.meant(name).await;
-        match self
-            .insist(async |service: Service| service.pending().cancel(permit(&service, expected.clone()).await).await)
-            .await
-        {
+        match self.insist(async |service: Service| ask!(service, pending.cancel(expected.clone()))).await {
             Some(Ok((operation, token))) => {
                 self.harness.told_with(&operation, &token);
                 self.harness.knowledge.lock().unwrap().cancelled.push(operation.request_id);
@@ -193,12 +187,7 @@ impl Caller {
 
     async fn delete(&self, name: &CertificateName) {
         let expected = self.meant(name).await;
-        match self
-            .insist(async |service: Service| {
-                service.pending().delete_pending(permit(&service, expected.clone()).await).await
-            })
-            .await
-        {
+        match self.insist(async |service: Service| ask!(service, pending.delete_pending(expected.clone()))).await {
             Some(Ok(operation)) => self.harness.knowledge.lock().unwrap().deleted.push(operation.request_id),
             Some(Err(error)) if error.reason == Reason::PendingNotFound => {}
             Some(Err(error)) => self.unexpected("delete", &error),
@@ -214,7 +203,7 @@ impl Caller {
         let request = MergeRequest { wanted: expected(name, id), x5c, enabled: None, tags: None };
         let answer = self.insist(|service| {
             let request = request.clone();
-            async move { service.pending().merge(permit(&service, request).await).await }
+            async move { ask!(service, pending.merge(request)) }
         });
         match answer.await {
             Some(Ok(view)) => {
@@ -249,7 +238,7 @@ impl Caller {
             };
             let name = IssuerName::parse(account).unwrap();
             let service = self.door().await.service;
-            service.issuers().set_issuer(permit(&service, (vault(), name)).await, input).await.unwrap();
+            ask!(service, issuers.set_issuer((vault(), name), input)).unwrap();
         }
     }
 
@@ -261,9 +250,7 @@ impl Caller {
             if found.in_progress() && ["Unknown", "holds"].contains(&found.issuer.name.as_str()) {
                 let expected = expected(&name, Some(found.request_id));
                 let answer = self
-                    .insist(async |service: Service| {
-                        service.pending().cancel(permit(&service, expected.clone()).await).await.map(drop)
-                    })
+                    .insist(async |service: Service| ask!(service, pending.cancel(expected.clone())).map(drop))
                     .await;
                 self.expect_done("the last cancellation", answer);
             }
@@ -275,9 +262,7 @@ impl Caller {
         for number in 0..self.harness.profile.names {
             let expected = expected(&name(number), None);
             let answer = self
-                .insist(async |service: Service| {
-                    service.pending().delete_pending(permit(&service, expected.clone()).await).await.map(drop)
-                })
+                .insist(async |service: Service| ask!(service, pending.delete_pending(expected.clone())).map(drop))
                 .await;
             self.expect_done("the last deletion", answer);
         }
@@ -308,13 +293,8 @@ fn expected(name: &CertificateName, request_id: Option<RequestId>) -> PendingRef
 
 /// The act is written where the log shows it again.
 fn policy(issuer: &str, act: usize) -> PolicyInput {
-    PolicyInput {
-        kty: Some("EC".to_owned()),
-        subject: Some("CN=sim.example".to_owned()),
-        issuer_name: Some(issuer.to_owned()),
-        certificate_type: Some(act.to_string()),
-        ..PolicyInput::default()
-    }
+    let usual = new_certificate(vault(), "web", issuer).policy.unwrap_or_default();
+    PolicyInput { certificate_type: Some(act.to_string()), ..usual }
 }
 
 pub(crate) fn request(
@@ -323,15 +303,6 @@ pub(crate) fn request(
     request_id: Option<RequestId>,
     act: usize,
 ) -> CreateRequest {
-    CreateRequest {
-        csr: None,
-        vault: vault(),
-        name: name.clone(),
-        policy: Some(policy(issuer, act)),
-        enabled: None,
-        tags: None,
-        preserve_cert_order: None,
-        request_id,
-        client_request_id: None,
-    }
+    let policy = Some(policy(issuer, act));
+    CreateRequest { policy, request_id, ..new_certificate(vault(), name.as_str(), issuer) }
 }

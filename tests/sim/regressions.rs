@@ -4,7 +4,7 @@ use crate::around::{Around, store_around};
 use crate::caller::{name, request};
 use crate::false_provider::FalseProvider;
 use crate::harness::vault;
-use crate::permit::permit;
+use crate::permit::{ask, permit};
 use async_trait::async_trait;
 use certmint::clock::ManualClock;
 use certmint::domain::{IssuerInput, IssuerName, Operation, RequestId, Timestamp};
@@ -69,9 +69,9 @@ async fn an_order_on_its_way() -> Scene {
     };
     let (one, other) = (replica().await, replica().await);
     let input = IssuerInput { provider: Some("Slow".to_owned()), ..IssuerInput::default() };
-    one.issuers().set_issuer(permit(&one, (vault(), IssuerName::parse("slow").unwrap())).await, input).await.unwrap();
+    ask!(one, issuers.set_issuer((vault(), IssuerName::parse("slow").unwrap()), input)).unwrap();
     let id = RequestId::from_uuid(random_id());
-    one.creations().create(permit(&one, request(&name(0), "slow", Some(id), 0)).await).await.unwrap();
+    ask!(one, creations.create(request(&name(0), "slow", Some(id), 0))).unwrap();
     let due = one.jobs().claim(9).await.unwrap().remove(0);
     let step = tokio::spawn(async move { one.jobs().step(due).await });
     yield_now().await;
@@ -101,7 +101,7 @@ impl Scene {
 #[tokio::test]
 async fn a_cancellation_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
-    scene.other.pending().cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    ask!(scene.other, pending.cancel(scene.expected.clone())).unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0], "the authority would forget the cancellation, and then get the order");
     scene.arrives().await;
@@ -114,7 +114,7 @@ async fn a_deletion_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
     // The cancellation first: it must not hide that an order is on its way.
     scene.other.pending().cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
-    scene.other.pending().delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    ask!(scene.other, pending.delete_pending(scene.expected.clone())).unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0]);
     scene.arrives().await;
@@ -125,7 +125,7 @@ async fn a_deletion_does_not_overtake_an_order_on_its_way() {
 #[tokio::test]
 async fn a_deletion_of_the_certificate_does_not_overtake_an_order_on_its_way() {
     let mut scene = an_order_on_its_way().await;
-    scene.other.deletions().delete_certificate(permit(&scene.other, (vault(), name(0))).await).await.unwrap();
+    ask!(scene.other, deletions.delete_certificate((vault(), name(0)))).unwrap();
     scene.work().await;
     assert_eq!(scene.heard(), [""; 0]);
     scene.arrives().await;
@@ -139,7 +139,7 @@ async fn an_operation_that_fails_by_its_deadline_leaves_no_order_behind() {
     scene.arrives().await;
     scene.clock.advance(Limits::default().issuing_deadline);
     scene.work().await;
-    let failed = scene.other.pending().operation(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    let failed = ask!(scene.other, pending.operation(scene.expected.clone())).unwrap();
     assert_eq!(failed.error().unwrap().code, "Certificate issuer error");
     assert!(failed.error().unwrap().message.contains("before the deadline"), "{failed:?}");
     assert_eq!(scene.heard(), ["order"]);
@@ -157,7 +157,7 @@ async fn an_order_is_cancelled_however_late_its_operation_is_deleted() {
     let mut scene = an_order_on_its_way().await;
     scene.arrives().await;
     scene.clock.advance(Limits::default().issuing_deadline - Duration::from_millis(1));
-    scene.other.pending().delete_pending(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    ask!(scene.other, pending.delete_pending(scene.expected.clone())).unwrap();
     scene.clock.advance(Duration::from_secs(5));
     scene.work().await;
     assert_eq!(scene.heard(), ["order", "cancel"]);
@@ -168,7 +168,7 @@ async fn a_change_sends_no_second_order_beside_one_on_its_way() {
     let mut scene = an_order_on_its_way().await;
     let change =
         UpdateRequest { vault: vault(), name: name(0), version: None, policy: None, enabled: Some(false), tags: None };
-    scene.other.certificates().update_certificate(permit(&scene.other, change.clone()).await).await.unwrap();
+    ask!(scene.other, certificates.update_certificate(change.clone())).unwrap();
     assert_eq!(scene.other.jobs().claim(9).await.unwrap().len(), 0);
     scene.arrives().await;
     assert_eq!(scene.other.jobs().claim(9).await.unwrap().len(), 1, "at once when the order had arrived");
@@ -177,7 +177,7 @@ async fn a_change_sends_no_second_order_beside_one_on_its_way() {
 #[tokio::test]
 async fn a_cancellation_waits_for_no_replica_that_died_longer_than_its_lease() {
     let scene = an_order_on_its_way().await;
-    scene.other.pending().cancel(permit(&scene.other, scene.expected.clone()).await).await.unwrap();
+    ask!(scene.other, pending.cancel(scene.expected.clone())).unwrap();
     scene.step.abort();
     scene.clock.advance(Limits::default().work_lease);
     scene.work().await;
@@ -248,7 +248,7 @@ async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize
     let first = {
         let (service, request) = (service.clone(), request.clone());
         async move {
-            service.creations().create(permit(&service, request).await).await.unwrap();
+            ask!(service, creations.create(request)).unwrap();
             if completed {
                 for due in service.jobs().claim(9).await.unwrap() {
                     service.jobs().step(due).await.unwrap();
@@ -257,7 +257,7 @@ async fn two_tries(request: CreateRequest, completed: bool) -> (Operation, usize
         }
     };
     *store.then.lock().unwrap() = Some(Box::pin(first));
-    let second = service.creations().create(permit(&service, request).await).await.unwrap().operation;
+    let second = ask!(service, creations.create(request)).unwrap().operation;
     (second, Store::events(&*store, 0, 99).await.unwrap().events.len())
 }
 
@@ -289,7 +289,7 @@ async fn a_step_that_ends_while_due_times_follow_a_clock_that_was_set_back_leave
     let issuers = Issuers::new(slow.provider());
     let service =
         Service::new(store.clone(), issuers, Arc::new(keys), clock.clone(), ServiceOptions::default()).await.unwrap();
-    service.creations().create(permit(&service, request(&name(0), "Self", None, 0)).await).await.unwrap();
+    ask!(service, creations.create(request(&name(0), "Self", None, 0))).unwrap();
     let due = service.jobs().claim(9).await.unwrap().remove(0);
     let step = tokio::spawn({
         let service = service.clone();

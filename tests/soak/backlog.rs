@@ -1,8 +1,8 @@
 //! Very many operations in progress, made by the service itself on the store of a cluster that stands still.
 
-use crate::permit::permit;
+use crate::permit::{ask, new_certificate};
 use certmint::clock::SystemClock;
-use certmint::domain::{CertificateName, PolicyInput, VaultName};
+use certmint::domain::VaultName;
 use certmint::issuer::Issuers;
 use certmint::issuer::local_ca::LocalCa;
 use certmint::issuer::self_signed::SelfSigned;
@@ -59,7 +59,7 @@ pub(crate) async fn make(data: &Path, url: Option<&str>, count: usize) {
                     if number >= count {
                         return;
                     }
-                    service.creations().create(permit(&service, request(number)).await).await.unwrap();
+                    ask!(service, creations.create(request(number))).unwrap();
                 }
             })
         })
@@ -70,21 +70,5 @@ pub(crate) async fn make(data: &Path, url: Option<&str>, count: usize) {
 }
 
 fn request(number: usize) -> CreateRequest {
-    let policy = PolicyInput {
-        kty: Some("EC".to_owned()),
-        subject: Some(format!("CN=waiting-{number}")),
-        issuer_name: Some(issuer(number).to_owned()),
-        ..PolicyInput::default()
-    };
-    CreateRequest {
-        csr: None,
-        vault: VaultName::default_vault(),
-        name: CertificateName::parse(&format!("waiting-{number}")).unwrap(),
-        policy: Some(policy),
-        enabled: None,
-        tags: None,
-        preserve_cert_order: None,
-        request_id: None,
-        client_request_id: None,
-    }
+    new_certificate(VaultName::default_vault(), &format!("waiting-{number}"), issuer(number))
 }

@@ -1,8 +1,8 @@
 //! Ends of streams that a random run reaches too rarely, one test each.
 
-use crate::harness::{Life, set_issuers};
-use crate::permit::permit;
-use crate::writer::request;
+use crate::permit::{ask, permit};
+use crate::watch::harness::{Life, set_issuers};
+use crate::watch::writer::request;
 use certmint::domain::{CertificateName, Operation, Reason, Status, Timestamp, VaultName};
 use certmint::keys::{MasterKeys, Sealer};
 use certmint::service::PendingRef;
@@ -30,13 +30,8 @@ async fn server() -> Server {
 impl Server {
     async fn create(&self, name: &str, issuer: &str) -> (Operation, String) {
         let name = CertificateName::parse(name).unwrap();
-        let created = self
-            .life
-            .service
-            .creations()
-            .create(permit(&self.life.service, request(VaultName::default_vault(), name, issuer)).await)
-            .await
-            .unwrap();
+        let created =
+            ask!(self.life.service, creations.create(request(VaultName::default_vault(), name, issuer))).unwrap();
         (created.operation, created.resume_token)
     }
 
@@ -74,18 +69,7 @@ fn expected(name: &str) -> PendingRef {
 }
 
 fn all() -> WatchRequest {
-    WatchRequest {
-        vault: Some(VaultName::default_vault()),
-        names: Vec::new(),
-        prefix: String::new(),
-        request_id: None,
-        statuses: Vec::new(),
-        resume_token: String::new(),
-        snapshot: None,
-        until_terminal: false,
-        heartbeat: None,
-        deadline: None,
-    }
+    WatchRequest { vault: Some(VaultName::default_vault()), ..WatchRequest::default() }
 }
 
 fn named(name: &str) -> WatchRequest {
@@ -132,7 +116,7 @@ async fn a_watch_until_the_end_that_resumes_before_the_end_sees_it() {
 async fn a_watch_until_the_end_of_an_operation_that_is_gone_is_over_at_once() {
     let server = server().await;
     let (operation, _) = server.create("web", "Unknown").await;
-    server.life.service.pending().delete_pending(permit(&server.life.service, expected("web")).await).await.unwrap();
+    ask!(server.life.service, pending.delete_pending(expected("web"))).unwrap();
     let by_id = WatchRequest { request_id: Some(operation.request_id), until_terminal: true, ..all() };
     for snapshot in [Snapshot::None, Snapshot::InProgress, Snapshot::All] {
         let request = WatchRequest { snapshot: Some(snapshot), ..by_id.clone() };
@@ -153,7 +137,7 @@ async fn without_a_snapshot_a_watch_until_the_end_waits_for_what_is_open() {
     let closing = CancellationToken::new();
     let (watched, ()) = tokio::join!(server.watch(request, &closing), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        server.life.service.pending().cancel(permit(&server.life.service, expected("web")).await).await.unwrap();
+        ask!(server.life.service, pending.cancel(expected("web"))).unwrap();
     });
     let (seen, end) = watched;
     assert_eq!(end, None);
@@ -168,13 +152,7 @@ async fn a_stop_interrupts_a_long_replay_and_its_token_goes_on_where_it_ended() 
     let server = server().await;
     let (_, resume_token) = server.create("web", "Unknown").await;
     for _ in 0..20 {
-        server
-            .life
-            .service
-            .pending()
-            .delete_pending(permit(&server.life.service, expected("web")).await)
-            .await
-            .unwrap();
+        ask!(server.life.service, pending.delete_pending(expected("web"))).unwrap();
         server.create("web", "Unknown").await;
     }
     let closing = CancellationToken::new();

@@ -1,6 +1,6 @@
 //! A service that can be stopped, gracefully or not, and restarted on the same store.
 
-use crate::permit::permit;
+use crate::permit::ask;
 use certmint::clock::SystemClock;
 use certmint::domain::{IssuerInput, IssuerName, VaultName};
 use certmint::issuer::Issuers;
@@ -90,7 +90,7 @@ pub(crate) async fn set_issuers(service: &Service) {
                 ..IssuerInput::default()
             };
             let (vault, name) = (VaultName::parse(vault).unwrap(), IssuerName::parse(account).unwrap());
-            service.issuers().set_issuer(permit(service, (vault.clone(), name.clone())).await, input).await.unwrap();
+            ask!(service, issuers.set_issuer((vault.clone(), name.clone()), input)).unwrap();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The oracle: what every stream must have shown, computed from the log alone.
 
-use crate::model::{Connection, End, Log, Seen, concerns, is_end, kind, shows};
+use crate::watch::model::{Connection, End, Log, Seen, concerns, is_end, kind, shows};
 use certmint::domain::pending::{Transition, TransitionKind};
 use certmint::domain::{Operation, Reason, RequestId, Status, VaultName};
 use certmint::service::watch::{Bookmark, Snapshot};

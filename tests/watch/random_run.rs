@@ -3,11 +3,11 @@
 //! `CERTMINT_ORACLE_SECONDS` sets its length (4 where it is not set), `CERTMINT_SEED` its choices;
 //! the seed of a run is printed.
 
-use crate::dice::Dice;
-use crate::harness::{Life, set_issuers};
-use crate::model::{Connection, End, Log, Seen};
-use crate::watcher;
-use crate::{oracle, writer};
+use crate::watch::dice::Dice;
+use crate::watch::harness::{Life, set_issuers};
+use crate::watch::model::{Connection, End, Log, Seen};
+use crate::watch::watcher;
+use crate::watch::{oracle, writer};
 use certmint::domain::{RequestId, VaultName};
 use certmint::keys::{MasterKeys, Sealer, random_id};
 use certmint::service::watch::WatchLimits;

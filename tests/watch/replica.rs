@@ -1,9 +1,9 @@
 //! A replica that has not yet read what another one committed.
 
 use crate::around::{Around, store_around};
-use crate::harness::{Life, set_issuers};
-use crate::permit::permit;
-use crate::writer::request;
+use crate::permit::{ask, permit};
+use crate::watch::harness::{Life, set_issuers};
+use crate::watch::writer::request;
 use async_trait::async_trait;
 use certmint::clock::SystemClock;
 use certmint::domain::{CertificateName, VaultName};
@@ -47,7 +47,7 @@ async fn a_resumed_stream_catches_up_with_the_log_and_not_with_its_replicas_view
     let vault = VaultName::default_vault();
     let create = async |name: &str| {
         let name = CertificateName::parse(name).unwrap();
-        one.service.creations().create(permit(&one.service, request(vault.clone(), name, "hold")).await).await.unwrap()
+        ask!(one.service, creations.create(request(vault.clone(), name, "hold"))).unwrap()
     };
     let token = create("before").await.resume_token;
 
@@ -60,15 +60,9 @@ async fn a_resumed_stream_catches_up_with_the_log_and_not_with_its_replicas_view
 
     let expected = WatchRequest {
         vault: Some(vault.clone()),
-        names: Vec::new(),
-        prefix: String::new(),
-        request_id: None,
-        statuses: Vec::new(),
         resume_token: token,
         snapshot: Some(Snapshot::None),
-        until_terminal: false,
-        heartbeat: None,
-        deadline: None,
+        ..WatchRequest::default()
     };
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
     let mut stream = two.watch().open(permit(&two, expected).await, &who, CancellationToken::new()).await.unwrap();

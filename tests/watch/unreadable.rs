@@ -1,8 +1,8 @@
 //! An event of the log that cannot be read: somebody changed the database, or wrote to it.
 
-use crate::harness::{Life, set_issuers};
-use crate::permit::permit;
-use crate::writer::request;
+use crate::permit::{ask, permit};
+use crate::watch::harness::{Life, set_issuers};
+use crate::watch::writer::request;
 use certmint::domain::{CertificateName, VaultName};
 use certmint::keys::{MasterKeys, Sealer};
 use certmint::metrics::Metrics;
@@ -32,14 +32,9 @@ fn until_the_end(resume_token: String) -> WatchRequest {
     WatchRequest {
         vault: Some(VaultName::default_vault()),
         names: vec![name("after")],
-        prefix: String::new(),
-        request_id: None,
-        statuses: Vec::new(),
         resume_token,
-        snapshot: None,
         until_terminal: true,
-        heartbeat: None,
-        deadline: None,
+        ..WatchRequest::default()
     }
 }
 
@@ -50,19 +45,10 @@ async fn it_keeps_nobody_from_the_others() {
     let life = begin(folder.path(), &sealer).await;
     set_issuers(&life.service).await;
     let vault = VaultName::default_vault;
-    let resume_token = life
-        .service
-        .creations()
-        .create(permit(&life.service, request(vault(), name("before"), "Self")).await)
-        .await
-        .unwrap()
-        .resume_token;
+    let resume_token =
+        ask!(life.service, creations.create(request(vault(), name("before"), "Self"))).unwrap().resume_token;
     life.store.commit(Batch { events: vec![b"damaged".to_vec(); UNREADABLE], ..Batch::default() }).await.unwrap();
-    life.service
-        .creations()
-        .create(permit(&life.service, request(vault(), name("after"), "Self")).await)
-        .await
-        .unwrap();
+    ask!(life.service, creations.create(request(vault(), name("after"), "Self"))).unwrap();
 
     // Out of the store, from before.
     let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };

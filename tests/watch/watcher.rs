@@ -1,11 +1,11 @@
 //! A client that watches with random filters, is slow at times, goes away, and resumes.
 
-use crate::dice::Dice;
-use crate::harness::VAULTS;
-use crate::model::{Connection, End, Heads, Seen, position};
 use crate::permit::permit;
-use crate::random_run::Shared;
-use crate::writer::NAMES;
+use crate::watch::dice::Dice;
+use crate::watch::harness::VAULTS;
+use crate::watch::model::{Connection, End, Heads, Seen, position};
+use crate::watch::random_run::Shared;
+use crate::watch::writer::NAMES;
 use certmint::domain::{CertificateName, Status, VaultName};
 use certmint::service::watch::{Bookmark, Snapshot, Subscriber, WatchItem, WatchRequest};
 use certmint::store::{Revision, Store};

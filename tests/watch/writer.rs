@@ -1,9 +1,9 @@
 //! A random caller that creates, cancels and deletes.
 
-use crate::dice::Dice;
-use crate::harness::{ISSUERS, Life, VAULTS};
-use crate::permit::permit;
-use certmint::domain::{CertificateName, PolicyInput, Reason, RequestId, VaultName};
+use crate::permit::{ask, new_certificate};
+use crate::watch::dice::Dice;
+use crate::watch::harness::{ISSUERS, Life, VAULTS};
+use certmint::domain::{CertificateName, Reason, RequestId, VaultName};
 use certmint::service::{CreateRequest, PendingRef};
 
 #[rustfmt::skip]
@@ -20,21 +20,16 @@ pub(crate) async fn act(life: &Life, dice: &mut Dice) -> Option<(VaultName, Requ
     let refused = match dice.below(10) {
         0..6 => {
             let issuer = dice.one_of(&["Unknown", "Self", ISSUERS[0], ISSUERS[1], ISSUERS[2]]);
-            match life
-                .service
-                .creations()
-                .create(permit(&life.service, request(vault.clone(), name, issuer)).await)
-                .await
-            {
+            match ask!(life.service, creations.create(request(vault.clone(), name, issuer))) {
                 Ok(created) => return Some((vault, created.operation.request_id)),
                 Err(error) => error,
             }
         }
-        6..8 => match life.service.pending().cancel(permit(&life.service, expected.clone()).await).await {
+        6..8 => match ask!(life.service, pending.cancel(expected.clone())) {
             Ok(_) => return None,
             Err(error) => error,
         },
-        _ => match life.service.pending().delete_pending(permit(&life.service, expected.clone()).await).await {
+        _ => match ask!(life.service, pending.delete_pending(expected.clone())) {
             Ok(_) => return None,
             Err(error) => error,
         },
@@ -45,21 +40,5 @@ pub(crate) async fn act(life: &Life, dice: &mut Dice) -> Option<(VaultName, Requ
 }
 
 pub(crate) fn request(vault: VaultName, name: CertificateName, issuer: &str) -> CreateRequest {
-    let policy = PolicyInput {
-        kty: Some("EC".to_owned()),
-        subject: Some("CN=watch.example".to_owned()),
-        issuer_name: Some(issuer.to_owned()),
-        ..PolicyInput::default()
-    };
-    CreateRequest {
-        csr: None,
-        vault,
-        name,
-        policy: Some(policy),
-        enabled: None,
-        tags: None,
-        preserve_cert_order: None,
-        request_id: None,
-        client_request_id: None,
-    }
+    new_certificate(vault, name.as_str(), issuer)
 }

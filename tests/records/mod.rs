@@ -1,15 +1,11 @@
 //! Records that somebody changed, moved or removed in the database: each is refused by name, through the REST API and
 //! the use cases, and the rest goes on. Stores of versions before authentication codes are taken over.
 
-#[path = "../support/around.rs"]
-mod around;
 mod damage;
 mod doctor;
 mod edits;
 mod exportable;
 mod moves;
-#[path = "../support/permit.rs"]
-mod permit;
 mod place;
 mod start;
 mod takeover;

@@ -3,14 +3,10 @@
 
 mod authority;
 mod clock;
-#[path = "../support/false_provider.rs"]
-mod false_provider;
 mod faults;
 mod harness;
 mod kill;
 mod oracle;
-#[path = "../support/permit.rs"]
-mod permit;
 mod scenarios;
 
 use faults::{Faults, Moment};

@@ -1,11 +1,7 @@
 //! The management of certificates below the REST API: the gRPC calls, what happens with time and
 //! after crashes, and how much work each call makes of many records.
 
-#[path = "../support/around.rs"]
-mod around;
 mod authorities;
-#[path = "../support/false_provider.rs"]
-mod false_provider;
 mod grpc;
 mod harness;
 mod lists;
@@ -13,8 +9,6 @@ mod long_calls;
 mod many_versions;
 mod operators;
 mod parked;
-#[path = "../support/permit.rs"]
-mod permit;
 mod providers;
 mod races;
 mod scheduled_purge;

@@ -6,6 +6,7 @@ mod foreign;
 mod forms;
 mod given;
 mod hostile;
+mod keys;
 mod odd;
 mod producers;
 mod refusals;

@@ -95,7 +95,7 @@ fn layout(der: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_request_is_byte_for_byte_that_of_key_vault_but_for_key_and_signature() {
-    let recorded = include_bytes!("data/recorded-request.der");
+    let recorded = include_bytes!("../data/recorded-request.der");
     let ours = request(&complete(PolicyInput { subject: Some("CN=*.microsoft.com".into()), ..Default::default() }));
     assert_ne!(ours, recorded);
     assert_eq!(layout(&ours), layout(recorded));

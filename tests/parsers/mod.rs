@@ -1,11 +1,6 @@
 //! Untrusted input, parsed as the server does: every stored input, and many mutations of each. `make fuzz` runs the
 //! same functions for longer, guided by coverage.
 
-#[path = "../support/mutation.rs"]
-mod mutation;
-#[path = "../support/seeds.rs"]
-mod seeds;
-
 use certmint::fuzzing::{TARGETS, Target};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -32,7 +27,7 @@ fn read_soon(target: Target, input: &[u8]) -> (bool, Duration) {
 #[test]
 fn every_seed_is_read_in_time_by_the_reader_of_its_kind() {
     for target in TARGETS {
-        let all = seeds::all(target.name);
+        let all = crate::seeds::all(target.name);
         assert!(all.iter().any(|(name, _)| !is_found(name)), "no seeds of {}", target.name);
         for (name, bytes) in all {
             let (read, took) = read_soon(target, &bytes);
@@ -44,7 +39,7 @@ fn every_seed_is_read_in_time_by_the_reader_of_its_kind() {
 
 #[test]
 fn each_folder_of_seeds_has_a_reader() {
-    let folders = fs::read_dir(seeds::folder("")).unwrap().map(|entry| entry.unwrap());
+    let folders = fs::read_dir(crate::seeds::folder("")).unwrap().map(|entry| entry.unwrap());
     let folders = folders.filter(|entry| entry.path().is_dir());
     let folders: BTreeSet<String> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
     let kinds: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
@@ -72,11 +67,11 @@ fn each_reader_has_a_fuzz_target() {
 #[test]
 fn changed_inputs_never_panic_and_never_take_long() {
     for target in TARGETS {
-        let all: Vec<Vec<u8>> = seeds::all(target.name).into_iter().map(|(_, bytes)| bytes).collect();
-        let cases = (0..all.len(), mutation::changes());
+        let all: Vec<Vec<u8>> = crate::seeds::all(target.name).into_iter().map(|(_, bytes)| bytes).collect();
+        let cases = (0..all.len(), crate::mutation::changes());
         let config = Config { cases: CASES, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
         let outcome = TestRunner::new(config).run(&cases, |(seed, changes)| {
-            let changed = mutation::apply(all[seed].clone(), &changes);
+            let changed = crate::mutation::apply(all[seed].clone(), &changes);
             let (_, took) = read_soon(target, &changed);
             prop_assert!(took < PATIENCE, "{took:?}");
             Ok(())
@@ -90,7 +85,7 @@ fn changed_inputs_never_panic_and_never_take_long() {
 fn inputs_of_another_kind_are_answered_too() {
     for target in TARGETS {
         for other in TARGETS {
-            for (name, bytes) in seeds::all(other.name) {
+            for (name, bytes) in crate::seeds::all(other.name) {
                 let (_, took) = read_soon(target, &bytes);
                 assert!(took < PATIENCE, "{}: {}/{name} took {took:?}", target.name, other.name);
             }
