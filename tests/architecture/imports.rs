@@ -3,7 +3,9 @@
 
 use crate::source::{Source, sources};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use syn::visit::{self, Visit};
+use syn::{Item, UseTree, Visibility};
 
 /// Two files that know each other are one thing in two parts; more are a knot.
 const MAX_CIRCLE: usize = 2;
@@ -53,81 +55,77 @@ impl Imports {
     }
 }
 
-/// All paths of a tree of imports (`a::{b, c as d, self}`), with the names that they get.
-fn leaves(tree: &str, before: &[String], into: &mut Vec<(Names, String)>) {
-    let tree = tree.trim();
-    let (path, group) = match tree.split_once('{') {
-        Some((path, group)) => (path, group.strip_suffix('}')),
-        None => (tree, None),
-    };
-    let mut names = before.to_vec();
-    let (path, renamed) = path.split_once(" as ").map_or((path, None), |(path, name)| (path, Some(name)));
-    names.extend(path.split("::").map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned));
-    let Some(group) = group else {
-        names.pop_if(|last| names_itself(last));
-        let last = names.last().cloned().unwrap_or_default();
-        return into.push((names, renamed.map_or(last, |name| name.trim().to_owned())));
-    };
-    let (mut depth, mut begin) = (0, 0);
-    for (index, c) in group.char_indices().chain([(group.len(), ',')]) {
-        depth += i32::from(c == '{') - i32::from(c == '}');
-        if c == ',' && depth == 0 {
-            if !group[begin..index].trim().is_empty() {
-                leaves(&group[begin..index], &names, into);
-            }
-            begin = index + 1;
-        }
+/// All paths of a tree of imports (`a::{b, c as d, self}`), with the names that they get. Of `a::*` at least `a` is known.
+fn leaves(tree: &UseTree, before: &[String], into: &mut Vec<(Names, String)>) {
+    let named = |name: &syn::Ident| [before, &[name.to_string()]].concat();
+    let last = || before.last().cloned().unwrap_or_default();
+    match tree {
+        UseTree::Path(path) => leaves(&path.tree, &named(&path.ident), into),
+        UseTree::Group(group) => group.items.iter().for_each(|tree| leaves(tree, before, into)),
+        UseTree::Glob(_) => into.push((before.to_vec(), last())),
+        UseTree::Name(name) if name.ident == "self" => into.push((before.to_vec(), last())),
+        UseTree::Name(name) => into.push((named(&name.ident), name.ident.to_string())),
+        UseTree::Rename(name) => into.push((named(&name.ident), name.rename.to_string())),
     }
 }
 
-/// `a::{self}` is `a`, and of `a::*` at least `a` is known.
-fn names_itself(part: &str) -> bool {
-    part == "self" || part == "*"
+/// Paths that are written out where they are used.
+#[derive(Default)]
+struct Written(Vec<Names>);
+
+impl<'a> Visit<'a> for Written {
+    fn visit_path(&mut self, path: &'a syn::Path) {
+        self.0.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+        visit::visit_path(self, path);
+    }
+
+    /// Nothing is known of the arguments of a macro but their words.
+    fn visit_macro(&mut self, call: &'a syn::Macro) {
+        visit::visit_path(self, &call.path);
+        let text = call.tokens.to_string().replace(" :: ", "::").replace("in crate::", "");
+        let paths =
+            text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').filter(|word| word.contains("::"));
+        self.0.extend(paths.map(|word| word.split("::").map(str::to_owned).collect()));
+    }
+
+    fn visit_item_use(&mut self, item: &'a syn::ItemUse) {
+        let mut found = Vec::new();
+        leaves(&item.tree, &[], &mut found);
+        self.0.extend(found.into_iter().map(|(path, _)| path));
+    }
+
+    /// `pub(in crate::service)` names no import.
+    fn visit_visibility(&mut self, _: &'a syn::Visibility) {}
 }
 
 fn read(source: &Source, modules: &BTreeMap<Names, PathBuf>) -> Imports {
-    let mut imports = Imports { module: module_of(&source.path), ..Imports::default() };
-    let text = source.lines.join("\n");
-    for statement in text.split(';') {
-        let statement = statement.rsplit_once("\n\n").map_or(statement, |(_, last)| last).trim_start();
-        let line = statement.lines().skip_while(|line| !is_use(line)).collect::<Vec<_>>().join(" ");
-        let Some((visibility, tree)) = line.split_once("use ") else { continue };
-        let mut found = Vec::new();
-        leaves(tree, &[], &mut found);
-        for (path, name) in found {
-            let Some(path) = imports.absolute(&path, modules) else { continue };
-            if visibility.is_empty() {
+    let mut imports = Imports { module: source.module.clone(), ..Imports::default() };
+    for item in &source.items {
+        if let Item::Use(item) = item {
+            let mut found = Vec::new();
+            leaves(&item.tree, &[], &mut found);
+            for (path, name) in found {
+                let Some(path) = imports.absolute(&path, modules) else { continue };
+                if matches!(item.vis, Visibility::Inherited) {
+                    imports.paths.push(path);
+                } else {
+                    imports.exports.insert(name, path);
+                }
+            }
+            continue;
+        }
+        let mut written = Written::default();
+        written.visit_item(item);
+        for path in written.0 {
+            if path.len() > 1
+                && ["crate", "super"].contains(&path[0].as_str())
+                && let Some(path) = imports.absolute(&path, modules)
+            {
                 imports.paths.push(path);
-            } else {
-                imports.exports.insert(name, path);
             }
         }
     }
-    // Paths that are written out; `pub(in crate::service)` names no import.
-    for word in text.replace("pub(in crate::", "").split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':') {
-        let names: Names = word.split("::").map(str::to_owned).collect();
-        if ["crate", "super"].contains(&names[0].as_str())
-            && names.len() > 1
-            && names.iter().all(|name| !name.is_empty())
-            && let Some(path) = imports.absolute(&names, modules)
-        {
-            imports.paths.push(path);
-        }
-    }
     imports
-}
-
-fn is_use(line: &str) -> bool {
-    let line = line.strip_prefix("pub(").and_then(|line| line.split_once(") ")).map_or(line, |(_, line)| line);
-    line.strip_prefix("pub ").unwrap_or(line).starts_with("use ")
-}
-
-/// `src/service/jobs/mod.rs` is `service::jobs`.
-fn module_of(path: &Path) -> Names {
-    let path = path.strip_prefix("src").unwrap().with_extension("");
-    let mut names: Names = path.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
-    names.pop_if(|last| last == "mod" || last == "lib");
-    names
 }
 
 /// The file that declares what a path names.
@@ -146,11 +144,11 @@ fn declared(path: &[String], modules: &BTreeMap<Names, Imports>, depth: usize) -
 
 fn graph() -> BTreeMap<Names, BTreeSet<Names>> {
     let sources = sources();
-    let files: BTreeMap<Names, PathBuf> = sources.iter().map(|it| (module_of(&it.path), it.path.clone())).collect();
+    let files: BTreeMap<Names, PathBuf> = sources.iter().map(|it| (it.module.clone(), it.path.clone())).collect();
     let modules: BTreeMap<Names, Imports> = sources
         .iter()
         .filter(|source| !source.path.ends_with("main.rs"))
-        .map(|source| (module_of(&source.path), read(source, &files)))
+        .map(|source| (source.module.clone(), read(source, &files)))
         .collect();
     let edges = |imports: &Imports| {
         let found = imports.paths.iter().filter_map(|path| declared(path, &modules, 8));
@@ -180,10 +178,16 @@ fn no_more_than_two_files_import_each_other_in_a_circle() {
         let known = KNOTS.iter().find(|(file, _)| circle.iter().any(|part| part == file));
         known.map_or(MAX_CIRCLE, |(_, files)| *files)
     };
+    let within = |circle: &[String]| {
+        let named = |file: &Names| circle.contains(&file.join("::"));
+        let edges = graph.iter().filter(|(from, _)| named(from));
+        let arrows = edges.flat_map(|(from, to)| to.iter().filter(|to| named(to)).map(move |to| (from, to)));
+        arrows.map(|(from, to)| format!("  {} -> {}", from.join("::"), to.join("::"))).collect::<Vec<_>>().join("\n")
+    };
     let knots: Vec<String> = circles
         .into_iter()
         .filter(|circle| circle.len() > allowed(circle))
-        .map(|circle| format!("{} files: {}", circle.len(), circle.join(", ")))
+        .map(|circle| format!("{} files:\n{}", circle.len(), within(&circle)))
         .collect();
     assert!(knots.is_empty(), "files that import each other in a circle:\n{}", knots.join("\n"));
 }

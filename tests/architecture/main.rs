@@ -1,8 +1,9 @@
-//! The arrows of ARCHITECTURE.md and the rules of the house: those of whole folders on plain text, circles and sizes of
-//! types by the items of each file.
+//! The arrows of ARCHITECTURE.md and the rules of the house: those of whole folders on plain text, circles, sizes of types
+//! and settings by the items of each file.
 
 mod imports;
 mod permits;
+mod settings;
 mod source;
 mod types;
 

@@ -1,7 +1,9 @@
 //! Use cases take what they are about in a permit: no public method of a subject takes the name of a vault, a
 //! certificate or an issuer, or a request that has one, in any other way.
 
-use crate::source::sources;
+use crate::source::{is_public_method, sources};
+use syn::visit::{Visit, visit_path_segment};
+use syn::{FnArg, PathSegment};
 
 /// Types that say of which vault a request is.
 const TARGETS: &[&str] = &[
@@ -25,6 +27,24 @@ const TARGETS: &[&str] = &[
 /// What decides on permits, and the vaults that it decides with.
 const BEFORE_PERMITS: &[&str] = &["src/service/access/permit.rs", "src/service/vaults/known.rs"];
 
+/// The names of the types of an argument, but for what is inside of a permit.
+#[derive(Default)]
+struct Named {
+    permits: usize,
+    outside: Vec<String>,
+}
+
+impl<'a> Visit<'a> for Named {
+    fn visit_path_segment(&mut self, segment: &'a PathSegment) {
+        if segment.ident == "Permit" {
+            self.permits += 1;
+        } else {
+            self.outside.push(segment.ident.to_string());
+            visit_path_segment(self, segment);
+        }
+    }
+}
+
 #[test]
 fn use_cases_take_names_in_permits_only() {
     let (mut with_permit, mut without) = (0, Vec::new());
@@ -33,34 +53,19 @@ fn use_cases_take_names_in_permits_only() {
         if !file.starts_with("src/service/") || BEFORE_PERMITS.contains(&file.as_str()) {
             continue;
         }
-        for item in source.items().iter().filter(|item| item.implements().is_some()) {
-            for head in item.methods().iter().filter(|head| head.starts_with("pub ") && head.contains("&self")) {
-                let arguments = head.split(" -> ").next().unwrap_or_default();
-                let mut rest = arguments.to_owned();
-                while let Some(begin) = rest.find("Permit<") {
-                    with_permit += 1;
-                    let end = begin + closing(&rest[begin..]);
-                    rest.replace_range(begin..end, "");
+        for (of, function) in source.functions().filter(|(_, function)| is_public_method(function)) {
+            let mut named = Named::default();
+            for argument in &function.sig.inputs {
+                if let FnArg::Typed(argument) = argument {
+                    named.visit_type(&argument.ty);
                 }
-                let words: Vec<&str> = rest.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-                if let Some(name) = TARGETS.iter().find(|name| words.contains(name)) {
-                    without.push(format!("{file}: {head} takes a {name} without a permit"));
-                }
+            }
+            with_permit += named.permits;
+            if let Some(name) = named.outside.iter().find(|name| TARGETS.contains(&name.as_str())) {
+                without.push(format!("{file}: {of}::{} takes a {name} without a permit", function.sig.ident));
             }
         }
     }
     assert!(with_permit > 35, "only {with_permit} use cases take a permit: the test does not see them");
     assert!(without.is_empty(), "{}", without.join("\n"));
-}
-
-/// Behind the bracket that closes the first one.
-fn closing(text: &str) -> usize {
-    let mut depth = 0;
-    for (index, c) in text.char_indices() {
-        depth += i32::from(c == '<') - i32::from(c == '>');
-        if c == '>' && depth == 0 {
-            return index + 1;
-        }
-    }
-    text.len()
 }

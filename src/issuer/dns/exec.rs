@@ -33,6 +33,7 @@ pub struct Hook {
     /// The calling convention: lego, lego in raw mode, or certbot's manual hooks. Default lego.
     #[serde(default)]
     pub form: HookForm,
+    /// Its path. Required.
     pub program: PathBuf,
     /// For certbot's form: what removes a record. Default none: records stay.
     #[serde(default)]
