@@ -276,7 +276,7 @@ mod tests {
             ("[listener]\nmax_age = '5 minutes'", "line 2", "`5 minutes` is not a duration"),
             ("listen = 'localhost'", "line 1", "invalid socket address"),
             ("base_domain = 'a..b'", "line 1", "is not a domain"),
-            ("dev = ", "line 1", "TOML parse error"),
+            ("dev = ", "line 1, column 7", "string values must be quoted"),
             ("[keys]\nready_rsa_2048 = 70_000", "line 2", "integer `70000`, expected u16"),
             ("[admin]\nlisten = 'here'", "line 2", "`here` is neither an address and port"),
             ("[auth]\ntoken_file = 't'", "line 2", "unknown field `token_file`"),

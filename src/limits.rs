@@ -168,7 +168,7 @@ mod tests {
         for (bad, says) in [
             ("worker_concurrency = 9223372036854775807", "is too many; use up to 10000"),
             ("request_timeout = '1ms'", "too short for anything to be done"),
-            ("work_lease = '0s'", "too short for anything to be done"),
+            ("work_lease = '0s'", "is zero: the duration must be positive"),
         ] {
             let error = toml::from_str::<Limits>(bad).unwrap_err();
             assert!(error.message().contains(says), "{error}");

@@ -51,7 +51,7 @@ fn with_vaults<'a>(inspection: Inspection<'a>, config: &Config) -> Inspection<'a
     if config.vaults.on_demand == Some(true) || development {
         return inspection;
     }
-    inspection.expect_records_of_vaults_but(config.vaults.named().map(|(name, _)| name))
+    inspection.expect_records_but_of(&config.vaults)
 }
 
 fn as_json(count: usize, findings: &[Finding], marked: bool) -> String {

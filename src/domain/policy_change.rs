@@ -258,7 +258,8 @@ mod tests {
         let changed = input.change(&odd(), Timestamp(1000)).unwrap();
         assert_eq!((changed.key.reuse_key, changed.issuer.name.as_str(), changed.x509), (true, "Self", odd().x509));
         // Each other one is judged, and reported alone.
-        let changes: [(fn(&mut PolicyInput), &str); 7] = [
+        type Change = fn(&mut PolicyInput);
+        let changes: [(Change, &str); 7] = [
             (|p| p.subject = Some(format!("CN={}", "b".repeat(65))), "x509_props.subject"),
             (|p| p.sans.as_mut().unwrap().dns_names.truncate(299), "x509_props.sans"),
             (|p| p.ekus.as_mut().unwrap().truncate(149), "x509_props.ekus"),

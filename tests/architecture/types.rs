@@ -24,6 +24,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("PolicyArgs", 13),
     ("PolicyInput", 17),
     ("ProfileText", 11),
+    ("RulesInput", 12),
     ("SavedVersion", 14),
     ("Scalars", 18),
     ("SqliteOptions", 11),

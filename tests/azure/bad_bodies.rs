@@ -37,18 +37,16 @@ async fn a_deeply_nested_body_is_harmless() {
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let reply = client.send(CREATE, &format!(r#"{{"unknown":{deep}}}"#)).await;
     reply.is_refusal(400, "BadParameter", "Either a subject");
-    // A repeated member asks for a tree of the whole.
-    let twice = |deep: &str| format!(r#"{{"tags":null,"tags":null,"unknown":{deep}}}"#);
-    client.send(CREATE, &twice(&deep)).await.is_refusal(400, "BadParameter", "more than 10000 values");
-    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
-    client.send(CREATE, &twice(&deep)).await.is_refusal(400, "BadParameter", "not valid JSON");
+    // What is repeated is refused without a tree of the whole.
+    let body = format!(r#"{{"tags":null,"unknown":{deep},"tags":null}}"#);
+    client.send(CREATE, &body).await.is_refusal(400, "BadParameter", "has the member tags twice in one object");
 }
 
 #[tokio::test]
-async fn unknown_members_nulls_empty_objects_and_repeated_members_are_accepted() {
+async fn unknown_members_nulls_and_empty_objects_are_accepted() {
     let client = Client::start().await;
     let body = r#"{"unknown":{"a":[1]},"tags":null,"attributes":{},"preserveCertOrder":null,
-        "policy":{"key_props":{"kty":"RSA","kty":"EC","key_size":null},"secret_props":{},"lifetime_actions":null,
+        "policy":{"key_props":{"kty":"EC","key_size":null},"secret_props":{},"lifetime_actions":null,
         "x509_props":{"subject":"CN=a","sans":null,"future":true},"issuer":{},"attributes":{"enabled":null,"nbf":1}}}"#;
     let operation = client.must(CREATE, body).await;
     assert_eq!(operation["issuer"]["name"], "Unknown");

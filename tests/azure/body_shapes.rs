@@ -119,6 +119,7 @@ async fn what_has_another_type_than_described_is_refused_by_the_name_of_the_memb
 fn filled(path: &str) -> String {
     let part = |part: &str| match part {
         version if version.ends_with("_version}") => "0123456789abcdef0123456789abcdef".to_owned(),
+        "{serial}" => "4a".to_owned(),
         name if name.starts_with('{') => "web".to_owned(),
         word => word.to_owned(),
     };

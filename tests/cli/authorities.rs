@@ -117,7 +117,7 @@ async fn a_certificate_is_revoked_by_name_by_serial_number_and_by_itself() {
 async fn the_next_ca_is_made_and_activated() {
     let fake = Fake::start().await;
     let made = fake.run(&["ca", "create", "--issuer", "ca", "--subject", "CN=Root 2", "--key-type", "P-384"]).await;
-    assert!(made.code == 0 && made.out.contains("state        next") && made.out.contains("P-384"), "{made:?}");
+    assert!(made.code == 0 && made.out.contains("state       next") && made.out.contains("P-384"), "{made:?}");
     assert!(made.err.contains("Clients have to trust it."), "{made:?}");
     let asked = fake.run(&["ca", "create", "--issuer", "ca", "--parent", "external"]).await;
     assert!(asked.out.contains("requested"), "{asked:?}");

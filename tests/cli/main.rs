@@ -6,6 +6,7 @@ mod calls;
 mod doctor;
 mod errors;
 mod fake;
+mod fake_access;
 mod fake_authorities;
 mod fake_material;
 mod management;

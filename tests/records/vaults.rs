@@ -3,7 +3,7 @@
 use crate::permit::permit;
 use crate::records::place::{Life, Place, vault};
 use certmint::domain::{Error, Reason, RetentionDays, Vault};
-use certmint::service::{AllVaults, Inspection, NewVault, Repair};
+use certmint::service::{AllVaults, Inspection, NewVault, Repair, VaultOptions};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,10 +165,11 @@ async fn vaults_of_the_configuration_need_no_record_and_a_damaged_empty_one_is_r
     let store = place.store();
     let sealer = || Arc::new(Place::sealer());
     let now = certmint::domain::Timestamp::from_seconds(1_800_000_000);
+    let configured: VaultOptions = toml::from_str(&format!("[named.{GUARDED}]")).unwrap();
     let look = || Inspection::new(&store, sealer(), Duration::from_secs(86_400), now);
-    let inspection = look().await.unwrap().expect_records_of_vaults_but([vault(GUARDED)].into_iter());
+    let inspection = look().await.unwrap().expect_records_but_of(&configured);
     assert_eq!(inspection.findings().await.unwrap().1, []);
-    let inspection = look().await.unwrap().expect_records_of_vaults_but([].into_iter());
+    let inspection = look().await.unwrap().expect_records_but_of(&VaultOptions::default());
     let (_, findings) = inspection.findings().await.unwrap();
     assert_eq!(findings.iter().map(|it| &it.repair).collect::<Vec<_>>(), [&Repair::Protect(vault(GUARDED))]);
     drop(store);

@@ -128,49 +128,16 @@ impl Issuing {
         if !self.calls.note(place(vault, issuer), provider, error.clone(), now) {
             return;
         }
-        if let Err(error) = self.write_call(vault, issuer, error, now).await {
+        if let Err(error) = write_call(self, vault, issuer, error, now).await {
             tracing::debug!(%vault, %issuer, %error, "how an issuer fares could not be written down");
         }
-    }
-
-    async fn write_call(
-        &self,
-        vault: &VaultName,
-        issuer: &IssuerName,
-        error: Option<String>,
-        now: Timestamp,
-    ) -> Result<()> {
-        let place = key::issuer_health(vault, issuer);
-        let found = self.context.load(&place).await?;
-        let expected = found.as_ref().map(|(record, _)| record.revision);
-        let mut value = found.map_or_else(
-            || IssuerHealthRecord {
-                vault: vault.clone(),
-                issuer: issuer.clone(),
-                last_success: None,
-                last_failure: None,
-                last_error: String::new(),
-            },
-            |(_, value)| value,
-        );
-        match error {
-            None => value.last_success = value.last_success.max(Some(now)),
-            Some(error) if value.last_failure <= Some(now) => {
-                value.last_failure = Some(now);
-                value.last_error = error;
-            }
-            Some(_) => return Ok(()),
-        }
-        let puts = vec![self.context.records.put(&place, expected, &value, None)?];
-        // Another replica was faster: its word is as good.
-        self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
     }
 
     /// How these issuers of a vault fare, in their order.
     pub(super) async fn issuers_health(&self, vault: &VaultName, issuers: &[IssuerName]) -> Result<Vec<IssuerHealth>> {
         let keys: Vec<_> = issuers.iter().map(|issuer| Some(key::issuer_health(vault, issuer))).collect();
         let records = self.context.load_many(&keys).await?;
-        let (mut open, more) = self.open_operations_of(&key::pendings_of(Some(vault))).await?;
+        let (mut open, more) = open_operations_of(self, &key::pendings_of(Some(vault))).await?;
         let health = records.into_iter().zip(issuers).map(|(record, issuer)| {
             let mut open = open.remove(&issuer.key()).unwrap_or_default();
             open.more = more;
@@ -187,7 +154,7 @@ impl Issuing {
 
     /// What is open at an issuer.
     pub(super) async fn open_operations(&self, vault: &VaultName, issuer: &IssuerName) -> Result<OpenOperations> {
-        let (mut open, more) = self.open_operations_of(&key::pendings_of(Some(vault))).await?;
+        let (mut open, more) = open_operations_of(self, &key::pendings_of(Some(vault))).await?;
         Ok(OpenOperations { more, ..open.remove(&issuer.key()).unwrap_or_default() })
     }
 
@@ -196,45 +163,12 @@ impl Issuing {
         for prefix in [key::pendings_of(Some(vault)), key::abandoned_orders_of(vault)] {
             let mut scan = Scan::new(&*self.context.store, prefix.as_str());
             while let Some(page) = scan.next().await? {
-                if page.iter().any(|record| self.open_at(record).is_some_and(|open| open == issuer.key())) {
+                if page.iter().any(|record| open_at(self, record).is_some_and(|open| open == issuer.key())) {
                     return Ok(true);
                 }
             }
         }
         Ok(false)
-    }
-
-    /// The operations in progress below a prefix, by issuer in lower case, and whether there are more records than
-    /// were looked at.
-    async fn open_operations_of(
-        &self,
-        prefix: &Prefix<ShownPending>,
-    ) -> Result<(HashMap<String, OpenOperations>, bool)> {
-        let (mut open, mut after) = (HashMap::<String, OpenOperations>::new(), String::new());
-        for _ in 0..PAGES {
-            let page = self.context.store.list(prefix.as_str(), &after, PAGE).await?;
-            let full = page.len() == PAGE;
-            for record in page {
-                if let Some(issuer) = self.open_at(&record) {
-                    let found = open.entry(issuer).or_default();
-                    found.count += 1;
-                    found.next_try = [found.next_try, record.due].into_iter().flatten().min();
-                }
-                after = record.key;
-            }
-            if !full {
-                return Ok((open, false));
-            }
-        }
-        Ok((open, true))
-    }
-
-    /// The issuer in lower case at which an operation or an abandoned order is open. A record that does not verify is
-    /// logged, and counts nowhere.
-    fn open_at(&self, record: &Record) -> Option<String> {
-        let ShownPending { operation } = self.context.records.read(record).ok()?;
-        let open = Kind::of(&record.key) == Some(Kind::AbandonedOrder) || operation.in_progress();
-        open.then(|| operation.issuer.name.to_ascii_lowercase())
     }
 
     /// The removal of what is known of an issuer that goes.
@@ -252,6 +186,72 @@ impl Issuing {
     pub(super) fn issuer_counts(&self) -> BTreeMap<&'static str, (usize, usize)> {
         self.calls.counts(self.context.now())
     }
+}
+
+async fn write_call(
+    issuing: &Issuing,
+    vault: &VaultName,
+    issuer: &IssuerName,
+    error: Option<String>,
+    now: Timestamp,
+) -> Result<()> {
+    let place = key::issuer_health(vault, issuer);
+    let found = issuing.context.load(&place).await?;
+    let expected = found.as_ref().map(|(record, _)| record.revision);
+    let mut value = found.map_or_else(
+        || IssuerHealthRecord {
+            vault: vault.clone(),
+            issuer: issuer.clone(),
+            last_success: None,
+            last_failure: None,
+            last_error: String::new(),
+        },
+        |(_, value)| value,
+    );
+    match error {
+        None => value.last_success = value.last_success.max(Some(now)),
+        Some(error) if value.last_failure <= Some(now) => {
+            value.last_failure = Some(now);
+            value.last_error = error;
+        }
+        Some(_) => return Ok(()),
+    }
+    let puts = vec![issuing.context.records.put(&place, expected, &value, None)?];
+    // Another replica was faster: its word is as good.
+    issuing.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
+}
+
+/// The operations in progress below a prefix, by issuer in lower case, and whether there are more records than
+/// were looked at.
+async fn open_operations_of(
+    issuing: &Issuing,
+    prefix: &Prefix<ShownPending>,
+) -> Result<(HashMap<String, OpenOperations>, bool)> {
+    let (mut open, mut after) = (HashMap::<String, OpenOperations>::new(), String::new());
+    for _ in 0..PAGES {
+        let page = issuing.context.store.list(prefix.as_str(), &after, PAGE).await?;
+        let full = page.len() == PAGE;
+        for record in page {
+            if let Some(issuer) = open_at(issuing, &record) {
+                let found = open.entry(issuer).or_default();
+                found.count += 1;
+                found.next_try = [found.next_try, record.due].into_iter().flatten().min();
+            }
+            after = record.key;
+        }
+        if !full {
+            return Ok((open, false));
+        }
+    }
+    Ok((open, true))
+}
+
+/// The issuer in lower case at which an operation or an abandoned order is open. A record that does not verify is
+/// logged, and counts nowhere.
+fn open_at(issuing: &Issuing, record: &Record) -> Option<String> {
+    let ShownPending { operation } = issuing.context.records.read(record).ok()?;
+    let open = Kind::of(&record.key) == Some(Kind::AbandonedOrder) || operation.in_progress();
+    open.then(|| operation.issuer.name.to_ascii_lowercase())
 }
 
 #[cfg(test)]

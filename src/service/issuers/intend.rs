@@ -125,28 +125,28 @@ impl Issuing {
         let pointers = serial.as_ref().and_then(|serial| Some(ca.published.as_ref()?.pointers(serial)));
         let intent = provider.intend(&order(pending, provider.needs()), state, serial, pointers.as_ref());
         let Ok(Some(intent)) = intent else { return Ok(Stored::None) };
-        self.store_intent(batch, pending, intent, before).await
+        store_intent(self, batch, pending, intent, before).await
     }
+}
 
-    async fn store_intent(
-        &self,
-        mut batch: Batch,
-        pending: &PendingRecord,
-        intent: Intent,
-        before: Option<IssuedFor>,
-    ) -> Result<Stored> {
-        let asked = before.map_or_else(|| asked_for(pending, ""), Ok)?;
-        let there = self.context.load(&key::issued(&intent.authority, &intent.serial)).await?;
-        let there = there.map(|(record, _)| record);
-        let mut changed = pending.clone();
-        self.log.intend(&mut batch, &mut changed, intent, asked, there.as_ref())?;
-        let outcome = Outcome::Open {
-            checkpoint: Checkpoint(pending.checkpoint.0.clone()),
-            note: None,
-            actions: Vec::new(),
-            again: Duration::ZERO,
-            progress: true,
-        };
-        Ok(Stored::Instead(Box::new(Asked { outcome, beside: batch, intent: changed.intent })))
-    }
+async fn store_intent(
+    issuing: &Issuing,
+    mut batch: Batch,
+    pending: &PendingRecord,
+    intent: Intent,
+    before: Option<IssuedFor>,
+) -> Result<Stored> {
+    let asked = before.map_or_else(|| asked_for(pending, ""), Ok)?;
+    let there = issuing.context.load(&key::issued(&intent.authority, &intent.serial)).await?;
+    let there = there.map(|(record, _)| record);
+    let mut changed = pending.clone();
+    issuing.log.intend(&mut batch, &mut changed, intent, asked, there.as_ref())?;
+    let outcome = Outcome::Open {
+        checkpoint: Checkpoint(pending.checkpoint.0.clone()),
+        note: None,
+        actions: Vec::new(),
+        again: Duration::ZERO,
+        progress: true,
+    };
+    Ok(Stored::Instead(Box::new(Asked { outcome, beside: batch, intent: changed.intent })))
 }

@@ -149,7 +149,7 @@ impl Issuing {
             return Ok(batch);
         }
         if provider.is_ca() && change.input.account_id.as_deref() == Some(ATTACH) {
-            batch.puts.extend(self.attach(vault, issuer).await?);
+            batch.puts.extend(attach(self, vault, issuer).await?);
         }
         if let Some(own) = provider.state_in_object(vault, issuer) {
             let input = self.object_input(&*provider, change, issuer, password).await?;
@@ -197,18 +197,6 @@ impl Issuing {
         let expected = held.map(|held| held.record.revision);
         batch.puts.push(self.context.records.put(&place, expected, &value, None)?);
         Ok(batch)
-    }
-
-    /// Gives the CA back that a deleted issuer of this name had; the object says then what the CA is.
-    async fn attach(&self, vault: &VaultName, issuer: &mut IssuerConfig) -> Result<Option<Put>> {
-        let mut put = None;
-        if issuer.authority.is_none() {
-            let (authority, returned) = self.authorities.attach(vault, &issuer.name).await?;
-            (issuer.authority, put) = (Some(authority), Some(returned));
-        }
-        let length = issuer.authority.as_ref().map_or(0, |held| held.chain.len());
-        issuer.credentials.account_id = Some(if length > 1 { "intermediate" } else { "root" }.to_owned());
-        Ok(put)
     }
 
     /// What a provider is given that keeps its state in the object.
@@ -297,7 +285,7 @@ impl Issuing {
         if !issuer.enabled || issuer.paused.is_some() {
             return;
         }
-        match tokio::time::timeout(ACTIVATION_TIME, self.activation(vault, issuer)).await {
+        match tokio::time::timeout(ACTIVATION_TIME, activation(self, vault, issuer)).await {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => {
                 tracing::warn!(
@@ -318,28 +306,41 @@ impl Issuing {
             }
         }
     }
+}
 
-    async fn activation(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<(), String> {
-        let Some(provider) = self.issuers.get(&issuer.provider) else { return Ok(()) };
-        if provider.state_in_object(vault, issuer).is_some() {
-            return Ok(());
-        }
-        for _ in 0..ACTIVATION_STEPS {
-            let held = self.issuer_state(vault, &issuer.name).await.map_err(|error| error.message)?;
-            // Deleted meanwhile.
-            let Some(held) = held.filter(|held| held.value.retired.is_none()) else { return Ok(()) };
-            let Some(state) = provider.activate(&held.state).await.map_err(|error| error.to_string())? else {
-                return Ok(());
-            };
-            let put = self.next_issuer_state(&held, &state).map_err(|error| error.message)?;
-            // Where somebody else was faster, the newer state goes on.
-            self.context
-                .try_commit(Batch { puts: vec![put], ..Batch::default() })
-                .await
-                .map_err(|error| error.message)?;
-        }
-        Ok(())
+async fn activation(issuing: &Issuing, vault: &VaultName, issuer: &IssuerConfig) -> Result<(), String> {
+    let Some(provider) = issuing.issuers.get(&issuer.provider) else { return Ok(()) };
+    if provider.state_in_object(vault, issuer).is_some() {
+        return Ok(());
     }
+    for _ in 0..ACTIVATION_STEPS {
+        let held = issuing.issuer_state(vault, &issuer.name).await.map_err(|error| error.message)?;
+        // Deleted meanwhile.
+        let Some(held) = held.filter(|held| held.value.retired.is_none()) else { return Ok(()) };
+        let Some(state) = provider.activate(&held.state).await.map_err(|error| error.to_string())? else {
+            return Ok(());
+        };
+        let put = issuing.next_issuer_state(&held, &state).map_err(|error| error.message)?;
+        // Where somebody else was faster, the newer state goes on.
+        issuing
+            .context
+            .try_commit(Batch { puts: vec![put], ..Batch::default() })
+            .await
+            .map_err(|error| error.message)?;
+    }
+    Ok(())
+}
+
+/// Gives the CA back that a deleted issuer of this name had; the object says then what the CA is.
+async fn attach(issuing: &Issuing, vault: &VaultName, issuer: &mut IssuerConfig) -> Result<Option<Put>> {
+    let mut put = None;
+    if issuer.authority.is_none() {
+        let (authority, returned) = issuing.authorities.attach(vault, &issuer.name).await?;
+        (issuer.authority, put) = (Some(authority), Some(returned));
+    }
+    let length = issuer.authority.as_ref().map_or(0, |held| held.chain.len());
+    issuer.credentials.account_id = Some(if length > 1 { "intermediate" } else { "root" }.to_owned());
+    Ok(put)
 }
 
 /// Only the provider that has an order can ask for it or cancel it.

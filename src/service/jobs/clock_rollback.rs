@@ -56,33 +56,33 @@ impl Jobs {
                 let page = self.context.store.list(prefix, &after, PAGE).await?;
                 let Some(last) = page.last().map(|record| record.key.clone()) else { break };
                 for record in page {
-                    self.shift_one(record, now, back).await?;
+                    shift_one(self, record, now, back).await?;
                 }
                 after = last;
             }
         }
         Ok(())
     }
+}
 
-    /// A concurrent writer may have used the time before, if it read the clock just before it was set back, or
-    /// the time after: then it is right as it is.
-    async fn shift_one(&self, record: Record, now: Timestamp, back: Duration) -> Result<()> {
-        let key = record.key.clone();
-        let time_before = now.plus(back).minus(NOTEWORTHY);
-        let mut listed = Some(record);
-        retry!({
-            let record = match listed.take() {
-                Some(record) => record,
-                None => match self.context.store.get(&key).await? {
-                    Some(found) if found.due.is_none_or(|due| due >= time_before) => found,
-                    _ => return Ok(Some(())),
-                },
-            };
-            let Some(due) = record.due.filter(|due| *due > now) else { return Ok(Some(())) };
-            let Some(put) = shifted(&self.context.records, record, due.minus(back)) else { return Ok(Some(())) };
-            Ok(self.context.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?.map(|_| ()))
-        })
-    }
+/// A concurrent writer may have used the time before, if it read the clock just before it was set back, or
+/// the time after: then it is right as it is.
+async fn shift_one(jobs: &Jobs, record: Record, now: Timestamp, back: Duration) -> Result<()> {
+    let key = record.key.clone();
+    let time_before = now.plus(back).minus(NOTEWORTHY);
+    let mut listed = Some(record);
+    retry!({
+        let record = match listed.take() {
+            Some(record) => record,
+            None => match jobs.context.store.get(&key).await? {
+                Some(found) if found.due.is_none_or(|due| due >= time_before) => found,
+                _ => return Ok(Some(())),
+            },
+        };
+        let Some(due) = record.due.filter(|due| *due > now) else { return Ok(Some(())) };
+        let Some(put) = shifted(&jobs.context.records, record, due.minus(back)) else { return Ok(Some(())) };
+        Ok(jobs.context.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?.map(|_| ()))
+    })
 }
 
 /// What is held by a step under way is repeated: its commit finds another revision. What cannot be read was logged.

@@ -3,7 +3,7 @@
 use super::authorities::{CrlRecord, IssuedAdoption, IssuedIndex, ResponderRecord, RevokedRecord};
 use super::body;
 use super::key::Place;
-use super::marks::{Mark, Marker, Sweep};
+use super::marks::Mark;
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::blob;
 use crate::domain::issued::{IntentRef, IssuedRecord};
@@ -366,27 +366,6 @@ impl Stored for Contacts {
 impl Stored for Vault {
     fn belongs(&self, place: &Place<'_>) -> bool {
         place.kind == Kind::Vault && place.vault == self.name.as_str()
-    }
-}
-
-impl Stored for Mark {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        match self {
-            Self::Marker(marker) => marker.belongs(place),
-            Self::Sweep(sweep) => sweep.belongs(place),
-        }
-    }
-}
-
-impl Stored for Marker {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        place.kind == Kind::Meta && place.vault == Self::NAME
-    }
-}
-
-impl Stored for Sweep {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        place.kind == Kind::Meta && place.vault == Self::NAME
     }
 }
 

@@ -5,6 +5,7 @@ use super::inspection::{Finding, Inspection, Repair};
 use super::key::{self, Place};
 use super::kinds::Kind;
 use crate::domain::{Error, Reason, Result, Timestamp, Vault, VaultName, VaultSettings};
+use crate::service::VaultOptions;
 use crate::store::{Batch, Record, StoreError};
 use std::collections::BTreeSet;
 
@@ -59,10 +60,11 @@ impl SeenVaults {
 }
 
 impl Inspection<'_> {
-    /// Every vault but these and the default one has a record; without this call none needs one.
+    /// Every vault but those of the configuration and the default one has a record; without this call none needs one.
     #[must_use]
-    pub fn expect_records_of_vaults_but(mut self, configured: impl Iterator<Item = VaultName>) -> Self {
-        self.needs_record = NeedsRecord::AllBut(configured.chain([VaultName::default_vault()]).collect());
+    pub fn expect_records_but_of(mut self, configured: &VaultOptions) -> Self {
+        let names = configured.named().map(|(name, _)| name);
+        self.needs_record = NeedsRecord::AllBut(names.chain([VaultName::default_vault()]).collect());
         self
     }
 

@@ -260,6 +260,7 @@ impl Stage<'_> {
         }
         if template.ends_with("/ca/issued") {
             answered["value"][0]["serial"].as_str().unwrap().clone_into(&mut self.serial);
+            answered["value"][0]["version"].as_str().unwrap().clone_into(&mut self.version);
         }
         if template.ends_with("/{certificate_name}/backup") {
             answered["value"].as_str().unwrap().clone_into(&mut self.backup);
