@@ -166,6 +166,7 @@ fn every_metric_that_the_documents_name_exists() {
     metrics.set_keys(certmint::metrics::KeyQueue::default());
     let seen = certmint::metrics::Seen { id: 1, issuer: "Self", transition: "created", open: true };
     metrics.operations.seen(seen);
+    metrics.set_access_denied(1, 1);
     let text = metrics.text();
     let page = include_str!("../../docs/operations.md");
     // The roles of a database have names like these.

@@ -60,7 +60,10 @@ fn start(cluster: &mut Cluster) {
     cluster.replicas.iter_mut().for_each(|replica| replica.server.start());
 }
 
-/// Takes the code from every record and the mark from the store. No server runs.
+/// The log of a CA has had codes from its first version on.
+const NEVER_WITHOUT: &str = "key NOT LIKE 'issued%'";
+
+/// Takes the code from every record that was there before codes, and the mark from the store. No server runs.
 async fn strip(cluster: &Cluster) -> usize {
     match &cluster.url {
         Some(url) => {
@@ -74,13 +77,15 @@ async fn strip(cluster: &Cluster) -> usize {
             database.execute("DELETE FROM records WHERE key LIKE 'meta/%'", &[]).await.unwrap();
             let sql = r#"UPDATE records SET body = convert_to(regexp_replace(convert_from(body, 'UTF8'),
                 '^\{"format":\d+,"mac":"[^"]*","value":', '{"format":1,"value":'), 'UTF8')
-                WHERE convert_from(body, 'UTF8') LIKE '%,"mac":"%'"#;
-            usize::try_from(database.execute(sql, &[]).await.unwrap()).unwrap()
+                WHERE convert_from(body, 'UTF8') LIKE '%,"mac":"%' AND "#;
+            let sql = format!("{sql}{NEVER_WITHOUT}");
+            usize::try_from(database.execute(&sql, &[]).await.unwrap()).unwrap()
         }
         None => {
             let database = rusqlite::Connection::open(cluster.data().join("certmint.db")).unwrap();
             database.execute_batch("BEGIN IMMEDIATE; DELETE FROM records WHERE key LIKE 'meta/%'").unwrap();
-            let mut select = database.prepare("SELECT key, CAST(body AS TEXT) FROM records").unwrap();
+            let sql = format!("SELECT key, CAST(body AS TEXT) FROM records WHERE {NEVER_WITHOUT}");
+            let mut select = database.prepare(&sql).unwrap();
             let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
             let records: Vec<_> = select.query_map([], row).unwrap().map(Result::unwrap).collect();
             let mut count = 0;

@@ -1,16 +1,14 @@
 //! The kinds of records, and the key of each value.
 
 use super::authorities::{CrlRecord, IssuedAdoption, IssuedIndex, ResponderRecord, RevokedRecord};
-use super::body;
 use super::key::Place;
-use super::marks::Mark;
+use super::marks::{Mark, Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::blob;
 use crate::domain::issued::{IntentRef, IssuedRecord};
-use crate::domain::pending::Transition;
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, CertificateName, Contacts, Error, IssuerConfig, IssuerName, Operation, Policy,
-    RequestId, Result, Tags, Timestamp, Vault, VaultName,
+    Blob, Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, Operation, Policy,
+    RequestId, Tags, Timestamp, Vault, VaultName,
 };
 use crate::keys::hierarchy::key_of_request;
 use crate::keys::{authority, public_key_of};
@@ -369,15 +367,23 @@ impl Stored for Vault {
     }
 }
 
-/// The body of an event. It carries no code: the log says what happened, and nothing is decided by it.
-pub(in crate::service) fn encode_event(transition: &Transition) -> Result<Vec<u8>> {
-    body::plain(transition).map_err(|error| {
-        tracing::error!(%error, "an event could not be written as JSON");
-        Error::internal()
-    })
+impl Stored for Mark {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        match self {
+            Self::Marker(marker) => marker.belongs(place),
+            Self::Sweep(sweep) => sweep.belongs(place),
+        }
+    }
 }
 
-/// What an event says; else why it cannot be read, in words for operators.
-pub(in crate::service) fn decode_event(body: &[u8]) -> std::result::Result<Transition, String> {
-    body::read_plain(body).map_err(|problem| problem.to_string())
+impl Stored for Marker {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        place.kind == Kind::Meta && place.vault == Self::NAME
+    }
+}
+
+impl Stored for Sweep {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        place.kind == Kind::Meta && place.vault == Self::NAME
+    }
 }

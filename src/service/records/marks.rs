@@ -1,7 +1,5 @@
 //! What a store says of itself: whether its records carry codes.
 
-use super::key::Place;
-use super::kinds::{Kind, Stored};
 use crate::domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -47,25 +45,4 @@ impl Sweep {
 pub(in crate::service) enum Mark {
     Marker(Marker),
     Sweep(Sweep),
-}
-
-impl Stored for Mark {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        match self {
-            Self::Marker(marker) => marker.belongs(place),
-            Self::Sweep(sweep) => sweep.belongs(place),
-        }
-    }
-}
-
-impl Stored for Marker {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        place.kind == Kind::Meta && place.vault == Self::NAME
-    }
-}
-
-impl Stored for Sweep {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        place.kind == Kind::Meta && place.vault == Self::NAME
-    }
 }

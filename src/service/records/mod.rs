@@ -10,6 +10,7 @@ mod authority_places;
 mod body;
 mod codec;
 pub(super) mod contents;
+mod event_body;
 mod inspection;
 pub(super) mod key;
 mod kinds;
@@ -28,6 +29,7 @@ pub(super) use authorities::{
 };
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
+pub(super) use event_body::{decode_event, encode_event};
 pub(crate) use inspection::reads_a_record;
 pub use inspection::{Finding, Inspection, Repair};
 pub(super) use key::{Key, Place, Prefix};
@@ -35,7 +37,7 @@ pub(super) use key::{Key, Place, Prefix};
 pub(super) use kinds::OfKind;
 pub(super) use kinds::{
     ChallengeRecord, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord,
-    PurgingRecord, RequestRecord, ShownPending, Stored, decode_event, encode_event,
+    PurgingRecord, RequestRecord, ShownPending, Stored,
 };
 pub use paging::MAX_PAGE;
 pub(crate) use paging::reads_a_page_token;
