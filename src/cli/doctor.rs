@@ -28,13 +28,14 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 const SOON: u64 = 7 * 86_400;
 /// More than this and new certificates may look as if they were not valid yet.
 const MAX_SKEW_SECONDS: f64 = 60.0;
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "certmint.v1.CertificateService",
     "certmint.v1.CertificateAdminService",
     "certmint.v1.VaultService",
     "certmint.v1.SecretService",
     "certmint.v1.KeyService",
     "certmint.v1.CertificateAuthorityService",
+    "certmint.v1.AccessService",
 ];
 
 /// Arguments of `certmint doctor`.

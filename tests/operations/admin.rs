@@ -167,6 +167,9 @@ fn every_metric_that_the_documents_name_exists() {
     let seen = certmint::metrics::Seen { id: 1, issuer: "Self", transition: "created", open: true };
     metrics.operations.seen(seen);
     metrics.set_access_denied(1, 1);
+    metrics.operations.ca("issued");
+    metrics.operations.published("crl", 200);
+    metrics.operations.ocsp("good");
     let text = metrics.text();
     let page = include_str!("../../docs/operations.md");
     // The roles of a database have names like these.

@@ -7,7 +7,8 @@ use serde_json::Value;
 /// Headers that clients act upon.
 pub(crate) const HEADERS: [&str; 4] = ["content-type", "location", "retry-after", "www-authenticate"];
 
-const TIMES: [&str; 6] = ["nbf", "exp", "created", "updated", "deletedDate", "scheduledPurgeDate"];
+const TIMES: [&str; 8] =
+    ["nbf", "exp", "created", "updated", "deletedDate", "scheduledPurgeDate", "time", "crl_expected"];
 
 /// Where two answers differ, with both sides as they are compared.
 #[derive(Clone, Debug, Eq, PartialEq)]
