@@ -60,10 +60,10 @@ fn start(cluster: &mut Cluster) {
     cluster.replicas.iter_mut().for_each(|replica| replica.server.start());
 }
 
-/// The log of a CA has had codes from its first version on.
-const NEVER_WITHOUT: &str = "key NOT LIKE 'issued%'";
+/// What a version without codes did not write: the mark of the store, and the log of a CA.
+const LATER: &str = "DELETE FROM records WHERE key LIKE 'meta/%' OR key LIKE 'issued%'";
 
-/// Takes the code from every record that was there before codes, and the mark from the store. No server runs.
+/// Takes the code from every record, and what is [`LATER`] from the store. No server runs.
 async fn strip(cluster: &Cluster) -> usize {
     match &cluster.url {
         Some(url) => {
@@ -74,18 +74,16 @@ async fn strip(cluster: &Cluster) -> usize {
             while database.query_one(sessions, &[]).await.unwrap().get::<_, i64>(0) > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            database.execute("DELETE FROM records WHERE key LIKE 'meta/%'", &[]).await.unwrap();
+            database.execute(LATER, &[]).await.unwrap();
             let sql = r#"UPDATE records SET body = convert_to(regexp_replace(convert_from(body, 'UTF8'),
                 '^\{"format":\d+,"mac":"[^"]*","value":', '{"format":1,"value":'), 'UTF8')
-                WHERE convert_from(body, 'UTF8') LIKE '%,"mac":"%' AND "#;
-            let sql = format!("{sql}{NEVER_WITHOUT}");
-            usize::try_from(database.execute(&sql, &[]).await.unwrap()).unwrap()
+                WHERE convert_from(body, 'UTF8') LIKE '%,"mac":"%'"#;
+            usize::try_from(database.execute(sql, &[]).await.unwrap()).unwrap()
         }
         None => {
             let database = rusqlite::Connection::open(cluster.data().join("certmint.db")).unwrap();
-            database.execute_batch("BEGIN IMMEDIATE; DELETE FROM records WHERE key LIKE 'meta/%'").unwrap();
-            let sql = format!("SELECT key, CAST(body AS TEXT) FROM records WHERE {NEVER_WITHOUT}");
-            let mut select = database.prepare(&sql).unwrap();
+            database.execute_batch(&format!("BEGIN IMMEDIATE; {LATER}")).unwrap();
+            let mut select = database.prepare("SELECT key, CAST(body AS TEXT) FROM records").unwrap();
             let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
             let records: Vec<_> = select.query_map([], row).unwrap().map(Result::unwrap).collect();
             let mut count = 0;
