@@ -43,3 +43,22 @@ async fn a_small_correction_of_the_clock_moves_nothing() {
     harness.clock.advance(Duration::from_secs(4));
     assert_eq!(service.jobs().claim(16).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn what_was_written_by_the_old_time_after_the_look_is_moved_too() {
+    let harness = Harness::new(Faults::at(usize::MAX, Moment::Before));
+    let service = harness.service().await.unwrap();
+    let begin = certmint::clock::Clock::now(&*harness.clock);
+    set_issuer(&service, "waits").await.unwrap();
+    harness.clock.advance(HOUR);
+    assert!(service.jobs().claim(16).await.unwrap().is_empty());
+    harness.clock.set(begin);
+    assert!(service.jobs().claim(16).await.unwrap().is_empty(), "all was looked at");
+    // Whoever read the clock before commits now.
+    harness.clock.set(begin.plus(HOUR));
+    create(&service, FIRST, "waits").await.unwrap();
+    harness.clock.set(begin.plus(Duration::from_secs(1)));
+    assert!(service.jobs().claim(16).await.unwrap().is_empty(), "it is due in an hour");
+    harness.clock.advance(Duration::from_secs(2));
+    assert_eq!(service.jobs().claim(16).await.unwrap().len(), 1);
+}

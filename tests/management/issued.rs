@@ -3,9 +3,10 @@
 use crate::management::harness::{Harness, create, named, vault};
 use crate::permit::permit;
 use certmint::domain::issued::IssuedState;
-use certmint::domain::{IssuerInput, IssuerName, Reason, Serial, Timestamp};
+use certmint::domain::{IssuerInput, IssuerName, Reason, RevocationReason, Serial, Timestamp};
 use certmint::service::{
-    IssuedFilter, IssuedRef, IssuedView, ListAuthorities, ListIssued, PendingRef, ServiceOptions, record_body,
+    CaOptions, IssuedFilter, IssuedRef, IssuedView, ListAuthorities, ListIssued, PendingRef, RevokeRequest,
+    RevokeWhich, ServiceOptions, record_body,
 };
 use certmint::store::{Batch, Delete, Put, Store};
 use serde_json::Value;
@@ -293,4 +294,28 @@ async fn the_log_is_listed_by_period_name_and_state_page_by_page() {
         permit(&harness.service, ListAuthorities { vault: vault(), issuer: IssuerName::parse("other").ok() }).await;
     let refused = harness.service.certificate_authorities().authorities(&wanted).await.unwrap_err();
     assert_eq!(refused.reason, Reason::IssuerNotFound);
+}
+
+#[tokio::test]
+async fn a_revocation_is_on_a_list_soon_though_the_clock_was_an_hour_ahead() {
+    let ca = CaOptions { listen: Some(([127, 0, 0, 1], 0).into()), ..CaOptions::default() };
+    let harness = Harness::new(ServiceOptions { ca, ..ServiceOptions::default() }).await;
+    set(&harness).await;
+    harness.clock.advance(Duration::from_secs(3600));
+    began(&harness, "web").await;
+    harness.work().await;
+    let which = RevokeWhich::Version(named("web"), None);
+    let reason = RevocationReason::Superseded;
+    let request = RevokeRequest { vault: vault(), which, reason, invalidity_time: None, disable: None };
+    let request = permit(&harness.service, request).await;
+    let authorities = harness.service.certificate_authorities();
+    authorities.revoke(request, harness.service.certificates()).await.unwrap();
+    harness.clock.set(Timestamp::from_seconds(1_800_000_000));
+    harness.work().await;
+    harness.clock.advance(Duration::from_secs(11));
+    harness.work().await;
+    let revocation = log(&harness).await[0].issued.revocation.clone().unwrap();
+    let listed = harness.store.list("revoked/", "", 10).await.unwrap();
+    let crl = &harness.store.body(&listed[0].key).await.unwrap()["value"]["revocation"]["crl"];
+    assert!(crl.is_number(), "{revocation:?} {listed:?}");
 }
