@@ -1,7 +1,7 @@
 //! How long a thousand orders take beside a bare loop over an ACME library, which stores nothing (`benches/acme`).
 
 use crate::peers::{Pebble, PebbleOptions};
-use crate::service::Certmint;
+use crate::service;
 use certmint::outbound::Exchange;
 use futures_util::stream::{self, StreamExt};
 use http::Method;
@@ -38,7 +38,7 @@ async fn bare(count: usize) -> f64 {
 /// Seconds from the first request to the last completed certificate.
 async fn ours(count: usize) -> f64 {
     let pebble = pebble().await;
-    let server = Certmint::start(&pebble).await;
+    let server = service::start(&pebble).await;
     assert!(server.set_issuer(&pebble, &[]).status.success(), "{}", server.log());
     let begun = Instant::now();
     let (server, client) = (&server, &server.client().unwrap());
