@@ -42,6 +42,7 @@ test: check test-rust test-clients ## Runs every check and every test; installs 
 check: setup-debian setup-node ## Formatting, lints, architecture, contract, dependencies and licences.
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
+	$(CARGO) fmt --check --manifest-path benches/acme/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked --test architecture --test dependencies
 	$(TOOLS)/buf lint

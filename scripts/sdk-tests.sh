@@ -111,7 +111,8 @@ programs)
     command -v go >/dev/null || skip "programs built on Key Vault: go is not installed"
     python=$(environment)
     tests/clients/programs/apart.sh true || skip "programs built on Key Vault: no network of their own can be made here"
-    mkdir -p target/programs
+    mkdir -p target/programs target/skipped
+    rm -f "$skipped"
     PROGRAMS=$PWD/target/programs
     export PROGRAMS
     grep -v '^#' tests/clients/programs/programs.txt | while read -r name package; do
@@ -122,10 +123,9 @@ programs)
             echo "$package" >"$PROGRAMS/$name.package"
         else
             rm -f "$PROGRAMS/$name"
-            echo "$name cannot be built: its tests are skipped"
+            echo "$name cannot be built: its tests are skipped" | tee -a "$skipped"
         fi
     done
-    rm -f "$skipped"
     exec tests/clients/programs/apart.sh "$python" -m pytest -q -rs tests/clients/programs
     ;;
 *)

@@ -4,6 +4,7 @@
 pub mod acme;
 mod answers;
 pub mod atlas;
+mod cache;
 pub mod digicert;
 pub mod dns;
 pub mod globalsign;
@@ -11,6 +12,7 @@ mod kept;
 pub mod local_ca;
 mod options;
 pub mod plugin;
+mod polls;
 pub mod provider;
 mod schema;
 pub mod self_signed;

@@ -1,6 +1,6 @@
 //! Certificates by dns-01: updates of a real name server, hooks, and an HTTP service.
 
-use crate::peers::{Kind, NameServer, Pebble, PebbleOptions, TSIG, free_port, texts};
+use crate::peers::{Kind, NameServer, Pebble, PebbleOptions, Process, TSIG, free_port, texts, until};
 use crate::play::{Play, input, order};
 use certmint::issuer::Step;
 use certmint::issuer::acme::{Hook, HookForm};
@@ -188,34 +188,39 @@ async fn a_hook_that_fails_is_tried_again_and_its_output_stays_in_the_log() {
     assert!(!last.contains("geheim"));
 }
 
+/// An HTTP service that takes records and hands them on to pebble's DNS server. `post` is Python that says of a `body`
+/// whether it is `good`, and what the `call` and the `record` are.
+async fn serve(folder: &Path, post: &str, api: &str) -> (Process, u16) {
+    let text = format!(
+        "import http.server, sys, urllib.request, json\n\
+         class Handler(http.server.BaseHTTPRequestHandler):\n\
+         \x20   def do_POST(self):\n\
+         \x20       body = json.loads(self.rfile.read(int(self.headers['content-length'])))\n\
+         {post}\
+         \x20       if good: urllib.request.urlopen(sys.argv[2] + '/' + call, json.dumps(record).encode())\n\
+         \x20       self.send_response(200 if good else 401); self.send_header('content-length', '0'); self.end_headers()\n\
+         \x20   def log_message(self, *arguments): pass\n\
+         http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n"
+    );
+    let (program, port) = (script(folder, "server.py", &text), free_port());
+    let arguments = [program.to_str().unwrap(), &port.to_string(), api];
+    let server = Process::start("python3", &arguments, &[], &folder.join("log"));
+    until("the service answers", || async move { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() })
+        .await;
+    (server, port)
+}
+
 /// The API of acme-dns (its README): an account for a name, to which `_acme-challenge` is delegated.
 #[tokio::test]
 async fn acme_dns_gets_the_text_for_the_account_of_the_name() {
     let pebble = Pebble::start(PebbleOptions::default()).await;
     let api = pebble.management_url();
     let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let server = script(
-        folder.path(),
-        "acme-dns.py",
-        "import http.server, sys, urllib.request, json\n\
-         class Handler(http.server.BaseHTTPRequestHandler):\n\
-         \x20   def do_POST(self):\n\
-         \x20       body = json.loads(self.rfile.read(int(self.headers['content-length'])))\n\
+    let post = "\
          \x20       good = (self.headers['x-api-user'], self.headers['x-api-key']) == ('user-1', 'key-1') and self.path == '/update'\n\
          \x20       good = good and body['subdomain'] == 'sub-1' and len(body['txt']) == 43\n\
-         \x20       record = {'host': 'sub-1.auth.example.', 'value': body['txt']}\n\
-         \x20       if good: urllib.request.urlopen(sys.argv[2] + '/set-txt', json.dumps(record).encode())\n\
-         \x20       self.send_response(200 if good else 401); self.send_header('content-length', '0'); self.end_headers()\n\
-         \x20   def log_message(self, *arguments): pass\n\
-         http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n",
-    );
-    let arguments = [server.to_str().unwrap(), &port.to_string(), &api];
-    let _server = crate::peers::Process::start("python3", &arguments, &[], &folder.path().join("log"));
-    crate::peers::until("the service answers", || async move {
-        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
-    })
-    .await;
+         \x20       call, record = 'set-txt', {'host': 'sub-1.auth.example.', 'value': body['txt']}\n";
+    let (_server, port) = serve(folder.path(), post, &api).await;
     // Delegated once, by hand.
     let delegate = r#"{"host":"_acme-challenge.www.example.com.","target":"sub-1.auth.example."}"#;
     let mut curl = tokio::process::Command::new("curl");
@@ -254,28 +259,12 @@ async fn acme_dns_gets_the_text_for_the_account_of_the_name() {
 #[tokio::test]
 async fn an_http_service_written_for_lego_publishes_the_records() {
     let pebble = Pebble::start(PebbleOptions::default()).await;
-    let port = free_port();
     let (folder, api) = (tempfile::tempdir().unwrap(), pebble.management_url());
-    let server = script(
-        folder.path(),
-        "server.py",
-        "import http.server, sys, urllib.request, json\n\
-         class Handler(http.server.BaseHTTPRequestHandler):\n\
-         \x20   def do_POST(self):\n\
-         \x20       body = json.loads(self.rfile.read(int(self.headers['content-length'])))\n\
+    let post = "\
          \x20       good = self.headers['authorization'] == 'Basic dXNlcjpwYXNz'\n\
-         \x20       command = {'/dns/present': 'set-txt', '/dns/cleanup': 'clear-txt'}[self.path]\n\
-         \x20       if good: urllib.request.urlopen(sys.argv[2] + '/' + command, json.dumps({'host': body['fqdn'], 'value': body['value']}).encode())\n\
-         \x20       self.send_response(200 if good else 401); self.send_header('content-length', '0'); self.end_headers()\n\
-         \x20   def log_message(self, *arguments): pass\n\
-         http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n",
-    );
-    let arguments = [server.to_str().unwrap(), &port.to_string(), &api];
-    let _server = crate::peers::Process::start("python3", &arguments, &[], &folder.path().join("log"));
-    crate::peers::until("the service answers", || async move {
-        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
-    })
-    .await;
+         \x20       call = {'/dns/present': 'set-txt', '/dns/cleanup': 'clear-txt'}[self.path]\n\
+         \x20       record = {'host': body['fqdn'], 'value': body['value']}\n";
+    let (_server, port) = serve(folder.path(), post, &api).await;
     let (dns, url) = (format!("127.0.0.1:{}", pebble.dns_port), format!("http://127.0.0.1:{port}/dns/"));
     let options = [
         ("challenge", "dns-01"),

@@ -1,111 +1,25 @@
 //! The whole program against pebble: an issuer is set on the command line, certificates are ordered over REST, and the
 //! CA's http-01 requests are answered by the server.
 
-use crate::peers::{Pebble, PebbleOptions, Process, free_port, until};
-use certmint::outbound::{Client, ClientOptions, Exchange, Request, Response};
-use http::{HeaderValue, Method, header};
+use crate::peers::{Pebble, PebbleOptions, until};
+use crate::program::{Certmint, text};
+use http::Method;
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::sync::Mutex;
+use std::process::Output;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_certmint");
-
-/// `CERTMINT_BINARY`, or the one that was built with the tests.
-fn program() -> String {
-    std::env::var("CERTMINT_BINARY").unwrap_or_else(|_| PROGRAM.to_owned())
-}
-
-/// A server in development mode that answers http-01 where pebble looks.
-pub(crate) struct Certmint {
-    folder: tempfile::TempDir,
-    port: u16,
-    process: Mutex<Option<Process>>,
+/// A server that answers http-01 where pebble looks.
+pub(crate) async fn start(pebble: &Pebble) -> Certmint {
+    let config = format!("[limits]\nwork_lease = '5s'\n[acme]\nhttp_listen = '127.0.0.1:{}'\n", pebble.http_port);
+    Certmint::start(&config, &[("pebble-ca.pem", &pebble.ca_pem)]).await
 }
 
 impl Certmint {
-    pub(crate) async fn start(pebble: &Pebble) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let config = format!(
-            "dev = true\ndata_dir = '{}/data'\nlisten = '127.0.0.1:{port}'\n[limits]\nwork_lease = '5s'\n\
-             [acme]\nhttp_listen = '127.0.0.1:{}'\n",
-            folder.path().display(),
-            pebble.http_port
-        );
-        std::fs::write(folder.path().join("certmint.toml"), config).unwrap();
-        std::fs::write(folder.path().join("pebble-ca.pem"), &pebble.ca_pem).unwrap();
-        let server = Self { folder, port, process: Mutex::default() };
-        server.restart().await;
-        server
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// kill -9, where it runs.
-    fn kill(&self) {
-        *self.process.lock().unwrap() = None;
-    }
-
-    async fn restart(&self) {
-        self.kill();
-        let config = self.file("certmint.toml");
-        let process =
-            Process::start(&program(), &["serve", "--config", config.to_str().unwrap()], &[], &self.file("log"));
-        *self.process.lock().unwrap() = Some(process);
-        until("the server answers", || async { self.try_send(Method::GET, "/certificates", None).await.is_some() })
-            .await;
-    }
-
-    /// A client that keeps its connections.
-    pub(crate) fn client(&self) -> Option<Client> {
-        let ca = std::fs::read_to_string(self.file("data/ca.pem")).ok()?;
-        let options = ClientOptions { extra_roots: Some(ca), native_roots: false, ..ClientOptions::default() };
-        Client::new(options).ok()
-    }
-
-    /// A call of the REST API.
-    pub(crate) fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Request {
-        let separator = if path.contains('?') { '&' } else { '?' };
-        let url = format!("https://localhost:{}{path}{separator}api-version=7.4", self.port);
-        let mut request = Request::new(method, url);
-        request.headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer dev"));
-        if let Some(body) = body {
-            request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            request.body = body.to_string().into();
-        }
-        request
-    }
-
-    async fn try_send(&self, method: Method, path: &str, body: Option<&Value>) -> Option<Response> {
-        self.client()?.exchange(self.request(method, path, body)).await.ok()
-    }
-
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let answer = self.try_send(method, path, body).await.expect("an answer");
-        (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap_or_default())
-    }
-
-    fn cli(&self, arguments: &[&str]) -> Output {
-        Command::new(PROGRAM)
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env("CERTMINT_SERVER", format!("https://localhost:{}", self.port))
-            .env("CERTMINT_CA", self.file("data/ca.pem"))
-            .env("CERTMINT_TOKEN", "dev")
-            .output()
-            .unwrap()
-    }
-
     pub(crate) fn set_issuer(&self, pebble: &Pebble, more: &[&str]) -> Output {
         let directory = format!("directory={}", pebble.directory);
         let own = ["issuer", "set", "le", "--provider", "ACME", "--option", &directory];
         let more = own.iter().chain(more).copied();
-        self.cli(
-            &more.chain(["--option", "ca_file=pebble-ca.pem", "--option", "agree_to_terms=true"]).collect::<Vec<_>>(),
-        )
+        let more = more.chain(["--option", "ca_file=pebble-ca.pem", "--option", "agree_to_terms=true"]);
+        self.cli(&more.collect::<Vec<_>>(), "")
     }
 
     /// Orders a certificate over REST.
@@ -120,10 +34,6 @@ impl Certmint {
         assert_eq!(status, 202, "{answer}");
     }
 
-    async fn pending(&self, name: &str) -> Value {
-        self.send(Method::GET, &format!("/certificates/{name}/pending"), None).await.1
-    }
-
     async fn completed(&self, name: &str) -> Value {
         until("the operation is completed", || async {
             let pending = self.pending(name).await;
@@ -133,20 +43,12 @@ impl Certmint {
         .await;
         self.send(Method::GET, &format!("/certificates/{name}"), None).await.1
     }
-
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.file("log")).unwrap_or_default()
-    }
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 #[tokio::test]
 async fn an_issuer_is_set_on_the_command_line_and_its_certificates_are_completed() {
     let pebble = Pebble::start(PebbleOptions::default()).await;
-    let server = Certmint::start(&pebble).await;
+    let server = start(&pebble).await;
     let set =
         server.set_issuer(&pebble, &["--option", "challenge=http-01", "--option", "contacts=mailto:ops@example.com"]);
     assert!(set.status.success(), "{}\n{}", text(&set), server.log());
@@ -172,7 +74,7 @@ async fn an_issuer_is_set_on_the_command_line_and_its_certificates_are_completed
 #[tokio::test]
 async fn a_server_that_is_killed_in_between_completes_the_order_after_its_restart() {
     let pebble = Pebble::start(PebbleOptions { slow_validation: Some(3), ..Default::default() }).await;
-    let server = Certmint::start(&pebble).await;
+    let server = start(&pebble).await;
     let set = server.set_issuer(&pebble, &[]);
     assert!(set.status.success(), "{}", text(&set));
     server.create("web", "CN=web.example", &[]).await;
@@ -191,7 +93,7 @@ async fn a_server_that_is_killed_in_between_completes_the_order_after_its_restar
 #[tokio::test]
 async fn a_ca_that_is_down_when_the_issuer_is_set_is_asked_again_by_the_first_order() {
     let mut pebble = Pebble::start(PebbleOptions::default()).await;
-    let server = Certmint::start(&pebble).await;
+    let server = start(&pebble).await;
     pebble.stop();
     let set = server.set_issuer(&pebble, &[]);
     assert!(set.status.success(), "{}", text(&set));
@@ -207,7 +109,7 @@ async fn a_ca_that_is_down_when_the_issuer_is_set_is_asked_again_by_the_first_or
 #[tokio::test]
 async fn wrong_options_are_refused_by_their_name_and_secrets_are_never_answered() {
     let pebble = Pebble::start(PebbleOptions::default()).await;
-    let server = Certmint::start(&pebble).await;
+    let server = start(&pebble).await;
     let unknown = server.set_issuer(&pebble, &["--option", "chalenge=http-01"]);
     assert!(!unknown.status.success());
     let said = text(&unknown);
@@ -219,7 +121,7 @@ async fn wrong_options_are_refused_by_their_name_and_secrets_are_never_answered(
     let changed = json!({"options": {"max_orders": 3, "eab_kid": "kid-1"}});
     let (status, issuer) = server.send(Method::PATCH, "/certificates/issuers/le", Some(&changed)).await;
     assert_eq!((status, &issuer["options"]["max_orders"]), (200, &json!("3")), "{issuer}");
-    let shown = server.cli(&["--output", "json", "issuer", "show", "le"]);
+    let shown = server.cli(&["--output", "json", "issuer", "show", "le"], "");
     for answer in [issuer.to_string(), text(&set), text(&shown), server.log()] {
         assert!(!answer.contains("c2VjcmV0LW1hYy1rZXk"), "{answer}");
     }

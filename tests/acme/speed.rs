@@ -1,15 +1,18 @@
 //! How long a thousand orders take beside a bare loop over an ACME library, which stores nothing (`benches/acme`).
 
 use crate::peers::{Pebble, PebbleOptions};
-use crate::service::Certmint;
+use crate::service;
 use certmint::outbound::Exchange;
 use futures_util::stream::{self, StreamExt};
 use http::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// Orders at a time: as many as the worker takes.
 const AT_ONCE: usize = 64;
+/// Whatever takes longer than this for all its orders has got stuck.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 fn number(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
@@ -25,12 +28,11 @@ async fn bare(count: usize) -> f64 {
     let ca = pebble.folder.path().join("ca.pem");
     std::fs::write(&ca, &pebble.ca_pem).unwrap();
     let program = std::env::var("BARE_ACME").expect("make bench-acme builds it and says where it is");
-    let output = tokio::process::Command::new(program)
-        .args([&pebble.directory, ca.to_str().unwrap(), &pebble.http_port.to_string()])
-        .args([count.to_string(), AT_ONCE.to_string()])
-        .output()
-        .await
-        .unwrap();
+    let mut command = tokio::process::Command::new(program);
+    command.args([&pebble.directory, ca.to_str().unwrap(), &pebble.http_port.to_string()]);
+    command.args([count.to_string(), AT_ONCE.to_string()]).kill_on_drop(true);
+    // It says itself which order got stuck, and ends before.
+    let output = timeout(PATIENCE, command.output()).await.expect("the bare loop got stuck").unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().parse().unwrap()
 }
@@ -38,7 +40,7 @@ async fn bare(count: usize) -> f64 {
 /// Seconds from the first request to the last completed certificate.
 async fn ours(count: usize) -> f64 {
     let pebble = pebble().await;
-    let server = Certmint::start(&pebble).await;
+    let server = service::start(&pebble).await;
     assert!(server.set_issuer(&pebble, &[]).status.success(), "{}", server.log());
     let begun = Instant::now();
     let (server, client) = (&server, &server.client().unwrap());
@@ -59,8 +61,10 @@ async fn ours(count: usize) -> f64 {
             let pending: Value = serde_json::from_slice(&client.exchange(look).await.unwrap().body).unwrap();
             match pending["status"].as_str() {
                 Some("completed") => break,
-                Some("inProgress") => tokio::time::sleep(Duration::from_millis(20)).await,
-                _ => panic!("{pending}"),
+                Some("inProgress") if begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                _ => panic!("order {number} of {count} is not completed: {pending}\n{}", server.log()),
             }
         }
     }

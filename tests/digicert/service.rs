@@ -1,93 +1,19 @@
 //! The whole program against the mock: scenario 1 over both APIs, kill -9 in between.
 
 use crate::mock::{KEY, Mock};
-use crate::peers::{Process, free_port, until};
-use certmint::outbound::{Client, ClientOptions, Exchange, Request, Response};
-use http::{HeaderValue, Method, header};
+use crate::peers::until;
+use crate::program::{Certmint, text};
+use http::Method;
 use serde_json::{Value, json};
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::Mutex;
+use std::process::Output;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_certmint");
 const IN_PROGRESS: &str = "Pending certificate created. Certificate request is in progress. This may take some time based on the issuer provider. Please check again later";
 
-struct Certmint {
-    folder: tempfile::TempDir,
-    port: u16,
-    process: Mutex<Option<Process>>,
+async fn serve(mock: &Mock) -> Certmint {
+    Certmint::start("[limits]\nwork_lease = '5s'\n", &[("mock-ca.pem", &mock.ca_pem)]).await
 }
 
 impl Certmint {
-    async fn start(mock: &Mock) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let config = format!(
-            "dev = true\ndata_dir = '{}/data'\nlisten = '127.0.0.1:{port}'\n[limits]\nwork_lease = '5s'\n",
-            folder.path().display()
-        );
-        std::fs::write(folder.path().join("certmint.toml"), config).unwrap();
-        std::fs::write(folder.path().join("mock-ca.pem"), &mock.ca_pem).unwrap();
-        let server = Self { folder, port, process: Mutex::default() };
-        server.restart().await;
-        server
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// kill -9, where it runs.
-    fn kill(&self) {
-        *self.process.lock().unwrap() = None;
-    }
-
-    async fn restart(&self) {
-        self.kill();
-        let config = self.file("certmint.toml");
-        let process = Process::start(PROGRAM, &["serve", "--config", config.to_str().unwrap()], &[], &self.file("log"));
-        *self.process.lock().unwrap() = Some(process);
-        until("the server answers", || async { self.try_send(Method::GET, "/certificates", None).await.is_some() })
-            .await;
-    }
-
-    async fn try_send(&self, method: Method, path: &str, body: Option<&Value>) -> Option<Response> {
-        let ca = std::fs::read_to_string(self.file("data/ca.pem")).ok()?;
-        let options = ClientOptions { extra_roots: Some(ca), native_roots: false, ..ClientOptions::default() };
-        let url = format!("https://localhost:{}{path}?api-version=7.4", self.port);
-        let mut request = Request::new(method, url);
-        request.headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer dev"));
-        if let Some(body) = body {
-            request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            request.body = body.to_string().into();
-        }
-        Client::new(options).ok()?.exchange(request).await.ok()
-    }
-
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let answer = self.try_send(method, path, body).await.expect("an answer");
-        (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap_or_default())
-    }
-
-    /// A command of the gRPC client.
-    fn cli(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = Command::new(PROGRAM)
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env("CERTMINT_SERVER", format!("https://localhost:{}", self.port))
-            .env("CERTMINT_CA", self.file("data/ca.pem"))
-            .env("CERTMINT_TOKEN", "dev")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // The command may not read it.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
-    }
-
     fn json(&self, arguments: &[&str]) -> Value {
         let output = self.cli(&[&["--output", "json"], arguments].concat(), "");
         assert!(output.status.success(), "{}", text(&output));
@@ -103,10 +29,6 @@ impl Certmint {
         self.cli(&form.split_whitespace().chain(more).collect::<Vec<_>>(), &format!("{KEY}\n"))
     }
 
-    async fn pending(&self, name: &str) -> Value {
-        self.send(Method::GET, &format!("/certificates/{name}/pending"), None).await.1
-    }
-
     /// Scenario 1, as it stands.
     async fn create(&self, name: &str) -> (u16, Value) {
         let body = json!({"policy": {"key_props": {"kty": "EC", "crv": "P-256"},
@@ -118,20 +40,12 @@ impl Certmint {
         until("the operation ends", || async { self.pending(name).await["status"] != "inProgress" }).await;
         self.pending(name).await
     }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.file("log")).unwrap_or_default()
-    }
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 async fn start(status: &str) -> (Mock, Certmint) {
     let mock = Mock::start().await;
     mock.faults(|faults| faults.first_status = Some(status.into()));
-    let server = Certmint::start(&mock).await;
+    let server = serve(&mock).await;
     let set = server.set_issuer(&mock);
     assert!(set.status.success(), "{}\n{}", text(&set), server.log());
     (mock, server)
@@ -262,7 +176,7 @@ async fn a_server_that_is_killed_at_any_point_completes_with_one_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_form_of_key_vault_sets_the_issuer() {
     let mock = Mock::start().await;
-    let server = Certmint::start(&mock).await;
+    let server = serve(&mock).await;
     let issuer = json!({"provider": "DigiCert", "credentials": {"account_id": "12345", "pwd": KEY},
         "org_details": {"id": "123456", "admin_details": [{"first_name": "Jane", "last_name": "Doe",
             "email": "jane@example.com", "phone": "555 0100"}]}, "attributes": {"enabled": true}});

@@ -8,10 +8,13 @@ mod conformance;
 mod https;
 mod mock;
 mod orders;
+#[expect(dead_code, reason = "the ACME tests start servers of others")]
+#[path = "../acme/peers.rs"]
+mod peers;
 mod play;
-#[expect(dead_code, reason = "the soak tests do more to servers")]
-#[path = "../soak/process.rs"]
-mod process;
+#[expect(dead_code, reason = "these tests type commands, and call no REST API")]
+#[path = "../support/program.rs"]
+mod program;
 mod service;
 #[expect(dead_code, reason = "the DigiCert tests also need certificates of other keys")]
 #[path = "../digicert/signer.rs"]

@@ -3,67 +3,24 @@
 
 use crate::atlas_mock::{self, Atlas};
 use crate::mock::{Mock, PASSWORD};
-use crate::process::Server;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use crate::program::{Certmint, text};
 use std::time::{Duration, Instant};
 
-/// A server in development mode, and the folder that commands are typed in.
-struct Program {
-    folder: tempfile::TempDir,
-    server: Server,
-}
-
-impl Program {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut server = Server::new("server", folder.path().join("data"), "", Vec::new());
-        server.start();
-        let program = Self { folder, server };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !program.run(&["issuer", "list"], "").status.success() {
-            assert!(Instant::now() < deadline, "{}", program.server.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        program
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn run(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_certmint"))
-            .args(arguments)
-            .current_dir(self.path())
-            .env("CERTMINT_SERVER", format!("https://localhost:{}", self.server.port))
-            .env("CERTMINT_CA", self.path().join("data/ca.pem"))
-            .env("CERTMINT_TOKEN", "dev")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
-    }
-
+impl Certmint {
     /// A command that succeeds; what it prints.
     fn done(&self, arguments: &[&str], input: &str) -> String {
-        let output = self.run(arguments, input);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {text}\n{}", self.server.log());
-        text
+        let output = self.cli(arguments, input);
+        assert!(output.status.success(), "{arguments:?}: {}\n{}", text(&output), self.log());
+        text(&output)
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_of_globalsign_leads_to_a_certificate() {
     let mock = Mock::start().await;
-    let program = Program::start().await;
+    let program = Certmint::start("", &[]).await;
     let (url, ca_pem) = mock.url.lock().unwrap().clone();
-    std::fs::write(program.path().join("ca.pem"), ca_pem).unwrap();
+    std::fs::write(program.file("ca.pem"), ca_pem).unwrap();
     let base_url = format!("base_url={url}/kb/ws");
     let set = ["issuer", "set", "gs", "--provider", "GlobalSign", "--account-id", "PAR12345_ops", "--password-stdin"];
     let contact = ["--admin", "Jane Doe <jane@example.com> 555 0100"];
@@ -77,17 +34,17 @@ async fn the_page_of_globalsign_leads_to_a_certificate() {
     let shown = wait_for(&program, "web").await;
     assert!(shown.contains("www.example.com"), "{shown}");
     assert_eq!(mock.placed(), 1);
-    assert!(!program.server.log().contains(PASSWORD));
+    assert!(!program.log().contains(PASSWORD));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_of_atlas_leads_to_a_certificate() {
     let atlas = Atlas::start().await;
-    let program = Program::start().await;
+    let program = Certmint::start("", &[]).await;
     let (certificate, key) = atlas.client.clone();
     let files = [("client.pem", certificate.as_str()), ("client.key", &key), ("secret.txt", atlas_mock::SECRET)];
     for (name, text) in files.into_iter().chain([("ca.pem", atlas.ca_pem.as_str())]) {
-        std::fs::write(program.path().join(name), text).unwrap();
+        std::fs::write(program.file(name), text).unwrap();
     }
     let base_url = format!("base_url={}", atlas.url);
     let set = ["issuer", "set", "atlas", "--provider", "GlobalSignAtlas", "--account-id", atlas_mock::KEY];
@@ -105,19 +62,19 @@ async fn the_page_of_atlas_leads_to_a_certificate() {
     let traced = |trace: &String| trace.split('-').nth(1).is_some_and(|id| !id.is_empty() && pending.contains(id));
     assert!(atlas.traces.lock().unwrap().iter().any(traced), "{pending}");
     for secret in [atlas_mock::SECRET, key.lines().nth(1).unwrap()] {
-        assert!(!program.server.log().contains(secret));
+        assert!(!program.log().contains(secret));
         assert!(!program.done(&["--output", "json", "issuer", "show", "atlas"], "").contains(secret));
     }
 }
 
-async fn wait_for(program: &Program, name: &str) -> String {
+async fn wait_for(program: &Certmint, name: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let shown = program.done(&["pending", "show", name], "");
         if shown.contains("completed") {
             return program.done(&["get", name], "");
         }
-        assert!(!shown.contains("failed") && Instant::now() < deadline, "{shown}\n{}", program.server.log());
+        assert!(!shown.contains("failed") && Instant::now() < deadline, "{shown}\n{}", program.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

@@ -53,7 +53,7 @@ impl Server {
         }
     }
 
-    /// SIGTERM; answers how it ended. Fails where it takes longer than a minute.
+    /// SIGTERM; answers how it ended. Fails where it takes longer than two minutes.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         let mut child = self.child.take().unwrap();

@@ -85,6 +85,12 @@ async fn work_of_a_version_to_come_is_parked_once_and_kept_as_it_is() {
     assert_eq!(kept.body, body);
     let noted = store.list("parked/", "", 10).await.unwrap();
     assert_eq!(noted.len(), 1, "by one of the two");
+    // Both have looked for work since then.
+    for (replica, name) in replicas.iter().zip(["one", "other"]) {
+        let policy = ["--subject", "CN=web.example", "--issuer", "Self", "--key-type", "ec", "--curve", "P-256"];
+        done(&data, replica, &[&["create", name], policy.as_slice()].concat());
+        says(&data, replica, &["pending", "show", name], "completed").await;
+    }
     let again = store.get(key).await.unwrap().unwrap();
     assert_eq!(again.revision, kept.revision, "neither takes it up again");
     drop(replicas);

@@ -4,9 +4,7 @@
 //! `bare-acme DIRECTORY CA_FILE HTTP_PORT COUNT AT_ONCE`
 
 use hyper_util::client::legacy::connect::HttpConnector;
-use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, OrderStatus,
-};
+use instant_acme::{Account, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, OrderStatus};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,6 +13,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+
+/// A certificate that takes longer has got stuck: all waits for the CA together are half a minute.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 type Tokens = Arc<Mutex<HashMap<String, String>>>;
 type Failure = Box<dyn Error + Send + Sync>;
@@ -36,15 +37,12 @@ async fn main() -> Result<(), Failure> {
         let (account, tokens) = (account.clone(), Arc::clone(&tokens));
         tasks.push(tokio::spawn(async move {
             let _place = place;
-            // A refused nonce ends the library's patience now and then.
-            for _ in 0..20 {
-                match certificate(&account, &tokens, &format!("bare{number}.example.com")).await {
-                    Ok(()) => return Ok(()),
-                    Err(error) if error.to_string().contains("badNonce") => {}
-                    Err(error) => return Err(error),
-                }
+            let name = format!("bare{number}.example.com");
+            match tokio::time::timeout(PATIENCE, patiently(&account, &tokens, &name)).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(Failure::from(format!("{name}: {error}"))),
+                Err(_) => Err(Failure::from(format!("{name}: nothing came within {PATIENCE:?}"))),
             }
-            Err("refused nonces".into())
         }));
     }
     for task in tasks {
@@ -71,6 +69,17 @@ async fn account(directory: &str, ca_file: &str) -> Result<Account, Failure> {
     let builder = Account::builder_with_http(Box::new(client));
     let (account, _) = builder.create(&new, directory.to_owned(), None).await?;
     Ok(account)
+}
+
+/// A refused nonce ends the library's patience now and then.
+async fn patiently(account: &Account, tokens: &Tokens, name: &str) -> Result<(), Failure> {
+    for _ in 0..20 {
+        match certificate(account, tokens, name).await {
+            Err(error) if error.to_string().contains("badNonce") => {}
+            answer => return answer,
+        }
+    }
+    Err("20 tries ended with refused nonces".into())
 }
 
 async fn certificate(account: &Account, tokens: &Tokens, name: &str) -> Result<(), Failure> {

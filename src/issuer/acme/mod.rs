@@ -27,6 +27,7 @@ pub use responder::{Lookup, Responder};
 pub use settings::{PRESETS, Preset};
 pub use tls_alpn::{ACME_TLS_ALPN, certified_key};
 
+use super::cache::Cache;
 use super::options::problem;
 use super::provider::{
     AccountCommand, Health, IssuerInput, IssuerSchema, Needs, Order, Progress, Provider, RenewalWindow, State,
@@ -38,8 +39,7 @@ use problem::{Failure, Verdict};
 use session::Session;
 use settings::Settings;
 use state::{AcmeState, Method};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use steps::Run;
 
 /// More issuer objects than this start with an empty memory again, which costs requests alone.
@@ -52,32 +52,22 @@ type SessionKey = (String, Option<String>);
 pub struct Acme {
     preset: Preset,
     tools: Tools,
-    sessions: Mutex<HashMap<SessionKey, Arc<Session>>>,
+    sessions: Cache<SessionKey, Arc<Session>>,
 }
 
 impl Acme {
     pub fn new(preset: Preset, tools: Tools) -> Self {
-        Self { preset, tools, sessions: Mutex::default() }
+        Self { preset, tools, sessions: Cache::new(SESSIONS) }
     }
 
     /// The session of an issuer object. Objects with the same CA share one; accounts differ by key.
     fn session(&self, settings: &Settings) -> Result<Arc<Session>, IssuerError> {
         let key = (settings.directory.clone(), settings.ca_file.clone());
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = sessions.get(&key) {
-            return Ok(Arc::clone(session));
-        }
-        let http = self
-            .tools
-            .clients
-            .client(settings.ca_file.as_deref())
-            .map_err(|error| IssuerError::Misconfigured { source: error.into() })?;
-        let session = Arc::new(Session::new(http, Arc::clone(&self.tools.clock), settings.directory.clone()));
-        if sessions.len() >= SESSIONS {
-            sessions.clear();
-        }
-        sessions.insert(key, Arc::clone(&session));
-        Ok(session)
+        self.sessions.get_or_make(key, || {
+            let http = self.tools.clients.client(settings.ca_file.as_deref());
+            let http = http.map_err(|error| IssuerError::Misconfigured { source: error.into() })?;
+            Ok(Arc::new(Session::new(http, Arc::clone(&self.tools.clock), settings.directory.clone())))
+        })
     }
 
     fn run<'a>(&'a self, order: &'a Order, state: &State, at: &Checkpoint) -> Result<Run<'a>, IssuerError> {

@@ -11,6 +11,7 @@ use super::session::{Answer, Session};
 use super::state::{AcmeState, OpenOrder, Phase, Saved};
 use super::wire::{self, OrderStatus};
 use crate::issuer::dns::{SolveError, Tools};
+use crate::issuer::polls::next_wait;
 use crate::issuer::provider::{Action, Order, Progress};
 use crate::issuer::{FailureClass, IssuerError, Step};
 use serde_json::{Value, json};
@@ -99,9 +100,7 @@ impl Run<'_> {
     pub(super) fn poll(&mut self, ca_asks: Option<Duration>, details: String, actions: Vec<Action>) -> Progress {
         let mut wait = Duration::ZERO;
         if let Some(open) = &mut self.saved.order {
-            let index = usize::try_from(open.polls).unwrap_or(usize::MAX).min(POLLS.len() - 1);
-            wait = Duration::from_millis(POLLS.get(index).copied().unwrap_or_default());
-            open.polls = open.polls.saturating_add(1);
+            wait = Duration::from_millis(next_wait(&POLLS, &mut open.polls));
         }
         let mut progress = self.pending(wait.max(ca_asks.unwrap_or_default()), Some(details));
         progress.actions = actions;

@@ -120,12 +120,16 @@ impl Account {
             return Ok(token.clone());
         }
         *kept = None;
+        let token = self.login().await.map_err(|failure| Failure::Login(Box::new(failure)))?;
+        *kept = Some((token.clone(), Instant::now()));
+        Ok(token)
+    }
+
+    async fn login(&self) -> Result<Zeroizing<String>, Failure> {
         let body = json!({"api_key": self.settings.api_key, "api_secret": self.settings.api_secret});
         let answer = self.send(Method::POST, "/login", Some(&body), None).await?;
         let Login { access_token } = read(&answer)?;
-        let token = Zeroizing::new(access_token);
-        *kept = Some((token.clone(), Instant::now()));
-        Ok(token)
+        Ok(Zeroizing::new(access_token))
     }
 
     async fn send(

@@ -9,6 +9,7 @@ mod state;
 mod steps;
 mod wire;
 
+use super::cache::Cache;
 use super::dns::Tools;
 use super::options::problem as option_problem;
 use super::provider::{Health, IssuerInput, IssuerSchema, Needs, OptionSchema, Order, Progress, Provider, State};
@@ -19,8 +20,7 @@ use async_trait::async_trait;
 use problem::Verdict;
 use settings::Settings;
 use state::{AtlasState, Saved};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use steps::Run;
 
@@ -33,28 +33,20 @@ const EXPIRES_SOON: Duration = Duration::from_secs(30 * 24 * 3600);
 pub struct Atlas {
     tools: Tools,
     /// By everything that a connection and a login depend on.
-    accounts: Mutex<HashMap<String, Arc<Account>>>,
+    accounts: Cache<String, Arc<Account>>,
 }
 
 impl Atlas {
     pub fn new(tools: Tools) -> Self {
-        Self { tools, accounts: Mutex::default() }
+        Self { tools, accounts: Cache::new(ACCOUNTS) }
     }
 
     fn account(&self, settings: &Settings) -> Result<Arc<Account>, IssuerError> {
-        let key = settings.fingerprint();
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = accounts.get(&key) {
-            return Ok(Arc::clone(account));
-        }
-        let http = self.tools.clients.client_with(settings.ca_file.as_deref(), &settings.identity());
-        let http = http.map_err(|error| IssuerError::Misconfigured { source: error.into() })?;
-        if accounts.len() >= ACCOUNTS {
-            accounts.clear();
-        }
-        let account = Arc::new(Account::new(http, Arc::clone(&self.tools.clock), settings.clone()));
-        accounts.insert(key, Arc::clone(&account));
-        Ok(account)
+        self.accounts.get_or_make(settings.fingerprint(), || {
+            let http = self.tools.clients.client_with(settings.ca_file.as_deref(), &settings.identity());
+            let http = http.map_err(|error| IssuerError::Misconfigured { source: error.into() })?;
+            Ok(Arc::new(Account::new(http, Arc::clone(&self.tools.clock), settings.clone())))
+        })
     }
 
     fn run<'a>(&'a self, order: &'a Order, state: &State, at: &Checkpoint) -> Result<Run<'a>, IssuerError> {

@@ -16,6 +16,8 @@ pub(super) enum Failure {
         description: String,
         after: Option<Duration>,
     },
+    /// There is no token, so that the call itself was not made.
+    Login(Box<Failure>),
 }
 
 /// What to do about it.
@@ -43,6 +45,13 @@ impl Failure {
             }
             Self::Transport(error) => Verdict::Misconfigured(error.to_string()),
             Self::Unreadable(message) => Verdict::Retry { after: None, message, unsure: true },
+            Self::Login(failure) => match failure.verdict() {
+                Verdict::Retry { after, message, unsure: _ } => Verdict::Retry { after, message, unsure: false },
+                // It is the credentials that are refused, never the request.
+                Verdict::Misconfigured(message) | Verdict::Rejected(message) | Verdict::Missing(message) => {
+                    Verdict::Misconfigured(message)
+                }
+            },
             Self::Refused { status, description, after } => {
                 let message = said(status, &description);
                 match status {
@@ -100,5 +109,19 @@ mod tests {
         assert_eq!([400, 422, 409].map(class), ["Rejected"; 3]);
         assert_eq!([401, 402, 403, 405].map(class), ["Misconfigured"; 4]);
         assert_eq!(class(404), "Missing");
+    }
+
+    #[test]
+    fn a_login_that_fails_says_nothing_about_the_request() {
+        let verdict = |status| {
+            let failure = Failure::Refused { status, description: "no".into(), after: None };
+            Failure::Login(Box::new(failure)).verdict()
+        };
+        for status in [400, 401, 404, 422] {
+            assert!(matches!(verdict(status), Verdict::Misconfigured(_)), "{status}");
+        }
+        for status in [429, 500, 503] {
+            assert!(matches!(verdict(status), Verdict::Retry { unsure: false, .. }), "{status}");
+        }
     }
 }

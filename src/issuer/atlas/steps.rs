@@ -7,6 +7,7 @@ use super::request::{body, names};
 use super::state::Saved;
 use crate::clock::Clock;
 use crate::issuer::answers::{is_for_request, pem_chain};
+use crate::issuer::polls::next_wait;
 use crate::issuer::provider::{Order, Progress};
 use crate::issuer::{FailureClass, IssuerError, Step};
 use std::sync::Arc;
@@ -184,7 +185,7 @@ impl Run<'_> {
             Some(serial) => Ok(self.placed(serial)),
             None if self.saved.unsure => {
                 self.saved.unsure = false;
-                Ok(self.pending(SETTLE, Some("It is looked for the certificate once more.".to_owned())))
+                Ok(self.pending(SETTLE, Some("The certificate is looked for once more.".to_owned())))
             }
             None => Ok(Progress::new(Step::Cancelled)),
         }
@@ -195,9 +196,7 @@ impl Run<'_> {
     }
 
     fn poll(&mut self, details: String) -> Progress {
-        let index = usize::try_from(self.saved.polls).unwrap_or(usize::MAX).min(POLLS.len() - 1);
-        let wait = Duration::from_secs(POLLS.get(index).copied().unwrap_or_default());
-        self.saved.polls = self.saved.polls.saturating_add(1);
+        let wait = Duration::from_secs(next_wait(&POLLS, &mut self.saved.polls));
         let details = match &self.saved.note {
             Some(note) => format!("{details} {note}"),
             None => details,

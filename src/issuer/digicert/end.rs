@@ -131,7 +131,7 @@ impl Cancelling<'_, '_> {
             let Some(placed) = Placing(self.0).find_placed().await? else {
                 if self.saved.unsure {
                     self.saved.unsure = false;
-                    return Ok(self.pending(SETTLE, Some("It is looked for the order once more.".to_owned())));
+                    return Ok(self.pending(SETTLE, Some("The order is looked for once more.".to_owned())));
                 }
                 return Ok(self.over().await);
             };

@@ -16,6 +16,7 @@ mod steps;
 mod submit;
 mod wire;
 
+use super::cache::ClientCache;
 use super::dns::Tools;
 use super::options::problem;
 use super::provider::{
@@ -23,51 +24,32 @@ use super::provider::{
 };
 use super::{Checkpoint, IssuerError};
 use crate::domain::{self, Policy, RequestFacts};
-use crate::outbound::Exchange;
 use api::Api;
 use async_trait::async_trait;
 use board::Board;
 use settings::{Organization, Settings};
 use state::{DigiCertState, Saved};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use steps::{Run, find_organization};
-
-/// More sets of trusted roots than this start with an empty memory again.
-const CLIENTS: usize = 256;
 
 /// The provider `DigiCert`.
 pub struct DigiCert {
     tools: Tools,
     /// Orders for issuer objects with `mode=acme`.
     acme: Arc<dyn Provider>,
-    /// By the roots that are trusted.
-    clients: Mutex<HashMap<Option<String>, Arc<dyn Exchange>>>,
+    clients: ClientCache,
     board: Arc<Board>,
 }
 
 impl DigiCert {
     /// `acme` is the provider for a CA whose directory is an option.
     pub fn new(tools: Tools, acme: Arc<dyn Provider>) -> Self {
-        Self { tools, acme, clients: Mutex::default(), board: Arc::default() }
+        Self { tools, acme, clients: ClientCache::default(), board: Arc::default() }
     }
 
     fn api(&self, settings: &Settings) -> Result<Api, IssuerError> {
-        let roots = &settings.access.ca_file;
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let http = match clients.get(roots) {
-            Some(http) => Arc::clone(http),
-            None => {
-                let made = self.tools.clients.client(roots.as_deref());
-                let made = made.map_err(|error| IssuerError::Misconfigured { source: error.into() })?;
-                if clients.len() >= CLIENTS {
-                    clients.clear();
-                }
-                clients.insert(roots.clone(), Arc::clone(&made));
-                made
-            }
-        };
+        let http = self.clients.client(&*self.tools.clients, settings.access.ca_file.as_deref())?;
         Ok(Api { http, clock: Arc::clone(&self.tools.clock), access: settings.access.clone() })
     }
 

@@ -10,6 +10,7 @@ use super::state::{DigiCertState, Phase, Saved};
 use super::submit::Placing;
 use super::wire;
 use crate::issuer::dns::{SolveError, Tools};
+use crate::issuer::polls::next_wait;
 use crate::issuer::provider::{Action, ActionKind, Order, Progress};
 use crate::issuer::{FailureClass, IssuerError, Step};
 use serde_json::json;
@@ -243,9 +244,7 @@ impl Run<'_> {
 
     /// Waits, longer each time.
     pub(super) fn poll(&mut self, details: String, actions: Vec<Action>) -> Progress {
-        let index = usize::try_from(self.saved.polls).unwrap_or(usize::MAX).min(POLLS.len() - 1);
-        let wait = Duration::from_secs(POLLS.get(index).copied().unwrap_or_default());
-        self.saved.polls = self.saved.polls.saturating_add(1);
+        let wait = Duration::from_secs(next_wait(&POLLS, &mut self.saved.polls));
         let note = self.saved.validity.and_then(super::names::Validity::note);
         let details = note.map_or_else(|| details.clone(), |note| format!("{details} {note}"));
         let mut progress = self.pending(wait, Some(details));

@@ -10,6 +10,7 @@ mod soap;
 mod state;
 mod steps;
 
+use super::cache::ClientCache;
 use super::dns::Tools;
 use super::options::problem as option_problem;
 use super::provider::{Health, IssuerInput, IssuerSchema, Needs, OptionSchema, Order, Progress, Provider, State};
@@ -22,39 +23,23 @@ use async_trait::async_trait;
 use problem::Verdict;
 use settings::Settings;
 use state::{GlobalSignState, Saved};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use steps::Run;
-
-/// More sets of trusted roots than this start with an empty memory again.
-const CLIENTS: usize = 256;
 
 /// The provider `GlobalSign`.
 pub struct GlobalSign {
     tools: Tools,
-    /// By the roots that are trusted.
-    clients: Mutex<HashMap<Option<String>, Arc<dyn Exchange>>>,
+    clients: ClientCache,
 }
 
 impl GlobalSign {
     pub fn new(tools: Tools) -> Self {
-        Self { tools, clients: Mutex::default() }
+        Self { tools, clients: ClientCache::default() }
     }
 
     fn http(&self, settings: &Settings) -> Result<Arc<dyn Exchange>, IssuerError> {
-        let roots = &settings.ca_file;
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(http) = clients.get(roots) {
-            return Ok(Arc::clone(http));
-        }
-        let made = self.tools.clients.client(roots.as_deref());
-        let made = made.map_err(|error| IssuerError::Misconfigured { source: error.into() })?;
-        if clients.len() >= CLIENTS {
-            clients.clear();
-        }
-        clients.insert(roots.clone(), Arc::clone(&made));
-        Ok(made)
+        self.clients.client(&*self.tools.clients, settings.ca_file.as_deref())
     }
 }
 

@@ -11,6 +11,7 @@ use super::state::Saved;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::issuer::answers::{is_for_request, pem_chain};
+use crate::issuer::polls::next_wait;
 use crate::issuer::provider::{Action, ActionKind, Order, Progress};
 use crate::issuer::{FailureClass, IssuerError, Step};
 use crate::outbound::Exchange;
@@ -218,7 +219,7 @@ impl Run<'_> {
                 Some(order) => Ok(self.placed(order)),
                 None if self.saved.unsure => {
                     self.saved.unsure = false;
-                    Ok(self.pending(SETTLE, Some("It is looked for the order once more.".to_owned())))
+                    Ok(self.pending(SETTLE, Some("The order is looked for once more.".to_owned())))
                 }
                 None => Ok(Progress::new(Step::Cancelled)),
             };
@@ -254,9 +255,7 @@ impl Run<'_> {
     }
 
     fn poll(&mut self, details: String) -> Progress {
-        let index = usize::try_from(self.saved.polls).unwrap_or(usize::MAX).min(POLLS.len() - 1);
-        let wait = Duration::from_secs(POLLS.get(index).copied().unwrap_or_default());
-        self.saved.polls = self.saved.polls.saturating_add(1);
+        let wait = Duration::from_secs(next_wait(&POLLS, &mut self.saved.polls));
         let details = match &self.saved.note {
             Some(note) => format!("{details} {note}"),
             None => details,

@@ -66,8 +66,11 @@ class Azure(Guarded):
             "issuer": {"name": "Self"},
         }
         self.call("POST", f"/certificates/{name}/create", {"policy": policy})
-        while self.call("GET", f"/certificates/{name}/pending")["status"] == "inProgress":
+        deadline = time.monotonic() + 60
+        while (pending := self.call("GET", f"/certificates/{name}/pending"))["status"] == "inProgress":
+            assert time.monotonic() < deadline, pending
             time.sleep(0.05)
+        assert pending["status"] == "completed", pending
         return self.call("GET", f"/certificates/{name}")
 
 
