@@ -177,3 +177,17 @@ async fn vaults_of_the_configuration_need_no_record_and_a_damaged_empty_one_is_r
     let (_, text) = doctor(&place, &["--remove", "vaults/empty"]);
     assert_eq!(text, "removed vaults/empty\n");
 }
+
+#[tokio::test]
+async fn the_damaged_record_of_a_vault_that_holds_issuers_alone_is_not_removed_either() {
+    let place = Place::new();
+    let life = place.open().await;
+    make(&life, GUARDED, 7, true).await.unwrap();
+    life.ok(GUARDED, "PUT /certificates/issuers/ca", r#"{"provider":"LocalCA"}"#).await;
+    drop(life);
+    Harm::Damaged.be_done(&place);
+    let (code, text) = doctor(&place, &[]);
+    assert!(code == Some(1) && text.contains("certmint doctor --store --protect guarded"), "{text}");
+    let (_, text) = doctor(&place, &["--remove", RECORD]);
+    assert!(text.contains("would lose its purge protection and retention"), "{text}");
+}
