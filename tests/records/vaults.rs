@@ -1,10 +1,10 @@
 //! The record of a vault says how deleted certificates are kept: damaged or missing, it takes no protection away.
 
 use crate::permit::permit;
+use crate::records::doctor::doctor;
 use crate::records::place::{Life, Place, vault};
 use certmint::domain::{Error, Reason, RetentionDays, Vault};
 use certmint::service::{AllVaults, Inspection, NewVault, Repair, VaultOptions};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,14 +121,6 @@ async fn a_damaged_record_is_not_made_anew_by_a_caller() {
     let life = place.open().await;
     let error = make(&life, GUARDED, 90, true).await.unwrap_err();
     assert!(error.message.contains("The record vaults/guarded does not verify"), "{error}");
-}
-
-fn doctor(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
-    place.write_master_key();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_certmint"));
-    command.args(["doctor", "--store", "--data-dir"]).arg(place.folder.path()).args(arguments);
-    let output = command.env_remove("CERTMINT_MASTER_KEYS").output().unwrap();
-    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
 #[tokio::test]
