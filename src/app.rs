@@ -1,5 +1,5 @@
-//! The composition root: with `app/store.rs` and `app/issuers.rs` the only file that names concrete stores and
-//! issuers. Builds the server from its configuration, runs it, and shuts it down in order.
+//! The composition root: it and the files of `app` are the only ones that name concrete stores and issuers. Builds the
+//! server from its configuration, runs it, and shuts it down in order.
 
 mod access;
 mod announce;

@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::proto;
 use crate::proto::v1::{WatchPendingRequest, WatchSnapshot, watch_pending_response::Payload};
 use prost::Message;
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_types::{FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,15 +28,10 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 const SOON: u64 = 7 * 86_400;
 /// More than this and new certificates may look as if they were not valid yet.
 const MAX_SKEW_SECONDS: f64 = 60.0;
-const SERVICES: [&str; 7] = [
-    "certmint.v1.CertificateService",
-    "certmint.v1.CertificateAdminService",
-    "certmint.v1.VaultService",
-    "certmint.v1.SecretService",
-    "certmint.v1.KeyService",
-    "certmint.v1.CertificateAuthorityService",
-    "certmint.v1.AccessService",
-];
+/// The package of the contract.
+const PACKAGE: &str = "certmint.v1";
+/// The service whose health stands for those of the contract.
+const CERTIFICATES: &str = "certmint.v1.CertificateService";
 
 /// Arguments of `certmint doctor`.
 #[derive(Clone, Debug, clap::Args)]
@@ -180,7 +175,7 @@ fn certificate(shown: &tls_probe::Shown) -> Finding {
 
 async fn health(session: &Session) -> Finding {
     let mut client = HealthClient::new(session.channel());
-    for service in ["", SERVICES[0]] {
+    for service in ["", CERTIFICATES] {
         let request = session.request(HealthCheckRequest { service: service.to_owned() });
         let answer = client.check(request).await.map_err(|status| told(*<Box<Failure>>::from(status)))?;
         let status = ServingStatus::try_from(answer.into_inner().status);
@@ -196,11 +191,13 @@ async fn health(session: &Session) -> Finding {
 /// Compares the methods that the server describes with those that this client was built with.
 async fn contract(session: &Session) -> Finding {
     let failed = |problem: String| (problem, "use a client and a server of the same version".to_owned());
+    let own = FileDescriptorSet::decode(proto::DESCRIPTOR_SET).map_err(|error| failed(error.to_string()))?;
     let mut theirs = BTreeSet::new();
-    for service in SERVICES {
+    for service in own.file.iter().flat_map(services) {
+        let service = format!("{PACKAGE}.{}", service.name());
         let message = ServerReflectionRequest {
             host: String::new(),
-            message_request: Some(MessageRequest::FileContainingSymbol(service.to_owned())),
+            message_request: Some(MessageRequest::FileContainingSymbol(service.clone())),
         };
         let request = session.request(tokio_stream::once(message));
         let answer = ServerReflectionClient::new(session.channel()).server_reflection_info(request).await;
@@ -215,7 +212,6 @@ async fn contract(session: &Session) -> Finding {
             theirs.extend(methods(&file));
         }
     }
-    let own = FileDescriptorSet::decode(proto::DESCRIPTOR_SET).map_err(|error| failed(error.to_string()))?;
     let ours: BTreeSet<String> = own.file.iter().flat_map(methods).collect();
     let missing: Vec<&str> = ours.difference(&theirs).map(String::as_str).collect();
     let more = theirs.difference(&ours).count();
@@ -228,10 +224,14 @@ async fn contract(session: &Session) -> Finding {
     }
 }
 
+/// The services of the contract in a file.
+fn services(file: &FileDescriptorProto) -> impl Iterator<Item = &ServiceDescriptorProto> {
+    (file.package() == PACKAGE).then_some(&file.service).into_iter().flatten()
+}
+
 fn methods(file: &FileDescriptorProto) -> Vec<String> {
-    let ours = (file.package() == "certmint.v1").then_some(&file.service).into_iter().flatten();
-    ours.flat_map(|service| service.method.iter().map(move |method| format!("{}.{}", service.name(), method.name())))
-        .collect()
+    let method = |service: &ServiceDescriptorProto, name: &str| format!("{}.{name}", service.name());
+    services(file).flat_map(|service| service.method.iter().map(move |it| method(service, it.name()))).collect()
 }
 
 /// The first bookmark of a watch has the time of the server.

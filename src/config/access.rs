@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// Rights of callers; required outside development mode, where everybody may do everything.
+/// Rights of callers; required outside development mode. In development mode everybody may do everything.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccessSettings {

@@ -10,18 +10,9 @@ use syn::{Item, UseTree, Visibility};
 /// Two files that know each other are one thing in two parts; more are a knot.
 const MAX_CIRCLE: usize = 2;
 
-/// Knots that are still there, by one file of each, with how many files they have; they may become smaller.
-const KNOTS: &[(&str, usize)] = &[
-    ("app", 4),
-    ("cli", 4),
-    ("domain::policy", 5),
-    ("issuer::acme", 9),
-    ("issuer::digicert", 10),
-    ("keys", 10),
-    ("transport::grpc", 13),
-    ("transport::listener::account", 3),
-    ("transport::rest::gateway", 11),
-];
+/// Knots that are still there, by one file of each, with how many files they have. They may become smaller, and the numbers
+/// with them.
+const KNOTS: &[(&str, usize)] = &[("issuer::digicert", 10), ("transport::grpc", 13), ("transport::rest::gateway", 11)];
 
 type Names = Vec<String>;
 
@@ -178,6 +169,8 @@ fn no_more_than_two_files_import_each_other_in_a_circle() {
         let known = KNOTS.iter().find(|(file, _)| circle.iter().any(|part| part == file));
         known.map_or(MAX_CIRCLE, |(_, files)| *files)
     };
+    let has = |file: &str| circles.iter().filter(|it| it.iter().any(|part| part == file)).map(Vec::len).max();
+    let loose: Vec<_> = KNOTS.iter().filter(|(file, files)| has(file) != Some(*files)).collect();
     let within = |circle: &[String]| {
         let named = |file: &Names| circle.contains(&file.join("::"));
         let edges = graph.iter().filter(|(from, _)| named(from));
@@ -185,9 +178,10 @@ fn no_more_than_two_files_import_each_other_in_a_circle() {
         arrows.map(|(from, to)| format!("  {} -> {}", from.join("::"), to.join("::"))).collect::<Vec<_>>().join("\n")
     };
     let knots: Vec<String> = circles
-        .into_iter()
+        .iter()
         .filter(|circle| circle.len() > allowed(circle))
-        .map(|circle| format!("{} files:\n{}", circle.len(), within(&circle)))
+        .map(|circle| format!("{} files:\n{}", circle.len(), within(circle)))
         .collect();
     assert!(knots.is_empty(), "files that import each other in a circle:\n{}", knots.join("\n"));
+    assert!(loose.is_empty(), "KNOTS allows more than there is: {loose:?}");
 }

@@ -3,13 +3,22 @@
 use crate::refusal;
 use crate::server::{HANG, Server, Setup, quick, soon};
 use certmint::transport::listener::ListenerOptions;
+use prost::Message;
+use prost_types::FileDescriptorSet;
 use std::time::Duration;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-const SERVICES: [&str; 3] = ["", "certmint.v1.CertificateService", "certmint.v1.CertificateAdminService"];
+/// The server as a whole, and each service of the contract.
+fn services() -> Vec<String> {
+    let set = FileDescriptorSet::decode(certmint::proto::DESCRIPTOR_SET).unwrap();
+    let ours = set.file.iter().filter(|file| file.package() == "certmint.v1").flat_map(|file| &file.service);
+    let names: Vec<String> = ours.map(|service| format!("certmint.v1.{}", service.name())).collect();
+    assert!(names.len() > 6, "{names:?}");
+    [vec![String::new()], names].concat()
+}
 
 fn of(service: &str) -> HealthCheckRequest {
     HealthCheckRequest { service: service.to_owned() }
@@ -19,8 +28,8 @@ fn of(service: &str) -> HealthCheckRequest {
 async fn every_service_is_serving_and_the_server_as_a_whole() {
     let server = Server::start().await;
     let mut client = HealthClient::new(server.channel().await);
-    for service in SERVICES {
-        let answer = client.check(of(service)).await.unwrap().into_inner();
+    for service in services() {
+        let answer = client.check(of(&service)).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{service}");
     }
 }
@@ -38,8 +47,8 @@ async fn an_unknown_service_is_not_found() {
 async fn at_shutdown_watchers_are_notified_and_it_is_quick() {
     let server = Server::with(Setup { listener: quick(), ..Setup::default() }).await;
     let mut streams = Vec::new();
-    for service in SERVICES {
-        let mut stream = HealthClient::new(server.channel().await).watch(of(service)).await.unwrap().into_inner();
+    for service in services() {
+        let mut stream = HealthClient::new(server.channel().await).watch(of(&service)).await.unwrap().into_inner();
         let first = soon("the present status", stream.message()).await.unwrap().unwrap();
         assert_eq!(first.status(), ServingStatus::Serving);
         streams.push(stream);

@@ -26,7 +26,7 @@ async fn inspection(store: &dyn Store, sealer: Sealer) -> Inspection<'_> {
 }
 
 /// The exit code, and what was printed.
-fn doctor(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
+pub(super) fn doctor(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
     place.write_master_key();
     let mut command = Command::new(env!("CARGO_BIN_EXE_certmint"));
     command.args(["doctor", "--store", "--data-dir"]).arg(place.folder.path()).args(arguments);

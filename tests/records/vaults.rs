@@ -1,10 +1,10 @@
 //! The record of a vault says how deleted certificates are kept: damaged or missing, it takes no protection away.
 
 use crate::permit::permit;
+use crate::records::doctor::doctor;
 use crate::records::place::{Life, Place, vault};
 use certmint::domain::{Error, Reason, RetentionDays, Vault};
 use certmint::service::{AllVaults, Inspection, NewVault, Repair, VaultOptions};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,14 +123,6 @@ async fn a_damaged_record_is_not_made_anew_by_a_caller() {
     assert!(error.message.contains("The record vaults/guarded does not verify"), "{error}");
 }
 
-fn doctor(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
-    place.write_master_key();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_certmint"));
-    command.args(["doctor", "--store", "--data-dir"]).arg(place.folder.path()).args(arguments);
-    let output = command.env_remove("CERTMINT_MASTER_KEYS").output().unwrap();
-    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
-}
-
 #[tokio::test]
 async fn the_doctor_names_the_record_and_makes_it_anew_with_protection_and_never_removes_it() {
     for harm in [Harm::Damaged, Harm::Removed] {
@@ -176,4 +168,18 @@ async fn vaults_of_the_configuration_need_no_record_and_a_damaged_empty_one_is_r
     place.write("vaults/empty", "damaged");
     let (_, text) = doctor(&place, &["--remove", "vaults/empty"]);
     assert_eq!(text, "removed vaults/empty\n");
+}
+
+#[tokio::test]
+async fn the_damaged_record_of_a_vault_that_holds_issuers_alone_is_not_removed_either() {
+    let place = Place::new();
+    let life = place.open().await;
+    make(&life, GUARDED, 7, true).await.unwrap();
+    life.ok(GUARDED, "PUT /certificates/issuers/ca", r#"{"provider":"LocalCA"}"#).await;
+    drop(life);
+    Harm::Damaged.be_done(&place);
+    let (code, text) = doctor(&place, &[]);
+    assert!(code == Some(1) && text.contains("certmint doctor --store --protect guarded"), "{text}");
+    let (_, text) = doctor(&place, &["--remove", RECORD]);
+    assert!(text.contains("would lose its purge protection and retention"), "{text}");
 }

@@ -284,6 +284,11 @@ async fn the_password_may_come_from_a_file_that_is_read_again() {
     let options = StoreOptions { password_file, ..StoreOptions::default() };
     let error = open_with(&bare, options.clone()).await.unwrap_err();
     assert!(error.to_string().contains("with the password of the database cannot be read"), "{error}");
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let waiting = StoreOptions { password_file: Some(pipe), ..StoreOptions::default() };
+    let error = open_with(&bare, waiting).await.unwrap_err();
+    assert!(error.to_string().contains("it is not a regular file"), "{error}");
     std::fs::write(folder.path().join("password"), format!("{PASSWORD}\n")).unwrap();
     let store = open_with(&bare, options).await.unwrap();
     create(&store, "a", "").await;

@@ -2,9 +2,11 @@
 //! no restart.
 
 use super::address::Address;
+use crate::regular_file;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use std::fmt::Display;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +14,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
 
 /// Of the connection and its handshake.
 const CONNECT: Duration = Duration::from_secs(5);
+/// A larger file is none of these: all public CAs take a quarter of a megabyte.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// PEM files of a connection over TLS.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,7 +66,7 @@ fn client_config(files: &PluginTls) -> Result<Arc<ClientConfig>, Error> {
         roots.add(root).map_err(|_| settings("the file ca holds something that is no CA certificate"))?;
     }
     let chain = certificates(certificate, "certificate")?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, "key", &error))?;
+    let key = PrivateKeyDer::from_pem_slice(&read(key, "key")?).map_err(|error| unreadable(key, "key", &error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -74,15 +79,36 @@ fn client_config(files: &PluginTls) -> Result<Arc<ClientConfig>, Error> {
 }
 
 fn certificates(file: &Path, setting: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
+    match CertificateDer::pem_slice_iter(&read(file, setting)?).collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(settings(&format!("the file {setting} holds no PEM block CERTIFICATE"))),
         Err(error) => Err(unreadable(file, setting, &error)),
     }
 }
 
-fn unreadable(file: &Path, setting: &str, error: &rustls::pki_types::pem::Error) -> Error {
+/// Whatever stands at the path by now: nothing waits for it longer than a file takes.
+fn read(file: &Path, setting: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let content = regular_file::read(file, MAX_FILE).map_err(|error| unreadable(file, setting, &error))?;
+    Ok(Zeroizing::new(content.0))
+}
+
+fn unreadable(file: &Path, setting: &str, error: &dyn Display) -> Error {
     tracing::warn!(file = %file.display(), %error, "a file of a plug-in cannot be used");
     settings(&format!("the file {setting} cannot be read as PEM"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let files = PluginTls { ca: pipe.clone(), certificate: pipe.clone(), key: pipe };
+        let problem = client_config(&files).unwrap_err().to_string();
+        assert_eq!(problem, "the file ca cannot be read as PEM");
+    }
 }

@@ -4,7 +4,7 @@ use super::kinds::Kind;
 use crate::domain::{Result, VaultName};
 use crate::store::Store;
 
-/// What a vault that is used has of. Their keys are `KIND/VAULT/NAME`.
+/// A vault with a record of one of these kinds holds something. Their keys are `KIND/VAULT/NAME`.
 pub(in crate::service) const KINDS: [Kind; 4] = [Kind::Certificate, Kind::Pending, Kind::Deleted, Kind::Issuer];
 
 /// Whether there are certificates or issuers in the vault, deleted ones among them.

@@ -148,7 +148,7 @@ impl<'a> Inspection<'a> {
                     vaults.note(*kind, &record);
                     if let Some(problem) = problem {
                         findings.push(Finding {
-                            repair: self.repair(&problem, *kind, &record, &vaults),
+                            repair: if self.is_removable(&problem) { Repair::Remove } else { Repair::Purge },
                             problem: problem.to_string(),
                             key: record.key,
                         });
@@ -162,19 +162,10 @@ impl<'a> Inspection<'a> {
                 findings.extend(self.look_again(place).await?);
             }
         }
+        vaults.keep_records(&mut findings);
         findings.extend(issuers.findings());
         findings.extend(vaults.findings(&self.needs_record));
         Ok((count, findings))
-    }
-
-    /// The kinds of what is in a vault come before that of vaults: what holds something is known by then.
-    fn repair(&self, problem: &Problem, kind: Kind, record: &Record, vaults: &SeenVaults) -> Repair {
-        if !self.is_removable(problem) {
-            return Repair::Purge;
-        }
-        let vault = (kind == Kind::Vault).then(|| Place::of(&record.key)).flatten().map(|place| place.vault);
-        let used = vault.filter(|vault| vaults.is_used(vault)).and_then(|vault| VaultName::parse(vault).ok());
-        used.map_or(Repair::Remove, Repair::Protect)
     }
 
     /// In a store of an earlier version a record without a code is as good as the others.

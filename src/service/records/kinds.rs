@@ -134,7 +134,7 @@ pub(in crate::service) struct IssuerHealthRecord {
 pub(in crate::service) struct ChallengeRecord {
     /// `http-01`, `tls-alpn-01` or `pki-validation`.
     pub(in crate::service) kind: String,
-    /// The token, the host name, or the host name and the print of the file's content.
+    /// The token, the host name, or the host name and the digest of the file's content.
     pub(in crate::service) name: String,
     pub(in crate::service) key_authorization: String,
     pub(in crate::service) expires: Timestamp,
@@ -331,9 +331,9 @@ impl Stored for IssuerHealthRecord {
 /// Challenges belong to no vault: a CA asks by token or host name alone.
 impl Stored for ChallengeRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {
-        // A file has a host and the print of its content.
-        let (name, print) = self.name.split_once('/').unwrap_or((&self.name, ""));
-        place.kind == Kind::Challenge && place.vault == self.kind && (place.name, place.id) == (name, print)
+        // A file has a host and the digest of its content.
+        let (name, digest) = self.name.split_once('/').unwrap_or((&self.name, ""));
+        place.kind == Kind::Challenge && place.vault == self.kind && (place.name, place.id) == (name, digest)
     }
 }
 

@@ -39,9 +39,16 @@ impl SeenVaults {
         }
     }
 
-    /// Whether the vault, whose record is there, holds something.
-    pub(super) fn is_used(&self, vault: &str) -> bool {
-        self.used.contains(vault)
+    /// Where the record of a vault that holds something could be removed, it is to be made anew instead. For the end of a
+    /// look: some kinds of what a vault holds are read after the vaults.
+    pub(super) fn keep_records(&self, findings: &mut [Finding]) {
+        for finding in findings.iter_mut().filter(|finding| finding.repair == Repair::Remove) {
+            let place = Place::of(&finding.key).filter(|place| place.kind == Kind::Vault);
+            let used = place.map(|place| place.vault).filter(|vault| self.used.contains(*vault));
+            if let Some(vault) = used.and_then(|vault| VaultName::parse(vault).ok()) {
+                finding.repair = Repair::Protect(vault);
+            }
+        }
     }
 
     /// The vaults that hold something without a record.
@@ -72,8 +79,8 @@ impl Inspection<'_> {
     /// retention and purge protection.
     ///
     /// # Errors
-    /// Where it is no name of a vault, where the record is well, where there is nothing in the vault, and where the store is not available or somebody
-    /// else changed it.
+    /// Where it is no name of a vault, where the record is well, where there is nothing in the vault, and where the store
+    /// is not available or somebody else changed the record meanwhile.
     pub async fn protect(&self, vault: &str, now: Timestamp) -> Result<()> {
         let name = &VaultName::parse(vault)?;
         let key = key::vault(name);

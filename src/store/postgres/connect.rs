@@ -4,13 +4,20 @@
 use super::address::DatabaseUrl;
 use super::error::{Chain, Fault};
 use super::tls::Tls;
+use crate::regular_file;
 use crate::store::StoreOptions;
 use std::future::Future;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client};
+use zeroize::Zeroizing;
+
+/// A larger file is no password.
+const MAX_PASSWORD: u64 = 64 * 1024;
 
 const IDENTIFY: &str = "\
 -- identify
@@ -107,10 +114,7 @@ impl Connector {
             .keepalives_retries(options.keepalive_retries)
             .tcp_user_timeout(options.answer_timeout);
         if let Some(path) = &options.password_file {
-            let text = tokio::fs::read_to_string(path).await.map(zeroize::Zeroizing::new).map_err(|problem| {
-                Fault::PasswordFile { path: path.display().to_string(), problem: problem.to_string() }
-            })?;
-            config.password(text.trim_end_matches(['\r', '\n']));
+            config.password(password(path).await?.as_bytes());
         }
         let unreachable = |error: tokio_postgres::Error| Fault::Unreachable {
             address: self.url.to_string(),
@@ -218,4 +222,15 @@ impl Session {
     pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
+}
+
+/// The password in a file, whatever stands at the path by now.
+async fn password(path: &Path) -> Result<Zeroizing<String>, Fault> {
+    let failed = |problem: String| Fault::PasswordFile { path: path.display().to_string(), problem };
+    let file = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || regular_file::read(&file, MAX_PASSWORD)).await;
+    let (text, _) = read.map_err(io::Error::from).and_then(|read| read).map_err(|error| failed(error.to_string()))?;
+    let text = Zeroizing::new(text);
+    let text = std::str::from_utf8(&text).map_err(|_| failed("it is not UTF-8 text".to_owned()))?;
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }

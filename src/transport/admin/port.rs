@@ -17,9 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 /// Open connections. Probes and scrapers are few; where there are more, the oldest one of the peer with the most is cut,
 /// so that a probe gets through whatever somebody else holds open.
 const LIMITS: PeerLimits = PeerLimits { most: 64, share: usize::MAX, grace: Duration::ZERO };
-/// How long a connection may be silent before or between requests.
+/// How long a connection may be silent before or between requests: longer than the minute between two scrapes.
 const IDLE: Duration = Duration::from_secs(75);
-/// How long one connection may last, whatever it does.
+/// How long one connection may last, whatever it does: one that only trickles does not keep its place for ever.
 const LIFE: Duration = Duration::from_secs(3600);
 
 /// A bound port.

@@ -1,15 +1,13 @@
 //! `certmint.v1.AccessService`: who the caller is, and who may do what.
-#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::filled;
 use super::certificates::{open, page_size};
 use super::policy::time;
-use super::status::status;
 use crate::domain::access::{Grant, MayGrant, NamePattern, Role, Rules, RulesInput, Source};
 use crate::domain::{CertificateName, DataAction, Error, Result};
-use crate::proto::v1::{self, access_service_server::AccessService};
+use crate::proto::v1;
 use crate::service::{AccessQuestion, AllVaults, Identity, Mode, Service};
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
 /// Handles the calls of one service.
 pub(super) struct AccessCalls(pub(super) Service);
@@ -84,7 +82,7 @@ fn role(role: &Role) -> v1::Role {
 }
 
 impl AccessCalls {
-    async fn who(&self, request: Request<v1::WhoAmIRequest>) -> Result<v1::WhoAmIResponse> {
+    pub(super) async fn who(&self, request: Request<v1::WhoAmIRequest>) -> Result<v1::WhoAmIResponse> {
         let (call, v1::WhoAmIRequest {}) = open(request)?;
         let Identity { principal, grants, mode } = self.0.access_questions().who_am_i(&call.permit(AllVaults).await?);
         let mode = match mode {
@@ -96,7 +94,7 @@ impl AccessCalls {
         Ok(v1::WhoAmIResponse { principal, grants, mode: mode.into() })
     }
 
-    async fn check(&self, request: Request<v1::CheckAccessRequest>) -> Result<v1::CheckAccessResponse> {
+    pub(super) async fn check(&self, request: Request<v1::CheckAccessRequest>) -> Result<v1::CheckAccessResponse> {
         let (call, message) = open(request)?;
         let v1::CheckAccessRequest { principal, action, vault_name, name } = message;
         let vault = call.vault(&vault_name).await?;
@@ -110,7 +108,7 @@ impl AccessCalls {
         Ok(v1::CheckAccessResponse { allowed: grant.is_some(), grant_id: grant.unwrap_or_default() })
     }
 
-    async fn grants(&self, request: Request<v1::ListGrantsRequest>) -> Result<v1::ListGrantsResponse> {
+    pub(super) async fn grants(&self, request: Request<v1::ListGrantsRequest>) -> Result<v1::ListGrantsResponse> {
         let (call, message) = open(request)?;
         let v1::ListGrantsRequest { principal, page_size: size, page_token } = message;
         let permit = call.permit(AllVaults).await?;
@@ -119,37 +117,9 @@ impl AccessCalls {
         Ok(v1::ListGrantsResponse { grants, next_page_token: page.next_page_token })
     }
 
-    async fn roles(&self, request: Request<v1::ListRolesRequest>) -> Result<v1::ListRolesResponse> {
+    pub(super) async fn roles(&self, request: Request<v1::ListRolesRequest>) -> Result<v1::ListRolesResponse> {
         let (call, v1::ListRolesRequest {}) = open(request)?;
         let roles = self.0.access_questions().roles(&call.permit(AllVaults).await?);
         Ok(v1::ListRolesResponse { roles: roles.iter().map(|one| role(one)).collect() })
-    }
-}
-
-#[tonic::async_trait]
-impl AccessService for AccessCalls {
-    async fn who_am_i(&self, request: Request<v1::WhoAmIRequest>) -> Result<Response<v1::WhoAmIResponse>, Status> {
-        self.who(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn check_access(
-        &self,
-        request: Request<v1::CheckAccessRequest>,
-    ) -> Result<Response<v1::CheckAccessResponse>, Status> {
-        self.check(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_grants(
-        &self,
-        request: Request<v1::ListGrantsRequest>,
-    ) -> Result<Response<v1::ListGrantsResponse>, Status> {
-        self.grants(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_roles(
-        &self,
-        request: Request<v1::ListRolesRequest>,
-    ) -> Result<Response<v1::ListRolesResponse>, Status> {
-        self.roles(request).await.map(Response::new).map_err(status)
     }
 }

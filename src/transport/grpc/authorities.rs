@@ -1,20 +1,18 @@
 //! `certmint.v1.CertificateAuthorityService`: the certificate authorities inside the server, and what they signed.
-#![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::call::{Call, filled, optional_version};
-use super::ceremonies::{self, authority};
+use super::ceremonies::authority;
 use super::certificates::{open, page_size};
 use super::policy::time;
-use super::status::status;
 use crate::domain::issued::{IssuedContent, IssuedFor, IssuedRecord, IssuedState};
 use crate::domain::{
     CertificateName, Error, IssuerName, Result, Revocation, RevocationReason, Serial, Timestamp, VaultName,
 };
-use crate::proto::v1::{self, certificate_authority_service_server::CertificateAuthorityService};
+use crate::proto::v1;
 use crate::service::{
     IssuedFilter, IssuedRef, IssuedView, ListAuthorities, ListIssued, RevokeRequest, RevokeWhich, Revoked, Service,
 };
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
 /// Handles the calls of one service.
 pub(super) struct Authorities(pub(super) Service);
@@ -91,7 +89,10 @@ fn at(time: prost_types::Timestamp) -> Timestamp {
 }
 
 impl Authorities {
-    async fn list(&self, request: Request<v1::ListAuthoritiesRequest>) -> Result<v1::ListAuthoritiesResponse> {
+    pub(super) async fn list(
+        &self,
+        request: Request<v1::ListAuthoritiesRequest>,
+    ) -> Result<v1::ListAuthoritiesResponse> {
         let (call, message) = open(request)?;
         let v1::ListAuthoritiesRequest { vault_name, issuer_name } = message;
         let vault = call.vault(&vault_name).await?;
@@ -102,7 +103,10 @@ impl Authorities {
         Ok(v1::ListAuthoritiesResponse { authorities: found.into_iter().map(authority).collect() })
     }
 
-    async fn get(&self, request: Request<v1::GetIssuedCertificateRequest>) -> Result<v1::GetIssuedCertificateResponse> {
+    pub(super) async fn get(
+        &self,
+        request: Request<v1::GetIssuedCertificateRequest>,
+    ) -> Result<v1::GetIssuedCertificateResponse> {
         let (call, message) = open(request)?;
         let v1::GetIssuedCertificateRequest { vault_name, issuer_name, serial } = message;
         let vault = call.vault(&vault_name).await?;
@@ -113,7 +117,7 @@ impl Authorities {
         Ok(v1::GetIssuedCertificateResponse { certificate: Some(issued(found)) })
     }
 
-    async fn list_of(
+    pub(super) async fn list_of(
         &self,
         request: Request<v1::ListIssuedCertificatesRequest>,
     ) -> Result<v1::ListIssuedCertificatesResponse> {
@@ -147,10 +151,11 @@ impl Authorities {
             next_page_token: page.next_page_token,
         })
     }
-}
 
-impl Authorities {
-    async fn revoke(&self, request: Request<v1::RevokeCertificateRequest>) -> Result<v1::RevokeCertificateResponse> {
+    pub(super) async fn revoke(
+        &self,
+        request: Request<v1::RevokeCertificateRequest>,
+    ) -> Result<v1::RevokeCertificateResponse> {
         use v1::revoke_certificate_request::Which;
         let (call, message) = open(request)?;
         let v1::RevokeCertificateRequest { vault_name, which, reason, invalidity_time, disable } = message;
@@ -176,78 +181,5 @@ impl Authorities {
             certificate: Some(issued(certificate)),
             same_key: same_key.into_iter().map(issued).collect(),
         })
-    }
-}
-
-#[tonic::async_trait]
-impl CertificateAuthorityService for Authorities {
-    async fn create_authority(
-        &self,
-        request: Request<v1::CreateAuthorityRequest>,
-    ) -> Result<Response<v1::CreateAuthorityResponse>, Status> {
-        ceremonies::create(&self.0, request).await.map(Response::new).map_err(status)
-    }
-
-    async fn get_authority_request(
-        &self,
-        request: Request<v1::GetAuthorityRequestRequest>,
-    ) -> Result<Response<v1::GetAuthorityRequestResponse>, Status> {
-        ceremonies::request(&self.0, request).await.map(Response::new).map_err(status)
-    }
-
-    async fn install_authority(
-        &self,
-        request: Request<v1::InstallAuthorityRequest>,
-    ) -> Result<Response<v1::InstallAuthorityResponse>, Status> {
-        ceremonies::install(&self.0, request).await.map(Response::new).map_err(status)
-    }
-
-    async fn import_authority(
-        &self,
-        request: Request<v1::ImportAuthorityRequest>,
-    ) -> Result<Response<v1::ImportAuthorityResponse>, Status> {
-        ceremonies::import(&self.0, request).await.map(Response::new).map_err(status)
-    }
-
-    async fn activate_authority(
-        &self,
-        request: Request<v1::ActivateAuthorityRequest>,
-    ) -> Result<Response<v1::ActivateAuthorityResponse>, Status> {
-        ceremonies::activate(&self.0, request).await.map(Response::new).map_err(status)
-    }
-
-    async fn retire_authority(
-        &self,
-        request: Request<v1::RetireAuthorityRequest>,
-    ) -> Result<Response<v1::RetireAuthorityResponse>, Status> {
-        ceremonies::retire(&self.0, request).await.map(Response::new).map_err(status)
-    }
-
-    async fn revoke_certificate(
-        &self,
-        request: Request<v1::RevokeCertificateRequest>,
-    ) -> Result<Response<v1::RevokeCertificateResponse>, Status> {
-        self.revoke(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_authorities(
-        &self,
-        request: Request<v1::ListAuthoritiesRequest>,
-    ) -> Result<Response<v1::ListAuthoritiesResponse>, Status> {
-        self.list(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn get_issued_certificate(
-        &self,
-        request: Request<v1::GetIssuedCertificateRequest>,
-    ) -> Result<Response<v1::GetIssuedCertificateResponse>, Status> {
-        self.get(request).await.map(Response::new).map_err(status)
-    }
-
-    async fn list_issued_certificates(
-        &self,
-        request: Request<v1::ListIssuedCertificatesRequest>,
-    ) -> Result<Response<v1::ListIssuedCertificatesResponse>, Status> {
-        self.list_of(request).await.map(Response::new).map_err(status)
     }
 }

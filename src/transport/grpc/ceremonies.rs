@@ -1,5 +1,6 @@
 //! The generations of a CA inside the server: made, requested from another CA, brought along, activated and given up.
 
+use super::authorities::Authorities;
 use super::call::filled;
 use super::certificates::open;
 use super::policy::time;
@@ -8,9 +9,7 @@ use crate::domain::policy::KeyType;
 use crate::domain::subject::DistinguishedName;
 use crate::domain::{Error, Result};
 use crate::proto::v1;
-use crate::service::{
-    AuthorityRef, AuthorityView, Ceremony, ImportAuthority, InstallAuthority, NewAuthority, Parent, Service,
-};
+use crate::service::{AuthorityRef, AuthorityView, Ceremony, ImportAuthority, InstallAuthority, NewAuthority, Parent};
 use tonic::Request;
 use zeroize::Zeroizing;
 
@@ -77,104 +76,106 @@ fn months(given: i32) -> Result<u32> {
     }
 }
 
-pub(super) async fn create(
-    service: &Service,
-    request: Request<v1::CreateAuthorityRequest>,
-) -> Result<v1::CreateAuthorityResponse> {
-    let (call, message) = open(request)?;
-    let v1::CreateAuthorityRequest { vault_name, issuer_name, parent, subject, key_type: kind, validity_months } =
-        message;
-    let parent = match v1::AuthorityParent::try_from(parent) {
-        Ok(v1::AuthorityParent::Unspecified) => Parent::OwnRoot,
-        Ok(v1::AuthorityParent::OwnIntermediate) => Parent::OwnIntermediate,
-        Ok(v1::AuthorityParent::External) => Parent::External,
-        Err(_) => return Err(Error::field("parent", format!("{parent} is not a parent."))),
-    };
-    let parse =
-        |text: String| DistinguishedName::parse(&text).map_err(|refusal| Error::field("subject", refusal.message));
-    let vault = call.vault(&vault_name).await?;
-    let wanted = NewAuthority {
-        issuer: call.issuer(&vault, &issuer_name)?,
-        vault,
-        parent,
-        subject: filled(subject).map(parse).transpose()?,
-        key_type: key_type(&kind)?,
-        validity_months: months(validity_months)?,
-    };
-    let done = service.certificate_authorities().create_authority(call.permit(wanted).await?).await?;
-    let Ceremony { authority: view, warnings } = done;
-    Ok(v1::CreateAuthorityResponse { authority: Some(authority(view)), warnings })
-}
+impl Authorities {
+    pub(super) async fn create(
+        &self,
+        request: Request<v1::CreateAuthorityRequest>,
+    ) -> Result<v1::CreateAuthorityResponse> {
+        let (call, message) = open(request)?;
+        let v1::CreateAuthorityRequest { vault_name, issuer_name, parent, subject, key_type: kind, validity_months } =
+            message;
+        let parent = match v1::AuthorityParent::try_from(parent) {
+            Ok(v1::AuthorityParent::Unspecified) => Parent::OwnRoot,
+            Ok(v1::AuthorityParent::OwnIntermediate) => Parent::OwnIntermediate,
+            Ok(v1::AuthorityParent::External) => Parent::External,
+            Err(_) => return Err(Error::field("parent", format!("{parent} is not a parent."))),
+        };
+        let parse =
+            |text: String| DistinguishedName::parse(&text).map_err(|refusal| Error::field("subject", refusal.message));
+        let vault = call.vault(&vault_name).await?;
+        let wanted = NewAuthority {
+            issuer: call.issuer(&vault, &issuer_name)?,
+            vault,
+            parent,
+            subject: filled(subject).map(parse).transpose()?,
+            key_type: key_type(&kind)?,
+            validity_months: months(validity_months)?,
+        };
+        let done = self.0.certificate_authorities().create_authority(call.permit(wanted).await?).await?;
+        let Ceremony { authority: view, warnings } = done;
+        Ok(v1::CreateAuthorityResponse { authority: Some(authority(view)), warnings })
+    }
 
-pub(super) async fn request(
-    service: &Service,
-    request: Request<v1::GetAuthorityRequestRequest>,
-) -> Result<v1::GetAuthorityRequestResponse> {
-    let (call, message) = open(request)?;
-    let v1::GetAuthorityRequestRequest { vault_name, issuer_name } = message;
-    let vault = call.vault(&vault_name).await?;
-    let issuer = call.issuer(&vault, &issuer_name)?;
-    let wanted = call.permit(AuthorityRef { vault, issuer, authority: None }).await?;
-    let csr = service.certificate_authorities().authority_request(&wanted).await?;
-    Ok(v1::GetAuthorityRequestResponse { csr: csr.0.into() })
-}
+    pub(super) async fn request(
+        &self,
+        request: Request<v1::GetAuthorityRequestRequest>,
+    ) -> Result<v1::GetAuthorityRequestResponse> {
+        let (call, message) = open(request)?;
+        let v1::GetAuthorityRequestRequest { vault_name, issuer_name } = message;
+        let vault = call.vault(&vault_name).await?;
+        let issuer = call.issuer(&vault, &issuer_name)?;
+        let wanted = call.permit(AuthorityRef { vault, issuer, authority: None }).await?;
+        let csr = self.0.certificate_authorities().authority_request(&wanted).await?;
+        Ok(v1::GetAuthorityRequestResponse { csr: csr.0.into() })
+    }
 
-pub(super) async fn install(
-    service: &Service,
-    request: Request<v1::InstallAuthorityRequest>,
-) -> Result<v1::InstallAuthorityResponse> {
-    let (call, message) = open(request)?;
-    let v1::InstallAuthorityRequest { vault_name, issuer_name, certificates } = message;
-    let vault = call.vault(&vault_name).await?;
-    let issuer = call.issuer(&vault, &issuer_name)?;
-    let of = AuthorityRef { vault, issuer, authority: None };
-    let wanted = InstallAuthority { of, certificates: certificates.into_iter().map(|it| it.to_vec()).collect() };
-    let done = service.certificate_authorities().install_authority(call.permit(wanted).await?).await?;
-    let Ceremony { authority: view, warnings } = done;
-    Ok(v1::InstallAuthorityResponse { authority: Some(authority(view)), warnings })
-}
+    pub(super) async fn install(
+        &self,
+        request: Request<v1::InstallAuthorityRequest>,
+    ) -> Result<v1::InstallAuthorityResponse> {
+        let (call, message) = open(request)?;
+        let v1::InstallAuthorityRequest { vault_name, issuer_name, certificates } = message;
+        let vault = call.vault(&vault_name).await?;
+        let issuer = call.issuer(&vault, &issuer_name)?;
+        let of = AuthorityRef { vault, issuer, authority: None };
+        let wanted = InstallAuthority { of, certificates: certificates.into_iter().map(|it| it.to_vec()).collect() };
+        let done = self.0.certificate_authorities().install_authority(call.permit(wanted).await?).await?;
+        let Ceremony { authority: view, warnings } = done;
+        Ok(v1::InstallAuthorityResponse { authority: Some(authority(view)), warnings })
+    }
 
-pub(super) async fn import(
-    service: &Service,
-    request: Request<v1::ImportAuthorityRequest>,
-) -> Result<v1::ImportAuthorityResponse> {
-    let (call, message) = open(request)?;
-    let v1::ImportAuthorityRequest { vault_name, issuer_name, value, password, crl } = message;
-    let vault = call.vault(&vault_name).await?;
-    let wanted = ImportAuthority {
-        issuer: call.issuer(&vault, &issuer_name)?,
-        vault,
-        value: Zeroizing::new(value.to_vec()),
-        password: Zeroizing::new(password),
-        crl: (!crl.is_empty()).then(|| crl.to_vec()),
-    };
-    let done = service.certificate_authorities().import_authority(call.permit(wanted).await?).await?;
-    let Ceremony { authority: view, warnings } = done;
-    Ok(v1::ImportAuthorityResponse { authority: Some(authority(view)), warnings })
-}
+    pub(super) async fn import(
+        &self,
+        request: Request<v1::ImportAuthorityRequest>,
+    ) -> Result<v1::ImportAuthorityResponse> {
+        let (call, message) = open(request)?;
+        let v1::ImportAuthorityRequest { vault_name, issuer_name, value, password, crl } = message;
+        let vault = call.vault(&vault_name).await?;
+        let wanted = ImportAuthority {
+            issuer: call.issuer(&vault, &issuer_name)?,
+            vault,
+            value: Zeroizing::new(value.to_vec()),
+            password: Zeroizing::new(password),
+            crl: (!crl.is_empty()).then(|| crl.to_vec()),
+        };
+        let done = self.0.certificate_authorities().import_authority(call.permit(wanted).await?).await?;
+        let Ceremony { authority: view, warnings } = done;
+        Ok(v1::ImportAuthorityResponse { authority: Some(authority(view)), warnings })
+    }
 
-pub(super) async fn activate(
-    service: &Service,
-    request: Request<v1::ActivateAuthorityRequest>,
-) -> Result<v1::ActivateAuthorityResponse> {
-    let (call, message) = open(request)?;
-    let v1::ActivateAuthorityRequest { vault_name, issuer_name } = message;
-    let vault = call.vault(&vault_name).await?;
-    let issuer = call.issuer(&vault, &issuer_name)?;
-    let wanted = call.permit(AuthorityRef { vault, issuer, authority: None }).await?;
-    let done = service.certificate_authorities().activate_authority(wanted).await?;
-    Ok(v1::ActivateAuthorityResponse { authority: Some(authority(done.authority)) })
-}
+    pub(super) async fn activate(
+        &self,
+        request: Request<v1::ActivateAuthorityRequest>,
+    ) -> Result<v1::ActivateAuthorityResponse> {
+        let (call, message) = open(request)?;
+        let v1::ActivateAuthorityRequest { vault_name, issuer_name } = message;
+        let vault = call.vault(&vault_name).await?;
+        let issuer = call.issuer(&vault, &issuer_name)?;
+        let wanted = call.permit(AuthorityRef { vault, issuer, authority: None }).await?;
+        let done = self.0.certificate_authorities().activate_authority(wanted).await?;
+        Ok(v1::ActivateAuthorityResponse { authority: Some(authority(done.authority)) })
+    }
 
-pub(super) async fn retire(
-    service: &Service,
-    request: Request<v1::RetireAuthorityRequest>,
-) -> Result<v1::RetireAuthorityResponse> {
-    let (call, message) = open(request)?;
-    let v1::RetireAuthorityRequest { vault_name, issuer_name, authority: id } = message;
-    let vault = call.vault(&vault_name).await?;
-    let issuer = call.issuer(&vault, &issuer_name)?;
-    let wanted = call.permit(AuthorityRef { vault, issuer, authority: filled(id) }).await?;
-    let done = service.certificate_authorities().retire_authority(wanted).await?;
-    Ok(v1::RetireAuthorityResponse { authority: Some(authority(done.authority)) })
+    pub(super) async fn retire(
+        &self,
+        request: Request<v1::RetireAuthorityRequest>,
+    ) -> Result<v1::RetireAuthorityResponse> {
+        let (call, message) = open(request)?;
+        let v1::RetireAuthorityRequest { vault_name, issuer_name, authority: id } = message;
+        let vault = call.vault(&vault_name).await?;
+        let issuer = call.issuer(&vault, &issuer_name)?;
+        let wanted = call.permit(AuthorityRef { vault, issuer, authority: filled(id) }).await?;
+        let done = self.0.certificate_authorities().retire_authority(wanted).await?;
+        Ok(v1::RetireAuthorityResponse { authority: Some(authority(done.authority)) })
+    }
 }

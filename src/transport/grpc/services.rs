@@ -2,10 +2,12 @@
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::status::status;
-use super::{admin, certificates, keys, secrets, vaults};
+use super::{access, admin, authorities, certificates, keys, secrets, vaults};
 use crate::domain::Error;
 use crate::proto::v1;
+use crate::proto::v1::access_service_server::AccessService;
 use crate::proto::v1::certificate_admin_service_server::CertificateAdminService;
+use crate::proto::v1::certificate_authority_service_server::CertificateAuthorityService;
 use crate::proto::v1::certificate_service_server::CertificateService;
 use crate::proto::v1::key_service_server::KeyService;
 use crate::proto::v1::secret_service_server::SecretService;
@@ -110,5 +112,29 @@ service! {
         decrypt: DecryptRequest -> DecryptResponse = decrypt_text;
         wrap_key: WrapKeyRequest -> WrapKeyResponse = wrap;
         unwrap_key: UnwrapKeyRequest -> UnwrapKeyResponse = unwrap;
+    }
+}
+
+service! {
+    CertificateAuthorityService for authorities::Authorities {
+        create_authority: CreateAuthorityRequest -> CreateAuthorityResponse = create;
+        get_authority_request: GetAuthorityRequestRequest -> GetAuthorityRequestResponse = request;
+        install_authority: InstallAuthorityRequest -> InstallAuthorityResponse = install;
+        import_authority: ImportAuthorityRequest -> ImportAuthorityResponse = import;
+        activate_authority: ActivateAuthorityRequest -> ActivateAuthorityResponse = activate;
+        retire_authority: RetireAuthorityRequest -> RetireAuthorityResponse = retire;
+        revoke_certificate: RevokeCertificateRequest -> RevokeCertificateResponse = revoke;
+        list_authorities: ListAuthoritiesRequest -> ListAuthoritiesResponse = list;
+        get_issued_certificate: GetIssuedCertificateRequest -> GetIssuedCertificateResponse = get;
+        list_issued_certificates: ListIssuedCertificatesRequest -> ListIssuedCertificatesResponse = list_of;
+    }
+}
+
+service! {
+    AccessService for access::AccessCalls {
+        who_am_i: WhoAmIRequest -> WhoAmIResponse = who;
+        check_access: CheckAccessRequest -> CheckAccessResponse = check;
+        list_grants: ListGrantsRequest -> ListGrantsResponse = grants;
+        list_roles: ListRolesRequest -> ListRolesResponse = roles;
     }
 }
