@@ -20,7 +20,7 @@ const MAX_SHOWN: usize = 20;
 /// What a signing request (PKCS#10) says of itself, once its signature was checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RequestFacts {
-    /// SubjectPublicKeyInfo, DER.
+    /// SubjectPublicKeyInfo, DER, as a certificate for it has it, however the request writes it.
     pub public_key: Vec<u8>,
     pub key_type: KeyType,
     /// The subject as Windows writes it: the most specific part first. Empty if there is none.

@@ -158,7 +158,7 @@ pub fn read(der: &[u8]) -> Result<RequestFacts> {
     }
     let others = extensions.0.iter().filter(|extension| !is_any_of(extension, &READ) && !is_any_of(extension, &HINTS));
     Ok(RequestFacts {
-        public_key: key.whole.to_vec(),
+        public_key: key.as_certified(),
         key_type,
         subject: name_text::text(&subject),
         sans: sans.map(known_names).filter(|sans| !sans.is_empty()),
