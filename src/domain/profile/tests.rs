@@ -297,4 +297,6 @@ fn durations_are_those_of_iso_8601_with_a_fixed_length() {
     ] {
         assert!(Lifetime::parse(bad).is_err(), "{bad}");
     }
+    let long = format!("P{}D", "0".repeat(10_000));
+    assert!(Lifetime::parse(&long).unwrap_err().len() < 200, "an error shows the beginning of a long text");
 }
