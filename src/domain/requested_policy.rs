@@ -6,7 +6,7 @@ use super::policy_input::{LifetimeActionInput, PolicyInput};
 use super::policy_judge::refusal;
 use super::san::SubjectAlternativeNames;
 use super::subject::{AttributeValue, DistinguishedName, common_name};
-use super::text::shown;
+use super::text::{readable, shown};
 use super::{Detail, Error, Result, Timestamp};
 use std::net::IpAddr;
 
@@ -16,6 +16,8 @@ pub const CSR: &str = "csr";
 pub const MUST_STAPLE: &str = "tlsFeature (must-staple)";
 /// Most names of a list that an error shows.
 const MAX_SHOWN: usize = 20;
+/// Most characters of each of them: names that were not judged yet may be as long as the request.
+const MAX_SHOWN_LENGTH: usize = 253;
 
 /// What a signing request (PKCS#10) says of itself, once its signature was checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -317,7 +319,8 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
-    let shown = names.iter().take(MAX_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let shown =
+        names.iter().take(MAX_SHOWN).map(|name| readable(name, MAX_SHOWN_LENGTH)).collect::<Vec<_>>().join(", ");
     if names.len() > MAX_SHOWN { format!("{shown} and {} more", names.len() - MAX_SHOWN) } else { shown }
 }
 
