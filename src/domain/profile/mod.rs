@@ -202,6 +202,10 @@ impl Profile {
         if organization.is_some() && subject == SubjectRule::Empty {
             return Err(bad("o", "An empty subject has no organization: leave it out.".to_owned()));
         }
+        // What no subject may have could never be met.
+        if let Some(problem) = organization.as_deref().and_then(judge::organization_problem) {
+            return Err(bad("o", problem));
+        }
         if *max_names == Some(0) {
             return Err(bad("max_names", "0 names leave nothing to certify: use 1 or more.".to_owned()));
         }
