@@ -8,6 +8,7 @@ use super::san::SubjectAlternativeNames;
 use super::subject::{AttributeValue, DistinguishedName, common_name};
 use super::text::{readable, shown};
 use super::{Detail, Error, Result, Timestamp};
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// The path of the request in errors.
@@ -130,7 +131,9 @@ impl PolicyInput {
             && let Some(asked) = &facts.sans
         {
             let (given, asked) = (comparable(given), comparable(asked));
-            if asked.iter().any(|name| !given.contains(name)) {
+            // Neither was judged yet: both may be long.
+            let held: HashSet<&String> = given.iter().collect();
+            if asked.iter().any(|name| !held.contains(name)) {
                 let problem = format!(
                     "The request asks for the alternative names {}, and the policy has {}: put all of them into the policy, or make a request for those of the policy.",
                     listed(&asked),
@@ -154,7 +157,8 @@ impl PolicyInput {
 
     fn compare_usages(&self, facts: &RequestFacts, bad: &mut Problems) {
         let mut compare = |what: &str, member: &str, asked: Vec<String>, given: &[String]| {
-            if asked.iter().any(|usage| !given.iter().any(|other| other.eq_ignore_ascii_case(usage))) {
+            let held: HashSet<String> = given.iter().map(|usage| usage.to_ascii_lowercase()).collect();
+            if asked.iter().any(|usage| !held.contains(&usage.to_ascii_lowercase())) {
                 let problem = format!(
                     "The request asks for the {what} {}, and the policy has {}: put all of them into policy.x509_props.{member}, or leave that out.",
                     listed(&asked),
@@ -315,7 +319,8 @@ fn comparable(names: &SubjectAlternativeNames) -> Vec<String> {
     all
 }
 
-fn listed(names: &[String]) -> String {
+/// The first names of a list for an error, each shortened: a request may have thousands, and long ones.
+pub fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
