@@ -119,7 +119,7 @@ impl Profile {
         if let Some(allowed) = &self.ekus {
             let foreign = policy.x509.ekus.iter().filter(|oid| !allowed.contains(oid));
             broken.extend(foreign.map(|oid| format!("the extended key usage {oid} is not allowed")));
-            if policy.x509.ekus.is_empty() && !allowed.is_empty() {
+            if policy.x509.ekus.is_empty() {
                 broken
                     .push("a certificate without extended key usages is good for all, which is not allowed".to_owned());
             }
@@ -127,7 +127,7 @@ impl Profile {
         if let Some(allowed) = &self.key_usage {
             let foreign = policy.x509.key_usage.iter().filter(|usage| !allowed.contains(usage));
             broken.extend(foreign.map(|usage: &KeyUsage| format!("the key usage {} is not allowed", usage.name())));
-            if policy.x509.key_usage.is_empty() && !allowed.is_empty() {
+            if policy.x509.key_usage.is_empty() {
                 broken.push("a certificate without key usages is good for all, which is not allowed".to_owned());
             }
         }
