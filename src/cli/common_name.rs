@@ -1,5 +1,5 @@
 //! Copies a host in the common name to the alternative names, since TLS clients only check those (RFC 6125 section
-//! 6.4.4, RFC 9525 section 2).
+//! 6.4.4, RFC 9525 section 2), and the other way where a self-signed certificate would have no name.
 
 use crate::proto::v1::{CertificatePolicy, SubjectAlternativeNames};
 use std::net::IpAddr;
@@ -26,6 +26,28 @@ pub(super) fn as_alternative_name(policy: &mut CertificatePolicy) -> Option<Stri
     Some(format!(
         "added --san {kind}:{name}, since TLS clients ignore the common name. Use --san to choose the names yourself."
     ))
+}
+
+/// Gives the subject of a policy for `Self` that names none the first host, or else the first address, of its
+/// alternative names: a self-signed certificate is its own issuer, whose name must not be empty (RFC 5280 section
+/// 4.1.2.4). For other issuers an empty subject has a meaning. Returns a note about it.
+pub(super) fn from_alternative_names(policy: &mut CertificatePolicy) -> Option<String> {
+    let is_self = policy.issuer.as_ref().is_some_and(|issuer| issuer.name.eq_ignore_ascii_case("Self"));
+    let x509 = policy.x509_properties.as_mut().filter(|x509| is_self && x509.subject.is_empty())?;
+    let names = x509.subject_alternative_names.as_ref()?;
+    let name = names.dns_names.iter().chain(&names.ip_addresses).find(|name| fits_in_common_name(name))?;
+    let subject = format!("CN={name}");
+    let note = format!(
+        "added --subject {subject}, since a self-signed certificate needs a subject. Use --subject to choose it yourself."
+    );
+    x509.subject = subject;
+    Some(note)
+}
+
+/// Whether a name needs no escapes in RFC 4514 text and is no longer than a common name may be (RFC 5280 appendix A.1).
+fn fits_in_common_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"*-._:".contains(&b);
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// The value of the first CN of a subject in RFC 4514 text; `None` if it has escapes, which no host has.
@@ -55,7 +77,7 @@ fn is_host(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::X509Properties;
+    use crate::proto::v1::{IssuerParameters, X509Properties};
 
     fn added(subject: &str) -> Option<(String, SubjectAlternativeNames)> {
         let x509 = X509Properties { subject: subject.to_owned(), ..X509Properties::default() };
@@ -102,5 +124,54 @@ mod tests {
         let mut policy = CertificatePolicy { x509_properties: Some(x509), ..CertificatePolicy::default() };
         assert_eq!(as_alternative_name(&mut policy), None);
         assert_eq!(as_alternative_name(&mut CertificatePolicy::default()), None);
+    }
+
+    /// The subject that a policy for `issuer` with this subject and these hosts and addresses has afterwards.
+    fn subject_of(issuer: &str, subject: &str, dns: &[&str], ip: &[&str]) -> (Option<String>, String) {
+        let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let names = SubjectAlternativeNames {
+            dns_names: texts(dns),
+            ip_addresses: texts(ip),
+            ..SubjectAlternativeNames::default()
+        };
+        let mut policy = CertificatePolicy {
+            x509_properties: Some(X509Properties {
+                subject: subject.to_owned(),
+                subject_alternative_names: Some(names),
+                ..X509Properties::default()
+            }),
+            issuer: Some(IssuerParameters { name: issuer.to_owned(), ..IssuerParameters::default() }),
+            ..CertificatePolicy::default()
+        };
+        let note = from_alternative_names(&mut policy);
+        (note, policy.x509_properties.unwrap().subject)
+    }
+
+    #[test]
+    fn a_self_signed_certificate_without_a_subject_gets_its_first_host() {
+        let long = format!("{}.example", "a".repeat(60));
+        for (dns, ip, subject) in [
+            (&["web.example", "www.example"][..], &["192.0.2.1"][..], "CN=web.example"),
+            (&["*.web.example"], &[], "CN=*.web.example"),
+            (&["web"], &[], "CN=web"),
+            (&[&long, "web.example"], &[], "CN=web.example"),
+            (&[], &["2001:db8::1"], "CN=2001:db8::1"),
+        ] {
+            for issuer in ["Self", "self"] {
+                let (note, made) = subject_of(issuer, "", dns, ip);
+                assert_eq!(made, subject);
+                assert!(note.unwrap().contains(&format!("added --subject {subject},")));
+            }
+        }
+    }
+
+    #[test]
+    fn a_subject_that_was_given_and_other_issuers_stay_as_they_are() {
+        for issuer in ["", "Unknown", "corp"] {
+            assert_eq!(subject_of(issuer, "", &["web.example"], &[]), (None, String::new()), "{issuer}");
+        }
+        assert_eq!(subject_of("Self", "O=Shop", &["web.example"], &[]), (None, "O=Shop".to_owned()));
+        assert_eq!(subject_of("Self", "", &["a,O=Bank"], &[]), (None, String::new()));
+        assert_eq!(from_alternative_names(&mut CertificatePolicy::default()), None);
     }
 }

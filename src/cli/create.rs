@@ -55,7 +55,9 @@ impl CreateArgs {
     pub(super) fn prepare(self) -> Result<Create> {
         let Self { name, policy, csr, tags, disabled, request_id, wait } = self;
         let mut policy = policy.into_policy();
-        let note = policy.as_mut().and_then(common_name::as_alternative_name);
+        let note = policy.as_mut().and_then(|policy| {
+            common_name::as_alternative_name(policy).or_else(|| common_name::from_alternative_names(policy))
+        });
         let request = CreateCertificateRequest {
             vault_name: String::new(),
             certificate_name: name,

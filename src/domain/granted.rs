@@ -23,7 +23,7 @@ pub struct Granted {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Revocation {
-    /// Nowhere for up to seven days (`noRevAvail`, RFC 9608), else wherever it is published.
+    /// Nowhere for less than seven days (`noRevAvail`, RFC 9608), else wherever it is published.
     #[default]
     Auto,
     /// In lists alone.

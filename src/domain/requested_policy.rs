@@ -6,8 +6,9 @@ use super::policy_input::{LifetimeActionInput, PolicyInput};
 use super::policy_judge::refusal;
 use super::san::SubjectAlternativeNames;
 use super::subject::{AttributeValue, DistinguishedName, common_name};
-use super::text::shown;
+use super::text::{readable, shown};
 use super::{Detail, Error, Result, Timestamp};
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// The path of the request in errors.
@@ -16,11 +17,13 @@ pub const CSR: &str = "csr";
 pub const MUST_STAPLE: &str = "tlsFeature (must-staple)";
 /// Most names of a list that an error shows.
 const MAX_SHOWN: usize = 20;
+/// Most characters of each of them: names that were not judged yet may be as long as the request.
+const MAX_SHOWN_LENGTH: usize = 253;
 
 /// What a signing request (PKCS#10) says of itself, once its signature was checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RequestFacts {
-    /// SubjectPublicKeyInfo, DER.
+    /// SubjectPublicKeyInfo, DER, as a certificate for it has it, however the request writes it.
     pub public_key: Vec<u8>,
     pub key_type: KeyType,
     /// The subject as Windows writes it: the most specific part first. Empty if there is none.
@@ -128,7 +131,9 @@ impl PolicyInput {
             && let Some(asked) = &facts.sans
         {
             let (given, asked) = (comparable(given), comparable(asked));
-            if asked.iter().any(|name| !given.contains(name)) {
+            // Neither was judged yet: both may be long.
+            let held: HashSet<&String> = given.iter().collect();
+            if asked.iter().any(|name| !held.contains(name)) {
                 let problem = format!(
                     "The request asks for the alternative names {}, and the policy has {}: put all of them into the policy, or make a request for those of the policy.",
                     listed(&asked),
@@ -152,7 +157,8 @@ impl PolicyInput {
 
     fn compare_usages(&self, facts: &RequestFacts, bad: &mut Problems) {
         let mut compare = |what: &str, member: &str, asked: Vec<String>, given: &[String]| {
-            if asked.iter().any(|usage| !given.iter().any(|other| other.eq_ignore_ascii_case(usage))) {
+            let held: HashSet<String> = given.iter().map(|usage| usage.to_ascii_lowercase()).collect();
+            if asked.iter().any(|usage| !held.contains(&usage.to_ascii_lowercase())) {
                 let problem = format!(
                     "The request asks for the {what} {}, and the policy has {}: put all of them into policy.x509_props.{member}, or leave that out.",
                     listed(&asked),
@@ -313,11 +319,13 @@ fn comparable(names: &SubjectAlternativeNames) -> Vec<String> {
     all
 }
 
-fn listed(names: &[String]) -> String {
+/// The first names of a list for an error, each shortened: a request may have thousands, and long ones.
+pub fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
-    let shown = names.iter().take(MAX_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let shown =
+        names.iter().take(MAX_SHOWN).map(|name| readable(name, MAX_SHOWN_LENGTH)).collect::<Vec<_>>().join(", ");
     if names.len() > MAX_SHOWN { format!("{shown} and {} more", names.len() - MAX_SHOWN) } else { shown }
 }
 

@@ -207,3 +207,14 @@ fn names_that_only_the_policy_has_are_found() {
     assert_eq!(nameless.lacks(&policy), ["web.example"]);
     assert!(nameless.names_all_of(&policy).unwrap_err().message.contains("does not have web.example"));
 }
+
+#[test]
+fn a_difference_shows_no_whole_text_of_a_stranger() {
+    let long = "x".repeat(50_000);
+    let facts = RequestFacts { sans: dns(&[&long, "a\u{202e}b.example"]), ..facts() };
+    let input = PolicyInput { sans: dns(&["web.example"]), ekus: texts(&[&long]), ..PolicyInput::default() };
+    let error = input.requested(&facts, NOW).unwrap_err();
+    let shown = format!("{error} {:?}", error.details);
+    assert!(shown.contains("asks for the alternative names xxx") && shown.contains("a b.example"), "{shown}");
+    assert!(!shown.contains(&long) && !shown.contains('\u{202e}'), "{} characters", shown.len());
+}

@@ -1,6 +1,5 @@
 //! Builds certificates (RFC 5280): adds the issuer's fields to those of a policy, and signs.
 
-use super::asn1::{BIT_STRING, OID, SEQUENCE, tlv};
 use super::authority_key::AuthorityKey;
 use super::extensions::{self, extension};
 use super::x509::PublicKeyInfo;
@@ -8,7 +7,6 @@ use super::{KeyPair, defect, digest, names};
 use crate::domain::subject::DistinguishedName;
 use crate::domain::{Error, Policy, RequestId, Result, Timestamp, Version};
 use const_oid::AssociatedOid;
-use const_oid::db::rfc5912::RSA_ENCRYPTION;
 use der::asn1::{Any, BitString, GeneralizedTime, OctetString, Uint, UtcTime};
 use der::{Decode, Encode, Sequence};
 use std::time::Duration;
@@ -183,16 +181,11 @@ pub fn key_id(public_key: &[u8]) -> Result<Vec<u8>> {
     Ok(digest::sha1(key.subject_public_key.raw_bytes()).to_vec())
 }
 
-/// The SubjectPublicKeyInfo (DER) of a certificate signing request (PKCS #10, DER), as a certificate has it: some
-/// programs leave out the NULL beside RSA in their requests (RFC 3279 section 2.3.1).
+/// The SubjectPublicKeyInfo (DER) of a certificate signing request (PKCS #10, DER), as a certificate has it.
 pub fn requested_key(csr: &[u8]) -> Result<Vec<u8>> {
-    let key = PublicKeyInfo::of_request(csr)
-        .ok_or_else(|| defect("a certificate signing request could not be read")("no PKCS#10"))?;
-    if key.algorithm.is(RSA_ENCRYPTION) && key.algorithm.parameters.is_none() {
-        let algorithm = tlv(SEQUENCE, &[&tlv(OID, &[key.algorithm.oid]), &[5, 0]]);
-        return Ok(tlv(SEQUENCE, &[&algorithm, &tlv(BIT_STRING, &[&[0], key.bits])]));
-    }
-    Ok(key.whole.to_vec())
+    let key = PublicKeyInfo::of_request(csr);
+    key.map(|key| key.as_certified())
+        .ok_or_else(|| defect("a certificate signing request could not be read")("no PKCS#10"))
 }
 
 pub(super) fn subject(policy: &Policy) -> Result<Any> {

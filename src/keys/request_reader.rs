@@ -17,6 +17,7 @@ use const_oid::db::rfc5280::{
     ID_CE_BASIC_CONSTRAINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER,
 };
 use const_oid::db::rfc5912::SHA_1_WITH_RSA_ENCRYPTION;
+use std::collections::HashSet;
 
 /// Longest request in DER, in bytes: one with 250 long names fits.
 pub const MAX_REQUEST: usize = 64 * 1024;
@@ -158,7 +159,7 @@ pub fn read(der: &[u8]) -> Result<RequestFacts> {
     }
     let others = extensions.0.iter().filter(|extension| !is_any_of(extension, &READ) && !is_any_of(extension, &HINTS));
     Ok(RequestFacts {
-        public_key: key.whole.to_vec(),
+        public_key: key.as_certified(),
         key_type,
         subject: name_text::text(&subject),
         sans: sans.map(known_names).filter(|sans| !sans.is_empty()),
@@ -221,8 +222,9 @@ fn requested_extensions<'a>(attributes: &Element<'a>) -> Result<Option<Extension
             return Err(refused("It has two lists of extensions: put them into one."));
         }
     }
+    let mut seen = HashSet::new();
     if let Some(Extensions(all)) = &found
-        && let Some((_, twice)) = all.iter().enumerate().find(|(at, one)| all[..*at].iter().any(|it| it.oid == one.oid))
+        && let Some(twice) = all.iter().find(|one| !seen.insert(one.oid))
     {
         return Err(refused(format!("It asks twice for the extension {}: ask for it once.", named(twice.oid))));
     }

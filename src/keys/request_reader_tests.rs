@@ -63,21 +63,27 @@ fn no_byte_can_be_changed() {
 }
 
 #[test]
-fn a_key_without_the_null_of_rsa_gets_it_in_the_certificate() {
+fn a_key_is_the_same_bytes_however_its_request_writes_it() {
     let key = KeyPair::generate(KeyType::Rsa2048).unwrap();
     let policy = PolicyInput { subject: Some("CN=a".into()), ..PolicyInput::default() }.complete(Timestamp(0)).unwrap();
     let whole = request::certificate_request(&key, &policy).unwrap();
     let bits = PublicKeyInfo::of_request(&whole).unwrap().bits.to_vec();
     use crate::keys::asn1::tlv;
     let oid = tlv(OID, &[const_oid::db::rfc5912::RSA_ENCRYPTION.as_bytes()]);
-    let bare = tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&oid]), &tlv(BIT_STRING, &[&[0], &bits])]);
-    let info = tlv(SEQUENCE, &[&[INTEGER, 1, 0], &[SEQUENCE, 0], &bare]);
-    let signature = tlv(BIT_STRING, &[&[0], &key.sign(&info).unwrap()]);
     let sha_256 =
         tlv(SEQUENCE, &[&tlv(OID, &[const_oid::db::rfc5912::SHA_256_WITH_RSA_ENCRYPTION.as_bytes()]), &[5, 0]]);
-    let csr = tlv(SEQUENCE, &[&info, &sha_256, &signature]);
-    assert_eq!(read(&csr).unwrap().key_type, KeyType::Rsa2048, "attributes may be missing too");
-    assert_eq!(certificate::requested_key(&csr).unwrap(), key.public_key_der());
+    let without_null = tlv(SEQUENCE, &[&oid]);
+    let not_in_der = [&[SEQUENCE, 0x80][..], &oid, &[5, 0, 0, 0]].concat();
+    for algorithm in [without_null, not_in_der] {
+        let loose = tlv(SEQUENCE, &[&algorithm, &tlv(BIT_STRING, &[&[0], &bits])]);
+        let info = tlv(SEQUENCE, &[&[INTEGER, 1, 0], &[SEQUENCE, 0], &loose]);
+        let signature = tlv(BIT_STRING, &[&[0], &key.sign(&info).unwrap()]);
+        let csr = tlv(SEQUENCE, &[&info, &sha_256, &signature]);
+        let facts = read(&csr).unwrap();
+        assert_eq!(facts.key_type, KeyType::Rsa2048, "attributes may be missing too");
+        assert_eq!(facts.public_key, key.public_key_der(), "by which a compromised key is found");
+        assert_eq!(certificate::requested_key(&csr).unwrap(), key.public_key_der());
+    }
 }
 
 #[test]

@@ -2,12 +2,13 @@
 //! identifiers of any length, serial numbers of any size and sign, unknown extensions) is kept as bytes and makes
 //! nothing unreadable.
 
-use super::asn1::{BIT_STRING, BOOLEAN, Element, INTEGER, OCTET_STRING, OID, SEQUENCE, context};
+use super::asn1::{BIT_STRING, BOOLEAN, Element, INTEGER, OCTET_STRING, OID, SEQUENCE, context, tlv};
 use super::oid::oid_text;
 use super::x509_name::Name;
 use crate::domain::Timestamp;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_SUBJECT_KEY_IDENTIFIER};
+use const_oid::db::rfc5912::RSA_ENCRYPTION;
 
 /// A certificate.
 pub(crate) struct X509<'a> {
@@ -165,6 +166,18 @@ impl<'a> PublicKeyInfo<'a> {
         let outer = Element::parse(der)?.children_of(SEQUENCE)?;
         let info = outer.first()?.children_of(SEQUENCE)?;
         Self::read(*info.get(2)?)
+    }
+
+    /// The key as certificates have it: in DER, and with the NULL beside RSA that some programs leave out of their
+    /// requests (RFC 3279 section 2.3.1). However a request writes the key, these are the same bytes.
+    pub(crate) fn as_certified(&self) -> Vec<u8> {
+        let parameters = match self.algorithm.parameters {
+            _ if self.algorithm.is(RSA_ENCRYPTION) => vec![5, 0],
+            Some(parameters) => tlv(parameters.tag, &[parameters.content]),
+            None => Vec::new(),
+        };
+        let algorithm = tlv(SEQUENCE, &[&tlv(OID, &[self.algorithm.oid]), &parameters]);
+        tlv(SEQUENCE, &[&algorithm, &tlv(BIT_STRING, &[&[0], self.bits])])
     }
 
     /// Whether both are the same key. RSA keys are written with and without the NULL that RFC 3279

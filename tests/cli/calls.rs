@@ -35,6 +35,16 @@ async fn create_sends_the_policy_of_its_options() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn create_for_self_makes_a_subject_of_the_first_host() {
+    let fake = Fake::start().await;
+    let ended = fake.run(&["create", "web", "--san", "192.0.2.1", "--san", "a.example", "--issuer", "Self"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let x509 = fake.part().created.remove(0).policy.unwrap().x509_properties.unwrap();
+    assert_eq!(x509.subject, "CN=a.example");
+    assert!(ended.err.contains("added --subject CN=a.example"), "{}", ended.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn create_without_options_leaves_the_policy_to_the_server() {
     let fake = Fake::start().await;
     let ended = fake.run(&["create", "web"]).await;

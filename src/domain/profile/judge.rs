@@ -3,10 +3,10 @@
 use super::{KeyRule, Lifetime, Profile, SubjectRule, key_name};
 use crate::domain::granted::Granted;
 use crate::domain::policy::{KeyUsage, Policy};
-use crate::domain::policy_input::PolicyInput;
+use crate::domain::policy_input::{MAX_VALIDITY_MONTHS, PolicyInput};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::subject::{AttributeValue, DistinguishedName, der_text};
-use crate::domain::{Error, Result, Timestamp};
+use crate::domain::{Error, Result, Timestamp, text};
 
 /// Most broken rules that a refusal names; a policy may have hundreds of names.
 const MAX_SHOWN: usize = 20;
@@ -54,8 +54,9 @@ impl Profile {
         if seconds.is_some() {
             // The policy says the months that the certificate lives, rounded up; a month begins with a whole second.
             let end = now.plus(lifetime.into()).seconds();
-            let months = (1..=policy.x509.validity_months).find(|months| now.plus_months(*months).seconds() >= end);
-            policy.x509.validity_months = months.unwrap_or(policy.x509.validity_months);
+            let most = u32::try_from(MAX_VALIDITY_MONTHS).unwrap_or(u32::MAX);
+            let months = (1..=most).find(|months| now.plus_months(*months).seconds() >= end);
+            policy.x509.validity_months = months.unwrap_or(most);
         }
         let granted =
             Granted { profile: self.name.clone(), seconds, revocation: self.revocation, must_staple: self.must_staple };
@@ -118,7 +119,7 @@ impl Profile {
         if let Some(allowed) = &self.ekus {
             let foreign = policy.x509.ekus.iter().filter(|oid| !allowed.contains(oid));
             broken.extend(foreign.map(|oid| format!("the extended key usage {oid} is not allowed")));
-            if policy.x509.ekus.is_empty() && !allowed.is_empty() {
+            if policy.x509.ekus.is_empty() {
                 broken
                     .push("a certificate without extended key usages is good for all, which is not allowed".to_owned());
             }
@@ -126,7 +127,7 @@ impl Profile {
         if let Some(allowed) = &self.key_usage {
             let foreign = policy.x509.key_usage.iter().filter(|usage| !allowed.contains(usage));
             broken.extend(foreign.map(|usage: &KeyUsage| format!("the key usage {} is not allowed", usage.name())));
-            if policy.x509.key_usage.is_empty() && !allowed.is_empty() {
+            if policy.x509.key_usage.is_empty() {
                 broken.push("a certificate without key usages is good for all, which is not allowed".to_owned());
             }
         }
@@ -149,6 +150,17 @@ fn first_name(names: &SubjectAlternativeNames) -> Option<String> {
     let SubjectAlternativeNames { emails, dns_names, upns, uris, ip_addresses, shown_empty: _ } = names;
     let mut all = dns_names.iter().chain(ip_addresses).chain(emails).chain(upns).chain(uris);
     all.next().cloned()
+}
+
+/// Why no subject may have this organization, as a sentence.
+pub(super) fn organization_problem(organization: &str) -> Option<String> {
+    if organization.trim() != organization {
+        return Some("It begins or ends with a space: remove it.".to_owned());
+    }
+    match DistinguishedName::parse(&format!("O={}", escaped(organization))) {
+        Ok(_) => text::problem(organization),
+        Err(error) => Some(format!("No subject may have it: {error}")),
+    }
 }
 
 /// A value as RFC 4514 writes it.

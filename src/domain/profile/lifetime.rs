@@ -1,5 +1,6 @@
 //! How long a certificate of a profile lives: ISO 8601 durations of a fixed length.
 
+use crate::domain::text::shown;
 use std::fmt;
 use std::time::Duration;
 
@@ -26,13 +27,9 @@ impl Lifetime {
     /// # Errors
     /// A sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let refused = || {
-            let shown: String = text.chars().take(40).collect();
-            format!(
-                "{} is not a duration such as P90D, P1W or PT8H (ISO 8601, without months and years).",
-                shown.escape_debug()
-            )
-        };
+        let shown = shown(text);
+        let refused =
+            || format!("{shown} is not a duration such as P90D, P1W or PT8H (ISO 8601, without months and years).");
         let mut rest = text.strip_prefix('P').ok_or_else(refused)?;
         let (mut total, mut in_time, mut last) = (0_u64, false, None);
         while !rest.is_empty() {
@@ -53,7 +50,7 @@ impl Lifetime {
         match total {
             60..=MOST => Ok(Self(total)),
             _ if last.is_none() => Err(refused()),
-            _ => Err(format!("{text} is out of range: use one minute (PT1M) to 100 years.")),
+            _ => Err(format!("{shown} is out of range: use one minute (PT1M) to 100 years.")),
         }
     }
 }

@@ -185,6 +185,12 @@ impl Profile {
         {
             return Err(bad("validity", format!("It is longer than max_validity, {most}.")));
         }
+        // Over gRPC an empty list cannot be told from none: read and sent back, the rule would be gone.
+        for (member, list) in [("ekus", ekus), ("key_usage", key_usage)] {
+            if list.as_ref().is_some_and(Vec::is_empty) {
+                return Err(bad(member, "It is empty: list what may be asked for, or leave it out.".to_owned()));
+            }
+        }
         let keys = read_list("keys", keys.as_deref(), &bad, KeyRule::parse)?;
         let ekus = ekus.as_ref().map(|list| read_list("ekus", Some(list), &bad, purpose)).transpose()?;
         let usage = |word: &str| KeyUsage::parse(word).ok_or_else(|| format!("{} is not a key usage.", shown(word)));
@@ -201,6 +207,10 @@ impl Profile {
         let organization = o.clone().filter(|text| !text.is_empty());
         if organization.is_some() && subject == SubjectRule::Empty {
             return Err(bad("o", "An empty subject has no organization: leave it out.".to_owned()));
+        }
+        // What no subject may have could never be met.
+        if let Some(problem) = organization.as_deref().and_then(judge::organization_problem) {
+            return Err(bad("o", problem));
         }
         if *max_names == Some(0) {
             return Err(bad("max_names", "0 names leave nothing to certify: use 1 or more.".to_owned()));

@@ -62,6 +62,10 @@ fn what_is_not_said_is_the_profiles_and_the_validity_is_cut() {
     let (policy, grant) = granted(&hours, PolicyInput { validity_months: Some(12), ..good() }).unwrap();
     assert_eq!((grant.seconds, policy.x509.validity_months), (Some(8 * 3600), 1));
     assert_eq!(grant.end(Timestamp(0), Timestamp(1)), Timestamp(8 * 3_600_000));
+    // Longer than the default of Key Vault, which the request did not choose.
+    let years = ProfileText { max_validity: None, validity: Some("P730D".into()), ..server() };
+    let (policy, grant) = granted(&years, good()).unwrap();
+    assert_eq!((grant.seconds, policy.x509.validity_months), (Some(730 * 86_400), 24));
 }
 
 #[test]
@@ -228,9 +232,14 @@ fn a_rule_that_cannot_be_read_is_named() {
         (ProfileText { ekus: texts(&["serverAuth"]), ..text() }, "ekus[0]"),
         (ProfileText { ekus: texts(&["1.3.6.1.5.5.7.3.9"]), ..text() }, "ekus[0]"),
         (ProfileText { ekus: texts(&["2.5.29.37.0"]), ..text() }, "ekus[0]"),
+        (ProfileText { ekus: texts(&[]), ..text() }, "ekus"),
         (ProfileText { key_usage: texts(&["sign"]), ..text() }, "key_usage[0]"),
+        (ProfileText { key_usage: texts(&[]), ..text() }, "key_usage"),
         (ProfileText { subject: Some("any".into()), ..text() }, "subject"),
         (ProfileText { subject: Some("empty".into()), o: Some("Corp".into()), ..text() }, "o"),
+        (ProfileText { o: Some("x".repeat(65)), ..text() }, "o"),
+        (ProfileText { o: Some("Corp\u{202e}".into()), ..text() }, "o"),
+        (ProfileText { o: Some(" Corp".into()), ..text() }, "o"),
         (ProfileText { max_names: Some(0), ..text() }, "max_names"),
         (ProfileText { revocation: Some("delta".into()), ..text() }, "revocation"),
         (names(|n| n.dns = texts(&["*.*.example"])), "names.dns[0]"),
@@ -297,4 +306,6 @@ fn durations_are_those_of_iso_8601_with_a_fixed_length() {
     ] {
         assert!(Lifetime::parse(bad).is_err(), "{bad}");
     }
+    let long = format!("P{}D", "0".repeat(10_000));
+    assert!(Lifetime::parse(&long).unwrap_err().len() < 200, "an error shows the beginning of a long text");
 }

@@ -8,7 +8,7 @@ use super::provider::{
 use super::{Checkpoint, FailureClass, IssuerError, Step, sign_apart};
 use crate::domain::issuer::LOCAL_CA;
 use crate::domain::policy::KeyType;
-use crate::domain::requested_policy::{CSR, MUST_STAPLE};
+use crate::domain::requested_policy::{CSR, MUST_STAPLE, listed};
 use crate::domain::{
     self, Authority, Blob, Error, IssuerConfig, IssuerName, Policy, Reason, RequestFacts, Serial, VaultName,
 };
@@ -124,11 +124,11 @@ impl Provider for LocalCa {
     fn accept_request(&self, request: &RequestFacts, policy: &Policy, state: &State) -> domain::Result<()> {
         let staples = policy.granted.as_ref().is_some_and(|granted| granted.must_staple);
         let is_given = |other: &&String| !(staples && other.starts_with(MUST_STAPLE));
-        let others: Vec<&str> = request.others.iter().filter(is_given).map(String::as_str).collect();
+        let others: Vec<String> = request.others.iter().filter(is_given).cloned().collect();
         if !others.is_empty() {
             let problem = format!(
                 "A LocalCA signs no extensions that a policy cannot ask for: make the request without {}.",
-                others.join(", ")
+                listed(&others)
             );
             return Err(Error::field(CSR, problem));
         }

@@ -303,8 +303,10 @@ fn fingerprint(request: &CreateRequest, csr: Option<&[u8]>) -> Result<String> {
             tracing::error!(%error, "a request could not be written as JSON");
             Error::internal()
         })?;
-    // As releases before it had them, where there is no signing request.
-    Ok(records::hex(&digest::sha256(&[&parts, csr.unwrap_or_default()])))
+    // Without a signing request there is no second part, not an empty one: as in releases that knew of none, whose
+    // callers repeat their requests across an upgrade.
+    let parts: Vec<&[u8]> = std::iter::once(parts.as_slice()).chain(csr).collect();
+    Ok(records::hex(&digest::sha256(&parts)))
 }
 
 fn new_pending(request: &CreateRequest, prepared: &Prepared, now: Timestamp, deadline: Timestamp) -> PendingRecord {
@@ -364,5 +366,29 @@ fn next_entry(
             state: EntryState::Live,
             versions: Some(0),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_a_csr_has_the_fingerprint_of_earlier_releases() {
+        let request = CreateRequest {
+            vault: VaultName::default_vault(),
+            name: CertificateName::parse("Web").unwrap(),
+            policy: None,
+            csr: None,
+            enabled: None,
+            tags: None,
+            preserve_cert_order: None,
+            request_id: None,
+            client_request_id: None,
+        };
+        let written = format!(r#"["{}","web",null,null,null,null]"#, request.vault);
+        let before = records::hex(&digest::sha256(&[written.as_bytes()]));
+        assert_eq!(fingerprint(&request, None).unwrap(), before);
+        assert_ne!(fingerprint(&request, Some(b"csr")).unwrap(), before);
     }
 }

@@ -79,7 +79,9 @@ pub(super) fn masked(input: IssuerInput, mask: Option<prost_types::FieldMask>) -
             "options" => kept.options.clone_from(&input.options),
             "secret_options" => kept.secret_options.clone_from(&input.secret_options),
             "profiles" => kept.profiles.profiles.clone_from(&input.profiles.profiles),
-            "default_profile" => kept.profiles.default.clone_from(&input.profiles.default),
+            "default_profile" => {
+                kept.profiles.default = Some(input.profiles.default.clone().ok_or_else(|| no_value(path))?);
+            }
             "attributes" => kept.enabled = input.enabled,
             "attributes.enabled" => kept.enabled = Some(input.enabled.ok_or_else(|| no_value(path))?),
             other => return Err(unknown(other)),

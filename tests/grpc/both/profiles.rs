@@ -71,6 +71,14 @@ async fn a_profile_is_set_by_one_api_and_shown_by_the_other() {
     };
     let kept = grpc.update_issuer(update).await.unwrap().into_inner().issuer.unwrap();
     assert_eq!(kept.profiles.keys().collect::<Vec<_>>(), ["server"]);
+    let unsaid = UpdateIssuerRequest {
+        issuer_name: "corp".into(),
+        issuer: Some(Issuer::default()),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["default_profile".into()] }),
+        ..UpdateIssuerRequest::default()
+    };
+    let refused = grpc.update_issuer(unsaid).await.unwrap_err();
+    assert!(refused.message().contains("default_profile is named, but there is no value"), "{}", refused.message());
     let update = UpdateIssuerRequest {
         issuer_name: "corp".into(),
         issuer: Some(Issuer::default()),
