@@ -91,7 +91,8 @@ impl Call<'_> {
         match &checked {
             Ok(permit) if permit.decision() == Decision::Open => {}
             Ok(permit) => self.note(|record| record.right = AuditedRight::of(permit.decision())),
-            Err(error) => self.note(|record| record.denied(error)),
+            // Noted at the end, with the refusals that come later.
+            Err(_) => {}
         }
         checked
     }
@@ -99,11 +100,7 @@ impl Call<'_> {
     /// Asks the same of the vault and the name of the path, before the body is read.
     fn precheck(&self, name: Option<&str>) -> Result<(), Error> {
         let place = Place { vault: self.vault, name };
-        let checked = self.service.access().precheck(&self.caller(), required(self.action)?, &place);
-        if let Err(error) = &checked {
-            self.note(|record| record.denied(error));
-        }
-        checked
+        self.service.access().precheck(&self.caller(), required(self.action)?, &place)
     }
 
     pub(super) fn vault(&self) -> VaultName {
@@ -182,7 +179,12 @@ impl Gateway {
         let handled = timeout_at(deadline.into(), self.handle(&parts, &mut body, &record, deadline));
         let answer = match AssertUnwindSafe(handled).catch_unwind().await {
             Ok(Ok(Ok(answer))) => answer,
-            Ok(Ok(Err(failure))) => failure.answer(),
+            Ok(Ok(Err(failure))) => {
+                if let Some(reason) = failure.reason() {
+                    noted(&record, |record| record.refused(reason));
+                }
+                failure.answer()
+            }
             Ok(Err(_)) => Failure::from(out_of_time(patience)).answer(),
             Err(_) => {
                 tracing::error!(method = %parts.method, path = parts.uri.path(), "a request made the server panic");
