@@ -273,15 +273,16 @@ impl Gateway {
         let vault = host.vault();
         let call =
             Call { service, options, principal, deadline, links, parts, address: &address, vault, record, action };
-        // A name that is none is refused by its handler, before anything else of it.
-        if named || !path.contains("_name}") {
+        // A name that is none is refused by its handler, before anything else of it: nothing is read for it.
+        let is_wrong = !named && path.contains("_name}");
+        if !is_wrong {
             call.precheck(named.then_some(name))?;
         }
         let _turn = match account.filter(|_| body_limit::answer_is_large(endpoint)) {
             Some(account) => Some(account.turn().await),
             None => None,
         };
-        if let Some(limit) = body_limit::of(endpoint, service.limits()) {
+        if let Some(limit) = body_limit::of(endpoint, service.limits()).filter(|_| !is_wrong) {
             body::take_in(&parts.headers, body, limit, service.limits().body_read_timeout).await?;
         }
         // On the heap only from here on: what waits for its body is small.
