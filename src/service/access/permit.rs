@@ -231,9 +231,11 @@ fn asked(action: DataAction, target: &impl Target) -> Asked<'_> {
     };
     let name = match target.name() {
         Some(name) => NameAsked::One(name),
-        // Contacts are the whole vault's, as is what the CAs of a vault signed; everything else without a name is a list, or finds its name later.
-        None if action == DataAction::ContactsWrite || target.needs_every_name() => NameAsked::Every,
+        // What the CAs of a vault signed is the whole vault's, too; everything else without a name is a list, or finds
+        // its name later.
+        None if Asked::concerns_vault(action) || target.needs_every_name() => NameAsked::Every,
         None => NameAsked::Any,
     };
     Asked { action, vault, name }
 }
+        Some(name) if target.shows_what_was_signed() => NameAsked::Managed(name),

@@ -4,7 +4,7 @@ use super::permit::Permit;
 use super::refused;
 use super::rights::{Mode, Rights};
 use super::target::{AllVaults, Target};
-use crate::domain::access::{Asked, Grant, NameAsked, Role, VaultAsked, decide};
+use crate::domain::access::{Asked, Grant, Role, decide};
 use crate::domain::{CertificateName, DataAction, Result, Timestamp, VaultName};
 use crate::service::context::Context;
 use crate::service::records::{List, MAX_PAGE};
@@ -77,11 +77,7 @@ impl AccessQuestions {
             return Ok(Some(String::new()));
         }
         let (principal, now) = (principal.as_deref().unwrap_or(caller), self.context.now());
-        let asked = |action| Asked {
-            action,
-            vault: VaultAsked::One(vault),
-            name: name.as_ref().map_or(NameAsked::Any, |name| NameAsked::One(name.as_str())),
-        };
+        let asked = |action| Asked::of(action, vault, name.as_ref().map(CertificateName::as_str));
         let reads = DataAction::RoleAssignmentsRead;
         if principal != caller && decide(&self.held(caller), &asked(reads), now).is_none() {
             return Err(refused::denied(caller, reads, vault));
