@@ -103,9 +103,10 @@ impl AuditRecord {
         (self.version, self.with_key) = (Some(view.certificate.version), Some(view.certificate.exportable));
     }
 
-    /// The request was refused, for want of a grant or for another reason.
-    pub(super) fn denied(&mut self, refusal: &Error) {
-        if matches!(refusal.reason, Reason::AccessDenied | Reason::RequestNotAllowed) {
+    /// How the request was refused: for want of a grant or by a rule, which may be after its action was allowed, or for
+    /// another reason.
+    pub(super) fn refused(&mut self, reason: Reason) {
+        if matches!(reason, Reason::AccessDenied | Reason::RequestNotAllowed) {
             self.right = AuditedRight::Denied;
         }
     }

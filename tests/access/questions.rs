@@ -28,6 +28,11 @@ const GRANTS: &str = r#"
     role = "certmint Auditor"
     vault = "default"
     names = ["shop-*"]
+
+    [[grant]]
+    principal = "token:other"
+    role = "Key Vault Administrator"
+    vault = "default"
 "#;
 
 const CREATE: &str = "Microsoft.KeyVault/vaults/certificates/create/action";
@@ -74,6 +79,14 @@ async fn a_question_is_answered_as_a_request_would_be_and_about_others_to_who_ma
     assert_eq!(check("reader", "token:shop", CREATE, "shop-1").await.unwrap(), (true, "file-1".to_owned()));
     assert_eq!(reason(&check("reader", "token:two", CREATE, "two").await.unwrap_err()), "ACCESS_DENIED");
     assert_eq!(reason(&check("shop", "token:two", CREATE, "two").await.unwrap_err()), "ACCESS_DENIED");
+    // What concerns the whole vault, or all of them, does so with a name, too.
+    let contacts = "Microsoft.KeyVault/vaults/certificatecontacts/write";
+    let make_vaults = "Microsoft.KeyVault/vaults/write";
+    assert_eq!(check("shop", "", contacts, "").await.unwrap(), no, "its role has the action, on shop-* alone");
+    assert_eq!(check("shop", "", contacts, "shop-1").await.unwrap(), no);
+    assert_eq!(check("other", "", contacts, "").await.unwrap(), (true, "file-4".to_owned()));
+    assert_eq!(check("other", "", make_vaults, "").await.unwrap(), no, "its role has the action, in one vault alone");
+    assert!(check(ADMIN, "", make_vaults, "").await.unwrap().0);
     assert_eq!(reason(&check("shop", "", "certificates/create", "a").await.unwrap_err()), "BAD_PARAMETER");
     assert_eq!(reason(&check("shop", "", CREATE, "a_b").await.unwrap_err()), "BAD_PARAMETER");
 }
@@ -94,7 +107,7 @@ async fn grants_are_listed_as_far_as_their_reader_may_know_of_them() {
             }
         }
     };
-    assert_eq!(list(ADMIN, "").await, "administrator-1 file-1 file-2 file-3");
+    assert_eq!(list(ADMIN, "").await, "administrator-1 file-1 file-2 file-3 file-4");
     assert_eq!(list(ADMIN, "token:two").await, "file-2");
     assert_eq!(list("shop", "").await, "file-1");
     assert_eq!(list("shop", "token:two").await, "");

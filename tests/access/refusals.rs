@@ -116,6 +116,12 @@ async fn access_is_checked_after_the_names_and_before_the_body() {
     assert_eq!(status("localhost:8443", "POST /certificates/web/create").await, 403, "then the right");
     assert_eq!(status("localhost:8443", "POST /certificates/shop-1/create").await, 400, "then the body");
     assert_eq!(status("localhost:8443", "PUT /certificates/web").await, 405, "methods are no secret");
+    // A body that is too large is not looked at where the name or the right is wrong.
+    let large = " ".repeat(2 << 20);
+    for (name, expected) in [("a_b", 400), ("web", 403), ("shop-1", 413)] {
+        let reply = server.send("shop", &format!("POST /certificates/{name}/create"), &large).await;
+        assert_eq!(reply.status, expected, "{name}: {}", reply.body);
+    }
     let told = async |name: &str, vault: &str| {
         let mut request = create(name, "Unknown");
         vault.clone_into(&mut request.vault_name);

@@ -2,6 +2,7 @@
 
 use crate::kit::{ADMIN, LONG, Server, create, facts, policy, reason};
 use certmint::proto::v1;
+use certmint::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient as AuthorityClient;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tonic::Code;
@@ -240,4 +241,37 @@ async fn the_rules_of_a_vault_hold_for_everybody_and_again_when_it_is_issued() {
     };
     assert_eq!((ended["status"].as_str(), ended["error"]["code"].as_str()), (Some("failed"), Some("Request rejected")));
     assert!(ended["error"]["message"].as_str().unwrap().contains("rules of the vault"), "{ended}");
+}
+
+#[tokio::test]
+async fn who_may_ask_an_issuer_reads_what_it_is_and_not_what_it_signed_for_others() {
+    let server = Server::start(&SHOP.replace(r#"["Self", "Unknown"]"#, r#"["house"]"#)).await;
+    server.must(ADMIN, "PUT /certificates/issuers/house", r#"{"provider":"LocalCA"}"#).await;
+    server.must("shop", "GET /certificates/issuers/house", "").await;
+    let log = "GET /certificates/issuers/house/ca/issued";
+    for request in [log, "GET /certificates/issuers/house/ca/issued/0102"] {
+        let reply = server.send("shop", request, "").await;
+        assert!(reply.status == 403 && reply.body.contains("certificatecas/read"), "{request}: {}", reply.body);
+    }
+    let mut authorities = AuthorityClient::new(server.channel("shop"));
+    let wanted = v1::ListIssuedCertificatesRequest { issuer_name: "house".to_owned(), ..Default::default() };
+    let refused = authorities.list_issued_certificates(wanted).await.unwrap_err();
+    assert_eq!(reason(&refused), "ACCESS_DENIED");
+    for caller in [ADMIN, "two"] {
+        server.must(caller, log, "").await;
+    }
+}
+
+#[tokio::test]
+async fn rules_are_held_against_what_a_profile_makes_of_the_request() {
+    let grants = SHOP.replace(r#"["Self", "Unknown"]"#, r#"["house"]"#).replace(r#", "clientAuth""#, "");
+    let server = Server::start(&grants).await;
+    let profiles = json!({"server": {"ekus": ["1.3.6.1.5.5.7.3.1"]}});
+    let house = json!({"provider": "LocalCA", "profiles": profiles, "default_profile": "server"});
+    server.must(ADMIN, "PUT /certificates/issuers/house", &house.to_string()).await;
+    // Usages are not said: Key Vault's would be two.
+    let create = |subject: &str| body(json!({"x509_props": {"subject": subject}, "issuer": {"name": "house"}}));
+    let reply = server.send("shop", "POST /certificates/shop-2/create", &create("CN=bank.example")).await;
+    assert!(reply.status == 403 && reply.body.contains("CN=bank.example"), "{}", reply.body);
+    server.must("shop", "POST /certificates/shop-1/create", &create("CN=web.shop.example")).await;
 }

@@ -104,6 +104,24 @@ async fn every_refusal_leaves_a_line_over_both_apis() {
 }
 
 #[tokio::test]
+async fn a_refusal_by_rules_is_no_allowed_request_in_the_log() {
+    let place = Place::new(ACCESS);
+    write(&place.file("access.toml"), &format!("{}rules = {{ dns = [\"shop.example\"] }}\n", grant("*")));
+    let server = place.start();
+    rest(&server, &place, Some(BOB), "POST", "/certificates/web/create?api-version=7.4", CREATE).await;
+    let refused = grpc(&server, &place, Some(BOB)).await.create_certificate(create("new")).await.unwrap_err();
+    assert_eq!(reason(&refused), "REQUEST_NOT_ALLOWED");
+    let decisions = || {
+        let log = server.log();
+        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let audit = lines.filter(|line| line["target"] == "certmint::audit");
+        audit.map(|line| format!("{} {}", line["api"], line["decision"])).collect::<Vec<_>>()
+    };
+    until("two lines", async || decisions().len() == 2).await;
+    assert_eq!(decisions(), [r#""rest" "deny""#, r#""grpc" "deny""#]);
+}
+
+#[tokio::test]
 async fn in_report_mode_nothing_is_refused_and_what_would_be_leaves_one_line_a_minute() {
     let place = Place::new("[access]\nmode = \"report\"\n");
     let server = place.start();

@@ -5,6 +5,7 @@
 use super::requested::Requested;
 use super::rule_names::{DnsPattern, EmailPattern, Network, UriPattern};
 use crate::domain::attribute_type::AttributeType;
+use crate::domain::policy::UNKNOWN;
 use crate::domain::subject::{AttributeValue, DistinguishedName};
 use crate::domain::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use std::net::IpAddr;
 /// Most values of each list.
 const MAX_VALUES: usize = 200;
 const COMMON_NAME: &str = "2.5.4.3";
+const ANY_USAGE: &str = "2.5.29.37.0";
 
 /// Names of extended key usages (RFC 5280 section 4.2.1.12).
 const PURPOSES: [(&str, &str); 7] = [
@@ -23,7 +25,7 @@ const PURPOSES: [(&str, &str); 7] = [
     ("emailProtection", "1.3.6.1.5.5.7.3.4"),
     ("timeStamping", "1.3.6.1.5.5.7.3.8"),
     ("OCSPSigning", "1.3.6.1.5.5.7.3.9"),
-    ("anyExtendedKeyUsage", "2.5.29.37.0"),
+    ("anyExtendedKeyUsage", ANY_USAGE),
 ];
 
 /// The kinds of keys that a rule may name.
@@ -161,6 +163,12 @@ impl Rules {
             let value = format!("{} (at most {most})", requested.validity_months);
             return Some(no("policy.x509_props.validity_months", &value));
         }
+        // Without the extension a certificate is good for any use (RFC 5280 section 4.2.1.12). CAs have none, and what is
+        // signed elsewhere has what is decided there.
+        let is_limited = !self.ekus.is_empty() && !self.ekus.iter().any(|eku| eku == ANY_USAGE);
+        if is_limited && requested.ekus.is_empty() && !requested.ca && !requested.issuer.eq_ignore_ascii_case(UNKNOWN) {
+            return Some(no("policy.x509_props.ekus", "an empty list, which is any usage,"));
+        }
         let eku = requested.ekus.iter().find(|eku| !self.ekus.contains(eku))?;
         let name = PURPOSES.iter().find(|(_, oid)| oid == eku).map_or(eku.as_str(), |(name, _)| *name);
         Some(no("policy.x509_props.ekus", name))
@@ -210,13 +218,19 @@ impl Rules {
             let keyword = AttributeType::of(&attribute.oid).and_then(|known| known.keywords.first().copied());
             let keyword = keyword.unwrap_or(&attribute.oid);
             // A host name is one, whatever the attribute may be.
-            let is_host = attribute.oid == COMMON_NAME && looks_like_a_host(text);
+            // What is not read as text may be one, too.
+            let may_be_host = matches!(attribute.value, AttributeValue::Der(_)) || looks_like_a_host(text);
+            let is_host = attribute.oid == COMMON_NAME && may_be_host;
             let named = match self.subject.get(&attribute.oid) {
                 Some(None) => !is_host,
                 Some(Some(values)) => values.iter().any(|value| value == text),
                 None => false,
             };
-            let allowed = named || attribute.oid == COMMON_NAME && self.is_allowed_as_name(text);
+            let as_name = match &attribute.value {
+                AttributeValue::Text(text) => attribute.oid == COMMON_NAME && self.is_allowed_as_name(text),
+                AttributeValue::Der(_) => false,
+            };
+            let allowed = named || as_name;
             if !allowed {
                 return Some(Violation::new(MEMBER, format!("{keyword}={text}")));
             }
@@ -234,6 +248,9 @@ impl Rules {
 }
 
 fn looks_like_a_host(text: &str) -> bool {
+    // Spaces around it, and the dot of the root, are not seen by all who compare.
+    let text = text.trim();
+    let text = text.strip_suffix('.').unwrap_or(text);
     let label =
         |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_*".contains(&b));
     text.parse::<IpAddr>().is_ok() || text.contains('.') && text.split('.').all(label)
@@ -268,125 +285,5 @@ fn purpose(text: &str) -> Result<String, &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::policy::KeyType;
-    use crate::domain::san::SubjectAlternativeNames;
-
-    fn rules() -> Rules {
-        Rules::parse(&RulesInput {
-            dns: vec!["shop.example".into(), "*.shop.example".into()],
-            ip: vec!["10.1.0.0/16".into()],
-            uri: vec!["spiffe://corp.example/ns/shop/*".into()],
-            subject: BTreeMap::from([("O".into(), vec!["Example Corp".into()])]),
-            key_types: vec!["EC".into()],
-            max_validity_months: Some(3),
-            ekus: vec!["serverAuth".into()],
-            ..RulesInput::default()
-        })
-        .unwrap()
-    }
-
-    fn requested<'a>(subject: &'a str, sans: &'a SubjectAlternativeNames) -> Requested<'a> {
-        Requested {
-            issuer: "Self",
-            subject,
-            sans: Some(sans),
-            key_type: KeyType::P256,
-            validity_months: 3,
-            ekus: &[],
-            exportable: false,
-            reuse_key: false,
-            ca: false,
-            other_names: false,
-        }
-    }
-
-    fn refused(rules: &Rules, requested: &Requested<'_>) -> String {
-        rules.violation(requested).map(|Violation { member, value }| format!("{member} {value}")).unwrap_or_default()
-    }
-
-    #[test]
-    fn what_is_named_is_allowed_and_nothing_else() {
-        let (rules, none) = (rules(), SubjectAlternativeNames::default());
-        let sans = SubjectAlternativeNames {
-            dns_names: vec!["web.shop.example".into()],
-            ip_addresses: vec!["10.1.2.3".into(), "::ffff:10.1.2.4".into()],
-            uris: vec!["spiffe://corp.example/ns/shop/web".into()],
-            ..none.clone()
-        };
-        let eku = ["1.3.6.1.5.5.7.3.1".to_owned()];
-        let good = Requested { ekus: &eku, ..requested("CN=shop.example, O=Example Corp", &sans) };
-        assert_eq!(refused(&rules, &good), "");
-        for (subject, problem) in [
-            ("CN=evilshop.example", "policy.x509_props.subject CN=evilshop.example"),
-            ("O=Example Corp, OU=x", "policy.x509_props.subject OU=x"),
-            ("O=Other", "policy.x509_props.subject O=Other"),
-            ("CN=John", "policy.x509_props.subject CN=John"),
-            ("CN=10.2.0.1", "policy.x509_props.subject CN=10.2.0.1"),
-            ("CN=*.shop.example", "policy.x509_props.subject CN=*.shop.example"),
-            ("CN=10.1.0.1", ""),
-        ] {
-            assert_eq!(refused(&rules, &requested(subject, &none)), problem, "{subject}");
-        }
-        let names = |change: fn(&mut SubjectAlternativeNames)| {
-            let mut sans = SubjectAlternativeNames::default();
-            change(&mut sans);
-            refused(&rules, &requested("CN=shop.example", &sans))
-        };
-        assert_eq!(
-            names(|sans| sans.dns_names.push("*.shop.example".into())),
-            "policy.x509_props.sans.dns_names *.shop.example"
-        );
-        assert_eq!(
-            names(|sans| sans.ip_addresses.push("10.2.0.1".into())),
-            "policy.x509_props.sans.ipAddresses 10.2.0.1"
-        );
-        assert_eq!(
-            names(|sans| sans.emails.push("a@shop.example".into())),
-            "policy.x509_props.sans.emails a@shop.example"
-        );
-        assert_eq!(names(|sans| sans.upns.push("a@shop.example".into())), "policy.x509_props.sans.upns a@shop.example");
-        assert!(names(|sans| sans.uris.push("spiffe://corp.example/ns/x".into())).contains("sans.uris"));
-        let base = requested("CN=shop.example", &none);
-        let oid = ["1.3.6.1.5.5.7.3.3".to_owned()];
-        for (wrong, problem) in [
-            (Requested { key_type: KeyType::Rsa2048, ..base }, "policy.key_props.kty RSA"),
-            (Requested { validity_months: 4, ..base }, "policy.x509_props.validity_months 4 (at most 3)"),
-            (Requested { exportable: true, ..base }, "policy.key_props.exportable true"),
-            (Requested { reuse_key: true, ..base }, "policy.key_props.reuse_key true"),
-            (Requested { ca: true, ..base }, "policy.x509_props.basic_constraints.ca true"),
-            (Requested { ekus: &oid, ..base }, "policy.x509_props.ekus codeSigning"),
-        ] {
-            assert_eq!(refused(&rules, &wrong), problem);
-        }
-        assert!(refused(&rules, &Requested { other_names: true, ..base }).contains("no rule can allow"));
-    }
-
-    #[test]
-    fn a_star_for_the_common_name_lets_no_host_name_in() {
-        let any = RulesInput { subject: BTreeMap::from([("CN".into(), vec!["*".into()])]), ..RulesInput::default() };
-        let (any, none) = (Rules::parse(&any).unwrap(), SubjectAlternativeNames::default());
-        assert_eq!(refused(&any, &requested("CN=John Doe", &none)), "");
-        assert_eq!(refused(&any, &requested("CN=evil.example", &none)), "policy.x509_props.subject CN=evil.example");
-    }
-
-    #[test]
-    fn rules_that_are_wrong_name_the_member() {
-        let problem = |input: RulesInput| Rules::parse(&input).unwrap_err().message;
-        for (input, member) in [
-            (RulesInput { dns: vec!["a b".into()], ..RulesInput::default() }, "rules.dns"),
-            (RulesInput { ip: vec!["10.0.0.1/8".into()], ..RulesInput::default() }, "rules.ip"),
-            (RulesInput { key_types: vec!["DSA".into()], ..RulesInput::default() }, "rules.key_types"),
-            (RulesInput { ekus: vec!["server".into()], ..RulesInput::default() }, "rules.ekus"),
-            (RulesInput { max_validity_months: Some(0), ..RulesInput::default() }, "rules.max_validity_months"),
-            (
-                RulesInput { subject: BTreeMap::from([("Z".into(), vec!["x".into()])]), ..RulesInput::default() },
-                "rules.subject",
-            ),
-        ] {
-            let message = problem(input);
-            assert!(message.contains(&format!("Property {member} has invalid value.")), "{message}");
-        }
-    }
-}
+#[path = "rules_tests.rs"]
+mod tests;

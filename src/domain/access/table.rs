@@ -30,6 +30,8 @@ pub enum VaultAsked<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NameAsked<'a> {
     One(&'a str),
+    /// An issuer that the names of a grant reach; its issuers, which may be asked, do not count.
+    Managed(&'a str),
     /// Whichever there are; the answer is filtered.
     Any,
     /// The vault as a whole.
@@ -44,7 +46,27 @@ pub struct Asked<'a> {
     pub name: NameAsked<'a>,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// An action on one object, or where there is no name on some of the vault. What concerns a whole vault or all of
+    /// them does so whatever is named.
+    pub fn of(action: DataAction, vault: &'a VaultName, name: Option<&'a str>) -> Self {
+        let vault = match action {
+            DataAction::VaultsWrite | DataAction::BackupsMove => VaultAsked::Every,
+            _ => VaultAsked::One(vault),
+        };
+        let name = match name {
+            _ if Self::concerns_vault(action) => NameAsked::Every,
+            Some(name) => NameAsked::One(name),
+            None => NameAsked::Any,
+        };
+        Self { action, vault, name }
+    }
+
+    /// Whether it is about the vault as a whole: its contacts.
+    pub fn concerns_vault(action: DataAction) -> bool {
+        action == DataAction::ContactsWrite
+    }
+
     fn is_within(&self, grant: &Grant) -> bool {
         let scope = &grant.scope;
         let vault = match self.vault {
@@ -60,6 +82,7 @@ impl Asked<'_> {
                     let issuers = scope.issuers.iter().filter(|_| reads);
                     scope.names.iter().chain(issuers).any(|pattern| pattern.matches(name))
                 }
+                NameAsked::Managed(name) => scope.names.iter().any(|pattern| pattern.matches(name)),
                 NameAsked::Any => true,
                 NameAsked::Every => scope.has_every_name(),
             }

@@ -43,6 +43,8 @@ pub(in crate::service) struct Granted {
     pub(super) at: Timestamp,
     /// The place of the one that decided.
     decisive: usize,
+    /// Whether lists and streams show only what the grants reach; not where refusals are only written down.
+    filters: bool,
 }
 
 impl Right {
@@ -57,12 +59,16 @@ impl Right {
 
 impl Granted {
     pub(in crate::service) fn visible(&self) -> Visible {
-        Visible::of(&self.held, self.action, self.at)
+        if self.filters { Visible::of(&self.held, self.action, self.at) } else { Visible::everything() }
     }
 
     /// What may be shown now, by the grants that the principal has now.
     pub(in crate::service) fn refreshed(&self, held: Option<&Held>, now: Timestamp) -> Visible {
-        held.map_or_else(Visible::default, |held| Visible::of(held, self.action, now))
+        match held {
+            _ if !self.filters => Visible::everything(),
+            Some(held) => Visible::of(held, self.action, now),
+            None => Visible::default(),
+        }
     }
 }
 
@@ -173,7 +179,7 @@ impl Access {
             self.vaults.require(vault).await?;
         }
         let right = self.right(caller, action, &target)?;
-        let terms = Terms::new(right, &self.rights, caller);
+        let terms = Terms::new(right, &self.rights, caller, self.clock.now());
         Ok(Permit { target, caller: caller.clone(), terms })
     }
 
@@ -218,7 +224,8 @@ impl Access {
             decide(held, &Asked { name: NameAsked::One(name.as_str()), ..asked }, at)?;
         }
         let decisive = held.iter().position(|one: &Arc<Grant>| Arc::ptr_eq(one, grant)).unwrap_or_default();
-        Some(Granted { held: held.clone(), action, at, decisive })
+        let filters = self.rights.mode() == Mode::Enforce;
+        Some(Granted { held: held.clone(), action, at, decisive, filters })
     }
 }
 
@@ -230,9 +237,11 @@ fn asked(action: DataAction, target: &impl Target) -> Asked<'_> {
         None => VaultAsked::Any,
     };
     let name = match target.name() {
+        Some(name) if target.shows_what_was_signed() => NameAsked::Managed(name),
         Some(name) => NameAsked::One(name),
-        // Contacts are the whole vault's, as is what the CAs of a vault signed; everything else without a name is a list, or finds its name later.
-        None if action == DataAction::ContactsWrite || target.needs_every_name() => NameAsked::Every,
+        // What the CAs of a vault signed is the whole vault's, too; everything else without a name is a list, or finds
+        // its name later.
+        None if Asked::concerns_vault(action) || target.needs_every_name() => NameAsked::Every,
         None => NameAsked::Any,
     };
     Asked { action, vault, name }

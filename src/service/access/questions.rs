@@ -4,8 +4,8 @@ use super::permit::Permit;
 use super::refused;
 use super::rights::{Mode, Rights};
 use super::target::{AllVaults, Target};
-use crate::domain::access::{Asked, Grant, NameAsked, Role, VaultAsked, decide};
-use crate::domain::{CertificateName, DataAction, Result, Timestamp, VaultName};
+use crate::domain::access::{Asked, Grant, Role, decide};
+use crate::domain::{CertificateName, DataAction, Result, VaultName};
 use crate::service::context::Context;
 use crate::service::records::{List, MAX_PAGE};
 use std::sync::Arc;
@@ -77,11 +77,7 @@ impl AccessQuestions {
             return Ok(Some(String::new()));
         }
         let (principal, now) = (principal.as_deref().unwrap_or(caller), self.context.now());
-        let asked = |action| Asked {
-            action,
-            vault: VaultAsked::One(vault),
-            name: name.as_ref().map_or(NameAsked::Any, |name| NameAsked::One(name.as_str())),
-        };
+        let asked = |action| Asked::of(action, vault, name.as_ref().map(CertificateName::as_str));
         let reads = DataAction::RoleAssignmentsRead;
         if principal != caller && decide(&self.held(caller), &asked(reads), now).is_none() {
             return Err(refused::denied(caller, reads, vault));
@@ -101,12 +97,13 @@ impl AccessQuestions {
         let paging = self.context.paging(List::Grants, vec![principal.to_owned()]);
         let after = paging.position(token)?.unwrap_or_default();
         let (name, now) = (caller.caller().principal(), self.context.now());
-        let own = self.held(name);
+        let mut reading = self.held(name);
+        reading.retain(|own| own.role.actions.has(DataAction::RoleAssignmentsRead) && !own.is_over(now));
         let table = self.rights.table();
         let shown = |grant: &&Arc<Grant>| {
             (principal.is_empty() || grant.principal.as_str() == principal)
                 && grant.id > after
-                && (grant.principal.as_str() == name || may_read(&own, grant, now))
+                && (grant.principal.as_str() == name || reach(&reading, grant))
         };
         let mut grants: Vec<Arc<Grant>> = table.grants().filter(shown).cloned().collect();
         grants.sort_by(|one, other| one.id.cmp(&other.id));
@@ -127,13 +124,11 @@ impl AccessQuestions {
     }
 }
 
-/// Whether one of these reaches all of the grant, for reading it.
-fn may_read(own: &[Arc<Grant>], grant: &Grant, now: Timestamp) -> bool {
-    own.iter().any(|own| {
+/// Whether one of these reaches all that the grant does.
+fn reach(reading: &[Arc<Grant>], grant: &Grant) -> bool {
+    reading.iter().any(|own| {
         let (scope, other) = (&own.scope, &grant.scope);
-        own.role.actions.has(DataAction::RoleAssignmentsRead)
-            && !own.is_over(now)
-            && scope.vault.covers(&other.vault)
+        scope.vault.covers(&other.vault)
             && other.names.iter().all(|name| scope.names.iter().any(|own| own.covers(name)))
     })
 }

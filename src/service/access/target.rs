@@ -18,6 +18,11 @@ pub trait Target {
         false
     }
 
+    /// Whether it shows what an issuer signed, for whomever: for that it is not enough to be allowed to ask it.
+    fn shows_what_was_signed(&self) -> bool {
+        false
+    }
+
     /// Certificates of which each has to be allowed, where the request has many.
     fn names(&self) -> &[CertificateName] {
         &[]

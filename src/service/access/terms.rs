@@ -4,8 +4,8 @@
 use super::permit::{Granted, Right};
 use super::refused;
 use super::rights::{Mode, Rights};
-use crate::domain::access::{Asked, NameAsked, Requested, VaultAsked, VaultRules, Violation, decide};
-use crate::domain::{CertificateName, DataAction, Error, Result, VaultName};
+use crate::domain::access::{Asked, Requested, VaultRules, Violation, decide};
+use crate::domain::{CertificateName, DataAction, Error, Result, Timestamp, VaultName};
 use crate::keys::Caller;
 use std::sync::{Arc, OnceLock};
 
@@ -15,19 +15,27 @@ pub(in crate::service) struct Terms {
     right: Right,
     vault_rules: Arc<VaultRules>,
     caller: Caller,
+    /// When the permit was given.
+    at: Timestamp,
     rights: Option<Arc<Rights>>,
 }
 
 impl Terms {
-    pub(super) fn new(right: Right, rights: &Arc<Rights>, caller: &Caller) -> Self {
+    pub(super) fn new(right: Right, rights: &Arc<Rights>, caller: &Caller, at: Timestamp) -> Self {
         let rights = Some(rights.clone()).filter(|rights| rights.mode() != Mode::Open);
         let vault_rules = rights.as_ref().map_or_else(no_rules, |rights| rights.vault_rules());
-        Self { right, vault_rules, caller: caller.clone(), rights }
+        Self { right, vault_rules, caller: caller.clone(), at, rights }
     }
 
     /// Of the server itself, whose work is checked where it is done.
     pub(super) fn unlimited() -> Self {
-        Self { right: Right::Everything, vault_rules: no_rules(), caller: Caller::server(), rights: None }
+        Self {
+            right: Right::Everything,
+            vault_rules: no_rules(),
+            caller: Caller::server(),
+            at: Timestamp(0),
+            rights: None,
+        }
     }
 
     pub(in crate::service) fn right(&self) -> &Right {
@@ -37,6 +45,11 @@ impl Terms {
     /// Whether there is anything to check.
     pub(in crate::service) fn are_limited(&self) -> bool {
         self.rights.is_some()
+    }
+
+    /// Whether what is not allowed is refused, and not only written down.
+    pub(in crate::service) fn refuse(&self) -> bool {
+        self.rights.as_ref().is_some_and(|rights| rights.mode() == Mode::Enforce)
     }
 
     /// Whether the caller may ask for this under this name.
@@ -57,7 +70,7 @@ impl Terms {
             Some(violation) => Err(refused::by_rules(vault, name, &violation, "the rules of the vault")),
             None => Ok(()),
         };
-        self.or_report(allowed.and_then(|()| by_vault()))
+        self.or_report(vault, name, allowed.and_then(|()| by_vault()))
     }
 
     fn by_grants(
@@ -68,11 +81,8 @@ impl Terms {
         requested: &Requested<'_>,
     ) -> Result<()> {
         let mut problem: Option<(Violation, &str)> = None;
-        let within = |scope: &crate::domain::access::Scope| {
-            scope.vault.matches(vault) && scope.names.iter().any(|pattern| pattern.matches(name.as_str()))
-        };
         let grants = granted.held.iter().filter(|grant| grant.allows(granted.action, vault, granted.at));
-        for grant in grants.filter(|grant| within(&grant.scope)) {
+        for grant in grants.filter(|grant| grant.scope.names.iter().any(|own| own.matches(name.as_str()))) {
             match grant.scope.violation(requested) {
                 None => return Ok(()),
                 Some(violation) => {
@@ -96,25 +106,30 @@ impl Terms {
     pub(in crate::service) fn check_move(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
         let Right::Grants(granted) = &self.right else { return Ok(()) };
         let action = DataAction::BackupsMove;
-        let asked = Asked { action, vault: VaultAsked::Every, name: NameAsked::One(name.as_str()) };
+        let asked = Asked::of(action, vault, Some(name.as_str()));
         let allowed = match decide(&granted.held, &asked, granted.at) {
             Some(_) => Ok(()),
             None => Err(refused::denied(self.caller.principal(), action, &(vault.clone(), name.clone()))),
         };
-        self.or_report(allowed)
+        self.or_report(vault, name, allowed)
     }
 
-    /// Where refusals are only written down, the request goes on.
-    fn or_report(&self, allowed: Result<()>) -> Result<()> {
+    /// Where refusals are only written down, the request goes on. The same is written down once a minute at most.
+    fn or_report(&self, vault: &VaultName, name: &CertificateName, allowed: Result<()>) -> Result<()> {
         let (Err(error), Some(rights)) = (&allowed, &self.rights) else { return allowed };
-        let refuses = rights.mode() != Mode::Report;
+        let refuses = self.refuse();
         rights.count(refuses);
         if refuses {
             return allowed;
         }
         let Error { message, .. } = error;
-        let principal = self.caller.principal();
-        tracing::info!(target: "certmint::audit", principal, decision = "would_deny", message, "A rule would refuse this");
+        let (principal, vault, name) = (self.caller.principal(), vault.as_str(), name.as_str());
+        if rights.is_new(&(principal, vault, name, message), self.at) {
+            tracing::info!(
+                target: "certmint::audit",
+                principal, vault, name, decision = "would_deny", message, "A rule would refuse this"
+            );
+        }
         Ok(())
     }
 }

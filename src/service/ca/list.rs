@@ -57,6 +57,10 @@ impl Target for IssuedRef {
     fn needs_every_name(&self) -> bool {
         true
     }
+
+    fn shows_what_was_signed(&self) -> bool {
+        true
+    }
 }
 
 /// Which certificates of the log are listed.
@@ -112,6 +116,10 @@ impl Target for ListIssued {
     }
 
     fn needs_every_name(&self) -> bool {
+        true
+    }
+
+    fn shows_what_was_signed(&self) -> bool {
         true
     }
 }

@@ -102,7 +102,7 @@ impl Creations {
         let csr = request.csr.as_deref().map(request_reader::der).transpose()?;
         let fingerprint = fingerprint(&request, csr.as_deref())?;
         if csr.is_none() {
-            self.check_rules(&request)?;
+            self.check_rules(&request).await?;
         }
         if csr.is_none()
             && let Some(created) = self.create_unseen(&request, &fingerprint).await?

@@ -54,15 +54,21 @@ impl Watch {
             return;
         }
         let mut number = self.rights.number();
+        // Ends up to here were told of. A change of the table does not move it: a grant may end while that is told.
+        let mut told = self.context.now();
         loop {
             let now = self.context.now();
-            let ends = self.rights.next_end(now).map_or(CLOCK_CHECK, |end| until(now, end).min(CLOCK_CHECK));
+            // The clock may have been set back.
+            told = told.min(now);
+            let ends = self.rights.next_end(told).map_or(CLOCK_CHECK, |end| until(now, end).min(CLOCK_CHECK));
             tokio::select! {
                 _ = number.changed() => self.context.hub.wake_all(),
                 () = tokio::time::sleep(ends) => {
-                    if self.rights.next_end(now).is_some_and(|end| end <= self.context.now()) {
+                    let now = self.context.now();
+                    if self.rights.next_end(told).is_some_and(|end| end <= now) {
                         self.rights.touch();
                     }
+                    told = now;
                 }
                 () = shutdown.cancelled() => return,
             }

@@ -83,9 +83,8 @@ impl Call {
         }
     }
 
-    /// As [`Call::allowed`], of a refusal.
+    /// As [`Call::allowed`], of a refusal. What leaves a line anyway has it from the answer.
     fn denied(&self, error: &Error) {
-        self.note(|record| record.denied(error));
         if self.record.is_none() && error.reason == Reason::AccessDenied {
             let fact = |wanted: &str| {
                 error.details.iter().find_map(|detail| match detail {

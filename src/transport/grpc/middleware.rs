@@ -7,7 +7,7 @@ use super::status::status;
 use crate::domain::{DataAction, Error, Reason};
 use crate::service::Service;
 use crate::transport::actions::action_of;
-use crate::transport::audit::{AuditRecord, Origin};
+use crate::transport::audit::{AuditRecord, AuditedRight, Origin};
 use crate::transport::auth::{Auth, Principal};
 use crate::transport::headers::one_authorization;
 use crate::transport::listener::{Account, ConnectionInfo, Overrun};
@@ -18,8 +18,8 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
 /// Who calls, and what about; an extension of every request that passed.
 #[derive(Clone, Debug)]
@@ -140,7 +140,11 @@ impl Audit {
 
     fn tell(&mut self, code: &str) {
         self.told = true;
-        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Grants and rules alone refuse so, and rules after the action was allowed.
+        if code == crate::proto::code_name(Code::PermissionDenied) {
+            record.right = AuditedRight::Denied;
+        }
         let record = AuditRecord { principal: self.principal.clone(), action: self.action, ..record };
         record.tell("grpc", "POST", self.origin, code);
     }

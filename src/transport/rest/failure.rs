@@ -29,6 +29,8 @@ pub(super) struct Failure {
     inner: Option<&'static str>,
     message: String,
     retry_after: Option<Duration>,
+    /// Of a refusal by the domain.
+    reason: Option<Reason>,
     /// The code of the Connect protocol, for its clients.
     connect: Option<&'static str>,
     /// Boxed to keep the way of the good answers short.
@@ -37,7 +39,21 @@ pub(super) struct Failure {
 
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, inner: None, message: message.into(), retry_after: None, connect: None, header: None }
+        Self {
+            status,
+            code,
+            inner: None,
+            message: message.into(),
+            retry_after: None,
+            reason: None,
+            connect: None,
+            header: None,
+        }
+    }
+
+    /// Why, where the domain refused it.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.reason
     }
 
     /// For answers of another form.
@@ -188,7 +204,12 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let row = row(error.reason);
         let message = all_problems(&error).unwrap_or(error.message);
-        Self { inner: row.inner, retry_after: error.retry_after, ..Self::new(row.http, row.azure, message) }
+        Self {
+            inner: row.inner,
+            retry_after: error.retry_after,
+            reason: Some(error.reason),
+            ..Self::new(row.http, row.azure, message)
+        }
     }
 }
 

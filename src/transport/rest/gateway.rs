@@ -91,7 +91,8 @@ impl Call<'_> {
         match &checked {
             Ok(permit) if permit.decision() == Decision::Open => {}
             Ok(permit) => self.note(|record| record.right = AuditedRight::of(permit.decision())),
-            Err(error) => self.note(|record| record.denied(error)),
+            // Noted at the end, with the refusals that come later.
+            Err(_) => {}
         }
         checked
     }
@@ -99,11 +100,7 @@ impl Call<'_> {
     /// Asks the same of the vault and the name of the path, before the body is read.
     fn precheck(&self, name: Option<&str>) -> Result<(), Error> {
         let place = Place { vault: self.vault, name };
-        let checked = self.service.access().precheck(&self.caller(), required(self.action)?, &place);
-        if let Err(error) = &checked {
-            self.note(|record| record.denied(error));
-        }
-        checked
+        self.service.access().precheck(&self.caller(), required(self.action)?, &place)
     }
 
     pub(super) fn vault(&self) -> VaultName {
@@ -182,7 +179,12 @@ impl Gateway {
         let handled = timeout_at(deadline.into(), self.handle(&parts, &mut body, &record, deadline));
         let answer = match AssertUnwindSafe(handled).catch_unwind().await {
             Ok(Ok(Ok(answer))) => answer,
-            Ok(Ok(Err(failure))) => failure.answer(),
+            Ok(Ok(Err(failure))) => {
+                if let Some(reason) = failure.reason() {
+                    noted(&record, |record| record.refused(reason));
+                }
+                failure.answer()
+            }
             Ok(Err(_)) => Failure::from(out_of_time(patience)).answer(),
             Err(_) => {
                 tracing::error!(method = %parts.method, path = parts.uri.path(), "a request made the server panic");
@@ -271,15 +273,16 @@ impl Gateway {
         let vault = host.vault();
         let call =
             Call { service, options, principal, deadline, links, parts, address: &address, vault, record, action };
-        // A name that is none is refused by its handler, before anything else of it.
-        if named || !path.contains("_name}") {
+        // A name that is none is refused by its handler, before anything else of it: nothing is read for it.
+        let is_wrong = !named && path.contains("_name}");
+        if !is_wrong {
             call.precheck(named.then_some(name))?;
         }
         let _turn = match account.filter(|_| body_limit::answer_is_large(endpoint)) {
             Some(account) => Some(account.turn().await),
             None => None,
         };
-        if let Some(limit) = body_limit::of(endpoint, service.limits()) {
+        if let Some(limit) = body_limit::of(endpoint, service.limits()).filter(|_| !is_wrong) {
             body::take_in(&parts.headers, body, limit, service.limits().body_read_timeout).await?;
         }
         // On the heap only from here on: what waits for its body is small.

@@ -41,10 +41,14 @@ impl From<NewKey> for RequestedKey {
 
 impl Creations {
     /// What the request says itself is held against the rules before anything is looked for. What it leaves to the
-    /// stored policy is checked with that; what is wrong with it is said later.
-    pub(super) fn check_rules(&self, request: &Permit<CreateRequest>) -> Result<()> {
-        let Some(input) = request.policy.as_ref().filter(|_| request.terms().are_limited()) else { return Ok(()) };
-        match input.clone().complete(self.context.now()) {
+    /// stored policy is checked with that; what is wrong with it is said later. A profile of the issuer adds to what is
+    /// said, so that is looked up before.
+    pub(super) async fn check_rules(&self, request: &Permit<CreateRequest>) -> Result<()> {
+        let Some(input) = request.policy.clone().filter(|_| request.terms().refuse()) else { return Ok(()) };
+        let Ok(profile) = self.profile(request, None).await else { return Ok(()) };
+        let now = self.context.now();
+        let policy = completed(profile.as_ref(), input).complete(now);
+        match policy.and_then(|policy| granted(profile.as_ref(), request, policy, now)) {
             Ok(policy) => request.terms().check(&request.vault, &request.name, &Requested::of(&policy)),
             Err(_) => Ok(()),
         }
