@@ -63,7 +63,9 @@ impl Authorities {
     /// Where there is none whose key is still there.
     pub(in crate::service) async fn attach(&self, vault: &VaultName, issuer: &IssuerName) -> Result<(Authority, Put)> {
         let mut retired = self.authorities(vault).await?;
-        retired.retain(|record| record.issuer == *issuer && record.state() == AuthorityState::Retired);
+        // One that was given up before it signed is not what the issuer had.
+        let signed = |record: &AuthorityRecord| record.above.stage.is_none();
+        retired.retain(|it| it.issuer == *issuer && it.state() == AuthorityState::Retired && signed(it));
         let newest = retired.into_iter().max_by_key(|record| (record.retired, record.generation));
         let place = newest.and_then(|record| place(vault, &record.chain));
         let found = match &place {
