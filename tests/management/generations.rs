@@ -66,6 +66,9 @@ async fn attach_brings_back_what_signed_and_not_what_was_given_up() {
     let wanted = permit(&harness.service, any()).await;
     harness.service.certificate_authorities().retire_authority(wanted).await.unwrap();
     assert_eq!(states(&harness).await, [(1, AuthorityState::Retired), (2, AuthorityState::Retired)]);
+    // Nor is it what the deleted issuer hands out.
+    let chain = harness.service.authorities().ca(permit(&harness.service, (vault(), corp())).await).await.unwrap();
+    assert_eq!(chain, authorities(&harness).await[0].record.chain);
     set(&harness, "LocalCA", Some("attach")).await;
     assert_eq!(states(&harness).await, [(1, AuthorityState::Active), (2, AuthorityState::Retired)]);
 }
