@@ -162,6 +162,17 @@ fn a_revocation_is_asked_for_in_three_ways_and_repeated_without_harm() {
     let by_itself = world.json(&format!("ca revoke --certificate {} --reason privilege-withdrawn", file.display()));
     assert_eq!(by_itself["certificate"]["certificate_name"], "three");
     assert_eq!(world.json("ca issued --state revoked")["certificates"].as_array().unwrap().len(), 3);
+    // A version that is deleted is revoked as well; the answer is then its entry in the log.
+    world.leaf("gone", "corp", "");
+    let version = world.json("get gone")["certificate"]["certificate_version"].as_str().unwrap().to_owned();
+    world.cli("delete gone");
+    let (status, gone) =
+        world.rest("POST", &format!("/certificates/gone/{version}/revoke"), r#"{"reason":"superseded"}"#);
+    assert_eq!(
+        (status, &gone["revocation"]["reason"], &gone["name"]),
+        (200, &json!("superseded"), &json!("gone")),
+        "{gone}"
+    );
     // What cannot be revoked.
     world.cli("create self --subject CN=self.example --issuer Self --wait");
     let (code, said) = world.refused("revoke self --reason superseded");
