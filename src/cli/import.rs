@@ -98,7 +98,8 @@ pub(super) async fn run(session: &Session, output: Output, mut request: ImportCe
     Ok(Exit::Done)
 }
 
-fn read_password(path: &Path) -> Result<String> {
+/// The password in a file, or in standard input for `-`.
+pub(super) fn read_password(path: &Path) -> Result<String> {
     let read = if path == Path::new("-") { password(io::stdin().lock()) } else { File::open(path).and_then(password) };
     read.map(|password| password.to_string()).map_err(|error| unreadable(path, &error))
 }

@@ -138,6 +138,11 @@ impl AuthorityRecord {
         }
     }
 
+    /// Whether it signs or signed certificates: one that was given up before keeps the stage that it had reached.
+    pub fn was_activated(&self) -> bool {
+        self.above.stage.is_none()
+    }
+
     /// On which of its lists a certificate would be.
     pub fn shard_of(&self, serial: &Serial) -> u32 {
         shard_of(serial, self.lists.shards)

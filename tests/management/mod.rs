@@ -2,6 +2,7 @@
 //! after crashes, and how much work each call makes of many records.
 
 mod authorities;
+mod generations;
 mod grpc;
 mod harness;
 mod issued;

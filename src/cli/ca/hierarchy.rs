@@ -2,21 +2,16 @@
 
 use crate::cli::connection::{Authorities, Repeat, Session};
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::import::read_password;
+use crate::cli::merge::read;
 use crate::cli::output::Output;
-use crate::cli::trust::unreadable;
 use crate::cli::{Result, json, pem, text};
 use crate::proto::v1::{
     ActivateAuthorityRequest, Authority, AuthorityParent, CreateAuthorityRequest, GetAuthorityRequestRequest,
     ImportAuthorityRequest, InstallAuthorityRequest, RetireAuthorityRequest,
 };
 use serde_json::json;
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
-
-/// No file of a CA is as large.
-const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+use std::path::PathBuf;
 
 /// Arguments of `certmint ca create`.
 #[derive(Clone, Debug, clap::Args)]
@@ -91,13 +86,6 @@ pub struct ImportArgs {
     crl: Option<PathBuf>,
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes));
-    read.map_err(|error| unreadable(path, &error))?;
-    Ok(bytes)
-}
-
 pub(in crate::cli) async fn create(session: &Session, output: Output, args: CreateArgs) -> Result<Exit> {
     let CreateArgs { issuer, parent, subject, key_type, validity_months } = args;
     let parent = match parent {
@@ -135,15 +123,7 @@ pub(in crate::cli) async fn install(session: &Session, output: Output, args: Ins
 
 pub(in crate::cli) async fn import(session: &Session, output: Output, args: ImportArgs) -> Result<Exit> {
     let ImportArgs { issuer, file, password_file, crl } = args;
-    let password = match password_file {
-        Some(file) => {
-            let bytes = Zeroizing::new(read(&file)?);
-            let text =
-                std::str::from_utf8(&bytes).map_err(|_| Failure::usage(format!("{} is not text", file.display())))?;
-            text.trim_end_matches(['\n', '\r']).to_owned()
-        }
-        None => String::new(),
-    };
+    let password = password_file.as_deref().map(read_password).transpose()?.unwrap_or_default();
     let request = ImportAuthorityRequest {
         vault_name: session.vault(),
         issuer_name: issuer,

@@ -49,11 +49,16 @@ impl RevocationLists {
     pub(in crate::service) async fn list(&self, record: &Record, revoked: RevokedRecord) -> Result<()> {
         let RevokedRecord { vault, authority, shard, serial, revocation, not_after } = &revoked;
         if let Some(number) = revocation.crl {
-            return if not_after.plus(AFTER_THE_END) <= self.context.now() {
-                self.forget(record, &revoked, number).await
-            } else {
-                self.mark(record, revoked.clone(), number).await
-            };
+            if not_after.plus(AFTER_THE_END) > self.context.now() {
+                return self.mark(record, revoked.clone(), number).await;
+            }
+            // After days without a server the list that was made after the end is still to come.
+            let last = self.context.load(&key::crl(authority, *shard)).await?;
+            let is_on_it = last.is_some_and(|(_, crl)| crl.this_update > *not_after);
+            if !is_on_it && self.make(vault, authority, *shard).await? {
+                return Ok(());
+            }
+            return self.forget(record, &revoked, number).await;
         }
         let entry = crl::entry(serial, revocation.time, revocation.reason, revocation.invalidity_time)?;
         let current = self.context.load(&key::crl(authority, *shard)).await?;

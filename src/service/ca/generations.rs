@@ -3,7 +3,7 @@
 
 use super::first::missing;
 use super::log::{IssuedLog, random_serial};
-use super::view::AuthorityView;
+use super::view::{AuthorityView, GATHERED};
 use crate::domain::authority::{Above, AuthorityRecord, Lists, Stage};
 use crate::domain::issued::{Door, IssuedFor, IssuedRecord, IssuedState};
 use crate::domain::issuer::{Authority, LOCAL_CA, Organization, is_local_ca};
@@ -38,19 +38,26 @@ impl Generations {
     }
 
     /// An authority that is there with its certificates: with the certificate by which the one that signs vouches for
-    /// it, if that one can.
+    /// it, if that one can. `earlier` is what another program published for it, where it was that program's.
     pub(super) async fn bring(
         &self,
         vault: &VaultName,
         issuer: &IssuerName,
         made: Authority,
-        lists: Lists,
-        revoked: Vec<crl::ReadEntry>,
+        earlier: Option<crl::Read>,
     ) -> Result<(AuthorityView, Vec<String>)> {
         let mut record = self.new_record(vault, issuer, made.chain).await?;
         record.sealed_key = Some(made.sealed_key);
-        record.lists = Lists { shards: record.lists.shards.max(lists.shards), ..lists };
         record.above.stage = Some(Stage::Next);
+        if let Some(crl::Read { number, revoked }) = earlier {
+            // What it signed names one list, or none, and any of it may live as long as the authority.
+            record.lists = Lists { shards: 1, last_crl: number };
+            let signer = record.chain.first().ok_or_else(Error::internal)?;
+            record.last_expiry = Some(authority::Signer::read(&signer.0)?.not_after());
+            // Before the authority: a list without them would make them valid again, and a repeat after a crash finds
+            // those that are there.
+            self.take_over(&AuthorityView::of(record.clone())?, revoked).await?;
+        }
         let mut warnings = Vec::new();
         let old = self.context.load(&key::issuer(vault, issuer)).await?;
         if let Some((_, config)) = &old
@@ -75,9 +82,7 @@ impl Generations {
                 Some(AuthorityView::of(record)?)
             }
         };
-        let authority = done.ok_or_else(contended)?;
-        self.take_over(&authority, revoked).await?;
-        Ok((authority, warnings))
+        Ok((done.ok_or_else(contended)?, warnings))
     }
 
     /// The certificate by which the root that signs vouches for the root of the next authority: in the log before it is
@@ -148,6 +153,10 @@ impl Generations {
             Some(found) => Some(found),
             None => self.context.load(&key::issuer(&vault, &name)).await?,
         };
+        if let Some((_, config)) = &object {
+            // The name may have gone to another CA while this authority waited.
+            has_a_ca(config)?;
+        }
         let mut batch = Batch::default();
         let present = object.as_ref().and_then(|(_, config)| config.authority.clone());
         if present.is_none() || replaces {
@@ -190,12 +199,8 @@ impl Generations {
     pub(super) async fn refuse_second(&self, vault: &VaultName, issuer: &IssuerName) -> Result<()> {
         let waiting = self.authorities.is_waiting(vault, issuer).await?;
         let found = self.context.load(&key::issuer(vault, issuer)).await?;
-        if let Some((_, config)) = &found
-            && !is_local_ca(&config.provider)
-        {
-            let message =
-                format!("The issuer {issuer} has the provider {}, and no CA on this server.", config.provider);
-            return Err(Error::field("issuer_name", message));
+        if let Some((_, config)) = &found {
+            has_a_ca(config)?;
         }
         if !waiting {
             return Ok(());
@@ -285,7 +290,7 @@ impl Generations {
                     // When its certificate ends is not known: no later than that of the CA.
                     not_after: authority.validity.map_or(entry.time, |(_, end)| end),
                 };
-                puts.push(self.context.records.put(&place, None, &record, Some(self.context.now()))?);
+                puts.push(self.context.records.put(&place, None, &record, Some(self.context.now().plus(GATHERED)))?);
             }
             self.commit_new(puts).await?;
         }
@@ -300,6 +305,15 @@ impl Generations {
 
 pub(super) fn seal_context(vault: &VaultName, issuer: &IssuerName) -> SealContext {
     SealContext::authority_key(vault.as_str(), issuer.as_str())
+}
+
+/// Whether the CA of an issuer is on this server.
+fn has_a_ca(IssuerConfig { name, provider, .. }: &IssuerConfig) -> Result<()> {
+    if is_local_ca(provider) {
+        return Ok(());
+    }
+    let message = format!("The issuer {name} has the provider {provider}, and no CA on this server.");
+    Err(Error::field("issuer_name", message))
 }
 
 fn new_issuer(name: &IssuerName, now: Timestamp) -> IssuerConfig {

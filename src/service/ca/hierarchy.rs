@@ -4,7 +4,7 @@
 use super::CertificateAuthorities;
 use super::generations::seal_context;
 use super::view::AuthorityView;
-use crate::domain::authority::{Above, AuthorityRecord, AuthorityState, Lists, Stage};
+use crate::domain::authority::{Above, AuthorityRecord, AuthorityState, Stage};
 use crate::domain::issuer::Authority;
 use crate::domain::policy::KeyType;
 use crate::domain::subject::DistinguishedName;
@@ -148,8 +148,7 @@ impl CertificateAuthorities {
         let clock = self.context.clock.clone();
         let make = move || authority::create_authority(&sealer, &of_vault, &of_issuer, &plan, clock.now());
         let made = self.context.keys.run(wanted.caller(), Work::Generate(key_type), make).await?;
-        let brought = self.generations.bring(&vault, &issuer, made, Lists::default(), Vec::new()).await?;
-        let (authority, warnings) = brought;
+        let (authority, warnings) = self.generations.bring(&vault, &issuer, made, None).await?;
         Ok(Ceremony { authority, warnings })
     }
 
@@ -197,7 +196,6 @@ impl CertificateAuthorities {
             Some(der) => crl::read(der, &chain[0]).map_err(|problem| Error::field("crl", problem))?,
             None => crl::Read::default(),
         };
-        let lists = Lists { shards: 1, last_crl: entries.number };
         let made = Authority {
             chain: chain.into_iter().map(Blob).collect(),
             sealed_key: imported.sealed_key,
@@ -208,7 +206,7 @@ impl CertificateAuthorities {
         {
             return Err(Error::field("value", "Its key is that of an authority of this vault already."));
         }
-        let (authority, mut said) = self.generations.bring(vault, issuer, made, lists, entries.revoked).await?;
+        let (authority, mut said) = self.generations.bring(vault, issuer, made, Some(entries)).await?;
         said.extend(warnings);
         Ok(Ceremony { authority, warnings: said })
     }

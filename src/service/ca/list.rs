@@ -137,8 +137,7 @@ impl CertificateAuthorities {
     pub(super) async fn view(&self, mut issued: IssuedRecord) -> Result<IssuedView> {
         let mut crl_expected = None;
         if let Some(revocation) = issued.revocation.as_mut().filter(|it| it.crl.is_none()) {
-            let authority = self.authority_of(&issued.asked.vault, &issued.authority).await?;
-            let shard = authority.record.shard_of(&issued.serial);
+            let shard = self.shard_of(&issued.asked.vault, &issued.authority, &issued.serial).await?;
             let listed = self.context.load(&key::revoked(&issued.authority, shard, &issued.serial)).await?;
             revocation.crl = listed.and_then(|(_, listed)| listed.revocation.crl);
             if revocation.crl.is_none() {

@@ -22,7 +22,7 @@ pub struct CaOptions {
     /// Into how many revocation lists those of a CA are split that is made from now on, 1 to 128. Default 1; a list
     /// should have no more than 20,000 entries.
     pub crl_shards: Shards,
-    /// Connections at once, at most a quarter of them of one peer. Default 256.
+    /// Connections at once, at most a quarter of them of one peer; further ones take the places of the oldest. Default 256.
     pub connections: NonZeroUsize,
     /// For how long after its end a certificate stays in the log of its CA. Default 400 days.
     #[serde(with = "duration")]

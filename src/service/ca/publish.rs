@@ -1,16 +1,16 @@
 //! What the CAs of this server publish, for anybody: certificates, revocation lists and OCSP answers. Strangers ask, so
-//! that an authority that is not there costs no question to the store, and a file no more than one each second.
+//! that an authority that is not there costs no question to the store, and a file no more than one each second. Files that
+//! were read go on while the store is not available.
 
 use super::CertificateAuthorities;
 use super::first::missing;
+use super::kept::{Answers, Lists, Published};
 use super::responder::{RESPONDER_KEY, seal_context};
 use crate::domain::authority::{AuthorityRecord, AuthorityState};
 use crate::domain::issued::{IssuedRecord, IssuedState};
-use crate::domain::text::hex;
 use crate::domain::{Error, IssuerName, Reason, Result, Serial, Timestamp, VaultName};
 use crate::keys::authority::{self, Signer};
 use crate::keys::certificate::{BACKDATE, key_id};
-use crate::keys::digest;
 use crate::keys::ocsp::{Refusal, Request, Responder, Status};
 use crate::keys::responder::key_bits;
 use crate::keys::{Caller, SealedKey, Work, open_key};
@@ -25,10 +25,6 @@ use std::time::{Duration, Instant};
 /// For so long the list of authorities is believed; an unknown one is looked for again after a second.
 const DIRECTORY: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
-/// An OCSP answer without a nonce is used again for so long, if the status is still the same.
-const ANSWER: Duration = Duration::from_secs(600);
-/// OCSP answers that are kept.
-const ANSWERS: usize = 10_000;
 /// An OCSP answer is good from a quarter of an hour ago until tomorrow.
 const ANSWER_BEGINS: Duration = Duration::from_secs(900);
 const ANSWER_ENDS: Duration = Duration::from_secs(24 * 3600);
@@ -36,17 +32,6 @@ const ANSWER_ENDS: Duration = Duration::from_secs(24 * 3600);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// On whose behalf keys work for strangers: all of them have one share of the threads.
 const STRANGERS: &str = "published";
-
-/// A file, or an answer, with what HTTP says of it.
-#[derive(Clone, Debug)]
-pub struct Published {
-    pub bytes: Arc<Vec<u8>>,
-    pub modified: Timestamp,
-    /// When the next one is due; `None` for what does not change.
-    pub expires: Option<Timestamp>,
-    /// SHA-256 of the bytes, in hex.
-    pub tag: String,
-}
 
 /// What OCSP answers.
 #[derive(Clone, Debug)]
@@ -64,31 +49,13 @@ struct Directory {
     authorities: Arc<HashMap<String, AuthorityRecord>>,
 }
 
-struct Kept {
-    at: Instant,
-    file: Option<Published>,
-}
-
-struct Signed {
-    at: Instant,
-    statuses: Vec<Status>,
-    answer: Published,
-}
-
 /// Reads what is published.
 #[derive(Clone)]
 pub struct Publications {
     context: Arc<Context>,
     directory: Arc<tokio::sync::Mutex<Directory>>,
-    lists: Arc<Mutex<HashMap<(String, u32), Kept>>>,
-    answers: Arc<Mutex<HashMap<Vec<u8>, Signed>>>,
-}
-
-impl Published {
-    fn new(bytes: Vec<u8>, modified: Timestamp, expires: Option<Timestamp>) -> Self {
-        let tag = hex(&digest::fingerprint(&bytes));
-        Self { bytes: Arc::new(bytes), modified, expires, tag }
-    }
+    lists: Arc<tokio::sync::Mutex<Lists>>,
+    answers: Arc<Mutex<Answers>>,
 }
 
 impl CertificateAuthorities {
@@ -178,14 +145,18 @@ impl Publications {
             _ => return Ok(None),
         };
         let place = (id.to_owned(), shard);
-        if let Some(kept) = lock(&self.lists).get(&place).filter(|kept| kept.at.elapsed() < SECOND) {
-            return Ok(kept.file.clone());
+        // Held while it is read: a list that many ask for at once is read once.
+        let mut lists = self.lists.lock().await;
+        if let Some(young) = lists.young(&place) {
+            return Ok(young.file.clone());
         }
-        let found = self.context.load(&key::crl(id, shard)).await?;
+        let found = match self.context.load(&key::crl(id, shard)).await {
+            Ok(found) => found,
+            Err(error) => return lists.meanwhile(&place).map(Some).ok_or(error),
+        };
         let made = found.map(|(_, crl)| crl).filter(|crl| !crl.der.0.is_empty());
         let file = made.map(|crl| Published::new(crl.der.0, crl.this_update.plus(BACKDATE), Some(crl.next_update)));
-        // No more than there are lists of authorities.
-        lock(&self.lists).insert(place, Kept { at: Instant::now(), file: file.clone() });
+        lists.keep(place, file.clone());
         Ok(file)
     }
 
@@ -212,20 +183,14 @@ impl Publications {
         let status = statuses.first().map_or("none", |status| status.word());
         let cached = request.cacheable().map(|question| [id.as_bytes(), &question].concat());
         if let Some(question) = &cached
-            && let Some(known) = lock(&self.answers).get(question)
-            && known.at.elapsed() < ANSWER
-            && known.statuses == statuses
+            && let Some(answer) = lock(&self.answers).known(question, &statuses)
         {
-            return Ok(Answered { answer: known.answer.clone(), status, is_cacheable: true });
+            return Ok(Answered { answer, status, is_cacheable: true });
         }
         let answer = self.sign(id, request, statuses.clone()).await?;
         let is_cacheable = cached.is_some();
         if let Some(question) = cached {
-            let mut answers = lock(&self.answers);
-            if answers.len() >= ANSWERS {
-                answers.clear();
-            }
-            answers.insert(question, Signed { at: Instant::now(), statuses, answer: answer.clone() });
+            lock(&self.answers).keep(question, statuses, answer.clone());
         }
         Ok(Answered { answer, status, is_cacheable })
     }
@@ -280,12 +245,27 @@ impl Publications {
         Ok(self.directory(SECOND).await?.get(id).cloned())
     }
 
-    /// All authorities, as they were at most so long ago.
+    /// All authorities, as they were at most so long ago; those that are known go on while they cannot be read.
     async fn directory(&self, age: Duration) -> Result<Arc<HashMap<String, AuthorityRecord>>> {
         let mut directory = self.directory.lock().await;
         if directory.read.is_some_and(|read| read.elapsed() < age) {
             return Ok(directory.authorities.clone());
         }
+        match self.read_authorities().await {
+            Ok(authorities) => {
+                *directory = Directory { read: Some(Instant::now()), authorities: Arc::new(authorities) };
+            }
+            Err(error) if directory.read.is_none() || age < DIRECTORY => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the CAs could not be read: what is known of them is published");
+                // Nobody tries again for a second.
+                directory.read = Instant::now().checked_sub(DIRECTORY.saturating_sub(SECOND)).or(directory.read);
+            }
+        }
+        Ok(directory.authorities.clone())
+    }
+
+    async fn read_authorities(&self) -> Result<HashMap<String, AuthorityRecord>> {
         let mut authorities = HashMap::new();
         let mut scan = Scan::new(&*self.context.store, Kind::Authority.prefix());
         while let Some(page) = scan.next().await? {
@@ -295,8 +275,7 @@ impl Publications {
                 authorities.extend(id.map(|id| (id, record)));
             }
         }
-        *directory = Directory { read: Some(Instant::now()), authorities: Arc::new(authorities) };
-        Ok(directory.authorities.clone())
+        Ok(authorities)
     }
 }
 

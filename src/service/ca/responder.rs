@@ -141,10 +141,12 @@ impl Responders {
         let due = self.log.due(&issued);
         responder.next = None;
         responder.current = Some(ResponderKey { sealed_key, public_key, cer: Blob(cer), not_after });
-        let renewal = not_after.minus(RENEWED).max(self.context.now().plus(Duration::from_secs(3600)));
+        // One that ends with the authority is the last: a next one would end no later.
+        let is_last = not_after >= Signer::read(signer)?.not_after();
+        let renewal = (!is_last).then(|| not_after.minus(RENEWED));
         let puts = vec![
             self.context.records.replace(&place, &issued, due)?,
-            self.context.records.replace(record, &responder, Some(renewal))?,
+            self.context.records.replace(record, &responder, renewal)?,
         ];
         if self.context.try_commit(Batch { puts, ..Batch::default() }).await?.is_some() {
             self.log.count(IssuedState::Issued);

@@ -63,7 +63,7 @@ impl Authorities {
     /// Where there is none whose key is still there.
     pub(in crate::service) async fn attach(&self, vault: &VaultName, issuer: &IssuerName) -> Result<(Authority, Put)> {
         let mut retired = self.authorities(vault).await?;
-        retired.retain(|record| record.issuer == *issuer && record.state() == AuthorityState::Retired);
+        retired.retain(|record| retired_of(issuer, record));
         let newest = retired.into_iter().max_by_key(|record| (record.retired, record.generation));
         let place = newest.and_then(|record| place(vault, &record.chain));
         let found = match &place {
@@ -185,7 +185,7 @@ impl Authorities {
             }),
             None => {
                 let mut records = self.authorities(vault).await?;
-                records.retain(|record| record.issuer == *name && record.state() == AuthorityState::Retired);
+                records.retain(|record| retired_of(name, record));
                 let newest = records.into_iter().max_by_key(|record| record.retired);
                 newest.map(|record| record.chain).ok_or_else(|| not_found(name))
             }
@@ -276,6 +276,11 @@ impl Authorities {
 pub(in crate::service) fn place(vault: &VaultName, chain: &[Blob]) -> Option<Key<AuthorityRecord>> {
     let id = chain.first().and_then(|Blob(der)| authority::identifier(der))?;
     Some(key::authority(vault, &id))
+}
+
+/// Whether an authority signed for the issuer, and its key is still there.
+fn retired_of(issuer: &IssuerName, record: &AuthorityRecord) -> bool {
+    record.issuer == *issuer && record.state() == AuthorityState::Retired && record.was_activated()
 }
 
 fn nothing_to_attach(issuer: &IssuerName) -> Error {

@@ -8,7 +8,7 @@ use super::model::issued::{IssuedAnswer, RevokedAnswer, RevokedVersion};
 use super::model::issuer::{IssuerAnswer, IssuerItem};
 use super::model::requests::{IssuerBody, RevokeBody};
 use crate::domain::{
-    CertificateName, Error, IssuerConfig, IssuerInput, IssuerName, RevocationReason, Serial, Timestamp, Version,
+    CertificateName, Error, IssuerConfig, IssuerInput, IssuerName, Reason, RevocationReason, Serial, Timestamp, Version,
 };
 use crate::service::{IssuedFilter, IssuedRef, ListIssued, RevokeRequest, RevokeWhich, Revoked};
 use axum::body::Body;
@@ -117,9 +117,18 @@ pub(super) async fn revoke_version(
     let which = RevokeWhich::Version(name.clone(), Some(version));
     let Revoked { certificate, same_key } = revoke(call, which, body).await?;
     let wanted = call.permit((call.vault(), name)).await?;
-    let view = call.service.certificates().certificate_version(wanted, version).await?;
-    let answer = RevokedAnswer::new(RevokedVersion::new(&view, &certificate, &call.links), same_key, &call.links);
-    Ok(Answer::json(StatusCode::OK, json(&answer)))
+    let answer = match call.service.certificates().certificate_version(wanted, version).await {
+        Ok(view) => {
+            let version = RevokedVersion::new(&view, &certificate, &call.links);
+            json(&RevokedAnswer::new(version, same_key, &call.links))
+        }
+        // Deleted, and revoked all the same: the log has it.
+        Err(error) if error.reason == Reason::CertificateNotFound => {
+            json(&RevokedAnswer::new(IssuedAnswer::new(certificate, &call.links), same_key, &call.links))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Answer::json(StatusCode::OK, answer))
 }
 
 /// Revokes a certificate by its serial number.
