@@ -6,7 +6,9 @@ use super::records::{self, Codec, Key, List, Paging};
 use super::vaults::known::Vaults;
 use super::watch::hub::Hub;
 use crate::clock::Clock;
-use crate::domain::{Recovery, Result, Timestamp, VaultName, VaultSettings};
+use crate::domain::{
+    CertificateEntry, EntryState, Error, Recovery, Result, Timestamp, VaultName, VaultSettings, Version,
+};
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -134,6 +136,14 @@ impl Context {
     /// may be left.
     pub(super) fn cancelling_until(&self, now: Timestamp) -> Timestamp {
         now.plus(self.limits().cancelling_deadline)
+    }
+
+    /// What is wrong where the record of the newest version is not there; `None` where it was purged meanwhile.
+    pub(super) async fn lost_newest(&self, entry: &CertificateEntry, latest: Version) -> Result<Option<Error>> {
+        let (vault, name) = (&entry.vault, &entry.name);
+        let now = self.load(&records::key::certificate(vault, name)).await?;
+        let is_lost = now.is_some_and(|(_, now)| now.latest == entry.latest && now.state != EntryState::Purging);
+        Ok(is_lost.then(|| self.records.missing(records::key::version(vault, name, latest).as_str())))
     }
 }
 

@@ -84,3 +84,21 @@ async fn a_step_of_a_damaged_operation_is_not_an_error_again_and_again() {
     let life = place.open().await;
     assert_eq!(life.work().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn every_view_of_a_newest_version_that_is_lost_names_its_record() {
+    let place = Place::new();
+    place.filled().await;
+    let key = place.version(A, "web");
+    place.remove(&key);
+    let life = place.open().await;
+    let version = key.rsplit('/').next().unwrap();
+    for object in ["certificates", "secrets", "keys"] {
+        for path in [format!("{object}/web"), format!("{object}/web/{version}")] {
+            let reply = life.send(A, &format!("GET /{path}"), "").await;
+            assert!(reply.status == 500 && reply.body.contains(&key), "{path}: {} {}", reply.status, reply.body);
+        }
+        let other = life.send(A, &format!("GET /{object}/web/0123456789abcdef0123456789abcdef"), "").await;
+        assert_eq!(other.status, 404, "{object}: {}", other.body);
+    }
+}

@@ -189,3 +189,20 @@ async fn what_is_made_while_the_doctor_looks_is_no_finding_and_not_removed() {
         assert!(error.message.contains("is intact"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn records_of_no_known_kind_are_named_and_can_be_removed() {
+    let place = Place::new();
+    place.filled().await;
+    let strangers = ["", "certificates", "zzz/team-a/x"];
+    strangers.iter().for_each(|key| place.write(key, "{}"));
+    let (code, text) = doctor(&place, &[]);
+    assert_eq!(code, Some(1), "{text}");
+    for key in strangers {
+        assert!(text.contains(&format!("fail  {key}: it is of no kind that this version knows")), "{key}: {text}");
+        let (code, text) = doctor(&place, &["--remove", key]);
+        assert_eq!((code, text), (Some(0), format!("removed {key}\n")));
+    }
+    let (code, text) = doctor(&place, &[]);
+    assert!(code == Some(0) && text.ends_with("records, 0 findings\n"), "{text}");
+}

@@ -67,11 +67,7 @@ impl Entries {
         if let Some((_, certificate)) = self.context.load(&place).await? {
             return Ok(certificate);
         }
-        let now = self.context.load(&key::certificate(vault, name)).await?;
-        if now.is_some_and(|(_, now)| now.latest == entry.latest && now.state != EntryState::Purging) {
-            return Err(self.context.records.missing(place.as_str()));
-        }
-        Err(not_found(name))
+        Err(self.context.lost_newest(entry, latest).await?.unwrap_or_else(|| not_found(name)))
     }
 
     /// Refuses a new object where the name belongs to a deleted certificate, or to one that is on its way in or out.

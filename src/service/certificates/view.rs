@@ -83,6 +83,10 @@ impl Certificates {
             return Ok(CertificateView { entry: None, ..CertificateView::issued(certificate, entry, false) }
                 .with(self.context.recovery(vault)));
         }
+        if entry.latest == Some(version) {
+            let lost = self.context.lost_newest(&entry, version).await?;
+            return Err(lost.unwrap_or_else(|| version_not_found(name, version)));
+        }
         let pending = self.context.load(&key::pending(vault, name).shown()).await?;
         let pending_version = pending.map(|(_, pending)| pending.operation.version);
         if entry.first_version == version && entry.latest.is_none() || pending_version == Some(version) {

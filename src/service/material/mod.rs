@@ -75,13 +75,16 @@ impl Materials {
         // The versions of a deleted certificate still exist, but are not accessible.
         let entry = self.context.load(&key::certificate(vault, name)).await?;
         let live = entry.filter(|(_, entry)| entry.state == EntryState::Live);
-        let Some(wanted) = live.and_then(|(_, entry)| version.or(entry.latest)) else {
-            return Err(api.not_found(name, *version));
-        };
+        let not_found = || api.not_found(name, *version);
+        let (_, entry) = live.ok_or_else(not_found)?;
+        let wanted = version.or(entry.latest).ok_or_else(not_found)?;
         let place = key::version(vault, name, wanted);
         match self.context.load(&place).await? {
             Some((_, certificate)) => Ok((place, certificate)),
-            None => Err(api.not_found(name, *version)),
+            None if entry.latest == Some(wanted) => {
+                Err(self.context.lost_newest(&entry, wanted).await?.unwrap_or_else(not_found))
+            }
+            None => Err(not_found()),
         }
     }
 

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// Looks at a certificate that is written all the while; what cannot be caught in one state is in use.
 const LOOKS: usize = 8;
+/// Records of one look for those of no known kind.
+const PAGE: usize = 100;
 
 /// What is wrong with one record.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -156,6 +158,9 @@ impl<'a> Inspection<'a> {
                 }
             }
         }
+        let strangers = self.strangers().await?;
+        count += strangers.len();
+        findings.extend(strangers);
         for (place, certified) in &certificates {
             // Servers may write meanwhile, and the records of a certificate were read one after the other.
             if !certified.findings(place).is_empty() {
@@ -166,6 +171,35 @@ impl<'a> Inspection<'a> {
         findings.extend(issuers.findings());
         findings.extend(vaults.findings(&self.needs_record));
         Ok((count, findings))
+    }
+
+    /// Records under keys of no kind that is known here. They are left alone by servers, which may be older than who
+    /// wrote them.
+    async fn strangers(&self) -> Result<Vec<Finding>> {
+        let finding = |key| Finding {
+            key,
+            problem: "it is of no kind that this version knows: a newer one wrote it, or somebody else".to_owned(),
+            repair: Repair::Remove,
+        };
+        // A list begins behind the empty key.
+        let mut found: Vec<_> = self.store.get("").await?.map(|record| finding(record.key)).into_iter().collect();
+        let mut after = String::new();
+        'pages: loop {
+            let page = self.store.list("", &after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            for record in page {
+                if let Some(kind) = Kind::of(&record.key) {
+                    // Behind the last key of the kind.
+                    after = format!("{}{}", kind.prefix(), char::MAX);
+                    continue 'pages;
+                }
+                after.clone_from(&record.key);
+                found.push(finding(record.key));
+            }
+            if is_last {
+                return Ok(found);
+            }
+        }
     }
 
     /// In a store of an earlier version a record without a code is as good as the others.
