@@ -1,3 +1,5 @@
+//! What rules allow and refuse, each refusal with the member and the value that it names.
+
 use super::*;
 use crate::domain::policy::KeyType;
 use crate::domain::san::SubjectAlternativeNames;
