@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// An operation that nobody holds ends in this time, whatever happens to servers, database and clocks.
+const PREDECESSOR: Duration = Duration::from_secs(180);
 /// Names that all clients fight for.
 const SHARED: u64 = 3;
 /// Names of each client's own.
@@ -127,11 +129,13 @@ impl Client {
         let issuer =
             ["Self", "Self", "Self", "corp", "corp", "signs", "holds", "fails", "rejects", "Unknown", "Unknown"];
         let issuer = issuer[self.caller.dice.index(issuer.len())];
+        let deadline = Instant::now() + PREDECESSOR;
         let created = loop {
             match self.caller.create_certificate(request(&name, &id, issuer)).await {
                 Ok(created) => break created,
                 Err(status) if reason(&status).as_deref() == Some("PENDING_IN_PROGRESS") => {
                     // Its predecessor, which this client did not wait for.
+                    assert!(Instant::now() < deadline, "create {name} {id}: the one before does not end: {status:?}");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Err(status) => panic!("create {name} {id}: {status:?}"),
