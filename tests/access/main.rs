@@ -7,6 +7,7 @@ mod matrix;
 mod questions;
 mod refusals;
 mod report;
+mod revocation;
 mod rules;
 mod streams;
 #[expect(dead_code, reason = "other test binaries use the rest")]

@@ -149,6 +149,9 @@ fn a_ca_of_openssl_goes_on_with_its_list() {
     let both = [&root, &key].map(|file| std::fs::read_to_string(file).unwrap()).concat();
     let both = world.write("both.pem", both);
     world.cli(&format!("ca import --issuer old {both} --crl {der}"));
+    // One CA has one log: it belongs to one vault.
+    let (code, said) = world.refused(&format!("--vault elsewhere ca import --issuer old {both}"));
+    assert!(code == 1 && said.contains("of another vault"), "{said}");
     assert_eq!(states(&world, "old"), ["ACTIVE"]);
     // Its key is kept for certificates that nobody here knows of.
     let known = world.json("ca list --issuer old")["authorities"][0].clone();

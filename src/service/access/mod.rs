@@ -10,7 +10,7 @@ mod terms;
 pub use permit::{Access, Decision, Permit};
 pub(in crate::service) use permit::{Granted, Right};
 pub use questions::{AccessQuestion, AccessQuestions, GrantPage, Identity};
-pub(in crate::service) use refused::changed;
+pub(in crate::service) use refused::{changed, denied};
 pub(in crate::service) use rights::Rights;
 pub use rights::{AccessOptions, Mode};
 pub use target::{AllVaults, CertificateRef, IssuerRef, Place, Target};

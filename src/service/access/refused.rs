@@ -5,7 +5,7 @@ use crate::domain::access::Violation;
 use crate::domain::{CertificateName, DataAction, Detail, Error, Reason, VaultName};
 
 /// No grant allows it. Azure's text to the letter, with line ends and the blank after the quote: its tools read it.
-pub(super) fn denied(principal: &str, action: DataAction, target: &impl Target) -> Error {
+pub(in crate::service) fn denied(principal: &str, action: DataAction, target: &impl Target) -> Error {
     let vault = target.vault().map_or("*", |vault| vault.as_str());
     let name = target.name().or_else(|| target.names().first().map(|name| name.as_str()));
     let object = name.map(|name| (collection(action), name));

@@ -206,6 +206,12 @@ impl CertificateAuthorities {
         {
             return Err(Error::field("value", "Its key is that of an authority of this vault already."));
         }
+        if self.authorities.is_elsewhere(vault, &made.chain).await? {
+            return Err(Error::field(
+                "value",
+                "Its key is that of an authority of another vault: one CA has one log and one series of revocation lists.",
+            ));
+        }
         let (authority, mut said) = self.generations.bring(vault, issuer, made, Some(entries)).await?;
         said.extend(warnings);
         Ok(Ceremony { authority, warnings: said })

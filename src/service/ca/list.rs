@@ -177,7 +177,9 @@ impl CertificateAuthorities {
         let authorities = self.of(vault, issuer.as_ref()).await?;
         for serial in serial {
             for authority in &authorities {
-                if let Some((_, issued)) = self.context.load(&key::issued(&authority.id, serial)).await? {
+                if let Some((_, issued)) = self.context.load(&key::issued(&authority.id, serial)).await?
+                    && issued.asked.vault == *vault
+                {
                     return self.view(issued).await;
                 }
             }
@@ -226,7 +228,9 @@ impl CertificateAuthorities {
                 after = suffix;
                 // One that is damaged was logged; the list goes on without it.
                 let issued = shown(found)?.filter(|issued: &IssuedRecord| {
-                    filter.is_none_or(|filter| filter.takes(issued))
+                    // A CA that was brought into several vaults has one log.
+                    issued.asked.vault == *vault
+                        && filter.is_none_or(|filter| filter.takes(issued))
                         && name.as_ref().is_none_or(|name| issued.asked.certificate.as_ref() == Some(name))
                 });
                 if let Some(issued) = issued {

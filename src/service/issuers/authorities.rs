@@ -10,7 +10,7 @@ use crate::keys::{SealContext, SealedKey, public_key_of};
 use crate::service::access::{IssuerRef, Permit};
 use crate::service::ca::missing_publications;
 use crate::service::context::Context;
-use crate::service::records::{Key, Prefix, Stored, key};
+use crate::service::records::{Key, Kind, Place, Prefix, Scan, Stored, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Put, Record};
 use std::collections::HashSet;
@@ -55,6 +55,19 @@ impl Authorities {
             puts.extend(missing_publications(&self.context, &record, &id, self.context.now()).await?);
         }
         Ok(puts)
+    }
+
+    /// Whether another vault has, or had, an authority of this key.
+    pub(in crate::service) async fn is_elsewhere(&self, vault: &VaultName, chain: &[Blob]) -> Result<bool> {
+        let Some(id) = chain.first().and_then(|signer| authority::identifier(&signer.0)) else { return Ok(false) };
+        let mut scan = Scan::new(&*self.context.store, Kind::Authority.prefix());
+        while let Some(page) = scan.next().await? {
+            let mut places = page.iter().filter_map(|record| Place::of(&record.key));
+            if places.any(|place| place.vault != vault.as_str() && place.name == id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The newest authority that a deleted issuer of this name had, and the write that lets it sign again.
