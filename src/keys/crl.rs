@@ -115,6 +115,7 @@ pub struct ReadEntry {
     pub serial: Serial,
     pub time: Timestamp,
     pub reason: RevocationReason,
+    pub invalidity_time: Option<Timestamp>,
 }
 
 /// Reads a list (CertificateList, DER) that the authority of this certificate signed.
@@ -160,16 +161,18 @@ pub fn read(der: &[u8], authority: &[u8]) -> std::result::Result<Read, String> {
 fn read_entry(entry: Element<'_>) -> Option<ReadEntry> {
     let parts = entry.children_of(SEQUENCE)?;
     let (serial, at) = (parts.first()?, parts.get(1)?);
-    let mut reason = RevocationReason::Unspecified;
+    let (mut reason, mut invalidity_time) = (RevocationReason::Unspecified, None);
     for extension in parts.get(2).and_then(|list| list.children_of(SEQUENCE)).unwrap_or_default() {
         let fields = extension.children_of(SEQUENCE)?;
         if fields.first()?.is_oid(ID_CE_CRL_REASONS) {
             let value = Element::parse(fields.last()?.content)?;
             // Those that this server does not give become unspecified: revoked they stay.
             reason = RevocationReason::of_number(i32::from(*value.content.first()?)).unwrap_or(reason);
+        } else if fields.first()?.is_oid(ID_CE_INVALIDITY_DATE) {
+            invalidity_time = Element::parse(fields.last()?.content).and_then(x509::time);
         }
     }
-    Some(ReadEntry { serial: Serial::new(serial.content)?, time: x509::time(*at)?, reason })
+    Some(ReadEntry { serial: Serial::new(serial.content)?, time: x509::time(*at)?, reason, invalidity_time })
 }
 
 fn extension(oid: ObjectIdentifier, critical: bool, value: &[u8]) -> Vec<u8> {
