@@ -7,7 +7,7 @@ use super::key_pair::signature_algorithm;
 use super::pointers::{Pointers, status_extensions};
 use super::seal::{SealContext, Sealer};
 use super::x509::X509;
-use super::{KeyPair, defect, digest, jwk, leaf_rules, name_text, names, public_key_of};
+use super::{KeyPair, constraints, defect, digest, jwk, leaf_rules, name_text, names, public_key_of};
 use crate::domain::issuer::Authority;
 use crate::domain::policy::{KeyType, KeyUsage};
 use crate::domain::subject::{self, Attribute, AttributeValue, COMMON_NAME, DistinguishedName};
@@ -104,7 +104,8 @@ pub fn check_leaf(policy: &Policy, chain: &[Blob]) -> Result<()> {
         Certificate::from_der(&der.0).and_then(|certificate| Any::encode_from(certificate.tbs_certificate().subject()))
     };
     let names: Vec<Any> = chain.iter().map(subject).collect::<Result<_, _>>().map_err(defect(UNREADABLE))?;
-    leaf_rules::check(policy, &names)
+    leaf_rules::check(policy, &names)?;
+    constraints::check(policy, chain)
 }
 
 /// A type of key as people call it: `P-256`, `RSA-3072`.

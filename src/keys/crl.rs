@@ -3,6 +3,7 @@
 
 use super::asn1::{Element, INTEGER, OCTET_STRING, OID, SEQUENCE, context, tlv};
 use super::certificate::{signed, time};
+use super::reader::{ImportLimits, Problem, Reader, Wanted};
 use super::signature::{self, Verdict};
 use super::x509::{self, Algorithm, X509};
 use super::{AuthorityKey, defect};
@@ -116,6 +117,35 @@ pub struct ReadEntry {
     pub time: Timestamp,
     pub reason: RevocationReason,
     pub invalidity_time: Option<Timestamp>,
+}
+
+/// Finds the list of an authority in a file, in any form that people send (`keys::reader`): DER, PEM, base64 of either,
+/// beside certificates and lists of others. Of several it is the one with the highest number.
+///
+/// # Errors
+/// What is wrong with the file, in a sentence.
+pub fn read_file(value: &[u8], authority: &[u8], limits: ImportLimits) -> std::result::Result<Read, String> {
+    let mut reader = Reader::cheap(Wanted::Certificates, limits);
+    let wanted = "Send the revocation list (CRL) of the CA in DER, PEM or base64.";
+    reader.read(value).map_err(|problem| match problem {
+        Problem::Empty => format!("It is empty. {wanted}"),
+        Problem::HasKey => format!("It holds a private key. {wanted}"),
+        Problem::Bad(_, why) => format!("{why} {wanted}"),
+        Problem::NotBase64 | Problem::Unknown | Problem::Binary | Problem::Json | Problem::TooMany(_) => {
+            format!("It is no revocation list. {wanted}")
+        }
+    })?;
+    let read: Vec<_> = reader.found.revocation_lists.iter().map(|der| self::read(der, authority)).collect();
+    let mut problem = format!("It holds no revocation list. {wanted}");
+    let mut newest: Option<Read> = None;
+    for list in read {
+        match list {
+            Ok(list) if newest.as_ref().is_none_or(|newest| list.number > newest.number) => newest = Some(list),
+            Ok(_) => {}
+            Err(why) => problem = why,
+        }
+    }
+    newest.ok_or(problem)
 }
 
 /// Reads a list (CertificateList, DER) that the authority of this certificate signed.

@@ -66,7 +66,7 @@ pub struct ImportAuthority {
     /// PKCS #12, or PEM with a key.
     pub value: Zeroizing<Vec<u8>>,
     pub password: Zeroizing<String>,
-    /// Its last revocation list (CertificateList, DER), if it published any.
+    /// Its last revocation list, if it published any: in any form that people send (`keys::crl`).
     pub crl: Option<Vec<u8>>,
 }
 
@@ -193,7 +193,7 @@ impl CertificateAuthorities {
         let chain: Vec<Vec<u8>> = std::iter::once(imported.chain.leaf).chain(imported.chain.rest).collect();
         let warnings = check_cas(&chain, now)?;
         let entries = match crl {
-            Some(der) => crl::read(der, &chain[0]).map_err(|problem| Error::field("crl", problem))?,
+            Some(file) => self.context.keys.revocation_list(wanted.caller(), file.clone(), chain[0].clone()).await?,
             None => crl::Read::default(),
         };
         let made = Authority {
