@@ -9,7 +9,7 @@ use super::pointers::{Pointers, status_extensions};
 use super::seal::{SealContext, Sealer};
 use super::x509::X509;
 use super::x509_name::{self, Name};
-use super::{KeyPair, defect, digest, jwk, leaf_rules, name_text, names, public_key_of};
+use super::{KeyPair, constraints, defect, digest, jwk, leaf_rules, name_text, names, public_key_of};
 use crate::domain::issuer::Authority;
 use crate::domain::policy::{KeyType, KeyUsage};
 use crate::domain::subject::{self, Attribute, AttributeValue, COMMON_NAME, DistinguishedName};
@@ -102,7 +102,8 @@ pub fn common_name_of(der: &[u8]) -> Result<String> {
 pub fn check_leaf(policy: &Policy, chain: &[Blob]) -> Result<()> {
     let subject = |der: &Blob| X509::read(&der.0).map_err(defect(UNREADABLE)).and_then(|read| name(&read.subject));
     let names: Vec<Any> = chain.iter().map(subject).collect::<Result<_, _>>()?;
-    leaf_rules::check(policy, &names)
+    leaf_rules::check(policy, &names)?;
+    constraints::check(policy, chain)
 }
 
 /// A name as it is written, with whatever types of attributes.

@@ -9,7 +9,7 @@ use super::facts;
 use super::key_pair::signature_algorithm;
 use super::request::signed_request;
 use super::x509::{PublicKeyInfo, X509};
-use super::{AuthorityKey, KeyPair, chain, defect, jwk, names};
+use super::{AuthorityKey, KeyPair, chain, constraints, defect, jwk, names};
 use crate::domain::policy::KeyUsage;
 use crate::domain::subject::DistinguishedName;
 use crate::domain::{Error, Result, Timestamp};
@@ -88,12 +88,19 @@ pub fn check_cas(all: &[Vec<u8>], now: Timestamp) -> Result<Vec<String>> {
         if certificate.not_after <= now {
             return refuse(der, "has expired");
         }
+        // RFC 5280 section 4.1.2.6.
+        if certificate.subject.parts.is_empty() {
+            return refuse(der, "has no name (its subject is empty): clients refuse what such a CA signs");
+        }
         // Certificates between it and the leaf; the leaf does not count (RFC 5280 section 4.2.1.9).
         if path_length(&certificate).is_some_and(|allowed| allowed < below) {
             return refuse(der, "allows fewer CAs below it (path length) than there are");
         }
     }
     let own = Signer::read(&all[0])?;
+    for der in all {
+        warnings.extend(constraints::warnings(der).map_err(|problem| Error::field("certificates", problem))?);
+    }
     let root = all.last().map(|root| X509::read(root)).and_then(std::result::Result::ok);
     if !root.is_some_and(|root| root.subject.same_as(&root.issuer)) {
         warnings.push("The chain does not reach a root: clients have to have what is missing.".to_owned());

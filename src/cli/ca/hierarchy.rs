@@ -81,7 +81,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
-    /// The last revocation list of the CA, DER: what is on it stays revoked
+    /// The last revocation list of the CA, PEM or DER: what is on it stays revoked
     #[arg(long, value_name = "FILE")]
     crl: Option<PathBuf>,
 }

@@ -283,7 +283,7 @@ impl Generations {
                     revocation: Revocation {
                         time: entry.time,
                         reason: entry.reason,
-                        invalidity_time: None,
+                        invalidity_time: entry.invalidity_time,
                         by: String::new(),
                         crl: None,
                     },

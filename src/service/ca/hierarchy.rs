@@ -66,7 +66,7 @@ pub struct ImportAuthority {
     /// PKCS #12, or PEM with a key.
     pub value: Zeroizing<Vec<u8>>,
     pub password: Zeroizing<String>,
-    /// Its last revocation list (CertificateList, DER), if it published any.
+    /// Its last revocation list, if it published any: in any form that people send (`keys::crl`).
     pub crl: Option<Vec<u8>>,
 }
 
@@ -193,7 +193,7 @@ impl CertificateAuthorities {
         let chain: Vec<Vec<u8>> = std::iter::once(imported.chain.leaf).chain(imported.chain.rest).collect();
         let warnings = check_cas(&chain, now)?;
         let entries = match crl {
-            Some(der) => crl::read(der, &chain[0]).map_err(|problem| Error::field("crl", problem))?,
+            Some(file) => self.context.keys.revocation_list(wanted.caller(), file.clone(), chain[0].clone()).await?,
             None => crl::Read::default(),
         };
         let made = Authority {
@@ -254,11 +254,12 @@ impl CertificateAuthorities {
     /// The authority of an issuer that is in this state.
     async fn in_state(&self, wanted: &AuthorityRef, state: AuthorityState) -> Result<(Record, AuthorityRecord)> {
         let AuthorityRef { vault, issuer, authority: id } = wanted;
-        let all = self.of(vault, Some(issuer)).await?;
-        let found = all.into_iter().find(|it| it.state == state && id.as_ref().is_none_or(|id| *id == it.id));
-        let found = found.ok_or_else(|| {
-            Error::bad_parameter(format!("The issuer {issuer} has no authority that is {}.", state.word()))
-        })?;
+        let known = self.of(vault, Some(issuer)).await?;
+        let found = known.views.iter().find(|it| it.state == state && id.as_ref().is_none_or(|id| *id == it.id));
+        let Some(found) = found.cloned() else {
+            let missing = format!("The issuer {issuer} has no authority that is {}.", state.word());
+            return Err(known.not_found(Error::bad_parameter(missing)));
+        };
         let place = key::authority(vault, &found.id);
         self.context.load(&place).await?.ok_or_else(|| self.context.records.missing(place.as_str()))
     }

@@ -5,7 +5,8 @@ use super::view::{AuthorityView, GATHERED, IssuedView};
 use crate::domain::issued::{IssuedRecord, IssuedState};
 use crate::domain::{CertificateName, Detail, Error, IssuerName, Reason, Result, Serial, Timestamp, VaultName};
 use crate::service::access::{Permit, Target};
-use crate::service::records::{List, MAX_PAGE, key, shown};
+use crate::service::issuers::Readable;
+use crate::service::records::{List, MAX_PAGE, RevokedRecord, key, shown};
 use std::collections::VecDeque;
 
 /// Records of one look.
@@ -132,14 +133,27 @@ pub struct IssuedPage {
     pub next_page_token: String,
 }
 
+/// The authorities that were asked for.
+pub(super) struct Known {
+    pub(super) views: Vec<AuthorityView>,
+    damaged: Option<Error>,
+}
+
+impl Known {
+    /// What is said where none of them has what was asked for: a damaged record may be that of the one that has.
+    pub(super) fn not_found(self, missing: Error) -> Error {
+        self.damaged.unwrap_or(missing)
+    }
+}
+
 impl CertificateAuthorities {
     /// A certificate with what the lists of its authority say of it.
     pub(super) async fn view(&self, mut issued: IssuedRecord) -> Result<IssuedView> {
         let mut crl_expected = None;
         if let Some(revocation) = issued.revocation.as_mut().filter(|it| it.crl.is_none()) {
-            let shard = self.shard_of(&issued.asked.vault, &issued.authority, &issued.serial).await?;
-            let listed = self.context.load(&key::revoked(&issued.authority, shard, &issued.serial)).await?;
-            revocation.crl = listed.and_then(|(_, listed)| listed.revocation.crl);
+            // Where a record is damaged, which was logged, the list is still to come.
+            let listed = shown(self.listed(&issued.asked.vault, &issued.authority, &issued.serial).await)?;
+            revocation.crl = listed.and_then(|listed| listed.revocation.crl);
             if revocation.crl.is_none() {
                 crl_expected = Some(revocation.time.plus(GATHERED).max(self.context.now()));
             }
@@ -147,25 +161,34 @@ impl CertificateAuthorities {
         Ok(IssuedView { issued, crl_expected })
     }
 
-    /// The authorities that a vault, or an issuer of it, has or had, in the order in which they were made.
+    async fn listed(&self, vault: &VaultName, authority: &str, serial: &Serial) -> Result<Option<RevokedRecord>> {
+        let shard = self.shard_of(vault, authority, serial).await?;
+        Ok(self.context.load(&key::revoked(authority, shard, serial)).await?.map(|(_, listed)| listed))
+    }
+
+    /// The authorities that a vault, or an issuer of it, has or had, in the order in which they were made; without those
+    /// whose records are damaged, which was logged.
     ///
     /// # Errors
     /// `IssuerNotFound` for an issuer that has none and had none.
     pub async fn authorities(&self, wanted: &Permit<ListAuthorities>) -> Result<Vec<AuthorityView>> {
         let ListAuthorities { vault, issuer } = &**wanted;
-        self.of(vault, issuer.as_ref()).await
+        Ok(self.of(vault, issuer.as_ref()).await?.views)
     }
 
-    pub(super) async fn of(&self, vault: &VaultName, issuer: Option<&IssuerName>) -> Result<Vec<AuthorityView>> {
-        let mut records = self.authorities.all_of(vault).await?;
+    /// Those that can be read, where there are any: a damaged record stands in no other one's way.
+    pub(super) async fn of(&self, vault: &VaultName, issuer: Option<&IssuerName>) -> Result<Known> {
+        let Readable { mut records, damaged } = self.authorities.readable_of(vault).await?;
         records.retain(|record| issuer.is_none_or(|issuer| record.issuer == *issuer));
         if let Some(name) = issuer.filter(|_| records.is_empty()) {
             let message = format!("The issuer {name} has no CA on this server, and had none.");
-            return Err(Error::new(Reason::IssuerNotFound, message)
-                .with(Detail::Resource { kind: "issuer", name: name.to_string() }));
+            let missing = Error::new(Reason::IssuerNotFound, message)
+                .with(Detail::Resource { kind: "issuer", name: name.to_string() });
+            return Err(damaged.unwrap_or(missing));
         }
         records.sort_by_key(|one| (one.created, one.generation));
-        records.into_iter().map(AuthorityView::of).collect()
+        let views = records.into_iter().map(AuthorityView::of).collect::<Result<_>>()?;
+        Ok(Known { views, damaged })
     }
 
     /// The certificate of this serial number.
@@ -176,7 +199,7 @@ impl CertificateAuthorities {
         let IssuedRef { vault, issuer, serial } = &**wanted;
         let authorities = self.of(vault, issuer.as_ref()).await?;
         for serial in serial {
-            for authority in &authorities {
+            for authority in &authorities.views {
                 if let Some((_, issued)) = self.context.load(&key::issued(&authority.id, serial)).await?
                     && issued.asked.vault == *vault
                 {
@@ -184,7 +207,7 @@ impl CertificateAuthorities {
                 }
             }
         }
-        Err(no_such_serial(serial))
+        Err(authorities.not_found(no_such_serial(serial)))
     }
 
     /// A page of the log. It may hold fewer than were asked for; only without a token it is the last one.
@@ -194,7 +217,7 @@ impl CertificateAuthorities {
         let position = paging.position(page_token)?;
         let size = (*page_size).clamp(1, MAX_PAGE);
         let mut authorities: VecDeque<String> =
-            self.of(vault, issuer.as_ref()).await?.into_iter().map(|authority| authority.id).collect();
+            self.of(vault, issuer.as_ref()).await?.views.into_iter().map(|authority| authority.id).collect();
         let mut after = String::new();
         if let Some((id, suffix)) = position.as_deref().and_then(|position| position.split_once(' ')) {
             authorities = authorities.into_iter().skip_while(|known| known != id).collect();

@@ -12,6 +12,7 @@ mod log;
 mod options;
 mod publish;
 mod responder;
+mod restore;
 mod revoke;
 mod view;
 

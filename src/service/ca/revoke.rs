@@ -146,7 +146,12 @@ impl CertificateAuthorities {
         let Some(revocation) = &issued.revocation else { return Ok(false) };
         let shard = self.shard_of(&issued.asked.vault, &issued.authority, &issued.serial).await?;
         let place = key::revoked(&issued.authority, shard, &issued.serial);
-        let there = self.context.load(&place).await?.map(|(record, _)| record.revision);
+        // One that is damaged is replaced.
+        let there = self.context.store.get(place.as_str()).await?;
+        if let Some(there) = &there {
+            self.context.records.unless_damaged::<RevokedRecord>(there)?;
+        }
+        let there = there.map(|there| there.revision);
         let revoked = RevokedRecord {
             vault: issued.asked.vault.clone(),
             authority: issued.authority.clone(),
@@ -177,8 +182,9 @@ impl CertificateAuthorities {
         let vault = &request.vault;
         match &request.which {
             RevokeWhich::Serial(issuer, serials) => {
+                let known = self.of(vault, issuer.as_ref()).await?;
                 for serial in serials {
-                    for authority in self.of(vault, issuer.as_ref()).await? {
+                    for authority in &known.views {
                         if let Some(found) = self.context.load(&key::issued(&authority.id, serial)).await?
                             && found.1.asked.vault == *vault
                         {
@@ -186,7 +192,7 @@ impl CertificateAuthorities {
                         }
                     }
                 }
-                Err(no_such_serial(serials))
+                Err(known.not_found(no_such_serial(serials)))
             }
             RevokeWhich::Version(name, version) => self.of_version(vault, name, *version).await,
             RevokeWhich::Certificate(der) => self.of_certificate(vault, der).await,
@@ -211,9 +217,10 @@ impl CertificateAuthorities {
         let place = key::version(vault, name, wanted.ok_or_else(missing)?);
         let (_, certificate) = self.context.load(&place).await?.ok_or_else(missing)?;
         let signer = certificate.chain.first().and_then(|signer| authority::identifier(&signer.0));
-        let authority = self.of(vault, None).await?.into_iter().find(|known| Some(&known.id) == signer.as_ref());
-        let (Some(authority), Some(serial)) = (authority, serial_of(&certificate.cer.0)) else {
-            return Err(of_another_ca());
+        let known = self.of(vault, None).await?;
+        let authority = known.views.iter().find(|known| Some(&known.id) == signer.as_ref());
+        let (Some(authority), Some(serial)) = (authority.cloned(), serial_of(&certificate.cer.0)) else {
+            return Err(known.not_found(of_another_ca()));
         };
         let place = key::issued(&authority.id, &serial);
         match self.context.load(&place).await? {
@@ -241,7 +248,8 @@ impl CertificateAuthorities {
         let unreadable = || Error::field("certificate", "It is no certificate (X.509) in DER.");
         let serial = serial_of(der).ok_or_else(unreadable)?;
         let (key_id, _) = issuer_of(der).ok_or_else(unreadable)?;
-        for authority in self.of(vault, None).await? {
+        let known = self.of(vault, None).await?;
+        for authority in &known.views {
             if key_id.is_some() && key_id != authority.key_id {
                 continue;
             }
@@ -255,7 +263,7 @@ impl CertificateAuthorities {
                 return Ok((record, issued));
             }
         }
-        Err(of_another_ca())
+        Err(known.not_found(of_another_ca()))
     }
 
     /// The other certificates of a key that are valid, issued and not revoked, as far as the caller may see them.

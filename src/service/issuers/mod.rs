@@ -14,7 +14,7 @@ mod states;
 
 pub(super) use ask::{Asked, Outcome, failure};
 pub use authorities::Authorities;
-pub(super) use authorities::place;
+pub(super) use authorities::{Readable, place};
 pub use control::{IssuerControl, IssuerVerdict, ProviderView};
 pub use health::{FailingIssuer, IssuerHealth, OpenOperations};
 pub(super) use intend::Ca;

@@ -227,6 +227,11 @@ pub(in crate::service) fn issued(authority: &str, serial: &Serial) -> Key<Issued
     Key::new(format!("{}{authority}/{serial}", Kind::Issued.prefix()))
 }
 
+/// The log of an authority.
+pub(in crate::service) fn issued_of(authority: &str) -> Prefix<IssuedRecord> {
+    Prefix::new(format!("{}{authority}/", Kind::Issued.prefix()))
+}
+
 /// In the order of time, then of serial numbers.
 pub(in crate::service) fn issued_by_time(authority: &str, at: Timestamp, serial: &Serial) -> Key<IssuedIndex> {
     Key::new(format!("{}{authority}/{:015}-{serial}", Kind::IssuedByTime.prefix(), at.0.max(0)))

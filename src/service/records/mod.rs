@@ -11,6 +11,7 @@ mod body;
 mod codec;
 pub(super) mod contents;
 mod event_body;
+mod inspected_cas;
 mod inspection;
 pub(super) mod key;
 mod kinds;
