@@ -7,6 +7,7 @@ mod edits;
 mod exportable;
 mod moves;
 mod place;
+mod rights;
 mod start;
 mod takeover;
 mod upgrade;

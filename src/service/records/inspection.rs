@@ -318,6 +318,9 @@ fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::Responder
         | Kind::IssuerState
         | Kind::IssuerHealth
+        | Kind::Grant
+        | Kind::Role
+        | Kind::RightsChanges
         | Kind::Challenge
         | Kind::Parked
         | Kind::Meta => None,
