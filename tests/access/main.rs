@@ -5,6 +5,7 @@ mod azure;
 mod granting;
 mod kit;
 mod lists;
+mod many_streams;
 mod matrix;
 mod questions;
 mod refusals;
