@@ -71,9 +71,9 @@ fn excess(own: &Grant, other: &Grant, lasts: bool) -> Option<(usize, Violation)>
         ("role", text(!own.may_grant.has(other.role.id), &|| other.role.name.clone())),
         ("names", outside(&mine.names, &scope.names)),
         ("issuers", outside(&mine.issuers, &scope.issuers)),
-        ("rules", text(mine.rules.is_some() && mine.rules != scope.rules, &|| "other rules".to_owned())),
-        ("may_grant", text(!own.may_grant.covers(&other.may_grant), &|| "a role".to_owned())),
-        ("expires", text(!lasts, &|| "a later end".to_owned())),
+        ("rules", text(mine.rules.is_some() && mine.rules != scope.rules, &|| "a grant with other rules".to_owned())),
+        ("may_grant", text(!own.may_grant.covers(&other.may_grant), &|| "one of the roles".to_owned())),
+        ("expires", text(!lasts, &|| "a later end, or none,".to_owned())),
     ];
     let (passed, (member, value)) = members.into_iter().enumerate().find(|(_, (_, value))| value.is_some())?;
     Some((passed, Violation { member, value: value.unwrap_or_default() }))

@@ -54,6 +54,10 @@ impl AccessCalls {
         request: Request<v1::DeleteGrantRequest>,
     ) -> Result<v1::DeleteGrantResponse> {
         let (call, v1::DeleteGrantRequest { grant_id }) = open(request)?;
+        // Also of one that is not taken away.
+        if let Ok(id) = Uuid::try_parse(&grant_id) {
+            call.note(|record| record.name = id.to_string());
+        }
         let permit = call.permit(reference(grant_id)).await?;
         let gone = self.0.grants().delete_grant(permit).await?;
         call.note(|record| {

@@ -90,6 +90,10 @@ async fn assign(call: &Call<'_>, first: &str, second: &str, body: &mut Body) -> 
 
 async fn unassign(call: &Call<'_>, first: &str, second: &str) -> Result<Answer, Failure> {
     let (scope, id) = parts(first, second);
+    // Also of one that is not taken away.
+    if let Ok(id) = Uuid::try_parse(id) {
+        call.note(|record| record.name = id.to_string());
+    }
     let wanted = reference(call, scope, id)?;
     let gone = call.service.grants().delete_grant(call.permit(wanted).await?).await?;
     call.note(|record| record.name.clone_from(&gone.id));
