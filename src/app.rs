@@ -93,6 +93,10 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
         let (service, background) = (service.clone(), background.clone());
         async move { service.watch().tail(background).await }
     });
+    tasks.spawn("grants", {
+        let (service, background) = (service.clone(), background.clone());
+        async move { service.grants().follow(background).await }
+    });
     tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
     let authenticate = upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone());
     tasks.spawn_once("record authentication", authenticate);

@@ -110,6 +110,7 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         }
         if wanted("access") {
             report.add(access::decisions()?);
+            report.add(access::poll(times).await?);
         }
         let recorded = Recorded::new().await?;
         if wanted("rest") {

@@ -2,7 +2,7 @@
 
 use crate::config::{AccessMode, AccessSettings, Config, ConfigError};
 use crate::domain::access::{AccessFile, FileInput, PrincipalName};
-use crate::service::{Access, AccessOptions, Mode};
+use crate::service::{Access, AccessOptions, GrantLimits, Mode};
 use crate::transport::auth::{FileError, read_guarded};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -31,7 +31,8 @@ pub(super) fn open(config: &Config) -> Result<(AccessOptions, Option<Read>), Gra
         }
         return Ok((AccessOptions::default(), None));
     }
-    let (_, _, AccessSettings { administrators, file, mode }) = config.for_others()?;
+    let (_, _, settings) = config.for_others()?;
+    let AccessSettings { administrators, file, mode, stored_grants, stored_grants_bytes, stored_roles } = settings;
     let administrators: Result<Vec<PrincipalName>, _> =
         administrators.iter().map(|name| PrincipalName::parse(name)).collect();
     let read = file.as_deref().map(Read::of).transpose()?;
@@ -42,6 +43,7 @@ pub(super) fn open(config: &Config) -> Result<(AccessOptions, Option<Read>), Gra
         },
         administrators: administrators.map_err(GrantsError::Administrator)?,
         file: read.as_ref().map(|read| read.content.clone()).unwrap_or_default(),
+        limits: GrantLimits { grants: *stored_grants, bytes: *stored_grants_bytes, roles: *stored_roles },
     };
     Ok((options, read))
 }

@@ -238,7 +238,7 @@ fn names(x509: &X509Properties) -> String {
     alternative_names::wanted(names).cloned().collect::<Vec<_>>().join(", ")
 }
 
-fn time(time: Option<&prost_types::Timestamp>) -> String {
+pub(super) fn time(time: Option<&prost_types::Timestamp>) -> String {
     time.map(ToString::to_string).unwrap_or_default()
 }
 

@@ -56,6 +56,13 @@ pub enum Reason {
     RequestNotAllowed,
     /// They were enough when the stream was opened.
     AccessChanged,
+    GrantNotFound,
+    RoleNotFound,
+    /// A grant or role that no call made.
+    NotChangeable,
+    /// There are grants of it.
+    RoleInUse,
+    GrantLimitExceeded,
 }
 
 /// What a program can read of an error beside its reason.
@@ -63,7 +70,8 @@ pub enum Reason {
 pub enum Detail {
     /// A field of the request, by its Key Vault path (`policy.x509_props.subject`), and what is wrong with it.
     Field { path: String, problem: String },
-    /// What the request was about: `certificate`, `pending`, `issuer` or `vault`, and its name.
+    /// What the request was about: `certificate`, `pending`, `issuer`, `vault`, `grant` or
+    /// `role`, and its name.
     Resource { kind: &'static str, name: String },
     /// The state that stood in the way.
     Precondition { kind: &'static str, subject: String, description: String },

@@ -41,6 +41,11 @@ impl Caller {
         }
     }
 
+    /// Every name by which it is granted something: the principal, and the groups that it is in.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.principal())
+    }
+
     pub(crate) fn owner(&self) -> &Owner {
         &self.owner
     }

@@ -24,8 +24,8 @@ pub mod watch;
 pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
 pub use crate::keys::Caller;
 pub use access::{
-    Access, AccessOptions, AccessQuestion, AccessQuestions, AllVaults, CertificateRef, Decision, GrantPage, Identity,
-    IssuerRef, Mode, Permit, Place, Target,
+    Access, AccessOptions, AccessQuestion, AllVaults, CertificateRef, Decision, GrantFilter, GrantLimits, GrantObjects,
+    GrantPage, GrantRef, Identity, IssuerRef, Mode, NewGrant, NewRole, Permit, Place, RoleRef, Target,
 };
 pub use authentication::Authenticated;
 pub use ca::{
@@ -111,6 +111,8 @@ impl Service {
         };
         let rights = Arc::new(Rights::new(context.options.access.clone())?);
         let service = Self::on(context, issuers, rights);
+        // Before anybody is refused for want of them.
+        service.grants().catch_up().await?;
         if opened == records::Opened::ToBegin {
             // What other master keys wrote nobody else could verify, and the store could not be taken over.
             service.check_master_keys().await?;
@@ -157,9 +159,9 @@ impl Service {
         &self.access
     }
 
-    /// Questions about rights.
-    pub fn access_questions(&self) -> AccessQuestions {
-        AccessQuestions::new(self.context.clone(), self.access.rights().clone())
+    /// Grants and roles, and questions about rights.
+    pub fn grants(&self) -> GrantObjects {
+        GrantObjects::new(self.context.clone(), self.access.rights().clone())
     }
 
     /// Reading, importing, changing, listing and saving certificates.

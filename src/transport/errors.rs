@@ -183,6 +183,21 @@ errors! {
     AccessChanged = PermissionDenied, FORBIDDEN, "Forbidden" / "ForbiddenByRbac";
     "ends a stream that shows more than its caller may see now";
     "open it again; what is still allowed is shown";
+    GrantNotFound = NotFound, NOT_FOUND, "RoleAssignmentNotFound";
+    "no grant of that id, or one that the caller may not know of";
+    "list the grants";
+    RoleNotFound = NotFound, NOT_FOUND, "RoleDefinitionDoesNotExist";
+    "no role of that name or id";
+    "list the roles";
+    NotChangeable = FailedPrecondition, CONFLICT, "Conflict";
+    "a change of a grant or role of the configuration or its file, or of a role that every server has";
+    "change the file; make a role of another name";
+    RoleInUse = FailedPrecondition, CONFLICT, "RoleDefinitionHasAssignments";
+    "deletion of a role of which there are grants";
+    "revoke them first";
+    GrantLimitExceeded = ResourceExhausted, CONFLICT, "RoleAssignmentLimitExceeded";
+    "a grant or role beyond `access.stored_grants`, `access.stored_grants_bytes` or `access.stored_roles`, or the 501st of one principal";
+    "revoke what is not needed; write several names into one grant";
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@ use crate::support::service::{TestService, start_on};
 use axum::body::{Body, to_bytes};
 use certmint::domain::access::{AccessFile, FileInput, PrincipalName};
 use certmint::keys::MasterKeys;
+use certmint::limits::Limits;
 use certmint::proto::v1;
+use certmint::proto::v1::access_service_client::AccessServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
-use certmint::service::{AccessOptions, Mode, Service, ServiceOptions, VaultOptions};
+use certmint::service::{AccessOptions, GrantLimits, Mode, Service, ServiceOptions, VaultOptions};
 use certmint::store::Store;
 use certmint::store::sqlite::Sqlite;
 use certmint::transport::auth::{Auth, Tokens};
@@ -100,10 +102,20 @@ impl Server {
     }
 
     pub(crate) async fn with(mode: Mode, text: &str, shared: Shared) -> Self {
+        Self::limited(mode, text, shared, Limits::default(), GrantLimits::default()).await
+    }
+
+    pub(crate) async fn limited(
+        mode: Mode,
+        text: &str,
+        shared: Shared,
+        limits: Limits,
+        grant_limits: GrantLimits,
+    ) -> Self {
         let administrators = vec![PrincipalName::parse("token:admin").unwrap()];
-        let access = AccessOptions { mode, administrators, file: grants(text) };
+        let access = AccessOptions { mode, administrators, file: grants(text), limits: grant_limits };
         let vaults = VaultOptions { on_demand: Some(false), ..VaultOptions::default() };
-        let options = ServiceOptions { access, vaults, ..ServiceOptions::default() };
+        let options = ServiceOptions { access, vaults, limits, ..ServiceOptions::default() };
         let master_keys = MasterKeys::from_text(MASTER_KEY).unwrap();
         let running = start_on(shared.0, master_keys, options).await;
         let service = running.service.clone();
@@ -176,6 +188,10 @@ impl Server {
 
     pub(crate) fn client(&self, caller: &str) -> Client {
         CertificateServiceClient::with_interceptor(Local(self.grpc.clone()), bearer(caller))
+    }
+
+    pub(crate) fn rights(&self, caller: &str) -> AccessServiceClient<InterceptedService<Local, Bearer>> {
+        AccessServiceClient::new(self.channel(caller))
     }
 
     /// A client of another service of the contract.

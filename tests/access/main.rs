@@ -1,8 +1,11 @@
 //! Who may do what, over both APIs: what grants allow, what everybody else is told, and what lists and streams show.
 #![expect(clippy::disallowed_types, reason = "the clients of these tests take statuses apart")]
 
+mod azure;
+mod granting;
 mod kit;
 mod lists;
+mod many_streams;
 mod matrix;
 mod questions;
 mod refusals;

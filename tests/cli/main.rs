@@ -13,6 +13,7 @@ mod management;
 mod material;
 mod own_requests;
 mod profiles;
+mod rights;
 mod service;
 mod wait;
 mod watch;

@@ -8,6 +8,7 @@ mod edits;
 mod exportable;
 mod moves;
 mod place;
+mod rights;
 mod start;
 mod takeover;
 mod upgrade;

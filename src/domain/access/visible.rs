@@ -25,9 +25,9 @@ impl Visible {
     }
 
     /// What these grants allow the action on now.
-    pub fn of(held: &[Arc<Grant>], action: DataAction, now: Timestamp) -> Self {
+    pub fn of<'a>(held: impl IntoIterator<Item = &'a Arc<Grant>>, action: DataAction, now: Timestamp) -> Self {
         let mut visible = Self::default();
-        for grant in held.iter().filter(|grant| grant.role.actions.has(action) && !grant.is_over(now)) {
+        for grant in held.into_iter().filter(|grant| grant.role.actions.has(action) && !grant.is_over(now)) {
             let patterns = match &grant.scope.vault {
                 VaultPattern::Every => &mut visible.everywhere,
                 VaultPattern::One(vault) => visible.vaults.entry(vault.clone()).or_default(),

@@ -107,7 +107,7 @@ impl Terms {
         let Right::Grants(granted) = &self.right else { return Ok(()) };
         let action = DataAction::BackupsMove;
         let asked = Asked::of(action, vault, Some(name.as_str()));
-        let allowed = match decide(&granted.held, &asked, granted.at) {
+        let allowed = match decide(granted.held.iter(), &asked, granted.at) {
             Some(_) => Ok(()),
             None => Err(refused::denied(self.caller.principal(), action, &(vault.clone(), name.clone()))),
         };

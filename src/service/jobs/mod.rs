@@ -96,6 +96,9 @@ impl DueKind {
             | Kind::Vault
             | Kind::Issuer
             | Kind::IssuerHealth
+            | Kind::Grant
+            | Kind::Role
+            | Kind::RightsChanges
             | Kind::IssuedByTime
             | Kind::IssuedByKey
             | Kind::IssuedAdoption

@@ -86,6 +86,9 @@ mod tests {
             Kind::IssuedByKey,
             Kind::IssuedAdoption,
             Kind::IssuerHealth,
+            Kind::Grant,
+            Kind::Role,
+            Kind::RightsChanges,
             Kind::Parked,
             Kind::Meta,
         ];

@@ -1,6 +1,7 @@
 //! The keys of records. The type of a [`Key`] or [`Prefix`] is that of the value stored under it; both are built from
 //! names only.
 
+use super::grants::{GrantRecord, RightsChanges, RoleRecord};
 use super::marks::{Marker, Sweep};
 use super::{
     ChallengeRecord, CrlRecord, DeletedRecord, IssuedAdoption, IssuedIndex, IssuerHealthRecord, IssuerStateRecord,
@@ -15,6 +16,7 @@ use crate::domain::{
 use crate::keys::{SealContext, digest};
 use std::fmt;
 use std::marker::PhantomData;
+use uuid::Uuid;
 
 /// The key under which a `T` is stored.
 pub(in crate::service) struct Key<T> {
@@ -269,6 +271,18 @@ pub(in crate::service) fn responder(authority: &str) -> Key<ResponderRecord> {
 
 pub(in crate::service) fn issued_adoption() -> Key<IssuedAdoption> {
     Key::new(format!("{}versions", Kind::IssuedAdoption.prefix()))
+}
+
+pub(in crate::service) fn grant(id: Uuid) -> Key<GrantRecord> {
+    Key::new(format!("{}{id}", Kind::Grant.prefix()))
+}
+
+pub(in crate::service) fn role(id: Uuid) -> Key<RoleRecord> {
+    Key::new(format!("{}{id}", Kind::Role.prefix()))
+}
+
+pub(in crate::service) fn rights_changes() -> Key<RightsChanges> {
+    Key::new(format!("{}{}", Kind::RightsChanges.prefix(), RightsChanges::NAME))
 }
 
 pub(in crate::service) fn request(vault: &VaultName, id: RequestId) -> Key<RequestRecord> {

@@ -1,6 +1,7 @@
 //! The kinds of records, and the key of each value.
 
 use super::authorities::{CrlRecord, IssuedAdoption, IssuedIndex, ResponderRecord, RevokedRecord};
+use super::grants::{GrantRecord, RightsChanges, RoleRecord};
 use super::key::Place;
 use super::marks::{Mark, Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
@@ -238,6 +239,12 @@ kinds! {
     IssuerState = "issuer-states" of IssuerStateRecord,
     /// How the calls of an issuer went.
     IssuerHealth = "issuer-health" of IssuerHealthRecord,
+    /// A grant that a call made.
+    Grant = "grants" of GrantRecord,
+    /// A role that calls set.
+    Role = "roles" of RoleRecord,
+    /// What changed of them last.
+    RightsChanges = "rights-changes" of RightsChanges,
     /// What a replica answers a CA that validates a name.
     Challenge = "challenges" of ChallengeRecord,
     /// A due record of a kind that some version has no job for.

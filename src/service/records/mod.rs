@@ -12,6 +12,8 @@ mod codec;
 pub(super) mod contents;
 mod event_body;
 mod inspected_cas;
+mod grant_places;
+mod grants;
 mod inspection;
 pub(super) mod key;
 mod kinds;
@@ -31,6 +33,7 @@ pub(super) use authorities::{
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
 pub(super) use event_body::{decode_event, encode_event};
+pub(super) use grants::{GrantRecord, RightsChanges, RoleRecord};
 pub(crate) use inspection::reads_a_record;
 pub use inspection::{Finding, Inspection, Repair};
 pub(super) use key::{Key, Place, Prefix};

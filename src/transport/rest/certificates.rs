@@ -1,8 +1,8 @@
 //! Creating and reading certificates.
 
 use super::answer::{Answer, CLIENT_REQUEST_ID, json};
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
 use super::model::operation::OperationAnswer;
 use super::model::requests::{CreateBody, ImportBody};

@@ -2,8 +2,8 @@
 //! API.
 
 use super::answer::{Answer, json};
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
 use super::model::issued::{IssuedAnswer, RevokedAnswer, RevokedVersion};
 use super::model::issuer::{IssuerAnswer, IssuerItem};
 use super::model::requests::{IssuerBody, RevokeBody};

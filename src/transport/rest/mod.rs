@@ -5,10 +5,13 @@
 
 mod address;
 mod answer;
+mod authorization;
+mod authorization_routes;
 mod backup;
 mod base64;
 mod body;
 mod body_limit;
+mod call;
 mod certificates;
 mod contacts;
 mod deleted;

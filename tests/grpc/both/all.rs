@@ -354,6 +354,13 @@ const WITHOUT_URI: [&str; 25] = [
     "AccessService.CheckAccess",
     "AccessService.ListGrants",
     "AccessService.ListRoles",
+    // Azure's form of grants says less than ours; compared in `tests/access`.
+    "AccessService.CreateGrant",
+    "AccessService.GetGrant",
+    "AccessService.DeleteGrant",
+    "AccessService.SetRole",
+    "AccessService.GetRole",
+    "AccessService.DeleteRole",
     // Their paths are extensions of Key Vault's API, and are compared in `tests/ca`.
     "CertificateAuthorityService.ListAuthorities",
     "CertificateAuthorityService.CreateAuthority",
