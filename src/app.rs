@@ -108,6 +108,9 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     if let Some(reload) = credentials.reload(grants, metrics, background.clone()) {
         tasks.spawn("reload of files", reload);
     }
+    if let Some(issuers) = credentials.issuers() {
+        tasks.spawn("keys of issuers of tokens", issuers.clone().follow(background.clone()));
+    }
     tasks.spawn("plug-ins", plugins.follow(service.clone(), background.clone()));
     if let Some(port) = http01 {
         let serve = issuers::serve_http01(port, service.clone(), background.clone());

@@ -31,7 +31,7 @@ pub(super) fn open(config: &Config) -> Result<(AccessOptions, Option<Read>), Gra
         }
         return Ok((AccessOptions::default(), None));
     }
-    let (_, _, settings) = config.for_others()?;
+    let (_, settings) = config.for_others()?;
     let AccessSettings { administrators, file, mode, stored_grants, stored_grants_bytes, stored_roles } = settings;
     let administrators: Result<Vec<PrincipalName>, _> =
         administrators.iter().map(|name| PrincipalName::parse(name)).collect();

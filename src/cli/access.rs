@@ -6,8 +6,8 @@ use super::grants::{GrantArgs, RoleCommand};
 use super::output::Output;
 use super::{Result, grants, json, text};
 use crate::proto::v1::{
-    AccessMode, CheckAccessRequest, Grant, GrantSource, ListGrantsRequest, ListRolesRequest, Role, RoleSource,
-    WhoAmIRequest, WhoAmIResponse,
+    AccessMode, CallerCredential, CheckAccessRequest, CredentialKind, Grant, GrantSource, ListGrantsRequest,
+    ListRolesRequest, Role, RoleSource, WhoAmIRequest, WhoAmIResponse,
 };
 use serde_json::json;
 
@@ -101,13 +101,29 @@ pub(super) fn full_action(action: String) -> String {
 }
 
 fn whoami(answer: &WhoAmIResponse) -> String {
-    let WhoAmIResponse { principal, grants, mode: _ } = answer;
-    match answer.mode() {
+    let WhoAmIResponse { principal, grants, mode: _, credential } = answer;
+    let credential = credential.as_ref().map(proof).unwrap_or_default();
+    let rights = match answer.mode() {
         AccessMode::Open => format!("{principal}: everybody may do everything (development mode)"),
         AccessMode::Report => format!("{principal}: nothing is refused (mode = \"report\")\n{}", lines(grants)),
         AccessMode::Enforce | AccessMode::Unspecified if grants.is_empty() => format!("{principal}: no grants"),
         AccessMode::Enforce | AccessMode::Unspecified => format!("{principal}\n{}", lines(grants)),
+    };
+    match rights.split_once('\n') {
+        Some((who, grants)) => format!("{who}\n{credential}{grants}"),
+        None if credential.is_empty() => rights,
+        None => format!("{rights}\n{}", credential.trim_end()),
     }
+}
+
+/// A line about the token of another issuer; of others the name of the principal says everything.
+pub(super) fn proof(credential: &CallerCredential) -> String {
+    let CallerCredential { kind: _, provider, groups, expires } = credential;
+    if credential.kind() != CredentialKind::Jwt {
+        return String::new();
+    }
+    let groups = if groups.is_empty() { "none".to_owned() } else { groups.join(" ") };
+    format!("token of {provider}, until {}  groups {groups}\n", text::time(expires.as_ref()))
 }
 
 pub(super) fn lines(grants: &[Grant]) -> String {

@@ -5,7 +5,7 @@ use super::failure::{Exit, Failure};
 use super::options::{ClientOptions, Secret};
 use super::output::Output;
 use super::trust::{self, Trust};
-use super::{Result, StoreArgs, data_dir, text, tls_probe};
+use super::{Result, StoreArgs, access, data_dir, text, tls_probe};
 use crate::clock::{Clock, SystemClock};
 use crate::proto;
 use crate::proto::v1::{
@@ -247,7 +247,9 @@ async fn identity(session: &Session) -> Finding {
     let answer = session.call(Repeat::Safe, WhoAmIRequest::default(), Access::who_am_i).await;
     let answer = answer.map_err(|failure| told(*failure))?;
     let mode = answer.mode();
-    let WhoAmIResponse { principal, grants, mode: _ } = answer;
+    let WhoAmIResponse { principal, grants, mode: _, credential } = answer;
+    let token = credential.as_ref().map(access::proof).filter(|token| !token.is_empty());
+    let who = token.map_or_else(|| principal.clone(), |token| format!("{principal} ({})", token.trim_end()));
     let grant = |grant: &Grant| {
         let names = grant.names.join(" ");
         let names = if names == "*" { String::new() } else { format!(", names {names}") };
@@ -259,12 +261,12 @@ async fn identity(session: &Session) -> Finding {
         shown.push(format!("{} more", grants.len() - MAX_SHOWN));
     }
     match (mode, shown.is_empty()) {
-        (AccessMode::Open, _) => Ok(format!("{principal}; everybody may do everything (development mode)")),
-        (AccessMode::Report, _) => Ok(format!("{principal}; nothing is refused (mode = \"report\")")),
-        (_, false) => Ok(format!("{principal}: {}", shown.join("; "))),
+        (AccessMode::Open, _) => Ok(format!("{who}; everybody may do everything (development mode)")),
+        (AccessMode::Report, _) => Ok(format!("{who}; nothing is refused (mode = \"report\")")),
+        (_, false) => Ok(format!("{who}: {}", shown.join("; "))),
         (_, true) => {
             let advice = format!("ask an administrator for a grant: certmint access grant {principal} ROLE");
-            Err((format!("{principal} has no grants, and may do nothing"), advice))
+            Err((format!("{who} has no grants, and may do nothing"), advice))
         }
     }
 }

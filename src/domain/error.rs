@@ -63,6 +63,8 @@ pub enum Reason {
     /// There are grants of it.
     RoleInUse,
     GrantLimitExceeded,
+    /// The keys of an issuer of tokens cannot be had, so a token cannot be checked.
+    IdentityUnavailable,
 }
 
 /// What a program can read of an error beside its reason.

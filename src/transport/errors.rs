@@ -72,10 +72,10 @@ errors! {
     "a name, a member of the body or a parameter is wrong";
     "correct what the message names";
     Unauthenticated = Unauthenticated, UNAUTHORIZED, "Unauthorized";
-    "no bearer token, or one that is not accepted; with `WWW-Authenticate`";
+    "no bearer token, or one that is not accepted (the message tells an expired one, a wrong audience and a wrong issuer apart); with `WWW-Authenticate`";
     "send a token; the Azure SDKs do so after the challenge";
     CredentialsExpired = Unauthenticated, UNAUTHORIZED, "Unauthorized";
-    "the token of a stream is no longer accepted";
+    "the token of a stream is no longer accepted, or expired more than 60 s ago";
     "open the stream again with another token and resume with the last resume token";
     CertificateNotFound = NotFound, NOT_FOUND, "CertificateNotFound";
     "no certificate of that name, or no such version";
@@ -198,6 +198,9 @@ errors! {
     GrantLimitExceeded = ResourceExhausted, CONFLICT, "RoleAssignmentLimitExceeded";
     "a grant or role beyond `access.stored_grants`, `access.stored_grants_bytes` or `access.stored_roles`, or the 501st of one principal";
     "revoke what is not needed; write several names into one grant";
+    IdentityUnavailable = Unavailable, SERVICE_UNAVAILABLE, "ServiceUnavailable";
+    "the keys of the issuer of the token cannot be read, and were never read before";
+    "repeat after `Retry-After`; the token may be good. The log of the server says what fails";
 }
 
 #[cfg(test)]

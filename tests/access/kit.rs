@@ -3,6 +3,7 @@
 use crate::support::service::{TestService, start_on};
 use axum::body::{Body, to_bytes};
 use certmint::domain::access::{AccessFile, FileInput, PrincipalName};
+use certmint::jwt::Issuers;
 use certmint::keys::MasterKeys;
 use certmint::limits::Limits;
 use certmint::proto::v1;
@@ -102,10 +103,26 @@ impl Server {
     }
 
     pub(crate) async fn with(mode: Mode, text: &str, shared: Shared) -> Self {
-        Self::limited(mode, text, shared, Limits::default(), GrantLimits::default()).await
+        Self::knowing(None, mode, text, shared).await
+    }
+
+    /// That takes tokens of these issuers, too.
+    pub(crate) async fn knowing(issuers: Option<Arc<Issuers>>, mode: Mode, text: &str, shared: Shared) -> Self {
+        Self::made(issuers, mode, text, shared, Limits::default(), GrantLimits::default()).await
     }
 
     pub(crate) async fn limited(
+        mode: Mode,
+        text: &str,
+        shared: Shared,
+        limits: Limits,
+        grant_limits: GrantLimits,
+    ) -> Self {
+        Self::made(None, mode, text, shared, limits, grant_limits).await
+    }
+
+    async fn made(
+        issuers: Option<Arc<Issuers>>,
         mode: Mode,
         text: &str,
         shared: Shared,
@@ -120,7 +137,7 @@ impl Server {
         let running = start_on(shared.0, master_keys, options).await;
         let service = running.service.clone();
         let folder = tempfile::tempdir().unwrap();
-        let auth = Auth::Tokens(Arc::new(tokens(&folder)));
+        let auth = Auth::Known { tokens: Some(Arc::new(tokens(&folder))), issuers };
         let rest = rest::router(service.clone(), RestOptions::new(auth.clone()));
         let grpc = grpc::api(service.clone(), GrpcOptions { auth, ..GrpcOptions::default() });
         Self { service, rest, grpc, _running: running, _folder: folder }
@@ -184,6 +201,12 @@ impl Server {
         for name in names {
             self.must(ADMIN, &format!("POST /certificates/{name}/create"), &policy("Unknown")).await;
         }
+    }
+
+    /// Who the caller is, over gRPC.
+    pub(crate) async fn who(&self, caller: &str) -> Result<v1::WhoAmIResponse, Status> {
+        let mut client = AccessServiceClient::new(self.channel(caller));
+        Ok(client.who_am_i(v1::WhoAmIRequest::default()).await?.into_inner())
     }
 
     pub(crate) fn client(&self, caller: &str) -> Client {
@@ -296,6 +319,20 @@ pub(crate) fn facts(status: &Status) -> HashMap<String, String> {
 }
 
 impl Server {
+    /// The answer to a form that is sent to the token endpoint.
+    pub(crate) async fn token(&self, form: &str) -> Reply {
+        let request = Request::builder()
+            .method("POST")
+            .uri("/adfs/oauth2/v2.0/token")
+            .header("host", "localhost:8443")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()))
+            .unwrap();
+        let (parts, body) = self.rest.clone().oneshot(request).await.unwrap().into_parts();
+        let body = String::from_utf8(to_bytes(body, 8 << 20).await.unwrap().into()).unwrap();
+        Reply { status: parts.status.as_u16(), body }
+    }
+
     /// The status of a request that is sent as it is.
     pub(crate) async fn oneshot(&self, request: Request<Body>) -> u16 {
         self.rest.clone().oneshot(request).await.unwrap().status().as_u16()

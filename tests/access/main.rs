@@ -3,6 +3,9 @@
 
 mod azure;
 mod granting;
+#[expect(dead_code, reason = "other test binaries use the rest")]
+#[path = "../support/https.rs"]
+mod https;
 mod kit;
 mod lists;
 mod many_streams;
@@ -16,3 +19,6 @@ mod streams;
 #[expect(dead_code, reason = "other test binaries use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/token_issuer.rs"]
+mod token_issuer;
+mod tokens_of_issuers;

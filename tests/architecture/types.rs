@@ -16,6 +16,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("Config", 21),
     ("Connection", 12),
     ("IssuerBody", 11),
+    ("JwtOptions", 14),
     ("Limits", 20),
     ("ListenerOptions", 17),
     ("Metrics", 24),

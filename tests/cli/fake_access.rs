@@ -25,6 +25,7 @@ impl AccessService for Service {
             principal: "token:ann".into(),
             grants: vec![Grant { principal: "token:ann".into(), ..shop() }],
             mode: AccessMode::Enforce.into(),
+            credential: None,
         }))
     }
 

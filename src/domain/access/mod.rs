@@ -23,7 +23,7 @@ pub use grant::{Grant, GrantInput, Made, MayGrant, Scope, Source};
 pub use granting::{may_make, may_remove, may_set_roles};
 pub use held::Held;
 pub use pattern::{NamePattern, VaultPattern};
-pub use principal::PrincipalName;
+pub use principal::{Groups, PrincipalName};
 pub use requested::Requested;
 pub use role::{Role, RoleSource, Roles};
 pub use rules::{Rules, RulesInput, Violation};

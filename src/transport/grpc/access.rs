@@ -7,6 +7,7 @@ use crate::domain::access::{Grant, Made, MayGrant, NamePattern, Role, RoleSource
 use crate::domain::{CertificateName, DataAction, Error, Result};
 use crate::proto::v1;
 use crate::service::{AccessQuestion, AllVaults, GrantFilter, Identity, Mode, Service};
+use crate::transport::auth::Principal;
 use tonic::Request;
 
 /// Handles the calls of one service.
@@ -79,6 +80,21 @@ fn rules(rules: &Rules) -> v1::RequestRules {
     }
 }
 
+fn credential(caller: &Principal) -> v1::CallerCredential {
+    let kind = match (&caller.identity, &caller.revoked) {
+        (Some(_), _) => v1::CredentialKind::Jwt,
+        (None, Some(_)) => v1::CredentialKind::Token,
+        (None, None) => v1::CredentialKind::Development,
+    };
+    let identity = caller.identity.as_deref();
+    v1::CallerCredential {
+        kind: kind.into(),
+        provider: identity.map(|identity| identity.provider.to_string()).unwrap_or_default(),
+        groups: caller.groups().iter().map(ToString::to_string).collect(),
+        expires: caller.expires().map(time),
+    }
+}
+
 pub(super) fn role(role: &Role) -> v1::Role {
     let Role { id, name, description, patterns, actions: _, source } = role;
     let (from, made) = match source {
@@ -109,7 +125,8 @@ impl AccessCalls {
             Mode::Report => v1::AccessMode::Report,
         };
         let grants = grants.iter().map(|one| grant(one)).collect();
-        Ok(v1::WhoAmIResponse { principal, grants, mode: mode.into() })
+        let credential = Some(credential(&call.principal));
+        Ok(v1::WhoAmIResponse { principal, grants, mode: mode.into(), credential })
     }
 
     pub(super) async fn check(&self, request: Request<v1::CheckAccessRequest>) -> Result<v1::CheckAccessResponse> {

@@ -55,7 +55,7 @@ impl Call<'_> {
 
     /// For whom work with keys is done, and until when.
     pub(super) fn caller(&self) -> Caller {
-        Caller::new(self.principal.name.clone(), Some(self.deadline))
+        Caller::new(self.principal.name.clone(), Some(self.deadline)).in_groups(self.principal.groups())
     }
 
     /// Puts down what the request turned out to be about.

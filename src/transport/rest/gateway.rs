@@ -176,9 +176,13 @@ impl Gateway {
             }
             return Ok(answer);
         }
-        let Some(principal) = options.auth.authenticate(&parts.headers) else {
-            service.metrics().unauthenticated("rest");
-            return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));
+        let principal = match options.auth.authenticate(&parts.headers).await {
+            Ok(principal) => principal,
+            Err(refused) => {
+                service.metrics().unauthenticated("rest");
+                let host = host.unwrap_or_else(|_| Host::unknown(&options.base_domain));
+                return Err(Failure::unauthenticated(refused, options.challenge.text(&host)));
+            }
         };
         noted(record, |record| record.principal.clone_from(&principal.name));
         let account = parts.extensions.get::<Account>();

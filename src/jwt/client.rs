@@ -1,0 +1,56 @@
+//! Federated clients: programs that are known by issuer, subject and audience of their token.
+
+use super::claims::texts;
+use super::options::FederatedOptions;
+use super::refusal::shown;
+use super::token::Claims;
+use crate::domain::access::PrincipalName;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Most clients of one issuer.
+pub(super) const MAX_CLIENTS: usize = 10_000;
+/// Longest id, subject and audience.
+const MAX_ID: usize = 64;
+const MAX_TEXT: usize = 1024;
+
+/// A client, and the token that is its.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Client {
+    pub(super) id: String,
+    /// `client:ID`.
+    pub(super) principal: Arc<str>,
+    subject: String,
+    audience: String,
+}
+
+impl Client {
+    /// # Errors
+    /// The setting and what is wrong with it.
+    pub(super) fn of(options: &FederatedOptions) -> Result<Self, String> {
+        let FederatedOptions { id, provider: _, subject, audience } = options;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if id.is_empty() || id.len() > MAX_ID || !id.bytes().all(plain) {
+            return Err(format!("id: write up to {MAX_ID} letters, digits, -, _ and ."));
+        }
+        for (setting, text) in [("subject", subject), ("audience", audience)] {
+            if text.is_empty() || text.len() > MAX_TEXT || text.chars().any(char::is_control) {
+                return Err(format!("{setting}: `{}` is none", shown(text)));
+            }
+        }
+        let principal =
+            PrincipalName::parse(&format!("client:{id}")).map_err(|error| format!("id: {}", error.message))?;
+        Ok(Self { id: id.clone(), principal: principal.into(), subject: subject.clone(), audience: audience.clone() })
+    }
+
+    /// Whether no token can be of both.
+    pub(super) fn is_apart(&self, other: &Self) -> bool {
+        self.subject != other.subject || self.audience != other.audience
+    }
+
+    /// Whether a token with these claims is this client's.
+    pub(super) fn is_of(&self, claims: &Claims) -> bool {
+        let is_subject = claims.get("sub").and_then(Value::as_str) == Some(self.subject.as_str());
+        is_subject && claims.get("aud").is_some_and(|aud| texts(aud).any(|one| one == self.audience))
+    }
+}

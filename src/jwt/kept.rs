@@ -1,0 +1,73 @@
+//! The last good keys of an issuer in the data folder, so that a server that starts while the issuer is down knows its
+//! callers. They are public, and no more trusted than everything else in that folder.
+
+use super::key_set::{Kept, KeySet};
+use crate::regular_file;
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The folder within the data folder.
+const FOLDER: &str = "issuer-keys";
+/// A larger file is not one of ours.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// The file of one set.
+#[derive(Debug)]
+pub(super) struct KeptFile {
+    path: PathBuf,
+    /// Whose keys they are; compared, so that a file that was copied to another name is not believed.
+    origin: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Content {
+    version: u32,
+    origin: String,
+    set: Kept,
+}
+
+impl KeptFile {
+    /// The file for the keys of this place, under the name of its issuer in the configuration.
+    pub(super) fn new(data_dir: &Path, name: &str, origin: &str) -> Self {
+        let hash: String =
+            digest(&SHA256, origin.as_bytes()).as_ref().iter().take(8).map(|b| format!("{b:02x}")).collect();
+        Self { path: data_dir.join(FOLDER).join(format!("{name}-{hash}.json")), origin: origin.to_owned() }
+    }
+
+    /// What is there and can be used.
+    pub(super) fn load(&self) -> Option<KeySet> {
+        let (bytes, _) = match regular_file::read(&self.path, MAX_FILE) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(file = %self.path.display(), %error, "the keys of an issuer that were kept cannot be read");
+                return None;
+            }
+        };
+        let content: Option<Content> = serde_json::from_slice(&bytes).ok();
+        let own = content.filter(|content| content.version == 1 && content.origin == self.origin);
+        let set = own.and_then(|content| KeySet::of_kept(content.set));
+        if set.is_none() {
+            tracing::warn!(file = %self.path.display(), "the keys of an issuer that were kept cannot be used");
+        }
+        set
+    }
+
+    /// Puts the set in the place of the one before, whole or not at all.
+    pub(super) fn store(&self, set: &KeySet) -> io::Result<()> {
+        let content = Content { version: 1, origin: self.origin.clone(), set: set.to_kept() };
+        let text = serde_json::to_vec_pretty(&content)?;
+        if let Some(folder) = self.path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let part = self.path.with_extension("new");
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&part, &self.path)
+    }
+}
