@@ -1,12 +1,14 @@
 //! The metrics of the server, in OpenMetrics 1.0 text, which Prometheus also reads. This module depends on no other:
 //! those who count call it.
 
+mod authorities;
 mod budget;
 mod labels;
 mod levels;
 mod operations;
 mod process;
 
+pub use authorities::{AuthorityLevel, ListsLevel, MOST as MOST_AUTHORITIES};
 pub use budget::Budget;
 pub use levels::{KeyQueue, Port, Tail};
 pub use operations::{Operations, Seen};

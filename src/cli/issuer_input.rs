@@ -38,6 +38,9 @@ pub struct ValueArgs {
     #[arg(long = "admin", value_name = "PERSON", value_parser = administrator)]
     administrators: Vec<AdministratorDetails>,
 
+    #[command(flatten)]
+    ca: CaValueArgs,
+
     /// An option of the provider; if its name ends in `_file`, the file to read its value from
     /// [repeatable]
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = named)]
@@ -56,6 +59,23 @@ pub struct ValueArgs {
     enabled: bool,
 }
 
+/// Options of a LocalCA that have a word of their own.
+#[derive(Clone, Debug, Default, clap::Args)]
+struct CaValueArgs {
+    /// Who signs the CA of a LocalCA: the issuer of the vault whose CA does, or "external" for a CA elsewhere [default: a
+    /// root of its own]
+    #[arg(long, value_name = "PARENT", value_parser = NonEmptyStringValueParser::new())]
+    parent: Option<String>,
+
+    /// The subject of the CA of a LocalCA, such as "CN=Example Root, O=Example"
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    subject: Option<String>,
+
+    /// The key of the CA of a LocalCA: P-256, P-384, RSA-3072 or RSA-4096
+    #[arg(long, value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
+    key_type: Option<String>,
+}
+
 impl ValueArgs {
     /// The values that were given; the others are left out of the message.
     pub(super) fn into_issuer(self, provider: Option<String>) -> Result<Issuer> {
@@ -65,11 +85,15 @@ impl ValueArgs {
             password_file,
             organization_id,
             administrators,
-            options,
+            ca: CaValueArgs { parent, subject, key_type },
+            mut options,
             secret_options,
             disabled,
             enabled,
         } = self;
+        // Other words for options.
+        let named = [("parent", parent), ("subject", subject), ("key_type", key_type)];
+        options.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         let from_stdin = secret_options.iter().filter(|(_, file)| file == "-").count() + usize::from(password_stdin);
         if from_stdin > 1 {
             return Err(Failure::usage("only one secret can be read from standard input"));

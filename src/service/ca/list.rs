@@ -1,6 +1,7 @@
 //! Reading the log of a CA: one certificate by its serial number, or all of a period.
 
 use super::CertificateAuthorities;
+use super::succession::notice;
 use super::view::{AuthorityView, GATHERED, IssuedView};
 use crate::domain::issued::{IssuedRecord, IssuedState};
 use crate::domain::{CertificateName, Detail, Error, IssuerName, Reason, Result, Serial, Timestamp, VaultName};
@@ -153,7 +154,12 @@ impl CertificateAuthorities {
     /// `IssuerNotFound` for an issuer that has none and had none.
     pub async fn authorities(&self, wanted: &Permit<ListAuthorities>) -> Result<Vec<AuthorityView>> {
         let ListAuthorities { vault, issuer } = &**wanted;
-        self.of(vault, issuer.as_ref()).await
+        let mut views = self.of(vault, issuer.as_ref()).await?;
+        let all = self.authorities.all_of(vault).await?;
+        for view in &mut views {
+            view.notice = notice(&self.context, &all, &view.record).await?;
+        }
+        Ok(views)
     }
 
     pub(super) async fn of(&self, vault: &VaultName, issuer: Option<&IssuerName>) -> Result<Vec<AuthorityView>> {

@@ -6,6 +6,7 @@ use crate::domain::{
 };
 use crate::keys::authority;
 use crate::keys::chain::OrderedChain;
+use crate::keys::issued::issuer_of;
 use crate::keys::{SealContext, SealedKey, public_key_of};
 use crate::service::access::{IssuerRef, Permit};
 use crate::service::ca::missing_publications;
@@ -106,6 +107,8 @@ impl Authorities {
         retry!({
             let found = self.context.load(&place).await?;
             let revision = found.as_ref().map(|(record, _)| record.revision);
+            // One that signs is looked at when it was to be.
+            let due = found.as_ref().and_then(|(record, _)| record.due);
             let record = match found {
                 Some((_, record)) => Some(record),
                 None => self.unrecorded_signer(operation, &place).await?,
@@ -114,7 +117,8 @@ impl Authorities {
             if !record.signed(chain.expires) && revision.is_some() {
                 return Ok(Some(()));
             }
-            let puts = vec![self.context.records.put(&place, revision, &record, record.erasable_at())?];
+            let due = record.erasable_at().or(due);
+            let puts = vec![self.context.records.put(&place, revision, &record, due)?];
             Ok(self.context.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| ()))
         })
     }
@@ -127,7 +131,8 @@ impl Authorities {
             if !value.signed(end) {
                 return Ok(Some(()));
             }
-            let puts = vec![self.context.records.replace(&record, &value, value.erasable_at())?];
+            let due = value.erasable_at().or(record.due);
+            let puts = vec![self.context.records.replace(&record, &value, due)?];
             Ok(self.context.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| ()))
         })
     }
@@ -175,21 +180,52 @@ impl Authorities {
     /// # Errors
     /// `IssuerNotFound` where there is none.
     pub async fn ca(&self, wanted: Permit<IssuerRef>) -> Result<Vec<Blob>> {
+        self.chain(wanted, ChainWay::New).await
+    }
+
+    /// As [`Authorities::ca`], up another way.
+    ///
+    /// # Errors
+    /// `IssuerNotFound` where there is none; `BadParameter` where no earlier root vouches for the one of now, and the way
+    /// over it is asked for.
+    pub async fn chain(&self, wanted: Permit<IssuerRef>, way: ChainWay) -> Result<Vec<Blob>> {
         let (vault, name) = &*wanted;
-        match self.context.load(&key::issuer(vault, name)).await? {
-            Some((_, issuer)) => issuer.ca().map(|held| held.chain.clone()).ok_or_else(|| {
-                let message =
-                    format!("The issuer {name} has the provider {}, which has no CA on this server.", issuer.provider);
-                let detail = Detail::Resource { kind: "issuer", name: name.to_string() };
-                Error::new(Reason::IssuerNotFound, message).with(detail)
-            }),
+        let (chain, handed) = match self.context.load(&key::issuer(vault, name)).await? {
+            Some((_, issuer)) => match issuer.ca() {
+                Some(held) => (held.chain.clone(), held.handed.clone()),
+                None => {
+                    let message = format!(
+                        "The issuer {name} has the provider {}, which has no CA on this server.",
+                        issuer.provider
+                    );
+                    let detail = Detail::Resource { kind: "issuer", name: name.to_string() };
+                    return Err(Error::new(Reason::IssuerNotFound, message).with(detail));
+                }
+            },
             None => {
                 let mut records = self.authorities(vault).await?;
                 records.retain(|record| retired_of(name, record));
                 let newest = records.into_iter().max_by_key(|record| record.retired);
-                newest.map(|record| record.chain).ok_or_else(|| not_found(name))
+                let newest = newest.ok_or_else(|| not_found(name))?;
+                let handed = if newest.above.cross.is_some() { newest.handed() } else { Vec::new() };
+                (newest.chain, handed)
             }
+        };
+        if way == ChainWay::New {
+            return Ok(chain);
         }
+        let Some(cross) = handed.last().cloned() else {
+            return Err(Error::field(
+                "chain",
+                format!("No earlier root vouches for the CA of the issuer {name}: use new."),
+            ));
+        };
+        if way == ChainWay::Cross {
+            return Ok(handed);
+        }
+        let roots = self.authorities(vault).await?.into_iter().filter_map(|record| record.chain.last().cloned());
+        let old = roots.into_iter().find(|root| signs(root, &cross)).ok_or_else(Error::internal)?;
+        Ok(handed.into_iter().chain([old]).collect())
     }
 
     /// Writes the record of the authority of an issuer object that a version without records made; nothing where it has
@@ -271,6 +307,36 @@ impl Authorities {
             }
         }
     }
+}
+
+/// Which way the certificates of an authority lead up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ChainWay {
+    /// To its own root.
+    #[default]
+    New,
+    /// To the root before, over the certificate by which that one vouches for its own.
+    Old,
+    /// To that certificate: what is handed out with leaves, good for clients of either root.
+    Cross,
+}
+
+impl ChainWay {
+    /// The way of a word, in any case.
+    ///
+    /// # Errors
+    /// `BadParameter` for another word.
+    pub fn parse(word: &str) -> Result<Self> {
+        let all = [("new", Self::New), ("old", Self::Old), ("cross", Self::Cross)];
+        let found = all.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+        found.map(|(_, way)| way).ok_or_else(|| Error::field("chain", "It is none of new, old and cross."))
+    }
+}
+
+/// Whether a certificate names the key of this root as the one that signed it.
+pub(in crate::service) fn signs(root: &Blob, certificate: &Blob) -> bool {
+    let named = issuer_of(&certificate.0).and_then(|(key_id, _)| key_id);
+    named.is_some_and(|named| authority::Signer::read(&root.0).is_ok_and(|signer| signer.key_id() == named))
 }
 
 pub(in crate::service) fn place(vault: &VaultName, chain: &[Blob]) -> Option<Key<AuthorityRecord>> {

@@ -13,8 +13,8 @@ mod profiles;
 mod states;
 
 pub(super) use ask::{Asked, Outcome, failure};
-pub use authorities::Authorities;
-pub(super) use authorities::place;
+pub use authorities::{Authorities, ChainWay};
+pub(super) use authorities::{place, signs};
 pub use control::{IssuerControl, IssuerVerdict, ProviderView};
 pub use health::{FailingIssuer, IssuerHealth, OpenOperations};
 pub(super) use intend::Ca;
@@ -26,13 +26,15 @@ use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organiza
 use crate::domain::{Blob, Credentials, Error, IssuerConfig, IssuerInput, IssuerName, Result, VaultName, text};
 use crate::issuer::provider::ChallengeKind;
 use crate::keys::SealContext;
+use crate::keys::authority::Plan;
 use crate::service::access::{IssuerRef, Permit};
+use crate::service::ca::{Generations, IssuerObject, NewAuthority, Parent};
 use crate::service::context::Context;
-use crate::service::records::{Bounds, Key, List, Page, key};
+use crate::service::records::{Bounds, List, Page, key};
 use crate::service::retry::retry;
-use crate::store::{Batch, Delete, Revision};
+use crate::store::{Delete, Revision};
 use authorities::not_found;
-use states::{Change, Secrets};
+use states::{Change, Configured, Secrets};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -61,11 +63,13 @@ pub struct IssuerObjects {
     context: Arc<Context>,
     issuing: Issuing,
     authorities: Authorities,
+    generations: Generations,
 }
 
 impl IssuerObjects {
     pub(super) fn new(context: Arc<Context>, issuing: Issuing, authorities: Authorities) -> Self {
-        Self { context, issuing, authorities }
+        let generations = Generations::new(context.clone(), authorities.clone());
+        Self { context, issuing, authorities, generations }
     }
 
     /// What operators do beside it.
@@ -108,21 +112,18 @@ impl IssuerObjects {
                 paused: old.and_then(|old| old.paused.clone()),
             };
             old.map_or(Ok(()), |old| stays_a_ca(old, &issuer))?;
+            self.stays_below(vault, old, &input).await?;
             profiles::keep(&mut issuer, old, &input.profiles)?;
             let secrets = said(&Secrets::new(), &input.secret_options);
             let change = Change { caller, vault, input: &input };
-            let beside = self.issuing.configure(change, old, &mut issuer, secrets, input.password.clone()).await?;
+            let configured = self.issuing.configure(change, old, &mut issuer, secrets, input.password.clone()).await?;
             // Keys may have been made meanwhile.
             issuer.updated = self.context.now();
             if before.is_none() {
                 issuer.created = issuer.updated;
             }
             let expected = before.map(|(record, _)| record.revision);
-            if !self.commit_issuer(place, expected, &issuer, beside).await? {
-                return Ok(None);
-            }
-            self.issuing.activate(vault, &issuer).await;
-            Ok(Some(issuer))
+            self.commit_issuer(&wanted, expected, issuer, configured).await
         })
     }
 
@@ -148,16 +149,13 @@ impl IssuerObjects {
             }
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
             stays_a_ca(&old, &issuer)?;
+            self.stays_below(vault, Some(&old), &input).await?;
             let (secrets, password) = self.changed_secrets(vault, &old, &mut issuer, &input).await?;
             profiles::keep(&mut issuer, Some(&old), &input.profiles)?;
             let change = Change { caller, vault, input: &input };
-            let beside = self.issuing.configure(change, Some(&old), &mut issuer, secrets, password).await?;
+            let configured = self.issuing.configure(change, Some(&old), &mut issuer, secrets, password).await?;
             issuer.updated = self.context.now();
-            if !self.commit_issuer(place, Some(record.revision), &issuer, beside).await? {
-                return Ok(None);
-            }
-            self.issuing.activate(vault, &issuer).await;
-            Ok(Some(issuer))
+            self.commit_issuer(&wanted, Some(record.revision), issuer, configured).await
         })
     }
 
@@ -197,15 +195,55 @@ impl IssuerObjects {
         })
     }
 
+    /// Writes the object, and makes its CA where that is still to be made. `None` where somebody else was faster.
     async fn commit_issuer(
         &self,
-        place: Key<IssuerConfig>,
-        expected: Option<Revision>,
-        issuer: &IssuerConfig,
-        mut batch: Batch,
-    ) -> Result<bool> {
-        batch.puts.push(self.context.records.put(&place, expected, issuer, None)?);
-        Ok(self.context.try_commit(batch).await?.is_some())
+        wanted: &Permit<IssuerRef>,
+        revision: Option<Revision>,
+        issuer: IssuerConfig,
+        configured: Configured,
+    ) -> Result<Option<IssuerConfig>> {
+        let (vault, Configured { mut beside, below }) = (&wanted.0, configured);
+        let place = key::issuer(vault, &issuer.name);
+        if let Some((parent, plan)) = below {
+            let object = IssuerObject { revision, config: Some(issuer), beside };
+            self.below(wanted, &parent, plan, object).await?;
+            return Ok(self.context.load(&place).await?.map(|(_, issuer)| issuer));
+        }
+        beside.puts.push(self.context.records.put(&place, revision, &issuer, None)?);
+        if self.context.try_commit(beside).await?.is_none() {
+            return Ok(None);
+        }
+        self.issuing.activate(vault, &issuer).await;
+        Ok(Some(issuer))
+    }
+
+    /// Makes the CA of an issuer object that another CA signs, with the object.
+    async fn below(&self, wanted: &Permit<IssuerRef>, parent: &str, plan: Plan, object: IssuerObject) -> Result<()> {
+        let parent = Parent::of_option(parent).map_err(|refusal| Error::field("options.parent", refusal.message))?;
+        if let Parent::Issuer(parent) = &parent {
+            wanted.terms().check_another(&wanted.0, parent.as_str())?;
+        }
+        let Plan { subject, with_intermediate: _, key_type, validity_months } = plan;
+        let vault = wanted.0.clone();
+        let issuer = object.config.as_ref().map_or_else(|| wanted.1.clone(), |config| config.name.clone());
+        let new = NewAuthority { vault, issuer, parent, subject: Some(subject), key_type, validity_months };
+        self.generations.make_for(wanted.caller(), new, object).await.map(|_| ())
+    }
+
+    /// A CA that is there keeps the one that signed it: a change may say no other.
+    async fn stays_below(&self, vault: &VaultName, old: Option<&IssuerConfig>, input: &IssuerInput) -> Result<()> {
+        let said = input.options.get("parent").map(|text| text.trim()).filter(|text| !text.is_empty());
+        let (Some(old), Some(said)) = (old, said) else { return Ok(()) };
+        let Some(held) = old.ca() else { return Ok(()) };
+        if self.generations.is_below(vault, held, said).await? {
+            return Ok(());
+        }
+        let problem = format!(
+            "The CA of the issuer {} has another parent, which cannot be changed: set another issuer, or make the next CA (certmint ca create).",
+            old.name
+        );
+        Err(Error::field("options.parent", problem))
     }
 
     /// The secrets of an issuer that is changed, complete, and its options: those of another provider are left behind.

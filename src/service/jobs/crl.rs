@@ -8,18 +8,18 @@ impl Jobs {
     /// Puts a revoked certificate on the list of its authority, or forgets it when it is over.
     pub(super) async fn list_revoked(&self, due: Due) -> Result<()> {
         let revoked: RevokedRecord = self.context.records.read(&due.record)?;
-        self.crls.list(&due.record, revoked).await
+        self.cas.crls.list(&due.record, revoked).await
     }
 
     /// Makes a list anew before the last one ends.
     pub(super) async fn renew_crl(&self, due: Due) -> Result<()> {
         let crl: CrlRecord = self.context.records.read(&due.record)?;
-        self.crls.make(&crl.vault, &crl.authority, crl.shard).await.map(|_| ())
+        self.cas.crls.make(&crl.vault, &crl.authority, crl.shard).await.map(|_| ())
     }
 
     /// Gives an OCSP responder its next certificate, one step at a time.
     pub(super) async fn renew_responder(&self, due: Due) -> Result<()> {
         let responder: ResponderRecord = self.context.records.read(&due.record)?;
-        self.responders.step(&due.record, responder).await
+        self.cas.responders.step(&due.record, responder).await
     }
 }

@@ -94,4 +94,7 @@ pub(super) const STORY: &[Scene] = &[
     Example("DELETE /deletedcertificates/{certificate_name}", ""),
     Example("POST /certificates/restore", "backup"),
     Example("DELETE /certificates/issuers/{issuer_name}", "built-in CA"),
+    Example("PUT /certificates/issuers/{issuer_name}", "under another CA"),
+    Example("GET /certificates/issuers/{issuer_name}/ca/csr", "signing request"),
+    Example("POST /certificates/issuers/{issuer_name}/ca/install", "another key"),
 ];
