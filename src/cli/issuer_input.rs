@@ -38,9 +38,6 @@ pub struct ValueArgs {
     #[arg(long = "admin", value_name = "PERSON", value_parser = administrator)]
     administrators: Vec<AdministratorDetails>,
 
-    #[command(flatten)]
-    ca: CaValueArgs,
-
     /// An option of the provider; if its name ends in `_file`, the file to read its value from
     /// [repeatable]
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = named)]
@@ -61,7 +58,7 @@ pub struct ValueArgs {
 
 /// Options of a LocalCA that have a word of their own.
 #[derive(Clone, Debug, Default, clap::Args)]
-struct CaValueArgs {
+pub struct CaValueArgs {
     /// Who signs the CA of a LocalCA: the issuer of the vault whose CA does, or "external" for a CA elsewhere [default: a
     /// root of its own]
     #[arg(long, value_name = "PARENT", value_parser = NonEmptyStringValueParser::new())]
@@ -77,6 +74,14 @@ struct CaValueArgs {
 }
 
 impl ValueArgs {
+    /// With options that were said in words of their own.
+    pub(super) fn with_ca(mut self, ca: CaValueArgs) -> Self {
+        let CaValueArgs { parent, subject, key_type } = ca;
+        let said = [("parent", parent), ("subject", subject), ("key_type", key_type)];
+        self.options.extend(said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        self
+    }
+
     /// The values that were given; the others are left out of the message.
     pub(super) fn into_issuer(self, provider: Option<String>) -> Result<Issuer> {
         let Self {
@@ -85,15 +90,11 @@ impl ValueArgs {
             password_file,
             organization_id,
             administrators,
-            ca: CaValueArgs { parent, subject, key_type },
-            mut options,
+            options,
             secret_options,
             disabled,
             enabled,
         } = self;
-        // Other words for options.
-        let named = [("parent", parent), ("subject", subject), ("key_type", key_type)];
-        options.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         let from_stdin = secret_options.iter().filter(|(_, file)| file == "-").count() + usize::from(password_stdin);
         if from_stdin > 1 {
             return Err(Failure::usage("only one secret can be read from standard input"));

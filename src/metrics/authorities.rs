@@ -122,8 +122,8 @@ impl Authorities {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Metrics;
     use super::*;
-    use crate::metrics::Metrics;
 
     #[test]
     fn the_levels_of_cas_are_those_of_the_last_look_and_bounded() {

@@ -5,6 +5,7 @@ mod ceremonies;
 mod crash;
 mod hierarchy;
 mod log;
+mod page;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod revocation;

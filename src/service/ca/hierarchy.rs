@@ -191,11 +191,12 @@ impl CertificateAuthorities {
     /// The authority of an issuer that is in this state.
     async fn in_state(&self, wanted: &AuthorityRef, state: AuthorityState) -> Result<(Record, AuthorityRecord)> {
         let AuthorityRef { vault, issuer, authority: id } = wanted;
-        let all = self.of(vault, Some(issuer)).await?;
-        let found = all.into_iter().find(|it| it.state == state && id.as_ref().is_none_or(|id| *id == it.id));
-        let found = found.ok_or_else(|| {
-            Error::bad_parameter(format!("The issuer {issuer} has no authority that is {}.", state.word()))
-        })?;
+        let known = self.of(vault, Some(issuer)).await?;
+        let found = known.views.iter().find(|it| it.state == state && id.as_ref().is_none_or(|id| *id == it.id));
+        let Some(found) = found.cloned() else {
+            let missing = format!("The issuer {issuer} has no authority that is {}.", state.word());
+            return Err(known.not_found(Error::bad_parameter(missing)));
+        };
         let place = key::authority(vault, &found.id);
         self.context.load(&place).await?.ok_or_else(|| self.context.records.missing(place.as_str()))
     }

@@ -6,6 +6,7 @@ use super::view::{AuthorityView, GATHERED, IssuedView};
 use crate::domain::issued::{IssuedRecord, IssuedState};
 use crate::domain::{CertificateName, Detail, Error, IssuerName, Reason, Result, Serial, Timestamp, VaultName};
 use crate::service::access::{Permit, Target};
+use crate::service::issuers::Readable;
 use crate::service::records::{List, MAX_PAGE, key, shown};
 use std::collections::VecDeque;
 
@@ -133,6 +134,19 @@ pub struct IssuedPage {
     pub next_page_token: String,
 }
 
+/// The authorities that were asked for.
+pub(super) struct Known {
+    pub(super) views: Vec<AuthorityView>,
+    damaged: Option<Error>,
+}
+
+impl Known {
+    /// What is said where none of them has what was asked for: a damaged record may be that of the one that has.
+    pub(super) fn not_found(self, missing: Error) -> Error {
+        self.damaged.unwrap_or(missing)
+    }
+}
+
 impl CertificateAuthorities {
     /// A certificate with what the lists of its authority say of it.
     pub(super) async fn view(&self, mut issued: IssuedRecord) -> Result<IssuedView> {
@@ -154,24 +168,27 @@ impl CertificateAuthorities {
     /// `IssuerNotFound` for an issuer that has none and had none.
     pub async fn authorities(&self, wanted: &Permit<ListAuthorities>) -> Result<Vec<AuthorityView>> {
         let ListAuthorities { vault, issuer } = &**wanted;
-        let mut views = self.of(vault, issuer.as_ref()).await?;
-        let all = self.authorities.all_of(vault).await?;
+        let mut views = self.of(vault, issuer.as_ref()).await?.views;
+        let all = self.authorities.readable_of(vault).await?.records;
         for view in &mut views {
             view.notice = notice(&self.context, &all, &view.record).await?;
         }
         Ok(views)
     }
 
-    pub(super) async fn of(&self, vault: &VaultName, issuer: Option<&IssuerName>) -> Result<Vec<AuthorityView>> {
-        let mut records = self.authorities.all_of(vault).await?;
+    /// Those that can be read, where there are any: a damaged record stands in no other one's way.
+    pub(super) async fn of(&self, vault: &VaultName, issuer: Option<&IssuerName>) -> Result<Known> {
+        let Readable { mut records, damaged } = self.authorities.readable_of(vault).await?;
         records.retain(|record| issuer.is_none_or(|issuer| record.issuer == *issuer));
         if let Some(name) = issuer.filter(|_| records.is_empty()) {
             let message = format!("The issuer {name} has no CA on this server, and had none.");
-            return Err(Error::new(Reason::IssuerNotFound, message)
-                .with(Detail::Resource { kind: "issuer", name: name.to_string() }));
+            let missing = Error::new(Reason::IssuerNotFound, message)
+                .with(Detail::Resource { kind: "issuer", name: name.to_string() });
+            return Err(damaged.unwrap_or(missing));
         }
         records.sort_by_key(|one| (one.created, one.generation));
-        records.into_iter().map(AuthorityView::of).collect()
+        let views = records.into_iter().map(AuthorityView::of).collect::<Result<_>>()?;
+        Ok(Known { views, damaged })
     }
 
     /// The certificate of this serial number.
@@ -182,13 +199,13 @@ impl CertificateAuthorities {
         let IssuedRef { vault, issuer, serial } = &**wanted;
         let authorities = self.of(vault, issuer.as_ref()).await?;
         for serial in serial {
-            for authority in &authorities {
+            for authority in &authorities.views {
                 if let Some((_, issued)) = self.context.load(&key::issued(&authority.id, serial)).await? {
                     return self.view(issued).await;
                 }
             }
         }
-        Err(no_such_serial(serial))
+        Err(authorities.not_found(no_such_serial(serial)))
     }
 
     /// A page of the log. It may hold fewer than were asked for; only without a token it is the last one.
@@ -198,7 +215,7 @@ impl CertificateAuthorities {
         let position = paging.position(page_token)?;
         let size = (*page_size).clamp(1, MAX_PAGE);
         let mut authorities: VecDeque<String> =
-            self.of(vault, issuer.as_ref()).await?.into_iter().map(|authority| authority.id).collect();
+            self.of(vault, issuer.as_ref()).await?.views.into_iter().map(|authority| authority.id).collect();
         let mut after = String::new();
         if let Some((id, suffix)) = position.as_deref().and_then(|position| position.split_once(' ')) {
             authorities = authorities.into_iter().skip_while(|known| known != id).collect();

@@ -151,14 +151,15 @@ impl CertificateAuthorities {
         let vault = &request.vault;
         match &request.which {
             RevokeWhich::Serial(issuer, serials) => {
+                let known = self.of(vault, issuer.as_ref()).await?;
                 for serial in serials {
-                    for authority in self.of(vault, issuer.as_ref()).await? {
+                    for authority in &known.views {
                         if let Some(found) = self.context.load(&key::issued(&authority.id, serial)).await? {
                             return Ok(found);
                         }
                     }
                 }
-                Err(no_such_serial(serials))
+                Err(known.not_found(no_such_serial(serials)))
             }
             RevokeWhich::Version(name, version) => self.of_version(vault, name, *version).await,
             RevokeWhich::Certificate(der) => self.of_certificate(vault, der).await,
@@ -183,9 +184,10 @@ impl CertificateAuthorities {
         let place = key::version(vault, name, wanted.ok_or_else(missing)?);
         let (_, certificate) = self.context.load(&place).await?.ok_or_else(missing)?;
         let signer = certificate.chain.first().and_then(|signer| authority::identifier(&signer.0));
-        let authority = self.of(vault, None).await?.into_iter().find(|known| Some(&known.id) == signer.as_ref());
-        let (Some(authority), Some(serial)) = (authority, serial_of(&certificate.cer.0)) else {
-            return Err(of_another_ca());
+        let known = self.of(vault, None).await?;
+        let authority = known.views.iter().find(|known| Some(&known.id) == signer.as_ref());
+        let (Some(authority), Some(serial)) = (authority.cloned(), serial_of(&certificate.cer.0)) else {
+            return Err(known.not_found(of_another_ca()));
         };
         let place = key::issued(&authority.id, &serial);
         match self.context.load(&place).await? {
@@ -209,7 +211,8 @@ impl CertificateAuthorities {
         let serial = serial_of(der).ok_or_else(unreadable)?;
         let part = signed_part(der).ok_or_else(unreadable)?;
         let (key_id, _) = issuer_of(der).ok_or_else(unreadable)?;
-        for authority in self.of(vault, None).await? {
+        let known = self.of(vault, None).await?;
+        for authority in &known.views {
             if key_id.is_some() && key_id != authority.key_id {
                 continue;
             }
@@ -226,7 +229,7 @@ impl CertificateAuthorities {
                 return Ok((record, issued));
             }
         }
-        Err(of_another_ca())
+        Err(known.not_found(of_another_ca()))
     }
 
     /// The other certificates of a key that are valid, issued and not revoked.

@@ -87,7 +87,7 @@ impl Successions {
                 "a CA waits for the certificate that another CA signs (certmint ca csr, certmint ca install)"
             );
         } else if again.is_some()
-            && let all = self.authorities.all_of(&authority.vault).await?
+            && let all = self.authorities.readable_of(&authority.vault).await?.records
             && let Some(line) = line(&self.context, &all, &authority).await?
         {
             again = Some(line.times.next_look(now));

@@ -11,7 +11,7 @@ use crate::keys::{SealContext, SealedKey, public_key_of};
 use crate::service::access::{IssuerRef, Permit};
 use crate::service::ca::missing_publications;
 use crate::service::context::Context;
-use crate::service::records::{Key, Prefix, Stored, key};
+use crate::service::records::{Key, Prefix, Stored, concerns_a_record, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Put, Record};
 use std::collections::HashSet;
@@ -279,14 +279,23 @@ impl Authorities {
 
     /// Every authority that a vault has or had; those of issuers of versions without records as if they had one.
     pub(in crate::service) async fn all_of(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
-        let mut records = self.authorities(vault).await?;
-        for issuer in self.all(&key::issuers_of(vault)).await? {
+        match self.readable_of(vault).await? {
+            Readable { records, damaged: None } => Ok(records),
+            Readable { damaged: Some(error), .. } => Err(error),
+        }
+    }
+
+    /// As [`Authorities::all_of`], of those whose records can be read: a damaged one stands in no other one's way.
+    pub(in crate::service) async fn readable_of(&self, vault: &VaultName) -> Result<Readable> {
+        let mut damaged = None;
+        let mut records = self.readable(&key::authorities_of(vault), &mut damaged).await?;
+        for issuer in self.readable(&key::issuers_of(vault), &mut damaged).await? {
             let Some(held) = issuer.ca() else { continue };
-            if !records.iter().any(|record| record.chain.first() == held.chain.first()) {
+            if !records.iter().any(|record: &AuthorityRecord| record.chain.first() == held.chain.first()) {
                 records.push(self.unrecorded(vault, &issuer, held)?);
             }
         }
-        Ok(records)
+        Ok(Readable { records, damaged })
     }
 
     async fn authorities(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
@@ -294,12 +303,25 @@ impl Authorities {
     }
 
     async fn all<T: Stored>(&self, prefix: &Prefix<T>) -> Result<Vec<T>> {
+        let mut damaged = None;
+        let all = self.readable(prefix, &mut damaged).await?;
+        damaged.map_or(Ok(all), Err)
+    }
+
+    /// All that can be read, and what is said of the first that cannot.
+    async fn readable<T: Stored>(&self, prefix: &Prefix<T>, damaged: &mut Option<Error>) -> Result<Vec<T>> {
         let (mut all, mut after) = (Vec::new(), String::new());
         loop {
             let page = self.context.store.list(prefix.as_str(), &after, PAGE).await?;
             let full = page.len() == PAGE;
             for record in page {
-                all.push(self.context.records.read(&record)?);
+                match self.context.records.read(&record) {
+                    Ok(value) => all.push(value),
+                    Err(error) if concerns_a_record(&error) => {
+                        damaged.get_or_insert(error);
+                    }
+                    Err(error) => return Err(error),
+                }
                 after = record.key;
             }
             if !full {
@@ -307,6 +329,13 @@ impl Authorities {
             }
         }
     }
+}
+
+/// The authorities of a vault that can be read.
+pub(in crate::service) struct Readable {
+    pub(in crate::service) records: Vec<AuthorityRecord>,
+    /// Names the first record that cannot be read.
+    pub(in crate::service) damaged: Option<Error>,
 }
 
 /// Which way the certificates of an authority lead up.

@@ -78,7 +78,7 @@ impl IssuerControl {
         let mut healths = self.issuing.issuers_health(vault, &names).await?;
         let is_ca = |issuer: &IssuerConfig| is_local_ca(&issuer.provider);
         if issuers.iter().any(is_ca) {
-            let all = self.issuing.authorities.all_of(vault).await?;
+            let all = self.issuing.authorities.readable_of(vault).await?.records;
             for (issuer, health) in issuers.iter().zip(&mut healths).filter(|(issuer, _)| is_ca(issuer)) {
                 health.notice = notices(&self.context, &all, &issuer.name).await?.join(" ");
             }
@@ -213,7 +213,8 @@ impl IssuerControl {
     }
 
     async fn ca_notices(&self, vault: &VaultName, name: &IssuerName) -> Result<Vec<String>> {
-        notices(&self.context, &self.issuing.authorities.all_of(vault).await?, name).await
+        let all = self.issuing.authorities.readable_of(vault).await?.records;
+        notices(&self.context, &all, name).await
     }
 
     async fn issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {

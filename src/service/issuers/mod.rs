@@ -2,9 +2,11 @@
 
 mod ask;
 mod authorities;
+mod below;
 mod bulkhead;
 mod challenges;
 mod check;
+mod configured;
 mod control;
 mod health;
 mod intend;
@@ -14,7 +16,7 @@ mod states;
 
 pub(super) use ask::{Asked, Outcome, failure};
 pub use authorities::{Authorities, ChainWay};
-pub(super) use authorities::{place, signs};
+pub(super) use authorities::{Readable, place, signs};
 pub use control::{IssuerControl, IssuerVerdict, ProviderView};
 pub use health::{FailingIssuer, IssuerHealth, OpenOperations};
 pub(super) use intend::Ca;
@@ -26,15 +28,15 @@ use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organiza
 use crate::domain::{Blob, Credentials, Error, IssuerConfig, IssuerInput, IssuerName, Result, VaultName, text};
 use crate::issuer::provider::ChallengeKind;
 use crate::keys::SealContext;
-use crate::keys::authority::Plan;
 use crate::service::access::{IssuerRef, Permit};
-use crate::service::ca::{Generations, IssuerObject, NewAuthority, Parent};
+use crate::service::ca::{Generations, IssuerObject};
 use crate::service::context::Context;
 use crate::service::records::{Bounds, List, Page, key};
 use crate::service::retry::retry;
 use crate::store::{Delete, Revision};
 use authorities::not_found;
-use states::{Change, Configured, Secrets};
+use configured::Configured;
+use states::{Change, Secrets};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -216,34 +218,6 @@ impl IssuerObjects {
         }
         self.issuing.activate(vault, &issuer).await;
         Ok(Some(issuer))
-    }
-
-    /// Makes the CA of an issuer object that another CA signs, with the object.
-    async fn below(&self, wanted: &Permit<IssuerRef>, parent: &str, plan: Plan, object: IssuerObject) -> Result<()> {
-        let parent = Parent::of_option(parent).map_err(|refusal| Error::field("options.parent", refusal.message))?;
-        if let Parent::Issuer(parent) = &parent {
-            wanted.terms().check_another(&wanted.0, parent.as_str())?;
-        }
-        let Plan { subject, with_intermediate: _, key_type, validity_months } = plan;
-        let vault = wanted.0.clone();
-        let issuer = object.config.as_ref().map_or_else(|| wanted.1.clone(), |config| config.name.clone());
-        let new = NewAuthority { vault, issuer, parent, subject: Some(subject), key_type, validity_months };
-        self.generations.make_for(wanted.caller(), new, object).await.map(|_| ())
-    }
-
-    /// A CA that is there keeps the one that signed it: a change may say no other.
-    async fn stays_below(&self, vault: &VaultName, old: Option<&IssuerConfig>, input: &IssuerInput) -> Result<()> {
-        let said = input.options.get("parent").map(|text| text.trim()).filter(|text| !text.is_empty());
-        let (Some(old), Some(said)) = (old, said) else { return Ok(()) };
-        let Some(held) = old.ca() else { return Ok(()) };
-        if self.generations.is_below(vault, held, said).await? {
-            return Ok(());
-        }
-        let problem = format!(
-            "The CA of the issuer {} has another parent, which cannot be changed: set another issuer, or make the next CA (certmint ca create).",
-            old.name
-        );
-        Err(Error::field("options.parent", problem))
     }
 
     /// The secrets of an issuer that is changed, complete, and its options: those of another provider are left behind.

@@ -2,10 +2,10 @@
 //! state is opaque here and sealed in the store, so that nobody who reads the database finds an account key.
 
 use super::Issuing;
+use super::configured::Configured;
 use super::profiles::options_of;
 use crate::domain::{self, Blob, Detail, Error, IssuerConfig, IssuerName, Reason, Result, VaultName};
 use crate::issuer::provider::{CaInput, IssuerInput, Provider, State};
-use crate::keys::authority::Plan;
 use crate::keys::{Caller, SealContext};
 use crate::service::records::{IssuerStateRecord, key};
 use crate::store::{Batch, Delete, Put, Record};
@@ -33,20 +33,6 @@ pub(in crate::service) struct Change<'a> {
     pub(in crate::service) caller: &'a Caller,
     pub(in crate::service) vault: &'a VaultName,
     pub(in crate::service) input: &'a domain::IssuerInput,
-}
-
-/// What becomes of an issuer object that is set or changed.
-pub(in crate::service) struct Configured {
-    /// What is written with it.
-    pub(in crate::service) beside: Batch,
-    /// The CA that is still to be made of it: who signs it, and what it is to be.
-    pub(in crate::service) below: Option<(String, Plan)>,
-}
-
-impl From<Batch> for Configured {
-    fn from(beside: Batch) -> Self {
-        Self { beside, below: None }
-    }
 }
 
 /// The state of an issuer object, opened, as it was read.
