@@ -28,7 +28,7 @@ async fn set(harness: &Harness, issuer: &str, options: &[(&str, &str)]) {
     let mut input = IssuerInput { provider: Some("LocalCA".to_owned()), ..IssuerInput::default() };
     input.options = BTreeMap::from([("validity_months".to_owned(), "12".to_owned())]);
     input.options.extend(options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    if options.iter().any(|option| *option == ("parent", "external")) {
+    if options.contains(&("parent", "external")) {
         input.options.remove("validity_months");
     }
     ask!(harness.service, issuers.set_issuer((vault(), name(issuer)), input)).unwrap();

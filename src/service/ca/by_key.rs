@@ -11,7 +11,7 @@ impl IssuedLog {
     /// # Errors
     /// Where a record does not verify: what it said may be what matters.
     async fn all_of_key(&self, key_hash: &str) -> Result<Vec<IssuedRecord>> {
-        self.of_each(key_hash, |damaged| Err(damaged)).await
+        self.of_each(key_hash, Err).await
     }
 
     /// As [`IssuedLog::all_of_key`], without those that do not verify, which were logged.

@@ -195,6 +195,9 @@ impl Generations {
         if known.state != IssuedState::Intended || known.revocation.is_some() {
             return Err(crate::service::retry::contended());
         }
+        if let Some(content) = content_of(&cer) {
+            issued.content.subject = content.subject;
+        }
         issued.state = IssuedState::Issued;
         (issued.tbs, issued.cer) = (None, Some(Blob(cer.clone())));
         let puts = vec![self.context.records.replace(&there, &issued, self.log.due(&issued))?];
