@@ -1,6 +1,7 @@
 //! The metrics of the server, in OpenMetrics 1.0 text, which Prometheus also reads. This module depends on no other:
 //! those who count call it.
 
+mod authorities;
 mod budget;
 mod identity;
 mod labels;
@@ -8,6 +9,7 @@ mod levels;
 mod operations;
 mod process;
 
+pub use authorities::{AuthorityLevel, ListsLevel, MOST as MOST_AUTHORITIES};
 pub use budget::Budget;
 pub use identity::IssuerKeys;
 pub use levels::{KeyQueue, Port, Tail};

@@ -13,6 +13,7 @@ mod data_dir;
 mod doctor;
 mod export;
 mod failure;
+mod fingerprint;
 mod grants;
 mod health;
 mod import;

@@ -7,6 +7,7 @@ mod profiles;
 pub(super) use profiles::profiles;
 
 use super::alternative_names;
+use super::fingerprint::sha256;
 use super::json::{self, pending_status};
 use crate::proto::v1::{
     Certificate, Issuer, IssuerHealth, IssuerItem, OperationError, PendingEvent, PendingOperation, PendingStatus,
@@ -167,6 +168,7 @@ pub(super) fn issuer(issuer: &Issuer) -> String {
         let (count, name) = (issuer.ca_certificates.len(), &issuer.issuer_name);
         let how = format!("{count}; print them: certmint ca export --issuer {name}");
         lines.add("CA certificates", &how);
+        lines.add("root SHA-256", &issuer.ca_certificates.last().map(|root| sha256(root)).unwrap_or_default());
     }
     lines.add("vault", &issuer.vault_name);
     lines.add("id", &issuer.id);
@@ -181,6 +183,7 @@ pub(super) fn issuer_health(health: &IssuerHealth) -> String {
     lines.add("last error", &health.last_error);
     lines.add("open operations", &open_operations(health));
     lines.add("next try", &time(health.next_try.as_ref()));
+    lines.add("notice", &health.notice);
     lines.end()
 }
 
@@ -199,9 +202,10 @@ pub(super) fn issuers(issuers: &[IssuerItem]) -> String {
             (false, _) => "disabled",
             (true, true) => "paused",
             (true, false) if fails => "failing",
+            (true, false) if !health.notice.is_empty() => "attention",
             (true, false) => "",
         };
-        let error = if fails { printable(&health.last_error) } else { String::new() };
+        let error = printable(if fails { &health.last_error } else { &health.notice });
         [
             it.issuer_name.clone(),
             it.provider.clone(),

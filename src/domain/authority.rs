@@ -95,6 +95,9 @@ pub struct Above {
     /// root, so that clients of either trust what it signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cross: Option<Blob>,
+    /// A CA that is not of this server signed its certificate, and has to sign that of the next one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub external: bool,
 }
 
 impl Above {

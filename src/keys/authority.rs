@@ -1,6 +1,8 @@
 //! Built-in certificate authorities: created once, stored in an issuer object, and used to sign.
 
-pub use super::authority_names::{MAX_COMMON_NAME, common_name, comparable_name, is_numbered, names, numbered};
+pub use super::authority_names::{
+    MAX_COMMON_NAME, common_name, comparable_name, is_numbered, name_and_next, names, numbered,
+};
 use super::certificate::{self, BACKDATE, Request, Template, key_id, serial, sign, to_be_signed};
 use super::extensions::{extension, key_usage};
 use super::key_pair::signature_algorithm;
@@ -22,6 +24,10 @@ use x509_cert::ext::pkix::BasicConstraints;
 pub const AUTHORITY_KEY: KeyType = KeyType::P256;
 /// How long an authority lives where nothing else is said: 20 years.
 pub const LIFETIME_MONTHS: u32 = 240;
+/// The longest that one can be made for.
+pub const MAX_LIFETIME_MONTHS: u32 = 600;
+/// CAs that may stand between a root and a leaf: an intermediate, and the root that comes after this one.
+const BELOW_A_ROOT: u8 = 2;
 const UNREADABLE: &str = "the certificate of a built-in authority could not be read";
 
 /// What a new authority is to be.
@@ -83,6 +89,11 @@ pub fn renamed(subject: &DistinguishedName, common_name: &str) -> DistinguishedN
 /// The subject of a certificate of an authority, as text.
 pub fn subject_of(der: &[u8]) -> Result<String> {
     X509::read(der).map_err(defect(UNREADABLE)).map(|certificate| name_text::text(&certificate.subject))
+}
+
+/// Whether subject and issuer of a certificate are the same: a root.
+pub fn is_self_issued(der: &[u8]) -> bool {
+    X509::read(der).is_ok_and(|certificate| certificate.subject.same_as(&certificate.issuer))
 }
 
 /// The common name of a certificate of an authority, its subject where there is none. Whatever other programs write into
@@ -200,6 +211,14 @@ impl Signer {
         self.not_after
     }
 
+    /// For how many months it was made: up to its end, rounded up.
+    pub fn validity_months(&self) -> u32 {
+        let begin = Timestamp::from_seconds(self.not_before.plus(BACKDATE).seconds());
+        (1..MAX_LIFETIME_MONTHS)
+            .find(|months| begin.plus_months(*months) >= self.not_after)
+            .unwrap_or(MAX_LIFETIME_MONTHS)
+    }
+
     /// What [`identifier`] says of its certificate.
     pub fn identifier(&self) -> String {
         identifier_of_key(&self.public_key)
@@ -246,8 +265,7 @@ fn generate(plan: &Plan, now: Timestamp) -> Result<(Vec<Vec<u8>>, KeyPair)> {
     let root_name = names::subject_name(subject)?;
     let root_id = key_id(&root_key.public_key_der())?;
     let above = certificate::Authority { name: root_name.clone(), key_id: root_id };
-    // One more than it needs: the root that comes after it.
-    let root = ca_template(root_name, &above, &root_key, &root_key, 1 + u8::from(*with_intermediate), (now, ends))?;
+    let root = ca_template(root_name, &above, &root_key, &root_key, BELOW_A_ROOT, (now, ends))?;
     let root = sign(&root, &root_key)?;
     if !with_intermediate {
         return Ok((vec![root], root_key));

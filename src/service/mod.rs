@@ -39,8 +39,8 @@ pub use certificates::{
     ImportRequest, Item, ItemPage, ListRequest, UpdateRequest,
 };
 pub use issuers::{
-    Authorities, FailingIssuer, IssuerControl, IssuerHealth, IssuerObjects, IssuerPage, IssuerVerdict, OpenOperations,
-    ProviderView, options_of, profiles_of,
+    Authorities, ChainWay, FailingIssuer, IssuerControl, IssuerHealth, IssuerObjects, IssuerPage, IssuerVerdict,
+    OpenOperations, ProviderView, options_of, profiles_of,
 };
 pub use jobs::{Due, Hinted, Jobs};
 pub use material::{KeyResult, KeyView, Materials, SecretView, VersionPage, VersionRef};

@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// Routes that belong to no method of the contract, or to one that has no URI of Key Vault.
-const OWN_ROUTES: [(&str, DataAction); 19] = [
+const OWN_ROUTES: [(&str, DataAction); 21] = [
     ("GET /certificates/issuers/{issuer_name}/ca", DataAction::IssuersRead),
+    ("GET /certificates/issuers/{issuer_name}/ca/csr", DataAction::IssuersRead),
+    ("POST /certificates/issuers/{issuer_name}/ca/install", DataAction::IssuersWrite),
     ("GET /certificates/issuers/{issuer_name}/ca/issued", DataAction::IssuersRead),
     ("GET /certificates/issuers/{issuer_name}/ca/issued/{serial}", DataAction::IssuersRead),
     ("POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke", DataAction::IssuersWrite),

@@ -146,9 +146,11 @@ const ROLES: &[(&str, &[&str])] = &[
 fn action_of_route(route: &str) -> Option<&'static str> {
     match route {
         "GET /certificates/issuers/{issuer_name}/ca"
+        | "GET /certificates/issuers/{issuer_name}/ca/csr"
         | "GET /certificates/issuers/{issuer_name}/ca/issued"
         | "GET /certificates/issuers/{issuer_name}/ca/issued/{serial}" => Some("certificatecas/read"),
-        "POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke"
+        "POST /certificates/issuers/{issuer_name}/ca/install"
+        | "POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke"
         | "POST /certificates/{certificate_name}/{certificate_version}/revoke" => Some("certificatecas/write"),
         "GET /certificates/{certificate_name}/pending/watch" => Some("certificates/read"),
         _ => {

@@ -1,6 +1,7 @@
 //! Reading the log of a CA: one certificate by its serial number, or all of a period.
 
 use super::CertificateAuthorities;
+use super::succession::notice;
 use super::view::{AuthorityView, GATHERED, IssuedView};
 use crate::domain::issued::{IssuedRecord, IssuedState};
 use crate::domain::{CertificateName, Detail, Error, IssuerName, Reason, Result, Serial, Timestamp, VaultName};
@@ -173,7 +174,12 @@ impl CertificateAuthorities {
     /// `IssuerNotFound` for an issuer that has none and had none.
     pub async fn authorities(&self, wanted: &Permit<ListAuthorities>) -> Result<Vec<AuthorityView>> {
         let ListAuthorities { vault, issuer } = &**wanted;
-        Ok(self.of(vault, issuer.as_ref()).await?.views)
+        let mut views = self.of(vault, issuer.as_ref()).await?.views;
+        let all = self.authorities.readable_of(vault).await?.records;
+        for view in &mut views {
+            view.notice = notice(&self.context, &all, &view.record).await?;
+        }
+        Ok(views)
     }
 
     /// Those that can be read, where there are any: a damaged record stands in no other one's way.

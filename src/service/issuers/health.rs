@@ -28,6 +28,8 @@ pub struct IssuerHealth {
     /// Why the last call that failed did.
     pub last_error: String,
     pub open: OpenOperations,
+    /// What a person has to do or to know of its CA on this server; empty where there is nothing.
+    pub notice: String,
 }
 
 /// Operations in progress at an issuer.
@@ -145,7 +147,7 @@ impl Issuing {
             match record.ok().flatten() {
                 None => IssuerHealth { open, ..IssuerHealth::default() },
                 Some(IssuerHealthRecord { vault: _, issuer: _, last_success, last_failure, last_error }) => {
-                    IssuerHealth { last_success, last_failure, last_error, open }
+                    IssuerHealth { last_success, last_failure, last_error, open, notice: String::new() }
                 }
             }
         });

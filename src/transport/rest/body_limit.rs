@@ -16,6 +16,7 @@ pub(super) fn of(endpoint: Endpoint, limits: &Limits) -> Option<usize> {
         | Endpoint::Merge
         | Endpoint::SetIssuer
         | Endpoint::UpdateIssuer
+        | Endpoint::InstallCa
         | Endpoint::RevokeIssued
         | Endpoint::RevokeVersion
         | Endpoint::Import

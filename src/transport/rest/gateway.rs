@@ -254,6 +254,8 @@ async fn carry_out(
         Endpoint::UpdateIssuer => issuers::update(call, name, body).await,
         Endpoint::DeleteIssuer => issuers::delete(call, name).await,
         Endpoint::IssuerCa => issuers::ca(call, name).await,
+        Endpoint::IssuerCsr => issuers::csr(call, name).await,
+        Endpoint::InstallCa => issuers::install(call, name, body).await,
         Endpoint::ListIssued => issuers::list_issued(call, name).await,
         Endpoint::GetIssued => issuers::issued(call, name, version).await,
         Endpoint::RevokeIssued => issuers::revoke_issued(call, name, version, body).await,

@@ -6,7 +6,8 @@ use super::model::contacts::ContactsBody;
 use super::model::management::{RestoreBody, UpdateBody};
 use super::model::policy::PolicyBody;
 use super::model::requests::{
-    AttributesBody, CancelBody, CreateBody, ImportBody, IssuerBody, KeyOperationBody, MergeBody, RevokeBody,
+    AttributesBody, CancelBody, CreateBody, ImportBody, InstallBody, IssuerBody, KeyOperationBody, MergeBody,
+    RevokeBody,
 };
 use super::pending::decoded;
 use crate::domain::policy::Policy;
@@ -24,6 +25,7 @@ pub(crate) fn reads_a_body(body: &[u8], stored: &Policy, now: Timestamp) -> bool
         sets_contacts(body),
         uses_a_key(body),
         body::parse::<CancelBody>(body).is_ok_and(|body| body.cancellation_requested == Some(true)),
+        body::parse::<InstallBody>(body).is_ok_and(|body| body.x5c.is_some()),
         body::parse::<RevokeBody>(body).is_ok_and(|body| body.reason.is_some()),
         body::parse::<RestoreBody>(body).is_ok_and(|body| body.value.is_some()),
     ];

@@ -19,6 +19,8 @@ pub enum Endpoint {
     UpdateIssuer,
     DeleteIssuer,
     IssuerCa,
+    IssuerCsr,
+    InstallCa,
     ListIssued,
     GetIssued,
     RevokeIssued,
@@ -74,13 +76,15 @@ pub struct Route {
 
 /// The routes of certificates; `issuers`, `contacts` and `restore` win over names, and named parts win over versions
 /// (contract section 4).
-pub static ROUTES: [Route; 35] = [
+pub static ROUTES: [Route; 37] = [
     at(Method::GET, "/certificates/issuers", Endpoint::ListIssuers),
     at(Method::GET, "/certificates/issuers/{issuer_name}", Endpoint::GetIssuer),
     at(Method::PUT, "/certificates/issuers/{issuer_name}", Endpoint::SetIssuer),
     at(Method::PATCH, "/certificates/issuers/{issuer_name}", Endpoint::UpdateIssuer),
     at(Method::DELETE, "/certificates/issuers/{issuer_name}", Endpoint::DeleteIssuer),
     at(Method::GET, "/certificates/issuers/{issuer_name}/ca", Endpoint::IssuerCa),
+    at(Method::GET, "/certificates/issuers/{issuer_name}/ca/csr", Endpoint::IssuerCsr),
+    at(Method::POST, "/certificates/issuers/{issuer_name}/ca/install", Endpoint::InstallCa),
     at(Method::GET, "/certificates/issuers/{issuer_name}/ca/issued", Endpoint::ListIssued),
     at(Method::GET, "/certificates/issuers/{issuer_name}/ca/issued/{serial}", Endpoint::GetIssued),
     at(Method::POST, "/certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke", Endpoint::RevokeIssued),
@@ -210,6 +214,9 @@ mod tests {
             (Method::GET, "/certificates/issuers/", "ListIssuers  "),
             (Method::GET, "/certificates/issuers/pending", "GetIssuer pending "),
             (Method::GET, "/certificates/issuers/x/ca", "IssuerCa x "),
+            (Method::GET, "/certificates/issuers/x/ca/csr", "IssuerCsr x "),
+            (Method::POST, "/certificates/issuers/x/ca/install", "InstallCa x "),
+            (Method::GET, "/certificates/issuers/x/ca/install", "405"),
             (Method::GET, "/certificates/issuers/x/ca/issued", "ListIssued x "),
             (Method::GET, "/certificates/issuers/x/ca/issued/4A:3f", "GetIssued x 4A:3f"),
             (Method::POST, "/certificates/issuers/x/ca/issued/4a/revoke", "RevokeIssued x 4a"),
@@ -283,8 +290,10 @@ mod tests {
     }
 
     /// Ours beyond Key Vault's API.
-    const EXTENSIONS: [&str; 6] = [
+    const EXTENSIONS: [&str; 8] = [
         "GET /certificates/issuers/{issuer_name}/ca",
+        "GET /certificates/issuers/{issuer_name}/ca/csr",
+        "POST /certificates/issuers/{issuer_name}/ca/install",
         "GET /certificates/issuers/{issuer_name}/ca/issued",
         "GET /certificates/issuers/{issuer_name}/ca/issued/{serial}",
         "POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke",

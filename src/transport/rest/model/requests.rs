@@ -44,6 +44,13 @@ pub(crate) struct MergeBody {
     pub(crate) tags: Option<TagsBody>,
 }
 
+/// `POST /certificates/issuers/{issuer}/ca/install`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct InstallBody {
+    pub(crate) x5c: Option<Vec<String>>,
+}
+
 /// `POST /certificates/{name}/import`. It holds a private key, so it has no `Debug`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
