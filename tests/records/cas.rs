@@ -4,7 +4,8 @@
 use crate::permit::permit;
 use crate::records::doctor::doctor;
 use crate::records::place::{A, Life, Place, policy, vault};
-use certmint::domain::{Reason, RevocationReason, Serial, Timestamp};
+use certmint::clock::{Clock, SystemClock};
+use certmint::domain::{Reason, RevocationReason, Serial};
 use certmint::service::{
     BaseUrl, CaOptions, IssuedRef, ListAuthorities, ListIssued, NewVault, RevokeRequest, RevokeWhich, Revoked,
 };
@@ -45,12 +46,8 @@ fn publishing() -> Place {
     let base_url = BaseUrl::try_from("http://pki.example".to_owned()).ok();
     place.limits.ca = CaOptions { base_url, ..CaOptions::default() };
     // The command has the time of this machine.
-    place.clock.set(Timestamp::from_seconds(i64::try_from(now()).unwrap()));
+    place.clock.set(SystemClock.now());
     place
-}
-
-fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 async fn create(life: &Life, name: &str, issuer: &str) {

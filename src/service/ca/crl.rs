@@ -143,7 +143,8 @@ impl RevocationLists {
             )?);
             if number > record.lists.last_crl {
                 record.lists.last_crl = number.saturating_add(NUMBERS);
-                batch.puts.push(self.context.records.replace(&owner, &record, record.erasable_at())?);
+                let due = record.erasable_at().or(owner.due);
+                batch.puts.push(self.context.records.replace(&owner, &record, due)?);
             }
             for (record, revoked) in unmarked {
                 batch.puts.push(self.marked(&record, revoked, number)?);
