@@ -254,7 +254,10 @@ async fn identity(session: &Session) -> Finding {
         let names = grant.names.join(" ");
         let names = if names == "*" { String::new() } else { format!(", names {names}") };
         let vault = if grant.vault == "*" { "every vault".to_owned() } else { format!("vault {}", grant.vault) };
-        format!("{} on {vault}{names}", grant.role)
+        let rules = if grant.rules.is_some() { ", with rules" } else { "" };
+        let issuers = if grant.issuers.iter().any(|issuer| issuer != "*") { ", some issuers" } else { "" };
+        let end = grant.expires.as_ref().map(|end| format!(", until {end}")).unwrap_or_default();
+        format!("{} on {vault}{names}{issuers}{rules}{end}", grant.role)
     };
     let mut shown: Vec<String> = grants.iter().take(MAX_SHOWN).map(grant).collect();
     if grants.len() > MAX_SHOWN {

@@ -49,7 +49,7 @@ pub struct GrantArgs {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     expires: Option<prost_types::Timestamp>,
 
-    /// A word for people, shown to those whom it does not help
+    /// A note for people; callers that the grant refuses see it
     #[arg(long, value_name = "TEXT", default_value = "")]
     note: String,
 
@@ -69,7 +69,7 @@ pub enum RoleCommand {
         /// out [repeatable]
         #[arg(long = "action", value_name = "ACTION", required = true)]
         actions: Vec<String>,
-        /// For people
+        /// What it is for
         #[arg(long, value_name = "TEXT", default_value = "")]
         description: String,
         /// A UUID [default: that of the role with this name, or a random one]

@@ -54,6 +54,9 @@ async fn an_assignment_is_made_read_listed_and_deleted() {
     }
     let hidden = server.send("nobody", &format!("GET {path}"), "").await;
     assert_eq!((hidden.status, hidden.json()["error"]["code"].as_str()), (404, Some("RoleAssignmentNotFound")));
+    // A part of its names is not the whole of it.
+    let part = server.send(ADMIN, &format!("DELETE /certificates/shop-1{ASSIGNMENTS}/{ONE}"), "").await;
+    assert_eq!(part.status, 404, "{}", part.body);
     let elsewhere = server.send(ADMIN, &format!("GET /certificates/web{ASSIGNMENTS}/{ONE}"), "").await;
     assert_eq!(elsewhere.status, 404, "it does not reach that name");
     let refused = server.send("other", &format!("DELETE {path}"), "").await;
@@ -215,6 +218,18 @@ async fn bad_input_is_named() {
             format!("PUT {DEFINITIONS}/{TWO}"),
             json!({"properties": {"permissions": [{"dataActions": ["*"], "notDataActions": ["x"]}]}}).to_string(),
         ),
+        (
+            "dataActions",
+            format!("PUT {DEFINITIONS}/{TWO}"),
+            json!({"properties": {"permissions": [{"actions": ["*"]}]}}).to_string(),
+        ),
+        (
+            "condition",
+            format!("PUT {ASSIGNMENTS}/{ONE}"),
+            json!({"properties": {"principalId": "token:a", "roleDefinitionId": OFFICER, "condition": "x"}})
+                .to_string(),
+        ),
+        ("roleDefinitionId", format!("PUT {ASSIGNMENTS}/{ONE}"), body("token:a", "a/Key Vault Administrator")),
         (
             "assignableScopes",
             format!("PUT {DEFINITIONS}/{TWO}"),

@@ -315,6 +315,23 @@ async fn grants_are_bounded_in_number_and_in_sum() {
 }
 
 #[tokio::test]
+async fn many_changes_at_once_follow_one_another() {
+    let shared = Shared::default();
+    let one = Server::with(Mode::Enforce, "", shared.clone()).await;
+    let two = Server::with(Mode::Enforce, "", shared).await;
+    let all = (0..64).map(|_| make(&one, ADMIN, wanted("token:other", OFFICER, &[])));
+    let made = futures_util::future::try_join_all(all).await.unwrap();
+    assert_eq!((made.len(), listed(&one, "other").await.len()), (64, 64));
+    within_a_second(&two, "other", "GET /certificates", 200).await;
+    // The 501st of one principal is one too many.
+    for number in 0..500 {
+        make(&one, ADMIN, wanted("token:two", OFFICER, &[&format!("n-{number}")])).await.unwrap();
+    }
+    let refused = make(&one, ADMIN, wanted("token:two", OFFICER, &["n-500"])).await.unwrap_err();
+    assert_eq!(reason(&refused), "GRANT_LIMIT_EXCEEDED");
+}
+
+#[tokio::test]
 async fn bad_input_names_the_member() {
     let server = Server::start("").await;
     let good = || wanted("token:other", OFFICER, &["web"]);

@@ -71,7 +71,7 @@ impl GrantObjects {
         }
         // A record that is gone, does not verify or goes back says nothing about what changed.
         let keys: Option<Vec<String>> = match &changes {
-            Ok(changes) if known.is_read && record.is_some() && changes.number > known.number => {
+            Ok(changes) if known.is_read && changes.history == known.history && changes.number > known.number => {
                 changes.since(known.number).map(|keys| keys.cloned().collect())
             }
             _ => None,
@@ -80,8 +80,8 @@ impl GrantObjects {
             Some(keys) => self.rights.change_stored(self.changed(keys).await?)?,
             None => self.rights.replace_stored(self.all().await?)?,
         }
-        let number = changes.as_ref().map_or(0, |changes| changes.number);
-        *known = Known { is_read: true, revision, number };
+        let (history, number) = changes.as_ref().map_or_else(|_| Default::default(), |it| (it.history, it.number));
+        *known = Known { is_read: true, revision, history, number };
         Ok(CaughtUp { record, changes })
     }
 
@@ -93,7 +93,9 @@ impl GrantObjects {
             let found = self.context.store.get_many(keys).await?;
             for (key, record) in keys.iter().zip(&found) {
                 match place(key) {
-                    Some((Kind::Grant, id)) => changes.push(Change::Grant(id, self.kept(record.as_ref()))),
+                    Some((Kind::Grant, id)) => {
+                        changes.push(Change::Grant(id, self.kept(record.as_ref()).map(Box::new)))
+                    }
                     Some((Kind::Role, id)) => changes.push(Change::Role(id, self.kept(record.as_ref()))),
                     // Of a later version.
                     _ => {}

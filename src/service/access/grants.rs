@@ -5,7 +5,7 @@ use super::follow::CaughtUp;
 use super::permit::Permit;
 use super::refused;
 use super::rights::{Mode, Rights};
-use super::sees::{is_within, sees};
+use super::sees::{is_whole, is_within, sees};
 use super::sources::record_of;
 use super::target::{AllVaults, Target};
 use crate::domain::access::{
@@ -56,7 +56,7 @@ impl Target for NewGrant {
 #[derive(Clone, Debug)]
 pub struct GrantRef {
     pub id: String,
-    /// Only if it reaches something of these names of a vault.
+    /// Only if it reaches something of these names of a vault; to be taken away, only if it has no others there.
     pub within: Option<(VaultName, Vec<NamePattern>)>,
 }
 
@@ -121,6 +121,7 @@ impl GrantObjects {
     pub async fn create_grant(&self, wanted: Permit<NewGrant>) -> Result<Arc<Grant>> {
         let id = wanted.id.unwrap_or_else(random_id);
         let by = wanted.caller().principal();
+        let _turn = self.rights.turn().await;
         retry!({
             let caught_up = self.catch_up().await?;
             let now = self.context.now();
@@ -163,14 +164,18 @@ impl GrantObjects {
     /// `GrantNotFound` as in [`GrantObjects::grant`]; `NotChangeable` for one that no call made; `AccessDenied` and
     /// `RequestNotAllowed` where the caller might not have made it, whatever the mode.
     pub async fn delete_grant(&self, wanted: Permit<GrantRef>) -> Result<Arc<Grant>> {
+        let _turn = self.rights.turn().await;
         retry!({
             let caught_up = self.catch_up().await?;
             let grant = self.grant(&wanted)?;
+            if !is_whole(&grant, wanted.within.as_ref()) {
+                return Err(refused::no_grant(&wanted.id));
+            }
             let now = self.context.now();
             let may = |held: &Held| may_remove(held.iter(), &grant, now);
             self.judge(wanted.caller(), DataAction::RoleAssignmentsDelete, &*wanted, may)?;
             let (Source::Store(_), Ok(id)) = (&grant.source, Uuid::try_parse(&grant.id)) else {
-                return Err(refused::not_changeable("grant", &grant.id));
+                return Err(refused::not_changeable("grant", &grant.id, grant.source == Source::Configuration));
             };
             let key = key::grant(id);
             let Some(delete) = self.context.removal(&key).await? else { return Err(refused::no_grant(&grant.id)) };
@@ -195,6 +200,7 @@ impl GrantObjects {
     pub async fn set_role(&self, wanted: Permit<NewRole>) -> Result<Arc<Role>> {
         let NewRole { id, name, description, actions } = &*wanted;
         let fresh = random_id();
+        let _turn = self.rights.turn().await;
         retry!({
             let caught_up = self.catch_up().await?;
             self.judge_roles(wanted.caller(), DataAction::RoleDefinitionsWrite, &*wanted)?;
@@ -204,7 +210,7 @@ impl GrantObjects {
                 None => roles.iter().find(|role| role.name.eq_ignore_ascii_case(name.trim())),
             };
             if let Some(known) = known.filter(|known| !matches!(known.source, RoleSource::Store(_))) {
-                return Err(refused::not_changeable("role", &known.name));
+                return Err(refused::not_changeable("role", &known.name, known.source == RoleSource::BuiltIn));
             }
             let id = id.or(known.map(|known| known.id)).unwrap_or(fresh);
             let (changed, changed_by) = (self.context.now(), wanted.caller().principal().to_owned());
@@ -219,7 +225,7 @@ impl GrantObjects {
             let most = self.context.options.access.limits.roles;
             if expected.is_none() && self.rights.sources().stored.roles.len() >= most {
                 return Err(refused::too_many(format!(
-                    "There are {most} roles by calls already, the limit of this server."
+                    "There are {most} custom roles already, the limit of this server."
                 )));
             }
             let put = self.context.records.put(&key, expected, &record, None)?;
@@ -233,12 +239,13 @@ impl GrantObjects {
     /// # Errors
     /// As [`GrantObjects::set_role`]; `RoleNotFound`; `RoleInUse` while there are grants of it.
     pub async fn delete_role(&self, wanted: Permit<RoleRef>) -> Result<Arc<Role>> {
+        let _turn = self.rights.turn().await;
         retry!({
             let caught_up = self.catch_up().await?;
             self.judge_roles(wanted.caller(), DataAction::RoleDefinitionsDelete, &*wanted)?;
             let role = self.rights.roles().find(&wanted.0).cloned().ok_or_else(|| refused::no_role(&wanted.0))?;
             if !matches!(role.source, RoleSource::Store(_)) {
-                return Err(refused::not_changeable("role", &role.name));
+                return Err(refused::not_changeable("role", &role.name, role.source == RoleSource::BuiltIn));
             }
             let grants = self.rights.table().grants().filter(|grant| grant.role.id == role.id).count();
             if grants > 0 {
@@ -251,7 +258,8 @@ impl GrantObjects {
         })
     }
 
-    /// Rights are never given away because refusals are only written down: what was granted then would count later.
+    /// Rights are never given away because refusals are only written down: what was granted then would count later. A
+    /// development server checks nobody, and its data folder is no one to be served to others.
     fn judge(
         &self,
         caller: &Caller,
@@ -292,7 +300,7 @@ impl GrantObjects {
         let taken: usize = sources.stored.grants.values().map(|record| record.bytes).sum();
         if count >= limits.grants || taken.saturating_add(bytes) > limits.bytes {
             return Err(refused::too_many(format!(
-                "The store holds {count} grants of {taken} bytes; the limits of this server are {} and {} bytes. Revoke what is not needed.",
+                "The store takes up to {} grants of {} bytes in all, the limits of this server. Revoke what is not needed.",
                 limits.grants, limits.bytes
             )));
         }
@@ -308,7 +316,7 @@ impl GrantObjects {
         delete: Option<Delete>,
     ) -> Result<bool> {
         let CaughtUp { record, changes } = caught_up;
-        let next = changes?.and(changed.as_str());
+        let next = changes?.and(changed.as_str(), random_id());
         let records = &self.context.records;
         let last = records.put(&key::rights_changes(), record.map(|record| record.revision), &next, None)?;
         let puts = put.into_iter().chain([last]).collect();

@@ -6,7 +6,7 @@ use super::refused;
 use super::rights::Mode;
 use super::sees::{Reader, is_within};
 use super::target::{AllVaults, Target};
-use crate::domain::access::{Asked, Grant, NamePattern, Role, decide};
+use crate::domain::access::{Asked, Grant, NameAsked, NamePattern, Role, decide};
 use crate::domain::{CertificateName, DataAction, Result, VaultName};
 use crate::service::records::{List, MAX_PAGE};
 use std::sync::Arc;
@@ -85,7 +85,12 @@ impl GrantObjects {
         let asked = |action| Asked::of(action, vault, name.as_ref().map(CertificateName::as_str));
         let other = principal.as_deref().filter(|principal| *principal != caller.principal());
         let reads = DataAction::RoleAssignmentsRead;
-        if other.is_some() && decide(own.iter(), &asked(reads), now).is_none() {
+        // Without a name the answer is about all of the vault.
+        let read = match name {
+            Some(_) => asked(reads),
+            None => Asked { name: NameAsked::Every, ..asked(reads) },
+        };
+        if other.is_some() && decide(own.iter(), &read, now).is_none() {
             return Err(refused::denied(caller.principal(), reads, vault));
         }
         if *action == DataAction::AccessSelf {
@@ -97,7 +102,8 @@ impl GrantObjects {
             Some(other) => decide(table.of(other), &asked(*action), now),
             None => decide(own.iter(), &asked(*action), now),
         };
-        Ok(grant.map(|grant| grant.id.clone()))
+        let reader = Reader::new(&self.rights, caller, now);
+        Ok(grant.map(|grant| if reader.sees(grant) { grant.id.clone() } else { String::new() }))
     }
 
     /// The grants that the filter names: the caller's own, and those within a scope in which he may read grants.
@@ -115,13 +121,11 @@ impl GrantObjects {
         let after = paging.position(token)?.unwrap_or_default();
         let reader = Reader::new(&self.rights, wanted.caller(), self.context.now());
         let table = self.rights.table();
-        let shown = |grant: &&Arc<Grant>| {
-            (principal.is_empty() || grant.principal.as_str() == principal)
-                && grant.id > after
-                && is_within(grant, within.as_ref())
-                && reader.sees(grant)
+        let shown = |grant: &&Arc<Grant>| grant.id > after && reader.sees(grant) && is_within(grant, within.as_ref());
+        let mut grants: Vec<Arc<Grant>> = match principal.as_str() {
+            "" => table.grants().filter(shown).cloned().collect(),
+            principal => table.of(principal).iter().filter(shown).cloned().collect(),
         };
-        let mut grants: Vec<Arc<Grant>> = table.grants().filter(shown).cloned().collect();
         grants.sort_by(|one, other| one.id.cmp(&other.id));
         let size = size.clamp(1, MAX_PAGE);
         let more = grants.len() > size;

@@ -86,10 +86,13 @@ pub(super) fn exists(kind: &'static str, id: &str) -> Error {
     .with(Detail::Resource { kind, name: id.to_owned() })
 }
 
-/// What is not made by calls is not changed by them.
-pub(super) fn not_changeable(kind: &'static str, name: &str) -> Error {
-    let problem =
-        "It stands in the configuration, in its file of grants, or in the server itself, and is changed there.";
+/// What is not made by calls is not changed by them: it stands in the file, or further within.
+pub(super) fn not_changeable(kind: &'static str, name: &str, is_fixed: bool) -> Error {
+    let problem = match (kind, is_fixed) {
+        ("role", true) => "It is built in: make a role with another name.",
+        (_, true) => "It is one of the administrators of the configuration.",
+        (_, false) => "It stands in the file of grants, and is changed there.",
+    };
     Error::new(Reason::NotChangeable, format!("The {kind} {name} cannot be changed by a call. {problem}"))
         .with(Detail::Resource { kind, name: name.to_owned() })
         .with(Detail::Precondition { kind: "SOURCE", subject: name.to_owned(), description: problem.to_owned() })

@@ -63,8 +63,18 @@ pub(super) struct Known {
     pub(super) is_read: bool,
     /// Of the record of the last changes; `None` where there is none.
     pub(super) revision: Option<Revision>,
-    /// How many changes there were.
+    /// Which record it was, and how many changes there were.
+    pub(super) history: Uuid,
     pub(super) number: u64,
+}
+
+/// What the changes of this process take turns at.
+#[derive(Debug, Default)]
+struct Following {
+    /// Held while the store is read, so that an older state does not replace a newer one.
+    known: tokio::sync::Mutex<Known>,
+    /// Held by a change: of many at once in this process none loses to the others.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// What callers may do now.
@@ -74,8 +84,7 @@ pub(in crate::service) struct Rights {
     roles: ArcSwap<Roles>,
     vault_rules: ArcSwap<VaultRules>,
     sources: Mutex<Sources>,
-    /// Held while the store is read, so that an older state does not replace a newer one.
-    known: tokio::sync::Mutex<Known>,
+    following: Following,
     /// Counts the changes of the table.
     number: watch::Sender<u64>,
     denied: AtomicU64,
@@ -107,7 +116,7 @@ impl Rights {
             roles: ArcSwap::from_pointee(roles),
             vault_rules: ArcSwap::from_pointee(sources.file.vault_rules.clone()),
             sources: Mutex::new(sources),
-            known: tokio::sync::Mutex::default(),
+            following: Following::default(),
             number: watch::Sender::new(0),
             denied: AtomicU64::new(0),
             would_deny: AtomicU64::new(0),
@@ -214,7 +223,12 @@ impl Rights {
     }
 
     pub(super) fn known(&self) -> &tokio::sync::Mutex<Known> {
-        &self.known
+        &self.following.known
+    }
+
+    /// The turn of a change of this process.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.following.turn.lock().await
     }
 
     /// Counts a request that no grant allowed.

@@ -46,3 +46,9 @@ pub(super) fn is_within(grant: &Grant, within: Option<&(VaultName, Vec<NamePatte
     let meets = |own: &NamePattern| names.iter().any(|name| name.covers(own) || own.covers(name));
     grant.scope.vault.matches(vault) && grant.scope.names.iter().any(meets)
 }
+
+/// Whether a grant has no other names than these of the vault.
+pub(super) fn is_whole(grant: &Grant, within: Option<&(VaultName, Vec<NamePattern>)>) -> bool {
+    let Some((_, names)) = within else { return true };
+    grant.scope.names.iter().all(|own| names.iter().any(|name| name.covers(own)))
+}

@@ -25,7 +25,7 @@ pub(super) struct Stored {
 /// What became of one record of the store; `None` where it is gone, or does not verify.
 #[derive(Debug)]
 pub(super) enum Change {
-    Grant(Uuid, Option<Kept<GrantRecord>>),
+    Grant(Uuid, Option<Box<Kept<GrantRecord>>>),
     Role(Uuid, Option<Kept<RoleRecord>>),
 }
 
@@ -76,7 +76,7 @@ impl Sources {
                 }
                 Change::Grant(id, record) => {
                     let fresh = record.as_ref().and_then(|record| grant(&record.value, roles));
-                    let old = put(&mut self.stored.grants, id, record);
+                    let old = put(&mut self.stored.grants, id, record.map(|record| *record));
                     let old = old.and_then(|old| PrincipalName::parse(&old.value.grant.principal).ok());
                     let text = id.to_string();
                     for principal in old.iter().chain(fresh.as_ref().map(|grant| &grant.principal)) {

@@ -164,7 +164,7 @@ impl Codec {
             Some(value) => serde_json::from_slice(value?).map_err(|error| Problem::Unreadable(error.to_string()))?,
             None => {
                 let value = body::read_plain(&record.body)?;
-                if self.is_strict() {
+                if self.is_strict() || T::ALWAYS_CODED {
                     return Err(Problem::Bare);
                 }
                 value

@@ -55,6 +55,9 @@ const KEPT: usize = 64;
 /// that looks at it alone knows what to read.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub(in crate::service) struct RightsChanges {
+    /// Drawn when the record was made: numbers of another one say nothing about this.
+    #[serde(with = "text", default)]
+    pub(in crate::service) history: Uuid,
     /// How many changes there were.
     pub(in crate::service) number: u64,
     /// The keys of the records of the last changes; the newest is the last.
@@ -64,9 +67,12 @@ pub(in crate::service) struct RightsChanges {
 impl RightsChanges {
     pub(super) const NAME: &str = "latest";
 
-    /// After one more change.
-    pub(in crate::service) fn and(&self, key: &str) -> Self {
+    /// After one more change; `fresh` is the history of a record that was not there.
+    pub(in crate::service) fn and(&self, key: &str, fresh: Uuid) -> Self {
         let mut next = self.clone();
+        if next.history.is_nil() {
+            next.history = fresh;
+        }
         next.number += 1;
         if next.recent.len() >= KEPT {
             next.recent.pop_front();
@@ -90,11 +96,11 @@ mod tests {
     #[test]
     fn who_missed_few_changes_knows_which() {
         let mut changes = RightsChanges::default();
-        for number in 1..=100 {
-            changes = changes.and(&number.to_string());
+        for number in 1..=100_u128 {
+            changes = changes.and(&number.to_string(), Uuid::from_u128(number));
         }
         let since = |number| changes.since(number).map(|keys| keys.cloned().collect::<Vec<_>>().join(" "));
-        assert_eq!((changes.number, changes.recent.len()), (100, KEPT));
+        assert_eq!((changes.number, changes.recent.len(), changes.history), (100, KEPT, Uuid::from_u128(1)));
         assert_eq!(since(98).as_deref(), Some("99 100"));
         assert_eq!(since(100).as_deref(), Some(""));
         assert_eq!(since(36).unwrap().split(' ').next(), Some("37"));

@@ -258,6 +258,9 @@ pub(in crate::service) trait Stored: DeserializeOwned {
     /// Whether the value names the object that belongs there. What a value does not name (the vault of an issuer) is
     /// bound by the code of the body alone.
     fn belongs(&self, place: &Place<'_>) -> bool;
+
+    /// No version wrote it without a code, so none is believed without one, however old the store is.
+    const ALWAYS_CODED: bool = false;
 }
 
 impl Stored for PendingRecord {

@@ -54,6 +54,7 @@ impl AccessCalls {
         request: Request<v1::DeleteGrantRequest>,
     ) -> Result<v1::DeleteGrantResponse> {
         let (call, v1::DeleteGrantRequest { grant_id }) = open(request)?;
+        let grant_id = given("grant_id", grant_id)?;
         // Also of one that is not taken away.
         if let Ok(id) = Uuid::try_parse(&grant_id) {
             call.note(|record| record.name = id.to_string());
@@ -84,7 +85,7 @@ impl AccessCalls {
 
     pub(super) async fn delete_role(&self, request: Request<v1::DeleteRoleRequest>) -> Result<v1::DeleteRoleResponse> {
         let (call, v1::DeleteRoleRequest { role: named }) = open(request)?;
-        let permit = call.permit(RoleRef(named)).await?;
+        let permit = call.permit(RoleRef(given("role", named)?)).await?;
         let gone = self.0.grants().delete_role(permit).await?;
         call.note(|record| record.name = gone.id.to_string());
         Ok(v1::DeleteRoleResponse { role: Some(role(&gone)) })
@@ -122,7 +123,7 @@ fn chosen(field: &str, text: &str) -> Result<Option<Uuid>> {
 fn written(at: prost_types::Timestamp) -> Result<String> {
     let read = OffsetDateTime::from_unix_timestamp(at.seconds).ok();
     let text = read.filter(|read| (1..=9999).contains(&read.year())).and_then(|read| read.format(&Rfc3339).ok());
-    text.ok_or_else(|| Error::field("expires", "It is a time of the years 1 to 9999."))
+    text.ok_or_else(|| Error::field("expires", "Choose a time in the years 1 to 9999."))
 }
 
 fn rules_input(rules: v1::RequestRules) -> Result<RulesInput> {
@@ -143,11 +144,11 @@ fn rules_input(rules: v1::RequestRules) -> Result<RulesInput> {
     let mut attributes = BTreeMap::new();
     for v1::SubjectRule { attribute, values } in subject {
         if attributes.insert(attribute.clone(), values).is_some() {
-            return Err(Error::field("rules.subject", format!("{attribute} stands there twice.")));
+            return Err(Error::field("rules.subject", format!("{attribute} is listed twice.")));
         }
     }
     let months = u32::try_from(max_validity_months);
-    let months = months.map_err(|_| Error::field("rules.max_validity_months", "It is not below 0."))?;
+    let months = months.map_err(|_| Error::field("rules.max_validity_months", "It must not be negative."))?;
     Ok(RulesInput {
         dns,
         wildcards,

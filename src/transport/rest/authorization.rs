@@ -17,6 +17,10 @@ use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
+/// How the actions of rights begin.
+const RIGHTS: &str = "Microsoft.Authorization/";
+/// Most names of a scope, as of a grant.
+const MAX_NAMES: usize = 100;
 /// Filters that leave everything in the scope of the path.
 const SCOPES: [&str; 2] = ["atScope()", "atScopeAndBelow()"];
 
@@ -71,14 +75,19 @@ async fn assign(call: &Call<'_>, first: &str, second: &str, body: &mut Body) -> 
     let names = names(scope)?;
     let id = uuid("roleAssignmentName", id)?;
     let AssignmentBody { properties } = call.body(body).await?;
-    let AssignmentProperties { principal_id, role_definition_id } = properties.unwrap_or_default();
+    let AssignmentProperties { principal_id, role_definition_id, condition } = properties.unwrap_or_default();
+    if condition.is_some_and(|condition| !condition.is_null()) {
+        let problem = "Conditions are not offered: make the grant with rules or may_grant over gRPC.";
+        return Err(Error::field("properties.condition", problem).into());
+    }
     let missing = |member: &str| Error::field(member, "It is required.");
     let principal = principal_id.ok_or_else(|| missing("properties.principalId"))?;
     let role = role_definition_id.ok_or_else(|| missing("properties.roleDefinitionId"))?;
+    // `…/roleDefinitions/ID`, or the id alone.
+    let role = uuid("properties.roleDefinitionId", role.trim_end_matches('/').rsplit('/').next().unwrap_or_default())?;
     let input = GrantInput {
         principal,
-        // `…/roleDefinitions/ID`, or the id alone.
-        role: role.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned(),
+        role: role.to_string(),
         vault: call.vault().to_string(),
         names: names.map(|names| names.iter().map(ToString::to_string).collect()),
         ..GrantInput::default()
@@ -132,7 +141,17 @@ async fn set_definition(call: &Call<'_>, id: &str, body: &mut Body) -> Result<An
             let problem = "A role names what it allows: notActions and notDataActions are not offered.";
             return Err(Error::field("properties.permissions", problem).into());
         }
-        actions.extend([own, data_actions].into_iter().flatten().flatten());
+        let own = own.unwrap_or_default();
+        // Elsewhere they are about resources, and give no data: `*` is no right to read secrets.
+        let about_rights = |action: &str| {
+            let begin = action.get(..RIGHTS.len());
+            begin.is_some_and(|begin| begin.eq_ignore_ascii_case(RIGHTS))
+        };
+        if own.iter().any(|action| !about_rights(action)) {
+            let problem = "Only those of Microsoft.Authorization/ count here: write what a role may do with data into dataActions.";
+            return Err(Error::field("properties.permissions.actions", problem).into());
+        }
+        actions.extend(own.into_iter().chain(data_actions.unwrap_or_default()));
     }
     let name = role_name.filter(|name| !name.is_empty()).unwrap_or_else(|| id.to_string());
     let wanted = NewRole { id: Some(id), name, description: description.unwrap_or_default(), actions };
@@ -161,6 +180,9 @@ fn reference(call: &Call<'_>, scope: &str, id: &str) -> Result<GrantRef> {
 fn names(scope: &str) -> Result<Option<Vec<NamePattern>>> {
     if scope.is_empty() {
         return Ok(None);
+    }
+    if scope.split(',').count() > MAX_NAMES {
+        return Err(Error::field("scope", format!("It has up to {MAX_NAMES} names.")));
     }
     let names: Result<Vec<_>> = scope.split(',').map(NamePattern::parse).collect();
     names.map(Some).map_err(|error| Error::field("scope", error.message))

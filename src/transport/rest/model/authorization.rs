@@ -20,6 +20,8 @@ pub(crate) struct AssignmentProperties {
     pub(crate) principal_id: Option<String>,
     #[serde(rename = "roleDefinitionId")]
     pub(crate) role_definition_id: Option<String>,
+    /// What narrows an assignment in Azure: not offered, so it must not be passed over.
+    pub(crate) condition: Option<serde_json::Value>,
 }
 
 /// `PUT …/roleDefinitions/{name}`.
