@@ -13,6 +13,7 @@ use super::rules::{Identity, Rules};
 use super::source::{Source, SourceState};
 use super::token::{Token, is_jwt};
 use crate::clock::Clock;
+use crate::domain::Timestamp;
 use crate::outbound::Clients;
 use futures_util::future::join_all;
 use std::collections::{HashMap, HashSet};
@@ -210,11 +211,11 @@ impl Issuers {
         token: &Token<'_>,
     ) -> Result<Identity, Refusal> {
         let algorithm = provider.rules.algorithm(&token.header)?;
-        let signed = match signed_by(source, algorithm, token) {
+        let signed = match signed_by(source, algorithm, token, self.clock.now()) {
             // Keys rotate: one that is not known is looked for.
             None => {
                 source.renewed().await;
-                signed_by(source, algorithm, token)
+                signed_by(source, algorithm, token, self.clock.now())
             }
             known => known,
         };
@@ -250,9 +251,9 @@ impl Issuers {
 }
 
 /// Whether the signature is good; `None` where no key that is known can have made it.
-fn signed_by(source: &Source, algorithm: Algorithm, token: &Token<'_>) -> Option<bool> {
+fn signed_by(source: &Source, algorithm: Algorithm, token: &Token<'_>, now: Timestamp) -> Option<bool> {
     let set = source.set()?;
-    let keys = set.find(token.header.kid.as_deref(), algorithm);
+    let keys = set.find(token.header.kid.as_deref(), algorithm, now);
     let good = keys.iter().any(|key| key.verifies(algorithm, token.signed, &token.signature));
     (!keys.is_empty()).then_some(good)
 }

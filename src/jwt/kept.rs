@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The folder within the data folder.
 const FOLDER: &str = "issuer-keys";
@@ -38,8 +39,8 @@ impl KeptFile {
         Self { path: data_dir.join(FOLDER).join(format!("{name}-{hash}.json")), origin: origin.to_owned() }
     }
 
-    /// What is there and can be used.
-    pub(super) fn load(&self) -> Option<KeySet> {
+    /// What is there and can be used; `keep` is for keys that were not listed any more.
+    pub(super) fn load(&self, keep: Duration) -> Option<KeySet> {
         let (bytes, _) = match regular_file::read(&self.path, MAX_FILE) {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -50,7 +51,7 @@ impl KeptFile {
         };
         let content: Option<Content> = serde_json::from_slice(&bytes).ok();
         let own = content.filter(|content| content.version == 1 && content.origin == self.origin);
-        let set = own.and_then(|content| KeySet::of_kept(content.set));
+        let set = own.and_then(|content| KeySet::of_kept(content.set, keep));
         if set.is_none() {
             tracing::warn!(file = %self.path.display(), "the keys of an issuer that were kept cannot be used");
         }

@@ -99,7 +99,7 @@ impl Source {
         let is_file = of_file.is_some();
         let set = match of_file {
             Some(keys) => Some(KeySet::default().after(keys, clock.now(), Duration::ZERO)),
-            None => kept.load(),
+            None => kept.load(keep),
         };
         let fetches = Fetches {
             asked: Notify::new(),
@@ -188,7 +188,7 @@ impl Source {
         if changed {
             // After the set: what is checked with the number from here on is checked with these keys.
             self.number.fetch_add(1, Ordering::SeqCst);
-            tracing::info!(issuer = %self.provider, origin = %self.fetcher.origin(), keys = set.len(), "The keys of an issuer changed");
+            tracing::info!(issuer = %self.provider, origin = %self.fetcher.origin(), keys = set.len(set.fetched()), "The keys of an issuer changed");
         }
         let told = self.lock().told.take().is_some();
         if told && !changed {
@@ -223,7 +223,7 @@ impl Source {
             provider: self.provider.clone(),
             origin: self.fetcher.origin().to_string(),
             fetched: set.as_ref().map(|set| set.fetched()),
-            keys: set.as_ref().map_or(0, |set| set.len()),
+            keys: set.as_ref().map_or(0, |set| set.len(self.clock.now())),
             good: self.fetches.good.load(Ordering::Relaxed),
             failed: self.fetches.failed.load(Ordering::Relaxed),
         }
