@@ -65,10 +65,44 @@ impl KeptFile {
         if let Some(folder) = self.path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let part = self.path.with_extension("new");
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&part, &self.path)
+        // Of its own: replicas may share the folder.
+        let part = self.path.with_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        let placed = file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&part, &self.path));
+        if placed.is_err() {
+            drop(fs::remove_file(&part));
+        }
+        placed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::parse_set;
+    use super::*;
+    use crate::domain::Timestamp;
+
+    #[test]
+    fn replicas_that_store_at_the_same_time_leave_one_whole_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = |count: usize| {
+            let key = r#"{"kty":"OKP","crv":"Ed25519","kid":"KID","x":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"}"#;
+            let keys: Vec<String> = (0..count).map(|number| key.replace("KID", &number.to_string())).collect();
+            let listed = parse_set(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes()).unwrap();
+            KeySet::default().after(listed, Timestamp::from_seconds(1), Duration::ZERO)
+        };
+        std::thread::scope(|scope| {
+            for count in [1, 20, 60, 100] {
+                let (file, set) = (KeptFile::new(folder.path(), "corp", "https://id.example"), keys(count));
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        file.store(&set).unwrap();
+                        let found = file.load(Duration::ZERO).expect("a whole file").len(Timestamp::from_seconds(1));
+                        assert!([1, 20, 60, 100].contains(&found), "{found}");
+                    }
+                });
+            }
+        });
+        assert_eq!(folder.path().join(FOLDER).read_dir().unwrap().count(), 1, "nothing else is left");
     }
 }
