@@ -2,6 +2,7 @@
 
 use super::key::{Jwk, parse_set};
 use super::options::JwtOptions;
+use super::patient::Patient;
 use crate::guarded_file::read_guarded;
 use crate::outbound::{Clients, Request};
 use crate::regular_file;
@@ -46,6 +47,7 @@ pub(super) struct Fetcher {
     clients: Arc<dyn Clients>,
     ca_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
+    reading: Patient<Result<Prepared, String>>,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +66,8 @@ impl Fetcher {
             Origin::File(_) => {}
         }
         let JwtOptions { ca_file, token_file, .. } = options;
-        let fetcher = Self { origin, clients, ca_file: ca_file.clone(), token_file: token_file.clone() };
+        let (ca_file, token_file) = (ca_file.clone(), token_file.clone());
+        let fetcher = Self { origin, clients, ca_file, token_file, reading: Patient::default() };
         // What cannot be read now is not read in an hour either.
         fetcher.roots().map_err(|problem| format!("ca_file: {problem}"))?;
         fetcher.token().map_err(|problem| format!("token_file: {problem}"))?;
@@ -90,10 +93,7 @@ impl Fetcher {
             Some(keys) => Ok(Prepared::Keys(keys?)),
             None => Ok(Prepared::Request(this.roots()?, this.token()?)),
         };
-        // Files may be on a network, and keep their reader waiting.
-        let prepared: Result<Prepared, String> =
-            tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|error| Err(error.to_string()));
-        let (roots, token) = match prepared? {
+        let (roots, token) = match self.reading.run(prepare).await?? {
             Prepared::Keys(keys) => return Ok(keys),
             Prepared::Request(roots, token) => (roots, token),
         };

@@ -2,6 +2,7 @@
 //! callers. They are public, and no more trusted than everything else in that folder.
 
 use super::key_set::{Kept, KeySet};
+use super::patient::Patient;
 use crate::regular_file;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The folder within the data folder.
@@ -22,6 +24,7 @@ pub(super) struct KeptFile {
     path: PathBuf,
     /// Whose keys they are; compared, so that a file that was copied to another name is not believed.
     origin: String,
+    writing: Patient<io::Result<()>>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -36,7 +39,8 @@ impl KeptFile {
     pub(super) fn new(data_dir: &Path, name: &str, origin: &str) -> Self {
         let hash: String =
             digest(&SHA256, origin.as_bytes()).as_ref().iter().take(8).map(|b| format!("{b:02x}")).collect();
-        Self { path: data_dir.join(FOLDER).join(format!("{name}-{hash}.json")), origin: origin.to_owned() }
+        let path = data_dir.join(FOLDER).join(format!("{name}-{hash}.json"));
+        Self { path, origin: origin.to_owned(), writing: Patient::default() }
     }
 
     /// What is there and can be used; `keep` is for keys that were not listed any more.
@@ -58,8 +62,17 @@ impl KeptFile {
         set
     }
 
+    /// Stores the set, in a bounded time.
+    ///
+    /// # Errors
+    /// Why it is not stored.
+    pub(super) async fn keep(self: &Arc<Self>, set: Arc<KeySet>) -> Result<(), String> {
+        let this = Arc::clone(self);
+        self.writing.run(move || this.store(&set)).await?.map_err(|error| error.to_string())
+    }
+
     /// Puts the set in the place of the one before, whole or not at all.
-    pub(super) fn store(&self, set: &KeySet) -> io::Result<()> {
+    fn store(&self, set: &KeySet) -> io::Result<()> {
         let content = Content { version: 1, origin: self.origin.clone(), set: set.to_kept() };
         let text = serde_json::to_vec_pretty(&content)?;
         if let Some(folder) = self.path.parent() {

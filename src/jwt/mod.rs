@@ -10,6 +10,7 @@ mod kept;
 mod key;
 mod key_set;
 mod options;
+mod patient;
 mod refusal;
 mod refused;
 mod rules;

@@ -171,16 +171,25 @@ impl Source {
         self.lock().running = true;
         let fetched = self.fetcher.keys().await;
         let good = fetched.is_ok();
-        match fetched {
-            Ok(keys) => self.take(keys).await,
-            Err(problem) => self.tell(problem),
-        }
+        let set = match fetched {
+            Ok(keys) => Some(self.take(keys)),
+            Err(problem) => {
+                self.tell(problem);
+                None
+            }
+        };
         self.lock().running = false;
         self.fetches.ended.send_modify(|ended| *ended += 1);
+        // Nobody waits for the disk.
+        if let (Some(set), Some(kept)) = (set, &self.kept)
+            && let Err(error) = kept.keep(set).await
+        {
+            tracing::warn!(issuer = %self.provider, error, "the keys of an issuer cannot be kept in the data folder");
+        }
         good
     }
 
-    async fn take(&self, keys: Vec<Jwk>) {
+    fn take(&self, keys: Vec<Jwk>) -> Arc<KeySet> {
         let before = self.set.load_full().unwrap_or_default();
         let set = Arc::new(before.after(keys, self.clock.now(), self.keep));
         let changed = !set.has_the_keys_of(&before);
@@ -195,12 +204,7 @@ impl Source {
             tracing::info!(issuer = %self.provider, origin = %self.fetcher.origin(), "The keys of an issuer can be read again");
         }
         self.fetches.good.fetch_add(1, Ordering::Relaxed);
-        if let Some(kept) = self.kept.clone() {
-            let stored = tokio::task::spawn_blocking(move || kept.store(&set)).await;
-            if let Ok(Err(error)) = stored {
-                tracing::warn!(issuer = %self.provider, %error, "the keys of an issuer cannot be kept in the data folder");
-            }
-        }
+        set
     }
 
     fn tell(&self, problem: String) {
