@@ -450,11 +450,39 @@ async fn the_token_endpoint_takes_the_token_of_a_workload_for_what_is_left_of_it
     let down = TokenIssuer::start().await;
     down.set_mood(Mood::Down);
     let world = World::new(&down.entry("corp", "")).await;
-    let reply = world.server.token(&form("any", &down.token(&json!({})))).await;
+    let (reply, after) = world.server.token_answer(&form("any", &down.token(&json!({})))).await;
+    let told = reply.json();
     assert_eq!(
-        (reply.status, reply.json()["error"].as_str()),
-        (503, Some("temporarily_unavailable")),
+        (reply.status, told["error"].as_str(), after.as_deref()),
+        (503, Some("temporarily_unavailable"), Some("10")),
         "{}",
         reply.body
     );
+}
+
+#[tokio::test]
+async fn a_managed_identity_may_be_the_token_of_an_issuer() {
+    let issuer = TokenIssuer::start().await;
+    let world = World::new(&issuer.entry("corp", "")).await.ready().await;
+    let ends = now() + 300;
+    let token = issuer.token(&json!({ "exp": ends }));
+    let (reply, after) = world.server.managed_identity(&token).await;
+    let told = reply.json();
+    assert_eq!(
+        (reply.status, told["access_token"].as_str(), after),
+        (200, Some(token.as_str()), None),
+        "{}",
+        reply.body
+    );
+    assert_eq!(told["expires_on"].as_str(), Some(ends.to_string().as_str()), "no longer than the token");
+
+    let expired = issuer.token(&json!({ "exp": now() - 61 }));
+    let (reply, after) = world.server.managed_identity(&expired).await;
+    assert_eq!((reply.status, after), (401, None), "{}", reply.body);
+    assert!(reply.body.contains("The token has expired.") && !reply.body.contains(&expired), "{}", reply.body);
+
+    issuer.set_mood(Mood::Down);
+    let world = World::new(&issuer.entry("corp", "")).await;
+    let (reply, after) = world.server.managed_identity(&token).await;
+    assert_eq!((reply.status, after.as_deref()), (503, Some("10")), "{}", reply.body);
 }
