@@ -1,5 +1,6 @@
 //! Federated clients: programs that are known by issuer, subject and audience of their token.
 
+use super::audience::check_own;
 use super::claims::texts;
 use super::options::FederatedOptions;
 use super::refusal::shown;
@@ -38,12 +39,13 @@ impl Client {
                 return Err(format!("{setting}: `{}` is none", shown(text)));
             }
         }
+        check_own(audience, true).map_err(|problem| format!("audience: {problem}"))?;
         let principal =
             PrincipalName::parse(&format!("client:{id}")).map_err(|error| format!("id: {}", error.message))?;
         Ok(Self { id: id.clone(), principal: principal.into(), subject: subject.clone(), audience: audience.clone() })
     }
 
-    /// Whether no token can be of both.
+    /// Whether they differ. A token that names the audiences of both is the first one's.
     pub(super) fn is_apart(&self, other: &Self) -> bool {
         self.subject != other.subject || self.audience != other.audience
     }
@@ -52,5 +54,25 @@ impl Client {
     pub(super) fn is_of(&self, claims: &Claims) -> bool {
         let is_subject = claims.get("sub").and_then(Value::as_str) == Some(self.subject.as_str());
         is_subject && claims.get("aud").is_some_and(|aud| texts(aud).any(|one| one == self.audience))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_audiences_of_other_services_a_client_has_the_exchange_alone() {
+        let of = |audience: &str| {
+            let text = format!("id = 'ci'\nprovider = 'corp'\nsubject = 'a'\naudience = '{audience}'");
+            Client::of(&toml::from_str(&text).unwrap())
+        };
+        for good in ["api://AzureADTokenExchange", "https://certmint.example", "sts.amazonaws.com"] {
+            assert!(of(good).is_ok(), "{good}");
+        }
+        for bad in ["https://vault.azure.net", "https://Management.azure.com/", "https://graph.microsoft.com"] {
+            let told = of(bad).unwrap_err();
+            assert!(told.starts_with(&format!("audience: {bad} is the audience of another service")), "{told}");
+        }
     }
 }

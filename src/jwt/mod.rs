@@ -1,6 +1,7 @@
 //! Tokens of other issuers (JWT, RFC 7519): whose they are, checked offline with the keys that the issuers publish.
 
 mod algorithm;
+mod audience;
 mod cache;
 mod claims;
 mod client;

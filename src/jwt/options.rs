@@ -76,7 +76,7 @@ pub struct FederatedOptions {
     pub subject: String,
     /// What its tokens are issued for. It may be another audience than those of the issuer, such as
     /// `api://AzureADTokenExchange` of the webhook for workload identities: a token for that counts for this client alone.
-    /// Required.
+    /// Audiences of Azure's other services are refused. Required.
     pub audience: String,
 }
 

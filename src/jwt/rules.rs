@@ -2,6 +2,7 @@
 //! decides what comes next is first, and nothing of a token is believed before its signature.
 
 use super::algorithm::Algorithm;
+use super::audience::{check_own, without_slash};
 use super::claims::{self, Path, has, texts};
 use super::client::{Client, MAX_CLIENTS};
 use super::options::JwtOptions;
@@ -16,14 +17,6 @@ use std::time::Duration;
 
 /// How far the clocks of issuer and server may be apart.
 pub(super) const LEEWAY: Duration = Duration::from_secs(60);
-
-/// Resources whose tokens are for others, and would be accepted here by whoever got hold of one.
-const OF_OTHERS: [&str; 4] = [
-    "https://vault.azure.net",
-    "https://management.azure.com",
-    "https://graph.microsoft.com",
-    "api://azureadtokenexchange",
-];
 
 /// Claims that only the tokens of a login have (OpenID Connect Core 1.0 sections 2 and 3.3.2.11).
 const OF_LOGINS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
@@ -241,18 +234,9 @@ fn audiences(given: &[String]) -> Result<Vec<String>, String> {
         if plain.is_empty() || audience.len() > 255 || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!("audiences: `{}` is none", super::refusal::shown(audience)));
         }
-        if OF_OTHERS.contains(&plain.to_ascii_lowercase().as_str()) {
-            return Err(format!(
-                "audiences: {audience} is the audience of another service, whose tokens could be used here then, and \
-                 the other way round; use an address of this server"
-            ));
-        }
+        check_own(audience, false).map_err(|problem| format!("audiences: {problem}"))?;
     }
     Ok(given.iter().map(|audience| without_slash(audience).to_owned()).collect())
-}
-
-fn without_slash(text: &str) -> &str {
-    text.strip_suffix('/').unwrap_or(text)
 }
 
 #[cfg(test)]
