@@ -63,7 +63,7 @@ pub struct JwtOptions {
 }
 
 /// A program that is known by the subject of its token: a *federated* client, as clouds call it. Its principal is
-/// `client:ID`, whatever else its token says.
+/// `client:ID`, in no group, whatever else its token says.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FederatedOptions {

@@ -34,6 +34,7 @@ pub struct Identity {
     pub principal: Arc<str>,
     /// The name of the issuer in the configuration.
     pub provider: Arc<str>,
+    /// None of a federated client.
     pub groups: Groups,
     /// The `exp` of the token.
     pub expires: Timestamp,
@@ -125,11 +126,11 @@ impl Rules {
         }
         let expires = self.check_times(claims, now.seconds())?;
         self.check_claims(claims)?;
-        let principal = match client {
-            Some(client) => client.principal.clone(),
-            None => self.principal(claims)?,
+        let (principal, groups) = match client {
+            Some(client) => (client.principal.clone(), Groups::default()),
+            None => (self.principal(claims)?, self.groups(claims)?),
         };
-        Ok(Identity { principal, provider: self.name.clone(), groups: self.groups(claims)?, expires })
+        Ok(Identity { principal, provider: self.name.clone(), groups, expires })
     }
 
     fn check_audience(&self, claims: &Claims) -> Result<(), Refusal> {
