@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How far the clocks of issuer and server may be apart.
-pub(super) const LEEWAY: Duration = Duration::from_secs(60);
+const LEEWAY: Duration = Duration::from_secs(60);
 
 /// Claims that only the tokens of a login have (OpenID Connect Core 1.0 sections 2 and 3.3.2.11).
 const OF_LOGINS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
@@ -38,6 +38,13 @@ pub struct Identity {
     pub groups: Groups,
     /// The `exp` of the token.
     pub expires: Timestamp,
+}
+
+impl Identity {
+    /// From when on the token is not accepted any more: its `exp`, and the leeway.
+    pub fn ends(&self) -> Timestamp {
+        self.expires.plus(LEEWAY)
+    }
 }
 
 /// The rules of one issuer.
