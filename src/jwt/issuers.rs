@@ -143,7 +143,7 @@ impl Issuers {
         let rules = Rules::of(options)?;
         let mut sources = Vec::with_capacity(origins.len());
         for origin in origins {
-            let kept = KeptFile::new(data_dir, name, &origin.to_string());
+            let kept = KeptFile::new(data_dir, name, &origin.whole());
             let fetcher = Fetcher::new(origin, options, clients.clone())?;
             let (clock, number) = (self.clock.clone(), self.number.clone());
             sources.push(Source::open(name.as_str().into(), fetcher, kept, *keep_keys, clock, number)?);

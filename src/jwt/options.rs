@@ -47,7 +47,7 @@ pub struct JwtOptions {
     /// it. Reloaded when it changes. Relative paths of this section begin at the folder of the configuration file.
     #[serde(default)]
     pub jwks_file: Option<PathBuf>,
-    /// The `https` address of the keys, for an issuer without discovery.
+    /// The `https` address of the keys, for an issuer without discovery. It may have a query.
     #[serde(default)]
     pub jwks_uri: Option<String>,
     /// Certificates (PEM) that are trusted beside the system's when the keys are fetched.
