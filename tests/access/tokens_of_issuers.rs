@@ -266,6 +266,8 @@ async fn where_the_keys_cannot_be_had_a_token_is_neither_believed_nor_refused() 
         let status = world.server.who(&token).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "IDENTITY_UNAVAILABLE"), "{mood:?}");
         assert_eq!(world.list("shop").await.status, 403, "lines of the tokens file do not depend on it");
+        let metrics = world.server.service.metrics().text();
+        assert!(!metrics.contains("certmint_unauthenticated_requests_total{"), "it looks like an attack: {metrics}");
     }
 }
 
