@@ -36,7 +36,10 @@ impl Client {
         }
         for (setting, text) in [("subject", subject), ("audience", audience)] {
             if text.is_empty() || text.len() > MAX_TEXT || text.chars().any(char::is_control) {
-                return Err(format!("{setting}: `{}` is none", shown(text)));
+                return Err(format!(
+                    "{setting}: `{}` is not a value of a token: write 1 to {MAX_TEXT} bytes without control characters",
+                    shown(text)
+                ));
             }
         }
         check_own(audience, true).map_err(|problem| format!("audience: {problem}"))?;

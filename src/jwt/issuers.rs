@@ -2,7 +2,6 @@
 
 use super::algorithm::Algorithm;
 use super::cache::{Cache, TokenHash};
-use super::claims;
 use super::client::Client;
 use super::fetch::{Fetcher, Origin};
 use super::kept::KeptFile;
@@ -16,6 +15,7 @@ use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::outbound::Clients;
 use futures_util::future::join_all;
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
@@ -132,7 +132,10 @@ impl Issuers {
         let provider = self.providers.len();
         for (place, iss) in issuers.iter().enumerate() {
             if iss.is_empty() || iss.len() > MAX_ISS || !iss.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(format!("issuers: `{}` is none", shown(iss)));
+                return Err(format!(
+                    "issuers: `{}` is not a value of iss: write 1 to {MAX_ISS} printable ASCII characters without spaces",
+                    shown(iss)
+                ));
             }
             // Keys that are shared are those of the one source.
             let source = if origins.len() == 1 { 0 } else { place };
@@ -194,12 +197,12 @@ impl Issuers {
         };
         let token = Token::parse(token).map_err(|refusal| counted(&self.refused, "", refusal))?;
         // Not believed yet: it says which keys to try.
-        let iss = token.claims.get("iss").and_then(claims::text).unwrap_or_default();
-        let Some((provider, source)) = self.by_iss.get(&iss).copied() else {
-            return Err(counted(&self.refused, "", Refusal::issuer(if iss.is_empty() { "none" } else { &iss })));
+        let iss = token.claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+        let Some((provider, source)) = self.by_iss.get(iss).copied() else {
+            return Err(counted(&self.refused, "", Refusal::issuer(if iss.is_empty() { "none" } else { iss })));
         };
         let provider = &self.providers[provider];
-        let checked = self.check_of(provider, &provider.sources[source], &iss, &token).await;
+        let checked = self.check_of(provider, &provider.sources[source], iss, &token).await;
         checked.map_err(|refusal| counted(&provider.refused, &provider.name, refusal))
     }
 

@@ -16,13 +16,15 @@ pub struct JwtOptions {
     /// What it is called in principals and groups: up to 32 of `a` to `z`, `0` to `9` and `-`. Required.
     pub name: String,
     /// Its values of `iss`, compared byte for byte: a slash at the end counts. Its keys are found from each by OpenID
-    /// Connect Discovery, so they are `https` addresses unless `jwks_file` or `jwks_uri` is set. Required.
+    /// Connect Discovery, so they are `https` addresses unless `jwks_file` or `jwks_uri` is set. All of them are
+    /// one issuer: the same ID from two of them is the same principal. Required.
     pub issuers: Vec<String>,
     /// The values of `aud` that mean this server, of which a token has to name one: without it a service that a caller
     /// trusts could use his token here. A slash at the end does not count. Required.
     pub audiences: Vec<String>,
     /// The claim that is the ID of the principal, or a list of claims, whose values are joined by colons. One that its
-    /// owner cannot change: not a mail address, not a name. Default `sub`.
+    /// owner cannot change: not a mail address, not a name. A whole number counts as its digits. Default
+    /// `sub`.
     #[serde(default = "sub")]
     pub principal: Names,
     /// Claims with the groups of the principal: each a text or a list of texts. `realm_access.roles` is the member
@@ -33,7 +35,7 @@ pub struct JwtOptions {
     /// Claims that have to be there, with their value or a list of allowed ones: `require = { tid = "…" }`. Default none.
     #[serde(default)]
     pub require: BTreeMap<String, Names>,
-    /// The longest time from `iat` to `exp` of a token. Default 24 h.
+    /// The longest time from `iat` to `exp` of a token; from now to `exp` where it has no `iat`. Default 24 h.
     #[serde(default = "a_day", with = "duration")]
     pub max_age: Duration,
     /// The signature algorithms. Default `RS256`, `PS256`, `ES256` and `ES384`; further ones are the others of `RS`, `PS`
@@ -53,8 +55,8 @@ pub struct JwtOptions {
     /// Certificates (PEM) that are trusted beside the system's when the keys are fetched.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// A file with a bearer token that is sent when the keys are fetched, to the host of the issuer or of `jwks_uri`
-    /// alone: a Kubernetes cluster may want one. Read each time.
+    /// A file with a bearer token that is sent when the keys are fetched, to the host and port of the issuer or of
+    /// `jwks_uri` alone: a Kubernetes cluster may want one. Read each time.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
     /// How long a key is accepted that the issuer no longer lists. Default 24 h.

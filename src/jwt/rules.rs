@@ -152,7 +152,7 @@ impl Rules {
     fn check_times(&self, claims: &Claims, now: i64) -> Result<Timestamp, Refusal> {
         let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or(i64::MAX);
         let read = |name: &str| {
-            claims::seconds(claims, name).map_err(|()| Refusal::new(Cause::Claim, format!("its {name} is no time")))
+            claims::seconds(claims, name).map_err(|()| Refusal::new(Cause::Claim, format!("its {name} is not a time")))
         };
         let (expires, not_before, issued) = (read("exp")?, read("nbf")?, read("iat")?);
         let expires = expires.ok_or_else(|| Refusal::new(Cause::Claim, "it has no exp"))?;
@@ -177,7 +177,7 @@ impl Rules {
         for (path, values) in &self.required {
             let found = path.find(claims);
             if !found.is_some_and(|found| values.iter().any(|value| has(found, value))) {
-                return Err(Refusal::new(Cause::Claim, format!("{} has not the required value", path.as_str())));
+                return Err(Refusal::new(Cause::Claim, format!("{} does not have the required value", path.as_str())));
             }
         }
         let of_login = OF_LOGINS.iter().find(|name| claims.contains_key(**name));
@@ -194,7 +194,7 @@ impl Rules {
         let mut name = format!("jwt:{}", self.name);
         for (number, path) in self.principal.iter().enumerate() {
             let value = path.find(claims).and_then(claims::text).filter(|value| !value.is_empty());
-            let value = value.ok_or_else(|| refused(path, "is missing or no text"))?;
+            let value = value.ok_or_else(|| refused(path, "is missing or is not text"))?;
             if number + 1 < self.principal.len() && value.contains(':') {
                 return Err(refused(path, "has a colon, and is not the last of the principal's claims"));
             }
@@ -205,7 +205,7 @@ impl Rules {
             Ok(name) => Ok(name.into()),
             Err(_) => {
                 let last = self.principal.last().ok_or_else(|| Refusal::new(Cause::Principal, "no claim"))?;
-                Err(refused(last, "is no name: up to 255 printable ASCII characters without spaces and quotes"))
+                Err(refused(last, "is not a name: up to 255 printable ASCII characters without spaces and quotes"))
             }
         }
     }
@@ -240,7 +240,10 @@ fn audiences(given: &[String]) -> Result<Vec<String>, String> {
     for audience in given {
         let plain = without_slash(audience);
         if plain.is_empty() || audience.len() > 255 || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("audiences: `{}` is none", super::refusal::shown(audience)));
+            return Err(format!(
+                "audiences: `{}` is not a value of aud: write 1 to 255 printable ASCII characters without spaces",
+                super::refusal::shown(audience)
+            ));
         }
         check_own(audience, false).map_err(|problem| format!("audiences: {problem}"))?;
     }

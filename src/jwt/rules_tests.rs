@@ -213,8 +213,8 @@ fn settings_that_cannot_work_are_named() {
     for (audience, problem) in [
         ("https://vault.azure.net/", "audiences: https://vault.azure.net/ is the audience of another service"),
         ("api://AzureADTokenExchange", "audiences: api://AzureADTokenExchange is the audience of another"),
-        ("/", "audiences: `/` is none"),
-        ("a b", "audiences: `a b` is none"),
+        ("/", "audiences: `/` is not a value of aud: write 1 to 255"),
+        ("a b", "audiences: `a b` is not a value of aud: write 1 to 255"),
     ] {
         let told = Rules::of(&JwtOptions { audiences: vec![audience.to_owned()], ..options("") }).unwrap_err();
         assert!(told.starts_with(problem), "{told}");
