@@ -59,7 +59,7 @@ pub struct ListenerOptions {
     #[serde(with = "duration")]
     pub age_grace: Duration,
     /// The time that connections have to finish their requests at shutdown. Default 15 s; watch streams end over
-    /// the first ten of them.
+    /// the first ten (`shutdown.spread`).
     #[serde(with = "duration")]
     pub drain: Duration,
     /// After this time shutdown no longer waits for anything. Default 30 s.
