@@ -20,7 +20,7 @@ pub struct JwtOptions {
     /// one issuer: the same ID from two of them is the same principal. Required.
     pub issuers: Vec<String>,
     /// The values of `aud` that mean this server, of which a token has to name one: without it a service that a caller
-    /// trusts could use his token here. A slash at the end does not count. Required.
+    /// trusts could use the caller's token here. A slash at the end does not count. Required.
     pub audiences: Vec<String>,
     /// The claim that is the ID of the principal, or a list of claims, whose values are joined by colons. One that its
     /// owner cannot change: not a mail address, not a name. A whole number counts as its digits. Default

@@ -43,7 +43,7 @@ pub struct FetchArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "fingerprints")]
     signer: Option<PathBuf>,
 
-    /// Write to a file, which other programs never see half written
+    /// Write to a file, which is replaced as a whole
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
