@@ -266,5 +266,5 @@ fn check_name(name: &str) -> Result<(), String> {
     if plain && !name.is_empty() && name.len() <= MAX_NAME && !name.starts_with('-') {
         return Ok(());
     }
-    Err(format!("name: write up to {MAX_NAME} of a to z, 0 to 9 and -, the first of them no -"))
+    Err(format!("name: write up to {MAX_NAME} of a to z, 0 to 9 and -, not beginning with -"))
 }
