@@ -270,7 +270,7 @@ async fn an_issuer_may_do_without_ids_of_keys() {
 }
 
 #[tokio::test]
-async fn where_the_keys_cannot_be_had_a_token_is_neither_believed_nor_refused() {
+async fn where_the_keys_are_not_available_a_token_is_neither_believed_nor_refused() {
     for mood in [Mood::Down, Mood::OfAnother, Mood::Huge, Mood::Elsewhere, Mood::Plain, Mood::NoKeys] {
         let issuer = TokenIssuer::start().await;
         issuer.set_mood(mood);
