@@ -110,7 +110,8 @@ impl Fetcher {
             Prepared::Keys(keys) => return Ok(keys),
             Prepared::Request(client, token) => (client, token),
         };
-        let address = match &self.origin {
+        // With whether it is the host of the configuration, which alone gets the token.
+        let (address, own) = match &self.origin {
             Origin::Discovery(issuer) => {
                 let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
                 let body = get(&*client, &address, token.as_deref()).await?;
@@ -123,14 +124,11 @@ impl Fetcher {
                     return Err(format!("{address} is of the issuer {named}, not of {issuer}"));
                 }
                 check_address(&jwks_uri).map_err(|problem| format!("the jwks_uri of {address}: {problem}"))?;
-                jwks_uri
+                let own = host(issuer) == host(&jwks_uri);
+                (jwks_uri, own)
             }
-            Origin::Address(address) => address.clone(),
+            Origin::Address(address) => (address.clone(), true),
             Origin::File(_) => return Err("it is a file".to_owned()),
-        };
-        let own = match &self.origin {
-            Origin::Discovery(issuer) => host(issuer) == host(&address),
-            _ => true,
         };
         let body = get(&*client, &address, token.as_deref().filter(|_| own)).await?;
         parse_set(&body).map_err(|problem| format!("the key set {} cannot be used: {problem}", redacted(&address)))
