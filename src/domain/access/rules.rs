@@ -2,6 +2,7 @@
 //! do not name is not allowed; but kinds of keys and validities, which every certificate has, are not limited unless
 //! they are named.
 
+use super::given::shown;
 use super::requested::Requested;
 use super::rule_names::{DnsPattern, EmailPattern, Network, UriPattern};
 use crate::domain::attribute_type::AttributeType;
@@ -257,8 +258,7 @@ fn looks_like_a_host(text: &str) -> bool {
 }
 
 fn wrong(member: &str, value: &str, problem: &str) -> Error {
-    let shown: String = value.chars().filter(|c| !c.is_control()).take(80).collect();
-    Error::field(format!("rules.{member}"), format!("`{shown}`: {problem}"))
+    Error::field(format!("rules.{member}"), format!("`{}`: {problem}", shown(value)))
 }
 
 fn each<T>(member: &str, texts: &[String], parse: impl Fn(&str) -> Result<T, &'static str>) -> Result<Vec<T>> {

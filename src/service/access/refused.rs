@@ -1,7 +1,7 @@
 //! The refusals, in the words of Key Vault.
 
 use super::target::Target;
-use crate::domain::access::{Role, Violation};
+use crate::domain::access::{Role, Violation, shown};
 use crate::domain::{CertificateName, DataAction, Detail, Error, Reason, VaultName};
 
 /// No grant allows it. Azure's text to the letter, with line ends and the blank after the quote: its tools read it.
@@ -108,11 +108,6 @@ pub(super) fn in_use(role: &Role, grants: usize) -> Error {
 pub(super) fn too_many(problem: String) -> Error {
     let quota = Detail::Quota { subject: "grants of this server".to_owned(), description: problem.clone() };
     Error::new(Reason::GrantLimitExceeded, problem).with(quota)
-}
-
-/// As much of a caller's text as fits into a message.
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 /// Ends a stream that shows more than its caller may see now.
