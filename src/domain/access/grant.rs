@@ -68,9 +68,7 @@ impl Scope {
 
     /// Whether every object of the other one is one of these, and every request that it allows is allowed here.
     pub fn covers(&self, other: &Self) -> bool {
-        let all = |own: &[NamePattern], others: &[NamePattern]| {
-            others.iter().all(|pattern| own.iter().any(|own| own.covers(pattern)))
-        };
+        let all = |own: &[NamePattern], others: &[NamePattern]| NamePattern::uncovered(own, others).is_none();
         self.vault.covers(&other.vault)
             && all(&self.names, &other.names)
             && all(&self.issuers, &other.issuers)

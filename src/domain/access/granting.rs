@@ -2,6 +2,7 @@
 //! one, as with every other request; with two, the names of one would combine with the roles of the other.
 
 use super::grant::{Grant, MayGrant, Scope};
+use super::pattern::NamePattern;
 use super::rules::Violation;
 use crate::domain::{DataAction, Timestamp};
 use std::sync::Arc;
@@ -62,9 +63,8 @@ fn judge<'a>(
 /// How many members of the other grant lie within this one, and the first that does not.
 fn excess(own: &Grant, other: &Grant, lasts: bool) -> Option<(usize, Violation)> {
     let (mine, scope) = (&own.scope, &other.scope);
-    let outside = |own: &[super::NamePattern], others: &[super::NamePattern]| {
-        others.iter().find(|pattern| !own.iter().any(|own| own.covers(pattern))).map(ToString::to_string)
-    };
+    let outside =
+        |own: &[NamePattern], others: &[NamePattern]| NamePattern::uncovered(own, others).map(ToString::to_string);
     let text = |is_wrong: bool, text: &dyn Fn() -> String| is_wrong.then(text);
     let members: [(&str, Option<String>); 7] = [
         ("vault", text(!mine.vault.covers(&scope.vault), &|| scope.vault.to_string())),
