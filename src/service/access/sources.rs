@@ -38,13 +38,16 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// The roles that there are.
-    pub(super) fn roles(&self) -> Result<Roles> {
+    /// The roles that there are with this file and this of the store.
+    ///
+    /// # Errors
+    /// Where roles of the file have the same name.
+    pub(super) fn roles(file: &AccessFile, stored: &Stored) -> Result<Roles> {
         let mut roles = Roles::default();
-        for role in &self.file.roles {
+        for role in &file.roles {
             roles.set(role.clone())?;
         }
-        for record in self.stored.roles.values() {
+        for record in stored.roles.values() {
             match role(&record.value) {
                 Ok(role) => roles.add_stored(role),
                 Err(error) => tracing::error!(id = %record.value.id, %error, "a stored role cannot be used"),
@@ -93,7 +96,7 @@ impl Sources {
         }
         if roles_changed {
             // Which grants have them is not looked for: roles change seldom.
-            let roles = self.roles()?;
+            let roles = Self::roles(&self.file, &self.stored)?;
             return Ok((self.table(&roles), Some(roles)));
         }
         Ok((table.with(principals), None))
