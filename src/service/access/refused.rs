@@ -26,7 +26,6 @@ pub(in crate::service) fn denied(principal: &str, action: DataAction, target: &i
         Some((collection, name)) => Detail::Resource { kind: kind(collection), name: name.to_owned() },
         None => Detail::Resource { kind: "vault", name: vault.to_owned() },
     };
-    let fact = |key, value: &str| Detail::Fact { key, value: value.to_owned() };
     Error::new(Reason::AccessDenied, message)
         .with(resource)
         .with(fact("innerCode", "ForbiddenByRbac"))
@@ -38,11 +37,7 @@ pub(in crate::service) fn denied(principal: &str, action: DataAction, target: &i
 
 /// A grant allows the action, or the caller may do everything, but not this.
 pub(super) fn by_rules(vault: &VaultName, name: &CertificateName, violation: &Violation, by: &str) -> Error {
-    let Violation { member, value } = violation;
-    let problem = format!("{value} is not allowed by {by}.");
-    let fact = |key, value: &str| Detail::Fact { key, value: value.to_owned() };
-    Error::new(Reason::RequestNotAllowed, format!("Property {member} has a value that is not allowed. {problem}"))
-        .with(Detail::Field { path: (*member).to_owned(), problem })
+    not_allowed(violation.member, format!("{} is not allowed by {by}.", violation.value))
         .with(Detail::Resource { kind: "certificate", name: name.to_string() })
         .with(fact("innerCode", "ForbiddenByPolicy"))
         .with(fact("vault", vault.as_str()))
@@ -51,14 +46,19 @@ pub(super) fn by_rules(vault: &VaultName, name: &CertificateName, violation: &Vi
 
 /// A grant that would go beyond what its maker may grant.
 pub(super) fn beyond(principal: &str, action: DataAction, excess: &Violation) -> Error {
-    let Violation { member, value } = excess;
-    let problem = format!("{value} is more than the grants of {principal} let it grant or take away.");
-    let fact = |key, value: &str| Detail::Fact { key, value: value.to_owned() };
-    Error::new(Reason::RequestNotAllowed, format!("Property {member} has a value that is not allowed. {problem}"))
-        .with(Detail::Field { path: (*member).to_owned(), problem })
+    not_allowed(excess.member, format!("The grants of {principal} do not let it grant or revoke {}.", excess.value))
         .with(fact("innerCode", "ForbiddenByPolicy"))
         .with(fact("action", action.text()))
         .with(fact("principal", principal))
+}
+
+fn not_allowed(member: &str, problem: String) -> Error {
+    Error::new(Reason::RequestNotAllowed, format!("Property {member} has a value that is not allowed. {problem}"))
+        .with(Detail::Field { path: member.to_owned(), problem })
+}
+
+fn fact(key: &'static str, value: &str) -> Detail {
+    Detail::Fact { key, value: value.to_owned() }
 }
 
 pub(super) fn no_grant(id: &str) -> Error {
