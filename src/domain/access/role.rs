@@ -38,7 +38,7 @@ pub enum RoleSource {
     BuiltIn,
     /// The file of grants.
     File,
-    /// A call, the last of those that set it.
+    /// The store: who set it last, and when.
     Store(Made),
 }
 
@@ -175,7 +175,7 @@ impl Roles {
         Ok(())
     }
 
-    /// Adds a role of the store, where none that wins over it has its id: a file may get such a role later.
+    /// Adds a role of the store, unless there is one with its id already: the file may have got one since.
     pub fn add_stored(&mut self, role: Role) {
         self.0.entry(role.id).or_insert_with(|| Arc::new(role));
     }

@@ -218,8 +218,8 @@ impl Rules {
             };
             let keyword = AttributeType::of(&attribute.oid).and_then(|known| known.keywords.first().copied());
             let keyword = keyword.unwrap_or(&attribute.oid);
-            // A host name is one, whatever the attribute may be.
-            // What is not read as text may be one, too.
+            // A host name has to be allowed as one, even where the rules allow any common name. What cannot be read as
+            // text may be a host name, too.
             let may_be_host = matches!(attribute.value, AttributeValue::Der(_)) || looks_like_a_host(text);
             let is_host = attribute.oid == COMMON_NAME && may_be_host;
             let named = match self.subject.get(&attribute.oid) {
@@ -249,7 +249,7 @@ impl Rules {
 }
 
 fn looks_like_a_host(text: &str) -> bool {
-    // Spaces around it, and the dot of the root, are not seen by all who compare.
+    // Some programs ignore spaces around a name, and the dot of the root, when they compare.
     let text = text.trim();
     let text = text.strip_suffix('.').unwrap_or(text);
     let label =

@@ -86,14 +86,14 @@ pub(super) fn exists(kind: &'static str, id: &str) -> Error {
     .with(Detail::Resource { kind, name: id.to_owned() })
 }
 
-/// What is not made by calls is not changed by them: it stands in the file, or further within.
+/// What was not made through the API is not changed there: it is in the file or the configuration, or built in.
 pub(super) fn not_changeable(kind: &'static str, name: &str, is_fixed: bool) -> Error {
     let problem = match (kind, is_fixed) {
-        ("role", true) => "It is built in: make a role with another name.",
+        ("role", true) => "It is built in: create a role with another name.",
         (_, true) => "It is one of the administrators of the configuration.",
-        (_, false) => "It stands in the file of grants, and is changed there.",
+        (_, false) => "It comes from the file of grants: change it there.",
     };
-    Error::new(Reason::NotChangeable, format!("The {kind} {name} cannot be changed by a call. {problem}"))
+    Error::new(Reason::NotChangeable, format!("The {kind} {name} cannot be changed through the API. {problem}"))
         .with(Detail::Resource { kind, name: name.to_owned() })
         .with(Detail::Precondition { kind: "SOURCE", subject: name.to_owned(), description: problem.to_owned() })
 }

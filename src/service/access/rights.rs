@@ -41,7 +41,7 @@ pub struct AccessOptions {
     pub limits: GrantLimits,
 }
 
-/// How much calls may put into the store.
+/// How much callers may put into the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct GrantLimits {
     pub grants: usize,
@@ -68,7 +68,7 @@ pub(super) struct Known {
     pub(super) number: u64,
 }
 
-/// What the changes of this process take turns at.
+/// What puts the reads and changes of this process in order.
 #[derive(Debug, Default)]
 struct Following {
     /// Held while the store is read, so that an older state does not replace a newer one.
