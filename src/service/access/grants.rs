@@ -259,7 +259,7 @@ impl GrantObjects {
     }
 
     /// Whether the caller may change rights. This is refused even where refusals are otherwise only written down: what
-    /// was granted then would count later. A development server checks nobody; its data folder is not for serving others.
+    /// was granted then would count later. A development server checks nobody: its data folder is for nothing else.
     fn judge(
         &self,
         caller: &Caller,
