@@ -46,7 +46,8 @@ pub(super) async fn answer(
 
 async fn list(call: &Call<'_>, scope: &str) -> Result<Answer, Failure> {
     let names = names(scope)?;
-    let principal = filtered_principal(call.address.query("$filter"))?;
+    let filter = call.address.query("$filter");
+    let principal = filtered_principal(filter)?;
     let (size, token) = call.page()?;
     let within = Some((call.vault(), names.unwrap_or_else(|| vec![NamePattern::every()])));
     let wanted = GrantFilter { principal: principal.unwrap_or_default(), within };
@@ -57,9 +58,8 @@ async fn list(call: &Call<'_>, scope: &str) -> Result<Answer, Failure> {
         "" => call.links.url("providers", &["Microsoft.Authorization", "roleAssignments"]),
         _ => call.links.url("certificates", &[&encoded, "providers", "Microsoft.Authorization", "roleAssignments"]),
     };
-    let filter = call.address.query("$filter").unwrap_or_default();
-    let filter = utf8_percent_encode(filter, NON_ALPHANUMERIC);
-    let parameters = if call.address.query("$filter").is_some() { format!("&$filter={filter}") } else { String::new() };
+    let parameter = |filter: &str| format!("&$filter={}", utf8_percent_encode(filter, NON_ALPHANUMERIC));
+    let parameters = filter.map(parameter).unwrap_or_default();
     Ok(call.list(value, &place, &page.next_page_token, &parameters))
 }
 
