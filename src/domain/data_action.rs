@@ -50,6 +50,7 @@ actions! {
     VaultsWrite = "Microsoft.KeyVault/vaults/write",
     BackupsMove = "certmint/backups/move",
     RoleAssignmentsRead = "Microsoft.Authorization/roleAssignments/read",
+    AuditRead = "certmint/audit/read",
     AccessSelf = "certmint/access/self",
 }
 

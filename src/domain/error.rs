@@ -56,6 +56,8 @@ pub enum Reason {
     RequestNotAllowed,
     /// They were enough when the stream was opened.
     AccessChanged,
+    /// The audit record of the request cannot be written.
+    AuditUnavailable,
 }
 
 /// What a program can read of an error beside its reason.

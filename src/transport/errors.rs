@@ -183,6 +183,9 @@ errors! {
     AccessChanged = PermissionDenied, FORBIDDEN, "Forbidden" / "ForbiddenByRbac";
     "ends a stream that shows more than its caller may see now";
     "open it again; what is still allowed is shown";
+    AuditUnavailable = Unavailable, SERVICE_UNAVAILABLE, "ServiceUnavailable";
+    "the audit record of the request cannot be written, and `audit.on_failure` is `refuse`. A change may have been made: its record is stored with it";
+    "repeat after `Retry-After`; the log has the cause ([audit.md](audit.md))";
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use certmint::domain::access::{AccessFile, FileInput, PrincipalName};
 use certmint::keys::MasterKeys;
 use certmint::proto::v1;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
-use certmint::service::{AccessOptions, Mode, Service, ServiceOptions, VaultOptions};
+use certmint::service::{AccessOptions, AuditOptions, Mode, Service, ServiceOptions, VaultOptions};
 use certmint::store::Store;
 use certmint::store::sqlite::Sqlite;
 use certmint::transport::auth::{Auth, Tokens};
@@ -45,6 +45,12 @@ const MASTER_KEY: &str = "one AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 /// A store that several servers may share.
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<dyn Store>);
+
+impl Shared {
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0
+    }
+}
 
 impl Default for Shared {
     fn default() -> Self {
@@ -100,10 +106,19 @@ impl Server {
     }
 
     pub(crate) async fn with(mode: Mode, text: &str, shared: Shared) -> Self {
+        Self::configured(mode, text, shared, AuditOptions::off()).await
+    }
+
+    /// One that keeps an audit ledger.
+    pub(crate) async fn audited(text: &str, shared: Shared, audit: AuditOptions) -> Self {
+        Self::configured(Mode::Enforce, text, shared, audit).await
+    }
+
+    async fn configured(mode: Mode, text: &str, shared: Shared, audit: AuditOptions) -> Self {
         let administrators = vec![PrincipalName::parse("token:admin").unwrap()];
         let access = AccessOptions { mode, administrators, file: grants(text) };
         let vaults = VaultOptions { on_demand: Some(false), ..VaultOptions::default() };
-        let options = ServiceOptions { access, vaults, ..ServiceOptions::default() };
+        let options = ServiceOptions { access, vaults, audit, ..ServiceOptions::default() };
         let master_keys = MasterKeys::from_text(MASTER_KEY).unwrap();
         let running = start_on(shared.0, master_keys, options).await;
         let service = running.service.clone();
@@ -159,11 +174,16 @@ impl Server {
             self.must(ADMIN, &format!("POST /certificates/{name}/create"), &policy("Self")).await;
         }
         for name in names {
-            let begun = Instant::now();
-            while self.must(ADMIN, &format!("GET /certificates/{name}/pending"), "").await["status"] == "inProgress" {
-                assert!(begun.elapsed() < LONG, "{name} is not issued");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            self.issued(name).await;
+        }
+    }
+
+    /// Waits until the operation of this name has ended.
+    pub(crate) async fn issued(&self, name: &str) {
+        let begun = Instant::now();
+        while self.must(ADMIN, &format!("GET /certificates/{name}/pending"), "").await["status"] == "inProgress" {
+            assert!(begun.elapsed() < LONG, "{name} is not issued");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

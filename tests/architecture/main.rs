@@ -1,6 +1,7 @@
 //! The arrows of ARCHITECTURE.md and the rules of the house: those of whole folders on plain text, circles, sizes of types
 //! and settings by the items of each file.
 
+mod commits;
 mod imports;
 mod permits;
 mod settings;

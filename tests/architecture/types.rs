@@ -13,8 +13,9 @@ const MAX_FIELDS: usize = 10;
 const WIDE_DATA: &[(&str, usize)] = &[
     ("Certificate", 16),
     ("CertificateEntry", 12),
-    ("Config", 21),
+    ("Config", 22),
     ("Connection", 12),
+    ("Facts", 17),
     ("IssuerBody", 11),
     ("Limits", 20),
     ("ListenerOptions", 17),
@@ -25,7 +26,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("ProfileText", 11),
     ("RulesInput", 12),
     ("SavedVersion", 14),
-    ("Scalars", 18),
+    ("Scalars", 19),
     ("SqliteOptions", 11),
     ("StoreOptions", 22),
 ];

@@ -86,6 +86,9 @@ mod tests {
             Kind::IssuedByKey,
             Kind::IssuedAdoption,
             Kind::IssuerHealth,
+            Kind::AuditLine,
+            Kind::AuditKey,
+            Kind::AuditVolume,
             Kind::Parked,
             Kind::Meta,
         ];

@@ -319,6 +319,9 @@ fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::IssuerState
         | Kind::IssuerHealth
         | Kind::Challenge
+        | Kind::AuditLine
+        | Kind::AuditKey
+        | Kind::AuditVolume
         | Kind::Parked
         | Kind::Meta => None,
     }

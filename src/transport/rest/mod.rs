@@ -5,6 +5,7 @@
 
 mod address;
 mod answer;
+mod audited;
 mod backup;
 mod base64;
 mod body;
