@@ -7,7 +7,7 @@ use super::key::{self, Place};
 use super::kinds::{IssuerStateRecord, Kind, OfKind, Stored};
 use super::lost_vaults::{NeedsRecord, SeenVaults};
 use super::marks::Sweep;
-use super::scan::{Scan, holds_authenticated};
+use super::scan::{Scan, certificate_of, holds_authenticated};
 use crate::domain::{CertificateEntry, EntryState, Error, Reason, Result, Timestamp, VaultName};
 use crate::keys::Sealer;
 use crate::store::{Batch, Delete, Record, Store, StoreError};
@@ -292,38 +292,6 @@ impl<'a> Inspection<'a> {
                 certified.others.push(record.key.clone());
             }
         }
-    }
-}
-
-/// The certificate that a record belongs to, as `vault/name`.
-fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
-    let Place { vault, name, .. } = Place::of(&record.key)?;
-    match kind {
-        Kind::Certificate | Kind::Version | Kind::Pending | Kind::Suspended | Kind::Deleted | Kind::Purging => {
-            Some(format!("{vault}/{name}"))
-        }
-        Kind::AbandonedOrder
-        | Kind::Request
-        | Kind::Repeat
-        | Kind::Contacts
-        | Kind::Vault
-        | Kind::Issuer
-        | Kind::Authority
-        | Kind::Issued
-        | Kind::IssuedByTime
-        | Kind::IssuedByKey
-        | Kind::IssuedAdoption
-        | Kind::Revoked
-        | Kind::Crl
-        | Kind::Responder
-        | Kind::IssuerState
-        | Kind::IssuerHealth
-        | Kind::Challenge
-        | Kind::AuditLine
-        | Kind::AuditKey
-        | Kind::AuditVolume
-        | Kind::Parked
-        | Kind::Meta => None,
     }
 }
 

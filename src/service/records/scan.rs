@@ -1,6 +1,7 @@
 //! Every record under a prefix, page by page, and what a look at all records tells.
 
 use super::body;
+use super::key::Place;
 use super::kinds::Kind;
 use crate::domain::Result;
 use crate::store::{Record, Store, StoreError};
@@ -55,4 +56,36 @@ async fn any(store: &dyn Store, is_so: impl Fn(&[u8]) -> bool) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// The certificate that a record belongs to, as `vault/name`.
+pub(super) fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
+    let Place { vault, name, .. } = Place::of(&record.key)?;
+    match kind {
+        Kind::Certificate | Kind::Version | Kind::Pending | Kind::Suspended | Kind::Deleted | Kind::Purging => {
+            Some(format!("{vault}/{name}"))
+        }
+        Kind::AbandonedOrder
+        | Kind::Request
+        | Kind::Repeat
+        | Kind::Contacts
+        | Kind::Vault
+        | Kind::Issuer
+        | Kind::Authority
+        | Kind::Issued
+        | Kind::IssuedByTime
+        | Kind::IssuedByKey
+        | Kind::IssuedAdoption
+        | Kind::Revoked
+        | Kind::Crl
+        | Kind::Responder
+        | Kind::IssuerState
+        | Kind::IssuerHealth
+        | Kind::Challenge
+        | Kind::AuditLine
+        | Kind::AuditKey
+        | Kind::AuditVolume
+        | Kind::Parked
+        | Kind::Meta => None,
+    }
 }
