@@ -121,6 +121,7 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         if wanted("create") {
             report.add(creations::p256(times).await?);
             report.add(creations::p256_over_grpc(times).await?);
+            report.add(creations::recorded(times).await?);
         }
         if wanted("rsa") {
             report.add(creations::rsa(times).await?);

@@ -275,7 +275,7 @@ async fn every_method_that_changes_something_leaves_a_record() {
     assert!(all.iter().filter(issued).any(|it| it.operation == "issuance" && it.outcome == "completed"));
     let secret = all.iter().find(|it| it.operation.ends_with("/GetSecret")).unwrap();
     let line: Json = serde_json::from_str(&secret.line).unwrap();
-    assert_eq!((&line["with_key"], &line["grant"]), (&true.into(), &"configuration-1".into()), "{line}");
+    assert_eq!((&line["with_key"], &line["grant"]), (&true.into(), &"administrator-1".into()), "{line}");
     let created = all.iter().find(|it| it.operation.ends_with("/CreateCertificate")).unwrap();
     let line: Json = serde_json::from_str(&created.line).unwrap();
     assert_eq!((&line["names"][0], &line["issuer"]), (&"CN=a.example".into(), &"Unknown".into()), "{line}");

@@ -17,8 +17,12 @@ mod drain;
 mod erase;
 mod hostile;
 mod hosts;
+mod ledger;
 #[path = "../support/permit.rs"]
 mod permit;
+#[expect(dead_code, reason = "other test binaries use the rest")]
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod readiness;
 mod reload;
 mod server;
