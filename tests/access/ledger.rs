@@ -3,6 +3,7 @@
 
 use crate::ca::Ca;
 use crate::kit::{ADMIN, Server, Shared, create, policy};
+use certmint::clock::{Clock, SystemClock};
 use certmint::proto::v1::audit_service_client::AuditServiceClient;
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient;
@@ -390,7 +391,7 @@ async fn an_auditor_finds_what_his_grants_reach() {
     assert_eq!(found(by_method).await, denied);
     let action = "Microsoft.KeyVault/vaults/secrets/getSecret/action".to_owned();
     assert_eq!(found(ListAuditRequest { action, name: "WEB".into(), ..all.clone() }).await, denied);
-    let now = prost_types::Timestamp::from(std::time::SystemTime::now() + std::time::Duration::from_secs(60));
+    let now = prost_types::Timestamp { seconds: SystemClock.now().seconds() + 60, nanos: 0 };
     assert!(found(ListAuditRequest { since: Some(now), ..all.clone() }).await.is_empty());
     assert!(!found(ListAuditRequest { until: Some(now), ..all.clone() }).await.is_empty());
     assert!(found(ListAuditRequest { settled_only: true, ..all.clone() }).await.is_empty());

@@ -230,7 +230,7 @@ async fn the_audit_ledger_is_searched_copied_and_verified() {
         "{found}"
     );
     let line: Value =
-        serde_json::from_str(&server.text("audit search --name WEB --output json").await.lines().next().unwrap())
+        serde_json::from_str(server.text("audit search --name WEB --output json").await.lines().next().unwrap())
             .unwrap();
     assert_eq!((&line["outcome"], &line["kind"]), (&json!("created"), &json!("request")));
     assert_eq!(server.text("audit search --principal token:nobody").await, "");

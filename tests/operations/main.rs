@@ -20,7 +20,6 @@ mod hosts;
 mod ledger;
 #[path = "../support/permit.rs"]
 mod permit;
-#[expect(dead_code, reason = "other test binaries use the rest")]
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod readiness;

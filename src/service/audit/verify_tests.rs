@@ -95,7 +95,7 @@ fn the_end_that_was_cut_off_shows_by_a_checkpoint_elsewhere() {
     let made = other.next(Timestamp(7), LineKind::Checkpoint, Facts::default(), notes).unwrap();
     let copy = made.text.clone();
     made.written();
-    let with = |kept: usize| [&lines[..kept], &[copy.clone()]].concat();
+    let with = |kept: usize| [&lines[..kept], std::slice::from_ref(&copy)].concat();
     assert!(report(&key, &with(7)).is_whole());
     let cut = report(&key, &with(5));
     assert!(cut.problems[0].contains("the end was cut off"), "{cut:?}");
@@ -141,7 +141,7 @@ fn lines_that_the_retention_removed_are_missed_only_up_to_the_last_of_them() {
     let made = trimmer.next(Timestamp(9), LineKind::Trim, Facts::default(), notes).unwrap();
     let trim = made.text.clone();
     made.written();
-    let with = |from: usize| [&lines[from..], &[trim.clone()]].concat();
+    let with = |from: usize| [&lines[from..], std::slice::from_ref(&trim)].concat();
     assert!(report(&key, &with(2)).is_whole());
     assert!(!report(&key, &with(3)).is_whole(), "one more is missing");
     assert!(!report(&key, &lines[2..]).is_whole(), "nothing says that they were removed");
