@@ -99,10 +99,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.spawn_once("record authentication", authenticate);
     let adopt = upkeep::adopt_issued(service.clone(), config.store.upgrade_window, background.clone());
     tasks.spawn_once("logs of built-in CAs", adopt);
-    tasks.spawn("audit ledger", {
-        let (audit, background) = (service.audit(), background.clone());
-        async move { audit.keep_up(background).await }
-    });
+    tasks.spawn("audit ledger", audit::keep_up(service.audit(), background.clone()));
     let upkeep = upkeep::run(opened, service.clone(), background.clone());
     tasks.spawn("log trimming", upkeep);
     tasks.spawn_once("log count", upkeep::count_history(service.clone(), background.clone()));

@@ -6,6 +6,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 pub mod app;
+pub mod appended_file;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -1,18 +1,37 @@
-//! `certmint audit verify`: verifies lines of the audit ledger in files, without a server.
+//! The audit ledger of a server, and `certmint audit verify`, which verifies its lines in files without one.
 
 use super::announce::say;
 use super::error::{AppError, part};
 use crate::cli::VerifyArgs;
-use crate::service::{AuditReport, AuditVerifier};
+use crate::service::{AuditReport, AuditTrail, AuditVerifier};
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// Longest line that is read: many times what a server writes.
 const MAX_LINE: u64 = 1 << 20;
+
+/// Keeps the ledger until `shutdown`; its file is opened again at SIGHUP.
+pub(super) async fn keep_up(audit: AuditTrail, shutdown: CancellationToken) {
+    let hangups = async {
+        if let Ok(mut hangup) = signal(SignalKind::hangup()) {
+            while hangup.recv().await.is_some() {
+                audit.reopen();
+            }
+        }
+        // Without the signal the file is looked at every second all the same.
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = audit.keep_up(shutdown) => {}
+        () = hangups => {}
+    }
+}
 
 /// Whether nothing shows a change.
 pub(super) fn verify(arguments: VerifyArgs) -> Result<bool, AppError> {

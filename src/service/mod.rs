@@ -105,7 +105,7 @@ impl Service {
         let opened = records::open(&*store, &records, options.takeover, clock.now()).await?;
         let vaults = Arc::new(Vaults::new(&options.vaults, store.clone(), records.clone()));
         vaults.refresh().await?;
-        let ledger = Ledger::new(options.audit.clone(), records.clone(), clock.clone(), random_id());
+        let ledger = Ledger::new(options.audit.clone(), records.clone(), clock.clone(), random_id)?;
         let context = Context {
             writes: Arc::new(Writes::new(store.clone(), ledger)),
             store,

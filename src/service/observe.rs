@@ -23,6 +23,8 @@ pub struct Health {
     pub store: std::result::Result<(), String>,
     /// For how long the log has been ahead of what this process read of it.
     pub tail_lag: Duration,
+    /// Why a sink of the audit ledger cannot be written, where requests are refused for it.
+    pub audit: Option<String>,
 }
 
 impl Service {
@@ -49,7 +51,9 @@ impl Service {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} ms", patience.as_millis())),
         };
-        Health { store, tail_lag: tail_of(&self.context).lag }
+        let ledger = self.context.writes.ledger();
+        let audit = ledger.failure().filter(|_| ledger.refuses());
+        Health { store, audit, tail_lag: tail_of(&self.context).lag }
     }
 
     /// Sets the levels that nobody counts along.

@@ -1,7 +1,7 @@
 //! The audit ledger of the whole program: over kill -9 at any moment, on both stores; and that nothing secret comes into it,
 //! the log, the metrics or an error.
 
-use crate::clients::{admin, channel, create, grpc, rest};
+use crate::clients::{CREATE, admin, channel, create, grpc, rest};
 use crate::postgres::Postgres;
 use crate::server::{ALICE, BOB, Place, Server};
 use certmint::proto::v1::audit_service_client::AuditServiceClient;
@@ -275,4 +275,105 @@ async fn what_the_contract_marks_as_secret_is_in_no_record_log_metric_or_error()
             assert!(at.is_none(), "{secret} is in {place}: {around:?}");
         }
     }
+}
+
+async fn read(server: &Server, place: &Place, path: &str) -> String {
+    rest(server, place, Some(ALICE), "GET", &format!("{path}?api-version=7.4"), "").await
+}
+
+async fn make(server: &Server, place: &Place, name: &str) -> String {
+    rest(server, place, Some(ALICE), "POST", &format!("/certificates/{name}/create?api-version=7.4"), CREATE).await
+}
+
+fn lines_of(place: &Place, file: &str) -> Vec<String> {
+    std::fs::read_to_string(place.file(file)).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+fn report_of(lines: &[Vec<String>]) -> AuditReport {
+    let mut verifier = AuditVerifier::new(Vec::new(), false);
+    for (number, line) in (1..).zip(lines.iter().flatten()) {
+        verifier.line(&number.to_string(), line.as_bytes());
+    }
+    verifier.finish()
+}
+
+fn with_file(file: &str, more: &str) -> Place {
+    let place = Place::new("");
+    let path = place.file(file).display().to_string();
+    place.configure(&format!("[audit]\nsinks = ['store', 'file']\nfile = '{path}'\n{more}"));
+    place
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_has_every_line_before_the_answer_and_goes_on_after_it_was_moved_removed_or_its_server_killed() {
+    let place = with_file("audit.jsonl", "");
+    let mut server = place.start();
+    let has = |file: &str, operation: &str| lines_of(&place, file).iter().any(|line| line.contains(operation));
+    assert!(make(&server, &place, "web").await.contains(" 202 "));
+    assert!(has("audit.jsonl", "/CreateCertificate"), "the change is not there");
+    assert!(read(&server, &place, "/secrets/none").await.contains(" 404 "));
+    assert!(has("audit.jsonl", "/GetSecret"), "the read is not there");
+
+    std::fs::rename(place.file("audit.jsonl"), place.file("audit.1")).unwrap();
+    server.signal(Signal::HUP);
+    crate::clients::until("the new file", async || place.file("audit.jsonl").exists()).await;
+    read(&server, &place, "/secrets/none").await;
+    assert!(has("audit.jsonl", "/GetSecret"));
+    let before = lines_of(&place, "audit.1");
+    assert!(report_of(&[before.clone(), lines_of(&place, "audit.jsonl")]).is_whole());
+    let first: serde_json::Value = serde_json::from_str(&lines_of(&place, "audit.jsonl")[0]).unwrap();
+    let last: serde_json::Value = serde_json::from_str(before.last().unwrap()).unwrap();
+    assert_eq!(first["seq"], last["seq"].as_u64().unwrap() + 1, "the chain goes on in the new file");
+
+    let second = lines_of(&place, "audit.jsonl");
+    std::fs::remove_file(place.file("audit.jsonl")).unwrap();
+    crate::clients::until("a file in its place", async || place.file("audit.jsonl").exists()).await;
+    read(&server, &place, "/secrets/none").await;
+    server.signal(Signal::KILL);
+    server.ended().await;
+
+    let mut server = place.start();
+    read(&server, &place, "/secrets/none").await;
+    server.signal(Signal::TERM);
+    server.ended().await;
+    let third = lines_of(&place, "audit.jsonl");
+    let report = report_of(&[before, second, third.clone()]);
+    assert!(report.is_whole() && report.writers == 2, "{report:?}");
+    assert!(third.last().unwrap().contains(r#""kind":"stop""#), "{third:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_what_cannot_be_recorded_until_there_is_room() {
+    let place = with_file("audit.jsonl", "");
+    std::os::unix::fs::symlink("/dev/full", place.file("audit.jsonl")).unwrap();
+    let server = place.start();
+    for _ in 0..2 {
+        let refused = read(&server, &place, "/secrets/none").await;
+        assert!(refused.contains(" 503 ") && refused.contains("audit record"), "{refused}");
+    }
+    let refused = make(&server, &place, "web").await;
+    assert!(refused.contains(" 503 ") && refused.to_lowercase().contains("retry-after: 1"), "{refused}");
+    assert!(read(&server, &place, "/certificates/web").await.contains(" 404 "), "it was made without its record");
+    let (status, body) = admin(&server, "/readyz").await;
+    assert!(status.contains("503") && body.contains("audit") && body.contains("No space left"), "{body}");
+    let (_, metrics) = admin(&server, "/metrics").await;
+    assert!(!metrics.contains("certmint_audit_failures_total 0\n"), "nothing was counted");
+
+    std::fs::remove_file(place.file("audit.jsonl")).unwrap();
+    crate::clients::until("readiness", async || admin(&server, "/readyz").await.0.contains("200")).await;
+    assert!(make(&server, &place, "web").await.contains(" 202 "));
+    assert!(report_of(&[lines_of(&place, "audit.jsonl")]).problems.iter().all(|it| it.contains("begin at")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_told_to_continue_answers_without_a_file() {
+    let place = with_file("audit.jsonl", "on_failure = 'continue'\n");
+    std::os::unix::fs::symlink("/dev/full", place.file("audit.jsonl")).unwrap();
+    let server = place.start();
+    assert!(read(&server, &place, "/secrets/none").await.contains(" 404 "));
+    assert!(make(&server, &place, "web").await.contains(" 202 "));
+    assert!(admin(&server, "/readyz").await.0.contains("200"));
+    assert!(server.log().contains("a record of the audit ledger is missing"), "the log says nothing");
+    let (_, metrics) = admin(&server, "/metrics").await;
+    assert!(!metrics.contains("certmint_audit_failures_total 0\n"), "nothing was counted");
 }

@@ -73,7 +73,11 @@ impl Chain {
         line.notes.unwritten.clone_from(&head.unwritten);
         let (text, hash) = line.written()?;
         let said = mem::take(&mut head.unwritten);
-        let unsigned = if line.notes.checkpoint.is_some() { 0 } else { head.unsigned + 1 };
+        let unsigned = match &line.notes.checkpoint {
+            Some(own) if own.writer == self.writer => 0,
+            Some(_) => head.unsigned,
+            None => head.unsigned + 1,
+        };
         *head = Head { seq, hash: hash.clone(), at, unsigned, unwritten: Vec::new() };
         drop(head);
         Ok(Made { chain: self, seq, at, text, hash, said, checkpoint: line.notes.checkpoint })

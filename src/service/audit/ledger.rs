@@ -3,19 +3,21 @@
 use super::chain::{Chain, Made};
 use super::facts::Facts;
 use super::line::{Checkpoint, LineKind, Notes};
-use super::options::AuditOptions;
-use super::scope::Scope;
+use super::mirror::{Content, Mirror, Ticket};
+use super::options::{AuditFailure, AuditOptions, AuditSink};
+use super::scope::{Asks, Scope};
 use super::strangers::Strangers;
 use super::told;
 use super::volume::Volume;
 use crate::clock::Clock;
-use crate::domain::{Result, Timestamp};
+use crate::domain::{Error, Reason, Result, Timestamp};
 use crate::keys::{AuditKey, defect};
 use crate::service::records::{AuditLine, Codec, key, writer_of};
 use crate::store::{Batch, Put};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -28,7 +30,9 @@ pub(in crate::service) struct Ledger {
     pub(super) volume: Volume,
     pub(super) strangers: Strangers,
     /// What signs checkpoints, from the first use on.
-    pub(super) key: OnceCell<AuditKey>,
+    pub(super) key: OnceCell<Arc<AuditKey>>,
+    /// The sinks beside the store.
+    mirrors: Vec<Mirror>,
     lines: AtomicU64,
     failures: AtomicU64,
 }
@@ -40,19 +44,41 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// `id` is a random one.
-    pub(in crate::service) fn new(options: AuditOptions, records: Arc<Codec>, clock: Arc<dyn Clock>, id: Uuid) -> Self {
-        Self {
+    /// `new_id` gives random ones.
+    ///
+    /// # Errors
+    /// Where the file of the sink `file` cannot be opened.
+    pub(in crate::service) fn new(
+        options: AuditOptions,
+        records: Arc<Codec>,
+        clock: Arc<dyn Clock>,
+        new_id: fn() -> Uuid,
+    ) -> Result<Self> {
+        let mut mirrors = Vec::new();
+        for sink in &options.sinks {
+            let writer = writer_of(new_id());
+            match (sink, &options.file) {
+                (AuditSink::Store, _) => {}
+                (AuditSink::Stderr, _) => mirrors.push(Mirror::standard_error(writer)?),
+                (AuditSink::File, Some(path)) => mirrors.push(Mirror::file(path, writer)?),
+                (AuditSink::File, None) => {
+                    let problem = "The setting audit.sinks has \"file\": set audit.file, too.";
+                    return Err(Error::new(Reason::BadParameter, problem));
+                }
+            }
+        }
+        Ok(Self {
+            mirrors,
             options,
             records,
             clock,
-            chain: Chain::new(writer_of(id)),
+            chain: Chain::new(writer_of(new_id())),
             volume: Volume::default(),
             strangers: Strangers::default(),
             key: OnceCell::new(),
             lines: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-        }
+        })
     }
 
     pub(super) fn options(&self) -> &AuditOptions {
@@ -85,22 +111,63 @@ impl Ledger {
         } else {
             LineKind::Service
         };
-        let made = self.chain.next(self.clock.now(), kind, facts, Notes::default())?;
-        let entry = Entry { ledger: self, made, scope };
+        if self.refuses() && scope.as_ref().is_some_and(|scope| scope.asks() == Some(Asks::Change)) {
+            self.failed();
+            return Err(unavailable());
+        }
+        let entry = self.line(kind, facts, Notes::default(), scope)?;
         batch.puts.push(entry.put()?);
         Ok(Some(entry))
     }
 
-    /// A line of its own.
-    pub(super) fn line(&self, kind: LineKind, facts: Facts, notes: Notes) -> Result<Entry<'_>> {
+    /// A line of its own, of a request where it has a scope.
+    pub(super) fn line(
+        &self,
+        kind: LineKind,
+        facts: Facts,
+        notes: Notes,
+        scope: Option<Arc<Scope>>,
+    ) -> Result<Entry<'_>> {
+        let copied = (!self.mirrors.is_empty()).then(|| (kind, facts.clone(), notes.clone()));
         let made = self.chain.next(self.clock.now(), kind, facts, notes)?;
-        Ok(Entry { ledger: self, made, scope: None })
+        Ok(Entry { ledger: self, made, scope, copied })
+    }
+
+    /// Whether the store holds more than the records of changes.
+    pub(super) fn has_store(&self) -> bool {
+        self.options.sinks.contains(&AuditSink::Store)
+    }
+
+    pub(super) fn mirrors(&self) -> &[Mirror] {
+        &self.mirrors
+    }
+
+    /// Sends a line to the sinks beside the store.
+    pub(super) fn mirror(&self, at: Timestamp, kind: LineKind, facts: &Facts, notes: &Notes) -> Vec<Ticket> {
+        let content = || Content { at, kind, facts: facts.clone(), notes: notes.clone() };
+        self.mirrors.iter().map(|mirror| mirror.send(content())).collect()
+    }
+
+    /// Why a sink beside the store cannot be written.
+    pub(in crate::service) fn failure(&self) -> Option<String> {
+        self.mirrors.iter().find_map(Mirror::failure)
+    }
+
+    /// Whether requests that have to be recorded are refused now.
+    pub(in crate::service) fn refuses(&self) -> bool {
+        self.options.on_failure == AuditFailure::Refuse && self.failure().is_some()
+    }
+
+    /// A line of its own that goes nowhere else.
+    pub(super) fn line_here(&self, kind: LineKind, notes: Notes) -> Result<Entry<'_>> {
+        let made = self.chain.next(self.clock.now(), kind, Facts::default(), notes)?;
+        Ok(Entry { ledger: self, made, scope: None, copied: None })
     }
 
     /// A line that signs where the chain is.
     pub(super) fn checkpoint(&self, kind: LineKind, key: &AuditKey) -> Result<Entry<'_>> {
         let made = self.chain.checkpoint(self.clock.now(), kind, key)?;
-        Ok(Entry { ledger: self, made, scope: None })
+        Ok(Entry { ledger: self, made, scope: None, copied: None })
     }
 
     /// A record was not written.
@@ -120,6 +187,8 @@ pub(in crate::service) struct Entry<'a> {
     ledger: &'a Ledger,
     made: Made<'a>,
     scope: Option<Arc<Scope>>,
+    /// What goes to the sinks beside the store.
+    copied: Option<(LineKind, Facts, Notes)>,
 }
 
 impl Entry<'_> {
@@ -142,12 +211,24 @@ impl Entry<'_> {
 
     /// It is stored. Dropped without this, a later line says that it may be missing.
     pub(in crate::service) fn written(self) {
-        let Self { ledger, made, scope } = self;
+        let Self { ledger, made, scope, copied } = self;
         ledger.volume.add(made.at, made.text.len());
         ledger.lines.fetch_add(1, Ordering::Relaxed);
+        let at = made.at;
         made.written();
+        let tickets = copied.map(|(kind, facts, notes)| ledger.mirror(at, kind, &facts, &notes)).unwrap_or_default();
         if let Some(scope) = scope {
             scope.recorded();
+            scope.sent(tickets);
         }
     }
+}
+
+/// The refusal of a request whose record cannot be written.
+pub(super) fn unavailable() -> Error {
+    Error::new(
+        Reason::AuditUnavailable,
+        "The audit record of the request cannot be written, so it is refused. Retry it; the log of the server has the cause.",
+    )
+    .retry_after(Duration::from_secs(1))
 }

@@ -4,6 +4,7 @@ mod chain;
 mod facts;
 pub(super) mod ledger;
 mod line;
+mod mirror;
 mod options;
 mod scope;
 mod search;

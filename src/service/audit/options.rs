@@ -2,15 +2,20 @@
 
 use crate::domain::duration;
 use serde::Deserialize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The audit ledger: a chain of records that no process can lose or change unnoticed.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditOptions {
-    /// Where records go: `store` is the database. `[]` keeps no ledger; the lines of the log with the target
-    /// `certmint::audit` stay. Default `["store"]`.
+    /// Where records go: `store` is the database; `file` and `stderr` are further ledgers of the same records, for
+    /// programs that collect them. Without `store` the database holds the records of changes alone. `[]` keeps no ledger;
+    /// the lines of the log with the target `certmint::audit` stay. Default `["store"]`.
     pub sinks: Vec<AuditSink>,
+    /// The file of the sink `file`. It is opened again at SIGHUP, and within a second where it was moved or removed.
+    /// Default none.
+    pub file: Option<PathBuf>,
     /// `changes` records changes, reads of secrets, work of keys, and what no grant allows; `all` also what only reads
     /// and what was refused for other reasons. Default `changes`.
     pub level: AuditLevel,
@@ -30,6 +35,7 @@ impl Default for AuditOptions {
     fn default() -> Self {
         Self {
             sinks: vec![AuditSink::Store],
+            file: None,
             level: AuditLevel::default(),
             on_failure: AuditFailure::default(),
             retention: Duration::from_secs(400 * 24 * 3600),
@@ -50,6 +56,8 @@ impl AuditOptions {
 #[serde(rename_all = "lowercase")]
 pub enum AuditSink {
     Store,
+    File,
+    Stderr,
 }
 
 /// What is recorded.

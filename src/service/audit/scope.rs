@@ -2,11 +2,13 @@
 //! case can forget to say who asked, nor say another one.
 
 use super::facts::Facts;
+use super::mirror::Ticket;
 use crate::domain::Policy;
 use crate::domain::san::SubjectAlternativeNames;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task_local;
 
 task_local! {
@@ -32,6 +34,8 @@ pub struct Scope {
     /// What use cases found out of it.
     found: Mutex<Found>,
     recorded: AtomicBool,
+    /// Its lines that are on their way to sinks beside the store.
+    tickets: Mutex<Vec<Ticket>>,
 }
 
 enum Of {
@@ -81,7 +85,7 @@ impl Scope {
     }
 
     fn new(of: Of) -> Arc<Self> {
-        Arc::new(Self { of, found: Mutex::default(), recorded: AtomicBool::new(false) })
+        Arc::new(Self { of, found: Mutex::default(), recorded: AtomicBool::new(false), tickets: Mutex::default() })
     }
 
     /// Runs the future as a part of it.
@@ -109,6 +113,19 @@ impl Scope {
 
     pub(super) fn recorded(&self) {
         self.recorded.store(true, Ordering::Release);
+    }
+
+    /// Lines of it are on their way.
+    pub(super) fn sent(&self, tickets: Vec<Ticket>) {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner).extend(tickets);
+    }
+
+    /// Waits until its lines are out; false where one could not be written, or not by the end of `patience`.
+    pub(super) async fn is_out(&self, patience: Duration) -> bool {
+        let tickets = std::mem::take(&mut *self.tickets.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = futures_util::future::join_all(tickets);
+        let told = tokio::time::timeout(patience, all).await;
+        told.is_ok_and(|told| told.into_iter().all(|one| one == Ok(true)))
     }
 
     /// What is known of it now.

@@ -2,8 +2,9 @@
 //! leave; the beginning and the end of a writer, checkpoints, and counts of strangers.
 
 use super::facts::Facts;
-use super::ledger::Entry;
-use super::line::{LineKind, Notes};
+use super::ledger::{Entry, unavailable};
+use super::line::{Checkpoint, LineKind, Notes};
+use super::mirror::{Mirror, PATIENCE};
 use super::options::{AuditFailure, AuditLevel};
 use super::scope::{Asks, Scope};
 use crate::domain::{Error, Reason, Result, Timestamp};
@@ -13,11 +14,8 @@ use crate::service::records::{AuditKeyRecord, AuditVolume, key};
 use crate::store::{Batch, Record};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::timeout;
 
-/// A record that is not written within this time has failed.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Keys that are looked at; there is one, and one more for each first start that came at the same moment.
 const MAX_KEYS: usize = 100;
 
@@ -41,8 +39,15 @@ impl AuditTrail {
     ///
     /// # Errors
     /// `AuditUnavailable` where the record could not be written and such requests are refused: the answer must not leave.
-    pub async fn settle(&self, scope: &Scope, outcome: &str, succeeded: bool, is_news: bool) -> Result<()> {
-        if !self.is_on() || (scope.asks() == Some(Asks::Change) && succeeded && scope.is_recorded()) {
+    pub async fn settle(&self, scope: &Arc<Scope>, outcome: &str, succeeded: bool, is_news: bool) -> Result<()> {
+        if !self.is_on() {
+            return Ok(());
+        }
+        if scope.asks() == Some(Asks::Change) && succeeded && scope.is_recorded() {
+            // It is done and recorded in the store; the sinks beside it say so themselves where they fail.
+            if !scope.is_out(PATIENCE).await {
+                self.context.writes.ledger().failed();
+            }
             return Ok(());
         }
         let options = self.context.writes.ledger().options();
@@ -56,7 +61,7 @@ impl AuditTrail {
             return Ok(());
         }
         outcome.clone_into(&mut facts.outcome);
-        match self.append(LineKind::Request, facts, Notes::default()).await {
+        match self.record(facts, scope).await {
             Ok(()) => Ok(()),
             Err(error) if options.on_failure == AuditFailure::Continue => {
                 tracing::error!(%error, "a record of the audit ledger is missing: it could not be written");
@@ -67,6 +72,31 @@ impl AuditTrail {
                 Err(unavailable())
             }
         }
+    }
+
+    /// Writes the record of a request into every sink.
+    async fn record(&self, facts: Facts, scope: &Arc<Scope>) -> Result<()> {
+        let ledger = self.context.writes.ledger();
+        if ledger.refuses() {
+            ledger.failed();
+            return Err(unavailable());
+        }
+        if ledger.has_store() {
+            let entry = ledger.line(LineKind::Request, facts, Notes::default(), Some(scope.clone()))?;
+            self.write(entry, Batch::default()).await?;
+        } else {
+            scope.sent(ledger.mirror(self.now(), LineKind::Request, &facts, &Notes::default()));
+        }
+        if scope.is_out(PATIENCE).await {
+            return Ok(());
+        }
+        ledger.failed();
+        Err(Error::new(Reason::AuditUnavailable, "A sink of the audit ledger did not take the line."))
+    }
+
+    /// Goes on in the file that is at the path of the sink now.
+    pub fn reopen(&self) {
+        self.context.writes.ledger().mirrors().iter().for_each(Mirror::reopen);
     }
 
     /// How many lines this process wrote, and how many could not be written.
@@ -122,10 +152,20 @@ impl AuditTrail {
         Ok(())
     }
 
-    /// Signs where the chain is, and says so in the log, too: who changes the ledger later would have to change both.
+    /// Signs where the chains are; the checkpoint of each goes into the others and into the log.
     pub(super) async fn sign(&self, kind: LineKind) -> Result<()> {
         let ledger = self.context.writes.ledger();
         let signing = self.key().await?;
+        if kind != LineKind::Stop {
+            for mirror in ledger.mirrors() {
+                if let Some(checkpoint) = mirror.sign(self.now(), kind, signing.clone()).await {
+                    tell(&checkpoint);
+                    let notes = Notes { checkpoint: Some(checkpoint), ..Notes::default() };
+                    let entry = ledger.line_here(kind, notes)?;
+                    self.write(entry, Batch::default()).await?;
+                }
+            }
+        }
         let entry = ledger.checkpoint(kind, signing)?;
         let (signed, at) = (entry.signed().cloned(), entry.at());
         let news = ledger.volume.news();
@@ -139,15 +179,21 @@ impl AuditTrail {
         let revision = self.write(entry, batch).await?;
         ledger.volume.stored(&news, revision, at);
         if let Some(checkpoint) = signed {
-            let (writer, seq, prev) = (checkpoint.writer, checkpoint.seq, checkpoint.prev);
-            let (key, signature) = (checkpoint.key, checkpoint.signature);
-            tracing::info!(target: "certmint::audit", writer, seq, prev, key, signature, "A checkpoint of the audit ledger");
+            tell(&checkpoint);
+            let notes = Notes { checkpoint: Some(checkpoint), ..Notes::default() };
+            let facts = Facts::default();
+            futures_util::future::join_all(ledger.mirror(at, LineKind::Checkpoint, &facts, &notes)).await;
+        }
+        if kind == LineKind::Stop {
+            for mirror in ledger.mirrors() {
+                mirror.sign(self.now(), kind, signing.clone()).await.iter().for_each(tell);
+            }
         }
         Ok(())
     }
 
     async fn append(&self, kind: LineKind, facts: Facts, notes: Notes) -> Result<()> {
-        let entry = self.context.writes.ledger().line(kind, facts, notes)?;
+        let entry = self.context.writes.ledger().line(kind, facts, notes, None)?;
         self.write(entry, Batch::default()).await.map(|_| ())
     }
 
@@ -164,8 +210,9 @@ impl AuditTrail {
     }
 
     /// The key that signs: the first one of the store, or a new one.
-    async fn key(&self) -> Result<&AuditKey> {
-        self.context.writes.ledger().key.get_or_try_init(|| self.open_key()).await
+    async fn key(&self) -> Result<&Arc<AuditKey>> {
+        let open = async || self.open_key().await.map(Arc::new);
+        self.context.writes.ledger().key.get_or_try_init(open).await
     }
 
     async fn open_key(&self) -> Result<AuditKey> {
@@ -197,12 +244,10 @@ impl AuditTrail {
     }
 }
 
-fn unavailable() -> Error {
-    Error::new(
-        Reason::AuditUnavailable,
-        "The audit record of the request cannot be written, so it is not answered. Retry it; the log of the server has the cause.",
-    )
-    .retry_after(Duration::from_secs(1))
+/// Says so in the log, too: who changes the ledger later would have to change both.
+fn tell(checkpoint: &Checkpoint) {
+    let Checkpoint { writer, seq, prev, key, signature } = checkpoint;
+    tracing::info!(target: "certmint::audit", writer, seq, prev, key, signature, "A checkpoint of the audit ledger");
 }
 
 impl std::fmt::Debug for AuditTrail {

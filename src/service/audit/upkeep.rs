@@ -97,7 +97,7 @@ impl AuditTrail {
         let facts = Facts { outcome: "done".into(), ..of_service("retention") };
         let notes =
             Notes { count: Some(deletes.len() as u64), removed: last.into_values().collect(), ..Notes::default() };
-        let entry = self.context.writes.ledger().line(LineKind::Trim, facts, notes)?;
+        let entry = self.context.writes.ledger().line(LineKind::Trim, facts, notes, None)?;
         self.write(entry, Batch { deletes, ..Batch::default() }).await.map(|_| more)
     }
 
