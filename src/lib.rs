@@ -6,7 +6,6 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 pub mod app;
-pub mod appended_file;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -16,6 +15,7 @@ pub mod fuzzing;
 pub mod issuer;
 pub mod keys;
 pub mod limits;
+pub mod line_file;
 pub mod metrics;
 pub mod outbound;
 pub mod peers;

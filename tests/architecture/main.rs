@@ -136,7 +136,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
     ("src/peers.rs", &["crate::"]),
     ("src/regular_file.rs", &["crate::"]),
-    ("src/appended_file.rs", &["crate::"]),
+    ("src/line_file.rs", &["crate::"]),
     (
         "src/worker.rs",
         &["crate::store", "crate::issuer", "crate::transport", "crate::keys", "crate::config", "tonic::", "axum::"],

@@ -5,9 +5,9 @@ use super::chain::{Chain, Made};
 use super::facts::Facts;
 use super::line::{Checkpoint, LineKind, Notes};
 use super::scope::of_service;
-use crate::appended_file::AppendedFile;
 use crate::domain::{Error, Reason, Result, Timestamp};
 use crate::keys::AuditKey;
+use crate::line_file::LineFile;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -65,7 +65,7 @@ enum Order {
 
 /// Where lines go.
 enum Outlet {
-    File(AppendedFile),
+    File(LineFile),
     StandardError,
 }
 
@@ -76,7 +76,7 @@ impl Mirror {
         let cannot = |error: io::Error| {
             Error::new(Reason::Internal, format!("The file of the audit ledger {}: {error}.", path.display()))
         };
-        Self::start(Outlet::File(AppendedFile::open(path).map_err(cannot)?), writer)
+        Self::start(Outlet::File(LineFile::open(path).map_err(cannot)?), writer)
     }
 
     pub(super) fn standard_error(writer: String) -> Result<Self> {

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 /// The file, open.
 #[derive(Debug)]
-pub struct AppendedFile {
+pub struct LineFile {
     path: PathBuf,
     file: File,
     /// The last write may have left a part of a line.
     is_torn: bool,
 }
 
-impl AppendedFile {
+impl LineFile {
     /// Opens the file for its owner alone, and makes it where it is not there. Lines are put behind what is in it.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl AppendedFile {
     /// Goes on in the file that is at the path now, which is made where there is none.
     ///
     /// # Errors
-    /// As [`AppendedFile::open`]; it goes on in the old one then.
+    /// As [`LineFile::open`]; it goes on in the old one then.
     pub fn reopen(&mut self) -> io::Result<()> {
         *self = Self::open(&self.path)?;
         Ok(())
@@ -100,7 +100,7 @@ mod tests {
     fn lines_are_appended_and_a_file_that_was_moved_or_removed_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.log");
-        let mut file = AppendedFile::open(&path).unwrap();
+        let mut file = LineFile::open(&path).unwrap();
         file.append(b"one\n").unwrap();
         assert!(!file.is_gone());
         fs::rename(&path, folder.path().join("audit.log.1")).unwrap();
@@ -120,7 +120,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.log");
         fs::write(&path, "one\ntw").unwrap();
-        let mut file = AppendedFile::open(&path).unwrap();
+        let mut file = LineFile::open(&path).unwrap();
         file.append(b"three\n").unwrap();
         file.append(b"four\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntw\nthree\nfour\n");
@@ -128,12 +128,12 @@ mod tests {
 
     #[test]
     fn a_full_device_is_an_error_and_so_are_folders_and_pipes() {
-        let mut full = AppendedFile::open(Path::new("/dev/full")).unwrap();
+        let mut full = LineFile::open(Path::new("/dev/full")).unwrap();
         assert_eq!(full.append(b"one\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
         let folder = tempfile::tempdir().unwrap();
-        assert!(AppendedFile::open(folder.path()).is_err());
+        assert!(LineFile::open(folder.path()).is_err());
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        assert!(AppendedFile::open(&pipe).is_err());
+        assert!(LineFile::open(&pipe).is_err());
     }
 }
