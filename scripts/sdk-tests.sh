@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs the unmodified Azure SDK of one language, az, a browser, or programs built on Key Vault against a server:
-# scripts/sdk-tests.sh javascript|browser|az|go|java|rust|programs.
+# Runs the unmodified Azure SDK of one language, az, a browser, an issuer of tokens, or programs built on Key Vault against a server:
+# scripts/sdk-tests.sh javascript|browser|issuers|az|go|java|rust|programs.
 # CERTMINT_BINARY names the server. Where its tools are not there and cannot be installed the suite is skipped: the reason is printed,
 # and kept in target/skipped for the end of `make test-clients`.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-language=${1:?which: javascript, browser, az, go, java, rust or programs}
+language=${1:?which: javascript, browser, issuers, az, go, java, rust or programs}
 skipped=target/skipped/$language
 
 skip() {
@@ -72,6 +72,11 @@ browser)
         --include_imports --descriptor_set_out="$contract" proto/certmint/v1/*.proto google/rpc/{error_details,status}.proto
     cd tests/clients/browser
     CHROMIUM=$(command -v chromium) CONTRACT=$contract exec "$python" servers.py node --test-reporter spec browser.test.js
+    ;;
+issuers)
+    node_packages "an issuer of tokens"
+    rm -f "$skipped"
+    exec "$(environment)" -m pytest -q tests/clients/issuers
     ;;
 az)
     # An environment of its own, 750 MB.

@@ -94,6 +94,10 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
         let (service, background) = (service.clone(), background.clone());
         async move { service.watch().tail(background).await }
     });
+    tasks.spawn("grants", {
+        let (service, background) = (service.clone(), background.clone());
+        async move { service.grants().follow(background).await }
+    });
     tasks.spawn("worker", worker::run(service.clone(), worker_options(&config), background.clone()));
     let authenticate = upkeep::authenticate(service.clone(), config.store.upgrade_window, background.clone());
     tasks.spawn_once("record authentication", authenticate);
@@ -105,6 +109,9 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.spawn_once("log count", upkeep::count_history(service.clone(), background.clone()));
     if let Some(reload) = credentials.reload(grants, metrics, background.clone()) {
         tasks.spawn("reload of files", reload);
+    }
+    if let Some(issuers) = credentials.issuers() {
+        tasks.spawn("keys of issuers of tokens", issuers.clone().follow(background.clone()));
     }
     tasks.spawn("plug-ins", plugins.follow(service.clone(), background.clone()));
     if let Some(port) = http01 {

@@ -2,6 +2,7 @@
 
 mod access;
 mod acme;
+mod auth;
 mod base_domain;
 mod cors;
 mod mistake;
@@ -11,10 +12,11 @@ mod outbound;
 pub use crate::issuer::plugin::Address as PluginAddress;
 pub use access::{AccessMode, AccessSettings};
 pub use acme::AcmeSettings;
+pub use auth::{AuthSettings, ChallengeSettings};
 pub use base_domain::BaseDomain;
 pub use cors::CorsSettings;
 pub use mistake::Mistake;
-pub use operation::{AdminListen, AdminSettings, AuthSettings, Delay, ShutdownSettings};
+pub use operation::{AdminListen, AdminSettings, Delay, ShutdownSettings};
 pub use outbound::{OutboundSettings, ProxyAddress};
 
 use crate::domain::duration;
@@ -134,7 +136,8 @@ pub enum ConfigError {
     DevOnNetwork(SocketAddr),
     #[error(
         "outside development mode callers must authenticate: set tokens_file in [auth] (make a token with \
-         `certmint token new NAME`), or use --dev on your own machine"
+         `certmint token new NAME`), name an issuer of tokens in [[auth.jwt]] (docs/access.md), or use --dev on your own \
+         machine"
     )]
     NoAuthentication,
     #[error(
@@ -151,7 +154,7 @@ pub enum ConfigError {
     NoAccess,
     #[error(
         "[access] lets nobody in: set administrators = [\"token:NAME\"], where NAME is the first word of a line of the \
-         tokens file, or a file of grants, or mode = \"report\""
+         tokens file (or \"jwt:ISSUER:ID\"), or a file of grants, or mode = \"report\""
     )]
     NobodyAllowed,
     #[error(
@@ -191,6 +194,7 @@ impl Config {
                 if let Some(access) = &mut read.access {
                     access.begin_at(path);
                 }
+                read.auth.begin_at(path);
                 read
             }
         };
@@ -214,12 +218,14 @@ impl Config {
 }
 
 impl Config {
-    /// Requirements outside development mode: the server certificate, the tokens, and who may do what.
-    pub fn for_others(&self) -> Result<(&TlsFiles, &Path, &AccessSettings), ConfigError> {
-        let tokens = self.auth.tokens_file.as_deref().ok_or(ConfigError::NoAuthentication)?;
+    /// Requirements outside development mode: callers who can be known, the server certificate, and who may do what.
+    pub fn for_others(&self) -> Result<(&TlsFiles, &AccessSettings), ConfigError> {
+        if !self.auth.knows_somebody() {
+            return Err(ConfigError::NoAuthentication);
+        }
         let tls = self.tls.as_ref().ok_or(ConfigError::NoCertificate)?;
         let access = self.access.as_ref().ok_or(ConfigError::NoAccess)?;
-        if access.lets_somebody_in() { Ok((tls, tokens, access)) } else { Err(ConfigError::NobodyAllowed) }
+        if access.lets_somebody_in() { Ok((tls, access)) } else { Err(ConfigError::NobodyAllowed) }
     }
 }
 

@@ -22,11 +22,13 @@ pub struct Target {
 }
 
 /// Every kind of input; `fuzz/Cargo.toml` has a target of the same name for each.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "backup", read: backup },
     Target { name: "backup_inside", read: backup_inside },
     Target { name: "csr", read: csr },
     Target { name: "json", read: json },
+    Target { name: "jwks", read: jwks },
+    Target { name: "jwt", read: jwt },
     Target { name: "pem", read: pem },
     Target { name: "pfx", read: pfx },
     Target { name: "pkcs7", read: pkcs7 },
@@ -144,6 +146,16 @@ pub fn backup_inside(bytes: &[u8]) -> bool {
 /// A record of a store: its key on the first line, then its body.
 pub fn record(bytes: &[u8]) -> bool {
     service::reads_a_record(sealer(), bytes)
+}
+
+/// A token of another issuer, in its parts.
+pub fn jwt(bytes: &[u8]) -> bool {
+    crate::jwt::reads_token(bytes)
+}
+
+/// The keys of an issuer.
+pub fn jwks(bytes: &[u8]) -> bool {
+    crate::jwt::reads_key_set(bytes)
 }
 
 /// The token of a page of a list, or of a place in a watch.

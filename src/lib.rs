@@ -12,7 +12,9 @@ pub mod config;
 pub mod domain;
 #[doc(hidden)]
 pub mod fuzzing;
+mod guarded_file;
 pub mod issuer;
+pub mod jwt;
 pub mod keys;
 pub mod limits;
 pub mod line_file;
@@ -21,6 +23,7 @@ pub mod outbound;
 pub mod peers;
 pub mod proto;
 pub mod regular_file;
+mod repeated;
 pub mod service;
 pub mod store;
 pub mod telemetry;

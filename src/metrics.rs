@@ -2,18 +2,23 @@
 //! those who count call it.
 
 mod audit;
+mod authorities;
 mod budget;
+mod identity;
 mod labels;
 mod levels;
 mod operations;
 mod process;
 
+pub use authorities::{AuthorityLevel, ListsLevel, MOST as MOST_AUTHORITIES};
 pub use budget::Budget;
+pub use identity::IssuerKeys;
 pub use levels::{KeyQueue, Port, Tail};
 pub use operations::{Operations, Seen};
 
 use audit::AuditMetrics;
 use budget::BudgetMetrics;
+use identity::IdentityMetrics;
 use labels::{CallLabels, FileLabels, GrpcLabels, GrpcMethod, HttpLabels, HttpRoute, LevelLabels, ProviderLabels};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -64,7 +69,7 @@ pub struct Metrics {
     issuer_seconds: Histograms<ProviderLabels>,
     issuers: Family<[(&'static str, &'static str); 2], Gauge>,
     watch_ended: Family<[(&'static str, &'static str); 1], Counter>,
-    refused: Family<[(&'static str, &'static str); 1], Counter>,
+    identity: IdentityMetrics,
     reloads: Family<FileLabels, Counter>,
     levels: Family<LevelLabels, Gauge>,
     totals: Family<[(&'static str, &'static str); 1], Counter>,
@@ -131,7 +136,7 @@ impl Metrics {
             issuer_seconds: Family::new_with_constructor(histogram),
             issuers: Family::default(),
             watch_ended: Family::default(),
-            refused: Family::default(),
+            identity: IdentityMetrics::default(),
             reloads: Family::default(),
             levels: Family::default(),
             totals: Family::default(),
@@ -152,7 +157,7 @@ impl Metrics {
         add(r, "certmint_http_request_duration_seconds", "Time to the response headers", &self.http_seconds);
         add(r, "certmint_grpc_requests", "gRPC calls whose response was started", &self.grpc);
         add(r, "certmint_grpc_request_duration_seconds", "Time to the response headers", &self.grpc_seconds);
-        add(r, "certmint_unauthenticated_requests", "Requests without credentials or with wrong ones", &self.refused);
+        self.identity.register(r);
         add(r, "certmint_store_call_duration_seconds", "Calls to the store", &self.store_seconds);
         let text = "Reads of records that do not verify because they were changed or moved outside certmint";
         add(r, "certmint_store_records_refused", text, &self.scalars.records_refused);
@@ -241,7 +246,12 @@ impl Metrics {
 
     /// Counts a request without accepted credentials.
     pub fn unauthenticated(&self, api: &'static str) {
-        self.refused.get_or_create(&[("api", api)]).inc();
+        self.identity.unauthenticated.get_or_create(&[("api", api)]).inc();
+    }
+
+    /// Sets the state of the issuers of tokens, and how many of their tokens were refused, by issuer and cause.
+    pub fn set_issuers_of_tokens(&self, issuers: &[IssuerKeys], refused: &[(&str, &'static str, u64)]) {
+        self.identity.set(issuers, refused);
     }
 
     /// A call of the store ended.

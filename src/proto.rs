@@ -179,6 +179,12 @@ mod tests {
         assert_eq!(
             listed,
             [
+                "AccessService.CreateGrant = ",
+                "AccessService.GetGrant = ",
+                "AccessService.DeleteGrant = ",
+                "AccessService.SetRole = ",
+                "AccessService.GetRole = ",
+                "AccessService.DeleteRole = ",
                 "AccessService.ListGrants = ",
                 "AccessService.ListRoles = ",
                 "AccessService.CheckAccess = ",

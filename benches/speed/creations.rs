@@ -144,6 +144,17 @@ pub(crate) async fn recorded(times: Times) -> Result<Row, Failure> {
     Ok(Row::of_runs(what, &ours, "certmint without the ledger", &theirs, "p50 within 1.15x"))
 }
 
+/// A built-in CA with its log, in turns with the same service without what the log stores.
+pub(crate) fn built_in_ca(times: Times) -> Result<Row, Failure> {
+    let (mut ours, mut theirs) = (Run::default(), Run::default());
+    for _ in 0..times.turns {
+        ours.add(bare("ca", CALLERS, times.run)?);
+        theirs.add(bare("ca-without-log", CALLERS, times.run)?);
+    }
+    let what = format!("(c) create at a built-in CA until it is issued: the service alone, {CALLERS} callers, its log");
+    Ok(Row::of_runs(what, &ours, "the same without the log", &theirs, "rate at least 0.83x"))
+}
+
 pub(crate) async fn rsa(times: Times) -> Result<Row, Failure> {
     let server = Server::fresh()?;
     let callers = Creator::connect(&server, RSA_CALLERS, RSA_2048).await?;

@@ -65,7 +65,7 @@ const QUICK: Times = Times {
     certificates: 5_000,
 };
 
-const NAMES: [&str; 7] = ["access", "rest", "grpc", "create", "rsa", "watch", "footprint"];
+const NAMES: [&str; 8] = ["access", "rest", "grpc", "create", "ca", "rsa", "watch", "footprint"];
 const COUNT: &str = "--certificates=";
 
 fn main() -> ExitCode {
@@ -110,6 +110,7 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         }
         if wanted("access") {
             report.add(access::decisions()?);
+            report.add(access::poll(times).await?);
         }
         let recorded = Recorded::new().await?;
         if wanted("rest") {
@@ -122,6 +123,9 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
             report.add(creations::p256(times).await?);
             report.add(creations::p256_over_grpc(times).await?);
             report.add(creations::recorded(times).await?);
+        }
+        if wanted("ca") {
+            report.add(creations::built_in_ca(times)?);
         }
         if wanted("rsa") {
             report.add(creations::rsa(times).await?);

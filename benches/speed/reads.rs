@@ -16,6 +16,9 @@ const CHANNELS: usize = 8;
 /// Operations that are read in turn.
 const OPERATIONS: usize = 256;
 
+/// A manual operation with a key on P-256.
+const MANUAL: &[u8] = br#"{"policy":{"key_props":{"kty":"EC","crv":"P-256"},"x509_props":{"subject":"CN=a.example"},"issuer":{"name":"Unknown"}}}"#;
+
 fn name(number: usize) -> String {
     format!("operation-{:03}", number % OPERATIONS)
 }
@@ -109,6 +112,22 @@ pub(crate) async fn rest(recorded: &Recorded, times: Times) -> Result<Row, Failu
     let (our_run, bare_run) = in_turns(callers.0, callers.1, times).await?;
     let what = format!("(a) GET pending: REST, TLS, HTTP/1.1, {CALLERS} connections");
     Ok(Row::of_runs(what, &our_run, "axum route", &bare_run, "CPU at most 2x"))
+}
+
+/// Polls of two certmints, which take turns.
+pub(crate) async fn polls(one: &Server, other: &Server, times: Times) -> Result<(Run, Run), Failure> {
+    for server in [one, other] {
+        let mut http = Http::connect(&client_tls(server)?, server.port).await?;
+        for number in 0..OPERATIONS {
+            let path = format!("/certificates/{}/create?api-version=7.4", name(number));
+            let (status, _) = http.send(Method::POST, &path, Bytes::from_static(MANUAL)).await?;
+            if !status.is_success() {
+                return Err(format!("a creation answered {status}").into());
+            }
+        }
+        server.settle().await?;
+    }
+    in_turns((one, OverRest::connect(one).await?), (other, OverRest::connect(other).await?), times).await
 }
 
 pub(crate) async fn grpc(recorded: &Recorded, times: Times) -> Result<Row, Failure> {

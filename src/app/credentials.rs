@@ -4,7 +4,10 @@ use super::access::GrantsFile;
 use super::error::{AppError, part};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::metrics::Metrics;
+use crate::domain::Timestamp;
+use crate::jwt::{Issuers, IssuersOptions, SourceState};
+use crate::metrics::{IssuerKeys, Metrics};
+use crate::outbound::{ClientOptions, Clients};
 use crate::transport::auth::{Auth, Tokens};
 use crate::transport::tls::{self, FileCertificates};
 use rustls::ServerConfig;
@@ -33,11 +36,10 @@ pub(super) struct Credentials {
 
 /// Reads what the configuration names; in development mode makes it.
 pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Credentials, AppError> {
-    let auth = match &config.auth.tokens_file {
-        Some(file) => Auth::Tokens(Arc::new(Tokens::load(file).map_err(part("callers cannot be authenticated"))?)),
-        // Only development goes without: anything else was refused before.
-        None => Auth::Development,
-    };
+    let auth = auth(config)?;
+    if let Auth::Known { issuers: Some(issuers), .. } = &auth {
+        observe(issuers, metrics);
+    }
     if config.dev {
         let ca =
             tls::DevCa::load_or_create(&config.data_dir, now()).map_err(part("the development CA cannot be used"))?;
@@ -47,7 +49,7 @@ pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Credentials, Ap
         let tls = tls::with_resolver(Arc::new(certificates)).map_err(part("TLS cannot be set up"))?;
         return Ok(Credentials { tls, auth, dev_ca, certificates: None });
     }
-    let (files, _, _) = config.for_others()?;
+    let (files, _) = config.for_others()?;
     let certificates = FileCertificates::load(&files.certificate, &files.key)
         .map_err(part("the server certificate cannot be used"))?;
     let certificates = Arc::new(certificates);
@@ -56,11 +58,58 @@ pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Credentials, Ap
     Ok(Credentials { tls, auth, dev_ca: None, certificates: Some(certificates) })
 }
 
+/// Who may call.
+fn auth(config: &Config) -> Result<Auth, AppError> {
+    let tokens = config.auth.tokens_file.as_deref().map(Tokens::load).transpose();
+    let tokens = tokens.map_err(part("callers cannot be authenticated"))?.map(Arc::new);
+    let issuers = issuers_of_tokens(config)?;
+    Ok(match (tokens, issuers) {
+        // Only development goes without: anything else was refused before.
+        (None, None) => Auth::Development,
+        (tokens, issuers) => Auth::Known { tokens, issuers },
+    })
+}
+
+/// The issuers whose tokens are accepted, if there are any; nothing is fetched yet.
+fn issuers_of_tokens(config: &Config) -> Result<Option<Arc<Issuers>>, AppError> {
+    let options = IssuersOptions { issuers: &config.auth.jwt, clients: &config.auth.client };
+    if options.issuers.is_empty() && options.clients.is_empty() {
+        return Ok(None);
+    }
+    let proxy = config.outbound.proxy().map_err(part("[outbound] cannot be used"))?;
+    let clients: Arc<dyn Clients> = Arc::new(ClientOptions { proxy, ..ClientOptions::default() });
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let issuers = Issuers::open(options, &clients, &config.data_dir, &clock);
+    Ok(Some(Arc::new(issuers.map_err(part("callers cannot be authenticated"))?)))
+}
+
+/// Shows the issuers in the metrics.
+fn observe(issuers: &Arc<Issuers>, metrics: &Metrics) {
+    let issuers = issuers.clone();
+    metrics.before_text(move |metrics| {
+        let keys = |source: SourceState| {
+            let SourceState { provider, origin, fetched, keys, good, failed } = source;
+            let fetched = fetched.map(Timestamp::seconds);
+            IssuerKeys { issuer: provider.to_string(), origin, fetched, keys, good, failed }
+        };
+        let sources: Vec<IssuerKeys> = issuers.sources().into_iter().map(keys).collect();
+        metrics.set_issuers_of_tokens(&sources, &issuers.refused());
+    });
+}
+
 fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(SystemClock.now().seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 impl Credentials {
+    /// The issuers whose tokens are accepted, if there are any.
+    pub(super) fn issuers(&self) -> Option<&Arc<Issuers>> {
+        match &self.auth {
+            Auth::Development => None,
+            Auth::Known { issuers, tokens: _ } => issuers.as_ref(),
+        }
+    }
+
     /// Keeps tokens, certificate and grants as their files are; no task if there are none.
     pub(super) fn reload(
         &self,
@@ -70,7 +119,7 @@ impl Credentials {
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let tokens = match &self.auth {
             Auth::Development => None,
-            Auth::Tokens(tokens) => Some(tokens.clone()),
+            Auth::Known { tokens, issuers: _ } => tokens.clone(),
         };
         let certificates = self.certificates.clone();
         (tokens.is_some() || certificates.is_some() || grants.is_some()).then(|| {

@@ -29,8 +29,10 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
         return Ok(true);
     }
     if let Some(key) = remove {
-        inspection.remove(&key).await.map_err(part("nothing was removed"))?;
-        say(&if json { format!("{}\n", json!({ "removed": key })) } else { format!("removed {key}\n") });
+        let lost = inspection.remove(&key).await.map_err(part("nothing was removed"))?;
+        let said = lost.map(|lost| format!(", and with it {lost}")).unwrap_or_default();
+        let text = format!("removed {key}{said}\n");
+        say(&if json { format!("{}\n", json!({ "removed": key, "lost": lost })) } else { text });
         return Ok(true);
     }
     if adopt {
@@ -59,8 +61,8 @@ fn as_json(count: usize, findings: &[Finding], marked: bool) -> String {
         .iter()
         .map(|Finding { key, problem, repair }| {
             let (removable, vault) = match repair {
-                Repair::Purge => (false, None),
-                Repair::Remove => (true, None),
+                Repair::Purge | Repair::Server | Repair::Restore => (false, None),
+                Repair::Remove | Repair::Lose(_) => (true, None),
                 Repair::Protect(vault) => (false, Some(vault.as_str())),
             };
             json!({ "key": key, "problem": problem, "removable": removable, "protect": vault })
@@ -74,6 +76,13 @@ fn as_text(count: usize, findings: &[Finding], inspection: &Inspection<'_>) -> S
     for Finding { key, problem, repair } in findings {
         text.push_str(&format!("fail  {key}: {problem}\n"));
         let advice = match repair {
+            Repair::Server => "start a server, or let it run: it makes the record anew within a day".to_owned(),
+            Repair::Restore => {
+                "restore the store from a backup: what depends on the record is lost without it".to_owned()
+            }
+            Repair::Lose(what) => {
+                format!("restore the store from a backup, or give up {what}: certmint doctor --store --remove {key}")
+            }
             Repair::Remove => format!("restore the store from a backup, or: certmint doctor --store --remove {key}"),
             Repair::Protect(vault) => format!(
                 "restore the store from a backup, name the vault in the configuration, or make the record anew, with purge protection and a retention of 90 days: certmint doctor --store --protect {vault}"

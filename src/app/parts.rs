@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::transport::auth::Auth;
 use crate::transport::grpc::GrpcOptions;
 use crate::transport::host::Hosts;
-use crate::transport::rest::RestOptions;
+use crate::transport::rest::{Challenge, RestOptions};
 use crate::worker::WorkerOptions;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,6 +38,10 @@ pub(super) fn rest_options(config: &Config, auth: &Auth, stop: &CancellationToke
         base_domain: config.base_domain.as_str().to_owned(),
         hosts: hosts(config),
         closing: stop.clone(),
+        challenge: Challenge {
+            authority: config.auth.challenge.authority.clone(),
+            resource: config.auth.challenge.resource.clone(),
+        },
         ..RestOptions::new(auth.clone())
     }
 }

@@ -1,12 +1,14 @@
 //! Keeps the event log at its agreed length and the list of vaults up to date, and takes up what older versions parked.
 
 use super::store::Opened;
-use crate::service::{Authenticated, Service};
-use std::time::Duration;
+use crate::service::{Authenticated, CertificateAuthorities, Service};
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Waits between two looks at the age of the log and at the vaults that others made.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+/// Revocation lists are read whole for the metrics, and last for days.
+const MEASURE_EVERY: Duration = Duration::from_secs(600);
 /// Events removed in one transaction, so that writers never wait long.
 const STEP: usize = 1000;
 
@@ -49,6 +51,10 @@ pub(super) async fn adopt_issued(service: Service, window: Duration, shutdown: C
     if let Err(error) = service.certificate_authorities().begin_publishing().await {
         tracing::warn!(%error, "what built-in CAs publish could not be looked at; will retry");
     }
+    if let Err(error) = service.certificate_authorities().begin_successions().await {
+        tracing::warn!(%error, "built-in CAs that come to their end could not be looked for; will retry");
+    }
+    measure(&service.certificate_authorities()).await;
     loop {
         let wait = match service.certificate_authorities().adopt_issued(window).await {
             Ok(None) => return,
@@ -70,10 +76,19 @@ pub(super) async fn adopt_issued(service: Service, window: Duration, shutdown: C
     }
 }
 
+/// Reads what the metrics say of the built-in CAs.
+async fn measure(cas: &CertificateAuthorities) {
+    if let Err(error) = cas.measure().await {
+        tracing::warn!(%error, "the built-in CAs could not be measured; will retry");
+    }
+}
+
 /// Trims what is older than the retention and above the count that is kept, until `shutdown`; learns
 /// of vaults that other processes made.
 pub(super) async fn run(opened: Opened, service: Service, shutdown: CancellationToken) {
     let Opened { store, clock, alone: _, failed: _ } = opened;
+    let cas = service.certificate_authorities();
+    let mut measured: Option<Instant> = None;
     let (retention, kept) = (service.limits().event_retention, service.limits().events_kept as u64);
     loop {
         tokio::select! {
@@ -86,8 +101,15 @@ pub(super) async fn run(opened: Opened, service: Service, shutdown: Cancellation
         if let Err(error) = service.jobs().resume_parked().await {
             tracing::warn!(%error, "the parked records could not be looked at; will retry");
         }
-        if let Err(error) = service.certificate_authorities().begin_publishing().await {
+        if let Err(error) = cas.begin_publishing().await {
             tracing::warn!(%error, "what built-in CAs publish could not be looked at; will retry");
+        }
+        if let Err(error) = cas.begin_successions().await {
+            tracing::warn!(%error, "built-in CAs that come to their end could not be looked for; will retry");
+        }
+        if measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
+            measure(&cas).await;
+            measured = Some(Instant::now());
         }
         let before = clock.now().minus(retention);
         loop {

@@ -1,14 +1,17 @@
 //! `certmint doctor`: checks the connection to a server and the server itself, step by step. Changes nothing.
 
-use super::connection::Session;
+use super::connection::{Access, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::options::{ClientOptions, Secret};
 use super::output::Output;
 use super::trust::{self, Trust};
-use super::{Result, StoreArgs, data_dir, text, tls_probe};
+use super::{Result, StoreArgs, access, data_dir, text, tls_probe};
 use crate::clock::{Clock, SystemClock};
 use crate::proto;
-use crate::proto::v1::{WatchPendingRequest, WatchSnapshot, watch_pending_response::Payload};
+use crate::proto::v1::{
+    AccessMode, Grant, WatchPendingRequest, WatchSnapshot, WhoAmIRequest, WhoAmIResponse,
+    watch_pending_response::Payload,
+};
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto};
 use serde_json::{Value, json};
@@ -16,6 +19,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::timeout;
+use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -156,6 +160,7 @@ async fn server(options: &ClientOptions, report: &mut Report) -> bool {
     };
     report.add("health", within(limit, health(&session)).await);
     report.add("contract", within(limit, contract(&session)).await);
+    report.add("identity", within(limit, identity(&session)).await);
     report.add("clock", within(limit, clock(&session)).await);
     true
 }
@@ -234,6 +239,41 @@ fn methods(file: &FileDescriptorProto) -> Vec<String> {
     services(file).flat_map(|service| service.method.iter().map(move |it| method(service, it.name()))).collect()
 }
 
+/// Most grants that one line names.
+const MAX_SHOWN: usize = 5;
+
+/// Who the server takes the caller for, and what he may do.
+async fn identity(session: &Session) -> Finding {
+    let answer = session.call(Repeat::Safe, WhoAmIRequest::default(), Access::who_am_i).await;
+    let answer = answer.map_err(|failure| told(*failure))?;
+    let mode = answer.mode();
+    let WhoAmIResponse { principal, grants, mode: _, credential } = answer;
+    let token = credential.as_ref().map(access::proof).filter(|token| !token.is_empty());
+    let who = token.map_or_else(|| principal.clone(), |token| format!("{principal} ({})", token.trim_end()));
+    let grant = |grant: &Grant| {
+        let names = grant.names.join(" ");
+        let names = if names == "*" { String::new() } else { format!(", names {names}") };
+        let vault = if grant.vault == "*" { "every vault".to_owned() } else { format!("vault {}", grant.vault) };
+        let rules = if grant.rules.is_some() { ", with rules" } else { "" };
+        let issuers = if grant.issuers.iter().any(|issuer| issuer != "*") { ", some issuers" } else { "" };
+        let end = grant.expires.as_ref().map(|end| format!(", until {end}")).unwrap_or_default();
+        format!("{} on {vault}{names}{issuers}{rules}{end}", grant.role)
+    };
+    let mut shown: Vec<String> = grants.iter().take(MAX_SHOWN).map(grant).collect();
+    if grants.len() > MAX_SHOWN {
+        shown.push(format!("{} more", grants.len() - MAX_SHOWN));
+    }
+    match (mode, shown.is_empty()) {
+        (AccessMode::Open, _) => Ok(format!("{who}; everybody may do everything (development mode)")),
+        (AccessMode::Report, _) => Ok(format!("{who}; nothing is refused (mode = \"report\")")),
+        (_, false) => Ok(format!("{who}: {}", shown.join("; "))),
+        (_, true) => {
+            let advice = format!("ask an administrator for a grant: certmint access grant {principal} ROLE");
+            Err((format!("{who} has no grants, and may do nothing"), advice))
+        }
+    }
+}
+
 /// The first bookmark of a watch has the time of the server.
 async fn clock(session: &Session) -> Finding {
     let told = |failure: Box<Failure>| told(*failure);
@@ -241,8 +281,13 @@ async fn clock(session: &Session) -> Finding {
         WatchPendingRequest { vault_name: session.vault(), snapshot: WatchSnapshot::None.into(), ..Default::default() };
     let mut client = session.watch_client().await.map_err(told)?;
     let asked = SystemClock.now().0;
-    let answer = client.watch_pending(session.request(request)).await.map_err(|status| told(status.into()))?;
-    let mut stream = answer.into_inner();
+    let mut stream = match client.watch_pending(session.request(request)).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) if status.code() == Code::PermissionDenied => {
+            return Ok("not compared: that takes the right to read certificates of this vault".to_owned());
+        }
+        Err(status) => return Err(told(status.into())),
+    };
     let bookmark = loop {
         let message = stream.message().await.map_err(|status| told(status.into()))?;
         match message.map(|it| it.payload) {

@@ -2,7 +2,7 @@
 
 use super::connection::{Admin, Repeat, Session};
 use super::failure::{Exit, Failure};
-use super::issuer_input::ValueArgs;
+use super::issuer_input::{CaValueArgs, ValueArgs};
 use super::options::ClientOptions;
 use super::output::Output;
 use super::{KnownProviders, Result, issuer_help, json, text};
@@ -29,6 +29,8 @@ pub enum IssuerCommand {
         provider: Option<String>,
         #[command(flatten)]
         values: Box<ValueArgs>,
+        #[command(flatten)]
+        ca: Box<CaValueArgs>,
         /// Print help; with --provider its options
         #[arg(short = 'h', long)]
         help: bool,
@@ -124,8 +126,8 @@ impl IssuerCommand {
         Ok(match self {
             Self::Set { help: true, provider, .. } => Prepared::Help("set", provider),
             Self::Update { help: true, provider, .. } => Prepared::Help("update", provider),
-            Self::Set { name, provider, values, help: false } => {
-                Prepared::Set(name.ok_or_else(missing)?, values.into_issuer(provider)?)
+            Self::Set { name, provider, values, ca, help: false } => {
+                Prepared::Set(name.ok_or_else(missing)?, values.with_ca(*ca).into_issuer(provider)?)
             }
             Self::Update { name, provider, values, help: false } => {
                 let issuer = values.into_issuer(provider)?;

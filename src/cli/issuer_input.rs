@@ -56,7 +56,32 @@ pub struct ValueArgs {
     enabled: bool,
 }
 
+/// Options of a LocalCA that have a word of their own.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct CaValueArgs {
+    /// Who signs the CA of a LocalCA: the issuer of the vault whose CA does, or "external" for a CA elsewhere [default: a
+    /// root of its own]
+    #[arg(long, value_name = "PARENT", value_parser = NonEmptyStringValueParser::new())]
+    parent: Option<String>,
+
+    /// The subject of the CA of a LocalCA, such as "CN=Example Root, O=Example"
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    subject: Option<String>,
+
+    /// The key of the CA of a LocalCA: P-256, P-384, RSA-3072 or RSA-4096
+    #[arg(long, value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
+    key_type: Option<String>,
+}
+
 impl ValueArgs {
+    /// With options that were said in words of their own.
+    pub(super) fn with_ca(mut self, ca: CaValueArgs) -> Self {
+        let CaValueArgs { parent, subject, key_type } = ca;
+        let said = [("parent", parent), ("subject", subject), ("key_type", key_type)];
+        self.options.extend(said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        self
+    }
+
     /// The values that were given; the others are left out of the message.
     pub(super) fn into_issuer(self, provider: Option<String>) -> Result<Issuer> {
         let Self {

@@ -14,6 +14,8 @@ mod data_dir;
 mod doctor;
 mod export;
 mod failure;
+mod fingerprint;
+mod grants;
 mod health;
 mod import;
 mod issuer;

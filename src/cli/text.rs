@@ -7,6 +7,7 @@ mod profiles;
 pub(super) use profiles::profiles;
 
 use super::alternative_names;
+use super::fingerprint::sha256;
 use super::json::{self, pending_status};
 use crate::proto::v1::{
     Certificate, Issuer, IssuerHealth, IssuerItem, OperationError, PendingEvent, PendingOperation, PendingStatus,
@@ -15,9 +16,10 @@ use crate::proto::v1::{
 use std::fmt::Write;
 use x509_cert::der::Decode;
 
-/// Without what could steer a terminal: texts of servers and CAs are printed, and are not ours.
+/// Without what could steer a terminal: texts of servers and CAs are printed, and are not ours. The lines of Azure's
+/// texts end with CR and LF.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.replace("\r\n", "\n").chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// The status in words.
@@ -86,7 +88,12 @@ pub(super) fn event(event: &PendingEvent, resume_token: &str) -> String {
         line.push_str(&format!("  token={resume_token}"));
     }
     // An event is one line, whatever a CA writes into its messages.
-    line.replace('\n', " ")
+    one_line(&line)
+}
+
+/// The lines of a text in one.
+fn one_line(text: &str) -> String {
+    text.replace("\r\n", " ").replace('\n', " ")
 }
 
 pub(super) fn certificate(certificate: &Certificate) -> String {
@@ -167,6 +174,7 @@ pub(super) fn issuer(issuer: &Issuer) -> String {
         let (count, name) = (issuer.ca_certificates.len(), &issuer.issuer_name);
         let how = format!("{count}; print them: certmint ca export --issuer {name}");
         lines.add("CA certificates", &how);
+        lines.add("root SHA-256", &issuer.ca_certificates.last().map(|root| sha256(root)).unwrap_or_default());
     }
     lines.add("vault", &issuer.vault_name);
     lines.add("id", &issuer.id);
@@ -181,6 +189,7 @@ pub(super) fn issuer_health(health: &IssuerHealth) -> String {
     lines.add("last error", &health.last_error);
     lines.add("open operations", &open_operations(health));
     lines.add("next try", &time(health.next_try.as_ref()));
+    lines.add("notice", &health.notice);
     lines.end()
 }
 
@@ -199,9 +208,10 @@ pub(super) fn issuers(issuers: &[IssuerItem]) -> String {
             (false, _) => "disabled",
             (true, true) => "paused",
             (true, false) if fails => "failing",
+            (true, false) if !health.notice.is_empty() => "attention",
             (true, false) => "",
         };
-        let error = if fails { printable(&health.last_error) } else { String::new() };
+        let error = printable(&one_line(if fails { &health.last_error } else { &health.notice }));
         [
             it.issuer_name.clone(),
             it.provider.clone(),
@@ -238,7 +248,7 @@ fn names(x509: &X509Properties) -> String {
     alternative_names::wanted(names).cloned().collect::<Vec<_>>().join(", ")
 }
 
-fn time(time: Option<&prost_types::Timestamp>) -> String {
+pub(super) fn time(time: Option<&prost_types::Timestamp>) -> String {
     time.map(ToString::to_string).unwrap_or_default()
 }
 
@@ -257,7 +267,7 @@ struct Lines(Vec<(&'static str, String)>);
 impl Lines {
     fn add(&mut self, name: &'static str, value: &str) {
         if !value.is_empty() {
-            self.0.push((name, value.replace('\n', " ")));
+            self.0.push((name, one_line(value)));
         }
     }
 
@@ -285,12 +295,13 @@ mod tests {
 
     #[test]
     fn what_steers_a_terminal_is_not_printed() {
-        assert_eq!(printable("a\u{1b}[2Jb\r\nc\u{9b}"), "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}");
+        assert_eq!(printable("a\u{1b}[2Jb\r\nc\u{9b}"), "a\u{fffd}[2Jb\nc\u{fffd}");
+        assert_eq!(printable("a\rb\r\r\nc"), "a\u{fffd}b\u{fffd}\nc");
     }
 
     #[test]
     fn an_event_is_one_line_with_its_token_last() {
-        let error = OperationError { code: "c".into(), message: "two\nlines".into(), inner_error: None };
+        let error = OperationError { code: "c".into(), message: "two\r\nlines".into(), inner_error: None };
         let operation = PendingOperation {
             certificate_name: "web".into(),
             status: PendingStatus::Failed.into(),

@@ -1,10 +1,12 @@
 //! Who may do what.
 
+use crate::limits::positive;
+use crate::service::GrantLimits;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// Rights of callers; required outside development mode. In development mode everybody may do everything.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccessSettings {
     /// Principals that may do everything, such as `token:admin` for the line `admin` of the tokens file. No call can take
@@ -16,6 +18,29 @@ pub struct AccessSettings {
     /// `enforce` refuses what no grant allows; `report` does it all the same and writes a line to the audit log: the
     /// way over for an installation that worked without grants. Default `enforce`.
     pub mode: AccessMode,
+    /// Grants that calls may make. Default 100,000; the file has a limit of its own.
+    #[serde(deserialize_with = "positive")]
+    pub stored_grants: usize,
+    /// The size of all of them in the store, in bytes; each process holds them in memory. Default 64 MiB.
+    #[serde(deserialize_with = "positive")]
+    pub stored_grants_bytes: usize,
+    /// Roles that calls may make. Default 500.
+    #[serde(deserialize_with = "positive")]
+    pub stored_roles: usize,
+}
+
+impl Default for AccessSettings {
+    fn default() -> Self {
+        let GrantLimits { grants, bytes, roles } = GrantLimits::default();
+        Self {
+            administrators: Vec::new(),
+            file: None,
+            mode: AccessMode::default(),
+            stored_grants: grants,
+            stored_grants_bytes: bytes,
+            stored_roles: roles,
+        }
+    }
 }
 
 /// What becomes of a request that no grant allows.

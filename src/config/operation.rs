@@ -1,10 +1,9 @@
-//! Operational settings: the operators' port, authentication, shutdown.
+//! Operational settings: the operators' port, shutdown.
 
 use super::BaseDomain;
 use crate::domain::duration;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -77,18 +76,6 @@ impl<'de> Deserialize<'de> for AdminListen {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
-}
-
-/// Authentication: who calls. What a caller may do is said in `[access]`.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthSettings {
-    /// Lines of `principal sha256-hex`, one for each bearer token; required outside development mode. Reloaded when it
-    /// changes.
-    pub tokens_file: Option<PathBuf>,
-    /// Whether gRPC reflection needs no token: it shows the contract, no data. Default false; in development mode no
-    /// call needs one.
-    pub open_reflection: bool,
 }
 
 /// Shutdown.

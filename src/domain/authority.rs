@@ -70,7 +70,8 @@ pub struct AuthorityRecord {
 pub struct Lists {
     /// Into how many lists its revocations are split; fixed, as each certificate names its list.
     pub shards: u32,
-    /// Its lists have numbers above this one: an earlier program published lists up to it.
+    /// No list has a number above this one yet, and one whose record is lost goes on above it: an earlier program
+    /// published lists up to it, or it was noted that numbers up to it may be given out.
     #[serde(default)]
     pub last_crl: u64,
 }
@@ -94,6 +95,9 @@ pub struct Above {
     /// root, so that clients of either trust what it signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cross: Option<Blob>,
+    /// A CA that is not of this server signed its certificate, and has to sign that of the next one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub external: bool,
 }
 
 impl Above {

@@ -50,6 +50,10 @@ actions! {
     VaultsWrite = "Microsoft.KeyVault/vaults/write",
     BackupsMove = "certmint/backups/move",
     RoleAssignmentsRead = "Microsoft.Authorization/roleAssignments/read",
+    RoleAssignmentsWrite = "Microsoft.Authorization/roleAssignments/write",
+    RoleAssignmentsDelete = "Microsoft.Authorization/roleAssignments/delete",
+    RoleDefinitionsWrite = "Microsoft.Authorization/roleDefinitions/write",
+    RoleDefinitionsDelete = "Microsoft.Authorization/roleDefinitions/delete",
     AuditRead = "certmint/audit/read",
     AccessSelf = "certmint/access/self",
 }

@@ -56,6 +56,15 @@ pub enum Reason {
     RequestNotAllowed,
     /// They were enough when the stream was opened.
     AccessChanged,
+    GrantNotFound,
+    RoleNotFound,
+    /// A grant or role that no call made.
+    NotChangeable,
+    /// There are grants of it.
+    RoleInUse,
+    GrantLimitExceeded,
+    /// The keys of an issuer of tokens are not available, so a token cannot be checked.
+    IdentityUnavailable,
     /// The audit record of the request cannot be written.
     AuditUnavailable,
 }
@@ -65,7 +74,8 @@ pub enum Reason {
 pub enum Detail {
     /// A field of the request, by its Key Vault path (`policy.x509_props.subject`), and what is wrong with it.
     Field { path: String, problem: String },
-    /// What the request was about: `certificate`, `pending`, `issuer` or `vault`, and its name.
+    /// What the request was about: `certificate`, `pending`, `issuer`, `vault`, `grant` or
+    /// `role`, and its name.
     Resource { kind: &'static str, name: String },
     /// The state that stood in the way.
     Precondition { kind: &'static str, subject: String, description: String },

@@ -30,6 +30,7 @@ pub mod san;
 mod san_rules;
 pub mod serial;
 pub mod subject;
+pub mod succession;
 pub mod text;
 pub mod time;
 pub mod vault;

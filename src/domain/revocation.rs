@@ -2,6 +2,11 @@
 
 use super::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// An entry stays on the lists until one was made after the end of its certificate (RFC 5280 section 3.3): for so long
+/// after that end every list has it.
+pub const LISTED_AFTER_THE_END: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// Why a certificate was revoked: the reasons of RFC 5280 section 5.3.1 that a CA of this server gives. A hold, and
 /// reasons that concern CAs, are not among them.

@@ -19,6 +19,12 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
+    /// The day, such as `2026-11-30`, in UTC.
+    pub fn date(self) -> String {
+        ::time::OffsetDateTime::from_unix_timestamp(self.seconds())
+            .map_or_else(|_| String::new(), |at| at.date().to_string())
+    }
+
     /// This much later; saturates.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

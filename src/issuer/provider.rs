@@ -21,6 +21,7 @@ use crate::domain::{
     Version,
 };
 use crate::keys::Caller;
+use crate::keys::authority::Plan;
 use crate::keys::pointers::Pointers;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashSet};
@@ -311,6 +312,16 @@ pub trait Provider: Send + Sync + 'static {
     /// [`Provider::authority`] then answers.
     fn is_ca(&self) -> bool {
         false
+    }
+
+    /// The CA that is to be made of an issuer object that has none yet, where another CA signs it: the name of that one's
+    /// issuer or `external`, and what the CA is to be. [`Provider::configure`] makes none then. Only of providers with
+    /// [`Provider::is_ca`].
+    ///
+    /// # Errors
+    /// The member or option, and what is wrong with it.
+    fn below(&self, _input: &IssuerInput) -> domain::Result<Option<(String, Plan)>> {
+        Ok(None)
     }
 
     /// What it would sign for this order, under the serial number, or under one that follows from the order where there

@@ -1,26 +1,33 @@
 //! Built-in certificate authorities: created once, stored in an issuer object, and used to sign.
 
-pub use super::authority_names::{MAX_COMMON_NAME, common_name, comparable_name, is_numbered, names, numbered};
+pub use super::authority_names::{
+    MAX_COMMON_NAME, common_name, comparable_name, is_numbered, name_and_next, names, numbered,
+};
 use super::certificate::{self, BACKDATE, Request, Template, key_id, serial, sign, to_be_signed};
 use super::extensions::{extension, key_usage};
 use super::key_pair::signature_algorithm;
+use super::oid::oid_text;
 use super::pointers::{Pointers, status_extensions};
 use super::seal::{SealContext, Sealer};
 use super::x509::X509;
-use super::{KeyPair, defect, digest, jwk, leaf_rules, name_text, names, public_key_of};
+use super::x509_name::{self, Name};
+use super::{KeyPair, constraints, defect, digest, jwk, leaf_rules, name_text, names, public_key_of};
 use crate::domain::issuer::Authority;
 use crate::domain::policy::{KeyType, KeyUsage};
 use crate::domain::subject::{self, Attribute, AttributeValue, COMMON_NAME, DistinguishedName};
 use crate::domain::{Blob, IssuerName, Policy, Result, Timestamp, VaultName, text};
+use der::Decode;
 use der::asn1::Any;
-use der::{Decode, Encode};
-use x509_cert::Certificate;
-use x509_cert::ext::pkix::{BasicConstraints, SubjectKeyIdentifier};
+use x509_cert::ext::pkix::BasicConstraints;
 
 /// Which keys new authorities get where nothing else is said.
 pub const AUTHORITY_KEY: KeyType = KeyType::P256;
 /// How long an authority lives where nothing else is said: 20 years.
 pub const LIFETIME_MONTHS: u32 = 240;
+/// The longest that one can be made for.
+pub const MAX_LIFETIME_MONTHS: u32 = 600;
+/// CAs that may stand between a root and a leaf: an intermediate, and the root that comes after this one.
+const BELOW_A_ROOT: u8 = 2;
 const UNREADABLE: &str = "the certificate of a built-in authority could not be read";
 
 /// What a new authority is to be.
@@ -84,15 +91,19 @@ pub fn subject_of(der: &[u8]) -> Result<String> {
     X509::read(der).map_err(defect(UNREADABLE)).map(|certificate| name_text::text(&certificate.subject))
 }
 
-/// The common name of a certificate of an authority.
+/// Whether subject and issuer of a certificate are the same: a root.
+pub fn is_self_issued(der: &[u8]) -> bool {
+    X509::read(der).is_ok_and(|certificate| certificate.subject.same_as(&certificate.issuer))
+}
+
+/// The common name of a certificate of an authority, its subject where there is none. Whatever other programs write into
+/// names is taken as it is: what is imported once is read again with every name that is chosen later.
 pub fn common_name_of(der: &[u8]) -> Result<String> {
-    let text = subject_of(der)?;
-    let name = DistinguishedName::parse(&text).map_err(defect(UNREADABLE))?;
-    let common_name = name.parts.iter().flatten().find(|attribute| attribute.oid == COMMON_NAME);
-    match common_name.map(|attribute| &attribute.value) {
-        Some(AttributeValue::Text(text)) => Ok(text.clone()),
-        _ => Ok(text),
-    }
+    let subject = X509::read(der).map_err(defect(UNREADABLE))?.subject;
+    let mut attributes = subject.parts.iter().rev().flatten();
+    let common_name = attributes.find(|attribute| oid_text(attribute.oid).as_deref() == Some(COMMON_NAME));
+    let text = common_name.and_then(|attribute| x509_name::text(attribute.value));
+    Ok(text.unwrap_or_else(|| name_text::text(&subject)))
 }
 
 /// Refuses a policy of which the authority of this chain signs no leaf.
@@ -100,11 +111,15 @@ pub fn common_name_of(der: &[u8]) -> Result<String> {
 /// # Errors
 /// `BadParameter` with every reason and what to change.
 pub fn check_leaf(policy: &Policy, chain: &[Blob]) -> Result<()> {
-    let subject = |der: &Blob| {
-        Certificate::from_der(&der.0).and_then(|certificate| Any::encode_from(certificate.tbs_certificate().subject()))
-    };
-    let names: Vec<Any> = chain.iter().map(subject).collect::<Result<_, _>>().map_err(defect(UNREADABLE))?;
-    leaf_rules::check(policy, &names)
+    let subject = |der: &Blob| X509::read(&der.0).map_err(defect(UNREADABLE)).and_then(|read| name(&read.subject));
+    let names: Vec<Any> = chain.iter().map(subject).collect::<Result<_, _>>()?;
+    leaf_rules::check(policy, &names)?;
+    constraints::check(policy, chain)
+}
+
+/// A name as it is written, with whatever types of attributes.
+fn name(name: &Name<'_>) -> Result<Any> {
+    Any::from_der(name.whole).map_err(defect(UNREADABLE))
 }
 
 /// A type of key as people call it: `P-256`, `RSA-3072`.
@@ -148,24 +163,17 @@ pub struct Signer {
 impl Signer {
     /// From the first certificate of [`Authority::chain`].
     pub fn read(der: &[u8]) -> Result<Self> {
-        let certificate = Certificate::from_der(der).map_err(defect(UNREADABLE))?;
-        let tbs = certificate.tbs_certificate();
-        let public_key = tbs.subject_public_key_info().to_der().map_err(defect(UNREADABLE))?;
-        let key_id = match tbs.get_extension::<SubjectKeyIdentifier>() {
-            Ok(Some((_, SubjectKeyIdentifier(id)))) => id.as_bytes().to_vec(),
-            _ => key_id(&public_key)?,
-        };
-        let at = |time: x509_cert::time::Time| {
-            Timestamp::from_seconds(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
+        let read = X509::read(der).map_err(defect(UNREADABLE))?;
+        let public_key = read.key.whole.to_vec();
+        let key_id = match read.key_id() {
+            Some(id) => id.to_vec(),
+            None => key_id(&public_key)?,
         };
         Ok(Self {
-            certificate: certificate::Authority {
-                name: Any::encode_from(tbs.subject()).map_err(defect(UNREADABLE))?,
-                key_id,
-            },
+            certificate: certificate::Authority { name: name(&read.subject)?, key_id },
             public_key,
-            not_before: at(tbs.validity().not_before),
-            not_after: at(tbs.validity().not_after),
+            not_before: read.not_before,
+            not_after: read.not_after,
         })
     }
 
@@ -201,6 +209,14 @@ impl Signer {
     /// When the authority's own certificate ends; nothing it signs lives longer.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// For how many months it was made: up to its end, rounded up.
+    pub fn validity_months(&self) -> u32 {
+        let begin = Timestamp::from_seconds(self.not_before.plus(BACKDATE).seconds());
+        (1..MAX_LIFETIME_MONTHS)
+            .find(|months| begin.plus_months(*months) >= self.not_after)
+            .unwrap_or(MAX_LIFETIME_MONTHS)
     }
 
     /// What [`identifier`] says of its certificate.
@@ -249,8 +265,7 @@ fn generate(plan: &Plan, now: Timestamp) -> Result<(Vec<Vec<u8>>, KeyPair)> {
     let root_name = names::subject_name(subject)?;
     let root_id = key_id(&root_key.public_key_der())?;
     let above = certificate::Authority { name: root_name.clone(), key_id: root_id };
-    // One more than it needs: the root that comes after it.
-    let root = ca_template(root_name, &above, &root_key, &root_key, 1 + u8::from(*with_intermediate), (now, ends))?;
+    let root = ca_template(root_name, &above, &root_key, &root_key, BELOW_A_ROOT, (now, ends))?;
     let root = sign(&root, &root_key)?;
     if !with_intermediate {
         return Ok((vec![root], root_key));
@@ -317,5 +332,30 @@ mod tests {
     fn long_names_of_two_authorities_stay_apart_in_their_intermediates() {
         let names = ["a", "b"].map(|letter| common_name_of(&generated(&letter.repeat(64))[0]).unwrap());
         assert_eq!(names, ["a", "b"].map(|letter| format!("{} Issuing", letter.repeat(56))));
+    }
+
+    #[test]
+    fn what_other_programs_write_into_names_closes_nothing() {
+        use rcgen::{CertificateParams, DistinguishedName, DnType, IsCa, KeyPair};
+        let long = "x".repeat(70);
+        let odd: [&[(DnType, &str)]; 5] = [
+            &[(DnType::CommonName, &long)],
+            &[(DnType::CountryName, "DEU"), (DnType::CommonName, "c")],
+            &[(DnType::OrganizationName, ""), (DnType::CommonName, "o")],
+            &[(DnType::CommonName, "nul\0inside")],
+            &[(DnType::CustomDnType(vec![2, 25, u64::MAX]), "uuid")],
+        ];
+        for parts in odd {
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            params.distinguished_name = DistinguishedName::new();
+            for (kind, value) in parts {
+                params.distinguished_name.push(kind.clone(), *value);
+            }
+            let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+            let name = common_name_of(&der).unwrap();
+            assert!(!comparable_name(&name).is_empty(), "{parts:?}");
+            assert_eq!(identifier(&der), Some(Signer::read(&der).unwrap().identifier()), "{parts:?}");
+        }
     }
 }

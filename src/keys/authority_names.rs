@@ -42,6 +42,18 @@ pub fn numbered(common_name: &str, number: u32) -> String {
     format!("{}{number}", common_name.chars().take(room).collect::<String>().trim_end())
 }
 
+/// The name, and then the same with higher and higher numbers at its end: `Root`, `Root 2` …; `Root 3`, `Root 4` ….
+pub fn name_and_next(name: &str) -> impl Iterator<Item = String> {
+    let (before, number) = match name.rsplit_once(' ').map(|(before, number)| (before, number.parse::<u32>())) {
+        // Larger ones are years and the like.
+        Some((before, Ok(number @ 1..1000))) if !before.is_empty() => (before, number),
+        _ => (name, 1),
+    };
+    let before = before.to_owned();
+    std::iter::once(name.to_owned())
+        .chain((number.saturating_add(1)..=u32::MAX).map(move |number| numbered(&before, number)))
+}
+
 /// The common names of all certificates that an authority of this name may have.
 pub fn names(common_name: &str) -> [String; 2] {
     let room = MAX_COMMON_NAME.saturating_sub(ISSUING.len());
@@ -78,6 +90,15 @@ mod tests {
             [1, 2, 12].map(|number| numbered("Example Root", number)),
             ["Example Root", "Example Root 2", "Example Root 12"]
         );
+        for (name, next) in [
+            ("Root", "Root 2"),
+            ("Root 1", "Root 2"),
+            ("Root 9", "Root 10"),
+            ("2", "2 2"),
+            ("Root 2026", "Root 2026 2"),
+        ] {
+            assert_eq!(name_and_next(name).take(2).collect::<Vec<_>>(), [name, next]);
+        }
         let long = "x".repeat(MAX_COMMON_NAME);
         assert_eq!(numbered(&long, 10), format!("{} 10", "x".repeat(61)));
         for (name, common_name, is) in [

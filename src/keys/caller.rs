@@ -1,5 +1,6 @@
 //! The caller that key work is done for, and its deadline.
 
+use crate::domain::access::{Groups, PrincipalName};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,20 +18,27 @@ pub(crate) enum Owner {
 #[derive(Clone)]
 pub struct Caller {
     owner: Owner,
+    groups: Groups,
     deadline: Option<Instant>,
 }
 
 impl Caller {
     /// The principal of a request, and when the caller stops waiting for the answer.
     pub fn new(principal: impl Into<Arc<str>>, deadline: Option<Instant>) -> Self {
-        Self { owner: Owner::Principal(principal.into()), deadline }
+        Self { owner: Owner::Principal(principal.into()), groups: Groups::default(), deadline }
+    }
+
+    /// The groups that the credentials of the request name.
+    #[must_use]
+    pub fn in_groups(self, groups: Groups) -> Self {
+        Self { groups, ..self }
     }
 
     /// Work in the background, which nobody waits for. It has a class of its own: it gets as much time as all
     /// principals together, and the bounds of the queue do not apply to it, since the number of steps that run at once
     /// is bounded already.
     pub fn server() -> Self {
-        Self { owner: Owner::Server, deadline: None }
+        Self { owner: Owner::Server, groups: Groups::default(), deadline: None }
     }
 
     /// The principal; empty for the server itself.
@@ -39,6 +47,11 @@ impl Caller {
             Owner::Server => "",
             Owner::Principal(name) => name,
         }
+    }
+
+    /// Every name by which it is granted something: the principal, and the groups that it is in.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.principal()).chain(self.groups.iter().map(PrincipalName::as_str))
     }
 
     pub(crate) fn owner(&self) -> &Owner {

@@ -3,6 +3,7 @@
 
 use super::asn1::{Element, INTEGER, OCTET_STRING, OID, SEQUENCE, context, tlv};
 use super::certificate::{signed, time};
+use super::reader::{ImportLimits, Problem, Reader, Wanted};
 use super::signature::{self, Verdict};
 use super::x509::{self, Algorithm, X509};
 use super::{AuthorityKey, defect};
@@ -115,6 +116,36 @@ pub struct ReadEntry {
     pub serial: Serial,
     pub time: Timestamp,
     pub reason: RevocationReason,
+    pub invalidity_time: Option<Timestamp>,
+}
+
+/// Finds the list of an authority in a file, in any form that people send (`keys::reader`): DER, PEM, base64 of either,
+/// beside certificates and lists of others. Of several it is the one with the highest number.
+///
+/// # Errors
+/// What is wrong with the file, in a sentence.
+pub fn read_file(value: &[u8], authority: &[u8], limits: ImportLimits) -> std::result::Result<Read, String> {
+    let mut reader = Reader::cheap(Wanted::Certificates, limits);
+    let wanted = "Send the revocation list (CRL) of the CA in DER, PEM or base64.";
+    reader.read(value).map_err(|problem| match problem {
+        Problem::Empty => format!("It is empty. {wanted}"),
+        Problem::HasKey => format!("It holds a private key. {wanted}"),
+        Problem::Bad(_, why) => format!("{why} {wanted}"),
+        Problem::NotBase64 | Problem::Unknown | Problem::Binary | Problem::Json | Problem::TooMany(_) => {
+            format!("It is no revocation list. {wanted}")
+        }
+    })?;
+    let read: Vec<_> = reader.found.revocation_lists.iter().map(|der| self::read(der, authority)).collect();
+    let mut problem = format!("It holds no revocation list. {wanted}");
+    let mut newest: Option<Read> = None;
+    for list in read {
+        match list {
+            Ok(list) if newest.as_ref().is_none_or(|newest| list.number > newest.number) => newest = Some(list),
+            Ok(_) => {}
+            Err(why) => problem = why,
+        }
+    }
+    newest.ok_or(problem)
 }
 
 /// Reads a list (CertificateList, DER) that the authority of this certificate signed.
@@ -160,16 +191,18 @@ pub fn read(der: &[u8], authority: &[u8]) -> std::result::Result<Read, String> {
 fn read_entry(entry: Element<'_>) -> Option<ReadEntry> {
     let parts = entry.children_of(SEQUENCE)?;
     let (serial, at) = (parts.first()?, parts.get(1)?);
-    let mut reason = RevocationReason::Unspecified;
+    let (mut reason, mut invalidity_time) = (RevocationReason::Unspecified, None);
     for extension in parts.get(2).and_then(|list| list.children_of(SEQUENCE)).unwrap_or_default() {
         let fields = extension.children_of(SEQUENCE)?;
         if fields.first()?.is_oid(ID_CE_CRL_REASONS) {
             let value = Element::parse(fields.last()?.content)?;
             // Those that this server does not give become unspecified: revoked they stay.
             reason = RevocationReason::of_number(i32::from(*value.content.first()?)).unwrap_or(reason);
+        } else if fields.first()?.is_oid(ID_CE_INVALIDITY_DATE) {
+            invalidity_time = Element::parse(fields.last()?.content).and_then(x509::time);
         }
     }
-    Some(ReadEntry { serial: Serial::new(serial.content)?, time: x509::time(*at)?, reason })
+    Some(ReadEntry { serial: Serial::new(serial.content)?, time: x509::time(*at)?, reason, invalidity_time })
 }
 
 fn extension(oid: ObjectIdentifier, critical: bool, value: &[u8]) -> Vec<u8> {

@@ -1,5 +1,5 @@
 //! What stands above an authority: its request to another CA, the certificate that comes back, and the certificate by
-//! which an old root vouches for the key of the next one.
+//! which an old root vouches for the key of the next one; and the certificate of an authority below another one.
 
 use super::asn1::Element;
 use super::authority::{Signer, ToBeSigned, subject_of};
@@ -7,12 +7,13 @@ use super::certificate::{BACKDATE, Template, key_id, to_be_signed};
 use super::extensions::{extension, key_usage};
 use super::facts;
 use super::key_pair::signature_algorithm;
+use super::pointers::{Pointers, ca_status_extensions};
 use super::request::signed_request;
 use super::x509::{PublicKeyInfo, X509};
-use super::{AuthorityKey, KeyPair, chain, defect, jwk, names};
+use super::{AuthorityKey, KeyPair, chain, constraints, defect, jwk, names};
 use crate::domain::policy::KeyUsage;
 use crate::domain::subject::DistinguishedName;
-use crate::domain::{Error, Result, Timestamp};
+use crate::domain::{Blob, Error, Result, Timestamp};
 use const_oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS;
 use der::asn1::OctetString;
 use x509_cert::ext::Extension;
@@ -88,12 +89,19 @@ pub fn check_cas(all: &[Vec<u8>], now: Timestamp) -> Result<Vec<String>> {
         if certificate.not_after <= now {
             return refuse(der, "has expired");
         }
+        // RFC 5280 section 4.1.2.6.
+        if certificate.subject.parts.is_empty() {
+            return refuse(der, "has no name (its subject is empty): clients refuse what such a CA signs");
+        }
         // Certificates between it and the leaf; the leaf does not count (RFC 5280 section 4.2.1.9).
         if path_length(&certificate).is_some_and(|allowed| allowed < below) {
             return refuse(der, "allows fewer CAs below it (path length) than there are");
         }
     }
     let own = Signer::read(&all[0])?;
+    for der in all {
+        warnings.extend(constraints::warnings(der).map_err(|problem| Error::field("certificates", problem))?);
+    }
     let root = all.last().map(|root| X509::read(root)).and_then(std::result::Result::ok);
     if !root.is_some_and(|root| root.subject.same_as(&root.issuer)) {
         warnings.push("The chain does not reach a root: clients have to have what is missing.".to_owned());
@@ -141,6 +149,58 @@ pub fn cross_certificate(old_root: &[u8], new_root: &[u8], serial: [u8; 16], now
     };
     Ok(ToBeSigned {
         tbs: to_be_signed(&template, signature_algorithm(old.key_type()?))?,
+        not_before: template.not_before,
+        not_after: template.not_after,
+    })
+}
+
+/// An authority that another one signs.
+#[derive(Clone, Debug)]
+pub struct Subordinate<'a> {
+    pub subject: &'a DistinguishedName,
+    /// SubjectPublicKeyInfo, DER.
+    pub public_key: &'a [u8],
+    pub serial: [u8; 16],
+    /// It ends with the authority above it, if that ends earlier.
+    pub validity_months: u32,
+}
+
+/// Why the authority of this chain, its own certificate first, signs no authority below it; `None` if it may.
+pub fn signs_no_authority(above: &[Blob]) -> Option<String> {
+    for (between, Blob(der)) in above.iter().enumerate() {
+        let length = X509::read(der).ok().and_then(|certificate| path_length(&certificate));
+        if length.is_some_and(|allowed| allowed <= between) {
+            let subject = subject_of(der).unwrap_or_default();
+            return Some(format!("the path length of \"{subject}\" allows no further CA below it"));
+        }
+    }
+    None
+}
+
+/// The certificate of an authority that signs leaves, but for the signature of the one above it (X.509, DER), and where
+/// its status is found.
+pub fn subordinate_certificate(
+    above: &[u8],
+    wanted: &Subordinate<'_>,
+    pointers: Option<&Pointers>,
+    now: Timestamp,
+) -> Result<ToBeSigned> {
+    let Subordinate { subject, public_key, serial, validity_months } = *wanted;
+    let signer = Signer::read(above)?;
+    let mut template = Template {
+        subject: names::subject_name(subject)?,
+        issuer: signer.name().clone(),
+        serial,
+        not_before: now.minus(BACKDATE).max(signer.not_before()),
+        not_after: now.plus_months(validity_months).min(signer.not_after()),
+        public_key: public_key.to_vec(),
+        extensions: ca_extensions(Some(0))?,
+        authority_key_id: signer.key_id().to_vec(),
+        subject_key_id: key_id(public_key)?,
+    };
+    template.extensions.extend(ca_status_extensions(pointers)?);
+    Ok(ToBeSigned {
+        tbs: to_be_signed(&template, signature_algorithm(signer.key_type()?))?,
         not_before: template.not_before,
         not_after: template.not_after,
     })

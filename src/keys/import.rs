@@ -53,7 +53,7 @@ pub fn read(
     }
     let mut reader = Reader::new(Wanted::KeyAndCertificates { password }, limits);
     let form = reader.read(value).map_err(|problem| sentence(problem, limits))?;
-    let Found { keys, certificates, others, passed_over } = reader.found;
+    let Found { keys, certificates, revocation_lists: _, others, passed_over } = reader.found;
     let passed_over = passed_over.map_or(String::new(), |why| format!(" {why}"));
     let key = only_key(keys, form)?;
     let key = key.ok_or_else(|| problem(form, no_key(certificates.is_empty(), &others) + &passed_over))?;

@@ -1,6 +1,7 @@
 //! What the log of a CA says of a certificate.
 
 use super::asn1::{Element, INTEGER, SEQUENCE, context};
+use super::link::{Link, Verdicts};
 use super::x509::X509;
 use super::{digest, facts, name_text};
 use crate::domain::Serial;
@@ -18,6 +19,14 @@ pub fn serial_of(der: &[u8]) -> Option<Serial> {
     let serial = fields.iter().find(|field| field.tag != context(0))?;
     let negative = serial.content.first()? & 0x80 != 0;
     (serial.tag == INTEGER && !negative).then(|| Serial::new(serial.content))?
+}
+
+/// Whether the key of this CA made the signature of the certificate (RFC 5280 section 6.1.3): names and key identifiers
+/// say what whoever made it wrote into it.
+pub fn is_signed_by(certificate: &[u8], signer: &[u8]) -> bool {
+    let link = |index, der| X509::read(der).ok().map(|certificate| Link { index, certificate });
+    let (Some(below), Some(above)) = (link(0, certificate), link(1, signer)) else { return false };
+    Verdicts::default().signed(&above, &below).is_ok()
 }
 
 /// The part of a certificate (X.509, DER) that is signed.

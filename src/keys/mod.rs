@@ -13,6 +13,7 @@ mod bundle;
 mod caller;
 pub mod certificate;
 pub mod chain;
+mod constraints;
 pub mod crl;
 mod defect;
 pub mod digest;
@@ -79,7 +80,7 @@ pub use workers::{NotRun, QueueLoad};
 
 use crate::domain::policy::ContentType;
 use crate::domain::policy::KeyType;
-use crate::domain::{Blob, CertificateFacts, Policy, Result, Timestamp};
+use crate::domain::{Blob, CertificateFacts, Error, Policy, Result, Timestamp};
 use crate::limits::Limits;
 use chain::OrderedChain;
 use key_cache::KeyCache;
@@ -288,6 +289,16 @@ impl Keys {
                 self.run(caller, Work::Read { rounds }, move || chain::parse(&entries, limits)).await
             }
         }
+    }
+
+    /// The revocation list of the CA of a certificate (X.509, DER), of a file as people send it.
+    ///
+    /// # Errors
+    /// `BadParameter` for the member `crl`, with what is wrong.
+    pub async fn revocation_list(&self, caller: &Caller, file: Vec<u8>, authority: Vec<u8>) -> Result<crl::Read> {
+        let limits = self.import;
+        let read = move || crl::read_file(&file, &authority, limits).map_err(|problem| Error::field("crl", problem));
+        self.run(caller, Work::Small, read).await
     }
 
     /// Does the work for `caller`, when it is his turn, away from the threads that serve requests.

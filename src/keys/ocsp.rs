@@ -56,10 +56,19 @@ pub struct Request {
 struct CertId {
     /// DER, for the answer.
     whole: Vec<u8>,
-    sha256: bool,
+    hash: Hash,
     name_hash: Vec<u8>,
     key_hash: Vec<u8>,
     serial: Option<Serial>,
+}
+
+/// By which hash a request names an authority.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Hash {
+    Sha1,
+    Sha256,
+    /// Nobody says whose certificate is meant, as far as is known here.
+    Other,
 }
 
 /// What is known of a certificate.
@@ -109,15 +118,17 @@ impl Request {
     ///
     /// # Errors
     /// `Unauthorized` where it asks for a certificate of another authority than the one of this name and key (the bits
-    /// of its SubjectPublicKeyInfo).
+    /// of its SubjectPublicKeyInfo), or names its authority by a hash that is not read here (section 2.3: the request is
+    /// well-formed, and this server cannot answer it).
     pub fn serials(&self, name: &[u8], key_bits: &[u8]) -> std::result::Result<Vec<Option<Serial>>, Refusal> {
         let mut serials = Vec::with_capacity(self.certificates.len());
         for asked in &self.certificates {
-            let hash = |bytes: &[u8]| match asked.sha256 {
-                true => digest::fingerprint(bytes).to_vec(),
-                false => digest::sha1(bytes).to_vec(),
+            let is_hash = |hash: &[u8], bytes: &[u8]| match asked.hash {
+                Hash::Sha1 => hash == digest::sha1(bytes),
+                Hash::Sha256 => hash == digest::fingerprint(bytes),
+                Hash::Other => false,
             };
-            if asked.name_hash != hash(name) || asked.key_hash != hash(key_bits) {
+            if !is_hash(&asked.name_hash, name) || !is_hash(&asked.key_hash, key_bits) {
                 return Err(Refusal::Unauthorized);
             }
             serials.push(asked.serial.clone());
@@ -198,7 +209,7 @@ fn cert_id(asked: Element<'_>) -> Option<CertId> {
     let [algorithm, name_hash, key_hash, serial] = parts[..] else { return None };
     let algorithm = *algorithm.children_of(SEQUENCE)?.first()?;
     let is = |oid: ObjectIdentifier| algorithm.is_oid(oid);
-    if !is(ID_SHA_1) && !is(ID_SHA_256) || name_hash.tag != OCTET_STRING || key_hash.tag != OCTET_STRING {
+    if algorithm.tag != OID || name_hash.tag != OCTET_STRING || key_hash.tag != OCTET_STRING {
         return None;
     }
     if serial.tag != INTEGER || serial.content.is_empty() {
@@ -207,7 +218,13 @@ fn cert_id(asked: Element<'_>) -> Option<CertId> {
     let negative = serial.content[0] & 0x80 != 0;
     Some(CertId {
         whole: whole.whole.to_vec(),
-        sha256: is(ID_SHA_256),
+        hash: if is(ID_SHA_1) {
+            Hash::Sha1
+        } else if is(ID_SHA_256) {
+            Hash::Sha256
+        } else {
+            Hash::Other
+        },
         name_hash: name_hash.content.to_vec(),
         key_hash: key_hash.content.to_vec(),
         serial: Serial::new(serial.content).filter(|_| !negative),

@@ -48,7 +48,15 @@ pub fn status_extensions(
         Revocation::Ocsp => (false, true),
         Revocation::None => (false, false),
     };
-    let Some(Pointers { crl, issuer, ocsp }) = pointers else { return Ok(Vec::new()) };
+    pointers.map_or(Ok(Vec::new()), |pointers| found_at(pointers, in_lists, by_ocsp))
+}
+
+/// As [`status_extensions`], of the certificate of a CA: it never says that there is nothing to ask (RFC 9608 section 4).
+pub fn ca_status_extensions(pointers: Option<&Pointers>) -> Result<Vec<Extension>> {
+    pointers.map_or(Ok(Vec::new()), |pointers| found_at(pointers, true, true))
+}
+
+fn found_at(Pointers { crl, issuer, ocsp }: &Pointers, in_lists: bool, by_ocsp: bool) -> Result<Vec<Extension>> {
     let place = |method: ObjectIdentifier, url: &str| {
         tlv(SEQUENCE, &[&tlv(OID, &[method.as_bytes()]), &tlv(URI, &[url.as_bytes()])])
     };

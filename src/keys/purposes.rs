@@ -14,6 +14,11 @@ const NEEDS: [(&str, &str, &[KeyUsage]); 6] = [
     ("1.3.6.1.5.5.7.3.9", "OCSPSigning", &[DigitalSignature, NonRepudiation]),
 ];
 
+/// What a purpose is called, where it is one of these.
+pub(super) fn name(oid: &str) -> &str {
+    NEEDS.iter().find(|(known, ..)| *known == oid).map_or(oid, |(_, name, _)| name)
+}
+
 /// Where none of the purposes can be served with any of these usages: a sentence about the first of them. What a purpose
 /// of somebody else needs is not known, and no usages at all say nothing.
 pub(super) fn unserved(ekus: &[String], usages: &[KeyUsage]) -> Option<String> {

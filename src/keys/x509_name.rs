@@ -36,6 +36,11 @@ impl<'a> Name<'a> {
         self.whole == other.whole || (self.parts.len() == other.parts.len() && self.folded() == other.folded())
     }
 
+    /// Whether the name stands below another one in a directory, or is that name (RFC 5280 section 4.2.1.10).
+    pub(crate) fn is_below(&self, base: &Name<'_>) -> bool {
+        self.folded().starts_with(&base.folded())
+    }
+
     fn folded(&self) -> Vec<Vec<(&[u8], Value<'_>)>> {
         self.parts
             .iter()

@@ -2,6 +2,7 @@
 //! of the installation: take the largest of the replicas, not their sum.
 
 use super::add;
+use super::authorities::Authorities;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -53,6 +54,8 @@ pub struct Operations {
     ca: Family<[(&'static str, &'static str); 1], Counter>,
     published: Family<Published, Counter>,
     ocsp: Family<[(&'static str, &'static str); 1], Counter>,
+    /// The CAs of the server.
+    pub authorities: Authorities,
     state: Mutex<State>,
 }
 
@@ -81,6 +84,7 @@ impl Operations {
         let text = "Requests to the port on which built-in CAs publish";
         add(registry, "certmint_published_requests", text, &self.published);
         add(registry, "certmint_ocsp_answers", "OCSP answers, by what they say", &self.ocsp);
+        self.authorities.register(registry);
     }
 
     /// A request to the port of the CAs was answered.

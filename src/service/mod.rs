@@ -26,8 +26,8 @@ mod writes;
 pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
 pub use crate::keys::Caller;
 pub use access::{
-    Access, AccessOptions, AccessQuestion, AccessQuestions, AllVaults, CertificateRef, Decision, GrantPage, Identity,
-    IssuerRef, Mode, Permit, Place, Target,
+    Access, AccessOptions, AccessQuestion, AllVaults, CertificateRef, Decision, GrantFilter, GrantLimits, GrantObjects,
+    GrantPage, GrantRef, Identity, IssuerRef, Mode, NewGrant, NewRole, Permit, Place, RoleRef, Target,
 };
 pub use audit::{
     Asks, AuditFailure, AuditFilter, AuditLevel, AuditOptions, AuditPage, AuditPublicKey, AuditRecord, AuditSink,
@@ -45,8 +45,8 @@ pub use certificates::{
     ImportRequest, Item, ItemPage, ListRequest, UpdateRequest,
 };
 pub use issuers::{
-    Authorities, FailingIssuer, IssuerControl, IssuerHealth, IssuerObjects, IssuerPage, IssuerVerdict, OpenOperations,
-    ProviderView, options_of, profiles_of,
+    Authorities, ChainWay, FailingIssuer, IssuerControl, IssuerHealth, IssuerObjects, IssuerPage, IssuerVerdict,
+    OpenOperations, ProviderView, options_of, profiles_of,
 };
 pub use jobs::{Due, Hinted, Jobs};
 pub use material::{KeyResult, KeyView, Materials, SecretView, VersionPage, VersionRef};
@@ -120,6 +120,8 @@ impl Service {
         };
         let rights = Arc::new(Rights::new(context.options.access.clone())?);
         let service = Self::on(context, issuers, rights);
+        // Before anybody is refused for want of them.
+        service.grants().catch_up().await?;
         if opened == records::Opened::ToBegin {
             // What other master keys wrote nobody else could verify, and the store could not be taken over.
             service.check_master_keys().await?;
@@ -171,9 +173,9 @@ impl Service {
         AuditTrail::new(self.context.clone())
     }
 
-    /// Questions about rights.
-    pub fn access_questions(&self) -> AccessQuestions {
-        AccessQuestions::new(self.context.clone(), self.access.rights().clone())
+    /// Grants and roles, and questions about rights.
+    pub fn grants(&self) -> GrantObjects {
+        GrantObjects::new(self.context.clone(), self.access.rights().clone())
     }
 
     /// Reading, importing, changing, listing and saving certificates.

@@ -1,7 +1,7 @@
 //! Bodies written by released versions: each must load without losing anything. A changed format adds a file next to
 //! the old ones; a released file is never edited.
 
-use super::records::{Codec, Kind, OfKind, PendingRecord, Stored, decode_event, encode_event};
+use super::records::{Codec, Kind, OfKind, PendingRecord, Stored, decode_event, encode_event, record_body};
 use crate::domain::{Certificate, CertificateEntry};
 use crate::keys::{MasterKeys, Sealer};
 use crate::store::Record;
@@ -32,6 +32,8 @@ const V1_PROFILES: &str = include_str!("../../tests/data/stored-v1-profiles.json
 /// What it wrote in the log of a CA: a certificate that was revoked, an intent, one that was abandoned, and their indexes.
 const V1_ISSUED: &str = include_str!("../../tests/data/stored-v1-issued.json");
 
+/// What it wrote of grants, of a role, and of their last changes.
+const V1_RIGHTS: &str = include_str!("../../tests/data/stored-v1-rights.json");
 /// What it wrote of the audit ledger.
 const V1_AUDIT: &str = include_str!("../../tests/data/stored-v1-audit.json");
 
@@ -150,6 +152,19 @@ fn bodies_with_codes_verify_and_lose_nothing() {
     assert!(lost.is_empty(), "{}", lost.join("\n"));
 }
 
+/// Without a code nobody believes them, not even in a store of a version before the codes.
+#[test]
+fn rights_load_with_a_code_and_never_without() {
+    let sealer = Arc::new(Sealer::new(MasterKeys::random()));
+    let codec = Codec::new(sealer.clone());
+    codec.tolerate();
+    for (key, body) in bodies(V1_RIGHTS).0 {
+        assert!(refused(&codec, &record(&key, body.to_string().into_bytes())), "{key}");
+        let lost = of_kind(&codec, &record(&key, record_body(&sealer, &key, &body["value"])));
+        assert!(lost.is_empty(), "{}", lost.join("\n"));
+    }
+}
+
 /// Versions before the codes ignore unknown members.
 #[test]
 fn a_body_with_a_code_is_one_without_for_an_older_version() {
@@ -212,10 +227,11 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 #[test]
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
-    let [authorities, providers, parked, operators, issued, audit] =
-        [V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_ISSUED, V1_AUDIT].map(|file| bodies(file).0);
+    let [authorities, providers, parked, operators, issued, rights, audit] =
+        [V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_ISSUED, V1_RIGHTS, V1_AUDIT]
+            .map(|file| bodies(file).0);
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
-    let keys = keys.chain(issued.keys().chain(audit.keys()).map(String::as_str));
+    let keys = keys.chain(issued.keys().chain(rights.keys()).chain(audit.keys()).map(String::as_str));
     let keys = keys.chain(providers.keys().chain(parked.keys()).chain(operators.keys()).map(String::as_str));
     let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();
     let without: Vec<&Kind> = Kind::ALL.iter().filter(|kind| !stored.contains(kind)).collect();

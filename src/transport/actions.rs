@@ -7,13 +7,34 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// Routes that belong to no method of the contract, or to one that has no URI of Key Vault.
-const OWN_ROUTES: [(&str, DataAction); 6] = [
+const OWN_ROUTES: [(&str, DataAction); 21] = [
     ("GET /certificates/issuers/{issuer_name}/ca", DataAction::IssuersRead),
+    ("GET /certificates/issuers/{issuer_name}/ca/csr", DataAction::IssuersRead),
+    ("POST /certificates/issuers/{issuer_name}/ca/install", DataAction::IssuersWrite),
     ("GET /certificates/issuers/{issuer_name}/ca/issued", DataAction::IssuersRead),
     ("GET /certificates/issuers/{issuer_name}/ca/issued/{serial}", DataAction::IssuersRead),
     ("POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke", DataAction::IssuersWrite),
     ("POST /certificates/{certificate_name}/{certificate_version}/revoke", DataAction::IssuersWrite),
     ("GET /certificates/{certificate_name}/pending/watch", DataAction::CertificatesRead),
+    ("GET /providers/Microsoft.Authorization/roleDefinitions", DataAction::AccessSelf),
+    ("GET /providers/Microsoft.Authorization/roleDefinitions/{role_id}", DataAction::AccessSelf),
+    ("PUT /providers/Microsoft.Authorization/roleDefinitions/{role_id}", DataAction::RoleDefinitionsWrite),
+    ("DELETE /providers/Microsoft.Authorization/roleDefinitions/{role_id}", DataAction::RoleDefinitionsDelete),
+    ("GET /providers/Microsoft.Authorization/roleAssignments", DataAction::AccessSelf),
+    ("GET /providers/Microsoft.Authorization/roleAssignments/{grant_id}", DataAction::AccessSelf),
+    ("PUT /providers/Microsoft.Authorization/roleAssignments/{grant_id}", DataAction::RoleAssignmentsWrite),
+    ("DELETE /providers/Microsoft.Authorization/roleAssignments/{grant_id}", DataAction::RoleAssignmentsDelete),
+    ("GET /certificates/{scope}/providers/Microsoft.Authorization/roleAssignments", DataAction::AccessSelf),
+    ("GET /certificates/{scope}/providers/Microsoft.Authorization/roleAssignments/{grant_id}", DataAction::AccessSelf),
+    (
+        "PUT /certificates/{scope}/providers/Microsoft.Authorization/roleAssignments/{grant_id}",
+        DataAction::RoleAssignmentsWrite,
+    ),
+    (
+        "DELETE /certificates/{scope}/providers/Microsoft.Authorization/roleAssignments/{grant_id}",
+        DataAction::RoleAssignmentsDelete,
+    ),
+    ("GET /certificates/{scope}/providers/Microsoft.Authorization/roleDefinitions", DataAction::AccessSelf),
 ];
 
 /// The writes of Key Vault that are refused here: the refusal shows whether there is a certificate of the name.

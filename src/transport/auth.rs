@@ -1,14 +1,19 @@
 //! Authentication: from the credentials of a request to a principal, before anything else is checked.
 
-mod guarded;
+mod refused;
 mod stream;
 mod tokens;
 
-pub use guarded::{FileError, read_guarded};
+pub use crate::guarded_file::{FileError, read_guarded};
+pub use refused::Refused;
 pub use tokens::{Tokens, TokensError};
 
-pub(super) use stream::until_revoked;
+pub(super) use stream::until_over;
 
+use crate::domain::Timestamp;
+use crate::domain::access::Groups;
+use crate::jwt::{Identity, Issuers, TokenHash};
+use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, header::AUTHORIZATION};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -16,10 +21,34 @@ use tokio_util::sync::CancellationToken;
 /// A caller whose credentials were accepted.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    /// What grants, limits and logs know the caller by: `token:NAME` for a line of the tokens file.
+    /// What grants, limits and logs know the caller by: `token:NAME` for a line of the tokens file, `jwt:ISSUER:ID` for a
+    /// token of another issuer.
     pub name: Arc<str>,
     /// Cancelled when the credentials are no longer accepted: streams end then. `None` if that cannot happen.
     pub revoked: Option<CancellationToken>,
+    /// What the token of another issuer says.
+    pub identity: Option<Arc<Identity>>,
+}
+
+impl Principal {
+    /// With credentials that never end.
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.into(), revoked: None, identity: None }
+    }
+
+    pub(super) fn groups(&self) -> Groups {
+        self.identity.as_ref().map(|identity| identity.groups.clone()).unwrap_or_default()
+    }
+
+    /// From when on the credentials are not accepted any more, by themselves.
+    pub(super) fn ends(&self) -> Option<Timestamp> {
+        self.identity.as_ref().map(|identity| identity.ends())
+    }
+
+    /// When the credentials end by what they say themselves.
+    pub(super) fn expires(&self) -> Option<Timestamp> {
+        self.identity.as_ref().map(|identity| identity.expires)
+    }
 }
 
 /// How callers prove who they are.
@@ -29,35 +58,61 @@ pub enum Auth {
     /// be there all the same: the Azure SDKs keep back the body of their first request until they
     /// were challenged (contract section 2). Over gRPC none is asked for.
     Development,
-    /// Bearer tokens whose hashes stand in a file.
-    Tokens(Arc<Tokens>),
+    /// Bearer tokens whose hashes stand in a file, and tokens of other issuers; one of them at least.
+    Known { tokens: Option<Arc<Tokens>>, issuers: Option<Arc<Issuers>> },
+}
+
+impl From<Tokens> for Auth {
+    fn from(tokens: Tokens) -> Self {
+        Self::Known { tokens: Some(Arc::new(tokens)), issuers: None }
+    }
 }
 
 impl Auth {
-    /// The caller; `None` if the request has no bearer token or one that is not accepted.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Option<Principal> {
-        self.accepts(bearer(headers)?)
+    /// The caller.
+    ///
+    /// # Errors
+    /// If the request has no bearer token or one that is not accepted, or it cannot be known whether it is.
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Refused> {
+        self.accepts(bearer(headers).ok_or(Refused::Nothing)?).await
     }
 
     /// Whose token this is, wherever it stood.
-    pub(super) fn accepts(&self, token: &[u8]) -> Option<Principal> {
-        match self {
-            Self::Development => (!token.is_empty()).then(anybody),
-            Self::Tokens(tokens) => tokens.find(token),
+    pub(super) async fn accepts(&self, token: &[u8]) -> Result<Principal, Refused> {
+        let (tokens, issuers) = match self {
+            Self::Development if token.is_empty() => return Err(Refused::Nothing),
+            Self::Development => return Ok(Principal::named("dev")),
+            Self::Known { tokens, issuers } => (tokens, issuers),
+        };
+        let hash = hash(token);
+        if let Some(known) = tokens.as_ref().and_then(|tokens| tokens.find(&hash)) {
+            return Ok(known);
+        }
+        let Some(issuers) = issuers else { return Err(Refused::Nothing) };
+        match issuers.identify(token, &hash).await {
+            None => Err(Refused::Nothing),
+            Some(Ok(identity)) => {
+                Ok(Principal { name: identity.principal.clone(), revoked: None, identity: Some(identity) })
+            }
+            Some(Err(refusal)) => Err(Refused::Token(Box::new(refusal))),
         }
     }
 
     /// Like [`Auth::authenticate`], for gRPC, where development needs no token.
-    pub(super) fn authenticate_call(&self, headers: &HeaderMap) -> Option<Principal> {
+    pub(super) async fn authenticate_call(&self, headers: &HeaderMap) -> Result<Principal, Refused> {
         match self {
-            Self::Development => Some(anybody()),
-            Self::Tokens(_) => self.authenticate(headers),
+            Self::Development => Ok(Principal::named("dev")),
+            Self::Known { .. } => self.authenticate(headers).await,
         }
     }
 }
 
-fn anybody() -> Principal {
-    Principal { name: "dev".into(), revoked: None }
+/// What tokens are found by. They are random or signed: whoever learns from the time of a look-up which hashes there are
+/// still has no token for one.
+fn hash(token: &[u8]) -> TokenHash {
+    let mut hash = TokenHash::default();
+    hash.copy_from_slice(digest(&SHA256, token).as_ref());
+    hash
 }
 
 /// The token of `Authorization: Bearer <token>`; the scheme compares without case (RFC 9110 section 11.1).
@@ -73,16 +128,16 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    #[test]
-    fn only_a_bearer_token_is_accepted() {
-        let accepted = |value: Option<&'static str>| {
+    #[tokio::test]
+    async fn only_a_bearer_token_is_accepted() {
+        let accepted = async |value: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             headers.extend(value.map(|value| (AUTHORIZATION, HeaderValue::from_static(value))));
-            Auth::Development.authenticate(&headers).is_some()
+            Auth::Development.authenticate(&headers).await.is_ok()
         };
-        assert!(accepted(Some("Bearer x")) && accepted(Some("bearer  eyJ.a.b ")));
+        assert!(accepted(Some("Bearer x")).await && accepted(Some("bearer  eyJ.a.b ")).await);
         for bad in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Basic eDp5"), Some("Bearerx")] {
-            assert!(!accepted(bad), "{bad:?}");
+            assert!(!accepted(bad).await, "{bad:?}");
         }
     }
 }

@@ -3,10 +3,13 @@
 use crate::support::service::{TestService, start_on};
 use axum::body::{Body, to_bytes};
 use certmint::domain::access::{AccessFile, FileInput, PrincipalName};
+use certmint::jwt::Issuers;
 use certmint::keys::MasterKeys;
+use certmint::limits::Limits;
 use certmint::proto::v1;
+use certmint::proto::v1::access_service_client::AccessServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
-use certmint::service::{AccessOptions, AuditOptions, Mode, Service, ServiceOptions, VaultOptions};
+use certmint::service::{AccessOptions, AuditOptions, GrantLimits, Mode, Service, ServiceOptions, VaultOptions};
 use certmint::store::Store;
 use certmint::store::sqlite::Sqlite;
 use certmint::transport::auth::{Auth, Tokens};
@@ -97,6 +100,20 @@ impl Interceptor for Bearer {
     }
 }
 
+/// How a server is configured.
+struct Made {
+    mode: Mode,
+    limits: Limits,
+    grant_limits: GrantLimits,
+    audit: AuditOptions,
+}
+
+impl Made {
+    fn of(mode: Mode) -> Self {
+        Self { mode, limits: Limits::default(), grant_limits: GrantLimits::default(), audit: AuditOptions::off() }
+    }
+}
+
 pub(crate) type Client = CertificateServiceClient<InterceptedService<Local, Bearer>>;
 
 impl Server {
@@ -106,24 +123,40 @@ impl Server {
     }
 
     pub(crate) async fn with(mode: Mode, text: &str, shared: Shared) -> Self {
-        Self::configured(mode, text, shared, AuditOptions::off()).await
+        Self::knowing(None, mode, text, shared).await
+    }
+
+    /// That takes tokens of these issuers, too.
+    pub(crate) async fn knowing(issuers: Option<Arc<Issuers>>, mode: Mode, text: &str, shared: Shared) -> Self {
+        Self::made(issuers, text, shared, Made::of(mode)).await
+    }
+
+    pub(crate) async fn limited(
+        mode: Mode,
+        text: &str,
+        shared: Shared,
+        limits: Limits,
+        grant_limits: GrantLimits,
+    ) -> Self {
+        Self::made(None, text, shared, Made { limits, grant_limits, ..Made::of(mode) }).await
     }
 
     /// One that keeps an audit ledger.
     pub(crate) async fn audited(text: &str, shared: Shared, audit: AuditOptions) -> Self {
-        Self::configured(Mode::Enforce, text, shared, audit).await
+        Self::made(None, text, shared, Made { audit, ..Made::of(Mode::Enforce) }).await
     }
 
-    async fn configured(mode: Mode, text: &str, shared: Shared, audit: AuditOptions) -> Self {
+    async fn made(issuers: Option<Arc<Issuers>>, text: &str, shared: Shared, made: Made) -> Self {
+        let Made { mode, limits, grant_limits, audit } = made;
         let administrators = vec![PrincipalName::parse("token:admin").unwrap()];
-        let access = AccessOptions { mode, administrators, file: grants(text) };
+        let access = AccessOptions { mode, administrators, file: grants(text), limits: grant_limits };
         let vaults = VaultOptions { on_demand: Some(false), ..VaultOptions::default() };
-        let options = ServiceOptions { access, vaults, audit, ..ServiceOptions::default() };
+        let options = ServiceOptions { access, vaults, limits, audit, ..ServiceOptions::default() };
         let master_keys = MasterKeys::from_text(MASTER_KEY).unwrap();
         let running = start_on(shared.0, master_keys, options).await;
         let service = running.service.clone();
         let folder = tempfile::tempdir().unwrap();
-        let auth = Auth::Tokens(Arc::new(tokens(&folder)));
+        let auth = Auth::Known { tokens: Some(Arc::new(tokens(&folder))), issuers };
         let rest = rest::router(service.clone(), RestOptions::new(auth.clone()));
         let grpc = grpc::api(service.clone(), GrpcOptions { auth, ..GrpcOptions::default() });
         Self { service, rest, grpc, _running: running, _folder: folder }
@@ -194,8 +227,18 @@ impl Server {
         }
     }
 
+    /// Who the caller is, over gRPC.
+    pub(crate) async fn who(&self, caller: &str) -> Result<v1::WhoAmIResponse, Status> {
+        let mut client = AccessServiceClient::new(self.channel(caller));
+        Ok(client.who_am_i(v1::WhoAmIRequest::default()).await?.into_inner())
+    }
+
     pub(crate) fn client(&self, caller: &str) -> Client {
         CertificateServiceClient::with_interceptor(Local(self.grpc.clone()), bearer(caller))
+    }
+
+    pub(crate) fn rights(&self, caller: &str) -> AccessServiceClient<InterceptedService<Local, Bearer>> {
+        AccessServiceClient::new(self.channel(caller))
     }
 
     /// A client of another service of the contract.
@@ -300,6 +343,41 @@ pub(crate) fn facts(status: &Status) -> HashMap<String, String> {
 }
 
 impl Server {
+    /// The answer to a form that is sent to the token endpoint.
+    pub(crate) async fn token(&self, form: &str) -> Reply {
+        self.token_answer(form).await.0
+    }
+
+    /// With its `Retry-After`.
+    pub(crate) async fn token_answer(&self, form: &str) -> (Reply, Option<String>) {
+        let request = Request::builder()
+            .method("POST")
+            .uri("/adfs/oauth2/v2.0/token")
+            .header("host", "localhost:8443")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()))
+            .unwrap();
+        self.answer(request).await
+    }
+
+    /// What the identity endpoint of App Service answers to this token.
+    pub(crate) async fn managed_identity(&self, token: &str) -> (Reply, Option<String>) {
+        let request = Request::builder()
+            .uri("/identity/token?api-version=2019-08-01")
+            .header("host", "localhost:8443")
+            .header("x-identity-header", token)
+            .body(Body::empty())
+            .unwrap();
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: Request<Body>) -> (Reply, Option<String>) {
+        let (parts, body) = self.rest.clone().oneshot(request).await.unwrap().into_parts();
+        let body = String::from_utf8(to_bytes(body, 8 << 20).await.unwrap().into()).unwrap();
+        let after = parts.headers.get("retry-after").map(|after| after.to_str().unwrap().to_owned());
+        (Reply { status: parts.status.as_u16(), body }, after)
+    }
+
     /// The status of a request that is sent as it is.
     pub(crate) async fn oneshot(&self, request: Request<Body>) -> u16 {
         self.rest.clone().oneshot(request).await.unwrap().status().as_u16()

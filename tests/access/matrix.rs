@@ -92,8 +92,19 @@ const METHODS: &[(&str, &[&str])] = &[
     // Everybody's.
     (
         SELF,
-        &["AccessService/WhoAmI", "AccessService/CheckAccess", "AccessService/ListGrants", "AccessService/ListRoles"],
+        &[
+            "AccessService/WhoAmI",
+            "AccessService/CheckAccess",
+            "AccessService/ListGrants",
+            "AccessService/ListRoles",
+            "AccessService/GetGrant",
+            "AccessService/GetRole",
+        ],
     ),
+    ("Microsoft.Authorization/roleAssignments/write", &["AccessService/CreateGrant"]),
+    ("Microsoft.Authorization/roleAssignments/delete", &["AccessService/DeleteGrant"]),
+    ("Microsoft.Authorization/roleDefinitions/write", &["AccessService/SetRole"]),
+    ("Microsoft.Authorization/roleDefinitions/delete", &["AccessService/DeleteRole"]),
 ];
 
 /// What no role of Azure's has.
@@ -102,7 +113,8 @@ const AUDIT: &str = "certmint/audit/read";
 /// What everybody may ask.
 const SELF: &str = "certmint/access/self";
 
-/// Data actions of the built-in roles, without the same beginning; a star stands for any text.
+/// Data actions of the built-in roles, without the same beginning, but for those of another one; a star stands for any
+/// text.
 const ROLES: &[(&str, &[&str])] = &[
     ("Key Vault Administrator", &["*"]),
     ("Key Vault Reader", &["*/read", "secrets/readMetadata/action"]),
@@ -127,7 +139,7 @@ const ROLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("Key Vault Crypto Service Encryption User", &["keys/read", "keys/wrap/action", "keys/unwrap/action"]),
-    ("Key Vault Data Access Administrator", &[]),
+    ("Key Vault Data Access Administrator", &["Microsoft.Authorization/roleAssignments/*"]),
     ("certmint Requester", &["certificates/read", "certificates/create/action", "certificates/update/action"]),
     ("certmint Watcher", &["certificates/read"]),
     ("certmint Auditor", &["*/read", "secrets/readMetadata/action", AUDIT]),
@@ -138,13 +150,24 @@ const ROLES: &[(&str, &[&str])] = &[
 fn action_of_route(route: &str) -> Option<&'static str> {
     match route {
         "GET /certificates/issuers/{issuer_name}/ca"
+        | "GET /certificates/issuers/{issuer_name}/ca/csr"
         | "GET /certificates/issuers/{issuer_name}/ca/issued"
         | "GET /certificates/issuers/{issuer_name}/ca/issued/{serial}" => Some("certificatecas/read"),
-        "POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke"
+        "POST /certificates/issuers/{issuer_name}/ca/install"
+        | "POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke"
         | "POST /certificates/{certificate_name}/{certificate_version}/revoke" => Some("certificatecas/write"),
         "GET /certificates/{certificate_name}/pending/watch" => Some("certificates/read"),
         _ => {
             let (verb, path) = route.split_once(' ').unwrap();
+            if path.contains("/Microsoft.Authorization/") {
+                return Some(match (verb, path.contains("/roleAssignments")) {
+                    ("PUT", true) => "Microsoft.Authorization/roleAssignments/write",
+                    ("DELETE", true) => "Microsoft.Authorization/roleAssignments/delete",
+                    ("PUT", false) => "Microsoft.Authorization/roleDefinitions/write",
+                    ("DELETE", false) => "Microsoft.Authorization/roleDefinitions/delete",
+                    _ => SELF,
+                });
+            }
             let refused = path.starts_with("/secrets/{") || path.starts_with("/keys/{");
             (refused && verb != "GET").then_some("certificates/read")
         }
@@ -166,6 +189,7 @@ fn allows(role: &str, action: &str) -> bool {
     let (_, patterns) = ROLES.iter().find(|(name, _)| *name == role).unwrap();
     let has = |action: &str| {
         patterns.iter().any(|pattern| match pattern.split_once('*') {
+            _ if action.starts_with("Microsoft.") != pattern.starts_with("Microsoft.") => false,
             // `*/read` needs something before it.
             Some(("", end)) if !end.is_empty() => action.ends_with(end) && action.len() > end.len(),
             Some((begin, _)) => action.starts_with(begin),
@@ -184,7 +208,10 @@ fn about(action: &str, names: bool) -> About {
     match action {
         _ if names => About::Name,
         "certificatecontacts/write" => About::WholeVault,
-        "write" => About::AllVaults,
+        // A role counts everywhere.
+        "write"
+        | "Microsoft.Authorization/roleDefinitions/write"
+        | "Microsoft.Authorization/roleDefinitions/delete" => About::AllVaults,
         _ => About::Any,
     }
 }
@@ -266,8 +293,8 @@ async fn every_method_for_every_role_in_and_out_of_scope() {
                 let (message, named) = message(&pool, method, vault, name);
                 let about = about(action, named);
                 // A list of all vaults is in none.
-                let everywhere = ["/ListVaults", "/ListProviders", "/ListAuditKeys"];
-                let vault = if everywhere.iter().any(|name| method.ends_with(name)) { "default" } else { vault };
+                let everywhere = ["/ListVaults", "/ListProviders", "/ListAuditKeys", "/DeleteGrant"];
+                let vault = if everywhere.iter().any(|end| method.ends_with(end)) { "default" } else { vault };
                 let expected = expected(role, action, about, vault, within);
                 let (code, reason) = server.call_raw("shop", method, &message).await;
                 tried += 1;
@@ -309,7 +336,7 @@ async fn every_route_for_every_role_in_and_out_of_scope() {
         server.regrant(&grant(role));
         for (route, action) in &routes {
             for (vault, name, within) in PLACES {
-                let named = route.contains("_name}");
+                let named = route.contains("_name}") || route.contains("{scope}");
                 let expected = expected(role, action, about(action, named), vault, within);
                 let request = filled(route, name);
                 let reply = if request.ends_with("/watch") {
@@ -338,6 +365,7 @@ fn filled(route: &str, name: &str) -> String {
     for (index, part) in route.split(['{', '}']).enumerate() {
         match (index % 2 == 1, part.ends_with("_version")) {
             (true, true) => text.push_str("0123456789abcdef0123456789abcdef"),
+            (true, false) if part.ends_with("_id") => text.push_str("3f2504e0-4f89-41d3-9a0c-0305e82c3301"),
             (true, false) => text.push_str(name),
             (false, _) => text.push_str(part),
         }

@@ -9,7 +9,13 @@ use std::process::Output;
 
 /// A server that answers http-01 where pebble looks.
 pub(crate) async fn start(pebble: &Pebble) -> Certmint {
-    let config = format!("[limits]\nwork_lease = '5s'\n[acme]\nhttp_listen = '127.0.0.1:{}'\n", pebble.http_port);
+    start_with(pebble, "").await
+}
+
+/// With more `[limits]`.
+pub(crate) async fn start_with(pebble: &Pebble, limits: &str) -> Certmint {
+    let port = pebble.http_port;
+    let config = format!("[limits]\nwork_lease = '5s'\n{limits}\n[acme]\nhttp_listen = '127.0.0.1:{port}'\n");
     Certmint::start(&config, &[("pebble-ca.pem", &pebble.ca_pem)]).await
 }
 

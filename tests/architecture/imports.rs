@@ -12,7 +12,7 @@ const MAX_CIRCLE: usize = 2;
 
 /// Knots that are still there, by one file of each, with how many files they have. They may become smaller, and the numbers
 /// with them.
-const KNOTS: &[(&str, usize)] = &[("issuer::digicert", 10), ("transport::grpc", 13), ("transport::rest::gateway", 11)];
+const KNOTS: &[(&str, usize)] = &[("issuer::digicert", 10), ("transport::grpc", 13)];
 
 type Names = Vec<String>;
 

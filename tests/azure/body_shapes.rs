@@ -120,6 +120,7 @@ fn filled(path: &str) -> String {
     let part = |part: &str| match part {
         version if version.ends_with("_version}") => "0123456789abcdef0123456789abcdef".to_owned(),
         "{serial}" => "4a".to_owned(),
+        id if id.ends_with("_id}") => "3f2504e0-4f89-41d3-9a0c-0305e82c3301".to_owned(),
         name if name.starts_with('{') => "web".to_owned(),
         word => word.to_owned(),
     };

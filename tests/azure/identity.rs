@@ -9,7 +9,6 @@ use certmint::transport::auth::{Auth, Tokens};
 use certmint::transport::rest::RestOptions;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 
 const TOKEN: &str = "5up3r-s3cret.Token_1";
 const MSI: &str = "GET /identity/token?api-version=2019-08-01&resource=https%3A%2F%2Fkv.test%3A8443";
@@ -23,7 +22,7 @@ async fn guarded() -> (Client, tempfile::TempDir) {
     let hash: String = digest(&SHA256, TOKEN.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     std::fs::write(&path, format!("shop {hash}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let auth = Auth::Tokens(Arc::new(Tokens::load(&path).unwrap()));
+    let auth = Auth::from(Tokens::load(&path).unwrap());
     let options = RestOptions { base_domain: "kv.test".to_owned(), ..RestOptions::new(auth) };
     (Client::over(service::start().await, options), folder)
 }
@@ -229,9 +228,9 @@ async fn the_token_endpoint_refuses_in_the_words_of_oauth() {
         let reply = post(&client, "/adfs/oauth2/v2.0/token", &body).await;
         is_oauth_refusal(&reply, status, error, words);
     }
-    let large = form(&[("x", &"x".repeat(16 * 1024))]);
+    let large = form(&[("x", &"x".repeat(32 * 1024))]);
     let reply = post(&client, "/adfs/oauth2/v2.0/token", &large).await;
-    is_oauth_refusal(&reply, 413, "invalid_request", "16384 bytes");
+    is_oauth_refusal(&reply, 413, "invalid_request", "32768 bytes");
     let reply = client.raw("POST /adfs/oauth2/token", &[HOST, ("content-type", "application/json")], "{}").await;
     is_oauth_refusal(&reply, 400, "invalid_request", "application/x-www-form-urlencoded");
     let reply = client.raw("GET /adfs/oauth2/token", &[HOST], "").await;

@@ -124,8 +124,21 @@ fn after_a_rollover_leaves_are_believed_by_the_old_root_alone_and_by_the_new_one
     assert!(doors.contains(&"authority"), "{doors:?}");
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Der,
+    Pem,
+    Base64,
+}
+
 #[test]
-fn a_ca_of_openssl_goes_on_with_its_list() {
+fn a_ca_of_openssl_goes_on_with_its_list_in_any_form() {
+    for form in [Form::Der, Form::Pem, Form::Base64] {
+        goes_on_with_its_list(form);
+    }
+}
+
+fn goes_on_with_its_list(form: Form) {
     // What it signed names one list: the setting is for CAs that are made here.
     let world = World::with("crl_shards = 4");
     let (root, key) = enterprise(&world);
@@ -148,7 +161,28 @@ fn a_ca_of_openssl_goes_on_with_its_list() {
     openssl(&format!("crl -in {pem} -outform DER -out {der}"));
     let both = [&root, &key].map(|file| std::fs::read_to_string(file).unwrap()).concat();
     let both = world.write("both.pem", both);
-    world.cli(&format!("ca import --issuer old {both} --crl {der}"));
+    // What is no list of this CA is refused.
+    for (file, problem) in [(root.as_str(), "holds no revocation list"), (key.as_str(), "holds a private key")] {
+        let (code, said) = world.refused(&format!("ca import --issuer old {both} --crl {file}"));
+        assert!(code == 1 && said.contains(problem), "{said}");
+    }
+    // OpenSSL's own form, text before it and all; it writes DER and base64 of it as well.
+    let last = match form {
+        Form::Der => der.to_string(),
+        Form::Pem => {
+            let text = openssl(&format!("crl -in {pem} -text"));
+            world.write("text.pem", text)
+        }
+        Form::Base64 => {
+            let pem = std::fs::read_to_string(world.file("last.pem")).unwrap();
+            world.write("last.b64", pem.lines().filter(|line| !line.starts_with('-')).collect::<String>())
+        }
+    };
+    world.cli(&format!("ca import --issuer old {both} --crl {last}"));
+    // One CA has one log: it belongs to one vault.
+    world.cli("vault create elsewhere");
+    let (code, said) = world.refused(&format!("--vault elsewhere ca import --issuer old {both}"));
+    assert!(code == 1 && said.contains("of another vault"), "{said}");
     assert_eq!(states(&world, "old"), ["ACTIVE"]);
     // Its key is kept for certificates that nobody here knows of.
     let known = world.json("ca list --issuer old")["authorities"][0].clone();
@@ -161,6 +195,9 @@ fn a_ca_of_openssl_goes_on_with_its_list() {
     assert!(number >= 43, "{number}");
     let text = openssl(&format!("crl -in {list} -noout -text"));
     assert!(text.contains("Serial Number: 1234") && text.contains("Superseded"), "{text}");
+    let url = format!("{}/ocsp/{authority}", world.base_url);
+    let ocsp = || ask("openssl", &format!("ocsp -issuer {root} -serial 0x1234 -url {url} -CAfile {root}")).1;
+    world.eventually(|| ocsp().contains(": revoked").then_some(()));
     let (leaf, _) = world.leaf("web", "old", "");
     openssl(&format!("verify -crl_check -CAfile {root} -CRLfile {list} {leaf}"));
 }
@@ -174,4 +211,71 @@ fn a_requested_ca_is_given_up_and_another_one_requested() {
     world.cli("ca create --issuer corp --parent external --subject CN=Two");
     let csr = world.write("two.csr", world.cli("ca csr --issuer corp"));
     assert!(openssl(&format!("req -in {csr} -noout -subject")).contains("Two"));
+}
+
+/// A root that OpenSSL makes with this extension, and its key in one file.
+fn constrained(world: &World, name: &str, subject: &str, extension: &str) -> (String, String) {
+    let (root, key) = (world.file(&format!("{name}.crt")), world.file(&format!("{name}.key")));
+    let (root, key) = (root.to_str().unwrap().to_owned(), key.to_str().unwrap().to_owned());
+    let extension = if extension.is_empty() { String::new() } else { format!("-addext {extension}") };
+    openssl(&format!(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1000 -subj {subject} -addext keyUsage=critical,keyCertSign,cRLSign {extension} -keyout {key} -out {root}"
+    ));
+    let both = [&root, &key].map(|file| std::fs::read_to_string(file).unwrap()).concat();
+    (root, world.write(&format!("{name}.pem"), both))
+}
+
+#[test]
+fn a_ca_with_constraints_says_so_and_signs_nothing_that_openssl_would_refuse() {
+    let world = World::start();
+    let permitted = "nameConstraints=critical,permitted;DNS:corp.example,permitted;IP:10.0.0.0/255.0.0.0";
+    let excluded = "nameConstraints=critical,excluded;DNS:evil.example";
+    for (issuer, extension, warning, good, bad, problem) in [
+        (
+            "nc",
+            permitted,
+            "permits corp.example, 10.0.0.0/8 alone",
+            "--san a.corp.example",
+            "--san a.other.example",
+            "remove a.other.example",
+        ),
+        (
+            "nc-ip",
+            permitted,
+            "permits",
+            "--san a.corp.example --san 10.1.2.3",
+            "--san a.corp.example --san 192.0.2.1",
+            "remove 192.0.2.1",
+        ),
+        (
+            "ncx",
+            excluded,
+            "excludes evil.example",
+            "--san a.good.example",
+            "--san a.evil.example",
+            "remove a.evil.example",
+        ),
+        (
+            "eku",
+            "extendedKeyUsage=clientAuth",
+            "is for clientAuth alone",
+            "--san a.example --eku clientAuth",
+            "--san a.example --eku serverAuth",
+            "none of its purposes",
+        ),
+    ] {
+        let (root, both) = constrained(&world, issuer, &format!("/CN={issuer}"), extension);
+        let said = world.json(&format!("ca import --issuer {issuer} {both}"));
+        assert!(said["warnings"].to_string().contains(warning), "{issuer}: {said}");
+        let create = format!("create {issuer}-good --subject O=Example {good} --issuer {issuer} --key-type ec --wait");
+        world.cli(&create);
+        let chain = world.write("good.pem", world.cli(&format!("get {issuer}-good --pem")));
+        openssl(&format!("verify -CAfile {root} {chain}"));
+        let create = format!("create {issuer}-bad --subject O=Example {bad} --issuer {issuer} --key-type ec --wait");
+        let (_, said) = world.refused(&create);
+        assert!(said.contains(problem) && said.contains(issuer), "{issuer}: {said}");
+    }
+    let (_, nameless) = constrained(&world, "nameless", "/", "");
+    let (code, said) = world.refused(&format!("ca import --issuer nameless {nameless}"));
+    assert!(code == 1 && said.contains("its subject is empty"), "{said}");
 }

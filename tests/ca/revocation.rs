@@ -324,6 +324,11 @@ fn the_port_answers_what_it_publishes_and_nothing_else() {
     let (_, said) =
         ask("openssl", &format!("ocsp -issuer {} -serial 1 -url {url} -noverify", world.file("tls.crt").display()));
     assert!(said.contains("unauthorized (6)"), "{said}");
+    // A hash that is not read here is no fault of the request (RFC 6960 section 2.3).
+    for hash in ["sha384", "sha512"] {
+        let words = format!("ocsp -{hash} -issuer {issuer_pem} -cert {leaf} -url {url} -noverify");
+        assert!(ask("openssl", &words).1.contains("unauthorized (6)"), "{hash}: {}", ask("openssl", &words).1);
+    }
     let bytes = Command::new("curl").args(["-s", "-d", "nothing", &url]).output().unwrap().stdout;
     assert_eq!(bytes, [0x30, 3, 0x0a, 1, 1]);
     let large = world.write("large", vec![0; 20_000]);

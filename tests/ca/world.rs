@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct World {
     pub(crate) place: Place,
     server: Option<Server>,
+    /// A second replica, where there is one, with a configuration of its own.
+    second: Option<Server>,
     /// Where its CAs publish.
     pub(crate) base_url: String,
 }
@@ -31,7 +33,40 @@ impl World {
         let base_url = format!("http://{listen}");
         let place = Place::new(&format!("[publish]\nlisten = '{listen}'\nbase_url = '{base_url}'\n{extra}"));
         let server = Some(place.start());
-        Self { place, server, base_url }
+        Self { place, server, second: None, base_url }
+    }
+
+    /// Two replicas on one database. What both publish is under the address of the first.
+    pub(crate) fn on_postgres(url: &str) -> Self {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let base_url = format!("http://{listen}");
+        let store = format!("[store]\nurl = '{url}'\n[limits]\nwork_lease = '3s'\n");
+        let place = Place::new(&format!("{store}[publish]\nlisten = '{listen}'\nbase_url = '{base_url}'\n"));
+        let text = std::fs::read_to_string(place.file("certmint.toml")).unwrap();
+        let other = format!("listen = '127.0.0.1:{}'\nbase_url", free_port());
+        std::fs::write(place.file("second.toml"), text.replace(&format!("listen = '{listen}'\nbase_url"), &other))
+            .unwrap();
+        // The first one makes what both need.
+        let server = Some(place.start());
+        let mut world = Self { place, server, second: None, base_url };
+        world.start_second();
+        world
+    }
+
+    fn start_second(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_certmint"));
+        command.args(["serve", "--config"]).arg(self.file("second.toml"));
+        self.second = Some(Server::start(command, self.file("second.log")));
+    }
+
+    /// As [`World::crash`], of the second replica.
+    pub(crate) fn crash_second(&mut self) {
+        self.second = None;
+        self.start_second();
+    }
+
+    pub(crate) fn has_second(&self) -> bool {
+        self.second.is_some()
     }
 
     fn server(&self) -> &Server {
@@ -53,6 +88,15 @@ impl World {
         let file = self.file(name);
         std::fs::write(&file, bytes).unwrap();
         file.to_str().unwrap().to_owned()
+    }
+
+    /// As [`World::command`], to the second replica where there is one.
+    pub(crate) fn command_to_second(&self, arguments: &str) -> Command {
+        let mut command = self.command(arguments);
+        if let Some(second) = &self.second {
+            command.env("CERTMINT_SERVER", format!("https://localhost:{}", second.address.port()));
+        }
+        command
     }
 
     /// The command line, not yet run.
@@ -88,6 +132,12 @@ impl World {
 
     /// REST over curl: the status and the body.
     pub(crate) fn rest(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let (status, text) = self.rest_text(method, path, body);
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// The same of a body that is no JSON.
+    pub(crate) fn rest_text(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let port = self.server().address.port();
         let separator = if path.contains('?') { '&' } else { '?' };
         let url = format!("https://localhost:{port}{path}{separator}api-version=7.4");
@@ -99,7 +149,7 @@ impl World {
         }
         let text = tools::output(command.arg(url));
         let (body, status) = text.rsplit_once('\n').unwrap();
-        (status.parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+        (status.parse().unwrap(), body.to_owned())
     }
 
     /// What is published under a path, once it is there.

@@ -21,6 +21,64 @@ impl AccessService for Service {
     }
 
     async fn who_am_i(&self, _: Request<WhoAmIRequest>) -> Result<Response<WhoAmIResponse>, Status> {
-        Ok(Response::new(WhoAmIResponse { principal: "token:ann".into(), ..Default::default() }))
+        Ok(Response::new(WhoAmIResponse {
+            principal: "token:ann".into(),
+            grants: vec![Grant { principal: "token:ann".into(), ..shop() }],
+            mode: AccessMode::Enforce.into(),
+            credential: None,
+        }))
+    }
+
+    async fn create_grant(
+        &self,
+        request: Request<CreateGrantRequest>,
+    ) -> Result<Response<CreateGrantResponse>, Status> {
+        let CreateGrantRequest { grant_id, principal, role, vault_name, names, rules, .. } = request.into_inner();
+        let grant = Grant { id: grant_id, principal, role, vault: vault_name, names, rules, ..shop() };
+        Ok(Response::new(CreateGrantResponse { grant: Some(grant) }))
+    }
+
+    async fn get_grant(&self, request: Request<GetGrantRequest>) -> Result<Response<GetGrantResponse>, Status> {
+        let grant = Grant { id: request.into_inner().grant_id, ..shop() };
+        Ok(Response::new(GetGrantResponse { grant: Some(grant) }))
+    }
+
+    async fn delete_grant(
+        &self,
+        request: Request<DeleteGrantRequest>,
+    ) -> Result<Response<DeleteGrantResponse>, Status> {
+        let grant = Grant { id: request.into_inner().grant_id, ..shop() };
+        Ok(Response::new(DeleteGrantResponse { grant: Some(grant) }))
+    }
+
+    async fn set_role(&self, request: Request<SetRoleRequest>) -> Result<Response<SetRoleResponse>, Status> {
+        let SetRoleRequest { role_id, name, description, actions } = request.into_inner();
+        let role =
+            Role { id: role_id, name, description, actions, source: RoleSource::Store.into(), ..Role::default() };
+        Ok(Response::new(SetRoleResponse { role: Some(role) }))
+    }
+
+    async fn get_role(&self, request: Request<GetRoleRequest>) -> Result<Response<GetRoleResponse>, Status> {
+        let role = Role { name: request.into_inner().role, ..Role::default() };
+        Ok(Response::new(GetRoleResponse { role: Some(role) }))
+    }
+
+    async fn delete_role(&self, request: Request<DeleteRoleRequest>) -> Result<Response<DeleteRoleResponse>, Status> {
+        let role = Role { name: request.into_inner().role, ..Role::default() };
+        Ok(Response::new(DeleteRoleResponse { role: Some(role) }))
+    }
+}
+
+/// A grant of the store.
+fn shop() -> Grant {
+    Grant {
+        principal: "token:shop".into(),
+        role: "certmint Watcher".into(),
+        vault: "default".into(),
+        names: vec!["*".into()],
+        issuers: vec!["*".into()],
+        source: GrantSource::Store.into(),
+        created_by: "token:ann".into(),
+        ..Grant::default()
     }
 }

@@ -14,6 +14,7 @@ mod management;
 mod material;
 mod own_requests;
 mod profiles;
+mod rights;
 mod service;
 mod wait;
 mod watch;

@@ -25,6 +25,7 @@ class Guarded(Server):
             data_dir = "{folder}/data"
             listen = "127.0.0.1:{self.port}"
             base_domain = "{base_domain}"
+            hosts = ["localhost"]
             [admin]
             listen = "off"
             [tls]

@@ -6,7 +6,6 @@ use crate::server::{Server, Setup};
 use certmint::transport::auth::{Auth, Tokens};
 use certmint::transport::grpc::GrpcOptions;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 
 const TOKEN: &str = "a-good-token";
 
@@ -18,7 +17,7 @@ async fn server() -> Server {
     let hash: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     std::fs::write(&path, format!("alice {hash}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let auth = Auth::Tokens(Arc::new(Tokens::load(&path).unwrap()));
+    let auth = Auth::from(Tokens::load(&path).unwrap());
     Server::with(Setup { grpc: GrpcOptions { auth, ..GrpcOptions::default() }, ..Setup::default() }).await
 }
 

@@ -32,7 +32,7 @@ async fn server(key_queue: usize) -> Server {
     };
     std::fs::write(&path, line("flood") + &line("honest")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let auth = Auth::Tokens(Arc::new(Tokens::load(&path).unwrap()));
+    let auth = Auth::from(Tokens::load(&path).unwrap());
     let grpc = GrpcOptions { auth, ..GrpcOptions::default() };
     Server::with(Setup { grpc, options: Limits { key_queue, ..Limits::default() }.into(), ..Setup::default() }).await
 }

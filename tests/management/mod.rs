@@ -16,4 +16,5 @@ mod races;
 mod scheduled_purge;
 mod set_back;
 mod snapshots;
+mod successions;
 mod vaults;

@@ -167,7 +167,15 @@ fn every_metric_that_the_documents_name_exists() {
     let seen = certmint::metrics::Seen { id: 1, issuer: "Self", transition: "created", open: true };
     metrics.operations.seen(seen);
     metrics.set_access_denied(1, 1);
+    metrics.set_issuers_of_tokens(&[certmint::metrics::IssuerKeys::default()], &[("corp", "audience", 1)]);
     metrics.operations.ca("issued");
+    metrics.operations.authorities.set(&[certmint::metrics::AuthorityLevel {
+        state: "active",
+        not_after: Some(1),
+        lists: Some(certmint::metrics::ListsLevel::default()),
+        responder_not_after: Some(1),
+        ..Default::default()
+    }]);
     metrics.operations.published("crl", 200);
     metrics.operations.ocsp("good");
     let text = metrics.text();

@@ -17,6 +17,9 @@ mod drain;
 mod erase;
 mod hostile;
 mod hosts;
+#[expect(dead_code, reason = "other test binaries use the rest")]
+#[path = "../support/https.rs"]
+mod https;
 mod ledger;
 #[path = "../support/permit.rs"]
 mod permit;
@@ -29,3 +32,6 @@ mod start;
 #[expect(dead_code, reason = "other test binaries use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
+#[expect(dead_code, reason = "other test binaries use the rest")]
+#[path = "../support/token_issuer.rs"]
+mod token_issuer;

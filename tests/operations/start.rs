@@ -13,7 +13,9 @@ fn outside_development_mode_a_server_without_tokens_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_certmint"));
     let message = ended(command.args(["serve", "--data-dir"]).arg(folder.path()));
-    assert!(message.contains("set tokens_file in [auth]") && message.contains("certmint token new"), "{message}");
+    for part in ["set tokens_file in [auth]", "certmint token new", "[[auth.jwt]]"] {
+        assert!(message.contains(part), "{message}");
+    }
 }
 
 #[test]
@@ -52,6 +54,95 @@ fn outside_development_mode_a_server_that_says_not_who_may_do_what_does_not_star
     for access in ["mode = 'report'", "administrators = ['token:alice']"] {
         configured(&format!("[access]\n{access}\n"));
         drop(place.start());
+    }
+}
+
+#[test]
+fn issuers_of_tokens_that_cannot_be_accepted_are_named() {
+    let place = Place::new("");
+    fs::write(place.file("open.json"), "{}").unwrap();
+    fs::set_permissions(place.file("open.json"), fs::Permissions::from_mode(0o666)).unwrap();
+    fs::write(place.file("none.json"), r#"{"keys":[]}"#).unwrap();
+    fs::set_permissions(place.file("none.json"), fs::Permissions::from_mode(0o600)).unwrap();
+    let good = "name = 'corp'\nissuers = ['https://id.example']\naudiences = ['https://certmint.example']\n";
+    let replaced = |from: &str, to: &str| good.replace(from, to);
+    let client = "id = 'ci'\nsubject = 'repo:a'\naudience = 'https://certmint.example'\n";
+    for (entry, problem) in [
+        (replaced("'corp'", "'Corp'"), "[[auth.jwt]] Corp: name: write up to 32 of a to z"),
+        (replaced("'https://id.example'", ""), "[[auth.jwt]] corp: issuers: write 1 to 32"),
+        (replaced("https://id", "http://id"), "issuers: `http://id.example` is not an https address; set jwks_file"),
+        (replaced("https://certmint.example", "https://vault.azure.net"), "is the audience of another service"),
+        (replaced("audiences = ['https://certmint.example']", ""), "missing field `audiences`"),
+        (format!("{good}algorithms = ['none']"), "it is not a signature algorithm of JWTs: use one of RS256"),
+        (format!("{good}max_age = '0s'"), "the duration must be positive"),
+        (format!("{good}pricipal = 'oid'"), "unknown field `pricipal`"),
+        (format!("{good}jwks_uri = 'ftp://id.example'"), "jwks_uri: `ftp://id.example` is not an https address"),
+        (format!("{good}jwks_uri = 'https://a'\njwks_file = 'x'"), "jwks_file and jwks_uri: set one of them"),
+        (format!("{good}ca_file = 'missing.pem'"), "ca_file: "),
+        (format!("{good}token_file = 'missing'"), "token_file: "),
+        (format!("{good}jwks_file = 'missing.json'"), "jwks_file: cannot read the key set"),
+        (format!("{good}jwks_file = 'open.json'"), "is writable by others"),
+        (format!("{good}jwks_file = 'none.json'"), "it has no key that signatures can be checked with"),
+        (format!("{good}[[auth.jwt]]\n{good}"), "another entry has this name"),
+        (format!("{good}[[auth.jwt]]\n{}", replaced("corp", "other")), "https://id.example stands twice"),
+        (
+            format!("{good}[[auth.client]]\n{client}provider = 'other'"),
+            "[[auth.client]] ci: provider: there is no [[auth.jwt]] other",
+        ),
+        (
+            format!("{good}{}", format!("[[auth.client]]\n{client}provider = 'corp'\n").repeat(2)),
+            "another entry has this id",
+        ),
+        (
+            format!(
+                "{good}[[auth.client]]\n{client}provider = 'corp'\n[[auth.client]]\n{}provider = 'corp'",
+                client.replace("'ci'", "'cd'")
+            ),
+            "[[auth.client]] cd: the client ci has the same subject and audience",
+        ),
+        (
+            format!("{good}[[auth.client]]\n{}provider = 'corp'", client.replace("'ci'", "'c:i'")),
+            "id: write up to 64 letters, digits",
+        ),
+    ] {
+        place.configure(&place.auth(&format!("[[auth.jwt]]\n{entry}")));
+        let message = place.refused();
+        assert!(message.contains(problem), "{entry}: {message}");
+    }
+    place.configure(&place.auth("[auth.challenge]\nresource = 'http://certmint.example'"));
+    assert!(place.refused().contains("write https://HOST/PATH"));
+}
+
+#[tokio::test]
+async fn an_issuer_of_tokens_is_enough_to_start_and_clients_are_sent_where_they_are_to_go() {
+    let place = Place::new("");
+    let issuer = crate::token_issuer::TokenIssuer::start().await;
+    let challenge =
+        "[auth.challenge]\nauthority = 'https://login.example/tenant'\nresource = 'https://certmint.example'\n";
+    let access = "[access]\nadministrators = ['jwt:corp:app']\n";
+    place.configure(&format!("{access}[auth]\n{challenge}{}", issuer.entry("corp", "")));
+    let server = place.start();
+    let path = "/certificates?api-version=7.4";
+    let told = crate::clients::get(&server, &place, None, path).await;
+    let expected = "www-authenticate: Bearer authorization=\"https://login.example/tenant\", \
+                    resource=\"https://certmint.example\"\r\n";
+    assert!(told.starts_with("HTTP/1.1 401") && told.contains(expected), "{told}");
+    let token = issuer.token(&serde_json::json!({}));
+    crate::clients::until("the keys are fetched", async || {
+        crate::clients::get(&server, &place, Some(&token), path).await.starts_with("HTTP/1.1 200")
+    })
+    .await;
+    let wrong =
+        crate::clients::get(&server, &place, Some(&issuer.token(&serde_json::json!({ "aud": "x" }))), path).await;
+    assert!(wrong.starts_with("HTTP/1.1 401") && wrong.contains("AKV10022"), "{wrong}");
+    let log = server.log();
+    assert!(log.contains("\"cause\":\"audience\"") && !log.contains(&token), "{log}");
+    let metrics = crate::clients::admin(&server, "/metrics").await.1;
+    for line in [
+        format!("certmint_token_issuer_keys{{issuer=\"corp\",origin=\"{}\"}} 1", issuer.iss()),
+        "certmint_token_issuer_refused_total{issuer=\"corp\",cause=\"audience\"} 1".to_owned(),
+    ] {
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
     }
 }
 

@@ -43,5 +43,9 @@ pub(crate) async fn start_on(store: Arc<dyn Store>, keys: MasterKeys, options: S
         let (service, stop) = (service.clone(), stop.clone());
         async move { service.watch().tail(stop).await }
     });
+    tokio::spawn({
+        let (service, stop) = (service.clone(), stop.clone());
+        async move { service.grants().follow(stop).await }
+    });
     TestService { service, _stop: stop.drop_guard() }
 }

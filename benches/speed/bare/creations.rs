@@ -28,7 +28,12 @@ pub(super) fn tell(work: impl FnOnce() -> Result<Vec<Duration>, Failure>) -> Res
     let (cpu, begun) = (own_cpu()?, Instant::now());
     let latencies = work()?;
     let (elapsed, cpu) = (begun.elapsed(), own_cpu()? - cpu);
-    println!("{}", Run { elapsed, cpu, latencies }.line()?);
+    tell_of(&Run { elapsed, cpu, latencies })
+}
+
+/// Writes that line.
+pub(super) fn tell_of(run: &Run) -> Result<(), Failure> {
+    println!("{}", run.line()?);
     Ok(())
 }
 

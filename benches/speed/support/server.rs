@@ -1,6 +1,7 @@
 //! The servers: certmint as it is shipped, and the bare one beside it, each a process of its own.
 
 use super::{Failure, Process, binary};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -43,6 +44,37 @@ impl Server {
         Ok(Self { _data: Some(data), ..server })
     }
 
+    /// `certmint serve` for others: `token:bench` (the token is `bench`) may do what the file of grants says.
+    pub(crate) fn guarded(grants: &str) -> Result<Self, Failure> {
+        let data = TempDir::new()?;
+        let folder = data.path();
+        let key = rcgen::KeyPair::generate()?;
+        let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])?.self_signed(&key)?;
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"bench");
+        let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        for (name, text) in [
+            ("ca.pem", certificate.pem()),
+            ("key.pem", key.serialize_pem()),
+            ("tokens", format!("bench {hash}\n")),
+            ("access.toml", grants.to_owned()),
+        ] {
+            fs::write(folder.join(name), text)?;
+            fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o600))?;
+        }
+        let place = folder.display();
+        let settings = format!(
+            "data_dir = \"{place}/data\"\n[admin]\nlisten = \"off\"\n[tls]\ncertificate = \"{place}/ca.pem\"\n\
+             key = \"{place}/key.pem\"\n[auth]\ntokens_file = \"{place}/tokens\"\n[access]\nfile = \"access.toml\"\n\
+             [shutdown]\ndelay = \"1ms\"\n"
+        );
+        let file = folder.join("certmint.toml");
+        fs::write(&file, settings)?;
+        let mut command = Command::new(binary());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(file);
+        let server = Self::start(command, folder)?;
+        Ok(Self { _data: Some(data), ..server })
+    }
+
     /// This program as the server that answers from memory what was recorded in `folder`.
     pub(crate) fn bare(folder: &Path) -> Result<Self, Failure> {
         let mut command = Command::new(env::current_exe()?);
@@ -53,7 +85,7 @@ impl Server {
     fn start(command: Command, folder: &Path) -> Result<Self, Failure> {
         let started = Instant::now();
         let mut process = Process::start(command)?;
-        // Both say it in their first line: "... listens on https://localhost:PORT ...".
+        // All say it in their first line: "... listens on https://localhost:PORT ...".
         let line = process.line()?;
         let port = line.split("https://localhost:").nth(1).unwrap_or_default();
         let port = port.split(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default().parse()?;

@@ -20,9 +20,13 @@ pub struct CreateArgs {
     #[arg(long, value_name = "NAME")]
     issuer: String,
 
-    /// Whose certificate it gets
+    /// Who signs its certificate
     #[arg(long, value_enum, default_value_t = Parent::Root)]
     parent: Parent,
+
+    /// The issuer of the vault whose CA signs its certificate
+    #[arg(long, value_name = "NAME", conflicts_with = "parent")]
+    parent_issuer: Option<String>,
 
     /// The subject, such as "CN=Example Root, O=Example"
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
@@ -40,11 +44,11 @@ pub struct CreateArgs {
 /// What `--parent` takes.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Parent {
-    /// A root of its own, which signs leaves
+    /// Itself: a root, which signs leaves
     Root,
-    /// A root of its own, which signs one intermediate
+    /// A root of its own, which signs this one alone: its key is destroyed
     Intermediate,
-    /// Another CA signs its request
+    /// A CA that is not of this server, which gets a request
     External,
 }
 
@@ -81,17 +85,18 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
-    /// The last revocation list of the CA, DER: what is on it stays revoked
+    /// The last revocation list of the CA, PEM or DER: what is on it stays revoked
     #[arg(long, value_name = "FILE")]
     crl: Option<PathBuf>,
 }
 
 pub(in crate::cli) async fn create(session: &Session, output: Output, args: CreateArgs) -> Result<Exit> {
-    let CreateArgs { issuer, parent, subject, key_type, validity_months } = args;
-    let parent = match parent {
-        Parent::Root => AuthorityParent::Unspecified,
-        Parent::Intermediate => AuthorityParent::OwnIntermediate,
-        Parent::External => AuthorityParent::External,
+    let CreateArgs { issuer, parent, parent_issuer, subject, key_type, validity_months } = args;
+    let parent = match (&parent_issuer, parent) {
+        (Some(_), _) => AuthorityParent::Issuer,
+        (None, Parent::Root) => AuthorityParent::Unspecified,
+        (None, Parent::Intermediate) => AuthorityParent::OwnIntermediate,
+        (None, Parent::External) => AuthorityParent::External,
     };
     let request = CreateAuthorityRequest {
         vault_name: session.vault(),
@@ -100,6 +105,7 @@ pub(in crate::cli) async fn create(session: &Session, output: Output, args: Crea
         subject,
         key_type,
         validity_months,
+        parent_issuer: parent_issuer.unwrap_or_default(),
     };
     let answer = session.call(Repeat::Never, request, Authorities::create_authority).await?;
     shown(output, answer.authority, &answer.warnings)

@@ -1,7 +1,9 @@
 //! `certmint ca`.
 
+mod fetch;
 mod hierarchy;
 mod issued;
+mod list_signature;
 mod revoke;
 
 pub(super) use revoke::RevokeArgs;
@@ -17,12 +19,16 @@ use crate::proto::v1::{AuthorityState, ListAuthoritiesRequest};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 
 /// The commands of `certmint ca`.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum CaCommand {
     /// Print the certificates of an authority as PEM: a built-in CA of the server, or the CA of its TLS certificate
     Export(ExportArgs),
+    /// Fetch what a CA publishes over plain HTTP, and check it; needs no token
+    Fetch(fetch::FetchArgs),
     /// Make a further CA of an issuer: it signs at once if the issuer has none
     Create(hierarchy::CreateArgs),
     /// Print the request of a CA that another CA is to sign, as PEM
@@ -55,6 +61,7 @@ pub(super) async fn revoke(options: &ClientOptions, output: Output, args: Revoke
 pub(super) async fn run(options: &ClientOptions, output: Output, command: CaCommand) -> Result<Exit> {
     match command {
         CaCommand::Export(args) => export(options, output, args).await,
+        CaCommand::Fetch(args) => fetch::fetch(output, args).await,
         CaCommand::Create(args) => hierarchy::create(&Session::open(options).await?, output, args).await,
         CaCommand::Csr(args) => hierarchy::csr(&Session::open(options).await?, output, args).await,
         CaCommand::Install(args) => hierarchy::install(&Session::open(options).await?, output, args).await,
@@ -87,6 +94,10 @@ pub struct ExportArgs {
     #[arg(long, requires = "issuer", conflicts_with = "root")]
     roots: bool,
 
+    /// Which way up: to its root, to the root before, or what is handed out with leaves for clients of either
+    #[arg(long, requires = "issuer", conflicts_with_all = ["root", "roots"], value_enum)]
+    chain: Option<ChainWay>,
+
     /// The data folder of a development server
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -96,9 +107,23 @@ pub struct ExportArgs {
     out: Option<PathBuf>,
 }
 
+/// What `--chain` takes.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ChainWay {
+    /// To its own root
+    New,
+    /// To the root before, which vouches for its own
+    Old,
+    /// What is handed out with leaves
+    Cross,
+}
+
 async fn export(options: &ClientOptions, output: Output, args: ExportArgs) -> Result<Exit> {
-    let ExportArgs { issuer, root, roots, data_dir, out } = args;
+    let ExportArgs { issuer, root, roots, chain, data_dir, out } = args;
     let text = match issuer {
+        Some(name) if chain.is_some_and(|way| !matches!(way, ChainWay::New)) => {
+            over_cross(options, name, matches!(chain, Some(ChainWay::Old))).await?
+        }
         Some(name) if roots => roots_of_issuer(options, name).await?,
         Some(name) => of_issuer(options, name, root).await?,
         None => of_server(options, data_dir.as_deref())?,
@@ -129,6 +154,36 @@ async fn of_issuer(options: &ClientOptions, name: String, root: bool) -> Result<
     }
     let from = if root { certificates.len() - 1 } else { 0 };
     Ok(pem::certificates(certificates[from..].iter().map(AsRef::as_ref)))
+}
+
+/// The way over the certificate by which the root before vouches for the one of now, with or without that root.
+async fn over_cross(options: &ClientOptions, name: String, with_root: bool) -> Result<String> {
+    let session = Session::open(options).await?;
+    let request = ListAuthoritiesRequest { vault_name: session.vault(), issuer_name: String::new() };
+    let all = session.call(Repeat::Safe, request, Authorities::list_authorities).await?.authorities;
+    let active =
+        all.iter().find(|it| it.state() == AuthorityState::Active && it.issuer_name.eq_ignore_ascii_case(&name));
+    let Some(active) = active.filter(|active| !active.cross.is_empty()) else {
+        let message = format!("no earlier root vouches for the CA of the issuer {name}");
+        return Err(Failure::new(Exit::NotFound, message).advise("use --chain new").boxed());
+    };
+    let below = active.chain.len().saturating_sub(1);
+    let mut way: Vec<&[u8]> = active.chain[..below].iter().map(AsRef::as_ref).collect();
+    way.push(&active.cross);
+    if with_root {
+        let roots = all.iter().filter_map(|it| it.chain.last());
+        let vouches = |root: &&bytes::Bytes| signed_by(&active.cross, root);
+        let root = roots.clone().find(vouches).ok_or_else(|| Failure::incomplete_answer("authority"))?;
+        way.push(root);
+    }
+    Ok(pem::certificates(way))
+}
+
+/// Whether a certificate names this root as its issuer: no two CAs of a vault have one name.
+fn signed_by(certificate: &[u8], root: &[u8]) -> bool {
+    let read = |der: &[u8]| <Certificate>::from_der(der).ok();
+    let (Some(certificate), Some(root)) = (read(certificate), read(root)) else { return false };
+    certificate.tbs_certificate().issuer() == root.tbs_certificate().subject()
 }
 
 async fn roots_of_issuer(options: &ClientOptions, name: String) -> Result<String> {

@@ -16,7 +16,11 @@ pub(in crate::cli) fn authorities(authorities: &[Authority]) -> String {
             it.authority.clone(),
         ]
     });
-    table(["ISSUER", "GENERATION", "STATE", "SUBJECT", "KEY", "NOT AFTER", "AUTHORITY"], rows)
+    let mut text = table(["ISSUER", "GENERATION", "STATE", "SUBJECT", "KEY", "NOT AFTER", "AUTHORITY"], rows);
+    for it in authorities.iter().filter(|it| !it.notice.is_empty()) {
+        text.push_str(&format!("\n{} {}: {}\n", it.issuer_name, it.generation, it.notice));
+    }
+    text
 }
 
 pub(in crate::cli) fn authority(it: &Authority) -> String {

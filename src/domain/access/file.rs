@@ -2,7 +2,7 @@
 
 use super::grant::{Grant, GrantInput, Source};
 use super::pattern::VaultPattern;
-use super::role::{Role, Roles};
+use super::role::{Role, RoleSource, Roles};
 use super::rules::{Rules, RulesInput};
 use super::vault_rules::VaultRules;
 use crate::domain::{Detail, Error, Result};
@@ -62,9 +62,9 @@ impl AccessFile {
                 Some(text) => Uuid::try_parse(text).map_err(|_| Error::field("id", format!("`{text}` is not a UUID."))),
             };
             let role = id
-                .and_then(|id| Role::custom(id, name, description, actions.clone()))
+                .and_then(|id| Role::custom(id, name, description, actions.clone(), RoleSource::File))
                 .and_then(|role| match known.get(role.id) {
-                    Some(other) if !other.built_in => {
+                    Some(other) if other.source != RoleSource::BuiltIn => {
                         Err(Error::field("id", format!("The role {} has the same id, {}.", other.name, role.id)))
                     }
                     _ => known.set(role.clone()).map(|()| role),
@@ -77,7 +77,8 @@ impl AccessFile {
                 .map(Arc::new)
                 .map_err(|error| at(&format!("[[grant]] number {number} ({})", written.principal), &error))
         };
-        let grants = (1..).zip(&input.grant).map(grant).collect::<Result<_>>()?;
+        let grants: Vec<_> = (1..).zip(&input.grant).map(grant).collect::<Result<_>>()?;
+        super::table::bounded(&grants)?;
         let rules = |(number, VaultRulesInput { vault, rules }): (usize, &VaultRulesInput)| {
             let pattern = VaultPattern::parse(vault).map_err(|error| Error::field("vault", error.message));
             let read = pattern.and_then(|pattern| Ok((pattern, Rules::parse(rules)?)));

@@ -1,9 +1,10 @@
 //! A grant: a principal has a role, on a vault and on some of its names.
 
+use super::built_in::{ACCESS_ADMINISTRATOR, GRANTED_BY_ACCESS_ADMINISTRATORS};
 use super::pattern::{NamePattern, VaultPattern, simplest};
 use super::principal::PrincipalName;
 use super::requested::Requested;
-use super::role::{GRANTED_BY_ACCESS_ADMINISTRATORS, Role, Roles};
+use super::role::{Role, Roles};
 use super::rules::{Rules, RulesInput, Violation};
 use crate::domain::{DataAction, Error, Result, Timestamp, VaultName};
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ const MAX_NOTE: usize = 256;
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantInput {
-    /// `token:NAME`, or `group:NAME`.
+    /// `token:NAME`, `jwt:ISSUER:ID`, `client:ID` or `group:ISSUER:VALUE`.
     pub principal: String,
     /// The name of a role, or its id.
     pub role: String,
@@ -104,15 +105,41 @@ impl MayGrant {
             Self::These(roles) => roles.contains(&role),
         }
     }
+
+    /// Whether every role of the other one is one of these.
+    pub fn covers(&self, other: &Self) -> bool {
+        match other {
+            Self::Every => *self == Self::Every,
+            Self::These(roles) => roles.iter().all(|role| self.has(*role)),
+        }
+    }
+
+    /// As [`GrantInput`] has it, with ids.
+    fn written(&self) -> Vec<String> {
+        match self {
+            Self::Every => vec!["*".to_owned()],
+            Self::These(roles) => roles.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// By whom and when something was made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Made {
+    pub at: Timestamp,
+    /// A principal.
+    pub by: String,
 }
 
 /// Where a grant comes from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Source {
     /// `administrators` of the configuration.
     Configuration,
     /// The file that the configuration names.
     File,
+    /// A call.
+    Store(Made),
 }
 
 /// What a principal may do where.
@@ -167,6 +194,42 @@ impl Grant {
         }
     }
 
+    /// One that a call made, as [`Grant::written`] put it down. Its roles may be gone since: a role that is not there
+    /// allows nothing.
+    pub fn restored(written: &GrantInput, id: String, made: Made, roles: &Roles) -> Result<Self> {
+        let known = |text: &str| {
+            let id = Uuid::try_parse(text);
+            id.map_err(|_| Error::field("role", "It is not the id of a role."))
+        };
+        let id_of_role = known(&written.role)?;
+        let may_grant = match written.may_grant.as_slice() {
+            [every] if every == "*" => MayGrant::Every,
+            roles => MayGrant::These(roles.iter().map(|id| known(id)).collect::<Result<_>>()?),
+        };
+        let role = roles.get(id_of_role).cloned().unwrap_or_else(|| Arc::new(Role::missing(id_of_role)));
+        // Any role that is there: what depends on it comes from here.
+        let reader = GrantInput { role: "Key Vault Reader".to_owned(), may_grant: Vec::new(), ..written.clone() };
+        Ok(Self { role, may_grant, ..Self::parse(&reader, id, Source::Store(made), roles)? })
+    }
+
+    /// Everything that was said of it, for [`Grant::restored`]: roles by their ids.
+    pub fn written(&self) -> GrantInput {
+        let Self { id: _, source: _, principal, role, scope, may_grant, expires, note } = self;
+        let Scope { vault, names, issuers, rules } = scope;
+        let texts = |patterns: &[NamePattern]| Some(patterns.iter().map(ToString::to_string).collect());
+        GrantInput {
+            principal: principal.to_string(),
+            role: role.id.to_string(),
+            vault: vault.to_string(),
+            names: texts(names),
+            issuers: texts(issuers),
+            rules: rules.as_deref().map(|rules| rules.input().clone()),
+            may_grant: may_grant.written(),
+            expires: expires.map(written_moment),
+            note: note.clone(),
+        }
+    }
+
     /// Whether it allows the action on this vault now, on whatever name.
     pub fn allows(&self, action: DataAction, vault: &VaultName, now: Timestamp) -> bool {
         self.role.actions.has(action) && self.scope.vault.matches(vault) && !self.is_over(now)
@@ -194,7 +257,7 @@ fn granting(names: &[String], role: &Role, roles: &Roles) -> Result<MayGrant> {
     if names.iter().any(|name| name == "*") {
         return Ok(MayGrant::Every);
     }
-    let access_administrator = roles.find(super::role::ACCESS_ADMINISTRATOR).is_some_and(|known| known.id == role.id);
+    let access_administrator = roles.find(ACCESS_ADMINISTRATOR).is_some_and(|known| known.id == role.id);
     if names.is_empty() && access_administrator {
         let eight = GRANTED_BY_ACCESS_ADMINISTRATORS.iter().filter_map(|name| roles.find(name));
         return Ok(MayGrant::These(eight.map(|role| role.id).collect()));
@@ -208,6 +271,12 @@ fn moment(text: &str) -> Result<Timestamp> {
     let read = OffsetDateTime::parse(text, &Rfc3339);
     read.map(|at| Timestamp::from_seconds(at.unix_timestamp()))
         .map_err(|_| Error::field("expires", "Write a time of RFC 3339, such as \"2027-01-31T00:00:00Z\"."))
+}
+
+/// Every time that was read has this form; whatever had not would be over.
+fn written_moment(at: Timestamp) -> String {
+    let written = OffsetDateTime::from_unix_timestamp(at.seconds()).ok().and_then(|at| at.format(&Rfc3339).ok());
+    written.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
 }
 
 #[cfg(test)]
@@ -289,5 +358,28 @@ mod tests {
         assert!(!scope("a", &["web-*"]).covers(&scope("b", &["web-1"])));
         assert!(!scope("a", &["web-*"]).covers(&scope("a", &["web-1", "api"])));
         assert!(!scope("a", &["*"]).covers(&scope("*", &["web"])));
+    }
+
+    #[test]
+    fn what_was_written_down_is_restored_even_without_its_role() {
+        let roles = Roles::default();
+        let rules = RulesInput { dns: vec!["*.shop.example".into()], wildcards: true, ..RulesInput::default() };
+        let full = GrantInput {
+            role: "Key Vault Data Access Administrator".into(),
+            names: Some(vec!["shop-*".into(), "web".into()]),
+            issuers: Some(vec!["Self".into()]),
+            rules: Some(rules),
+            expires: Some("2027-01-31T00:00:00Z".into()),
+            note: "shop team".into(),
+            ..input()
+        };
+        let made = Made { at: Timestamp(7), by: "token:admin".into() };
+        for input in [full, input(), GrantInput { may_grant: vec!["*".into()], ..input() }] {
+            let grant = Grant::parse(&input, "1".into(), Source::Store(made.clone()), &roles).unwrap();
+            assert_eq!(Grant::restored(&grant.written(), "1".into(), made.clone(), &roles).unwrap(), grant);
+        }
+        let gone = GrantInput { role: Uuid::from_u128(9).to_string(), ..input() };
+        let grant = Grant::restored(&gone, "1".into(), made, &roles).unwrap();
+        assert_eq!((grant.role.id, grant.role.actions.iter().count()), (Uuid::from_u128(9), 0));
     }
 }

@@ -2,8 +2,11 @@
 //! parameter.
 
 mod action_set;
+mod built_in;
 mod file;
 mod grant;
+mod granting;
+mod held;
 mod pattern;
 mod principal;
 mod requested;
@@ -16,12 +19,14 @@ mod visible;
 
 pub use action_set::ActionSet;
 pub use file::{AccessFile, FileInput, RoleInput, VaultRulesInput};
-pub use grant::{Grant, GrantInput, MayGrant, Scope, Source};
+pub use grant::{Grant, GrantInput, Made, MayGrant, Scope, Source};
+pub use granting::{may_make, may_remove, may_set_roles};
+pub use held::Held;
 pub use pattern::{NamePattern, VaultPattern};
-pub use principal::PrincipalName;
+pub use principal::{Groups, PrincipalName};
 pub use requested::Requested;
-pub use role::{Role, Roles};
+pub use role::{Role, RoleSource, Roles};
 pub use rules::{Rules, RulesInput, Violation};
-pub use table::{Asked, Held, MAX_GRANTS, MAX_OF_PRINCIPAL, NameAsked, Table, VaultAsked, decide};
+pub use table::{Asked, MAX_GRANTS, MAX_OF_PRINCIPAL, NameAsked, Table, VaultAsked, decide};
 pub use vault_rules::VaultRules;
 pub use visible::Visible;

@@ -8,16 +8,17 @@ use std::sync::Arc;
 /// Longest name; it stands in logs, errors and lists.
 const MAX_NAME: usize = 255;
 
-/// The kinds that a grant may name. Nobody is in a group yet: their callers come with tokens of other issuers.
-const KINDS: [&str; 2] = ["token", "group"];
+/// The kinds that a grant may name.
+const KINDS: [&str; 4] = ["token", "jwt", "client", "group"];
 
 /// A principal, or a group of them. Cheap to clone.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PrincipalName(Arc<str>);
 
 impl PrincipalName {
-    /// `token:NAME` for a line of the tokens file, `group:NAME` for a group. Up to 255 bytes of printable ASCII without
-    /// spaces and quotes.
+    /// `token:NAME` for a line of the tokens file, `jwt:ISSUER:ID` for a caller with a token of another issuer,
+    /// `client:ID` for a federated client, `group:ISSUER:VALUE` for those whose token names a group. Up to 255 bytes of
+    /// printable ASCII without spaces and quotes.
     pub fn parse(text: &str) -> Result<Self> {
         let refused = |problem: &str| {
             let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
@@ -26,15 +27,54 @@ impl PrincipalName {
         if text.len() > MAX_NAME || !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'`".contains(&byte)) {
             return refused("a principal has up to 255 printable ASCII characters without spaces and quotes.");
         }
-        let known = text.split_once(':').is_some_and(|(kind, id)| KINDS.contains(&kind) && !id.is_empty());
+        let known = text.split_once(':').is_some_and(|(kind, id)| {
+            // Of another issuer it is the name here, and the id there.
+            let parted = || id.split_once(':').is_some_and(|(issuer, id)| !issuer.is_empty() && !id.is_empty());
+            KINDS.contains(&kind) && !id.is_empty() && (kind != "jwt" || parted())
+        });
         if !known {
-            return refused("write token:NAME for a line of the tokens file, or group:NAME.");
+            return refused(
+                "write token:NAME for a line of the tokens file, jwt:ISSUER:ID for a caller of [[auth.jwt]], \
+                 client:ID for a [[auth.client]], or group:ISSUER:VALUE for a group of its callers.",
+            );
         }
         Ok(Self(text.into()))
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<PrincipalName> for Arc<str> {
+    fn from(name: PrincipalName) -> Self {
+        name.0
+    }
+}
+
+/// The groups that a principal is in. Cheap to clone.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Groups(Option<Arc<[PrincipalName]>>);
+
+impl Groups {
+    pub fn iter(&self) -> impl Iterator<Item = &PrincipalName> {
+        self.0.iter().flat_map(|groups| groups.iter())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.iter().any(|group| group.as_str() == name)
+    }
+}
+
+impl FromIterator<PrincipalName> for Groups {
+    fn from_iter<I: IntoIterator<Item = PrincipalName>>(groups: I) -> Self {
+        let groups: Vec<PrincipalName> = groups.into_iter().collect();
+        // Most callers have none, and hold nothing for them.
+        Self((!groups.is_empty()).then(|| groups.into()))
     }
 }
 
@@ -56,12 +96,30 @@ mod tests {
 
     #[test]
     fn a_principal_has_a_kind_and_an_id() {
-        for good in ["token:ci", "token:deploy@ci", "group:entra:shop-team"] {
+        for good in [
+            "token:ci",
+            "token:deploy@ci",
+            "group:entra:shop-team",
+            "jwt:k8s:system:serviceaccount:shop:web",
+            "client:deploy",
+        ] {
             assert_eq!(PrincipalName::parse(good).unwrap().as_str(), good);
         }
-        for bad in
-            ["", "ci", "token:", ":ci", "Token:ci", "user:ci", "token:a b", "token:\"a\"", "token:ä", "token:a\n"]
-        {
+        for bad in [
+            "",
+            "ci",
+            "token:",
+            "jwt:ci",
+            "jwt:ci:",
+            "jwt::ci",
+            ":ci",
+            "Token:ci",
+            "user:ci",
+            "token:a b",
+            "token:\"a\"",
+            "token:ä",
+            "token:a\n",
+        ] {
             assert!(PrincipalName::parse(bad).is_err(), "{bad}");
         }
         assert!(PrincipalName::parse(&format!("token:{}", "x".repeat(250))).is_err());

@@ -1,153 +1,12 @@
-//! Roles: names for lists of data actions. The built-in ones are Azure's, with their ids and their actions ("Azure
-//! built-in roles for Security"), so that what was granted in Key Vault can be granted here, and three of ours.
+//! Roles: names for lists of data actions.
 
 use super::action_set::ActionSet;
+use super::built_in::{BUILT_IN, BuiltIn};
+use super::grant::Made;
 use crate::domain::{DataAction, Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use uuid::{Uuid, uuid};
-
-const ADMINISTRATOR: &str = "Key Vault Administrator";
-const READER: &str = "Key Vault Reader";
-const CERTIFICATES_OFFICER: &str = "Key Vault Certificates Officer";
-const CERTIFICATE_USER: &str = "Key Vault Certificate User";
-const SECRETS_OFFICER: &str = "Key Vault Secrets Officer";
-const SECRETS_USER: &str = "Key Vault Secrets User";
-const CRYPTO_OFFICER: &str = "Key Vault Crypto Officer";
-const CRYPTO_USER: &str = "Key Vault Crypto User";
-const ENCRYPTION_USER: &str = "Key Vault Crypto Service Encryption User";
-pub(super) const ACCESS_ADMINISTRATOR: &str = "Key Vault Data Access Administrator";
-
-/// The eight roles that a Key Vault Data Access Administrator may grant where the grant does not say others.
-pub(super) const GRANTED_BY_ACCESS_ADMINISTRATORS: [&str; 8] = [
-    ADMINISTRATOR,
-    CERTIFICATES_OFFICER,
-    CRYPTO_OFFICER,
-    ENCRYPTION_USER,
-    CRYPTO_USER,
-    READER,
-    SECRETS_OFFICER,
-    SECRETS_USER,
-];
-
-/// A name, an id and the patterns of actions.
-type BuiltIn = (&'static str, Uuid, &'static str, &'static [&'static str]);
-
-const BUILT_IN: [BuiltIn; 13] = [
-    (
-        ADMINISTRATOR,
-        uuid!("00482a5a-887f-4fb3-b363-3b7fe8e74483"),
-        "Everything with certificates, keys, secrets, issuers and contacts.",
-        &["Microsoft.KeyVault/vaults/*", "certmint/backups/move"],
-    ),
-    (
-        READER,
-        uuid!("21090545-7ca7-4776-b22c-e363652d74d2"),
-        "Reads everything but the values of secrets.",
-        &["Microsoft.KeyVault/vaults/*/read", "Microsoft.KeyVault/vaults/secrets/readMetadata/action"],
-    ),
-    (
-        CERTIFICATES_OFFICER,
-        uuid!("a4417e6f-fecd-4de8-b567-7b0420556985"),
-        "Everything with certificates, issuers and contacts, but neither secrets nor keys.",
-        &[
-            "Microsoft.KeyVault/vaults/certificates/*",
-            "Microsoft.KeyVault/vaults/certificatecas/*",
-            "Microsoft.KeyVault/vaults/certificatecontacts/write",
-        ],
-    ),
-    (
-        CERTIFICATE_USER,
-        uuid!("db79e9a7-68ee-4b58-9aeb-b90e7c24fcba"),
-        "Reads certificates with their private keys.",
-        &[
-            "Microsoft.KeyVault/vaults/certificates/read",
-            "Microsoft.KeyVault/vaults/secrets/getSecret/action",
-            "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
-            "Microsoft.KeyVault/vaults/keys/read",
-        ],
-    ),
-    (
-        SECRETS_OFFICER,
-        uuid!("b86a8fe4-44ce-4948-aee5-eccb2c155cd7"),
-        "Everything with secrets.",
-        &["Microsoft.KeyVault/vaults/secrets/*"],
-    ),
-    (
-        SECRETS_USER,
-        uuid!("4633458b-17de-408a-b874-0445c86b69e6"),
-        "Reads secrets.",
-        &[
-            "Microsoft.KeyVault/vaults/secrets/getSecret/action",
-            "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
-        ],
-    ),
-    (
-        CRYPTO_OFFICER,
-        uuid!("14b46e9e-c2b7-41b4-b07b-48a6ebf60603"),
-        "Everything with keys.",
-        &["Microsoft.KeyVault/vaults/keys/*", "Microsoft.KeyVault/vaults/keyrotationpolicies/*"],
-    ),
-    (
-        CRYPTO_USER,
-        uuid!("12338af0-0e69-4776-bea7-57ae8d297424"),
-        "Uses keys.",
-        &[
-            "Microsoft.KeyVault/vaults/keys/read",
-            "Microsoft.KeyVault/vaults/keys/update/action",
-            "Microsoft.KeyVault/vaults/keys/backup/action",
-            "Microsoft.KeyVault/vaults/keys/encrypt/action",
-            "Microsoft.KeyVault/vaults/keys/decrypt/action",
-            "Microsoft.KeyVault/vaults/keys/wrap/action",
-            "Microsoft.KeyVault/vaults/keys/unwrap/action",
-            "Microsoft.KeyVault/vaults/keys/sign/action",
-            "Microsoft.KeyVault/vaults/keys/verify/action",
-        ],
-    ),
-    (
-        ENCRYPTION_USER,
-        uuid!("e147488a-f6f5-4113-8e2d-b22465e65bf6"),
-        "Reads keys, wraps and unwraps with them.",
-        &[
-            "Microsoft.KeyVault/vaults/keys/read",
-            "Microsoft.KeyVault/vaults/keys/wrap/action",
-            "Microsoft.KeyVault/vaults/keys/unwrap/action",
-        ],
-    ),
-    (
-        ACCESS_ADMINISTRATOR,
-        uuid!("8b54135c-b56d-4d72-a534-26097cfdc8d8"),
-        "Grants and revokes roles, within its own vault and names.",
-        &["Microsoft.Authorization/roleAssignments/*", "Microsoft.Authorization/*/read"],
-    ),
-    (
-        "certmint Requester",
-        uuid!("08c0f0ac-e979-40ee-bef3-0220758aa361"),
-        "Asks for certificates and reads them, without their keys, and without a say about issuers.",
-        &[
-            "Microsoft.KeyVault/vaults/certificates/read",
-            "Microsoft.KeyVault/vaults/certificates/create/action",
-            "Microsoft.KeyVault/vaults/certificates/update/action",
-        ],
-    ),
-    (
-        "certmint Watcher",
-        uuid!("53a4d3c2-0632-49cb-a7e9-281fda30d604"),
-        "Reads certificates and follows their pending operations.",
-        &["Microsoft.KeyVault/vaults/certificates/read"],
-    ),
-    (
-        "certmint Auditor",
-        uuid!("7e3e0cfd-c710-4233-9b41-41522de883d7"),
-        "Reads everything but the values of secrets, the grants, and the audit records.",
-        &[
-            "Microsoft.KeyVault/vaults/*/read",
-            "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
-            "Microsoft.Authorization/*/read",
-            "certmint/audit/read",
-        ],
-    ),
-];
+use uuid::Uuid;
 
 /// Longest name and description of a role, in characters.
 const MAX_NAME: usize = 128;
@@ -168,12 +27,33 @@ pub struct Role {
     pub patterns: Vec<String>,
     /// What of them there is here.
     pub actions: ActionSet,
-    pub built_in: bool,
+    pub source: RoleSource,
+}
+
+/// Where a role comes from. Of two with the same name the first of these is found by it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RoleSource {
+    /// Every server has it.
+    BuiltIn,
+    /// The file of grants.
+    File,
+    /// A call, the last of those that set it.
+    Store(Made),
+}
+
+impl RoleSource {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::BuiltIn => 0,
+            Self::File => 1,
+            Self::Store(_) => 2,
+        }
+    }
 }
 
 impl Role {
     /// A role of an installation's own.
-    pub fn custom(id: Uuid, name: &str, description: &str, patterns: Vec<String>) -> Result<Self> {
+    pub fn custom(id: Uuid, name: &str, description: &str, patterns: Vec<String>, source: RoleSource) -> Result<Self> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(Error::field("name", format!("A role has a name of 1 to {MAX_NAME} characters.")));
@@ -199,7 +79,7 @@ impl Role {
             }
         }
         let actions = actions(patterns.iter().map(String::as_str));
-        Ok(Self { id, name: name.to_owned(), description: description.to_owned(), patterns, actions, built_in: false })
+        Ok(Self { id, name: name.to_owned(), description: description.to_owned(), patterns, actions, source })
     }
 
     /// What the administrators of the configuration have: everything. It is not in the list of roles.
@@ -210,7 +90,19 @@ impl Role {
             description: "Everything, on every vault.".to_owned(),
             patterns: vec!["*".to_owned()],
             actions: ActionSet::ALL,
-            built_in: true,
+            source: RoleSource::BuiltIn,
+        }
+    }
+
+    /// Stands for a role that is not there any more: a grant of it allows nothing.
+    pub fn missing(id: Uuid) -> Self {
+        Self {
+            id,
+            name: id.to_string(),
+            description: "This role is missing.".to_owned(),
+            patterns: Vec::new(),
+            actions: ActionSet::default(),
+            source: RoleSource::File,
         }
     }
 
@@ -221,7 +113,7 @@ impl Role {
             description: description.to_owned(),
             patterns: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(),
             actions: actions(patterns.iter().copied()),
-            built_in: true,
+            source: RoleSource::BuiltIn,
         }
     }
 }
@@ -249,7 +141,8 @@ impl Roles {
     /// By its id, or by its name, whose case does not matter.
     pub fn find(&self, name_or_id: &str) -> Option<&Arc<Role>> {
         let by_id = Uuid::try_parse(name_or_id).ok().and_then(|id| self.0.get(&id));
-        by_id.or_else(|| self.0.values().find(|role| role.name.eq_ignore_ascii_case(name_or_id)))
+        let named = |role: &&Arc<Role>| role.name.eq_ignore_ascii_case(name_or_id);
+        by_id.or_else(|| self.0.values().filter(named).min_by_key(|role| role.source.rank()))
     }
 
     pub fn get(&self, id: Uuid) -> Option<&Arc<Role>> {
@@ -267,7 +160,7 @@ impl Roles {
 
     /// Adds a custom role, or replaces the one of this id. A name belongs to one role.
     pub fn set(&mut self, role: Role) -> Result<()> {
-        if self.0.get(&role.id).is_some_and(|old| old.built_in) {
+        if self.0.get(&role.id).is_some_and(|old| old.source == RoleSource::BuiltIn) {
             return Err(Error::field("id", format!("{} is a built-in role, which cannot be changed.", role.id)));
         }
         let taken = |other: &&Arc<Role>| other.id != role.id && other.name.eq_ignore_ascii_case(&role.name);
@@ -281,6 +174,11 @@ impl Roles {
         Ok(())
     }
 
+    /// Adds a role of the store, where none that wins over it has its id: a file may get such a role later.
+    pub fn add_stored(&mut self, role: Role) {
+        self.0.entry(role.id).or_insert_with(|| Arc::new(role));
+    }
+
     /// In the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Role>> {
         self.0.values()
@@ -290,60 +188,23 @@ impl Roles {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn has(role: &str, action: DataAction) -> bool {
-        Roles::default().named(role).unwrap().actions.has(action)
-    }
-
-    #[test]
-    fn built_in_roles_allow_what_azures_do() {
-        use DataAction as A;
-        for (role, allows, refuses) in [
-            (ADMINISTRATOR, &[A::SecretsGet, A::VaultsWrite, A::IssuersDelete, A::KeysSign][..], &[][..]),
-            (
-                READER,
-                &[A::CertificatesRead, A::IssuersRead, A::KeysRead, A::SecretsReadMetadata],
-                &[A::SecretsGet, A::CertificatesCreate, A::ContactsWrite, A::KeysSign, A::VaultsRead],
-            ),
-            (
-                CERTIFICATES_OFFICER,
-                &[A::CertificatesPurge, A::IssuersWrite, A::ContactsWrite],
-                &[A::SecretsGet, A::SecretsReadMetadata, A::KeysRead, A::VaultsRead],
-            ),
-            (
-                CERTIFICATE_USER,
-                &[A::CertificatesRead, A::SecretsGet, A::KeysRead, A::KeysVerify, A::KeysWrap],
-                &[A::CertificatesUpdate, A::KeysSign, A::KeysUnwrap],
-            ),
-            (SECRETS_USER, &[A::SecretsGet, A::SecretsReadMetadata], &[A::CertificatesRead]),
-            (CRYPTO_USER, &[A::KeysSign, A::KeysUnwrap, A::KeysVerify], &[A::CertificatesRead, A::SecretsGet]),
-            (ENCRYPTION_USER, &[A::KeysRead, A::KeysWrap, A::KeysUnwrap], &[A::KeysSign, A::KeysDecrypt]),
-            ("certmint Requester", &[A::CertificatesCreate, A::CertificatesUpdate], &[A::IssuersRead, A::SecretsGet]),
-            ("certmint Watcher", &[A::CertificatesRead], &[A::CertificatesUpdate, A::SecretsReadMetadata]),
-            (ACCESS_ADMINISTRATOR, &[], &[A::CertificatesRead, A::VaultsRead]),
-        ] {
-            assert!(allows.iter().all(|action| has(role, *action)), "{role}");
-            assert!(!refuses.iter().any(|action| has(role, *action)), "{role}");
-        }
-        assert_eq!(Roles::default().iter().count(), BUILT_IN.len());
-    }
+    use crate::domain::Timestamp;
 
     #[test]
     fn a_role_is_found_by_name_and_by_id() {
         let roles = Roles::default();
         let id = "A4417E6F-fecd-4de8-b567-7b0420556985";
-        assert_eq!(roles.named(id).unwrap().name, CERTIFICATES_OFFICER);
+        assert_eq!(roles.named(id).unwrap().name, "Key Vault Certificates Officer");
         assert_eq!(roles.named("key vault certificates officer").unwrap().id, roles.named(id).unwrap().id);
         let message = roles.named("Officer").unwrap_err().message;
-        assert!(message.contains("There is no role `Officer`") && message.contains(READER), "{message}");
-        assert!(GRANTED_BY_ACCESS_ADMINISTRATORS.iter().all(|name| roles.find(name).is_some()));
+        assert!(message.contains("There is no role `Officer`") && message.contains("Key Vault Reader"), "{message}");
     }
 
     #[test]
     fn a_custom_role_has_actions_with_stars_and_a_name_of_its_own() {
         let custom = |name: &str, patterns: &[&str]| {
             let patterns = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-            Role::custom(Uuid::from_u128(7), name, "", patterns)
+            Role::custom(Uuid::from_u128(7), name, "", patterns, RoleSource::File)
         };
         let role = custom("Renewer", &["Microsoft.KeyVault/vaults/certificates/*/action"]).unwrap();
         assert!(role.actions.has(DataAction::CertificatesCreate) && !role.actions.has(DataAction::CertificatesRead));
@@ -361,9 +222,25 @@ mod tests {
             let message = custom(name, patterns).unwrap_err().message;
             assert!(message.contains(problem), "{message}");
         }
-        let taken = Role::custom(Uuid::from_u128(8), "key vault reader", "", vec!["*".to_owned()]).unwrap();
+        let all = |id: Uuid, name: &str| Role::custom(id, name, "", vec!["*".to_owned()], RoleSource::File).unwrap();
+        let taken = all(Uuid::from_u128(8), "key vault reader");
         assert!(roles.set(taken).unwrap_err().message.contains("already"));
-        let reader = Role::custom(BUILT_IN[1].1, "Mine", "", vec!["*".to_owned()]).unwrap();
+        let reader = all(BUILT_IN[1].1, "Mine");
         assert!(roles.set(reader).unwrap_err().message.contains("built-in"));
+    }
+
+    #[test]
+    fn a_role_of_the_store_gives_way_to_one_of_the_file() {
+        let role = |id: u128, name: &str, source: RoleSource| {
+            Role::custom(Uuid::from_u128(id), name, "", vec!["*".to_owned()], source).unwrap()
+        };
+        let stored = || RoleSource::Store(Made { at: Timestamp(0), by: "token:a".into() });
+        let mut roles = Roles::default();
+        roles.set(role(7, "Renewer", RoleSource::File)).unwrap();
+        roles.add_stored(role(7, "Other", stored()));
+        roles.add_stored(role(1, "renewer", stored()));
+        assert_eq!(roles.named("Renewer").unwrap().id, Uuid::from_u128(7));
+        assert_eq!(roles.get(Uuid::from_u128(7)).unwrap().name, "Renewer");
+        assert!(roles.get(Uuid::from_u128(1)).is_some() && roles.find("Other").is_none());
     }
 }

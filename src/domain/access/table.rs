@@ -2,19 +2,17 @@
 //! a request: of two, the names of one would combine with the vault of the other.
 
 use super::grant::Grant;
+use super::held::{Held, OfOne};
 use super::pattern::VaultPattern;
 use super::principal::PrincipalName;
 use crate::domain::{DataAction, Error, Result, Timestamp, VaultName};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Most grants of one principal: a check looks at all of them.
+/// Most grants of one principal in the file, and as many by calls: a check looks at all of them.
 pub const MAX_OF_PRINCIPAL: usize = 500;
-/// Most grants altogether.
+/// Most grants in the file.
 pub const MAX_GRANTS: usize = 100_000;
-
-/// The grants of one principal.
-pub type Held = Arc<[Arc<Grant>]>;
 
 /// Which vault a request is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,41 +88,58 @@ impl<'a> Asked<'a> {
 }
 
 /// A grant that allows it now, if there is one.
-pub fn decide<'a>(held: &'a [Arc<Grant>], asked: &Asked<'_>, now: Timestamp) -> Option<&'a Arc<Grant>> {
-    held.iter().find(|grant| grant.role.actions.has(asked.action) && asked.is_within(grant) && !grant.is_over(now))
+pub fn decide<'a>(
+    held: impl IntoIterator<Item = &'a Arc<Grant>>,
+    asked: &Asked<'_>,
+    now: Timestamp,
+) -> Option<&'a Arc<Grant>> {
+    let allows =
+        |grant: &&Arc<Grant>| grant.role.actions.has(asked.action) && asked.is_within(grant) && !grant.is_over(now);
+    held.into_iter().find(allows)
 }
 
 /// All grants, by principal. It is not changed but replaced.
 #[derive(Debug, Default)]
 pub struct Table {
-    principals: HashMap<PrincipalName, Held>,
+    principals: HashMap<PrincipalName, OfOne>,
 }
 
 impl Table {
-    /// Refused where there are too many, altogether or of one principal.
-    pub fn new(grants: impl IntoIterator<Item = Arc<Grant>>) -> Result<Self> {
-        let (mut by_principal, mut count) = (HashMap::<PrincipalName, Vec<Arc<Grant>>>::new(), 0_usize);
+    pub fn new(grants: impl IntoIterator<Item = Arc<Grant>>) -> Self {
+        let mut by_principal = HashMap::<PrincipalName, Vec<Arc<Grant>>>::new();
         for grant in grants {
-            count += 1;
             by_principal.entry(grant.principal.clone()).or_default().push(grant);
         }
-        if count > MAX_GRANTS {
-            return Err(Error::bad_parameter(format!("There are {count} grants, more than {MAX_GRANTS}.")));
-        }
-        if let Some((principal, grants)) = by_principal.iter().find(|(_, grants)| grants.len() > MAX_OF_PRINCIPAL) {
-            let count = grants.len();
-            return Err(Error::bad_parameter(format!(
-                "{principal} has {count} grants, more than {MAX_OF_PRINCIPAL}. A grant takes many names, and a star behind their beginning."
-            )));
-        }
-        Ok(Self {
-            principals: by_principal.into_iter().map(|(principal, grants)| (principal, grants.into())).collect(),
-        })
+        let principals = by_principal.into_iter().map(|(principal, grants)| (principal, grants.into()));
+        Self { principals: principals.collect() }
     }
 
-    /// Of a principal; `None` if it has none.
-    pub fn of(&self, principal: &str) -> Option<&Held> {
-        self.principals.get(principal)
+    /// The same with other grants of these principals. It costs as much as there are principals, not grants.
+    #[must_use]
+    pub fn with(&self, changed: impl IntoIterator<Item = (PrincipalName, Vec<Arc<Grant>>)>) -> Self {
+        let mut principals = self.principals.clone();
+        for (principal, grants) in changed {
+            if grants.is_empty() {
+                principals.remove(&principal);
+            } else {
+                principals.insert(principal, grants.into());
+            }
+        }
+        Self { principals }
+    }
+
+    /// What somebody with these names holds; `None` if it is nothing.
+    pub fn held<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<Held> {
+        let mut held = None;
+        for grants in names.into_iter().filter_map(|name| self.principals.get(name)) {
+            held.get_or_insert_with(Held::default).add(grants);
+        }
+        held
+    }
+
+    /// The grants of one principal.
+    pub fn of(&self, principal: &str) -> &[Arc<Grant>] {
+        self.principals.get(principal).map(|grants| &**grants).unwrap_or_default()
     }
 
     /// When the next grant is over.
@@ -135,6 +150,24 @@ impl Table {
     /// All grants, in no order.
     pub fn grants(&self) -> impl Iterator<Item = &Arc<Grant>> {
         self.principals.values().flat_map(|grants| grants.iter())
+    }
+}
+
+/// Refused where a file has too many grants, altogether or of one principal.
+pub(super) fn bounded(grants: &[Arc<Grant>]) -> Result<()> {
+    if grants.len() > MAX_GRANTS {
+        let count = grants.len();
+        return Err(Error::bad_parameter(format!("There are {count} grants, more than {MAX_GRANTS}.")));
+    }
+    let mut counts = HashMap::<&PrincipalName, usize>::new();
+    for grant in grants {
+        *counts.entry(&grant.principal).or_default() += 1;
+    }
+    match counts.into_iter().find(|(_, count)| *count > MAX_OF_PRINCIPAL) {
+        Some((principal, count)) => Err(Error::bad_parameter(format!(
+            "{principal} has {count} grants, more than {MAX_OF_PRINCIPAL}. A grant takes many names, and a star behind their beginning."
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -165,12 +198,11 @@ mod tests {
             grant("token:a", "Key Vault Certificates Officer", "one", &["web-*"]),
             grant("token:a", "Key Vault Certificate User", "two", &["*"]),
             grant("token:b", "Key Vault Administrator", "*", &["*"]),
-        ])
-        .unwrap();
+        ]);
         let may = |principal: &str, action, vault_name: &str, name: &str| {
             let vault = vault(vault_name);
             let asked = Asked { action, vault: VaultAsked::One(&vault), name: NameAsked::One(name) };
-            table.of(principal).is_some_and(|held| decide(held, &asked, Timestamp(0)).is_some())
+            table.held([principal]).is_some_and(|held| decide(held.iter(), &asked, Timestamp(0)).is_some())
         };
         use DataAction as A;
         assert!(may("token:a", A::CertificatesCreate, "one", "WEB-1") && may("token:a", A::SecretsGet, "two", "x"));
@@ -202,7 +234,7 @@ mod tests {
             let grant = grant("token:a", "Key Vault Reader", "*", &["*"]);
             Arc::new(Grant { expires: Some(Timestamp(text.parse().unwrap())), ..Grant::clone(&grant) })
         };
-        let table = Table::new([ending("10"), ending("30"), ending("20")]).unwrap();
+        let table = Table::new([ending("10"), ending("30"), ending("20")]);
         assert_eq!(table.next_end(Timestamp(10)), Some(Timestamp(20)));
         assert_eq!(table.next_end(Timestamp(30)), None);
     }
@@ -210,7 +242,30 @@ mod tests {
     #[test]
     fn grants_are_bounded() {
         let one = grant("token:a", "Key Vault Reader", "*", &["*"]);
-        let many = std::iter::repeat_n(one, MAX_OF_PRINCIPAL + 1);
-        assert!(Table::new(many).unwrap_err().message.contains("token:a has 501 grants"));
+        let mut many = vec![one; MAX_OF_PRINCIPAL];
+        assert_eq!(bounded(&many), Ok(()));
+        many.push(grant("token:a", "Key Vault Reader", "*", &["*"]));
+        assert!(bounded(&many).unwrap_err().message.contains("token:a has 501 grants"));
+        assert!(bounded(&vec![many[0].clone(); MAX_GRANTS + 1]).unwrap_err().message.contains("more than 100000"));
+    }
+
+    #[test]
+    fn a_caller_holds_the_grants_of_all_of_its_names() {
+        let one = |principal: &str, vault: &str| grant(principal, "Key Vault Reader", vault, &["*"]);
+        let table = Table::new([one("token:a", "a"), one("group:g", "b"), one("group:g", "c"), one("token:b", "d")]);
+        let vaults = |names: &[&str]| {
+            let held = table.held(names.iter().copied());
+            let text = |grant: &Arc<Grant>| grant.scope.vault.to_string();
+            held.map(|held| held.iter().map(text).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(vaults(&["token:a", "group:g", "group:h"]).as_deref(), Some("a b c"));
+        assert_eq!(vaults(&["token:x", "group:g"]).as_deref(), Some("b c"));
+        assert_eq!(vaults(&["token:x"]), None);
+        let changed = table.with([
+            (one("token:a", "e").principal.clone(), vec![one("token:a", "e")]),
+            (one("token:b", "d").principal.clone(), Vec::new()),
+        ]);
+        assert_eq!(changed.of("token:a").len() + changed.of("group:g").len() + changed.of("token:b").len(), 3);
+        assert!(changed.held(["token:b"]).is_none() && table.held(["token:b"]).is_some());
     }
 }

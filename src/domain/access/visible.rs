@@ -25,9 +25,9 @@ impl Visible {
     }
 
     /// What these grants allow the action on now.
-    pub fn of(held: &[Arc<Grant>], action: DataAction, now: Timestamp) -> Self {
+    pub fn of<'a>(held: impl IntoIterator<Item = &'a Arc<Grant>>, action: DataAction, now: Timestamp) -> Self {
         let mut visible = Self::default();
-        for grant in held.iter().filter(|grant| grant.role.actions.has(action) && !grant.is_over(now)) {
+        for grant in held.into_iter().filter(|grant| grant.role.actions.has(action) && !grant.is_over(now)) {
             let patterns = match &grant.scope.vault {
                 VaultPattern::Every => &mut visible.everywhere,
                 VaultPattern::One(vault) => visible.vaults.entry(vault.clone()).or_default(),
@@ -47,6 +47,12 @@ impl Visible {
 
     pub fn is_everything(&self) -> bool {
         self.everywhere.iter().any(NamePattern::is_every)
+    }
+
+    /// Whether every name of the vault is shown.
+    pub fn shows_every_name_of(&self, vault: &VaultName) -> bool {
+        let of_vault = self.vaults.get(vault).into_iter().flatten();
+        self.everywhere.iter().chain(of_vault).any(NamePattern::is_every)
     }
 
     pub fn shows(&self, vault: &VaultName, name: &str) -> bool {
@@ -114,6 +120,7 @@ mod tests {
         assert_eq!(names("a"), ["api-*", "pub-*", "web"]);
         assert_eq!(names("b"), ["pub-*"]);
         assert!(visible.vaults().is_none() && !visible.is_everything());
+        assert!(!visible.shows_every_name_of(&vault("a")));
     }
 
     #[test]
@@ -126,6 +133,7 @@ mod tests {
     #[test]
     fn a_view_is_narrower_where_it_lacks_something() {
         let wide = visible(&[("*", &["pub-*"]), ("a", &["*"])]);
+        assert!(wide.shows_every_name_of(&vault("a")) && !wide.shows_every_name_of(&vault("b")));
         for narrow in [&[("*", &["pub-1"][..])][..], &[("b", &["pub-*"])], &[("a", &["web", "x*"])], &[]] {
             assert!(wide.covers(&visible(narrow)), "{narrow:?}");
         }

@@ -90,6 +90,13 @@ impl Profiles {
         self.profiles.is_empty()
     }
 
+    /// The longest that a certificate lives under any of them; `None` where one of them has no limit, and where there are
+    /// none.
+    pub fn longest(&self) -> Option<Lifetime> {
+        let limits = self.profiles.values().map(|text| Lifetime::parse(text.max_validity.as_deref()?).ok());
+        limits.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
     /// These profiles after a change. A default that is removed leaves none.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::domain::requested_policy::{CSR, MUST_STAPLE, listed};
 use crate::domain::{
     self, Authority, Blob, Error, IssuerConfig, IssuerName, Policy, Reason, RequestFacts, Serial, VaultName,
 };
-use crate::keys::authority::{self, Signer, ToBeSigned, check_leaf};
+use crate::keys::authority::{self, Plan, Signer, ToBeSigned, check_leaf};
 use crate::keys::certificate::{Request, requested_key, signed};
 use crate::keys::pointers::Pointers;
 use crate::keys::{Caller, Keys, SealContext, SealedKey, Sealer, Work, open_key, public_key_of};
@@ -111,6 +111,9 @@ impl Provider for LocalCa {
             settings::stays_as_made(input, ca, &held)?;
             return Ok(Kept { vault, issuer, authority: Some(held) }.write());
         }
+        if settings::below(input, ca)?.is_some() {
+            return Ok(Kept { vault: ca.vault.clone(), issuer: ca.issuer.clone(), authority: None }.write());
+        }
         let (plan, sealer) = (settings::plan(input, ca)?, self.keys.sealer().clone());
         let key_type = plan.key_type;
         let CaInput { vault, issuer, caller, clock, .. } = ca.clone();
@@ -118,6 +121,11 @@ impl Provider for LocalCa {
         let make = move || authority::create_authority(&sealer, &of_vault, &of_issuer, &plan, clock.now());
         let authority = Some(self.keys.run(&caller, Work::Generate(key_type), make).await?);
         Ok(Kept { vault, issuer, authority }.write())
+    }
+
+    fn below(&self, input: &IssuerInput) -> domain::Result<Option<(String, Plan)>> {
+        let ca = input.ca.as_ref().ok_or_else(Error::internal)?;
+        settings::below(input, ca)
     }
 
     /// The names are those of the policy. What else a request asks for is not dropped, and its key is not one of the CA.

@@ -11,6 +11,9 @@ use crate::keys::certificate::BACKDATE;
 const KEY_TYPE: &str = "key_type";
 const SUBJECT: &str = "subject";
 const VALIDITY: &str = "validity_months";
+const PARENT: &str = "parent";
+/// The parent that is no issuer of the vault.
+const EXTERNAL: &str = "external";
 /// The keys that an authority can have, as options name them. Smaller ones do not outlive the certificates of a CA.
 const KEY_TYPES: [(&str, KeyType); 4] = [
     ("P-256", KeyType::P256),
@@ -60,6 +63,14 @@ pub(super) fn options() -> Vec<OptionSchema> {
                    common name alone.",
         },
         OptionSchema {
+            name: PARENT,
+            kind: OptionKind::Text,
+            required: false,
+            default: None,
+            help: "Who signs the CA, if it is no root of its own: the issuer of the vault whose CA does, or \"external\" for \
+                   a CA elsewhere, which gets a request.",
+        },
+        OptionSchema {
             name: VALIDITY,
             kind: OptionKind::Integer { least: 1, most: 600 },
             required: false,
@@ -97,6 +108,21 @@ pub(super) fn plan(input: &IssuerInput, ca: &CaInput) -> domain::Result<Plan> {
     })
 }
 
+/// Who signs the CA of an issuer object that has none yet, if it is no root of its own, and what the CA is to be.
+///
+/// # Errors
+/// The member or option, and what is wrong with it.
+pub(super) fn below(input: &IssuerInput, ca: &CaInput) -> domain::Result<Option<(String, Plan)>> {
+    let Some(parent) = option(input, PARENT) else { return Ok(None) };
+    if input.account_id.as_deref().is_some_and(|id| !id.is_empty()) {
+        return Err(problem(PARENT, "Leave it out, or credentials.account_id: both say who signs the CA."));
+    }
+    if parent == EXTERNAL && option(input, VALIDITY).is_some() {
+        return Err(problem(VALIDITY, "The CA that signs the request decides it: leave it out."));
+    }
+    Ok(Some((parent.to_owned(), plan(input, ca)?)))
+}
+
 /// The CA is made once, and its settings cannot be changed: its certificates are in use, and another setting would not
 /// change them.
 pub(super) fn stays_as_made(input: &IssuerInput, ca: &CaInput, held: &Authority) -> domain::Result<()> {
@@ -109,7 +135,7 @@ pub(super) fn stays_as_made(input: &IssuerInput, ca: &CaInput, held: &Authority)
         let said = format!("The CA of the issuer {issuer} was made with \"{is}\", {other}");
         return Err(Error::field("credentials.account_id", said));
     }
-    let id = ca.named_organization_id.as_deref().map(str::trim);
+    let id = ca.named_organization_id.as_deref().map(str::trim).filter(|_| option(input, PARENT).is_none());
     let root = held.chain.last().ok_or_else(Error::internal)?;
     let signer = held.chain.first().ok_or_else(Error::internal).and_then(|signer| Signer::read(&signer.0))?;
     let is_called = authority::common_name_of(&root.0)?;
@@ -119,7 +145,10 @@ pub(super) fn stays_as_made(input: &IssuerInput, ca: &CaInput, held: &Authority)
     }
     if let Some(text) = option(input, SUBJECT) {
         let wanted = parsed(text)?;
-        let is = DistinguishedName::parse(&authority::subject_of(&root.0)?)?;
+        // What was said is of the CA that another one signed, or of its own root.
+        let named = if option(input, PARENT).is_some() { held.chain.first().unwrap_or(root) } else { root };
+        let is_called = authority::common_name_of(&named.0)?;
+        let is = DistinguishedName::parse(&authority::subject_of(&named.0)?)?;
         let same = authority::renamed(&wanted, &is_called) == is;
         if !same || !authority::is_numbered(&is_called, &common_name(&wanted)?) {
             return Err(problem(SUBJECT, format!("The subject of the CA of the issuer {issuer} is {is}, {other}")));
@@ -130,8 +159,10 @@ pub(super) fn stays_as_made(input: &IssuerInput, ca: &CaInput, held: &Authority)
     {
         return Err(problem(KEY_TYPE, format!("The CA of the issuer {issuer} has a key of another type, {other}")));
     }
+    let ends_with_root = Signer::read(&root.0)?.not_after() == signer.not_after();
     if let Some(months) = validity(input)
         && !lives(&signer, months)
+        && !(option(input, PARENT).is_some() && ends_with_root)
     {
         return Err(problem(VALIDITY, format!("The CA of the issuer {issuer} is valid for another time, {other}")));
     }

@@ -37,7 +37,9 @@ pub(crate) enum Wanted<'a> {
 pub(crate) struct Found {
     pub(crate) keys: Vec<FoundKey>,
     pub(crate) certificates: Vec<FoundCertificate>,
-    /// What else was there.
+    /// Revocation lists (CertificateList, DER).
+    pub(crate) revocation_lists: Vec<Vec<u8>>,
+    /// What else was there, and what the lists are called.
     pub(crate) others: Vec<&'static str>,
     /// What the first PEM block is that was taken for text or for nothing of interest, as a sentence.
     pub(crate) passed_over: Option<String>,
@@ -220,6 +222,9 @@ impl<'a> Reader<'a> {
             Kind::Pkcs12 => self.pkcs12(element.whole),
             Kind::PrivateKey(key_form) => self.key(key_form, element.whole, form),
             other @ (Kind::Request | Kind::RevocationList | Kind::PublicPart) => {
+                if other == Kind::RevocationList {
+                    self.found.revocation_lists.push(element.whole.to_vec());
+                }
                 self.found.others.push(other.name());
                 Ok(())
             }

@@ -1,18 +1,23 @@
 //! Who may do what: the decision on each request, and the grants that it rests on.
 
+mod follow;
+mod grants;
 mod permit;
 mod questions;
 mod refused;
 mod rights;
+mod sees;
+mod sources;
 mod target;
 mod terms;
 
+pub use grants::{GrantObjects, GrantRef, NewGrant, NewRole, RoleRef};
 pub use permit::{Access, Decision, Permit};
 pub(in crate::service) use permit::{Granted, Right};
-pub use questions::{AccessQuestion, AccessQuestions, GrantPage, Identity};
-pub(in crate::service) use refused::changed;
+pub use questions::{AccessQuestion, GrantFilter, GrantPage, Identity};
+pub(in crate::service) use refused::{changed, denied};
 pub(in crate::service) use rights::Rights;
-pub use rights::{AccessOptions, Mode};
+pub use rights::{AccessOptions, GrantLimits, Mode};
 pub use target::{AllVaults, CertificateRef, IssuerRef, Place, Target};
 
 use crate::domain::Result;
@@ -22,7 +27,7 @@ impl Access {
     /// Puts the grants and roles of a changed file in force.
     ///
     /// # Errors
-    /// Where there are too many grants. The grants stay as they were then.
+    /// Where its roles have the same name. The grants stay as they were then.
     pub fn replace_file(&self, file: AccessFile) -> Result<()> {
         self.rights().replace_file(file)
     }

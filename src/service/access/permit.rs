@@ -41,8 +41,8 @@ pub(in crate::service) struct Granted {
     pub(super) held: Held,
     pub(super) action: DataAction,
     pub(super) at: Timestamp,
-    /// The place of the one that decided.
-    decisive: usize,
+    /// The one that decided.
+    decisive: Arc<Grant>,
     /// Whether lists and streams show only what the grants reach; not where refusals are only written down.
     filters: bool,
 }
@@ -55,18 +55,30 @@ impl Right {
             Self::Grants(granted) => granted.visible(),
         }
     }
+
+    /// The certificates that the caller may read, whatever he asks for now.
+    pub(in crate::service) fn readable_certificates(&self) -> Visible {
+        match self {
+            Self::Everything | Self::WouldDeny { .. } => Visible::everything(),
+            Self::Grants(granted) => granted.visible_by(DataAction::CertificatesRead),
+        }
+    }
 }
 
 impl Granted {
     pub(in crate::service) fn visible(&self) -> Visible {
-        if self.filters { Visible::of(&self.held, self.action, self.at) } else { Visible::everything() }
+        self.visible_by(self.action)
     }
 
-    /// What may be shown now, by the grants that the principal has now.
+    fn visible_by(&self, action: DataAction) -> Visible {
+        if self.filters { Visible::of(self.held.iter(), action, self.at) } else { Visible::everything() }
+    }
+
+    /// What may be shown now, by the grants that the caller has now.
     pub(in crate::service) fn refreshed(&self, held: Option<&Held>, now: Timestamp) -> Visible {
         match held {
             _ if !self.filters => Visible::everything(),
-            Some(held) => Visible::of(held, self.action, now),
+            Some(held) => Visible::of(held.iter(), self.action, now),
             None => Visible::default(),
         }
     }
@@ -102,9 +114,7 @@ impl<T> Permit<T> {
         match self.right() {
             Right::Everything => Decision::Open,
             Right::WouldDeny { is_new } => Decision::WouldDeny { is_new: *is_new },
-            Right::Grants(Granted { held, decisive, .. }) => {
-                Decision::Allowed(held.get(*decisive).map_or("", |grant| grant.id.as_str()))
-            }
+            Right::Grants(Granted { decisive, .. }) => Decision::Allowed(&decisive.id),
         }
     }
 
@@ -175,7 +185,7 @@ impl Access {
     /// # Errors
     /// As [`Access::vault`]; `AccessDenied` where no grant allows it.
     pub async fn check<T: Target>(&self, caller: &Caller, action: DataAction, target: T) -> Result<Permit<T>> {
-        if let Some(vault) = target.vault().filter(|_| !target.makes_vault()) {
+        if let Some(vault) = target.vault().filter(|_| !target.concerns_every_vault()) {
             self.vaults.require(vault).await?;
         }
         let right = self.right(caller, action, &target)?;
@@ -200,7 +210,7 @@ impl Access {
         }
         let at = self.clock.now();
         let principal = caller.principal();
-        match self.granted(principal, action, target, at) {
+        match self.granted(caller, action, target, at) {
             Some(granted) => Ok(Right::Grants(granted)),
             None if self.rights.mode() == Mode::Report => {
                 self.rights.count(false);
@@ -215,24 +225,22 @@ impl Access {
         }
     }
 
-    fn granted(&self, principal: &str, action: DataAction, target: &impl Target, at: Timestamp) -> Option<Granted> {
-        let table = self.rights.table();
-        let held = table.of(principal)?;
+    fn granted(&self, caller: &Caller, action: DataAction, target: &impl Target, at: Timestamp) -> Option<Granted> {
+        let held = self.rights.held(caller)?;
         let asked = asked(action, target);
-        let grant = decide(held, &asked, at)?;
+        let decisive = decide(held.iter(), &asked, at)?.clone();
         for name in target.names() {
-            decide(held, &Asked { name: NameAsked::One(name.as_str()), ..asked }, at)?;
+            decide(held.iter(), &Asked { name: NameAsked::One(name.as_str()), ..asked }, at)?;
         }
-        let decisive = held.iter().position(|one: &Arc<Grant>| Arc::ptr_eq(one, grant)).unwrap_or_default();
         let filters = self.rights.mode() == Mode::Enforce;
-        Some(Granted { held: held.clone(), action, at, decisive, filters })
+        Some(Granted { held, action, at, decisive, filters })
     }
 }
 
 /// What is asked of the grants.
 fn asked(action: DataAction, target: &impl Target) -> Asked<'_> {
     let vault = match target.vault() {
-        _ if target.makes_vault() => VaultAsked::Every,
+        _ if target.concerns_every_vault() => VaultAsked::Every,
         Some(vault) => VaultAsked::One(vault),
         None => VaultAsked::Any,
     };

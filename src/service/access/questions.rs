@@ -1,12 +1,13 @@
 //! What callers may know of rights: their own, and those of others as far as they may read grants.
 
+use super::grants::GrantObjects;
 use super::permit::Permit;
 use super::refused;
-use super::rights::{Mode, Rights};
+use super::rights::Mode;
+use super::sees::{Reader, is_within};
 use super::target::{AllVaults, Target};
-use crate::domain::access::{Asked, Grant, Role, decide};
+use crate::domain::access::{Asked, Grant, NameAsked, NamePattern, Role, decide};
 use crate::domain::{CertificateName, DataAction, Result, VaultName};
-use crate::service::context::Context;
 use crate::service::records::{List, MAX_PAGE};
 use std::sync::Arc;
 
@@ -36,6 +37,21 @@ pub struct Identity {
     pub mode: Mode,
 }
 
+/// Which grants are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct GrantFilter {
+    /// Of this principal; empty: of all.
+    pub principal: String,
+    /// What reaches something of these names of a vault; `None`: everything.
+    pub within: Option<(VaultName, Vec<NamePattern>)>,
+}
+
+impl Target for GrantFilter {
+    fn vault(&self) -> Option<&VaultName> {
+        self.within.as_ref().map(|(vault, _)| vault)
+    }
+}
+
 /// A page of grants in the order of their ids.
 #[derive(Clone, Debug)]
 pub struct GrantPage {
@@ -44,24 +60,13 @@ pub struct GrantPage {
     pub next_page_token: String,
 }
 
-/// Answers questions about rights.
-#[derive(Clone)]
-pub struct AccessQuestions {
-    context: Arc<Context>,
-    rights: Arc<Rights>,
-}
-
-impl AccessQuestions {
-    pub(in crate::service) fn new(context: Arc<Context>, rights: Arc<Rights>) -> Self {
-        Self { context, rights }
-    }
-
+impl GrantObjects {
     /// The caller, and his grants that are not over.
     pub fn who_am_i(&self, caller: &Permit<AllVaults>) -> Identity {
         let principal = caller.caller().principal();
         let now = self.context.now();
-        let mut grants: Vec<Arc<Grant>> = self.held(principal);
-        grants.retain(|grant| !grant.is_over(now));
+        let held = self.rights.held(caller.caller()).unwrap_or_default();
+        let mut grants: Vec<Arc<Grant>> = held.iter().filter(|grant| !grant.is_over(now)).cloned().collect();
         grants.sort_by(|one, other| one.id.cmp(&other.id));
         Identity { principal: principal.to_owned(), grants, mode: self.rights.mode() }
     }
@@ -71,41 +76,56 @@ impl AccessQuestions {
     /// # Errors
     /// `AccessDenied` for a question about another principal where the caller may not read grants.
     pub fn check_access(&self, question: &Permit<AccessQuestion>) -> Result<Option<String>> {
-        let caller = question.caller().principal();
         let AccessQuestion { principal, action, vault, name } = &**question;
         if self.rights.mode() == Mode::Open {
             return Ok(Some(String::new()));
         }
-        let (principal, now) = (principal.as_deref().unwrap_or(caller), self.context.now());
+        let (caller, now) = (question.caller(), self.context.now());
+        let own = self.rights.held(caller).unwrap_or_default();
         let asked = |action| Asked::of(action, vault, name.as_ref().map(CertificateName::as_str));
+        let other = principal.as_deref().filter(|principal| *principal != caller.principal());
         let reads = DataAction::RoleAssignmentsRead;
-        if principal != caller && decide(&self.held(caller), &asked(reads), now).is_none() {
-            return Err(refused::denied(caller, reads, vault));
+        // Without a name the answer is about all of the vault.
+        let read = match name {
+            Some(_) => asked(reads),
+            None => Asked { name: NameAsked::Every, ..asked(reads) },
+        };
+        if other.is_some() && decide(own.iter(), &read, now).is_none() {
+            return Err(refused::denied(caller.principal(), reads, vault));
         }
         if *action == DataAction::AccessSelf {
             return Ok(Some(String::new()));
         }
-        Ok(decide(&self.held(principal), &asked(*action), now).map(|grant| grant.id.clone()))
+        // The groups of another caller come with its credentials, which are not here.
+        let table = self.rights.table();
+        let grant = match other {
+            Some(other) => decide(table.of(other), &asked(*action), now),
+            None => decide(own.iter(), &asked(*action), now),
+        };
+        let reader = Reader::new(&self.rights, caller, now);
+        Ok(grant.map(|grant| if reader.sees(grant) { grant.id.clone() } else { String::new() }))
     }
 
-    /// The grants of a principal, or of all where it is empty: the caller's own, and those within a scope in which he
-    /// may read grants.
+    /// The grants that the filter names: the caller's own, and those within a scope in which he may read grants.
     ///
     /// # Errors
     /// For a page token of another list.
-    pub fn grants(&self, caller: &Permit<AllVaults>, principal: &str, size: usize, token: &str) -> Result<GrantPage> {
-        let paging = self.context.paging(List::Grants, vec![principal.to_owned()]);
+    pub fn list_grants(&self, wanted: &Permit<GrantFilter>, size: usize, token: &str) -> Result<GrantPage> {
+        let GrantFilter { principal, within } = &**wanted;
+        let mut scope = vec![principal.clone()];
+        if let Some((vault, names)) = within {
+            scope.push(vault.to_string());
+            scope.extend(names.iter().map(ToString::to_string));
+        }
+        let paging = self.context.paging(List::Grants, scope);
         let after = paging.position(token)?.unwrap_or_default();
-        let (name, now) = (caller.caller().principal(), self.context.now());
-        let mut reading = self.held(name);
-        reading.retain(|own| own.role.actions.has(DataAction::RoleAssignmentsRead) && !own.is_over(now));
+        let reader = Reader::new(&self.rights, wanted.caller(), self.context.now());
         let table = self.rights.table();
-        let shown = |grant: &&Arc<Grant>| {
-            (principal.is_empty() || grant.principal.as_str() == principal)
-                && grant.id > after
-                && (grant.principal.as_str() == name || reach(&reading, grant))
+        let shown = |grant: &&Arc<Grant>| grant.id > after && reader.sees(grant) && is_within(grant, within.as_ref());
+        let mut grants: Vec<Arc<Grant>> = match principal.as_str() {
+            "" => table.grants().filter(shown).cloned().collect(),
+            principal => table.of(principal).iter().filter(shown).cloned().collect(),
         };
-        let mut grants: Vec<Arc<Grant>> = table.grants().filter(shown).cloned().collect();
         grants.sort_by(|one, other| one.id.cmp(&other.id));
         let size = size.clamp(1, MAX_PAGE);
         let more = grants.len() > size;
@@ -118,17 +138,4 @@ impl AccessQuestions {
     pub fn roles(&self, _: &Permit<AllVaults>) -> Vec<Arc<Role>> {
         self.rights.roles().iter().cloned().collect()
     }
-
-    fn held(&self, principal: &str) -> Vec<Arc<Grant>> {
-        self.rights.table().of(principal).map(|held| held.to_vec()).unwrap_or_default()
-    }
-}
-
-/// Whether one of these reaches all that the grant does.
-fn reach(reading: &[Arc<Grant>], grant: &Grant) -> bool {
-    reading.iter().any(|own| {
-        let (scope, other) = (&own.scope, &grant.scope);
-        scope.vault.covers(&other.vault)
-            && other.names.iter().all(|name| scope.names.iter().any(|own| own.covers(name)))
-    })
 }

@@ -1,11 +1,11 @@
 //! The refusals, in the words of Key Vault.
 
 use super::target::Target;
-use crate::domain::access::Violation;
+use crate::domain::access::{Role, Violation};
 use crate::domain::{CertificateName, DataAction, Detail, Error, Reason, VaultName};
 
 /// No grant allows it. Azure's text to the letter, with line ends and the blank after the quote: its tools read it.
-pub(super) fn denied(principal: &str, action: DataAction, target: &impl Target) -> Error {
+pub(in crate::service) fn denied(principal: &str, action: DataAction, target: &impl Target) -> Error {
     let vault = target.vault().map_or("*", |vault| vault.as_str());
     let name = target.name().or_else(|| target.names().first().map(|name| name.as_str()));
     let object = name.map(|name| (collection(action), name));
@@ -47,6 +47,72 @@ pub(super) fn by_rules(vault: &VaultName, name: &CertificateName, violation: &Vi
         .with(fact("innerCode", "ForbiddenByPolicy"))
         .with(fact("vault", vault.as_str()))
         .with(fact("name", name.as_str()))
+}
+
+/// A grant that would go beyond what its maker may grant.
+pub(super) fn beyond(principal: &str, action: DataAction, excess: &Violation) -> Error {
+    let Violation { member, value } = excess;
+    let problem = format!("{value} is more than the grants of {principal} let it grant or take away.");
+    let fact = |key, value: &str| Detail::Fact { key, value: value.to_owned() };
+    Error::new(Reason::RequestNotAllowed, format!("Property {member} has a value that is not allowed. {problem}"))
+        .with(Detail::Field { path: (*member).to_owned(), problem })
+        .with(fact("innerCode", "ForbiddenByPolicy"))
+        .with(fact("action", action.text()))
+        .with(fact("principal", principal))
+}
+
+pub(super) fn no_grant(id: &str) -> Error {
+    let id = shown(id);
+    Error::new(
+        Reason::GrantNotFound,
+        format!("There is no grant {id}. `certmint access list` lists those that you may see."),
+    )
+    .with(Detail::Resource { kind: "grant", name: id })
+}
+
+pub(super) fn no_role(name: &str) -> Error {
+    let name = shown(name);
+    Error::new(Reason::RoleNotFound, format!("There is no role {name}. `certmint access roles` lists them."))
+        .with(Detail::Resource { kind: "role", name })
+}
+
+pub(super) fn exists(kind: &'static str, id: &str) -> Error {
+    Error::new(
+        Reason::AlreadyExists,
+        format!(
+            "There is another {kind} with the id {id}. A {kind} is not changed: make a new one, and delete this one."
+        ),
+    )
+    .with(Detail::Resource { kind, name: id.to_owned() })
+}
+
+/// What is not made by calls is not changed by them: it stands in the file, or further within.
+pub(super) fn not_changeable(kind: &'static str, name: &str, is_fixed: bool) -> Error {
+    let problem = match (kind, is_fixed) {
+        ("role", true) => "It is built in: make a role with another name.",
+        (_, true) => "It is one of the administrators of the configuration.",
+        (_, false) => "It stands in the file of grants, and is changed there.",
+    };
+    Error::new(Reason::NotChangeable, format!("The {kind} {name} cannot be changed by a call. {problem}"))
+        .with(Detail::Resource { kind, name: name.to_owned() })
+        .with(Detail::Precondition { kind: "SOURCE", subject: name.to_owned(), description: problem.to_owned() })
+}
+
+pub(super) fn in_use(role: &Role, grants: usize) -> Error {
+    let problem = format!("There are {grants} grants of it. Revoke them first.");
+    Error::new(Reason::RoleInUse, format!("The role {} cannot be deleted. {problem}", role.name))
+        .with(Detail::Resource { kind: "role", name: role.name.clone() })
+        .with(Detail::Precondition { kind: "GRANTS", subject: role.id.to_string(), description: problem })
+}
+
+pub(super) fn too_many(problem: String) -> Error {
+    let quota = Detail::Quota { subject: "grants of this server".to_owned(), description: problem.clone() };
+    Error::new(Reason::GrantLimitExceeded, problem).with(quota)
+}
+
+/// As much of a caller's text as fits into a message.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 /// Ends a stream that shows more than its caller may see now.

@@ -1,15 +1,19 @@
 //! The grants that are in force in this process: a table that is replaced as a whole, so that a check waits for nobody.
 
-use crate::domain::access::{AccessFile, Grant, PrincipalName, Roles, Table, VaultRules};
+use super::sources::{Change, Sources, Stored};
+use crate::domain::access::{AccessFile, Grant, Held, PrincipalName, Roles, Table, VaultRules};
 use crate::domain::{Result, Timestamp};
+use crate::keys::Caller;
+use crate::store::Revision;
 use arc_swap::{ArcSwap, Guard};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// How often the same request is reported, and how many are remembered for that; more are only counted.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
@@ -34,27 +38,43 @@ pub struct AccessOptions {
     /// They may do everything, and no call can take it from them.
     pub administrators: Vec<PrincipalName>,
     pub file: AccessFile,
+    pub limits: GrantLimits,
 }
 
-/// Where the grants in force come from.
-#[derive(Debug)]
-struct Sources {
-    administrators: Vec<Arc<Grant>>,
-    file: AccessFile,
+/// How much calls may put into the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct GrantLimits {
+    pub grants: usize,
+    /// Of all grants.
+    pub bytes: usize,
+    pub roles: usize,
 }
 
-impl Sources {
-    fn roles(&self) -> Result<Roles> {
-        let mut roles = Roles::default();
-        for role in &self.file.roles {
-            roles.set(role.clone())?;
-        }
-        Ok(roles)
+impl Default for GrantLimits {
+    fn default() -> Self {
+        Self { grants: 100_000, bytes: 64 * 1024 * 1024, roles: 500 }
     }
+}
 
-    fn table(&self) -> Result<Table> {
-        Table::new(self.administrators.iter().chain(&self.file.grants).cloned())
-    }
+/// How far this process knows the grants and roles of the store.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Whether they were read.
+    pub(super) is_read: bool,
+    /// Of the record of the last changes; `None` where there is none.
+    pub(super) revision: Option<Revision>,
+    /// Which record it was, and how many changes there were.
+    pub(super) history: Uuid,
+    pub(super) number: u64,
+}
+
+/// What the changes of this process take turns at.
+#[derive(Debug, Default)]
+struct Following {
+    /// Held while the store is read, so that an older state does not replace a newer one.
+    known: tokio::sync::Mutex<Known>,
+    /// Held by a change: of many at once in this process none loses to the others.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// What callers may do now.
@@ -64,6 +84,7 @@ pub(in crate::service) struct Rights {
     roles: ArcSwap<Roles>,
     vault_rules: ArcSwap<VaultRules>,
     sources: Mutex<Sources>,
+    following: Following,
     /// Counts the changes of the table.
     number: watch::Sender<u64>,
     denied: AtomicU64,
@@ -79,19 +100,23 @@ impl fmt::Debug for Rights {
 }
 
 impl Rights {
+    /// What the configuration and its file say; the store is read later.
+    ///
     /// # Errors
-    /// Where there are too many grants.
+    /// Where roles of the file have the same name.
     pub(in crate::service) fn new(options: AccessOptions) -> Result<Self> {
-        let AccessOptions { mode, administrators, file } = options;
+        let AccessOptions { mode, administrators, file, limits: _ } = options;
         let administrator = |(number, name)| Arc::new(Grant::of_administrator(number, name));
         let administrators = (1..).zip(administrators).map(administrator).collect();
-        let sources = Sources { administrators, file };
+        let sources = Sources { administrators, file, stored: Stored::default() };
+        let roles = sources.roles()?;
         Ok(Self {
             mode,
-            table: ArcSwap::from_pointee(sources.table()?),
-            roles: ArcSwap::from_pointee(sources.roles()?),
+            table: ArcSwap::from_pointee(sources.table(&roles)),
+            roles: ArcSwap::from_pointee(roles),
             vault_rules: ArcSwap::from_pointee(sources.file.vault_rules.clone()),
             sources: Mutex::new(sources),
+            following: Following::default(),
             number: watch::Sender::new(0),
             denied: AtomicU64::new(0),
             would_deny: AtomicU64::new(0),
@@ -106,6 +131,11 @@ impl Rights {
     /// The grants as they are now.
     pub(in crate::service) fn table(&self) -> Guard<Arc<Table>> {
         self.table.load()
+    }
+
+    /// What a caller holds by all of its names; `None` if it is nothing.
+    pub(in crate::service) fn held(&self, caller: &Caller) -> Option<Held> {
+        self.table.load().held(caller.names())
     }
 
     pub(super) fn roles(&self) -> Guard<Arc<Roles>> {
@@ -135,17 +165,70 @@ impl Rights {
     /// Puts other grants and roles in the place of those of the file.
     ///
     /// # Errors
-    /// Where there are too many grants. Everything stays as it was then.
+    /// Where its roles have the same name. Everything stays as it was then.
     pub(in crate::service) fn replace_file(&self, file: AccessFile) -> Result<()> {
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Sources { administrators: sources.administrators.clone(), file };
-        let (table, roles) = (fresh.table()?, fresh.roles()?);
-        self.vault_rules.store(Arc::new(fresh.file.vault_rules.clone()));
-        *sources = fresh;
-        self.table.store(Arc::new(table));
+        let mut sources = self.sources();
+        let old = std::mem::replace(&mut sources.file, file);
+        let roles = match sources.roles() {
+            Ok(roles) => roles,
+            Err(error) => {
+                sources.file = old;
+                return Err(error);
+            }
+        };
+        self.vault_rules.store(Arc::new(sources.file.vault_rules.clone()));
+        self.table.store(Arc::new(sources.table(&roles)));
         self.roles.store(Arc::new(roles));
         self.touch();
         Ok(())
+    }
+
+    /// Puts all grants and roles of the store in the place of those that were known.
+    pub(super) fn replace_stored(&self, stored: Stored) -> Result<()> {
+        let mut sources = self.sources();
+        sources.stored = stored;
+        let roles = sources.roles()?;
+        self.table.store(Arc::new(sources.table(&roles)));
+        self.roles.store(Arc::new(roles));
+        self.touch();
+        Ok(())
+    }
+
+    /// Takes in what changed in the store.
+    pub(super) fn change_stored(&self, changes: Vec<Change>) -> Result<()> {
+        let mut sources = self.sources();
+        let (table, roles) = sources.change(&self.table.load(), &self.roles.load(), changes)?;
+        self.table.store(Arc::new(table));
+        if let Some(roles) = roles {
+            self.roles.store(Arc::new(roles));
+        }
+        self.touch();
+        Ok(())
+    }
+
+    /// A grant by its id, in any case of letters.
+    pub(super) fn grant(&self, id: &str) -> Option<Arc<Grant>> {
+        let sources = self.sources();
+        let written = sources.administrators.iter().chain(&sources.file.grants);
+        if let Some(grant) = written.into_iter().find(|grant| grant.id.eq_ignore_ascii_case(id)) {
+            return Some(grant.clone());
+        }
+        let stored = sources.stored.grants.get(&Uuid::try_parse(id).ok()?)?;
+        let (table, id) = (self.table.load(), stored.value.id.to_string());
+        table.of(&stored.value.grant.principal).iter().find(|grant| grant.id == id).cloned()
+    }
+
+    pub(super) fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn known(&self) -> &tokio::sync::Mutex<Known> {
+        &self.following.known
+    }
+
+    /// The turn of a change of this process.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.following.turn.lock().await
     }
 
     /// Counts a request that no grant allowed.

@@ -28,8 +28,9 @@ pub trait Target {
         &[]
     }
 
-    /// Whether the vault is to be made. Any other one has to be there.
-    fn makes_vault(&self) -> bool {
+    /// Whether it concerns every vault, also those to come: the vault of the request is to be made, or none is meant in
+    /// particular. Any other one has to be there.
+    fn concerns_every_vault(&self) -> bool {
         false
     }
 }

@@ -4,6 +4,7 @@
 use super::permit::{Granted, Right};
 use super::refused;
 use super::rights::{Mode, Rights};
+use super::target::Place;
 use crate::domain::access::{Asked, Requested, VaultRules, Violation, decide};
 use crate::domain::{CertificateName, DataAction, Error, Result, Timestamp, VaultName};
 use crate::keys::Caller;
@@ -70,7 +71,7 @@ impl Terms {
             Some(violation) => Err(refused::by_rules(vault, name, &violation, "the rules of the vault")),
             None => Ok(()),
         };
-        self.or_report(vault, name, allowed.and_then(|()| by_vault()))
+        self.or_report(vault, name.as_str(), allowed.and_then(|()| by_vault()))
     }
 
     fn by_grants(
@@ -99,6 +100,22 @@ impl Terms {
         })
     }
 
+    /// Whether the caller may do what the permit is for with another name of the vault, too.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub(in crate::service) fn check_another(&self, vault: &VaultName, name: &str) -> Result<()> {
+        let Right::Grants(granted) = &self.right else { return Ok(()) };
+        let allowed = match decide(granted.held.iter(), &Asked::of(granted.action, vault, Some(name)), granted.at) {
+            Some(_) => Ok(()),
+            None => {
+                let place = Place { vault, name: Some(name) };
+                Err(refused::denied(self.caller.principal(), granted.action, &place))
+            }
+        };
+        self.or_report(vault, name, allowed)
+    }
+
     /// Whether the caller may bring a backup of this name here, from another vault or one that it does not say.
     ///
     /// # Errors
@@ -107,15 +124,15 @@ impl Terms {
         let Right::Grants(granted) = &self.right else { return Ok(()) };
         let action = DataAction::BackupsMove;
         let asked = Asked::of(action, vault, Some(name.as_str()));
-        let allowed = match decide(&granted.held, &asked, granted.at) {
+        let allowed = match decide(granted.held.iter(), &asked, granted.at) {
             Some(_) => Ok(()),
             None => Err(refused::denied(self.caller.principal(), action, &(vault.clone(), name.clone()))),
         };
-        self.or_report(vault, name, allowed)
+        self.or_report(vault, name.as_str(), allowed)
     }
 
     /// Where refusals are only written down, the request goes on. The same is written down once a minute at most.
-    fn or_report(&self, vault: &VaultName, name: &CertificateName, allowed: Result<()>) -> Result<()> {
+    fn or_report(&self, vault: &VaultName, name: &str, allowed: Result<()>) -> Result<()> {
         let (Err(error), Some(rights)) = (&allowed, &self.rights) else { return allowed };
         let refuses = self.refuse();
         rights.count(refuses);
@@ -123,7 +140,7 @@ impl Terms {
             return allowed;
         }
         let Error { message, .. } = error;
-        let (principal, vault, name) = (self.caller.principal(), vault.as_str(), name.as_str());
+        let (principal, vault) = (self.caller.principal(), vault.as_str());
         if rights.is_new(&(principal, vault, name, message), self.at) {
             tracing::info!(
                 target: "certmint::audit",

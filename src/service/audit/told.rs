@@ -58,6 +58,8 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Revoked
         | Kind::Crl
         | Kind::Responder
+        | Kind::Grant
+        | Kind::Role
         | Kind::AuditKey => true,
         Kind::Pending
         | Kind::Suspended
@@ -71,6 +73,7 @@ fn is_told(kind: Kind) -> bool {
         | Kind::IssuedAdoption
         | Kind::IssuerState
         | Kind::IssuerHealth
+        | Kind::RightsChanges
         | Kind::Challenge
         | Kind::AuditLine
         | Kind::AuditVolume

@@ -6,7 +6,9 @@ use crate::domain::authority::AuthorityRecord;
 use crate::domain::issued::{Door, IssuedFor, IssuedRecord, IssuedState};
 use crate::domain::{Blob, Certificate, IssuerName, Result, Timestamp, VaultName};
 use crate::keys::authority;
-use crate::keys::issued::{content_of, serial_of};
+use crate::keys::issued::{content_of, is_signed_by, serial_of};
+use crate::keys::{Caller, Work};
+use crate::service::context::Context;
 use crate::service::records::{IssuedAdoption, Kind, Place, Scan, key};
 use crate::store::{Batch, Record};
 use std::collections::HashMap;
@@ -74,11 +76,12 @@ impl CertificateAuthorities {
             let Ok(version) = self.context.records.read::<Certificate>(record) else { continue };
             found.extend(self.as_issued(version, owners));
         }
-        let places: Vec<_> = found.iter().map(|issued| Some(key::issued(&issued.authority, &issued.serial))).collect();
+        let place = |(issued, _): &(IssuedRecord, Blob)| Some(key::issued(&issued.authority, &issued.serial));
+        let places: Vec<_> = found.iter().map(place).collect();
         let there = self.context.load_many(&places).await?;
         let mut adopted = 0;
-        for (issued, there) in found.into_iter().zip(there) {
-            if there.is_ok_and(|there| there.is_none()) {
+        for ((issued, signer), there) in found.into_iter().zip(there) {
+            if there.is_ok_and(|there| there.is_none()) && is_signed(&self.context, &issued, signer).await? {
                 adopted += usize::from(self.adopt(&issued).await?);
             }
         }
@@ -99,10 +102,11 @@ impl CertificateAuthorities {
         Ok(self.context.try_commit(batch).await?.is_some())
     }
 
-    /// What the log says of a version that one of the authorities signed; none for others, and for one that is too old
-    /// for the log.
-    pub(super) fn as_issued(&self, version: Certificate, owners: &Owners) -> Option<IssuedRecord> {
-        let authority = authority::identifier(&version.chain.first()?.0)?;
+    /// What the log says of a version that names one of the authorities as its signer, and the certificate of that; none
+    /// for others, and for one that is too old for the log.
+    pub(super) fn as_issued(&self, mut version: Certificate, owners: &Owners) -> Option<(IssuedRecord, Blob)> {
+        let signer = (!version.chain.is_empty()).then(|| version.chain.swap_remove(0))?;
+        let authority = authority::identifier(&signer.0)?;
         let (_, issuer) = owners.get(&authority)?;
         let issued = IssuedRecord {
             authority,
@@ -125,6 +129,14 @@ impl CertificateAuthorities {
             revocation: None,
         };
         let kept: Timestamp = self.log.forgotten_at(&issued)?;
-        (kept > self.context.now()).then_some(issued)
+        (kept > self.context.now()).then_some((issued, signer))
     }
+}
+
+/// Whether the authority signed it. Its name and the identifier of its key are in every certificate that it signed:
+/// anybody can write them into one of his own, and import it.
+pub(super) async fn is_signed(context: &Context, issued: &IssuedRecord, signer: Blob) -> Result<bool> {
+    let Some(cer) = issued.cer.clone() else { return Ok(false) };
+    let check = move || Ok(is_signed_by(&cer.0, &signer.0));
+    context.keys.run(&Caller::server(), Work::Small, check).await
 }

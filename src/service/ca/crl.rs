@@ -2,7 +2,8 @@
 //! replicas make it, its number rises by one with each.
 
 use crate::domain::authority::AuthorityRecord;
-use crate::domain::{Blob, Error, Result, VaultName};
+use crate::domain::revocation::LISTED_AFTER_THE_END;
+use crate::domain::{Blob, Error, Result, Serial, VaultName};
 use crate::keys::authority::Signer;
 use crate::keys::certificate::BACKDATE;
 use crate::keys::crl::{self, CrlTemplate};
@@ -11,32 +12,34 @@ use crate::service::context::Context;
 use crate::service::issuers::Authorities;
 use crate::service::records::{CrlRecord, RevokedRecord, Scan, key};
 use crate::store::{Batch, Delete, Put, Record};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A list is good for a week, and made anew each day: clients go on for six days while no server runs.
 const GOOD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
-/// An entry stays on the lists until one was made after the end of its certificate (RFC 5280 section 3.3).
-const AFTER_THE_END: Duration = Duration::from_secs(2 * 24 * 3600);
 /// Entries that one commit marks as listed; the others are marked when they are due.
 const MARKED: usize = 200;
 /// Above these a list is slow for its readers: `crl_shards` splits those of new authorities.
 const MANY: usize = 16_000;
+/// So many numbers are noted with the authority as given out before they are: where the record of a list is lost, the
+/// next one has a number behind them.
+const NUMBERS: u64 = 1000;
 /// How often it is tried at once where another replica makes the same list.
 const TRIES: usize = 3;
 
 /// Makes revocation lists.
 #[derive(Clone)]
 pub(in crate::service) struct RevocationLists {
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
     authorities: Authorities,
 }
 
 /// What goes into a list, and the writes that mark it.
 struct Gathered {
     entries: Vec<u8>,
-    count: usize,
+    serials: HashSet<Serial>,
     unmarked: Vec<(Record, RevokedRecord)>,
 }
 
@@ -49,20 +52,20 @@ impl RevocationLists {
     pub(in crate::service) async fn list(&self, record: &Record, revoked: RevokedRecord) -> Result<()> {
         let RevokedRecord { vault, authority, shard, serial, revocation, not_after } = &revoked;
         if let Some(number) = revocation.crl {
-            if not_after.plus(AFTER_THE_END) > self.context.now() {
+            if not_after.plus(LISTED_AFTER_THE_END) > self.context.now() {
                 return self.mark(record, revoked.clone(), number).await;
             }
             // After days without a server the list that was made after the end is still to come.
-            let last = self.context.load(&key::crl(authority, *shard)).await?;
-            let is_on_it = last.is_some_and(|(_, crl)| crl.this_update > *not_after);
+            let (_, last) = self.last(authority, *shard).await?;
+            let is_on_it = last.is_some_and(|crl| crl.this_update > *not_after);
             if !is_on_it && self.make(vault, authority, *shard).await? {
                 return Ok(());
             }
             return self.forget(record, &revoked, number).await;
         }
         let entry = crl::entry(serial, revocation.time, revocation.reason, revocation.invalidity_time)?;
-        let current = self.context.load(&key::crl(authority, *shard)).await?;
-        if let Some((_, crl)) = current.filter(|(_, crl)| holds(&crl.der.0, &entry)) {
+        let (_, current) = self.last(authority, *shard).await?;
+        if let Some(crl) = current.filter(|crl| holds(&crl.der.0, &entry)) {
             return self.mark(record, revoked.clone(), crl.number).await;
         }
         self.make(vault, authority, *shard).await.map(|_| ())
@@ -70,20 +73,41 @@ impl RevocationLists {
 
     /// Makes a list of everything that is revoked by now. False where it cannot be made: the key is gone.
     pub(in crate::service) async fn make(&self, vault: &VaultName, authority: &str, shard: u32) -> Result<bool> {
+        self.make_after(vault, authority, shard, false).await
+    }
+
+    /// As [`RevocationLists::make`], each day: with the first of its lists the whole log of the authority is looked at.
+    pub(in crate::service) async fn renew(&self, vault: &VaultName, authority: &str, shard: u32) -> Result<bool> {
+        self.make_after(vault, authority, shard, shard == 0).await
+    }
+
+    async fn make_after(&self, vault: &VaultName, authority: &str, shard: u32, look: bool) -> Result<bool> {
         let place = key::authority(vault, authority);
-        let Some((_, record)) = self.context.load(&place).await? else { return Ok(false) };
-        let Some(sealed) = self.authorities.key_of(&record).await? else {
-            tracing::info!(%vault, authority, "the key of a CA is erased: its last revocation list stays as it is");
-            return self.stop(authority, shard).await.map(|()| false);
-        };
-        let signer = record.chain.first().ok_or_else(Error::internal).and_then(|der| Signer::read(&der.0))?;
+        let mut looked = false;
         for _ in 0..TRIES {
-            let before = self.context.load(&key::crl(authority, shard)).await?;
-            let number = before.as_ref().map_or(record.lists.last_crl, |(_, crl)| crl.number).saturating_add(1);
+            let Some((owner, mut record)) = self.context.load(&place).await? else { return Ok(false) };
+            let Some(sealed) = self.authorities.key_of(&record).await? else {
+                tracing::info!(%vault, authority, "the key of a CA is erased: its last revocation list stays as it is");
+                return self.stop(authority, shard).await.map(|()| false);
+            };
+            let signer = record.chain.first().ok_or_else(Error::internal).and_then(|der| Signer::read(&der.0))?;
+            let (before, last) = self.last(authority, shard).await?;
+            let is_first = last.as_ref().is_none_or(|crl| crl.der.0.is_empty());
+            if (look || is_first) && !looked {
+                self.restore_from_log(&record, authority, (!look).then_some(shard)).await?;
+                looked = true;
+            }
+            let number = last.as_ref().map_or(record.lists.last_crl, |crl| crl.number).saturating_add(1);
             // After the record of the list was read: what is committed from here on meets another revision, or is on
             // the next one.
-            let Gathered { entries, count, unmarked } = self.gather(authority, shard).await?;
-            let now = self.context.now();
+            let mut gathered = self.gather(authority, shard).await?;
+            if let Some(last) = &last
+                && self.restore_from_list(&record, last, &gathered.serials).await?
+            {
+                gathered = self.gather(authority, shard).await?;
+            }
+            let Gathered { entries, serials, unmarked } = gathered;
+            let (now, count) = (self.context.now(), serials.len());
             let template = CrlTemplate {
                 issuer: signer.name().clone(),
                 authority_key_id: signer.key_id().to_vec(),
@@ -109,14 +133,19 @@ impl RevocationLists {
             if count >= MANY {
                 tracing::warn!(%vault, authority, shard, count, "a revocation list is long: set crl_shards and make another authority");
             }
-            let expected = before.map(|(record, _)| record.revision);
             let mut batch = Batch::default();
+            let expected = before.map(|record| record.revision);
             batch.puts.push(self.context.records.put(
                 &key::crl(authority, shard),
                 expected,
                 &list,
                 Some(now.plus(DAY)),
             )?);
+            if number > record.lists.last_crl {
+                record.lists.last_crl = number.saturating_add(NUMBERS);
+                let due = record.erasable_at().or(owner.due);
+                batch.puts.push(self.context.records.replace(&owner, &record, due)?);
+            }
             for (record, revoked) in unmarked {
                 batch.puts.push(self.marked(&record, revoked, number)?);
             }
@@ -128,6 +157,15 @@ impl RevocationLists {
         Ok(true)
     }
 
+    /// The record of a list, and the list; without the list where the record is damaged, which was logged.
+    pub(super) async fn last(&self, authority: &str, shard: u32) -> Result<(Option<Record>, Option<CrlRecord>)> {
+        let Some(record) = self.context.store.get(key::crl(authority, shard).as_str()).await? else {
+            return Ok((None, None));
+        };
+        let list = self.context.records.unless_damaged(&record)?;
+        Ok((Some(record), list))
+    }
+
     /// Where the list is published, if it is one of several.
     fn distribution_point(&self, authority: &AuthorityRecord, id: &str, shard: u32) -> Option<String> {
         let base = self.context.options.ca.base().filter(|_| authority.lists.shards > 1)?;
@@ -136,15 +174,16 @@ impl RevocationLists {
 
     async fn gather(&self, authority: &str, shard: u32) -> Result<Gathered> {
         let prefix = key::revoked_of(authority, shard);
-        let mut gathered = Gathered { entries: Vec::new(), count: 0, unmarked: Vec::new() };
+        let mut gathered = Gathered { entries: Vec::new(), serials: HashSet::new(), unmarked: Vec::new() };
         let mut scan = Scan::new(&*self.context.store, prefix.as_str());
         while let Some(page) = scan.next().await? {
             for record in page {
-                let revoked: RevokedRecord = self.context.records.read(&record)?;
+                // One that is damaged is made anew from the last list, if that has it.
+                let Some(revoked) = self.context.records.unless_damaged::<RevokedRecord>(&record)? else { continue };
                 let RevokedRecord { serial, revocation, .. } = &revoked;
                 let entry = crl::entry(serial, revocation.time, revocation.reason, revocation.invalidity_time)?;
                 gathered.entries.extend(entry);
-                gathered.count += 1;
+                gathered.serials.insert(serial.clone());
                 if revocation.crl.is_none() && gathered.unmarked.len() < MARKED {
                     gathered.unmarked.push((record, revoked));
                 }
@@ -155,7 +194,7 @@ impl RevocationLists {
 
     fn marked(&self, record: &Record, mut revoked: RevokedRecord, number: u64) -> Result<Put> {
         revoked.revocation.crl = Some(number);
-        let due = revoked.not_after.plus(AFTER_THE_END);
+        let due = revoked.not_after.plus(LISTED_AFTER_THE_END);
         self.context.records.replace(record, &revoked, Some(due))
     }
 
@@ -180,7 +219,7 @@ impl RevocationLists {
 
     /// The list is not made again.
     async fn stop(&self, authority: &str, shard: u32) -> Result<()> {
-        let Some((record, crl)) = self.context.load(&key::crl(authority, shard)).await? else { return Ok(()) };
+        let (Some(record), Some(crl)) = self.last(authority, shard).await? else { return Ok(()) };
         let puts = vec![self.context.records.replace(&record, &crl, None)?];
         self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
     }

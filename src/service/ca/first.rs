@@ -5,9 +5,9 @@ use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Blob, Timestamp};
 use crate::service::context::Context;
 use crate::service::records::{CrlRecord, ResponderRecord, key};
-use crate::store::Put;
+use crate::store::{Put, Record};
 
-/// Empty revocation lists and an OCSP responder without a key, due at once: those that are not there yet.
+/// Empty revocation lists and an OCSP responder without a key, due at once: those that are not there yet, or are damaged.
 pub(in crate::service) async fn missing(
     context: &Context,
     authority: &AuthorityRecord,
@@ -18,19 +18,28 @@ pub(in crate::service) async fn missing(
     let there = context.get_many(&places.iter().collect::<Vec<_>>()).await?;
     let mut puts = Vec::new();
     for (shard, there) in (0..).zip(there) {
-        if there.is_none() {
-            puts.push(crl(context, authority, id, shard, now)?);
+        if there.as_ref().is_none_or(|there| context.records.is_damaged(there)) {
+            puts.push(crl(context, authority, id, shard, there.as_ref(), now)?);
         }
     }
-    if !context.has(&key::responder(id)).await? {
+    let there = context.store.get(key::responder(id).as_str()).await?;
+    if there.as_ref().is_none_or(|there| context.records.is_damaged(there)) {
         let record =
             ResponderRecord { vault: authority.vault.clone(), authority: id.to_owned(), next: None, current: None };
-        puts.push(context.records.put(&key::responder(id), None, &record, Some(now))?);
+        let expected = there.map(|there| there.revision);
+        puts.push(context.records.put(&key::responder(id), expected, &record, Some(now))?);
     }
     Ok(puts)
 }
 
-fn crl(context: &Context, authority: &AuthorityRecord, id: &str, shard: u32, now: Timestamp) -> Result<Put> {
+fn crl(
+    context: &Context,
+    authority: &AuthorityRecord,
+    id: &str,
+    shard: u32,
+    there: Option<&Record>,
+    now: Timestamp,
+) -> Result<Put> {
     let record = CrlRecord {
         vault: authority.vault.clone(),
         authority: id.to_owned(),
@@ -41,5 +50,6 @@ fn crl(context: &Context, authority: &AuthorityRecord, id: &str, shard: u32, now
         entries: 0,
         der: Blob::default(),
     };
-    context.records.put(&key::crl(id, shard), None, &record, Some(now))
+    let expected = there.map(|there| there.revision);
+    context.records.put(&key::crl(id, shard), expected, &record, Some(now))
 }

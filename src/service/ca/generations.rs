@@ -2,53 +2,95 @@
 //! place of another.
 
 use super::first::missing;
-use super::log::{IssuedLog, random_serial};
+use super::log::IssuedLog;
 use super::view::{AuthorityView, GATHERED};
 use crate::domain::authority::{Above, AuthorityRecord, Lists, Stage};
-use crate::domain::issued::{Door, IssuedFor, IssuedRecord, IssuedState};
 use crate::domain::issuer::{Authority, LOCAL_CA, Organization, is_local_ca};
 use crate::domain::subject::{self, DistinguishedName};
 use crate::domain::{
     Blob, Credentials, Detail, Error, IssuerConfig, IssuerName, Reason, Result, Revocation, Timestamp, VaultName,
 };
 use crate::keys::authority::{self, Plan};
-use crate::keys::certificate::signed;
-use crate::keys::hierarchy::{can_cross_sign, cross_certificate};
-use crate::keys::issued::content_of;
-use crate::keys::{Caller, SealContext, SealedKey, Work, crl, open_key, public_key_of};
+use crate::keys::{SealContext, crl};
 use crate::service::context::Context;
 use crate::service::issuers::{Authorities, is_reserved, place};
 use crate::service::records::{RevokedRecord, key};
 use crate::service::retry::contended;
-use crate::store::{Batch, Put, Record};
+use crate::store::{Batch, Put, Record, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Writes the authorities of issuers.
 #[derive(Clone)]
-pub(super) struct Generations {
-    context: Arc<Context>,
-    authorities: Authorities,
-    log: IssuedLog,
+pub(in crate::service) struct Generations {
+    pub(super) context: Arc<Context>,
+    pub(super) authorities: Authorities,
+    pub(super) log: IssuedLog,
+}
+
+/// An issuer object as it was read, or is to be: what is made for the issuer is committed with it, so that of two calls, or
+/// replicas, that make a next authority at once one is refused.
+#[derive(Debug, Default)]
+pub(in crate::service) struct IssuerObject {
+    /// Of the record, if there is one.
+    pub(in crate::service) revision: Option<Revision>,
+    /// `None`: it is made without anything but its CA.
+    pub(in crate::service) config: Option<IssuerConfig>,
+    /// What is written with it.
+    pub(in crate::service) beside: Batch,
+}
+
+impl IssuerObject {
+    fn found(found: Option<(Record, IssuerConfig)>) -> Self {
+        match found {
+            Some((record, config)) => {
+                Self { revision: Some(record.revision), config: Some(config), beside: Batch::default() }
+            }
+            None => Self::default(),
+        }
+    }
+
+    fn ca(&self) -> Option<&Authority> {
+        self.config.as_ref().and_then(IssuerConfig::ca)
+    }
+}
+
+/// An authority that is there.
+pub(super) struct Brought {
+    pub(super) made: Authority,
+    /// What another program published for it, where it was that program's.
+    pub(super) earlier: Option<crl::Read>,
+    /// By which an earlier root vouches for its root.
+    pub(super) cross: Option<Blob>,
+    /// A CA that is not of this server signed its certificate.
+    pub(super) external: bool,
+}
+
+impl Brought {
+    /// One that was made here.
+    pub(super) fn made(made: Authority) -> Self {
+        Self { made, earlier: None, cross: None, external: false }
+    }
 }
 
 impl Generations {
-    pub(super) fn new(context: Arc<Context>, authorities: Authorities, log: IssuedLog) -> Self {
-        Self { context, authorities, log }
+    pub(in crate::service) fn new(context: Arc<Context>, authorities: Authorities) -> Self {
+        Self { log: IssuedLog::new(context.clone()), context, authorities }
     }
 
     /// An authority that is there with its certificates: with the certificate by which the one that signs vouches for
-    /// it, if that one can. `earlier` is what another program published for it, where it was that program's.
+    /// it, if that one can.
     pub(super) async fn bring(
         &self,
         vault: &VaultName,
         issuer: &IssuerName,
-        made: Authority,
-        earlier: Option<crl::Read>,
+        brought: Brought,
+        object: IssuerObject,
     ) -> Result<(AuthorityView, Vec<String>)> {
+        let Brought { made, earlier, cross, external } = brought;
         let mut record = self.new_record(vault, issuer, made.chain).await?;
         record.sealed_key = Some(made.sealed_key);
-        record.above.stage = Some(Stage::Next);
+        record.above = Above { stage: Some(Stage::Next), csr: None, cross, external };
         if let Some(crl::Read { number, revoked }) = earlier {
             // What it signed names one list, or none, and any of it may live as long as the authority.
             record.lists = Lists { shards: 1, last_crl: number };
@@ -59,9 +101,9 @@ impl Generations {
             self.take_over(&AuthorityView::of(record.clone())?, revoked).await?;
         }
         let mut warnings = Vec::new();
-        let old = self.context.load(&key::issuer(vault, issuer)).await?;
-        if let Some((_, config)) = &old
-            && let Some(active) = config.ca()
+        if let (Some(config), Some(active)) = (&object.config, object.ca())
+            && record.above.cross.is_none()
+            && active.chain.last() != record.chain.last()
         {
             match self.cross(config, active, &record).await? {
                 Some(cross) => record.above.cross = Some(cross),
@@ -71,121 +113,76 @@ impl Generations {
                 ),
             }
         }
-        let signs_at_once = old.as_ref().is_none_or(|(_, config)| config.authority.is_none());
+        let signs_at_once = object.config.as_ref().is_none_or(|config| config.authority.is_none());
         let done = match signs_at_once {
-            true => self.settle(None, record, old).await?,
+            true => self.settle(None, record, object).await?,
             false => {
                 let place = place(vault, &record.chain).ok_or_else(Error::internal)?;
-                let mut puts = vec![self.context.records.put(&place, None, &record, None)?];
-                puts.extend(self.publications(&record).await?);
-                self.commit_new(puts).await?;
+                let mut batch = self.with_object(vault, issuer, object)?;
+                batch.puts.push(self.context.records.put(&place, None, &record, None)?);
+                batch.puts.extend(self.publications(&record).await?);
+                self.commit_new(batch).await?;
                 Some(AuthorityView::of(record)?)
             }
         };
         Ok((done.ok_or_else(contended)?, warnings))
     }
 
-    /// The certificate by which the root that signs vouches for the root of the next authority: in the log before it is
-    /// signed, as any other.
-    async fn cross(&self, issuer: &IssuerConfig, active: &Authority, next: &AuthorityRecord) -> Result<Option<Blob>> {
-        let ([old_root], Some(new_root)) = (&active.chain[..], next.chain.last()) else { return Ok(None) };
-        if !can_cross_sign(&old_root.0, next.chain.len() - 1) || next.chain.len() > 2 {
-            return Ok(None);
-        }
-        let serial = random_serial();
-        let number = <[u8; 16]>::try_from(serial.bytes()).map_err(|_| Error::internal())?;
-        let now = self.context.now();
-        let made = cross_certificate(&old_root.0, &new_root.0, number, now)?;
-        let id = authority::identifier(&old_root.0).ok_or_else(Error::internal)?;
-        let mut issued = IssuedRecord {
-            authority: id.clone(),
-            serial: serial.clone(),
-            state: IssuedState::Intended,
-            content: content_of(&new_root.0).ok_or_else(Error::internal)?,
-            tbs: Some(Blob(made.tbs.clone())),
-            cer: None,
-            asked: IssuedFor {
-                vault: next.vault.clone(),
-                issuer: issuer.name.clone(),
-                certificate: None,
-                version: None,
-                request_id: None,
-                principal: String::new(),
-                door: Door::Authority,
-                profile: String::new(),
-            },
-            created: now,
-            revocation: None,
-        };
-        (issued.content.not_before, issued.content.not_after) = (made.not_before, made.not_after);
-        let mut batch = Batch::default();
-        self.log.store(&mut batch, &issued)?;
-        self.commit_new(batch.puts).await?;
-        let sealed = SealedKey {
-            sealed: active.sealed_key.clone(),
-            context: seal_context(&next.vault, &issuer.name),
-            public_key: public_key_of(&old_root.0).unwrap_or_default(),
-        };
-        let (sealer, key_type) =
-            (self.context.keys.sealer().clone(), authority::Signer::read(&old_root.0)?.key_type()?);
-        let sign = move || signed(&made.tbs, &open_key(&sealer, &sealed)?);
-        let cer = self.context.keys.run(&Caller::server(), Work::Use(key_type), sign).await?;
-        let found = self.context.load(&key::issued(&id, &serial)).await?;
-        let (there, _) = found.ok_or_else(Error::internal)?;
-        issued.state = IssuedState::Issued;
-        (issued.tbs, issued.cer) = (None, Some(Blob(cer.clone())));
-        self.commit_new(vec![self.context.records.replace(&there, &issued, self.log.due(&issued))?]).await?;
-        self.authorities.note_end(&next.vault, &id, issued.content.not_after).await?;
-        Ok(Some(Blob(cer)))
-    }
-
-    /// The authority signs from now on, if the issuer has no other or `old` says which one it takes the place of; else it
-    /// stays next. `None` where somebody else was faster.
+    /// The authority signs from now on, in the place of the one that the object has, if it has one. `None` where somebody
+    /// else was faster.
     pub(super) async fn settle(
         &self,
         there: Option<&Record>,
         mut authority: AuthorityRecord,
-        old: Option<(Record, IssuerConfig)>,
+        object: IssuerObject,
     ) -> Result<Option<AuthorityView>> {
         let (vault, name) = (authority.vault.clone(), authority.issuer.clone());
-        let replaces = old.is_some();
-        let object = match old {
-            Some(found) => Some(found),
-            None => self.context.load(&key::issuer(&vault, &name)).await?,
-        };
-        if let Some((_, config)) = &object {
+        if let Some(config) = &object.config {
             // The name may have gone to another CA while this authority waited.
             has_a_ca(config)?;
         }
-        let mut batch = Batch::default();
-        let present = object.as_ref().and_then(|(_, config)| config.authority.clone());
-        if present.is_none() || replaces {
-            let now = self.context.now();
-            let mut config = match &object {
-                Some((_, config)) => config.clone(),
-                None => new_issuer(&name, now),
-            };
-            if let Some((_, before)) = object.as_ref().filter(|_| present.is_some()) {
-                batch.puts.extend(self.authorities.retire_authority(&vault, before).await?);
-            }
-            let sealed_key = authority.sealed_key.take().ok_or_else(Error::internal)?;
-            authority.above.stage = None;
-            let handed = if authority.above.cross.is_some() { authority.handed() } else { Vec::new() };
-            config.authority = Some(Authority { chain: authority.chain.clone(), sealed_key, handed });
+        let IssuerObject { revision, config, beside: mut batch } = object;
+        let before = config.as_ref().filter(|config| config.authority.is_some());
+        if let Some(before) = before {
+            batch.puts.extend(self.authorities.retire_authority(&vault, before).await?);
+        }
+        let (now, has_one) = (self.context.now(), before.is_some());
+        let mut config = config.unwrap_or_else(|| new_issuer(&name, now));
+        let sealed_key = authority.sealed_key.take().ok_or_else(Error::internal)?;
+        authority.above.stage = None;
+        let handed = if authority.above.cross.is_some() { authority.handed() } else { Vec::new() };
+        config.authority = Some(Authority { chain: authority.chain.clone(), sealed_key, handed });
+        if has_one {
             // What was said of the one before is not true of it; its profiles are those of the issuer.
             config.options.retain(|name, _| is_reserved(name));
             config.organization = config.organization.map(|it| Organization { id: None, ..it });
-            config.credentials.account_id =
-                Some(if authority.chain.len() > 1 { "intermediate" } else { "root" }.to_owned());
-            config.updated = now;
-            let expected = object.as_ref().map(|(record, _)| record.revision);
-            batch.puts.push(self.context.records.put(&key::issuer(&vault, &name), expected, &config, None)?);
         }
+        config.credentials.account_id =
+            Some(if authority.chain.len() > 1 { "intermediate" } else { "root" }.to_owned());
+        config.updated = now;
+        batch.puts.push(self.context.records.put(&key::issuer(&vault, &name), revision, &config, None)?);
         let place = place(&vault, &authority.chain).ok_or_else(Error::internal)?;
         batch.puts.push(self.context.records.put(&place, there.map(|record| record.revision), &authority, None)?);
         batch.puts.extend(self.publications(&authority).await?);
         let view = AuthorityView::of(authority)?;
         Ok(self.context.try_commit(batch).await?.map(|_| view))
+    }
+
+    /// The authority has its certificate, and signs when it is activated. `None` where somebody else was faster.
+    pub(super) async fn stays_next(
+        &self,
+        there: &Record,
+        authority: AuthorityRecord,
+        object: IssuerObject,
+    ) -> Result<Option<AuthorityView>> {
+        if let Some(config) = &object.config {
+            has_a_ca(config)?;
+        }
+        // Under the key of its request, which is that of its certificate.
+        let mut puts = vec![self.context.records.replace(there, &authority, None)?];
+        puts.extend(self.publications(&authority).await?);
+        let view = AuthorityView::of(authority)?;
+        Ok(self.context.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| view))
     }
 
     async fn publications(&self, authority: &AuthorityRecord) -> Result<Vec<Put>> {
@@ -196,14 +193,18 @@ impl Generations {
         }
     }
 
-    pub(super) async fn refuse_second(&self, vault: &VaultName, issuer: &IssuerName) -> Result<()> {
-        let waiting = self.authorities.is_waiting(vault, issuer).await?;
-        let found = self.context.load(&key::issuer(vault, issuer)).await?;
-        if let Some((_, config)) = &found {
+    /// The issuer object, to be committed with what is made for it.
+    ///
+    /// # Errors
+    /// `IssuerInUse` while an authority is requested or next.
+    pub(super) async fn refuse_second(&self, vault: &VaultName, issuer: &IssuerName) -> Result<IssuerObject> {
+        // Before it is looked for another one: whoever makes one afterwards meets another revision.
+        let found = self.object(vault, issuer).await?;
+        if let Some(config) = &found.config {
             has_a_ca(config)?;
         }
-        if !waiting {
-            return Ok(());
+        if !self.authorities.is_waiting(vault, issuer).await? {
+            return Ok(found);
         }
         let description = "Install and activate it, or retire it first.".to_owned();
         let message = format!("The issuer {issuer} has an authority that is requested or next. {description}");
@@ -230,7 +231,7 @@ impl Generations {
         let taken = self.authorities.authority_names(vault).await?;
         let is_taken = |name: &String| taken.contains(&authority::comparable_name(name));
         let free = |name: &String| !authority::names(name).iter().any(is_taken);
-        let name = (1..=u32::MAX).map(|number| authority::numbered(&name, number)).find(free).unwrap_or(name);
+        let name = authority::name_and_next(&name).find(free).unwrap_or_else(|| name.clone());
         Ok(authority::renamed(&subject, &name))
     }
 
@@ -256,13 +257,17 @@ impl Generations {
         })
     }
 
-    /// The write of an issuer object without a CA, where there is none yet.
-    pub(super) async fn issuer_object(&self, vault: &VaultName, issuer: &IssuerName) -> Result<Option<Put>> {
-        let place = key::issuer(vault, issuer);
-        if self.context.has(&place).await? {
-            return Ok(None);
-        }
-        self.context.records.put(&place, None, &new_issuer(issuer, self.context.now()), None).map(Some)
+    /// The write of an issuer object as it is; of one without a CA where there is none.
+    pub(super) fn with_object(&self, vault: &VaultName, issuer: &IssuerName, object: IssuerObject) -> Result<Batch> {
+        let IssuerObject { revision, config, beside: mut batch } = object;
+        let config = config.unwrap_or_else(|| new_issuer(issuer, self.context.now()));
+        batch.puts.push(self.context.records.put(&key::issuer(vault, issuer), revision, &config, None)?);
+        Ok(batch)
+    }
+
+    /// The issuer object as it is now.
+    pub(super) async fn object(&self, vault: &VaultName, issuer: &IssuerName) -> Result<IssuerObject> {
+        self.context.load(&key::issuer(vault, issuer)).await.map(IssuerObject::found)
     }
 
     /// The entries of the last list of a CA that was taken over: they stay revoked.
@@ -283,7 +288,7 @@ impl Generations {
                     revocation: Revocation {
                         time: entry.time,
                         reason: entry.reason,
-                        invalidity_time: None,
+                        invalidity_time: entry.invalidity_time,
                         by: String::new(),
                         crl: None,
                     },
@@ -292,13 +297,13 @@ impl Generations {
                 };
                 puts.push(self.context.records.put(&place, None, &record, Some(self.context.now().plus(GATHERED)))?);
             }
-            self.commit_new(puts).await?;
+            self.commit_new(Batch { puts, ..Batch::default() }).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn commit_new(&self, puts: Vec<Put>) -> Result<()> {
-        let committed = self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
+    pub(super) async fn commit_new(&self, batch: Batch) -> Result<()> {
+        let committed = self.context.try_commit(batch).await?;
         committed.map(|_| ()).ok_or_else(contended)
     }
 }

@@ -2,46 +2,20 @@
 //! activated in one commit; the one before is retired, and signs revocation lists only.
 
 use super::CertificateAuthorities;
-use super::generations::seal_context;
+use super::generations::{Brought, seal_context};
+use super::making::{Ceremony, NewAuthority, Parent};
 use super::view::AuthorityView;
 use crate::domain::authority::{Above, AuthorityRecord, AuthorityState, Stage};
 use crate::domain::issuer::Authority;
-use crate::domain::policy::KeyType;
-use crate::domain::subject::DistinguishedName;
 use crate::domain::{Blob, Error, IssuerName, Result, VaultName};
-use crate::keys::authority::{self, Plan};
-use crate::keys::hierarchy::{authority_request, check_cas, check_chain};
-use crate::keys::{ImportValue, KeyPair, Work, crl};
+use crate::keys::hierarchy::{check_cas, check_chain};
+use crate::keys::{ImportValue, Work, crl};
 use crate::service::access::{Permit, Target};
 use crate::service::issuers::place;
 use crate::service::records::key;
 use crate::service::retry::retry;
 use crate::store::{Batch, Record};
 use zeroize::Zeroizing;
-
-/// What kind of authority is made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Parent {
-    /// A root that signs leaves.
-    OwnRoot,
-    /// A root that signs one intermediate, which signs leaves.
-    OwnIntermediate,
-    /// Another CA signs its request.
-    External,
-}
-
-/// A further authority of an issuer.
-#[derive(Clone, Debug)]
-pub struct NewAuthority {
-    pub vault: VaultName,
-    pub issuer: IssuerName,
-    pub parent: Parent,
-    /// `None`: a common name made of those of issuer and vault.
-    pub subject: Option<DistinguishedName>,
-    pub key_type: KeyType,
-    /// Not for one whose certificate another CA signs.
-    pub validity_months: u32,
-}
 
 /// An authority of an issuer; `None`: the one that the call can only mean.
 #[derive(Clone, Debug)]
@@ -66,25 +40,8 @@ pub struct ImportAuthority {
     /// PKCS #12, or PEM with a key.
     pub value: Zeroizing<Vec<u8>>,
     pub password: Zeroizing<String>,
-    /// Its last revocation list (CertificateList, DER), if it published any.
+    /// Its last revocation list, if it published any: in any form that people send (`keys::crl`).
     pub crl: Option<Vec<u8>>,
-}
-
-/// What came of a call, and what may surprise.
-#[derive(Clone, Debug)]
-pub struct Ceremony {
-    pub authority: AuthorityView,
-    pub warnings: Vec<String>,
-}
-
-impl Target for NewAuthority {
-    fn vault(&self) -> Option<&VaultName> {
-        Some(&self.vault)
-    }
-
-    fn name(&self) -> Option<&str> {
-        Some(self.issuer.as_str())
-    }
 }
 
 impl Target for AuthorityRef {
@@ -122,34 +79,13 @@ impl CertificateAuthorities {
     /// another CA signs begins with a request.
     ///
     /// # Errors
-    /// `BadParameter` for a name that is taken, and while another one is requested or next.
+    /// `BadParameter` for a name that is taken, and for a parent that signs no CAs; `IssuerInUse` while another one is
+    /// requested or next; `AccessDenied` where the caller may not do the same for the parent.
     pub async fn create_authority(&self, wanted: Permit<NewAuthority>) -> Result<Ceremony> {
-        let NewAuthority { vault, issuer, parent, key_type, validity_months, .. } = (*wanted).clone();
-        self.generations.refuse_second(&vault, &issuer).await?;
-        let subject = self.generations.free_subject(&vault, &issuer, wanted.subject.as_ref()).await?;
-        if parent == Parent::External {
-            let (sealer, context) = (self.context.keys.sealer().clone(), seal_context(&vault, &issuer));
-            let make = move || {
-                let key = KeyPair::generate(key_type)?;
-                Ok((sealer.seal(&key.to_pkcs8(), &context)?, authority_request(&key, &subject)?, key.public_key_der()))
-            };
-            let (sealed, csr, public) = self.context.keys.run(wanted.caller(), Work::Generate(key_type), make).await?;
-            let mut record = self.generations.new_record(&vault, &issuer, Vec::new()).await?;
-            record.sealed_key = Some(sealed.into());
-            record.above = Above { stage: Some(Stage::Requested), csr: Some(csr.into()), cross: None };
-            let place = key::authority(&vault, &authority::identifier_of_key(&public));
-            let mut puts = vec![self.context.records.put(&place, None, &record, None)?];
-            puts.extend(self.generations.issuer_object(&vault, &issuer).await?);
-            self.generations.commit_new(puts).await?;
-            return Ok(Ceremony { authority: AuthorityView::of(record)?, warnings: Vec::new() });
+        if let Parent::Issuer(parent) = &wanted.parent {
+            wanted.terms().check_another(&wanted.vault, parent.as_str())?;
         }
-        let plan = Plan { subject, with_intermediate: parent == Parent::OwnIntermediate, key_type, validity_months };
-        let (sealer, of_vault, of_issuer) = (self.context.keys.sealer().clone(), vault.clone(), issuer.clone());
-        let clock = self.context.clock.clone();
-        let make = move || authority::create_authority(&sealer, &of_vault, &of_issuer, &plan, clock.now());
-        let made = self.context.keys.run(wanted.caller(), Work::Generate(key_type), make).await?;
-        let (authority, warnings) = self.generations.bring(&vault, &issuer, made, None).await?;
-        Ok(Ceremony { authority, warnings })
+        self.generations.make(wanted.caller(), (*wanted).clone()).await
     }
 
     /// The request of an authority whose certificate is still to come (PKCS #10, DER).
@@ -174,9 +110,14 @@ impl CertificateAuthorities {
             let check = move || check_chain(&given, &csr.0, now);
             let checked = self.context.keys.run(wanted.caller(), Work::Small, check).await?;
             authority.chain = checked.chain.into_iter().map(Blob).collect();
-            authority.above = Above { stage: Some(Stage::Next), csr: None, cross: None };
-            let ceremony = self.generations.settle(Some(&record), authority, None).await?;
-            Ok(ceremony.map(|authority| Ceremony { authority, warnings: checked.warnings.clone() }))
+            authority.above = Above { stage: Some(Stage::Next), csr: None, cross: None, external: true };
+            let object = self.generations.object(&authority.vault, &authority.issuer).await?;
+            let has_one = object.config.as_ref().is_some_and(|config| config.authority.is_some());
+            let settled = match has_one {
+                true => self.generations.stays_next(&record, authority, object).await?,
+                false => self.generations.settle(Some(&record), authority, object).await?,
+            };
+            Ok(settled.map(|authority| Ceremony { authority, warnings: checked.warnings.clone() }))
         })
     }
 
@@ -186,14 +127,14 @@ impl CertificateAuthorities {
     /// `BadParameter` with what is wrong with the file, and for a key that is an authority already.
     pub async fn import_authority(&self, wanted: Permit<ImportAuthority>) -> Result<Ceremony> {
         let ImportAuthority { vault, issuer, value, password, crl } = &*wanted;
-        self.generations.refuse_second(vault, issuer).await?;
+        let object = self.generations.refuse_second(vault, issuer).await?;
         let value = ImportValue { bytes: value.clone(), password: password.clone() };
         let (context, now) = (seal_context(vault, issuer), self.context.now());
         let imported = self.context.keys.import(wanted.caller(), value, false, now, context).await?;
         let chain: Vec<Vec<u8>> = std::iter::once(imported.chain.leaf).chain(imported.chain.rest).collect();
         let warnings = check_cas(&chain, now)?;
         let entries = match crl {
-            Some(der) => crl::read(der, &chain[0]).map_err(|problem| Error::field("crl", problem))?,
+            Some(file) => self.context.keys.revocation_list(wanted.caller(), file.clone(), chain[0].clone()).await?,
             None => crl::Read::default(),
         };
         let made = Authority {
@@ -206,7 +147,15 @@ impl CertificateAuthorities {
         {
             return Err(Error::field("value", "Its key is that of an authority of this vault already."));
         }
-        let (authority, mut said) = self.generations.bring(vault, issuer, made, Some(entries)).await?;
+        if self.authorities.is_elsewhere(vault, &made.chain).await? {
+            return Err(Error::field(
+                "value",
+                "Its key is that of an authority of another vault: one CA has one log and one series of revocation lists.",
+            ));
+        }
+        let external = made.chain.len() > 1;
+        let brought = Brought { made, earlier: Some(entries), cross: None, external };
+        let (authority, mut said) = self.generations.bring(vault, issuer, brought, object).await?;
         said.extend(warnings);
         Ok(Ceremony { authority, warnings: said })
     }
@@ -218,8 +167,8 @@ impl CertificateAuthorities {
     pub async fn activate_authority(&self, wanted: Permit<AuthorityRef>) -> Result<Ceremony> {
         retry!({
             let (record, authority) = self.in_state(&wanted, AuthorityState::Next).await?;
-            let old = self.context.load(&key::issuer(&wanted.vault, &wanted.issuer)).await?;
-            let done = self.generations.settle(Some(&record), authority, old).await?;
+            let object = self.generations.object(&wanted.vault, &wanted.issuer).await?;
+            let done = self.generations.settle(Some(&record), authority, object).await?;
             Ok(done.map(|authority| Ceremony { authority, warnings: Vec::new() }))
         })
     }
@@ -248,11 +197,12 @@ impl CertificateAuthorities {
     /// The authority of an issuer that is in this state.
     async fn in_state(&self, wanted: &AuthorityRef, state: AuthorityState) -> Result<(Record, AuthorityRecord)> {
         let AuthorityRef { vault, issuer, authority: id } = wanted;
-        let all = self.of(vault, Some(issuer)).await?;
-        let found = all.into_iter().find(|it| it.state == state && id.as_ref().is_none_or(|id| *id == it.id));
-        let found = found.ok_or_else(|| {
-            Error::bad_parameter(format!("The issuer {issuer} has no authority that is {}.", state.word()))
-        })?;
+        let known = self.of(vault, Some(issuer)).await?;
+        let found = known.views.iter().find(|it| it.state == state && id.as_ref().is_none_or(|id| *id == it.id));
+        let Some(found) = found.cloned() else {
+            let missing = format!("The issuer {issuer} has no authority that is {}.", state.word());
+            return Err(known.not_found(Error::bad_parameter(missing)));
+        };
         let place = key::authority(vault, &found.id);
         self.context.load(&place).await?.ok_or_else(|| self.context.records.missing(place.as_str()))
     }

@@ -1,11 +1,13 @@
 //! Reading the log of a CA: one certificate by its serial number, or all of a period.
 
 use super::CertificateAuthorities;
+use super::succession::notice;
 use super::view::{AuthorityView, GATHERED, IssuedView};
 use crate::domain::issued::{IssuedRecord, IssuedState};
 use crate::domain::{CertificateName, Detail, Error, IssuerName, Reason, Result, Serial, Timestamp, VaultName};
 use crate::service::access::{Permit, Target};
-use crate::service::records::{List, MAX_PAGE, key, shown};
+use crate::service::issuers::Readable;
+use crate::service::records::{List, MAX_PAGE, RevokedRecord, key, shown};
 use std::collections::VecDeque;
 
 /// Records of one look.
@@ -132,14 +134,27 @@ pub struct IssuedPage {
     pub next_page_token: String,
 }
 
+/// The authorities that were asked for.
+pub(super) struct Known {
+    pub(super) views: Vec<AuthorityView>,
+    damaged: Option<Error>,
+}
+
+impl Known {
+    /// What is said where none of them has what was asked for: a damaged record may be that of the one that has.
+    pub(super) fn not_found(self, missing: Error) -> Error {
+        self.damaged.unwrap_or(missing)
+    }
+}
+
 impl CertificateAuthorities {
     /// A certificate with what the lists of its authority say of it.
     pub(super) async fn view(&self, mut issued: IssuedRecord) -> Result<IssuedView> {
         let mut crl_expected = None;
         if let Some(revocation) = issued.revocation.as_mut().filter(|it| it.crl.is_none()) {
-            let shard = self.shard_of(&issued.asked.vault, &issued.authority, &issued.serial).await?;
-            let listed = self.context.load(&key::revoked(&issued.authority, shard, &issued.serial)).await?;
-            revocation.crl = listed.and_then(|(_, listed)| listed.revocation.crl);
+            // Where a record is damaged, which was logged, the list is still to come.
+            let listed = shown(listed(self, &issued.asked.vault, &issued.authority, &issued.serial).await)?;
+            revocation.crl = listed.and_then(|listed| listed.revocation.crl);
             if revocation.crl.is_none() {
                 crl_expected = Some(revocation.time.plus(GATHERED).max(self.context.now()));
             }
@@ -147,25 +162,34 @@ impl CertificateAuthorities {
         Ok(IssuedView { issued, crl_expected })
     }
 
-    /// The authorities that a vault, or an issuer of it, has or had, in the order in which they were made.
+    /// The authorities that a vault, or an issuer of it, has or had, in the order in which they were made; without those
+    /// whose records are damaged, which was logged.
     ///
     /// # Errors
     /// `IssuerNotFound` for an issuer that has none and had none.
     pub async fn authorities(&self, wanted: &Permit<ListAuthorities>) -> Result<Vec<AuthorityView>> {
         let ListAuthorities { vault, issuer } = &**wanted;
-        self.of(vault, issuer.as_ref()).await
+        let mut views = self.of(vault, issuer.as_ref()).await?.views;
+        let all = self.authorities.readable_of(vault).await?.records;
+        for view in &mut views {
+            view.notice = notice(&self.context, &all, &view.record).await?;
+        }
+        Ok(views)
     }
 
-    pub(super) async fn of(&self, vault: &VaultName, issuer: Option<&IssuerName>) -> Result<Vec<AuthorityView>> {
-        let mut records = self.authorities.all_of(vault).await?;
+    /// Those that can be read, where there are any: a damaged record stands in no other one's way.
+    pub(super) async fn of(&self, vault: &VaultName, issuer: Option<&IssuerName>) -> Result<Known> {
+        let Readable { mut records, damaged } = self.authorities.readable_of(vault).await?;
         records.retain(|record| issuer.is_none_or(|issuer| record.issuer == *issuer));
         if let Some(name) = issuer.filter(|_| records.is_empty()) {
             let message = format!("The issuer {name} has no CA on this server, and had none.");
-            return Err(Error::new(Reason::IssuerNotFound, message)
-                .with(Detail::Resource { kind: "issuer", name: name.to_string() }));
+            let missing = Error::new(Reason::IssuerNotFound, message)
+                .with(Detail::Resource { kind: "issuer", name: name.to_string() });
+            return Err(damaged.unwrap_or(missing));
         }
         records.sort_by_key(|one| (one.created, one.generation));
-        records.into_iter().map(AuthorityView::of).collect()
+        let views = records.into_iter().map(AuthorityView::of).collect::<Result<_>>()?;
+        Ok(Known { views, damaged })
     }
 
     /// The certificate of this serial number.
@@ -176,13 +200,15 @@ impl CertificateAuthorities {
         let IssuedRef { vault, issuer, serial } = &**wanted;
         let authorities = self.of(vault, issuer.as_ref()).await?;
         for serial in serial {
-            for authority in &authorities {
-                if let Some((_, issued)) = self.context.load(&key::issued(&authority.id, serial)).await? {
+            for authority in &authorities.views {
+                if let Some((_, issued)) = self.context.load(&key::issued(&authority.id, serial)).await?
+                    && issued.asked.vault == *vault
+                {
                     return self.view(issued).await;
                 }
             }
         }
-        Err(no_such_serial(serial))
+        Err(authorities.not_found(no_such_serial(serial)))
     }
 
     /// A page of the log. It may hold fewer than were asked for; only without a token it is the last one.
@@ -192,7 +218,7 @@ impl CertificateAuthorities {
         let position = paging.position(page_token)?;
         let size = (*page_size).clamp(1, MAX_PAGE);
         let mut authorities: VecDeque<String> =
-            self.of(vault, issuer.as_ref()).await?.into_iter().map(|authority| authority.id).collect();
+            self.of(vault, issuer.as_ref()).await?.views.into_iter().map(|authority| authority.id).collect();
         let mut after = String::new();
         if let Some((id, suffix)) = position.as_deref().and_then(|position| position.split_once(' ')) {
             authorities = authorities.into_iter().skip_while(|known| known != id).collect();
@@ -226,7 +252,9 @@ impl CertificateAuthorities {
                 after = suffix;
                 // One that is damaged was logged; the list goes on without it.
                 let issued = shown(found)?.filter(|issued: &IssuedRecord| {
-                    filter.is_none_or(|filter| filter.takes(issued))
+                    // A CA that was brought into several vaults has one log.
+                    issued.asked.vault == *vault
+                        && filter.is_none_or(|filter| filter.takes(issued))
                         && name.as_ref().is_none_or(|name| issued.asked.certificate.as_ref() == Some(name))
                 });
                 if let Some(issued) = issued {
@@ -274,4 +302,14 @@ fn scope(wanted: &ListIssued) -> Vec<String> {
         name.as_ref().map_or_else(String::new, |name| name.key()),
         format!("{filter:?}"),
     ]
+}
+
+async fn listed(
+    cas: &CertificateAuthorities,
+    vault: &VaultName,
+    authority: &str,
+    serial: &Serial,
+) -> Result<Option<RevokedRecord>> {
+    let shard = cas.shard_of(vault, authority, serial).await?;
+    Ok(cas.context.load(&key::revoked(authority, shard, serial)).await?.map(|(_, listed)| listed))
 }

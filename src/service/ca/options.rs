@@ -24,6 +24,12 @@ pub struct CaOptions {
     pub crl_shards: Shards,
     /// Connections at once, at most a quarter of them of one peer; further ones take the places of the oldest. Default 256.
     pub connections: NonZeroUsize,
+    /// Whether the next CA of an issuer is made before the present one ends, and signs in time: see
+    /// [private-ca.md](private-ca.md#the-next-ca). Default true.
+    pub next_ca: bool,
+    /// How long the next CA is published before it signs: longer than clients need to take its root up. Default 30 days.
+    #[serde(with = "duration")]
+    pub announce: Duration,
     /// For how long after its end a certificate stays in the log of its CA. Default 400 days.
     #[serde(with = "duration")]
     pub issued_retention: Duration,
@@ -36,6 +42,8 @@ impl Default for CaOptions {
             base_url: None,
             crl_shards: Shards(1),
             connections: NonZeroUsize::new(256).unwrap_or(NonZeroUsize::MIN),
+            next_ca: true,
+            announce: Duration::from_secs(30 * 86_400),
             issued_retention: Duration::from_secs(400 * 86_400),
         }
     }

@@ -15,7 +15,7 @@ use crate::keys::ocsp::{Refusal, Request, Responder, Status};
 use crate::keys::responder::key_bits;
 use crate::keys::{Caller, SealedKey, Work, open_key};
 use crate::service::context::Context;
-use crate::service::records::{Kind, ResponderKey, ResponderRecord, Scan, key};
+use crate::service::records::{Kind, ResponderKey, ResponderRecord, RevokedRecord, Scan, key};
 use crate::store::Batch;
 use der::Encode;
 use std::collections::HashMap;
@@ -179,7 +179,7 @@ impl Publications {
         let name = signer.name().to_der().map_err(|_| Refusal::Internal)?;
         let bits = key_bits(signer.public_key()).map_err(|_| Refusal::Internal)?;
         let serials = request.serials(&name, &bits)?;
-        let statuses = self.statuses(id, &serials).await.map_err(unavailable)?;
+        let statuses = self.statuses(&authority, id, &serials).await.map_err(unavailable)?;
         let status = statuses.first().map_or("none", |status| status.word());
         let cached = request.cacheable().map(|question| [id.as_bytes(), &question].concat());
         if let Some(question) = &cached
@@ -221,14 +221,28 @@ impl Publications {
         Ok(Published::new(answer, now, Some(expires)))
     }
 
-    /// Good is only what was issued; what was revoked is revoked in every state.
-    async fn statuses(&self, id: &str, serials: &[Option<Serial>]) -> Result<Vec<Status>> {
+    /// Good is only what was issued; what was revoked is revoked in every state, and so is what the log has not, or not
+    /// any more, and lists have.
+    async fn statuses(&self, authority: &AuthorityRecord, id: &str, serials: &[Option<Serial>]) -> Result<Vec<Status>> {
         let places: Vec<_> =
             serials.iter().map(|serial| serial.as_ref().map(|serial| key::issued(id, serial))).collect();
         let found = self.context.load_many(&places).await?;
+        let unknown: Vec<_> = serials
+            .iter()
+            .zip(&found)
+            .map(|(serial, found)| {
+                let serial = serial.as_ref().filter(|_| !matches!(found, Ok(Some(_))))?;
+                Some(key::revoked(id, authority.shard_of(serial), serial))
+            })
+            .collect();
+        let listed = self.context.load_many(&unknown).await?;
         found
             .into_iter()
-            .map(|found| {
+            .zip(listed)
+            .map(|(found, listed)| {
+                if let Ok(Some(RevokedRecord { revocation: it, .. })) = listed {
+                    return Ok(Status::Revoked(it.time, it.reason));
+                }
                 Ok(match found? {
                     Some(IssuedRecord { revocation: Some(it), .. }) => Status::Revoked(it.time, it.reason),
                     Some(IssuedRecord { state: IssuedState::Issued, .. }) => Status::Good,

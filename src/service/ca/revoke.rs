@@ -2,16 +2,18 @@
 //! revocation list follows within seconds.
 
 use super::CertificateAuthorities;
+use super::adopt::is_signed;
 use super::list::no_such_serial;
 use super::view::{AuthorityView, GATHERED, IssuedView};
+use crate::domain::access::Visible;
 use crate::domain::issued::{IssuedRecord, IssuedState};
 use crate::domain::{
-    Certificate, CertificateName, Error, IssuerName, Reason, Result, Revocation, RevocationReason, Serial, Timestamp,
-    VaultName, Version,
+    Certificate, CertificateName, DataAction, Error, IssuerName, Reason, Result, Revocation, RevocationReason, Serial,
+    Timestamp, VaultName, Version,
 };
 use crate::keys::authority;
 use crate::keys::issued::{issuer_of, serial_of, signed_part};
-use crate::service::access::{Permit, Target};
+use crate::service::access::{CertificateRef, Permit, Target, denied};
 use crate::service::certificates::{Certificates, UpdateRequest};
 use crate::service::records::{RevokedRecord, key};
 use crate::service::retry::retry;
@@ -40,7 +42,8 @@ pub struct RevokeRequest {
     pub reason: RevocationReason,
     /// Since when the key is in other hands.
     pub invalidity_time: Option<Timestamp>,
-    /// Whether the version is disabled as well; `None`: where its key is compromised.
+    /// Whether the version is disabled as well; `None`: where its key is compromised, and the caller has a grant on its
+    /// name.
     pub disable: Option<bool>,
 }
 
@@ -62,6 +65,21 @@ impl Target for RevokeRequest {
     }
 }
 
+/// The names for which the caller may revoke.
+struct Reach(Visible);
+
+impl Reach {
+    /// Whether a grant has the name of the certificate itself, not only that of its issuer.
+    fn names_the_certificate(&self, issued: &IssuedRecord) -> bool {
+        let name = issued.asked.certificate.as_ref().map(CertificateName::as_str);
+        name.is_some_and(|name| self.0.shows(&issued.asked.vault, name)) || self.0.is_everything()
+    }
+
+    fn shows(&self, issued: &IssuedRecord) -> bool {
+        self.names_the_certificate(issued) || self.0.shows(&issued.asked.vault, issued.asked.issuer.as_str())
+    }
+}
+
 /// What was revoked.
 #[derive(Clone, Debug)]
 pub struct Revoked {
@@ -74,12 +92,20 @@ impl CertificateAuthorities {
     /// Revokes a certificate. A repeat answers the first revocation, but a compromise of the key replaces another reason.
     ///
     /// # Errors
-    /// `BadParameter` for one of another CA and for one that has expired; `CertificateNotFound`.
+    /// `BadParameter` for one of another CA and for one that has expired; `CertificateNotFound`; `AccessDenied` where the
+    /// version is to be disabled and no grant reaches its name.
     pub async fn revoke(&self, request: Permit<RevokeRequest>, certificates: &Certificates) -> Result<Revoked> {
         let RevokeRequest { reason, invalidity_time, disable, .. } = *request;
         let by = request.caller().principal().to_owned();
+        let reach = Reach(request.right().visible());
         let issued = retry!({
             let (record, mut issued) = self.find(&request).await?;
+            if matches!(request.which, RevokeWhich::Version(..)) && !reach.shows(&issued) {
+                return Err(of_another_ca());
+            }
+            if disable == Some(true) && !reach.names_the_certificate(&issued) {
+                return Err(may_not_disable(&by, &issued));
+            }
             let now = self.context.now();
             if issued.content.not_after < now {
                 return Err(Error::bad_parameter(format!(
@@ -101,11 +127,12 @@ impl CertificateAuthorities {
             });
             Ok(self.commit_revocation(&record, &issued, now).await?.then_some(issued))
         })?;
-        if disable.unwrap_or(reason == RevocationReason::KeyCompromise) {
+        // Who may revoke what an issuer signed may not take the secrets of all who asked it out of service.
+        if disable.unwrap_or(reason == RevocationReason::KeyCompromise) && reach.names_the_certificate(&issued) {
             disable_version(certificates, &issued).await?;
         }
         let same_key = match reason {
-            RevocationReason::KeyCompromise => self.in_force_of_key(&issued).await?,
+            RevocationReason::KeyCompromise => self.in_force_of_key(&issued, &reach).await?,
             _ => Vec::new(),
         };
         tracing::info!(
@@ -120,7 +147,12 @@ impl CertificateAuthorities {
         let Some(revocation) = &issued.revocation else { return Ok(false) };
         let shard = self.shard_of(&issued.asked.vault, &issued.authority, &issued.serial).await?;
         let place = key::revoked(&issued.authority, shard, &issued.serial);
-        let there = self.context.load(&place).await?.map(|(record, _)| record.revision);
+        // One that is damaged is replaced.
+        let there = self.context.store.get(place.as_str()).await?;
+        if let Some(there) = &there {
+            self.context.records.unless_damaged::<RevokedRecord>(there)?;
+        }
+        let there = there.map(|there| there.revision);
         let revoked = RevokedRecord {
             vault: issued.asked.vault.clone(),
             authority: issued.authority.clone(),
@@ -151,14 +183,17 @@ impl CertificateAuthorities {
         let vault = &request.vault;
         match &request.which {
             RevokeWhich::Serial(issuer, serials) => {
+                let known = self.of(vault, issuer.as_ref()).await?;
                 for serial in serials {
-                    for authority in self.of(vault, issuer.as_ref()).await? {
-                        if let Some(found) = self.context.load(&key::issued(&authority.id, serial)).await? {
+                    for authority in &known.views {
+                        if let Some(found) = self.context.load(&key::issued(&authority.id, serial)).await?
+                            && found.1.asked.vault == *vault
+                        {
                             return Ok(found);
                         }
                     }
                 }
-                Err(no_such_serial(serials))
+                Err(known.not_found(no_such_serial(serials)))
             }
             RevokeWhich::Version(name, version) => self.of_version(vault, name, *version).await,
             RevokeWhich::Certificate(der) => self.of_certificate(vault, der).await,
@@ -183,13 +218,16 @@ impl CertificateAuthorities {
         let place = key::version(vault, name, wanted.ok_or_else(missing)?);
         let (_, certificate) = self.context.load(&place).await?.ok_or_else(missing)?;
         let signer = certificate.chain.first().and_then(|signer| authority::identifier(&signer.0));
-        let authority = self.of(vault, None).await?.into_iter().find(|known| Some(&known.id) == signer.as_ref());
-        let (Some(authority), Some(serial)) = (authority, serial_of(&certificate.cer.0)) else {
-            return Err(of_another_ca());
+        let known = self.of(vault, None).await?;
+        let authority = known.views.iter().find(|known| Some(&known.id) == signer.as_ref());
+        let (Some(authority), Some(serial)) = (authority.cloned(), serial_of(&certificate.cer.0)) else {
+            return Err(known.not_found(of_another_ca()));
         };
         let place = key::issued(&authority.id, &serial);
         match self.context.load(&place).await? {
-            Some(found) => Ok(found),
+            // Serial and signer are what the version says of itself.
+            Some((record, issued)) if is_of(&issued, &certificate.cer.0) => Ok((record, issued)),
+            Some(_) => Err(of_another_ca()),
             // Older than the log, and not taken over yet.
             None => self.adopted(certificate, &authority).await,
         }
@@ -198,7 +236,10 @@ impl CertificateAuthorities {
     async fn adopted(&self, version: Certificate, authority: &AuthorityView) -> Result<(Record, IssuedRecord)> {
         let owner = (authority.record.vault.clone(), authority.record.issuer.clone());
         let owners = HashMap::from([(authority.id.clone(), owner)]);
-        let issued = self.as_issued(version, &owners).ok_or_else(of_another_ca)?;
+        let (issued, signer) = self.as_issued(version, &owners).ok_or_else(of_another_ca)?;
+        if !is_signed(&self.context, &issued, signer).await? {
+            return Err(of_another_ca());
+        }
         self.adopt(&issued).await?;
         let found = self.context.load(&key::issued(&issued.authority, &issued.serial)).await?;
         found.ok_or_else(Error::internal)
@@ -207,36 +248,34 @@ impl CertificateAuthorities {
     async fn of_certificate(&self, vault: &VaultName, der: &[u8]) -> Result<(Record, IssuedRecord)> {
         let unreadable = || Error::field("certificate", "It is no certificate (X.509) in DER.");
         let serial = serial_of(der).ok_or_else(unreadable)?;
-        let part = signed_part(der).ok_or_else(unreadable)?;
         let (key_id, _) = issuer_of(der).ok_or_else(unreadable)?;
-        for authority in self.of(vault, None).await? {
+        let known = self.of(vault, None).await?;
+        for authority in &known.views {
             if key_id.is_some() && key_id != authority.key_id {
                 continue;
             }
             let Some((record, issued)) = self.context.load(&key::issued(&authority.id, &serial)).await? else {
                 continue;
             };
-            // Two signatures over the same bytes are the same certificate.
-            let known = match (&issued.tbs, &issued.cer) {
-                (Some(tbs), _) => Some(tbs.0.as_slice()),
-                (None, Some(cer)) => signed_part(&cer.0),
-                (None, None) => None,
-            };
-            if known == Some(part) {
+            if issued.asked.vault != *vault {
+                continue;
+            }
+            if is_of(&issued, der) {
                 return Ok((record, issued));
             }
         }
-        Err(of_another_ca())
+        Err(known.not_found(of_another_ca()))
     }
 
-    /// The other certificates of a key that are valid, issued and not revoked.
-    async fn in_force_of_key(&self, revoked: &IssuedRecord) -> Result<Vec<IssuedView>> {
+    /// The other certificates of a key that are valid, issued and not revoked, as far as the caller may see them.
+    async fn in_force_of_key(&self, revoked: &IssuedRecord, reach: &Reach) -> Result<Vec<IssuedView>> {
         let now = self.context.now();
         let mut found = Vec::new();
         for issued in self.log.of_key(&revoked.content.key).await? {
             let other = (&issued.authority, &issued.serial) != (&revoked.authority, &revoked.serial);
             let in_force = issued.state == IssuedState::Issued && issued.content.not_after > now;
-            if other && in_force && issued.revocation.is_none() && issued.asked.vault == revoked.asked.vault {
+            let same_vault = issued.asked.vault == revoked.asked.vault;
+            if other && in_force && issued.revocation.is_none() && same_vault && reach.shows(&issued) {
                 found.push(self.view(issued).await?);
             }
             if found.len() == MOST_NAMED {
@@ -244,6 +283,26 @@ impl CertificateAuthorities {
             }
         }
         Ok(found)
+    }
+}
+
+/// Whether it is the entry of this certificate. Two signatures over the same bytes are the same certificate.
+fn is_of(issued: &IssuedRecord, der: &[u8]) -> bool {
+    let known = match (&issued.tbs, &issued.cer) {
+        (Some(tbs), _) => Some(tbs.0.as_slice()),
+        (None, Some(cer)) => signed_part(&cer.0),
+        (None, None) => None,
+    };
+    known.is_some() && known == signed_part(der)
+}
+
+fn may_not_disable(principal: &str, issued: &IssuedRecord) -> Error {
+    match &issued.asked.certificate {
+        Some(name) => {
+            let target: CertificateRef = (issued.asked.vault.clone(), name.clone());
+            denied(principal, DataAction::CertificatesUpdate, &target)
+        }
+        None => Error::field("disable", "It is the certificate of no version of the vault."),
     }
 }
 

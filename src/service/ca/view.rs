@@ -24,6 +24,8 @@ pub struct AuthorityView {
     pub key_id: Option<Vec<u8>>,
     /// From when until when its certificate is valid; none where there is no certificate yet.
     pub validity: Option<(Timestamp, Timestamp)>,
+    /// What people have to do or to know; only where authorities are listed.
+    pub notice: Option<String>,
 }
 
 impl AuthorityView {
@@ -38,6 +40,7 @@ impl AuthorityView {
                 key_type: authority::key_type_name(signer.key_type()?),
                 key_id: Some(signer.key_id().to_vec()),
                 validity: Some((signer.not_before(), signer.not_after())),
+                notice: None,
                 record,
             });
         }
@@ -50,6 +53,7 @@ impl AuthorityView {
             key_type: authority::type_of_key(&key).ok_or_else(Error::internal)?,
             key_id: None,
             validity: None,
+            notice: None,
             record,
         })
     }

@@ -1,16 +1,18 @@
 //! Built-in authorities in the store: a record for each, kept after its issuer object is deleted.
 
+use super::chain_way::ChainWay;
 use crate::domain::authority::{Above, AuthorityRecord, AuthorityState, Lists};
 use crate::domain::{
     Authority, Blob, Detail, Error, IssuerConfig, IssuerName, Operation, Reason, Result, Timestamp, VaultName,
 };
 use crate::keys::authority;
 use crate::keys::chain::OrderedChain;
+use crate::keys::issued::issuer_of;
 use crate::keys::{SealContext, SealedKey, public_key_of};
 use crate::service::access::{IssuerRef, Permit};
 use crate::service::ca::missing_publications;
 use crate::service::context::Context;
-use crate::service::records::{Key, Prefix, Stored, key};
+use crate::service::records::{Key, Kind, Place, Prefix, Scan, Stored, concerns_a_record, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Put, Record};
 use std::collections::HashSet;
@@ -55,6 +57,19 @@ impl Authorities {
             puts.extend(missing_publications(&self.context, &record, &id, self.context.now()).await?);
         }
         Ok(puts)
+    }
+
+    /// Whether another vault has, or had, an authority of this key.
+    pub(in crate::service) async fn is_elsewhere(&self, vault: &VaultName, chain: &[Blob]) -> Result<bool> {
+        let Some(id) = chain.first().and_then(|signer| authority::identifier(&signer.0)) else { return Ok(false) };
+        let mut scan = Scan::new(&*self.context.store, Kind::Authority.prefix());
+        while let Some(page) = scan.next().await? {
+            let mut places = page.iter().filter_map(|record| Place::of(&record.key));
+            if places.any(|place| place.vault != vault.as_str() && place.name == id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The newest authority that a deleted issuer of this name had, and the write that lets it sign again.
@@ -106,6 +121,8 @@ impl Authorities {
         retry!({
             let found = self.context.load(&place).await?;
             let revision = found.as_ref().map(|(record, _)| record.revision);
+            // One that signs is looked at when it was to be.
+            let due = found.as_ref().and_then(|(record, _)| record.due);
             let record = match found {
                 Some((_, record)) => Some(record),
                 None => self.unrecorded_signer(operation, &place).await?,
@@ -114,7 +131,8 @@ impl Authorities {
             if !record.signed(chain.expires) && revision.is_some() {
                 return Ok(Some(()));
             }
-            let puts = vec![self.context.records.put(&place, revision, &record, record.erasable_at())?];
+            let due = record.erasable_at().or(due);
+            let puts = vec![self.context.records.put(&place, revision, &record, due)?];
             Ok(self.context.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| ()))
         })
     }
@@ -127,7 +145,8 @@ impl Authorities {
             if !value.signed(end) {
                 return Ok(Some(()));
             }
-            let puts = vec![self.context.records.replace(&record, &value, value.erasable_at())?];
+            let due = value.erasable_at().or(record.due);
+            let puts = vec![self.context.records.replace(&record, &value, due)?];
             Ok(self.context.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| ()))
         })
     }
@@ -175,21 +194,52 @@ impl Authorities {
     /// # Errors
     /// `IssuerNotFound` where there is none.
     pub async fn ca(&self, wanted: Permit<IssuerRef>) -> Result<Vec<Blob>> {
+        self.chain(wanted, ChainWay::New).await
+    }
+
+    /// As [`Authorities::ca`], up another way.
+    ///
+    /// # Errors
+    /// `IssuerNotFound` where there is none; `BadParameter` where no earlier root vouches for the one of now, and the way
+    /// over it is asked for.
+    pub async fn chain(&self, wanted: Permit<IssuerRef>, way: ChainWay) -> Result<Vec<Blob>> {
         let (vault, name) = &*wanted;
-        match self.context.load(&key::issuer(vault, name)).await? {
-            Some((_, issuer)) => issuer.ca().map(|held| held.chain.clone()).ok_or_else(|| {
-                let message =
-                    format!("The issuer {name} has the provider {}, which has no CA on this server.", issuer.provider);
-                let detail = Detail::Resource { kind: "issuer", name: name.to_string() };
-                Error::new(Reason::IssuerNotFound, message).with(detail)
-            }),
+        let (chain, handed) = match self.context.load(&key::issuer(vault, name)).await? {
+            Some((_, issuer)) => match issuer.ca() {
+                Some(held) => (held.chain.clone(), held.handed.clone()),
+                None => {
+                    let message = format!(
+                        "The issuer {name} has the provider {}, which has no CA on this server.",
+                        issuer.provider
+                    );
+                    let detail = Detail::Resource { kind: "issuer", name: name.to_string() };
+                    return Err(Error::new(Reason::IssuerNotFound, message).with(detail));
+                }
+            },
             None => {
                 let mut records = self.authorities(vault).await?;
                 records.retain(|record| retired_of(name, record));
                 let newest = records.into_iter().max_by_key(|record| record.retired);
-                newest.map(|record| record.chain).ok_or_else(|| not_found(name))
+                let newest = newest.ok_or_else(|| not_found(name))?;
+                let handed = if newest.above.cross.is_some() { newest.handed() } else { Vec::new() };
+                (newest.chain, handed)
             }
+        };
+        if way == ChainWay::New {
+            return Ok(chain);
         }
+        let Some(cross) = handed.last().cloned() else {
+            return Err(Error::field(
+                "chain",
+                format!("No earlier root vouches for the CA of the issuer {name}: use new."),
+            ));
+        };
+        if way == ChainWay::Cross {
+            return Ok(handed);
+        }
+        let roots = self.authorities(vault).await?.into_iter().filter_map(|record| record.chain.last().cloned());
+        let old = roots.into_iter().find(|root| signs(root, &cross)).ok_or_else(Error::internal)?;
+        Ok(handed.into_iter().chain([old]).collect())
     }
 
     /// Writes the record of the authority of an issuer object that a version without records made; nothing where it has
@@ -243,14 +293,23 @@ impl Authorities {
 
     /// Every authority that a vault has or had; those of issuers of versions without records as if they had one.
     pub(in crate::service) async fn all_of(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
-        let mut records = self.authorities(vault).await?;
-        for issuer in self.all(&key::issuers_of(vault)).await? {
+        match self.readable_of(vault).await? {
+            Readable { records, damaged: None } => Ok(records),
+            Readable { damaged: Some(error), .. } => Err(error),
+        }
+    }
+
+    /// As [`Authorities::all_of`], of those whose records can be read: a damaged one stands in no other one's way.
+    pub(in crate::service) async fn readable_of(&self, vault: &VaultName) -> Result<Readable> {
+        let mut damaged = None;
+        let mut records = self.readable(&key::authorities_of(vault), &mut damaged).await?;
+        for issuer in self.readable(&key::issuers_of(vault), &mut damaged).await? {
             let Some(held) = issuer.ca() else { continue };
-            if !records.iter().any(|record| record.chain.first() == held.chain.first()) {
+            if !records.iter().any(|record: &AuthorityRecord| record.chain.first() == held.chain.first()) {
                 records.push(self.unrecorded(vault, &issuer, held)?);
             }
         }
-        Ok(records)
+        Ok(Readable { records, damaged })
     }
 
     async fn authorities(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
@@ -258,12 +317,25 @@ impl Authorities {
     }
 
     async fn all<T: Stored>(&self, prefix: &Prefix<T>) -> Result<Vec<T>> {
+        let mut damaged = None;
+        let all = self.readable(prefix, &mut damaged).await?;
+        damaged.map_or(Ok(all), Err)
+    }
+
+    /// All that can be read, and what is said of the first that cannot.
+    async fn readable<T: Stored>(&self, prefix: &Prefix<T>, damaged: &mut Option<Error>) -> Result<Vec<T>> {
         let (mut all, mut after) = (Vec::new(), String::new());
         loop {
             let page = self.context.store.list(prefix.as_str(), &after, PAGE).await?;
             let full = page.len() == PAGE;
             for record in page {
-                all.push(self.context.records.read(&record)?);
+                match self.context.records.read(&record) {
+                    Ok(value) => all.push(value),
+                    Err(error) if concerns_a_record(&error) => {
+                        damaged.get_or_insert(error);
+                    }
+                    Err(error) => return Err(error),
+                }
                 after = record.key;
             }
             if !full {
@@ -271,6 +343,19 @@ impl Authorities {
             }
         }
     }
+}
+
+/// The authorities of a vault that can be read.
+pub(in crate::service) struct Readable {
+    pub(in crate::service) records: Vec<AuthorityRecord>,
+    /// Names the first record that cannot be read.
+    pub(in crate::service) damaged: Option<Error>,
+}
+
+/// Whether a certificate names the key of this root as the one that signed it.
+pub(in crate::service) fn signs(root: &Blob, certificate: &Blob) -> bool {
+    let named = issuer_of(&certificate.0).and_then(|(key_id, _)| key_id);
+    named.is_some_and(|named| authority::Signer::read(&root.0).is_ok_and(|signer| signer.key_id() == named))
 }
 
 pub(in crate::service) fn place(vault: &VaultName, chain: &[Blob]) -> Option<Key<AuthorityRecord>> {

@@ -4,10 +4,12 @@ use super::Issuing;
 use super::authorities::not_found;
 use super::health::{FailingIssuer, IssuerHealth, OpenOperations};
 use super::states::Kept;
+use crate::domain::issuer::is_local_ca;
 use crate::domain::{Detail, Error, IssuerConfig, IssuerName, Pause, Reason, Result, VaultName, text};
 use crate::issuer::provider::{AccountCommand, Health, IssuerSchema, OptionSchema, Provider};
 use crate::issuer::{IssuerError, Issuers};
 use crate::service::access::{AllVaults, IssuerRef, Permit};
+use crate::service::ca::notices;
 use crate::service::context::Context;
 use crate::service::records::{PendingRecord, key};
 use crate::service::retry::retry;
@@ -66,14 +68,23 @@ impl IssuerControl {
         Self { context, issuing }
     }
 
-    /// How these issuers of a vault fare, in their order.
+    /// How these issuers of a vault fare, in their order. What an error says, and what is open, only as far as the
+    /// caller may read the certificates that it is about.
     pub async fn issuers_health(
         &self,
         vault: &Permit<VaultName>,
         issuers: &[IssuerConfig],
     ) -> Result<Vec<IssuerHealth>> {
         let names: Vec<IssuerName> = issuers.iter().map(|issuer| issuer.name.clone()).collect();
-        self.issuing.issuers_health(vault, &names).await
+        let mut healths = self.issuing.issuers_health(vault, &names, &vault.right().readable_certificates()).await?;
+        let is_ca = |issuer: &IssuerConfig| is_local_ca(&issuer.provider);
+        if issuers.iter().any(is_ca) {
+            let all = self.issuing.authorities.readable_of(vault).await?.records;
+            for (issuer, health) in issuers.iter().zip(&mut healths).filter(|(issuer, _)| is_ca(issuer)) {
+                health.notice = notices(&self.context, &all, &issuer.name).await?.join(" ");
+            }
+        }
+        Ok(healths)
     }
 
     /// What is open at an issuer.
@@ -115,14 +126,14 @@ impl IssuerControl {
             Ok(health) => health,
             Err(_) => Health::Unknown(format!("The CA did not answer within {} s.", PATIENCE.as_secs())),
         };
-        Ok(IssuerVerdict { health, warnings: warnings(&issuer, &**provider, &kept) })
+        Ok(IssuerVerdict { health, warnings: self.warnings(vault, &issuer, &**provider, &kept).await })
     }
 
     /// What will keep orders of an issuer from succeeding. Nothing where it cannot be said.
     pub async fn issuer_warnings(&self, vault: &Permit<VaultName>, issuer: &IssuerConfig) -> Vec<String> {
         let Some(provider) = self.issuing.issuers.get(&issuer.provider) else { return Vec::new() };
         match self.issuing.state_of(&**provider, vault, issuer).await {
-            Ok(Some(kept)) => warnings(issuer, &**provider, &kept),
+            Ok(Some(kept)) => self.warnings(vault, issuer, &**provider, &kept).await,
             Ok(None) | Err(_) => Vec::new(),
         }
     }
@@ -181,6 +192,30 @@ impl IssuerControl {
         Err(Error::new(Reason::IssuerInUse, message)
             .with(Detail::Resource { kind: "issuer", name: name.to_string() })
             .with(Detail::Precondition { kind: "ISSUER_IDLE", subject: name.to_string(), description }))
+    }
+
+    async fn warnings(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerConfig,
+        provider: &dyn Provider,
+        kept: &Kept,
+    ) -> Vec<String> {
+        let mut warnings = warnings(issuer, provider, kept);
+        if provider.is_ca() {
+            match self.ca_notices(vault, &issuer.name).await {
+                Ok(notices) => warnings.extend(notices.into_iter().map(|notice| format!("The CA: {notice}"))),
+                Err(error) => {
+                    tracing::debug!(%vault, issuer = %issuer.name, %error, "the CAs of an issuer could not be read");
+                }
+            }
+        }
+        warnings
+    }
+
+    async fn ca_notices(&self, vault: &VaultName, name: &IssuerName) -> Result<Vec<String>> {
+        let all = self.issuing.authorities.readable_of(vault).await?.records;
+        notices(&self.context, &all, name).await
     }
 
     async fn issuer(&self, vault: &VaultName, name: &IssuerName) -> Result<IssuerConfig> {

@@ -2,9 +2,12 @@
 
 mod ask;
 mod authorities;
+mod below;
 mod bulkhead;
+mod chain_way;
 mod challenges;
 mod check;
+mod configured;
 mod control;
 mod health;
 mod intend;
@@ -14,7 +17,8 @@ mod states;
 
 pub(super) use ask::{Asked, Outcome, failure};
 pub use authorities::Authorities;
-pub(super) use authorities::place;
+pub(super) use authorities::{Readable, place, signs};
+pub use chain_way::ChainWay;
 pub use control::{IssuerControl, IssuerVerdict, ProviderView};
 pub use health::{FailingIssuer, IssuerHealth, OpenOperations};
 pub(super) use intend::Ca;
@@ -27,11 +31,13 @@ use crate::domain::{Blob, Credentials, Error, IssuerConfig, IssuerInput, IssuerN
 use crate::issuer::provider::ChallengeKind;
 use crate::keys::SealContext;
 use crate::service::access::{IssuerRef, Permit};
+use crate::service::ca::{Generations, IssuerObject};
 use crate::service::context::Context;
-use crate::service::records::{Bounds, Key, List, Page, key};
+use crate::service::records::{Bounds, List, Page, key};
 use crate::service::retry::retry;
-use crate::store::{Batch, Delete, Revision};
+use crate::store::{Delete, Revision};
 use authorities::not_found;
+use configured::Configured;
 use states::{Change, Secrets};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,11 +67,13 @@ pub struct IssuerObjects {
     context: Arc<Context>,
     issuing: Issuing,
     authorities: Authorities,
+    generations: Generations,
 }
 
 impl IssuerObjects {
     pub(super) fn new(context: Arc<Context>, issuing: Issuing, authorities: Authorities) -> Self {
-        Self { context, issuing, authorities }
+        let generations = Generations::new(context.clone(), authorities.clone());
+        Self { context, issuing, authorities, generations }
     }
 
     /// What operators do beside it.
@@ -108,21 +116,18 @@ impl IssuerObjects {
                 paused: old.and_then(|old| old.paused.clone()),
             };
             old.map_or(Ok(()), |old| stays_a_ca(old, &issuer))?;
+            self.stays_below(vault, old, &input).await?;
             profiles::keep(&mut issuer, old, &input.profiles)?;
             let secrets = said(&Secrets::new(), &input.secret_options);
             let change = Change { caller, vault, input: &input };
-            let beside = self.issuing.configure(change, old, &mut issuer, secrets, input.password.clone()).await?;
+            let configured = self.issuing.configure(change, old, &mut issuer, secrets, input.password.clone()).await?;
             // Keys may have been made meanwhile.
             issuer.updated = self.context.now();
             if before.is_none() {
                 issuer.created = issuer.updated;
             }
             let expected = before.map(|(record, _)| record.revision);
-            if !self.commit_issuer(place, expected, &issuer, beside).await? {
-                return Ok(None);
-            }
-            self.issuing.activate(vault, &issuer).await;
-            Ok(Some(issuer))
+            self.commit_issuer(&wanted, expected, issuer, configured).await
         })
     }
 
@@ -148,16 +153,13 @@ impl IssuerObjects {
             }
             issuer.enabled = input.enabled.unwrap_or(issuer.enabled);
             stays_a_ca(&old, &issuer)?;
+            self.stays_below(vault, Some(&old), &input).await?;
             let (secrets, password) = self.changed_secrets(vault, &old, &mut issuer, &input).await?;
             profiles::keep(&mut issuer, Some(&old), &input.profiles)?;
             let change = Change { caller, vault, input: &input };
-            let beside = self.issuing.configure(change, Some(&old), &mut issuer, secrets, password).await?;
+            let configured = self.issuing.configure(change, Some(&old), &mut issuer, secrets, password).await?;
             issuer.updated = self.context.now();
-            if !self.commit_issuer(place, Some(record.revision), &issuer, beside).await? {
-                return Ok(None);
-            }
-            self.issuing.activate(vault, &issuer).await;
-            Ok(Some(issuer))
+            self.commit_issuer(&wanted, Some(record.revision), issuer, configured).await
         })
     }
 
@@ -197,15 +199,27 @@ impl IssuerObjects {
         })
     }
 
+    /// Writes the object, and makes its CA where that is still to be made. `None` where somebody else was faster.
     async fn commit_issuer(
         &self,
-        place: Key<IssuerConfig>,
-        expected: Option<Revision>,
-        issuer: &IssuerConfig,
-        mut batch: Batch,
-    ) -> Result<bool> {
-        batch.puts.push(self.context.records.put(&place, expected, issuer, None)?);
-        Ok(self.context.try_commit(batch).await?.is_some())
+        wanted: &Permit<IssuerRef>,
+        revision: Option<Revision>,
+        issuer: IssuerConfig,
+        configured: Configured,
+    ) -> Result<Option<IssuerConfig>> {
+        let (vault, Configured { mut beside, below }) = (&wanted.0, configured);
+        let place = key::issuer(vault, &issuer.name);
+        if let Some((parent, plan)) = below {
+            let object = IssuerObject { revision, config: Some(issuer), beside };
+            self.below(wanted, &parent, plan, object).await?;
+            return Ok(self.context.load(&place).await?.map(|(_, issuer)| issuer));
+        }
+        beside.puts.push(self.context.records.put(&place, revision, &issuer, None)?);
+        if self.context.try_commit(beside).await?.is_none() {
+            return Ok(None);
+        }
+        self.issuing.activate(vault, &issuer).await;
+        Ok(Some(issuer))
     }
 
     /// The secrets of an issuer that is changed, complete, and its options: those of another provider are left behind.

@@ -2,6 +2,7 @@
 //! state is opaque here and sealed in the store, so that nobody who reads the database finds an account key.
 
 use super::Issuing;
+use super::configured::Configured;
 use super::profiles::options_of;
 use crate::domain::{self, Blob, Detail, Error, IssuerConfig, IssuerName, Reason, Result, VaultName};
 use crate::issuer::provider::{CaInput, IssuerInput, Provider, State};
@@ -122,14 +123,14 @@ impl Issuing {
         issuer: &mut IssuerConfig,
         secrets: Secrets,
         password: Option<Zeroizing<String>>,
-    ) -> Result<Batch> {
+    ) -> Result<Configured> {
         let vault = change.vault;
         let mut batch = Batch::default();
         let place = key::issuer_state(vault, &issuer.name);
         // The provider of an object may be one that only other replicas offer. Its state is made from what a change
         // says, so the object must not be changed without it.
         let Some(provider) = self.issuers.get(&issuer.provider).cloned() else {
-            return if concerns_the_provider(change.input) { Err(not_offered_here(issuer)) } else { Ok(batch) };
+            return if concerns_the_provider(change.input) { Err(not_offered_here(issuer)) } else { Ok(batch.into()) };
         };
         if !provider.takes_options()
             && let Some(name) = options_of(issuer).keys().chain(secrets.keys()).next()
@@ -146,7 +147,7 @@ impl Issuing {
         // Its CA is on its way: nothing else takes its place.
         let waits = before.is_some() && issuer.authority.is_none() && provider.is_ca();
         if waits && self.authorities.is_waiting(vault, &issuer.name).await? {
-            return Ok(batch);
+            return Ok(batch.into());
         }
         if provider.is_ca() && change.input.account_id.as_deref() == Some(ATTACH) {
             batch.puts.extend(attach(self, vault, issuer).await?);
@@ -154,6 +155,7 @@ impl Issuing {
         if let Some(own) = provider.state_in_object(vault, issuer) {
             let input = self.object_input(&*provider, change, issuer, password).await?;
             let state = provider.configure(&input, Some(&own)).await?;
+            let below = if issuer.authority.is_none() && provider.is_ca() { provider.below(&input)? } else { None };
             if issuer.authority.is_none()
                 && let Some(made) = provider.authority(&state)
             {
@@ -161,7 +163,7 @@ impl Issuing {
                 batch.puts.extend(self.authorities.new_authority(vault, issuer).await?);
             }
             batch.deletes.extend(held.map(|Held { record, .. }| Delete { key: record.key, expected: record.revision }));
-            return Ok(batch);
+            return Ok(Configured { beside: batch, below });
         }
         let own = before.and(held.as_ref()).filter(|held| held.value.provider.eq_ignore_ascii_case(&issuer.provider));
         let secret_texts: BTreeMap<&str, &str> =
@@ -196,7 +198,7 @@ impl Issuing {
         };
         let expected = held.map(|held| held.record.revision);
         batch.puts.push(self.context.records.put(&place, expected, &value, None)?);
-        Ok(batch)
+        Ok(batch.into())
     }
 
     /// What a provider is given that keeps its state in the object.

@@ -38,9 +38,9 @@ impl Jobs {
         ];
         let events = vec![updated(&pending.operation, &before)?];
         let mut batch = Batch { puts, events, ..Batch::default() };
-        let logged = self.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?;
+        let logged = self.cas.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?;
         let saved = self.context.try_commit(batch).await?.is_some();
-        self.log.count(logged.filter(|_| saved));
+        self.cas.log.count(logged.filter(|_| saved));
         Ok(saved)
     }
 

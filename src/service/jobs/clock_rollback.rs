@@ -17,7 +17,8 @@ const PAGE: usize = 500;
 /// the last of these (`limits.request_timeout`, `limits.work_lease`).
 const LATE_LOOKS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(30), Duration::from_secs(120)];
 /// Whose work would wait for as long as the clock was wrong, or be signed in the future.
-const KINDS: [Kind; 5] = [Kind::Pending, Kind::AbandonedOrder, Kind::Revoked, Kind::Crl, Kind::Responder];
+const KINDS: [Kind; 6] =
+    [Kind::Pending, Kind::AbandonedOrder, Kind::Revoked, Kind::Crl, Kind::Responder, Kind::Authority];
 
 /// The latest time that was seen.
 #[derive(Debug)]

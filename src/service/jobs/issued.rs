@@ -6,6 +6,6 @@ use crate::domain::Result;
 impl Jobs {
     /// Ends an intent whose operation is over, or forgets what is too old for the log.
     pub(super) async fn settle_issued(&self, due: Due) -> Result<()> {
-        self.log.settle(&due.record).await
+        self.cas.log.settle(&due.record).await
     }
 }

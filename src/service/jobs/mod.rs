@@ -18,7 +18,7 @@ pub(super) mod wakeup;
 
 use super::access::Rights;
 use super::audit::Scope;
-use super::ca::{IssuedLog, Responders, RevocationLists};
+use super::ca::{IssuedLog, Responders, RevocationLists, Successions};
 use super::certificates::Deletions;
 use super::context::Context;
 use super::issuers::{Authorities, Issuing};
@@ -58,7 +58,7 @@ enum DueKind {
     Deleted,
     /// A purge or a restore to be finished.
     Purging,
-    /// A retired CA whose key is to be erased.
+    /// A CA whose next one is to be made, or whose key is to be erased.
     Authority,
     /// A challenge that nobody needs any more.
     Challenge,
@@ -114,6 +114,9 @@ impl DueKind {
             | Kind::Vault
             | Kind::Issuer
             | Kind::IssuerHealth
+            | Kind::Grant
+            | Kind::Role
+            | Kind::RightsChanges
             | Kind::IssuedByTime
             | Kind::IssuedByKey
             | Kind::IssuedAdoption
@@ -126,6 +129,15 @@ impl DueKind {
     }
 }
 
+/// What is done for the CAs of this server.
+#[derive(Clone)]
+struct CaWork {
+    log: IssuedLog,
+    crls: RevocationLists,
+    responders: Responders,
+    successions: Successions,
+}
+
 /// Claims what is due, and does it.
 #[derive(Clone)]
 pub struct Jobs {
@@ -135,9 +147,7 @@ pub struct Jobs {
     pending: PendingOperations,
     deletions: Deletions,
     rights: Arc<Rights>,
-    log: IssuedLog,
-    crls: RevocationLists,
-    responders: Responders,
+    cas: CaWork,
     latest: Arc<LatestTime>,
 }
 
@@ -150,21 +160,13 @@ impl Jobs {
         deletions: Deletions,
         rights: Arc<Rights>,
     ) -> Self {
-        let log = IssuedLog::new(context.clone());
-        let crls = RevocationLists::new(context.clone(), authorities.clone());
-        let responders = Responders::new(context.clone(), authorities.clone());
-        Self {
-            context,
-            issuing,
-            authorities,
-            pending,
-            deletions,
-            rights,
-            log,
-            crls,
-            responders,
-            latest: Arc::default(),
-        }
+        let cas = CaWork {
+            log: IssuedLog::new(context.clone()),
+            crls: RevocationLists::new(context.clone(), authorities.clone()),
+            responders: Responders::new(context.clone(), authorities.clone()),
+            successions: Successions::new(context.clone(), authorities.clone()),
+        };
+        Self { context, issuing, authorities, pending, deletions, rights, cas, latest: Arc::default() }
     }
 
     /// Takes up to `limit` due records for the length of one lease.
@@ -211,7 +213,7 @@ impl Jobs {
             DueKind::Request => self.forget_request(due).await,
             DueKind::Deleted => self.purge_overdue(due).await,
             DueKind::Purging => self.finish_purge(due).await,
-            DueKind::Authority => self.erase_authority(due).await,
+            DueKind::Authority => self.step_authority(due).await,
             DueKind::Challenge => self.expire_challenge(due).await,
             DueKind::IssuerState => self.forget_retired_state(due).await,
             DueKind::Issued => self.settle_issued(due).await,

@@ -46,7 +46,7 @@ impl Jobs {
                 let due = now.plus(again).min(pending.deadline);
                 let saved = self.save(record, pending, Some(due), batch).await?;
                 if saved && logged {
-                    self.log.count(IssuedState::Intended);
+                    self.cas.log.count(IssuedState::Intended);
                 }
                 saved
             }
@@ -101,12 +101,12 @@ impl Jobs {
                 };
                 let mut batch = completion.batch;
                 let issued = Ended::Issued(&completion.certificate.cer.0);
-                let logged = self.log.end(&mut batch, completion.pending.intent.as_ref(), issued).await?;
+                let logged = self.cas.log.end(&mut batch, completion.pending.intent.as_ref(), issued).await?;
                 batch.puts.extend(beside.puts);
                 batch.deletes.extend(beside.deletes);
                 batch.events.push(updated(&completion.pending.operation, &before)?);
                 let saved = self.context.try_commit(batch).await?.is_some();
-                self.log.count(logged.filter(|_| saved));
+                self.cas.log.count(logged.filter(|_| saved));
                 Ok(saved)
             }
             Err(problem) => {
@@ -129,10 +129,10 @@ impl Jobs {
     ) -> Result<bool> {
         let before = pending.operation.clone();
         pending.operation = before.clone().apply(event, now)?;
-        let logged = self.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?;
+        let logged = self.cas.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?;
         batch.events.push(updated(&pending.operation, &before)?);
         let saved = self.save(record, pending, None, batch).await?;
-        self.log.count(logged.filter(|_| saved));
+        self.cas.log.count(logged.filter(|_| saved));
         Ok(saved)
     }
 

@@ -34,6 +34,16 @@ pub(super) enum Problem {
     Elsewhere,
 }
 
+impl Problem {
+    /// The record says nothing any more: it was changed or moved, or cannot be read by any version.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::UnknownMasterKey(_) | Self::Newer(_) => false,
+            Self::Changed | Self::Bare | Self::Unreadable(_) | Self::Elsewhere => true,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,7 +2,7 @@
 
 use super::body::{self, Problem};
 use super::key::{Key, Place};
-use super::kinds::Stored;
+use super::kinds::{Kind, OfKind, Stored};
 use super::verified::Verified;
 use crate::domain::{CertificateEntry, Detail, Error, Reason, Result, Timestamp, VaultName};
 use crate::keys::{Authenticator, Sealer};
@@ -129,13 +129,42 @@ impl Codec {
         self.verify(record).map_err(|problem| self.refuse(&record.key, &problem))
     }
 
+    /// As [`Codec::read`], but none where the record was changed or moved or cannot be read, which was logged.
+    ///
+    /// # Errors
+    /// Where a newer version wrote it, or its master key is not there: it may be well.
+    pub(in crate::service) fn unless_damaged<T: Stored>(&self, record: &Record) -> Result<Option<T>> {
+        self.verify(record).map(Some).or_else(|problem| {
+            let error = self.refuse(&record.key, &problem);
+            if problem.is_damage() { Ok(None) } else { Err(error) }
+        })
+    }
+
+    /// Whether a record was changed or moved or cannot be read.
+    pub(in crate::service) fn is_damaged(&self, record: &Record) -> bool {
+        self.problem(record).is_some_and(|problem| problem.is_damage())
+    }
+
+    /// Why a record cannot be read as what its key says; `None` where it can, and where its kind is not known.
+    pub(super) fn problem(&self, record: &Record) -> Option<Problem> {
+        struct Verify<'a>(&'a Codec, &'a Record);
+        impl OfKind for Verify<'_> {
+            type Answer = Option<Problem>;
+
+            fn of<T: Stored + Serialize>(self) -> Self::Answer {
+                self.0.verify::<T>(self.1).err()
+            }
+        }
+        Kind::of(&record.key)?.with_type(Verify(self, record))
+    }
+
     /// As [`Codec::read`], without a word to anybody.
     pub(super) fn verify<T: Stored>(&self, record: &Record) -> Result<T, Problem> {
         let value: T = match self.verified_value(record) {
             Some(value) => serde_json::from_slice(value?).map_err(|error| Problem::Unreadable(error.to_string()))?,
             None => {
                 let value = body::read_plain(&record.body)?;
-                if self.is_strict() {
+                if self.is_strict() || T::ALWAYS_CODED {
                     return Err(Problem::Bare);
                 }
                 value

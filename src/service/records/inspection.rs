@@ -4,14 +4,13 @@ use super::adoption::Marks;
 use super::body::Problem;
 use super::codec::Codec;
 use super::key::{self, Place};
-use super::kinds::{IssuerStateRecord, Kind, OfKind, Stored};
+use super::kinds::{IssuerStateRecord, Kind};
 use super::lost_vaults::{NeedsRecord, SeenVaults};
 use super::marks::Sweep;
 use super::scan::{Scan, certificate_of, holds_authenticated};
 use crate::domain::{CertificateEntry, EntryState, Error, Reason, Result, Timestamp, VaultName};
 use crate::keys::Sealer;
 use crate::store::{Batch, Delete, Record, Store, StoreError};
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +37,14 @@ pub enum Repair {
     Purge,
     /// [`Inspection::remove`]: it is there, and of no use.
     Remove,
+    /// As [`Repair::Remove`], and what is lost with it.
+    Lose(&'static str),
     /// [`Inspection::protect`]: what is in this vault needs it.
     Protect(VaultName),
+    /// A server that runs makes it anew.
+    Server,
+    /// Nothing: too much depends on it.
+    Restore,
 }
 
 /// A look at a store.
@@ -49,6 +54,7 @@ pub struct Inspection<'a> {
     marked: bool,
     /// The takeover of the store has begun, however long ago.
     begun: bool,
+    pub(super) now: Timestamp,
     pub(super) needs_record: NeedsRecord,
 }
 
@@ -121,7 +127,7 @@ impl<'a> Inspection<'a> {
         if !marked && accepted {
             codec.tolerate();
         }
-        Ok(Self { store, codec, marked, begun: begun.is_some(), needs_record: NeedsRecord::None })
+        Ok(Self { store, codec, marked, begun: begun.is_some(), now, needs_record: NeedsRecord::None })
     }
 
     /// Whether a record without a code is one that somebody put there; else the store is of an earlier version and is
@@ -142,7 +148,7 @@ impl<'a> Inspection<'a> {
             while let Some(page) = scan.next().await? {
                 for record in page {
                     count += 1;
-                    let problem = problem(&self.codec, *kind, &record);
+                    let problem = self.codec.problem(&record);
                     if let Some(place) = certificate_of(*kind, &record) {
                         self.note(*kind, &record, certificates.entry(place).or_default());
                     }
@@ -170,6 +176,7 @@ impl<'a> Inspection<'a> {
         vaults.keep_records(&mut findings);
         findings.extend(issuers.findings());
         findings.extend(vaults.findings(&self.needs_record));
+        self.look_at_cas(&mut findings).await?;
         Ok((count, findings))
     }
 
@@ -238,17 +245,18 @@ impl<'a> Inspection<'a> {
         Ok(Vec::new())
     }
 
-    /// Removes a record that does not verify or belongs to nothing.
+    /// Removes a record that does not verify or belongs to nothing, and answers what is lost with it, if anything.
     ///
     /// # Errors
     /// For a record that is well or not there, and where the store is not available or somebody else changed it.
-    pub async fn remove(&self, key: &str) -> Result<()> {
+    pub async fn remove(&self, key: &str) -> Result<Option<&'static str>> {
         let refuse = |problem: &str| Err(Error::new(Reason::BadParameter, format!("The record {key} {problem}")));
         let Some(Record { key: found, revision, .. }) = self.store.get(key).await? else {
             return refuse("is not in the store.");
         };
-        match self.findings().await?.1.iter().find(|finding| finding.key == key) {
-            Some(Finding { repair: Repair::Remove, .. }) => {}
+        let lost = match self.findings().await?.1.iter().find(|finding| finding.key == key) {
+            Some(Finding { repair: Repair::Remove, .. }) => None,
+            Some(Finding { repair: Repair::Lose(what), .. }) => Some(*what),
             Some(Finding { repair: Repair::Protect(vault), .. }) => {
                 return refuse(&format!(
                     "is not removed: the vault {vault} holds certificates, and would lose its purge protection and retention. Make it anew with --protect {vault}."
@@ -256,10 +264,10 @@ impl<'a> Inspection<'a> {
             }
             Some(finding) => return refuse(&format!("is not removed: {}.", finding.problem)),
             None => return refuse("is intact; only records that do not verify or belong to nothing can be removed."),
-        }
+        };
         let deletes = vec![Delete { key: found, expected: revision }];
         match self.store.commit(Batch { deletes, ..Batch::default() }).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(lost),
             Err(StoreError::Conflict(_)) => refuse("was changed meanwhile. Repeat the command."),
             Err(error) => Err(error.into()),
         }
@@ -337,34 +345,23 @@ impl Certified {
     }
 }
 
-/// Why a record cannot be read as what its key says; `None` where it can.
-fn problem(codec: &Codec, kind: Kind, record: &Record) -> Option<Problem> {
-    struct Verify<'a>(&'a Codec, &'a Record);
-    impl OfKind for Verify<'_> {
-        type Answer = Option<Problem>;
-
-        fn of<T: Stored + Serialize>(self) -> Self::Answer {
-            self.0.verify::<T>(self.1).err()
-        }
-    }
-    kind.with_type(Verify(codec, record))
-}
-
 /// Whether a store that holds this record can be read: the key on the first line, then the body. It is read as it is,
 /// and its value once more under a good code.
 pub(crate) fn reads_a_record(sealer: &Arc<Sealer>, input: &[u8]) -> bool {
     let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return false };
     let Ok(key) = std::str::from_utf8(&input[..end]) else { return false };
-    let Some(kind) = Kind::of(key) else { return false };
+    if Kind::of(key).is_none() {
+        return false;
+    }
     let strict = Codec::new(Arc::clone(sealer));
     let tolerant = Codec::new(Arc::clone(sealer));
     tolerant.tolerate();
     let record = |body: Vec<u8>| Record { key: key.to_owned(), revision: 1, body, due: None };
     let given = record(input[end + 1..].to_vec());
-    let read = problem(&tolerant, kind, &given).is_none() | problem(&strict, kind, &given).is_none();
+    let read = tolerant.problem(&given).is_none() | strict.problem(&given).is_none();
     let value = serde_json::from_slice::<serde_json::Value>(&given.body)
         .ok()
         .and_then(|mut body| body.get_mut("value").map(serde_json::Value::take));
     let ours = value.map(|value| record(super::record_body(sealer, key, &value)));
-    read | ours.is_some_and(|ours| problem(&strict, kind, &ours).is_none())
+    read | ours.is_some_and(|ours| strict.problem(&ours).is_none())
 }

@@ -2,6 +2,7 @@
 //! names only.
 
 use super::audit::{audit_time, place_of_line};
+use super::grants::{GrantRecord, RightsChanges, RoleRecord};
 use super::marks::{Marker, Sweep};
 use super::{
     AuditKeyRecord, AuditLine, AuditVolume, ChallengeRecord, CrlRecord, DeletedRecord, IssuedAdoption, IssuedIndex,
@@ -17,6 +18,7 @@ use crate::domain::{
 use crate::keys::{SealContext, digest};
 use std::fmt;
 use std::marker::PhantomData;
+use uuid::Uuid;
 
 /// The key under which a `T` is stored.
 pub(in crate::service) struct Key<T> {
@@ -229,6 +231,11 @@ pub(in crate::service) fn issued(authority: &str, serial: &Serial) -> Key<Issued
     Key::new(format!("{}{authority}/{serial}", Kind::Issued.prefix()))
 }
 
+/// The log of an authority.
+pub(in crate::service) fn issued_of(authority: &str) -> Prefix<IssuedRecord> {
+    Prefix::new(format!("{}{authority}/", Kind::Issued.prefix()))
+}
+
 /// In the order of time, then of serial numbers.
 pub(in crate::service) fn issued_by_time(authority: &str, at: Timestamp, serial: &Serial) -> Key<IssuedIndex> {
     Key::new(format!("{}{authority}/{:015}-{serial}", Kind::IssuedByTime.prefix(), at.0.max(0)))
@@ -266,6 +273,18 @@ pub(in crate::service) fn responder(authority: &str) -> Key<ResponderRecord> {
 
 pub(in crate::service) fn issued_adoption() -> Key<IssuedAdoption> {
     Key::new(format!("{}versions", Kind::IssuedAdoption.prefix()))
+}
+
+pub(in crate::service) fn grant(id: Uuid) -> Key<GrantRecord> {
+    Key::new(format!("{}{id}", Kind::Grant.prefix()))
+}
+
+pub(in crate::service) fn role(id: Uuid) -> Key<RoleRecord> {
+    Key::new(format!("{}{id}", Kind::Role.prefix()))
+}
+
+pub(in crate::service) fn rights_changes() -> Key<RightsChanges> {
+    Key::new(format!("{}{}", Kind::RightsChanges.prefix(), RightsChanges::NAME))
 }
 
 pub(in crate::service) fn request(vault: &VaultName, id: RequestId) -> Key<RequestRecord> {

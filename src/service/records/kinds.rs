@@ -2,6 +2,7 @@
 
 use super::audit::{AuditKeyRecord, AuditLine, AuditVolume};
 use super::authorities::{CrlRecord, IssuedAdoption, IssuedIndex, ResponderRecord, RevokedRecord};
+use super::grants::{GrantRecord, RightsChanges, RoleRecord};
 use super::key::Place;
 use super::marks::{Mark, Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
@@ -239,6 +240,12 @@ kinds! {
     IssuerState = "issuer-states" of IssuerStateRecord,
     /// How the calls of an issuer went.
     IssuerHealth = "issuer-health" of IssuerHealthRecord,
+    /// A grant that a call made.
+    Grant = "grants" of GrantRecord,
+    /// A role that calls set.
+    Role = "roles" of RoleRecord,
+    /// What changed of them last.
+    RightsChanges = "rights-changes" of RightsChanges,
     /// What a replica answers a CA that validates a name.
     Challenge = "challenges" of ChallengeRecord,
     /// A line of the audit ledger, in the order of time.
@@ -258,6 +265,9 @@ pub(in crate::service) trait Stored: DeserializeOwned {
     /// Whether the value names the object that belongs there. What a value does not name (the vault of an issuer) is
     /// bound by the code of the body alone.
     fn belongs(&self, place: &Place<'_>) -> bool;
+
+    /// No version wrote it without a code, so none is believed without one, however old the store is.
+    const ALWAYS_CODED: bool = false;
 }
 
 impl Stored for PendingRecord {

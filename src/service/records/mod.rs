@@ -13,6 +13,9 @@ mod body;
 mod codec;
 pub(super) mod contents;
 mod event_body;
+mod grant_places;
+mod grants;
+mod inspected_cas;
 mod inspection;
 pub(super) mod key;
 mod kinds;
@@ -33,6 +36,7 @@ pub(super) use authorities::{
 pub use codec::record_body;
 pub(super) use codec::{Codec, concerns_a_record};
 pub(super) use event_body::{decode_event, encode_event};
+pub(super) use grants::{GrantRecord, RightsChanges, RoleRecord};
 pub(crate) use inspection::reads_a_record;
 pub use inspection::{Finding, Inspection, Repair};
 pub(super) use key::{Key, Place, Prefix};

@@ -81,6 +81,9 @@ pub(super) fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::Responder
         | Kind::IssuerState
         | Kind::IssuerHealth
+        | Kind::Grant
+        | Kind::Role
+        | Kind::RightsChanges
         | Kind::Challenge
         | Kind::AuditLine
         | Kind::AuditKey

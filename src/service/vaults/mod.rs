@@ -38,7 +38,7 @@ impl Target for NewVault {
         Some(&self.name)
     }
 
-    fn makes_vault(&self) -> bool {
+    fn concerns_every_vault(&self) -> bool {
         true
     }
 }

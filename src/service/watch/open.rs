@@ -122,7 +122,7 @@ impl Watch {
         let timers = Timers::new(&request, &self.context.options.watch, slot.id, closing);
         let sight = match &right {
             Right::Everything | Right::WouldDeny { .. } => None,
-            Right::Grants(granted) => Some(Sight::new(&self.rights, caller.principal(), granted, &request)),
+            Right::Grants(granted) => Some(Sight::new(&self.rights, &caller, granted, &request)),
         };
         let filter = Filter::new(&request, sight);
         let session = Session::new(self.context.clone(), filter, slot, &request, cursor);

@@ -3,6 +3,7 @@
 use super::filter::WatchRequest;
 use crate::domain::access::{NamePattern, Visible};
 use crate::domain::{CertificateName, Timestamp, VaultName};
+use crate::keys::Caller;
 use crate::service::access::{Granted, Rights};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -12,19 +13,19 @@ use tokio::sync::watch;
 pub(super) struct Sight {
     visible: Visible,
     granted: Granted,
-    principal: Arc<str>,
+    caller: Caller,
     rights: Arc<Rights>,
     number: watch::Receiver<u64>,
 }
 
 impl Sight {
     /// By the grants that the stream was permitted by, of what it asks for.
-    pub(super) fn new(rights: &Arc<Rights>, principal: &str, granted: &Granted, request: &WatchRequest) -> Self {
+    pub(super) fn new(rights: &Arc<Rights>, caller: &Caller, granted: &Granted, request: &WatchRequest) -> Self {
         // Before the comparison below, so that no change is missed.
         let mut number = rights.number();
         number.mark_changed();
         let visible = within(granted.visible(), request);
-        Self { visible, granted: granted.clone(), principal: principal.into(), rights: rights.clone(), number }
+        Self { visible, granted: granted.clone(), caller: caller.clone(), rights: rights.clone(), number }
     }
 
     /// Whether this may be shown.
@@ -39,7 +40,7 @@ impl Sight {
             return false;
         }
         self.number.mark_unchanged();
-        let fresh = self.granted.refreshed(self.rights.table().of(&self.principal), now);
+        let fresh = self.granted.refreshed(self.rights.held(&self.caller).as_ref(), now);
         !fresh.covers(&self.visible)
     }
 }

@@ -1,22 +1,30 @@
-//! Ends streams whose token was removed.
+//! Ends streams whose credentials are over: the token was removed, or has expired.
 
 use super::Principal;
-use crate::domain::{Error, Reason};
+use crate::clock::{Clock, SystemClock};
+use crate::domain::{Error, Reason, Timestamp};
 use crate::service::watch::WatchStream;
 use futures_util::StreamExt;
+use std::future::pending;
 use std::pin::pin;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
-/// The stream, until its caller's credentials are withdrawn: then one error and nothing more.
-pub(in crate::transport) fn until_revoked(mut stream: WatchStream, principal: &Principal) -> WatchStream {
+/// The stream, until its caller's credentials are withdrawn or over: then one error and nothing more.
+pub(in crate::transport) fn until_over(mut stream: WatchStream, principal: &Principal) -> WatchStream {
+    // As long as the token itself would still be accepted.
+    let (revoked, ends) = (principal.revoked.clone(), principal.ends());
     // Nothing is held for a stream that no one can end this way.
-    let Some(revoked) = principal.revoked.clone() else { return stream };
+    if revoked.is_none() && ends.is_none() {
+        return stream;
+    }
     Box::pin(async_stream::stream! {
         // One wait through all messages.
-        let mut gone = pin!(revoked.cancelled());
+        let mut over = pin!(over(revoked, ends));
         loop {
             let item = tokio::select! {
                 biased;
-                () = &mut gone => {
+                () = &mut over => {
                     yield Err(expired());
                     return;
                 }
@@ -26,6 +34,36 @@ pub(in crate::transport) fn until_revoked(mut stream: WatchStream, principal: &P
             yield item;
         }
     })
+}
+
+async fn over(revoked: Option<CancellationToken>, ends: Option<Timestamp>) {
+    let withdrawn = async {
+        match &revoked {
+            Some(revoked) => revoked.cancelled().await,
+            None => pending().await,
+        }
+    };
+    let ended = async {
+        match ends {
+            Some(ends) => passed(ends).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        () = withdrawn => {}
+        () = ended => {}
+    }
+}
+
+/// Waits for a point in time. The clock may be set back meanwhile, so it is asked again.
+async fn passed(end: Timestamp) {
+    loop {
+        let left = end.0.saturating_sub(SystemClock.now().0);
+        match u64::try_from(left) {
+            Ok(left) if left > 0 => tokio::time::sleep(Duration::from_millis(left)).await,
+            _ => return,
+        }
+    }
 }
 
 fn expired() -> Error {

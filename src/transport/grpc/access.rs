@@ -3,18 +3,25 @@
 use super::call::filled;
 use super::certificates::{open, page_size};
 use super::policy::time;
-use crate::domain::access::{Grant, MayGrant, NamePattern, Role, Rules, RulesInput, Source};
+use crate::domain::access::{Grant, Made, MayGrant, NamePattern, Role, RoleSource, Rules, RulesInput, Source};
 use crate::domain::{CertificateName, DataAction, Error, Result};
 use crate::proto::v1;
-use crate::service::{AccessQuestion, AllVaults, Identity, Mode, Service};
+use crate::service::{AccessQuestion, AllVaults, GrantFilter, Identity, Mode, Service};
+use crate::transport::auth::Principal;
 use tonic::Request;
 
 /// Handles the calls of one service.
 pub(super) struct AccessCalls(pub(super) Service);
 
-fn grant(grant: &Grant) -> v1::Grant {
+pub(super) fn grant(grant: &Grant) -> v1::Grant {
     let Grant { id, source, principal, role, scope, may_grant, expires, note } = grant;
     let texts = |patterns: &[NamePattern]| patterns.iter().map(ToString::to_string).collect();
+    let (source, made) = match source {
+        Source::Configuration => (v1::GrantSource::Configuration, None),
+        Source::File => (v1::GrantSource::File, None),
+        Source::Store(made) => (v1::GrantSource::Store, Some(made)),
+    };
+    let (created, created_by) = told(made);
     v1::Grant {
         id: id.clone(),
         principal: principal.to_string(),
@@ -30,12 +37,15 @@ fn grant(grant: &Grant) -> v1::Grant {
         },
         expires: expires.map(time),
         note: note.clone(),
-        source: match source {
-            Source::Configuration => v1::GrantSource::Configuration,
-            Source::File => v1::GrantSource::File,
-        }
-        .into(),
+        source: source.into(),
+        created,
+        created_by,
     }
+}
+
+/// When and by whom, where a call did it.
+fn told(made: Option<&Made>) -> (Option<prost_types::Timestamp>, String) {
+    made.map_or_else(Default::default, |Made { at, by }| (Some(time(*at)), by.clone()))
 }
 
 fn rules(rules: &Rules) -> v1::RequestRules {
@@ -70,28 +80,53 @@ fn rules(rules: &Rules) -> v1::RequestRules {
     }
 }
 
-fn role(role: &Role) -> v1::Role {
-    let Role { id, name, description, patterns, actions: _, built_in } = role;
+fn credential(caller: &Principal) -> v1::CallerCredential {
+    let kind = match (&caller.identity, &caller.revoked) {
+        (Some(_), _) => v1::CredentialKind::Jwt,
+        (None, Some(_)) => v1::CredentialKind::Token,
+        (None, None) => v1::CredentialKind::Development,
+    };
+    let identity = caller.identity.as_deref();
+    v1::CallerCredential {
+        kind: kind.into(),
+        provider: identity.map(|identity| identity.provider.to_string()).unwrap_or_default(),
+        groups: caller.groups().iter().map(ToString::to_string).collect(),
+        expires: caller.expires().map(time),
+    }
+}
+
+pub(super) fn role(role: &Role) -> v1::Role {
+    let Role { id, name, description, patterns, actions: _, source } = role;
+    let (from, made) = match source {
+        RoleSource::BuiltIn => (v1::RoleSource::BuiltIn, None),
+        RoleSource::File => (v1::RoleSource::File, None),
+        RoleSource::Store(made) => (v1::RoleSource::Store, Some(made)),
+    };
+    let (changed, changed_by) = told(made);
     v1::Role {
         id: id.to_string(),
         name: name.clone(),
         description: description.clone(),
         actions: patterns.clone(),
-        built_in: *built_in,
+        built_in: *source == RoleSource::BuiltIn,
+        source: from.into(),
+        changed,
+        changed_by,
     }
 }
 
 impl AccessCalls {
     pub(super) async fn who(&self, request: Request<v1::WhoAmIRequest>) -> Result<v1::WhoAmIResponse> {
         let (call, v1::WhoAmIRequest {}) = open(request)?;
-        let Identity { principal, grants, mode } = self.0.access_questions().who_am_i(&call.permit(AllVaults).await?);
+        let Identity { principal, grants, mode } = self.0.grants().who_am_i(&call.permit(AllVaults).await?);
         let mode = match mode {
             Mode::Open => v1::AccessMode::Open,
             Mode::Enforce => v1::AccessMode::Enforce,
             Mode::Report => v1::AccessMode::Report,
         };
         let grants = grants.iter().map(|one| grant(one)).collect();
-        Ok(v1::WhoAmIResponse { principal, grants, mode: mode.into() })
+        let credential = Some(credential(&call.principal));
+        Ok(v1::WhoAmIResponse { principal, grants, mode: mode.into(), credential })
     }
 
     pub(super) async fn check(&self, request: Request<v1::CheckAccessRequest>) -> Result<v1::CheckAccessResponse> {
@@ -104,22 +139,22 @@ impl AccessCalls {
         })?;
         let name = filled(name).map(|name| CertificateName::parse(&name)).transpose()?;
         let question = AccessQuestion { principal: filled(principal), action: known, vault, name };
-        let grant = self.0.access_questions().check_access(&call.permit(question).await?)?;
+        let grant = self.0.grants().check_access(&call.permit(question).await?)?;
         Ok(v1::CheckAccessResponse { allowed: grant.is_some(), grant_id: grant.unwrap_or_default() })
     }
 
     pub(super) async fn grants(&self, request: Request<v1::ListGrantsRequest>) -> Result<v1::ListGrantsResponse> {
         let (call, message) = open(request)?;
         let v1::ListGrantsRequest { principal, page_size: size, page_token } = message;
-        let permit = call.permit(AllVaults).await?;
-        let page = self.0.access_questions().grants(&permit, &principal, page_size(size)?, &page_token)?;
+        let permit = call.permit(GrantFilter { principal, within: None }).await?;
+        let page = self.0.grants().list_grants(&permit, page_size(size)?, &page_token)?;
         let grants = page.grants.iter().map(|one| grant(one)).collect();
         Ok(v1::ListGrantsResponse { grants, next_page_token: page.next_page_token })
     }
 
     pub(super) async fn roles(&self, request: Request<v1::ListRolesRequest>) -> Result<v1::ListRolesResponse> {
         let (call, v1::ListRolesRequest {}) = open(request)?;
-        let roles = self.0.access_questions().roles(&call.permit(AllVaults).await?);
+        let roles = self.0.grants().roles(&call.permit(AllVaults).await?);
         Ok(v1::ListRolesResponse { roles: roles.iter().map(|one| role(one)).collect() })
     }
 }

@@ -46,7 +46,7 @@ impl Call {
 
     /// For whom work with keys is done, and until when.
     pub(super) fn caller(&self) -> service::Caller {
-        service::Caller::new(self.principal.name.clone(), Some(self.deadline))
+        service::Caller::new(self.principal.name.clone(), Some(self.deadline)).in_groups(self.principal.groups())
     }
 
     /// Asks whether the caller may do what this method does.

@@ -7,7 +7,7 @@ use super::policy::time;
 use crate::domain::authority::{AuthorityRecord, AuthorityState};
 use crate::domain::policy::KeyType;
 use crate::domain::subject::DistinguishedName;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, IssuerName, Result};
 use crate::proto::v1;
 use crate::service::{AuthorityRef, AuthorityView, Ceremony, ImportAuthority, InstallAuthority, NewAuthority, Parent};
 use tonic::Request;
@@ -18,7 +18,7 @@ const MONTHS: u32 = 240;
 const MOST_MONTHS: u32 = 600;
 
 pub(super) fn authority(view: AuthorityView) -> v1::Authority {
-    let AuthorityView { id, record, state, subject, key_type, key_id: _, validity } = view;
+    let AuthorityView { id, record, state, subject, key_type, key_id: _, validity, notice } = view;
     let AuthorityRecord {
         vault,
         issuer,
@@ -29,7 +29,7 @@ pub(super) fn authority(view: AuthorityView) -> v1::Authority {
         generation,
         retired,
         lists: _,
-        above: _,
+        above,
     } = record;
     let state = match state {
         AuthorityState::Requested => v1::AuthorityState::Requested,
@@ -52,7 +52,26 @@ pub(super) fn authority(view: AuthorityView) -> v1::Authority {
         create_time: Some(time(created)),
         retire_time: retired.map(time),
         last_expiry: last_expiry.map(time),
+        cross: above.cross.map(|cross| cross.0.into()).unwrap_or_default(),
+        notice: notice.unwrap_or_default(),
     }
+}
+
+fn parent(kind: i32, issuer: &str) -> Result<Parent> {
+    let parent = match v1::AuthorityParent::try_from(kind) {
+        Ok(v1::AuthorityParent::Unspecified) => Parent::OwnRoot,
+        Ok(v1::AuthorityParent::OwnIntermediate) => Parent::OwnIntermediate,
+        Ok(v1::AuthorityParent::External) => Parent::External,
+        Ok(v1::AuthorityParent::Issuer) => {
+            let parsed = IssuerName::parse(issuer);
+            return parsed.map(Parent::Issuer).map_err(|refusal| Error::field("parent_issuer", refusal.message));
+        }
+        Err(_) => return Err(Error::field("parent", format!("{kind} is not a parent."))),
+    };
+    if !issuer.is_empty() {
+        return Err(Error::field("parent_issuer", "Leave it empty, or use AUTHORITY_PARENT_ISSUER."));
+    }
+    Ok(parent)
 }
 
 fn key_type(name: &str) -> Result<KeyType> {
@@ -82,14 +101,16 @@ impl Authorities {
         request: Request<v1::CreateAuthorityRequest>,
     ) -> Result<v1::CreateAuthorityResponse> {
         let (call, message) = open(request)?;
-        let v1::CreateAuthorityRequest { vault_name, issuer_name, parent, subject, key_type: kind, validity_months } =
-            message;
-        let parent = match v1::AuthorityParent::try_from(parent) {
-            Ok(v1::AuthorityParent::Unspecified) => Parent::OwnRoot,
-            Ok(v1::AuthorityParent::OwnIntermediate) => Parent::OwnIntermediate,
-            Ok(v1::AuthorityParent::External) => Parent::External,
-            Err(_) => return Err(Error::field("parent", format!("{parent} is not a parent."))),
-        };
+        let v1::CreateAuthorityRequest {
+            vault_name,
+            issuer_name,
+            parent,
+            subject,
+            key_type: kind,
+            validity_months,
+            parent_issuer,
+        } = message;
+        let parent = self::parent(parent, &parent_issuer)?;
         let parse =
             |text: String| DistinguishedName::parse(&text).map_err(|refusal| Error::field("subject", refusal.message));
         let vault = call.vault(&vault_name).await?;

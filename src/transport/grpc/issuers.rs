@@ -18,7 +18,7 @@ pub(super) fn count(number: usize) -> i32 {
 }
 
 pub(super) fn health(health: IssuerHealth) -> v1::IssuerHealth {
-    let IssuerHealth { last_success, last_failure, last_error, open } = health;
+    let IssuerHealth { last_success, last_failure, last_error, open, notice } = health;
     let OpenOperations { count: open, more, next_try } = open;
     v1::IssuerHealth {
         last_success: last_success.map(time),
@@ -27,6 +27,7 @@ pub(super) fn health(health: IssuerHealth) -> v1::IssuerHealth {
         open_operations: count(open),
         more_open_operations: more,
         next_try: next_try.map(time),
+        notice,
     }
 }
 

@@ -4,7 +4,7 @@
 use super::GrpcOptions;
 use super::dispatch::Dispatch;
 use super::status::status;
-use crate::domain::{DataAction, Error, Reason};
+use crate::domain::{DataAction, Error};
 use crate::service::{AuditTrail, Scope, Service};
 use crate::transport::actions::action_of;
 use crate::transport::audit::{AuditRecord, AuditedRight, Envelope, Origin, asks, scope};
@@ -35,13 +35,16 @@ pub(super) struct Caller {
 impl Default for Caller {
     /// Where there is no middleware, as in tests of single services.
     fn default() -> Self {
-        let principal = Principal { name: "nobody".into(), revoked: None };
-        Self { principal, record: None, is_known: false }
+        Self { principal: Principal::named("nobody"), record: None, is_known: false }
     }
 }
 
 /// The code of a call that succeeded.
 const OK: &str = "OK";
+
+/// Told where there is no token, or one that nobody knows.
+const NO_TOKEN: &str =
+    "The call has no bearer token, or one that is not accepted. Send the metadata `authorization: Bearer TOKEN`.";
 
 /// The paths of reflection, in all of its versions.
 const REFLECTION: &str = "/grpc.reflection.";
@@ -78,13 +81,15 @@ impl Middleware {
             return response;
         }
         let account = request.extensions().get::<Account>().cloned();
-        let caller = match auth.authenticate_call(request.headers()) {
-            Some(principal) => Caller { principal, record: None, is_known: true },
-            None if self.is_open(request.uri().path()) => Caller::default(),
-            None => {
-                service.metrics().unauthenticated("grpc");
-                service.audit().stranger(request.extensions().get::<ConnectionInfo>().map(|it| it.peer.ip()));
-                let response = status(unauthenticated()).into_http();
+        let caller = match auth.authenticate_call(request.headers()).await {
+            Ok(principal) => Caller { principal, record: None, is_known: true },
+            Err(_) if self.is_open(request.uri().path()) => Caller::default(),
+            Err(refused) => {
+                if refused.is_wrong() {
+                    service.metrics().unauthenticated("grpc");
+                    service.audit().stranger(request.extensions().get::<ConnectionInfo>().map(|it| it.peer.ip()));
+                }
+                let response = status(refused.error(NO_TOKEN)).into_http();
                 service.metrics().grpc(method.name, code(&response), None);
                 return response;
             }
@@ -211,13 +216,6 @@ fn admit(account: &Account, caller: &Caller, path: &str) -> Result<(), Overrun> 
 /// What a stream of reflection keeps: two answers that are ready, and one that is being encoded.
 fn reflection_bytes() -> usize {
     crate::proto::DESCRIPTOR_SET.len() / 2
-}
-
-fn unauthenticated() -> Error {
-    Error::new(
-        Reason::Unauthenticated,
-        "The call has no bearer token, or one that is not accepted. Send the metadata `authorization: Bearer TOKEN`.",
-    )
 }
 
 /// A method of the services that are offered here.

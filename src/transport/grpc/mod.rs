@@ -10,6 +10,7 @@ mod certificates;
 mod dispatch;
 mod frames;
 mod framework_errors;
+mod grants;
 mod import;
 mod issuers;
 mod keys;

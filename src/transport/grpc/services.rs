@@ -137,6 +137,12 @@ service! {
         check_access: CheckAccessRequest -> CheckAccessResponse = check;
         list_grants: ListGrantsRequest -> ListGrantsResponse = grants;
         list_roles: ListRolesRequest -> ListRolesResponse = roles;
+        create_grant: CreateGrantRequest -> CreateGrantResponse = create_grant;
+        get_grant: GetGrantRequest -> GetGrantResponse = grant;
+        delete_grant: DeleteGrantRequest -> DeleteGrantResponse = delete_grant;
+        set_role: SetRoleRequest -> SetRoleResponse = set_role;
+        get_role: GetRoleRequest -> GetRoleResponse = role;
+        delete_role: DeleteRoleRequest -> DeleteRoleResponse = delete_role;
     }
 }
 

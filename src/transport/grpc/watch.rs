@@ -14,7 +14,7 @@ use crate::domain::{CertificateName, Error, Operation, Result, Status as Pending
 use crate::proto::v1::{self, watch_pending_response::Payload};
 use crate::service::Service;
 use crate::service::watch::{Bookmark, LogEvent, Snapshot, WatchItem, WatchRequest};
-use crate::transport::auth::until_revoked;
+use crate::transport::auth::until_over;
 use crate::transport::errors::row;
 use crate::transport::listener::Account;
 use bytes::Bytes;
@@ -69,7 +69,7 @@ async fn open(service: &Service, request: http::Request<Body>, deadline: Option<
     if let Some(account) = parts.extensions.get::<Account>() {
         account.limited_elsewhere(keeps);
     }
-    let stream = until_revoked(stream, &call.principal);
+    let stream = until_over(stream, &call.principal);
     let metrics = service.metrics().clone();
     let ended = move |error: Error| {
         metrics.watch_ended(row(error.reason).wire());

@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
 /// The parameters that are read somewhere.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "api-version",
     "maxresults",
     "$skiptoken",
@@ -17,6 +17,7 @@ const KNOWN: [&str; 12] = [
     "until",
     "name",
     "state",
+    "$filter",
 ];
 
 /// Path and query without their encodings.

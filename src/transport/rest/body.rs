@@ -3,8 +3,8 @@
 use super::failure::Failure;
 use super::model::not_offered;
 use super::objects;
-use super::repeated;
 use crate::domain::Error;
+use crate::repeated;
 use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;

@@ -1,5 +1,6 @@
 //! How large the bodies of each route may be, of requests and of answers.
 
+use super::authorization_routes::Authorization;
 use super::routes::Endpoint;
 use crate::limits::Limits;
 
@@ -15,6 +16,7 @@ pub(super) fn of(endpoint: Endpoint, limits: &Limits) -> Option<usize> {
         | Endpoint::Merge
         | Endpoint::SetIssuer
         | Endpoint::UpdateIssuer
+        | Endpoint::InstallCa
         | Endpoint::RevokeIssued
         | Endpoint::RevokeVersion
         | Endpoint::Import
@@ -22,7 +24,10 @@ pub(super) fn of(endpoint: Endpoint, limits: &Limits) -> Option<usize> {
         | Endpoint::UpdateCertificate
         | Endpoint::UpdateVersion
         | Endpoint::UpdatePolicy
-        | Endpoint::SetContacts => Some(limits.request_body_bytes),
+        | Endpoint::SetContacts
+        | Endpoint::Authorization(Authorization::Assign | Authorization::SetDefinition) => {
+            Some(limits.request_body_bytes)
+        }
         _ => None,
     }
 }

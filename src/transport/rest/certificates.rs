@@ -1,8 +1,8 @@
 //! Creating and reading certificates.
 
 use super::answer::{Answer, CLIENT_REQUEST_ID, json};
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
 use super::model::operation::OperationAnswer;
 use super::model::requests::{CreateBody, ImportBody};
@@ -17,7 +17,7 @@ const MAX_CLIENT_REQUEST_ID: usize = 128;
 
 pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = CertificateName::parse(name)?;
-    let CreateBody { policy, attributes, tags, preserve_cert_order, csr, profile: _, validity: _, options: _ } =
+    let CreateBody { policy, attributes, tags, preserve_cert_order, csr, profile: _, validity: _, options: _, grpc: _ } =
         call.body(body).await?;
     let request = CreateRequest {
         vault: call.vault(),
@@ -40,7 +40,7 @@ pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
 
 pub(super) async fn import(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = CertificateName::parse(name)?;
-    let ImportBody { value, pwd, policy, attributes, tags, preserve_cert_order } = call.body(body).await?;
+    let ImportBody { value, pwd, policy, attributes, tags, preserve_cert_order, grpc: _ } = call.body(body).await?;
     let request = ImportRequest {
         vault: call.vault(),
         name,

@@ -1,8 +1,8 @@
 //! The contacts of a vault.
 
 use super::answer::{Answer, json};
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
 use super::model::contacts::{ContactsAnswer, ContactsBody};
 use crate::domain::Contacts;
 use axum::body::Body;

@@ -1,8 +1,8 @@
 //! Deleting certificates, and what can be done with deleted ones.
 
 use super::answer::{Answer, json};
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
 use super::model::deleted::DeletedAnswer;
 use crate::domain::CertificateName;

@@ -1,15 +1,14 @@
 //! Error responses: the status and the error body of Key Vault.
 
+use super::super::auth::Refused;
 use super::super::errors::row;
 use super::super::headers::ENCODED;
-use super::super::host::Host;
 use super::super::listener::{Overrun, Refusal};
 use super::answer::{self, Answer};
-use super::identity::TENANT;
 use super::{API_VERSIONS, LATEST_API_VERSION};
 use crate::domain::{Detail, Error, Reason};
 use bytes::Bytes;
-use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 use std::time::Duration;
@@ -66,19 +65,13 @@ impl Failure {
         self.status
     }
 
-    /// No credentials, or not valid ones. The form of the header is what the clients' parsers bear:
-    /// this order, quotes, comma and space (contract section 2).
-    pub(super) fn challenge(host: &Host) -> Self {
-        let row = row(Reason::Unauthenticated);
-        let challenge = format!(
-            "Bearer authorization=\"https://{}/{TENANT}\", resource=\"https://{}\"",
-            host.authority(),
-            host.parent()
-        );
-        Self {
-            header: Some(Box::new((WWW_AUTHENTICATE, challenge))),
-            ..Self::new(row.http, row.azure, "AKV10000: Request is missing a Bearer or PoP token.")
-        }
+    /// No credentials, or not valid ones: with the challenge. Where it cannot be known whether they are valid there is
+    /// none, since the client keeps its token then.
+    pub(super) fn unauthenticated(refused: Refused, challenge: String) -> Self {
+        let error = refused.error("AKV10000: Request is missing a Bearer or PoP token.");
+        let is_challenged = error.reason == Reason::Unauthenticated;
+        let header = is_challenged.then(|| Box::new((WWW_AUTHENTICATE, challenge)));
+        Self { header, ..error.into() }
     }
 
     pub(super) fn no_api_version() -> Self {
@@ -177,9 +170,7 @@ impl Failure {
         let body = self.body();
         let mut answer = Answer::json(self.status, body);
         if let Some(after) = self.retry_after {
-            // Whole seconds, rounded up: a client that comes earlier is refused again.
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            answer.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            answer.repeat_after(after);
         }
         if let Some((name, value)) = self.header.map(|header| *header)
             && let Ok(value) = HeaderValue::try_from(value)

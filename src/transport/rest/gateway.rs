@@ -1,22 +1,21 @@
 //! Request pipeline: authentication, routing, dispatch, panic handling.
 
-use super::super::actions::required;
-use super::super::audit::{AuditRecord, AuditedRight};
-use super::super::auth::Principal;
+use super::super::audit::AuditRecord;
 use super::super::headers;
 use super::super::host::Host;
 use super::super::listener::{Account, ConnectionInfo};
 use super::address::Address;
 use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
 use super::audited::{Line, Record, effective, method};
+use super::call::{Call, noted};
 use super::failure::Failure;
 use super::routes::{self, Endpoint, Match};
 use super::{
-    RestOptions, backup, body, body_limit, certificates, contacts, deleted, identity, issuers, list, material, pending,
-    update, watch,
+    RestOptions, authorization, backup, body, body_limit, certificates, contacts, deleted, identity, issuers, list,
+    material, pending, update, watch,
 };
-use crate::domain::{CertificateName, DataAction, Error, IssuerName, Reason, VaultName, duration};
-use crate::service::{Caller, Decision, Permit, Place, Service, Target};
+use crate::domain::{CertificateName, Error, IssuerName, Reason, duration};
+use crate::service::Service;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -26,11 +25,10 @@ use http::header::EXPECT;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body::Body as _;
-use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
@@ -62,67 +60,6 @@ impl tower::Service<Request> for Api {
 struct Gateway {
     service: Service,
     options: RestOptions,
-}
-
-/// A request that passed credentials, host and version, and what its use case needs.
-pub(super) struct Call<'a> {
-    pub(super) service: &'a Service,
-    pub(super) options: &'a RestOptions,
-    pub(super) principal: Principal,
-    deadline: Instant,
-    pub(super) links: Links,
-    pub(super) parts: &'a Parts,
-    pub(super) address: &'a Address<'a>,
-    vault: &'a VaultName,
-    record: &'a Mutex<AuditRecord>,
-    action: Option<DataAction>,
-}
-
-impl Call<'_> {
-    /// Asks whether the caller may do what this route does.
-    pub(super) async fn permit<T: Target>(&self, target: T) -> Result<Permit<T>, Error> {
-        let checked = self.service.access().check(&self.caller(), required(self.action)?, target).await;
-        match &checked {
-            Ok(permit) if permit.decision() == Decision::Open => {}
-            Ok(permit) => self.note(|record| record.right = AuditedRight::of(permit.decision())),
-            // Noted at the end, with the refusals that come later.
-            Err(_) => {}
-        }
-        checked
-    }
-
-    /// Asks the same of the vault and the name of the path, before the body is read.
-    fn precheck(&self, name: Option<&str>) -> Result<(), Error> {
-        let place = Place { vault: self.vault, name };
-        self.service.access().precheck(&self.caller(), required(self.action)?, &place)
-    }
-
-    pub(super) fn vault(&self) -> VaultName {
-        self.vault.clone()
-    }
-
-    /// For whom work with keys is done, and until when.
-    pub(super) fn caller(&self) -> Caller {
-        Caller::new(self.principal.name.clone(), Some(self.deadline))
-    }
-
-    /// Puts down what the request turned out to be about.
-    pub(super) fn note(&self, note: impl FnOnce(&mut AuditRecord)) {
-        noted(self.record, note);
-    }
-
-    pub(super) async fn body<T: DeserializeOwned + Default>(&self, body: &mut Body) -> Result<T, Failure> {
-        self.read(body, self.service.limits().request_body_bytes).await
-    }
-
-    /// A body that holds a backup, in base64.
-    pub(super) async fn backup_body<T: DeserializeOwned + Default>(&self, body: &mut Body) -> Result<T, Failure> {
-        self.read(body, body_limit::of_backup(self.service.limits())).await
-    }
-
-    async fn read<T: DeserializeOwned + Default>(&self, body: &mut Body, limit: usize) -> Result<T, Failure> {
-        body::read(&self.parts.headers, body, limit, self.service.limits().body_read_timeout).await
-    }
 }
 
 impl Gateway {
@@ -204,10 +141,16 @@ impl Gateway {
             }
             return Ok(answer);
         }
-        let Some(principal) = options.auth.authenticate(&parts.headers) else {
-            service.metrics().unauthenticated("rest");
-            service.audit().stranger(peer(parts));
-            return Err(Failure::challenge(&host.unwrap_or_else(|_| Host::unknown(&options.base_domain))));
+        let principal = match options.auth.authenticate(&parts.headers).await {
+            Ok(principal) => principal,
+            Err(refused) => {
+                if refused.is_wrong() {
+                    service.metrics().unauthenticated("rest");
+                    service.audit().stranger(peer(parts));
+                }
+                let host = host.unwrap_or_else(|_| Host::unknown(&options.base_domain));
+                return Err(Failure::unauthenticated(refused, options.challenge.text(&host)));
+            }
         };
         noted(record, |record| record.principal.clone_from(&principal.name));
         let account = parts.extensions.get::<Account>();
@@ -232,7 +175,7 @@ impl Gateway {
         let method = method(parts)?;
         let Match { endpoint, action, path, name, version } = routes::find(&method, &address.segments)?;
         noted(record, |record| (record.action, record.needs) = (path, action));
-        let named = is_name(path, name);
+        let named = has_name(path) && is_name(path, name);
         if named {
             noted(record, |record| name.clone_into(&mut record.name));
         }
@@ -279,6 +222,8 @@ async fn carry_out(
         Endpoint::UpdateIssuer => issuers::update(call, name, body).await,
         Endpoint::DeleteIssuer => issuers::delete(call, name).await,
         Endpoint::IssuerCa => issuers::ca(call, name).await,
+        Endpoint::IssuerCsr => issuers::csr(call, name).await,
+        Endpoint::InstallCa => issuers::install(call, name, body).await,
         Endpoint::ListIssued => issuers::list_issued(call, name).await,
         Endpoint::GetIssued => issuers::issued(call, name, version).await,
         Endpoint::RevokeIssued => issuers::revoke_issued(call, name, version, body).await,
@@ -309,6 +254,7 @@ async fn carry_out(
         Endpoint::SetContacts => contacts::set(call, body).await,
         Endpoint::GetContacts => contacts::get(call).await,
         Endpoint::DeleteContacts => contacts::delete(call).await,
+        Endpoint::Authorization(asked) => authorization::answer(call, asked, name, version, body).await,
     }
 }
 
@@ -333,9 +279,9 @@ fn peer(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<ConnectionInfo>().map(|connection| connection.peer.ip())
 }
 
-fn noted(record: &Mutex<AuditRecord>, note: impl FnOnce(&mut AuditRecord)) {
-    // Whole texts are put in: nothing half done can be seen.
-    note(&mut record.lock().unwrap_or_else(PoisonError::into_inner));
+/// Whether the first value of the path is a name, or a scope that may be one.
+fn has_name(path: &str) -> bool {
+    path.contains("_name}") || path.contains("{scope}")
 }
 
 /// Checks the value in the place of a name.

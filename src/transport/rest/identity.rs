@@ -6,12 +6,13 @@ mod app_service;
 mod form;
 mod oauth;
 
-use super::super::auth::{Auth, Principal};
+use super::super::auth::{Auth, Principal, Refused};
 use super::super::host::Host;
 use super::RestOptions;
 use super::address::Address;
 use super::answer::Answer;
 use crate::domain::Timestamp;
+use crate::jwt::MAX_TOKEN;
 use axum::body::Body;
 use http::header::{ALLOW, CACHE_CONTROL};
 use http::request::Parts;
@@ -23,14 +24,12 @@ use std::time::Duration;
 /// needs no discovery at a public login service (AD FS).
 pub(super) const TENANT: &str = "adfs";
 
-/// How long a client may keep an answered token. The tokens themselves have no end: this is how soon a client notices
-/// that another one was put in its place.
+/// How long a client may keep an answered token. Those of the tokens file have no end: this is how soon a client
+/// notices that another one was put in its place. One of an issuer is kept no longer than it lasts.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Longest form, in bytes: a token is far shorter, and the libraries send much beside it.
-const FORM_LIMIT: usize = 16 * 1024;
-/// Longest token, in bytes: what fits into a header.
-const MAX_TOKEN: usize = 8 * 1024;
+/// Longest form, in bytes: twice the longest token, since the libraries send much beside it.
+const FORM_LIMIT: usize = 32 * 1024;
 
 /// What is answered without credentials in `Authorization`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,7 +40,7 @@ pub(super) enum Endpoint {
     Token,
     /// OpenID Connect Discovery 1.0 section 4, as far as the libraries read it.
     Metadata,
-    /// The key set that the metadata names. It is empty: tokens are no JWTs.
+    /// The key set that the metadata names. It is empty: this server signs no tokens.
     Keys,
     /// The sign-in page that the metadata names. It is not supported.
     Authorize,
@@ -113,7 +112,7 @@ pub(super) async fn answer(endpoint: Endpoint, asked: &Asked<'_>, body: &mut Bod
     let wanted = endpoint.method();
     let mut answer = if asked.parts.method == wanted {
         match endpoint {
-            Endpoint::AppService => app_service::answer(asked),
+            Endpoint::AppService => app_service::answer(asked).await,
             Endpoint::Token => oauth::token(asked, body).await,
             Endpoint::Metadata => oauth::metadata(asked),
             Endpoint::Keys => oauth::keys(),
@@ -132,12 +131,30 @@ pub(super) async fn answer(endpoint: Endpoint, asked: &Asked<'_>, body: &mut Bod
     (answer, refused)
 }
 
+/// A token that was accepted.
+pub(super) struct Checked<'t> {
+    pub(super) token: &'t str,
+    /// The id of the federated client that it is of.
+    pub(super) client: Option<String>,
+    /// How long a client may keep it before it asks again.
+    pub(super) keep: Duration,
+}
+
 impl Asked<'_> {
-    /// The token, where it is one that opens this server.
-    fn checked<'t>(&self, token: &'t str) -> Option<&'t str> {
+    /// The token, where it is one that opens this server, with the time that a client may keep it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    async fn checked<'t>(&self, token: &'t str) -> Result<Checked<'t>, Refused> {
         let plain = !token.is_empty() && token.len() <= MAX_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());
-        let known = |_: &Principal| true;
-        (plain && self.options.auth.accepts(token.as_bytes()).as_ref().is_some_and(known)).then_some(token)
+        if !plain {
+            return Err(Refused::Nothing);
+        }
+        let caller: Principal = self.options.auth.accepts(token.as_bytes()).await?;
+        let left =
+            caller.expires().map(|expires| Duration::from_millis(u64::try_from(expires.0 - self.now.0).unwrap_or(0)));
+        let client = caller.name.strip_prefix("client:").map(str::to_owned);
+        Ok(Checked { token, client, keep: left.map_or(LIFETIME, |left| left.min(LIFETIME)) })
     }
 
     /// Whether the token is requested for this server. A token must not be sent elsewhere: the program
@@ -149,7 +166,8 @@ impl Asked<'_> {
         let resource = resource.strip_suffix("/.default").unwrap_or(resource);
         let Some(host) = host_of(resource) else { return false };
         let base = self.options.base_domain.as_str();
-        let own = [self.host.authority(), self.host.parent()].into_iter().filter_map(host_of);
+        let told = self.options.challenge.resource.as_deref();
+        let own = [self.host.authority(), self.host.parent()].into_iter().chain(told).filter_map(host_of);
         let below = host.len() > base.len()
             && host.get(host.len() - base.len()..).is_some_and(|end| end.eq_ignore_ascii_case(base))
             && host.as_bytes().get(host.len() - base.len() - 1) == Some(&b'.');
@@ -158,7 +176,8 @@ impl Asked<'_> {
 
     /// The place that tokens are for.
     fn resource(&self) -> String {
-        format!("https://{}", self.host.parent())
+        let told = self.options.challenge.resource.clone();
+        told.unwrap_or_else(|| format!("https://{}", self.host.parent()))
     }
 }
 

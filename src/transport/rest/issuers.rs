@@ -2,15 +2,21 @@
 //! API.
 
 use super::answer::{Answer, json};
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
+use super::model::authority::AuthorityAnswer;
 use super::model::issued::{IssuedAnswer, RevokedAnswer, RevokedVersion};
 use super::model::issuer::{IssuerAnswer, IssuerItem};
-use super::model::requests::{IssuerBody, RevokeBody};
+use super::model::requests::{InstallBody, IssuerBody, RevokeBody};
+use super::pending::decoded;
 use crate::domain::{
     CertificateName, Error, IssuerConfig, IssuerInput, IssuerName, Reason, RevocationReason, Serial, Timestamp, Version,
 };
-use crate::service::{IssuedFilter, IssuedRef, ListIssued, RevokeRequest, RevokeWhich, Revoked};
+use crate::service::{
+    AuthorityRef, ChainWay, InstallAuthority, IssuedFilter, IssuedRef, ListIssued, RevokeRequest, RevokeWhich, Revoked,
+};
+use ::base64::Engine;
+use ::base64::engine::general_purpose::STANDARD;
 use axum::body::Body;
 use der::pem::{LineEnding, encode_string};
 use http::{HeaderValue, StatusCode};
@@ -48,10 +54,13 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Failure> {
     Ok(call.list(value, &call.links.url("certificates", &["issuers"]), &page.next_page_token, ""))
 }
 
-/// The chain of a built-in authority as PEM, the root last: what clients have to trust.
+/// The chain of a built-in authority as PEM, the root last: what clients have to trust. `chain` asks for the way up to
+/// the root of now (`new`), to the one before it (`old`), or for what is handed out with leaves for both (`cross`).
 pub(super) async fn ca(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
     let name = IssuerName::parse(name)?;
-    let chain = call.service.authorities().ca(call.permit((call.vault(), name.clone())).await?).await?;
+    let way = call.address.query("chain").map(ChainWay::parse).transpose()?;
+    let wanted = call.permit((call.vault(), name.clone())).await?;
+    let chain = call.service.authorities().chain(wanted, way.unwrap_or_default()).await?;
     let mut text = String::new();
     for certificate in &chain {
         let pem = encode_string("CERTIFICATE", LineEnding::LF, &certificate.0).map_err(|error| {
@@ -61,6 +70,26 @@ pub(super) async fn ca(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
         text.push_str(&pem);
     }
     Ok(Answer::new(StatusCode::OK, HeaderValue::from_static("application/x-pem-file"), Body::from(text)))
+}
+
+/// The request of an authority that another CA is to sign: DER in base64, as that of a certificate.
+pub(super) async fn csr(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
+    let wanted = AuthorityRef { vault: call.vault(), issuer: IssuerName::parse(name)?, authority: None };
+    let csr = call.service.certificate_authorities().authority_request(&call.permit(wanted).await?).await?;
+    let text = STANDARD.encode(&csr.0);
+    Ok(Answer::new(StatusCode::OK, HeaderValue::from_static("application/pkcs10; charset=utf-8"), Body::from(text)))
+}
+
+/// Takes the certificate that another CA signed, with what is above it, in the forms of a merge.
+pub(super) async fn install(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
+    let of = AuthorityRef { vault: call.vault(), issuer: IssuerName::parse(name)?, authority: None };
+    let InstallBody { x5c } = call.body(body).await?;
+    let x5c = x5c.ok_or_else(|| {
+        Error::field("x5c", "It is required: the certificates as base64 strings, that of the CA first.")
+    })?;
+    let wanted = InstallAuthority { of, certificates: x5c.into_iter().map(decoded).collect() };
+    let done = call.service.certificate_authorities().install_authority(call.permit(wanted).await?).await?;
+    Ok(Answer::json(StatusCode::OK, json(&AuthorityAnswer::new(done, &call.links))))
 }
 
 fn answer(call: &Call<'_>, issuer: &IssuerConfig) -> Answer {

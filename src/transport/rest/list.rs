@@ -1,8 +1,8 @@
 //! Lists of certificates, versions and deleted certificates.
 
 use super::answer::Answer;
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
 use super::model::deleted::DeletedAnswer;
 use super::model::list::ItemAnswer;
 use super::watch::flag;

@@ -2,8 +2,8 @@
 
 use super::answer::{Answer, json};
 use super::base64;
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
 use super::model::material::{KeyAnswer, KeyItem, KeyResultAnswer, SecretAnswer, SecretItem, VerifyAnswer};
 use super::model::requests::KeyOperationBody;
 use crate::domain::policy::ContentType;

@@ -6,11 +6,15 @@
 mod address;
 mod answer;
 mod audited;
+mod authorization;
+mod authorization_routes;
 mod backup;
 mod base64;
 mod body;
 mod body_limit;
+mod call;
 mod certificates;
+mod challenge;
 mod contacts;
 mod deleted;
 mod failure;
@@ -25,12 +29,12 @@ mod objects;
 mod paging;
 mod pending;
 mod reading;
-mod repeated;
 mod routes;
 mod update;
 mod watch;
 
 pub(super) use answer::CLIENT_REQUEST_ID;
+pub use challenge::Challenge;
 pub(super) use failure::refused;
 pub use gateway::{Api, router};
 pub(crate) use reading::reads_a_body;
@@ -95,10 +99,13 @@ pub struct RestOptions {
     pub hosts: Hosts,
     /// Ends the event streams, for the stop of the server.
     pub closing: CancellationToken,
+    /// Where clients without a token are sent.
+    pub challenge: Challenge,
 }
 
 impl RestOptions {
     pub fn new(auth: Auth) -> Self {
-        Self { auth, base_domain: "localhost".to_owned(), hosts: Hosts::Any, closing: CancellationToken::new() }
+        let (base_domain, challenge) = ("localhost".to_owned(), Challenge::default());
+        Self { auth, base_domain, hosts: Hosts::Any, closing: CancellationToken::new(), challenge }
     }
 }

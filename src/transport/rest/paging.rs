@@ -1,7 +1,7 @@
 //! Pages of lists: what the query asks for, and the answer with the address of the next page.
 
 use super::answer::{Answer, json};
-use super::gateway::Call;
+use super::call::Call;
 use super::model::list::ListAnswer;
 use crate::domain::Error;
 use http::StatusCode;

@@ -2,8 +2,8 @@
 
 use super::answer::{Answer, json};
 use super::base64;
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
 use super::model::operation::OperationAnswer;
 use super::model::requests::{CancelBody, MergeBody};

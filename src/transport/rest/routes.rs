@@ -1,13 +1,14 @@
 //! The route table. A request is matched against it from top to bottom, and a test compares it with the `rest` options
 //! of the gRPC contract.
 
+use super::authorization_routes::{AUTHORIZATION_ROUTES, Authorization};
 use super::failure::Failure;
 use super::material_routes::MATERIAL_ROUTES;
 use crate::domain::{DataAction, KeyOperation};
 use crate::transport::actions::{REFUSED_WRITE, action_of};
 use http::Method;
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// A use case behind the gateway.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,6 +19,8 @@ pub enum Endpoint {
     UpdateIssuer,
     DeleteIssuer,
     IssuerCa,
+    IssuerCsr,
+    InstallCa,
     ListIssued,
     GetIssued,
     RevokeIssued,
@@ -58,6 +61,8 @@ pub enum Endpoint {
     SetContacts,
     GetContacts,
     DeleteContacts,
+    /// Role assignments and definitions.
+    Authorization(Authorization),
 }
 
 /// A method on a path.
@@ -71,13 +76,15 @@ pub struct Route {
 
 /// The routes of certificates; `issuers`, `contacts` and `restore` win over names, and named parts win over versions
 /// (contract section 4).
-pub static ROUTES: [Route; 35] = [
+pub static ROUTES: [Route; 37] = [
     at(Method::GET, "/certificates/issuers", Endpoint::ListIssuers),
     at(Method::GET, "/certificates/issuers/{issuer_name}", Endpoint::GetIssuer),
     at(Method::PUT, "/certificates/issuers/{issuer_name}", Endpoint::SetIssuer),
     at(Method::PATCH, "/certificates/issuers/{issuer_name}", Endpoint::UpdateIssuer),
     at(Method::DELETE, "/certificates/issuers/{issuer_name}", Endpoint::DeleteIssuer),
     at(Method::GET, "/certificates/issuers/{issuer_name}/ca", Endpoint::IssuerCa),
+    at(Method::GET, "/certificates/issuers/{issuer_name}/ca/csr", Endpoint::IssuerCsr),
+    at(Method::POST, "/certificates/issuers/{issuer_name}/ca/install", Endpoint::InstallCa),
     at(Method::GET, "/certificates/issuers/{issuer_name}/ca/issued", Endpoint::ListIssued),
     at(Method::GET, "/certificates/issuers/{issuer_name}/ca/issued/{serial}", Endpoint::GetIssued),
     at(Method::POST, "/certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke", Endpoint::RevokeIssued),
@@ -128,16 +135,24 @@ pub(super) struct Match<'a> {
     pub(super) version: &'a str,
 }
 
+/// Every route, in the order in which they are tried.
+fn all() -> impl Iterator<Item = &'static Route> {
+    static AUTHORIZATION: LazyLock<[Route; AUTHORIZATION_ROUTES.len()]> = LazyLock::new(|| {
+        AUTHORIZATION_ROUTES.map(|(method, path, asked)| at(method, path, Endpoint::Authorization(asked)))
+    });
+    ROUTES.iter().chain(&MATERIAL_ROUTES).chain(&*AUTHORIZATION)
+}
+
 /// What callers need for each route, in their order.
 fn actions() -> &'static [Option<DataAction>] {
     static ACTIONS: OnceLock<Vec<Option<DataAction>>> = OnceLock::new();
-    ACTIONS.get_or_init(|| ROUTES.iter().chain(&MATERIAL_ROUTES).map(Route::action).collect())
+    ACTIONS.get_or_init(|| all().map(Route::action).collect())
 }
 
 /// Finds the route: 404 where no path fits, 405 with `Allow` where only the method does not.
 pub(super) fn find<'a>(method: &Method, segments: &'a [Cow<'_, str>]) -> Result<Match<'a>, Failure> {
     let mut allowed: Vec<&str> = Vec::new();
-    for (route, action) in ROUTES.iter().chain(&MATERIAL_ROUTES).zip(actions()) {
+    for (route, action) in all().zip(actions()) {
         let Some([name, version]) = route.captures(segments) else { continue };
         if route.method == *method {
             return Ok(Match { endpoint: route.endpoint, action: *action, path: route.path, name, version });
@@ -199,6 +214,9 @@ mod tests {
             (Method::GET, "/certificates/issuers/", "ListIssuers  "),
             (Method::GET, "/certificates/issuers/pending", "GetIssuer pending "),
             (Method::GET, "/certificates/issuers/x/ca", "IssuerCa x "),
+            (Method::GET, "/certificates/issuers/x/ca/csr", "IssuerCsr x "),
+            (Method::POST, "/certificates/issuers/x/ca/install", "InstallCa x "),
+            (Method::GET, "/certificates/issuers/x/ca/install", "405"),
             (Method::GET, "/certificates/issuers/x/ca/issued", "ListIssued x "),
             (Method::GET, "/certificates/issuers/x/ca/issued/4A:3f", "GetIssued x 4A:3f"),
             (Method::POST, "/certificates/issuers/x/ca/issued/4a/revoke", "RevokeIssued x 4a"),
@@ -236,6 +254,15 @@ mod tests {
             (Method::POST, "/keys/web/versions/sign", "404"),
             (Method::DELETE, "/keys/web/", "RefuseKey(\"delete\") web "),
             (Method::GET, "/keys/web/0123/sign", "405"),
+            (Method::GET, "//providers/Microsoft.Authorization/roleAssignments", "Authorization(ListAssignments)  "),
+            (Method::PUT, "/providers/microsoft.authorization/roleassignments/1-2", "Authorization(Assign) 1-2 "),
+            (
+                Method::DELETE,
+                "/certificates/shop-*/providers/Microsoft.Authorization/roleAssignments/1-2",
+                "Authorization(Unassign) shop-* 1-2",
+            ),
+            (Method::PUT, "/certificates/web/providers/Microsoft.Authorization/roleDefinitions/1-2", "404"),
+            (Method::GET, "/keys/web/providers/Microsoft.Authorization/roleAssignments", "404"),
         ] {
             assert_eq!(found(method.clone(), path), expected, "{method} {path}");
         }
@@ -246,8 +273,7 @@ mod tests {
         let without = |(route, action): (&Route, &Option<DataAction>)| {
             action.is_none().then(|| format!("{} {}", route.method, route.path))
         };
-        let routes = ROUTES.iter().chain(&MATERIAL_ROUTES);
-        let without: Vec<String> = routes.zip(actions()).filter_map(without).collect();
+        let without: Vec<String> = all().zip(actions()).filter_map(without).collect();
         assert!(without.is_empty(), "routes without an action:\n{}", without.join("\n"));
     }
 
@@ -257,15 +283,17 @@ mod tests {
             for uri in method.rest {
                 let (verb, path) = uri.split_once(' ').unwrap();
                 let of = |route: &&Route| route.method == verb && route.path == path;
-                let route = ROUTES.iter().chain(&MATERIAL_ROUTES).find(of).unwrap();
+                let route = all().find(of).unwrap();
                 assert_eq!(route.action().map(DataAction::text), Some(method.action.as_str()), "{uri}");
             }
         }
     }
 
     /// Ours beyond Key Vault's API.
-    const EXTENSIONS: [&str; 6] = [
+    const EXTENSIONS: [&str; 8] = [
         "GET /certificates/issuers/{issuer_name}/ca",
+        "GET /certificates/issuers/{issuer_name}/ca/csr",
+        "POST /certificates/issuers/{issuer_name}/ca/install",
         "GET /certificates/issuers/{issuer_name}/ca/issued",
         "GET /certificates/issuers/{issuer_name}/ca/issued/{serial}",
         "POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke",
@@ -280,7 +308,7 @@ mod tests {
         for (path, methods) in description["paths"].as_object().unwrap() {
             described.extend(methods.as_object().unwrap().keys().map(|name| format!("{} {path}", name.to_uppercase())));
         }
-        let ours = ROUTES.iter().chain(&MATERIAL_ROUTES).map(|route| format!("{} {}", route.method, route.path));
+        let ours = all().map(|route| format!("{} {}", route.method, route.path));
         assert_eq!(ours.collect::<BTreeSet<_>>(), described);
         let versions = &description["components"]["parameters"]["ApiVersion"]["schema"]["enum"];
         assert_eq!(*versions, serde_json::json!(super::super::API_VERSIONS));
@@ -290,7 +318,8 @@ mod tests {
     #[test]
     fn the_routes_are_those_of_the_contract() {
         let refused = |route: &&Route| matches!(route.endpoint, Endpoint::RefuseSecret(_) | Endpoint::RefuseKey(_));
-        let answered = ROUTES.iter().chain(&MATERIAL_ROUTES).filter(|route| !refused(route));
+        let azures = |route: &&Route| route.path.contains("/Microsoft.Authorization/");
+        let answered = all().filter(|route| !refused(route) && !azures(route));
         let ours: BTreeSet<String> = answered.map(|route| format!("{} {}", route.method, route.path)).collect();
         let contract = crate::proto::rest_options().into_iter().flat_map(|(_, uris)| uris);
         let contract: BTreeSet<String> = contract.chain(EXTENSIONS.map(str::to_owned)).collect();

@@ -1,8 +1,8 @@
 //! Changing certificates and policies.
 
 use super::answer::{Answer, json};
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
 use super::model::certificate::{CertificateAnswer, Shape};
 use super::model::management::UpdateBody;
 use super::model::policy::{PolicyAnswer, PolicyBody};

@@ -4,12 +4,12 @@
 //! `event` is the kind (`snapshot`, `created`, `updated`, `deleted`, `overwritten`, `bookmark`,
 //! `error`, `end`), `id` the resume token, `data` the operation as GET pending answers it.
 
-use super::super::auth::until_revoked;
+use super::super::auth::until_over;
 use super::super::errors::row;
 use super::super::listener::{Account, ConnectionInfo};
 use super::answer::{Answer, Links, json};
+use super::call::Call;
 use super::failure::Failure;
-use super::gateway::Call;
 use super::model::operation::OperationAnswer;
 use super::pending::wanted;
 use crate::domain::pending::TransitionKind;
@@ -51,7 +51,7 @@ pub(super) async fn watch(call: &Call<'_>, name: &str) -> Result<Answer, Failure
     };
     let who = Subscriber { principal: call.principal.name.to_string(), connection };
     let items =
-        until_revoked(call.service.watch().open(call.permit(request).await?, &who, closing).await?, &call.principal);
+        until_over(call.service.watch().open(call.permit(request).await?, &who, closing).await?, &call.principal);
     if let Some(account) = call.parts.extensions.get::<Account>() {
         account.limited_elsewhere(0);
     }

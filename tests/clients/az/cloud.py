@@ -1,7 +1,8 @@
 """A cloud for `az` on loopback: it gives out tokens and knows one subscription; the vault is the server's.
 
 `az` takes tokens from a managed identity (plain HTTP, as on App Service) and asks Azure Resource Manager for its
-subscriptions (HTTPS, or it refuses to send the token). One handler plays both.
+subscriptions (HTTPS, or it refuses to send the token). One handler plays both, and Microsoft Graph, which knows
+nobody.
 """
 
 import base64
@@ -50,6 +51,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, {"value": [{**named, **here}]})
         else:
             self.answer(404, {"error": {"code": "NotFound", "message": f"{self.path} is not played here"}})
+
+    def do_POST(self):
+        """Microsoft Graph, which `az` asks for the names of principals: it knows none."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        known = urllib.parse.urlsplit(self.path).path.endswith("/directoryObjects/getByIds")
+        self.answer(200 if known else 404, {"value": []})
 
     def answer(self, status, body):
         body = json.dumps(body).encode()

@@ -90,6 +90,7 @@ def az(tmp_path_factory, server, place):
     endpoints = ["--endpoint-resource-manager", place.manager_url, "--endpoint-active-directory", place.manager_url]
     more = ["--endpoint-active-directory-resource-id", place.manager_url]
     graph = ["--endpoint-active-directory-graph-resource-id", place.manager_url]
+    graph += ["--endpoint-microsoft-graph-resource-id", place.manager_url]
     suffix = ["--suffix-keyvault-dns", f":{server.port}"]
     az.run("cloud", "register", "-n", "loopback", "--skip-endpoint-discovery", *endpoints, *more, *graph, *suffix)
     az.run("cloud", "set", "-n", "loopback")

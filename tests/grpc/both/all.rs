@@ -341,7 +341,7 @@ const NEVER_REFUSED: [&str; 5] = [
 ];
 
 /// Methods without a URI: there is nothing to compare them with.
-const WITHOUT_URI: [&str; 27] = [
+const WITHOUT_URI: [&str; 33] = [
     "CertificateService.ListPending",
     "CertificateService.WatchPending",
     "CertificateAdminService.CheckIssuer",
@@ -354,6 +354,13 @@ const WITHOUT_URI: [&str; 27] = [
     "AccessService.CheckAccess",
     "AccessService.ListGrants",
     "AccessService.ListRoles",
+    // Azure's form of grants says less than ours; compared in `tests/access`.
+    "AccessService.CreateGrant",
+    "AccessService.GetGrant",
+    "AccessService.DeleteGrant",
+    "AccessService.SetRole",
+    "AccessService.GetRole",
+    "AccessService.DeleteRole",
     "AuditService.ListAudit",
     "AuditService.ListAuditKeys",
     // Their paths are extensions of Key Vault's API, and are compared in `tests/ca`.

@@ -2,7 +2,8 @@
 //! environment, and sends the latter to the former. Here the latter is its own token.
 
 use super::super::answer::{Answer, json};
-use super::{Asked, LIFETIME};
+use super::{Asked, Checked};
+use crate::transport::errors::row;
 use crate::transport::rest::address::Address;
 use http::{HeaderName, StatusCode};
 use serde::Serialize;
@@ -26,7 +27,7 @@ struct Refusal<'a> {
     message: &'a str,
 }
 
-pub(super) fn answer(asked: &Asked<'_>) -> Answer {
+pub(super) async fn answer(asked: &Asked<'_>) -> Answer {
     let headers = &asked.parts.headers;
     let mut given = HEADERS.into_iter().flat_map(|name| headers.get_all(name));
     let (Some(token), None) = (given.next(), given.next()) else {
@@ -35,10 +36,18 @@ pub(super) fn answer(asked: &Asked<'_>) -> Answer {
             "The request needs the header X-IDENTITY-HEADER once, with a token of this server: set IDENTITY_HEADER to it.",
         );
     };
-    let Some(token) = token.to_str().ok().and_then(|token| asked.checked(token.trim())) else {
-        let message =
-            "The token in X-IDENTITY-HEADER is not accepted here: set IDENTITY_HEADER to a token of this server.";
-        return refusal(StatusCode::UNAUTHORIZED, message);
+    let Checked { token, client: _, keep } = match asked.checked(token.to_str().unwrap_or_default().trim()).await {
+        Ok(checked) => checked,
+        Err(refused) => {
+            let error = refused.error(
+                "The token in X-IDENTITY-HEADER is not accepted here: set IDENTITY_HEADER to a token of this server.",
+            );
+            let mut answer = refusal(row(error.reason).http, &error.message);
+            if let Some(after) = error.retry_after {
+                answer.repeat_after(after);
+            }
+            return answer;
+        }
     };
     let address = Address::of(&asked.parts.uri);
     if let Some(name) = address.repeated() {
@@ -51,7 +60,7 @@ pub(super) fn answer(asked: &Asked<'_>) -> Answer {
         let message = format!("Tokens of this server are for {own}: ask with resource={own}.");
         return refusal(StatusCode::BAD_REQUEST, &message);
     }
-    let expires_on = asked.now.plus(LIFETIME).seconds().to_string();
+    let expires_on = asked.now.plus(keep).seconds().to_string();
     let token = Token { access_token: token, expires_on, resource, token_type: "Bearer" };
     Answer::secret(StatusCode::OK, &token)
 }

@@ -4,12 +4,14 @@
 use super::super::answer::{self, Answer, json};
 use super::super::body::collect;
 use super::form::{self, Form};
-use super::{Asked, FORM_LIMIT, LIFETIME};
+use super::{Asked, Checked, FORM_LIMIT};
+use crate::transport::errors::row;
 use axum::body::Body;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde_json::json as value;
+use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
 
@@ -34,12 +36,14 @@ struct Refusal {
     /// The number of the login service for this.
     code: u32,
     description: String,
+    /// Where a repeat makes sense.
+    retry_after: Option<Duration>,
 }
 
 impl Refusal {
     fn new(error: &'static str, code: u32, description: impl Into<String>) -> Self {
         let status = if error == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-        Self { status, error, code, description: description.into() }
+        Self { status, error, code, description: description.into(), retry_after: None }
     }
 
     fn request(description: impl Into<String>) -> Self {
@@ -47,7 +51,7 @@ impl Refusal {
     }
 
     fn answer(self, asked: &Asked<'_>) -> Answer {
-        let Self { status, error, code, description } = self;
+        let Self { status, error, code, description, retry_after } = self;
         let now = time::OffsetDateTime::from_unix_timestamp(asked.now.seconds()).ok();
         let timestamp = now.and_then(|now| now.format(&Rfc3339).ok()).unwrap_or_default();
         let body = value!({
@@ -58,7 +62,11 @@ impl Refusal {
             "trace_id": answer::request_id().to_string(),
             "correlation_id": correlation(asked),
         });
-        Answer::json(status, json(&body))
+        let mut answer = Answer::json(status, json(&body));
+        if let Some(after) = retry_after {
+            answer.repeat_after(after);
+        }
+        answer
     }
 }
 
@@ -72,8 +80,8 @@ fn correlation(asked: &Asked<'_>) -> String {
 pub(super) async fn token(asked: &Asked<'_>, body: &mut Body) -> Answer {
     let with_header = form::basic(&asked.parts.headers).is_some();
     match granted(asked, body).await {
-        Ok(token) => {
-            let seconds = LIFETIME.as_secs();
+        Ok((token, keep)) => {
+            let seconds = keep.as_secs();
             let token =
                 Token { token_type: "Bearer", expires_in: seconds, ext_expires_in: seconds, access_token: &token };
             Answer::secret(StatusCode::OK, &token)
@@ -89,7 +97,8 @@ pub(super) async fn token(asked: &Asked<'_>, body: &mut Body) -> Answer {
     }
 }
 
-async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<Zeroizing<String>, Refusal> {
+/// The token of the client, and how long he may keep it.
+async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<(Zeroizing<String>, Duration), Refusal> {
     if !form::is_form(&asked.parts.headers) {
         return Err(Refusal::request(
             "The body of a token request is a form: send Content-Type: application/x-www-form-urlencoded.",
@@ -106,11 +115,24 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<Zeroizing<String>
         None => return Err(Refusal::request("The form has no grant_type: send client_credentials.")),
     }
     let secret = secret(asked, &form)?;
-    let Some(token) = asked.checked(secret.trim()) else {
-        let description =
-            "The client_secret (or client_assertion) is not accepted: it must be a token of this server, unmodified.";
-        return Err(Refusal::new("invalid_client", 7_000_215, description));
-    };
+    let Checked { token, client, keep } = asked.checked(secret.trim()).await.map_err(|refused| {
+        let error = refused.error(
+            "The client_secret (or client_assertion) is not accepted: it must be a token of this server, unmodified.",
+        );
+        match row(error.reason).http {
+            StatusCode::UNAUTHORIZED => Refusal::new("invalid_client", 7_000_215, error.message),
+            // RFC 6749 section 4.1.2.1 has the name.
+            status => {
+                let refusal = Refusal::new("temporarily_unavailable", 90_033, error.message);
+                Refusal { status, retry_after: error.retry_after, ..refusal }
+            }
+        }
+    })?;
+    if client.as_deref().is_some_and(|client| form.get("client_id") != Some(client)) {
+        let description = "The client_assertion is of another client: set client_id (AZURE_CLIENT_ID) to the id of the \
+                           entry of [[auth.client]] that it belongs to.";
+        return Err(Refusal::new("invalid_client", 700_213, description));
+    }
     // `resource` of the older endpoint, and every scope but those that say who asks.
     let scopes = form.get("scope").into_iter().flat_map(|scopes| scopes.split(' '));
     let resources = scopes.filter(|scope| !scope.is_empty() && !ABOUT_THE_CALLER.contains(scope));
@@ -121,7 +143,7 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<Zeroizing<String>
             format!("Tokens of this server are for {own}: ask with the scope {own}/.default, not {shown}.");
         return Err(Refusal::new("invalid_scope", 70_011, description));
     }
-    Ok(Zeroizing::new(token.to_owned()))
+    Ok((Zeroizing::new(token.to_owned()), keep))
 }
 
 async fn read(asked: &Asked<'_>, body: &mut Body) -> Result<Form, Refusal> {

@@ -1,5 +1,7 @@
 //! The JSON of Key Vault, for requests and responses. Members are in the order of the real service.
 
+pub(super) mod authority;
+pub(super) mod authorization;
 pub(super) mod certificate;
 pub(super) mod contacts;
 pub(super) mod deleted;

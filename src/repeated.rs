@@ -8,7 +8,7 @@ use std::borrow::Cow;
 ///
 /// It needs no stack and no tree, whatever is nested in the document, and 24 bytes for each name of the objects that
 /// are open.
-pub(super) fn member(document: &[u8]) -> Option<String> {
+pub(crate) fn member(document: &[u8]) -> Option<String> {
     // The names of all open objects, and where those of each begin; an array has none.
     let (mut names, mut open): (Vec<Cow<'_, str>>, Vec<Option<usize>>) = (Vec::new(), Vec::new());
     let (mut at, mut is_name) = (0, false);
