@@ -201,6 +201,9 @@ errors! {
     IdentityUnavailable = Unavailable, SERVICE_UNAVAILABLE, "ServiceUnavailable";
     "the keys of the issuer of the token cannot be read, and were never read before";
     "repeat after `Retry-After`; the token may be good. The log of the server says what fails";
+    AuditUnavailable = Unavailable, SERVICE_UNAVAILABLE, "ServiceUnavailable";
+    "the audit record of the request cannot be written, and `audit.on_failure` is `refuse`. A change may have been made: its record is stored with it";
+    "repeat after `Retry-After`; the log has the cause ([audit.md](audit.md))";
 }
 
 #[cfg(test)]
