@@ -6,10 +6,12 @@ mod labels;
 mod levels;
 mod operations;
 mod process;
+mod renewals;
 
 pub use budget::Budget;
 pub use levels::{KeyQueue, Port, Tail};
 pub use operations::{Operations, Seen};
+pub use renewals::{EXPIRY_BUCKETS, Renewals, Survey};
 
 use budget::BudgetMetrics;
 use labels::{CallLabels, FileLabels, GrpcLabels, GrpcMethod, HttpLabels, HttpRoute, LevelLabels, ProviderLabels};

@@ -2,7 +2,7 @@
 
 use super::store::Opened;
 use crate::service::{Authenticated, Service};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Waits between two looks at the age of the log and at the vaults that others made.
@@ -63,6 +63,54 @@ pub(super) async fn adopt_issued(service: Service, window: Duration, shutdown: C
                 UPKEEP_EVERY
             }
         };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Gives due times to certificates of versions that do not renew, beside everything else: at each start, then as long as
+/// such versions may still write, every hour while there was something to do, and once at the end.
+pub(super) async fn adopt_renewals(service: Service, window: Duration, shutdown: CancellationToken) {
+    let end = service.now().plus(window);
+    loop {
+        let last = service.now() >= end;
+        let wait = match service.renewals().adopt_renewals().await {
+            Ok(count) => {
+                if count > 0 {
+                    tracing::info!(count, "certificates of an earlier version got the due times of their renewals");
+                }
+                if last {
+                    return;
+                }
+                if count > 0 { LOOK_EVERY.min(window).max(UPKEEP_EVERY) } else { window }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the due times of renewals could not be looked at; will retry");
+                UPKEEP_EVERY
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Between two looks at all certificates, for the metrics; more where a look takes long.
+const SURVEY_EVERY: Duration = Duration::from_secs(600);
+/// Looks take this share of the time at most.
+const SURVEY_SHARE: u32 = 100;
+
+/// Looks at all certificates every ten minutes, and sets the metrics of their ends and renewals.
+pub(super) async fn survey(service: Service, shutdown: CancellationToken) {
+    loop {
+        let begun = Instant::now();
+        if let Err(error) = service.renewals().survey().await {
+            tracing::warn!(%error, "the ends of certificates could not be looked at; will retry");
+        }
+        let wait = SURVEY_EVERY.max(begun.elapsed() * SURVEY_SHARE);
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(wait) => {}

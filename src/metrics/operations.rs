@@ -1,7 +1,7 @@
 //! Metrics of pending operations, from the event log. Every replica reads the whole log, so each counts all operations
 //! of the installation: take the largest of the replicas, not their sum.
 
-use super::add;
+use super::{Renewals, add};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -53,6 +53,7 @@ pub struct Operations {
     ca: Family<[(&'static str, &'static str); 1], Counter>,
     published: Family<Published, Counter>,
     ocsp: Family<[(&'static str, &'static str); 1], Counter>,
+    pub renewals: Renewals,
     state: Mutex<State>,
 }
 
@@ -72,6 +73,7 @@ impl fmt::Debug for Operations {
 
 impl Operations {
     pub(super) fn register(&self, registry: &mut Registry) {
+        self.renewals.register(registry);
         let text = "Transitions of pending operations that this replica read in the log; each replica counts all";
         add(registry, "certmint_operation_transitions", text, &self.transitions);
         let text = "Operations in progress, as the log tells; those without an event in the kept log are missing";

@@ -4,6 +4,7 @@ mod hierarchy;
 mod issued;
 mod revoke;
 
+pub(super) use issued::time;
 pub(super) use revoke::RevokeArgs;
 
 use super::connection::{Authorities, Repeat, Session};

@@ -13,20 +13,22 @@ mod issuer_state;
 mod parked;
 mod pending;
 mod purging;
+mod renewal;
 mod request;
 pub(super) mod wakeup;
 
 use super::access::Rights;
 use super::ca::{IssuedLog, Responders, RevocationLists};
-use super::certificates::Deletions;
+use super::certificates::{Creations, Deletions};
 use super::context::Context;
-use super::issuers::{Authorities, Issuing};
+use super::issuers::Issuing;
 use super::pending::PendingOperations;
 use super::records::{Kind, concerns_a_record};
 use crate::domain::{Result, Timestamp};
 use crate::store::Record;
 use clock_rollback::LatestTime;
 pub use hint::Hinted;
+use renewal::RenewalWork;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +73,8 @@ enum DueKind {
     Crl,
     /// An OCSP responder that needs another certificate.
     Responder,
+    /// A certificate to be renewed, or whose CA is asked when.
+    Certificate,
 }
 
 impl DueKind {
@@ -89,8 +93,8 @@ impl DueKind {
             Kind::Revoked => Some(Self::Revoked),
             Kind::Crl => Some(Self::Crl),
             Kind::Responder => Some(Self::Responder),
-            Kind::Certificate
-            | Kind::Version
+            Kind::Certificate => Some(Self::Certificate),
+            Kind::Version
             | Kind::Suspended
             | Kind::Contacts
             | Kind::Vault
@@ -110,7 +114,7 @@ impl DueKind {
 pub struct Jobs {
     context: Arc<Context>,
     issuing: Issuing,
-    authorities: Authorities,
+    renewals: RenewalWork,
     pending: PendingOperations,
     deletions: Deletions,
     rights: Arc<Rights>,
@@ -124,26 +128,17 @@ impl Jobs {
     pub(super) fn new(
         context: Arc<Context>,
         issuing: Issuing,
-        authorities: Authorities,
+        creations: &Creations,
         pending: PendingOperations,
         deletions: Deletions,
         rights: Arc<Rights>,
     ) -> Self {
         let log = IssuedLog::new(context.clone());
+        let authorities = issuing.authorities.clone();
         let crls = RevocationLists::new(context.clone(), authorities.clone());
-        let responders = Responders::new(context.clone(), authorities.clone());
-        Self {
-            context,
-            issuing,
-            authorities,
-            pending,
-            deletions,
-            rights,
-            log,
-            crls,
-            responders,
-            latest: Arc::default(),
-        }
+        let responders = Responders::new(context.clone(), authorities);
+        let renewals = RenewalWork::new(context.clone(), issuing.clone(), creations.clone());
+        Self { context, issuing, renewals, pending, deletions, rights, log, crls, responders, latest: Arc::default() }
     }
 
     /// Takes up to `limit` due records for the length of one lease.
@@ -196,6 +191,7 @@ impl Jobs {
             DueKind::Revoked => self.list_revoked(due).await,
             DueKind::Crl => self.renew_crl(due).await,
             DueKind::Responder => self.renew_responder(due).await,
+            DueKind::Certificate => self.renewals.step(due.record).await,
         }
     }
 }

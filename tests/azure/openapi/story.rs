@@ -93,5 +93,6 @@ pub(super) const STORY: &[Scene] = &[
     Again("DELETE /certificates/web"),
     Example("DELETE /deletedcertificates/{certificate_name}", ""),
     Example("POST /certificates/restore", "backup"),
+    Example("POST /certificates/{certificate_name}/renew", "with a label"),
     Example("DELETE /certificates/issuers/{issuer_name}", "built-in CA"),
 ];
