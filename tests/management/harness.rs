@@ -128,6 +128,11 @@ impl Around for Counting {
 
 impl Harness {
     pub(crate) async fn new(limits: ServiceOptions) -> Self {
+        Self::with_issuers(limits, |_, issuers| issuers).await
+    }
+
+    /// With further issuers, which may use the keys of the service.
+    pub(crate) async fn with_issuers(limits: ServiceOptions, more: impl FnOnce(Arc<Keys>, Issuers) -> Issuers) -> Self {
         let store = Arc::new(Counting {
             inner: Sqlite::open_in_memory().unwrap(),
             read: AtomicUsize::new(0),
@@ -139,7 +144,7 @@ impl Harness {
             out_of_reach: Mutex::new(None),
         });
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
-        let service = service(store.clone(), clock.clone(), limits).await;
+        let service = service_of(store.clone(), clock.clone(), limits, more).await;
         Self { service, store, clock, sealer: sealer() }
     }
 
@@ -199,7 +204,7 @@ fn sealer() -> Sealer {
 }
 
 async fn service(store: Arc<dyn Store>, clock: Arc<ManualClock>, limits: ServiceOptions) -> Service {
-    service_with(store, clock, limits, |issuers| issuers).await
+    service_of(store, clock, limits, |_, issuers| issuers).await
 }
 
 /// A service with further issuers.
@@ -209,12 +214,21 @@ pub(crate) async fn service_with(
     limits: ServiceOptions,
     more: impl FnOnce(Issuers) -> Issuers,
 ) -> Service {
+    service_of(store, clock, limits, |_, issuers| more(issuers)).await
+}
+
+async fn service_of(
+    store: Arc<dyn Store>,
+    clock: Arc<ManualClock>,
+    limits: ServiceOptions,
+    more: impl FnOnce(Arc<Keys>, Issuers) -> Issuers,
+) -> Service {
     let sealer = Arc::new(sealer());
     let options = KeyOptions { workers: 1, ..KeyOptions::on_demand() };
     let keys = Arc::new(Keys::new(sealer, &options, &Limits { key_queue: 32, ..Limits::default() }).unwrap());
     let (local_ca, signs) = (Arc::new(LocalCa::new(keys.clone())), Arc::new(SelfSigned::new(keys.clone())));
     let issuers = Issuers::new(signs.clone()).with_provider(local_ca).with_provider(Arc::new(TestIssuer::new(signs)));
-    Service::new(store, more(issuers), keys, clock, limits).await.unwrap()
+    Service::new(store, more(keys.clone(), issuers), keys, clock, limits).await.unwrap()
 }
 
 pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {

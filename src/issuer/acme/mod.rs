@@ -186,6 +186,10 @@ impl Provider for Acme {
         warnings
     }
 
+    fn tells_windows(&self) -> bool {
+        true
+    }
+
     async fn renewal(&self, certificate: &[u8], state: &State) -> Result<Option<RenewalWindow>, IssuerError> {
         let state = AcmeState::read(state)?;
         let session = self.session(&state.settings)?;

@@ -14,6 +14,7 @@ mod intend;
 mod issuing;
 mod profiles;
 mod states;
+mod windows;
 
 pub(super) use ask::{Asked, Outcome, failure};
 pub use authorities::Authorities;
@@ -25,6 +26,7 @@ pub(super) use intend::Ca;
 pub(super) use issuing::Issuing;
 pub(in crate::service) use profiles::is_reserved;
 pub use profiles::{options_of, profiles_of};
+pub(super) use windows::{CaWindows, WindowAnswer};
 
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
 use crate::domain::{Blob, Credentials, Error, IssuerConfig, IssuerInput, IssuerName, Result, VaultName, text};

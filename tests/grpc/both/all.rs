@@ -341,7 +341,7 @@ const NEVER_REFUSED: [&str; 5] = [
 ];
 
 /// Methods without a URI: there is nothing to compare them with.
-const WITHOUT_URI: [&str; 31] = [
+const WITHOUT_URI: [&str; 35] = [
     "CertificateService.ListPending",
     "CertificateService.WatchPending",
     "CertificateAdminService.CheckIssuer",
@@ -372,6 +372,11 @@ const WITHOUT_URI: [&str; 31] = [
     "CertificateAuthorityService.GetIssuedCertificate",
     "CertificateAuthorityService.ListIssuedCertificates",
     "CertificateAuthorityService.RevokeCertificate",
+    // Compared in `tests/grpc/renewals.rs`.
+    "RenewalService.RenewCertificate",
+    "RenewalService.ListRenewals",
+    "RenewalService.PauseRenewal",
+    "RenewalService.ResumeRenewal",
     "VaultService.CreateVault",
     "VaultService.GetVault",
     "VaultService.ListVaults",
