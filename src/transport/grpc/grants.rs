@@ -54,12 +54,12 @@ impl AccessCalls {
         request: Request<v1::DeleteGrantRequest>,
     ) -> Result<v1::DeleteGrantResponse> {
         let (call, v1::DeleteGrantRequest { grant_id }) = open(request)?;
-        let grant_id = given("grant_id", grant_id)?;
         // Also of one that is not taken away.
         if let Ok(id) = Uuid::try_parse(&grant_id) {
             call.note(|record| record.name = id.to_string());
         }
-        let permit = call.permit(reference(grant_id)).await?;
+        let permit = call.permit(reference(grant_id.clone())).await?;
+        given("grant_id", grant_id)?;
         let gone = self.0.grants().delete_grant(permit).await?;
         call.note(|record| {
             record.name.clone_from(&gone.id);
@@ -85,7 +85,8 @@ impl AccessCalls {
 
     pub(super) async fn delete_role(&self, request: Request<v1::DeleteRoleRequest>) -> Result<v1::DeleteRoleResponse> {
         let (call, v1::DeleteRoleRequest { role: named }) = open(request)?;
-        let permit = call.permit(RoleRef(given("role", named)?)).await?;
+        let permit = call.permit(RoleRef(named.clone())).await?;
+        given("role", named)?;
         let gone = self.0.grants().delete_role(permit).await?;
         call.note(|record| record.name = gone.id.to_string());
         Ok(v1::DeleteRoleResponse { role: Some(role(&gone)) })
