@@ -63,7 +63,7 @@ pub enum Reason {
     /// There are grants of it.
     RoleInUse,
     GrantLimitExceeded,
-    /// The keys of an issuer of tokens cannot be had, so a token cannot be checked.
+    /// The keys of an issuer of tokens are not available, so a token cannot be checked.
     IdentityUnavailable,
 }
 

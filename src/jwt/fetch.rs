@@ -2,6 +2,7 @@
 
 use super::key::{Jwk, parse_set};
 use super::options::JwtOptions;
+use super::patient::Patient;
 use crate::guarded_file::read_guarded;
 use crate::outbound::{Clients, Request};
 use crate::regular_file;
@@ -31,10 +32,21 @@ pub(super) enum Origin {
     File(PathBuf),
 }
 
+impl Origin {
+    /// What tells it from all others.
+    pub(super) fn whole(&self) -> String {
+        match self {
+            Self::Address(text) => text.clone(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// Fit for logs and metrics: without the query.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Discovery(text) | Self::Address(text) => f.write_str(text),
+            Self::Discovery(text) | Self::Address(text) => f.write_str(plain(text)),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }
@@ -46,6 +58,7 @@ pub(super) struct Fetcher {
     clients: Arc<dyn Clients>,
     ca_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
+    reading: Patient<Result<Prepared, String>>,
 }
 
 #[derive(Deserialize)]
@@ -59,12 +72,13 @@ impl Fetcher {
     /// The setting and what is wrong with it.
     pub(super) fn new(origin: Origin, options: &JwtOptions, clients: Arc<dyn Clients>) -> Result<Self, String> {
         match &origin {
-            Origin::Discovery(issuer) => check_address(issuer).map_err(|problem| format!("issuers: {problem}"))?,
+            Origin::Discovery(issuer) => check_issuer(issuer).map_err(|problem| format!("issuers: {problem}"))?,
             Origin::Address(address) => check_address(address).map_err(|problem| format!("jwks_uri: {problem}"))?,
             Origin::File(_) => {}
         }
         let JwtOptions { ca_file, token_file, .. } = options;
-        let fetcher = Self { origin, clients, ca_file: ca_file.clone(), token_file: token_file.clone() };
+        let (ca_file, token_file) = (ca_file.clone(), token_file.clone());
+        let fetcher = Self { origin, clients, ca_file, token_file, reading: Patient::default() };
         // What cannot be read now is not read in an hour either.
         fetcher.roots().map_err(|problem| format!("ca_file: {problem}"))?;
         fetcher.token().map_err(|problem| format!("token_file: {problem}"))?;
@@ -90,10 +104,7 @@ impl Fetcher {
             Some(keys) => Ok(Prepared::Keys(keys?)),
             None => Ok(Prepared::Request(this.roots()?, this.token()?)),
         };
-        // Files may be on a network, and keep their reader waiting.
-        let prepared: Result<Prepared, String> =
-            tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|error| Err(error.to_string()));
-        let (roots, token) = match prepared? {
+        let (roots, token) = match self.reading.run(prepare).await?? {
             Prepared::Keys(keys) => return Ok(keys),
             Prepared::Request(roots, token) => (roots, token),
         };
@@ -167,17 +178,28 @@ fn text(path: Option<&Path>, most: u64) -> Result<Option<String>, String> {
     String::from_utf8(bytes).map(Some).map_err(|_| format!("{} is no text", path.display()))
 }
 
-/// What is fetched says who may call, so it comes over TLS alone.
+/// The path of its metadata is put behind it.
+fn check_issuer(issuer: &str) -> Result<(), String> {
+    if issuer.contains('?') {
+        return Err(format!(
+            "`{}` is not an issuer: write https://HOST/PATH, without a query",
+            super::refusal::shown(issuer)
+        ));
+    }
+    check_address(issuer)
+}
+
+/// What is fetched says who may call, so it comes over TLS alone. Keys may be at an address with a query (Azure AD B2C).
 fn check_address(address: &str) -> Result<(), String> {
     let shown = super::refusal::shown(address);
     let uri = address.parse::<Uri>().ok().filter(|_| address.len() <= MAX_URL);
     let uri = uri.filter(|uri| uri.authority().is_some_and(|at| !at.as_str().contains('@') && !at.host().is_empty()));
     match uri {
         Some(uri) if uri.scheme_str() != Some("https") => {
-            Err(format!("`{shown}` is no https address; set jwks_file for an issuer without one"))
+            Err(format!("`{shown}` is not an https address; set jwks_file for an issuer without one"))
         }
-        Some(_) if !address.contains(['#', '?']) => Ok(()),
-        _ => Err(format!("`{shown}` is no address: write https://HOST/PATH, without query and fragment")),
+        Some(_) if !address.contains('#') => Ok(()),
+        _ => Err(format!("`{shown}` is not an address: write https://HOST/PATH, without a fragment")),
     }
 }
 
@@ -196,8 +218,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_https_without_query() {
-        for good in ["https://id.example", "https://id.example:8443/realms/a/", "https://[::1]:1/x"] {
+    fn addresses_are_https_and_those_of_issuers_have_no_query() {
+        for good in [
+            "https://id.example",
+            "https://id.example:8443/realms/a/",
+            "https://[::1]:1/x",
+            "https://id.example/keys?p=a",
+        ] {
             assert_eq!(check_address(good), Ok(()), "{good}");
         }
         for bad in [
@@ -208,12 +235,17 @@ mod tests {
             "ftp://id.example",
             "https://",
             "https://user@id.example",
-            "https://id.example/?a",
             "https://id.example/#a",
             "https://id example",
             "kubernetes/serviceaccount",
         ] {
-            assert!(check_address(bad).is_err(), "{bad}");
+            assert!(check_address(bad).is_err() && check_issuer(bad).is_err(), "{bad}");
         }
+        assert!(check_issuer("https://id.example").is_ok() && check_issuer("https://id.example/?a").is_err());
+        let told = Origin::Address("https://id.example/keys?code=a".to_owned());
+        assert_eq!(
+            (told.to_string().as_str(), told.whole().as_str()),
+            ("https://id.example/keys", "https://id.example/keys?code=a")
+        );
     }
 }

@@ -2,7 +2,6 @@
 
 use super::algorithm::Algorithm;
 use super::cache::{Cache, TokenHash};
-use super::claims;
 use super::client::Client;
 use super::fetch::{Fetcher, Origin};
 use super::kept::KeptFile;
@@ -13,8 +12,10 @@ use super::rules::{Identity, Rules};
 use super::source::{Source, SourceState};
 use super::token::{Token, is_jwt};
 use crate::clock::Clock;
+use crate::domain::Timestamp;
 use crate::outbound::Clients;
 use futures_util::future::join_all;
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
@@ -131,7 +132,10 @@ impl Issuers {
         let provider = self.providers.len();
         for (place, iss) in issuers.iter().enumerate() {
             if iss.is_empty() || iss.len() > MAX_ISS || !iss.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(format!("issuers: `{}` is none", shown(iss)));
+                return Err(format!(
+                    "issuers: `{}` is not a value of iss: write 1 to {MAX_ISS} printable ASCII characters without spaces",
+                    shown(iss)
+                ));
             }
             // Keys that are shared are those of the one source.
             let source = if origins.len() == 1 { 0 } else { place };
@@ -142,7 +146,7 @@ impl Issuers {
         let rules = Rules::of(options)?;
         let mut sources = Vec::with_capacity(origins.len());
         for origin in origins {
-            let kept = KeptFile::new(data_dir, name, &origin.to_string());
+            let kept = KeptFile::new(data_dir, name, &origin.whole());
             let fetcher = Fetcher::new(origin, options, clients.clone())?;
             let (clock, number) = (self.clock.clone(), self.number.clone());
             sources.push(Source::open(name.as_str().into(), fetcher, kept, *keep_keys, clock, number)?);
@@ -193,12 +197,12 @@ impl Issuers {
         };
         let token = Token::parse(token).map_err(|refusal| counted(&self.refused, "", refusal))?;
         // Not believed yet: it says which keys to try.
-        let iss = token.claims.get("iss").and_then(claims::text).unwrap_or_default();
-        let Some((provider, source)) = self.by_iss.get(&iss).copied() else {
-            return Err(counted(&self.refused, "", Refusal::issuer(if iss.is_empty() { "none" } else { &iss })));
+        let iss = token.claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+        let Some((provider, source)) = self.by_iss.get(iss).copied() else {
+            return Err(counted(&self.refused, "", Refusal::issuer(if iss.is_empty() { "none" } else { iss })));
         };
         let provider = &self.providers[provider];
-        let checked = self.check_of(provider, &provider.sources[source], &iss, &token).await;
+        let checked = self.check_of(provider, &provider.sources[source], iss, &token).await;
         checked.map_err(|refusal| counted(&provider.refused, &provider.name, refusal))
     }
 
@@ -210,11 +214,11 @@ impl Issuers {
         token: &Token<'_>,
     ) -> Result<Identity, Refusal> {
         let algorithm = provider.rules.algorithm(&token.header)?;
-        let signed = match signed_by(source, algorithm, token) {
+        let signed = match signed_by(source, algorithm, token, self.clock.now()) {
             // Keys rotate: one that is not known is looked for.
             None => {
                 source.renewed().await;
-                signed_by(source, algorithm, token)
+                signed_by(source, algorithm, token, self.clock.now())
             }
             known => known,
         };
@@ -250,9 +254,9 @@ impl Issuers {
 }
 
 /// Whether the signature is good; `None` where no key that is known can have made it.
-fn signed_by(source: &Source, algorithm: Algorithm, token: &Token<'_>) -> Option<bool> {
+fn signed_by(source: &Source, algorithm: Algorithm, token: &Token<'_>, now: Timestamp) -> Option<bool> {
     let set = source.set()?;
-    let keys = set.find(token.header.kid.as_deref(), algorithm);
+    let keys = set.find(token.header.kid.as_deref(), algorithm, now);
     let good = keys.iter().any(|key| key.verifies(algorithm, token.signed, &token.signature));
     (!keys.is_empty()).then_some(good)
 }

@@ -2,6 +2,7 @@
 //! callers. They are public, and no more trusted than everything else in that folder.
 
 use super::key_set::{Kept, KeySet};
+use super::patient::Patient;
 use crate::regular_file;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The folder within the data folder.
 const FOLDER: &str = "issuer-keys";
@@ -21,6 +24,7 @@ pub(super) struct KeptFile {
     path: PathBuf,
     /// Whose keys they are; compared, so that a file that was copied to another name is not believed.
     origin: String,
+    writing: Patient<io::Result<()>>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -35,11 +39,12 @@ impl KeptFile {
     pub(super) fn new(data_dir: &Path, name: &str, origin: &str) -> Self {
         let hash: String =
             digest(&SHA256, origin.as_bytes()).as_ref().iter().take(8).map(|b| format!("{b:02x}")).collect();
-        Self { path: data_dir.join(FOLDER).join(format!("{name}-{hash}.json")), origin: origin.to_owned() }
+        let path = data_dir.join(FOLDER).join(format!("{name}-{hash}.json"));
+        Self { path, origin: origin.to_owned(), writing: Patient::default() }
     }
 
-    /// What is there and can be used.
-    pub(super) fn load(&self) -> Option<KeySet> {
+    /// What is there and can be used; `keep` is for keys that were not listed any more.
+    pub(super) fn load(&self, keep: Duration) -> Option<KeySet> {
         let (bytes, _) = match regular_file::read(&self.path, MAX_FILE) {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -50,24 +55,67 @@ impl KeptFile {
         };
         let content: Option<Content> = serde_json::from_slice(&bytes).ok();
         let own = content.filter(|content| content.version == 1 && content.origin == self.origin);
-        let set = own.and_then(|content| KeySet::of_kept(content.set));
+        let set = own.and_then(|content| KeySet::of_kept(content.set, keep));
         if set.is_none() {
             tracing::warn!(file = %self.path.display(), "the keys of an issuer that were kept cannot be used");
         }
         set
     }
 
+    /// Stores the set, in a bounded time.
+    ///
+    /// # Errors
+    /// Why it is not stored.
+    pub(super) async fn keep(self: &Arc<Self>, set: Arc<KeySet>) -> Result<(), String> {
+        let this = Arc::clone(self);
+        self.writing.run(move || this.store(&set)).await?.map_err(|error| error.to_string())
+    }
+
     /// Puts the set in the place of the one before, whole or not at all.
-    pub(super) fn store(&self, set: &KeySet) -> io::Result<()> {
+    fn store(&self, set: &KeySet) -> io::Result<()> {
         let content = Content { version: 1, origin: self.origin.clone(), set: set.to_kept() };
         let text = serde_json::to_vec_pretty(&content)?;
         if let Some(folder) = self.path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let part = self.path.with_extension("new");
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&part, &self.path)
+        // Of its own: replicas may share the folder.
+        let part = self.path.with_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        let placed = file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&part, &self.path));
+        if placed.is_err() {
+            drop(fs::remove_file(&part));
+        }
+        placed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::parse_set;
+    use super::*;
+    use crate::domain::Timestamp;
+
+    #[test]
+    fn replicas_that_store_at_the_same_time_leave_one_whole_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = |count: usize| {
+            let key = r#"{"kty":"OKP","crv":"Ed25519","kid":"KID","x":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"}"#;
+            let keys: Vec<String> = (0..count).map(|number| key.replace("KID", &number.to_string())).collect();
+            let listed = parse_set(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes()).unwrap();
+            KeySet::default().after(listed, Timestamp::from_seconds(1), Duration::ZERO)
+        };
+        std::thread::scope(|scope| {
+            for count in [1, 20, 60, 100] {
+                let (file, set) = (KeptFile::new(folder.path(), "corp", "https://id.example"), keys(count));
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        file.store(&set).unwrap();
+                        let found = file.load(Duration::ZERO).expect("a whole file").len(Timestamp::from_seconds(1));
+                        assert!([1, 20, 60, 100].contains(&found), "{found}");
+                    }
+                });
+            }
+        });
+        assert_eq!(folder.path().join(FOLDER).read_dir().unwrap().count(), 1, "nothing else is left");
     }
 }

@@ -11,8 +11,9 @@ use serde_json::Value;
 pub(super) const MAX_KEYS: usize = 100;
 /// Longest `kid`, in bytes.
 pub(super) const MAX_KID: usize = 256;
-/// Longest exponent of an RSA key, in bytes; the usual one has three.
-const MAX_EXPONENT: usize = 8;
+/// Longest exponent of an RSA key, in bytes; the usual one has three. Signatures are checked with up to 33 bits, so that
+/// a longer one would refuse each of them.
+const MAX_EXPONENT: usize = 4;
 
 /// A key as its issuer writes it; other members are of no use here.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
@@ -195,12 +196,17 @@ mod tests {
             ("kid", json!("x".repeat(257))),
             ("n", json!("=")),
             ("e", json!("AQABAQABAQABAQAB")),
+            ("e", json!("AQAAAAE")),
         ] {
             assert_eq!(usable(&json!([with(good.clone(), member, value.clone())])), 0, "{member} {value}");
         }
-        for (member, value) in
-            [("use", json!("sig")), ("key_ops", json!(["verify"])), ("alg", json!("PS384")), ("x5c", json!(["AA"]))]
-        {
+        for (member, value) in [
+            ("use", json!("sig")),
+            ("key_ops", json!(["verify"])),
+            ("alg", json!("PS384")),
+            ("x5c", json!(["AA"])),
+            ("e", json!("AQAAAQ")),
+        ] {
             assert_eq!(usable(&json!([with(good.clone(), member, value.clone())])), 1, "{member} {value}");
         }
     }

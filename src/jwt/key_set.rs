@@ -15,6 +15,8 @@ pub(super) struct KeySet {
     entries: Vec<Entry>,
     /// When it was fetched.
     fetched: Timestamp,
+    /// How long a key is accepted after it was listed for the last time.
+    keep: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ impl KeySet {
                 entries.push(old.clone());
             }
         }
-        Self { entries, fetched: now }
+        Self { entries, fetched: now, keep }
     }
 
     /// Whether the same keys are accepted.
@@ -64,10 +66,16 @@ impl KeySet {
             && self.entries.iter().all(|entry| other.entries.iter().any(|known| known.jwk == entry.jwk))
     }
 
+    /// Those that are accepted now: a key that is listed, however old the list is, and another one for a while. The end of
+    /// the latter depends on no fetch: while none succeeds, a key that was taken out still goes.
+    fn accepted(&self, now: Timestamp) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.seen == self.fetched || now < entry.seen.plus(self.keep))
+    }
+
     /// The keys that a signature of this header can be of. Without an id only where one key alone of the last set fits
     /// (RFC 7515 section 4.1.4 leaves it to the application).
-    pub(super) fn find<'a>(&'a self, kid: Option<&'a str>, algorithm: Algorithm) -> Vec<&'a Key> {
-        let fitting = self.entries.iter().filter(move |entry| entry.key.fits(algorithm));
+    pub(super) fn find<'a>(&'a self, kid: Option<&'a str>, algorithm: Algorithm, now: Timestamp) -> Vec<&'a Key> {
+        let fitting = self.accepted(now).filter(move |entry| entry.key.fits(algorithm));
         match kid {
             Some(kid) => {
                 fitting.filter(|entry| entry.jwk.kid.as_deref() == Some(kid)).map(|entry| &entry.key).take(2).collect()
@@ -84,8 +92,9 @@ impl KeySet {
         self.fetched
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// How many are accepted now.
+    pub(super) fn len(&self, now: Timestamp) -> usize {
+        self.accepted(now).count()
     }
 
     pub(super) fn to_kept(&self) -> Kept {
@@ -94,11 +103,11 @@ impl KeySet {
     }
 
     /// `None` where no key of it can be used.
-    pub(super) fn of_kept(kept: Kept) -> Option<Self> {
+    pub(super) fn of_kept(kept: Kept, keep: Duration) -> Option<Self> {
         let Kept { fetched, keys } = kept;
         let entry = |KeptKey { seen, jwk }: KeptKey| jwk.key().map(|key| Entry { jwk, key, seen });
         let entries: Vec<Entry> = keys.into_iter().take(MAX_KEPT).filter_map(entry).collect();
-        (!entries.is_empty()).then_some(Self { entries, fetched })
+        (!entries.is_empty()).then_some(Self { entries, fetched, keep })
     }
 }
 
@@ -129,8 +138,13 @@ mod tests {
         Timestamp::from_seconds(1_800_000_000).plus(Duration::from_secs(3600 * hours))
     }
 
+    /// At the time of its fetch.
     fn found(set: &KeySet, kid: Option<&str>) -> usize {
-        set.find(kid, Algorithm::Es256).len()
+        found_at(set, kid, set.fetched())
+    }
+
+    fn found_at(set: &KeySet, kid: Option<&str>, now: Timestamp) -> usize {
+        set.find(kid, Algorithm::Es256, now).len()
     }
 
     #[test]
@@ -141,14 +155,26 @@ mod tests {
         assert_eq!((found(&set, Some("a")), found(&set, Some("b")), found(&set, Some("c"))), (1, 1, 0));
         let set = set.after(listed(&[key(Some("b"), 2)]), at(25), DAY);
         assert_eq!((found(&set, Some("a")), found(&set, Some("b"))), (0, 1));
-        assert_eq!(set.find(Some("b"), Algorithm::Es384).len(), 0, "another curve");
+        assert_eq!(set.find(Some("b"), Algorithm::Es384, at(25)).len(), 0, "another curve");
+    }
+
+    #[test]
+    fn a_key_that_was_taken_out_goes_without_another_fetch() {
+        let set = KeySet::default().after(listed(&[key(Some("a"), 1)]), at(0), DAY);
+        let set = set.after(listed(&[key(Some("b"), 2)]), at(1), DAY);
+        let read = KeySet::of_kept(serde_json::from_value(json!(set.to_kept())).unwrap(), DAY).unwrap();
+        for set in [set, read] {
+            let found = |hours| (found_at(&set, Some("a"), at(hours)), found_at(&set, Some("b"), at(hours)));
+            assert_eq!([found(23), found(24), found(10_000)], [(1, 1), (0, 1), (0, 1)]);
+            assert_eq!([set.len(at(23)), set.len(at(24))], [2, 1]);
+        }
     }
 
     #[test]
     fn an_id_that_was_given_to_another_key_is_no_longer_the_old_ones() {
         let set = KeySet::default().after(listed(&[key(Some("a"), 1)]), at(0), DAY);
         let next = set.after(listed(&[key(Some("a"), 2)]), at(1), DAY);
-        assert_eq!((next.len(), set.has_the_keys_of(&next)), (1, false));
+        assert_eq!((next.len(at(1)), set.has_the_keys_of(&next)), (1, false));
     }
 
     #[test]
@@ -166,17 +192,17 @@ mod tests {
         let set = KeySet::default().after(listed(&[key(Some("a"), 1)]), at(0), DAY);
         let set = set.after(listed(&[key(Some("b"), 2)]), at(1), DAY);
         let text = serde_json::to_string(&set.to_kept()).unwrap();
-        let back = KeySet::of_kept(serde_json::from_str(&text).unwrap()).unwrap();
+        let back = KeySet::of_kept(serde_json::from_str(&text).unwrap(), DAY).unwrap();
         assert!(back.has_the_keys_of(&set) && back.fetched() == set.fetched());
         let later = back.after(listed(&[key(Some("b"), 2)]), at(24), DAY);
         assert_eq!(found(&later, Some("a")), 0, "its time went on");
-        assert!(KeySet::of_kept(serde_json::from_str(r#"{"fetched":1,"keys":[]}"#).unwrap()).is_none());
+        assert!(KeySet::of_kept(serde_json::from_str(r#"{"fetched":1,"keys":[]}"#).unwrap(), DAY).is_none());
     }
 
     #[test]
     fn the_same_keys_in_another_order_are_no_change() {
         let one = KeySet::default().after(listed(&[key(Some("a"), 1), key(Some("b"), 2)]), at(0), DAY);
         let other = one.after(listed(&[key(Some("b"), 2), key(Some("a"), 1), key(Some("a"), 1)]), at(1), DAY);
-        assert!(one.has_the_keys_of(&other) && other.len() == 2);
+        assert!(one.has_the_keys_of(&other) && other.len(at(1)) == 2);
     }
 }

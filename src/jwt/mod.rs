@@ -1,6 +1,7 @@
 //! Tokens of other issuers (JWT, RFC 7519): whose they are, checked offline with the keys that the issuers publish.
 
 mod algorithm;
+mod audience;
 mod cache;
 mod claims;
 mod client;
@@ -10,6 +11,7 @@ mod kept;
 mod key;
 mod key_set;
 mod options;
+mod patient;
 mod refusal;
 mod refused;
 mod rules;

@@ -16,13 +16,15 @@ pub struct JwtOptions {
     /// What it is called in principals and groups: up to 32 of `a` to `z`, `0` to `9` and `-`. Required.
     pub name: String,
     /// Its values of `iss`, compared byte for byte: a slash at the end counts. Its keys are found from each by OpenID
-    /// Connect Discovery, so they are `https` addresses unless `jwks_file` or `jwks_uri` is set. Required.
+    /// Connect Discovery, so they are `https` addresses unless `jwks_file` or `jwks_uri` is set. All of them are
+    /// one issuer: the same ID from two of them is the same principal. Required.
     pub issuers: Vec<String>,
     /// The values of `aud` that mean this server, of which a token has to name one: without it a service that a caller
     /// trusts could use his token here. A slash at the end does not count. Required.
     pub audiences: Vec<String>,
     /// The claim that is the ID of the principal, or a list of claims, whose values are joined by colons. One that its
-    /// owner cannot change: not a mail address, not a name. Default `sub`.
+    /// owner cannot change: not a mail address, not a name. A whole number counts as its digits. Default
+    /// `sub`.
     #[serde(default = "sub")]
     pub principal: Names,
     /// Claims with the groups of the principal: each a text or a list of texts. `realm_access.roles` is the member
@@ -33,7 +35,7 @@ pub struct JwtOptions {
     /// Claims that have to be there, with their value or a list of allowed ones: `require = { tid = "…" }`. Default none.
     #[serde(default)]
     pub require: BTreeMap<String, Names>,
-    /// The longest time from `iat` to `exp` of a token. Default 24 h.
+    /// The longest time from `iat` to `exp` of a token; from now to `exp` where it has no `iat`. Default 24 h.
     #[serde(default = "a_day", with = "duration")]
     pub max_age: Duration,
     /// The signature algorithms. Default `RS256`, `PS256`, `ES256` and `ES384`; further ones are the others of `RS`, `PS`
@@ -47,14 +49,14 @@ pub struct JwtOptions {
     /// it. Reloaded when it changes. Relative paths of this section begin at the folder of the configuration file.
     #[serde(default)]
     pub jwks_file: Option<PathBuf>,
-    /// The `https` address of the keys, for an issuer without discovery.
+    /// The `https` address of the keys, for an issuer without discovery. It may have a query.
     #[serde(default)]
     pub jwks_uri: Option<String>,
     /// Certificates (PEM) that are trusted beside the system's when the keys are fetched.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// A file with a bearer token that is sent when the keys are fetched, to the host of the issuer or of `jwks_uri`
-    /// alone: a Kubernetes cluster may want one. Read each time.
+    /// A file with a bearer token that is sent when the keys are fetched, to the host and port of the issuer or of
+    /// `jwks_uri` alone: a Kubernetes cluster may want one. Read each time.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
     /// How long a key is accepted that the issuer no longer lists. Default 24 h.
@@ -63,7 +65,7 @@ pub struct JwtOptions {
 }
 
 /// A program that is known by the subject of its token: a *federated* client, as clouds call it. Its principal is
-/// `client:ID`, whatever else its token says.
+/// `client:ID`, in no group, whatever else its token says.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FederatedOptions {
@@ -76,7 +78,7 @@ pub struct FederatedOptions {
     pub subject: String,
     /// What its tokens are issued for. It may be another audience than those of the issuer, such as
     /// `api://AzureADTokenExchange` of the webhook for workload identities: a token for that counts for this client alone.
-    /// Required.
+    /// Audiences of Azure's other services are refused. Required.
     pub audience: String,
 }
 

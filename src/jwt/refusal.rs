@@ -29,7 +29,7 @@ pub enum Cause {
     Principal,
     /// The issuer left the groups out, and says where to ask for them; or there are too many.
     Groups,
-    /// The keys of the issuer cannot be had.
+    /// The keys of the issuer are not available.
     Unavailable,
 }
 
@@ -57,7 +57,7 @@ impl Cause {
     }
 }
 
-/// How long a caller waits where the keys of an issuer cannot be had.
+/// How long a caller waits where the keys of an issuer are not available.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Longest text of a token that is shown, in characters.
 const MAX_SHOWN: usize = 200;

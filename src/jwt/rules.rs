@@ -2,6 +2,7 @@
 //! decides what comes next is first, and nothing of a token is believed before its signature.
 
 use super::algorithm::Algorithm;
+use super::audience::{check_own, without_slash};
 use super::claims::{self, Path, has, texts};
 use super::client::{Client, MAX_CLIENTS};
 use super::options::JwtOptions;
@@ -15,15 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How far the clocks of issuer and server may be apart.
-pub(super) const LEEWAY: Duration = Duration::from_secs(60);
-
-/// Resources whose tokens are for others, and would be accepted here by whoever got hold of one.
-const OF_OTHERS: [&str; 4] = [
-    "https://vault.azure.net",
-    "https://management.azure.com",
-    "https://graph.microsoft.com",
-    "api://azureadtokenexchange",
-];
+const LEEWAY: Duration = Duration::from_secs(60);
 
 /// Claims that only the tokens of a login have (OpenID Connect Core 1.0 sections 2 and 3.3.2.11).
 const OF_LOGINS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
@@ -41,9 +34,17 @@ pub struct Identity {
     pub principal: Arc<str>,
     /// The name of the issuer in the configuration.
     pub provider: Arc<str>,
+    /// None of a federated client.
     pub groups: Groups,
     /// The `exp` of the token.
     pub expires: Timestamp,
+}
+
+impl Identity {
+    /// From when on the token is not accepted any more: its `exp`, and the leeway.
+    pub fn ends(&self) -> Timestamp {
+        self.expires.plus(LEEWAY)
+    }
 }
 
 /// The rules of one issuer.
@@ -132,11 +133,11 @@ impl Rules {
         }
         let expires = self.check_times(claims, now.seconds())?;
         self.check_claims(claims)?;
-        let principal = match client {
-            Some(client) => client.principal.clone(),
-            None => self.principal(claims)?,
+        let (principal, groups) = match client {
+            Some(client) => (client.principal.clone(), Groups::default()),
+            None => (self.principal(claims)?, self.groups(claims)?),
         };
-        Ok(Identity { principal, provider: self.name.clone(), groups: self.groups(claims)?, expires })
+        Ok(Identity { principal, provider: self.name.clone(), groups, expires })
     }
 
     fn check_audience(&self, claims: &Claims) -> Result<(), Refusal> {
@@ -151,7 +152,7 @@ impl Rules {
     fn check_times(&self, claims: &Claims, now: i64) -> Result<Timestamp, Refusal> {
         let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or(i64::MAX);
         let read = |name: &str| {
-            claims::seconds(claims, name).map_err(|()| Refusal::new(Cause::Claim, format!("its {name} is no time")))
+            claims::seconds(claims, name).map_err(|()| Refusal::new(Cause::Claim, format!("its {name} is not a time")))
         };
         let (expires, not_before, issued) = (read("exp")?, read("nbf")?, read("iat")?);
         let expires = expires.ok_or_else(|| Refusal::new(Cause::Claim, "it has no exp"))?;
@@ -176,7 +177,7 @@ impl Rules {
         for (path, values) in &self.required {
             let found = path.find(claims);
             if !found.is_some_and(|found| values.iter().any(|value| has(found, value))) {
-                return Err(Refusal::new(Cause::Claim, format!("{} has not the required value", path.as_str())));
+                return Err(Refusal::new(Cause::Claim, format!("{} does not have the required value", path.as_str())));
             }
         }
         let of_login = OF_LOGINS.iter().find(|name| claims.contains_key(**name));
@@ -193,7 +194,7 @@ impl Rules {
         let mut name = format!("jwt:{}", self.name);
         for (number, path) in self.principal.iter().enumerate() {
             let value = path.find(claims).and_then(claims::text).filter(|value| !value.is_empty());
-            let value = value.ok_or_else(|| refused(path, "is missing or no text"))?;
+            let value = value.ok_or_else(|| refused(path, "is missing or is not text"))?;
             if number + 1 < self.principal.len() && value.contains(':') {
                 return Err(refused(path, "has a colon, and is not the last of the principal's claims"));
             }
@@ -204,7 +205,7 @@ impl Rules {
             Ok(name) => Ok(name.into()),
             Err(_) => {
                 let last = self.principal.last().ok_or_else(|| Refusal::new(Cause::Principal, "no claim"))?;
-                Err(refused(last, "is no name: up to 255 printable ASCII characters without spaces and quotes"))
+                Err(refused(last, "is not a name: up to 255 printable ASCII characters without spaces and quotes"))
             }
         }
     }
@@ -239,20 +240,14 @@ fn audiences(given: &[String]) -> Result<Vec<String>, String> {
     for audience in given {
         let plain = without_slash(audience);
         if plain.is_empty() || audience.len() > 255 || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("audiences: `{}` is none", super::refusal::shown(audience)));
-        }
-        if OF_OTHERS.contains(&plain.to_ascii_lowercase().as_str()) {
             return Err(format!(
-                "audiences: {audience} is the audience of another service, whose tokens could be used here then, and \
-                 the other way round; use an address of this server"
+                "audiences: `{}` is not a value of aud: write 1 to 255 printable ASCII characters without spaces",
+                super::refusal::shown(audience)
             ));
         }
+        check_own(audience, false).map_err(|problem| format!("audiences: {problem}"))?;
     }
     Ok(given.iter().map(|audience| without_slash(audience).to_owned()).collect())
-}
-
-fn without_slash(text: &str) -> &str {
-    text.strip_suffix('/').unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -170,6 +170,19 @@ fn groups_that_an_issuer_left_out_are_no_groups_to_be_without() {
 }
 
 #[test]
+fn a_federated_client_is_in_no_group() {
+    let mut rules = rules("groups = ['groups']");
+    let text = "id = 'ci'\nprovider = 'corp'\nsubject = 'app'\naudience = 'api://AzureADTokenExchange'";
+    rules.add(Client::of(&toml::from_str(text).unwrap()).unwrap()).unwrap();
+    let own = identify(&rules, &json!({ "groups": ["admins"], "aud": "api://AzureADTokenExchange" })).unwrap();
+    assert_eq!((&*own.principal, own.groups.is_empty()), ("client:ci", true));
+    let both = json!({ "groups": ["admins"], "aud": ["https://certmint.example", "api://AzureADTokenExchange"] });
+    assert_eq!(&*identify(&rules, &both).unwrap().principal, "client:ci", "the client comes first");
+    let other = identify(&rules, &json!({ "groups": ["admins"] })).unwrap();
+    assert_eq!((&*other.principal, other.groups.is_empty()), ("jwt:corp:app", false));
+}
+
+#[test]
 fn groups_are_bounded() {
     let rules = rules("groups = ['groups']");
     let many = |count: usize| json!({ "groups": (0..count).map(|number| number.to_string()).collect::<Vec<_>>() });
@@ -200,8 +213,8 @@ fn settings_that_cannot_work_are_named() {
     for (audience, problem) in [
         ("https://vault.azure.net/", "audiences: https://vault.azure.net/ is the audience of another service"),
         ("api://AzureADTokenExchange", "audiences: api://AzureADTokenExchange is the audience of another"),
-        ("/", "audiences: `/` is none"),
-        ("a b", "audiences: `a b` is none"),
+        ("/", "audiences: `/` is not a value of aud: write 1 to 255"),
+        ("a b", "audiences: `a b` is not a value of aud: write 1 to 255"),
     ] {
         let told = Rules::of(&JwtOptions { audiences: vec![audience.to_owned()], ..options("") }).unwrap_err();
         assert!(told.starts_with(problem), "{told}");

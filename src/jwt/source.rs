@@ -99,7 +99,7 @@ impl Source {
         let is_file = of_file.is_some();
         let set = match of_file {
             Some(keys) => Some(KeySet::default().after(keys, clock.now(), Duration::ZERO)),
-            None => kept.load(),
+            None => kept.load(keep),
         };
         let fetches = Fetches {
             asked: Notify::new(),
@@ -171,16 +171,25 @@ impl Source {
         self.lock().running = true;
         let fetched = self.fetcher.keys().await;
         let good = fetched.is_ok();
-        match fetched {
-            Ok(keys) => self.take(keys).await,
-            Err(problem) => self.tell(problem),
-        }
+        let set = match fetched {
+            Ok(keys) => Some(self.take(keys)),
+            Err(problem) => {
+                self.tell(problem);
+                None
+            }
+        };
         self.lock().running = false;
         self.fetches.ended.send_modify(|ended| *ended += 1);
+        // Nobody waits for the disk.
+        if let (Some(set), Some(kept)) = (set, &self.kept)
+            && let Err(error) = kept.keep(set).await
+        {
+            tracing::warn!(issuer = %self.provider, error, "the keys of an issuer cannot be kept in the data folder");
+        }
         good
     }
 
-    async fn take(&self, keys: Vec<Jwk>) {
+    fn take(&self, keys: Vec<Jwk>) -> Arc<KeySet> {
         let before = self.set.load_full().unwrap_or_default();
         let set = Arc::new(before.after(keys, self.clock.now(), self.keep));
         let changed = !set.has_the_keys_of(&before);
@@ -188,19 +197,14 @@ impl Source {
         if changed {
             // After the set: what is checked with the number from here on is checked with these keys.
             self.number.fetch_add(1, Ordering::SeqCst);
-            tracing::info!(issuer = %self.provider, origin = %self.fetcher.origin(), keys = set.len(), "The keys of an issuer changed");
+            tracing::info!(issuer = %self.provider, origin = %self.fetcher.origin(), keys = set.len(set.fetched()), "The keys of an issuer changed");
         }
         let told = self.lock().told.take().is_some();
         if told && !changed {
             tracing::info!(issuer = %self.provider, origin = %self.fetcher.origin(), "The keys of an issuer can be read again");
         }
         self.fetches.good.fetch_add(1, Ordering::Relaxed);
-        if let Some(kept) = self.kept.clone() {
-            let stored = tokio::task::spawn_blocking(move || kept.store(&set)).await;
-            if let Ok(Err(error)) = stored {
-                tracing::warn!(issuer = %self.provider, %error, "the keys of an issuer cannot be kept in the data folder");
-            }
-        }
+        set
     }
 
     fn tell(&self, problem: String) {
@@ -223,7 +227,7 @@ impl Source {
             provider: self.provider.clone(),
             origin: self.fetcher.origin().to_string(),
             fetched: set.as_ref().map(|set| set.fetched()),
-            keys: set.as_ref().map_or(0, |set| set.len()),
+            keys: set.as_ref().map_or(0, |set| set.len(self.clock.now())),
             good: self.fetches.good.load(Ordering::Relaxed),
             failed: self.fetches.failed.load(Ordering::Relaxed),
         }

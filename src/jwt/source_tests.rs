@@ -1,7 +1,6 @@
 //! When keys are fetched, by a clock that stands still.
 
 use super::*;
-use crate::clock::SystemClock;
 use crate::jwt::JwtOptions;
 use crate::jwt::algorithm::Algorithm;
 use crate::outbound::{Clients, Error, ErrorKind, Exchange, Identity, Request, Response};
@@ -68,6 +67,15 @@ impl Clients for Peer {
     }
 }
 
+/// The time of tokio, which the tests move.
+struct Moved(Timestamp, Instant);
+
+impl Clock for Moved {
+    fn now(&self) -> Timestamp {
+        self.0.plus(self.1.elapsed())
+    }
+}
+
 /// A source that is followed, in a folder of its own.
 struct Followed {
     source: Arc<Source>,
@@ -84,7 +92,7 @@ impl Followed {
         let origin = Origin::Address("https://a.example/keys".to_owned());
         let kept = KeptFile::new(folder.path(), "a", &origin.to_string());
         let fetcher = Fetcher::new(origin, &options, Arc::new(peer.clone())).unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(Moved(Timestamp::from_seconds(1_800_000_000), Instant::now()));
         let source = Source::open("a".into(), fetcher, kept, options.keep_keys, clock, number.clone()).unwrap();
         let (source, stop) = (Arc::new(source), CancellationToken::new());
         let (followed, stopped) = (source.clone(), stop.clone());
@@ -100,7 +108,8 @@ impl Followed {
     }
 
     fn has(&self, kid: &str) -> bool {
-        self.source.set().is_some_and(|set| !set.find(Some(kid), Algorithm::Es256).is_empty())
+        let now = self.source.clock.now();
+        self.source.set().is_some_and(|set| !set.find(Some(kid), Algorithm::Es256, now).is_empty())
     }
 }
 
@@ -130,6 +139,20 @@ async fn a_fetch_that_failed_is_repeated_and_the_keys_stay() {
     assert!(followed.has("a"), "however long the outage is");
     let state = followed.source.state();
     assert!(state.good == 1 && state.failed > 1000, "{state:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_taken_out_goes_in_an_outage_too() {
+    let followed = Followed::start(Answer::Key("a")).await;
+    followed.peer.set(Answer::Key("b"));
+    followed.after(3600).await;
+    followed.peer.set(Answer::Fails);
+    followed.after(22 * 3600).await;
+    assert!(followed.has("a") && followed.has("b"));
+    assert_eq!(followed.source.state().keys, 2);
+    followed.after(3 * 3600).await;
+    assert!(!followed.has("a") && followed.has("b"));
+    assert_eq!(followed.source.state().keys, 1);
 }
 
 #[tokio::test(start_paused = true)]

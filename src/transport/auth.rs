@@ -40,7 +40,12 @@ impl Principal {
         self.identity.as_ref().map(|identity| identity.groups.clone()).unwrap_or_default()
     }
 
-    /// When the credentials end by themselves.
+    /// From when on the credentials are not accepted any more, by themselves.
+    pub(super) fn ends(&self) -> Option<Timestamp> {
+        self.identity.as_ref().map(|identity| identity.ends())
+    }
+
+    /// When the credentials end by what they say themselves.
     pub(super) fn expires(&self) -> Option<Timestamp> {
         self.identity.as_ref().map(|identity| identity.expires)
     }

@@ -321,6 +321,11 @@ pub(crate) fn facts(status: &Status) -> HashMap<String, String> {
 impl Server {
     /// The answer to a form that is sent to the token endpoint.
     pub(crate) async fn token(&self, form: &str) -> Reply {
+        self.token_answer(form).await.0
+    }
+
+    /// With its `Retry-After`.
+    pub(crate) async fn token_answer(&self, form: &str) -> (Reply, Option<String>) {
         let request = Request::builder()
             .method("POST")
             .uri("/adfs/oauth2/v2.0/token")
@@ -328,9 +333,25 @@ impl Server {
             .header("content-type", "application/x-www-form-urlencoded")
             .body(Body::from(form.to_owned()))
             .unwrap();
+        self.answer(request).await
+    }
+
+    /// What the identity endpoint of App Service answers to this token.
+    pub(crate) async fn managed_identity(&self, token: &str) -> (Reply, Option<String>) {
+        let request = Request::builder()
+            .uri("/identity/token?api-version=2019-08-01")
+            .header("host", "localhost:8443")
+            .header("x-identity-header", token)
+            .body(Body::empty())
+            .unwrap();
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: Request<Body>) -> (Reply, Option<String>) {
         let (parts, body) = self.rest.clone().oneshot(request).await.unwrap().into_parts();
         let body = String::from_utf8(to_bytes(body, 8 << 20).await.unwrap().into()).unwrap();
-        Reply { status: parts.status.as_u16(), body }
+        let after = parts.headers.get("retry-after").map(|after| after.to_str().unwrap().to_owned());
+        (Reply { status: parts.status.as_u16(), body }, after)
     }
 
     /// The status of a request that is sent as it is.

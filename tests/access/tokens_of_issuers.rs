@@ -1,5 +1,5 @@
 //! Callers with tokens of other issuers: who they are, what of their tokens is not believed, and what happens when the
-//! keys of an issuer change or cannot be had.
+//! keys of an issuer change or are not available.
 
 use crate::kit::{LONG, Reply, Server, Shared, reason};
 use crate::token_issuer::{AUDIENCE, Key, Mood, TokenIssuer, base64, issuers, now};
@@ -165,6 +165,7 @@ async fn no_token_is_believed_that_is_not_whole_signed_for_this_server_and_in_ti
         (with(&json!({ "alg": "ES256", "kid": "k1", "x": "x".repeat(1100) }).to_string()), "form", NOT_ACCEPTED),
         (large, "form", NOT_ACCEPTED),
         (changed(json!({ "iss": null })), "issuer", "AKV10032: Invalid issuer."),
+        (changed(json!({ "iss": 7 })), "issuer", "AKV10032: Invalid issuer."),
         (changed(json!({ "iss": format!("{}/", issuer.iss()) })), "issuer", "AKV10032: Invalid issuer."),
         (changed(json!({ "iss": "https://evil.example" })), "issuer", "found https://evil.example."),
         (
@@ -266,6 +267,8 @@ async fn where_the_keys_cannot_be_had_a_token_is_neither_believed_nor_refused() 
         let status = world.server.who(&token).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "IDENTITY_UNAVAILABLE"), "{mood:?}");
         assert_eq!(world.list("shop").await.status, 403, "lines of the tokens file do not depend on it");
+        let metrics = world.server.service.metrics().text();
+        assert!(!metrics.contains("certmint_unauthenticated_requests_total{"), "it looks like an attack: {metrics}");
     }
 }
 
@@ -350,7 +353,7 @@ async fn a_stream_ends_a_minute_after_its_token_and_is_resumed_with_another() {
     let world = World::new(&issuer.entry("corp", "")).await.ready().await;
     world.server.begin(&["app-1"]).await;
     // It expired, and is accepted for some seconds more, as long as the stream.
-    let ends = now() + 2;
+    let ends = now() + 8;
     let token = issuer.token(&json!({ "exp": ends - 60 }));
     let wanted = v1::WatchPendingRequest::default();
     let mut stream = world.server.client(&token).watch_pending(wanted.clone()).await.unwrap().into_inner();
@@ -450,11 +453,39 @@ async fn the_token_endpoint_takes_the_token_of_a_workload_for_what_is_left_of_it
     let down = TokenIssuer::start().await;
     down.set_mood(Mood::Down);
     let world = World::new(&down.entry("corp", "")).await;
-    let reply = world.server.token(&form("any", &down.token(&json!({})))).await;
+    let (reply, after) = world.server.token_answer(&form("any", &down.token(&json!({})))).await;
+    let told = reply.json();
     assert_eq!(
-        (reply.status, reply.json()["error"].as_str()),
-        (503, Some("temporarily_unavailable")),
+        (reply.status, told["error"].as_str(), after.as_deref()),
+        (503, Some("temporarily_unavailable"), Some("10")),
         "{}",
         reply.body
     );
+}
+
+#[tokio::test]
+async fn a_managed_identity_may_be_the_token_of_an_issuer() {
+    let issuer = TokenIssuer::start().await;
+    let world = World::new(&issuer.entry("corp", "")).await.ready().await;
+    let ends = now() + 300;
+    let token = issuer.token(&json!({ "exp": ends }));
+    let (reply, after) = world.server.managed_identity(&token).await;
+    let told = reply.json();
+    assert_eq!(
+        (reply.status, told["access_token"].as_str(), after),
+        (200, Some(token.as_str()), None),
+        "{}",
+        reply.body
+    );
+    assert_eq!(told["expires_on"].as_str(), Some(ends.to_string().as_str()), "no longer than the token");
+
+    let expired = issuer.token(&json!({ "exp": now() - 61 }));
+    let (reply, after) = world.server.managed_identity(&expired).await;
+    assert_eq!((reply.status, after), (401, None), "{}", reply.body);
+    assert!(reply.body.contains("The token has expired.") && !reply.body.contains(&expired), "{}", reply.body);
+
+    issuer.set_mood(Mood::Down);
+    let world = World::new(&issuer.entry("corp", "")).await;
+    let (reply, after) = world.server.managed_identity(&token).await;
+    assert_eq!((reply.status, after.as_deref()), (503, Some("10")), "{}", reply.body);
 }

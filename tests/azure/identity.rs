@@ -228,9 +228,9 @@ async fn the_token_endpoint_refuses_in_the_words_of_oauth() {
         let reply = post(&client, "/adfs/oauth2/v2.0/token", &body).await;
         is_oauth_refusal(&reply, status, error, words);
     }
-    let large = form(&[("x", &"x".repeat(16 * 1024))]);
+    let large = form(&[("x", &"x".repeat(32 * 1024))]);
     let reply = post(&client, "/adfs/oauth2/v2.0/token", &large).await;
-    is_oauth_refusal(&reply, 413, "invalid_request", "16384 bytes");
+    is_oauth_refusal(&reply, 413, "invalid_request", "32768 bytes");
     let reply = client.raw("POST /adfs/oauth2/token", &[HOST, ("content-type", "application/json")], "{}").await;
     is_oauth_refusal(&reply, 400, "invalid_request", "application/x-www-form-urlencoded");
     let reply = client.raw("GET /adfs/oauth2/token", &[HOST], "").await;

@@ -22,7 +22,7 @@ const MAX_NOTE: usize = 256;
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantInput {
-    /// `token:NAME`, or `group:NAME`.
+    /// `token:NAME`, `jwt:ISSUER:ID`, `client:ID` or `group:ISSUER:VALUE`.
     pub principal: String,
     /// The name of a role, or its id.
     pub role: String,

@@ -17,8 +17,8 @@ pub struct PrincipalName(Arc<str>);
 
 impl PrincipalName {
     /// `token:NAME` for a line of the tokens file, `jwt:ISSUER:ID` for a caller with a token of another issuer,
-    /// `client:ID` for a federated client, `group:ISSUER:VALUE` for those whose token names a group. Up to 255 bytes of printable ASCII without spaces and
-    /// quotes.
+    /// `client:ID` for a federated client, `group:ISSUER:VALUE` for those whose token names a group. Up to 255 bytes of
+    /// printable ASCII without spaces and quotes.
     pub fn parse(text: &str) -> Result<Self> {
         let refused = |problem: &str| {
             let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();

@@ -13,6 +13,11 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// Whether the credentials are missing or wrong, and not only impossible to check now.
+    pub(in crate::transport) fn is_wrong(&self) -> bool {
+        !matches!(self, Self::Token(refusal) if refusal.retry_after().is_some())
+    }
+
     /// The refusal, with these words where there is no token.
     pub(in crate::transport) fn error(self, nothing: &str) -> Error {
         let Self::Token(refusal) = self else { return Error::new(Reason::Unauthenticated, nothing) };

@@ -10,19 +10,17 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How long a stream goes on after the token expired: as long as the token itself would still be accepted.
-const GRACE: Duration = Duration::from_secs(60);
-
 /// The stream, until its caller's credentials are withdrawn or over: then one error and nothing more.
 pub(in crate::transport) fn until_over(mut stream: WatchStream, principal: &Principal) -> WatchStream {
-    let (revoked, expires) = (principal.revoked.clone(), principal.expires());
+    // As long as the token itself would still be accepted.
+    let (revoked, ends) = (principal.revoked.clone(), principal.ends());
     // Nothing is held for a stream that no one can end this way.
-    if revoked.is_none() && expires.is_none() {
+    if revoked.is_none() && ends.is_none() {
         return stream;
     }
     Box::pin(async_stream::stream! {
         // One wait through all messages.
-        let mut over = pin!(over(revoked, expires));
+        let mut over = pin!(over(revoked, ends));
         loop {
             let item = tokio::select! {
                 biased;
@@ -38,7 +36,7 @@ pub(in crate::transport) fn until_over(mut stream: WatchStream, principal: &Prin
     })
 }
 
-async fn over(revoked: Option<CancellationToken>, expires: Option<Timestamp>) {
+async fn over(revoked: Option<CancellationToken>, ends: Option<Timestamp>) {
     let withdrawn = async {
         match &revoked {
             Some(revoked) => revoked.cancelled().await,
@@ -46,8 +44,8 @@ async fn over(revoked: Option<CancellationToken>, expires: Option<Timestamp>) {
         }
     };
     let ended = async {
-        match expires {
-            Some(expires) => passed(expires.plus(GRACE)).await,
+        match ends {
+            Some(ends) => passed(ends).await,
             None => pending().await,
         }
     };

@@ -81,7 +81,9 @@ impl Middleware {
             Ok(principal) => Caller { principal, record: None, is_known: true },
             Err(_) if self.is_open(request.uri().path()) => Caller::default(),
             Err(refused) => {
-                service.metrics().unauthenticated("grpc");
+                if refused.is_wrong() {
+                    service.metrics().unauthenticated("grpc");
+                }
                 let response = status(refused.error(NO_TOKEN)).into_http();
                 service.metrics().grpc(method.name, code(&response), None);
                 return response;

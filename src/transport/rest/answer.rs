@@ -13,6 +13,7 @@ use serde::Serialize;
 use std::io;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// What a client waits between two looks at an operation in progress, in seconds (contract rule 18).
@@ -61,6 +62,12 @@ impl Answer {
 
     pub(super) fn header(&mut self, name: HeaderName, value: HeaderValue) {
         self.0.headers_mut().insert(name, value);
+    }
+
+    /// When to ask again: whole seconds, rounded up, since a client that comes earlier is refused again.
+    pub(super) fn repeat_after(&mut self, after: Duration) {
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        self.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
 
     /// Sent while the operation is in progress.

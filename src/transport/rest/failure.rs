@@ -8,7 +8,7 @@ use super::answer::{self, Answer};
 use super::{API_VERSIONS, LATEST_API_VERSION};
 use crate::domain::{Detail, Error, Reason};
 use bytes::Bytes;
-use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 use std::time::Duration;
@@ -170,9 +170,7 @@ impl Failure {
         let body = self.body();
         let mut answer = Answer::json(self.status, body);
         if let Some(after) = self.retry_after {
-            // Whole seconds, rounded up: a client that comes earlier is refused again.
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            answer.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            answer.repeat_after(after);
         }
         if let Some((name, value)) = self.header.map(|header| *header)
             && let Ok(value) = HeaderValue::try_from(value)

@@ -179,7 +179,9 @@ impl Gateway {
         let principal = match options.auth.authenticate(&parts.headers).await {
             Ok(principal) => principal,
             Err(refused) => {
-                service.metrics().unauthenticated("rest");
+                if refused.is_wrong() {
+                    service.metrics().unauthenticated("rest");
+                }
                 let host = host.unwrap_or_else(|_| Host::unknown(&options.base_domain));
                 return Err(Failure::unauthenticated(refused, options.challenge.text(&host)));
             }

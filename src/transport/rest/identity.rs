@@ -24,12 +24,12 @@ use std::time::Duration;
 /// needs no discovery at a public login service (AD FS).
 pub(super) const TENANT: &str = "adfs";
 
-/// How long a client may keep an answered token. The tokens themselves have no end: this is how soon a client notices
-/// that another one was put in its place.
+/// How long a client may keep an answered token. Those of the tokens file have no end: this is how soon a client
+/// notices that another one was put in its place. One of an issuer is kept no longer than it lasts.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Longest form, in bytes: a token is far shorter, and the libraries send much beside it.
-const FORM_LIMIT: usize = 16 * 1024;
+/// Longest form, in bytes: twice the longest token, since the libraries send much beside it.
+const FORM_LIMIT: usize = 32 * 1024;
 
 /// What is answered without credentials in `Authorization`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,7 +40,7 @@ pub(super) enum Endpoint {
     Token,
     /// OpenID Connect Discovery 1.0 section 4, as far as the libraries read it.
     Metadata,
-    /// The key set that the metadata names. It is empty: tokens are no JWTs.
+    /// The key set that the metadata names. It is empty: this server signs no tokens.
     Keys,
     /// The sign-in page that the metadata names. It is not supported.
     Authorize,

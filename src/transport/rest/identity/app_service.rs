@@ -42,7 +42,11 @@ pub(super) async fn answer(asked: &Asked<'_>) -> Answer {
             let error = refused.error(
                 "The token in X-IDENTITY-HEADER is not accepted here: set IDENTITY_HEADER to a token of this server.",
             );
-            return refusal(row(error.reason).http, &error.message);
+            let mut answer = refusal(row(error.reason).http, &error.message);
+            if let Some(after) = error.retry_after {
+                answer.repeat_after(after);
+            }
+            return answer;
         }
     };
     let address = Address::of(&asked.parts.uri);

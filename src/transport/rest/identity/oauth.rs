@@ -36,12 +36,14 @@ struct Refusal {
     /// The number of the login service for this.
     code: u32,
     description: String,
+    /// Where a repeat makes sense.
+    retry_after: Option<Duration>,
 }
 
 impl Refusal {
     fn new(error: &'static str, code: u32, description: impl Into<String>) -> Self {
         let status = if error == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-        Self { status, error, code, description: description.into() }
+        Self { status, error, code, description: description.into(), retry_after: None }
     }
 
     fn request(description: impl Into<String>) -> Self {
@@ -49,7 +51,7 @@ impl Refusal {
     }
 
     fn answer(self, asked: &Asked<'_>) -> Answer {
-        let Self { status, error, code, description } = self;
+        let Self { status, error, code, description, retry_after } = self;
         let now = time::OffsetDateTime::from_unix_timestamp(asked.now.seconds()).ok();
         let timestamp = now.and_then(|now| now.format(&Rfc3339).ok()).unwrap_or_default();
         let body = value!({
@@ -60,7 +62,11 @@ impl Refusal {
             "trace_id": answer::request_id().to_string(),
             "correlation_id": correlation(asked),
         });
-        Answer::json(status, json(&body))
+        let mut answer = Answer::json(status, json(&body));
+        if let Some(after) = retry_after {
+            answer.repeat_after(after);
+        }
+        answer
     }
 }
 
@@ -116,7 +122,10 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<(Zeroizing<String
         match row(error.reason).http {
             StatusCode::UNAUTHORIZED => Refusal::new("invalid_client", 7_000_215, error.message),
             // RFC 6749 section 4.1.2.1 has the name.
-            status => Refusal { status, ..Refusal::new("temporarily_unavailable", 90_033, error.message) },
+            status => {
+                let refusal = Refusal::new("temporarily_unavailable", 90_033, error.message);
+                Refusal { status, retry_after: error.retry_after, ..refusal }
+            }
         }
     })?;
     if client.as_deref().is_some_and(|client| form.get("client_id") != Some(client)) {
