@@ -270,7 +270,7 @@ async fn members_that_are_not_offered_are_refused_by_their_name() {
     reply.is_refusal(
         400,
         "BadParameter",
-        "Property options.a has invalid value. Unknown option. LocalCA has: key_type, subject, validity_months.",
+        "Property options.a has invalid value. Unknown option. LocalCA has: key_type, subject, parent, validity_months.",
     );
     let tolerated =
         json!({"policy": body(&json!({"future": 1})), "csr": "", "profile": "", "options": {}, "future": [1]});

@@ -8,6 +8,7 @@ use crate::domain::{Blob, Certificate, IssuerName, Result, Timestamp, VaultName}
 use crate::keys::authority;
 use crate::keys::issued::{content_of, is_signed_by, serial_of};
 use crate::keys::{Caller, Work};
+use crate::service::context::Context;
 use crate::service::records::{IssuedAdoption, Kind, Place, Scan, key};
 use crate::store::{Batch, Record};
 use std::collections::HashMap;
@@ -80,19 +81,11 @@ impl CertificateAuthorities {
         let there = self.context.load_many(&places).await?;
         let mut adopted = 0;
         for ((issued, signer), there) in found.into_iter().zip(there) {
-            if there.is_ok_and(|there| there.is_none()) && self.is_signed(&issued, signer).await? {
+            if there.is_ok_and(|there| there.is_none()) && is_signed(&self.context, &issued, signer).await? {
                 adopted += usize::from(self.adopt(&issued).await?);
             }
         }
         Ok(adopted)
-    }
-
-    /// Whether the authority signed it. Its name and the identifier of its key are in every certificate that it signed:
-    /// anybody can write them into one of his own, and import it.
-    pub(super) async fn is_signed(&self, issued: &IssuedRecord, signer: Blob) -> Result<bool> {
-        let Some(cer) = issued.cer.clone() else { return Ok(false) };
-        let check = move || Ok(is_signed_by(&cer.0, &signer.0));
-        self.context.keys.run(&Caller::server(), Work::Small, check).await
     }
 
     /// Writes one record; false where somebody else did.
@@ -138,4 +131,12 @@ impl CertificateAuthorities {
         let kept: Timestamp = self.log.forgotten_at(&issued)?;
         (kept > self.context.now()).then_some((issued, signer))
     }
+}
+
+/// Whether the authority signed it. Its name and the identifier of its key are in every certificate that it signed:
+/// anybody can write them into one of his own, and import it.
+pub(super) async fn is_signed(context: &Context, issued: &IssuedRecord, signer: Blob) -> Result<bool> {
+    let Some(cer) = issued.cer.clone() else { return Ok(false) };
+    let check = move || Ok(is_signed_by(&cer.0, &signer.0));
+    context.keys.run(&Caller::server(), Work::Small, check).await
 }

@@ -153,18 +153,13 @@ impl CertificateAuthorities {
         let mut crl_expected = None;
         if let Some(revocation) = issued.revocation.as_mut().filter(|it| it.crl.is_none()) {
             // Where a record is damaged, which was logged, the list is still to come.
-            let listed = shown(self.listed(&issued.asked.vault, &issued.authority, &issued.serial).await)?;
+            let listed = shown(listed(self, &issued.asked.vault, &issued.authority, &issued.serial).await)?;
             revocation.crl = listed.and_then(|listed| listed.revocation.crl);
             if revocation.crl.is_none() {
                 crl_expected = Some(revocation.time.plus(GATHERED).max(self.context.now()));
             }
         }
         Ok(IssuedView { issued, crl_expected })
-    }
-
-    async fn listed(&self, vault: &VaultName, authority: &str, serial: &Serial) -> Result<Option<RevokedRecord>> {
-        let shard = self.shard_of(vault, authority, serial).await?;
-        Ok(self.context.load(&key::revoked(authority, shard, serial)).await?.map(|(_, listed)| listed))
     }
 
     /// The authorities that a vault, or an issuer of it, has or had, in the order in which they were made; without those
@@ -307,4 +302,14 @@ fn scope(wanted: &ListIssued) -> Vec<String> {
         name.as_ref().map_or_else(String::new, |name| name.key()),
         format!("{filter:?}"),
     ]
+}
+
+async fn listed(
+    cas: &CertificateAuthorities,
+    vault: &VaultName,
+    authority: &str,
+    serial: &Serial,
+) -> Result<Option<RevokedRecord>> {
+    let shard = cas.shard_of(vault, authority, serial).await?;
+    Ok(cas.context.load(&key::revoked(authority, shard, serial)).await?.map(|(_, listed)| listed))
 }

@@ -2,6 +2,7 @@
 //! revocation list follows within seconds.
 
 use super::CertificateAuthorities;
+use super::adopt::is_signed;
 use super::list::no_such_serial;
 use super::view::{AuthorityView, GATHERED, IssuedView};
 use crate::domain::access::Visible;
@@ -236,7 +237,7 @@ impl CertificateAuthorities {
         let owner = (authority.record.vault.clone(), authority.record.issuer.clone());
         let owners = HashMap::from([(authority.id.clone(), owner)]);
         let (issued, signer) = self.as_issued(version, &owners).ok_or_else(of_another_ca)?;
-        if !self.is_signed(&issued, signer).await? {
+        if !is_signed(&self.context, &issued, signer).await? {
             return Err(of_another_ca());
         }
         self.adopt(&issued).await?;

@@ -12,7 +12,7 @@ use crate::keys::Caller;
 use crate::keys::authority::{self, Signer};
 use crate::service::context::Context;
 use crate::service::issuers::{Authorities, place, profiles_of};
-use crate::service::records::{Kind, Scan, key};
+use crate::service::records::{Kind, Scan, key, shown};
 use crate::store::{Batch, Put, Record};
 use std::sync::Arc;
 use std::time::Duration;
@@ -253,13 +253,14 @@ pub(super) async fn notice(
             "It waits for the certificate that another CA signs: certmint ca csr prints the request, certmint ca install takes the certificate.".to_owned(),
         )),
         AuthorityState::Active => {
-            let line = line(context, all, authority).await?;
+            // A record that is damaged, which was logged, hides what would be said of its CA, and of no other.
+            let line = shown(line(context, all, authority).await)?;
             let Some(Line { active, times, waiting, .. }) = line.filter(|line| now >= line.times.made) else {
                 return Ok(None);
             };
             let what = match &waiting {
                 None if context.options.ca.next_ca
-                    && matches!(successor(context, &active).await?, Successor::Parent(_)) =>
+                    && matches!(successor(context, &active).await, Ok(Successor::Parent(_))) =>
                 {
                     "the next CA is about to be made".to_owned()
                 }
