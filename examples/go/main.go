@@ -82,7 +82,7 @@ func connect() (*grpc.ClientConn, error) {
 	reconnect := backoff.DefaultConfig
 	reconnect.MaxDelay = 5 * time.Second // two minutes otherwise
 	return grpc.NewClient(
-		setting("CERTMINT_SERVER", "localhost:8443"),
+		strings.TrimPrefix(setting("CERTMINT_SERVER", "localhost:8443"), "https://"),
 		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots})),
 		grpc.WithPerRPCCredentials(bearer(setting("CERTMINT_TOKEN", "dev"))),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 5 * time.Second}),

@@ -47,7 +47,7 @@ def connect() -> CertificateServiceStub:
         ("grpc.keepalive_time_ms", 60_000),  # notices a connection that died without a word
         ("grpc.max_reconnect_backoff_ms", 5_000),  # two minutes otherwise
     ]
-    address = os.environ.get("CERTMINT_SERVER", "localhost:8443")
+    address = os.environ.get("CERTMINT_SERVER", "localhost:8443").removeprefix("https://")
     return CertificateServiceStub(grpc.secure_channel(address, credentials, options))
 
 

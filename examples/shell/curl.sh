@@ -8,7 +8,8 @@
 # Environment: CERTMINT_SERVER (localhost:8443), CERTMINT_CA (a file with the root to trust; else those of the system),
 # CERTMINT_TOKEN (dev).
 set -euo pipefail
-url=https://${CERTMINT_SERVER:-localhost:8443}
+server=${CERTMINT_SERVER:-localhost:8443}
+url=https://${server#https://}
 version=api-version=7.4
 curl=(curl --silent --show-error --connect-timeout 5 -H "Authorization: Bearer ${CERTMINT_TOKEN:-dev}")
 [ -z "${CERTMINT_CA:-}" ] || curl+=(--cacert "$CERTMINT_CA")

@@ -10,6 +10,8 @@
 # CERTMINT_TOKEN (dev).
 set -euo pipefail
 shopt -s lastpipe # what a loop at the end of a pipe learns is kept
+server=${CERTMINT_SERVER:-localhost:8443}
+server=${server#https://}
 errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
 
@@ -18,7 +20,7 @@ call() { # METHOD REQUEST [OPTION...]
     local ca=()
     [ -z "${CERTMINT_CA:-}" ] || ca=(-cacert "$CERTMINT_CA")
     grpcurl "${ca[@]}" -H "authorization: Bearer ${CERTMINT_TOKEN:-dev}" -format-error -connect-timeout 5 "${@:3}" \
-        -d "$2" "${CERTMINT_SERVER:-localhost:8443}" "certmint.v1.CertificateService/$1" 2>"$errors"
+        -d "$2" "$server" "certmint.v1.CertificateService/$1" 2>"$errors"
 }
 
 # What one error says: a filter of jq. Without a connection there is no JSON, only text.

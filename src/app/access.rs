@@ -72,6 +72,10 @@ impl Read {
 fn parse(path: &Path, text: &[u8]) -> Result<AccessFile, GrantsError> {
     let failed = |problem: String| GrantsError::Content { path: path.to_owned(), problem };
     let text = std::str::from_utf8(text).map_err(|_| failed("it is not text".to_owned()))?;
+    // What an editor leaves that truncates the file before it writes; nobody is to lose his grants to that.
+    if text.trim().is_empty() {
+        return Err(failed("it is empty; a file that grants nothing yet has a comment, such as: # none".to_owned()));
+    }
     let input: FileInput = toml::from_str(text).map_err(|error| failed(format!("\n{error}")))?;
     AccessFile::parse(&input).map_err(|error| failed(error.message))
 }
@@ -102,5 +106,19 @@ impl GrantsFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_no_file_of_grants_and_one_with_a_comment_is() {
+        for empty in ["", "\n", " \r\n\t"] {
+            let error = parse(Path::new("access.toml"), empty.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("access.toml cannot be used: it is empty"), "{error}");
+        }
+        assert!(parse(Path::new("access.toml"), b"# none\n").unwrap().grants.is_empty());
     }
 }

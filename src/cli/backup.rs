@@ -3,7 +3,7 @@
 use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
-use super::trust::unreadable;
+use super::trust::{empty, unreadable};
 use super::{Result, json, text};
 use crate::proto::v1::{BackupCertificateRequest, RestoreCertificateRequest};
 use serde_json::json;
@@ -69,7 +69,7 @@ impl RestoreArgs {
         };
         match read {
             Err(error) => Err(unreadable(&file, &error)),
-            Ok(0) => Err(Failure::usage(format!("{} is empty", file.display()))),
+            Ok(0) => Err(empty(&file)),
             Ok(_) if value.len() as u64 > MAX_BYTES => {
                 Err(Failure::usage(format!("{} is larger than 64 MiB: it is not a backup", file.display())))
             }

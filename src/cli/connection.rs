@@ -203,10 +203,19 @@ async fn connect(endpoint: &Endpoint, server: &str, limit: Option<Duration>) -> 
     connected.map_err(|error| {
         let failure = Failure::new(Exit::Unavailable, String::new()).caused_by(&error);
         let cause = failure.causes.last().cloned().unwrap_or_default();
-        let advice = trust::advice(&error)
-            .unwrap_or_else(|| "is the server running there? start one with: certmint serve --dev".to_owned());
+        let advice = trust::advice(&error).unwrap_or_else(|| without_tls(&cause).to_owned());
         Failure { message: format!("cannot connect to {server}: {cause}"), ..failure }.advise(advice).boxed()
     })
+}
+
+/// What to do where no connection came about, by the words of its cause.
+fn without_tls(cause: &str) -> &'static str {
+    // In the words of the standard library, which has no kind for it.
+    if cause.contains("failed to lookup address information") {
+        "no address is known for this name: check --server, and the name service of this machine"
+    } else {
+        "is the server running there? start one with: certmint serve --dev"
+    }
 }
 
 fn bearer(token: &Secret) -> Result<MetadataValue<Ascii>> {
@@ -219,6 +228,13 @@ fn bearer(token: &Secret) -> Result<MetadataValue<Ascii>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_without_an_address_is_no_server_that_is_not_running() {
+        let unknown = "failed to lookup address information: Name or service not known";
+        assert!(without_tls(unknown).contains("no address is known"));
+        assert!(without_tls("Connection refused (os error 111)").contains("certmint serve --dev"));
+    }
 
     #[test]
     fn backoff_grows_within_its_bounds_and_is_not_always_the_same() {

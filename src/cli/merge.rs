@@ -4,7 +4,7 @@ use super::alternative_names;
 use super::connection::{Certificates, Repeat, Session};
 use super::failure::{Exit, Failure};
 use super::output::Output;
-use super::trust::unreadable;
+use super::trust::{empty, unreadable};
 use super::{Result, json, text};
 use crate::proto::v1::MergeCertificateRequest;
 use serde_json::json;
@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     };
     match read {
         Err(error) => Err(unreadable(path, &error)),
-        Ok(0) => Err(Failure::usage(format!("{} is empty", path.display()))),
+        Ok(0) => Err(empty(path)),
         Ok(_) if bytes.len() as u64 > MAX_BYTES => {
             Err(Failure::usage(format!("{} is larger than 64 MiB: that is no certificate", path.display())))
         }

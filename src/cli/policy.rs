@@ -81,6 +81,8 @@ enum CurveArg {
     P384,
     #[value(name = "P-521", alias = "P521")]
     P521,
+    #[value(name = "P-256K", aliases = ["P256K", "secp256k1"])]
+    P256K,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -124,8 +126,16 @@ impl FromStr for San {
             return Ok(Self::Ip(text.to_owned()));
         }
         let (kind, name) = text.split_once(':').unwrap_or(("dns", text));
+        if name.starts_with("//") {
+            return Err(format!("this is a URI: write uri:{text}"));
+        }
         if name.is_empty() {
             return Err("the name is empty".to_owned());
+        }
+        if kind.eq_ignore_ascii_case("dns") && name.contains('@') {
+            return Err(format!(
+                "this is an e-mail address: write email:{name}, or upn:{name} for a user principal name"
+            ));
         }
         let name = name.to_owned();
         match kind.to_ascii_lowercase().as_str() {
@@ -250,6 +260,7 @@ impl From<CurveArg> for KeyCurve {
             CurveArg::P256 => Self::P256,
             CurveArg::P384 => Self::P384,
             CurveArg::P521 => Self::P521,
+            CurveArg::P256K => Self::P256k,
         }
     }
 }
@@ -295,6 +306,17 @@ mod tests {
         for text in ["", "dns:", "ip:example.com", "url:https://a"] {
             assert!(parse(text).is_err(), "{text}");
         }
+        assert_eq!(parse("http://a/"), Err("this is a URI: write uri:http://a/".into()));
+        for mail in ["a@b.example", "dns:a@b.example"] {
+            assert!(parse(mail).unwrap_err().contains("write email:a@b.example"), "{mail}");
+        }
+    }
+
+    #[test]
+    fn each_curve_of_the_contract_has_a_name() {
+        let named: Vec<KeyCurve> = CurveArg::value_variants().iter().map(|arg| KeyCurve::from(*arg)).collect();
+        let known = (1..).map_while(|number| KeyCurve::try_from(number).ok());
+        assert_eq!(named, known.collect::<Vec<_>>());
     }
 
     #[test]

@@ -17,9 +17,10 @@ use crate::proto::v1::{
 use std::fmt::Write;
 use x509_cert::der::Decode;
 
-/// Without what could steer a terminal: texts of servers and CAs are printed, and are not ours.
+/// Without what could steer a terminal: texts of servers and CAs are printed, and are not ours. The lines of Azure's
+/// texts end with CR and LF.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.replace("\r\n", "\n").chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// The status in words.
@@ -93,7 +94,12 @@ pub(super) fn event(event: &PendingEvent, resume_token: &str) -> String {
         line.push_str(&format!("  token={resume_token}"));
     }
     // An event is one line, whatever a CA writes into its messages.
-    line.replace('\n', " ")
+    one_line(&line)
+}
+
+/// The lines of a text in one.
+fn one_line(text: &str) -> String {
+    text.replace("\r\n", " ").replace('\n', " ")
 }
 
 pub(super) fn certificate(certificate: &Certificate) -> String {
@@ -211,7 +217,7 @@ pub(super) fn issuers(issuers: &[IssuerItem]) -> String {
             (true, false) if !health.notice.is_empty() => "attention",
             (true, false) => "",
         };
-        let error = printable(if fails { &health.last_error } else { &health.notice });
+        let error = printable(&one_line(if fails { &health.last_error } else { &health.notice }));
         [
             it.issuer_name.clone(),
             it.provider.clone(),
@@ -267,7 +273,7 @@ struct Lines(Vec<(&'static str, String)>);
 impl Lines {
     fn add(&mut self, name: &'static str, value: &str) {
         if !value.is_empty() {
-            self.0.push((name, value.replace('\n', " ")));
+            self.0.push((name, one_line(value)));
         }
     }
 
@@ -295,12 +301,13 @@ mod tests {
 
     #[test]
     fn what_steers_a_terminal_is_not_printed() {
-        assert_eq!(printable("a\u{1b}[2Jb\r\nc\u{9b}"), "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}");
+        assert_eq!(printable("a\u{1b}[2Jb\r\nc\u{9b}"), "a\u{fffd}[2Jb\nc\u{fffd}");
+        assert_eq!(printable("a\rb\r\r\nc"), "a\u{fffd}b\u{fffd}\nc");
     }
 
     #[test]
     fn an_event_is_one_line_with_its_token_last() {
-        let error = OperationError { code: "c".into(), message: "two\nlines".into(), inner_error: None };
+        let error = OperationError { code: "c".into(), message: "two\r\nlines".into(), inner_error: None };
         let operation = PendingOperation {
             certificate_name: "web".into(),
             status: PendingStatus::Failed.into(),

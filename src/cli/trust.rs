@@ -60,6 +60,12 @@ pub(super) fn unreadable(file: &Path, error: &io::Error) -> Box<Failure> {
     Failure::usage(format!("cannot read {}: {error}", file.display()))
 }
 
+/// A file without a byte; `-` is standard input.
+pub(super) fn empty(file: &Path) -> Box<Failure> {
+    let what = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+    Failure::usage(format!("{what} is empty"))
+}
+
 /// What to do about an error of TLS, if there is one in the chain.
 pub(super) fn advice(error: &(dyn Error + 'static)) -> Option<String> {
     Some(match tls_error(error)? {
@@ -128,6 +134,12 @@ mod tests {
             .verify_server_cert(certificate.der(), &[], &host, &[], UnixTime::since_unix_epoch(now))
             .map(|_| ())
             .unwrap_err()
+    }
+
+    #[test]
+    fn what_is_empty_has_a_name() {
+        assert_eq!(empty(Path::new("-")).message, "standard input is empty");
+        assert_eq!(empty(Path::new("a.pem")).message, "a.pem is empty");
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Serial {
             Error::field(
                 "serial",
                 format!(
-                    "\"{}\" is no serial number: send hex digits, with colons or without, or a decimal number of at most {MAX_BYTES} bytes.",
+                    "{} is no serial number: send hex digits, with colons or without, or a decimal number of at most {MAX_BYTES} bytes.",
                     text::shown(given)
                 ),
             )
@@ -131,6 +131,8 @@ mod tests {
         for given in ["", "0", "00:00", "g", "4a.3f", "-", "0x", &"f".repeat(41), &"1".repeat(101), "４"] {
             assert!(Serial::spellings(given).is_err(), "{given}");
         }
+        let message = Serial::spellings("zz").unwrap_err().message;
+        assert!(message.contains(" \"zz\" is no serial number"), "{message}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Connections: directly or through the proxy, with TLS on top.
 
-use super::error::causes;
+use super::error::tls_cause;
 use super::{Error, ErrorKind, Proxy};
 use futures_util::future::BoxFuture;
 use http::Uri;
@@ -73,7 +73,7 @@ impl Connector {
             // A connection that breaks while shaking hands is no verdict on the certificate.
             let verdict = error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>());
             let kind = if verdict { ErrorKind::Tls } else { ErrorKind::Connect };
-            Error::new(kind, format!("No TLS connection to {host}:{port}: {}.", causes(&error)))
+            Error::new(kind, format!("No TLS connection to {host}:{port}: {}.", tls_cause(&error)))
         })?;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Stream { io: Box::new(tls), http2 })

@@ -90,6 +90,21 @@ pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// The cause of a handshake that failed, in words where the TLS library has only a name for it.
+pub(super) fn tls_cause(error: &std::io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)))
+            if other.to_string() == "CaUsedAsEndEntity" =>
+        {
+            "the server shows a CA certificate (CA:TRUE, as openssl req -x509 makes) as its own; give it one that a CA \
+             signed, with CA:FALSE, and name that CA in ca_file"
+                .to_owned()
+        }
+        _ => causes(error),
+    }
+}
+
 /// Finds an error of ours below what the HTTP library wrapped around it.
 pub(super) fn ours<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     let mut next = Some(error);

@@ -58,7 +58,6 @@ struct Failing {
     vault: String,
     issuer: String,
     provider: &'static str,
-    error: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,11 +114,10 @@ impl Probes {
             None => add("starting", "the store is not open yet".to_owned()),
             Some(ServiceRef(service)) => {
                 let failing = service.issuers().control().failing_issuers().into_iter();
-                failing_issuers.extend(failing.map(|FailingIssuer { vault, issuer, provider, error }| Failing {
+                failing_issuers.extend(failing.map(|FailingIssuer { vault, issuer, provider }| Failing {
                     vault,
                     issuer,
                     provider,
-                    error,
                 }));
                 let Health { store, tail_lag } = service.health(inner.store_timeout).await;
                 if let Err(problem) = store {

@@ -1,8 +1,10 @@
 //! Lists show what their caller may read, page by page, and nothing of the rest.
 
-use crate::kit::{ADMIN, Server};
+use crate::kit::{ADMIN, LONG, Server, policy};
 use certmint::proto::v1;
+use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::vault_service_client::VaultServiceClient;
+use std::time::{Duration, Instant};
 
 const TEAMS: &str = r#"
     [[grant]]
@@ -158,4 +160,39 @@ async fn contacts_are_the_whole_vaults() {
     assert_eq!(server.send("shop", "PUT /certificates/contacts", body).await.status, 403);
     server.must(ADMIN, "PUT /certificates/contacts", body).await;
     assert_eq!(server.send("shop", "GET /certificates/contacts", "").await.status, 403);
+}
+
+/// How the issuer `down` fares, as the caller is told.
+async fn health(server: &Server, caller: &str) -> v1::IssuerHealth {
+    let mut admin = CertificateAdminServiceClient::new(server.channel(caller));
+    let request = v1::GetIssuerRequest { issuer_name: "down".into(), ..Default::default() };
+    let one = admin.get_issuer(request).await.unwrap().into_inner().health.unwrap();
+    let request = v1::ListIssuersRequest { with_health: true, ..Default::default() };
+    let list = admin.list_issuers(request).await.unwrap().into_inner().issuers;
+    let listed = list.into_iter().find(|item| item.issuer_name == "down").unwrap().health.unwrap();
+    assert_eq!((&one.last_error, one.open_operations), (&listed.last_error, listed.open_operations));
+    one
+}
+
+#[tokio::test]
+async fn the_health_of_an_issuer_tells_nothing_of_certificates_that_the_caller_may_not_read() {
+    let server = Server::start(TEAMS).await;
+    let issuer = r#"{"provider":"Test","credentials":{"account_id":"fail"}}"#;
+    server.must(ADMIN, "PUT /certificates/issuers/down", issuer).await;
+    server.must(ADMIN, "POST /certificates/api/create", &policy("down")).await;
+    let begun = Instant::now();
+    while health(&server, ADMIN).await.last_error.is_empty() {
+        assert!(begun.elapsed() < LONG, "the issuer is not asked");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(health(&server, ADMIN).await.last_error.starts_with("The test"));
+    let narrow = health(&server, "shop").await;
+    assert!(narrow.last_failure.is_some(), "{narrow:?}");
+    assert!(narrow.last_error.starts_with("A call of the CA failed; who may read every"), "{narrow:?}");
+    let slow = r#"{"provider":"Test","credentials":{"account_id":"hold"}}"#;
+    server.must(ADMIN, "PUT /certificates/issuers/down", slow).await;
+    for name in ["website", "shop-1"] {
+        server.must(ADMIN, &format!("POST /certificates/{name}/create"), &policy("down")).await;
+    }
+    assert_eq!((health(&server, ADMIN).await.open_operations, health(&server, "shop").await.open_operations), (2, 1));
 }

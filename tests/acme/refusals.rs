@@ -175,18 +175,21 @@ async fn http_01_that_this_server_does_not_answer_is_a_warning() {
 
 #[tokio::test]
 async fn every_option_of_the_schema_says_what_it_is_for() {
-    for preset in certmint::issuer::acme::PRESETS {
+    for (preset, tls_alpn_01) in certmint::issuer::acme::PRESETS.iter().flat_map(|it| [(it, false), (it, true)]) {
         let pebble_free = certmint::outbound::ClientOptions::default();
         let tools = certmint::issuer::acme::Tools {
             clients: std::sync::Arc::new(pebble_free),
             hooks: Default::default(),
             clock: std::sync::Arc::new(certmint::clock::SystemClock),
             http_01: true,
-            tls_alpn_01: true,
+            tls_alpn_01,
         };
         let schema = certmint::issuer::acme::Acme::new(*preset, tools).schema();
         assert_eq!(schema.provider, preset.provider);
         assert!(schema.options.iter().all(|option| option.help.ends_with('.')));
+        let challenge = &schema.options.iter().find(|option| option.name == "challenge").unwrap().kind;
+        let OptionKind::Choice(methods) = challenge else { panic!("{challenge:?}") };
+        assert_eq!(methods.contains(&"tls-alpn-01"), tls_alpn_01, "only what the server answers is offered");
         let secrets: Vec<&str> = schema
             .options
             .iter()

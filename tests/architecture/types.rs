@@ -15,13 +15,14 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("CertificateEntry", 13),
     ("Config", 22),
     ("Connection", 12),
-    ("IssuerBody", 11),
+    ("IssuerBody", 12),
     ("JwtOptions", 14),
     ("Limits", 20),
     ("ListenerOptions", 17),
     ("Metrics", 24),
     ("Operation", 13),
     ("PolicyArgs", 13),
+    ("PolicyBody", 13),
     ("PolicyInput", 17),
     ("ProfileText", 11),
     ("RulesInput", 12),
@@ -29,6 +30,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("Scalars", 18),
     ("SqliteOptions", 11),
     ("StoreOptions", 22),
+    ("X509Body", 12),
 ];
 
 #[test]

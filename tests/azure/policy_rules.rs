@@ -252,6 +252,24 @@ async fn members_that_are_not_offered_are_refused_by_their_name() {
             "policy.x509_props.basic_constraints.path_length",
             json!({"policy": {"x509_props": {"basic_constraints": {"path_length": 0}}}}),
         ),
+        ("policy.key_properties", json!({"policy": {"key_properties": {"exportable": false}}})),
+        ("policy.secret_properties", json!({"policy": {"secret_properties": {"content_type": "PEM"}}})),
+        ("policy.x509_properties", json!({"policy": {"x509_properties": {"subject": "CN=a"}}})),
+        ("policy.key_props.key_type", json!({"policy": {"key_props": {"key_type": "EC"}}})),
+        ("policy.key_props.curve", json!({"policy": {"key_props": {"kty": "EC", "curve": "P-384"}}})),
+        ("policy.secret_props.content_type", json!({"policy": {"secret_props": {"content_type": "PEM"}}})),
+        (
+            "policy.x509_props.subject_alternative_names",
+            json!({"policy": {"x509_props": {"subject_alternative_names": {"dns_names": ["a.example"]}}}}),
+        ),
+        ("policy.x509_props.key_usages", json!({"policy": {"x509_props": {"key_usages": ["DIGITAL_SIGNATURE"]}}})),
+        (
+            "policy.x509_props.sans.ip_addresses",
+            json!({"policy": {"x509_props": {"sans": {"ip_addresses": ["192.0.2.1"]}}}}),
+        ),
+        ("policy.issuer.certificate_type", json!({"policy": {"issuer": {"certificate_type": "server"}}})),
+        ("policy.issuer.certificate_transparency", json!({"policy": {"issuer": {"certificate_transparency": false}}})),
+        ("preserve_cert_order", json!({"preserve_cert_order": true})),
     ] {
         let reply = client.send(create, &change.to_string()).await;
         reply.is_refusal(400, "BadParameter", &format!("Property {path} has invalid value. "));
@@ -259,6 +277,9 @@ async fn members_that_are_not_offered_are_refused_by_their_name() {
     for (path, change) in [
         ("validity", json!({"provider": "LocalCA", "validity": "P1Y"})),
         ("key_type", json!({"provider": "LocalCA", "key_type": "P-384"})),
+        ("organization", json!({"provider": "LocalCA", "organization": {"id": "Example"}})),
+        ("org_details.administrators", json!({"provider": "LocalCA", "org_details": {"administrators": [{}]}})),
+        ("credentials.password", json!({"provider": "LocalCA", "credentials": {"password": "x"}})),
     ] {
         for method in ["PUT", "PATCH"] {
             let reply = client.send(&format!("{method} /certificates/issuers/house"), &change.to_string()).await;

@@ -180,6 +180,7 @@ fn goes_on_with_its_list(form: Form) {
     };
     world.cli(&format!("ca import --issuer old {both} --crl {last}"));
     // One CA has one log: it belongs to one vault.
+    world.cli("vault create elsewhere");
     let (code, said) = world.refused(&format!("--vault elsewhere ca import --issuer old {both}"));
     assert!(code == 1 && said.contains("of another vault"), "{said}");
     assert_eq!(states(&world, "old"), ["ACTIVE"]);

@@ -62,6 +62,8 @@ async fn the_log_of_a_ca_is_listed_with_what_became_of_it() {
     );
     let wrong = fake.run(&["ca", "issued", "--since", "yesterday"]).await;
     assert!(wrong.code == 2 && wrong.err.contains("not a date"), "{wrong:?}");
+    let wrong = fake.run(&["ca", "issued", "--since", "2026-11-02", "--until", "2026-11-01"]).await;
+    assert!(wrong.code == 2 && wrong.err.contains("--since is after --until"), "{wrong:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

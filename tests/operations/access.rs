@@ -58,6 +58,7 @@ async fn a_team_gets_its_names_by_a_file_that_is_followed_and_never_by_a_broken_
         ("[[grant]]\nprincipal = \"token:bob\"\nrole = \"Boss\"\nvault = \"*\"", "There is no role `Boss`"),
         ("[[grant]]\nprincipal = \"token:bob\"\nrole = \"Key Vault Reader\"", "missing field `vault`"),
         ("[[grants]]\n", "unknown field `grants`"),
+        ("", "it is empty"),
     ] {
         write(&file, broken);
         server.signal(Signal::HUP);
@@ -67,7 +68,7 @@ async fn a_team_gets_its_names_by_a_file_that_is_followed_and_never_by_a_broken_
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     server.signal(Signal::HUP);
     until("the mode is named", async || server.log().contains("Run: chmod go-w")).await;
-    let metric = "certmint_reloads_total{file=\"access\",outcome=\"failed\"} 5";
+    let metric = "certmint_reloads_total{file=\"access\",outcome=\"failed\"} 6";
     let (_, metrics) = crate::clients::admin(&server, "/metrics").await;
     assert!(metrics.contains(metric), "{metrics}");
     assert!(metrics.contains("certmint_access_denied_total{decision=\"deny\"}"), "{metrics}");

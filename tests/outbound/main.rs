@@ -156,8 +156,14 @@ async fn proxy(password: &'static str) -> (u16, Arc<Mutex<Vec<String>>>) {
 
 /// A TLS server for `ca.example` that answers `ok`, and its certificate.
 async fn secure() -> (u16, String) {
+    secure_with(IsCa::NoCa).await
+}
+
+async fn secure_with(is_ca: IsCa) -> (u16, String) {
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["ca.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let mut params = CertificateParams::new(vec!["ca.example".to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    let certificate = params.self_signed(&key).unwrap();
     let der = rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -218,6 +224,22 @@ async fn a_certificate_that_is_not_trusted_needs_a_person() {
     assert!(!error.is_retryable());
     // Another name is not what the certificate says.
     assert_eq!(get(through(Some(pem)), format!("https://127.0.0.1:{server}/")).await.unwrap_err().kind, ErrorKind::Tls);
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_ca_that_a_server_shows_as_its_own_is_refused_in_words() {
+    let (server, pem) = secure_with(IsCa::Ca(BasicConstraints::Unconstrained)).await;
+    let (port, _) = proxy("CONNECT").await;
+    let options = ClientOptions {
+        proxy: Some(Arc::new(Proxy::new(&format!("http://127.0.0.1:{port}"), &[]).unwrap())),
+        extra_roots: Some(pem),
+        ..options(LONG, LONG, LONG)
+    };
+    let error = get(options, format!("https://ca.example:{server}/")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Tls);
+    let text = error.to_string();
+    assert!(text.contains("the server shows a CA certificate") && text.contains("CA:FALSE"), "{text}");
+    assert!(!text.contains("OtherError"), "{text}");
 }
 
 /// A client certificate, and the CA that signed it (PEM).

@@ -65,7 +65,8 @@ fn connect() -> Result<Client> {
         Ok(file) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(std::fs::read(file)?)),
         Err(_) => ClientTlsConfig::new().with_native_roots(),
     };
-    let channel = Endpoint::from_shared(format!("https://{}", setting("CERTMINT_SERVER", "localhost:8443")))?
+    let server = setting("CERTMINT_SERVER", "localhost:8443");
+    let channel = Endpoint::from_shared(format!("https://{}", server.trim_start_matches("https://")))?
         .tls_config(tls)?
         .connect_timeout(Duration::from_secs(5))
         .http2_keep_alive_interval(Duration::from_secs(60)) // notices a connection that died without a word

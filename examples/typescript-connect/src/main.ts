@@ -37,7 +37,7 @@ const authorize: Interceptor = (next) => (request) => {
 /** A connection of its own: a stream that is not read holds up other calls on the same one. */
 function connect(): Client<typeof CertificateService> {
   const transport = createGrpcTransport({
-    baseUrl: `https://${CERTMINT_SERVER}`,
+    baseUrl: `https://${CERTMINT_SERVER.replace(/^https:\/\//, "")}`,
     nodeOptions: { ca: CERTMINT_CA && readFileSync(CERTMINT_CA) },
     interceptors: [authorize],
     pingIntervalMs: 60_000, // notices a connection that died without a word

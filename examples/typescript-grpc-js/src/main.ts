@@ -29,7 +29,8 @@ function connect(): CertificateServiceClient {
     done(null, metadata);
   });
   const tls = credentials.createSsl(CERTMINT_CA ? readFileSync(CERTMINT_CA) : null);
-  return new certmint.v1.CertificateService(CERTMINT_SERVER, credentials.combineChannelCredentials(tls, token), {
+  const server = CERTMINT_SERVER.replace(/^https:\/\//, "");
+  return new certmint.v1.CertificateService(server, credentials.combineChannelCredentials(tls, token), {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.keepalive_time_ms": 60_000, // notices a connection that died without a word
     "grpc.max_reconnect_backoff_ms": 5_000, // two minutes otherwise

@@ -76,6 +76,10 @@ pub(in crate::cli) fn time(text: &str) -> std::result::Result<Timestamp, String>
 
 pub(in crate::cli) async fn issued(session: &Session, output: Output, args: IssuedArgs) -> Result<Exit> {
     let IssuedArgs { issuer, name, since, until, state } = args;
+    let at = |time: Timestamp| (time.seconds, time.nanos);
+    if since.zip(until).is_some_and(|(since, until)| at(since) > at(until)) {
+        return Err(Failure::usage("--since is after --until: nothing lies between them"));
+    }
     let (state, revoked) = match state {
         None => (IssuedState::Unspecified, false),
         Some(State::Intended) => (IssuedState::Intended, false),

@@ -49,6 +49,12 @@ impl Visible {
         self.everywhere.iter().any(NamePattern::is_every)
     }
 
+    /// Whether every name of the vault is shown.
+    pub fn shows_every_name_of(&self, vault: &VaultName) -> bool {
+        let of_vault = self.vaults.get(vault).into_iter().flatten();
+        self.everywhere.iter().chain(of_vault).any(NamePattern::is_every)
+    }
+
     pub fn shows(&self, vault: &VaultName, name: &str) -> bool {
         let of_vault = self.vaults.get(vault).into_iter().flatten();
         self.everywhere.iter().chain(of_vault).any(|pattern| pattern.matches(name))
@@ -114,6 +120,7 @@ mod tests {
         assert_eq!(names("a"), ["api-*", "pub-*", "web"]);
         assert_eq!(names("b"), ["pub-*"]);
         assert!(visible.vaults().is_none() && !visible.is_everything());
+        assert!(!visible.shows_every_name_of(&vault("a")));
     }
 
     #[test]
@@ -126,6 +133,7 @@ mod tests {
     #[test]
     fn a_view_is_narrower_where_it_lacks_something() {
         let wide = visible(&[("*", &["pub-*"]), ("a", &["*"])]);
+        assert!(wide.shows_every_name_of(&vault("a")) && !wide.shows_every_name_of(&vault("b")));
         for narrow in [&[("*", &["pub-1"][..])][..], &[("b", &["pub-*"])], &[("a", &["web", "x*"])], &[]] {
             assert!(wide.covers(&visible(narrow)), "{narrow:?}");
         }

@@ -81,7 +81,7 @@ impl Acme {
 #[async_trait]
 impl Provider for Acme {
     fn schema(&self) -> IssuerSchema {
-        settings::schema(&self.preset)
+        settings::offered(settings::schema(&self.preset), self.tools.tls_alpn_01)
     }
 
     async fn configure(&self, input: &IssuerInput, old: Option<&State>) -> domain::Result<State> {

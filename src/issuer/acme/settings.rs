@@ -144,6 +144,14 @@ pub(super) fn schema(preset: &Preset) -> IssuerSchema {
     IssuerSchema { provider: preset.provider, summary: preset.summary, options }
 }
 
+/// The schema without what this server does not answer.
+pub(super) fn offered(mut schema: IssuerSchema, tls_alpn_01: bool) -> IssuerSchema {
+    if let Some(option) = schema.options.iter_mut().find(|option| option.name == "challenge" && !tls_alpn_01) {
+        option.kind = OptionKind::Choice(&["http-01", "dns-01", "dns-persist-01"]);
+    }
+    schema
+}
+
 impl Settings {
     /// # Errors
     /// The option and what is wrong with it.

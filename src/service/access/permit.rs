@@ -55,11 +55,23 @@ impl Right {
             Self::Grants(granted) => granted.visible(),
         }
     }
+
+    /// The certificates that the caller may read, whatever he asks for now.
+    pub(in crate::service) fn readable_certificates(&self) -> Visible {
+        match self {
+            Self::Everything | Self::WouldDeny { .. } => Visible::everything(),
+            Self::Grants(granted) => granted.visible_by(DataAction::CertificatesRead),
+        }
+    }
 }
 
 impl Granted {
     pub(in crate::service) fn visible(&self) -> Visible {
-        if self.filters { Visible::of(self.held.iter(), self.action, self.at) } else { Visible::everything() }
+        self.visible_by(self.action)
+    }
+
+    fn visible_by(&self, action: DataAction) -> Visible {
+        if self.filters { Visible::of(self.held.iter(), action, self.at) } else { Visible::everything() }
     }
 
     /// What may be shown now, by the grants that the caller has now.

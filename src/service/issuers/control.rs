@@ -68,14 +68,15 @@ impl IssuerControl {
         Self { context, issuing }
     }
 
-    /// How these issuers of a vault fare, in their order.
+    /// How these issuers of a vault fare, in their order. What an error says, and what is open, only as far as the
+    /// caller may read the certificates that it is about.
     pub async fn issuers_health(
         &self,
         vault: &Permit<VaultName>,
         issuers: &[IssuerConfig],
     ) -> Result<Vec<IssuerHealth>> {
         let names: Vec<IssuerName> = issuers.iter().map(|issuer| issuer.name.clone()).collect();
-        let mut healths = self.issuing.issuers_health(vault, &names).await?;
+        let mut healths = self.issuing.issuers_health(vault, &names, &vault.right().readable_certificates()).await?;
         let is_ca = |issuer: &IssuerConfig| is_local_ca(&issuer.provider);
         if issuers.iter().any(is_ca) {
             let all = self.issuing.authorities.readable_of(vault).await?.records;

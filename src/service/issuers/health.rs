@@ -2,6 +2,7 @@
 //! writes them down for all when something changed, else once a minute.
 
 use super::Issuing;
+use crate::domain::access::Visible;
 use crate::domain::{IssuerName, Result, Timestamp, VaultName};
 use crate::service::records::{IssuerHealthRecord, Kind, Prefix, Scan, ShownPending, key};
 use crate::store::{Batch, Delete, Record};
@@ -20,19 +21,22 @@ const MOST_NAMED: usize = 20;
 const PAGE: usize = 500;
 const PAGES: usize = 20;
 
+/// What takes the place of the text of an error, which may name what others asked for.
+const HIDDEN_ERROR: &str = "A call of the CA failed; who may read every certificate of the vault is told why.";
+
 /// How an issuer fares.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct IssuerHealth {
     pub last_success: Option<Timestamp>,
     pub last_failure: Option<Timestamp>,
-    /// Why the last call that failed did.
+    /// Why the last call that failed did. For a caller who may not read every certificate of the vault only that it did.
     pub last_error: String,
     pub open: OpenOperations,
     /// What a person has to do or to know of its CA on this server; empty where there is nothing.
     pub notice: String,
 }
 
-/// Operations in progress at an issuer.
+/// Operations in progress at an issuer, of those that the caller may read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct OpenOperations {
     pub count: usize,
@@ -48,7 +52,6 @@ pub struct FailingIssuer {
     pub vault: String,
     pub issuer: String,
     pub provider: &'static str,
-    pub error: String,
 }
 
 /// The last call of an issuer, as this replica saw it.
@@ -56,7 +59,7 @@ pub struct FailingIssuer {
 struct Called {
     provider: &'static str,
     at: Timestamp,
-    error: Option<String>,
+    failed: bool,
     /// When it was written down, and whether as a failure.
     written: Option<(Timestamp, bool)>,
 }
@@ -71,7 +74,7 @@ fn place(vault: &VaultName, issuer: &IssuerName) -> (String, String) {
 
 impl IssuerCalls {
     /// Remembers a call. Answers whether it is to be written down.
-    fn note(&self, place: (String, String), provider: &'static str, error: Option<String>, now: Timestamp) -> bool {
+    fn note(&self, place: (String, String), provider: &'static str, failed: bool, now: Timestamp) -> bool {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if calls.len() >= MOST && !calls.contains_key(&place) {
             calls.retain(|_, call| call.at.0.abs_diff(now.0) < FORGET);
@@ -80,10 +83,9 @@ impl IssuerCalls {
             }
         }
         let written = calls.get(&place).and_then(|call| call.written);
-        let failed = error.is_some();
         let due = written.is_none_or(|(at, before)| before != failed || at.0.abs_diff(now.0) >= WRITE_AGAIN);
         let written = if due { Some((now, failed)) } else { written };
-        calls.insert(place, Called { provider, at: now, error, written });
+        calls.insert(place, Called { provider, at: now, failed, written });
         due
     }
 
@@ -97,7 +99,7 @@ impl IssuerCalls {
         for call in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
             let (working, failing) = counts.entry(call.provider).or_insert((0, 0));
             if call.at.0.abs_diff(now.0) < FORGET {
-                *(if call.error.is_some() { failing } else { working }) += 1;
+                *(if call.failed { failing } else { working }) += 1;
             }
         }
         counts
@@ -106,9 +108,10 @@ impl IssuerCalls {
     fn failing(&self, now: Timestamp) -> Vec<FailingIssuer> {
         let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = calls.iter().filter(|(_, call)| call.at.0.abs_diff(now.0) < FORGET);
-        let failing = recent.filter_map(|((vault, issuer), call)| {
-            let error = call.error.clone()?;
-            Some(FailingIssuer { vault: vault.clone(), issuer: issuer.clone(), provider: call.provider, error })
+        let failing = recent.filter(|(_, call)| call.failed).map(|((vault, issuer), call)| FailingIssuer {
+            vault: vault.clone(),
+            issuer: issuer.clone(),
+            provider: call.provider,
         });
         let mut failing: Vec<FailingIssuer> = failing.collect();
         failing.sort_by(|a, b| (&a.vault, &a.issuer).cmp(&(&b.vault, &b.issuer)));
@@ -127,7 +130,7 @@ impl Issuing {
         error: Option<String>,
     ) {
         let now = self.context.now();
-        if !self.calls.note(place(vault, issuer), provider, error.clone(), now) {
+        if !self.calls.note(place(vault, issuer), provider, error.is_some(), now) {
             return;
         }
         if let Err(error) = write_call(self, vault, issuer, error, now).await {
@@ -135,11 +138,17 @@ impl Issuing {
         }
     }
 
-    /// How these issuers of a vault fare, in their order.
-    pub(super) async fn issuers_health(&self, vault: &VaultName, issuers: &[IssuerName]) -> Result<Vec<IssuerHealth>> {
+    /// How these issuers of a vault fare, in their order, for a caller who may read these certificates.
+    pub(super) async fn issuers_health(
+        &self,
+        vault: &VaultName,
+        issuers: &[IssuerName],
+        readable: &Visible,
+    ) -> Result<Vec<IssuerHealth>> {
         let keys: Vec<_> = issuers.iter().map(|issuer| Some(key::issuer_health(vault, issuer))).collect();
         let records = self.context.load_many(&keys).await?;
-        let (mut open, more) = open_operations_of(self, &key::pendings_of(Some(vault))).await?;
+        let (mut open, more) = open_operations_of(self, &key::pendings_of(Some(vault)), readable).await?;
+        let all = readable.shows_every_name_of(vault);
         let health = records.into_iter().zip(issuers).map(|(record, issuer)| {
             let mut open = open.remove(&issuer.key()).unwrap_or_default();
             open.more = more;
@@ -147,6 +156,7 @@ impl Issuing {
             match record.ok().flatten() {
                 None => IssuerHealth { open, ..IssuerHealth::default() },
                 Some(IssuerHealthRecord { vault: _, issuer: _, last_success, last_failure, last_error }) => {
+                    let last_error = if all || last_error.is_empty() { last_error } else { HIDDEN_ERROR.to_owned() };
                     IssuerHealth { last_success, last_failure, last_error, open, notice: String::new() }
                 }
             }
@@ -156,7 +166,7 @@ impl Issuing {
 
     /// What is open at an issuer.
     pub(super) async fn open_operations(&self, vault: &VaultName, issuer: &IssuerName) -> Result<OpenOperations> {
-        let (mut open, more) = open_operations_of(self, &key::pendings_of(Some(vault))).await?;
+        let (mut open, more) = open_operations_of(self, &key::pendings_of(Some(vault)), &Visible::everything()).await?;
         Ok(OpenOperations { more, ..open.remove(&issuer.key()).unwrap_or_default() })
     }
 
@@ -165,7 +175,7 @@ impl Issuing {
         for prefix in [key::pendings_of(Some(vault)), key::abandoned_orders_of(vault)] {
             let mut scan = Scan::new(&*self.context.store, prefix.as_str());
             while let Some(page) = scan.next().await? {
-                if page.iter().any(|record| open_at(self, record).is_some_and(|open| open == issuer.key())) {
+                if page.iter().any(|record| open_at(self, record, None).is_some_and(|open| open == issuer.key())) {
                     return Ok(true);
                 }
             }
@@ -223,18 +233,19 @@ async fn write_call(
     issuing.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
 }
 
-/// The operations in progress below a prefix, by issuer in lower case, and whether there are more records than
+/// The operations in progress below a prefix whose certificates are among the readable ones, by issuer in lower case, and whether there are more records than
 /// were looked at.
 async fn open_operations_of(
     issuing: &Issuing,
     prefix: &Prefix<ShownPending>,
+    readable: &Visible,
 ) -> Result<(HashMap<String, OpenOperations>, bool)> {
     let (mut open, mut after) = (HashMap::<String, OpenOperations>::new(), String::new());
     for _ in 0..PAGES {
         let page = issuing.context.store.list(prefix.as_str(), &after, PAGE).await?;
         let full = page.len() == PAGE;
         for record in page {
-            if let Some(issuer) = open_at(issuing, &record) {
+            if let Some(issuer) = open_at(issuing, &record, Some(readable)) {
                 let found = open.entry(issuer).or_default();
                 found.count += 1;
                 found.next_try = [found.next_try, record.due].into_iter().flatten().min();
@@ -248,12 +259,14 @@ async fn open_operations_of(
     Ok((open, true))
 }
 
-/// The issuer in lower case at which an operation or an abandoned order is open. A record that does not verify is
+/// The issuer in lower case at which an operation or an abandoned order is open; of the readable certificates, where
+/// these are given. A record that does not verify is
 /// logged, and counts nowhere.
-fn open_at(issuing: &Issuing, record: &Record) -> Option<String> {
+fn open_at(issuing: &Issuing, record: &Record, readable: Option<&Visible>) -> Option<String> {
     let ShownPending { operation } = issuing.context.records.read(record).ok()?;
     let open = Kind::of(&record.key) == Some(Kind::AbandonedOrder) || operation.in_progress();
-    open.then(|| operation.issuer.name.to_ascii_lowercase())
+    let shown = readable.is_none_or(|readable| readable.shows(&operation.vault, operation.certificate.as_str()));
+    (open && shown).then(|| operation.issuer.name.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -263,18 +276,16 @@ mod tests {
     #[test]
     fn a_call_is_written_down_when_it_differs_and_else_once_a_minute() {
         let calls = IssuerCalls::default();
-        let note = |error: Option<&str>, at: i64| {
-            calls.note(("v".into(), "ca".into()), "ACME", error.map(str::to_owned), Timestamp(at))
-        };
-        assert!(note(None, 0) && !note(None, 59_999) && note(None, 60_000));
-        assert!(note(Some("down"), 60_001) && !note(Some("still down"), 60_002) && note(None, 60_003));
+        let note = |failed: bool, at: i64| calls.note(("v".into(), "ca".into()), "ACME", failed, Timestamp(at));
+        assert!(note(false, 0) && !note(false, 59_999) && note(false, 60_000));
+        assert!(note(true, 60_001) && !note(true, 60_002) && note(false, 60_003));
     }
 
     #[test]
     fn what_was_not_called_for_an_hour_is_not_known() {
         let calls = IssuerCalls::default();
-        calls.note(("v".into(), "b".into()), "ACME", Some("down".into()), Timestamp(0));
-        calls.note(("v".into(), "a".into()), "ACME", None, Timestamp(0));
+        calls.note(("v".into(), "b".into()), "ACME", true, Timestamp(0));
+        calls.note(("v".into(), "a".into()), "ACME", false, Timestamp(0));
         assert_eq!(calls.counts(Timestamp(1))["ACME"], (1, 1));
         assert_eq!(calls.failing(Timestamp(1))[0].issuer, "b");
         assert_eq!(calls.counts(Timestamp(3_600_000))["ACME"], (0, 0), "the gauge goes back");

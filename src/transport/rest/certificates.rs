@@ -17,7 +17,7 @@ const MAX_CLIENT_REQUEST_ID: usize = 128;
 
 pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = CertificateName::parse(name)?;
-    let CreateBody { policy, attributes, tags, preserve_cert_order, csr, profile: _, validity: _, options: _ } =
+    let CreateBody { policy, attributes, tags, preserve_cert_order, csr, profile: _, validity: _, options: _, grpc: _ } =
         call.body(body).await?;
     let request = CreateRequest {
         vault: call.vault(),
@@ -59,7 +59,7 @@ fn accepted(call: &Call<'_>, operation: &Operation) -> Answer {
 
 pub(super) async fn import(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
     let name = CertificateName::parse(name)?;
-    let ImportBody { value, pwd, policy, attributes, tags, preserve_cert_order } = call.body(body).await?;
+    let ImportBody { value, pwd, policy, attributes, tags, preserve_cert_order, grpc: _ } = call.body(body).await?;
     let request = ImportRequest {
         vault: call.vault(),
         name,

@@ -34,8 +34,17 @@ pub(crate) fn reads_a_body(body: &[u8], stored: &Policy, now: Timestamp) -> bool
 
 fn creates(body: &[u8], now: Timestamp) -> bool {
     let Ok(body) = body::parse(body) else { return false };
-    let CreateBody { policy, attributes: _, tags, preserve_cert_order: _, csr: _, profile: _, validity: _, options: _ } =
-        body;
+    let CreateBody {
+        policy,
+        attributes: _,
+        tags,
+        preserve_cert_order: _,
+        csr: _,
+        profile: _,
+        validity: _,
+        options: _,
+        grpc: _,
+    } = body;
     let _: Option<Tags> = tags.map(Tags::from);
     policy.and_then(PolicyBody::into_input).is_some_and(|policy| policy.complete(now).is_ok())
 }
@@ -43,7 +52,7 @@ fn creates(body: &[u8], now: Timestamp) -> bool {
 /// The value of an import has targets of its own.
 fn imports(body: &[u8]) -> bool {
     let Ok(body) = body::parse(body) else { return false };
-    let ImportBody { value, pwd: _, policy, attributes: _, tags, preserve_cert_order: _ } = body;
+    let ImportBody { value, pwd: _, policy, attributes: _, tags, preserve_cert_order: _, grpc: _ } = body;
     let _: Option<Tags> = tags.map(Tags::from);
     let _ = policy.and_then(PolicyBody::into_input);
     value.is_some()

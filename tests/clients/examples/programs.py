@@ -84,7 +84,9 @@ class Run:
         self.name = f"{program} {' '.join(arguments)}"
         path = folder / f"{program}-{'-'.join(arguments)}"
         self.out, self.err = path.with_suffix(".out"), path.with_suffix(".err")
-        environment = {**server.environment(), "CERTMINT_SERVER": f"localhost:{server.port}", "CERTMINT_TOKEN": token}
+        # With the scheme, as the command line has it, and without.
+        address = server.url if arguments[0] == "show" else f"localhost:{server.port}"
+        environment = {**server.environment(), "CERTMINT_SERVER": address, "CERTMINT_TOKEN": token}
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             command = [*program.command, *arguments]
             # In a group of its own: a shell has children.

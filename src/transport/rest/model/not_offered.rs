@@ -1,6 +1,6 @@
 //! Unsupported members that change the meaning of a request. Other unknown members are ignored, since clients of newer
-//! API versions send them; but ignoring one of these would do something other than what was asked. The table is the
-//! whole list (docs/api.md has it too).
+//! API versions send them; but ignoring one of these would do something other than what was asked. Names that the gRPC
+//! contract has for members with another name here are among them. The table is the whole list (docs/api.md has it too).
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -49,6 +49,21 @@ not_offered! {
     IssuerValidity = "validity", "The validity of a LocalCA is set in options.validity_months.";
     IssuerKeyType = "key_type", "The keys of a LocalCA are set in options.key_type.";
     IssuerParent = "parent", "A LocalCA is its own root: leave it out.";
+    GrpcKeyProperties = "policy.key_properties", "This is its name over gRPC; over REST it is key_props.";
+    GrpcSecretProperties = "policy.secret_properties", "This is its name over gRPC; over REST it is secret_props.";
+    GrpcX509Properties = "policy.x509_properties", "This is its name over gRPC; over REST it is x509_props.";
+    GrpcKeyType = "policy.key_props.key_type", "This is its name over gRPC; over REST it is kty.";
+    GrpcCurve = "policy.key_props.curve", "This is its name over gRPC; over REST it is crv.";
+    GrpcContentType = "policy.secret_props.content_type", "This is its name over gRPC; over REST it is contentType.";
+    GrpcAlternativeNames = "policy.x509_props.subject_alternative_names", "This is its name over gRPC; over REST it is sans.";
+    GrpcKeyUsages = "policy.x509_props.key_usages", "This is its name over gRPC; over REST it is key_usage.";
+    GrpcIpAddresses = "policy.x509_props.sans.ip_addresses", "This is its name over gRPC; over REST it is ipAddresses.";
+    GrpcCertificateType = "policy.issuer.certificate_type", "This is its name over gRPC; over REST it is cty.";
+    GrpcTransparency = "policy.issuer.certificate_transparency", "This is its name over gRPC; over REST it is cert_transparency.";
+    GrpcPreserveOrder = "preserve_cert_order", "This is its name over gRPC; over REST it is preserveCertOrder.";
+    GrpcOrganization = "organization", "This is its name over gRPC; over REST it is org_details.";
+    GrpcAdministrators = "org_details.administrators", "This is its name over gRPC; over REST it is admin_details.";
+    GrpcPassword = "credentials.password", "This is its name over gRPC; over REST it is pwd.";
 }
 
 /// Whether a value says something: clients send empty values for what they do not use (contract rule 16). Nothing of it is

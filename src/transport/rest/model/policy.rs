@@ -3,8 +3,10 @@
 use super::super::answer::Links;
 use super::Attributes;
 use super::not_offered::{
-    MustStaple, NameConstraints, PathLength, PlatformManaged, PolicyOptions, PolicyProfile, PolicyValidity,
-    ReferenceOptions, ReferenceProfile, X509Validity, X509ValidityDays,
+    GrpcAlternativeNames, GrpcCertificateType, GrpcContentType, GrpcCurve, GrpcIpAddresses, GrpcKeyProperties,
+    GrpcKeyType, GrpcKeyUsages, GrpcSecretProperties, GrpcTransparency, GrpcX509Properties, MustStaple,
+    NameConstraints, PathLength, PlatformManaged, PolicyOptions, PolicyProfile, PolicyValidity, ReferenceOptions,
+    ReferenceProfile, X509Validity, X509ValidityDays,
 };
 use super::requests::AttributesBody;
 use crate::domain::policy::{IssuerParameters, LifetimeAction, Policy, Trigger, X509Properties};
@@ -28,6 +30,9 @@ pub(crate) struct PolicyBody {
     options: PolicyOptions,
     #[serde(rename = "platformManaged")]
     platform_managed: PlatformManaged,
+    key_properties: GrpcKeyProperties,
+    secret_properties: GrpcSecretProperties,
+    x509_properties: GrpcX509Properties,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -38,6 +43,8 @@ struct KeyBody {
     key_size: Option<i64>,
     reuse_key: Option<bool>,
     crv: Option<String>,
+    key_type: GrpcKeyType,
+    curve: GrpcCurve,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,6 +52,8 @@ struct KeyBody {
 struct SecretBody {
     #[serde(rename = "contentType")]
     content_type: Option<String>,
+    #[serde(rename = "content_type")]
+    grpc: GrpcContentType,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -60,6 +69,8 @@ struct X509Body {
     validity_days: X509ValidityDays,
     name_constraints: NameConstraints,
     must_staple: MustStaple,
+    subject_alternative_names: GrpcAlternativeNames,
+    key_usages: GrpcKeyUsages,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,6 +82,8 @@ struct SansBody {
     uris: Option<Vec<String>>,
     #[serde(rename = "ipAddresses")]
     ip_addresses: Option<Vec<String>>,
+    #[serde(rename = "ip_addresses")]
+    grpc: GrpcIpAddresses,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -108,6 +121,8 @@ struct IssuerReferenceBody {
     cert_transparency: Option<bool>,
     profile: ReferenceProfile,
     options: ReferenceOptions,
+    certificate_type: GrpcCertificateType,
+    certificate_transparency: GrpcTransparency,
 }
 
 impl PolicyBody {
@@ -140,9 +155,13 @@ impl From<PolicyBody> for PolicyInput {
             validity: PolicyValidity,
             options: PolicyOptions,
             platform_managed: PlatformManaged,
+            key_properties: GrpcKeyProperties,
+            secret_properties: GrpcSecretProperties,
+            x509_properties: GrpcX509Properties,
         } = body;
-        let KeyBody { exportable, kty, key_size, reuse_key, crv } = key_props.unwrap_or_default();
-        let SecretBody { content_type } = secret_props.unwrap_or_default();
+        let KeyBody { exportable, kty, key_size, reuse_key, crv, key_type: GrpcKeyType, curve: GrpcCurve } =
+            key_props.unwrap_or_default();
+        let SecretBody { content_type, grpc: GrpcContentType } = secret_props.unwrap_or_default();
         let X509Body {
             subject,
             sans,
@@ -154,10 +173,19 @@ impl From<PolicyBody> for PolicyInput {
             validity_days: X509ValidityDays,
             name_constraints: NameConstraints,
             must_staple: MustStaple,
+            subject_alternative_names: GrpcAlternativeNames,
+            key_usages: GrpcKeyUsages,
         } = x509_props.unwrap_or_default();
         let ConstraintsBody { ca, path_length: PathLength } = basic_constraints.unwrap_or_default();
-        let IssuerReferenceBody { name, cty, cert_transparency, profile: ReferenceProfile, options: ReferenceOptions } =
-            issuer.unwrap_or_default();
+        let IssuerReferenceBody {
+            name,
+            cty,
+            cert_transparency,
+            profile: ReferenceProfile,
+            options: ReferenceOptions,
+            certificate_type: GrpcCertificateType,
+            certificate_transparency: GrpcTransparency,
+        } = issuer.unwrap_or_default();
         Self {
             exportable,
             kty,
@@ -182,14 +210,14 @@ impl From<PolicyBody> for PolicyInput {
 
 impl SansBody {
     fn says_something(&self) -> bool {
-        let Self { emails, dns_names, upns, uris, ip_addresses } = self;
+        let Self { emails, dns_names, upns, uris, ip_addresses, grpc: GrpcIpAddresses } = self;
         [emails, dns_names, upns, uris, ip_addresses].into_iter().any(Option::is_some)
     }
 }
 
 impl From<SansBody> for SubjectAlternativeNames {
     fn from(body: SansBody) -> Self {
-        let SansBody { emails, dns_names, upns, uris, ip_addresses } = body;
+        let SansBody { emails, dns_names, upns, uris, ip_addresses, grpc: GrpcIpAddresses } = body;
         let empty = |list: &Option<Vec<String>>| list.as_ref().is_some_and(Vec::is_empty);
         let shown_empty = EmptyLists {
             emails: empty(&emails),

@@ -1,7 +1,10 @@
 //! Bodies of requests. Every member may be missing or null, and an empty object counts as absent: clients send plenty
 //! of both (contract rule 16).
 
-use super::not_offered::{IssuerKeyType, IssuerParent, IssuerValidity, Options, Profile, Validity};
+use super::not_offered::{
+    GrpcAdministrators, GrpcOrganization, GrpcPassword, GrpcPreserveOrder, IssuerKeyType, IssuerParent, IssuerValidity,
+    Options, Profile, Validity,
+};
 use super::policy::PolicyBody;
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::profile::{ProfileText, ProfilesInput};
@@ -21,6 +24,8 @@ pub(crate) struct CreateBody {
     pub(crate) tags: Option<TagsBody>,
     #[serde(rename = "preserveCertOrder")]
     pub(crate) preserve_cert_order: Option<bool>,
+    #[serde(rename = "preserve_cert_order")]
+    pub(crate) grpc: GrpcPreserveOrder,
     /// PEM, or the base64 of DER.
     pub(crate) csr: Option<String>,
     pub(crate) profile: Profile,
@@ -70,6 +75,8 @@ pub(crate) struct ImportBody {
     pub(crate) tags: Option<TagsBody>,
     #[serde(rename = "preserveCertOrder")]
     pub(crate) preserve_cert_order: Option<bool>,
+    #[serde(rename = "preserve_cert_order")]
+    pub(crate) grpc: GrpcPreserveOrder,
 }
 
 /// `POST /keys/{name}/{version}/{operation}`. The value may be a key, so it has no `Debug`.
@@ -127,6 +134,7 @@ pub(crate) struct IssuerBody {
     validity: IssuerValidity,
     key_type: IssuerKeyType,
     parent: IssuerParent,
+    organization: GrpcOrganization,
 }
 
 #[derive(Default, Deserialize)]
@@ -134,6 +142,7 @@ pub(crate) struct IssuerBody {
 struct CredentialsBody {
     account_id: Option<String>,
     pwd: Option<String>,
+    password: GrpcPassword,
 }
 
 #[derive(Default, Deserialize)]
@@ -141,6 +150,7 @@ struct CredentialsBody {
 struct OrganizationBody {
     id: Option<String>,
     admin_details: Option<Vec<AdministratorBody>>,
+    administrators: GrpcAdministrators,
 }
 
 #[derive(Default, Deserialize)]
@@ -166,8 +176,9 @@ impl From<IssuerBody> for IssuerInput {
             validity: IssuerValidity,
             key_type: IssuerKeyType,
             parent: IssuerParent,
+            organization: GrpcOrganization,
         } = body;
-        let CredentialsBody { account_id, pwd } = credentials.unwrap_or_default();
+        let CredentialsBody { account_id, pwd, password: GrpcPassword } = credentials.unwrap_or_default();
         let organization = org_details.map(Organization::from).filter(|given| *given != Organization::default());
         Self {
             provider,
@@ -236,7 +247,7 @@ fn texts(options: Option<BTreeMap<String, OptionText>>) -> impl Iterator<Item = 
 
 impl From<OrganizationBody> for Organization {
     fn from(body: OrganizationBody) -> Self {
-        let OrganizationBody { id, admin_details } = body;
+        let OrganizationBody { id, admin_details, administrators: GrpcAdministrators } = body;
         let without_administrators = admin_details.as_ref().is_some_and(Vec::is_empty);
         let administrators = admin_details.unwrap_or_default().into_iter().map(Administrator::from).collect();
         Self { id, administrators, without_administrators }

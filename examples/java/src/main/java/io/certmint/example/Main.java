@@ -74,7 +74,8 @@ public final class Main {
     if (ca != null) {
       trust.trustManager(new File(ca));
     }
-    return Grpc.newChannelBuilder(setting("CERTMINT_SERVER", "localhost:8443"), trust.build())
+    var server = setting("CERTMINT_SERVER", "localhost:8443").replaceFirst("^https://", "");
+    return Grpc.newChannelBuilder(server, trust.build())
         .keepAliveTime(1, TimeUnit.MINUTES) // notices a connection that died without a word
         .build();
   }
