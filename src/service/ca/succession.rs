@@ -11,7 +11,7 @@ use crate::domain::{Blob, Error, IssuerConfig, IssuerName, Reason, Result, Times
 use crate::keys::Caller;
 use crate::keys::authority::{self, Signer};
 use crate::service::context::Context;
-use crate::service::issuers::{Authorities, place, profiles_of};
+use crate::service::issuers::{Authorities, place, profiles_of, signs};
 use crate::service::records::{Kind, Scan, key, shown};
 use crate::store::{Batch, Put, Record};
 use std::sync::Arc;
@@ -222,9 +222,11 @@ async fn successor(context: &Context, active: &AuthorityRecord) -> Result<Succes
     Ok(if active.above.external { Successor::Parent(Parent::External) } else { Successor::Nobody })
 }
 
-/// Whether clients of the present one believe what the next one signs.
+/// Whether clients of the present one believe what the next one signs: they have the root of the present one, so a
+/// certificate by which another root vouches does not help them.
 fn is_believed(active: &AuthorityRecord, next: &AuthorityRecord) -> bool {
-    next.above.cross.is_some() || next.chain.last() == active.chain.last()
+    let Some(root) = active.chain.last() else { return false };
+    next.chain.last() == Some(root) || next.above.cross.as_ref().is_some_and(|cross| signs(root, cross))
 }
 
 /// What people have to know of the authorities of an issuer, among all of its vault: that a request waits, or that the end
