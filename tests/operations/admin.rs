@@ -169,6 +169,13 @@ fn every_metric_that_the_documents_name_exists() {
     metrics.set_access_denied(1, 1);
     metrics.set_issuers_of_tokens(&[certmint::metrics::IssuerKeys::default()], &[("corp", "audience", 1)]);
     metrics.operations.ca("issued");
+    metrics.operations.authorities.set(&[certmint::metrics::AuthorityLevel {
+        state: "active",
+        not_after: Some(1),
+        lists: Some(certmint::metrics::ListsLevel::default()),
+        responder_not_after: Some(1),
+        ..Default::default()
+    }]);
     metrics.operations.published("crl", 200);
     metrics.operations.ocsp("good");
     let text = metrics.text();

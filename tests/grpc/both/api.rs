@@ -203,13 +203,18 @@ impl<'a> Api<'a> {
 
     /// Reads the operation until it has ended.
     pub(super) async fn ended(&mut self, name: &str) -> Said {
+        self.pending_that(name, |operation| operation["status"] != "inProgress").await
+    }
+
+    /// The operation as soon as it is so. What was seen before is not compared: how often one has to look is nobody's
+    /// promise.
+    pub(super) async fn pending_that(&mut self, name: &str, is_so: impl Fn(&Value) -> bool) -> Said {
         let patience = Instant::now() + Duration::from_secs(120);
         loop {
             let said = self.pending(name, "").await;
-            if said.as_ref().is_ok_and(|operation| operation["status"] != "inProgress") {
+            if said.as_ref().is_ok_and(&is_so) {
                 return said;
             }
-            // How often one has to look is nobody's promise.
             self.transcript.pop();
             assert!(Instant::now() < patience, "still {said:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -7,6 +7,7 @@ use super::policies::Wanted;
 use crate::ca::{Ca, pem};
 use crate::requests::OTHER_ID;
 use crate::server::Server;
+use serde_json::Value;
 
 const NAME: &str = "mycert1";
 
@@ -57,6 +58,9 @@ async fn scenario_4_the_pending_request_cancelled_or_failed() {
             api.test_issuer("mydigicert", account_id).await;
             api.create(NAME, "mydigicert", Wanted::Ec).await.unwrap();
             if account_id == "hold" {
+                // The issuer was asked, and said so.
+                let held = |operation: &Value| operation["status_details"].as_str().unwrap().contains("holds");
+                api.pending_that(NAME, held).await.unwrap();
                 api.cancel(NAME, "").await.unwrap();
             }
             let ended = api.ended(NAME).await;
