@@ -15,6 +15,7 @@ use certmint::limits::Limits;
 use certmint::service::{CreateRequest, DeletedView, Service, ServiceOptions, record_body};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
+use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub(crate) struct Counting {
     left: AtomicUsize,
     /// Records whose keys begin so cannot be read at the moment.
     out_of_reach: Mutex<Option<&'static str>>,
+    /// What takes place once, before the next commit that writes the record of this key.
+    interlude: Mutex<Option<(String, BoxFuture<'static, ()>)>>,
 }
 
 impl Counting {
@@ -66,6 +69,23 @@ impl Counting {
 
     pub(crate) fn put_out_of_reach(&self, prefix: &'static str) {
         *self.out_of_reach.lock().unwrap() = Some(prefix);
+    }
+
+    /// Lets something take place between the decision of the next commit that writes the record of this key, and that
+    /// commit.
+    pub(crate) fn before_commit_of(&self, key: &str, takes_place: impl Future<Output = ()> + Send + 'static) {
+        *self.interlude.lock().unwrap() = Some((key.to_owned(), Box::pin(takes_place)));
+    }
+
+    /// Whether it took place.
+    pub(crate) fn took_place(&self) -> bool {
+        self.interlude.lock().unwrap().is_none()
+    }
+
+    fn interlude(&self, batch: &Batch) -> Option<BoxFuture<'static, ()>> {
+        let mut next = self.interlude.lock().unwrap();
+        let found = next.take_if(|(key, _)| batch.puts.iter().any(|put| put.key == *key));
+        found.map(|(_, takes_place)| takes_place)
     }
 
     /// The keys of all records, but for those that only remember requests.
@@ -117,6 +137,9 @@ impl Around for Counting {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        if let Some(takes_place) = self.interlude(&batch) {
+            takes_place.await;
+        }
         if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
             return Err(StoreError::Unavailable("the disk is full".into()));
         }
@@ -142,6 +165,7 @@ impl Harness {
             largest: AtomicUsize::new(0),
             left: AtomicUsize::new(usize::MAX),
             out_of_reach: Mutex::new(None),
+            interlude: Mutex::new(None),
         });
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
         let service = service_of(store.clone(), clock.clone(), limits, more).await;

@@ -14,7 +14,7 @@
 
 use super::{Held, Renewal, RenewalRules, RenewalTrigger, share};
 use crate::domain::policy::{Action, Trigger};
-use crate::domain::{CertificateEntry, EntryState, Pause, Timestamp};
+use crate::domain::{CertificateEntry, EntryState, Pause, Timestamp, VersionSummary};
 use std::time::Duration;
 
 const HOUR: i64 = 3_600_000;
@@ -61,6 +61,13 @@ pub struct Valid {
 }
 
 impl Valid {
+    /// When a version is valid, without what its CA dated it back.
+    pub fn of(version: &VersionSummary) -> Self {
+        let dated_back = version.created.0.saturating_sub(version.not_before.0);
+        let begin = if (0..=DATED_BACK).contains(&dated_back) { version.created } else { version.not_before };
+        Self { begin, end: version.expires }
+    }
+
     fn life(self) -> i64 {
         self.end.0.saturating_sub(self.begin.0).max(1)
     }
@@ -147,9 +154,7 @@ pub fn plan(entry: &CertificateEntry, rules: RenewalRules) -> Result<Plan, NotRe
     if let Some(pause) = &renewal.paused {
         return Err(NotRenewed::Paused(pause.clone()));
     }
-    let dated_back = summary.created.0.saturating_sub(summary.not_before.0);
-    let begin = if (0..=DATED_BACK).contains(&dated_back) { summary.created } else { summary.not_before };
-    let valid = Valid { begin, end: summary.expires };
+    let valid = Valid::of(summary);
     let (planned, because) = first(&renewal, &triggers, valid, summary.not_before, rules);
     let remained = valid.end.0.saturating_sub(summary.created.0).max(0);
     let earliest = Timestamp(summary.created.0.saturating_add((remained / 3).min(HOUR)));

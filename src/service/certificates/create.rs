@@ -115,7 +115,7 @@ impl Creations {
                     Earlier::No { .. } => Err(pending.operation.conflict()),
                 };
             }
-            let ready = match prepared.take() {
+            let ready = match prepared.take().filter(|ready| ready.still_fits(request, &before)) {
                 Some(ready) => ready,
                 None => match &csr {
                     Some(csr) => self.prepare_requested(request, csr, &before).await?,
@@ -284,7 +284,7 @@ fn new_pending(
     now: Timestamp,
     deadline: Timestamp,
 ) -> PendingRecord {
-    let Prepared { policy, request_id, version, key, ca: _ } = prepared;
+    let Prepared { policy, request_id, version, key, .. } = prepared;
     PendingRecord {
         operation: Operation {
             vault: request.vault.clone(),

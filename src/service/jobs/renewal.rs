@@ -92,11 +92,11 @@ impl RenewalWork {
         match self.obstacle(&entry, &plan, now).await? {
             Some(Obstacle::Held(held)) => renewal.held = Some(held),
             Some(Obstacle::PutOff(wait, note)) => renewal.put_off(now, wait, note),
-            None => match self.begin(&entry, &plan, trigger).await {
+            None => match self.begin(record, &entry, &plan, trigger).await {
                 // The same commit wrote the entry.
                 Ok(()) => return Ok(()),
                 Err(error) => match error.reason {
-                    // Somebody was faster, or it is deleted: the entry that is there now says what is due.
+                    // Somebody else wrote the entry, or it is deleted: what is there now says what is due.
                     Reason::CertificateNotFound | Reason::DeletedButRecoverable | Reason::BeingDeleted => return Ok(()),
                     Reason::StoreUnavailable | Reason::Internal => return Err(error),
                     Reason::PendingInProgress => renewal.put_off(now, retry::look(now, now, plan.valid), error.message),
@@ -115,10 +115,17 @@ impl RenewalWork {
         self.save_entry(record, &entry).await
     }
 
-    async fn begin(&self, entry: &CertificateEntry, plan: &Plan, trigger: RenewalTrigger) -> Result<()> {
+    async fn begin(
+        &self,
+        record: &Record,
+        entry: &CertificateEntry,
+        plan: &Plan,
+        trigger: RenewalTrigger,
+    ) -> Result<()> {
         let renews = Renews { trigger, replaces: plan.renewal.version, batch: String::new() };
+        let renewing = Renewing { renews, decided_from: Some(record.revision) };
         let request = Permit::service(renewal_request(entry.vault.clone(), entry.name.clone()));
-        let created = self.creations.begin(&request, Some(&Renewing { renews })).await?;
+        let created = self.creations.begin(&request, Some(&renewing)).await?;
         self.context.metrics.operations.renewals.count("begun", trigger.word());
         tracing::info!(vault = %entry.vault, certificate = %entry.name, request_id = %created.operation.request_id, trigger = trigger.word(), attempt = plan.renewal.tries.next(), "a renewal has begun");
         Ok(())

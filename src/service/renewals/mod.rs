@@ -78,6 +78,7 @@ impl Renewals {
         }
         let renewing = Renewing {
             renews: Renews { trigger: RenewalTrigger::Manual, replaces: latest, batch: wanted.batch.clone() },
+            decided_from: None,
         };
         let request = wanted.map(|RenewRequest { vault, name, request_id, client_request_id, batch: _ }| {
             CreateRequest { request_id, client_request_id, ..renewal_request(vault, name) }

@@ -4,9 +4,9 @@ use super::{request, start};
 use crate::management::harness::{create, named, vault};
 use crate::permit::ask;
 use certmint::domain::{PolicyInput, Reason, RenewalTrigger, RequestId, Status};
-use certmint::service::RenewRequest;
+use certmint::service::{CreateRequest, RenewRequest, UpdateRequest};
 
-fn wanted(name: &str) -> RenewRequest {
+pub(super) fn wanted(name: &str) -> RenewRequest {
     RenewRequest { vault: vault(), name: named(name), request_id: None, client_request_id: None, batch: String::new() }
 }
 
@@ -75,6 +75,32 @@ async fn what_cannot_be_renewed_is_refused() {
     let refused = ask!(harness.service, renewals.renew(wanted("own"))).unwrap_err();
     assert_eq!(refused.reason, Reason::BadParameter);
     assert!(refused.message.contains("signing request"), "{}", refused.message);
+}
+
+/// Whoever renews all of an issuer switches nothing on that others switched off.
+#[tokio::test]
+async fn a_new_version_is_enabled_only_where_the_one_before_is_and_keeps_the_order_of_its_chain() {
+    let harness = start().await;
+    harness.issued(CreateRequest { preserve_cert_order: Some(true), ..request("web", "Self") }).await;
+    let enable = |enabled| UpdateRequest {
+        vault: vault(),
+        name: named("web"),
+        version: None,
+        policy: None,
+        enabled: Some(enabled),
+        tags: None,
+    };
+    for (enabled, versions) in [(false, 2), (true, 3)] {
+        ask!(harness.service, certificates.update_certificate(enable(enabled))).unwrap();
+        ask!(harness.service, renewals.renew(wanted("web"))).unwrap();
+        harness.work().await;
+        let issued = harness.certificate("web").await.issued.unwrap();
+        assert_eq!((issued.enabled, harness.versions("web").await), (enabled, versions));
+        assert_eq!(issued.preserve_cert_order, Some(true));
+    }
+    harness.later(293).await;
+    assert_eq!(harness.versions("web").await, 4);
+    assert_eq!(harness.certificate("web").await.issued.unwrap().preserve_cert_order, Some(true));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod asked_for;
 mod due;
+mod meanwhile;
 mod retries;
 mod rules;
 mod upgrade;
