@@ -2,6 +2,7 @@
 
 mod asked_for;
 mod due;
+mod log;
 mod meanwhile;
 mod retries;
 mod rules;
