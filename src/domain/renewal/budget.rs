@@ -1,12 +1,17 @@
 //! How many renewals begin at one issuer in a minute: of those that wait, the ones that expire soonest.
+//!
+//! Each replica has a budget of its own, and another replica may claim what this one told to come back. So one that was
+//! told to holds others up only around its own time, and a free place is never kept for one that is not there.
 
 use crate::domain::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 const MINUTE: i64 = 60_000;
-/// Who does not come back within this time after it was told to is forgotten: another replica renewed it.
-const FORGET: i64 = 2 * MINUTE;
+/// Who was told to come back at a time may come so much later; then it is counted no longer: another replica claimed it.
+const LATE: i64 = 500;
+/// Between two looks for what is counted no longer.
+const SWEEP: i64 = 1000;
 /// How many of those that wait are counted; further ones come back and are told again.
 const MOST_COUNTED: usize = 10_000;
 
@@ -17,7 +22,6 @@ struct Lane {
     free: i64,
     /// By their end and what names them: when they were told to come back.
     waiting: BTreeMap<(Timestamp, String), i64>,
-    swept: i64,
 }
 
 /// The lanes of all issuers, by what names them.
@@ -25,42 +29,57 @@ struct Lane {
 pub struct Budget {
     per_minute: u32,
     lanes: HashMap<String, Lane>,
+    swept: i64,
 }
 
 impl Budget {
     pub fn new(per_minute: u32) -> Self {
-        Self { per_minute: per_minute.max(1), lanes: HashMap::new() }
+        Self { per_minute: per_minute.max(1), lanes: HashMap::new(), swept: i64::MIN }
     }
 
     /// Whether the renewal of `name`, which ends at `expires`, may begin at this issuer now; else how long it waits. It is
     /// asked again then.
     pub fn take(&mut self, issuer: &str, name: &str, expires: Timestamp, now: Timestamp) -> Option<Duration> {
         let every = MINUTE / i64::from(self.per_minute);
+        self.sweep(now.0);
         let lane = match self.lanes.get_mut(issuer) {
             Some(lane) => lane,
             None => self.lanes.entry(issuer.to_owned()).or_default(),
         };
-        // A clock that was set back.
-        if lane.free > now.0.saturating_add(MINUTE) || lane.swept > now.0 {
-            *lane = Lane::default();
-        }
-        if lane.swept.saturating_add(MINUTE) <= now.0 {
-            lane.waiting.retain(|_, told| told.saturating_add(FORGET) > now.0);
-            lane.swept = now.0;
-        }
         let own = (expires, name.to_owned());
         lane.waiting.remove(&own);
-        // Those that expire sooner and are still to come back.
-        let before = lane.waiting.range(..&own).take(MOST_COUNTED).count();
-        let turn = lane.free.max(now.0).saturating_add(every.saturating_mul(i64::try_from(before).unwrap_or(0)));
-        if turn <= now.0 {
+        // Those that expire sooner and are still to come back; and of them those that come at about this time.
+        let sooner = lane.waiting.range(..&own).take(MOST_COUNTED).map(|(_, told)| *told);
+        let (mut before, mut about_now) = (0, false);
+        for told in sooner.filter(|told| told.saturating_add(LATE) >= now.0) {
+            before += 1;
+            about_now |= told <= now.0.saturating_add(every);
+        }
+        if lane.free <= now.0 && !about_now {
             // What was not used is not saved up, beyond a second's worth.
             lane.free = lane.free.max(now.0.saturating_sub(1000)).saturating_add(every);
             return None;
         }
-        let turn = turn.max(now.0.saturating_add(100));
-        lane.waiting.insert(own, turn);
+        let turn = lane.free.max(now.0).saturating_add(every.saturating_mul(before)).max(now.0.saturating_add(100));
+        if lane.waiting.len() < MOST_COUNTED {
+            lane.waiting.insert(own, turn);
+        }
         Some(Duration::from_millis(u64::try_from(turn - now.0).unwrap_or(0)))
+    }
+
+    /// Forgets who did not come back, and the lanes that nobody waits in.
+    fn sweep(&mut self, now: i64) {
+        // A clock that was set back.
+        if self.swept > now {
+            self.lanes.clear();
+        } else if self.swept.saturating_add(SWEEP) > now {
+            return;
+        }
+        self.swept = now;
+        self.lanes.retain(|_, lane| {
+            lane.waiting.retain(|_, told| told.saturating_add(LATE) >= now);
+            !lane.waiting.is_empty() || lane.free > now
+        });
     }
 }
 
@@ -114,13 +133,65 @@ mod tests {
     }
 
     #[test]
-    fn one_that_does_not_come_back_holds_nobody_up_for_long() {
+    fn one_that_does_not_come_back_holds_nobody_up() {
         let mut budget = Budget::new(1);
         let at = |seconds: i64| Timestamp(1_000_000_000 + seconds * 1000);
         assert_eq!(budget.take("ca", "first", at(0), at(0)), None);
         assert!(budget.take("ca", "gone", at(1), at(0)).is_some());
-        assert!(budget.take("ca", "other", at(2), at(61)).is_some(), "behind the one that expires sooner");
-        assert_eq!(budget.take("ca", "other", at(2), at(300)), None);
+        assert!(budget.take("ca", "other", at(2), at(60)).is_some(), "behind the one that comes at this time");
+        assert_eq!(budget.take("ca", "other", at(2), at(61)), None);
+    }
+
+    /// Which replica claims a record is chance: one tells it to come back, and another one meets it then. In whole
+    /// minutes, how long it took until all had begun, and how often each was looked at.
+    fn with_replicas(replicas: usize, per_minute: u32, names: usize) -> (i64, usize) {
+        let mut budgets: Vec<Budget> = (0..replicas).map(|_| Budget::new(per_minute)).collect();
+        let mut chance = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut draw = |sides: usize| {
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            usize::try_from(chance >> 33).unwrap() % sides
+        };
+        let mut due: Vec<(i64, usize)> = (0..names).map(|name| (i64::try_from(draw(1000)).unwrap(), name)).collect();
+        let (mut looks, mut last) = (0, 0);
+        while let Some(first) = (0..due.len()).min_by_key(|index| due[*index]) {
+            let (now, name) = due.swap_remove(first);
+            looks += 1;
+            let expires = Timestamp(i64::try_from(name * 7919 % names).unwrap());
+            let budget = &mut budgets[draw(replicas)];
+            match budget.take("ca", &name.to_string(), expires, Timestamp(1_000_000 + now)) {
+                None => last = now,
+                // A worker is not there in the same millisecond.
+                Some(wait) => {
+                    let late = i64::try_from(draw(300)).unwrap();
+                    due.push((now + i64::try_from(wait.as_millis()).unwrap() + late, name));
+                }
+            }
+        }
+        (last / 60_000, looks / names)
+    }
+
+    #[test]
+    fn what_another_replica_began_holds_nothing_up() {
+        // 300 at 60 a minute take 5 minutes with one replica, and less with each further one.
+        for (replicas, minutes) in [(1, 5), (2, 4), (3, 3)] {
+            let (took, looks) = with_replicas(replicas, 60, 300);
+            assert!(took <= minutes && looks <= 8, "{replicas} replicas: {took} minutes, {looks} looks");
+        }
+        let (took, looks) = with_replicas(2, 6, 60);
+        assert!(took <= 9 && looks <= 8, "{took} minutes, {looks} looks");
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_what_is_over_is_forgotten() {
+        let mut budget = Budget::new(60);
+        for number in 0..MOST_COUNTED + 100 {
+            budget.take("ca", &number.to_string(), Timestamp(0), Timestamp(1_000_000));
+        }
+        assert_eq!(budget.lanes["ca"].waiting.len(), MOST_COUNTED);
+        budget.take("other", "a", Timestamp(0), Timestamp(1_000_000_000));
+        assert_eq!(budget.lanes.keys().collect::<Vec<_>>(), ["other"]);
     }
 
     #[test]
