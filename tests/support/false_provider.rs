@@ -23,6 +23,8 @@ pub(crate) struct Call {
 type Answer = BoxFuture<'static, Result<Progress, IssuerError>>;
 /// What it answers for a certificate in DER.
 pub(crate) type Windows = Box<dyn Fn(&[u8]) -> Result<Option<RenewalWindow>, IssuerError> + Send + Sync>;
+/// What its answer waits for.
+pub(crate) type Holds = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The account id is its state, kept in the issuer object, unless `keeper` makes one.
 pub(crate) struct FalseProvider {
@@ -32,6 +34,7 @@ pub(crate) struct FalseProvider {
     pub(crate) keeper: Option<Arc<dyn Keeper>>,
     /// When it wants its certificates renewed.
     pub(crate) windows: Option<Windows>,
+    pub(crate) holds_windows: Option<Holds>,
     answer: Box<dyn Fn(Call) -> Answer + Send + Sync>,
 }
 
@@ -50,7 +53,15 @@ impl FalseProvider {
         A: Future<Output = Result<Progress, IssuerError>> + Send + 'static,
     {
         let answer = Box::new(move |call| -> Answer { Box::pin(answer(call)) });
-        Self { name, needs: Needs::default(), settles: Duration::ZERO, keeper: None, windows: None, answer }
+        Self {
+            name,
+            needs: Needs::default(),
+            settles: Duration::ZERO,
+            keeper: None,
+            windows: None,
+            holds_windows: None,
+            answer,
+        }
     }
 
     async fn answer(
@@ -116,7 +127,11 @@ impl Provider for FalseProvider {
     }
 
     async fn renewal(&self, certificate: &[u8], _: &State) -> Result<Option<RenewalWindow>, IssuerError> {
-        self.windows.as_ref().map_or(Ok(None), |windows| windows(certificate))
+        let answer = self.windows.as_ref().map_or(Ok(None), |windows| windows(certificate));
+        if let Some(holds) = &self.holds_windows {
+            holds().await;
+        }
+        answer
     }
 
     async fn check(&self, _: &State) -> Health {

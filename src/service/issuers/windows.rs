@@ -1,12 +1,14 @@
 //! When the CA of an issuer wants a certificate renewed, and whether it may be asked at all.
 
-use super::Issuing;
+use super::{Issuing, bulkhead};
 use crate::domain::policy::IssuerParameters;
 use crate::domain::{IssuerConfig, IssuerName, Result, VaultName};
+use crate::issuer::IssuerError;
 use crate::issuer::provider::{Provider, RenewalWindow};
 use crate::service::records::key;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::time::error::Elapsed;
 
 /// How long a CA has for its answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -66,7 +68,17 @@ impl CaWindows<'_> {
         let Some(kept) = self.0.state_of(&*provider, vault, &config).await? else {
             return Ok(WindowAnswer::NotNow(format!("The issuer {} has no state: set it again.", config.name)));
         };
-        Ok(match tokio::time::timeout(PATIENCE, provider.renewal(certificate, kept.state())).await {
+        let called = bulkhead::window_name(vault, &config.name);
+        if self.0.bulkhead.is_stuck(&called, self.0.context.limits().slow_calls_per_issuer) {
+            return Ok(WindowAnswer::NotNow("The CA has not answered earlier questions yet.".to_owned()));
+        }
+        let begun = Instant::now();
+        let call = self.0.bulkhead.watch(&called, provider.renewal(certificate, kept.state()));
+        let answer = tokio::time::timeout(PATIENCE, call).await;
+        if let Some(label) = self.0.issuers.name_of(&config.provider) {
+            self.0.context.metrics.issuer(label, outcome_of(&answer), begun.elapsed());
+        }
+        Ok(match answer {
             Ok(Ok(Some(window))) => WindowAnswer::Given(window),
             Ok(Ok(None)) => WindowAnswer::None,
             Ok(Err(error)) => WindowAnswer::NotNow(error.to_string()),
@@ -85,6 +97,17 @@ impl CaWindows<'_> {
         }
         let Some((_, config)) = self.0.context.load(&key::issuer(vault, &name)).await? else { return Ok(None) };
         Ok(self.0.issuers.get(&config.provider).cloned().map(|provider| (provider, config)))
+    }
+}
+
+/// The outcome of a question, for the counts.
+fn outcome_of(answer: &Result<Result<Option<RenewalWindow>, IssuerError>, Elapsed>) -> &'static str {
+    match answer {
+        Ok(Ok(Some(_))) => "window",
+        Ok(Ok(None)) => "no_window",
+        Ok(Err(IssuerError::Retry { .. })) => "retry",
+        Ok(Err(IssuerError::Misconfigured { .. })) => "misconfigured",
+        Err(_) => "timeout",
     }
 }
 

@@ -9,23 +9,32 @@ use certmint::domain::{IssuerInput, IssuerName, RenewalTrigger, Timestamp};
 use certmint::issuer::IssuerError;
 use certmint::issuer::provider::{Provider, RenewalWindow, State};
 use certmint::issuer::self_signed::SelfSigned;
+use certmint::limits::Limits;
 use certmint::service::ServiceOptions;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// What the CA answers, and how often it was asked.
 #[derive(Default)]
 struct Told {
     window: Option<(Timestamp, Timestamp)>,
     fails: bool,
+    /// It does not answer until this is closed.
+    hangs: Option<Arc<Semaphore>>,
     asked: usize,
 }
 
 /// A harness with a CA that signs as `Self` does and says when it wants certificates renewed.
 async fn start() -> (Harness, Arc<Mutex<Told>>) {
+    with(ServiceOptions::default()).await
+}
+
+async fn with(options: ServiceOptions) -> (Harness, Arc<Mutex<Told>>) {
     let told = Arc::new(Mutex::new(Told::default()));
-    let answers = told.clone();
-    let harness = Harness::with_issuers(ServiceOptions::default(), |keys, issuers| {
+    let (answers, held) = (told.clone(), told.clone());
+    let harness = Harness::with_issuers(options, |keys, issuers| {
         let signs: Arc<dyn Provider> = Arc::new(SelfSigned::new(keys));
         let needs = signs.needs();
         let mut provider = FalseProvider::new("Windows", move |call| {
@@ -45,6 +54,14 @@ async fn start() -> (Harness, Arc<Mutex<Told>>) {
                 explanation: Some("https://ca.example/why".into()),
                 ask_again: Duration::from_secs(6 * 3600),
             }))
+        }));
+        provider.holds_windows = Some(Box::new(move || {
+            let held = held.lock().unwrap().hangs.clone();
+            Box::pin(async move {
+                if let Some(held) = held {
+                    let _closed = held.acquire().await;
+                }
+            })
         }));
         issuers.with_provider(Arc::new(provider))
     })
@@ -107,6 +124,53 @@ async fn a_ca_that_cannot_be_asked_or_has_no_window_leaves_the_plan_as_it_is() {
     assert!((130..320).contains(&asked), "once in a little more than a day: {asked}");
     harness.later(3).await;
     assert_eq!(harness.versions("web").await, 2);
+}
+
+/// Each of its questions would hold a place of the worker for as long as the CA may take for an answer.
+#[tokio::test]
+async fn a_ca_that_does_not_answer_is_not_asked_for_further_windows() {
+    let limits = Limits { slow_calls_per_issuer: 1, ..Limits::default() };
+    let (harness, told) = with(ServiceOptions { limits, ..ServiceOptions::default() }).await;
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        harness.issued(request(name, "ca")).await;
+    }
+    let gate = Arc::new(Semaphore::new(0));
+    told.lock().unwrap().hangs = Some(gate.clone());
+    harness.clock.advance(DAY);
+    let due = harness.service.jobs().claim(64).await.unwrap();
+    let mut due = due.into_iter().filter(|due| due.key().starts_with("certificates/"));
+    let first = due.next().unwrap();
+    let service = harness.service.clone();
+    let mut open = vec![tokio::spawn(async move { service.jobs().step(first).await })];
+    // It counts as slow after a second; until then others are asked, too.
+    let mut refused = None;
+    for next in due {
+        let (service, key) = (harness.service.clone(), next.key().to_owned());
+        let mut step = tokio::spawn(async move { service.jobs().step(next).await });
+        match timeout(Duration::from_secs(4), &mut step).await {
+            Ok(done) => {
+                done.unwrap().unwrap();
+                refused = Some(key);
+                break;
+            }
+            Err(_) => open.push(step),
+        }
+    }
+    let refused = refused.expect("the CA is asked again and again");
+    assert_eq!(told.lock().unwrap().asked, open.len(), "{refused} was not asked for");
+    gate.close();
+    for step in open {
+        step.await.unwrap().unwrap();
+    }
+    // It is asked for in about an hour.
+    let name = refused.rsplit('/').next().unwrap();
+    let wait = harness.due(name).await.unwrap().0 - harness.now().0;
+    assert!((1..=2 * 3_600_000).contains(&wait), "{wait}");
+    told.lock().unwrap().hangs = None;
+    let before = told.lock().unwrap().asked;
+    harness.until_due(name).await;
+    assert!(told.lock().unwrap().asked > before);
 }
 
 #[tokio::test]
