@@ -26,13 +26,18 @@ pub(super) async fn count_history(service: Service, shutdown: CancellationToken)
 /// Looks for records without a code are this far apart, until the window for upgrades is over.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
+/// The wait until the next look, in a window for upgrades of this length.
+fn look_again(window: Duration) -> Duration {
+    LOOK_EVERY.min(window).max(UPKEEP_EVERY)
+}
+
 /// Gives the records of earlier versions their codes, beside everything else, where several processes share a store;
 /// the only process of a store has done so at its start.
 pub(super) async fn authenticate(service: Service, window: Duration, shutdown: CancellationToken) {
     loop {
         let wait = match service.authenticate_records(window).await {
             Ok(Authenticated::All) => return,
-            Ok(Authenticated::Until(_)) => LOOK_EVERY.min(window).max(UPKEEP_EVERY),
+            Ok(Authenticated::Until(_)) => look_again(window),
             Err(error) => {
                 tracing::warn!(%error, "the records of the store could not be scanned; will retry");
                 UPKEEP_EVERY
@@ -62,7 +67,7 @@ pub(super) async fn adopt_issued(service: Service, window: Duration, shutdown: C
                 if count > 0 {
                     tracing::info!(count, "took certificates over into the logs of built-in CAs");
                 }
-                LOOK_EVERY.min(window).max(UPKEEP_EVERY)
+                look_again(window)
             }
             Err(error) => {
                 tracing::warn!(%error, "the logs of built-in CAs could not be completed; will retry");
@@ -83,8 +88,9 @@ async fn measure(cas: &CertificateAuthorities) {
     }
 }
 
-/// Gives due times to certificates of versions that do not renew, beside everything else: at each start, then as long as
-/// such versions may still write, every hour while there was something to do, and once at the end.
+/// Gives due times to certificates of versions that do not renew, beside everything else: at each start, then every hour
+/// as long as such versions may still write, and once at the end. That a look found nothing says nothing about the next
+/// one: another replica was faster, or the older one was quiet.
 pub(super) async fn adopt_renewals(service: Service, window: Duration, shutdown: CancellationToken) {
     let end = service.now().plus(window);
     loop {
@@ -97,7 +103,7 @@ pub(super) async fn adopt_renewals(service: Service, window: Duration, shutdown:
                 if last {
                     return;
                 }
-                if count > 0 { LOOK_EVERY.min(window).max(UPKEEP_EVERY) } else { window }
+                look_again(window)
             }
             Err(error) => {
                 tracing::warn!(%error, "the due times of renewals could not be looked at; will retry");
