@@ -48,6 +48,19 @@ pub(crate) struct Counting {
     out_of_reach: Mutex<Option<&'static str>>,
     /// What takes place once, before the next commit that writes the record of this key.
     interlude: Mutex<Option<(String, BoxFuture<'static, ()>)>>,
+    /// What somebody else does to the next batches that write a record of which nothing was there.
+    other: Mutex<Option<(Other, &'static str)>>,
+    /// A record as it was, which is what is read of it.
+    outdated: Mutex<Option<Record>>,
+}
+
+/// What another process does to a batch with records whose keys begin so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Other {
+    /// Writes the first one of them just before, once.
+    Overtakes,
+    /// Has written one, each time.
+    IsAlwaysFaster,
 }
 
 impl Counting {
@@ -65,6 +78,17 @@ impl Counting {
     pub(crate) fn heal(&self) {
         self.fail_after(usize::MAX);
         *self.out_of_reach.lock().unwrap() = None;
+        *self.other.lock().unwrap() = None;
+        *self.outdated.lock().unwrap() = None;
+    }
+
+    pub(crate) fn there_is(&self, other: Other, prefix: &'static str) {
+        *self.other.lock().unwrap() = Some((other, prefix));
+    }
+
+    /// A reader who asks for this record had asked before it was changed, until the store is healed.
+    pub(crate) fn read_outdated(&self, record: Record) {
+        *self.outdated.lock().unwrap() = Some(record);
     }
 
     pub(crate) fn put_out_of_reach(&self, prefix: &'static str) {
@@ -116,6 +140,10 @@ impl Around for Counting {
         if self.out_of_reach.lock().unwrap().is_some_and(|prefix| key.starts_with(prefix)) {
             return Err(StoreError::Unavailable("no answer".into()));
         }
+        let outdated = self.outdated.lock().unwrap().clone().filter(|outdated| outdated.key == key);
+        if outdated.is_some() {
+            return Ok(outdated);
+        }
         let found = self.inner.get(key).await?;
         self.read.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
         Ok(found)
@@ -143,6 +171,16 @@ impl Around for Counting {
         if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
             return Err(StoreError::Unavailable("the disk is full".into()));
         }
+        let other = *self.other.lock().unwrap();
+        if let Some((other, prefix)) = other
+            && let Some(put) = batch.puts.iter().find(|put| put.key.starts_with(prefix) && put.expected.is_none())
+        {
+            if other == Other::IsAlwaysFaster {
+                return Err(StoreError::Conflict(put.key.clone()));
+            }
+            *self.other.lock().unwrap() = None;
+            self.inner.commit(Batch { puts: vec![put.clone()], ..Batch::default() }).await?;
+        }
         self.commits.fetch_add(1, Ordering::SeqCst);
         self.largest.fetch_max(batch.puts.len() + batch.deletes.len(), Ordering::SeqCst);
         self.inner.commit(batch).await
@@ -166,6 +204,8 @@ impl Harness {
             left: AtomicUsize::new(usize::MAX),
             out_of_reach: Mutex::new(None),
             interlude: Mutex::new(None),
+            other: Mutex::new(None),
+            outdated: Mutex::new(None),
         });
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
         let service = service_of(store.clone(), clock.clone(), limits, more).await;

@@ -2,6 +2,7 @@
 //! signed, as any other.
 
 use super::log::{IssuedLog, random_serial};
+use crate::domain::authority::AuthorityState;
 use crate::domain::issued::{Door, IssuedContent, IssuedFor, IssuedRecord, IssuedState};
 use crate::domain::policy::KeyType;
 use crate::domain::{Blob, Error, IssuerName, Result, Serial};
@@ -34,6 +35,13 @@ pub(super) fn seal_context(record: &ResponderRecord) -> SealContext {
     SealContext::new(&record.vault, &record.authority, "", "responder.key")
 }
 
+/// Whether no other certificate of a responder follows the one of now: it ends with the authority, and a next one would end
+/// no later.
+pub(super) fn is_last(record: &ResponderRecord, signer: &[u8]) -> Result<bool> {
+    let end = Signer::read(signer)?.not_after();
+    Ok(record.next.is_none() && record.current.as_ref().is_some_and(|current| current.not_after >= end))
+}
+
 impl Responders {
     pub(in crate::service) fn new(context: Arc<Context>, authorities: Authorities) -> Self {
         Self { log: IssuedLog::new(context.clone()), context, authorities }
@@ -47,7 +55,15 @@ impl Responders {
             Some(authority) => self.authorities.key_of(authority).await?,
             None => None,
         };
-        let (Some(authority), Some(sealed)) = (authority, sealed) else {
+        let (Some(authority), Some(sealed)) = (authority.as_ref(), sealed) else {
+            if authority.is_some_and(|authority| authority.state() != AuthorityState::Gone) {
+                // Another one began to sign after the record was read: the next look finds the key in it.
+                tracing::warn!(
+                    authority = responder.authority,
+                    "the key of a CA is missing: its OCSP responder waits for it"
+                );
+                return Ok(());
+            }
             // The key of the CA is erased: nothing depends on it any more.
             let puts = vec![self.context.records.replace(record, &responder, None)?];
             return self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ());
@@ -55,7 +71,7 @@ impl Responders {
         let signer = authority.chain.first().ok_or_else(Error::internal)?.clone();
         match responder.next.clone() {
             Some(next) => self.sign(record, responder, next, sealed, &signer.0).await,
-            None => self.intend(record, responder, &signer.0, authority.issuer).await,
+            None => self.intend(record, responder, &signer.0, authority.issuer.clone()).await,
         }
     }
 
@@ -141,9 +157,7 @@ impl Responders {
         let due = self.log.due(&issued);
         responder.next = None;
         responder.current = Some(ResponderKey { sealed_key, public_key, cer: Blob(cer), not_after });
-        // One that ends with the authority is the last: a next one would end no later.
-        let is_last = not_after >= Signer::read(signer)?.not_after();
-        let renewal = (!is_last).then(|| not_after.minus(RENEWED));
+        let renewal = (!is_last(&responder, signer)?).then(|| not_after.minus(RENEWED));
         let puts = vec![
             self.context.records.replace(&place, &issued, due)?,
             self.context.records.replace(record, &responder, renewal)?,

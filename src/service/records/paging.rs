@@ -33,6 +33,7 @@ pub(in crate::service) enum List {
     Issued,
     Grants,
     Renewals,
+    Audit,
 }
 
 impl List {
@@ -51,6 +52,7 @@ impl List {
             Self::Issued => "issued",
             Self::Grants => "grants",
             Self::Renewals => "renewals",
+            Self::Audit => "audit",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod audit;
 mod authorities;
 mod call;
 mod ceremonies;
@@ -34,6 +35,7 @@ pub(crate) use reading::reads_a_message;
 
 use crate::domain::{Error, Reason};
 use crate::proto::v1::access_service_server::{AccessServiceServer, SERVICE_NAME as ACCESS};
+use crate::proto::v1::audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT};
 use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
 use crate::proto::v1::certificate_authority_service_server::{
     CertificateAuthorityServiceServer, SERVICE_NAME as AUTHORITIES,
@@ -125,6 +127,9 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
     let access = AccessServiceServer::new(access::AccessCalls(service.clone()))
         .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
+    let audit = AuditServiceServer::new(audit::AuditCalls(service.clone()))
+        .max_decoding_message_size(message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
     let renewals = RenewalServiceServer::new(renewals::RenewalCalls(service.clone()))
         .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
@@ -138,6 +143,7 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
         .add_service(keys)
         .add_service(access)
         .add_service(renewals)
+        .add_service(audit)
         .add_service(health.max_decoding_message_size(QUESTION_LIMIT));
     let restore = Routes::new(certificates(message_limit.max(backup)));
     let routes = with_reflection(routes.clone()).unwrap_or_else(|error| {
@@ -222,7 +228,7 @@ pub(super) fn refused(content_type: &HeaderValue, why: &Refusal) -> http::Respon
 }
 
 /// The services whose health is told, and the server as a whole.
-const SERVICES: [&str; 9] = ["", CERTIFICATES, ADMIN, AUTHORITIES, SECRETS, KEYS, VAULTS, ACCESS, RENEWALS];
+const SERVICES: [&str; 10] = ["", CERTIFICATES, ADMIN, AUTHORITIES, SECRETS, KEYS, VAULTS, ACCESS, AUDIT, RENEWALS];
 
 async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {
     for name in SERVICES {
