@@ -7,6 +7,7 @@ use crate::permit::{ask, permit};
 use certmint::domain::IssuerName;
 use certmint::domain::issued::Door;
 use certmint::service::ListIssued;
+use std::time::Duration;
 
 /// By which way each was asked for, and who asked, from the first one on.
 async fn log(harness: &Harness) -> Vec<(Door, String)> {
@@ -34,6 +35,7 @@ async fn the_log_of_a_ca_says_what_was_a_renewal_and_who_asked_for_it() {
     let caller = log(&harness).await.remove(0).1;
     assert!(!caller.is_empty());
     harness.later(293).await;
+    harness.clock.advance(Duration::from_secs(60));
     ask!(harness.service, renewals.renew(wanted("web"))).unwrap();
     harness.work().await;
     assert_eq!(harness.versions("web").await, 3);
