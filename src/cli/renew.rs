@@ -1,13 +1,16 @@
 //! `certmint renew`: one certificate now, or all of an issuer, no faster than a rate.
 
-use super::connection::{Renewals, Repeat, Session};
+use super::connection::{Certificates, Renewals, Repeat, Session};
 use super::create::present_state;
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::{Result, json, text, wait};
 use crate::clock::{Clock, SystemClock};
-use crate::proto::v1::{ListRenewalsRequest, PendingOperation, RenewCertificateRequest};
+use crate::proto::v1::{
+    ListPendingRequest, ListRenewalsRequest, PendingOperation, PendingStatus, RenewCertificateRequest,
+};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -36,7 +39,8 @@ pub struct RenewArgs {
     #[arg(long, value_name = "N/min", value_parser = rate, default_value = "60/min", requires = "all")]
     rate: NonZeroU32,
 
-    /// A label that the operations carry [default with --all: the issuer and the time]
+    /// A label that the operations carry [default with --all: the issuer and the time]; a repeat with --all leaves out
+    /// those that it began
     #[arg(long, value_name = "TEXT")]
     batch: Option<String>,
 
@@ -57,8 +61,12 @@ fn rate(text: &str) -> std::result::Result<NonZeroU32, String> {
 pub(super) async fn run(session: &Session, output: Output, args: RenewArgs) -> Result<Exit> {
     let RenewArgs { name, issuer, all: _, rate, batch, request_id, wait } = args;
     if let Some(issuer) = issuer {
+        let done = match &batch {
+            Some(batch) => begun_before(session, batch).await?,
+            None => BTreeSet::new(),
+        };
         let batch = batch.unwrap_or_else(|| label(&issuer));
-        return all_of(session, output, issuer, batch, rate).await;
+        return all_of(session, output, issuer, Batch { label: batch, done }, rate).await;
     }
     let chosen_id = request_id.is_some();
     let request = RenewCertificateRequest {
@@ -91,7 +99,30 @@ fn label(issuer: &str) -> String {
     format!("{issuer} {}", SystemClock.now().seconds())
 }
 
-async fn all_of(session: &Session, output: Output, issuer: String, batch: String, rate: NonZeroU32) -> Result<Exit> {
+/// What the operations of one command have in common.
+struct Batch {
+    label: String,
+    /// Certificates whose renewal an earlier command with this label began.
+    done: BTreeSet<String>,
+}
+
+/// The certificates whose operation carries this label and has not failed: a repeat of the command leaves them alone.
+async fn begun_before(session: &Session, batch: &str) -> Result<BTreeSet<String>> {
+    let request = ListPendingRequest {
+        vault_name: session.vault(),
+        statuses: vec![PendingStatus::InProgress.into(), PendingStatus::Completed.into()],
+        ..Default::default()
+    };
+    let (operations, _) = session.all(request, Certificates::list_pending).await?;
+    let of_batch = operations.into_iter().filter(|operation| {
+        let ended_well = [PendingStatus::InProgress, PendingStatus::Completed].contains(&operation.status());
+        operation.batch == batch && ended_well
+    });
+    Ok(of_batch.map(|operation| operation.certificate_name).collect())
+}
+
+async fn all_of(session: &Session, output: Output, issuer: String, batch: Batch, rate: NonZeroU32) -> Result<Exit> {
+    let Batch { label: batch, done } = batch;
     let request = ListRenewalsRequest {
         vault_name: session.vault(),
         issuer: issuer.clone(),
@@ -99,6 +130,9 @@ async fn all_of(session: &Session, output: Output, issuer: String, batch: String
         ..Default::default()
     };
     let (mut renewals, _) = session.all(request, Renewals::list_renewals).await?;
+    let found = renewals.len();
+    renewals.retain(|renewal| !done.contains(&renewal.certificate_name));
+    let before = found - renewals.len();
     // What expires soonest goes first.
     renewals.sort_by_key(|renewal| renewal.expire_time.as_ref().map(|time| time.seconds));
     let (mut begun, mut failed) = (Vec::new(), Vec::new());
@@ -106,7 +140,8 @@ async fn all_of(session: &Session, output: Output, issuer: String, batch: String
     let mut turn = Instant::now();
     for (index, renewal) in renewals.iter().enumerate() {
         sleep_until(turn).await;
-        turn = turn.max(Instant::now() - every) + every;
+        let now = Instant::now();
+        turn = turn.max(now.checked_sub(every).unwrap_or(now)) + every;
         let name = &renewal.certificate_name;
         match begin(session, name, &batch).await {
             Ok(operation) => begun.push(operation),
@@ -123,10 +158,13 @@ async fn all_of(session: &Session, output: Output, issuer: String, batch: String
                     |(name, message, reason)| json!({ "certificate_name": name, "message": message, "reason": reason }),
                 )
                 .collect();
-            json!({ "batch": batch, "operations": json::messages(&begun), "failed": failed })
+            json!({ "batch": batch, "operations": json::messages(&begun), "failed": failed, "begun_before": before })
         },
         || {
             let mut lines = format!("batch {batch}: {} of {} have begun\n", begun.len(), renewals.len());
+            if before > 0 {
+                lines.push_str(&format!("{before} had begun before\n"));
+            }
             lines.extend(problems().map(|(name, message, _)| format!("{name}: {message}\n")));
             lines
         },
@@ -136,7 +174,7 @@ async fn all_of(session: &Session, output: Output, issuer: String, batch: String
     }
     let message = format!("{} of {} certificates of {issuer} were not renewed", failed.len(), renewals.len());
     Err(Failure::new(Exit::Error, message)
-        .advise("see the causes above, and repeat the command for what is left")
+        .advise(format!("see the causes above, and repeat the command with --batch {batch:?} for what is left"))
         .boxed())
 }
 

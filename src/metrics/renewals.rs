@@ -1,4 +1,4 @@
-//! Metrics of renewals, and of how long certificates live on.
+//! Metrics of renewals, and of how long certificates remain valid.
 
 use super::{add, level};
 use prometheus_client::encoding::EncodeLabelSet;

@@ -32,6 +32,8 @@ pub(crate) const REQUEST_ID: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) struct Part {
     pub(crate) created: Vec<CreateCertificateRequest>,
     pub(crate) renewed: Vec<RenewCertificateRequest>,
+    /// What ListPending answers instead of its two pages.
+    pub(crate) listed: Vec<PendingOperation>,
     pub(crate) merged: Vec<MergeCertificateRequest>,
     pub(crate) imported: Vec<ImportCertificateRequest>,
     pub(crate) set: Vec<Issuer>,

@@ -1,10 +1,11 @@
 //! `certmint renew` and `certmint renewals`: what is sent and what is printed.
 
-use crate::fake::Fake;
+use crate::fake::{Fake, operation};
+use certmint::proto::v1::{PendingOperation, PendingStatus};
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn renew_sends_the_name_and_says_why_the_operation_is() {
+async fn renew_sends_the_name_and_says_why_it_was_begun() {
     let fake = Fake::start().await;
     let id = "0123456789abcdef0123456789abcdef";
     let ended = fake.run(&["renew", "web", "--batch", "moves", "--request-id", id]).await;
@@ -28,6 +29,36 @@ async fn all_of_an_issuer_get_a_common_label_and_what_is_left_is_named() {
     assert_eq!(answer["operations"][0]["certificate_name"], "web");
     assert_eq!(answer["failed"][0]["certificate_name"], "busy");
     assert!(ended.err.contains("1 of 2 certificates of ca were not renewed"), "{}", ended.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_with_its_label_renews_only_what_is_left() {
+    let fake = Fake::start().await;
+    let of_batch = |name: &str, status: PendingStatus, batch: &str| PendingOperation {
+        batch: batch.into(),
+        ..operation(name, status, 1)
+    };
+    fake.part().listed = vec![
+        of_batch("busy", PendingStatus::Failed, "moves"),
+        of_batch("other", PendingStatus::Completed, "others"),
+        of_batch("web", PendingStatus::Completed, "moves"),
+    ];
+    let arguments = ["renew", "--issuer", "ca", "--all", "--batch", "moves", "--rate", "6000/min", "--output", "json"];
+    let ended = fake.run(&arguments).await;
+    let sent = std::mem::take(&mut fake.part().renewed);
+    assert_eq!(sent.iter().map(|it| it.certificate_name.as_str()).collect::<Vec<_>>(), ["busy"], "{ended:?}");
+    let answer: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(answer["begun_before"], 1);
+    assert!(
+        ended.err.contains("1 of 1 certificates of ca") && ended.err.contains("--batch \"moves\""),
+        "{}",
+        ended.err
+    );
+    // Of another batch all are.
+    let mut others = arguments;
+    others[5] = "new";
+    fake.run(&others).await;
+    assert_eq!(fake.part().renewed.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

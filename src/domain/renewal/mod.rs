@@ -11,10 +11,15 @@ mod plan_tests;
 pub use budget::Budget;
 pub use plan::{Because, NotRenewed, Plan, Step, plan};
 
-use super::{CertificateEntry, Pause, RequestId, Timestamp, Version};
+use super::{CertificateEntry, Pause, RequestId, Timestamp, Version, VersionSummary};
+use plan::Valid;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// Replicas' clocks differ by less.
+const SKEW: Duration = Duration::from_secs(60);
+/// No question to a CA is put off for longer.
+const LONGEST_ASK: Duration = Duration::from_secs(9 * 86_400);
 /// Longest note of a renewal, in characters.
 pub const MAX_NOTE: usize = 500;
 
@@ -135,12 +140,32 @@ pub struct Renewal {
     /// That somebody stopped the renewals of this certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
+    /// How many renewals in a row, the one that made this version being the last, gained nothing: the new version ends no
+    /// later than the one before, or its CA wanted that one replaced in the first third of its life.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fruitless: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Renewal {
     /// Nothing was tried yet.
     pub fn new(version: Version) -> Self {
-        Self { version, window: None, ask_at: None, tries: Tries::default(), held: None, paused: None }
+        let tries = Tries::default();
+        Self { version, window: None, ask_at: None, tries, held: None, paused: None, fruitless: 0 }
+    }
+
+    /// That of a version which an operation made of this entry, and which the entry does not have yet.
+    pub fn after(entry: &CertificateEntry, renews: Option<&Renews>, made: &VersionSummary) -> Self {
+        let replaced = entry.current_summary().zip(renews).filter(|(before, renews)| before.version == renews.replaces);
+        let fruitless = replaced.filter(|(before, renews)| {
+            let early = renews.trigger == RenewalTrigger::Ari && made.created < Valid::of(before).third();
+            early || made.expires <= before.expires
+        });
+        let fruitless = fruitless.map_or(0, |(before, _)| Self::of(entry, before.version).fruitless.saturating_add(1));
+        Self { fruitless, ..Self::of(entry, made.version) }
     }
 
     /// That of a version of this entry: what is stored, if it is about this version, else a new one. A pause is that of
@@ -165,6 +190,12 @@ impl Renewal {
         self.tries.count = self.tries.next();
         self.tries.request_id = request_id;
         self.put_off(now, wait, note);
+    }
+
+    /// Whether it is of a time that is still to come: the clock was ahead, and was set back while nobody saw it.
+    pub fn is_of_the_future(&self, now: Timestamp) -> bool {
+        self.tries.looked.is_some_and(|looked| looked > now.plus(SKEW))
+            || self.ask_at.is_some_and(|at| at > now.plus(LONGEST_ASK))
     }
 
     /// The clock was set back to `now`: what was planned by the time before is planned anew.

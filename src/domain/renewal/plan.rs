@@ -7,12 +7,14 @@
 //! 2. Else by `lifetime_percentage`: at p % of the life; below ten days of life p is at most the setting.
 //! 3. Else by `days_before_expiry`: so many days before notAfter, but no more than half of the life.
 //! 4. Rules 2 and 3 are no earlier than a third of the life, and no rule is earlier than an hour after the version was made,
-//!    or a third of what was left then: a CA that shortens lifetimes causes no loop.
+//!    or a third of what was left then. Where the renewal that made the version gained nothing, that holds for rule 1 too,
+//!    and no rule is earlier than a minute after it, 10 minutes after the second such renewal in a row, 100 after the third,
+//!    then a day: a CA that shortens lifetimes, or always wants to replace, causes no loop.
 //! 5. With a twentieth of the life left, whatever the plan says, and whatever it waited for until then.
 //! 6. Rules 2 and 3 are moved by up to 2 % of the life, at most 12 hours, drawn once for each version: to either side, or
 //!    only to an earlier time below ten days of life, so that a CA may be away for half of it.
 
-use super::{Held, Renewal, RenewalRules, RenewalTrigger, share};
+use super::{Held, Renewal, RenewalRules, RenewalTrigger, retry, share};
 use crate::domain::policy::{Action, Trigger};
 use crate::domain::{CertificateEntry, EntryState, Pause, Timestamp, VersionSummary};
 use std::time::Duration;
@@ -75,6 +77,11 @@ impl Valid {
     /// When this share of the life is left.
     pub fn left(self, share: i64) -> Timestamp {
         Timestamp(self.end.0.saturating_sub(self.life() / share))
+    }
+
+    /// When a third of the life is over.
+    pub fn third(self) -> Timestamp {
+        Timestamp(self.begin.0.saturating_add(self.life() / 3))
     }
 
     /// The part of its life, in milliseconds.
@@ -157,7 +164,8 @@ pub fn plan(entry: &CertificateEntry, rules: RenewalRules) -> Result<Plan, NotRe
     let valid = Valid::of(summary);
     let (planned, because) = first(&renewal, &triggers, valid, summary.not_before, rules);
     let remained = valid.end.0.saturating_sub(summary.created.0).max(0);
-    let earliest = Timestamp(summary.created.0.saturating_add((remained / 3).min(HOUR)));
+    let least = (remained / 3).min(HOUR).max(retry::after_fruitless(renewal.fruitless));
+    let earliest = Timestamp(summary.created.0.saturating_add(least));
     let emergency = valid.left(20);
     let planned = planned.min(emergency).max(earliest);
     let renew_at = match renewal.tries.next_try {
@@ -182,7 +190,8 @@ fn first(
         let length = window.end.0.saturating_sub(window.start.0).max(0);
         let point =
             Timestamp(window.start.0.saturating_add((length as f64 * share(renewal.version, POINT_IN_WINDOW)) as i64));
-        return (point, Because::Window);
+        let held = if renewal.fruitless > 0 { valid.third() } else { valid.begin };
+        return (point.max(held), Because::Window);
     }
     let life = valid.life();
     let at = |trigger: &Trigger| match *trigger {
@@ -198,8 +207,7 @@ fn first(
     let most = (life / 50).min(MAX_JITTER) as f64;
     let drawn = share(renewal.version, JITTER);
     let jitter = (if life < SHORT_LIFE { -drawn } else { drawn * 2.0 - 1.0 } * most) as i64;
-    let guarded = at.saturating_add(jitter).max(valid.begin.0.saturating_add(life / 3));
-    (Timestamp(guarded), because)
+    (Timestamp(at.saturating_add(jitter)).max(valid.third()), because)
 }
 
 fn part(life: i64, percentage: u32) -> i64 {

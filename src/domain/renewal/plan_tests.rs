@@ -1,7 +1,7 @@
 //! Each rule of the plan, by what it does to a due time.
 
 use super::plan::{Because, NotRenewed, Plan, Step, ask_again, first_ask, plan};
-use super::{Held, Renewal, RenewalRules, RenewalTrigger, Window};
+use super::{Held, Renewal, RenewalRules, RenewalTrigger, Renews, Window};
 use crate::domain::blob::Blob;
 use crate::domain::policy::{Action, LifetimeAction, Trigger};
 use crate::domain::{
@@ -285,4 +285,54 @@ fn a_clock_that_is_set_back_leaves_no_wait_of_the_time_before() {
     assert!(planned(&put_off).renew_at > later);
     renewal(&mut put_off).after_set_back(Timestamp(BEGIN + DAY));
     assert_eq!(planned(&put_off).renew_at, before);
+}
+
+/// The times in days at which a certificate is renewed until `until`: each renewal by `trigger` makes a version that ends
+/// at `end(made)`.
+fn renewed(mut entry: CertificateEntry, until: i64, window: bool, end: impl Fn(i64) -> i64) -> Vec<i64> {
+    let mut times = Vec::new();
+    while times.len() < 1000 {
+        let created = entry.summary.as_ref().unwrap().created;
+        if window {
+            // The CA is asked some hours later, and always says now.
+            let asked = created.plus(Duration::from_secs(4 * 3600));
+            let end = asked.plus(Duration::from_secs(60));
+            renewal(&mut entry).window = Some(Window { start: asked, end, explanation: None });
+        }
+        let plan = planned(&entry);
+        let now = plan.renew_at;
+        if now.0 >= until {
+            return times;
+        }
+        times.push((now.0 - BEGIN) / DAY);
+        let Step::Renew(trigger) = plan.step(now) else { panic!("{plan:?}") };
+        let replaces = entry.latest.unwrap();
+        let version = Version::parse(&format!("{:08x}8b63421c917da80f28e9913d", times.len())).unwrap();
+        let before = entry.summary.clone().unwrap();
+        let made = VersionSummary { version, not_before: now, created: now, expires: Timestamp(end(now.0)), ..before };
+        let after = Renewal::after(&entry, Some(&Renews { trigger, replaces, batch: String::new() }), &made);
+        (entry.latest, entry.summary, entry.renewal) = (Some(version), Some(made), Some(after));
+    }
+    times
+}
+
+#[test]
+fn a_ca_whose_own_end_cuts_lifetimes_makes_no_loop() {
+    // It ends in ten days, and so does everything that it signs.
+    let end = BEGIN + 10 * DAY;
+    let times = renewed(entry(10 * DAY, percentage(80)), end, false, |_| end);
+    assert!(times.len() <= 5, "{times:?}");
+    // What comes after it lives on as ever.
+    let long = renewed(entry(10 * DAY, percentage(80)), BEGIN + 365 * DAY, false, |made| made + 10 * DAY);
+    assert!((44..=47).contains(&long.len()), "{long:?}");
+    assert!(long.windows(2).all(|two| two[1] - two[0] >= 7));
+}
+
+#[test]
+fn a_ca_that_always_wants_to_replace_makes_no_loop() {
+    let times = renewed(entry(90 * DAY, percentage(80)), BEGIN + 360 * DAY, true, |made| made + 90 * DAY);
+    // It may have a reason for one; the next one comes after a third of the life.
+    assert!((12..=26).contains(&times.len()), "{times:?}");
+    assert_eq!(times[0], 0);
+    assert!(times.windows(3).all(|three| three[2] - three[0] >= 29), "{times:?}");
 }

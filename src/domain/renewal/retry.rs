@@ -47,6 +47,12 @@ fn spread(attempt: u32, version: Version, wait: i64) -> Duration {
     millis((wait as f64 * spread) as i64)
 }
 
+/// The shortest time, in milliseconds, between a version and the next one after so many renewals that gained nothing.
+pub(super) fn after_fruitless(renewals: u32) -> i64 {
+    let step = usize::try_from(renewals).unwrap_or(usize::MAX).min(LADDER.len());
+    step.checked_sub(1).map_or(0, |step| LADDER[step])
+}
+
 /// When an operation in progress that began at `began` is looked at again: after half its age, and while the version is
 /// valid after no more than a twentieth of its life.
 pub fn look(began: Timestamp, now: Timestamp, valid: Valid) -> Duration {

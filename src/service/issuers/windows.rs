@@ -46,7 +46,10 @@ impl CaWindows<'_> {
             return Ok(None);
         }
         let config = self.0.context.load(&key::issuer(vault, &name)).await?;
-        Ok(config.and_then(|(_, config)| config.paused.map(|pause| paused(&config.name, &pause.reason))))
+        Ok(config.and_then(|(_, config)| {
+            let pause = config.paused?;
+            Some(format!("{} The certificate is renewed when it is resumed.", is_paused(&config.name, &pause.reason)))
+        }))
     }
 
     /// Asks the CA for the window of a certificate (DER).
@@ -56,14 +59,16 @@ impl CaWindows<'_> {
         issuer: &IssuerParameters,
         certificate: &[u8],
     ) -> Result<WindowAnswer> {
-        let Some((provider, config)) = self.provider_of(vault, issuer).await? else {
+        if issuer.is_self() {
             return Ok(WindowAnswer::NeverHas);
-        };
+        }
+        // It may be set again.
+        let Some((provider, config)) = self.provider_of(vault, issuer).await? else { return Ok(WindowAnswer::None) };
         if !provider.tells_windows() {
             return Ok(WindowAnswer::NeverHas);
         }
         if let Some(pause) = &config.paused {
-            return Ok(WindowAnswer::NotNow(paused(&config.name, &pause.reason)));
+            return Ok(WindowAnswer::NotNow(is_paused(&config.name, &pause.reason)));
         }
         let Some(kept) = self.0.state_of(&*provider, vault, &config).await? else {
             return Ok(WindowAnswer::NotNow(format!("The issuer {} has no state: set it again.", config.name)));
@@ -111,8 +116,12 @@ fn outcome_of(answer: &Result<Result<Option<RenewalWindow>, IssuerError>, Elapse
     }
 }
 
-/// Why nothing is asked of the issuer.
+/// Why an operation waits whose issuer is paused.
 pub(super) fn paused(name: &IssuerName, reason: &str) -> String {
+    format!("{} The request goes on when it is resumed.", is_paused(name, reason))
+}
+
+fn is_paused(name: &IssuerName, reason: &str) -> String {
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    format!("The issuer {name} is paused{reason}. The request goes on when it is resumed.")
+    format!("The issuer {name} is paused{reason}.")
 }

@@ -146,8 +146,13 @@ impl RenewalWork {
             return Ok(Some(Obstacle::Held(Held::CallersKey)));
         }
         let wait = self.turn(entry, plan.valid.end, now);
-        let note = "Waits for its turn: renewal.per_issuer_per_minute renewals begin at an issuer in a minute.";
-        Ok(wait.map(|wait| Obstacle::PutOff(wait, note.to_owned())))
+        let note = || {
+            let most = self.context.options.renewal.per_issuer_per_minute;
+            format!(
+                "Waits for its turn: at most {most} renewals per minute begin at an issuer (renewal.per_issuer_per_minute)."
+            )
+        };
+        Ok(wait.map(|wait| Obstacle::PutOff(wait, note())))
     }
 
     /// What the entry keeps after a question to the CA.

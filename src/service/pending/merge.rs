@@ -127,7 +127,7 @@ impl PendingOperations {
             preserve_cert_order: operation.preserve_cert_order,
         };
         let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
-        let mut renewal = Renewal::of(&entry, operation.version);
+        let mut renewal = Renewal::after(&entry, operation.renews.as_ref(), &summary);
         renewal.ask_at = asks.then(|| first_ask(operation.version, now, certificate.expires));
         let entry = CertificateEntry {
             renewal: (!renewal.is_new()).then_some(renewal),

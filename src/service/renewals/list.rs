@@ -9,6 +9,9 @@ use crate::domain::{
 use crate::service::access::{Permit, Target};
 use crate::service::records::{Bounds, List, Page, key};
 
+/// Why nothing begins that is due.
+const SWITCHED_OFF: &str = "Renewals are switched off (renewal.enabled).";
+
 /// Which renewals to list.
 #[derive(Clone, Debug)]
 pub struct ListRenewals {
@@ -57,7 +60,7 @@ pub struct RenewalView {
     pub state: RenewalState,
     /// `None` where it is not renewed by itself.
     pub plan: Option<Plan>,
-    /// What was tried so far; its note also says why the last operation failed.
+    /// What was tried so far; its note also says why the last operation failed, and why one that is due does not begin.
     pub renewal: Renewal,
 }
 
@@ -116,6 +119,9 @@ impl Renewals {
         let last = operation.filter(|operation| Some(operation.request_id) == renewal.tries.request_id);
         if let Some(error) = last.and_then(Operation::error) {
             renewal.tries.note.clone_from(&error.message);
+        }
+        if state == RenewalState::Due && !self.context.options.renewal.enabled {
+            SWITCHED_OFF.clone_into(&mut renewal.tries.note);
         }
         RenewalView {
             vault: entry.vault.clone(),

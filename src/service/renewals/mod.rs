@@ -60,8 +60,8 @@ impl Renewals {
         Self { entries: Entries::new(context.clone()), context, creations }
     }
 
-    /// Begins a new version of a certificate by its policy, with the tags of the newest version, whenever it is due by
-    /// itself. The newest version is handed out until the new one is complete.
+    /// Begins a new version of a certificate by its policy, with the tags of the newest version, regardless of when it is
+    /// due. The newest version is handed out until the new one is complete.
     ///
     /// Refused as a creation is, and with [`crate::domain::Reason::CertificateNotFound`] where no version was completed,
     /// with [`crate::domain::Reason::BadParameter`] where the key of the newest version is the caller's own.
