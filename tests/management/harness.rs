@@ -19,6 +19,7 @@ use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Barrier;
 
 const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
@@ -50,6 +51,8 @@ pub(crate) struct Counting {
     interlude: Mutex<Option<(String, BoxFuture<'static, ()>)>>,
     /// What somebody else does to the next batches that write a record of which nothing was there.
     other: Mutex<Option<(Other, &'static str)>>,
+    /// Two commits that write this record wait for each other.
+    meeting: Mutex<Option<(String, Arc<Barrier>, usize)>>,
     /// A record as it was, which is what is read of it.
     outdated: Mutex<Option<Record>>,
 }
@@ -80,6 +83,29 @@ impl Counting {
         *self.out_of_reach.lock().unwrap() = None;
         *self.other.lock().unwrap() = None;
         *self.outdated.lock().unwrap() = None;
+    }
+
+    /// The next two commits that write this record have both been decided before the first takes place.
+    pub(crate) fn let_two_meet(&self, key: &str) {
+        *self.meeting.lock().unwrap() = Some((key.to_owned(), Arc::new(Barrier::new(2)), 2));
+    }
+
+    async fn meet(&self, batch: &Batch) {
+        let barrier = {
+            let mut meeting = self.meeting.lock().unwrap();
+            let Some((key, barrier, left)) = meeting.as_mut() else { return };
+            if !batch.puts.iter().any(|put| put.key == *key) {
+                return;
+            }
+            *left -= 1;
+            let (barrier, is_last) = (barrier.clone(), *left == 0);
+            if is_last {
+                *meeting = None;
+            }
+            barrier
+        };
+        let met = tokio::time::timeout(Duration::from_secs(120), barrier.wait()).await;
+        assert!(met.is_ok(), "no second one comes");
     }
 
     pub(crate) fn there_is(&self, other: Other, prefix: &'static str) {
@@ -171,6 +197,7 @@ impl Around for Counting {
         if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
             return Err(StoreError::Unavailable("the disk is full".into()));
         }
+        self.meet(&batch).await;
         let other = *self.other.lock().unwrap();
         if let Some((other, prefix)) = other
             && let Some(put) = batch.puts.iter().find(|put| put.key.starts_with(prefix) && put.expected.is_none())
@@ -205,6 +232,7 @@ impl Harness {
             out_of_reach: Mutex::new(None),
             interlude: Mutex::new(None),
             other: Mutex::new(None),
+            meeting: Mutex::new(None),
             outdated: Mutex::new(None),
         });
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));

@@ -1,8 +1,8 @@
 //! The records that an authority publishes with, as long as it has a key. The worker makes what is in them.
 
-use super::responder::is_last;
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::{Blob, Error, Result, Timestamp};
+use crate::keys::authority::Signer;
 use crate::service::context::Context;
 use crate::service::records::{CrlRecord, ResponderRecord, key};
 use crate::store::{Put, Record};
@@ -45,6 +45,13 @@ pub(in crate::service) async fn missing(
         }
     }
     Ok(puts)
+}
+
+/// Whether no other certificate of a responder follows the one of now: it ends with the authority, and a next one would end
+/// no later.
+pub(super) fn is_last(record: &ResponderRecord, signer: &[u8]) -> Result<bool> {
+    let end = Signer::read(signer)?.not_after();
+    Ok(record.next.is_none() && record.current.as_ref().is_some_and(|current| current.not_after >= end))
 }
 
 /// The same record, due.

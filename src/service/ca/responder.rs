@@ -1,6 +1,7 @@
 //! The OCSP responders of the CAs of this server: a key for each, with a certificate that is in the CA's log before it is
 //! signed, as any other.
 
+use super::first::is_last;
 use super::log::{IssuedLog, random_serial};
 use crate::domain::authority::AuthorityState;
 use crate::domain::issued::{Door, IssuedContent, IssuedFor, IssuedRecord, IssuedState};
@@ -33,13 +34,6 @@ pub(in crate::service) struct Responders {
 /// What the key of a responder was sealed for.
 pub(super) fn seal_context(record: &ResponderRecord) -> SealContext {
     SealContext::new(&record.vault, &record.authority, "", "responder.key")
-}
-
-/// Whether no other certificate of a responder follows the one of now: it ends with the authority, and a next one would end
-/// no later.
-pub(super) fn is_last(record: &ResponderRecord, signer: &[u8]) -> Result<bool> {
-    let end = Signer::read(signer)?.not_after();
-    Ok(record.next.is_none() && record.current.as_ref().is_some_and(|current| current.not_after >= end))
 }
 
 impl Responders {
