@@ -13,7 +13,7 @@ const MAX_FIELDS: usize = 10;
 const WIDE_DATA: &[(&str, usize)] = &[
     ("Certificate", 16),
     ("CertificateEntry", 13),
-    ("Config", 22),
+    ("Config", 23),
     ("Connection", 12),
     ("Facts", 17),
     ("IssuerBody", 12),

@@ -18,7 +18,7 @@ mod request;
 pub(super) mod wakeup;
 
 use super::access::Rights;
-use super::audit::Scope;
+use super::audit::{RENEWAL, Scope};
 use super::ca::{IssuedLog, Responders, RevocationLists, Successions};
 use super::certificates::{Creations, Deletions};
 use super::context::Context;
@@ -93,6 +93,7 @@ impl DueKind {
             Self::Issued => "log of a CA",
             Self::Revoked | Self::Crl => "revocation list",
             Self::Responder => "OCSP responder",
+            Self::Certificate => RENEWAL,
         }
     }
 

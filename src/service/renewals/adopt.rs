@@ -7,6 +7,7 @@ use super::pause::keep;
 use crate::domain::renewal::plan;
 use crate::domain::{CertificateEntry, EntryState, Renewal, Result, Timestamp, VersionSummary};
 use crate::keys::chain;
+use crate::service::audit::{RENEWAL, Scope};
 use crate::service::records::{Kind, Scan};
 use crate::store::{Batch, Record};
 use std::time::Duration;
@@ -80,6 +81,7 @@ impl Renewals {
         keep(&mut entry, renewal);
         let mut batch = Batch::default();
         self.context.records.put_entry(&mut batch, Some(record), &entry)?;
-        Ok(self.context.try_commit(batch).await?.is_some())
+        let written = Scope::job(RENEWAL).run(self.context.try_commit(batch)).await?;
+        Ok(written.is_some())
     }
 }
