@@ -66,8 +66,9 @@ mod ask {
     version!(v1alpha);
 }
 
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "certmint.v1.AccessService",
+    "certmint.v1.AuditService",
     "certmint.v1.CertificateAdminService",
     "certmint.v1.CertificateAuthorityService",
     "certmint.v1.CertificateService",
