@@ -181,7 +181,7 @@ async fn a_flood_of_refusals_is_counted_and_hides_those_of_nobody_else() {
 async fn every_route_leaves_the_record_of_its_method() {
     let server = Server::audited("", Shared::default(), AuditOptions::default()).await;
     let description: Json = serde_json::from_slice(certmint::transport::rest::OPENAPI).unwrap();
-    let (mut routes, mut refused) = (0, 0);
+    let (mut refused, mut answered) = (0, Vec::new());
     for (path, methods) in description["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
             let place = path
@@ -195,14 +195,19 @@ async fn every_route_leaves_the_record_of_its_method() {
                 .map(|part| if part.starts_with('{') { "0123456789abcdef0123456789abcdef" } else { part });
             let place = place.collect::<Vec<_>>().join("/");
             let reply = server.send("nobody", &format!("{method} {place}"), "{}").await;
-            routes += 1;
-            refused += usize::from(reply.status == 403);
+            if reply.status == 403 {
+                refused += 1;
+            } else {
+                answered.push(format!("{method} {path}"));
+            }
         }
     }
     let filter = ListAuditRequest { principal: "token:nobody".into(), decision: "deny".into(), ..Default::default() };
     let denied = records(&server, filter).await;
     assert_eq!((denied.len(), denied.iter().all(|it| it.outcome == "403")), (refused, true), "{:#?}", told(&denied));
-    assert!(refused + 1 >= routes, "{refused} of {routes}");
+    // Everybody may ask about his own rights, and a backup is opened before it is known whose it is.
+    answered.retain(|route| !route.contains("/providers/Microsoft.Authorization/"));
+    assert!(answered.len() <= 1 && refused > 60, "{refused}, without {answered:?}");
     let of_contract = denied.iter().filter(|it| it.operation.starts_with("certmint.v1.")).count();
     assert!(of_contract > 30, "{of_contract}");
 }
