@@ -35,6 +35,7 @@ mod plugin;
 mod policies;
 mod policy;
 mod profile;
+mod replaced_file;
 mod serve;
 mod status;
 mod text;

@@ -142,6 +142,11 @@ impl AuthorityRecord {
         }
     }
 
+    /// Whether it is requested or next.
+    pub fn waits(&self) -> bool {
+        matches!(self.state(), AuthorityState::Requested | AuthorityState::Next)
+    }
+
     /// Whether it signs or signed certificates: one that was given up before keeps the stage that it had reached.
     pub fn was_activated(&self) -> bool {
         self.above.stage.is_none()

@@ -36,6 +36,20 @@ pub(crate) const CALLERS: [&str; 6] = [ADMIN, "shop", "reader", "other", "nobody
 /// Only a hang reaches it.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
 
+/// `token:shop` may grant the eight roles on `shop-*`, and nothing else.
+pub(crate) const GRANTER: &str = r#"
+    [[grant]]
+    principal = "token:shop"
+    role = "Key Vault Data Access Administrator"
+    vault = "default"
+    names = ["shop-*"]
+
+    [[grant]]
+    principal = "token:reader"
+    role = "Key Vault Reader"
+    vault = "default"
+"#;
+
 /// The grants of a test, as the file of an installation has them.
 pub(crate) fn grants(text: &str) -> AccessFile {
     let input: FileInput = toml::from_str(text).unwrap();

@@ -3,6 +3,9 @@
 use crate::tools::{ask, openssl};
 use crate::world::World;
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 
 /// In base64, as REST has certificates.
 fn base64(file: &str) -> String {
@@ -108,6 +111,23 @@ fn a_ca_below_an_own_root_is_revoked_by_the_list_of_the_root() {
     assert!(code == 1 && said.contains("no issuer nowhere"), "{code} {said}");
 }
 
+/// The address of a server that answers one request with a list.
+fn answers_once(list: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/list.crl", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let mut read = 0;
+        while !request[..read].ends_with(b"\r\n\r\n") {
+            read += stream.read(&mut request[read..]).unwrap();
+        }
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", list.len()).unwrap();
+        stream.write_all(&list).unwrap();
+    });
+    url
+}
+
 #[test]
 fn machines_without_a_token_fetch_roots_by_fingerprint_and_lists_by_their_signature() {
     let world = World::start();
@@ -141,6 +161,21 @@ fn machines_without_a_token_fetch_roots_by_fingerprint_and_lists_by_their_signat
     assert!(code == 1 && said.contains("is not used") && !list.exists(), "{code} {said}");
     world.cli(&format!("ca fetch {url} --signer {root} --out {to}"));
     openssl(&format!("verify -crl_check -CAfile {root} -CRLfile {to} {leaf}"));
+    // Somebody on the way answers with the list before a revocation, which is good for days.
+    let before = world.published(&format!("/crl/{id}.crl"));
+    let number = world.crl(&id, 1).1;
+    world.cli("revoke web --reason superseded");
+    world.crl(&id, number + 1);
+    let mode = std::fs::Permissions::from_mode(0o640);
+    std::fs::set_permissions(&list, mode.clone()).unwrap();
+    world.cli(&format!("ca fetch {url} --signer {root} --out {to}"));
+    assert_eq!(list.metadata().unwrap().permissions().mode() & 0o777, mode.mode());
+    let (good, said) = ask("openssl", &format!("verify -crl_check -CAfile {root} -CRLfile {to} {leaf}"));
+    assert!(!good && said.contains("certificate revoked"), "{said}");
+    let fresh = std::fs::read(&list).unwrap();
+    let (code, said) = world.refused(&format!("ca fetch {} --signer {root} --out {to}", answers_once(before)));
+    assert!(code == 1 && said.contains("older"), "{code} {said}");
+    assert_eq!(std::fs::read(&list).unwrap(), fresh);
     for (arguments, code) in [
         (format!("{url} --out {to}"), 2),
         (format!("{}/ca/{id}.cer", world.base_url), 2),

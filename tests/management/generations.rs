@@ -7,8 +7,9 @@ use certmint::domain::authority::AuthorityState;
 use certmint::domain::policy::KeyType;
 use certmint::domain::{IssuerInput, IssuerName, Reason};
 use certmint::service::{
-    AuthorityRef, AuthorityView, BaseUrl, CaOptions, ListAuthorities, NewAuthority, Parent, ServiceOptions,
+    AuthorityRef, AuthorityView, BaseUrl, CaOptions, Ceremony, ListAuthorities, NewAuthority, Parent, ServiceOptions,
 };
+use certmint::store::{Batch, Delete, Record, Store};
 use std::time::Duration;
 
 fn corp() -> IssuerName {
@@ -28,17 +29,22 @@ async fn delete(harness: &Harness) {
     harness.service.issuers().delete_issuer(permit(&harness.service, (vault(), corp())).await).await.unwrap();
 }
 
-async fn next(harness: &Harness) {
-    let wanted = NewAuthority {
-        vault: vault(),
-        issuer: corp(),
-        parent: Parent::OwnRoot,
-        subject: None,
-        key_type: KeyType::P256,
-        validity_months: 240,
-    };
+/// As versions did that knew nothing of what waits.
+async fn delete_as_before(harness: &Harness) {
+    let Record { key, revision, .. } = harness.store.get("issuers/default/corp").await.unwrap().unwrap();
+    let deletes = vec![Delete { key, expected: revision }];
+    harness.store.commit(Batch { deletes, ..Batch::default() }).await.unwrap();
+}
+
+async fn wanted_of(harness: &Harness, issuer: IssuerName, parent: Parent) -> certmint::domain::Result<Ceremony> {
+    let key_type = KeyType::P256;
+    let wanted = NewAuthority { vault: vault(), issuer, parent, subject: None, key_type, validity_months: 240 };
     let wanted = permit(&harness.service, wanted).await;
-    harness.service.certificate_authorities().create_authority(wanted).await.unwrap();
+    harness.service.certificate_authorities().create_authority(wanted).await
+}
+
+async fn next(harness: &Harness, parent: Parent) {
+    wanted_of(harness, corp(), parent).await.unwrap();
 }
 
 fn any() -> AuthorityRef {
@@ -60,11 +66,8 @@ async fn states(harness: &Harness) -> Vec<(u32, AuthorityState)> {
 async fn attach_brings_back_what_signed_and_not_what_was_given_up() {
     let harness = Harness::new(ServiceOptions::default()).await;
     set(&harness, "LocalCA", None).await;
-    next(&harness).await;
+    next(&harness, Parent::OwnRoot).await;
     delete(&harness).await;
-    harness.clock.advance(Duration::from_secs(60));
-    let wanted = permit(&harness.service, any()).await;
-    harness.service.certificate_authorities().retire_authority(wanted).await.unwrap();
     assert_eq!(states(&harness).await, [(1, AuthorityState::Retired), (2, AuthorityState::Retired)]);
     // Nor is it what the deleted issuer hands out.
     let chain = harness.service.authorities().ca(permit(&harness.service, (vault(), corp())).await).await.unwrap();
@@ -77,15 +80,64 @@ async fn attach_brings_back_what_signed_and_not_what_was_given_up() {
 async fn an_authority_that_waited_does_not_take_an_issuer_of_another_ca() {
     let harness = Harness::new(ServiceOptions::default()).await;
     set(&harness, "LocalCA", None).await;
-    next(&harness).await;
-    delete(&harness).await;
+    next(&harness, Parent::OwnRoot).await;
+    delete_as_before(&harness).await;
     set(&harness, "Test", None).await;
     let service = &harness.service;
     let refused = service.certificate_authorities().activate_authority(permit(service, any()).await).await.unwrap_err();
     assert_eq!(refused.reason, Reason::BadParameter, "{refused:?}");
     let issuer = service.issuers().issuer(permit(service, (vault(), corp())).await).await.unwrap();
     assert_eq!((issuer.provider.as_str(), issuer.authority.is_none()), ("Test", true));
-    assert_eq!(states(&harness).await, [(1, AuthorityState::Retired), (2, AuthorityState::Next)]);
+    assert_eq!(states(&harness).await, [(1, AuthorityState::Active), (2, AuthorityState::Next)]);
+}
+
+#[tokio::test]
+async fn what_is_requested_or_next_of_an_issuer_goes_with_it_and_its_key_too() {
+    for parent in [Parent::OwnRoot, Parent::External] {
+        let harness = Harness::new(ServiceOptions::default()).await;
+        set(&harness, "LocalCA", None).await;
+        next(&harness, parent.clone()).await;
+        // The CA of another issuer is none of it.
+        let other = IssuerName::parse("other").unwrap();
+        let input = IssuerInput { provider: Some("LocalCA".to_owned()), ..IssuerInput::default() };
+        let set_other = permit(&harness.service, (vault(), other.clone())).await;
+        harness.service.issuers().set_issuer(set_other, input).await.unwrap();
+        wanted_of(&harness, other.clone(), parent.clone()).await.unwrap();
+        delete(&harness).await;
+        assert_eq!(states(&harness).await, [(1, AuthorityState::Retired), (2, AuthorityState::Retired)], "{parent:?}");
+        // Whoever gets the name meanwhile has nothing of the one before.
+        set(&harness, "LocalCA", None).await;
+        next(&harness, Parent::External).await;
+        let expected =
+            [AuthorityState::Retired, AuthorityState::Retired, AuthorityState::Active, AuthorityState::Requested];
+        assert_eq!(states(&harness).await.into_iter().map(|it| it.1).collect::<Vec<_>>(), expected, "{parent:?}");
+        harness.later(2).await;
+        // Its root signed something where it vouched for the next one.
+        let first = if parent == Parent::External { AuthorityState::Gone } else { AuthorityState::Retired };
+        let expected = [first, AuthorityState::Gone, AuthorityState::Active, AuthorityState::Requested];
+        assert_eq!(states(&harness).await.into_iter().map(|it| it.1).collect::<Vec<_>>(), expected, "{parent:?}");
+        let of_other = permit(&harness.service, ListAuthorities { vault: vault(), issuer: Some(other) }).await;
+        let of_other = harness.service.certificate_authorities().authorities(&of_other).await.unwrap();
+        assert!(of_other.len() == 2 && of_other.iter().all(|it| it.record.retired.is_none()), "{of_other:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_issuer_is_set_over_what_waits_of_one_that_an_earlier_version_deleted() {
+    let harness = Harness::new(ServiceOptions::default()).await;
+    set(&harness, "LocalCA", None).await;
+    next(&harness, Parent::OwnRoot).await;
+    delete_as_before(&harness).await;
+    let service = &harness.service;
+    for parent in [None, Some("external")] {
+        let mut input = IssuerInput { provider: Some("LocalCA".to_owned()), ..IssuerInput::default() };
+        input.options.extend(parent.map(|parent| ("parent".to_owned(), parent.to_owned())));
+        let refused = service.issuers().set_issuer(permit(service, (vault(), corp())).await, input).await.unwrap_err();
+        assert_eq!(refused.reason, Reason::IssuerInUse, "{parent:?}: {refused:?}");
+    }
+    service.certificate_authorities().retire_authority(permit(service, any()).await).await.unwrap();
+    set(&harness, "LocalCA", None).await;
+    assert_eq!(states(&harness).await.last(), Some(&(3, AuthorityState::Active)));
 }
 
 #[tokio::test]

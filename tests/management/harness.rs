@@ -18,6 +18,7 @@ use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Barrier;
 
 const KEYS: &str = "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
@@ -45,6 +46,21 @@ pub(crate) struct Counting {
     left: AtomicUsize,
     /// Records whose keys begin so cannot be read at the moment.
     out_of_reach: Mutex<Option<&'static str>>,
+    /// What somebody else does to the next batches that write a record of which nothing was there.
+    other: Mutex<Option<(Other, &'static str)>>,
+    /// Two commits that write this record wait for each other.
+    meeting: Mutex<Option<(String, Arc<Barrier>, usize)>>,
+    /// A record as it was, which is what is read of it.
+    outdated: Mutex<Option<Record>>,
+}
+
+/// What another process does to a batch with records whose keys begin so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Other {
+    /// Writes the first one of them just before, once.
+    Overtakes,
+    /// Has written one, each time.
+    IsAlwaysFaster,
 }
 
 impl Counting {
@@ -62,6 +78,40 @@ impl Counting {
     pub(crate) fn heal(&self) {
         self.fail_after(usize::MAX);
         *self.out_of_reach.lock().unwrap() = None;
+        *self.other.lock().unwrap() = None;
+        *self.outdated.lock().unwrap() = None;
+    }
+
+    /// The next two commits that write this record have both been decided before the first takes place.
+    pub(crate) fn let_two_meet(&self, key: &str) {
+        *self.meeting.lock().unwrap() = Some((key.to_owned(), Arc::new(Barrier::new(2)), 2));
+    }
+
+    async fn meet(&self, batch: &Batch) {
+        let barrier = {
+            let mut meeting = self.meeting.lock().unwrap();
+            let Some((key, barrier, left)) = meeting.as_mut() else { return };
+            if !batch.puts.iter().any(|put| put.key == *key) {
+                return;
+            }
+            *left -= 1;
+            let (barrier, is_last) = (barrier.clone(), *left == 0);
+            if is_last {
+                *meeting = None;
+            }
+            barrier
+        };
+        let met = tokio::time::timeout(Duration::from_secs(120), barrier.wait()).await;
+        assert!(met.is_ok(), "no second one comes");
+    }
+
+    pub(crate) fn there_is(&self, other: Other, prefix: &'static str) {
+        *self.other.lock().unwrap() = Some((other, prefix));
+    }
+
+    /// A reader who asks for this record had asked before it was changed, until the store is healed.
+    pub(crate) fn read_outdated(&self, record: Record) {
+        *self.outdated.lock().unwrap() = Some(record);
     }
 
     pub(crate) fn put_out_of_reach(&self, prefix: &'static str) {
@@ -96,6 +146,10 @@ impl Around for Counting {
         if self.out_of_reach.lock().unwrap().is_some_and(|prefix| key.starts_with(prefix)) {
             return Err(StoreError::Unavailable("no answer".into()));
         }
+        let outdated = self.outdated.lock().unwrap().clone().filter(|outdated| outdated.key == key);
+        if outdated.is_some() {
+            return Ok(outdated);
+        }
         let found = self.inner.get(key).await?;
         self.read.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
         Ok(found)
@@ -120,6 +174,17 @@ impl Around for Counting {
         if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
             return Err(StoreError::Unavailable("the disk is full".into()));
         }
+        self.meet(&batch).await;
+        let other = *self.other.lock().unwrap();
+        if let Some((other, prefix)) = other
+            && let Some(put) = batch.puts.iter().find(|put| put.key.starts_with(prefix) && put.expected.is_none())
+        {
+            if other == Other::IsAlwaysFaster {
+                return Err(StoreError::Conflict(put.key.clone()));
+            }
+            *self.other.lock().unwrap() = None;
+            self.inner.commit(Batch { puts: vec![put.clone()], ..Batch::default() }).await?;
+        }
         self.commits.fetch_add(1, Ordering::SeqCst);
         self.largest.fetch_max(batch.puts.len() + batch.deletes.len(), Ordering::SeqCst);
         self.inner.commit(batch).await
@@ -137,6 +202,9 @@ impl Harness {
             largest: AtomicUsize::new(0),
             left: AtomicUsize::new(usize::MAX),
             out_of_reach: Mutex::new(None),
+            other: Mutex::new(None),
+            meeting: Mutex::new(None),
+            outdated: Mutex::new(None),
         });
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
         let service = service(store.clone(), clock.clone(), limits).await;

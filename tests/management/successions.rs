@@ -165,6 +165,7 @@ async fn of_two_calls_at_once_one_makes_the_next_ca() {
             let wanted = permit(&harness.service, wanted).await;
             harness.service.certificate_authorities().create_authority(wanted).await
         };
+        harness.store.let_two_meet(&format!("issuers/default/{issuer}"));
         let (one, two) = tokio::join!(create(Parent::OwnRoot), create(Parent::External));
         assert!(one.is_ok() != two.is_ok(), "{issuer}: {one:?} {two:?}");
         let made = authorities(&harness.service, issuer).await.len();

@@ -2,10 +2,11 @@
 //! plain HTTP: certificates are compared with fingerprints that came by another way, and lists are checked with the
 //! certificate of their CA.
 
-use super::list_signature::problem_of;
+use super::list_signature::{lists_of, problem_of};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::fingerprint::{self, sha256};
 use crate::cli::output::Output;
+use crate::cli::replaced_file::replace;
 use crate::cli::trust::read_certificates;
 use crate::cli::{Result, pem};
 use crate::clock::{Clock, SystemClock};
@@ -16,7 +17,6 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -43,7 +43,7 @@ pub struct FetchArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "fingerprints")]
     signer: Option<PathBuf>,
 
-    /// Write to a file, which other programs never see half written
+    /// Write to a file, which is replaced as a whole; one with a newer list of the CA stays as it is
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -65,12 +65,13 @@ pub(in crate::cli) async fn fetch(output: Output, args: FetchArgs) -> Result<Exi
         Err(_) => return Err(unreachable(&url, &format!("no answer within {} s", PATIENCE.as_secs()))),
     };
     let text = match &signer {
-        Some(signer) => list(&url, &bytes, signer)?,
+        Some(signer) => list(&url, &bytes, signer, out.as_deref())?,
         None => certificates(output, &url, &bytes, &fingerprints)?,
     };
     match out {
         Some(file) => {
-            write(&file, &text)?;
+            replace(&file, text.as_bytes())
+                .map_err(|error| Failure::usage(format!("cannot write {}: {error}", file.display())))?;
             output.result(|| json!({ "file": file }), || format!("written to {}", file.display()))?;
         }
         None => output.result(|| json!({ "pem": text }), || text.clone())?,
@@ -100,11 +101,19 @@ fn certificates(output: Output, url: &Uri, bytes: &[u8], fingerprints: &[String]
     Ok(pem::certificates(taken.map(|(_, der)| der.as_ref())))
 }
 
-/// The list in PEM, as nginx and curl read it, if the CA signed it and it is good now.
-fn list(url: &Uri, bytes: &[u8], signer: &Path) -> Result<String> {
+/// The list in PEM, as nginx and curl read it, if the CA signed it, and it is good now and no older than the one of the
+/// file.
+fn list(url: &Uri, bytes: &[u8], signer: &Path, out: Option<&Path>) -> Result<String> {
     let signers = read_certificates(signer)?;
     let now = SystemClock.now().seconds();
-    match problem_of(bytes, &signers, now) {
+    let before = match out.filter(|out| out.is_file()) {
+        Some(out) => {
+            let failed = |error: std::io::Error| Failure::usage(format!("cannot read {}: {error}", out.display()));
+            lists_of(&std::fs::read(out).map_err(failed)?)
+        }
+        None => Vec::new(),
+    };
+    match problem_of(bytes, &signers, now, &before) {
         None => Ok(pem::block(LIST, bytes)),
         Some(problem) => {
             let message = format!("the revocation list of {url} is not used: {problem}");
@@ -143,19 +152,4 @@ async fn get(url: &Uri) -> Result<Bytes> {
 
 fn unreachable(url: &Uri, problem: &str) -> Box<Failure> {
     Failure::new(Exit::Unavailable, format!("cannot fetch {url}: {problem}")).boxed()
-}
-
-/// Beside the file first, then in its place.
-fn write(file: &Path, text: &str) -> Result<()> {
-    let failed = |error: std::io::Error| Failure::usage(format!("cannot write {}: {error}", file.display()));
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let beside = file.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = std::fs::File::create(&beside)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&beside, file));
-    written.map_err(|error| {
-        // It may not be there.
-        let _ = std::fs::remove_file(&beside);
-        failed(error)
-    })
 }

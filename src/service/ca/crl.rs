@@ -1,7 +1,7 @@
 //! The revocation lists of the CAs of this server. A list is a record, replaced at the revision that was read: whichever
 //! replicas make it, its number rises by one with each.
 
-use crate::domain::authority::AuthorityRecord;
+use crate::domain::authority::{AuthorityRecord, AuthorityState};
 use crate::domain::revocation::LISTED_AFTER_THE_END;
 use crate::domain::{Blob, Error, Result, Serial, VaultName};
 use crate::keys::authority::Signer;
@@ -11,6 +11,7 @@ use crate::keys::{Caller, Work, open_key};
 use crate::service::context::Context;
 use crate::service::issuers::Authorities;
 use crate::service::records::{CrlRecord, RevokedRecord, Scan, key};
+use crate::service::retry::contended;
 use crate::store::{Batch, Delete, Put, Record};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -83,13 +84,19 @@ impl RevocationLists {
 
     async fn make_after(&self, vault: &VaultName, authority: &str, shard: u32, look: bool) -> Result<bool> {
         let place = key::authority(vault, authority);
-        let mut looked = false;
+        let (mut looked, mut has_key) = (false, true);
         for _ in 0..TRIES {
             let Some((owner, mut record)) = self.context.load(&place).await? else { return Ok(false) };
             let Some(sealed) = self.authorities.key_of(&record).await? else {
-                tracing::info!(%vault, authority, "the key of a CA is erased: its last revocation list stays as it is");
-                return self.stop(authority, shard).await.map(|()| false);
+                if record.state() == AuthorityState::Gone {
+                    tracing::info!(%vault, authority, "the key of a CA is erased: its last revocation list stays as it is");
+                    return self.stop(authority, shard).await.map(|()| false);
+                }
+                // The next one began to sign after the record was read: the key is in the record now.
+                has_key = false;
+                continue;
             };
+            has_key = true;
             let signer = record.chain.first().ok_or_else(Error::internal).and_then(|der| Signer::read(&der.0))?;
             let (before, last) = self.last(authority, shard).await?;
             let is_first = last.as_ref().is_none_or(|crl| crl.der.0.is_empty());
@@ -105,6 +112,10 @@ impl RevocationLists {
                 && self.restore_from_list(&record, last, &gathered.serials).await?
             {
                 gathered = self.gather(authority, shard).await?;
+                if self.restore_from_list(&record, last, &gathered.serials).await? {
+                    // No list without them.
+                    return Err(contended());
+                }
             }
             let Gathered { entries, serials, unmarked } = gathered;
             let (now, count) = (self.context.now(), serials.len());
@@ -153,6 +164,9 @@ impl RevocationLists {
                 tracing::info!(%vault, authority, shard, number, count, "made a revocation list");
                 return Ok(true);
             }
+        }
+        if !has_key {
+            tracing::error!(%vault, authority, shard, "the key of a CA is missing: its revocation list waits for it");
         }
         Ok(true)
     }

@@ -7,13 +7,11 @@ use super::view::{AuthorityView, GATHERED};
 use crate::domain::authority::{Above, AuthorityRecord, Lists, Stage};
 use crate::domain::issuer::{Authority, LOCAL_CA, Organization, is_local_ca};
 use crate::domain::subject::{self, DistinguishedName};
-use crate::domain::{
-    Blob, Credentials, Detail, Error, IssuerConfig, IssuerName, Reason, Result, Revocation, Timestamp, VaultName,
-};
+use crate::domain::{Blob, Credentials, Error, IssuerConfig, IssuerName, Result, Revocation, Timestamp, VaultName};
 use crate::keys::authority::{self, Plan};
 use crate::keys::{SealContext, crl};
 use crate::service::context::Context;
-use crate::service::issuers::{Authorities, is_reserved, place};
+use crate::service::issuers::{Authorities, has_a_next, is_reserved, place};
 use crate::service::records::{RevokedRecord, key};
 use crate::service::retry::contended;
 use crate::store::{Batch, Put, Record, Revision};
@@ -198,19 +196,12 @@ impl Generations {
     /// # Errors
     /// `IssuerInUse` while an authority is requested or next.
     pub(super) async fn refuse_second(&self, vault: &VaultName, issuer: &IssuerName) -> Result<IssuerObject> {
-        // Before it is looked for another one: whoever makes one afterwards meets another revision.
+        // Before the search for another one: whoever makes one afterwards meets another revision.
         let found = self.object(vault, issuer).await?;
         if let Some(config) = &found.config {
             has_a_ca(config)?;
         }
-        if !self.authorities.is_waiting(vault, issuer).await? {
-            return Ok(found);
-        }
-        let description = "Install and activate it, or retire it first.".to_owned();
-        let message = format!("The issuer {issuer} has an authority that is requested or next. {description}");
-        Err(Error::new(Reason::IssuerInUse, message)
-            .with(Detail::Resource { kind: "issuer", name: issuer.to_string() })
-            .with(Detail::Precondition { kind: "NO_NEXT_AUTHORITY", subject: issuer.to_string(), description }))
+        if self.authorities.is_waiting(vault, issuer).await? { Err(has_a_next(issuer)) } else { Ok(found) }
     }
 
     pub(super) async fn free_subject(

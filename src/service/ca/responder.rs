@@ -1,7 +1,9 @@
 //! The OCSP responders of the CAs of this server: a key for each, with a certificate that is in the CA's log before it is
 //! signed, as any other.
 
+use super::first::is_last;
 use super::log::{IssuedLog, random_serial};
+use crate::domain::authority::AuthorityState;
 use crate::domain::issued::{Door, IssuedContent, IssuedFor, IssuedRecord, IssuedState};
 use crate::domain::policy::KeyType;
 use crate::domain::{Blob, Error, IssuerName, Result, Serial};
@@ -47,7 +49,15 @@ impl Responders {
             Some(authority) => self.authorities.key_of(authority).await?,
             None => None,
         };
-        let (Some(authority), Some(sealed)) = (authority, sealed) else {
+        let (Some(authority), Some(sealed)) = (authority.as_ref(), sealed) else {
+            if authority.is_some_and(|authority| authority.state() != AuthorityState::Gone) {
+                // Another one began to sign after the record was read: the next look finds the key in it.
+                tracing::warn!(
+                    authority = responder.authority,
+                    "the key of a CA is missing: its OCSP responder waits for it"
+                );
+                return Ok(());
+            }
             // The key of the CA is erased: nothing depends on it any more.
             let puts = vec![self.context.records.replace(record, &responder, None)?];
             return self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ());
@@ -55,7 +65,7 @@ impl Responders {
         let signer = authority.chain.first().ok_or_else(Error::internal)?.clone();
         match responder.next.clone() {
             Some(next) => self.sign(record, responder, next, sealed, &signer.0).await,
-            None => self.intend(record, responder, &signer.0, authority.issuer).await,
+            None => self.intend(record, responder, &signer.0, authority.issuer.clone()).await,
         }
     }
 
@@ -141,9 +151,7 @@ impl Responders {
         let due = self.log.due(&issued);
         responder.next = None;
         responder.current = Some(ResponderKey { sealed_key, public_key, cer: Blob(cer), not_after });
-        // One that ends with the authority is the last: a next one would end no later.
-        let is_last = not_after >= Signer::read(signer)?.not_after();
-        let renewal = (!is_last).then(|| not_after.minus(RENEWED));
+        let renewal = (!is_last(&responder, signer)?).then(|| not_after.minus(RENEWED));
         let puts = vec![
             self.context.records.replace(&place, &issued, due)?,
             self.context.records.replace(record, &responder, renewal)?,

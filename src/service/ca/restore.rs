@@ -51,8 +51,8 @@ impl RevocationLists {
         Ok(())
     }
 
-    /// Whether entries of the last list that are in force had lost their records, which are there again now. `there` are
-    /// those that have theirs.
+    /// Whether entries of the last list that are in force had lost their records, which were made anew if nobody else
+    /// wrote them at the same time. `there` are those that have theirs.
     pub(super) async fn restore_from_list(
         &self,
         authority: &AuthorityRecord,
@@ -182,7 +182,7 @@ impl RevocationLists {
         Ok([put(key::issued_by_time(authority, *created, serial))?, put(key::issued_by_key(&content.key, serial))?])
     }
 
-    /// Writes those of these records that are not there or are damaged, and answers how many.
+    /// Writes those of these records that are not there or are damaged, and answers how many those are.
     async fn put_lost(&self, puts: Vec<Put>) -> Result<usize> {
         let mut lost = Vec::new();
         let keys: Vec<String> = puts.iter().map(|put| put.key.clone()).collect();
@@ -197,8 +197,13 @@ impl RevocationLists {
             }
         }
         for puts in lost.chunks(AT_ONCE) {
-            // Whoever was faster did the same.
-            self.context.try_commit(Batch { puts: puts.to_vec(), ..Batch::default() }).await?;
+            if self.context.try_commit(Batch { puts: puts.to_vec(), ..Batch::default() }).await?.is_some() {
+                continue;
+            }
+            // Somebody else wrote one of them, which says nothing of the others.
+            for put in puts {
+                self.context.try_commit(Batch { puts: vec![put.clone()], ..Batch::default() }).await?;
+            }
         }
         Ok(lost.len())
     }

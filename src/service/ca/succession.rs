@@ -201,10 +201,7 @@ async fn line(context: &Context, all: &[AuthorityRecord], active: &AuthorityReco
         None => USUAL_LEAF,
     };
     let times = Succession::of(signer.not_before(), signer.not_after(), longest, context.options.ca.announce);
-    let waits = |it: &AuthorityRecord| {
-        it.issuer == active.issuer && matches!(it.state(), AuthorityState::Next | AuthorityState::Requested)
-    };
-    let waiting = all.iter().find(|it| waits(it)).cloned();
+    let waiting = all.iter().find(|it| it.issuer == active.issuer && it.waits()).cloned();
     Ok(Some(Line { config, active: active.clone(), times, waiting }))
 }
 

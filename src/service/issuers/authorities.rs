@@ -24,7 +24,7 @@ const PAGE: usize = 500;
 /// Makes, keeps and retires built-in authorities.
 #[derive(Clone)]
 pub struct Authorities {
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
 }
 
 impl Authorities {
@@ -93,26 +93,6 @@ impl Authorities {
         Ok((Authority { chain: value.chain, sealed_key, handed }, put))
     }
 
-    /// The write that keeps the authority of an issuer that is deleted, for as long as certificates depend on it.
-    pub(in crate::service) async fn retire_authority(
-        &self,
-        vault: &VaultName,
-        issuer: &IssuerConfig,
-    ) -> Result<Option<Put>> {
-        let Some(held) = &issuer.authority else { return Ok(None) };
-        let place = place(vault, &held.chain).ok_or_else(Error::internal)?;
-        let found = self.context.load(&place).await?;
-        let revision = found.as_ref().map(|(record, _)| record.revision);
-        let mut record = match found {
-            Some((_, record)) => record,
-            None => self.unrecorded(vault, issuer, held)?,
-        };
-        record.retired = Some(self.context.now());
-        record.sealed_key = Some(held.sealed_key.clone());
-        let due = record.erasable_at();
-        self.context.records.put(&place, revision, &record, due).map(Some)
-    }
-
     /// Remembers how long a certificate lives that is about to be completed, where an authority of this server signed
     /// it. Written before the certificate: an expiry that was noted for nothing does no harm.
     pub(in crate::service) async fn note_expiry(&self, operation: &Operation, chain: &OrderedChain) -> Result<()> {
@@ -172,7 +152,12 @@ impl Authorities {
     }
 
     /// What an authority signed before there were records is not known: any of it may live as long as the authority.
-    fn unrecorded(&self, vault: &VaultName, issuer: &IssuerConfig, held: &Authority) -> Result<AuthorityRecord> {
+    pub(super) fn unrecorded(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerConfig,
+        held: &Authority,
+    ) -> Result<AuthorityRecord> {
         let signer = held.chain.first().ok_or_else(Error::internal)?;
         Ok(AuthorityRecord {
             vault: vault.clone(),
@@ -283,12 +268,9 @@ impl Authorities {
         Ok(sealed.map(|sealed| SealedKey { sealed, context, public_key }))
     }
 
-    /// Whether an issuer waits for the certificate of its first authority.
+    /// Whether an authority of an issuer is requested or next.
     pub(in crate::service) async fn is_waiting(&self, vault: &VaultName, issuer: &IssuerName) -> Result<bool> {
-        let waits = |record: &AuthorityRecord| {
-            record.issuer == *issuer && record.retired.is_none() && record.above.stage.is_some()
-        };
-        Ok(self.authorities(vault).await?.iter().any(waits))
+        Ok(self.authorities(vault).await?.iter().any(|record| record.issuer == *issuer && record.waits()))
     }
 
     /// Every authority that a vault has or had; those of issuers of versions without records as if they had one.

@@ -13,6 +13,7 @@ mod health;
 mod intend;
 mod issuing;
 mod profiles;
+mod retire;
 mod states;
 
 pub(super) use ask::{Asked, Outcome, failure};
@@ -25,6 +26,7 @@ pub(super) use intend::Ca;
 pub(super) use issuing::Issuing;
 pub(in crate::service) use profiles::is_reserved;
 pub use profiles::{options_of, profiles_of};
+pub(in crate::service) use retire::has_a_next;
 
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
 use crate::domain::{Blob, Credentials, Error, IssuerConfig, IssuerInput, IssuerName, Result, VaultName, text};
@@ -184,8 +186,8 @@ impl IssuerObjects {
     }
 
     /// Removes the issuer and returns it as it was. Allowed while certificates refer to it: a built-in authority is
-    /// retired, and its key stays until the last certificate that it signed has expired. What another provider kept,
-    /// such as the key of an account, is forgotten once no order is open at its CA.
+    /// retired, and its key stays until the last certificate that it signed has expired; one that is requested or next is
+    /// given up. What another provider kept, such as the key of an account, is forgotten once no order is open at its CA.
     pub async fn delete_issuer(&self, wanted: Permit<IssuerRef>) -> Result<IssuerConfig> {
         let (vault, name) = &*wanted;
         retry!({
@@ -195,6 +197,7 @@ impl IssuerObjects {
             batch.deletes.push(Delete { key: record.key, expected: record.revision });
             batch.deletes.extend(self.issuing.forget_issuer_health(vault, &issuer.name).await?);
             batch.puts.extend(self.authorities.retire_authority(vault, &issuer).await?);
+            batch.puts.extend(self.authorities.retire_waiting(vault, &issuer.name).await?);
             Ok(self.context.try_commit(batch).await?.map(|_| issuer))
         })
     }

@@ -4,6 +4,7 @@
 use super::Issuing;
 use super::configured::Configured;
 use super::profiles::options_of;
+use super::retire::has_a_next;
 use crate::domain::{self, Blob, Detail, Error, IssuerConfig, IssuerName, Reason, Result, VaultName};
 use crate::issuer::provider::{CaInput, IssuerInput, Provider, State};
 use crate::keys::{Caller, SealContext};
@@ -145,9 +146,10 @@ impl Issuing {
             return Err(orders_of_another(&issuer.name, &held.value.provider));
         }
         // Its CA is on its way: nothing else takes its place.
-        let waits = before.is_some() && issuer.authority.is_none() && provider.is_ca();
-        if waits && self.authorities.is_waiting(vault, &issuer.name).await? {
-            return Ok(batch.into());
+        let has_none = issuer.authority.is_none() && provider.is_ca();
+        if has_none && self.authorities.is_waiting(vault, &issuer.name).await? {
+            // Without an object it is that of an issuer that an earlier version deleted.
+            return if before.is_some() { Ok(batch.into()) } else { Err(has_a_next(&issuer.name)) };
         }
         if provider.is_ca() && change.input.account_id.as_deref() == Some(ATTACH) {
             batch.puts.extend(attach(self, vault, issuer).await?);
