@@ -9,11 +9,12 @@ use super::sees::{is_whole, is_within, sees};
 use super::sources::record_of;
 use super::target::{AllVaults, Target};
 use crate::domain::access::{
-    Grant, GrantInput, Held, MAX_OF_PRINCIPAL, Made, NamePattern, Role, RoleSource, Roles, Source, VaultPattern,
-    Violation, may_make, may_remove, may_set_roles,
+    Grant, GrantInput, Held, MAX_OF_PRINCIPAL, Made, MayGrant, NamePattern, Role, RoleSource, Roles, Source,
+    VaultPattern, Violation, may_make, may_remove, may_set_roles,
 };
 use crate::domain::{DataAction, Error, Result, VaultName};
 use crate::keys::{Caller, random_id};
+use crate::service::audit::found;
 use crate::service::context::Context;
 use crate::service::records::{Key, RoleRecord, key};
 use crate::service::retry::retry;
@@ -141,6 +142,7 @@ impl GrantObjects {
                 return Err(Error::field("expires", "That time is past."));
             }
             let put = self.context.records.put(&key::grant(id), None, &record, None)?;
+            found(|found| (found.vault, found.detail) = told(&grant));
             self.within_limits(&grant, put.body.len())?;
             let committed = self.commit(caught_up, &key::grant(id), Some(put), None).await?;
             Ok(committed.then(|| Arc::new(grant)))
@@ -178,6 +180,7 @@ impl GrantObjects {
                 return Err(refused::not_changeable("grant", &grant.id, grant.source == Source::Configuration));
             };
             let key = key::grant(id);
+            found(|found| (found.vault, found.detail) = told(&grant));
             let Some(delete) = self.context.removal(&key).await? else { return Err(refused::no_grant(&grant.id)) };
             let committed = self.commit(caught_up, &key, None, Some(delete)).await?;
             Ok(committed.then_some(grant))
@@ -219,6 +222,7 @@ impl GrantObjects {
             // Whether its name is free.
             Roles::clone(&roles).set(role.clone())?;
             let Role { name, description, patterns: actions, .. } = role.clone();
+            found(|found| found.detail = format!("{name}: {}", actions.join(", ")));
             let record = RoleRecord { id, name, description, actions, changed, changed_by };
             let key = key::role(id);
             let expected = self.context.store.get(key.as_str()).await?.map(|record| record.revision);
@@ -252,6 +256,7 @@ impl GrantObjects {
                 return Err(refused::in_use(&role, grants));
             }
             let key = key::role(role.id);
+            found(|found| found.detail = format!("{}: {}", role.name, role.patterns.join(", ")));
             let Some(delete) = self.context.removal(&key).await? else { return Err(refused::no_role(&wanted.0)) };
             let committed = self.commit(caught_up, &key, None, Some(delete)).await?;
             Ok(committed.then_some(role))
@@ -327,4 +332,22 @@ impl GrantObjects {
         self.catch_up().await?;
         Ok(true)
     }
+}
+
+/// The vault of a grant, and what it gives to whom, for the audit ledger: without its note, and of its rules only that
+/// there are some.
+fn told(grant: &Grant) -> (String, String) {
+    let Grant { id: _, source: _, principal, role, scope, may_grant, expires, note: _ } = grant;
+    let names: Vec<String> = scope.names.iter().map(ToString::to_string).collect();
+    let mut text = format!("{principal}: {} on {}/{}", role.name, scope.vault, names.join(","));
+    if scope.rules.is_some() {
+        text.push_str(", under rules");
+    }
+    if *may_grant != MayGrant::These(Vec::new()) {
+        text.push_str(", may be passed on");
+    }
+    if let Some(expires) = expires {
+        text.push_str(&format!(", until {}", expires.date()));
+    }
+    (scope.vault.to_string(), text)
 }

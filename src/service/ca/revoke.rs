@@ -14,6 +14,7 @@ use crate::domain::{
 use crate::keys::authority;
 use crate::keys::issued::{issuer_of, serial_of, signed_part};
 use crate::service::access::{CertificateRef, Permit, Target, denied};
+use crate::service::audit::found;
 use crate::service::certificates::{Certificates, UpdateRequest};
 use crate::service::records::{RevokedRecord, key};
 use crate::service::retry::retry;
@@ -161,6 +162,7 @@ impl CertificateAuthorities {
             revocation: revocation.clone(),
             not_after: issued.content.not_after,
         };
+        found(|found| found.detail = format!("{} {}", issued.serial, revocation.reason.word()));
         let due = self.log.due(issued);
         let puts = vec![
             self.context.records.replace(record, issued, due)?,
