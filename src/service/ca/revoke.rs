@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::keys::authority;
 use crate::keys::issued::{issuer_of, serial_of, signed_part};
 use crate::service::access::{CertificateRef, Permit, Target, denied};
-use crate::service::certificates::{Certificates, UpdateRequest};
+use crate::service::certificates::Certificates;
 use crate::service::records::{RevokedRecord, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Record};
@@ -310,22 +310,11 @@ fn of_another_ca() -> Error {
     Error::bad_parameter("No CA of this vault signed the certificate: ask the CA that signed it to revoke it.")
 }
 
-/// A version that is not there any more, or was deleted, is not used by anybody.
+/// Takes the version of the certificate out of use.
 async fn disable_version(certificates: &Certificates, issued: &IssuedRecord) -> Result<()> {
     let (Some(name), Some(version)) = (&issued.asked.certificate, issued.asked.version) else { return Ok(()) };
-    if issued.state != IssuedState::Issued {
-        return Ok(());
-    }
-    let request = UpdateRequest {
-        vault: issued.asked.vault.clone(),
-        name: name.clone(),
-        version: Some(version),
-        policy: None,
-        enabled: Some(false),
-        tags: None,
-    };
-    match certificates.update_certificate(Permit::service(request)).await {
-        Err(error) if error.reason != Reason::CertificateNotFound => Err(error),
-        _ => Ok(()),
+    match issued.state {
+        IssuedState::Issued => certificates.disable(&issued.asked.vault, name, version).await,
+        IssuedState::Intended | IssuedState::Abandoned => Ok(()),
     }
 }

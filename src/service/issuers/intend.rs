@@ -9,6 +9,8 @@ use crate::domain::{Result, Serial, VaultName};
 use crate::issuer::provider::{Intent, Provider, State};
 use crate::issuer::{Checkpoint, FailureClass};
 use crate::keys::authority;
+use crate::keys::certificate::requested_key;
+use crate::keys::issued::key_hash;
 use crate::keys::pointers::Pointers;
 use crate::service::ca::{Ended, asked_for, pointers, random_serial};
 use crate::service::records::{PendingRecord, key};
@@ -82,6 +84,15 @@ impl Issuing {
         let Ok(Some(intent)) = intent else { return Ok(()) };
         let asked = asked_for(pending, principal)?;
         self.log.intend(batch, pending, intent, asked, None)
+    }
+
+    /// Whether nothing is to be ordered, because the key was reported since the operation began. An order that a CA has
+    /// already is the CA's to judge.
+    pub(super) async fn is_for_a_compromised_key(&self, pending: &PendingRecord) -> Result<bool> {
+        if pending.operation.cancellation_requested || !pending.checkpoint.0.is_empty() {
+            return Ok(false);
+        }
+        self.log.is_compromised(&key_hash(&requested_key(&pending.operation.csr.0)?)).await
     }
 
     /// The intent of an operation that is about to be signed.
