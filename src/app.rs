@@ -3,6 +3,7 @@
 
 mod access;
 mod announce;
+mod audit;
 mod core_dumps;
 mod credentials;
 mod doctor;
@@ -102,6 +103,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.spawn_once("record authentication", authenticate);
     let adopt = upkeep::adopt_issued(service.clone(), config.store.upgrade_window, background.clone());
     tasks.spawn_once("logs of built-in CAs", adopt);
+    tasks.spawn("audit ledger", audit::keep_up(service.audit(), background.clone()));
     let upkeep = upkeep::run(opened, service.clone(), background.clone());
     tasks.spawn("log trimming", upkeep);
     tasks.spawn_once("log count", upkeep::count_history(service.clone(), background.clone()));
@@ -142,6 +144,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
             }
         }
     });
+    let audit = service.audit();
+    audit.begin().await.map_err(part("the audit ledger cannot be written"))?;
     probes.started(service);
     let mut admin = admin.map(|(_, port)| port);
     let mut serving = std::pin::pin!(listener.serve(credentials.tls, app, stop.clone()));
@@ -166,6 +170,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.end().await;
     api_tasks.close();
     api_tasks.wait().await;
+    audit.end().await;
     if let Some(admin) = admin {
         admin.abort();
     }
@@ -298,6 +303,14 @@ pub async fn doctor_store(arguments: cli::StoreDoctorArgs) -> Result<bool, AppEr
     doctor::store(arguments).await
 }
 
+/// Verifies files of the audit ledger, without a server; answers whether nothing shows a change.
+///
+/// # Errors
+/// Where a file cannot be read, or a key is none.
+pub fn audit_verify(arguments: cli::VerifyArgs) -> Result<bool, AppError> {
+    audit::verify(arguments)
+}
+
 /// The folder is its owner's alone: it holds keys.
 fn make_folder(path: &Path) -> Result<(), AppError> {
     use std::os::unix::fs::DirBuilderExt;
@@ -329,6 +342,7 @@ async fn build(
         ca: config.publish.clone(),
         watch: WatchLimits { drain_spread: config.stream_spread(), ..WatchLimits::default() },
         access,
+        audit: config.audit.clone(),
         ..ServiceOptions::default()
     };
     let service = Service::new(store.clone(), issuers, keys, clock.clone(), options)

@@ -23,7 +23,7 @@ use crate::domain::duration;
 use crate::issuer::plugin::PluginOptions;
 use crate::keys::KeyOptions;
 use crate::limits::Limits;
-use crate::service::{CaOptions, VaultOptions};
+use crate::service::{AuditOptions, CaOptions, VaultOptions};
 use crate::store::StoreOptions;
 use crate::telemetry::LogOptions;
 use crate::transport::listener::ListenerOptions;
@@ -58,6 +58,8 @@ pub struct Config {
     pub auth: AuthSettings,
     /// What callers may do; required outside development mode.
     pub access: Option<AccessSettings>,
+    /// The audit ledger.
+    pub audit: AuditOptions,
     /// Web origins that may call (CORS).
     pub cors: CorsSettings,
     /// Master keys, pre-generated keys and the key cache.
@@ -96,6 +98,7 @@ impl Default for Config {
             tls: None,
             auth: AuthSettings::default(),
             access: None,
+            audit: AuditOptions::default(),
             cors: CorsSettings::default(),
             keys: KeyOptions::default(),
             admin: AdminSettings::default(),

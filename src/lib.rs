@@ -17,6 +17,7 @@ pub mod issuer;
 pub mod jwt;
 pub mod keys;
 pub mod limits;
+pub mod line_file;
 pub mod metrics;
 pub mod outbound;
 pub mod peers;

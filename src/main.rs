@@ -39,6 +39,13 @@ async fn run() -> ExitCode {
             Err(error) => ended(Err(error)),
         };
     }
+    if let Some(arguments) = cli.audit_of_files() {
+        return match certmint::app::audit_verify(arguments) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => ended(Err(error)),
+        };
+    }
     let Cli { command, options } = cli;
     match command {
         Command::Serve(arguments) => ended(certmint::app::serve(*arguments).await),

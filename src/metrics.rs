@@ -1,6 +1,7 @@
 //! The metrics of the server, in OpenMetrics 1.0 text, which Prometheus also reads. This module depends on no other:
 //! those who count call it.
 
+mod audit;
 mod authorities;
 mod budget;
 mod identity;
@@ -15,6 +16,7 @@ pub use identity::IssuerKeys;
 pub use levels::{KeyQueue, Port, Tail};
 pub use operations::{Operations, Seen};
 
+use audit::AuditMetrics;
 use budget::BudgetMetrics;
 use identity::IdentityMetrics;
 use labels::{CallLabels, FileLabels, GrpcLabels, GrpcMethod, HttpLabels, HttpRoute, LevelLabels, ProviderLabels};
@@ -82,6 +84,7 @@ struct Scalars {
     accepted: Counter,
     records_refused: Counter,
     access_denied: Family<[(&'static str, &'static str); 1], Counter>,
+    audit: AuditMetrics,
     events_unreadable: Counter,
     aged: Counter,
     cut: Counter,
@@ -160,6 +163,7 @@ impl Metrics {
         add(r, "certmint_store_records_refused", text, &self.scalars.records_refused);
         let text = "Requests that no grant allowed: refused, or only written down";
         add(r, "certmint_access_denied", text, &self.scalars.access_denied);
+        self.scalars.audit.register(r);
         add(r, "certmint_issuer_call_duration_seconds", "Calls to issuers", &self.issuer_seconds);
         let text = "Issuer objects by how their last call from this replica ended, within the last hour";
         add(r, "certmint_issuers", text, &self.issuers);
@@ -338,6 +342,11 @@ impl Metrics {
             let counter = self.scalars.access_denied.get_or_create(&[("decision", decision)]);
             counter.inc_by(count.saturating_sub(counter.get()));
         }
+    }
+
+    /// Sets how many lines of the audit ledger were written, and how many could not be.
+    pub fn set_audit(&self, lines: u64, failures: u64) {
+        self.scalars.audit.set(lines, failures);
     }
 
     /// Sets how many events of the log cannot be read.

@@ -189,6 +189,8 @@ mod tests {
                 "AccessService.ListRoles = ",
                 "AccessService.CheckAccess = ",
                 "AccessService.WhoAmI = ",
+                "AuditService.ListAudit = ",
+                "AuditService.ListAuditKeys = ",
                 "CertificateAuthorityService.ListAuthorities = ",
                 "CertificateAuthorityService.CreateAuthority = ",
                 "CertificateAuthorityService.GetAuthorityRequest = ",

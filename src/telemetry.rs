@@ -26,10 +26,10 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogOptions {
-    /// Default `text`.
+    /// `text`, or `json`: an object on each line. Default `text`.
     pub format: LogFormat,
     /// What is logged: a level, and levels for targets, separated by commas, such as `info,certmint::worker=debug`.
-    /// Default `info`. The environment's `CERTMINT_LOG` wins.
+    /// Default `info`. The variable `CERTMINT_LOG` wins.
     pub filter: String,
 }
 

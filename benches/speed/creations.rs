@@ -121,6 +121,29 @@ async fn beside_bare<C: Caller>(what: String, server: &Server, callers: Vec<C>, 
     Ok(Row::of_runs(what, &ours, "key, request, one durable row", &theirs, "rate at least 0.5x"))
 }
 
+/// With the audit ledger, in turns with a server that keeps none.
+pub(crate) async fn recorded(times: Times) -> Result<Row, Failure> {
+    let (with, without) = (Server::fresh()?, Server::fresh_with("[audit]\nsinks = []\n")?);
+    with.settle().await?;
+    without.settle().await?;
+    let mut recorded = Creator::connect(&with, CALLERS, P256).await?;
+    let mut bare = Creator::connect(&without, CALLERS, P256).await?;
+    let (mut ours, mut theirs) = (Run::default(), Run::default());
+    for turn in 0..=times.turns {
+        let (mut of_ours, mut of_theirs);
+        (recorded, of_ours) = drive(recorded, &with.process, times.run).await?;
+        (bare, of_theirs) = drive(bare, &without.process, times.run).await?;
+        if turn == 0 {
+            // The first turn only warms both up.
+            (of_ours, of_theirs) = (Run::default(), Run::default());
+        }
+        ours.add(of_ours);
+        theirs.add(of_theirs);
+    }
+    let what = format!("(c) the same over REST with the audit ledger, {CALLERS} callers");
+    Ok(Row::of_runs(what, &ours, "certmint without the ledger", &theirs, "p50 within 1.15x"))
+}
+
 /// A built-in CA with its log, in turns with the same service without what the log stores.
 pub(crate) fn built_in_ca(times: Times) -> Result<Row, Failure> {
     let (mut ours, mut theirs) = (Run::default(), Run::default());

@@ -122,6 +122,7 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         if wanted("create") {
             report.add(creations::p256(times).await?);
             report.add(creations::p256_over_grpc(times).await?);
+            report.add(creations::recorded(times).await?);
         }
         if wanted("ca") {
             report.add(creations::built_in_ca(times)?);

@@ -2,12 +2,13 @@
 
 use super::access::GrantsFile;
 use super::error::{AppError, part};
+use super::parts::clients;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::Timestamp;
 use crate::jwt::{Issuers, IssuersOptions, SourceState};
 use crate::metrics::{IssuerKeys, Metrics};
-use crate::outbound::{ClientOptions, Clients};
+use crate::outbound::Clients;
 use crate::transport::auth::{Auth, Tokens};
 use crate::transport::tls::{self, FileCertificates};
 use rustls::ServerConfig;
@@ -76,8 +77,7 @@ fn issuers_of_tokens(config: &Config) -> Result<Option<Arc<Issuers>>, AppError> 
     if options.issuers.is_empty() && options.clients.is_empty() {
         return Ok(None);
     }
-    let proxy = config.outbound.proxy().map_err(part("[outbound] cannot be used"))?;
-    let clients: Arc<dyn Clients> = Arc::new(ClientOptions { proxy, ..ClientOptions::default() });
+    let clients: Arc<dyn Clients> = Arc::new(clients(config)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let issuers = Issuers::open(options, &clients, &config.data_dir, &clock);
     Ok(Some(Arc::new(issuers.map_err(part("callers cannot be authenticated"))?)))

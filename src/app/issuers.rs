@@ -1,6 +1,7 @@
 //! The providers of a server, and the port that answers the CA's http-01 requests.
 
-use super::error::{AppError, part};
+use super::error::AppError;
+use super::parts::clients;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AcmeSettings, Config};
 use crate::issuer::Issuers;
@@ -13,7 +14,6 @@ use crate::issuer::provider::ChallengeKind;
 use crate::issuer::self_signed::SelfSigned;
 use crate::issuer::test::TestIssuer;
 use crate::keys::{Keys, MasterKeys, Sealer, random_id};
-use crate::outbound::ClientOptions;
 use crate::proto::v1::IssuerProvider;
 use crate::service::{ProviderView, Service};
 use crate::transport::grpc::provider_message;
@@ -27,10 +27,7 @@ pub(super) fn all(config: &Config, keys: &Arc<Keys>, clock: &Arc<dyn Clock>) -> 
     let self_signed = Arc::new(SelfSigned::new(keys.clone()));
     let mut issuers = Issuers::new(self_signed.clone()).with_provider(Arc::new(LocalCa::new(keys.clone())));
     let tools = Tools {
-        clients: Arc::new(ClientOptions {
-            proxy: config.outbound.proxy().map_err(part("[outbound] cannot be used"))?,
-            ..ClientOptions::default()
-        }),
+        clients: Arc::new(clients(config)?),
         hooks: Arc::new(config.acme.hooks.clone()),
         clock: clock.clone(),
         http_01: config.acme.http_listen.is_some(),

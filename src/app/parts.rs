@@ -1,6 +1,8 @@
 //! What the parts of a server are given of its configuration.
 
+use super::error::{AppError, part};
 use crate::config::Config;
+use crate::outbound::ClientOptions;
 use crate::transport::auth::Auth;
 use crate::transport::grpc::GrpcOptions;
 use crate::transport::host::Hosts;
@@ -11,6 +13,12 @@ use tokio_util::task::TaskTracker;
 
 pub(super) fn worker_options(config: &Config) -> WorkerOptions {
     WorkerOptions { concurrency: config.limits.worker_concurrency, ..WorkerOptions::default() }
+}
+
+/// How other services are reached. Each one has limits of credentials of its own.
+pub(super) fn clients(config: &Config) -> Result<ClientOptions, AppError> {
+    let proxy = config.outbound.proxy().map_err(part("[outbound] cannot be used"))?;
+    Ok(ClientOptions { proxy, ..ClientOptions::default() })
 }
 
 /// In development a machine is called by any of its names.

@@ -48,15 +48,11 @@ pub(super) async fn authenticate(service: Service, window: Duration, shutdown: C
 /// Takes over into the logs of built-in CAs what versions without them left, and what their replicas still complete,
 /// until the window for upgrades is over.
 pub(super) async fn adopt_issued(service: Service, window: Duration, shutdown: CancellationToken) {
-    if let Err(error) = service.certificate_authorities().begin_publishing().await {
-        tracing::warn!(%error, "what built-in CAs publish could not be looked at; will retry");
-    }
-    if let Err(error) = service.certificate_authorities().begin_successions().await {
-        tracing::warn!(%error, "built-in CAs that come to their end could not be looked for; will retry");
-    }
-    measure(&service.certificate_authorities()).await;
+    let cas = service.certificate_authorities();
+    begin_due(&cas).await;
+    measure(&cas).await;
     loop {
-        let wait = match service.certificate_authorities().adopt_issued(window).await {
+        let wait = match cas.adopt_issued(window).await {
             Ok(None) => return,
             Ok(Some(count)) => {
                 if count > 0 {
@@ -73,6 +69,16 @@ pub(super) async fn adopt_issued(service: Service, window: Duration, shutdown: C
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+/// Begins what built-in CAs have to do: lists and responders, and the CAs that follow them.
+async fn begin_due(cas: &CertificateAuthorities) {
+    if let Err(error) = cas.begin_publishing().await {
+        tracing::warn!(%error, "what built-in CAs publish could not be looked at; will retry");
+    }
+    if let Err(error) = cas.begin_successions().await {
+        tracing::warn!(%error, "built-in CAs that come to their end could not be looked for; will retry");
     }
 }
 
@@ -101,12 +107,7 @@ pub(super) async fn run(opened: Opened, service: Service, shutdown: Cancellation
         if let Err(error) = service.jobs().resume_parked().await {
             tracing::warn!(%error, "the parked records could not be looked at; will retry");
         }
-        if let Err(error) = cas.begin_publishing().await {
-            tracing::warn!(%error, "what built-in CAs publish could not be looked at; will retry");
-        }
-        if let Err(error) = cas.begin_successions().await {
-            tracing::warn!(%error, "built-in CAs that come to their end could not be looked for; will retry");
-        }
+        begin_due(&cas).await;
         if measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
             measure(&cas).await;
             measured = Some(Instant::now());

@@ -21,9 +21,9 @@ pub enum AccessCommand {
         /// A data action; without a slash at its beginning `Microsoft.KeyVault/vaults/` may be left out:
         /// certificates/read, secrets/getSecret/action
         action: String,
-        /// The name of a certificate [default: whether there is any]
+        /// The name of a certificate [default: whether it is allowed for any]
         name: Option<String>,
-        /// Of whom, such as token:shop [default: of me]
+        /// The principal, such as token:shop [default: the caller]
         #[arg(long, value_name = "PRINCIPAL")]
         principal: Option<String>,
     },

@@ -6,6 +6,7 @@ use super::status;
 pub(super) use super::status::Status;
 use super::trust::{self, Trust};
 use crate::proto::v1::access_service_client::AccessServiceClient;
+use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use crate::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient;
 use crate::proto::v1::certificate_service_client::CertificateServiceClient;
@@ -61,6 +62,7 @@ macro_rules! clients {
 
 clients! {
     Access = AccessServiceClient;
+    Audit = AuditServiceClient;
     Admin = CertificateAdminServiceClient;
     Authorities = CertificateAuthorityServiceClient;
     Certificates = CertificateServiceClient;

@@ -25,7 +25,8 @@ pub struct GrantArgs {
     /// The name of a role, or its id
     role: String,
 
-    /// A name of certificates, or its beginning with a star, such as "shop-*" [repeatable] [default: every name]
+    /// The name of a certificate, or the beginning of names with a star, such as "shop-*" [repeatable] [default: every
+    /// name]
     #[arg(long = "name", value_name = "PATTERN")]
     names: Vec<String>,
 
@@ -76,7 +77,7 @@ pub enum RoleCommand {
         #[arg(long, value_name = "UUID")]
         id: Option<String>,
     },
-    /// Delete a role that nobody has
+    /// Delete a role that no grant has
     Delete {
         /// The role, by name or id
         role: String,

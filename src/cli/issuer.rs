@@ -55,7 +55,7 @@ pub enum IssuerCommand {
         /// The issuer
         name: String,
     },
-    /// List the issuers of the vault, and how they fare
+    /// List the issuers of the vault with their health
     List,
     /// Try the credentials of an issuer, without side effects
     Check {

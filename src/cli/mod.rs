@@ -2,6 +2,7 @@
 
 mod access;
 mod alternative_names;
+mod audit;
 mod backup;
 mod ca;
 mod certificates;
@@ -46,6 +47,7 @@ mod wait;
 mod watch;
 mod watcher;
 
+pub use audit::VerifyArgs;
 pub use doctor::StoreDoctorArgs;
 pub use options::{ClientOptions, OutputFormat, Secret};
 pub use plugin::{PluginCommand, PluginTest, Verdicts};
@@ -79,6 +81,18 @@ impl Cli {
     pub fn doctor_of_a_store(&self) -> Option<StoreDoctorArgs> {
         match &self.command {
             Command::Client(ClientCommand::Doctor(args)) => args.of_store(self.options.output == OutputFormat::Json),
+            _ => None,
+        }
+    }
+}
+
+impl Cli {
+    /// `audit verify`, which looks at files and needs no server.
+    pub fn audit_of_files(&self) -> Option<VerifyArgs> {
+        match &self.command {
+            Command::Client(ClientCommand::Audit(command)) => {
+                command.of_files(self.options.output == OutputFormat::Json)
+            }
             _ => None,
         }
     }
@@ -150,6 +164,9 @@ pub enum ClientCommand {
     /// Who I am, and who may do what
     #[command(subcommand)]
     Access(access::AccessCommand),
+    /// Search, copy and verify the audit ledger
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Vaults
     #[command(subcommand)]
     Vault(vault::VaultCommand),
@@ -234,6 +251,7 @@ async fn dispatch(
         }
         ClientCommand::Contacts(command) => contacts::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Access(command) => access::run(&Session::open(options).await?, output, command).await,
+        ClientCommand::Audit(command) => audit::run(options, output, command).await,
         ClientCommand::Vault(command) => vault::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Csr(args) => certificates::csr(&Session::open(options).await?, output, args).await,
         ClientCommand::Issuer(command) => issuer::run(options, output, command, known).await,

@@ -3,11 +3,12 @@
 use super::Result;
 use super::connection::{Client, Repeat, Session, Status};
 use crate::proto::v1::{
-    CertificateItem, DeletedCertificateItem, Grant, IssuedCertificate, IssuerItem, ListCertificateVersionsRequest,
-    ListCertificateVersionsResponse, ListCertificatesRequest, ListCertificatesResponse, ListDeletedCertificatesRequest,
-    ListDeletedCertificatesResponse, ListGrantsRequest, ListGrantsResponse, ListIssuedCertificatesRequest,
-    ListIssuedCertificatesResponse, ListIssuersRequest, ListIssuersResponse, ListPendingRequest, ListPendingResponse,
-    ListVaultsRequest, ListVaultsResponse, PendingOperation, Vault,
+    AuditRecord, CertificateItem, DeletedCertificateItem, Grant, IssuedCertificate, IssuerItem, ListAuditRequest,
+    ListAuditResponse, ListCertificateVersionsRequest, ListCertificateVersionsResponse, ListCertificatesRequest,
+    ListCertificatesResponse, ListDeletedCertificatesRequest, ListDeletedCertificatesResponse, ListGrantsRequest,
+    ListGrantsResponse, ListIssuedCertificatesRequest, ListIssuedCertificatesResponse, ListIssuersRequest,
+    ListIssuersResponse, ListPendingRequest, ListPendingResponse, ListVaultsRequest, ListVaultsResponse,
+    PendingOperation, Vault,
 };
 use std::mem::take;
 use tonic::{Request, Response};
@@ -55,9 +56,29 @@ pages! {
     ListPendingRequest => ListPendingResponse, operations: PendingOperation;
     ListVaultsRequest => ListVaultsResponse, vaults: Vault;
     ListGrantsRequest => ListGrantsResponse, grants: Grant;
+    ListAuditRequest => ListAuditResponse, records: AuditRecord;
 }
 
 impl Session {
+    /// Each page of a list as it comes: of a list that may not fit into memory.
+    pub(super) async fn each<C: Client, M: PageRequest, P: Page>(
+        &self,
+        mut request: M,
+        rpc: impl AsyncFn(&mut C, Request<M>) -> std::result::Result<Response<P>, Status>,
+        mut show: impl FnMut(Vec<P::Item>) -> Result<()>,
+    ) -> Result<()> {
+        let mut token = String::new();
+        loop {
+            request.page(PAGE_SIZE, token);
+            let (entries, next) = self.call(Repeat::Safe, request.clone(), &rpc).await?.split();
+            show(entries)?;
+            if next.is_empty() {
+                return Ok(());
+            }
+            token = next;
+        }
+    }
+
     /// All entries of a list, and the other fields of the last page. The request has neither size nor token.
     pub(super) async fn all<C: Client, M: PageRequest, P: Page>(
         &self,

@@ -8,6 +8,9 @@ pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 /// A PKCS#10 request.
 pub(super) const REQUEST: &str = "CERTIFICATE REQUEST";
 
+/// A SubjectPublicKeyInfo.
+pub(super) const PUBLIC_KEY: &str = "PUBLIC KEY";
+
 /// One block with lines of 64 characters, ended by a line feed.
 pub(super) fn block(label: &str, der: &[u8]) -> String {
     let body = STANDARD.encode(der);

@@ -15,7 +15,7 @@ use serde_json::json;
 pub enum PendingCommand {
     /// Print a pending operation
     Show(OperationArgs),
-    /// List pending operations, oldest first
+    /// List pending operations by name
     List(ListArgs),
     /// Request the cancellation of an operation in progress
     Cancel(OperationArgs),

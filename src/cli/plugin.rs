@@ -18,7 +18,7 @@ const CALL: Duration = Duration::from_secs(60);
 /// Commands for developers of plug-ins.
 #[derive(Debug, clap::Subcommand)]
 pub enum PluginCommand {
-    /// Try with orders of its own whether a plug-in keeps what its contract promises; it issues some ten certificates
+    /// Try with orders of its own whether a plug-in keeps what its contract promises; it issues about ten certificates
     Test(Box<TestArgs>),
 }
 

@@ -15,16 +15,16 @@ pub struct AccessSettings {
     /// A TOML file of grants (`[[grant]]`) and roles (`[[role]]`). A relative path begins at the folder of the
     /// configuration file. Reloaded when it changes. Default none.
     pub file: Option<PathBuf>,
-    /// `enforce` refuses what no grant allows; `report` does it all the same and writes a line to the audit log: the
-    /// way over for an installation that worked without grants. Default `enforce`.
+    /// `enforce` refuses what no grant allows; `report` allows it and writes a line to the audit log, so that grants can
+    /// be written for an installation that worked without them. Default `enforce`.
     pub mode: AccessMode,
-    /// Grants that calls may make. Default 100,000; the file has a limit of its own.
+    /// Grants that can be made through the API. Default 100,000; the file has a limit of its own.
     #[serde(deserialize_with = "positive")]
     pub stored_grants: usize,
     /// The size of all of them in the store, in bytes; each process holds them in memory. Default 64 MiB.
     #[serde(deserialize_with = "positive")]
     pub stored_grants_bytes: usize,
-    /// Roles that calls may make. Default 500.
+    /// Roles that can be made through the API. Default 500.
     #[serde(deserialize_with = "positive")]
     pub stored_roles: usize,
 }

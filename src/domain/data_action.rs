@@ -54,6 +54,7 @@ actions! {
     RoleAssignmentsDelete = "Microsoft.Authorization/roleAssignments/delete",
     RoleDefinitionsWrite = "Microsoft.Authorization/roleDefinitions/write",
     RoleDefinitionsDelete = "Microsoft.Authorization/roleDefinitions/delete",
+    AuditRead = "certmint/audit/read",
     AccessSelf = "certmint/access/self",
 }
 

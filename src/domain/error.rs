@@ -65,6 +65,8 @@ pub enum Reason {
     GrantLimitExceeded,
     /// The keys of an issuer of tokens are not available, so a token cannot be checked.
     IdentityUnavailable,
+    /// The audit record of the request cannot be written.
+    AuditUnavailable,
 }
 
 /// What a program can read of an error beside its reason.

@@ -4,7 +4,7 @@ use super::key::{Jwk, parse_set};
 use super::options::JwtOptions;
 use super::patient::Patient;
 use crate::guarded_file::read_guarded;
-use crate::outbound::{Clients, Request};
+use crate::outbound::{Clients, Exchange, Request, redacted};
 use crate::regular_file;
 use http::Uri;
 use serde::Deserialize;
@@ -46,7 +46,7 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Discovery(text) | Self::Address(text) => f.write_str(plain(text)),
+            Self::Discovery(text) | Self::Address(text) => f.write_str(&redacted(text)),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }
@@ -80,7 +80,9 @@ impl Fetcher {
         let (ca_file, token_file) = (ca_file.clone(), token_file.clone());
         let fetcher = Self { origin, clients, ca_file, token_file, reading: Patient::default() };
         // What cannot be read now is not read in an hour either.
-        fetcher.roots().map_err(|problem| format!("ca_file: {problem}"))?;
+        if fetcher.ca_file.is_some() {
+            fetcher.client().map_err(|problem| format!("ca_file: {problem}"))?;
+        }
         fetcher.token().map_err(|problem| format!("token_file: {problem}"))?;
         Ok(fetcher)
     }
@@ -102,62 +104,40 @@ impl Fetcher {
         let this = Arc::clone(self);
         let prepare = move || match this.read_file() {
             Some(keys) => Ok(Prepared::Keys(keys?)),
-            None => Ok(Prepared::Request(this.roots()?, this.token()?)),
+            None => Ok(Prepared::Request(this.client()?, this.token()?)),
         };
-        let (roots, token) = match self.reading.run(prepare).await?? {
+        let (client, token) = match self.reading.run(prepare).await?? {
             Prepared::Keys(keys) => return Ok(keys),
-            Prepared::Request(roots, token) => (roots, token),
+            Prepared::Request(client, token) => (client, token),
         };
-        let address = match &self.origin {
+        // With whether it is the host of the configuration, which alone gets the token.
+        let (address, own) = match &self.origin {
             Origin::Discovery(issuer) => {
                 let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-                let body = self.get(&address, roots.as_deref(), token.as_deref()).await?;
+                let body = get(&*client, &address, token.as_deref()).await?;
                 let metadata = serde_json::from_slice::<Metadata>(&body);
                 let Metadata { issuer: named, jwks_uri } =
-                    metadata.map_err(|_| format!("{address} is no metadata with issuer and jwks_uri"))?;
+                    metadata.map_err(|_| format!("{address} is not metadata with issuer and jwks_uri"))?;
                 // OpenID Connect Discovery 1.0 section 4.3.
                 if named != *issuer {
                     let named = super::refusal::shown(&named);
                     return Err(format!("{address} is of the issuer {named}, not of {issuer}"));
                 }
                 check_address(&jwks_uri).map_err(|problem| format!("the jwks_uri of {address}: {problem}"))?;
-                jwks_uri
+                let own = host(issuer) == host(&jwks_uri);
+                (jwks_uri, own)
             }
-            Origin::Address(address) => address.clone(),
+            Origin::Address(address) => (address.clone(), true),
             Origin::File(_) => return Err("it is a file".to_owned()),
         };
-        let own = match &self.origin {
-            Origin::Discovery(issuer) => host(issuer) == host(&address),
-            _ => true,
-        };
-        let body = self.get(&address, roots.as_deref(), token.as_deref().filter(|_| own)).await?;
-        parse_set(&body).map_err(|problem| format!("the key set {} cannot be used: {problem}", plain(&address)))
+        let body = get(&*client, &address, token.as_deref().filter(|_| own)).await?;
+        parse_set(&body).map_err(|problem| format!("the key set {} cannot be used: {problem}", redacted(&address)))
     }
 
-    async fn get(&self, address: &str, roots: Option<&str>, token: Option<&str>) -> Result<bytes::Bytes, String> {
-        let client = self.clients.client(roots).map_err(|error| error.to_string())?;
-        let mut request = Request::get(address);
-        request.max_body = Some(MAX_ANSWER);
-        let mut request = request.header("accept", "application/json").map_err(|error| error.to_string())?;
-        if let Some(token) = token {
-            let value = format!("Bearer {token}");
-            request = request.secret_header("authorization", &value).map_err(|error| error.to_string())?;
-        }
-        let answer = tokio::time::timeout(PATIENCE, client.exchange(request)).await;
-        let late = |_| format!("{} did not answer within {} s", plain(address), PATIENCE.as_secs());
-        let answer = answer.map_err(late)?.map_err(|error| error.to_string())?;
-        if !answer.status.is_success() {
-            return Err(format!("{} answered {}", plain(address), answer.status.as_u16()));
-        }
-        Ok(answer.body)
-    }
-
-    fn roots(&self) -> Result<Option<String>, String> {
+    /// For the requests of one fetch: it reads the trusted roots.
+    fn client(&self) -> Result<Arc<dyn Exchange>, String> {
         let roots = text(self.ca_file.as_deref(), MAX_PEM)?;
-        if let Some(roots) = &roots {
-            self.clients.client(Some(roots)).map_err(|error| error.to_string())?;
-        }
-        Ok(roots)
+        self.clients.client(roots.as_deref()).map_err(|error| error.to_string())
     }
 
     fn token(&self) -> Result<Option<String>, String> {
@@ -168,14 +148,31 @@ impl Fetcher {
 /// What is read before something is fetched.
 enum Prepared {
     Keys(Vec<Jwk>),
-    /// Trusted roots, and a token.
-    Request(Option<String>, Option<String>),
+    /// What sends it, and a token.
+    Request(Arc<dyn Exchange>, Option<String>),
+}
+
+async fn get(client: &dyn Exchange, address: &str, token: Option<&str>) -> Result<bytes::Bytes, String> {
+    let mut request = Request::get(address);
+    request.max_body = Some(MAX_ANSWER);
+    let mut request = request.header("accept", "application/json").map_err(|error| error.to_string())?;
+    if let Some(token) = token {
+        let value = format!("Bearer {token}");
+        request = request.secret_header("authorization", &value).map_err(|error| error.to_string())?;
+    }
+    let answer = tokio::time::timeout(PATIENCE, client.exchange(request)).await;
+    let late = |_| format!("{} did not answer within {} s", redacted(address), PATIENCE.as_secs());
+    let answer = answer.map_err(late)?.map_err(|error| error.to_string())?;
+    if !answer.status.is_success() {
+        return Err(format!("{} answered {}", redacted(address), answer.status.as_u16()));
+    }
+    Ok(answer.body)
 }
 
 fn text(path: Option<&Path>, most: u64) -> Result<Option<String>, String> {
     let Some(path) = path else { return Ok(None) };
     let (bytes, _) = regular_file::read(path, most).map_err(|error| format!("{}: {error}", path.display()))?;
-    String::from_utf8(bytes).map(Some).map_err(|_| format!("{} is no text", path.display()))
+    String::from_utf8(bytes).map(Some).map_err(|_| format!("{} is not text", path.display()))
 }
 
 /// The path of its metadata is put behind it.
@@ -206,11 +203,6 @@ fn check_address(address: &str) -> Result<(), String> {
 fn host(address: &str) -> Option<String> {
     let uri: Uri = address.parse().ok()?;
     uri.authority().map(|authority| authority.as_str().to_ascii_lowercase())
-}
-
-/// Fit for logs.
-fn plain(address: &str) -> &str {
-    address.split(['?', '#']).next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -246,10 +246,9 @@ impl Issuers {
 
     /// How many tokens were refused, by issuer (empty: none of these) and cause.
     pub fn refused(&self) -> Vec<(&str, &'static str, u64)> {
-        let of = |name, refused: &Refused| refused.counts().map(move |(cause, count)| (name, cause, count)).collect();
         let own = self.providers.iter().map(|provider| (provider.name.as_str(), &provider.refused));
         let all = own.chain([("", &self.refused)]);
-        all.flat_map(|(name, refused)| -> Vec<_> { of(name, refused) }).collect()
+        all.flat_map(|(name, refused)| refused.counts().map(move |(cause, count)| (name, cause, count))).collect()
     }
 }
 
@@ -266,5 +265,5 @@ fn check_name(name: &str) -> Result<(), String> {
     if plain && !name.is_empty() && name.len() <= MAX_NAME && !name.starts_with('-') {
         return Ok(());
     }
-    Err(format!("name: write up to {MAX_NAME} of a to z, 0 to 9 and -, the first of them no -"))
+    Err(format!("name: write up to {MAX_NAME} of a to z, 0 to 9 and -, not beginning with -"))
 }

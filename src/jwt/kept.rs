@@ -3,6 +3,7 @@
 
 use super::key_set::{Kept, KeySet};
 use super::patient::Patient;
+use crate::domain::text::hex;
 use crate::regular_file;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -37,8 +38,7 @@ struct Content {
 impl KeptFile {
     /// The file for the keys of this place, under the name of its issuer in the configuration.
     pub(super) fn new(data_dir: &Path, name: &str, origin: &str) -> Self {
-        let hash: String =
-            digest(&SHA256, origin.as_bytes()).as_ref().iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let hash = hex(&digest(&SHA256, origin.as_bytes()).as_ref()[..8]);
         let path = data_dir.join(FOLDER).join(format!("{name}-{hash}.json"));
         Self { path, origin: origin.to_owned(), writing: Patient::default() }
     }

@@ -70,7 +70,8 @@ pub(super) fn parse_set(document: &[u8]) -> Result<Vec<Jwk>, &'static str> {
     struct Set {
         keys: Vec<Value>,
     }
-    let Set { keys } = serde_json::from_slice(document).map_err(|_| "it is no key set (JSON with the member keys)")?;
+    let Set { keys } =
+        serde_json::from_slice(document).map_err(|_| "it is not a key set (JSON with the member keys)")?;
     if keys.len() > MAX_KEYS {
         return Err("it has more than 100 keys");
     }

@@ -20,7 +20,7 @@ pub struct JwtOptions {
     /// one issuer: the same ID from two of them is the same principal. Required.
     pub issuers: Vec<String>,
     /// The values of `aud` that mean this server, of which a token has to name one: without it a service that a caller
-    /// trusts could use his token here. A slash at the end does not count. Required.
+    /// trusts could use the caller's token here. A slash at the end does not count. Required.
     pub audiences: Vec<String>,
     /// The claim that is the ID of the principal, or a list of claims, whose values are joined by colons. One that its
     /// owner cannot change: not a mail address, not a name. A whole number counts as its digits. Default
@@ -42,7 +42,8 @@ pub struct JwtOptions {
     /// and `ES`, and `EdDSA`.
     #[serde(default = "usual")]
     pub algorithms: Vec<Algorithm>,
-    /// Whether tokens of a login (ID tokens, by their claims `nonce`, `at_hash` and `c_hash`) are refused. Default false.
+    /// Whether tokens of a login are refused: ID tokens, by their claims `nonce`, `at_hash` and `c_hash`, or the claim `typ`
+    /// with the value `ID`. Default false.
     #[serde(default)]
     pub access_tokens_only: bool,
     /// A file with the keys (a JWKS), for an issuer that cannot be reached from here; only its owner may be able to write
@@ -78,7 +79,7 @@ pub struct FederatedOptions {
     pub subject: String,
     /// What its tokens are issued for. It may be another audience than those of the issuer, such as
     /// `api://AzureADTokenExchange` of the webhook for workload identities: a token for that counts for this client alone.
-    /// Audiences of Azure's other services are refused. Required.
+    /// Those of Key Vault, of the Azure management API and of Microsoft Graph are refused. Required.
     pub audience: String,
 }
 

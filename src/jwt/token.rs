@@ -63,10 +63,10 @@ impl<'a> Token<'a> {
             return Err(refused("its header is larger than 1 KiB"));
         }
         let signed = token.get(..header.len() + 1 + claims.len()).unwrap_or_default();
-        let header = Header::of(&object(header).ok_or_else(|| refused("its header is no JSON object"))?)
+        let header = Header::of(&object(header).ok_or_else(|| refused("its header is not a JSON object"))?)
             .ok_or_else(|| refused("a member of its header has another type or length"))?;
-        let claims = object(claims).ok_or_else(|| refused("its claims are no JSON object"))?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refused("its signature is no base64"))?;
+        let claims = object(claims).ok_or_else(|| refused("its claims are not a JSON object"))?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refused("its signature is not base64"))?;
         Ok(Self { signed, signature, header, claims })
     }
 }

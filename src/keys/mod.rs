@@ -3,6 +3,7 @@
 mod algorithm_name;
 mod alternative_names;
 mod asn1;
+mod audit_key;
 pub mod authenticator;
 pub mod authority;
 mod authority_key;
@@ -59,6 +60,7 @@ mod workers;
 mod x509;
 mod x509_name;
 
+pub use audit_key::{AuditKey, audit_key_id, verify_audit_signature};
 pub use authenticator::{Authenticator, Mismatch, Purpose};
 pub use authority_key::AuthorityKey;
 pub use caller::Caller;

@@ -51,6 +51,11 @@ impl SealContext {
         Self::of(vault, issuer, String::new(), "issuer.key")
     }
 
+    /// A key that signs checkpoints of the audit ledger, by its id.
+    pub(crate) fn audit_key(id: &str) -> Self {
+        Self::of("", "", id.to_owned(), "audit.key")
+    }
+
     /// A backup, which belongs to no vault: it opens wherever the master key is known.
     pub(crate) fn backup() -> Self {
         Self::of("", "", String::new(), "backup.1")

@@ -5,6 +5,7 @@ use super::options::ServiceOptions;
 use super::records::{self, Codec, Key, List, Paging};
 use super::vaults::known::Vaults;
 use super::watch::hub::Hub;
+use super::writes::{NotCommitted, Writes};
 use crate::clock::Clock;
 use crate::domain::{
     CertificateEntry, EntryState, Error, Recovery, Result, Timestamp, VaultName, VaultSettings, Version,
@@ -14,7 +15,6 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::{Batch, Delete, MAX_KEYS, Record, Revision, Store, StoreError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Work that is due within this time wakes the worker.
@@ -92,9 +92,7 @@ impl Context {
     /// Commits; `None` where another writer committed first and the caller has to decide again.
     pub(super) async fn try_commit(&self, batch: Batch) -> Result<Option<Revision>> {
         let due = batch.puts.iter().filter_map(|put| put.due).min();
-        let committed = self.store.commit(batch).await;
-        self.writes.note(&committed);
-        match committed {
+        match self.writes.commit(batch).await {
             Ok(revision) => {
                 // What is due later is found by the worker's regular look.
                 if let Some(due) = due.filter(|due| *due <= self.now().plus(SOON)) {
@@ -102,11 +100,12 @@ impl Context {
                 }
                 Ok(Some(revision))
             }
-            Err(StoreError::Conflict(key)) => {
+            Err(NotCommitted::Store(StoreError::Conflict(key))) => {
                 tracing::debug!(key, "another writer committed first");
                 Ok(None)
             }
-            Err(error) => Err(error.into()),
+            Err(NotCommitted::Store(error)) => Err(error.into()),
+            Err(NotCommitted::Record(error)) => Err(error),
         }
     }
 
@@ -144,27 +143,5 @@ impl Context {
         let now = self.load(&records::key::certificate(vault, name)).await?;
         let is_lost = now.is_some_and(|(_, now)| now.latest == entry.latest && now.state != EntryState::Purging);
         Ok(is_lost.then(|| self.records.missing(records::key::version(vault, name, latest).as_str())))
-    }
-}
-
-/// Whether the store took the last write. A store may go on to answer reads when its disk is full or read-only.
-#[derive(Debug, Default)]
-pub(super) struct Writes {
-    refused: AtomicBool,
-}
-
-impl Writes {
-    /// How a write ended. One that was refused because of what it wrote says nothing about the others.
-    pub(super) fn note<T>(&self, ended: &std::result::Result<T, StoreError>) {
-        match ended {
-            Ok(_) => self.refused.store(false, Ordering::Relaxed),
-            Err(StoreError::Unavailable(_)) => self.refused.store(true, Ordering::Relaxed),
-            Err(StoreError::Conflict(_) | StoreError::Broken(_)) => {}
-        }
-    }
-
-    /// Whether the last write was refused.
-    pub(super) fn are_refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
     }
 }

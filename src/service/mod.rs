@@ -2,6 +2,7 @@
 //! somebody else was faster it reads again and decides again.
 
 mod access;
+mod audit;
 mod authentication;
 mod ca;
 mod certificates;
@@ -20,12 +21,17 @@ mod retry;
 mod stored_formats;
 mod vaults;
 pub mod watch;
+mod writes;
 
 pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
 pub use crate::keys::Caller;
 pub use access::{
     Access, AccessOptions, AccessQuestion, AllVaults, CertificateRef, Decision, GrantFilter, GrantLimits, GrantObjects,
     GrantPage, GrantRef, Identity, IssuerRef, Mode, NewGrant, NewRole, Permit, Place, RoleRef, Target,
+};
+pub use audit::{
+    Asks, AuditFailure, AuditFilter, AuditLevel, AuditOptions, AuditPage, AuditPublicKey, AuditRecord, AuditSink,
+    AuditTrail, Facts, Report as AuditReport, Scope, Verifier as AuditVerifier,
 };
 pub use authentication::Authenticated;
 pub use ca::{
@@ -56,17 +62,19 @@ pub use vaults::{NamedVault, NewVault, VaultObjects, VaultOptions, VaultPage, Va
 use crate::clock::Clock;
 use crate::domain::{Result, Timestamp};
 use crate::issuer::Issuers;
-use crate::keys::Keys;
+use crate::keys::{Keys, random_id};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use access::Rights;
+use audit::ledger::Ledger;
 use certificates::Entries;
 use context::Context;
 use issuers::Issuing;
 use records::Codec;
 use std::sync::Arc;
 use watch::Watch;
+use writes::Writes;
 
 /// All use cases, by subject. Cheap to clone.
 #[derive(Clone)]
@@ -97,7 +105,9 @@ impl Service {
         let opened = records::open(&*store, &records, options.takeover, clock.now()).await?;
         let vaults = Arc::new(Vaults::new(&options.vaults, store.clone(), records.clone()));
         vaults.refresh().await?;
+        let ledger = Ledger::new(options.audit.clone(), records.clone(), clock.clone(), random_id)?;
         let context = Context {
+            writes: Arc::new(Writes::new(store.clone(), ledger)),
             store,
             records,
             keys,
@@ -106,7 +116,6 @@ impl Service {
             vaults,
             hub: Arc::new(hub),
             wakeup: Arc::default(),
-            writes: Arc::default(),
             metrics: Arc::default(),
         };
         let rights = Arc::new(Rights::new(context.options.access.clone())?);
@@ -157,6 +166,11 @@ impl Service {
     /// What decides whether a caller may do something.
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// The audit ledger.
+    pub fn audit(&self) -> AuditTrail {
+        AuditTrail::new(self.context.clone())
     }
 
     /// Grants and roles, and questions about rights.

@@ -1,6 +1,7 @@
 //! Hooks of the use cases for metrics and readiness.
 
 use super::Service;
+use super::context::Context;
 use super::watch::LogEvent;
 use super::watch::seen;
 use crate::domain::{Error, Result};
@@ -22,6 +23,8 @@ pub struct Health {
     pub store: std::result::Result<(), String>,
     /// For how long the log has been ahead of what this process read of it.
     pub tail_lag: Duration,
+    /// Why a sink of the audit ledger cannot be written, where requests are refused for it.
+    pub audit: Option<String>,
 }
 
 impl Service {
@@ -48,7 +51,9 @@ impl Service {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} ms", patience.as_millis())),
         };
-        Health { store, tail_lag: self.tail_state().lag }
+        let ledger = self.context.writes.ledger();
+        let audit = ledger.failure().filter(|_| ledger.refuses());
+        Health { store, audit, tail_lag: tail_of(&self.context).lag }
     }
 
     /// Sets the levels that nobody counts along.
@@ -65,18 +70,14 @@ impl Service {
             ready_rsa_3072: load.ready_rsa_3072,
             ready_rsa_4096: load.ready_rsa_4096,
         });
-        metrics.set_tail(self.tail_state());
+        metrics.set_tail(tail_of(&self.context));
         metrics.set_records_refused(self.context.records.refused());
         let (denied, would_deny) = self.access.denials();
         metrics.set_access_denied(denied, would_deny);
+        let (lines, failures) = self.audit().counts();
+        metrics.set_audit(lines, failures);
         metrics.set_events_unreadable(self.context.hub.unreadable());
         metrics.set_issuers(&self.issuers.control().issuer_counts());
-    }
-
-    fn tail_state(&self) -> Tail {
-        let head = *self.context.store.head().borrow();
-        let lag = self.context.hub.lag(head);
-        Tail { streams: self.context.hub.streams(), revision: self.context.hub.head(), head, lag }
     }
 
     /// Reads what the log holds of the time before this start, to know what is in progress.
@@ -105,4 +106,9 @@ impl Service {
         }
         Ok::<(), Error>(())
     }
+}
+
+fn tail_of(context: &Context) -> Tail {
+    let head = *context.store.head().borrow();
+    Tail { streams: context.hub.streams(), revision: context.hub.head(), head, lag: context.hub.lag(head) }
 }

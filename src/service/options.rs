@@ -1,6 +1,7 @@
 //! How the service behaves.
 
 use super::access::AccessOptions;
+use super::audit::AuditOptions;
 use super::ca::CaOptions;
 use super::records::Takeover;
 use super::vaults::options::VaultOptions;
@@ -22,6 +23,8 @@ pub struct ServiceOptions {
     pub watch: WatchLimits,
     /// Who may do what; by default nobody is checked.
     pub access: AccessOptions,
+    /// The audit ledger; by default there is none.
+    pub audit: AuditOptions,
     /// The CAs of this server.
     pub ca: CaOptions,
 }
@@ -36,6 +39,7 @@ impl Default for ServiceOptions {
             vaults: VaultOptions { on_demand: Some(true), ..VaultOptions::default() },
             watch: WatchLimits::default(),
             access: AccessOptions::default(),
+            audit: AuditOptions::off(),
             ca: CaOptions::default(),
         }
     }

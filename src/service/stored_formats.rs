@@ -34,6 +34,9 @@ const V1_ISSUED: &str = include_str!("../../tests/data/stored-v1-issued.json");
 
 /// What it wrote of grants, of a role, and of their last changes.
 const V1_RIGHTS: &str = include_str!("../../tests/data/stored-v1-rights.json");
+/// What it wrote of the audit ledger.
+const V1_AUDIT: &str = include_str!("../../tests/data/stored-v1-audit.json");
+
 /// What it wrote of a record that it parked.
 const V1_PARKED: &str = include_str!("../../tests/data/stored-v1-parked.json");
 
@@ -110,6 +113,7 @@ fn bodies_of_format_1_load_and_lose_nothing() {
         V1_PROTECTED,
         V1_PROFILES,
         V1_ISSUED,
+        V1_AUDIT,
     ];
     for (records, events) in files.map(bodies) {
         let codec = tolerant();
@@ -223,10 +227,11 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 #[test]
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
-    let [authorities, providers, parked, operators, issued, rights] =
-        [V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_ISSUED, V1_RIGHTS].map(|file| bodies(file).0);
+    let [authorities, providers, parked, operators, issued, rights, audit] =
+        [V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_ISSUED, V1_RIGHTS, V1_AUDIT]
+            .map(|file| bodies(file).0);
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
-    let keys = keys.chain(issued.keys().chain(rights.keys()).map(String::as_str));
+    let keys = keys.chain(issued.keys().chain(rights.keys()).chain(audit.keys()).map(String::as_str));
     let keys = keys.chain(providers.keys().chain(parked.keys()).chain(operators.keys()).map(String::as_str));
     let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();
     let without: Vec<&Kind> = Kind::ALL.iter().filter(|kind| !stored.contains(kind)).collect();

@@ -62,7 +62,7 @@ struct Failing {
 
 #[derive(Debug, Serialize)]
 struct Reason {
-    /// `starting`, `draining`, `store` or `tail`.
+    /// `starting`, `draining`, `store`, `audit` or `tail`.
     reason: &'static str,
     detail: String,
 }
@@ -119,9 +119,12 @@ impl Probes {
                     issuer,
                     provider,
                 }));
-                let Health { store, tail_lag } = service.health(inner.store_timeout).await;
+                let Health { store, tail_lag, audit } = service.health(inner.store_timeout).await;
                 if let Err(problem) = store {
                     add("store", problem);
+                }
+                if let Some(problem) = audit {
+                    add("audit", format!("the audit ledger cannot be written: {problem}"));
                 }
                 if tail_lag > inner.tail_lag {
                     add("tail", format!("the log has been ahead of the streams for {} s", tail_lag.as_secs()));

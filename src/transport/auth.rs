@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug)]
 pub struct Principal {
     /// What grants, limits and logs know the caller by: `token:NAME` for a line of the tokens file, `jwt:ISSUER:ID` for a
-    /// token of another issuer.
+    /// token of another issuer, `client:ID` where that is of a federated client.
     pub name: Arc<str>,
     /// Cancelled when the credentials are no longer accepted: streams end then. `None` if that cannot happen.
     pub revoked: Option<CancellationToken>,

@@ -172,8 +172,8 @@ errors! {
     "a command for the account of an issuer, and its CA does not answer or cannot do it now";
     "repeat it; `certmint issuer check` says more";
     IssuerInUse = FailedPrecondition, CONFLICT, "Conflict";
-    "`DeleteIssuer` with `only_if_idle`, or a change of the provider, while operations are open at the issuer";
-    "cancel them, wait, or delete it anyway (`--force`)";
+    "`DeleteIssuer` with `only_if_idle`, or a change of the provider, while operations are open at the issuer; a further CA for an issuer that has one that is requested or next";
+    "cancel them, wait, or delete it anyway (`--force`); activate or retire that CA";
     AccessDenied = PermissionDenied, FORBIDDEN, "Forbidden" / "ForbiddenByRbac";
     "no grant of the caller allows it; it says nothing about whether the object exists";
     "ask an administrator for a grant: the message has the principal, the action and the resource ([access.md](access.md))";
@@ -201,6 +201,9 @@ errors! {
     IdentityUnavailable = Unavailable, SERVICE_UNAVAILABLE, "ServiceUnavailable";
     "the keys of the issuer of the token cannot be read, and were never read before";
     "repeat after `Retry-After`; the token may be good. The log of the server says what fails";
+    AuditUnavailable = Unavailable, SERVICE_UNAVAILABLE, "ServiceUnavailable";
+    "the audit record of the request cannot be written, and `audit.on_failure` is `refuse`. A change may have been made: its record is stored with it";
+    "repeat after `Retry-After`; the log has the cause ([audit.md](audit.md))";
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Azure's role assignments and definitions: the paths and bodies that its libraries send.
 
-use crate::kit::{ADMIN, Server};
+use crate::kit::{ADMIN, GRANTER, Server};
 use certmint::proto::v1;
 use serde_json::json;
 
@@ -9,13 +9,6 @@ const DEFINITIONS: &str = "/providers/Microsoft.Authorization/roleDefinitions";
 const ONE: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 const TWO: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3302";
 const OFFICER: &str = "a4417e6f-fecd-4de8-b567-7b0420556985";
-const GRANTER: &str = r#"
-    [[grant]]
-    principal = "token:shop"
-    role = "Key Vault Data Access Administrator"
-    vault = "default"
-    names = ["shop-*"]
-"#;
 
 fn body(principal: &str, role: &str) -> String {
     let role = format!("Microsoft.KeyVault/providers/Microsoft.Authorization/roleDefinitions/{role}");

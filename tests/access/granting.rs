@@ -1,25 +1,11 @@
 //! Grants and roles that callers make and take away.
 
-use crate::kit::{ADMIN, LONG, Server, Shared, facts, reason};
+use crate::kit::{ADMIN, GRANTER, LONG, Server, Shared, facts, reason};
 use certmint::limits::Limits;
 use certmint::proto::v1;
 use certmint::service::{GrantLimits, Mode};
 use std::time::{Duration, Instant};
 use tonic::{Code, Status};
-
-/// `token:shop` may grant the eight roles on `shop-*`, and nothing else.
-const GRANTER: &str = r#"
-    [[grant]]
-    principal = "token:shop"
-    role = "Key Vault Data Access Administrator"
-    vault = "default"
-    names = ["shop-*"]
-
-    [[grant]]
-    principal = "token:reader"
-    role = "Key Vault Reader"
-    vault = "default"
-"#;
 
 const OFFICER: &str = "Key Vault Certificates Officer";
 

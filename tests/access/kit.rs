@@ -9,7 +9,7 @@ use certmint::limits::Limits;
 use certmint::proto::v1;
 use certmint::proto::v1::access_service_client::AccessServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
-use certmint::service::{AccessOptions, GrantLimits, Mode, Service, ServiceOptions, VaultOptions};
+use certmint::service::{AccessOptions, AuditOptions, GrantLimits, Mode, Service, ServiceOptions, VaultOptions};
 use certmint::store::Store;
 use certmint::store::sqlite::Sqlite;
 use certmint::transport::auth::{Auth, Tokens};
@@ -36,6 +36,20 @@ pub(crate) const CALLERS: [&str; 6] = [ADMIN, "shop", "reader", "other", "nobody
 /// Only a hang reaches it.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
 
+/// `token:shop` may grant the eight roles on `shop-*`, and nothing else.
+pub(crate) const GRANTER: &str = r#"
+    [[grant]]
+    principal = "token:shop"
+    role = "Key Vault Data Access Administrator"
+    vault = "default"
+    names = ["shop-*"]
+
+    [[grant]]
+    principal = "token:reader"
+    role = "Key Vault Reader"
+    vault = "default"
+"#;
+
 /// The grants of a test, as the file of an installation has them.
 pub(crate) fn grants(text: &str) -> AccessFile {
     let input: FileInput = toml::from_str(text).unwrap();
@@ -48,6 +62,12 @@ const MASTER_KEY: &str = "one AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 /// A store that several servers may share.
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<dyn Store>);
+
+impl Shared {
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0
+    }
+}
 
 impl Default for Shared {
     fn default() -> Self {
@@ -94,6 +114,20 @@ impl Interceptor for Bearer {
     }
 }
 
+/// How a server is configured.
+struct Made {
+    mode: Mode,
+    limits: Limits,
+    grant_limits: GrantLimits,
+    audit: AuditOptions,
+}
+
+impl Made {
+    fn of(mode: Mode) -> Self {
+        Self { mode, limits: Limits::default(), grant_limits: GrantLimits::default(), audit: AuditOptions::off() }
+    }
+}
+
 pub(crate) type Client = CertificateServiceClient<InterceptedService<Local, Bearer>>;
 
 impl Server {
@@ -108,7 +142,7 @@ impl Server {
 
     /// That takes tokens of these issuers, too.
     pub(crate) async fn knowing(issuers: Option<Arc<Issuers>>, mode: Mode, text: &str, shared: Shared) -> Self {
-        Self::made(issuers, mode, text, shared, Limits::default(), GrantLimits::default()).await
+        Self::made(issuers, text, shared, Made::of(mode)).await
     }
 
     pub(crate) async fn limited(
@@ -118,21 +152,20 @@ impl Server {
         limits: Limits,
         grant_limits: GrantLimits,
     ) -> Self {
-        Self::made(None, mode, text, shared, limits, grant_limits).await
+        Self::made(None, text, shared, Made { limits, grant_limits, ..Made::of(mode) }).await
     }
 
-    async fn made(
-        issuers: Option<Arc<Issuers>>,
-        mode: Mode,
-        text: &str,
-        shared: Shared,
-        limits: Limits,
-        grant_limits: GrantLimits,
-    ) -> Self {
+    /// One that keeps an audit ledger.
+    pub(crate) async fn audited(text: &str, shared: Shared, audit: AuditOptions) -> Self {
+        Self::made(None, text, shared, Made { audit, ..Made::of(Mode::Enforce) }).await
+    }
+
+    async fn made(issuers: Option<Arc<Issuers>>, text: &str, shared: Shared, made: Made) -> Self {
+        let Made { mode, limits, grant_limits, audit } = made;
         let administrators = vec![PrincipalName::parse("token:admin").unwrap()];
         let access = AccessOptions { mode, administrators, file: grants(text), limits: grant_limits };
         let vaults = VaultOptions { on_demand: Some(false), ..VaultOptions::default() };
-        let options = ServiceOptions { access, vaults, limits, ..ServiceOptions::default() };
+        let options = ServiceOptions { access, vaults, limits, audit, ..ServiceOptions::default() };
         let master_keys = MasterKeys::from_text(MASTER_KEY).unwrap();
         let running = start_on(shared.0, master_keys, options).await;
         let service = running.service.clone();
@@ -188,11 +221,16 @@ impl Server {
             self.must(ADMIN, &format!("POST /certificates/{name}/create"), &policy("Self")).await;
         }
         for name in names {
-            let begun = Instant::now();
-            while self.must(ADMIN, &format!("GET /certificates/{name}/pending"), "").await["status"] == "inProgress" {
-                assert!(begun.elapsed() < LONG, "{name} is not issued");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            self.issued(name).await;
+        }
+    }
+
+    /// Waits until the operation of this name has ended.
+    pub(crate) async fn issued(&self, name: &str) {
+        let begun = Instant::now();
+        while self.must(ADMIN, &format!("GET /certificates/{name}/pending"), "").await["status"] == "inProgress" {
+            assert!(begun.elapsed() < LONG, "{name} is not issued");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -2,11 +2,15 @@
 #![expect(clippy::disallowed_types, reason = "the clients of these tests take statuses apart")]
 
 mod azure;
+#[expect(dead_code, reason = "other test binaries use the rest")]
+#[path = "../azure/ca.rs"]
+mod ca;
 mod granting;
 #[expect(dead_code, reason = "other test binaries use the rest")]
 #[path = "../support/https.rs"]
 mod https;
 mod kit;
+mod ledger;
 mod lists;
 mod many_streams;
 mod matrix;

@@ -88,6 +88,7 @@ const METHODS: &[(&str, &[&str])] = &[
     ("keys/unwrap/action", &["KeyService/UnwrapKey"]),
     ("read", &["VaultService/GetVault", "VaultService/ListVaults"]),
     ("write", &["VaultService/CreateVault"]),
+    (AUDIT, &["AuditService/ListAudit", "AuditService/ListAuditKeys"]),
     // Everybody's.
     (
         SELF,
@@ -105,6 +106,9 @@ const METHODS: &[(&str, &[&str])] = &[
     ("Microsoft.Authorization/roleDefinitions/write", &["AccessService/SetRole"]),
     ("Microsoft.Authorization/roleDefinitions/delete", &["AccessService/DeleteRole"]),
 ];
+
+/// What no role of Azure's has.
+const AUDIT: &str = "certmint/audit/read";
 
 /// What everybody may ask.
 const SELF: &str = "certmint/access/self";
@@ -138,7 +142,7 @@ const ROLES: &[(&str, &[&str])] = &[
     ("Key Vault Data Access Administrator", &["Microsoft.Authorization/roleAssignments/*"]),
     ("certmint Requester", &["certificates/read", "certificates/create/action", "certificates/update/action"]),
     ("certmint Watcher", &["certificates/read"]),
-    ("certmint Auditor", &["*/read", "secrets/readMetadata/action"]),
+    ("certmint Auditor", &["*/read", "secrets/readMetadata/action", AUDIT]),
 ];
 
 /// Routes that no method of the contract names: those of ours, and the writes of Key Vault that are always refused,
@@ -190,7 +194,7 @@ fn allows(role: &str, action: &str) -> bool {
             Some(("", end)) if !end.is_empty() => action.ends_with(end) && action.len() > end.len(),
             Some((begin, _)) => action.starts_with(begin),
             None => *pattern == action,
-        })
+        } && (action != AUDIT || *pattern == AUDIT))
     };
     let public = ["keys/verify/action", "keys/encrypt/action", "keys/wrap/action"].contains(&action);
     has(action) || public && has("keys/read")
@@ -289,7 +293,7 @@ async fn every_method_for_every_role_in_and_out_of_scope() {
                 let (message, named) = message(&pool, method, vault, name);
                 let about = about(action, named);
                 // A list of all vaults is in none.
-                let everywhere = ["/ListVaults", "/ListProviders", "/DeleteGrant"];
+                let everywhere = ["/ListVaults", "/ListProviders", "/ListAuditKeys", "/DeleteGrant"];
                 let vault = if everywhere.iter().any(|end| method.ends_with(end)) { "default" } else { vault };
                 let expected = expected(role, action, about, vault, within);
                 let (code, reason) = server.call_raw("shop", method, &message).await;

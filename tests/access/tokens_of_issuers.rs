@@ -245,6 +245,20 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_the_old_one_stays() {
 }
 
 #[tokio::test]
+async fn a_key_that_took_the_id_of_another_ends_what_is_remembered_of_the_tokens_of_that_one() {
+    let issuer = TokenIssuer::start().await;
+    let world = World::new(&issuer.entry("corp", "")).await.ready().await;
+    let old = issuer.token(&json!({}));
+    assert_eq!([world.list(&old).await.status, world.list(&old).await.status], [200; 2]);
+    issuer.rotate(Some("k1"));
+    let unknown = Key::ec().token(r#"{"alg":"ES256","kid":"k9"}"#, &issuer.claims(&json!({})).to_string());
+    world.refuses(&unknown, "key", NOT_ACCEPTED).await;
+    world.until(|issuers| issuers.sources()[0].good == 2).await;
+    world.refuses(&old, "signature", NOT_ACCEPTED).await;
+    assert_eq!(world.list(&issuer.token(&json!({ "jti": "2" }))).await.status, 200);
+}
+
+#[tokio::test]
 async fn an_issuer_may_do_without_ids_of_keys() {
     let issuer = TokenIssuer::start().await;
     issuer.rotate(None);
@@ -256,7 +270,7 @@ async fn an_issuer_may_do_without_ids_of_keys() {
 }
 
 #[tokio::test]
-async fn where_the_keys_cannot_be_had_a_token_is_neither_believed_nor_refused() {
+async fn where_the_keys_are_not_available_a_token_is_neither_believed_nor_refused() {
     for mood in [Mood::Down, Mood::OfAnother, Mood::Huge, Mood::Elsewhere, Mood::Plain, Mood::NoKeys] {
         let issuer = TokenIssuer::start().await;
         issuer.set_mood(mood);

@@ -1,6 +1,7 @@
 //! The arrows of ARCHITECTURE.md and the rules of the house: those of whole folders on plain text, circles, sizes of types
 //! and settings by the items of each file.
 
+mod commits;
 mod imports;
 mod permits;
 mod settings;
@@ -152,6 +153,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("src/peers.rs", &["crate::"]),
     ("src/repeated.rs", &["crate::"]),
     ("src/regular_file.rs", &["crate::"]),
+    ("src/line_file.rs", &["crate::"]),
     (
         "src/worker.rs",
         &["crate::store", "crate::issuer", "crate::transport", "crate::keys", "crate::config", "tonic::", "axum::"],

@@ -2,6 +2,7 @@
 
 use crate::service::Service;
 use certmint::proto::v1::access_service_server::AccessServiceServer;
+use certmint::proto::v1::audit_service_server::AuditServiceServer;
 use certmint::proto::v1::certificate_admin_service_server::CertificateAdminServiceServer;
 use certmint::proto::v1::certificate_authority_service_server::CertificateAuthorityServiceServer;
 use certmint::proto::v1::certificate_service_server::CertificateServiceServer;
@@ -90,6 +91,7 @@ impl Fake {
             .add_service(CertificateAdminServiceServer::new(service.clone()))
             .add_service(CertificateAuthorityServiceServer::new(service.clone()))
             .add_service(AccessServiceServer::new(service.clone()))
+            .add_service(AuditServiceServer::new(service.clone()))
             .add_service(VaultServiceServer::new(service.clone()))
             .add_service(SecretServiceServer::new(service.clone()))
             .add_service(KeyServiceServer::new(service))

@@ -7,6 +7,7 @@ mod doctor;
 mod errors;
 mod fake;
 mod fake_access;
+mod fake_audit;
 mod fake_authorities;
 mod fake_material;
 mod management;

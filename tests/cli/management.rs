@@ -216,3 +216,44 @@ async fn vaults_are_made_and_keep_their_settings() {
     server.text("delete web --vault team-a").await;
     server.refused("purge web --vault team-a", 4, "certmint deleted show web").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_ledger_is_searched_copied_and_verified() {
+    let server = Server::start("");
+    server.issue("web").await;
+    server.text("export web --out web.pem").await;
+    let found = server.text("audit search --action GetSecret").await;
+    let words = rows(&found);
+    assert_eq!(
+        (words.len(), &words[0][1..5]),
+        (1, &["dev", "SecretService/GetSecret", "default/web", "OK"][..]),
+        "{found}"
+    );
+    let line: Value =
+        serde_json::from_str(server.text("audit search --name WEB --output json").await.lines().next().unwrap())
+            .unwrap();
+    assert_eq!((&line["outcome"], &line["kind"]), (&json!("created"), &json!("request")));
+    assert_eq!(server.text("audit search --principal token:nobody").await, "");
+    server.refused("audit search --since yesterday", 2, "not a date such as").await;
+
+    std::fs::write(server.path("audit.pem"), server.text("audit key").await).unwrap();
+    let begun = std::time::Instant::now();
+    let lines = loop {
+        // Lines that are younger than ten seconds are held back.
+        let lines = server.text("audit export").await;
+        if lines.contains("/GetSecret") {
+            break lines;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{lines}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    };
+    std::fs::write(server.path("audit.jsonl"), &lines).unwrap();
+    let whole = server.json("audit verify --key audit.pem audit.jsonl").await;
+    assert_eq!((&whole["ok"], &whole["writers"], &whole["problems"]), (&json!(true), &json!(1), &json!([])), "{whole}");
+    let changed = lines.replace("\"name\":\"web\"", "\"name\":\"wob\"");
+    std::fs::write(server.path("changed.jsonl"), changed).unwrap();
+    let ended = server.run("audit verify --key audit.pem changed.jsonl").await;
+    assert!(ended.code == 1 && ended.out.contains("was changed"), "{ended:?}");
+    server.refused("audit verify missing.jsonl", 1, "missing.jsonl: No such file").await;
+    server.refused("audit verify --key audit.jsonl audit.jsonl", 1, "has no PEM block PUBLIC KEY").await;
+}

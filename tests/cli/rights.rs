@@ -32,7 +32,9 @@ async fn a_grant_is_sent_as_its_options_say() {
     let printed: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
     let grant = &printed["grant"];
     assert_eq!((grant["id"].as_str(), grant["vault"].as_str()), (Some(id), Some("blue")));
+    assert_eq!((grant["principal"].as_str(), grant["role"].as_str()), (Some("token:shop"), Some("certmint Requester")));
     assert_eq!((&grant["names"][0], &grant["rules"]["max_validity_months"]), (&"shop-*".into(), &3.into()));
+    assert_eq!(grant["rules"]["dns"][0], "*.shop.example");
     let ended = fake.run(&["access", "grant", "token:shop", "certmint Watcher", "--every-vault"]).await;
     assert!(ended.out.contains("  store  token:shop  certmint Watcher  vault *  names"), "{ended:?}");
 }

@@ -20,8 +20,11 @@ mod hosts;
 #[expect(dead_code, reason = "other test binaries use the rest")]
 #[path = "../support/https.rs"]
 mod https;
+mod ledger;
 #[path = "../support/permit.rs"]
 mod permit;
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod readiness;
 mod reload;
 mod server;

@@ -34,8 +34,13 @@ impl Server {
 
     /// The same over a folder that goes with it, for measurements with many streams.
     pub(crate) fn fresh() -> Result<Self, Failure> {
+        Self::fresh_with("")
+    }
+
+    /// The same with further settings, which begin with a table.
+    pub(crate) fn fresh_with(settings: &str) -> Result<Self, Failure> {
         let data = TempDir::new()?;
-        let server = Self::certmint(data.path(), RAISED_LIMITS)?;
+        let server = Self::certmint(data.path(), &format!("{RAISED_LIMITS}{settings}"))?;
         Ok(Self { _data: Some(data), ..server })
     }
 

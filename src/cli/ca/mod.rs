@@ -94,7 +94,8 @@ pub struct ExportArgs {
     #[arg(long, requires = "issuer", conflicts_with = "root")]
     roots: bool,
 
-    /// Which way up: to its root, to the root before, or what is handed out with leaves for clients of either
+    /// Which chain: up to its root, up to the root before, or what is handed out with leaves for clients that trust
+    /// either
     #[arg(long, requires = "issuer", conflicts_with_all = ["root", "roots"], value_enum)]
     chain: Option<ChainWay>,
 

@@ -50,7 +50,7 @@ pub(in crate::cli) fn issued_list(certificates: &[IssuedCertificate]) -> String 
             time(it.not_after.as_ref()),
         ]
     });
-    table(["ASKED", "SERIAL", "STATE", "NAME", "NAMES", "BY", "DOOR", "NOT AFTER"], rows)
+    table(["ASKED", "SERIAL", "STATE", "NAME", "NAMES", "BY", "VIA", "NOT AFTER"], rows)
 }
 
 fn state(it: &IssuedCertificate) -> String {
@@ -70,7 +70,7 @@ pub(in crate::cli) fn issued(it: &IssuedCertificate) -> String {
     lines.add("not after", &time(it.not_after.as_ref()));
     lines.add("asked", &time(it.create_time.as_ref()));
     lines.add("by", &it.principal);
-    lines.add("door", &it.door);
+    lines.add("via", &it.door);
     lines.add("profile", &it.profile);
     lines.add("request id", &it.request_id);
     if let Some(revocation) = &it.revocation {

@@ -135,7 +135,7 @@ pub(super) const BUILT_IN: [BuiltIn; 13] = [
     (
         "certmint Auditor",
         uuid!("7e3e0cfd-c710-4233-9b41-41522de883d7"),
-        "Reads everything but the values of secrets, the grants, and the audit records.",
+        "Reads everything but the values of secrets, and reads grants.",
         &[
             "Microsoft.KeyVault/vaults/*/read",
             "Microsoft.KeyVault/vaults/secrets/readMetadata/action",

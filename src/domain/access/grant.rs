@@ -68,9 +68,7 @@ impl Scope {
 
     /// Whether every object of the other one is one of these, and every request that it allows is allowed here.
     pub fn covers(&self, other: &Self) -> bool {
-        let all = |own: &[NamePattern], others: &[NamePattern]| {
-            others.iter().all(|pattern| own.iter().any(|own| own.covers(pattern)))
-        };
+        let all = |own: &[NamePattern], others: &[NamePattern]| NamePattern::uncovered(own, others).is_none();
         self.vault.covers(&other.vault)
             && all(&self.names, &other.names)
             && all(&self.issuers, &other.issuers)
@@ -138,7 +136,7 @@ pub enum Source {
     Configuration,
     /// The file that the configuration names.
     File,
-    /// A call.
+    /// The store: a caller made it.
     Store(Made),
 }
 
@@ -194,7 +192,7 @@ impl Grant {
         }
     }
 
-    /// One that a call made, as [`Grant::written`] put it down. Its roles may be gone since: a role that is not there
+    /// One of the store, as [`Grant::written`] put it down. Its roles may be gone since: a role that is not there
     /// allows nothing.
     pub fn restored(written: &GrantInput, id: String, made: Made, roles: &Roles) -> Result<Self> {
         let known = |text: &str| {
@@ -273,7 +271,7 @@ fn moment(text: &str) -> Result<Timestamp> {
         .map_err(|_| Error::field("expires", "Write a time of RFC 3339, such as \"2027-01-31T00:00:00Z\"."))
 }
 
-/// Every time that was read has this form; whatever had not would be over.
+/// Every time that was read can be written in this form; one that could not would have expired.
 fn written_moment(at: Timestamp) -> String {
     let written = OffsetDateTime::from_unix_timestamp(at.seconds()).ok().and_then(|at| at.format(&Rfc3339).ok());
     written.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())

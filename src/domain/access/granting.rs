@@ -2,6 +2,7 @@
 //! one, as with every other request; with two, the names of one would combine with the roles of the other.
 
 use super::grant::{Grant, MayGrant, Scope};
+use super::pattern::NamePattern;
 use super::rules::Violation;
 use crate::domain::{DataAction, Timestamp};
 use std::sync::Arc;
@@ -51,7 +52,7 @@ fn judge<'a>(
     let mut nearest: Option<(usize, Violation)> = None;
     for own in held.into_iter().filter(|own| own.role.actions.has(action) && !own.is_over(now)) {
         let Some((passed, excess)) = excess(own, other, lasts(own)) else { return Ok(()) };
-        // Whose vault is another one says nothing about this.
+        // A grant on another vault says nothing about this one.
         if passed > 0 && nearest.as_ref().is_none_or(|(best, _)| passed > *best) {
             nearest = Some((passed, excess));
         }
@@ -62,18 +63,20 @@ fn judge<'a>(
 /// How many members of the other grant lie within this one, and the first that does not.
 fn excess(own: &Grant, other: &Grant, lasts: bool) -> Option<(usize, Violation)> {
     let (mine, scope) = (&own.scope, &other.scope);
-    let outside = |own: &[super::NamePattern], others: &[super::NamePattern]| {
-        others.iter().find(|pattern| !own.iter().any(|own| own.covers(pattern))).map(ToString::to_string)
-    };
+    let outside =
+        |own: &[NamePattern], others: &[NamePattern]| NamePattern::uncovered(own, others).map(ToString::to_string);
     let text = |is_wrong: bool, text: &dyn Fn() -> String| is_wrong.then(text);
     let members: [(&str, Option<String>); 7] = [
         ("vault", text(!mine.vault.covers(&scope.vault), &|| scope.vault.to_string())),
-        ("role", text(!own.may_grant.has(other.role.id), &|| other.role.name.clone())),
+        ("role", text(!own.may_grant.has(other.role.id), &|| format!("the role {}", other.role.name))),
         ("names", outside(&mine.names, &scope.names)),
         ("issuers", outside(&mine.issuers, &scope.issuers)),
         ("rules", text(mine.rules.is_some() && mine.rules != scope.rules, &|| "a grant with other rules".to_owned())),
-        ("may_grant", text(!own.may_grant.covers(&other.may_grant), &|| "one of the roles".to_owned())),
-        ("expires", text(!lasts, &|| "a later end, or none,".to_owned())),
+        (
+            "may_grant",
+            text(!own.may_grant.covers(&other.may_grant), &|| "the right to grant all of these roles".to_owned()),
+        ),
+        ("expires", text(!lasts, &|| "anything that lasts longer than they do".to_owned())),
     ];
     let (passed, (member, value)) = members.into_iter().enumerate().find(|(_, (_, value))| value.is_some())?;
     Some((passed, Violation { member, value: value.unwrap_or_default() }))

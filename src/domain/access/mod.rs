@@ -4,6 +4,7 @@
 mod action_set;
 mod built_in;
 mod file;
+mod given;
 mod grant;
 mod granting;
 mod held;
@@ -19,6 +20,7 @@ mod visible;
 
 pub use action_set::ActionSet;
 pub use file::{AccessFile, FileInput, RoleInput, VaultRulesInput};
+pub use given::{chosen_id, shown};
 pub use grant::{Grant, GrantInput, Made, MayGrant, Scope, Source};
 pub use granting::{may_make, may_remove, may_set_roles};
 pub use held::Held;

@@ -69,6 +69,11 @@ impl NamePattern {
             (_, Self::Exact(name) | Self::Prefix(name)) => self.matches(name),
         }
     }
+
+    /// The first of the others that none of these covers; `None` where they cover them all.
+    pub fn uncovered<'a>(own: &[Self], others: &'a [Self]) -> Option<&'a Self> {
+        others.iter().find(|other| !own.iter().any(|own| own.covers(other)))
+    }
 }
 
 impl fmt::Display for NamePattern {

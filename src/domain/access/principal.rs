@@ -1,5 +1,6 @@
 //! Who calls, as grants name it: `kind:id`, so that nobody gets another's name by choosing his own.
 
+use super::given::shown;
 use crate::domain::{Error, Result};
 use std::borrow::Borrow;
 use std::fmt;
@@ -20,10 +21,7 @@ impl PrincipalName {
     /// `client:ID` for a federated client, `group:ISSUER:VALUE` for those whose token names a group. Up to 255 bytes of
     /// printable ASCII without spaces and quotes.
     pub fn parse(text: &str) -> Result<Self> {
-        let refused = |problem: &str| {
-            let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
-            Err(Error::field("principal", format!("`{shown}`: {problem}")))
-        };
+        let refused = |problem: &str| Err(Error::field("principal", format!("`{}`: {problem}", shown(text))));
         if text.len() > MAX_NAME || !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'`".contains(&byte)) {
             return refused("a principal has up to 255 printable ASCII characters without spaces and quotes.");
         }

@@ -2,6 +2,7 @@
 
 use super::action_set::ActionSet;
 use super::built_in::{BUILT_IN, BuiltIn};
+use super::given::shown;
 use super::grant::Made;
 use crate::domain::{DataAction, Error, Result};
 use std::collections::BTreeMap;
@@ -37,7 +38,7 @@ pub enum RoleSource {
     BuiltIn,
     /// The file of grants.
     File,
-    /// A call, the last of those that set it.
+    /// The store: who set it last, and when.
     Store(Made),
 }
 
@@ -69,7 +70,7 @@ impl Role {
                 |start: &&str| pattern.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
             let known = pattern == "*" || NAMESPACES.iter().any(begins);
             if !known || pattern.len() > MAX_PATTERN || !pattern.bytes().all(|byte| byte.is_ascii_graphic()) {
-                let shown: String = pattern.chars().filter(|c| !c.is_control()).take(80).collect();
+                let shown = shown(pattern);
                 return Err(Error::field(
                     "actions",
                     format!(
@@ -152,7 +153,7 @@ impl Roles {
     /// As [`Roles::find`]; the error names those that there are.
     pub fn named(&self, name_or_id: &str) -> Result<&Arc<Role>> {
         self.find(name_or_id).ok_or_else(|| {
-            let shown: String = name_or_id.chars().filter(|c| !c.is_control()).take(80).collect();
+            let shown = shown(name_or_id);
             let known: Vec<&str> = self.0.values().map(|role| role.name.as_str()).take(40).collect();
             Error::field("role", format!("There is no role `{shown}`. There are: {}.", known.join(", ")))
         })
@@ -174,7 +175,7 @@ impl Roles {
         Ok(())
     }
 
-    /// Adds a role of the store, where none that wins over it has its id: a file may get such a role later.
+    /// Adds a role of the store, unless there is one with its id already: the file may have got one since.
     pub fn add_stored(&mut self, role: Role) {
         self.0.entry(role.id).or_insert_with(|| Arc::new(role));
     }

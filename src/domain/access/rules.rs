@@ -2,6 +2,7 @@
 //! do not name is not allowed; but kinds of keys and validities, which every certificate has, are not limited unless
 //! they are named.
 
+use super::given::shown;
 use super::requested::Requested;
 use super::rule_names::{DnsPattern, EmailPattern, Network, UriPattern};
 use crate::domain::attribute_type::AttributeType;
@@ -217,8 +218,8 @@ impl Rules {
             };
             let keyword = AttributeType::of(&attribute.oid).and_then(|known| known.keywords.first().copied());
             let keyword = keyword.unwrap_or(&attribute.oid);
-            // A host name is one, whatever the attribute may be.
-            // What is not read as text may be one, too.
+            // A host name has to be allowed as one, even where the rules allow any common name. What cannot be read as
+            // text may be a host name, too.
             let may_be_host = matches!(attribute.value, AttributeValue::Der(_)) || looks_like_a_host(text);
             let is_host = attribute.oid == COMMON_NAME && may_be_host;
             let named = match self.subject.get(&attribute.oid) {
@@ -248,7 +249,7 @@ impl Rules {
 }
 
 fn looks_like_a_host(text: &str) -> bool {
-    // Spaces around it, and the dot of the root, are not seen by all who compare.
+    // Some programs ignore spaces around a name, and the dot of the root, when they compare.
     let text = text.trim();
     let text = text.strip_suffix('.').unwrap_or(text);
     let label =
@@ -257,8 +258,7 @@ fn looks_like_a_host(text: &str) -> bool {
 }
 
 fn wrong(member: &str, value: &str, problem: &str) -> Error {
-    let shown: String = value.chars().filter(|c| !c.is_control()).take(80).collect();
-    Error::field(format!("rules.{member}"), format!("`{shown}`: {problem}"))
+    Error::field(format!("rules.{member}"), format!("`{}`: {problem}", shown(value)))
 }
 
 fn each<T>(member: &str, texts: &[String], parse: impl Fn(&str) -> Result<T, &'static str>) -> Result<Vec<T>> {

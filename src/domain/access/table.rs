@@ -9,7 +9,7 @@ use crate::domain::{DataAction, Error, Result, Timestamp, VaultName};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Most grants of one principal in the file, and as many by calls: a check looks at all of them.
+/// Most grants of one principal in the file, and as many again in the store: a check looks at all of them.
 pub const MAX_OF_PRINCIPAL: usize = 500;
 /// Most grants in the file.
 pub const MAX_GRANTS: usize = 100_000;

@@ -26,11 +26,12 @@ pub enum HookForm {
     Certbot,
 }
 
-/// A program of the server's configuration that writes and removes DNS records: `[acme.hooks.NAME]`.
+/// A program that writes and removes DNS records; the option `dns_hook` of an issuer object names it.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hook {
-    /// The calling convention: lego, lego in raw mode, or certbot's manual hooks. Default lego.
+    /// How it is called: as lego calls a program (`lego`), in raw mode (`lego-raw`), or as certbot calls manual hooks
+    /// (`certbot`). Default `lego`.
     #[serde(default)]
     pub form: HookForm,
     /// Its path. Required.

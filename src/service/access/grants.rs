@@ -1,4 +1,4 @@
-//! Grants and roles that calls make, and take away. Each change is one commit with the record of the last changes, so
+//! Grants and roles that callers make and take away. Each change is one commit with the record of the last changes, so
 //! that changes follow one another: limits and rights are judged by what there is at that moment.
 
 use super::follow::CaughtUp;
@@ -258,8 +258,8 @@ impl GrantObjects {
         })
     }
 
-    /// Rights are never given away because refusals are only written down: what was granted then would count later. A
-    /// development server checks nobody, and its data folder is no one to be served to others.
+    /// Whether the caller may change rights. This is refused even where refusals are otherwise only written down: what
+    /// was granted then would count later. A development server checks nobody: its data folder is for nothing else.
     fn judge(
         &self,
         caller: &Caller,

@@ -1,7 +1,7 @@
 //! The refusals, in the words of Key Vault.
 
 use super::target::Target;
-use crate::domain::access::{Role, Violation};
+use crate::domain::access::{Role, Violation, shown};
 use crate::domain::{CertificateName, DataAction, Detail, Error, Reason, VaultName};
 
 /// No grant allows it. Azure's text to the letter, with line ends and the blank after the quote: its tools read it.
@@ -26,7 +26,6 @@ pub(in crate::service) fn denied(principal: &str, action: DataAction, target: &i
         Some((collection, name)) => Detail::Resource { kind: kind(collection), name: name.to_owned() },
         None => Detail::Resource { kind: "vault", name: vault.to_owned() },
     };
-    let fact = |key, value: &str| Detail::Fact { key, value: value.to_owned() };
     Error::new(Reason::AccessDenied, message)
         .with(resource)
         .with(fact("innerCode", "ForbiddenByRbac"))
@@ -38,11 +37,7 @@ pub(in crate::service) fn denied(principal: &str, action: DataAction, target: &i
 
 /// A grant allows the action, or the caller may do everything, but not this.
 pub(super) fn by_rules(vault: &VaultName, name: &CertificateName, violation: &Violation, by: &str) -> Error {
-    let Violation { member, value } = violation;
-    let problem = format!("{value} is not allowed by {by}.");
-    let fact = |key, value: &str| Detail::Fact { key, value: value.to_owned() };
-    Error::new(Reason::RequestNotAllowed, format!("Property {member} has a value that is not allowed. {problem}"))
-        .with(Detail::Field { path: (*member).to_owned(), problem })
+    not_allowed(violation.member, format!("{} is not allowed by {by}.", violation.value))
         .with(Detail::Resource { kind: "certificate", name: name.to_string() })
         .with(fact("innerCode", "ForbiddenByPolicy"))
         .with(fact("vault", vault.as_str()))
@@ -51,14 +46,19 @@ pub(super) fn by_rules(vault: &VaultName, name: &CertificateName, violation: &Vi
 
 /// A grant that would go beyond what its maker may grant.
 pub(super) fn beyond(principal: &str, action: DataAction, excess: &Violation) -> Error {
-    let Violation { member, value } = excess;
-    let problem = format!("{value} is more than the grants of {principal} let it grant or take away.");
-    let fact = |key, value: &str| Detail::Fact { key, value: value.to_owned() };
-    Error::new(Reason::RequestNotAllowed, format!("Property {member} has a value that is not allowed. {problem}"))
-        .with(Detail::Field { path: (*member).to_owned(), problem })
+    not_allowed(excess.member, format!("The grants of {principal} do not let it grant or revoke {}.", excess.value))
         .with(fact("innerCode", "ForbiddenByPolicy"))
         .with(fact("action", action.text()))
         .with(fact("principal", principal))
+}
+
+fn not_allowed(member: &str, problem: String) -> Error {
+    Error::new(Reason::RequestNotAllowed, format!("Property {member} has a value that is not allowed. {problem}"))
+        .with(Detail::Field { path: member.to_owned(), problem })
+}
+
+fn fact(key: &'static str, value: &str) -> Detail {
+    Detail::Fact { key, value: value.to_owned() }
 }
 
 pub(super) fn no_grant(id: &str) -> Error {
@@ -86,14 +86,14 @@ pub(super) fn exists(kind: &'static str, id: &str) -> Error {
     .with(Detail::Resource { kind, name: id.to_owned() })
 }
 
-/// What is not made by calls is not changed by them: it stands in the file, or further within.
+/// What was not made through the API is not changed there: it is in the file or the configuration, or built in.
 pub(super) fn not_changeable(kind: &'static str, name: &str, is_fixed: bool) -> Error {
     let problem = match (kind, is_fixed) {
-        ("role", true) => "It is built in: make a role with another name.",
+        ("role", true) => "It is built in: create a role with another name.",
         (_, true) => "It is one of the administrators of the configuration.",
-        (_, false) => "It stands in the file of grants, and is changed there.",
+        (_, false) => "It comes from the file of grants: change it there.",
     };
-    Error::new(Reason::NotChangeable, format!("The {kind} {name} cannot be changed by a call. {problem}"))
+    Error::new(Reason::NotChangeable, format!("The {kind} {name} cannot be changed through the API. {problem}"))
         .with(Detail::Resource { kind, name: name.to_owned() })
         .with(Detail::Precondition { kind: "SOURCE", subject: name.to_owned(), description: problem.to_owned() })
 }
@@ -108,11 +108,6 @@ pub(super) fn in_use(role: &Role, grants: usize) -> Error {
 pub(super) fn too_many(problem: String) -> Error {
     let quota = Detail::Quota { subject: "grants of this server".to_owned(), description: problem.clone() };
     Error::new(Reason::GrantLimitExceeded, problem).with(quota)
-}
-
-/// As much of a caller's text as fits into a message.
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 /// Ends a stream that shows more than its caller may see now.

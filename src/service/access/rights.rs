@@ -41,7 +41,7 @@ pub struct AccessOptions {
     pub limits: GrantLimits,
 }
 
-/// How much calls may put into the store.
+/// How much callers may put into the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct GrantLimits {
     pub grants: usize,
@@ -68,7 +68,7 @@ pub(super) struct Known {
     pub(super) number: u64,
 }
 
-/// What the changes of this process take turns at.
+/// What puts the reads and changes of this process in order.
 #[derive(Debug, Default)]
 struct Following {
     /// Held while the store is read, so that an older state does not replace a newer one.
@@ -108,8 +108,9 @@ impl Rights {
         let AccessOptions { mode, administrators, file, limits: _ } = options;
         let administrator = |(number, name)| Arc::new(Grant::of_administrator(number, name));
         let administrators = (1..).zip(administrators).map(administrator).collect();
-        let sources = Sources { administrators, file, stored: Stored::default() };
-        let roles = sources.roles()?;
+        let stored = Stored::default();
+        let roles = Sources::roles(&file, &stored)?;
+        let sources = Sources { administrators, file, stored };
         Ok(Self {
             mode,
             table: ArcSwap::from_pointee(sources.table(&roles)),
@@ -168,29 +169,19 @@ impl Rights {
     /// Where its roles have the same name. Everything stays as it was then.
     pub(in crate::service) fn replace_file(&self, file: AccessFile) -> Result<()> {
         let mut sources = self.sources();
-        let old = std::mem::replace(&mut sources.file, file);
-        let roles = match sources.roles() {
-            Ok(roles) => roles,
-            Err(error) => {
-                sources.file = old;
-                return Err(error);
-            }
-        };
+        let roles = Sources::roles(&file, &sources.stored)?;
+        sources.file = file;
         self.vault_rules.store(Arc::new(sources.file.vault_rules.clone()));
-        self.table.store(Arc::new(sources.table(&roles)));
-        self.roles.store(Arc::new(roles));
-        self.touch();
+        self.put_in_force(sources.table(&roles), Some(roles));
         Ok(())
     }
 
     /// Puts all grants and roles of the store in the place of those that were known.
     pub(super) fn replace_stored(&self, stored: Stored) -> Result<()> {
         let mut sources = self.sources();
+        let roles = Sources::roles(&sources.file, &stored)?;
         sources.stored = stored;
-        let roles = sources.roles()?;
-        self.table.store(Arc::new(sources.table(&roles)));
-        self.roles.store(Arc::new(roles));
-        self.touch();
+        self.put_in_force(sources.table(&roles), Some(roles));
         Ok(())
     }
 
@@ -198,12 +189,18 @@ impl Rights {
     pub(super) fn change_stored(&self, changes: Vec<Change>) -> Result<()> {
         let mut sources = self.sources();
         let (table, roles) = sources.change(&self.table.load(), &self.roles.load(), changes)?;
+        self.put_in_force(table, roles);
+        Ok(())
+    }
+
+    /// `None`: the roles are the same. Called while the sources are locked, so that an older table does not replace a
+    /// newer one.
+    fn put_in_force(&self, table: Table, roles: Option<Roles>) {
         self.table.store(Arc::new(table));
         if let Some(roles) = roles {
             self.roles.store(Arc::new(roles));
         }
         self.touch();
-        Ok(())
     }
 
     /// A grant by its id, in any case of letters.

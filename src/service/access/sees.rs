@@ -36,8 +36,7 @@ impl<'a> Reader<'a> {
 /// Whether one grant reaches everything that the other one does.
 fn reaches(own: &Grant, grant: &Grant) -> bool {
     let (scope, other) = (&own.scope, &grant.scope);
-    let covered = |name: &NamePattern| scope.names.iter().any(|own| own.covers(name));
-    scope.vault.covers(&other.vault) && other.names.iter().all(covered)
+    scope.vault.covers(&other.vault) && NamePattern::uncovered(&scope.names, &other.names).is_none()
 }
 
 /// Whether a grant reaches something of these names of a vault; all of them, where none are given.
@@ -50,5 +49,5 @@ pub(super) fn is_within(grant: &Grant, within: Option<&(VaultName, Vec<NamePatte
 /// Whether a grant has no other names than these of the vault.
 pub(super) fn is_whole(grant: &Grant, within: Option<&(VaultName, Vec<NamePattern>)>) -> bool {
     let Some((_, names)) = within else { return true };
-    grant.scope.names.iter().all(|own| names.iter().any(|name| name.covers(own)))
+    NamePattern::uncovered(names, &grant.scope.names).is_none()
 }

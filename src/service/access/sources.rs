@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What a call stored, with the bytes that it takes there.
+/// What is stored of a grant or role, with the bytes that it takes.
 #[derive(Clone, Debug)]
 pub(super) struct Kept<T> {
     pub(super) value: T,
@@ -38,13 +38,16 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// The roles that there are.
-    pub(super) fn roles(&self) -> Result<Roles> {
+    /// The roles that there are with this file and what is stored.
+    ///
+    /// # Errors
+    /// Where roles of the file have the same name.
+    pub(super) fn roles(file: &AccessFile, stored: &Stored) -> Result<Roles> {
         let mut roles = Roles::default();
-        for role in &self.file.roles {
+        for role in &file.roles {
             roles.set(role.clone())?;
         }
-        for record in self.stored.roles.values() {
+        for record in stored.roles.values() {
             match role(&record.value) {
                 Ok(role) => roles.add_stored(role),
                 Err(error) => tracing::error!(id = %record.value.id, %error, "a stored role cannot be used"),
@@ -92,8 +95,8 @@ impl Sources {
             }
         }
         if roles_changed {
-            // Which grants have them is not looked for: roles change seldom.
-            let roles = self.roles()?;
+            // All grants are made anew, not only those of the changed roles: roles seldom change.
+            let roles = Self::roles(&self.file, &self.stored)?;
             return Ok((self.table(&roles), Some(roles)));
         }
         Ok((table.with(principals), None))
@@ -126,7 +129,7 @@ pub(super) fn role(record: &RoleRecord) -> Result<Role> {
     Role::custom(*id, name, description, actions.clone(), RoleSource::Store(made))
 }
 
-/// What is put down of a grant that a call makes.
+/// What is stored of a grant.
 pub(super) fn record_of(id: Uuid, grant: &Grant) -> GrantRecord {
     let (created, created_by) = match &grant.source {
         Source::Store(Made { at, by }) => (*at, by.clone()),

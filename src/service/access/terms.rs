@@ -106,14 +106,7 @@ impl Terms {
     /// `AccessDenied`.
     pub(in crate::service) fn check_another(&self, vault: &VaultName, name: &str) -> Result<()> {
         let Right::Grants(granted) = &self.right else { return Ok(()) };
-        let allowed = match decide(granted.held.iter(), &Asked::of(granted.action, vault, Some(name)), granted.at) {
-            Some(_) => Ok(()),
-            None => {
-                let place = Place { vault, name: Some(name) };
-                Err(refused::denied(self.caller.principal(), granted.action, &place))
-            }
-        };
-        self.or_report(vault, name, allowed)
+        self.check_action(granted, granted.action, vault, name)
     }
 
     /// Whether the caller may bring a backup of this name here, from another vault or one that it does not say.
@@ -122,13 +115,19 @@ impl Terms {
     /// `AccessDenied`.
     pub(in crate::service) fn check_move(&self, vault: &VaultName, name: &CertificateName) -> Result<()> {
         let Right::Grants(granted) = &self.right else { return Ok(()) };
-        let action = DataAction::BackupsMove;
-        let asked = Asked::of(action, vault, Some(name.as_str()));
+        self.check_action(granted, DataAction::BackupsMove, vault, name.as_str())
+    }
+
+    fn check_action(&self, granted: &Granted, action: DataAction, vault: &VaultName, name: &str) -> Result<()> {
+        let asked = Asked::of(action, vault, Some(name));
         let allowed = match decide(granted.held.iter(), &asked, granted.at) {
             Some(_) => Ok(()),
-            None => Err(refused::denied(self.caller.principal(), action, &(vault.clone(), name.clone()))),
+            None => {
+                let place = Place { vault, name: Some(name) };
+                Err(refused::denied(self.caller.principal(), action, &place))
+            }
         };
-        self.or_report(vault, name.as_str(), allowed)
+        self.or_report(vault, name, allowed)
     }
 
     /// Where refusals are only written down, the request goes on. The same is written down once a minute at most.

@@ -16,8 +16,8 @@ pub struct CaOptions {
     /// The address and port of the plain HTTP listener, such as `0.0.0.0:8080`. It needs no token, and any replica
     /// answers for all. Default none.
     pub listen: Option<SocketAddr>,
-    /// Where clients reach that listener, such as `http://pki.corp.example`: stands in the certificates that are signed
-    /// from then on, and must be answered until the last of them has expired. Default none.
+    /// Where clients reach that listener, such as `http://pki.corp.example`. It is written into the certificates that are
+    /// signed from then on, and must be answered until the last of them has expired. Default none.
     pub base_url: Option<BaseUrl>,
     /// Into how many revocation lists those of a CA are split that is made from now on, 1 to 128. Default 1; a list
     /// should have no more than 20,000 entries.
@@ -27,7 +27,7 @@ pub struct CaOptions {
     /// Whether the next CA of an issuer is made before the present one ends, and signs in time: see
     /// [private-ca.md](private-ca.md#the-next-ca). Default true.
     pub next_ca: bool,
-    /// How long the next CA is published before it signs: longer than clients need to take its root up. Default 30 days.
+    /// How long the next CA is published before it signs: longer than clients need to pick up its root. Default 30 days.
     #[serde(with = "duration")]
     pub announce: Duration,
     /// For how long after its end a certificate stays in the log of its CA. Default 400 days.

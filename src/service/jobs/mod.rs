@@ -17,6 +17,7 @@ mod request;
 pub(super) mod wakeup;
 
 use super::access::Rights;
+use super::audit::Scope;
 use super::ca::{IssuedLog, Responders, RevocationLists, Successions};
 use super::certificates::Deletions;
 use super::context::Context;
@@ -74,6 +75,23 @@ enum DueKind {
 }
 
 impl DueKind {
+    /// What the job does, in the audit ledger.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "issuance",
+            Self::AbandonedOrder => "cancellation of an order",
+            Self::Request => "forgetting of a request",
+            Self::Deleted => "end of a retention",
+            Self::Purging => "purge",
+            Self::Authority => "end of a CA",
+            Self::Challenge => "end of a challenge",
+            Self::IssuerState => "end of an issuer",
+            Self::Issued => "log of a CA",
+            Self::Revoked | Self::Crl => "revocation list",
+            Self::Responder => "OCSP responder",
+        }
+    }
+
     /// `None` for a record that this version does not make due.
     fn of(key: &str) -> Option<Self> {
         match Kind::of(key)? {
@@ -102,6 +120,9 @@ impl DueKind {
             | Kind::IssuedByTime
             | Kind::IssuedByKey
             | Kind::IssuedAdoption
+            | Kind::AuditLine
+            | Kind::AuditKey
+            | Kind::AuditVolume
             | Kind::Parked
             | Kind::Meta => None,
         }
@@ -176,7 +197,8 @@ impl Jobs {
 
     /// Does one step of claimed work. An error leaves the record due again when its lease ends.
     pub async fn step(&self, due: Due) -> Result<()> {
-        match self.step_of_kind(due).await {
+        let scope = Scope::job(DueKind::of(&due.record.key).map_or("upkeep", DueKind::word));
+        match scope.run(self.step_of_kind(due)).await {
             // Logged once; nothing can be done for it until it is restored or removed.
             Err(error) if concerns_a_record(&error) => Ok(()),
             ended => ended,

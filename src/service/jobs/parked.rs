@@ -89,6 +89,9 @@ mod tests {
             Kind::Grant,
             Kind::Role,
             Kind::RightsChanges,
+            Kind::AuditLine,
+            Kind::AuditKey,
+            Kind::AuditVolume,
             Kind::Parked,
             Kind::Meta,
         ];

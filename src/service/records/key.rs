@@ -1,11 +1,13 @@
 //! The keys of records. The type of a [`Key`] or [`Prefix`] is that of the value stored under it; both are built from
 //! names only.
 
+use super::audit::{audit_time, place_of_line};
 use super::grants::{GrantRecord, RightsChanges, RoleRecord};
 use super::marks::{Marker, Sweep};
 use super::{
-    ChallengeRecord, CrlRecord, DeletedRecord, IssuedAdoption, IssuedIndex, IssuerHealthRecord, IssuerStateRecord,
-    Kind, ParkedRecord, PendingRecord, PurgingRecord, RequestRecord, ResponderRecord, RevokedRecord, ShownPending, hex,
+    AuditKeyRecord, AuditLine, AuditVolume, ChallengeRecord, CrlRecord, DeletedRecord, IssuedAdoption, IssuedIndex,
+    IssuerHealthRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord, PurgingRecord, RequestRecord,
+    ResponderRecord, RevokedRecord, ShownPending, hex,
 };
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::issued::IssuedRecord;
@@ -298,6 +300,32 @@ pub(in crate::service) fn repeat(vault: &VaultName, client_request_id: &str) -> 
 /// An order to be cancelled at the issuer after its operation was deleted.
 pub(in crate::service) fn abandoned_order(vault: &VaultName, id: RequestId) -> Key<PendingRecord> {
     Key::new(named(Kind::AbandonedOrder, vault, &id.to_string()))
+}
+
+/// A line of the audit ledger: in the order of time, then of the lines of each writer.
+pub(in crate::service) fn audit_line(at: Timestamp, writer: &str, seq: u64) -> Key<AuditLine> {
+    Key::new(format!("{}{}/{writer}/{}", Kind::AuditLine.prefix(), audit_time(at), place_of_line(seq)))
+}
+
+pub(in crate::service) fn audit_lines() -> Prefix<AuditLine> {
+    Prefix::new(Kind::AuditLine.prefix().to_owned())
+}
+
+pub(in crate::service) fn audit_key(id: &str) -> Key<AuditKeyRecord> {
+    Key::new(format!("{}{id}", Kind::AuditKey.prefix()))
+}
+
+pub(in crate::service) fn audit_keys() -> Prefix<AuditKeyRecord> {
+    Prefix::new(Kind::AuditKey.prefix().to_owned())
+}
+
+/// What a writer wrote in the hour that began then.
+pub(in crate::service) fn audit_volume(hour: Timestamp, writer: &str) -> Key<AuditVolume> {
+    Key::new(format!("{}{}/{writer}", Kind::AuditVolume.prefix(), audit_time(hour)))
+}
+
+pub(in crate::service) fn audit_volumes() -> Prefix<AuditVolume> {
+    Prefix::new(Kind::AuditVolume.prefix().to_owned())
 }
 
 /// A record that was parked, by its key.

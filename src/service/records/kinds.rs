@@ -1,5 +1,6 @@
 //! The kinds of records, and the key of each value.
 
+use super::audit::{AuditKeyRecord, AuditLine, AuditVolume};
 use super::authorities::{CrlRecord, IssuedAdoption, IssuedIndex, ResponderRecord, RevokedRecord};
 use super::grants::{GrantRecord, RightsChanges, RoleRecord};
 use super::key::Place;
@@ -247,6 +248,12 @@ kinds! {
     RightsChanges = "rights-changes" of RightsChanges,
     /// What a replica answers a CA that validates a name.
     Challenge = "challenges" of ChallengeRecord,
+    /// A line of the audit ledger, in the order of time.
+    AuditLine = "audit" of AuditLine,
+    /// A key that signs checkpoints of the audit ledger.
+    AuditKey = "audit-keys" of AuditKeyRecord,
+    /// How much of the audit ledger there is.
+    AuditVolume = "audit-volumes" of AuditVolume,
     /// A due record of a kind that some version has no job for.
     Parked = "parked" of ParkedRecord,
     /// What the store says of itself.

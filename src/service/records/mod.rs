@@ -5,6 +5,8 @@
 //! object than its key does (`docs/decisions/0013-records-bound-to-their-place.md`).
 
 mod adoption;
+mod audit;
+mod audit_places;
 mod authorities;
 mod authority_places;
 mod body;
@@ -27,6 +29,7 @@ mod verified;
 pub(super) use crate::domain::text::hex;
 pub use adoption::Takeover;
 pub(super) use adoption::{Adopted, Opened, adopt, begin, open};
+pub(super) use audit::{AuditKeyRecord, AuditLine, AuditVolume, audit_time, writer_of};
 pub(super) use authorities::{
     CrlRecord, IssuedAdoption, IssuedIndex, NextResponder, ResponderKey, ResponderRecord, RevokedRecord,
 };

@@ -32,6 +32,7 @@ pub(in crate::service) enum List {
     KeyVersions,
     Issued,
     Grants,
+    Audit,
 }
 
 impl List {
@@ -49,6 +50,7 @@ impl List {
             Self::KeyVersions => "key versions",
             Self::Issued => "issued",
             Self::Grants => "grants",
+            Self::Audit => "audit",
         }
     }
 }

@@ -85,6 +85,9 @@ pub(super) fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::Role
         | Kind::RightsChanges
         | Kind::Challenge
+        | Kind::AuditLine
+        | Kind::AuditKey
+        | Kind::AuditVolume
         | Kind::Parked
         | Kind::Meta => None,
     }

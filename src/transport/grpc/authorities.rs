@@ -84,7 +84,7 @@ fn filter(state: i32, revoked: bool) -> Result<Option<IssuedFilter>> {
     }
 }
 
-fn at(time: prost_types::Timestamp) -> Timestamp {
+pub(super) fn at(time: prost_types::Timestamp) -> Timestamp {
     Timestamp(time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos / 1_000_000)))
 }
 

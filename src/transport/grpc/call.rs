@@ -7,7 +7,6 @@ use crate::service::{self, Access, Decision, PendingRef, Permit, Place, Target};
 use crate::transport::actions::required;
 use crate::transport::audit::{AuditRecord, AuditedRight, Origin};
 use crate::transport::auth::Principal;
-use crate::transport::errors::row;
 use crate::transport::host::Host;
 use crate::transport::listener::ConnectionInfo;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +53,8 @@ impl Call {
     pub(super) async fn permit<T: Target>(&self, target: T) -> Result<Permit<T>> {
         let checked = self.access.check(&self.caller(), required(self.method.action)?, target).await;
         match &checked {
-            Ok(permit) => self.allowed(permit.decision(), permit.vault(), permit.name()),
+            Ok(permit) if permit.decision() == Decision::Open => {}
+            Ok(permit) => self.note(|record| record.right = AuditedRight::of(permit.decision())),
             Err(error) => self.denied(error),
         }
         checked
@@ -70,39 +70,26 @@ impl Call {
         checked
     }
 
-    /// Puts down how the call was decided; of one that leaves no line otherwise, writes one if it is worth it.
-    fn allowed(&self, decision: Decision<'_>, vault: Option<&VaultName>, name: Option<&str>) {
-        let right = match (decision, &self.record) {
-            // Nothing is made of what is not written down.
-            (Decision::Open, _) | (Decision::Allowed(_) | Decision::WouldDeny { is_new: false }, None) => return,
-            (decision, _) => AuditedRight::of(decision),
-        };
-        match &self.record {
-            Some(_) => self.note(|record| record.right = right),
-            None => self.unrecorded(right, vault.map_or("-", VaultName::as_str), name.unwrap_or_default(), ""),
-        }
-    }
-
-    /// As [`Call::allowed`], of a refusal. What leaves a line anyway has it from the answer.
+    /// Puts down that no grant allows it, and of what, where that was not known before.
     fn denied(&self, error: &Error) {
-        if self.record.is_none() && error.reason == Reason::AccessDenied {
-            let fact = |wanted: &str| {
-                error.details.iter().find_map(|detail| match detail {
-                    Detail::Fact { key, value } if *key == wanted => Some(value.as_str()),
-                    _ => None,
-                })
-            };
-            let (vault, name) = (fact("vault").unwrap_or_default(), fact("name").unwrap_or_default());
-            let outcome = crate::proto::code_name(row(error.reason).code);
-            self.unrecorded(AuditedRight::Denied, vault, name, outcome);
+        if error.reason != Reason::AccessDenied {
+            return;
         }
-    }
-
-    fn unrecorded(&self, right: AuditedRight, vault: &str, name: &str, outcome: &str) {
-        let (principal, action) = (self.principal.name.clone(), self.method.name);
-        let (vault, name) = (vault.to_owned(), name.to_owned());
-        let record = AuditRecord { principal, action, vault, name, right, ..AuditRecord::default() };
-        record.tell("grpc", "POST", self.origin, outcome);
+        let fact = |wanted: &str| {
+            error.details.iter().find_map(|detail| match detail {
+                Detail::Fact { key, value } if *key == wanted => Some(value.clone()),
+                _ => None,
+            })
+        };
+        self.note(|record| {
+            record.right = AuditedRight::Denied;
+            if record.vault.is_empty() {
+                record.vault = fact("vault").unwrap_or_default();
+            }
+            if record.name.is_empty() {
+                record.name = fact("name").unwrap_or_default();
+            }
+        });
     }
 
     /// Who watches, for the limits.

@@ -3,7 +3,7 @@
 use super::access::{AccessCalls, grant, role};
 use super::call::{Call, filled};
 use super::certificates::open;
-use crate::domain::access::{GrantInput, RulesInput};
+use crate::domain::access::{GrantInput, RulesInput, chosen_id};
 use crate::domain::{Error, Result};
 use crate::proto::v1;
 use crate::service::{AllVaults, GrantRef, NewGrant, NewRole, RoleRef};
@@ -110,15 +110,9 @@ fn given(field: &str, text: String) -> Result<String> {
     filled(text).ok_or_else(|| Error::field(field, "It is missing."))
 }
 
-/// An id that a caller chose. All zeros are what a variable holds that nobody set.
+/// An id that a caller chose, if any.
 fn chosen(field: &str, text: &str) -> Result<Option<Uuid>> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    match Uuid::try_parse(text) {
-        Ok(id) if !id.is_nil() => Ok(Some(id)),
-        _ => Err(Error::field(field, "It is not a UUID, such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301.")),
-    }
+    if text.is_empty() { Ok(None) } else { chosen_id(field, text).map(Some) }
 }
 
 fn written(at: prost_types::Timestamp) -> Result<String> {

@@ -1,16 +1,17 @@
-//! The middleware of the gRPC API: authentication, metrics and audit.
+//! The middleware of the gRPC API: authentication, metrics, and what is recorded of a call.
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::GrpcOptions;
 use super::dispatch::Dispatch;
 use super::status::status;
-use crate::domain::DataAction;
-use crate::service::Service;
+use crate::domain::{DataAction, Error};
+use crate::service::{AuditTrail, Scope, Service};
 use crate::transport::actions::action_of;
-use crate::transport::audit::{AuditRecord, AuditedRight, Origin};
+use crate::transport::audit::{AuditRecord, AuditedRight, Envelope, Origin, asks, scope};
 use crate::transport::auth::{Auth, Principal};
 use crate::transport::headers::one_authorization;
 use crate::transport::listener::{Account, ConnectionInfo, Overrun};
+use crate::transport::rest::CLIENT_REQUEST_ID;
 use futures_util::future::BoxFuture;
 use prost::Message;
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ use tonic::{Code, Status};
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) principal: Principal,
-    /// `None` if no line will be written.
+    /// `None` of what is not a method of ours.
     pub(super) record: Option<Arc<Mutex<AuditRecord>>>,
     /// Whether credentials were accepted.
     pub(super) is_known: bool,
@@ -37,6 +38,9 @@ impl Default for Caller {
         Self { principal: Principal::named("nobody"), record: None, is_known: false }
     }
 }
+
+/// The code of a call that succeeded.
+const OK: &str = "OK";
 
 /// Told where there is no token, or one that nobody knows.
 const NO_TOKEN: &str =
@@ -83,6 +87,7 @@ impl Middleware {
             Err(refused) => {
                 if refused.is_wrong() {
                     service.metrics().unauthenticated("grpc");
+                    service.audit().stranger(request.extensions().get::<ConnectionInfo>().map(|it| it.peer.ip()));
                 }
                 let response = status(refused.error(NO_TOKEN)).into_http();
                 service.metrics().grpc(method.name, code(&response), None);
@@ -96,10 +101,19 @@ impl Middleware {
             service.metrics().grpc(method.name, code(&response), None);
             return response;
         }
-        let audit = method.audited.then(|| Audit::of(method.name, &caller, &request));
+        let audit = method.action.is_some().then(|| Audit::of(method, &caller, &request));
         let record = audit.as_ref().map(|audit| audit.record.clone());
         request.extensions_mut().insert(Caller { record, ..caller });
-        let response = dispatch.answer(request).await;
+        let response = match &audit {
+            Some(audit) => {
+                let response = audit.scope.clone().run(dispatch.answer(request)).await;
+                match audit.settle(&service.audit(), code(&response)).await {
+                    Ok(()) => response,
+                    Err(error) => status(error).into_http(),
+                }
+            }
+            None => dispatch.answer(request).await,
+        };
         let (code, took) = (code(&response), (!method.streams).then(|| begun.elapsed()));
         service.metrics().grpc(method.name, code, took);
         if let Some(audit) = audit {
@@ -124,19 +138,47 @@ impl tower::Service<http::Request<Body>> for Middleware {
     }
 }
 
-/// What the line of a call needs beside its outcome. Other calls that only read have none.
+/// What is recorded of a call of a method of ours.
 struct Audit {
-    action: &'static str,
-    principal: Arc<str>,
     record: Arc<Mutex<AuditRecord>>,
+    scope: Arc<Scope>,
     origin: Option<Origin>,
+    /// It leaves a line in the log, however it is decided.
+    leaves_line: bool,
     told: bool,
 }
 
 impl Audit {
-    fn of(action: &'static str, caller: &Caller, request: &http::Request<Body>) -> Self {
+    fn of(method: Method, caller: &Caller, request: &http::Request<Body>) -> Self {
+        let Method { name, streams: _, audited, large: _, action } = method;
         let origin = request.extensions().get::<ConnectionInfo>().map(Origin::of);
-        Self { action, principal: caller.principal.name.clone(), record: Arc::default(), origin, told: false }
+        let record = AuditRecord {
+            principal: caller.principal.name.clone(),
+            action: name,
+            needs: action,
+            ..AuditRecord::default()
+        };
+        let record = Arc::new(Mutex::new(record));
+        let client_request_id = request.headers().get(CLIENT_REQUEST_ID).cloned();
+        let envelope = Envelope { face: "grpc", method: http::Method::POST, origin, client_request_id };
+        let scope = scope(move |needs| asks(needs, audited), envelope, &record);
+        Self { record, scope, origin, leaves_line: audited, told: false }
+    }
+
+    /// Stores the record of the call where it has to be stored before the answer leaves.
+    async fn settle(&self, audit: &AuditTrail, code: &str) -> Result<(), Error> {
+        let is_news = {
+            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+            // Grants and rules alone refuse so, and rules after the action was allowed.
+            if code == crate::proto::code_name(Code::PermissionDenied) {
+                record.right = AuditedRight::Denied;
+            }
+            record.is_news()
+        };
+        match is_news {
+            Some(is_news) => audit.settle(&self.scope, code, code == OK, is_news).await,
+            None => Ok(()),
+        }
     }
 
     fn end(mut self, code: &str) {
@@ -145,13 +187,10 @@ impl Audit {
 
     fn tell(&mut self, code: &str) {
         self.told = true;
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // Grants and rules alone refuse so, and rules after the action was allowed.
-        if code == crate::proto::code_name(Code::PermissionDenied) {
-            record.right = AuditedRight::Denied;
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.leaves_line || record.right.is_told() {
+            record.tell("grpc", "POST", self.origin, code);
         }
-        let record = AuditRecord { principal: self.principal.clone(), action: self.action, ..record };
-        record.tell("grpc", "POST", self.origin, code);
     }
 }
 
@@ -246,7 +285,7 @@ fn methods() -> HashMap<&'static str, Method> {
 /// The code of an answer that has ended with its head; that of one with messages comes at its end, and is `OK` here.
 fn code(response: &http::Response<Body>) -> &'static str {
     match Status::from_header_map(response.headers()).map(|status| status.code()) {
-        None => "OK",
+        None => OK,
         Some(code) => crate::proto::code_name(code),
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod audit;
 mod authorities;
 mod call;
 mod ceremonies;
@@ -33,6 +34,7 @@ pub(crate) use reading::reads_a_message;
 
 use crate::domain::{Error, Reason};
 use crate::proto::v1::access_service_server::{AccessServiceServer, SERVICE_NAME as ACCESS};
+use crate::proto::v1::audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT};
 use crate::proto::v1::certificate_admin_service_server::{CertificateAdminServiceServer, SERVICE_NAME as ADMIN};
 use crate::proto::v1::certificate_authority_service_server::{
     CertificateAuthorityServiceServer, SERVICE_NAME as AUTHORITIES,
@@ -123,6 +125,9 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
     let access = AccessServiceServer::new(access::AccessCalls(service.clone()))
         .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
+    let audit = AuditServiceServer::new(audit::AuditCalls(service.clone()))
+        .max_decoding_message_size(message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
     let (reporter, health) = tonic_health::server::health_reporter();
     options.tasks.spawn(report_health(reporter, options.closing.clone()));
     let routes = Routes::new(certificates(message_limit))
@@ -132,6 +137,7 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
         .add_service(secrets)
         .add_service(keys)
         .add_service(access)
+        .add_service(audit)
         .add_service(health.max_decoding_message_size(QUESTION_LIMIT));
     let restore = Routes::new(certificates(message_limit.max(backup)));
     let routes = with_reflection(routes.clone()).unwrap_or_else(|error| {
@@ -216,7 +222,7 @@ pub(super) fn refused(content_type: &HeaderValue, why: &Refusal) -> http::Respon
 }
 
 /// The services whose health is told, and the server as a whole.
-const SERVICES: [&str; 8] = ["", CERTIFICATES, ADMIN, AUTHORITIES, SECRETS, KEYS, VAULTS, ACCESS];
+const SERVICES: [&str; 9] = ["", CERTIFICATES, ADMIN, AUTHORITIES, SECRETS, KEYS, VAULTS, ACCESS, AUDIT];
 
 async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {
     for name in SERVICES {

@@ -2,10 +2,11 @@
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::status::status;
-use super::{access, admin, authorities, certificates, keys, secrets, vaults};
+use super::{access, admin, audit, authorities, certificates, keys, secrets, vaults};
 use crate::domain::Error;
 use crate::proto::v1;
 use crate::proto::v1::access_service_server::AccessService;
+use crate::proto::v1::audit_service_server::AuditService;
 use crate::proto::v1::certificate_admin_service_server::CertificateAdminService;
 use crate::proto::v1::certificate_authority_service_server::CertificateAuthorityService;
 use crate::proto::v1::certificate_service_server::CertificateService;
@@ -142,5 +143,12 @@ service! {
         set_role: SetRoleRequest -> SetRoleResponse = set_role;
         get_role: GetRoleRequest -> GetRoleResponse = role;
         delete_role: DeleteRoleRequest -> DeleteRoleResponse = delete_role;
+    }
+}
+
+service! {
+    AuditService for audit::AuditCalls {
+        list_audit: ListAuditRequest -> ListAuditResponse = list;
+        list_audit_keys: ListAuditKeysRequest -> ListAuditKeysResponse = keys;
     }
 }

@@ -14,9 +14,8 @@ use tokio::sync::Semaphore;
 
 const MIB: usize = 1024 * 1024;
 
-/// The limits on what callers can make the server hold. `Default` has the values that are shipped.
-///
-/// A request, and a connection, is anonymous until it has shown credentials that are accepted.
+/// The limits on what callers can make the server hold. A request, and a connection, is anonymous until it has shown
+/// credentials that are accepted.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetOptions {

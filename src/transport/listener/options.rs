@@ -35,8 +35,8 @@ pub struct ListenerOptions {
     /// The most fields that the head of a request may have; one more is answered 431. Default 100.
     #[serde(deserialize_with = "positive")]
     pub max_header_fields: usize,
-    /// Open HTTP/2 streams per connection. A client above it waits without an error, calls that are no streams
-    /// included: limits of the application must be lower. Default 1024.
+    /// Open HTTP/2 streams per connection. Above it a client waits without an error, also for unary calls: limits of
+    /// the application must be lower. Default 1024.
     #[serde(deserialize_with = "positive")]
     pub max_concurrent_streams: u32,
     /// An HTTP/2 connection that was silent for this long is pinged. Default 30 s.
@@ -59,7 +59,7 @@ pub struct ListenerOptions {
     #[serde(with = "duration")]
     pub age_grace: Duration,
     /// The time that connections have to finish their requests at shutdown. Default 15 s; watch streams end over
-    /// the first ten of them.
+    /// the first ten (`shutdown.spread`).
     #[serde(with = "duration")]
     pub drain: Duration,
     /// After this time shutdown no longer waits for anything. Default 30 s.

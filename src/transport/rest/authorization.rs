@@ -9,7 +9,7 @@ use super::model::authorization::{
     AssignmentAnswer, AssignmentBody, AssignmentProperties, DefinitionAnswer, DefinitionBody, DefinitionProperties,
     PermissionBody,
 };
-use crate::domain::access::{GrantInput, NamePattern};
+use crate::domain::access::{GrantInput, NamePattern, chosen_id, shown};
 use crate::domain::{Error, Result};
 use crate::service::{AllVaults, GrantFilter, GrantRef, NewGrant, NewRole, RoleRef};
 use axum::body::Body;
@@ -46,7 +46,8 @@ pub(super) async fn answer(
 
 async fn list(call: &Call<'_>, scope: &str) -> Result<Answer, Failure> {
     let names = names(scope)?;
-    let principal = filtered_principal(call.address.query("$filter"))?;
+    let filter = call.address.query("$filter");
+    let principal = filtered_principal(filter)?;
     let (size, token) = call.page()?;
     let within = Some((call.vault(), names.unwrap_or_else(|| vec![NamePattern::every()])));
     let wanted = GrantFilter { principal: principal.unwrap_or_default(), within };
@@ -57,9 +58,8 @@ async fn list(call: &Call<'_>, scope: &str) -> Result<Answer, Failure> {
         "" => call.links.url("providers", &["Microsoft.Authorization", "roleAssignments"]),
         _ => call.links.url("certificates", &[&encoded, "providers", "Microsoft.Authorization", "roleAssignments"]),
     };
-    let filter = call.address.query("$filter").unwrap_or_default();
-    let filter = utf8_percent_encode(filter, NON_ALPHANUMERIC);
-    let parameters = if call.address.query("$filter").is_some() { format!("&$filter={filter}") } else { String::new() };
+    let parameter = |filter: &str| format!("&$filter={}", utf8_percent_encode(filter, NON_ALPHANUMERIC));
+    let parameters = filter.map(parameter).unwrap_or_default();
     Ok(call.list(value, &place, &page.next_page_token, &parameters))
 }
 
@@ -73,7 +73,7 @@ async fn get(call: &Call<'_>, first: &str, second: &str) -> Result<Answer, Failu
 async fn assign(call: &Call<'_>, first: &str, second: &str, body: &mut Body) -> Result<Answer, Failure> {
     let (scope, id) = parts(first, second);
     let names = names(scope)?;
-    let id = uuid("roleAssignmentName", id)?;
+    let id = chosen_id("roleAssignmentName", id)?;
     let AssignmentBody { properties } = call.body(body).await?;
     let AssignmentProperties { principal_id, role_definition_id, condition } = properties.unwrap_or_default();
     if condition.is_some_and(|condition| !condition.is_null()) {
@@ -84,7 +84,8 @@ async fn assign(call: &Call<'_>, first: &str, second: &str, body: &mut Body) -> 
     let principal = principal_id.ok_or_else(|| missing("properties.principalId"))?;
     let role = role_definition_id.ok_or_else(|| missing("properties.roleDefinitionId"))?;
     // `…/roleDefinitions/ID`, or the id alone.
-    let role = uuid("properties.roleDefinitionId", role.trim_end_matches('/').rsplit('/').next().unwrap_or_default())?;
+    let role =
+        chosen_id("properties.roleDefinitionId", role.trim_end_matches('/').rsplit('/').next().unwrap_or_default())?;
     let input = GrantInput {
         principal,
         role: role.to_string(),
@@ -126,7 +127,7 @@ async fn definition(call: &Call<'_>, id: &str) -> Result<Answer, Failure> {
 }
 
 async fn set_definition(call: &Call<'_>, id: &str, body: &mut Body) -> Result<Answer, Failure> {
-    let id = uuid("roleDefinitionName", id)?;
+    let id = chosen_id("roleDefinitionName", id)?;
     let DefinitionBody { properties } = call.body(body).await?;
     let DefinitionProperties { role_name, description, permissions, assignable_scopes } =
         properties.unwrap_or_default();
@@ -188,13 +189,6 @@ fn names(scope: &str) -> Result<Option<Vec<NamePattern>>> {
     names.map(Some).map_err(|error| Error::field("scope", error.message))
 }
 
-fn uuid(member: &str, text: &str) -> Result<Uuid> {
-    match Uuid::try_parse(text) {
-        Ok(id) if !id.is_nil() => Ok(id),
-        _ => Err(Error::field(member, "It is not a UUID, such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301.")),
-    }
-}
-
 /// The principal of `principalId eq 'token:ci'` or `assignedTo('token:ci')`; `None` for all.
 fn filtered_principal(filter: Option<&str>) -> Result<Option<String>> {
     let Some(filter) = filter.map(str::trim) else { return Ok(None) };
@@ -213,8 +207,7 @@ fn filtered_principal(filter: Option<&str>) -> Result<Option<String>> {
 }
 
 fn unknown_filter(given: &str, known: &str) -> Error {
-    let shown: String = given.chars().filter(|c| !c.is_control()).take(80).collect();
-    Error::field("$filter", format!("`{shown}` is not offered. There are {known}."))
+    Error::field("$filter", format!("`{}` is not offered. There are {known}.", shown(given)))
 }
 
 #[cfg(test)]

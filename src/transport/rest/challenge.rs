@@ -19,7 +19,12 @@ impl Challenge {
     pub(super) fn text(&self, host: &Host) -> String {
         let own = || format!("https://{}/{TENANT}", host.authority());
         let authority = self.authority.clone().unwrap_or_else(own);
-        let resource = self.resource.clone().unwrap_or_else(|| format!("https://{}", host.parent()));
+        let resource = self.resource(host);
         format!("Bearer authorization=\"{authority}\", resource=\"{resource}\"")
+    }
+
+    /// The place that tokens are for.
+    pub(super) fn resource(&self, host: &Host) -> String {
+        self.resource.clone().unwrap_or_else(|| format!("https://{}", host.parent()))
     }
 }

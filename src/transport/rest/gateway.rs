@@ -1,11 +1,12 @@
 //! Request pipeline: authentication, routing, dispatch, panic handling.
 
-use super::super::audit::{AuditRecord, Origin};
+use super::super::audit::AuditRecord;
 use super::super::headers;
 use super::super::host::Host;
 use super::super::listener::{Account, ConnectionInfo};
 use super::address::Address;
 use super::answer::{Answer, CLIENT_REQUEST_ID, Links};
+use super::audited::{Line, Record, effective, method};
 use super::call::{Call, noted};
 use super::failure::Failure;
 use super::routes::{self, Endpoint, Match};
@@ -22,22 +23,15 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::EXPECT;
 use http::request::Parts;
-use http::{HeaderName, Method, StatusCode};
+use http::{Method, StatusCode};
 use http_body::Body as _;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
-
-/// Stands for the method of a POST, for clients that can send no other (contract section 1).
-const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method");
-
-/// The path of a secret, which holds a private key: reading it leaves a line.
-const SECRET: &str = "/secrets/{secret_name}";
-/// The outcome of a request whose caller went away before the answer, as proxies call it.
-const GONE: &str = "499";
 
 /// The REST API; it answers every path.
 pub fn router(service: Service, options: RestOptions) -> Api {
@@ -68,57 +62,23 @@ struct Gateway {
     options: RestOptions,
 }
 
-/// The line of a request: that of what changes something, and of secrets that are read.
-struct Line<'a> {
-    parts: &'a Parts,
-    record: &'a Mutex<AuditRecord>,
-    told: bool,
-}
-
-impl Line<'_> {
-    fn end(mut self, outcome: &str) -> &'static str {
-        self.tell(outcome)
-    }
-
-    fn tell(&mut self, outcome: &str) -> &'static str {
-        self.told = true;
-        let method = effective(self.parts);
-        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        let reads = method == Method::GET || method == Method::HEAD;
-        let secret = record.action.starts_with(SECRET) && !record.action.ends_with("/versions");
-        if !reads || secret || record.right.is_told() {
-            let origin = self.parts.extensions.get::<ConnectionInfo>().map(Origin::of);
-            record.tell("rest", method.as_str(), origin, outcome);
-        }
-        record.action
-    }
-}
-
-/// The caller disconnected and the request was dropped: it may have taken effect.
-impl Drop for Line<'_> {
-    fn drop(&mut self) {
-        if !self.told {
-            self.tell(GONE);
-        }
-    }
-}
-
 impl Gateway {
     async fn answer(&self, request: Request) -> Response {
         let begun = Instant::now();
         let (parts, mut body) = request.into_parts();
-        let record = Mutex::new(AuditRecord::default());
-        let line = Line { parts: &parts, record: &record, told: false };
+        let record = Record::default();
+        let line = Line::begin(&parts, &record);
         let client_request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
         // A defect in one request must not take the others of its connection along.
         let patience = self.service.limits().request_timeout;
         let deadline = begun + patience;
-        let handled = timeout_at(deadline.into(), self.handle(&parts, &mut body, &record, deadline));
+        let handled = line.scope().run(self.handle(&parts, &mut body, &record, deadline));
+        let handled = timeout_at(deadline.into(), handled);
         let answer = match AssertUnwindSafe(handled).catch_unwind().await {
             Ok(Ok(Ok(answer))) => answer,
             Ok(Ok(Err(failure))) => {
                 if let Some(reason) = failure.reason() {
-                    noted(&record, |record| record.refused(reason));
+                    line.refused(reason);
                 }
                 failure.answer()
             }
@@ -127,6 +87,10 @@ impl Gateway {
                 tracing::error!(method = %parts.method, path = parts.uri.path(), "a request made the server panic");
                 Failure::from(Error::internal()).answer()
             }
+        };
+        let answer = match line.settle(&self.service.audit(), answer.status()).await {
+            Ok(()) => answer,
+            Err(error) => Failure::from(error).answer(),
         };
         let response = answer.finish(client_request_id);
         let action = line.end(response.status().as_str());
@@ -173,6 +137,7 @@ impl Gateway {
             let (answer, refused) = identity::answer(endpoint, &asked, body).await;
             if refused {
                 service.metrics().unauthenticated("rest");
+                service.audit().stranger(peer(parts));
             }
             return Ok(answer);
         }
@@ -181,6 +146,7 @@ impl Gateway {
             Err(refused) => {
                 if refused.is_wrong() {
                     service.metrics().unauthenticated("rest");
+                    service.audit().stranger(peer(parts));
                 }
                 let host = host.unwrap_or_else(|_| Host::unknown(&options.base_domain));
                 return Err(Failure::unauthenticated(refused, options.challenge.text(&host)));
@@ -208,7 +174,7 @@ impl Gateway {
         let links = Links::new(&host, api_version(&address)?);
         let method = method(parts)?;
         let Match { endpoint, action, path, name, version } = routes::find(&method, &address.segments)?;
-        noted(record, |record| record.action = path);
+        noted(record, |record| (record.action, record.needs) = (path, action));
         let named = has_name(path) && is_name(path, name);
         if named {
             noted(record, |record| name.clone_into(&mut record.name));
@@ -309,6 +275,10 @@ fn is_grpc(path: &str) -> bool {
     known && parts.next().is_some_and(|method| !method.is_empty()) && parts.next().is_none()
 }
 
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ConnectionInfo>().map(|connection| connection.peer.ip())
+}
+
 /// Whether the first value of the path is a name, or a scope that may be one.
 fn has_name(path: &str) -> bool {
     path.contains("_name}") || path.contains("{scope}")
@@ -322,18 +292,4 @@ fn is_name(path: &str, text: &str) -> bool {
 fn api_version(address: &Address<'_>) -> Result<String, Failure> {
     let given = address.query("api-version").ok_or_else(Failure::no_api_version)?;
     super::api_version(given).ok_or_else(|| Failure::unknown_api_version(given))
-}
-
-fn method(parts: &Parts) -> Result<Method, Failure> {
-    let asked = parts.headers.get(METHOD_OVERRIDE).filter(|_| parts.method == Method::POST);
-    let Some(asked) = asked else { return Ok(parts.method.clone()) };
-    let known = [Method::PATCH, Method::PUT, Method::DELETE]
-        .into_iter()
-        .find(|method| asked.as_bytes().eq_ignore_ascii_case(method.as_str().as_bytes()));
-    known.ok_or_else(|| Error::bad_parameter("The header X-HTTP-Method can be PATCH, PUT or DELETE.").into())
-}
-
-/// The method that is carried out, for audit and metrics: a deletion is one however it was asked for.
-fn effective(parts: &Parts) -> Method {
-    method(parts).unwrap_or_else(|_| parts.method.clone())
 }

@@ -176,8 +176,7 @@ impl Asked<'_> {
 
     /// The place that tokens are for.
     fn resource(&self) -> String {
-        let told = self.options.challenge.resource.clone();
-        told.unwrap_or_else(|| format!("https://{}", self.host.parent()))
+        self.options.challenge.resource(self.host)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod address;
 mod answer;
+mod audited;
 mod authorization;
 mod authorization_routes;
 mod backup;

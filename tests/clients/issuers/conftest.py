@@ -3,6 +3,7 @@
 import base64
 import json
 import pathlib
+import select
 import ssl
 import subprocess
 import sys
@@ -36,7 +37,8 @@ class Issuer:
         with open(self.folder / "issuer.log", "ab") as log:
             self.process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=log, text=True)
         # Its first line says that the port is open.
-        assert self.process.stdout.readline() == "ready\n", (self.folder / "issuer.log").read_text()
+        told, _, _ = select.select([self.process.stdout], [], [], 120)
+        assert told and self.process.stdout.readline() == "ready\n", (self.folder / "issuer.log").read_text()
 
     def stop(self):
         if self.process and self.process.poll() is None:

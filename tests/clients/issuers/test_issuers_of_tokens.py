@@ -53,7 +53,7 @@ def certmint(server, token, *arguments):
     server.file("token", token.encode())
     command = [BINARY, "--server", server.url, "--ca", server.ca, "--output", "json", *arguments]
     environment = {**os.environ, "CERTMINT_TOKEN_FILE": str(server.folder / "token")}
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize("alg", ["ES256", "RS256", "PS256"])

@@ -11,7 +11,7 @@ const TOKEN: (&str, &str) = ("authorization", "Bearer t");
 
 pub(super) const CASES: &[(&str, Play)] = &[
     ("no token", |server| Box::pin(no_token(server))),
-    ("a host that is no vault", |server| Box::pin(no_vault(server))),
+    ("a host that names no vault", |server| Box::pin(no_vault(server))),
     ("no `api-version`", |server| Box::pin(no_version(server))),
     ("an unknown `api-version`", |server| Box::pin(unknown_version(server))),
     ("an unknown path or method", |server| Box::pin(unknown_path(server))),
@@ -23,12 +23,12 @@ pub(super) const CASES: &[(&str, Play)] = &[
     }),
     ("an empty name", |server| Box::pin(empty_name(server))),
     ("another `request_id`", |server| Box::pin(other_id(server))),
-    ("a `request_id` that is no id", |server| Box::pin(no_id(server))),
+    ("an invalid `request_id`", |server| Box::pin(no_id(server))),
     ("a `request_id` of zeros for a create, as of a variable that nobody set", |server| Box::pin(zeros(server))),
     ("a `request_id` that was used for another create", |server| Box::pin(used_id(server))),
     ("a certificate, a pending operation, an issuer that does not exist", |server| Box::pin(missing(server))),
     ("`maxresults` out of 1 to 25; a page size out of 0 to 1000", |server| Box::pin(page_sizes(server))),
-    ("a page token that is none", |server| Box::pin(page_tokens(server))),
+    ("an invalid page token", |server| Box::pin(page_tokens(server))),
     ("a mask with an unknown field", |server| Box::pin(mask(server))),
 ];
 

@@ -10,9 +10,10 @@ use certmint::proto::v1::*;
 use serde_json::{Value, json};
 
 pub(super) const CASES: &[(&str, Play)] = &[
-    ("a `csr` that is none, that its key did not sign, or with a key or a wish that is not supported", |server| {
-        Box::pin(unusable(server))
-    }),
+    (
+        "an invalid `csr`, one that its key did not sign, or one with a key or a request that is not supported",
+        |server| Box::pin(unusable(server)),
+    ),
     ("a `csr` that asks for more than the policy has", |server| Box::pin(wider(server))),
     ("a `csr` for an issuer that signs with the private key", |server| Box::pin(own_issuer(server))),
     ("a policy with another key than the `csr` has, or an exportable or reused one", |server| {

@@ -8,9 +8,9 @@ use certmint::proto::v1::*;
 use serde_json::{Value, json};
 
 pub(super) const CASES: &[(&str, Play)] = &[
-    ("a subject that is no X.500 name, or too long", |server| Box::pin(subjects(server))),
+    ("a subject that is not an X.500 name, or too long", |server| Box::pin(subjects(server))),
     ("neither a subject nor an alternative name", |server| Box::pin(nameless(server))),
-    ("an alternative name that is none", |server| Box::pin(alternative_names(server))),
+    ("an invalid alternative name", |server| Box::pin(alternative_names(server))),
     ("members that contradict each other", |server| Box::pin(members_against_each_other(server))),
     ("an unknown key type, size or curve", |server| Box::pin(keys(server))),
     ("a validity out of range", |server| Box::pin(validities(server))),

@@ -12,7 +12,7 @@ const URI: &str = "GET /certificates/mycert1/pending/watch?api-version=7.4";
 const TOKEN: (&str, &str) = ("authorization", "Bearer t");
 
 pub(super) const CASES: &[(&str, Play)] = &[
-    ("a resume token that is none", |server| Box::pin(no_token(server))),
+    ("an invalid resume token", |server| Box::pin(no_token(server))),
     ("a resume token of another log", |server| Box::pin(foreign_token(server))),
     ("too many streams", |server| Box::pin(too_many(server))),
 ];

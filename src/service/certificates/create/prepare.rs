@@ -9,6 +9,7 @@ use crate::keys::issued::key_hash;
 use crate::keys::random::in_order;
 use crate::keys::{NewKey, SealContext, SealedKey, Work, jwk, request_reader};
 use crate::service::access::Permit;
+use crate::service::audit;
 use crate::service::issuers::Ca;
 use crate::service::material::sealed_key;
 use crate::service::records::key;
@@ -179,6 +180,7 @@ fn completed(profile: Option<&Profile>, input: PolicyInput) -> PolicyInput {
 
 /// The policy within the rules of a profile, and with what that decides beside it.
 fn granted(profile: Option<&Profile>, request: &CreateRequest, policy: Policy, now: Timestamp) -> Result<Policy> {
+    audit::found(|found| found.asked_for(&policy));
     let Some(profile) = profile else { return Ok(Policy { granted: None, ..policy }) };
     let names_validity = request.policy.as_ref().is_some_and(|input| input.validity_months.is_some());
     let (policy, granted) = profile.grant(policy, names_validity, now)?;

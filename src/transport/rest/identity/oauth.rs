@@ -1,5 +1,5 @@
 //! A token endpoint for client credentials (RFC 6749 section 4.4) in the form of AD FS, and what the client libraries
-//! read about it. The client's secret, or its assertion, is a token of this server.
+//! read about it. The client's secret, or its assertion, is a token that this server accepts.
 
 use super::super::answer::{self, Answer, json};
 use super::super::body::collect;
@@ -97,7 +97,7 @@ pub(super) async fn token(asked: &Asked<'_>, body: &mut Body) -> Answer {
     }
 }
 
-/// The token of the client, and how long he may keep it.
+/// The token of the client, and how long it may keep it.
 async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<(Zeroizing<String>, Duration), Refusal> {
     if !form::is_form(&asked.parts.headers) {
         return Err(Refusal::request(

@@ -21,7 +21,7 @@ pub(crate) struct AuthorityAnswer {
     #[serde(flatten)]
     validity: Option<Validity>,
     created: i64,
-    /// What may surprise.
+    /// Warnings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }

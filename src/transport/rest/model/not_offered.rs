@@ -48,7 +48,7 @@ not_offered! {
     ReferenceOptions = "policy.issuer.options", "No options are known here: leave it out.";
     IssuerValidity = "validity", "The validity of a LocalCA is set in options.validity_months.";
     IssuerKeyType = "key_type", "The keys of a LocalCA are set in options.key_type.";
-    IssuerParent = "parent", "A LocalCA is its own root: leave it out.";
+    IssuerParent = "parent", "The parent of a LocalCA is set in options.parent.";
     GrpcKeyProperties = "policy.key_properties", "This is its name over gRPC; over REST it is key_props.";
     GrpcSecretProperties = "policy.secret_properties", "This is its name over gRPC; over REST it is secret_props.";
     GrpcX509Properties = "policy.x509_properties", "This is its name over gRPC; over REST it is x509_props.";

@@ -1,0 +1,24 @@
+//! The audit ledger: who did what, as a chain of records in the store (docs/audit.md, decision 67).
+
+mod chain;
+mod facts;
+pub(super) mod ledger;
+mod line;
+mod mirror;
+mod options;
+mod scope;
+mod search;
+mod strangers;
+mod told;
+mod trail;
+mod upkeep;
+mod verify;
+mod volume;
+
+pub use facts::Facts;
+pub use options::{AuditFailure, AuditLevel, AuditOptions, AuditSink};
+pub(super) use scope::found;
+pub use scope::{Asks, Scope};
+pub use search::{AuditFilter, AuditPage, AuditPublicKey, AuditRecord};
+pub use trail::AuditTrail;
+pub use verify::{Report, Verifier};
