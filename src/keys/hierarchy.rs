@@ -15,6 +15,7 @@ use crate::domain::policy::KeyUsage;
 use crate::domain::subject::DistinguishedName;
 use crate::domain::{Blob, Error, Result, Timestamp};
 use const_oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS;
+use der::Encode;
 use der::asn1::OctetString;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, SubjectKeyIdentifier};
@@ -175,6 +176,24 @@ pub fn signs_no_authority(above: &[Blob]) -> Option<String> {
         }
     }
     None
+}
+
+/// Why clients would believe nothing of a CA of this subject below the authority of this chain; `None` where they do.
+///
+/// # Errors
+/// Where the constraints of a certificate cannot be read.
+pub fn refuses_subject(above: &[Blob], subject: &DistinguishedName) -> Result<Option<String>> {
+    let name = names::subject_name(subject)?.to_der().map_err(defect("a name could not be written"))?;
+    constraints::refusal_of_ca(&name, above)
+}
+
+/// As [`refuses_subject`], of a root (X.509, DER) that is there.
+///
+/// # Errors
+/// Where it, or the constraints of a certificate, cannot be read.
+pub fn refuses_root(above: &[Blob], root: &[u8]) -> Result<Option<String>> {
+    let root = X509::read(root).map_err(defect("a CA certificate could not be read"))?;
+    constraints::refusal_of_ca(root.subject.whole, above)
 }
 
 /// The certificate of an authority that signs leaves, but for the signature of the one above it (X.509, DER), and where
