@@ -147,14 +147,9 @@ impl CertificateAuthorities {
         {
             return Err(Error::field("value", "Its key is that of an authority of this vault already."));
         }
-        if self.authorities.is_elsewhere(vault, &made.chain).await? {
-            return Err(Error::field(
-                "value",
-                "Its key is that of an authority of another vault: one CA has one log and one series of revocation lists.",
-            ));
-        }
+        self.generations.claim(vault, &made.chain, entries.number).await?;
         let external = made.chain.len() > 1;
-        let brought = Brought { made, earlier: Some(entries), cross: None, external };
+        let brought = Brought { made, earlier: Some(entries), cross: None, has_own_root: !external, external };
         let (authority, mut said) = self.generations.bring(vault, issuer, brought, object).await?;
         said.extend(warnings);
         Ok(Ceremony { authority, warnings: said })

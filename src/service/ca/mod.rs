@@ -17,6 +17,7 @@ mod publish;
 mod responder;
 mod restore;
 mod revoke;
+mod revoked_above;
 mod succession;
 mod view;
 
