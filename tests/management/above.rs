@@ -1,7 +1,7 @@
 //! What is above a CA: parents that end or were revoked, roots that vouch for no others, names that a parent permits, and
 //! CAs of other programs.
 
-use crate::management::harness::{Harness, Other, vault};
+use crate::management::harness::{Harness, Other, create, named, vault};
 use crate::permit::{ask, permit};
 use certmint::domain::authority::AuthorityState;
 use certmint::domain::authority::AuthorityState::{Active, Gone, Next, Requested, Retired};
@@ -246,11 +246,22 @@ async fn a_ca_that_the_one_above_revoked_says_so_signs_no_other_and_is_not_activ
     revoke(&harness, "root", serial(&both[1].record.chain[0])).await;
     days(&harness, 40).await;
     assert_eq!(states(&harness, "issuing").await, [Active, Next]);
+    let cas = harness.service.certificate_authorities();
+    let refused = cas.activate_authority(permit(&harness.service, of("issuing")).await).await.unwrap_err();
+    assert!(refused.reason == Reason::BadParameter && refused.message.contains("was revoked"), "{refused:?}");
+    ask!(harness.service, creations.create(create("before", "issuing"))).unwrap();
+    harness.work().await;
+    assert!(ask!(harness.service, certificates.certificate((vault(), named("before")))).unwrap().issued.is_some());
     let notice = notices(&harness, "issuing").await;
     assert!(notice.contains("was revoked by the CA above it on 2027-") && notice.contains("retire it"), "{notice}");
     revoke(&harness, "root", serial(&both[0].record.chain[0])).await;
     let notice = authorities(&harness, "issuing").await[0].notice.clone().unwrap();
     assert!(notice.contains("(cessationOfOperation)") && notice.contains("another one"), "{notice}");
+    // Nor does it sign leaves any more.
+    ask!(harness.service, creations.create(create("after", "issuing"))).unwrap();
+    harness.work().await;
+    let failed = harness.store.body("pending/default/after").await.unwrap().to_string();
+    assert!(failed.contains("was revoked by the CA above it"), "{failed}");
     let control = harness.service.issuers().control();
     let verdict = control.try_issuer(permit(&harness.service, (vault(), name("issuing"))).await).await.unwrap();
     assert!(verdict.warnings.iter().any(|it| it.contains("was revoked")), "{verdict:?}");
@@ -349,4 +360,32 @@ async fn the_health_of_an_issuer_costs_no_look_at_the_objects_of_the_others() {
         reads.push(harness.store.read.load(std::sync::atomic::Ordering::SeqCst));
     }
     assert_eq!(reads[0], reads[1]);
+}
+
+#[tokio::test]
+async fn a_ca_that_is_brought_has_neither_the_name_of_another_one_nor_extensions_that_nobody_keeps() {
+    let harness = Harness::new(ServiceOptions::default()).await;
+    set(&harness, "corp", &[("subject", "CN=Corp Root, O=Corp")]).await;
+    let brought = async |issuer: &str, params: &dyn Fn() -> CertificateParams| {
+        let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let root = ca("Enterprise").self_signed(&root_key).unwrap();
+        let made = params().signed_by(&key, &Issuer::new(ca("Enterprise"), root_key)).unwrap();
+        import(&harness, vault(), issuer, format!("{}{}{}", key.serialize_pem(), made.pem(), root.pem()), None).await
+    };
+    let refused = brought("same", &|| ca("Corp Root")).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("of the issuer corp has the name"), "{refused:?}");
+    let critical = |oid: &'static [u64], value: &'static [u8]| {
+        move || {
+            let mut extension = rcgen::CustomExtension::from_oid_content(oid, value.to_vec());
+            extension.set_criticality(true);
+            let mut params = ca("Issuing");
+            params.custom_extensions = vec![extension];
+            params
+        }
+    };
+    let refused = brought("unknown", &critical(&[1, 2, 3, 4, 5], &[5, 0])).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("the critical extension 1.2.3.4.5"), "{refused:?}");
+    // policyConstraints with requireExplicitPolicy 0.
+    let said = brought("policies", &critical(&[2, 5, 29, 36], &[0x30, 3, 0x80, 1, 0])).await.unwrap().warnings;
+    assert!(said.iter().any(|it| it.contains("policies")), "{said:?}");
 }

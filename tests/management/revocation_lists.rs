@@ -4,7 +4,7 @@
 use crate::management::harness::{Harness, Other, create, named, vault};
 use crate::permit::{ask, permit};
 use certmint::domain::policy::KeyType;
-use certmint::domain::{Blob, IssuerInput, IssuerName, RevocationReason};
+use certmint::domain::{Blob, IssuerInput, IssuerName, RevocationReason, Serial};
 use certmint::service::{
     AuthorityRef, BaseUrl, CaOptions, ListAuthorities, NewAuthority, Parent, RevokeRequest, RevokeWhich,
     ServiceOptions, record_body,
@@ -204,4 +204,26 @@ async fn a_ca_of_a_version_that_noted_no_number_has_one_before_a_list_can_be_los
     harness.service.certificate_authorities().begin_publishing().await.unwrap();
     harness.work().await;
     assert!(list(&harness, &id).await.0 > before.0);
+}
+
+#[tokio::test]
+async fn a_responder_whose_certificate_is_revoked_gets_another_one_at_once() {
+    let (harness, id) = publishing().await;
+    let current = async || {
+        let body = harness.store.body(&format!("responders/{id}")).await.unwrap();
+        serde_json::from_value::<Blob>(body["value"]["current"]["cer"].clone()).unwrap()
+    };
+    let before = current().await;
+    let serial = x509_parser::parse_x509_certificate(&before.0).unwrap().1.raw_serial().to_vec();
+    let wanted = RevokeRequest {
+        vault: vault(),
+        which: RevokeWhich::Serial(Some(corp()), vec![Serial::new(&serial).unwrap()]),
+        reason: RevocationReason::KeyCompromise,
+        invalidity_time: None,
+        disable: None,
+    };
+    let wanted = permit(&harness.service, wanted).await;
+    harness.service.certificate_authorities().revoke(wanted, harness.service.certificates()).await.unwrap();
+    harness.work().await;
+    assert_ne!(current().await, before);
 }

@@ -6,7 +6,7 @@ use super::adopt::is_signed;
 use super::list::no_such_serial;
 use super::view::{AuthorityView, GATHERED, IssuedView};
 use crate::domain::access::Visible;
-use crate::domain::issued::{IssuedRecord, IssuedState};
+use crate::domain::issued::{Door, IssuedRecord, IssuedState};
 use crate::domain::{
     Certificate, CertificateName, DataAction, Error, IssuerName, Reason, Result, Revocation, RevocationReason, Serial,
     Timestamp, VaultName, Version,
@@ -17,7 +17,7 @@ use crate::service::access::{CertificateRef, Permit, Right, Target, denied};
 use crate::service::certificates::{Certificates, UpdateRequest};
 use crate::service::records::{RevokedRecord, key};
 use crate::service::retry::retry;
-use crate::store::{Batch, Record};
+use crate::store::{Batch, Put, Record};
 use std::collections::HashMap;
 
 /// Other certificates of one key that are named in an answer.
@@ -186,15 +186,27 @@ impl CertificateAuthorities {
             not_after: issued.content.not_after,
         };
         let due = self.log.due(issued);
-        let puts = vec![
+        let mut puts = vec![
             self.context.records.replace(record, issued, due)?,
             self.context.records.put(&place, there, &revoked, Some(now.plus(GATHERED)))?,
         ];
+        puts.extend(self.another_responder(issued, now).await?);
         let committed = self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
         if committed.is_some() {
             self.context.metrics.operations.ca("revoked");
         }
         Ok(committed.is_some())
+    }
+
+    /// Where the certificate of a responder is revoked: it is replaced at once, as clients do not ask whether it was.
+    async fn another_responder(&self, issued: &IssuedRecord, now: Timestamp) -> Result<Option<Put>> {
+        if issued.asked.door != Door::Authority {
+            return Ok(None);
+        }
+        let found = self.context.load(&key::responder(&issued.authority)).await?;
+        let Some((record, responder)) = found else { return Ok(None) };
+        let is_its = responder.current.as_ref().is_some_and(|current| Some(&current.cer) == issued.cer.as_ref());
+        is_its.then(|| self.context.records.replace(&record, &responder, Some(now))).transpose()
     }
 
     /// On which list of its authority a certificate is. Authorities of versions without records have one.
