@@ -11,7 +11,7 @@ use crate::service::records::key;
 ///
 /// # Errors
 /// Where the log cannot be read.
-pub(super) async fn revoked_above(
+pub(in crate::service) async fn revoked_above(
     context: &Context,
     vault: &VaultName,
     chain: &[Blob],
