@@ -9,6 +9,7 @@ DATA ?= .certmint
 LISTEN ?= 127.0.0.1:8443
 VENV := .venv
 SOAK_SEEDS ?= 20000
+SOAK_YEAR ?= 1000
 SOAK_ROUNDS ?= 100
 SOAK_SECONDS ?= 600
 SOAK_FIRST ?= $(shell date +%s)
@@ -107,8 +108,9 @@ test-plugins: setup-debian setup-python setup-node ## The plug-ins of examples/p
 	PATH="$(abspath $(VENV)/bin):$(abspath $(TOOLS)):$(abspath $(OPENBAO)):$$PATH" \
 		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint python -m pytest -q -rs tests/clients/plugins
 
-soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
+soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, a year of renewals of SOAK_YEAR (1000) certificates, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --profile soak --test sim whatever_breaks -- --nocapture
+	YEAR_SEED=$(SOAK_FIRST) YEAR_CERTIFICATES=$(SOAK_YEAR) YEAR_DAYS=400 $(CARGO) test --locked --profile soak --test sim year -- --nocapture
 	SOAK_ROUNDS=$(SOAK_ROUNDS) $(CARGO) test --locked --profile soak --test soak -- --include-ignored --nocapture --test-threads=1
 
 soak-hostile: setup-debian ## Hostile and honest callers side by side for SOAK_SECONDS (600): latency of the honest ones, memory during and after.

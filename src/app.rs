@@ -103,6 +103,9 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.spawn_once("record authentication", authenticate);
     let adopt = upkeep::adopt_issued(service.clone(), config.store.upgrade_window, background.clone());
     tasks.spawn_once("logs of built-in CAs", adopt);
+    let renewals = upkeep::adopt_renewals(service.clone(), config.store.upgrade_window, background.clone());
+    tasks.spawn_once("due times of renewals", renewals);
+    tasks.spawn("look at certificates", upkeep::survey(service.clone(), background.clone()));
     tasks.spawn("audit ledger", audit::keep_up(service.audit(), background.clone()));
     let upkeep = upkeep::run(opened, service.clone(), background.clone());
     tasks.spawn("log trimming", upkeep);
@@ -340,6 +343,7 @@ async fn build(
         takeover: store::takeover(config),
         vaults: config.vaults.clone(),
         ca: config.publish.clone(),
+        renewal: config.renewal.clone(),
         watch: WatchLimits { drain_spread: config.stream_spread(), ..WatchLimits::default() },
         access,
         audit: config.audit.clone(),

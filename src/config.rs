@@ -23,7 +23,7 @@ use crate::domain::duration;
 use crate::issuer::plugin::PluginOptions;
 use crate::keys::KeyOptions;
 use crate::limits::Limits;
-use crate::service::{AuditOptions, CaOptions, VaultOptions};
+use crate::service::{AuditOptions, CaOptions, RenewalOptions, VaultOptions};
 use crate::store::StoreOptions;
 use crate::telemetry::LogOptions;
 use crate::transport::listener::ListenerOptions;
@@ -72,6 +72,8 @@ pub struct Config {
     pub vaults: VaultOptions,
     /// ACME from this machine: the port for http-01, and programs for DNS records.
     pub acme: AcmeSettings,
+    /// How certificates are renewed.
+    pub renewal: RenewalOptions,
     /// What the certificate authorities inside the server publish.
     pub publish: CaOptions,
     /// Issuer providers in other processes. Default none.
@@ -105,6 +107,7 @@ impl Default for Config {
             shutdown: ShutdownSettings::default(),
             vaults: VaultOptions::default(),
             acme: AcmeSettings::default(),
+            renewal: RenewalOptions::default(),
             publish: CaOptions::default(),
             plugins: Vec::new(),
             outbound: OutboundSettings::default(),

@@ -9,12 +9,14 @@ mod labels;
 mod levels;
 mod operations;
 mod process;
+mod renewals;
 
 pub use authorities::{AuthorityLevel, ListsLevel, MOST as MOST_AUTHORITIES};
 pub use budget::Budget;
 pub use identity::IssuerKeys;
 pub use levels::{KeyQueue, Port, Tail};
 pub use operations::{Operations, Seen};
+pub use renewals::{EXPIRY_BUCKETS, Renewals, Survey};
 
 use audit::AuditMetrics;
 use budget::BudgetMetrics;

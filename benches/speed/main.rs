@@ -9,6 +9,8 @@ mod content;
 mod creations;
 mod fan_out;
 mod footprint;
+#[path = "../../tests/support/ports.rs"]
+mod ports;
 mod reads;
 mod recorded;
 mod replicas;

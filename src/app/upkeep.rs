@@ -26,13 +26,18 @@ pub(super) async fn count_history(service: Service, shutdown: CancellationToken)
 /// Looks for records without a code are this far apart, until the window for upgrades is over.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
+/// The wait until the next look, in a window for upgrades of this length.
+fn look_again(window: Duration) -> Duration {
+    LOOK_EVERY.min(window).max(UPKEEP_EVERY)
+}
+
 /// Gives the records of earlier versions their codes, beside everything else, where several processes share a store;
 /// the only process of a store has done so at its start.
 pub(super) async fn authenticate(service: Service, window: Duration, shutdown: CancellationToken) {
     loop {
         let wait = match service.authenticate_records(window).await {
             Ok(Authenticated::All) => return,
-            Ok(Authenticated::Until(_)) => LOOK_EVERY.min(window).max(UPKEEP_EVERY),
+            Ok(Authenticated::Until(_)) => look_again(window),
             Err(error) => {
                 tracing::warn!(%error, "the records of the store could not be scanned; will retry");
                 UPKEEP_EVERY
@@ -58,7 +63,7 @@ pub(super) async fn adopt_issued(service: Service, window: Duration, shutdown: C
                 if count > 0 {
                     tracing::info!(count, "took certificates over into the logs of built-in CAs");
                 }
-                LOOK_EVERY.min(window).max(UPKEEP_EVERY)
+                look_again(window)
             }
             Err(error) => {
                 tracing::warn!(%error, "the logs of built-in CAs could not be completed; will retry");
@@ -86,6 +91,55 @@ async fn begin_due(cas: &CertificateAuthorities) {
 async fn measure(cas: &CertificateAuthorities) {
     if let Err(error) = cas.measure().await {
         tracing::warn!(%error, "the built-in CAs could not be measured; will retry");
+    }
+}
+
+/// Gives due times to certificates of versions that do not renew, beside everything else: at each start, then every hour
+/// as long as such versions may still write, and once at the end. That a look found nothing says nothing about the next
+/// one: another replica was faster, or the older one was quiet.
+pub(super) async fn adopt_renewals(service: Service, window: Duration, shutdown: CancellationToken) {
+    let end = service.now().plus(window);
+    loop {
+        let last = service.now() >= end;
+        let wait = match service.renewals().adopt_renewals().await {
+            Ok(count) => {
+                if count > 0 {
+                    tracing::info!(count, "certificates of an earlier version got the due times of their renewals");
+                }
+                if last {
+                    return;
+                }
+                look_again(window)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the due times of renewals could not be looked at; will retry");
+                UPKEEP_EVERY
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Between two looks at all certificates, for the metrics; more where a look takes long.
+const SURVEY_EVERY: Duration = Duration::from_secs(600);
+/// Looks take this share of the time at most.
+const SURVEY_SHARE: u32 = 100;
+
+/// Looks at all certificates every ten minutes, and sets the metrics of their ends and renewals.
+pub(super) async fn survey(service: Service, shutdown: CancellationToken) {
+    loop {
+        let begun = Instant::now();
+        if let Err(error) = service.renewals().survey().await {
+            tracing::warn!(%error, "the ends of certificates could not be looked at; will retry");
+        }
+        let wait = SURVEY_EVERY.max(begun.elapsed() * SURVEY_SHARE);
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
     }
 }
 

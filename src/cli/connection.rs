@@ -11,6 +11,7 @@ use crate::proto::v1::certificate_admin_service_client::CertificateAdminServiceC
 use crate::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient;
 use crate::proto::v1::certificate_service_client::CertificateServiceClient;
 use crate::proto::v1::key_service_client::KeyServiceClient;
+use crate::proto::v1::renewal_service_client::RenewalServiceClient;
 use crate::proto::v1::secret_service_client::SecretServiceClient;
 use crate::proto::v1::vault_service_client::VaultServiceClient;
 use std::time::Duration;
@@ -67,6 +68,7 @@ clients! {
     Authorities = CertificateAuthorityServiceClient;
     Certificates = CertificateServiceClient;
     Keys = KeyServiceClient;
+    Renewals = RenewalServiceClient;
     Secrets = SecretServiceClient;
     Vaults = VaultServiceClient;
 }

@@ -116,7 +116,10 @@ fn is_completed(operation: &PendingOperation) -> bool {
     PendingStatus::try_from(operation.status) == Ok(PendingStatus::Completed)
 }
 
-async fn present_state(session: &Session, operation: &PendingOperation) -> Result<(PendingOperation, String)> {
+pub(super) async fn present_state(
+    session: &Session,
+    operation: &PendingOperation,
+) -> Result<(PendingOperation, String)> {
     let request = GetPendingRequest {
         vault_name: session.vault(),
         certificate_name: operation.certificate_name.clone(),

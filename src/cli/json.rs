@@ -6,7 +6,8 @@
 
 use crate::proto::DESCRIPTOR_SET;
 use crate::proto::v1::{
-    AuthorityState, IssuedState, PendingActionType, PendingEventType, PendingStatus, RevocationReason,
+    AuthorityState, IssuedState, PendingActionType, PendingEventType, PendingStatus, RenewalState, RenewalTrigger,
+    RevocationReason,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -49,6 +50,14 @@ pub(super) fn event_type(value: i32) -> String {
 
 pub(super) fn action_type(value: i32) -> String {
     enum_name(value, "PENDING_ACTION_TYPE_", PendingActionType::try_from(value).ok().map(|it| it.as_str_name()))
+}
+
+pub(super) fn renewal_state(value: i32) -> String {
+    enum_name(value, "RENEWAL_STATE_", RenewalState::try_from(value).ok().map(|it| it.as_str_name()))
+}
+
+pub(super) fn renewal_trigger(value: i32) -> String {
+    enum_name(value, "RENEWAL_TRIGGER_", RenewalTrigger::try_from(value).ok().map(|it| it.as_str_name()))
 }
 
 pub(super) fn issued_state(value: i32) -> String {
@@ -213,7 +222,7 @@ mod tests {
     #[test]
     fn an_empty_message_has_every_member() {
         let value = message(&PendingOperation::default());
-        assert_eq!(value.as_object().unwrap().len(), 16);
+        assert_eq!(value.as_object().unwrap().len(), 19);
         assert_eq!((&value["status"], &value["create_time"]), (&json!("UNSPECIFIED"), &Value::Null));
     }
 

@@ -35,6 +35,8 @@ mod plugin;
 mod policies;
 mod policy;
 mod profile;
+mod renew;
+mod renewals;
 mod replaced_file;
 mod serve;
 mod status;
@@ -120,6 +122,10 @@ pub enum Command {
 pub enum ClientCommand {
     /// Start the creation of a certificate, or of a new version of it
     Create(Box<create::CreateArgs>),
+    /// Renew a certificate now, or all of an issuer
+    Renew(renew::RenewArgs),
+    /// List what is renewed when; pause and resume it
+    Renewals(renewals::RenewalsArgs),
     /// Show, list, cancel and delete pending operations
     #[command(subcommand)]
     Pending(pending::PendingCommand),
@@ -223,6 +229,8 @@ async fn dispatch(
             let prepared = args.prepare()?;
             create::run(&Session::open(options).await?, output, prepared).await
         }
+        ClientCommand::Renew(args) => renew::run(&Session::open(options).await?, output, args).await,
+        ClientCommand::Renewals(args) => renewals::run(&Session::open(options).await?, output, args).await,
         ClientCommand::Pending(command) => pending::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Merge(args) => {
             let prepared = args.prepare()?;

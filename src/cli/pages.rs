@@ -7,8 +7,8 @@ use crate::proto::v1::{
     ListAuditResponse, ListCertificateVersionsRequest, ListCertificateVersionsResponse, ListCertificatesRequest,
     ListCertificatesResponse, ListDeletedCertificatesRequest, ListDeletedCertificatesResponse, ListGrantsRequest,
     ListGrantsResponse, ListIssuedCertificatesRequest, ListIssuedCertificatesResponse, ListIssuersRequest,
-    ListIssuersResponse, ListPendingRequest, ListPendingResponse, ListVaultsRequest, ListVaultsResponse,
-    PendingOperation, Vault,
+    ListIssuersResponse, ListPendingRequest, ListPendingResponse, ListRenewalsRequest, ListRenewalsResponse,
+    ListVaultsRequest, ListVaultsResponse, PendingOperation, Renewal, Vault,
 };
 use std::mem::take;
 use tonic::{Request, Response};
@@ -54,6 +54,7 @@ pages! {
     ListIssuedCertificatesRequest => ListIssuedCertificatesResponse, certificates: IssuedCertificate;
     ListIssuersRequest => ListIssuersResponse, issuers: IssuerItem;
     ListPendingRequest => ListPendingResponse, operations: PendingOperation;
+    ListRenewalsRequest => ListRenewalsResponse, renewals: Renewal;
     ListVaultsRequest => ListVaultsResponse, vaults: Vault;
     ListGrantsRequest => ListGrantsResponse, grants: Grant;
     ListAuditRequest => ListAuditResponse, records: AuditRecord;

@@ -3,6 +3,7 @@
 pub(super) mod authorities;
 pub(super) mod manage;
 mod profiles;
+pub(super) mod renewals;
 
 pub(super) use profiles::profiles;
 
@@ -41,6 +42,11 @@ pub(super) fn operation(operation: &PendingOperation) -> String {
     lines.add("version", &operation.certificate_version);
     lines.add("issuer", operation.issuer.as_ref().map_or("", |issuer| issuer.name.as_str()));
     lines.add("request id", &operation.request_id);
+    if operation.trigger != 0 {
+        lines.add("renews", &operation.replaced_version);
+        lines.add("because", &json::renewal_trigger(operation.trigger).to_lowercase());
+    }
+    lines.add("batch", &operation.batch);
     lines.add("vault", &operation.vault_name);
     lines.add("created", &time(operation.create_time.as_ref()));
     lines.add("updated", &time(operation.update_time.as_ref()));

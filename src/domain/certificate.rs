@@ -2,6 +2,7 @@
 
 use super::blob::Blob;
 use super::policy::{ContentType, KeyUsage, Policy};
+use super::renewal::Renewal;
 use super::{CertificateName, Error, Result, Timestamp, VaultName, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,6 +58,10 @@ pub struct CertificateEntry {
     /// version of certmint wrote the entry that does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versions: Option<u64>,
+    /// How the renewal of the newest version stands; `None` where nothing was tried, and where a version of certmint wrote
+    /// the entry that does not renew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Renewal>,
 }
 
 impl CertificateEntry {

@@ -49,7 +49,7 @@ pub enum Door {
     Csr,
     /// An order over ACME.
     Acme,
-    /// A renewal by the server itself.
+    /// The renewal of a version, by the server itself or on request.
     Renewal,
     /// A part of the CA itself: the certificate of its OCSP responder, or of another authority.
     Authority,
@@ -80,7 +80,7 @@ pub struct IssuedFor {
     pub version: Option<Version>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
-    /// Empty where it is not known: the certificate is older than the log.
+    /// Empty for a renewal by the server itself, and where it is not known: the certificate is older than the log.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub principal: String,
     pub door: Door,

@@ -3,7 +3,7 @@
 
 use super::blob::Blob;
 use super::policy::IssuerParameters;
-use super::{Action, Detail};
+use super::{Action, Detail, Renews};
 use super::{CertificateName, Error, Reason, RequestId, Result, Timestamp, VaultName, Version};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct Operation {
     pub revision: u64,
     pub created: Timestamp,
     pub updated: Timestamp,
+    /// What it renews; `None` where a caller asked for a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renews: Option<Renews>,
 }
 
 /// Where the operation stands, with what is true only there.
@@ -286,6 +289,7 @@ mod tests {
             revision: 1,
             created: Timestamp(0),
             updated: Timestamp(0),
+            renews: None,
         }
     }
 

@@ -360,6 +360,11 @@ pub trait Provider: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether [`Provider::renewal`] may answer anything.
+    fn tells_windows(&self) -> bool {
+        false
+    }
+
     /// When the CA wants this certificate (DER) renewed; none where it has no opinion.
     async fn renewal(&self, _certificate: &[u8], _state: &State) -> Result<Option<RenewalWindow>, IssuerError> {
         Ok(None)

@@ -9,7 +9,7 @@ use super::bundle::{key_mismatch, no_leaf};
 use super::link::{Link, NoLink, Verdicts};
 use super::reader::FoundCertificate;
 use super::x509::{PublicKeyInfo, X509};
-use super::{digest, key_form, names};
+use super::{digest, facts, key_form, names};
 use crate::domain::san::SubjectAlternativeNames;
 use crate::domain::{Error, Policy, Result, Timestamp};
 use const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
@@ -101,6 +101,12 @@ pub fn check_issued(
         return Ok(ordered);
     }
     Err(format!("The requested names {} are not in the certificate.", missing.join(", ")))
+}
+
+/// The alternative names of one certificate that another one does not have (both X.509, DER).
+pub fn names_left_out(before: &[u8], after: &[u8]) -> Vec<String> {
+    let names = X509::read(before).ok().and_then(|before| facts::names(&before));
+    names.map_or_else(Vec::new, |names| missing_names(after, &names))
 }
 
 /// Whether a certificate (X.509, DER) has the key of a request (PKCS#10, DER).

@@ -1,8 +1,8 @@
 //! Metrics of pending operations, from the event log. Every replica reads the whole log, so each counts all operations
 //! of the installation: take the largest of the replicas, not their sum.
 
-use super::add;
 use super::authorities::Authorities;
+use super::{Renewals, add};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -56,6 +56,7 @@ pub struct Operations {
     ocsp: Family<[(&'static str, &'static str); 1], Counter>,
     /// The CAs of the server.
     pub authorities: Authorities,
+    pub renewals: Renewals,
     state: Mutex<State>,
 }
 
@@ -75,6 +76,7 @@ impl fmt::Debug for Operations {
 
 impl Operations {
     pub(super) fn register(&self, registry: &mut Registry) {
+        self.renewals.register(registry);
         let text = "Transitions of pending operations that this replica read in the log; each replica counts all";
         add(registry, "certmint_operation_transitions", text, &self.transitions);
         let text = "Operations in progress, as the log tells; those without an event in the kept log are missing";

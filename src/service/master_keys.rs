@@ -2,6 +2,7 @@
 //! cannot open, and could not open existing ones.
 
 use super::Service;
+use super::context::Context;
 use super::records::{Kind, PendingRecord, Place, key};
 use crate::domain::{Certificate, Error, Reason, Result};
 use crate::keys::SealContext;
@@ -23,7 +24,7 @@ impl Service {
         }
         for kind in [Kind::Version, Kind::Pending] {
             for record in self.context.store.list(kind.prefix(), "", TRIED).await? {
-                match self.opens(kind, &record) {
+                match opens(&self.context, kind, &record) {
                     Some(true) => return Ok(()),
                     Some(false) => closed = true,
                     None => {}
@@ -39,23 +40,23 @@ impl Service {
              the master key file (or variable) of another replica, or the one saved with the store",
         ))
     }
+}
 
-    /// Whether the record was written with one of our master keys; `None` if it does not say.
-    fn opens(&self, kind: Kind, record: &Record) -> Option<bool> {
-        if let Some(ours) = self.context.records.is_ours(record) {
-            return Some(ours);
-        }
-        let place = Place::of(&record.key)?;
-        let (sealed, version) = if kind == Kind::Version {
-            let certificate: Certificate = self.context.records.read(record).ok()?;
-            (certificate.sealed_key, certificate.version)
-        } else {
-            let PendingRecord { operation, sealed_key, .. } = self.context.records.read(record).ok()?;
-            (sealed_key, operation.version)
-        };
-        // A request of the caller's own left no key here.
-        let sealed = sealed?;
-        let context = SealContext::key_of_version(place.vault, place.name, &version.to_string());
-        Some(self.context.keys.sealer().open(&sealed.0, &context).is_ok())
+/// Whether the record was written with one of our master keys; `None` if it does not say.
+fn opens(context: &Context, kind: Kind, record: &Record) -> Option<bool> {
+    if let Some(ours) = context.records.is_ours(record) {
+        return Some(ours);
     }
+    let place = Place::of(&record.key)?;
+    let (sealed, version) = if kind == Kind::Version {
+        let certificate: Certificate = context.records.read(record).ok()?;
+        (certificate.sealed_key, certificate.version)
+    } else {
+        let PendingRecord { operation, sealed_key, .. } = context.records.read(record).ok()?;
+        (sealed_key, operation.version)
+    };
+    // A request of the caller's own left no key here.
+    let sealed = sealed?;
+    let sealed_for = SealContext::key_of_version(place.vault, place.name, &version.to_string());
+    Some(context.keys.sealer().open(&sealed.0, &sealed_for).is_ok())
 }

@@ -16,6 +16,7 @@ mod options;
 mod outage;
 mod pending;
 mod records;
+mod renewals;
 mod retry;
 #[cfg(test)]
 mod stored_formats;
@@ -57,6 +58,7 @@ pub use pending::{ListPending, MergeRequest, PendingOperations, PendingPage, Pen
 pub use records::record_body;
 pub use records::{Finding, Inspection, MAX_PAGE, Repair, Takeover};
 pub(crate) use records::{reads_a_page_token, reads_a_record};
+pub use renewals::{ListRenewals, RenewRequest, RenewalOptions, RenewalPage, RenewalState, RenewalView, Renewals};
 pub use vaults::{NamedVault, NewVault, VaultObjects, VaultOptions, VaultPage, Vaults};
 
 use crate::clock::Clock;
@@ -101,7 +103,7 @@ impl Service {
         options: ServiceOptions,
     ) -> Result<Self> {
         let hub = watch::Hub::new(&*store, &options.watch).await?;
-        let records = Arc::new(Codec::new(keys.sealer().clone()));
+        let records = Arc::new(Codec::new(keys.sealer().clone()).with_rules(options.renewal.rules()));
         let opened = records::open(&*store, &records, options.takeover, clock.now()).await?;
         let vaults = Arc::new(Vaults::new(&options.vaults, store.clone(), records.clone()));
         vaults.refresh().await?;
@@ -135,14 +137,15 @@ impl Service {
         let entries = Entries::new(context.clone());
         let authorities = Authorities::new(context.clone());
         let issuing = Issuing::new(context.clone(), registry.clone(), authorities.clone());
-        let issuers = IssuerObjects::new(context.clone(), issuing.clone(), authorities.clone());
+        let issuers = IssuerObjects::new(context.clone(), issuing.clone(), authorities);
         let deletions = Deletions::new(context.clone(), entries.clone());
         let pending = PendingOperations::new(context.clone());
+        let creations = Creations::new(context.clone(), entries.clone(), issuing.clone());
         Self {
             access: Access::new(context.vaults.clone(), rights.clone(), context.clock.clone()),
-            certificates: Certificates::new(context.clone(), entries.clone(), deletions.clone()),
-            creations: Creations::new(context.clone(), entries, issuing.clone()),
-            jobs: Jobs::new(context.clone(), issuing, authorities, pending.clone(), deletions.clone(), rights.clone()),
+            certificates: Certificates::new(context.clone(), entries, deletions.clone()),
+            jobs: Jobs::new(context.clone(), issuing, &creations, pending.clone(), deletions.clone(), rights.clone()),
+            creations,
             deletions,
             issuers,
             registry,
@@ -186,6 +189,11 @@ impl Service {
     /// Starting creations.
     pub fn creations(&self) -> &Creations {
         &self.creations
+    }
+
+    /// Renewing.
+    pub fn renewals(&self) -> Renewals {
+        Renewals::new(self.context.clone(), self.creations.clone())
     }
 
     /// Deleting, recovering and purging.

@@ -4,6 +4,7 @@ use super::access::AccessOptions;
 use super::audit::AuditOptions;
 use super::ca::CaOptions;
 use super::records::Takeover;
+use super::renewals::RenewalOptions;
 use super::vaults::options::VaultOptions;
 use super::watch::hub::WatchLimits;
 use crate::limits::Limits;
@@ -27,6 +28,8 @@ pub struct ServiceOptions {
     pub audit: AuditOptions,
     /// The CAs of this server.
     pub ca: CaOptions,
+    /// How certificates are renewed.
+    pub renewal: RenewalOptions,
 }
 
 impl Default for ServiceOptions {
@@ -41,6 +44,7 @@ impl Default for ServiceOptions {
             access: AccessOptions::default(),
             audit: AuditOptions::off(),
             ca: CaOptions::default(),
+            renewal: RenewalOptions::default(),
         }
     }
 }

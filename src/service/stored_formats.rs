@@ -32,6 +32,9 @@ const V1_PROFILES: &str = include_str!("../../tests/data/stored-v1-profiles.json
 /// What it wrote in the log of a CA: a certificate that was revoked, an intent, one that was abandoned, and their indexes.
 const V1_ISSUED: &str = include_str!("../../tests/data/stored-v1-issued.json");
 
+/// What it wrote of a certificate whose renewal was tried, and of that operation.
+const V1_RENEWALS: &str = include_str!("../../tests/data/stored-v1-renewals.json");
+
 /// What it wrote of grants, of a role, and of their last changes.
 const V1_RIGHTS: &str = include_str!("../../tests/data/stored-v1-rights.json");
 /// What it wrote of the audit ledger.
@@ -113,6 +116,7 @@ fn bodies_of_format_1_load_and_lose_nothing() {
         V1_PROTECTED,
         V1_PROFILES,
         V1_ISSUED,
+        V1_RENEWALS,
         V1_AUDIT,
     ];
     for (records, events) in files.map(bodies) {

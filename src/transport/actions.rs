@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// Routes that belong to no method of the contract, or to one that has no URI of Key Vault.
-const OWN_ROUTES: [(&str, DataAction); 21] = [
+const OWN_ROUTES: [(&str, DataAction); 22] = [
+    ("POST /certificates/{certificate_name}/renew", DataAction::CertificatesCreate),
     ("GET /certificates/issuers/{issuer_name}/ca", DataAction::IssuersRead),
     ("GET /certificates/issuers/{issuer_name}/ca/csr", DataAction::IssuersRead),
     ("POST /certificates/issuers/{issuer_name}/ca/install", DataAction::IssuersWrite),

@@ -419,6 +419,8 @@ async fn a_ledger_that_was_changed_in_the_store_is_found_out() {
     // Conflicts leave lines that are made and not written.
     let again = (0..8).map(|_| server.send(ADMIN, "POST /certificates/a/create", ""));
     futures_util::future::join_all(again).await;
+    // Nothing is written after the end.
+    server.issued("a").await;
     server.send(ADMIN, "GET /secrets/a", "").await;
     server.service.audit().end().await;
     let report = verified(&server).await;

@@ -3,6 +3,7 @@
 use crate::kit::{ADMIN, LONG, Server, policy};
 use certmint::proto::v1;
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
+use certmint::proto::v1::renewal_service_client::RenewalServiceClient;
 use certmint::proto::v1::vault_service_client::VaultServiceClient;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,30 @@ async fn each_list_shows_the_names_of_the_grants_in_pages_of_every_size() {
     }
     assert_eq!(all(&server, "shop", "/deletedcertificates", 1).await, ["shop-2"]);
     assert_eq!(all(&server, "two", "/certificates", 25).await, ["shop-1"]);
+}
+
+#[tokio::test]
+async fn renewals_are_listed_as_far_as_their_certificates_may_be_read() {
+    let server = server().await;
+    let list = async |caller: &str, size: i32| {
+        let mut renewals = RenewalServiceClient::new(server.channel(caller));
+        let (mut names, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let wanted =
+                v1::ListRenewalsRequest { page_size: size, page_token, include_unplanned: true, ..Default::default() };
+            let page = renewals.list_renewals(wanted).await.unwrap().into_inner();
+            names.extend(page.renewals.into_iter().map(|it| it.certificate_name));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return names;
+            }
+        }
+    };
+    for size in [1, 2, 100] {
+        assert_eq!(list("shop", size).await, SEEN, "{size}");
+        assert_eq!(list("two", size).await, ["shop-1"], "{size}");
+        assert_eq!(list(ADMIN, size).await, NAMES, "{size}");
+    }
 }
 
 #[tokio::test]

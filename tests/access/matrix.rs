@@ -20,9 +20,17 @@ const METHODS: &[(&str, &[&str])] = &[
             "CertificateService/WatchPending",
             "CertificateService/GetDeletedCertificate",
             "CertificateService/ListDeletedCertificates",
+            "RenewalService/ListRenewals",
         ],
     ),
-    ("certificates/create/action", &["CertificateService/CreateCertificate", "CertificateService/MergeCertificate"]),
+    (
+        "certificates/create/action",
+        &[
+            "CertificateService/CreateCertificate",
+            "CertificateService/MergeCertificate",
+            "RenewalService/RenewCertificate",
+        ],
+    ),
     (
         "certificates/update/action",
         &[
@@ -30,6 +38,8 @@ const METHODS: &[(&str, &[&str])] = &[
             "CertificateService/UpdateCertificatePolicy",
             "CertificateService/CancelPending",
             "CertificateService/DeletePending",
+            "RenewalService/PauseRenewal",
+            "RenewalService/ResumeRenewal",
         ],
     ),
     ("certificates/import/action", &["CertificateService/ImportCertificate"]),
@@ -157,6 +167,7 @@ fn action_of_route(route: &str) -> Option<&'static str> {
         | "POST /certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke"
         | "POST /certificates/{certificate_name}/{certificate_version}/revoke" => Some("certificatecas/write"),
         "GET /certificates/{certificate_name}/pending/watch" => Some("certificates/read"),
+        "POST /certificates/{certificate_name}/renew" => Some("certificates/create/action"),
         _ => {
             let (verb, path) = route.split_once(' ').unwrap();
             if path.contains("/Microsoft.Authorization/") {

@@ -234,6 +234,9 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_the_old_one_stays() {
     // They wait for two seconds, which a busy machine may need for the fetch.
     let in_time = begun.elapsed() < Duration::from_secs(2);
     assert!(!in_time || replies.iter().all(|reply| reply.status == 200), "all that wait get it");
+    while world.list(&new[0]).await.status != 200 {
+        assert!(begun.elapsed() < LONG, "the new key is never fetched");
+    }
     assert_eq!(issuer.fetches(), 2, "one fetch for all");
     assert_eq!(world.list(&old).await.status, 200, "what the old key signed is still in use");
     for kid in ["k3", "k4", "k5"] {
@@ -241,7 +244,9 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_the_old_one_stays() {
             Key::ec().token(&json!({ "alg": "ES256", "kid": kid }).to_string(), &issuer.claims(&json!({})).to_string());
         world.refuses(&token, "key", NOT_ACCEPTED).await;
     }
-    assert_eq!(issuer.fetches(), 2, "ids that nobody knows cause no more fetches for a while");
+    // The while is half a minute.
+    let is_over = begun.elapsed() >= Duration::from_secs(30);
+    assert!(is_over || issuer.fetches() == 2, "ids that nobody knows cause no more fetches for a while");
 }
 
 #[tokio::test]
@@ -291,17 +296,33 @@ async fn where_the_keys_are_not_available_a_token_is_neither_believed_nor_refuse
 
 #[tokio::test]
 async fn an_issuer_that_does_not_answer_holds_a_caller_up_for_two_seconds() {
+    // A busy machine may come to the two callers only when both may be answered: then again.
+    for _ in 0..10 {
+        if holds_up_who_shows_its_token().await {
+            return;
+        }
+    }
+    panic!("others wait, too, or nobody does");
+}
+
+/// Whether the caller with the token waited for two seconds, and another one was answered meanwhile.
+async fn holds_up_who_shows_its_token() -> bool {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let iss = format!("https://{}", silent.local_addr().unwrap());
     let entry = format!("[[auth.jwt]]\nname = 'corp'\nissuers = ['{iss}']\naudiences = ['{AUDIENCE}']\n");
     let world = World::new(&entry).await;
     let token = Key::ec().token(r#"{"alg":"ES256"}"#, &json!({ "iss": iss }).to_string());
     let begun = Instant::now();
-    assert_eq!(world.list(&token).await.status, 503);
-    assert!(begun.elapsed() >= Duration::from_secs(2), "it waits for the fetch that runs");
-    let begun = Instant::now();
-    assert_eq!(world.list("shop").await.status, 403);
-    assert!(begun.elapsed() < Duration::from_secs(2), "others do not wait");
+    let held = async {
+        assert_eq!(world.list(&token).await.status, 503);
+        begun.elapsed()
+    };
+    let other = async {
+        assert_eq!(world.list("shop").await.status, 403);
+        begun.elapsed()
+    };
+    let (held, other) = tokio::join!(held, other);
+    held >= Duration::from_secs(2) && other < held
 }
 
 #[tokio::test]
@@ -369,13 +390,21 @@ async fn a_stream_ends_a_minute_after_its_token_and_is_resumed_with_another() {
     let issuer = TokenIssuer::start().await;
     let world = World::new(&issuer.entry("corp", "")).await.ready().await;
     world.server.begin(&["app-1"]).await;
-    // It expired, and is accepted for some seconds more, as long as the stream.
-    let ends = now() + 8;
-    let token = issuer.token(&json!({ "exp": ends - 60 }));
     let wanted = v1::WatchPendingRequest::default();
-    let mut stream = world.server.client(&token).watch_pending(wanted.clone()).await.unwrap().into_inner();
-    let mut sse =
-        world.server.respond("localhost", &token, "GET /certificates/app-1/pending/watch", "").await.into_body();
+    let mut seconds = 8;
+    let (ends, token, mut stream, mut sse) = loop {
+        // It expired, and is accepted for some seconds more, as long as the stream: longer where a busy machine takes
+        // longer to open both.
+        let ends = now() + seconds;
+        let token = issuer.token(&json!({ "exp": ends - 60 }));
+        let stream = world.server.client(&token).watch_pending(wanted.clone()).await;
+        let sse = world.server.respond("localhost", &token, "GET /certificates/app-1/pending/watch", "").await;
+        if now() < ends {
+            break (ends, token, stream.unwrap().into_inner(), sse.into_body());
+        }
+        seconds *= 4;
+        assert!(seconds < 600, "no stream is opened in time");
+    };
     let mut resume_token = String::new();
     let end = loop {
         match tokio::time::timeout(LONG, stream.message()).await.unwrap() {
@@ -384,7 +413,7 @@ async fn a_stream_ends_a_minute_after_its_token_and_is_resumed_with_another() {
             Err(status) => break status,
         }
     };
-    assert!((ends..ends + 30).contains(&now()), "{} s late", now() - ends);
+    assert!((ends..ends + 60).contains(&now()), "{} s late", now() - ends);
     assert_eq!((end.code(), reason(&end).as_str()), (Code::Unauthenticated, "CREDENTIALS_EXPIRED"));
     let mut told = Vec::new();
     while let Some(frame) = tokio::time::timeout(LONG, http_body_util::BodyExt::frame(&mut sse)).await.unwrap() {

@@ -74,6 +74,7 @@ async fn a_renewal_names_the_certificate_that_it_replaces_and_the_ca_may_refuse_
     let Some((_pebble, mut play)) = start(&[]).await else { return };
     let first = order(&["a.example.com"]);
     let chain = play.issue(&first).await;
+    assert!(play.engine().wants_replaced(), "the server gives it what is replaced");
     let next = || Order { replaces: Some(chain[0].clone()), ..order(&["a.example.com"]) };
     play.checkpoint = Default::default();
     let before = play.orders();

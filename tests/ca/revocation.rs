@@ -1,7 +1,8 @@
 //! A leaf is revoked, and refused by those who are to refuse it.
 
+use crate::ports::free_port;
 use crate::tools::{Running, ask, openssl, output};
-use crate::world::{World, free_port};
+use crate::world::World;
 use serde_json::json;
 use std::process::{Command, Stdio};
 

@@ -77,6 +77,9 @@ async fn json_has_the_names_of_the_contract() {
             "update_time": null,
             "revision": 1,
             "actions": [],
+            "trigger": "UNSPECIFIED",
+            "replaced_version": "",
+            "batch": "",
         },
         "resume_token": "t-create",
     });

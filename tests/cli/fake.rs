@@ -7,6 +7,7 @@ use certmint::proto::v1::certificate_admin_service_server::CertificateAdminServi
 use certmint::proto::v1::certificate_authority_service_server::CertificateAuthorityServiceServer;
 use certmint::proto::v1::certificate_service_server::CertificateServiceServer;
 use certmint::proto::v1::key_service_server::KeyServiceServer;
+use certmint::proto::v1::renewal_service_server::RenewalServiceServer;
 use certmint::proto::v1::secret_service_server::SecretServiceServer;
 use certmint::proto::v1::vault_service_server::VaultServiceServer;
 use certmint::proto::v1::*;
@@ -30,6 +31,9 @@ pub(crate) const REQUEST_ID: &str = "0123456789abcdef0123456789abcdef";
 #[derive(Default)]
 pub(crate) struct Part {
     pub(crate) created: Vec<CreateCertificateRequest>,
+    pub(crate) renewed: Vec<RenewCertificateRequest>,
+    /// What ListPending answers instead of its two pages.
+    pub(crate) listed: Vec<PendingOperation>,
     pub(crate) merged: Vec<MergeCertificateRequest>,
     pub(crate) imported: Vec<ImportCertificateRequest>,
     pub(crate) set: Vec<Issuer>,
@@ -94,6 +98,7 @@ impl Fake {
             .add_service(AuditServiceServer::new(service.clone()))
             .add_service(VaultServiceServer::new(service.clone()))
             .add_service(SecretServiceServer::new(service.clone()))
+            .add_service(RenewalServiceServer::new(service.clone()))
             .add_service(KeyServiceServer::new(service))
             .add_service(reflection)
             .add_service(health)

@@ -28,6 +28,7 @@ mod race;
 mod raw;
 mod reflection;
 mod refusal;
+mod renewals;
 mod requests;
 mod rest;
 mod rich;

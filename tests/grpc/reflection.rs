@@ -66,12 +66,13 @@ mod ask {
     version!(v1alpha);
 }
 
-const OURS: [&str; 7] = [
+const OURS: [&str; 8] = [
     "certmint.v1.AccessService",
     "certmint.v1.CertificateAdminService",
     "certmint.v1.CertificateAuthorityService",
     "certmint.v1.CertificateService",
     "certmint.v1.KeyService",
+    "certmint.v1.RenewalService",
     "certmint.v1.SecretService",
     "certmint.v1.VaultService",
 ];

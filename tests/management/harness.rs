@@ -15,6 +15,7 @@ use certmint::limits::Limits;
 use certmint::service::{CreateRequest, DeletedView, Service, ServiceOptions, record_body};
 use certmint::store::sqlite::Sqlite;
 use certmint::store::{Batch, Put, Record, Revision, Store, StoreError};
+use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub(crate) struct Counting {
     left: AtomicUsize,
     /// Records whose keys begin so cannot be read at the moment.
     out_of_reach: Mutex<Option<&'static str>>,
+    /// What takes place once, before the next commit that writes the record of this key.
+    interlude: Mutex<Option<(String, BoxFuture<'static, ()>)>>,
     /// What somebody else does to the next batches that write such a record.
     other: Mutex<Option<(Other, &'static str)>>,
     /// Two commits that write this record wait for each other.
@@ -118,6 +121,23 @@ impl Counting {
         *self.out_of_reach.lock().unwrap() = Some(prefix);
     }
 
+    /// Lets something take place between the decision of the next commit that writes the record of this key, and that
+    /// commit.
+    pub(crate) fn before_commit_of(&self, key: &str, takes_place: impl Future<Output = ()> + Send + 'static) {
+        *self.interlude.lock().unwrap() = Some((key.to_owned(), Box::pin(takes_place)));
+    }
+
+    /// Whether it took place.
+    pub(crate) fn took_place(&self) -> bool {
+        self.interlude.lock().unwrap().is_none()
+    }
+
+    fn interlude(&self, batch: &Batch) -> Option<BoxFuture<'static, ()>> {
+        let mut next = self.interlude.lock().unwrap();
+        let found = next.take_if(|(key, _)| batch.puts.iter().any(|put| put.key == *key));
+        found.map(|(_, takes_place)| takes_place)
+    }
+
     /// The keys of all records, but for those that only remember requests.
     pub(crate) async fn keys(&self) -> Vec<String> {
         let all = self.inner.list("", "", usize::MAX).await.unwrap();
@@ -174,6 +194,9 @@ impl Around for Counting {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        if let Some(takes_place) = self.interlude(&batch) {
+            takes_place.await;
+        }
         if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
             return Err(StoreError::Unavailable("the disk is full".into()));
         }
@@ -196,6 +219,11 @@ impl Around for Counting {
 
 impl Harness {
     pub(crate) async fn new(limits: ServiceOptions) -> Self {
+        Self::with_issuers(limits, |_, issuers| issuers).await
+    }
+
+    /// With further issuers, which may use the keys of the service.
+    pub(crate) async fn with_issuers(limits: ServiceOptions, more: impl FnOnce(Arc<Keys>, Issuers) -> Issuers) -> Self {
         let store = Arc::new(Counting {
             inner: Sqlite::open_in_memory().unwrap(),
             read: AtomicUsize::new(0),
@@ -205,12 +233,13 @@ impl Harness {
             largest: AtomicUsize::new(0),
             left: AtomicUsize::new(usize::MAX),
             out_of_reach: Mutex::new(None),
+            interlude: Mutex::new(None),
             other: Mutex::new(None),
             meeting: Mutex::new(None),
             outdated: Mutex::new(None),
         });
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
-        let service = service(store.clone(), clock.clone(), limits).await;
+        let service = service_of(store.clone(), clock.clone(), limits, more).await;
         Self { service, store, clock, sealer: sealer() }
     }
 
@@ -270,7 +299,7 @@ fn sealer() -> Sealer {
 }
 
 async fn service(store: Arc<dyn Store>, clock: Arc<ManualClock>, limits: ServiceOptions) -> Service {
-    service_with(store, clock, limits, |issuers| issuers).await
+    service_of(store, clock, limits, |_, issuers| issuers).await
 }
 
 /// A service with further issuers.
@@ -280,12 +309,21 @@ pub(crate) async fn service_with(
     limits: ServiceOptions,
     more: impl FnOnce(Issuers) -> Issuers,
 ) -> Service {
+    service_of(store, clock, limits, |_, issuers| more(issuers)).await
+}
+
+async fn service_of(
+    store: Arc<dyn Store>,
+    clock: Arc<ManualClock>,
+    limits: ServiceOptions,
+    more: impl FnOnce(Arc<Keys>, Issuers) -> Issuers,
+) -> Service {
     let sealer = Arc::new(sealer());
     let options = KeyOptions { workers: 1, ..KeyOptions::on_demand() };
     let keys = Arc::new(Keys::new(sealer, &options, &Limits { key_queue: 32, ..Limits::default() }).unwrap());
     let (local_ca, signs) = (Arc::new(LocalCa::new(keys.clone())), Arc::new(SelfSigned::new(keys.clone())));
     let issuers = Issuers::new(signs.clone()).with_provider(local_ca).with_provider(Arc::new(TestIssuer::new(signs)));
-    Service::new(store, more(issuers), keys, clock, limits).await.unwrap()
+    Service::new(store, more(keys.clone(), issuers), keys, clock, limits).await.unwrap()
 }
 
 pub(crate) fn create(name: &str, issuer: &str) -> CreateRequest {

@@ -14,6 +14,7 @@ mod operators;
 mod parked;
 mod providers;
 mod races;
+mod renewals;
 mod revocation_lists;
 mod scheduled_purge;
 mod set_back;

@@ -101,6 +101,12 @@ async fn kills(place: &Place) {
             .await;
         }
         load(&server, place, round, &seen).await;
+        crate::clients::until("calls are answered", async || {
+            let seen = seen.lock().unwrap();
+            let (created, read) = (seen.created.len(), seen.read.get("first").copied().unwrap_or_default());
+            created > 2 * round + 1 && read > 2 * round + 1
+        })
+        .await;
         // A moment that nobody chose, while calls are under way.
         let moment = 50 + u64::from(uuid::Uuid::new_v4().as_fields().1) % 450;
         tokio::time::sleep(Duration::from_millis(moment)).await;

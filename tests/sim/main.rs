@@ -27,6 +27,7 @@ mod replica;
 mod run;
 mod server;
 mod watcher;
+mod year;
 
 use coverage::Coverage;
 use run::{Outcome, run};

@@ -6,6 +6,7 @@ use crate::mutant::Mutant;
 use crate::oracle;
 use crate::replica::{self, DEADLINE, MEMORY, Replica};
 use crate::watcher::Gallery;
+use certmint::clock::Clock;
 use certmint::keys::{MasterKeys, Sealer};
 use std::cell::Cell;
 use std::sync::{Arc, Once};
@@ -80,7 +81,8 @@ async fn simulate(harness: &Arc<Harness>) {
         replica.clock.set_offset((MEMORY + DEADLINE).as_millis() as i64 * 2);
     }
     sleep(harness.profile.lease + Duration::from_secs(60)).await;
-    oracle::nothing_is_due(harness).await.into_iter().for_each(|what| harness.broken(what));
+    let now = replicas.iter().map(|replica| replica.clock.now()).min().unwrap();
+    oracle::nothing_is_due(harness, now).await.into_iter().for_each(|what| harness.broken(what));
     harness.over.cancel();
     let chains = caller.watchers.close().await;
     oracle::judge(harness, &chains).await;

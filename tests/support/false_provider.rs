@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use certmint::domain::{self, IssuerConfig, Policy, VaultName};
 use certmint::issuer::provider::{
-    Health, IssuerInput, IssuerSchema, Needs, OptionSchema, Order, Progress, Provider, State,
+    Health, IssuerInput, IssuerSchema, Needs, OptionSchema, Order, Progress, Provider, RenewalWindow, State,
 };
 use certmint::issuer::{Checkpoint, IssuerError};
 use futures_util::future::BoxFuture;
@@ -21,6 +21,10 @@ pub(crate) struct Call {
 }
 
 type Answer = BoxFuture<'static, Result<Progress, IssuerError>>;
+/// What it answers for a certificate in DER.
+pub(crate) type Windows = Box<dyn Fn(&[u8]) -> Result<Option<RenewalWindow>, IssuerError> + Send + Sync>;
+/// What its answer waits for.
+pub(crate) type Holds = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The account id is its state, kept in the issuer object, unless `keeper` makes one.
 pub(crate) struct FalseProvider {
@@ -28,6 +32,9 @@ pub(crate) struct FalseProvider {
     pub(crate) needs: Needs,
     pub(crate) settles: Duration,
     pub(crate) keeper: Option<Arc<dyn Keeper>>,
+    /// When it wants its certificates renewed.
+    pub(crate) windows: Option<Windows>,
+    pub(crate) holds_windows: Option<Holds>,
     answer: Box<dyn Fn(Call) -> Answer + Send + Sync>,
 }
 
@@ -46,7 +53,15 @@ impl FalseProvider {
         A: Future<Output = Result<Progress, IssuerError>> + Send + 'static,
     {
         let answer = Box::new(move |call| -> Answer { Box::pin(answer(call)) });
-        Self { name, needs: Needs::default(), settles: Duration::ZERO, keeper: None, answer }
+        Self {
+            name,
+            needs: Needs::default(),
+            settles: Duration::ZERO,
+            keeper: None,
+            windows: None,
+            holds_windows: None,
+            answer,
+        }
     }
 
     async fn answer(
@@ -105,6 +120,18 @@ impl Provider for FalseProvider {
 
     async fn cancel(&self, order: &Order, state: &State, at: &Checkpoint) -> Result<Progress, IssuerError> {
         self.answer(order, state, at, true).await
+    }
+
+    fn tells_windows(&self) -> bool {
+        self.windows.is_some()
+    }
+
+    async fn renewal(&self, certificate: &[u8], _: &State) -> Result<Option<RenewalWindow>, IssuerError> {
+        let answer = self.windows.as_ref().map_or(Ok(None), |windows| windows(certificate));
+        if let Some(holds) = &self.holds_windows {
+            holds().await;
+        }
+        answer
     }
 
     async fn check(&self, _: &State) -> Health {

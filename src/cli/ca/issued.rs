@@ -70,7 +70,7 @@ pub struct ListArgs {
     issuer: Option<String>,
 }
 
-pub(super) fn time(text: &str) -> std::result::Result<Timestamp, String> {
+pub(in crate::cli) fn time(text: &str) -> std::result::Result<Timestamp, String> {
     text.parse().map_err(|_| "not a date such as 2026-11-30, or a time such as 2026-11-30T12:00:00Z".to_owned())
 }
 

@@ -180,13 +180,13 @@ mod tests {
     fn a_list_is_good_in_its_time_and_from_its_ca() {
         let (ca, other) = (Ca::new("One"), Ca::new("Two"));
         let list = ca.list(1, 10, None);
-        let problem = |now| problem_of(&list, &[ca.certificate.clone()], now, &[]).unwrap_or_default();
+        let problem = |now| problem_of(&list, std::slice::from_ref(&ca.certificate), now, &[]).unwrap_or_default();
         assert_eq!(problem(day(10)), "");
         assert!(problem(day(10) - 1).contains("in the future") && problem(day(17)).contains("expired"));
-        let of_other = problem_of(&list, &[other.certificate.clone()], day(11), &[]).unwrap();
+        let of_other = problem_of(&list, std::slice::from_ref(&other.certificate), day(11), &[]).unwrap();
         assert!(of_other.contains("no certificate of --signer"), "{of_other}");
         let same_name = Ca::new("One");
-        let forged = problem_of(&list, &[same_name.certificate.clone()], day(11), &[]).unwrap();
+        let forged = problem_of(&list, std::slice::from_ref(&same_name.certificate), day(11), &[]).unwrap();
         assert!(forged.contains("did not sign"), "{forged}");
     }
 

@@ -6,6 +6,7 @@ mod issued;
 mod list_signature;
 mod revoke;
 
+pub(super) use issued::time;
 pub(super) use revoke::RevokeArgs;
 
 use super::connection::{Authorities, Repeat, Session};

@@ -186,6 +186,15 @@ impl Provider for Acme {
         warnings
     }
 
+    /// RFC 9773 section 5: an order that names what it replaces is exempt from rate limits at some CAs.
+    fn wants_replaced(&self) -> bool {
+        true
+    }
+
+    fn tells_windows(&self) -> bool {
+        true
+    }
+
     async fn renewal(&self, certificate: &[u8], state: &State) -> Result<Option<RenewalWindow>, IssuerError> {
         let state = AcmeState::read(state)?;
         let session = self.session(&state.settings)?;

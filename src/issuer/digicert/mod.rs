@@ -169,6 +169,10 @@ impl Provider for DigiCert {
         }
     }
 
+    fn tells_windows(&self) -> bool {
+        true
+    }
+
     async fn renewal(&self, certificate: &[u8], state: &State) -> Result<Option<RenewalWindow>, IssuerError> {
         let state = DigiCertState::read(state)?;
         match &state.account {

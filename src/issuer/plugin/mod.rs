@@ -278,6 +278,10 @@ impl Provider for Plugin {
         }
     }
 
+    fn tells_windows(&self) -> bool {
+        true
+    }
+
     async fn renewal(&self, certificate: &[u8], state: &State) -> Result<Option<RenewalWindow>, IssuerError> {
         let (issuer, secrets) = self.issuer(state, "").await?;
         let certificate_der = certificate.to_vec();

@@ -139,6 +139,12 @@ impl<T> Permit<T> {
         &self.terms
     }
 
+    /// The same request as another use case takes it.
+    pub(in crate::service) fn map<U>(self, request: impl FnOnce(T) -> U) -> Permit<U> {
+        let Self { target, caller, terms } = self;
+        Permit { target: request(target), caller, terms }
+    }
+
     /// What was permitted, for use cases that take their request apart.
     pub(in crate::service) fn into_parts(self) -> (T, Caller) {
         let Self { target, caller, terms: _ } = self;

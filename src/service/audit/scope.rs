@@ -106,6 +106,11 @@ impl Scope {
         }
     }
 
+    /// Whether it is this job.
+    pub(super) fn is_job(&self, word: &str) -> bool {
+        matches!(self.of, Of::Job(what) if what == word)
+    }
+
     /// Whether a commit left a record of it.
     pub(super) fn is_recorded(&self) -> bool {
         self.recorded.load(Ordering::Acquire)

@@ -6,6 +6,10 @@ use crate::domain::pending::TransitionKind;
 use crate::service::records::{Kind, Place, decode_event};
 use crate::store::Batch;
 
+/// The job of renewals. What it begins is a transition; without one it writes only when a certificate is looked at again,
+/// and why, into its entry.
+pub(in crate::service) const RENEWAL: &str = "renewal";
+
 /// What is recorded of a commit; `None` of one that only keeps books: when to ask an issuer again, what was asked.
 ///
 /// Every commit of a request that changes something is recorded, and every commit that makes a transition or touches what
@@ -15,7 +19,8 @@ pub(super) fn facts(scope: Option<&Scope>, batch: &Batch) -> Option<Facts> {
     let puts = batch.puts.iter().map(|put| put.key.as_str());
     let keys = puts.chain(batch.deletes.iter().map(|delete| delete.key.as_str()));
     let place = keys.filter_map(Place::of).find(|place| is_told(place.kind));
-    if asks != Some(Asks::Change) && place.is_none() && batch.events.is_empty() {
+    let is_look = scope.is_some_and(|scope| scope.is_job(RENEWAL));
+    if asks != Some(Asks::Change) && (place.is_none() || is_look) && batch.events.is_empty() {
         return None;
     }
     let mut facts = scope.map_or_else(|| of_service("upkeep"), Scope::facts);
@@ -117,6 +122,9 @@ mod tests {
     fn what_only_keeps_books_is_told_of_a_request_that_changes_something_alone() {
         assert_eq!(facts(None, &batch("pending/shop/web")), None);
         assert_eq!(facts(Some(&request(Asks::Read)), &batch("issuer-health/shop/corp")), None);
+        // A renewal that is put off.
+        assert_eq!(facts(Some(&Scope::job(RENEWAL)), &batch("certificates/shop/web")), None);
+        assert!(facts(Some(&Scope::job("retention")), &batch("certificates/shop/web")).is_some());
         let told = facts(Some(&request(Asks::Change)), &batch("issuer-states/shop/corp")).unwrap();
         assert_eq!((told.principal.as_str(), told.vault.as_str(), told.name.as_str()), ("token:ci", "shop", ""));
     }

@@ -199,9 +199,14 @@ impl IssuedLog {
     }
 }
 
-/// Who asked for the certificate of an operation.
+/// Who asked for the certificate of an operation; nobody (empty) for a renewal by the server itself.
 pub(in crate::service) fn asked_for(pending: &PendingRecord, principal: &str) -> Result<IssuedFor> {
     let operation = &pending.operation;
+    let door = match (&operation.renews, &pending.sealed_key) {
+        (Some(_), _) => Door::Renewal,
+        (None, Some(_)) => Door::Create,
+        (None, None) => Door::Csr,
+    };
     let Policy { issuer, granted, .. } = &pending.policy;
     Ok(IssuedFor {
         vault: operation.vault.clone(),
@@ -210,7 +215,7 @@ pub(in crate::service) fn asked_for(pending: &PendingRecord, principal: &str) ->
         version: Some(operation.version),
         request_id: Some(operation.request_id),
         principal: principal.to_owned(),
-        door: if pending.sealed_key.is_some() { Door::Create } else { Door::Csr },
+        door,
         profile: granted.as_ref().map_or_else(String::new, |granted| granted.profile.clone()),
     })
 }

@@ -202,6 +202,7 @@ fn save(
         summary: _,
         state: _,
         versions: _,
+        renewal: _,
     } = entry;
     let latest = latest.ok_or_else(Error::internal)?;
     let mut blobs = Blobs::default();
@@ -320,6 +321,7 @@ fn open(
         summary: Some(summary),
         state: EntryState::Live,
         versions: u64::try_from(versions.len()).ok(),
+        renewal: None,
     };
     Ok((entry, versions, from))
 }

@@ -1,16 +1,18 @@
 //! Starting the creation of a certificate: the intent is durable before the issuer is called.
 
 mod prepare;
+mod renewing;
+mod request;
 
 use super::entries::Entries;
 use crate::domain::issued::IssuedState;
 use crate::domain::pending::{State, Transition, TransitionKind};
 use crate::domain::{
-    Blob, CertificateEntry, CertificateName, Detail, EntryState, Error, Operation, Policy, PolicyInput, Reason,
-    RequestId, Result, Tags, Timestamp, VaultName, certificate,
+    Blob, CertificateEntry, Detail, EntryState, Error, Operation, Policy, PolicyInput, Reason, Result, Timestamp,
+    VaultName, certificate,
 };
-use crate::keys::{digest, request_reader};
-use crate::service::access::{Permit, Target};
+use crate::keys::request_reader;
+use crate::service::access::Permit;
 use crate::service::context::Context;
 use crate::service::issuers::Issuing;
 use crate::service::options::ServiceOptions;
@@ -18,37 +20,10 @@ use crate::service::records::{self, Codec, PendingRecord, RequestRecord, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Record, Revision};
 use prepare::Prepared;
+pub(in crate::service) use renewing::Renewing;
+pub use request::CreateRequest;
+use request::fingerprint;
 use std::sync::Arc;
-
-/// What a caller asks for.
-#[derive(Clone, Debug)]
-pub struct CreateRequest {
-    pub vault: VaultName,
-    pub name: CertificateName,
-    /// `None` keeps the policy that the certificate has.
-    pub policy: Option<PolicyInput>,
-    /// The caller's own signing request (PKCS#10) as a file has it: DER, PEM, or the base64 of either. `None`: a key and
-    /// a request are made here.
-    pub csr: Option<Vec<u8>>,
-    pub enabled: Option<bool>,
-    pub tags: Option<Tags>,
-    pub preserve_cert_order: Option<bool>,
-    /// Chosen by the caller to make the call safe to repeat.
-    pub request_id: Option<RequestId>,
-    /// What a REST client calls its request; a repeat with the same value and the same content is
-    /// recognised for a while.
-    pub client_request_id: Option<String>,
-}
-
-impl Target for CreateRequest {
-    fn vault(&self) -> Option<&VaultName> {
-        Some(&self.vault)
-    }
-
-    fn name(&self) -> Option<&str> {
-        Some(self.name.as_str())
-    }
-}
 
 /// The operation, and where to watch from.
 #[derive(Clone, Debug)]
@@ -96,46 +71,58 @@ impl Creations {
     /// [`Reason::Throttled`] if too much work with keys already waits, or where the key would not
     /// be made before the caller's deadline.
     pub async fn create(&self, request: Permit<CreateRequest>) -> Result<Created> {
+        self.begin(&request, None).await
+    }
+
+    /// As [`Creations::create`], or the renewal of a version, which takes the request's policy from the entry and its tags
+    /// from the version. That one is refused with [`Reason::CertificateNotFound`] where there is no such version to renew.
+    pub(in crate::service) async fn begin(
+        &self,
+        request: &Permit<CreateRequest>,
+        renewing: Option<&Renewing>,
+    ) -> Result<Created> {
         if let Some(tags) = &request.tags {
             certificate::check_tags(tags)?;
         }
         let csr = request.csr.as_deref().map(request_reader::der).transpose()?;
-        let fingerprint = fingerprint(&request, csr.as_deref())?;
+        let fingerprint =
+            fingerprint(request, csr.as_deref(), renewing.map(|renewing| renewing.renews.batch.as_str()))?;
         if csr.is_none() {
-            self.check_rules(&request).await?;
+            self.check_rules(request).await?;
         }
         if csr.is_none()
-            && let Some(created) = self.create_unseen(&request, &fingerprint).await?
+            && let Some(created) = self.create_unseen(request, &fingerprint).await?
         {
             return Ok(created);
         }
         let mut prepared: Option<Prepared> = None;
         retry!({
-            let repeat = match self.repeated(&request, &fingerprint).await? {
+            let repeat = match self.repeated(request, &fingerprint).await? {
                 Earlier::Answered(created) => return Ok(Some(*created)),
                 Earlier::No { repeat } => repeat,
             };
-            let before = self.before_create(&request, repeat).await?;
+            let before = self.before_create(request, repeat).await?;
             if let Some((_, entry)) = &before.entry {
                 self.entries.refuse_taken(entry).await?;
             }
+            renewing.map_or(Ok(()), |renewing| renewing.check(&request.name, before.entry.as_ref()))?;
             if let Some((_, pending)) = &before.pending
                 && pending.operation.in_progress()
             {
                 // It may be this request's own: an earlier try that was committed between the reads.
-                return match self.repeated(&request, &fingerprint).await? {
+                return match self.repeated(request, &fingerprint).await? {
                     Earlier::Answered(created) => Ok(Some(*created)),
                     Earlier::No { .. } => Err(pending.operation.conflict()),
                 };
             }
-            let ready = match prepared.take() {
+            let ready = match prepared.take().filter(|ready| ready.still_fits(request, &before)) {
                 Some(ready) => ready,
                 None => match &csr {
-                    Some(csr) => self.prepare_requested(&request, csr, &before).await?,
-                    None => self.prepare(&request, &before).await?,
+                    Some(csr) => self.prepare_requested(request, csr, &before).await?,
+                    None => self.prepare(request, &before).await?,
                 },
             };
-            self.commit_create(&request, &fingerprint, before, prepared.insert(ready)).await
+            self.commit_create(request, &fingerprint, before, prepared.insert(ready), renewing).await
         })
     }
 
@@ -148,7 +135,7 @@ impl Creations {
         let before = Before { repeat: None, entry: None, pending: None };
         // Problems of the name are reported before those of the policy.
         let Ok(prepared) = self.prepare(request, &before).await else { return Ok(None) };
-        self.commit_create(request, fingerprint, before, &prepared).await
+        self.commit_create(request, fingerprint, before, &prepared, None).await
     }
 
     async fn before_create(&self, request: &CreateRequest, repeat: Option<Revision>) -> Result<Before> {
@@ -216,13 +203,18 @@ impl Creations {
         fingerprint: &str,
         before: Before,
         prepared: &Prepared,
+        renewing: Option<&Renewing>,
     ) -> Result<Option<Created>> {
         let now = self.context.now();
-        let mut pending = new_pending(request, prepared, now, now.plus(self.context.limits().issuing_deadline));
+        let deadline = now.plus(self.context.limits().issuing_deadline);
+        let mut pending = new_pending(request, prepared, renewing, now, deadline);
         let mut batch = Batch::default();
 
         let (there, entry) = before.entry.unzip();
-        let entry = next_entry(request, entry, prepared, now);
+        let mut entry = next_entry(request, entry, prepared, now);
+        if let Some(renewing) = renewing {
+            renewing.note(&mut entry, &mut pending, now);
+        }
         self.context.records.put_entry(&mut batch, there.as_ref(), &entry)?;
 
         let mut pending_revision = None;
@@ -285,32 +277,14 @@ fn remember(
     Ok(())
 }
 
-/// What makes two requests the same one: the caller's signing request in DER, whatever form it came in.
-fn fingerprint(request: &CreateRequest, csr: Option<&[u8]>) -> Result<String> {
-    let CreateRequest {
-        vault,
-        name,
-        policy,
-        csr: _,
-        enabled,
-        tags,
-        preserve_cert_order,
-        request_id: _,
-        client_request_id: _,
-    } = request;
-    let parts =
-        serde_json::to_vec(&(vault, name.key(), policy, enabled, tags, preserve_cert_order)).map_err(|error| {
-            tracing::error!(%error, "a request could not be written as JSON");
-            Error::internal()
-        })?;
-    // Without a signing request there is no second part, not an empty one: as in releases that knew of none, whose
-    // callers repeat their requests across an upgrade.
-    let parts: Vec<&[u8]> = std::iter::once(parts.as_slice()).chain(csr).collect();
-    Ok(records::hex(&digest::sha256(&parts)))
-}
-
-fn new_pending(request: &CreateRequest, prepared: &Prepared, now: Timestamp, deadline: Timestamp) -> PendingRecord {
-    let Prepared { policy, request_id, version, key, ca: _ } = prepared;
+fn new_pending(
+    request: &CreateRequest,
+    prepared: &Prepared,
+    renewing: Option<&Renewing>,
+    now: Timestamp,
+    deadline: Timestamp,
+) -> PendingRecord {
+    let Prepared { policy, request_id, version, key, .. } = prepared;
     PendingRecord {
         operation: Operation {
             vault: request.vault.clone(),
@@ -325,6 +299,7 @@ fn new_pending(request: &CreateRequest, prepared: &Prepared, now: Timestamp, dea
             revision: 1,
             created: now,
             updated: now,
+            renews: renewing.map(|renewing| renewing.renews.clone()),
         },
         policy: policy.clone(),
         sealed_key: key.sealed_key.clone(),
@@ -365,30 +340,7 @@ fn next_entry(
             summary: None,
             state: EntryState::Live,
             versions: Some(0),
+            renewal: None,
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_without_a_csr_has_the_fingerprint_of_earlier_releases() {
-        let request = CreateRequest {
-            vault: VaultName::default_vault(),
-            name: CertificateName::parse("Web").unwrap(),
-            policy: None,
-            csr: None,
-            enabled: None,
-            tags: None,
-            preserve_cert_order: None,
-            request_id: None,
-            client_request_id: None,
-        };
-        let written = format!(r#"["{}","web",null,null,null,null]"#, request.vault);
-        let before = records::hex(&digest::sha256(&[written.as_bytes()]));
-        assert_eq!(fingerprint(&request, None).unwrap(), before);
-        assert_ne!(fingerprint(&request, Some(b"csr")).unwrap(), before);
     }
 }

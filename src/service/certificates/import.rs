@@ -150,6 +150,7 @@ impl Certificates {
                 summary,
                 state: EntryState::Live,
                 versions: Some(1),
+                renewal: None,
             },
         };
         self.context.records.put_entry(&mut batch, there.as_ref(), &entry)?;

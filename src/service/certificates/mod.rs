@@ -12,9 +12,10 @@ mod update;
 mod view;
 
 pub(crate) use backup::reads_a_backup;
+pub(super) use create::Renewing;
 pub use create::{CreateRequest, Created, Creations};
 pub use deleted::DeletedView;
-pub(super) use entries::Entries;
+pub(super) use entries::{Entries, not_found};
 pub use import::ImportRequest;
 pub use list::{DeletedItem, DeletedPage, Item, ItemPage, ListRequest};
 pub use update::UpdateRequest;

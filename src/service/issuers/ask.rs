@@ -4,6 +4,7 @@ use super::Issuing;
 use super::bulkhead;
 use super::intend::Stored;
 use super::states::Kept;
+use super::windows::paused;
 use crate::domain::issued::IntentRef;
 use crate::domain::pending::{Event, State};
 use crate::domain::{Action, Blob, Error, IssuerName, Operation, OperationError, Reason, RequestId, Result, Timestamp};
@@ -218,10 +219,8 @@ impl Issuing {
             Err(problem) => return Ok(Err(problem)),
         };
         if let Some(pause) = &config.paused {
-            let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
-            let note = format!("The issuer {} is paused{reason}. The request goes on when it is resumed.", config.name);
             return Ok(Err(NotAsked {
-                note,
+                note: paused(&config.name, &pause.reason),
                 again: Some(jittered(PAUSED, operation.request_id)),
                 nothing_ordered: false,
             }));

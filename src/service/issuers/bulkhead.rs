@@ -1,6 +1,6 @@
 //! Limits concurrent calls to slow issuers (bulkhead), so that a stuck issuer does not take all worker slots.
 
-use crate::domain::Operation;
+use crate::domain::{IssuerName, Operation, VaultName};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +12,11 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(in crate::service) fn name(operation: &Operation) -> String {
     let act = if operation.cancellation_requested { "cancel" } else { "advance" };
     format!("{act} {}/{}", operation.vault, operation.issuer.name.to_ascii_lowercase())
+}
+
+/// Under which name the questions for renewal windows are counted: they hold no order up, nor one another for ever.
+pub(in crate::service) fn window_name(vault: &VaultName, issuer: &IssuerName) -> String {
+    format!("window {vault}/{}", issuer.as_str().to_ascii_lowercase())
 }
 
 /// Slow calls under way, by issuer.

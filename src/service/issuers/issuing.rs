@@ -15,7 +15,7 @@ pub(in crate::service) struct Issuing {
     pub(super) issuers: Issuers,
     pub(super) bulkhead: Arc<IssuerBulkhead>,
     pub(super) calls: Arc<IssuerCalls>,
-    pub(super) authorities: Authorities,
+    pub(in crate::service) authorities: Authorities,
     /// Of the CAs of this server.
     pub(in crate::service) log: IssuedLog,
 }

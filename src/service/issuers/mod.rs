@@ -15,6 +15,7 @@ mod issuing;
 mod profiles;
 mod retire;
 mod states;
+mod windows;
 
 pub(super) use ask::{Asked, Outcome, failure};
 pub use authorities::Authorities;
@@ -27,6 +28,7 @@ pub(super) use issuing::Issuing;
 pub(in crate::service) use profiles::is_reserved;
 pub use profiles::{options_of, profiles_of};
 pub(in crate::service) use retire::has_a_next;
+pub(super) use windows::{CaWindows, WindowAnswer};
 
 use crate::domain::issuer::{Administrator, LOCAL_CA, LOCAL_CA_IN_AZURE, Organization, is_local_ca};
 use crate::domain::{Blob, Credentials, Error, IssuerConfig, IssuerInput, IssuerName, Result, VaultName, text};

@@ -1,7 +1,7 @@
 //! Reschedules due times after the system clock moved backwards.
 
 use super::Jobs;
-use crate::domain::{Result, Timestamp};
+use crate::domain::{CertificateEntry, Result, Timestamp};
 use crate::service::records::{Codec, Kind, PendingRecord};
 use crate::service::retry::retry;
 use crate::store::{Batch, Put, Record};
@@ -17,8 +17,15 @@ const PAGE: usize = 500;
 /// the last of these (`limits.request_timeout`, `limits.work_lease`).
 const LATE_LOOKS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(30), Duration::from_secs(120)];
 /// Whose work would wait for as long as the clock was wrong, or be signed in the future.
-const KINDS: [Kind; 6] =
-    [Kind::Pending, Kind::AbandonedOrder, Kind::Revoked, Kind::Crl, Kind::Responder, Kind::Authority];
+const KINDS: [Kind; 7] = [
+    Kind::Pending,
+    Kind::AbandonedOrder,
+    Kind::Revoked,
+    Kind::Crl,
+    Kind::Responder,
+    Kind::Authority,
+    Kind::Certificate,
+];
 
 /// The latest time that was seen.
 #[derive(Debug)]
@@ -129,13 +136,18 @@ async fn shift_one(jobs: &Jobs, record: Record, back: SetBack, from: Timestamp) 
             },
         };
         let Some(due) = record.due.filter(|due| *due > from) else { return Ok(Some(())) };
-        let Some(put) = shifted(&jobs.context.records, record, due.minus(back.by)) else { return Ok(Some(())) };
+        let Some(put) = shifted(&jobs.context.records, record, due.minus(back.by), back.at) else {
+            return Ok(Some(()));
+        };
         Ok(jobs.context.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?.map(|_| ()))
     })
 }
 
 /// What is held by a step under way is repeated: its commit finds another revision. What cannot be read was logged.
-fn shifted(codec: &Codec, record: Record, due: Timestamp) -> Option<Put> {
+fn shifted(codec: &Codec, record: Record, due: Timestamp, now: Timestamp) -> Option<Put> {
+    if Kind::of(&record.key) == Some(Kind::Certificate) {
+        return planned_anew(codec, &record, now);
+    }
     let moved = |Record { key, revision, body, due: _ }| Put { key, expected: Some(revision), body, due: Some(due) };
     if !matches!(Kind::of(&record.key), Some(Kind::Pending | Kind::AbandonedOrder)) {
         return Some(moved(record));
@@ -146,6 +158,18 @@ fn shifted(codec: &Codec, record: Record, due: Timestamp) -> Option<Put> {
     }
     let pending = PendingRecord { planned: Some(due), ..pending };
     codec.replace(&record, &pending, Some(due)).ok()
+}
+
+/// A renewal is due by the certificate's own dates: only what was put off by the time before is planned anew, and what
+/// was claimed then.
+fn planned_anew(codec: &Codec, record: &Record, now: Timestamp) -> Option<Put> {
+    let mut entry: CertificateEntry = codec.read(record).ok()?;
+    if let Some(renewal) = &mut entry.renewal {
+        renewal.after_set_back(now);
+    }
+    let mut batch = Batch::default();
+    codec.put_entry(&mut batch, Some(record), &entry).ok()?;
+    batch.puts.pop().filter(|put| put.due != record.due)
 }
 
 #[cfg(test)]

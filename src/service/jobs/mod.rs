@@ -13,21 +13,23 @@ mod issuer_state;
 mod parked;
 mod pending;
 mod purging;
+mod renewal;
 mod request;
 pub(super) mod wakeup;
 
 use super::access::Rights;
-use super::audit::Scope;
+use super::audit::{RENEWAL, Scope};
 use super::ca::{IssuedLog, Responders, RevocationLists, Successions};
-use super::certificates::Deletions;
+use super::certificates::{Creations, Deletions};
 use super::context::Context;
-use super::issuers::{Authorities, Issuing};
+use super::issuers::Issuing;
 use super::pending::PendingOperations;
 use super::records::{Kind, concerns_a_record};
 use crate::domain::{Result, Timestamp};
 use crate::store::Record;
 use clock_rollback::LatestTime;
 pub use hint::Hinted;
+use renewal::RenewalWork;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +74,8 @@ enum DueKind {
     Crl,
     /// An OCSP responder that needs another certificate.
     Responder,
+    /// A certificate to be renewed, or whose CA is asked when.
+    Certificate,
 }
 
 impl DueKind {
@@ -89,6 +93,7 @@ impl DueKind {
             Self::Issued => "log of a CA",
             Self::Revoked | Self::Crl => "revocation list",
             Self::Responder => "OCSP responder",
+            Self::Certificate => RENEWAL,
         }
     }
 
@@ -107,8 +112,8 @@ impl DueKind {
             Kind::Revoked => Some(Self::Revoked),
             Kind::Crl => Some(Self::Crl),
             Kind::Responder => Some(Self::Responder),
-            Kind::Certificate
-            | Kind::Version
+            Kind::Certificate => Some(Self::Certificate),
+            Kind::Version
             | Kind::Suspended
             | Kind::Contacts
             | Kind::Vault
@@ -143,7 +148,7 @@ struct CaWork {
 pub struct Jobs {
     context: Arc<Context>,
     issuing: Issuing,
-    authorities: Authorities,
+    renewals: RenewalWork,
     pending: PendingOperations,
     deletions: Deletions,
     rights: Arc<Rights>,
@@ -155,18 +160,20 @@ impl Jobs {
     pub(super) fn new(
         context: Arc<Context>,
         issuing: Issuing,
-        authorities: Authorities,
+        creations: &Creations,
         pending: PendingOperations,
         deletions: Deletions,
         rights: Arc<Rights>,
     ) -> Self {
+        let authorities = issuing.authorities.clone();
         let cas = CaWork {
             log: IssuedLog::new(context.clone()),
             crls: RevocationLists::new(context.clone(), authorities.clone()),
             responders: Responders::new(context.clone(), authorities.clone()),
-            successions: Successions::new(context.clone(), authorities.clone()),
+            successions: Successions::new(context.clone(), authorities),
         };
-        Self { context, issuing, authorities, pending, deletions, rights, cas, latest: Arc::default() }
+        let renewals = RenewalWork::new(context.clone(), issuing.clone(), creations.clone());
+        Self { context, issuing, renewals, pending, deletions, rights, cas, latest: Arc::default() }
     }
 
     /// Takes up to `limit` due records for the length of one lease.
@@ -220,6 +227,7 @@ impl Jobs {
             DueKind::Revoked => self.list_revoked(due).await,
             DueKind::Crl => self.renew_crl(due).await,
             DueKind::Responder => self.renew_responder(due).await,
+            DueKind::Certificate => self.renewals.step(due.record).await,
         }
     }
 }

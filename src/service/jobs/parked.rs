@@ -76,7 +76,6 @@ mod tests {
         let without: Vec<Kind> =
             Kind::ALL.iter().copied().filter(|kind| DueKind::of(&format!("{}x", kind.prefix())).is_none()).collect();
         let expected = [
-            Kind::Certificate,
             Kind::Version,
             Kind::Suspended,
             Kind::Contacts,

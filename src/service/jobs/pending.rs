@@ -10,7 +10,7 @@ use crate::issuer::FailureClass;
 use crate::keys::{Caller, Work, chain};
 use crate::service::access::Mode;
 use crate::service::ca::Ended;
-use crate::service::issuers::{Asked, Outcome, failure};
+use crate::service::issuers::{Asked, CaWindows, Outcome, failure};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
 use crate::store::{Batch, Record};
@@ -92,11 +92,18 @@ impl Jobs {
             .await?;
         match checked {
             Ok(chain) => {
-                self.authorities.note_expiry(&before, &chain).await?;
+                if let Some(problem) = self.renewals.names_lost(&before, &chain.leaf).await? {
+                    let failed = Event::Failed(failure(FailureClass::IssuerError, &problem));
+                    return self.end(record, pending, failed, self.context.now(), beside).await;
+                }
+                self.issuing.authorities.note_expiry(&before, &chain).await?;
+                // A CA of this server has no window.
+                let asks = pending.intent.is_none()
+                    && CaWindows(&self.issuing).tells_windows(&before.vault, &before.issuer).await?;
                 let now = self.context.now();
                 pending.operation = before.clone().apply(Event::Issued, now)?;
                 // Deleted meanwhile: there is nothing to complete.
-                let Some(completion) = self.pending.completion(record, pending, chain, now).await? else {
+                let Some(completion) = self.pending.completion(record, pending, chain, asks, now).await? else {
                     return Ok(false);
                 };
                 let mut batch = completion.batch;
@@ -107,6 +114,7 @@ impl Jobs {
                 batch.events.push(updated(&completion.pending.operation, &before)?);
                 let saved = self.context.try_commit(batch).await?.is_some();
                 self.cas.log.count(logged.filter(|_| saved));
+                self.renewals.count(&completion.pending.operation, saved);
                 Ok(saved)
             }
             Err(problem) => {
@@ -131,8 +139,10 @@ impl Jobs {
         pending.operation = before.clone().apply(event, now)?;
         let logged = self.cas.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?;
         batch.events.push(updated(&pending.operation, &before)?);
+        let ended = pending.operation.clone();
         let saved = self.save(record, pending, None, batch).await?;
         self.cas.log.count(logged.filter(|_| saved));
+        self.renewals.count(&ended, saved);
         Ok(saved)
     }
 

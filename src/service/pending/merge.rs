@@ -4,9 +4,10 @@ use super::PendingOperations;
 use super::{PendingRef, updated};
 use crate::domain::access::Requested;
 use crate::domain::pending::{self, Event};
+use crate::domain::renewal::plan::first_ask;
 use crate::domain::{
-    Blob, Certificate, CertificateEntry, EntryState, Error, Operation, Reason, Result, Tags, Timestamp, VaultName,
-    VersionSummary, certificate,
+    Blob, Certificate, CertificateEntry, EntryState, Error, Operation, Reason, Renewal, Result, Tags, Timestamp,
+    VaultName, VersionSummary, certificate,
 };
 use crate::keys::chain::{self, OrderedChain};
 use crate::keys::{self, Work};
@@ -77,7 +78,7 @@ impl PendingOperations {
                 tags: request.tags.clone().or(pending.tags),
                 ..pending
             };
-            let Some(completion) = self.completion(&record, pending, chain, now).await? else { return Ok(None) };
+            let Some(completion) = self.completion(&record, pending, chain, false, now).await? else { return Ok(None) };
             let mut batch = completion.batch;
             batch.events.push(updated(&completion.pending.operation, &before)?);
             let committed = self.context.try_commit(batch).await?;
@@ -88,12 +89,13 @@ impl PendingOperations {
     }
 
     /// The writes that make a version out of a completed operation; `None` if the certificate
-    /// was deleted meanwhile.
+    /// was deleted meanwhile. `asks`: the CA is asked when it wants the version renewed.
     pub(in crate::service) async fn completion(
         &self,
         record: &Record,
         pending: PendingRecord,
         chain: OrderedChain,
+        asks: bool,
         now: Timestamp,
     ) -> Result<Option<Completion>> {
         let operation = &pending.operation;
@@ -125,7 +127,10 @@ impl PendingOperations {
             preserve_cert_order: operation.preserve_cert_order,
         };
         let summary = VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0));
+        let mut renewal = Renewal::after(&entry, operation.renews.as_ref(), &summary);
+        renewal.ask_at = asks.then(|| first_ask(operation.version, now, certificate.expires));
         let entry = CertificateEntry {
+            renewal: (!renewal.is_new()).then_some(renewal),
             latest: Some(operation.version),
             summary: Some(summary),
             updated: now,

@@ -4,7 +4,8 @@ use super::body::{self, Problem};
 use super::key::{Key, Place};
 use super::kinds::{Kind, OfKind, Stored};
 use super::verified::Verified;
-use crate::domain::{CertificateEntry, Detail, Error, Reason, Result, Timestamp, VaultName};
+use crate::domain::renewal::plan;
+use crate::domain::{CertificateEntry, Detail, Error, Reason, RenewalRules, Result, Timestamp, VaultName};
 use crate::keys::{Authenticator, Sealer};
 use crate::store::{Batch, Put, Record, Revision};
 use serde::Serialize;
@@ -22,6 +23,8 @@ const RECORD: &str = "record";
 /// Writes bodies with a code, and refuses those that do not verify.
 pub(in crate::service) struct Codec {
     sealer: Arc<Sealer>,
+    /// By which entries of certificates are due.
+    rules: RenewalRules,
     /// A body without a code is refused; never turned off again.
     strict: AtomicBool,
     verified: Verified,
@@ -40,11 +43,17 @@ impl Codec {
     pub(in crate::service) fn new(sealer: Arc<Sealer>) -> Self {
         Self {
             sealer,
+            rules: RenewalRules::default(),
             strict: AtomicBool::new(true),
             verified: Verified::default(),
             reported: Mutex::default(),
             refused: AtomicU64::new(0),
         }
+    }
+
+    /// By other rules for renewals.
+    pub(in crate::service) fn with_rules(self, rules: RenewalRules) -> Self {
+        Self { rules, ..self }
     }
 
     /// Accepts bodies without a code: the store is of a version before them. Only before the service is shared.
@@ -99,7 +108,7 @@ impl Codec {
     ) -> Result<()> {
         let key = super::key::certificate(&entry.vault, &entry.name);
         let expected = record.map(|record| record.revision);
-        batch.puts.push(self.put(&key, expected, entry, entry_due(entry))?);
+        batch.puts.push(self.put(&key, expected, entry, entry_due(entry, self.rules))?);
         Ok(())
     }
 
@@ -256,8 +265,8 @@ pub fn record_body(sealer: &Sealer, key: &str, value: &serde_json::Value) -> Vec
     body::authenticated(sealer.authenticator(), key, value).unwrap_or_default()
 }
 
-/// When there is something to do for a certificate: never, since an operation and a deletion are due by records of
-/// their own.
-fn entry_due(_entry: &CertificateEntry) -> Option<Timestamp> {
-    None
+/// When there is something to do for a certificate: its renewal, or a question to its CA about that. An operation and a
+/// deletion are due by records of their own.
+fn entry_due(entry: &CertificateEntry, rules: RenewalRules) -> Option<Timestamp> {
+    plan(entry, rules).ok().map(|plan| plan.due)
 }

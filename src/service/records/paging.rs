@@ -32,6 +32,7 @@ pub(in crate::service) enum List {
     KeyVersions,
     Issued,
     Grants,
+    Renewals,
     Audit,
 }
 
@@ -50,6 +51,7 @@ impl List {
             Self::KeyVersions => "key versions",
             Self::Issued => "issued",
             Self::Grants => "grants",
+            Self::Renewals => "renewals",
             Self::Audit => "audit",
         }
     }

@@ -20,6 +20,7 @@ mod policy;
 mod policy_mask;
 mod profiles;
 mod reading;
+mod renewals;
 mod reply;
 mod secrets;
 mod services;
@@ -41,6 +42,7 @@ use crate::proto::v1::certificate_authority_service_server::{
 };
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
 use crate::proto::v1::key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS};
+use crate::proto::v1::renewal_service_server::{RenewalServiceServer, SERVICE_NAME as RENEWALS};
 use crate::proto::v1::secret_service_server::{SERVICE_NAME as SECRETS, SecretServiceServer};
 use crate::proto::v1::vault_service_server::{SERVICE_NAME as VAULTS, VaultServiceServer};
 use crate::service::Service;
@@ -128,6 +130,9 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
     let audit = AuditServiceServer::new(audit::AuditCalls(service.clone()))
         .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
+    let renewals = RenewalServiceServer::new(renewals::RenewalCalls(service.clone()))
+        .max_decoding_message_size(message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
     let (reporter, health) = tonic_health::server::health_reporter();
     options.tasks.spawn(report_health(reporter, options.closing.clone()));
     let routes = Routes::new(certificates(message_limit))
@@ -137,6 +142,7 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
         .add_service(secrets)
         .add_service(keys)
         .add_service(access)
+        .add_service(renewals)
         .add_service(audit)
         .add_service(health.max_decoding_message_size(QUESTION_LIMIT));
     let restore = Routes::new(certificates(message_limit.max(backup)));
@@ -222,7 +228,7 @@ pub(super) fn refused(content_type: &HeaderValue, why: &Refusal) -> http::Respon
 }
 
 /// The services whose health is told, and the server as a whole.
-const SERVICES: [&str; 9] = ["", CERTIFICATES, ADMIN, AUTHORITIES, SECRETS, KEYS, VAULTS, ACCESS, AUDIT];
+const SERVICES: [&str; 10] = ["", CERTIFICATES, ADMIN, AUTHORITIES, SECRETS, KEYS, VAULTS, ACCESS, AUDIT, RENEWALS];
 
 async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {
     for name in SERVICES {

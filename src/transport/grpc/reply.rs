@@ -5,7 +5,7 @@ use super::profiles;
 use crate::domain::issuer::{Administrator, Organization};
 use crate::domain::{
     Action, ActionKind, Blob, Certificate, Contact, Contacts, IssuerConfig, Operation, OperationError, Pause, Recovery,
-    RecoveryLevel, Status, Timestamp,
+    RecoveryLevel, RenewalTrigger, Status, Timestamp,
 };
 use crate::proto::v1;
 use crate::service::{CertificateView, DeletedItem, DeletedView, Item, options_of, profiles_of};
@@ -45,6 +45,18 @@ pub(super) fn operation(operation: &Operation, base: &str, with_csr: bool) -> v1
         update_time: Some(time(operation.updated)),
         revision: i64::try_from(operation.revision).unwrap_or(i64::MAX),
         actions: operation.actions().iter().map(action).collect(),
+        trigger: operation.renews.as_ref().map_or(0, |renews| trigger(renews.trigger).into()),
+        replaced_version: operation.renews.as_ref().map(|renews| renews.replaces.to_string()).unwrap_or_default(),
+        batch: operation.renews.as_ref().map(|renews| renews.batch.clone()).unwrap_or_default(),
+    }
+}
+
+pub(super) fn trigger(trigger: RenewalTrigger) -> v1::RenewalTrigger {
+    match trigger {
+        RenewalTrigger::Lifetime => v1::RenewalTrigger::Lifetime,
+        RenewalTrigger::Ari => v1::RenewalTrigger::Ari,
+        RenewalTrigger::Emergency => v1::RenewalTrigger::Emergency,
+        RenewalTrigger::Manual => v1::RenewalTrigger::Manual,
     }
 }
 

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::status::status;
-use super::{access, admin, audit, authorities, certificates, keys, secrets, vaults};
+use super::{access, admin, audit, authorities, certificates, keys, renewals, secrets, vaults};
 use crate::domain::Error;
 use crate::proto::v1;
 use crate::proto::v1::access_service_server::AccessService;
@@ -11,6 +11,7 @@ use crate::proto::v1::certificate_admin_service_server::CertificateAdminService;
 use crate::proto::v1::certificate_authority_service_server::CertificateAuthorityService;
 use crate::proto::v1::certificate_service_server::CertificateService;
 use crate::proto::v1::key_service_server::KeyService;
+use crate::proto::v1::renewal_service_server::RenewalService;
 use crate::proto::v1::secret_service_server::SecretService;
 use crate::proto::v1::vault_service_server::VaultService;
 use tonic::{Request, Response, Status};
@@ -128,6 +129,15 @@ service! {
         list_authorities: ListAuthoritiesRequest -> ListAuthoritiesResponse = list;
         get_issued_certificate: GetIssuedCertificateRequest -> GetIssuedCertificateResponse = get;
         list_issued_certificates: ListIssuedCertificatesRequest -> ListIssuedCertificatesResponse = list_of;
+    }
+}
+
+service! {
+    RenewalService for renewals::RenewalCalls {
+        renew_certificate: RenewCertificateRequest -> RenewCertificateResponse = renew;
+        list_renewals: ListRenewalsRequest -> ListRenewalsResponse = list;
+        pause_renewal: PauseRenewalRequest -> PauseRenewalResponse = pause;
+        resume_renewal: ResumeRenewalRequest -> ResumeRenewalResponse = resume;
     }
 }
 

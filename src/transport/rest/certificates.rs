@@ -5,9 +5,9 @@ use super::call::Call;
 use super::failure::Failure;
 use super::model::certificate::{CertificateAnswer, Shape};
 use super::model::operation::OperationAnswer;
-use super::model::requests::{CreateBody, ImportBody};
-use crate::domain::{CertificateName, Tags, Version};
-use crate::service::{CreateRequest, ImportRequest};
+use super::model::requests::{CreateBody, ImportBody, RenewBody};
+use crate::domain::{CertificateName, Operation, Tags, Version};
+use crate::service::{CreateRequest, ImportRequest, RenewRequest};
 use axum::body::Body;
 use http::StatusCode;
 use zeroize::Zeroizing;
@@ -31,11 +31,30 @@ pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
         client_request_id: client_request_id(call),
     };
     let operation = call.service.creations().create(call.permit(request).await?).await?.operation;
+    Ok(accepted(call, &operation))
+}
+
+pub(super) async fn renew(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {
+    let name = CertificateName::parse(name)?;
+    let RenewBody { batch } = call.body(body).await?;
+    let request = RenewRequest {
+        vault: call.vault(),
+        name,
+        request_id: None,
+        client_request_id: client_request_id(call),
+        batch: batch.unwrap_or_default(),
+    };
+    let operation = call.service.renewals().renew(call.permit(request).await?).await?.operation;
+    Ok(accepted(call, &operation))
+}
+
+/// An operation that has begun, and where to ask for it.
+fn accepted(call: &Call<'_>, operation: &Operation) -> Answer {
     let name = operation.certificate.as_str();
     let location =
         format!("{}&request_id={}", call.links.url("certificates", &[name, "pending"]), operation.request_id);
-    let body = json(&OperationAnswer::new(&operation, &call.links));
-    Ok(Answer::json(StatusCode::ACCEPTED, body).location(location).poll_again())
+    let body = json(&OperationAnswer::new(operation, &call.links));
+    Answer::json(StatusCode::ACCEPTED, body).location(location).poll_again()
 }
 
 pub(super) async fn import(call: &Call<'_>, name: &str, body: &mut Body) -> Result<Answer, Failure> {

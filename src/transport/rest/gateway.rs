@@ -210,6 +210,7 @@ async fn carry_out(
     match endpoint {
         Endpoint::GetPending => pending::get(call, name).await,
         Endpoint::Create => certificates::create(call, name, body).await,
+        Endpoint::Renew => certificates::renew(call, name, body).await,
         Endpoint::GetCertificate => certificates::get(call, name).await,
         Endpoint::GetVersion => certificates::get_version(call, name, version).await,
         Endpoint::CancelPending => pending::cancel(call, name, body).await,

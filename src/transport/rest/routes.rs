@@ -26,6 +26,7 @@ pub enum Endpoint {
     RevokeIssued,
     RevokeVersion,
     Create,
+    Renew,
     GetPending,
     CancelPending,
     DeletePending,
@@ -76,7 +77,7 @@ pub struct Route {
 
 /// The routes of certificates; `issuers`, `contacts` and `restore` win over names, and named parts win over versions
 /// (contract section 4).
-pub static ROUTES: [Route; 37] = [
+pub static ROUTES: [Route; 38] = [
     at(Method::GET, "/certificates/issuers", Endpoint::ListIssuers),
     at(Method::GET, "/certificates/issuers/{issuer_name}", Endpoint::GetIssuer),
     at(Method::PUT, "/certificates/issuers/{issuer_name}", Endpoint::SetIssuer),
@@ -89,6 +90,7 @@ pub static ROUTES: [Route; 37] = [
     at(Method::GET, "/certificates/issuers/{issuer_name}/ca/issued/{serial}", Endpoint::GetIssued),
     at(Method::POST, "/certificates/issuers/{issuer_name}/ca/issued/{serial}/revoke", Endpoint::RevokeIssued),
     at(Method::POST, "/certificates/{certificate_name}/create", Endpoint::Create),
+    at(Method::POST, "/certificates/{certificate_name}/renew", Endpoint::Renew),
     at(Method::POST, "/certificates/{certificate_name}/import", Endpoint::Import),
     at(Method::GET, "/certificates/{certificate_name}/pending", Endpoint::GetPending),
     at(Method::PATCH, "/certificates/{certificate_name}/pending", Endpoint::CancelPending),
@@ -117,7 +119,7 @@ pub static ROUTES: [Route; 37] = [
 ];
 
 /// Words after a name that are never a version, whether they are answered here or not.
-const NO_VERSIONS: [&str; 6] = ["backup", "create", "import", "pending", "policy", "versions"];
+const NO_VERSIONS: [&str; 7] = ["backup", "create", "import", "pending", "policy", "renew", "versions"];
 
 pub(super) const fn at(method: Method, path: &'static str, endpoint: Endpoint) -> Route {
     Route { method, path, endpoint }
@@ -222,6 +224,8 @@ mod tests {
             (Method::POST, "/certificates/issuers/x/ca/issued/4a/revoke", "RevokeIssued x 4a"),
             (Method::POST, "/certificates/web/0123/revoke", "RevokeVersion web 0123"),
             (Method::POST, "/certificates/web/pending/revoke", "404"),
+            (Method::POST, "/certificates/web/renew", "Renew web "),
+            (Method::GET, "/certificates/web/renew", "405"),
             (Method::POST, "/certificates/issuers/create", "Create issuers "),
             (Method::POST, "/certificates//create", "405"),
             (Method::PUT, "/certificates/issuers/", "405"),
@@ -290,7 +294,8 @@ mod tests {
     }
 
     /// Ours beyond Key Vault's API.
-    const EXTENSIONS: [&str; 8] = [
+    const EXTENSIONS: [&str; 9] = [
+        "POST /certificates/{certificate_name}/renew",
         "GET /certificates/issuers/{issuer_name}/ca",
         "GET /certificates/issuers/{issuer_name}/ca/csr",
         "POST /certificates/issuers/{issuer_name}/ca/install",

@@ -93,6 +93,7 @@ pub(super) const STORY: &[Scene] = &[
     Again("DELETE /certificates/web"),
     Example("DELETE /deletedcertificates/{certificate_name}", ""),
     Example("POST /certificates/restore", "backup"),
+    Example("POST /certificates/{certificate_name}/renew", "with a label"),
     Example("DELETE /certificates/issuers/{issuer_name}", "built-in CA"),
     Example("PUT /certificates/issuers/{issuer_name}", "under another CA"),
     Example("GET /certificates/issuers/{issuer_name}/ca/csr", "signing request"),

@@ -341,7 +341,7 @@ const NEVER_REFUSED: [&str; 5] = [
 ];
 
 /// Methods without a URI: there is nothing to compare them with.
-const WITHOUT_URI: [&str; 33] = [
+const WITHOUT_URI: [&str; 37] = [
     "CertificateService.ListPending",
     "CertificateService.WatchPending",
     "CertificateAdminService.CheckIssuer",
@@ -374,6 +374,11 @@ const WITHOUT_URI: [&str; 33] = [
     "CertificateAuthorityService.GetIssuedCertificate",
     "CertificateAuthorityService.ListIssuedCertificates",
     "CertificateAuthorityService.RevokeCertificate",
+    // Compared in `tests/grpc/renewals.rs`.
+    "RenewalService.RenewCertificate",
+    "RenewalService.ListRenewals",
+    "RenewalService.PauseRenewal",
+    "RenewalService.ResumeRenewal",
     "VaultService.CreateVault",
     "VaultService.GetVault",
     "VaultService.ListVaults",

@@ -64,6 +64,9 @@ impl Translation {
             update_time,
             revision,
             actions,
+            trigger,
+            replaced_version,
+            batch,
         } = operation;
         let v1::IssuerParameters { name, certificate_type, certificate_transparency: _ } = issuer.unwrap();
         self.leave_out("PendingOperation.vault_name", !vault_name.is_empty());
@@ -97,6 +100,13 @@ impl Translation {
             members["target"] = target.into();
         } else {
             members["status_details"] = status_details.into();
+        }
+        self.leave_out("PendingOperation.replaced_version", !replaced_version.is_empty());
+        if let Ok(trigger @ 1..) = u32::try_from(trigger) {
+            members["trigger"] = ["lifetime", "ari", "emergency", "manual"][trigger as usize - 1].into();
+        }
+        if !batch.is_empty() {
+            members["batch"] = batch.into();
         }
         if let Some(v1::OperationError { code, message, inner_error }) = error {
             assert_eq!(inner_error, None);

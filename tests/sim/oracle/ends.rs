@@ -6,7 +6,8 @@ use crate::authority::{Placed, Stage};
 use crate::harness::Harness;
 use crate::server::read;
 use certmint::domain::pending::{Transition, TransitionKind};
-use certmint::domain::{CertificateEntry, RequestId, Status, Version};
+use certmint::domain::{CertificateEntry, RequestId, Status, Timestamp, Version};
+use certmint::store::Record;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether every operation has ended, and the authority has cancelled all that were deleted.
@@ -20,10 +21,14 @@ fn has_ended(transition: &Transition) -> bool {
     is_gone(transition) || !transition.operation.in_progress()
 }
 
-/// After everything was deleted and forgotten.
-pub(crate) async fn nothing_is_due(harness: &Harness) -> Vec<String> {
+/// After every operation was deleted and forgotten, at `now`. A certificate is due for its next renewal.
+pub(crate) async fn nothing_is_due(harness: &Harness, now: Timestamp) -> Vec<String> {
     let left = harness.server.all("").await.into_iter();
-    let left = left.filter(|record| record.due.is_some() || record.key.starts_with("pending/"));
+    let is_work = |record: &Record| {
+        let renewed_later = record.key.starts_with("certificates/") && record.due.is_some_and(|due| due > now);
+        record.due.is_some() && !renewed_later
+    };
+    let left = left.filter(|record| is_work(record) || record.key.starts_with("pending/"));
     left.map(|record| format!("{} is left, due {:?}", record.key, record.due)).collect()
 }
 

@@ -16,14 +16,41 @@ use crate::service::records::key;
 
 const REUSE_KEY: &str = "policy.key_props.reuse_key";
 
-/// A key is expensive: it is made once, however often the commit has to be tried.
+/// A key is expensive: it is made once, however often the commit has to be tried, unless what it was made of was changed.
 pub(super) struct Prepared {
+    made_of: MadeOf,
     pub(super) policy: Policy,
     pub(super) request_id: RequestId,
     pub(super) version: Version,
     pub(super) key: RequestedKey,
     /// The CA of this server that signs it.
     pub(super) ca: Option<Ca>,
+}
+
+/// What a request leaves to the certificate that is there.
+#[derive(Eq, PartialEq)]
+struct MadeOf {
+    /// The stored policy, where the request names none.
+    policy: Option<Policy>,
+    /// The newest version, where its key is used again.
+    latest: Option<Version>,
+}
+
+impl MadeOf {
+    fn of(request: &CreateRequest, before: &Before, policy: &Policy) -> Self {
+        let entry = before.entry.as_ref().map(|(_, entry)| entry);
+        Self {
+            policy: entry.filter(|_| request.policy.is_none()).map(|entry| entry.policy.clone()),
+            latest: entry.filter(|_| policy.key.reuse_key).and_then(|entry| entry.latest),
+        }
+    }
+}
+
+impl Prepared {
+    /// Whether the same would be made of what is there now.
+    pub(super) fn still_fits(&self, request: &CreateRequest, before: &Before) -> bool {
+        self.made_of == MadeOf::of(request, before, &self.policy)
+    }
 }
 
 /// The key that the certificate is for.
@@ -75,7 +102,7 @@ impl Creations {
         let requested = policy.with_common_name_in_sans().filter(|_| needs.common_name_in_sans);
         let key =
             self.context.keys.create(request.caller(), requested.as_ref().unwrap_or(&policy), context, reuse).await?;
-        Ok(Prepared { ca, ..self.prepared(request, policy, stored, version, key.into()) })
+        Ok(Prepared { ca, ..self.prepared(request, policy, before, version, key.into()) })
     }
 
     /// The same for a request of the caller's own (DER).
@@ -105,7 +132,7 @@ impl Creations {
         }
         let version = Version::from_uuid(self.context.keys.new_id());
         let key = RequestedKey { sealed_key: None, csr: csr.to_vec() };
-        Ok(Prepared { ca, ..self.prepared(request, policy, stored, version, key) })
+        Ok(Prepared { ca, ..self.prepared(request, policy, before, version, key) })
     }
 
     /// The profile of the issuer that the request is under, where it has any.
@@ -122,18 +149,18 @@ impl Creations {
         &self,
         request: &CreateRequest,
         mut policy: Policy,
-        stored: Option<&Policy>,
+        before: &Before,
         version: Version,
         key: RequestedKey,
     ) -> Prepared {
         // A key may have taken minutes.
         let now = self.context.now();
         policy.updated = now;
-        policy.created = stored.map_or(now, |stored| stored.created);
+        policy.created = before.entry.as_ref().map_or(now, |(_, entry)| entry.policy.created);
         // In the order of time: records that are made together then lie together.
         let request_id =
             request.request_id.unwrap_or_else(|| RequestId::from_uuid(in_order(self.context.keys.new_id(), now)));
-        Prepared { policy, request_id, version, key, ca: None }
+        Prepared { made_of: MadeOf::of(request, before, &policy), policy, request_id, version, key, ca: None }
     }
 
     async fn reusable_key(

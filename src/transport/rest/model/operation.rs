@@ -22,7 +22,20 @@ pub(crate) struct OperationAnswer<'a> {
     preserve_cert_order: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
+    #[serde(flatten)]
+    identity: Identity<'a>,
+}
+
+/// Which operation it is, and what it renews.
+#[derive(Serialize)]
+struct Identity<'a> {
     request_id: String,
+    /// Ours: why it renews a version. Absent where a caller asked for a certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trigger: Option<&'static str>,
+    /// Ours: the label of the renewals that were begun together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<&'a str>,
 }
 
 /// The name alone, whatever else the policy says of the issuer (contract section 3).
@@ -51,7 +64,11 @@ impl<'a> OperationAnswer<'a> {
             error: operation.error().map(|OperationError { code, message }| ErrorAnswer { code, message }),
             preserve_cert_order: operation.preserve_cert_order,
             target: (status == Status::Completed).then(|| links.url("certificates", &[name])),
-            request_id: operation.request_id.to_string(),
+            identity: Identity {
+                request_id: operation.request_id.to_string(),
+                trigger: operation.renews.as_ref().map(|renews| renews.trigger.word()),
+                batch: operation.renews.as_ref().map(|renews| renews.batch.as_str()).filter(|batch| !batch.is_empty()),
+            },
         }
     }
 }

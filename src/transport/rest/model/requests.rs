@@ -33,6 +33,14 @@ pub(crate) struct CreateBody {
     pub(crate) options: Options,
 }
 
+/// `POST /certificates/{name}/renew`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RenewBody {
+    /// A label for renewals that belong together.
+    pub(crate) batch: Option<String>,
+}
+
 /// `PATCH /certificates/{name}/pending`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -1,0 +1,46 @@
+//! What makes a creation the renewal of a version.
+
+use crate::domain::renewal::plan::Valid;
+use crate::domain::renewal::retry;
+use crate::domain::{CertificateEntry, CertificateName, Renewal, Renews, Result, Timestamp};
+use crate::service::certificates::entries::{not_found, version_not_found};
+use crate::service::records::PendingRecord;
+use crate::store::{Record, Revision};
+
+/// A creation that renews a version.
+#[derive(Clone, Debug)]
+pub(in crate::service) struct Renewing {
+    pub(in crate::service) renews: Renews,
+    /// The entry from which it was decided; `None` where a caller asked, who wants it whatever the entry says by now.
+    pub(in crate::service) decided_from: Option<Revision>,
+}
+
+impl Renewing {
+    /// Whether the version is still the newest one, and the entry is still as it was where that decided: whoever wrote
+    /// it since then may have renewed it, stopped its renewals or changed its policy.
+    ///
+    /// # Errors
+    /// [`crate::domain::Reason::CertificateNotFound`].
+    pub(super) fn check(&self, name: &CertificateName, entry: Option<&(Record, CertificateEntry)>) -> Result<()> {
+        let (record, entry) = entry.ok_or_else(|| not_found(name))?;
+        let unchanged = self.decided_from.is_none_or(|revision| revision == record.revision);
+        if entry.latest == Some(self.renews.replaces) && unchanged {
+            return Ok(());
+        }
+        Err(version_not_found(name, self.renews.replaces))
+    }
+
+    /// Writes the attempt into the entry, and gives the new version what the one before has: its tags, whether it is
+    /// enabled, and the order of its chain.
+    pub(super) fn note(&self, entry: &mut CertificateEntry, pending: &mut PendingRecord, now: Timestamp) {
+        let Some(summary) = entry.current_summary() else { return };
+        pending.tags = pending.tags.take().or_else(|| summary.tags.clone());
+        pending.enabled = summary.enabled;
+        pending.operation.preserve_cert_order = entry.preserve_cert_order;
+        let valid = Valid::of(summary);
+        let mut renewal = Renewal::of(entry, self.renews.replaces);
+        let wait = retry::wait(renewal.tries.next(), renewal.version, valid, now);
+        renewal.tried(now, wait, Some(pending.operation.request_id), "");
+        entry.renewal = Some(renewal);
+    }
+}
