@@ -12,7 +12,7 @@ use crate::keys::authority;
 use crate::keys::certificate::requested_key;
 use crate::keys::issued::key_hash;
 use crate::keys::pointers::Pointers;
-use crate::service::ca::{Ended, asked_for, pointers, random_serial};
+use crate::service::ca::{Ended, asked_for, pointers, random_serial, revoked_above};
 use crate::service::records::{PendingRecord, key};
 use crate::store::Batch;
 use std::sync::Arc;
@@ -102,6 +102,16 @@ impl Issuing {
             return Ok(Stored::None);
         }
         let held = provider.authority(state);
+        if let Some(held) = &held
+            && let Some((ca, revocation)) = revoked_above(&self.context, &pending.operation.vault, &held.chain).await?
+        {
+            let on = revocation.time.date();
+            let problem = format!(
+                "The certificate of \"{ca}\" was revoked by the CA above it on {on}: clients refuse what is below. Make and activate another CA of the issuer (certmint ca create)."
+            );
+            let error = failure(FailureClass::RequestRejected, &problem);
+            return Ok(Stored::Instead(Box::new(Outcome::Ended(Event::Failed(error)).into())));
+        }
         let active = held.and_then(|held| authority::identifier(&held.chain.first()?.0));
         let (mut batch, mut before) = (Batch::default(), None);
         if let Some(known) = &pending.intent {
