@@ -2,6 +2,7 @@
 //! OpenSSL, GnuTLS and Java as those who have to believe or refuse its certificates.
 
 mod ceremonies;
+mod compromised;
 mod crash;
 mod hierarchy;
 mod log;

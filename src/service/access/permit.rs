@@ -58,9 +58,14 @@ impl Right {
 
     /// The certificates that the caller may read, whatever he asks for now.
     pub(in crate::service) fn readable_certificates(&self) -> Visible {
+        self.names_for(DataAction::CertificatesRead)
+    }
+
+    /// The names for which the caller may do something else than what he asks for now.
+    pub(in crate::service) fn names_for(&self, action: DataAction) -> Visible {
         match self {
             Self::Everything | Self::WouldDeny { .. } => Visible::everything(),
-            Self::Grants(granted) => granted.visible_by(DataAction::CertificatesRead),
+            Self::Grants(granted) => granted.visible_by(action),
         }
     }
 }
