@@ -1,6 +1,7 @@
 //! Grants and roles that callers make and take away.
 
 use crate::kit::{ADMIN, GRANTER, LONG, Server, Shared, facts, reason, within_a_second};
+use crate::token_issuer::now;
 use certmint::limits::Limits;
 use certmint::proto::v1;
 use certmint::service::{GrantLimits, Mode};
@@ -303,6 +304,75 @@ async fn grants_are_bounded_in_number_and_in_sum() {
     assert!(made > 1 && refused.message().contains("bytes"), "{made}: {}", refused.message());
 }
 
+/// Makes a grant that is over within seconds, and waits for its end.
+async fn make_over(server: &Server, principal: &str, role: &str) -> v1::Grant {
+    let caller = principal.strip_prefix("token:").unwrap();
+    for seconds in [2, 10, 60] {
+        let expires = Some(prost_types::Timestamp { seconds: now() + seconds, nanos: 0 });
+        let request = v1::CreateGrantRequest { expires, ..wanted(principal, role, &["over"]) };
+        // A machine that is very busy may not make it in time.
+        let Ok(made) = make(server, ADMIN, request).await else { continue };
+        let begun = Instant::now();
+        while server.who(caller).await.unwrap().grants.iter().any(|grant| grant.id == made.id) {
+            assert!(begun.elapsed() < LONG, "it does not end");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        return made;
+    }
+    panic!("no grant is made in time");
+}
+
+#[tokio::test]
+async fn grants_that_are_over_take_no_room_and_hold_no_role() {
+    let few = GrantLimits { grants: 2, ..GrantLimits::default() };
+    let server = Server::limited(Mode::Enforce, "", Shared::default(), Limits::default(), few).await;
+    let role = v1::SetRoleRequest { name: "Mine".into(), actions: vec!["*".into()], ..Default::default() };
+    server.rights(ADMIN).set_role(role).await.unwrap();
+    make(&server, ADMIN, wanted("token:two", OFFICER, &["web"])).await.unwrap();
+    let over = make_over(&server, "token:other", "Mine").await;
+    server.rights(ADMIN).delete_role(v1::DeleteRoleRequest { role: "Mine".into() }).await.unwrap();
+    let ids = async || listed(&server, ADMIN).await.into_iter().map(|grant| grant.id).collect::<Vec<_>>();
+    assert!(ids().await.contains(&over.id), "it is shown for a while");
+    let new = make(&server, ADMIN, wanted("token:shop", OFFICER, &["web"])).await.unwrap();
+    let left = ids().await;
+    assert!(left.contains(&new.id) && !left.contains(&over.id), "{left:?}");
+    let refused = make(&server, ADMIN, wanted("token:shop", OFFICER, &["api"])).await.unwrap_err();
+    assert_eq!(reason(&refused), "GRANT_LIMIT_EXCEEDED", "nothing of these is over");
+}
+
+#[tokio::test]
+async fn grants_of_a_principal_that_are_over_make_room_for_its_next() {
+    let server = Server::start("").await;
+    let over = make_over(&server, "token:two", OFFICER).await;
+    for number in 0..499 {
+        make(&server, ADMIN, wanted("token:two", OFFICER, &[&format!("n-{number}")])).await.unwrap();
+    }
+    make(&server, ADMIN, wanted("token:two", OFFICER, &["n-499"])).await.unwrap();
+    let gone = server.rights(ADMIN).get_grant(v1::GetGrantRequest { grant_id: over.id }).await.unwrap_err();
+    assert_eq!(reason(&gone), "GRANT_NOT_FOUND");
+    let refused = make(&server, ADMIN, wanted("token:two", OFFICER, &["n-500"])).await.unwrap_err();
+    assert_eq!(reason(&refused), "GRANT_LIMIT_EXCEEDED");
+}
+
+#[tokio::test]
+async fn grants_are_removed_a_while_after_their_end() {
+    let shared = Shared::default();
+    let one = Server::with(Mode::Enforce, "", shared.clone()).await;
+    let two = Server::with(Mode::Enforce, "", shared).await;
+    let kept = make(&one, ADMIN, wanted("token:other", OFFICER, &["web"])).await.unwrap();
+    let over = make_over(&one, "token:other", OFFICER).await;
+    let day = Duration::from_secs(86_400);
+    assert_eq!(one.service.grants().remove_over(day).await, Ok(0));
+    assert_eq!(one.service.grants().remove_over(Duration::ZERO).await, Ok(1));
+    assert_eq!(one.service.grants().remove_over(Duration::ZERO).await, Ok(0));
+    let begun = Instant::now();
+    while listed(&two, ADMIN).await.iter().any(|grant| grant.id == over.id) {
+        assert!(begun.elapsed() < LONG, "the other one does not hear of it");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(listed(&two, ADMIN).await.iter().any(|grant| grant.id == kept.id));
+}
+
 #[tokio::test]
 async fn many_changes_at_once_follow_one_another() {
     let shared = Shared::default();
@@ -318,6 +388,53 @@ async fn many_changes_at_once_follow_one_another() {
     }
     let refused = make(&one, ADMIN, wanted("token:two", OFFICER, &["n-500"])).await.unwrap_err();
     assert_eq!(reason(&refused), "GRANT_LIMIT_EXCEEDED");
+}
+
+#[tokio::test]
+async fn who_may_change_nothing_learns_that_before_his_message_is_judged() {
+    // One who may set roles in a vault may not: they count in all.
+    const SETTER: &str = r#"
+        [[role]]
+        name = "Setter"
+        actions = ["Microsoft.Authorization/*"]
+
+        [[grant]]
+        principal = "token:shop"
+        role = "Setter"
+        vault = "default"
+        may_grant = ["*"]
+    "#;
+    let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    let twice = v1::SubjectRule { attribute: "O".into(), values: vec!["a".into()] };
+    let rules = Some(v1::RequestRules { subject: vec![twice.clone(), twice], ..Default::default() });
+    let good = || wanted("token:other", OFFICER, &["web"]);
+    for mode in [Mode::Enforce, Mode::Report] {
+        let server = Server::with(mode, SETTER, Shared::default()).await;
+        for vault in ["", "default", "*"] {
+            for bad in [
+                v1::CreateGrantRequest { grant_id: "1".into(), ..good() },
+                v1::CreateGrantRequest { rules: rules.clone(), ..good() },
+                v1::CreateGrantRequest { expires: at(i64::MAX), ..good() },
+                v1::CreateGrantRequest { principal: "x".into(), role: "x".into(), ..good() },
+            ] {
+                let bad = v1::CreateGrantRequest { vault_name: vault.into(), ..bad };
+                let refused = make(&server, "nobody", bad.clone()).await.unwrap_err();
+                assert_eq!(reason(&refused), "ACCESS_DENIED", "{mode:?} {bad:?}");
+                let refused = make(&server, ADMIN, bad.clone()).await.unwrap_err();
+                assert_eq!(reason(&refused), "BAD_PARAMETER", "{mode:?} {bad:?}");
+            }
+        }
+        for caller in ["nobody", "shop"] {
+            let bad = || v1::SetRoleRequest { role_id: "1".into(), name: "Mine".into(), ..Default::default() };
+            let refused = server.rights(caller).set_role(bad()).await.unwrap_err();
+            assert_eq!(reason(&refused), "ACCESS_DENIED", "{mode:?} {caller}");
+            let refused = server.rights(ADMIN).set_role(bad()).await.unwrap_err();
+            assert_eq!(reason(&refused), "BAD_PARAMETER", "{mode:?}");
+            let path = "/providers/Microsoft.Authorization/roleDefinitions/3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+            let put = async |caller: &str| server.send(caller, &format!("PUT {path}"), r#"{"properties":1}"#).await;
+            assert_eq!((put(caller).await.status, put(ADMIN).await.status), (403, 400), "{mode:?} {caller}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -238,7 +238,7 @@ kinds! {
     IssuerState = "issuer-states" of IssuerStateRecord,
     /// How the calls of an issuer went.
     IssuerHealth = "issuer-health" of IssuerHealthRecord,
-    /// A grant that a call made.
+    /// A grant that was made through the API.
     Grant = "grants" of GrantRecord,
     /// A role that calls set.
     Role = "roles" of RoleRecord,
