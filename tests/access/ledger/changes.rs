@@ -7,6 +7,7 @@ use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServi
 use certmint::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient;
 use certmint::proto::v1::import_certificate_request::Bundle;
 use certmint::proto::v1::key_service_client::KeyServiceClient;
+use certmint::proto::v1::renewal_service_client::RenewalServiceClient;
 use certmint::proto::v1::revoke_certificate_request::Which;
 use certmint::proto::v1::secret_service_client::SecretServiceClient;
 use certmint::proto::v1::vault_service_client::VaultServiceClient;
@@ -161,9 +162,23 @@ async fn authorities(server: &Server) {
     client.import_authority(import).await.unwrap();
     server.must(ADMIN, "POST /certificates/leaf/create", &policy("own")).await;
     server.issued("leaf").await;
+    renewals(server, "leaf").await;
     let version = CertificateRef { certificate_name: "leaf".into(), ..Default::default() };
     let revoke = RevokeCertificateRequest { which: Some(Which::Version(version)), ..Default::default() };
     client.revoke_certificate(revoke).await.unwrap();
+}
+
+/// Of a certificate that is issued.
+async fn renewals(server: &Server, name: &str) {
+    let mut client = RenewalServiceClient::new(server.channel(ADMIN));
+    let certificate_name = || name.to_owned();
+    let pause = PauseRenewalRequest { certificate_name: certificate_name(), ..Default::default() };
+    client.pause_renewal(pause).await.unwrap();
+    let resume = ResumeRenewalRequest { certificate_name: certificate_name(), ..Default::default() };
+    client.resume_renewal(resume).await.unwrap();
+    let renew = RenewCertificateRequest { certificate_name: certificate_name(), ..Default::default() };
+    client.renew_certificate(renew).await.unwrap();
+    server.issued(name).await;
 }
 
 async fn rights(server: &Server) {
