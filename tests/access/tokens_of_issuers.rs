@@ -305,7 +305,8 @@ async fn a_key_that_is_not_known_while_the_issuer_is_down_may_be_a_new_one() {
     for number in 0..2 {
         let token = issuer.token(&json!({ "jti": number }));
         let response = world.server.respond("localhost", &token, "GET /certificates", "").await;
-        assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str()), (503, Ok("10")));
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "10");
         let status = world.server.who(&token).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "IDENTITY_UNAVAILABLE"));
         assert!(status.message().contains("Send the request again later"), "{}", status.message());

@@ -45,7 +45,7 @@ pub(crate) struct Part {
     pub(crate) granted: Vec<CreateGrantRequest>,
     pub(crate) roles: Vec<SetRoleRequest>,
     pub(crate) checked: Vec<CheckAccessRequest>,
-    pub(crate) listed: Vec<ListGrantsRequest>,
+    pub(crate) grants_listed: Vec<ListGrantsRequest>,
     pub(crate) tokens: Vec<Option<String>>,
     /// Operations asked for by GetPending and DeletePending.
     pub(crate) reads: usize,

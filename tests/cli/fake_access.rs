@@ -11,7 +11,7 @@ impl AccessService for Service {
     async fn list_grants(&self, request: Request<ListGrantsRequest>) -> Result<Response<ListGrantsResponse>, Status> {
         let request = request.into_inner();
         let (next, id) = if request.page_token.is_empty() { ("more", "one") } else { ("", "two") };
-        self.part.lock().unwrap().listed.push(request);
+        self.part.lock().unwrap().grants_listed.push(request);
         let grants = vec![Grant { id: id.into(), ..shop() }];
         Ok(Response::new(ListGrantsResponse { grants, next_page_token: next.into() }))
     }

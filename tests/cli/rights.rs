@@ -119,7 +119,7 @@ async fn questions_and_lists_are_sent_as_their_options_say() {
     assert_eq!(fake.part().checked, [expected]);
     let ended = fake.run(&["access", "list", "--principal", "token:shop"]).await;
     assert!(ended.out.contains("one  store  token:shop") && ended.out.contains("two  store  token:shop"), "{ended:?}");
-    let listed = std::mem::take(&mut fake.part().listed);
+    let listed = std::mem::take(&mut fake.part().grants_listed);
     let sent: Vec<_> = listed.iter().map(|page| (page.principal.as_str(), page.page_token.as_str())).collect();
     assert_eq!(sent, [("token:shop", ""), ("token:shop", "more")]);
 }
