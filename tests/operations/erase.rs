@@ -43,16 +43,18 @@ impl Operator<'_> {
         }
     }
 
-    /// A retired CA keeps its key until the last certificate that it signed has expired (decision 22).
-    fn forget_retired(&mut self) {
+    /// A retired CA keeps its key until the last certificate that it signed has expired (decision 22), and the ledger the
+    /// key of its checkpoints.
+    fn forget_what_stays(&mut self) {
         let store = rusqlite::Connection::open(self.place.file("data/certmint.db")).unwrap();
-        let mut statement = store.prepare("SELECT body FROM records WHERE key LIKE 'authorities/%'").unwrap();
+        let query = "SELECT body FROM records WHERE key LIKE 'authorities/%' OR key LIKE 'audit-keys/%'";
+        let mut statement = store.prepare(query).unwrap();
         let bodies = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
         let mut kept = BTreeSet::new();
         for body in bodies {
             gather(&serde_json::from_str(&body.unwrap()).unwrap(), false, &mut kept);
         }
-        assert_eq!(kept.len(), 2, "one for each issuer");
+        assert_eq!(kept.len(), 3, "one for each issuer, and that of the ledger");
         self.sealed.retain(|sealed| !kept.contains(sealed));
     }
 
@@ -130,7 +132,7 @@ async fn live_and_die(operator: &mut Operator<'_>) {
     for issuer in ["ca", "with-password"] {
         operator.done("DELETE", &format!("/certificates/issuers/{issuer}"), Value::Null).await;
     }
-    operator.forget_retired();
+    operator.forget_what_stays();
     assert!(operator.sealed.len() >= 15, "only {} sealed values were seen", operator.sealed.len());
 }
 

@@ -97,8 +97,9 @@ impl Scope {
     }
 
     /// Runs the future as a part of it.
-    pub async fn run<F: Future>(self: Arc<Self>, future: F) -> F::Output {
-        SCOPE.scope(self, future).await
+    pub fn run<F: Future>(self: Arc<Self>, future: F) -> impl Future<Output = F::Output> {
+        // Not an async function: that would have room for the future twice, in every request that waits.
+        SCOPE.scope(self, future)
     }
 
     /// That of the task that runs, if it has one.

@@ -104,15 +104,17 @@ impl Middleware {
         let audit = method.action.is_some().then(|| Audit::of(method, &caller, &request));
         let record = audit.as_ref().map(|audit| audit.record.clone());
         request.extensions_mut().insert(Caller { record, ..caller });
+        // On the heap: each future around it would have room of its own for it, in every call that waits.
+        let answer = Box::pin(dispatch.answer(request));
         let response = match &audit {
             Some(audit) => {
-                let response = audit.scope.clone().run(dispatch.answer(request)).await;
+                let response = audit.scope.clone().run(answer).await;
                 match audit.settle(&service.audit(), code(&response)).await {
                     Ok(()) => response,
                     Err(error) => status(error).into_http(),
                 }
             }
-            None => dispatch.answer(request).await,
+            None => answer.await,
         };
         let (code, took) = (code(&response), (!method.streams).then(|| begun.elapsed()));
         service.metrics().grpc(method.name, code, took);

@@ -7,7 +7,8 @@ use crate::limits::positive;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -139,7 +140,7 @@ impl Share {
     }
 
     fn take(&self, bytes: usize) -> Result<(), Overrun> {
-        let before = self.used.fetch_add(bytes, Relaxed);
+        let before = self.used.fetch_add(bytes, Acquire);
         let taken = if before.saturating_add(bytes) > self.limit {
             Err(self.cause)
         } else {
@@ -158,11 +159,12 @@ impl Share {
         }
     }
 
+    /// The parent first: it counts at no time what somebody else may have taken of this share again.
     fn give(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Relaxed);
         if let Some(parent) = &self.parent {
             parent.give(bytes);
         }
+        self.used.fetch_sub(bytes, Release);
     }
 }
 

@@ -72,7 +72,8 @@ impl Gateway {
         // A defect in one request must not take the others of its connection along.
         let patience = self.service.limits().request_timeout;
         let deadline = begun + patience;
-        let handled = line.scope().run(self.handle(&parts, &mut body, &record, deadline));
+        // On the heap: each future around it would have room of its own for it, in every request that waits.
+        let handled = line.scope().run(Box::pin(self.handle(&parts, &mut body, &record, deadline)));
         let handled = timeout_at(deadline.into(), handled);
         let answer = match AssertUnwindSafe(handled).catch_unwind().await {
             Ok(Ok(Ok(answer))) => answer,

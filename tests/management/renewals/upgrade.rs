@@ -51,8 +51,8 @@ async fn what_is_overdue_at_an_upgrade_is_spread_and_nothing_expires_for_it() {
     }
     let hour = 3_600_000;
     assert!(at.iter().all(|at| (0..=12 * hour).contains(at)), "{at:?}");
-    let in_first = at.iter().filter(|at| **at < 3 * hour).count();
-    assert!((1..20).contains(&in_first), "{at:?}");
+    // Chance may leave any one quarter of them empty, but puts them all into three hours only once in 10^16 times.
+    assert!(at.iter().max().unwrap() - at.iter().min().unwrap() > 3 * hour, "{at:?}");
     harness.clock.advance(DAY);
     harness.work().await;
     for _ in 0..40 {
@@ -88,8 +88,7 @@ async fn what_expired_long_ago_is_spread_too() {
         at.push(harness.due(name).await.unwrap().0 - harness.now().0);
     }
     assert!(at.iter().all(|at| (0..=12 * hour).contains(at)), "{at:?}");
-    let in_first = at.iter().filter(|at| **at < 3 * hour).count();
-    assert!((1..15).contains(&in_first), "{at:?}");
+    assert!(at.iter().max().unwrap() - at.iter().min().unwrap() > 3 * hour, "{at:?}");
 }
 
 /// As where the settings of before named a later time.

@@ -148,7 +148,7 @@ async fn a_ca_that_does_not_answer_is_not_asked_for_further_windows() {
     for next in due {
         let (service, key) = (harness.service.clone(), next.key().to_owned());
         let mut step = tokio::spawn(async move { service.jobs().step(next).await });
-        match timeout(Duration::from_secs(4), &mut step).await {
+        match timeout(Duration::from_secs(12), &mut step).await {
             Ok(done) => {
                 done.unwrap().unwrap();
                 refused = Some(key);
