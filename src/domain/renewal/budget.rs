@@ -187,7 +187,7 @@ mod tests {
     fn what_waits_is_bounded_and_what_is_over_is_forgotten() {
         let mut budget = Budget::new(60);
         for number in 0..MOST_COUNTED + 100 {
-            budget.take("ca", &number.to_string(), Timestamp(0), Timestamp(1_000_000));
+            budget.take("ca", &format!("{:05}", 2 * MOST_COUNTED - number), Timestamp(0), Timestamp(1_000_000));
         }
         assert_eq!(budget.lanes["ca"].waiting.len(), MOST_COUNTED);
         budget.take("other", "a", Timestamp(0), Timestamp(1_000_000_000));
