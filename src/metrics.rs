@@ -85,7 +85,6 @@ struct Scalars {
     connections: Gauge,
     accepted: Counter,
     records_refused: Counter,
-    access_denied: Family<[(&'static str, &'static str); 1], Counter>,
     audit: AuditMetrics,
     events_unreadable: Counter,
     aged: Counter,
@@ -163,8 +162,6 @@ impl Metrics {
         add(r, "certmint_store_call_duration_seconds", "Calls to the store", &self.store_seconds);
         let text = "Reads of records that do not verify because they were changed or moved outside certmint";
         add(r, "certmint_store_records_refused", text, &self.scalars.records_refused);
-        let text = "Requests that no grant allowed: refused, or only written down";
-        add(r, "certmint_access_denied", text, &self.scalars.access_denied);
         self.scalars.audit.register(r);
         add(r, "certmint_issuer_call_duration_seconds", "Calls to issuers", &self.issuer_seconds);
         let text = "Issuer objects by how their last call from this replica ended, within the last hour";
@@ -179,12 +176,8 @@ impl Metrics {
         add(r, "certmint_key_jobs", "Jobs of the key workers", &self.levels);
         let text = "CPU time that the waiting jobs of the key workers are expected to take";
         add(r, "certmint_key_queue_seconds", text, &self.scalars.key_time);
-        add(
-            r,
-            "certmint_key_jobs_not_run",
-            "Jobs of the key workers that were not run, by cause",
-            &self.scalars.keys_not_run,
-        );
+        let text = "Jobs of the key workers that were not run, by cause";
+        add(r, "certmint_key_jobs_not_run", text, &self.scalars.keys_not_run);
         add(r, "certmint_ready_keys", "RSA keys generated in advance", &self.scalars.ready_keys);
         add(r, "certmint_watch_streams", "Open watch streams", &self.scalars.streams);
         add(r, "certmint_watch_events_delivered", "Events delivered to watch streams", &self.watch_delivered);
@@ -340,10 +333,7 @@ impl Metrics {
 
     /// Sets how many requests no grant allowed: those that were refused, and those that would have been.
     pub fn set_access_denied(&self, denied: u64, would_deny: u64) {
-        for (decision, count) in [("deny", denied), ("would_deny", would_deny)] {
-            let counter = self.scalars.access_denied.get_or_create(&[("decision", decision)]);
-            counter.inc_by(count.saturating_sub(counter.get()));
-        }
+        self.scalars.audit.set_denied(denied, would_deny);
     }
 
     /// Sets how many lines of the audit ledger were written, and how many could not be.

@@ -8,5 +8,7 @@ mod false_provider;
 mod management;
 #[path = "support/permit.rs"]
 mod permit;
+#[path = "support/ports.rs"]
+mod ports;
 mod records;
 mod watch;

@@ -9,6 +9,8 @@ mod content;
 mod creations;
 mod fan_out;
 mod footprint;
+#[path = "../../tests/support/ports.rs"]
+mod ports;
 mod reads;
 mod recorded;
 mod replicas;
@@ -65,7 +67,7 @@ const QUICK: Times = Times {
     certificates: 5_000,
 };
 
-const NAMES: [&str; 8] = ["access", "rest", "grpc", "create", "ca", "rsa", "watch", "footprint"];
+const NAMES: [&str; 9] = ["access", "rest", "grpc", "create", "ledger", "ca", "rsa", "watch", "footprint"];
 const COUNT: &str = "--certificates=";
 
 fn main() -> ExitCode {
@@ -122,6 +124,8 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
         if wanted("create") {
             report.add(creations::p256(times).await?);
             report.add(creations::p256_over_grpc(times).await?);
+        }
+        if wanted("ledger") {
             report.add(creations::recorded(times).await?);
         }
         if wanted("ca") {

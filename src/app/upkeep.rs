@@ -1,4 +1,5 @@
-//! Keeps the event log at its agreed length and the list of vaults up to date, and takes up what older versions parked.
+//! Keeps the event log at its agreed length and the list of vaults up to date, takes up what older versions parked, and
+//! removes grants that are over.
 
 use super::store::Opened;
 use crate::service::{Authenticated, CertificateAuthorities, Service};
@@ -9,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 /// Revocation lists are read whole for the metrics, and last for days.
 const MEASURE_EVERY: Duration = Duration::from_secs(600);
+/// How long grants are shown after their end.
+const OVER_FOR: Duration = Duration::from_secs(86_400);
 /// Events removed in one transaction, so that writers never wait long.
 const STEP: usize = 1000;
 
@@ -94,6 +97,20 @@ async fn measure(cas: &CertificateAuthorities) {
     }
 }
 
+/// Removes grants that have been over for a day.
+async fn remove_grants(service: &Service, shutdown: &CancellationToken) {
+    while !shutdown.is_cancelled() {
+        match service.grants().remove_over(OVER_FOR).await {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "grants that are over could not be removed; will retry");
+                return;
+            }
+        }
+    }
+}
+
 /// Gives due times to certificates of versions that do not renew, beside everything else: at each start, then every hour
 /// as long as such versions may still write, and once at the end. That a look found nothing says nothing about the next
 /// one: another replica was faster, or the older one was quiet.
@@ -161,6 +178,7 @@ pub(super) async fn run(opened: Opened, service: Service, shutdown: Cancellation
         if let Err(error) = service.jobs().resume_parked().await {
             tracing::warn!(%error, "the parked records could not be looked at; will retry");
         }
+        remove_grants(&service, &shutdown).await;
         begin_due(&cas).await;
         if measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
             measure(&cas).await;

@@ -182,13 +182,16 @@ fn line_of(record: &AuditRecord) -> Value {
     serde_json::from_str(&record.line).unwrap_or_default()
 }
 
-/// `2026-11-30T22:55:00.123Z token:shop GetSecret shop/web allow 200`.
+/// `2026-11-30T22:55:00.123Z token:shop GetSecret shop/web allow 200`, and what the line says beside.
 fn text_of(record: &AuditRecord) -> String {
     let AuditRecord { time, kind, principal, operation, vault_name, name, decision, outcome, peer, .. } = record;
     let time = time.as_ref().map(ToString::to_string).unwrap_or_default();
     let operation = operation.strip_prefix("certmint.v1.").unwrap_or(operation);
     let what = if operation.is_empty() { kind } else { operation };
     let place = [vault_name.as_str(), name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-    let parts = [time.as_str(), principal, what, &place, decision, outcome, peer];
+    let line = line_of(record);
+    let detail = line["detail"].as_str().unwrap_or_default();
+    let count = line["count"].as_u64().map(|count| format!("{count} times")).unwrap_or_default();
+    let parts = [time.as_str(), principal, what, &place, decision, outcome, &count, detail, peer];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
 }

@@ -63,6 +63,18 @@ impl DataAction {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|action| action.text() == text)
     }
+
+    /// Whether it changes who may do what. That is refused without a grant even where refusals are otherwise only written
+    /// down: what was granted then would count later.
+    pub const fn changes_rights(self) -> bool {
+        matches!(
+            self,
+            Self::RoleAssignmentsWrite
+                | Self::RoleAssignmentsDelete
+                | Self::RoleDefinitionsWrite
+                | Self::RoleDefinitionsDelete
+        )
+    }
 }
 
 #[cfg(test)]

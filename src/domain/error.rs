@@ -58,7 +58,7 @@ pub enum Reason {
     AccessChanged,
     GrantNotFound,
     RoleNotFound,
-    /// A grant or role that no call made.
+    /// A grant or role that was not made through the API.
     NotChangeable,
     /// There are grants of it.
     RoleInUse,
@@ -121,6 +121,18 @@ impl Error {
     #[must_use]
     pub fn with(mut self, detail: Detail) -> Self {
         self.details.push(detail);
+        self
+    }
+
+    /// The same in the words of another form of the request: each field of the first name has the second one there.
+    #[must_use]
+    pub fn renamed(mut self, names: &[(&str, &str)]) -> Self {
+        for detail in &mut self.details {
+            let Detail::Field { path, .. } = detail else { continue };
+            let Some((_, name)) = names.iter().find(|(own, _)| own == path) else { continue };
+            self.message = self.message.replacen(&format!("Property {path} "), &format!("Property {name} "), 1);
+            (*name).clone_into(path);
+        }
         self
     }
 

@@ -40,11 +40,16 @@ impl Succession {
         announced.max(self.signs)
     }
 
-    /// When it is looked at next: what its rules say may change meanwhile.
-    pub fn next_look(&self, now: Timestamp) -> Timestamp {
+    /// When it is looked at next, with a next CA that was made at `made`: what its rules say may change meanwhile.
+    pub fn next_look(&self, now: Timestamp, made: Option<Timestamp>) -> Timestamp {
         let tomorrow = now.plus(DAY);
-        let times = [self.made, self.signs].into_iter().filter(|at| *at > now);
-        times.fold(tomorrow, Timestamp::min)
+        let times = [Some(self.made), Some(self.signs), made.map(|made| self.signs_when_made(made))];
+        times.into_iter().flatten().filter(|at| *at > now).fold(tomorrow, Timestamp::min)
+    }
+
+    /// Whether a CA that ends at `end` can take its place.
+    pub fn is_outlived_by(&self, end: Timestamp) -> bool {
+        end > self.ends.plus(DAY)
     }
 }
 
@@ -83,9 +88,14 @@ mod tests {
     #[test]
     fn it_is_looked_at_each_day_and_at_its_times() {
         let it = of(7300, 90, 30);
-        assert_eq!(it.next_look(days(10)), days(11));
-        assert_eq!(it.next_look(Timestamp(it.made.0 - 5)), it.made);
-        assert_eq!(it.next_look(Timestamp(it.signs.0 - 5)), it.signs);
-        assert_eq!(it.next_look(days(7299)), days(7300));
+        assert_eq!(it.next_look(days(10), None), days(11));
+        assert_eq!(it.next_look(Timestamp(it.made.0 - 5), None), it.made);
+        assert_eq!(it.next_look(Timestamp(it.signs.0 - 5), None), it.signs);
+        assert_eq!(it.next_look(days(7299), None), days(7300));
+        // And when a next one signs that was made late.
+        let made = Timestamp(days(7210).0 - 5);
+        assert_eq!(it.next_look(Timestamp(days(7240).0 - 10), Some(made)), it.signs_when_made(made));
+        let short = of(4, 366, 30);
+        assert_eq!(short.next_look(days(3), Some(days(3))), Timestamp(days(3).0 + 12 * 3_600_000));
     }
 }

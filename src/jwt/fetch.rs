@@ -99,7 +99,7 @@ impl Fetcher {
         Some(text.and_then(|text| parse_set(&text).map_err(failed)))
     }
 
-    /// The keys that can be used, of which there is at least one.
+    /// The keys that can be used; none where the issuer lists none.
     pub(super) async fn keys(self: &Arc<Self>) -> Result<Vec<Jwk>, String> {
         let this = Arc::clone(self);
         let prepare = move || match this.read_file() {

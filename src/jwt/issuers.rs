@@ -1,14 +1,14 @@
 //! All issuers whose tokens are accepted, and who a token stands for.
 
 use super::algorithm::Algorithm;
-use super::cache::{Cache, TokenHash};
+use super::cache::{Accepted, Cache, TokenHash};
 use super::client::Client;
 use super::fetch::{Fetcher, Origin};
-use super::kept::KeptFile;
+use super::kept::{self, KeptFile};
 use super::options::{FederatedOptions, JwtOptions};
 use super::refusal::{Cause, Refusal, shown};
 use super::refused::Refused;
-use super::rules::{Identity, Rules};
+use super::rules::Rules;
 use super::source::{Source, SourceState};
 use super::token::{Token, is_jwt};
 use crate::clock::Clock;
@@ -93,6 +93,7 @@ impl Issuers {
             clock: clock.clone(),
             refused: Refused::default(),
         };
+        kept::remove_parts(data_dir, clock.now());
         for one in options.issuers {
             let failed = |problem| JwtError { table: "jwt", entry: shown(&one.name), problem };
             this.add(one, clients, data_dir).map_err(failed)?;
@@ -173,7 +174,7 @@ impl Issuers {
     ///
     /// # Errors
     /// Why it is not accepted.
-    pub async fn identify(&self, token: &[u8], hash: &TokenHash) -> Option<Result<Arc<Identity>, Refusal>> {
+    pub async fn identify(&self, token: &[u8], hash: &TokenHash) -> Option<Result<Accepted, Refusal>> {
         if !is_jwt(token) {
             return None;
         }
@@ -183,14 +184,14 @@ impl Issuers {
         if let Some(known) = self.cache.find(hash, number, now) {
             return Some(Ok(known));
         }
-        Some(self.check(token).await.map(|identity| {
-            let identity = Arc::new(identity);
-            self.cache.keep(*hash, &identity, number, now);
-            identity
-        }))
+        let checked = self.check(token).await;
+        if let Ok(accepted) = &checked {
+            self.cache.keep(*hash, accepted, number, now);
+        }
+        Some(checked)
     }
 
-    async fn check(&self, token: &[u8]) -> Result<Identity, Refusal> {
+    async fn check(&self, token: &[u8]) -> Result<Accepted, Refusal> {
         let counted = |refused: &Refused, name: &str, refusal: Refusal| {
             refused.count(name, &refusal, self.clock.now());
             refusal
@@ -212,7 +213,7 @@ impl Issuers {
         source: &Source,
         iss: &str,
         token: &Token<'_>,
-    ) -> Result<Identity, Refusal> {
+    ) -> Result<Accepted, Refusal> {
         let algorithm = provider.rules.algorithm(&token.header)?;
         let signed = match signed_by(source, algorithm, token, self.clock.now()) {
             // Keys rotate: one that is not known is looked for.
@@ -222,11 +223,15 @@ impl Issuers {
             }
             known => known,
         };
-        match (signed, source.set()) {
-            (Some(true), _) => provider.rules.identify(&token.claims, self.clock.now()),
-            (Some(false), _) => Err(Refusal::new(Cause::Signature, "its signature is not of the key that it names")),
-            (None, None) => Err(Refusal::unavailable(iss)),
-            (None, Some(_)) => {
+        match signed {
+            Some(Some(withdrawn)) => {
+                let identity = Arc::new(provider.rules.identify(&token.header, &token.claims, self.clock.now())?);
+                Ok(Accepted { identity, withdrawn })
+            }
+            Some(None) => Err(Refusal::new(Cause::Signature, "its signature is not of the key that it names")),
+            // A key that is not known may be a new one: it cannot be told while the issuer does not answer.
+            None if source.set().is_none() || !source.is_current() => Err(Refusal::unavailable(iss)),
+            None => {
                 let kid = token.header.kid.as_deref().unwrap_or("(none)");
                 let detail = format!("its issuer lists no key for it, kid {}", shown(kid));
                 Err(Refusal::new(Cause::Key, detail))
@@ -252,12 +257,18 @@ impl Issuers {
     }
 }
 
-/// Whether the signature is good; `None` where no key that is known can have made it.
-fn signed_by(source: &Source, algorithm: Algorithm, token: &Token<'_>, now: Timestamp) -> Option<bool> {
+/// The end of the key whose signature it is, or `None` in it where the signature is not good; `None` where no key that is
+/// known can have made it.
+fn signed_by(
+    source: &Source,
+    algorithm: Algorithm,
+    token: &Token<'_>,
+    now: Timestamp,
+) -> Option<Option<CancellationToken>> {
     let set = source.set()?;
-    let keys = set.find(token.header.kid.as_deref(), algorithm, now);
-    let good = keys.iter().any(|key| key.verifies(algorithm, token.signed, &token.signature));
-    (!keys.is_empty()).then_some(good)
+    let candidates = set.find(token.header.kid.as_deref(), algorithm, now);
+    let good = candidates.iter().find(|one| one.key.verifies(algorithm, token.signed, &token.signature));
+    (!candidates.is_empty()).then(|| good.map(|one| one.withdrawn.clone()))
 }
 
 fn check_name(name: &str) -> Result<(), String> {

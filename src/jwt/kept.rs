@@ -3,6 +3,7 @@
 
 use super::key_set::{Kept, KeySet};
 use super::patient::Patient;
+use crate::domain::Timestamp;
 use crate::domain::text::hex;
 use crate::regular_file;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -12,12 +13,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The folder within the data folder.
 const FOLDER: &str = "issuer-keys";
 /// A larger file is not one of ours.
 const MAX_FILE: u64 = 1024 * 1024;
+/// How a file is called while it is written.
+const PART: &str = "new";
+/// What is this old is written by no replica any more.
+const OLD: Duration = Duration::from_secs(3600);
 
 /// The file of one set.
 #[derive(Debug)]
@@ -33,6 +38,28 @@ struct Content {
     version: u32,
     origin: String,
     set: Kept,
+}
+
+/// Removes what is left of files that were not written to their end. A failure costs some bytes of the disk.
+pub(super) fn remove_parts(data_dir: &Path, now: Timestamp) {
+    let Ok(files) = fs::read_dir(data_dir.join(FOLDER)) else { return };
+    for file in files.flatten() {
+        let path = file.path();
+        let is_part = path.extension().is_some_and(|extension| extension == PART);
+        if is_part
+            && is_old(&file, now)
+            && let Err(error) = fs::remove_file(&path)
+        {
+            tracing::warn!(file = %path.display(), %error, "a file that was not written to its end cannot be removed");
+        }
+    }
+}
+
+/// Whether it is a file that was written long ago. Replicas may share the folder.
+fn is_old(file: &fs::DirEntry, now: Timestamp) -> bool {
+    let metadata = file.metadata().ok().filter(fs::Metadata::is_file);
+    let written = metadata.and_then(|metadata| metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok());
+    written.is_some_and(|written| Timestamp(0).plus(written).plus(OLD) <= now)
 }
 
 impl KeptFile {
@@ -79,7 +106,7 @@ impl KeptFile {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         // Of its own: replicas may share the folder.
-        let part = self.path.with_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
+        let part = self.path.with_extension(format!("{}.{PART}", uuid::Uuid::new_v4().simple()));
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
         let placed = file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&part, &self.path));
         if placed.is_err() {
@@ -93,7 +120,7 @@ impl KeptFile {
 mod tests {
     use super::super::key::parse_set;
     use super::*;
-    use crate::domain::Timestamp;
+    use crate::clock::{Clock, SystemClock};
 
     #[test]
     fn replicas_that_store_at_the_same_time_leave_one_whole_file() {
@@ -117,5 +144,25 @@ mod tests {
             }
         });
         assert_eq!(folder.path().join(FOLDER).read_dir().unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn what_a_server_left_that_ended_while_it_wrote_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join(FOLDER);
+        fs::create_dir(&keys).unwrap();
+        let now = SystemClock.now();
+        for (name, age) in [("a.1.new", 7200), ("b.2.new", 60), ("a.json", 7200), ("new", 7200)] {
+            let file = fs::File::create(keys.join(name)).unwrap();
+            let seconds = u64::try_from(now.seconds() - age).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        }
+        fs::create_dir(keys.join("folder.new")).unwrap();
+        remove_parts(folder.path(), now);
+        let left = keys.read_dir().unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let left: std::collections::BTreeSet<String> = left.collect();
+        let expected = ["a.json", "b.2.new", "folder.new", "new"];
+        assert_eq!(left, expected.map(str::to_owned).into(), "another replica may be writing the young one");
+        remove_parts(&folder.path().join("nothing"), now);
     }
 }

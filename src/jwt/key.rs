@@ -64,7 +64,7 @@ enum Numbers {
 }
 
 /// The keys of a set (RFC 7517 section 5) that can be used. Those for encryption, of other kinds or with members of
-/// another type are passed over, as the RFC asks.
+/// another type are passed over, as the RFC asks; none may be left: an issuer that withdraws its keys has an empty set.
 pub(super) fn parse_set(document: &[u8]) -> Result<Vec<Jwk>, &'static str> {
     #[derive(Deserialize)]
     struct Set {
@@ -76,8 +76,7 @@ pub(super) fn parse_set(document: &[u8]) -> Result<Vec<Jwk>, &'static str> {
         return Err("it has more than 100 keys");
     }
     let read = |key| serde_json::from_value::<Jwk>(key).ok();
-    let usable: Vec<Jwk> = keys.into_iter().filter_map(read).filter(|key| key.key().is_some()).collect();
-    if usable.is_empty() { Err("it has no key that signatures can be checked with") } else { Ok(usable) }
+    Ok(keys.into_iter().filter_map(read).filter(|key| key.key().is_some()).collect())
 }
 
 impl Jwk {
@@ -237,11 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn a_set_is_bounded_and_not_empty() {
+    fn a_set_is_bounded_and_may_be_empty() {
         let keys = |count: usize| json!({ "keys": vec![rsa_key(256); count] }).to_string();
         assert_eq!(parse_set(keys(100).as_bytes()).map(|keys| keys.len()), Ok(100));
         assert_eq!(parse_set(keys(101).as_bytes()), Err("it has more than 100 keys"));
-        for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[]}"#, r#"{"keys":[1,null,{}]}"#] {
+        for empty in [r#"{"keys":[]}"#, r#"{"keys":[1,null,{}]}"#] {
+            assert_eq!(parse_set(empty.as_bytes()), Ok(Vec::new()), "{empty}");
+        }
+        for bad in ["", "[]", "{}", r#"{"keys":{}}"#] {
             assert!(parse_set(bad.as_bytes()).is_err(), "{bad}");
         }
     }

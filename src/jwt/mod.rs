@@ -19,7 +19,7 @@ mod source;
 mod token;
 
 pub use algorithm::Algorithm;
-pub use cache::TokenHash;
+pub use cache::{Accepted, TokenHash};
 pub use issuers::{Issuers, IssuersOptions, JwtError};
 pub use options::{FederatedOptions, JwtOptions, Names};
 pub use refusal::{Cause, Refusal};
@@ -34,5 +34,5 @@ pub(crate) fn reads_token(bytes: &[u8]) -> bool {
 
 /// Whether these bytes are a key set with a key that can be used: for the fuzz targets.
 pub(crate) fn reads_key_set(bytes: &[u8]) -> bool {
-    key::parse_set(bytes).is_ok()
+    key::parse_set(bytes).is_ok_and(|keys| !keys.is_empty())
 }

@@ -42,8 +42,10 @@ pub struct JwtOptions {
     /// and `ES`, and `EdDSA`.
     #[serde(default = "usual")]
     pub algorithms: Vec<Algorithm>,
-    /// Whether tokens of a login are refused: ID tokens, by their claims `nonce`, `at_hash` and `c_hash`, or the claim `typ`
-    /// with the value `ID`. Default false.
+    /// Whether tokens of a login (ID tokens) are refused. They are known by their claims `nonce`, `at_hash` and `c_hash`, or
+    /// the claim `typ` with the value `ID`; a token whose header has the type `at+jwt` (RFC 9068) is an access token
+    /// whatever its claims. An ID token without any of these cannot be told apart: name in `require` what only the access
+    /// tokens of the issuer have. Default false.
     #[serde(default)]
     pub access_tokens_only: bool,
     /// A file with the keys (a JWKS), for an issuer that cannot be reached from here; only its owner may be able to write
@@ -60,7 +62,7 @@ pub struct JwtOptions {
     /// `jwks_uri` alone: a Kubernetes cluster may want one. Read each time.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
-    /// How long a key is accepted that the issuer no longer lists. Default 24 h.
+    /// How long a key is accepted that the issuer no longer lists, from the first list without it. Default 24 h.
     #[serde(default = "a_day", with = "duration")]
     pub keep_keys: Duration,
 }

@@ -15,7 +15,7 @@ pub enum Cause {
     Type,
     /// `crit` asks for something.
     Critical,
-    /// The issuer has no key of this `kid` for this algorithm.
+    /// The issuer has no key of this `kid` for this algorithm, and was asked for it.
     Key,
     Signature,
     Audience,
@@ -29,7 +29,7 @@ pub enum Cause {
     Principal,
     /// The issuer left the groups out, and says where to ask for them; or there are too many.
     Groups,
-    /// The keys of the issuer are not available.
+    /// The keys of the issuer are not available, or those that are do not have the token's and could not be read again.
     Unavailable,
 }
 
@@ -97,7 +97,10 @@ impl Refusal {
     }
 
     pub(super) fn unavailable(issuer: &str) -> Self {
-        let message = format!("The keys of the issuer {issuer} cannot be read now, so its tokens cannot be checked.");
+        let message = format!(
+            "The keys of the issuer {issuer} cannot be read now, so this token cannot be checked. Send the request again \
+             later; the log of the server says what is wrong."
+        );
         Self { message, ..Self::new(Cause::Unavailable, issuer) }
     }
 

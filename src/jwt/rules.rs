@@ -7,7 +7,7 @@ use super::claims::{self, Path, has, texts};
 use super::client::{Client, MAX_CLIENTS};
 use super::options::JwtOptions;
 use super::refusal::{Cause, Refusal};
-use super::token::{Claims, Header};
+use super::token::{Claims, Header, Type};
 use crate::domain::Timestamp;
 use crate::domain::access::{Groups, PrincipalName};
 use serde_json::Value;
@@ -117,7 +117,7 @@ impl Rules {
         if header.has_critical {
             return Err(Refusal::new(Cause::Critical, "its header has crit"));
         }
-        if !header.is_access_token {
+        if header.typ == Type::Other {
             return Err(Refusal::new(Cause::Type, "its typ is not JWT or at+jwt"));
         }
         let accepted = |algorithm: &Algorithm| self.algorithms.contains(algorithm);
@@ -126,13 +126,14 @@ impl Rules {
     }
 
     /// Who calls, by the claims of a token whose signature is good.
-    pub(super) fn identify(&self, claims: &Claims, now: Timestamp) -> Result<Identity, Refusal> {
+    pub(super) fn identify(&self, header: &Header, claims: &Claims, now: Timestamp) -> Result<Identity, Refusal> {
         let client = self.clients.iter().find(|client| client.is_of(claims));
         if client.is_none() {
             self.check_audience(claims)?;
         }
         let expires = self.check_times(claims, now.seconds())?;
         self.check_claims(claims)?;
+        self.check_type(header, claims)?;
         let (principal, groups) = match client {
             Some(client) => (client.principal.clone(), Groups::default()),
             None => (self.principal(claims)?, self.groups(claims)?),
@@ -180,9 +181,14 @@ impl Rules {
                 return Err(Refusal::new(Cause::Claim, format!("{} does not have the required value", path.as_str())));
             }
         }
+        Ok(())
+    }
+
+    /// A header that says so is believed: nobody gets an ID token with the type of an access token (RFC 9068 section 4).
+    fn check_type(&self, header: &Header, claims: &Claims) -> Result<(), Refusal> {
         let of_login = OF_LOGINS.iter().find(|name| claims.contains_key(**name));
         let is_id_token = of_login.is_some() || claims.get("typ").and_then(Value::as_str) == Some("ID");
-        if self.access_tokens_only && is_id_token {
+        if self.access_tokens_only && header.typ == Type::Any && is_id_token {
             return Err(Refusal::new(Cause::Type, "it is the token of a login, not an access token"));
         }
         Ok(())

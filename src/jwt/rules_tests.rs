@@ -33,7 +33,13 @@ fn claims(changes: &Value) -> Claims {
 }
 
 fn identify(rules: &Rules, changes: &Value) -> Result<Identity, Refusal> {
-    rules.identify(&claims(changes), Timestamp::from_seconds(NOW))
+    identify_typed(rules, Type::Any, changes)
+}
+
+/// With this type in the header.
+fn identify_typed(rules: &Rules, typ: Type, changes: &Value) -> Result<Identity, Refusal> {
+    let header = Header { alg: None, kid: None, typ, has_critical: false };
+    rules.identify(&header, &claims(changes), Timestamp::from_seconds(NOW))
 }
 
 fn cause(rules: &Rules, changes: &Value) -> Option<Cause> {
@@ -194,6 +200,8 @@ fn tokens_of_logins_are_refused_where_the_issuer_is_to_send_access_tokens() {
     for changes in [json!({ "nonce": "x" }), json!({ "at_hash": "x" }), json!({ "typ": "ID" })] {
         assert_eq!(cause(&rules("access_tokens_only = true"), &changes), Some(Cause::Type), "{changes}");
         assert_eq!(cause(&rules(""), &changes), None, "{changes}");
+        let marked = identify_typed(&rules("access_tokens_only = true"), Type::Access, &changes);
+        assert!(marked.is_ok(), "the header says that it is an access token: {changes}");
     }
     assert_eq!(cause(&rules("access_tokens_only = true"), &json!({ "typ": "Bearer" })), None);
 }

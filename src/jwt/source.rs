@@ -20,6 +20,10 @@ const FETCH_EVERY: Duration = Duration::from_secs(3600);
 const FETCH_AGAIN: Duration = Duration::from_secs(30);
 /// Between two looks at a file.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Between two looks at the clock while a key is about to end; it may be set meanwhile.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
+/// What is logged of a list without keys.
+const NO_KEYS: &str = "it lists no key that signatures can be checked with";
 /// How long a caller waits for a fetch.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -53,6 +57,8 @@ struct State {
     running: bool,
     /// When the last one began that was asked for.
     asked: Option<Instant>,
+    /// Whether the last one got no list of keys.
+    failed: bool,
     /// The last problem, so that a persisting one is logged once.
     told: Option<String>,
 }
@@ -98,6 +104,7 @@ impl Source {
         let of_file = fetcher.read_file().transpose().map_err(|problem| format!("jwks_file: {problem}"))?;
         let is_file = of_file.is_some();
         let set = match of_file {
+            Some(keys) if keys.is_empty() => return Err(format!("jwks_file: {NO_KEYS}")),
             Some(keys) => Some(KeySet::default().after(keys, clock.now(), Duration::ZERO)),
             None => kept.load(keep),
         };
@@ -143,6 +150,13 @@ impl Source {
         tokio::time::timeout(PATIENCE, ended.changed()).await.is_ok_and(|changed| changed.is_ok())
     }
 
+    /// Whether the keys are those that the issuer has, as far as is known: the last fetch succeeded, and no other one is
+    /// waited for.
+    pub(super) fn is_current(&self) -> bool {
+        let state = self.lock();
+        !state.failed && !state.running
+    }
+
     /// Fetches the keys until the server stops.
     pub(super) async fn follow(&self, shutdown: CancellationToken) {
         loop {
@@ -159,6 +173,21 @@ impl Source {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
                 () = self.fetches.asked.notified() => {}
+                () = self.end_late() => {}
+            }
+        }
+    }
+
+    /// Ends the keys whose time is over, as long as nothing is fetched.
+    async fn end_late(&self) {
+        loop {
+            let now = self.clock.now();
+            let Some(end) = self.set().and_then(|set| set.next_end(now)) else { return std::future::pending().await };
+            let left = Duration::from_millis(u64::try_from(end.0.saturating_sub(now.0)).unwrap_or(0));
+            tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
+            if self.set().is_some_and(|set| set.end_late(self.clock.now())) {
+                // What was remembered of their tokens is not believed any more either.
+                self.number.fetch_add(1, Ordering::SeqCst);
             }
         }
     }
@@ -170,15 +199,28 @@ impl Source {
     async fn fetch(&self) -> bool {
         self.lock().running = true;
         let fetched = self.fetcher.keys().await;
-        let good = fetched.is_ok();
-        let set = match fetched {
-            Ok(keys) => Some(self.take(keys)),
+        let has_before = self.set.load().is_some();
+        let (good, set) = match fetched {
+            // A list without keys is what an issuer has that withdraws all of them: those from before end in their time.
+            Ok(keys) if keys.is_empty() => {
+                self.tell(NO_KEYS.to_owned(), "those from before end in their time");
+                (false, has_before.then(|| self.take(keys)))
+            }
+            Ok(keys) => {
+                let set = self.take(keys);
+                self.tell_good();
+                (true, Some(set))
+            }
             Err(problem) => {
-                self.tell(problem);
-                None
+                self.tell(problem, "those from before stay in force");
+                (false, None)
             }
         };
-        self.lock().running = false;
+        {
+            let mut state = self.lock();
+            state.running = false;
+            state.failed = set.is_none();
+        }
         self.fetches.ended.send_modify(|ended| *ended += 1);
         // Nobody waits for the disk.
         if let (Some(set), Some(kept)) = (set, &self.kept)
@@ -197,22 +239,25 @@ impl Source {
         if changed {
             // After the set: what is checked with the number from here on is checked with these keys.
             self.number.fetch_add(1, Ordering::SeqCst);
+            // After the number: who is told opens no stream with the same key again.
+            before.end_without(&set, set.fetched());
             tracing::info!(issuer = %self.provider, origin = %self.fetcher.origin(), keys = set.len(set.fetched()), "The keys of an issuer changed");
         }
-        let told = self.lock().told.take().is_some();
-        if told && !changed {
-            tracing::info!(issuer = %self.provider, origin = %self.fetcher.origin(), "The keys of an issuer can be read again");
-        }
-        self.fetches.good.fetch_add(1, Ordering::Relaxed);
         set
     }
 
-    fn tell(&self, problem: String) {
+    fn tell_good(&self) {
+        if self.lock().told.take().is_some() {
+            tracing::info!(issuer = %self.provider, origin = %self.fetcher.origin(), "The keys of an issuer can be read again");
+        }
+        self.fetches.good.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn tell(&self, problem: String, of_those_before: &str) {
         self.fetches.failed.fetch_add(1, Ordering::Relaxed);
         let mut state = self.lock();
         if state.told.as_ref() != Some(&problem) {
-            let consequence =
-                if self.set.load().is_some() { "those from before stay in force" } else { "there are none" };
+            let consequence = if self.set.load().is_some() { of_those_before } else { "there are none" };
             tracing::error!(
                 issuer = %self.provider, origin = %self.fetcher.origin(), error = problem, consequence,
                 "the keys of an issuer cannot be read"

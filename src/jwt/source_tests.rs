@@ -14,6 +14,8 @@ use serde_json::json;
 enum Answer {
     /// A key of this id.
     Key(&'static str),
+    /// A list without keys.
+    NoKeys,
     Fails,
     Never,
 }
@@ -49,6 +51,7 @@ impl Exchange for Peer {
                 let coordinate = URL_SAFE_NO_PAD.encode([1; 32]);
                 json!({ "keys": [{ "kty": "EC", "crv": "P-256", "kid": kid, "x": coordinate, "y": coordinate }] })
             }
+            Answer::NoKeys => json!({ "keys": [] }),
             Answer::Fails => return Err(Error::new(ErrorKind::Connect, "refused")),
             Answer::Never => std::future::pending().await,
         };
@@ -153,6 +156,33 @@ async fn a_key_that_was_taken_out_goes_in_an_outage_too() {
     followed.after(3 * 3600).await;
     assert!(!followed.has("a") && followed.has("b"));
     assert_eq!(followed.source.state().keys, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_withdraws_all_its_keys_has_them_for_a_day() {
+    let followed = Followed::start(Answer::Key("a")).await;
+    followed.peer.set(Answer::NoKeys);
+    followed.after(3600).await;
+    let ends = || {
+        let set = followed.source.set().unwrap();
+        set.find(Some("a"), Algorithm::Es256, set.fetched())[0].withdrawn.clone()
+    };
+    let end = ends();
+    followed.after(23 * 3600).await;
+    assert!(followed.has("a") && !end.is_cancelled());
+    assert!(followed.source.is_current(), "a key that is not known is none of this issuer");
+    assert!(followed.source.state().failed > 1 && followed.source.state().good == 1, "{:?}", followed.source.state());
+    followed.after(2 * 3600).await;
+    assert!(!followed.has("a") && end.is_cancelled());
+    followed.peer.set(Answer::Key("a"));
+    followed.after(31).await;
+    assert!(followed.has("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_an_issuer_that_never_listed_one_are_not_available() {
+    let followed = Followed::start(Answer::NoKeys).await;
+    assert!(followed.source.set().is_none() && !followed.source.is_current());
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,8 +13,16 @@ pub const MAX_TOKEN: usize = 15 * 1024;
 /// Longest header, in characters of base64: a KiB.
 const MAX_HEADER: usize = 1366;
 
-/// The types of access tokens (RFC 7519 section 5.1, RFC 9068 section 2.1).
-const TYPES: [&str; 2] = ["jwt", "at+jwt"];
+/// What the header says of the kind of a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Type {
+    /// `at+jwt`: an access token, which that of a login never is (RFC 9068 section 2.1).
+    Access,
+    /// `JWT`, or nothing: the claims tell (RFC 7519 section 5.1).
+    Any,
+    /// Of neither, such as `logout+jwt`.
+    Other,
+}
 
 /// The members of a JSON object.
 pub(super) type Claims = Map<String, Value>;
@@ -35,8 +43,7 @@ pub(super) struct Header {
     /// `None`: not an algorithm that is known here.
     pub(super) alg: Option<Algorithm>,
     pub(super) kid: Option<String>,
-    /// Whether `typ` is that of an access token, or is not there.
-    pub(super) is_access_token: bool,
+    pub(super) typ: Type,
     pub(super) has_critical: bool,
 }
 
@@ -80,16 +87,20 @@ impl Header {
             Some(_) => None,
         };
         let kid = text("kid")?;
-        let is_access_token = text("typ")?.is_none_or(|typ| {
+        let typ = text("typ")?.map_or(Type::Any, |typ| {
             // RFC 7515 section 4.1.9: the prefix may be left out, and media types compare without case.
             let typ = typ.to_ascii_lowercase();
-            TYPES.contains(&typ.strip_prefix("application/").unwrap_or(&typ))
+            match typ.strip_prefix("application/").unwrap_or(&typ) {
+                "at+jwt" => Type::Access,
+                "jwt" => Type::Any,
+                _ => Type::Other,
+            }
         });
         let alg = text("alg")??;
         kid.is_none_or(|kid| kid.len() <= MAX_KID).then(|| Self {
             alg: Algorithm::parse(alg),
             kid: kid.map(str::to_owned),
-            is_access_token,
+            typ,
             has_critical: members.contains_key("crit"),
         })
     }
@@ -161,9 +172,11 @@ mod tests {
 
     #[test]
     fn the_type_is_that_of_an_access_token() {
-        let is_one = |typ: &str| parse(&format!(r#"{{"alg":"ES256","typ":"{typ}"}}"#), "{}").unwrap().is_access_token;
-        assert!(is_one("JWT") && is_one("at+jwt") && is_one("application/AT+JWT"));
-        assert!(!is_one("logout+jwt") && !is_one("dpop+jwt") && !is_one(""));
+        let read = |typ: &str| parse(&format!(r#"{{"alg":"ES256","typ":"{typ}"}}"#), "{}").unwrap().typ;
+        assert_eq!([read("JWT"), read("application/jwt")], [Type::Any; 2]);
+        assert_eq!([read("at+jwt"), read("application/AT+JWT")], [Type::Access; 2]);
+        assert_eq!([read("logout+jwt"), read("dpop+jwt"), read("")], [Type::Other; 3]);
+        assert_eq!(parse(r#"{"alg":"ES256"}"#, "{}").unwrap().typ, Type::Any);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the certificates of a CA forbid those below them: names outside their subtrees (RFC 5280 section 4.2.1.10), and
-//! purposes that they do not have themselves (section 4.2.1.12, as clients read it). A leaf against them is signed for
-//! nobody, so it is refused.
+//! purposes that they do not have themselves (section 4.2.1.12, as clients read it). Clients refuse a certificate against
+//! them, so it is not signed.
 
 use super::alternative_names::AlternativeName;
 use super::asn1::{Element, SEQUENCE, context};
@@ -16,6 +16,7 @@ use der::Encode;
 use std::net::IpAddr;
 
 const ANY_PURPOSE: &str = "2.5.29.37.0";
+const OCSP_SIGNING: &str = "1.3.6.1.5.5.7.3.9";
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
 /// `[4]` of a GeneralName: a directory name.
@@ -83,14 +84,29 @@ enum AskedName {
 /// # Errors
 /// `BadParameter` with every reason and what to change.
 pub(super) fn check(policy: &Policy, chain: &[Blob]) -> Result<()> {
-    let asked = asked(policy)?;
+    let reasons = reasons(&asked(policy)?, &policy.x509.ekus, chain)?;
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Error::bad_parameter(format!("The built-in CA refuses the request. {}", reasons.join(" "))))
+}
+
+/// Why clients believe nothing of a CA with this subject (Name, DER) below these certificates; `None` where they do.
+pub(super) fn refusal_of_ca(subject: &[u8], chain: &[Blob]) -> Result<Option<String>> {
+    let name = Element::parse(subject).and_then(Name::read).ok_or_else(Error::internal)?;
+    let shown = format!("the subject {}", name_text::text(&name));
+    let reasons = reasons(&in_subject(&name, shown), &[], chain)?;
+    Ok((!reasons.is_empty()).then(|| reasons.join(" ")))
+}
+
+fn reasons(asked: &[Asked], ekus: &[String], chain: &[Blob]) -> Result<Vec<String>> {
     let mut reasons = Vec::new();
     for Blob(der) in chain {
         let unreadable = defect("the constraints of a CA certificate could not be read");
         let certificate = X509::read(der).map_err(defect("a CA certificate could not be read"))?;
         let limits = Limits::read(&certificate).map_err(unreadable)?;
         let ca = name_text::text(&certificate.subject);
-        for Asked { tag, name, shown } in &asked {
+        for Asked { tag, name, shown } in asked {
             let (permitted, excluded) = (of_kind(&limits.permitted, *tag), of_kind(&limits.excluded, *tag));
             if !permitted.is_empty() && !permitted.iter().any(|base| covers(base, name)) {
                 let only = permitted.iter().map(shown_base).collect::<Vec<_>>().join(", ");
@@ -99,16 +115,13 @@ pub(super) fn check(policy: &Policy, chain: &[Blob]) -> Result<()> {
                      another issuer."
                 ));
             }
-            // Of a kind that is not understood nothing is known to be outside.
-            let is_excluded = |base: &&Element<'_>| covers(base, name) || matches!(name, AskedName::Other);
-            if let Some(base) = excluded.iter().find(is_excluded) {
+            if let Some(base) = excluded.iter().find(|base| reaches(base, name)) {
                 reasons.push(format!(
                     "The CA certificate of \"{ca}\" excludes {} (nameConstraints): remove {shown}, or ask another issuer.",
                     shown_base(base)
                 ));
             }
         }
-        let ekus = &policy.x509.ekus;
         if let Some(purposes) = &limits.purposes
             && !ekus.is_empty()
             && !ekus.iter().any(|oid| purposes.contains(oid))
@@ -121,10 +134,7 @@ pub(super) fn check(policy: &Policy, chain: &[Blob]) -> Result<()> {
         }
     }
     reasons.dedup();
-    if reasons.is_empty() {
-        return Ok(());
-    }
-    Err(Error::bad_parameter(format!("The built-in CA refuses the request. {}", reasons.join(" "))))
+    Ok(reasons)
 }
 
 /// What is to be said of a CA whose certificate has constraints.
@@ -143,10 +153,18 @@ pub(super) fn warnings(der: &[u8]) -> Result<Vec<String>, String> {
     if !excluded.is_empty() {
         said.push(format!("The certificate of \"{ca}\" excludes {}: these names are refused.", list(&excluded)));
     }
+    // The responder has a common name alone.
+    let mut refuses_responder = permitted.iter().any(|base| base.tag == DIRECTORY);
     if let Some(purposes) = purposes {
+        refuses_responder |= !purposes.iter().any(|oid| oid == OCSP_SIGNING);
         let purposes = named(&purposes);
         said.push(format!(
             "The certificate of \"{ca}\" is for {purposes} alone: clients accept nothing else below it."
+        ));
+    }
+    if refuses_responder {
+        said.push(format!(
+            "The certificate of \"{ca}\" forbids an OCSP responder as it is made here: clients may refuse OCSP answers, and take revocation lists."
         ));
     }
     Ok(said)
@@ -177,10 +195,7 @@ fn asked(policy: &Policy) -> Result<Vec<Asked>> {
     }
     for attribute in name.parts.iter().flatten() {
         let Some(text) = text(attribute.value) else { continue };
-        // Clients take an address in the subject for a name, and where there is no other a common name for a host.
-        if attribute.oid == EMAIL_ADDRESS.as_bytes() {
-            ask(0x81, AskedName::Email(text.clone()), &text);
-        }
+        // Where there is no other name clients take a common name for a host.
         let is_host = sans.dns_names.is_empty()
             && text.contains('.')
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._*".contains(&byte));
@@ -188,11 +203,45 @@ fn asked(policy: &Policy) -> Result<Vec<Asked>> {
             ask(0x82, AskedName::Dns(text.clone()), &text);
         }
     }
-    if !name.parts.is_empty() {
-        let shown = format!("the subject {}", policy.x509.subject);
-        ask(DIRECTORY, AskedName::Directory(der.clone()), &shown);
-    }
+    all.extend(in_subject(&name, format!("the subject {}", policy.x509.subject)));
     Ok(all)
+}
+
+/// The subject, and the addresses in it, which clients take for names.
+fn in_subject(name: &Name<'_>, shown: String) -> Vec<Asked> {
+    let attributes = name.parts.iter().flatten().filter(|attribute| attribute.oid == EMAIL_ADDRESS.as_bytes());
+    let emails = attributes.filter_map(|attribute| text(attribute.value));
+    let mut all: Vec<Asked> =
+        emails.map(|email| Asked { tag: 0x81, name: AskedName::Email(email.clone()), shown: email }).collect();
+    if !name.parts.is_empty() {
+        all.push(Asked { tag: DIRECTORY, name: AskedName::Directory(name.whole.to_vec()), shown });
+    }
+    all
+}
+
+/// Whether an excluded base of the same kind forbids a name: what it covers, what may become a name that it covers, and
+/// what is of a kind that is not understood, of which nothing is known to be outside.
+fn reaches(base: &Element<'_>, name: &AskedName) -> bool {
+    let domain = || String::from_utf8_lossy(base.content).to_ascii_lowercase();
+    covers(base, name)
+        || match name {
+            // Of the hosts for which it stands one may be the base.
+            AskedName::Dns(host) => host.strip_prefix("*.").is_some_and(|of| {
+                domain().split_once('.').is_some_and(|(first, rest)| {
+                    !first.is_empty() && rest == of.trim_end_matches('.').to_ascii_lowercase()
+                })
+            }),
+            // RFC 5280 section 4.2.1.10: one without a host name is refused by whoever reads the constraint.
+            AskedName::Uri(uri) => host_of(uri).is_none(),
+            AskedName::Other => true,
+            AskedName::Email(_) | AskedName::Address(_) | AskedName::Directory(_) => false,
+        }
+}
+
+/// The host of a URI, if it has a name: an address is in no domain.
+fn host_of(uri: &str) -> Option<String> {
+    let host = uri.parse::<http::Uri>().ok()?.host().map(str::to_ascii_lowercase)?;
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_err().then_some(host)
 }
 
 /// Whether a name is in the subtree of a base of the same kind.
@@ -207,12 +256,7 @@ fn covers(base: &Element<'_>, name: &AskedName) -> bool {
                 None => is_in_domain(&host.to_ascii_lowercase(), &domain(), false),
             }
         }
-        AskedName::Uri(uri) => {
-            let host = uri.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_ascii_lowercase));
-            // An address is in no domain.
-            let host = host.filter(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().is_err());
-            host.is_some_and(|host| is_in_domain(&host, &domain(), false))
-        }
+        AskedName::Uri(uri) => host_of(uri).is_some_and(|host| is_in_domain(&host, &domain(), false)),
         AskedName::Address(address) => {
             let bytes = match address {
                 IpAddr::V4(address) => address.octets().to_vec(),
@@ -264,42 +308,5 @@ fn shown_base(base: &Element<'_>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keys::asn1::tlv;
-
-    #[test]
-    fn subtrees_cover_what_rfc_5280_says() {
-        let dns = |name: &str| AskedName::Dns(name.to_owned());
-        let email = |name: &str| AskedName::Email(name.to_owned());
-        let uri = |name: &str| AskedName::Uri(name.to_owned());
-        let address = |name: &str| AskedName::Address(name.parse().unwrap());
-        for (tag, base, name, is_in) in [
-            (0x82, &b"corp.example"[..], dns("corp.example"), true),
-            (0x82, b"corp.example", dns("a.b.CORP.example"), true),
-            (0x82, b"corp.example", dns("*.corp.example"), true),
-            (0x82, b"corp.example", dns("notcorp.example"), false),
-            (0x82, b".corp.example", dns("a.corp.example"), true),
-            (0x82, b".corp.example", dns("corp.example"), false),
-            (0x82, b"", dns("any"), true),
-            (0x81, b"corp.example", email("a@corp.example"), true),
-            (0x81, b"corp.example", email("a@b.corp.example"), false),
-            (0x81, b".corp.example", email("a@b.corp.example"), true),
-            (0x81, b"a@corp.example", email("a@CORP.example"), true),
-            (0x81, b"a@corp.example", email("A@corp.example"), false),
-            (0x86, b"corp.example", uri("https://corp.example:8443/x"), true),
-            (0x86, b"corp.example", uri("https://a.corp.example/"), false),
-            (0x86, b".corp.example", uri("https://a.corp.example/"), true),
-            (0x86, b"", uri("https://10.0.0.1/"), false),
-            (0x87, &[10, 0, 0, 0, 255, 0, 0, 0], address("10.9.8.7"), true),
-            (0x87, &[10, 0, 0, 0, 255, 0, 0, 0], address("11.9.8.7"), false),
-            (0x87, &[10, 0, 0, 0, 255, 0, 0, 0], address("::1"), false),
-            (0x87, &[0; 32], address("::1"), true),
-            (0x87, &[10, 0, 0], address("10.0.0.1"), false),
-        ] {
-            let der = tlv(tag, &[base]);
-            let element = Element::parse(&der).unwrap();
-            assert_eq!(covers(&element, &name), is_in, "{tag:x} {}", String::from_utf8_lossy(base));
-        }
-    }
-}
+#[path = "constraints_tests.rs"]
+mod tests;

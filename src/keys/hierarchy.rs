@@ -7,6 +7,7 @@ use super::certificate::{BACKDATE, Template, key_id, to_be_signed};
 use super::extensions::{extension, key_usage};
 use super::facts;
 use super::key_pair::signature_algorithm;
+use super::oid::oid_text;
 use super::pointers::{Pointers, ca_status_extensions};
 use super::request::signed_request;
 use super::x509::{PublicKeyInfo, X509};
@@ -14,10 +15,29 @@ use super::{AuthorityKey, KeyPair, chain, constraints, defect, jwk, names};
 use crate::domain::policy::KeyUsage;
 use crate::domain::subject::DistinguishedName;
 use crate::domain::{Blob, Error, Result, Timestamp};
-use const_oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS;
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5280::{
+    ID_CE_BASIC_CONSTRAINTS, ID_CE_CERTIFICATE_POLICIES, ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_EXT_KEY_USAGE,
+    ID_CE_INHIBIT_ANY_POLICY, ID_CE_KEY_USAGE, ID_CE_NAME_CONSTRAINTS, ID_CE_POLICY_CONSTRAINTS, ID_CE_POLICY_MAPPINGS,
+    ID_CE_SUBJECT_ALT_NAME,
+};
+use der::Encode;
 use der::asn1::OctetString;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, SubjectKeyIdentifier};
+
+/// Critical extensions of a CA that are kept here, or say nothing of what is below it.
+const HELD: [ObjectIdentifier; 7] = [
+    ID_CE_BASIC_CONSTRAINTS,
+    ID_CE_KEY_USAGE,
+    ID_CE_EXT_KEY_USAGE,
+    ID_CE_NAME_CONSTRAINTS,
+    ID_CE_SUBJECT_ALT_NAME,
+    ID_CE_CERTIFICATE_POLICIES,
+    ID_CE_CRL_DISTRIBUTION_POINTS,
+];
+/// Those that concern policies, which no certificate has that is signed here.
+const POLICIES: [ObjectIdentifier; 3] = [ID_CE_POLICY_CONSTRAINTS, ID_CE_POLICY_MAPPINGS, ID_CE_INHIBIT_ANY_POLICY];
 
 /// A request (PKCS #10, DER) for the certificate of a CA: basicConstraints and keyUsage, critical, and the key
 /// identifier that its own certificates will name.
@@ -88,6 +108,25 @@ pub fn check_cas(all: &[Vec<u8>], now: Timestamp) -> Result<Vec<String>> {
         }
         if certificate.not_after <= now {
             return refuse(der, "has expired");
+        }
+        let is_root = certificate.subject.same_as(&certificate.issuer);
+        for extension in certificate.extensions.0.iter().filter(|extension| extension.critical && !is_root) {
+            let is_one_of = |known: &[ObjectIdentifier]| known.iter().any(|known| known.as_bytes() == extension.oid);
+            let oid = oid_text(extension.oid).unwrap_or_default();
+            if is_one_of(&POLICIES) {
+                let subject = subject_of(der)?;
+                warnings.push(format!(
+                    "The certificate of \"{subject}\" asks clients for policies (the critical extension {oid}): certificates that are signed here name none, and clients that check policies may refuse them."
+                ));
+            } else if !is_one_of(&HELD) {
+                // RFC 5280 section 4.2.
+                return refuse(
+                    der,
+                    &format!(
+                        "has the critical extension {oid}, which is not known here: clients that do not know it either refuse whatever is below, and for others it may be wrong"
+                    ),
+                );
+            }
         }
         // RFC 5280 section 4.1.2.6.
         if certificate.subject.parts.is_empty() {
@@ -175,6 +214,24 @@ pub fn signs_no_authority(above: &[Blob]) -> Option<String> {
         }
     }
     None
+}
+
+/// Why clients would believe nothing of a CA of this subject below the authority of this chain; `None` where they do.
+///
+/// # Errors
+/// Where the constraints of a certificate cannot be read.
+pub fn refuses_subject(above: &[Blob], subject: &DistinguishedName) -> Result<Option<String>> {
+    let name = names::subject_name(subject)?.to_der().map_err(defect("a name could not be written"))?;
+    constraints::refusal_of_ca(&name, above)
+}
+
+/// As [`refuses_subject`], of a root (X.509, DER) that is there.
+///
+/// # Errors
+/// Where it, or the constraints of a certificate, cannot be read.
+pub fn refuses_root(above: &[Blob], root: &[u8]) -> Result<Option<String>> {
+    let root = X509::read(root).map_err(defect("a CA certificate could not be read"))?;
+    constraints::refusal_of_ca(root.subject.whole, above)
 }
 
 /// The certificate of an authority that signs leaves, but for the signature of the one above it (X.509, DER), and where

@@ -51,9 +51,10 @@ pub(crate) struct PublicKeyInfo<'a> {
 #[derive(Default)]
 pub(crate) struct Extensions<'a>(pub(crate) Vec<Extension<'a>>);
 
-/// Whether it is critical does not matter here, not even where a default is written out.
 pub(crate) struct Extension<'a> {
     pub(crate) oid: &'a [u8],
+    /// As it is said, also where the default is written out.
+    pub(crate) critical: bool,
     pub(crate) value: &'a [u8],
 }
 
@@ -197,13 +198,16 @@ impl<'a> Extensions<'a> {
     pub(crate) fn read(list: Element<'a>) -> Option<Self> {
         let read = |extension: Element<'a>| {
             let parts = extension.children_of(SEQUENCE)?;
-            let (oid, value) = match parts[..] {
-                [oid, value] => (oid, value),
-                [oid, critical, value] if critical.tag == BOOLEAN => (oid, value),
+            let (oid, critical, value) = match parts[..] {
+                [oid, value] => (oid, false, value),
+                [oid, critical, value] if critical.tag == BOOLEAN => (oid, critical.content != [0], value),
                 _ => return None,
             };
-            (oid.tag == OID && value.tag == OCTET_STRING)
-                .then_some(Extension { oid: oid.content, value: value.content })
+            (oid.tag == OID && value.tag == OCTET_STRING).then_some(Extension {
+                oid: oid.content,
+                critical,
+                value: value.content,
+            })
         };
         list.children_of(SEQUENCE)?.into_iter().map(read).collect::<Option<_>>().map(Self)
     }

@@ -1,20 +1,31 @@
-//! The audit ledger.
+//! The audit ledger, and what no grant allowed.
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-/// What its writer counts.
+/// What its writer counts, and refusals by how they were decided.
 #[derive(Debug, Default)]
 pub(super) struct AuditMetrics {
     lines: Counter,
     failures: Counter,
+    denied: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 impl AuditMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
+        let text = "Requests that no grant allowed: refused, or only written down";
+        registry.register("certmint_access_denied", text, self.denied.clone());
         registry.register("certmint_audit_lines", "Lines written to the audit ledger", self.lines.clone());
         let text = "Lines of the audit ledger that could not be written, but for those of changes";
         registry.register("certmint_audit_failures", text, self.failures.clone());
+    }
+
+    pub(super) fn set_denied(&self, denied: u64, would_deny: u64) {
+        for (decision, count) in [("deny", denied), ("would_deny", would_deny)] {
+            let counter = self.denied.get_or_create(&[("decision", decision)]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
     }
 
     pub(super) fn set(&self, lines: u64, failures: u64) {

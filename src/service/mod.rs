@@ -27,8 +27,8 @@ mod writes;
 pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
 pub use crate::keys::Caller;
 pub use access::{
-    Access, AccessOptions, AccessQuestion, AllVaults, CertificateRef, Decision, GrantFilter, GrantLimits, GrantObjects,
-    GrantPage, GrantRef, Identity, IssuerRef, Mode, NewGrant, NewRole, Permit, Place, RoleRef, Target,
+    Access, AccessOptions, AccessQuestion, AllVaults, AnyRole, CertificateRef, Decision, GrantFilter, GrantLimits,
+    GrantObjects, GrantPage, GrantRef, Identity, IssuerRef, Mode, NewGrant, NewRole, Permit, Place, RoleRef, Target,
 };
 pub use audit::{
     Asks, AuditFailure, AuditFilter, AuditLevel, AuditOptions, AuditPage, AuditPublicKey, AuditRecord, AuditSink,

@@ -12,7 +12,7 @@ pub(super) use stream::until_over;
 
 use crate::domain::Timestamp;
 use crate::domain::access::Groups;
-use crate::jwt::{Identity, Issuers, TokenHash};
+use crate::jwt::{Accepted, Identity, Issuers, TokenHash};
 use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, header::AUTHORIZATION};
 use std::sync::Arc;
@@ -91,8 +91,8 @@ impl Auth {
         let Some(issuers) = issuers else { return Err(Refused::Nothing) };
         match issuers.identify(token, &hash).await {
             None => Err(Refused::Nothing),
-            Some(Ok(identity)) => {
-                Ok(Principal { name: identity.principal.clone(), revoked: None, identity: Some(identity) })
+            Some(Ok(Accepted { identity, withdrawn })) => {
+                Ok(Principal { name: identity.principal.clone(), revoked: Some(withdrawn), identity: Some(identity) })
             }
             Some(Err(refusal)) => Err(Refused::Token(Box::new(refusal))),
         }

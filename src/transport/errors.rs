@@ -199,7 +199,7 @@ errors! {
     "a grant or role beyond `access.stored_grants`, `access.stored_grants_bytes` or `access.stored_roles`, or the 501st of one principal";
     "revoke what is not needed; write several names into one grant";
     IdentityUnavailable = Unavailable, SERVICE_UNAVAILABLE, "ServiceUnavailable";
-    "the keys of the issuer of the token cannot be read, and were never read before";
+    "the keys of the issuer of the token cannot be read: none are known, or not the one of the token, which may be new";
     "repeat after `Retry-After`; the token may be good. The log of the server says what fails";
     AuditUnavailable = Unavailable, SERVICE_UNAVAILABLE, "ServiceUnavailable";
     "the audit record of the request cannot be written, and `audit.on_failure` is `refuse`. A change may have been made: its record is stored with it";

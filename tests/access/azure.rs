@@ -101,6 +101,9 @@ async fn nobody_assigns_more_than_he_may_pass_on() {
     assert_eq!(put("shop", "/certificates/web", OFFICER).await, (403, by_rbac.clone()), "another name");
     assert_eq!(put("shop", "/certificates/*", OFFICER).await, (403, by_policy.clone()));
     let granter = "8b54135c-b56d-4d72-a534-26097cfdc8d8";
+    let request = format!("PUT /certificates/shop-1{ASSIGNMENTS}/{ONE}");
+    let refused = server.send("shop", &request, &body("token:shop", granter)).await;
+    assert!(refused.body.contains("Property properties.roleDefinitionId has a value that is not"), "{}", refused.body);
     assert_eq!(put("shop", "/certificates/shop-1", granter).await, (403, by_policy));
     assert_eq!(put("nobody", "/certificates/shop-1", OFFICER).await, (403, by_rbac));
     assert_eq!(put("shop", "/certificates/shop-1", OFFICER).await.0, 201);
@@ -200,12 +203,32 @@ async fn bad_input_is_named() {
             format!("PUT {ASSIGNMENTS}/{ONE}"),
             json!({"properties": {"principalId": "token:a"}}).to_string(),
         ),
-        ("principal", format!("PUT {ASSIGNMENTS}/{ONE}"), body("2c4e6a8b-0000-0000-0000-000000000000", OFFICER)),
-        ("role", format!("PUT {ASSIGNMENTS}/{ONE}"), body("token:other", ONE)),
+        (
+            "Property properties.principalId ",
+            format!("PUT {ASSIGNMENTS}/{ONE}"),
+            body("2c4e6a8b-0000-0000-0000-000000000000", OFFICER),
+        ),
+        ("Property properties.roleDefinitionId ", format!("PUT {ASSIGNMENTS}/{ONE}"), body("token:other", ONE)),
         ("roleAssignmentName", format!("PUT {ASSIGNMENTS}/one"), body("token:other", OFFICER)),
         ("scope", format!("PUT /certificates/a_b{ASSIGNMENTS}/{ONE}"), body("token:other", OFFICER)),
         ("roleDefinitionName", format!("PUT {DEFINITIONS}/one"), "{}".to_owned()),
-        ("actions", format!("PUT {DEFINITIONS}/{TWO}"), json!({"properties": {"roleName": "a"}}).to_string()),
+        (
+            "Property properties.permissions ",
+            format!("PUT {DEFINITIONS}/{TWO}"),
+            json!({"properties": {"roleName": "a"}}).to_string(),
+        ),
+        (
+            "Property properties.roleName ",
+            format!("PUT {DEFINITIONS}/{TWO}"),
+            json!({"properties": {"roleName": "Key Vault Reader", "permissions": [{"dataActions": ["*"]}]}})
+                .to_string(),
+        ),
+        (
+            "Property properties.description ",
+            format!("PUT {DEFINITIONS}/{TWO}"),
+            json!({"properties": {"roleName": "a", "description": "a\nb", "permissions": [{"dataActions": ["*"]}]}})
+                .to_string(),
+        ),
         (
             "notDataActions",
             format!("PUT {DEFINITIONS}/{TWO}"),

@@ -2,6 +2,8 @@
 
 use crate::support::service::{TestService, start_on};
 use axum::body::{Body, to_bytes};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use certmint::domain::access::{AccessFile, FileInput, PrincipalName};
 use certmint::jwt::Issuers;
 use certmint::keys::MasterKeys;
@@ -49,6 +51,19 @@ pub(crate) const GRANTER: &str = r#"
     role = "Key Vault Reader"
     vault = "default"
 "#;
+
+/// What is promised within a second. A busy machine is late now and then, a server that waits for something else always
+/// is: one of many attempts has to be in time.
+pub(crate) async fn within_a_second(what: &str, mut attempt: impl AsyncFnMut() -> Duration) {
+    let mut took = Vec::new();
+    while took.len() < 30 {
+        took.push(attempt().await);
+        if took.last().is_some_and(|took| *took < Duration::from_secs(1)) {
+            return;
+        }
+    }
+    panic!("{what}: {took:?}");
+}
 
 /// The grants of a test, as the file of an installation has them.
 pub(crate) fn grants(text: &str) -> AccessFile {
@@ -178,7 +193,9 @@ impl Server {
 
     /// Puts other grants in force, as a changed file does.
     pub(crate) fn regrant(&self, text: &str) {
-        self.service.access().replace_file(grants(text)).unwrap();
+        let (access, file) = (self.service.access(), grants(text));
+        // On a thread that may wait, as the server does it.
+        std::thread::scope(|scope| scope.spawn(|| access.replace_file(file)).join()).unwrap().unwrap();
     }
 
     /// `METHOD /path` at the vault `default`, without the version of the API.
@@ -360,6 +377,20 @@ impl Server {
     /// The answer to a form that is sent to the token endpoint.
     pub(crate) async fn token(&self, form: &str) -> Reply {
         self.token_answer(form).await.0
+    }
+
+    /// The answer to a form of a client with id and secret in the header.
+    pub(crate) async fn token_as(&self, id: &str, secret: &str, form: &str) -> Reply {
+        let pair = STANDARD.encode(format!("{id}:{secret}"));
+        let request = Request::builder()
+            .method("POST")
+            .uri("/adfs/oauth2/v2.0/token")
+            .header("host", "localhost:8443")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("authorization", format!("Basic {pair}"))
+            .body(Body::from(form.to_owned()))
+            .unwrap();
+        self.answer(request).await.0
     }
 
     /// With its `Retry-After`.

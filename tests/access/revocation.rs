@@ -107,6 +107,40 @@ async fn a_grant_on_the_issuer_revokes_and_disables_no_version_of_other_names() 
     assert!(!is_enabled(&server, "billing-web").await);
 }
 
+#[tokio::test]
+async fn a_role_that_may_revoke_neither_disables_nor_learns_names_by_it() {
+    let server = Server::start(
+        r#"
+        [[grant]]
+        principal = "token:shop"
+        role = "Revoker"
+        vault = "default"
+        names = ["shop-*"]
+
+        [[role]]
+        name = "Revoker"
+        actions = ["Microsoft.KeyVault/vaults/certificatecas/write"]
+        "#,
+    )
+    .await;
+    server.must(ADMIN, "PUT /certificates/issuers/shop-ca", r#"{"provider":"LocalCA"}"#).await;
+    let key = rcgen::KeyPair::generate().unwrap();
+    for name in ["shop-one", "shop-two"] {
+        issued(&server, "shop-ca", ADMIN, name, &csr(&key, "web.example")).await;
+    }
+    let by_version = format!("POST /certificates/shop-one/{}/revoke", version(&server, "shop-one").await);
+    let log = log(&server, "shop-ca").await;
+    let one = log.iter().find(|it| it["name"] == "shop-one").unwrap();
+    let by_serial = format!("POST /certificates/issuers/shop-ca/ca/issued/{}/revoke", one["serial"].as_str().unwrap());
+    for path in [&by_version, &by_serial] {
+        let refused = server.send("shop", path, r#"{"reason":"superseded","disable":true}"#).await;
+        assert!(refused.status == 403 && refused.body.contains("certificates/update/action"), "{}", refused.body);
+        let said = server.must("shop", path, r#"{"reason":"keyCompromise"}"#).await;
+        assert!(said["same_key"].as_array().is_none_or(Vec::is_empty), "{said}");
+        assert!(is_enabled(&server, "shop-one").await, "{path}");
+    }
+}
+
 /// A certificate that says that the CA signed it, with a key and the certificate of the CA behind it, in PEM.
 fn forged(ca: &[u8], serial: &[u8]) -> String {
     let (_, read) = X509Certificate::from_der(ca).unwrap();

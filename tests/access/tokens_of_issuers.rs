@@ -234,6 +234,9 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_the_old_one_stays() {
     // They wait for two seconds, which a busy machine may need for the fetch.
     let in_time = begun.elapsed() < Duration::from_secs(2);
     assert!(!in_time || replies.iter().all(|reply| reply.status == 200), "all that wait get it");
+    while world.list(&new[0]).await.status != 200 {
+        assert!(begun.elapsed() < LONG, "the new key is never fetched");
+    }
     assert_eq!(issuer.fetches(), 2, "one fetch for all");
     assert_eq!(world.list(&old).await.status, 200, "what the old key signed is still in use");
     for kid in ["k3", "k4", "k5"] {
@@ -241,7 +244,9 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_the_old_one_stays() {
             Key::ec().token(&json!({ "alg": "ES256", "kid": kid }).to_string(), &issuer.claims(&json!({})).to_string());
         world.refuses(&token, "key", NOT_ACCEPTED).await;
     }
-    assert_eq!(issuer.fetches(), 2, "ids that nobody knows cause no more fetches for a while");
+    // The while is half a minute.
+    let is_over = begun.elapsed() >= Duration::from_secs(30);
+    assert!(is_over || issuer.fetches() == 2, "ids that nobody knows cause no more fetches for a while");
 }
 
 #[tokio::test]
@@ -290,18 +295,53 @@ async fn where_the_keys_are_not_available_a_token_is_neither_believed_nor_refuse
 }
 
 #[tokio::test]
+async fn a_key_that_is_not_known_while_the_issuer_is_down_may_be_a_new_one() {
+    let issuer = TokenIssuer::start().await;
+    let world = World::new(&issuer.entry("corp", "")).await.ready().await;
+    let known = issuer.token(&json!({}));
+    issuer.set_mood(Mood::Down);
+    issuer.rotate(Some("k2"));
+    // The second one finds that the issuer was asked just now.
+    for number in 0..2 {
+        let token = issuer.token(&json!({ "jti": number }));
+        let response = world.server.respond("localhost", &token, "GET /certificates", "").await;
+        assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str()), (503, Ok("10")));
+        let status = world.server.who(&token).await.unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "IDENTITY_UNAVAILABLE"));
+        assert!(status.message().contains("Send the request again later"), "{}", status.message());
+    }
+    assert_eq!(world.list(&known).await.status, 200, "known keys depend on no fetch");
+}
+
+#[tokio::test]
 async fn an_issuer_that_does_not_answer_holds_a_caller_up_for_two_seconds() {
+    // A busy machine may come to the two callers only when both may be answered: then again.
+    for _ in 0..10 {
+        if holds_up_who_shows_its_token().await {
+            return;
+        }
+    }
+    panic!("others wait, too, or nobody does");
+}
+
+/// Whether the caller with the token waited for two seconds, and another one was answered meanwhile.
+async fn holds_up_who_shows_its_token() -> bool {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let iss = format!("https://{}", silent.local_addr().unwrap());
     let entry = format!("[[auth.jwt]]\nname = 'corp'\nissuers = ['{iss}']\naudiences = ['{AUDIENCE}']\n");
     let world = World::new(&entry).await;
     let token = Key::ec().token(r#"{"alg":"ES256"}"#, &json!({ "iss": iss }).to_string());
     let begun = Instant::now();
-    assert_eq!(world.list(&token).await.status, 503);
-    assert!(begun.elapsed() >= Duration::from_secs(2), "it waits for the fetch that runs");
-    let begun = Instant::now();
-    assert_eq!(world.list("shop").await.status, 403);
-    assert!(begun.elapsed() < Duration::from_secs(2), "others do not wait");
+    let held = async {
+        assert_eq!(world.list(&token).await.status, 503);
+        begun.elapsed()
+    };
+    let other = async {
+        assert_eq!(world.list("shop").await.status, 403);
+        begun.elapsed()
+    };
+    let (held, other) = tokio::join!(held, other);
+    held >= Duration::from_secs(2) && other < held
 }
 
 #[tokio::test]
@@ -365,17 +405,79 @@ async fn keys_of_a_file_need_no_network_and_are_those_of_the_file() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_the_key_of_its_token() {
+    let issuer = TokenIssuer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    let write = |text: &str| {
+        // Put in its place as a whole: the server may read it at any time.
+        let part = file.with_extension("part");
+        std::fs::write(&part, text).unwrap();
+        std::fs::set_permissions(&part, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::rename(&part, &file).unwrap();
+    };
+    write(&issuer.jwks());
+    let entry = format!(
+        "[[auth.jwt]]\nname = 'corp'\nissuers = ['{}']\naudiences = ['{AUDIENCE}']\njwks_file = '{}'\n",
+        issuer.iss(),
+        file.display()
+    );
+    let world = World::new(&entry).await;
+    let watch = async |token: &str| {
+        let request = v1::WatchPendingRequest::default();
+        let mut stream = world.server.client(token).watch_pending(request).await.unwrap().into_inner();
+        stream.message().await.unwrap();
+        stream
+    };
+    let mut old = watch(&issuer.token(&json!({}))).await;
+    // Another key, and the old one for a while.
+    let both = issuer.jwks();
+    issuer.rotate(Some("k2"));
+    let alone = issuer.jwks();
+    let keys = |text: &str| serde_json::from_str::<Value>(text).unwrap()["keys"].as_array().unwrap().clone();
+    let listed = [keys(&both), keys(&alone)].concat();
+    write(&json!({ "keys": listed }).to_string());
+    world.until(|issuers| issuers.sources()[0].keys == 2).await;
+    let mut new = watch(&issuer.token(&json!({}))).await;
+
+    write(&alone);
+    let end = loop {
+        match tokio::time::timeout(LONG, old.message()).await.unwrap() {
+            Ok(message) => assert!(message.is_some(), "an end without a reason"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((end.code(), reason(&end).as_str()), (Code::Unauthenticated, "CREDENTIALS_EXPIRED"));
+    // The stream of the other key goes on.
+    world.server.begin(&["app-1"]).await;
+    loop {
+        let message = tokio::time::timeout(LONG, new.message()).await.unwrap().unwrap().expect("no end");
+        if matches!(message.payload, Some(v1::watch_pending_response::Payload::Event(_))) {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stream_ends_a_minute_after_its_token_and_is_resumed_with_another() {
     let issuer = TokenIssuer::start().await;
     let world = World::new(&issuer.entry("corp", "")).await.ready().await;
     world.server.begin(&["app-1"]).await;
-    // It expired, and is accepted for some seconds more, as long as the stream.
-    let ends = now() + 8;
-    let token = issuer.token(&json!({ "exp": ends - 60 }));
     let wanted = v1::WatchPendingRequest::default();
-    let mut stream = world.server.client(&token).watch_pending(wanted.clone()).await.unwrap().into_inner();
-    let mut sse =
-        world.server.respond("localhost", &token, "GET /certificates/app-1/pending/watch", "").await.into_body();
+    let mut seconds = 8;
+    let (ends, token, mut stream, mut sse) = loop {
+        // It expired, and is accepted for some seconds more, as long as the stream: longer where a busy machine takes
+        // longer to open both.
+        let ends = now() + seconds;
+        let token = issuer.token(&json!({ "exp": ends - 60 }));
+        let stream = world.server.client(&token).watch_pending(wanted.clone()).await;
+        let sse = world.server.respond("localhost", &token, "GET /certificates/app-1/pending/watch", "").await;
+        if now() < ends {
+            break (ends, token, stream.unwrap().into_inner(), sse.into_body());
+        }
+        seconds *= 4;
+        assert!(seconds < 600, "no stream is opened in time");
+    };
     let mut resume_token = String::new();
     let end = loop {
         match tokio::time::timeout(LONG, stream.message()).await.unwrap() {
@@ -384,7 +486,7 @@ async fn a_stream_ends_a_minute_after_its_token_and_is_resumed_with_another() {
             Err(status) => break status,
         }
     };
-    assert!((ends..ends + 30).contains(&now()), "{} s late", now() - ends);
+    assert!((ends..ends + 60).contains(&now()), "{} s late", now() - ends);
     assert_eq!((end.code(), reason(&end).as_str()), (Code::Unauthenticated, "CREDENTIALS_EXPIRED"));
     let mut told = Vec::new();
     while let Some(frame) = tokio::time::timeout(LONG, http_body_util::BodyExt::frame(&mut sse)).await.unwrap() {
@@ -453,9 +555,26 @@ async fn the_token_endpoint_takes_the_token_of_a_workload_for_what_is_left_of_it
     assert_eq!((reply.status, reply.json()["access_token"].as_str()), (200, Some(token.as_str())), "{}", reply.body);
     assert!((200..=300).contains(&reply.json()["expires_in"].as_u64().unwrap()), "{}", reply.body);
 
+    // Accepted for a minute more, as its issuer's clock may be behind.
+    let late = issuer.token(&json!({ "exp": now() - 1 }));
+    let reply = world.server.token(&form("any", &late)).await.json();
+    assert_eq!((&reply["expires_in"], &reply["ext_expires_in"]), (&json!(1), &json!(1)), "{reply}");
+
     let own = json!({ "sub": "repo:shop:ref:main", "aud": "api://AzureADTokenExchange" });
     let federated = issuer.token(&own);
     assert_eq!(world.server.token(&form("deploy", &federated)).await.status, 200);
+    // In the header (RFC 6749 section 2.3.1), with or without the id in the form.
+    let bare = "grant_type=client_credentials";
+    for (id, form, status) in [
+        ("deploy", bare.to_owned(), 200),
+        ("deploy", format!("{bare}&client_id=deploy"), 200),
+        ("deploy", format!("{bare}&client_id=another"), 401),
+        ("another", format!("{bare}&client_id=deploy"), 401),
+        ("another", bare.to_owned(), 401),
+    ] {
+        let reply = world.server.token_as(id, &federated, &form).await;
+        assert_eq!(reply.status, status, "{id} {form}: {}", reply.body);
+    }
     for (client_id, token, words) in [
         ("another", federated, "The client_assertion is of another client"),
         ("deploy", issuer.token(&json!({ "exp": now() - 61 })), "The token has expired."),

@@ -1,7 +1,8 @@
 //! Certificates by dns-01: updates of a real name server, hooks, and an HTTP service.
 
-use crate::peers::{Kind, NameServer, Pebble, PebbleOptions, Process, TSIG, free_port, texts, until};
+use crate::peers::{Kind, NameServer, Pebble, PebbleOptions, Process, TSIG, texts, until};
 use crate::play::{Play, input, order};
+use crate::ports::free_port;
 use certmint::issuer::Step;
 use certmint::issuer::acme::{Hook, HookForm};
 use std::collections::BTreeMap;
@@ -52,7 +53,7 @@ async fn values_of_others_at_the_same_name_stay() {
         server: ([127, 0, 0, 1], knot.port).into(),
         zone: certmint::outbound::dns::name("example.com").unwrap(),
         key: Some(certmint::outbound::dns::TsigKey::new(TSIG.0, "hmac-sha256", TSIG.1).unwrap()),
-        timeout: Duration::from_secs(5),
+        timeout: Duration::from_secs(60),
     };
     let at = certmint::outbound::dns::name("_acme-challenge.example.com").unwrap();
     let mut play = by_update(&knot, &pebble, &[]).await;

@@ -9,6 +9,8 @@ mod http01;
 mod newer;
 mod peers;
 mod play;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/program.rs"]
 mod program;
 mod refusals;

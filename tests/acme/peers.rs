@@ -1,23 +1,13 @@
 //! Servers that the tests start: each on free loopback ports, stopped by process id.
 
+use crate::ports::free_port;
 use certmint::outbound::{Client, ClientOptions, Exchange, Request, Timeouts};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
-use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
-
-/// A port that nobody listens on, over TCP and UDP.
-pub(crate) fn free_port() -> u16 {
-    loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
 
 /// A child that ends with its owner.
 pub(crate) struct Process(Child);
@@ -46,7 +36,7 @@ impl Drop for Process {
 
 /// Waits until a condition holds; the bound is reached by a hang alone.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    for _ in 0..600 {
+    for _ in 0..2400 {
         if holds().await {
             return;
         }

@@ -212,7 +212,7 @@ async fn the_token_endpoint_refuses_in_the_words_of_oauth() {
     let long = form(&[("client_secret", &"x".repeat(10_000))]);
     let many = format!("{}{}", form(&[]), (0..64).map(|number| format!("&p{number}=")).collect::<String>());
     for (body, status, error, words) in [
-        (form(&[("client_secret", "hunter2")]), 401, "invalid_client", "must be a token of this server"),
+        (form(&[("client_secret", "hunter2")]), 401, "invalid_client", "must be a token that this server accepts"),
         (form(&[("client_secret", "%0d%0ahunter2")]), 401, "invalid_client", "must be a token"),
         (long, 401, "invalid_client", "must be a token"),
         (form(&[("client_secret", "")]), 401, "invalid_client", "client_secret is missing"),

@@ -2,10 +2,13 @@
 //! OpenSSL, GnuTLS and Java as those who have to believe or refuse its certificates.
 
 mod ceremonies;
+mod compromised;
 mod crash;
 mod hierarchy;
 mod log;
 mod page;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod revocation;

@@ -1,8 +1,8 @@
 //! The commands of docs/private-ca.md, from the first to the last, in one shell as its reader types them. A comment behind
 //! a command says what it has to answer. Ports are others, and where the page waits for a while, an event is waited for.
 
+use crate::ports::free_port;
 use crate::server::Place;
-use crate::world::free_port;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -1,7 +1,8 @@
 //! A leaf is revoked, and refused by those who are to refuse it.
 
+use crate::ports::free_port;
 use crate::tools::{Running, ask, openssl, output};
-use crate::world::{World, free_port};
+use crate::world::World;
 use serde_json::json;
 use std::process::{Command, Stdio};
 
@@ -187,54 +188,6 @@ fn a_revocation_is_asked_for_in_three_ways_and_repeated_without_harm() {
             .1
             .contains("No CA of this vault")
     );
-}
-
-#[test]
-fn a_compromised_key_is_named_blocked_and_not_used_again() {
-    let world = World::start();
-    world.cli("issuer set corp --provider LocalCA --organization-id Example");
-    let (_, first) = world.leaf("web", "corp", "--reuse-key");
-    let (_, second) = world.leaf("web", "corp", "--reuse-key");
-    assert_ne!(first, second);
-    let said = world.json(&format!("ca revoke --serial {first} --reason key-compromise"));
-    assert_eq!(said["same_key"][0]["serial"], second.as_str(), "{said}");
-    assert_eq!(said["same_key"].as_array().unwrap().len(), 1);
-    let (code, refused) =
-        world.refused("create web --subject CN=web.example --issuer corp --key-type ec --reuse-key --wait");
-    assert!(code != 0 && refused.contains("reported as compromised"), "{refused}");
-    world.cli("create web --subject CN=web.example --issuer corp --key-type ec --wait");
-}
-
-#[test]
-fn a_request_with_a_compromised_key_is_refused_by_every_name_and_issuer() {
-    let world = World::start();
-    world.cli("issuer set corp --provider LocalCA --organization-id Example");
-    world.cli("issuer set other --provider LocalCA --organization-id Other");
-    let request = |file: &str, key: &str| {
-        let (csr, key) = (world.file(file), world.file(key));
-        let new = if key.exists() {
-            format!("-key {}", key.display())
-        } else {
-            format!("-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {}", key.display())
-        };
-        openssl(&format!(
-            "req -new {new} -subj /CN=own.example -addext subjectAltName=DNS:own.example -out {}",
-            csr.display()
-        ));
-        csr.display().to_string()
-    };
-    let (first, again, good) = (request("1.csr", "a.key"), request("2.csr", "a.key"), request("3.csr", "b.key"));
-    world.cli(&format!("create own --csr {first} --issuer corp --wait"));
-    world.cli("revoke own --reason key-compromise");
-    for words in ["own --issuer corp", "own2 --issuer corp", "own3 --issuer other"] {
-        let (code, refused) = world.refused(&format!("create {words} --csr {again}"));
-        assert!(code == 1 && refused.contains("reported as compromised"), "{words}: {refused}");
-    }
-    let body = json!({"csr": std::fs::read_to_string(&again).unwrap(), "policy": {"issuer": {"name": "corp"}}});
-    let (status, error) = world.rest("POST", "/certificates/own4/create", &body.to_string());
-    assert_eq!((status, &error["error"]["code"]), (400, &json!("BadParameter")), "{error}");
-    assert!(error["error"]["message"].as_str().unwrap().contains("reported as compromised"), "{error}");
-    world.cli(&format!("create own --csr {good} --issuer corp --wait"));
 }
 
 #[test]

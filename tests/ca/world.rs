@@ -1,9 +1,9 @@
 //! A server that publishes, and what is asked of it.
 
+use crate::ports::free_port;
 use crate::server::{ALICE, Place, Server};
 use crate::tools;
 use serde_json::Value;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -13,13 +13,8 @@ pub(crate) struct World {
     server: Option<Server>,
     /// A second replica, where there is one, with a configuration of its own.
     second: Option<Server>,
-    /// Where its CAs publish.
+    /// Where its CAs publish: it stands in certificates, and is the same after a crash.
     pub(crate) base_url: String,
-}
-
-/// A port that nobody has at the moment: the address stands in certificates, so it has to be known before the start.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl World {

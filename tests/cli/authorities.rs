@@ -42,6 +42,11 @@ async fn a_built_in_ca_is_exported_with_its_root_last() {
     assert_eq!(contents(&root.out), std::slice::from_ref(&fake.root));
     let none = fake.run(&["ca", "export", "--issuer", "remote"]).await;
     assert_eq!((none.code, none.out.as_str()), (3, ""));
+    // Only its own CAs are asked for, as a grant for this issuer allows.
+    let cross = fake.run(&["ca", "export", "--issuer", "ca", "--chain", "cross"]).await;
+    assert_eq!((cross.code, contents(&cross.out).len()), (0, 2), "{}", cross.err);
+    let old = fake.run(&["ca", "export", "--issuer", "ca", "--chain", "old"]).await;
+    assert_eq!((old.code, contents(&old.out).last()), (0, Some(&fake.root)), "{}", old.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,6 +42,10 @@ pub(crate) struct Part {
     pub(crate) profiles: BTreeMap<String, IssuerProfile>,
     pub(crate) default_profile: String,
     pub(crate) watched: Vec<WatchPendingRequest>,
+    pub(crate) granted: Vec<CreateGrantRequest>,
+    pub(crate) roles: Vec<SetRoleRequest>,
+    pub(crate) checked: Vec<CheckAccessRequest>,
+    pub(crate) listed: Vec<ListGrantsRequest>,
     pub(crate) tokens: Vec<Option<String>>,
     /// Operations asked for by GetPending and DeletePending.
     pub(crate) reads: usize,

@@ -8,15 +8,23 @@ use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
 impl AccessService for Service {
-    async fn list_grants(&self, _: Request<ListGrantsRequest>) -> Result<Response<ListGrantsResponse>, Status> {
-        Ok(Response::new(ListGrantsResponse::default()))
+    async fn list_grants(&self, request: Request<ListGrantsRequest>) -> Result<Response<ListGrantsResponse>, Status> {
+        let request = request.into_inner();
+        let (next, id) = if request.page_token.is_empty() { ("more", "one") } else { ("", "two") };
+        self.part.lock().unwrap().listed.push(request);
+        let grants = vec![Grant { id: id.into(), ..shop() }];
+        Ok(Response::new(ListGrantsResponse { grants, next_page_token: next.into() }))
     }
 
     async fn list_roles(&self, _: Request<ListRolesRequest>) -> Result<Response<ListRolesResponse>, Status> {
         Ok(Response::new(ListRolesResponse::default()))
     }
 
-    async fn check_access(&self, _: Request<CheckAccessRequest>) -> Result<Response<CheckAccessResponse>, Status> {
+    async fn check_access(
+        &self,
+        request: Request<CheckAccessRequest>,
+    ) -> Result<Response<CheckAccessResponse>, Status> {
+        self.part.lock().unwrap().checked.push(request.into_inner());
         Ok(Response::new(CheckAccessResponse::default()))
     }
 
@@ -33,8 +41,33 @@ impl AccessService for Service {
         &self,
         request: Request<CreateGrantRequest>,
     ) -> Result<Response<CreateGrantResponse>, Status> {
-        let CreateGrantRequest { grant_id, principal, role, vault_name, names, rules, .. } = request.into_inner();
-        let grant = Grant { id: grant_id, principal, role, vault: vault_name, names, rules, ..shop() };
+        let request = request.into_inner();
+        self.part.lock().unwrap().granted.push(request.clone());
+        let CreateGrantRequest {
+            grant_id,
+            principal,
+            role,
+            vault_name,
+            names,
+            issuers,
+            rules,
+            may_grant,
+            expires,
+            note,
+        } = request;
+        let grant = Grant {
+            id: grant_id,
+            principal,
+            role,
+            vault: vault_name,
+            names,
+            issuers,
+            rules,
+            may_grant,
+            expires,
+            note,
+            ..shop()
+        };
         Ok(Response::new(CreateGrantResponse { grant: Some(grant) }))
     }
 
@@ -52,7 +85,9 @@ impl AccessService for Service {
     }
 
     async fn set_role(&self, request: Request<SetRoleRequest>) -> Result<Response<SetRoleResponse>, Status> {
-        let SetRoleRequest { role_id, name, description, actions } = request.into_inner();
+        let request = request.into_inner();
+        self.part.lock().unwrap().roles.push(request.clone());
+        let SetRoleRequest { role_id, name, description, actions } = request;
         let role =
             Role { id: role_id, name, description, actions, source: RoleSource::Store.into(), ..Role::default() };
         Ok(Response::new(SetRoleResponse { role: Some(role) }))

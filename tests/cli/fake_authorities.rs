@@ -38,8 +38,10 @@ impl Service {
 impl CertificateAuthorityService for Service {
     async fn list_authorities(
         &self,
-        _: Request<ListAuthoritiesRequest>,
+        request: Request<ListAuthoritiesRequest>,
     ) -> Result<Response<ListAuthoritiesResponse>, Status> {
+        // To a caller with a grant for this issuer alone.
+        let is_shown = request.get_ref().issuer_name == "ca";
         let authority = |generation, state: AuthorityState| Authority {
             authority: format!("{generation}0e139c5ae992dd4e7b5c26f727ef55a"),
             issuer_name: "ca".into(),
@@ -48,6 +50,8 @@ impl CertificateAuthorityService for Service {
             subject: format!("CN=Root {generation}"),
             key_type: "P-256".into(),
             not_after: at(1_831_536_000),
+            chain: self.chain.iter().filter(|_| is_shown).map(|der| der.clone().into()).collect(),
+            cross: if is_shown { self.chain[0].clone().into() } else { Default::default() },
             ..Default::default()
         };
         let authorities = vec![authority(1, AuthorityState::Retired), authority(2, AuthorityState::Active)];

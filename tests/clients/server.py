@@ -9,6 +9,7 @@ CERTMINT_DATA (the data folder) in its environment. CERTMINT_BINARY names the bi
 """
 
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
@@ -23,10 +24,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CERTMINT_BINARY", str(ROOT / "target/debug/certmint"))
 
 
+PORTS = itertools.count(os.getpid() * 97)
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the system gives to outgoing connections: it stays free until its server starts, and while it
+    is dead."""
+    for number in PORTS:
+        port = 20_000 + number % 12_000
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:

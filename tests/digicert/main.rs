@@ -14,6 +14,8 @@ mod orders;
 #[path = "../acme/peers.rs"]
 mod peers;
 mod play;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/program.rs"]
 mod program;
 mod renewal;

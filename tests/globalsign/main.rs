@@ -12,6 +12,8 @@ mod orders;
 #[path = "../acme/peers.rs"]
 mod peers;
 mod play;
+#[path = "../support/ports.rs"]
+mod ports;
 #[expect(dead_code, reason = "these tests type commands, and call no REST API")]
 #[path = "../support/program.rs"]
 mod program;

@@ -86,9 +86,13 @@ async fn imports_beyond_the_queue_are_told_to_retry() {
     let server = Server::limited(Limits { key_queue: 1, ..Limits::default() }).await;
     let files = Pfx::new(P256, "");
     let slow = slow(&files);
+    // Connected before the first one begins, so that they come together.
+    let mut clients = Vec::new();
+    for _ in 0..12 {
+        clients.push(server.certificates().await);
+    }
     let mut all = tokio::task::JoinSet::new();
-    for number in 0..12 {
-        let mut certificates = server.certificates().await;
+    for (number, mut certificates) in clients.into_iter().enumerate() {
         let request = ImportCertificateRequest { certificate_name: format!("web{number}"), ..slow.clone() };
         all.spawn(
             async move { certificates.import_certificate(request).await.map_err(|status| refusal::reason(&status)) },

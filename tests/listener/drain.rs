@@ -1,6 +1,6 @@
 //! Shutdown: requests complete if they can, within bounded time.
 
-use crate::support::{HANG, Server, ask, quick, text};
+use crate::support::{HANG, Server, ask, calm, text};
 use certmint::transport::listener::ListenerOptions;
 use http_body_util::BodyExt;
 use std::time::Duration;
@@ -11,13 +11,7 @@ const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stop_is_bounded_with_endless_streams_and_silent_peers() {
     // Nothing but the drain may end these connections.
-    let patient = ListenerOptions {
-        handshake_timeout: Duration::from_secs(60),
-        header_timeout: Duration::from_secs(60),
-        keepalive_interval: Duration::from_secs(60),
-        hard_stop: HANG * 2,
-        ..quick()
-    };
+    let patient = ListenerOptions { drain: Duration::from_millis(800), hard_stop: HANG * 2, ..calm() };
     let server = Server::start(patient).await;
     let (mut two, mut one) = (server.http2().await, server.http1().await);
     let mut endless_two = two.send_request(ask("/endless")).await.unwrap();
@@ -49,7 +43,7 @@ async fn the_stop_is_bounded_with_endless_streams_and_silent_peers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_that_listen_end_at_once_with_their_last_word() {
-    let server = Server::start(ListenerOptions { drain: HANG * 2, hard_stop: HANG * 3, ..quick() }).await;
+    let server = Server::start(calm()).await;
     let (mut one, mut two) = (server.http1().await, server.http2().await);
     let mut bodies = [one.send_request(ask("/watch")).await.unwrap(), two.send_request(ask("/watch")).await.unwrap()];
     for body in &mut bodies {
@@ -69,7 +63,7 @@ async fn streams_that_listen_end_at_once_with_their_last_word() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_under_way_are_answered_and_idle_connections_close() {
-    let server = Server::start(ListenerOptions { drain: HANG * 2, hard_stop: HANG * 3, ..quick() }).await;
+    let server = Server::start(calm()).await;
     let _idle = (server.http1().await, server.http2().await);
     let (mut one, mut two) = (server.http1().await, server.http2().await);
     let slow = [
@@ -86,7 +80,8 @@ async fn requests_under_way_are_answered_and_idle_connections_close() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_handler_that_never_yields_holds_the_stop_until_the_hard_one_only() {
-    let server = Server::start(quick()).await;
+    let (drain, hard_stop) = (Duration::from_millis(800), Duration::from_millis(1600));
+    let server = Server::start(ListenerOptions { drain, hard_stop, ..calm() }).await;
     let mut two = server.http2().await;
     let blocked = tokio::spawn(async move { two.send_request(ask("/block")).await });
     let requests = server.requests.clone();

@@ -1,12 +1,14 @@
 //! Slow, broken or malicious peers.
 
-use crate::support::{HANG, Server, ask, quick, text};
+use crate::support::{HANG, Server, ask, calm, text};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Sends `bytes` one by one, again and again, until the peer closes; how long that took.
-async fn drip<T: AsyncRead + AsyncWrite>(stream: T, bytes: &[u8]) -> Duration {
-    let begun = Instant::now();
+/// Longer than a busy machine needs for a handshake.
+const LIMIT: Duration = Duration::from_secs(4);
+
+/// Sends `bytes` one by one, again and again, until the peer closes; how long that took from before the stream was there.
+async fn drip<T: AsyncRead + AsyncWrite>(begun: Instant, stream: T, bytes: &[u8]) -> Duration {
     let (mut read, mut write) = tokio::io::split(stream);
     let writing = async {
         if bytes.is_empty() {
@@ -16,7 +18,8 @@ async fn drip<T: AsyncRead + AsyncWrite>(stream: T, bytes: &[u8]) -> Duration {
             if write.write_all(&[*byte]).await.is_err() || write.flush().await.is_err() {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            // So slow that none of them has sent all of it by the limit.
+            tokio::time::sleep(LIMIT / 25).await;
         }
     };
     let reading = async {
@@ -31,17 +34,25 @@ async fn drip<T: AsyncRead + AsyncWrite>(stream: T, bytes: &[u8]) -> Duration {
 }
 
 /// Waits for the peer to close.
-async fn wait(stream: impl AsyncRead + AsyncWrite) -> Duration {
-    drip(stream, b"").await
+async fn wait(begun: Instant, stream: impl AsyncRead + AsyncWrite) -> Duration {
+    drip(begun, stream, b"").await
 }
 
 fn in_time(what: &str, took: Duration) {
-    assert!(took >= Duration::from_millis(400) && took < HANG, "{what}: {took:?}");
+    assert!(took >= LIMIT.mul_f32(0.9) && took < HANG, "{what}: {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_peers_are_cut_at_every_stage() {
-    let server = Server::start(quick()).await;
+    let limits = certmint::transport::listener::ListenerOptions {
+        handshake_timeout: LIMIT,
+        header_timeout: LIMIT,
+        keepalive_interval: LIMIT,
+        keepalive_timeout: LIMIT,
+        ..calm()
+    };
+    let server = Server::start(limits).await;
+    let begun = Instant::now();
     let head = b"GET /hello HTTP/1.1\r\nhost: localhost\r\nx-a: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
     // A HEADERS frame of 4,000 octets that never ends.
@@ -52,21 +63,28 @@ async fn slow_peers_are_cut_at_every_stage() {
     let mut half = server.tcp().await;
     half.write_all(&[0x16, 3, 1, 2, 0, 1, 0, 1]).await.unwrap();
 
-    let silent_tcp = async { in_time("a silent TCP connection", wait(server.tcp().await).await) };
-    let half_tls = async { in_time("half a TLS handshake", wait(half).await) };
+    let silent_tcp = async { in_time("a silent TCP connection", wait(begun, server.tcp().await).await) };
+    let half_tls = async { in_time("half a TLS handshake", wait(begun, half).await) };
     let hello = async {
-        in_time("a dripping ClientHello", drip(server.tcp().await, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 7]).await)
+        in_time(
+            "a dripping ClientHello",
+            drip(begun, server.tcp().await, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 7]).await,
+        )
     };
-    let silent_one =
-        async { in_time("silence after the handshake, HTTP/1", wait(server.tls(&["http/1.1"]).await.unwrap()).await) };
+    let silent_one = async {
+        in_time("silence after the handshake, HTTP/1", wait(begun, server.tls(&["http/1.1"]).await.unwrap()).await)
+    };
     let silent_two =
-        async { in_time("silence after the handshake, HTTP/2", wait(server.tls(&["h2"]).await.unwrap()).await) };
+        async { in_time("silence after the handshake, HTTP/2", wait(begun, server.tls(&["h2"]).await.unwrap()).await) };
     let silent_any =
-        async { in_time("silence after the handshake, no ALPN", wait(server.tls(&[]).await.unwrap()).await) };
-    let drip_one = async { in_time("a dripping head", drip(server.tls(&["http/1.1"]).await.unwrap(), head).await) };
-    let drip_two = async { in_time("a dripping preface", drip(server.tls(&["h2"]).await.unwrap(), preface).await) };
-    let drip_any = async { in_time("a dripping head, no ALPN", drip(server.tls(&[]).await.unwrap(), head).await) };
-    let drip_headers = async { in_time("a dripping HEADERS frame", drip(two, b"a").await) };
+        async { in_time("silence after the handshake, no ALPN", wait(begun, server.tls(&[]).await.unwrap()).await) };
+    let drip_one =
+        async { in_time("a dripping head", drip(begun, server.tls(&["http/1.1"]).await.unwrap(), head).await) };
+    let drip_two =
+        async { in_time("a dripping preface", drip(begun, server.tls(&["h2"]).await.unwrap(), preface).await) };
+    let drip_any =
+        async { in_time("a dripping head, no ALPN", drip(begun, server.tls(&[]).await.unwrap(), head).await) };
+    let drip_headers = async { in_time("a dripping HEADERS frame", drip(begun, two, b"a").await) };
     tokio::join!(
         silent_tcp,
         half_tls,
@@ -86,7 +104,7 @@ async fn slow_peers_are_cut_at_every_stage() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_reads_nothing_is_cut() {
     let options =
-        certmint::transport::listener::ListenerOptions { write_timeout: Duration::from_millis(500), ..quick() };
+        certmint::transport::listener::ListenerOptions { write_timeout: Duration::from_millis(500), ..calm() };
     let server = Server::start(options).await;
     let mut tls = server.tls(&["http/1.1"]).await.unwrap();
     // Requests without end on one connection, whose answers nobody reads.
@@ -98,7 +116,7 @@ async fn a_peer_that_reads_nothing_is_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_is_harmless_and_plain_http_gets_an_explanation() {
-    let server = Server::start(quick()).await;
+    let server = Server::start(calm()).await;
     let zeros = vec![0; 100_000];
     let huge_record = [0x16, 3, 1, 0xff, 0xff].repeat(10_000);
     let wrong_version = b"\x16\x09\x09\x00\x05hello".to_vec();
@@ -126,7 +144,7 @@ async fn garbage_is_harmless_and_plain_http_gets_an_explanation() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_that_is_too_large_is_refused_on_both_protocols() {
-    let server = Server::start(quick()).await;
+    let server = Server::start(calm()).await;
     let with = |bytes: usize| {
         let mut request = ask("/hello");
         request.headers_mut().insert("x-large", "a".repeat(bytes).parse().unwrap());
@@ -143,7 +161,7 @@ async fn a_head_that_is_too_large_is_refused_on_both_protocols() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_ends_its_request_alone() {
-    let server = Server::start(quick()).await;
+    let server = Server::start(calm()).await;
     let mut two = server.http2().await;
     assert!(two.send_request(ask("/panic")).await.is_err());
     assert_eq!(text(two.send_request(ask("/hello")).await.unwrap()).await, "HTTP/2.0");
@@ -171,7 +189,7 @@ async fn frame(stream: &mut (impl AsyncRead + Unpin), expected: u8) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_stand_in_the_settings_and_a_rapid_reset_ends_the_connection() {
-    let server = Server::start(quick()).await;
+    let server = Server::start(calm()).await;
     let mut two = server.tls(&["h2"]).await.unwrap();
     two.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00").await.unwrap();
     let settings = frame(&mut two, 4).await;

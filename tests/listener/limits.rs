@@ -1,6 +1,6 @@
 //! Limits on connections, of ours and of the system.
 
-use crate::support::{Server, ask, quick, text};
+use crate::support::{Server, ask, calm, text};
 use certmint::transport::listener::{ListenerOptions, raise_open_file_limit};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_above_a_limit_is_closed_and_the_next_is_served_when_one_has_gone() {
     for (options, in_total) in [
-        (ListenerOptions { max_connections: 2, ..quick() }, true),
-        (ListenerOptions { max_connections_per_peer: 2, ..quick() }, false),
+        (ListenerOptions { max_connections: 2, ..calm() }, true),
+        (ListenerOptions { max_connections_per_peer: 2, ..calm() }, false),
     ] {
         let server = Server::start(options).await;
         let (first, second) = (server.http2().await, server.http2().await);
@@ -63,8 +63,9 @@ fn without_file_descriptors_the_loop_waits_and_recovers() {
         found.unwrap_or_else(|| panic!("the child said no {key}"))
     };
     let address = next("address=");
+    let full = Instant::now();
     let held: Vec<_> = (0..60).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
-    std::thread::sleep(Duration::from_millis(300));
+    next("full");
     let (before, begun) = (cpu_ticks(child.id()), Instant::now());
     std::thread::sleep(Duration::from_secs(1));
     // A tick is 10 ms; a loop that spins burns a hundred of them in a second.
@@ -74,7 +75,9 @@ fn without_file_descriptors_the_loop_waits_and_recovers() {
     child.stdin.take().unwrap().write_all(b"ask\n").unwrap();
     assert_eq!(next("answer="), "HTTP/2.0");
     let errors: u64 = next("errors=").parse().unwrap();
-    assert!((2..=60).contains(&errors), "{errors} failures to accept");
+    // One in 200 ms, however long a busy machine takes for all of it.
+    let most = 5 * (full.elapsed().as_secs() + 2);
+    assert!((2..=most).contains(&errors), "{errors} failures to accept, at most {most}");
     assert!(child.wait().unwrap().success());
 }
 
@@ -82,9 +85,10 @@ fn without_file_descriptors_the_loop_waits_and_recovers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the child of the test above"]
 async fn child_that_serves() {
-    let patient = ListenerOptions { handshake_timeout: Duration::from_secs(60), ..quick() };
-    let server = Server::start(patient).await;
+    let server = Server::start(calm()).await;
     println!("address={}", server.address);
+    server.until(|stats| stats.accept_errors > 0).await;
+    println!("full");
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
     server.until(|stats| stats.open == 0 && stats.accepted == 60).await;
     println!("answer={}", text(server.http2().await.send_request(ask("/hello")).await.unwrap()).await);

@@ -49,7 +49,7 @@ pub(crate) struct Counting {
     out_of_reach: Mutex<Option<&'static str>>,
     /// What takes place once, before the next commit that writes the record of this key.
     interlude: Mutex<Option<(String, BoxFuture<'static, ()>)>>,
-    /// What somebody else does to the next batches that write a record of which nothing was there.
+    /// What somebody else does to the next batches that write such a record.
     other: Mutex<Option<(Other, &'static str)>>,
     /// Two commits that write this record wait for each other.
     meeting: Mutex<Option<(String, Arc<Barrier>, usize)>>,
@@ -184,6 +184,9 @@ impl Around for Counting {
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.out_of_reach.lock().unwrap().is_some_and(|gone| prefix.starts_with(gone)) {
+            return Err(StoreError::Unavailable("no answer".into()));
+        }
         let found = self.inner.list(prefix, after, limit).await?;
         self.read.fetch_add(found.len(), Ordering::SeqCst);
         self.largest_list.fetch_max(found.len(), Ordering::SeqCst);
@@ -200,7 +203,7 @@ impl Around for Counting {
         self.meet(&batch).await;
         let other = *self.other.lock().unwrap();
         if let Some((other, prefix)) = other
-            && let Some(put) = batch.puts.iter().find(|put| put.key.starts_with(prefix) && put.expected.is_none())
+            && let Some(put) = batch.puts.iter().find(|put| put.key.starts_with(prefix))
         {
             if other == Other::IsAlwaysFaster {
                 return Err(StoreError::Conflict(put.key.clone()));

@@ -1,6 +1,7 @@
 //! The management of certificates below the REST API: the gRPC calls, what happens with time and
 //! after crashes, and how much work each call makes of many records.
 
+mod above;
 mod authorities;
 mod generations;
 mod grpc;

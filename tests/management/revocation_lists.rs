@@ -4,9 +4,10 @@
 use crate::management::harness::{Harness, Other, create, named, vault};
 use crate::permit::{ask, permit};
 use certmint::domain::policy::KeyType;
-use certmint::domain::{Blob, IssuerInput, IssuerName, RevocationReason};
+use certmint::domain::{Blob, IssuerInput, IssuerName, RevocationReason, Serial};
 use certmint::service::{
-    AuthorityRef, BaseUrl, CaOptions, ListAuthorities, NewAuthority, Parent, RevokeRequest, RevokeWhich, ServiceOptions,
+    AuthorityRef, BaseUrl, CaOptions, ListAuthorities, NewAuthority, Parent, RevokeRequest, RevokeWhich,
+    ServiceOptions, record_body,
 };
 use certmint::store::{Batch, Delete, Put, Record, Store};
 use std::time::Duration;
@@ -168,4 +169,61 @@ async fn what_is_not_due_any_more_though_its_ca_has_a_key_is_due_again_at_the_ne
     let kept = harness.store.body(&format!("authorities/default/{id}")).await.unwrap();
     assert!(kept["value"].get("sealed_key").is_none(), "{kept}");
     assert!(!due(&harness, &keys[0]).await);
+}
+
+#[tokio::test]
+async fn the_daily_list_does_not_wait_until_the_log_was_read() {
+    let (harness, id) = robbed().await;
+    let before = list(&harness, &id).await;
+    harness.store.put_out_of_reach("issued/");
+    harness.clock.advance(DAY);
+    let mut failed = 0;
+    for due in harness.service.jobs().claim(64).await.unwrap() {
+        failed += usize::from(due.key().starts_with("crls/") && harness.service.jobs().step(due).await.is_err());
+    }
+    let after = list(&harness, &id).await;
+    assert!(failed == 1 && after.0 > before.0 && after.1 == 3, "{after:?} after {before:?}, {failed}");
+}
+
+#[tokio::test]
+async fn a_ca_of_a_version_that_noted_no_number_has_one_before_a_list_can_be_lost() {
+    let (harness, id) = robbed().await;
+    let before = list(&harness, &id).await;
+    let key = format!("authorities/default/{id}");
+    let mut value = harness.store.body(&key).await.unwrap()["value"].clone();
+    value["lists"]["last_crl"] = 0.into();
+    let Record { revision, due, .. } = harness.store.get(&key).await.unwrap().unwrap();
+    let body = record_body(&harness.sealer, &key, &value);
+    let put = Put { key: key.clone(), expected: Some(revision), body, due };
+    harness.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
+    // As it begins, and each minute.
+    harness.service.certificate_authorities().begin_publishing().await.unwrap();
+    let Record { key, revision, .. } = harness.store.get(&format!("crls/{id}/0")).await.unwrap().unwrap();
+    let deletes = vec![Delete { key, expected: revision }];
+    harness.store.commit(Batch { deletes, ..Batch::default() }).await.unwrap();
+    harness.service.certificate_authorities().begin_publishing().await.unwrap();
+    harness.work().await;
+    assert!(list(&harness, &id).await.0 > before.0);
+}
+
+#[tokio::test]
+async fn a_responder_whose_certificate_is_revoked_gets_another_one_at_once() {
+    let (harness, id) = publishing().await;
+    let current = async || {
+        let body = harness.store.body(&format!("responders/{id}")).await.unwrap();
+        serde_json::from_value::<Blob>(body["value"]["current"]["cer"].clone()).unwrap()
+    };
+    let before = current().await;
+    let serial = x509_parser::parse_x509_certificate(&before.0).unwrap().1.raw_serial().to_vec();
+    let wanted = RevokeRequest {
+        vault: vault(),
+        which: RevokeWhich::Serial(Some(corp()), vec![Serial::new(&serial).unwrap()]),
+        reason: RevocationReason::KeyCompromise,
+        invalidity_time: None,
+        disable: None,
+    };
+    let wanted = permit(&harness.service, wanted).await;
+    harness.service.certificate_authorities().revoke(wanted, harness.service.certificates()).await.unwrap();
+    harness.work().await;
+    assert_ne!(current().await, before);
 }

@@ -1,12 +1,15 @@
 //! Grants from a file, as an installation has them.
 
-use crate::clients::{CREATE, create, get, grpc, reason, rest, until};
-use crate::server::{ALICE, BOB, Place};
+use crate::clients::{CREATE, channel, create, get, grpc, reason, rest, until};
+use crate::postgres::Postgres;
+use crate::server::{ALICE, BOB, Place, Server};
+use certmint::proto::v1;
+use certmint::proto::v1::access_service_client::AccessServiceClient;
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use tonic::Code;
+use tonic::{Code, Request};
 
 const ACCESS: &str = r#"
 [access]
@@ -136,4 +139,99 @@ async fn in_report_mode_nothing_is_refused_and_what_would_be_leaves_one_line_a_m
     let count = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
     let line = metrics.lines().find(|line| line.starts_with("certmint_access_denied_total{decision=\"would_deny\"}"));
     assert!(line.map(count).unwrap() >= 6, "{line:?}");
+}
+
+/// A request of the access service with the token of its caller.
+fn by<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+}
+
+async fn rights(server: &Server, place: &Place) -> AccessServiceClient<tonic::transport::Channel> {
+    AccessServiceClient::new(channel(server, place).await)
+}
+
+#[tokio::test]
+async fn refused_changes_of_rights_name_the_grant_or_role() {
+    const ID: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    const READER: &str = "21090545-7ca7-4776-b22c-e363652d74d2";
+    let place = Place::new("[access]\nadministrators = [\"token:alice\"]\n");
+    let server = place.start();
+    for token in [BOB, ALICE] {
+        let mut rights = rights(&server, &place).await;
+        // Without a role, or of one that is built in: the administrator is refused, too.
+        let wanted = v1::CreateGrantRequest { grant_id: ID.into(), ..Default::default() };
+        rights.create_grant(by(token, wanted)).await.unwrap_err();
+        rights.delete_grant(by(token, v1::DeleteGrantRequest { grant_id: ID.into() })).await.unwrap_err();
+        for (role_id, name) in [(ID, "Mine"), ("", "Key Vault Reader")] {
+            let wanted = v1::SetRoleRequest { role_id: role_id.into(), name: name.into(), ..Default::default() };
+            rights.set_role(by(token, wanted)).await.unwrap_err();
+        }
+        for role in [ID, "Key Vault Reader", "Nobody's"] {
+            rights.delete_role(by(token, v1::DeleteRoleRequest { role: role.into() })).await.unwrap_err();
+        }
+        for (method, of) in [
+            ("PUT", "roleAssignments"),
+            ("DELETE", "roleAssignments"),
+            ("PUT", "roleDefinitions"),
+            ("DELETE", "roleDefinitions"),
+        ] {
+            let path = format!("/providers/Microsoft.Authorization/{of}/{ID}?api-version=7.4");
+            let answer = rest(&server, &place, Some(token), method, &path, "{}").await;
+            assert!(answer.starts_with("HTTP/1.1 4"), "{method} {of}: {answer}");
+        }
+    }
+    let names = || {
+        let log = server.log();
+        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let audit = lines.filter(|line| line["target"] == "certmint::audit");
+        audit.map(|line| line["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    until("all lines", async || names().len() >= 22).await;
+    let of_one = [ID, ID, ID, READER, ID, READER, "", ID, ID, ID, ID];
+    assert_eq!(names(), [of_one, of_one].concat());
+}
+
+#[tokio::test]
+async fn a_grant_that_is_made_at_one_process_counts_at_the_other_one_over_postgresql() {
+    let postgres = Postgres::start();
+    let url = postgres.fresh().await;
+    let (one, two) = (Place::new(""), Place::new(""));
+    let key = one.file("master.key");
+    fs::write(&key, "one AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    for place in [&one, &two] {
+        place.configure(&format!(
+            "[store]\nurl = '{url}'\n[keys]\nmaster_key_file = '{}'\n[access]\nadministrators = ['token:alice']\n",
+            key.display()
+        ));
+    }
+    let (first, second) = (one.start(), two.start());
+    let path = "/certificates?api-version=7.4";
+    let status = async |server: &Server, place: &Place| {
+        let answer = get(server, place, Some(BOB), path).await;
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!((status(&first, &one).await, status(&second, &two).await), ("403".to_owned(), "403".to_owned()));
+    let wanted =
+        v1::CreateGrantRequest { principal: "token:bob".into(), role: "Key Vault Reader".into(), ..Default::default() };
+    let made = rights(&first, &one).await.create_grant(by(ALICE, wanted)).await.unwrap().into_inner().grant.unwrap();
+    assert_eq!(status(&first, &one).await, "200", "at once where it was made");
+    until("the grant counts at the other one", async || status(&second, &two).await == "200").await;
+
+    // A stream of the other one ends when the grant is taken away here.
+    let mut bob = grpc(&second, &two, Some(BOB)).await;
+    let (mut stream, _) = crate::clients::watch(&mut bob, "").await.unwrap();
+    let revoke = v1::DeleteGrantRequest { grant_id: made.id };
+    rights(&first, &one).await.delete_grant(by(ALICE, revoke)).await.unwrap();
+    let end = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+        loop {
+            if let Err(end) = stream.message().await {
+                return end;
+            }
+        }
+    });
+    assert_eq!(reason(&end.await.expect("an end")), "ACCESS_CHANGED");
+    assert_eq!(status(&second, &two).await, "403");
 }

@@ -146,8 +146,11 @@ async fn a_request_over_rest_has_a_time() {
     );
     let answer = talk(&server, &place, head.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 504") && answer.contains("GatewayTimeout"), "{answer}");
-    let answer = rest(&server, &place, Some(ALICE), "GET", LIST, "").await;
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // A busy machine may take longer for this one, too; not for all.
+    crate::clients::until("others are answered", async || {
+        rest(&server, &place, Some(ALICE), "GET", LIST, "").await.starts_with("HTTP/1.1 200")
+    })
+    .await;
 }
 
 #[tokio::test]

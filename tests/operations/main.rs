@@ -23,6 +23,8 @@ mod https;
 mod ledger;
 #[path = "../support/permit.rs"]
 mod permit;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod readiness;

@@ -82,7 +82,7 @@ async fn readyz(probes: &Probes) -> (u16, String) {
 async fn readiness_says_what_stands_in_the_way() {
     let metrics = Arc::new(Metrics::new());
     let draining = CancellationToken::new();
-    let patience = Duration::from_secs(1);
+    let patience = Duration::from_secs(5);
     let probes = Probes::new(metrics.clone(), draining.clone(), patience, patience);
     // The same, where a server may be behind for longer than any test takes.
     let lenient = Probes::new(Arc::default(), draining.clone(), patience, Duration::from_secs(3600));
@@ -96,7 +96,7 @@ async fn readiness_says_what_stands_in_the_way() {
     assert_eq!(readyz(&probes).await, (200, r#"{"ready":true,"reasons":[]}"#.to_owned()));
     assert!(metrics.text().contains("certmint_ready 1\n"));
 
-    for (mood, detail) in [(FAILS, "the disk is full"), (HANGS, "no answer within 1000 ms")] {
+    for (mood, detail) in [(FAILS, "the disk is full"), (HANGS, "no answer within 5000 ms")] {
         store.mood.store(mood, SeqCst);
         let (status, body) = readyz(&probes).await;
         assert!(status == 503 && body.contains(r#""reason":"store""#) && body.contains(detail), "{body}");
@@ -148,7 +148,7 @@ async fn an_issuer_that_fails_is_named_and_turns_no_readiness() {
 async fn a_store_that_takes_no_writes_makes_a_server_not_ready_until_it_takes_them_again() {
     let store = Arc::new(Moody { inner: Sqlite::open_in_memory().unwrap(), mood: AtomicU8::new(WELL) });
     let test = start_on(store.clone(), MasterKeys::random(), ServiceOptions::default()).await;
-    let patience = Duration::from_secs(2);
+    let patience = Duration::from_secs(60);
     let probes = Probes::new(Arc::new(Metrics::new()), CancellationToken::new(), patience, patience);
     probes.started(test.service.clone());
     let name = IssuerName::parse("corp").unwrap();

@@ -19,10 +19,13 @@ async fn streams_of_a_removed_token_end_and_those_of_others_go_on() {
     let (mut of_bob, _) = watch(&mut bob, "").await.unwrap();
     let events = tokio::spawn({
         let path = "/certificates/web/pending/watch?api-version=7.4".to_owned();
-        let (server, place) = (server.address, place.file("tls.crt"));
-        async move { crate::clients::event_stream(server, &place, ALICE, &path).await }
+        let (address, ca) = (server.address, place.file("tls.crt"));
+        async move { crate::clients::event_stream(address, &ca, ALICE, &path).await }
     });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    until("three streams are open", async || {
+        crate::clients::admin(&server, "/metrics").await.1.contains("certmint_watch_streams 3\n")
+    })
+    .await;
 
     // No signal: the change is found by looking.
     place.write_tokens(&[("bob", BOB)]);

@@ -126,8 +126,11 @@ impl Server {
         self.child.id()
     }
 
+    /// The lines that are whole: the last one may be in writing.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+        let mut log = fs::read(&self.log).unwrap();
+        log.truncate(log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        String::from_utf8(log).unwrap()
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {

@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(60);
@@ -100,7 +100,10 @@ async fn a_body_above_the_bound_is_refused_whether_announced_or_not() {
 
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_worth_another_try() {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    // Held for as long as the test looks, so that nobody else listens there.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = held.local_addr().unwrap().port();
     let error = get(options(LONG, LONG, LONG), format!("http://127.0.0.1:{port}/")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Connect);
     assert!(error.is_retryable());

@@ -33,7 +33,7 @@ async fn only_an_open_order_of_the_provider_that_hints_is_made_due() {
         assert_eq!(hinted, Hinted::Nothing, "{provider} {vault} {request}");
     }
     // The first step may be under way, or due anyway.
-    for _ in 0..600 {
+    for _ in 0..6000 {
         if service.jobs().order_moved("test", "default", &open).await.unwrap() == Hinted::Due {
             return;
         }

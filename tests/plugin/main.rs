@@ -9,6 +9,8 @@ mod mock;
 mod orders;
 #[path = "../support/permit.rs"]
 mod permit;
+#[path = "../support/ports.rs"]
+mod ports;
 mod program;
 #[path = "../support/service.rs"]
 mod service;

@@ -1,8 +1,8 @@
 //! The whole program with a plug-in: configuration, orders over the command line, hints, and `plugin test`.
 
 use crate::mock::{Manner, Mock, TOKEN, serve, socket};
+use crate::ports::free_port;
 use serde_json::Value;
-use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -31,10 +31,6 @@ fn configuration(folder: &TempDir, port: u16, plugins: &str) -> String {
     std::fs::write(&file, config).unwrap();
     std::fs::write(folder.path().join("token"), TOKEN).unwrap();
     file.display().to_string()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Certmint {
@@ -90,7 +86,7 @@ impl Certmint {
     }
 
     async fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        for _ in 0..600 {
+        for _ in 0..1200 {
             if holds() {
                 return;
             }
@@ -112,7 +108,7 @@ async fn orders_wait_with_the_reason_while_a_plug_in_is_down_and_go_on_when_it_i
     server
         .until("the reason is shown", || server.pending().to_string().contains("The plug-in Corp cannot be reached"))
         .await;
-    assert!(server.log().contains("a plug-in does not answer"), "{}", server.log());
+    server.until("a line says so", || server.log().contains("a plug-in does not answer")).await;
     let mock = Mock::new(Manner::Good);
     let _running = serve(&mock, &socket(server.folder.path()).0);
     server

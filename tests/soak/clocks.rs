@@ -58,7 +58,7 @@ async fn a_clock_that_jumps_an_hour_forward_and_back_holds_nothing_up() {
         harness.work(4_000).await;
         set(&clock, "+0");
         set_issuer(&mut operator, "sticks", "Test", "complete").await;
-        ends_completed(&mut operator, &name, &waits.request_id, Duration::from_secs(40)).await;
+        ends_completed(&mut operator, &name, &waits.request_id, Duration::from_secs(120)).await;
         set_issuer(&mut operator, "sticks", "Test", "stuck").await;
     }
     harness.finish("a clock that jumps").await;
@@ -86,7 +86,7 @@ async fn replicas_with_skewed_clocks_are_safe_and_succeed_each_other() {
         harness.cluster.replicas[victim].server.kill9();
         let mut survivor = harness.cluster.fleet.only(&[survivor]).caller(Dice::of("survivor", round));
         set_issuer(&mut survivor, "sticks", "Test", "complete").await;
-        ends_completed(&mut survivor, &name, &waits.request_id, Duration::from_secs(40)).await;
+        ends_completed(&mut survivor, &name, &waits.request_id, Duration::from_secs(120)).await;
         set_issuer(&mut survivor, "sticks", "Test", "stuck").await;
         harness.cluster.replicas[victim].server.start();
         harness.cluster.all_ready().await;
@@ -132,7 +132,7 @@ async fn clocks_of_database_and_replicas_that_jump_an_hour_hold_nothing_up() {
             set(clock, "+0");
         }
         set_issuer(&mut caller, "sticks", "Test", "complete").await;
-        ends_completed(&mut caller, &name, &waits.request_id, Duration::from_secs(40)).await;
+        ends_completed(&mut caller, &name, &waits.request_id, Duration::from_secs(120)).await;
         set_issuer(&mut caller, "sticks", "Test", "stuck").await;
     }
     harness.finish("clocks of database and replicas that jump").await;

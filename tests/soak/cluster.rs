@@ -125,7 +125,7 @@ impl Cluster {
     }
 
     pub(crate) async fn ready(&mut self, number: usize) {
-        let deadline = Instant::now() + Duration::from_secs(40);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let server = &mut self.replicas[number].server;
             let Err(problem) = ready(&server.data, server.port, Duration::from_secs(2)).await else { return };

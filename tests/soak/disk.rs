@@ -131,7 +131,7 @@ async fn full(rounds: Range<u64>) {
         let name = format!("room-{round}");
         let mut caller = harness.cluster.caller("room", round);
         let created = caller.create_certificate(request(&name, "", "Self")).await.unwrap().operation.unwrap();
-        ends_completed(&mut caller, &name, &created.request_id, Duration::from_secs(20)).await;
+        ends_completed(&mut caller, &name, &created.request_id, Duration::from_secs(120)).await;
     }
     undamaged(&harness.cluster.data());
     harness.finish("a full disk").await;
@@ -191,7 +191,7 @@ async fn a_read_only_disk_is_reported_at_startup() {
     cluster.set_issuers().await;
     let mut caller = cluster.caller("before", 0);
     let created = caller.create_certificate(request("before", "", "Self")).await.unwrap().operation.unwrap();
-    ends_completed(&mut caller, "before", &created.request_id, Duration::from_secs(20)).await;
+    ends_completed(&mut caller, "before", &created.request_id, Duration::from_secs(120)).await;
     let server = &mut cluster.replicas[0].server;
     assert!(server.terminate().await.success());
     disk.writable(false);
@@ -213,6 +213,6 @@ async fn a_read_only_disk_is_reported_at_startup() {
     server.start();
     cluster.all_ready().await;
     let mut caller = cluster.caller("after", 0);
-    ends_completed(&mut caller, "before", &created.request_id, Duration::from_secs(20)).await;
+    ends_completed(&mut caller, "before", &created.request_id, Duration::from_secs(120)).await;
     undamaged(&cluster.data());
 }

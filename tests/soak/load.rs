@@ -224,12 +224,12 @@ impl Client {
                 }
             };
             loop {
-                let message = match tokio::time::timeout(Duration::from_secs(35), stream.message()).await {
+                let message = match tokio::time::timeout(Duration::from_secs(90), stream.message()).await {
                     Ok(Ok(Some(message))) => message,
                     Ok(Ok(None)) => break 'streams,
                     Ok(Err(status)) if may_repeat(&status) => continue 'streams,
                     Ok(Err(status)) => panic!("watch {name} {id}: {status:?}"),
-                    Err(_) => panic!("watch {name} {id}: neither an event nor a heartbeat for 35 s"),
+                    Err(_) => panic!("watch {name} {id}: neither an event nor a heartbeat for 90 s"),
                 };
                 if let Some(Payload::Event(event)) = message.payload {
                     let told = event.operation.unwrap();

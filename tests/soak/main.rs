@@ -39,6 +39,8 @@ mod oracle;
 mod peers;
 #[path = "../support/permit.rs"]
 mod permit;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod process;

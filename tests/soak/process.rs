@@ -1,12 +1,11 @@
 //! One server as a process of the system: started, killed, stopped and continued by its id.
 
+use crate::ports::free_port;
 use rustix::process::{Pid, Signal};
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Server {
@@ -105,18 +104,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill9();
-    }
-}
-
-/// A port below those that the system gives to outgoing connections: it must stay free while its server is dead.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let begin = u16::try_from(std::process::id() % 10_000).unwrap();
-    loop {
-        let port = 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
     }
 }
 

@@ -7,7 +7,8 @@ use crate::dice::{Dice, rounds, size};
 use crate::disk::{refused, remove_left, undamaged};
 use crate::harness::{Harness, turn};
 use crate::load::request;
-use crate::process::{free_port, is_root};
+use crate::ports::free_port;
+use crate::process::is_root;
 use crate::replicas::ends_completed;
 use certmint::proto::v1::GetPendingRequest;
 use std::fs;
@@ -16,6 +17,9 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+/// Only a hang reaches it.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A small ext4 in a file. It goes with this value.
 struct Disk {
@@ -147,7 +151,7 @@ async fn everybody_is_told(harness: &Harness, admin: u16, round: u64, cause: &st
 async fn completes(harness: &Harness, name: &str) {
     let mut caller = harness.cluster.caller(name, 0);
     let created = caller.create_certificate(request(name, "", "Self")).await.unwrap().operation.unwrap();
-    ends_completed(&mut caller, name, &created.request_id, Duration::from_secs(20)).await;
+    ends_completed(&mut caller, name, &created.request_id, PATIENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,7 +26,8 @@ fn what_was_acknowledged_survives_kill_9() {
     let mut acknowledged: BTreeMap<Revision, String> = BTreeMap::new();
     for round in 0..ROUNDS {
         let newest = acknowledged.last_key_value().map_or(0, |(revision, _)| *revision);
-        let lines = run_and_kill(&path, Duration::from_millis(60 + round * 37));
+        // Another instant in every round, as far as the child has come.
+        let lines = run_and_kill(&path, 12 + 9 * round);
         for (revision, key) in lines {
             assert!(revision > newest, "revision {revision} came back after a restart");
             assert_eq!(acknowledged.insert(revision, key), None, "revision {revision} was given out twice");
@@ -52,9 +53,8 @@ async fn write_until_killed(path: &Path) {
     join_all((0..8).map(writer)).await;
 }
 
-/// Lets the child work for a while after its first acknowledgement, kills it, and answers all that
-/// it acknowledged.
-fn run_and_kill(path: &Path, work: Duration) -> Vec<(Revision, String)> {
+/// Lets the child work until it has told so many acknowledgements, kills it, and answers all that it acknowledged.
+fn run_and_kill(path: &Path, least: u64) -> Vec<(Revision, String)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["crash::what_was_acknowledged_survives_kill_9", "--exact", "--nocapture", "--test-threads=1"])
         .env(DATABASE, path)
@@ -62,7 +62,7 @@ fn run_and_kill(path: &Path, work: Duration) -> Vec<(Revision, String)> {
         .spawn()
         .unwrap();
     let out = BufReader::new(child.stdout.take().unwrap());
-    let (started, first) = mpsc::channel();
+    let (tell, told) = mpsc::channel();
     // Read all the time, or the child would wait for room in the pipe instead of writing.
     let reader = thread::spawn(move || {
         let mut acknowledged = Vec::new();
@@ -70,12 +70,13 @@ fn run_and_kill(path: &Path, work: Duration) -> Vec<(Revision, String)> {
             let Some((_, told)) = line.split_once("ack ") else { continue };
             let (revision, key) = told.split_once(' ').unwrap();
             acknowledged.push((revision.parse().unwrap(), key.to_owned()));
-            let _ = started.send(());
+            let _ = tell.send(());
         }
         acknowledged
     });
-    first.recv_timeout(Duration::from_secs(60)).expect("the child did not get to work");
-    thread::sleep(work);
+    for _ in 0..least {
+        told.recv_timeout(Duration::from_secs(60)).expect("the child does not work");
+    }
     child.kill().unwrap();
     child.wait().unwrap();
     reader.join().unwrap()

@@ -103,7 +103,7 @@ fn left_over(folder: &Path, gone: &[String]) -> Vec<String> {
 
 /// Waits until nothing is left, which the store does by itself.
 async fn erased(folder: &Path, gone: &[String]) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(120);
     loop {
         let left = left_over(folder, gone);
         if left.is_empty() {
@@ -257,7 +257,7 @@ async fn a_reader_of_an_old_state_only_delays_the_erasing() {
         create(&store, &format!("k{number}"), "x").await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(begun.elapsed() < Duration::from_secs(20), "writers waited for a reader");
+    assert!(begun.elapsed() < Duration::from_secs(60), "writers waited for a reader");
     let gone = ["<a secret>".to_owned()];
     assert!(!left_over(folder.path(), &gone).is_empty(), "the measure itself does not work");
     operator.execute_batch("COMMIT").unwrap();

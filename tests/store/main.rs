@@ -9,6 +9,8 @@ mod foreign;
 mod log;
 mod many;
 mod naive;
+#[path = "../support/ports.rs"]
+mod ports;
 mod postgres;
 mod postgres_backlog;
 mod postgres_faults;

@@ -3,7 +3,7 @@
 use super::*;
 use certmint::store::StoreError;
 use futures_util::future::{join, join_all};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub(crate) async fn of_two_writers_of_one_key_exactly_one_wins(s: &dyn Store) {
@@ -77,6 +77,7 @@ pub(crate) async fn a_chain_of_changes_in_one_burst_holds(s: &dyn Store) {
 pub(crate) async fn a_tailing_reader_misses_nothing_and_sees_commit_order(s: &dyn Store) {
     const WRITERS: usize = 16;
     const EACH: usize = 40;
+    let writing = AtomicUsize::new(WRITERS);
     let writer = async |name: usize| {
         let mut acknowledged = Vec::new();
         for i in 0..EACH {
@@ -86,6 +87,7 @@ pub(crate) async fn a_tailing_reader_misses_nothing_and_sees_commit_order(s: &dy
             acknowledged.push((last - 1, one));
             acknowledged.push((last, two));
         }
+        writing.fetch_sub(1, Ordering::SeqCst);
         acknowledged
     };
     let tail = async {
@@ -94,6 +96,7 @@ pub(crate) async fn a_tailing_reader_misses_nothing_and_sees_commit_order(s: &dy
         let mut pages = 3;
         while seen.len() < WRITERS * EACH * 2 {
             let cursor = seen.last().map_or(0, |(revision, _)| *revision);
+            let all_written = writing.load(Ordering::SeqCst) == 0;
             let page = s.events(cursor, pages).await.unwrap();
             pages = pages % 11 + 1;
             let before = seen.len();
@@ -102,9 +105,12 @@ pub(crate) async fn a_tailing_reader_misses_nothing_and_sees_commit_order(s: &dy
                 assert!(event.revision <= page.head);
                 seen.push((event.revision, String::from_utf8(event.body).unwrap()));
             }
-            let nothing_new = seen.len() == before;
-            if nothing_new && tokio::time::timeout(Duration::from_secs(2), head.changed()).await.is_err() {
-                break;
+            if seen.len() == before {
+                // What was written before this read is there, or is never seen.
+                if all_written {
+                    break;
+                }
+                let _ = tokio::time::timeout(Duration::from_millis(50), head.changed()).await;
             }
         }
         seen

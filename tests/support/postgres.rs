@@ -2,10 +2,10 @@
 //! loopback, ended by its process id. It does not outlive the tests, however these end: a small guard process
 //! waits for the end of a pipe, then stops the server and removes the folder.
 
+use crate::ports::free_port;
 use rustix::process::{Pid, Signal};
 use std::fs;
 use std::io::Read;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -302,10 +302,6 @@ fn major() -> u32 {
     let said = String::from_utf8(said).unwrap();
     let version = said.split(' ').nth(2).unwrap_or_else(|| panic!("no version in {said}"));
     version.split('.').next().unwrap().trim().parse().unwrap()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Not every test binary uses all of it.

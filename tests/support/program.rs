@@ -1,7 +1,8 @@
 //! The whole program as its users run it: a server in development mode, calls of the REST API, and commands that are
 //! typed in a folder.
 
-use crate::peers::{Process, free_port, until};
+use crate::peers::{Process, until};
+use crate::ports::free_port;
 use certmint::outbound::{Client, ClientOptions, Exchange, Request, Response};
 use http::{HeaderValue, Method, header};
 use serde_json::Value;

@@ -3,14 +3,17 @@
 use crate::permit::{ask, permit};
 use crate::watch::harness::{Life, set_issuers};
 use crate::watch::writer::request;
-use certmint::domain::{CertificateName, Operation, Reason, Status, Timestamp, VaultName};
+use certmint::domain::{CertificateName, Operation, Reason, Result, Status, Timestamp, VaultName};
 use certmint::keys::{MasterKeys, Sealer};
 use certmint::service::PendingRef;
-use certmint::service::watch::{Bookmark, Snapshot, Subscriber, WatchItem, WatchLimits, WatchRequest};
+use certmint::service::watch::{Bookmark, Snapshot, Subscriber, WatchItem, WatchLimits, WatchRequest, WatchStream};
 use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// Only a hang reaches it.
+const HANG: Duration = Duration::from_secs(120);
 
 /// A server with its folder.
 struct Server {
@@ -35,31 +38,42 @@ impl Server {
         (created.operation, created.resume_token)
     }
 
+    async fn open(&self, request: WatchRequest, closing: &CancellationToken) -> Result<WatchStream> {
+        let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
+        let request = permit(&self.life.service, request).await;
+        self.life.service.watch().open(request, &who, closing.clone()).await
+    }
+
     /// Everything that a stream says until it ends, and how it ended.
     async fn watch(&self, request: WatchRequest, closing: &CancellationToken) -> (Vec<WatchItem>, Option<Reason>) {
-        let who = Subscriber { principal: "somebody".to_owned(), connection: 1 };
-        let mut stream = match self
-            .life
-            .service
-            .watch()
-            .open(permit(&self.life.service, request).await, &who, closing.clone())
-            .await
-        {
-            Ok(stream) => stream,
-            Err(error) => return (Vec::new(), Some(error.reason)),
-        };
-        let mut seen = Vec::new();
-        let end = tokio::time::timeout(Duration::from_secs(120), async {
-            loop {
-                match stream.next().await {
-                    Some(Ok(item)) => seen.push(item),
-                    Some(Err(error)) => return Some(error.reason),
-                    None => return None,
-                }
-            }
-        });
-        let end = end.await.expect("the stream does not end");
-        (seen, end)
+        match self.open(request, closing).await {
+            Ok(mut stream) => rest(&mut stream).await,
+            Err(error) => (Vec::new(), Some(error.reason)),
+        }
+    }
+}
+
+/// What a stream shows until it has caught up.
+async fn shown(stream: &mut WatchStream) -> Vec<WatchItem> {
+    let mut seen = Vec::new();
+    loop {
+        match tokio::time::timeout(HANG, stream.next()).await.expect("the stream is silent").expect("it goes on") {
+            Ok(item) if is_bookmark(&item, Bookmark::CaughtUp) => return seen,
+            Ok(item) => seen.push(item),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Everything that is left of a stream, and how it ended.
+async fn rest(stream: &mut WatchStream) -> (Vec<WatchItem>, Option<Reason>) {
+    let mut seen = Vec::new();
+    loop {
+        match tokio::time::timeout(HANG, stream.next()).await.expect("the stream does not end") {
+            Some(Ok(item)) => seen.push(item),
+            Some(Err(error)) => return (seen, Some(error.reason)),
+            None => return (seen, None),
+        }
     }
 }
 
@@ -134,12 +148,13 @@ async fn without_a_snapshot_a_watch_until_the_end_waits_for_what_is_open() {
         until_terminal: true,
         ..all()
     };
-    let closing = CancellationToken::new();
-    let (watched, ()) = tokio::join!(server.watch(request, &closing), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        ask!(server.life.service, pending.cancel(expected("web"))).unwrap();
-    });
-    let (seen, end) = watched;
+    let mut stream = server.open(request, &CancellationToken::new()).await.unwrap();
+    assert!(
+        !shown(&mut stream).await.iter().any(|item| matches!(item, WatchItem::Snapshot(_))),
+        "it was asked for none"
+    );
+    ask!(server.life.service, pending.cancel(expected("web"))).unwrap();
+    let (seen, end) = rest(&mut stream).await;
     assert_eq!(end, None);
     assert!(
         matches!(seen.last(), Some(WatchItem::Event(event)) if event.transition.operation.status() == Status::Cancelled),
@@ -178,8 +193,9 @@ async fn a_stop_interrupts_a_long_replay_and_its_token_goes_on_where_it_ended() 
     };
     assert_eq!(reason, Reason::ServerDraining);
     assert!(events < 40, "the whole log was told after the stop");
-    let request = WatchRequest { resume_token: token, deadline: Some(Duration::from_millis(300)), ..all() };
-    let (seen, _) = server.watch(request, &CancellationToken::new()).await;
+    let request = WatchRequest { resume_token: token, ..all() };
+    let mut resumed = server.open(request, &CancellationToken::new()).await.unwrap();
+    let seen = shown(&mut resumed).await;
     let rest = seen.iter().filter(|item| matches!(item, WatchItem::Event(_))).count();
     assert_eq!(events + rest, 40);
 }
@@ -214,8 +230,8 @@ async fn a_name_that_is_given_twice_is_shown_once() {
     let server = server().await;
     server.create("web", "Unknown").await;
     let names = ["web", "WEB", "web"].map(|name| CertificateName::parse(name).unwrap()).to_vec();
-    let request = WatchRequest { names, deadline: Some(Duration::from_millis(200)), ..all() };
-    let (seen, _) = server.watch(request, &CancellationToken::new()).await;
+    let mut stream = server.open(WatchRequest { names, ..all() }, &CancellationToken::new()).await.unwrap();
+    let seen = shown(&mut stream).await;
     assert_eq!(seen.iter().filter(|item| matches!(item, WatchItem::Snapshot(_))).count(), 1, "{seen:?}");
 }
 

@@ -17,16 +17,15 @@ use tokio_util::sync::CancellationToken;
 /// Longer than any heartbeat of the run: a stream that says nothing for so long is stuck.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// Watches until the run is over; answers what it wrote down.
-pub(crate) async fn run(shared: Shared, mut dice: Dice, number: usize) -> Vec<Connection> {
-    let mut connections = Vec::new();
+/// Watches until the run is over, and writes down what it sees.
+pub(crate) async fn run(shared: Shared, mut dice: Dice, number: usize) {
     let mut request = any_request(&shared, &mut dice);
     let mut token = String::new();
     while !shared.over.is_cancelled() {
         request.resume_token.clone_from(&token);
         let Some(connection) = connect(&shared, &request, &mut dice, number, &mut token).await else { continue };
         let finished = matches!(connection.end, End::Finished);
-        connections.push(connection);
+        shared.connections.lock().unwrap().push(connection);
         if finished || token.is_empty() || dice.percent(40) {
             request = any_request(&shared, &mut dice);
         }
@@ -35,7 +34,6 @@ pub(crate) async fn run(shared: Shared, mut dice: Dice, number: usize) -> Vec<Co
             token.clear();
         }
     }
-    connections
 }
 
 async fn connect(

@@ -16,7 +16,7 @@ use super::output::Output;
 use super::profile::{self, ProfileCommand};
 use super::trust::{CA_FILE, ca_file, read_certificates};
 use super::{Result, issuer, pem};
-use crate::proto::v1::{AuthorityState, ListAuthoritiesRequest};
+use crate::proto::v1::{Authority, AuthorityState, ListAuthoritiesRequest};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -161,10 +161,8 @@ async fn of_issuer(options: &ClientOptions, name: String, root: bool) -> Result<
 /// The way over the certificate by which the root before vouches for the one of now, with or without that root.
 async fn over_cross(options: &ClientOptions, name: String, with_root: bool) -> Result<String> {
     let session = Session::open(options).await?;
-    let request = ListAuthoritiesRequest { vault_name: session.vault(), issuer_name: String::new() };
-    let all = session.call(Repeat::Safe, request, Authorities::list_authorities).await?.authorities;
-    let active =
-        all.iter().find(|it| it.state() == AuthorityState::Active && it.issuer_name.eq_ignore_ascii_case(&name));
+    let of_issuer = authorities(&session, &name).await?;
+    let active = of_issuer.iter().find(|it| it.state() == AuthorityState::Active);
     let Some(active) = active.filter(|active| !active.cross.is_empty()) else {
         let message = format!("no earlier root vouches for the CA of the issuer {name}");
         return Err(Failure::new(Exit::NotFound, message).advise("use --chain new").boxed());
@@ -173,12 +171,27 @@ async fn over_cross(options: &ClientOptions, name: String, with_root: bool) -> R
     let mut way: Vec<&[u8]> = active.chain[..below].iter().map(AsRef::as_ref).collect();
     way.push(&active.cross);
     if with_root {
-        let roots = all.iter().filter_map(|it| it.chain.last());
-        let vouches = |root: &&bytes::Bytes| signed_by(&active.cross, root);
-        let root = roots.clone().find(vouches).ok_or_else(|| Failure::incomplete_answer("authority"))?;
-        way.push(root);
+        if let Some(root) = root_that_signed(&of_issuer, &active.cross) {
+            way.push(root);
+            return Ok(pem::certificates(way));
+        }
+        // Below another issuer it is a root of that one.
+        let all = authorities(&session, "").await?;
+        way.push(root_that_signed(&all, &active.cross).ok_or_else(|| Failure::incomplete_answer("authority"))?);
+        return Ok(pem::certificates(way));
     }
     Ok(pem::certificates(way))
+}
+
+/// The CAs of an issuer, or of the whole vault, which needs a grant on all of its names.
+async fn authorities(session: &Session, issuer: &str) -> Result<Vec<Authority>> {
+    let request = ListAuthoritiesRequest { vault_name: session.vault(), issuer_name: issuer.to_owned() };
+    Ok(session.call(Repeat::Safe, request, Authorities::list_authorities).await?.authorities)
+}
+
+fn root_that_signed<'a>(authorities: &'a [Authority], cross: &[u8]) -> Option<&'a [u8]> {
+    let mut roots = authorities.iter().filter_map(|it| it.chain.last());
+    roots.find(|root| signed_by(cross, root)).map(AsRef::as_ref)
 }
 
 /// Whether a certificate names this root as its issuer: no two CAs of a vault have one name.
@@ -190,10 +203,8 @@ fn signed_by(certificate: &[u8], root: &[u8]) -> bool {
 
 async fn roots_of_issuer(options: &ClientOptions, name: String) -> Result<String> {
     let session = Session::open(options).await?;
-    let request = ListAuthoritiesRequest { vault_name: session.vault(), issuer_name: name.clone() };
-    let found = session.call(Repeat::Safe, request, Authorities::list_authorities).await?;
     let mut roots = Vec::new();
-    for authority in found.authorities {
+    for authority in authorities(&session, &name).await? {
         let is_met = !matches!(authority.state(), AuthorityState::Gone | AuthorityState::Requested);
         if let Some(root) = authority.chain.last().cloned().filter(|root| is_met && !roots.contains(root)) {
             roots.push(root);

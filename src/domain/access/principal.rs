@@ -28,7 +28,7 @@ impl PrincipalName {
         let known = text.split_once(':').is_some_and(|(kind, id)| {
             // Of another issuer it is the name here, and the id there.
             let parted = || id.split_once(':').is_some_and(|(issuer, id)| !issuer.is_empty() && !id.is_empty());
-            KINDS.contains(&kind) && !id.is_empty() && (kind != "jwt" || parted())
+            KINDS.contains(&kind) && !id.is_empty() && (!["jwt", "group"].contains(&kind) || parted())
         });
         if !known {
             return refused(
@@ -109,6 +109,9 @@ mod tests {
             "token:",
             "jwt:ci",
             "jwt:ci:",
+            "group:shop",
+            "group:corp:",
+            "group::shop",
             "jwt::ci",
             ":ci",
             "Token:ci",

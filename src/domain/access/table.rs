@@ -252,20 +252,21 @@ mod tests {
     #[test]
     fn a_caller_holds_the_grants_of_all_of_its_names() {
         let one = |principal: &str, vault: &str| grant(principal, "Key Vault Reader", vault, &["*"]);
-        let table = Table::new([one("token:a", "a"), one("group:g", "b"), one("group:g", "c"), one("token:b", "d")]);
+        let table =
+            Table::new([one("token:a", "a"), one("group:c:g", "b"), one("group:c:g", "c"), one("token:b", "d")]);
         let vaults = |names: &[&str]| {
             let held = table.held(names.iter().copied());
             let text = |grant: &Arc<Grant>| grant.scope.vault.to_string();
             held.map(|held| held.iter().map(text).collect::<Vec<_>>().join(" "))
         };
-        assert_eq!(vaults(&["token:a", "group:g", "group:h"]).as_deref(), Some("a b c"));
-        assert_eq!(vaults(&["token:x", "group:g"]).as_deref(), Some("b c"));
+        assert_eq!(vaults(&["token:a", "group:c:g", "group:c:h"]).as_deref(), Some("a b c"));
+        assert_eq!(vaults(&["token:x", "group:c:g"]).as_deref(), Some("b c"));
         assert_eq!(vaults(&["token:x"]), None);
         let changed = table.with([
             (one("token:a", "e").principal.clone(), vec![one("token:a", "e")]),
             (one("token:b", "d").principal.clone(), Vec::new()),
         ]);
-        assert_eq!(changed.of("token:a").len() + changed.of("group:g").len() + changed.of("token:b").len(), 3);
+        assert_eq!(changed.of("token:a").len() + changed.of("group:c:g").len() + changed.of("token:b").len(), 3);
         assert!(changed.held(["token:b"]).is_none() && table.held(["token:b"]).is_some());
     }
 }

@@ -210,14 +210,14 @@ impl Provider for LocalCa {
             Ok(usable) => usable,
             Err(problem) => return Health::Bad(problem.to_owned()),
         };
-        let root = usable.authority.chain.last().and_then(|root| authority::common_name_of(&root.0).ok());
+        let name = usable.authority.chain.first().and_then(|signer| authority::common_name_of(&signer.0).ok());
         let sealer = Arc::clone(self.keys.sealer());
         let key_type = usable.key_type;
         let open = move || open_key(&sealer, &sealed_key(&usable.authority, usable.context)).map(|_| ());
         match self.keys.run(&Caller::server(), Work::Use(key_type), open).await {
             Ok(()) => Health::Good(format!(
                 "The key of {} can be opened and matches its certificate.",
-                root.unwrap_or_default()
+                name.unwrap_or_default()
             )),
             Err(error) if error.reason == Reason::Throttled => Health::Unknown(error.message),
             Err(error) => Health::Bad(error.message),

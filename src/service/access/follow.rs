@@ -77,8 +77,8 @@ impl GrantObjects {
             _ => None,
         };
         match keys {
-            Some(keys) => self.rights.change_stored(self.changed(keys).await?)?,
-            None => self.rights.replace_stored(self.all().await?)?,
+            Some(keys) => self.rights.change_stored(self.changed(keys).await?).await?,
+            None => self.rights.replace_stored(self.all().await?).await?,
         }
         let (history, number) = changes.as_ref().map_or_else(|_| Default::default(), |it| (it.history, it.number));
         *known = Known { is_read: true, revision, history, number };

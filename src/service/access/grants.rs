@@ -9,13 +9,14 @@ use super::sees::{is_whole, is_within, sees};
 use super::sources::record_of;
 use super::target::{AllVaults, Target};
 use crate::domain::access::{
-    Grant, GrantInput, Held, MAX_OF_PRINCIPAL, Made, NamePattern, Role, RoleSource, Roles, Source, VaultPattern,
-    Violation, may_make, may_remove, may_set_roles,
+    Grant, GrantInput, Held, Made, MayGrant, NamePattern, Role, RoleSource, Roles, Source, VaultPattern, Violation,
+    may_make, may_remove, may_set_roles,
 };
 use crate::domain::{DataAction, Error, Result, VaultName};
 use crate::keys::{Caller, random_id};
+use crate::service::audit::found;
 use crate::service::context::Context;
-use crate::service::records::{Key, RoleRecord, key};
+use crate::service::records::{RoleRecord, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Put};
 use std::sync::Arc;
@@ -41,14 +42,11 @@ impl NewGrant {
 
 impl Target for NewGrant {
     fn vault(&self) -> Option<&VaultName> {
-        match &self.vault {
-            VaultPattern::Every => None,
-            VaultPattern::One(vault) => Some(vault),
-        }
+        self.vault.vault()
     }
 
     fn concerns_every_vault(&self) -> bool {
-        self.vault == VaultPattern::Every
+        self.vault.concerns_every_vault()
     }
 }
 
@@ -81,6 +79,10 @@ pub struct NewRole {
 #[derive(Clone, Debug)]
 pub struct RoleRef(pub String);
 
+/// Any role: for whoever asks before he reads which one.
+#[derive(Clone, Copy, Debug)]
+pub struct AnyRole;
+
 /// A role counts everywhere.
 macro_rules! everywhere {
     ($($of:ty),*) => {
@@ -99,7 +101,7 @@ macro_rules! everywhere {
         })*
     };
 }
-everywhere!(NewRole, RoleRef);
+everywhere!(NewRole, RoleRef, AnyRole);
 
 /// Makes, reads and takes away grants, and sets roles.
 #[derive(Clone)]
@@ -132,7 +134,7 @@ impl GrantObjects {
             let record = record_of(id, &grant);
             if let Some((_, known)) = self.context.load(&key::grant(id)).await? {
                 let same = known.grant == record.grant && known.created_by == by;
-                return match self.rights.grant(&id.to_string()).filter(|_| same) {
+                return match self.rights.grant(&id.to_string()).await.filter(|_| same) {
                     Some(grant) => Ok(Some(grant)),
                     None => Err(refused::exists("grant", &id.to_string())),
                 };
@@ -141,8 +143,12 @@ impl GrantObjects {
                 return Err(Error::field("expires", "That time is past."));
             }
             let put = self.context.records.put(&key::grant(id), None, &record, None)?;
-            self.within_limits(&grant, put.body.len())?;
-            let committed = self.commit(caught_up, &key::grant(id), Some(put), None).await?;
+            if let Some(full) = self.full(&grant, put.body.len()).await {
+                self.make_room(caught_up, full).await?;
+                return Ok(None);
+            }
+            found(|found| (found.vault, found.detail) = told(&grant));
+            let committed = self.commit(caught_up, Some(put), Vec::new()).await?;
             Ok(committed.then(|| Arc::new(grant)))
         })
     }
@@ -151,23 +157,23 @@ impl GrantObjects {
     ///
     /// # Errors
     /// `GrantNotFound`, also where the caller may not know of it.
-    pub fn grant(&self, wanted: &Permit<GrantRef>) -> Result<Arc<Grant>> {
+    pub async fn grant(&self, wanted: &Permit<GrantRef>) -> Result<Arc<Grant>> {
         let shown = |grant: &Arc<Grant>| {
             is_within(grant, wanted.within.as_ref()) && sees(&self.rights, wanted.caller(), grant, self.context.now())
         };
-        self.rights.grant(&wanted.id).filter(shown).ok_or_else(|| refused::no_grant(&wanted.id))
+        self.rights.grant(&wanted.id).await.filter(shown).ok_or_else(|| refused::no_grant(&wanted.id))
     }
 
     /// Takes a grant away, and answers what it was.
     ///
     /// # Errors
-    /// `GrantNotFound` as in [`GrantObjects::grant`]; `NotChangeable` for one that no call made; `AccessDenied` and
+    /// `GrantNotFound` as in [`GrantObjects::grant`]; `NotChangeable` for one that was not made through the API; `AccessDenied` and
     /// `RequestNotAllowed` where the caller might not have made it, whatever the mode.
     pub async fn delete_grant(&self, wanted: Permit<GrantRef>) -> Result<Arc<Grant>> {
         let _turn = self.rights.turn().await;
         retry!({
             let caught_up = self.catch_up().await?;
-            let grant = self.grant(&wanted)?;
+            let grant = self.grant(&wanted).await?;
             if !is_whole(&grant, wanted.within.as_ref()) {
                 return Err(refused::no_grant(&wanted.id));
             }
@@ -178,8 +184,9 @@ impl GrantObjects {
                 return Err(refused::not_changeable("grant", &grant.id, grant.source == Source::Configuration));
             };
             let key = key::grant(id);
+            found(|found| (found.vault, found.detail) = told(&grant));
             let Some(delete) = self.context.removal(&key).await? else { return Err(refused::no_grant(&grant.id)) };
-            let committed = self.commit(caught_up, &key, None, Some(delete)).await?;
+            let committed = self.commit(caught_up, None, vec![delete]).await?;
             Ok(committed.then_some(grant))
         })
     }
@@ -190,6 +197,11 @@ impl GrantObjects {
     /// `RoleNotFound`.
     pub fn role(&self, name_or_id: &str, _: &Permit<AllVaults>) -> Result<Arc<Role>> {
         self.rights.roles().find(name_or_id).cloned().ok_or_else(|| refused::no_role(name_or_id))
+    }
+
+    /// The id of a role by its name or id, whoever asks: every caller may read the roles.
+    pub fn id_of_role(&self, name_or_id: &str) -> Option<Uuid> {
+        self.rights.roles().find(name_or_id).map(|role| role.id)
     }
 
     /// Makes a role, or changes the one that has its id or else its name: whoever holds it may do what it says then.
@@ -219,17 +231,18 @@ impl GrantObjects {
             // Whether its name is free.
             Roles::clone(&roles).set(role.clone())?;
             let Role { name, description, patterns: actions, .. } = role.clone();
+            found(|found| found.detail = format!("{name}: {}", actions.join(", ")));
             let record = RoleRecord { id, name, description, actions, changed, changed_by };
             let key = key::role(id);
             let expected = self.context.store.get(key.as_str()).await?.map(|record| record.revision);
             let most = self.context.options.access.limits.roles;
-            if expected.is_none() && self.rights.sources().stored.roles.len() >= most {
+            if expected.is_none() && self.rights.taken().await.roles >= most {
                 return Err(refused::too_many(format!(
                     "There are {most} custom roles already, the limit of this server."
                 )));
             }
             let put = self.context.records.put(&key, expected, &record, None)?;
-            let committed = self.commit(caught_up, &key, Some(put), None).await?;
+            let committed = self.commit(caught_up, Some(put), Vec::new()).await?;
             Ok(committed.then(|| Arc::new(role)))
         })
     }
@@ -247,19 +260,22 @@ impl GrantObjects {
             if !matches!(role.source, RoleSource::Store(_)) {
                 return Err(refused::not_changeable("role", &role.name, role.source == RoleSource::BuiltIn));
             }
-            let grants = self.rights.table().grants().filter(|grant| grant.role.id == role.id).count();
+            let now = self.context.now();
+            let holds = |grant: &&Arc<Grant>| grant.role.id == role.id && !grant.is_over(now);
+            let grants = self.rights.table().grants().filter(holds).count();
             if grants > 0 {
                 return Err(refused::in_use(&role, grants));
             }
             let key = key::role(role.id);
+            found(|found| found.detail = format!("{}: {}", role.name, role.patterns.join(", ")));
             let Some(delete) = self.context.removal(&key).await? else { return Err(refused::no_role(&wanted.0)) };
-            let committed = self.commit(caught_up, &key, None, Some(delete)).await?;
+            let committed = self.commit(caught_up, None, vec![delete]).await?;
             Ok(committed.then_some(role))
         })
     }
 
-    /// Whether the caller may change rights. This is refused even where refusals are otherwise only written down: what
-    /// was granted then would count later. A development server checks nobody: its data folder is for nothing else.
+    /// Whether the caller may change rights, which is refused whatever the mode ([`DataAction::changes_rights`]). A
+    /// development server checks nobody: its data folder is for nothing else.
     fn judge(
         &self,
         caller: &Caller,
@@ -285,46 +301,37 @@ impl GrantObjects {
         self.judge(caller, action, target, may)
     }
 
-    fn within_limits(&self, grant: &Grant, bytes: usize) -> Result<()> {
-        let limits = self.context.options.access.limits;
-        let is_stored = |grant: &&Arc<Grant>| matches!(grant.source, Source::Store(_));
-        let of_principal = self.rights.table().of(grant.principal.as_str()).iter().filter(is_stored).count();
-        if of_principal >= MAX_OF_PRINCIPAL {
-            return Err(refused::too_many(format!(
-                "{} has {of_principal} grants already. A grant takes many names, and a star behind their beginning.",
-                grant.principal
-            )));
-        }
-        let sources = self.rights.sources();
-        let count = sources.stored.grants.len();
-        let taken: usize = sources.stored.grants.values().map(|record| record.bytes).sum();
-        if count >= limits.grants || taken.saturating_add(bytes) > limits.bytes {
-            return Err(refused::too_many(format!(
-                "The store takes up to {} grants of {} bytes in all, the limits of this server. Revoke what is not needed.",
-                limits.grants, limits.bytes
-            )));
-        }
-        Ok(())
-    }
-
     /// Commits a change after which this process knows it; `false` where another change came first.
-    async fn commit<T>(
-        &self,
-        caught_up: CaughtUp,
-        changed: &Key<T>,
-        put: Option<Put>,
-        delete: Option<Delete>,
-    ) -> Result<bool> {
+    pub(super) async fn commit(&self, caught_up: CaughtUp, put: Option<Put>, deletes: Vec<Delete>) -> Result<bool> {
         let CaughtUp { record, changes } = caught_up;
-        let next = changes?.and(changed.as_str(), random_id());
+        let changed = put.iter().map(|put| &put.key).chain(deletes.iter().map(|delete| &delete.key));
+        let next = changed.fold(changes?, |changes, key| changes.and(key, random_id()));
         let records = &self.context.records;
         let last = records.put(&key::rights_changes(), record.map(|record| record.revision), &next, None)?;
         let puts = put.into_iter().chain([last]).collect();
-        let batch = Batch { puts, deletes: delete.into_iter().collect(), ..Batch::default() };
+        let batch = Batch { puts, deletes, ..Batch::default() };
         if self.context.try_commit(batch).await?.is_none() {
             return Ok(false);
         }
         self.catch_up().await?;
         Ok(true)
     }
+}
+
+/// The vault of a grant, and what it gives to whom, for the audit ledger: without its note, and of its rules only that
+/// there are some.
+fn told(grant: &Grant) -> (String, String) {
+    let Grant { id: _, source: _, principal, role, scope, may_grant, expires, note: _ } = grant;
+    let names: Vec<String> = scope.names.iter().map(ToString::to_string).collect();
+    let mut text = format!("{principal}: {} on {}/{}", role.name, scope.vault, names.join(","));
+    if scope.rules.is_some() {
+        text.push_str(", under rules");
+    }
+    if *may_grant != MayGrant::These(Vec::new()) {
+        text.push_str(", may be passed on");
+    }
+    if let Some(expires) = expires {
+        text.push_str(&format!(", until {}", expires.date()));
+    }
+    (scope.vault.to_string(), text)
 }

@@ -2,6 +2,7 @@
 
 mod follow;
 mod grants;
+mod limits;
 mod permit;
 mod questions;
 mod refused;
@@ -11,7 +12,7 @@ mod sources;
 mod target;
 mod terms;
 
-pub use grants::{GrantObjects, GrantRef, NewGrant, NewRole, RoleRef};
+pub use grants::{AnyRole, GrantObjects, GrantRef, NewGrant, NewRole, RoleRef};
 pub use permit::{Access, Decision, Permit};
 pub(in crate::service) use permit::{Granted, Right};
 pub use questions::{AccessQuestion, GrantFilter, GrantPage, Identity};
@@ -24,7 +25,8 @@ use crate::domain::Result;
 use crate::domain::access::AccessFile;
 
 impl Access {
-    /// Puts the grants and roles of a changed file in force.
+    /// Puts the grants and roles of a changed file in force. It blocks its thread, which may not be one of the async
+    /// runtime.
     ///
     /// # Errors
     /// Where its roles have the same name. The grants stay as they were then.

@@ -58,9 +58,14 @@ impl Right {
 
     /// The certificates that the caller may read, whatever he asks for now.
     pub(in crate::service) fn readable_certificates(&self) -> Visible {
+        self.names_for(DataAction::CertificatesRead)
+    }
+
+    /// The names for which the caller may do something else than what he asks for now.
+    pub(in crate::service) fn names_for(&self, action: DataAction) -> Visible {
         match self {
             Self::Everything | Self::WouldDeny { .. } => Visible::everything(),
-            Self::Grants(granted) => granted.visible_by(DataAction::CertificatesRead),
+            Self::Grants(granted) => granted.visible_by(action),
         }
     }
 }
@@ -205,7 +210,7 @@ impl Access {
     /// `AccessDenied` where no grant allows it.
     pub fn precheck(&self, caller: &Caller, action: DataAction, target: &impl Target) -> Result<()> {
         // Where nothing is refused the permit says what would be, once.
-        if self.rights.mode() == Mode::Report { Ok(()) } else { self.right(caller, action, target).map(|_| ()) }
+        if self.only_reports(action) { Ok(()) } else { self.right(caller, action, target).map(|_| ()) }
     }
 
     /// Every decision on callers is made here. Makes no text where it allows.
@@ -218,7 +223,7 @@ impl Access {
         let principal = caller.principal();
         match self.granted(caller, action, target, at) {
             Some(granted) => Ok(Right::Grants(granted)),
-            None if self.rights.mode() == Mode::Report => {
+            None if self.only_reports(action) => {
                 self.rights.count(false);
                 let vault = target.vault().map_or("", VaultName::as_str);
                 let is_new = self.rights.is_new(&(principal, action, vault, target.name()), at);
@@ -229,6 +234,11 @@ impl Access {
                 Err(refused::denied(principal, action, target))
             }
         }
+    }
+
+    /// Whether it is done all the same, and written down.
+    fn only_reports(&self, action: DataAction) -> bool {
+        self.rights.mode() == Mode::Report && !action.changes_rights()
     }
 
     fn granted(&self, caller: &Caller, action: DataAction, target: &impl Target, at: Timestamp) -> Option<Granted> {

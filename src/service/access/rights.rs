@@ -1,8 +1,8 @@
 //! The grants that are in force in this process: a table that is replaced as a whole, so that a check waits for nobody.
 
-use super::sources::{Change, Sources, Stored};
+use super::sources::{Change, Sources, Stored, Taken};
 use crate::domain::access::{AccessFile, Grant, Held, PrincipalName, Roles, Table, VaultRules};
-use crate::domain::{Result, Timestamp};
+use crate::domain::{Error, Result, Timestamp};
 use crate::keys::Caller;
 use crate::store::Revision;
 use arc_swap::{ArcSwap, Guard};
@@ -10,14 +10,18 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 /// How often the same request is reported, and how many are remembered for that; more are only counted.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 const MAX_REPORTED: usize = 10_000;
+
+/// More grants than this are put together on a thread of their own; fewer take less time than to hand them over.
+const AT_ONCE: usize = 1_000;
 
 /// Whether callers are checked.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -83,7 +87,9 @@ pub(in crate::service) struct Rights {
     table: ArcSwap<Table>,
     roles: ArcSwap<Roles>,
     vault_rules: ArcSwap<VaultRules>,
-    sources: Mutex<Sources>,
+    /// Held from a change until it is in force, so that an older table does not replace a newer one. Nobody blocks a
+    /// thread for it: with many grants that takes a while.
+    sources: Arc<tokio::sync::Mutex<Sources>>,
     following: Following,
     /// Counts the changes of the table.
     number: watch::Sender<u64>,
@@ -116,7 +122,7 @@ impl Rights {
             table: ArcSwap::from_pointee(sources.table(&roles)),
             roles: ArcSwap::from_pointee(roles),
             vault_rules: ArcSwap::from_pointee(sources.file.vault_rules.clone()),
-            sources: Mutex::new(sources),
+            sources: Arc::new(tokio::sync::Mutex::new(sources)),
             following: Following::default(),
             number: watch::Sender::new(0),
             denied: AtomicU64::new(0),
@@ -163,12 +169,13 @@ impl Rights {
         self.number.send_modify(|number| *number += 1);
     }
 
-    /// Puts other grants and roles in the place of those of the file.
+    /// Puts other grants and roles in the place of those of the file. It blocks its thread, which may not be one of the
+    /// async runtime.
     ///
     /// # Errors
     /// Where its roles have the same name. Everything stays as it was then.
     pub(in crate::service) fn replace_file(&self, file: AccessFile) -> Result<()> {
-        let mut sources = self.sources();
+        let mut sources = self.sources.blocking_lock();
         let roles = Sources::roles(&file, &sources.stored)?;
         sources.file = file;
         self.vault_rules.store(Arc::new(sources.file.vault_rules.clone()));
@@ -177,20 +184,47 @@ impl Rights {
     }
 
     /// Puts all grants and roles of the store in the place of those that were known.
-    pub(super) fn replace_stored(&self, stored: Stored) -> Result<()> {
-        let mut sources = self.sources();
-        let roles = Sources::roles(&sources.file, &stored)?;
-        sources.stored = stored;
-        self.put_in_force(sources.table(&roles), Some(roles));
-        Ok(())
+    pub(super) async fn replace_stored(self: &Arc<Self>, stored: Stored) -> Result<()> {
+        let more = stored.grants.len();
+        let replace = move |rights: &Self, sources: &mut Sources| {
+            let roles = Sources::roles(&sources.file, &stored)?;
+            sources.stored = stored;
+            rights.put_in_force(sources.table(&roles), Some(roles));
+            Ok(())
+        };
+        self.change(more, replace).await
     }
 
     /// Takes in what changed in the store.
-    pub(super) fn change_stored(&self, changes: Vec<Change>) -> Result<()> {
-        let mut sources = self.sources();
-        let (table, roles) = sources.change(&self.table.load(), &self.roles.load(), changes)?;
-        self.put_in_force(table, roles);
-        Ok(())
+    pub(super) async fn change_stored(self: &Arc<Self>, changes: Vec<Change>) -> Result<()> {
+        let take_in = move |rights: &Self, sources: &mut Sources| {
+            let (table, roles) = sources.change(&rights.table.load(), &rights.roles.load(), changes)?;
+            rights.put_in_force(table, roles);
+            Ok(())
+        };
+        self.change(0, take_in).await
+    }
+
+    /// Changes the sources; `more` grants come to those that there are. It is finished also where nobody waits for it
+    /// any longer.
+    async fn change(
+        self: &Arc<Self>,
+        more: usize,
+        change: impl FnOnce(&Self, &mut Sources) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let mut sources = Arc::clone(&self.sources).lock_owned().await;
+        if sources.count() + more <= AT_ONCE {
+            return change(self, &mut sources);
+        }
+        let rights = Arc::clone(self);
+        match spawn_blocking(move || change(&rights, &mut sources)).await {
+            Ok(changed) => changed,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only where the runtime shuts down.
+                Err(_) => Err(Error::internal()),
+            },
+        }
     }
 
     /// `None`: the roles are the same. Called while the sources are locked, so that an older table does not replace a
@@ -204,8 +238,8 @@ impl Rights {
     }
 
     /// A grant by its id, in any case of letters.
-    pub(super) fn grant(&self, id: &str) -> Option<Arc<Grant>> {
-        let sources = self.sources();
+    pub(super) async fn grant(&self, id: &str) -> Option<Arc<Grant>> {
+        let sources = self.sources.lock().await;
         let written = sources.administrators.iter().chain(&sources.file.grants);
         if let Some(grant) = written.into_iter().find(|grant| grant.id.eq_ignore_ascii_case(id)) {
             return Some(grant.clone());
@@ -215,8 +249,9 @@ impl Rights {
         table.of(&stored.value.grant.principal).iter().find(|grant| grant.id == id).cloned()
     }
 
-    pub(super) fn sources(&self) -> MutexGuard<'_, Sources> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How much there is of the store.
+    pub(super) async fn taken(&self) -> Taken {
+        self.sources.lock().await.stored.taken()
     }
 
     pub(super) fn known(&self) -> &tokio::sync::Mutex<Known> {
@@ -258,3 +293,7 @@ impl Rights {
         (self.denied.load(Ordering::Relaxed), self.would_deny.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+#[path = "rights_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@ use super::rights::{Mode, Rights};
 use crate::domain::access::{Grant, Held, NamePattern};
 use crate::domain::{DataAction, Timestamp, VaultName};
 use crate::keys::Caller;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Whether the caller may know of this grant.
@@ -13,7 +14,8 @@ pub(super) fn sees(rights: &Rights, caller: &Caller, grant: &Grant, now: Timesta
 
 /// A caller who looks at many grants.
 pub(super) struct Reader<'a> {
-    caller: &'a Caller,
+    /// Of which there may be hundreds: one for each group.
+    names: HashSet<&'a str>,
     is_open: bool,
     /// Of what it holds what lets it read others.
     reading: Vec<Arc<Grant>>,
@@ -23,12 +25,13 @@ impl<'a> Reader<'a> {
     pub(super) fn new(rights: &Rights, caller: &'a Caller, now: Timestamp) -> Self {
         let held: Held = rights.held(caller).unwrap_or_default();
         let reads = |own: &&Arc<Grant>| own.role.actions.has(DataAction::RoleAssignmentsRead) && !own.is_over(now);
-        Self { caller, is_open: rights.mode() == Mode::Open, reading: held.iter().filter(reads).cloned().collect() }
+        let reading = held.iter().filter(reads).cloned().collect();
+        Self { names: caller.names().collect(), is_open: rights.mode() == Mode::Open, reading }
     }
 
     pub(super) fn sees(&self, grant: &Grant) -> bool {
         self.is_open
-            || self.caller.names().any(|name| name == grant.principal.as_str())
+            || self.names.contains(grant.principal.as_str())
             || self.reading.iter().any(|own| reaches(own, grant))
     }
 }

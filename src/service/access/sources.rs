@@ -22,6 +22,22 @@ pub(super) struct Stored {
     pub(super) roles: BTreeMap<Uuid, Kept<RoleRecord>>,
 }
 
+/// How much callers have put into the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) grants: usize,
+    /// Of all grants.
+    pub(super) bytes: usize,
+    pub(super) roles: usize,
+}
+
+impl Stored {
+    pub(super) fn taken(&self) -> Taken {
+        let bytes = self.grants.values().map(|record| record.bytes).sum();
+        Taken { grants: self.grants.len(), bytes, roles: self.roles.len() }
+    }
+}
+
 /// What became of one record of the store; `None` where it is gone, or does not verify.
 #[derive(Debug)]
 pub(super) enum Change {
@@ -54,6 +70,11 @@ impl Sources {
             }
         }
         Ok(roles)
+    }
+
+    /// How many grants there are.
+    pub(super) fn count(&self) -> usize {
+        self.administrators.len() + self.file.grants.len() + self.stored.grants.len()
     }
 
     /// All grants.

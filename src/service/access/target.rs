@@ -1,5 +1,6 @@
 //! What permits are asked for.
 
+use crate::domain::access::VaultPattern;
 use crate::domain::{CertificateName, IssuerName, VaultName};
 
 /// What a permit is asked for: a request of a use case, or the names of what it is about.
@@ -53,6 +54,20 @@ impl Target for AllVaults {
 impl Target for VaultName {
     fn vault(&self) -> Option<&VaultName> {
         Some(self)
+    }
+}
+
+/// The vaults of a grant.
+impl Target for VaultPattern {
+    fn vault(&self) -> Option<&VaultName> {
+        match self {
+            Self::Every => None,
+            Self::One(vault) => Some(vault),
+        }
+    }
+
+    fn concerns_every_vault(&self) -> bool {
+        *self == Self::Every
     }
 }
 

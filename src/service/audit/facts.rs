@@ -1,9 +1,14 @@
 //! What a record of the audit ledger says of a request, or of work of the service itself.
 
+use crate::domain::text::readable;
 use serde::{Deserialize, Serialize};
 
 /// Names that one record lists, at most.
 const MAX_NAMES: usize = 100;
+/// The same of a refusal, of which there may be many.
+const MAX_NAMES_REFUSED: usize = 10;
+/// Characters of a name.
+const MAX_NAME: usize = 256;
 
 /// Empty texts are left out of the record. Never in here: credentials, what is derived from them, bodies, secrets.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
@@ -57,6 +62,9 @@ pub struct Facts {
     /// The issuer that was asked for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub issuer: String,
+    /// Of a grant or a role what it allows whom, of a revocation the serial number and the reason.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
     /// What the client calls its request, cut to 100 characters.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub client_request_id: String,
@@ -65,13 +73,22 @@ pub struct Facts {
 impl Facts {
     /// The names of a certificate; of very many the first ones, and how many more there are.
     pub(in crate::service) fn list(&mut self, names: impl Iterator<Item = String>) {
-        let mut names = names;
-        self.names = names.by_ref().take(MAX_NAMES).collect();
-        let more = names.count();
-        if more > 0 {
-            self.names.push(format!("({more} more)"));
-        }
+        self.names = cut(names, MAX_NAMES);
     }
+
+    /// Makes it short, as that of a refusal.
+    pub(super) fn shorten(&mut self) {
+        self.names = cut(std::mem::take(&mut self.names).into_iter(), MAX_NAMES_REFUSED);
+    }
+}
+
+fn cut(mut names: impl Iterator<Item = String>, most: usize) -> Vec<String> {
+    let mut cut: Vec<String> = names.by_ref().take(most).map(|name| readable(&name, MAX_NAME)).collect();
+    let more = names.count();
+    if more > 0 {
+        cut.push(format!("({more} more)"));
+    }
+    cut
 }
 
 #[cfg(test)]
@@ -83,7 +100,9 @@ mod tests {
         let mut facts = Facts::default();
         facts.list((0..250).map(|number| format!("{number}.example")));
         assert_eq!((facts.names.len(), facts.names[100].as_str()), (101, "(150 more)"));
-        facts.list(["a.example".to_owned()].into_iter());
-        assert_eq!(facts.names, ["a.example"]);
+        facts.shorten();
+        assert_eq!((facts.names.len(), facts.names[10].as_str()), (11, "(91 more)"));
+        facts.list(["a.example".to_owned(), "x".repeat(1000)].into_iter());
+        assert_eq!((facts.names[0].as_str(), facts.names[1].len()), ("a.example", 256));
     }
 }

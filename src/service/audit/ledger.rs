@@ -6,8 +6,8 @@ use super::line::{Checkpoint, LineKind, Notes};
 use super::mirror::{Content, Mirror, Ticket};
 use super::options::{AuditFailure, AuditOptions, AuditSink};
 use super::scope::{Asks, Scope};
-use super::strangers::Strangers;
 use super::told;
+use super::untold::Untold;
 use super::volume::Volume;
 use crate::clock::Clock;
 use crate::domain::{Error, Reason, Result, Timestamp};
@@ -28,7 +28,7 @@ pub(in crate::service) struct Ledger {
     clock: Arc<dyn Clock>,
     chain: Chain,
     pub(super) volume: Volume,
-    pub(super) strangers: Strangers,
+    pub(super) untold: Untold,
     /// What signs checkpoints, from the first use on.
     pub(super) key: OnceCell<Arc<AuditKey>>,
     /// The sinks beside the store.
@@ -74,7 +74,7 @@ impl Ledger {
             clock,
             chain: Chain::new(writer_of(new_id())),
             volume: Volume::default(),
-            strangers: Strangers::default(),
+            untold: Untold::default(),
             key: OnceCell::new(),
             lines: AtomicU64::new(0),
             failures: AtomicU64::new(0),

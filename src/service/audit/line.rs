@@ -27,6 +27,8 @@ pub enum LineKind {
     Service,
     /// Requests without accepted credentials: how many came from one address.
     Unauthenticated,
+    /// Refusals that have no line of their own: how many of one caller.
+    Refused,
     Checkpoint,
     /// The oldest lines were removed, as the retention has it.
     Trim,
@@ -44,6 +46,7 @@ impl LineKind {
             Self::Request => "request",
             Self::Service => "service",
             Self::Unauthenticated => "unauthenticated",
+            Self::Refused => "refused",
             Self::Checkpoint => "checkpoint",
             Self::Trim => "trim",
             Self::Unknown => "unknown",

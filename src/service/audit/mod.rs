@@ -1,6 +1,7 @@
 //! The audit ledger: who did what, as a chain of records in the store (docs/audit.md, decision 67).
 
 mod chain;
+mod counts;
 mod facts;
 pub(super) mod ledger;
 mod line;
@@ -8,9 +9,9 @@ mod mirror;
 mod options;
 mod scope;
 mod search;
-mod strangers;
 mod told;
 mod trail;
+mod untold;
 mod upkeep;
 mod verify;
 mod volume;

@@ -23,6 +23,9 @@ pub struct AuditOptions {
     /// answers it, writes an error to the log and counts it. A change is never stored without its record. Default
     /// `refuse`.
     pub on_failure: AuditFailure,
+    /// Refusals of a minute that have a record each; one caller has half of them at most. What is above is counted: a record
+    /// a minute for each caller says how many. Default 600.
+    pub refusals_per_minute: u64,
     /// How long records stay in the database. Default 400 days.
     #[serde(with = "duration")]
     pub retention: Duration,
@@ -38,6 +41,7 @@ impl Default for AuditOptions {
             file: None,
             level: AuditLevel::default(),
             on_failure: AuditFailure::default(),
+            refusals_per_minute: 600,
             retention: Duration::from_secs(400 * 24 * 3600),
             retention_bytes: 10 << 30,
         }

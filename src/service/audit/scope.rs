@@ -5,11 +5,15 @@ use super::facts::Facts;
 use super::mirror::Ticket;
 use crate::domain::Policy;
 use crate::domain::san::SubjectAlternativeNames;
+use crate::domain::text::readable;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task_local;
+
+/// Characters of what a record says beside.
+const MAX_DETAIL: usize = 500;
 
 task_local! {
     static SCOPE: Arc<Scope>;
@@ -48,6 +52,10 @@ enum Of {
 pub(in crate::service) struct Found {
     pub(in crate::service) names: Vec<String>,
     pub(in crate::service) issuer: String,
+    /// Where the request names none.
+    pub(in crate::service) vault: String,
+    /// As [`Facts`] has it; cut to [`MAX_DETAIL`] characters.
+    pub(in crate::service) detail: String,
 }
 
 impl Found {
@@ -142,6 +150,10 @@ impl Scope {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
         facts.list(found.names.into_iter());
         facts.issuer = found.issuer;
+        if facts.vault.is_empty() {
+            facts.vault = found.vault;
+        }
+        facts.detail = readable(&found.detail, MAX_DETAIL);
         facts
     }
 }

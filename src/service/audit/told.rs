@@ -25,7 +25,10 @@ pub(super) fn facts(scope: Option<&Scope>, batch: &Batch) -> Option<Facts> {
     }
     let mut facts = scope.map_or_else(|| of_service("upkeep"), Scope::facts);
     facts.outcome = "done".to_owned();
-    let (mut vault, mut name) = place.map_or(("", ""), |place| (place.vault, place.name));
+    let (mut vault, mut name) = place.map_or(("", ""), |place| match place.kind {
+        Kind::Revoked | Kind::Crl | Kind::Responder | Kind::Grant | Kind::Role | Kind::AuditKey => ("", place.vault),
+        _ => (place.vault, place.name),
+    });
     // What it became is last; before it there may be what it replaced.
     let last = batch.events.last().and_then(|event| decode_event(event).ok());
     if let Some(transition) = &last {
@@ -113,7 +116,7 @@ mod tests {
             ("certmint", "shop", "web", "done")
         );
         let told = facts(Some(&Scope::job("crl")), &batch("crls/ab/0")).unwrap();
-        assert_eq!(told.operation, "crl");
+        assert_eq!((told.operation.as_str(), told.vault.as_str(), told.name.as_str()), ("crl", "", "ab"));
         let told = facts(Some(&request(Asks::Read)), &batch("vaults/shop")).unwrap();
         assert_eq!((told.principal.as_str(), told.vault.as_str()), ("token:ci", "shop"));
     }

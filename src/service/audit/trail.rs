@@ -7,8 +7,10 @@ use super::line::{Checkpoint, LineKind, Notes};
 use super::mirror::{Mirror, PATIENCE};
 use super::options::{AuditFailure, AuditLevel};
 use super::scope::{Asks, Scope};
+use super::untold::Several;
 use crate::domain::{Error, Reason, Result, Timestamp};
 use crate::keys::AuditKey;
+use crate::service::access::Mode;
 use crate::service::context::Context;
 use crate::service::records::{AuditKeyRecord, AuditVolume, key};
 use crate::store::{Batch, Record};
@@ -60,6 +62,15 @@ impl AuditTrail {
         if !has_to && !is_news && facts.decision != "deny" && options.level != AuditLevel::All {
             return Ok(());
         }
+        let checks = self.context.options.access.mode != Mode::Open;
+        // Also what was refused before it was asked who may do it, such as a name that is none.
+        let refused = facts.decision == "deny" || (checks && !succeeded && facts.decision.is_empty());
+        if refused {
+            if !self.context.writes.ledger().untold.has_line(&facts.principal, options.refusals_per_minute) {
+                return Ok(());
+            }
+            facts.shorten();
+        }
         outcome.clone_into(&mut facts.outcome);
         match self.record(facts, scope).await {
             Ok(()) => Ok(()),
@@ -107,7 +118,7 @@ impl AuditTrail {
     /// Counts a request without accepted credentials.
     pub fn stranger(&self, peer: Option<IpAddr>) {
         if self.is_on() {
-            self.context.writes.ledger().strangers.count(peer);
+            self.context.writes.ledger().untold.stranger(peer);
         }
     }
 
@@ -135,21 +146,44 @@ impl AuditTrail {
 
     /// The last line of this process; nothing of it is recorded after it.
     pub async fn end(&self) {
-        if self.is_on()
-            && let Err(error) = self.sign(LineKind::Stop).await
-        {
+        if !self.is_on() {
+            return;
+        }
+        if let Err(error) = self.tell_untold().await {
+            tracing::error!(%error, "requests that were only counted could not be recorded");
+        }
+        if let Err(error) = self.sign(LineKind::Stop).await {
             tracing::error!(%error, "the end of the audit ledger of this process could not be written");
         }
     }
 
-    /// Records how many requests without accepted credentials came from where since the last call.
-    pub(super) async fn tell_strangers(&self) -> Result<()> {
-        for (peer, count) in self.context.writes.ledger().strangers.take() {
-            let peer = peer.map_or_else(|| "others".to_owned(), |peer| peer.to_string());
-            let facts = Facts { peer, outcome: "401".into(), ..Facts::default() };
-            self.append(LineKind::Unauthenticated, facts, Notes { count: Some(count), ..Notes::default() }).await?;
+    /// Records how many requests without accepted credentials came from where, and how many refusals of whom have no line
+    /// of their own, since the last call.
+    pub(super) async fn tell_untold(&self) -> Result<()> {
+        let untold = &self.context.writes.ledger().untold;
+        let mut all = untold.take().into_iter();
+        while let Some(several) = all.next() {
+            if let Err(error) = self.tell_several(&several).await {
+                std::iter::once(several).chain(all).for_each(|one| untold.give_back(one));
+                return Err(error);
+            }
         }
         Ok(())
+    }
+
+    async fn tell_several(&self, several: &Several) -> Result<()> {
+        let others = || "others".to_owned();
+        let (kind, facts, count) = match several {
+            Several::Unauthenticated(peer, count) => {
+                let peer = peer.map_or_else(others, |peer| peer.to_string());
+                (LineKind::Unauthenticated, Facts { peer, outcome: "401".into(), ..Facts::default() }, *count)
+            }
+            Several::Refused(principal, count) => {
+                let principal = principal.clone().unwrap_or_else(others);
+                (LineKind::Refused, Facts { principal, decision: "deny".into(), ..Facts::default() }, *count)
+            }
+        };
+        self.append(kind, facts, Notes { count: Some(count), ..Notes::default() }).await
     }
 
     /// Signs where the chains are; the checkpoint of each goes into the others and into the log.

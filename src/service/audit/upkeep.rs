@@ -1,4 +1,4 @@
-//! What the ledger needs as time goes by: checkpoints, the counts of strangers, and an end of what is too old.
+//! What the ledger needs as time goes by: checkpoints, what was only counted, and an end of what is too old.
 
 use super::facts::Facts;
 use super::line::{Line, LineKind, Notes, Removed, hash_of};
@@ -43,7 +43,7 @@ impl AuditTrail {
             }
             if told.elapsed() >= SIGNED_EVERY {
                 told = Instant::now();
-                warn("requests without credentials could not be recorded", self.tell_strangers().await);
+                warn("requests that were only counted could not be recorded", self.tell_untold().await);
                 let weigh = minutes.is_multiple_of(WEIGH_EVERY);
                 minutes = minutes.wrapping_add(1);
                 warn("the audit ledger could not be trimmed", self.trim(weigh, &shutdown).await);

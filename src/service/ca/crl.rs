@@ -26,7 +26,7 @@ const MARKED: usize = 200;
 const MANY: usize = 16_000;
 /// So many numbers are noted with the authority as given out before they are: where the record of a list is lost, the
 /// next one has a number behind them.
-const NUMBERS: u64 = 1000;
+pub(super) const NUMBERS: u64 = 1000;
 /// How often it is tried at once where another replica makes the same list.
 const TRIES: usize = 3;
 
@@ -72,17 +72,20 @@ impl RevocationLists {
         self.make(vault, authority, *shard).await.map(|_| ())
     }
 
+    /// As [`RevocationLists::make`], each day: after the first of its lists the whole log of the authority is compared
+    /// with them. That takes its time, and the list does not wait for it: what is found is on the next one in seconds.
+    pub(in crate::service) async fn renew(&self, vault: &VaultName, authority: &str, shard: u32) -> Result<()> {
+        if self.make(vault, authority, shard).await? && shard == 0 {
+            let found = self.context.load(&key::authority(vault, authority)).await?;
+            if let Some((_, authority_record)) = found {
+                self.restore_from_log(&authority_record, authority, None).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes a list of everything that is revoked by now. False where it cannot be made: the key is gone.
     pub(in crate::service) async fn make(&self, vault: &VaultName, authority: &str, shard: u32) -> Result<bool> {
-        self.make_after(vault, authority, shard, false).await
-    }
-
-    /// As [`RevocationLists::make`], each day: with the first of its lists the whole log of the authority is looked at.
-    pub(in crate::service) async fn renew(&self, vault: &VaultName, authority: &str, shard: u32) -> Result<bool> {
-        self.make_after(vault, authority, shard, shard == 0).await
-    }
-
-    async fn make_after(&self, vault: &VaultName, authority: &str, shard: u32, look: bool) -> Result<bool> {
         let place = key::authority(vault, authority);
         let (mut looked, mut has_key) = (false, true);
         for _ in 0..TRIES {
@@ -99,9 +102,9 @@ impl RevocationLists {
             has_key = true;
             let signer = record.chain.first().ok_or_else(Error::internal).and_then(|der| Signer::read(&der.0))?;
             let (before, last) = self.last(authority, shard).await?;
-            let is_first = last.as_ref().is_none_or(|crl| crl.der.0.is_empty());
-            if (look || is_first) && !looked {
-                self.restore_from_log(&record, authority, (!look).then_some(shard)).await?;
+            // Without the list before nothing but the log says which entries it had.
+            if last.as_ref().is_none_or(|crl| crl.der.0.is_empty()) && !looked {
+                self.restore_from_log(&record, authority, Some(shard)).await?;
                 looked = true;
             }
             let number = last.as_ref().map_or(record.lists.last_crl, |crl| crl.number).saturating_add(1);

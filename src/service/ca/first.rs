@@ -1,7 +1,7 @@
 //! The records that an authority publishes with, as long as it has a key. The worker makes what is in them.
 
 use crate::domain::authority::AuthorityRecord;
-use crate::domain::{Blob, Error, Result, Timestamp};
+use crate::domain::{Blob, Error, Result, Timestamp, VaultName};
 use crate::keys::authority::Signer;
 use crate::service::context::Context;
 use crate::service::records::{CrlRecord, ResponderRecord, key};
@@ -67,16 +67,21 @@ fn crl(
     there: Option<&Record>,
     now: Timestamp,
 ) -> Result<Put> {
-    let record = CrlRecord {
-        vault: authority.vault.clone(),
+    let record = CrlRecord { shard, ..no_list(&authority.vault, id, authority.lists.last_crl, now) };
+    let expected = there.map(|there| there.revision);
+    context.records.put(&key::crl(id, shard), expected, &record, Some(now))
+}
+
+/// The record of the first list, which is still to be made after one of this number.
+pub(super) fn no_list(vault: &VaultName, id: &str, number: u64, now: Timestamp) -> CrlRecord {
+    CrlRecord {
+        vault: vault.clone(),
         authority: id.to_owned(),
-        shard,
-        number: authority.lists.last_crl,
+        shard: 0,
+        number,
         this_update: now,
         next_update: now,
         entries: 0,
         der: Blob::default(),
-    };
-    let expected = there.map(|there| there.revision);
-    context.records.put(&key::crl(id, shard), expected, &record, Some(now))
+    }
 }

@@ -1,7 +1,7 @@
 //! How the authorities of an issuer follow one another: what is written when one is there, begins to sign, or takes the
 //! place of another.
 
-use super::first::missing;
+use super::first::{missing, no_list};
 use super::log::IssuedLog;
 use super::view::{AuthorityView, GATHERED};
 use crate::domain::authority::{Above, AuthorityRecord, Lists, Stage};
@@ -11,12 +11,18 @@ use crate::domain::{Blob, Credentials, Error, IssuerConfig, IssuerName, Result, 
 use crate::keys::authority::{self, Plan};
 use crate::keys::{SealContext, crl};
 use crate::service::context::Context;
-use crate::service::issuers::{Authorities, has_a_next, is_reserved, place};
+use crate::service::issuers::{Authorities, has_a_next, is_reserved, place, signs};
 use crate::service::records::{RevokedRecord, key};
 use crate::service::retry::contended;
 use crate::store::{Batch, Put, Record, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What is said where clients of the CA that signs do not believe the next one.
+const CANNOT_VOUCH: &str =
+    "The CA that signs cannot vouch for the next one: clients have to trust the next root before it is activated.";
+const WOULD_VOUCH_FOR_OTHERS: &str =
+    "It would vouch for every other CA below that root, of which its clients never heard.";
 
 /// Writes the authorities of issuers.
 #[derive(Clone)]
@@ -60,6 +66,8 @@ pub(super) struct Brought {
     pub(super) earlier: Option<crl::Read>,
     /// By which an earlier root vouches for its root.
     pub(super) cross: Option<Blob>,
+    /// Its root is of this CA alone: whoever vouches for it vouches for nobody else.
+    pub(super) has_own_root: bool,
     /// A CA that is not of this server signed its certificate.
     pub(super) external: bool,
 }
@@ -67,7 +75,7 @@ pub(super) struct Brought {
 impl Brought {
     /// One that was made here.
     pub(super) fn made(made: Authority) -> Self {
-        Self { made, earlier: None, cross: None, external: false }
+        Self { made, earlier: None, cross: None, has_own_root: true, external: false }
     }
 }
 
@@ -85,7 +93,7 @@ impl Generations {
         brought: Brought,
         object: IssuerObject,
     ) -> Result<(AuthorityView, Vec<String>)> {
-        let Brought { made, earlier, cross, external } = brought;
+        let Brought { made, earlier, cross, has_own_root, external } = brought;
         let mut record = self.new_record(vault, issuer, made.chain).await?;
         record.sealed_key = Some(made.sealed_key);
         record.above = Above { stage: Some(Stage::Next), csr: None, cross, external };
@@ -100,15 +108,17 @@ impl Generations {
         }
         let mut warnings = Vec::new();
         if let (Some(config), Some(active)) = (&object.config, object.ca())
-            && record.above.cross.is_none()
-            && active.chain.last() != record.chain.last()
+            && let Some(root) = active.chain.last()
+            && record.chain.last() != Some(root)
+            && !record.above.cross.as_ref().is_some_and(|cross| signs(root, cross))
         {
-            match self.cross(config, active, &record).await? {
+            // The root of another issuer, or of another program, has other CAs below it: clients of this one never heard
+            // of them.
+            let made = if has_own_root { self.cross(config, active, &record).await? } else { None };
+            match made {
                 Some(cross) => record.above.cross = Some(cross),
-                None => warnings.push(
-                    "The CA that signs cannot vouch for the next one: clients have to trust the next root before it is activated."
-                        .to_owned(),
-                ),
+                None if has_own_root => warnings.push(CANNOT_VOUCH.to_owned()),
+                None => warnings.push(format!("{CANNOT_VOUCH} {WOULD_VOUCH_FOR_OTHERS}")),
             }
         }
         let signs_at_once = object.config.as_ref().is_none_or(|config| config.authority.is_none());
@@ -259,6 +269,29 @@ impl Generations {
     /// The issuer object as it is now.
     pub(super) async fn object(&self, vault: &VaultName, issuer: &IssuerName) -> Result<IssuerObject> {
         self.context.load(&key::issuer(vault, issuer)).await.map(IssuerObject::found)
+    }
+
+    /// Takes the log and the lists of a CA that another program had for this vault. Whoever does that writes the record of
+    /// its list, so that of two vaults that do it at once one is refused.
+    ///
+    /// # Errors
+    /// `BadParameter` where another vault has or had it.
+    pub(super) async fn claim(&self, vault: &VaultName, chain: &[Blob], number: u64) -> Result<()> {
+        let id = chain.first().and_then(|signer| authority::identifier(&signer.0)).ok_or_else(Error::internal)?;
+        let place = key::crl(&id, 0);
+        let there = self.context.load(&place).await?.map(|(_, list)| list.vault);
+        if there.as_ref().is_some_and(|there| there != vault) || self.authorities.is_elsewhere(vault, chain).await? {
+            return Err(Error::field(
+                "value",
+                "Its key is that of an authority of another vault: one CA has one log and one series of revocation lists.",
+            ));
+        }
+        if there.is_none() {
+            let list = no_list(vault, &id, number, self.context.now());
+            let puts = vec![self.context.records.put(&place, None, &list, None)?];
+            self.commit_new(Batch { puts, ..Batch::default() }).await?;
+        }
+        Ok(())
     }
 
     /// The entries of the last list of a CA that was taken over: they stay revoked.

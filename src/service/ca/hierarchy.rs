@@ -4,12 +4,13 @@
 use super::CertificateAuthorities;
 use super::generations::{Brought, seal_context};
 use super::making::{Ceremony, NewAuthority, Parent};
+use super::revoked_above::revoked_above;
 use super::view::AuthorityView;
 use crate::domain::authority::{Above, AuthorityRecord, AuthorityState, Stage};
 use crate::domain::issuer::Authority;
 use crate::domain::{Blob, Error, IssuerName, Result, VaultName};
-use crate::keys::hierarchy::{check_cas, check_chain};
-use crate::keys::{ImportValue, Work, crl};
+use crate::keys::hierarchy::{check_cas, check_chain, subject_of_request};
+use crate::keys::{ImportValue, Work, authority, crl};
 use crate::service::access::{Permit, Target};
 use crate::service::issuers::place;
 use crate::service::records::key;
@@ -108,7 +109,11 @@ impl CertificateAuthorities {
             let csr = authority.above.csr.clone().ok_or_else(Error::internal)?;
             let (now, given) = (self.context.now(), given.clone());
             let check = move || check_chain(&given, &csr.0, now);
-            let checked = self.context.keys.run(wanted.caller(), Work::Small, check).await?;
+            let mut checked = self.context.keys.run(wanted.caller(), Work::Small, check).await?;
+            let name = self.free_name(&authority.vault, &authority.issuer, &checked.chain[0], "certificates").await?;
+            if name != subject_of_request(&authority.above.csr.clone().unwrap_or_default().0)? {
+                checked.warnings.push(format!("The name of the certificate, \"{name}\", is not that of the request."));
+            }
             authority.chain = checked.chain.into_iter().map(Blob).collect();
             authority.above = Above { stage: Some(Stage::Next), csr: None, cross: None, external: true };
             let object = self.generations.object(&authority.vault, &authority.issuer).await?;
@@ -133,6 +138,7 @@ impl CertificateAuthorities {
         let imported = self.context.keys.import(wanted.caller(), value, false, now, context).await?;
         let chain: Vec<Vec<u8>> = std::iter::once(imported.chain.leaf).chain(imported.chain.rest).collect();
         let warnings = check_cas(&chain, now)?;
+        self.free_name(vault, issuer, &chain[0], "value").await?;
         let entries = match crl {
             Some(file) => self.context.keys.revocation_list(wanted.caller(), file.clone(), chain[0].clone()).await?,
             None => crl::Read::default(),
@@ -147,14 +153,9 @@ impl CertificateAuthorities {
         {
             return Err(Error::field("value", "Its key is that of an authority of this vault already."));
         }
-        if self.authorities.is_elsewhere(vault, &made.chain).await? {
-            return Err(Error::field(
-                "value",
-                "Its key is that of an authority of another vault: one CA has one log and one series of revocation lists.",
-            ));
-        }
+        self.generations.claim(vault, &made.chain, entries.number).await?;
         let external = made.chain.len() > 1;
-        let brought = Brought { made, earlier: Some(entries), cross: None, external };
+        let brought = Brought { made, earlier: Some(entries), cross: None, has_own_root: !external, external };
         let (authority, mut said) = self.generations.bring(vault, issuer, brought, object).await?;
         said.extend(warnings);
         Ok(Ceremony { authority, warnings: said })
@@ -163,10 +164,16 @@ impl CertificateAuthorities {
     /// The next authority of an issuer begins to sign, and the present one is retired, in one commit.
     ///
     /// # Errors
-    /// `BadParameter` where none is next.
+    /// `BadParameter` where none is next, and for one that was revoked by a CA above it.
     pub async fn activate_authority(&self, wanted: Permit<AuthorityRef>) -> Result<Ceremony> {
         retry!({
             let (record, authority) = self.in_state(&wanted, AuthorityState::Next).await?;
+            if let Some((ca, revocation)) = revoked_above(&self.context, &wanted.vault, &authority.chain).await? {
+                let on = revocation.time.date();
+                return Err(Error::bad_parameter(format!(
+                    "The certificate of \"{ca}\" was revoked by the CA above it on {on}: retire this CA, and make another one."
+                )));
+            }
             let object = self.generations.object(&wanted.vault, &wanted.issuer).await?;
             let done = self.generations.settle(Some(&record), authority, object).await?;
             Ok(done.map(|authority| Ceremony { authority, warnings: Vec::new() }))
@@ -192,6 +199,25 @@ impl CertificateAuthorities {
             let view = AuthorityView::of(authority)?;
             Ok(committed.map(|_| Ceremony { authority: view, warnings: Vec::new() }))
         })
+    }
+
+    /// The name of a CA certificate that somebody brings, which no CA of another issuer of the vault has: clients that look
+    /// for lists and answers by names would take those of one for the other's.
+    async fn free_name(&self, vault: &VaultName, issuer: &IssuerName, der: &[u8], field: &str) -> Result<String> {
+        let name = authority::subject_of(der)?;
+        let all = self.authorities.readable_of(vault).await?.records;
+        for record in all.iter().filter(|record| record.issuer != *issuer) {
+            let signer = record.chain.first();
+            let is_same = signer.is_some_and(|signer| authority::subject_of(&signer.0).is_ok_and(|it| it == name));
+            if is_same && signer.is_some_and(|signer| authority::identifier(&signer.0) != authority::identifier(der)) {
+                let other = &record.issuer;
+                return Err(Error::field(
+                    field,
+                    format!("A CA of the issuer {other} has the name \"{name}\" already."),
+                ));
+            }
+        }
+        Ok(name)
     }
 
     /// The authority of an issuer that is in this state.

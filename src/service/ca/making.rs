@@ -89,7 +89,7 @@ impl Generations {
                 let (vault, issuer, parent) = (&vault, &issuer, &parent);
                 let below = Below { vault, issuer, parent, subject, key_type, validity_months };
                 let MadeBelow { authority, cross } = self.below(caller, below).await?;
-                Brought { cross, ..Brought::made(authority) }
+                Brought { cross, has_own_root: false, ..Brought::made(authority) }
             }
             Parent::OwnRoot | Parent::OwnIntermediate => {
                 let with_intermediate = parent == Parent::OwnIntermediate;

@@ -17,6 +17,7 @@ mod publish;
 mod responder;
 mod restore;
 mod revoke;
+mod revoked_above;
 mod succession;
 mod view;
 
@@ -33,6 +34,7 @@ pub use options::{BaseUrl, CaOptions};
 pub use publish::{Answered, Publications};
 pub(super) use responder::Responders;
 pub use revoke::{RevokeRequest, RevokeWhich, Revoked};
+pub(super) use revoked_above::revoked_above;
 pub(super) use succession::{Successions, notices};
 pub use view::{AuthorityView, IssuedView};
 

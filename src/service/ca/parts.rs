@@ -4,6 +4,7 @@
 use super::generations::{Generations, seal_context};
 use super::log::random_serial;
 use super::options::pointers;
+use super::revoked_above::revoked_above;
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::issued::{Door, IssuedContent, IssuedFor, IssuedRecord, IssuedState};
 use crate::domain::issuer::Authority;
@@ -13,7 +14,8 @@ use crate::domain::{Blob, Error, IssuerConfig, IssuerName, Result, Serial, Vault
 use crate::keys::authority::{self, Signer, ToBeSigned};
 use crate::keys::certificate::signed;
 use crate::keys::hierarchy::{
-    Subordinate, can_cross_sign, cross_certificate, signs_no_authority, subordinate_certificate,
+    Subordinate, can_cross_sign, cross_certificate, refuses_root, refuses_subject, signs_no_authority,
+    subordinate_certificate,
 };
 use crate::keys::issued::{content_of, key_hash};
 use crate::keys::{Caller, KeyPair, SealedKey, Work, open_key, public_key_of};
@@ -55,7 +57,8 @@ impl Generations {
         next: &AuthorityRecord,
     ) -> Result<Option<Blob>> {
         let ([old_root], Some(new_root)) = (&active.chain[..], next.chain.last()) else { return Ok(None) };
-        if !can_cross_sign(&old_root.0, next.chain.len() - 1) || next.chain.len() > 2 {
+        let is_believed = refuses_root(&active.chain, &new_root.0)?.is_none();
+        if !can_cross_sign(&old_root.0, next.chain.len() - 1) || next.chain.len() > 2 || !is_believed {
             return Ok(None);
         }
         let serial = random_serial();
@@ -72,6 +75,9 @@ impl Generations {
     pub(super) async fn below(&self, caller: &Caller, wanted: Below<'_>) -> Result<MadeBelow> {
         let Below { vault, issuer, parent, subject, key_type, validity_months } = wanted;
         let above = self.active_of(vault, parent, issuer).await?;
+        if let Some(problem) = refuses_subject(&above.chain, &subject)? {
+            return Err(Error::field("subject", problem));
+        }
         let (serial, now) = (random_serial(), self.context.now());
         let id = above.chain.first().and_then(|der| authority::identifier(&der.0)).ok_or_else(Error::internal)?;
         let place = key::authority(vault, &id);
@@ -135,12 +141,15 @@ impl Generations {
         if signer.not_after() <= self.context.now() {
             return refuse(format!("The CA of the issuer {parent} has expired."));
         }
+        if let Some((ca, _)) = revoked_above(&self.context, vault, &above.chain).await? {
+            return refuse(format!("The CA of the issuer {parent} signs no other one: \"{ca}\" was revoked."));
+        }
         Ok(above.clone())
     }
 
     /// Whether the root that signed a cross certificate allows so many CAs below it.
     async fn reaches(&self, vault: &VaultName, cross: &Blob, below: usize) -> Result<bool> {
-        let all = self.authorities.all_of(vault).await?;
+        let all = self.authorities.readable_of(vault).await?.records;
         let mut roots = all.iter().filter_map(|record| record.chain.last());
         Ok(roots.find(|root| signs(root, cross)).is_some_and(|root| can_cross_sign(&root.0, below)))
     }

@@ -3,6 +3,7 @@
 //! were read go on while the store is not available.
 
 use super::CertificateAuthorities;
+use super::crl::NUMBERS;
 use super::first::missing;
 use super::kept::{Answers, Lists, Published};
 use super::responder::{RESPONDER_KEY, seal_context};
@@ -70,19 +71,36 @@ impl CertificateAuthorities {
         }
         let mut scan = Scan::new(&*self.context.store, Kind::Authority.prefix());
         while let Some(page) = scan.next().await? {
-            for record in page {
-                let Ok(record) = self.context.records.read::<AuthorityRecord>(&record) else { continue };
+            for there in page {
+                let Ok(mut record) = self.context.records.read::<AuthorityRecord>(&there) else { continue };
                 let Some(id) = record.chain.first().and_then(|der| authority::identifier(&der.0)) else { continue };
                 if record.state() == AuthorityState::Gone {
                     continue;
                 }
-                let puts = missing(&self.context, &record, &id, self.context.now()).await?;
+                let mut puts = missing(&self.context, &record, &id, self.context.now()).await?;
+                if self.notes_number(&mut record, &id).await? {
+                    puts.push(self.context.records.replace(&there, &record, there.due)?);
+                }
                 if !puts.is_empty() {
                     self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether the record of an authority is to say up to which number it has lists: versions that did not write it down
+    /// lose it with a list.
+    async fn notes_number(&self, authority: &mut AuthorityRecord, id: &str) -> Result<bool> {
+        if authority.lists.last_crl > 0 {
+            return Ok(false);
+        }
+        let places: Vec<_> = (0..authority.lists.shards.max(1)).map(|shard| Some(key::crl(id, shard))).collect();
+        let lists = self.context.load_many(&places).await?;
+        // One that is damaged is made anew.
+        let highest = lists.into_iter().flatten().flatten().map(|list| list.number).max().unwrap_or(0);
+        authority.lists.last_crl = if highest > 0 { highest.saturating_add(NUMBERS) } else { 0 };
+        Ok(highest > 0)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::issued::IssuedRecord;
 use crate::domain::revocation::LISTED_AFTER_THE_END;
 use crate::domain::{Result, Revocation, Serial, Timestamp};
 use crate::keys::authority::Signer;
-use crate::keys::crl;
+use crate::keys::{Caller, Work, crl};
 use crate::service::records::{CrlRecord, IssuedIndex, Kind, Place, RevokedRecord, Scan, key};
 use crate::store::{Batch, MAX_KEYS, Put, Record};
 use std::collections::HashSet;
@@ -59,7 +59,7 @@ impl RevocationLists {
         last: &CrlRecord,
         there: &HashSet<Serial>,
     ) -> Result<bool> {
-        let mut listed = self.listed(authority, last);
+        let mut listed = self.listed(authority, last).await?;
         listed.retain(|entry| !there.contains(&entry.serial));
         self.restore_entries(authority, last, listed).await
     }
@@ -79,7 +79,7 @@ impl RevocationLists {
             return self.put_lost(puts.into_iter().collect()).await.map(|_| ());
         }
         let (_, Some(last)) = self.last(id, shard).await? else { return Ok(()) };
-        let mut listed = self.listed(&authority, &last);
+        let mut listed = self.listed(&authority, &last).await?;
         listed.retain(|entry| entry.serial == serial);
         self.restore_entries(&authority, &last, listed).await.map(|_| ())
     }
@@ -106,15 +106,20 @@ impl RevocationLists {
         Ok(None)
     }
 
-    fn listed(&self, authority: &AuthorityRecord, last: &CrlRecord) -> Vec<crl::ReadEntry> {
-        let Some(signer) = authority.chain.first().filter(|_| !last.der.0.is_empty()) else { return Vec::new() };
-        match crl::read(&last.der.0, &signer.0) {
-            Ok(read) => read.revoked,
-            Err(problem) => {
-                tracing::error!(authority = last.authority, problem, "the last revocation list cannot be read");
+    /// The entries of a list. It may have tens of thousands, so that it is read where keys work.
+    async fn listed(&self, authority: &AuthorityRecord, last: &CrlRecord) -> Result<Vec<crl::ReadEntry>> {
+        let Some(signer) = authority.chain.first().cloned().filter(|_| !last.der.0.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let (list, id) = (last.der.clone(), last.authority.clone());
+        let read = move || {
+            let read = crl::read(&list.0, &signer.0).map(|read| read.revoked);
+            Ok(read.unwrap_or_else(|problem| {
+                tracing::error!(authority = id, problem, "the last revocation list cannot be read");
                 Vec::new()
-            }
-        }
+            }))
+        };
+        self.context.keys.run(&Caller::server(), Work::Small, read).await
     }
 
     async fn restore_entries(
@@ -126,6 +131,7 @@ impl RevocationLists {
         let CrlRecord { authority: id, shard, .. } = last;
         let places: Vec<_> = listed.iter().map(|entry| Some(key::issued(id, &entry.serial))).collect();
         let found = self.context.load_many(&places).await?;
+        let signer = authority.chain.first().map(|der| Signer::read(&der.0)).transpose()?;
         let mut puts = Vec::new();
         for (entry, found) in listed.into_iter().zip(found) {
             if let Ok(Some(issued)) = &found
@@ -135,8 +141,7 @@ impl RevocationLists {
                 continue;
             }
             // Of another program, or lost in the log as well: no certificate outlives its CA.
-            let signer = authority.chain.first().map(|der| Signer::read(&der.0)).transpose()?;
-            let not_after = signer.map_or(entry.time, |signer| signer.not_after());
+            let not_after = signer.as_ref().map_or(entry.time, Signer::not_after);
             if not_after.plus(LISTED_AFTER_THE_END) > self.context.now() {
                 let crl::ReadEntry { serial, time, reason, invalidity_time } = entry;
                 let revocation = Revocation { time, reason, invalidity_time, by: String::new(), crl: None };

@@ -6,18 +6,19 @@ use super::adopt::is_signed;
 use super::list::no_such_serial;
 use super::view::{AuthorityView, GATHERED, IssuedView};
 use crate::domain::access::Visible;
-use crate::domain::issued::{IssuedRecord, IssuedState};
+use crate::domain::issued::{Door, IssuedRecord, IssuedState};
 use crate::domain::{
     Certificate, CertificateName, DataAction, Error, IssuerName, Reason, Result, Revocation, RevocationReason, Serial,
     Timestamp, VaultName, Version,
 };
 use crate::keys::authority;
 use crate::keys::issued::{issuer_of, serial_of, signed_part};
-use crate::service::access::{CertificateRef, Permit, Target, denied};
-use crate::service::certificates::{Certificates, UpdateRequest};
+use crate::service::access::{CertificateRef, Permit, Right, Target, denied};
+use crate::service::audit::found;
+use crate::service::certificates::Certificates;
 use crate::service::records::{RevokedRecord, key};
 use crate::service::retry::retry;
-use crate::store::{Batch, Record};
+use crate::store::{Batch, Put, Record};
 use std::collections::HashMap;
 
 /// Other certificates of one key that are named in an answer.
@@ -42,8 +43,8 @@ pub struct RevokeRequest {
     pub reason: RevocationReason,
     /// Since when the key is in other hands.
     pub invalidity_time: Option<Timestamp>,
-    /// Whether the version is disabled as well; `None`: where its key is compromised, and the caller has a grant on its
-    /// name.
+    /// Whether the version is disabled as well; `None`: where its key is compromised, and the caller may disable it
+    /// without a revocation.
     pub disable: Option<bool>,
 }
 
@@ -65,19 +66,43 @@ impl Target for RevokeRequest {
     }
 }
 
-/// The names for which the caller may revoke.
-struct Reach(Visible);
+/// The names for which the caller may do what a revocation does.
+struct Reach {
+    revokes: Visible,
+    disables: Visible,
+    /// Certificates themselves, and what issuers signed.
+    reads: [Visible; 2],
+}
 
 impl Reach {
-    /// Whether a grant has the name of the certificate itself, not only that of its issuer.
-    fn names_the_certificate(&self, issued: &IssuedRecord) -> bool {
-        let name = issued.asked.certificate.as_ref().map(CertificateName::as_str);
-        name.is_some_and(|name| self.0.shows(&issued.asked.vault, name)) || self.0.is_everything()
+    fn of(right: &Right) -> Self {
+        let reads = [DataAction::CertificatesRead, DataAction::IssuersRead].map(|action| right.names_for(action));
+        Self { revokes: right.visible(), disables: right.names_for(DataAction::CertificatesUpdate), reads }
     }
 
-    fn shows(&self, issued: &IssuedRecord) -> bool {
-        self.names_the_certificate(issued) || self.0.shows(&issued.asked.vault, issued.asked.issuer.as_str())
+    fn revokes(&self, issued: &IssuedRecord) -> bool {
+        shows_name(&self.revokes, issued) || shows_issuer(&self.revokes, issued)
     }
+
+    /// Whether the version may be disabled: by who may do so without a revocation, for a grant with its own name, not only
+    /// that of its issuer.
+    fn disables(&self, issued: &IssuedRecord) -> bool {
+        shows_name(&self.disables, issued)
+    }
+
+    fn reads(&self, issued: &IssuedRecord) -> bool {
+        let [certificates, issuers] = &self.reads;
+        shows_name(certificates, issued) || shows_name(issuers, issued) || shows_issuer(issuers, issued)
+    }
+}
+
+fn shows_name(visible: &Visible, issued: &IssuedRecord) -> bool {
+    let name = issued.asked.certificate.as_ref().map(CertificateName::as_str);
+    name.is_some_and(|name| visible.shows(&issued.asked.vault, name)) || visible.is_everything()
+}
+
+fn shows_issuer(visible: &Visible, issued: &IssuedRecord) -> bool {
+    visible.shows(&issued.asked.vault, issued.asked.issuer.as_str())
 }
 
 /// What was revoked.
@@ -93,17 +118,17 @@ impl CertificateAuthorities {
     ///
     /// # Errors
     /// `BadParameter` for one of another CA and for one that has expired; `CertificateNotFound`; `AccessDenied` where the
-    /// version is to be disabled and no grant reaches its name.
+    /// version is to be disabled and the caller may not do that.
     pub async fn revoke(&self, request: Permit<RevokeRequest>, certificates: &Certificates) -> Result<Revoked> {
         let RevokeRequest { reason, invalidity_time, disable, .. } = *request;
         let by = request.caller().principal().to_owned();
-        let reach = Reach(request.right().visible());
+        let reach = Reach::of(request.right());
         let issued = retry!({
             let (record, mut issued) = self.find(&request).await?;
-            if matches!(request.which, RevokeWhich::Version(..)) && !reach.shows(&issued) {
+            if matches!(request.which, RevokeWhich::Version(..)) && !reach.revokes(&issued) {
                 return Err(of_another_ca());
             }
-            if disable == Some(true) && !reach.names_the_certificate(&issued) {
+            if disable == Some(true) && !reach.disables(&issued) {
                 return Err(may_not_disable(&by, &issued));
             }
             let now = self.context.now();
@@ -128,7 +153,7 @@ impl CertificateAuthorities {
             Ok(self.commit_revocation(&record, &issued, now).await?.then_some(issued))
         })?;
         // Who may revoke what an issuer signed may not take the secrets of all who asked it out of service.
-        if disable.unwrap_or(reason == RevocationReason::KeyCompromise) && reach.names_the_certificate(&issued) {
+        if disable.unwrap_or(reason == RevocationReason::KeyCompromise) && reach.disables(&issued) {
             disable_version(certificates, &issued).await?;
         }
         let same_key = match reason {
@@ -161,16 +186,29 @@ impl CertificateAuthorities {
             revocation: revocation.clone(),
             not_after: issued.content.not_after,
         };
+        found(|found| found.detail = format!("{} {}", issued.serial, revocation.reason.word()));
         let due = self.log.due(issued);
-        let puts = vec![
+        let mut puts = vec![
             self.context.records.replace(record, issued, due)?,
             self.context.records.put(&place, there, &revoked, Some(now.plus(GATHERED)))?,
         ];
+        puts.extend(self.another_responder(issued, now).await?);
         let committed = self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
         if committed.is_some() {
             self.context.metrics.operations.ca("revoked");
         }
         Ok(committed.is_some())
+    }
+
+    /// Where the certificate of a responder is revoked: it is replaced at once, as clients do not ask whether it was.
+    async fn another_responder(&self, issued: &IssuedRecord, now: Timestamp) -> Result<Option<Put>> {
+        if issued.asked.door != Door::Authority {
+            return Ok(None);
+        }
+        let found = self.context.load(&key::responder(&issued.authority)).await?;
+        let Some((record, responder)) = found else { return Ok(None) };
+        let is_its = responder.current.as_ref().is_some_and(|current| Some(&current.cer) == issued.cer.as_ref());
+        is_its.then(|| self.context.records.replace(&record, &responder, Some(now))).transpose()
     }
 
     /// On which list of its authority a certificate is. Authorities of versions without records have one.
@@ -275,7 +313,7 @@ impl CertificateAuthorities {
             let other = (&issued.authority, &issued.serial) != (&revoked.authority, &revoked.serial);
             let in_force = issued.state == IssuedState::Issued && issued.content.not_after > now;
             let same_vault = issued.asked.vault == revoked.asked.vault;
-            if other && in_force && issued.revocation.is_none() && same_vault && reach.shows(&issued) {
+            if other && in_force && issued.revocation.is_none() && same_vault && reach.reads(&issued) {
                 found.push(self.view(issued).await?);
             }
             if found.len() == MOST_NAMED {
@@ -310,22 +348,11 @@ fn of_another_ca() -> Error {
     Error::bad_parameter("No CA of this vault signed the certificate: ask the CA that signed it to revoke it.")
 }
 
-/// A version that is not there any more, or was deleted, is not used by anybody.
+/// Takes the version of the certificate out of use.
 async fn disable_version(certificates: &Certificates, issued: &IssuedRecord) -> Result<()> {
     let (Some(name), Some(version)) = (&issued.asked.certificate, issued.asked.version) else { return Ok(()) };
-    if issued.state != IssuedState::Issued {
-        return Ok(());
-    }
-    let request = UpdateRequest {
-        vault: issued.asked.vault.clone(),
-        name: name.clone(),
-        version: Some(version),
-        policy: None,
-        enabled: Some(false),
-        tags: None,
-    };
-    match certificates.update_certificate(Permit::service(request)).await {
-        Err(error) if error.reason != Reason::CertificateNotFound => Err(error),
-        _ => Ok(()),
+    match issued.state {
+        IssuedState::Issued => certificates.disable(&issued.asked.vault, name, version).await,
+        IssuedState::Intended | IssuedState::Abandoned => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 use super::CertificateAuthorities;
 use super::generations::Generations;
 use super::making::{NewAuthority, Parent};
+use super::revoked_above::revoked_above;
 use crate::domain::authority::{AuthorityRecord, AuthorityState};
 use crate::domain::subject::DistinguishedName;
 use crate::domain::succession::{Succession, USUAL_LEAF};
@@ -30,6 +31,8 @@ pub(in crate::service) struct Successions {
 /// Who can sign the certificate of the next one.
 enum Successor {
     Parent(Parent),
+    /// The CA of this issuer, once another one has taken its place: what it signs ends with it, at this time.
+    Later(IssuerName, Timestamp),
     /// Nobody here: the key of its root is not there any more.
     Nobody,
 }
@@ -90,9 +93,11 @@ impl Successions {
             && let all = self.authorities.readable_of(&authority.vault).await?.records
             && let Some(line) = line(&self.context, &all, &authority).await?
         {
-            again = Some(line.times.next_look(now));
+            // One that is to be made now is there in a moment.
+            let made = line.waiting.as_ref().map_or(now, |next| next.created);
+            again = Some(line.times.next_look(now, Some(made).filter(|_| now >= line.times.made)));
             if self.advance(line, now).await? {
-                // The record was written.
+                // The record was written, or is looked at again when its lease ends.
                 return Ok(());
             }
         }
@@ -100,7 +105,7 @@ impl Successions {
         self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
     }
 
-    /// Takes the step that is due; whether another authority signs now.
+    /// Takes the step that is due; whether another authority signs now, or somebody else was faster.
     async fn advance(&self, line: Line, now: Timestamp) -> Result<bool> {
         let Line { active, times, waiting, .. } = &line;
         let (vault, issuer) = (&active.vault, &active.issuer);
@@ -118,6 +123,10 @@ impl Successions {
                 tracing::warn!(%vault, %issuer, "the CA of an issuer comes to its end: the next one has another root that no earlier one vouches for; distribute it, and activate it (certmint ca activate)");
                 Ok(false)
             }
+            Some(next) if shown(revoked_above(&self.context, vault, &next.chain).await)?.is_some() => {
+                tracing::warn!(%vault, %issuer, "the CA of an issuer comes to its end, and the next one was revoked by the CA above it: retire it (certmint ca retire), and make another one (certmint ca create)");
+                Ok(false)
+            }
             Some(next) => self.activate(next).await,
         }
     }
@@ -125,8 +134,13 @@ impl Successions {
     async fn make(&self, line: &Line) -> Result<()> {
         let Line { active, config, .. } = line;
         let (vault, issuer) = (&active.vault, &active.issuer);
-        let parent = match successor(&self.context, active).await? {
+        let parent = match successor(&self.context, line).await? {
             Successor::Parent(parent) => parent,
+            Successor::Later(parent, ends) => {
+                let ends = ends.date();
+                tracing::warn!(%vault, %issuer, %parent, %ends, "the CA of an issuer comes to its end, and so does the one that signs it: the next one is made once that one was followed by another one");
+                return Ok(());
+            }
             Successor::Nobody => {
                 tracing::warn!(%vault, %issuer, "the CA of an issuer comes to its end, and nothing here can sign the next one: make one (certmint ca create)");
                 return Ok(());
@@ -178,7 +192,7 @@ impl Successions {
         if let Some(signs) = &signs {
             tracing::info!(%vault, %issuer, subject = signs.subject, authority = signs.id, "the next CA of an issuer signs from now on");
         }
-        Ok(signs.is_some())
+        Ok(true)
     }
 }
 
@@ -205,7 +219,8 @@ async fn line(context: &Context, all: &[AuthorityRecord], active: &AuthorityReco
     Ok(Some(Line { config, active: active.clone(), times, waiting }))
 }
 
-async fn successor(context: &Context, active: &AuthorityRecord) -> Result<Successor> {
+async fn successor(context: &Context, line: &Line) -> Result<Successor> {
+    let Line { active, config, times, .. } = line;
     let Some(Blob(above)) = active.chain.get(1) else {
         let root = active.chain.first().map(|der| authority::is_self_issued(&der.0));
         let parent = if root == Some(true) { Parent::OwnRoot } else { Parent::External };
@@ -214,9 +229,18 @@ async fn successor(context: &Context, active: &AuthorityRecord) -> Result<Succes
     if let Some(id) = authority::identifier(above)
         && let Some((_, parent)) = context.load(&key::authority(&active.vault, &id)).await?
     {
-        return Ok(Successor::Parent(Parent::Issuer(parent.issuer)));
+        let found = context.load(&key::issuer(&active.vault, &parent.issuer)).await?;
+        let held = found.as_ref().and_then(|(_, found)| found.ca()).and_then(|held| held.chain.first());
+        let Some(signer) = held else { return Ok(Successor::Nobody) };
+        let ends = Signer::read(&signer.0)?.not_after();
+        return Ok(match times.is_outlived_by(ends) {
+            true => Successor::Parent(Parent::Issuer(parent.issuer)),
+            false => Successor::Later(parent.issuer, ends),
+        });
     }
-    Ok(if active.above.external { Successor::Parent(Parent::External) } else { Successor::Nobody })
+    // Of the record a version before may have left it out, and of the object none does.
+    let is_external = active.above.external || config.options.get("parent").is_some_and(|parent| parent == "external");
+    Ok(if is_external { Successor::Parent(Parent::External) } else { Successor::Nobody })
 }
 
 /// Whether clients of the present one believe what the next one signs: they have the root of the present one, so a
@@ -246,34 +270,57 @@ pub(super) async fn notice(
     all: &[AuthorityRecord],
     authority: &AuthorityRecord,
 ) -> Result<Option<String>> {
-    let now = context.now();
-    match authority.state() {
-        AuthorityState::Requested => Ok(Some(
+    let state = authority.state();
+    if state == AuthorityState::Requested {
+        return Ok(Some(
             "It waits for the certificate that another CA signs: certmint ca csr prints the request, certmint ca install takes the certificate.".to_owned(),
-        )),
-        AuthorityState::Active => {
-            // A record that is damaged, which was logged, hides what would be said of its CA, and of no other.
-            let line = shown(line(context, all, authority).await)?;
-            let Some(Line { active, times, waiting, .. }) = line.filter(|line| now >= line.times.made) else {
-                return Ok(None);
-            };
-            let what = match &waiting {
-                None if context.options.ca.next_ca
-                    && matches!(successor(context, &active).await, Ok(Successor::Parent(_))) =>
-                {
-                    "the next CA is about to be made".to_owned()
-                }
-                None => "no next CA is there: make one with certmint ca create".to_owned(),
-                Some(next) if next.state() == AuthorityState::Requested => {
-                    "the request for the next CA waits: certmint ca csr, certmint ca install".to_owned()
-                }
-                Some(next) if context.options.ca.next_ca && is_believed(&active, next) => {
-                    format!("the next CA signs from {} on", times.signs_when_made(next.created).date())
-                }
-                Some(_) => "the next CA waits to be activated: certmint ca activate".to_owned(),
-            };
-            Ok(Some(format!("Its certificate ends on {}; {what}.", times.ends.date())))
+        ));
+    }
+    if !matches!(state, AuthorityState::Active | AuthorityState::Next) {
+        return Ok(None);
+    }
+    // A record that is damaged, which was logged, hides what would be said of its CA, and of no other.
+    let mut said = Vec::new();
+    if let Some((ca, revocation)) = shown(revoked_above(context, &authority.vault, &authority.chain).await)? {
+        let (on, reason) = (revocation.time.date(), revocation.reason.word());
+        let cure = if state == AuthorityState::Next { "retire it" } else { "make and activate another one" };
+        said.push(format!(
+            "The certificate of \"{ca}\" was revoked by the CA above it on {on} ({reason}), and clients that look for that refuse what is below: {cure} (certmint ca)."
+        ));
+    }
+    if state == AuthorityState::Active
+        && let Some(line) = shown(line(context, all, authority).await)?
+        && context.now() >= line.times.made
+    {
+        said.push(format!("Its certificate ends on {}; {}.", line.times.ends.date(), follows(context, &line).await));
+    }
+    Ok((!said.is_empty()).then(|| said.join(" ")))
+}
+
+/// What becomes of the issuer when its CA ends.
+async fn follows(context: &Context, line: &Line) -> String {
+    let Line { active, times, waiting, .. } = line;
+    let by_itself = context.options.ca.next_ca;
+    match waiting {
+        None => match successor(context, line).await {
+            Ok(Successor::Parent(_)) if by_itself => "the next CA is about to be made".to_owned(),
+            Ok(Successor::Later(parent, ends)) => {
+                let ends = ends.date();
+                format!(
+                    "the CA of the issuer {parent} that signs it ends on {ends}: the next CA can be made once that one was followed by another one"
+                )
+            }
+            _ => "no next CA is there: make one with certmint ca create".to_owned(),
+        },
+        Some(next) if next.state() == AuthorityState::Requested => {
+            "the request for the next CA waits: certmint ca csr, certmint ca install".to_owned()
         }
-        AuthorityState::Next | AuthorityState::Retired | AuthorityState::Gone => Ok(None),
+        Some(next) if matches!(revoked_above(context, &next.vault, &next.chain).await, Ok(Some(_))) => {
+            "the next CA was revoked: certmint ca retire, certmint ca create".to_owned()
+        }
+        Some(next) if by_itself && is_believed(active, next) => {
+            format!("the next CA signs from {} on", times.signs_when_made(next.created).date())
+        }
+        Some(_) => "the next CA waits to be activated: certmint ca activate".to_owned(),
     }
 }

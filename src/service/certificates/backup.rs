@@ -147,7 +147,7 @@ impl Certificates {
             )));
         }
         let (sealer, to) = (self.context.keys.sealer().clone(), VaultName::clone(&vault));
-        let (entry, versions, from) =
+        let (mut entry, mut versions, from) =
             self.context.keys.run(vault.caller(), Work::Small, move || open(&sealer, &value, &to)).await?;
         let name = entry.name.clone();
         restored::check(&vault, &entry, &versions, from.as_deref())?;
@@ -156,6 +156,7 @@ impl Certificates {
             self.entries.refuse_taken(&present).await?;
             return Err(conflict(&name));
         }
+        self.disable_compromised(&mut entry, &mut versions).await?;
         // Hidden until all versions are there; what is cut short is removed by the worker.
         let hidden = CertificateEntry { state: EntryState::Purging, ..entry.clone() };
         let mut batch = Batch::default();

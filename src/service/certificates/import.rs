@@ -88,6 +88,7 @@ impl Certificates {
             let mut policy = policy.clone().unwrap_or_default().imported(&imported.facts, imported.form, now)?;
             let requested = Requested { issuer: &policy.issuer.name, ..Requested::made(&imported.facts, &policy) };
             terms.check(&vault, &name, &requested)?;
+            self.refuse_compromised(&imported.chain.leaf, enabled.unwrap_or(true)).await?;
             if let Some((_, entry)) = &entry {
                 policy.created = entry.policy.created;
             }

@@ -1,6 +1,7 @@
 //! Certificates: creating and importing, reading and changing, deleting and bringing back.
 
 mod backup;
+mod compromised;
 mod create;
 mod deleted;
 mod entries;

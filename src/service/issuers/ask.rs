@@ -116,6 +116,10 @@ impl Issuing {
             tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "the store took longer than the lease; the issuer was not called");
             return Ok(Outcome::TooLate.into());
         }
+        if self.is_for_a_compromised_key(pending).await? {
+            let message = "The key of the request was reported as compromised, and nothing is signed for it.";
+            return Ok(Outcome::Ended(Event::Failed(failure(FailureClass::RequestRejected, message))).into());
+        }
         let intent = match self.stored_intent(&signer, pending).await? {
             Stored::Ready(intent) => Some(intent),
             Stored::None => None,

@@ -294,6 +294,11 @@ impl Authorities {
         Ok(Readable { records, damaged })
     }
 
+    /// As [`Authorities::readable_of`], of those that have a record: without a look at every issuer object.
+    pub(in crate::service) async fn recorded_of(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
+        self.readable(&key::authorities_of(vault), &mut None).await
+    }
+
     async fn authorities(&self, vault: &VaultName) -> Result<Vec<AuthorityRecord>> {
         self.all(&key::authorities_of(vault)).await
     }

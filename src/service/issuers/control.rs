@@ -79,7 +79,7 @@ impl IssuerControl {
         let mut healths = self.issuing.issuers_health(vault, &names, &vault.right().readable_certificates()).await?;
         let is_ca = |issuer: &IssuerConfig| is_local_ca(&issuer.provider);
         if issuers.iter().any(is_ca) {
-            let all = self.issuing.authorities.readable_of(vault).await?.records;
+            let all = self.issuing.authorities.recorded_of(vault).await?;
             for (issuer, health) in issuers.iter().zip(&mut healths).filter(|(issuer, _)| is_ca(issuer)) {
                 health.notice = notices(&self.context, &all, &issuer.name).await?.join(" ");
             }
@@ -214,7 +214,7 @@ impl IssuerControl {
     }
 
     async fn ca_notices(&self, vault: &VaultName, name: &IssuerName) -> Result<Vec<String>> {
-        let all = self.issuing.authorities.readable_of(vault).await?.records;
+        let all = self.issuing.authorities.recorded_of(vault).await?;
         notices(&self.context, &all, name).await
     }
 

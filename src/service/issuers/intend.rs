@@ -9,8 +9,10 @@ use crate::domain::{Result, Serial, VaultName};
 use crate::issuer::provider::{Intent, Provider, State};
 use crate::issuer::{Checkpoint, FailureClass};
 use crate::keys::authority;
+use crate::keys::certificate::requested_key;
+use crate::keys::issued::key_hash;
 use crate::keys::pointers::Pointers;
-use crate::service::ca::{Ended, asked_for, pointers, random_serial};
+use crate::service::ca::{Ended, asked_for, pointers, random_serial, revoked_above};
 use crate::service::records::{PendingRecord, key};
 use crate::store::Batch;
 use std::sync::Arc;
@@ -84,6 +86,15 @@ impl Issuing {
         self.log.intend(batch, pending, intent, asked, None)
     }
 
+    /// Whether nothing is to be ordered, because the key was reported since the operation began. An order that a CA has
+    /// already is the CA's to judge.
+    pub(super) async fn is_for_a_compromised_key(&self, pending: &PendingRecord) -> Result<bool> {
+        if pending.operation.cancellation_requested || !pending.checkpoint.0.is_empty() {
+            return Ok(false);
+        }
+        self.log.is_compromised(&key_hash(&requested_key(&pending.operation.csr.0)?)).await
+    }
+
     /// The intent of an operation that is about to be signed.
     pub(super) async fn stored_intent(&self, signer: &Signer, pending: &PendingRecord) -> Result<Stored> {
         let (provider, state) = (&signer.provider, signer.kept.state());
@@ -91,6 +102,16 @@ impl Issuing {
             return Ok(Stored::None);
         }
         let held = provider.authority(state);
+        if let Some(held) = &held
+            && let Some((ca, revocation)) = revoked_above(&self.context, &pending.operation.vault, &held.chain).await?
+        {
+            let on = revocation.time.date();
+            let problem = format!(
+                "The certificate of \"{ca}\" was revoked by the CA above it on {on}: clients refuse what is below. Make and activate another CA of the issuer (certmint ca create)."
+            );
+            let error = failure(FailureClass::RequestRejected, &problem);
+            return Ok(Stored::Instead(Box::new(Outcome::Ended(Event::Failed(error)).into())));
+        }
         let active = held.and_then(|held| authority::identifier(&held.chain.first()?.0));
         let (mut batch, mut before) = (Batch::default(), None);
         if let Some(known) = &pending.intent {

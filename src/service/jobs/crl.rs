@@ -16,7 +16,7 @@ impl Jobs {
     /// Makes a list anew before the last one ends.
     pub(super) async fn renew_crl(&self, due: Due) -> Result<()> {
         match self.context.records.unless_damaged::<CrlRecord>(&due.record)? {
-            Some(crl) => self.cas.crls.renew(&crl.vault, &crl.authority, crl.shard).await.map(|_| ()),
+            Some(crl) => self.cas.crls.renew(&crl.vault, &crl.authority, crl.shard).await,
             None => self.cas.crls.replace(&due.record).await,
         }
     }

@@ -3,7 +3,21 @@
 use super::authorities::{CrlRecord, IssuedAdoption, IssuedIndex, ResponderRecord, RevokedRecord};
 use super::key::Place;
 use super::kinds::{Kind, Stored};
+use crate::domain::Blob;
+use crate::domain::authority::AuthorityRecord;
 use crate::domain::issued::IssuedRecord;
+use crate::keys::hierarchy::key_of_request;
+use crate::keys::{authority, public_key_of};
+
+/// Its name is the identifier of the key that signs: of its certificate, or of the request for one.
+impl Stored for AuthorityRecord {
+    fn belongs(&self, place: &Place<'_>) -> bool {
+        let of_request = || self.above.csr.as_ref().and_then(|csr| key_of_request(&csr.0));
+        let key = self.chain.first().map_or_else(of_request, |Blob(der)| public_key_of(der));
+        let id = key.map(|key| authority::identifier_of_key(&key));
+        place.kind == Kind::Authority && id.is_some_and(|id| place.names(&self.vault, &id))
+    }
+}
 
 impl Stored for IssuedRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! The records of rights that calls made: grants, roles, and what changed last.
+//! The records of rights that were made through the API: grants, roles, and what changed last.
 
 use crate::domain::Timestamp;
 use crate::domain::access::GrantInput;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use uuid::Uuid;
 
-/// A grant that a call made. It is never changed: another one takes its place.
+/// A grant that was made through the API. It is never changed: another one takes its place.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub(in crate::service) struct GrantRecord {
     #[serde(with = "text")]
@@ -18,7 +18,7 @@ pub(in crate::service) struct GrantRecord {
     pub(in crate::service) created_by: String,
 }
 
-/// A role that calls set.
+/// A role that was set through the API.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::service) struct RoleRecord {

@@ -12,8 +12,6 @@ use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, Operation, Policy,
     RequestId, Tags, Timestamp, Vault, VaultName,
 };
-use crate::keys::hierarchy::key_of_request;
-use crate::keys::{authority, public_key_of};
 use crate::store::{Record, Revision};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -240,7 +238,7 @@ kinds! {
     IssuerState = "issuer-states" of IssuerStateRecord,
     /// How the calls of an issuer went.
     IssuerHealth = "issuer-health" of IssuerHealthRecord,
-    /// A grant that a call made.
+    /// A grant that was made through the API.
     Grant = "grants" of GrantRecord,
     /// A role that calls set.
     Role = "roles" of RoleRecord,
@@ -359,16 +357,6 @@ impl Stored for ParkedRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {
         let parts = [place.vault, place.name, place.id].into_iter().filter(|part| !part.is_empty());
         place.kind == Kind::Parked && parts.collect::<Vec<_>>().join("/") == self.key
-    }
-}
-
-/// Its name is the identifier of the key that signs: of its certificate, or of the request for one.
-impl Stored for AuthorityRecord {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        let of_request = || self.above.csr.as_ref().and_then(|csr| key_of_request(&csr.0));
-        let key = self.chain.first().map_or_else(of_request, |Blob(der)| public_key_of(der));
-        let id = key.map(|key| authority::identifier_of_key(&key));
-        place.kind == Kind::Authority && id.is_some_and(|id| place.names(&self.vault, &id))
     }
 }
 

@@ -13,7 +13,20 @@ pub(super) struct Claimed {
     pub(super) path: PathBuf,
     /// Opened before SQLite opens it and closed last: closing any descriptor of the file ends SQLite's own locks on it.
     pub(super) database: Arc<File>,
-    _lock: File,
+    /// After the file is closed.
+    _lock: Lock,
+}
+
+/// The `.lock` file, locked. A program that this process starts has a copy of its descriptor until it executes: it is
+/// unlocked, and not only closed, so that the copy does not keep the next one out.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The end of the process unlocks it at the latest.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Claimed {
@@ -26,7 +39,7 @@ impl Claimed {
         let lock = lock_of(&path);
         let file = private_file(&lock).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { path, database, _lock: file }),
+            Ok(()) => Ok(Self { path, database, _lock: Lock(file) }),
             Err(TryLockError::WouldBlock) => Err(Fault::InUse { path, lock }),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
@@ -62,4 +75,21 @@ fn private_file(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_ends_with_its_owner_though_a_program_that_is_being_started_has_a_copy_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("certmint.db");
+        let first = Claimed::new(&path).unwrap();
+        let copy = first._lock.0.try_clone().unwrap();
+        assert!(matches!(Claimed::new(&path), Err(Fault::InUse { .. })));
+        drop(first);
+        Claimed::new(&path).unwrap();
+        drop(copy);
+    }
 }

@@ -1,4 +1,4 @@
-//! Ends streams whose credentials are over: the token was removed, or has expired.
+//! Ends streams whose credentials are over: the token was removed or has expired, or its key was withdrawn.
 
 use super::Principal;
 use crate::clock::{Clock, SystemClock};

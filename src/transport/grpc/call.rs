@@ -60,10 +60,9 @@ impl Call {
         checked
     }
 
-    /// Asks the same of a vault and a name, before the rest of a message is judged.
-    fn precheck(&self, vault: &VaultName, name: Option<&str>) -> Result<()> {
-        let place = Place { vault, name };
-        let checked = self.access.precheck(&self.caller(), required(self.method.action)?, &place);
+    /// Asks the same before the rest of a message is judged.
+    pub(super) fn precheck(&self, target: &impl Target) -> Result<()> {
+        let checked = self.access.precheck(&self.caller(), required(self.method.action)?, target);
         if let Err(error) = &checked {
             self.denied(error);
         }
@@ -110,7 +109,7 @@ impl Call {
     /// As [`Call::vault`], of a message that names nothing in it: the access is checked before its other fields.
     pub(super) async fn vault_alone(&self, name: &str) -> Result<VaultName> {
         let vault = self.vault(name).await?;
-        self.precheck(&vault, None)?;
+        self.precheck(&Place { vault: &vault, name: None })?;
         Ok(vault)
     }
 
@@ -130,7 +129,7 @@ impl Call {
     pub(super) fn named(&self, field: &str, vault: &VaultName, name: &str) -> Result<CertificateName> {
         let name = of_field(field, CertificateName::parse(name))?;
         self.note(|record| name.as_str().clone_into(&mut record.name));
-        self.precheck(vault, Some(name.as_str()))?;
+        self.precheck(&Place { vault, name: Some(name.as_str()) })?;
         Ok(name)
     }
 
@@ -138,7 +137,7 @@ impl Call {
     pub(super) fn issuer(&self, vault: &VaultName, name: &str) -> Result<IssuerName> {
         let name = of_field("issuer_name", IssuerName::parse(name))?;
         self.note(|record| name.as_str().clone_into(&mut record.name));
-        self.precheck(vault, Some(name.as_str()))?;
+        self.precheck(&Place { vault, name: Some(name.as_str()) })?;
         Ok(name)
     }
 

@@ -3,10 +3,10 @@
 use super::access::{AccessCalls, grant, role};
 use super::call::{Call, filled};
 use super::certificates::open;
-use crate::domain::access::{GrantInput, RulesInput, chosen_id};
+use crate::domain::access::{GrantInput, RulesInput, VaultPattern, chosen_id};
 use crate::domain::{Error, Result};
 use crate::proto::v1;
-use crate::service::{AllVaults, GrantRef, NewGrant, NewRole, RoleRef};
+use crate::service::{AllVaults, AnyRole, GrantRef, NewGrant, NewRole, RoleRef};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -31,7 +31,8 @@ impl AccessCalls {
             expires,
             note,
         } = message;
-        let vault = vault(&call, vault_name).await?;
+        note_id(&call, &grant_id);
+        let vault = vaults(&call, &vault_name).await?.to_string();
         let id = chosen("grant_id", &grant_id)?;
         let some = |patterns: Vec<String>| (!patterns.is_empty()).then_some(patterns);
         let rules = rules.map(rules_input).transpose()?;
@@ -45,7 +46,8 @@ impl AccessCalls {
 
     pub(super) async fn grant(&self, request: Request<v1::GetGrantRequest>) -> Result<v1::GetGrantResponse> {
         let (call, v1::GetGrantRequest { grant_id }) = open(request)?;
-        let found = self.0.grants().grant(&call.permit(reference(given("grant_id", grant_id)?)).await?)?;
+        let permit = call.permit(reference(given("grant_id", grant_id)?)).await?;
+        let found = self.0.grants().grant(&permit).await?;
         Ok(v1::GetGrantResponse { grant: Some(grant(&found)) })
     }
 
@@ -54,10 +56,7 @@ impl AccessCalls {
         request: Request<v1::DeleteGrantRequest>,
     ) -> Result<v1::DeleteGrantResponse> {
         let (call, v1::DeleteGrantRequest { grant_id }) = open(request)?;
-        // Also of one that is not taken away.
-        if let Ok(id) = Uuid::try_parse(&grant_id) {
-            call.note(|record| record.name = id.to_string());
-        }
+        note_id(&call, &grant_id);
         let permit = call.permit(reference(grant_id.clone())).await?;
         given("grant_id", grant_id)?;
         let gone = self.0.grants().delete_grant(permit).await?;
@@ -70,6 +69,8 @@ impl AccessCalls {
 
     pub(super) async fn set_role(&self, request: Request<v1::SetRoleRequest>) -> Result<v1::SetRoleResponse> {
         let (call, v1::SetRoleRequest { role_id, name, description, actions }) = open(request)?;
+        self.note_role(&call, if role_id.is_empty() { &name } else { &role_id });
+        call.precheck(&AnyRole)?;
         let id = chosen("role_id", &role_id)?;
         let wanted = NewRole { id, name, description, actions };
         let set = self.0.grants().set_role(call.permit(wanted).await?).await?;
@@ -85,21 +86,39 @@ impl AccessCalls {
 
     pub(super) async fn delete_role(&self, request: Request<v1::DeleteRoleRequest>) -> Result<v1::DeleteRoleResponse> {
         let (call, v1::DeleteRoleRequest { role: named }) = open(request)?;
+        self.note_role(&call, &named);
         let permit = call.permit(RoleRef(named.clone())).await?;
         given("role", named)?;
         let gone = self.0.grants().delete_role(permit).await?;
         call.note(|record| record.name = gone.id.to_string());
         Ok(v1::DeleteRoleResponse { role: Some(role(&gone)) })
     }
+
+    /// Puts down which role a call is about, also where it is refused: never a text of the caller.
+    fn note_role(&self, call: &Call, name_or_id: &str) {
+        match self.0.grants().id_of_role(name_or_id.trim()) {
+            Some(id) => call.note(|record| record.name = id.to_string()),
+            None => note_id(call, name_or_id),
+        }
+    }
 }
 
-/// The vault that a message names, the one of the host, or `*` for every one.
-async fn vault(call: &Call, name: String) -> Result<String> {
-    if name == "*" {
-        call.note(|record| record.vault.clone_from(&name));
-        return Ok(name);
+/// Puts down which grant or role a call is about, also where it is refused.
+fn note_id(call: &Call, id: &str) {
+    if let Ok(id) = Uuid::try_parse(id) {
+        call.note(|record| record.name = id.to_string());
     }
-    Ok(call.vault(&name).await?.to_string())
+}
+
+/// The vault that a message names, the one of the host, or `*` for every one. The access is checked before the other
+/// fields.
+async fn vaults(call: &Call, name: &str) -> Result<VaultPattern> {
+    if name == "*" {
+        call.note(|record| name.clone_into(&mut record.vault));
+        call.precheck(&VaultPattern::Every)?;
+        return Ok(VaultPattern::Every);
+    }
+    call.vault_alone(name).await.map(VaultPattern::One)
 }
 
 fn reference(id: String) -> GrantRef {

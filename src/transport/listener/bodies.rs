@@ -77,8 +77,8 @@ impl<B> AnswerBody<B> {
         Frame::data(Piece { bytes, _charge: charge, account: self.account.clone() })
     }
 
-    /// The next piece of a large frame is a copy, so that it does not keep the whole.
-    fn next_of_rest(&mut self) -> Option<Frame<Piece>> {
+    /// The next piece of a large frame is a copy, so that it does not keep the whole; `paid` is what was taken for it.
+    fn next_of_rest(&mut self, paid: Option<Charge>) -> Option<Frame<Piece>> {
         let (rest, _) = self.rest.as_mut()?;
         let length = rest.len().min(PIECE);
         let bytes = Bytes::copy_from_slice(&rest[..length]);
@@ -86,24 +86,26 @@ impl<B> AnswerBody<B> {
         if rest.is_empty() {
             self.rest = None;
         }
-        let charge = self.account.counted(length);
+        let charge = paid.unwrap_or_else(|| self.account.counted(length));
         Some(self.piece(bytes, charge))
     }
 
     fn frame(&mut self, bytes: Bytes) -> Frame<Piece> {
-        if let Some(announced) = &mut self.announced {
-            announced.shrink_to(announced.bytes().saturating_sub(bytes.len()));
-        }
-        let charge = self.account.counted(bytes.len());
+        let charge = self.taken(bytes.len());
         if bytes.len() <= PIECE {
             return self.piece(bytes, charge);
         }
-        // In the place of what was taken for the copy.
-        if let Some(announced) = &mut self.announced {
-            announced.shrink_to(announced.bytes().saturating_sub(PIECE));
-        }
+        let copy = self.taken(PIECE);
         self.rest = Some((bytes, charge));
-        self.next_of_rest().unwrap_or_else(|| Frame::trailers(http::HeaderMap::new()))
+        self.next_of_rest(Some(copy)).unwrap_or_else(|| Frame::trailers(http::HeaderMap::new()))
+    }
+
+    /// For bytes that are there, out of what was taken for the answer.
+    fn taken(&mut self, bytes: usize) -> Charge {
+        match &mut self.announced {
+            Some(announced) => announced.part(bytes),
+            None => self.account.counted(bytes),
+        }
     }
 }
 
@@ -114,7 +116,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, B::Error>>> {
         let this = &mut *self;
         this.account.polled();
-        if let Some(frame) = this.next_of_rest() {
+        if let Some(frame) = this.next_of_rest(None) {
             return Poll::Ready(Some(Ok(frame)));
         }
         let next = match &mut this.source {
@@ -185,5 +187,50 @@ impl Buf for Piece {
 impl Drop for Piece {
     fn drop(&mut self) {
         self.account.piece_left();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::budget::{Budget, BudgetOptions};
+    use super::super::connections::Connections;
+    use super::*;
+    use http_body_util::Full;
+    use std::net::IpAddr;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn what_was_taken_for_an_answer_is_free_for_nobody_while_it_comes() {
+        const LIMIT: usize = 200_000;
+        const ANSWER: usize = 100_000;
+        let options = BudgetOptions { anonymous_peer_bytes: LIMIT, ..BudgetOptions::default() };
+        let (budget, peer) = (Budget::new(options), IpAddr::from([192, 0, 2, 1]));
+        let entry = Connections::new(budget.clone()).enter(1, peer);
+        let (share, done) = (budget.peer(peer), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            // Others take whatever is free.
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    drop(Charge::take(&share, ANSWER));
+                }
+            });
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            let mut answers = 0;
+            while answers < 5_000 {
+                let account = Account::open(&entry.connection, answers, &http::Request::new(()));
+                let Ok(announced) = account.answer(ANSWER) else { continue };
+                let whole = Full::new(Bytes::from(vec![b'x'; ANSWER]));
+                let mut body = AnswerBody::of(whole, Some(announced), account);
+                let frame = Pin::new(&mut body).poll_frame(&mut context);
+                let held = budget.stats(0).anonymous_bytes;
+                if held > LIMIT as u64 {
+                    done.store(true, Ordering::Relaxed);
+                    panic!("{held} bytes are held");
+                }
+                assert!(frame.is_ready());
+                answers += 1;
+            }
+            done.store(true, Ordering::Relaxed);
+        });
     }
 }

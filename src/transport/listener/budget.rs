@@ -191,6 +191,15 @@ impl Charge {
         Ok(())
     }
 
+    /// So many of its bytes, for what holds them from here on; those that it has not are counted even above the limit.
+    /// Nothing is given back in between, which another request could take.
+    pub(super) fn part(&mut self, bytes: usize) -> Self {
+        let own = bytes.min(self.bytes);
+        self.bytes -= own;
+        self.share.force(bytes - own);
+        Self { share: Arc::clone(&self.share), bytes }
+    }
+
     pub(super) fn shrink_to(&mut self, bytes: usize) {
         let less = self.bytes.saturating_sub(bytes);
         self.share.give(less);

@@ -158,7 +158,7 @@ mod tests {
         (peer, Guarded::new(ours, opening, Duration::from_millis(200), connection()))
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_slow_preface_is_cut_at_the_deadline() {
         let (mut peer, mut ours) = guarded(64);
         let drip = tokio::spawn(async move {
@@ -178,7 +178,7 @@ mod tests {
         drip.await.unwrap();
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn after_the_preface_reads_may_wait() {
         for first in [&PREFACE[..], b"GET", b"P", b"PRI * HTTP/2.1"] {
             let (mut peer, mut ours) = guarded(64);
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_peer_that_does_not_read_is_cut_and_a_slow_one_is_not() {
         let (peer, mut ours) = guarded(16);
         assert_eq!(ours.write_all(&[0; 64]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);

@@ -11,7 +11,7 @@ use super::model::authorization::{
 };
 use crate::domain::access::{GrantInput, NamePattern, chosen_id, shown};
 use crate::domain::{Error, Result};
-use crate::service::{AllVaults, GrantFilter, GrantRef, NewGrant, NewRole, RoleRef};
+use crate::service::{AllVaults, AnyRole, GrantFilter, GrantRef, NewGrant, NewRole, RoleRef};
 use axum::body::Body;
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -23,6 +23,27 @@ const RIGHTS: &str = "Microsoft.Authorization/";
 const MAX_NAMES: usize = 100;
 /// Filters that leave everything in the scope of the path.
 const SCOPES: [&str; 2] = ["atScope()", "atScopeAndBelow()"];
+
+/// What a grant has in other words than an assignment, and a role than a definition.
+const OF_ASSIGNMENTS: [(&str, &str); 4] = [
+    ("principal", "properties.principalId"),
+    ("role", "properties.roleDefinitionId"),
+    ("vault", "scope"),
+    ("names", "scope"),
+];
+const OF_DEFINITIONS: [(&str, &str); 4] = [
+    ("id", "roleDefinitionName"),
+    ("name", "properties.roleName"),
+    ("description", "properties.description"),
+    ("actions", "properties.permissions"),
+];
+
+/// The id of the assignment or definition that a path is about.
+pub(super) fn id_in(path: &str, first: &str, second: &str) -> Option<Uuid> {
+    let (_, id) = parts(first, second);
+    let has_one = path.contains("{grant_id}") || path.contains("{role_id}");
+    has_one.then(|| Uuid::try_parse(id).ok()).flatten()
+}
 
 /// Answers a request; the scope comes before the id, and is missing where it is the vault.
 pub(super) async fn answer(
@@ -66,7 +87,7 @@ async fn list(call: &Call<'_>, scope: &str) -> Result<Answer, Failure> {
 async fn get(call: &Call<'_>, first: &str, second: &str) -> Result<Answer, Failure> {
     let (scope, id) = parts(first, second);
     let wanted = reference(call, scope, id)?;
-    let grant = call.service.grants().grant(&call.permit(wanted).await?)?;
+    let grant = call.service.grants().grant(&call.permit(wanted).await?).await?;
     Ok(Answer::json(StatusCode::OK, json(&AssignmentAnswer::new(&grant))))
 }
 
@@ -93,17 +114,14 @@ async fn assign(call: &Call<'_>, first: &str, second: &str, body: &mut Body) -> 
         names: names.map(|names| names.iter().map(ToString::to_string).collect()),
         ..GrantInput::default()
     };
-    let made = call.service.grants().create_grant(call.permit(NewGrant::new(Some(id), input)?).await?).await?;
+    let permit = call.permit(NewGrant::new(Some(id), input)?).await?;
+    let made = call.service.grants().create_grant(permit).await.map_err(|error| error.renamed(&OF_ASSIGNMENTS))?;
     call.note(|record| record.name.clone_from(&made.id));
     Ok(Answer::json(StatusCode::CREATED, json(&AssignmentAnswer::new(&made))))
 }
 
 async fn unassign(call: &Call<'_>, first: &str, second: &str) -> Result<Answer, Failure> {
     let (scope, id) = parts(first, second);
-    // Also of one that is not taken away.
-    if let Ok(id) = Uuid::try_parse(id) {
-        call.note(|record| record.name = id.to_string());
-    }
     let wanted = reference(call, scope, id)?;
     let gone = call.service.grants().delete_grant(call.permit(wanted).await?).await?;
     call.note(|record| record.name.clone_from(&gone.id));
@@ -127,6 +145,7 @@ async fn definition(call: &Call<'_>, id: &str) -> Result<Answer, Failure> {
 }
 
 async fn set_definition(call: &Call<'_>, id: &str, body: &mut Body) -> Result<Answer, Failure> {
+    call.precheck_of(&AnyRole)?;
     let id = chosen_id("roleDefinitionName", id)?;
     let DefinitionBody { properties } = call.body(body).await?;
     let DefinitionProperties { role_name, description, permissions, assignable_scopes } =
@@ -156,7 +175,8 @@ async fn set_definition(call: &Call<'_>, id: &str, body: &mut Body) -> Result<An
     }
     let name = role_name.filter(|name| !name.is_empty()).unwrap_or_else(|| id.to_string());
     let wanted = NewRole { id: Some(id), name, description: description.unwrap_or_default(), actions };
-    let set = call.service.grants().set_role(call.permit(wanted).await?).await?;
+    let permit = call.permit(wanted).await?;
+    let set = call.service.grants().set_role(permit).await.map_err(|error| error.renamed(&OF_DEFINITIONS))?;
     call.note(|record| record.name = set.id.to_string());
     Ok(Answer::json(StatusCode::CREATED, json(&DefinitionAnswer::new(&set))))
 }

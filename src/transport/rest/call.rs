@@ -45,8 +45,12 @@ impl Call<'_> {
 
     /// Asks the same of the vault and the name of the path, before the body is read.
     pub(super) fn precheck(&self, name: Option<&str>) -> Result<(), Error> {
-        let place = Place { vault: self.vault, name };
-        self.service.access().precheck(&self.caller(), required(self.action)?, &place)
+        self.precheck_of(&Place { vault: self.vault, name })
+    }
+
+    /// Asks the same of what is no place in the vault, before the rest of the request is judged.
+    pub(super) fn precheck_of(&self, target: &impl Target) -> Result<(), Error> {
+        self.service.access().precheck(&self.caller(), required(self.action)?, target)
     }
 
     pub(super) fn vault(&self) -> VaultName {

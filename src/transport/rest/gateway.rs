@@ -179,6 +179,9 @@ impl Gateway {
         if named {
             noted(record, |record| name.clone_into(&mut record.name));
         }
+        if let Some(id) = authorization::id_in(path, name, version) {
+            noted(record, |record| record.name = id.to_string());
+        }
         let vault = host.vault();
         let call =
             Call { service, options, principal, deadline, links, parts, address: &address, vault, record, action };

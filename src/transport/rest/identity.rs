@@ -28,6 +28,10 @@ pub(super) const TENANT: &str = "adfs";
 /// notices that another one was put in its place. One of an issuer is kept no longer than it lasts.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
+/// The least that a client is told: to some, no time at all is a member that is missing. A token is accepted a little
+/// longer than it says.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// Longest form, in bytes: twice the longest token, since the libraries send much beside it.
 const FORM_LIMIT: usize = 32 * 1024;
 
@@ -154,7 +158,7 @@ impl Asked<'_> {
         let left =
             caller.expires().map(|expires| Duration::from_millis(u64::try_from(expires.0 - self.now.0).unwrap_or(0)));
         let client = caller.name.strip_prefix("client:").map(str::to_owned);
-        Ok(Checked { token, client, keep: left.map_or(LIFETIME, |left| left.min(LIFETIME)) })
+        Ok(Checked { token, client, keep: left.map_or(LIFETIME, |left| left.clamp(SHORTEST, LIFETIME)) })
     }
 
     /// Whether the token is requested for this server. A token must not be sent elsewhere: the program

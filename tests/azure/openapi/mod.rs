@@ -269,7 +269,7 @@ impl Stage<'_> {
 
     async fn ended(&self) {
         let path = "/certificates/web/pending?api-version=7.4";
-        for _ in 0..3000 {
+        for _ in 0..12_000 {
             let operation = self.send("GET", path, "application/json", false, "").await.json();
             if operation["status"] != "inProgress" {
                 return;

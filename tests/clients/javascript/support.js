@@ -57,7 +57,7 @@ export async function operation(name) {
 }
 
 export async function until(name, status) {
-    const patience = Date.now() + 20_000;
+    const patience = Date.now() + 120_000;
     for (;;) {
         const found = await operation(name);
         if (found.status === status) return found;

@@ -115,6 +115,9 @@ async fn scenario_7_a_merge_while_an_issuer_is_at_work() {
         let leaf = ca.sign(&csr(&created), 30);
         let refused = api.merge(NAME, &[&leaf]).await;
         assert_eq!(refused.as_ref().unwrap_err().http, 403);
+        // The issuer was asked, and said so, before it is cancelled: what it said stays.
+        let held = |operation: &Value| operation["status_details"].as_str().unwrap().contains("holds");
+        api.pending_that(NAME, held).await.unwrap();
         api.cancel(NAME, "").await.unwrap();
         let cancelled = api.ended(NAME).await;
         let merged = api.merge(NAME, &[&leaf]).await;

@@ -158,7 +158,7 @@ async fn too_large(server: &Server) -> Tried {
 }
 
 async fn too_slow() -> Tried {
-    let (body_read_timeout, request_timeout) = (Duration::from_millis(200), Duration::from_secs(1));
+    let (body_read_timeout, request_timeout) = (Duration::from_millis(200), Duration::from_secs(3));
     let server = Server::limited(Limits { body_read_timeout, request_timeout, ..Limits::default() }).await;
     let client = server.h2().await;
     let mut tried = Tried::default();

@@ -33,14 +33,14 @@ pub(super) async fn answer(asked: &Asked<'_>) -> Answer {
     let (Some(token), None) = (given.next(), given.next()) else {
         return refusal(
             StatusCode::UNAUTHORIZED,
-            "The request needs the header X-IDENTITY-HEADER once, with a token of this server: set IDENTITY_HEADER to it.",
+            "The request needs the header X-IDENTITY-HEADER once, with a token that this server accepts: set IDENTITY_HEADER to it.",
         );
     };
     let Checked { token, client: _, keep } = match asked.checked(token.to_str().unwrap_or_default().trim()).await {
         Ok(checked) => checked,
         Err(refused) => {
             let error = refused.error(
-                "The token in X-IDENTITY-HEADER is not accepted here: set IDENTITY_HEADER to a token of this server.",
+                "The token in X-IDENTITY-HEADER is not accepted here: set IDENTITY_HEADER to a token that this server accepts.",
             );
             let mut answer = refusal(row(error.reason).http, &error.message);
             if let Some(after) = error.retry_after {
@@ -57,7 +57,7 @@ pub(super) async fn answer(asked: &Asked<'_>) -> Answer {
     let own = asked.resource();
     let resource = address.query("resource").unwrap_or(&own);
     if !asked.is_ours(resource) {
-        let message = format!("Tokens of this server are for {own}: ask with resource={own}.");
+        let message = format!("Tokens are handed out for {own} alone: ask with resource={own}.");
         return refusal(StatusCode::BAD_REQUEST, &message);
     }
     let expires_on = asked.now.plus(keep).seconds().to_string();

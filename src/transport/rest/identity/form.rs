@@ -55,8 +55,14 @@ pub(super) fn is_form(headers: &HeaderMap) -> bool {
     media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
-/// The secret of `Authorization: Basic` (RFC 6749 section 2.3.1); `Some(None)` where the header cannot be read.
-pub(super) fn basic(headers: &HeaderMap) -> Option<Option<Zeroizing<String>>> {
+/// The client that `Authorization: Basic` names (RFC 6749 section 2.3.1).
+pub(super) struct Basic {
+    pub(super) id: String,
+    pub(super) secret: Zeroizing<String>,
+}
+
+/// What is in `Authorization: Basic`; `Some(None)` where the header cannot be read.
+pub(super) fn basic(headers: &HeaderMap) -> Option<Option<Basic>> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let value = all.next()?.as_bytes().trim_ascii();
     let mut read = || {
@@ -64,7 +70,7 @@ pub(super) fn basic(headers: &HeaderMap) -> Option<Option<Zeroizing<String>>> {
         let fits = all.next().is_none() && scheme.eq_ignore_ascii_case(b"basic ");
         let pair = Zeroizing::new(STANDARD.decode(fits.then(|| rest.trim_ascii())?).ok()?);
         let at = pair.iter().position(|byte| *byte == b':')?;
-        decoded(&pair[at + 1..]).map(Zeroizing::new)
+        Some(Basic { id: decoded(&pair[..at])?, secret: Zeroizing::new(decoded(&pair[at + 1..])?) })
     };
     Some(read())
 }
@@ -90,17 +96,17 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_of_basic_credentials_is_decoded_twice() {
-        let secret = |value: &str| {
+    fn id_and_secret_of_basic_credentials_are_decoded_twice() {
+        let pair = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
-            basic(&headers).unwrap().map(|secret| secret.to_string())
+            basic(&headers).unwrap().map(|Basic { id, secret }| (id, secret.to_string()))
         };
         let header = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
-        assert_eq!(secret(&header("me:a%2Bb+c")), Some("a+b c".to_owned()));
-        assert_eq!(secret(&header("me:")), Some(String::new()));
+        assert_eq!(pair(&header("m%65+1:a%2Bb+c")), Some(("me 1".to_owned(), "a+b c".to_owned())));
+        assert_eq!(pair(&header("me:")), Some(("me".to_owned(), String::new())));
         for bad in ["Bearer x", "Basic !", "Basic", &header("no colon")] {
-            assert_eq!(secret(bad), None, "{bad}");
+            assert_eq!(pair(bad), None, "{bad}");
         }
         assert!(basic(&HeaderMap::new()).is_none());
     }

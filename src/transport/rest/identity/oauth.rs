@@ -3,7 +3,7 @@
 
 use super::super::answer::{self, Answer, json};
 use super::super::body::collect;
-use super::form::{self, Form};
+use super::form::{self, Basic, Form};
 use super::{Asked, Checked, FORM_LIMIT};
 use crate::transport::errors::row;
 use axum::body::Body;
@@ -108,16 +108,15 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<(Zeroizing<String
     match form.get("grant_type") {
         Some("client_credentials") => {}
         Some(_) => {
-            let description =
-                "The only grant_type here is client_credentials, with a token of this server as client_secret.";
+            let description = "The only grant_type here is client_credentials, with a token that this server accepts as client_secret.";
             return Err(Refusal::new("unsupported_grant_type", 70_003, description));
         }
         None => return Err(Refusal::request("The form has no grant_type: send client_credentials.")),
     }
-    let secret = secret(asked, &form)?;
+    let Client { ids, secret } = client(asked, &form)?;
     let Checked { token, client, keep } = asked.checked(secret.trim()).await.map_err(|refused| {
         let error = refused.error(
-            "The client_secret (or client_assertion) is not accepted: it must be a token of this server, unmodified.",
+            "The client_secret (or client_assertion) is not accepted: it must be a token that this server accepts, unmodified.",
         );
         match row(error.reason).http {
             StatusCode::UNAUTHORIZED => Refusal::new("invalid_client", 7_000_215, error.message),
@@ -128,7 +127,7 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<(Zeroizing<String
             }
         }
     })?;
-    if client.as_deref().is_some_and(|client| form.get("client_id") != Some(client)) {
+    if client.is_some_and(|client| ids.is_empty() || ids.iter().any(|id| *id != client)) {
         let description = "The client_assertion is of another client: set client_id (AZURE_CLIENT_ID) to the id of the \
                            entry of [[auth.client]] that it belongs to.";
         return Err(Refusal::new("invalid_client", 700_213, description));
@@ -140,7 +139,7 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<(Zeroizing<String
         let own = asked.resource();
         let shown: String = resource.chars().filter(|c| !c.is_control()).take(100).collect();
         let description =
-            format!("Tokens of this server are for {own}: ask with the scope {own}/.default, not {shown}.");
+            format!("Tokens are handed out for {own} alone: ask with the scope {own}/.default, not {shown}.");
         return Err(Refusal::new("invalid_scope", 70_011, description));
     }
     Ok((Zeroizing::new(token.to_owned()), keep))
@@ -164,15 +163,26 @@ async fn read(asked: &Asked<'_>, body: &mut Body) -> Result<Form, Refusal> {
     })
 }
 
-/// The secret of the client, from the one place where it is.
-fn secret(asked: &Asked<'_>, form: &Form) -> Result<Zeroizing<String>, Refusal> {
+/// Who asks for a token, as it says itself.
+struct Client {
+    /// Of the form and of the header, where they are there.
+    ids: Vec<String>,
+    secret: Zeroizing<String>,
+}
+
+/// The client, with its secret from the one place where it is.
+fn client(asked: &Asked<'_>, form: &Form) -> Result<Client, Refusal> {
+    let mut ids: Vec<String> = form.get("client_id").map(str::to_owned).into_iter().collect();
     let in_header = match form::basic(&asked.parts.headers) {
         Some(None) => {
             let description =
                 "Authorization of a token request is Basic, with client id and secret (RFC 6749 section 2.3.1).";
             return Err(Refusal::new("invalid_client", 7_000_215, description));
         }
-        Some(Some(secret)) => Some(secret),
+        Some(Some(Basic { id, secret })) => {
+            ids.push(id);
+            Some(secret)
+        }
         None => None,
     };
     let text = |name: &str| form.get(name).map(|text| Zeroizing::new(text.to_owned()));
@@ -182,10 +192,11 @@ fn secret(asked: &Asked<'_>, form: &Form) -> Result<Zeroizing<String>, Refusal> 
     }
     let mut given = [in_header, text("client_secret"), assertion].into_iter().flatten();
     match (given.next(), given.next()) {
-        (Some(secret), None) => Ok(secret),
+        (Some(secret), None) => Ok(Client { ids, secret }),
         (Some(_), Some(_)) => Err(Refusal::request("The client authenticates in more than one way: use only one.")),
         (None, _) => {
-            let description = "The client_secret is missing: it is a token of this server (AZURE_CLIENT_SECRET).";
+            let description =
+                "The client_secret is missing: it is a token that this server accepts (AZURE_CLIENT_SECRET).";
             Err(Refusal::new("invalid_client", 7_000_218, description))
         }
     }
@@ -213,7 +224,7 @@ pub(super) fn keys() -> Answer {
 }
 
 pub(super) fn authorize(asked: &Asked<'_>) -> Answer {
-    let description = "Interactive sign-in is not supported: use a token of this server as client secret.";
+    let description = "Interactive sign-in is not supported: use a token that this server accepts as client secret.";
     Refusal::new("unsupported_response_type", 700_054, description).answer(asked)
 }
 

@@ -1,0 +1,79 @@
+//! Versions whose key was reported as compromised: they are taken out of use wherever they are, and come back so.
+
+use super::Certificates;
+use crate::domain::{
+    Certificate, CertificateEntry, CertificateName, EntryState, Error, Result, VaultName, Version, VersionSummary,
+};
+use crate::keys::chain;
+use crate::keys::issued::content_of;
+use crate::service::records::key;
+use crate::service::retry::retry;
+use crate::store::Batch;
+
+impl Certificates {
+    /// Disables a version, also one of a deleted certificate, with which it would be recovered. One that is not there is
+    /// used by nobody.
+    pub(in crate::service) async fn disable(
+        &self,
+        vault: &VaultName,
+        name: &CertificateName,
+        version: Version,
+    ) -> Result<()> {
+        retry!({
+            let entry = self.context.load(&key::certificate(vault, name)).await?;
+            let Some((entry_record, mut entry)) = entry.filter(|(_, entry)| entry.state != EntryState::Purging) else {
+                return Ok(Some(()));
+            };
+            let found = self.context.load(&key::version(vault, name, version)).await?;
+            let Some((record, mut certificate)) = found.filter(|(_, certificate)| certificate.enabled) else {
+                return Ok(Some(()));
+            };
+            let now = self.context.now();
+            certificate.enabled = false;
+            certificate.updated = now;
+            if entry.latest == Some(version) {
+                entry.summary = Some(VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0)));
+            }
+            entry.updated = now;
+            let mut batch = Batch::default();
+            batch.puts.push(self.context.records.replace(&record, &certificate, None)?);
+            self.context.records.put_entry(&mut batch, Some(&entry_record), &entry)?;
+            Ok(self.context.try_commit(batch).await?.map(|_| ()))
+        })
+    }
+
+    /// Whether the key of a certificate (X.509, DER) was reported as compromised.
+    pub(super) async fn is_compromised(&self, cer: &[u8]) -> Result<bool> {
+        let Some(content) = content_of(cer) else { return Ok(false) };
+        self.deletions.log.is_compromised(&content.key).await
+    }
+
+    /// Versions that come from a backup are as they were when it was made; their keys may have been reported since.
+    pub(super) async fn disable_compromised(
+        &self,
+        entry: &mut CertificateEntry,
+        versions: &mut [Certificate],
+    ) -> Result<()> {
+        for version in versions.iter_mut().filter(|version| version.enabled) {
+            if self.is_compromised(&version.cer.0).await? {
+                version.enabled = false;
+                if entry.latest == Some(version.version) {
+                    entry.summary = Some(VersionSummary::of(version, chain::thumbprint(&version.cer.0)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// Where an import would put a key into use that was reported as compromised.
+    pub(super) async fn refuse_compromised(&self, cer: &[u8], enabled: bool) -> Result<()> {
+        if enabled && self.is_compromised(cer).await? {
+            return Err(Error::field(
+                "value",
+                "Its key was reported as compromised: import another one, or keep this one out of use (enabled: false).",
+            ));
+        }
+        Ok(())
+    }
+}
