@@ -4,15 +4,16 @@
 pub mod budget;
 pub mod plan;
 pub mod retry;
+mod valid;
 
 #[cfg(test)]
 mod plan_tests;
 
 pub use budget::Budget;
 pub use plan::{Because, NotRenewed, Plan, Step, plan};
+pub use valid::Valid;
 
-use super::{CertificateEntry, Pause, RequestId, Timestamp, Version, VersionSummary};
-use plan::Valid;
+use super::{CertificateEntry, Pause, RequestId, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -155,17 +156,6 @@ impl Renewal {
     pub fn new(version: Version) -> Self {
         let tries = Tries::default();
         Self { version, window: None, ask_at: None, tries, held: None, paused: None, fruitless: 0 }
-    }
-
-    /// That of a version which an operation made of this entry, and which the entry does not have yet.
-    pub fn after(entry: &CertificateEntry, renews: Option<&Renews>, made: &VersionSummary) -> Self {
-        let replaced = entry.current_summary().zip(renews).filter(|(before, renews)| before.version == renews.replaces);
-        let fruitless = replaced.filter(|(before, renews)| {
-            let early = renews.trigger == RenewalTrigger::Ari && made.created < Valid::of(before).third();
-            early || made.expires <= before.expires
-        });
-        let fruitless = fruitless.map_or(0, |(before, _)| Self::of(entry, before.version).fruitless.saturating_add(1));
-        Self { fruitless, ..Self::of(entry, made.version) }
     }
 
     /// That of a version of this entry: what is stored, if it is about this version, else a new one. A pause is that of

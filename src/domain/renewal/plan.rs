@@ -14,7 +14,8 @@
 //! 6. Rules 2 and 3 are moved by up to 2 % of the life, at most 12 hours, drawn once for each version: to either side, or
 //!    only to an earlier time below ten days of life, so that a CA may be away for half of it.
 
-use super::{Held, Renewal, RenewalRules, RenewalTrigger, retry, share};
+use super::valid::Valid;
+use super::{Held, Renewal, RenewalRules, RenewalTrigger, Renews, retry, share};
 use crate::domain::policy::{Action, Trigger};
 use crate::domain::{CertificateEntry, EntryState, Pause, Timestamp, VersionSummary};
 use std::time::Duration;
@@ -23,8 +24,6 @@ const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 /// Certificates with a shorter life are renewed earlier in it.
 const SHORT_LIFE: i64 = 10 * DAY;
-/// A CA that dates certificates back for clients whose clocks are slow does so by no more.
-const DATED_BACK: i64 = HOUR;
 const MAX_JITTER: i64 = 12 * HOUR;
 /// What the draws are for.
 const JITTER: u64 = 1;
@@ -53,41 +52,6 @@ pub enum Because {
     Window,
     Percentage(u32),
     Days(u32),
-}
-
-/// When a version is valid.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Valid {
-    pub begin: Timestamp,
-    pub end: Timestamp,
-}
-
-impl Valid {
-    /// When a version is valid, without what its CA dated it back.
-    pub fn of(version: &VersionSummary) -> Self {
-        let dated_back = version.created.0.saturating_sub(version.not_before.0);
-        let begin = if (0..=DATED_BACK).contains(&dated_back) { version.created } else { version.not_before };
-        Self { begin, end: version.expires }
-    }
-
-    fn life(self) -> i64 {
-        self.end.0.saturating_sub(self.begin.0).max(1)
-    }
-
-    /// When this share of the life is left.
-    pub fn left(self, share: i64) -> Timestamp {
-        Timestamp(self.end.0.saturating_sub(self.life() / share))
-    }
-
-    /// When a third of the life is over.
-    pub fn third(self) -> Timestamp {
-        Timestamp(self.begin.0.saturating_add(self.life() / 3))
-    }
-
-    /// The part of its life, in milliseconds.
-    pub fn part(self, share: i64) -> i64 {
-        self.life() / share
-    }
 }
 
 /// When the newest version of a certificate is renewed.
@@ -224,4 +188,17 @@ pub fn first_ask(version: super::Version, now: Timestamp, end: Timestamp) -> Tim
     let most = end.0.saturating_sub(now.0).max(0) / 4;
     let wait = (6 * HOUR).min(most) as f64 * (0.5 + share(version, POINT_IN_WINDOW) / 2.0);
     Timestamp(now.0.saturating_add(wait as i64))
+}
+
+impl Renewal {
+    /// That of a version which an operation made of this entry, and which the entry does not have yet.
+    pub fn after(entry: &CertificateEntry, renews: Option<&Renews>, made: &VersionSummary) -> Self {
+        let replaced = entry.current_summary().zip(renews).filter(|(before, renews)| before.version == renews.replaces);
+        let fruitless = replaced.filter(|(before, renews)| {
+            let early = renews.trigger == RenewalTrigger::Ari && made.created < Valid::of(before).third();
+            early || made.expires <= before.expires
+        });
+        let fruitless = fruitless.map_or(0, |(before, _)| Self::of(entry, before.version).fruitless.saturating_add(1));
+        Self { fruitless, ..Self::of(entry, made.version) }
+    }
 }

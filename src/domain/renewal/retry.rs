@@ -1,7 +1,7 @@
 //! When a renewal that failed, or that had to wait, is tried again.
 
-use super::plan::Valid;
 use super::share;
+use super::valid::Valid;
 use crate::domain::{Timestamp, Version};
 use std::time::Duration;
 

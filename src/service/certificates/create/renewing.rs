@@ -1,7 +1,6 @@
 //! What makes a creation the renewal of a version.
 
-use crate::domain::renewal::plan::Valid;
-use crate::domain::renewal::retry;
+use crate::domain::renewal::{Valid, retry};
 use crate::domain::{CertificateEntry, CertificateName, Renewal, Renews, Result, Timestamp};
 use crate::service::certificates::entries::{not_found, version_not_found};
 use crate::service::records::PendingRecord;
