@@ -110,7 +110,7 @@ impl CertificateAuthorities {
             let (now, given) = (self.context.now(), given.clone());
             let check = move || check_chain(&given, &csr.0, now);
             let mut checked = self.context.keys.run(wanted.caller(), Work::Small, check).await?;
-            let name = self.free_name(&authority.vault, &authority.issuer, &checked.chain[0], "certificates").await?;
+            let name = free_name(self, &authority.vault, &authority.issuer, &checked.chain[0], "certificates").await?;
             if name != subject_of_request(&authority.above.csr.clone().unwrap_or_default().0)? {
                 checked.warnings.push(format!("The name of the certificate, \"{name}\", is not that of the request."));
             }
@@ -138,7 +138,7 @@ impl CertificateAuthorities {
         let imported = self.context.keys.import(wanted.caller(), value, false, now, context).await?;
         let chain: Vec<Vec<u8>> = std::iter::once(imported.chain.leaf).chain(imported.chain.rest).collect();
         let warnings = check_cas(&chain, now)?;
-        self.free_name(vault, issuer, &chain[0], "value").await?;
+        free_name(self, vault, issuer, &chain[0], "value").await?;
         let entries = match crl {
             Some(file) => self.context.keys.revocation_list(wanted.caller(), file.clone(), chain[0].clone()).await?,
             None => crl::Read::default(),
@@ -201,25 +201,6 @@ impl CertificateAuthorities {
         })
     }
 
-    /// The name of a CA certificate that somebody brings, which no CA of another issuer of the vault has: clients that look
-    /// for lists and answers by names would take those of one for the other's.
-    async fn free_name(&self, vault: &VaultName, issuer: &IssuerName, der: &[u8], field: &str) -> Result<String> {
-        let name = authority::subject_of(der)?;
-        let all = self.authorities.readable_of(vault).await?.records;
-        for record in all.iter().filter(|record| record.issuer != *issuer) {
-            let signer = record.chain.first();
-            let is_same = signer.is_some_and(|signer| authority::subject_of(&signer.0).is_ok_and(|it| it == name));
-            if is_same && signer.is_some_and(|signer| authority::identifier(&signer.0) != authority::identifier(der)) {
-                let other = &record.issuer;
-                return Err(Error::field(
-                    field,
-                    format!("A CA of the issuer {other} has the name \"{name}\" already."),
-                ));
-            }
-        }
-        Ok(name)
-    }
-
     /// The authority of an issuer that is in this state.
     async fn in_state(&self, wanted: &AuthorityRef, state: AuthorityState) -> Result<(Record, AuthorityRecord)> {
         let AuthorityRef { vault, issuer, authority: id } = wanted;
@@ -232,4 +213,26 @@ impl CertificateAuthorities {
         let place = key::authority(vault, &found.id);
         self.context.load(&place).await?.ok_or_else(|| self.context.records.missing(place.as_str()))
     }
+}
+
+/// The name of a CA certificate that somebody brings, which no CA of another issuer of the vault has: clients that look
+/// for lists and answers by names would take those of one for the other's.
+async fn free_name(
+    cas: &CertificateAuthorities,
+    vault: &VaultName,
+    issuer: &IssuerName,
+    der: &[u8],
+    field: &str,
+) -> Result<String> {
+    let name = authority::subject_of(der)?;
+    let all = cas.authorities.readable_of(vault).await?.records;
+    for record in all.iter().filter(|record| record.issuer != *issuer) {
+        let signer = record.chain.first();
+        let is_same = signer.is_some_and(|signer| authority::subject_of(&signer.0).is_ok_and(|it| it == name));
+        if is_same && signer.is_some_and(|signer| authority::identifier(&signer.0) != authority::identifier(der)) {
+            let other = &record.issuer;
+            return Err(Error::field(field, format!("A CA of the issuer {other} has the name \"{name}\" already.")));
+        }
+    }
+    Ok(name)
 }

@@ -78,7 +78,7 @@ impl CertificateAuthorities {
                     continue;
                 }
                 let mut puts = missing(&self.context, &record, &id, self.context.now()).await?;
-                if self.notes_number(&mut record, &id).await? {
+                if notes_number(&self.context, &mut record, &id).await? {
                     puts.push(self.context.records.replace(&there, &record, there.due)?);
                 }
                 if !puts.is_empty() {
@@ -87,20 +87,6 @@ impl CertificateAuthorities {
             }
         }
         Ok(())
-    }
-
-    /// Whether the record of an authority is to say up to which number it has lists: versions that did not write it down
-    /// lose it with a list.
-    async fn notes_number(&self, authority: &mut AuthorityRecord, id: &str) -> Result<bool> {
-        if authority.lists.last_crl > 0 {
-            return Ok(false);
-        }
-        let places: Vec<_> = (0..authority.lists.shards.max(1)).map(|shard| Some(key::crl(id, shard))).collect();
-        let lists = self.context.load_many(&places).await?;
-        // One that is damaged is made anew.
-        let highest = lists.into_iter().flatten().flatten().map(|list| list.number).max().unwrap_or(0);
-        authority.lists.last_crl = if highest > 0 { highest.saturating_add(NUMBERS) } else { 0 };
-        Ok(highest > 0)
     }
 }
 
@@ -309,6 +295,20 @@ impl Publications {
         }
         Ok(authorities)
     }
+}
+
+/// Whether the record of an authority is to say up to which number it has lists: versions that did not write it down
+/// lose it with a list.
+async fn notes_number(context: &Context, authority: &mut AuthorityRecord, id: &str) -> Result<bool> {
+    if authority.lists.last_crl > 0 {
+        return Ok(false);
+    }
+    let places: Vec<_> = (0..authority.lists.shards.max(1)).map(|shard| Some(key::crl(id, shard))).collect();
+    let lists = context.load_many(&places).await?;
+    // One that is damaged is made anew.
+    let highest = lists.into_iter().flatten().flatten().map(|list| list.number).max().unwrap_or(0);
+    authority.lists.last_crl = if highest > 0 { highest.saturating_add(NUMBERS) } else { 0 };
+    Ok(highest > 0)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -192,23 +192,12 @@ impl CertificateAuthorities {
             self.context.records.replace(record, issued, due)?,
             self.context.records.put(&place, there, &revoked, Some(now.plus(GATHERED)))?,
         ];
-        puts.extend(self.another_responder(issued, now).await?);
+        puts.extend(another_responder(&self.context, issued, now).await?);
         let committed = self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
         if committed.is_some() {
             self.context.metrics.operations.ca("revoked");
         }
         Ok(committed.is_some())
-    }
-
-    /// Where the certificate of a responder is revoked: it is replaced at once, as clients do not ask whether it was.
-    async fn another_responder(&self, issued: &IssuedRecord, now: Timestamp) -> Result<Option<Put>> {
-        if issued.asked.door != Door::Authority {
-            return Ok(None);
-        }
-        let found = self.context.load(&key::responder(&issued.authority)).await?;
-        let Some((record, responder)) = found else { return Ok(None) };
-        let is_its = responder.current.as_ref().is_some_and(|current| Some(&current.cer) == issued.cer.as_ref());
-        is_its.then(|| self.context.records.replace(&record, &responder, Some(now))).transpose()
     }
 
     /// On which list of its authority a certificate is. Authorities of versions without records have one.
@@ -322,6 +311,17 @@ impl CertificateAuthorities {
         }
         Ok(found)
     }
+}
+
+/// Where the certificate of a responder is revoked: it is replaced at once, as clients do not ask whether it was.
+async fn another_responder(context: &Context, issued: &IssuedRecord, now: Timestamp) -> Result<Option<Put>> {
+    if issued.asked.door != Door::Authority {
+        return Ok(None);
+    }
+    let found = context.load(&key::responder(&issued.authority)).await?;
+    let Some((record, responder)) = found else { return Ok(None) };
+    let is_its = responder.current.as_ref().is_some_and(|current| Some(&current.cer) == issued.cer.as_ref());
+    is_its.then(|| context.records.replace(&record, &responder, Some(now))).transpose()
 }
 
 /// Whether it is the entry of this certificate. Two signatures over the same bytes are the same certificate.
