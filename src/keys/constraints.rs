@@ -238,9 +238,10 @@ fn reaches(base: &Element<'_>, name: &AskedName) -> bool {
         }
 }
 
-/// The host of a URI, if it has a name: an address is in no domain.
+/// The host of a URI, if it has a name: an address is in no domain, and `urn:a` is not the host `urn` with a port.
 fn host_of(uri: &str) -> Option<String> {
-    let host = uri.parse::<http::Uri>().ok()?.host().map(str::to_ascii_lowercase)?;
+    let uri = uri.parse::<http::Uri>().ok().filter(|uri| uri.scheme().is_some())?;
+    let host = uri.host().map(str::to_ascii_lowercase)?;
     host.trim_matches(['[', ']']).parse::<IpAddr>().is_err().then_some(host)
 }
 

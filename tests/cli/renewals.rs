@@ -50,7 +50,7 @@ async fn a_repeat_with_its_label_renews_only_what_is_left() {
     let answer: Value = serde_json::from_str(&ended.out).unwrap();
     assert_eq!(answer["begun_before"], 1);
     assert!(
-        ended.err.contains("1 of 1 certificates of ca") && ended.err.contains("--batch \"moves\""),
+        ended.err.contains("1 of 1 certificates of ca") && ended.err.contains(r#"--batch \"moves\""#),
         "{}",
         ended.err
     );

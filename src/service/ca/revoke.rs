@@ -71,14 +71,20 @@ impl Target for RevokeRequest {
 struct Reach {
     revokes: Visible,
     disables: Visible,
-    /// Certificates themselves, and what issuers signed.
-    reads: [Visible; 2],
+    /// Certificates themselves.
+    reads: Visible,
+    /// Issuers: what they are. What they signed is for who may revoke it, too.
+    reads_issuers: Visible,
 }
 
 impl Reach {
     fn of(right: &Right) -> Self {
-        let reads = [DataAction::CertificatesRead, DataAction::IssuersRead].map(|action| right.names_for(action));
-        Self { revokes: right.visible(), disables: right.names_for(DataAction::CertificatesUpdate), reads }
+        Self {
+            revokes: right.visible(),
+            disables: right.names_for(DataAction::CertificatesUpdate),
+            reads: right.names_for(DataAction::CertificatesRead),
+            reads_issuers: right.names_for(DataAction::IssuersRead),
+        }
     }
 
     fn revokes(&self, issued: &IssuedRecord) -> bool {
@@ -92,8 +98,8 @@ impl Reach {
     }
 
     fn reads(&self, issued: &IssuedRecord) -> bool {
-        let [certificates, issuers] = &self.reads;
-        shows_name(certificates, issued) || shows_name(issuers, issued) || shows_issuer(issuers, issued)
+        let issuers = [&self.revokes, &self.reads_issuers];
+        shows_name(&self.reads, issued) || issuers.into_iter().all(|visible| shows_issuer(visible, issued))
     }
 }
 
