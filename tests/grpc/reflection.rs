@@ -142,7 +142,7 @@ async fn the_details_of_errors_can_be_described() {
 #[tokio::test]
 async fn comments_and_the_rest_options_are_there() {
     let server = Server::start().await;
-    let bytes = ask::v1::symbol(&server, OURS[1]).await.unwrap().remove(0);
+    let bytes = ask::v1::symbol(&server, "certmint.v1.CertificateService").await.unwrap().remove(0);
     const URI: &str = "GET /certificates/{certificate_name}/pending";
     let mut option = Vec::new();
     prost::encoding::string::encode(50100, &URI.to_owned(), &mut option);
