@@ -28,7 +28,9 @@ async fn a_renewal_that_the_rules_of_the_vault_do_not_allow_any_more_fails_and_s
     harness.work().await;
     let rules = |text: &str| {
         let input: FileInput = toml::from_str(text).unwrap();
-        harness.service.access().replace_file(AccessFile::parse(&input).unwrap()).unwrap();
+        let (access, file) = (harness.service.access(), AccessFile::parse(&input).unwrap());
+        // On a thread that may wait, as the server does it.
+        std::thread::scope(|scope| scope.spawn(|| access.replace_file(file)).join()).unwrap().unwrap();
     };
     rules(RULES);
     harness.later(293).await;
