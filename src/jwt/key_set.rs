@@ -118,7 +118,8 @@ impl KeySet {
     }
 
     fn is_accepted(&self, entry: &Entry, now: Timestamp) -> bool {
-        entry.missed.is_none_or(|missed| now < missed.plus(self.keep))
+        // One whose end was told stays ended, also where the clock is set back.
+        !entry.withdrawn.is_cancelled() && entry.missed.is_none_or(|missed| now < missed.plus(self.keep))
     }
 
     /// The keys that a signature of this header can be of. Without an id only where one key alone of the last set fits
@@ -242,6 +243,7 @@ mod tests {
         let set = next(&set, &[key(Some("b"), 2)], 3);
         assert!(!set.end_late(at(26)) && set.end_late(at(27)) && !set.end_late(at(27)));
         assert!(a.is_cancelled() && !b.is_cancelled());
+        assert!(set.find(Some("a"), Algorithm::Es256, at(26)).is_empty(), "the clock was set back");
         // Listed once more it is accepted, and begins anew.
         let set = next(&set, &[key(Some("a"), 1), key(Some("b"), 2)], 28);
         assert!(!ends(&set, "a").is_cancelled());
