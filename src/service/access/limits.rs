@@ -6,6 +6,7 @@ use super::refused;
 use super::sources::Taken;
 use crate::domain::access::{Grant, MAX_OF_PRINCIPAL, Source};
 use crate::domain::{Error, Result};
+use crate::service::audit::found;
 use crate::service::records::key;
 use crate::service::retry::retry;
 use crate::store::{Delete, Record};
@@ -70,13 +71,14 @@ impl GrantObjects {
     /// `None` where another change came first.
     async fn remove(&self, caught_up: CaughtUp, ids: &[Uuid]) -> Result<Option<usize>> {
         let keys: Vec<String> = ids.iter().map(|id| key::grant(*id).as_str().to_owned()).collect();
-        let found = self.context.store.get_many(&keys).await?.into_iter().flatten();
+        let there = self.context.store.get_many(&keys).await?.into_iter().flatten();
         let deletes: Vec<Delete> =
-            found.map(|Record { key, revision, .. }| Delete { key, expected: revision }).collect();
+            there.map(|Record { key, revision, .. }| Delete { key, expected: revision }).collect();
         if deletes.is_empty() {
             return Ok(Some(0));
         }
         let count = deletes.len();
+        found(|found| found.detail = format!("removed {count} grants that are over"));
         let committed = self.commit(caught_up, None, deletes).await?;
         if committed {
             tracing::info!(count, "removed grants that are over");
