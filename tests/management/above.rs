@@ -343,6 +343,36 @@ async fn of_two_vaults_that_take_over_one_ca_at_once_one_is_refused() {
 }
 
 #[tokio::test]
+async fn a_take_over_that_was_cut_off_goes_on_above_the_last_list_of_the_other_program() {
+    let harness = Harness::new(ServiceOptions::default()).await;
+    let key = KeyPair::generate().unwrap();
+    let pem = format!("{}{}", key.serialize_pem(), ca("Old").self_signed(&key).unwrap().pem());
+    let issuer = Issuer::new(ca("Old"), key);
+    let list = |number: u64| {
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2027, 1, 2),
+            next_update: date_time_ymd(2028, 1, 1),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number: SerialNumber::from_slice(&[7; 16]),
+                revocation_time: date_time_ymd(2027, 1, 2),
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Some(list.signed_by(&issuer).unwrap().der().to_vec())
+    };
+    harness.store.there_is(Other::IsAlwaysFaster, "issuers/");
+    import(&harness, vault(), "old", pem.clone(), list(7)).await.unwrap_err();
+    harness.store.heal();
+    let id = import(&harness, vault(), "old", pem, list(9)).await.unwrap().authority.id;
+    let kept = harness.store.body(&format!("crls/{id}/0")).await.unwrap();
+    assert_eq!(kept["value"]["number"], 9, "{kept}");
+}
+
+#[tokio::test]
 async fn the_health_of_an_issuer_costs_no_look_at_the_objects_of_the_others() {
     let harness = Harness::new(ServiceOptions::default()).await;
     set(&harness, "corp", &[]).await;

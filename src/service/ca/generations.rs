@@ -279,16 +279,19 @@ impl Generations {
     pub(super) async fn claim(&self, vault: &VaultName, chain: &[Blob], number: u64) -> Result<()> {
         let id = chain.first().and_then(|signer| authority::identifier(&signer.0)).ok_or_else(Error::internal)?;
         let place = key::crl(&id, 0);
-        let there = self.context.load(&place).await?.map(|(_, list)| list.vault);
-        if there.as_ref().is_some_and(|there| there != vault) || self.authorities.is_elsewhere(vault, chain).await? {
+        let there = self.context.load(&place).await?;
+        let is_others = there.as_ref().is_some_and(|(_, list)| list.vault != *vault);
+        if is_others || self.authorities.is_elsewhere(vault, chain).await? {
             return Err(Error::field(
                 "value",
                 "Its key is that of an authority of another vault: one CA has one log and one series of revocation lists.",
             ));
         }
-        if there.is_none() {
+        // An attempt that was cut off may have known an earlier list only.
+        if there.as_ref().is_none_or(|(_, list)| list.der.0.is_empty() && list.number < number) {
             let list = no_list(vault, &id, number, self.context.now());
-            let puts = vec![self.context.records.put(&place, None, &list, None)?];
+            let expected = there.map(|(record, _)| record.revision);
+            let puts = vec![self.context.records.put(&place, expected, &list, None)?];
             self.commit_new(Batch { puts, ..Batch::default() }).await?;
         }
         Ok(())
