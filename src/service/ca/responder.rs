@@ -165,6 +165,9 @@ impl Responders {
     /// The intent with this number, if it is still one.
     async fn issued(&self, authority: &str, serial: &Serial) -> Result<Option<(Record, IssuedRecord)>> {
         let found = self.context.load(&key::issued(authority, serial)).await?;
-        Ok(found.filter(|(_, issued)| issued.state == IssuedState::Intended && issued.tbs.is_some()))
+        let can_be_signed = |issued: &IssuedRecord| {
+            issued.state == IssuedState::Intended && issued.tbs.is_some() && issued.revocation.is_none()
+        };
+        Ok(found.filter(|(_, issued)| can_be_signed(issued)))
     }
 }
