@@ -1,4 +1,5 @@
-//! Versions whose key was reported as compromised: they are taken out of use wherever they are, and come back so.
+//! Versions whose key was reported as compromised: the one whose certificate was revoked is disabled, also while it is
+//! deleted, and neither a backup nor an import puts such a key into use again.
 
 use super::Certificates;
 use crate::domain::{
