@@ -65,6 +65,19 @@ impl World {
         self.server.send(token, "GET /certificates", "").await
     }
 
+    /// The answer to a token whose key is looked for: what it is is not said before the fetch has ended, which takes a busy
+    /// machine longer than callers wait.
+    async fn judged(&self, token: &str) -> Reply {
+        let begun = Instant::now();
+        loop {
+            let reply = self.list(token).await;
+            if reply.status != 503 {
+                return reply;
+            }
+            assert!(begun.elapsed() < LONG, "{}", reply.body);
+        }
+    }
+
     /// How often a token was refused for this cause.
     fn refused(&self, cause: &str) -> u64 {
         self.issuers.refused().iter().filter(|(_, known, _)| *known == cause).map(|(_, _, count)| count).sum()
@@ -72,14 +85,8 @@ impl World {
 
     /// The token is refused over both APIs in the same words, for this cause; what is answered holds nothing of it.
     async fn refuses(&self, token: &str, cause: &str, words: &str) {
-        let (before, begun) = (self.refused(cause), Instant::now());
-        let mut reply = self.list(token).await;
-        // Whether a key is known is not said before a fetch of keys has ended, which takes a busy machine longer than callers
-        // wait.
-        while cause == "key" && reply.status == 503 {
-            assert!(begun.elapsed() < LONG, "{}", reply.body);
-            reply = self.list(token).await;
-        }
+        let before = self.refused(cause);
+        let reply = if cause == "key" { self.judged(token).await } else { self.list(token).await };
         assert_eq!(reply.status, 401, "{cause} {words}: {}", reply.body);
         let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
         assert!(message.contains(words), "{cause}: {message}");
@@ -264,7 +271,7 @@ async fn a_key_that_took_the_id_of_another_ends_what_is_remembered_of_the_tokens
     issuer.rotate(Some("k1"));
     let unknown = Key::ec().token(r#"{"alg":"ES256","kid":"k9"}"#, &issuer.claims(&json!({})).to_string());
     world.refuses(&unknown, "key", NOT_ACCEPTED).await;
-    world.until(|issuers| issuers.sources()[0].good == 2).await;
+    world.until(|issuers| issuers.sources()[0].good >= 2).await;
     world.refuses(&old, "signature", NOT_ACCEPTED).await;
     assert_eq!(world.list(&issuer.token(&json!({ "jti": "2" }))).await.status, 200);
 }
@@ -407,7 +414,7 @@ async fn keys_of_a_file_need_no_network_and_are_those_of_the_file() {
     assert_eq!(issuer.fetches(), 0);
     issuer.rotate(Some("k2"));
     write(&issuer.jwks());
-    assert_eq!(world.list(&issuer.token(&json!({}))).await.status, 200, "a key that is not known is looked for");
+    assert_eq!(world.judged(&issuer.token(&json!({}))).await.status, 200, "a key that is not known is looked for");
     world.refuses(&token, "key", NOT_ACCEPTED).await;
 }
 
