@@ -413,7 +413,7 @@ async fn a_ca_that_is_brought_has_neither_the_name_of_another_one_nor_extensions
             params
         }
     };
-    let refused = brought("unknown", &critical(&[1, 2, 3, 4, 5], &[5, 0])).await.unwrap_err();
+    let refused = brought("unheard", &critical(&[1, 2, 3, 4, 5], &[5, 0])).await.unwrap_err();
     assert!(format!("{refused:?}").contains("the critical extension 1.2.3.4.5"), "{refused:?}");
     // policyConstraints with requireExplicitPolicy 0.
     let said = brought("policies", &critical(&[2, 5, 29, 36], &[0x30, 3, 0x80, 1, 0])).await.unwrap().warnings;

@@ -184,6 +184,10 @@ fn every_metric_that_the_documents_name_exists() {
         responder_not_after: Some(1),
         ..Default::default()
     }]);
+    let mut survey = certmint::metrics::Survey::default();
+    survey.count("default", "Self", 0);
+    metrics.operations.renewals.set(survey);
+    metrics.operations.renewals.count("begun", "lifetime");
     metrics.operations.published("crl", 200);
     metrics.operations.ocsp("good");
     let text = metrics.text();

@@ -82,7 +82,7 @@ fn issuers_of_tokens_that_cannot_be_accepted_are_named() {
         (format!("{good}token_file = 'missing'"), "token_file: "),
         (format!("{good}jwks_file = 'missing.json'"), "jwks_file: cannot read the key set"),
         (format!("{good}jwks_file = 'open.json'"), "is writable by others"),
-        (format!("{good}jwks_file = 'none.json'"), "it has no key that signatures can be checked with"),
+        (format!("{good}jwks_file = 'none.json'"), "it lists no key that signatures can be checked with"),
         (format!("{good}[[auth.jwt]]\n{good}"), "another entry has this name"),
         (format!("{good}[[auth.jwt]]\n{}", replaced("corp", "other")), "https://id.example stands twice"),
         (

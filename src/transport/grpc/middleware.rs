@@ -109,7 +109,7 @@ impl Middleware {
         let response = match &audit {
             Some(audit) => {
                 let response = audit.scope.clone().run(answer).await;
-                match audit.settle(&service.audit(), code(&response)).await {
+                match Box::pin(audit.settle(&service.audit(), code(&response))).await {
                     Ok(()) => response,
                     Err(error) => status(error).into_http(),
                 }

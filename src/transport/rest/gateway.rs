@@ -89,7 +89,8 @@ impl Gateway {
                 Failure::from(Error::internal()).answer()
             }
         };
-        let answer = match line.settle(&self.service.audit(), answer.status()).await {
+        let settled = Box::pin(line.settle(&self.service.audit(), answer.status()));
+        let answer = match settled.await {
             Ok(()) => answer,
             Err(error) => Failure::from(error).answer(),
         };
