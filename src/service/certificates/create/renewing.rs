@@ -4,14 +4,15 @@ use crate::domain::renewal::{Valid, retry};
 use crate::domain::{CertificateEntry, CertificateName, Renewal, Renews, Result, Timestamp};
 use crate::service::certificates::entries::{not_found, version_not_found};
 use crate::service::records::PendingRecord;
-use crate::store::{Record, Revision};
+use crate::store::Record;
 
 /// A creation that renews a version.
 #[derive(Clone, Debug)]
 pub(in crate::service) struct Renewing {
     pub(in crate::service) renews: Renews,
-    /// The entry from which it was decided; `None` where a caller asked, who wants it whatever the entry says by now.
-    pub(in crate::service) decided_from: Option<Revision>,
+    /// The body of the entry from which it was decided; `None` where a caller asked, who wants it whatever the entry says
+    /// by now. Not its revision: the key may take longer than the lease, and a claim alone decides nothing.
+    pub(in crate::service) decided_from: Option<Vec<u8>>,
 }
 
 impl Renewing {
@@ -22,7 +23,7 @@ impl Renewing {
     /// [`crate::domain::Reason::CertificateNotFound`].
     pub(super) fn check(&self, name: &CertificateName, entry: Option<&(Record, CertificateEntry)>) -> Result<()> {
         let (record, entry) = entry.ok_or_else(|| not_found(name))?;
-        let unchanged = self.decided_from.is_none_or(|revision| revision == record.revision);
+        let unchanged = self.decided_from.as_ref().is_none_or(|body| *body == record.body);
         if entry.latest == Some(self.renews.replaces) && unchanged {
             return Ok(());
         }
