@@ -21,6 +21,8 @@ use std::time::Duration;
 const SKEW: Duration = Duration::from_secs(60);
 /// No question to a CA is put off for longer.
 const LONGEST_ASK: Duration = Duration::from_secs(9 * 86_400);
+/// Questions to CAs that are brought forward are spread over this time.
+const ASKED_WITHIN: Duration = Duration::from_secs(6 * 3600);
 /// Longest note of a renewal, in characters.
 pub const MAX_NOTE: usize = 500;
 
@@ -194,7 +196,8 @@ impl Renewal {
             self.tries.looked = Some(now);
             self.tries.next_try = None;
         }
-        self.ask_at = self.ask_at.map(|at| if at > now { now } else { at });
+        let soon = now.plus(ASKED_WITHIN.mul_f64(self.share()));
+        self.ask_at = self.ask_at.map(|at| at.min(soon));
     }
 
     /// A share from 0 to 1 that belongs to the version, for spreading what many do at the same time.
