@@ -9,7 +9,7 @@ use crate::service::access::Permit;
 use crate::service::certificates::{Creations, Renewing};
 use crate::service::context::Context;
 use crate::service::issuers::{CaWindows, Issuing, WindowAnswer};
-use crate::service::records::{PendingRecord, key};
+use crate::service::records::{PendingRecord, concerns_a_record, key};
 use crate::service::renewals::{keep, newest, renewal_request};
 use crate::store::{Batch, Put, Record};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -98,7 +98,8 @@ impl RenewalWork {
                 Err(error) => match error.reason {
                     // Somebody else wrote the entry, or it is deleted: what is there now says what is due.
                     Reason::CertificateNotFound | Reason::DeletedButRecoverable | Reason::BeingDeleted => return Ok(()),
-                    Reason::StoreUnavailable | Reason::Internal => return Err(error),
+                    Reason::StoreUnavailable | Reason::AuditUnavailable => return Err(error),
+                    Reason::Internal if concerns_a_record(&error) => return Err(error),
                     Reason::PendingInProgress => renewal.put_off(now, retry::look(now, now, plan.valid), error.message),
                     Reason::Throttled | Reason::DeadlineExceeded => renewal.put_off(now, BUSY, error.message),
                     _ => {
