@@ -124,7 +124,7 @@ impl RenewalWork {
         trigger: RenewalTrigger,
     ) -> Result<()> {
         let renews = Renews { trigger, replaces: plan.renewal.version, batch: String::new() };
-        let renewing = Renewing { renews, decided_from: Some(record.body.clone()) };
+        let renewing = Renewing { renews, decided_from: Some(record.body.clone()), newest: None };
         let request = Permit::service(renewal_request(entry.vault.clone(), entry.name.clone()));
         let created = self.creations.begin(&request, Some(&renewing)).await?;
         self.context.metrics.operations.renewals.count("begun", trigger.word());

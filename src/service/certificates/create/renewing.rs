@@ -1,7 +1,7 @@
 //! What makes a creation the renewal of a version.
 
 use crate::domain::renewal::{Valid, retry};
-use crate::domain::{CertificateEntry, CertificateName, Renewal, Renews, Result, Timestamp};
+use crate::domain::{CertificateEntry, CertificateName, Renewal, Renews, Result, Timestamp, VersionSummary};
 use crate::service::certificates::entries::{not_found, version_not_found};
 use crate::service::records::PendingRecord;
 use crate::store::Record;
@@ -13,6 +13,8 @@ pub(in crate::service) struct Renewing {
     /// The body of the entry from which it was decided; `None` where a caller asked, who wants it whatever the entry says
     /// by now. Not its revision: the key may take longer than the lease, and a claim alone decides nothing.
     pub(in crate::service) decided_from: Option<Vec<u8>>,
+    /// The version, for an entry that an earlier release wrote without it.
+    pub(in crate::service) newest: Option<VersionSummary>,
 }
 
 impl Renewing {
@@ -33,6 +35,9 @@ impl Renewing {
     /// Writes the attempt into the entry, and gives the new version what the one before has: its tags, whether it is
     /// enabled, and the order of its chain.
     pub(super) fn note(&self, entry: &mut CertificateEntry, pending: &mut PendingRecord, now: Timestamp) {
+        if entry.current_summary().is_none() {
+            entry.summary.clone_from(&self.newest);
+        }
         let Some(summary) = entry.current_summary() else { return };
         pending.tags = pending.tags.take().or_else(|| summary.tags.clone());
         pending.enabled = summary.enabled;
