@@ -170,6 +170,13 @@ impl Renewal {
         }
     }
 
+    /// What an attempt is decided from: not when the next look is, which says nothing against one that has begun.
+    pub fn decisive(entry: &CertificateEntry) -> Option<Self> {
+        let Self { version, window: _, ask_at: _, tries, held, paused, fruitless } = entry.renewal.clone()?;
+        let tries = Tries { count: tries.count, request_id: tries.request_id, ..Tries::default() };
+        Some(Self { tries, held, paused, fruitless, ..Self::new(version) }).filter(|renewal| !renewal.is_new())
+    }
+
     /// Put off for a while, without an attempt.
     pub fn put_off(&mut self, now: Timestamp, wait: Duration, note: impl Into<String>) {
         self.tries.looked = Some(now);

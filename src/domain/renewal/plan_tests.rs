@@ -287,6 +287,22 @@ fn a_clock_that_is_set_back_leaves_no_wait_of_the_time_before() {
     assert_eq!(planned(&put_off).renew_at, before);
 }
 
+#[test]
+fn what_is_put_off_or_asked_for_meanwhile_does_not_end_an_attempt() {
+    let begun = entry(90 * DAY, percentage(80));
+    let mut meanwhile = begun.clone();
+    renewal(&mut meanwhile).put_off(Timestamp(BEGIN + 80 * DAY), Duration::from_secs(60), "waits for its turn");
+    renewal(&mut meanwhile).ask_at = Some(Timestamp(BEGIN + 81 * DAY));
+    assert_eq!(Renewal::decisive(&meanwhile), Renewal::decisive(&begun));
+    let mut tried = begun.clone();
+    renewal(&mut tried).tried(Timestamp(BEGIN + 80 * DAY), Duration::from_secs(60), None, "");
+    let mut paused = begun.clone();
+    renewal(&mut paused).paused = Some(Pause { since: Timestamp(BEGIN), reason: String::new() });
+    for other in [tried, paused] {
+        assert_ne!(Renewal::decisive(&other), Renewal::decisive(&begun));
+    }
+}
+
 /// A clock that is put right by some seconds moves the next question of every certificate.
 #[test]
 fn a_clock_that_is_set_back_brings_questions_forward_but_not_together() {

@@ -12,6 +12,7 @@ use crate::service::issuers::{CaWindows, Issuing, WindowAnswer};
 use crate::service::records::{PendingRecord, concerns_a_record, key};
 use crate::service::renewals::{keep, newest, renewal_request};
 use crate::store::{Batch, Put, Record};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,12 +33,32 @@ pub(super) struct RenewalWork {
     issuing: Issuing,
     creations: Creations,
     budget: Arc<Mutex<Budget>>,
+    /// The keys of the entries whose renewals are begun right now.
+    beginning: Arc<Mutex<HashSet<String>>>,
+}
+
+/// A renewal is begun for as long as this is there.
+struct Beginning<'a> {
+    all: &'a Mutex<HashSet<String>>,
+    key: String,
+}
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
 }
 
 impl RenewalWork {
     pub(super) fn new(context: Arc<Context>, issuing: Issuing, creations: Creations) -> Self {
         let budget = Budget::new(context.options.renewal.per_issuer_per_minute.get());
-        Self { context, issuing, creations, budget: Arc::new(Mutex::new(budget)) }
+        Self { context, issuing, creations, budget: Arc::new(Mutex::new(budget)), beginning: Arc::default() }
+    }
+
+    /// `None` where another step of this process begins it already.
+    fn beginning(&self, key: &str) -> Option<Beginning<'_>> {
+        let is_new = self.beginning.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
+        is_new.then(|| Beginning { all: &self.beginning, key: key.to_owned() })
     }
 
     /// How long the renewal of an entry has to wait for its turn at the issuer.
@@ -76,7 +97,11 @@ impl RenewalWork {
                 keep(&mut entry, renewal);
                 self.save_entry(&record, &entry).await
             }
-            Step::Renew(trigger) => self.renew(&record, entry, plan, trigger).await,
+            Step::Renew(trigger) => match self.beginning(&record.key) {
+                Some(_held) => self.renew(&record, entry, plan, trigger).await,
+                // An earlier step waits for the key for longer than its lease: it needs no second one.
+                None => self.look_later(record, now.plus(self.context.limits().work_lease)).await,
+            },
         }
     }
 
@@ -92,7 +117,7 @@ impl RenewalWork {
         match self.obstacle(&entry, &plan, now).await? {
             Some(Obstacle::Held(held)) => renewal.held = Some(held),
             Some(Obstacle::PutOff(wait, note)) => renewal.put_off(now, wait, note),
-            None => match self.begin(record, &entry, &plan, trigger).await {
+            None => match self.begin(&entry, &plan, trigger).await {
                 // The same commit wrote the entry.
                 Ok(()) => return Ok(()),
                 Err(error) => match error.reason {
@@ -116,15 +141,9 @@ impl RenewalWork {
         self.save_entry(record, &entry).await
     }
 
-    async fn begin(
-        &self,
-        record: &Record,
-        entry: &CertificateEntry,
-        plan: &Plan,
-        trigger: RenewalTrigger,
-    ) -> Result<()> {
+    async fn begin(&self, entry: &CertificateEntry, plan: &Plan, trigger: RenewalTrigger) -> Result<()> {
         let renews = Renews { trigger, replaces: plan.renewal.version, batch: String::new() };
-        let renewing = Renewing { renews, decided_from: Some(record.body.clone()), newest: None };
+        let renewing = Renewing { renews, decided_from: Some(entry.clone()), newest: None };
         let request = Permit::service(renewal_request(entry.vault.clone(), entry.name.clone()));
         let created = self.creations.begin(&request, Some(&renewing)).await?;
         self.context.metrics.operations.renewals.count("begun", trigger.word());

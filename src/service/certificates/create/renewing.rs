@@ -10,9 +10,9 @@ use crate::store::Record;
 #[derive(Clone, Debug)]
 pub(in crate::service) struct Renewing {
     pub(in crate::service) renews: Renews,
-    /// The body of the entry from which it was decided; `None` where a caller asked, who wants it whatever the entry says
-    /// by now. Not its revision: the key may take longer than the lease, and a claim alone decides nothing.
-    pub(in crate::service) decided_from: Option<Vec<u8>>,
+    /// The entry from which it was decided; `None` where a caller asked, who wants it whatever the entry says by now. Not
+    /// its revision: the key may take longer than the lease, and a claim alone decides nothing.
+    pub(in crate::service) decided_from: Option<CertificateEntry>,
     /// The version, for an entry that an earlier release wrote without it.
     pub(in crate::service) newest: Option<VersionSummary>,
 }
@@ -24,8 +24,8 @@ impl Renewing {
     /// # Errors
     /// [`crate::domain::Reason::CertificateNotFound`].
     pub(super) fn check(&self, name: &CertificateName, entry: Option<&(Record, CertificateEntry)>) -> Result<()> {
-        let (record, entry) = entry.ok_or_else(|| not_found(name))?;
-        let unchanged = self.decided_from.as_ref().is_none_or(|body| *body == record.body);
+        let (_, entry) = entry.ok_or_else(|| not_found(name))?;
+        let unchanged = self.decided_from.as_ref().is_none_or(|before| decisive(before) == decisive(entry));
         if entry.latest == Some(self.renews.replaces) && unchanged {
             return Ok(());
         }
@@ -48,4 +48,9 @@ impl Renewing {
         renewal.tried(now, wait, Some(pending.operation.request_id), "");
         entry.renewal = Some(renewal);
     }
+}
+
+/// The entry without what other replicas write into it that only look at it.
+fn decisive(entry: &CertificateEntry) -> CertificateEntry {
+    CertificateEntry { renewal: Renewal::decisive(entry), ..entry.clone() }
 }
