@@ -2,7 +2,7 @@
 //! certificate is due when something is to be done for it, and says what was tried.
 
 use crate::domain::renewal::plan::{Step, ask_again};
-use crate::domain::renewal::{Budget, Held, Plan, Window, plan, retry};
+use crate::domain::renewal::{Budget, Held, MAX_NOTE, Plan, Window, plan, retry};
 use crate::domain::{CertificateEntry, Operation, Reason, Renewal, RenewalTrigger, Renews, Result, Status, Timestamp};
 use crate::keys::chain::names_left_out;
 use crate::service::access::Permit;
@@ -188,7 +188,10 @@ impl RenewalWork {
         let spread = 1.0 + renewal.share() / 8.0;
         renewal.ask_at = match answer {
             WindowAnswer::Given(window) => {
-                let found = Window { start: window.start, end: window.end, explanation: window.explanation };
+                // It lies in the entry, and is shown to people.
+                let is_short = |text: &String| text.len() <= MAX_NOTE && !text.contains(char::is_control);
+                let explanation = window.explanation.filter(is_short);
+                let found = Window { start: window.start, end: window.end, explanation };
                 if renewal.window.as_ref() != Some(&found) {
                     tracing::info!(%vault, certificate = %name, start = found.start.seconds(), end = found.end.seconds(), explanation = found.explanation, "the CA named the window for a renewal");
                 }
