@@ -21,6 +21,8 @@ use std::time::Duration;
 const SKEW: Duration = Duration::from_secs(60);
 /// No question to a CA is put off for longer.
 const LONGEST_ASK: Duration = Duration::from_secs(9 * 86_400);
+/// Questions to CAs that are brought forward are spread over this time.
+const ASKED_WITHIN: Duration = Duration::from_secs(6 * 3600);
 /// Longest note of a renewal, in characters.
 pub const MAX_NOTE: usize = 500;
 
@@ -168,6 +170,13 @@ impl Renewal {
         }
     }
 
+    /// What an attempt is decided from: not when the next look is, which says nothing against one that has begun.
+    pub fn decisive(entry: &CertificateEntry) -> Option<Self> {
+        let Self { version, window: _, ask_at: _, tries, held, paused, fruitless } = entry.renewal.clone()?;
+        let tries = Tries { count: tries.count, request_id: tries.request_id, ..Tries::default() };
+        Some(Self { tries, held, paused, fruitless, ..Self::new(version) }).filter(|renewal| !renewal.is_new())
+    }
+
     /// Put off for a while, without an attempt.
     pub fn put_off(&mut self, now: Timestamp, wait: Duration, note: impl Into<String>) {
         self.tries.looked = Some(now);
@@ -194,7 +203,8 @@ impl Renewal {
             self.tries.looked = Some(now);
             self.tries.next_try = None;
         }
-        self.ask_at = self.ask_at.map(|at| if at > now { now } else { at });
+        let soon = now.plus(ASKED_WITHIN.mul_f64(self.share()));
+        self.ask_at = self.ask_at.map(|at| at.min(soon));
     }
 
     /// A share from 0 to 1 that belongs to the version, for spreading what many do at the same time.

@@ -287,6 +287,39 @@ fn a_clock_that_is_set_back_leaves_no_wait_of_the_time_before() {
     assert_eq!(planned(&put_off).renew_at, before);
 }
 
+#[test]
+fn what_is_put_off_or_asked_for_meanwhile_does_not_end_an_attempt() {
+    let begun = entry(90 * DAY, percentage(80));
+    let mut meanwhile = begun.clone();
+    renewal(&mut meanwhile).put_off(Timestamp(BEGIN + 80 * DAY), Duration::from_secs(60), "waits for its turn");
+    renewal(&mut meanwhile).ask_at = Some(Timestamp(BEGIN + 81 * DAY));
+    assert_eq!(Renewal::decisive(&meanwhile), Renewal::decisive(&begun));
+    let mut tried = begun.clone();
+    renewal(&mut tried).tried(Timestamp(BEGIN + 80 * DAY), Duration::from_secs(60), None, "");
+    let mut paused = begun.clone();
+    renewal(&mut paused).paused = Some(Pause { since: Timestamp(BEGIN), reason: String::new() });
+    for other in [tried, paused] {
+        assert_ne!(Renewal::decisive(&other), Renewal::decisive(&begun));
+    }
+}
+
+/// A clock that is put right by some seconds moves the next question of every certificate.
+#[test]
+fn a_clock_that_is_set_back_brings_questions_forward_but_not_together() {
+    let now = Timestamp(BEGIN + DAY);
+    let asked_at = |version: u32, ask_at: Timestamp| {
+        let version = Version::parse(&format!("{version:08x}8b63421c917da80f28e9913d")).unwrap();
+        let mut renewal = Renewal { ask_at: Some(ask_at), ..Renewal::new(version) };
+        renewal.after_set_back(now);
+        renewal.ask_at.unwrap().0 - now.0
+    };
+    let far: Vec<i64> = (0..100).map(|version| asked_at(version, Timestamp(BEGIN + 400 * DAY))).collect();
+    assert!(far.iter().all(|wait| (0..=6 * HOUR).contains(wait)), "{far:?}");
+    let first_hour = far.iter().filter(|wait| **wait < HOUR).count();
+    assert!((4..40).contains(&first_hour), "{far:?}");
+    assert_eq!(asked_at(1, now), 0, "an earlier one stays");
+}
+
 /// The times in days at which a certificate is renewed until `until`: each renewal by `trigger` makes a version that ends
 /// at `end(made)`.
 fn renewed(mut entry: CertificateEntry, until: i64, window: bool, end: impl Fn(i64) -> i64) -> Vec<i64> {

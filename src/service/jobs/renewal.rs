@@ -2,16 +2,17 @@
 //! certificate is due when something is to be done for it, and says what was tried.
 
 use crate::domain::renewal::plan::{Step, ask_again};
-use crate::domain::renewal::{Budget, Held, Plan, Window, plan, retry};
+use crate::domain::renewal::{Budget, Held, MAX_NOTE, Plan, Window, plan, retry};
 use crate::domain::{CertificateEntry, Operation, Reason, Renewal, RenewalTrigger, Renews, Result, Status, Timestamp};
 use crate::keys::chain::names_left_out;
 use crate::service::access::Permit;
 use crate::service::certificates::{Creations, Renewing};
 use crate::service::context::Context;
 use crate::service::issuers::{CaWindows, Issuing, WindowAnswer};
-use crate::service::records::{PendingRecord, key};
+use crate::service::records::{PendingRecord, concerns_a_record, key};
 use crate::service::renewals::{keep, newest, renewal_request};
 use crate::store::{Batch, Put, Record};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,12 +33,32 @@ pub(super) struct RenewalWork {
     issuing: Issuing,
     creations: Creations,
     budget: Arc<Mutex<Budget>>,
+    /// The keys of the entries whose renewals are begun right now.
+    beginning: Arc<Mutex<HashSet<String>>>,
+}
+
+/// A renewal is begun for as long as this is there.
+struct Beginning<'a> {
+    all: &'a Mutex<HashSet<String>>,
+    key: String,
+}
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
 }
 
 impl RenewalWork {
     pub(super) fn new(context: Arc<Context>, issuing: Issuing, creations: Creations) -> Self {
         let budget = Budget::new(context.options.renewal.per_issuer_per_minute.get());
-        Self { context, issuing, creations, budget: Arc::new(Mutex::new(budget)) }
+        Self { context, issuing, creations, budget: Arc::new(Mutex::new(budget)), beginning: Arc::default() }
+    }
+
+    /// `None` where another step of this process begins it already.
+    fn beginning(&self, key: &str) -> Option<Beginning<'_>> {
+        let is_new = self.beginning.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
+        is_new.then(|| Beginning { all: &self.beginning, key: key.to_owned() })
     }
 
     /// How long the renewal of an entry has to wait for its turn at the issuer.
@@ -76,7 +97,11 @@ impl RenewalWork {
                 keep(&mut entry, renewal);
                 self.save_entry(&record, &entry).await
             }
-            Step::Renew(trigger) => self.renew(&record, entry, plan, trigger).await,
+            Step::Renew(trigger) => match self.beginning(&record.key) {
+                Some(_held) => self.renew(&record, entry, plan, trigger).await,
+                // An earlier step waits for the key for longer than its lease: it needs no second one.
+                None => self.look_later(record, now.plus(self.context.limits().work_lease)).await,
+            },
         }
     }
 
@@ -92,13 +117,14 @@ impl RenewalWork {
         match self.obstacle(&entry, &plan, now).await? {
             Some(Obstacle::Held(held)) => renewal.held = Some(held),
             Some(Obstacle::PutOff(wait, note)) => renewal.put_off(now, wait, note),
-            None => match self.begin(record, &entry, &plan, trigger).await {
+            None => match self.begin(&entry, &plan, trigger).await {
                 // The same commit wrote the entry.
                 Ok(()) => return Ok(()),
                 Err(error) => match error.reason {
                     // Somebody else wrote the entry, or it is deleted: what is there now says what is due.
                     Reason::CertificateNotFound | Reason::DeletedButRecoverable | Reason::BeingDeleted => return Ok(()),
-                    Reason::StoreUnavailable | Reason::Internal => return Err(error),
+                    Reason::StoreUnavailable | Reason::AuditUnavailable => return Err(error),
+                    Reason::Internal if concerns_a_record(&error) => return Err(error),
                     Reason::PendingInProgress => renewal.put_off(now, retry::look(now, now, plan.valid), error.message),
                     Reason::Throttled | Reason::DeadlineExceeded => renewal.put_off(now, BUSY, error.message),
                     _ => {
@@ -115,15 +141,9 @@ impl RenewalWork {
         self.save_entry(record, &entry).await
     }
 
-    async fn begin(
-        &self,
-        record: &Record,
-        entry: &CertificateEntry,
-        plan: &Plan,
-        trigger: RenewalTrigger,
-    ) -> Result<()> {
+    async fn begin(&self, entry: &CertificateEntry, plan: &Plan, trigger: RenewalTrigger) -> Result<()> {
         let renews = Renews { trigger, replaces: plan.renewal.version, batch: String::new() };
-        let renewing = Renewing { renews, decided_from: Some(record.revision) };
+        let renewing = Renewing { renews, decided_from: Some(entry.clone()), newest: None };
         let request = Permit::service(renewal_request(entry.vault.clone(), entry.name.clone()));
         let created = self.creations.begin(&request, Some(&renewing)).await?;
         self.context.metrics.operations.renewals.count("begun", trigger.word());
@@ -168,7 +188,10 @@ impl RenewalWork {
         let spread = 1.0 + renewal.share() / 8.0;
         renewal.ask_at = match answer {
             WindowAnswer::Given(window) => {
-                let found = Window { start: window.start, end: window.end, explanation: window.explanation };
+                // It lies in the entry, and is shown to people.
+                let is_short = |text: &String| text.len() <= MAX_NOTE && !text.contains(char::is_control);
+                let explanation = window.explanation.filter(is_short);
+                let found = Window { start: window.start, end: window.end, explanation };
                 if renewal.window.as_ref() != Some(&found) {
                     tracing::info!(%vault, certificate = %name, start = found.start.seconds(), end = found.end.seconds(), explanation = found.explanation, "the CA named the window for a renewal");
                 }

@@ -8,7 +8,7 @@ use crate::domain::renewal::plan;
 use crate::domain::{CertificateEntry, EntryState, Renewal, Result, Timestamp, VersionSummary};
 use crate::keys::chain;
 use crate::service::audit::{RENEWAL, Scope};
-use crate::service::records::{Kind, Scan};
+use crate::service::records::{Kind, Scan, concerns_a_record};
 use crate::store::{Batch, Record};
 use std::time::Duration;
 
@@ -30,7 +30,12 @@ impl Renewals {
                 if let Ok(entry) = self.context.records.read::<CertificateEntry>(&record)
                     && self.is_wrong(&record, &entry)
                 {
-                    adopted += usize::from(self.adopt(&record, entry).await?);
+                    match self.adopt(&record, entry).await {
+                        Ok(is_adopted) => adopted += usize::from(is_adopted),
+                        // Its version is damaged, which was logged: it holds no other certificate up.
+                        Err(error) if concerns_a_record(&error) => {}
+                        Err(error) => return Err(error),
+                    }
                 }
             }
         }

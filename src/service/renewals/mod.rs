@@ -15,8 +15,10 @@ use super::access::{Permit, Target};
 use super::certificates::{Created, Creations, Entries, Renewing};
 use super::context::Context;
 use crate::domain::{
-    Certificate, CertificateName, Error, RenewalTrigger, Renews, RequestId, Result, VaultName, Version, text,
+    Certificate, CertificateName, Error, RenewalTrigger, Renews, RequestId, Result, VaultName, Version, VersionSummary,
+    text,
 };
+use crate::keys::chain;
 use crate::service::CreateRequest;
 use crate::service::certificates::not_found;
 use std::sync::Arc;
@@ -79,6 +81,7 @@ impl Renewals {
         let renewing = Renewing {
             renews: Renews { trigger: RenewalTrigger::Manual, replaces: latest, batch: wanted.batch.clone() },
             decided_from: None,
+            newest: Some(VersionSummary::of(&newest, chain::thumbprint(&newest.cer.0))),
         };
         let request = wanted.map(|RenewRequest { vault, name, request_id, client_request_id, batch: _ }| {
             CreateRequest { request_id, client_request_id, ..renewal_request(vault, name) }

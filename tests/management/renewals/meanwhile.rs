@@ -5,7 +5,7 @@ use super::{auto_renew, request, start};
 use crate::management::harness::{Harness, create, named, vault};
 use crate::permit::ask;
 use certmint::domain::{PolicyInput, Status};
-use certmint::service::{CreateRequest, RenewalState, Service, UpdateRequest};
+use certmint::service::{CreateRequest, RenewalState, Service, ServiceOptions, UpdateRequest};
 use std::time::Duration;
 
 /// A certificate that is due now, and a change of it that takes place between the decision of the next operation of its
@@ -98,7 +98,7 @@ async fn a_renewal_that_another_replica_began_meanwhile_is_not_begun_once_more()
     harness.test_issuer("fail").await;
     harness.clock.advance(Duration::from_secs(293 * 86_400));
     let late = harness.service.jobs().claim(9).await.unwrap();
-    let (faster, clock) = (harness.service.clone(), harness.clock.clone());
+    let (faster, clock) = (harness.neighbour(ServiceOptions::default()).await, harness.clock.clone());
     harness.store.before_commit_of("pending/default/web", async move {
         clock.advance(Duration::from_secs(91));
         loop {
@@ -117,4 +117,30 @@ async fn a_renewal_that_another_replica_began_meanwhile_is_not_begun_once_more()
     assert!(harness.store.took_place());
     assert_eq!(harness.pending("web").await.status(), Status::Failed);
     assert_eq!(harness.renewal("web").await.renewal.tries.count, 1);
+}
+
+/// Where many keys are made, one may take longer than the lease, and the certificate is claimed once more meanwhile. If
+/// that stopped the renewal, none would ever begin.
+#[tokio::test]
+async fn a_renewal_whose_key_takes_longer_than_the_lease_begins_all_the_same() {
+    let harness = start().await;
+    harness.issued(request("web", "Self")).await;
+    harness.clock.advance(Duration::from_secs(293 * 86_400));
+    let slow = harness.service.jobs().claim(9).await.unwrap();
+    let (other, clock) = (harness.service.clone(), harness.clock.clone());
+    harness.store.before_commit_of("pending/default/web", async move {
+        clock.advance(Duration::from_secs(91));
+        let again = other.jobs().claim(9).await.unwrap();
+        assert!(again.iter().any(|due| due.key() == "certificates/default/web"), "{again:?}");
+        for due in again {
+            other.jobs().step(due).await.unwrap();
+        }
+    });
+    for due in slow.into_iter().filter(|due| due.key() == "certificates/default/web") {
+        harness.service.jobs().step(due).await.unwrap();
+    }
+    assert!(harness.store.took_place());
+    assert!(harness.pending("web").await.renews.is_some());
+    harness.work().await;
+    assert_eq!(harness.versions("web").await, 2);
 }

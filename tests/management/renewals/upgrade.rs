@@ -1,17 +1,25 @@
 //! Stores of versions that do not renew, and replicas of those beside this one.
 
+use super::asked_for::wanted;
 use super::{DAY, request, start};
-use crate::management::harness::Harness;
-use certmint::service::{ServiceOptions, record_body};
+use crate::management::harness::{Harness, named, vault};
+use crate::permit::ask;
+use certmint::service::{ServiceOptions, UpdateRequest, record_body};
 use certmint::store::{Batch, Put, Store};
 use serde_json::Value;
 
 /// Writes the entry as a version without renewals does.
 async fn write_as_before(harness: &Harness, name: &str) {
+    write_without(harness, name, &["renewal"]).await;
+}
+
+async fn write_without(harness: &Harness, name: &str, members: &[&str]) {
     let key = format!("certificates/default/{name}");
     let record = harness.store.get(&key).await.unwrap().unwrap();
     let mut body: Value = serde_json::from_slice(&record.body).unwrap();
-    body["value"].as_object_mut().unwrap().remove("renewal");
+    for member in members {
+        body["value"].as_object_mut().unwrap().remove(*member);
+    }
     let body = record_body(&harness.sealer, &key, &body["value"]);
     let put = Put { key, expected: Some(record.revision), body, due: None };
     harness.store.commit(Batch { puts: vec![put], ..Batch::default() }).await.unwrap();
@@ -147,4 +155,26 @@ async fn a_replica_of_before_that_writes_an_entry_stops_its_renewal_only_until_t
     harness.service.renewals().adopt_renewals().await.unwrap();
     harness.until_due("web").await;
     assert_eq!(harness.versions("web").await, 2);
+}
+
+/// The first releases kept nothing of the newest version in the entry.
+#[tokio::test]
+async fn a_renewal_on_request_keeps_what_the_version_of_an_old_entry_has() {
+    let harness = start().await;
+    harness.issued(request("web", "Self")).await;
+    let disable = UpdateRequest {
+        vault: vault(),
+        name: named("web"),
+        version: None,
+        policy: None,
+        enabled: Some(false),
+        tags: None,
+    };
+    ask!(harness.service, certificates.update_certificate(disable)).unwrap();
+    write_without(&harness, "web", &["renewal", "summary"]).await;
+    ask!(harness.service, renewals.renew(wanted("web"))).unwrap();
+    harness.work().await;
+    assert_eq!(harness.versions("web").await, 2);
+    let issued = harness.certificate("web").await.issued.unwrap();
+    assert!(!issued.enabled && issued.tags.unwrap().contains_key("team"));
 }

@@ -1,17 +1,20 @@
 //! What makes a creation the renewal of a version.
 
 use crate::domain::renewal::{Valid, retry};
-use crate::domain::{CertificateEntry, CertificateName, Renewal, Renews, Result, Timestamp};
+use crate::domain::{CertificateEntry, CertificateName, Renewal, Renews, Result, Timestamp, VersionSummary};
 use crate::service::certificates::entries::{not_found, version_not_found};
 use crate::service::records::PendingRecord;
-use crate::store::{Record, Revision};
+use crate::store::Record;
 
 /// A creation that renews a version.
 #[derive(Clone, Debug)]
 pub(in crate::service) struct Renewing {
     pub(in crate::service) renews: Renews,
-    /// The entry from which it was decided; `None` where a caller asked, who wants it whatever the entry says by now.
-    pub(in crate::service) decided_from: Option<Revision>,
+    /// The entry from which it was decided; `None` where a caller asked, who wants it whatever the entry says by now. Not
+    /// its revision: the key may take longer than the lease, and a claim alone decides nothing.
+    pub(in crate::service) decided_from: Option<CertificateEntry>,
+    /// The version, for an entry that an earlier release wrote without it.
+    pub(in crate::service) newest: Option<VersionSummary>,
 }
 
 impl Renewing {
@@ -21,8 +24,8 @@ impl Renewing {
     /// # Errors
     /// [`crate::domain::Reason::CertificateNotFound`].
     pub(super) fn check(&self, name: &CertificateName, entry: Option<&(Record, CertificateEntry)>) -> Result<()> {
-        let (record, entry) = entry.ok_or_else(|| not_found(name))?;
-        let unchanged = self.decided_from.is_none_or(|revision| revision == record.revision);
+        let (_, entry) = entry.ok_or_else(|| not_found(name))?;
+        let unchanged = self.decided_from.as_ref().is_none_or(|before| decisive(before) == decisive(entry));
         if entry.latest == Some(self.renews.replaces) && unchanged {
             return Ok(());
         }
@@ -32,6 +35,9 @@ impl Renewing {
     /// Writes the attempt into the entry, and gives the new version what the one before has: its tags, whether it is
     /// enabled, and the order of its chain.
     pub(super) fn note(&self, entry: &mut CertificateEntry, pending: &mut PendingRecord, now: Timestamp) {
+        if entry.current_summary().is_none() {
+            entry.summary.clone_from(&self.newest);
+        }
         let Some(summary) = entry.current_summary() else { return };
         pending.tags = pending.tags.take().or_else(|| summary.tags.clone());
         pending.enabled = summary.enabled;
@@ -42,4 +48,9 @@ impl Renewing {
         renewal.tried(now, wait, Some(pending.operation.request_id), "");
         entry.renewal = Some(renewal);
     }
+}
+
+/// The entry without what other replicas write into it that only look at it.
+fn decisive(entry: &CertificateEntry) -> CertificateEntry {
+    CertificateEntry { renewal: Renewal::decisive(entry), ..entry.clone() }
 }
