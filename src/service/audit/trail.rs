@@ -200,18 +200,20 @@ impl AuditTrail {
                 }
             }
         }
-        let entry = ledger.checkpoint(kind, signing)?;
-        let (signed, at) = (entry.signed().cloned(), entry.at());
         let news = ledger.volume.news();
         let mut batch = Batch::default();
         for (hour, written) in &news {
             let writer = ledger.writer().to_owned();
             let volume = AuditVolume { writer, hour: *hour, lines: written.lines, bytes: written.bytes };
             let place = key::audit_volume(*hour, ledger.writer());
-            batch.puts.push(self.context.records.put(&place, written.stored, &volume, None)?);
+            // Of a commit that took too long nobody knows how it ended, and another replica may have removed the record.
+            let stored = self.context.store.get(place.as_str()).await?.map(|record| record.revision);
+            batch.puts.push(self.context.records.put(&place, stored, &volume, None)?);
         }
-        let revision = self.write(entry, batch).await?;
-        ledger.volume.stored(&news, revision, at);
+        let entry = ledger.checkpoint(kind, signing)?;
+        let (signed, at) = (entry.signed().cloned(), entry.at());
+        self.write(entry, batch).await?;
+        ledger.volume.stored(&news, at);
         if let Some(checkpoint) = signed {
             tell(&checkpoint);
             let notes = Notes { checkpoint: Some(checkpoint), ..Notes::default() };
