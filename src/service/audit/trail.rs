@@ -13,7 +13,8 @@ use crate::keys::AuditKey;
 use crate::service::access::Mode;
 use crate::service::context::Context;
 use crate::service::records::{AuditKeyRecord, AuditVolume, key};
-use crate::store::{Batch, Record};
+use crate::service::writes::NotCommitted;
+use crate::store::{Batch, Record, StoreError};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -236,7 +237,11 @@ impl AuditTrail {
     /// Within [`PATIENCE`].
     pub(super) async fn write(&self, entry: Entry<'_>, batch: Batch) -> Result<u64> {
         let written = match timeout(PATIENCE, self.context.writes.append(entry, batch)).await {
-            Ok(written) => written,
+            Ok(Ok(revision)) => Ok(revision),
+            // Another replica changed first what goes with the line: no record of anything is missing.
+            Ok(Err(NotCommitted::Store(error @ StoreError::Conflict(_)))) => return Err(error.into()),
+            Ok(Err(NotCommitted::Store(error))) => Err(error.into()),
+            Ok(Err(NotCommitted::Record(error))) => Err(error),
             Err(_) => Err(Error::new(Reason::AuditUnavailable, "The store took longer than 2 s.")),
         };
         if written.is_err() {
