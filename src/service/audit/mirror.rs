@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Lines that may wait; more are failures.
@@ -35,17 +35,30 @@ pub(super) struct Mirror {
     state: Arc<State>,
 }
 
-/// Why the last write failed.
+/// How the work goes.
 #[derive(Debug, Default)]
-struct State(Mutex<Option<String>>);
+struct State {
+    /// Why the last write failed.
+    failure: Mutex<Option<String>>,
+    /// Since when the thread has been at work: a disk or a pipe may hold it up without an error.
+    busy: Mutex<Option<Instant>>,
+}
 
 impl State {
     fn set(&self, failure: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
     fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn busy(&self, since: Option<Instant>) {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn hangs(&self) -> bool {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() >= PATIENCE)
     }
 }
 
@@ -113,9 +126,9 @@ impl Mirror {
         let _ = self.orders.try_send(Order::Reopen);
     }
 
-    /// Why the last write failed, if it did.
+    /// Why the last write failed, if it did, or the one that is under way takes too long.
     pub(super) fn failure(&self) -> Option<String> {
-        self.state.get()
+        self.state.get().or_else(|| self.state.hangs().then(|| "a write takes longer than 2 s".to_owned()))
     }
 }
 
@@ -130,11 +143,12 @@ struct Work {
 impl Work {
     fn run(mut self, waiting: &Receiver<Order>) {
         loop {
-            match waiting.recv_timeout(LOOK) {
+            let first = waiting.recv_timeout(LOOK);
+            self.state.busy(Some(Instant::now()));
+            match first {
                 Ok(first) => {
                     let mut group = vec![first];
                     group.extend(waiting.try_iter().take(GROUP - 1));
-                    self.look();
                     self.serve(group);
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -143,6 +157,7 @@ impl Work {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.state.busy(None);
         }
     }
 
@@ -256,7 +271,13 @@ impl Work {
 
 fn append(outlet: &mut Outlet, lines: &[u8]) -> io::Result<()> {
     match outlet {
-        Outlet::File(file) => file.append(lines),
+        Outlet::File(file) => {
+            // What is put into a file that was removed is lost with this process.
+            if file.is_gone() {
+                file.reopen()?;
+            }
+            file.append(lines)
+        }
         Outlet::StandardError => io::stderr().lock().write_all(lines),
     }
 }
