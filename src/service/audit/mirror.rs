@@ -32,6 +32,7 @@ pub(super) type Ticket = oneshot::Receiver<bool>;
 /// Lines on their way out.
 pub(super) struct Mirror {
     orders: SyncSender<Order>,
+    chain: Arc<Chain>,
     state: Arc<State>,
 }
 
@@ -98,12 +99,12 @@ impl Mirror {
 
     fn start(outlet: Outlet, writer: String) -> Result<Self> {
         let (orders, waiting) = sync_channel(QUEUE);
-        let state = Arc::new(State::default());
-        let work = Work { outlet, chain: Chain::new(writer), state: state.clone(), last: Timestamp(0) };
+        let (chain, state) = (Arc::new(Chain::new(writer)), Arc::new(State::default()));
+        let work = Work { outlet, chain: chain.clone(), state: state.clone(), last: Timestamp(0) };
         thread::Builder::new().name("audit".to_owned()).spawn(move || work.run(&waiting)).map_err(|error| {
             Error::new(Reason::Internal, format!("The thread of the audit ledger cannot be started: {error}."))
         })?;
-        Ok(Self { orders, state })
+        Ok(Self { orders, chain, state })
     }
 
     /// Sends a line; never waits.
@@ -126,6 +127,11 @@ impl Mirror {
         let _ = self.orders.try_send(Order::Reopen);
     }
 
+    /// Lines since the last checkpoint.
+    pub(super) fn unsigned(&self) -> u64 {
+        self.chain.unsigned()
+    }
+
     /// Why the last write failed, if it did, or the one that is under way takes too long.
     pub(super) fn failure(&self) -> Option<String> {
         self.state.get().or_else(|| self.state.hangs().then(|| "a write takes longer than 2 s".to_owned()))
@@ -134,7 +140,7 @@ impl Mirror {
 
 struct Work {
     outlet: Outlet,
-    chain: Chain,
+    chain: Arc<Chain>,
     state: Arc<State>,
     /// When the last line was made.
     last: Timestamp,
