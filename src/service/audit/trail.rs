@@ -219,7 +219,9 @@ impl AuditTrail {
             tell(&checkpoint);
             let notes = Notes { checkpoint: Some(checkpoint), ..Notes::default() };
             let facts = Facts::default();
-            futures_util::future::join_all(ledger.mirror(at, LineKind::Checkpoint, &facts, &notes)).await;
+            let copies = futures_util::future::join_all(ledger.mirror(at, LineKind::Checkpoint, &facts, &notes));
+            // A sink that hangs holds up neither the next checkpoint nor the end of the process.
+            let _ = timeout(PATIENCE, copies).await;
         }
         if kind == LineKind::Stop {
             for mirror in ledger.mirrors() {
