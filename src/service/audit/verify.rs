@@ -139,6 +139,10 @@ impl Verifier {
         let Checkpoint { writer, seq, prev, key, signature } = checkpoint;
         let Some(public_key) = self.keys.get(key) else {
             self.report.unchecked += 1;
+            if !self.keys.is_empty() {
+                // Who writes a chain anew signs it with a key of his own.
+                self.report.problem(format!("{place}: its checkpoint is of the key {key}, which was not given"));
+            }
             return;
         };
         let message = Checkpoint::message(writer, *seq, prev);

@@ -80,9 +80,17 @@ fn a_change_of_any_line_is_found_and_so_is_one_that_is_missing_added_or_moved() 
 #[test]
 fn a_chain_that_was_written_anew_has_no_signature_of_the_key() {
     let (key, other) = (AuditKey::generate().unwrap(), AuditKey::generate().unwrap());
-    let report = report(&key, &chain(&other));
-    assert_eq!((report.verified, report.unchecked, report.is_whole()), (0, 2, true));
-    assert!(report.notes[0].starts_with("2 checkpoints were not verified"), "{report:?}");
+    let anew = chain(&other);
+    let forged = report(&key, &anew);
+    assert_eq!((forged.verified, forged.unchecked, forged.problems.len()), (0, 2, 2));
+    assert!(forged.problems[0].contains("which was not given"), "{forged:?}");
+    let mut without = Verifier::new(Vec::new(), false);
+    for line in &anew {
+        without.line("line", line.as_bytes());
+    }
+    let unchecked = without.finish();
+    assert!(unchecked.is_whole(), "{unchecked:?}");
+    assert!(unchecked.notes[0].starts_with("2 checkpoints were not verified"), "{unchecked:?}");
 }
 
 #[test]
