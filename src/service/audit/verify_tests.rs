@@ -4,7 +4,6 @@ use super::super::chain::{Chain, Made};
 use super::super::facts::Facts;
 use super::super::line::Notes;
 use super::*;
-use crate::domain::Timestamp;
 use crate::keys::AuditKey;
 
 fn made<'a>(chain: &'a Chain, name: &str) -> Made<'a> {
@@ -91,6 +90,26 @@ fn a_chain_that_was_written_anew_has_no_signature_of_the_key() {
     let unchecked = without.finish();
     assert!(unchecked.is_whole(), "{unchecked:?}");
     assert!(unchecked.notes[0].starts_with("2 checkpoints were not verified"), "{unchecked:?}");
+}
+
+#[test]
+fn lines_are_without_a_signature_for_minutes_only() {
+    let (key, chain) = (AuditKey::generate().unwrap(), Chain::new("w".into()));
+    let at = |minute: i64| {
+        let at = Timestamp(minute * 60_000);
+        let made = chain.next(at, LineKind::Request, Facts::default(), Notes::default()).unwrap();
+        let text = made.text.clone();
+        made.written();
+        text
+    };
+    let mut lines = vec![at(0), at(9)];
+    assert!(report(&key, &lines).is_whole());
+    lines.push(at(11));
+    let late = report(&key, &lines);
+    assert!(late.problems[0].contains("1 to 3 of the writer w have no signature"), "{late:?}");
+    lines.push(signed(&chain, LineKind::Checkpoint, &key));
+    lines.push(at(30));
+    assert!(report(&key, &lines).is_whole());
 }
 
 #[test]
