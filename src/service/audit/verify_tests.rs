@@ -171,6 +171,8 @@ fn lines_that_the_retention_removed_are_missed_only_up_to_the_last_of_them() {
     let with = |from: usize| [&lines[from..], std::slice::from_ref(&trim)].concat();
     assert!(report(&key, &with(2)).is_whole());
     assert!(!report(&key, &with(3)).is_whole(), "one more is missing");
+    let late = [&lines[..1], &with(2)[..]].concat();
+    assert!(report(&key, &late).is_whole(), "one of them came in later");
     assert!(!report(&key, &lines[2..]).is_whole(), "nothing says that they were removed");
 }
 
